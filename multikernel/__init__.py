@@ -1,0 +1,38 @@
+"""multikernel: boot a multikernel on your own workstation, every core a pinned process, and measure it.
+
+`boot()` gives a running System; `here()` is the core a program runs on; the exceptions are in `multikernel.errors`. Names are
+loaded when first used, because the processes of a booting system import this package too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multikernel.system import Core, System, boot
+    from multikernel.user.here import Here, here
+    from multikernel.user.memory import Frame, Page
+
+__version__ = "0.1.0"
+__all__ = ["Core", "Frame", "Here", "Page", "System", "__version__", "boot", "here"]
+
+_HOMES = {
+    "boot": "multikernel.system",
+    "System": "multikernel.system",
+    "Core": "multikernel.system",
+    "here": "multikernel.user.here",
+    "Here": "multikernel.user.here",
+    "Frame": "multikernel.user.memory",
+    "Page": "multikernel.user.memory",
+}
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    try:  # multikernel.errors and the like, without an import of their own
+        return importlib.import_module(f"multikernel.{name}")
+    except ModuleNotFoundError:
+        raise AttributeError(f"module 'multikernel' has no attribute {name!r}") from None

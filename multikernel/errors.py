@@ -1,0 +1,207 @@
+"""The catalogue of exceptions: everything multikernel raises on purpose derives from `MultikernelError`.
+
+Guarantees: every message says what happened, the value, where, and what to try, in that order and in one line
+(`what: value (where); hint`); the parts stay readable as attributes. Every exception survives pickling with
+its attributes, because exceptions travel from a core's process to its caller. This file imports nothing, so
+any process may import it at any moment.
+
+Called by: every room. The command line turns `BadInput` into one line on stderr and exit code 2.
+Idea: one error, one place, one sentence (NrOS's error type); a catalogue indexed by the symptom a user sees.
+"""
+
+
+class MultikernelError(Exception):
+    """Root of the catalogue: catch it to catch everything this package raises on purpose.
+
+    what: what happened, no full stop. value: the offending value. where: the option, file or operation.
+    hint: what to try. All but `what` may be left out.
+    """
+
+    def __init__(self, what: str = "", *, value: object = None, where: str = "", hint: str = "") -> None:
+        # A value may hold line ends (a path, another's message): the sentence stays in one line.
+        self.value = None if value is None else str(value).replace("\n", "\\n")
+        message = what if self.value is None else f"{what}: {self.value}"
+        if where:
+            message += f" ({where})"
+        if hint:
+            message += f"; {hint}"
+        # Pickle rebuilds an exception as class(*args) and then restores __dict__: one composed message is the
+        # only positional argument, so every subclass survives without a __reduce__ of its own.
+        super().__init__(message)
+        self.where = where
+        self.hint = hint
+
+
+class BadInput(MultikernelError):
+    """The user asked for something that cannot be: an unknown name, a CPU that is not there, an unusable path."""
+
+
+class _AtPage(MultikernelError):
+    """Shared shape of errors about a page on a core; never raised itself."""
+
+    def __init__(
+        self,
+        what: str = "",
+        *,
+        core: int | None = None,
+        address: int | None = None,
+        value: object = None,
+        where: str = "",
+        hint: str = "",
+    ) -> None:
+        if not where:
+            parts = [] if address is None else [f"address {address:#x}"]
+            parts += [] if core is None else [f"core {core}"]
+            where = ", ".join(parts)
+        super().__init__(what, value=value, where=where, hint=hint)
+        self.core = core
+        self.address = address
+
+
+class PageFault(_AtPage):
+    """A core read or wrote a page it has no mapping for (or wrote a read-only one).
+
+    core: the core that touched it; address: the virtual address in bytes. None where unknown.
+    """
+
+
+class NotMapped(_AtPage):
+    """An operation on a mapping that does not exist (any more): a second unmap, a pin or protect after an unmap."""
+
+
+class PagePinned(_AtPage):
+    """An unmap or protect was voted down: a core holds a pin. The page is still mapped on every core.
+
+    core: the core that holds the pin.
+    """
+
+
+class OutOfMemory(MultikernelError):
+    """Not enough physical memory left in the system's RAM for a frame of that size, or a size beyond all of it."""
+
+
+class OutOfSlots(MultikernelError):
+    """A fixed-size table is full: capability slots, mappings, operations in flight, channels."""
+
+
+class ForeignHandle(MultikernelError):
+    """A handle (frame, page, core) of one system was given to another."""
+
+
+class DeadHandle(MultikernelError):
+    """A handle that was once good is used after its object went away: a freed frame, an unmapped page, a core left."""
+
+
+class CoreDied(MultikernelError):
+    """A core's process ended while something waited for it.
+
+    core: its id; pid: its process; status: exit code, or minus the number of the signal that killed it. None
+    where unknown.
+    """
+
+    def __init__(
+        self,
+        what: str = "",
+        *,
+        core: int | None = None,
+        pid: int | None = None,
+        status: int | None = None,
+        value: object = None,
+        where: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(what, value=value, where=where, hint=hint)
+        self.core = core
+        self.pid = pid
+        self.status = status
+
+
+class SystemClosed(MultikernelError):
+    """An operation on a system after its `close()`, or after its `with` block ended."""
+
+
+class SegmentFull(MultikernelError):
+    """The file system of shared memory cannot hold a segment, found out when it is made and not by a crash
+    later.
+
+    path: the file system (usually /dev/shm); available, needed: bytes.
+    """
+
+    def __init__(
+        self,
+        what: str = "",
+        *,
+        path: str = "",
+        available: int = 0,
+        needed: int = 0,
+        value: object = None,
+        where: str = "",
+        hint: str = "",
+    ) -> None:
+        if not what:
+            what = f"shared memory is full: {needed} bytes are needed, {available} are available"
+            where = where or path
+            hint = (
+                hint or "free space there, make it larger (mount -o remount,size=…), or ask for less memory"
+            )
+        super().__init__(what, value=value, where=where, hint=hint)
+        self.path = path
+        self.available = available
+        self.needed = needed
+
+
+class BootFailed(MultikernelError):
+    """A system did not come up: a core could not start, be pinned, map its memory or answer in time."""
+
+
+class CoreBusy(MultikernelError):
+    """A core cannot take this request now because it is running another one that cannot be interleaved with
+    it.
+
+    core: its id, None where unknown.
+    """
+
+    def __init__(
+        self,
+        what: str = "",
+        *,
+        core: int | None = None,
+        value: object = None,
+        where: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(what, value=value, where=where, hint=hint)
+        self.core = core
+
+
+class ProtocolError(MultikernelError):
+    """Two sides disagree about a message, a segment's layout or a version. A bug or a mix of versions, never use."""
+
+
+class MeasurementRefused(MultikernelError):
+    """A measurement would not mean what it says (steal, migration, no interrupts where they are counted): refused."""
+
+
+class RemoteError(MultikernelError):
+    """A function run on a core raised something that cannot be pickled; this stands for it.
+
+    type_name: the original class, `module.Name`; traceback: its formatted traceback, as text.
+    """
+
+    def __init__(
+        self,
+        what: str = "",
+        *,
+        type_name: str = "",
+        traceback: str = "",
+        value: object = None,
+        where: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(what, value=value, where=where, hint=hint)
+        self.type_name = type_name
+        self.traceback = traceback
+
+
+class DocumentError(MultikernelError):
+    """A result document that is not one, is damaged, contradicts itself, or is of another schema version."""

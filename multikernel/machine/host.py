@@ -1,0 +1,160 @@
+"""What the kernel says about its processor and itself: model, flags, virtualisation, governor, clock source.
+
+Guarantees: read from /proc and /sys under any root; what is not said is None or empty. Only facts, no
+judgement: caveats.py judges.
+
+Called by: environment (the record), caveats.
+Source: proc(5) on cpuinfo; Linux's arch/x86/include/asm/cpufeatures.h for the flags; the DMI strings
+hypervisors give their machines (as systemd-detect-virt knows them too); Arm's MIDR part numbers.
+"""
+
+import os
+import platform
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+FLAGS_THAT_MATTER = (
+    # the counter and the machine under it
+    "constant_tsc", "nonstop_tsc", "tsc_known_freq", "rdtscp", "hypervisor",
+    # moving lines between caches, and waiting for one
+    "movdiri", "movdir64b", "cldemote", "clflushopt", "clwb", "3dnowprefetch", "avx512f", "waitpkg",
+    "monitor", "monitorx", "rtm", "uintr", "enqcmd",
+    # translations
+    "pcid", "invpcid", "invlpgb", "la57",
+    # aarch64
+    "atomics", "lrcpc", "ilrcpc", "uscat", "sb", "wfxt", "ecv",
+)  # fmt: skip
+"""Processor flags that decide which mechanisms exist here and what a number means."""
+
+# (pattern over "vendor product", name): the first that matches names the hypervisor.
+_DMI = (
+    (r"Amazon EC2 .*metal", ""),
+    (r"Amazon EC2", "Amazon Nitro"),
+    (r"Google Compute Engine", "Google Compute Engine"),
+    (r"Microsoft Corporation Virtual Machine", "Hyper-V"),
+    (r"VMware", "VMware"),
+    (r"innotek|VirtualBox", "VirtualBox"),
+    (r"Parallels", "Parallels"),
+    (r"Xen", "Xen"),
+    (r"QEMU|KVM|Bochs", "KVM"),
+    (r"OpenStack|RHEV|oVirt|DigitalOcean|Hetzner|Alibaba Cloud ECS", "KVM"),
+    (r"Apple Virtualization", "Apple Virtualization"),
+)
+
+_ARM_PARTS = {
+    ("0x41", "0xd03"): "Cortex-A53", ("0x41", "0xd05"): "Cortex-A55", ("0x41", "0xd07"): "Cortex-A57",
+    ("0x41", "0xd08"): "Cortex-A72", ("0x41", "0xd09"): "Cortex-A73", ("0x41", "0xd0a"): "Cortex-A75",
+    ("0x41", "0xd0b"): "Cortex-A76", ("0x41", "0xd41"): "Cortex-A78", ("0x41", "0xd44"): "Cortex-X1",
+    ("0x41", "0xd0c"): "Neoverse-N1", ("0x41", "0xd40"): "Neoverse-V1", ("0x41", "0xd49"): "Neoverse-N2",
+    ("0x41", "0xd4f"): "Neoverse-V2",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The facts. flags: those of `FLAGS_THAT_MATTER` this processor has, in that order.
+
+    virtualised: None where nothing tells. hypervisor: its name where one is given. governor: of the CPUs
+    asked about, joined by "+" if they differ; None without frequency scaling. cpu_quota: CPUs' worth of time
+    that the control group grants, None for no limit. load: the 1, 5 and 15 minute averages.
+    """
+
+    cpu_model: str
+    architecture: str
+    flags: tuple[str, ...]
+    kernel: str
+    virtualised: bool | None
+    hypervisor: str | None
+    governor: str | None
+    clocksource: str | None
+    cpu_quota: float | None
+    load: tuple[float, float, float] | None
+
+    @classmethod
+    def read(cls, root: str | os.PathLike[str] = "/", cpus: Iterable[int] = (0,)) -> "Host":
+        """Read the facts under `root`; cpus: whose frequency governors to look at."""
+        base = Path(root)
+        info = _first_processor(_text(base / "proc/cpuinfo"))
+        architecture = _architecture(info)
+        flags = set(info.get("flags", info.get("Features", "")).split())
+        virtualised, hypervisor = _virtualisation(base, flags, architecture)
+        governors = {
+            _text(base / f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor") for cpu in cpus
+        }
+        return cls(
+            cpu_model=_model(info, base),
+            architecture=architecture,
+            flags=tuple(flag for flag in FLAGS_THAT_MATTER if flag in flags),
+            kernel=_text(base / "proc/sys/kernel/osrelease") or platform.release(),
+            virtualised=virtualised,
+            hypervisor=hypervisor,
+            governor="+".join(sorted(governors - {""})) or None,
+            clocksource=_text(base / "sys/devices/system/clocksource/clocksource0/current_clocksource")
+            or None,
+            cpu_quota=_quota(base),
+            load=load_average(root),
+        )
+
+
+def load_average(root: str | os.PathLike[str] = "/") -> tuple[float, float, float] | None:
+    """Runnable and uninterruptible tasks, averaged over 1, 5 and 15 minutes; None if not told."""
+    match = re.match(r"([0-9.]+) ([0-9.]+) ([0-9.]+) ", _text(Path(root) / "proc/loadavg") + " ")
+    return (float(match[1]), float(match[2]), float(match[3])) if match else None
+
+
+def _first_processor(cpuinfo: str) -> dict[str, str]:
+    """Fields of the first processor that has any: on arm64 the shared fields may come in a block of their own."""
+    fields: dict[str, str] = {}
+    for line in cpuinfo.splitlines():
+        name, colon, value = line.partition(":")
+        if colon:
+            fields.setdefault(name.strip(), value.strip())
+    return fields
+
+
+def _architecture(info: dict[str, str]) -> str:
+    if "vendor_id" in info and "flags" in info:
+        return "x86_64"
+    return "aarch64" if "CPU implementer" in info else platform.machine()
+
+
+def _model(info: dict[str, str], base: Path) -> str:
+    if "model name" in info:
+        return info["model name"]
+    if "CPU implementer" in info:
+        key = (info["CPU implementer"], info.get("CPU part", "?"))
+        return _ARM_PARTS.get(key, f"implementer {key[0]} part {key[1]}")
+    return _text(base / "proc/device-tree/model").rstrip("\0") or "unknown"
+
+
+def _virtualisation(base: Path, flags: set[str], architecture: str) -> tuple[bool | None, str | None]:
+    dmi = base / "sys/class/dmi/id"
+    described = f"{_text(dmi / 'sys_vendor')} {_text(dmi / 'product_name')}".strip()
+    xen = _text(base / "sys/hypervisor/type")
+    tree = _text(base / "proc/device-tree/hypervisor/compatible").rstrip("\0")
+    name = next((name for pattern, name in _DMI if re.search(pattern, described)), None)
+    if "hypervisor" in flags:
+        return True, name or xen or None
+    if architecture == "x86_64":
+        return False, None  # the flag is CPUID's own bit: without it nothing is known to hide here
+    if name or xen or tree:
+        return True, name or xen or tree
+    return (False if described else None), None
+
+
+def _quota(base: Path) -> float | None:
+    """Control groups: "max 100000" or "150000 100000" (µs of time, µs of period), of the group seen as the root."""
+    words = _text(base / "sys/fs/cgroup/cpu.max").split()
+    if len(words) == 2 and all(word.isdigit() for word in words) and int(words[1]):
+        return int(words[0]) / int(words[1])
+    return None
+
+
+def _text(path: Path) -> str:
+    """The file's text without surrounding blanks, "" if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""

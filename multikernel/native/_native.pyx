@@ -1,0 +1,672 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, embedsignature=True
+"""The Python face of the native core: thin, typed in _native.pyi. Nothing here decides anything.
+
+Everything that waits for another core releases the interpreter lock; short calls into the own driver keep it.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.buffer cimport PyBuffer_FillInfo
+from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
+
+
+cdef extern from "arch.h":
+    uint64_t arch_cycles() nogil
+
+cdef extern from "build.h":
+    const char *build_compiler()
+    const char *build_flags()
+    const char *build_type()
+    const char *build_architecture()
+
+cdef extern from "process.h":
+    int process_adopt(const char *name)
+    int process_name(const char *name)
+
+cdef extern from "message.h":
+    struct message:
+        uint64_t word[7]
+
+cdef extern from "monitor.h":
+    uint64_t message_head(uint32_t kind, uint32_t row, uint32_t verdict, uint32_t core, uint32_t view) nogil
+    int message_verdict(const message *m) nogil
+    uint32_t message_core(const message *m) nogil
+
+cdef extern from "segment.h":
+    struct geometry:
+        uint32_t cores
+        uint32_t window
+        uint32_t user_channels
+        uint32_t ring_slots
+        uint64_t shared_bytes
+    struct segment:
+        geometry geometry
+        uint64_t size
+    struct region:
+        uint64_t bytes
+    enum:
+        PAD_BYTES
+        SCRATCH_LINES
+    uint64_t segment_bytes(const geometry *g)
+    void segment_init(segment *s, const geometry *g)
+    const char *segment_check(const segment *s, uint64_t mapped)
+    void segment_region(const geometry *g, region *r)
+
+cdef extern from "segment_access.h":
+    segment *segment_map(int fd, uint64_t size)
+    void segment_unmap(segment *s, uint64_t size)
+    void segment_go(segment *s)
+    bint segment_going(segment *s)
+    void segment_stop(segment *s)
+    bint segment_stopping(segment *s)
+    uint64_t segment_region_offset(segment *s, uint32_t core)
+    void segment_core_state(segment *s, uint32_t core, uint64_t *out)
+    void segment_scratch_store(segment *s, uint32_t core, uint32_t line, uint64_t value)
+
+cdef extern from "histogram.h":
+    enum:
+        HISTOGRAM_BUCKETS
+    struct histogram:
+        uint64_t n
+        uint64_t sum
+        uint64_t min
+        uint64_t max
+        uint64_t count[1]
+    void histogram_add(histogram *h, uint64_t value) nogil
+
+cdef extern from "kernel.h":
+    uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core)
+
+cdef extern from "monitor.h":
+    enum:
+        VERDICT_OK
+        VERDICT_BUSY
+        VERDICT_NOT_MAPPED
+        VERDICT_PINNED
+        VERDICT_STALE_VIEW
+        VERDICT_NO_SLOT
+        VERDICT_HOST
+        VERDICT_BAD_REQUEST
+        VERDICT_NO_MEMORY
+        VERDICT_FAULT
+        VERDICT_FRAME_IN_USE
+        VERDICT_NOT_A_FRAME
+        VERDICT_CORE_BUSY
+        RIGHTS_READ
+        RIGHTS_WRITE
+        ONE_PHASE
+        TWO_PHASE
+
+cdef extern from "cpu_driver.h":
+    enum:
+        KIND_PING
+        KIND_TOUCH
+        KIND_READ
+        KIND_WRITE
+        KIND_ALLOCATE
+        KIND_FREE
+        KIND_HOLDERS
+        KIND_MAP
+        KIND_UNMAP
+        KIND_PROTECT
+        KIND_PIN
+        KIND_UNPIN
+        KIND_DIGEST
+        KIND_POLICY
+        KIND_RUN_BEGIN
+        KIND_RUN_DATA
+        KIND_RUN_GO
+        KIND_RUN_FETCH
+    struct driver:
+        uint64_t client_holders[16]
+    struct program:
+        pass
+    struct driver_options:
+        uint32_t me
+        uint32_t shared_kernel
+        uint32_t carrier
+        uint32_t crowded
+        uint32_t slots_per_core
+        uint64_t address_base
+        uint64_t address_size
+        uint64_t memory_bytes
+        uint64_t cycles_per_us
+        const uint16_t *parents
+    driver *driver_open(segment *s, int memory, const driver_options *o, const char **reason)
+    int driver_run(driver *d) nogil
+    int driver_finish(driver *d, const char *result, uint64_t bytes)
+    const char *driver_code(driver *d, uint64_t *bytes)
+    bint driver_inside(driver *d)
+    void driver_enter(driver *d) nogil
+    void driver_leave(driver *d) nogil
+    int driver_here(driver *d, const message *request, message *result) nogil
+    int driver_call(driver *d, uint32_t peer, const message *request, message *reply) nogil
+    int driver_call_ring(driver *d, uint32_t peer, const message *request, message *reply) nogil
+    int driver_access(driver *d, uint32_t slot, uint32_t generation, uint64_t address, void *buffer, size_t length,
+                      int write) nogil
+
+cdef extern from "client.h":
+    struct client:
+        pass
+    client *client_open(segment *s, int supervisor)
+    void client_close(client *c)
+    bint client_gone(const client *c)
+    int client_send(client *c, uint32_t core, uint32_t channel, const message *request)
+    bint client_wait(client *c, uint32_t core, uint32_t channel, uint32_t line, message *reply, uint64_t timeout_us) nogil
+    void client_abandon(client *c, uint32_t core, uint32_t channel, uint32_t line)
+    bint client_put(client *c, uint32_t core, const char *bytes, uint64_t size) nogil
+    bint client_get(client *c, uint32_t core, char *bytes, uint64_t size) nogil
+
+cdef extern from "probes/probes.h":
+    void probe_floor(driver *d, uint32_t b, int role, uint32_t line, uint64_t base, uint64_t count, uint32_t batch,
+                     histogram *h) nogil
+    void probe_call_line(driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, histogram *h) nogil
+    void probe_ring(driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, histogram *h) nogil
+    uint64_t probe_compute(driver *d, uint64_t *cycles) nogil
+    void probe_ping(driver *d, uint32_t peer, int via, uint64_t count, uint32_t batch, histogram *h) nogil
+    struct unmap_probe:
+        uint64_t frame
+        uint64_t length
+        uint32_t protocol
+        uint32_t count
+        uint32_t think_us
+        uint64_t holders[16]
+    int probe_unmap(driver *d, const unmap_probe *p, histogram *map, histogram *touch, histogram *unmap) nogil
+    int probe_local(driver *d, uint64_t frame, uint32_t count, histogram *h) nogil
+    int probe_own_pages(driver *d, uint64_t frame, uint32_t pages, uint32_t rounds, uint32_t protocol, uint64_t base,
+                        uint64_t *cycles) nogil
+    struct linux_probe:
+        int memory
+        const uint32_t *cpus
+        uint32_t threads
+        uint32_t count
+        int idle
+    int probe_linux_unmap(const linux_probe *p, histogram *h) nogil
+    int probe_linux_own_pages(const linux_probe *p, uint32_t pages, uint32_t rounds, uint64_t *cycles) nogil
+
+
+def adopt(str name):
+    """Names this process and ties its life to the thread that forked it."""
+    cdef bytes encoded = name.encode()
+    cdef int error = process_adopt(encoded)
+    if error:
+        raise OSError(error, "prctl")
+
+
+def adopt_name(str name):
+    """Names this process."""
+    cdef bytes encoded = name.encode()
+    if process_name(encoded):
+        raise OSError("prctl")
+
+
+def tsc():
+    """The time stamp counter, in cycles of its own constant rate (aarch64: the generic timer)."""
+    return arch_cycles()
+
+
+def build_info():
+    """How the native core was built: compiler, flags, type, architecture, cython."""
+    return {
+        "compiler": build_compiler().decode(),
+        "flags": build_flags().decode(),
+        "type": build_type().decode(),
+        "architecture": build_architecture().decode(),
+        "cython": "%d.%d.%d" % (multikernel_cython() >> 24, multikernel_cython() >> 16 & 255, multikernel_cython() >> 8 & 255),
+    }
+
+
+cdef extern from *:
+    """
+    static unsigned long multikernel_cython(void) { return CYTHON_HEX_VERSION; }
+    """
+    unsigned long multikernel_cython()
+
+
+cdef class Histogram:
+    """A log-linear histogram of cycle counts; see histogram.h for the buckets. Supports the buffer protocol (uint64 counts)."""
+
+    cdef histogram *h
+    cdef Py_ssize_t _shape[1]
+
+    def __cinit__(self):
+        self.h = <histogram *>calloc(1, sizeof(histogram) + HISTOGRAM_BUCKETS * sizeof(uint64_t))
+        if not self.h:
+            raise MemoryError("histogram")
+
+    def __dealloc__(self):
+        free(self.h)
+
+    def add(self, uint64_t value):
+        histogram_add(self.h, value)
+
+    @property
+    def n(self):
+        return self.h.n
+
+    @property
+    def sum(self):
+        return self.h.sum
+
+    @property
+    def min(self):
+        return self.h.min
+
+    @property
+    def max(self):
+        return self.h.max
+
+    def counts(self):
+        """The buckets, as bytes of native-endian uint64."""
+        return PyBytes_FromStringAndSize(<char *>self.h.count, HISTOGRAM_BUCKETS * sizeof(uint64_t))
+
+    def __reduce__(self):
+        return _histogram, (self.h.n, self.h.sum, self.h.min, self.h.max, self.counts())
+
+
+def _histogram(n, total, least, most, bytes counts):
+    cdef Histogram histogram = Histogram()
+    histogram.h.n = n
+    histogram.h.sum = total
+    histogram.h.min = least
+    histogram.h.max = most
+    memcpy(histogram.h.count, PyBytes_AS_STRING(counts), HISTOGRAM_BUCKETS * sizeof(uint64_t))
+    return histogram
+
+
+# The numbers of the native headers, by name, so that Python has no copy of its own.
+KINDS = {
+    "PING": KIND_PING,
+    "TOUCH": KIND_TOUCH,
+    "READ": KIND_READ,
+    "WRITE": KIND_WRITE,
+    "ALLOCATE": KIND_ALLOCATE,
+    "FREE": KIND_FREE,
+    "HOLDERS": KIND_HOLDERS,
+    "MAP": KIND_MAP,
+    "UNMAP": KIND_UNMAP,
+    "PROTECT": KIND_PROTECT,
+    "PIN": KIND_PIN,
+    "UNPIN": KIND_UNPIN,
+    "DIGEST": KIND_DIGEST,
+    "POLICY": KIND_POLICY,
+    "RUN_BEGIN": KIND_RUN_BEGIN,
+    "RUN_DATA": KIND_RUN_DATA,
+    "RUN_GO": KIND_RUN_GO,
+    "RUN_FETCH": KIND_RUN_FETCH,
+}
+VERDICTS = {
+    "OK": VERDICT_OK,
+    "BUSY": VERDICT_BUSY,
+    "NOT_MAPPED": VERDICT_NOT_MAPPED,
+    "PINNED": VERDICT_PINNED,
+    "STALE_VIEW": VERDICT_STALE_VIEW,
+    "NO_SLOT": VERDICT_NO_SLOT,
+    "HOST": VERDICT_HOST,
+    "BAD_REQUEST": VERDICT_BAD_REQUEST,
+    "NO_MEMORY": VERDICT_NO_MEMORY,
+    "FAULT": VERDICT_FAULT,
+    "FRAME_IN_USE": VERDICT_FRAME_IN_USE,
+    "NOT_A_FRAME": VERDICT_NOT_A_FRAME,
+    "CORE_BUSY": VERDICT_CORE_BUSY,
+}
+RIGHTS = {"read-only": RIGHTS_READ, "read-write": RIGHTS_WRITE}
+PROTOCOLS = {"two-phase": TWO_PHASE, "one-phase": ONE_PHASE}
+
+
+def kernel_segment_bytes(uint32_t cores, uint32_t window, uint32_t user_channels, uint32_t ring_slots, uint64_t shared_bytes):
+    """Bytes of the kernel segment for that geometry."""
+    cdef geometry g = geometry(cores, window, user_channels, ring_slots, shared_bytes)
+    return segment_bytes(&g)
+
+
+def shared_state_bytes(uint32_t cores, uint32_t slots_per_core):
+    """Bytes of state the shared kernel keeps in the segment."""
+    return shared_kernel_bytes(cores, slots_per_core)
+
+
+cdef class Segment:
+    """The kernel segment, mapped. `create` lays it out in a zeroed descriptor, `attach` checks what it finds."""
+
+    cdef segment *s
+    cdef uint64_t bytes
+
+    def __dealloc__(self):
+        if self.s:
+            segment_unmap(self.s, self.bytes)
+
+    @staticmethod
+    def create(int fd, uint32_t cores, uint32_t window, uint32_t user_channels, uint32_t ring_slots, uint64_t shared_bytes):
+        cdef geometry g = geometry(cores, window, user_channels, ring_slots, shared_bytes)
+        cdef Segment self = Segment()
+        self.bytes = segment_bytes(&g)
+        self.s = segment_map(fd, self.bytes)
+        if not self.s:
+            raise OSError("the kernel segment cannot be mapped")
+        segment_init(self.s, &g)
+        return self
+
+    @staticmethod
+    def attach(int fd, uint64_t size):
+        cdef Segment self = Segment()
+        cdef const char *wrong
+        self.s = segment_map(fd, size)
+        if not self.s:
+            raise OSError("the kernel segment cannot be mapped")
+        self.bytes = size
+        wrong = segment_check(self.s, size)
+        if wrong:
+            raise ValueError(f"not this system's kernel segment: {wrong.decode()}")
+        return self
+
+    @property
+    def cores(self):
+        return self.s.geometry.cores
+
+    @property
+    def size(self):
+        return self.bytes
+
+    def region(self, uint32_t core):
+        """Offset and length of a core's region in the segment."""
+        cdef region r
+        segment_region(&self.s.geometry, &r)
+        return segment_region_offset(self.s, core), r.bytes
+
+    def go(self):
+        segment_go(self.s)
+
+    @property
+    def going(self):
+        return segment_going(self.s)
+
+    def stop(self):
+        """Every core leaves its waits; parked ones are woken."""
+        segment_stop(self.s)
+
+    @property
+    def stopping(self):
+        return segment_stopping(self.s)
+
+    def core_state(self, uint32_t core):
+        """(mode, pid, tid, requests served, interrupts, parks) as the core published them."""
+        cdef uint64_t out[6]
+        segment_core_state(self.s, core, out)
+        return out[0], out[1], out[2], out[3], out[4], out[5]
+
+    def scratch_store(self, uint32_t core, uint32_t line, uint64_t value):
+        if line >= SCRATCH_LINES:
+            raise IndexError(line)
+        segment_scratch_store(self.s, core, line, value)
+
+
+cdef message _message(int kind, tuple words) except *:
+    cdef message m
+    cdef int i
+    memset(&m, 0, sizeof(m))
+    m.word[0] = message_head(kind, 0, 0, 0, 0)
+    for i in range(len(words)):
+        m.word[i + 1] = words[i]
+    return m
+
+
+cdef tuple _reply(message *m):
+    return (message_verdict(m), message_core(m),
+            (m.word[1], m.word[2], m.word[3], m.word[4], m.word[5], m.word[6]))
+
+
+cdef class Client:
+    """The booting process's end of the channels to every core. Not thread-safe for one (core, channel): hold a lock."""
+
+    cdef client *c
+    cdef Segment segment
+
+    def __cinit__(self, Segment segment, int supervisor):
+        self.segment = segment
+        self.c = client_open(segment.s, supervisor)
+        if not self.c:
+            raise MemoryError("client")
+
+    def __dealloc__(self):
+        client_close(self.c)
+
+    @property
+    def gone(self):
+        return client_gone(self.c)
+
+    def send(self, uint32_t core, uint32_t channel, int kind, tuple words):
+        """Sends a request; returns its line, or -1 when all are in use."""
+        cdef message m = _message(kind, words)
+        return client_send(self.c, core, channel, &m)
+
+    def wait(self, uint32_t core, uint32_t channel, uint32_t line, uint64_t timeout_us):
+        """The reply as (verdict, core named, six words), or None after timeout_us microseconds."""
+        cdef message reply
+        cdef bint came
+        with nogil:
+            came = client_wait(self.c, core, channel, line, &reply, timeout_us)
+        return _reply(&reply) if came else None
+
+    def abandon(self, uint32_t core, uint32_t channel, uint32_t line):
+        client_abandon(self.c, core, channel, line)
+
+    def put(self, uint32_t core, bytes program):
+        cdef const char *data = PyBytes_AS_STRING(program)
+        cdef uint64_t size = len(program)
+        cdef bint fine
+        with nogil:
+            fine = client_put(self.c, core, data, size)
+        return fine
+
+    def get(self, uint32_t core, uint64_t size):
+        cdef bytes result = PyBytes_FromStringAndSize(NULL, size)
+        cdef char *data = PyBytes_AS_STRING(result)
+        cdef bint fine
+        with nogil:
+            fine = client_get(self.c, core, data, size)
+        return result if fine else None
+
+
+cdef class Exported:
+    """Memory of a mapping, lent to Python: pins the page on this core for as long as any buffer of it lives."""
+
+    cdef Driver driver
+    cdef uint64_t address, length, handle
+    cdef bint writable, pinned
+
+    def __dealloc__(self):
+        if self.pinned:
+            self.driver.here(KIND_UNPIN, (self.handle,))
+
+    def __getbuffer__(self, Py_buffer *buffer, int flags):
+        PyBuffer_FillInfo(buffer, self, <void *><uintptr_t>self.address, self.length, not self.writable, flags)
+
+
+cdef class Driver:
+    """The CPU driver of this process. One a process; everything else in a core process goes through it."""
+
+    cdef driver *d
+    cdef Segment segment
+    cdef readonly uint32_t me
+
+    def __cinit__(self, Segment segment, int memory, dict options, bytes parents=None):
+        cdef driver_options o
+        cdef const char *reason = NULL
+        o.me = options["me"]
+        o.shared_kernel = options["shared_kernel"]
+        o.carrier = options["carrier"]
+        o.crowded = options["crowded"]
+        o.slots_per_core = options["slots_per_core"]
+        o.address_base = options["address_base"]
+        o.address_size = options["address_size"]
+        o.memory_bytes = options["memory_bytes"]
+        o.cycles_per_us = options["cycles_per_us"]
+        o.parents = <const uint16_t *>PyBytes_AS_STRING(parents) if parents is not None else NULL
+        if parents is not None and len(parents) != 2 * segment.cores * segment.cores:
+            raise ValueError("the route has not one parent for each root and core")
+        self.segment = segment
+        self.me = o.me
+        self.d = driver_open(segment.s, memory, &o, &reason)
+        if not self.d:
+            raise OSError(reason.decode())
+
+    def run(self):
+        """The driver's loop; True when a program has arrived (`code`), False when the system stops."""
+        cdef int event
+        with nogil:
+            event = driver_run(self.d)
+        return event == 1
+
+    def code(self):
+        """The program that arrived, as sent."""
+        cdef uint64_t size
+        cdef const char *data = driver_code(self.d, &size)
+        return PyBytes_FromStringAndSize(data, size)
+
+    def finish(self, bytes result):
+        """Sends the program's result back."""
+        if driver_finish(self.d, PyBytes_AS_STRING(result), len(result)):
+            raise MemoryError("result")
+
+    cdef void enter(self) except *:
+        if driver_inside(self.d):
+            raise RuntimeError("a thread of this core asked for a system call while the core is in its driver")
+        driver_enter(self.d)
+
+    def here(self, int kind, tuple words):
+        """A system call: (verdict, core named, six words)."""
+        cdef message request = _message(kind, words), reply
+        self.enter()
+        driver_here(self.d, &request, &reply)
+        driver_leave(self.d)
+        return _reply(&reply)
+
+    def call(self, uint32_t peer, int kind, tuple words, bint ring=False):
+        """A request to another core's driver, waited for."""
+        cdef message request = _message(kind, words), reply
+        self.enter()
+        if ring:
+            driver_call_ring(self.d, peer, &request, &reply)
+        else:
+            driver_call(self.d, peer, &request, &reply)
+        driver_leave(self.d)
+        return _reply(&reply)
+
+    def read(self, uint32_t slot, uint32_t generation, uint64_t address, uint64_t length):
+        """Bytes of a mapping, or None for a page fault."""
+        cdef bytes result = PyBytes_FromStringAndSize(NULL, length)
+        self.enter()
+        cdef int verdict = driver_access(self.d, slot, generation, address, PyBytes_AS_STRING(result), length, 0)
+        driver_leave(self.d)
+        return result if verdict == 0 else None
+
+    def write(self, uint32_t slot, uint32_t generation, uint64_t address, const unsigned char[::1] data):
+        """True, or False for a page fault."""
+        if len(data) == 0:
+            return True
+        self.enter()
+        cdef int verdict = driver_access(self.d, slot, generation, address, <void *>&data[0], len(data), 1)
+        driver_leave(self.d)
+        return verdict == 0
+
+    def export(self, uint32_t slot, uint32_t generation, uint64_t address, uint64_t length, bint writable):
+        """(verdict, object with the buffer protocol or None); the page is pinned here until the last buffer is gone."""
+        cdef uint64_t handle = slot | (<uint64_t>generation << 32)
+        cdef Exported exported = Exported()
+        verdict = self.here(KIND_PIN, (handle,))[0]
+        if verdict != 0:
+            return verdict, None
+        exported.driver = self
+        exported.address = address
+        exported.length = length
+        exported.handle = handle
+        exported.writable = writable
+        exported.pinned = True
+        return 0, exported
+
+    # --- measuring loops: probes/probes.h ---
+
+    def probe_floor(self, uint32_t b, int role, uint32_t line, uint64_t base, uint64_t count, uint32_t batch, Histogram h):
+        if line >= 64:
+            raise IndexError(line)
+        with nogil:
+            probe_floor(self.d, b, role, line, base, count, batch, h.h)
+
+    def probe_call_line(self, uint32_t peer, int role, uint64_t count, uint32_t batch, Histogram h):
+        with nogil:
+            probe_call_line(self.d, peer, role, count, batch, h.h)
+
+    def probe_ring(self, uint32_t peer, int role, uint64_t count, uint32_t batch, Histogram h):
+        with nogil:
+            probe_ring(self.d, peer, role, count, batch, h.h)
+
+    def probe_compute(self):
+        """(turns, cycles) of a computing loop that the client stops by scratch_store(core, 127, 1)."""
+        cdef uint64_t cycles, turns
+        with nogil:
+            turns = probe_compute(self.d, &cycles)
+        return turns, cycles
+
+    def probe_ping(self, uint32_t peer, int via, uint64_t count, uint32_t batch, Histogram h):
+        with nogil:
+            probe_ping(self.d, peer, via, count, batch, h.h)
+
+    def probe_unmap(self, uint64_t frame, uint64_t length, tuple holders, uint32_t protocol, uint32_t count, uint32_t think_us,
+                    Histogram map_times, Histogram touch_times, Histogram unmap_times):
+        """The verdict that ended it, 0 when all went well. holders: core-set words."""
+        cdef unmap_probe p
+        cdef int verdict, i
+        memset(&p, 0, sizeof(p))
+        p.frame, p.length, p.protocol, p.count, p.think_us = frame, length, protocol, count, think_us
+        for i in range(len(holders)):
+            p.holders[i] = holders[i]
+        with nogil:
+            verdict = probe_unmap(self.d, &p, map_times.h, touch_times.h, unmap_times.h)
+        return verdict
+
+    def probe_local(self, uint64_t frame, uint32_t count, Histogram h):
+        cdef int verdict
+        with nogil:
+            verdict = probe_local(self.d, frame, count, h.h)
+        return verdict
+
+    def probe_own_pages(self, uint64_t frame, uint32_t pages, uint32_t rounds, uint32_t protocol, uint64_t base):
+        """(verdict, cycles of the unmapping phases)."""
+        cdef int verdict
+        cdef uint64_t cycles
+        with nogil:
+            verdict = probe_own_pages(self.d, frame, pages, rounds, protocol, base, &cycles)
+        return verdict, cycles
+
+
+def linux_unmap(int memory, list cpus, uint32_t count, bint idle, Histogram h):
+    """mprotect of a page that threads on all cpus use; raises OSError when the host refuses."""
+    cdef uint32_t *pinned = <uint32_t *>malloc(len(cpus) * sizeof(uint32_t))
+    cdef linux_probe p
+    cdef int error, i
+    for i in range(len(cpus)):
+        pinned[i] = cpus[i]
+    p.memory, p.cpus, p.threads, p.count, p.idle = memory, pinned, len(cpus), count, idle
+    with nogil:
+        error = probe_linux_unmap(&p, h.h)
+    free(pinned)
+    if error:
+        raise OSError(error, "the Linux arm of the unmap experiment")
+
+
+def linux_own_pages(int memory, list cpus, uint32_t pages, uint32_t rounds):
+    """Cycles of the slowest of the threads, which unmap pages of their own at once."""
+    cdef uint32_t *pinned = <uint32_t *>malloc(len(cpus) * sizeof(uint32_t))
+    cdef linux_probe p
+    cdef int error, i
+    cdef uint64_t cycles
+    for i in range(len(cpus)):
+        pinned[i] = cpus[i]
+    p.memory, p.cpus, p.threads, p.count, p.idle = memory, pinned, len(cpus), 0, 0
+    with nogil:
+        error = probe_linux_own_pages(&p, pages, rounds, &cycles)
+    free(pinned)
+    if error:
+        raise OSError(error, "the Linux arm of the own-pages experiment")
+    return cycles

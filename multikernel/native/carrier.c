@@ -1,0 +1,251 @@
+/* How the monitors' messages travel. An edge of a monitors' tree is a request and its reply, so it is carried by a call line: one
+ * line there and back; or, to compare, by the rings. The engine sees neither: it is given messages and replies.
+ *
+ * A call line is in use until its reply is written, and an inner node of a tree replies only when its children have. Lines held
+ * while waiting for lines could make a circle, so a core that cannot forward at once answers LATER on every line whose operation
+ * waits, and so does who is told LATER; the reply proper then comes as a request of its own, which is acknowledged at once. A line
+ * is therefore held for a bounded time, whatever the trees and however many operations are under way. */
+#include "cpu_driver.h"
+
+static void outgoing_push(struct driver *d, uint32_t to, const struct message *message, uint32_t notice)
+{
+    assert(d->outgoing_count < d->outgoing_max);
+    d->outgoing[d->outgoing_count++] = (struct outgoing){to, notice, *message};
+}
+
+static bool send_now(struct driver *d, uint32_t to, const struct message *message)
+{
+    struct peer *peer = &d->peers[to];
+    if (d->carrier == CARRIER_RING)
+        return ring_try_send(&peer->ring, message);
+    int line = call_try_send(&peer->call, message);
+    if (line < 0)
+        return false;
+    peer->waiter[line] = 0;
+    return true;
+}
+
+static void send(struct driver *d, uint32_t to, const struct message *message)
+{
+    /* Behind anything that waits already: a channel is FIFO to the monitor. */
+    if (d->outgoing_count || !send_now(d, to, message))
+        outgoing_push(d, to, message, 0);
+}
+
+/* --- LATER --------------------------------------------------------------------------------------------------------------------- */
+
+static void release_line(struct driver *d, uint32_t from, uint32_t line)
+{
+    struct peer *peer = &d->peers[from];
+    struct message later = {{message_head(0, 0, VERDICT_LATER, d->me, 0), peer->held_operation[line]}};
+    peer->held[line] = 0; /* carrier_reply will find it gone, and send a message */
+    call_reply(&peer->answer, line, &later);
+    doorbell_ring(peer->doorbell);
+}
+
+static void release_lines(struct driver *d, uint64_t operation)
+{
+    for (uint32_t from = 0; from < d->cores; from++)
+        for (uint32_t line = 0; from != d->me && line < d->segment->geometry.window; line++)
+            if (d->peers[from].held[line] && (!operation || d->peers[from].held_operation[line] == operation))
+                release_line(d, from, line);
+}
+
+/* --- Monitor and channels ---------------------------------------------------------------------------------------------------------- */
+
+static void deliver(struct driver *d, const struct output *output, uint64_t ticket, enum verdict *verdict, struct message *result)
+{
+    for (uint32_t i = 0; i < output->count; i++) {
+        const struct output_entry *entry = &output->entry[i];
+        switch (entry->kind) {
+        case OUTPUT_REQUEST:
+        case OUTPUT_NOTICE:
+            send(d, entry->to, &entry->message);
+            break;
+        case OUTPUT_REPLY:
+            carrier_reply(d, entry->token, &entry->message);
+            break;
+        case OUTPUT_DONE:
+            if (ticket && entry->token == ticket && message_verdict(&entry->message) != VERDICT_OK && result) {
+                *verdict = message_verdict(&entry->message); /* refused at once: the caller answers, or asks again */
+                *result = entry->message;
+            } else {
+                driver_reply(d, entry->token, &entry->message);
+            }
+            break;
+        }
+    }
+    for (uint32_t i = 0; i < output->count; i++)
+        if (output->entry[i].kind == OUTPUT_REQUEST || output->entry[i].kind == OUTPUT_NOTICE)
+            doorbell_ring(d->peers[output->entry[i].to].doorbell);
+}
+
+enum verdict monitor_turn(struct driver *d, const struct input *input, uint64_t ticket, struct message *result)
+{
+    enum verdict verdict = VERDICT_PENDING;
+    monitor_step(d->monitor, &d->environment, input, d->output);
+    deliver(d, d->output, ticket, &verdict, result);
+    while (d->output->local != NO_OPERATION) {
+        struct input own = {.kind = INPUT_CONTINUE, .operation = d->output->local};
+        monitor_step(d->monitor, &d->environment, &own, d->output);
+        deliver(d, d->output, ticket, &verdict, NULL);
+    }
+    return verdict;
+}
+
+static void on_request(struct driver *d, uint32_t from, uint64_t address, const struct message *message)
+{
+    uint32_t kind = message_kind(message);
+    if (message->word[0] & FLAG_REPLY) { /* what LATER promised */
+        struct input input = {.kind = INPUT_REPLY, .from = from, .message = message};
+        struct message taken = {{0}};
+        driver_reply(d, address, &taken);
+        if (message_verdict(message) != VERDICT_OK)
+            d->environment.now = arch_cycles();
+        monitor_turn(d, &input, 0, NULL);
+    } else if (kind < AGREEMENT_KINDS && d->monitor) {
+        struct input input = {.kind = INPUT_MESSAGE, .from = from, .token = address, .message = message};
+        if (kind >= KIND_SET) { /* a notice: nobody waits for the monitor, but the line wants its turn back */
+            struct message taken = {{0}};
+            driver_reply(d, address, &taken);
+        }
+        monitor_turn(d, &input, 0, NULL);
+    } else {
+        dispatch(d, address, message);
+    }
+}
+
+static void on_reply(struct driver *d, uint32_t from, const struct message *message)
+{
+    if (message_verdict(message) == VERDICT_LATER) {
+        release_lines(d, message->word[1]);
+        return;
+    }
+    if (!message->word[0])
+        return; /* a notice's or a carried reply's line coming back */
+    if (message_verdict(message) != VERDICT_OK)
+        d->environment.now = arch_cycles(); /* it may have to back off */
+    struct input input = {.kind = INPUT_REPLY, .from = from, .message = message};
+    monitor_turn(d, &input, 0, NULL);
+}
+
+void carrier_reply(struct driver *d, uint64_t address, const struct message *message)
+{
+    uint32_t who = address >> 44 & 0xffff, line = address & 0xff;
+    struct peer *peer = &d->peers[who];
+    if (address >> 60 == REPLY_PEER && peer->held[line] == address) {
+        peer->held[line] = 0;
+        call_reply(&peer->answer, line, message);
+        doorbell_ring(peer->doorbell);
+        return;
+    }
+    struct message carried = *message;
+    carried.word[0] |= FLAG_REPLY;
+    if (address >> 60 == REPLY_RING && message_kind(message) >= KIND_PING) { /* any carrier: a program's ring request */
+        while (!ring_try_send(&peer->ring, &carried))
+            arch_relax(); /* unreachable: a request on the ring left room for its reply */
+        doorbell_ring(peer->doorbell);
+        return;
+    }
+    send(d, who, &carried);
+    doorbell_ring(peer->doorbell);
+}
+
+/* --- Polling ---------------------------------------------------------------------------------------------------------------------- */
+
+static bool drain(struct driver *d)
+{
+    uint32_t kept = 0, count = d->outgoing_count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct outgoing *entry = &d->outgoing[i];
+        bool blocked = false; /* FIFO for each destination: not past an entry that stays */
+        for (uint32_t k = 0; k < kept && !blocked; k++)
+            blocked = d->outgoing[k].to == entry->to;
+        if (!blocked && send_now(d, entry->to, &entry->message))
+            doorbell_ring(d->peers[entry->to].doorbell);
+        else
+            d->outgoing[kept++] = *entry;
+    }
+    d->outgoing_count = kept;
+    if (kept == count && d->carrier == CARRIER_CALL_LINE && d->environment.route && d->environment.route->parent)
+        release_lines(d, 0); /* nothing moved: do not hold what others may be waiting for */
+    return kept != count;
+}
+
+static bool poll_calls(struct driver *d, uint32_t from, struct peer *peer)
+{
+    bool any = false;
+    struct message message;
+    int line = call_try_receive(&peer->answer, &message);
+    if (line >= 0) {
+        uint64_t address = reply_address(REPLY_PEER, from, ++d->reply_count, (uint32_t)line);
+        peer->held[line] = address;
+        peer->held_operation[line] = message.word[1];
+        on_request(d, from, address, &message);
+        any = true;
+    }
+    uint32_t outstanding = peer->call.outstanding;
+    while (outstanding) {
+        uint32_t out = (uint32_t)__builtin_ctz(outstanding);
+        outstanding &= outstanding - 1;
+        if (!call_try_take(&peer->call, out, &message))
+            continue;
+        any = true;
+        if (peer->waiter[out])
+            driver_reply(d, peer->waiter[out], &message);
+        else
+            on_reply(d, from, &message);
+    }
+    return any;
+}
+
+static bool poll_ring(struct driver *d, uint32_t from, struct peer *peer)
+{
+    struct message message;
+    if (!ring_try_receive(&peer->ring, &message))
+        return false;
+    uint32_t kind = message_kind(&message);
+    if (!(message.word[0] & FLAG_REPLY)) {
+        on_request(d, from, reply_address(REPLY_RING, from, ++d->reply_count, 0), &message);
+    } else if (kind >= KIND_PING) {
+        driver_reply(d, peer->ring_waiter, &message);
+    } else {
+        on_reply(d, from, &message);
+    }
+    return true;
+}
+
+bool carrier_poll(struct driver *d)
+{
+    bool any = false;
+    if (d->outgoing_count && drain(d))
+        any = true;
+    for (uint32_t from = 0; from < d->cores; from++) {
+        if (from == d->me)
+            continue;
+        if (!carrier_has_room(d))
+            break; /* step may not run now; what has arrived waits in its channel */
+        struct peer *peer = &d->peers[from];
+        any |= poll_calls(d, from, peer);
+        if (d->rings)
+            any |= poll_ring(d, from, peer);
+    }
+    return any;
+}
+
+void carrier_open(struct driver *d)
+{
+    struct segment *segment = d->segment;
+    const struct geometry *g = &segment->geometry;
+    for (uint32_t other = 0; other < d->cores; other++) {
+        struct peer *peer = &d->peers[other];
+        peer->doorbell = segment_doorbell(segment, other);
+        if (other == d->me)
+            continue;
+        call_open_sender(&peer->call, segment_calls(segment, &d->region, d->me, other), g->window);
+        call_open_receiver(&peer->answer, segment_calls(segment, &d->region, other, d->me), g->window);
+        if (g->ring_slots)
+            ring_open(&peer->ring, segment_ring(segment, &d->region, d->me, other), segment_ring(segment, &d->region, other, d->me),
+                      g->ring_slots);
+    }
+}

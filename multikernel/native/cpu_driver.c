@@ -1,0 +1,330 @@
+#include "cpu_driver.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    SLICE_US = 10000,     /* the longest park, when something may have been missed */
+    SPIN_US = 100,        /* then park: about three times what waking a halted CPU costs */
+    CROWDED_YIELDS = 16,  /* more cores than CPUs: let others run, then park */
+    REAP_BATCH = 16,
+};
+
+/* --- Replies ---------------------------------------------------------------------------------------------------------------------- */
+
+uint64_t driver_local_address(struct driver *d)
+{
+    uint32_t index = (uint32_t)(++d->reply_count % COMPLETIONS);
+    d->completions[index].done = false;
+    return reply_address(REPLY_LOCAL, 0, d->reply_count, index);
+}
+
+/* A monitor's DONE message carries slot and generation in word 2 and the address in word 3; a requester wants them in 1 and 2. */
+static struct message for_requester(const struct message *message)
+{
+    struct message reply = *message;
+    if (message_kind(message) == 0) {
+        reply.word[1] = message->word[2];
+        reply.word[2] = message->word[3];
+    }
+    return reply;
+}
+
+void driver_reply(struct driver *d, uint64_t address, const struct message *message)
+{
+    uint32_t line = address & 0xff, who = address >> 44 & 0xffff;
+    struct message reply = for_requester(message);
+    switch (address >> 60) {
+    case REPLY_LOCAL:
+        d->completions[line].message = reply;
+        d->completions[line].done = true;
+        break;
+    case REPLY_CLIENT:
+        call_reply(&d->client[who], line, &reply);
+        atomic_fetch_add_explicit(&d->doorbell->served, 1, memory_order_relaxed);
+        break;
+    case REPLY_CHANNEL:
+        call_reply(&d->user_answers[who], line, &reply);
+        doorbell_ring(d->peers[who / d->segment->geometry.user_channels].doorbell);
+        break;
+    default:
+        carrier_reply(d, address, &reply);
+        break;
+    }
+}
+
+/* --- One turn ---------------------------------------------------------------------------------------------------------------------- */
+
+static bool poll_client(struct driver *d, uint32_t channel)
+{
+    struct message message;
+    int line = call_try_receive(&d->client[channel], &message);
+    if (line < 0)
+        return false;
+    dispatch(d, reply_address(REPLY_CLIENT, channel, ++d->reply_count, (uint32_t)line), &message);
+    return true;
+}
+
+bool driver_poll(struct driver *d)
+{
+    bool any = carrier_poll(d);
+    for (uint32_t i = 0; i < d->channels; i++) {
+        struct message message;
+        int line = call_try_receive(&d->user_answers[i], &message);
+        if (line >= 0) {
+            dispatch(d, reply_address(REPLY_CHANNEL, i, ++d->reply_count, (uint32_t)line), &message);
+            any = true;
+        }
+    }
+    if (d->deferred_count < DEFERRED_MAX / 2 && carrier_has_room(d))
+        for (uint32_t channel = 0; channel < CLIENT_CHANNELS; channel++)
+            any |= poll_client(d, channel);
+    any |= d->kernel->serve(d);
+    if (d->deferred_count)
+        any |= dispatch_deferred(d);
+    return any;
+}
+
+/* --- Waiting ---------------------------------------------------------------------------------------------------------------------- */
+
+static void park(struct driver *d)
+{
+    uint32_t seen = doorbell_bell(d->doorbell);
+    doorbell_enter(d->doorbell, MODE_PARKED);
+    /* Once more: what was published before our mode was visible. Pairs with doorbell_ring. */
+    if (!driver_poll(d)) {
+        /* With something to try again by time, sleep for moments only. */
+        bool pending = d->deferred_count || (d->monitor && d->monitor->waiting);
+        atomic_fetch_add_explicit(&d->doorbell->parks, 1, memory_order_relaxed);
+        doorbell_park(d->doorbell, seen, pending ? 50 : d->slice_us);
+    }
+    doorbell_poll(d->doorbell);
+}
+
+static bool stopped(struct driver *d)
+{
+    /* Pairs with the supervisor's store; nothing else is read through it. */
+    return atomic_load_explicit(&d->segment->stop, memory_order_relaxed) != 0;
+}
+
+void driver_wait(struct driver *d, struct wait *wait)
+{
+    if (driver_poll(d)) {
+        wait_restart(wait);
+        return;
+    }
+    if (!wait_step(wait, &d->patience))
+        return;
+    if (stopped(d))
+        _exit(0); /* the system is being taken down in the middle of a system call */
+    park(d);
+}
+
+enum event driver_run(struct driver *d)
+{
+    struct wait wait = {0};
+    driver_enter(d);
+    interrupt_tick(d, false);
+    d->inside = true;
+    while (d->event == EVENT_NONE) {
+        if (driver_poll(d)) {
+            wait_restart(&wait);
+            continue;
+        }
+        if (!wait_step(&wait, &d->patience))
+            continue;
+        if (stopped(d))
+            d->event = EVENT_STOP;
+        else if (!vspace_reap(&d->vspace, REAP_BATCH))
+            park(d);
+    }
+    enum event event = d->event;
+    d->event = EVENT_NONE;
+    d->inside = false;
+    interrupt_tick(d, event == EVENT_RUN);
+    driver_leave(d);
+    return event;
+}
+
+/* --- System calls -------------------------------------------------------------------------------------------------------------------- */
+
+void driver_enter(struct driver *d)
+{
+    d->disabled = 1;
+    /* The handler runs on this very thread: a compiler barrier is enough. */
+    atomic_signal_fence(memory_order_seq_cst);
+    doorbell_poll(d->doorbell);
+}
+
+void driver_leave(struct driver *d)
+{
+    for (;;) {
+        doorbell_enter(d->doorbell, MODE_USER);
+        driver_poll(d); /* what was published before our mode was visible; pairs with doorbell_ring */
+        d->disabled = 0;
+        atomic_signal_fence(memory_order_seq_cst);
+        if (!d->mark)
+            return;
+        d->disabled = 1;
+        atomic_signal_fence(memory_order_seq_cst);
+        d->mark = 0;
+    }
+}
+
+static enum verdict await(struct driver *d, uint64_t address, struct message *reply)
+{
+    struct completion *completion = &d->completions[address & 0xff];
+    struct wait wait = {0};
+    while (!completion->done)
+        driver_wait(d, &wait);
+    *reply = completion->message;
+    return message_verdict(reply);
+}
+
+enum verdict driver_here(struct driver *d, const struct message *request, struct message *result)
+{
+    uint64_t address = driver_local_address(d);
+    dispatch(d, address, request);
+    return await(d, address, result);
+}
+
+enum verdict driver_call(struct driver *d, uint32_t to, const struct message *request, struct message *reply)
+{
+    struct peer *peer = &d->peers[to];
+    uint64_t address = driver_local_address(d);
+    struct wait wait = {0};
+    int line;
+    while ((line = call_try_send(&peer->call, request)) < 0)
+        driver_wait(d, &wait);
+    peer->waiter[line] = address;
+    doorbell_ring(peer->doorbell);
+    return await(d, address, reply);
+}
+
+enum verdict driver_call_ring(struct driver *d, uint32_t to, const struct message *request, struct message *reply)
+{
+    struct peer *peer = &d->peers[to];
+    peer->ring_waiter = driver_local_address(d);
+    struct wait wait = {0};
+    while (!ring_try_send(&peer->ring, request))
+        driver_wait(d, &wait);
+    doorbell_ring(peer->doorbell);
+    return await(d, peer->ring_waiter, reply);
+}
+
+/* --- Opening -------------------------------------------------------------------------------------------------------------------------- */
+
+static void open_channels(struct driver *d)
+{
+    const struct geometry *g = &d->segment->geometry;
+    carrier_open(d);
+    for (uint32_t channel = 0; channel < CLIENT_CHANNELS; channel++)
+        call_open_receiver(&d->client[channel], segment_client(d->segment, &d->region, d->me, channel), CLIENT_LINES);
+    for (uint32_t other = 0; other < d->cores; other++)
+        for (uint32_t k = 0; k < g->user_channels; k++) {
+            uint32_t index = other * g->user_channels + k;
+            call_open_receiver(&d->user_answers[index], segment_channel(d->segment, &d->region, other, d->me, k), 1);
+            call_open_sender(&d->user_calls[index], segment_channel(d->segment, &d->region, d->me, other, k), 1);
+        }
+}
+
+/* The tree of every root, from the parent of every core: children in ascending order unless the parents say otherwise later. */
+static int open_route(struct driver *d, const uint16_t *parents)
+{
+    size_t entries = (size_t)d->cores * d->cores;
+    uint16_t *memory = malloc(3 * entries * sizeof *memory);
+    struct route *route = malloc(sizeof *route);
+    if (!memory || !route)
+        return ENOMEM;
+    uint16_t *child = memory + entries, *sibling = memory + 2 * entries;
+    memcpy(memory, parents, entries * sizeof *memory);
+    memset(child, 0xff, 2 * entries * sizeof *child);
+    for (uint32_t root = 0; root < d->cores; root++)
+        for (uint32_t core = d->cores; core-- > 0;) {
+            uint16_t parent = parents[(size_t)root * d->cores + core];
+            if (parent == 0xffff)
+                continue;
+            sibling[(size_t)root * d->cores + core] = child[(size_t)root * d->cores + parent];
+            child[(size_t)root * d->cores + parent] = (uint16_t)core;
+        }
+    *route = (struct route){memory, child, sibling};
+    d->route_memory = memory;
+    d->environment.route = route;
+    return 0;
+}
+
+static int open_state(struct driver *d, const struct driver_options *o)
+{
+    size_t entries = monitor_output_entries(d->cores);
+    d->output_entries = (uint32_t)entries;
+    d->outgoing_max = (uint32_t)(4 * entries);
+    d->output = calloc(1, sizeof *d->output + entries * sizeof(struct output_entry));
+    d->outgoing = calloc(d->outgoing_max, sizeof *d->outgoing);
+    d->deferred = calloc(DEFERRED_MAX + CLIENT_CHANNELS * CLIENT_LINES + d->cores * CALL_WINDOW_MAX, sizeof *d->deferred);
+    d->peers = calloc(d->cores, sizeof *d->peers);
+    d->channels = d->cores * d->segment->geometry.user_channels;
+    d->user_answers = calloc(d->channels + 1, sizeof *d->user_answers);
+    d->user_calls = calloc(d->channels + 1, sizeof *d->user_calls);
+    if (!d->output || !d->outgoing || !d->deferred || !d->peers || !d->user_answers || !d->user_calls)
+        return ENOMEM;
+    int error = vspace_open(&d->vspace, d->vspace.memory, o->address_base, o->address_size * d->cores, o->slots_per_core * d->cores);
+    if (error)
+        return error;
+    d->environment.mmu = &d->vspace.mmu;
+    d->environment.backoff = 2 * o->cycles_per_us;
+    if (d->me == 0 && (error = frames_open(&d->frames, o->memory_bytes)))
+        return error;
+    if (o->parents && (error = open_route(d, o->parents)))
+        return error;
+    if (o->shared_kernel) {
+        d->kernel = &kernel_shared;
+        return shared_kernel_open(d, o->slots_per_core, o->address_base, o->address_size);
+    }
+    d->kernel = &kernel_multikernel;
+    /* mmap, not calloc: the block must be zero, and only what is used should cost memory. */
+    size_t bytes = monitor_size(d->cores, o->slots_per_core);
+    d->monitor = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (d->monitor == MAP_FAILED)
+        return errno;
+    monitor_init(d->monitor, d->me, d->cores, o->slots_per_core, o->address_base, o->address_size);
+    return 0;
+}
+
+struct driver *driver_open(struct segment *segment, int memory, const struct driver_options *o, const char **reason)
+{
+    struct driver *d = calloc(1, sizeof *d);
+    *reason = "out of memory";
+    if (!d)
+        return NULL;
+    d->segment = segment;
+    d->me = o->me;
+    d->cores = segment->geometry.cores;
+    d->carrier = (enum carrier)o->carrier;
+    d->rings = segment->geometry.ring_slots != 0;
+    d->crowded = o->crowded != 0;
+    d->cycles_per_us = o->cycles_per_us;
+    d->vspace.memory = memory;
+    d->slice_us = SLICE_US;
+    d->patience = d->crowded ? (struct patience){0, CROWDED_YIELDS} : (struct patience){SPIN_US * o->cycles_per_us, 0};
+    d->disabled = 1;
+    segment_region(&segment->geometry, &d->region);
+    d->doorbell = segment_doorbell(segment, d->me);
+    int error = open_state(d, o);
+    if (!error)
+        error = fault_install(d->vspace.base, d->vspace.size);
+    if (!error)
+        error = interrupt_open(d);
+    if (error) {
+        *reason = strerror(error);
+        return NULL;
+    }
+    open_channels(d);
+    d->doorbell->pid = (uint32_t)getpid();
+    d->doorbell->tid = (uint32_t)syscall(SYS_gettid);
+    doorbell_poll(d->doorbell);
+    return d;
+}

@@ -1,0 +1,216 @@
+/* The CPU driver: one a core, a single-threaded, non-preemptible event loop that shares nothing (paper section 4.3). It polls
+ * its channels, steps the monitor, answers requests, and waits when there is nothing to do; it returns to its caller (the core's
+ * Python main) when a program is to be run.
+ *
+ * Modes: in the loop and in every system call the core is polling; while it runs a program it is in user mode and is told by a
+ * signal (interrupt.c); when idle for long it parks. Every entry from a program is a system call: disable, work, check the mark,
+ * enable (Barrelfish's disabled mode); a signal that comes while disabled leaves only the mark.
+ *
+ * Files: cpu_driver.c the loop and the system calls; carrier.c how the monitors' messages travel; dispatch.c the requests it
+ * answers; interrupt.c signals and the tick. */
+#pragma once
+
+#include "frames.h"
+#include "kernel.h"
+#include "patience.h"
+#include "segment.h"
+#include "vspace.h"
+
+/* Requests a driver answers; they follow the agreement's kinds. Words 1-6 are theirs: */
+enum driver_kind {
+    KIND_PING = 16,   /* 1-6 come back */
+    KIND_TOUCH,       /* 1 slot, generation; 2 address: reads there */
+    KIND_READ,        /* 1 slot, generation; 2 address; 3 length <= 48 -> 1-6 bytes */
+    KIND_WRITE,       /* 1 slot, generation; 2 address; 3 length <= 24; 4-6 bytes */
+    KIND_ALLOCATE,    /* 1 length -> 1 frame */
+    KIND_FREE,        /* 1 frame; 2 length */
+    KIND_HOLDERS,     /* 1 word; 2 bits: with more than 64 cores, a piece of the core set of the next MAP */
+    KIND_MAP,         /* 1 frame; 2 length; 3 rights; 4 core set -> 1 slot, generation; 2 address */
+    KIND_UNMAP,       /* 1 slot, generation; 2 protocol */
+    KIND_PROTECT,     /* 1 slot, generation; 2 rights */
+    KIND_PIN,         /* 1 slot, generation */
+    KIND_UNPIN,       /* 1 slot, generation */
+    KIND_DIGEST,      /* 1 core or ~0: entries it holds too -> 1 digest; 2 mapped; 3 locked */
+    KIND_POLICY,      /* 1 spin cycles; 2 yields; 3 slice in microseconds */
+    KIND_RUN_BEGIN,   /* 1 bytes of the program */
+    KIND_RUN_DATA,    /* 1 offset; 2-6 forty bytes */
+    KIND_RUN_GO,      /* -> 1 bytes of its result, when it has ended */
+    KIND_RUN_FETCH,   /* 1 offset -> 1-6 forty-eight bytes */
+    DRIVER_KINDS
+};
+
+enum { FLAG_REPLY = 1 << 24 }; /* in word 0 of a message that answers another one by a way that is not its line */
+
+/* Where a reply goes: type 60-63, peer or channel 44-59, count 8-43 (never twice the same), line 0-7. */
+enum reply_type { REPLY_LOCAL = 1, REPLY_CLIENT, REPLY_PEER, REPLY_CHANNEL, REPLY_RING };
+
+static inline uint64_t reply_address(enum reply_type type, uint32_t who, uint64_t count, uint32_t line)
+{
+    return (uint64_t)type << 60 | (uint64_t)who << 44 | (count & ((1ull << 36) - 1)) << 8 | line;
+}
+
+struct peer {
+    struct call_receiver answer;
+    struct call_sender call;
+    struct doorbell *doorbell;
+    struct ring_end ring;
+    uint64_t held[CALL_WINDOW_MAX];           /* reply address of a request not yet answered, by line; 0: none */
+    uint64_t held_operation[CALL_WINDOW_MAX]; /* the operation it belongs to */
+    uint64_t waiter[CALL_WINDOW_MAX];         /* who asked: a local reply address, or 0 for the monitor */
+    uint64_t ring_waiter;                     /* who asked by the ring; one at a time */
+};
+
+struct outgoing {
+    uint32_t to;
+    uint32_t notice;
+    struct message message;
+};
+
+struct deferred {
+    uint64_t address;
+    struct message message;
+};
+
+struct completion {
+    bool done;
+    struct message message;
+};
+
+enum event { EVENT_NONE = 0, EVENT_RUN, EVENT_STOP };
+enum carrier { CARRIER_CALL_LINE = 0, CARRIER_RING = 1 };
+
+/* Programs in transit between the client and the core's Python. */
+struct program {
+    enum { PROGRAM_IDLE, PROGRAM_LOADING, PROGRAM_RUNNING } state;
+    char *code;
+    uint64_t code_bytes;
+    char *result;
+    uint64_t result_bytes;
+    uint64_t answer_to;
+};
+
+enum { COMPLETIONS = 16, DEFERRED_MAX = 256 };
+
+struct driver {
+    /* hot: read on every turn of the loop */
+    struct segment *segment;
+    struct doorbell *doorbell;
+    struct peer *peers;
+    const struct kernel *kernel;
+    struct monitor *monitor; /* NULL in the shared kernel */
+    uint32_t me, cores;
+    uint32_t channels; /* user channels, all peers together */
+    uint32_t outgoing_count, outgoing_max;
+    uint32_t deferred_count;
+    uint32_t output_entries;
+    enum carrier carrier;
+    enum event event;
+    volatile int disabled; /* read by the signal handler */
+    volatile int mark;     /* written by it */
+    bool rings;
+    bool crowded; /* more cores than CPUs */
+    bool inside;  /* a driver function is on the stack */
+    struct call_receiver *user_answers;
+    struct call_sender *user_calls;
+    struct call_receiver client[CLIENT_CHANNELS];
+    uint64_t reply_count;
+
+    struct environment environment;
+    struct output *output;
+    struct outgoing *outgoing;
+    struct deferred *deferred;
+    struct completion completions[COMPLETIONS];
+    struct patience patience;
+    uint32_t slice_us;
+    uint64_t client_holders[CORE_SET_WORDS_MAX];
+    uint64_t cycles_per_us;
+
+    struct vspace vspace;
+    struct frames frames;
+    struct program program;
+    struct region region;
+    void *shared;                 /* the shared kernel's state in the segment */
+    struct shared_private *local; /* ... and what this core keeps of it privately */
+    uint32_t tell;                /* shared kernel: how others are told (enum shared_tell) */
+    void *route_memory;
+    long timer;
+};
+
+struct driver_options {
+    uint32_t me;
+    uint32_t shared_kernel; /* 0: multikernel */
+    uint32_t carrier;
+    uint32_t crowded;
+    uint32_t slots_per_core;
+    uint64_t address_base;
+    uint64_t address_size; /* a core's share of the range */
+    uint64_t memory_bytes;
+    uint64_t cycles_per_us;
+    const uint16_t *parents; /* cores * cores entries, or NULL: every root sends to all */
+};
+
+/* Opens the driver of a core on a mapped kernel segment, in the pinned process that will be that core: first touches its region,
+ * reserves its range, installs handlers. NULL and a reason when that fails. */
+struct driver *driver_open(struct segment *segment, int memory, const struct driver_options *options, const char **reason);
+
+/* The loop. Returns EVENT_RUN when a program has arrived (the core is then in user mode) or EVENT_STOP. */
+enum event driver_run(struct driver *driver);
+
+/* The program has ended: its result goes back. Call in user mode. 0, or -1 when there is no memory. */
+int driver_finish(struct driver *driver, const char *result, uint64_t bytes);
+
+/* The program that has arrived; valid until driver_finish. */
+static inline const char *driver_code(const struct driver *driver, uint64_t *bytes)
+{
+    *bytes = driver->program.code_bytes;
+    return driver->program.code;
+}
+
+/* Is a thread of this process inside driver_run? */
+static inline bool driver_inside(const struct driver *driver)
+{
+    return driver->inside;
+}
+
+/* --- System calls, for programs (user mode) ---------------------------------------------------------------------------------- */
+
+void driver_enter(struct driver *driver); /* disable, poll */
+void driver_leave(struct driver *driver); /* check the mark, enable */
+
+/* A request to this core's own driver, waited for; result as the kinds above say. VERDICT_BUSY never comes back. This and all
+ * below: between driver_enter and driver_leave. */
+enum verdict driver_here(struct driver *driver, const struct message *request, struct message *result);
+/* A request to another core's driver: over the call line, the ring (if there are rings), or a user channel. */
+enum verdict driver_call(struct driver *driver, uint32_t peer, const struct message *request, struct message *reply);
+enum verdict driver_call_ring(struct driver *driver, uint32_t peer, const struct message *request, struct message *reply);
+/* Reads or writes memory of a mapping on this core; waits out prepared pages. OK or FAULT. */
+enum verdict driver_access(struct driver *driver, uint32_t slot, uint32_t generation, uint64_t address, void *buffer, size_t length,
+                           int write);
+
+/* --- Inside the driver ---------------------------------------------------------------------------------------------------------- */
+
+bool driver_poll(struct driver *driver); /* one turn; true if anything was done */
+/* One step of waiting for something that polling will bring. */
+void driver_wait(struct driver *driver, struct wait *wait);
+void driver_reply(struct driver *driver, uint64_t address, const struct message *message);
+uint64_t driver_local_address(struct driver *driver);
+
+void carrier_open(struct driver *driver);
+bool carrier_poll(struct driver *driver);
+void carrier_reply(struct driver *driver, uint64_t address, const struct message *message);
+/* Steps the monitor and delivers what comes out; returns the verdict of a DONE output for ticket, else PENDING. */
+enum verdict monitor_turn(struct driver *driver, const struct input *input, uint64_t ticket, struct message *result);
+static inline bool carrier_has_room(const struct driver *driver)
+{
+    return driver->outgoing_max - driver->outgoing_count >= driver->output_entries;
+}
+
+/* Answers a request, now or (by deferring it) later. */
+void dispatch(struct driver *driver, uint64_t address, const struct message *message);
+bool dispatch_deferred(struct driver *driver);
+
+int interrupt_open(struct driver *driver);
+void interrupt_tick(struct driver *driver, bool on);
+
+/* The shared kernel's part of opening. 0, or an errno. */
+int shared_kernel_open(struct driver *driver, uint32_t slots_per_core, uint64_t address_base, uint64_t address_size);

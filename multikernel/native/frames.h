@@ -1,0 +1,22 @@
+/* Physical memory: which pages of the memory segment are handed out as frames. Kept by core 0 for both kernels, one bit a page
+ * and one more for "a frame starts here"; first fit from where the last search ended. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct frames {
+    uint64_t pages;
+    uint64_t next;
+    uint64_t *used;
+    uint64_t *first;
+};
+
+int frames_open(struct frames *frames, uint64_t bytes);
+void frames_close(struct frames *frames);
+/* Offset of a run of free pages, or UINT64_MAX. length in bytes, a positive multiple of the page size. */
+uint64_t frames_allocate(struct frames *frames, uint64_t length);
+/* Is this exactly a frame that was handed out? */
+bool frames_has(const struct frames *frames, uint64_t offset, uint64_t length);
+void frames_free(struct frames *frames, uint64_t offset, uint64_t length);
+uint64_t frames_available(const struct frames *frames);

@@ -1,0 +1,42 @@
+/* A message is one cache line: seven payload words and, last, the control word that publishes them (Barrelfish's UMP:
+ * include/barrelfish/ump_impl.h keeps the control word in the last eight bytes and writes it last).
+ * Words move one by one through C11 atomics, so that race detectors and model checkers see every one of them. */
+#pragma once
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum {
+    LINE_BYTES = 64,
+    PAD_BYTES = 128, /* between two writers: the adjacent-line prefetcher pairs 64-byte lines */
+    MESSAGE_WORDS = 7,
+    MESSAGE_BYTES = MESSAGE_WORDS * 8,
+};
+
+/* A message at rest, private to one core. */
+struct message {
+    uint64_t word[MESSAGE_WORDS];
+};
+
+/* A message in flight: one line of a segment. */
+struct slot {
+    _Alignas(LINE_BYTES) _Atomic uint64_t word[MESSAGE_WORDS];
+    _Atomic uint64_t control;
+};
+
+static_assert(sizeof(struct slot) == LINE_BYTES, "a slot is one cache line");
+
+/* Relaxed on purpose: the release store of slot->control orders them (writer side of ring.h and call_line.h). */
+static inline void slot_put(struct slot *slot, const struct message *message)
+{
+    for (int i = 0; i < MESSAGE_WORDS; i++)
+        atomic_store_explicit(&slot->word[i], message->word[i], memory_order_relaxed);
+}
+
+/* Relaxed on purpose: the acquire load of slot->control that saw the message orders them. */
+static inline void slot_get(struct slot *slot, struct message *message)
+{
+    for (int i = 0; i < MESSAGE_WORDS; i++)
+        message->word[i] = atomic_load_explicit(&slot->word[i], memory_order_relaxed);
+}

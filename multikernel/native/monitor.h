@@ -1,0 +1,312 @@
+/* The monitor: one a core, sans-IO. It keeps its core's replica of the mappings and brings replicas to agreement with the
+ * other monitors by one- or two-phase commit over a tree, with convergecast of votes and acknowledgements.
+ *
+ *     monitor_step(state, environment, input) -> output
+ *
+ * Nothing here sends, sleeps, reads a clock or allocates. Messages, local requests and ticks are inputs; time is a number in
+ * the environment; the MMU is a table of functions there, called inside step. The state is one flat block without pointers,
+ * sized at init and zero-padded: it can be copied, hashed and compared as bytes. The same object file runs in a core, in the
+ * state-space explorer (tests/s3_agreement) and later in virtual time.
+ *
+ * Who calls it: cpu_driver.c, which runs step only when the outbox has room for the largest output.
+ * Source: paper sections 4.4 and 4.7 (monitors, agreement); Barrelfish usr/monitor/ (2011: broadcast with convergecast, busy
+ * means abort and retry). Unlike there, the engine (agreement.c) knows no operation: kinds of operation are rows (struct
+ * row); mapping_rows.c holds the first three. */
+#pragma once
+
+#include <stddef.h>
+
+#include "address_range.h"
+#include "cores.h"
+#include "message.h"
+
+/* What became of a request, on the wire and to the caller. */
+enum verdict {
+    VERDICT_OK = 0,
+    VERDICT_BUSY,       /* locked by another operation: abort, retry; never surfaces */
+    VERDICT_NOT_MAPPED, /* no such mapping here */
+    VERDICT_PINNED,     /* a core holds a pin; the core is named */
+    VERDICT_STALE_VIEW, /* the message comes from another membership */
+    VERDICT_NO_SLOT,    /* the table of mappings, or the address range, is full */
+    VERDICT_HOST,       /* the host refused a mapping call (ENOMEM: too many mappings) */
+    VERDICT_BAD_REQUEST,
+    VERDICT_NO_MEMORY, /* no frame of that size */
+    VERDICT_FAULT,     /* page fault */
+    VERDICT_FRAME_IN_USE,
+    VERDICT_NOT_A_FRAME,
+    VERDICT_CORE_BUSY, /* the core runs a program already */
+    VERDICT_LATER,     /* (carriers only) the reply will come as a message of its own */
+    VERDICT_PENDING,   /* (local only) not finished yet */
+};
+
+enum rights { RIGHTS_NONE = 0, RIGHTS_READ = 1, RIGHTS_WRITE = 3 };
+
+enum protocol { TWO_PHASE = 0, ONE_PHASE = 1 };
+
+enum row_id { ROW_MAP = 0, ROW_UNMAP, ROW_PROTECT, ROWS };
+
+/* Kernel message kinds of the agreement engine. The first four are requests that are answered when the receiver's whole subtree
+ * has answered; the last two are notices that nobody answers. */
+enum agreement_kind { KIND_PREPARE = 1, KIND_APPLY, KIND_COMMIT, KIND_ABORT, KIND_SET, KIND_RELEASE, AGREEMENT_KINDS };
+
+/* Word 0 of every kernel message: kind 0-7, row 8-15, verdict 16-23, flags 24-31, core named by the verdict 32-47, view 48-63.
+ * Word 1: the operation, initiator 48-63 and sequence 0-47. Word 2: slot 0-31, generation 32-63. Words 3-6: the row's. */
+static inline uint64_t message_head(uint32_t kind, uint32_t row, uint32_t verdict, uint32_t core, uint32_t view)
+{
+    return kind | (uint64_t)row << 8 | (uint64_t)verdict << 16 | (uint64_t)core << 32 | (uint64_t)view << 48;
+}
+static inline uint32_t message_kind(const struct message *m)
+{
+    return m->word[0] & 0xff;
+}
+static inline uint32_t message_row(const struct message *m)
+{
+    return m->word[0] >> 8 & 0xff;
+}
+static inline enum verdict message_verdict(const struct message *m)
+{
+    return (enum verdict)(m->word[0] >> 16 & 0xff);
+}
+static inline uint32_t message_core(const struct message *m)
+{
+    return m->word[0] >> 32 & 0xffff;
+}
+static inline uint32_t message_view(const struct message *m)
+{
+    return (uint32_t)(m->word[0] >> 48);
+}
+
+/* --- The replica: mappings ------------------------------------------------------------------------------------------------- */
+
+enum mapping_state {
+    MAPPING_FREE = 0,
+    MAPPING_MAPPED,
+    MAPPING_RESERVED, /* a map operation is under way */
+    MAPPING_GONE,     /* unmapped by one phase, not yet known to be final: data kept so that it can be restored */
+};
+
+/* One entry, the same slot number on every core that holds the page, at the same virtual address. The slot's home is the core
+ * that mapped it (slot / slots_per_core); the home also keeps entries of pages that it does not hold itself, as a directory. */
+struct mapping {
+    uint32_t generation;
+    uint8_t state;
+    uint8_t rights;
+    uint8_t released; /* home, locked: its unmap by others is final, free it at the unlock */
+    uint8_t reserved;
+    uint32_t pins; /* core-local: outside the digest */
+    uint32_t reserved2;
+    uint64_t lock; /* core-local: the operation that holds this entry, 0 when none */
+    uint64_t address;
+    uint64_t frame;  /* offset in the memory segment */
+    uint64_t length; /* bytes */
+    uint64_t holders[]; /* core set */
+};
+
+/* --- The engine's record of an operation, one for each lane of each initiator ------------------------------------------------ */
+
+enum phase {
+    PHASE_IDLE = 0,
+    PHASE_BACKOFF, /* initiator: waits for retry_at and for the entry's lock */
+    PHASE_PREPARING,
+    PHASE_PREPARED,
+    PHASE_COMMITTING,
+    PHASE_COMMITTED,
+    PHASE_ABORTING,
+    PHASE_ABORTED,
+    PHASE_REFUSED,
+    PHASE_APPLYING, /* one phase */
+    PHASE_APPLIED,
+};
+
+struct operation {
+    uint64_t id; /* initiator 48-63, sequence 0-47; never 0 once used */
+    uint32_t slot;
+    uint32_t generation;
+    uint64_t argument[4];
+    uint64_t token;  /* participant: where the reply goes */
+    uint64_t ticket; /* initiator: whom to tell */
+    uint64_t retry_at;
+    uint32_t attempts;
+    uint32_t waiting; /* children that have not answered this round */
+    uint16_t from;
+    uint16_t named; /* the core the verdict names */
+    uint8_t row;
+    uint8_t protocol;
+    uint8_t phase;
+    uint8_t verdict;
+    uint8_t local; /* this core's own part of the round is still to be done (INPUT_CONTINUE) */
+    uint8_t saved; /* row's: rights to restore */
+    uint16_t reserved;
+    uint32_t reserved2;
+};
+
+enum { LANES = 4 }; /* operations a core may have under way at once */
+
+/* The block's head; operations and mappings follow it. */
+struct monitor {
+    uint64_t size;
+    uint32_t me;
+    uint32_t cores;
+    uint32_t set_words;
+    uint32_t slots_per_core;
+    uint32_t view;
+    uint32_t waiting;      /* own operations in PHASE_BACKOFF: a tick is wanted */
+    uint32_t engaged;      /* others' operations that this core voted for and whose outcome it awaits */
+    uint32_t reserved;
+    uint64_t sequence;     /* attempts begun */
+    struct address_range addresses; /* this core's, for new mappings */
+    uint32_t slot_next;
+    uint32_t mapping_stride;
+    uint64_t mappings_offset;
+};
+
+/* --- What step is given ------------------------------------------------------------------------------------------------------ */
+
+/* This core's page table. insert makes the slot's mapping with those rights; protect changes the rights of all of it; retire says
+ * that it is unreachable for good and may be removed when there is time. */
+struct mmu {
+    void *context;
+    enum verdict (*insert)(void *context, uint32_t slot, uint64_t address, uint64_t frame, uint64_t length, uint32_t rights);
+    enum verdict (*protect)(void *context, uint32_t slot, uint32_t rights);
+    void (*retire)(void *context, uint32_t slot);
+};
+
+/* The tree each root uses, as data: parent, first child and next sibling of every core for every root, [root * cores + core],
+ * 0xffff for none; siblings in sending order. NULL arrays: the root sends to every participant itself. */
+struct route {
+    const uint16_t *parent;
+    const uint16_t *first_child;
+    const uint16_t *next_sibling;
+};
+
+struct environment {
+    const struct mmu *mmu;
+    const struct route *route;
+    uint64_t now;     /* cycles */
+    uint64_t backoff; /* cycles, the unit of waiting after a conflict */
+};
+
+/* A local request. map: frame, length, rights, holders; unmap and protect: slot, generation, rights. */
+struct request {
+    uint32_t row;
+    uint32_t protocol;
+    uint32_t slot;
+    uint32_t generation;
+    uint32_t rights;
+    uint64_t frame;
+    uint64_t length;
+    uint64_t ticket;
+    uint64_t holders[CORE_SET_WORDS_MAX];
+};
+
+enum input_kind { INPUT_MESSAGE, INPUT_REPLY, INPUT_REQUEST, INPUT_CONTINUE, INPUT_TICK };
+
+struct input {
+    enum input_kind kind;
+    uint32_t from;
+    uint32_t operation; /* CONTINUE: output.local of an earlier step */
+    uint64_t token;     /* MESSAGE: handed back with the reply */
+    const struct message *message;
+    const struct request *request;
+};
+
+enum output_kind { OUTPUT_REQUEST, OUTPUT_NOTICE, OUTPUT_REPLY, OUTPUT_DONE };
+
+struct output_entry {
+    enum output_kind kind;
+    uint32_t to;
+    uint64_t token;         /* REPLY: the request's; DONE: the ticket */
+    struct message message; /* DONE: word 0 verdict and core, word 2 slot and generation, word 3 address */
+};
+
+#define NO_OPERATION UINT32_MAX
+
+struct output {
+    uint32_t count;
+    uint32_t local; /* an operation whose own part is to be done by INPUT_CONTINUE once the messages are out, or NO_OPERATION */
+    struct output_entry entry[];
+};
+
+/* --- The interface ---------------------------------------------------------------------------------------------------------------- */
+
+/* Bytes of a monitor's state; entries an output must have room for. */
+size_t monitor_size(uint32_t cores, uint32_t slots_per_core);
+uint32_t monitor_output_entries(uint32_t cores);
+
+/* Lays the state out in a block of monitor_size bytes. Core c maps new pages into address_base + c * address_size. */
+void monitor_init(struct monitor *monitor, uint32_t me, uint32_t cores, uint32_t slots_per_core, uint64_t address_base,
+                  uint64_t address_size);
+
+void monitor_step(struct monitor *monitor, const struct environment *environment, const struct input *input, struct output *output);
+
+static inline struct mapping *monitor_mapping(struct monitor *m, uint32_t slot)
+{
+    return (struct mapping *)((char *)m + m->mappings_offset + (size_t)slot * m->mapping_stride);
+}
+static inline struct operation *monitor_operation(struct monitor *m, uint32_t index)
+{
+    return (struct operation *)(m + 1) + index;
+}
+static inline uint32_t monitor_slots(const struct monitor *m)
+{
+    return m->cores * m->slots_per_core;
+}
+static inline uint32_t monitor_home(const struct monitor *m, uint32_t slot)
+{
+    return slot / m->slots_per_core;
+}
+
+/* Core-local, no agreement. BUSY: an operation holds the entry; ask again after its outcome. */
+enum verdict monitor_pin(struct monitor *monitor, uint32_t slot, uint32_t generation);
+enum verdict monitor_unpin(struct monitor *monitor, uint32_t slot, uint32_t generation);
+
+/* What a fault on the mapping means: FAULT for good, BUSY: wait for an outcome, OK: the mapping allows it now, try again. */
+enum verdict monitor_fault(struct monitor *monitor, uint32_t slot, uint32_t generation, int write);
+
+/* A hash of the replicated part of all mapped entries whose holders include every core of the set (NULL: all entries). Equal at
+ * rest on any two cores for the entries both hold. */
+uint64_t monitor_digest(struct monitor *monitor, const uint64_t *set);
+/* Mapped entries (that this core holds, or knows as home), and entries locked by an operation. */
+void monitor_count(struct monitor *monitor, uint32_t *mapped, uint32_t *locked);
+
+/* --- Rows (agreement.c calls, mapping_rows.c defines) ------------------------------------------------------------------------ */
+
+struct row {
+    const char *name;
+    int one_phase; /* may be done by one phase: its abort can restore what was applied */
+    /* Initiator: fills the operation from the request; VERDICT_OK, an error, or BUSY to be asked again. */
+    enum verdict (*begin)(struct monitor *, struct operation *, const struct request *);
+    /* May this core take part now? No effects. The engine has checked that no other operation holds the entry. */
+    enum verdict (*may_prepare)(struct monitor *, const struct operation *);
+    /* The entry is locked: learn from the message what the participants must know before it is forwarded. */
+    void (*adopt)(struct monitor *, struct operation *);
+    /* Do everything that can fail, revocably. */
+    enum verdict (*prepare)(struct monitor *, struct operation *, const struct mmu *);
+    void (*commit)(struct monitor *, struct operation *, const struct mmu *);
+    /* Undo prepare; for one phase, undo commit. */
+    void (*abort)(struct monitor *, struct operation *, const struct mmu *);
+    /* The operation is final everywhere: does the entry's home, which took no part, have to be told? */
+    int (*release_home)(struct monitor *, const struct operation *);
+};
+
+extern const struct row monitor_rows[ROWS];
+
+/* Seeded protocol bugs, for the explorer's tests only: build with -DMK_MUTANT=n. */
+#ifndef MK_MUTANT
+#define MK_MUTANT 0
+#endif
+enum mutant {
+    MUTANT_COMMIT_ON_REFUSAL = 1,
+    MUTANT_REPLY_BEFORE_CHILDREN,
+    MUTANT_ABORT_WITHOUT_RESTORE,
+    MUTANT_LOCK_IGNORED,
+    MUTANT_PIN_IGNORED,
+    MUTANT_LAST_CHILD_FORGOTTEN,
+    MUTANT_NO_SECOND_ROUND,
+    MUTANT_UNLOCK_AT_VOTE,
+    MUTANT_PREPARE_WITHOUT_REVOKE,
+    MUTANT_ONE_PHASE_WITHOUT_RESTORE,
+    MUTANT_ABORT_TO_NOBODY,
+    MUTANT_GENERATION_IGNORED,
+};
+#define MUTANT(name) (MK_MUTANT == MUTANT_##name)

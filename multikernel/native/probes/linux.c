@@ -1,0 +1,190 @@
+/* What the host's Linux does: threads of one address space, one page of a shared segment that is a mapping of its own, all rights
+ * taken from it by one mprotect, which returns when no thread can use the page any more. */
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "probes.h"
+
+enum { PAGE = 4096, QUIET_US = 150 };
+
+struct team;
+
+struct member {
+    struct team *team;
+    uint32_t number;
+    pthread_t thread;
+    uint64_t cycles;
+    char pad[PAD_BYTES];
+};
+
+struct team {
+    const struct linux_probe *probe;
+    struct member *members;
+    char *page;
+    uint32_t pages, rounds;
+    _Alignas(PAD_BYTES) _Atomic uint32_t turn; /* touch once for every turn; UINT32_MAX: leave */
+    _Alignas(PAD_BYTES) _Atomic uint32_t touched;
+    _Alignas(PAD_BYTES) pthread_barrier_t barrier;
+};
+
+static int pin(uint32_t cpu)
+{
+    cpu_set_t *set = CPU_ALLOC(cpu + 1);
+    if (!set)
+        return ENOMEM;
+    size_t size = CPU_ALLOC_SIZE(cpu + 1);
+    CPU_ZERO_S(size, set);
+    CPU_SET_S(cpu, size, set);
+    int error = sched_setaffinity(0, size, set) ? errno : 0;
+    CPU_FREE(set);
+    return error;
+}
+
+static void *hold_page(void *argument)
+{
+    struct member *member = argument;
+    struct team *team = member->team;
+    volatile uint64_t work = member->number;
+    pin(team->probe->cpus[member->number]);
+    for (uint32_t seen = 0;;) {
+        uint32_t turn = atomic_load_explicit(&team->turn, memory_order_acquire);
+        if (turn == UINT32_MAX)
+            return NULL;
+        if (turn != seen) {
+            seen = turn;
+            (void)*(volatile char *)team->page;
+            atomic_fetch_add_explicit(&team->touched, 1, memory_order_release);
+        } else if (team->probe->idle) {
+            syscall(SYS_futex, &team->turn, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+        } else {
+            for (int i = 0; i < 64; i++)
+                work = work * 6364136223846793005ull + 1442695040888963407ull;
+        }
+    }
+}
+
+static void next_turn(struct team *team, uint32_t turn)
+{
+    atomic_store_explicit(&team->touched, 0, memory_order_relaxed);
+    atomic_store_explicit(&team->turn, turn, memory_order_release);
+    if (team->probe->idle)
+        syscall(SYS_futex, &team->turn, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
+
+static void wait_us(uint64_t us)
+{
+    struct timespec start, now;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    do
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    while ((uint64_t)(now.tv_sec - start.tv_sec) * 1000000 + (uint64_t)(now.tv_nsec - start.tv_nsec) / 1000 < us);
+}
+
+static int start_team(struct team *team, void *(*body)(void *))
+{
+    uint32_t threads = team->probe->threads;
+    team->members = calloc(threads, sizeof *team->members);
+    if (!team->members)
+        return ENOMEM;
+    for (uint32_t i = 1; i < threads; i++) {
+        team->members[i].team = team;
+        team->members[i].number = i;
+        int error = pthread_create(&team->members[i].thread, NULL, body, &team->members[i]);
+        if (error)
+            return error; /* the process ends with the error: no use in unwinding threads */
+    }
+    team->members[0].team = team;
+    return pin(team->probe->cpus[0]);
+}
+
+static void end_team(struct team *team)
+{
+    for (uint32_t i = 1; i < team->probe->threads; i++)
+        pthread_join(team->members[i].thread, NULL);
+    free(team->members);
+}
+
+int probe_linux_unmap(const struct linux_probe *probe, struct histogram *histogram)
+{
+    struct team team = {.probe = probe};
+    team.page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, probe->memory, 0);
+    if (team.page == MAP_FAILED)
+        return errno;
+    int error = start_team(&team, hold_page);
+    for (uint32_t i = 1; i <= probe->count && !error; i++) {
+        *(volatile char *)team.page = 1;
+        next_turn(&team, i);
+        while (atomic_load_explicit(&team.touched, memory_order_acquire) != probe->threads - 1)
+            sched_yield();
+        wait_us(probe->idle ? QUIET_US : 2); /* idle: until they sleep */
+        uint64_t start = arch_cycles();
+        int failed = mprotect(team.page, PAGE, PROT_NONE);
+        histogram_add(histogram, arch_cycles() - start);
+        if (failed || mprotect(team.page, PAGE, PROT_READ | PROT_WRITE))
+            error = errno;
+    }
+    next_turn(&team, UINT32_MAX);
+    end_team(&team);
+    munmap(team.page, PAGE);
+    return error;
+}
+
+static void own_pages(struct member *member)
+{
+    struct team *team = member->team;
+    size_t step = 2 * PAGE; /* a hole between neighbours keeps each a mapping of its own */
+    char *range = mmap(NULL, team->pages * step, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (range == MAP_FAILED)
+        abort();
+    for (uint32_t round = 0; round < team->rounds; round++) {
+        for (uint32_t i = 0; i < team->pages; i++) {
+            off_t offset = (off_t)((size_t)member->number * team->pages + i) * PAGE;
+            char *page = range + i * step;
+            if (mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, team->probe->memory, offset) != page)
+                abort();
+            *(volatile char *)page = 1;
+        }
+        pthread_barrier_wait(&team->barrier);
+        uint64_t start = arch_cycles();
+        for (uint32_t i = 0; i < team->pages; i++)
+            if (mprotect(range + i * step, PAGE, PROT_NONE))
+                abort();
+        member->cycles += arch_cycles() - start;
+        pthread_barrier_wait(&team->barrier);
+    }
+    munmap(range, team->pages * step);
+}
+
+static void *own_pages_thread(void *argument)
+{
+    struct member *member = argument;
+    pin(member->team->probe->cpus[member->number]);
+    own_pages(member);
+    return NULL;
+}
+
+int probe_linux_own_pages(const struct linux_probe *probe, uint32_t pages, uint32_t rounds, uint64_t *cycles)
+{
+    struct team team = {.probe = probe, .pages = pages, .rounds = rounds};
+    int error = pthread_barrier_init(&team.barrier, NULL, probe->threads);
+    if (!error)
+        error = start_team(&team, own_pages_thread);
+    if (error)
+        return error;
+    own_pages(&team.members[0]);
+    *cycles = 0;
+    for (uint32_t i = 1; i < probe->threads; i++)
+        pthread_join(team.members[i].thread, NULL);
+    for (uint32_t i = 0; i < probe->threads; i++)
+        *cycles = team.members[i].cycles > *cycles ? team.members[i].cycles : *cycles;
+    free(team.members);
+    pthread_barrier_destroy(&team.barrier);
+    return 0;
+}

@@ -1,0 +1,174 @@
+#include <string.h>
+
+#include "probes.h"
+
+enum { SCRATCH_MEETING = 100 };
+
+static void think(struct driver *d, uint64_t cycles)
+{
+    uint64_t until = arch_cycles() + cycles;
+    while (arch_cycles() < until)
+        driver_poll(d);
+}
+
+static enum verdict ping(struct driver *d, uint32_t peer, int via, const struct message *request, struct message *reply)
+{
+    if (via == VIA_CALL_LINE)
+        return driver_call(d, peer, request, reply);
+    if (via == VIA_RING)
+        return driver_call_ring(d, peer, request, reply);
+    struct call_sender *sender = &d->user_calls[peer * d->segment->geometry.user_channels];
+    struct wait wait = {0};
+    int line;
+    while ((line = call_try_send(sender, request)) < 0)
+        driver_wait(d, &wait);
+    doorbell_ring(d->peers[peer].doorbell);
+    while (!call_try_take(sender, (uint32_t)line, reply))
+        driver_wait(d, &wait);
+    return message_verdict(reply);
+}
+
+void probe_ping(struct driver *d, uint32_t peer, int via, uint64_t count, uint32_t batch, struct histogram *histogram)
+{
+    struct message request = {{message_head(KIND_PING, 0, 0, 0, 0), 1, 2, 3, 4, 5, 6}}, reply;
+    driver_enter(d);
+    for (uint64_t done = 0; done < count; done += batch) {
+        uint64_t start = arch_cycles();
+        for (uint32_t i = 0; i < batch; i++)
+            ping(d, peer, via, &request, &reply);
+        histogram_add(histogram, (arch_cycles() - start) / batch);
+        if (batch == 1)
+            think(d, 400);
+    }
+    driver_leave(d);
+}
+
+/* --- unmap -------------------------------------------------------------------------------------------------------------------------- */
+
+static enum verdict map(struct driver *d, uint64_t frame, uint64_t length, const uint64_t *holders, struct message *mapped)
+{
+    struct message request = {{message_head(KIND_MAP, 0, 0, 0, 0), frame, length, RIGHTS_WRITE, holders[0]}};
+    memcpy(d->client_holders, holders, 8 * (size_t)core_set_words(d->cores));
+    return driver_here(d, &request, mapped);
+}
+
+/* On every holder: a page that no TLB holds would be too cheap to take away. */
+static enum verdict touch(struct driver *d, const uint64_t *holders, const struct message *mapped)
+{
+    struct message request = {{message_head(KIND_TOUCH, 0, 0, 0, 0), mapped->word[1], mapped->word[2]}}, reply;
+    for (uint32_t core = core_set_next(holders, d->cores, 0); core < d->cores; core = core_set_next(holders, d->cores, core + 1)) {
+        enum verdict verdict =
+            core == d->me ? driver_here(d, &request, &reply) : driver_call(d, core, &request, &reply);
+        if (verdict != VERDICT_OK)
+            return verdict;
+    }
+    return VERDICT_OK;
+}
+
+static void record(struct histogram *histogram, uint64_t start)
+{
+    if (histogram)
+        histogram_add(histogram, arch_cycles() - start);
+}
+
+enum verdict probe_unmap(struct driver *d, const struct unmap_probe *probe, struct histogram *map_times, struct histogram *touch_times,
+                         struct histogram *unmap_times)
+{
+    enum verdict verdict = VERDICT_OK;
+    struct message mapped, reply;
+    driver_enter(d);
+    for (uint32_t i = 0; i < probe->count && verdict == VERDICT_OK; i++) {
+        uint64_t start = arch_cycles();
+        verdict = map(d, probe->frame, probe->length, probe->holders, &mapped);
+        record(map_times, start);
+        if (verdict != VERDICT_OK)
+            break;
+        start = arch_cycles();
+        verdict = touch(d, probe->holders, &mapped);
+        record(touch_times, start);
+        if (verdict != VERDICT_OK)
+            break;
+        think(d, probe->think_us * d->cycles_per_us);
+        struct message request = {{message_head(KIND_UNMAP, 0, 0, 0, 0), mapped.word[1], probe->protocol}};
+        start = arch_cycles();
+        verdict = driver_here(d, &request, &reply);
+        record(unmap_times, start);
+    }
+    driver_leave(d);
+    return verdict;
+}
+
+enum verdict probe_local(struct driver *d, uint64_t frame, uint32_t count, struct histogram *histogram)
+{
+    uint64_t own[CORE_SET_WORDS_MAX] = {0};
+    struct message mapped, reply;
+    core_set_add(own, d->me);
+    driver_enter(d);
+    enum verdict verdict = map(d, frame, PAGE_BYTES, own, &mapped);
+    for (uint32_t i = 0; i < count && verdict == VERDICT_OK; i++) {
+        uint32_t slot = (uint32_t)mapped.word[1];
+        vspace_protect(&d->vspace, slot, RIGHTS_WRITE);
+        touch(d, own, &mapped);
+        think(d, 400);
+        uint64_t start = arch_cycles();
+        vspace_protect(&d->vspace, slot, RIGHTS_NONE);
+        histogram_add(histogram, arch_cycles() - start);
+    }
+    if (verdict == VERDICT_OK) {
+        struct message request = {{message_head(KIND_UNMAP, 0, 0, 0, 0), mapped.word[1], TWO_PHASE}};
+        verdict = driver_here(d, &request, &reply);
+    }
+    driver_leave(d);
+    return verdict;
+}
+
+/* All cores are here once the counter reaches target. A counter on a shared line: the measurement's, not the kernel's. */
+static void meet(struct driver *d, uint64_t target)
+{
+    char *line = segment_scratch(d->segment, &d->region, 0) + (size_t)SCRATCH_MEETING * PAD_BYTES;
+    _Atomic uint64_t *counter = (_Atomic uint64_t *)(void *)line;
+    atomic_fetch_add_explicit(counter, 1, memory_order_acq_rel);
+    struct wait wait = {0};
+    while (atomic_load_explicit(counter, memory_order_acquire) < target) {
+        if (!driver_poll(d) && d->crowded)
+            sched_yield();
+        else if (wait_step(&wait, &d->patience))
+            wait_restart(&wait); /* never parks: nobody would wake it */
+        if (atomic_load_explicit(&d->segment->stop, memory_order_relaxed))
+            return;
+    }
+}
+
+enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, uint32_t rounds, uint32_t protocol, uint64_t base,
+                             uint64_t *cycles)
+{
+    enum { MOST = 1024 };
+    static struct message mapped[MOST];
+    uint64_t own[CORE_SET_WORDS_MAX] = {0};
+    enum verdict verdict = VERDICT_OK;
+    *cycles = 0;
+    core_set_add(own, d->me);
+    if (pages > MOST)
+        return VERDICT_BAD_REQUEST;
+    driver_enter(d);
+    for (uint32_t round = 0; round < rounds; round++) {
+        for (uint32_t i = 0; i < pages && verdict == VERDICT_OK; i++) {
+            verdict = map(d, frame + (uint64_t)i * PAGE_BYTES, PAGE_BYTES, own, &mapped[i]);
+            if (verdict == VERDICT_OK)
+                verdict = touch(d, own, &mapped[i]);
+        }
+        /* Even a core that failed meets the others, or they would wait for ever. */
+        meet(d, base + (2 * (uint64_t)round + 1) * d->cores);
+        uint64_t start = arch_cycles();
+        for (uint32_t i = 0; i < pages && verdict == VERDICT_OK; i++) {
+            struct message request = {{message_head(KIND_UNMAP, 0, 0, 0, 0), mapped[i].word[1], protocol}}, reply;
+            verdict = driver_here(d, &request, &reply);
+        }
+        *cycles += arch_cycles() - start;
+        meet(d, base + (2 * (uint64_t)round + 2) * d->cores);
+        while (vspace_reap(&d->vspace, 64))
+            ;
+    }
+    driver_leave(d);
+    return verdict;
+}

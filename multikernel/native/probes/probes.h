@@ -1,0 +1,59 @@
+/* The measuring loops. Times are TSC cycles; every loop fills a histogram with one value an operation, or a batch's mean when
+ * batch > 1 (then no clock is read inside the batch: "back-to-back"). batch = 1 reads the clock around each operation, with a
+ * pause of a few hundred cycles in between: "single".
+ *
+ * raw.c     special loops on scratch lines: the floor, and the ends with nothing around them (system: raw)
+ * loops.c   through the booted driver: its loop, its channels, dispatch by kind (system: multikernel, shared)
+ * linux.c   threads of one address space on the host's kernel (system: linux) */
+#pragma once
+
+#include "../cpu_driver.h"
+#include "../histogram.h"
+
+/* --- raw.c: role 0 on core a pings, role 1 on core b answers; both run the same count. --- */
+
+/* One cache line there and back, word 0 of scratch line `line` of core b. base: any even number, larger by 2 * count with each use. */
+void probe_floor(struct driver *d, uint32_t b, int role, uint32_t line, uint64_t base, uint64_t count, uint32_t batch,
+                 struct histogram *histogram);
+/* A message each way over a fresh pair of ends of that type, kept from one call to the next. */
+void probe_call_line(struct driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, struct histogram *histogram);
+void probe_ring(struct driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, struct histogram *histogram);
+
+/* Counts until word 0 of the core's last scratch line is not 0; interruptible. Returns the turns, and the cycles they took. */
+uint64_t probe_compute(struct driver *d, uint64_t *cycles);
+
+/* --- loops.c --- */
+
+enum { VIA_CALL_LINE = 0, VIA_RING = 1, VIA_CHANNEL = 2 };
+void probe_ping(struct driver *d, uint32_t peer, int via, uint64_t count, uint32_t batch, struct histogram *histogram);
+
+struct unmap_probe {
+    uint64_t frame, length;
+    uint32_t protocol;
+    uint32_t count;
+    uint32_t think_us; /* between operations */
+    uint64_t holders[CORE_SET_WORDS_MAX];
+};
+/* Maps on the holders, touches on each, unmaps, count times. Any histogram may be NULL. The verdict that ended it early, or OK. */
+enum verdict probe_unmap(struct driver *d, const struct unmap_probe *probe, struct histogram *map, struct histogram *touch,
+                         struct histogram *unmap);
+/* The mapping call alone: take all rights from a one-page mapping on this core, nobody told. */
+enum verdict probe_local(struct driver *d, uint64_t frame, uint32_t count, struct histogram *histogram);
+/* Every core at once: map `pages` pages of its own, meet the others, unmap them all, `rounds` times. cycles: the unmapping phases
+ * from the meeting to the end, summed. meeting: scratch line of core 0, its counter at base when all begin. */
+enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, uint32_t rounds, uint32_t protocol, uint64_t base,
+                             uint64_t *cycles);
+
+/* --- linux.c --- */
+
+struct linux_probe {
+    int memory; /* a shared segment, as the kernels' pages are */
+    const uint32_t *cpus;
+    uint32_t threads; /* the first unmaps, the others hold the page */
+    uint32_t count;
+    int idle; /* the others sleep instead of computing */
+};
+/* 0, or an errno. */
+int probe_linux_unmap(const struct linux_probe *probe, struct histogram *histogram);
+/* Every thread unmaps pages of its own, as probe_own_pages; cycles of the slowest thread, summed over rounds. */
+int probe_linux_own_pages(const struct linux_probe *probe, uint32_t pages, uint32_t rounds, uint64_t *cycles);

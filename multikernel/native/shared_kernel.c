@@ -1,0 +1,437 @@
+/* The shared kernel: the same operations over one state in one segment, under a lock, changed by the calling core.
+ *
+ * Page tables are still real and one a process, so a change must reach every core that holds the page, as a TLB shootdown must.
+ * The core that changes tells the holders through one shared line (a sequence number, what to do, and the count of
+ * acknowledgements still missing) which every core polls; one that computes is signalled, one that is parked is woken. It does its
+ * own part while they do theirs, and waits for the count to reach zero. With one core to tell, line and counter travel
+ * together: as many line transfers as a message and its reply. With more, the counter has a line of its own, so that the
+ * acknowledgements do not disturb the cores that have yet to read.
+ *
+ * The lock is held until all have acknowledged, as Linux holds mmap_lock across a flush; an operation that concerns only its own
+ * core releases it before its own mapping call. Who waits, for the lock or for acknowledgements, keeps answering.
+ *
+ * What this structure has for free: a pin is seen under the lock, so an unmap is refused before anybody is told. No second
+ * phase, no abort. */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cpu_driver.h"
+#include "locks/lock.h"
+
+enum shared_state { ENTRY_FREE = 0, ENTRY_MAPPED, ENTRY_RESERVED };
+enum tell { TELL_INSERT = 1, TELL_PROTECT, TELL_UNMAP };
+
+struct shared_entry {
+    _Atomic uint64_t status; /* state 0-7, rights 8-15, generation 32-63: read without the lock by faults */
+    uint64_t address, frame, length;
+    uint64_t sets[]; /* holders, then the cores that have it pinned */
+};
+
+/* Told and acknowledged. Written by the lock's holder (told) and by the told cores (missing). */
+struct told_line {
+    _Alignas(PAD_BYTES) _Atomic uint64_t sequence;
+    uint32_t slot;
+    uint8_t what, rights;
+    uint16_t from;
+    _Atomic uint32_t missing_here; /* one core to tell */
+    _Atomic uint32_t failed;
+    uint64_t targets; /* of up to 64 cores: spares those not meant a look at the entry */
+    _Alignas(PAD_BYTES) _Atomic uint32_t missing_apart; /* several */
+};
+
+struct shared_kernel {
+    struct lock lock;
+    struct told_line told;
+    _Alignas(PAD_BYTES) struct address_range addresses; /* under the lock from here on */
+    uint32_t slots, slot_next, entry_bytes, set_words;
+    uint64_t nodes_offset, entries_offset;
+};
+
+struct shared_private {
+    uint64_t seen;  /* the last sequence looked at */
+    uint32_t *pins; /* this core's, by slot */
+    const struct lock_algorithm *lock;
+};
+
+static uint32_t entry_bytes(uint32_t cores)
+{
+    return (uint32_t)(sizeof(struct shared_entry) + 16 * (size_t)core_set_words(cores));
+}
+
+uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core)
+{
+    return sizeof(struct shared_kernel) + sizeof(struct lock_node) * cores + (uint64_t)entry_bytes(cores) * cores * slots_per_core;
+}
+
+static struct shared_entry *entry_at(struct shared_kernel *k, uint32_t slot)
+{
+    return (struct shared_entry *)(void *)((char *)k + k->entries_offset + (size_t)slot * k->entry_bytes);
+}
+static uint64_t *pinners(struct shared_kernel *k, struct shared_entry *entry)
+{
+    return entry->sets + k->set_words;
+}
+static uint64_t make_status(uint32_t state, uint32_t rights, uint32_t generation)
+{
+    return state | (uint64_t)rights << 8 | (uint64_t)generation << 32;
+}
+static uint64_t status_of(struct shared_entry *entry)
+{
+    /* Acquire pairs with set_status: who sees an entry mapped sees its address. */
+    return atomic_load_explicit(&entry->status, memory_order_acquire);
+}
+static void set_status(struct shared_entry *entry, uint32_t state, uint32_t rights, uint32_t generation)
+{
+    atomic_store_explicit(&entry->status, make_status(state, rights, generation), memory_order_release);
+}
+static bool is_mapped(struct shared_entry *entry, uint32_t generation)
+{
+    uint64_t status = status_of(entry);
+    return (status & 0xff) == ENTRY_MAPPED && status >> 32 == generation;
+}
+
+/* --- Being told ---------------------------------------------------------------------------------------------------------------- */
+
+static bool serve(struct driver *d)
+{
+    struct shared_kernel *k = d->shared;
+    struct told_line *told = &k->told;
+    /* Pairs with the release in tell(). Until we acknowledge, the line cannot change: its writer holds the lock and waits. */
+    uint64_t sequence = atomic_load_explicit(&told->sequence, memory_order_acquire);
+    if (sequence == d->local->seen)
+        return false;
+    d->local->seen = sequence;
+    uint32_t slot = told->slot;
+    if (k->set_words == 1 ? !(told->targets >> d->me & 1) : !core_set_has(entry_at(k, slot)->sets, d->me) || told->from == d->me)
+        return false;
+    struct shared_entry *entry = entry_at(k, slot);
+    enum verdict verdict = VERDICT_OK;
+    uint8_t what = told->what;
+    bool apart = told->from >> 15;
+    if (what == TELL_INSERT)
+        verdict = vspace_insert(&d->vspace, slot, entry->address, entry->frame, entry->length, told->rights);
+    else
+        verdict = vspace_protect(&d->vspace, slot, what == TELL_UNMAP ? (uint32_t)RIGHTS_NONE : told->rights);
+    if (verdict != VERDICT_OK)
+        atomic_store_explicit(&told->failed, 1, memory_order_relaxed);
+    /* Release: our page table is changed before the initiator can see the count fall (its acquire is in await_acknowledgements). */
+    atomic_fetch_sub_explicit(apart ? &told->missing_apart : &told->missing_here, 1, memory_order_release);
+    if (what == TELL_UNMAP)
+        vspace_retire(&d->vspace, slot);
+    return true;
+}
+
+static void breathe(struct driver *d)
+{
+    if (d->crowded)
+        sched_yield();
+    else
+        arch_relax();
+    if (atomic_load_explicit(&d->segment->stop, memory_order_relaxed))
+        _exit(0);
+}
+
+static void while_waiting(void *context)
+{
+    struct driver *d = context;
+    if (!serve(d))
+        breathe(d);
+}
+
+static void lock(struct driver *d)
+{
+    struct shared_kernel *k = d->shared;
+    struct lock_waiter waiter = {while_waiting, d};
+    d->local->lock->acquire(&k->lock, (struct lock_node *)(void *)((char *)k + k->nodes_offset), d->me, &waiter);
+}
+
+static void unlock(struct driver *d)
+{
+    struct shared_kernel *k = d->shared;
+    d->local->lock->release(&k->lock, (struct lock_node *)(void *)((char *)k + k->nodes_offset), d->me);
+}
+
+/* --- Telling (under the lock) ------------------------------------------------------------------------------------------------------- */
+
+static uint32_t others(struct driver *d, const uint64_t *set)
+{
+    return core_set_count(set, d->cores) - core_set_has(set, d->me);
+}
+
+/* Tells every other holder; returns the counter to wait for, or NULL when there is nobody. */
+static _Atomic uint32_t *tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum tell what, uint32_t rights)
+{
+    struct shared_kernel *k = d->shared;
+    struct told_line *told = &k->told;
+    uint32_t count = others(d, entry->sets);
+    if (!count)
+        return NULL;
+    _Atomic uint32_t *missing = count == 1 ? &told->missing_here : &told->missing_apart;
+    told->slot = slot;
+    told->what = (uint8_t)what;
+    told->rights = (uint8_t)rights;
+    told->from = (uint16_t)(d->me | (count == 1 ? 0u : 1u << 15));
+    told->targets = entry->sets[0] & (d->me < 64 ? ~(1ull << d->me) : ~0ull);
+    atomic_store_explicit(missing, count, memory_order_relaxed);
+    atomic_store_explicit(&told->failed, 0, memory_order_relaxed);
+    d->local->seen = atomic_load_explicit(&told->sequence, memory_order_relaxed) + 1;
+    /* Pairs with the acquire in serve(). */
+    atomic_store_explicit(&told->sequence, d->local->seen, memory_order_release);
+    for (uint32_t core = core_set_next(entry->sets, d->cores, 0); core < d->cores; core = core_set_next(entry->sets, d->cores, core + 1))
+        if (core != d->me)
+            doorbell_ring(d->peers[core].doorbell);
+    return missing;
+}
+
+static enum verdict await_acknowledgements(struct driver *d, _Atomic uint32_t *missing)
+{
+    struct shared_kernel *k = d->shared;
+    /* Pairs with the release in serve(). Nobody else can tell anything now: we hold the lock. */
+    while (missing && atomic_load_explicit(missing, memory_order_acquire))
+        breathe(d);
+    return missing && atomic_load_explicit(&k->told.failed, memory_order_relaxed) ? VERDICT_HOST : VERDICT_OK;
+}
+
+/* --- Operations ------------------------------------------------------------------------------------------------------------------------ */
+
+static int live(void *kernel, uint32_t slot, uint64_t *start, uint64_t *end)
+{
+    struct shared_entry *entry = entry_at(kernel, slot);
+    *start = entry->address;
+    *end = entry->address + entry->length;
+    return (status_of(entry) & 0xff) != ENTRY_FREE;
+}
+
+static enum verdict map(struct driver *d, const struct request *request, struct message *result)
+{
+    struct shared_kernel *k = d->shared;
+    struct shared_entry *entry = NULL;
+    uint32_t slot = 0;
+    for (uint32_t i = 0; i < k->slots && !entry; i++) {
+        slot = (k->slot_next + i) % k->slots;
+        if ((status_of(entry_at(k, slot)) & 0xff) == ENTRY_FREE)
+            entry = entry_at(k, slot);
+    }
+    uint64_t address = entry ? address_range_take(&k->addresses, request->length, live, k, k->slots) : 0;
+    if (!address)
+        return VERDICT_NO_SLOT;
+    k->slot_next = (slot + 1) % k->slots;
+    uint32_t generation = (uint32_t)(status_of(entry) >> 32) + 1;
+    entry->address = address;
+    entry->frame = request->frame;
+    entry->length = request->length;
+    memcpy(entry->sets, request->holders, 8 * (size_t)k->set_words);
+    memset(pinners(k, entry), 0, 8 * (size_t)k->set_words);
+    set_status(entry, ENTRY_RESERVED, request->rights, generation);
+    _Atomic uint32_t *missing = tell(d, entry, slot, TELL_INSERT, request->rights);
+    enum verdict own = VERDICT_OK;
+    if (core_set_has(entry->sets, d->me))
+        own = vspace_insert(&d->vspace, slot, address, request->frame, request->length, request->rights);
+    enum verdict verdict = await_acknowledgements(d, missing);
+    if (verdict == VERDICT_OK)
+        verdict = own;
+    if (verdict != VERDICT_OK) {
+        missing = tell(d, entry, slot, TELL_UNMAP, RIGHTS_NONE);
+        vspace_protect(&d->vspace, slot, RIGHTS_NONE);
+        vspace_retire(&d->vspace, slot);
+        await_acknowledgements(d, missing);
+        set_status(entry, ENTRY_FREE, 0, generation);
+        return verdict;
+    }
+    set_status(entry, ENTRY_MAPPED, request->rights, generation);
+    result->word[1] = slot | (uint64_t)generation << 32;
+    result->word[2] = address;
+    return VERDICT_OK;
+}
+
+static enum verdict unpinned(struct driver *d, struct shared_entry *entry, uint32_t generation, struct message *result)
+{
+    struct shared_kernel *k = d->shared;
+    if (!is_mapped(entry, generation))
+        return VERDICT_NOT_MAPPED;
+    uint32_t core = core_set_next(pinners(k, entry), d->cores, 0);
+    if (core >= d->cores)
+        return VERDICT_OK;
+    result->word[0] = message_head(message_kind(result), 0, 0, core, 0);
+    return VERDICT_PINNED;
+}
+
+/* Releases the lock itself. */
+static enum verdict unmap(struct driver *d, const struct request *request, struct message *result)
+{
+    struct shared_kernel *k = d->shared;
+    struct shared_entry *entry = entry_at(k, request->slot);
+    enum verdict verdict = unpinned(d, entry, request->generation, result);
+    if (verdict != VERDICT_OK) {
+        unlock(d);
+        return verdict;
+    }
+    bool own = core_set_has(entry->sets, d->me);
+    if (own && others(d, entry->sets) == 0) {
+        /* Nobody to tell. Reserved while the lock is free: the slot is not handed out before our own page table is changed. */
+        set_status(entry, ENTRY_RESERVED, 0, request->generation);
+        unlock(d);
+        verdict = vspace_protect(&d->vspace, request->slot, RIGHTS_NONE);
+        vspace_retire(&d->vspace, request->slot);
+        set_status(entry, ENTRY_FREE, 0, request->generation);
+        return verdict;
+    }
+    set_status(entry, ENTRY_RESERVED, 0, request->generation);
+    _Atomic uint32_t *missing = tell(d, entry, request->slot, TELL_UNMAP, RIGHTS_NONE);
+    if (own) {
+        verdict = vspace_protect(&d->vspace, request->slot, RIGHTS_NONE);
+        vspace_retire(&d->vspace, request->slot);
+    }
+    enum verdict theirs = await_acknowledgements(d, missing);
+    set_status(entry, ENTRY_FREE, 0, request->generation);
+    unlock(d);
+    return verdict != VERDICT_OK ? verdict : theirs;
+}
+
+static enum verdict protect(struct driver *d, const struct request *request, struct message *result)
+{
+    struct shared_entry *entry = entry_at(d->shared, request->slot);
+    enum verdict verdict = unpinned(d, entry, request->generation, result);
+    if (verdict != VERDICT_OK)
+        return verdict;
+    if (request->rights != RIGHTS_READ && request->rights != RIGHTS_WRITE)
+        return VERDICT_BAD_REQUEST;
+    _Atomic uint32_t *missing = tell(d, entry, request->slot, TELL_PROTECT, request->rights);
+    if (core_set_has(entry->sets, d->me))
+        verdict = vspace_protect(&d->vspace, request->slot, request->rights);
+    enum verdict theirs = await_acknowledgements(d, missing);
+    set_status(entry, ENTRY_MAPPED, request->rights, request->generation);
+    return verdict != VERDICT_OK ? verdict : theirs;
+}
+
+static enum verdict begin(struct driver *d, const struct request *request, struct message *result)
+{
+    struct shared_kernel *k = d->shared;
+    enum verdict verdict;
+    if (request->row != ROW_MAP && request->slot >= k->slots)
+        return VERDICT_NOT_MAPPED;
+    lock(d);
+    switch (request->row) {
+    case ROW_MAP:
+        verdict = map(d, request, result);
+        break;
+    case ROW_UNMAP:
+        return unmap(d, request, result);
+    default:
+        verdict = protect(d, request, result);
+    }
+    unlock(d);
+    return verdict;
+}
+
+/* --- Local looks ------------------------------------------------------------------------------------------------------------------------ */
+
+static enum verdict change_pin(struct driver *d, uint32_t slot, uint32_t generation, bool pinned)
+{
+    struct shared_kernel *k = d->shared;
+    if (slot >= k->slots)
+        return VERDICT_NOT_MAPPED;
+    struct shared_entry *entry = entry_at(k, slot);
+    enum verdict verdict = VERDICT_OK;
+    lock(d);
+    uint32_t *count = &d->local->pins[slot];
+    if (!is_mapped(entry, generation) || !core_set_has(entry->sets, d->me)) {
+        verdict = VERDICT_NOT_MAPPED;
+    } else if (pinned) {
+        /* The set, not our count, survives a slot's reuse. */
+        *count = core_set_has(pinners(k, entry), d->me) ? *count + 1 : 1;
+        core_set_add(pinners(k, entry), d->me);
+    } else if (!core_set_has(pinners(k, entry), d->me)) {
+        verdict = VERDICT_BAD_REQUEST;
+    } else if (--*count == 0) {
+        pinners(k, entry)[d->me / 64] &= ~(1ull << (d->me % 64));
+    }
+    unlock(d);
+    return verdict;
+}
+
+static enum verdict pin(struct driver *d, uint32_t slot, uint32_t generation)
+{
+    return change_pin(d, slot, generation, true);
+}
+static enum verdict unpin(struct driver *d, uint32_t slot, uint32_t generation)
+{
+    return change_pin(d, slot, generation, false);
+}
+
+static enum verdict fault(struct driver *d, uint32_t slot, uint32_t generation, int write)
+{
+    struct shared_kernel *k = d->shared;
+    if (slot >= k->slots)
+        return VERDICT_FAULT;
+    struct shared_entry *entry = entry_at(k, slot);
+    if (!is_mapped(entry, generation) || !core_set_has(entry->sets, d->me))
+        return VERDICT_FAULT;
+    return write && (status_of(entry) >> 8 & 0xff) != RIGHTS_WRITE ? VERDICT_FAULT : VERDICT_OK;
+}
+
+/* One state, hence one digest: equal on all cores by construction. */
+static uint64_t digest(struct driver *d, const uint64_t *set)
+{
+    struct shared_kernel *k = d->shared;
+    uint64_t sum = 0;
+    for (uint32_t slot = 0; slot < k->slots; slot++) {
+        struct shared_entry *entry = entry_at(k, slot);
+        bool member = (status_of(entry) & 0xff) == ENTRY_MAPPED;
+        for (uint32_t word = 0; word < k->set_words && set && member; word++)
+            member = (entry->sets[word] & set[word]) == set[word];
+        if (member)
+            sum += (status_of(entry) ^ entry->address ^ entry->frame << 20 ^ slot) * 0x9e3779b97f4a7c15ull;
+    }
+    return sum;
+}
+
+static void count(struct driver *d, uint32_t *mapped, uint32_t *locked)
+{
+    struct shared_kernel *k = d->shared;
+    *mapped = *locked = 0;
+    for (uint32_t slot = 0; slot < k->slots; slot++) {
+        *mapped += (status_of(entry_at(k, slot)) & 0xff) == ENTRY_MAPPED;
+        *locked += (status_of(entry_at(k, slot)) & 0xff) == ENTRY_RESERVED;
+    }
+}
+
+static bool frame_in_use(struct driver *d, uint64_t frame, uint64_t length)
+{
+    struct shared_kernel *k = d->shared;
+    bool used = false;
+    lock(d);
+    for (uint32_t slot = 0; slot < k->slots && !used; slot++) {
+        struct shared_entry *entry = entry_at(k, slot);
+        used = (status_of(entry) & 0xff) != ENTRY_FREE && entry->frame < frame + length && frame < entry->frame + entry->length;
+    }
+    unlock(d);
+    return used;
+}
+
+const struct kernel kernel_shared = {"shared", begin, serve, pin, unpin, fault, digest, count, frame_in_use};
+
+int shared_kernel_open(struct driver *d, uint32_t slots_per_core, uint64_t address_base, uint64_t address_size)
+{
+    struct shared_kernel *k = (struct shared_kernel *)(void *)((char *)d->segment + d->segment->shared_offset);
+    d->shared = k;
+    d->local = calloc(1, sizeof *d->local);
+    if (!d->local)
+        return ENOMEM;
+    d->local->lock = &lock_mcs;
+    d->local->pins = calloc((size_t)slots_per_core * d->cores, sizeof *d->local->pins);
+    if (!d->local->pins)
+        return ENOMEM;
+    if (d->me != 0)
+        return 0; /* core 0 writes the state; nobody reads it before the supervisor says go */
+    address_range_init(&k->addresses, address_base, address_size * d->cores);
+    k->slots = slots_per_core * d->cores;
+    k->entry_bytes = entry_bytes(d->cores);
+    k->set_words = core_set_words(d->cores);
+    k->nodes_offset = sizeof *k;
+    k->entries_offset = sizeof *k + sizeof(struct lock_node) * d->cores;
+    return 0;
+}

@@ -1,0 +1,210 @@
+"""Log-linear histograms: how samples are counted, merged, kept and turned into percentiles.
+
+Guarantees: a value below 2**sub_bits is counted exactly, any other to better than 2**-sub_bits of itself (0.8
+% for the usual 7); minimum, maximum and sum are kept exactly beside the counts; merging is exact. Percentiles
+are those of the samples by nearest rank, to within half a bucket.
+
+The layout, which the native counters share. With s = sub_bits, the bucket of value v is
+
+    v < 2**s :  index = v
+    else     :  e = floor(log2 v) - s;  index = (e + 1) * 2**s + ((v >> e) - 2**s)
+
+so every power of two from 2**s on is cut into 2**s equal buckets. A bucket of index i >= 2**s begins at (2**s
++ i mod 2**s) << e with e = i // 2**s - 1, and is 2**e wide. Values of 2**48 and above are counted in the last
+bucket; there are (49 - s) * 2**s buckets (5376 for s = 7). A percentile is given as the middle of its
+bucket's whole numbers, drawn into [minimum, maximum].
+
+Called by: experiments (counts from the native loops), document (the sparse form), report.
+Idea: HdrHistogram's buckets; nearest rank, numpy's "inverted_cdf".
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from multikernel.errors import DocumentError
+
+SUB_BITS = 7
+"""Linear buckets per power of two, as a power of two, unless told otherwise."""
+VALUE_BITS = 48
+"""Values of 2**VALUE_BITS and above are counted in the last bucket."""
+PERCENTILES = {"p5": 5.0, "p50": 50.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
+"""The percentiles of a result document, by field name."""
+
+Counts = npt.NDArray[np.uint64]
+
+
+def bucket_count(sub_bits: int = SUB_BITS) -> int:
+    """Number of buckets of a dense histogram."""
+    return (VALUE_BITS - sub_bits + 1) << sub_bits
+
+
+def bucket_index(value: int, sub_bits: int = SUB_BITS) -> int:
+    """Bucket of a whole number; raises ValueError for a negative one."""
+    if value < 0:
+        raise ValueError(f"a histogram counts no negative values: {value}")
+    value = min(value, (1 << VALUE_BITS) - 1)
+    if value < 1 << sub_bits:
+        return value
+    exponent = value.bit_length() - 1 - sub_bits
+    return ((exponent + 1) << sub_bits) + (value >> exponent) - (1 << sub_bits)
+
+
+def bucket_bounds(index: int, sub_bits: int = SUB_BITS) -> tuple[int, int]:
+    """Smallest and largest whole number counted in bucket `index` (the last also counts everything above)."""
+    if index < 1 << sub_bits:
+        return index, index
+    exponent = (index >> sub_bits) - 1
+    low = ((1 << sub_bits) + (index & ((1 << sub_bits) - 1))) << exponent
+    return low, low + (1 << exponent) - 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Histogram:
+    """Counted samples of one quantity, never empty.
+
+    counts: dense, shape (bucket_count(sub_bits),), uint64. minimum, maximum, total: exact, of the samples;
+    total is their sum. All in the unit the samples were counted in. Raises ValueError when these contradict
+    each other.
+    """
+
+    counts: Counts
+    minimum: int
+    maximum: int
+    total: int
+    sub_bits: int = SUB_BITS
+
+    def __post_init__(self) -> None:
+        if self.counts.shape != (bucket_count(self.sub_bits),) or self.counts.dtype != np.uint64:
+            raise ValueError(
+                f"counts must be uint64 of shape ({bucket_count(self.sub_bits)},), "
+                f"not {self.counts.dtype} of shape {self.counts.shape}"
+            )
+        filled = np.flatnonzero(self.counts)
+        if not filled.size:
+            raise ValueError("a histogram needs at least one sample")
+        ends = bucket_index(self.minimum, self.sub_bits), bucket_index(self.maximum, self.sub_bits)
+        if (int(filled[0]), int(filled[-1])) != ends:
+            raise ValueError(f"minimum {self.minimum} and maximum {self.maximum} are not those of the counts")
+        if not self.minimum * self.samples <= self.total <= self.maximum * self.samples:
+            raise ValueError(f"the sum {self.total} is not one of {self.samples} such samples")
+
+    @classmethod
+    def from_dense(
+        cls,
+        counts: npt.ArrayLike,
+        minimum: int,
+        maximum: int,
+        total: int,
+        sub_bits: int = SUB_BITS,
+    ) -> "Histogram":
+        """From the counters of a native loop (copied; any unsigned buffer or array of bucket_count entries)."""
+        dense = np.array(counts, dtype=np.uint64)
+        return cls(dense, int(minimum), int(maximum), int(total), sub_bits)
+
+    @classmethod
+    def from_values(cls, values: Iterable[int], sub_bits: int = SUB_BITS) -> "Histogram":
+        """From the samples themselves: whole numbers, none negative."""
+        samples = [int(value) for value in values]
+        indexes = [bucket_index(value, sub_bits) for value in samples]
+        if not indexes:
+            raise ValueError("a histogram needs at least one sample")
+        counts = np.bincount(indexes, minlength=bucket_count(sub_bits)).astype(np.uint64)
+        return cls(counts, min(samples), max(samples), sum(samples), sub_bits)
+
+    @classmethod
+    def merge(cls, histograms: Sequence["Histogram"]) -> "Histogram":
+        """All samples of all of them; they must have the same sub_bits (ValueError)."""
+        if not histograms or len({one.sub_bits for one in histograms}) > 1:
+            raise ValueError("only histograms of the same sub_bits, and at least one, can be merged")
+        return cls(
+            np.sum([one.counts for one in histograms], axis=0, dtype=np.uint64),
+            min(one.minimum for one in histograms),
+            max(one.maximum for one in histograms),
+            sum(one.total for one in histograms),
+            histograms[0].sub_bits,
+        )
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return int(self.counts.sum())
+
+    @property
+    def mean(self) -> float:
+        """Mean of the samples, exact."""
+        return self.total / self.samples
+
+    def percentile(self, percent: float) -> float:
+        """The `percent`-th percentile (0 … 100) by nearest rank: the middle of the bucket that holds it."""
+        if not 0 <= percent <= 100:
+            raise ValueError(f"a percentile lies between 0 and 100, not at {percent}")
+        # In fractions: 99.9 % of 1000 samples is rank 999, and floating point may make 1000 of it.
+        rank = max(ceil(Fraction(str(percent)) / 100 * self.samples), 1)
+        index = int(np.searchsorted(np.cumsum(self.counts), np.uint64(rank)))
+        low, high = bucket_bounds(index, self.sub_bits)
+        return float(min(max((low + high) / 2, self.minimum), self.maximum))
+
+    def summary(self) -> dict[str, Any]:
+        """The fields of a document's series: samples, min, p5 … p999, max, mean."""
+        return {
+            "samples": self.samples,
+            "min": float(self.minimum),
+            **{name: self.percentile(percent) for name, percent in PERCENTILES.items()},
+            "max": float(self.maximum),
+            "mean": self.mean,
+        }
+
+    def to_sparse(self) -> dict[str, Any]:
+        """{"sub_bits": s, "counts": [[bucket, count], …]}: the filled buckets, in order."""
+        filled = np.flatnonzero(self.counts)
+        return {"sub_bits": self.sub_bits, "counts": [[int(i), int(self.counts[i])] for i in filled]}
+
+    @classmethod
+    def from_sparse(
+        cls, sparse: Mapping[str, Any], minimum: float, maximum: float, mean: float
+    ) -> "Histogram":
+        """Back from the sparse form and the exact values kept beside it.
+
+        Minimum and maximum are rounded, and drawn into the first and last filled bucket; the sum is the mean
+        times the samples. Raises DocumentError for counts that are no histogram.
+        """
+        try:
+            sub_bits, pairs = int(sparse["sub_bits"]), sparse["counts"]
+            samples = check_sparse(sub_bits, pairs)
+            dense = np.zeros(bucket_count(sub_bits), dtype=np.uint64)
+            for index, count in pairs:
+                dense[index] = count
+            first, last = (bucket_bounds(pairs[end][0], sub_bits) for end in (0, -1))
+            beyond = pairs[-1][0] == bucket_count(sub_bits) - 1
+            low = min(max(round(minimum), first[0]), first[1])
+            high = max(round(maximum), last[0], low)
+            high = high if beyond else min(high, last[1])
+            total = min(max(round(mean * samples), low * samples), high * samples)
+            return cls(dense, low, high, total, sub_bits)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise DocumentError("these counts are no histogram", value=error) from None
+
+
+def check_sparse(sub_bits: int, pairs: Sequence[Sequence[int]]) -> int:
+    """Check the sparse form: known buckets, in order, none empty; returns the number of samples.
+
+    Raises ValueError with a sentence.
+    """
+    if not 1 <= sub_bits <= 16:
+        raise ValueError(f"sub_bits must be 1 to 16, not {sub_bits}")
+    previous, samples = -1, 0
+    for index, count in pairs:
+        if not previous < index < bucket_count(sub_bits):
+            raise ValueError(f"bucket {index} is out of order or beyond the last of {bucket_count(sub_bits)}")
+        if not 1 <= count < 1 << 63:
+            raise ValueError(f"bucket {index} holds {count} samples")
+        previous, samples = index, samples + count
+    if not samples:
+        raise ValueError("the histogram is empty")
+    return samples

@@ -1,0 +1,138 @@
+"""Where result documents are kept: one file an experiment, in a directory a run.
+
+Guarantees: a document appears under its name whole or not at all, and nothing that was there is ever
+overwritten: a second document of an experiment gets the next free name (`unmap-2.json`). Directory names hold
+the time and random digits, never a host or user name. What the user can mend (a directory that is not
+writable, a path that is not there) raises BadInput; a file that is no document raises DocumentError.
+
+Called by: cli and experiments (`prepare` before the first measurement, so that minutes of work are not lost
+to a typing error; `write` after each), report (`read`).
+"""
+
+import errno
+import os
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+
+from multikernel.errors import BadInput, DocumentError
+from multikernel.results.document import Document, decode_all, encode
+
+DEFAULT_BASE = "results"
+_TEMPORARY = ".writing-"
+
+
+def default_directory(base: str | os.PathLike[str] = DEFAULT_BASE, now: datetime | None = None) -> Path:
+    """A fresh name below `base`, such as results/20260131T235959Z-3f9c1a; nothing is created."""
+    time = (datetime.now(UTC) if now is None else now.astimezone(UTC)).strftime("%Y%m%dT%H%M%SZ")
+    return Path(base) / f"{time}-{secrets.token_hex(3)}"
+
+
+def prepare(directory: str | os.PathLike[str] | None = None, *, where: str = "--output") -> Path:
+    """Make the directory (None: a fresh default one) and prove that a file can be written there.
+
+    Raises BadInput. where: the option to name in errors.
+    """
+    path = default_directory() if directory is None else Path(directory)
+    probe = path / f"{_TEMPORARY}{secrets.token_hex(8)}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise _unwritable(path, error, where) from None
+    return path
+
+
+def write(document: Document, directory: str | os.PathLike[str], *, where: str = "--output") -> Path:
+    """Write a document into a directory (made if missing) and return its file, never one that existed before.
+
+    Raises DocumentError for a document that contradicts itself (nothing is written then), BadInput for a
+    directory that cannot be written.
+    """
+    data = encode(document)
+    path = prepare(directory, where=where)
+    temporary = path / f"{_TEMPORARY}{secrets.token_hex(8)}"
+    try:
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            return _publish(temporary, path, document.experiment)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error, where) from None
+
+
+def read(source: str | os.PathLike[str]) -> dict[Path, list[Document]]:
+    """All documents of a directory (its *.json, not those below) or of one file, by file, in order of name.
+
+    A file may hold one document or an array of them. Raises BadInput for a path that is not there, cannot be
+    read or holds no documents, DocumentError for a file that is no document.
+    """
+    path = Path(source)
+    try:
+        if path.is_dir():
+            files = sorted(file for file in path.glob("*.json") if not file.name.startswith("."))
+            if not files:
+                raise BadInput(
+                    "no result documents in this directory", value=path, hint="name a result directory"
+                )
+        else:
+            files = [path]
+        return {file: _decoded(file) for file in files}
+    except OSError as error:
+        raise BadInput(
+            f"cannot read results: {error.strerror}",
+            value=error.filename or path,
+            hint="name a result directory, or a document in one",
+        ) from None
+
+
+def _decoded(file: Path) -> list[Document]:
+    documents = decode_all(file.read_bytes(), str(file))
+    if not documents:
+        raise DocumentError("this file holds an empty list of result documents", where=str(file))
+    return documents
+
+
+def _publish(temporary: Path, directory: Path, experiment: str) -> Path:
+    """Give the finished file its name: the first free of experiment.json, experiment-2.json, …"""
+    number = 1
+    while True:
+        target = directory / (f"{experiment}.json" if number == 1 else f"{experiment}-{number}.json")
+        if _renamed(temporary, target):
+            return target
+        number += 1
+
+
+def _renamed(temporary: Path, target: Path) -> bool:
+    """Rename without overwriting; False if the target exists.
+
+    rename(2) would overwrite; link(2) refuses to, and is as atomic. The caller unlinks the temporary name.
+    """
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+            raise
+        # A file system without hard links: take the name (O_EXCL refuses an existing one), rename over it.
+        try:
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except FileExistsError:
+            return False
+        os.replace(temporary, target)
+    return True
+
+
+def _unwritable(path: Path, error: OSError, where: str) -> BadInput:
+    return BadInput(
+        f"cannot write results: {error.strerror}",
+        value=path,
+        where=where,
+        hint="name a directory that can be written, with room in it",
+    )

@@ -1,0 +1,99 @@
+"""The life of a core process, from the fork to its end.
+
+Pinned before it touches memory; gone with the supervisor that forked it; named mk-core-N. It backs and first touches its own
+region of the kernel segment, opens its driver, says that it is ready, and enters the driver's loop, which it leaves only to run a
+program. Everything it needs was imported before the fork.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import NoReturn
+
+from multikernel.errors import MultikernelError, SegmentFull
+from multikernel.machine import pinning
+from multikernel.native import _native
+from multikernel.runtime import local, programs, segments
+from multikernel.runtime.plan import ADDRESS_BASE, Plan
+
+
+def be_core(
+    plan: Plan,
+    me: int,
+    segment: _native.Segment,
+    kernel_fd: int,
+    memory_fd: int,
+    ready: int,
+    go: int,
+    supervisor: int,
+) -> NoReturn:
+    """Called in the child right after the fork. ready: the descriptor to report on; go: ends when all are ready."""
+    status = 1
+    try:
+        _native.adopt(f"mk-core-{me}")
+        if os.getppid() != supervisor:
+            os._exit(0)  # it died before the death signal was in place
+        pinning.pin(plan.cpus[me])
+        driver = _open(plan, me, segment, kernel_fd, memory_fd)
+        _report(ready, {"core": me})
+        os.close(ready)
+        os.read(go, 1)  # end of file when every core is ready
+        os.close(go)
+        if segment.going:
+            _serve(plan, me, driver)
+        status = 0
+    except BaseException as error:
+        _report(ready, {"core": me, **_described(error)})
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except Exception:
+                status = 1
+        os._exit(status)
+
+
+def _open(plan: Plan, me: int, segment: _native.Segment, kernel_fd: int, memory_fd: int) -> _native.Driver:
+    offset, length = segment.region(me)
+    segments.back(kernel_fd, offset, length)
+    options = {
+        "me": me,
+        "shared_kernel": plan.kernel == "shared",
+        "carrier": plan.carrier == "ring",
+        "crowded": plan.crowded,
+        "slots_per_core": plan.slots,
+        "address_base": ADDRESS_BASE,
+        "address_size": plan.address_bytes,
+        "memory_bytes": plan.memory,
+        "cycles_per_us": plan.cycles_per_us,
+    }
+    return _native.Driver(segment, memory_fd, options, plan.parents)
+
+
+def _serve(plan: Plan, me: int, driver: _native.Driver) -> None:
+    local.enter(driver, plan)
+    where = f"core {me}"
+    while driver.run():
+        result = programs.execute(driver.code(), where)
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except Exception:  # the program's output has nowhere to go: its result still has
+                continue
+        driver.finish(result)
+
+
+def _report(ready: int, record: dict[str, object]) -> None:
+    try:
+        os.write(ready, json.dumps(record).encode() + b"\n")
+    except OSError:
+        return  # ready already, or nobody there to hear it
+
+
+def _described(error: BaseException) -> dict[str, object]:
+    if isinstance(error, SegmentFull):
+        return {"full": [error.path, error.available, error.needed]}
+    text = str(error) if isinstance(error, MultikernelError) else f"{type(error).__name__}: {error}"
+    return {"error": text}

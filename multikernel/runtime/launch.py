@@ -1,0 +1,176 @@
+"""The launcher's side: starts a supervisor, receives the kernel segment, talks to cores, and learns of their end.
+
+The launcher is a client and never a core. It may have threads, be a notebook or a test runner: it forks nothing itself, and
+its requests to one core are serialised by a lock for each channel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import weakref
+from typing import Any
+
+from multikernel.errors import BootFailed, CoreDied, MultikernelError, SegmentFull, SystemClosed
+from multikernel.native import _native
+from multikernel.runtime import segments, wire
+from multikernel.runtime.plan import Plan
+
+REQUESTS, PROGRAMS = 0, 1
+"""The two channels to each core."""
+SLICE_US = 50_000
+"""How long one wait in native code may last, so that Ctrl-C and a dead system are noticed."""
+CLOSE_SECONDS = 10.0
+
+Reply = tuple[int, int, tuple[int, ...]]
+"""verdict, the core it names, six words."""
+
+
+class Launched:
+    """A running system as its launcher sees it."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Boots it. Raises BootFailed, SegmentFull."""
+        self.plan = plan
+        self.owner = os.getpid()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with theirs:
+            command = [sys.executable, "-m", "multikernel.runtime.supervisor", str(theirs.fileno())]
+            self.process = subprocess.Popen(
+                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        self._connection = ours
+        self._closed = False
+        self._died: dict[str, Any] | None = None
+        self._close_lock = threading.Lock()
+        self._locks = [[threading.Lock() for _ in (REQUESTS, PROGRAMS)] for _ in plan.cpus]
+        self._finalizer = weakref.finalize(self, _hang_up, ours, self.process, self.owner)
+        try:
+            wire.send(ours, plan.encode())
+            received = wire.receive(ours)
+        except BaseException:
+            self.close()
+            raise
+        record = json.loads(received[0]) if received else {"error": "the supervisor ended without a word"}
+        if "size" not in record or received is None:
+            self.close()
+            raise _boot_error(record)
+        self.pids: tuple[int, ...] = tuple(record["pids"])
+        (kernel,) = received[1]
+        try:
+            self.segment = _native.Segment.attach(kernel, record["size"])
+        finally:
+            os.close(kernel)
+        self.client = _native.Client(self.segment, ours.fileno())
+
+    # --- requests ---
+
+    def request(self, core: int, kind: int, *words: int) -> Reply:
+        """A request to a core's driver, waited for. Raises CoreDied, SystemClosed."""
+        with self._locks[core][REQUESTS]:
+            return self.finish(core, REQUESTS, self.begin(core, REQUESTS, kind, *words))
+
+    def begin(self, core: int, channel: int, kind: int, *words: int) -> int:
+        """Sends a request; the line for finish. Hold the channel's lock."""
+        while True:
+            self.check()
+            line: int = self.client.send(core, channel, kind, words)
+            if line >= 0:
+                return line
+            threading.Event().wait(0.001)  # every line is an abandoned request's: its reply frees it
+
+    def finish(self, core: int, channel: int, line: int) -> Reply:
+        """Waits for the reply. An interrupted wait abandons it."""
+        try:
+            while (reply := self.client.wait(core, channel, line, SLICE_US)) is None:
+                self.check()
+        except BaseException:
+            if not self._closed:
+                self.client.abandon(core, channel, line)
+            raise
+        return reply
+
+    def poll(self, core: int, channel: int, line: int, timeout_us: int) -> Reply | None:
+        """One bounded wait for a reply that stays expected."""
+        self.check()
+        return self.client.wait(core, channel, line, timeout_us)
+
+    def lock(self, core: int, channel: int) -> threading.Lock:
+        """The lock of a channel."""
+        return self._locks[core][channel]
+
+    # --- the end ---
+
+    def check(self) -> None:
+        """Raises what is wrong with the system, if anything is."""
+        if self._closed or os.getpid() != self.owner:
+            raise SystemClosed("this system is closed", hint="boot another one")
+        if self.client.gone:
+            self._learn()
+            self.close()
+            raise self._death()
+
+    def _learn(self) -> None:
+        """What the supervisor had to say last."""
+        if self._died is not None:
+            return
+        self._died = {}
+        self._connection.settimeout(CLOSE_SECONDS)
+        with contextlib.suppress(OSError, ValueError):
+            received = wire.receive(self._connection)
+            if received is not None:
+                self._died = json.loads(received[0])
+
+    def _death(self) -> MultikernelError:
+        died = self._died or {}
+        if "died" not in died:
+            return CoreDied("the system is gone: its supervisor was killed", hint="boot another one")
+        status = died["status"]
+        how = f"killed by signal {-status}" if status is not None and status < 0 else f"exit status {status}"
+        return CoreDied(
+            f"core {died['died']} died ({how}) and the system was taken down",
+            core=died["died"],
+            pid=died["pid"],
+            status=status,
+            hint="boot another one",
+        )
+
+    @property
+    def closed(self) -> bool:
+        """Whether close was called, or the system found dead."""
+        return self._closed
+
+    def close(self) -> None:
+        """Takes the system down and waits until every process of it is gone. Idempotent."""
+        with self._close_lock:
+            if self._closed or os.getpid() != self.owner:
+                return
+            self._closed = True
+            self._finalizer()
+            segments.sweep()
+
+
+def _hang_up(connection: socket.socket, process: subprocess.Popen[bytes], owner: int) -> None:
+    """Closing the socket tells the supervisor to end everything. A forked copy of the launcher must not."""
+    if os.getpid() != owner:
+        return
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+    try:
+        process.wait(CLOSE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    connection.close()
+
+
+def _boot_error(record: dict[str, Any]) -> MultikernelError:
+    if "full" in record:
+        path, available, needed = record["full"]
+        return SegmentFull(path=path, available=available, needed=needed)
+    return BootFailed("the system did not come up", value=record.get("error"))

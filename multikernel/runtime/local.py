@@ -1,0 +1,19 @@
+"""What a program finds on the core it runs on: that core's driver. Empty in every process that is not a core."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from multikernel.native import _native
+    from multikernel.runtime.plan import Plan
+
+driver: _native.Driver | None = None
+plan: Plan | None = None
+
+
+def enter(the_driver: _native.Driver, the_plan: Plan) -> None:
+    """This process is a core from now on."""
+    global driver, plan
+    driver = the_driver
+    plan = the_plan

@@ -1,0 +1,70 @@
+"""What a system is to be: the one record that travels from `system.boot` to the supervisor and into every core."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import asdict, dataclass, field
+
+ADDRESS_BASE = 0x20_0000_0000
+"""Where mappings lie, on every core: 128 GiB, below what the host uses on x86-64 and within aarch64's smallest user range."""
+ADDRESS_BYTES = 1 << 36
+"""The whole range, 64 GiB, divided among the cores."""
+PAGE = 4096
+
+
+@dataclass(frozen=True)
+class Plan:
+    """kernel: "multikernel" or "shared"; cpus: core i runs on cpus[i]; memory: bytes of physical memory.
+
+    window: call lines for each ordered pair; channels: further single lines a pair, for programs; ring_slots: of the ring for
+    each ordered pair, 0 for none; carrier: "call-line" or "ring", how the monitors' messages travel; parents: the route,
+    parents[root][core] as cores × cores native 16-bit numbers with 0xffff for the root, None when every root sends to all.
+    """
+
+    kernel: str
+    cpus: tuple[int, ...]
+    memory: int
+    slots: int
+    cycles_per_us: int
+    window: int = 1
+    channels: int = 0
+    ring_slots: int = 32
+    carrier: str = "call-line"
+    parents: bytes | None = None
+    sys_path: tuple[str, ...] = ()
+    directory: str = ""
+    system: str = ""
+    launcher: int = 0
+    main: str | None = field(default=None)
+
+    @property
+    def cores(self) -> int:
+        """How many cores."""
+        return len(self.cpus)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether some CPU carries more than one core."""
+        return len(set(self.cpus)) < len(self.cpus)
+
+    @property
+    def address_bytes(self) -> int:
+        """Each core's share of the address range."""
+        return ADDRESS_BYTES // self.cores // PAGE * PAGE
+
+    def encode(self) -> bytes:
+        """As JSON, for the supervisor."""
+        record = asdict(self)
+        record["parents"] = base64.b64encode(self.parents).decode() if self.parents is not None else None
+        return json.dumps(record).encode()
+
+    @staticmethod
+    def decode(data: bytes) -> Plan:
+        """The inverse of encode."""
+        record = json.loads(data)
+        if record["parents"] is not None:
+            record["parents"] = base64.b64decode(record["parents"])
+        for name in ("cpus", "sys_path"):
+            record[name] = tuple(record[name])
+        return Plan(**record)

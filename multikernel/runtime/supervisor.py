@@ -1,0 +1,183 @@
+"""The supervisor: makes the segments, forks the cores, watches them, and takes everything down.
+
+A process of its own, exec'd by the launcher and single-threaded: only such a process may fork safely, and the cores' death signal
+is tied to the thread that forked them. It ends when the launcher says so, when the launcher is gone (by its pidfd, so that
+copies of the socket in the launcher's children don't matter), or when a core dies: a system with a dead core is taken down whole.
+Cores are reaped only at the end, so no pid that a core may signal is ever reused.
+
+Run as: python -m multikernel.runtime.supervisor DESCRIPTOR
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+import cloudpickle  # noqa: F401  imported before the fork, for all cores at once
+
+from multikernel.errors import MultikernelError, SegmentFull
+from multikernel.native import _native
+from multikernel.runtime import segments, wire
+from multikernel.runtime.core import be_core
+from multikernel.runtime.plan import Plan
+
+READY_SECONDS = 60.0
+GRACE_SECONDS = 0.5
+
+
+class _Supervisor:
+    def __init__(self, connection: socket.socket, plan: Plan) -> None:
+        self.connection = connection
+        self.plan = plan
+        self.pids: list[int] = []
+        self.watched: dict[int, int] = {}  # pidfd -> core
+        self.segment: _native.Segment | None = None
+
+    def boot(self) -> tuple[int, ...]:
+        """Makes the segments, forks the cores, waits until all are ready. The kernel segment's descriptor and size."""
+        plan = self.plan
+        segments.sweep()
+        shared = _native.shared_state_bytes(plan.cores, plan.slots) if plan.kernel == "shared" else 0
+        geometry = (plan.cores, plan.window, plan.channels, plan.ring_slots, shared)
+        size = _native.kernel_segment_bytes(*geometry)
+        segments.require(size + plan.memory)
+        kernel = segments.create(size)
+        memory = segments.create(plan.memory)
+        segments.back(memory, 0, plan.memory)
+        # The regions are the cores' own to back; the header and the shared kernel's state are nobody's.
+        segments.back(kernel, 0, 4096)
+        self.segment = _native.Segment.create(kernel, *geometry)
+        end = sum(self.segment.region(plan.cores - 1))
+        segments.back(kernel, end, size - end)
+        self._fork_all(kernel, memory)
+        os.close(memory)  # no other mapping of physical memory than the cores' page tables
+        return kernel, size
+
+    def _fork_all(self, kernel: int, memory: int) -> None:
+        assert self.segment is not None
+        ready_read, ready_write = os.pipe()
+        go_read, go_write = os.pipe()
+        supervisor = os.getpid()
+        gc.collect()
+        gc.freeze()
+        for core in range(self.plan.cores):
+            pid = os.fork()
+            if pid == 0:
+                for inherited in (self.connection.fileno(), ready_read, go_write, *self.watched):
+                    os.close(inherited)
+                be_core(self.plan, core, self.segment, kernel, memory, ready_write, go_read, supervisor)
+            self.pids.append(pid)
+            self.watched[os.pidfd_open(pid)] = core
+        os.close(ready_write)
+        os.close(go_read)
+        self._await_ready(ready_read)
+        os.close(ready_read)
+        self.segment.go()
+        os.close(go_write)
+
+    def _await_ready(self, ready: int) -> None:
+        waiting, buffer = self.plan.cores, b""
+        deadline = time.monotonic() + READY_SECONDS
+        poll = select.poll()
+        for descriptor in (ready, self.connection.fileno()):
+            poll.register(descriptor, select.POLLIN)
+        while waiting:
+            events = dict(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
+            if not events:
+                raise MultikernelError(f"{waiting} cores were not ready after {READY_SECONDS:.0f} s")
+            if self.connection.fileno() in events:
+                raise MultikernelError("the launcher is gone")
+            data = os.read(ready, 65536)
+            if not data:
+                raise MultikernelError(f"{waiting} cores ended before they were ready")
+            *lines, buffer = (buffer + data).split(b"\n")
+            for line in lines:
+                record = json.loads(line)
+                if "full" in record:
+                    path, available, needed = record["full"]
+                    raise SegmentFull(path=path, available=available, needed=needed)
+                if "error" in record:
+                    raise MultikernelError(f"core {record['core']}: {record['error']}")
+                waiting -= 1
+
+    def watch(self, launcher: int) -> dict[str, Any]:
+        """Until it is time to end; why, for the launcher."""
+        poll = select.poll()
+        for descriptor in (launcher, self.connection.fileno(), *self.watched):
+            poll.register(descriptor, select.POLLIN)
+        while True:
+            for descriptor, _ in poll.poll():
+                if descriptor in self.watched:
+                    core = self.watched[descriptor]
+                    state = os.waitid(os.P_PIDFD, descriptor, os.WEXITED | os.WNOWAIT)
+                    status = None
+                    if state is not None:
+                        status = state.si_status if state.si_code == os.CLD_EXITED else -state.si_status
+                    return {"died": core, "pid": self.pids[core], "status": status}
+                return {"closed": True}
+
+    def end(self) -> None:
+        """Asks the cores to leave, kills those that do not, reaps all."""
+        if self.segment is not None:
+            self.segment.stop()
+        poll = select.poll()
+        left = set(self.watched)
+        for descriptor in left:
+            poll.register(descriptor, select.POLLIN)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while left and time.monotonic() < deadline:
+            for descriptor, _ in poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                poll.unregister(descriptor)
+                left.discard(descriptor)
+        for descriptor in left:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        for pid in self.pids:
+            os.waitpid(pid, 0)
+
+
+def main(descriptor: int) -> int:
+    """The process's life; its exit code."""
+    connection = socket.socket(fileno=descriptor)
+    connection.set_inheritable(False)
+    received = wire.receive(connection)
+    if received is None:
+        return 0
+    plan = Plan.decode(received[0])
+    try:
+        launcher = os.pidfd_open(plan.launcher)
+    except ProcessLookupError:
+        return 0
+    if os.getppid() != plan.launcher:
+        return 0  # it died, and its pid is somebody else's now
+    _native.adopt_name("mk-supervisor")
+    sys.path[:] = list(plan.sys_path)
+    supervisor = _Supervisor(connection, plan)
+    try:
+        try:
+            kernel, size = supervisor.boot()
+        except SegmentFull as error:
+            record: dict[str, Any] = {"full": [error.path, error.available, error.needed]}
+        except (MultikernelError, OSError) as error:
+            record = {"error": str(error)}
+        else:
+            wire.send_record(connection, {"size": size, "pids": supervisor.pids}, (kernel,))
+            os.close(kernel)
+            record = supervisor.watch(launcher)
+        try:
+            wire.send_record(connection, record)
+        except OSError:
+            return 1
+        return 0
+    finally:
+        supervisor.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))

@@ -1,0 +1,53 @@
+"""Records over the Unix socket between the launcher and its supervisor: JSON with a length before it, and descriptors beside."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from typing import Any
+
+_HEAD = struct.Struct("<Q")
+
+
+def send(connection: socket.socket, data: bytes, descriptors: tuple[int, ...] = ()) -> None:
+    """Sends one record."""
+    packet = _HEAD.pack(len(data))
+    if descriptors:
+        socket.send_fds(connection, [packet], list(descriptors))
+    else:
+        connection.sendall(packet)
+    connection.sendall(data)
+
+
+def send_record(connection: socket.socket, record: dict[str, Any], descriptors: tuple[int, ...] = ()) -> None:
+    """Sends one record made of plain data."""
+    send(connection, json.dumps(record).encode(), descriptors)
+
+
+def receive(connection: socket.socket) -> tuple[bytes, list[int]] | None:
+    """One record and its descriptors; None when the other side is gone."""
+    try:
+        head, descriptors, _, _ = socket.recv_fds(connection, _HEAD.size, 4)
+    except ConnectionError:
+        return None
+    head += _exactly(connection, _HEAD.size - len(head)) if 0 < len(head) < _HEAD.size else b""
+    if len(head) < _HEAD.size:
+        return None
+    (length,) = _HEAD.unpack(head)
+    data = _exactly(connection, length)
+    return (data, descriptors) if len(data) == length else None
+
+
+def _exactly(connection: socket.socket, length: int) -> bytes:
+    parts = []
+    while length:
+        try:
+            part = connection.recv(min(length, 1 << 20))
+        except ConnectionError:
+            break
+        if not part:
+            break
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)

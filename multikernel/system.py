@@ -1,0 +1,231 @@
+"""The front door: `boot()` and the handles it gives.
+
+    with multikernel.boot(cores=4) as system:
+        frame = system.allocate(4096)
+        page = system.map(frame)
+        page.write(0, b"hello")
+        system.cores[2].read(page, 0, 5)
+        system.unmap(page)
+
+Guarantees: what is booted is gone when the block ends, or the process does, however it ends. Every call is safe from any thread.
+Called by programs, experiments and the command line.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Literal
+
+from multikernel.errors import BadInput, ForeignHandle
+from multikernel.machine.clock import tsc_rate
+from multikernel.machine.cpus import resolve
+from multikernel.machine.topology import Topology
+from multikernel.native._native import KINDS
+from multikernel.runtime.launch import Launched
+from multikernel.runtime.plan import PAGE, Plan
+from multikernel.user import memory
+from multikernel.user.access import ClientAccess
+from multikernel.user.memory import Frame, Page
+from multikernel.user.outcome import OK, error_of
+from multikernel.user.task import Task
+
+Kernel = Literal["multikernel", "shared"]
+KERNELS = ("multikernel", "shared")
+MODES = {0: "absent", 1: "polling", 2: "user", 3: "parked"}
+DEFAULT_MEMORY = 16 << 20
+RING_CORES = 64
+"""Up to so many cores every pair has rings; beyond, only call lines."""
+
+
+class Core:
+    """One core of a running system. index: its number; cpu: the CPU it is pinned to; pid: its process."""
+
+    def __init__(self, system: System, index: int) -> None:
+        self._system = system
+        self.index = index
+        self.cpu = system.plan.cpus[index]
+        self.pid = system.launched.pids[index]
+
+    def __index__(self) -> int:
+        return self.index
+
+    def __repr__(self) -> str:
+        return f"<Core {self.index} on CPU {self.cpu}, pid {self.pid}>"
+
+    @property
+    def mode(self) -> str:
+        """What the core says it is doing: polling, user (running a program) or parked."""
+        return MODES.get(self.counters()["mode"], "unknown")
+
+    def counters(self) -> dict[str, int]:
+        """mode, pid, tid, and since boot: requests served, interrupts taken, times parked."""
+        self._system.launched.check()
+        names = ("mode", "pid", "tid", "served", "interrupts", "parks")
+        return dict(zip(names, self._system.launched.segment.core_state(self.index), strict=True))
+
+    def read(self, page: Page, offset: int, length: int) -> bytes:
+        """Bytes of a page as this core sees them. Raises PageFault."""
+        self._system.own(page)
+        return page.read(offset, length, core=self.index)
+
+    def write(self, page: Page, offset: int, data: bytes) -> None:
+        """Writes to a page from this core. Raises PageFault."""
+        self._system.own(page)
+        page.write(offset, data, core=self.index)
+
+    def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Runs function(*args, **kwargs) on this core and returns its value, or raises what it raised.
+
+        The core goes on answering other cores meanwhile. Raises CoreBusy while it runs another program, CoreDied.
+        """
+        return self.start(function, *args, **kwargs).result()
+
+    def start(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Task:
+        """Starts the same without waiting; see Task."""
+        return Task(self._system.launched, self.index, function, args, kwargs)
+
+    def policy(self, *, spin_us: float, yields: int = 0, slice_us: int = 10_000) -> None:
+        """How the core waits when idle: spin so long (microseconds), yield so often, then park for at most slice_us."""
+        cycles = int(spin_us * self._system.plan.cycles_per_us)
+        self._system.ask(self.index, "POLICY", cycles, yields, slice_us)
+
+    def digest(self, other: int | None = None) -> tuple[int, int, int]:
+        """(hash, mapped, locked): of this core's replica of the mappings, only those `other` holds too if it is given."""
+        words = self._system.ask(self.index, "DIGEST", (1 << 64) - 1 if other is None else other)
+        return words[0], words[1], words[2]
+
+
+class System:
+    """A running kernel. kernel: which; cores: its cores, in order."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.launched = Launched(plan)
+        self.kernel = plan.kernel
+        self._access = ClientAccess(self.launched)
+        self.cores = [Core(self, index) for index in range(plan.cores)]
+
+    def __enter__(self) -> System:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.launched.closed else "running"
+        return f"<{self.kernel} system {self.plan.system}: {len(self.cores)} cores on CPUs {sorted(set(self.plan.cpus))}, {state}>"
+
+    def close(self) -> None:
+        """Takes the system down: every process of it is gone when this returns. Idempotent."""
+        self.launched.close()
+
+    def own(self, handle: Frame | Page) -> None:
+        """Raises ForeignHandle unless the handle is this system's, SystemClosed when the system is closed."""
+        self.launched.check()
+        if handle._system != self.plan.system:
+            raise ForeignHandle("this handle belongs to another system", value=repr(handle), where=repr(self))
+
+    def ask(self, core: int, kind: str, *words: int) -> tuple[int, ...]:
+        """A request to a core's driver by name; its words. For this room's own use and the experiments'."""
+        verdict, named, reply = self.launched.request(core, KINDS[kind], *words)
+        if verdict != OK:
+            raise error_of(verdict, named, kind.lower(), core=core)
+        return reply
+
+    def allocate(self, size: int) -> Frame:
+        """A frame of at least `size` bytes, in whole pages. Raises BadInput, OutOfMemory."""
+        return memory.allocate(self._access, self.plan.system, size)
+
+    def free(self, frame: Frame) -> None:
+        """Gives a frame back. Raises BadInput while it is mapped as far as core 0 knows."""
+        self.own(frame)
+        memory.free(self._access, frame)
+
+    def map(
+        self, frame: Frame, *, cores: Sequence[int] | None = None, rights: memory.Rights = "read-write"
+    ) -> Page:
+        """Maps a frame at one address on those cores, by default on all. Raises BadInput, OutOfSlots."""
+        self.own(frame)
+        return memory.map_frame(self._access, self.plan.system, frame, cores, rights)
+
+    def unmap(self, page: Page, *, protocol: memory.Protocol = "two-phase") -> None:
+        """When this returns no core can read the page. Raises NotMapped; PagePinned when a core holds a pin, and then the page
+        stays mapped everywhere. The shared kernel has no use for `protocol` and ignores it."""
+        self.own(page)
+        memory.unmap(self._access, page, protocol)
+
+    def protect(self, page: Page, rights: memory.Rights = "read-only") -> None:
+        """Changes what every core may do with the page. Raises NotMapped, PagePinned."""
+        self.own(page)
+        memory.protect(self._access, page, rights)
+
+
+def boot(
+    cores: int | str | Sequence[int] | None = None,
+    *,
+    kernel: Kernel = "multikernel",
+    memory: int = DEFAULT_MEMORY,
+    slots: int | None = None,
+    channels: int = 0,
+    carrier: Literal["call-line", "ring"] = "call-line",
+    parents: Sequence[Sequence[int | None]] | None = None,
+) -> System:
+    """Boots a kernel and returns it running; close it, or use it as a context manager.
+
+    cores: how many, or which CPUs ("0,2-3", [0, 2]); None: one a CPU allowed here. More cores than CPUs share them. memory:
+    bytes of physical memory. slots: mappings for each core. channels: further call lines for each pair of cores. carrier: what the
+    monitors' messages travel by. parents: the tree for each root, parents[root][core], None for the root itself; by default
+    every root sends to all. Raises BadInput, BootFailed, SegmentFull.
+    """
+    if kernel not in KERNELS:
+        raise BadInput("unknown kernel", value=kernel, where="kernel", hint="one of " + ", ".join(KERNELS))
+    placement = resolve(cores, Topology.read(), where="cores")
+    count = len(placement.cpus)
+    if memory < PAGE:
+        raise BadInput("physical memory of less than a page", value=memory, where="memory")
+    if not 0 <= channels <= 64:
+        raise BadInput("0 to 64 channels for each pair of cores", value=channels, where="channels")
+    if carrier not in ("call-line", "ring"):
+        raise BadInput("unknown carrier", value=carrier, where="carrier", hint="call-line or ring")
+    if carrier == "ring" and count > RING_CORES:
+        raise BadInput(f"rings for more than {RING_CORES} cores", value=count, where="carrier", hint="use call-line")
+    plan = Plan(
+        kernel=kernel,
+        cpus=placement.cpus,
+        memory=(memory + PAGE - 1) // PAGE * PAGE,
+        slots=slots if slots is not None else max(64, min(4096, 65536 // count)),
+        cycles_per_us=max(1, round(tsc_rate().hz / 1e6)),
+        channels=channels,
+        ring_slots=32 if count <= RING_CORES else 0,
+        carrier=carrier,
+        parents=None if parents is None else _route(parents, count),
+        sys_path=tuple(sys.path),
+        system=secrets.token_hex(4),
+        launcher=os.getpid(),
+    )
+    if not 1 <= plan.slots <= 1 << 16:
+        raise BadInput("1 to 65536 mappings for each core", value=slots, where="slots")
+    return System(plan)
+
+
+def _route(parents: Sequence[Sequence[int | None]], count: int) -> bytes:
+    """A route as cores × cores 16-bit numbers. Raises BadInput unless every row is a tree of all cores rooted where it should be."""
+    if len(parents) != count or any(len(row) != count for row in parents):
+        raise BadInput(f"a route has {count} rows of {count} parents", where="parents")
+    for root, row in enumerate(parents):
+        for core in range(count):
+            at: int | None = core
+            for _ in range(count):
+                if at is None or at == root:
+                    break
+                at = row[at]
+                if at is not None and not 0 <= at < count:
+                    raise BadInput("no such core", value=at, where=f"parents[{root}]")
+            if at != root or row[root] is not None:
+                raise BadInput(f"core {core} does not lead to the root", value=list(row), where=f"parents[{root}]")
+    flat = (0xFFFF if parent is None else parent for row in parents for parent in row)
+    return b"".join(number.to_bytes(2, sys.byteorder) for number in flat)

@@ -1,0 +1,49 @@
+"""The core a program runs on: `multikernel.here()`, inside a function that `system.cores[k].run` sent.
+
+Everything here is a system call on the own core; the own core is the initiator of what it unmaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from multikernel.errors import BadInput
+from multikernel.native import _native
+from multikernel.runtime import local
+from multikernel.user import memory
+from multikernel.user.memory import Frame, Page
+
+
+class Here:
+    """This core. core: its number; cores: how many there are; kernel: "multikernel" or "shared"."""
+
+    def __init__(self, driver: _native.Driver, system: str, kernel: str, cores: int) -> None:
+        self.driver = driver
+        self.core = driver.me
+        self.cores = cores
+        self.kernel = kernel
+        self._system = system
+        self._access = memory.local_access(system)
+
+    def allocate(self, size: int) -> Frame:
+        """A frame, from core 0. See System.allocate."""
+        return memory.allocate(self._access, self._system, size)
+
+    def map(self, frame: Frame, cores: Sequence[int] | None = None, rights: memory.Rights = "read-write") -> Page:
+        """Maps a frame; this core initiates. See System.map."""
+        return memory.map_frame(self._access, self._system, frame, cores, rights)
+
+    def unmap(self, page: Page, protocol: memory.Protocol = "two-phase") -> None:
+        """Unmaps; this core initiates, and must hold the page or have mapped it. See System.unmap."""
+        memory.unmap(self._access, page, protocol)
+
+    def protect(self, page: Page, rights: memory.Rights = "read-only") -> None:
+        """Changes rights; this core initiates. See System.protect."""
+        memory.protect(self._access, page, rights)
+
+
+def here() -> Here:
+    """The core this program runs on. Raises BadInput anywhere else."""
+    if local.driver is None or local.plan is None:
+        raise BadInput("this process is not a core", hint="call here() in a function given to system.cores[k].run")
+    return Here(local.driver, local.plan.system, local.plan.kernel, local.plan.cores)

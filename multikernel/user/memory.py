@@ -1,0 +1,201 @@
+"""Frames and pages: what a program holds of physical memory, and of its mapping.
+
+Handles are plain data with a system's name in them. They may be pickled into programs and act there through the core's own
+driver. A handle from one system given to another raises ForeignHandle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from multikernel.errors import BadInput, ForeignHandle
+from multikernel.native import _native
+from multikernel.native._native import KINDS
+from multikernel.runtime import local
+from multikernel.runtime.plan import PAGE
+from multikernel.user.access import Access, LocalAccess, handle_word
+from multikernel.user.outcome import OK, error_of
+
+Rights = Literal["read-write", "read-only"]
+Protocol = Literal["two-phase", "one-phase"]
+
+
+def _chosen(table: dict[str, int], value: str, what: str) -> int:
+    if value not in table:
+        raise BadInput(f"unknown {what}", value=value, hint="one of " + ", ".join(table))
+    return table[value]
+
+
+class _Handle:
+    """Something of one system."""
+
+    def __init__(self, system: str, access: Access | None) -> None:
+        self._system = system
+        self._access_given = access
+
+    @property
+    def _access(self) -> Access:
+        if self._access_given is None:
+            self._access_given = local_access(self._system)
+        return self._access_given
+
+
+def local_access(system: str) -> Access:
+    """The own core's way into its kernel. Raises ForeignHandle outside of a core of that system."""
+    if local.driver is None or local.plan is None:
+        raise ForeignHandle("a handle that came by pickle is good only in a program on its own system's cores", value=system)
+    if local.plan.system != system:
+        raise ForeignHandle("this handle belongs to another system", value=system, where=f"system {local.plan.system}")
+    return LocalAccess(local.driver, local.plan)
+
+
+class Frame(_Handle):
+    """A run of physical pages. size in bytes."""
+
+    def __init__(self, system: str, offset: int, size: int, access: Access | None = None) -> None:
+        super().__init__(system, access)
+        self.offset = offset
+        self.size = size
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Frame, (self._system, self.offset, self.size)
+
+    def __repr__(self) -> str:
+        return f"<Frame {self.size} bytes at {self.offset:#x} of system {self._system}>"
+
+
+class Page(_Handle):
+    """A mapping of a frame at one address on some cores. From outside its methods run on core 0, in a program on the own core.
+
+    address: virtual, the same on every core; size in bytes; cores: those it was mapped on.
+    """
+
+    def __init__(
+        self,
+        system: str,
+        slot: int,
+        generation: int,
+        address: int,
+        size: int,
+        cores: tuple[int, ...],
+        access: Access | None = None,
+    ) -> None:
+        super().__init__(system, access)
+        self.slot = slot
+        self.generation = generation
+        self.address = address
+        self.size = size
+        self.cores = cores
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Page, (self._system, self.slot, self.generation, self.address, self.size, self.cores)
+
+    def __repr__(self) -> str:
+        return f"<Page {self.size} bytes at {self.address:#x} on cores {list(self.cores)} of system {self._system}>"
+
+    @property
+    def handle(self) -> int:
+        """Slot and generation as they travel."""
+        return handle_word(self.slot, self.generation)
+
+    def _within(self, offset: int, length: int) -> int:
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise BadInput("outside the page", value=f"{length} bytes at {offset}", where=repr(self))
+        return self.address + offset
+
+    def read(self, offset: int, length: int, *, core: int | None = None) -> bytes:
+        """`length` bytes from `offset`, as that core sees them. Raises PageFault; waits while an unmap is undecided."""
+        access = self._access
+        address = self._within(offset, length)
+        return access.read(access.home if core is None else core, self.slot, self.generation, address, length)
+
+    def write(self, offset: int, data: bytes, *, core: int | None = None) -> None:
+        """The same for writing; not atomic beyond 24 bytes from outside. Raises PageFault, also on a read-only page."""
+        access = self._access
+        address = self._within(offset, len(data))
+        access.write(access.home if core is None else core, self.slot, self.generation, address, bytes(data))
+
+    def pin(self, core: int | None = None) -> None:
+        """The page stays mapped on that core until unpinned as often: unmap and protect raise PagePinned. Raises NotMapped."""
+        self._pinning("PIN", core)
+
+    def unpin(self, core: int | None = None) -> None:
+        """Takes one pin back. Raises NotMapped; BadInput when there is none."""
+        self._pinning("UNPIN", core)
+
+    def _pinning(self, kind: str, core: int | None) -> None:
+        access = self._access
+        where = access.home if core is None else core
+        if not 0 <= where < access.plan.cores:
+            raise BadInput("no such core", value=core, where=kind.lower(), hint=f"cores are 0 to {access.plan.cores - 1}")
+        verdict, named, _ = access.request(where, KINDS[kind], self.handle)
+        if verdict != OK:
+            raise error_of(verdict, named, kind.lower(), core=where, address=self.address)
+
+    def view(self, *, writable: bool = True) -> memoryview:
+        """The page's memory itself, for numpy and the like; only in a program on a core that holds it. Pins the page there until
+        the last view is gone. Raises NotMapped."""
+        access = self._access
+        if not isinstance(access, LocalAccess):
+            raise BadInput("memory can be viewed only by a program on a core", hint="system.cores[k].run(function, page)")
+        verdict, exported = access.driver.export(self.slot, self.generation, self.address, self.size, writable)
+        if exported is None:
+            raise error_of(verdict, 0, "view", core=access.home, address=self.address)
+        return memoryview(exported)
+
+
+def allocate(access: Access, system: str, size: int) -> Frame:
+    """A frame of at least `size` bytes (whole pages). Raises BadInput, OutOfMemory."""
+    if not isinstance(size, int) or size <= 0:
+        raise BadInput("a frame has at least one byte", value=size, where="allocate")
+    length = (size + PAGE - 1) // PAGE * PAGE
+    if length >= 1 << 55:
+        raise error_of(_native.VERDICTS["NO_MEMORY"], 0, f"allocate {size} bytes")
+    verdict, named, words = access.request(0, KINDS["ALLOCATE"], length)
+    if verdict != OK:
+        raise error_of(verdict, named, f"allocate {size} bytes of {access.plan.memory} in all")
+    return Frame(system, words[0], length, access)
+
+
+def free(access: Access, frame: Frame) -> None:
+    """Gives a frame back. Raises BadInput while it is mapped, or when it is no frame (any more)."""
+    verdict, named, _ = access.request(0, KINDS["FREE"], frame.offset, frame.size)
+    if verdict != OK:
+        raise error_of(verdict, named, "free")
+
+
+def map_frame(access: Access, system: str, frame: Frame, cores: Sequence[int] | None, rights: str) -> Page:
+    """Maps a frame at one address on those cores (None: all). Raises BadInput, OutOfSlots."""
+    chosen = tuple(range(access.plan.cores)) if cores is None else tuple(sorted(set(cores)))
+    for core in chosen:
+        if not isinstance(core, int) or not 0 <= core < access.plan.cores:
+            raise BadInput("no such core", value=core, where="map", hint=f"cores are 0 to {access.plan.cores - 1}")
+    if not chosen:
+        raise BadInput("a page is mapped on at least one core", value="[]", where="map cores")
+    number = _chosen(_native.RIGHTS, rights, "rights")
+    mask = sum(1 << core for core in chosen)
+    low = (1 << 64) - 1
+    if access.plan.cores > 64:
+        for word in range((access.plan.cores + 63) // 64):
+            access.request(access.home, KINDS["HOLDERS"], word, mask >> 64 * word & low)
+    verdict, named, words = access.request(access.home, KINDS["MAP"], frame.offset, frame.size, number, mask & low)
+    if verdict != OK:
+        raise error_of(verdict, named, "map")
+    return Page(system, words[0] & 0xFFFFFFFF, words[0] >> 32, words[1], frame.size, chosen, access)
+
+
+def unmap(access: Access, page: Page, protocol: str) -> None:
+    """No core can read the page when this returns. Raises NotMapped, PagePinned, BadInput."""
+    number = _chosen(_native.PROTOCOLS, protocol, "protocol")
+    verdict, named, _ = access.request(access.home, KINDS["UNMAP"], page.handle, number)
+    if verdict != OK:
+        raise error_of(verdict, named, "unmap", address=page.address)
+
+
+def protect(access: Access, page: Page, rights: str) -> None:
+    """Changes what all cores may do with the page. Raises NotMapped, PagePinned, BadInput."""
+    number = _chosen(_native.RIGHTS, rights, "rights")
+    verdict, named, _ = access.request(access.home, KINDS["PROTECT"], page.handle, number)
+    if verdict != OK:
+        raise error_of(verdict, named, "protect", address=page.address)

@@ -1,0 +1,55 @@
+"""From a verdict on the wire to an exception with a name, in one place."""
+
+from __future__ import annotations
+
+from multikernel.errors import (
+    BadInput,
+    CoreBusy,
+    MultikernelError,
+    NotMapped,
+    OutOfMemory,
+    OutOfSlots,
+    PageFault,
+    PagePinned,
+    ProtocolError,
+)
+from multikernel.native._native import VERDICTS
+
+OK = VERDICTS["OK"]
+_NAMES = {number: name for name, number in VERDICTS.items()}
+
+
+def error_of(verdict: int, named: int, doing: str, *, core: int | None = None, address: int | None = None) -> MultikernelError:
+    """The exception a verdict stands for. named: the core the verdict names; doing: what was asked, for the sentence."""
+    name = _NAMES.get(verdict, str(verdict))
+    match name:
+        case "NOT_MAPPED":
+            return NotMapped("not mapped (any more)", where=doing, core=core, address=address, hint="map the frame again")
+        case "PINNED":
+            return PagePinned(
+                f"core {named} has the page pinned; it stays mapped on every core",
+                where=doing,
+                core=named,
+                address=address,
+                hint=f"page.unpin({named}), or drop the views of it there",
+            )
+        case "FAULT":
+            return PageFault("page fault", where=f"{doing} on core {core}", core=core, address=address)
+        case "NO_SLOT":
+            return OutOfSlots("the table of mappings is full", where=doing, hint="unmap something, or boot(slots=…) more")
+        case "HOST":
+            return OutOfSlots(
+                "the host refused a mapping", where=doing, hint="see the limit vm.max_map_count and the memory left"
+            )
+        case "NO_MEMORY":
+            return OutOfMemory("no free frame of that size", where=doing, hint="free frames, or boot(memory=…) more")
+        case "NOT_A_FRAME":
+            return BadInput("not a frame of this system, or freed already", where=doing)
+        case "FRAME_IN_USE":
+            return BadInput("the frame is mapped", where=doing, hint="unmap its pages first")
+        case "CORE_BUSY":
+            return CoreBusy("the core runs a program already", where=doing, core=core, hint="wait for its result")
+        case "BAD_REQUEST":
+            return BadInput("the kernel refused the request", where=doing)
+        case _:
+            return ProtocolError("an answer that makes no sense here", value=name, where=doing)

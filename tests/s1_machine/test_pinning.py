@@ -1,0 +1,104 @@
+"""Pinning the calling thread, and asking the kernel where it is."""
+
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from multikernel.errors import BadInput, BootFailed
+from multikernel.machine import pinning
+
+
+@pytest.fixture(autouse=True)
+def mask() -> Iterator[set[int]]:
+    """The affinity mask before the test, put back after it."""
+    before = os.sched_getaffinity(0)
+    yield before
+    os.sched_setaffinity(0, before)
+
+
+def test_a_pinned_thread_is_where_it_was_put(mask: set[int]) -> None:
+    for cpu in sorted(mask):
+        pinning.pin(cpu)
+        assert os.sched_getaffinity(0) == {cpu}
+        assert pinning.current_cpu() == cpu
+        pinning.verify(cpu)
+
+
+def test_the_mask_comes_back_after_the_block(mask: set[int]) -> None:
+    inside: list[set[int]] = []
+
+    def fail() -> None:
+        with pinning.pinned(max(mask)):
+            inside.append(os.sched_getaffinity(0))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert inside == [{max(mask)}]
+    assert os.sched_getaffinity(0) == mask
+
+
+def test_another_thread_is_asked_for_itself(mask: set[int]) -> None:
+    if len(mask) < 2:
+        pytest.skip("needs two CPUs: on one, every thread is on the same")
+    seen: list[int] = []
+
+    def other() -> None:
+        pinning.pin(max(mask))
+        seen.append(pinning.current_cpu())
+
+    pinning.pin(min(mask))
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert seen == [max(mask)]
+    assert pinning.current_cpu() == min(mask)
+
+
+@pytest.mark.parametrize("cpu", [-1, 100_000, 1 << 70])
+def test_a_cpu_that_is_not_there_is_bad_input(mask: set[int], cpu: int) -> None:
+    with pytest.raises(BadInput, match="cannot pin to this CPU"):
+        pinning.pin(cpu)
+    assert os.sched_getaffinity(0) == mask
+
+
+def test_verify_sees_a_mask_that_is_too_wide(mask: set[int]) -> None:
+    if len(mask) < 2:
+        pytest.skip("needs two CPUs: with one, no mask is too wide")
+    with pytest.raises(BootFailed, match="is not there"):
+        pinning.verify(pinning.current_cpu())
+
+
+def test_pin_asks_the_kernel_where_the_thread_is(mask: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pinning, "current_cpu", lambda: 99_999)
+    with pytest.raises(BootFailed, match="runs on 99999"):
+        pinning.pin(max(mask))
+
+
+def test_the_processor_field_is_found_behind_any_name() -> None:
+    fields = " ".join(str(number) for number in range(4, 53))
+    assert pinning.processor_field(f"17 (evil) S 1 (x) R {fields}\n") == 39
+    with pytest.raises(ValueError, match="no processor field"):
+        pinning.processor_field("17 (short) R 1 2 3")
+
+
+def test_place_of_another_process(mask: set[int]) -> None:
+    child = os.fork()
+    if child == 0:
+        try:
+            pinning.pin(max(mask))
+            os.kill(os.getpid(), 19)  # SIGSTOP
+        finally:
+            os._exit(0)
+    try:
+        os.waitpid(child, os.WUNTRACED)
+        assert pinning.place_of(child) == pinning.ProcessPlace(
+            pid=child, cpu=max(mask), affinity=(max(mask),), status="stopped"
+        )
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+    with pytest.raises(BadInput, match="cannot inspect process"):
+        pinning.place_of(child)

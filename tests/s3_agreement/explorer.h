@@ -1,0 +1,188 @@
+/* The state-space explorer's model: what surrounds the monitors, small enough to be enumerated.
+ *
+ * The monitors are the library's own (agreement.c, mapping_rows.c, compiled as they are); everything else is modelled:
+ *   channels   bounded FIFOs between every two cores, requests and notices in one and replies in another, or both in one (as
+ *              the ring carries them), or replies taken in any order (as call lines give them);
+ *   outboxes   what a step sent and no channel had room for; a step runs only when the outbox has room for its worst case;
+ *   the MMU    rights and state of every slot on every core;
+ *   programs   threads of a few steps each: map, unmap, protect, pin, read.
+ * A world is all of that. world.c says what can happen next, properties.c what must hold, scenarios.c where to begin, and
+ * explorer.c visits every world that can be reached.
+ *
+ * Time is left out: a retry may come at any moment (now and backoff are 0, so every wait is over at once and a tick may still
+ * be arbitrarily late). That is more than any clock does. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "monitor.h"
+
+enum {
+    MODEL_CORES = 4,
+    MODEL_SLOTS = 12, /* of all cores together */
+    MODEL_PAGES = 8,
+    MODEL_THREADS = 6,
+    MODEL_STEPS = 5,
+    MODEL_PACKETS = 48,
+    MODEL_MONITOR_WORDS = 512,
+};
+
+/* --- Scenarios ----------------------------------------------------------------------------------------------------------------- */
+
+enum action {
+    STOP = 0,
+    MAP,     /* argument: holders; tried again while the table is full */
+    UNMAP,   /* argument: protocol */
+    PROTECT, /* argument: rights */
+    PIN,
+    UNPIN,
+    READ,
+    WRITE,
+    AWAIT, /* until the page's unmap has returned */
+};
+
+enum { ALL = 0xf };
+
+struct step {
+    uint8_t action;
+    uint8_t page;
+    uint8_t argument;
+};
+
+struct script {
+    uint8_t core;
+    struct step step[MODEL_STEPS + 1];
+};
+
+/* A page mapped before the exploration begins. */
+struct setup {
+    uint8_t home;
+    uint8_t holders; /* 0: no such page yet */
+    uint8_t rights;
+};
+
+struct scenario {
+    const char *name;
+    const char *about;
+    uint8_t cores; /* at least */
+    uint8_t slots_per_core;
+    uint8_t failing_core; /* its MMU refuses the first calls: */
+    uint8_t failing_inserts;
+    uint8_t failing_protects;
+    struct setup page[MODEL_PAGES];
+    struct script thread[MODEL_THREADS];
+};
+
+extern const struct scenario scenarios[];
+extern const unsigned scenario_count;
+
+/* --- The world --------------------------------------------------------------------------------------------------------------------- */
+
+/* In order of (from, to, reply), then FIFO: one world has one representation. */
+struct packet {
+    uint8_t present;
+    uint8_t from;
+    uint8_t to;
+    uint8_t reply;      /* the FIFO it travels in */
+    uint8_t is_reply;   /* what it is: the same, but where one FIFO carries both */
+    uint8_t in_channel; /* else in the sender's outbox */
+    uint16_t reserved;
+    uint64_t token;
+    struct message message;
+};
+
+enum translation_state { TRANSLATION_NONE = 0, TRANSLATION_PRESENT, TRANSLATION_RETIRED };
+
+/* What the MMU of one core holds for one slot. */
+struct translation {
+    uint8_t state;
+    uint8_t rights;
+    uint8_t frame; /* page + 1 */
+    uint8_t reserved;
+};
+
+enum page_state { PAGE_NONE = 0, PAGE_MAPPING, PAGE_MAPPED, PAGE_UNMAPPED, PAGE_FAILED };
+
+/* What an observer of all cores knows of a page. */
+struct page {
+    uint8_t state;
+    uint8_t holders;
+    uint8_t rights; /* of the map, then of protects that returned */
+    uint8_t missed; /* somebody was told that it is not mapped */
+    uint8_t price;  /* a one-phase unmap was refused: the documented window was open */
+    uint8_t pinned[MODEL_CORES];
+    uint8_t reserved[3];
+    uint32_t slot;
+    uint32_t generation;
+};
+
+struct thread {
+    uint8_t at;      /* step */
+    uint8_t waiting; /* for DONE */
+    uint8_t late;    /* the page's unmap had returned when the operation began */
+    uint8_t pins;    /* cores that held a pin while the operation ran */
+};
+
+struct world {
+    struct packet packet[MODEL_PACKETS];
+    struct translation mmu[MODEL_CORES][MODEL_SLOTS];
+    struct page page[MODEL_PAGES];
+    struct thread thread[MODEL_THREADS];
+    uint8_t failing_inserts;
+    uint8_t failing_protects;
+    uint8_t reserved[6];
+    uint64_t monitor[MODEL_CORES][MODEL_MONITOR_WORDS];
+};
+
+struct model {
+    uint32_t cores;
+    uint32_t capacity; /* of every channel */
+    uint32_t outbox;   /* entries of every outbox */
+    bool any_order;    /* replies are taken in any order */
+    bool one_fifo;     /* replies travel behind requests */
+    bool lazy;         /* moving from outbox to channel is a transition of its own */
+    const struct scenario *scenario;
+    struct route route;
+    bool routed;
+};
+
+extern struct model model;
+
+static inline struct monitor *world_monitor(struct world *w, uint32_t core)
+{
+    return (struct monitor *)(void *)w->monitor[core];
+}
+
+/* --- Transitions ---------------------------------------------------------------------------------------------------------------------- */
+
+enum transition_kind { TAKE = 1, DRAIN, CONTINUE, TICK, SCRIPT };
+
+/* TAKE: from, to, reply * 64 + place in the FIFO. DRAIN: from, to, reply. CONTINUE: core, operation. TICK: core. SCRIPT: thread. */
+struct transition {
+    uint8_t kind;
+    uint8_t a;
+    uint8_t b;
+    uint8_t c;
+};
+
+enum { TRANSITIONS_MAX = 128 };
+
+void world_init(struct world *world);
+uint32_t world_transitions(struct world *world, struct transition *list);
+/* Leaves the world in canonical form. */
+void world_apply(struct world *world, struct transition transition);
+void transition_name(struct world *world, struct transition transition, char *text, size_t size);
+
+/* --- Properties ------------------------------------------------------------------------------------------------------------------------ */
+
+/* The first violation since it was last cleared, or NULL. */
+extern const char *violation;
+__attribute__((format(printf, 1, 2))) void violate(const char *format, ...);
+
+struct page *page_of(struct world *world, uint32_t slot, uint32_t generation);
+void check_state(struct world *world);
+void check_terminal(struct world *world);
+bool world_finished(const struct world *world); /* every thread has ended */
+void check_output(struct world *world, uint32_t core, const struct output *output);
+void thread_done(struct world *world, uint32_t thread, const struct message *message);
+const char *verdict_name(enum verdict verdict);

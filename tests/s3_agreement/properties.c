@@ -1,0 +1,311 @@
+/* What must hold. Three kinds: of every world, of every world in which nothing more can happen, and of what a step puts out. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "explorer.h"
+
+const char *violation;
+
+void violate(const char *format, ...)
+{
+    static char text[256];
+    if (violation)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    violation = text;
+}
+
+const char *verdict_name(enum verdict verdict)
+{
+    static const char *const names[] = {"OK",          "BUSY",      "NOT_MAPPED", "PINNED",       "STALE_VIEW",
+                                        "NO_SLOT",     "HOST",      "BAD_REQUEST", "NO_MEMORY",   "FAULT",
+                                        "FRAME_IN_USE", "NOT_A_FRAME", "CORE_BUSY", "LATER",       "PENDING"};
+    return (unsigned)verdict < sizeof names / sizeof *names ? names[verdict] : "?";
+}
+
+struct page *page_of(struct world *w, uint32_t slot, uint32_t generation)
+{
+    for (uint32_t i = 0; i < MODEL_PAGES; i++)
+        if (w->page[i].generation == generation && w->page[i].slot == slot && generation)
+            return &w->page[i];
+    return NULL;
+}
+
+/* --- Outputs ------------------------------------------------------------------------------------------------------------------- */
+
+/* A reply goes to the core that asked, with the token that its request came with. */
+static void check_reply(struct world *w, uint32_t core, const struct output_entry *entry)
+{
+    static const uint8_t asked[] = {
+        [PHASE_PREPARED] = KIND_PREPARE, [PHASE_COMMITTED] = KIND_COMMIT, [PHASE_ABORTED] = KIND_ABORT,
+        [PHASE_APPLIED] = KIND_APPLY,
+    };
+    uint64_t id = entry->message.word[1];
+    uint32_t index = (uint32_t)((id >> 48) * LANES + id % LANES), kind = entry->token >> 24 & 0xff;
+    const struct operation *op = monitor_operation(world_monitor(w, core), index);
+    if (!(entry->token >> 63) || (entry->token >> 32 & 0xff) != entry->to || (entry->token >> 8 & 0xffff) != id >> 48 ||
+        (entry->token & 0xff) != id % LANES)
+        violate("core %u answers core %u with a token that is not its request's", core, entry->to);
+    else if (op->id == id && op->phase < sizeof asked && asked[op->phase] && asked[op->phase] != kind)
+        violate("core %u answers core %u with the token of an earlier round", core, entry->to);
+}
+
+void check_output(struct world *w, uint32_t core, const struct output *output)
+{
+    for (uint32_t i = 0; i < output->count; i++) {
+        const struct output_entry *entry = &output->entry[i];
+        if (entry->kind == OUTPUT_REPLY) {
+            check_reply(w, core, entry);
+        } else if (entry->kind != OUTPUT_DONE) {
+            const struct message *message = &entry->message;
+            uint32_t slot = (uint32_t)message->word[2], generation = (uint32_t)(message->word[2] >> 32);
+            struct page *page = page_of(w, slot, generation);
+            uint32_t holders = page ? page->holders : 0;
+            if (!page && message_row(message) == ROW_MAP) /* first seen */
+                for (uint32_t p = 0; p < MODEL_PAGES; p++)
+                    if (message->word[4] == p + 1)
+                        holders = w->page[p].holders;
+            if (entry->to == core || entry->to >= model.cores)
+                violate("core %u sends to core %u", core, entry->to);
+            else if (message_kind(message) == KIND_RELEASE && entry->to != monitor_home(world_monitor(w, core), slot))
+                violate("core %u releases slot %u to core %u, which is not its home", core, slot, entry->to);
+            else if (message_kind(message) != KIND_RELEASE && !(holders >> entry->to & 1))
+                violate("core %u is sent a message about slot %u, which it does not hold", entry->to, slot);
+        }
+    }
+}
+
+/* --- Outcomes ------------------------------------------------------------------------------------------------------------------ */
+
+static void map_done(struct world *w, struct thread *thread, uint32_t core, struct page *page,
+                     const struct message *message)
+{
+    enum verdict verdict = message_verdict(message);
+    page->slot = (uint32_t)message->word[2];
+    page->generation = (uint32_t)(message->word[2] >> 32);
+    if (verdict == VERDICT_OK) {
+        page->state = PAGE_MAPPED;
+    } else if (verdict == VERDICT_NO_SLOT) {
+        page->state = PAGE_NONE; /* the table is full: until another unmap is known at home */
+        page->slot = page->generation = 0;
+        thread->at--;
+        bool unmapped = false;
+        for (uint32_t i = 0; i < MODEL_PAGES; i++)
+            unmapped |= w->page[i].state != PAGE_NONE;
+        if (!unmapped)
+            violate("core %u: an empty table is full", core);
+    } else {
+        page->state = PAGE_FAILED;
+        if (verdict != VERDICT_HOST || !model.scenario->failing_inserts)
+            violate("core %u: map returned %s", core, verdict_name(verdict));
+    }
+}
+
+static void refused(struct thread *thread, uint32_t number, struct page *page, const struct step *step,
+                    const struct message *message)
+{
+    enum verdict verdict = message_verdict(message);
+    if (verdict == VERDICT_NOT_MAPPED) {
+        page->missed = 1;
+    } else if (verdict == VERDICT_PINNED) {
+        page->price |= step->action == UNMAP && step->argument == ONE_PHASE;
+        if (!(thread->pins >> message_core(message) & 1))
+            violate("thread %u: PINNED names core %u, which held no pin meanwhile", number, message_core(message));
+    } else if (verdict == VERDICT_HOST && model.scenario->failing_protects) {
+        page->price |= step->action == UNMAP && step->argument == ONE_PHASE;
+    } else {
+        violate("thread %u: the operation returned %s", number, verdict_name(verdict));
+    }
+}
+
+void thread_done(struct world *w, uint32_t number, const struct message *message)
+{
+    if (number >= MODEL_THREADS) {
+        violate("something is done that nobody asked for (ticket %u)", number);
+        return;
+    }
+    struct thread *thread = &w->thread[number];
+    const struct script *script = &model.scenario->thread[number];
+    const struct step *step = &script->step[thread->at];
+    static const struct step setup = {MAP, 0, 0};
+    enum verdict verdict = message_verdict(message);
+    if (!thread->waiting)
+        violate("thread %u is told twice what became of its operation", number);
+    thread->waiting = 0;
+    uint32_t index = step->page;
+    if (thread->at >= MODEL_STEPS) { /* mapping the pages to begin with */
+        step = &setup;
+        for (index = 0; w->page[index].state != PAGE_MAPPING; index++)
+            ;
+    }
+    struct page *page = &w->page[index];
+    if (verdict == VERDICT_BUSY) { /* every lane is taken: the driver asks again */
+        struct monitor *m = world_monitor(w, script->core);
+        for (uint32_t lane = 0; lane < LANES; lane++)
+            if (monitor_operation(m, m->me * LANES + lane)->phase == PHASE_IDLE)
+                violate("thread %u is told BUSY though a lane is free", number);
+        if (step->action == MAP)
+            page->state = PAGE_NONE;
+        return;
+    }
+    if (thread->at < MODEL_STEPS)
+        thread->at++;
+    if (step->action == MAP) {
+        map_done(w, thread, script->core, page, message);
+        return;
+    }
+    if (verdict != VERDICT_OK) {
+        refused(thread, number, page, step, message);
+        return;
+    }
+    if (thread->late)
+        violate("thread %u: the operation began after the unmap of page %u had returned, and succeeded", number, index);
+    if (step->action == UNMAP) {
+        if (page->state == PAGE_UNMAPPED)
+            violate("two unmaps of page %u returned OK", index);
+        page->state = PAGE_UNMAPPED;
+    } else {
+        page->rights = step->argument;
+    }
+}
+
+/* --- Every world --------------------------------------------------------------------------------------------------------------- */
+
+static void check_entry(struct world *w, uint32_t core, uint32_t slot)
+{
+    struct monitor *m = world_monitor(w, core);
+    const struct mapping *mapping = monitor_mapping(m, slot);
+    const struct translation *t = &w->mmu[core][slot];
+    int held = mapping->state == MAPPING_MAPPED && core_set_has(mapping->holders, core);
+    if (mapping->pins && (!held || t->rights != mapping->rights))
+        violate("core %u lost slot %u while it is pinned there", core, slot);
+    if (mapping->lock)
+        return; /* an operation is at it */
+    if (held && (t->state != TRANSLATION_PRESENT || t->rights != mapping->rights || t->frame != mapping->frame))
+        violate("core %u: slot %u is mapped, but its MMU has rights %u where the replica has %u", core, slot, t->rights,
+                mapping->rights);
+    if (!held && t->rights != RIGHTS_NONE)
+        violate("core %u: slot %u is not mapped, but its MMU allows it", core, slot);
+    if (!held && t->state == TRANSLATION_PRESENT)
+        violate("core %u: slot %u is not mapped, but never retired", core, slot);
+}
+
+void check_state(struct world *w)
+{
+    for (uint32_t core = 0; core < model.cores; core++) {
+        uint32_t slots = monitor_slots(world_monitor(w, core));
+        for (uint32_t slot = 0; slot < slots; slot++) {
+            const struct translation *t = &w->mmu[core][slot];
+            if (t->frame && t->rights != RIGHTS_NONE && w->page[t->frame - 1].state == PAGE_UNMAPPED)
+                violate("the unmap of page %d has returned, but core %u's MMU allows it", t->frame - 1, core);
+            check_entry(w, core, slot);
+        }
+    }
+    for (uint32_t i = 0; i < MODEL_PAGES; i++)
+        for (uint32_t core = 0; core < model.cores; core++)
+            if (w->page[i].pinned[core] &&
+                (w->page[i].state != PAGE_MAPPED || w->mmu[core][w->page[i].slot].frame != i + 1 ||
+                 w->mmu[core][w->page[i].slot].rights == RIGHTS_NONE))
+                violate("core %u lost page %u, which a program there has pinned", core, i);
+}
+
+/* --- At rest --------------------------------------------------------------------------------------------------------------------- */
+
+bool world_finished(const struct world *w)
+{
+    for (uint32_t i = 0; i < MODEL_THREADS; i++)
+        if (w->thread[i].waiting || model.scenario->thread[i].step[w->thread[i].at].action != STOP)
+            return false;
+    return true;
+}
+
+static void check_rest(struct world *w, uint32_t core)
+{
+    struct monitor *m = world_monitor(w, core);
+    for (uint32_t i = 0; i < model.cores * LANES; i++) {
+        const struct operation *op = monitor_operation(m, i);
+        if (op->phase != PHASE_IDLE && op->phase != PHASE_APPLIED) /* the other ends are cleared by then */
+            violate("core %u: at rest, core %u's operation is in phase %u", core, i / LANES, op->phase);
+    }
+    if (m->waiting)
+        violate("core %u: at rest, %u operations wait", core, m->waiting);
+    for (uint32_t slot = 0; slot < monitor_slots(m); slot++) {
+        const struct mapping *mapping = monitor_mapping(m, slot);
+        if (mapping->lock || mapping->released)
+            violate("core %u: at rest, slot %u is locked", core, slot);
+        if (mapping->state == MAPPING_RESERVED || (mapping->state == MAPPING_GONE && monitor_home(m, slot) == core))
+            violate("core %u: at rest, slot %u is neither mapped nor free", core, slot);
+    }
+}
+
+static int same_entry(const struct monitor *m, const struct mapping *a, const struct mapping *b, int directory)
+{
+    return a->generation == b->generation && a->state == b->state && (directory || a->rights == b->rights) &&
+           a->address == b->address && a->frame == b->frame && a->length == b->length &&
+           memcmp(a->holders, b->holders, 8 * (size_t)m->set_words) == 0;
+}
+
+static void check_page(struct world *w, uint32_t index)
+{
+    const struct page *page = &w->page[index];
+    uint32_t first = 0, home;
+    if (page->state == PAGE_NONE)
+        return;
+    if (page->state == PAGE_MAPPING)
+        violate("at rest, page %u is being mapped", index);
+    if (page->missed && page->state == PAGE_MAPPED && !page->price)
+        violate("page %u is mapped at rest, but somebody was told that it is not", index);
+    home = monitor_home(world_monitor(w, 0), page->slot);
+    while (!(page->holders >> first & 1))
+        first++;
+    for (uint32_t core = 0; core < model.cores; core++) {
+        struct monitor *m = world_monitor(w, core);
+        const struct mapping *mapping = monitor_mapping(m, page->slot);
+        int here = mapping->state == MAPPING_MAPPED && mapping->generation == page->generation;
+        if (page->state != PAGE_MAPPED) {
+            if (here)
+                violate("core %u has page %u mapped at rest, though it is not", core, index);
+        } else if ((page->holders >> core & 1) || core == home) {
+            const struct mapping *other = monitor_mapping(world_monitor(w, first), page->slot);
+            if (!here)
+                violate("core %u lost page %u, which nobody unmapped", core, index);
+            else if (!same_entry(m, mapping, other, core == home && !(page->holders >> core & 1)))
+                violate("cores %u and %u differ about page %u at rest", core, first, index);
+        }
+    }
+}
+
+/* After a single protect the rights are known; of several at once any may have been the last. */
+static void check_rights(struct world *w, uint32_t index)
+{
+    uint32_t protects = 0;
+    for (uint32_t i = 0; i < MODEL_THREADS; i++)
+        for (const struct step *s = model.scenario->thread[i].step; s->action != STOP; s++)
+            protects += s->action == PROTECT && s->page == index;
+    const struct page *page = &w->page[index];
+    if (protects > 1 || page->state != PAGE_MAPPED)
+        return;
+    for (uint32_t core = 0; core < model.cores; core++)
+        if ((page->holders >> core & 1) && monitor_mapping(world_monitor(w, core), page->slot)->rights != page->rights)
+            violate("core %u: page %u has other rights at rest than were agreed", core, index);
+}
+
+void check_terminal(struct world *w)
+{
+    for (uint32_t core = 0; core < model.cores; core++)
+        check_rest(w, core);
+    for (uint32_t i = 0; i < MODEL_PAGES; i++) {
+        check_page(w, i);
+        check_rights(w, i);
+    }
+    for (uint32_t a = 0; a < model.cores; a++)
+        for (uint32_t b = a + 1; b < model.cores; b++) {
+            uint64_t both[CORE_SET_WORDS_MAX] = {1ull << a | 1ull << b};
+            if (monitor_digest(world_monitor(w, a), both) != monitor_digest(world_monitor(w, b), both))
+                violate("the digests of cores %u and %u differ at rest", a, b);
+        }
+}
