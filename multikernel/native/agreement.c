@@ -166,8 +166,9 @@ static void own_part(struct monitor *m, const struct environment *env, struct op
         merge(op, verdict, m->me);
         if (initiator)
             break; /* commits when all have answered: its lock is what orders concurrent one-phase operations */
-        if (verdict == VERDICT_OK)
-            row->commit(m, op, env->mmu);
+        if (verdict != VERDICT_OK)
+            break; /* locked until the ABORT that this brings: it must not undo what another operation did meanwhile */
+        row->commit(m, op, env->mmu);
         unlock(m, op);
         break;
     case PHASE_COMMITTING:
@@ -277,7 +278,7 @@ static void request(struct monitor *m, const struct environment *env, const stru
     memset(op, 0, sizeof *op);
     op->row = (uint8_t)request->row;
     op->ticket = request->ticket;
-    op->slot = request->slot;
+    op->slot = request->row == ROW_MAP ? 0 : request->slot; /* a map's is not known yet: its begin fills it */
     op->generation = request->generation;
     if (request->row >= ROWS || (request->row != ROW_MAP && request->slot >= monitor_slots(m))) {
         op->slot = 0;
@@ -327,8 +328,7 @@ static void finish_initiated(struct monitor *m, const struct environment *env, s
         succeed(m, op, out);
         break;
     case PHASE_ABORTING:
-        /* Not mapped there though mapped here: another operation's outcome is under way to us. That is a conflict too. */
-        if (op->verdict == VERDICT_BUSY || op->verdict == VERDICT_NOT_MAPPED)
+        if (monitor_retries(op))
             back_off(m, env, op);
         else
             done(m, op, (enum verdict)op->verdict, op->named, out);

@@ -72,18 +72,24 @@ static inline int call_try_send(struct call_sender *end, const struct message *r
     return (int)line;
 }
 
+/* What the control word of a line with an outstanding request becomes when the reply is there. */
+static inline uint64_t call_reply_control(const struct call_sender *end, uint32_t line)
+{
+    uint64_t lap = line < end->next ? end->lap : end->lap - 1; /* lines at or after next were last used a lap ago */
+    return 2 * lap + 2;
+}
+
 /* Takes the reply out of a line with an outstanding request; false while there is none. */
 static inline bool call_try_take(struct call_sender *end, uint32_t line, struct message *reply)
 {
     struct slot *slot = &end->lines[line];
-    uint64_t lap = line < end->next ? end->lap : end->lap - 1; /* lines at or after next were last used a lap ago */
 #if defined(MK_MUTANT_CALL_ACQUIRE)
     uint64_t control = atomic_load_explicit(&slot->control, memory_order_relaxed);
 #else
     /* Pairs with the release in call_reply. */
     uint64_t control = atomic_load_explicit(&slot->control, memory_order_acquire);
 #endif
-    if (control != 2 * lap + 2)
+    if (control != call_reply_control(end, line))
         return false;
     slot_get(slot, reply);
     end->outstanding &= ~(1u << line);

@@ -17,11 +17,11 @@ static bool send_now(struct driver *d, uint32_t to, const struct message *messag
 {
     struct peer *peer = &d->peers[to];
     if (d->carrier == CARRIER_RING)
-        return ring_try_send(&peer->ring, message);
+        return driver_ring_send(d, peer, message);
     int line = call_try_send(&peer->call, message);
     if (line < 0)
         return false;
-    peer->waiter[line] = 0;
+    driver_await(d, to, (uint32_t)line, 0);
     return true;
 }
 
@@ -93,7 +93,7 @@ enum verdict monitor_turn(struct driver *d, const struct input *input, uint64_t 
     return verdict;
 }
 
-static void on_request(struct driver *d, uint32_t from, uint64_t address, const struct message *message)
+void carrier_request(struct driver *d, uint32_t from, uint64_t address, const struct message *message)
 {
     uint32_t kind = message_kind(message);
     if (message->word[0] & FLAG_REPLY) { /* what LATER promised */
@@ -115,7 +115,7 @@ static void on_request(struct driver *d, uint32_t from, uint64_t address, const 
     }
 }
 
-static void on_reply(struct driver *d, uint32_t from, const struct message *message)
+void carrier_answer(struct driver *d, uint32_t from, const struct message *message)
 {
     if (message_verdict(message) == VERDICT_LATER) {
         release_lines(d, message->word[1]);
@@ -142,7 +142,7 @@ void carrier_reply(struct driver *d, uint64_t address, const struct message *mes
     struct message carried = *message;
     carried.word[0] |= FLAG_REPLY;
     if (address >> 60 == REPLY_RING && message_kind(message) >= KIND_PING) { /* any carrier: a program's ring request */
-        while (!ring_try_send(&peer->ring, &carried))
+        while (!driver_ring_send(d, peer, &carried))
             arch_relax(); /* unreachable: a request on the ring left room for its reply */
         doorbell_ring(peer->doorbell);
         return;
@@ -151,9 +151,7 @@ void carrier_reply(struct driver *d, uint64_t address, const struct message *mes
     doorbell_ring(peer->doorbell);
 }
 
-/* --- Polling ---------------------------------------------------------------------------------------------------------------------- */
-
-static bool drain(struct driver *d)
+bool carrier_drain(struct driver *d)
 {
     uint32_t kept = 0, count = d->outgoing_count;
     for (uint32_t i = 0; i < count; i++) {
@@ -170,67 +168,6 @@ static bool drain(struct driver *d)
     if (kept == count && d->carrier == CARRIER_CALL_LINE && d->environment.route && d->environment.route->parent)
         release_lines(d, 0); /* nothing moved: do not hold what others may be waiting for */
     return kept != count;
-}
-
-static bool poll_calls(struct driver *d, uint32_t from, struct peer *peer)
-{
-    bool any = false;
-    struct message message;
-    int line = call_try_receive(&peer->answer, &message);
-    if (line >= 0) {
-        uint64_t address = reply_address(REPLY_PEER, from, ++d->reply_count, (uint32_t)line);
-        peer->held[line] = address;
-        peer->held_operation[line] = message.word[1];
-        on_request(d, from, address, &message);
-        any = true;
-    }
-    uint32_t outstanding = peer->call.outstanding;
-    while (outstanding) {
-        uint32_t out = (uint32_t)__builtin_ctz(outstanding);
-        outstanding &= outstanding - 1;
-        if (!call_try_take(&peer->call, out, &message))
-            continue;
-        any = true;
-        if (peer->waiter[out])
-            driver_reply(d, peer->waiter[out], &message);
-        else
-            on_reply(d, from, &message);
-    }
-    return any;
-}
-
-static bool poll_ring(struct driver *d, uint32_t from, struct peer *peer)
-{
-    struct message message;
-    if (!ring_try_receive(&peer->ring, &message))
-        return false;
-    uint32_t kind = message_kind(&message);
-    if (!(message.word[0] & FLAG_REPLY)) {
-        on_request(d, from, reply_address(REPLY_RING, from, ++d->reply_count, 0), &message);
-    } else if (kind >= KIND_PING) {
-        driver_reply(d, peer->ring_waiter, &message);
-    } else {
-        on_reply(d, from, &message);
-    }
-    return true;
-}
-
-bool carrier_poll(struct driver *d)
-{
-    bool any = false;
-    if (d->outgoing_count && drain(d))
-        any = true;
-    for (uint32_t from = 0; from < d->cores; from++) {
-        if (from == d->me)
-            continue;
-        if (!carrier_has_room(d))
-            break; /* step may not run now; what has arrived waits in its channel */
-        struct peer *peer = &d->peers[from];
-        any |= poll_calls(d, from, peer);
-        if (d->rings)
-            any |= poll_ring(d, from, peer);
-    }
-    return any;
 }
 
 void carrier_open(struct driver *d)

@@ -12,6 +12,7 @@ enum {
     SPIN_US = 100,        /* then park: about three times what waking a halted CPU costs */
     CROWDED_YIELDS = 16,  /* more cores than CPUs: let others run, then park */
     REAP_BATCH = 16,
+    REPLY_LOOKS = 4,
 };
 
 /* --- Replies ---------------------------------------------------------------------------------------------------------------------- */
@@ -27,66 +28,36 @@ uint64_t driver_local_address(struct driver *d)
 static struct message for_requester(const struct message *message)
 {
     struct message reply = *message;
-    if (message_kind(message) == 0) {
-        reply.word[1] = message->word[2];
-        reply.word[2] = message->word[3];
-    }
+    reply.word[1] = message->word[2];
+    reply.word[2] = message->word[3];
     return reply;
 }
 
 void driver_reply(struct driver *d, uint64_t address, const struct message *message)
 {
     uint32_t line = address & 0xff, who = address >> 44 & 0xffff;
-    struct message reply = for_requester(message);
+    struct message converted;
+    if (message_kind(message) == 0) {
+        converted = for_requester(message);
+        message = &converted;
+    }
     switch (address >> 60) {
     case REPLY_LOCAL:
-        d->completions[line].message = reply;
+        d->completions[line].message = *message;
         d->completions[line].done = true;
         break;
     case REPLY_CLIENT:
-        call_reply(&d->client[who], line, &reply);
+        call_reply(&d->client[who], line, message);
         atomic_fetch_add_explicit(&d->doorbell->served, 1, memory_order_relaxed);
         break;
     case REPLY_CHANNEL:
-        call_reply(&d->user_answers[who], line, &reply);
+        call_reply(&d->user_answers[who], line, message);
         doorbell_ring(d->peers[who / d->segment->geometry.user_channels].doorbell);
         break;
     default:
-        carrier_reply(d, address, &reply);
+        carrier_reply(d, address, message);
         break;
     }
-}
-
-/* --- One turn ---------------------------------------------------------------------------------------------------------------------- */
-
-static bool poll_client(struct driver *d, uint32_t channel)
-{
-    struct message message;
-    int line = call_try_receive(&d->client[channel], &message);
-    if (line < 0)
-        return false;
-    dispatch(d, reply_address(REPLY_CLIENT, channel, ++d->reply_count, (uint32_t)line), &message);
-    return true;
-}
-
-bool driver_poll(struct driver *d)
-{
-    bool any = carrier_poll(d);
-    for (uint32_t i = 0; i < d->channels; i++) {
-        struct message message;
-        int line = call_try_receive(&d->user_answers[i], &message);
-        if (line >= 0) {
-            dispatch(d, reply_address(REPLY_CHANNEL, i, ++d->reply_count, (uint32_t)line), &message);
-            any = true;
-        }
-    }
-    if (d->deferred_count < DEFERRED_MAX / 2 && carrier_has_room(d))
-        for (uint32_t channel = 0; channel < CLIENT_CHANNELS; channel++)
-            any |= poll_client(d, channel);
-    any |= d->kernel->serve(d);
-    if (d->deferred_count)
-        any |= dispatch_deferred(d);
-    return any;
 }
 
 /* --- Waiting ---------------------------------------------------------------------------------------------------------------------- */
@@ -113,6 +84,14 @@ static bool stopped(struct driver *d)
 
 void driver_wait(struct driver *d, struct wait *wait)
 {
+    /* Mostly it is a reply that is waited for: look there more often than everywhere. */
+    for (int i = 0; i < REPLY_LOOKS && d->awaited_count; i++) {
+        if (driver_poll_replies(d)) {
+            wait_restart(wait);
+            return;
+        }
+        arch_relax();
+    }
     if (driver_poll(d)) {
         wait_restart(wait);
         return;
@@ -200,7 +179,7 @@ enum verdict driver_call(struct driver *d, uint32_t to, const struct message *re
     int line;
     while ((line = call_try_send(&peer->call, request)) < 0)
         driver_wait(d, &wait);
-    peer->waiter[line] = address;
+    driver_await(d, to, (uint32_t)line, address);
     doorbell_ring(peer->doorbell);
     return await(d, address, reply);
 }
@@ -210,7 +189,7 @@ enum verdict driver_call_ring(struct driver *d, uint32_t to, const struct messag
     struct peer *peer = &d->peers[to];
     peer->ring_waiter = driver_local_address(d);
     struct wait wait = {0};
-    while (!ring_try_send(&peer->ring, request))
+    while (!driver_ring_send(d, peer, request))
         driver_wait(d, &wait);
     doorbell_ring(peer->doorbell);
     return await(d, peer->ring_waiter, reply);
@@ -323,6 +302,8 @@ struct driver *driver_open(struct segment *segment, int memory, const struct dri
         return NULL;
     }
     open_channels(d);
+    if (poll_open(d))
+        return NULL;
     d->doorbell->pid = (uint32_t)getpid();
     d->doorbell->tid = (uint32_t)syscall(SYS_gettid);
     doorbell_poll(d->doorbell);

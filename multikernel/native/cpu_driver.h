@@ -6,8 +6,8 @@
  * signal (interrupt.c); when idle for long it parks. Every entry from a program is a system call: disable, work, check the mark,
  * enable (Barrelfish's disabled mode); a signal that comes while disabled leaves only the mark.
  *
- * Files: cpu_driver.c the loop and the system calls; carrier.c how the monitors' messages travel; dispatch.c the requests it
- * answers; interrupt.c signals and the tick. */
+ * Files: cpu_driver.c the loop and the system calls; poll.c what it polls; carrier.c how the monitors' messages travel; dispatch.c
+ * the requests it answers; interrupt.c signals and the tick. */
 #pragma once
 
 #include "frames.h"
@@ -56,8 +56,25 @@ struct peer {
     struct ring_end ring;
     uint64_t held[CALL_WINDOW_MAX];           /* reply address of a request not yet answered, by line; 0: none */
     uint64_t held_operation[CALL_WINDOW_MAX]; /* the operation it belongs to */
-    uint64_t waiter[CALL_WINDOW_MAX];         /* who asked: a local reply address, or 0 for the monitor */
     uint64_t ring_waiter;                     /* who asked by the ring; one at a time */
+    uint32_t ring_watch;
+};
+
+/* A place where a message may arrive: one load and one comparison a turn of the loop. */
+enum watch_type { WATCH_CALL, WATCH_RING, WATCH_CHANNEL, WATCH_CLIENT };
+struct watch {
+    _Atomic uint64_t *control;
+    uint64_t expected;
+    uint32_t mask; /* the low bits of the control word that count */
+    uint16_t type, index;
+};
+
+/* A reply that is on its way, and who asked: a local reply address, or 0 for the monitor. */
+struct awaited {
+    _Atomic uint64_t *control;
+    uint64_t expected;
+    uint64_t waiter;
+    uint16_t peer, line;
 };
 
 struct outgoing {
@@ -93,16 +110,21 @@ enum { COMPLETIONS = 16, DEFERRED_MAX = 256 };
 
 struct driver {
     /* hot: read on every turn of the loop */
-    struct segment *segment;
-    struct doorbell *doorbell;
-    struct peer *peers;
-    const struct kernel *kernel;
-    struct monitor *monitor; /* NULL in the shared kernel */
-    uint32_t me, cores;
-    uint32_t channels; /* user channels, all peers together */
+    struct watch *watches;
+    struct awaited *awaited;
+    uint32_t watch_count, awaited_count;
     uint32_t outgoing_count, outgoing_max;
     uint32_t deferred_count;
     uint32_t output_entries;
+    struct monitor *monitor;  /* NULL in the shared kernel */
+    _Atomic uint64_t *told;   /* shared kernel: the line all are told by; its sequence number when last looked at */
+    uint64_t told_seen;
+    const struct kernel *kernel;
+    struct segment *segment;
+    struct doorbell *doorbell;
+    struct peer *peers;
+    uint32_t me, cores;
+    uint32_t channels; /* user channels, all peers together */
     enum carrier carrier;
     enum event event;
     volatile int disabled; /* read by the signal handler */
@@ -189,14 +211,33 @@ enum verdict driver_access(struct driver *driver, uint32_t slot, uint32_t genera
 
 /* --- Inside the driver ---------------------------------------------------------------------------------------------------------- */
 
-bool driver_poll(struct driver *driver); /* one turn; true if anything was done */
+bool driver_poll(struct driver *driver);         /* one turn; true if anything was done */
+bool driver_poll_replies(struct driver *driver); /* the part of it that a waiting core looks at most often */
+int poll_open(struct driver *driver);
+/* Sends on a ring. Doing so may consume acknowledgements, and then the ring is to be watched at another slot. */
+bool driver_ring_send(struct driver *driver, struct peer *peer, const struct message *message);
+/* A request was sent on that line of that peer's call line. */
+static inline void driver_await(struct driver *d, uint32_t to, uint32_t line, uint64_t waiter)
+{
+    struct slot *slot = &d->peers[to].call.lines[line];
+    d->awaited[d->awaited_count++] = (struct awaited){
+        .control = &slot->control,
+        .expected = call_reply_control(&d->peers[to].call, line),
+        .waiter = waiter,
+        .peer = (uint16_t)to,
+        .line = (uint16_t)line,
+    };
+}
 /* One step of waiting for something that polling will bring. */
 void driver_wait(struct driver *driver, struct wait *wait);
 void driver_reply(struct driver *driver, uint64_t address, const struct message *message);
 uint64_t driver_local_address(struct driver *driver);
 
 void carrier_open(struct driver *driver);
-bool carrier_poll(struct driver *driver);
+bool carrier_drain(struct driver *driver);
+/* What arrived from another core. */
+void carrier_request(struct driver *driver, uint32_t from, uint64_t address, const struct message *message);
+void carrier_answer(struct driver *driver, uint32_t from, const struct message *message);
 void carrier_reply(struct driver *driver, uint64_t address, const struct message *message);
 /* Steps the monitor and delivers what comes out; returns the verdict of a DONE output for ticket, else PENDING. */
 enum verdict monitor_turn(struct driver *driver, const struct input *input, uint64_t ticket, struct message *result);

@@ -260,12 +260,8 @@ bool dispatch_deferred(struct driver *d)
         if (!carrier_has_room(d) || !turn(d, again.address, &again.message))
             d->deferred[kept++] = again;
     }
-    /* What turn() deferred meanwhile stands behind count. */
-    while (count < d->deferred_count)
-        d->deferred[kept++] = d->deferred[count++];
-    bool any = kept != d->deferred_count;
     d->deferred_count = kept;
-    return any;
+    return kept != count;
 }
 
 enum verdict driver_access(struct driver *d, uint32_t slot, uint32_t generation, uint64_t address, void *buffer, size_t length,

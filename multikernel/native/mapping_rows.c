@@ -114,7 +114,8 @@ static void map_abort(struct monitor *m, struct operation *op, const struct mmu 
         mmu->protect(mmu->context, op->slot, RIGHTS_NONE);
         mmu->retire(mmu->context, op->slot);
     }
-    mapping->state = MAPPING_FREE;
+    /* Between two tries the slot stays the operation's: another map must not take it. */
+    mapping->state = initiated_here(m, op) && monitor_retries(op) ? MAPPING_RESERVED : MAPPING_FREE;
 }
 
 static int never(struct monitor *m, const struct operation *op)

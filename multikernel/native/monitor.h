@@ -291,6 +291,13 @@ struct row {
 
 extern const struct row monitor_rows[ROWS];
 
+/* Has the operation met another one, so that its initiator tries again after the abort? Not mapped there though mapped here
+ * counts too: another operation's outcome is under way to us. */
+static inline int monitor_retries(const struct operation *op)
+{
+    return op->verdict == VERDICT_BUSY || op->verdict == VERDICT_NOT_MAPPED;
+}
+
 /* Seeded protocol bugs, for the explorer's tests only: build with -DMK_MUTANT=n. */
 #ifndef MK_MUTANT
 #define MK_MUTANT 0

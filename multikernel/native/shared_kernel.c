@@ -51,7 +51,6 @@ struct shared_kernel {
 };
 
 struct shared_private {
-    uint64_t seen;  /* the last sequence looked at */
     uint32_t *pins; /* this core's, by slot */
     const struct lock_algorithm *lock;
 };
@@ -101,9 +100,9 @@ static bool serve(struct driver *d)
     struct told_line *told = &k->told;
     /* Pairs with the release in tell(). Until we acknowledge, the line cannot change: its writer holds the lock and waits. */
     uint64_t sequence = atomic_load_explicit(&told->sequence, memory_order_acquire);
-    if (sequence == d->local->seen)
+    if (sequence == d->told_seen)
         return false;
-    d->local->seen = sequence;
+    d->told_seen = sequence;
     uint32_t slot = told->slot;
     if (k->set_words == 1 ? !(told->targets >> d->me & 1) : !core_set_has(entry_at(k, slot)->sets, d->me) || told->from == d->me)
         return false;
@@ -177,9 +176,9 @@ static _Atomic uint32_t *tell(struct driver *d, struct shared_entry *entry, uint
     told->targets = entry->sets[0] & (d->me < 64 ? ~(1ull << d->me) : ~0ull);
     atomic_store_explicit(missing, count, memory_order_relaxed);
     atomic_store_explicit(&told->failed, 0, memory_order_relaxed);
-    d->local->seen = atomic_load_explicit(&told->sequence, memory_order_relaxed) + 1;
+    d->told_seen = atomic_load_explicit(&told->sequence, memory_order_relaxed) + 1;
     /* Pairs with the acquire in serve(). */
-    atomic_store_explicit(&told->sequence, d->local->seen, memory_order_release);
+    atomic_store_explicit(&told->sequence, d->told_seen, memory_order_release);
     for (uint32_t core = core_set_next(entry->sets, d->cores, 0); core < d->cores; core = core_set_next(entry->sets, d->cores, core + 1))
         if (core != d->me)
             doorbell_ring(d->peers[core].doorbell);
@@ -418,6 +417,7 @@ int shared_kernel_open(struct driver *d, uint32_t slots_per_core, uint64_t addre
 {
     struct shared_kernel *k = (struct shared_kernel *)(void *)((char *)d->segment + d->segment->shared_offset);
     d->shared = k;
+    d->told = &k->told.sequence;
     d->local = calloc(1, sizeof *d->local);
     if (!d->local)
         return ENOMEM;

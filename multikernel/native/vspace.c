@@ -6,8 +6,9 @@
 
 enum vma_state { VMA_NONE = 0, VMA_PRESENT, VMA_RETIRED };
 
-/* Past this many, insert reaps too: the host allows 65 530 mappings a process. */
-enum { RETIRED_MAX = 4096 };
+/* Past this many, insert reaps more than it adds, even when the core is never idle: every retired VMA makes the host's search
+ * for the next one longer (measured: mprotect 3 000 cycles with none, 3 400 with 2 000). */
+enum { RETIRED_MAX = 64 };
 
 static int protection(uint32_t rights)
 {
@@ -73,7 +74,7 @@ enum verdict vspace_insert(void *context, uint32_t slot, uint64_t address, uint6
     if (address < vspace->base || length > vspace->size || address + length > vspace->base + vspace->size)
         return VERDICT_BAD_REQUEST;
     if (vspace->retired > RETIRED_MAX)
-        vspace_reap(vspace, 64);
+        vspace_reap(vspace, 2);
     removes(vma);
     vma->address = address;
     vma->frame = frame;

@@ -59,7 +59,7 @@ def test_exceptions_survive_pickling_with_everything_they_carry(
 
 
 def test_what_an_exception_carries_can_be_asked_for() -> None:
-    carried = [
+    carried: list[dict[str, object]] = [
         {"core": 2, "address": 0x7000},
         {"core": 3, "address": None},
         {"core": 1, "pid": 4711, "status": -9},

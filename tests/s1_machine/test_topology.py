@@ -68,6 +68,7 @@ def test_offline_cpus_have_no_entry_and_columns_follow_online_nodes(tmp_path: Pa
     topology = Topology.read(trees.offline(tmp_path))
     assert topology.online == topology.allowed == (0, 2, 3)
     assert topology.possible == tuple(range(8))
+    assert topology.cpu(0).siblings == (0,)
     assert topology.cores == topology.l2 == ((0,), (2, 3))
     assert [(node.id, node.cpus, node.distances) for node in topology.nodes] == [
         (0, (0,), ((0, 10), (2, 32))),

@@ -15,7 +15,7 @@
 #include "explorer.h"
 
 enum { WORDS = sizeof(struct world) / 8, NONE = UINT32_MAX };
-static_assert(sizeof(struct world) % 8 == 0, "a world is compared in words");
+static_assert(sizeof(struct world) % 64 == 0, "worlds are compared in groups of eight words");
 
 struct state {
     uint64_t hash[2];
@@ -55,11 +55,17 @@ static uint32_t pack(const struct world *world, uint64_t *packed)
     const uint64_t *words = (const void *)world, *base = (const void *)&first;
     uint32_t count = MAP_WORDS;
     memset(packed, 0, MAP_WORDS * sizeof *packed);
-    for (uint32_t i = 0; i < WORDS; i++)
-        if (words[i] != base[i]) {
-            packed[i / 64] |= 1ull << i % 64;
-            packed[count++] = words[i];
-        }
+    for (uint32_t i = 0; i < model.words; i += 8) {
+        const uint64_t *w = words + i, *b = base + i; /* most groups are as they were */
+        if (!((w[0] ^ b[0]) | (w[1] ^ b[1]) | (w[2] ^ b[2]) | (w[3] ^ b[3]) | (w[4] ^ b[4]) | (w[5] ^ b[5]) |
+              (w[6] ^ b[6]) | (w[7] ^ b[7])))
+            continue;
+        for (uint32_t j = i; j < i + 8; j++)
+            if (words[j] != base[j]) {
+                packed[j / 64] |= 1ull << j % 64;
+                packed[count++] = words[j];
+            }
+    }
     return count;
 }
 
@@ -67,7 +73,7 @@ static void unpack(const uint64_t *packed, struct world *world)
 {
     uint64_t *words = (void *)world;
     uint32_t count = MAP_WORDS;
-    *world = first;
+    memcpy(world, &first, model.words * sizeof *words);
     for (uint32_t m = 0; m < MAP_WORDS; m++)
         for (uint64_t bits = packed[m]; bits; bits &= bits - 1)
             words[m * 64 + (uint32_t)__builtin_ctzll(bits)] = packed[count++];
@@ -182,7 +188,7 @@ static int expand(uint32_t number)
     graph.state[number].first_edge = graph.edges;
     uint32_t count = world_transitions(&here, list);
     for (uint32_t i = 0; i < count; i++) {
-        next = here;
+        memcpy(&next, &here, model.words * sizeof(uint64_t));
         world_apply(&next, list[i]);
         if (!violation)
             check_state(&next);
@@ -354,6 +360,9 @@ int main(int argc, char **argv)
         return usage("no such scenario (--list shows them):", name ? name : "none given");
     if (model.cores < model.scenario->cores || model.cores > MODEL_CORES || model.capacity < 1 || model.capacity > 4)
         return usage("cores 2 to 4, as many as the scenario needs; capacity 1 to 4", NULL);
+    if (model.cores * model.scenario->slots_per_core > MODEL_SLOTS ||
+        monitor_size(model.cores, model.scenario->slots_per_core) > MODEL_MONITOR_WORDS * 8)
+        return usage("too many cores for the model's tables in scenario", name);
     if (strcmp(route, "chain") == 0)
         make_route(1);
     else if (strcmp(route, "binary") == 0)

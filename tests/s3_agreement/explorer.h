@@ -131,7 +131,7 @@ struct world {
     uint8_t failing_inserts;
     uint8_t failing_protects;
     uint8_t reserved[6];
-    uint64_t monitor[MODEL_CORES][MODEL_MONITOR_WORDS];
+    uint64_t monitors[MODEL_CORES * MODEL_MONITOR_WORDS]; /* one behind the other; the rest is not used, nor copied */
 };
 
 struct model {
@@ -141,16 +141,18 @@ struct model {
     bool any_order;    /* replies are taken in any order */
     bool one_fifo;     /* replies travel behind requests */
     bool lazy;         /* moving from outbox to channel is a transition of its own */
+    bool routed;
     const struct scenario *scenario;
     struct route route;
-    bool routed;
+    uint32_t monitor_words; /* of one monitor */
+    uint32_t words;         /* of a world */
 };
 
 extern struct model model;
 
 static inline struct monitor *world_monitor(struct world *w, uint32_t core)
 {
-    return (struct monitor *)(void *)w->monitor[core];
+    return (struct monitor *)(void *)&w->monitors[core * model.monitor_words];
 }
 
 /* --- Transitions ---------------------------------------------------------------------------------------------------------------------- */

@@ -194,7 +194,7 @@ const struct scenario scenarios[] = {
         .about = "a slot is mapped anew by two threads while its last unmap is still on its way to others",
         .cores = 3, .slots_per_core = 1,
         .page = {{0, ALL, RIGHTS_WRITE}},
-        .thread = {THREAD(1, {UNMAP, 0, TWO_PHASE}), THREAD(0, {MAP, 1, ALL}, {UNMAP, 1, TWO_PHASE}), THREAD(0, {MAP, 2, ALL})},
+        .thread = {THREAD(1, {UNMAP, 0, TWO_PHASE}), THREAD(0, {MAP, 1, ALL}, {UNMAP, 1, TWO_PHASE}), THREAD(0, {MAP, 2, ALL}, {UNMAP, 2, ONE_PHASE})},
     },
     {
         .name = "map-again-one",

@@ -537,9 +537,9 @@ void world_init(struct world *w)
 {
     const struct scenario *scenario = model.scenario;
     memset(w, 0, sizeof *w);
-    if (monitor_size(model.cores, scenario->slots_per_core) > sizeof w->monitor[0] ||
-        model.cores * scenario->slots_per_core > MODEL_SLOTS)
-        abort();
+    model.monitor_words = (uint32_t)(monitor_size(model.cores, scenario->slots_per_core) / 8);
+    model.words = (uint32_t)(offsetof(struct world, monitors) / 8) + model.cores * model.monitor_words;
+    model.words = (model.words + 7) & ~7u;
     for (uint32_t core = 0; core < model.cores; core++)
         monitor_init(world_monitor(w, core), core, model.cores, scenario->slots_per_core, 0x10000, 0x100000);
     for (uint32_t i = 0; i < MODEL_THREADS; i++) /* quiet, while pages are mapped */

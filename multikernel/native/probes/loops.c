@@ -102,19 +102,20 @@ enum verdict probe_local(struct driver *d, uint64_t frame, uint32_t count, struc
 {
     uint64_t own[CORE_SET_WORDS_MAX] = {0};
     struct message mapped, reply;
+    enum verdict verdict = VERDICT_OK;
     core_set_add(own, d->me);
     driver_enter(d);
-    enum verdict verdict = map(d, frame, PAGE_BYTES, own, &mapped);
     for (uint32_t i = 0; i < count && verdict == VERDICT_OK; i++) {
-        uint32_t slot = (uint32_t)mapped.word[1];
-        vspace_protect(&d->vspace, slot, RIGHTS_WRITE);
-        touch(d, own, &mapped);
-        think(d, 400);
+        /* A fresh mapping each time, as the unmaps have: one that is reused keeps the host's tables warm. */
+        verdict = map(d, frame, PAGE_BYTES, own, &mapped);
+        if (verdict == VERDICT_OK)
+            verdict = touch(d, own, &mapped);
+        if (verdict != VERDICT_OK)
+            break;
+        think(d, 2 * d->cycles_per_us);
         uint64_t start = arch_cycles();
-        vspace_protect(&d->vspace, slot, RIGHTS_NONE);
+        vspace_protect(&d->vspace, (uint32_t)mapped.word[1], RIGHTS_NONE);
         histogram_add(histogram, arch_cycles() - start);
-    }
-    if (verdict == VERDICT_OK) {
         struct message request = {{message_head(KIND_UNMAP, 0, 0, 0, 0), mapped.word[1], TWO_PHASE}};
         verdict = driver_here(d, &request, &reply);
     }

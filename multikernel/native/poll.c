@@ -1,0 +1,162 @@
+/* What the driver polls. Every place where a message may arrive is one watch: the address of a control word and the value that
+ * says "new". A turn is a walk over the watches, a load and a comparison each, all in the first-level cache while nothing
+ * arrives; the paper's complaint about polling many channels (section 5 of its follow-ups) is this walk, so it is kept short.
+ * Replies on their way are a list of their own, short and walked first. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "cpu_driver.h"
+
+static void look_call(struct watch *watch, const struct call_receiver *end)
+{
+    watch->control = &end->lines[end->next].control;
+    watch->expected = (uint32_t)(2 * end->lap + 1);
+    watch->mask = UINT32_MAX;
+}
+
+static void look_ring(struct watch *watch, const struct ring_receiver *end)
+{
+    watch->control = &end->slots[end->position & end->mask].control;
+    watch->expected = ring_epoch(end->position, end->log2);
+    watch->mask = RING_EPOCH;
+}
+
+bool driver_ring_send(struct driver *d, struct peer *peer, const struct message *message)
+{
+    bool sent = ring_try_send(&peer->ring, message);
+    look_ring(&d->watches[peer->ring_watch], &peer->ring.receiver);
+    return sent;
+}
+
+static void from_ring(struct driver *d, uint32_t from, struct peer *peer)
+{
+    struct message message;
+    if (!ring_try_receive(&peer->ring, &message))
+        return;
+    if (!(message.word[0] & FLAG_REPLY))
+        carrier_request(d, from, reply_address(REPLY_RING, from, ++d->reply_count, 0), &message);
+    else if (message_kind(&message) >= KIND_PING)
+        driver_reply(d, peer->ring_waiter, &message);
+    else
+        carrier_answer(d, from, &message);
+}
+
+static bool arrived(struct driver *d, struct watch *watch)
+{
+    struct message message;
+    uint32_t index = watch->index;
+    struct peer *peer;
+    struct call_receiver *end;
+    int line;
+    switch (watch->type) {
+    case WATCH_CALL:
+        peer = &d->peers[index];
+        if ((line = call_try_receive(&peer->answer, &message)) < 0)
+            return false;
+        look_call(watch, &peer->answer);
+        peer->held[line] = reply_address(REPLY_PEER, index, ++d->reply_count, (uint32_t)line);
+        peer->held_operation[line] = message.word[1];
+        carrier_request(d, index, peer->held[line], &message);
+        return true;
+    case WATCH_RING:
+        peer = &d->peers[index];
+        from_ring(d, index, peer);
+        look_ring(watch, &peer->ring.receiver);
+        return true; /* if only an acknowledgement: something happened, and that is all the caller asks */
+    default:
+        if (watch->type == WATCH_CLIENT && d->deferred_count >= DEFERRED_MAX / 2)
+            return false;
+        end = watch->type == WATCH_CLIENT ? &d->client[index] : &d->user_answers[index];
+        if ((line = call_try_receive(end, &message)) < 0)
+            return false;
+        look_call(watch, end);
+        dispatch(d,
+                 reply_address(watch->type == WATCH_CLIENT ? REPLY_CLIENT : REPLY_CHANNEL, index, ++d->reply_count, (uint32_t)line),
+                 &message);
+        return true;
+    }
+}
+
+bool driver_poll_replies(struct driver *d)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < d->awaited_count;) {
+        struct awaited awaited = d->awaited[i];
+        /* Relaxed: a hint. call_try_take looks again, and its acquire is the one that counts. */
+        if (atomic_load_explicit(awaited.control, memory_order_relaxed) != awaited.expected) {
+            i++;
+            continue;
+        }
+        if (!awaited.waiter && !carrier_has_room(d))
+            break;
+        struct message message;
+        call_try_take(&d->peers[awaited.peer].call, awaited.line, &message);
+        d->awaited[i] = d->awaited[--d->awaited_count];
+        if (awaited.waiter)
+            driver_reply(d, awaited.waiter, &message);
+        else
+            carrier_answer(d, awaited.peer, &message);
+        any = true;
+    }
+    return any;
+}
+
+bool driver_poll(struct driver *d)
+{
+    bool any = d->awaited_count && driver_poll_replies(d);
+    if (d->outgoing_count)
+        any |= carrier_drain(d);
+    for (uint32_t i = 0; i < d->watch_count; i++) {
+        struct watch *watch = &d->watches[i];
+        /* Relaxed: a hint, as above. */
+        uint64_t control = atomic_load_explicit(watch->control, memory_order_relaxed);
+        if ((control & watch->mask) != watch->expected)
+            continue;
+        if (!carrier_has_room(d))
+            break; /* step may not run now; what has arrived waits in its channel */
+        any |= arrived(d, watch);
+    }
+    if (d->monitor ? d->monitor->waiting != 0 : atomic_load_explicit(d->told, memory_order_relaxed) != d->told_seen)
+        any |= d->kernel->serve(d);
+    if (d->deferred_count)
+        any |= dispatch_deferred(d);
+    return any;
+}
+
+int poll_open(struct driver *d)
+{
+    d->watches = calloc(2 * (size_t)d->cores + d->channels + CLIENT_CHANNELS, sizeof *d->watches);
+    d->awaited = calloc((size_t)d->cores * d->segment->geometry.window + 1, sizeof *d->awaited);
+    if (!d->watches || !d->awaited)
+        return ENOMEM;
+    struct watch *watch = d->watches;
+    for (uint32_t other = 0; other < d->cores; other++) {
+        if (other == d->me)
+            continue;
+        look_call(watch, &d->peers[other].answer);
+        watch->type = WATCH_CALL;
+        watch++->index = (uint16_t)other;
+    }
+    for (uint32_t other = 0; d->rings && other < d->cores; other++) {
+        if (other == d->me)
+            continue;
+        look_ring(watch, &d->peers[other].ring.receiver);
+        watch->type = WATCH_RING;
+        d->peers[other].ring_watch = (uint32_t)(watch - d->watches);
+        watch++->index = (uint16_t)other;
+    }
+    for (uint32_t channel = 0; channel < d->channels; channel++) {
+        if (channel / d->segment->geometry.user_channels == d->me)
+            continue;
+        look_call(watch, &d->user_answers[channel]);
+        watch->type = WATCH_CHANNEL;
+        watch++->index = (uint16_t)channel;
+    }
+    for (uint32_t channel = 0; channel < CLIENT_CHANNELS; channel++) {
+        look_call(watch, &d->client[channel]);
+        watch->type = WATCH_CLIENT;
+        watch++->index = (uint16_t)channel;
+    }
+    d->watch_count = (uint32_t)(watch - d->watches);
+    return 0;
+}
