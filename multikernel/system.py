@@ -199,7 +199,7 @@ def boot(
         memory=(memory + PAGE - 1) // PAGE * PAGE,
         slots=slots if slots is not None else max(64, min(4096, 65536 // count)),
         cycles_per_us=max(1, round(tsc_rate().hz / 1e6)),
-        channels=channels,
+        channels=1 + channels,
         ring_slots=32 if count <= RING_CORES else 0,
         carrier=carrier,
         parents=None if parents is None else _route(parents, count),

@@ -1,5 +1,4 @@
-"""What the machine is made of: CPUs, and what they share (physical cores, caches, dies, packages, memory
-nodes).
+"""What the machine is made of: CPUs, and what they share (cores, caches, dies, packages, memory nodes).
 
 Guarantees: `Topology` is plain frozen data, whatever it was made from; `Topology.read` makes it from the /sys
 tree under any root. Missing or garbled files (virtual machines without memory nodes, arm64 without cache

@@ -141,7 +141,7 @@ cdef extern from "cpu_driver.h":
     void driver_enter(driver *d) nogil
     void driver_leave(driver *d) nogil
     int driver_here(driver *d, const message *request, message *result) nogil
-    int driver_call(driver *d, uint32_t peer, const message *request, message *reply) nogil
+    int driver_call(driver *d, uint32_t peer, uint32_t channel, const message *request, message *reply) nogil
     int driver_call_ring(driver *d, uint32_t peer, const message *request, message *reply) nogil
     int driver_access(driver *d, uint32_t slot, uint32_t generation, uint64_t address, void *buffer, size_t length,
                       int write) nogil
@@ -549,7 +549,7 @@ cdef class Driver:
         if ring:
             driver_call_ring(self.d, peer, &request, &reply)
         else:
-            driver_call(self.d, peer, &request, &reply)
+            driver_call(self.d, peer, 0, &request, &reply)
         driver_leave(self.d)
         return _reply(&reply)
 

@@ -426,8 +426,11 @@ static void message(struct monitor *m, const struct environment *env, const stru
         begin_round(m, env, op, kind, out);
         break;
     case KIND_SET:
-        if (message->word[3] < m->set_words && !mapping->lock && mapping->state != MAPPING_MAPPED)
-            mapping->holders[message->word[3]] = message->word[4];
+        if (message->word[3] >= m->set_words || mapping->lock || mapping->state == MAPPING_MAPPED)
+            break; /* too early: the last operation is still at the entry, and the map that follows is refused (map_may_prepare) */
+        if (message->word[3] == 0)
+            mapping->generation = (uint32_t)(message->word[2] >> 32);
+        mapping->holders[message->word[3]] = message->word[4];
         break;
     case KIND_RELEASE:
         if (mapping->generation != (uint32_t)(message->word[2] >> 32))

@@ -21,7 +21,7 @@ static bool send_now(struct driver *d, uint32_t to, const struct message *messag
     int line = call_try_send(&peer->call, message);
     if (line < 0)
         return false;
-    driver_await(d, to, (uint32_t)line, 0);
+    driver_await(d, &peer->call, to, (uint32_t)line, 0);
     return true;
 }
 

@@ -171,16 +171,16 @@ enum verdict driver_here(struct driver *d, const struct message *request, struct
     return await(d, address, result);
 }
 
-enum verdict driver_call(struct driver *d, uint32_t to, const struct message *request, struct message *reply)
+enum verdict driver_call(struct driver *d, uint32_t to, uint32_t channel, const struct message *request, struct message *reply)
 {
-    struct peer *peer = &d->peers[to];
+    struct call_sender *sender = &d->user_calls[to * d->segment->geometry.user_channels + channel];
     uint64_t address = driver_local_address(d);
     struct wait wait = {0};
     int line;
-    while ((line = call_try_send(&peer->call, request)) < 0)
+    while ((line = call_try_send(sender, request)) < 0)
         driver_wait(d, &wait);
-    driver_await(d, to, (uint32_t)line, address);
-    doorbell_ring(peer->doorbell);
+    driver_await(d, sender, to, (uint32_t)line, address);
+    doorbell_ring(d->peers[to].doorbell);
     return await(d, address, reply);
 }
 

@@ -74,6 +74,7 @@ struct awaited {
     _Atomic uint64_t *control;
     uint64_t expected;
     uint64_t waiter;
+    struct call_sender *sender;
     uint16_t peer, line;
 };
 
@@ -202,8 +203,9 @@ void driver_leave(struct driver *driver); /* check the mark, enable */
 /* A request to this core's own driver, waited for; result as the kinds above say. VERDICT_BUSY never comes back. This and all
  * below: between driver_enter and driver_leave. */
 enum verdict driver_here(struct driver *driver, const struct message *request, struct message *result);
-/* A request to another core's driver: over the call line, the ring (if there are rings), or a user channel. */
-enum verdict driver_call(struct driver *driver, uint32_t peer, const struct message *request, struct message *reply);
+/* A request to another core's driver, over a user channel (0: the one that is always there) or the ring, if there are rings. Never
+ * over the monitors' own lines: a request that waits here for an operation's outcome would hold up that very operation. */
+enum verdict driver_call(struct driver *driver, uint32_t peer, uint32_t channel, const struct message *request, struct message *reply);
 enum verdict driver_call_ring(struct driver *driver, uint32_t peer, const struct message *request, struct message *reply);
 /* Reads or writes memory of a mapping on this core; waits out prepared pages. OK or FAULT. */
 enum verdict driver_access(struct driver *driver, uint32_t slot, uint32_t generation, uint64_t address, void *buffer, size_t length,
@@ -216,14 +218,14 @@ bool driver_poll_replies(struct driver *driver); /* the part of it that a waitin
 int poll_open(struct driver *driver);
 /* Sends on a ring. Doing so may consume acknowledgements, and then the ring is to be watched at another slot. */
 bool driver_ring_send(struct driver *driver, struct peer *peer, const struct message *message);
-/* A request was sent on that line of that peer's call line. */
-static inline void driver_await(struct driver *d, uint32_t to, uint32_t line, uint64_t waiter)
+/* A request was sent to that core on that line of sender. */
+static inline void driver_await(struct driver *d, struct call_sender *sender, uint32_t to, uint32_t line, uint64_t waiter)
 {
-    struct slot *slot = &d->peers[to].call.lines[line];
     d->awaited[d->awaited_count++] = (struct awaited){
-        .control = &slot->control,
-        .expected = call_reply_control(&d->peers[to].call, line),
+        .control = &sender->lines[line].control,
+        .expected = call_reply_control(sender, line),
         .waiter = waiter,
+        .sender = sender,
         .peer = (uint16_t)to,
         .line = (uint16_t)line,
     };

@@ -74,7 +74,10 @@ static enum verdict map_may_prepare(struct monitor *m, const struct operation *o
     if (initiated_here(m, op) || monitor_home(m, op->slot) == m->me)
         return VERDICT_OK;
     /* Its home found the slot free, so nobody maps it; GONE is what one-phase left for its home to release. */
-    return mapping->state == MAPPING_FREE || mapping->state == MAPPING_GONE ? VERDICT_OK : VERDICT_NO_SLOT;
+    if (mapping->state != MAPPING_FREE && mapping->state != MAPPING_GONE)
+        return VERDICT_NO_SLOT;
+    /* A set that came ahead (KIND_SET) while the last operation was still at the entry was not taken: it has to come again. */
+    return m->set_words > 1 && mapping->generation != op->generation ? VERDICT_BUSY : VERDICT_OK;
 }
 
 static void map_adopt(struct monitor *m, struct operation *op)

@@ -90,7 +90,7 @@ bool driver_poll_replies(struct driver *d)
         if (!awaited.waiter && !carrier_has_room(d))
             break;
         struct message message;
-        call_try_take(&d->peers[awaited.peer].call, awaited.line, &message);
+        call_try_take(awaited.sender, awaited.line, &message);
         d->awaited[i] = d->awaited[--d->awaited_count];
         if (awaited.waiter)
             driver_reply(d, awaited.waiter, &message);
@@ -126,7 +126,7 @@ bool driver_poll(struct driver *d)
 int poll_open(struct driver *d)
 {
     d->watches = calloc(2 * (size_t)d->cores + d->channels + CLIENT_CHANNELS, sizeof *d->watches);
-    d->awaited = calloc((size_t)d->cores * d->segment->geometry.window + 1, sizeof *d->awaited);
+    d->awaited = calloc((size_t)d->cores * d->segment->geometry.window + d->channels + 1, sizeof *d->awaited);
     if (!d->watches || !d->awaited)
         return ENOMEM;
     struct watch *watch = d->watches;

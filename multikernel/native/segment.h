@@ -28,7 +28,7 @@ enum {
 struct geometry {
     uint32_t cores;
     uint32_t window;        /* call lines an ordered pair */
-    uint32_t user_channels; /* further single call lines an ordered pair */
+    uint32_t user_channels; /* single call lines an ordered pair for programs, at least 1 */
     uint32_t ring_slots;    /* of the ring an ordered pair; 0: no rings */
     uint64_t shared_bytes;  /* of the shared kernel's state; 0: another kernel */
 };

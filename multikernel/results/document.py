@@ -1,5 +1,4 @@
-"""The result document, schema `multikernel-results/1`: what one experiment found, and all that is needed to
-judge it.
+"""The result document, schema `multikernel-results/1`: what one experiment found, and all needed to judge it.
 
 Guarantees: a document that was written can be read, and both check the same: types, enumerations, no unknown
 field, no number that is not finite, percentiles in order, as many samples in the histogram as are claimed.

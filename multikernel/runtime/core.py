@@ -94,6 +94,6 @@ def _report(ready: int, record: dict[str, object]) -> None:
 
 def _described(error: BaseException) -> dict[str, object]:
     if isinstance(error, SegmentFull):
-        return {"full": [error.path, error.available, error.needed]}
+        return {"full": [str(error), error.path, error.available, error.needed]}
     text = str(error) if isinstance(error, MultikernelError) else f"{type(error).__name__}: {error}"
     return {"error": text}

@@ -16,7 +16,7 @@ import threading
 import weakref
 from typing import Any
 
-from multikernel.errors import BootFailed, CoreDied, MultikernelError, SegmentFull, SystemClosed
+from multikernel.errors import BootFailed, CoreDied, MultikernelError, SystemClosed
 from multikernel.native import _native
 from multikernel.runtime import segments, wire
 from multikernel.runtime.plan import Plan
@@ -171,6 +171,5 @@ def _hang_up(connection: socket.socket, process: subprocess.Popen[bytes], owner:
 
 def _boot_error(record: dict[str, Any]) -> MultikernelError:
     if "full" in record:
-        path, available, needed = record["full"]
-        return SegmentFull(path=path, available=available, needed=needed)
+        return wire.full_error(record)
     return BootFailed("the system did not come up", value=record.get("error"))

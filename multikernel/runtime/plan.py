@@ -17,7 +17,7 @@ PAGE = 4096
 class Plan:
     """kernel: "multikernel" or "shared"; cpus: core i runs on cpus[i]; memory: bytes of physical memory.
 
-    window: call lines for each ordered pair; channels: further single lines a pair, for programs; ring_slots: of the ring for
+    window: monitors' call lines for each ordered pair; channels: single lines a pair for programs, at least 1; ring_slots: of the ring for
     each ordered pair, 0 for none; carrier: "call-line" or "ring", how the monitors' messages travel; parents: the route,
     parents[root][core] as cores × cores native 16-bit numbers with 0xffff for the root, None when every root sends to all.
     """
@@ -28,7 +28,7 @@ class Plan:
     slots: int
     cycles_per_us: int
     window: int = 1
-    channels: int = 0
+    channels: int = 1
     ring_slots: int = 32
     carrier: str = "call-line"
     parents: bytes | None = None

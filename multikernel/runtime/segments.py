@@ -71,5 +71,14 @@ def available() -> int:
 
 
 def full(needed: int) -> SegmentFull:
-    """The error, with what is available now."""
-    return SegmentFull(path=str(DIRECTORY), available=available(), needed=needed)
+    """The error, with the file system's size and what is available of it now."""
+    state = os.statvfs(DIRECTORY)
+    size, free = state.f_blocks * state.f_frsize, available()
+    return SegmentFull(
+        f"shared memory is full: {needed} bytes are needed, {free} of {size} are available",
+        path=str(DIRECTORY),
+        available=free,
+        needed=needed,
+        where=str(DIRECTORY),
+        hint="free space there, make it larger (mount -o remount,size=…), or ask for less memory",
+    )

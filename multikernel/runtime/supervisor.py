@@ -27,6 +27,7 @@ from multikernel.native import _native
 from multikernel.runtime import segments, wire
 from multikernel.runtime.core import be_core
 from multikernel.runtime.plan import Plan
+from multikernel.runtime.wire import full_error
 
 READY_SECONDS = 60.0
 GRACE_SECONDS = 0.5
@@ -101,8 +102,7 @@ class _Supervisor:
             for line in lines:
                 record = json.loads(line)
                 if "full" in record:
-                    path, available, needed = record["full"]
-                    raise SegmentFull(path=path, available=available, needed=needed)
+                    raise full_error(record)
                 if "error" in record:
                     raise MultikernelError(f"core {record['core']}: {record['error']}")
                 waiting -= 1
@@ -163,7 +163,7 @@ def main(descriptor: int) -> int:
         try:
             kernel, size = supervisor.boot()
         except SegmentFull as error:
-            record: dict[str, Any] = {"full": [error.path, error.available, error.needed]}
+            record: dict[str, Any] = {"full": [str(error), error.path, error.available, error.needed]}
         except (MultikernelError, OSError) as error:
             record = {"error": str(error)}
         else:

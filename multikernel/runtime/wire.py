@@ -7,6 +7,8 @@ import socket
 import struct
 from typing import Any
 
+from multikernel.errors import SegmentFull
+
 _HEAD = struct.Struct("<Q")
 
 
@@ -51,3 +53,9 @@ def _exactly(connection: socket.socket, length: int) -> bytes:
         parts.append(part)
         length -= len(part)
     return b"".join(parts)
+
+
+def full_error(record: dict[str, Any]) -> SegmentFull:
+    """The SegmentFull that a record describes."""
+    text, path, available, needed = record["full"]
+    return SegmentFull(text, path=path, available=available, needed=needed)

@@ -159,14 +159,14 @@ def allocate(access: Access, system: str, size: int) -> Frame:
 
 
 def free(access: Access, frame: Frame) -> None:
-    """Gives a frame back. Raises BadInput while it is mapped, or when it is no frame (any more)."""
+    """Gives a frame back. Raises BadInput while it is mapped, DeadHandle when it was freed before."""
     verdict, named, _ = access.request(0, KINDS["FREE"], frame.offset, frame.size)
     if verdict != OK:
         raise error_of(verdict, named, "free")
 
 
 def map_frame(access: Access, system: str, frame: Frame, cores: Sequence[int] | None, rights: str) -> Page:
-    """Maps a frame at one address on those cores (None: all). Raises BadInput, OutOfSlots."""
+    """Maps a frame at one address on those cores (None: all). Raises BadInput, DeadHandle, OutOfSlots."""
     chosen = tuple(range(access.plan.cores)) if cores is None else tuple(sorted(set(cores)))
     for core in chosen:
         if not isinstance(core, int) or not 0 <= core < access.plan.cores:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from multikernel.errors import (
     BadInput,
     CoreBusy,
+    DeadHandle,
     MultikernelError,
     NotMapped,
     OutOfMemory,
@@ -44,7 +45,7 @@ def error_of(verdict: int, named: int, doing: str, *, core: int | None = None, a
         case "NO_MEMORY":
             return OutOfMemory("no free frame of that size", where=doing, hint="free frames, or boot(memory=…) more")
         case "NOT_A_FRAME":
-            return BadInput("not a frame of this system, or freed already", where=doing)
+            return DeadHandle("this frame was freed", where=doing, hint="allocate another one")
         case "FRAME_IN_USE":
             return BadInput("the frame is mapped", where=doing, hint="unmap its pages first")
         case "CORE_BUSY":

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from s1_machine import trees
 
@@ -26,17 +26,20 @@ def machine(count: int, allowed: tuple[int, ...] | None = None) -> Topology:
     )
 
 
+@settings(deadline=None)
 @given(st.lists(CPUS, max_size=50))
 def test_what_is_formatted_parses_to_the_same_set(cpus: list[int]) -> None:
     assert parse_cpu_list(format_cpu_list(cpus)) == tuple(sorted(set(cpus)))
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(0, 40), min_size=1))
 def test_formatted_lists_are_as_short_as_they_can_be(cpus: set[int]) -> None:
     runs = sum(1 for cpu in cpus if cpu - 1 not in cpus)
     assert format_cpu_list(cpus).count(",") == runs - 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 60000), st.integers(0, 30)), min_size=1, max_size=10))
 def test_parsing_keeps_the_order_written(ranges: list[tuple[int, int]]) -> None:
     text = ",".join(f"{low}-{low + more}" if more else str(low) for low, more in ranges)
@@ -47,6 +50,7 @@ def test_parsing_keeps_the_order_written(ranges: list[tuple[int, int]]) -> None:
 WORDS = st.one_of(st.text(max_size=30), st.text("0123456789,- ", max_size=8))
 
 
+@settings(deadline=None)
 @given(WORDS)
 def test_any_text_parses_or_is_refused_with_value_error(text: str) -> None:
     complaint: str | None = None
@@ -60,6 +64,7 @@ def test_any_text_parses_or_is_refused_with_value_error(text: str) -> None:
     assert bool(cpus) == (complaint is None and bool(text.strip()))
 
 
+@settings(deadline=None)
 @given(WORDS)
 def test_any_text_becomes_a_placement_or_bad_input_in_one_line(text: str) -> None:
     topology = machine(4)
@@ -78,6 +83,7 @@ def test_any_text_becomes_a_placement_or_bad_input_in_one_line(text: str) -> Non
         assert refusal.hint
 
 
+@settings(deadline=None)
 @given(st.integers(1, MAX_CORES), st.integers(1, 40))
 def test_a_count_is_spread_evenly(count: int, cpus: int) -> None:
     placement = resolve(str(count), machine(cpus))

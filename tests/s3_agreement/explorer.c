@@ -361,7 +361,7 @@ int main(int argc, char **argv)
     if (model.cores < model.scenario->cores || model.cores > MODEL_CORES || model.capacity < 1 || model.capacity > 4)
         return usage("cores 2 to 4, as many as the scenario needs; capacity 1 to 4", NULL);
     if (model.cores * model.scenario->slots_per_core > MODEL_SLOTS ||
-        monitor_size(model.cores, model.scenario->slots_per_core) > MODEL_MONITOR_WORDS * 8)
+        monitor_size(model.cores, model.scenario->slots_per_core) + 8 * MODEL_SLOTS > MODEL_MONITOR_WORDS * 8)
         return usage("too many cores for the model's tables in scenario", name);
     if (strcmp(route, "chain") == 0)
         make_route(1);

@@ -66,6 +66,7 @@ struct scenario {
     const char *about;
     uint8_t cores; /* at least */
     uint8_t slots_per_core;
+    uint8_t wide;         /* core sets of two words, as more than 64 cores have: they travel ahead of a map */
     uint8_t failing_core; /* its MMU refuses the first calls: */
     uint8_t failing_inserts;
     uint8_t failing_protects;

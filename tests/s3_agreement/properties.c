@@ -67,8 +67,8 @@ void check_output(struct world *w, uint32_t core, const struct output *output)
             uint32_t holders = page ? page->holders : 0;
             if (!page && message_row(message) == ROW_MAP) /* first seen */
                 for (uint32_t p = 0; p < MODEL_PAGES; p++)
-                    if (message->word[4] == p + 1)
-                        holders = w->page[p].holders;
+                    if (w->page[p].state == PAGE_MAPPING)
+                        holders |= w->page[p].holders;
             if (entry->to == core || entry->to >= model.cores)
                 violate("core %u sends to core %u", core, entry->to);
             else if (message_kind(message) == KIND_RELEASE && entry->to != monitor_home(world_monitor(w, core), slot))

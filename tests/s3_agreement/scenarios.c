@@ -205,6 +205,13 @@ const struct scenario scenarios[] = {
                    THREAD(2, {READ, 0, 0}, {READ, 2, 0})},
     },
     {
+        .name = "map-wide",
+        .about = "a slot is mapped anew for fewer cores, whose set travels ahead, while its last unmap is still on its way",
+        .cores = 3, .slots_per_core = 1, .wide = 1,
+        .page = {{0, ALL, RIGHTS_WRITE}},
+        .thread = {THREAD(1, {UNMAP, 0, TWO_PHASE}), THREAD(0, {MAP, 1, 5}), THREAD(2, {READ, 1, 0}, {UNMAP, 1, TWO_PHASE})},
+    },
+    {
         .name = "stale",
         .about = "a handle of a page that was unmapped, used on the page that took its slot",
         .cores = 3, .slots_per_core = 1,

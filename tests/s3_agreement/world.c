@@ -537,11 +537,17 @@ void world_init(struct world *w)
 {
     const struct scenario *scenario = model.scenario;
     memset(w, 0, sizeof *w);
-    model.monitor_words = (uint32_t)(monitor_size(model.cores, scenario->slots_per_core) / 8);
+    uint32_t slots = model.cores * scenario->slots_per_core, wide = scenario->wide ? 1 : 0;
+    model.monitor_words = (uint32_t)(monitor_size(model.cores, scenario->slots_per_core) / 8) + slots * wide;
     model.words = (uint32_t)(offsetof(struct world, monitors) / 8) + model.cores * model.monitor_words;
     model.words = (model.words + 7) & ~7u;
-    for (uint32_t core = 0; core < model.cores; core++)
-        monitor_init(world_monitor(w, core), core, model.cores, scenario->slots_per_core, 0x10000, 0x100000);
+    for (uint32_t core = 0; core < model.cores; core++) {
+        struct monitor *m = world_monitor(w, core);
+        monitor_init(m, core, model.cores, scenario->slots_per_core, 0x10000, 0x100000);
+        m->set_words += wide;
+        m->mapping_stride += wide * 8;
+        m->size += (size_t)slots * wide * 8;
+    }
     for (uint32_t i = 0; i < MODEL_THREADS; i++) /* quiet, while pages are mapped */
         w->thread[i].at = MODEL_STEPS;
     for (uint32_t i = 0; i < MODEL_PAGES; i++)

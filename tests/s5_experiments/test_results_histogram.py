@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multikernel.errors import DocumentError
@@ -23,6 +23,7 @@ VALUES = (
 SAMPLES = st.lists(VALUES, min_size=1, max_size=60)
 
 
+@settings(deadline=None)
 @given(VALUES, st.integers(1, 12))
 def test_a_value_lies_within_its_bucket_and_the_bucket_is_narrow(value: int, sub_bits: int) -> None:
     low, high = bucket_bounds(bucket_index(value, sub_bits), sub_bits)
@@ -30,6 +31,7 @@ def test_a_value_lies_within_its_bucket_and_the_bucket_is_narrow(value: int, sub
     assert (high - low) * 2**sub_bits < max(low, 1)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 12), st.data())
 def test_buckets_follow_each_other_without_gap(sub_bits: int, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, bucket_count(sub_bits) - 2))
@@ -73,6 +75,7 @@ def test_percentiles_are_numpys_to_half_a_bucket(name: str) -> None:
     assert summary["mean"] == pytest.approx(samples.mean())
 
 
+@settings(deadline=None)
 @given(SAMPLES, st.sampled_from([0.1, 5, 29, 50, 57, 95, 99.9, 100]))
 def test_a_percentile_lies_in_the_bucket_of_the_nearest_rank(samples: list[int], percent: float) -> None:
     rank = max(-(-len(samples) * round(percent * 10) // 1000), 1)
@@ -104,6 +107,7 @@ def test_values_beyond_the_last_bucket_keep_an_exact_maximum() -> None:
     assert histogram.mean == (10 + 2**50) / 2
 
 
+@settings(deadline=None)
 @given(st.lists(SAMPLES, min_size=1, max_size=5))
 def test_merging_is_counting_all_together(parts: list[list[int]]) -> None:
     merged = Histogram.merge([Histogram.from_values(part) for part in parts])
@@ -119,6 +123,7 @@ def test_merging_refuses_other_layouts_and_nothing() -> None:
             Histogram.merge(histograms)
 
 
+@settings(deadline=None)
 @given(SAMPLES)
 def test_the_sparse_form_comes_back_as_it_was(samples: list[int]) -> None:
     histogram = Histogram.from_values(samples)

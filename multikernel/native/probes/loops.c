@@ -13,19 +13,9 @@ static void think(struct driver *d, uint64_t cycles)
 
 static enum verdict ping(struct driver *d, uint32_t peer, int via, const struct message *request, struct message *reply)
 {
-    if (via == VIA_CALL_LINE)
-        return driver_call(d, peer, request, reply);
     if (via == VIA_RING)
         return driver_call_ring(d, peer, request, reply);
-    struct call_sender *sender = &d->user_calls[peer * d->segment->geometry.user_channels];
-    struct wait wait = {0};
-    int line;
-    while ((line = call_try_send(sender, request)) < 0)
-        driver_wait(d, &wait);
-    doorbell_ring(d->peers[peer].doorbell);
-    while (!call_try_take(sender, (uint32_t)line, reply))
-        driver_wait(d, &wait);
-    return message_verdict(reply);
+    return driver_call(d, peer, via == VIA_CALL_LINE ? 0 : d->segment->geometry.user_channels - 1, request, reply);
 }
 
 void probe_ping(struct driver *d, uint32_t peer, int via, uint64_t count, uint32_t batch, struct histogram *histogram)
@@ -58,7 +48,7 @@ static enum verdict touch(struct driver *d, const uint64_t *holders, const struc
     struct message request = {{message_head(KIND_TOUCH, 0, 0, 0, 0), mapped->word[1], mapped->word[2]}}, reply;
     for (uint32_t core = core_set_next(holders, d->cores, 0); core < d->cores; core = core_set_next(holders, d->cores, core + 1)) {
         enum verdict verdict =
-            core == d->me ? driver_here(d, &request, &reply) : driver_call(d, core, &request, &reply);
+            core == d->me ? driver_here(d, &request, &reply) : driver_call(d, core, 0, &request, &reply);
         if (verdict != VERDICT_OK)
             return verdict;
     }

@@ -24,7 +24,7 @@ uint64_t probe_compute(struct driver *d, uint64_t *cycles);
 
 /* --- loops.c --- */
 
-enum { VIA_CALL_LINE = 0, VIA_RING = 1, VIA_CHANNEL = 2 };
+enum { VIA_CALL_LINE = 0, VIA_RING = 1, VIA_CHANNEL = 2 }; /* the first user channel, the ring, the last user channel */
 void probe_ping(struct driver *d, uint32_t peer, int via, uint64_t count, uint32_t batch, struct histogram *histogram);
 
 struct unmap_probe {

@@ -1,0 +1,75 @@
+"""What is asked of an experiment: on which cores, how large, and who wants to hear of its progress.
+
+Guarantees: a request says everything that decides what is run; two equal requests run the same slices in the same
+order. Called by: cli (makes them), every experiment (reads them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from multikernel.errors import BadInput
+from multikernel.machine.cpus import Placement
+from multikernel.machine.topology import format_cpu_list
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured. boots: fresh systems; rounds: slices of every arm in each; scale: of the counts in a slice."""
+
+    name: str
+    boots: int
+    rounds: int
+    scale: float
+
+    def count(self, usual: int, batch: int = 1, least: int = 4) -> int:
+        """Operations in a slice: whole batches, as the two sides of a loop must agree on their number."""
+        return max(round(usual * self.scale) // batch, least) * batch
+
+
+SIZES = {
+    "smoke": Size("smoke", boots=1, rounds=2, scale=0.02),
+    "quick": Size("quick", boots=5, rounds=4, scale=1.0),
+    "full": Size("full", boots=20, rounds=5, scale=1.0),
+}
+
+
+def nobody(_: str) -> None:
+    """Progress that nobody wants to hear."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """placement: where the cores run; seed: of the order of arms; progress: told in a few words what is going on."""
+
+    placement: Placement
+    size: Size
+    seed: int = 1
+    progress: Callable[[str], None] = field(default=nobody, compare=False)
+
+    def __post_init__(self) -> None:
+        if len(self.placement.cpus) < 2:
+            raise BadInput(
+                "a comparison needs at least 2 cores",
+                value=f"{len(self.placement.cpus)} core on CPU {format_cpu_list(self.placement.cpus)}",
+                where="--cores",
+                hint="name more CPUs, or run with --cores 2 --oversubscribe for correctness alone",
+            )
+
+    @property
+    def crowded(self) -> bool:
+        """More cores than CPUs: everything runs, no latency is claimed."""
+        return self.placement.oversubscribed
+
+    @property
+    def cores(self) -> int:
+        """How many cores."""
+        return len(self.placement.cpus)
+
+    def fitted(self) -> Request:
+        """The same, made small where cores share CPUs: there a turn costs a time slice, and nothing is measured."""
+        if not self.crowded:
+            return self
+        small = replace(self.size, boots=min(self.size.boots, 2), rounds=1, scale=min(self.size.scale, 0.02))
+        return replace(self, size=small)
