@@ -8,14 +8,16 @@ Called by: `measure` and the experiments, through `Core.run`; a core imports thi
 
 from __future__ import annotations
 
+import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from multikernel.errors import ProtocolError
 from multikernel.machine import pinning
 from multikernel.machine.activity import Activity
-from multikernel.native._native import KINDS, VERDICTS, Driver, Histogram
+from multikernel.native._native import KINDS, VERDICTS, Driver, Histogram, tsc
 from multikernel.runtime import local
 from multikernel.user.here import here
 
@@ -26,7 +28,7 @@ PAGE = 4096
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Whose disturbance counts. core: the initiator's number is known here; cpus and tasks: of all that take part."""
+    """Whose disturbance counts: the CPUs and the tasks of all that take part."""
 
     cpus: tuple[int, ...]
     tasks: tuple[int, ...]
@@ -51,6 +53,47 @@ def pack(histogram: Histogram) -> Packed:
     """A histogram as it travels."""
     h = histogram
     return h.n, h.sum, h.min, h.max, zlib.compress(h.counts(), 1)
+
+
+# --- How cores wait -------------------------------------------------------------------------------------------------
+
+Policy = tuple[int, int, int]
+"""Microseconds to spin, times to yield, longest park in microseconds."""
+POLLING: Policy = (10_000_000, 0, 10_000)
+"""Spins longer than any slice lasts: does not park."""
+POLLING_CROWDED: Policy = (0, 64, 10_000)
+"""Where cores share CPUs, spinning only keeps the other from its work."""
+QUIET: Policy = (50, 0, 1_000_000)
+"""Parks as soon as the client's next word is late, and looks up once a second: other kernels' slices go on meanwhile."""
+QUIET_CROWDED: Policy = (0, 0, 1_000_000)
+
+
+def _set_policy(driver: Driver, cores: Iterable[int], policy: Policy) -> None:
+    assert local.plan is not None
+    words = (policy[0] * local.plan.cycles_per_us, *policy[1:])
+    for core in cores:
+        own = core == driver.me
+        driver.here(KINDS["POLICY"], words) if own else driver.call(core, KINDS["POLICY"], words)
+
+
+@contextmanager
+def _polling(driver: Driver, cores: Iterable[int]) -> Iterator[None]:
+    """Within the block those cores never park. Set from here, so that they poll no longer than a slice lasts: a core
+    that polls needs its CPU whole, and the client that brings the next program needs one too."""
+    assert local.plan is not None
+    crowded, named = local.plan.crowded, tuple(cores)
+    _set_policy(driver, named, POLLING_CROWDED if crowded else POLLING)
+    try:
+        yield
+    finally:
+        _set_policy(driver, named, QUIET_CROWDED if crowded else QUIET)
+
+
+def be_quiet() -> None:
+    """All cores of this system park when idle."""
+    driver = _driver()
+    assert local.plan is not None
+    _set_policy(driver, range(local.plan.cores), QUIET_CROWDED if local.plan.crowded else QUIET)
 
 
 def _driver() -> Driver:
@@ -141,26 +184,52 @@ def ping(peer: int, via: int, plan: Plan, watch: Watch | None) -> Report:
             found[name] = Histogram()
             driver.probe_ping(peer, via, count, batch, found[name])
 
-    _watched(watch, loop, report)
+    with _polling(driver, (driver.me, peer)):
+        _watched(watch, loop, report)
     report.keep(**found)
     return report
 
 
 def unmap(
-    frame: int, holders: tuple[int, ...], protocol: int, count: int, think_us: int, watch: Watch | None
+    frame: int, polling: tuple[int, ...], protocol: int, count: int, think_us: int, watch: Watch | None
 ) -> Report:
-    """Map on the holders, touch on each, wait think_us, unmap; count times. Samples: map, touch, unmap (cycles)."""
+    """Map on all cores, touch on each, wait think_us, unmap; count times. Samples: map, touch, unmap (cycles).
+
+    polling: the cores that poll meanwhile, this one among them; the others compute. Counts: turns of the computing
+    cores and cycles, both of them together, during the loop.
+    """
     driver, report = _driver(), Report()
     times = Histogram(), Histogram(), Histogram()
     warm = Histogram(), Histogram(), Histogram()
-    _fine(driver.probe_unmap(frame, PAGE, holders, protocol, 2, think_us, *warm), "unmap")
-    _watched(
-        watch,
-        lambda: _fine(driver.probe_unmap(frame, PAGE, holders, protocol, count, think_us, *times), "unmap"),
-        report,
-    )
+    assert local.plan is not None
+    holders = _every(local.plan.cores)
+
+    def unmaps(number: int, into: tuple[Histogram, Histogram, Histogram]) -> None:
+        _fine(driver.probe_unmap(frame, PAGE, holders, protocol, number, think_us, *into), "unmap")
+
+    with _polling(driver, polling):
+        unmaps(2, warm)
+        _watched(watch, lambda: report.counts.update(_turns(driver, polling, lambda: unmaps(count, times))), report)
     report.keep(map=times[0], touch=times[1], unmap=times[2])
     return report
+
+
+def idle(seconds: float, watch: Watch | None) -> Report:
+    """Nothing at all, while the other cores compute. Counts: as unmap's."""
+    driver, report = _driver(), Report()
+    return _watched(
+        watch, lambda: report.counts.update(_turns(driver, (driver.me,), lambda: time.sleep(seconds))), report
+    )
+
+
+def _turns(driver: Driver, polling: tuple[int, ...], loop: Callable[[], None]) -> dict[str, int]:
+    """What the cores that don't poll computed during a loop; nothing where all poll."""
+    assert local.plan is not None
+    others = [core for core in range(local.plan.cores) if core not in polling]
+    before, began = [driver.probe_turns(core) for core in others], tsc()
+    loop()
+    after, cycles = [driver.probe_turns(core) for core in others], tsc() - began
+    return {"turns": sum(after) - sum(before), "cycles": cycles * len(others)}
 
 
 def local_call(frame: int, count: int, watch: Watch | None) -> Report:
@@ -181,14 +250,14 @@ def own_pages(
         verdict, report.counts["cycles"] = driver.probe_own_pages(frame, pages, rounds, protocol, base)
         _fine(verdict, "own pages")
 
-    return _watched(watch, loop, report)
+    with _polling(driver, (driver.me,)):
+        return _watched(watch, loop, report)
 
 
 def compute() -> Report:
-    """Compute until the client says stop. Counts: turns, cycles."""
-    driver, report = _driver(), Report()
-    report.counts["turns"], report.counts["cycles"] = driver.probe_compute()
-    return report
+    """Compute until the client says stop."""
+    _driver().probe_compute()
+    return Report()
 
 
 def allocate_run(pages: int) -> int:
@@ -201,3 +270,9 @@ def allocate_run(pages: int) -> int:
             raise ProtocolError("the frames of a fresh system do not lie side by side", value=hex(words[0]))
         first = first if page else words[0]
     return first
+
+
+def _every(cores: int) -> tuple[int, ...]:
+    """The set of all cores, as words."""
+    every = (1 << cores) - 1
+    return tuple(every >> 64 * word & (1 << 64) - 1 for word in range((cores + 63) // 64))

@@ -164,6 +164,7 @@ cdef extern from "probes/probes.h":
     void probe_call_line(driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, histogram *h) nogil
     void probe_ring(driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, histogram *h) nogil
     uint64_t probe_compute(driver *d, uint64_t *cycles) nogil
+    uint64_t probe_turns(driver *d, uint32_t core) nogil
     void probe_ping(driver *d, uint32_t peer, int via, uint64_t count, uint32_t batch, histogram *h) nogil
     struct unmap_probe:
         uint64_t frame
@@ -607,6 +608,12 @@ cdef class Driver:
         with nogil:
             turns = probe_compute(self.d, &cycles)
         return turns, cycles
+
+    def probe_turns(self, uint32_t core):
+        """Turns so far of the computing loop that runs on another core."""
+        if core >= self.segment.cores:
+            raise IndexError(core)
+        return probe_turns(self.d, core)
 
     def probe_ping(self, uint32_t peer, int via, uint64_t count, uint32_t batch, Histogram h):
         with nogil:

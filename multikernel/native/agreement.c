@@ -166,10 +166,10 @@ static void own_part(struct monitor *m, const struct environment *env, struct op
         merge(op, verdict, m->me);
         if (initiator)
             break; /* commits when all have answered: its lock is what orders concurrent one-phase operations */
-        if (verdict != VERDICT_OK)
-            break; /* locked until the ABORT that this brings: it must not undo what another operation did meanwhile */
-        row->commit(m, op, env->mmu);
-        unlock(m, op);
+        if (verdict == VERDICT_OK)
+            row->commit(m, op, env->mmu);
+        if (verdict == VERDICT_OK || MUTANT(UNLOCK_AT_FAILED_APPLY))
+            unlock(m, op); /* else at the ABORT that this brings: it must not undo what another operation did meanwhile */
         break;
     case PHASE_COMMITTING:
         row->commit(m, op, env->mmu);

@@ -101,8 +101,13 @@ static inline int call_try_receive(struct call_receiver *end, struct message *re
 {
     uint32_t line = end->next;
     struct slot *slot = &end->lines[line];
+#if defined(MK_MUTANT_CALL_RECEIVE)
+    uint64_t control = atomic_load_explicit(&slot->control, memory_order_relaxed);
+#else
     /* Pairs with the release in call_try_send. */
-    if (atomic_load_explicit(&slot->control, memory_order_acquire) != 2 * end->lap + 1)
+    uint64_t control = atomic_load_explicit(&slot->control, memory_order_acquire);
+#endif
+    if (control != 2 * end->lap + 1)
         return -1;
     slot_get(slot, request);
     if (++end->next == end->window) {

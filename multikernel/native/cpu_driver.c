@@ -13,6 +13,7 @@ enum {
     CROWDED_YIELDS = 16,  /* more cores than CPUs: let others run, then park */
     REAP_BATCH = 16,
     REPLY_LOOKS = 4,
+    OUTGOING_MOST = 65536,
 };
 
 /* --- Replies ---------------------------------------------------------------------------------------------------------------------- */
@@ -240,7 +241,10 @@ static int open_state(struct driver *d, const struct driver_options *o)
 {
     size_t entries = monitor_output_entries(d->cores);
     d->output_entries = (uint32_t)entries;
-    d->outgoing_max = (uint32_t)(4 * entries);
+    /* Room for every message that all operations under way can want to send at once: then a core with full channels goes on
+     * receiving, and two such cores do not wait for each other. */
+    uint64_t most = (uint64_t)d->cores * d->cores * LANES;
+    d->outgoing_max = (uint32_t)(4 * entries + (most < OUTGOING_MOST ? most : OUTGOING_MOST));
     d->output = calloc(1, sizeof *d->output + entries * sizeof(struct output_entry));
     d->outgoing = calloc(d->outgoing_max, sizeof *d->outgoing);
     d->deferred = calloc(DEFERRED_MAX + CLIENT_CHANNELS * CLIENT_LINES + d->cores * CALL_WINDOW_MAX, sizeof *d->deferred);

@@ -77,7 +77,9 @@ static enum verdict map_may_prepare(struct monitor *m, const struct operation *o
     if (mapping->state != MAPPING_FREE && mapping->state != MAPPING_GONE)
         return VERDICT_NO_SLOT;
     /* A set that came ahead (KIND_SET) while the last operation was still at the entry was not taken: it has to come again. */
-    return m->set_words > 1 && mapping->generation != op->generation ? VERDICT_BUSY : VERDICT_OK;
+    if (m->set_words > 1 && mapping->generation != op->generation && !MUTANT(SET_TAKEN_FOR_GRANTED))
+        return VERDICT_BUSY;
+    return VERDICT_OK;
 }
 
 static void map_adopt(struct monitor *m, struct operation *op)
@@ -118,7 +120,7 @@ static void map_abort(struct monitor *m, struct operation *op, const struct mmu 
         mmu->retire(mmu->context, op->slot);
     }
     /* Between two tries the slot stays the operation's: another map must not take it. */
-    mapping->state = initiated_here(m, op) && monitor_retries(op) ? MAPPING_RESERVED : MAPPING_FREE;
+    mapping->state = initiated_here(m, op) && monitor_retries(op) && !MUTANT(SLOT_LOST_AT_RETRY) ? MAPPING_RESERVED : MAPPING_FREE;
 }
 
 static int never(struct monitor *m, const struct operation *op)

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "message.h"
 
@@ -137,8 +138,10 @@ static inline bool ring_try_send(struct ring_end *end, const struct message *mes
 #if !defined(MK_MUTANT_RING_CREDIT)
     if (ring_in_flight(sender) >= sender->mask) {
         ring_collect(end);
-        if (ring_in_flight(sender) >= sender->mask)
+        if (ring_in_flight(sender) >= sender->mask) {
+            ring_acknowledge(end); /* perhaps owed since the reserved slot was in use: nothing else may come that tells it */
             return false;
+        }
     }
 #endif
     ring_publish(end, message, 0);

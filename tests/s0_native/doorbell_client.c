@@ -8,7 +8,7 @@
 #include "call_line.h"
 #include "doorbell.h"
 
-enum { SLICE_US = 20000 };
+enum { SLICE_US = 20000, LOOKS = 1200, PAUSE = 1200 };
 
 static struct slot line[1];
 static struct doorbell doorbell;
@@ -37,13 +37,14 @@ static void *call(void *argument)
     call_open_sender(&sender, line, 1);
     pin_to(1);
     for (uint64_t i = 0; i < rounds; i++) {
-        pause_for(random_next(random) % 400);
+        pause_for(random_next(random) % PAUSE);
         message.word[0] = i;
         CHECK(call_try_send(&sender, &message) == 0, "no credit");
         doorbell_ring(&doorbell);
         atomic_store_explicit(&rung, i + 1, memory_order_release);
-        while (!call_try_take(&sender, 0, &message))
-            ;
+        for (uint32_t looks = 1; !call_try_take(&sender, 0, &message); looks++)
+            if (looks % 4096 == 0)
+                sched_yield();
     }
     return NULL;
 }
@@ -62,7 +63,7 @@ int main(int argc, char **argv)
     pin_to(0);
     for (uint64_t served = 0; served < rounds;) {
         int at = call_try_receive(&receiver, &message);
-        for (uint32_t look = random_next(&seed) % 60; at < 0 && look; look--)
+        for (uint32_t look = random_next(&seed) % LOOKS; at < 0 && look; look--)
             at = call_try_receive(&receiver, &message);
         if (at < 0) {
             uint32_t seen = doorbell_bell(&doorbell);

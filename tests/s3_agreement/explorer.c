@@ -273,14 +273,15 @@ static int explore(uint32_t limit)
         return 1;
     clock_gettime(CLOCK_MONOTONIC, &end);
     double seconds = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) * 1e-9;
-    printf("scenario %s: %u states, %u transitions, nothing found, %.2f s\n", model.scenario->name, graph.states,
-           graph.edges, seconds);
+    printf("scenario %s: %u states, %u transitions, nothing found, %.2f s\n", model.scenario->name,
+           graph.states, graph.edges, seconds);
     return 0;
 }
 
 /* --- Routes ---------------------------------------------------------------------------------------------------------------------------- */
 
-static uint16_t parents[MODEL_CORES * MODEL_CORES], children[MODEL_CORES * MODEL_CORES], siblings[MODEL_CORES * MODEL_CORES];
+static uint16_t parents[MODEL_CORES * MODEL_CORES], children[MODEL_CORES * MODEL_CORES],
+    siblings[MODEL_CORES * MODEL_CORES];
 
 /* Every root counts the cores from itself on, and the tree is over those ranks: rank's parent is (rank - 1) / fan. */
 static void make_route(uint32_t fan)
@@ -358,7 +359,8 @@ int main(int argc, char **argv)
             model.scenario = &scenarios[i];
     if (!model.scenario)
         return usage("no such scenario (--list shows them):", name ? name : "none given");
-    if (model.cores < model.scenario->cores || model.cores > MODEL_CORES || model.capacity < 1 || model.capacity > 4)
+    if (model.cores < model.scenario->cores || model.cores > MODEL_CORES || model.capacity < 1 ||
+        model.capacity > 4)
         return usage("cores 2 to 4, as many as the scenario needs; capacity 1 to 4", NULL);
     if (model.cores * model.scenario->slots_per_core > MODEL_SLOTS ||
         monitor_size(model.cores, model.scenario->slots_per_core) + 8 * MODEL_SLOTS > MODEL_MONITOR_WORDS * 8)
@@ -369,7 +371,8 @@ int main(int argc, char **argv)
         make_route(2);
     else if (strcmp(route, "flat") != 0)
         return usage("unknown route", route);
+    model.entries = monitor_output_entries(model.cores) + (model.scenario->wide ? 2 * model.cores : 0);
     /* As the driver: room for four of the largest outputs. */
-    model.outbox = outbox ? (uint32_t)outbox : 4 * monitor_output_entries(model.cores);
+    model.outbox = outbox ? (uint32_t)outbox : 4 * model.entries;
     return explore(limit > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)limit);
 }

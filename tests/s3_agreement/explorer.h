@@ -6,8 +6,8 @@
  *   outboxes   what a step sent and no channel had room for; a step runs only when the outbox has room for its worst case;
  *   the MMU    rights and state of every slot on every core;
  *   programs   threads of a few steps each: map, unmap, protect, pin, read.
- * A world is all of that. world.c says what can happen next, properties.c what must hold, scenarios.c where to begin, and
- * explorer.c visits every world that can be reached.
+ * A world is all of that. world.c and programs.c say what can happen next, canonical.c which worlds are the same, properties.c
+ * what must hold, scenarios.c where to begin, and explorer.c visits every world that can be reached.
  *
  * Time is left out: a retry may come at any moment (now and backoff are 0, so every wait is over at once and a tick may still
  * be arbitrarily late). That is more than any clock does. */
@@ -132,7 +132,8 @@ struct world {
     uint8_t failing_inserts;
     uint8_t failing_protects;
     uint8_t reserved[6];
-    uint64_t monitors[MODEL_CORES * MODEL_MONITOR_WORDS]; /* one behind the other; the rest is not used, nor copied */
+    uint64_t monitors[MODEL_CORES *
+                      MODEL_MONITOR_WORDS]; /* one behind the other; the rest is not used, nor copied */
 };
 
 struct model {
@@ -145,6 +146,7 @@ struct model {
     bool routed;
     const struct scenario *scenario;
     struct route route;
+    uint32_t entries;       /* the largest output of a step */
     uint32_t monitor_words; /* of one monitor */
     uint32_t words;         /* of a world */
 };
@@ -175,6 +177,16 @@ uint32_t world_transitions(struct world *world, struct transition *list);
 /* Leaves the world in canonical form. */
 void world_apply(struct world *world, struct transition transition);
 void transition_name(struct world *world, struct transition transition, char *text, size_t size);
+
+/* Inside the model: a step of a core's monitor, and what comes of it. */
+bool world_has_room(const struct world *world, uint32_t core);
+void world_turn(struct world *world, uint32_t core, const struct input *input);
+void world_drain(struct world *world);
+void world_canonicalise(struct world *world);
+const struct step *thread_step(const struct world *world, uint32_t thread);
+bool thread_may_run(const struct world *world, uint32_t thread);
+void thread_run(struct world *world, uint32_t thread);
+void thread_ask(struct world *world, uint32_t core, uint32_t thread, const struct step *step);
 
 /* --- Properties ------------------------------------------------------------------------------------------------------------------------ */
 

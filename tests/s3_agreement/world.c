@@ -1,15 +1,11 @@
+/* What surrounds the monitors, and what can happen in a world: a message is taken, a core does its own part, a tick comes, a program
+ * goes on. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "explorer.h"
 
 struct model model;
-
-static const struct step *step_of(const struct world *w, uint32_t thread)
-{
-    return &model.scenario->thread[thread].step[w->thread[thread].at];
-}
 
 /* --- The model MMU ------------------------------------------------------------------------------------------------------------- */
 
@@ -28,8 +24,8 @@ static bool fails(uint8_t *left, const struct mmu_context *c)
     return true;
 }
 
-static enum verdict mmu_insert(void *context, uint32_t slot, uint64_t address, uint64_t frame, uint64_t length,
-                               uint32_t rights)
+static enum verdict mmu_insert(void *context, uint32_t slot, uint64_t address, uint64_t frame,
+                               uint64_t length, uint32_t rights)
 {
     struct mmu_context *c = context;
     struct translation *t = &c->translation[slot];
@@ -99,17 +95,17 @@ static struct packet take(struct world *w, uint32_t index)
     return packet;
 }
 
-static int has_room(const struct world *w, uint32_t core)
+bool world_has_room(const struct world *w, uint32_t core)
 {
     uint32_t waiting = 0;
     for (const struct packet *p = w->packet; p < w->packet + MODEL_PACKETS && p->present; p++)
         waiting += p->from == core && !p->in_channel;
-    return model.outbox >= waiting + monitor_output_entries(model.cores);
+    return model.outbox >= waiting + model.entries;
 }
 
 /* Moves what fits from outboxes to channels. To do this at once loses nothing: the move takes away no other transition, and
  * commutes with all of them. (model.lazy makes it a transition, to see that for oneself.) */
-static void drain(struct world *w)
+void world_drain(struct world *w)
 {
     uint32_t key = UINT32_MAX, inside = 0;
     for (struct packet *p = w->packet; p < w->packet + MODEL_PACKETS && p->present; p++) {
@@ -125,7 +121,7 @@ static void drain(struct world *w)
 
 /* --- A step of a monitor -------------------------------------------------------------------------------------------------------- */
 
-enum { ENTRIES_MAX = MODEL_CORES + 4 + 8 };
+enum { ENTRIES_MAX = MODEL_CORES * 3 + 4 + 8 };
 
 union output_buffer {
     struct output output;
@@ -170,7 +166,7 @@ static uint64_t token_of(uint32_t from, const struct message *message)
            (message->word[1] >> 48) << 8 | message->word[1] % LANES;
 }
 
-static void turn(struct world *w, uint32_t core, const struct input *input)
+void world_turn(struct world *w, uint32_t core, const struct input *input)
 {
     static uint64_t twin[MODEL_MONITOR_WORDS];
     static union output_buffer first, second;
@@ -184,9 +180,8 @@ static void turn(struct world *w, uint32_t core, const struct input *input)
     const struct output *output = run(w, core, monitor, w->mmu[core], input, &second, 0);
     if (memcmp(twin, monitor, size) != 0 || !same_output(expected, output))
         violate("core %u: the same input on the same state gave two results", core);
-    if (output->count > monitor_output_entries(model.cores)) {
-        violate("core %u: a step put out %u entries, more than %u", core, output->count,
-                monitor_output_entries(model.cores));
+    if (output->count > model.entries) {
+        violate("core %u: a step put out %u entries, more than %u", core, output->count, model.entries);
         return;
     }
     check_output(w, core, output);
@@ -205,252 +200,6 @@ static void turn(struct world *w, uint32_t core, const struct input *input)
     }
 }
 
-/* --- Canonical form ------------------------------------------------------------------------------------------------------------ */
-
-/* Attempts are numbered upwards for ever, and a record keeps its operation after the end, so the worlds as they are would be
- * without number. The protocol only ever asks whether two ids of one lane are equal; so ids may be renamed, keeping what is equal
- * equal, and a record that no rule reads any more may be cleared. Each is an equivalence: what can happen next is the same. */
-struct ids {
-    uint64_t id[16];
-    uint32_t count;
-};
-
-static uint64_t *lane_of(struct ids *table, uint64_t id, uint32_t **count)
-{
-    struct ids *ids = &table[(id >> 48) * LANES + id % LANES];
-    *count = &ids->count;
-    return ids->id;
-}
-
-static void note(struct ids *table, uint64_t id)
-{
-    uint32_t *count, i;
-    if (!id)
-        return;
-    uint64_t *ids = lane_of(table, id, &count);
-    for (i = *count; i > 0 && ids[i - 1] > id; i--)
-        ;
-    if (i > 0 && ids[i - 1] == id)
-        return;
-    if (*count == 16)
-        abort(); /* more attempts of one lane remembered than there are records */
-    memmove(&ids[i + 1], &ids[i], (*count - i) * sizeof *ids);
-    ids[i] = id;
-    ++*count;
-}
-
-static void rename_id(struct ids *table, uint64_t *id)
-{
-    uint32_t *count, i = 0;
-    if (!*id)
-        return;
-    uint64_t *ids = lane_of(table, *id, &count);
-    while (ids[i] != *id)
-        i++;
-    *id = *id >> 48 << 48 | ((uint64_t)(i + 1) * LANES + *id % LANES);
-}
-
-/* Nobody reads it again: a COMMIT or ABORT for it is answered as for an operation never heard of, and the next operation of
- * the lane writes it anew. */
-static int is_dead(struct world *w, uint32_t core, uint32_t index, const struct operation *op)
-{
-    if (index / LANES == core)
-        return op->phase == PHASE_IDLE;
-    if (op->phase == PHASE_REFUSED || op->phase == PHASE_COMMITTED || op->phase == PHASE_ABORTED)
-        return 1;
-    if (op->phase != PHASE_APPLIED)
-        return 0;
-    /* Applied by one phase, and its initiator has gone on: alive only while somebody could still abort it. */
-    for (const struct packet *p = w->packet; p < w->packet + MODEL_PACKETS && p->present; p++)
-        if (p->message.word[1] == op->id)
-            return 0;
-    for (uint32_t other = 0; other < model.cores; other++) {
-        const struct operation *its = monitor_operation(world_monitor(w, other), index);
-        if (its->id == op->id && its->phase != PHASE_APPLIED && its->phase != PHASE_IDLE)
-            return 0;
-    }
-    return 1;
-}
-
-static void canonicalise(struct world *w)
-{
-    struct ids table[MODEL_CORES * LANES];
-    uint32_t records = model.cores * LANES;
-    if (!model.lazy)
-        drain(w);
-    for (uint32_t i = 0; i < records; i++)
-        table[i].count = 0;
-    for (uint32_t core = 0; core < model.cores; core++) {
-        struct monitor *m = world_monitor(w, core);
-        for (uint32_t i = 0; i < records; i++) {
-            struct operation *op = monitor_operation(m, i);
-            if (is_dead(w, core, i, op))
-                memset(op, 0, sizeof *op);
-            op->attempts = 0; /* lengthens the wait and nothing else */
-            note(table, op->id);
-        }
-        for (uint32_t slot = 0; slot < monitor_slots(m); slot++)
-            note(table, monitor_mapping(m, slot)->lock);
-    }
-    for (struct packet *p = w->packet; p < w->packet + MODEL_PACKETS && p->present; p++)
-        note(table, p->message.word[1]);
-    for (uint32_t core = 0; core < model.cores; core++) {
-        struct monitor *m = world_monitor(w, core);
-        m->sequence = 0;
-        for (uint32_t lane = 0; lane < LANES; lane++)
-            if (table[core * LANES + lane].count > m->sequence)
-                m->sequence = table[core * LANES + lane].count;
-        for (uint32_t i = 0; i < records; i++)
-            rename_id(table, &monitor_operation(m, i)->id);
-        for (uint32_t slot = 0; slot < monitor_slots(m); slot++)
-            rename_id(table, &monitor_mapping(m, slot)->lock);
-    }
-    for (struct packet *p = w->packet; p < w->packet + MODEL_PACKETS && p->present; p++)
-        rename_id(table, &p->message.word[1]);
-}
-
-/* --- What programs do ---------------------------------------------------------------------------------------------------------- */
-
-static void ask(struct world *w, uint32_t core, uint32_t thread, const struct step *step)
-{
-    struct page *page = &w->page[step->page];
-    struct request request;
-    memset(&request, 0, sizeof request);
-    request.ticket = thread;
-    if (step->action == MAP) {
-        request.row = ROW_MAP;
-        request.slot = request.generation = 0xdeadbeef; /* not to be looked at */
-        request.frame = step->page + 1u;
-        request.length = 4096;
-        request.rights = page->rights;
-        page->holders = (uint8_t)(step->argument & ((1u << model.cores) - 1));
-        request.holders[0] = page->holders;
-        page->state = PAGE_MAPPING;
-    } else {
-        request.row = step->action == UNMAP ? ROW_UNMAP : ROW_PROTECT;
-        request.protocol = step->action == UNMAP ? step->argument : TWO_PHASE;
-        request.rights = step->action == PROTECT ? step->argument : 0;
-        request.slot = page->slot;
-        request.generation = page->generation;
-    }
-    struct thread *t = &w->thread[thread];
-    t->waiting = 1;
-    t->late = page->state == PAGE_UNMAPPED;
-    t->pins = 0;
-    for (uint32_t other = 0; other < model.cores; other++)
-        t->pins |= (uint8_t)((page->pinned[other] != 0) << other);
-    struct input input = {.kind = INPUT_REQUEST, .request = &request};
-    turn(w, core, &input);
-    if (step->action != MAP || page->state != PAGE_MAPPING)
-        return;
-    for (uint32_t lane = 0; lane < LANES; lane++) { /* under way: which slot is it? */
-        const struct operation *op = monitor_operation(world_monitor(w, core), core * LANES + lane);
-        if (op->phase != PHASE_IDLE && op->ticket == thread && op->row == ROW_MAP) {
-            page->slot = op->slot;
-            page->generation = op->generation;
-        }
-    }
-}
-
-static void access(struct world *w, uint32_t core, struct thread *thread, const struct step *step)
-{
-    struct page *page = &w->page[step->page];
-    const struct translation *t = &w->mmu[core][page->slot];
-    uint32_t wanted = step->action == WRITE ? RIGHTS_WRITE : RIGHTS_READ;
-    if (t->frame == step->page + 1 && (t->rights & wanted) == wanted) {
-        if (page->state == PAGE_UNMAPPED)
-            violate("core %u read page %u after its unmap had returned", core, step->page);
-        thread->at++;
-        return;
-    }
-    switch (monitor_fault(world_monitor(w, core), page->slot, page->generation, step->action == WRITE)) {
-    case VERDICT_BUSY:
-        break; /* waits for the outcome */
-    case VERDICT_OK:
-        violate("core %u: page %u may be read, says the monitor, but the MMU refuses", core, step->page);
-        break;
-    default:
-        if (step->action == READ)
-            page->missed = 1;
-        thread->at++;
-        break;
-    }
-}
-
-static void pin(struct world *w, uint32_t core, struct thread *thread, const struct step *step)
-{
-    struct page *page = &w->page[step->page];
-    enum verdict verdict = monitor_pin(world_monitor(w, core), page->slot, page->generation);
-    if (verdict == VERDICT_BUSY)
-        return;
-    thread->at++;
-    if (verdict == VERDICT_NOT_MAPPED) {
-        page->missed = 1;
-    } else if (verdict != VERDICT_OK || page->state != PAGE_MAPPED) {
-        violate("core %u: a pin on page %u returned %s", core, step->page, verdict_name(verdict));
-    } else {
-        page->pinned[core]++;
-        for (uint32_t i = 0; i < MODEL_THREADS; i++)
-            if (w->thread[i].waiting && step_of(w, i)->page == step->page)
-                w->thread[i].pins |= (uint8_t)(1u << core);
-    }
-}
-
-static void unpin(struct world *w, uint32_t core, struct thread *thread, const struct step *step)
-{
-    struct page *page = &w->page[step->page];
-    thread->at++;
-    if (!page->pinned[core])
-        return; /* the pin was refused */
-    page->pinned[core]--;
-    enum verdict verdict = monitor_unpin(world_monitor(w, core), page->slot, page->generation);
-    if (verdict != VERDICT_OK)
-        violate("core %u: unpinning page %u, which it had pinned, returned %s", core, step->page, verdict_name(verdict));
-}
-
-static void script(struct world *w, uint32_t index)
-{
-    struct thread *thread = &w->thread[index];
-    const struct step *step = step_of(w, index);
-    uint32_t core = model.scenario->thread[index].core;
-    if (step->action != MAP && w->page[step->page].state == PAGE_FAILED) {
-        thread->at++; /* there is no handle to do it with */
-        return;
-    }
-    switch (step->action) {
-    case READ:
-    case WRITE:
-        access(w, core, thread, step);
-        break;
-    case PIN:
-        pin(w, core, thread, step);
-        break;
-    case UNPIN:
-        unpin(w, core, thread, step);
-        break;
-    case AWAIT:
-        thread->at++;
-        break;
-    default:
-        ask(w, core, index, step);
-        break;
-    }
-}
-
-static int may_run(const struct world *w, uint32_t index)
-{
-    const struct step *step = step_of(w, index);
-    const struct page *page = &w->page[step->page];
-    if (w->thread[index].waiting || step->action == STOP)
-        return 0;
-    if (step->action == AWAIT && page->state != PAGE_UNMAPPED)
-        return 0;
-    if (step->action != MAP && (page->state == PAGE_NONE || page->state == PAGE_MAPPING))
-        return 0; /* nobody has a handle yet */
-    int asks = step->action == MAP || step->action == UNMAP || step->action == PROTECT;
-    return !asks || has_room(w, model.scenario->thread[index].core);
-}
-
 /* --- Transitions --------------------------------------------------------------------------------------------------------------- */
 
 uint32_t world_transitions(struct world *w, struct transition *list)
@@ -458,7 +207,7 @@ uint32_t world_transitions(struct world *w, struct transition *list)
     uint32_t count = 0, key = UINT32_MAX, place = 0, inside = 0;
     int room[MODEL_CORES];
     for (uint32_t core = 0; core < model.cores; core++)
-        room[core] = has_room(w, core);
+        room[core] = world_has_room(w, core);
     for (const struct packet *p = w->packet; p < w->packet + MODEL_PACKETS && p->present; p++) {
         if (packet_key(p) != key) {
             key = packet_key(p);
@@ -482,7 +231,7 @@ uint32_t world_transitions(struct world *w, struct transition *list)
             list[count++] = (struct transition){TICK, (uint8_t)core, 0, 0};
     }
     for (uint32_t i = 0; i < MODEL_THREADS; i++)
-        if (may_run(w, i))
+        if (thread_may_run(w, i))
             list[count++] = (struct transition){SCRIPT, (uint8_t)i, 0, 0};
     return count;
 }
@@ -510,7 +259,7 @@ void world_apply(struct world *w, struct transition t)
         input.from = packet.from;
         input.token = packet.token;
         input.message = &packet.message;
-        turn(w, t.b, &input);
+        world_turn(w, t.b, &input);
         break;
     case DRAIN:
         w->packet[find(w, t)].in_channel = 1;
@@ -519,16 +268,16 @@ void world_apply(struct world *w, struct transition t)
         /* The driver does this before it takes anything else; here it may come at any time later. */
         input.kind = INPUT_CONTINUE;
         input.operation = t.b;
-        turn(w, t.a, &input);
+        world_turn(w, t.a, &input);
         break;
     case TICK:
-        turn(w, t.a, &input);
+        world_turn(w, t.a, &input);
         break;
     default:
-        script(w, t.a);
+        thread_run(w, t.a);
         break;
     }
-    canonicalise(w);
+    world_canonicalise(w);
 }
 
 /* --- Beginning --------------------------------------------------------------------------------------------------------------- */
@@ -557,8 +306,8 @@ void world_init(struct world *w)
         struct transition list[TRANSITIONS_MAX];
         if (!map.argument)
             continue;
-        ask(w, scenario->page[i].home, 0, &map);
-        canonicalise(w);
+        thread_ask(w, scenario->page[i].home, 0, &map);
+        world_canonicalise(w);
         while (world_transitions(w, list))
             world_apply(w, list[0]);
         if (w->page[i].state != PAGE_MAPPED)
@@ -572,9 +321,11 @@ void world_init(struct world *w)
 /* --- Names --------------------------------------------------------------------------------------------------------------------- */
 
 static const char *const kind_names[] = {"?", "PREPARE", "APPLY", "COMMIT", "ABORT", "SET", "RELEASE"};
-static const char *const phase_names[] = {"idle",      "backoff",  "preparing", "prepared", "committing", "committed",
-                                          "aborting", "aborted", "refused",   "applying", "applied"};
-static const char *const action_names[] = {"stop", "map", "unmap", "protect", "pin", "unpin", "read", "write", "await"};
+static const char *const phase_names[] = {"idle",       "backoff",   "preparing", "prepared",
+                                          "committing", "committed", "aborting",  "aborted",
+                                          "refused",    "applying",  "applied"};
+static const char *const action_names[] = {"stop",  "map",  "unmap", "protect", "pin",
+                                           "unpin", "read", "write", "await"};
 
 void transition_name(struct world *w, struct transition t, char *text, size_t size)
 {
@@ -584,25 +335,27 @@ void transition_name(struct world *w, struct transition t, char *text, size_t si
     case TAKE:
     case DRAIN:
         p = &w->packet[find(w, t)];
-        snprintf(text, size, "core %u %s %s %u: %s of %s, slot %u.%u, by core %u (attempt %u.%u) %s", t.kind == TAKE ? t.b : t.a,
-                 t.kind == TAKE ? "takes, from" : "sends, to", "core", t.kind == TAKE ? t.a : t.b,
-                 p->is_reply ? "reply" : kind_names[message_kind(&p->message) % 7], monitor_rows[message_row(&p->message) % ROWS].name,
-                 (uint32_t)p->message.word[2], (uint32_t)(p->message.word[2] >> 32), (uint32_t)(p->message.word[1] >> 48),
+        snprintf(text, size, "core %u %s %s %u: %s of %s, slot %u.%u, by core %u (attempt %u.%u) %s",
+                 t.kind == TAKE ? t.b : t.a, t.kind == TAKE ? "takes, from" : "sends, to", "core",
+                 t.kind == TAKE ? t.a : t.b,
+                 p->is_reply ? "reply" : kind_names[message_kind(&p->message) % 7],
+                 monitor_rows[message_row(&p->message) % ROWS].name, (uint32_t)p->message.word[2],
+                 (uint32_t)(p->message.word[2] >> 32), (uint32_t)(p->message.word[1] >> 48),
                  (uint32_t)(p->message.word[1] % LANES), (uint32_t)(p->message.word[1] & 0xffff) / LANES,
                  p->is_reply ? verdict_name(message_verdict(&p->message)) : "");
         break;
     case CONTINUE:
-        snprintf(text, size, "core %u does its own part of core %u's operation (%s, slot %u)", t.a, t.b / LANES,
-                 phase_names[monitor_operation(world_monitor(w, t.a), t.b)->phase % 11],
+        snprintf(text, size, "core %u does its own part of core %u's operation (%s, slot %u)", t.a,
+                 t.b / LANES, phase_names[monitor_operation(world_monitor(w, t.a), t.b)->phase % 11],
                  monitor_operation(world_monitor(w, t.a), t.b)->slot);
         break;
     case TICK:
         snprintf(text, size, "core %u: tick", t.a);
         break;
     default:
-        step = step_of(w, t.a);
-        snprintf(text, size, "core %u, thread %u: %s page %u", model.scenario->thread[t.a].core, t.a, action_names[step->action],
-                 step->page);
+        step = thread_step(w, t.a);
+        snprintf(text, size, "core %u, thread %u: %s page %u", model.scenario->thread[t.a].core, t.a,
+                 action_names[step->action], step->page);
         break;
     }
 }

@@ -8,6 +8,7 @@ enum {
     SCRATCH_CALL = 64, /* one line: the raw call line, in the answering core's region */
     SCRATCH_RING = 80, /* 32 slots = 16 padded lines: the raw ring towards the region's owner */
     SCRATCH_STOP = SCRATCH_LINES - 1,
+    SCRATCH_TURNS = SCRATCH_LINES - 2,
     THINK_SPINS = 16,
 };
 
@@ -135,17 +136,23 @@ void probe_ring(struct driver *d, uint32_t peer, int role, uint64_t count, uint3
 
 uint64_t probe_compute(struct driver *d, uint64_t *cycles)
 {
-    _Atomic uint64_t *stop = scratch(d, d->me, SCRATCH_STOP);
+    _Atomic uint64_t *stop = scratch(d, d->me, SCRATCH_STOP), *published = scratch(d, d->me, SCRATCH_TURNS);
     volatile uint64_t value = 1;
     uint64_t turns = 0, start = arch_cycles();
     while (!atomic_load_explicit(stop, memory_order_relaxed)) {
         for (int i = 0; i < 64; i++)
             value = value * 6364136223846793005ull + 1442695040888963407ull;
         turns++;
+        atomic_store_explicit(published, turns, memory_order_relaxed);
         if (atomic_load_explicit(&d->segment->stop, memory_order_relaxed))
             _exit(0);
     }
     *cycles = arch_cycles() - start;
     atomic_store_explicit(stop, 0, memory_order_relaxed);
     return turns;
+}
+
+uint64_t probe_turns(struct driver *d, uint32_t core)
+{
+    return atomic_load_explicit(scratch(d, core, SCRATCH_TURNS), memory_order_relaxed);
 }

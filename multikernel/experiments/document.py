@@ -1,0 +1,73 @@
+"""From slices to a result document: the environment around a run, its series, floors, ratios and warnings.
+
+Guarantees: every document is made in this one way, so that all say the same things of the machine; `over_floor` is
+filled in only from floors of the same run. Called by: every experiment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from multikernel.errors import MeasurementRefused
+from multikernel.experiments.arms import Collector, Spec
+from multikernel.experiments.request import Request
+from multikernel.machine.environment import Environment
+from multikernel.results.document import Caution, Document, Floor, Mode, environment_of
+
+Pair = tuple[int, int]
+
+
+def begin(request: Request) -> Environment:
+    """What holds before the run."""
+    return Environment.begin(request.placement, seed=request.seed)
+
+
+def finish(
+    name: str,
+    environment: Environment,
+    collector: Collector,
+    floors: Mapping[Pair, Floor],
+    specs: Sequence[Spec],
+    ratios: Iterable[tuple[str, str]],
+    warnings: Iterable[Caution] = (),
+    revise: Callable[[Spec], Spec] = lambda spec: spec,
+) -> Document:
+    """The document. revise: what is known of an arm only now. Raises MeasurementRefused if nothing can be trusted."""
+    record = environment_of(environment.finish())
+    by_mode: dict[Pair, dict[Mode, float]] = {
+        pair: {"back-to-back": floor.back_to_back, "single": floor.single} for pair, floor in floors.items()
+    }
+    found = [collector.series(revise(spec), by_mode) for spec in specs]
+    series = [one for one in found if one is not None]
+    cautions = [Caution(code=caveat.code, text=caveat.text) for caveat in environment.caveats()]
+    cautions += collector.warnings()
+    if not series:
+        why = "; ".join(caution.text for caution in cautions if caution.code in ("refused", "contaminated-slices"))
+        raise MeasurementRefused(f"nothing that experiment {name} measured can be trusted", value=why or None)
+    if not floors and not collector.request.crowded:
+        cautions.append(Caution(code="no-floor", text="No floor could be measured: nothing is given as a multiple of it."))
+    cautions += _moved(collector, floors)
+    return Document(
+        experiment=name,
+        environment=record,
+        floor=list(floors.values()),
+        series=series,
+        ratios=collector.ratios(ratios),
+        warnings=[*cautions, *warnings],
+    )
+
+
+MOVED = 1.5
+"""A floor that differs so much between boots is not one floor."""
+
+
+def _moved(collector: Collector, floors: Iterable[Pair]) -> Iterator[Caution]:
+    """Whether the virtual machine's CPUs were moved about under it: the lines then travel another way."""
+    for a, b in floors:
+        found = sorted(collector.medians(f"floor-{a}-{b}-back-to-back").values())
+        if found and found[-1] > MOVED * found[0] and not collector.request.crowded:
+            yield Caution(
+                code="floor-moved",
+                text=f"The floor between cores {a} and {b} moved from {found[0]:.0f} to {found[-1]:.0f} cycles between "
+                "boots, as when a hypervisor moves the CPUs. Read the ratios, which are taken within each boot.",
+            )

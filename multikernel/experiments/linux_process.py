@@ -1,0 +1,147 @@
+"""The Linux arm: threads of one address space on the host's own kernel, in a process that is nothing else.
+
+Guarantees: the process is exec'd, so it inherits neither the kernels' segments nor the caller's threads; its memory is
+a segment without a name, as the kernels' pages are; its threads are pinned to the same CPUs as the cores; between
+slices it sleeps; it is gone with the thread that started it, or when its input ends. Commands and answers are JSON,
+one a line. Called by: `unmap`.
+
+Run as: python -m multikernel.experiments.linux_process PARENT CPU[,CPU…] BYTES
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from multikernel.errors import CoreDied, MultikernelError
+from multikernel.machine.activity import Activity, CpuActivity, TaskActivity
+from multikernel.native import _native
+from multikernel.runtime import segments
+
+NAME = "mk-linux"
+CLOSE_SECONDS = 10.0
+
+
+class LinuxProcess:
+    """The caller's side. Close it, or use it as a context manager."""
+
+    def __init__(self, cpus: tuple[int, ...], memory: int) -> None:
+        """cpus: thread i runs on cpus[i], the first one unmaps; memory: bytes."""
+        command = [sys.executable, "-m", __name__, str(os.getpid()), ",".join(map(str, cpus)), str(memory)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        try:
+            self._receive()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> LinuxProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def ask(self, do: str, **arguments: int | bool) -> dict[str, Any]:
+        """One slice. The answer: "samples" or "cycles", and "activity". Raises MultikernelError, CoreDied."""
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+            self.process.stdin.flush()
+        except OSError:
+            raise self._gone() from None
+        return self._receive()
+
+    def _receive(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise self._gone()
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise MultikernelError("the Linux arm failed", value=answer["error"])
+        return answer
+
+    def _gone(self) -> CoreDied:
+        status = self.process.wait(CLOSE_SECONDS)
+        return CoreDied("the process of the Linux arm ended", value=f"status {status}", status=status)
+
+    def close(self) -> None:
+        """The process is gone when this returns. Idempotent."""
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None and not stream.closed:
+                try:
+                    stream.close()
+                except OSError:
+                    continue
+        try:
+            self.process.wait(CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def activity_of(answer: dict[str, Any]) -> Activity:
+    """What happened to the CPUs and to this process during a slice."""
+    record = answer["activity"]
+    return Activity(
+        time_ns=record["time_ns"],
+        cpus={int(cpu): CpuActivity(**counters) for cpu, counters in record["cpus"].items()},
+        tasks={int(task): TaskActivity(**counters) for task, counters in record["tasks"].items()},
+    )
+
+
+# --- The process ---------------------------------------------------------------------------------------------------------
+
+
+def _histogram(h: _native.Histogram) -> dict[str, Any]:
+    words = memoryview(h.counts()).cast("Q")
+    filled = [[index, words[index]] for index in range(len(words)) if words[index]]
+    return {"n": h.n, "sum": h.sum, "min": h.min, "max": h.max, "counts": filled}
+
+
+def _do(command: dict[str, Any], memory: int, cpus: list[int]) -> dict[str, Any]:
+    watched = sorted(set(cpus))
+    before = Activity.take(watched, [os.getpid()])
+    answer: dict[str, Any] = {}
+    if command["do"] == "unmap":
+        histogram = _native.Histogram()
+        _native.linux_unmap(memory, cpus, command["count"], command["idle"], histogram)
+        answer["samples"] = histogram
+    else:
+        answer["cycles"] = _native.linux_own_pages(memory, cpus, command["pages"], command["rounds"])
+    activity = Activity.take(watched, [os.getpid()]) - before
+    answer["activity"] = {"time_ns": activity.time_ns, **activity.record()}
+    if "samples" in answer:
+        answer["samples"] = _histogram(answer["samples"])
+    return answer
+
+
+def main(parent: int, cpus: list[int], size: int) -> int:
+    """The process's life; its exit code."""
+    _native.adopt(NAME)
+    if os.getppid() != parent:
+        return 0  # it died before the death signal was in place
+    os.sched_setaffinity(0, {cpus[0]})
+    memory = segments.create(size)
+    try:
+        segments.back(memory, 0, size)
+    except MultikernelError as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+        return 1
+    print(json.dumps({"ready": os.getpid()}), flush=True)
+    for line in sys.stdin:
+        try:
+            answer = _do(json.loads(line), memory, cpus)
+        except OSError as error:
+            answer = {"error": str(error)}
+        print(json.dumps(answer), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), [int(cpu) for cpu in sys.argv[2].split(",")], int(sys.argv[3])))

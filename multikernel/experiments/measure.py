@@ -1,0 +1,186 @@
+"""One booted system as an instrument: its cores made to poll, to compute or to keep quiet, and loops run on them.
+
+Guarantees: between slices every core of the system is parked, so another kernel's slice has the CPUs to itself; cores
+that poll never park while they are measured; a computing program is stopped however the slice ends. The client
+sleeps through a slice, because it needs a CPU that the cores are using.
+Called by: the experiments. Not thread-safe: one slice at a time on the whole machine is the point.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import numpy as np
+
+from multikernel.errors import ProtocolError
+from multikernel.experiments import on_core
+from multikernel.experiments.on_core import Packed, Report, Watch
+from multikernel.native._native import PROTOCOLS
+from multikernel.results.histogram import Histogram
+from multikernel.system import System
+
+STOP_LINE = 127
+"""The scratch line by which a computing program is stopped."""
+THINK_POLLING_US, THINK_COMPUTING_US = 2, 20
+"""Between touching and unmapping. The longer one lets a told core get back from its interrupt to its program."""
+
+Target = Literal["polling", "computing"]
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+def unpacked(packed: Packed) -> Histogram:
+    """A histogram that came from a core."""
+    import zlib
+
+    _, total, least, most, counts = packed
+    return Histogram.from_dense(np.frombuffer(zlib.decompress(counts), dtype=np.uint64), least, most, total)
+
+
+def samples_of(report: Report) -> dict[str, Histogram]:
+    """All histograms of a report, by name."""
+    return {name: unpacked(packed) for name, packed in report.samples.items()}
+
+
+class Bench:
+    """A booted system under measurement. One for each boot."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.crowded = system.plan.crowded
+        self.cpus = system.plan.cpus
+        self.watch = Watch(tuple(sorted(set(self.cpus))), system.launched.pids)
+        self._floor_base = 0
+        self._meetings = 0
+        self._expected: dict[str, float] = {}
+        self._frame = system.allocate(on_core.PAGE).offset
+        system.cores[0].run(on_core.be_quiet)
+
+    @property
+    def cores(self) -> int:
+        """How many cores."""
+        return len(self.cpus)
+
+    # --- loops ---
+
+    def run(self, name: str, calls: Mapping[int, Call]) -> dict[int, Report]:
+        """Functions on cores at once, started in the order given; all their reports. name: of this kind of slice."""
+        tasks = {
+            core: self.system.cores[core].start(function, *arguments)
+            for core, (function, arguments) in calls.items()
+        }
+        # Every look at whether they are done takes a CPU away from one of them: sleep as long as it took before.
+        time.sleep(self._expected.get(name, 0.0))
+        reports = {core: task.result() for core, task in tasks.items()}
+        took = [report.activity.time_ns / 1e9 for report in reports.values() if report.activity is not None]
+        if took:
+            self._expected[name] = min(max(took), self._expected.get(name, 1.0))
+        return reports
+
+    def one(self, name: str, function: Callable[..., Report], *arguments: Any) -> Report:
+        """A function on core 0; its report."""
+        return self.run(name, {0: (function, arguments)})[0]
+
+    def floor(self, pair: tuple[int, int], lines: int, plan: on_core.Plan) -> Report:
+        """One line there and back between two cores; the lines lie with the second."""
+        a, b = pair
+        base = self._floor_base
+        self._floor_base += on_core.floor_span(plan)
+        calls: dict[int, Call] = {
+            b: (on_core.floor, (b, 1, lines, base, plan, None)),
+            a: (on_core.floor, (b, 0, lines, base, plan, self.watch)),
+        }
+        return self.run(f"floor {pair}", calls)[a]
+
+    def raw(self, end: str, pair: tuple[int, int], plan: on_core.Plan) -> Report:
+        """A message each way between bare ends on two cores."""
+        a, b = pair
+        calls: dict[int, Call] = {
+            b: (on_core.raw, (end, a, 1, plan, None)),
+            a: (on_core.raw, (end, b, 0, plan, self.watch)),
+        }
+        return self.run(f"raw {end} {pair}", calls)[a]
+
+    def ping(self, pair: tuple[int, int], via: int, plan: on_core.Plan) -> Report:
+        """Requests from one core's driver to another's."""
+        a, b = pair
+        return self.run(f"ping {via} {pair}", {a: (on_core.ping, (b, via, plan, self.watch))})[a]
+
+    def unmap(self, protocol: str, target: Target, count: int) -> Report:
+        """Unmaps of a page that all cores hold, initiated by core 0.
+
+        Counts for computing targets: turns and cycles of their programs, interrupts of all of them, operations.
+        """
+        think = THINK_COMPUTING_US if target == "computing" else THINK_POLLING_US
+        polling = tuple(range(self.cores)) if target == "polling" else (0,)
+        arguments = (self._frame, polling, PROTOCOLS[protocol], count, think, self.watch)
+        name = f"unmap {protocol} {target}"
+        if target == "polling":
+            return self.one(name, on_core.unmap, *arguments)
+        with self.computing():
+            before = self._interrupts()
+            report = self.one(name, on_core.unmap, *arguments)
+            report.counts.update(interrupts=self._interrupts() - before, operations=count)
+        return report
+
+    def alone(self, seconds: float) -> Report:
+        """What computing programs reach when nobody tells them anything. Counts: turns and cycles of them all."""
+        with self.computing():
+            return self.one("alone", on_core.idle, seconds, self.watch)
+
+    def local_call(self, count: int) -> Report:
+        """The mapping call alone, on core 0."""
+        return self.one("local", on_core.local_call, self._frame, count, self.watch)
+
+    def own_pages(self, first: int, pages: int, rounds: int, protocol: str = "two-phase") -> Report:
+        """Every core unmaps pages of its own at once. Counts: operations of all, cycles of the slowest."""
+        base = self._meetings
+        self._meetings += 2 * rounds * self.cores
+        calls: dict[int, Call] = {
+            core: (
+                on_core.own_pages,
+                (
+                    first + core * pages * on_core.PAGE, pages, rounds, PROTOCOLS[protocol], base,
+                    self.watch if core == 0 else None,
+                ),
+            )
+            for core in reversed(range(self.cores))
+        }  # fmt: skip
+        reports = self.run("own pages", calls)
+        slowest = max(report.counts["cycles"] for report in reports.values())
+        return Report(
+            counts={"operations": self.cores * pages * rounds, "cycles": slowest},
+            activity=reports[0].activity,
+        )
+
+    def allocate_run(self, pages: int) -> int:
+        """Frames side by side, for own_pages; the offset of the first."""
+        return int(self.system.cores[0].run(on_core.allocate_run, pages))
+
+    # --- computing targets ---
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Every core but 0 computes within the block."""
+        tasks = [core.start(on_core.compute) for core in self.system.cores[1:]]
+        try:
+            self._await_user_mode()
+            yield
+        finally:
+            if not self.system.launched.closed:
+                for task in tasks:
+                    self.system.launched.segment.scratch_store(task.core, STOP_LINE, 1)
+                for task in tasks:
+                    task.result()
+
+    def _await_user_mode(self) -> None:
+        deadline = time.monotonic() + 10
+        while any(core.mode != "user" for core in self.system.cores[1:]):
+            if time.monotonic() > deadline:
+                raise ProtocolError("a computing core does not say that it computes")
+            time.sleep(0.0002)
+
+    def _interrupts(self) -> int:
+        return sum(core.counters()["interrupts"] for core in self.system.cores[1:])

@@ -1,0 +1,194 @@
+"""Unmap: one page, mapped and touched on all cores, is unmapped; until no core can read it any more.
+
+Guarantees: the multikernel by one and by two phases, the shared kernel under its MCS lock, and Linux's threads, each
+with targets that poll, compute or sleep, and told by poll, signal, interrupt or not at all; beside them what the host's
+mapping call costs alone, what mapping and the first touch cost, what a computing program loses, and how many unmaps a
+second all cores manage when each has pages of its own. Arms are compared only within a boot, interleaved. That a target
+was told as claimed is counted, not assumed: interrupts of the cores by themselves, Linux's by /proc/interrupts.
+Answers: the paper's figure 7 (and, with the difference between its two phases, figure 8's agreement for one operation).
+Called by: the registry. The arms' descriptions and the checks are in `unmap_arms`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import get_args
+
+from multikernel import system as system_
+from multikernel.experiments import document, unmap_arms
+from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome
+from multikernel.experiments.floor import floor_arms, floors_of, root_pairs
+from multikernel.experiments.linux_process import LinuxProcess, activity_of
+from multikernel.experiments.measure import Bench, Target, samples_of
+from multikernel.experiments.on_core import PAGE, Report
+from multikernel.experiments.request import Request
+from multikernel.machine.clock import tsc_rate
+from multikernel.results.document import Document
+from multikernel.results.histogram import Histogram
+
+NAME = "unmap"
+FIGURE = "figure 7"
+SUMMARY = "A page mapped on all cores is unmapped: both kernels and Linux; also map, touch, and pages of one's own."
+
+POLLING, COMPUTING, IDLE, LOCAL, OWN_ROUNDS = 500, 120, 60, 400, 3
+"""Operations in a slice."""
+CROWDED_MOST = 4
+"""Where cores share CPUs one operation with computing targets takes several time slices."""
+ALONE_SECONDS = 0.01
+MEMORY_MOST = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Boot:
+    """What one boot measures on."""
+
+    multikernel: Bench
+    shared: Bench
+    linux: LinuxProcess
+    first: dict[str, int]
+    pages: int
+
+
+def own_pages_of(cores: int, scale: float) -> int:
+    """Pages of each core: many, but all of them together no more than a boot can quickly give."""
+    return max(4, min(round(128 * scale), MEMORY_MOST // PAGE // cores))
+
+
+class _Arms:
+    """All arms of one boot."""
+
+    def __init__(self, request: Request, boot: _Boot) -> None:
+        self.request = request
+        self.boot = boot
+        self.hz = tsc_rate().hz
+
+    def all(self) -> list[Arm]:
+        """Every arm, with the control and the floors among them."""
+        boot, arms = self.boot, []
+        for key, (system, protocol, target) in unmap_arms.KERNELS.items():
+            bench = boot.multikernel if system == "multikernel" else boot.shared
+            arms.append(self._unmap(key, bench, protocol, target))
+            if key == unmap_arms.CONTROL_OF:
+                arms.append(self._unmap(key + CONTROL, bench, protocol, target))
+        for name, bench in (("multikernel", boot.multikernel), ("shared", boot.shared)):
+            arms.append(self._own_pages(name, bench))
+            arms.append(self._alone(name, bench))
+        arms.append(Arm("local", self._local))
+        arms.append(self._linux("linux-computing", COMPUTING, idle=False))
+        arms.append(self._linux("linux-idle", IDLE, idle=True))
+        arms.append(Arm("own pages, linux", self._linux_own_pages))
+        return arms + floor_arms(boot.multikernel, self.request, root_pairs(self.request.cores))
+
+    def _count(self, usual: int, *, slow: bool = False) -> int:
+        count = self.request.size.count(usual)
+        return min(count, CROWDED_MOST) if self.request.crowded and slow else count
+
+    def _throughput(self, operations: float, cycles: float) -> Histogram:
+        return Histogram.from_values([max(1, round(operations * self.hz / max(cycles, 1)))])
+
+    def _unmap(self, key: str, bench: Bench, protocol: str, target: Target) -> Arm:
+        count = self._count(POLLING if target == "polling" else COMPUTING, slow=target == "computing")
+
+        def slice_of() -> Outcome:
+            report = bench.unmap(protocol, target, count)
+            found = samples_of(report)
+            outcome = Outcome(samples={key: found["unmap"]}, activity=report.activity)
+            own = unmap_arms.SIDE_ARMS.get(key)
+            if own is not None:
+                outcome.samples.update({f"map-{own}": found["map"], f"touch-{own}": found["touch"]})
+            if target == "computing":
+                self._count_computing(key, report, outcome)
+            return outcome
+
+        return Arm(key.replace("-", " "), slice_of)
+
+    def _count_computing(self, key: str, report: Report, outcome: Outcome) -> None:
+        counts = report.counts
+        outcome.sums[f"{key}.interrupts"] = counts["interrupts"]
+        outcome.sums[f"{key}.operations"] = counts["operations"] * (self.request.cores - 1)
+        program = unmap_arms.PROGRAMS.get(key)
+        if program is not None:
+            outcome.samples[program] = self._throughput(counts["turns"], counts["cycles"])
+
+    def _alone(self, name: str, bench: Bench) -> Arm:
+        def slice_of() -> Outcome:
+            report = bench.alone(ALONE_SECONDS)
+            rate = self._throughput(report.counts["turns"], report.counts["cycles"])
+            return Outcome(samples={f"program-{name}-alone": rate}, activity=report.activity)
+
+        return Arm(f"a computing program alone, {name}", slice_of)
+
+    def _local(self) -> Outcome:
+        report = self.boot.multikernel.local_call(self._count(LOCAL))
+        return Outcome(samples=samples_of(report), activity=report.activity)
+
+    def _own_pages(self, name: str, bench: Bench) -> Arm:
+        def slice_of() -> Outcome:
+            report = bench.own_pages(self.boot.first[name], self.boot.pages, self._rounds())
+            rate = self._throughput(report.counts["operations"], report.counts["cycles"])
+            return Outcome(samples={f"own-pages-{name}": rate}, activity=report.activity)
+
+        return Arm(f"own pages, {name}", slice_of)
+
+    def _rounds(self) -> int:
+        return 1 if self.request.size.scale < 1 else OWN_ROUNDS
+
+    def _linux(self, key: str, usual: int, *, idle: bool) -> Arm:
+        count = self._count(usual, slow=True)
+
+        def slice_of() -> Outcome:
+            answer = self.boot.linux.ask("unmap", count=count, idle=idle)
+            return self._of_linux(key, answer, {key: unmap_arms.histogram_of(answer)}, count)
+
+        return Arm(key.replace("-", ", "), slice_of)
+
+    def _linux_own_pages(self) -> Outcome:
+        pages, rounds = self.boot.pages, self._rounds()
+        answer = self.boot.linux.ask("own-pages", pages=pages, rounds=rounds)
+        operations = self.request.cores * pages * rounds
+        rate = self._throughput(operations, answer["cycles"])
+        # Every core unmaps, so an operation has all others as its targets, as it has in the other Linux arms.
+        return self._of_linux("own-pages-linux", answer, {"own-pages-linux": rate}, operations)
+
+    def _of_linux(
+        self, key: str, answer: dict[str, object], samples: dict[str, Histogram], operations: int
+    ) -> Outcome:
+        activity = activity_of(answer)
+        told = unmap_arms.shootdowns(activity, None if key == "own-pages-linux" else self.request.placement.cpus[0])
+        others = len(set(self.request.placement.cpus)) - 1
+        sums = {f"{key}.operations": float(operations * others)}
+        if told is not None:
+            sums[f"{key}.interrupts"] = float(told)
+        return Outcome(samples=samples, sums=sums, activity=activity)
+
+
+def _boots(request: Request, stack: ExitStack) -> _Boot:
+    cpus, pages = request.placement.cpus, own_pages_of(request.cores, request.size.scale)
+    memory = max(system_.DEFAULT_MEMORY, 2 * pages * request.cores * PAGE)
+    kernels = {
+        name: Bench(stack.enter_context(system_.boot(list(cpus), kernel=name, memory=memory)))
+        for name in get_args(system_.Kernel)
+    }
+    first = {name: bench.allocate_run(pages * request.cores) for name, bench in kernels.items()}
+    linux = stack.enter_context(LinuxProcess(cpus, pages * request.cores * PAGE))
+    return _Boot(kernels["multikernel"], kernels["shared"], linux, first, pages)
+
+
+def run(request: Request, arms_of: Callable[[Request, _Boot], list[Arm]] | None = None) -> Document:
+    """Measures; see the page. arms_of: other arms in place of these, for tests."""
+    request = request.fitted()
+    collector = Collector(request)
+    record = document.begin(request)
+    for boot in range(request.size.boots):
+        request.progress(f"{NAME}: boot {boot + 1} of {request.size.boots}")
+        with ExitStack() as stack:
+            machines = _boots(request, stack)
+            collector.boot(boot, arms_of(request, machines) if arms_of else _Arms(request, machines).all())
+    pairs = root_pairs(request.cores)
+    warnings = unmap_arms.check(collector, request)
+    return document.finish(
+        NAME, record, collector, floors_of(collector, pairs, request.placement.cpus),
+        unmap_arms.specs(request, tuple(pairs), collector), unmap_arms.RATIOS, warnings,
+    )  # fmt: skip

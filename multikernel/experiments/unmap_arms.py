@@ -1,0 +1,222 @@
+"""What the arms of the unmap experiment are, which of them are compared, and whether each was told as it claims.
+
+Guarantees: a series whose targets were not told as it says is refused with the count that shows it. Signalled cores
+count their own interrupts: an operation is a map, a touch and an unmap, each of which has to interrupt. Linux's
+shootdowns are the TLB line of /proc/interrupts on the told CPUs, 1.00 an operation and CPU when they are real; where
+the peers sleep there are none.
+Called by: `unmap`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from multikernel.experiments.arms import CONTROL, Collector, Scalar, Spec
+from multikernel.experiments.measure import Target
+from multikernel.experiments.request import Request
+from multikernel.machine.activity import Activity
+from multikernel.machine.host import Host
+from multikernel.results.document import Caution, System
+from multikernel.results.histogram import Histogram
+
+KERNELS: dict[str, tuple[System, str, Target]] = {
+    "one-phase-polling": ("multikernel", "one-phase", "polling"),
+    "two-phase-polling": ("multikernel", "two-phase", "polling"),
+    "one-phase-computing": ("multikernel", "one-phase", "computing"),
+    "two-phase-computing": ("multikernel", "two-phase", "computing"),
+    "shared-polling": ("shared", "two-phase", "polling"),
+    "shared-computing": ("shared", "two-phase", "computing"),
+}
+"""By key: the kernel, the protocol (the shared kernel ignores it), and what the targets do."""
+CONTROL_OF = "two-phase-polling"
+SIDE_ARMS = {"two-phase-polling": "multikernel", "shared-polling": "shared"}
+"""Arms whose mapping and first touch are series too, and whose those are."""
+PROGRAMS = {
+    "two-phase-computing": "program-multikernel-interrupted",
+    "shared-computing": "program-shared-interrupted",
+}
+"""Arms whose computing targets are series too."""
+
+RATIOS = [
+    (CONTROL_OF + CONTROL, CONTROL_OF),
+    # told by poll, or by nobody
+    ("shared-polling", "one-phase-polling"),
+    ("shared-polling", "two-phase-polling"),
+    ("two-phase-polling", "one-phase-polling"),
+    ("one-phase-polling", "local"),
+    ("two-phase-polling", "local"),
+    ("shared-polling", "local"),
+    # told by signal
+    ("shared-computing", "one-phase-computing"),
+    ("shared-computing", "two-phase-computing"),
+    ("two-phase-computing", "one-phase-computing"),
+    # against Linux's interrupt, and against Linux with nobody to tell
+    ("linux-computing", "one-phase-polling"),
+    ("linux-computing", "two-phase-polling"),
+    ("linux-computing", "shared-polling"),
+    ("linux-computing", "one-phase-computing"),
+    ("linux-computing", "two-phase-computing"),
+    ("linux-computing", "shared-computing"),
+    ("linux-idle", "one-phase-polling"),
+    ("linux-idle", "two-phase-polling"),
+    ("linux-idle", "shared-polling"),
+    # what else is paid
+    ("map-shared", "map-multikernel"),
+    ("touch-shared", "touch-multikernel"),
+    ("program-multikernel-interrupted", "program-multikernel-alone"),
+    ("program-shared-interrupted", "program-shared-alone"),
+    ("own-pages-multikernel", "own-pages-shared"),
+    ("own-pages-multikernel", "own-pages-linux"),
+    ("own-pages-shared", "own-pages-linux"),
+]
+
+ENOUGH = 0.9
+"""Interrupts an operation and told CPU below which an arm was not told by interrupt, or not every time."""
+QUIET = 0.1
+SIGNALS = 3 * ENOUGH
+"""Map, touch, unmap."""
+
+
+def specs(request: Request, floor: tuple[tuple[int, int], ...], collector: Collector) -> list[Spec]:
+    """All series that this experiment may have."""
+    n = request.cores
+    found = []
+    for key, (system, protocol, target) in KERNELS.items():
+        parameters: dict[str, Scalar] = {"operation": "unmap", "target": target, "told": _told(target)}
+        variant = "mcs" if system == "shared" else protocol
+        spec = Spec(key, system, variant, n, "completion", "single", parameters=parameters, floor=floor)
+        spec = _with_count(spec, collector)
+        found.append(spec)
+        if key == CONTROL_OF:
+            found.append(replace(spec, key=key + CONTROL, control=True))
+    for key, told, target_name in (("linux-computing", "interrupt", "computing"), ("linux-idle", "none", "idle")):
+        parameters = {"operation": "unmap", "target": target_name, "told": told}
+        spec = Spec(key, "linux", "mprotect", n, "completion", "single", parameters=parameters, floor=floor)
+        found.append(_with_count(spec, collector))
+    found.append(
+        Spec("local", "raw", "local", 1, "completion", "single", parameters={"operation": "unmap", "told": "none"})
+    )
+    for name in ("multikernel", "shared"):
+        for operation, what in (("map", "map-on-all-cores"), ("touch", "first-touch-on-all-cores")):
+            parameters = {"operation": what, "target": "polling", "told": "poll"}
+            found.append(
+                Spec(f"{operation}-{name}", _system(name), operation, n, "completion", "single", parameters=parameters)
+            )
+    found += [_throughput(name, n, collector) for name in ("multikernel", "shared", "linux")]
+    for name in ("multikernel", "shared"):
+        for how in ("alone", "interrupted"):
+            parameters = {"target": "computing", "told": "signal" if how == "interrupted" else "none"}
+            found.append(
+                Spec(
+                    f"program-{name}-{how}", _system(name), "computing-program", n, "throughput", "single",
+                    unit="operations/s", parameters=parameters,
+                )
+            )  # fmt: skip
+    return found
+
+
+def _throughput(name: str, cores: int, collector: Collector) -> Spec:
+    # Threads that wait for one another's lock sleep, and are then not told: fewer than one interrupt is no fault here.
+    interrupted = name == "linux" and (interrupts_of("own-pages-linux", collector) or 0) > QUIET
+    parameters: dict[str, Scalar] = {"operation": "unmap", "told": "interrupt" if interrupted else "none"}
+    spec = Spec(
+        f"own-pages-{name}", _system(name), "own-pages", cores, "throughput", "single", unit="operations/s",
+        parameters=parameters,
+    )  # fmt: skip
+    return _with_count(spec, collector)
+
+
+def _system(name: str) -> System:
+    found: dict[str, System] = {"multikernel": "multikernel", "shared": "shared", "linux": "linux"}
+    return found[name]
+
+
+def _told(target: Target) -> str:
+    return "poll" if target == "polling" else "signal"
+
+
+def _with_count(spec: Spec, collector: Collector) -> Spec:
+    each = interrupts_of(spec.key, collector)
+    if each is None:
+        return spec
+    return replace(spec, parameters={**spec.parameters, "interrupts_per_operation": round(each, 3)})
+
+
+# --- Whether they were told -------------------------------------------------------------------------------------------------
+
+
+def shootdowns(activity: Activity, initiator: int | None) -> int | None:
+    """TLB interrupts on all CPUs but the initiator's; None where the machine does not count them."""
+    counts = [one.tlb_shootdowns for cpu, one in activity.cpus.items() if cpu != initiator]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def interrupts_of(key: str, collector: Collector) -> float | None:
+    """Interrupts an operation and told CPU (core); None where none were counted."""
+    operations = collector.sums.get(f"{key}.operations", 0)
+    interrupts = collector.sums.get(f"{key}.interrupts")
+    return None if interrupts is None or not operations else interrupts / operations
+
+
+def check(collector: Collector, request: Request) -> list[Caution]:
+    """Takes out the arms that were not told as they claim, and says so. Where cores share CPUs nothing is claimed."""
+    if request.crowded:
+        return []
+    found = [_check_linux("linux-computing", collector)]
+    found += [_check_signals(key, collector) for key, (_, _, target) in KERNELS.items() if target == "computing"]
+    idle = interrupts_of("linux-idle", collector)
+    if idle is not None and idle > QUIET:
+        found.append(
+            Caution(
+                code="idle-interrupted",
+                text=f"linux, idle: {idle:.2f} TLB interrupts an operation were counted where sleeping peers should "
+                "take none: they were not all asleep, or something else runs in this process' place.",
+            )
+        )
+    return [one for one in found if one is not None]
+
+
+def _check_linux(key: str, collector: Collector) -> Caution | None:
+    if not collector.has(key):
+        return None
+    each = interrupts_of(key, collector)
+    if each is not None and each >= ENOUGH:
+        return None
+    collector.discard(key)
+    count = "this machine counts no TLB interrupts" if each is None else f"{each:.2f} TLB interrupts were counted"
+    host = Host.read()
+    reason = ""
+    if "invlpgb" in host.flags or host.architecture == "aarch64":
+        how = "INVLPGB" if "invlpgb" in host.flags else "TLBI"
+        reason = f" This processor flushes other CPUs' translations without an interrupt ({how})."
+    return Caution(
+        code="refused",
+        text=f"{key}: refused, since {count} for each operation and told CPU, and {ENOUGH} are needed to show that the "
+        f"others were told by interrupt.{reason}",
+    )
+
+
+def _check_signals(key: str, collector: Collector) -> Caution | None:
+    if not collector.has(key):
+        return None
+    each = interrupts_of(key, collector)
+    if each is not None and each >= SIGNALS:
+        return None
+    collector.discard(key)
+    if key in PROGRAMS:
+        collector.discard(PROGRAMS[key])
+    return Caution(
+        code="refused",
+        text=f"{key}: refused, since the computing cores took {each or 0:.2f} interrupts an operation (map, touch and "
+        f"unmap), and {SIGNALS:.1f} are needed to show that they were told by signal every time.",
+    )
+
+
+def histogram_of(answer: dict[str, Any]) -> Histogram:
+    """The samples of the Linux arm's answer."""
+    samples = answer["samples"]
+    sparse = {"sub_bits": 7, "counts": samples["counts"]}
+    mean = samples["sum"] / samples["n"]
+    return Histogram.from_sparse(sparse, samples["min"], samples["max"], mean)

@@ -1,0 +1,159 @@
+"""What is compared with what, and how it is worded: the list behind the verdict.
+
+Guarantees: "structure" holds only comparisons of arms told in the same way, "telling" only those told differently,
+"cost" what else is paid; every comparison says which side is the multikernel's. A comparison whose ratio a document
+does not have is left out.
+Called by: `verdict`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["structure", "telling", "cost"]
+TITLES: dict[Kind, str] = {
+    "structure": "What structure is worth (both sides told in the same way)",
+    "telling": "What the way of telling is worth (poll, signal, interrupt, nothing)",
+    "cost": "What else is paid",
+}
+TIME = ("takes {} less time than", "takes {} the time of")
+RATE = ("does {} the work of", "does {} less than")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """ratio: its name in a document. more_is_better…: whether a ratio above 1 speaks for the multikernel's side.
+
+    words: what a better and a worse multikernel does, with a place for the factor. remarks: what must be added, by
+    outcome (faster, slower, same). is_counterpart: whether the other side is another kernel's, not another arm of the
+    multikernel.
+    """
+
+    ratio: str
+    kind: Kind
+    more_is_better_for_multikernel: bool
+    multikernel: str
+    other: str
+    lead: str = ""
+    words: tuple[str, str] = TIME
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    is_counterpart: bool = True
+
+    @property
+    def multikernel_noun(self) -> str:
+        """The side as it stands behind "between"."""
+        return self.multikernel
+
+    @property
+    def other_noun(self) -> str:
+        """The other side, likewise."""
+        return self.other
+
+
+POLL = "Unmap, targets polling, told by poll"
+SIGNAL = "Unmap, targets computing, told by signal"
+ONE, TWO = "the multikernel in one phase", "the multikernel in two phases"
+SHARED = "the shared kernel under its lock"
+ANY_KERNEL = (
+    "The one is told by poll and the other by interrupt: this is what telling is worth, and any kernel whose cores poll "
+    "would have it."
+)
+ANY_SHARED = "The shared kernel, told by poll, has it too: this is the telling's, not the structure's."
+NOBODY = "Linux has nobody to tell here: its peers sleep, and it pays the local call alone."
+OWN_LINUX = (
+    "The multikernel tells only cores that hold the page, and nobody else holds these; threads of one address space "
+    "share all pages, so Linux must interrupt every CPU that runs one."
+)
+AT_ONCE = "Cores with pages of their own, all unmapping at once"
+
+
+def _unmap(
+    ratio: str, kind: Kind, multikernel: str, other: str, lead: str, remarks: Mapping[str, str] | None = None
+) -> Comparison:
+    return Comparison(ratio, kind, True, multikernel, other, lead, remarks=remarks or {})
+
+
+def _always(text: str) -> dict[str, str]:
+    return {"faster": text, "slower": text}
+
+
+COMPARISONS = (
+    _unmap("shared-polling-over-one-phase-polling", "structure", ONE, SHARED, POLL),
+    _unmap("shared-polling-over-two-phase-polling", "structure", TWO, SHARED, POLL),
+    _unmap("shared-computing-over-one-phase-computing", "structure", ONE, SHARED, SIGNAL),
+    _unmap("shared-computing-over-two-phase-computing", "structure", TWO, SHARED, SIGNAL),
+    Comparison(
+        "own-pages-multikernel-over-own-pages-shared", "structure", True, "the multikernel", "the shared kernel",
+        AT_ONCE, RATE,
+    ),
+    Comparison(
+        "own-pages-multikernel-over-own-pages-linux", "structure", True, "the multikernel", "Linux's threads", AT_ONCE,
+        RATE, _always(OWN_LINUX),
+    ),
+    Comparison(
+        "multikernel-call-line-back-to-back-over-shared-call-line-back-to-back", "structure", False, "the multikernel",
+        "the shared kernel", "A call from driver to driver, 8 channels polled, back-to-back",
+    ),
+    Comparison(
+        "two-phase-polling-over-one-phase-polling", "structure", False, "voting first (two phases)",
+        "doing it at once (one phase)", POLL, is_counterpart=False,
+    ),
+    _unmap(
+        "linux-computing-over-one-phase-polling", "telling", f"{ONE}, targets polling,", "Linux, peers computing",
+        "Unmap", _always(ANY_KERNEL),
+    ),
+    _unmap(
+        "linux-computing-over-two-phase-polling", "telling", f"{TWO}, targets polling,", "Linux, peers computing",
+        "Unmap", _always(ANY_KERNEL),
+    ),
+    Comparison(
+        "linux-computing-over-shared-polling", "telling", True, "the shared kernel, targets polling,",
+        "Linux, peers computing", "Unmap", remarks={"faster": ANY_SHARED}, is_counterpart=False,
+    ),
+    _unmap(
+        "linux-computing-over-one-phase-computing", "telling", f"{ONE}, told by signal,",
+        "Linux, told by interrupt", "Unmap, peers computing in both",
+    ),
+    _unmap(
+        "linux-computing-over-two-phase-computing", "telling", f"{TWO}, told by signal,",
+        "Linux, told by interrupt", "Unmap, peers computing in both",
+    ),
+    _unmap(
+        "linux-idle-over-one-phase-polling", "telling", f"{ONE}, targets polling,", "Linux, peers asleep", "Unmap",
+        _always(NOBODY),
+    ),
+    _unmap(
+        "linux-idle-over-two-phase-polling", "telling", f"{TWO}, targets polling,", "Linux, peers asleep", "Unmap",
+        _always(NOBODY),
+    ),
+    Comparison(
+        "map-shared-over-map-multikernel", "cost", True, "the multikernel", "the shared kernel", "Mapping on all cores"
+    ),
+    Comparison(
+        "touch-shared-over-touch-multikernel", "cost", True, "the multikernel", "the shared kernel",
+        "The first touch on all cores",
+    ),
+    Comparison(
+        "program-multikernel-interrupted-over-program-multikernel-alone", "cost", True,
+        "a program computing on a told core of the multikernel", "the same left alone",
+        "Maps, touches and unmaps one after the other, each an interrupt", RATE, is_counterpart=False,
+    ),
+    Comparison(
+        "program-shared-interrupted-over-program-shared-alone", "cost", True,
+        "a program computing on a told core of the shared kernel", "the same left alone",
+        "Maps, touches and unmaps one after the other, each an interrupt", RATE, is_counterpart=False,
+    ),
+    Comparison(
+        "multikernel-call-line-back-to-back-over-floor-0-1-back-to-back", "cost", False, "a call through the driver",
+        "the bare line", "Back-to-back, 8 channels polled", is_counterpart=False,
+    ),
+    Comparison(
+        "multikernel-epoch-ring-back-to-back-over-multikernel-call-line-back-to-back", "cost", False,
+        "a call over two rings", "one over a call line", "Back-to-back, through the driver", is_counterpart=False,
+    ),
+)  # fmt: skip
+
+CONTROLS = ("control-over-two-phase-polling", "control-over-multikernel-call-line-back-to-back")
+"""Arms measured twice: the difference is the noise of the document they stand in."""

@@ -1,0 +1,111 @@
+"""One table of everything measured: what it was, TSC cycles, ns, how many floors, and how sure.
+
+Guarantees: every series of every document has a row, in the documents' order; a number that makes no sense somewhere
+is a dash there. On a terminal the table has lines and colour, anywhere else it is plain text of the same columns.
+Called by: cli.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import IO
+
+from multikernel.results.document import Document, Interval, Series
+
+HEADINGS = (
+    "experiment", "system", "what", "target", "told", "TSC cycles", "ns", "× floor", "median of boots", "p5 – p99",
+)  # fmt: skip
+NUMBERS = range(5, 10)
+NOTE = (
+    "TSC cycles: median of all samples (batches of b operations are means: b=…). median of boots: the interval of the "
+    "median over fresh boots. × floor: over one cache line there and back, in the same mode."
+)
+
+
+def number(value: float) -> str:
+    """Three digits or more, thin spaces between thousands; large ones in k and M."""
+    if value >= 1e6:
+        return f"{value / 1e6:.3g} M"
+    if value >= 99_999.5:
+        return f"{value / 1e3:.0f} k"
+    return f"{value:,.0f}".replace(",", " ")
+
+
+def rows(documents: Sequence[Document]) -> list[tuple[str, ...]]:
+    """The cells, one row a series."""
+    return [_row(document, series) for document in documents for series in document.series]
+
+
+def _row(document: Document, series: Series) -> tuple[str, ...]:
+    cycles = series.unit == "tsc-cycles"
+    rate = document.environment.tsc_hz
+    unit = "" if cycles else "/s"
+    return (
+        document.experiment,
+        series.system,
+        _what(series),
+        str(series.parameters.get("target") or "–"),
+        str(series.parameters.get("told") or "–"),
+        number(series.p50) + unit,
+        f"{series.p50 * 1e9 / rate:,.0f}".replace(",", " ") if cycles and rate else "–",
+        "–" if series.over_floor is None else f"{series.over_floor:.2f}",
+        _interval(series.median_interval) + unit,
+        f"{number(series.p5)} – {number(series.p99)}{unit}",
+    )
+
+
+def _what(series: Series) -> str:
+    words = [series.variant]
+    pair = series.parameters.get("pair")
+    if pair is not None:
+        words.append(f"CPUs {pair}")
+    if series.measure == "round-trip":
+        words.append(f"b={series.batch}" if series.mode == "back-to-back" else "single")
+    if series.control:
+        words.append("(control)")
+    return " ".join(words)
+
+
+def _interval(interval: Interval) -> str:
+    return f"{number(interval.low)} – {number(interval.high)}"
+
+
+def show(documents: Sequence[Document], out: IO[str]) -> None:
+    """Prints the table: with lines on a terminal, plain elsewhere."""
+    cells = rows(documents)
+    if out.isatty():
+        _show_on_terminal(cells, out)
+    else:
+        out.write(plain(HEADINGS, cells, right=NUMBERS))
+    out.write(NOTE + "\n")
+
+
+def plain(headings: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """Columns of text, two blanks between, no trailing blanks; columns in `right` are aligned there."""
+    widths = [max(len(line[i]) for line in (headings, *cells)) for i in range(len(headings))]
+    lines = []
+    for line in (headings, ["-" * width for width in widths], *cells):
+        parts = [
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        lines.append("  ".join(parts).rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def _show_on_terminal(cells: Sequence[Sequence[str]], out: IO[str]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for i, heading in enumerate(HEADINGS):
+        table.add_column(heading, justify="right" if i in NUMBERS else "left", no_wrap=i in NUMBERS)
+    colours = {"multikernel": "cyan", "shared": "yellow", "linux": "magenta"}
+    before = cells[0][0] if cells else ""
+    for line in cells:
+        if line[0] != before:
+            table.add_section()
+            before = line[0]
+        table.add_row(*line, style=colours.get(line[1]))
+    Console(file=out).print(table)

@@ -1,0 +1,148 @@
+"""The verdict: what the documents show, in sentences with ratios, and what they don't.
+
+Guarantees: every comparison has its sentence, so every arm in which the multikernel is slower has one. Kernels told in
+the same way are compared for what structure is worth; arms told differently are compared only with the remark that the
+difference is the telling's, and would hold for any kernel. A ratio whose interval reaches into what the control arm
+shows to be noise is called no difference. Nothing is said about how costs grow with cores, because one number of
+cores shows none; nothing at all is claimed where cores shared CPUs.
+Called by: cli. The comparisons are listed in `comparisons`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from multikernel.report.comparisons import COMPARISONS, CONTROLS, TITLES, Comparison
+from multikernel.results.document import Document, Ratio, Series
+
+CAVEATS = ("virtual-machine", "smt-shared", "mixed-cores", "cpu-quota", "oversubscribed", "floor-moved")
+"""Warnings without which a verdict cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """outcome: of the multikernel: faster, slower or same; sentence: for people."""
+
+    comparison: Comparison
+    outcome: str
+    sentence: str
+
+
+def noise_of(document: Document) -> float:
+    """The relative difference that means nothing: how far the control's ratio, with its interval, is from 1."""
+    found = [ratio for ratio in document.ratios if ratio.name in CONTROLS]
+    ends = [end for ratio in found for end in (ratio.interval.low, ratio.interval.high)]
+    return max((max(end, 1 / end) - 1 for end in ends if end > 0), default=0.0)
+
+
+def judge(ratio: Ratio, comparison: Comparison, noise: float) -> Judgement:
+    """What a ratio says."""
+    # From here on: how many times better the multikernel is.
+    turned = not comparison.more_is_better_for_multikernel
+    value = 1 / ratio.value if turned else ratio.value
+    low, high = sorted((1 / ratio.interval.low, 1 / ratio.interval.high)) if turned else (
+        ratio.interval.low, ratio.interval.high,
+    )  # fmt: skip
+    better, worse = comparison.words
+    if low > 1 + noise:
+        outcome, how = "faster", f"{comparison.multikernel} {better.format(_times(value))} {comparison.other}"
+        span = f"{_times(low)} – {_times(high)}"
+    elif high < 1 / (1 + noise):
+        outcome, how = "slower", f"{comparison.multikernel} {worse.format(_times(1 / value))} {comparison.other}"
+        span = f"{_times(1 / high)} – {_times(1 / low)}"
+    else:
+        outcome = "same"
+        how = f"no difference that rises above the noise between {comparison.multikernel_noun} and {comparison.other_noun}"
+        span = f"ratio {value:.2f}, {low:.2f} – {high:.2f}"
+    remark = comparison.remarks.get(outcome, "")
+    lead = f"{comparison.lead}: " if comparison.lead else ""
+    sentence = f"{lead}{how} ({span}).{' ' + remark if remark else ''}"
+    return Judgement(comparison, outcome, sentence[0].upper() + sentence[1:])
+
+
+def _times(value: float) -> str:
+    return f"{value:.2f} ×" if value < 9.95 else f"{value:.1f} ×" if value < 99.5 else f"{value:.0f} ×"
+
+
+def judgements(documents: Sequence[Document]) -> list[Judgement]:
+    """All comparisons that the documents have ratios for, in the order of the list."""
+    found = []
+    for comparison in COMPARISONS:
+        for document in documents:
+            for ratio in document.ratios:
+                if ratio.name == comparison.ratio:
+                    found.append(judge(ratio, comparison, noise_of(document)))
+    return found
+
+
+def verdict(documents: Sequence[Document]) -> list[tuple[str, list[str]]]:
+    """Sections of sentences: (title, sentences)."""
+    if any(warning.code == "oversubscribed" for document in documents for warning in document.warnings):
+        systems = sorted({series.system for document in documents for series in document.series})
+        sentence = (
+            f"Every arm ran and gave correct answers ({', '.join(systems)}). Cores shared CPUs: no latency is claimed, "
+            "no arm compared."
+        )
+        return [("What this shows", [sentence])]
+    found = judgements(documents)
+    sections: list[tuple[str, list[str]]] = []
+    for kind, title in TITLES.items():
+        sentences = [one.sentence for one in found if one.comparison.kind == kind]
+        if kind == "cost":
+            sentences = [*_costs(documents), *sentences]
+        if sentences:
+            sections.append((title, sentences))
+    sections.append(("Where the multikernel is slower", _slower(found)))
+    caveats = _caveats(documents)
+    if caveats:
+        sections.append(("To be read with", caveats))
+    return sections
+
+
+def _slower(found: Sequence[Judgement]) -> list[str]:
+    slower = [one for one in found if one.outcome == "slower" and one.comparison.is_counterpart]
+    if not found:
+        return ["Nothing was compared."]
+    return [one.sentence for one in slower] or ["In none of the arms compared above."]
+
+
+def _caveats(documents: Sequence[Document]) -> list[str]:
+    texts: dict[str, None] = {}
+    for document in documents:
+        noise = noise_of(document)
+        if noise:
+            control = f"{document.experiment}: an arm measured twice differs by up to {100 * noise:.1f} % from itself."
+            texts[control] = None
+        texts.update({warning.text: None for warning in document.warnings if warning.code in CAVEATS})
+        if len(document.environment.cpus) > 1:
+            number = len(set(document.environment.cpus))
+            texts[f"Measured on {number} cores: nothing here says how costs grow with cores."] = None
+    return list(texts)
+
+
+def _costs(documents: Sequence[Document]) -> list[str]:
+    """What an unmap costs beyond the local call, in floors."""
+    for document in documents:
+        medians = {_arm(series): series.p50 for series in document.series if not series.control}
+        local, floors = medians.get("raw local None"), [floor.back_to_back for floor in document.floor]
+        told = [
+            (name, medians[key])
+            for name, key in (
+                ("in one phase", "multikernel one-phase polling"),
+                ("in two phases", "multikernel two-phase polling"),
+                ("in the shared kernel", "shared mcs polling"),
+            )
+            if key in medians
+        ]
+        if local and floors and told:
+            beyond = ", ".join(f"{(median - local) / max(floors):.1f} {name}" for name, median in told)
+            return [
+                f"Beyond the mapping call itself ({local:.0f} cycles, nobody told), an unmap told by poll costs so many "
+                f"back-to-back floors of {max(floors):.0f} cycles: {beyond}."
+            ]
+    return []
+
+
+def _arm(series: Series) -> str:
+    return f"{series.system} {series.variant} {series.parameters.get('target')}"

@@ -1,0 +1,136 @@
+"""Ring, call line, lock and doorbell between threads, under ThreadSanitizer where it can see; and every seeded ordering bug is caught.
+
+The same clients go to GenMC, which tries all executions of a small one, where it is installed.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+
+import pytest
+
+from s0_native.building import HERE, NATIVE, Compiler, sanitizer_prefix
+
+SANITIZER = ("-fsanitize=thread", "-O1")
+CLIENTS = {"ring": "ring_client.c", "call_line": "call_line_client.c", "lock": "lock_client.c"}
+MUTANTS = {
+    "RING_RELEASE": "ring",
+    "RING_ACQUIRE": "ring",
+    "RING_CREDIT": "ring",
+    "CALL_RELEASE": "call_line",
+    "CALL_RECEIVE": "call_line",
+    "CALL_ACQUIRE": "call_line",
+    "CALL_REPLY": "call_line",
+    "CALL_CREDIT": "call_line",
+    "MCS_RELEASE": "lock",
+    "MCS_ACQUIRE": "lock",
+}
+
+
+def run(compiler: Compiler, client: str, *arguments: int, flags: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    program = compiler.build(CLIENTS[client], flags=flags)
+    prefix: tuple[str, ...] = ()
+    if "-fsanitize=thread" in flags:
+        prefix = sanitizer_prefix(compiler.build("sanitized.c", flags=SANITIZER))
+    environment = {**os.environ, "TSAN_OPTIONS": "halt_on_error=1 exitcode=66 report_thread_leaks=0"}
+    command = [*prefix, str(program), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def random_arguments(client: str, seed: int, count: int) -> tuple[int, ...]:
+    chosen = random.Random(seed)
+    match client:
+        case "ring":
+            return seed, 2 << chosen.randrange(6), count
+        case "call_line":
+            return seed, chosen.randint(1, 8), count
+        case _:
+            return seed, 4, count
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("client", CLIENTS)
+def test_no_race_and_no_wrong_message(compiler: Compiler, client: str, seed: int) -> None:
+    arguments = random_arguments(client, seed, 5_000)
+    done = run(compiler, client, *arguments, flags=SANITIZER)
+    assert done.returncode == 0, (arguments, done.stderr)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seed", range(100, 160))
+@pytest.mark.parametrize("client", CLIENTS)
+def test_no_race_and_no_wrong_message_for_long(compiler: Compiler, client: str, seed: int) -> None:
+    arguments = random_arguments(client, seed, 200_000)
+    done = run(compiler, client, *arguments, flags=SANITIZER)
+    assert done.returncode == 0, (arguments, done.stderr)
+
+
+# Without the sanitizer the hardware's own reordering and full speed: more messages than the acknowledgement has bits.
+@pytest.mark.parametrize("slots", [2, 4, 32, 32768])
+def test_rings_stream_past_the_end_of_the_acknowledgement(compiler: Compiler, slots: int) -> None:
+    done = run(compiler, "ring", 7, slots, 150_000)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("window", [1, 3, 32])
+def test_call_lines_stream(compiler: Compiler, window: int) -> None:
+    done = run(compiler, "call_line", 7, window, 150_000)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_lock_loses_no_count(compiler: Compiler) -> None:
+    done = run(compiler, "lock", 7, 4, 100_000)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_seeded_bug_is_caught(compiler: Compiler, mutant: str) -> None:
+    client = MUTANTS[mutant]
+    for seed in range(3):
+        arguments = random_arguments(client, seed, 5_000)
+        flags = (*SANITIZER, f"-DMK_MUTANT_{mutant}", "-DSTUCK_SECONDS=5", "-Wno-unused-variable")
+        done = run(compiler, client, *arguments, flags=flags)
+        if done.returncode:
+            break
+    else:
+        pytest.fail(f"-DMK_MUTANT_{mutant} ran {seed + 1} times without being noticed")
+    # The right judge: an ordering bug is a race, a credit too many is a message overwritten.
+    if mutant.endswith("CREDIT"):
+        assert done.returncode in (1, 66, -14), done.stderr
+    else:
+        assert "data race" in done.stderr
+
+
+def test_no_wake_up_is_lost(compiler: Compiler) -> None:
+    program = compiler.build("doorbell_client.c", NATIVE / "doorbell.c")
+    done = subprocess.run([program, "3", "60000"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr or f"slept and lost: {done.stdout}"
+    slept, lost = map(int, done.stdout.split())
+    assert slept > 100, "the client did not exercise parking"
+    assert lost == 0
+
+
+@pytest.mark.parametrize("flag", ["-DMK_MUTANT_BELL_CALLER", "-DMK_MUTANT_BELL_OWNER", "-DMUTANT_NO_LAST_LOOK"])
+def test_a_lost_wake_up_is_noticed(compiler: Compiler, flag: str) -> None:
+    if len(os.sched_getaffinity(0)) < 2 and "BELL" in flag:
+        pytest.skip("one CPU sees its own stores in order")
+    program = compiler.build("doorbell_client.c", NATIVE / "doorbell.c", flags=(flag,))
+    for seed in range(20):
+        done = subprocess.run([program, str(seed), "3000"], capture_output=True, text=True, check=False)
+        if done.returncode:
+            break
+    assert done.returncode == 1
+    assert int(done.stdout.split()[1]) > 0
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_genmc_finds_nothing_in_all_executions(client: str) -> None:
+    if not shutil.which("genmc"):
+        pytest.skip("genmc is not on PATH")
+    flags = ["-DGENMC", "-D_GNU_SOURCE", f"-I{NATIVE}", f"-I{HERE}"]
+    command = ["genmc", "--unroll=8", "--", *flags, str(HERE / CLIENTS[client])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,151 @@
+/* What the programs on the cores do: every thread walks through its script, one step after the other. A request to the monitor is
+ * waited for; what the monitor answers at once with BUSY (a prepared page, a full table) is tried again. */
+#include <string.h>
+
+#include "explorer.h"
+
+const struct step *thread_step(const struct world *w, uint32_t thread)
+{
+    return &model.scenario->thread[thread].step[w->thread[thread].at];
+}
+
+void thread_ask(struct world *w, uint32_t core, uint32_t thread, const struct step *step)
+{
+    struct page *page = &w->page[step->page];
+    struct request request;
+    memset(&request, 0, sizeof request);
+    request.ticket = thread;
+    if (step->action == MAP) {
+        request.row = ROW_MAP;
+        request.slot = request.generation = 0xdeadbeef; /* not to be looked at */
+        request.frame = step->page + 1u;
+        request.length = 4096;
+        request.rights = page->rights;
+        page->holders = (uint8_t)(step->argument & ((1u << model.cores) - 1));
+        request.holders[0] = page->holders;
+        page->state = PAGE_MAPPING;
+    } else {
+        request.row = step->action == UNMAP ? ROW_UNMAP : ROW_PROTECT;
+        request.protocol = step->action == UNMAP ? step->argument : TWO_PHASE;
+        request.rights = step->action == PROTECT ? step->argument : 0;
+        request.slot = page->slot;
+        request.generation = page->generation;
+    }
+    struct thread *t = &w->thread[thread];
+    t->waiting = 1;
+    t->late = page->state == PAGE_UNMAPPED;
+    t->pins = 0;
+    for (uint32_t other = 0; other < model.cores; other++)
+        t->pins |= (uint8_t)((page->pinned[other] != 0) << other);
+    struct input input = {.kind = INPUT_REQUEST, .request = &request};
+    world_turn(w, core, &input);
+    if (step->action != MAP || page->state != PAGE_MAPPING)
+        return;
+    for (uint32_t lane = 0; lane < LANES; lane++) { /* under way: which slot is it? */
+        const struct operation *op = monitor_operation(world_monitor(w, core), core * LANES + lane);
+        if (op->phase != PHASE_IDLE && op->ticket == thread && op->row == ROW_MAP) {
+            page->slot = op->slot;
+            page->generation = op->generation;
+        }
+    }
+}
+
+static void access(struct world *w, uint32_t core, struct thread *thread, const struct step *step)
+{
+    struct page *page = &w->page[step->page];
+    const struct translation *t = &w->mmu[core][page->slot];
+    uint32_t wanted = step->action == WRITE ? RIGHTS_WRITE : RIGHTS_READ;
+    if (t->frame == step->page + 1 && (t->rights & wanted) == wanted) {
+        if (page->state == PAGE_UNMAPPED)
+            violate("core %u read page %u after its unmap had returned", core, step->page);
+        thread->at++;
+        return;
+    }
+    switch (monitor_fault(world_monitor(w, core), page->slot, page->generation, step->action == WRITE)) {
+    case VERDICT_BUSY:
+        break; /* waits for the outcome */
+    case VERDICT_OK:
+        violate("core %u: page %u may be read, says the monitor, but the MMU refuses", core, step->page);
+        break;
+    default:
+        if (step->action == READ)
+            page->missed = 1;
+        thread->at++;
+        break;
+    }
+}
+
+static void pin(struct world *w, uint32_t core, struct thread *thread, const struct step *step)
+{
+    struct page *page = &w->page[step->page];
+    enum verdict verdict = monitor_pin(world_monitor(w, core), page->slot, page->generation);
+    if (verdict == VERDICT_BUSY)
+        return;
+    thread->at++;
+    if (verdict == VERDICT_NOT_MAPPED) {
+        page->missed = 1;
+    } else if (verdict != VERDICT_OK || page->state != PAGE_MAPPED) {
+        violate("core %u: a pin on page %u returned %s", core, step->page, verdict_name(verdict));
+    } else {
+        page->pinned[core]++;
+        for (uint32_t i = 0; i < MODEL_THREADS; i++)
+            if (w->thread[i].waiting && thread_step(w, i)->page == step->page)
+                w->thread[i].pins |= (uint8_t)(1u << core);
+    }
+}
+
+static void unpin(struct world *w, uint32_t core, struct thread *thread, const struct step *step)
+{
+    struct page *page = &w->page[step->page];
+    thread->at++;
+    if (!page->pinned[core])
+        return; /* the pin was refused */
+    page->pinned[core]--;
+    enum verdict verdict = monitor_unpin(world_monitor(w, core), page->slot, page->generation);
+    if (verdict != VERDICT_OK)
+        violate("core %u: unpinning page %u, which it had pinned, returned %s", core, step->page,
+                verdict_name(verdict));
+}
+
+void thread_run(struct world *w, uint32_t index)
+{
+    struct thread *thread = &w->thread[index];
+    const struct step *step = thread_step(w, index);
+    uint32_t core = model.scenario->thread[index].core;
+    if (step->action != MAP && w->page[step->page].state == PAGE_FAILED) {
+        thread->at++; /* there is no handle to do it with */
+        return;
+    }
+    switch (step->action) {
+    case READ:
+    case WRITE:
+        access(w, core, thread, step);
+        break;
+    case PIN:
+        pin(w, core, thread, step);
+        break;
+    case UNPIN:
+        unpin(w, core, thread, step);
+        break;
+    case AWAIT:
+        thread->at++;
+        break;
+    default:
+        thread_ask(w, core, index, step);
+        break;
+    }
+}
+
+bool thread_may_run(const struct world *w, uint32_t index)
+{
+    const struct step *step = thread_step(w, index);
+    const struct page *page = &w->page[step->page];
+    if (w->thread[index].waiting || step->action == STOP)
+        return 0;
+    if (step->action == AWAIT && page->state != PAGE_UNMAPPED)
+        return 0;
+    if (step->action != MAP && (page->state == PAGE_NONE || page->state == PAGE_MAPPING))
+        return 0; /* nobody has a handle yet */
+    int asks = step->action == MAP || step->action == UNMAP || step->action == PROTECT;
+    return !asks || world_has_room(w, model.scenario->thread[index].core);
+}
