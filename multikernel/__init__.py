@@ -1,7 +1,8 @@
 """multikernel: boot a multikernel on your own workstation, every core a pinned process, and measure it.
 
-`boot()` gives a running System; `here()` is the core a program runs on; the exceptions are in `multikernel.errors`. Names are
-loaded when first used, because the processes of a booting system import this package too.
+`boot()` gives a running System, `current()` the one that `multikernel boot` runs a program in; `here()` is the core a program
+runs on; the exceptions are in `multikernel.errors`. Names are loaded when first used, because the processes of a booting system
+import this package too.
 """
 
 from __future__ import annotations
@@ -9,15 +10,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from multikernel.system import Core, System, boot
+    from multikernel.system import Core, System, boot, current
     from multikernel.user.here import Here, here
     from multikernel.user.memory import Frame, Page
 
 __version__ = "0.1.0"
-__all__ = ["Core", "Frame", "Here", "Page", "System", "__version__", "boot", "here"]
+__all__ = ["Core", "Frame", "Here", "Page", "System", "__version__", "boot", "current", "here"]
 
 _HOMES = {
     "boot": "multikernel.system",
+    "current": "multikernel.system",
     "System": "multikernel.system",
     "Core": "multikernel.system",
     "here": "multikernel.user.here",

@@ -16,7 +16,8 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Literal
 
@@ -210,6 +211,31 @@ def boot(
     if not 1 <= plan.slots <= 1 << 16:
         raise BadInput("1 to 65536 mappings for each core", value=slots, where="slots")
     return System(plan)
+
+
+_current: System | None = None
+
+
+def current() -> System:
+    """The system that `multikernel boot … -- program.py` booted for this program. Raises BadInput anywhere else."""
+    if _current is None:
+        raise BadInput(
+            "no system was booted for this program",
+            where="current",
+            hint="start it by multikernel boot --cores N -- program.py, or call multikernel.boot()",
+        )
+    return _current
+
+
+@contextmanager
+def as_current(system: System) -> Iterator[None]:
+    """Within the block `current()` gives this system. For the command that runs programs."""
+    global _current
+    before, _current = _current, system
+    try:
+        yield
+    finally:
+        _current = before
 
 
 def _route(parents: Sequence[Sequence[int | None]], count: int) -> bytes:

@@ -1,11 +1,12 @@
 """`multikernel doctor`: what on this host spoils measurements, and how to mend it.
 
 Guarantees: it changes nothing, and ends with 0 whatever it finds: its findings are the answer, not a failure. On a
-terminal a table, elsewhere plain lines that do not depend on a terminal's width; what is urgent comes first.
-Bad input (a root that is no captured host, a file that cannot be written or is there already) raises BadInput.
-
-Called by: people before they measure, scripts with `--json -`.
+terminal a table, elsewhere plain lines that do not depend on a terminal's width; what is urgent comes first. Only
+bad input is an error (a root that is no captured host, an output that is not `-`).
+Idea: hyperfine's warnings, before the run instead of after it.
 """
+
+from __future__ import annotations
 
 import json
 import sys
@@ -15,19 +16,24 @@ from pathlib import Path
 import click
 
 from multikernel.errors import BadInput
-from multikernel.machine.doctor import VERDICTS, Finding, counts, record
-from multikernel.machine.doctor import doctor as examine
+from multikernel.machine.doctor import VERDICTS, Finding, counts, doctor, record
 
 _COLOURS = {"bad": "bold red", "matters": "yellow", "unknown": "dim", "good": "green"}
 
 
 @click.command("doctor")
 @click.option(
-    "--json", "output", metavar="FILE", help="Write the findings as JSON to FILE, - for standard output."
+    "--json", "json_to", metavar="-", help="With '-': print the findings as JSON, and nothing else."
 )
-@click.option("--root", default="/", hidden=True, help="Look at the captured host under this directory.")
-def doctor(output: str | None, root: str) -> None:
-    """What on this host spoils measurements, why, and how to mend it. Changes nothing."""
+@click.option("--root", metavar="DIR", default="/", hidden=True)
+def command(json_to: str | None, root: str) -> None:
+    """Say what on this host spoils measurements, why, and how to mend it. Changes nothing.
+
+    Verdicts: bad (numbers taken like this mislead, or nothing runs), matters (numbers hold if it is said beside them),
+    unknown (this host does not tell), good.
+    """
+    if json_to not in (None, "-"):
+        raise BadInput("findings are printed to stdout only", value=json_to, where="--json", hint="--json -")
     if not any((Path(root) / name).is_dir() for name in ("proc", "sys")):
         raise BadInput(
             "no captured host here",
@@ -35,11 +41,11 @@ def doctor(output: str | None, root: str) -> None:
             where="--root",
             hint="name the directory that holds proc and sys",
         )
-    findings = examine(root)
-    if output is not None:
-        _write_json(findings, output)
+    findings = doctor(root)
+    if json_to is not None:
+        click.echo(json.dumps(record(findings), indent=2, ensure_ascii=False))
     elif sys.stdout.isatty():
-        _print_table(findings)
+        show_table(findings)
     else:
         click.echo(plain(findings))
 
@@ -71,7 +77,8 @@ def summary(findings: Sequence[Finding]) -> str:
     )
 
 
-def _print_table(findings: Sequence[Finding]) -> None:
+def show_table(findings: Sequence[Finding]) -> None:
+    """A table as wide as the terminal, and below it what helps, a line each."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -80,35 +87,18 @@ def _print_table(findings: Sequence[Finding]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Verdict", no_wrap=True)
     table.add_column("Setting", no_wrap=True)
-    table.add_column("Found", ratio=2, overflow="fold")
-    table.add_column("Why, and what helps", ratio=3, overflow="fold")
+    table.add_column("Found", ratio=1, overflow="fold")
+    table.add_column("Why it matters", ratio=2, overflow="fold")
     for finding in ordered(findings):
-        advice = Text(finding.why if finding.verdict in ("bad", "matters") else "")
-        if finding.remedy:
-            advice.append(("\n" if advice else "") + finding.remedy, style="cyan")
-        table.add_row(
-            Text(finding.verdict, style=_COLOURS[finding.verdict]), finding.title, Text(finding.value), advice
-        )
+        verdict = Text(finding.verdict, style=_COLOURS[finding.verdict])
+        why = finding.why if finding.verdict in ("bad", "matters") else ""
+        table.add_row(verdict, finding.title, Text(finding.value), Text(why))
     console = Console()
     console.print(table)
-    console.print(Text(summary(findings)))
-
-
-def _write_json(findings: Sequence[Finding], output: str) -> None:
-    text = json.dumps(record(findings), indent=2, ensure_ascii=False)
-    if output == "-":
-        click.echo(text)
-        return
-    try:
-        with open(output, "x", encoding="utf-8") as file:
-            file.write(text + "\n")
-    except FileExistsError:
-        raise BadInput(
-            "there is a file of that name already",
-            value=output,
-            where="--json",
-            hint="nothing was overwritten",
-        ) from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise BadInput(f"cannot write the findings: {reason}", value=output, where="--json") from None
+    console.print("What helps", style="bold")
+    for finding in ordered(findings):
+        if finding.remedy:
+            # Below the table, each in a line of its own: a command that a cell has folded cannot be copied.
+            line = Text(f"  {finding.title}: ").append(finding.remedy, style="cyan")
+            console.print(line, soft_wrap=True)
+    console.print(Text(f"\n{summary(findings)}"))

@@ -1,9 +1,9 @@
 """Arms measured by turns: slices of every arm, interleaved, over several boots; then series and ratios of them.
 
 Guarantees: within a boot every arm has its slice in every round, in an order drawn anew each time from the request's
-seed, so that what drifts drifts through all of them. A slice in which the machine disturbed the measurement is measured
-again, twice at most, and then dropped; an arm of which nothing trustworthy remains has no series but a sentence that says
-why. A series' interval and every ratio are over boots, and ratios are taken within each.
+seed, so that what drifts drifts through all of them. A slice in which the machine disturbed the measurement is
+measured again, twice at most, and then dropped; an arm of which nothing trustworthy remains has no series but a
+sentence that says why. A series' interval and every ratio are over boots, and ratios are taken within each.
 Called by: every experiment. Idea: hyperfine's interleaving and its warnings; statistics as in `results.statistics`.
 """
 
@@ -22,7 +22,7 @@ from multikernel.results.histogram import Histogram
 
 REPEATS, REPEATS_SHARE = 2, 0.25
 """How often a disturbed slice is measured again; and of how many slices at most, on a machine that is never quiet."""
-PREEMPTED_FEW, PREEMPTED_SHARE = 3, 0.05
+PREEMPTED_FEW, PREEMPTED_SHARE = 4, 0.05
 """Preemptions that a slice may have and still count: so many, or that share of its samples. Medians don't feel them."""
 
 CONTROL = "-control"

@@ -17,6 +17,10 @@ from multikernel.results.document import Caution, Document, Floor, Mode, environ
 Pair = tuple[int, int]
 
 
+_before_us: list[str] = []
+"""Experiments that this process has run: the load that a later one finds is theirs, and nothing to warn of."""
+
+
 def begin(request: Request) -> Environment:
     """What holds before the run."""
     return Environment.begin(request.placement, seed=request.seed)
@@ -39,13 +43,22 @@ def finish(
     }
     found = [collector.series(revise(spec), by_mode) for spec in specs]
     series = [one for one in found if one is not None]
-    cautions = [Caution(code=caveat.code, text=caveat.text) for caveat in environment.caveats()]
+    cautions = [
+        Caution(code=caveat.code, text=caveat.text)
+        for caveat in environment.caveats()
+        if not (_before_us and caveat.code == "load-high")
+    ]
+    _before_us.append(name)
     cautions += collector.warnings()
     if not series:
-        why = "; ".join(caution.text for caution in cautions if caution.code in ("refused", "contaminated-slices"))
+        why = "; ".join(
+            caution.text for caution in cautions if caution.code in ("refused", "contaminated-slices")
+        )
         raise MeasurementRefused(f"nothing that experiment {name} measured can be trusted", value=why or None)
     if not floors and not collector.request.crowded:
-        cautions.append(Caution(code="no-floor", text="No floor could be measured: nothing is given as a multiple of it."))
+        cautions.append(
+            Caution(code="no-floor", text="No floor could be measured: nothing is given as a multiple of it.")
+        )
     cautions += _moved(collector, floors)
     return Document(
         experiment=name,

@@ -24,6 +24,7 @@ from multikernel.user.here import here
 Packed = tuple[int, int, int, int, bytes]
 """n, sum, min, max and the buckets, compressed: nearly all of them are empty."""
 PAGE = 4096
+START_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ POLLING: Policy = (10_000_000, 0, 10_000)
 POLLING_CROWDED: Policy = (0, 64, 10_000)
 """Where cores share CPUs, spinning only keeps the other from its work."""
 QUIET: Policy = (50, 0, 1_000_000)
-"""Parks as soon as the client's next word is late, and looks up once a second: other kernels' slices go on meanwhile."""
+"""Parks as soon as the client's next word is late, and looks up once a second: others are measured meanwhile."""
 QUIET_CROWDED: Policy = (0, 0, 1_000_000)
 
 
@@ -170,7 +171,7 @@ def raw(end: str, peer: int, role: int, plan: Plan, watch: Watch | None) -> Repo
     return report
 
 
-# --- Through the driver ----------------------------------------------------------------------------------------------
+# --- Through the driver ---------------------------------------------------------------------------------------------
 
 
 def ping(peer: int, via: int, plan: Plan, watch: Watch | None) -> Report:
@@ -209,7 +210,9 @@ def unmap(
 
     with _polling(driver, polling):
         unmaps(2, warm)
-        _watched(watch, lambda: report.counts.update(_turns(driver, polling, lambda: unmaps(count, times))), report)
+        _watched(
+            watch, lambda: report.counts.update(_turns(driver, polling, lambda: unmaps(count, times))), report
+        )
     report.keep(map=times[0], touch=times[1], unmap=times[2])
     return report
 
@@ -226,6 +229,11 @@ def _turns(driver: Driver, polling: tuple[int, ...], loop: Callable[[], None]) -
     """What the cores that don't poll computed during a loop; nothing where all poll."""
     assert local.plan is not None
     others = [core for core in range(local.plan.cores) if core not in polling]
+    deadline = time.monotonic() + START_SECONDS
+    while not all(driver.probe_turns(core) for core in others):
+        if time.monotonic() > deadline:
+            raise ProtocolError("a computing program does not begin", value=others)
+        time.sleep(0.0001)
     before, began = [driver.probe_turns(core) for core in others], tsc()
     loop()
     after, cycles = [driver.probe_turns(core) for core in others], tsc() - began
@@ -240,9 +248,7 @@ def local_call(frame: int, count: int, watch: Watch | None) -> Report:
     return report
 
 
-def own_pages(
-    frame: int, pages: int, rounds: int, protocol: int, base: int, watch: Watch | None
-) -> Report:
+def own_pages(frame: int, pages: int, rounds: int, protocol: int, base: int, watch: Watch | None) -> Report:
     """Unmap pages of one's own while the other cores do. Counts: cycles, of the unmapping phases."""
     driver, report = _driver(), Report()
 

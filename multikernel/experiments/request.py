@@ -16,7 +16,10 @@ from multikernel.machine.topology import format_cpu_list
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured. boots: fresh systems; rounds: slices of every arm in each; scale: of the counts in a slice."""
+    """How much is measured.
+
+    boots: fresh systems; rounds: slices of every arm in each; scale: of the counts in a slice.
+    """
 
     name: str
     boots: int

@@ -30,9 +30,11 @@ from multikernel.results.histogram import Histogram
 
 NAME = "unmap"
 FIGURE = "figure 7"
-SUMMARY = "A page mapped on all cores is unmapped: both kernels and Linux; also map, touch, and pages of one's own."
+SUMMARY = (
+    "A page mapped on all cores is unmapped: both kernels and Linux; also map, touch, and pages of one's own."
+)
 
-POLLING, COMPUTING, IDLE, LOCAL, OWN_ROUNDS = 500, 120, 60, 400, 3
+POLLING, COMPUTING, LINUX, IDLE, LOCAL, OWN_ROUNDS = 500, 120, 400, 60, 400, 3
 """Operations in a slice."""
 CROWDED_MOST = 4
 """Where cores share CPUs one operation with computing targets takes several time slices."""
@@ -76,7 +78,7 @@ class _Arms:
             arms.append(self._own_pages(name, bench))
             arms.append(self._alone(name, bench))
         arms.append(Arm("local", self._local))
-        arms.append(self._linux("linux-computing", COMPUTING, idle=False))
+        arms.append(self._linux("linux-computing", LINUX, idle=False))
         arms.append(self._linux("linux-idle", IDLE, idle=True))
         arms.append(Arm("own pages, linux", self._linux_own_pages))
         return arms + floor_arms(boot.multikernel, self.request, root_pairs(self.request.cores))
@@ -156,7 +158,9 @@ class _Arms:
         self, key: str, answer: dict[str, object], samples: dict[str, Histogram], operations: int
     ) -> Outcome:
         activity = activity_of(answer)
-        told = unmap_arms.shootdowns(activity, None if key == "own-pages-linux" else self.request.placement.cpus[0])
+        told = unmap_arms.shootdowns(
+            activity, None if key == "own-pages-linux" else self.request.placement.cpus[0]
+        )
         others = len(set(self.request.placement.cpus)) - 1
         sums = {f"{key}.operations": float(operations * others)}
         if told is not None:

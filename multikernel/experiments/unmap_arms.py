@@ -90,18 +90,37 @@ def specs(request: Request, floor: tuple[tuple[int, int], ...], collector: Colle
         found.append(spec)
         if key == CONTROL_OF:
             found.append(replace(spec, key=key + CONTROL, control=True))
-    for key, told, target_name in (("linux-computing", "interrupt", "computing"), ("linux-idle", "none", "idle")):
+    for key, told, target_name in (
+        ("linux-computing", "interrupt", "computing"),
+        ("linux-idle", "none", "idle"),
+    ):
         parameters = {"operation": "unmap", "target": target_name, "told": told}
         spec = Spec(key, "linux", "mprotect", n, "completion", "single", parameters=parameters, floor=floor)
         found.append(_with_count(spec, collector))
     found.append(
-        Spec("local", "raw", "local", 1, "completion", "single", parameters={"operation": "unmap", "told": "none"})
+        Spec(
+            "local",
+            "raw",
+            "local",
+            1,
+            "completion",
+            "single",
+            parameters={"operation": "unmap", "told": "none"},
+        )
     )
     for name in ("multikernel", "shared"):
         for operation, what in (("map", "map-on-all-cores"), ("touch", "first-touch-on-all-cores")):
             parameters = {"operation": what, "target": "polling", "told": "poll"}
             found.append(
-                Spec(f"{operation}-{name}", _system(name), operation, n, "completion", "single", parameters=parameters)
+                Spec(
+                    f"{operation}-{name}",
+                    _system(name),
+                    operation,
+                    n,
+                    "completion",
+                    "single",
+                    parameters=parameters,
+                )
             )
     found += [_throughput(name, n, collector) for name in ("multikernel", "shared", "linux")]
     for name in ("multikernel", "shared"):
@@ -143,7 +162,7 @@ def _with_count(spec: Spec, collector: Collector) -> Spec:
     return replace(spec, parameters={**spec.parameters, "interrupts_per_operation": round(each, 3)})
 
 
-# --- Whether they were told -------------------------------------------------------------------------------------------------
+# --- Whether they were told -----------------------------------------------------------------------------------------
 
 
 def shootdowns(activity: Activity, initiator: int | None) -> int | None:
@@ -165,7 +184,9 @@ def check(collector: Collector, request: Request) -> list[Caution]:
     if request.crowded:
         return []
     found = [_check_linux("linux-computing", collector)]
-    found += [_check_signals(key, collector) for key, (_, _, target) in KERNELS.items() if target == "computing"]
+    found += [
+        _check_signals(key, collector) for key, (_, _, target) in KERNELS.items() if target == "computing"
+    ]
     idle = interrupts_of("linux-idle", collector)
     if idle is not None and idle > QUIET:
         found.append(
@@ -185,7 +206,9 @@ def _check_linux(key: str, collector: Collector) -> Caution | None:
     if each is not None and each >= ENOUGH:
         return None
     collector.discard(key)
-    count = "this machine counts no TLB interrupts" if each is None else f"{each:.2f} TLB interrupts were counted"
+    count = (
+        "this machine counts no TLB interrupts" if each is None else f"{each:.2f} TLB interrupts were counted"
+    )
     host = Host.read()
     reason = ""
     if "invlpgb" in host.flags or host.architecture == "aarch64":

@@ -610,7 +610,7 @@ cdef class Driver:
         return turns, cycles
 
     def probe_turns(self, uint32_t core):
-        """Turns so far of the computing loop that runs on another core."""
+        """Turns so far of the computing loop on a core; 0 when none runs there."""
         if core >= self.segment.cores:
             raise IndexError(core)
         return probe_turns(self.d, core)

@@ -17,6 +17,7 @@
 
 enum {
     RING_SLOTS = 32,        /* Barrelfish's monitor channels; other sizes by ring_open */
+    RING_SLOTS_MIN = 4,     /* two messages at least before an ACK, the reserved slot, one to spare */
     RING_SLOTS_MAX = 32768, /* the acknowledgement is 16 bits wide */
     RING_EPOCH = 1,         /* control bit 0 */
     RING_ACK_ONLY = 2,      /* control bit 1: no payload */
@@ -44,10 +45,10 @@ struct ring_end {
     struct ring_receiver receiver;
 };
 
-/* slots must be a power of two, 2 .. RING_SLOTS_MAX, the memory zeroed and not yet used by anybody. */
+/* slots must be a power of two, RING_SLOTS_MIN .. RING_SLOTS_MAX, the memory zeroed and not yet used by anybody. */
 static inline void ring_open(struct ring_end *end, struct slot *outgoing, struct slot *incoming, uint32_t slots)
 {
-    assert(slots >= 2 && slots <= RING_SLOTS_MAX && (slots & (slots - 1)) == 0);
+    assert(slots >= RING_SLOTS_MIN && slots <= RING_SLOTS_MAX && (slots & (slots - 1)) == 0);
     uint32_t log2 = (uint32_t)__builtin_ctz(slots);
     end->sender = (struct ring_sender){.slots = outgoing, .mask = slots - 1, .log2 = log2};
     end->receiver = (struct ring_receiver){.slots = incoming, .mask = slots - 1, .log2 = log2};
@@ -122,7 +123,7 @@ static inline void ring_acknowledge(struct ring_end *end)
     struct ring_receiver *receiver = &end->receiver;
     uint64_t untold = receiver->position - receiver->announced;
     uint64_t threshold = (receiver->mask + 1) / 4;
-    if (untold < (threshold ? threshold : 1))
+    if (untold < (threshold > 2 ? threshold : 2)) /* one ACK for one ACK would go on for ever */
         return;
 #if !defined(MK_MUTANT_RING_CREDIT)
     if (ring_in_flight(&end->sender) > end->sender.mask)

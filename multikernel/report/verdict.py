@@ -22,11 +22,17 @@ CAVEATS = ("virtual-machine", "smt-shared", "mixed-cores", "cpu-quota", "oversub
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """outcome: of the multikernel: faster, slower or same; sentence: for people."""
+    """outcome: of the multikernel: faster, slower or same; sentence: for people; remark: what must be said with it."""
 
     comparison: Comparison
     outcome: str
     sentence: str
+    remark: str = ""
+
+    @property
+    def full(self) -> str:
+        """Sentence and remark."""
+        return f"{self.sentence} {self.remark}".rstrip()
 
 
 def noise_of(document: Document) -> float:
@@ -49,16 +55,21 @@ def judge(ratio: Ratio, comparison: Comparison, noise: float) -> Judgement:
         outcome, how = "faster", f"{comparison.multikernel} {better.format(_times(value))} {comparison.other}"
         span = f"{_times(low)} – {_times(high)}"
     elif high < 1 / (1 + noise):
-        outcome, how = "slower", f"{comparison.multikernel} {worse.format(_times(1 / value))} {comparison.other}"
+        outcome, how = (
+            "slower",
+            f"{comparison.multikernel} {worse.format(_times(1 / value))} {comparison.other}",
+        )
         span = f"{_times(1 / high)} – {_times(1 / low)}"
     else:
         outcome = "same"
-        how = f"no difference that rises above the noise between {comparison.multikernel_noun} and {comparison.other_noun}"
-        span = f"ratio {value:.2f}, {low:.2f} – {high:.2f}"
-    remark = comparison.remarks.get(outcome, "")
+        sides = f"{comparison.multikernel.rstrip(',')} and {comparison.other}"
+        how = f"no difference that rises above the noise between {sides}"
+        span = f"ratio of speeds {value:.2f}, {low:.2f} – {high:.2f}"
     lead = f"{comparison.lead}: " if comparison.lead else ""
-    sentence = f"{lead}{how} ({span}).{' ' + remark if remark else ''}"
-    return Judgement(comparison, outcome, sentence[0].upper() + sentence[1:])
+    sentence = f"{lead}{how} ({span})."
+    return Judgement(
+        comparison, outcome, sentence[0].upper() + sentence[1:], comparison.remarks.get(outcome, "")
+    )
 
 
 def _times(value: float) -> str:
@@ -88,7 +99,7 @@ def verdict(documents: Sequence[Document]) -> list[tuple[str, list[str]]]:
     found = judgements(documents)
     sections: list[tuple[str, list[str]]] = []
     for kind, title in TITLES.items():
-        sentences = [one.sentence for one in found if one.comparison.kind == kind]
+        sentences = [one.full for one in found if one.comparison.kind == kind]
         if kind == "cost":
             sentences = [*_costs(documents), *sentences]
         if sentences:
@@ -114,7 +125,10 @@ def _caveats(documents: Sequence[Document]) -> list[str]:
         if noise:
             control = f"{document.experiment}: an arm measured twice differs by up to {100 * noise:.1f} % from itself."
             texts[control] = None
-        texts.update({warning.text: None for warning in document.warnings if warning.code in CAVEATS})
+        for warning in document.warnings:
+            if warning.code in CAVEATS:
+                lead = f"{document.experiment}: " if warning.code == "floor-moved" else ""
+                texts[lead + warning.text] = None
         if len(document.environment.cpus) > 1:
             number = len(set(document.environment.cpus))
             texts[f"Measured on {number} cores: nothing here says how costs grow with cores."] = None
@@ -137,10 +151,11 @@ def _costs(documents: Sequence[Document]) -> list[str]:
         ]
         if local and floors and told:
             beyond = ", ".join(f"{(median - local) / max(floors):.1f} {name}" for name, median in told)
-            return [
-                f"Beyond the mapping call itself ({local:.0f} cycles, nobody told), an unmap told by poll costs so many "
-                f"back-to-back floors of {max(floors):.0f} cycles: {beyond}."
-            ]
+            sentence = (
+                f"Beyond the mapping call itself ({local:.0f} cycles, nobody told), an unmap told by poll costs so "
+                f"many back-to-back floors of {max(floors):.0f} cycles: {beyond}."
+            )
+            return [sentence]
     return []
 
 

@@ -9,7 +9,7 @@
 #include "ring.h"
 
 #ifdef GENMC
-enum { SLOTS_MOST = 2, MESSAGES = 3 };
+enum { SLOTS_MOST = RING_SLOTS_MIN, MESSAGES = 2 };
 #else
 enum { SLOTS_MOST = RING_SLOTS_MAX };
 #endif

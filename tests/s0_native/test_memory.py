@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multikernel.results.histogram import bucket_count, bucket_index
@@ -22,6 +22,7 @@ def fits_somewhere(live: dict[int, tuple[int, int]], pages: int, need: int) -> b
     return any(not any(taken[at : at + need]) for at in range(pages - need + 1))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), STEPS)
 def test_addresses_are_disjoint_and_full_means_full(memory: Shell, pages: int, steps: list[tuple[int, int]]) -> None:
     assert memory.ask("o", BASE, pages * PAGE) == 1
@@ -44,6 +45,7 @@ def test_addresses_are_disjoint_and_full_means_full(memory: Shell, pages: int, s
         live[slot] = (first, length)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 130), STEPS)
 def test_frames_are_runs_of_free_pages(memory: Shell, pages: int, steps: list[tuple[int, int]]) -> None:
     assert memory.ask("O", pages * PAGE) == 1
@@ -82,6 +84,7 @@ def test_what_is_no_frame(memory: Shell) -> None:
     assert memory.ask("h", 0, 2 * PAGE) == 1
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**64 - 1) | st.integers(0, 63).map(lambda bit: 1 << bit) | st.integers(0, 1000))
 def test_buckets_are_those_that_results_read(memory: Shell, value: int) -> None:
     assert memory.ask("b", value) == bucket_index(value) < bucket_count()

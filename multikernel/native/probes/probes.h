@@ -21,7 +21,7 @@ void probe_ring(struct driver *d, uint32_t peer, int role, uint64_t count, uint3
 
 /* Counts until word 0 of the core's last scratch line is not 0; interruptible. Returns the turns, and the cycles they took. */
 uint64_t probe_compute(struct driver *d, uint64_t *cycles);
-/* Turns so far of the computing loop on that core, as it publishes them on a scratch line of its own. */
+/* Turns so far of the computing loop on that core, as it publishes them on a scratch line of its own; 0 when none runs. */
 uint64_t probe_turns(struct driver *d, uint32_t core);
 
 /* --- loops.c --- */

@@ -148,6 +148,7 @@ uint64_t probe_compute(struct driver *d, uint64_t *cycles)
             _exit(0);
     }
     *cycles = arch_cycles() - start;
+    atomic_store_explicit(published, 0, memory_order_relaxed);
     atomic_store_explicit(stop, 0, memory_order_relaxed);
     return turns;
 }

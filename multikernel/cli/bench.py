@@ -1,0 +1,38 @@
+"""`multikernel bench`: single experiments, by name.
+
+Guarantees: an unknown name is refused before anything is measured, with the known ones.
+"""
+
+from __future__ import annotations
+
+import click
+
+from multikernel.cli.options import Run, measuring_options, request_of
+from multikernel.experiments import registry
+
+
+@click.group("bench")
+def command() -> None:
+    """List the experiments, or run some of them."""
+
+
+@command.command("list")
+def list_() -> None:
+    """All experiments: name, the paper's figure it answers, and what it measures."""
+    for experiment in registry.all_of_them():
+        click.echo(f"{experiment.name:<12} {experiment.figure:<10} {experiment.summary}")
+
+
+@command.command("run")
+@click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@measuring_options
+def run(
+    names: tuple[str, ...], cores: str | None, quick: bool, oversubscribe: bool, output: str | None,
+    json_to: str | None, seed: int, size: str | None,
+) -> None:  # fmt: skip
+    """Run experiments by name, and print their table and warnings."""
+    for name in names:
+        registry.get(name)
+    request = request_of(cores, quick=quick, oversubscribe=oversubscribe, seed=seed, size=size)
+    running = Run(output, json_to)
+    running.show(running.all(dict.fromkeys(names), request), verdict=False)

@@ -1,0 +1,158 @@
+"""`multikernel boot`: a kernel to look at until Ctrl-C, or to run a program in.
+
+Guarantees: whatever way the command ends, nothing of the kernel is left; a program runs as Python itself would run it
+(`__main__`, its arguments, its directory on the path, its exit code, its traceback), and gets the booted system by
+`multikernel.current()`.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+import time
+import traceback
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from multikernel.cli.options import cores_option
+from multikernel.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from multikernel.system import Kernel, System
+
+REFRESH_SECONDS = 0.25
+
+
+@click.command("boot", context_settings={"allow_interspersed_args": False})
+@cores_option
+@click.option(
+    "--kernel",
+    type=click.Choice(["multikernel", "shared"]),
+    default="multikernel",
+    show_default=True,
+    help="multikernel: replicas and messages; shared: one state under a lock.",
+)
+@click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="[-- PROGRAM.py ARGS…]")
+def command(cores: str | None, kernel: Kernel, program: tuple[str, ...]) -> int:  # fmt: skip
+    """Boot a kernel and show its cores until Ctrl-C, or run a program in it.
+
+    More cores than CPUs share them: 8 cores on 2 CPUs work. With a program (after --), the program runs in this process
+    and reaches the kernel by multikernel.current(); its exit code becomes this command's.
+    """
+    from multikernel import system as system_
+
+    if program:
+        _check(program[0])
+        # As Python does for a script; before the boot, because cores look for modules where this process does.
+        sys.path.insert(0, os.path.dirname(os.path.abspath(program[0])))
+    with system_.boot(cores, kernel=kernel) as booted:
+        if not program:
+            return _stay(booted)
+        with system_.as_current(booted):
+            return _run(program)
+
+
+def _check(path: str) -> None:
+    try:
+        with open(path, "rb"):
+            return
+    except OSError as error:
+        raise BadInput(f"cannot read the program: {error.strerror}", value=path) from None
+
+
+# --- A program ------------------------------------------------------------------------------------------------------
+
+
+def _run(program: tuple[str, ...]) -> int:
+    """Its exit code. What it raises is its own: shown as Python shows it."""
+    sys.argv = list(program)
+    try:
+        runpy.run_path(program[0], run_name="__main__")
+        return 0
+    except SystemExit as wanted:
+        return _code(wanted)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        sys.stdout.flush()
+        _show(error, program[0])
+        return 1
+
+
+def _code(wanted: SystemExit) -> int:
+    """As Python does: None is 0, a number itself, anything else is printed and 1."""
+    if wanted.code is None:
+        return 0
+    if isinstance(wanted.code, int):
+        return wanted.code & 0xFF
+    print(wanted.code, file=sys.stderr)
+    return 1
+
+
+def _show(error: BaseException, path: str) -> None:
+    """The traceback from the program's first line on: how we came to run it is no part of it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != path:
+        trace = trace.tb_next
+    traceback.print_exception(type(error), error, trace or error.__traceback__)
+
+
+# --- To look at -----------------------------------------------------------------------------------------------------
+
+
+def _stay(booted: System) -> int:
+    try:
+        if sys.stdout.isatty():
+            _watch(booted)
+        print(_text(booted), end="", flush=True)
+        while True:
+            time.sleep(REFRESH_SECONDS)
+            booted.launched.check()
+    except KeyboardInterrupt:
+        return 0  # the way this command is meant to end
+
+
+def _watch(booted: System) -> NoReturn:
+    from rich.live import Live
+
+    with Live(_table(booted), auto_refresh=False) as live:
+        while True:
+            time.sleep(REFRESH_SECONDS)
+            live.update(_table(booted), refresh=True)
+
+
+HEADINGS = ("core", "CPU", "process", "state", "served", "interrupts", "parks")
+
+
+def _rows(booted: System) -> list[tuple[str, ...]]:
+    found = []
+    for core in booted.cores:
+        counters = core.counters()
+        numbers = (counters["served"], counters["interrupts"], counters["parks"])
+        found.append((str(core.index), str(core.cpu), str(core.pid), core.mode, *map(str, numbers)))
+    return found
+
+
+def _title(booted: System) -> str:
+    return f"{booted.kernel}: {len(booted.cores)} cores, {booted.plan.memory >> 20} MiB; Ctrl-C ends it"
+
+
+def _text(booted: System) -> str:
+    from multikernel.report.table import plain
+
+    return _title(booted) + "\n" + plain(HEADINGS, _rows(booted), right=(0, 1, 2, 4, 5, 6))
+
+
+def _table(booted: System) -> Table:
+    from rich.table import Table
+
+    table = Table(title=_title(booted))
+    for heading in HEADINGS:
+        table.add_column(heading, justify="left" if heading == "state" else "right")
+    for row in _rows(booted):
+        table.add_row(*row)
+    return table

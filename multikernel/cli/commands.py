@@ -1,0 +1,67 @@
+"""The group of commands, each imported when it is run or its own help is asked for.
+
+Guarantees: `multikernel --help` and `--version` import no command, no numpy and no native module.
+Called by: `cli.main`. Idea: click's own pattern of a lazy group.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from multikernel import __version__
+
+COMMANDS = {
+    "compare": ("compare", "Boot both kernels, measure them beside Linux, and print the verdict."),
+    "boot": ("boot", "Boot a kernel and watch it, or run a program in it."),
+    "doctor": ("doctor", "Say what on this host spoils measurements, and how to mend it."),
+    "bench": ("bench", "List the experiments, or run some of them."),
+}
+"""By name: the file in this room, and what the list of commands says."""
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and sentence alone."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports it."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"multikernel.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As ever, but an unknown command is answered with the known ones."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"unknown command {args[0]!r}; there are {', '.join(COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, sentence) for name, (_, sentence) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="multikernel", message="%(prog)s %(version)s")
+def group() -> None:
+    """A multikernel for your own workstation.
+
+    Every core is a process pinned to a CPU, with its own replica of the kernel's state; cores share nothing but message
+    channels. Beside it runs a second kernel with one shared, locked state. Both are measured next to Linux, on this
+    machine.
+
+    \b
+    Start with:
+      multikernel compare --quick                 both kernels and Linux, half a minute
+      multikernel boot --cores 4                  a kernel to look at, until Ctrl-C
+      multikernel boot --cores 4 -- program.py    a program in it
+    """

@@ -1,0 +1,162 @@
+"""Options that several commands share, and what follows from them.
+
+Guarantees: everything that can be wrong with what the user gave is found here, before anything is booted or measured.
+Called by: `compare`, `bench`, `boot`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from multikernel.errors import BadInput
+from multikernel.experiments.request import SIZES, Request
+from multikernel.machine.cpus import Placement, resolve
+from multikernel.machine.topology import Topology, format_cpu_list
+from multikernel.results import store
+from multikernel.results.document import Document, encode_all
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+CORES_HELP = (
+    "How many cores, such as 4, or which CPUs, such as 0,2-3. Without it: one core on every CPU allowed here."
+)
+
+
+def cores_option(function: Function) -> Function:
+    """--cores."""
+    return click.option("--cores", metavar="N|LIST", help=CORES_HELP)(function)
+
+
+def measuring_options(function: Function) -> Function:
+    """What every measuring command takes."""
+    for option in reversed(
+        (
+            cores_option,
+            click.option("--quick", is_flag=True, help="Fewer boots (5 instead of 20): less sure, half a minute."),
+            click.option(
+                "--oversubscribe", is_flag=True,
+                help="Allow more cores than CPUs. Everything is run for correctness; no latency is claimed.",
+            ),
+            click.option(
+                "--output", metavar="DIR",
+                help="Write the result documents there. Without it: a fresh directory below results/.",
+            ),
+            click.option(
+                "--json", "json_to", metavar="-",
+                help="With '-': print all result documents as one JSON array, and nothing else, to stdout.",
+            ),
+            click.option("--seed", type=click.IntRange(0, 2**31), default=1, hidden=True),
+            click.option("--size", type=click.Choice(list(SIZES)), hidden=True),
+        )
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def placement_of(cores: str | None, *, oversubscribe: bool) -> Placement:
+    """Where the cores run. Raises BadInput for more cores than CPUs, unless that is wanted."""
+    topology = Topology.read()
+    placement = resolve(cores, topology)
+    if placement.oversubscribed and not oversubscribe:
+        raise BadInput(
+            "more cores than CPUs, where nothing can be measured",
+            value=f"{len(placement.cpus)} cores on CPUs {format_cpu_list(placement.cpus)}",
+            where="--cores",
+            hint="add --oversubscribe to run it all for correctness, without latencies",
+        )
+    return placement
+
+
+def progress_to_stderr(text: str) -> None:
+    """On a terminal in one line that is overwritten, elsewhere a line each."""
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K" + text)
+    else:
+        sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def request_of(
+    cores: str | None, *, quick: bool, oversubscribe: bool, seed: int, size: str | None
+) -> Request:
+    """What the experiments are asked. Raises BadInput."""
+    chosen = SIZES[size or ("quick" if quick else "full")]
+    placement = placement_of(cores, oversubscribe=oversubscribe)
+    return Request(placement, chosen, seed=seed, progress=progress_to_stderr)
+
+
+class Run:
+    """One run of experiments: where its documents go, and its output."""
+
+    def __init__(self, output: str | None, json_to: str | None) -> None:
+        if json_to not in (None, "-"):
+            raise BadInput(
+                "documents are printed to stdout only",
+                value=json_to,
+                where="--json",
+                hint="--json -, or --output DIR",
+            )
+        self.json = json_to is not None
+        self.directory: Path = store.prepare(output)
+
+    def all(self, names: Iterable[str], request: Request) -> list[Document]:
+        """Runs them and writes each document when it is there."""
+        from multikernel.experiments import registry
+
+        documents = []
+        for name in names:
+            began = time.monotonic()
+            documents.append(registry.get(name).run(request))
+            store.write(documents[-1], self.directory)
+            progress_to_stderr(f"{name}: done in {time.monotonic() - began:.0f} s\n".rstrip("\n"))
+            if sys.stderr.isatty():
+                sys.stderr.write("\n")
+        return documents
+
+    def show(self, documents: list[Document], *, verdict: bool) -> None:
+        """JSON, or table, verdict and warnings; then where it all lies."""
+        if self.json:
+            sys.stdout.buffer.write(encode_all(documents))
+            sys.stdout.buffer.flush()
+        else:
+            _show(documents, verdict=verdict)
+        print(f"result documents: {self.directory}", file=sys.stderr)
+
+
+def _show(documents: list[Document], *, verdict: bool) -> None:
+    from multikernel.report import table
+    from multikernel.report import verdict as verdict_
+
+    table.show(documents, sys.stdout)
+    if verdict:
+        for title, sentences in verdict_.verdict(documents):
+            _section(title, sentences)
+    warnings = _warnings(documents)
+    if warnings:
+        _section("Warnings", warnings)
+
+
+def _warnings(documents: list[Document]) -> list[str]:
+    """Each once; what differs between experiments names its own."""
+    texts: dict[str, list[str]] = {}
+    for document in documents:
+        for warning in document.warnings:
+            texts.setdefault(warning.text, []).append(document.experiment)
+    every = len(documents)
+    return [text if len(names) == every else f"{', '.join(names)}: {text}" for text, names in texts.items()]
+
+
+def _section(title: str, sentences: list[str]) -> None:
+    import shutil
+    import textwrap
+
+    width = min(shutil.get_terminal_size((110, 24)).columns, 120)
+    print(f"\n{title}")
+    for sentence in sentences:
+        print(textwrap.fill(sentence, width, initial_indent="  - ", subsequent_indent="    "))
