@@ -108,6 +108,7 @@ class System:
         self.launched = Launched(plan)
         self.kernel = plan.kernel
         self._access = ClientAccess(self.launched)
+        memory.booted(plan.system, self._access)
         self.cores = [Core(self, index) for index in range(plan.cores)]
 
     def __enter__(self) -> System:

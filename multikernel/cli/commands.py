@@ -16,6 +16,7 @@ COMMANDS = {
     "compare": ("compare", "Boot both kernels, measure them beside Linux, and print the verdict."),
     "boot": ("boot", "Boot a kernel and watch it, or run a program in it."),
     "doctor": ("doctor", "Say what on this host spoils measurements, and how to mend it."),
+    "doctor": ("doctor", "Say what on this host spoils measurements, and how to mend it."),
     "bench": ("bench", "List the experiments, or run some of them."),
 }
 """By name: the file in this room, and what the list of commands says."""

@@ -165,6 +165,13 @@ cdef extern from "probes/probes.h":
     void probe_ring(driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, histogram *h) nogil
     uint64_t probe_compute(driver *d, uint64_t *cycles) nogil
     uint64_t probe_turns(driver *d, uint32_t core) nogil
+    struct hammer_probe:
+        uint64_t address
+        uint64_t poison
+        uint32_t slot
+        uint32_t generation
+        int polling
+    uint64_t probe_hammer(driver *d, const hammer_probe *p, uint64_t *loads) nogil
     void probe_ping(driver *d, uint32_t peer, int via, uint64_t count, uint32_t batch, histogram *h) nogil
     struct unmap_probe:
         uint64_t frame
@@ -614,6 +621,15 @@ cdef class Driver:
         if core >= self.segment.cores:
             raise IndexError(core)
         return probe_turns(self.d, core)
+
+    def probe_hammer(self, uint32_t slot, uint32_t generation, uint64_t address, uint64_t poison, bint polling):
+        """(last value, loads): loads from a mapping until it is unmapped or the poison is read."""
+        cdef hammer_probe p
+        cdef uint64_t loads, value
+        p.slot, p.generation, p.address, p.poison, p.polling = slot, generation, address, poison, polling
+        with nogil:
+            value = probe_hammer(self.d, &p, &loads)
+        return value, loads
 
     def probe_ping(self, uint32_t peer, int via, uint64_t count, uint32_t batch, Histogram h):
         with nogil:

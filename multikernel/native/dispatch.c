@@ -117,8 +117,11 @@ static enum verdict program_request(struct driver *d, uint64_t address, const st
     uint64_t at = request->word[1];
     switch (message_kind(request)) {
     case KIND_RUN_BEGIN:
-        if (program->state != PROGRAM_IDLE || !d->inside)
-            return VERDICT_CORE_BUSY; /* also keeps malloc out of the interrupt handler */
+        /* One that is being loaded was given up by a client that was interrupted: it loads one at a time. */
+        if (program->state == PROGRAM_RUNNING)
+            return VERDICT_CORE_BUSY;
+        if (!d->inside)
+            return VERDICT_BUSY; /* between the end of a program and the loop: no malloc in the interrupt handler */
         free(program->result);
         free(program->code);
         program->result = NULL;

@@ -49,7 +49,9 @@ static bool frame_in_use(struct driver *d, uint64_t frame, uint64_t length)
 {
     for (uint32_t slot = 0; slot < monitor_slots(d->monitor); slot++) {
         const struct mapping *mapping = monitor_mapping(d->monitor, slot);
-        if (mapping->state != MAPPING_FREE && mapping->frame < frame + length && frame < mapping->frame + mapping->length)
+        /* GONE is unmapped: only its slot is still its home's to release. */
+        bool used = mapping->state == MAPPING_MAPPED || mapping->state == MAPPING_RESERVED;
+        if (used && mapping->frame < frame + length && frame < mapping->frame + mapping->length)
             return true;
     }
     return false;

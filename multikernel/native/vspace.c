@@ -75,6 +75,9 @@ enum verdict vspace_insert(void *context, uint32_t slot, uint64_t address, uint6
         return VERDICT_BAD_REQUEST;
     if (vspace->retired > RETIRED_MAX)
         vspace_reap(vspace, 2);
+    /* Where the walk through the addresses has come round, a retired VMA may lie: removed later, it would take this one along. */
+    if (vspace->retired && address < vspace->retired_high && vspace->retired_low < address + length)
+        vspace_reap(vspace, UINT32_MAX);
     removes(vma);
     vma->address = address;
     vma->frame = frame;
@@ -100,6 +103,10 @@ void vspace_retire(void *context, uint32_t slot)
     if (vma->state != VMA_PRESENT)
         return;
     vma->state = VMA_RETIRED;
+    if (!vspace->retired || vma->address < vspace->retired_low)
+        vspace->retired_low = vma->address;
+    if (!vspace->retired || vma->address + vma->length > vspace->retired_high)
+        vspace->retired_high = vma->address + vma->length;
     if (!vma->queued) {
         vma->queued = 1;
         vspace->queue[vspace->retired++] = slot;

@@ -24,6 +24,7 @@ struct vspace {
     uint32_t slots;
     uint32_t retired; /* how many slots queue for reaping */
     uint32_t *queue;
+    uint64_t retired_low, retired_high; /* all retired VMAs lie in between */
     struct vma *vmas;
     struct mmu mmu; /* what the monitor is given */
 };

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from typing import Any
+from typing import Any, Protocol
 
 from multikernel.errors import BootFailed, CoreDied, MultikernelError, SystemClosed
 from multikernel.native import _native
@@ -29,6 +29,14 @@ CLOSE_SECONDS = 10.0
 
 Reply = tuple[int, int, tuple[int, ...]]
 """verdict, the core it names, six words."""
+
+
+class Run(Protocol):
+    """A program on a core whose result has not been fetched."""
+
+    def settle(self, launched: Launched, timeout_us: int) -> bool:
+        """Fetches the result if the program ends within timeout_us microseconds. Hold the core's PROGRAMS lock."""
+        ...
 
 
 class Launched:
@@ -48,6 +56,7 @@ class Launched:
         self._closed = False
         self._died: dict[str, Any] | None = None
         self._close_lock = threading.Lock()
+        self.runs: dict[int, Run] = {}
         self._locks = [[threading.Lock() for _ in (REQUESTS, PROGRAMS)] for _ in plan.cpus]
         self._finalizer = weakref.finalize(self, _hang_up, ours, self.process, self.owner)
         try:

@@ -1,11 +1,12 @@
 """Frames and pages: what a program holds of physical memory, and of its mapping.
 
-Handles are plain data with a system's name in them. They may be pickled into programs and act there through the core's own
-driver. A handle from one system given to another raises ForeignHandle.
+Handles are plain data with a system's name in them. They may be pickled into programs, where they act through the core's own
+driver, and come back as results. A handle from one system given to another raises ForeignHandle.
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -41,10 +42,24 @@ class _Handle:
         return self._access_given
 
 
+_booted: weakref.WeakValueDictionary[str, Access] = weakref.WeakValueDictionary()
+"""The ways into the systems that this process booted."""
+
+
+def booted(system: str, access: Access) -> None:
+    """Handles of that system that programs return act through `access`, for as long as it lives."""
+    _booted[system] = access
+
+
 def local_access(system: str) -> Access:
-    """The own core's way into its kernel. Raises ForeignHandle outside of a core of that system."""
+    """This process's way into a kernel: the own core's, or that of the process that booted it. Raises ForeignHandle."""
     if local.driver is None or local.plan is None:
-        raise ForeignHandle("a handle that came by pickle is good only in a program on its own system's cores", value=system)
+        access = _booted.get(system)
+        if access is None:
+            raise ForeignHandle(
+                "a handle is good only where its system was booted, and in programs on its cores", value=system
+            )
+        return access
     if local.plan.system != system:
         raise ForeignHandle("this handle belongs to another system", value=system, where=f"system {local.plan.system}")
     return LocalAccess(local.driver, local.plan)

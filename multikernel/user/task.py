@@ -1,4 +1,4 @@
-"""A program that runs on a core, as the client sees it: something to wait for."""
+"""A program that runs on a core, as its starter sees it: something that can be waited for."""
 
 from __future__ import annotations
 
@@ -6,11 +6,38 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from multikernel.errors import CoreDied
+from multikernel.errors import CoreBusy, CoreDied
 from multikernel.native._native import KINDS
 from multikernel.runtime import programs
 from multikernel.runtime.launch import PROGRAMS, SLICE_US, Launched
 from multikernel.user.outcome import OK, error_of
+
+
+class _Run:
+    """The outcome of one program, wherever it is. A core keeps only its last result, and a line stays in use until its reply is
+    taken: so before the next program starts this one's result is fetched, whether its starter has asked for it or not."""
+
+    def __init__(self, core: int, line: int) -> None:
+        self.core = core
+        self.line = line
+        self.outcome: bytes | None = None
+
+    def settle(self, launched: Launched, timeout_us: int) -> bool:
+        if self.outcome is not None:
+            return True
+        reply = launched.poll(self.core, PROGRAMS, self.line, timeout_us)
+        if reply is None:
+            return False
+        del launched.runs[self.core]
+        verdict, named, words = reply
+        if verdict != OK:
+            raise error_of(verdict, named, "run", core=self.core)
+        outcome = launched.client.get(self.core, words[0])
+        if outcome is None:
+            launched.check()
+            raise CoreDied("a core did not give its result", core=self.core)
+        self.outcome = outcome
+        return True
 
 
 class Task:
@@ -20,13 +47,16 @@ class Task:
         code = programs.encode(function, args, kwargs)
         self._launched = launched
         self.core = core
-        self._outcome: bytes | None = None
         with launched.lock(core, PROGRAMS):
+            launched.check()
+            if core in launched.runs and not launched.runs[core].settle(launched, 0):
+                raise CoreBusy("the core runs a program already", where="run", core=core, hint="wait for its result")
             self._ask(KINDS["RUN_BEGIN"], len(code))
             if not launched.client.put(core, code):
                 launched.check()
                 raise CoreDied("a core did not take its program", core=core)
-            self._line = launched.begin(core, PROGRAMS, KINDS["RUN_GO"])
+            self._run = _Run(core, launched.begin(core, PROGRAMS, KINDS["RUN_GO"]))
+            launched.runs[core] = self._run
 
     def _ask(self, kind: int, *words: int) -> None:
         line = self._launched.begin(self.core, PROGRAMS, kind, *words)
@@ -36,31 +66,23 @@ class Task:
 
     def done(self) -> bool:
         """Whether result() would return at once."""
-        return self._outcome is not None or self._step(0)
+        return self._step(0)
 
     def result(self, timeout: float | None = None) -> Any:
         """The function's value, or raises what it raised. timeout in seconds; raises TimeoutError, CoreDied."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        while self._outcome is None:
+        while True:
             left = SLICE_US if deadline is None else min(SLICE_US, int((deadline - time.monotonic()) * 1e6))
-            if not self._step(max(left, 0)) and left <= 0:
+            if self._step(max(left, 0)):
+                break
+            if left <= 0:
                 raise TimeoutError(f"the program on core {self.core} still runs after {timeout} s")
-        return programs.outcome_of(self._outcome)
+            time.sleep(0.0001)  # the lock goes to who waits for it, not to us again
+        assert self._run.outcome is not None
+        return programs.outcome_of(self._run.outcome)
 
     def _step(self, timeout_us: int) -> bool:
-        launched = self._launched
-        with launched.lock(self.core, PROGRAMS):
-            if self._outcome is not None:
-                return True
-            reply = launched.poll(self.core, PROGRAMS, self._line, timeout_us)
-            if reply is None:
-                return False
-            verdict, named, words = reply
-            if verdict != OK:
-                raise error_of(verdict, named, "run", core=self.core)
-            outcome = launched.client.get(self.core, words[0])
-            if outcome is None:
-                launched.check()
-                raise CoreDied("a core did not give its result", core=self.core)
-            self._outcome = outcome
+        if self._run.outcome is not None:
             return True
+        with self._launched.lock(self.core, PROGRAMS):
+            return self._run.settle(self._launched, timeout_us)

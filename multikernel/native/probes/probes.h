@@ -15,7 +15,7 @@
 /* One cache line there and back, word 0 of scratch line `line` of core b. base: any even number, larger by 2 * count with each use. */
 void probe_floor(struct driver *d, uint32_t b, int role, uint32_t line, uint64_t base, uint64_t count, uint32_t batch,
                  struct histogram *histogram);
-/* A message each way over a fresh pair of ends of that type, kept from one call to the next. */
+/* A message each way over a fresh pair of ends of that type. */
 void probe_call_line(struct driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, struct histogram *histogram);
 void probe_ring(struct driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, struct histogram *histogram);
 
@@ -23,6 +23,16 @@ void probe_ring(struct driver *d, uint32_t peer, int role, uint64_t count, uint3
 uint64_t probe_compute(struct driver *d, uint64_t *cycles);
 /* Turns so far of the computing loop on that core, as it publishes them on a scratch line of its own; 0 when none runs. */
 uint64_t probe_turns(struct driver *d, uint32_t core);
+
+/* --- hammer.c --- */
+
+struct hammer_probe {
+    uint64_t address, poison;
+    uint32_t slot, generation;
+    int polling; /* from inside the driver's loop, or like a program that computes and is interrupted */
+};
+/* Loads there until the page is unmapped, or the poison is read; the last value, and how many loads succeeded. */
+uint64_t probe_hammer(struct driver *d, const struct hammer_probe *probe, uint64_t *loads);
 
 /* --- loops.c --- */
 

@@ -6,9 +6,11 @@
 
 enum {
     SCRATCH_CALL = 64, /* one line: the raw call line, in the answering core's region */
+    SCRATCH_MEET = 66,
     SCRATCH_RING = 80, /* 32 slots = 16 padded lines: the raw ring towards the region's owner */
     SCRATCH_STOP = SCRATCH_LINES - 1,
     SCRATCH_TURNS = SCRATCH_LINES - 2,
+    RING_LINES = RING_SLOTS * LINE_BYTES / PAD_BYTES,
     THINK_SPINS = 16,
 };
 
@@ -67,71 +69,114 @@ void probe_floor(struct driver *d, uint32_t b, int role, uint32_t line, uint64_t
     })
 }
 
-/* Ends are created once: their positions go on from one call to the next. */
-struct raw_ends {
-    bool open;
-    struct call_sender caller;
-    struct call_receiver answerer;
-    struct ring_end ring;
+/* --- Bare ends. Their lines are scratch, used by one pair after another, so a use begins and ends with a meeting: both sides clear
+ * what they receive on before either writes, and neither leaves while the other may still write (an acknowledgement). --- */
+
+struct meeting {
+    _Atomic uint64_t *line;
+    uint64_t token; /* never the same twice on any line: the pair, and how often it has met */
+    int role;
 };
 
-static struct raw_ends *raw_ends(struct driver *d, uint32_t peer)
+static void await_token(struct driver *d, const struct meeting *m, uint64_t step)
 {
-    static struct raw_ends *all;
-    if (!all && !(all = calloc(d->cores, sizeof *all)))
+    /* Pairs with the release in say(). */
+    while (atomic_load_explicit(m->line, memory_order_acquire) != m->token + step)
+        spin(d);
+}
+
+static void say(const struct meeting *m, uint64_t step)
+{
+    atomic_store_explicit(m->line, m->token + step, memory_order_release);
+}
+
+static void clear(struct driver *d, uint32_t line, uint32_t lines)
+{
+    _Atomic uint64_t *word = scratch(d, d->me, line);
+    for (uint32_t i = 0; i < lines * (PAD_BYTES / 8); i++)
+        atomic_store_explicit(word + i, 0, memory_order_relaxed);
+}
+
+static struct meeting begin(struct driver *d, uint32_t peer, int role)
+{
+    static uint32_t *uses; /* by peer; both sides count alike */
+    if (!uses && !(uses = calloc(d->cores, sizeof *uses)))
         abort();
-    struct raw_ends *ends = &all[peer];
-    if (!ends->open) {
-        /* The lower-numbered core calls; its line lies with the other. */
-        call_open_sender(&ends->caller, (struct slot *)(void *)scratch(d, peer, SCRATCH_CALL), 1);
-        call_open_receiver(&ends->answerer, (struct slot *)(void *)scratch(d, d->me, SCRATCH_CALL), 1);
-        ring_open(&ends->ring, (struct slot *)(void *)scratch(d, peer, SCRATCH_RING),
-                  (struct slot *)(void *)scratch(d, d->me, SCRATCH_RING), RING_SLOTS);
-        ends->open = true;
+    uint32_t caller = role ? peer : d->me, answerer = role ? d->me : peer;
+    struct meeting m = {scratch(d, answerer, SCRATCH_MEET), 0, role};
+    m.token = ((uint64_t)++uses[peer] << 24 | caller << 14 | answerer << 4) + 1;
+    clear(d, SCRATCH_CALL, 1);
+    clear(d, SCRATCH_RING, RING_LINES);
+    if (role == 0) {
+        say(&m, 0);
+        await_token(d, &m, 1);
+    } else {
+        await_token(d, &m, 0);
+        say(&m, 1);
     }
-    return ends;
+    return m;
+}
+
+static void finish(struct driver *d, const struct meeting *m)
+{
+    if (m->role == 0) {
+        say(m, 2);
+        await_token(d, m, 3); /* or the next use would write over what the other has yet to read */
+    } else {
+        await_token(d, m, 2);
+        say(m, 3);
+    }
 }
 
 void probe_call_line(struct driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, struct histogram *histogram)
 {
-    struct raw_ends *ends = raw_ends(d, peer);
+    struct meeting meeting = begin(d, peer, role);
     struct message message = {{1, 2, 3, 4, 5, 6, 7}};
     int line;
     if (role == 1) {
+        struct call_receiver answerer;
+        call_open_receiver(&answerer, (struct slot *)(void *)scratch(d, d->me, SCRATCH_CALL), 1);
         for (uint64_t i = 0; i < count; i++) {
-            while ((line = call_try_receive(&ends->answerer, &message)) < 0)
+            while ((line = call_try_receive(&answerer, &message)) < 0)
                 spin(d);
-            call_reply(&ends->answerer, (uint32_t)line, &message);
+            call_reply(&answerer, (uint32_t)line, &message);
         }
-        return;
+    } else {
+        struct call_sender caller;
+        call_open_sender(&caller, (struct slot *)(void *)scratch(d, peer, SCRATCH_CALL), 1);
+        TIMED(count, batch, histogram, {
+            while ((line = call_try_send(&caller, &message)) < 0)
+                spin(d);
+            while (!call_try_take(&caller, (uint32_t)line, &message))
+                spin(d);
+        })
     }
-    TIMED(count, batch, histogram, {
-        while ((line = call_try_send(&ends->caller, &message)) < 0)
-            spin(d);
-        while (!call_try_take(&ends->caller, (uint32_t)line, &message))
-            spin(d);
-    })
+    finish(d, &meeting);
 }
 
 void probe_ring(struct driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, struct histogram *histogram)
 {
-    struct ring_end *ring = &raw_ends(d, peer)->ring;
+    struct meeting meeting = begin(d, peer, role);
     struct message message = {{1, 2, 3, 4, 5, 6, 7}};
+    struct ring_end ring;
+    ring_open(&ring, (struct slot *)(void *)scratch(d, peer, SCRATCH_RING), (struct slot *)(void *)scratch(d, d->me, SCRATCH_RING),
+              RING_SLOTS);
     if (role == 1) {
         for (uint64_t i = 0; i < count; i++) {
-            while (!ring_try_receive(ring, &message))
+            while (!ring_try_receive(&ring, &message))
                 spin(d);
-            while (!ring_try_send(ring, &message))
+            while (!ring_try_send(&ring, &message))
                 spin(d);
         }
-        return;
+    } else {
+        TIMED(count, batch, histogram, {
+            while (!ring_try_send(&ring, &message))
+                spin(d);
+            while (!ring_try_receive(&ring, &message))
+                spin(d);
+        })
     }
-    TIMED(count, batch, histogram, {
-        while (!ring_try_send(ring, &message))
-            spin(d);
-        while (!ring_try_receive(ring, &message))
-            spin(d);
-    })
+    finish(d, &meeting);
 }
 
 uint64_t probe_compute(struct driver *d, uint64_t *cycles)

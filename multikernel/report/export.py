@@ -1,0 +1,235 @@
+"""Reports as files: what is read, in which form it is written, and that nothing is written over.
+
+Guarantees: everything is read and drawn before a file is made; a file appears under its name whole or not at all; one
+that is there stays as it is unless it is to be replaced. What the user can mend raises BadInput, a file that is no
+document DocumentError; then nothing was written.
+Called by: cli.
+"""
+
+from __future__ import annotations
+
+import csv
+import errno
+import io
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from multikernel.errors import BadInput
+from multikernel.report.figure import Figure, stacked
+from multikernel.report.figures import registry
+from multikernel.report.machines import machines
+from multikernel.report.markup import clean
+from multikernel.report.page import page
+from multikernel.report.wording import nanoseconds
+from multikernel.results import store
+from multikernel.results.document import Document, encode_all
+
+DEFAULT = "report.html"
+WHERE = "--output"
+
+
+# --- Reading --------------------------------------------------------------------------------------------------------
+
+
+def collect(sources: Sequence[str | os.PathLike[str]]) -> list[Document]:
+    """All documents of directories and files. A directory that holds run directories stands for all of these; without
+    any source it is the latest run below results/. Raises BadInput, DocumentError."""
+    paths = [path for source in (sources or [_latest_run()]) for path in _runs(Path(source))]
+    return [one for path in paths for several in store.read(path).values() for one in several]
+
+
+def _runs(path: Path) -> list[Path]:
+    if not path.is_dir() or any(_documents_in(path)):
+        return [path]
+    below = sorted(one for one in _listed(path) if one.is_dir() and any(_documents_in(one)))
+    return below or [path]
+
+
+def _documents_in(path: Path) -> Iterable[Path]:
+    return (one for one in _listed(path) if one.suffix == ".json" and not one.name.startswith("."))
+
+
+def _listed(path: Path) -> list[Path]:
+    try:
+        return list(path.iterdir())
+    except OSError:
+        return []  # what cannot be listed is refused, with the reason, when it is read
+
+
+def _latest_run() -> Path:
+    base = Path(store.DEFAULT_BASE)
+    below = _runs(base) if base.is_dir() else []
+    runs = [path for path in below if path != base or any(_documents_in(base))]
+    if not runs:
+        raise BadInput(
+            "there are no results to report",
+            value=base,
+            hint="name a result directory, or measure first: multikernel compare",
+        )
+    return runs[-1]  # their names begin with the time
+
+
+# --- Forms ----------------------------------------------------------------------------------------------------------
+
+
+def as_html(documents: Sequence[Document]) -> bytes:
+    """The page."""
+    return page(documents).encode("utf-8", "replace")
+
+
+def as_svg(documents: Sequence[Document]) -> bytes:
+    """All figures, one below the other."""
+    figures = [
+        block
+        for machine in machines(documents)
+        for document in machine.documents
+        for block in _blocks(document)
+        if isinstance(block, Figure)
+    ]
+    if not figures:
+        raise BadInput("these documents hold no series to draw")
+    text = '<?xml version="1.0" encoding="UTF-8"?>\n' + stacked(figures) + "\n"
+    return text.encode("utf-8", "replace")
+
+
+def _blocks(document: Document) -> list[object]:
+    return list(registry.draw(document)) if document.series or document.floor else []
+
+
+def as_json(documents: Sequence[Document]) -> bytes:
+    """The documents as they are, in one array."""
+    return encode_all(documents)
+
+
+COLUMNS = (
+    "experiment", "time", "cpu_model", "system", "variant", "cores", "control", "measure", "mode", "batch", "unit",
+    "samples", "boots", "min", "p5", "p50", "p95", "p99", "p999", "max", "mean", "median_low", "median_high", "coverage",
+    "method", "p50_ns", "over_floor",
+)  # fmt: skip
+
+
+def as_csv(documents: Sequence[Document]) -> bytes:
+    """A line a series; parameters are columns of their own, as `parameter.name`."""
+    names = list(
+        dict.fromkeys(name for one in documents for series in one.series for name in series.parameters)
+    )
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*COLUMNS, *(_cell(f"parameter.{name}") for name in names)])
+    for document in documents:
+        environment = document.environment
+        for one in document.series:
+            interval = one.median_interval
+            ns = nanoseconds(one, one.p50, environment.tsc_hz)
+            cells: list[object] = [
+                document.experiment, environment.time, environment.cpu_model, one.system, one.variant, one.cores,
+                one.control, one.measure, one.mode, one.batch, one.unit, one.samples, one.boots, one.min, one.p5,
+                one.p50, one.p95, one.p99, one.p999, one.max, one.mean, interval.low, interval.high, interval.coverage,
+                interval.method, ns, one.over_floor, *(one.parameters.get(name) for name in names),
+            ]  # fmt: skip
+            writer.writerow([_cell(cell) for cell in cells])
+    return out.getvalue().encode("utf-8", "replace")
+
+
+def _cell(value: object) -> object:
+    """Numbers as they are. Text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str):
+        return value
+    text = clean(value)
+    return "'" + text if text[:1] in tuple("=+-@\t\r") else text
+
+
+FORMS: dict[str, Callable[[Sequence[Document]], bytes]] = {
+    ".html": as_html,
+    ".htm": as_html,
+    ".svg": as_svg,
+    ".csv": as_csv,
+    ".json": as_json,
+}
+
+
+def form_of(output: str) -> Callable[[Sequence[Document]], bytes]:
+    """By the file's suffix; raises BadInput."""
+    suffix = Path(output).suffix.lower()
+    if suffix not in FORMS:
+        raise BadInput(
+            "cannot tell the form of the report from this name",
+            value=json.dumps(output, ensure_ascii=False),
+            where=WHERE,
+            hint="end it in .html, .svg, .csv or .json",
+        )
+    return FORMS[suffix]
+
+
+# --- Writing --------------------------------------------------------------------------------------------------------
+
+
+def write(data: bytes, output: str | None, *, replace: bool = False) -> Path:
+    """Writes a file and returns its name. None: report.html here, or the next free report-2.html.
+
+    replace: over one that is there. Raises BadInput.
+    """
+    if output is not None:
+        target = Path(output)
+        if not _written(data, target, replace=replace):
+            raise BadInput(
+                "there is a file of that name already",
+                value=target,
+                where=WHERE,
+                hint="nothing was overwritten: choose another name, or add --force",
+            )
+        return target
+    counter = 1
+    while True:
+        stem, suffix = os.path.splitext(DEFAULT)
+        target = Path(DEFAULT if counter == 1 else f"{stem}-{counter}{suffix}")
+        if _written(data, target, replace=replace):
+            return target
+        counter += 1
+
+
+def _written(data: bytes, target: Path, *, replace: bool) -> bool:
+    """False if there is one already. The whole file is written under another name first."""
+    temporary = target.parent / f".writing-{secrets.token_hex(8)}"
+    try:
+        if not replace and os.path.lexists(target):
+            return False
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+            if replace:
+                os.replace(temporary, target)
+                return True
+            return _linked(temporary, target, data)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BadInput(
+            f"cannot write the report: {reason}",
+            value=target,
+            where=WHERE,
+            hint="name a file in a directory that is there and can be written",
+        ) from None
+
+
+def _linked(temporary: Path, target: Path, data: bytes) -> bool:
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        return False
+    except OSError:
+        # A file system without hard links: make it exclusively instead.
+        try:
+            with open(target, "xb") as file:
+                file.write(data)
+        except FileExistsError:
+            return False
+    return True

@@ -1,0 +1,106 @@
+"""What a page is made of: figures, which are drawings with a title and a description, and tables.
+
+Guarantees: every figure has a title and a description that says in words what is to be seen, for those who do not see
+it; a drawing is drawn for a width of WIDTH, so that its letters can be read on a phone as they are on paper; colours
+are classes, so that one style sheet serves light, dark and print, on a page and in a file of its own.
+Called by: the charts (make drawings), figures (make figures and tables), page and export (show them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from multikernel.report.markup import Child, Markup, element, joined, style
+from multikernel.report.paper_values import PaperValue
+from multikernel.report.style import FIGURE_STYLE
+
+WIDTH = 420.0
+LETTER = 0.53
+"""Mean width of a letter over the size of the type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """WIDTH wide; body: SVG elements."""
+
+    height: float
+    body: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """notes: what must be known to read it; paper: what the paper has for the same."""
+
+    title: str
+    description: str
+    drawing: Drawing
+    notes: tuple[str, ...] = ()
+    paper: tuple[PaperValue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """right: columns of numbers; heads: how many columns at the left name the row."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    right: frozenset[int] = frozenset()
+    notes: tuple[str, ...] = ()
+    paper: tuple[PaperValue, ...] = field(default=())
+    heads: int = 1
+
+
+Block = Figure | Table
+
+
+def svg(figure: Figure, name: str) -> Markup:
+    """The drawing for a page. name: unique on it."""
+    title, description = f"{name}-title", f"{name}-description"
+    return element(
+        "svg",
+        element("title", figure.title, id=title),
+        element("desc", figure.description, id=description),
+        figure.drawing.body,
+        viewBox=f"0 0 {WIDTH:g} {figure.drawing.height:g}",
+        role="img",
+        class_="figure",
+        aria_labelledby=f"{title} {description}",
+    )
+
+
+def stacked(figures: Sequence[Figure]) -> Markup:
+    """A file of its own: all drawings, one below the other, each under its title."""
+    parts: list[Child] = []
+    top = 16.0
+    for figure in figures:
+        heading = element("text", shortened(figure.title, WIDTH - 16, 13), x=8, y=top + 8, class_="heading")
+        moved = element("g", figure.drawing.body, transform=f"translate(0 {top + 18:g})")
+        words = (element("title", figure.title), element("desc", figure.description))
+        parts.append(element("g", *words, heading, moved, role="img"))
+        top += figure.drawing.height + 44
+    height = max(top - 16, 40.0)
+    return element(
+        "svg",
+        element("title", "; ".join(figure.title for figure in figures)),
+        style(FIGURE_STYLE),
+        element("rect", width=WIDTH, height=height, class_="ground"),
+        joined(parts),
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {WIDTH:g} {height:g}",
+        width=1.5 * WIDTH,
+        height=1.5 * height,
+        class_="figure",
+    )
+
+
+def width_of(text: str, size: float) -> float:
+    """About how wide a text is."""
+    return len(text) * size * LETTER
+
+
+def shortened(text: str, room: float, size: float) -> str:
+    """The text, cut with an ellipsis where it is wider than the room."""
+    most = max(int(room / (size * LETTER)), 2)
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"

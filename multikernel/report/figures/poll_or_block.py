@@ -1,0 +1,58 @@
+"""Poll or block: latency and CPU time lost, over the poll budget P.
+
+Guarantees: where the document names the measured cost C of blocking (a series of variant `block`, or a parameter
+`block_cost`), it is drawn upright at P = C, where the loss is bounded by C.
+Called by: registry. Answers: the paper's section 4.6.
+"""
+
+from __future__ import annotations
+
+from multikernel.report.bars import Mark
+from multikernel.report.figure import Block
+from multikernel.report.figures import generic
+from multikernel.report.figures.parts import axis_of, line_figure
+from multikernel.report.lines import lines
+from multikernel.report.paper_values import OTHERS, SECTION_4_6
+from multikernel.report.table import number
+from multikernel.results.document import Document, Series
+
+BUDGETS = ("budget", "poll_budget", "p", "poll_cycles", "budget_cycles")
+COSTS = ("block_cost", "c", "block_cycles")
+
+
+def draw(document: Document) -> list[Block]:
+    """A line an arm and measure, over the budget; the rest as of any experiment."""
+    name = next((one for one in BUDGETS if any(one in series.parameters for series in document.series)), None)
+    name = name or generic.varied(document.series)
+    if name is None:
+        return list(generic.draw(document))
+    over = [one for one in document.series if generic.choice_of(one, name) is not None and not one.control]
+    rest = [one for one in document.series if one not in over]
+    cost = _cost(document)
+    standing = [] if cost is None else [Mark(f"P = C = {number(cost)}", cost)]
+    found: list[Block] = []
+    families: dict[tuple[str, str, str], list[Series]] = {}
+    for one in over:
+        families.setdefault((one.measure, one.unit, one.mode), []).append(one)
+    for family in families.values():
+        what = "Throughput" if family[0].measure == "throughput" else "Latency"
+        for several in generic.portions(generic.lines_over(family, name), generic.LINES):
+            unit = axis_of(family[0])
+            drawing = lines(several, "poll budget P, cycles", unit, standing=standing)
+            paper = () if found else SECTION_4_6
+            title = f"{what} over the poll budget"
+            found.append(
+                line_figure(title, drawing, several, "poll budget", unit, family, notes=(OTHERS,), paper=paper)
+            )
+    return [*found, *generic.of_series(document, rest)]
+
+
+def _cost(document: Document) -> float | None:
+    for one in document.series:
+        for name in COSTS:
+            value = one.parameters.get(name)
+            if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+                return float(value)
+        if one.variant == "block" and one.unit == "tsc-cycles":
+            return one.p50
+    return None

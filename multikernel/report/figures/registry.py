@@ -1,0 +1,50 @@
+"""Which figures belong to which experiment, and in what order experiments are told.
+
+Guarantees: a name that is not here is drawn by `generic`. A document whose series are not what a figure expects is
+drawn by `generic` too, so a newer experiment's document still appears. Called by: page, export.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from multikernel.report.figure import Block
+from multikernel.report.figures import floor, generic, latency, message, poll_or_block, round_trip, shared_memory, unmap
+from multikernel.results.document import Document
+
+Draw = Callable[[Document], list[Block]]
+DrawTogether = Callable[[Sequence[Document]], list[Block]]
+
+FIGURES: Mapping[str, Draw] = {
+    "floor": floor.draw,
+    "latency": latency.draw,
+    "round-trip": round_trip.draw,
+    "message": message.draw,
+    "shared-memory": shared_memory.draw,
+    "poll-or-block": poll_or_block.draw,
+    "unmap": unmap.draw,
+}
+TOGETHER: Mapping[str, DrawTogether] = {"unmap": unmap.draw_together}
+"""What only several documents of an experiment show, such as a growth with the number of cores."""
+
+ORDER = (
+    "floor", "latency", "shared-memory", "local-call", "round-trip", "message", "transport", "poll-or-block", "unmap",
+)  # fmt: skip
+
+
+def place_of(experiment: str) -> tuple[int, str]:
+    """The known ones as the paper has them, then the others by name."""
+    return (ORDER.index(experiment) if experiment in ORDER else len(ORDER), experiment)
+
+
+def draw(document: Document) -> list[Block]:
+    """All figures and tables of a document; at least one if it has any series."""
+    found = FIGURES.get(document.experiment, generic.draw)(document)
+    return found or generic.draw(document)
+
+
+def draw_together(documents: Sequence[Document]) -> list[Block]:
+    """What documents of one experiment show together; often nothing."""
+    if len(documents) < 2 or documents[0].experiment not in TOGETHER:
+        return []
+    return TOGETHER[documents[0].experiment](documents)

@@ -1,0 +1,34 @@
+"""Shared memory or messages: the cost of an update of shared lines by the number of cores that make it.
+
+Called by: registry. Answers: the paper's figure 3 (SHM1 … SHM8, MSG1, MSG8, Server, over cores).
+"""
+
+from __future__ import annotations
+
+from multikernel.report.figure import Block
+from multikernel.report.figures import generic
+from multikernel.report.figures.parts import axis_of, line_figure
+from multikernel.report.lines import lines
+from multikernel.report.paper_values import FIGURE_3, OTHERS
+from multikernel.results.document import Document
+
+
+def draw(document: Document) -> list[Block]:
+    """A line an arm, over cores; throughput and the rest as of any experiment."""
+    ours = [
+        one for one in document.series if one.measure != "throughput" and one.unit == "tsc-cycles" and not one.control
+    ]
+    rest = [one for one in document.series if one not in ours]
+    found: list[Block] = []
+    every = generic.lines_over(ours, generic.CORES)
+    for some in generic.portions(every, generic.LINES):
+        title = "The cost of an update, by cores" + (f" ({len(found) + 1})" if len(every) > len(some) else "")
+        drawing = lines(some, "cores that update", f"{axis_of(ours[0])} an update")
+        paper = () if found else FIGURE_3
+        notes = (
+            "shm: the cores update the lines themselves; msg: they send the update to one core, which makes it; "
+            "server: what it costs that core. The number is how many lines an update touches.",
+            OTHERS,
+        )
+        found.append(line_figure(title, drawing, some, "cores", axis_of(ours[0]), ours, notes=notes, paper=paper))
+    return [*found, *generic.of_series(document, rest)]

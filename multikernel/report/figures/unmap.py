@@ -1,0 +1,137 @@
+"""Unmap: bars by how the other cores are told, the paper's values at the same number of cores, and what else is paid.
+
+Guarantees: arms that are told differently never share a group. Over several numbers of cores the paper's figure 7 is
+drawn as the paper draws it, with what is known of its curves.
+Called by: registry. Answers: the paper's figure 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from multikernel.report.bars import Group
+from multikernel.report.figure import Block
+from multikernel.report.figures import generic
+from multikernel.report.figures.parts import (
+    axis_of,
+    bar_figure,
+    bars_of,
+    grouped,
+    line_figure,
+    paper_bar,
+    point_of,
+    size_sentence,
+)
+from multikernel.report.lines import Line, Point, lines
+from multikernel.report.paper_values import FIGURE_7, OTHERS, PLOT, PaperValue
+from multikernel.report.wording import SYSTEMS, TOLD_TITLES, rate_of
+from multikernel.results.document import Document, Series
+
+TOLD_ORDER = ("poll", "signal", "interrupt", "none", None)
+SIDE = {"map-on-all-cores": "Mapping on all cores", "first-touch-on-all-cores": "First touch on all cores"}
+CURVES = ("Barrelfish", "Linux 2.6.26", "Windows Server 2008 R2 beta")
+MOST_LINES = 8
+
+
+def draw(document: Document) -> list[Block]:
+    """Completion by how told; own pages; what a computing program keeps; map and touch."""
+    unmaps = _unmaps(document)
+    own = [one for one in document.series if one.variant == "own-pages"]
+    programs = [one for one in document.series if one.variant == "computing-program"]
+    side = [one for one in document.series if one.parameters.get("operation") in SIDE and one not in own]
+    drawn = [*unmaps, *own, *programs, *side]
+    rest = [one for one in document.series if one not in drawn]
+    found: list[Block] = []
+    if unmaps:
+        found.append(_completion(document, unmaps))
+    if own:
+        title = f"Every core unmaps pages of its own at once, {size_sentence(document)}"
+        found.append(_throughput(document, own, title, "Longer is better: all cores' unmaps a second together."))
+    if programs:
+        note = "Longer is better: what programs computing on the other cores get done while core 0 unmaps, or nobody does."
+        found.append(_throughput(document, programs, "What a computing program keeps", note))
+    if side:
+        groups = [
+            Group(SIDE[str(operation)], bars_of(some, rate_of(document), leaving=("operation", "target", "told")))
+            for operation, some in grouped(side, "operation").items()
+        ]
+        found.append(bar_figure("What is paid before", groups, axis_of(side[0]), side))
+    return [*found, *generic.of_series(document, rest)]
+
+
+def draw_together(documents: Sequence[Document]) -> list[Block]:
+    """The paper's figure 7, if the documents are of different numbers of cores."""
+    latest: dict[int, Document] = {}
+    for document in sorted(documents, key=lambda one: one.environment.time):
+        cores = max((one.cores for one in _unmaps(document)), default=0)
+        if cores:
+            latest[cores] = document
+    if len(latest) < 2:
+        return []
+    points: dict[str, list[tuple[int, Series]]] = {}
+    for cores, document in sorted(latest.items()):
+        for one in _unmaps(document):
+            if not one.control and one.cores == cores:
+                told = one.parameters.get("told")
+                points.setdefault(f"{SYSTEMS[one.system]} · {one.variant}, {TOLD_TITLES[told]}", []).append((cores, one))
+    kept = [(label, own) for label, own in points.items() if len(own) > 1][:MOST_LINES]
+    ours = [Line(label, tuple(point_of(one, cores) for cores, one in own)) for label, own in kept]
+    several = [*ours, *(_curve(name) for name in CURVES)]
+    notes = (
+        "Dashed: the paper's curves on its 8×4 AMD of 2009. Only their hollow points are known; what joins them is "
+        "drawn for the eye. " + PLOT,
+        OTHERS,
+    )
+    drawing = lines(several, "cores", "cycles until no core can read the page")
+    measured = [one for _, own in kept for _, one in own]
+    return [
+        line_figure(
+            "Unmap by number of cores, as in the paper's figure 7", drawing, several, "cores", "cycles", measured,
+            notes=notes, paper=FIGURE_7,
+        )
+    ]  # fmt: skip
+
+
+def _unmaps(document: Document) -> list[Series]:
+    return [
+        one
+        for one in document.series
+        if one.measure == "completion" and one.unit == "tsc-cycles" and one.parameters.get("operation") in ("unmap", None)
+    ]
+
+
+def _completion(document: Document, unmaps: Sequence[Series]) -> Block:
+    by_told = grouped(unmaps, "told")
+    order = [*TOLD_ORDER, *(told for told in by_told if told not in TOLD_ORDER)]
+    groups = []
+    for told in order:
+        if told in by_told:
+            bars = bars_of(by_told[told], rate_of(document), leaving=("told", "operation"), among=unmaps)
+            title = TOLD_TITLES.get(told, f"told by {told}")
+            groups.append(Group(title[:1].upper() + title[1:], bars))
+    cores = max(one.cores for one in unmaps)
+    points = [one for one in FIGURE_7 if one.value is not None and one.cores == cores]
+    if points:
+        title = f"The paper's figure 7 at {cores} cores (8×4 AMD 8350, 2.0 GHz)"
+        groups.append(Group(title, tuple(paper_bar(one) for one in points)))
+    notes = (
+        "Time until no core can read the page. Compare within a group: what structure is worth shows only between "
+        "kernels told in the same way.",
+        *((f"{PLOT} {OTHERS}",) if points else (OTHERS,)),
+    )
+    title = f"Unmap of a page that all cores hold, {size_sentence(document)}"
+    paper: tuple[PaperValue, ...] = FIGURE_7
+    return bar_figure(title, groups, axis_of(unmaps[0]), unmaps, notes=notes, paper=paper)
+
+
+def _throughput(document: Document, several: Sequence[Series], title: str, note: str) -> Block:
+    bars = bars_of(several, rate_of(document), leaving=("operation", "target"))
+    return bar_figure(title, [Group("", bars)], axis_of(several[0]), several, notes=(note,))
+
+
+def _curve(name: str) -> Line:
+    known = [one for one in FIGURE_7 if one.what == name]
+    points = tuple(
+        Point(float(one.cores), one.value) for one in known if one.value is not None and one.cores is not None
+    )
+    return Line(f"{name}, the paper", points, paper=True)

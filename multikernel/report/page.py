@@ -1,0 +1,301 @@
+"""The report: one HTML file that needs nothing else, made from result documents and from nothing else.
+
+Guarantees: no script, no network (a content policy in the page forbids both), every text of a document escaped; light
+or dark as the reader's system is, and a style for paper; figures with titles and descriptions, tables with headings. All
+documents are in it, as downloads, whole. Documents of several machines are sections of their own.
+Called by: export. Idea: what hyperfine and core-to-core-latency put side by side, in the form of a short paper.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+
+from multikernel.report import machines as machines_
+from multikernel.report.figure import Block, Figure, Table, svg
+from multikernel.report.figures import registry
+from multikernel.report.machines import Machine
+from multikernel.report.markup import Child, Markup, element, joined, style
+from multikernel.report.paper_values import ANSWERS, SOURCE, PaperValue
+from multikernel.report.style import FIGURE_STYLE, PAGE_STYLE
+from multikernel.report.table import HEADINGS, NOTE, NUMBERS, number, rows
+from multikernel.report.wording import short
+from multikernel.results.document import Document, encode
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+OUTCOMES = {"faster": "▲ faster", "slower": "▼ slower", "same": "＝ same"}
+TIMES = ("control-over-",)
+
+
+def page(documents: Sequence[Document]) -> str:
+    """The whole file's text."""
+    found = machines_.machines(documents)
+    names = _Names()
+    title = "Multikernel report: " + "; ".join(
+        dict.fromkeys(machines_.title_of(one.environment) for one in found)
+    )
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        Markup(f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"/>'),
+        element("link", rel="icon", href="data:,"),
+        element("title", title),
+        style(FIGURE_STYLE + PAGE_STYLE),
+    )
+    body = element(
+        "body",
+        _header(found),
+        element("main", *(_section(one, names, alone=len(found) == 1) for one in found)),
+        element("footer", element("p", *_FOOTER, class_="quiet")),
+    )
+    return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"
+
+
+_FOOTER = (
+    "Drawn by multikernel from the result documents embedded above, and from nothing else. The paper's values: "
+    f"{SOURCE}; only those that two independent secondary sources agree on.",
+)
+
+
+class _Names:
+    """Identifiers, each once on the page."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def next(self) -> str:
+        self._last += 1
+        return f"f{self._last}"
+
+
+def _header(found: Sequence[Machine]) -> Markup:
+    times = sorted(one.environment.time[:10] for machine in found for one in machine.documents)
+    when = times[0] if times[0] == times[-1] else f"{times[0]} to {times[-1]}"
+    documents = [one for machine in found for one in machine.documents]
+    experiments = list(dict.fromkeys(one.experiment for one in documents))
+    count = f"{len(documents)} result document" + ("s" if len(documents) != 1 else "")
+    return element(
+        "header",
+        element("h1", "Multikernel report"),
+        element("p", f"{when} · {count} · {', '.join(experiments)}"),
+        element("p", "A multikernel beside a kernel of shared, locked state and beside Linux, measured on ",
+                "this machine." if len(found) == 1 else f"{len(found)} machines.", class_="quiet"),
+    )  # fmt: skip
+
+
+def _section(machine: Machine, names: _Names, *, alone: bool) -> Markup:
+    heading = "The machine" if alone else machines_.title_of(machine.environment)
+    return element(
+        "section",
+        element("h2", heading),
+        element("p", machines_.described(machine), class_="lead"),
+        _warnings(machine),
+        _verdict(machine),
+        *(_experiment(machine, name, names) for name in dict.fromkeys(one.experiment for one in machine.documents)),
+        _ratios(machine),
+        _series(machine),
+        _facts(machine),
+        _raw(machine),
+        class_="machine",
+    )
+
+
+# --- What is said in words ------------------------------------------------------------------------------------------
+
+
+def _warnings(machine: Machine) -> Markup:
+    every = {one.experiment for one in machine.documents}
+    items = []
+    for one in machines_.warnings(machine):
+        whose = "" if not one.experiments or set(one.experiments) == every else f" ({', '.join(one.experiments)})"
+        tag = element("span", one.code + whose, class_="tag")
+        items.append(element("li", tag, one.text))
+    heading = element("h2", "What these numbers can and cannot say")
+    boots = sorted({series.boots for document in machine.documents for series in document.series})
+    over = f"{boots[0]}" if len(boots) == 1 else f"{boots[0]} to {boots[-1]}" if boots else "no"
+    first = element(
+        "p",
+        f"Each number is a median; what it is worth is told by how it differs between fresh boots, of which there are {over}. "
+        "Compare arms that are told in the same way, and ratios rather than cycles.",
+    )
+    if not items:
+        return joined([heading, first, element("p", "The documents carry no warnings.")])
+    return joined([heading, first, element("ul", *items, class_="codes")])
+
+
+def _verdict(machine: Machine) -> Markup:
+    parts: list[Child] = [element("h2", "The verdict")]
+    if len(machine.latest) < len(machine.documents):
+        parts.append(element("p", "Of the latest run of each experiment.", class_="quiet"))
+    for title, sentences in machines_.sentences(machine):
+        items = [
+            element("li", element("span", OUTCOMES[outcome], class_=f"tag {outcome}"), text)
+            if outcome in OUTCOMES
+            else element("li", text, class_="plain")
+            for outcome, text in sentences
+        ]
+        parts += [element("h3", title), element("ul", *items)]
+    return joined(parts)
+
+
+# --- Figures --------------------------------------------------------------------------------------------------------
+
+
+def _experiment(machine: Machine, name: str, names: _Names) -> Markup:
+    documents = machine.of(name)
+    parts: list[Child] = [element("h2", f"Experiment {name}")]
+    if name in ANSWERS:
+        parts.append(element("p", f"Answers the paper's {ANSWERS[name]}.", class_="quiet"))
+    parts += [_block(block, names) for block in registry.draw_together(documents)]
+    for document in documents:
+        if len(documents) > 1:
+            parts.append(element("h3", f"Run of {_time(document)}"))
+        blocks = registry.draw(document) if document.series or document.floor else []
+        parts += [_block(block, names) for block in blocks]
+        if not blocks:
+            parts.append(element("p", "This document holds no series."))
+    return joined(parts)
+
+
+def _time(document: Document) -> str:
+    return document.environment.time.replace("T", " ").replace("Z", " UTC")
+
+
+def _block(block: Block, names: _Names) -> Markup:
+    notes = [element("p", note, class_="note") for note in block.notes if note]
+    paper = _paper(block.paper)
+    if isinstance(block, Figure):
+        drawing = element("div", svg(block, names.next()), class_="drawing")
+        caption = element("figcaption", element("h4", block.title), *notes, paper)
+        return element("figure", drawing, caption)
+    table = _table(block.headings, block.rows, right=block.right, caption=block.title, heads=block.heads)
+    return element("figure", table, element("figcaption", *notes, paper), class_="wide")
+
+
+def _paper(values: Sequence[PaperValue]) -> Markup:
+    if not values:
+        return Markup()
+    cells = []
+    for one in values:
+        about = "≈ " if one.approximate else ""
+        what = one.what + (f", {one.cores} cores" if one.cores else "")
+        spread = "" if one.spread is None else f" (σ {one.spread:g})"
+        amount = one.text if one.value is None else f"{about}{_amount(one.value)} {one.unit}{spread}"
+        ns = "–" if one.ns is None else f"{about}{short(one.ns)}"
+        cells.append((what, "–" if one.machine is None else one.machine.name, amount, ns))
+    figures = ", ".join(dict.fromkeys(one.figure.lower() for one in values))
+    return element(
+        "div",
+        _table(("what", "machine", "value", "ns"), cells, right=frozenset({3}), caption=f"The paper's {figures}"),
+        class_="paper-values",
+    )
+
+
+def _amount(value: float) -> str:
+    return number(value) if value >= 100 else f"{value:g}"
+
+
+# --- Tables ---------------------------------------------------------------------------------------------------------
+
+
+def _table(
+    headings: Iterable[str], cells: Iterable[Sequence[str]], *, right: frozenset[int] | range = frozenset(),
+    caption: str = "", heads: int = 1, class_: str | None = None,
+) -> Markup:  # fmt: skip
+    """A table in a box that scrolls by itself where it is too wide."""
+    top = [
+        element("th", heading, scope="col", class_="number" if place in right else None)
+        for place, heading in enumerate(headings)
+    ]
+    body = []
+    before = ""
+    for row in cells:
+        line = [
+            element("th", cell, scope="row")
+            if place < heads
+            else element("td", cell, class_="number" if place in right else None)
+            for place, cell in enumerate(row)
+        ]
+        body.append(element("tr", *line, class_="newsection" if before and row[0] != before and heads > 1 else None))
+        before = row[0]
+    return element(
+        "div",
+        element(
+            "table",
+            element("caption", caption) if caption else "",
+            element("thead", element("tr", *top)),
+            element("tbody", *body),
+            class_=class_,
+        ),
+        class_="scroll",
+        tabindex=0,
+        role="group",
+        aria_label=caption or "table",
+    )
+
+
+def _ratios(machine: Machine) -> Markup:
+    cells = []
+    for document in machine.latest:
+        for ratio in document.ratios:
+            interval = ratio.interval
+            over, _, under = ratio.name.partition("-over-")
+            covers = f"{100 * interval.coverage:.1f} %" if interval.coverage else "–"
+            cells.append(
+                (document.experiment, f"{over} / {under}", f"{ratio.value:.2f}",
+                 f"{interval.low:.2f} – {interval.high:.2f}", covers)
+            )  # fmt: skip
+    if not cells:
+        return Markup()
+    headings = ("experiment", "ratio", "median over boots", "interval", "covers")
+    note = "A ratio is taken within each boot, so what disturbed both sides cancels. A control repeats its arm: how far "
+    return joined([
+        element("h2", "Ratios"),
+        _table(headings, cells, right=frozenset({2, 3, 4}), heads=2, caption="Arms over arms"),
+        element("p", note + "its ratio is from 1 is noise.", class_="note"),
+    ])  # fmt: skip
+
+
+def _series(machine: Machine) -> Markup:
+    latest = [one for one in machine.latest if one.series]
+    if not latest:
+        return Markup()
+    return joined([
+        element("h2", "Everything measured"),
+        _table(HEADINGS, rows(latest), right=NUMBERS, heads=3, class_="series", caption="Series of the latest runs"),
+        element("p", NOTE, class_="note"),
+    ])  # fmt: skip
+
+
+def _facts(machine: Machine) -> Markup:
+    lines = [
+        element("tr", element("th", name, scope="row"), element("td", text))
+        for name, text in machines_.facts(machine)
+    ]
+    return joined([
+        element("h2", "Environment"),
+        element("table", element("tbody", *lines), class_="facts"),
+    ])  # fmt: skip
+
+
+def _raw(machine: Machine) -> Markup:
+    links = []
+    taken: dict[str, int] = {}
+    for document in machine.documents:
+        taken[document.experiment] = taken.get(document.experiment, 0) + 1
+        again = taken[document.experiment]
+        name = document.experiment + (f"-{again}" if again > 1 else "") + ".json"
+        data = "data:application/json;base64," + base64.b64encode(encode(document)).decode()
+        links.append(element("a", name, download=name, href=data))
+    note = "The result documents themselves, with every histogram: whatever is above can be drawn from them again."
+    return joined([
+        element("h2", "Raw data"),
+        element("p", note),
+        element("p", *_spaced(links), class_="downloads"),
+    ])  # fmt: skip
+
+
+def _spaced(links: Sequence[Markup]) -> list[Child]:
+    return [part for link in links for part in (link, " ")]

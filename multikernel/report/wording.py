@@ -1,0 +1,136 @@
+"""How series, values and intervals are written, everywhere in the report alike.
+
+Guarantees: a label holds what tells a series from the others it stands with, and no more; values measured in cycles
+are given in nanoseconds too wherever the document knows the counter's rate; what error bars are is said in words, with
+how many boots they are over. Called by: figures, charts, page, export.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from multikernel.report.table import number
+from multikernel.results.document import Document, Scalar, Series
+
+SYSTEMS: Mapping[str, str] = {
+    "multikernel": "multikernel",
+    "shared": "shared kernel",
+    "linux": "Linux",
+    "raw": "bare",
+}
+MEASURES: Mapping[str, str] = {
+    "round-trip": "round trip",
+    "one-way": "one way",
+    "completion": "completion on all cores",
+    "interval": "interval",
+    "throughput": "throughput",
+}
+TOLD_TITLES: Mapping[object, str] = {
+    "poll": "told by poll",
+    "signal": "told by signal",
+    "interrupt": "told by interrupt",
+    "none": "nobody is told",
+    None: "way of telling not stated",
+}
+MODES: Mapping[str, str] = {
+    "back-to-back": "back-to-back, no clock inside",
+    "single": "single, a clock around each",
+}
+UNITS: Mapping[str, str] = {"tsc-cycles": "TSC cycles", "ns": "ns"}
+
+
+def unit_of(series: Series) -> str:
+    """The unit as it is written along an axis."""
+    return UNITS.get(series.unit, series.unit)
+
+
+def rate_of(document: Document) -> float | None:
+    """TSC cycles a second."""
+    return document.environment.tsc_hz
+
+
+def nanoseconds(series: Series, cycles: float, rate: float | None) -> float | None:
+    """A value of the series in ns; None where it is no time or the rate is unknown."""
+    if series.unit == "ns":
+        return cycles
+    return cycles * 1e9 / rate if series.unit == "tsc-cycles" and rate else None
+
+
+def short(value: float) -> str:
+    """A number of any size with about three digits."""
+    if abs(value) >= 99.5 or value == 0:
+        return number(value)
+    return f"{value:.3g}"
+
+
+def amount(series: Series, value: float, rate: float | None) -> str:
+    """A value of the series: cycles and ns, or its own unit."""
+    if series.unit == "tsc-cycles":
+        ns = nanoseconds(series, value, rate)
+        return f"{short(value)} cycles" + ("" if ns is None else f" · {short(ns)} ns")
+    if series.unit == "ns":
+        return f"{short(value)} ns"
+    return f"{short(value)} {series.unit}"
+
+
+def labels(
+    series: Sequence[Series], *, leaving: Iterable[str] = (), systems: bool = True, among: Sequence[Series] = ()
+) -> list[str]:
+    """A label each, from what differs. leaving: parameters that are shown otherwise; among: of these (else themselves)."""
+    group = [*(among or series)]
+    left = set(leaving)
+    varying = [name for name in _parameter_names(group) if name not in left and _varies(name, group)]
+    cores = "cores" not in left and len({one.cores for one in group}) > 1
+    modes = "mode" not in left and len({one.mode for one in group}) > 1
+    found = []
+    for one in series:
+        words = [SYSTEMS[one.system], one.variant] if systems else [one.variant]
+        text = " · ".join(words)
+        details = [_detail(name, one.parameters.get(name)) for name in varying if one.parameters.get(name) is not None]
+        if modes:
+            details.append(one.mode)
+        if cores:
+            details.append(f"{one.cores} cores" if one.cores > 1 else "1 core")
+        if one.control:
+            details.append("control")
+        found.append(text + (f" ({', '.join(details)})" if details else ""))
+    return found
+
+
+def _parameter_names(group: Sequence[Series]) -> list[str]:
+    names: dict[str, None] = {}
+    for one in group:
+        names.update(dict.fromkeys(one.parameters))
+    return list(names)
+
+
+def _varies(name: str, group: Sequence[Series]) -> bool:
+    values: list[Scalar] = [one.parameters.get(name) for one in group]
+    # Numbers with a fraction are counts taken while measuring, not what was chosen.
+    return len(set(map(repr, values))) > 1 and not any(isinstance(value, float) for value in values)
+
+
+def _detail(name: str, value: Scalar) -> str:
+    if name == "pair":
+        return f"CPUs {value}"
+    if name in ("target", "told", "operation"):
+        return str(value)
+    return f"{name.replace('_', ' ')} {value}"
+
+
+def interval_note(series: Sequence[Series]) -> str:
+    """What bars and whiskers are."""
+    if not series:
+        return ""
+    boots = sorted({one.boots for one in series})
+    over = f"{boots[0]} boots" if len(boots) == 1 else f"{boots[0]} to {boots[-1]} boots"
+    begin = "Bars and points: median of all samples."
+    if boots[-1] == 1:
+        return f"{begin} One boot, so there is no interval between boots and no error bar."
+    known = [one.median_interval for one in series if one.boots > 1]
+    least = min(one.coverage for one in known)
+    kinds = {one.method for one in known}
+    how = " or ".join(
+        {"order-statistic": "order statistics", "min-max": "smallest to largest boot"}[kind] for kind in sorted(kinds)
+    )
+    return f"{begin} Error bars: interval of the median over {over} ({how}; covers at least {100 * least:.1f} %)."
