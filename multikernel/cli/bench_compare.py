@@ -28,11 +28,16 @@ HEADINGS = ("series", "old", "new", "unit", "change", "interval", "verdict")
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
 @click.option(
-    "--threshold", default="10%", show_default=True, metavar="PERCENT",
+    "--threshold",
+    default="10%",
+    show_default=True,
+    metavar="PERCENT",
     help="How much worse a series may get: so much longer, or so much less throughput.",
 )
 @click.option("--different-machines", is_flag=True, help="Compare runs of different machines nevertheless.")
-@click.option("--json", "json_to", metavar="-", help="With '-': print the comparison as JSON, and nothing else.")
+@click.option(
+    "--json", "json_to", metavar="-", help="With '-': print the comparison as JSON, and nothing else."
+)
 def command(old: str, new: str, threshold: str, different_machines: bool, json_to: str | None) -> int:
     """Compare two runs: result directories, or documents.
 
@@ -42,7 +47,9 @@ def command(old: str, new: str, threshold: str, different_machines: bool, json_t
     from multikernel.report.export import collect
 
     if json_to not in (None, "-"):
-        raise BadInput("the comparison is printed to stdout only", value=json_to, where="--json", hint="--json -")
+        raise BadInput(
+            "the comparison is printed to stdout only", value=json_to, where="--json", hint="--json -"
+        )
     share = _share(threshold)
     found = compare(collect([old]), collect([new]), threshold=share, different_machines=different_machines)
     if json_to is not None:
@@ -53,10 +60,12 @@ def command(old: str, new: str, threshold: str, different_machines: bool, json_t
 
 
 def _share(text: str) -> float:
-    """"10%" and "10 %" are 0.1, and so is "10"."""
+    """ "10%" and "10 %" are 0.1, and so is "10"."""
     match = re.fullmatch(r"\s*([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*%?\s*", text, re.ASCII)
     if match is None:
-        raise BadInput("a threshold is a percentage", value=repr(text), where="--threshold", hint="such as 10%")
+        raise BadInput(
+            "a threshold is a percentage", value=repr(text), where="--threshold", hint="such as 10%"
+        )
     return float(match[1]) / 100
 
 
@@ -122,10 +131,13 @@ def _listed(title: str, items: Sequence[str]) -> None:
 
 def summary(found: Comparison) -> str:
     """One sentence of counts."""
-    counts = {name: sum(one.outcome == name for one in found.changes) for name in ("worse", "better", "same", "unsure")}
+    counts = {
+        name: sum(one.outcome == name for one in found.changes)
+        for name in ("worse", "better", "same", "unsure")
+    }
     crossed = len(found.crossed)
     return (
         f"{len(found.changes)} series compared: {counts['worse']} worse, {counts['better']} better, {counts['same']} "
-        f"without a difference above the noise, {counts['unsure']} of too few boots to say; {crossed} worse by more than "
-        f"{100 * found.threshold:g} %."
+        f"without a difference above the noise, {counts['unsure']} of too few boots to say; "
+        f"{crossed} worse by more than {100 * found.threshold:g} %."
     )

@@ -184,6 +184,11 @@ cdef extern from "probes/probes.h":
     int probe_local(driver *d, uint64_t frame, uint32_t count, histogram *h) nogil
     int probe_own_pages(driver *d, uint64_t frame, uint32_t pages, uint32_t rounds, uint32_t protocol, uint64_t base,
                         uint64_t *cycles) nogil
+    void probe_update_shared(driver *d, uint32_t lines, uint64_t count, uint32_t batch, histogram *h) nogil
+    void probe_update_message(driver *d, uint32_t server, uint32_t lines, uint64_t count, uint32_t batch, histogram *h,
+                              histogram *at_server) nogil
+    void probe_here(driver *d, uint64_t count, uint32_t batch, histogram *h) nogil
+    void probe_open_loop(driver *d, uint32_t peer, uint64_t count, uint64_t mean_cycles, uint64_t seed, histogram *h) nogil
     struct linux_probe:
         int memory
         const uint32_t *cpus
@@ -661,6 +666,25 @@ cdef class Driver:
         with nogil:
             verdict = probe_own_pages(self.d, frame, pages, rounds, protocol, base, &cycles)
         return verdict, cycles
+
+
+    def probe_update_shared(self, uint32_t lines, uint64_t count, uint32_t batch, Histogram h):
+        if lines > 8:
+            raise ValueError(lines)
+        with nogil:
+            probe_update_shared(self.d, lines, count, batch, h.h)
+
+    def probe_update_message(self, uint32_t server, uint32_t lines, uint64_t count, uint32_t batch, Histogram h, Histogram at_server):
+        with nogil:
+            probe_update_message(self.d, server, lines, count, batch, h.h, at_server.h)
+
+    def probe_here(self, uint64_t count, uint32_t batch, Histogram h):
+        with nogil:
+            probe_here(self.d, count, batch, h.h)
+
+    def probe_open_loop(self, uint32_t peer, uint64_t count, uint64_t mean_cycles, uint64_t seed, Histogram h):
+        with nogil:
+            probe_open_loop(self.d, peer, count, mean_cycles, seed, h.h)
 
 
 def linux_unmap(int memory, list cpus, uint32_t count, bint idle, Histogram h):

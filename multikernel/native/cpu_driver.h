@@ -36,6 +36,7 @@ enum driver_kind {
     KIND_RUN_DATA,    /* 1 offset; 2-6 forty bytes */
     KIND_RUN_GO,      /* -> 1 bytes of its result, when it has ended */
     KIND_RUN_FETCH,   /* 1 offset -> 1-6 forty-eight bytes */
+    KIND_UPDATE,      /* 1 lines <= 8: a service to measure with, which updates so many lines of its own -> 1 cycles it took */
     DRIVER_KINDS
 };
 

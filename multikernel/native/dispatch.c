@@ -170,6 +170,16 @@ int driver_finish(struct driver *d, const char *result, uint64_t bytes)
     return 0;
 }
 
+/* --- A service to measure with -------------------------------------------------------------------------------------------------------- */
+
+/* The server of the paper's Fig 3: data that only this core touches, updated on behalf of others. */
+static void update_request(struct driver *d, const struct message *request, struct message *reply)
+{
+    uint64_t start = arch_cycles();
+    segment_update(segment_scratch(d->segment, &d->region, d->me), request->word[1]);
+    reply->word[1] = arch_cycles() - start;
+}
+
 /* --- By kind --------------------------------------------------------------------------------------------------------------------------- */
 
 static void digest_request(struct driver *d, const struct message *request, struct message *reply)
@@ -219,6 +229,11 @@ static enum verdict handle(struct driver *d, uint64_t address, const struct mess
     case KIND_POLICY:
         d->patience = (struct patience){request->word[1], (uint32_t)request->word[2]};
         d->slice_us = (uint32_t)request->word[3];
+        return VERDICT_OK;
+    case KIND_UPDATE:
+        if (request->word[1] > UPDATE_LINES)
+            return VERDICT_BAD_REQUEST;
+        update_request(d, request, reply);
         return VERDICT_OK;
     case KIND_RUN_BEGIN:
     case KIND_RUN_DATA:

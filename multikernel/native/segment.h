@@ -22,6 +22,7 @@ enum {
     CLIENT_LINES = 32,  /* window of each of the client's two channels to a core */
     CLIENT_CHANNELS = 2, /* requests; programs and their results */
     SCRATCH_LINES = 128, /* padded lines, for probes */
+    UPDATE_LINES = 8,    /* the first of them: what the update experiment updates */
 };
 
 /* What the supervisor decides; all else follows. */
@@ -94,4 +95,13 @@ static inline struct slot *segment_client(struct segment *segment, const struct 
 static inline char *segment_scratch(struct segment *segment, const struct region *region, uint32_t core)
 {
     return segment_region_of(segment, core) + region->scratch;
+}
+
+/* The paper's "update": a word in each of so many lines read, changed and written back, without a lock; lost updates are no matter. */
+static inline void segment_update(char *scratch, uint64_t lines)
+{
+    for (uint64_t line = 0; line < lines; line++) {
+        _Atomic uint64_t *word = (_Atomic uint64_t *)(void *)(scratch + line * PAD_BYTES);
+        atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) + 1, memory_order_relaxed);
+    }
 }

@@ -62,8 +62,11 @@ def bars(groups: Sequence[Group], axis: str) -> Drawing:
     for group in groups:
         parts.append(_group(group, scale, top))
         top += _height(group)
-    parts += [element("text", short(tick), x=scale.at(tick), y=bottom + 14, class_="axis", text_anchor=_anchor(tick, scale))
-              for tick in scale.ticks()]  # fmt: skip
+    for tick in scale.ticks():
+        x = scale.at(tick)
+        parts.append(
+            element("text", short(tick), x=x, y=bottom + 14, class_="axis", text_anchor=_anchor(tick, scale))
+        )
     parts.append(element("text", axis, x=LEFT, y=bottom + 29, class_="axis"))
     return Drawing(bottom + 36, joined(parts))
 
@@ -78,7 +81,9 @@ def _height(group: Group) -> float:
 
 def _grid(scale: Linear, top: float, bottom: float) -> Markup:
     lines = [
-        element("line", x1=scale.at(tick), x2=scale.at(tick), y1=top, y2=bottom, class_="grid" if tick else "base")
+        element(
+            "line", x1=scale.at(tick), x2=scale.at(tick), y1=top, y2=bottom, class_="grid" if tick else "base"
+        )
         for tick in scale.ticks()
     ]
     return joined(lines)
@@ -102,7 +107,9 @@ def _group(group: Group, scale: Linear, top: float) -> Markup:
         parts.append(element("line", x1=x, x2=x, y1=top - 8, y2=bottom, class_="mark"))
         # The words stand beside the line's head; whichever side has room.
         place = x - 4 if right else x + 4
-        parts.append(element("text", words, x=place, y=top - 3, class_="soft", text_anchor="end" if right else "start"))
+        parts.append(
+            element("text", words, x=place, y=top - 3, class_="soft", text_anchor="end" if right else "start")
+        )
     for bar in group.bars:
         parts.append(_bar(bar, scale, top))
         top += ROW
@@ -114,10 +121,11 @@ def _bar(bar: Bar, scale: Linear, top: float) -> Markup:
     label = shortened(bar.label, room - width_of(bar.text, 11) - 8, 11)
     y, x0, x1 = top + 16, scale.at(0), scale.at(bar.value)
     kind = "bar paper" if bar.paper else f"bar {bar.kind}" + (" control" if bar.control else "")
+    words = "soft" if bar.paper else "value"
     parts: list[Child] = [
         element("title", f"{bar.label}: {bar.text}"),
-        element("text", label, x=LEFT, y=top + 12, class_="soft" if bar.paper else None),
-        element("text", bar.text, x=WIDTH - RIGHT, y=top + 12, text_anchor="end", class_="soft" if bar.paper else "value"),
+        element("text", label, x=LEFT, y=top + 12, class_=words),
+        element("text", bar.text, x=WIDTH - RIGHT, y=top + 12, text_anchor="end", class_=words),
         element("rect", x=x0, y=y, width=max(x1 - x0, 1.0), height=THICK, class_=kind),
     ]
     if bar.low is not None and bar.high is not None:

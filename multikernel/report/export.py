@@ -106,8 +106,8 @@ def as_json(documents: Sequence[Document]) -> bytes:
 
 COLUMNS = (
     "experiment", "time", "cpu_model", "system", "variant", "cores", "control", "measure", "mode", "batch", "unit",
-    "samples", "boots", "min", "p5", "p50", "p95", "p99", "p999", "max", "mean", "median_low", "median_high", "coverage",
-    "method", "p50_ns", "over_floor",
+    "samples", "boots", "min", "p5", "p50", "p95", "p99", "p999", "max", "mean", "median_low", "median_high",
+    "coverage", "method", "p50_ns", "over_floor",
 )  # fmt: skip
 
 

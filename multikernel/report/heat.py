@@ -57,13 +57,21 @@ def _colour(share: float) -> Colour:
     return r, g, b
 
 
+def _hex(share: float) -> str:
+    return "#" + bytes(_colour(share)).hex()
+
+
 def _names(cpus: Sequence[int], side: float) -> Markup:
     step = max(1, round(22 / side)) if side < 22 else 1
     parts: list[Child] = []
     for place, cpu in list(enumerate(cpus))[::step]:
         middle = (place + 0.5) * side
-        parts.append(element("text", str(cpu), x=LEFT + middle, y=TOP - 5, class_="axis", text_anchor="middle"))
-        parts.append(element("text", str(cpu), x=LEFT - 5, y=TOP + middle + 3.5, class_="axis", text_anchor="end"))
+        parts.append(
+            element("text", str(cpu), x=LEFT + middle, y=TOP - 5, class_="axis", text_anchor="middle")
+        )
+        parts.append(
+            element("text", str(cpu), x=LEFT - 5, y=TOP + middle + 3.5, class_="axis", text_anchor="end")
+        )
     return joined(parts)
 
 
@@ -75,16 +83,20 @@ def _square(
     share = _share(value, ends)
     parts: list[Child] = [
         element("title", f"CPU {pair[0]} to {pair[1]}: {short(value)}"),
-        element("rect", x=x, y=y, width=side, height=side, class_="cell", fill="#%02x%02x%02x" % _colour(share)),  # noqa: UP031
+        element("rect", x=x, y=y, width=side, height=side, class_="cell", fill=_hex(share)),
     ]
     if cpus <= NUMBERED:
         class_ = "cell-dark" if share > 0.5 else "cell-light"
         words = f"{value:.0f}" if value < 9999.5 else short(value)
-        parts.append(element("text", words, x=x + side / 2, y=y + side / 2 + 3.2, class_=class_, text_anchor="middle"))
+        parts.append(
+            element("text", words, x=x + side / 2, y=y + side / 2 + 3.2, class_=class_, text_anchor="middle")
+        )
     return element("g", *parts)
 
 
-def _picture(values: Mapping[Pair, float], cpus: Sequence[int], side: float, ends: tuple[float, float]) -> Markup:
+def _picture(
+    values: Mapping[Pair, float], cpus: Sequence[int], side: float, ends: tuple[float, float]
+) -> Markup:
     """All squares as one PNG, a pixel each; where nothing was measured it is transparent."""
     rows = bytearray()
     for a in cpus:
@@ -109,7 +121,7 @@ def _key(low: float, high: float, unit: str, top: float) -> Markup:
     """From light to dark, with the ends written beside."""
     steps, wide = 24, 7.0
     parts: list[Child] = [
-        element("rect", x=LEFT + index * wide, y=top, width=wide + 0.5, height=9.0, fill="#%02x%02x%02x" % _colour(index / (steps - 1)))  # noqa: E501, UP031
+        element("rect", x=LEFT + index * wide, y=top, width=wide + 0.5, height=9.0, fill=_hex(index / (steps - 1)))
         for index in range(steps)
     ]  # fmt: skip
     end = LEFT + steps * wide

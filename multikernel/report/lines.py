@@ -45,7 +45,12 @@ class Line:
 
 
 def lines(
-    several: Sequence[Line], x_axis: str, y_axis: str, *, marks: Sequence[Mark] = (), standing: Sequence[Mark] = ()
+    several: Sequence[Line],
+    x_axis: str,
+    y_axis: str,
+    *,
+    marks: Sequence[Mark] = (),
+    standing: Sequence[Mark] = (),
 ) -> Drawing:
     """The drawing. marks: values drawn across; standing: choices drawn upright."""
     points = [point for line in several for point in line.points]
@@ -119,7 +124,9 @@ def _line(line: Line, index: int, across: Scale, up: Scale) -> Markup:
     parts: list[Child] = [element("title", line.label)]
     if line.joined and len(places) > 1:
         path = "M" + "L".join(f"{x:.2f} {y:.2f}" for x, y in places)
-        parts.append(element("path", d=path, class_="paper-line" if line.paper else f"joint {kind}", fill="none"))
+        parts.append(
+            element("path", d=path, class_="paper-line" if line.paper else f"joint {kind}", fill="none")
+        )
     for (x, y), point in zip(places, line.points, strict=True):
         if point.low is not None and point.high is not None and not line.paper:
             low, high = up.at(point.low), up.at(point.high)

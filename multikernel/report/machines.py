@@ -90,8 +90,8 @@ def described(machine: Machine) -> str:
     text += f": {', '.join(parts)}. " if parts else ". "
     text += f"Linux {environment.kernel}."
     if environment.tsc_hz:
-        text += f" The time stamp counter ticks at {environment.tsc_hz / 1e6:,.1f} MHz".replace(",", " ")
-        text += ", so 1 000 TSC cycles are " + f"{1e12 / environment.tsc_hz:.0f} ns."
+        text += f" The time stamp counter ticks at {environment.tsc_hz / 1e6:,.1f}\u202fMHz".replace(",", "\u202f")
+        text += ", so 1\u202f000 TSC cycles are " + f"{1e12 / environment.tsc_hz:.0f} ns."
     used = sorted({cpu for document in machine.documents for cpu in document.environment.cpus})
     text += f" Measured on CPU{'s' if len(used) != 1 else ''} {', '.join(map(str, used[:32]))}"
     return text + (" and more." if len(used) > 32 else ".")
@@ -117,16 +117,17 @@ def warnings(machine: Machine) -> list[Warned]:
         for caution in document.warnings:
             found.setdefault((caution.code, caution.text), {})[document.experiment] = None
     listed = [Warned(code, text, tuple(names)) for (code, text), names in found.items()]
-    known = {one.text for one in listed}
+    known = tuple(one.text for one in listed)
     for title, sentences in verdict(machine.latest):
         if title == CAVEATS:
-            listed += [Warned("verdict", text, ()) for text in sentences if text not in known]
+            listed += [Warned("noise", text, ()) for text in sentences if not text.endswith(known)]
     return listed
 
 
 def sentences(machine: Machine) -> list[tuple[str, list[tuple[str, str]]]]:
     """The verdict of the latest runs: (title, [(outcome or nothing, sentence)])."""
-    outcomes = {one.sentence: one.outcome for one in judgements(machine.latest)}
+    found = judgements(machine.latest)
+    outcomes = {text: one.outcome for one in found for text in (one.sentence, one.full)}
     return [
         (title, [(outcomes.get(text, ""), text) for text in texts])
         for title, texts in verdict(machine.latest)
@@ -180,7 +181,9 @@ def facts(machine: Machine) -> list[tuple[str, str]]:
 
 
 def _topology(environment: Environment) -> str:
-    return "; ".join(f"{name} {_flat(value)}" for name, value in environment.topology.items() if value not in ([], {}))
+    return "; ".join(
+        f"{name} {_flat(value)}" for name, value in environment.topology.items() if value not in ([], {})
+    )
 
 
 def _flat(value: object) -> str:
@@ -195,7 +198,8 @@ def _rate(environment: Environment) -> str | None:
     if environment.tsc_hz is None:
         return None
     error = "" if environment.tsc_error is None else f" ± {1e6 * environment.tsc_error:.2g} ppm"
-    return f"{environment.tsc_hz / 1e6:.3f} MHz{error}" + (f", {environment.tsc_source}" if environment.tsc_source else "")
+    source = f", {environment.tsc_source}" if environment.tsc_source else ""
+    return f"{environment.tsc_hz / 1e6:.3f} MHz{error}{source}"
 
 
 def _load(load: tuple[float, float, float] | None) -> str | None:

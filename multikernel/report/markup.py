@@ -12,7 +12,7 @@ import html
 import re
 from collections.abc import Iterable
 
-SELF_CLOSING = frozenset("rect line path circle image meta link br hr stop".split())
+SELF_CLOSING = frozenset({"rect", "line", "path", "circle", "image", "meta", "link"})
 """Elements that have no content and are written so in both languages."""
 
 _FORBIDDEN = re.compile(
@@ -46,7 +46,7 @@ def joined(children: Iterable[Child]) -> Markup:
     return Markup("".join(escaped(child) for child in children))
 
 
-def element(name: str, *children: Child, **attributes: Value) -> Markup:
+def element(name: str, /, *children: Child, **attributes: Value) -> Markup:
     """<name attribute="…">children</name>; None leaves an attribute out.
 
     In attribute names a trailing underscore is dropped and others become dashes: class_, stroke_width, viewBox.

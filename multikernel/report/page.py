@@ -1,8 +1,8 @@
 """The report: one HTML file that needs nothing else, made from result documents and from nothing else.
 
-Guarantees: no script, no network (a content policy in the page forbids both), every text of a document escaped; light
-or dark as the reader's system is, and a style for paper; figures with titles and descriptions, tables with headings. All
-documents are in it, as downloads, whole. Documents of several machines are sections of their own.
+Guarantees: no script, no network (a content policy in the page forbids both), every text of a document escaped;
+light or dark as the reader's system is, and a style for paper; figures with titles and descriptions, tables with
+headings. All documents are in it, as downloads, whole. Documents of several machines are sections of their own.
 Called by: export. Idea: what hyperfine and core-to-core-latency put side by side, in the form of a short paper.
 """
 
@@ -12,7 +12,7 @@ import base64
 from collections.abc import Iterable, Sequence
 
 from multikernel.report import machines as machines_
-from multikernel.report.figure import Block, Figure, Table, svg
+from multikernel.report.figure import Block, Figure, svg
 from multikernel.report.figures import registry
 from multikernel.report.machines import Machine
 from multikernel.report.markup import Child, Markup, element, joined, style
@@ -23,8 +23,7 @@ from multikernel.report.wording import short
 from multikernel.results.document import Document, encode
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-OUTCOMES = {"faster": "▲ faster", "slower": "▼ slower", "same": "＝ same"}
-TIMES = ("control-over-",)
+OUTCOMES = {"faster": "▲ faster", "slower": "▼ slower", "same": "= same"}
 
 
 def page(documents: Sequence[Document]) -> str:
@@ -54,8 +53,10 @@ def page(documents: Sequence[Document]) -> str:
 
 
 _FOOTER = (
-    "Drawn by multikernel from the result documents embedded above, and from nothing else. The paper's values: "
-    f"{SOURCE}; only those that two independent secondary sources agree on.",
+    (
+        "Drawn by multikernel from the result documents embedded above, and from nothing else. The paper's values: "
+        f"{SOURCE}; only those that two independent secondary sources agree on."
+    ),
 )
 
 
@@ -81,7 +82,7 @@ def _header(found: Sequence[Machine]) -> Markup:
         element("h1", "Multikernel report"),
         element("p", f"{when} · {count} · {', '.join(experiments)}"),
         element("p", "A multikernel beside a kernel of shared, locked state and beside Linux, measured on ",
-                "this machine." if len(found) == 1 else f"{len(found)} machines.", class_="quiet"),
+                "one machine." if len(found) == 1 else f"{len(found)} machines.", class_="quiet"),
     )  # fmt: skip
 
 
@@ -93,7 +94,10 @@ def _section(machine: Machine, names: _Names, *, alone: bool) -> Markup:
         element("p", machines_.described(machine), class_="lead"),
         _warnings(machine),
         _verdict(machine),
-        *(_experiment(machine, name, names) for name in dict.fromkeys(one.experiment for one in machine.documents)),
+        *(
+            _experiment(machine, name, names)
+            for name in dict.fromkeys(one.experiment for one in machine.documents)
+        ),
         _ratios(machine),
         _series(machine),
         _facts(machine),
@@ -109,7 +113,9 @@ def _warnings(machine: Machine) -> Markup:
     every = {one.experiment for one in machine.documents}
     items = []
     for one in machines_.warnings(machine):
-        whose = "" if not one.experiments or set(one.experiments) == every else f" ({', '.join(one.experiments)})"
+        whose = (
+            "" if not one.experiments or set(one.experiments) == every else f" ({', '.join(one.experiments)})"
+        )
         tag = element("span", one.code + whose, class_="tag")
         items.append(element("li", tag, one.text))
     heading = element("h2", "What these numbers can and cannot say")
@@ -117,7 +123,7 @@ def _warnings(machine: Machine) -> Markup:
     over = f"{boots[0]}" if len(boots) == 1 else f"{boots[0]} to {boots[-1]}" if boots else "no"
     first = element(
         "p",
-        f"Each number is a median; what it is worth is told by how it differs between fresh boots, of which there are {over}. "
+        f"Each number is a median; what it is worth is told by how it differs between fresh boots ({over} of them). "
         "Compare arms that are told in the same way, and ratios rather than cycles.",
     )
     if not items:
@@ -147,11 +153,11 @@ def _experiment(machine: Machine, name: str, names: _Names) -> Markup:
     documents = machine.of(name)
     parts: list[Child] = [element("h2", f"Experiment {name}")]
     if name in ANSWERS:
-        parts.append(element("p", f"Answers the paper's {ANSWERS[name]}.", class_="quiet"))
+        parts.append(element("p", ANSWERS[name], class_="quiet"))
     parts += [_block(block, names) for block in registry.draw_together(documents)]
     for document in documents:
         if len(documents) > 1:
-            parts.append(element("h3", f"Run of {_time(document)}"))
+            parts.append(element("p", f"Run of {_time(document)}", class_="run"))
         blocks = registry.draw(document) if document.series or document.floor else []
         parts += [_block(block, names) for block in blocks]
         if not blocks:
@@ -168,10 +174,10 @@ def _block(block: Block, names: _Names) -> Markup:
     paper = _paper(block.paper)
     if isinstance(block, Figure):
         drawing = element("div", svg(block, names.next()), class_="drawing")
-        caption = element("figcaption", element("h4", block.title), *notes, paper)
-        return element("figure", drawing, caption)
-    table = _table(block.headings, block.rows, right=block.right, caption=block.title, heads=block.heads)
-    return element("figure", table, element("figcaption", *notes, paper), class_="wide")
+        return element("figure", element("h3", block.title), drawing, element("figcaption", *notes, paper))
+    table = _table(block.headings, block.rows, right=block.right, heads=block.heads, label=block.title)
+    caption = element("figcaption", *notes, paper)
+    return element("figure", element("h3", block.title), table, caption, class_="wide")
 
 
 def _paper(values: Sequence[PaperValue]) -> Markup:
@@ -188,7 +194,9 @@ def _paper(values: Sequence[PaperValue]) -> Markup:
     figures = ", ".join(dict.fromkeys(one.figure.lower() for one in values))
     return element(
         "div",
-        _table(("what", "machine", "value", "ns"), cells, right=frozenset({3}), caption=f"The paper's {figures}"),
+        _table(
+            ("what", "machine", "value", "ns"), cells, right=frozenset({3}), caption=f"The paper's {figures}"
+        ),
         class_="paper-values",
     )
 
@@ -202,7 +210,7 @@ def _amount(value: float) -> str:
 
 def _table(
     headings: Iterable[str], cells: Iterable[Sequence[str]], *, right: frozenset[int] | range = frozenset(),
-    caption: str = "", heads: int = 1, class_: str | None = None,
+    caption: str = "", label: str = "", heads: int = 1, class_: str | None = None,
 ) -> Markup:  # fmt: skip
     """A table in a box that scrolls by itself where it is too wide."""
     top = [
@@ -218,7 +226,9 @@ def _table(
             else element("td", cell, class_="number" if place in right else None)
             for place, cell in enumerate(row)
         ]
-        body.append(element("tr", *line, class_="newsection" if before and row[0] != before and heads > 1 else None))
+        body.append(
+            element("tr", *line, class_="newsection" if before and row[0] != before and heads > 1 else None)
+        )
         before = row[0]
     return element(
         "div",
@@ -232,7 +242,7 @@ def _table(
         class_="scroll",
         tabindex=0,
         role="group",
-        aria_label=caption or "table",
+        aria_label=caption or label or "table",
     )
 
 
@@ -250,11 +260,11 @@ def _ratios(machine: Machine) -> Markup:
     if not cells:
         return Markup()
     headings = ("experiment", "ratio", "median over boots", "interval", "covers")
-    note = "A ratio is taken within each boot, so what disturbed both sides cancels. A control repeats its arm: how far "
+    note = "A ratio is taken within each boot, so what disturbed both sides cancels. A control repeats its arm: how "
     return joined([
         element("h2", "Ratios"),
         _table(headings, cells, right=frozenset({2, 3, 4}), heads=2, caption="Arms over arms"),
-        element("p", note + "its ratio is from 1 is noise.", class_="note"),
+        element("p", note + "far its ratio is from 1 is noise.", class_="note"),
     ])  # fmt: skip
 
 

@@ -104,21 +104,23 @@ FIGURE_7 = (
     *_curve("Figure 7", "Barrelfish", AMD_8X4, {2: 10_300, 5: 10_300, 32: 17_500}),
     *_curve("Figure 7", "Linux 2.6.26", AMD_8X4, {2: 5_200, 32: 29_500}),
     *_curve("Figure 7", "Windows Server 2008 R2 beta", AMD_8X4, {2: 5_800, 32: 46_000}),
-    PaperValue("Figure 7", "Barrelfish is cheaper", AMD_8X4, text="than Windows from about 5 cores, Linux from 12–13"),
+    PaperValue(
+        "Figure 7", "Barrelfish is cheaper", AMD_8X4, text="than Windows from about 5 cores, Linux from 12–13"
+    ),
 )
 
 ANSWERS = {
-    "floor": "the part of table 2 that the hardware takes",
-    "latency": "the part of table 2 that the hardware takes, for every pair",
-    "shared-memory": "figure 3",
-    "local-call": "table 1",
-    "round-trip": "table 2",
-    "message": "table 2",
-    "transport": "table 3",
-    "poll-or-block": "section 4.6",
-    "unmap": "figure 7",
+    "floor": "What any message pays at least: the hardware's part of the paper's table 2.",
+    "latency": "What any message pays at least, between every two CPUs: the hardware's part of the paper's table 2.",
+    "shared-memory": "Sharing lines or sending messages: the paper's figure 3.",
+    "local-call": "A call within one core: the paper's table 1.",
+    "round-trip": "A message there and back: the latencies of the paper's table 2.",
+    "message": "Messages by cache distance: the paper's table 2.",
+    "transport": "Our channels beside the host's own: the paper's table 3.",
+    "poll-or-block": "How long to poll before sleeping: the paper's section 4.6.",
+    "unmap": "Taking a page from all cores: the paper's figure 7.",
 }
-"""By experiment: which figure of the paper it answers."""
+"""By experiment: what it asks, and which figure of the paper it answers."""
 
 BESIDE: dict[str, tuple[PaperValue, ...]] = {
     "shared-memory": FIGURE_3,

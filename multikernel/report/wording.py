@@ -74,9 +74,13 @@ def amount(series: Series, value: float, rate: float | None) -> str:
 
 
 def labels(
-    series: Sequence[Series], *, leaving: Iterable[str] = (), systems: bool = True, among: Sequence[Series] = ()
+    series: Sequence[Series],
+    *,
+    leaving: Iterable[str] = (),
+    systems: bool = True,
+    among: Sequence[Series] = (),
 ) -> list[str]:
-    """A label each, from what differs. leaving: parameters that are shown otherwise; among: of these (else themselves)."""
+    """A label each, from what differs. leaving: parameters shown otherwise; among: of these (else themselves)."""
     group = [*(among or series)]
     left = set(leaving)
     varying = [name for name in _parameter_names(group) if name not in left and _varies(name, group)]
@@ -86,7 +90,11 @@ def labels(
     for one in series:
         words = [SYSTEMS[one.system], one.variant] if systems else [one.variant]
         text = " · ".join(words)
-        details = [_detail(name, one.parameters.get(name)) for name in varying if one.parameters.get(name) is not None]
+        details = [
+            _detail(name, one.parameters.get(name))
+            for name in varying
+            if one.parameters.get(name) is not None
+        ]
         if modes:
             details.append(one.mode)
         if cores:
@@ -131,6 +139,7 @@ def interval_note(series: Sequence[Series]) -> str:
     least = min(one.coverage for one in known)
     kinds = {one.method for one in known}
     how = " or ".join(
-        {"order-statistic": "order statistics", "min-max": "smallest to largest boot"}[kind] for kind in sorted(kinds)
+        {"order-statistic": "order statistics", "min-max": "smallest to largest boot"}[kind]
+        for kind in sorted(kinds)
     )
     return f"{begin} Error bars: interval of the median over {over} ({how}; covers at least {100 * least:.1f} %)."

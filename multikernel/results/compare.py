@@ -22,8 +22,8 @@ from multikernel.errors import BadInput
 from multikernel.results.document import Document, Environment, Interval, Scalar, Series
 
 METHOD = (
-    "change: new median over old median; interval: opposite ends of the two medians' intervals over boots, which covers "
-    "at least the sum of both coverages less 1; noise: the farther end of the control arms' ratios"
+    "change: new median over old median; interval: opposite ends of the two medians' intervals over boots, which "
+    "covers at least the sum of both coverages less 1; noise: the farther end of the control arms' ratios"
 )
 SURE = 0.7
 """An interval that covers less decides nothing: runs of fewer than 4 boots each."""
@@ -83,8 +83,8 @@ def condition_differences(old: Environment, new: Environment) -> list[str]:
 
 
 def _differences(old: dict[str, object], new: dict[str, object]) -> list[str]:
-    names = list(dict.fromkeys([*old, *new]))
-    return [f"{name}: {_said(old.get(name))}, {_said(new.get(name))}" for name in names if old.get(name) != new.get(name)]
+    names = [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
+    return [f"{name}: {_said(old.get(name))}, {_said(new.get(name))}" for name in names]
 
 
 def _said(value: object) -> str:
@@ -138,7 +138,11 @@ class Comparison:
 
 
 def compare(
-    old: Iterable[Document], new: Iterable[Document], *, threshold: float = 0.1, different_machines: bool = False
+    old: Iterable[Document],
+    new: Iterable[Document],
+    *,
+    threshold: float = 0.1,
+    different_machines: bool = False,
 ) -> Comparison:
     """Holds the latest document of each experiment against its partner.
 
@@ -155,8 +159,12 @@ def compare(
             hint="add --different-machines to compare them nevertheless",
         )
     changes: list[Change] = []
-    only_old = [name_of(name, series) for name in ours if name not in theirs for series in _judged(ours[name])]
-    only_new = [name_of(name, series) for name in theirs if name not in ours for series in _judged(theirs[name])]
+    only_old = [
+        name_of(name, series) for name in ours if name not in theirs for series in _judged(ours[name])
+    ]
+    only_new = [
+        name_of(name, series) for name in theirs if name not in ours for series in _judged(theirs[name])
+    ]
     for name in both:
         pairs, left, right = _paired(_judged(ours[name]), _judged(theirs[name]))
         changes += [_change(ours[name], theirs[name], a, b, threshold) for a, b in pairs]
@@ -168,7 +176,9 @@ def compare(
             value=f"old: {', '.join(ours) or 'nothing'}; new: {', '.join(theirs) or 'nothing'}",
             hint="compare runs of the same experiments on as many cores",
         )
-    conditions = _each(condition_differences(ours[name].environment, theirs[name].environment) for name in both)
+    conditions = _each(
+        condition_differences(ours[name].environment, theirs[name].environment) for name in both
+    )
     return Comparison(
         tuple(changes), tuple(only_old), tuple(only_new), tuple(machine), tuple(conditions), threshold
     )
@@ -203,7 +213,9 @@ def _key(series: Series, *, fractions: bool) -> Key:
     def kept(value: Scalar) -> bool:
         return fractions or not isinstance(value, float)
 
-    parameters = tuple(sorted((name, repr(value)) for name, value in series.parameters.items() if kept(value)))
+    parameters = tuple(
+        sorted((name, repr(value)) for name, value in series.parameters.items() if kept(value))
+    )
     return (
         series.system, series.variant, series.cores, parameters, series.measure, series.mode, series.batch, series.unit,
     )  # fmt: skip
@@ -266,7 +278,9 @@ def _change(old: Document, new: Document, a: Series, b: Series, threshold: float
     claimed = not any(warning.code == "oversubscribed" for one in (old, new) for warning in one.warnings)
     outcome = _outcome(interval, noise, more_is_better=b.measure == "throughput") if claimed else "unsure"
     loss = 1 - ratio if b.measure == "throughput" else ratio - 1
-    to_ns = (1e9 / rates[0], 1e9 / rates[1]) if unit == "ns" and a.unit != "ns" and rates[0] and rates[1] else (1.0, 1.0)
+    to_ns = (1.0, 1.0)
+    if unit != a.unit and rates[0] and rates[1]:
+        to_ns = 1e9 / rates[0], 1e9 / rates[1]
     return Change(
         old.experiment, b, unit, a.p50 * to_ns[0], b.p50 * to_ns[1], ratio, interval, noise, outcome,
         crossed=outcome == "worse" and loss > threshold,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from multikernel.errors import BadInput
+from multikernel.errors import BadInput, ForeignHandle
 from multikernel.native import _native
 from multikernel.runtime import local
 from multikernel.user import memory
@@ -31,15 +31,24 @@ class Here:
 
     def map(self, frame: Frame, cores: Sequence[int] | None = None, rights: memory.Rights = "read-write") -> Page:
         """Maps a frame; this core initiates. See System.map."""
+        self._own(frame)
         return memory.map_frame(self._access, self._system, frame, cores, rights)
 
     def unmap(self, page: Page, protocol: memory.Protocol = "two-phase") -> None:
         """Unmaps; this core initiates, and must hold the page or have mapped it. See System.unmap."""
+        self._own(page)
         memory.unmap(self._access, page, protocol)
 
     def protect(self, page: Page, rights: memory.Rights = "read-only") -> None:
         """Changes rights; this core initiates. See System.protect."""
+        self._own(page)
         memory.protect(self._access, page, rights)
+
+    def _own(self, handle: Frame | Page) -> None:
+        if handle._system != self._system:
+            raise ForeignHandle(
+                "this handle belongs to another system", value=repr(handle), where=f"system {self._system}"
+            )
 
 
 def here() -> Here:

@@ -3,6 +3,7 @@
  * pause of a few hundred cycles in between: "single".
  *
  * raw.c     special loops on scratch lines: the floor, and the ends with nothing around them (system: raw)
+ * update.c  the paper's Fig 3, Table 1 and section 4.6, through the booted driver but for the shared-memory arm
  * loops.c   through the booted driver: its loop, its channels, dispatch by kind (system: multikernel, shared)
  * linux.c   threads of one address space on the host's kernel (system: linux) */
 #pragma once
@@ -55,6 +56,16 @@ enum verdict probe_local(struct driver *d, uint64_t frame, uint32_t count, struc
  * from the meeting to the end, summed. meeting: scratch line of core 0, its counter at base when all begin. */
 enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, uint32_t rounds, uint32_t protocol, uint64_t base,
                              uint64_t *cycles);
+
+/* Fig 3. Every core updates the same lines of core 0 (SHM) ... */
+void probe_update_shared(struct driver *d, uint32_t lines, uint64_t count, uint32_t batch, struct histogram *histogram);
+/* ... or asks core `server` to update lines of its own (MSG); at_server: what it cost there, by the server's own clock. */
+void probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uint64_t count, uint32_t batch, struct histogram *histogram,
+                          struct histogram *at_server);
+/* Table 1: a request to the own core's driver, from a program: a system call there and back, no other process. */
+void probe_here(struct driver *d, uint64_t count, uint32_t batch, struct histogram *histogram);
+/* Pings that come at intervals: exponential with that mean, from a fixed seed. Latency from the intended time of sending. */
+void probe_open_loop(struct driver *d, uint32_t peer, uint64_t count, uint64_t mean_cycles, uint64_t seed, struct histogram *histogram);
 
 /* --- linux.c --- */
 

@@ -35,7 +35,8 @@ def _by_line(floor: Floor, rate: float | None) -> Figure:
     )
     several = [
         Line(
-            f"{mode}: median {number(median)} cycles" + (f" · {number(median * 1e9 / rate)} ns" if rate else ""),
+            f"{mode}: median {number(median)} cycles"
+            + (f" · {number(median * 1e9 / rate)} ns" if rate else ""),
             tuple(Point(index + 1, value) for index, value in enumerate(by_line)),
             kind,
             joined=False,
@@ -54,7 +55,9 @@ def _by_line(floor: Floor, rate: float | None) -> Figure:
         description=f"Points, one a cache line, {count} lines: {'; '.join(spread)}.",
         drawing=lines(several, "cache line", "TSC cycles, there and back", marks=marks),
         notes=(
-            "Each point is one cache line: the median over boots of its round trips. Dashed: the median over the "
-            "lines, by which × floor divides. There is no error bar at a point; how far the lines differ is the spread.",
+            (
+                "Each point is one cache line: the median over boots of its round trips; it has no error bar, since the "
+                "lines' own differences are the spread. Dashed: the median over the lines, by which × floor divides."
+            ),
         ),
     )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from multikernel.report.bars import Group
-from multikernel.report.figure import Figure
+from multikernel.report.figure import Block, Figure
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of, line_figure, point_of
 from multikernel.report.lines import Line, lines
 from multikernel.report.paper_values import BESIDE, PaperValue
@@ -26,9 +26,9 @@ CORES = "cores"
 T = TypeVar("T")
 
 
-def draw(document: Document) -> list[Figure]:
+def draw(document: Document) -> list[Block]:
     """All of it."""
-    return of_series(document, document.series, paper=BESIDE.get(document.experiment, ()))
+    return [*of_series(document, document.series, paper=BESIDE.get(document.experiment, ()))]
 
 
 def of_series(

@@ -58,8 +58,10 @@ def _map(document: Document, family: Sequence[Series]) -> Figure:
     missing = len(cpus) * (len(cpus) - 1) - len([pair for pair in values if pair[0] != pair[1]])
     notes = [
         ". ".join(ends) + ".",
-        f"Each square: the median of a pair, {MEASURES[family[0].measure]}, {MODES[family[0].mode]}. No error bars are "
-        "drawn here; the intervals between boots are in the table and in the raw data.",
+        (
+            f"Each square: the median of a pair, {MEASURES[family[0].measure]}, {MODES[family[0].mode]}. No error bars are "
+            "drawn here; the intervals between boots are in the table and in the raw data."
+        ),
     ]
     if len(family) > len(least):
         notes.append("Measured in several ways a pair (lines, home nodes): the least median is drawn.")

@@ -19,7 +19,9 @@ LATENCIES = ("one-way", "round-trip")
 
 def draw(document: Document) -> list[Block]:
     """The table, then every series in the usual form."""
-    known = [one for one in document.series if not one.control and (one.measure in LATENCIES or _is_rate(one))]
+    known = [
+        one for one in document.series if not one.control and (one.measure in LATENCIES or _is_rate(one))
+    ]
     rates: dict[str, Series] = {}
     latencies: list[tuple[str, Series]] = []
     for one, label in zip(known, labels(known, leaving=("mode",)), strict=True):
@@ -28,18 +30,23 @@ def draw(document: Document) -> list[Block]:
         else:
             latencies.append((label, one))
     if not rates:
-        return list(generic.draw(document))
+        return generic.draw(document)
     rows = []
     for label, one in latencies:
         # A throughput stands once, in the first row of its own arm.
-        rows.append(_row(document, f"{label}, {MEASURES[one.measure]}, {one.mode}", one, rates.pop(label, None)))
+        rows.append(
+            _row(document, f"{label}, {MEASURES[one.measure]}, {one.mode}", one, rates.pop(label, None))
+        )
     rows += [_row(document, label, None, one) for label, one in rates.items()]
     table = Table(
         title="Latency and throughput, as in the paper's table 2",
         headings=HEADINGS,
         rows=tuple(rows),
         right=frozenset(range(1, len(HEADINGS))),
-        notes=(interval_note(known).replace("Bars and points", "Numbers").replace("Error bars", "Interval"), OTHERS),
+        notes=(
+            interval_note(known).replace("Bars and points", "Numbers").replace("Error bars", "Interval"),
+            OTHERS,
+        ),
         paper=TABLE_2,
     )
     return [table, *generic.of_series(document, document.series)]

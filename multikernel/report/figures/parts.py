@@ -81,7 +81,9 @@ def describe(groups: Sequence[Group]) -> str:
     for group in groups:
         words = "; ".join(f"{bar.label} {bar.text}" for bar in group.bars)
         marks = "; ".join(f"line at {mark.label}" for mark in group.marks)
-        sentences.append((f"{group.title}: " if group.title else "") + "; ".join(filter(None, (words, marks))))
+        sentences.append(
+            (f"{group.title}: " if group.title else "") + "; ".join(filter(None, (words, marks)))
+        )
     return "Bars. " + ". ".join(sentences) + "."
 
 

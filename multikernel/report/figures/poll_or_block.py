@@ -25,7 +25,7 @@ def draw(document: Document) -> list[Block]:
     name = next((one for one in BUDGETS if any(one in series.parameters for series in document.series)), None)
     name = name or generic.varied(document.series)
     if name is None:
-        return list(generic.draw(document))
+        return generic.draw(document)
     over = [one for one in document.series if generic.choice_of(one, name) is not None and not one.control]
     rest = [one for one in document.series if one not in over]
     cost = _cost(document)
@@ -42,7 +42,9 @@ def draw(document: Document) -> list[Block]:
             paper = () if found else SECTION_4_6
             title = f"{what} over the poll budget"
             found.append(
-                line_figure(title, drawing, several, "poll budget", unit, family, notes=(OTHERS,), paper=paper)
+                line_figure(
+                    title, drawing, several, "poll budget", unit, family, notes=(OTHERS,), paper=paper
+                )
             )
     return [*found, *generic.of_series(document, rest)]
 

@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from multikernel.report.figure import Block
-from multikernel.report.figures import floor, generic, latency, message, poll_or_block, round_trip, shared_memory, unmap
+from multikernel.report.figures import (
+    floor,
+    generic,
+    latency,
+    message,
+    poll_or_block,
+    round_trip,
+    shared_memory,
+    unmap,
+)
 from multikernel.results.document import Document
 
 Draw = Callable[[Document], list[Block]]
@@ -39,7 +48,7 @@ def place_of(experiment: str) -> tuple[int, str]:
 
 def draw(document: Document) -> list[Block]:
     """All figures and tables of a document; at least one if it has any series."""
-    found = FIGURES.get(document.experiment, generic.draw)(document)
+    found: list[Block] = FIGURES.get(document.experiment, generic.draw)(document)
     return found or generic.draw(document)
 
 

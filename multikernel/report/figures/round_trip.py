@@ -30,9 +30,12 @@ def draw(document: Document) -> list[Block]:
         groups = [group for mode in MODES_IN_ORDER if (group := _group(document, own, pair, mode)).bars]
         title = "A message there and back" + (f", CPUs {pair}" if pair else "")
         notes = (
-            "Dashed line: one cache line there and back on the same pair, in the same mode and the same slices. Bare: "
-            "ends in a loop of their own; the others go through the booted driver's loop with its channels polled.",
-            "The paper's latencies are of one way through its own ring; a round trip here is two messages. " + OTHERS,
+            (
+                "Dashed line: one cache line there and back on the same pair, in the same mode and the same slices. Bare: "
+                "ends in a loop of their own; the others go through the booted driver's loop with its channels polled."
+            ),
+            "The paper's latencies are of one way through its own ring; a round trip here is two messages. "
+            + OTHERS,
         )
         paper = () if found else TABLE_2_LATENCY
         found.append(bar_figure(title, groups, axis_of(own[0]), own, notes=notes, paper=paper))

@@ -16,7 +16,9 @@ from multikernel.results.document import Document
 def draw(document: Document) -> list[Block]:
     """A line an arm, over cores; throughput and the rest as of any experiment."""
     ours = [
-        one for one in document.series if one.measure != "throughput" and one.unit == "tsc-cycles" and not one.control
+        one
+        for one in document.series
+        if one.measure != "throughput" and one.unit == "tsc-cycles" and not one.control
     ]
     rest = [one for one in document.series if one not in ours]
     found: list[Block] = []
@@ -26,9 +28,13 @@ def draw(document: Document) -> list[Block]:
         drawing = lines(some, "cores that update", f"{axis_of(ours[0])} an update")
         paper = () if found else FIGURE_3
         notes = (
-            "shm: the cores update the lines themselves; msg: they send the update to one core, which makes it; "
-            "server: what it costs that core. The number is how many lines an update touches.",
+            (
+                "shm: the cores update the lines themselves; msg: they send the update to one core, which makes it; "
+                "server: what it costs that core. The number is how many lines an update touches."
+            ),
             OTHERS,
         )
-        found.append(line_figure(title, drawing, some, "cores", axis_of(ours[0]), ours, notes=notes, paper=paper))
+        found.append(
+            line_figure(title, drawing, some, "cores", axis_of(ours[0]), ours, notes=notes, paper=paper)
+        )
     return [*found, *generic.of_series(document, rest)]

@@ -46,13 +46,18 @@ def draw(document: Document) -> list[Block]:
         found.append(_completion(document, unmaps))
     if own:
         title = f"Every core unmaps pages of its own at once, {size_sentence(document)}"
-        found.append(_throughput(document, own, title, "Longer is better: all cores' unmaps a second together."))
+        found.append(
+            _throughput(document, own, title, "Longer is better: all cores' unmaps a second together.")
+        )
     if programs:
-        note = "Longer is better: what programs computing on the other cores get done while core 0 unmaps, or nobody does."
+        note = "Longer is better: what programs computing on the other cores get done, left alone or told of unmaps."
         found.append(_throughput(document, programs, "What a computing program keeps", note))
     if side:
         groups = [
-            Group(SIDE[str(operation)], bars_of(some, rate_of(document), leaving=("operation", "target", "told")))
+            Group(
+                SIDE[str(operation)],
+                bars_of(some, rate_of(document), leaving=("operation", "target", "told")),
+            )
             for operation, some in grouped(side, "operation").items()
         ]
         found.append(bar_figure("What is paid before", groups, axis_of(side[0]), side))
@@ -72,8 +77,9 @@ def draw_together(documents: Sequence[Document]) -> list[Block]:
     for cores, document in sorted(latest.items()):
         for one in _unmaps(document):
             if not one.control and one.cores == cores:
-                told = one.parameters.get("told")
-                points.setdefault(f"{SYSTEMS[one.system]} · {one.variant}, {TOLD_TITLES[told]}", []).append((cores, one))
+                told = TOLD_TITLES[one.parameters.get("told")]
+                label = f"{SYSTEMS[one.system]} · {one.variant}, {told}"
+                points.setdefault(label, []).append((cores, one))
     kept = [(label, own) for label, own in points.items() if len(own) > 1][:MOST_LINES]
     ours = [Line(label, tuple(point_of(one, cores) for cores, one in own)) for label, own in kept]
     several = [*ours, *(_curve(name) for name in CURVES)]
@@ -93,11 +99,8 @@ def draw_together(documents: Sequence[Document]) -> list[Block]:
 
 
 def _unmaps(document: Document) -> list[Series]:
-    return [
-        one
-        for one in document.series
-        if one.measure == "completion" and one.unit == "tsc-cycles" and one.parameters.get("operation") in ("unmap", None)
-    ]
+    found = [one for one in document.series if one.measure == "completion" and one.unit == "tsc-cycles"]
+    return [one for one in found if one.parameters.get("operation") in ("unmap", None)]
 
 
 def _completion(document: Document, unmaps: Sequence[Series]) -> Block:
@@ -115,8 +118,10 @@ def _completion(document: Document, unmaps: Sequence[Series]) -> Block:
         title = f"The paper's figure 7 at {cores} cores (8×4 AMD 8350, 2.0 GHz)"
         groups.append(Group(title, tuple(paper_bar(one) for one in points)))
     notes = (
-        "Time until no core can read the page. Compare within a group: what structure is worth shows only between "
-        "kernels told in the same way.",
+        (
+            "Time until no core can read the page. Compare within a group: what structure is worth shows only between "
+            "kernels told in the same way."
+        ),
         *((f"{PLOT} {OTHERS}",) if points else (OTHERS,)),
     )
     title = f"Unmap of a page that all cores hold, {size_sentence(document)}"

@@ -1,0 +1,65 @@
+#include <math.h>
+
+#include "probes.h"
+
+void probe_update_shared(struct driver *d, uint32_t lines, uint64_t count, uint32_t batch, struct histogram *histogram)
+{
+    char *scratch = segment_scratch(d->segment, &d->region, 0);
+    for (uint64_t done = 0; done < count; done += batch) {
+        uint64_t start = arch_cycles();
+        for (uint32_t i = 0; i < batch; i++)
+            segment_update(scratch, lines);
+        histogram_add(histogram, (arch_cycles() - start) / batch);
+    }
+}
+
+void probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uint64_t count, uint32_t batch, struct histogram *histogram,
+                          struct histogram *at_server)
+{
+    struct message request = {{message_head(KIND_UPDATE, 0, 0, 0, 0), lines}}, reply;
+    driver_enter(d);
+    for (uint64_t done = 0; done < count; done += batch) {
+        uint64_t start = arch_cycles();
+        for (uint32_t i = 0; i < batch; i++) {
+            if (server == d->me)
+                driver_here(d, &request, &reply);
+            else
+                driver_call(d, server, 0, &request, &reply);
+        }
+        histogram_add(histogram, (arch_cycles() - start) / batch);
+        histogram_add(at_server, reply.word[1]);
+    }
+    driver_leave(d);
+}
+
+void probe_here(struct driver *d, uint64_t count, uint32_t batch, struct histogram *histogram)
+{
+    struct message request = {{message_head(KIND_PING, 0, 0, 0, 0), 1, 2, 3, 4, 5, 6}}, reply;
+    for (uint64_t done = 0; done < count; done += batch) {
+        uint64_t start = arch_cycles();
+        for (uint32_t i = 0; i < batch; i++) {
+            driver_enter(d); /* disable, work, check the mark, enable: each call a system call of its own */
+            driver_here(d, &request, &reply);
+            driver_leave(d);
+        }
+        histogram_add(histogram, (arch_cycles() - start) / batch);
+    }
+}
+
+void probe_open_loop(struct driver *d, uint32_t peer, uint64_t count, uint64_t mean_cycles, uint64_t seed, struct histogram *histogram)
+{
+    struct message request = {{message_head(KIND_PING, 0, 0, 0, 0), 1, 2, 3, 4, 5, 6}}, reply;
+    driver_enter(d);
+    uint64_t intended = arch_cycles();
+    for (uint64_t i = 0; i < count; i++) {
+        seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+        double uniform = ((double)(seed >> 11) + 1) / 9007199254740993.0;
+        intended += (uint64_t)(-log(uniform) * (double)mean_cycles);
+        while (arch_cycles() < intended)
+            driver_poll(d);
+        driver_call(d, peer, 0, &request, &reply);
+        /* From when it should have been sent: a late start is the system's fault too (coordinated omission). */
+        histogram_add(histogram, arch_cycles() - intended);
+    }
+    driver_leave(d);
+}

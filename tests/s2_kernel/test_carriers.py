@@ -1,0 +1,221 @@
+"""Trees and carriers: whatever the routes, whoever starts, nothing waits for ever, and replicas agree in the end."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import multikernel
+from multikernel import Frame, Page, System
+from multikernel.errors import BadInput, PageFault
+from s2_kernel import programs
+
+CARRIERS = ("call-line", "ring")
+Route = list[list[int | None]]
+
+
+def flat(cores: int) -> None:
+    return None
+
+
+def chain(cores: int) -> Route:
+    """Down and up from the root, in both directions."""
+    return [
+        [None if core == root else core + 1 if core < root else core - 1 for core in range(cores)]
+        for root in range(cores)
+    ]
+
+
+def ring_road(cores: int) -> Route:
+    """The next core after every core is its child, round and round: the trees use the same edges in one direction."""
+    return [[None if core == root else (core - 1) % cores for core in range(cores)] for root in range(cores)]
+
+
+def binary(cores: int) -> Route:
+    def parent(root: int, core: int) -> int | None:
+        place = (core - root) % cores
+        return None if place == 0 else ((place - 1) // 2 + root) % cores
+
+    return [[parent(root, core) for core in range(cores)] for root in range(cores)]
+
+
+def any_tree(cores: int, seed: int) -> Route:
+    chosen = random.Random(seed)
+    route: Route = []
+    for root in range(cores):
+        row: list[int | None] = [None] * cores
+        inside = [root]
+        for core in chosen.sample([core for core in range(cores) if core != root], cores - 1):
+            row[core] = chosen.choice(inside)
+            inside.append(core)
+        route.append(row)
+    return route
+
+
+def at_rest(system: System) -> None:
+    digests = [core.digest() for core in system.cores]
+    assert [locked for _, _, locked in digests] == [0] * len(system.cores)
+    for one in system.cores:
+        for other in system.cores[one.index + 1 :]:
+            assert one.digest(other.index)[0] == other.digest(one.index)[0], (one, other)
+
+
+def everybody_at_once(system: System, seed: int, rounds: int, pages: int = 6) -> dict[str, int]:
+    """All cores do random things to common pages at once; what must hold of it."""
+    common = [system.map(system.allocate(4096)) for _ in range(pages)]
+    for number, page in enumerate(common):
+        page.write(0, bytes([number] * 8))
+    own = [system.allocate(4096) for _ in system.cores]
+    tasks = [
+        core.start(programs.contend, common, own[core.index], seed * 100 + core.index, rounds) for core in system.cores
+    ]
+    happened: dict[str, int] = {}
+    won: list[int] = []
+    for task in tasks:
+        mine, events = task.result()
+        won += mine
+        for event, count in events.items():
+            happened[event] = happened.get(event, 0) + count
+    assert len(won) == len(set(won)), f"more than one unmap of the same page returned: {sorted(won)}"
+    at_rest(system)
+    for number, page in enumerate(common):
+        if number in won:
+            for core in system.cores:
+                with pytest.raises(PageFault):
+                    core.read(page, 0, 8)
+        else:
+            for core in system.cores:
+                assert core.read(page, 0, 8) == bytes([number] * 8)
+            system.unmap(page)
+    assert {core.digest()[1] for core in system.cores} == {0}, "something is still mapped"
+    return happened
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("cores", [2, 3, 5, 8])
+@pytest.mark.parametrize("route", [flat, chain, ring_road, binary])
+def test_all_cores_start_operations_at_once(cores: int, route: Callable[[int], Route | None], carrier: Any) -> None:
+    with multikernel.boot(cores, carrier=carrier, parents=route(cores)) as system:
+        happened = everybody_at_once(system, seed=cores, rounds=60 if cores < 8 else 40)
+    assert happened.get("unmap: ok", 0) > 0
+    assert happened.get("unmap: NotMapped", 0) > 0
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.sampled_from([3, 5, 6, 8]), st.integers(0, 2**20), st.integers(0, 2**20), st.sampled_from(CARRIERS)
+)
+def test_any_trees_will_do(cores: int, trees: int, seed: int, carrier: Any) -> None:
+    with multikernel.boot(cores, carrier=carrier, parents=any_tree(cores, trees)) as system:
+        everybody_at_once(system, seed, rounds=40)
+
+
+@pytest.mark.full
+@settings(max_examples=400, deadline=None)
+@given(
+    st.integers(2, 12), st.integers(0, 2**20), st.integers(0, 2**20), st.sampled_from(CARRIERS)
+)
+def test_any_trees_will_do_for_long(cores: int, trees: int, seed: int, carrier: Any) -> None:
+    with multikernel.boot(cores, carrier=carrier, parents=any_tree(cores, trees)) as system:
+        everybody_at_once(system, seed, rounds=150)
+
+
+@pytest.mark.parametrize("cores", [2, 3, 5])
+def test_the_shared_kernel_too(cores: int) -> None:
+    with multikernel.boot(cores, kernel="shared") as system:
+        everybody_at_once(system, seed=cores, rounds=60)
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_operations_of_one_core_run_side_by_side(carrier: Any) -> None:
+    """The client's threads, all through core 0: more at once than it has lanes."""
+    import threading
+
+    with multikernel.boot(5, carrier=carrier, parents=chain(5)) as system:
+        frame = system.allocate(4096)
+        failed: list[BaseException] = []
+
+        def churn(seed: int) -> None:
+            chosen = random.Random(seed)
+            try:
+                for _ in range(25):
+                    page = system.map(frame, cores=chosen.sample(range(5), chosen.randint(1, 5)))
+                    system.unmap(page, protocol=chosen.choice(("two-phase", "one-phase")))  # type: ignore[arg-type]
+            except BaseException as error:
+                failed.append(error)
+
+        threads = [threading.Thread(target=churn, args=(seed,)) for seed in range(8)]
+        tasks = [core.start(unmap_own, frame, 25) for core in system.cores]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for task in tasks:
+            task.result()
+        assert failed == []
+        at_rest(system)
+
+
+def unmap_own(frame: Frame, times: int) -> None:
+    here = multikernel.here()
+    for _ in range(times):
+        here.unmap(here.map(frame))
+
+
+@pytest.mark.parametrize("protocol", ["two-phase", "one-phase"])
+def test_a_program_asks_another_core_about_a_page_that_is_being_unmapped(kernel: str, protocol: Any) -> None:
+    """Its request waits there for the outcome, and the outcome must not wait for its request."""
+
+    def ask(page: Page, core: int) -> int:
+        answered = 0
+        try:
+            while True:
+                page.read(0, 8, core=core)
+                answered += 1
+        except multikernel.errors.PageFault:
+            return answered
+
+    with multikernel.boot(3, kernel=kernel) as system:  # type: ignore[arg-type]
+        frame = system.allocate(4096)
+        for _ in range(30):
+            page = system.map(frame)
+            tasks = [core.start(ask, page, (core.index + 1) % 3) for core in system.cores]
+            programs.sleep(0.002)
+            system.unmap(page, protocol=protocol)
+            for task in tasks:
+                task.result()
+
+
+@pytest.mark.parametrize(
+    ("parents", "says"),
+    [
+        ([[None]], "2 rows"),
+        ([[None, 0], [None, None]], "does not lead to the root"),
+        ([[None, 5], [1, None]], "no such core"),
+        ([[None, 1], [1, None]], "does not lead to the root"),
+        ([[1, 0], [1, None]], "does not lead to the root"),
+    ],
+)
+def test_routes_that_are_none(parents: Route, says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        multikernel.boot(2, parents=parents)
+
+
+def test_other_input_that_cannot_be() -> None:
+    for options, says in [
+        ({"cores": 0}, "at least|0"),
+        ({"cores": 1025}, "1024|1 024"),
+        ({"cores": "999"}, "999"),
+        ({"kernel": "mono"}, "unknown kernel: mono"),
+        ({"carrier": "pigeon"}, "unknown carrier: pigeon"),
+        ({"memory": 0}, "less than a page"),
+        ({"slots": 0}, "mappings for each core"),
+        ({"channels": 65}, "channels"),
+    ]:
+        with pytest.raises(BadInput, match=says):
+            multikernel.boot(**{"cores": 2, **options})  # type: ignore[arg-type]

@@ -1,0 +1,208 @@
+"""Cores that compute are interrupted, answer, and compute on as if nothing had been."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import multikernel
+from multikernel import Frame, Page, System
+from multikernel.errors import PageFault
+from s2_kernel import programs
+
+
+def decompose(size: int) -> tuple[float, float]:
+    """When one call into LAPACK began and when it ended."""
+    import numpy
+
+    matrix = numpy.random.default_rng(1).random((size, size))
+    begin = time.monotonic()
+    numpy.linalg.svd(matrix)
+    return begin, time.monotonic()
+
+
+def unmaps(frame: Frame, count: int, protocol: str) -> list[tuple[float, float]]:
+    here = multikernel.here()
+    times = []
+    for _ in range(count):
+        page = here.map(frame)
+        begin = time.monotonic()
+        here.unmap(page, protocol)  # type: ignore[arg-type]
+        times.append((begin, time.monotonic()))
+    return times
+
+
+def test_unmaps_during_one_long_call_into_c(boot: Callable[..., System]) -> None:
+    system = boot(2)
+    frame = system.allocate(4096)
+    size = 600
+    begin, end = system.cores[1].run(decompose, size)
+    size = int(size * (2.6 / (end - begin)) ** (1 / 3))  # work grows with the cube
+    for _ in range(4):
+        task = system.cores[1].start(decompose, size)
+        time.sleep(0.3)  # the matrix is made, the call has begun
+        times = system.cores[0].run(unmaps, frame, 100, "two-phase")
+        begin, end = task.result()
+        if end - begin >= 2:
+            break
+        size = int(size * 1.25)
+    assert end - begin >= 2, f"one call took only {end - begin} s: make the matrix larger than {size}"
+    assert len(times) == 100
+    assert begin < times[0][0]
+    assert times[-1][1] < end
+    assert system.cores[1].counters()["interrupts"] >= 100
+
+
+def test_requests_to_a_core_that_computes(system: System) -> None:
+    core = system.cores[1]
+    page = system.map(system.allocate(4096))
+    page.write(0, b"answer")
+    task = core.start(programs.compute, 1.0)
+    before = core.counters()["interrupts"]
+    answered = 0
+    while not task.done():
+        assert core.mode in ("user", "polling", "parked")
+        assert core.read(page, 0, 6) == b"answer"
+        page.pin(1)
+        page.unpin(1)
+        other = system.map(system.allocate(1))
+        system.unmap(other, protocol="one-phase" if answered % 2 else "two-phase")
+        with pytest.raises(PageFault):
+            core.read(other, 0, 1)
+        answered += 1
+    assert answered > 10
+    assert core.counters()["interrupts"] > before
+    assert task.result() > 0
+
+
+def test_all_compute_and_all_are_interrupted(system: System) -> None:
+    tasks = [core.start(programs.compute, 0.5) for core in system.cores]
+    pages = []
+    while not all(task.done() for task in tasks):
+        pages.append(system.map(system.allocate(1)))
+        system.unmap(pages[-1])
+    assert len(pages) > 5
+    assert all(task.result() > 0 for task in tasks)
+
+
+def rain(frame: Frame, seconds: float) -> int:
+    here = multikernel.here()
+    deadline, count = time.monotonic() + seconds, 0
+    while time.monotonic() < deadline:
+        here.unmap(here.map(frame), "one-phase" if count % 2 else "two-phase")
+        count += 1
+    return count
+
+
+def database(seconds: float) -> tuple[int, int, str]:
+    import os
+    import sqlite3
+    import tempfile
+
+    rows = 0
+    with tempfile.TemporaryDirectory() as directory:
+        connection = sqlite3.connect(os.path.join(directory, "rain.db"))
+        connection.execute("create table t (i integer primary key, square integer)")
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with connection:
+                connection.executemany(
+                    "insert into t values (?, ?)", [(i, i * i) for i in range(rows, rows + 100)]
+                )
+            rows += 100
+        total = connection.execute("select sum(square) from t").fetchone()[0]
+        checked = connection.execute("pragma integrity_check").fetchone()[0]
+        connection.close()
+    return rows, total, checked
+
+
+def arithmetic(seconds: float) -> int:
+    import numpy
+
+    random = numpy.random.default_rng(3)
+    a, b = random.integers(0, 100, (2, 120, 120)).astype(float)
+    right, rounds = a @ b, 0
+    left, _, _ = numpy.linalg.svd(a)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert (a @ b == right).all()
+        assert (numpy.linalg.svd(a)[0] == left).all()
+        assert (numpy.sort(a.ravel())[::-1] == -numpy.sort(-a.ravel())).all()
+        rounds += 1
+    return rounds
+
+
+def blocked(seconds: float) -> int:
+    """Sleeping, reading and writing through the host, with interrupts in the middle of it."""
+    import os
+    import select
+
+    read, write = os.pipe()
+    deadline, rounds = time.monotonic() + seconds, 0
+    while time.monotonic() < deadline:
+        assert select.select([read], [], [], 0.002)[0] == []
+        os.write(write, b"x" * 1000)
+        assert os.read(read, 2000) == b"x" * 1000
+        begin = time.monotonic()
+        time.sleep(0.003)
+        assert time.monotonic() - begin >= 0.003
+        rounds += 1
+    os.close(read)
+    os.close(write)
+    return rounds
+
+
+def allocation(seconds: float) -> int:
+    """The allocator's locks, taken and left all the time."""
+    deadline, rounds = time.monotonic() + seconds, 0
+    while time.monotonic() < deadline:
+        lists: list[Any] = [bytes(size) for size in range(0, 200_000, 1999)]
+        assert [len(item) for item in lists] == list(range(0, 200_000, 1999))
+        rounds += 1
+    return rounds
+
+
+@pytest.mark.parametrize("work", [database, arithmetic, blocked, allocation])
+def test_work_goes_on_beside_a_rain_of_interrupts(boot: Callable[..., System], work: Callable[[float], Any]) -> None:
+    system = boot(2)
+    frame = system.allocate(4096)
+    task = system.cores[1].start(work, 1.0)
+    time.sleep(0.1)
+    count = system.cores[0].run(rain, frame, 0.6)
+    result = task.result()
+    assert count > 50
+    assert system.cores[1].counters()["interrupts"] > 50
+    if work is database:
+        rows, total, checked = result
+        assert checked == "ok"
+        assert total == sum(i * i for i in range(rows))
+    else:
+        assert result > 0
+
+
+def test_a_page_read_in_between_is_never_torn_from_its_outcome(boot: Callable[..., System]) -> None:
+    """A program reading a pinned page that another core tries to unmap waits and reads; it never faults."""
+    system = boot(2)
+    page = system.map(system.allocate(4096))
+    page.write(0, b"pinned")
+    page.pin(1)
+
+    def read_on(page: Page, seconds: float) -> int:
+        deadline, count = time.monotonic() + seconds, 0
+        while time.monotonic() < deadline:
+            assert page.read(0, 6) == b"pinned"
+            count += 1
+        return count
+
+    task = system.cores[1].start(read_on, page, 0.7)
+    tries = 0
+    while not task.done():
+        for protocol in ("two-phase", "one-phase"):
+            outcome = system.cores[0].run(programs.unmap_attempts, page, 5, protocol)
+            assert outcome == [("PagePinned", 1)] * 5
+            tries += 5
+    assert task.result() > 100
+    assert tries > 10
