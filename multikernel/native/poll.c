@@ -17,7 +17,7 @@ static void look_call(struct watch *watch, const struct call_receiver *end)
 static void look_ring(struct watch *watch, const struct ring_receiver *end)
 {
     watch->control = &end->slots[end->position & end->mask].control;
-    watch->expected = ring_epoch(end->position, end->log2);
+    watch->expected = end->epoch;
     watch->mask = RING_EPOCH;
 }
 

@@ -97,11 +97,10 @@ static inline char *segment_scratch(struct segment *segment, const struct region
     return segment_region_of(segment, core) + region->scratch;
 }
 
-/* The paper's "update": a word in each of so many lines read, changed and written back, without a lock; lost updates are no matter. */
+/* The paper's "update" of Fig 3: a word in each of so many lines is changed. Atomically, so that every update has to own its line: a
+ * plain load and store is served by the store buffer for as long as it likes, and would show no sharing at all. */
 static inline void segment_update(char *scratch, uint64_t lines)
 {
-    for (uint64_t line = 0; line < lines; line++) {
-        _Atomic uint64_t *word = (_Atomic uint64_t *)(void *)(scratch + line * PAD_BYTES);
-        atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) + 1, memory_order_relaxed);
-    }
+    for (uint64_t line = 0; line < lines; line++)
+        atomic_fetch_add_explicit((_Atomic uint64_t *)(void *)(scratch + line * PAD_BYTES), 1, memory_order_relaxed);
 }
