@@ -66,7 +66,9 @@ class PageFault(_AtPage):
 
 
 class NotMapped(_AtPage):
-    """An operation on a mapping that does not exist (any more): a second unmap, a pin or protect after an unmap."""
+    """An operation on a mapping that does not exist (any more): a second unmap, a pin or protect after an
+    unmap.
+    """
 
 
 class PagePinned(_AtPage):
@@ -89,7 +91,9 @@ class ForeignHandle(MultikernelError):
 
 
 class DeadHandle(MultikernelError):
-    """A handle that was once good is used after its object went away: a freed frame, an unmapped page, a core left."""
+    """A handle that was once good is used after its object went away: a freed frame, an unmapped page, a core
+    left.
+    """
 
 
 class CoreDied(MultikernelError):
@@ -175,11 +179,15 @@ class CoreBusy(MultikernelError):
 
 
 class ProtocolError(MultikernelError):
-    """Two sides disagree about a message, a segment's layout or a version. A bug or a mix of versions, never use."""
+    """Two sides disagree about a message, a segment's layout or a version. A bug or a mix of versions, never
+    use.
+    """
 
 
 class MeasurementRefused(MultikernelError):
-    """A measurement would not mean what it says (steal, migration, no interrupts where they are counted): refused."""
+    """A measurement would not mean what it says (steal, migration, no interrupts where they are counted):
+    refused.
+    """
 
 
 class RemoteError(MultikernelError):

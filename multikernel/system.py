@@ -7,8 +7,8 @@
         system.cores[2].read(page, 0, 5)
         system.unmap(page)
 
-Guarantees: what is booted is gone when the block ends, or the process does, however it ends. Every call is safe from any thread.
-Called by programs, experiments and the command line.
+Guarantees: what is booted is gone when the block ends, or the process does, however it ends. Every call is safe
+from any thread. Called by programs, experiments and the command line.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ class Core:
     def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Runs function(*args, **kwargs) on this core and returns its value, or raises what it raised.
 
-        The core goes on answering other cores meanwhile. Raises CoreBusy while it runs another program, CoreDied.
+        The core goes on answering other cores meanwhile. Raises CoreBusy while it runs another program,
+        CoreDied.
         """
         return self.start(function, *args, **kwargs).result()
 
@@ -90,12 +91,16 @@ class Core:
         return Task(self._system.launched, self.index, function, args, kwargs)
 
     def policy(self, *, spin_us: float, yields: int = 0, slice_us: int = 10_000) -> None:
-        """How the core waits when idle: spin so long (microseconds), yield so often, then park for at most slice_us."""
+        """How the core waits when idle: spin so long (microseconds), yield so often, then park for at most
+        slice_us.
+        """
         cycles = int(spin_us * self._system.plan.cycles_per_us)
         self._system.ask(self.index, "POLICY", cycles, yields, slice_us)
 
     def digest(self, other: int | None = None) -> tuple[int, int, int]:
-        """(hash, mapped, locked): of this core's replica of the mappings, only those `other` holds too if it is given."""
+        """(hash, mapped, locked): of this core's replica of the mappings, only those `other` holds too if it is
+        given.
+        """
         words = self._system.ask(self.index, "DIGEST", (1 << 64) - 1 if other is None else other)
         return words[0], words[1], words[2]
 
@@ -114,7 +119,9 @@ class System:
     def __enter__(self) -> System:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -155,8 +162,9 @@ class System:
         return memory.map_frame(self._access, self.plan.system, frame, cores, rights)
 
     def unmap(self, page: Page, *, protocol: memory.Protocol = "two-phase") -> None:
-        """When this returns no core can read the page. Raises NotMapped; PagePinned when a core holds a pin, and then the page
-        stays mapped everywhere. The shared kernel has no use for `protocol` and ignores it."""
+        """When this returns no core can read the page. Raises NotMapped; PagePinned when a core holds a pin,
+        and then the page stays mapped everywhere. The shared kernel has no use for `protocol` and ignores it.
+        """
         self.own(page)
         memory.unmap(self._access, page, protocol)
 
@@ -178,10 +186,11 @@ def boot(
 ) -> System:
     """Boots a kernel and returns it running; close it, or use it as a context manager.
 
-    cores: how many, or which CPUs ("0,2-3", [0, 2]); None: one a CPU allowed here. More cores than CPUs share them. memory:
-    bytes of physical memory. slots: mappings for each core. channels: further call lines for each pair of cores. carrier: what the
-    monitors' messages travel by. parents: the tree for each root, parents[root][core], None for the root itself; by default
-    every root sends to all. Raises BadInput, BootFailed, SegmentFull.
+    cores: how many, or which CPUs ("0,2-3", [0, 2]); None: one a CPU allowed here. More cores than CPUs share
+    them. memory: bytes of physical memory. slots: mappings for each core. channels: further call lines for each
+    pair of cores. carrier: what the monitors' messages travel by. parents: the tree for each root,
+    parents[root][core], None for the root itself; by default every root sends to all. Raises BadInput,
+    BootFailed, SegmentFull.
     """
     if kernel not in KERNELS:
         raise BadInput("unknown kernel", value=kernel, where="kernel", hint="one of " + ", ".join(KERNELS))
@@ -194,7 +203,9 @@ def boot(
     if carrier not in ("call-line", "ring"):
         raise BadInput("unknown carrier", value=carrier, where="carrier", hint="call-line or ring")
     if carrier == "ring" and count > RING_CORES:
-        raise BadInput(f"rings for more than {RING_CORES} cores", value=count, where="carrier", hint="use call-line")
+        raise BadInput(
+            f"rings for more than {RING_CORES} cores", value=count, where="carrier", hint="use call-line"
+        )
     plan = Plan(
         kernel=kernel,
         cpus=placement.cpus,
@@ -218,7 +229,9 @@ _current: System | None = None
 
 
 def current() -> System:
-    """The system that `multikernel boot … -- program.py` booted for this program. Raises BadInput anywhere else."""
+    """The system that `multikernel boot … -- program.py` booted for this program. Raises BadInput anywhere
+    else.
+    """
     if _current is None:
         raise BadInput(
             "no system was booted for this program",
@@ -240,7 +253,9 @@ def as_current(system: System) -> Iterator[None]:
 
 
 def _route(parents: Sequence[Sequence[int | None]], count: int) -> bytes:
-    """A route as cores × cores 16-bit numbers. Raises BadInput unless every row is a tree of all cores rooted where it should be."""
+    """A route as cores × cores 16-bit numbers. Raises BadInput unless every row is a tree of all cores rooted
+    where it should be.
+    """
     if len(parents) != count or any(len(row) != count for row in parents):
         raise BadInput(f"a route has {count} rows of {count} parents", where="parents")
     for root, row in enumerate(parents):
@@ -253,6 +268,8 @@ def _route(parents: Sequence[Sequence[int | None]], count: int) -> bytes:
                 if at is not None and not 0 <= at < count:
                     raise BadInput("no such core", value=at, where=f"parents[{root}]")
             if at != root or row[root] is not None:
-                raise BadInput(f"core {core} does not lead to the root", value=list(row), where=f"parents[{root}]")
+                raise BadInput(
+                    f"core {core} does not lead to the root", value=list(row), where=f"parents[{root}]"
+                )
     flat = (0xFFFF if parent is None else parent for row in parents for parent in row)
     return b"".join(number.to_bytes(2, sys.byteorder) for number in flat)

@@ -1,8 +1,8 @@
 """`multikernel bench compare`: what changed between two runs, and whether it is too much.
 
-Guarantees: exit code 0 where nothing crossed the threshold, 3 where something did, 2 where the runs cannot be compared
-(different machines, nothing in common, files that are no documents). What has no partner is counted, not passed over.
-Called by: people after a change, and scripts that guard against regressions.
+Guarantees: exit code 0 where nothing crossed the threshold, 3 where something did, 2 where the runs cannot be
+compared (different machines, nothing in common, files that are no documents). What has no partner is counted,
+not passed over. Called by: people after a change, and scripts that guard against regressions.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ HEADINGS = ("series", "old", "new", "unit", "change", "interval", "verdict")
 def command(old: str, new: str, threshold: str, different_machines: bool, json_to: str | None) -> int:
     """Compare two runs: result directories, or documents.
 
-    A series got worse, or better, if the whole interval of new over old lies beyond what the control arms show to be
-    noise; both runs need at least 4 boots for that. Exit code 3: a series got worse by more than the threshold.
+    A series got worse, or better, if the whole interval of new over old lies beyond what the control arms show
+    to be noise; both runs need at least 4 boots for that. Exit code 3: a series got worse by more than the
+    threshold.
     """
     from multikernel.report.export import collect
 

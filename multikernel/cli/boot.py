@@ -1,8 +1,8 @@
 """`multikernel boot`: a kernel to look at until Ctrl-C, or to run a program in.
 
-Guarantees: whatever way the command ends, nothing of the kernel is left; a program runs as Python itself would run it
-(`__main__`, its arguments, its directory on the path, its exit code, its traceback), and gets the booted system by
-`multikernel.current()`.
+Guarantees: whatever way the command ends, nothing of the kernel is left; a program runs as Python itself would
+run it (`__main__`, its arguments, its directory on the path, its exit code, its traceback), and gets the booted
+system by `multikernel.current()`.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ REFRESH_SECONDS = 0.25
 def command(cores: str | None, kernel: Kernel, program: tuple[str, ...]) -> int:  # fmt: skip
     """Boot a kernel and show its cores until Ctrl-C, or run a program in it.
 
-    More cores than CPUs share them: 8 cores on 2 CPUs work. With a program (after --), the program runs in this process
-    and reaches the kernel by multikernel.current(); its exit code becomes this command's.
+    More cores than CPUs share them: 8 cores on 2 CPUs work. With a program (after --), the program runs in this
+    process and reaches the kernel by multikernel.current(); its exit code becomes this command's.
     """
     from multikernel import system as system_
 

@@ -16,7 +16,6 @@ COMMANDS = {
     "compare": ("compare", "Boot both kernels, measure them beside Linux, and print the verdict."),
     "boot": ("boot", "Boot a kernel and watch it, or run a program in it."),
     "doctor": ("doctor", "Say what on this host spoils measurements, and how to mend it."),
-    "doctor": ("doctor", "Say what on this host spoils measurements, and how to mend it."),
     "bench": ("bench", "List the experiments, or run some of them."),
 }
 """By name: the file in this room, and what the list of commands says."""
@@ -56,13 +55,11 @@ class LazyGroup(click.Group):
 def group() -> None:
     """A multikernel for your own workstation.
 
-    Every core is a process pinned to a CPU, with its own replica of the kernel's state; cores share nothing but message
-    channels. Beside it runs a second kernel with one shared, locked state. Both are measured next to Linux, on this
-    machine.
+    Every core is a process pinned to a CPU, with its own replica of the kernel's state; cores share nothing but
+    message channels. Beside it runs a second kernel with one shared, locked state. Both are measured next to
+    Linux, on this machine.
 
-    \b
-    Start with:
-      multikernel compare --quick                 both kernels and Linux, half a minute
-      multikernel boot --cores 4                  a kernel to look at, until Ctrl-C
-      multikernel boot --cores 4 -- program.py    a program in it
+    \b Start with: multikernel compare --quick                 both kernels and Linux, half a minute multikernel
+    boot --cores 4                  a kernel to look at, until Ctrl-C multikernel boot --cores 4 -- program.py
+    a program in it
     """

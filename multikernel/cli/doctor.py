@@ -1,9 +1,9 @@
 """`multikernel doctor`: what on this host spoils measurements, and how to mend it.
 
-Guarantees: it changes nothing, and ends with 0 whatever it finds: its findings are the answer, not a failure. On a
-terminal a table, elsewhere plain lines that do not depend on a terminal's width; what is urgent comes first. Only
-bad input is an error (a root that is no captured host, an output that is not `-`).
-Idea: hyperfine's warnings, before the run instead of after it.
+Guarantees: it changes nothing, and ends with 0 whatever it finds: its findings are the answer, not a failure.
+On a terminal a table, elsewhere plain lines that do not depend on a terminal's width; what is urgent comes
+first. Only bad input is an error (a root that is no captured host, an output that is not `-`). Idea:
+hyperfine's warnings, before the run instead of after it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _COLOURS = {"bad": "bold red", "matters": "yellow", "unknown": "dim", "good": "g
 def command(json_to: str | None, root: str) -> None:
     """Say what on this host spoils measurements, why, and how to mend it. Changes nothing.
 
-    Verdicts: bad (numbers taken like this mislead, or nothing runs), matters (numbers hold if it is said beside them),
-    unknown (this host does not tell), good.
+    Verdicts: bad (numbers taken like this mislead, or nothing runs), matters (numbers hold if it is said beside
+    them), unknown (this host does not tell), good.
     """
     if json_to not in (None, "-"):
         raise BadInput("findings are printed to stdout only", value=json_to, where="--json", hint="--json -")

@@ -1,7 +1,7 @@
 """Options that several commands share, and what follows from them.
 
-Guarantees: everything that can be wrong with what the user gave is found here, before anything is booted or measured.
-Called by: `compare`, `bench`, `boot`.
+Guarantees: everything that can be wrong with what the user gave is found here, before anything is booted or
+measured. Called by: `compare`, `bench`, `boot`.
 """
 
 from __future__ import annotations

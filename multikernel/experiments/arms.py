@@ -1,10 +1,11 @@
 """Arms measured by turns: slices of every arm, interleaved, over several boots; then series and ratios of them.
 
-Guarantees: within a boot every arm has its slice in every round, in an order drawn anew each time from the request's
-seed, so that what drifts drifts through all of them. A slice in which the machine disturbed the measurement is
-measured again, twice at most, and then dropped; an arm of which nothing trustworthy remains has no series but a
-sentence that says why. A series' interval and every ratio are over boots, and ratios are taken within each.
-Called by: every experiment. Idea: hyperfine's interleaving and its warnings; statistics as in `results.statistics`.
+Guarantees: within a boot every arm has its slice in every round, in an order drawn anew each time from the
+request's seed, so that what drifts drifts through all of them. A slice in which the machine disturbed the
+measurement is measured again, twice at most, and then dropped; an arm of which nothing trustworthy remains has
+no series but a sentence that says why. A series' interval and every ratio are over boots, and ratios are taken
+within each. Called by: every experiment. Idea: hyperfine's interleaving and its warnings; statistics as in
+`results.statistics`.
 """
 
 from __future__ import annotations
@@ -21,9 +22,13 @@ from multikernel.results.document import Buckets, Caution, Measure, Mode, Ratio,
 from multikernel.results.histogram import Histogram
 
 REPEATS, REPEATS_SHARE = 2, 0.25
-"""How often a disturbed slice is measured again; and of how many slices at most, on a machine that is never quiet."""
+"""How often a disturbed slice is measured again; and of how many slices at most, on a machine that is never
+quiet.
+"""
 PREEMPTED_FEW, PREEMPTED_SHARE = 4, 0.05
-"""Preemptions that a slice may have and still count: so many, or that share of its samples. Medians don't feel them."""
+"""Preemptions that a slice may have and still count: so many, or that share of its samples. Medians don't feel
+them.
+"""
 
 CONTROL = "-control"
 """The key of a control is that of the arm it repeats, and this."""
@@ -33,7 +38,9 @@ Scalar = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What a series says of itself. key: its name in ratios and sentences; floor: CPU pairs whose floor judges it."""
+    """What a series says of itself. key: its name in ratios and sentences; floor: CPU pairs whose floor judges
+    it.
+    """
 
     key: str
     system: System
@@ -183,7 +190,9 @@ class Collector:
 
 
 def disturbed(outcome: Outcome, crowded: bool) -> str | None:
-    """Why a slice cannot be trusted, as a code; None if it can. Where cores share CPUs, being preempted is the rule."""
+    """Why a slice cannot be trusted, as a code; None if it can. Where cores share CPUs, being preempted is the
+    rule.
+    """
     if outcome.activity is None or crowded:
         return None
     samples = sum(histogram.samples for histogram in outcome.samples.values())

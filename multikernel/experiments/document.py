@@ -1,7 +1,7 @@
 """From slices to a result document: the environment around a run, its series, floors, ratios and warnings.
 
-Guarantees: every document is made in this one way, so that all say the same things of the machine; `over_floor` is
-filled in only from floors of the same run. Called by: every experiment.
+Guarantees: every document is made in this one way, so that all say the same things of the machine; `over_floor`
+is filled in only from floors of the same run. Called by: every experiment.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def finish(
     warnings: Iterable[Caution] = (),
     revise: Callable[[Spec], Spec] = lambda spec: spec,
 ) -> Document:
-    """The document. revise: what is known of an arm only now. Raises MeasurementRefused if nothing can be trusted."""
+    """The document. revise: what is known of an arm only now. Raises MeasurementRefused if nothing can be
+    trusted.
+    """
     record = environment_of(environment.finish())
     by_mode: dict[Pair, dict[Mode, float]] = {
         pair: {"back-to-back": floor.back_to_back, "single": floor.single} for pair, floor in floors.items()

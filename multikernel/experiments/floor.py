@@ -1,10 +1,10 @@
 """Floor: one cache line there and back between two CPUs, the least any message between them can cost.
 
-Guarantees: at least 16 lines of each pair, in both modes (*back-to-back*, no clock inside the loop; *single*, a clock
-around each round trip, with a pause between), on the same lines by turns; medians by line are in the document.
-Answers: the paper's table 2 (what a message costs by distance), of which this is the part the hardware takes.
-The arms here are also what the other experiments put among theirs, to judge them by.
-Called by: the registry; `round_trip` and `unmap` (floor_arms, floors_of).
+Guarantees: at least 16 lines of each pair, in both modes (*back-to-back*, no clock inside the loop; *single*, a
+clock around each round trip, with a pause between), on the same lines by turns; medians by line are in the
+document. Answers: the paper's table 2 (what a message costs by distance), of which this is the part the
+hardware takes. The arms here are also what the other experiments put among theirs, to judge them by. Called by:
+the registry; `round_trip` and `unmap` (floor_arms, floors_of).
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ def line_key(pair: Pair, mode: Mode, line: int) -> str:
 
 
 def floors_of(collector: Collector, pairs: Iterable[Pair], cpus: tuple[int, ...]) -> dict[Pair, Floor]:
-    """The floors of those pairs that have both modes: medians over the lines of each line's median over the boots."""
+    """The floors of those pairs that have both modes: medians over the lines of each line's median over the
+    boots.
+    """
     found = {}
     for pair in pairs:
         lines = {

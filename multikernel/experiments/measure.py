@@ -1,9 +1,10 @@
-"""One booted system as an instrument: its cores made to poll, to compute or to keep quiet, and loops run on them.
+"""One booted system as an instrument: its cores made to poll, to compute or to keep quiet, and loops run on
+them.
 
-Guarantees: between slices every core of the system is parked, so another kernel's slice has the CPUs to itself; cores
-that poll never park while they are measured; a computing program is stopped however the slice ends. The client
-sleeps through a slice, because it needs a CPU that the cores are using.
-Called by: the experiments. Not thread-safe: one slice at a time on the whole machine is the point.
+Guarantees: between slices every core of the system is parked, so another kernel's slice has the CPUs to itself;
+cores that poll never park while they are measured; a computing program is stopped however the slice ends. The
+client sleeps through a slice, because it needs a CPU that the cores are using. Called by: the experiments. Not
+thread-safe: one slice at a time on the whole machine is the point.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ class Bench:
     # --- loops ---
 
     def run(self, name: str, calls: Mapping[int, Call]) -> dict[int, Report]:
-        """Functions on cores at once, started in the order given; all their reports. name: of this kind of slice."""
+        """Functions on cores at once, started in the order given; all their reports. name: of this kind of
+        slice.
+        """
         tasks = {
             core: self.system.cores[core].start(function, *arguments)
             for core, (function, arguments) in calls.items()

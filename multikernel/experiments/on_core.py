@@ -1,9 +1,9 @@
 """The measuring loops as programs: what `measure` sends to a core, runs there in native code, and gets back.
 
-Guarantees: the core is verified to run on its CPU before it measures; what happened to the measuring CPUs and tasks
-meanwhile comes back with the samples, taken by the measuring core itself right around the loop, so that the client's
-own stirring does not count. A verdict that is not OK is an error here.
-Called by: `measure` and the experiments, through `Core.run`; a core imports this page once, so it stays light.
+Guarantees: the core is verified to run on its CPU before it measures; what happened to the measuring CPUs and
+tasks meanwhile comes back with the samples, taken by the measuring core itself right around the loop, so that
+the client's own stirring does not count. A verdict that is not OK is an error here. Called by: `measure` and
+the experiments, through `Core.run`; a core imports this page once, so it stays light.
 """
 
 from __future__ import annotations
@@ -79,8 +79,9 @@ def _set_policy(driver: Driver, cores: Iterable[int], policy: Policy) -> None:
 
 @contextmanager
 def _polling(driver: Driver, cores: Iterable[int]) -> Iterator[None]:
-    """Within the block those cores never park. Set from here, so that they poll no longer than a slice lasts: a core
-    that polls needs its CPU whole, and the client that brings the next program needs one too."""
+    """Within the block those cores never park. Set from here, so that they poll no longer than a slice lasts: a
+    core that polls needs its CPU whole, and the client that brings the next program needs one too.
+    """
     assert local.plan is not None
     crowded, named = local.plan.crowded, tuple(cores)
     _set_policy(driver, named, POLLING_CROWDED if crowded else POLLING)
@@ -175,7 +176,9 @@ def raw(end: str, peer: int, role: int, plan: Plan, watch: Watch | None) -> Repo
 
 
 def ping(peer: int, via: int, plan: Plan, watch: Watch | None) -> Report:
-    """Requests to the peer's driver that come straight back. via: 0 the call line, 1 the ring, 2 a user channel."""
+    """Requests to the peer's driver that come straight back. via: 0 the call line, 1 the ring, 2 a user
+    channel.
+    """
     driver, report = _driver(), Report()
     found: dict[str, Histogram] = {}
 
@@ -196,8 +199,8 @@ def unmap(
 ) -> Report:
     """Map on all cores, touch on each, wait think_us, unmap; count times. Samples: map, touch, unmap (cycles).
 
-    polling: the cores that poll meanwhile, this one among them; the others compute. Counts: turns of the computing
-    cores and cycles, both of them together, during the loop.
+    polling: the cores that poll meanwhile, this one among them; the others compute. Counts: turns of the
+    computing cores and cycles, both of them together, during the loop.
     """
     driver, report = _driver(), Report()
     times = Histogram(), Histogram(), Histogram()

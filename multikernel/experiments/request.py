@@ -1,7 +1,7 @@
 """What is asked of an experiment: on which cores, how large, and who wants to hear of its progress.
 
-Guarantees: a request says everything that decides what is run; two equal requests run the same slices in the same
-order. Called by: cli (makes them), every experiment (reads them).
+Guarantees: a request says everything that decides what is run; two equal requests run the same slices in the
+same order. Called by: cli (makes them), every experiment (reads them).
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def nobody(_: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """placement: where the cores run; seed: of the order of arms; progress: told in a few words what is going on."""
+    """placement: where the cores run; seed: of the order of arms; progress: told in a few words what is going
+    on.
+    """
 
     placement: Placement
     size: Size
@@ -71,7 +73,9 @@ class Request:
         return len(self.placement.cpus)
 
     def fitted(self) -> Request:
-        """The same, made small where cores share CPUs: there a turn costs a time slice, and nothing is measured."""
+        """The same, made small where cores share CPUs: there a turn costs a time slice, and nothing is
+        measured.
+        """
         if not self.crowded:
             return self
         small = replace(self.size, boots=min(self.size.boots, 2), rounds=1, scale=min(self.size.scale, 0.02))

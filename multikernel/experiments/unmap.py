@@ -1,12 +1,13 @@
 """Unmap: one page, mapped and touched on all cores, is unmapped; until no core can read it any more.
 
-Guarantees: the multikernel by one and by two phases, the shared kernel under its MCS lock, and Linux's threads, each
-with targets that poll, compute or sleep, and told by poll, signal, interrupt or not at all; beside them what the host's
-mapping call costs alone, what mapping and the first touch cost, what a computing program loses, and how many unmaps a
-second all cores manage when each has pages of its own. Arms are compared only within a boot, interleaved. That a target
-was told as claimed is counted, not assumed: interrupts of the cores by themselves, Linux's by /proc/interrupts.
-Answers: the paper's figure 7 (and, with the difference between its two phases, figure 8's agreement for one operation).
-Called by: the registry. The arms' descriptions and the checks are in `unmap_arms`.
+Guarantees: the multikernel by one and by two phases, the shared kernel under its MCS lock, and Linux's threads,
+each with targets that poll, compute or sleep, and told by poll, signal, interrupt or not at all; beside them
+what the host's mapping call costs alone, what mapping and the first touch cost, what a computing program loses,
+and how many unmaps a second all cores manage when each has pages of its own. Arms are compared only within a
+boot, interleaved. That a target was told as claimed is counted, not assumed: interrupts of the cores by
+themselves, Linux's by /proc/interrupts. Answers: the paper's figure 7 (and, with the difference between its two
+phases, figure 8's agreement for one operation). Called by: the registry. The arms' descriptions and the checks
+are in `unmap_arms`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What the arms of the unmap experiment are, which of them are compared, and whether each was told as it claims.
+"""What the arms of the unmap experiment are, which of them are compared, and whether each was told as it
+claims.
 
-Guarantees: a series whose targets were not told as it says is refused with the count that shows it. Signalled cores
-count their own interrupts: an operation is a map, a touch and an unmap, each of which has to interrupt. Linux's
-shootdowns are the TLB line of /proc/interrupts on the told CPUs, 1.00 an operation and CPU when they are real; where
-the peers sleep there are none.
-Called by: `unmap`.
+Guarantees: a series whose targets were not told as it says is refused with the count that shows it. Signalled
+cores count their own interrupts: an operation is a map, a touch and an unmap, each of which has to interrupt.
+Linux's shootdowns are the TLB line of /proc/interrupts on the told CPUs, 1.00 an operation and CPU when they
+are real; where the peers sleep there are none. Called by: `unmap`.
 """
 
 from __future__ import annotations
@@ -180,7 +180,9 @@ def interrupts_of(key: str, collector: Collector) -> float | None:
 
 
 def check(collector: Collector, request: Request) -> list[Caution]:
-    """Takes out the arms that were not told as they claim, and says so. Where cores share CPUs nothing is claimed."""
+    """Takes out the arms that were not told as they claim, and says so. Where cores share CPUs nothing is
+    claimed.
+    """
     if request.crowded:
         return []
     found = [_check_linux("linux-computing", collector)]

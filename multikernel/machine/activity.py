@@ -47,7 +47,9 @@ class TaskActivity:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """Counters at one moment (time_ns: CLOCK_MONOTONIC), or the difference of two moments (time_ns: their distance)."""
+    """Counters at one moment (time_ns: CLOCK_MONOTONIC), or the difference of two moments (time_ns: their
+    distance).
+    """
 
     time_ns: int
     cpus: dict[int, CpuActivity]

@@ -3,10 +3,9 @@
 Guarantees: each check answers from files alone and answers "unknown" where they are missing. No path, command
 line or name of another process is repeated.
 
-Called by: doctor.
-Source: cgroups(7), cpuset(7), Documentation/core-api/irq/irq-affinity.rst and timers/no_hz.rst of Linux. That the
-floor between two virtual CPUs moves was measured on such machines: the same pair, minutes apart, up to 5 times
-slower.
+Called by: doctor. Source: cgroups(7), cpuset(7), Documentation/core-api/irq/irq-affinity.rst and
+timers/no_hz.rst of Linux. That the floor between two virtual CPUs moves was measured on such machines: the same
+pair, minutes apart, up to 5 times slower.
 """
 
 import re
@@ -210,7 +209,9 @@ CHECKS: tuple[Check, ...] = (
 
 
 def _quota(look: Evidence, group: str) -> float | None:
-    """CPUs' worth of time that one group grants: cpu.max (version 2) or cpu.cfs_* (version 1); None for no limit."""
+    """CPUs' worth of time that one group grants: cpu.max (version 2) or cpu.cfs_* (version 1); None for no
+    limit.
+    """
     words = (look.text(f"{group}/cpu.max") or "").split()
     if len(words) == 2:
         quota, period = whole(words[0]), whole(words[1])

@@ -145,7 +145,9 @@ def _virtualisation(base: Path, flags: set[str], architecture: str) -> tuple[boo
 
 
 def _quota(base: Path) -> float | None:
-    """Control groups: "max 100000" or "150000 100000" (µs of time, µs of period), of the group seen as the root."""
+    """Control groups: "max 100000" or "150000 100000" (µs of time, µs of period), of the group seen as the
+    root.
+    """
     words = _text(base / "sys/fs/cgroup/cpu.max").split()
     if len(words) == 2 and all(word.isdigit() for word in words) and int(words[1]):
         return int(words[0]) / int(words[1])

@@ -68,7 +68,9 @@ def _git_revision(top: Path) -> str | None:
 
 
 def _git(top: Path, *arguments: str) -> str | None:
-    """Standard output of a git command; None if there is no git or it fails (no commit yet, another's checkout)."""
+    """Standard output of a git command; None if there is no git or it fails (no commit yet, another's
+    checkout).
+    """
     command = ["git", "--no-optional-locks", "-C", str(top), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)

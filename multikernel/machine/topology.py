@@ -22,7 +22,9 @@ from typing import Any, Literal
 from multikernel.errors import BadInput
 
 MAX_CPU_ID = 65535
-"""Largest CPU number accepted in a list: Linux is built for at most 8192 (x86-64) today; the rest is a typing error."""
+"""Largest CPU number accepted in a list: Linux is built for at most 8192 (x86-64) today; the rest is a typing
+error.
+"""
 
 Relation = Literal["same", "smt", "l2", "l3", "die", "package", "system"]
 """The closest thing two CPUs share, from nearest to farthest."""

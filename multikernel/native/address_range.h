@@ -37,7 +37,8 @@ static inline uint64_t address_range_look(struct address_range *range, live_mapp
 }
 
 /* An address for length bytes, or 0 when the range is full. */
-static inline uint64_t address_range_take(struct address_range *range, uint64_t length, live_mapping *live, void *table, uint32_t slots)
+static inline uint64_t address_range_take(struct address_range *range, uint64_t length, live_mapping *live, void *table,
+                                          uint32_t slots)
 {
     uint64_t need = length + GUARD_BYTES, end = range->base + range->size;
     int laps = 0;

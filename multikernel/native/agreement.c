@@ -51,14 +51,14 @@ static void refuse(const struct monitor *m, const struct input *in, enum verdict
     struct output_entry *entry = emit(out, OUTPUT_REPLY, in->from);
     entry->token = in->token;
     entry->message = *in->message;
-    entry->message.word[0] =
-        message_head(message_kind(in->message), message_row(in->message), verdict, m->me, m->view);
+    entry->message.word[0] = message_head(message_kind(in->message), message_row(in->message), verdict, m->me, m->view);
 }
 
 /* --- Sending down the tree ---------------------------------------------------------------------------------------------- */
 
 /* A set of more than 64 cores that is not all of them travels ahead of the message, a window of 64 a notice. */
-static void send_set(const struct monitor *m, const struct operation *op, const uint64_t *set, uint32_t to, struct output *out)
+static void send_set(const struct monitor *m, const struct operation *op, const uint64_t *set, uint32_t to,
+                     struct output *out)
 {
     for (uint32_t word = 0; word < m->set_words; word++) {
         struct output_entry *entry = emit(out, OUTPUT_NOTICE, to);
@@ -68,8 +68,8 @@ static void send_set(const struct monitor *m, const struct operation *op, const 
     }
 }
 
-static void send_down(const struct monitor *m, const struct operation *op, const struct mapping *mapping, uint32_t kind, uint32_t to,
-                      struct output *out)
+static void send_down(const struct monitor *m, const struct operation *op, const struct mapping *mapping, uint32_t kind,
+                      uint32_t to, struct output *out)
 {
     if (op->row == ROW_MAP && m->set_words > 1 && (kind == KIND_PREPARE || kind == KIND_APPLY))
         send_set(m, op, mapping->holders, to, out);
@@ -169,7 +169,8 @@ static void own_part(struct monitor *m, const struct environment *env, struct op
         if (verdict == VERDICT_OK)
             row->commit(m, op, env->mmu);
         if (verdict == VERDICT_OK || MUTANT(UNLOCK_AT_FAILED_APPLY))
-            unlock(m, op); /* else at the ABORT that this brings: it must not undo what another operation did meanwhile */
+            unlock(m,
+                   op); /* else at the ABORT that this brings: it must not undo what another operation did meanwhile */
         break;
     case PHASE_COMMITTING:
         row->commit(m, op, env->mmu);
@@ -184,7 +185,8 @@ static void own_part(struct monitor *m, const struct environment *env, struct op
     }
 }
 
-static void begin_round(struct monitor *m, const struct environment *env, struct operation *op, uint32_t kind, struct output *out)
+static void begin_round(struct monitor *m, const struct environment *env, struct operation *op, uint32_t kind,
+                        struct output *out)
 {
     static const uint8_t phase_of[] = {
         [KIND_PREPARE] = PHASE_PREPARING,
@@ -362,7 +364,8 @@ static void finish_round(struct monitor *m, const struct environment *env, struc
 
 /* --- Messages -------------------------------------------------------------------------------------------------------------------- */
 
-static void join(struct monitor *m, const struct environment *env, const struct input *in, struct operation *op, struct output *out)
+static void join(struct monitor *m, const struct environment *env, const struct input *in, struct operation *op,
+                 struct output *out)
 {
     const struct message *message = in->message;
     uint32_t kind = message_kind(message);
@@ -401,7 +404,8 @@ static void message(struct monitor *m, const struct environment *env, const stru
     enum verdict bad = VERDICT_OK;
     if (message_view(message) != m->view)
         bad = VERDICT_STALE_VIEW;
-    else if (kind == 0 || kind >= AGREEMENT_KINDS || message_row(message) >= ROWS || initiator >= m->cores || slot >= monitor_slots(m))
+    else if (kind == 0 || kind >= AGREEMENT_KINDS || message_row(message) >= ROWS || initiator >= m->cores ||
+             slot >= monitor_slots(m))
         bad = VERDICT_BAD_REQUEST;
     if (bad != VERDICT_OK) {
         if (!notice)
@@ -409,7 +413,8 @@ static void message(struct monitor *m, const struct environment *env, const stru
         return;
     }
     struct mapping *mapping = monitor_mapping(m, slot);
-    struct operation *op = monitor_operation(m, initiator * LANES + (uint32_t)((message->word[1] & SEQUENCE_MASK) % LANES));
+    struct operation *op =
+        monitor_operation(m, initiator * LANES + (uint32_t)((message->word[1] & SEQUENCE_MASK) % LANES));
     switch (kind) {
     case KIND_PREPARE:
     case KIND_APPLY:
@@ -451,7 +456,8 @@ static void answer(struct monitor *m, const struct environment *env, const struc
     uint32_t initiator = (uint32_t)(message->word[1] >> SEQUENCE_BITS);
     if (initiator >= m->cores)
         return;
-    struct operation *op = monitor_operation(m, initiator * LANES + (uint32_t)((message->word[1] & SEQUENCE_MASK) % LANES));
+    struct operation *op =
+        monitor_operation(m, initiator * LANES + (uint32_t)((message->word[1] & SEQUENCE_MASK) % LANES));
     if (op->id != message->word[1] || !op->waiting)
         return;
     op->waiting--;
@@ -510,7 +516,8 @@ static size_t mapping_stride(uint32_t cores)
 
 size_t monitor_size(uint32_t cores, uint32_t slots_per_core)
 {
-    return sizeof(struct monitor) + sizeof(struct operation) * cores * LANES + mapping_stride(cores) * cores * slots_per_core;
+    return sizeof(struct monitor) + sizeof(struct operation) * cores * LANES +
+           mapping_stride(cores) * cores * slots_per_core;
 }
 
 uint32_t monitor_output_entries(uint32_t cores)
@@ -518,7 +525,8 @@ uint32_t monitor_output_entries(uint32_t cores)
     return cores * (1 + (cores > 64 ? core_set_words(cores) : 0)) + 4;
 }
 
-void monitor_init(struct monitor *m, uint32_t me, uint32_t cores, uint32_t slots_per_core, uint64_t address_base, uint64_t address_size)
+void monitor_init(struct monitor *m, uint32_t me, uint32_t cores, uint32_t slots_per_core, uint64_t address_base,
+                  uint64_t address_size)
 {
     size_t size = monitor_size(cores, slots_per_core);
     memset(m, 0, sizeof *m); /* the rest of the block is zero already: fresh memory, or the caller's memset */

@@ -4,8 +4,8 @@
 
 #ifndef MK_BUILD_COMPILER
 #define MK_BUILD_COMPILER "unknown"
-#define MK_BUILD_FLAGS "unknown"
-#define MK_BUILD_TYPE "unknown"
+#define MK_BUILD_FLAGS    "unknown"
+#define MK_BUILD_TYPE     "unknown"
 #endif
 
 const char *build_compiler(void)

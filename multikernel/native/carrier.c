@@ -53,7 +53,8 @@ static void release_lines(struct driver *d, uint64_t operation)
 
 /* --- Monitor and channels ---------------------------------------------------------------------------------------------------------- */
 
-static void deliver(struct driver *d, const struct output *output, uint64_t ticket, enum verdict *verdict, struct message *result)
+static void deliver(struct driver *d, const struct output *output, uint64_t ticket, enum verdict *verdict,
+                    struct message *result)
 {
     for (uint32_t i = 0; i < output->count; i++) {
         const struct output_entry *entry = &output->entry[i];
@@ -182,7 +183,7 @@ void carrier_open(struct driver *d)
         call_open_sender(&peer->call, segment_calls(segment, &d->region, d->me, other), g->window);
         call_open_receiver(&peer->answer, segment_calls(segment, &d->region, other, d->me), g->window);
         if (g->ring_slots)
-            ring_open(&peer->ring, segment_ring(segment, &d->region, d->me, other), segment_ring(segment, &d->region, other, d->me),
-                      g->ring_slots);
+            ring_open(&peer->ring, segment_ring(segment, &d->region, d->me, other),
+                      segment_ring(segment, &d->region, other, d->me), g->ring_slots);
     }
 }

@@ -7,8 +7,15 @@
 
 #include "cpu_driver.h"
 
-enum { CHANNEL_REQUESTS = 0, CHANNEL_PROGRAMS = 1, PUT_BYTES = 40, GET_BYTES = 48, SPIN_NS = 20000, SLEEP_MAX_NS = 1000000,
-       PATIENCE_US = 100000 };
+enum {
+    CHANNEL_REQUESTS = 0,
+    CHANNEL_PROGRAMS = 1,
+    PUT_BYTES = 40,
+    GET_BYTES = 48,
+    SPIN_NS = 20000,
+    SLEEP_MAX_NS = 1000000,
+    PATIENCE_US = 100000
+};
 
 struct client *client_open(struct segment *segment, int supervisor)
 {
@@ -27,7 +34,8 @@ struct client *client_open(struct segment *segment, int supervisor)
     segment_region(&segment->geometry, &client->region);
     for (uint32_t i = 0; i < channels; i++)
         call_open_sender(&client->senders[i],
-                         segment_client(segment, &client->region, i / CLIENT_CHANNELS, i % CLIENT_CHANNELS), CLIENT_LINES);
+                         segment_client(segment, &client->region, i / CLIENT_CHANNELS, i % CLIENT_CHANNELS),
+                         CLIENT_LINES);
     return client;
 }
 
@@ -67,7 +75,8 @@ int client_send(struct client *client, uint32_t core, uint32_t channel, const st
     return line;
 }
 
-bool client_wait(struct client *client, uint32_t core, uint32_t channel, uint32_t line, struct message *reply, uint64_t timeout_us)
+bool client_wait(struct client *client, uint32_t core, uint32_t channel, uint32_t line, struct message *reply,
+                 uint64_t timeout_us)
 {
     struct call_sender *sender = &client->senders[core * CLIENT_CHANNELS + channel];
     uint64_t start = 0, sleep_ns = 20000;
@@ -118,7 +127,8 @@ static bool stream(struct client *client, uint32_t core, uint32_t kind, char *by
             sent += length;
         }
         struct message reply;
-        if (tail == head || !client_wait(client, core, CHANNEL_PROGRAMS, lines[tail % CLIENT_LINES], &reply, PATIENCE_US)) {
+        if (tail == head ||
+            !client_wait(client, core, CHANNEL_PROGRAMS, lines[tail % CLIENT_LINES], &reply, PATIENCE_US)) {
             if (client_gone(client))
                 return false;
             continue;

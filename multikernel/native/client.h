@@ -23,7 +23,8 @@ bool client_gone(const struct client *client);
 /* The line that the reply will come in, or -1 when the window is full. */
 int client_send(struct client *client, uint32_t core, uint32_t channel, const struct message *request);
 /* Waits for the reply in a line, at most so long: true when it came. */
-bool client_wait(struct client *client, uint32_t core, uint32_t channel, uint32_t line, struct message *reply, uint64_t timeout_us);
+bool client_wait(struct client *client, uint32_t core, uint32_t channel, uint32_t line, struct message *reply,
+                 uint64_t timeout_us);
 
 /* Nobody will wait for this line: its reply is dropped when it comes. */
 void client_abandon(struct client *client, uint32_t core, uint32_t channel, uint32_t line);

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 enum {
-    SLICE_US = 10000,     /* the longest park, when something may have been missed */
-    SPIN_US = 100,        /* then park: about three times what waking a halted CPU costs */
-    CROWDED_YIELDS = 16,  /* more cores than CPUs: let others run, then park */
+    SLICE_US = 10000,    /* the longest park, when something may have been missed */
+    SPIN_US = 100,       /* then park: about three times what waking a halted CPU costs */
+    CROWDED_YIELDS = 16, /* more cores than CPUs: let others run, then park */
     REAP_BATCH = 16,
     REPLY_LOOKS = 4,
     OUTGOING_MOST = 65536,
@@ -172,7 +172,8 @@ enum verdict driver_here(struct driver *d, const struct message *request, struct
     return await(d, address, result);
 }
 
-enum verdict driver_call(struct driver *d, uint32_t to, uint32_t channel, const struct message *request, struct message *reply)
+enum verdict driver_call(struct driver *d, uint32_t to, uint32_t channel, const struct message *request,
+                         struct message *reply)
 {
     struct call_sender *sender = &d->user_calls[to * d->segment->geometry.user_channels + channel];
     uint64_t address = driver_local_address(d);
@@ -247,14 +248,16 @@ static int open_state(struct driver *d, const struct driver_options *o)
     d->outgoing_max = (uint32_t)(4 * entries + (most < OUTGOING_MOST ? most : OUTGOING_MOST));
     d->output = calloc(1, sizeof *d->output + entries * sizeof(struct output_entry));
     d->outgoing = calloc(d->outgoing_max, sizeof *d->outgoing);
-    d->deferred = calloc(DEFERRED_MAX + CLIENT_CHANNELS * CLIENT_LINES + d->cores * CALL_WINDOW_MAX, sizeof *d->deferred);
+    d->deferred =
+        calloc(DEFERRED_MAX + CLIENT_CHANNELS * CLIENT_LINES + d->cores * CALL_WINDOW_MAX, sizeof *d->deferred);
     d->peers = calloc(d->cores, sizeof *d->peers);
     d->channels = d->cores * d->segment->geometry.user_channels;
     d->user_answers = calloc(d->channels + 1, sizeof *d->user_answers);
     d->user_calls = calloc(d->channels + 1, sizeof *d->user_calls);
     if (!d->output || !d->outgoing || !d->deferred || !d->peers || !d->user_answers || !d->user_calls)
         return ENOMEM;
-    int error = vspace_open(&d->vspace, d->vspace.memory, o->address_base, o->address_size * d->cores, o->slots_per_core * d->cores);
+    int error = vspace_open(&d->vspace, d->vspace.memory, o->address_base, o->address_size * d->cores,
+                            o->slots_per_core * d->cores);
     if (error)
         return error;
     d->environment.mmu = &d->vspace.mmu;

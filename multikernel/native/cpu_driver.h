@@ -18,25 +18,25 @@
 
 /* Requests a driver answers; they follow the agreement's kinds. Words 1-6 are theirs: */
 enum driver_kind {
-    KIND_PING = 16,   /* 1-6 come back */
-    KIND_TOUCH,       /* 1 slot, generation; 2 address: reads there */
-    KIND_READ,        /* 1 slot, generation; 2 address; 3 length <= 48 -> 1-6 bytes */
-    KIND_WRITE,       /* 1 slot, generation; 2 address; 3 length <= 24; 4-6 bytes */
-    KIND_ALLOCATE,    /* 1 length -> 1 frame */
-    KIND_FREE,        /* 1 frame; 2 length */
-    KIND_HOLDERS,     /* 1 word; 2 bits: with more than 64 cores, a piece of the core set of the next MAP */
-    KIND_MAP,         /* 1 frame; 2 length; 3 rights; 4 core set -> 1 slot, generation; 2 address */
-    KIND_UNMAP,       /* 1 slot, generation; 2 protocol */
-    KIND_PROTECT,     /* 1 slot, generation; 2 rights */
-    KIND_PIN,         /* 1 slot, generation */
-    KIND_UNPIN,       /* 1 slot, generation */
-    KIND_DIGEST,      /* 1 core or ~0: entries it holds too -> 1 digest; 2 mapped; 3 locked */
-    KIND_POLICY,      /* 1 spin cycles; 2 yields; 3 slice in microseconds */
-    KIND_RUN_BEGIN,   /* 1 bytes of the program */
-    KIND_RUN_DATA,    /* 1 offset; 2-6 forty bytes */
-    KIND_RUN_GO,      /* -> 1 bytes of its result, when it has ended */
-    KIND_RUN_FETCH,   /* 1 offset -> 1-6 forty-eight bytes */
-    KIND_UPDATE,      /* 1 lines <= 8: a service to measure with, which updates so many lines of its own -> 1 cycles it took */
+    KIND_PING = 16, /* 1-6 come back */
+    KIND_TOUCH,     /* 1 slot, generation; 2 address: reads there */
+    KIND_READ,      /* 1 slot, generation; 2 address; 3 length <= 48 -> 1-6 bytes */
+    KIND_WRITE,     /* 1 slot, generation; 2 address; 3 length <= 24; 4-6 bytes */
+    KIND_ALLOCATE,  /* 1 length -> 1 frame */
+    KIND_FREE,      /* 1 frame; 2 length */
+    KIND_HOLDERS,   /* 1 word; 2 bits: with more than 64 cores, a piece of the core set of the next MAP */
+    KIND_MAP,       /* 1 frame; 2 length; 3 rights; 4 core set -> 1 slot, generation; 2 address */
+    KIND_UNMAP,     /* 1 slot, generation; 2 protocol */
+    KIND_PROTECT,   /* 1 slot, generation; 2 rights */
+    KIND_PIN,       /* 1 slot, generation */
+    KIND_UNPIN,     /* 1 slot, generation */
+    KIND_DIGEST,    /* 1 core or ~0: entries it holds too -> 1 digest; 2 mapped; 3 locked */
+    KIND_POLICY,    /* 1 spin cycles; 2 yields; 3 slice in microseconds */
+    KIND_RUN_BEGIN, /* 1 bytes of the program */
+    KIND_RUN_DATA,  /* 1 offset; 2-6 forty bytes */
+    KIND_RUN_GO,    /* -> 1 bytes of its result, when it has ended */
+    KIND_RUN_FETCH, /* 1 offset -> 1-6 forty-eight bytes */
+    KIND_UPDATE, /* 1 lines <= 8: a service to measure with, which updates so many lines of its own -> 1 cycles it took */
     DRIVER_KINDS
 };
 
@@ -118,8 +118,8 @@ struct driver {
     uint32_t outgoing_count, outgoing_max;
     uint32_t deferred_count;
     uint32_t output_entries;
-    struct monitor *monitor;  /* NULL in the shared kernel */
-    _Atomic uint64_t *told;   /* shared kernel: the line all are told by; its sequence number when last looked at */
+    struct monitor *monitor; /* NULL in the shared kernel */
+    _Atomic uint64_t *told;  /* shared kernel: the line all are told by; its sequence number when last looked at */
     uint64_t told_seen;
     const struct kernel *kernel;
     struct segment *segment;
@@ -175,7 +175,8 @@ struct driver_options {
 
 /* Opens the driver of a core on a mapped kernel segment, in the pinned process that will be that core: first touches its region,
  * reserves its range, installs handlers. NULL and a reason when that fails. */
-struct driver *driver_open(struct segment *segment, int memory, const struct driver_options *options, const char **reason);
+struct driver *driver_open(struct segment *segment, int memory, const struct driver_options *options,
+                           const char **reason);
 
 /* The loop. Returns EVENT_RUN when a program has arrived (the core is then in user mode) or EVENT_STOP. */
 enum event driver_run(struct driver *driver);
@@ -206,11 +207,13 @@ void driver_leave(struct driver *driver); /* check the mark, enable */
 enum verdict driver_here(struct driver *driver, const struct message *request, struct message *result);
 /* A request to another core's driver, over a user channel (0: the one that is always there) or the ring, if there are rings. Never
  * over the monitors' own lines: a request that waits here for an operation's outcome would hold up that very operation. */
-enum verdict driver_call(struct driver *driver, uint32_t peer, uint32_t channel, const struct message *request, struct message *reply);
-enum verdict driver_call_ring(struct driver *driver, uint32_t peer, const struct message *request, struct message *reply);
+enum verdict driver_call(struct driver *driver, uint32_t peer, uint32_t channel, const struct message *request,
+                         struct message *reply);
+enum verdict driver_call_ring(struct driver *driver, uint32_t peer, const struct message *request,
+                              struct message *reply);
 /* Reads or writes memory of a mapping on this core; waits out prepared pages. OK or FAULT. */
-enum verdict driver_access(struct driver *driver, uint32_t slot, uint32_t generation, uint64_t address, void *buffer, size_t length,
-                           int write);
+enum verdict driver_access(struct driver *driver, uint32_t slot, uint32_t generation, uint64_t address, void *buffer,
+                           size_t length, int write);
 
 /* --- Inside the driver ---------------------------------------------------------------------------------------------------------- */
 
@@ -220,7 +223,8 @@ int poll_open(struct driver *driver);
 /* Sends on a ring. Doing so may consume acknowledgements, and then the ring is to be watched at another slot. */
 bool driver_ring_send(struct driver *driver, struct peer *peer, const struct message *message);
 /* A request was sent to that core on that line of sender. */
-static inline void driver_await(struct driver *d, struct call_sender *sender, uint32_t to, uint32_t line, uint64_t waiter)
+static inline void driver_await(struct driver *d, struct call_sender *sender, uint32_t to, uint32_t line,
+                                uint64_t waiter)
 {
     d->awaited[d->awaited_count++] = (struct awaited){
         .control = &sender->lines[line].control,

@@ -19,8 +19,8 @@ static bool in_range(const struct driver *d, uint64_t address, uint64_t length)
 }
 
 /* One try: OK, FAULT, or BUSY when the page is prepared and the outcome not known yet. */
-static enum verdict try_access(struct driver *d, uint32_t slot, uint32_t generation, uint64_t address, void *buffer, size_t length,
-                               int write)
+static enum verdict try_access(struct driver *d, uint32_t slot, uint32_t generation, uint64_t address, void *buffer,
+                               size_t length, int write)
 {
     void *page = (void *)(uintptr_t)address;
     if (!in_range(d, address, length))
@@ -73,7 +73,8 @@ static enum verdict frame_request(struct driver *d, const struct message *reques
 
 /* --- The kernel's operations -------------------------------------------------------------------------------------------------------- */
 
-static enum verdict kernel_request(struct driver *d, uint64_t address, const struct message *message, struct message *reply)
+static enum verdict kernel_request(struct driver *d, uint64_t address, const struct message *message,
+                                   struct message *reply)
 {
     struct request request;
     request.ticket = address;
@@ -111,7 +112,8 @@ static enum verdict kernel_request(struct driver *d, uint64_t address, const str
 
 /* --- Programs ------------------------------------------------------------------------------------------------------------------------ */
 
-static enum verdict program_request(struct driver *d, uint64_t address, const struct message *request, struct message *reply)
+static enum verdict program_request(struct driver *d, uint64_t address, const struct message *request,
+                                    struct message *reply)
 {
     struct program *program = &d->program;
     uint64_t at = request->word[1];
@@ -146,7 +148,8 @@ static enum verdict program_request(struct driver *d, uint64_t address, const st
     default:
         if (!program->result || at >= program->result_bytes)
             return VERDICT_BAD_REQUEST;
-        memcpy(&reply->word[1], program->result + at, program->result_bytes - at < 48 ? program->result_bytes - at : 48);
+        memcpy(&reply->word[1], program->result + at,
+               program->result_bytes - at < 48 ? program->result_bytes - at : 48);
         return VERDICT_OK;
     }
 }
@@ -282,8 +285,8 @@ bool dispatch_deferred(struct driver *d)
     return kept != count;
 }
 
-enum verdict driver_access(struct driver *d, uint32_t slot, uint32_t generation, uint64_t address, void *buffer, size_t length,
-                           int write)
+enum verdict driver_access(struct driver *d, uint32_t slot, uint32_t generation, uint64_t address, void *buffer,
+                           size_t length, int write)
 {
     struct wait wait = {0};
     for (;;) {

@@ -120,7 +120,8 @@ static void map_abort(struct monitor *m, struct operation *op, const struct mmu 
         mmu->retire(mmu->context, op->slot);
     }
     /* Between two tries the slot stays the operation's: another map must not take it. */
-    mapping->state = initiated_here(m, op) && monitor_retries(op) && !MUTANT(SLOT_LOST_AT_RETRY) ? MAPPING_RESERVED : MAPPING_FREE;
+    mapping->state =
+        initiated_here(m, op) && monitor_retries(op) && !MUTANT(SLOT_LOST_AT_RETRY) ? MAPPING_RESERVED : MAPPING_FREE;
 }
 
 static int never(struct monitor *m, const struct operation *op)
@@ -231,8 +232,8 @@ const struct row monitor_rows[ROWS] = {
     [ROW_MAP] = {"map", 0, map_begin, map_may_prepare, map_adopt, map_prepare, map_commit, map_abort, never},
     [ROW_UNMAP] = {"unmap", 1, unmap_begin, mapped_and_unpinned, unmap_adopt, unmap_prepare, unmap_commit, unmap_abort,
                    unmap_release_home},
-    [ROW_PROTECT] = {"protect", 0, protect_begin, mapped_and_unpinned, unmap_adopt, protect_prepare, protect_commit, protect_abort,
-                     never},
+    [ROW_PROTECT] = {"protect", 0, protect_begin, mapped_and_unpinned, unmap_adopt, protect_prepare, protect_commit,
+                     protect_abort, never},
 };
 
 /* --- core-local ------------------------------------------------------------------------------------------------------------------ */
@@ -279,7 +280,8 @@ enum verdict monitor_fault(struct monitor *m, uint32_t slot, uint32_t generation
 
 static uint64_t mix(uint64_t hash, uint64_t value)
 {
-    hash = (hash ^ value) * 0x9e3779b97f4a7c15ull; /* Fibonacci hashing; order matters within an entry, not between entries */
+    hash = (hash ^ value) *
+           0x9e3779b97f4a7c15ull; /* Fibonacci hashing; order matters within an entry, not between entries */
     return hash ^ hash >> 29;
 }
 

@@ -97,8 +97,8 @@ struct mapping {
     uint32_t reserved2;
     uint64_t lock; /* core-local: the operation that holds this entry, 0 when none */
     uint64_t address;
-    uint64_t frame;  /* offset in the memory segment */
-    uint64_t length; /* bytes */
+    uint64_t frame;     /* offset in the memory segment */
+    uint64_t length;    /* bytes */
     uint64_t holders[]; /* core set */
 };
 
@@ -150,10 +150,10 @@ struct monitor {
     uint32_t set_words;
     uint32_t slots_per_core;
     uint32_t view;
-    uint32_t waiting;      /* own operations in PHASE_BACKOFF: a tick is wanted */
-    uint32_t engaged;      /* others' operations that this core voted for and whose outcome it awaits */
+    uint32_t waiting; /* own operations in PHASE_BACKOFF: a tick is wanted */
+    uint32_t engaged; /* others' operations that this core voted for and whose outcome it awaits */
     uint32_t reserved;
-    uint64_t sequence;     /* attempts begun */
+    uint64_t sequence;              /* attempts begun */
     struct address_range addresses; /* this core's, for new mappings */
     uint32_t slot_next;
     uint32_t mapping_stride;
@@ -166,7 +166,8 @@ struct monitor {
  * that it is unreachable for good and may be removed when there is time. */
 struct mmu {
     void *context;
-    enum verdict (*insert)(void *context, uint32_t slot, uint64_t address, uint64_t frame, uint64_t length, uint32_t rights);
+    enum verdict (*insert)(void *context, uint32_t slot, uint64_t address, uint64_t frame, uint64_t length,
+                           uint32_t rights);
     enum verdict (*protect)(void *context, uint32_t slot, uint32_t rights);
     void (*retire)(void *context, uint32_t slot);
 };
@@ -223,7 +224,8 @@ struct output_entry {
 
 struct output {
     uint32_t count;
-    uint32_t local; /* an operation whose own part is to be done by INPUT_CONTINUE once the messages are out, or NO_OPERATION */
+    uint32_t
+        local; /* an operation whose own part is to be done by INPUT_CONTINUE once the messages are out, or NO_OPERATION */
     struct output_entry entry[];
 };
 
@@ -237,7 +239,8 @@ uint32_t monitor_output_entries(uint32_t cores);
 void monitor_init(struct monitor *monitor, uint32_t me, uint32_t cores, uint32_t slots_per_core, uint64_t address_base,
                   uint64_t address_size);
 
-void monitor_step(struct monitor *monitor, const struct environment *environment, const struct input *input, struct output *output);
+void monitor_step(struct monitor *monitor, const struct environment *environment, const struct input *input,
+                  struct output *output);
 
 static inline struct mapping *monitor_mapping(struct monitor *m, uint32_t slot)
 {

@@ -71,7 +71,8 @@ static bool arrived(struct driver *d, struct watch *watch)
             return false;
         look_call(watch, end);
         dispatch(d,
-                 reply_address(watch->type == WATCH_CLIENT ? REPLY_CLIENT : REPLY_CHANNEL, index, ++d->reply_count, (uint32_t)line),
+                 reply_address(watch->type == WATCH_CLIENT ? REPLY_CLIENT : REPLY_CHANNEL, index, ++d->reply_count,
+                               (uint32_t)line),
                  &message);
         return true;
     }

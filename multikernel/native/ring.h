@@ -45,8 +45,8 @@ struct ring_receiver {
     uint32_t epoch;
     uint64_t position;  /* messages consumed */
     uint64_t announced; /* ... of which the other side has been told */
-    uint64_t visit;     /* the position at which to look whether it ought to be told, at the latest where a quarter ends */
-    uint64_t told;      /* the newest control word that came: its acknowledgement is learnt when credit runs out */
+    uint64_t visit; /* the position at which to look whether it ought to be told, at the latest where a quarter ends */
+    uint64_t told;  /* the newest control word that came: its acknowledgement is learnt when credit runs out */
 };
 
 struct ring_end {
@@ -107,7 +107,8 @@ RING_INLINE uint64_t ring_peek(struct ring_receiver *receiver, struct slot **slo
 RING_INLINE void ring_acknowledge(struct ring_end *end)
 {
     struct ring_receiver *receiver = &end->receiver;
-    uint64_t quarter = receiver->mask >> 2 | 1; /* less one; at least two messages, or one ACK for one ACK would go on for ever */
+    uint64_t quarter =
+        receiver->mask >> 2 | 1; /* less one; at least two messages, or one ACK for one ACK would go on for ever */
     receiver->visit = (receiver->position | quarter) + 1;
     if (receiver->position - receiver->announced <= quarter)
         return;

@@ -28,7 +28,8 @@ uint64_t segment_bytes(const struct geometry *g)
 {
     struct region region;
     segment_region(g, &region);
-    return round_up(sizeof(struct segment), PAGE_BYTES) + region.bytes * g->cores + round_up(g->shared_bytes, PAGE_BYTES);
+    return round_up(sizeof(struct segment), PAGE_BYTES) + region.bytes * g->cores +
+           round_up(g->shared_bytes, PAGE_BYTES);
 }
 
 void segment_init(struct segment *segment, const struct geometry *g)

@@ -19,7 +19,7 @@
 enum {
     SEGMENT_VERSION = 1,
     PAGE_BYTES = 4096,
-    CLIENT_LINES = 32,  /* window of each of the client's two channels to a core */
+    CLIENT_LINES = 32,   /* window of each of the client's two channels to a core */
     CLIENT_CHANNELS = 2, /* requests; programs and their results */
     SCRATCH_LINES = 128, /* padded lines, for probes */
     UPDATE_LINES = 8,    /* the first of them: what the update experiment updates */
@@ -75,22 +75,27 @@ static inline struct doorbell *segment_doorbell(struct segment *segment, uint32_
     return (struct doorbell *)(void *)segment_region_of(segment, core);
 }
 /* The lines on which `from` calls `to`; they lie with the answering side, which polls them. */
-static inline struct slot *segment_calls(struct segment *segment, const struct region *region, uint32_t from, uint32_t to)
+static inline struct slot *segment_calls(struct segment *segment, const struct region *region, uint32_t from,
+                                         uint32_t to)
 {
     return (struct slot *)(void *)(segment_region_of(segment, to) + region->calls + from * region->call_stride);
 }
-static inline struct slot *segment_channel(struct segment *segment, const struct region *region, uint32_t from, uint32_t to, uint32_t k)
+static inline struct slot *segment_channel(struct segment *segment, const struct region *region, uint32_t from,
+                                           uint32_t to, uint32_t k)
 {
     uint64_t index = (uint64_t)from * segment->geometry.user_channels + k;
     return (struct slot *)(void *)(segment_region_of(segment, to) + region->channels + index * PAD_BYTES);
 }
-static inline struct slot *segment_ring(struct segment *segment, const struct region *region, uint32_t from, uint32_t to)
+static inline struct slot *segment_ring(struct segment *segment, const struct region *region, uint32_t from,
+                                        uint32_t to)
 {
     return (struct slot *)(void *)(segment_region_of(segment, to) + region->rings + from * region->ring_stride);
 }
-static inline struct slot *segment_client(struct segment *segment, const struct region *region, uint32_t core, uint32_t channel)
+static inline struct slot *segment_client(struct segment *segment, const struct region *region, uint32_t core,
+                                          uint32_t channel)
 {
-    return (struct slot *)(void *)(segment_region_of(segment, core) + region->client + (uint64_t)channel * CLIENT_LINES * LINE_BYTES);
+    return (struct slot *)(void *)(segment_region_of(segment, core) + region->client +
+                                   (uint64_t)channel * CLIENT_LINES * LINE_BYTES);
 }
 static inline char *segment_scratch(struct segment *segment, const struct region *region, uint32_t core)
 {

@@ -56,6 +56,7 @@ void segment_scratch_store(struct segment *segment, uint32_t core, uint32_t line
 {
     struct region region;
     segment_region(&segment->geometry, &region);
-    _Atomic uint64_t *word = (_Atomic uint64_t *)(void *)(segment_scratch(segment, &region, core) + (size_t)line * PAD_BYTES);
+    _Atomic uint64_t *word =
+        (_Atomic uint64_t *)(void *)(segment_scratch(segment, &region, core) + (size_t)line * PAD_BYTES);
     atomic_store_explicit(word, value, memory_order_release);
 }

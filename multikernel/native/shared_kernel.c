@@ -62,7 +62,8 @@ static uint32_t entry_bytes(uint32_t cores)
 
 uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core)
 {
-    return sizeof(struct shared_kernel) + sizeof(struct lock_node) * cores + (uint64_t)entry_bytes(cores) * cores * slots_per_core;
+    return sizeof(struct shared_kernel) + sizeof(struct lock_node) * cores +
+           (uint64_t)entry_bytes(cores) * cores * slots_per_core;
 }
 
 static struct shared_entry *entry_at(struct shared_kernel *k, uint32_t slot)
@@ -104,7 +105,8 @@ static bool serve(struct driver *d)
         return false;
     d->told_seen = sequence;
     uint32_t slot = told->slot;
-    if (k->set_words == 1 ? !(told->targets >> d->me & 1) : !core_set_has(entry_at(k, slot)->sets, d->me) || told->from == d->me)
+    if (k->set_words == 1 ? !(told->targets >> d->me & 1)
+                          : !core_set_has(entry_at(k, slot)->sets, d->me) || told->from == d->me)
         return false;
     struct shared_entry *entry = entry_at(k, slot);
     enum verdict verdict = VERDICT_OK;
@@ -161,7 +163,8 @@ static uint32_t others(struct driver *d, const uint64_t *set)
 }
 
 /* Tells every other holder; returns the counter to wait for, or NULL when there is nobody. */
-static _Atomic uint32_t *tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum tell what, uint32_t rights)
+static _Atomic uint32_t *tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum tell what,
+                              uint32_t rights)
 {
     struct shared_kernel *k = d->shared;
     struct told_line *told = &k->told;
@@ -179,7 +182,8 @@ static _Atomic uint32_t *tell(struct driver *d, struct shared_entry *entry, uint
     d->told_seen = atomic_load_explicit(&told->sequence, memory_order_relaxed) + 1;
     /* Pairs with the acquire in serve(). */
     atomic_store_explicit(&told->sequence, d->told_seen, memory_order_release);
-    for (uint32_t core = core_set_next(entry->sets, d->cores, 0); core < d->cores; core = core_set_next(entry->sets, d->cores, core + 1))
+    for (uint32_t core = core_set_next(entry->sets, d->cores, 0); core < d->cores;
+         core = core_set_next(entry->sets, d->cores, core + 1))
         if (core != d->me)
             doorbell_ring(d->peers[core].doorbell);
     return missing;
@@ -405,7 +409,8 @@ static bool frame_in_use(struct driver *d, uint64_t frame, uint64_t length)
     lock(d);
     for (uint32_t slot = 0; slot < k->slots && !used; slot++) {
         struct shared_entry *entry = entry_at(k, slot);
-        used = (status_of(entry) & 0xff) != ENTRY_FREE && entry->frame < frame + length && frame < entry->frame + entry->length;
+        used = (status_of(entry) & 0xff) != ENTRY_FREE && entry->frame < frame + length &&
+               frame < entry->frame + entry->length;
     }
     unlock(d);
     return used;

@@ -50,7 +50,8 @@ void vspace_close(struct vspace *vspace)
 static enum verdict remap(struct vspace *vspace, struct vma *vma, uint32_t rights)
 {
     void *at = place(vma->address);
-    if (mmap(at, vma->length, protection(rights), MAP_SHARED | MAP_FIXED, vspace->memory, (off_t)vma->frame) == MAP_FAILED)
+    if (mmap(at, vma->length, protection(rights), MAP_SHARED | MAP_FIXED, vspace->memory, (off_t)vma->frame) ==
+        MAP_FAILED)
         return VERDICT_HOST;
     madvise(at, vma->length, MADV_DONTFORK); /* a child of user code must not reach the system's memory */
     vma->state = VMA_PRESENT;
@@ -67,7 +68,8 @@ static void removes(struct vma *vma)
     vma->state = VMA_NONE;
 }
 
-enum verdict vspace_insert(void *context, uint32_t slot, uint64_t address, uint64_t frame, uint64_t length, uint32_t rights)
+enum verdict vspace_insert(void *context, uint32_t slot, uint64_t address, uint64_t frame, uint64_t length,
+                           uint32_t rights)
 {
     struct vspace *vspace = context;
     struct vma *vma = &vspace->vmas[slot];

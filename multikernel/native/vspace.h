@@ -19,7 +19,7 @@ struct vma {
 };
 
 struct vspace {
-    int memory; /* descriptor of the memory segment */
+    int memory;          /* descriptor of the memory segment */
     uint64_t base, size; /* the range that all mappings lie in, reserved PROT_NONE */
     uint32_t slots;
     uint32_t retired; /* how many slots queue for reaping */
@@ -34,7 +34,8 @@ int vspace_open(struct vspace *vspace, int memory, uint64_t base, uint64_t size,
 void vspace_close(struct vspace *vspace);
 
 /* The MMU's functions, context = the vspace; see struct mmu. */
-enum verdict vspace_insert(void *vspace, uint32_t slot, uint64_t address, uint64_t frame, uint64_t length, uint32_t rights);
+enum verdict vspace_insert(void *vspace, uint32_t slot, uint64_t address, uint64_t frame, uint64_t length,
+                           uint32_t rights);
 enum verdict vspace_protect(void *vspace, uint32_t slot, uint32_t rights);
 void vspace_retire(void *vspace, uint32_t slot);
 

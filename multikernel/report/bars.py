@@ -16,7 +16,8 @@ from multikernel.report.scales import Linear, from_nought
 from multikernel.report.wording import short
 
 LEFT, RIGHT = 8.0, 14.0
-ROW, THICK = 33.0, 10.0
+ROW, THICK, SECOND = 34.0, 10.0, 14.0
+SIZE = 12.0
 GROUP = 26.0
 
 
@@ -75,8 +76,14 @@ def _anchor(tick: float, scale: Linear) -> str:
     return "start" if tick <= scale.low else "end" if tick >= scale.high else "middle"
 
 
+def _row(bar: Bar) -> float:
+    """A name too long to stand beside the value has a line of its own."""
+    room = WIDTH - LEFT - RIGHT - width_of(bar.text, SIZE) - 8
+    return ROW + SECOND if width_of(bar.label, SIZE) > room else ROW
+
+
 def _height(group: Group) -> float:
-    return (GROUP if group.title else 2.0) + (13.0 if group.marks else 0.0) + ROW * len(group.bars) + 6
+    return (GROUP if group.title else 2.0) + (13.0 if group.marks else 0.0) + sum(map(_row, group.bars)) + 6
 
 
 def _grid(scale: Linear, top: float, bottom: float) -> Markup:
@@ -92,14 +99,14 @@ def _grid(scale: Linear, top: float, bottom: float) -> Markup:
 def _group(group: Group, scale: Linear, top: float) -> Markup:
     parts: list[Child] = []
     if group.title:
-        title = shortened(group.title, WIDTH - LEFT - RIGHT, 11.5)
+        title = shortened(group.title, WIDTH - LEFT - RIGHT, SIZE + 0.5)
         parts.append(element("text", title, x=LEFT, y=top + 17, class_="group"))
         top += GROUP
     else:
         top += 2
     if group.marks:
         top += 13
-    bottom = top + ROW * len(group.bars)
+    bottom = top + sum(map(_row, group.bars))
     for mark in group.marks:
         x = scale.at(mark.value)
         right = x > WIDTH * 0.6
@@ -112,20 +119,21 @@ def _group(group: Group, scale: Linear, top: float) -> Markup:
         )
     for bar in group.bars:
         parts.append(_bar(bar, scale, top))
-        top += ROW
+        top += _row(bar)
     return joined(parts)
 
 
 def _bar(bar: Bar, scale: Linear, top: float) -> Markup:
     room = WIDTH - LEFT - RIGHT
-    label = shortened(bar.label, room - width_of(bar.text, 11) - 8, 11)
-    y, x0, x1 = top + 16, scale.at(0), scale.at(bar.value)
-    kind = "bar paper" if bar.paper else f"bar {bar.kind}" + (" control" if bar.control else "")
+    label = shortened(bar.label, room, SIZE)
+    second = top + 12 + (_row(bar) - ROW)
+    y, x0, x1 = second + 5, scale.at(0), scale.at(bar.value)
+    kind = "paper" if bar.paper else f"bar {bar.kind}" + (" control" if bar.control else "")
     words = "soft" if bar.paper else "value"
     parts: list[Child] = [
         element("title", f"{bar.label}: {bar.text}"),
         element("text", label, x=LEFT, y=top + 12, class_=words),
-        element("text", bar.text, x=WIDTH - RIGHT, y=top + 12, text_anchor="end", class_=words),
+        element("text", bar.text, x=WIDTH - RIGHT, y=second, text_anchor="end", class_=words),
         element("rect", x=x0, y=y, width=max(x1 - x0, 1.0), height=THICK, class_=kind),
     ]
     if bar.low is not None and bar.high is not None:

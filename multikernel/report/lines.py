@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multikernel.report.bars import Mark
 from multikernel.report.figure import WIDTH, Drawing, shortened, width_of
 from multikernel.report.markup import Child, Markup, element, joined
-from multikernel.report.scales import Log, Scale, from_nought, over_counts
+from multikernel.report.scales import Linear, Log, Scale, from_nought, over_counts
 from multikernel.report.wording import short
 
 LEFT, RIGHT, TOP, PLOT = 46.0, 14.0, 24.0, 210.0
@@ -51,13 +51,15 @@ def lines(
     *,
     marks: Sequence[Mark] = (),
     standing: Sequence[Mark] = (),
+    linear: bool = False,
 ) -> Drawing:
-    """The drawing. marks: values drawn across; standing: choices drawn upright."""
+    """The drawing. marks: values drawn across; standing: choices drawn upright; linear: both axes are."""
     points = [point for line in several for point in line.points]
     xs = sorted({point.x for point in points} | {mark.value for mark in standing})
-    across = over_counts(xs, LEFT + 6, WIDTH - RIGHT - 6)
+    ends = LEFT + 6, WIDTH - RIGHT - 6
+    across = Linear(min(xs), max(xs), *ends, 8) if linear and len(xs) > 1 else over_counts(xs, *ends)
     ys = [end for point in points for end in (point.y, point.low or point.y, point.high or point.y)]
-    up = _up([*ys, *(mark.value for mark in marks)])
+    up = _up([*ys, *(mark.value for mark in marks)], linear)
     parts: list[Child] = [_frame(across, up, xs, x_axis, y_axis)]
     parts += [_across(mark, up) for mark in marks]
     parts += [_standing(mark, across) for mark in standing]
@@ -67,9 +69,9 @@ def lines(
     return Drawing(below, joined([*parts, legend]))
 
 
-def _up(values: Sequence[float]) -> Scale:
+def _up(values: Sequence[float], linear: bool) -> Scale:
     positive = [value for value in values if value > 0]
-    if positive and len(positive) == len(values) and max(positive) > SPAN * min(positive):
+    if not linear and positive and len(positive) == len(values) and max(positive) > SPAN * min(positive):
         return Log(min(positive) / 1.2, max(positive) * 1.2, TOP + PLOT, TOP)
     return from_nought(values, TOP + PLOT, TOP)
 
@@ -88,9 +90,9 @@ def _frame(across: Scale, up: Scale, xs: Sequence[float], x_axis: str, y_axis: s
         x = across.at(tick)
         parts.append(element("line", x1=x, x2=x, y1=bottom, y2=bottom + 4, class_="base"))
         words = short(tick)
-        if x - width_of(words, 10) / 2 > last + 3:
+        if x - width_of(words, 10.5) / 2 > last + 3:
             parts.append(element("text", words, x=x, y=bottom + 15, class_="axis", text_anchor="middle"))
-            last = x + width_of(words, 10) / 2
+            last = x + width_of(words, 10.5) / 2
     parts.append(element("text", y_axis, x=4, y=13, class_="axis"))
     parts.append(element("text", x_axis, x=right, y=bottom + 31, class_="axis", text_anchor="end"))
     return joined(parts)
@@ -137,7 +139,7 @@ def _line(line: Line, index: int, across: Scale, up: Scale) -> Markup:
 
 
 def _shape(x: float, y: float, index: int, kind: str, paper: bool) -> Markup:
-    class_ = "paper" if paper else f"point {kind}"
+    class_ = "paper-point" if paper else f"point {kind}"
     shape = SHAPES[index % len(SHAPES)]
     if shape == "circle":
         return element("circle", cx=x, cy=y, r=3.4, class_=class_)
@@ -156,7 +158,7 @@ def _legend(several: Sequence[Line], top: float) -> tuple[Markup, float]:
     """Below the plot: in two columns where all names are short. Also how far down it reaches."""
     named = [(index, line) for index, line in enumerate(several) if line.label]
     room = (WIDTH - 16) / 2
-    columns = 2 if all(width_of(line.label, 11) < room - 34 for _, line in named) and len(named) > 2 else 1
+    columns = 2 if all(width_of(line.label, 12) < room - 34 for _, line in named) and len(named) > 2 else 1
     parts: list[Child] = []
     for place, (index, line) in enumerate(named):
         x, y = 8 + (place % columns) * room, top + (place // columns) * 17
@@ -164,7 +166,7 @@ def _legend(several: Sequence[Line], top: float) -> tuple[Markup, float]:
             kind = "paper-line" if line.paper else f"joint {_kind(line, index)}"
             parts.append(element("path", d=f"M{x:.2f} {y:.2f}h22", class_=kind, fill="none"))
         parts.append(_shape(x + 11, y, index, _kind(line, index), line.paper))
-        words = shortened(line.label, (room if columns == 2 else WIDTH - 16) - 30, 11)
+        words = shortened(line.label, (room if columns == 2 else WIDTH - 16) - 30, 12)
         parts.append(element("text", words, x=x + 28, y=y + 3.8))
     rows = -(-len(named) // columns) if named else 0
     return joined(parts), top + rows * 17 - 4

@@ -90,7 +90,9 @@ def described(machine: Machine) -> str:
     text += f": {', '.join(parts)}. " if parts else ". "
     text += f"Linux {environment.kernel}."
     if environment.tsc_hz:
-        text += f" The time stamp counter ticks at {environment.tsc_hz / 1e6:,.1f}\u202fMHz".replace(",", "\u202f")
+        text += f" The time stamp counter ticks at {environment.tsc_hz / 1e6:,.1f}\u202fMHz".replace(
+            ",", "\u202f"
+        )
         text += ", so 1\u202f000 TSC cycles are " + f"{1e12 / environment.tsc_hz:.0f} ns."
     used = sorted({cpu for document in machine.documents for cpu in document.environment.cpus})
     text += f" Measured on CPU{'s' if len(used) != 1 else ''} {', '.join(map(str, used[:32]))}"
@@ -120,7 +122,7 @@ def warnings(machine: Machine) -> list[Warned]:
     known = tuple(one.text for one in listed)
     for title, sentences in verdict(machine.latest):
         if title == CAVEATS:
-            listed += [Warned("noise", text, ()) for text in sentences if not text.endswith(known)]
+            listed += [Warned("note", text, ()) for text in sentences if not text.endswith(known)]
     return listed
 
 

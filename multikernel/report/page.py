@@ -22,6 +22,8 @@ from multikernel.report.table import HEADINGS, NOTE, NUMBERS, number, rows
 from multikernel.report.wording import short
 from multikernel.results.document import Document, encode
 
+ROWS = 300
+"""Most series of a document in the table; all of them are in the raw data."""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 OUTCOMES = {"faster": "▲ faster", "slower": "▼ slower", "same": "= same"}
 
@@ -154,12 +156,13 @@ def _experiment(machine: Machine, name: str, names: _Names) -> Markup:
     parts: list[Child] = [element("h2", f"Experiment {name}")]
     if name in ANSWERS:
         parts.append(element("p", ANSWERS[name], class_="quiet"))
-    parts += [_block(block, names) for block in registry.draw_together(documents)]
+    shown: set[tuple[PaperValue, ...]] = set()
+    parts += [_block(block, names, shown) for block in registry.draw_together(documents)]
     for document in documents:
         if len(documents) > 1:
             parts.append(element("p", f"Run of {_time(document)}", class_="run"))
         blocks = registry.draw(document) if document.series or document.floor else []
-        parts += [_block(block, names) for block in blocks]
+        parts += [_block(block, names, shown) for block in blocks]
         if not blocks:
             parts.append(element("p", "This document holds no series."))
     return joined(parts)
@@ -169,9 +172,11 @@ def _time(document: Document) -> str:
     return document.environment.time.replace("T", " ").replace("Z", " UTC")
 
 
-def _block(block: Block, names: _Names) -> Markup:
+def _block(block: Block, names: _Names, shown: set[tuple[PaperValue, ...]]) -> Markup:
+    """shown: values of the paper that stand on the page already, for this experiment."""
     notes = [element("p", note, class_="note") for note in block.notes if note]
-    paper = _paper(block.paper)
+    paper = Markup() if block.paper in shown else _paper(block.paper)
+    shown.add(block.paper)
     if isinstance(block, Figure):
         drawing = element("div", svg(block, names.next()), class_="drawing")
         return element("figure", element("h3", block.title), drawing, element("figcaption", *notes, paper))
@@ -183,6 +188,7 @@ def _block(block: Block, names: _Names) -> Markup:
 def _paper(values: Sequence[PaperValue]) -> Markup:
     if not values:
         return Markup()
+    known = list(dict.fromkeys(one.machine.name for one in values if one.machine is not None))
     cells = []
     for one in values:
         about = "≈ " if one.approximate else ""
@@ -190,15 +196,13 @@ def _paper(values: Sequence[PaperValue]) -> Markup:
         spread = "" if one.spread is None else f" (σ {one.spread:g})"
         amount = one.text if one.value is None else f"{about}{_amount(one.value)} {one.unit}{spread}"
         ns = "–" if one.ns is None else f"{about}{short(one.ns)}"
-        cells.append((what, "–" if one.machine is None else one.machine.name, amount, ns))
+        machine = "–" if one.machine is None else one.machine.name
+        cells.append((what, machine, amount, ns) if len(known) > 1 else (what, amount, ns))
     figures = ", ".join(dict.fromkeys(one.figure.lower() for one in values))
-    return element(
-        "div",
-        _table(
-            ("what", "machine", "value", "ns"), cells, right=frozenset({3}), caption=f"The paper's {figures}"
-        ),
-        class_="paper-values",
-    )
+    headings = ("what", "machine", "value", "ns") if len(known) > 1 else ("what", "value", "ns")
+    caption = f"The paper's {figures}" + (f" ({known[0]})" if len(known) == 1 else "")
+    table = _table(headings, cells, right=frozenset({len(headings) - 1}), caption=caption)
+    return element("div", table, class_="paper-values")
 
 
 def _amount(value: float) -> str:
@@ -272,10 +276,13 @@ def _series(machine: Machine) -> Markup:
     latest = [one for one in machine.latest if one.series]
     if not latest:
         return Markup()
+    cells = [row for one in latest for row in rows([one])[:ROWS]]
+    left_out = sum(max(len(one.series) - ROWS, 0) for one in latest)
+    more = f" {left_out} more series are in the raw data below." if left_out else ""
     return joined([
         element("h2", "Everything measured"),
-        _table(HEADINGS, rows(latest), right=NUMBERS, heads=3, class_="series", caption="Series of the latest runs"),
-        element("p", NOTE, class_="note"),
+        _table(HEADINGS, cells, right=NUMBERS, heads=3, class_="series", caption="Series of the latest runs"),
+        element("p", NOTE + more, class_="note"),
     ])  # fmt: skip
 
 

@@ -71,6 +71,28 @@ class Log:
         return found if len(found) > 1 else [self.low, self.high]
 
 
+@dataclass(frozen=True, slots=True)
+class LogBesideNought:
+    """Nought at the start, and beside it, after a gap, a logarithmic scale: for choices of which one is none at all."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    gap: float = 0.12
+
+    def _rest(self) -> Log:
+        return Log(self.low, self.high, self.start + self.gap * (self.end - self.start), self.end)
+
+    def at(self, value: float) -> float:
+        """Where a value lies in the drawing."""
+        return self.start if value <= 0 else self._rest().at(value)
+
+    def ticks(self) -> list[float]:
+        """Nought, and those of the rest."""
+        return [0.0, *self._rest().ticks()]
+
+
 def round_step(least: float) -> float:
     """The smallest of 1, 2, 5, 10, 20, … (and their fractions) that is not below."""
     power = 10.0 ** floor(log10(least)) if least > 0 else 1.0
@@ -91,6 +113,9 @@ def over_counts(values: Sequence[float], start: float, end: float) -> Scale:
     if low > 0 and high / low >= 16:
         doubling = all(float(value).is_integer() and _is_power_of_two(int(value)) for value in values)
         return Log(low, high, start, end, 2.0 if doubling else 10.0)
+    positive = [value for value in values if value > 0]
+    if low == 0 and len(positive) > 1 and high / min(positive) >= 16:
+        return LogBesideNought(min(positive), high, start, end)
     if high <= low:
         return Linear(low - 1, low + 1, start, end, 2)
     return Linear(low, high, start, end)

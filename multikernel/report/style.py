@@ -31,16 +31,17 @@ FIGURE_STYLE = f"""{_COLOURS}
 svg.figure{{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif;
 font-variant-numeric:tabular-nums}}
 .figure .ground{{fill:var(--ground)}}
-.figure text{{fill:var(--ink);font-size:11px;stroke:none}}
-.figure .heading{{font-size:13px;font-weight:600}}
-.figure .group{{font-size:11px;font-weight:600}}
-.figure .axis,.figure .soft{{fill:var(--soft);font-size:10px}}
-.figure .value{{fill:var(--ink)}}
+.figure text{{fill:var(--ink);font-size:12px;stroke:var(--ground);stroke-width:3px;stroke-linejoin:round;
+paint-order:stroke}}
+.figure text.heading{{font-size:13px;font-weight:600}}
+.figure text.group{{font-size:12px;font-weight:600}}
+.figure text.axis,.figure text.soft{{fill:var(--soft);font-size:10.5px}}
 .figure .grid{{stroke:var(--grid);stroke-width:1}}
 .figure .base{{stroke:var(--rule);stroke-width:1}}
 .figure .mark{{stroke:var(--ink);stroke-width:1.2;stroke-dasharray:4 3;fill:none}}
 .figure .whisker{{stroke:var(--ink);stroke-width:1.3;fill:none}}
 .figure .paper{{fill:var(--ground);stroke:var(--soft);stroke-width:1.2;stroke-dasharray:3 2}}
+.figure .paper-point{{fill:var(--ground);stroke:var(--soft);stroke-width:1.3}}
 .figure .paper-line{{fill:none;stroke:var(--soft);stroke-width:1.2;stroke-dasharray:3 3}}
 {_MARKS}
 .figure .bar{{stroke:none}}
@@ -49,8 +50,8 @@ font-variant-numeric:tabular-nums}}
 .figure .point{{stroke-width:1.4}}
 .figure .hollow{{fill:var(--ground)}}
 .figure .cell{{stroke:var(--ground);stroke-width:.6}}
-.figure .cell-dark{{fill:#fff;font-size:9px}}
-.figure .cell-light{{fill:#10202e;font-size:9px}}
+.figure text.cell-dark{{fill:#fff;font-size:9px;stroke:none}}
+.figure text.cell-light{{fill:#10202e;font-size:9px;stroke:none}}
 .figure .void{{fill:var(--tint);stroke:var(--ground);stroke-width:.6}}
 """
 
@@ -65,7 +66,8 @@ line-height:1.2;font-weight:600;text-wrap:balance}
 h1{font-size:1.9rem;margin:0 0 .3rem}
 h2{font-size:1.4rem;margin:3rem 0 .9rem;padding-top:.8rem;border-top:1px solid var(--rule)}
 h3{font-size:1.1rem;margin:1.9rem 0 .4rem}
-h4{font-size:.95rem;margin:0 0 .4rem;font-weight:600}
+figure>h3{font:600 .98rem/1.35 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif;
+margin:0;grid-column:1/-1}
 p{margin:.5rem 0;max-width:44rem}
 header p{color:var(--soft);margin:.2rem 0}
 a{color:var(--multikernel);fill:none;stroke:none}
@@ -81,9 +83,11 @@ li.plain::before{content:"–";position:absolute;left:0;color:var(--soft)}
 .tag{font-size:.76rem;letter-spacing:.02em;color:var(--soft);white-space:nowrap}
 .tag.faster{color:var(--good);font-weight:600}
 .tag.slower{color:var(--bad);font-weight:600}
-.codes li{padding-left:0}
-.codes .tag{position:static;display:block}
-figure{margin:1.3rem 0 1.8rem;display:grid;gap:.8rem 2rem;grid-template-columns:minmax(0,1fr)}
+.codes{max-width:56rem}
+.codes li{padding-left:12.5rem;min-height:1.5em}
+.codes .tag{width:12rem;white-space:normal}
+.run{margin:2rem 0 0;font-weight:600;border-top:1px solid var(--grid);padding-top:.5rem}
+figure{margin:1.3rem 0 1.8rem;display:grid;gap:.45rem 2rem;grid-template-columns:minmax(0,1fr)}
 figure>.drawing{min-width:0}
 figure svg{display:block;width:100%;height:auto;max-width:34rem}
 figcaption{min-width:0}
@@ -106,10 +110,11 @@ footer{margin-top:3rem;border-top:1px solid var(--rule);padding-top:.6rem}
 @media (min-width:54rem){figure{grid-template-columns:minmax(0,34rem) minmax(0,1fr)}
 figure.wide{grid-template-columns:minmax(0,1fr)}}
 @media (max-width:34rem){body{padding:1.2rem .8rem 3rem}h1{font-size:1.5rem}
-li{padding-left:0}li>.tag{position:static;display:block}li.plain{padding-left:1rem}}
+li,.codes li{padding-left:0}li>.tag,.codes .tag{position:static;display:block;width:auto}li.plain{padding-left:1rem}}
 @media print{@page{margin:16mm 14mm}html{font-size:9.5pt}body{max-width:none;padding:0}
-h2{margin-top:1.6rem}h2,h3,h4{break-after:avoid}figure,tr,li{break-inside:avoid}
-figure{grid-template-columns:minmax(0,11.2cm) minmax(0,1fr);gap:.6cm}figure.wide{grid-template-columns:minmax(0,1fr)}
+h2{margin-top:1.6rem}h2,h3{break-after:avoid}figure,tr,li{break-inside:avoid}
+figure{grid-template-columns:minmax(0,10cm) minmax(0,1fr);gap:.15cm .6cm}.quiet{break-after:avoid}
+figure.wide{grid-template-columns:minmax(0,1fr)}
 .scroll{overflow:visible}.series{font-size:7pt}.series th,.series td{padding-right:.4rem}
 section.machine+section.machine{break-before:page}.downloads{display:none}a{color:inherit;text-decoration:none}}
 """

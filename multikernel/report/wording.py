@@ -29,7 +29,7 @@ TOLD_TITLES: Mapping[object, str] = {
     "poll": "told by poll",
     "signal": "told by signal",
     "interrupt": "told by interrupt",
-    "none": "nobody is told",
+    "none": "nobody told",
     None: "way of telling not stated",
 }
 MODES: Mapping[str, str] = {
@@ -86,6 +86,7 @@ def labels(
     varying = [name for name in _parameter_names(group) if name not in left and _varies(name, group)]
     cores = "cores" not in left and len({one.cores for one in group}) > 1
     modes = "mode" not in left and len({one.mode for one in group}) > 1
+    most = max((one.boots for one in group), default=0)
     found = []
     for one in series:
         words = [SYSTEMS[one.system], one.variant] if systems else [one.variant]
@@ -101,6 +102,8 @@ def labels(
             details.append(f"{one.cores} cores" if one.cores > 1 else "1 core")
         if one.control:
             details.append("control")
+        if one.boots < most:
+            details.append(f"{one.boots} boot{'s' if one.boots > 1 else ''} only")
         found.append(text + (f" ({', '.join(details)})" if details else ""))
     return found
 
@@ -121,7 +124,9 @@ def _varies(name: str, group: Sequence[Series]) -> bool:
 def _detail(name: str, value: Scalar) -> str:
     if name == "pair":
         return f"CPUs {value}"
-    if name in ("target", "told", "operation"):
+    if name == "told":
+        return TOLD_TITLES.get(value, str(value))
+    if name in ("target", "operation"):
         return str(value)
     return f"{name.replace('_', ' ')} {value}"
 
@@ -136,10 +141,13 @@ def interval_note(series: Sequence[Series]) -> str:
     if boots[-1] == 1:
         return f"{begin} One boot, so there is no interval between boots and no error bar."
     known = [one.median_interval for one in series if one.boots > 1]
-    least = min(one.coverage for one in known)
+    low, high = min(one.coverage for one in known), max(one.coverage for one in known)
+    covers = (
+        f"{100 * low:.1f} %" if low == high else f"{100 * low:.0f} to {100 * high:.0f} %, by number of boots"
+    )
     kinds = {one.method for one in known}
     how = " or ".join(
         {"order-statistic": "order statistics", "min-max": "smallest to largest boot"}[kind]
         for kind in sorted(kinds)
     )
-    return f"{begin} Error bars: interval of the median over {over} ({how}; covers at least {100 * least:.1f} %)."
+    return f"{begin} Error bars: interval of the median over {over} ({how}; covers {covers})."

@@ -1,13 +1,13 @@
 """Two runs held against each other: which series changed, by how much, and how sure that is.
 
 Guarantees: only what was measured in the same way is compared: the same experiment, system, variant, cores,
-parameters, measure, mode, batch and unit. A change is called one only if its interval lies wholly on one side of what
-the control arms of both runs show to be noise. Runs of different machines are told apart here, and what differs is
-named; whether they may be compared is the caller's to ask.
+parameters, measure, mode, batch and unit. A change is called one only if its interval lies wholly on one side
+of what the control arms of both runs show to be noise. Runs of different machines are told apart here, and what
+differs is named; whether they may be compared is the caller's to ask.
 
-Method: the change is new median over old median. The runs are independent, so its interval reaches from the low end of
-the new median's interval over the high end of the old one's, to the high end over the low end. If the two intervals
-cover c and d, this one covers at least c + d − 1 (Bonferroni): 87.5 % for two runs of 5 boots.
+Method: the change is new median over old median. The runs are independent, so its interval reaches from the low
+end of the new median's interval over the high end of the old one's, to the high end over the low end. If the
+two intervals cover c and d, this one covers at least c + d − 1 (Bonferroni): 87.5 % for two runs of 5 boots.
 
 Called by: cli (`bench compare`), report (which documents are of one machine).
 """
@@ -99,8 +99,8 @@ def _said(value: object) -> str:
 class Change:
     """One series in both runs. unit: ns where cycles of different counters were turned into time.
 
-    old, new: medians. ratio: new over old, with its interval. outcome: for the user, so more throughput is better;
-    unsure: the runs are too small to say. crossed: worse, and by more than the threshold.
+    old, new: medians. ratio: new over old, with its interval. outcome: for the user, so more throughput is
+    better; unsure: the runs are too small to say. crossed: worse, and by more than the threshold.
     """
 
     experiment: str
@@ -146,8 +146,8 @@ def compare(
 ) -> Comparison:
     """Holds the latest document of each experiment against its partner.
 
-    threshold: 0.1 is crossed by what takes 10 % longer, or does 10 % less. Raises BadInput for different machines
-    unless they are wanted, and where nothing was measured in both.
+    threshold: 0.1 is crossed by what takes 10 % longer, or does 10 % less. Raises BadInput for different
+    machines unless they are wanted, and where nothing was measured in both.
     """
     ours, theirs = _latest(old), _latest(new)
     both = [name for name in ours if name in theirs]
@@ -224,8 +224,9 @@ def _key(series: Series, *, fractions: bool) -> Key:
 def _paired(
     old: Sequence[Series], new: Sequence[Series]
 ) -> tuple[list[tuple[Series, Series]], list[Series], list[Series]]:
-    """Pairs, and what has no partner on either side. First by all parameters; then, where that leaves one candidate a
-    side, without those that are fractions: counts taken while measuring."""
+    """Pairs, and what has no partner on either side. First by all parameters; then, where that leaves one
+    candidate a side, without those that are fractions: counts taken while measuring.
+    """
     pairs: list[tuple[Series, Series]] = []
     left, right = list(old), list(new)
     for fractions in (True, False):

@@ -272,7 +272,9 @@ def environment_of(record: Mapping[str, Any]) -> Environment:
 
 
 def encode(document: Document) -> bytes:
-    """JSON text (UTF-8, one line, newline at the end), after the same checks as on reading; raises DocumentError."""
+    """JSON text (UTF-8, one line, newline at the end), after the same checks as on reading; raises
+    DocumentError.
+    """
     return _encode_one(document) + b"\n"
 
 

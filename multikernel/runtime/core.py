@@ -1,8 +1,8 @@
 """The life of a core process, from the fork to its end.
 
-Pinned before it touches memory; gone with the supervisor that forked it; named mk-core-N. It backs and first touches its own
-region of the kernel segment, opens its driver, says that it is ready, and enters the driver's loop, which it leaves only to run a
-program. Everything it needs was imported before the fork.
+Pinned before it touches memory; gone with the supervisor that forked it; named mk-core-N. It backs and first
+touches its own region of the kernel segment, opens its driver, says that it is ready, and enters the driver's
+loop, which it leaves only to run a program. Everything it needs was imported before the fork.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def be_core(
     go: int,
     supervisor: int,
 ) -> NoReturn:
-    """Called in the child right after the fork. ready: the descriptor to report on; go: ends when all are ready."""
+    """Called in the child right after the fork. ready: the descriptor to report on; go: ends when all are
+    ready.
+    """
     status = 1
     try:
         _native.adopt(f"mk-core-{me}")

@@ -1,7 +1,8 @@
-"""The launcher's side: starts a supervisor, receives the kernel segment, talks to cores, and learns of their end.
+"""The launcher's side: starts a supervisor, receives the kernel segment, talks to cores, and learns of their
+end.
 
-The launcher is a client and never a core. It may have threads, be a notebook or a test runner: it forks nothing itself, and
-its requests to one core are serialised by a lock for each channel.
+The launcher is a client and never a core. It may have threads, be a notebook or a test runner: it forks nothing
+itself, and its requests to one core are serialised by a lock for each channel.
 """
 
 from __future__ import annotations

@@ -7,7 +7,9 @@ import json
 from dataclasses import asdict, dataclass, field
 
 ADDRESS_BASE = 0x20_0000_0000
-"""Where mappings lie, on every core: 128 GiB, below what the host uses on x86-64 and within aarch64's smallest user range."""
+"""Where mappings lie, on every core: 128 GiB, below what the host uses on x86-64 and within aarch64's smallest
+user range.
+"""
 ADDRESS_BYTES = 1 << 36
 """The whole range, 64 GiB, divided among the cores."""
 PAGE = 4096
@@ -17,9 +19,10 @@ PAGE = 4096
 class Plan:
     """kernel: "multikernel" or "shared"; cpus: core i runs on cpus[i]; memory: bytes of physical memory.
 
-    window: monitors' call lines for each ordered pair; channels: single lines a pair for programs, at least 1; ring_slots: of the ring for
-    each ordered pair, 0 for none; carrier: "call-line" or "ring", how the monitors' messages travel; parents: the route,
-    parents[root][core] as cores × cores native 16-bit numbers with 0xffff for the root, None when every root sends to all.
+    window: monitors' call lines for each ordered pair; channels: single lines a pair for programs, at least 1;
+    ring_slots: of the ring for each ordered pair, 0 for none; carrier: "call-line" or "ring", how the monitors'
+    messages travel; parents: the route, parents[root][core] as cores × cores native 16-bit numbers with 0xffff
+    for the root, None when every root sends to all.
     """
 
     kernel: str

@@ -1,7 +1,8 @@
-"""Programs on their way between the client and a core: a function with its arguments there, a value or an exception back.
+"""Programs on their way between the client and a core: a function with its arguments there, a value or an
+exception back.
 
-cloudpickle, so that functions of a notebook or a script's main module travel by value. An exception that cannot be pickled
-comes back as RemoteError; every exception carries the remote traceback as a note.
+cloudpickle, so that functions of a notebook or a script's main module travel by value. An exception that cannot
+be pickled comes back as RemoteError; every exception carries the remote traceback as a note.
 """
 
 from __future__ import annotations

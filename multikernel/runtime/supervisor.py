@@ -1,9 +1,10 @@
 """The supervisor: makes the segments, forks the cores, watches them, and takes everything down.
 
-A process of its own, exec'd by the launcher and single-threaded: only such a process may fork safely, and the cores' death signal
-is tied to the thread that forked them. It ends when the launcher says so, when the launcher is gone (by its pidfd, so that
-copies of the socket in the launcher's children don't matter), or when a core dies: a system with a dead core is taken down whole.
-Cores are reaped only at the end, so no pid that a core may signal is ever reused.
+A process of its own, exec'd by the launcher and single-threaded: only such a process may fork safely, and the
+cores' death signal is tied to the thread that forked them. It ends when the launcher says so, when the launcher
+is gone (by its pidfd, so that copies of the socket in the launcher's children don't matter), or when a core
+dies: a system with a dead core is taken down whole. Cores are reaped only at the end, so no pid that a core may
+signal is ever reused.
 
 Run as: python -m multikernel.runtime.supervisor DESCRIPTOR
 """
@@ -42,7 +43,9 @@ class _Supervisor:
         self.segment: _native.Segment | None = None
 
     def boot(self) -> tuple[int, ...]:
-        """Makes the segments, forks the cores, waits until all are ready. The kernel segment's descriptor and size."""
+        """Makes the segments, forks the cores, waits until all are ready. The kernel segment's descriptor and
+        size.
+        """
         plan = self.plan
         segments.sweep()
         shared = _native.shared_state_bytes(plan.cores, plan.slots) if plan.kernel == "shared" else 0

@@ -1,4 +1,6 @@
-"""Records over the Unix socket between the launcher and its supervisor: JSON with a length before it, and descriptors beside."""
+"""Records over the Unix socket between the launcher and its supervisor: JSON with a length before it, and
+descriptors beside.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Ways into the kernel: over a channel from the process that booted it, or by a system call from a program on a core.
+"""Ways into the kernel: over a channel from the process that booted it, or by a system call from a program on a
+core.
 
-Both answer `request(core, kind, words…)`; `home` is the core that handles what names none: core 0 from outside, the own core from
-inside.
+Both answer `request(core, kind, words…)`; `home` is the core that handles what names none: core 0 from outside,
+the own core from inside.
 """
 
 from __future__ import annotations

@@ -29,7 +29,9 @@ class Here:
         """A frame, from core 0. See System.allocate."""
         return memory.allocate(self._access, self._system, size)
 
-    def map(self, frame: Frame, cores: Sequence[int] | None = None, rights: memory.Rights = "read-write") -> Page:
+    def map(
+        self, frame: Frame, cores: Sequence[int] | None = None, rights: memory.Rights = "read-write"
+    ) -> Page:
         """Maps a frame; this core initiates. See System.map."""
         self._own(frame)
         return memory.map_frame(self._access, self._system, frame, cores, rights)
@@ -54,5 +56,7 @@ class Here:
 def here() -> Here:
     """The core this program runs on. Raises BadInput anywhere else."""
     if local.driver is None or local.plan is None:
-        raise BadInput("this process is not a core", hint="call here() in a function given to system.cores[k].run")
+        raise BadInput(
+            "this process is not a core", hint="call here() in a function given to system.cores[k].run"
+        )
     return Here(local.driver, local.plan.system, local.plan.kernel, local.plan.cores)

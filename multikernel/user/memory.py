@@ -1,7 +1,7 @@
 """Frames and pages: what a program holds of physical memory, and of its mapping.
 
-Handles are plain data with a system's name in them. They may be pickled into programs, where they act through the core's own
-driver, and come back as results. A handle from one system given to another raises ForeignHandle.
+Handles are plain data with a system's name in them. They may be pickled into programs, where they act through
+the core's own driver, and come back as results. A handle from one system given to another raises ForeignHandle.
 """
 
 from __future__ import annotations
@@ -52,16 +52,21 @@ def booted(system: str, access: Access) -> None:
 
 
 def local_access(system: str) -> Access:
-    """This process's way into a kernel: the own core's, or that of the process that booted it. Raises ForeignHandle."""
+    """This process's way into a kernel: the own core's, or that of the process that booted it. Raises
+    ForeignHandle.
+    """
     if local.driver is None or local.plan is None:
         access = _booted.get(system)
         if access is None:
             raise ForeignHandle(
-                "a handle is good only where its system was booted, and in programs on its cores", value=system
+                "a handle is good only where its system was booted, and in programs on its cores",
+                value=system,
             )
         return access
     if local.plan.system != system:
-        raise ForeignHandle("this handle belongs to another system", value=system, where=f"system {local.plan.system}")
+        raise ForeignHandle(
+            "this handle belongs to another system", value=system, where=f"system {local.plan.system}"
+        )
     return LocalAccess(local.driver, local.plan)
 
 
@@ -81,7 +86,8 @@ class Frame(_Handle):
 
 
 class Page(_Handle):
-    """A mapping of a frame at one address on some cores. From outside its methods run on core 0, in a program on the own core.
+    """A mapping of a frame at one address on some cores. From outside its methods run on core 0, in a program
+    on the own core.
 
     address: virtual, the same on every core; size in bytes; cores: those it was mapped on.
     """
@@ -120,19 +126,25 @@ class Page(_Handle):
         return self.address + offset
 
     def read(self, offset: int, length: int, *, core: int | None = None) -> bytes:
-        """`length` bytes from `offset`, as that core sees them. Raises PageFault; waits while an unmap is undecided."""
+        """`length` bytes from `offset`, as that core sees them. Raises PageFault; waits while an unmap is
+        undecided.
+        """
         access = self._access
         address = self._within(offset, length)
         return access.read(access.home if core is None else core, self.slot, self.generation, address, length)
 
     def write(self, offset: int, data: bytes, *, core: int | None = None) -> None:
-        """The same for writing; not atomic beyond 24 bytes from outside. Raises PageFault, also on a read-only page."""
+        """The same for writing; not atomic beyond 24 bytes from outside. Raises PageFault, also on a read-only
+        page.
+        """
         access = self._access
         address = self._within(offset, len(data))
         access.write(access.home if core is None else core, self.slot, self.generation, address, bytes(data))
 
     def pin(self, core: int | None = None) -> None:
-        """The page stays mapped on that core until unpinned as often: unmap and protect raise PagePinned. Raises NotMapped."""
+        """The page stays mapped on that core until unpinned as often: unmap and protect raise PagePinned.
+        Raises NotMapped.
+        """
         self._pinning("PIN", core)
 
     def unpin(self, core: int | None = None) -> None:
@@ -143,18 +155,25 @@ class Page(_Handle):
         access = self._access
         where = access.home if core is None else core
         if not 0 <= where < access.plan.cores:
-            raise BadInput("no such core", value=core, where=kind.lower(), hint=f"cores are 0 to {access.plan.cores - 1}")
+            raise BadInput(
+                "no such core", value=core, where=kind.lower(), hint=f"cores are 0 to {access.plan.cores - 1}"
+            )
         verdict, named, _ = access.request(where, KINDS[kind], self.handle)
         if verdict != OK:
             raise error_of(verdict, named, kind.lower(), core=where, address=self.address)
 
     def view(self, *, writable: bool = True) -> memoryview:
-        """The page's memory itself, for numpy and the like; only in a program on a core that holds it. Pins the page there until
-        the last view is gone. Raises NotMapped."""
+        """The page's memory itself, for numpy and the like; only in a program on a core that holds it. Pins the
+        page there until the last view is gone. Raises NotMapped.
+        """
         access = self._access
         if not isinstance(access, LocalAccess):
-            raise BadInput("memory can be viewed only by a program on a core", hint="system.cores[k].run(function, page)")
-        verdict, exported = access.driver.export(self.slot, self.generation, self.address, self.size, writable)
+            raise BadInput(
+                "memory can be viewed only by a program on a core", hint="system.cores[k].run(function, page)"
+            )
+        verdict, exported = access.driver.export(
+            self.slot, self.generation, self.address, self.size, writable
+        )
         if exported is None:
             raise error_of(verdict, 0, "view", core=access.home, address=self.address)
         return memoryview(exported)
@@ -185,7 +204,9 @@ def map_frame(access: Access, system: str, frame: Frame, cores: Sequence[int] | 
     chosen = tuple(range(access.plan.cores)) if cores is None else tuple(sorted(set(cores)))
     for core in chosen:
         if not isinstance(core, int) or not 0 <= core < access.plan.cores:
-            raise BadInput("no such core", value=core, where="map", hint=f"cores are 0 to {access.plan.cores - 1}")
+            raise BadInput(
+                "no such core", value=core, where="map", hint=f"cores are 0 to {access.plan.cores - 1}"
+            )
     if not chosen:
         raise BadInput("a page is mapped on at least one core", value="[]", where="map cores")
     number = _chosen(_native.RIGHTS, rights, "rights")
@@ -194,7 +215,9 @@ def map_frame(access: Access, system: str, frame: Frame, cores: Sequence[int] | 
     if access.plan.cores > 64:
         for word in range((access.plan.cores + 63) // 64):
             access.request(access.home, KINDS["HOLDERS"], word, mask >> 64 * word & low)
-    verdict, named, words = access.request(access.home, KINDS["MAP"], frame.offset, frame.size, number, mask & low)
+    verdict, named, words = access.request(
+        access.home, KINDS["MAP"], frame.offset, frame.size, number, mask & low
+    )
     if verdict != OK:
         raise error_of(verdict, named, "map")
     return Page(system, words[0] & 0xFFFFFFFF, words[0] >> 32, words[1], frame.size, chosen, access)

@@ -20,12 +20,18 @@ OK = VERDICTS["OK"]
 _NAMES = {number: name for name, number in VERDICTS.items()}
 
 
-def error_of(verdict: int, named: int, doing: str, *, core: int | None = None, address: int | None = None) -> MultikernelError:
-    """The exception a verdict stands for. named: the core the verdict names; doing: what was asked, for the sentence."""
+def error_of(
+    verdict: int, named: int, doing: str, *, core: int | None = None, address: int | None = None
+) -> MultikernelError:
+    """The exception a verdict stands for. named: the core the verdict names; doing: what was asked, for the
+    sentence.
+    """
     name = _NAMES.get(verdict, str(verdict))
     match name:
         case "NOT_MAPPED":
-            return NotMapped("not mapped (any more)", where=doing, core=core, address=address, hint="map the frame again")
+            return NotMapped(
+                "not mapped (any more)", where=doing, core=core, address=address, hint="map the frame again"
+            )
         case "PINNED":
             return PagePinned(
                 f"core {named} has the page pinned; it stays mapped on every core",
@@ -37,19 +43,27 @@ def error_of(verdict: int, named: int, doing: str, *, core: int | None = None, a
         case "FAULT":
             return PageFault("page fault", where=f"{doing} on core {core}", core=core, address=address)
         case "NO_SLOT":
-            return OutOfSlots("the table of mappings is full", where=doing, hint="unmap something, or boot(slots=…) more")
+            return OutOfSlots(
+                "the table of mappings is full", where=doing, hint="unmap something, or boot(slots=…) more"
+            )
         case "HOST":
             return OutOfSlots(
-                "the host refused a mapping", where=doing, hint="see the limit vm.max_map_count and the memory left"
+                "the host refused a mapping",
+                where=doing,
+                hint="see the limit vm.max_map_count and the memory left",
             )
         case "NO_MEMORY":
-            return OutOfMemory("no free frame of that size", where=doing, hint="free frames, or boot(memory=…) more")
+            return OutOfMemory(
+                "no free frame of that size", where=doing, hint="free frames, or boot(memory=…) more"
+            )
         case "NOT_A_FRAME":
             return DeadHandle("this frame was freed", where=doing, hint="allocate another one")
         case "FRAME_IN_USE":
             return BadInput("the frame is mapped", where=doing, hint="unmap its pages first")
         case "CORE_BUSY":
-            return CoreBusy("the core runs a program already", where=doing, core=core, hint="wait for its result")
+            return CoreBusy(
+                "the core runs a program already", where=doing, core=core, hint="wait for its result"
+            )
         case "BAD_REQUEST":
             return BadInput("the kernel refused the request", where=doing)
         case _:

@@ -14,8 +14,10 @@ from multikernel.user.outcome import OK, error_of
 
 
 class _Run:
-    """The outcome of one program, wherever it is. A core keeps only its last result, and a line stays in use until its reply is
-    taken: so before the next program starts this one's result is fetched, whether its starter has asked for it or not."""
+    """The outcome of one program, wherever it is. A core keeps only its last result, and a line stays in use
+    until its reply is taken: so before the next program starts this one's result is fetched, whether its
+    starter has asked for it or not.
+    """
 
     def __init__(self, core: int, line: int) -> None:
         self.core = core
@@ -43,14 +45,23 @@ class _Run:
 class Task:
     """One program on one core. Its result is fetched once and kept."""
 
-    def __init__(self, launched: Launched, core: int, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]):
+    def __init__(
+        self,
+        launched: Launched,
+        core: int,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ):
         code = programs.encode(function, args, kwargs)
         self._launched = launched
         self.core = core
         with launched.lock(core, PROGRAMS):
             launched.check()
             if core in launched.runs and not launched.runs[core].settle(launched, 0):
-                raise CoreBusy("the core runs a program already", where="run", core=core, hint="wait for its result")
+                raise CoreBusy(
+                    "the core runs a program already", where="run", core=core, hint="wait for its result"
+                )
             self._ask(KINDS["RUN_BEGIN"], len(code))
             if not launched.client.put(core, code):
                 launched.check()

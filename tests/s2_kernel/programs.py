@@ -69,13 +69,15 @@ def compute(seconds: float) -> int:
     return turns
 
 
-def contend(pages: list[Page], own: Frame, seed: int, rounds: int) -> tuple[list[int], dict[str, int]]:
-    """Random operations from this core, on pages that every core is at and on pages of its own making. The common pages whose
-    unmap returned here, and how often each thing happened."""
+def contend(gate: Page, pages: list[Page], own: Frame, seed: int, rounds: int) -> tuple[list[int], dict[str, int]]:
+    """Random operations from this core once the gate is open, on pages that every core is at and on pages of its own making. The
+    common pages whose unmap returned here, and how often each thing happened."""
     here, chosen = multikernel.here(), random.Random(seed)
     won: list[int] = []
     mine: list[Page] = []
     happened: dict[str, int] = {}
+    while gate.read(0, 1) == b"\0":
+        time.sleep(0)
     for _ in range(rounds):
         what = chosen.choice(("map", "map", "unmap mine", "unmap", "protect", "pin", "read", "elsewhere"))
         index = chosen.randrange(len(pages))
@@ -89,7 +91,7 @@ def contend(pages: list[Page], own: Frame, seed: int, rounds: int) -> tuple[list
                 case "unmap mine" if mine:
                     here.unmap(mine.pop(chosen.randrange(len(mine))), chosen.choice(("two-phase", "one-phase")))
                 case "unmap":
-                    if chosen.random() < 0.2:
+                    if chosen.random() < 0.1:
                         here.unmap(page, chosen.choice(("two-phase", "one-phase")))
                         won.append(index)
                 case "protect":

@@ -23,7 +23,8 @@ uint64_t probe_hammer(struct driver *d, const struct hammer_probe *probe, uint64
             /* A prepared page is waited for: its outcome decides. */
             if (!probe->polling)
                 driver_enter(d);
-            there = driver_access(d, probe->slot, probe->generation, probe->address, &value, sizeof value, 0) == VERDICT_OK;
+            there =
+                driver_access(d, probe->slot, probe->generation, probe->address, &value, sizeof value, 0) == VERDICT_OK;
             if (!probe->polling)
                 driver_leave(d);
         }

@@ -35,7 +35,8 @@ void probe_ping(struct driver *d, uint32_t peer, int via, uint64_t count, uint32
 
 /* --- unmap -------------------------------------------------------------------------------------------------------------------------- */
 
-static enum verdict map(struct driver *d, uint64_t frame, uint64_t length, const uint64_t *holders, struct message *mapped)
+static enum verdict map(struct driver *d, uint64_t frame, uint64_t length, const uint64_t *holders,
+                        struct message *mapped)
 {
     struct message request = {{message_head(KIND_MAP, 0, 0, 0, 0), frame, length, RIGHTS_WRITE, holders[0]}};
     memcpy(d->client_holders, holders, 8 * (size_t)core_set_words(d->cores));
@@ -46,7 +47,8 @@ static enum verdict map(struct driver *d, uint64_t frame, uint64_t length, const
 static enum verdict touch(struct driver *d, const uint64_t *holders, const struct message *mapped)
 {
     struct message request = {{message_head(KIND_TOUCH, 0, 0, 0, 0), mapped->word[1], mapped->word[2]}}, reply;
-    for (uint32_t core = core_set_next(holders, d->cores, 0); core < d->cores; core = core_set_next(holders, d->cores, core + 1)) {
+    for (uint32_t core = core_set_next(holders, d->cores, 0); core < d->cores;
+         core = core_set_next(holders, d->cores, core + 1)) {
         enum verdict verdict =
             core == d->me ? driver_here(d, &request, &reply) : driver_call(d, core, 0, &request, &reply);
         if (verdict != VERDICT_OK)
@@ -61,8 +63,8 @@ static void record(struct histogram *histogram, uint64_t start)
         histogram_add(histogram, arch_cycles() - start);
 }
 
-enum verdict probe_unmap(struct driver *d, const struct unmap_probe *probe, struct histogram *map_times, struct histogram *touch_times,
-                         struct histogram *unmap_times)
+enum verdict probe_unmap(struct driver *d, const struct unmap_probe *probe, struct histogram *map_times,
+                         struct histogram *touch_times, struct histogram *unmap_times)
 {
     enum verdict verdict = VERDICT_OK;
     struct message mapped, reply;
@@ -130,8 +132,8 @@ static void meet(struct driver *d, uint64_t target)
     }
 }
 
-enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, uint32_t rounds, uint32_t protocol, uint64_t base,
-                             uint64_t *cycles)
+enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, uint32_t rounds, uint32_t protocol,
+                             uint64_t base, uint64_t *cycles)
 {
     enum { MOST = 1024 };
     static struct message mapped[MOST];

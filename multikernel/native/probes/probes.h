@@ -17,7 +17,8 @@
 void probe_floor(struct driver *d, uint32_t b, int role, uint32_t line, uint64_t base, uint64_t count, uint32_t batch,
                  struct histogram *histogram);
 /* A message each way over a fresh pair of ends of that type. */
-void probe_call_line(struct driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, struct histogram *histogram);
+void probe_call_line(struct driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch,
+                     struct histogram *histogram);
 void probe_ring(struct driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, struct histogram *histogram);
 
 /* Counts until word 0 of the core's last scratch line is not 0; interruptible. Returns the turns, and the cycles they took. */
@@ -48,24 +49,25 @@ struct unmap_probe {
     uint64_t holders[CORE_SET_WORDS_MAX];
 };
 /* Maps on the holders, touches on each, unmaps, count times. Any histogram may be NULL. The verdict that ended it early, or OK. */
-enum verdict probe_unmap(struct driver *d, const struct unmap_probe *probe, struct histogram *map, struct histogram *touch,
-                         struct histogram *unmap);
+enum verdict probe_unmap(struct driver *d, const struct unmap_probe *probe, struct histogram *map,
+                         struct histogram *touch, struct histogram *unmap);
 /* The mapping call alone: take all rights from a one-page mapping on this core, nobody told. */
 enum verdict probe_local(struct driver *d, uint64_t frame, uint32_t count, struct histogram *histogram);
 /* Every core at once: map `pages` pages of its own, meet the others, unmap them all, `rounds` times. cycles: the unmapping phases
  * from the meeting to the end, summed. meeting: scratch line of core 0, its counter at base when all begin. */
-enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, uint32_t rounds, uint32_t protocol, uint64_t base,
-                             uint64_t *cycles);
+enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, uint32_t rounds, uint32_t protocol,
+                             uint64_t base, uint64_t *cycles);
 
 /* Fig 3. Every core updates the same lines of core 0 (SHM) ... */
 void probe_update_shared(struct driver *d, uint32_t lines, uint64_t count, uint32_t batch, struct histogram *histogram);
 /* ... or asks core `server` to update lines of its own (MSG); at_server: what it cost there, by the server's own clock. */
-void probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uint64_t count, uint32_t batch, struct histogram *histogram,
-                          struct histogram *at_server);
+void probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uint64_t count, uint32_t batch,
+                          struct histogram *histogram, struct histogram *at_server);
 /* Table 1: a request to the own core's driver, from a program: a system call there and back, no other process. */
 void probe_here(struct driver *d, uint64_t count, uint32_t batch, struct histogram *histogram);
 /* Pings that come at intervals: exponential with that mean, from a fixed seed. Latency from the intended time of sending. */
-void probe_open_loop(struct driver *d, uint32_t peer, uint64_t count, uint64_t mean_cycles, uint64_t seed, struct histogram *histogram);
+void probe_open_loop(struct driver *d, uint32_t peer, uint64_t count, uint64_t mean_cycles, uint64_t seed,
+                     struct histogram *histogram);
 
 /* --- linux.c --- */
 

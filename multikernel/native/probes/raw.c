@@ -38,14 +38,14 @@ static inline void think(uint32_t batch)
 }
 
 /* Runs `count` operations in batches, timing each batch. */
-#define TIMED(count, batch, histogram, operation)                                                                      \
-    for (uint64_t done_ = 0; done_ < (count); done_ += (batch)) {                                                      \
-        uint64_t start_ = arch_cycles();                                                                               \
-        for (uint32_t i_ = 0; i_ < (batch); i_++) {                                                                    \
-            operation;                                                                                                 \
-        }                                                                                                              \
-        histogram_add(histogram, (arch_cycles() - start_) / (batch));                                                  \
-        think(batch);                                                                                                  \
+#define TIMED(count, batch, histogram, operation)                     \
+    for (uint64_t done_ = 0; done_ < (count); done_ += (batch)) {     \
+        uint64_t start_ = arch_cycles();                              \
+        for (uint32_t i_ = 0; i_ < (batch); i_++) {                   \
+            operation;                                                \
+        }                                                             \
+        histogram_add(histogram, (arch_cycles() - start_) / (batch)); \
+        think(batch);                                                 \
     }
 
 void probe_floor(struct driver *d, uint32_t b, int role, uint32_t line, uint64_t base, uint64_t count, uint32_t batch,
@@ -128,7 +128,8 @@ static void finish(struct driver *d, const struct meeting *m)
     }
 }
 
-void probe_call_line(struct driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, struct histogram *histogram)
+void probe_call_line(struct driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch,
+                     struct histogram *histogram)
 {
     struct meeting meeting = begin(d, peer, role);
     struct message message = {{1, 2, 3, 4, 5, 6, 7}};
@@ -159,8 +160,8 @@ void probe_ring(struct driver *d, uint32_t peer, int role, uint64_t count, uint3
     struct meeting meeting = begin(d, peer, role);
     struct message message = {{1, 2, 3, 4, 5, 6, 7}};
     struct ring_end ring;
-    ring_open(&ring, (struct slot *)(void *)scratch(d, peer, SCRATCH_RING), (struct slot *)(void *)scratch(d, d->me, SCRATCH_RING),
-              RING_SLOTS);
+    ring_open(&ring, (struct slot *)(void *)scratch(d, peer, SCRATCH_RING),
+              (struct slot *)(void *)scratch(d, d->me, SCRATCH_RING), RING_SLOTS);
     if (role == 1) {
         for (uint64_t i = 0; i < count; i++) {
             while (!ring_try_receive(&ring, &message))

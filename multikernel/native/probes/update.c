@@ -13,8 +13,8 @@ void probe_update_shared(struct driver *d, uint32_t lines, uint64_t count, uint3
     }
 }
 
-void probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uint64_t count, uint32_t batch, struct histogram *histogram,
-                          struct histogram *at_server)
+void probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uint64_t count, uint32_t batch,
+                          struct histogram *histogram, struct histogram *at_server)
 {
     struct message request = {{message_head(KIND_UPDATE, 0, 0, 0, 0), lines}}, reply;
     driver_enter(d);
@@ -46,7 +46,8 @@ void probe_here(struct driver *d, uint64_t count, uint32_t batch, struct histogr
     }
 }
 
-void probe_open_loop(struct driver *d, uint32_t peer, uint64_t count, uint64_t mean_cycles, uint64_t seed, struct histogram *histogram)
+void probe_open_loop(struct driver *d, uint32_t peer, uint64_t count, uint64_t mean_cycles, uint64_t seed,
+                     struct histogram *histogram)
 {
     struct message request = {{message_head(KIND_PING, 0, 0, 0, 0), 1, 2, 3, 4, 5, 6}}, reply;
     driver_enter(d);

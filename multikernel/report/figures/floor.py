@@ -43,7 +43,7 @@ def _by_line(floor: Floor, rate: float | None) -> Figure:
         )
         for mode, median, by_line, kind in modes
     ]
-    marks = [Mark(mode, median) for mode, median, _, _ in modes]
+    marks = [Mark("", median) for _, median, _, _ in modes]
     spread = [
         f"{mode} {number(min(by_line))} to {number(max(by_line))} cycles, median {number(median)}"
         for mode, median, by_line, _ in modes
@@ -53,10 +53,10 @@ def _by_line(floor: Floor, rate: float | None) -> Figure:
     return Figure(
         title=f"Floor by line, CPUs {a} and {b}",
         description=f"Points, one a cache line, {count} lines: {'; '.join(spread)}.",
-        drawing=lines(several, "cache line", "TSC cycles, there and back", marks=marks),
+        drawing=lines(several, "cache line", "TSC cycles, there and back", marks=marks, linear=True),
         notes=(
             (
-                "Each point is one cache line: the median over boots of its round trips; it has no error bar, since the "
+                "Each point is one cache line: the median over boots of its round trips; it has no error bar: the "
                 "lines' own differences are the spread. Dashed: the median over the lines, by which × floor divides."
             ),
         ),

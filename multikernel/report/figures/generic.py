@@ -73,9 +73,11 @@ def choice_of(series: Series, name: str) -> float | None:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def lines_over(several: Sequence[Series], name: str) -> list[Line]:
+def lines_over(
+    several: Sequence[Series], name: str, *, leaving: tuple[str, ...] = (), systems: bool = True
+) -> list[Line]:
     """Lines over a choice: series that differ in nothing else are points of one."""
-    named = labels(several, leaving=(name,))
+    named = labels(several, leaving=(name, *leaving), systems=systems)
     points: dict[str, list[tuple[float, Series]]] = {}
     for series, label in zip(several, named, strict=True):
         x = choice_of(series, name)
@@ -92,7 +94,7 @@ def _over(family: Sequence[Series], name: str, title: str) -> list[Figure]:
     axis = name.replace("_", " ")
     found = []
     for some in portions(every, LINES):
-        drawing = lines(some, axis, axis_of(family[0]))
+        drawing = lines(some, axis, axis_of(family[0]), linear=name == CORES)
         found.append(
             line_figure(_numbered(title, every, some, LINES), drawing, some, axis, axis_of(family[0]), family)
         )

@@ -59,8 +59,8 @@ def _map(document: Document, family: Sequence[Series]) -> Figure:
     notes = [
         ". ".join(ends) + ".",
         (
-            f"Each square: the median of a pair, {MEASURES[family[0].measure]}, {MODES[family[0].mode]}. No error bars are "
-            "drawn here; the intervals between boots are in the table and in the raw data."
+            f"Each square: the median of a pair, {MEASURES[family[0].measure]}, {MODES[family[0].mode]}. No error bars "
+            "are drawn; the intervals between boots are in the table and in the raw data."
         ),
     ]
     if len(family) > len(least):

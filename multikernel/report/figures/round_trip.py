@@ -31,10 +31,10 @@ def draw(document: Document) -> list[Block]:
         title = "A message there and back" + (f", CPUs {pair}" if pair else "")
         notes = (
             (
-                "Dashed line: one cache line there and back on the same pair, in the same mode and the same slices. Bare: "
-                "ends in a loop of their own; the others go through the booted driver's loop with its channels polled."
+                "Dashed line: one cache line there and back on the same pair, in the same mode and the same slices. "
+                "Bare: ends in a loop of their own; the others go through the booted driver's loop, its channels polled."
             ),
-            "The paper's latencies are of one way through its own ring; a round trip here is two messages. "
+            "The paper gives the latency of a message (URPC); here a message goes there and one comes back. "
             + OTHERS,
         )
         paper = () if found else TABLE_2_LATENCY

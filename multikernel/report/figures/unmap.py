@@ -60,7 +60,7 @@ def draw(document: Document) -> list[Block]:
             )
             for operation, some in grouped(side, "operation").items()
         ]
-        found.append(bar_figure("What is paid before", groups, axis_of(side[0]), side))
+        found.append(bar_figure("What mapping and the first touch cost", groups, axis_of(side[0]), side))
     return [*found, *generic.of_series(document, rest)]
 
 
@@ -88,7 +88,7 @@ def draw_together(documents: Sequence[Document]) -> list[Block]:
         "drawn for the eye. " + PLOT,
         OTHERS,
     )
-    drawing = lines(several, "cores", "cycles until no core can read the page")
+    drawing = lines(several, "cores", "cycles until no core can read the page", linear=True)
     measured = [one for _, own in kept for _, one in own]
     return [
         line_figure(
@@ -109,7 +109,9 @@ def _completion(document: Document, unmaps: Sequence[Series]) -> Block:
     groups = []
     for told in order:
         if told in by_told:
-            bars = bars_of(by_told[told], rate_of(document), leaving=("told", "operation"), among=unmaps)
+            bars = bars_of(
+                by_told[told], rate_of(document), leaving=("told", "operation", "cores"), among=unmaps
+            )
             title = TOLD_TITLES.get(told, f"told by {told}")
             groups.append(Group(title[:1].upper() + title[1:], bars))
     cores = max(one.cores for one in unmaps)
