@@ -126,7 +126,8 @@ class System:
 
     def __repr__(self) -> str:
         state = "closed" if self.launched.closed else "running"
-        return f"<{self.kernel} system {self.plan.system}: {len(self.cores)} cores on CPUs {sorted(set(self.plan.cpus))}, {state}>"
+        cpus = sorted(set(self.plan.cpus))
+        return f"<{self.kernel} system {self.plan.system}: {len(self.cores)} cores on CPUs {cpus}, {state}>"
 
     def close(self) -> None:
         """Takes the system down: every process of it is gone when this returns. Idempotent."""

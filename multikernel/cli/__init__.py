@@ -59,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MultikernelError as error:
         return _fail(str(error), FAILED)
     except (KeyboardInterrupt, click.Abort) as error:
-        number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+        # click hands both on as its own Abort.
+        terminated = isinstance(error, Terminated) or isinstance(error.__cause__, Terminated)
+        number = signal.SIGTERM if terminated else signal.SIGINT
         return INTERRUPTED + number
     except BrokenPipeError:
         # Whoever read our output has enough. Python would complain once more when it flushes at exit.

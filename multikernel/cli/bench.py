@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import click
 
+from multikernel.cli.bench_compare import command as compare
 from multikernel.cli.options import Run, measuring_options, request_of
 from multikernel.experiments import registry
 
 
 @click.group("bench")
 def command() -> None:
-    """List the experiments, or run some of them."""
+    """List the experiments, run some of them, or compare two runs."""
 
 
 @command.command("list")
@@ -36,3 +37,6 @@ def run(
     request = request_of(cores, quick=quick, oversubscribe=oversubscribe, seed=seed, size=size)
     running = Run(output, json_to)
     running.show(running.all(dict.fromkeys(names), request), verdict=False)
+
+
+command.add_command(compare)

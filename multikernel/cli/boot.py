@@ -18,6 +18,8 @@ import click
 
 from multikernel.cli.options import cores_option
 from multikernel.errors import BadInput
+from multikernel.machine.cpus import resolve
+from multikernel.machine.topology import Topology
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,7 +39,7 @@ REFRESH_SECONDS = 0.25
     help="multikernel: replicas and messages; shared: one state under a lock.",
 )
 @click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="[-- PROGRAM.py ARGS…]")
-def command(cores: str | None, kernel: Kernel, program: tuple[str, ...]) -> int:  # fmt: skip
+def command(cores: str | None, kernel: Kernel, program: tuple[str, ...]) -> int:
     """Boot a kernel and show its cores until Ctrl-C, or run a program in it.
 
     More cores than CPUs share them: 8 cores on 2 CPUs work. With a program (after --), the program runs in this
@@ -45,11 +47,12 @@ def command(cores: str | None, kernel: Kernel, program: tuple[str, ...]) -> int:
     """
     from multikernel import system as system_
 
+    placement = resolve(cores, Topology.read())
     if program:
         _check(program[0])
         # As Python does for a script; before the boot, because cores look for modules where this process does.
         sys.path.insert(0, os.path.dirname(os.path.abspath(program[0])))
-    with system_.boot(cores, kernel=kernel) as booted:
+    with system_.boot(list(placement.cpus), kernel=kernel) as booted:
         if not program:
             return _stay(booted)
         with system_.as_current(booted):

@@ -35,7 +35,7 @@ def command(sources: tuple[str, ...], output: str | None, force: bool) -> None:
     """
     from multikernel.report import export
 
-    form = export.form_of(output or export.DEFAULT)
+    form = export.form_of(export.DEFAULT if output is None else output)
     documents = export.collect(sources)
     path = export.write(form(documents), output, replace=force)
     print(path, file=sys.stdout)

@@ -44,9 +44,12 @@ def pairs_of(cores: int) -> list[Pair]:
 
 def root_pairs(cores: int) -> list[Pair]:
     """Core 0 and the others, PAIRS_MAX of them at most, the first and the last included."""
-    step = max(1, -(-(cores - 1) // PAIRS_MAX))
-    others = sorted({*range(1, cores, step), cores - 1})
-    return [(0, other) for other in others[:PAIRS_MAX]]
+    others = range(1, cores)
+    if len(others) > PAIRS_MAX:
+        last = PAIRS_MAX - 1
+        others_spread = [others[number * (len(others) - 1) // last] for number in range(PAIRS_MAX)]
+        return [(0, other) for other in others_spread]
+    return [(0, other) for other in others]
 
 
 def floor_arms(bench: Bench, request: Request, pairs: Iterable[Pair], *, control: bool = False) -> list[Arm]:

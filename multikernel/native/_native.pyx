@@ -161,6 +161,9 @@ cdef extern from "client.h":
 cdef extern from "probes/probes.h":
     void probe_floor(driver *d, uint32_t b, int role, uint32_t line, uint64_t base, uint64_t count, uint32_t batch,
                      histogram *h) nogil
+    void probe_two_lines(driver *d, uint32_t a, uint32_t b, int role, uint32_t line, uint64_t base, uint64_t count,
+                         uint32_t batch, histogram *h) nogil
+    int probe_home(driver *d, uint32_t core, uint32_t line) nogil
     void probe_call_line(driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, histogram *h) nogil
     void probe_ring(driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, histogram *h) nogil
     uint64_t probe_compute(driver *d, uint64_t *cycles) nogil
@@ -605,6 +608,21 @@ cdef class Driver:
             raise IndexError(line)
         with nogil:
             probe_floor(self.d, b, role, line, base, count, batch, h.h)
+
+    def probe_two_lines(self, uint32_t asker, uint32_t answerer, int role, uint32_t line, uint64_t base, uint64_t count,
+                        uint32_t batch, Histogram h):
+        if line >= 64:
+            raise IndexError(line)
+        if asker >= self.segment.cores or answerer >= self.segment.cores:
+            raise IndexError(max(asker, answerer))
+        with nogil:
+            probe_two_lines(self.d, asker, answerer, role, line, base, count, batch, h.h)
+
+    def probe_home(self, uint32_t core, uint32_t line):
+        """The memory node of a scratch line, or minus an errno where the host does not say."""
+        if core >= self.segment.cores or line >= 64:
+            raise IndexError(core, line)
+        return probe_home(self.d, core, line)
 
     def probe_call_line(self, uint32_t peer, int role, uint64_t count, uint32_t batch, Histogram h):
         with nogil:

@@ -267,7 +267,7 @@ def _ratios(machine: Machine) -> Markup:
     note = "A ratio is taken within each boot, so what disturbed both sides cancels. A control repeats its arm: how "
     return joined([
         element("h2", "Ratios"),
-        _table(headings, cells, right=frozenset({2, 3, 4}), heads=2, caption="Arms over arms"),
+        _table(headings, cells, right=frozenset({2, 3, 4}), heads=2, class_="series", caption="Arms over arms"),
         element("p", note + "far its ratio is from 1 is noise.", class_="note"),
     ])  # fmt: skip
 

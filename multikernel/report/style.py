@@ -102,6 +102,7 @@ tbody th{font-weight:400}
 tbody tr+tr>*{border-top:1px solid var(--grid)}
 tr.newsection>*{border-top:1px solid var(--rule)!important}
 .number{text-align:right;white-space:nowrap}
+thead .number{white-space:normal}
 figcaption table,.paper-values table{font-size:.82rem;color:var(--ink)}
 .facts th{color:var(--soft);white-space:nowrap;padding-right:1.2rem}
 .facts td{overflow-wrap:anywhere}
@@ -109,6 +110,7 @@ figcaption table,.paper-values table{font-size:.82rem;color:var(--ink)}
 footer{margin-top:3rem;border-top:1px solid var(--rule);padding-top:.6rem}
 @media (min-width:54rem){figure{grid-template-columns:minmax(0,34rem) minmax(0,1fr)}
 figure.wide{grid-template-columns:minmax(0,1fr)}}
+@media (max-width:48rem){.series th,.series td{white-space:nowrap}}
 @media (max-width:34rem){body{padding:1.2rem .8rem 3rem}h1{font-size:1.5rem}
 li,.codes li{padding-left:0}li>.tag,.codes .tag{position:static;display:block;width:auto}li.plain{padding-left:1rem}}
 @media print{@page{margin:16mm 14mm}html{font-size:9.5pt}body{max-width:none;padding:0}

@@ -103,7 +103,7 @@ def labels(
         if one.control:
             details.append("control")
         if one.boots < most:
-            details.append(f"{one.boots} boot{'s' if one.boots > 1 else ''} only")
+            details.append(f"{one.boots} boot{'s' if one.boots > 1 else ''}")
         found.append(text + (f" ({', '.join(details)})" if details else ""))
     return found
 

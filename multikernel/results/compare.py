@@ -44,7 +44,7 @@ def machine_of(environment: Environment) -> dict[str, object]:
     return {
         "cpu_model": environment.cpu_model,
         "architecture": environment.architecture,
-        "cpu_flags": ", ".join(sorted(environment.cpu_flags)),
+        "cpu_flags": frozenset(environment.cpu_flags),
         "virtualised": environment.virtualised,
         "hypervisor": environment.hypervisor,
         **{f"topology.{name}": topology[name] for name in told if name in topology},
@@ -73,7 +73,7 @@ def machine_differences(old: Environment, new: Environment) -> list[str]:
     found = _differences(machine_of(old), machine_of(new))
     a, b = old.tsc_hz, new.tsc_hz
     if a is not None and b is not None and abs(a / b - 1) > RATE_DIFFERS:
-        found.append(f"tsc_hz: {a / 1e6:.0f} MHz, {b / 1e6:.0f} MHz")
+        found.append(f"tsc_hz: {a / 1e6:.0f} MHz against {b / 1e6:.0f} MHz")
     return found
 
 
@@ -84,7 +84,13 @@ def condition_differences(old: Environment, new: Environment) -> list[str]:
 
 def _differences(old: dict[str, object], new: dict[str, object]) -> list[str]:
     names = [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
-    return [f"{name}: {_said(old.get(name))}, {_said(new.get(name))}" for name in names]
+    return [_difference(name, old.get(name), new.get(name)) for name in names]
+
+
+def _difference(name: str, old: object, new: object) -> str:
+    if isinstance(old, frozenset) and isinstance(new, frozenset):
+        old, new = (", ".join(map(str, sorted(one))) or "none of these" for one in (old - new, new - old))
+    return f"{name}: {_said(old)} against {_said(new)}"
 
 
 def _said(value: object) -> str:

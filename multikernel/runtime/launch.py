@@ -63,6 +63,8 @@ class Launched:
         try:
             wire.send(ours, plan.encode())
             received = wire.receive(ours)
+        except ConnectionError:
+            received = None  # it was dead before it had read its plan
         except BaseException:
             self.close()
             raise

@@ -46,7 +46,8 @@ static struct message filled(uint64_t value)
 static void check(const struct message *message, uint64_t value)
 {
     for (uint64_t i = 0; i < MESSAGE_WORDS; i++)
-        CHECK(message->word[i] == value + i, "word %llu is %llx", (unsigned long long)i, (unsigned long long)message->word[i]);
+        CHECK(message->word[i] == value + i, "word %llu is %llx", (unsigned long long)i,
+              (unsigned long long)message->word[i]);
 }
 
 static bool call(struct side *side)
@@ -110,7 +111,8 @@ static void *run(void *argument)
         uint32_t first = random_next(&side->random) % window;
         for (uint32_t n = random_next(&side->random) % (window + 1); n && side->sent < side->total && call(side); n--)
             any = true;
-        for (uint32_t n = 1 + random_next(&side->random) % window; n && side->received < side->total && receive(side); n--)
+        for (uint32_t n = 1 + random_next(&side->random) % window; n && side->received < side->total && receive(side);
+             n--)
             any = true;
         for (uint32_t i = 0; i < window; i++)
             if (random_next(&side->random) % 4 || window == 1)
@@ -136,7 +138,8 @@ int main(int argc, char **argv)
 #endif
     static struct side sides[2];
     for (uint64_t i = 0; i < 2; i++) {
-        sides[i] = (struct side){.ours = &cells[i], .theirs = &cells[1 - i], .total = total, .random = seed + i, .name = i};
+        sides[i] =
+            (struct side){.ours = &cells[i], .theirs = &cells[1 - i], .total = total, .random = seed + i, .name = i};
         call_open_sender(&sides[i].calls, lines[i], window);
         call_open_receiver(&sides[i].answers, lines[1 - i], window);
     }

@@ -14,20 +14,20 @@
 
 #ifdef GENMC
 #include <genmc.h>
-#define GIVE_WAY() __VERIFIER_assume(0)
+#define GIVE_WAY()            __VERIFIER_assume(0)
 #define CHECK(condition, ...) __VERIFIER_assert(condition)
 #else
 #include <sched.h>
 #include <unistd.h>
 #define GIVE_WAY() sched_yield()
-#define CHECK(condition, ...)                                                                                          \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition);                                            \
-            fprintf(stderr, __VA_ARGS__);                                                                              \
-            fputc('\n', stderr);                                                                                       \
-            _exit(1);                                                                                                  \
-        }                                                                                                              \
+#define CHECK(condition, ...)                                               \
+    do {                                                                    \
+        if (!(condition)) {                                                 \
+            fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition); \
+            fprintf(stderr, __VA_ARGS__);                                   \
+            fputc('\n', stderr);                                            \
+            _exit(1);                                                       \
+        }                                                                   \
     } while (0)
 #endif
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-
 from s0_native.building import NATIVE, Compiler, Shell
 
 

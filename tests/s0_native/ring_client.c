@@ -46,7 +46,8 @@ static bool receive_one(struct side *side, uint64_t number)
     if (!ring_try_receive(&side->end, &message))
         return false;
     for (uint64_t i = 0; i < MESSAGE_WORDS; i++)
-        CHECK(message.word[i] == value + i, "message %llu, word %llu", (unsigned long long)number, (unsigned long long)i);
+        CHECK(message.word[i] == value + i, "message %llu, word %llu", (unsigned long long)number,
+              (unsigned long long)i);
     CHECK(side->incoming[number % (slots + 1)] == value, "the cell beside message %llu", (unsigned long long)number);
     return true;
 }
@@ -64,7 +65,8 @@ static void *run(void *argument)
             sent++;
             any = true;
         }
-        for (uint32_t burst = 1 + random_next(&side->random) % (slots + 2); burst && received < side->messages; burst--) {
+        for (uint32_t burst = 1 + random_next(&side->random) % (slots + 2); burst && received < side->messages;
+             burst--) {
             if (!receive_one(side, received))
                 break;
             received++;

@@ -7,7 +7,6 @@ from collections import deque
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from s0_native.building import Shell
 
 RING_SIZES = st.sampled_from([4, 8, 16, 32])
@@ -98,7 +97,9 @@ def test_the_acknowledgement_wraps_around(channels: Shell, slots: int, end: int)
 @settings(deadline=None)
 @given(
     st.integers(1, 32),
-    st.lists(st.tuples(st.sampled_from(["call", "receive", "reply", "take"]), st.integers(0, 31)), max_size=120),
+    st.lists(
+        st.tuples(st.sampled_from(["call", "receive", "reply", "take"]), st.integers(0, 31)), max_size=120
+    ),
 )
 def test_a_call_line_is_requests_in_order_and_replies_in_any(
     channels: Shell, window: int, steps: list[tuple[str, int]]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from s0_native.building import Shell
 
 from multikernel.results.histogram import bucket_count, bucket_index
-from s0_native.building import Shell
 
 PAGE = 4096
 BASE = 0x10_0000
@@ -14,7 +14,7 @@ STEPS = st.lists(st.tuples(st.integers(0, 15), st.integers(1, 12)), max_size=60)
 
 
 def fits_somewhere(live: dict[int, tuple[int, int]], pages: int, need: int) -> bool:
-    """By trying every page: is there a stretch of `need` pages with nothing in it? A mapping takes its guard page with it."""
+    """By trying every page: is there a stretch of `need` free pages? A mapping takes its guard page with it."""
     taken = [False] * pages
     for start, length in live.values():
         for page in range(start, min(start + length + 1, pages)):
@@ -24,7 +24,9 @@ def fits_somewhere(live: dict[int, tuple[int, int]], pages: int, need: int) -> b
 
 @settings(deadline=None)
 @given(st.integers(1, 40), STEPS)
-def test_addresses_are_disjoint_and_full_means_full(memory: Shell, pages: int, steps: list[tuple[int, int]]) -> None:
+def test_addresses_are_disjoint_and_full_is_full(
+    memory: Shell, pages: int, steps: list[tuple[int, int]]
+) -> None:
     assert memory.ask("o", BASE, pages * PAGE) == 1
     live: dict[int, tuple[int, int]] = {}  # slot -> first page, pages
     for slot, length in steps:
@@ -38,7 +40,7 @@ def test_addresses_are_disjoint_and_full_means_full(memory: Shell, pages: int, s
             continue
         first, odd = divmod(address - BASE, PAGE)
         assert odd == 0
-        assert 0 <= first
+        assert first >= 0
         assert first + length + 1 <= pages, "beyond the range, with its guard"
         for start, held in live.values():
             assert first + length < start or start + held < first, (first, length, live)
@@ -79,7 +81,15 @@ def test_what_is_no_frame(memory: Shell) -> None:
     for size in (0, 1, PAGE - 1, PAGE + 1, 9 * PAGE, 1 << 62):
         assert memory.ask("a", size) == -1
     assert memory.ask("a", 2 * PAGE) == 0
-    for offset, size in [(0, PAGE), (PAGE, PAGE), (0, 3 * PAGE), (0, 0), (1, 2 * PAGE), (1 << 62, PAGE), (0, 1 << 62)]:
+    for offset, size in [
+        (0, PAGE),
+        (PAGE, PAGE),
+        (0, 3 * PAGE),
+        (0, 0),
+        (1, 2 * PAGE),
+        (1 << 62, PAGE),
+        (0, 1 << 62),
+    ]:
         assert memory.ask("h", offset, size) == 0
     assert memory.ask("h", 0, 2 * PAGE) == 1
 

@@ -13,7 +13,17 @@ from multikernel.native import _native
 # cores, window, user channels, ring slots, shared bytes
 GEOMETRY = (3, 2, 1, 32, 5000)
 SIZE = _native.kernel_segment_bytes(*GEOMETRY)
-FIELDS = ("magic", "version", "header_bytes", "cores", "window", "user_channels", "ring_slots", "shared_bytes", "size")
+FIELDS = (
+    "magic",
+    "version",
+    "header_bytes",
+    "cores",
+    "window",
+    "user_channels",
+    "ring_slots",
+    "shared_bytes",
+    "size",
+)
 HEAD = struct.Struct("<QIIIIIIQQ")
 
 

@@ -69,9 +69,11 @@ def compute(seconds: float) -> int:
     return turns
 
 
-def contend(gate: Page, pages: list[Page], own: Frame, seed: int, rounds: int) -> tuple[list[int], dict[str, int]]:
-    """Random operations from this core once the gate is open, on pages that every core is at and on pages of its own making. The
-    common pages whose unmap returned here, and how often each thing happened."""
+def contend(
+    gate: Page, pages: list[Page], own: Frame, seed: int, rounds: int
+) -> tuple[list[int], dict[str, int]]:
+    """Random operations from this core once the gate is open, on pages that every core is at and on pages of its own
+    making. The common pages whose unmap returned here, and how often each thing happened."""
     here, chosen = multikernel.here(), random.Random(seed)
     won: list[int] = []
     mine: list[Page] = []
@@ -89,7 +91,9 @@ def contend(gate: Page, pages: list[Page], own: Frame, seed: int, rounds: int) -
                     others = [core for core in range(here.cores) if chosen.random() < 0.5]
                     mine.append(here.map(own, others or None))
                 case "unmap mine" if mine:
-                    here.unmap(mine.pop(chosen.randrange(len(mine))), chosen.choice(("two-phase", "one-phase")))
+                    here.unmap(
+                        mine.pop(chosen.randrange(len(mine))), chosen.choice(("two-phase", "one-phase"))
+                    )
                 case "unmap":
                     if chosen.random() < 0.1:
                         here.unmap(page, chosen.choice(("two-phase", "one-phase")))

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from s2_kernel import programs
 
 import multikernel
 from multikernel import Frame, Page, System
 from multikernel.errors import BadInput, PageFault
-from s2_kernel import programs
 
 CARRIERS = ("call-line", "ring")
 Route = list[list[int | None]]
@@ -102,16 +102,16 @@ def everybody_at_once(system: System, seed: int, rounds: int, pages: int = 6) ->
 @pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("cores", [2, 3, 5, 8])
 @pytest.mark.parametrize("route", [flat, chain, ring_road, binary])
-def test_all_cores_start_operations_at_once(cores: int, route: Callable[[int], Route | None], carrier: Any) -> None:
+def test_all_cores_start_operations_at_once(
+    cores: int, route: Callable[[int], Route | None], carrier: Any
+) -> None:
     with multikernel.boot(cores, carrier=carrier, parents=route(cores)) as system:
         happened = everybody_at_once(system, seed=cores, rounds=200 if cores < 8 else 80)
     assert happened["unmap: ok"] > 0
 
 
 @settings(max_examples=12, deadline=None)
-@given(
-    st.sampled_from([3, 5, 6, 8]), st.integers(0, 2**20), st.integers(0, 2**20), st.sampled_from(CARRIERS)
-)
+@given(st.sampled_from([3, 5, 6, 8]), st.integers(0, 2**20), st.integers(0, 2**20), st.sampled_from(CARRIERS))
 def test_any_trees_will_do(cores: int, trees: int, seed: int, carrier: Any) -> None:
     with multikernel.boot(cores, carrier=carrier, parents=any_tree(cores, trees)) as system:
         everybody_at_once(system, seed, rounds=100)
@@ -119,9 +119,7 @@ def test_any_trees_will_do(cores: int, trees: int, seed: int, carrier: Any) -> N
 
 @pytest.mark.full
 @settings(max_examples=400, deadline=None)
-@given(
-    st.integers(2, 12), st.integers(0, 2**20), st.integers(0, 2**20), st.sampled_from(CARRIERS)
-)
+@given(st.integers(2, 12), st.integers(0, 2**20), st.integers(0, 2**20), st.sampled_from(CARRIERS))
 def test_any_trees_will_do_for_long(cores: int, trees: int, seed: int, carrier: Any) -> None:
     with multikernel.boot(cores, carrier=carrier, parents=any_tree(cores, trees)) as system:
         everybody_at_once(system, seed, rounds=150)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from s2_kernel import programs
 
 import multikernel
 from multikernel import Frame, Page, System
 from multikernel.errors import PageFault
-from s2_kernel import programs
 
 
 def decompose(size: int) -> tuple[float, float]:
@@ -166,7 +166,9 @@ def allocation(seconds: float) -> int:
 
 
 @pytest.mark.parametrize("work", [database, arithmetic, blocked, allocation])
-def test_work_goes_on_beside_a_rain_of_interrupts(boot: Callable[..., System], work: Callable[[float], Any]) -> None:
+def test_work_goes_on_beside_a_rain_of_interrupts(
+    boot: Callable[..., System], work: Callable[[float], Any]
+) -> None:
     system = boot(2)
     frame = system.allocate(4096)
     task = system.cores[1].start(work, 1.0)

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from s2_kernel import programs
 
 from multikernel import Page, System
 from multikernel.errors import CoreDied
-from s2_kernel import programs
 
 
 def load_raw(address: int, length: int) -> bytes:

@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
-
-import multikernel
-from multikernel import Frame, Page, System
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
 from s2_kernel.programs import (
     Outcome,
     attempt,
@@ -22,6 +26,9 @@ from s2_kernel.programs import (
     unmap_here,
     write_here,
 )
+
+import multikernel
+from multikernel import Frame, Page, System
 
 CORES = 3
 PAGE = 4096
@@ -102,7 +109,9 @@ class Histories(RuleBasedStateMachine):
         if len(self.all_frames) >= 12:
             return multiple()
         frame = NaiveFrame(tuple(system.allocate(pages * PAGE) for system in self.systems))  # type: ignore[arg-type]
-        for system, handle in zip(self.systems, frame.handles, strict=True):  # what its last owner wrote stays there
+        for system, handle in zip(
+            self.systems, frame.handles, strict=True
+        ):  # what its last owner wrote stays there
             page = system.map(handle)
             page.write(0, bytes(16))
             system.unmap(page)
@@ -167,7 +176,13 @@ class Histories(RuleBasedStateMachine):
         else:
             assert outcome[0] == "PageFault"
 
-    @rule(page=pages, core=CORE, inside=st.booleans(), offset=st.integers(0, 12), data=st.binary(min_size=1, max_size=4))
+    @rule(
+        page=pages,
+        core=CORE,
+        inside=st.booleans(),
+        offset=st.integers(0, 12),
+        data=st.binary(min_size=1, max_size=4),
+    )
     def write(self, page: NaivePage, core: int, inside: bool, offset: int, data: bytes) -> None:
         if inside:
             outcome = self.on(core, write_here, page.handles, offset, data)
@@ -224,12 +239,16 @@ def machine() -> Iterator[type[Histories]]:
 
 
 def test_histories(machine: type[Histories]) -> None:
-    run_state_machine_as_test(machine, settings=settings(max_examples=60, stateful_step_count=30, deadline=None))
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=60, stateful_step_count=30, deadline=None)
+    )
 
 
 @pytest.mark.full
 def test_long_histories(machine: type[Histories]) -> None:
-    run_state_machine_as_test(machine, settings=settings(max_examples=1500, stateful_step_count=80, deadline=None))
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=1500, stateful_step_count=80, deadline=None)
+    )
 
 
 def contest(page: Page, gate: Page, times: int, protocol: str) -> list[Outcome]:
@@ -251,12 +270,18 @@ def test_exactly_one_of_concurrent_unmaps_returns(kernel: str, cores: int, proto
             if pinned:
                 page.pin(turn % cores)
             tasks = [
-                core.start(contest, page, gate, 2, protocols[core.index % len(protocols)]) for core in system.cores
+                core.start(contest, page, gate, 2, protocols[core.index % len(protocols)])
+                for core in system.cores
             ]
             gate.write(0, b"\1", core=turn % cores)
             outcomes = [outcome for task in tasks for outcome in task.result()]
             if pinned:
-                assert outcomes == [("PagePinned", turn % cores)] * (2 * cores)
+                # One phase takes the page away before it knows: until it is back, others are told that it is gone.
+                refusals = {("PagePinned", turn % cores)}
+                assert refusals <= set(outcomes)
+                assert set(outcomes) <= refusals | (
+                    {("NotMapped", None)} if "one-phase" in protocols else set()
+                )
                 page.unpin(turn % cores)
                 assert [core.read(page, 0, 1) for core in system.cores] == [b"\0"] * cores
                 system.unmap(page)

@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Callable
 
 import pytest
+from s2_kernel import programs
 
 import multikernel
 from multikernel import System
@@ -20,7 +21,6 @@ from multikernel.errors import (
     PageFault,
     SystemClosed,
 )
-from s2_kernel import programs
 
 PAGE = 4096
 
@@ -201,7 +201,9 @@ def test_freeing(system: System) -> None:
 
 @pytest.mark.parametrize("protocol", ["two-phase", "one-phase"])
 @pytest.mark.parametrize("by", [0, 1])
-def test_a_frame_that_another_core_mapped_and_unmapped_can_be_freed(system: System, by: int, protocol: str) -> None:
+def test_a_frame_that_another_core_mapped_and_unmapped_can_be_freed(
+    system: System, by: int, protocol: str
+) -> None:
     frame = system.allocate(PAGE)
     page = system.cores[1].run(programs.map_here, frame)
     with pytest.raises(BadInput, match="mapped"):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from s2_kernel import programs
 
 import multikernel
 from multikernel import Page, System
 from multikernel.errors import BadInput, NotMapped, PageFault, PagePinned
-from s2_kernel import programs
 
 PROTOCOLS = ("two-phase", "one-phase")
 
@@ -19,7 +19,9 @@ def readable_everywhere(system: System, page: Page, content: bytes) -> bool:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("initiator", [0, 1, 2])
 @pytest.mark.parametrize("pinner", [0, 1, 2])
-def test_a_pinned_page_stays_mapped_everywhere(system: System, initiator: int, pinner: int, protocol: str) -> None:
+def test_a_pinned_page_stays_mapped_everywhere(
+    system: System, initiator: int, pinner: int, protocol: str
+) -> None:
     page = system.map(system.allocate(4096))
     page.write(0, b"stays")
     page.pin(pinner)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from s2_kernel import programs
 
 from multikernel import System
 from multikernel.errors import BadInput, CoreBusy, RemoteError
-from s2_kernel import programs
 
 HERE = Path(__file__).resolve().parent
 
@@ -40,8 +40,8 @@ def test_values_arguments_and_closures(system: System) -> None:
     assert core.run(lambda x, *, y: base + x + y, 1, y=1) == 42
     assert core.run(divmod, 17, 5) == (3, 2)
     assert core.run(lambda: None) is None
-    assert core.run(lambda: (lambda x: x * base)) is not None
-    assert core.run(lambda: (lambda x: x * base))(2) == 80
+    assert core.run(lambda: lambda x: x * base) is not None
+    assert core.run(lambda: lambda x: x * base)(2) == 80
 
 
 @pytest.mark.parametrize("size", [0, 1, 39, 40, 41, 47, 48, 49, 3_000_017])

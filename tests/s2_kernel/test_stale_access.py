@@ -1,5 +1,5 @@
-"""When an unmap has returned, no core reads through that mapping any more: cores read as fast as they can while another unmaps,
-and at once gives the memory another content. Whoever still had a translation would see that."""
+"""When an unmap has returned, no core reads through that mapping any more: cores read as fast as they can while another
+unmaps, and at once gives the memory another content. Whoever still had a translation would see that."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ GOOD, POISON = 0x600D600D600D600D, 0xBADBADBADBADBADB
 
 
 def hammer(board: Page, rounds: int, polling: bool) -> tuple[int, int]:
-    """What this core reads, round by round; its place on the board says how far it is. Rounds in which the page was read at all,
-    and all loads."""
+    """What this core reads, round by round; its place on the board says how far it is. Rounds in which the page was
+    read at all, and all loads."""
     here, driver = multikernel.here(), local.driver
     assert driver is not None
     read, total = 0, 0
@@ -28,7 +28,9 @@ def hammer(board: Page, rounds: int, polling: bool) -> tuple[int, int]:
         value, loads = driver.probe_hammer(slot, generation, address, POISON, polling)
         read += loads > 0
         total += loads
-        assert value == GOOD or loads == 0, f"round {turn}: {value:#x} after {loads} loads, from a page that was unmapped"
+        assert value == GOOD or loads == 0, (
+            f"round {turn}: {value:#x} from a page that was unmapped, load {loads}"
+        )
         board.write(64 * here.core, (2 * turn + 1).to_bytes(8, "little"))
     return read, total
 

@@ -16,6 +16,13 @@
 /* One cache line there and back, word 0 of scratch line `line` of core b. base: any even number, larger by 2 * count with each use. */
 void probe_floor(struct driver *d, uint32_t b, int role, uint32_t line, uint64_t base, uint64_t count, uint32_t batch,
                  struct histogram *histogram);
+/* One line each way, the shape of two rings: there on scratch line `line` of core `to`, back on that of core `from`, neither written by
+ * both sides. base as above, and never less than any that these lines have seen. */
+void probe_two_lines(struct driver *d, uint32_t from, uint32_t to, int role, uint32_t line, uint64_t base,
+                     uint64_t count, uint32_t batch, struct histogram *histogram);
+/* The memory node on which scratch line `line` of that core lies, as this process has it mapped; minus an errno when the host does not
+ * say (no nodes, or a sandbox that forbids asking). The line must have been touched here. */
+int probe_home(struct driver *d, uint32_t core, uint32_t line);
 /* A message each way over a fresh pair of ends of that type. */
 void probe_call_line(struct driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch,
                      struct histogram *histogram);

@@ -1,5 +1,7 @@
+#include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "probes.h"
@@ -67,6 +69,36 @@ void probe_floor(struct driver *d, uint32_t b, int role, uint32_t line, uint64_t
             spin(d);
         next += 2;
     })
+}
+
+void probe_two_lines(struct driver *d, uint32_t from, uint32_t to, int role, uint32_t line, uint64_t base,
+                     uint64_t count, uint32_t batch, struct histogram *histogram)
+{
+    _Atomic uint64_t *there = scratch(d, to, line), *back = scratch(d, from, line);
+    if (role == 1) {
+        for (uint64_t i = 0; i < count; i++) {
+            while (atomic_load_explicit(there, memory_order_acquire) != base + 2 * i + 1)
+                spin(d);
+            atomic_store_explicit(back, base + 2 * i + 2, memory_order_release);
+        }
+        return;
+    }
+    uint64_t next = base + 1;
+    TIMED(count, batch, histogram, {
+        atomic_store_explicit(there, next, memory_order_release);
+        while (atomic_load_explicit(back, memory_order_acquire) != next + 1)
+            spin(d);
+        next += 2;
+    })
+}
+
+int probe_home(struct driver *d, uint32_t core, uint32_t line)
+{
+    uintptr_t address = (uintptr_t)scratch(d, core, line);
+    void *page = (void *)(address - address % (uintptr_t)sysconf(_SC_PAGESIZE));
+    int node = -ENODATA;
+    /* Without a list of nodes it moves nothing, and says where each page is. */
+    return syscall(SYS_move_pages, 0, 1ul, &page, NULL, &node, 0) < 0 ? -errno : node;
 }
 
 /* --- Bare ends. Their lines are scratch, used by one pair after another, so a use begins and ends with a meeting: both sides clear

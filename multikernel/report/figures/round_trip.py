@@ -32,7 +32,7 @@ def draw(document: Document) -> list[Block]:
         notes = (
             (
                 "Dashed line: one cache line there and back on the same pair, in the same mode and the same slices. "
-                "Bare: ends in a loop of their own; the others go through the booted driver's loop, its channels polled."
+                "Bare: ends in a loop of their own; the others go through a booted driver's loop, its channels polled."
             ),
             "The paper gives the latency of a message (URPC); here a message goes there and one comes back. "
             + OTHERS,

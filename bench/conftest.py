@@ -1,0 +1,30 @@
+"""Two cores, booted once for all benches of a file, in each kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import multikernel
+from multikernel import System
+from multikernel.experiments.on_core import Report
+
+
+@pytest.fixture(scope="module", params=["multikernel", "shared"])
+def system(request: pytest.FixtureRequest) -> Iterator[System]:
+    with multikernel.boot(2, kernel=request.param) as booted:
+        yield booted
+
+
+@pytest.fixture
+def note(benchmark: Any) -> Callable[[Report, int], None]:
+    """Keeps what one operation took by the core's own clock: the round's time has a program's start and end in it."""
+
+    def keep(report: Report, operations: int) -> None:
+        for name, (n, total, least, most, _) in report.samples.items():
+            benchmark.extra_info[name] = {"mean_cycles": total / n, "min_cycles": least, "max_cycles": most}
+        benchmark.extra_info["operations_a_round"] = operations
+
+    return keep

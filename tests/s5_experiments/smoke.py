@@ -1,0 +1,27 @@
+"""Experiments in smoke size for the tests: run once, on cores 0 and 1 of this machine, and kept."""
+
+import functools
+
+import pytest
+
+from multikernel.experiments import arms, registry
+from multikernel.experiments.request import SIZES, Request
+from multikernel.machine.cpus import Placement, resolve
+from multikernel.machine.topology import Topology
+from multikernel.results.document import Document
+
+
+def placement(cores: int = 2) -> Placement:
+    """That many cores on CPUs of their own; skips the test where there are not enough."""
+    found = resolve(cores, Topology.read())
+    if found.oversubscribed:
+        pytest.skip(f"needs {cores} CPUs")
+    return found
+
+
+@functools.cache
+def document_of(name: str) -> Document:
+    """The experiment's smoke document. No slice is dropped here: tests run on machines that are never quiet."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arms, "disturbed", lambda outcome, crowded: None)
+        return registry.get(name).run(Request(placement(), SIZES["smoke"]))

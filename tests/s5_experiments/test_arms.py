@@ -1,0 +1,205 @@
+"""Slices, arms and the collector: what is dropped, what is refused, and what becomes of the rest. Nothing is booted."""
+
+import pytest
+
+from multikernel.experiments import arms, unmap_arms
+from multikernel.experiments.arms import Arm, Collector, Outcome, Spec
+from multikernel.experiments.linux_process import activity_of
+from multikernel.experiments.request import SIZES, Request, Size
+from multikernel.machine.activity import Activity, CpuActivity, TaskActivity
+from multikernel.machine.cpus import Placement
+from multikernel.results.histogram import Histogram
+
+
+def request(boots: int = 2, rounds: int = 3) -> Request:
+    return Request(Placement((0, 1)), Size("test", boots, rounds, 1.0))
+
+
+def happened(steal: int = 0, involuntary: int = 0, migrations: int = 0, tlb: int | None = 0) -> Activity:
+    cpu = CpuActivity(steal_ticks=steal, interrupts=10, tlb_shootdowns=tlb, frequency_khz=None)
+    task = TaskActivity(voluntary=0, involuntary=involuntary, migrations=migrations)
+    return Activity(time_ns=1_000_000, cpus={0: cpu, 1: cpu}, tasks={42: task})
+
+
+def outcome(
+    key: str = "arm", value: int = 300, count: int = 100, activity: Activity | None = None
+) -> Outcome:
+    return Outcome({key: Histogram.from_values([value] * count)}, activity=activity or happened())
+
+
+def spec(key: str = "arm", **changes: object) -> Spec:
+    fields: dict[str, object] = {
+        "key": key, "system": "raw", "variant": "call-line", "cores": 2, "measure": "round-trip", "mode": "single",
+    }  # fmt: skip
+    return Spec(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("activity", "reason"),
+    [
+        (happened(), None),
+        (happened(steal=1), "steal"),
+        (happened(migrations=1), "migrated"),
+        (happened(involuntary=5), None),  # of 100 samples
+        (happened(involuntary=50), "preempted"),
+    ],
+)
+def test_what_disturbs_a_slice(activity: Activity, reason: str | None) -> None:
+    assert arms.disturbed(outcome(activity=activity), crowded=False) == reason
+    assert arms.disturbed(outcome(activity=activity), crowded=True) is None
+
+
+def test_a_disturbed_slice_is_measured_again_and_only_the_good_one_counts() -> None:
+    tries = iter([outcome(value=9000, activity=happened(steal=3)), outcome(value=300)])
+    collector = Collector(request())
+    collector.slice(0, Arm("arm", lambda: next(tries)))
+    series = collector.series(spec(), {})
+    assert series is not None
+    assert series.max == 300
+    (warning,) = collector.warnings()
+    assert warning.code == "contaminated-slices"
+    assert "steal 1×" in warning.text
+    assert "0 were dropped" in warning.text
+
+
+def test_an_arm_that_is_always_disturbed_is_refused_in_words() -> None:
+    collector = Collector(request())
+    collector.boot(0, [Arm("the arm", lambda: outcome(activity=happened(involuntary=99)))])
+    assert collector.series(spec(), {}) is None
+    assert collector.ratio("arm", "arm") is None
+    refused = [warning.text for warning in collector.warnings() if warning.code == "refused"]
+    assert len(refused) == 1
+    assert refused[0].startswith("the arm: refused")
+    assert "preempted" in refused[0]
+
+
+def test_a_machine_that_is_never_quiet_does_not_make_a_run_endless() -> None:
+    runs = []
+    collector = Collector(request(rounds=40))
+
+    def slice_of() -> Outcome:
+        runs.append(1)
+        return outcome(activity=happened(steal=1))
+
+    collector.boot(0, [Arm("arm", slice_of)])
+    assert len(runs) <= 40 * (1 + arms.REPEATS_SHARE) + arms.REPEATS
+
+
+def test_arms_take_turns_in_an_order_that_the_seed_decides() -> None:
+    def order(seed: int) -> list[str]:
+        seen: list[str] = []
+        collector = Collector(Request(Placement((0, 1)), Size("test", 1, 5, 1.0), seed=seed))
+
+        def arm(name: str) -> Arm:
+            return Arm(name, lambda: (seen.append(name), outcome(name))[1])
+
+        collector.boot(0, [arm(name) for name in "abcd"])
+        return seen
+
+    assert order(1) == order(1)
+    assert order(1) != order(2)
+    assert all(set(order(1)[at : at + 4]) == set("abcd") for at in range(0, 20, 4))
+
+
+def test_series_has_the_interval_over_boots_and_the_floor_of_its_mode() -> None:
+    collector = Collector(request())
+    for boot, value in enumerate((100, 110, 120)):
+        collector.keep(boot, outcome(value=value))
+    floors = {(0, 1): {"single": 55.0, "back-to-back": 11.0}, (0, 2): {"single": 27.5, "back-to-back": 5.0}}
+    series = collector.series(spec(floor=((0, 1), (0, 2))), floors)  # type: ignore[arg-type]
+    assert series is not None
+    assert (series.median_interval.low, series.median_interval.high, series.boots) == (100, 120, 3)
+    assert series.over_floor == pytest.approx(2.0)
+    assert collector.series(spec(), floors) is not None  # type: ignore[arg-type]
+    no_pair = collector.series(spec(), {})
+    assert no_pair is not None
+    assert no_pair.over_floor is None
+
+
+def test_ratios_are_of_boots_that_have_both_arms() -> None:
+    collector = Collector(request())
+    for boot, (over, under) in enumerate(((200, 100), (400, 100), (300, 100))):
+        collector.keep(boot, outcome("over", over))
+        if boot != 1:
+            collector.keep(boot, outcome("under", under))
+    ratio = collector.ratio("over", "under")
+    assert ratio is not None
+    assert ratio.name == "over-over-under"
+    assert (ratio.interval.low, ratio.interval.high) == pytest.approx((2.0, 3.0), rel=0.02)
+    collector.keep(0, outcome("under" + arms.CONTROL, 100))
+    control = collector.ratio("under" + arms.CONTROL, "under")
+    assert control is not None
+    assert control.name == "control-over-under"
+
+
+# --- Linux is told by interrupt, or is not shown ------------------------------------------------------------------
+
+
+def linux(interrupts: float | None, operations: float = 100) -> Collector:
+    collector = Collector(request())
+    sums = {"linux-computing.operations": operations}
+    if interrupts is not None:
+        sums["linux-computing.interrupts"] = interrupts
+    collector.keep(0, Outcome(outcome("linux-computing").samples, sums))
+    return collector
+
+
+@pytest.mark.parametrize("interrupts", [95.0, 100.0, 240.0])
+def test_linux_is_shown_when_its_interrupts_are_counted(interrupts: float) -> None:
+    collector = linux(interrupts)
+    assert unmap_arms.check(collector, request()) == []
+    assert collector.has("linux-computing")
+    (found,) = [one for one in unmap_arms.specs(request(), (), collector) if one.key == "linux-computing"]
+    assert found.parameters["interrupts_per_operation"] == pytest.approx(interrupts / 100)
+
+
+@pytest.mark.parametrize(("interrupts", "named"), [(0.0, "0.00"), (89.0, "0.89"), (None, "counts no TLB")])
+def test_linux_is_refused_when_they_are_not(interrupts: float | None, named: str) -> None:
+    collector = linux(interrupts)
+    (warning,) = unmap_arms.check(collector, request())
+    assert warning.code == "refused"
+    assert "linux-computing" in warning.text
+    assert named in warning.text
+    assert not collector.has("linux-computing")
+    assert collector.ratio("linux-computing", "linux-computing") is None
+
+
+def test_signals_that_did_not_come_refuse_the_arm() -> None:
+    collector = Collector(request())
+    sums = {"two-phase-computing.operations": 100.0, "two-phase-computing.interrupts": 200.0}
+    collector.keep(0, Outcome(outcome("two-phase-computing").samples, sums))
+    (warning,) = unmap_arms.check(collector, request())
+    assert warning.code == "refused"
+    assert "2.00 interrupts" in warning.text
+    assert not collector.has("two-phase-computing")
+
+
+def test_sleeping_peers_that_were_interrupted_are_told_of() -> None:
+    collector = Collector(request())
+    sums = {"linux-idle.operations": 100.0, "linux-idle.interrupts": 50.0}
+    collector.keep(0, Outcome(outcome("linux-idle").samples, sums))
+    (warning,) = unmap_arms.check(collector, request())
+    assert warning.code == "idle-interrupted"
+    assert collector.has("linux-idle")
+
+
+def test_shootdowns_are_counted_on_the_told_cpus() -> None:
+    counts = {0: 7, 1: 5, 2: None}
+    cpus = {cpu: CpuActivity(0, 0, count, None) for cpu, count in counts.items()}
+    activity = Activity(0, cpus, {})
+    assert unmap_arms.shootdowns(activity, 0) == 5
+    assert unmap_arms.shootdowns(activity, None) == 12
+    assert unmap_arms.shootdowns(Activity(0, {2: cpus[2]}, {}), 0) is None
+
+
+def test_activity_survives_its_way_from_the_linux_process() -> None:
+    activity = happened(steal=2, tlb=None)
+    answer = {"activity": {"time_ns": activity.time_ns, **activity.record()}}
+    assert activity_of(answer) == activity
+
+
+def test_sizes_keep_batches_whole() -> None:
+    for size in SIZES.values():
+        for usual, batch in ((2000, 100), (400, 1), (20_000, 100)):
+            assert size.count(usual, batch) % batch == 0
+            assert size.count(usual, batch) >= batch

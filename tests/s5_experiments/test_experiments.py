@@ -1,0 +1,162 @@
+"""Every experiment in smoke size: its document is valid, has every arm, and its numbers agree with one another."""
+
+from itertools import pairwise
+
+import pytest
+from s5_experiments.smoke import document_of, placement
+
+from multikernel.errors import BadInput
+from multikernel.experiments import registry, round_trip, unmap_arms
+from multikernel.experiments.floor import LINES, pairs_of, root_pairs
+from multikernel.experiments.request import SIZES, Request
+from multikernel.machine.cpus import Placement
+from multikernel.results.document import Document, Series, decode, encode
+
+EXPERIMENTS = ("floor", "round-trip", "unmap")
+
+
+def arm(series: Series) -> tuple[str, str, object, object, str, bool]:
+    parameters = series.parameters
+    target, told = parameters.get("target"), parameters.get("told")
+    return series.system, series.variant, target, told, series.mode, series.control
+
+
+def refused(document: Document) -> str:
+    return " ".join(warning.text for warning in document.warnings if warning.code == "refused")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_document_is_valid_and_names_its_experiment(name: str) -> None:
+    document = document_of(name)
+    assert document.experiment == name
+    assert decode(encode(document)) == document
+    assert document.environment.cpus == list(placement().cpus)
+    assert document.environment.seed == 1
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_percentiles_are_ordered_and_samples_counted(name: str) -> None:
+    for series in document_of(name).series:
+        values = [series.min, series.p5, series.p50, series.p95, series.p99, series.p999, series.max]
+        assert all(low <= high for low, high in pairwise(values)), arm(series)
+        assert values[0] > 0
+        assert series.histogram.samples == series.samples
+        assert series.boots == SIZES["smoke"].boots
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_floor_has_both_modes_on_enough_lines(name: str) -> None:
+    (floor,) = document_of(name).floor
+    assert floor.pair == placement().cpus
+    assert len(floor.by_line.back_to_back) == len(floor.by_line.single) == LINES >= 16
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_over_floor_divides_by_the_floor_of_the_same_mode(name: str) -> None:
+    document = document_of(name)
+    (floor,) = document.floor
+    judged = [series for series in document.series if series.over_floor is not None]
+    assert judged
+    for series in judged:
+        mode = floor.single if series.mode == "single" else floor.back_to_back
+        assert series.over_floor == pytest.approx(series.p50 / mode)
+        assert series.unit == "tsc-cycles"
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_has_a_control_and_its_ratio(name: str) -> None:
+    document = document_of(name)
+    controls = [series for series in document.series if series.control]
+    for control in controls:
+        original = (*arm(control)[:-1], False)
+        assert original in {arm(series) for series in document.series}
+    assert controls
+    assert any(ratio.name.startswith("control-over-") for ratio in document.ratios)
+
+
+def test_round_trip_has_every_arm() -> None:
+    found = {(*arm(series)[:2], series.mode, series.batch) for series in document_of("round-trip").series}
+    for system, variant, _ in round_trip.ARMS.values():
+        assert (system, variant, "single", 1) in found
+        assert (system, variant, "back-to-back", 100) in found
+
+
+def test_round_trip_says_how_many_channels_were_polled() -> None:
+    for series in document_of("round-trip").series:
+        assert series.parameters["polled_channels"] == (0 if series.system == "raw" else 8)
+
+
+def test_unmap_has_every_arm_or_says_why_not() -> None:
+    document = document_of("unmap")
+    found = {arm(series)[:4] for series in document.series if not series.control}
+    wanted = {
+        "one-phase-polling": ("multikernel", "one-phase", "polling", "poll"),
+        "two-phase-polling": ("multikernel", "two-phase", "polling", "poll"),
+        "one-phase-computing": ("multikernel", "one-phase", "computing", "signal"),
+        "two-phase-computing": ("multikernel", "two-phase", "computing", "signal"),
+        "shared-polling": ("shared", "mcs", "polling", "poll"),
+        "shared-computing": ("shared", "mcs", "computing", "signal"),
+        "linux-computing": ("linux", "mprotect", "computing", "interrupt"),
+        "linux-idle": ("linux", "mprotect", "idle", "none"),
+        "local": ("raw", "local", None, "none"),
+    }
+    missing = {key for key, expected in wanted.items() if expected not in found}
+    assert all(key in refused(document) for key in missing), (missing, document.warnings)
+    assert not missing & {"one-phase-polling", "two-phase-polling", "shared-polling", "local", "linux-idle"}
+
+
+def test_unmap_has_throughput_map_and_touch() -> None:
+    found = {(series.system, series.variant, series.measure) for series in document_of("unmap").series}
+    assert {(system, "own-pages", "throughput") for system in ("multikernel", "shared", "linux")} <= found
+    for system in ("multikernel", "shared"):
+        assert (system, "map", "completion") in found
+        assert (system, "touch", "completion") in found
+
+
+def test_unmap_costs_at_least_the_local_call() -> None:
+    medians = {arm(series)[:3]: series.p50 for series in document_of("unmap").series if not series.control}
+    local = medians["raw", "local", None]
+    for key in (("multikernel", "two-phase", "polling"), ("shared", "mcs", "polling")):
+        # Half of it: smoke size says little, but an unmap that does not unmap would cost next to nothing.
+        assert medians[key] > local / 2
+
+
+def test_signalled_arms_count_their_interrupts() -> None:
+    for series in document_of("unmap").series:
+        if series.parameters.get("told") == "signal" and series.measure == "completion":
+            each = series.parameters["interrupts_per_operation"]
+            assert isinstance(each, float)
+            assert each >= unmap_arms.SIGNALS
+
+
+def test_where_cores_share_cpus_everything_runs_and_no_latency_is_claimed() -> None:
+    cpu = placement().cpus[0]
+    document = registry.get("unmap").run(Request(Placement((cpu, cpu, cpu)), SIZES["quick"]))
+    assert {"multikernel", "shared", "linux", "raw"} == {series.system for series in document.series}
+    assert all(series.over_floor is None for series in document.series)
+    assert not document.ratios
+    assert "oversubscribed" in {warning.code for warning in document.warnings}
+    assert decode(encode(document)) == document
+
+
+def test_registry_names_figures_and_refuses_unknown_names() -> None:
+    for experiment in registry.all_of_them():
+        assert "figure" in experiment.figure or "table" in experiment.figure or "§" in experiment.figure
+        assert registry.get(experiment.name) == experiment
+    with pytest.raises(BadInput, match="unknown experiment: nope"):
+        registry.get("nope")
+
+
+def test_one_core_is_refused() -> None:
+    with pytest.raises(BadInput, match="at least 2 cores"):
+        Request(Placement((0,)), SIZES["smoke"])
+
+
+def test_pairs_are_all_of_few_cores_and_some_of_many() -> None:
+    assert pairs_of(3) == [(0, 1), (0, 2), (1, 2)]
+    assert len(pairs_of(8)) == 28
+    many = root_pairs(1024)
+    assert len(many) <= 28
+    assert (0, 1) in many
+    assert (0, 1023) in many
+    assert len(set(many)) == len(many)

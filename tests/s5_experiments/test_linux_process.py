@@ -1,0 +1,67 @@
+"""The process of the Linux arm: it answers, it is a process of its own, and it is gone with its parent."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from s5_experiments.smoke import placement
+
+from multikernel.errors import CoreDied
+from multikernel.experiments.linux_process import LinuxProcess, activity_of
+from multikernel.experiments.unmap_arms import histogram_of
+
+MEMORY = 1 << 20
+
+
+def test_it_measures_and_says_what_happened() -> None:
+    cpus = placement().cpus
+    with LinuxProcess(cpus, MEMORY) as linux:
+        answer = linux.ask("unmap", count=20, idle=False)
+        assert histogram_of(answer).samples == 20
+        assert set(activity_of(answer).cpus) == set(cpus)
+        assert linux.ask("own-pages", pages=8, rounds=2)["cycles"] > 0
+    assert linux.process.poll() == 0
+
+
+def test_it_is_pinned_and_named() -> None:
+    cpus = placement().cpus
+    with LinuxProcess(cpus, MEMORY) as linux:
+        process = psutil.Process(linux.process.pid)
+        assert process.cpu_affinity() == [cpus[0]]
+        assert Path(f"/proc/{linux.process.pid}/comm").read_text().strip() == "mk-linux"
+
+
+def test_it_leaves_no_segment() -> None:
+    with LinuxProcess(placement().cpus, MEMORY) as linux:
+        mine = f"multikernel-{linux.process.pid}-"
+        assert not [path for path in Path("/dev/shm").iterdir() if path.name.startswith(mine)]
+
+
+def test_its_death_is_an_error_with_a_name() -> None:
+    with LinuxProcess(placement().cpus, MEMORY) as linux:
+        linux.process.kill()
+        with pytest.raises(CoreDied, match="Linux arm ended"):
+            linux.ask("unmap", count=20, idle=False)
+
+
+def test_it_is_gone_when_its_parent_is_killed() -> None:
+    cpus = placement().cpus
+    script = (
+        "import time\n"
+        "from multikernel.experiments.linux_process import LinuxProcess\n"
+        f"linux = LinuxProcess({cpus}, {MEMORY})\n"
+        "print(linux.process.pid, flush=True)\n"
+        "linux.ask('unmap', count=10**8, idle=False)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        time.sleep(0.3)  # into the middle of its loop, where it reads no input
+        parent.kill()
+    while Path(f"/proc/{pid}").exists() and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.02)  # ends by the death signal; the watchdog ends a test that waits for ever
+    assert pid != os.getpid()

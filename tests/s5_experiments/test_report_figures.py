@@ -1,0 +1,214 @@
+"""Figures of fixed documents: their structure (what is drawn, how often, named how), not their pixels."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from s5_experiments import report_documents as known
+
+from multikernel.report.figure import Figure, Table, stacked
+from multikernel.report.figures import registry
+from multikernel.report.paper_values import ANSWERS, BESIDE, PaperValue
+from multikernel.report.scales import Linear, Log, from_nought, over_counts
+from multikernel.results.document import Document
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def parsed(figure: Figure) -> ElementTree.Element:
+    """The drawing as a file of its own holds it."""
+    return ElementTree.fromstring(stacked([figure]))
+
+
+def classes(figure: Figure) -> Counter[str]:
+    """How often each class is used."""
+    found = (one.get("class") or "" for one in parsed(figure).iter())
+    return Counter(name for several in found for name in several.split())
+
+
+def texts(figure: Figure) -> list[str]:
+    """All that is written in it."""
+    return [one.text or "" for one in parsed(figure).iter(SVG + "text")]
+
+
+def figures(document: Document) -> list[Figure]:
+    """Its figures, without its tables."""
+    return [block for block in registry.draw(document) if isinstance(block, Figure)]
+
+
+def test_floor_is_drawn_line_by_line() -> None:
+    by_line, *bars = figures(known.floor())
+    assert by_line.title == "Floor by line, CPUs 0 and 1"
+    assert classes(by_line)["point"] == 16 + 16 + 2  # and two in the legend
+    assert classes(by_line)["mark"] == 2
+    assert "back-to-back: median 308 cycles · 118 ns" in texts(by_line)
+    assert [classes(one)["bar"] for one in bars] == [1, 1]
+
+
+def test_round_trip_has_a_floor_across_each_mode() -> None:
+    (figure,) = figures(known.round_trip())
+    assert classes(figure)["bar"] == 6
+    assert classes(figure)["control"] == 2
+    assert classes(figure)["whisker"] == 6
+    assert classes(figure)["mark"] == 2
+    assert {"floor 310", "floor 560"} <= set(texts(figure))
+    assert "multikernel · call-line (control)" in texts(figure)
+    assert figure.paper
+
+
+def test_unmap_is_grouped_by_how_the_others_are_told() -> None:
+    completion, own, program, side = figures(known.unmap())
+    groups = [
+        one.text for one in parsed(completion).iter(SVG + "text") if "group" in (one.get("class") or "")
+    ]
+    assert groups == [
+        "Told by poll", "Told by signal", "Told by interrupt", "Nobody told",
+        "The paper's figure 7 at 2 cores (8×4 AMD 8350, 2.0 GHz)",
+    ]  # fmt: skip
+    assert classes(completion)["bar"] == 6
+    assert classes(completion)["paper"] == 3
+    assert "≈ 10 300 cycles · 5 150 ns" in texts(completion)
+    assert "Longer is better" in " ".join(own.notes)
+    assert (own.title, program.title, side.title) == (
+        "Every core unmaps pages of its own at once, 2 cores",
+        "What a computing program keeps",
+        "What mapping and the first touch cost",
+    )
+
+
+def test_unmap_at_a_number_of_cores_the_paper_lacks_shows_no_value_of_it() -> None:
+    assert classes(figures(known.unmap(cores=4))[0])["paper"] == 0
+
+
+def test_several_numbers_of_cores_give_the_papers_figure_7() -> None:
+    documents = [known.unmap(cores) for cores in (2, 3, 4)]
+    (figure,) = registry.draw_together(documents)
+    assert isinstance(figure, Figure)
+    assert classes(figure)["joint"] == 2 * 6  # a line, and one in the legend
+    assert classes(figure)["paper-line"] == 2 * 3
+    assert classes(figure)["paper-point"] == 7 + 3
+    assert "Barrelfish, the paper" in texts(figure)
+    assert registry.draw_together(documents[:1]) == []
+    assert registry.draw_together([known.unmap(2), known.unmap(2)]) == []
+
+
+def test_latency_is_a_square_a_pair() -> None:
+    (figure,) = figures(known.latency())
+    assert classes(figure)["cell"] == 12
+    assert classes(figure)["void"] == 4  # the diagonal
+    assert "Nearest pair: CPUs 0 and 1, 201 cycles" in figure.description
+    assert "Farthest pair: CPUs 3 and 2, 232 cycles" in figure.description
+    assert any("measured in one direction" in note for note in figure.notes)
+    assert {"201", "232"} <= set(texts(figure))
+
+
+def test_a_large_latency_matrix_is_one_picture() -> None:
+    (figure,) = figures(known.latency(70))
+    assert classes(figure)["cell"] == 0
+    (image,) = parsed(figure).iter(SVG + "image")
+    assert (image.get("href") or "").startswith("data:image/png;base64,")
+    assert len(figure.drawing.body) < 60_000
+
+
+def test_shared_memory_is_a_line_an_arm_named_as_in_the_paper() -> None:
+    (figure,) = figures(known.shared_memory())
+    assert {"SHM1", "SHM8", "MSG8"} <= set(texts(figure))
+    assert classes(figure)["point"] == 9 + 3
+    assert "cores that update" in texts(figure)
+
+
+def test_messages_stand_in_the_form_of_table_2_with_the_papers_rows() -> None:
+    table = registry.draw(known.message())[0]
+    assert isinstance(table, Table)
+    assert table.rows[0] == (
+        "multikernel · epoch-ring, one way, single", "450", "428 – 472", "173", "–", "4.63", "12 M",
+    )  # fmt: skip
+    assert table.rows[1][5:] == ("–", "–")
+    assert [row[1] for row in table.rows[2:]] == ["180 (σ 34)", "450 (σ 25)", "618 (σ 7)"]
+    assert {len(row) for row in table.rows} == {len(table.headings)}
+
+
+def test_poll_or_block_is_drawn_over_the_budget_with_its_cost() -> None:
+    (figure,) = figures(known.poll_or_block())
+    assert "P = C = 6 100" in texts(figure)
+    assert classes(figure)["point"] == 8 + 2
+
+
+def test_what_nobody_has_a_figure_for_is_drawn_all_the_same() -> None:
+    bars, sweep, rate = figures(known.unknown())
+    assert classes(bars)["bar"] == 3
+    assert classes(sweep)["point"] == 4 + 1
+    assert "size" in texts(sweep)
+    assert classes(rate)["bar"] == 1
+
+
+@pytest.mark.parametrize("experiment", [*registry.FIGURES, "transport", "local-call", "of-tomorrow"])
+@pytest.mark.parametrize("shape", known.every())
+def test_any_series_under_any_name_are_all_drawn(experiment: str, shape: Document) -> None:
+    document = known.document(experiment, shape.series)
+    drawn = " ".join(str(block.drawing.body) for block in figures(document))
+    for one in shape.series:
+        # A heat map names CPUs, the paper's names are capitals; every variant must be somewhere.
+        shown = one.variant.lower() in drawn.lower() or "from_cpu" in one.parameters
+        assert shown, (experiment, one.variant)
+
+
+def test_one_boot_has_no_error_bar_and_says_so() -> None:
+    document = known.document("of-tomorrow", [known.series(100, boots=1)])
+    (figure,) = figures(document)
+    assert classes(figure)["whisker"] == 0
+    assert "no error bar" in figure.notes[0]
+
+
+def test_error_bars_are_named() -> None:
+    (figure,) = figures(known.round_trip())
+    assert figure.notes[0] == (
+        "Bars and points: median of all samples. Error bars: interval of the median over 20 boots (order statistics; "
+        "covers 96.0 %)."
+    )
+
+
+@pytest.mark.parametrize("document", known.every(), ids=lambda one: str(one.experiment))
+def test_every_figure_has_a_title_a_description_and_stays_inside(document: Document) -> None:
+    for figure in figures(document):
+        assert figure.title
+        assert len(figure.description) > 20
+        assert figure.notes
+        for one in parsed(figure).iter():
+            for name in ("x", "x1", "x2", "cx"):
+                assert -1 <= float(one.get(name) or 0) <= 421, ElementTree.tostring(one)
+            for number in re.findall(r"-?\d+(?:\.\d+)?", one.get("d") or ""):
+                assert abs(float(number)) < 2000
+
+
+def test_only_values_of_two_sources_are_drawn_as_the_papers() -> None:
+    every = [one for values in BESIDE.values() for one in values]
+    assert every
+    assert all(isinstance(one, PaperValue) and one.mark == "P" for one in every)
+    assert all((one.value is None) == bool(one.text) for one in every)
+    assert set(BESIDE) <= set(ANSWERS)
+
+
+def test_cycles_of_the_paper_become_ns_by_its_machines_clock() -> None:
+    first = BESIDE["round-trip"][0]
+    assert first.ns == pytest.approx(180 / 2.66)
+
+
+@pytest.mark.parametrize(
+    ("scale", "ticks"),
+    [
+        (lambda: Linear(0, 10, 0, 100), [0, 2, 4, 6, 8, 10]),
+        (lambda: from_nought([37], 0, 100), [0, 10, 20, 30, 40]),
+        (lambda: from_nought([0], 0, 100), [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        (lambda: Log(1, 1000, 0, 100), [1, 10, 100, 1000]),
+        (lambda: over_counts([1, 2, 4, 16], 0, 100), [1, 2, 4, 8, 16]),
+        (lambda: over_counts([5], 0, 100), [4, 5, 6]),
+        (lambda: over_counts([0, 100, 10_000], 0, 100), [0, 100, 1000, 10_000]),
+    ],
+)
+def test_scales_have_round_ticks(scale: Callable[[], Linear | Log], ticks: list[float]) -> None:
+    made = scale()
+    assert made.ticks() == pytest.approx(ticks)
+    assert all(0 <= made.at(tick) <= 100 for tick in made.ticks())

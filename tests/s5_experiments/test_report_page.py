@@ -1,0 +1,195 @@
+"""The page: whole, closed against what documents may hold, asking nothing of the network, grouped by machine."""
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from s5_experiments import documents
+from s5_experiments import report_documents as known
+
+from multikernel.report.export import as_csv, as_json, as_svg
+from multikernel.report.markup import Markup, clean, element
+from multikernel.report.page import page
+from multikernel.results import document as d
+
+VOID = {"meta", "link", "img", "br", "hr", "rect", "line", "path", "circle", "image"}
+
+
+class Reader(HTMLParser):
+    """Elements, attributes and text of a page; notes what is not closed properly."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.text: list[str] = []
+        self.open: list[str] = []
+        self.wrong: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def report() -> Reader:
+    """The page of one document of each kind."""
+    return Reader(page(known.every()))
+
+
+def test_elements_are_closed_and_names_are_unique(report: Reader) -> None:
+    assert report.wrong == []
+    assert report.open == []
+    names = [value for _, name, value in report.attributes if name == "id"]
+    assert len(names) == len(set(names)) > 10
+    referred = [
+        one for _, name, value in report.attributes if name == "aria-labelledby" for one in value.split()
+    ]
+    assert set(referred) <= set(names)
+
+
+def test_nothing_is_fetched_and_nothing_runs(report: Reader) -> None:
+    assert not {"script", "iframe", "object", "embed", "form", "base"} & set(report.tags)
+    for tag, name, value in report.attributes:
+        assert not name.startswith("on"), (tag, name)
+        if name in ("href", "src", "xlink:href", "srcset", "action", "data"):
+            assert value.startswith(("data:", "#")), (tag, name, value)
+    text = page(known.every())
+    assert not re.search(r"https?:|//[a-z]|url\(|@import", re.sub(r"base64,[A-Za-z0-9+/=]+", "", text))
+    assert "default-src 'none'" in text
+
+
+def test_hostile_text_stays_text() -> None:
+    text = page([known.hostile()])
+    reader = Reader(text)
+    assert "script" not in reader.tags
+    assert "img" not in reader.tags
+    assert reader.wrong == []
+    assert reader.tags.count("style") == 1
+    assert not any(name.startswith("on") for _, name, _ in reader.attributes)
+    assert any("<script>alert('x')</script>" in one for one in reader.text)
+    for character in ("\u202e", "\x1b"):
+        assert character not in text
+
+
+def test_sections_come_in_the_order_of_reading(report: Reader) -> None:
+    text = "\n".join(report.text)
+    wanted = (
+        "The machine", "What these numbers can and cannot say", "The verdict", "Experiment floor", "Experiment latency",
+        "Experiment shared-memory", "Experiment round-trip", "Experiment message", "Experiment poll-or-block",
+        "Experiment unmap", "Experiment of-tomorrow", "Ratios", "Everything measured", "Environment", "Raw data",
+    )  # fmt: skip
+    places = [text.index(one) for one in wanted]
+    assert places == sorted(places)
+
+
+def test_tables_have_headings_and_the_language_is_named(report: Reader) -> None:
+    assert report.tags.count("table") >= 4
+    assert report.tags.count("th") > report.tags.count("table")
+    assert ("html", "lang", "en") in report.attributes
+    assert any(
+        tag == "meta" and name == "name" and value == "viewport" for tag, name, value in report.attributes
+    )
+
+
+def test_light_dark_and_print_are_all_there() -> None:
+    text = page([known.unmap()])
+    assert "prefers-color-scheme:dark" in text
+    assert "@media print" in text
+    assert 'content="light dark"' in text
+
+
+def test_the_documents_are_attached_whole(report: Reader) -> None:
+    links = [value for tag, name, value in report.attributes if tag == "a" and name == "href"]
+    attached = [d.decode(base64.b64decode(link.partition(",")[2])) for link in links]
+    assert {one.experiment: one for one in attached} == {one.experiment: one for one in known.every()}
+
+
+def test_warnings_appear_once_and_name_their_experiments() -> None:
+    unlike = d.Caution(code="steal", text="Stolen here.")
+    both = [
+        known.unmap(),
+        known.document("floor", known.floor().series, warnings=[unlike, *documents.document().warnings]),
+    ]
+    text = "\n".join(Reader(page(both)).text)
+    assert text.count("This is a virtual machine.") == 1
+    assert "steal (floor)" in text
+
+
+def test_machines_have_sections_of_their_own() -> None:
+    other = known.environment(cpu_model="Small Iron", tsc_hz=1e9)
+    text = page([known.unmap(), known.unmap(environment=other)])
+    reader = Reader(text)
+    assert [value for _, name, value in reader.attributes if name == "class" and value == "machine"] == [
+        "machine"
+    ] * 2
+    assert "Small Iron, 4 CPUs" in reader.text
+    assert "Big Iron, 4 CPUs" in reader.text
+
+
+def test_runs_of_one_machine_share_a_section_the_latest_first() -> None:
+    old = known.unmap(environment=known.environment(time="2025-01-01T00:00:00Z", kernel="6.1.0"))
+    new = known.unmap(environment=known.environment(time="2025-06-01T00:00:00Z"))
+    reader = Reader(page([old, new, new]))
+    text = "\n".join(reader.text)
+    assert text.index("Run of 2025-06-01 00:00:00 UTC") < text.index("Run of 2025-01-01 00:00:00 UTC")
+    assert text.count("Run of 2025-06-01") == 1  # the same document twice is one
+    assert [value for _, name, value in reader.attributes if name == "download"] == [
+        "unmap.json",
+        "unmap-2.json",
+    ]
+    assert "6.12.0 (unmap); 6.1.0 (unmap)" in text
+
+
+def test_a_document_without_series_or_with_cores_that_share_cpus_is_a_page_too() -> None:
+    crowded = [d.Caution(code="oversubscribed", text="4 cores share 2 CPUs.")]
+    empty = known.document("of-tomorrow", [], floor=[], ratios=[], warnings=crowded)
+    text = "\n".join(Reader(page([empty, known.unmap(warnings=crowded)])).text)
+    assert "This document holds no series." in text
+    assert "no latency is claimed" in text
+
+
+def test_thousands_of_series_do_not_make_thousands_of_rows() -> None:
+    reader = Reader(page([known.latency(24)]))
+    assert reader.tags.count("tr") < 400
+    assert any("251 more series are in the raw data" in one for one in reader.text)
+
+
+def test_elements_escape_what_is_not_markup() -> None:
+    assert element("p", "<b>", title='"&') == '<p title="&quot;&amp;">&lt;b&gt;</p>'
+    assert element("p", Markup("<b></b>")) == "<p><b></b></p>"
+    assert element("rect", x=1.0, y=-0.001, stroke_width=2) == '<rect x="1" y="0" stroke-width="2"/>'
+    assert clean("a\x00b\ud800\u202ec") == "a�b��c"
+
+
+def test_the_other_forms_hold_the_same() -> None:
+    every = known.every()
+    assert d.decode_all(as_json(every)) == every
+    lines = as_csv(every).decode().splitlines()
+    assert len(lines) == 1 + sum(len(one.series) for one in every)
+    assert lines[0].startswith("experiment,time,cpu_model,system,variant,cores,control,")
+    assert b"<script" not in as_svg([known.hostile()])
+    assert json.loads(as_json([known.hostile()]))[0]["environment"]["cpu_model"] == known.HOSTILE
+
+
+def test_a_spreadsheet_takes_nothing_for_a_formula() -> None:
+    text = as_csv([known.hostile()]).decode()
+    assert "'=cmd()" in text
+    assert not re.search(r"(^|,)\"?[=+@]", text, re.MULTILINE)

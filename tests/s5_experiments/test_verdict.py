@@ -1,0 +1,156 @@
+"""Table and verdict, from documents alone: what is called faster, slower or no difference, and what is never said."""
+
+import io
+from itertools import product
+
+import pytest
+from s5_experiments import documents
+
+from multikernel.experiments import round_trip, unmap_arms
+from multikernel.report import table
+from multikernel.report import verdict as v
+from multikernel.report.comparisons import COMPARISONS, CONTROLS, TITLES
+from multikernel.results import document as d
+
+
+def ratio(name: str, value: float, low: float | None = None, high: float | None = None) -> d.Ratio:
+    interval = d.Interval(low=low or value, high=high or value, coverage=0.9375, method="min-max")
+    return d.Ratio(name=name, value=value, interval=interval)
+
+
+def sentences(*ratios: d.Ratio, warnings: list[d.Caution] | None = None) -> dict[str, list[str]]:
+    return dict(v.verdict([documents.document(ratios=list(ratios), warnings=warnings or [])]))
+
+
+def only(*ratios: d.Ratio) -> v.Judgement:
+    (judgement,) = v.judgements([documents.document(ratios=list(ratios))])
+    return judgement
+
+
+SHARED = "shared-polling-over-two-phase-polling"
+LINUX = "linux-computing-over-two-phase-polling"
+TOLD_ALIKE = "linux-computing-over-two-phase-computing"
+CONTROL = "control-over-two-phase-polling"
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "outcome"),
+    [
+        (1.5, 1.3, 1.7, "faster"),
+        (0.5, 0.4, 0.6, "slower"),
+        (1.1, 0.9, 1.3, "same"),
+        (1.03, 1.02, 1.04, "same"),
+    ],
+)
+def test_outcome_needs_the_whole_interval_beyond_the_noise(
+    value: float, low: float, high: float, outcome: str
+) -> None:
+    judgement = only(ratio(SHARED, value, low, high), ratio(CONTROL, 1.0, 0.97, 1.05))
+    assert judgement.outcome == outcome
+    assert ("no difference" in judgement.sentence) == (outcome == "same")
+
+
+def test_the_same_ratio_is_a_difference_where_the_noise_is_less() -> None:
+    assert only(ratio(SHARED, 1.03, 1.02, 1.04), ratio(CONTROL, 1.0)).outcome == "faster"
+
+
+def test_a_slower_multikernel_has_its_sentence_with_the_ratio() -> None:
+    found = sentences(ratio(SHARED, 0.5), ratio(TOLD_ALIKE, 0.8), ratio(LINUX, 9.0))
+    slower = found["Where the multikernel is slower"]
+    assert len(slower) == 2
+    assert any("shared kernel" in one and "2.00 ×" in one for one in slower)
+    assert any("Linux, told by interrupt" in one and "1.25 ×" in one for one in slower)
+
+
+def test_every_comparison_with_another_kernel_can_be_lost() -> None:
+    for comparison in COMPARISONS:
+        lost = 0.5 if comparison.more_is_better_for_multikernel else 2.0
+        judgement = only(ratio(comparison.ratio, lost))
+        assert judgement.outcome == "slower", comparison.ratio
+        assert "2.00 ×" in judgement.sentence
+        found = sentences(ratio(comparison.ratio, lost))["Where the multikernel is slower"]
+        assert (judgement.sentence in found) == comparison.is_counterpart
+
+
+def test_poll_against_interrupt_is_said_to_hold_for_any_kernel() -> None:
+    found = sentences(ratio(LINUX, 12.0), ratio(SHARED, 1.2))
+    (telling,) = found[TITLES["telling"]]
+    (structure,) = found[TITLES["structure"]]
+    assert "any kernel" in telling
+    assert "told by poll and the other by interrupt" in telling
+    assert "interrupt" not in structure
+
+
+def test_no_arm_told_differently_is_called_structure() -> None:
+    for comparison in COMPARISONS:
+        if comparison.kind == "structure":
+            assert "linux" not in comparison.ratio
+
+
+def test_nothing_is_said_of_scaling() -> None:
+    every = [ratio(comparison.ratio, value) for comparison, value in product(COMPARISONS, (0.5, 2.0))]
+    for title, lines in v.verdict([documents.document(ratios=every)]):
+        if title != "To be read with":
+            assert not any(word in line for line in [title, *lines] for word in ("scal", "grow"))
+
+
+def test_where_cores_share_cpus_nothing_is_compared() -> None:
+    oversubscribed = d.Caution(code="oversubscribed", text="5 cores share 2 CPUs.")
+    found = sentences(ratio(SHARED, 3.0), warnings=[oversubscribed])
+    assert list(found) == ["What this shows"]
+    assert "no latency is claimed" in found["What this shows"][0]
+
+
+def test_caveats_that_matter_are_repeated_with_the_verdict() -> None:
+    caution = d.Caution(code="virtual-machine", text="This is a virtual machine.")
+    other = d.Caution(code="governor", text="The governor is powersave.")
+    read_with = sentences(ratio(SHARED, 3.0), warnings=[caution, other])["To be read with"]
+    assert "This is a virtual machine." in read_with
+    assert other.text not in read_with
+
+
+def test_every_compared_ratio_is_one_that_an_experiment_makes() -> None:
+    made = {
+        f"control-over-{under}" if over == under + "-control" else f"{over}-over-{under}"
+        for over, under in [*unmap_arms.RATIOS, *round_trip._ratios()]
+    }
+    assert {comparison.ratio for comparison in COMPARISONS} <= made
+    assert set(CONTROLS) <= made
+
+
+# --- The table ----------------------------------------------------------------------------------------------------
+
+
+def test_table_has_a_row_a_series_in_cycles_ns_floors_and_interval() -> None:
+    (row,) = table.rows([documents.document()])
+    cells = dict(zip(table.HEADINGS, row, strict=True))
+    assert (cells["system"], cells["what"], cells["target"], cells["told"]) == (
+        "multikernel", "two-phase", "polling", "poll",
+    )  # fmt: skip
+    assert (cells["TSC cycles"], cells["ns"], cells["× floor"]) == ("310", "119", "1.50")
+    assert cells["median of boots"] == "300 – 320"
+
+
+def test_throughput_has_no_nanoseconds_and_no_floor() -> None:
+    series = documents.series(unit="operations/s", measure="throughput", over_floor=None)
+    (row,) = table.rows([documents.document(series=[series])])
+    cells = dict(zip(table.HEADINGS, row, strict=True))
+    assert cells["TSC cycles"].endswith("/s")
+    assert (cells["ns"], cells["× floor"]) == ("–", "–")
+
+
+def test_plain_table_is_text_in_columns() -> None:
+    out = io.StringIO()
+    table.show([documents.document()], out)
+    heading, rule, row, *_ = out.getvalue().splitlines()
+    assert "\x1b" not in out.getvalue()
+    assert set(rule) == {"-", " "}
+    assert heading.index("told") == row.index("poll", row.index("polling") + 7)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.4, "0"), (1234.0, "1 234"), (99_999.4, "99 999"), (123_456.0, "123 k"), (2.5e6, "2.5 M")],
+)
+def test_numbers_are_short(value: float, text: str) -> None:
+    assert table.number(value) == text

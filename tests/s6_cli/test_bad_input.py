@@ -1,0 +1,83 @@
+"""Bad input: one clear line on stderr, exit code 2, no traceback, and nothing measured."""
+
+import os
+from pathlib import Path
+
+import pytest
+from s6_cli.command import assert_one_line_and_code_2, run
+
+from multikernel.machine.topology import Topology
+
+ABSENT = max(Topology.read().possible) + 1
+
+
+@pytest.mark.parametrize(
+    ("command", "cores", "word"),
+    [
+        (("compare",), f"0,{ABSENT}", "CPU does not exist"),
+        (("compare",), "0", "give 1 to 1024"),
+        (("compare",), "1025", "give 1 to 1024"),
+        (("compare",), "-3", "-3"),
+        (("compare",), "two", "give a number of cores"),
+        (("compare",), "", "no cores named"),
+        (("compare",), "3-1", "backwards"),
+        (("bench", "run", "floor"), f"0,{ABSENT}", "CPU does not exist"),
+        (("boot",), f"0,{ABSENT}", "CPU does not exist"),
+        (("boot",), "0", "give 1 to 1024"),
+        (("boot",), "1025", "give 1 to 1024"),
+    ],
+)
+def test_cores_that_cannot_be(command: tuple[str, ...], cores: str, word: str, tmp_path: Path) -> None:
+    assert_one_line_and_code_2(run(*command, "--cores", cores, cwd=tmp_path), word, "--cores")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cpu_that_is_not_allowed(tmp_path: Path) -> None:
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < 2:
+        pytest.skip("needs 2 CPUs")
+    done = run("compare", "--cores", f"{allowed[0]},{allowed[1]}", cpus={allowed[0]}, cwd=tmp_path)
+    assert_one_line_and_code_2(done, "not allowed", str(allowed[1]))
+
+
+@pytest.mark.parametrize("command", [("compare",), ("bench", "run", "unmap")])
+def test_more_cores_than_cpus_need_oversubscribe(command: tuple[str, ...], tmp_path: Path) -> None:
+    cores = str(len(os.sched_getaffinity(0)) + 1)
+    done = run(*command, "--cores", cores, cwd=tmp_path)
+    assert_one_line_and_code_2(done, f"{cores} cores", "--oversubscribe")
+
+
+def test_compare_on_one_core(tmp_path: Path) -> None:
+    assert_one_line_and_code_2(run("compare", "--cores", "1", cwd=tmp_path), "at least 2 cores")
+    cpu = min(os.sched_getaffinity(0))
+    assert_one_line_and_code_2(run("compare", cpus={cpu}, cwd=tmp_path), "at least 2 cores")
+
+
+def test_unknown_kernel_experiment_command_and_option(tmp_path: Path) -> None:
+    assert_one_line_and_code_2(run("boot", "--kernel", "hurd", cwd=tmp_path), "hurd", "multikernel", "shared")
+    assert_one_line_and_code_2(
+        run("bench", "run", "floor", "nope", cwd=tmp_path), "unknown experiment: nope", "round-trip"
+    )
+    assert_one_line_and_code_2(run("compair", cwd=tmp_path), "compair", "compare")
+    assert_one_line_and_code_2(run("compare", "--fast", cwd=tmp_path), "--fast")
+    assert_one_line_and_code_2(run("bench", "run", cwd=tmp_path), "NAME")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unwritable_output_is_found_before_measuring(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    done = run("compare", "--cores", "2", "--oversubscribe", "--output", str(taken))
+    # One line: no progress was told, so nothing was measured.
+    assert_one_line_and_code_2(done, "cannot write results", str(taken), "--output")
+
+
+def test_json_goes_to_stdout_only(tmp_path: Path) -> None:
+    done = run("compare", "--cores", "2", "--oversubscribe", "--json", "file.json", cwd=tmp_path)
+    assert_one_line_and_code_2(done, "--json", "file.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_program_that_is_not_there(tmp_path: Path) -> None:
+    done = run("boot", "--cores", "1", "--", "nowhere.py", cwd=tmp_path)
+    assert_one_line_and_code_2(done, "cannot read the program", "nowhere.py")

@@ -1,0 +1,92 @@
+"""`compare` and `bench run` in smoke size: table, verdict, pure JSON, documents on disk, nothing left behind."""
+
+import json
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from s6_cli.command import assert_all_gone, await_cores, end, run, started
+
+from multikernel.results import store
+from multikernel.results.document import decode_all
+
+CROWDED = () if len(os.sched_getaffinity(0)) >= 2 else ("--oversubscribe",)
+SMOKE = ("--size", "smoke", "--cores", "2", *CROWDED)
+
+
+def test_compare_prints_table_verdict_and_warnings_and_writes_documents(tmp_path: Path) -> None:
+    done = run("compare", *SMOKE, "--output", "here", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    heading, *_ = done.stdout.splitlines()
+    for column in ("system", "TSC cycles", "ns", "× floor", "told"):
+        assert column in heading
+    for arm in (
+        "one-line",
+        "call-line",
+        "epoch-ring",
+        "two-phase",
+        "one-phase",
+        "mcs",
+        "mprotect",
+        "own-pages",
+        "local",
+    ):
+        assert arm in done.stdout
+    title = "What this shows" if CROWDED else "Where the multikernel is slower"
+    assert f"\n{title}\n" in done.stdout
+    assert "here" in done.stderr
+    documents = [one for some in store.read(tmp_path / "here").values() for one in some]
+    assert {one.experiment for one in documents} == {"floor", "round-trip", "unmap"}
+    assert all(one.environment.command[1:3] == ["compare", "--size"] for one in documents)
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_json_is_all_there_is_on_stdout(tmp_path: Path) -> None:
+    done = run("compare", *SMOKE, "--json", "-", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    array = json.loads(done.stdout)
+    assert [one["experiment"] for one in array] == ["floor", "round-trip", "unmap"]
+    assert [one.experiment for one in decode_all(done.stdout)] == ["floor", "round-trip", "unmap"]
+    told = re.search(r"result documents: (.*)", done.stderr)
+    assert told is not None
+    directory = tmp_path / told[1]
+    assert directory.parent == tmp_path / "results"
+    assert len(list(directory.glob("*.json"))) == 3
+
+
+def test_bench_runs_what_is_named_once(tmp_path: Path) -> None:
+    done = run("bench", "run", "floor", "floor", *SMOKE, "--json", "-", "--output", ".", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [one["experiment"] for one in json.loads(done.stdout)] == ["floor"]
+    assert [path.name for path in tmp_path.iterdir()] == ["floor.json"]
+
+
+def test_oversubscribed_runs_and_claims_nothing(tmp_path: Path) -> None:
+    cores = str(len(os.sched_getaffinity(0)) + 1)
+    arguments = ("--cores", cores, "--oversubscribe", "--size", "smoke", "--json", "-")
+    done = run("bench", "run", "floor", "round-trip", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for document in json.loads(done.stdout):
+        assert {series["over_floor"] for series in document["series"]} == {None}
+        assert "oversubscribed" in {warning["code"] for warning in document["warnings"]}
+
+
+def test_bench_list_names_every_experiment() -> None:
+    done = run("bench", "list")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    for name, figure in (("floor", "table 2"), ("round-trip", "table 2"), ("unmap", "figure 7")):
+        assert [line for line in lines if line.startswith(name + " ") and figure in line]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    arguments = ("compare", "--cores", "2", *CROWDED, "--output", ".")
+    with started(*arguments, cwd=tmp_path) as process:
+        family = await_cores(process, 2)
+        _, errors = end(process, number)
+        assert process.returncode == 128 + number
+        assert "Traceback" not in errors
+        assert_all_gone(family)

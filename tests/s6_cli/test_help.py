@@ -1,0 +1,46 @@
+"""Help and version: for a newcomer, and without loading what they do not need."""
+
+import subprocess
+import sys
+
+import pytest
+from s6_cli.command import run
+
+import multikernel
+
+
+def test_version() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"multikernel {multikernel.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), ("compare", "boot", "bench", "multikernel compare --quick")),
+        (("--help",), ("compare", "boot", "bench", "Every core is a process")),
+        (("compare", "--help"), ("--cores", "--quick", "--oversubscribe", "--output", "--json")),
+        (("boot", "--help"), ("--kernel", "multikernel.current()", "PROGRAM.py")),
+        (("bench", "run", "--help"), ("NAME", "--cores", "--quick")),
+    ],
+)
+def test_help(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    for word in words:
+        assert word in done.stdout
+    assert "--size" not in done.stdout
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_help_loads_no_heavy_module(argument: str) -> None:
+    script = (
+        "import sys\n"
+        "from multikernel.cli import main\n"
+        f"main([{argument!r}])\n"
+        "heavy = {'numpy', 'rich', 'msgspec', 'psutil', 'cloudpickle', 'multikernel.native._native'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"

@@ -1,0 +1,23 @@
+"""Both kernels, and a check around every test that no process and no segment stays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from s7_faults.systems import all_gone, descendants_of, names_of
+
+
+@pytest.fixture(params=["multikernel", "shared"])
+def kernel(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays() -> Iterator[None]:
+    before = {child.pid for child in descendants_of(os.getpid())}
+    yield
+    all_gone({child.pid for child in descendants_of(os.getpid())} - before)
+    assert names_of({os.getpid()}) == []

@@ -1,0 +1,116 @@
+"""SIGKILL of the launcher, the supervisor or a core, at random moments: no process runs on, and no segment stays."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+
+import psutil
+import pytest
+from s7_faults.systems import Launcher, all_gone, names_of, running
+
+VICTIMS = ("launcher", "supervisor", "core")
+
+
+def nothing_left(launcher: Launcher) -> None:
+    all_gone(launcher.pids)
+    assert not running(launcher.process.pid)
+    assert names_of({*launcher.pids, launcher.process.pid}) == []
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("what", ["rest", "programs", "unmaps"])
+def test_while_it_runs(kernel: str, what: str, victim: str) -> None:
+    seed = random.randrange(1 << 30)
+    chosen = random.Random(seed)
+    print("seed", seed)
+    launcher = Launcher(kernel, 3, what)
+    launcher.booted()
+    assert launcher.supervisor is not None
+    assert {launcher.supervisor, *launcher.cores} <= launcher.pids
+    time.sleep(chosen.random() * 0.15)
+    launcher.look()
+    core = chosen.randrange(3)
+    pid = {"launcher": launcher.process.pid, "supervisor": launcher.supervisor, "core": launcher.cores[core]}[
+        victim
+    ]
+    os.kill(pid, signal.SIGKILL)
+    status, output, errors = launcher.end()
+    match victim:
+        case "launcher":
+            assert status == -signal.SIGKILL
+        case "core":
+            assert (status, output) == (0, f"CoreDied {core} -9\n"), errors
+        case "supervisor":
+            assert (status, output) == (0, "CoreDied None None\n"), errors
+    nothing_left(launcher)
+
+
+def kill_during_boot(kernel: str, seed: int) -> str:
+    """Once the processes of a boot are there, one of them is killed. Who."""
+    chosen = random.Random(seed)
+    launcher = Launcher(kernel, chosen.choice((2, 4, 9)), "rest")
+    launcher.started()
+    victim = chosen.choice(VICTIMS)
+    deadline = time.monotonic() + chosen.random() * 0.25
+    pid = None
+    while pid is None or time.monotonic() < deadline:
+        launcher.look()
+        try:
+            below = psutil.Process(launcher.process.pid).children()
+            if victim == "launcher":
+                pid = launcher.process.pid
+            elif below and victim == "supervisor":
+                pid = below[0].pid
+            elif below and (cores := below[0].children()):
+                pid = chosen.choice(cores).pid
+        except psutil.NoSuchProcess:
+            continue
+    os.kill(pid, signal.SIGKILL)
+    status, output, errors = launcher.end()
+    if victim == "launcher":
+        assert status == -signal.SIGKILL
+    else:
+        assert "CoreDied" in output or "BootFailed" in errors, (status, output, errors)
+    nothing_left(launcher)
+    return victim
+
+
+@pytest.mark.parametrize("trial", range(12))
+def test_during_boot(kernel: str, trial: int) -> None:
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    kill_during_boot(kernel, seed)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("trial", range(200))
+def test_during_boot_many_times(kernel: str, trial: int) -> None:
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    kill_during_boot(kernel, seed)
+
+
+def test_everything_at_once(kernel: str) -> None:
+    launcher = Launcher(kernel, 3, "unmaps")
+    launcher.booted()
+    for pid in [launcher.process.pid, *launcher.pids]:
+        os.kill(pid, signal.SIGKILL)
+    assert launcher.end()[0] == -signal.SIGKILL
+    nothing_left(launcher)
+
+
+@pytest.mark.parametrize("victim", ["supervisor", "core"])
+def test_a_stopped_system_is_killed_too(kernel: str, victim: str) -> None:
+    """Cores that do not run cannot leave by themselves."""
+    launcher = Launcher(kernel, 3, "rest")
+    launcher.booted()
+    assert launcher.supervisor is not None
+    for pid in launcher.cores:
+        os.kill(pid, signal.SIGSTOP)
+    os.kill(launcher.supervisor if victim == "supervisor" else launcher.cores[1], signal.SIGKILL)
+    status, output, _ = launcher.end()
+    assert (status, output.split()[0]) == (0, "CoreDied")
+    nothing_left(launcher)
