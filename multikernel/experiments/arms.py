@@ -103,7 +103,7 @@ class Collector:
             attempts += 1
             outcome = arm.run()
             self._keys[arm.name].update(outcome.samples)
-            reason = disturbed(outcome, self.request.crowded)
+            reason = disturbed(outcome, self.request.crowded) if self.request.size.measures else None
             if reason is None:
                 self.keep(number, outcome)
                 return
@@ -170,6 +170,10 @@ class Collector:
         return list(self._warnings())
 
     def _warnings(self) -> Iterator[Caution]:
+        if not self.request.size.measures:
+            yield Caution(
+                code="smoke", text="Smoke size: this shows that everything runs, and measures nothing."
+            )
         disturbances = sum((counts for counts in self.why.values()), Counter[str]())
         if disturbances:
             reasons = ", ".join(f"{code} {count}×" for code, count in disturbances.most_common())

@@ -14,7 +14,14 @@ from multikernel.errors import BadInput
 from multikernel.experiments.request import Request
 from multikernel.results.document import Document
 
-_FILES = {"floor": "floor", "round-trip": "round_trip", "unmap": "unmap"}
+_FILES = {
+    "floor": "floor",
+    "shared-memory": "shared_memory",
+    "local-call": "local_call",
+    "round-trip": "round_trip",
+    "poll-or-block": "poll_or_block",
+    "unmap": "unmap",
+}
 COMPARED = ("floor", "round-trip", "unmap")
 """What `compare` runs, in this order."""
 

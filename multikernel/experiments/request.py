@@ -25,6 +25,8 @@ class Size:
     boots: int
     rounds: int
     scale: float
+    measures: bool = True
+    """Whether its numbers are to be trusted. If not, no slice is too disturbed for it, and its documents say so."""
 
     def count(self, usual: int, batch: int = 1, least: int = 4) -> int:
         """Operations in a slice: whole batches, as the two sides of a loop must agree on their number."""
@@ -32,9 +34,9 @@ class Size:
 
 
 SIZES = {
-    "smoke": Size("smoke", boots=1, rounds=2, scale=0.02),
+    "smoke": Size("smoke", boots=1, rounds=2, scale=0.02, measures=False),
     "quick": Size("quick", boots=5, rounds=4, scale=1.0),
-    "full": Size("full", boots=20, rounds=5, scale=1.0),
+    "full": Size("full", boots=20, rounds=4, scale=1.0),
 }
 
 

@@ -68,7 +68,9 @@ class Launched:
         except BaseException:
             self.close()
             raise
-        record = json.loads(received[0]) if received else {"error": "the supervisor ended without a word"}
+        record: dict[str, Any] = (
+            json.loads(received[0]) if received else {"error": "the supervisor ended without a word"}
+        )
         if "size" not in record or received is None:
             self.close()
             raise _boot_error(record)

@@ -181,7 +181,7 @@ class Page(_Handle):
 
 def allocate(access: Access, system: str, size: int) -> Frame:
     """A frame of at least `size` bytes (whole pages). Raises BadInput, OutOfMemory."""
-    if not isinstance(size, int) or size <= 0:
+    if not isinstance(size, int) or size <= 0:  # type: ignore[redundant-expr]  # callers may be untyped
         raise BadInput("a frame has at least one byte", value=size, where="allocate")
     length = (size + PAGE - 1) // PAGE * PAGE
     if length >= 1 << 55:
@@ -203,7 +203,7 @@ def map_frame(access: Access, system: str, frame: Frame, cores: Sequence[int] | 
     """Maps a frame at one address on those cores (None: all). Raises BadInput, DeadHandle, OutOfSlots."""
     chosen = tuple(range(access.plan.cores)) if cores is None else tuple(sorted(set(cores)))
     for core in chosen:
-        if not isinstance(core, int) or not 0 <= core < access.plan.cores:
+        if not isinstance(core, int) or not 0 <= core < access.plan.cores:  # type: ignore[redundant-expr]
             raise BadInput(
                 "no such core", value=core, where="map", hint=f"cores are 0 to {access.plan.cores - 1}"
             )

@@ -14,11 +14,12 @@ from multikernel import Frame, Page, System
 from multikernel.errors import PageFault
 
 
-def decompose(size: int) -> tuple[float, float]:
+def decompose(size: int, board: Page) -> tuple[float, float]:
     """When one call into LAPACK began and when it ended."""
     import numpy
 
     matrix = numpy.random.default_rng(1).random((size, size))
+    board.write(0, b"begins")
     begin = time.monotonic()
     numpy.linalg.svd(matrix)
     return begin, time.monotonic()
@@ -38,12 +39,17 @@ def unmaps(frame: Frame, count: int, protocol: str) -> list[tuple[float, float]]
 def test_unmaps_during_one_long_call_into_c(boot: Callable[..., System]) -> None:
     system = boot(2)
     frame = system.allocate(4096)
+    board = system.map(system.allocate(4096))
+    system.cores[0].run(unmaps, frame, 1, "two-phase")  # and what it imports
     size = 600
-    begin, end = system.cores[1].run(decompose, size)
+    begin, end = system.cores[1].run(decompose, size, board)
     size = int(size * (2.6 / (end - begin)) ** (1 / 3))  # work grows with the cube
     for _ in range(4):
-        task = system.cores[1].start(decompose, size)
-        time.sleep(0.3)  # the matrix is made, the call has begun
+        board.write(0, bytes(6))
+        task = system.cores[1].start(decompose, size, board)
+        while board.read(0, 6) != b"begins":
+            time.sleep(0.01)
+        time.sleep(0.1)
         times = system.cores[0].run(unmaps, frame, 100, "two-phase")
         begin, end = task.result()
         if end - begin >= 2:

@@ -240,7 +240,7 @@ def machine() -> Iterator[type[Histories]]:
 
 def test_histories(machine: type[Histories]) -> None:
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=60, stateful_step_count=30, deadline=None)
+        machine, settings=settings(max_examples=40, stateful_step_count=30, deadline=None)
     )
 
 
@@ -263,7 +263,7 @@ def contest(page: Page, gate: Page, times: int, protocol: str) -> list[Outcome]:
 def test_exactly_one_of_concurrent_unmaps_returns(kernel: str, cores: int, protocols: list[str]) -> None:
     with multikernel.boot(cores, kernel=kernel) as system:  # type: ignore[arg-type]
         frame = system.allocate(PAGE)
-        for turn in range(30 if cores < 5 else 15):
+        for turn in range(15 if cores < 5 else 10):
             gate = system.map(system.allocate(PAGE))
             page = system.cores[turn % cores].run(map_here, frame)
             pinned = turn % 5 == 4

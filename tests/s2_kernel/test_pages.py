@@ -248,8 +248,15 @@ def test_handles_of_another_system(system: System, boot: Callable[..., System]) 
         system.cores[0].run(programs.read_here, page, 0, 1)
     with pytest.raises(ForeignHandle):
         system.cores[0].run(programs.map_here, frame)
+    # By pickle they come back to where their system was booted, and go nowhere else.
+    again = pickle.loads(pickle.dumps(page))
+    assert again.read(0, 1) == b"\0"
+    other.close()
+    with pytest.raises(SystemClosed):
+        again.read(0, 1)
+    unknown = multikernel.Page("elsewhere", 0, 0, 0, PAGE, (0,))
     with pytest.raises(ForeignHandle):
-        pickle.loads(pickle.dumps(page)).read(0, 1)
+        unknown.read(0, 1)
 
 
 def test_after_the_end(boot: Callable[..., System]) -> None:

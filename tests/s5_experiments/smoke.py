@@ -4,7 +4,7 @@ import functools
 
 import pytest
 
-from multikernel.experiments import arms, registry
+from multikernel.experiments import registry
 from multikernel.experiments.request import SIZES, Request
 from multikernel.machine.cpus import Placement, resolve
 from multikernel.machine.topology import Topology
@@ -21,7 +21,5 @@ def placement(cores: int = 2) -> Placement:
 
 @functools.cache
 def document_of(name: str) -> Document:
-    """The experiment's smoke document. No slice is dropped here: tests run on machines that are never quiet."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arms, "disturbed", lambda outcome, crowded: None)
-        return registry.get(name).run(Request(placement(), SIZES["smoke"]))
+    """The experiment's smoke document."""
+    return registry.get(name).run(Request(placement(), SIZES["smoke"]))

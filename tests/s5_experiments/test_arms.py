@@ -73,6 +73,13 @@ def test_an_arm_that_is_always_disturbed_is_refused_in_words() -> None:
     assert "preempted" in refused[0]
 
 
+def test_smoke_keeps_everything_and_says_so() -> None:
+    collector = Collector(Request(Placement((0, 1)), SIZES["smoke"]))
+    collector.boot(0, [Arm("the arm", lambda: outcome(activity=happened(steal=9)))])
+    assert collector.series(spec(), {}) is not None
+    assert [warning.code for warning in collector.warnings()] == ["smoke"]
+
+
 def test_a_machine_that_is_never_quiet_does_not_make_a_run_endless() -> None:
     runs = []
     collector = Collector(request(rounds=40))

@@ -1,0 +1,72 @@
+"""The latency matrix's loop as a program: what `latency` sends to the two cores of a pair.
+
+Guarantees: both sides run the same rounds in the same order, on scratch lines that are spread over the region of the
+core they belong to; where each line lies is asked of the host after it was touched. A core imports this page once, so
+it stays light. Called by: `latency`, through `Core.start`.
+"""
+
+from __future__ import annotations
+
+from multikernel.experiments.on_core import Report, Watch, _driver, _watched
+from multikernel.native._native import Driver, Histogram
+
+LINES = tuple(range(0, 64, 4))
+"""16 scratch lines over 8 KiB: neighbours are often served alike."""
+WARM = 16
+"""Round trips on a line before the first that counts: the other side may not have come yet."""
+ONE_LINE, SINGLE, TWO_LINES = "one-line", "one-line-single", "two-lines"
+
+Counts = tuple[tuple[str, int, int], ...]
+"""(what, round trips a line, batch)."""
+
+
+def span(counts: Counts, homes: int) -> int:
+    """By how much `base` must grow from one use of the lines to the next."""
+    return 2 * homes * (WARM * len(counts) + sum(count for _, count, _ in counts))
+
+
+def bounce(
+    asker: int, answerer: int, role: int, homes: tuple[str, ...], base: int, counts: Counts, watch: Watch | None
+) -> Report:
+    """Round trips between two cores. role: 0 on the asker, 1 on the answerer. homes: whose region the one line is in,
+    "from" (the asker's) or "to"; of two lines each is in its receiver's, whatever the home.
+
+    Samples: "WHAT.HOME.LINE". Counts: "node.HOME", the memory node of the lines there (the highest of them), minus an
+    errno where the host does not say; "nodes.HOME", of how many nodes they are.
+    """
+    driver, report = _driver(), Report()
+    found: dict[str, Histogram] = {}
+
+    def loop() -> None:
+        at = base
+        for home in homes:
+            owner = asker if home == "from" else answerer
+            for what, count, batch in counts:
+                if what == TWO_LINES and home != homes[0]:
+                    continue
+                for line in LINES:
+                    histogram = found[f"{what}.{home}.{line}"] = Histogram()
+                    for number, many, into in ((WARM, 1, Histogram()), (count, batch, histogram)):
+                        start = at if many == 1 and number == WARM else at + 2 * WARM
+                        _one(driver, what, (asker, answerer, owner), role, line, start, number, many, into)
+                at += 2 * (WARM + count)
+
+    _watched(watch, loop, report)
+    for home in homes:
+        nodes = [driver.probe_home(asker if home == "from" else answerer, line) for line in LINES]
+        report.counts[f"node.{home}"] = min(nodes) if min(nodes) < 0 else max(nodes)
+        report.counts[f"nodes.{home}"] = len(set(nodes))
+    if role == 0:
+        report.keep(**found)
+    return report
+
+
+def _one(
+    driver: Driver, what: str, cores: tuple[int, int, int], role: int, line: int, base: int, count: int, batch: int,
+    into: Histogram,
+) -> None:  # fmt: skip
+    asker, answerer, owner = cores
+    if what == TWO_LINES:
+        driver.probe_two_lines(asker, answerer, role, line, base, count, batch, into)
+    else:
+        driver.probe_floor(owner, role, line, base, count, batch, into)

@@ -1,0 +1,182 @@
+"""Measuring loops of the paper's figure 3, table 1 and section 4.6, as programs: what their experiments send to a
+core.
+
+Guarantees: as `on_core`, whose manners these follow. Cores that update at once have met before any of them counts,
+and go on unrecorded for a while after the last that counts, so that no sample is of a core that was alone. CPU time
+of a core is read while it sleeps, when the host's account of it is exact. Called by: `shared_memory`, `local_call`,
+`poll_or_block`, through `Core.start`. Idea: the rendezvous is the floor's own bounced line, used once.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+
+from multikernel.experiments.on_core import (
+    QUIET,
+    QUIET_CROWDED,
+    WARM,
+    Plan,
+    Policy,
+    Report,
+    Watch,
+    _driver,
+    _polling,
+    _set_policy,
+    _watched,
+)
+from multikernel.native._native import Driver, Histogram
+from multikernel.runtime import local
+
+# --- Figure 3: many cores update at once --------------------------------------------------------------------------
+
+MEETING_LINE = 110
+"""The scratch line of each core on which it is met; no other loop uses it."""
+MEETINGS = 4
+"""By how much the base of a meeting grows with each use: two bounces."""
+EDGE_SECONDS = 0.0001
+"""How long cores update unrecorded, before and after: longer than it takes the first to wake them all."""
+
+
+def _meet(driver: Driver, others: tuple[int, ...], base: int) -> None:
+    """Returns when all have come. others: on the core that calls the meeting, whom it meets; on those, nobody."""
+    for other in others:
+        driver.probe_floor(other, 0, MEETING_LINE, base, 1, 1, Histogram())
+    if not others:
+        driver.probe_floor(driver.me, 1, MEETING_LINE, base, 1, 1, Histogram())
+
+
+def update(
+    cores: tuple[int, ...], lines: int, server: int | None, chunk: int, batch: int, seconds: float, base: int,
+    watch: Watch | None,
+) -> Report:  # fmt: skip
+    """Update lines for so many seconds, at least one chunk of updates, while all `cores` do. Samples: update, and
+    with a server, which is asked by message, at_server.
+
+    cores: who takes part, first the one that calls the meetings; server: who makes the updates, None: every core
+    itself, on lines of core 0.
+    """
+    driver, report = _driver(), Report()
+    first = driver.me == cores[0]
+    others = cores[1:] if first else ()
+    found, at_server, unrecorded = Histogram(), Histogram(), Histogram()
+
+    def some(count: int, into: Histogram, there: Histogram) -> None:
+        if server is None:
+            driver.probe_update_shared(lines, count, batch, into)
+        else:
+            driver.probe_update_message(server, lines, count, batch, into, there)
+
+    def unrecorded_until(end: int) -> None:
+        while time.monotonic_ns() < end:
+            some(batch, unrecorded, unrecorded)
+
+    def loop() -> None:
+        if len(cores) > 1:
+            _meet(driver, others, base + 2)
+        edge = round(EDGE_SECONDS * 1e9)
+        unrecorded_until(time.monotonic_ns() + edge)
+        now = time.monotonic_ns()
+        end, longest = now + round(seconds * 1e9), 0
+        while not longest or now < end:
+            began = now
+            some(chunk, found, at_server)
+            now = time.monotonic_ns()
+            longest = max(longest, now - began)
+        # The others' last chunk may have begun just before the end, and takes as long as ours do.
+        unrecorded_until(now + longest + edge)
+
+    polling = () if server is None else {driver.me, server} if first else {driver.me}
+    with _polling(driver, polling):
+        if len(cores) > 1:
+            _meet(driver, others, base)
+        # Until the second meeting nobody updates: whoever watches may take the time that looking takes.
+        _watched(watch, loop, report)
+    report.keep(update=found, at_server=at_server)
+    return report
+
+
+# --- Table 1: calls that stay on one CPU --------------------------------------------------------------------------
+
+
+def own_driver(plan: Plan, watch: Watch | None) -> Report:
+    """Requests of a program to its own core's driver. Samples: by the plan's names."""
+    driver, report = _driver(), Report()
+    found: dict[str, Histogram] = {}
+
+    def loop() -> None:
+        driver.probe_here(WARM, 1, Histogram())
+        for name, count, batch in plan:
+            found[name] = Histogram()
+            driver.probe_here(count, batch, found[name])
+
+    _watched(watch, loop, report)
+    report.keep(**found)
+    return report
+
+
+def neighbour(peer: int, policy: Policy, plan: Plan, watch: Watch | None) -> Report:
+    """Requests to another core's driver, when both give up their CPU by this policy. Samples: by the plan's
+    names.
+    """
+    driver, report = _driver(), Report()
+    found: dict[str, Histogram] = {}
+
+    def loop() -> None:
+        driver.probe_ping(peer, 0, WARM, 1, Histogram())
+        for name, count, batch in plan:
+            found[name] = Histogram()
+            driver.probe_ping(peer, 0, count, batch, found[name])
+
+    _set_policy(driver, (driver.me, peer), policy)
+    try:
+        _watched(watch, loop, report)
+    finally:
+        _set_policy(driver, (driver.me, peer), _quiet())
+    report.keep(**found)
+    return report
+
+
+# --- Section 4.6: poll, then block --------------------------------------------------------------------------------
+
+ASLEEP: Policy = (0, 0, 1_000_000)
+"""Parks at once."""
+SETTLE_SECONDS = 0.001
+"""After so long a core that was told to sleep does."""
+
+
+def open_loop(
+    peer: int, pid: int, policy: Policy, count: int, mean_cycles: int, seed: int, watch: Watch | None
+) -> Report:
+    """Requests at intervals to a core that waits by this policy. Samples: latency, from the intended time. Counts:
+    cpu_ns, the CPU time of the peer, whose process is `pid`, for all of them.
+    """
+    driver, report, latency = _driver(), Report(), Histogram()
+
+    def loop() -> None:
+        _set_policy(driver, (peer,), policy)
+        driver.probe_open_loop(peer, count, mean_cycles, seed, latency)
+        _set_policy(driver, (peer,), ASLEEP)
+
+    with ExitStack() as stack:
+        stack.enter_context(_polling(driver, (driver.me,)))
+        stack.callback(_set_policy, driver, (peer,), _quiet())
+        _set_policy(driver, (peer,), ASLEEP)
+        time.sleep(SETTLE_SECONDS)
+        before = cpu_ns(pid)
+        _watched(watch, loop, report)
+        time.sleep(SETTLE_SECONDS)
+        report.counts["cpu_ns"] = cpu_ns(pid) - before
+    report.keep(latency=latency)
+    return report
+
+
+def cpu_ns(pid: int) -> int:
+    """CPU time of a process so far. What a running one has used since the host's last tick may be missing."""
+    # clock_getcpuclockid(3): a process's clock is named by its id, the low bits saying which of its clocks.
+    return time.clock_gettime_ns(~pid << 3 | 2)
+
+
+def _quiet() -> Policy:
+    assert local.plan is not None
+    return QUIET_CROWDED if local.plan.crowded else QUIET
