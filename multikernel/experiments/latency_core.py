@@ -7,8 +7,12 @@ it stays light. Called by: `latency`, through `Core.start`.
 
 from __future__ import annotations
 
-from multikernel.experiments.on_core import Report, Watch, _driver, _watched
-from multikernel.native._native import Driver, Histogram
+from multikernel.experiments.on_core import Report, Watch
+from multikernel.machine import pinning
+from multikernel.machine.activity import Activity
+from multikernel.native._native import Histogram
+from multikernel.runtime import local
+from multikernel.user.here import here
 
 LINES = tuple(range(0, 64, 4))
 """16 scratch lines over 8 KiB: neighbours are often served alike."""
@@ -26,7 +30,13 @@ def span(counts: Counts, homes: int) -> int:
 
 
 def bounce(
-    asker: int, answerer: int, role: int, homes: tuple[str, ...], base: int, counts: Counts, watch: Watch | None
+    asker: int,
+    answerer: int,
+    role: int,
+    homes: tuple[str, ...],
+    base: int,
+    counts: Counts,
+    watch: Watch | None,
 ) -> Report:
     """Round trips between two cores. role: 0 on the asker, 1 on the answerer. homes: whose region the one line is in,
     "from" (the asker's) or "to"; of two lines each is in its receiver's, whatever the home.
@@ -34,24 +44,31 @@ def bounce(
     Samples: "WHAT.HOME.LINE". Counts: "node.HOME", the memory node of the lines there (the highest of them), minus an
     errno where the host does not say; "nodes.HOME", of how many nodes they are.
     """
-    driver, report = _driver(), Report()
+    driver, report = here().driver, Report()
+    assert local.plan is not None
+    pinning.verify(local.plan.cpus[driver.me])
     found: dict[str, Histogram] = {}
 
-    def loop() -> None:
-        at = base
-        for home in homes:
+    def trip(what: str, home: str, line: int, start: int, count: int, batch: int, into: Histogram) -> None:
+        if what == TWO_LINES:
+            driver.probe_two_lines(asker, answerer, role, line, start, count, batch, into)
+        else:
             owner = asker if home == "from" else answerer
-            for what, count, batch in counts:
-                if what == TWO_LINES and home != homes[0]:
-                    continue
-                for line in LINES:
-                    histogram = found[f"{what}.{home}.{line}"] = Histogram()
-                    for number, many, into in ((WARM, 1, Histogram()), (count, batch, histogram)):
-                        start = at if many == 1 and number == WARM else at + 2 * WARM
-                        _one(driver, what, (asker, answerer, owner), role, line, start, number, many, into)
-                at += 2 * (WARM + count)
+            driver.probe_floor(owner, role, line, start, count, batch, into)
 
-    _watched(watch, loop, report)
+    before = Activity.take(watch.cpus, watch.tasks) if watch else None
+    at = base
+    for home in homes:
+        for what, count, batch in counts:
+            if what == TWO_LINES and home != homes[0]:
+                continue
+            for line in LINES:
+                histogram = found[f"{what}.{home}.{line}"] = Histogram()
+                trip(what, home, line, at, WARM, 1, Histogram())
+                trip(what, home, line, at + 2 * WARM, count, batch, histogram)
+            at += 2 * (WARM + count)
+    if watch and before:
+        report.activity = Activity.take(watch.cpus, watch.tasks) - before
     for home in homes:
         nodes = [driver.probe_home(asker if home == "from" else answerer, line) for line in LINES]
         report.counts[f"node.{home}"] = min(nodes) if min(nodes) < 0 else max(nodes)
@@ -59,14 +76,3 @@ def bounce(
     if role == 0:
         report.keep(**found)
     return report
-
-
-def _one(
-    driver: Driver, what: str, cores: tuple[int, int, int], role: int, line: int, base: int, count: int, batch: int,
-    into: Histogram,
-) -> None:  # fmt: skip
-    asker, answerer, owner = cores
-    if what == TWO_LINES:
-        driver.probe_two_lines(asker, answerer, role, line, base, count, batch, into)
-    else:
-        driver.probe_floor(owner, role, line, base, count, batch, into)

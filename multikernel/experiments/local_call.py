@@ -24,7 +24,9 @@ from multikernel.results.document import Caution, Document, Mode
 
 NAME = "local-call"
 FIGURE = "table 1"
-SUMMARY = "A request that stays on its CPU: to the own driver, and to another process; and a message, beside them."
+SUMMARY = (
+    "A request that stays on its CPU: to the own driver, and to another process; and a message, beside them."
+)
 
 PAIR = (0, 1)
 OWN, YIELD, SLEEP, MESSAGE = "system-call", "process-switch-yield", "process-switch-sleep", "message"
@@ -48,10 +50,10 @@ CONTROL_OF = OWN
 NOT_LRPC = Caution(
     code="not-the-papers-lrpc",
     text="Table 1 of the paper is an upcall between two address spaces that one kernel, its CPU driver, switches "
-    "between. Neither arm here is that. The system call crosses from a program into its core's driver and back inside "
-    "one process: no privilege level and no page table changes, so it is less than an LRPC. Between two processes on one "
-    "CPU address spaces do change, but the host's scheduler decides when, by its own system calls and run queue: that "
-    "is the host's process switch, twice, and more than an LRPC.",
+    "between. Neither arm here is that. The system call crosses from a program into its core's driver and back, inside "
+    "one process: no privilege level and no page table changes, so less is done than in an LRPC. Between two processes "
+    "on one CPU the address space does change, but the host's scheduler decides when, by its own system calls and run "
+    "queue: that is the host's process switch, there and back, and more than an LRPC.",
 )
 SHARED_CPU = Caution(
     code="cpu-shared-on-purpose",
@@ -74,12 +76,16 @@ def _key(name: str, mode: Mode, *, control: bool = False) -> str:
 
 def _arms(request: Request, boot: _Boot) -> list[Arm]:
     def slice_of(name: str, control: bool) -> Outcome:
-        plan = tuple((mode, request.size.count(USUAL[name][mode], BATCHES[mode]), BATCHES[mode]) for mode in MODES)
+        plan = tuple(
+            (mode, request.size.count(USUAL[name][mode], BATCHES[mode]), BATCHES[mode]) for mode in MODES
+        )
         report = _measured(name, boot, plan)
         samples = samples_of(report)
         found = {_key(name, mode, control=control): samples[mode] for mode in MODES}
         activity = report.activity
-        return Outcome(found, activity=_but_switches(activity) if name in SWITCHING and activity else activity)
+        return Outcome(
+            found, activity=_but_switches(activity) if name in SWITCHING and activity else activity
+        )
 
     def arm(name: str, control: bool = False) -> Arm:
         return Arm(name + (", control" if control else ""), lambda: slice_of(name, control))
@@ -102,7 +108,10 @@ def _measured(name: str, boot: _Boot, plan: tuple[tuple[str, int, int], ...]) ->
 
 def _but_switches(activity: Activity) -> Activity:
     """Being switched is what these arms measure: it does not disturb them."""
-    tasks = {task: replace(one, involuntary=min(one.involuntary or 0, 0)) for task, one in activity.tasks.items()}
+    tasks = {
+        task: one if one.involuntary is None else replace(one, involuntary=0)
+        for task, one in activity.tasks.items()
+    }
     return replace(activity, tasks=tasks)
 
 
@@ -111,11 +120,13 @@ def _specs(request: Request) -> list[Spec]:
     found = []
     for name, boundary in BOUNDARIES.items():
         parameters: dict[str, Scalar] = {"boundary": boundary}
-        if name in SWITCHING:
-            parameters |= {"pair": f"{cpus[0]}-{cpus[0]}", "target": "polling" if name == YIELD else "idle"}
-        elif name == MESSAGE:
-            parameters |= {"pair": f"{cpus[0]}-{cpus[1]}", "target": "polling"}
-        parameters["told"] = "none" if name == OWN else "signal" if name == SLEEP else "poll"
+        if name == OWN:
+            parameters |= {"told": "none"}
+        elif name == SLEEP:
+            parameters |= {"pair": f"{cpus[0]}-{cpus[0]}", "target": "idle", "woken_by": "futex"}
+        else:
+            to = cpus[1] if name == MESSAGE else cpus[0]
+            parameters |= {"pair": f"{cpus[0]}-{to}", "target": "polling", "told": "poll"}
         for mode in MODES:
             spec = Spec(
                 _key(name, mode), "multikernel", name, 1 if name == OWN else 2, "round-trip", mode, BATCHES[mode],

@@ -30,8 +30,8 @@ from multikernel.runtime import local
 
 # --- Figure 3: many cores update at once --------------------------------------------------------------------------
 
-MEETING_LINE = 110
-"""The scratch line of each core on which it is met; no other loop uses it."""
+MEETING_LINE = 63
+"""The scratch line of each core on which it is met, the last that may be bounced; floors use the first ones."""
 MEETINGS = 4
 """By how much the base of a meeting grows with each use: two bounces."""
 EDGE_SECONDS = 0.0001

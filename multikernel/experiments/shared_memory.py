@@ -18,7 +18,7 @@ from multikernel.experiments.floor import BATCH, floor_arms, floors_of, root_pai
 from multikernel.experiments.measure import Bench, Call, samples_of
 from multikernel.experiments.request import Request
 from multikernel.machine.clock import tsc_rate
-from multikernel.results.document import Caution, Document
+from multikernel.results.document import Caution, Document, System
 from multikernel.results.histogram import Histogram
 
 NAME = "shared-memory"
@@ -131,8 +131,7 @@ def _specs(request: Request) -> list[Spec]:
 
 def _specs_of(form: Form, count: int) -> list[Spec]:
     parameters: dict[str, Scalar] = {"operation": "update", "lines": form.lines}
-    parameters |= {"target": "polling", "told": "poll"} if form.by_message else {"told": "none"}
-    system = "multikernel" if form.by_message else "raw"
+    system: System = "multikernel" if form.by_message else "raw"
     # A message is judged by the floor of the pairs it travels between; an update of one's own is no round trip.
     floor = tuple((SERVER, core) for core in form.cores(count) if core != SERVER) if form.by_message else ()
     found = [
@@ -171,7 +170,8 @@ def _ratios(cores: int) -> list[tuple[str, str]]:
 ALONE = Caution(
     code="one-core-sends-nothing",
     text="With one core there is nobody to send a message to: msg1 and msg8 on one core are requests of its program to "
-    "its own driver. With more, core 0 only serves, and one core fewer than the number given asks.",
+    "its own driver. With more, core 0 only serves, seeing messages because it polls, and one core fewer than the "
+    "number given asks.",
 )
 
 
@@ -185,6 +185,4 @@ def run(request: Request) -> Document:
         with system_.boot(list(request.placement.cpus)) as booted:
             collector.boot(boot, _Arms(request, Bench(booted)).all())
     floors = floors_of(collector, root_pairs(request.cores), request.placement.cpus)
-    return document.finish(
-        NAME, record, collector, floors, _specs(request), _ratios(request.cores), [ALONE]
-    )
+    return document.finish(NAME, record, collector, floors, _specs(request), _ratios(request.cores), [ALONE])

@@ -13,6 +13,7 @@ enum {
     CROWDED_YIELDS = 16, /* more cores than CPUs: let others run, then park */
     REAP_BATCH = 16,
     REPLY_LOOKS = 4,
+    STOP_LOOKS = 1024, /* a core may be told to spin for long: it sees the end of the system all the same */
     OUTGOING_MOST = 65536,
 };
 
@@ -115,10 +116,11 @@ enum event driver_run(struct driver *d)
             wait_restart(&wait);
             continue;
         }
-        if (!wait_step(&wait, &d->patience))
-            continue;
-        if (stopped(d))
+        bool patient = !wait_step(&wait, &d->patience);
+        if ((!patient || wait.rounds % STOP_LOOKS == 0) && stopped(d))
             d->event = EVENT_STOP;
+        else if (patient)
+            continue;
         else if (!vspace_reap(&d->vspace, REAP_BATCH))
             park(d);
     }

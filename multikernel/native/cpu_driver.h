@@ -115,6 +115,7 @@ struct driver {
     struct watch *watches;
     struct awaited *awaited;
     uint32_t watch_count, awaited_count;
+    uint32_t hot_watch; /* where the last message arrived */
     uint32_t outgoing_count, outgoing_max;
     uint32_t deferred_count;
     uint32_t output_entries;

@@ -1,0 +1,177 @@
+"""`multikernel latency`: what a cache line takes between every two CPUs, as a triangle, a table and a file.
+
+Guarantees: what can be wrong with the options is found before anything is measured; stdout holds the final table, or
+with --json - the document, and nothing else; what goes on meanwhile goes to stderr, and is drawn between measurements
+only, as drawing takes a CPU that is being measured. Called by: the group of commands.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from multikernel.cli.options import Run, cores_option, progress_to_stderr
+from multikernel.errors import BadInput
+from multikernel.experiments.request import SIZES, Request
+from multikernel.machine.cpus import Placement, resolve
+from multikernel.machine.topology import Topology, format_cpu_list
+
+if TYPE_CHECKING:
+    from multikernel.experiments.latency import Look
+    from multikernel.results.document import Document
+
+FORMS = (".csv", ".json", ".svg")
+REDRAW_SECONDS = 0.5
+
+
+@click.command("latency")
+@cores_option
+@click.option("--quick", is_flag=True, help="Fewer boots (5 at most instead of 20): less sure.")
+@click.option(
+    "--parallel",
+    is_flag=True,
+    help="Measure pairs without a CPU in common at the same time: faster, less clean.",
+)
+@click.option(
+    "--output",
+    metavar="DIR",
+    help="Write the result document there. Without it: a fresh directory below results/.",
+)
+@click.option(
+    "-o",
+    "file",
+    metavar="FILE",
+    help="Write the matrix to a file too: .csv (a line a series), .json (the document) or .svg (heat maps).",
+)
+@click.option(
+    "--json",
+    "json_to",
+    metavar="-",
+    help="With '-': print the result document as a JSON array, and nothing else, to stdout.",
+)
+@click.option("--seed", type=click.IntRange(0, 2**31), default=1, hidden=True)
+@click.option("--size", type=click.Choice(list(SIZES)), hidden=True)
+def command(
+    cores: str | None, quick: bool, parallel: bool, output: str | None, file: str | None, json_to: str | None,
+    seed: int, size: str | None,
+) -> None:  # fmt: skip
+    """Measure what a cache line takes between every two CPUs, there and back.
+
+    Every ordered pair of the CPUs given is measured with one line for both ways and with a line each way, on 16
+    lines, and where CPUs have memory of their own with the line at home on either side. Of more than 32 CPUs some
+    pairs of every kind are measured, more where they disagree, and the others are estimated.
+    """
+    placement = placement_of(resolve(cores, Topology.read()))
+    _check_file(file)
+    running = Run(output, json_to)
+    chosen = SIZES[size or ("quick" if quick else "full")]
+
+    from multikernel.experiments import latency
+    from multikernel.report import export
+    from multikernel.results import store
+
+    with _live() as (progress, watcher):
+        document = latency.run(
+            Request(placement, chosen, seed=seed, progress=progress), parallel=parallel, watcher=watcher
+        )
+    store.write(document, running.directory)
+    if running.json:
+        running.show([document], verdict=False)
+    else:
+        _print(document)
+        print(f"result documents: {running.directory}", file=sys.stderr)
+    if file is not None:
+        print(export.write(export.form_of(file)([document]), file), file=sys.stderr)
+
+
+def placement_of(placement: Placement) -> Placement:
+    """The same, if there is a pair to measure. Raises BadInput."""
+    cpus = placement.cpus
+    if len(set(cpus)) < 2:
+        raise BadInput(
+            "latency between CPUs needs at least 2 CPUs",
+            value=f"there is only CPU {format_cpu_list(cpus)} to measure",
+            where="--cores",
+            hint="name more CPUs, or allow this process more of them (taskset, the control group's cpuset)",
+        )
+    if placement.oversubscribed:
+        raise BadInput(
+            "more cores than CPUs, where nothing can be measured",
+            value=f"{len(cpus)} cores on CPUs {format_cpu_list(cpus)}",
+            where="--cores",
+            hint=f"name each CPU once, or leave it out to measure all {len(set(cpus))}",
+        )
+    return placement
+
+
+def _check_file(file: str | None) -> None:
+    """Minutes of work are not to be lost to a typing error. Raises BadInput."""
+    if file is None:
+        return
+    if os.path.splitext(file)[1].lower() not in FORMS:
+        raise BadInput(
+            "cannot tell the form of the file from this name",
+            value=file,
+            where="-o",
+            hint="end it in " + ", ".join(FORMS),
+        )
+    if os.path.lexists(file):
+        raise BadInput(
+            "there is a file of that name already",
+            value=file,
+            where="-o",
+            hint="nothing was overwritten: choose another name",
+        )
+    directory = os.path.dirname(file) or "."
+    if not os.path.isdir(directory) or not os.access(directory, os.W_OK):
+        raise BadInput(
+            "cannot write into this directory", value=directory, where="-o", hint="name another one"
+        )
+
+
+def _print(document: Document) -> None:
+    import shutil
+    import textwrap
+
+    from multikernel.cli import latency_table
+
+    print("\n".join(latency_table.table(document)))
+    texts = [one.text for one in document.warnings if one.code not in latency_table.ENDS]
+    width = min(shutil.get_terminal_size((110, 24)).columns, 120)
+    if texts:
+        print("\nWarnings")
+    for text in dict.fromkeys(texts):
+        print(textwrap.fill(text, width, initial_indent="  - ", subsequent_indent="    "))
+
+
+@contextmanager
+def _live() -> Iterator[tuple[Callable[[str], None], Callable[[Look], None] | None]]:
+    """Who is told in words how far it is, and who is shown the matrix: on a terminal the second, else the first."""
+    if not sys.stderr.isatty():
+        yield progress_to_stderr, None
+        return
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    from multikernel.cli import latency_table
+
+    # It is drawn when it is told to, and never by a thread of its own.
+    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
+        last = 0.0
+
+        def watch(look: Look) -> None:
+            nonlocal last
+            if time.monotonic() - last < REDRAW_SECONDS:
+                return
+            lines = latency_table.progress(look.cpus, look.values, look.planned, look.pairs, look.boots)
+            live.update(Text("\n".join(lines), no_wrap=True), refresh=True)
+            last = time.monotonic()
+
+        yield (lambda _: None), watch
