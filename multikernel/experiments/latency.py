@@ -346,8 +346,8 @@ class _Matrix:
             root = next(group.root for group in self.planner.groups if way in group.pairs)
             yield Caution(
                 code=code,
-                text=f"{word} pair: CPUs {pair[0]} and {pair[1]} ({RELATIONS[root.split()[0]]}), {cycles:.0f} TSC cycles "
-                f"({cycles / tsc_rate().hz * 1e9:.0f} ns) there and back on one line.",
+                text=f"{word} pair: CPUs {pair[0]} and {pair[1]} ({RELATIONS[root.split()[0]]}), {cycles:.0f} TSC "
+                f"cycles ({cycles / tsc_rate().hz * 1e9:.0f} ns) there and back on one line.",
             )
 
     def _homes_said(self) -> Iterator[Caution]:
@@ -387,8 +387,8 @@ class _Matrix:
             yield Caution(
                 code="reference-moved",
                 text=f"The reference pair, CPUs {self.reference[0]} and {self.reference[1]}, was measured "
-                f"{len(seen)} times between the others and moved between {min(seen):.0f} and {max(seen):.0f} TSC cycles, "
-                "as when a hypervisor moves the CPUs: no value here is that of one fixed place.",
+                f"{len(seen)} times between the others and moved between {min(seen):.0f} and {max(seen):.0f} TSC "
+                "cycles, as when a hypervisor moves the CPUs: no value here is that of one fixed place.",
             )
         if unsteady:
             yield Caution(

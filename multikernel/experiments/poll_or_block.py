@@ -39,6 +39,8 @@ INTERVALS_US = (30, 100, 300)
 SLICE_US = 10_000
 COUNT = 150
 """Messages in a slice."""
+NOISE_MOST = 1.25
+"""Beyond it, nothing is said of budgets."""
 BLOCK = "block"
 LATENCY, CPU, LOSS = "latency", "cpu-lost", "loss"
 CONTROL_OF = (PRODUCT_US, 100)
@@ -99,6 +101,21 @@ def _keep_block_cost(collector: Collector, boot: int) -> None:
         collector.keep(boot, Outcome({BLOCK: _one(blocked - polled)}))
 
 
+def block_cost(collector: Collector, boots: int) -> float | None:
+    """C in cycles. None, and no series of it, unless most boots show one: of noise half would."""
+    found = collector.medians(BLOCK)
+    if 2 * len(found) > boots:
+        return _median(found)
+    collector.discard(BLOCK)
+    return None
+
+
+def _noise(collector: Collector) -> float:
+    key = _key(LOSS, *CONTROL_OF)
+    ratio = collector.ratio(key + CONTROL, key)
+    return 1.0 if ratio is None else max(ratio.interval.high, 1 / ratio.interval.low)
+
+
 # --- What the budget ought to be ----------------------------------------------------------------------------------
 
 
@@ -135,10 +152,20 @@ def nearest(us: float) -> int:
     return min((one for one in BUDGETS_US if one), key=lambda one: max(one / us, us / one))
 
 
-def judged(losses: Mapping[int, Mapping[int, float]], cost_us: float | None) -> Caution | None:
-    """What follows for the budget, in words; None where nothing follows."""
+def judged(
+    losses: Mapping[int, Mapping[int, float]], cost_us: float | None, noise: float = 1.0
+) -> Caution | None:
+    """What follows for the budget, in words; None where nothing was measured. noise: how many times an arm measured
+    twice may be itself.
+    """
     if not losses:
         return None
+    if noise > NOISE_MOST:
+        return Caution(
+            code="budget-undecided",
+            text=f"An arm measured twice loses up to {noise:.2f} × what it loses the other time: which budget loses "
+            "least cannot be told. Repeat on a quieter machine.",
+        )
     if cost_us is None:
         return Caution(
             code="no-block-cost",
@@ -224,9 +251,9 @@ def run(request: Request) -> Document:
             collector.boot(boot, _Arms(request, Bench(booted)).all())
         _keep_block_cost(collector, boot)
     hz = tsc_rate().hz
-    cost = _median(collector.medians(BLOCK))
+    cost = block_cost(collector, request.size.boots)
     losses = losses_of(collector) if request.size.measures and not request.crowded else {}
-    caution = judged(losses, None if cost is None else cost / hz * 1e6)
+    caution = judged(losses, None if cost is None else cost / hz * 1e6, _noise(collector))
     return document.finish(
         NAME, record, collector, floors_of(collector, [PAIR], cpus), _specs(request, hz, cost, losses), _ratios(),
         [] if caution is None else [caution],

@@ -1,22 +1,26 @@
 """Shared memory or messages: what an update of 1, 2, 4 or 8 cache lines costs, by the number of cores that make it.
 
-Guarantees: all cores of an arm update at the same time (they meet before, and go on after, what counts), back to back
-in batches. SHM: each core updates the same lines itself, in a special loop (raw). MSG: cores ask core 0, the server,
-through the booted driver; the server's own program does nothing, and what the update costs there is timed by the
-server, for the last call of each batch. With one core alone there is no other to ask: its program asks its own driver,
-and no message is sent. Answers: the paper's figure 3 (SHM1 … SHM8, MSG1, MSG8, Server). Called by: the registry.
+Guarantees: all cores of an arm update at the same time (they meet before, and go on after, what counts; a slice in
+which one was off its CPU does not count), back to back in batches. SHM: each core updates the same lines itself, in a
+special loop (raw). MSG: cores ask core 0, the server, through the booted driver; the server's own program does nothing,
+and what the update costs there is timed by the server, for the last call of each batch. With one core alone there is no
+other to ask: its program asks its own driver, and no message is sent. Answers: the paper's figure 3 (SHM1 … SHM8, MSG1,
+MSG8, Server). Called by: the registry.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from multikernel import system as system_
 from multikernel.experiments import document, on_core_paper
-from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec
+from multikernel.experiments.arms import CONTROL, PREEMPTED_FEW, Arm, Collector, Outcome, Scalar, Spec
 from multikernel.experiments.floor import BATCH, floor_arms, floors_of, root_pairs
 from multikernel.experiments.measure import Bench, Call, samples_of
+from multikernel.experiments.on_core import Report
 from multikernel.experiments.request import Request
+from multikernel.machine.activity import Activity
 from multikernel.machine.clock import tsc_rate
 from multikernel.results.document import Caution, Document, System
 from multikernel.results.histogram import Histogram
@@ -32,6 +36,8 @@ SECONDS = 0.004
 CHUNK = 1000
 """Updates between two looks at the time."""
 COUNTS_MAX = 16
+PRESENT = 0.9
+"""The share of the time that each must have been on its CPU, for all to have updated at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,12 @@ class _Arms:
         by_core = [samples_of(report) for report in reports.values()]
         updates = [samples["update"] for samples in by_core]
         outcome = Outcome({form.key(count) + (CONTROL if control else ""): Histogram.merge(updates)})
-        outcome.activity = reports[cores[0]].activity
+        activity = reports[cores[0]].activity
+        if activity is not None and count > 1:
+            pids = {core: self.bench.system.cores[core].pid for core in cores}
+            away = [pids[core] for core, report in reports.items() if was_away(report)]
+            activity = marked(activity, away, sum(one.samples for one in outcome.samples.values()))
+        outcome.activity = activity
         if not control:
             each_second = sum(self.hz / max(one.mean, 1) for one in updates)
             outcome.samples[form.rate_key(count)] = Histogram.from_values([round(each_second)])
@@ -118,6 +129,24 @@ class _Arms:
                 served = [samples["at_server"] for samples in by_core]
                 outcome.samples[form.server_key(count)] = Histogram.merge(served)
         return outcome
+
+
+def was_away(report: Report) -> bool:
+    """Whether a core was off its CPU for so long that the others, meanwhile, were not measured with it."""
+    return report.counts["cpu_ns"] < PRESENT * report.counts["wall_ns"]
+
+
+def marked(activity: Activity, away: Sequence[int], samples: int) -> Activity:
+    """As if every sample had been preempted, for each that was away: the others' samples are of cores left alone, and
+    here the median feels even one long absence.
+    """
+    tasks = {
+        task: replace(one, involuntary=max(one.involuntary or 0, samples, PREEMPTED_FEW + 1))
+        if task in away
+        else one
+        for task, one in activity.tasks.items()
+    }
+    return replace(activity, tasks=tasks)
 
 
 def _specs(request: Request) -> list[Spec]:

@@ -8,8 +8,10 @@ import pytest
 from s5_experiments.smoke import document_of, placement
 
 from multikernel.experiments import local_call, poll_or_block, registry, shared_memory
-from multikernel.experiments.arms import Arm, Collector, Outcome
+from multikernel.experiments.arms import Arm, Collector, Outcome, disturbed
+from multikernel.experiments.on_core import Report
 from multikernel.experiments.request import SIZES, Request, Size
+from multikernel.machine.activity import Activity, TaskActivity
 from multikernel.machine.cpus import Placement
 from multikernel.results.document import Document, Series, decode, encode
 from multikernel.results.histogram import Histogram
@@ -124,6 +126,16 @@ def test_the_server_is_no_client_and_many_cores_are_measured_at_some_counts() ->
     assert many == sorted(set(many))
 
 
+@pytest.mark.parametrize(("cpu_ns", "away"), [(1000, False), (901, False), (899, True), (0, True)])
+def test_a_slice_in_which_one_core_was_away_is_disturbed(cpu_ns: int, away: bool) -> None:
+    report = Report(counts={"wall_ns": 1000, "cpu_ns": cpu_ns})
+    assert shared_memory.was_away(report) == away
+    tasks = {pid: TaskActivity(voluntary=0, involuntary=1, migrations=0) for pid in (7, 8)}
+    activity = shared_memory.marked(Activity(1, {}, tasks), [8] if away else [], 40)
+    samples = {"arm": Histogram.from_values([300] * 40)}
+    assert disturbed(Outcome(samples, activity=activity), crowded=False) == ("preempted" if away else None)
+
+
 # --- Table 1 ------------------------------------------------------------------------------------------------------
 
 
@@ -220,6 +232,22 @@ def test_without_a_cost_of_blocking_nothing_is_said_of_the_budget() -> None:
     assert said is not None
     assert said.code == "no-block-cost"
     assert poll_or_block.judged({}, 40.0) is None
+
+
+def test_where_an_arm_is_not_like_itself_nothing_is_said_of_the_budget() -> None:
+    said = poll_or_block.judged(losses({30: [1, 2, 3, 4, 5, 6, 7, 8]}), 40.0, 1.6)
+    assert said is not None
+    assert said.code == "budget-undecided"
+    assert "1.60 ×" in said.text
+
+
+@pytest.mark.parametrize(("shown", "known"), [(2, False), (3, True)])
+def test_blocking_costs_something_only_if_most_boots_say_so(shown: int, known: bool) -> None:
+    collector = Collector(Request(Placement((0, 1)), Size("test", 4, 1, 1.0)))
+    for boot in range(shown):
+        collector.keep(boot, Outcome({poll_or_block.BLOCK: Histogram.from_values([100])}))
+    assert poll_or_block.block_cost(collector, 4) == (100 if known else None)
+    assert collector.has(poll_or_block.BLOCK) == known
 
 
 def test_the_best_budget_of_a_collector_is_over_boots_and_needs_every_budget() -> None:
