@@ -61,7 +61,9 @@ def group() -> None:
     message channels. Beside it runs a second kernel with one shared, locked state. Both are measured next to
     Linux, on this machine.
 
-    \b Start with: multikernel compare --quick                 both kernels and Linux, half a minute multikernel
-    boot --cores 4                  a kernel to look at, until Ctrl-C multikernel boot --cores 4 -- program.py
-    a program in it
+    \b
+    Start with:
+      multikernel compare --quick                   both kernels and Linux, half a minute
+      multikernel boot --cores 4                    a kernel to look at, until Ctrl-C
+      multikernel boot --cores 4 -- program.py      a program in it
     """

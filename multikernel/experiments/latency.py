@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 from msgspec.structs import replace
@@ -60,8 +60,6 @@ REFERENCE_EVERY = 16
 """Turns between two looks at the reference pair."""
 MOVED = 1.5
 """A pair whose slices differ so much was not in one place all the time."""
-LINE_MARK = "/"
-"""Before the line's number in a key: of a single line only the median is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +75,31 @@ class Look:
     boots: int
 
 
+@dataclass(slots=True)
+class Slice(Outcome):
+    """An outcome that knows its lines. lines: the mean of each, in their order, by key."""
+
+    lines: dict[str, list[float]] = field(default_factory=dict)
+
+
 class Ledger(Collector):
-    """A collector of thousands of arms: one histogram each, and the medians of slices."""
+    """A collector of thousands of arms: one histogram each, the medians of slices, and the means of lines in slices."""
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)
         self.slices_of: dict[str, list[tuple[int, float]]] = defaultdict(list)
         """(boot, median of a slice), by key."""
+        self.lines_of: dict[str, list[list[float]]] = defaultdict(list)
 
     def keep(self, number: int, outcome: Outcome) -> None:
         """Counts a slice's samples in."""
         for key, histogram in outcome.samples.items():
             self.slices_of[key].append((number, histogram.percentile(50)))
-            if LINE_MARK not in key:
-                held = self._tallies[key][0]
-                held[:] = [Histogram.merge([*held, histogram])]
+            held = self._tallies[key][0]
+            held[:] = [Histogram.merge([*held, histogram])]
+        if isinstance(outcome, Slice):
+            for key, lines in outcome.lines.items():
+                self.lines_of[key].append(lines)
 
     def medians(self, key: str) -> dict[int, float]:
         """The median of an arm's slices in each boot that has some."""
@@ -235,11 +243,11 @@ class _Matrix:
         return Reading(median(values), interval.low, interval.high)
 
     def lines(self, what: str, home: str, pair: Pair) -> list[float]:
-        """The median of each line over the slices."""
-        found = [
-            self.ledger.slices_of.get(f"{key_of(what, home, pair)}{LINE_MARK}{line}", ()) for line in LINES
+        """Of each line the median, over slices, of its means."""
+        return [
+            median(means)
+            for means in zip(*self.ledger.lines_of.get(key_of(what, home, pair), ()), strict=True)
         ]
-        return [median(value for _, value in one) for one in found if one]
 
     def steady(self, pair: Pair) -> bool:
         """Whether neither it nor the reference pair moved while it was measured."""
@@ -250,7 +258,7 @@ class _Matrix:
     # --- the document ---
 
     def floors(self) -> dict[Pair, Floor]:
-        """Of the measured pairs, the line at home with the second."""
+        """Of the measured pairs, the line at home with the second; a line's value is the median of its slices' means."""
         found = {}
         for pair in sorted(self.planner.readings):
             back_to_back, single = (
@@ -434,18 +442,15 @@ class _Rig:
         self.base += latency_core.span(counts, 2)
         slowest = f"latency {len(turn)} {'again' if suffix else ''}"
         reports = self.bench.run(slowest, {**answering, **asking})
-        outcome = Outcome()
+        outcome = Slice()
         for pair in turn:
             report = reports[self.core[pair[0]]]
             outcome.activity = outcome.activity or report.activity
-            by_key: dict[str, list[Histogram]] = defaultdict(list)
             for name, histogram in samples_of(report).items():
-                what, home, line = name.split(".")
+                what, home = name.split(".")
                 key = key_of(what, home, pair) + suffix
-                by_key[key].append(histogram)
-                if not suffix:
-                    outcome.samples[f"{key}{LINE_MARK}{line}"] = histogram
-            outcome.samples.update({key: Histogram.merge(some) for key, some in by_key.items()})
+                outcome.samples[key] = histogram
+                outcome.lines[key] = [float(report.counts[f"{name}.{line}"]) for line in LINES]
             for home in self.homes(pair) if not suffix else ():
                 self.found[pair, home] = (report.counts[f"node.{home}"], report.counts[f"nodes.{home}"])
         return outcome

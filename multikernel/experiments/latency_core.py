@@ -41,8 +41,8 @@ def bounce(
     """Round trips between two cores. role: 0 on the asker, 1 on the answerer. homes: whose region the one line is in,
     "from" (the asker's) or "to"; of two lines each is in its receiver's, whatever the home.
 
-    Samples: "WHAT.HOME.LINE". Counts: "node.HOME", the memory node of the lines there (the highest of them), minus an
-    errno where the host does not say; "nodes.HOME", of how many nodes they are.
+    Samples: "WHAT.HOME", of all lines. Counts: "WHAT.HOME.LINE", the mean of a line; "node.HOME", the memory node of
+    the lines there (the highest of them), minus an errno where the host does not say; "nodes.HOME", of how many nodes.
     """
     driver, report = here().driver, Report()
     assert local.plan is not None
@@ -62,10 +62,14 @@ def bounce(
         for what, count, batch in counts:
             if what == TWO_LINES and home != homes[0]:
                 continue
+            into = found[f"{what}.{home}"] = Histogram()
             for line in LINES:
-                histogram = found[f"{what}.{home}.{line}"] = Histogram()
+                # A histogram a line would be a longer way home than all that was measured.
+                total, samples = into.sum, into.n
                 trip(what, home, line, at, WARM, 1, Histogram())
-                trip(what, home, line, at + 2 * WARM, count, batch, histogram)
+                trip(what, home, line, at + 2 * WARM, count, batch, into)
+                if role == 0:
+                    report.counts[f"{what}.{home}.{line}"] = round((into.sum - total) / (into.n - samples))
             at += 2 * (WARM + count)
     if watch and before:
         report.activity = Activity.take(watch.cpus, watch.tasks) - before

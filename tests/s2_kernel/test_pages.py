@@ -304,7 +304,7 @@ def test_addresses_come_round(boot: Callable[..., System]) -> None:
     system = boot(2, memory=1 << 30)
     frame = system.allocate(256 << 20)
     fit = (1 << 36) // (2 if system.kernel == "multikernel" else 1) // (frame.size + PAGE)
-    page = system.cores[1].run(map_and_unmap, frame, fit + fit // 2)
+    page = system.cores[1].run(map_and_unmap, frame, fit + 10)  # where the oldest ones lay
     programs.sleep(0.1)
     assert [core.run(programs.read_here, page, 0, 5) for core in system.cores] == [b"alive"] * 2
 

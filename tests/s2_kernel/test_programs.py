@@ -16,6 +16,8 @@ from s2_kernel import programs
 
 from multikernel import System
 from multikernel.errors import BadInput, CoreBusy, RemoteError
+from multikernel.native._native import KINDS, VERDICTS
+from multikernel.runtime.launch import PROGRAMS
 
 HERE = Path(__file__).resolve().parent
 
@@ -151,6 +153,14 @@ def test_results_nobody_asks_for(system: System) -> None:
             except CoreBusy:
                 time.sleep(0.001)
     assert core.run(lambda: "asked") == "asked"
+
+
+def test_a_program_that_was_given_up_half_way(system: System) -> None:
+    """As Ctrl-C leaves it: announced and never sent."""
+    for _ in range(3):
+        line = system.launched.begin(1, PROGRAMS, KINDS["RUN_BEGIN"], 1000)
+        assert system.launched.finish(1, PROGRAMS, line)[0] == VERDICTS["OK"]
+    assert system.cores[1].run(abs, -5) == 5
 
 
 def test_all_cores_at_once(system: System) -> None:
