@@ -258,7 +258,7 @@ class _Matrix:
     # --- the document ---
 
     def floors(self) -> dict[Pair, Floor]:
-        """Of the measured pairs, the line at home with the second; a line's value is the median of its slices' means."""
+        """Of the measured pairs, the line at home with the second; a line's value: the median of its slices' means."""
         found = {}
         for pair in sorted(self.planner.readings):
             back_to_back, single = (

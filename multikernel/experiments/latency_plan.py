@@ -24,9 +24,13 @@ Pair = tuple[int, int]
 
 WHOLE = 32
 """Up to so many CPUs, every pair."""
-ROOT_PAIRS, PART_PAIRS, SMALL_PART = 6, 6, 64
+ROOT_PAIRS, PART_PAIRS, SMALL_PART = 12, 6, 64
 """Measured of every declared group (and each also the other way round), and of every part of a divided one; half as
 many of a part of fewer than SMALL_PART pairs.
+"""
+CELLS_MOST, CELLS_LEVEL = 32, 2
+"""Where the next finer division of a group has no more parts than this, each has one measured pair at least; down to
+caches, not to cores.
 """
 TOLERANCE = 0.15
 """Members of a group may differ by so much, beyond their own noise, and still stand for one another."""
@@ -126,7 +130,8 @@ class Reading:
 @dataclass(slots=True, eq=False)
 class Group:
     """Pairs that are taken to cost the same. root: how they are related; label: what they have in common; level: by
-    how much of where they lie they have been divided; inherited: the value of what it was a part of.
+    how much of where they lie they have been divided; inherited: the value of what it was a part of; parent: what
+    that was; doubted: another part of it had to be divided further, so this one is looked at twice as closely.
     """
 
     root: str
@@ -136,6 +141,8 @@ class Group:
     odd_known: bool = False
     settled: bool = False
     inherited: float | None = None
+    parent: Group | None = field(default=None, repr=False)
+    doubted: bool = False
 
 
 def disagree(readings: Sequence[Reading], tolerance: float = TOLERANCE) -> bool:
@@ -201,7 +208,7 @@ class Planner:
             self._first = False
             if self._whole:
                 return self._take([pair for group in self.groups for pair in group.pairs], free=True)
-            found = [pair for group in self.groups for pair in self._sample(group.pairs, ROOT_PAIRS)]
+            found = [pair for group in self.groups for pair in self._representatives(group, ROOT_PAIRS)]
             both = [one for a, b in found for one in ((a, b), (b, a))]
             return self._take([*both, *self._covering(both)], free=True)
         if self._whole:
@@ -283,11 +290,12 @@ class Planner:
         if group.settled:  # by now: what stood out of another group divided this one too
             return []
         found = self.of(group)
-        enough = min(PART_PAIRS if len(group.pairs) >= SMALL_PART else PART_PAIRS // 2, len(group.pairs))
-        missing = enough - len(found)
-        tried = [pair for pair in group.pairs if pair in self._planned]
-        if missing > 0 and len(tried) < min(2 * enough, len(group.pairs)):
-            return self._sample(group.pairs, missing)
+        enough = PART_PAIRS if len(group.pairs) >= SMALL_PART else PART_PAIRS // 2
+        enough = min(2 * enough if group.doubted else enough, len(group.pairs))
+        tried = sum(pair in self._planned for pair in group.pairs)
+        wanted = self._representatives(group, enough - len(found))
+        if wanted and tried < max(2 * enough, CELLS_MOST):
+            return wanted
         if not disagree(found, self.tolerance):
             group.settled = True
             return []
@@ -334,8 +342,15 @@ class Planner:
         for level in range(group.level, len(_LEVELS)):
             name, place = _LEVELS[level]
             if self._replace(group, lambda a, b, place=place: (place(a), place(b)), name, level + 1):  # type: ignore[misc]
+                self._doubt_beside(group)
                 return
         group.settled = True
+
+    def _doubt_beside(self, group: Group) -> None:
+        """That this level did not explain it all casts doubt on parts of it that seemed to agree."""
+        for other in self.groups:
+            if group.parent is not None and other.parent is group.parent and not other.doubted:
+                other.doubted, other.settled = True, False
 
     def _replace(self, group: Group, key: Callable[[Site, Site], Hashable], name: str, level: int) -> bool:
         """Puts the parts in the group's place; False if it would be one part only."""
@@ -354,12 +369,28 @@ class Planner:
                 level,
                 name == "with",
                 inherited=value,
+                parent=group,
             )
             for part, pairs in parts.items()
         ]
         return True
 
     # --- choosing ---
+
+    def _representatives(self, group: Group, count: int) -> list[Pair]:
+        """So many more pairs of a group, and one at least of every part that it might have to be divided into."""
+        chosen: list[Pair] = []
+        for _, place in _LEVELS[group.level : CELLS_LEVEL + 1]:
+            cells: dict[frozenset[Hashable], list[Pair]] = defaultdict(list)
+            for a, b in group.pairs:
+                cells[frozenset((place(self._site[a]), place(self._site[b])))].append((a, b))
+            if len(cells) > CELLS_MOST:
+                break
+            for cell in cells.values():
+                if not any(pair in self._planned or pair in chosen for pair in cell):
+                    chosen += self._sample(cell, 1)
+        taken = set(chosen)
+        return chosen + self._sample([pair for pair in group.pairs if pair not in taken], count - len(chosen))
 
     def _sample(self, pairs: Sequence[Pair], count: int) -> list[Pair]:
         """So many pairs that were not planned yet, of CPUs that took part little."""
