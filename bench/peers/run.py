@@ -1,6 +1,6 @@
 """All peers measured by turns: in every round each has one slice, in an order drawn anew.
 
-Guarantees: what drifts on the machine drifts through all of them; a peer that isn't there or fails is skipped by name
+Guarantees: what drifts on the machine drifts through all of them, and each is compared with the floor of its moment; a peer that isn't there or fails is skipped by name
 with the reason, and the run goes on; whatever was made in /dev/shm is gone when the run ends, and when it is killed.
 
 Called by: `__main__`, tests.
@@ -18,6 +18,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ from .peer import Failed, Peer, Place, Plan, Slice
 FLOOR = "floor"
 SHM = Path("/dev/shm")
 SCHEMA = 1
-QUICK = Plan(seconds=0.01, most=20_000)
+FLOOR_SECONDS = 0.02
+QUICK = Plan(seconds=0.005, most=10_000)
 MOST_ROUNDS = 100
 
 JANITOR = """
@@ -94,7 +96,10 @@ def _scratch(cpus: tuple[int, int]) -> Iterator[Place]:
     # Names as they lie in /dev/shm: none of them the beginning of the directory's.
     prefix = directory.name + "-"
     janitor = subprocess.Popen(
-        [sys.executable, "-I", "-c", JANITOR, str(directory), str(base / prefix)], stdin=subprocess.PIPE
+        [sys.executable, "-I", "-c", JANITOR, str(directory), str(base / prefix)],
+        stdin=subprocess.PIPE,
+        # Who kills the run's whole group at once does not kill this.
+        start_new_session=True,
     )
     try:
         yield Place(cpus, directory, prefix)
@@ -120,6 +125,7 @@ def run(
     seed = random.SystemRandom().getrandbits(32) if seed is None else seed
     order = random.Random(seed)
     slices: dict[str, dict[int, Slice]] = defaultdict(dict)
+    floors: dict[str, dict[int, float | None]] = defaultdict(dict)
     failures: dict[str, str] = {}
     before = os.getloadavg()
     with _scratch(cpus) as place:
@@ -136,7 +142,9 @@ def run(
                 for peer in turns:
                     progress(f"round {number + 1} of {rounds}: {peer.name}")
                     try:
-                        slices[peer.key][number] = peer.measure(place, plan)
+                        near = _floor_now(there, place, plan)
+                        slices[peer.key][number] = found = peer.measure(place, plan)
+                        floors[peer.key][number] = found.round_trip_ns if peer.key == FLOOR else near
                     except Exception as error:
                         # Whatever it is, the others are still measured.
                         failures[peer.key] = _sentence(error)
@@ -144,7 +152,6 @@ def run(
         finally:
             for peer in peers:
                 peer.end()
-    floors = {number: one.round_trip_ns for number, one in slices.get(FLOOR, {}).items()}
     return {
         "schema": SCHEMA,
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -155,7 +162,7 @@ def run(
         "seconds_a_slice": plan.seconds,
         "seed": seed,
         "message_bytes": {"ours": 56, "others": 64},
-        "rows": [_row(peer, slices[peer.key], floors) for peer in peers if slices.get(peer.key)],
+        "rows": [_row(peer, slices[peer.key], floors[peer.key]) for peer in peers if slices.get(peer.key)],
         "skipped": [
             {
                 "key": peer.key,
@@ -167,6 +174,14 @@ def run(
             if peer.key in failures
         ],
     }  # fmt: skip
+
+
+def _floor_now(there: Sequence[Peer], place: Place, plan: Plan) -> float | None:
+    """The floor right before a slice: where two CPUs lie to each other may change under a virtual machine."""
+    floor = next((peer for peer in there if peer.key == FLOOR), None)
+    if floor is None:
+        return None
+    return floor.measure(place, replace(plan, seconds=min(plan.seconds, FLOOR_SECONDS))).round_trip_ns
 
 
 def _begun(peer: Peer, place: Place) -> str | None:

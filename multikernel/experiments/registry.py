@@ -16,6 +16,7 @@ from multikernel.results.document import Document
 
 _FILES = {
     "floor": "floor",
+    "latency": "latency",
     "shared-memory": "shared_memory",
     "local-call": "local_call",
     "round-trip": "round_trip",

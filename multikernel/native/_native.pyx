@@ -6,7 +6,7 @@ Everything that waits for another core releases the interpreter lock; short call
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.buffer cimport PyBuffer_FillInfo
-from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport UINT64_MAX, int32_t, int64_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
@@ -175,6 +175,21 @@ cdef extern from "probes/probes.h":
         uint32_t generation
         int polling
     uint64_t probe_hammer(driver *d, const hammer_probe *p, uint64_t *loads) nogil
+    struct stream_probe:
+        void *memory
+        uint64_t bytes
+        uint64_t use
+        uint64_t count
+        uint32_t batch
+        uint32_t form
+        uint32_t slots
+        int role
+    enum:
+        STREAM_EPOCH
+        STREAM_USED
+        STREAM_PLAIN
+    int64_t probe_stream(driver *d, const stream_probe *p, histogram *times, histogram *ahead) nogil
+    int64_t probe_echo(driver *d, const stream_probe *p, histogram *times) nogil
     void probe_ping(driver *d, uint32_t peer, int via, uint64_t count, uint32_t batch, histogram *h) nogil
     struct unmap_probe:
         uint64_t frame
@@ -632,6 +647,29 @@ cdef class Driver:
         with nogil:
             probe_ring(self.d, peer, role, count, batch, h.h)
 
+    def probe_stream(self, memory, str form, int role, uint32_t slots, uint64_t use, uint64_t count, uint32_t batch, Histogram times,
+                     Histogram ahead=None):
+        """Messages that were wrong. memory: a shared buffer; role 0 sends, 1 receives, and takes how far the writer is ahead."""
+        cdef stream_probe p
+        cdef unsigned char[::1] view = memory
+        cdef int64_t wrong
+        if role and ahead is None:
+            raise ValueError("the receiving side has a histogram for how far the writer is ahead")
+        _stream(&p, view, form, role, slots, use, count, batch)
+        with nogil:
+            wrong = probe_stream(self.d, &p, times.h, ahead.h if ahead is not None else NULL)
+        return _wrong(wrong, slots)
+
+    def probe_echo(self, memory, str form, int role, uint32_t slots, uint64_t use, uint64_t count, uint32_t batch, Histogram times):
+        """The same for messages that come straight back; role 0 asks."""
+        cdef stream_probe p
+        cdef unsigned char[::1] view = memory
+        cdef int64_t wrong
+        _stream(&p, view, form, role, slots, use, count, batch)
+        with nogil:
+            wrong = probe_echo(self.d, &p, times.h)
+        return _wrong(wrong, slots)
+
     def probe_compute(self):
         """(turns, cycles) of a computing loop that the client stops by scratch_store(core, 127, 1)."""
         cdef uint64_t cycles, turns
@@ -705,6 +743,24 @@ cdef class Driver:
             probe_open_loop(self.d, peer, count, mean_cycles, seed, h.h)
 
 
+STREAMS = {"epoch-ring": STREAM_EPOCH, "used-ring": STREAM_USED, "plain": STREAM_PLAIN}
+
+
+cdef int _stream(stream_probe *p, unsigned char[::1] memory, str form, int role, uint32_t slots, uint64_t use, uint64_t count,
+                 uint32_t batch) except -1:
+    if form not in STREAMS:
+        raise ValueError(f"no stream is measured over this form: {form}; one of {', '.join(STREAMS)}")
+    p.memory, p.bytes, p.use, p.count, p.batch = &memory[0], len(memory), use, count, batch
+    p.form, p.slots, p.role = STREAMS[form], slots, role
+    return 0
+
+
+cdef object _wrong(int64_t wrong, uint32_t slots):
+    if wrong < 0:
+        raise ValueError(f"no ring of {slots} slots can be measured there: a power of two from 4 on, and memory for it, page-aligned")
+    return wrong
+
+
 def linux_unmap(int memory, list cpus, uint32_t count, bint idle, Histogram h):
     """mprotect of a page that threads on all cpus use; raises OSError when the host refuses."""
     cdef uint32_t *pinned = <uint32_t *>malloc(len(cpus) * sizeof(uint32_t))
@@ -735,3 +791,6 @@ def linux_own_pages(int memory, list cpus, uint32_t pages, uint32_t rounds):
     if error:
         raise OSError(error, "the Linux arm of the own-pages experiment")
     return cycles
+
+
+include "_ends.pxi"

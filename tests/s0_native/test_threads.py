@@ -15,11 +15,21 @@ import pytest
 from s0_native.building import HERE, NATIVE, Compiler, sanitizer_prefix
 
 SANITIZER = ("-fsanitize=thread", "-O1")
-CLIENTS = {"ring": "ring_client.c", "call_line": "call_line_client.c", "lock": "lock_client.c"}
+CLIENTS = {
+    "ring": "ring_client.c",
+    "used_ring": "used_ring_client.c",
+    "call_line": "call_line_client.c",
+    "lock": "lock_client.c",
+}
 MUTANTS = {
     "RING_RELEASE": "ring",
     "RING_ACQUIRE": "ring",
     "RING_CREDIT": "ring",
+    "USED_RELEASE": "used_ring",
+    "USED_ACQUIRE": "used_ring",
+    "USED_CLEAR": "used_ring",
+    "USED_REUSE": "used_ring",
+    "USED_CREDIT": "used_ring",
     "CALL_RELEASE": "call_line",
     "CALL_RECEIVE": "call_line",
     "CALL_ACQUIRE": "call_line",
@@ -45,7 +55,7 @@ def run(
 def random_arguments(client: str, seed: int, count: int) -> tuple[int, ...]:
     chosen = random.Random(seed)
     match client:
-        case "ring":
+        case "ring" | "used_ring":
             return seed, 4 << chosen.randrange(5), count
         case "call_line":
             return seed, chosen.randint(1, 8), count

@@ -273,8 +273,8 @@ static int explore(uint32_t limit)
         return 1;
     clock_gettime(CLOCK_MONOTONIC, &end);
     double seconds = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) * 1e-9;
-    printf("scenario %s: %u states, %u transitions, nothing found, %.2f s\n", model.scenario->name,
-           graph.states, graph.edges, seconds);
+    printf("scenario %s: %u states, %u transitions, nothing found, %.2f s\n", model.scenario->name, graph.states,
+           graph.edges, seconds);
     return 0;
 }
 
@@ -359,8 +359,7 @@ int main(int argc, char **argv)
             model.scenario = &scenarios[i];
     if (!model.scenario)
         return usage("no such scenario (--list shows them):", name ? name : "none given");
-    if (model.cores < model.scenario->cores || model.cores > MODEL_CORES || model.capacity < 1 ||
-        model.capacity > 4)
+    if (model.cores < model.scenario->cores || model.cores > MODEL_CORES || model.capacity < 1 || model.capacity > 4)
         return usage("cores 2 to 4, as many as the scenario needs; capacity 1 to 4", NULL);
     if (model.cores * model.scenario->slots_per_core > MODEL_SLOTS ||
         monitor_size(model.cores, model.scenario->slots_per_core) + 8 * MODEL_SLOTS > MODEL_MONITOR_WORDS * 8)

@@ -132,8 +132,7 @@ struct world {
     uint8_t failing_inserts;
     uint8_t failing_protects;
     uint8_t reserved[6];
-    uint64_t monitors[MODEL_CORES *
-                      MODEL_MONITOR_WORDS]; /* one behind the other; the rest is not used, nor copied */
+    uint64_t monitors[MODEL_CORES * MODEL_MONITOR_WORDS]; /* one behind the other; the rest is not used, nor copied */
 };
 
 struct model {

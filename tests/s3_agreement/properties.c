@@ -21,9 +21,9 @@ void violate(const char *format, ...)
 
 const char *verdict_name(enum verdict verdict)
 {
-    static const char *const names[] = {
-        "OK",        "BUSY",  "NOT_MAPPED",   "PINNED",      "STALE_VIEW", "NO_SLOT", "HOST",   "BAD_REQUEST",
-        "NO_MEMORY", "FAULT", "FRAME_IN_USE", "NOT_A_FRAME", "CORE_BUSY",  "LATER",   "PENDING"};
+    static const char *const names[] = {"OK",           "BUSY",        "NOT_MAPPED",  "PINNED",    "STALE_VIEW",
+                                        "NO_SLOT",      "HOST",        "BAD_REQUEST", "NO_MEMORY", "FAULT",
+                                        "FRAME_IN_USE", "NOT_A_FRAME", "CORE_BUSY",   "LATER",     "PENDING"};
     return (unsigned)verdict < sizeof names / sizeof *names ? names[verdict] : "?";
 }
 
@@ -49,8 +49,8 @@ static void check_reply(struct world *w, uint32_t core, const struct output_entr
     uint64_t id = entry->message.word[1];
     uint32_t index = (uint32_t)((id >> 48) * LANES + id % LANES), kind = entry->token >> 24 & 0xff;
     const struct operation *op = monitor_operation(world_monitor(w, core), index);
-    if (!(entry->token >> 63) || (entry->token >> 32 & 0xff) != entry->to ||
-        (entry->token >> 8 & 0xffff) != id >> 48 || (entry->token & 0xff) != id % LANES)
+    if (!(entry->token >> 63) || (entry->token >> 32 & 0xff) != entry->to || (entry->token >> 8 & 0xffff) != id >> 48 ||
+        (entry->token & 0xff) != id % LANES)
         violate("core %u answers core %u with a token that is not its request's", core, entry->to);
     else if (op->id == id && op->phase < sizeof asked && asked[op->phase] && asked[op->phase] != kind)
         violate("core %u answers core %u with the token of an earlier round", core, entry->to);
@@ -73,8 +73,7 @@ void check_output(struct world *w, uint32_t core, const struct output *output)
                         holders |= w->page[p].holders;
             if (entry->to == core || entry->to >= model.cores)
                 violate("core %u sends to core %u", core, entry->to);
-            else if (message_kind(message) == KIND_RELEASE &&
-                     entry->to != monitor_home(world_monitor(w, core), slot))
+            else if (message_kind(message) == KIND_RELEASE && entry->to != monitor_home(world_monitor(w, core), slot))
                 violate("core %u releases slot %u to core %u, which is not its home", core, slot, entry->to);
             else if (message_kind(message) != KIND_RELEASE && !(holders >> entry->to & 1))
                 violate("core %u is sent a message about slot %u, which it does not hold", entry->to, slot);
@@ -117,8 +116,7 @@ static void refused(struct thread *thread, uint32_t number, struct page *page, c
     } else if (verdict == VERDICT_PINNED) {
         page->price |= step->action == UNMAP && step->argument == ONE_PHASE;
         if (!(thread->pins >> message_core(message) & 1))
-            violate("thread %u: PINNED names core %u, which held no pin meanwhile", number,
-                    message_core(message));
+            violate("thread %u: PINNED names core %u, which held no pin meanwhile", number, message_core(message));
     } else if (verdict == VERDICT_HOST && model.scenario->failing_protects) {
         page->price |= step->action == UNMAP && step->argument == ONE_PHASE;
     } else {
@@ -167,8 +165,7 @@ void thread_done(struct world *w, uint32_t number, const struct message *message
         return;
     }
     if (thread->late)
-        violate("thread %u: the operation began after the unmap of page %u had returned, and succeeded",
-                number, index);
+        violate("thread %u: the operation began after the unmap of page %u had returned, and succeeded", number, index);
     if (step->action == UNMAP) {
         if (page->state == PAGE_UNMAPPED)
             violate("two unmaps of page %u returned OK", index);
@@ -190,10 +187,9 @@ static void check_entry(struct world *w, uint32_t core, uint32_t slot)
         violate("core %u lost slot %u while it is pinned there", core, slot);
     if (mapping->lock)
         return; /* an operation is at it */
-    if (held &&
-        (t->state != TRANSLATION_PRESENT || t->rights != mapping->rights || t->frame != mapping->frame))
-        violate("core %u: slot %u is mapped, but its MMU has rights %u where the replica has %u", core, slot,
-                t->rights, mapping->rights);
+    if (held && (t->state != TRANSLATION_PRESENT || t->rights != mapping->rights || t->frame != mapping->frame))
+        violate("core %u: slot %u is mapped, but its MMU has rights %u where the replica has %u", core, slot, t->rights,
+                mapping->rights);
     if (!held && t->rights != RIGHTS_NONE)
         violate("core %u: slot %u is not mapped, but its MMU allows it", core, slot);
     if (!held && t->state == TRANSLATION_PRESENT)
@@ -243,14 +239,12 @@ static void check_rest(struct world *w, uint32_t core)
         const struct mapping *mapping = monitor_mapping(m, slot);
         if (mapping->lock || mapping->released)
             violate("core %u: at rest, slot %u is locked", core, slot);
-        if (mapping->state == MAPPING_RESERVED ||
-            (mapping->state == MAPPING_GONE && monitor_home(m, slot) == core))
+        if (mapping->state == MAPPING_RESERVED || (mapping->state == MAPPING_GONE && monitor_home(m, slot) == core))
             violate("core %u: at rest, slot %u is neither mapped nor free", core, slot);
     }
 }
 
-static int same_entry(const struct monitor *m, const struct mapping *a, const struct mapping *b,
-                      int directory)
+static int same_entry(const struct monitor *m, const struct mapping *a, const struct mapping *b, int directory)
 {
     return a->generation == b->generation && a->state == b->state && (directory || a->rights == b->rights) &&
            a->address == b->address && a->frame == b->frame && a->length == b->length &&
@@ -298,8 +292,7 @@ static void check_rights(struct world *w, uint32_t index)
     if (protects > 1 || page->state != PAGE_MAPPED)
         return;
     for (uint32_t core = 0; core < model.cores; core++)
-        if ((page->holders >> core & 1) &&
-            monitor_mapping(world_monitor(w, core), page->slot)->rights != page->rights)
+        if ((page->holders >> core & 1) && monitor_mapping(world_monitor(w, core), page->slot)->rights != page->rights)
             violate("core %u: page %u has other rights at rest than were agreed", core, index);
 }
 

@@ -24,8 +24,8 @@ static bool fails(uint8_t *left, const struct mmu_context *c)
     return true;
 }
 
-static enum verdict mmu_insert(void *context, uint32_t slot, uint64_t address, uint64_t frame,
-                               uint64_t length, uint32_t rights)
+static enum verdict mmu_insert(void *context, uint32_t slot, uint64_t address, uint64_t frame, uint64_t length,
+                               uint32_t rights)
 {
     struct mmu_context *c = context;
     struct translation *t = &c->translation[slot];
@@ -129,8 +129,8 @@ union output_buffer {
 };
 
 static const struct output *run(struct world *w, uint32_t core, struct monitor *monitor,
-                                struct translation *translation, const struct input *input,
-                                union output_buffer *buffer, int poison)
+                                struct translation *translation, const struct input *input, union output_buffer *buffer,
+                                int poison)
 {
     uint8_t inserts = w->failing_inserts, protects = w->failing_protects;
     struct mmu_context context = {translation, &inserts, &protects, core == model.scenario->failing_core};
@@ -162,8 +162,8 @@ static int same_output(const struct output *a, const struct output *b)
 /* A request's token is made from the request, so that a reply can be checked and no state is added. */
 static uint64_t token_of(uint32_t from, const struct message *message)
 {
-    return 1ull << 63 | (uint64_t)from << 32 | (uint64_t)message_kind(message) << 24 |
-           (message->word[1] >> 48) << 8 | message->word[1] % LANES;
+    return 1ull << 63 | (uint64_t)from << 32 | (uint64_t)message_kind(message) << 24 | (message->word[1] >> 48) << 8 |
+           message->word[1] % LANES;
 }
 
 void world_turn(struct world *w, uint32_t core, const struct input *input)
@@ -321,11 +321,9 @@ void world_init(struct world *w)
 /* --- Names --------------------------------------------------------------------------------------------------------------------- */
 
 static const char *const kind_names[] = {"?", "PREPARE", "APPLY", "COMMIT", "ABORT", "SET", "RELEASE"};
-static const char *const phase_names[] = {"idle",       "backoff",   "preparing", "prepared",
-                                          "committing", "committed", "aborting",  "aborted",
-                                          "refused",    "applying",  "applied"};
-static const char *const action_names[] = {"stop",  "map",  "unmap", "protect", "pin",
-                                           "unpin", "read", "write", "await"};
+static const char *const phase_names[] = {"idle",     "backoff", "preparing", "prepared", "committing", "committed",
+                                          "aborting", "aborted", "refused",   "applying", "applied"};
+static const char *const action_names[] = {"stop", "map", "unmap", "protect", "pin", "unpin", "read", "write", "await"};
 
 void transition_name(struct world *w, struct transition t, char *text, size_t size)
 {
@@ -337,16 +335,15 @@ void transition_name(struct world *w, struct transition t, char *text, size_t si
         p = &w->packet[find(w, t)];
         snprintf(text, size, "core %u %s %s %u: %s of %s, slot %u.%u, by core %u (attempt %u.%u) %s",
                  t.kind == TAKE ? t.b : t.a, t.kind == TAKE ? "takes, from" : "sends, to", "core",
-                 t.kind == TAKE ? t.a : t.b,
-                 p->is_reply ? "reply" : kind_names[message_kind(&p->message) % 7],
+                 t.kind == TAKE ? t.a : t.b, p->is_reply ? "reply" : kind_names[message_kind(&p->message) % 7],
                  monitor_rows[message_row(&p->message) % ROWS].name, (uint32_t)p->message.word[2],
                  (uint32_t)(p->message.word[2] >> 32), (uint32_t)(p->message.word[1] >> 48),
                  (uint32_t)(p->message.word[1] % LANES), (uint32_t)(p->message.word[1] & 0xffff) / LANES,
                  p->is_reply ? verdict_name(message_verdict(&p->message)) : "");
         break;
     case CONTINUE:
-        snprintf(text, size, "core %u does its own part of core %u's operation (%s, slot %u)", t.a,
-                 t.b / LANES, phase_names[monitor_operation(world_monitor(w, t.a), t.b)->phase % 11],
+        snprintf(text, size, "core %u does its own part of core %u's operation (%s, slot %u)", t.a, t.b / LANES,
+                 phase_names[monitor_operation(world_monitor(w, t.a), t.b)->phase % 11],
                  monitor_operation(world_monitor(w, t.a), t.b)->slot);
         break;
     case TICK:

@@ -4,6 +4,7 @@
  *
  * raw.c     special loops on scratch lines: the floor, and the ends with nothing around them (system: raw)
  * update.c  the paper's Fig 3, Table 1 and section 4.6, through the booted driver but for the shared-memory arm
+ * stream.c  bare rings of any size in memory of their own: streams one way, echoes (system: raw)
  * loops.c   through the booted driver: its loop, its channels, dispatch by kind (system: multikernel, shared)
  * linux.c   threads of one address space on the host's kernel (system: linux) */
 #pragma once
@@ -42,6 +43,28 @@ struct hammer_probe {
 };
 /* Loads there until the page is unmapped, or the poison is read; the last value, and how many loads succeeded. */
 uint64_t probe_hammer(struct driver *d, const struct hammer_probe *probe, uint64_t *loads);
+
+/* --- stream.c: role 0 sends or asks, role 1 receives or answers; the rest is the same on both sides. --- */
+
+enum { STREAM_EPOCH = 0, STREAM_USED = 1, STREAM_PLAIN = 2 };
+
+struct stream_probe {
+    void *memory; /* shared, page-aligned: a page and 2 * slots * 64 bytes */
+    uint64_t bytes;
+    uint64_t use;   /* larger with each use of this memory, from 1 on */
+    uint64_t count; /* messages */
+    uint32_t batch;
+    uint32_t form;
+    uint32_t slots;
+    int role;
+};
+
+/* times: cycles for each whole batch (not divided, a message takes few), on this side. ahead (role 1): how many messages the writer was
+ * ahead at the end of each batch, seen no finer than 16. Returns how many messages were wrong, -1 for parameters that cannot be. */
+int64_t probe_stream(struct driver *d, const struct stream_probe *probe, struct histogram *times,
+                     struct histogram *ahead);
+/* A message there and back, not over the plain ring. times (role 0): cycles for each whole batch, not divided. */
+int64_t probe_echo(struct driver *d, const struct stream_probe *probe, struct histogram *times);
 
 /* --- loops.c --- */
 

@@ -1,0 +1,375 @@
+"""The Python ends: against deques, between two processes, and what they say when asked for what cannot be."""
+
+from __future__ import annotations
+
+import mmap
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from multikernel.native import _native
+from multikernel.native._native import CallEnd, ChannelEnd
+
+FIFOS = {"epoch-ring": (4, 64), "used-ring": (1, 2, 64), "call-line": (1, 5, 32)}
+CASES = [(form, slots) for form, sizes in FIFOS.items() for slots in sizes]
+fork = multiprocessing.get_context("fork")
+
+
+def shared(form: str, slots: int) -> mmap.mmap:
+    memory = mmap.mmap(-1, _native.channel_bytes(form, slots))
+    _native.channel_create(memory, form, slots)
+    return memory
+
+
+def fifo_pair(form: str, slots: int) -> tuple[ChannelEnd, ChannelEnd]:
+    if form == "socket":
+        one, other = _native.socket_pair()
+        return ChannelEnd.socket(one), ChannelEnd.socket(other)
+    if form == "pipe":
+        (a, b), (c, d) = _native.pipe_pair()
+        return ChannelEnd.pipe(a, b), ChannelEnd.pipe(c, d)
+    memory = shared(form, slots)
+    return ChannelEnd.attach(memory, form, 0), ChannelEnd.attach(memory, form, 1)
+
+
+def call_pair(window: int) -> tuple[CallEnd, CallEnd]:
+    memory = shared("calls", window)
+    return CallEnd.attach(memory, 0), CallEnd.attach(memory, 1)
+
+
+ALL = [*CASES, ("socket", 32), ("pipe", 32)]
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["send", "receive", "send_many", "receive_many", "bytes"]),
+        st.integers(0, 1),
+        st.integers(1, 70),
+    ),
+    max_size=50,
+)
+
+
+def message(number: int) -> tuple[int, ...]:
+    return tuple((number * 0x9E3779B97F4A7C15 + i) % 2**64 for i in range(7))
+
+
+@settings(deadline=None, max_examples=40)
+@given(STEPS)
+@pytest.mark.parametrize(("form", "slots"), ALL)
+def test_an_end_is_a_queue(form: str, slots: int, steps: list[tuple[str, int, int]]) -> None:
+    ends = fifo_pair(form, slots)
+    queues: tuple[deque[tuple[int, ...]], deque[tuple[int, ...]]] = (deque(), deque())
+    number = 0
+    for what, side, times in steps:
+        end, out, incoming = ends[side], queues[side], queues[1 - side]
+        if what == "send_many":
+            rows = [message(number + i) for i in range(times)]
+            sent = end.try_send_many(np.array(rows, dtype=np.uint64))
+            out.extend(rows[:sent])
+            number += times
+        elif what == "receive_many":
+            array = np.zeros((times, 7), dtype=np.uint64)
+            got = end.try_receive_many(array)
+            assert got == min(times, len(incoming))
+            assert [tuple(row) for row in array[:got].tolist()] == [incoming.popleft() for _ in range(got)]
+        elif what == "send":
+            number += 1
+            if end.try_send(message(number)):
+                out.append(message(number))
+        elif what == "receive":
+            assert end.try_receive() == (incoming.popleft() if incoming else None)
+        elif incoming:
+            assert end.try_receive_bytes() == np.array(incoming.popleft(), dtype=np.uint64).tobytes()
+        assert form in ("socket", "pipe") or len(out) <= slots
+    ends[0].close()
+    while queues[0]:
+        assert ends[1].receive() == queues[0].popleft()
+    with pytest.raises(EOFError):
+        ends[1].receive()
+
+
+CALLS = st.lists(
+    st.tuples(st.sampled_from(["begin", "receive", "reply", "take"]), st.integers(0, 31)), max_size=80
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 32), CALLS)
+def test_a_call_end_answers_in_order(window: int, steps: list[tuple[str, int]]) -> None:
+    caller, answerer = call_pair(window)
+    sent: deque[tuple[int, int]] = deque()
+    held: deque[tuple[int, int]] = deque()
+    replied: dict[int, int] = {}
+    number = 0
+    for what, choice in steps:
+        busy = {line for line, _ in (*sent, *held)} | replied.keys()
+        if what == "begin":
+            number += 1
+            line = caller.try_begin((number,))
+            if line >= 0:
+                assert line not in busy
+                sent.append((line, number))
+            else:
+                assert busy
+        elif what == "receive":
+            got = answerer.try_receive()
+            if not sent:
+                assert got is None
+            else:
+                held.append(sent.popleft())
+                assert got is not None
+                assert got[0] == held[-1][1]
+        elif what == "reply":
+            if not held:
+                with pytest.raises(ValueError, match="no request"):
+                    answerer.reply(())
+            else:
+                line, value = held.popleft()
+                answerer.reply((value, 7))
+                replied[line] = value
+        elif busy:
+            line = sorted(busy)[choice % len(busy)]
+            got = caller.try_take(line)
+            assert got == ((replied.pop(line), 7, 0, 0, 0, 0, 0) if line in replied else None)
+        else:
+            with pytest.raises(ValueError, match="nothing was called"):
+                caller.try_take(0)
+
+
+# --- Two processes ---
+
+
+@contextmanager
+def child(function: Callable[..., None], *arguments: Any) -> Iterator[Any]:
+    process = fork.Process(target=function, args=arguments)
+    process.start()
+    try:
+        yield process
+        process.join(60)
+        assert process.exitcode == 0
+    finally:
+        process.kill()
+        process.join()
+
+
+def echo(memory: mmap.mmap, form: str, count: int) -> None:
+    end = ChannelEnd.attach(memory, form, 1)
+    for _ in range(count):
+        end.send(end.receive())
+
+
+@pytest.mark.parametrize(("form", "slots"), CASES)
+def test_two_processes_echo(form: str, slots: int) -> None:
+    memory = shared(form, slots)
+    with child(echo, memory, form, 300):
+        end = ChannelEnd.attach(memory, form, 0)
+        for number in range(300):
+            end.send(message(number))
+            assert end.receive() == message(number)
+
+
+def stream_rows(memory: mmap.mmap, form: str, count: int) -> None:
+    end = ChannelEnd.attach(memory, form, 1)
+    rows = np.arange(count * 7, dtype=np.uint64).reshape(count, 7)
+    for part in np.array_split(rows, 7):
+        end.send_many(part)
+    end.close()
+
+
+@pytest.mark.parametrize(("form", "slots"), CASES)
+def test_arrays_stream(form: str, slots: int) -> None:
+    memory, count = shared(form, slots), 5000
+    with child(stream_rows, memory, form, count):
+        end = ChannelEnd.attach(memory, form, 0)
+        got = np.zeros((count, 7), dtype=np.uint64)
+        for part in np.array_split(got, 3):
+            end.receive_many(part)
+        assert np.array_equal(got, np.arange(count * 7, dtype=np.uint64).reshape(count, 7))
+        with pytest.raises(EOFError, match="closed"):
+            end.receive()
+        with pytest.raises(BrokenPipeError, match="closed"):
+            end.send((1,))
+
+
+def serve(memory: mmap.mmap) -> None:
+    end = CallEnd.attach(memory, 1)
+    request = end.receive()
+    try:
+        while True:
+            request = end.reply_receive((request[0] + request[1],))
+    except EOFError:
+        end.close()
+
+
+@pytest.mark.parametrize("window", [1, 4])
+def test_two_processes_call(window: int) -> None:
+    memory = shared("calls", window)
+    with child(serve, memory), CallEnd.attach(memory, 0) as end:
+        for number in range(1000):
+            assert end.call((number, 5))[0] == number + 5
+        lines = [end.begin((number, 1)) for number in range(window)]
+        assert [end.take(line)[0] for line in lines] == list(range(1, window + 1))
+
+
+def wait_to_be_killed(memory: mmap.mmap, form: str) -> None:
+    end = ChannelEnd.attach(memory, form, 1)
+    end.send((9,))
+    time.sleep(600)
+
+
+@pytest.mark.parametrize("form", FIFOS)
+def test_who_waits_for_a_killed_process_is_told(form: str) -> None:
+    memory = shared(form, 4)
+    process = fork.Process(target=wait_to_be_killed, args=(memory, form))
+    process.start()
+    end = ChannelEnd.attach(memory, form, 0)
+    assert end.receive()[0] == 9
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises(EOFError, match="gone"):
+        end.receive()
+    process.join()
+
+
+# --- Waiting ---
+
+
+@pytest.mark.parametrize(("form", "slots"), ALL)
+def test_a_wait_ends_with_its_timeout(form: str, slots: int) -> None:
+    end, other = fifo_pair(form, slots)
+    end.timeout = 0.02
+    began = time.monotonic()
+    with pytest.raises(TimeoutError, match=form):
+        end.receive()
+    assert time.monotonic() - began >= 0.02
+    while end.try_send((1,)):
+        pass
+    with pytest.raises(TimeoutError):
+        end.send((1,))
+    other.send((2,))
+    assert end.receive()[0] == 2
+
+
+def test_the_reply_of_a_call_that_timed_out_is_dropped() -> None:
+    caller, answerer = call_pair(1)
+    caller.timeout = 0.01
+    with pytest.raises(TimeoutError):
+        caller.call((1,))
+    with pytest.raises(TimeoutError):
+        caller.call((2,))  # the only line is still in use
+    assert answerer.receive()[0] == 1
+    answerer.reply((10,))
+    line = caller.begin((3,))
+    assert answerer.try_receive() == (3, 0, 0, 0, 0, 0, 0)
+    answerer.reply((30,))
+    assert caller.take(line)[0] == 30
+
+
+def test_a_wait_lets_other_threads_run_and_keeps_them_off_the_end() -> None:
+    end, other = fifo_pair("used-ring", 4)
+    got: list[tuple[int, ...]] = []
+    thread = threading.Thread(target=lambda: got.append(end.receive()))
+    thread.start()
+    time.sleep(0.05)
+    with pytest.raises(RuntimeError, match="one thread at a time"):
+        end.try_receive()
+    other.send((5,))
+    thread.join()
+    assert got[0][0] == 5
+
+
+def test_ctrl_c_ends_a_wait() -> None:
+    end, _other = fifo_pair("used-ring", 4)
+    timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        end.receive()
+    timer.join()
+
+
+def test_a_host_carried_end_can_be_selected() -> None:
+    end, other = fifo_pair("socket", 0)
+    assert end.fileno() >= 0
+    other.send(b"hello")
+    assert end.receive_bytes() == b"hello".ljust(56, b"\0")
+    with pytest.raises(ValueError, match="no descriptor"):
+        fifo_pair("used-ring", 4)[0].fileno()
+
+
+# --- Bad input ---
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "words"),
+    [
+        ((1,) * 8, ValueError, "seven words"),
+        (b"x" * 57, ValueError, "56 bytes"),
+        (bytearray(57), ValueError, "56 bytes"),
+        ((-1,), OverflowError, "negative"),
+        ((2**64,), OverflowError, "too large|too big"),
+        (("1",), TypeError, "integer|int"),
+        (3, TypeError, "bytes-like"),
+    ],
+)
+def test_what_is_no_message_is_refused(data: Any, error: type[Exception], words: str) -> None:
+    end, other = fifo_pair("used-ring", 4)
+    with pytest.raises(error, match=words):
+        end.send(data)
+    assert other.try_receive() is None
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((3, 6), np.uint64), np.zeros((3, 7)), np.zeros(7, np.uint64), np.zeros((7, 3), np.uint64).T],
+)
+def test_what_is_no_array_of_messages_is_refused(array: Any) -> None:
+    end, _other = fifo_pair("used-ring", 4)
+    with pytest.raises((ValueError, BufferError)):
+        end.try_send_many(array)
+
+
+def test_a_side_is_opened_once_and_only_as_what_it_is() -> None:
+    memory = shared("used-ring", 4)
+    ChannelEnd.attach(memory, "used-ring", 0)
+    with pytest.raises(ValueError, match="opened before"):
+        ChannelEnd.attach(memory, "used-ring", 0)
+    with pytest.raises(ValueError, match="another form"):
+        ChannelEnd.attach(memory, "epoch-ring", 1)
+    with pytest.raises(ValueError, match="CallEnd"):
+        ChannelEnd.attach(memory, "calls", 1)
+    with pytest.raises(ValueError, match="two sides"):
+        ChannelEnd.attach(memory, "used-ring", 2)
+    with pytest.raises(ValueError, match="in use"):
+        _native.channel_create(memory, "used-ring", 4)
+    with pytest.raises(ValueError, match="no channel"):
+        ChannelEnd.attach(mmap.mmap(-1, 4096), "used-ring", 0)
+    for form, slots in (
+        ("used-ring", 3),
+        ("epoch-ring", 2),
+        ("calls", 33),
+        ("epoch-ring", 65536),
+        ("nothing", 4),
+    ):
+        with pytest.raises(ValueError, match=form):
+            _native.channel_bytes(form, slots)
+
+
+def test_a_closed_end_says_so() -> None:
+    end, _other = fifo_pair("used-ring", 4)
+    end.close()
+    end.close()
+    assert end.closed
+    with pytest.raises(ValueError, match="closed"):
+        end.send((1,))
+    with pytest.raises(OSError, match="SEQPACKET"):
+        ChannelEnd.socket(0)
