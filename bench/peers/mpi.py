@@ -80,7 +80,7 @@ class Mpi(ProcessPeer):
             while len(controls) < 2:
                 control = _accepted(listener, process, errors, plan.timeout)
                 stack.callback(control.close)
-                controls[control.recv()] = control
+                controls[_role(control, plan.timeout)] = control
             pair = Pair((controls[0], controls[1]), (errors, errors), plan.timeout)
             pair.answers()
             found = measured(pair, plan, self.round_trips, self.streams)
@@ -122,6 +122,16 @@ def _accepted(
     raise Failed(why + (f": {lines[0].strip()[:200]}" if lines else ""))
 
 
+def _role(control: Connection, seconds: float) -> int:
+    """Which rank this is. Raises Failed."""
+    try:
+        if control.poll(seconds):
+            return int(control.recv())
+    except (EOFError, OSError):
+        raise Failed("a rank ended before it began") from None
+    raise Failed(f"a rank did not begin within {seconds:g} s")
+
+
 def _ended(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(3.0)
@@ -145,12 +155,13 @@ def rank(path: str, *cpus: str) -> None:
     from . import worker
 
     worker.tether()
-    from mpi4py import MPI
-
-    role = MPI.COMM_WORLD.Get_rank()
+    # Before MPI: when the run is gone, a rank without a launcher would begin a world of its own.
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(path)
     control = Connection(connection.detach())
+    from mpi4py import MPI
+
+    role = MPI.COMM_WORLD.Get_rank()
     control.send(role)
     worker.serve(Mpi(), role, int(cpus[role]), None, control)
 

@@ -1,7 +1,8 @@
 """All peers measured by turns: in every round each has one slice, in an order drawn anew.
 
-Guarantees: what drifts on the machine drifts through all of them, and each is compared with the floor of its moment; a peer that isn't there or fails is skipped by name
-with the reason, and the run goes on; whatever was made in /dev/shm is gone when the run ends, and when it is killed.
+Guarantees: what drifts on the machine drifts through all of them, and each is compared with the floor of its moment;
+a peer that isn't there or fails is skipped by name with the reason, and the run goes on; whatever was made in /dev/shm
+is gone when the run ends, and when it is killed.
 
 Called by: `__main__`, tests.
 """
@@ -17,7 +18,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,19 +42,20 @@ JANITOR = """
 import glob, os, shutil, signal, sys, time
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-sys.stdin.buffer.read()
-for _ in range(3):
+orderly = sys.stdin.buffer.read()
+for _ in range(1 if orderly else 10):
     shutil.rmtree(sys.argv[1], ignore_errors=True)
     for name in glob.glob(glob.escape(sys.argv[2]) + "*"):
         try:
             os.unlink(name)
         except OSError:
             pass
-    if not os.path.exists(sys.argv[1]):
-        break
-    time.sleep(0.2)
+    if not orderly:
+        time.sleep(0.1)
 """
-"""Outlives the run by a moment: its standard input ends with the run, however that ends."""
+"""Outlives the run by a moment: its standard input ends with the run, however that ends. Of a run that was killed
+it waits for the last to die.
+"""
 
 
 def all_peers() -> list[Peer]:
@@ -105,7 +107,9 @@ def _scratch(cpus: tuple[int, int]) -> Iterator[Place]:
         yield Place(cpus, directory, prefix)
     finally:
         assert janitor.stdin is not None
-        janitor.stdin.close()
+        with suppress(OSError):  # somebody ended it; there is nobody else to ask
+            janitor.stdin.write(b"all have ended")
+            janitor.stdin.close()
         janitor.wait()
 
 

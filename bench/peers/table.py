@@ -47,7 +47,8 @@ def caption(document: dict[str, Any]) -> str:
         f"Two processes pinned to CPUs {document['cpus'][0]} and {document['cpus'][1]} of {machine['cpus']} "
         f"({machine['model']}), Linux {machine['kernel']}, Python {machine['python']}; messages of one 64-byte line "
         f"(ours carry {document['message_bytes']['ours']} bytes of it); median of {document['rounds']} interleaved "
-        f"rounds (least–most), × the floor taken right before each; load average {load['before'][0]:.1f} before, {load['after'][0]:.1f} after."
+        f"rounds (least–most), each over a floor taken right before; "
+        f"load average {load['before'][0]:.1f} before, {load['after'][0]:.1f} after."
     )
 
 

@@ -161,6 +161,23 @@ def blocked(seconds: float) -> int:
     return rounds
 
 
+def restarted(seconds: float) -> int:
+    """A system call that C code makes, blocked for several ticks: it goes on, it is not interrupted by name."""
+    import ctypes
+    import os
+    import threading
+
+    libc, buffer = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(8)
+    read, write = os.pipe()
+    deadline, rounds = time.monotonic() + seconds, 0
+    while time.monotonic() < deadline:
+        threading.Timer(0.05, os.write, (write, b"late")).start()
+        assert libc.read(read, buffer, 8) == 4, os.strerror(ctypes.get_errno())
+        assert buffer.value == b"late"
+        rounds += 1
+    return rounds
+
+
 def allocation(seconds: float) -> int:
     """The allocator's locks, taken and left all the time."""
     deadline, rounds = time.monotonic() + seconds, 0
@@ -171,7 +188,7 @@ def allocation(seconds: float) -> int:
     return rounds
 
 
-@pytest.mark.parametrize("work", [database, arithmetic, blocked, allocation])
+@pytest.mark.parametrize("work", [database, arithmetic, blocked, restarted, allocation])
 def test_work_goes_on_beside_a_rain_of_interrupts(
     boot: Callable[..., System], work: Callable[[float], Any]
 ) -> None:

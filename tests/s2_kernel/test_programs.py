@@ -152,7 +152,12 @@ def test_results_nobody_asks_for(system: System) -> None:
                 break
             except CoreBusy:
                 time.sleep(0.001)
-    assert core.run(lambda: "asked") == "asked"
+    while True:
+        try:
+            assert core.run(lambda: "asked") == "asked"
+            break
+        except CoreBusy:
+            time.sleep(0.001)
 
 
 def test_a_program_that_was_given_up_half_way(system: System) -> None:
