@@ -110,52 +110,6 @@ static void clear(struct slot *lane, uint32_t slots)
         }                                                    \
     }
 
-#define STREAM_OUT(try_send, end)                                                    \
-    BATCHES(                                                                         \
-        probe, times,                                                                \
-        {                                                                            \
-            message.word[0] = i;                                                     \
-            while (!try_send(end, &message))                                         \
-                relax(d);                                                            \
-            if ((i & sample) == sample)                                              \
-                atomic_store_explicit(&page->progress, i + 1, memory_order_relaxed); \
-        },                                                                           \
-        (void)0)
-
-#define STREAM_IN(try_receive, end)                                                      \
-    BATCHES(                                                                             \
-        probe, times,                                                                    \
-        {                                                                                \
-            while (!try_receive(end, &message))                                          \
-                relax(d);                                                                \
-            wrong += message.word[0] != i;                                               \
-        },                                                                               \
-        {                                                                                \
-            uint64_t sent = atomic_load_explicit(&page->progress, memory_order_relaxed); \
-            histogram_add(ahead, sent > i ? sent - i : 0);                               \
-        })
-
-#define ECHO_ASK(try_send, try_receive, out, in) \
-    BATCHES(                                     \
-        probe, times,                            \
-        {                                        \
-            message.word[0] = i;                 \
-            while (!try_send(out, &message))     \
-                relax(d);                        \
-            while (!try_receive(in, &message))   \
-                relax(d);                        \
-            wrong += message.word[0] != i;       \
-        },                                       \
-        (void)0)
-
-#define ECHO_ANSWER(try_send, try_receive, out, in) \
-    for (uint64_t i = 0; i < probe->count; i++) {   \
-        while (!try_receive(in, &message))          \
-            relax(d);                               \
-        while (!try_send(out, &message))            \
-            relax(d);                               \
-    }
-
 struct lanes {
     struct stream_page *page;
     struct slot *outgoing, *incoming;
@@ -181,74 +135,125 @@ static bool begin(struct driver *d, const struct stream_probe *probe, struct lan
     return true;
 }
 
+/* One function a form and role: its end is a local variable and stays in registers. */
+#define STREAM(NAME, OUT, OPEN_OUT, TRY_SEND, IN, OPEN_IN, TRY_RECEIVE)                                      \
+    static int64_t NAME##_out(struct driver *d, const struct stream_probe *probe, const struct lanes *lanes, \
+                              struct histogram *times)                                                       \
+    {                                                                                                        \
+        struct message message = {{1, 2, 3, 4, 5, 6, 7}};                                                    \
+        uint64_t often = probe->slots / 4 < SAMPLE_EVERY ? probe->slots / 4 : SAMPLE_EVERY;                  \
+        OUT end;                                                                                             \
+        OPEN_OUT;                                                                                            \
+        BATCHES(                                                                                             \
+            probe, times,                                                                                    \
+            {                                                                                                \
+                message.word[0] = i;                                                                         \
+                while (!TRY_SEND(&end, &message))                                                            \
+                    relax(d);                                                                                \
+                if ((i & (often - 1)) == 0)                                                                  \
+                    atomic_store_explicit(&lanes->page->progress, i + 1, memory_order_relaxed);              \
+            },                                                                                               \
+            (void)0)                                                                                         \
+        return 0;                                                                                            \
+    }                                                                                                        \
+    static int64_t NAME##_in(struct driver *d, const struct stream_probe *probe, const struct lanes *lanes,  \
+                             struct histogram *times, struct histogram *ahead)                               \
+    {                                                                                                        \
+        struct message message = {{0}};                                                                      \
+        int64_t wrong = 0;                                                                                   \
+        IN end;                                                                                              \
+        OPEN_IN;                                                                                             \
+        BATCHES(                                                                                             \
+            probe, times,                                                                                    \
+            {                                                                                                \
+                while (!TRY_RECEIVE(&end, &message))                                                         \
+                    relax(d);                                                                                \
+                wrong += message.word[0] != i;                                                               \
+            },                                                                                               \
+            {                                                                                                \
+                uint64_t sent = atomic_load_explicit(&lanes->page->progress, memory_order_relaxed);          \
+                histogram_add(ahead, sent > i ? sent - i : 0);                                               \
+            })                                                                                               \
+        return wrong;                                                                                        \
+    }
+
+#define PLAIN_OPEN(LANE) \
+    end = (struct plain_end){.slots = lanes->LANE, .acknowledged = &lanes->page->acknowledged, .mask = probe->slots - 1}
+
+STREAM(epoch, struct ring_end, ring_open(&end, lanes->outgoing, lanes->incoming, probe->slots), ring_try_send,
+       struct ring_end, ring_open(&end, lanes->outgoing, lanes->incoming, probe->slots), ring_try_receive)
+STREAM(used, struct used_ring_sender, used_ring_open_sender(&end, lanes->outgoing, probe->slots), used_ring_try_send,
+       struct used_ring_receiver, used_ring_open_receiver(&end, lanes->incoming, probe->slots), used_ring_try_receive)
+STREAM(plain, struct plain_end, PLAIN_OPEN(outgoing), plain_try_send, struct plain_end, PLAIN_OPEN(incoming),
+       plain_try_receive)
+
 int64_t probe_stream(struct driver *d, const struct stream_probe *probe, struct histogram *times,
                      struct histogram *ahead)
 {
     struct lanes lanes;
-    struct message message = {{1, 2, 3, 4, 5, 6, 7}};
-    int64_t wrong = 0;
+    int64_t wrong;
     if (!begin(d, probe, &lanes))
         return -1;
-    struct stream_page *page = lanes.page;
-    uint64_t sample = (probe->slots / 4 < SAMPLE_EVERY ? probe->slots / 4 : SAMPLE_EVERY) - 1;
-    struct plain_end plain = {.slots = probe->role ? lanes.incoming : lanes.outgoing,
-                              .acknowledged = &page->acknowledged,
-                              .mask = probe->slots - 1};
-    struct ring_end ring;
-    struct used_ring_sender used_out;
-    struct used_ring_receiver used_in;
-    ring_open(&ring, lanes.outgoing, lanes.incoming, probe->slots);
-    used_ring_open_sender(&used_out, lanes.outgoing, probe->slots);
-    used_ring_open_receiver(&used_in, lanes.incoming, probe->slots);
-    switch (probe->form * 2 + (probe->role != 0)) {
-    case 2 * STREAM_EPOCH:
-        STREAM_OUT(ring_try_send, &ring)
-        break;
-    case 2 * STREAM_EPOCH + 1:
-        STREAM_IN(ring_try_receive, &ring)
-        break;
-    case 2 * STREAM_USED:
-        STREAM_OUT(used_ring_try_send, &used_out)
-        break;
-    case 2 * STREAM_USED + 1:
-        STREAM_IN(used_ring_try_receive, &used_in)
-        break;
-    case 2 * STREAM_PLAIN:
-        STREAM_OUT(plain_try_send, &plain)
-        break;
-    default:
-        STREAM_IN(plain_try_receive, &plain)
-    }
-    meet(d, page, probe, 1);
+    if (probe->form == STREAM_EPOCH)
+        wrong = probe->role ? epoch_in(d, probe, &lanes, times, ahead) : epoch_out(d, probe, &lanes, times);
+    else if (probe->form == STREAM_USED)
+        wrong = probe->role ? used_in(d, probe, &lanes, times, ahead) : used_out(d, probe, &lanes, times);
+    else
+        wrong = probe->role ? plain_in(d, probe, &lanes, times, ahead) : plain_out(d, probe, &lanes, times);
+    meet(d, lanes.page, probe, 1);
     return wrong;
 }
+
+/* --- Echoes --- */
+
+#define ECHO(NAME, OUT, OPEN_OUT, TRY_SEND, IN, OPEN_IN, TRY_RECEIVE, RECEIVING)                              \
+    static int64_t NAME##_echo(struct driver *d, const struct stream_probe *probe, const struct lanes *lanes, \
+                               struct histogram *times)                                                       \
+    {                                                                                                         \
+        struct message message = {{1, 2, 3, 4, 5, 6, 7}};                                                     \
+        int64_t wrong = 0;                                                                                    \
+        OUT out;                                                                                              \
+        IN in;                                                                                                \
+        OPEN_OUT;                                                                                             \
+        OPEN_IN;                                                                                              \
+        for (uint64_t i = 0; probe->role && i < probe->count; i++) {                                          \
+            while (!TRY_RECEIVE(RECEIVING, &message))                                                         \
+                relax(d);                                                                                     \
+            while (!TRY_SEND(&out, &message))                                                                 \
+                relax(d);                                                                                     \
+        }                                                                                                     \
+        if (probe->role)                                                                                      \
+            return 0;                                                                                         \
+        BATCHES(                                                                                              \
+            probe, times,                                                                                     \
+            {                                                                                                 \
+                message.word[0] = i;                                                                          \
+                while (!TRY_SEND(&out, &message))                                                             \
+                    relax(d);                                                                                 \
+                while (!TRY_RECEIVE(RECEIVING, &message))                                                     \
+                    relax(d);                                                                                 \
+                wrong += message.word[0] != i;                                                                \
+            },                                                                                                \
+            (void)0)                                                                                          \
+        return wrong;                                                                                         \
+    }
+
+struct nothing {
+    char unused;
+};
+
+ECHO(epoch, struct ring_end, ring_open(&out, lanes->outgoing, lanes->incoming, probe->slots), ring_try_send,
+     struct nothing, (void)in, ring_try_receive, &out)
+ECHO(used, struct used_ring_sender, used_ring_open_sender(&out, lanes->outgoing, probe->slots), used_ring_try_send,
+     struct used_ring_receiver, used_ring_open_receiver(&in, lanes->incoming, probe->slots), used_ring_try_receive, &in)
 
 int64_t probe_echo(struct driver *d, const struct stream_probe *probe, struct histogram *times)
 {
     struct lanes lanes;
-    struct message message = {{1, 2, 3, 4, 5, 6, 7}};
-    int64_t wrong = 0;
     if (probe->form == STREAM_PLAIN || !begin(d, probe, &lanes))
         return -1;
-    struct ring_end ring;
-    struct used_ring_sender used_out;
-    struct used_ring_receiver used_in;
-    ring_open(&ring, lanes.outgoing, lanes.incoming, probe->slots);
-    used_ring_open_sender(&used_out, lanes.outgoing, probe->slots);
-    used_ring_open_receiver(&used_in, lanes.incoming, probe->slots);
-    switch (probe->form * 2 + (probe->role != 0)) {
-    case 2 * STREAM_EPOCH:
-        ECHO_ASK(ring_try_send, ring_try_receive, &ring, &ring)
-        break;
-    case 2 * STREAM_EPOCH + 1:
-        ECHO_ANSWER(ring_try_send, ring_try_receive, &ring, &ring)
-        break;
-    case 2 * STREAM_USED:
-        ECHO_ASK(used_ring_try_send, used_ring_try_receive, &used_out, &used_in)
-        break;
-    default:
-        ECHO_ANSWER(used_ring_try_send, used_ring_try_receive, &used_out, &used_in)
-    }
+    int64_t wrong =
+        probe->form == STREAM_EPOCH ? epoch_echo(d, probe, &lanes, times) : used_echo(d, probe, &lanes, times);
     meet(d, lanes.page, probe, 1);
     return wrong;
 }
