@@ -71,7 +71,7 @@ def _open(plan: Plan, me: int, segment: _native.Segment, kernel_fd: int, memory_
         "memory_bytes": plan.memory,
         "cycles_per_us": plan.cycles_per_us,
     }
-    return _native.Driver(segment, memory_fd, options, plan.parents)
+    return _native.Driver(segment, memory_fd, options, plan.trees)
 
 
 def _serve(plan: Plan, me: int, driver: _native.Driver) -> None:
