@@ -116,6 +116,11 @@ cdef extern from "cpu_driver.h":
         KIND_DIGEST
         KIND_TREE
         KIND_TREES
+        KIND_GROUP
+        KIND_GATHER
+        KIND_SPREAD
+        KIND_ORDER
+        KIND_TAKE
         KIND_POLICY
         KIND_RUN_BEGIN
         KIND_RUN_DATA
@@ -327,6 +332,11 @@ KINDS = {
     "DIGEST": KIND_DIGEST,
     "TREE": KIND_TREE,
     "TREES": KIND_TREES,
+    "GROUP": KIND_GROUP,
+    "GATHER": KIND_GATHER,
+    "SPREAD": KIND_SPREAD,
+    "ORDER": KIND_ORDER,
+    "TAKE": KIND_TAKE,
     "POLICY": KIND_POLICY,
     "RUN_BEGIN": KIND_RUN_BEGIN,
     "RUN_DATA": KIND_RUN_DATA,
