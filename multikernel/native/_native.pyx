@@ -133,6 +133,7 @@ cdef extern from "cpu_driver.h":
         uint64_t memory_bytes
         uint64_t cycles_per_us
         const uint16_t *parents
+        const int *links
     driver *driver_open(segment *s, int memory, const driver_options *o, const char **reason)
     int driver_run(driver *d) nogil
     int driver_finish(driver *d, const char *result, uint64_t bytes)
@@ -521,7 +522,7 @@ cdef class Driver:
     cdef Segment segment
     cdef readonly uint32_t me
 
-    def __cinit__(self, Segment segment, int memory, dict options, bytes parents=None):
+    def __cinit__(self, Segment segment, int memory, dict options, bytes parents=None, bytes links=None):
         cdef driver_options o
         cdef const char *reason = NULL
         o.me = options["me"]
@@ -536,6 +537,9 @@ cdef class Driver:
         o.parents = <const uint16_t *>PyBytes_AS_STRING(parents) if parents is not None else NULL
         if parents is not None and len(parents) != 2 * segment.cores * segment.cores:
             raise ValueError("the route has not one parent for each root and core")
+        o.links = <const int *>PyBytes_AS_STRING(links) if links is not None else NULL
+        if links is not None and len(links) != 2 * sizeof(int) * segment.cores:
+            raise ValueError("not two descriptors for each core")
         self.segment = segment
         self.me = o.me
         self.d = driver_open(segment.s, memory, &o, &reason)

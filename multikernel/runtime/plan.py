@@ -13,6 +13,10 @@ user range.
 ADDRESS_BYTES = 1 << 36
 """The whole range, 64 GiB, divided among the cores."""
 PAGE = 4096
+CARRIERS = ("call-line", "ring", "socket", "pipe")
+"""What the monitors' messages may travel by, in the order of the native core's numbers."""
+HOST_CARRIERS = ("socket", "pipe")
+"""Those that share no memory."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class Plan:
     """kernel: "multikernel" or "shared"; cpus: core i runs on cpus[i]; memory: bytes of physical memory.
 
     window: monitors' call lines for each ordered pair; channels: single lines a pair for programs, at least 1;
-    ring_slots: of the ring for each ordered pair, 0 for none; carrier: "call-line" or "ring", how the monitors'
+    ring_slots: of the ring for each ordered pair, 0 for none; carrier: one of CARRIERS, how the monitors'
     messages travel; parents: the route, parents[root][core] as cores × cores native 16-bit numbers with 0xffff
     for the root, None when every root sends to all.
     """
