@@ -28,7 +28,7 @@ from multikernel.machine.topology import Topology
 from multikernel.native._native import KINDS
 from multikernel.runtime import links
 from multikernel.runtime.launch import Launched
-from multikernel.runtime.plan import CARRIERS, HOST_CARRIERS, PAGE, Plan
+from multikernel.runtime.plan import CARRIERS, HOST_CARRIERS, PAGE, Carrier, Plan
 from multikernel.user import memory
 from multikernel.user.access import ClientAccess
 from multikernel.user.memory import Frame, Page
@@ -36,7 +36,6 @@ from multikernel.user.outcome import OK, error_of
 from multikernel.user.task import Task
 
 Kernel = Literal["multikernel", "shared"]
-Carrier = Literal["call-line", "ring", "socket", "pipe"]
 KERNELS = ("multikernel", "shared")
 MODES = {0: "absent", 1: "polling", 2: "user", 3: "parked", 4: "parked"}
 DEFAULT_MEMORY = 16 << 20
@@ -207,7 +206,9 @@ def boot(
     if not 0 <= channels <= 64:
         raise BadInput("0 to 64 channels for each pair of cores", value=channels, where="channels")
     if carrier not in CARRIERS:
-        raise BadInput("unknown carrier", value=carrier, where="carrier", hint="one of " + ", ".join(CARRIERS))
+        raise BadInput(
+            "unknown carrier", value=carrier, where="carrier", hint="one of " + ", ".join(CARRIERS)
+        )
     if carrier in HOST_CARRIERS:
         _check_host_carrier(carrier, kernel, count)
     if carrier == "ring" and count > RING_CORES:

@@ -84,7 +84,11 @@ class Driver:
     @property
     def me(self) -> int: ...
     def __init__(
-        self, segment: Segment, memory: int, options: dict[str, Any], parents: bytes | None = None,
+        self,
+        segment: Segment,
+        memory: int,
+        options: dict[str, Any],
+        parents: bytes | None = None,
         links: bytes | None = None,
     ) -> None: ...
     def run(self) -> bool: ...

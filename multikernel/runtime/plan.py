@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import asdict, dataclass, field
+from typing import Literal
 
 ADDRESS_BASE = 0x20_0000_0000
 """Where mappings lie, on every core: 128 GiB, below what the host uses on x86-64 and within aarch64's smallest
@@ -13,9 +14,10 @@ user range.
 ADDRESS_BYTES = 1 << 36
 """The whole range, 64 GiB, divided among the cores."""
 PAGE = 4096
-CARRIERS = ("call-line", "ring", "socket", "pipe")
+Carrier = Literal["call-line", "ring", "socket", "pipe"]
+CARRIERS: tuple[Carrier, ...] = ("call-line", "ring", "socket", "pipe")
 """What the monitors' messages may travel by, in the order of the native core's numbers."""
-HOST_CARRIERS = ("socket", "pipe")
+HOST_CARRIERS: tuple[Carrier, ...] = ("socket", "pipe")
 """Those that share no memory."""
 
 

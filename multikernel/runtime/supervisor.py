@@ -79,7 +79,9 @@ class _Supervisor:
             if pid == 0:
                 for inherited in (self.connection.fileno(), ready_read, go_write, *self.watched):
                     os.close(inherited)
-                be_core(self.plan, core, self.segment, kernel, memory, ready_write, go_read, supervisor, links)
+                be_core(
+                    self.plan, core, self.segment, kernel, memory, ready_write, go_read, supervisor, links
+                )
             links.passed(core)
             self.pids.append(pid)
             self.watched[os.pidfd_open(pid)] = core

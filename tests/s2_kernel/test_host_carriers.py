@@ -64,7 +64,9 @@ def seen_by_a_child() -> set[str]:
         "    try: print(os.readlink('/proc/self/fd/' + one))\n"
         "    except OSError: pass"
     )
-    done = subprocess.run([sys.executable, "-c", code], close_fds=False, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], close_fds=False, stdout=subprocess.PIPE, text=True, check=True
+    )
     return set(done.stdout.split("\n"))
 
 
@@ -114,7 +116,7 @@ def unmaps(frame: Frame, count: int) -> None:
 
 
 def test_a_computing_core_is_interrupted_by_the_host(carrier: Any) -> None:
-    """More often than the tick would: an unmap here waits for the other core, so a tick each would do for all of them."""
+    """More often than by the tick, which alone would bring every one of these unmaps to its end too."""
     with multikernel.boot(2, carrier=carrier) as system:
         frame = system.allocate(4096)
         task = system.cores[1].start(programs.compute, 20.0)
@@ -199,7 +201,7 @@ def test_as_many_descriptors_as_are_said_to_be_needed(carrier: Any) -> None:
 
 
 def test_what_cannot_be(carrier: Any) -> None:
-    with pytest.raises(BadInput, match="more than 64 cores: 65.*carrier.*call-line"):
+    with pytest.raises(BadInput, match=r"more than 64 cores: 65.*carrier.*call-line"):
         multikernel.boot(65, carrier=carrier)
     with pytest.raises(BadInput, match=f"shared kernel's cores send each other no messages: {carrier}"):
         multikernel.boot(2, kernel="shared", carrier=carrier)
