@@ -9,7 +9,9 @@
  *
  * The signal is blocked while the driver works and let in by ppoll and by driver_leave: the host then sets it pending and no more, so
  * that a message to a core that polls costs it no interrupt; and what came after the last look before either of them ends the sleep,
- * or interrupts the program at once. Nobody has to publish a mode and look again.
+ * or interrupts the program at once. Nobody has to publish a mode and look again. Setting it pending costs the sender some hundred
+ * cycles a message (measured: 3 to 8 % of a round trip); asking for it only when a program is to run would cost each of its system
+ * calls two calls of the host for every other core.
  *
  * A reply is a message, as with the rings; a notice has none. A host whose buffers are full refuses, and the message waits in
  * carrier.c's queue: nothing blocks and nothing is dropped. A core that has ended is sent nothing; the supervisor is taking the system

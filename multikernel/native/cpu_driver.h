@@ -138,8 +138,8 @@ struct driver {
     volatile int disabled; /* read by the signal handler */
     volatile int mark;     /* written by it */
     bool rings;
-    bool crowded; /* more cores than CPUs */
-    bool inside;  /* a driver function is on the stack */
+    bool crowded;         /* more cores than CPUs */
+    bool inside;          /* a driver function is on the stack */
     struct pollfd *links; /* carriers that share no memory: receiving, by core; then sending. NULL: another */
     struct call_receiver *user_answers;
     struct call_sender *user_calls;
@@ -207,8 +207,8 @@ static inline bool driver_inside(const struct driver *driver)
 
 /* --- System calls, for programs (user mode) ---------------------------------------------------------------------------------- */
 
-void driver_enter(struct driver *driver); /* disable, poll */
-void driver_leave(struct driver *driver); /* check the mark, enable */
+void driver_enter(struct driver *driver);  /* disable, poll */
+void driver_leave(struct driver *driver);  /* check the mark, enable */
 void driver_resume(struct driver *driver); /* the same in the interrupt handler, whose end lets signals in */
 
 /* A request to this core's own driver, waited for; result as the kinds above say. VERDICT_BUSY never comes back. This and all
@@ -267,9 +267,9 @@ static inline bool carrier_has_room(const struct driver *driver)
 
 /* Carriers that share no memory (carrier_link.c). Sends, or returns false: full. */
 bool link_send(struct driver *driver, uint32_t to, const struct message *message);
-bool link_poll(struct driver *driver);                      /* true if anything came */
-void link_park(struct driver *driver, uint32_t slice_us);   /* until something comes, a signal does, or the slice ends */
-void link_deafen(bool deaf);                                /* whether the host may interrupt */
+bool link_poll(struct driver *driver);                    /* true if anything came */
+void link_park(struct driver *driver, uint32_t slice_us); /* until something comes, a signal does, or the slice ends */
+void link_deafen(bool deaf);                              /* whether the host may interrupt */
 int link_open(struct driver *driver, const int *descriptors); /* 0, or an errno */
 
 /* Answers a request, now or (by deferring it) later. */

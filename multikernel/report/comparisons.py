@@ -61,7 +61,7 @@ OWN_LINUX = (
 )
 BY_THE_HOST = (
     "Polling is asking the host here, and every message a call of the host to send and another to receive; the shared "
-    "kernel could not do without shared memory, this could."
+    "kernel tells by shared memory, these messages need none."
 )
 HOST_CARRIERS = {"socket": "Unix sockets", "pipe": "pipes"}
 AT_ONCE = "Cores with pages of their own, all unmapping at once"
