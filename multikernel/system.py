@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Literal
@@ -34,6 +34,7 @@ from multikernel.user.access import ClientAccess
 from multikernel.user.memory import Frame, Page
 from multikernel.user.outcome import OK, error_of
 from multikernel.user.task import Task
+from multikernel.user.trees import Edges, encoded, install
 
 Kernel = Literal["multikernel", "shared"]
 KERNELS = ("multikernel", "shared")
@@ -177,6 +178,12 @@ class System:
         self.own(page)
         memory.protect(self._access, page, rights)
 
+    def install(self, root: int, edges: Edges) -> None:
+        """Makes this the tree by which core `root` reaches the others, by agreement of all cores: edges (parent, child)
+        in sending order. Operations under way are not disturbed. Raises BadInput, TreeOvertaken.
+        """
+        install(self._access, root, edges)
+
 
 def boot(
     cores: int | str | Sequence[int] | None = None,
@@ -186,16 +193,15 @@ def boot(
     slots: int | None = None,
     channels: int = 0,
     carrier: Carrier = "call-line",
-    parents: Sequence[Sequence[int | None]] | None = None,
+    trees: Mapping[int, Edges] | None = None,
 ) -> System:
     """Boots a kernel and returns it running; close it, or use it as a context manager.
 
     cores: how many, or which CPUs ("0,2-3", [0, 2]); None: one a CPU allowed here. More cores than CPUs share
     them. memory: bytes of physical memory. slots: mappings for each core. channels: further call lines for each
     pair of cores. carrier: what the monitors' messages travel by: lines or rings in shared memory, or sockets or
-    pipes, which share none. parents: the tree for each root,
-    parents[root][core], None for the root itself; by default every root sends to all. Raises BadInput,
-    BootFailed, SegmentFull.
+    pipes, which share none. trees: by root, its edges (parent, child) in sending order; a root without one sends
+    to all. Raises BadInput, BootFailed, SegmentFull.
     """
     if kernel not in KERNELS:
         raise BadInput("unknown kernel", value=kernel, where="kernel", hint="one of " + ", ".join(KERNELS))
@@ -224,7 +230,7 @@ def boot(
         channels=1 + channels,
         ring_slots=32 if count <= RING_CORES else 0,
         carrier=carrier,
-        parents=None if parents is None else _route(parents, count),
+        trees=b"" if kernel == "shared" else encoded(trees or {}, count),
         sys_path=tuple(sys.path),
         system=secrets.token_hex(4),
         launcher=os.getpid(),
@@ -277,26 +283,3 @@ def as_current(system: System) -> Iterator[None]:
         yield
     finally:
         _current = before
-
-
-def _route(parents: Sequence[Sequence[int | None]], count: int) -> bytes:
-    """A route as cores × cores 16-bit numbers. Raises BadInput unless every row is a tree of all cores rooted
-    where it should be.
-    """
-    if len(parents) != count or any(len(row) != count for row in parents):
-        raise BadInput(f"a route has {count} rows of {count} parents", where="parents")
-    for root, row in enumerate(parents):
-        for core in range(count):
-            at: int | None = core
-            for _ in range(count):
-                if at is None or at == root:
-                    break
-                at = row[at]
-                if at is not None and not 0 <= at < count:
-                    raise BadInput("no such core", value=at, where=f"parents[{root}]")
-            if at != root or row[root] is not None:
-                raise BadInput(
-                    f"core {core} does not lead to the root", value=list(row), where=f"parents[{root}]"
-                )
-    flat = (0xFFFF if parent is None else parent for row in parents for parent in row)
-    return b"".join(number.to_bytes(2, sys.byteorder) for number in flat)

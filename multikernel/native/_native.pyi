@@ -88,7 +88,7 @@ class Driver:
         segment: Segment,
         memory: int,
         options: dict[str, Any],
-        parents: bytes | None = None,
+        trees: bytes = b"",
         links: bytes | None = None,
     ) -> None: ...
     def run(self) -> bool: ...

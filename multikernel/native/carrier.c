@@ -178,7 +178,7 @@ bool carrier_drain(struct driver *d)
             d->outgoing[kept++] = *entry;
     }
     d->outgoing_count = kept;
-    if (kept == count && d->carrier == CARRIER_CALL_LINE && d->environment.route && d->environment.route->parent)
+    if (kept == count && d->carrier == CARRIER_CALL_LINE)
         release_lines(d, 0); /* nothing moved: do not hold what others may be waiting for */
     return kept != count;
 }

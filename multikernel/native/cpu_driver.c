@@ -237,31 +237,6 @@ static void open_channels(struct driver *d)
         }
 }
 
-/* The tree of every root, from the parent of every core: children in ascending order unless the parents say otherwise later. */
-static int open_route(struct driver *d, const uint16_t *parents)
-{
-    size_t entries = (size_t)d->cores * d->cores;
-    uint16_t *memory = malloc(3 * entries * sizeof *memory);
-    struct route *route = malloc(sizeof *route);
-    if (!memory || !route)
-        return ENOMEM;
-    uint16_t *child = memory + entries, *sibling = memory + 2 * entries;
-    memcpy(memory, parents, entries * sizeof *memory);
-    memset(child, 0xff, 2 * entries * sizeof *child);
-    for (uint32_t root = 0; root < d->cores; root++)
-        for (uint32_t core = d->cores; core-- > 0;) {
-            uint16_t parent = parents[(size_t)root * d->cores + core];
-            if (parent == 0xffff)
-                continue;
-            sibling[(size_t)root * d->cores + core] = child[(size_t)root * d->cores + parent];
-            child[(size_t)root * d->cores + parent] = (uint16_t)core;
-        }
-    *route = (struct route){memory, child, sibling};
-    d->route_memory = memory;
-    d->environment.route = route;
-    return 0;
-}
-
 static int open_state(struct driver *d, const struct driver_options *o)
 {
     size_t entries = monitor_output_entries(d->cores);
@@ -288,8 +263,6 @@ static int open_state(struct driver *d, const struct driver_options *o)
     d->environment.backoff = 2 * o->cycles_per_us;
     if (d->me == 0 && (error = frames_open(&d->frames, o->memory_bytes)))
         return error;
-    if (o->parents && (error = open_route(d, o->parents)))
-        return error;
     if (o->shared_kernel) {
         d->kernel = &kernel_shared;
         return shared_kernel_open(d, o->slots_per_core, o->address_base, o->address_size);
@@ -301,6 +274,11 @@ static int open_state(struct driver *d, const struct driver_options *o)
     if (d->monitor == MAP_FAILED)
         return errno;
     monitor_init(d->monitor, d->me, d->cores, o->slots_per_core, o->address_base, o->address_size);
+    for (uint32_t i = 0; i < o->tree_count; i++) {
+        const uint32_t *tree = o->trees + (size_t)i * d->cores;
+        if (tree[0] >= d->cores || !monitor_plant(d->monitor, tree[0], tree + 1))
+            return EINVAL;
+    }
     return 0;
 }
 

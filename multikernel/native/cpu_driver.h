@@ -34,6 +34,8 @@ enum driver_kind {
     KIND_PIN,       /* 1 slot, generation */
     KIND_UNPIN,     /* 1 slot, generation */
     KIND_DIGEST,    /* 1 core or ~0: entries it holds too -> 1 digest; 2 mapped; 3 locked */
+    KIND_TREE,      /* 1 the operation's first argument (tree_row.c); 2-4 edges; 5 root */
+    KIND_TREES,     /* -> 1 digest of all current trees */
     KIND_POLICY,    /* 1 spin cycles; 2 yields; 3 slice in microseconds */
     KIND_RUN_BEGIN, /* 1 bytes of the program */
     KIND_RUN_DATA,  /* 1 offset; 2-6 forty bytes */
@@ -163,7 +165,6 @@ struct driver {
     void *shared;                 /* the shared kernel's state in the segment */
     struct shared_private *local; /* ... and what this core keeps of it privately */
     uint32_t tell;                /* shared kernel: how others are told (enum shared_tell) */
-    void *route_memory;
     long timer;
 };
 
@@ -177,8 +178,9 @@ struct driver_options {
     uint64_t address_size; /* a core's share of the range */
     uint64_t memory_bytes;
     uint64_t cycles_per_us;
-    const uint16_t *parents; /* cores * cores entries, or NULL: every root sends to all */
-    const int *links;        /* by core: the descriptors it is received from by, and sent to; NULL: shared memory */
+    const uint32_t *trees; /* of some roots: each the root, then its edges (multicast_tree.h) in sending order */
+    uint32_t tree_count;
+    const int *links; /* by core: the descriptors it is received from by, and sent to; NULL: shared memory */
 };
 
 /* Opens the driver of a core on a mapped kernel segment, in the pinned process that will be that core: first touches its region,

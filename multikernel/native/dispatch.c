@@ -81,6 +81,7 @@ static enum verdict kernel_request(struct driver *d, uint64_t address, const str
     request.slot = (uint32_t)message->word[1];
     request.generation = (uint32_t)(message->word[1] >> 32);
     request.protocol = TWO_PHASE;
+    request.rights = 0;
     switch (message_kind(message)) {
     case KIND_UNMAP:
         request.row = ROW_UNMAP;
@@ -90,8 +91,15 @@ static enum verdict kernel_request(struct driver *d, uint64_t address, const str
         request.row = ROW_PROTECT;
         request.rights = (uint32_t)message->word[2];
         break;
+    case KIND_TREE:
+        request.row = ROW_TREE;
+        request.slot = (uint32_t)message->word[5];
+        request.generation = 0;
+        memcpy(request.argument, &message->word[1], sizeof request.argument);
+        break;
     default:
         request.row = ROW_MAP;
+        request.slot = 0;
         request.frame = message->word[1];
         request.length = message->word[2];
         request.rights = (uint32_t)message->word[3];
@@ -222,6 +230,11 @@ static enum verdict handle(struct driver *d, uint64_t address, const struct mess
     case KIND_UNMAP:
     case KIND_PROTECT:
         return kernel_request(d, address, request, reply);
+    case KIND_TREE:
+        return d->monitor ? kernel_request(d, address, request, reply) : VERDICT_BAD_REQUEST;
+    case KIND_TREES:
+        reply->word[1] = d->monitor ? monitor_trees_digest(d->monitor) : 0;
+        return VERDICT_OK;
     case KIND_PIN:
         return d->kernel->pin(d, slot, generation);
     case KIND_UNPIN:

@@ -75,7 +75,7 @@ def _open(
         "memory_bytes": plan.memory,
         "cycles_per_us": plan.cycles_per_us,
     }
-    return _native.Driver(segment, memory_fd, options, plan.parents, links)
+    return _native.Driver(segment, memory_fd, options, plan.trees, links)
 
 
 def _serve(plan: Plan, me: int, driver: _native.Driver) -> None:

@@ -27,8 +27,8 @@ class Plan:
 
     window: monitors' call lines for each ordered pair; channels: single lines a pair for programs, at least 1;
     ring_slots: of the ring for each ordered pair, 0 for none; carrier: one of CARRIERS, how the monitors'
-    messages travel; parents: the route, parents[root][core] as cores × cores native 16-bit numbers with 0xffff
-    for the root, None when every root sends to all.
+    messages travel; trees: of some roots, native 32-bit numbers, each the root and then its cores - 1 edges
+    (parent in the low half, child in the high half) in sending order; the other roots send to all.
     """
 
     kernel: str
@@ -40,7 +40,7 @@ class Plan:
     channels: int = 1
     ring_slots: int = 32
     carrier: str = "call-line"
-    parents: bytes | None = None
+    trees: bytes = b""
     sys_path: tuple[str, ...] = ()
     directory: str = ""
     system: str = ""
@@ -65,15 +65,14 @@ class Plan:
     def encode(self) -> bytes:
         """As JSON, for the supervisor."""
         record = asdict(self)
-        record["parents"] = base64.b64encode(self.parents).decode() if self.parents is not None else None
+        record["trees"] = base64.b64encode(self.trees).decode()
         return json.dumps(record).encode()
 
     @staticmethod
     def decode(data: bytes) -> Plan:
         """The inverse of encode."""
         record = json.loads(data)
-        if record["parents"] is not None:
-            record["parents"] = base64.b64decode(record["parents"])
+        record["trees"] = base64.b64decode(record["trees"])
         for name in ("cpus", "sys_path"):
             record[name] = tuple(record[name])
         return Plan(**record)

@@ -166,7 +166,7 @@ def narrow() -> None:
 def test_full_buffers_neither_block_nor_lose(carrier: Any) -> None:
     """All operations go through the last but one core to the last, which is stopped until that way is full."""
     cores = 12
-    with multikernel.boot(cores, carrier=carrier, parents=chain(cores)) as system:
+    with multikernel.boot(cores, carrier=carrier, trees=chain(cores)) as system:
         for core in system.cores:
             core.run(narrow)
         frame = system.allocate(4096)
