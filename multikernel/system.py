@@ -26,8 +26,9 @@ from multikernel.machine.clock import tsc_rate
 from multikernel.machine.cpus import resolve
 from multikernel.machine.topology import Topology
 from multikernel.native._native import KINDS
+from multikernel.runtime import links
 from multikernel.runtime.launch import Launched
-from multikernel.runtime.plan import PAGE, Plan
+from multikernel.runtime.plan import CARRIERS, HOST_CARRIERS, PAGE, Carrier, Plan
 from multikernel.user import memory
 from multikernel.user.access import ClientAccess
 from multikernel.user.group import Group, Groups
@@ -38,10 +39,12 @@ from multikernel.user.trees import Edges, encoded, install
 
 Kernel = Literal["multikernel", "shared"]
 KERNELS = ("multikernel", "shared")
-MODES = {0: "absent", 1: "polling", 2: "user", 3: "parked"}
+MODES = {0: "absent", 1: "polling", 2: "user", 3: "parked", 4: "parked"}
 DEFAULT_MEMORY = 16 << 20
 RING_CORES = 64
 """Up to so many cores every pair has rings; beyond, only call lines."""
+HOST_CARRIER_CORES = 64
+"""Up to so many cores the host carries the monitors' messages: a descriptor or two for each core in every core."""
 
 
 class Core:
@@ -203,15 +206,16 @@ def boot(
     memory: int = DEFAULT_MEMORY,
     slots: int | None = None,
     channels: int = 0,
-    carrier: Literal["call-line", "ring"] = "call-line",
+    carrier: Carrier = "call-line",
     trees: Mapping[int, Edges] | None = None,
 ) -> System:
     """Boots a kernel and returns it running; close it, or use it as a context manager.
 
     cores: how many, or which CPUs ("0,2-3", [0, 2]); None: one a CPU allowed here. More cores than CPUs share
     them. memory: bytes of physical memory. slots: mappings for each core. channels: further call lines for each
-    pair of cores. carrier: what the monitors' messages travel by. trees: by root, its edges (parent, child) in sending
-    order; a root without one sends to all. Raises BadInput, BootFailed, SegmentFull.
+    pair of cores. carrier: what the monitors' messages travel by: lines or rings in shared memory, or sockets or
+    pipes, which share none. trees: by root, its edges (parent, child) in sending order; a root without one sends
+    to all. Raises BadInput, BootFailed, SegmentFull.
     """
     if kernel not in KERNELS:
         raise BadInput("unknown kernel", value=kernel, where="kernel", hint="one of " + ", ".join(KERNELS))
@@ -221,8 +225,12 @@ def boot(
         raise BadInput("physical memory of less than a page", value=memory, where="memory")
     if not 0 <= channels <= 64:
         raise BadInput("0 to 64 channels for each pair of cores", value=channels, where="channels")
-    if carrier not in ("call-line", "ring"):
-        raise BadInput("unknown carrier", value=carrier, where="carrier", hint="call-line or ring")
+    if carrier not in CARRIERS:
+        raise BadInput(
+            "unknown carrier", value=carrier, where="carrier", hint="one of " + ", ".join(CARRIERS)
+        )
+    if carrier in HOST_CARRIERS:
+        _check_host_carrier(carrier, kernel, count)
     if carrier == "ring" and count > RING_CORES:
         raise BadInput(
             f"rings for more than {RING_CORES} cores", value=count, where="carrier", hint="use call-line"
@@ -244,6 +252,24 @@ def boot(
     if not 1 <= plan.slots <= 1 << 16:
         raise BadInput("1 to 65536 mappings for each core", value=slots, where="slots")
     return System(plan)
+
+
+def _check_host_carrier(carrier: str, kernel: str, count: int) -> None:
+    if kernel != "multikernel":
+        raise BadInput(
+            f"the {kernel} kernel's cores send each other no messages", value=carrier, where="carrier",
+            hint="kernel=\"multikernel\", or leave carrier out",
+        )  # fmt: skip
+    if count > HOST_CARRIER_CORES:
+        raise BadInput(
+            f"a {carrier} for each pair of more than {HOST_CARRIER_CORES} cores", value=count, where="carrier",
+            hint="use call-line",
+        )  # fmt: skip
+    if links.allowed() < links.needed(carrier, count):
+        raise BadInput(
+            f"too few open files are allowed for a {carrier} for each pair of {count} cores", value=links.allowed(),
+            where="RLIMIT_NOFILE", hint=f"ulimit -n {links.needed(carrier, count)}, or fewer cores",
+        )  # fmt: skip
 
 
 _current: System | None = None

@@ -84,7 +84,12 @@ class Driver:
     @property
     def me(self) -> int: ...
     def __init__(
-        self, segment: Segment, memory: int, options: dict[str, Any], trees: bytes = b""
+        self,
+        segment: Segment,
+        memory: int,
+        options: dict[str, Any],
+        trees: bytes = b"",
+        links: bytes | None = None,
     ) -> None: ...
     def run(self) -> bool: ...
     def code(self) -> bytes: ...

@@ -142,6 +142,7 @@ cdef extern from "cpu_driver.h":
         uint64_t cycles_per_us
         const uint32_t *trees
         uint32_t tree_count
+        const int *links
     driver *driver_open(segment *s, int memory, const driver_options *o, const char **reason)
     int driver_run(driver *d) nogil
     int driver_finish(driver *d, const char *result, uint64_t bytes)
@@ -538,7 +539,7 @@ cdef class Driver:
     cdef Segment segment
     cdef readonly uint32_t me
 
-    def __cinit__(self, Segment segment, int memory, dict options, bytes trees=b""):
+    def __cinit__(self, Segment segment, int memory, dict options, bytes trees=b"", bytes links=None):
         cdef driver_options o
         cdef const char *reason = NULL
         o.me = options["me"]
@@ -554,6 +555,9 @@ cdef class Driver:
         o.tree_count = len(trees) // (4 * segment.cores)
         if len(trees) % (4 * segment.cores):
             raise ValueError("a tree is its root and one edge for each other core")
+        o.links = <const int *>PyBytes_AS_STRING(links) if links is not None else NULL
+        if links is not None and len(links) != 2 * sizeof(int) * segment.cores:
+            raise ValueError("not two descriptors for each core")
         self.segment = segment
         self.me = o.me
         self.d = driver_open(segment.s, memory, &o, &reason)

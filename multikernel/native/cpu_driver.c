@@ -67,24 +67,27 @@ void driver_reply(struct driver *d, uint64_t address, const struct message *mess
 
 /* --- Waiting ---------------------------------------------------------------------------------------------------------------------- */
 
-static void park(struct driver *d)
-{
-    uint32_t seen = doorbell_bell(d->doorbell);
-    doorbell_enter(d->doorbell, MODE_PARKED);
-    /* Once more: what was published before our mode was visible. Pairs with doorbell_ring. */
-    if (!driver_poll(d)) {
-        /* With something to try again by time, sleep for moments only. */
-        bool pending = d->deferred_count || d->groups_waiting || (d->monitor && d->monitor->waiting);
-        atomic_fetch_add_explicit(&d->doorbell->parks, 1, memory_order_relaxed);
-        doorbell_park(d->doorbell, seen, pending ? 50 : d->slice_us);
-    }
-    doorbell_poll(d->doorbell);
-}
-
 static bool stopped(struct driver *d)
 {
     /* Pairs with the supervisor's store; nothing else is read through it. */
     return atomic_load_explicit(&d->segment->stop, memory_order_relaxed) != 0;
+}
+
+static void park(struct driver *d)
+{
+    uint32_t seen = doorbell_bell(d->doorbell);
+    doorbell_enter(d->doorbell, d->links ? MODE_LISTENING : MODE_PARKED);
+    /* Once more: what was published before our mode was visible. Pairs with doorbell_ring. */
+    if (!driver_poll(d) && !stopped(d)) {
+        /* With something to try again by time, sleep for moments only. */
+        bool pending = d->deferred_count || d->groups_waiting || (d->monitor && d->monitor->waiting);
+        atomic_fetch_add_explicit(&d->doorbell->parks, 1, memory_order_relaxed);
+        if (d->links)
+            link_park(d, pending ? 50 : d->slice_us);
+        else
+            doorbell_park(d->doorbell, seen, pending ? 50 : d->slice_us);
+    }
+    doorbell_poll(d->doorbell);
 }
 
 void driver_wait(struct driver *d, struct wait *wait)
@@ -143,9 +146,18 @@ void driver_enter(struct driver *d)
     /* The handler runs on this very thread: a compiler barrier is enough. */
     atomic_signal_fence(memory_order_seq_cst);
     doorbell_poll(d->doorbell);
+    if (d->links)
+        link_deafen(true);
 }
 
 void driver_leave(struct driver *d)
+{
+    driver_resume(d);
+    if (d->links)
+        link_deafen(false); /* what has come meanwhile interrupts now */
+}
+
+void driver_resume(struct driver *d)
 {
     for (;;) {
         doorbell_enter(d->doorbell, MODE_USER);
@@ -200,6 +212,16 @@ enum verdict driver_call_ring(struct driver *d, uint32_t to, const struct messag
         driver_wait(d, &wait);
     doorbell_ring(peer->doorbell);
     return await(d, peer->ring_waiter, reply);
+}
+
+enum verdict driver_call_link(struct driver *d, uint32_t to, const struct message *request, struct message *reply)
+{
+    struct peer *peer = &d->peers[to];
+    peer->link_waiter = driver_local_address(d);
+    struct wait wait = {0};
+    while (!link_send(d, to, request))
+        driver_wait(d, &wait);
+    return await(d, peer->link_waiter, reply);
 }
 
 /* --- Opening -------------------------------------------------------------------------------------------------------------------------- */
@@ -294,6 +316,10 @@ struct driver *driver_open(struct segment *segment, int memory, const struct dri
         return NULL;
     }
     open_channels(d);
+    if (o->links && (error = link_open(d, o->links))) {
+        *reason = strerror(error);
+        return NULL;
+    }
     if (poll_open(d))
         return NULL;
     d->doorbell->pid = (uint32_t)getpid();

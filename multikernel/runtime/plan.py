@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import asdict, dataclass, field
+from typing import Literal
 
 ADDRESS_BASE = 0x20_0000_0000
 """Where mappings lie, on every core: 128 GiB, below what the host uses on x86-64 and within aarch64's smallest
@@ -13,6 +14,11 @@ user range.
 ADDRESS_BYTES = 1 << 36
 """The whole range, 64 GiB, divided among the cores."""
 PAGE = 4096
+Carrier = Literal["call-line", "ring", "socket", "pipe"]
+CARRIERS: tuple[Carrier, ...] = ("call-line", "ring", "socket", "pipe")
+"""What the monitors' messages may travel by, in the order of the native core's numbers."""
+HOST_CARRIERS: tuple[Carrier, ...] = ("socket", "pipe")
+"""Those that share no memory."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,7 @@ class Plan:
 
     window: monitors' call lines for each ordered pair; channels: single lines a pair, 0 for programs' calls,
     1 for groups, the rest for measuring;
-    ring_slots: of the ring for each ordered pair, 0 for none; carrier: "call-line" or "ring", how the monitors'
+    ring_slots: of the ring for each ordered pair, 0 for none; carrier: one of CARRIERS, how the monitors'
     messages travel; trees: of some roots, native 32-bit numbers, each the root and then its cores - 1 edges
     (parent in the low half, child in the high half) in sending order; the other roots send to all.
     """

@@ -15,7 +15,7 @@ import multikernel
 from multikernel import Frame, Page, System
 from multikernel.errors import BadInput, PageFault
 
-CARRIERS = ("call-line", "ring")
+CARRIERS = ("call-line", "ring", "socket", "pipe")
 Trees = dict[int, list[tuple[int, int]]]
 
 

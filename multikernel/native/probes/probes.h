@@ -90,7 +90,8 @@ enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, u
 
 /* Fig 3. Every core updates the same lines of core 0 (SHM) ... */
 void probe_update_shared(struct driver *d, uint32_t lines, uint64_t count, uint32_t batch, struct histogram *histogram);
-/* ... or asks core `server` to update lines of its own (MSG); at_server: what it cost there, by the server's own clock. */
+/* ... or asks core `server` to update lines of its own (MSG), over a user channel, or over the carrier's where that shares no memory;
+ * at_server: what it cost there, by the server's own clock. */
 void probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uint64_t count, uint32_t batch,
                           struct histogram *histogram, struct histogram *at_server);
 /* Table 1: a request to the own core's driver, from a program: a system call there and back, no other process. */
