@@ -20,6 +20,7 @@ _FILES = {
     "shared-memory": "shared_memory",
     "local-call": "local_call",
     "round-trip": "round_trip",
+    "message": "message",
     "poll-or-block": "poll_or_block",
     "unmap": "unmap",
 }
