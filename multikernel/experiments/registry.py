@@ -21,6 +21,7 @@ _FILES = {
     "local-call": "local_call",
     "round-trip": "round_trip",
     "message": "message",
+    "transport": "transport",
     "poll-or-block": "poll_or_block",
     "unmap": "unmap",
 }
