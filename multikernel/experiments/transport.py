@@ -29,6 +29,7 @@ from multikernel.experiments.message import rates
 from multikernel.experiments.on_core import Plan, Report
 from multikernel.experiments.request import Request
 from multikernel.experiments.transport_ends import Both
+from multikernel.machine.activity import Activity
 from multikernel.machine.clock import tsc_rate
 from multikernel.results.document import Caution, Document, Mode, System
 from multikernel.results.histogram import Histogram
@@ -228,6 +229,9 @@ class _Arms:
             sums = {f"{way.name} {event}": float(count) for event, count in report.counts.items()}
             if sums:
                 sums[f"{way.name} counted"] = counted
+            if way.waits == "sleeps" and report.activity is not None and not suffix:
+                sums[f"{way.name} sleeps"] = sleeps(report.activity)
+                sums[f"{way.name} messages"] = on_core_transport.WARM + sum(count for _, count, _ in plan)
             return self._outcome(way, found, report, sums)
 
         return Arm(_label(f"{way.name}, there and back", suffix), slice_of)
@@ -323,16 +327,25 @@ def _specs(request: Request) -> Iterator[Spec]:
                 yield replace(rate, key=rate.key + CONTROL, control=True)
 
 
+def sleeps(activity: Activity) -> int:
+    """How often tasks gave up their CPU of themselves."""
+    return sum(task.voluntary or 0 for task in activity.tasks.values())
+
+
 def _with_counts(spec: Spec, sums: Mapping[str, float]) -> Spec:
-    """What the processor counted for each message there and back, beside the back-to-back latency."""
-    counted = sums.get(f"{spec.variant} counted")
-    if not counted or spec.measure != "round-trip" or spec.mode != "back-to-back" or spec.control:
+    """What was counted for each message there and back: the processor's events beside the back-to-back latency, and for
+    what sleeps how often both sides together did. Who finds its message there does not sleep.
+    """
+    if spec.measure != "round-trip" or spec.control:
         return spec
-    found = {
-        f"{event.replace('-', '_')}_per_message": sums[f"{spec.variant} {event}"] / counted
-        for event in on_core_transport.EVENTS
-    }
-    return replace(spec, parameters={**spec.parameters, **found})
+    found: dict[str, Scalar] = {}
+    if messages := sums.get(f"{spec.variant} messages"):
+        found["sleeps_per_message"] = sums[f"{spec.variant} sleeps"] / messages
+    counted = sums.get(f"{spec.variant} counted")
+    if counted and spec.mode == "back-to-back":
+        for event in on_core_transport.EVENTS:
+            found[f"{event.replace('-', '_')}_per_message"] = sums[f"{spec.variant} {event}"] / counted
+    return replace(spec, parameters={**spec.parameters, **found}) if found else spec
 
 
 def _ratios() -> Iterator[tuple[str, str]]:

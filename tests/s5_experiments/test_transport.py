@@ -101,6 +101,16 @@ def test_counts_are_told_by_message_and_beside_the_back_to_back_latency_alone() 
         assert transport._with_counts(other, sums) is other
 
 
+def test_what_sleeps_says_how_often_it_did() -> None:
+    for one in found("round-trip"):
+        slept = one.parameters.get("sleeps_per_message")
+        assert (slept is not None) == (WAYS[one.variant].waits == "sleeps")
+        assert slept is None or (isinstance(slept, float) and slept >= 0)
+    on_one_cpu = [one for one in found("round-trip") if WAYS[one.variant].kind == "one-cpu"]
+    # There the other side cannot run before this one gives the CPU up.
+    assert all(one.parameters["sleeps_per_message"] > 0.5 for one in on_one_cpu)  # type: ignore[operator]
+
+
 def test_what_is_counted_without_the_hosts_kernel_says_so() -> None:
     assert "touches more" in transport.lines_touched(transport.Counting(True, kernel=False)).text
     assert "for it" in transport.lines_touched(transport.Counting(True, kernel=True)).text
