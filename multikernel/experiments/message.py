@@ -13,7 +13,7 @@ tells apart. Answers: the paper's table 2. Called by: the registry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from multikernel import system as system_
@@ -95,22 +95,18 @@ class Form:
         return max(4 * self.slots + 3 * self.slots // 8, SHORTEST_BATCH) + 1
 
 
-def pairs_of(request: Request, topology: Topology | None = None) -> list[Pair]:
-    """Core 0 and the first core at each distance from it, in the order of the cores."""
-    found: dict[str, Pair] = {}
-    for pair in root_pairs(request.cores):
-        found.setdefault(distance(request, pair, topology), pair)
-    return list(found.values())
-
-
-def distance(request: Request, pair: Pair, topology: Topology | None = None) -> str:
-    """The closest thing their CPUs share, in words."""
+def pairs_of(request: Request, topology: Topology) -> dict[Pair, str]:
+    """Core 0 and the first core at each distance from it, in the order of the cores; the closest thing that their CPUs
+    share, in words.
+    """
     cpus = request.placement.cpus
-    relation = (topology or Topology.read()).relation(cpus[pair[0]], cpus[pair[1]])
-    return DISTANCES[relation]
+    found: dict[str, Pair] = {}
+    for a, b in root_pairs(request.cores):
+        found.setdefault(DISTANCES[topology.relation(cpus[a], cpus[b])], (a, b))
+    return {pair: words for words, pair in found.items()}
 
 
-def forms_of(request: Request, pairs: list[Pair]) -> list[Form]:
+def forms_of(request: Request, pairs: Iterable[Pair]) -> list[Form]:
     """All channels, those of one pair together."""
     whole = request.size.measures and not request.crowded
     sizes, windows = (SIZES, WINDOWS) if whole else (SMOKE_SIZES, SMOKE_WINDOWS)
@@ -136,8 +132,8 @@ def rates(times: Histogram, operations: int, hz: float) -> Histogram:
 class _Arms:
     """All arms of one boot."""
 
-    def __init__(self, request: Request, bench: Bench, pairs: list[Pair], forms: list[Form]) -> None:
-        self.request, self.bench, self.pairs, self.forms = request, bench, pairs, forms
+    def __init__(self, request: Request, bench: Bench, pairs: Iterable[Pair], forms: list[Form]) -> None:
+        self.request, self.bench, self.pairs, self.forms = request, bench, list(pairs), forms
         self.hz = tsc_rate().hz
         self.uses = 1
         self.turns: dict[int, int] = {}
@@ -219,12 +215,12 @@ def _open_key(pair: Pair, every: int) -> str:
     return Form("open-loop", every, pair).key
 
 
-def _specs(request: Request, pairs: list[Pair], forms: list[Form]) -> Iterator[Spec]:
+def _specs(request: Request, pairs: Mapping[Pair, str], forms: list[Form]) -> Iterator[Spec]:
     cpus = request.placement.cpus
     control = control_of(forms)
     for form in forms:
         a, b = form.pair
-        where: dict[str, Scalar] = {"pair": f"{cpus[a]}-{cpus[b]}", "distance": distance(request, form.pair)}
+        where: dict[str, Scalar] = {"pair": f"{cpus[a]}-{cpus[b]}", "distance": pairs[form.pair]}
         parameters: dict[str, Scalar] = {**where, "slots": form.slots}
         found = [
             Spec(
@@ -243,18 +239,18 @@ def _specs(request: Request, pairs: list[Pair], forms: list[Form]) -> Iterator[S
         yield from (*found, rate, ahead)
         if form == control:
             yield from (replace(one, key=one.key + CONTROL, control=True) for one in (*found, rate))
-    for pair in pairs:
+    for pair, words in pairs.items():
         for every in OPEN_LOOP_NS:
             yield Spec(
                 _open_key(pair, every), "multikernel", "open-loop", 2, "round-trip", "single", floor=(pair,),
                 parameters={
-                    "pair": f"{cpus[pair[0]]}-{cpus[pair[1]]}", "distance": distance(request, pair),
+                    "pair": f"{cpus[pair[0]]}-{cpus[pair[1]]}", "distance": words,
                     "every_ns": every, "target": "polling", "told": "poll",
                 },
             )  # fmt: skip
 
 
-def _ratios(pairs: list[Pair], forms: list[Form]) -> Iterator[tuple[str, str]]:
+def _ratios(pairs: Iterable[Pair], forms: list[Form]) -> Iterator[tuple[str, str]]:
     control = control_of(forms)
     for key in (control.rate, *(control.latency(mode) for mode in MODES)):
         yield key + CONTROL, key
@@ -282,7 +278,7 @@ STREAMS_OF_CALLS = Caution(
 def run(request: Request) -> Document:
     """Measures; see the page."""
     request = request.fitted()
-    pairs = pairs_of(request)
+    pairs = pairs_of(request, Topology.read())
     forms = forms_of(request, pairs)
     collector = Collector(request)
     record = document.begin(request)

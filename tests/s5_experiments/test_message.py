@@ -86,8 +86,28 @@ def test_there_is_a_pair_for_each_distance_from_core_0() -> None:
     every = tuple(range(8))
     topology = Topology(cpus=cpus, caches=caches, nodes=(), possible=every, allowed=every)
     request = Request(Placement(every), SIZES["quick"])
-    assert message.pairs_of(request, topology) == [(0, 1), (0, 2), (0, 4)]
-    assert message.pairs_of(Request(Placement((0, 4, 5)), SIZES["quick"]), topology) == [(0, 1)]
+    assert list(message.pairs_of(request, topology)) == [(0, 1), (0, 2), (0, 4)]
+    assert message.pairs_of(Request(Placement((0, 4, 5)), SIZES["quick"]), topology) == {
+        (0, 1): "two packages"
+    }
+
+
+def test_every_distance_has_its_own_arms_and_is_judged_by_its_own_floor() -> None:
+    request = Request(Placement((0, 1, 2)), SIZES["quick"])
+    pairs = {(0, 1): "one core, two threads", (0, 2): "two packages"}
+    forms = message.forms_of(request, pairs)
+    specs = list(message._specs(request, pairs, forms))
+    assert len({spec.key for spec in specs}) == len(specs)
+    for pair, words in pairs.items():
+        own = [spec for spec in specs if spec.parameters["distance"] == words]
+        assert {spec.parameters["pair"] for spec in own} == {f"{pair[0]}-{pair[1]}"}
+        assert {spec.floor for spec in own if spec.measure == "round-trip"} == {(pair,)}
+        assert {spec.parameters["slots"] for spec in own if spec.variant == message.EPOCH} == set(
+            message.SIZES
+        )
+    made = {key for ratio in message._ratios(pairs, forms) for key in ratio if not key.startswith("floor-")}
+    assert made <= {spec.key for spec in specs}
+    assert "used-ring-4096-0-2-rate" in made
 
 
 def test_stretches_of_a_stream_are_longer_than_the_ring_and_end_everywhere_in_it() -> None:
