@@ -164,6 +164,31 @@ class Driver:
         self, frame: int, pages: int, rounds: int, protocol: int, base: int
     ) -> tuple[int, int]: ...
 
+HOST_FORMS: dict[str, int]
+HOST_BYTES_OF_MEMORY: int
+COUNTERS: dict[str, int]
+
+def host_echo(
+    driver: Driver,
+    form: str,
+    memory: Buffer | None,
+    descriptors: tuple[int, ...],
+    role: int,
+    first: int,
+    count: int,
+    batch: int,
+    times: Histogram,
+) -> int: ...
+def host_stream(
+    driver: Driver, descriptors: tuple[int, ...], role: int, count: int, batch: int, times: Histogram
+) -> int: ...
+def channel_echo(
+    driver: Driver, end: ChannelEnd | CallEnd, role: int, count: int, batch: int, times: Histogram
+) -> int: ...
+def channel_stream(
+    driver: Driver, end: ChannelEnd, role: int, count: int, batch: int, times: Histogram
+) -> int: ...
+def counter(event: str, kernel: bool) -> int: ...
 def channel_bytes(form: str, slots: int) -> int: ...
 def channel_create(memory: Buffer, form: str, slots: int) -> None: ...
 def socket_pair() -> tuple[int, int]: ...
