@@ -10,10 +10,12 @@ Source: Documentation/ABI/stable/sysfs-devices-system-cpu and sysfs-devices-node
 """
 
 import os
+import platform
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 from multikernel.errors import BadInput
@@ -70,6 +72,12 @@ def shown(text: str) -> str:
     """The user's text as a message may quote it: on one line, and not longer than a line."""
     stripped = text.strip()
     return repr(stripped if len(stripped) <= 40 else stripped[:39] + "…")
+
+
+def capture_source(path: str | os.PathLike[str]) -> str:
+    """The `source` of a machine that was captured into this file or directory."""
+    name = os.fsencode(Path(path).resolve().name).decode("utf-8", "replace")
+    return "capture " + "".join(one if one.isprintable() else "?" for one in name)[:120]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +159,27 @@ class Topology:
         """
         # The reader makes topologies, so it imports this file.
         from multikernel.machine.topology_reader import Reader
+        from multikernel.machine.tree import Directory
 
-        return Reader(root).read(allowed)
+        tree = Directory(root)
+        if os.path.realpath(root) == "/":
+            mask = os.sched_getaffinity(0)
+            reader = Reader(tree, source=LIVE, architecture=platform.machine(), where=str(root))
+            return reader.read(mask if allowed is None else allowed, online=mask)
+        return Reader(tree, source=capture_source(root), where=str(root)).read(allowed)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, where: str = "") -> "Topology":
+        """The machine that `to_json` wrote. where: the file to name in errors. Raises BadInput."""
+        from multikernel.machine.topology_document import decoded
+
+        return decoded(text, where)
+
+    def to_json(self) -> str:
+        """All of it as JSON text, schema multikernel-topology/1."""
+        from multikernel.machine.topology_document import encoded
+
+        return encoded(self)
 
     @property
     def online(self) -> tuple[int, ...]:
