@@ -57,6 +57,22 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
     return tuple(cpus)
 
 
+def parse_cpu_mask(text: str) -> tuple[int, ...]:
+    """Read the kernel's mask format, 32 bits a word, the highest first: "1,0000000c" → (2, 3, 32), sorted.
+
+    Raises ValueError, with a sentence, on anything else.
+    """
+    words = text.strip().split(",")
+    if len(words) > MAX_CPU_ID // 32 + 1 or not all(
+        re.fullmatch(r"[0-9a-fA-F]{1,8}", word, re.ASCII) for word in words
+    ):
+        raise ValueError(f"{shown(text)} is no mask of CPUs, such as 00000000,0000000f")
+    bits = 0
+    for word in words:
+        bits = bits << 32 | int(word, 16)
+    return tuple(cpu for cpu in range(bits.bit_length()) if bits >> cpu & 1)
+
+
 def format_cpu_list(cpus: Iterable[int]) -> str:
     """Write CPUs in the kernel's list format, sorted and without repeats: (3, 2, 0) → "0,2-3"; () → ""."""
     runs: list[list[int]] = []

@@ -14,11 +14,13 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from multikernel.errors import BadInput
-from multikernel.machine.topology import Cache, Cpu, Node, Topology, parse_cpu_list
+from multikernel.machine.topology import Cache, Cpu, Node, Topology, parse_cpu_list, parse_cpu_mask
 from multikernel.machine.tree import Tree
 
 CPU = "sys/devices/system/cpu"
 NODE = "sys/devices/system/node"
+MASKS = ("_siblings", "_map", "cpumap")
+"""How the names of files end that hold a mask of CPUs."""
 KINDS = {"cpu_core": "performance", "cpu_atom": "efficiency", "cpu_lowpower": "low-power"}
 """Hybrid x86: the performance-counter drivers list the CPUs of each kind, in sys/devices/DRIVER/cpus."""
 
@@ -96,10 +98,14 @@ class Reader:
         return int(text) if text is not None and re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII) else None
 
     def _list(self, *paths: str) -> tuple[int, ...] | None:
-        """The first of `paths` that holds a non-empty CPU list, sorted: newer names first, older after."""
+        """The first of `paths` that holds a non-empty CPU list, sorted: newer names first, older after.
+
+        Masks are older than lists, and have their names without "_list" or with "map" for it.
+        """
         for path in paths:
+            parse = parse_cpu_mask if path.endswith(MASKS) else parse_cpu_list
             try:
-                cpus = parse_cpu_list(self.tree.text(path) or "")
+                cpus = parse(self.tree.text(path) or "")
             except ValueError:
                 continue
             if cpus:
@@ -130,7 +136,8 @@ class Reader:
         listed = {}
         for number in numbers:
             directory = f"{CPU}/cpu{number}/topology"
-            found = self._list(f"{directory}/core_cpus_list", f"{directory}/thread_siblings_list") or ()
+            names = ("core_cpus_list", "thread_siblings_list", "thread_siblings")
+            found = self._list(*(f"{directory}/{name}" for name in names)) or ()
             listed[number] = tuple(sorted(online.intersection(found) | {number}))
         return tuple(
             self._cpu(
@@ -149,7 +156,8 @@ class Reader:
         directory = f"{CPU}/cpu{number}/topology"
         package = self._int(f"{directory}/physical_package_id")
         if package is None or package < 0:  # -1: the firmware does not say
-            mates = self._list(f"{directory}/package_cpus_list", f"{directory}/core_siblings_list")
+            names = ("package_cpus_list", "core_siblings_list", "core_siblings")
+            mates = self._list(*(f"{directory}/{name}" for name in names))
             package = min(mates) if mates else 0
         cluster = sorted(online.intersection(self._list(f"{directory}/cluster_cpus_list") or ()))
         return Cpu(
@@ -171,7 +179,10 @@ class Reader:
             directory = f"{CPU}/cpu{number}/cache"
             for index in self._numbered(directory, "index"):
                 entry = f"{directory}/index{index}"
-                level, shared = self._int(f"{entry}/level"), self._list(f"{entry}/shared_cpu_list")
+                level, shared = (
+                    self._int(f"{entry}/level"),
+                    self._list(f"{entry}/shared_cpu_list", f"{entry}/shared_cpu_map"),
+                )
                 if level is None or not 1 <= level <= 9 or shared is None:
                     continue
                 # Instruction caches carry no messages.
@@ -198,7 +209,8 @@ class Reader:
                 continue
             words = (self.tree.text(f"{directory}/distance") or "").split()
             known = len(words) == len(columns) and all(re.fullmatch(r"[0-9]{1,9}", word) for word in words)
-            cpus = tuple(cpu for cpu in self._list(f"{directory}/cpulist") or () if cpu in left)
+            mates = self._list(f"{directory}/cpulist", f"{directory}/cpumap") or ()
+            cpus = tuple(cpu for cpu in mates if cpu in left)
             left.difference_update(cpus)
             distances = tuple(zip(columns, map(int, words), strict=True)) if known else ()
             nodes.append(Node(id=number, cpus=cpus, distances=distances))

@@ -15,6 +15,11 @@ MOST_BYTES = 1 << 16
 """Longest file of interest: a list of thousands of CPUs takes a few pages."""
 
 
+def stripped(text: str) -> str:
+    """Without blanks around it, nor the zero byte with which some kernels end some files."""
+    return text.strip(" \t\r\n\0")
+
+
 class Tree(Protocol):
     """Paths are relative to the root, parts separated by "/"."""
 
@@ -49,7 +54,7 @@ class Directory:
             return None
         finally:
             os.close(descriptor)
-        return b"".join(parts).decode("utf-8", "replace").strip() if room > 0 else None
+        return stripped(b"".join(parts).decode("utf-8", "replace")) if room > 0 else None
 
     def names(self, path: str) -> list[str]:
         """As Tree.names."""
@@ -73,7 +78,7 @@ class Captured:
     def text(self, path: str) -> str | None:
         """As Tree.text."""
         text = self.files.get(path)
-        return None if text is None else text.strip()
+        return None if text is None else stripped(text)
 
     def names(self, path: str) -> list[str]:
         """As Tree.names."""
