@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from multikernel.machine.measured_levels import Comparison
 from multikernel.machine.parts import Part, amount, boxes
 from multikernel.machine.topology import Topology, format_cpu_list
 
@@ -127,6 +128,23 @@ def _cell(distance: int | None) -> str:
 
 def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, subsequent_indent="  ") or [""]
+
+
+def agreement(comparison: Comparison) -> list[str]:
+    """What was measured, and where it disagrees with what is declared; a paragraph each."""
+    found = []
+    for number, one in enumerate(comparison.classes, 1):
+        between = f"{one.low:.0f} – {one.high:.0f}" if one.high - one.low >= 1 else f"{one.middle:.0f}"
+        labels = "; ".join(level.label for level in one.levels)
+        found.append(
+            f"class {number}: {_count(len(one.pairs), 'pair')}, median {one.middle:.0f} TSC cycles ({between}): "
+            + labels
+        )
+    if comparison.warnings:
+        return [*found, *(f"warning: {one.text}" for one in comparison.warnings)]
+    if not comparison.pairs:
+        return ["no pair was measured"]
+    return [*found, "what was measured and what the machine declares agree"]
 
 
 # --- Boxes ----------------------------------------------------------------------------------------------------------
