@@ -17,6 +17,7 @@ COMMANDS = {
     "boot": ("boot", "Boot a kernel and watch it, or run a program in it."),
     "doctor": ("doctor", "Say what on this host spoils measurements, and how to mend it."),
     "latency": ("latency", "Measure a cache line between every two CPUs: the machine's map of distances."),
+    "skb": ("skb", "Ask what is known about a machine: facts, multicast trees, placement."),
     "bench": ("bench", "List the experiments, or run some of them."),
     "report": ("report", "Draw results as one HTML page to read, print and pass on."),
 }

@@ -124,6 +124,12 @@ def load(
     return _on(site, kept.part(place[cpu] for cpu in site.cpus)), f"measured earlier, {path}"
 
 
+def known(site: Site, where: Path | None = None) -> tuple[Costs, str]:
+    """Kept costs for these cores if there are any to use, else assumed ones; and where from, or why not."""
+    costs, why = load(site, Host.read(), where)
+    return (Costs.from_topology(site) if costs is None else costs), why
+
+
 def _on(site: Site, costs: Costs) -> Costs:
     """With assumed costs where two cores are on one CPU."""
     if len(set(site.cpus)) == site.n:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from s1_knowledge.machines import sites
 
@@ -35,6 +35,7 @@ def measured(site: Site) -> Costs:
     return Costs(plain, 2 * plain, 7 * plain + 0.25, MEASURED, "all of them")
 
 
+@settings(deadline=None)
 @given(sites())
 def test_relations_are_the_topologys(site: Site) -> None:
     for (a, x), (b, y) in itertools.product(enumerate(site.cpus), repeat=2):
@@ -48,6 +49,7 @@ def test_relations_on_this_host() -> None:
         assert RELATIONS[site.relation[a, b]] == topology.relation(x, y)
 
 
+@settings(deadline=None)
 @given(sites())
 def test_assumed_costs_grow_with_distance(site: Site) -> None:
     costs = Costs.from_topology(site)
@@ -130,6 +132,7 @@ def test_arrays_that_are_no_costs() -> None:
 # --- Keeping --------------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(order=st.permutations(LIVE.online), count=st.integers(1, 8))
 def test_kept_costs_come_back_for_any_part_of_the_cpus(
     order: list[int], count: int, tmp_path_factory: pytest.TempPathFactory

@@ -22,6 +22,7 @@ from multikernel.machine.synthetic import PRESETS, from_string, hops
 HEURISTICS = [kind for kind in KINDS if kind != "optimum"]
 
 
+@settings(deadline=None)
 @given(st.data(), sites_and_costs())
 def test_every_tree_spans_its_members_in_an_order_that_can_be_run(
     data: st.DataObject, machine: tuple[Site, Costs]
@@ -68,6 +69,7 @@ def test_where_there_is_one_package_trees_follow_what_divides_it() -> None:
     )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(sites_and_costs(largest=12))
 def test_minimum_spanning_is_minimal(machine: tuple[Site, Costs]) -> None:
     site, costs = machine
@@ -85,6 +87,7 @@ def test_minimum_spanning_is_minimal(machine: tuple[Site, Costs]) -> None:
     assert sum(weight[edge] for edge in tree.edges) == pytest.approx(total)
 
 
+@settings(deadline=None)
 @given(sites_and_costs())
 def test_adaptive_crosses_into_each_group_once(machine: tuple[Site, Costs]) -> None:
     site, costs = machine
@@ -118,6 +121,7 @@ def test_the_model_by_hand() -> None:
     assert predict(Tree(0, ((0, 1), (0, 2), (0, 3)), "by hand"), costs) == 10 + 25 + 15 + 3 * 20
 
 
+@settings(deadline=None)
 @given(st.data(), sites_and_costs(largest=8))
 def test_dearer_messages_never_predict_less(data: st.DataObject, machine: tuple[Site, Costs]) -> None:
     site, costs = machine
@@ -133,6 +137,7 @@ def test_dearer_messages_never_predict_less(data: st.DataObject, machine: tuple[
         assert predict(tree, after) >= predict(tree, costs) - 1e-6
 
 
+@settings(deadline=None)
 @given(sites_and_costs(largest=10))
 def test_slowest_first_keeps_the_tree(machine: tuple[Site, Costs]) -> None:
     site, costs = machine
@@ -152,7 +157,7 @@ def test_candidates_are_all_kinds_without_repeats_best_first() -> None:
         assert build(kind, 3, site, costs).edges in edges
 
 
-@settings(max_examples=20)
+@settings(deadline=None, max_examples=15)
 @given(st.data())
 def test_candidates_of_few_cores(data: st.DataObject) -> None:
     site = Site.of(from_string("1x5"), data.draw(st.integers(1, 3)))
