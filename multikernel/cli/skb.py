@@ -7,12 +7,17 @@ fact is one line that names file and line.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Sequence
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import click
 
+from multikernel.cli import INTERRUPTED, Terminated
 from multikernel.cli.options import cores_option
 from multikernel.errors import BadInput
 from multikernel.knowledge import cost_store, questions
@@ -114,7 +119,8 @@ def query(name: str, parameters: tuple[str, ...], json_to: str | None, **known: 
     given = dict(_parameter(text) for text in parameters)
     questions.find(name, [questions.directory(path) for path in known["rules"]])
     skb, whence = _skb(**known)
-    answers = skb.query(name, **given)
+    with _left_at_once():
+        answers = skb.query(name, **given)
     if json_to is not None:
         _print_json(answers)
         return
@@ -129,7 +135,8 @@ def ask(rule: str, json_to: str | None, **known: Any) -> None:
     """What follows from a rule of yours, in clingo's language."""
     _check_json(json_to)
     skb, whence = _skb(**known)
-    answers = skb.ask(rule)
+    with _left_at_once():
+        answers = skb.ask(rule)
     if json_to is not None:
         _print_json(answers)
         return
@@ -152,6 +159,20 @@ def _skb(
     site = Site.of(topology, cores)
     costs, why = cost_store.known(site)
     return Skb(site, costs, asserted=asserted, rules=rules), f"costs of messages: {costs.origin} ({why})"
+
+
+@contextlib.contextmanager
+def _left_at_once() -> Iterator[None]:
+    """Ctrl-C or SIGTERM ends the process here, with the usual exit code.
+
+    Clingo may still be grounding in its thread, which nothing can stop; an interpreter that is taken down around it
+    crashes.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        sys.stdout.flush()
+        os._exit(INTERRUPTED + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT))
 
 
 def _parameter(text: str) -> tuple[str, str]:

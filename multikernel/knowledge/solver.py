@@ -2,8 +2,8 @@
 
 Guarantees: what clingo says (a syntax error, an unsafe variable, an atom that no rule and no fact speaks of) becomes
 BadInput with file and line; nothing is printed. Where nothing satisfies the rules, the constraint that excludes every
-answer is named with its line, and with the comment above it if there is one. A run can be ended by Ctrl-C, even while
-clingo grounds without end. Runs are deterministic: one thread, the default seed.
+answer is named with its line, and with the comment above it if there is one. Ctrl-C interrupts the caller even while
+clingo grounds without end (its thread is left behind then). Runs are deterministic: one thread, the default seed.
 
 Called by: skb, assertions (messages). Source: clingo's Python API (Potassco), its guide §3.1 on safety.
 """
@@ -254,7 +254,7 @@ def _comment_above(statement: ast.AST) -> str:
 
 def _interruptible(work: Callable[[], list[clingo.Symbol]]) -> list[clingo.Symbol]:
     """Run it in a thread that may be left behind: signals reach Python only between calls into C, and grounding is one
-    call. Left behind by Ctrl-C, it ends with the process.
+    call that cannot be stopped.
     """
     outcome: dict[str, Any] = {}
 

@@ -90,12 +90,13 @@ def test_bad_input(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
     assert_one_line_and_code_2(run("skb", *arguments), *words)
 
 
-def test_a_rule_without_end_can_be_ended() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_rule_without_end_can_be_ended(number: signal.Signals) -> None:
     # Grounding is one call into C, where Python sees no signal.
-    with started("skb", "ask", "n(0). n(N+1) :- n(N). ready(1).") as process:
+    with started("skb", "ask", "n(0). n(N+1) :- n(N).") as process:
         seen = psutil.Process(process.pid)
         while seen.cpu_times().user < 2:  # starting takes a quarter of that
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         process.wait()
-    assert process.returncode == 128 + signal.SIGINT
+    assert process.returncode == 128 + number
