@@ -6,7 +6,8 @@
  * update.c  the paper's Fig 3, Table 1 and section 4.6, through the booted driver but for the shared-memory arm
  * stream.c  bare rings of any size in memory of their own: streams one way, echoes (system: raw)
  * loops.c   through the booted driver: its loop, its channels, dispatch by kind (system: multikernel, shared)
- * linux.c   threads of one address space on the host's kernel (system: linux) */
+ * linux.c   threads of one address space on the host's kernel (system: linux)
+ * capabilities.c, with a header of its own: local operations on one replica, no cores at all */
 #pragma once
 
 #include "../cpu_driver.h"
