@@ -819,3 +819,4 @@ def linux_own_pages(int memory, list cpus, uint32_t pages, uint32_t rounds):
 
 include "_ends.pxi"
 include "_probes.pxi"
+include "_capabilities.pxi"

@@ -8,7 +8,8 @@
  * host.c    the same over any channel of channel.h (raw), and over what the host offers to two processes (linux)
  * counters.c what the processor counts meanwhile
  * loops.c   through the booted driver: its loop, its channels, dispatch by kind (system: multikernel, shared)
- * linux.c   threads of one address space on the host's kernel (system: linux) */
+ * linux.c   threads of one address space on the host's kernel (system: linux)
+ * capabilities.c, with a header of its own: local operations on one replica, no cores at all */
 #pragma once
 
 #include "../cpu_driver.h"
