@@ -65,8 +65,8 @@ USUAL: Mapping[str, dict[Mode, int]] = {
 """Messages there and back, by what they go through."""
 STREAMED: Mapping[str, tuple[int, int]] = {
     "memory": (200_000, 1000),
-    "kernel": (20_000, 2000),
-    "sleeps": (12_000, 2000),
+    "kernel": (9_000, 1500),
+    "sleeps": (9_000, 1500),
 }
 """Messages one way, and how many of them are one stretch."""
 COUNTED = 200
