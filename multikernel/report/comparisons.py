@@ -1,20 +1,22 @@
 """What is compared with what, and how it is worded: the list behind the verdict.
 
-Guarantees: "structure" holds only comparisons of arms told in the same way, "spared" those where one side need not
-tell anybody, "telling" those told differently, "cost" what else is paid; every comparison says which side is the
-multikernel's. A comparison whose ratio a document does not have is left out.
+Guarantees: "structure" holds only comparisons of arms told in the same way, "carrier" what the monitors' messages cost
+where they share no memory, "spared" those where one side need not tell anybody, "telling" those told differently,
+"cost" what else is paid; every comparison says which side is the multikernel's. A comparison whose ratio a document
+does not have is left out.
 Called by: `verdict`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["structure", "spared", "telling", "cost"]
+Kind = Literal["structure", "carrier", "spared", "telling", "cost"]
 TITLES: dict[Kind, str] = {
     "structure": "What structure is worth (both sides told in the same way)",
+    "carrier": "What shared memory is worth to messages (call lines against sockets and pipes)",
     "spared": "What cores are spared that don't hold the page",
     "telling": "What the way of telling is worth (poll, signal, interrupt, nothing)",
     "cost": "What else is paid",
@@ -57,6 +59,11 @@ OWN_LINUX = (
     "The multikernel tells only cores that hold the page, and nobody else holds these; threads of one address space "
     "share all pages, so Linux must interrupt every CPU that runs one. What an interrupt costs here is part of it."
 )
+BY_THE_HOST = (
+    "Polling is asking the host here, and every message a call of the host to send and another to receive; the shared "
+    "kernel tells by shared memory, these messages need none."
+)
+HOST_CARRIERS = {"socket": "Unix sockets", "pipe": "pipes"}
 AT_ONCE = "Cores with pages of their own, all unmapping at once"
 
 
@@ -68,6 +75,28 @@ def _unmap(
 
 def _always(text: str) -> dict[str, str]:
     return {"faster": text, "slower": text}
+
+
+def _carried() -> Iterator[Comparison]:
+    for carrier, name in HOST_CARRIERS.items():
+        for protocol, who in (("one-phase", ONE), ("two-phase", TWO)):
+            arm = f"{protocol}-polling-{carrier}"
+            yield Comparison(
+                f"{arm}-over-{protocol}-polling", "carrier", False, f"{who} over {name}",
+                "the same over call lines", POLL, is_counterpart=False,
+            )  # fmt: skip
+            yield _unmap(
+                f"shared-polling-over-{arm}",
+                "carrier",
+                f"{who} over {name}",
+                SHARED,
+                POLL,
+                _always(BY_THE_HOST),
+            )
+            yield _unmap(
+                f"linux-computing-over-{arm}", "telling", f"{who} over {name}, targets polling,",
+                "Linux, peers computing", "Unmap", _always(ANY_KERNEL),
+            )  # fmt: skip
 
 
 RINGS = {"epoch-ring": "epoch", "used-ring": "used-bit"}
@@ -183,6 +212,7 @@ COMPARISONS = (
         "multikernel-epoch-ring-back-to-back-over-multikernel-call-line-back-to-back", "cost", False,
         "a call over two rings", "one over a call line", "Back-to-back, through the driver", is_counterpart=False,
     ),
+    *_carried(),
     *MESSAGES,
 )  # fmt: skip
 

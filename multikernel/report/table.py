@@ -56,6 +56,9 @@ def _row(document: Document, series: Series) -> tuple[str, ...]:
 
 def _what(series: Series) -> str:
     words = [series.variant]
+    carrier = series.parameters.get("carrier")
+    if carrier is not None:
+        words.append(f"by {carrier}")
     pair = series.parameters.get("pair")
     if pair is not None:
         words.append(f"CPUs {pair}")

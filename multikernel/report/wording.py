@@ -40,6 +40,12 @@ MODES: Mapping[str, str] = {
 UNITS: Mapping[str, str] = {"tsc-cycles": "TSC cycles", "ns": "ns"}
 
 
+def host_carrier_of(series: Series) -> str | None:
+    """What of the host carried the messages (sockets, pipes); None where they went by shared memory."""
+    carrier = series.parameters.get("carrier")
+    return None if carrier in (None, "call-line", "ring") else str(carrier)
+
+
 def unit_of(series: Series) -> str:
     """The unit as it is written along an axis."""
     return UNITS.get(series.unit, series.unit)
@@ -129,6 +135,8 @@ def _detail(name: str, value: Scalar) -> str:
         return TOLD_TITLES.get(value, str(value))
     if name in ("target", "operation"):
         return str(value)
+    if name == "carrier":
+        return f"by {value}"
     return f"{name.replace('_', ' ')} {value}"
 
 

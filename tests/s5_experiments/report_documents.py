@@ -101,6 +101,20 @@ def unmap(cores: int = 2, **changes: Any) -> d.Document:
     return document("unmap", found, **changes)
 
 
+def by_the_host_too(known: d.Document) -> d.Document:
+    """The same, and what the multikernel's cores ask one another by message over sockets and pipes as well."""
+    found = [
+        series(
+            times * one.p50, variant=one.variant, cores=one.cores, parameters={**one.parameters, "carrier": carrier}
+        )
+        for carrier, times in (("socket", 5), ("pipe", 3))
+        for one in known.series
+        if one.system == "multikernel" and (one.variant.startswith("msg") or one.variant.endswith("-phase"))
+        and one.parameters.get("told") != "signal"
+    ]  # fmt: skip
+    return msgspec.structs.replace(known, series=[*known.series, *found])
+
+
 def latency(cpus: int = 4) -> d.Document:
     """All ordered pairs but one."""
     found = [

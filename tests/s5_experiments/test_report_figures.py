@@ -95,6 +95,36 @@ def test_several_numbers_of_cores_give_the_papers_figure_7() -> None:
     assert registry.draw_together([known.unmap(2), known.unmap(2)]) == []
 
 
+def test_unmaps_by_sockets_and_pipes_stand_apart_and_are_named() -> None:
+    completion, *_ = figures(known.by_the_host_too(known.unmap()))
+    written = texts(completion)
+    groups = [
+        one.text for one in parsed(completion).iter(SVG + "text") if "group" in (one.get("class") or "")
+    ]
+    assert groups[:3] == ["Told by poll", "Told by poll, by messages that share no memory", "Told by signal"]
+    bars = [one for one in written if one.startswith("multikernel")]
+    assert bars[:6] == [
+        "multikernel · one-phase (polling)",
+        "multikernel · two-phase (polling)",
+        *(f"multikernel · {p}-phase (polling, by {c})" for c in ("socket", "pipe") for p in ("one", "two")),
+    ]
+    assert classes(completion)["bar"] == 6 + 4
+    assert any("by call lines in shared memory" in note for note in completion.notes)
+    assert not any("by call lines in shared memory" in note for note in figures(known.unmap())[0].notes)
+
+
+def test_carriers_over_several_numbers_of_cores_are_a_figure_beside_the_papers() -> None:
+    plain = [known.unmap(cores) for cores in (2, 3, 4)]
+    seventh, carriers = registry.draw_together([known.by_the_host_too(one) for one in plain])
+    assert isinstance(seventh, Figure)
+    assert isinstance(carriers, Figure)
+    (alone,) = registry.draw_together(plain)
+    assert seventh == alone
+    assert classes(carriers)["joint"] == 2 * 6
+    assert classes(carriers)["paper-line"] == 0
+    assert carriers.description.count("by socket") == carriers.description.count("by pipe") == 2
+
+
 def test_latency_is_a_square_a_pair() -> None:
     (figure,) = figures(known.latency())
     assert classes(figure)["cell"] == 12
@@ -118,6 +148,14 @@ def test_shared_memory_is_a_line_an_arm_named_as_in_the_paper() -> None:
     assert {"SHM1", "SHM8", "MSG8"} <= set(texts(figure))
     assert classes(figure)["point"] == 9 + 3
     assert "cores that update" in texts(figure)
+
+
+def test_messages_over_sockets_and_pipes_are_a_figure_beside_the_papers() -> None:
+    papers, carriers = figures(known.by_the_host_too(known.shared_memory()))
+    assert papers == figures(known.shared_memory())[0]
+    assert {"MSG8", "MSG8 (by socket)", "MSG8 (by pipe)"} <= set(texts(carriers))
+    assert not any(one.startswith("SHM") for one in texts(carriers))
+    assert classes(carriers)["point"] == 9 + 3
 
 
 def test_messages_stand_in_the_form_of_table_2_with_the_papers_rows() -> None:

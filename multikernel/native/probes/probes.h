@@ -8,7 +8,8 @@
  * host.c    the same over any channel of channel.h (raw), and over what the host offers to two processes (linux)
  * counters.c what the processor counts meanwhile
  * loops.c   through the booted driver: its loop, its channels, dispatch by kind (system: multikernel, shared)
- * linux.c   threads of one address space on the host's kernel (system: linux) */
+ * linux.c   threads of one address space on the host's kernel (system: linux)
+ * capabilities.c, with a header of its own: local operations on one replica, no cores at all */
 #pragma once
 
 #include "../cpu_driver.h"
@@ -132,7 +133,8 @@ enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, u
 
 /* Fig 3. Every core updates the same lines of core 0 (SHM) ... */
 void probe_update_shared(struct driver *d, uint32_t lines, uint64_t count, uint32_t batch, struct histogram *histogram);
-/* ... or asks core `server` to update lines of its own (MSG); at_server: what it cost there, by the server's own clock. */
+/* ... or asks core `server` to update lines of its own (MSG), over a user channel, or over the carrier's where that shares no memory;
+ * at_server: what it cost there, by the server's own clock. */
 void probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uint64_t count, uint32_t batch,
                           struct histogram *histogram, struct histogram *at_server);
 /* Table 1: a request to the own core's driver, from a program: a system call there and back, no other process. */
