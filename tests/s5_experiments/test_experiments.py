@@ -125,8 +125,9 @@ def test_a_comparison_of_kernels_spares_itself_what_compares_the_multikernel_wit
     request = Request(placement(), SIZES["smoke"], comparing=True)
     document = registry.get("unmap").run(request)
     assert not any("carrier" in series.parameters for series in document.series)
-    wanted = {arm(series) for series in document_of("unmap").series if "carrier" not in series.parameters}
-    assert {arm(series) for series in document.series} == wanted
+    # How Linux's threads were told is counted, and a busy machine may count otherwise the second time.
+    wanted = {arm(series)[:3] for series in document_of("unmap").series if "carrier" not in series.parameters}
+    assert {arm(series)[:3] for series in document.series} == wanted
 
 
 def test_unmap_has_throughput_map_and_touch() -> None:
