@@ -122,7 +122,7 @@ void link_park(struct driver *d, uint32_t slice_us)
         d->links[d->cores + d->outgoing[i].to].fd = -1;
 }
 
-/* Readable: this thread gets SIGURG. */
+/* Readable, or no longer full: this thread gets SIGURG. */
 static int ask_for_interrupt(int descriptor)
 {
     struct f_owner_ex owner = {F_OWNER_TID, (pid_t)syscall(SYS_gettid)};
@@ -148,6 +148,8 @@ int link_open(struct driver *d, const int *descriptors)
         int error = d->carrier == CARRIER_PIPE ? channel_pipe_open(channel, in, out) : channel_socket_open(channel, in);
         if (!error)
             error = ask_for_interrupt(in);
+        if (!error && out != in)
+            error = ask_for_interrupt(out);
         if (error)
             return error;
         d->links[other].fd = in;
