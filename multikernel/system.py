@@ -31,6 +31,7 @@ from multikernel.runtime.launch import Launched
 from multikernel.runtime.plan import CARRIERS, HOST_CARRIERS, PAGE, Carrier, Plan
 from multikernel.user import memory
 from multikernel.user.access import ClientAccess
+from multikernel.user.group import Group, Groups
 from multikernel.user.memory import Frame, Page
 from multikernel.user.outcome import OK, error_of
 from multikernel.user.task import Task
@@ -118,6 +119,7 @@ class System:
         self.kernel = plan.kernel
         self._access = ClientAccess(self.launched)
         memory.booted(plan.system, self._access)
+        self._groups = Groups(self._access)
         self.cores = [Core(self, index) for index in range(plan.cores)]
 
     def __enter__(self) -> System:
@@ -178,6 +180,18 @@ class System:
         self.own(page)
         memory.protect(self._access, page, rights)
 
+    def group(self, cores: Sequence[int] | None = None, *, root: int | None = None) -> Group:
+        """A group of those cores, by default all, for barriers, reductions and broadcasts; root: its tree is used, by
+        default the first. At most 8 at a time. Raises BadInput, OutOfSlots.
+        """
+        self.launched.check()
+        return self._groups.open(cores, root)
+
+    def close_group(self, group: Group) -> None:
+        """Gives its place back. No member may be in a collective. Raises BadInput."""
+        self.launched.check()
+        self._groups.close(group)
+
     def install(self, root: int, edges: Edges) -> None:
         """Makes this the tree by which core `root` reaches the others, by agreement of all cores: edges (parent, child)
         in sending order. Operations under way are not disturbed. Raises BadInput, TreeOvertaken.
@@ -228,7 +242,7 @@ def boot(
         memory=(memory + PAGE - 1) // PAGE * PAGE,
         slots=slots if slots is not None else max(64, min(4096, 65536 // count)),
         cycles_per_us=max(1, round(tsc_rate().hz / 1e6)),
-        channels=1 + channels,
+        channels=2 + channels,
         ring_slots=32 if count <= RING_CORES else 0,
         carrier=carrier,
         trees=b"" if kernel == "shared" else encoded(trees or {}, count),

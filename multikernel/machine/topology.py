@@ -1,21 +1,20 @@
 """What the machine is made of: CPUs, and what they share (cores, caches, dies, packages, memory nodes).
 
-Guarantees: `Topology` is plain frozen data, whatever it was made from; `Topology.read` makes it from the /sys
-tree under any root. Missing or garbled files (virtual machines without memory nodes, arm64 without cache
-information, old kernels) make the fact absent: a CPU with no sibling list is a core of its own, a machine
-with no package ids is one package, one without nodes is one node. Only online CPUs have entries. Ids are the
-kernel's and opaque: they have gaps, die ids repeat in every package, and `core_id` is not read at all,
-because it is not unique.
+Guarantees: `Topology` is plain frozen data, whatever it was made from: the /sys tree of this host or of a capture
+(topology_reader, capture), a sentence about a machine nobody has (synthetic), a file (topology_document). `source`
+says which, and is printed wherever the machine is. Only online CPUs have entries. Ids are the kernel's and opaque:
+they have gaps, and die ids repeat in every package.
 
-Called by: cpus (placement), environment and caveats (the record), knowledge (facts). Other makers of a
-`Topology` (invented machines, captures) call its constructor.
-Source: Documentation/ABI/stable/sysfs-devices-system-cpu and sysfs-devices-node of Linux.
+Called by: cpus (placement), environment and caveats (the record), knowledge (facts), report (drawings).
+Source: Documentation/ABI/stable/sysfs-devices-system-cpu and sysfs-devices-node of Linux; hwloc for what is asked.
 """
 
 import os
+import platform
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,8 +25,13 @@ MAX_CPU_ID = 65535
 error.
 """
 
-Relation = Literal["same", "smt", "l2", "l3", "die", "package", "system"]
-"""The closest thing two CPUs share, from nearest to farthest."""
+Relation = Literal["same", "smt", "l2", "cluster", "l3", "die", "package", "system"]
+"""The closest thing two CPUs share, from nearest to farthest on most machines.
+
+Which of two things is nearer is decided by how many CPUs share it (a cluster may be wider or narrower than a second-
+or third-level cache); of two that are shared by the same CPUs, the one named first here.
+"""
+LIVE = "live"
 
 
 def parse_cpu_list(text: str) -> tuple[int, ...]:
@@ -53,6 +57,22 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
     return tuple(cpus)
 
 
+def parse_cpu_mask(text: str) -> tuple[int, ...]:
+    """Read the kernel's mask format, 32 bits a word, the highest first: "1,0000000c" → (2, 3, 32), sorted.
+
+    Raises ValueError, with a sentence, on anything else.
+    """
+    words = text.strip().split(",")
+    if len(words) > MAX_CPU_ID // 32 + 1 or not all(
+        re.fullmatch(r"[0-9a-fA-F]{1,8}", word, re.ASCII) for word in words
+    ):
+        raise ValueError(f"{shown(text)} is no mask of CPUs, such as 00000000,0000000f")
+    bits = 0
+    for word in words:
+        bits = bits << 32 | int(word, 16)
+    return tuple(cpu for cpu in range(bits.bit_length()) if bits >> cpu & 1)
+
+
 def format_cpu_list(cpus: Iterable[int]) -> str:
     """Write CPUs in the kernel's list format, sorted and without repeats: (3, 2, 0) → "0,2-3"; () → ""."""
     runs: list[list[int]] = []
@@ -70,13 +90,20 @@ def shown(text: str) -> str:
     return repr(stripped if len(stripped) <= 40 else stripped[:39] + "…")
 
 
+def capture_source(path: str | os.PathLike[str]) -> str:
+    """The `source` of a machine that was captured into this file or directory."""
+    name = os.fsencode(Path(path).resolve().name).decode("utf-8", "replace")
+    return "capture " + "".join(one if one.isprintable() else "?" for one in name)[:120]
+
+
 @dataclass(frozen=True, slots=True)
 class Cpu:
     """One online CPU (hardware thread).
 
     siblings: the CPUs of the same physical core, itself included, sorted. die: unique within its package
-    only. capacity: the kernel's relative speed (1024 = the fastest), None where it says nothing. kind:
-    "performance" or "efficiency" on hybrid x86 processors, "" elsewhere.
+    only. cluster: the lowest CPU of its cluster (CPUs that share more than a core and less than a die, as the
+    firmware says), None where there is none. capacity: the kernel's relative speed (1024 = the fastest), None
+    where it says nothing. kind: "performance" or "efficiency" on hybrid x86 processors, "" elsewhere.
     """
 
     id: int
@@ -86,6 +113,7 @@ class Cpu:
     siblings: tuple[int, ...] = ()
     capacity: int | None = None
     kind: str = ""
+    cluster: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +143,15 @@ class Node:
         return dict(self.distances).get(node)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Topology:
-    """A machine. cpus, caches and nodes are sorted; online, possible and allowed are sorted CPU numbers.
+    """A machine. cpus, caches and nodes are sorted; possible, present, allowed and cpuset are sorted CPU numbers.
 
-    `allowed` are the online CPUs this process may run on (affinity mask, control groups).
+    possible: CPUs the kernel has room for; present: those that are there, online or not (empty: the machine does
+    not say). allowed: the online CPUs this process may run on (affinity mask, control groups). cpuset: what its
+    control group grants, online or not; None where no group says anything. links: pairs of packages that are wired
+    to each other, where that is known. architecture: as uname says ("x86_64"), "" if unknown. source: where all
+    this comes from: "live", "capture NAME", "invented: 8x4", "" if the maker did not say.
     """
 
     cpus: tuple[Cpu, ...]
@@ -127,16 +159,43 @@ class Topology:
     nodes: tuple[Node, ...]
     possible: tuple[int, ...]
     allowed: tuple[int, ...]
+    present: tuple[int, ...] = ()
+    cpuset: tuple[int, ...] | None = None
+    links: tuple[tuple[int, int], ...] = ()
+    architecture: str = ""
+    source: str = ""
 
     @classmethod
     def read(cls, root: str | os.PathLike[str] = "/", allowed: Iterable[int] | None = None) -> "Topology":
         """Read the /sys tree under `root`.
 
-        allowed: CPUs the caller may use; by default the affinity mask of this process for the live machine
-        ("/"), and all online CPUs for any other root, which knows nothing of this process. CPUs that are not
-        online are left out of it. Raises BadInput when the tree shows no CPU at all.
+        allowed: CPUs the caller may use. By default the affinity mask of this process for the live machine ("/");
+        for any other root what the tree itself says (control group, status of the process), else all online CPUs.
+        CPUs that are not online are left out of it. Raises BadInput when the tree shows no CPU at all.
         """
-        return _Reader(Path(root)).read(allowed)
+        # The reader makes topologies, so it imports this file.
+        from multikernel.machine.topology_reader import Reader
+        from multikernel.machine.tree import Directory
+
+        tree = Directory(root)
+        if os.path.realpath(root) == "/":
+            mask = os.sched_getaffinity(0)
+            reader = Reader(tree, source=LIVE, architecture=platform.machine(), where=str(root))
+            return reader.read(mask if allowed is None else allowed, online=mask)
+        return Reader(tree, source=capture_source(root), where=str(root)).read(allowed)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, where: str = "") -> "Topology":
+        """The machine that `to_json` wrote. where: the file to name in errors. Raises BadInput."""
+        from multikernel.machine.topology_document import decoded
+
+        return decoded(text, where)
+
+    def to_json(self) -> str:
+        """All of it as JSON text, schema multikernel-topology/1."""
+        from multikernel.machine.topology_document import encoded
+
+        return encoded(self)
 
     @property
     def online(self) -> tuple[int, ...]:
@@ -144,9 +203,35 @@ class Topology:
         return tuple(cpu.id for cpu in self.cpus)
 
     @property
+    def offline(self) -> tuple[int, ...]:
+        """CPUs that are there and switched off. What they share with others the kernel does not say."""
+        online = set(self.online)
+        return tuple(cpu for cpu in self.present or self.possible if cpu not in online)
+
+    @property
+    def disallowed(self) -> tuple[int, ...]:
+        """Online CPUs that this process may not run on."""
+        allowed = set(self.allowed)
+        return tuple(cpu for cpu in self.online if cpu not in allowed)
+
+    @property
+    def invented(self) -> bool:
+        """Whether nobody has this machine: wherever it appears, that must be said."""
+        return self.source.startswith("invented")
+
+    @property
     def cores(self) -> tuple[tuple[int, ...], ...]:
         """Physical cores, each the tuple of its CPUs."""
         return self._groups(lambda cpu: min(cpu.siblings, default=cpu.id))
+
+    @property
+    def clusters(self) -> tuple[tuple[int, ...], ...]:
+        """Clusters, each the tuple of its CPUs; empty where the machine has none or does not say."""
+        return tuple(
+            group
+            for group in self._groups(lambda cpu: (cpu.cluster is None, cpu.cluster))
+            if self.cpu(group[0]).cluster is not None
+        )
 
     @property
     def dies(self) -> tuple[tuple[int, ...], ...]:
@@ -170,25 +255,46 @@ class Topology:
 
     def cpu(self, number: int) -> Cpu:
         """The online CPU of that number; raises BadInput if there is none."""
-        for cpu in self.cpus:
-            if cpu.id == number:
-                return cpu
-        raise BadInput("no such online CPU", value=number, hint=f"online are {format_cpu_list(self.online)}")
+        found = self._by_number.get(number)
+        if found is None:
+            raise BadInput(
+                "no such online CPU", value=number, hint=f"online are {format_cpu_list(self.online)}"
+            )
+        return found
 
     def relation(self, a: int, b: int) -> Relation:
         """The closest thing that online CPUs `a` and `b` share; raises BadInput for a CPU that is not online."""
-        one, other = self.cpu(a), self.cpu(b)
+        self.cpu(a), self.cpu(b)
         if a == b:
             return "same"
-        if b in one.siblings:
-            return "smt"
-        if any(a in group and b in group for group in self.l2):
-            return "l2"
-        if any(a in group and b in group for group in self.l3):
-            return "l3"
-        if one.package != other.package:
-            return "system"
-        return "die" if one.die == other.die else "package"
+        shared = self._shared[b]
+        return next((name for name, group in self._shared[a].items() if shared.get(name) == group), "system")
+
+    @cached_property
+    def _by_number(self) -> dict[int, Cpu]:
+        return {cpu.id: cpu for cpu in self.cpus}
+
+    @cached_property
+    def _shared(self) -> dict[int, dict[Relation, int]]:
+        """For each CPU what it shares, from the fewest CPUs to the most: the number of the group, by relation."""
+        levels: tuple[tuple[Relation, tuple[tuple[int, ...], ...]], ...] = (
+            ("smt", self.cores),
+            ("l2", self.l2),
+            ("cluster", self.clusters),
+            ("l3", self.l3),
+            ("die", self.dies),
+            ("package", self.packages),
+        )
+        found: dict[int, list[tuple[int, Relation, int]]] = {cpu.id: [] for cpu in self.cpus}
+        for name, groups in levels:
+            for number, group in enumerate(groups):
+                for cpu in group:
+                    found[cpu].append((len(group), name, number))
+        # Sorting is stable: of equal sizes the level named first comes first.
+        return {
+            cpu: {name: number for _, name, number in sorted(shared, key=lambda one: one[0])}
+            for cpu, shared in found.items()
+        }
 
     def summary(self) -> dict[str, Any]:
         """The topology as a result document records it: counts, and CPU lists in the kernel's format."""
@@ -199,10 +305,13 @@ class Topology:
             "cores": len(self.cores),
             "cpus": len(self.cpus),
             "threads_per_core": max(len(core) for core in self.cores),
+            "source": self.source,
             "online": format_cpu_list(self.online),
+            "offline": format_cpu_list(self.offline),
             "possible": format_cpu_list(self.possible),
             "allowed": format_cpu_list(self.allowed),
             "siblings": [format_cpu_list(core) for core in self.cores if len(core) > 1],
+            "clusters": [format_cpu_list(group) for group in self.clusters],
             "l2": [format_cpu_list(group) for group in self.l2],
             "l3": [format_cpu_list(group) for group in self.l3],
             "nodes": [
@@ -225,143 +334,3 @@ class Topology:
         for cpu in self.cpus:
             groups.setdefault(key(cpu), []).append(cpu.id)
         return tuple(tuple(group) for group in groups.values())
-
-
-class _Reader:
-    """Reads one /sys tree; every accessor answers None for a file that is missing or does not parse."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.base = root / "sys/devices/system/cpu"
-        self.node_base = root / "sys/devices/system/node"
-
-    def read(self, allowed: Iterable[int] | None) -> Topology:
-        live = os.path.realpath(self.root) == "/"
-        if allowed is None and live:
-            allowed = os.sched_getaffinity(0)
-        wanted = None if allowed is None else set(allowed)
-        online = self._online(wanted if live else None)
-        if not online:
-            raise BadInput(
-                "no CPU found in the /sys tree", value=self.root, hint="name the directory that holds 'sys'"
-            )
-        nodes = self._nodes(online)
-        node_of = {cpu: node.id for node in nodes for cpu in node.cpus}
-        kinds = self._kinds()
-        return Topology(
-            cpus=tuple(self._cpu(cpu, online, node_of.get(cpu, nodes[0].id), kinds) for cpu in online),
-            caches=self._caches(online),
-            nodes=nodes,
-            possible=self._list(self.base / "possible") or online,
-            allowed=online if wanted is None else tuple(cpu for cpu in online if cpu in wanted),
-        )
-
-    def _text(self, path: Path) -> str | None:
-        try:
-            return path.read_text(encoding="utf-8", errors="replace").strip()
-        except OSError:
-            return None
-
-    def _int(self, path: Path) -> int | None:
-        text = self._text(path)
-        return int(text) if text is not None and re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII) else None
-
-    def _list(self, *paths: Path) -> tuple[int, ...] | None:
-        """The first of `paths` that holds a non-empty CPU list, sorted: newer names first, older after."""
-        for path in paths:
-            try:
-                cpus = parse_cpu_list(self._text(path) or "")
-            except ValueError:
-                continue
-            if cpus:
-                return tuple(sorted(set(cpus)))
-        return None
-
-    def _online(self, fallback: set[int] | None) -> tuple[int, ...]:
-        listed = self._list(self.base / "online")
-        if listed is None:
-            # CPU 0 often has no "online" file, because it cannot be taken offline: absent means online.
-            listed = tuple(
-                number
-                for number in self._numbered(self.base, "cpu")
-                if self._int(self.base / f"cpu{number}/online") != 0
-            )
-        return listed or tuple(sorted(fallback or ()))
-
-    def _numbered(self, directory: Path, prefix: str) -> list[int]:
-        """N of every entry `prefix`N in `directory`, sorted; empty if there is no such directory."""
-        try:
-            names = os.listdir(directory)
-        except OSError:
-            return []
-        matches = (re.fullmatch(prefix + r"([0-9]{1,9})", name, re.ASCII) for name in names)
-        return sorted(int(match[1]) for match in matches if match)
-
-    def _cpu(self, number: int, online: tuple[int, ...], node: int, kinds: dict[int, str]) -> Cpu:
-        directory = self.base / f"cpu{number}/topology"
-        siblings = self._list(directory / "core_cpus_list", directory / "thread_siblings_list") or ()
-        package = self._int(directory / "physical_package_id")
-        if package is None or package < 0:  # -1: the firmware does not say
-            mates = self._list(directory / "package_cpus_list", directory / "core_siblings_list")
-            package = min(mates) if mates else 0
-        return Cpu(
-            id=number,
-            package=package,
-            die=max(self._int(directory / "die_id") or 0, 0),
-            node=node,
-            siblings=tuple(sorted({cpu for cpu in siblings if cpu in online} | {number})),
-            capacity=self._int(self.base / f"cpu{number}/cpu_capacity"),
-            kind=kinds.get(number, ""),
-        )
-
-    def _kinds(self) -> dict[int, str]:
-        """Hybrid x86: the performance-counter drivers list the CPUs of each kind."""
-        kinds: dict[int, str] = {}
-        for driver, kind in (
-            ("cpu_core", "performance"),
-            ("cpu_atom", "efficiency"),
-            ("cpu_lowpower", "low-power"),
-        ):
-            for cpu in self._list(self.root / f"sys/devices/{driver}/cpus") or ():
-                kinds[cpu] = kind
-        return kinds
-
-    def _caches(self, online: tuple[int, ...]) -> tuple[Cache, ...]:
-        caches: dict[tuple[int, tuple[int, ...]], Cache] = {}
-        for number in online:
-            directory = self.base / f"cpu{number}/cache"
-            for index in self._numbered(directory, "index"):
-                entry = directory / f"index{index}"
-                level, shared = self._int(entry / "level"), self._list(entry / "shared_cpu_list")
-                if level is None or shared is None or self._text(entry / "type") == "Instruction":
-                    continue
-                cpus = tuple(cpu for cpu in shared if cpu in online)
-                if number in cpus:
-                    size, line = self._size(entry / "size"), self._int(entry / "coherency_line_size")
-                    caches[level, cpus] = Cache(level=level, cpus=cpus, size=size, line=line)
-        return tuple(caches[key] for key in sorted(caches))
-
-    def _size(self, path: Path) -> int | None:
-        match = re.fullmatch(r"([0-9]{1,12})([KMG]?)", self._text(path) or "", re.ASCII)
-        return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]] if match else None
-
-    def _nodes(self, online: tuple[int, ...]) -> tuple[Node, ...]:
-        # "distance" has one column an *online* node, not one a possible node.
-        columns = self._list(self.node_base / "online") or tuple(self._numbered(self.node_base, "node"))
-        nodes = []
-        for number in columns:
-            directory = self.node_base / f"node{number}"
-            if not directory.is_dir():
-                continue
-            words = (self._text(directory / "distance") or "").split()
-            known = len(words) == len(columns) and all(re.fullmatch(r"[0-9]{1,9}", word) for word in words)
-            nodes.append(
-                Node(
-                    id=number,
-                    cpus=tuple(cpu for cpu in self._list(directory / "cpulist") or () if cpu in online),
-                    distances=tuple(zip(columns, map(int, words), strict=True)) if known else (),
-                )
-            )
-        if not any(node.cpus for node in nodes):
-            return (Node(id=0, cpus=online, distances=((0, 10),)),)
-        return tuple(nodes)

@@ -116,6 +116,11 @@ cdef extern from "cpu_driver.h":
         KIND_DIGEST
         KIND_TREE
         KIND_TREES
+        KIND_GROUP
+        KIND_GATHER
+        KIND_SPREAD
+        KIND_ORDER
+        KIND_TAKE
         KIND_POLICY
         KIND_RUN_BEGIN
         KIND_RUN_DATA
@@ -193,6 +198,7 @@ cdef extern from "probes/probes.h":
         STREAM_EPOCH
         STREAM_USED
         STREAM_PLAIN
+        STREAM_CALLS
     int64_t probe_stream(driver *d, const stream_probe *p, histogram *times, histogram *ahead) nogil
     int64_t probe_echo(driver *d, const stream_probe *p, histogram *times) nogil
     void probe_ping(driver *d, uint32_t peer, int via, uint64_t count, uint32_t batch, histogram *h) nogil
@@ -328,6 +334,11 @@ KINDS = {
     "DIGEST": KIND_DIGEST,
     "TREE": KIND_TREE,
     "TREES": KIND_TREES,
+    "GROUP": KIND_GROUP,
+    "GATHER": KIND_GATHER,
+    "SPREAD": KIND_SPREAD,
+    "ORDER": KIND_ORDER,
+    "TAKE": KIND_TAKE,
     "POLICY": KIND_POLICY,
     "RUN_BEGIN": KIND_RUN_BEGIN,
     "RUN_DATA": KIND_RUN_DATA,
@@ -755,7 +766,7 @@ cdef class Driver:
             probe_open_loop(self.d, peer, count, mean_cycles, seed, h.h)
 
 
-STREAMS = {"epoch-ring": STREAM_EPOCH, "used-ring": STREAM_USED, "plain": STREAM_PLAIN}
+STREAMS = {"epoch-ring": STREAM_EPOCH, "used-ring": STREAM_USED, "plain": STREAM_PLAIN, "call-line": STREAM_CALLS}
 
 
 cdef int _stream(stream_probe *p, unsigned char[::1] memory, str form, int role, uint32_t slots, uint64_t use, uint64_t count,
@@ -769,7 +780,8 @@ cdef int _stream(stream_probe *p, unsigned char[::1] memory, str form, int role,
 
 cdef object _wrong(int64_t wrong, uint32_t slots):
     if wrong < 0:
-        raise ValueError(f"no ring of {slots} slots can be measured there: a power of two from 4 on, and memory for it, page-aligned")
+        raise ValueError(f"no ring of {slots} slots can be measured there: a power of two from 4 on (1 to 32 of a call line), memory for it, "
+                         "page-aligned, and echoes in whole batches")
     return wrong
 
 
@@ -806,3 +818,5 @@ def linux_own_pages(int memory, list cpus, uint32_t pages, uint32_t rounds):
 
 
 include "_ends.pxi"
+include "_probes.pxi"
+include "_capabilities.pxi"

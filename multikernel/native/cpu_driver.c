@@ -56,6 +56,9 @@ void driver_reply(struct driver *d, uint64_t address, const struct message *mess
         call_reply(&d->user_answers[who], line, message);
         doorbell_ring(d->peers[who / d->segment->geometry.user_channels].doorbell);
         break;
+    case REPLY_GROUP:
+        collective_reply(d, address, message);
+        break;
     default:
         carrier_reply(d, address, message);
         break;
@@ -77,7 +80,7 @@ static void park(struct driver *d)
     /* Once more: what was published before our mode was visible. Pairs with doorbell_ring. */
     if (!driver_poll(d) && !stopped(d)) {
         /* With something to try again by time, sleep for moments only. */
-        bool pending = d->deferred_count || (d->monitor && d->monitor->waiting);
+        bool pending = d->deferred_count || d->groups_waiting || (d->monitor && d->monitor->waiting);
         atomic_fetch_add_explicit(&d->doorbell->parks, 1, memory_order_relaxed);
         if (d->links)
             link_park(d, pending ? 50 : d->slice_us);
@@ -261,6 +264,8 @@ static int open_state(struct driver *d, const struct driver_options *o)
         return error;
     d->environment.mmu = &d->vspace.mmu;
     d->environment.backoff = 2 * o->cycles_per_us;
+    if ((error = collective_open(d)))
+        return error;
     if (d->me == 0 && (error = frames_open(&d->frames, o->memory_bytes)))
         return error;
     if (o->shared_kernel) {

@@ -13,6 +13,7 @@
 #include <poll.h>
 
 #include "channel.h"
+#include "collective.h"
 #include "frames.h"
 #include "kernel.h"
 #include "patience.h"
@@ -35,7 +36,12 @@ enum driver_kind {
     KIND_UNPIN,     /* 1 slot, generation */
     KIND_DIGEST,    /* 1 core or ~0: entries it holds too -> 1 digest; 2 mapped; 3 locked */
     KIND_TREE,      /* 1 the operation's first argument (tree_row.c); 2-4 edges; 5 root */
-    KIND_TREES,     /* -> 1 digest of all current trees */
+    KIND_TREES,     /* 1 root -> 1 digest of all current trees; 2 version of the root's, and how many were installed */
+    KIND_GROUP,     /* opens or closes a group; this and the next four: collective.h */
+    KIND_GATHER,    /* 1 group_word; 2-6 values -> 2-6 outcome */
+    KIND_SPREAD,    /* 1 group; 2-6 a message */
+    KIND_ORDER,     /* the same, to all members in one order: asked of the root */
+    KIND_TAKE,      /* 1 group; 2 do not wait -> 1 the sender's word 1, or ~0 for nothing; 2-6 the message */
     KIND_POLICY,    /* 1 spin cycles; 2 yields; 3 slice in microseconds */
     KIND_RUN_BEGIN, /* 1 bytes of the program */
     KIND_RUN_DATA,  /* 1 offset; 2-6 forty bytes */
@@ -48,7 +54,7 @@ enum driver_kind {
 enum { FLAG_REPLY = 1 << 24 }; /* in word 0 of a message that answers another one by a way that is not its line */
 
 /* Where a reply goes: type 60-63, peer or channel 44-59, count 8-43 (never twice the same), line 0-7. */
-enum reply_type { REPLY_LOCAL = 1, REPLY_CLIENT, REPLY_PEER, REPLY_CHANNEL, REPLY_RING, REPLY_LINK };
+enum reply_type { REPLY_LOCAL = 1, REPLY_CLIENT, REPLY_PEER, REPLY_CHANNEL, REPLY_RING, REPLY_LINK, REPLY_GROUP };
 
 static inline uint64_t reply_address(enum reply_type type, uint32_t who, uint64_t count, uint32_t line)
 {
@@ -125,6 +131,7 @@ struct driver {
     uint32_t hot_watch; /* where the last message arrived */
     uint32_t outgoing_count, outgoing_max;
     uint32_t deferred_count;
+    uint32_t groups_waiting; /* one bit a group that has something to send */
     uint32_t output_entries;
     struct monitor *monitor; /* NULL in the shared kernel */
     _Atomic uint64_t *told;  /* shared kernel: the line all are told by; its sequence number when last looked at */
@@ -141,6 +148,7 @@ struct driver {
     volatile int mark;     /* written by it */
     bool rings;
     bool crowded;         /* more cores than CPUs */
+    bool retrying;        /* a deferred request is tried again */
     bool inside;          /* a driver function is on the stack */
     struct pollfd *links; /* carriers that share no memory: receiving, by core; then sending. NULL: another */
     struct call_receiver *user_answers;
@@ -161,6 +169,7 @@ struct driver {
     struct vspace vspace;
     struct frames frames;
     struct program program;
+    struct group *groups;
     struct region region;
     void *shared;                 /* the shared kernel's state in the segment */
     struct shared_private *local; /* ... and what this core keeps of it privately */

@@ -24,11 +24,11 @@ struct tree_link {
 };
 
 struct tree {
-    uint64_t lock;    /* core-local: the installation that is under way, 0 when none */
-    uint16_t current; /* TREE_FLAT, or 1 + index of a version */
-    uint16_t staged;  /* edges of the version that is not current, as far as they have come */
-    uint16_t number;  /* of the installation they belong to */
-    uint16_t reserved;
+    uint64_t lock;           /* core-local: the installation that is under way, 0 when none */
+    uint16_t current;        /* TREE_FLAT, or 1 + index of a version */
+    uint16_t staged;         /* edges of the version that is not current, as far as they have come */
+    uint16_t number;         /* of the installation they belong to */
+    uint16_t installed;      /* how many have been made current so far */
     struct tree_link link[]; /* TREE_VERSIONS * cores */
 };
 

@@ -133,6 +133,8 @@ bool driver_poll(struct driver *d)
         any |= d->kernel->serve(d);
     if (d->deferred_count)
         any |= dispatch_deferred(d);
+    if (d->groups_waiting)
+        any |= collective_pump(d);
     return any;
 }
 

@@ -135,6 +135,7 @@ static void commit(struct monitor *m, struct operation *op, const struct mmu *mm
         return;
     p.tree->current = (uint16_t)p.version;
     p.tree->staged = p.tree->number = 0;
+    p.tree->installed++;
 }
 
 static void abort_piece(struct monitor *m, struct operation *op, const struct mmu *mmu)

@@ -99,6 +99,41 @@ def _carried() -> Iterator[Comparison]:
             )  # fmt: skip
 
 
+RINGS = {"epoch-ring": "epoch", "used-ring": "used-bit"}
+STREAM = "Messages one way, {} slots"
+THERE_AND_BACK = "A message there and back, back-to-back, bare ends"
+BOTH_POLL = "Both sides poll in both; the host's way enters its kernel for every message."
+ONE_SLEEPS = (
+    "The one polls and the other sleeps: what waking costs here is most of it, and polling takes a CPU."
+)
+
+
+def _plain(ring: str, name: str, slots: int) -> Comparison:
+    return Comparison(
+        f"{ring}-{slots}-rate-over-plain-{slots}-rate", "cost", True, f"the {name} ring",
+        "a ring that only carries words", STREAM.format(slots), RATE, is_counterpart=False,
+    )  # fmt: skip
+
+
+def _host(way: str, other: str, remark: str) -> Comparison:
+    return Comparison(
+        f"{way}-back-to-back-over-call-line-back-to-back", "telling", True, "a call line", other, THERE_AND_BACK,
+        remarks=_always(remark),
+    )  # fmt: skip
+
+
+MESSAGES = (
+    *(_plain(ring, name, slots) for slots in (64, 1024, 4096) for ring, name in RINGS.items()),
+    _host("pipe-polled", "the host's pipes, polled", BOTH_POLL),
+    _host("packet-socket-polled", "the host's packet sockets, polled", BOTH_POLL),
+    _host("eventfd-polled", "the host's eventfds, polled", BOTH_POLL),
+    _host("pipe", "the host's pipes, asleep", ONE_SLEEPS),
+    _host("packet-socket", "the host's packet sockets, asleep", ONE_SLEEPS),
+    _host("futex", "the host's futex, asleep", ONE_SLEEPS),
+    _host("pipe-one-cpu", "the host's pipes, both processes on one CPU,", ONE_SLEEPS),
+)
+"""Of the experiments message and transport."""
+
 COMPARISONS = (
     _unmap("shared-polling-over-one-phase-polling", "structure", ONE, SHARED, POLL),
     _unmap("shared-polling-over-two-phase-polling", "structure", TWO, SHARED, POLL),
@@ -174,7 +209,13 @@ COMPARISONS = (
         "a call over two rings", "one over a call line", "Back-to-back, through the driver", is_counterpart=False,
     ),
     *_carried(),
+    *MESSAGES,
 )  # fmt: skip
 
-CONTROLS = ("control-over-two-phase-polling", "control-over-multikernel-call-line-back-to-back")
+CONTROLS = (
+    "control-over-two-phase-polling",
+    "control-over-multikernel-call-line-back-to-back",
+    "control-over-epoch-ring-64-rate",
+    "control-over-call-line-back-to-back",
+)
 """Arms measured twice: the difference is the noise of the document they stand in."""

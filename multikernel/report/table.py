@@ -39,7 +39,7 @@ def rows(documents: Sequence[Document]) -> list[tuple[str, ...]]:
 def _row(document: Document, series: Series) -> tuple[str, ...]:
     cycles = series.unit == "tsc-cycles"
     rate = document.environment.tsc_hz
-    unit = "" if cycles else "/s"
+    unit = "/s" if series.unit.endswith("/s") else ""
     return (
         document.experiment,
         series.system,

@@ -24,6 +24,7 @@ MEASURES: Mapping[str, str] = {
     "completion": "completion on all cores",
     "interval": "interval",
     "throughput": "throughput",
+    "occupancy": "messages ahead",
 }
 TOLD_TITLES: Mapping[object, str] = {
     "poll": "told by poll",

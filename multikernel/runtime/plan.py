@@ -25,7 +25,8 @@ HOST_CARRIERS: tuple[Carrier, ...] = ("socket", "pipe")
 class Plan:
     """kernel: "multikernel" or "shared"; cpus: core i runs on cpus[i]; memory: bytes of physical memory.
 
-    window: monitors' call lines for each ordered pair; channels: single lines a pair for programs, at least 1;
+    window: monitors' call lines for each ordered pair; channels: single lines a pair, 0 for programs' calls,
+    1 for groups, the rest for measuring;
     ring_slots: of the ring for each ordered pair, 0 for none; carrier: one of CARRIERS, how the monitors'
     messages travel; trees: of some roots, native 32-bit numbers, each the root and then its cores - 1 edges
     (parent in the low half, child in the high half) in sending order; the other roots send to all.
@@ -37,7 +38,7 @@ class Plan:
     slots: int
     cycles_per_us: int
     window: int = 1
-    channels: int = 1
+    channels: int = 2
     ring_slots: int = 32
     carrier: str = "call-line"
     trees: bytes = b""

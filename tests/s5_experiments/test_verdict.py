@@ -7,7 +7,7 @@ import pytest
 from s5_experiments import documents
 from s5_experiments import report_documents as known
 
-from multikernel.experiments import round_trip, unmap_arms
+from multikernel.experiments import message, round_trip, transport, unmap_arms
 from multikernel.report import table
 from multikernel.report import verdict as v
 from multikernel.report.comparisons import COMPARISONS, CONTROLS, TITLES
@@ -138,9 +138,15 @@ def test_caveats_that_matter_are_repeated_with_the_verdict() -> None:
 
 
 def test_every_compared_ratio_is_one_that_an_experiment_makes() -> None:
+    every = [message.Form(name, slots, (0, 1)) for name in message.RINGS for slots in message.SIZES]
     made = {
         f"control-over-{under}" if over == under + "-control" else f"{over}-over-{under}"
-        for over, under in [*unmap_arms.RATIOS, *round_trip._ratios()]
+        for over, under in [
+            *unmap_arms.RATIOS,
+            *round_trip._ratios(),
+            *message._ratios([(0, 1)], every),
+            *transport._ratios(),
+        ]
     }
     assert {comparison.ratio for comparison in COMPARISONS} <= made
     assert set(CONTROLS) <= made
