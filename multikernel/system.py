@@ -250,8 +250,9 @@ def boot(
         raise BadInput(
             "unknown carrier", value=carrier, where="carrier", hint="one of " + ", ".join(CARRIERS)
         )
-    if carrier in HOST_CARRIERS:
-        _check_host_carrier(carrier, kernel, count)
+    refusal = refusal_of(carrier, count, kernel) if carrier in HOST_CARRIERS else None
+    if refusal is not None:
+        raise refusal
     if carrier == "ring" and count > RING_CORES:
         raise BadInput(
             f"rings for more than {RING_CORES} cores", value=count, where="carrier", hint="use call-line"
@@ -284,22 +285,25 @@ def boot(
     return system
 
 
-def _check_host_carrier(carrier: str, kernel: str, count: int) -> None:
+def refusal_of(carrier: Carrier, cores: int, kernel: Kernel = "multikernel") -> BadInput | None:
+    """Why the host cannot carry the messages of such a system; None if it can."""
     if kernel != "multikernel":
-        raise BadInput(
+        return BadInput(
             f"the {kernel} kernel's cores send each other no messages", value=carrier, where="carrier",
             hint="kernel=\"multikernel\", or leave carrier out",
         )  # fmt: skip
-    if count > HOST_CARRIER_CORES:
-        raise BadInput(
-            f"a {carrier} for each pair of more than {HOST_CARRIER_CORES} cores", value=count, where="carrier",
+    if cores > HOST_CARRIER_CORES:
+        return BadInput(
+            f"a {carrier} for each pair of more than {HOST_CARRIER_CORES} cores", value=cores, where="carrier",
             hint="use call-line",
         )  # fmt: skip
-    if links.allowed() < links.needed(carrier, count):
-        raise BadInput(
-            f"too few open files are allowed for a {carrier} for each pair of {count} cores", value=links.allowed(),
-            where="RLIMIT_NOFILE", hint=f"ulimit -n {links.needed(carrier, count)}, or fewer cores",
+    allowed, needed = links.allowed(), links.needed(carrier, cores)
+    if allowed < needed:
+        return BadInput(
+            f"too few open files are allowed for a {carrier} for each pair of {cores} cores", value=allowed,
+            where="RLIMIT_NOFILE", hint=f"ulimit -n {needed}, or fewer cores",
         )  # fmt: skip
+    return None
 
 
 _current: System | None = None
