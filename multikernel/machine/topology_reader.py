@@ -67,7 +67,10 @@ class Reader:
     def cpuset(self) -> tuple[int, ...] | None:
         """What the control group of the process grants. A group without the file has what its parent has."""
         for line in (self.tree.text("proc/self/cgroup") or "").splitlines():
-            controllers, _, group = line.partition(":")[2].partition(":")
+            parsed = re.fullmatch(r"[0-9]+:([^:]*):(/.*)", line, re.ASCII)
+            if parsed is None:
+                continue
+            controllers, group = parsed.groups()
             if "cpuset" in controllers.split(","):
                 mounts, names = ["/cpuset"], ["cpuset.effective_cpus", "cpuset.cpus"]
             elif not controllers:
