@@ -18,6 +18,7 @@ COMMANDS = {
     "doctor": ("doctor", "Say what on this host spoils measurements, and how to mend it."),
     "topology": ("topology", "Draw what this machine, or another, is built of; capture it; export it."),
     "latency": ("latency", "Measure a cache line between every two CPUs: the machine's map of distances."),
+    "skb": ("skb", "Ask what is known about a machine: facts, multicast trees, placement."),
     "bench": ("bench", "List the experiments, or run some of them."),
     "report": ("report", "Draw results as one HTML page to read, print and pass on."),
 }

@@ -3,7 +3,8 @@
 Guarantees: the multikernel by one and by two phases, the shared kernel under its MCS lock, and Linux's threads,
 each with targets that poll, compute or sleep, and told by poll, signal, interrupt or not at all; beside them
 what the host's mapping call costs alone, what mapping and the first touch cost, what a computing program loses,
-and how many unmaps a second all cores manage when each has pages of its own. Arms are compared only within a
+and how many unmaps a second all cores manage when each has pages of its own; and, but for `compare`, the multikernel
+whose monitors' messages go by sockets and by pipes, which share no memory. Arms are compared only within a
 boot, interleaved. That a target was told as claimed is counted, not assumed: interrupts of the cores by
 themselves, Linux's by /proc/interrupts. Answers: the paper's figure 7 (and, with the difference between its two
 phases, figure 8's agreement for one operation). Called by: the registry. The arms' descriptions and the checks
@@ -28,6 +29,7 @@ from multikernel.experiments.request import Request
 from multikernel.machine.clock import tsc_rate
 from multikernel.results.document import Document
 from multikernel.results.histogram import Histogram
+from multikernel.runtime.plan import HOST_CARRIERS, Carrier
 
 NAME = "unmap"
 FIGURE = "figure 7"
@@ -52,6 +54,8 @@ class _Boot:
     linux: LinuxProcess
     first: dict[str, int]
     pages: int
+    carried: dict[Carrier, Bench]
+    """The multikernel again, by what carries its monitors' messages."""
 
 
 def own_pages_of(cores: int, scale: float) -> int:
@@ -75,6 +79,9 @@ class _Arms:
             arms.append(self._unmap(key, bench, protocol, target))
             if key == unmap_arms.CONTROL_OF:
                 arms.append(self._unmap(key + CONTROL, bench, protocol, target))
+        for key, (carrier, protocol) in unmap_arms.CARRIED.items():
+            if carrier in boot.carried:
+                arms.append(self._unmap(key, boot.carried[carrier], protocol, "polling"))
         for name, bench in (("multikernel", boot.multikernel), ("shared", boot.shared)):
             arms.append(self._own_pages(name, bench))
             arms.append(self._alone(name, bench))
@@ -176,9 +183,13 @@ def _boots(request: Request, stack: ExitStack) -> _Boot:
         name: Bench(stack.enter_context(system_.boot(list(cpus), kernel=name, memory=memory)))
         for name in get_args(system_.Kernel)
     }
+    carriers = () if request.comparing else HOST_CARRIERS
+    carried = {
+        carrier: Bench(stack.enter_context(system_.boot(list(cpus), carrier=carrier))) for carrier in carriers
+    }
     first = {name: bench.allocate_run(pages * request.cores) for name, bench in kernels.items()}
     linux = stack.enter_context(LinuxProcess(cpus, pages * request.cores * PAGE))
-    return _Boot(kernels["multikernel"], kernels["shared"], linux, first, pages)
+    return _Boot(kernels["multikernel"], kernels["shared"], linux, first, pages, carried)
 
 
 def run(request: Request, arms_of: Callable[[Request, _Boot], list[Arm]] | None = None) -> Document:

@@ -39,7 +39,7 @@ def rows(documents: Sequence[Document]) -> list[tuple[str, ...]]:
 def _row(document: Document, series: Series) -> tuple[str, ...]:
     cycles = series.unit == "tsc-cycles"
     rate = document.environment.tsc_hz
-    unit = "" if cycles else "/s"
+    unit = "/s" if series.unit.endswith("/s") else ""
     return (
         document.experiment,
         series.system,
@@ -56,6 +56,9 @@ def _row(document: Document, series: Series) -> tuple[str, ...]:
 
 def _what(series: Series) -> str:
     words = [series.variant]
+    carrier = series.parameters.get("carrier")
+    if carrier is not None:
+        words.append(f"by {carrier}")
     pair = series.parameters.get("pair")
     if pair is not None:
         words.append(f"CPUs {pair}")

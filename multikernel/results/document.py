@@ -31,9 +31,9 @@ Positive = Annotated[float, Meta(gt=0)]
 Cpu = Annotated[int, Meta(ge=0)]
 
 System = Literal["multikernel", "shared", "linux", "raw"]
-Measure = Literal["round-trip", "one-way", "completion", "interval", "throughput"]
+Measure = Literal["round-trip", "one-way", "completion", "interval", "throughput", "occupancy"]
 Mode = Literal["back-to-back", "single"]
-Unit = Literal["tsc-cycles", "ns", "operations/s", "messages/s", "bytes/s"]
+Unit = Literal["tsc-cycles", "ns", "operations/s", "messages/s", "bytes/s", "messages"]
 TARGETS = ("polling", "computing", "idle")
 TOLD = ("poll", "signal", "interrupt", "none")
 

@@ -11,7 +11,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 NATIVE = HERE.parent.parent / "multikernel" / "native"
-PROTOCOL = ("agreement.c", "mapping_rows.c")
+PROTOCOL = ("agreement.c", "mapping_rows.c", "tree_row.c", "rows.c")
 FLAGS = ("-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror")
 
 Explore = Callable[..., subprocess.CompletedProcess[str]]
@@ -32,9 +32,13 @@ SCENARIOS = (
         "alone",
     ),
     *("map", "map-fails", "map-full", "map-again", "map-again-one", "map-wide", "stale", "stale-one"),
-    *("host-fails", "lanes", "mixed", "mixed-subset", "crossing"),
+    *("host-fails", "lanes", "mixed", "mixed-subset"),
+    *("tree", "tree-one", "tree-pieces", "tree-rivals", "tree-all", "tree-nonsense", "crossing"),
 )
-CORES = {"lanes": 2}  # five slots a core are as many as the model holds
+CORES = {
+    "lanes": 2,
+    "tree-all": 2,
+}  # five slots a core are as many as the model holds; four operations at once
 
 # Which scenario finds which seeded bug (enum mutant in monitor.h).
 MUTANTS = {
@@ -53,6 +57,9 @@ MUTANTS = {
     "SLOT_LOST_AT_RETRY": ("map-again", "flat"),
     "UNLOCK_AT_FAILED_APPLY": ("host-fails", "flat"),
     "SET_TAKEN_FOR_GRANTED": ("map-wide", "flat"),
+    "TREE_OF_THE_MOMENT": ("tree", "chain"),
+    "TREE_STAGED_OVER_LIVE": ("tree", "chain"),
+    "TREE_UNCHECKED": ("tree-nonsense", "flat"),
 }
 
 

@@ -105,6 +105,30 @@ def test_unmap_has_every_arm_or_says_why_not() -> None:
     assert not missing & {"one-phase-polling", "two-phase-polling", "shared-polling", "local", "linux-idle"}
 
 
+def test_unmap_goes_by_sockets_and_pipes_too() -> None:
+    document = document_of("unmap")
+    by = {
+        (series.parameters["carrier"], series.variant): series
+        for series in document.series
+        if "carrier" in series.parameters
+    }
+    assert set(by) == {(c, p) for c in ("socket", "pipe") for p in ("one-phase", "two-phase")}
+    for series in by.values():
+        assert (series.system, series.parameters["told"], series.parameters["target"]) == (
+            "multikernel", "poll", "polling",
+        )  # fmt: skip
+    made = {ratio.name for ratio in document.ratios}
+    assert {f"{key}-over-{protocol}-polling" for key, (_, protocol) in unmap_arms.CARRIED.items()} <= made
+
+
+def test_a_comparison_of_kernels_spares_itself_what_compares_the_multikernel_with_itself() -> None:
+    request = Request(placement(), SIZES["smoke"], comparing=True)
+    document = registry.get("unmap").run(request)
+    assert not any("carrier" in series.parameters for series in document.series)
+    wanted = {arm(series) for series in document_of("unmap").series if "carrier" not in series.parameters}
+    assert {arm(series) for series in document.series} == wanted
+
+
 def test_unmap_has_throughput_map_and_touch() -> None:
     found = {(series.system, series.variant, series.measure) for series in document_of("unmap").series}
     assert {(system, "own-pages", "throughput") for system in ("multikernel", "shared", "linux")} <= found

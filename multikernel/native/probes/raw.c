@@ -1,10 +1,9 @@
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "probes.h"
+#include "timed.h"
 
 enum {
     SCRATCH_CALL = 64, /* one line: the raw call line, in the answering core's region */
@@ -13,42 +12,12 @@ enum {
     SCRATCH_STOP = SCRATCH_LINES - 1,
     SCRATCH_TURNS = SCRATCH_LINES - 2,
     RING_LINES = RING_SLOTS * LINE_BYTES / PAD_BYTES,
-    THINK_SPINS = 16,
 };
 
 static _Atomic uint64_t *scratch(struct driver *d, uint32_t core, uint32_t line)
 {
     return (_Atomic uint64_t *)(void *)(segment_scratch(d->segment, &d->region, core) + (size_t)line * PAD_BYTES);
 }
-
-/* A raw loop polls nothing else; on a crowded machine the other side needs the CPU. */
-static inline void spin(struct driver *d)
-{
-    if (d->crowded)
-        sched_yield();
-    else
-        arch_relax();
-    if (__builtin_expect(atomic_load_explicit(&d->segment->stop, memory_order_relaxed) != 0, 0))
-        _exit(0);
-}
-
-static inline void think(uint32_t batch)
-{
-    if (batch == 1)
-        for (int i = 0; i < THINK_SPINS; i++)
-            arch_relax();
-}
-
-/* Runs `count` operations in batches, timing each batch. */
-#define TIMED(count, batch, histogram, operation)                     \
-    for (uint64_t done_ = 0; done_ < (count); done_ += (batch)) {     \
-        uint64_t start_ = arch_cycles();                              \
-        for (uint32_t i_ = 0; i_ < (batch); i_++) {                   \
-            operation;                                                \
-        }                                                             \
-        histogram_add(histogram, (arch_cycles() - start_) / (batch)); \
-        think(batch);                                                 \
-    }
 
 void probe_floor(struct driver *d, uint32_t b, int role, uint32_t line, uint64_t base, uint64_t count, uint32_t batch,
                  struct histogram *histogram)

@@ -1,0 +1,204 @@
+"""`multikernel skb`: what is known about a machine, and questions about it.
+
+Guarantees: nothing is measured or booted. Every fact is printed with where it comes from, as clingo would read it
+again. With `--json -` stdout holds JSON and nothing else. Whatever is wrong with a question, a rule or an asserted
+fact is one line that names file and line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from multikernel.cli import INTERRUPTED, Terminated
+from multikernel.cli.options import cores_option
+from multikernel.errors import BadInput
+from multikernel.knowledge import cost_store, questions
+from multikernel.knowledge.site import Site
+from multikernel.knowledge.skb import Skb
+from multikernel.machine.synthetic import from_string
+from multikernel.machine.topology import Topology
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_rules_option = click.option(
+    "--rules", multiple=True, metavar="DIR", help="A directory with further questions, looked through first."
+)
+
+
+def _knowing_options(function: Function) -> Function:
+    """What every subcommand takes that needs to know a machine."""
+    for option in reversed(
+        (
+            click.option(
+                "--machine", metavar="M", help="An invented machine, such as 8x4 or 8x4-amd. Without it: this host."
+            ),
+            cores_option,
+            click.option(
+                "--assert", "asserted", multiple=True, metavar="FACTS",
+                help="Facts to hold as well: a file (.lp), or text such as 'round_trip(0,1,900).'",
+            ),
+            _rules_option,
+            click.option("--json", "json_to", metavar="-", help="With '-': print JSON, and nothing else, to stdout."),
+        )
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+@click.group("skb")
+def command() -> None:
+    """Ask the system knowledge base: facts about a machine, and rules that answer questions.
+
+    \b
+    For example:
+      multikernel skb list                                      what can be asked
+      multikernel skb query multicast_tree root=0 --machine 8x4
+      multikernel skb ask 'far(A,B) :- round_trip(A,B,R), R > 2000.'
+      multikernel skb facts distance --machine 8x4-amd
+    """
+
+
+@command.command("list")
+@_rules_option
+def list_(rules: tuple[str, ...]) -> None:
+    """All questions: how each is asked, and what it answers."""
+    found = questions.every([questions.directory(path) for path in rules])
+    width = max(len(one.usage) for one in found)
+    for one in found:
+        click.echo(f"{one.usage:<{width}}  {one.sentence}")
+
+
+@command.command("facts")
+@click.argument("predicates", nargs=-1, metavar="[PREDICATE…]")
+@_knowing_options
+def facts(predicates: tuple[str, ...], json_to: str | None, **known: Any) -> None:
+    """What is known, each fact with where it comes from; of some predicates only, if they are named."""
+    _check_json(json_to)
+    skb, whence = _skb(**known)
+    held = skb.facts()
+    names = dict.fromkeys(fact.predicate for fact in held)
+    for predicate in predicates:
+        if predicate not in names:
+            raise BadInput("no facts of this name", value=predicate, hint=f"there are {', '.join(names)}")
+    chosen = [fact for fact in held if not predicates or fact.predicate in predicates]
+    if json_to is not None:
+        _print_json(
+            [
+                {
+                    "predicate": fact.predicate,
+                    "arguments": list(fact.arguments),
+                    "origin": fact.origin,
+                    "where": fact.where,
+                }
+                for fact in chosen
+            ]
+        )
+        return
+    lines = [f"{fact}." for fact in chosen]
+    width = min(max(map(len, lines), default=0), 40)
+    for fact, line in zip(chosen, lines, strict=True):
+        click.echo(f"{line:<{width}}  % {fact.origin}: {fact.where}")
+    click.echo(whence, err=True)
+
+
+@command.command("query")
+@click.argument("name")
+@click.argument("parameters", nargs=-1, metavar="[KEY=VALUE…]")
+@_knowing_options
+def query(name: str, parameters: tuple[str, ...], json_to: str | None, **known: Any) -> None:
+    """Ask a question by name, such as: query multicast_tree root=0."""
+    _check_json(json_to)
+    given = dict(_parameter(text) for text in parameters)
+    questions.find(name, [questions.directory(path) for path in known["rules"]])
+    skb, whence = _skb(**known)
+    with _left_at_once():
+        answers = skb.query(name, **given)
+    if json_to is not None:
+        _print_json(answers)
+        return
+    _show(answers)
+    click.echo(whence, err=True)
+
+
+@command.command("ask")
+@click.argument("rule")
+@_knowing_options
+def ask(rule: str, json_to: str | None, **known: Any) -> None:
+    """What follows from a rule of yours, in clingo's language."""
+    _check_json(json_to)
+    skb, whence = _skb(**known)
+    with _left_at_once():
+        answers = skb.ask(rule)
+    if json_to is not None:
+        _print_json(answers)
+        return
+    if not answers:
+        click.echo("nothing follows")
+    for answer in answers:
+        inner = ",".join(map(str, answer["arguments"]))
+        click.echo(f"{answer['predicate']}({inner})." if inner else f"{answer['predicate']}.")
+    click.echo(whence, err=True)
+
+
+def _skb(
+    machine: str | None,
+    cores: str | None,
+    asserted: tuple[str, ...],
+    rules: tuple[str, ...],
+) -> tuple[Skb, str]:
+    """The knowledge base, and whence its costs."""
+    topology = Topology.read() if machine is None else from_string(machine)
+    site = Site.of(topology, cores)
+    costs, why = cost_store.known(site)
+    return Skb(site, costs, asserted=asserted, rules=rules), f"costs of messages: {costs.origin} ({why})"
+
+
+@contextlib.contextmanager
+def _left_at_once() -> Iterator[None]:
+    """Ctrl-C or SIGTERM ends the process here, with the usual exit code.
+
+    Clingo may still be grounding in its thread, which nothing can stop; an interpreter that is taken down around it
+    crashes.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        sys.stdout.flush()
+        os._exit(INTERRUPTED + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT))
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise BadInput("a parameter is KEY=VALUE", value=text, hint="write for example root=0")
+    return key.strip(), value
+
+
+def _check_json(json_to: str | None) -> None:
+    if json_to not in (None, "-"):
+        raise BadInput("answers are printed to stdout only", value=json_to, where="--json", hint="--json -")
+
+
+def _print_json(what: Any) -> None:
+    """One entry a line: a long answer stays readable, and can be cut by line."""
+    lines = ",\n".join("  " + json.dumps(one, ensure_ascii=False) for one in what)
+    click.echo(f"[\n{lines}\n]" if lines else "[]")
+
+
+def _show(answers: Sequence[dict[str, Any]]) -> None:
+    from multikernel.report.table import plain
+
+    if not answers:
+        click.echo("no answer: nothing on this machine is like that")
+        return
+    headings = list(answers[0])
+    cells = [[str(answer[heading]) for heading in headings] for answer in answers]
+    click.echo(plain(headings, cells, right=range(len(headings))), nl=False)

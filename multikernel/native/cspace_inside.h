@@ -1,0 +1,27 @@
+/* What cspace.c and cspace_delete.c share; for nobody else. */
+#pragma once
+
+#include "cspace.h"
+
+/* The CNode that a slot is part of. */
+static inline struct cnode *cspace_cnode(const struct cspace *cs, uint32_t slot)
+{
+    return (struct cnode *)&cs->cnode[slot / CNODE_SLOTS];
+}
+
+static inline bool cspace_locked(const struct capability *c, uint64_t operation)
+{
+    return c->lock && c->lock != operation && !CAP_MUTANT(LOCK_IGNORED);
+}
+
+/* May other cores hold what this core alone must not decide about? */
+static inline bool cspace_needs_agreement(const struct cspace *cs, const struct capability *c, uint64_t operation)
+{
+    return !operation && c->owner == cs->me && c->flags & (CAP_REMOTE_COPIES | CAP_REMOTE_DESCENDANTS);
+}
+
+enum capability_verdict cspace_find_any(const struct cspace *cs, uint64_t reference, uint32_t *slot);
+/* Puts a record into an empty slot and into the order; the slot. hint as in mapping_database_insert. */
+uint32_t cspace_fill(struct cspace *cs, uint32_t slot, const struct capability *record, uint32_t hint);
+/* Takes it out. Of a CNode's last capability: its slots are empty. */
+void cspace_empty(struct cspace *cs, uint32_t slot);

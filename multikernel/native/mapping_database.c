@@ -1,0 +1,426 @@
+/* A weak AVL tree over slots; the promises are in the header.
+ *
+ * Each node has a rank; a missing one has -1, a leaf 0, and a child's is its parent's less one or two. An insertion may leave a child with
+ * its parent's rank, a removal one with three less: both are mended upwards from there, until a promotion, demotion or rotation
+ * settles it. */
+#include "mapping_database.h"
+
+static const struct capability *at(const struct mapping_database *db, uint32_t i)
+{
+    return &db->node[i];
+}
+
+static int rank(const struct mapping_database *db, uint32_t i)
+{
+    return i == NO_CAPABILITY ? -1 : db->node[i].rank;
+}
+
+static void change_rank(struct mapping_database *db, uint32_t i, int by)
+{
+    db->node[i].rank = (uint8_t)(db->node[i].rank + by);
+}
+
+/* Below 0 when a in slot i comes first, above when b in slot j does, 0 when they are one. */
+static int compare(const struct capability *a, uint32_t i, const struct capability *b, uint32_t j)
+{
+    if (a->address != b->address)
+        return a->address < b->address ? -1 : 1;
+    if (a->size != b->size)
+        return a->size > b->size ? -1 : 1;
+    if (a->type != b->type)
+        return a->type < b->type ? -1 : 1;
+    if (a->about != b->about)
+        return a->about < b->about ? -1 : 1;
+    return i == j ? 0 : i < j ? -1 : 1;
+}
+
+/* --- reach ----------------------------------------------------------------------------------------------------------------------- */
+
+static uint64_t reach(const struct mapping_database *db, uint32_t i)
+{
+    return i == NO_CAPABILITY ? 0 : db->node[i].reach;
+}
+
+static uint64_t reach_of(const struct mapping_database *db, uint32_t i)
+{
+    uint64_t furthest = capability_end(at(db, i));
+    uint64_t left = reach(db, at(db, i)->left), right = reach(db, at(db, i)->right);
+    furthest = left > furthest ? left : furthest;
+    return right > furthest ? right : furthest;
+}
+
+/* --- shape ----------------------------------------------------------------------------------------------------------------------- */
+
+static uint32_t leftmost(const struct mapping_database *db, uint32_t i)
+{
+    while (at(db, i)->left != NO_CAPABILITY)
+        i = at(db, i)->left;
+    return i;
+}
+
+static uint32_t rightmost(const struct mapping_database *db, uint32_t i)
+{
+    while (at(db, i)->right != NO_CAPABILITY)
+        i = at(db, i)->right;
+    return i;
+}
+
+/* Puts `by` where i hangs below its parent. */
+static void replace(struct mapping_database *db, uint32_t i, uint32_t by)
+{
+    uint32_t parent = at(db, i)->parent;
+    if (parent == NO_CAPABILITY)
+        db->root = by;
+    else if (at(db, parent)->left == i)
+        db->node[parent].left = by;
+    else
+        db->node[parent].right = by;
+    if (by != NO_CAPABILITY)
+        db->node[by].parent = parent;
+}
+
+/* Lifts i above its parent. */
+static void rotate_up(struct mapping_database *db, uint32_t i)
+{
+    uint32_t parent = at(db, i)->parent, moved;
+    struct capability *up = &db->node[i], *down = &db->node[parent];
+    replace(db, parent, i);
+    if (down->left == i) {
+        moved = down->left = up->right;
+        up->right = parent;
+    } else {
+        moved = down->right = up->left;
+        up->left = parent;
+    }
+    if (moved != NO_CAPABILITY)
+        db->node[moved].parent = parent;
+    down->parent = i;
+    up->reach = down->reach; /* together they cover what they covered */
+    if (!CAP_MUTANT(REACH_LOST_IN_ROTATION))
+        down->reach = reach_of(db, parent);
+}
+
+static void mend_insertion(struct mapping_database *db, uint32_t x)
+{
+    for (uint32_t p = at(db, x)->parent; p != NO_CAPABILITY && rank(db, p) == rank(db, x); p = at(db, x)->parent) {
+        int left = at(db, p)->left == x;
+        uint32_t sibling = left ? at(db, p)->right : at(db, p)->left;
+        if (rank(db, p) - rank(db, sibling) == 1) {
+            change_rank(db, p, 1);
+            x = p;
+            continue;
+        }
+        uint32_t inner = left ? at(db, x)->right : at(db, x)->left;
+        if (rank(db, x) - rank(db, inner) == 2) {
+            rotate_up(db, x);
+        } else {
+            rotate_up(db, inner);
+            rotate_up(db, inner);
+            change_rank(db, inner, 1);
+            change_rank(db, x, -1);
+        }
+        change_rank(db, p, -1);
+        return;
+    }
+}
+
+/* x, which may be missing, has taken the place of what was removed below p. */
+static void mend_removal(struct mapping_database *db, uint32_t x, uint32_t p)
+{
+    if (p != NO_CAPABILITY && rank(db, p) == 1 && at(db, p)->left == NO_CAPABILITY &&
+        at(db, p)->right == NO_CAPABILITY) {
+        change_rank(db, p, -1);
+        x = p;
+        p = at(db, p)->parent;
+    }
+    while (p != NO_CAPABILITY && rank(db, p) - rank(db, x) == 3) {
+        int left = at(db, p)->left == x;
+        uint32_t y = left ? at(db, p)->right : at(db, p)->left;
+        uint32_t outer = left ? at(db, y)->right : at(db, y)->left;
+        uint32_t inner = left ? at(db, y)->left : at(db, y)->right;
+        int to_outer = rank(db, y) - rank(db, outer), to_inner = rank(db, y) - rank(db, inner);
+        if (rank(db, p) - rank(db, y) == 2) {
+            change_rank(db, p, -1);
+        } else if (to_outer == 2 && to_inner == 2) {
+            change_rank(db, p, -1);
+            change_rank(db, y, -1);
+        } else if (to_outer == 1) {
+            rotate_up(db, y);
+            change_rank(db, y, 1);
+            change_rank(db, p, -1);
+            if (at(db, p)->left == NO_CAPABILITY && at(db, p)->right == NO_CAPABILITY)
+                change_rank(db, p, -1);
+            return;
+        } else {
+            rotate_up(db, inner);
+            rotate_up(db, inner);
+            change_rank(db, inner, 2);
+            change_rank(db, y, -1);
+            change_rank(db, p, -2);
+            return;
+        }
+        x = p;
+        p = at(db, p)->parent;
+    }
+}
+
+/* --- insertion and removal ----------------------------------------------------------------------------------------------------- */
+
+void mapping_database_init(struct mapping_database *db, uint32_t capacity)
+{
+    *db = (struct mapping_database){.root = NO_CAPABILITY, .capacity = capacity};
+}
+
+void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t hint)
+{
+    struct capability *c = &db->node[i];
+    uint32_t parent = NO_CAPABILITY, next = NO_CAPABILITY;
+    bool right = true, placed = false;
+    if (hint != NO_CAPABILITY) {
+        next = mapping_database_next(db, hint);
+        placed = next == NO_CAPABILITY || compare(c, i, at(db, next), next) < 0;
+    }
+    if (placed) {
+        right = at(db, hint)->right == NO_CAPABILITY;
+        parent = right ? hint : next; /* which is then the leftmost node on hint's right, and has no left child */
+    } else {
+        for (uint32_t at_node = db->root; at_node != NO_CAPABILITY;) {
+            parent = at_node;
+            right = compare(c, i, at(db, parent), parent) > 0;
+            at_node = right ? at(db, parent)->right : at(db, parent)->left;
+        }
+    }
+    c->left = c->right = NO_CAPABILITY;
+    c->parent = parent;
+    c->rank = 0;
+    c->reach = capability_end(c);
+    if (parent == NO_CAPABILITY)
+        db->root = i;
+    else if (right)
+        db->node[parent].right = i;
+    else
+        db->node[parent].left = i;
+    for (; parent != NO_CAPABILITY && at(db, parent)->reach < c->reach; parent = at(db, parent)->parent)
+        if (!CAP_MUTANT(REACH_NOT_RAISED))
+            db->node[parent].reach = c->reach;
+    mend_insertion(db, i);
+    db->count++;
+}
+
+void mapping_database_remove(struct mapping_database *db, uint32_t i)
+{
+    struct capability *c = &db->node[i];
+    uint32_t x, p, heir = NO_CAPABILITY;
+    if (c->left == NO_CAPABILITY || c->right == NO_CAPABILITY) {
+        x = c->left == NO_CAPABILITY ? c->right : c->left;
+        p = c->parent;
+        replace(db, i, x);
+    } else {
+        heir = leftmost(db, c->right); /* takes i's place, and its own right child the heir's */
+        x = at(db, heir)->right;
+        p = at(db, heir)->parent;
+        if (p == i) {
+            p = heir;
+        } else {
+            replace(db, heir, x);
+            db->node[heir].right = c->right;
+            db->node[c->right].parent = heir;
+        }
+        replace(db, i, heir);
+        db->node[heir].left = c->left;
+        db->node[c->left].parent = heir;
+        db->node[heir].rank = c->rank;
+    }
+    /* Upwards while it changes anything; from below the heir on at least to the heir. */
+    bool below = heir != NO_CAPABILITY;
+    for (uint32_t up = p; up != NO_CAPABILITY; up = at(db, up)->parent) {
+        uint64_t now = reach_of(db, up);
+        below = below && up != heir;
+        if (now == at(db, up)->reach && !below && up != heir)
+            break;
+        db->node[up].reach = now;
+    }
+    mend_removal(db, x, p);
+    c->left = c->right = c->parent = 0;
+    c->rank = 0;
+    c->reach = 0;
+    db->count--;
+}
+
+/* --- looking ----------------------------------------------------------------------------------------------------------------------- */
+
+uint32_t mapping_database_next(const struct mapping_database *db, uint32_t i)
+{
+    if (i == NO_CAPABILITY)
+        return db->root == NO_CAPABILITY ? NO_CAPABILITY : leftmost(db, db->root);
+    if (at(db, i)->right != NO_CAPABILITY)
+        return leftmost(db, at(db, i)->right);
+    uint32_t up = at(db, i)->parent;
+    for (; up != NO_CAPABILITY && at(db, up)->right == i; up = at(db, up)->parent)
+        i = up;
+    return up;
+}
+
+uint32_t mapping_database_previous(const struct mapping_database *db, uint32_t i)
+{
+    if (i == NO_CAPABILITY)
+        return db->root == NO_CAPABILITY ? NO_CAPABILITY : rightmost(db, db->root);
+    if (at(db, i)->left != NO_CAPABILITY)
+        return rightmost(db, at(db, i)->left);
+    uint32_t up = at(db, i)->parent;
+    for (; up != NO_CAPABILITY && at(db, up)->left == i; up = at(db, up)->parent)
+        i = up;
+    return up;
+}
+
+uint32_t mapping_database_not_before(const struct mapping_database *db, const struct capability *key, uint32_t slot)
+{
+    uint32_t found = NO_CAPABILITY;
+    for (uint32_t i = db->root; i != NO_CAPABILITY;) {
+        if (compare(at(db, i), i, key, slot) < 0) {
+            i = at(db, i)->right;
+        } else {
+            found = i;
+            i = at(db, i)->left;
+        }
+    }
+    return found;
+}
+
+uint32_t mapping_database_find(const struct mapping_database *db, const struct capability *key)
+{
+    uint32_t i = mapping_database_not_before(db, key, 0);
+    return i != NO_CAPABILITY && capability_same(at(db, i), key) ? i : NO_CAPABILITY;
+}
+
+/* The first node below i that ends behind address; there is one, for i's reach says so. */
+static uint32_t first_reaching(const struct mapping_database *db, uint32_t i, uint64_t address)
+{
+    for (;;) {
+        if (reach(db, at(db, i)->left) > address)
+            i = at(db, i)->left;
+        else if (capability_end(at(db, i)) > address)
+            return i;
+        else
+            i = at(db, i)->right;
+    }
+}
+
+uint32_t mapping_database_overlapping(const struct mapping_database *db, uint64_t address, uint64_t end)
+{
+    if (reach(db, db->root) <= address)
+        return NO_CAPABILITY;
+    uint32_t i = first_reaching(db, db->root, address);
+    return at(db, i)->address < end ? i : NO_CAPABILITY; /* all that follow begin no earlier */
+}
+
+uint32_t mapping_database_next_overlapping(const struct mapping_database *db, uint32_t i, uint64_t address,
+                                           uint64_t end)
+{
+    uint32_t found = NO_CAPABILITY;
+    if (reach(db, at(db, i)->right) > address)
+        found = first_reaching(db, at(db, i)->right, address);
+    while (found == NO_CAPABILITY) {
+        uint32_t up = at(db, i)->parent;
+        for (; up != NO_CAPABILITY && at(db, up)->right == i; up = at(db, up)->parent)
+            i = up;
+        if (up == NO_CAPABILITY || at(db, up)->address >= end)
+            return NO_CAPABILITY;
+        if (capability_end(at(db, up)) > address)
+            found = up;
+        else if (reach(db, at(db, up)->right) > address)
+            found = first_reaching(db, at(db, up)->right, address);
+        i = up;
+    }
+    return at(db, found)->address < end ? found : NO_CAPABILITY;
+}
+
+/* --- relations ------------------------------------------------------------------------------------------------------------------- */
+
+static bool same(const struct mapping_database *db, uint32_t i, uint32_t j)
+{
+    return j != NO_CAPABILITY && capability_same(at(db, i), at(db, j));
+}
+
+uint32_t mapping_database_last_copy(const struct mapping_database *db, uint32_t i)
+{
+    uint32_t next = mapping_database_next(db, i);
+    if (!same(db, i, next))
+        return i; /* the common case, without a search */
+    struct capability behind = *at(db, i);
+    next = mapping_database_not_before(db, &behind, NO_CAPABILITY);
+    return mapping_database_previous(db, next);
+}
+
+bool mapping_database_has_copies(const struct mapping_database *db, uint32_t i)
+{
+    return same(db, i, mapping_database_next(db, i)) || same(db, i, mapping_database_previous(db, i));
+}
+
+bool mapping_database_has_descendants(const struct mapping_database *db, uint32_t i)
+{
+    return mapping_database_descendant(db, i, NO_CAPABILITY) != NO_CAPABILITY;
+}
+
+bool mapping_database_has_ancestors(const struct mapping_database *db, uint32_t i)
+{
+    /* An ancestor covers i's first byte and comes before its copies; the outermost comes before all. */
+    const struct capability *c = at(db, i);
+    uint32_t first = mapping_database_overlapping(db, c->address, c->address + 1);
+    return !same(db, i, first) && !capability_rules[at(db, first)->type].view;
+}
+
+uint32_t mapping_database_descendant(const struct mapping_database *db, uint32_t i, uint32_t after)
+{
+    const struct capability *c = at(db, i);
+    uint32_t next = mapping_database_next(db, after == NO_CAPABILITY ? mapping_database_last_copy(db, i) : after);
+    /* Views of one object lie side by side and claim nothing of each other. */
+    if (next == NO_CAPABILITY || at(db, next)->address >= capability_end(c) || capability_rules[c->type].view)
+        return NO_CAPABILITY;
+    return next;
+}
+
+/* --- for tests --------------------------------------------------------------------------------------------------------------------- */
+
+static const char *check_node(const struct mapping_database *db, uint32_t i)
+{
+    const struct capability *c = at(db, i);
+    if (c->type == CAP_NULL || c->type >= CAP_TYPES)
+        return "type";
+    if (c->left == NO_CAPABILITY && c->right == NO_CAPABILITY && c->rank != 0)
+        return "a leaf's rank is not 0";
+    const uint32_t children[2] = {c->left, c->right};
+    for (int side = 0; side < 2; side++) {
+        int difference = rank(db, i) - rank(db, children[side]);
+        if (difference < 1 || difference > 2)
+            return "ranks";
+        if (children[side] == NO_CAPABILITY)
+            continue;
+        if (children[side] >= db->capacity)
+            return "a link leads out of the array";
+        if (at(db, children[side])->parent != i)
+            return "a child names another parent";
+        int order = compare(at(db, children[side]), children[side], c, i);
+        if (side ? order <= 0 : order >= 0)
+            return "a child is on the wrong side";
+    }
+    return c->reach == reach_of(db, i) ? NULL : "reach";
+}
+
+const char *mapping_database_check(const struct mapping_database *db)
+{
+    if (db->root != NO_CAPABILITY && (db->root >= db->capacity || at(db, db->root)->parent != NO_CAPABILITY))
+        return "root";
+    uint32_t count = 0, last = NO_CAPABILITY;
+    for (uint32_t i = mapping_database_next(db, NO_CAPABILITY); i != NO_CAPABILITY; i = mapping_database_next(db, i)) {
+        const char *wrong = check_node(db, i);
+        if (wrong)
+            return wrong;
+        if (last != NO_CAPABILITY && compare(at(db, last), last, at(db, i), i) >= 0)
+            return "order";
+        if (++count > db->count)
+            return "more nodes than counted";
+        last = i;
+    }
+    return count == db->count ? NULL : "fewer nodes than counted";
+}

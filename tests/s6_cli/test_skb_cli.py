@@ -1,0 +1,102 @@
+"""`multikernel skb`, as it is typed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from s6_cli.command import assert_one_line_and_code_2, run, started
+
+from multikernel.knowledge.costs import Costs
+from multikernel.knowledge.site import Site
+from multikernel.knowledge.tree import Tree
+from multikernel.knowledge.trees import build
+from multikernel.machine.synthetic import from_string
+
+
+def test_the_multicast_tree_as_json() -> None:
+    done = run("skb", "query", "multicast_tree", "root=0", "--machine", "8x4", "--json", "-")
+    assert (done.returncode, done.stderr) == (0, "")
+    answers = json.loads(done.stdout)
+    assert all(list(answer) == ["parent", "child"] for answer in answers)
+    edges = tuple((answer["parent"], answer["child"]) for answer in answers)
+    Tree(0, edges, "asked").check(range(32))
+    site = Site.of(from_string("8x4"))
+    assert edges == build("numa-aware", 0, site, Costs.from_topology(site)).edges
+
+
+def test_answers_to_read() -> None:
+    done = run("skb", "query", "placement", "k=2", "how=close", "--machine", "2x2")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0].split() == ["service", "core"]
+    assert [line.split() for line in done.stdout.splitlines()[2:]] == [["0", "0"], ["1", "1"]]
+    assert "assumed from the topology" in done.stderr
+
+
+def test_facts_of_this_host_can_be_asserted_again(tmp_path: Path) -> None:
+    done = run("skb", "facts")
+    assert done.returncode == 0
+    assert "runs_on(0," in done.stdout
+    (tmp_path / "again.lp").write_text(done.stdout)
+    again = run("skb", "facts", "--assert", str(tmp_path / "again.lp"))
+    assert (again.returncode, again.stdout) == (0, done.stdout)
+
+
+def test_facts_of_some_predicates_as_json() -> None:
+    done = run("skb", "facts", "distance", "--machine", "2x2", "--json", "-", "--assert", "spare(1)")
+    found = json.loads(done.stdout)
+    assert [fact["arguments"] for fact in found] == [[0, 0, 10], [0, 1, 20], [1, 0, 20], [1, 1, 10]]
+    assert {(fact["predicate"], fact["origin"], fact["where"]) for fact in found} == {
+        ("distance", "discovered", "invented: 2x2")
+    }
+
+
+def test_a_rule_of_ones_own() -> None:
+    done = run("skb", "ask", "remote(A,B) :- round_trip(A,B,R), R > 2000, A < B.", "--machine", "2x1")
+    assert (done.returncode, done.stdout) == (0, "remote(0,1).\n")
+
+
+def test_the_list_of_questions(tmp_path: Path) -> None:
+    (tmp_path / "mine.lp").write_text(
+        "% mine(k): is it mine?\n% parameter k: number\n% answer: x(core)\nx(k).\n"
+    )
+    done = run("skb", "list", "--rules", str(tmp_path))
+    assert done.returncode == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        "call_line_node", "mine", "multicast_tree", "nearest_memory", "placement", "sharing_cache",
+    ]  # fmt: skip
+    asked = run("skb", "query", "mine", "k=1", "--rules", str(tmp_path), "--machine", "2x1", "--json", "-")
+    assert json.loads(asked.stdout) == [{"core": 1}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("query", "multicast_tree", "root=0", "--machine", "round"), ("round", "--machine")),
+        (("query", "multicast_tree", "0"), ("KEY=VALUE: 0",)),
+        (("query", "multicast_tree", "root=0", "--json", "file"), ("--json",)),
+        (("ask", "a(X) :- not core(X)."), ("unsafe variables", "the rule:1:1")),
+        (("facts", "nothing"), ("no facts of this name: nothing",)),
+        (("facts", "--assert", "in_package(0,99)"), ("contradict", "--assert:1:1")),
+        (("list", "--rules", "absent"), ("no directory of rules here: absent", "--rules")),
+        (("facts", "--cores", "0"), ("give 1 to 1024",)),
+    ],
+)
+def test_bad_input(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    assert_one_line_and_code_2(run("skb", *arguments), *words)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_rule_without_end_can_be_ended(number: signal.Signals) -> None:
+    # Grounding is one call into C, where Python sees no signal.
+    with started("skb", "ask", "n(0). n(N+1) :- n(N).") as process:
+        seen = psutil.Process(process.pid)
+        while seen.cpu_times().user < 2:  # starting takes a quarter of that
+            time.sleep(0.05)
+        process.send_signal(number)
+        process.wait()
+    assert process.returncode == 128 + number
