@@ -132,6 +132,26 @@ def test_what_contradicts_itself_is_refused_with_its_place(
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"id": 3, "package": 1', '"id": 3, "package": "x"', '"id": 3,'),
+        ('"id": 3, "package": 1', '"id": 3, "package": 1, "package": -1', '"id": 3,'),
+        ('"id": 3, "package": 1, "die"', '"id": 3, "package": 1, "dye"', '"id": 3,'),
+        ('"level": 3, "cpus": "0-1"', '"level": 3, "cpus": "0-9"', '"level": 3, "cpus": "0-9"'),
+        ('"allowed": "0-3"', '"allowed": "3-0"', '"allowed": "3-0"'),
+        ('"links": []', '"links": [[0, 1],\n\n[0, 9]]', '"links"'),
+    ],
+)
+def test_what_is_wrong_is_found_in_its_line(old: str, new: str, words: str) -> None:
+    text = from_string("2x2").to_json()
+    assert text.count(old) == 1
+    damaged = text.replace(old, new)
+    line = 1 + next(number for number, one in enumerate(damaged.splitlines()) if words in one)
+    with pytest.raises(BadInput, match=rf"\(machine\.json, line {line}\)"):
+        Topology.from_json(damaged, "machine.json")
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         (b'{\n "schema": "multikernel-topology/1",\n oops}', "not JSON: .*machine.json, line 3"),
