@@ -197,6 +197,17 @@ def test_what_is_no_capture(tmp_path: Path) -> None:
         capture.load(tmp_path / "absent.tar.gz")
 
 
+def test_an_archive_without_its_end_is_cut_short(tmp_path: Path) -> None:
+    plain = gzip.decompress(PACKED)
+    with tarfile.open(fileobj=io.BytesIO(plain)) as file:
+        starts = [member.offset for member in file][2:]
+    for start in starts[::9]:
+        with pytest.raises(BadInput, match="cut short"):
+            load(plain[:start], tmp_path)
+        with pytest.raises(BadInput, match="garbled"):
+            load(plain[:start] + b"x" * 1024 + plain[start + 1024 :], tmp_path)
+
+
 def test_bombs_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture, "MOST_BYTES", 1 << 20)
     with pytest.raises(BadInput, match="unpacks to more than 1 MB"):

@@ -1,6 +1,8 @@
 """Topologies read from golden trees: what is shared by whom, and what is missing."""
 
 import os
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,18 @@ from hypothesis import strategies as st
 from s1_machine import trees
 
 from multikernel.errors import BadInput
+from multikernel.machine.capture import files_of
 from multikernel.machine.topology import Cache, Topology, parse_cpu_mask
+from multikernel.machine.topology_reader import Reader
+from multikernel.machine.tree import Captured
+
+
+def _tree(write: Callable[[Path], Path]) -> dict[str, str]:
+    with tempfile.TemporaryDirectory() as directory:
+        return files_of(write(Path(directory)))
+
+
+TREES = [_tree(write) for write in (trees.two_packages, trees.offline, trees.hybrid, trees.arm64)]
 
 
 def test_two_packages_with_dies_threads_and_memory_without_processors(tmp_path: Path) -> None:
@@ -211,6 +224,31 @@ def test_the_affinity_mask_counts_too(tmp_path: Path) -> None:
         },
     )
     assert Topology.read(tmp_path).allowed == (2, 3)
+
+
+VALUES = st.one_of(
+    st.sampled_from(
+        ["0", "-1", "-5", "1", "0-15", "3,1", "0-3\n4", "999999999999999999", "32K", "999999999G", "\0"]
+    ),
+    st.text("0123456789,-KMG x\n", max_size=12),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_whatever_the_files_say_the_topology_does_not_contradict_itself(data: st.DataObject) -> None:
+    files = dict(data.draw(st.sampled_from(TREES)))
+    paths = st.sampled_from([*files, f"{trees.CPU}/cpu99999999/online", f"{trees.NODE}/node3/cpulist"])
+    files |= data.draw(st.dictionaries(paths, VALUES, min_size=1, max_size=8))
+    for path in data.draw(st.lists(st.sampled_from(list(files)), max_size=5, unique=True)):
+        del files[path]
+    files |= {f"{trees.CPU}/cpu0/online": "1", f"{trees.CPU}/cpu1/online": "1"}
+    topology = Reader(Captured(files), source="fuzz").read()
+    # Reading it again checks that everything fits together.
+    assert Topology.from_json(topology.to_json()) == topology
+    for one in topology.online[:6]:
+        for other in topology.online[:6]:
+            assert topology.relation(one, other) == topology.relation(other, one)
 
 
 @settings(deadline=None)

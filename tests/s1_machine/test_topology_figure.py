@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -16,8 +15,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.mark.parametrize("name", machines.NAMES)
-def test_drawings_are_whole(name: str, tmp_path: Path) -> None:
-    topology = machines.read(name, tmp_path)
+def test_drawings_are_whole(name: str) -> None:
+    topology = machines.read(name)
     root = ElementTree.fromstring(as_svg(topology, ["something <said> & escaped"]))
     words = "".join(root.itertext())
     assert topology.source in words
