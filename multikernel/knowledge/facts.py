@@ -162,17 +162,16 @@ def merged(facts: Iterable[Fact]) -> tuple[Fact, ...]:
         if fact.origin == ASSERTED:
             _check_shape(fact)
             asserted.append(fact)
-        before = held.setdefault(fact.key, fact)
-        if before.arguments == fact.arguments or fact.origin == ASSUMED:
-            continue
-        if before.origin != ASSUMED:
+        before = held.get(fact.key)
+        if before is None or (before.origin == ASSUMED and fact.origin != ASSUMED):
+            held[fact.key] = fact
+        elif before.arguments != fact.arguments and fact.origin != ASSUMED:
             raise BadInput(
                 "two facts contradict each other",
                 value=f"{fact} and {before} ({before.origin}, {before.where})",
                 where=fact.where,
                 hint="take one of them back",
             )
-        held[fact.key] = fact
     for fact in asserted:
         _check_things(fact, held)
     return tuple(held.values())

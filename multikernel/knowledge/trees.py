@@ -13,7 +13,8 @@ at the machine follow the packages, or where all cores are in one package what d
   before its own neighbours (§5.1; Barrelfish's rule). Buffers lie at the receiver, wherever channels are made.
 - `adaptive`: as Smelt's (OSDI'16 §4.3): whoever is free first sends next; to a group that nobody has told yet if
   there is one, the dearest group first, since that is where time is lost; else to the dearest core left in its own.
-- `optimum`: the best tree under the model (optimum).
+- `optimum`: the best tree under the model, searched by clingo for up to ten cores; its kind says so if the search was
+  given up before nothing better was proven to be left (optimum).
 
 Called by: runtime (what is installed), experiments, cli. Costs come from costs, what a tree takes from model.
 """
@@ -37,6 +38,10 @@ ARITY = 4
 """Of "k-ary" where none is given."""
 WIDTHS = (3, 4, 8)
 """The arities that `candidates` tries beside the binary tree."""
+SEARCHABLE = 8
+"""Most cores for which `candidates` looks for the optimum."""
+SEARCH, GLANCE = 20_000, 300
+"""Conflicts after which `build` and `candidates` give the search up: some ten seconds, some tenths of one."""
 
 
 def build(
@@ -66,6 +71,8 @@ def build(
         return Tree(
             root, tuple(_complete([root, *others], width)), "binary" if width == 2 else f"{width}-ary"
         )
+    if kind == "optimum":
+        return _optimum(root, site, costs, cores, SEARCH).check(cores)
     if kind not in _MAKERS:
         raise BadInput("unknown kind of tree", value=kind, hint=f"there are {', '.join(KINDS)}")
     return _MAKERS[kind](root, others, site, costs).check(cores)
@@ -80,18 +87,37 @@ def candidates(
 ) -> list[tuple[Tree, float]]:
     """All trees worth trying, each with its predicted TSC cycles, the best first.
 
-    Of trees with the same edges only the first in `KINDS` is listed; the optimum is left out where it cannot be
-    searched.
+    Of trees with the same edges only the first in `KINDS` is listed. Among few cores the optimum is searched for some
+    tenths of a second; if that does not prove it, the best tree found is listed under a kind that says so.
     """
-    chosen = None if members is None else sorted(set(members))
-    names = [kind for kind in KINDS if kind != "k-ary"]
-    names[names.index("binary") + 1 : names.index("binary") + 1] = [f"{width}-ary" for width in WIDTHS]
-    found: dict[tuple[tuple[int, int], ...], Tree] = {}
-    for name in names:
-        tree = build(name, root, site, costs, members=chosen)
+    chosen = sorted(site.cores if members is None else set(members))
+    found = _heuristics(root, site, costs, chosen)
+    if len(chosen) <= SEARCHABLE:
+        tree = _optimum(root, site, costs, chosen, GLANCE)
         found.setdefault(tree.edges, tree)
     # Sorting is stable: of equal predictions the kind named first comes first.
     return sorted(((tree, predict(tree, costs)) for tree in found.values()), key=lambda pair: pair[1])
+
+
+def _heuristics(
+    root: int, site: Site, costs: Costs, members: list[int]
+) -> dict[tuple[tuple[int, int], ...], Tree]:
+    """A tree of every kind but the optimum, by edges."""
+    names = [kind for kind in KINDS if kind not in ("k-ary", "optimum")]
+    names[names.index("binary") + 1 : names.index("binary") + 1] = [f"{width}-ary" for width in WIDTHS]
+    found: dict[tuple[tuple[int, int], ...], Tree] = {}
+    for name in names:
+        tree = build(name, root, site, costs, members=members)
+        found.setdefault(tree.edges, tree)
+    return found
+
+
+def _optimum(root: int, site: Site, costs: Costs, members: list[int], limit: int) -> Tree:
+    """The best tree that can be found, from the best of the others on."""
+    from multikernel.knowledge import optimum  # clingo is loaded where it is needed only
+
+    start = min(_heuristics(root, site, costs, members).values(), key=lambda tree: predict(tree, costs))
+    return optimum.search(start, costs, limit=limit).tree
 
 
 def _arity(kind: str, arity: int | None) -> int | None:
@@ -195,5 +221,5 @@ _MAKERS: dict[str, Callable[[int, list[int], Site, Costs], Tree]] = {
     "numa-aware": _numa_aware,
     "adaptive": _adaptive,
 }
-KINDS = ("sequential", "binary", "k-ary", "cluster", "numa-aware", "minimum-spanning", "adaptive")
+KINDS = ("sequential", "binary", "k-ary", "cluster", "numa-aware", "minimum-spanning", "adaptive", "optimum")
 """What `build` makes."""
