@@ -7,7 +7,6 @@ only, as drawing takes a CPU that is being measured. Called by: the group of com
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from multikernel.cli.options import Run, cores_option, progress_to_stderr
+from multikernel.cli.options import Run, check_new_file, cores_option, progress_to_stderr
 from multikernel.errors import BadInput
 from multikernel.experiments.request import SIZES, Request
 from multikernel.machine.cpus import Placement, resolve
@@ -68,7 +67,7 @@ def command(
     pairs of every kind are measured, more where they disagree, and the others are estimated.
     """
     placement = placement_of(resolve(cores, Topology.read()))
-    _check_file(file)
+    check_new_file(file, FORMS)
     running = Run(output, json_to)
     chosen = SIZES[size or ("quick" if quick else "full")]
 
@@ -108,31 +107,6 @@ def placement_of(placement: Placement) -> Placement:
             hint=f"name each CPU once, or leave it out to measure all {len(set(cpus))}",
         )
     return placement
-
-
-def _check_file(file: str | None) -> None:
-    """Minutes of work are not to be lost to a typing error. Raises BadInput."""
-    if file is None:
-        return
-    if os.path.splitext(file)[1].lower() not in FORMS:
-        raise BadInput(
-            "cannot tell the form of the file from this name",
-            value=file,
-            where="-o",
-            hint="end it in " + ", ".join(FORMS),
-        )
-    if os.path.lexists(file):
-        raise BadInput(
-            "there is a file of that name already",
-            value=file,
-            where="-o",
-            hint="nothing was overwritten: choose another name",
-        )
-    directory = os.path.dirname(file) or "."
-    if not os.path.isdir(directory) or not os.access(directory, os.W_OK):
-        raise BadInput(
-            "cannot write into this directory", value=directory, where="-o", hint="name another one"
-        )
 
 
 def _print(document: Document) -> None:

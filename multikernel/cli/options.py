@@ -1,11 +1,12 @@
 """Options that several commands share, and what follows from them.
 
 Guarantees: everything that can be wrong with what the user gave is found here, before anything is booted or
-measured. Called by: `compare`, `bench`, `boot`.
+measured. Called by: `compare`, `bench`, `boot`, `latency`, `topology`.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -71,6 +72,31 @@ def placement_of(cores: str | None, *, oversubscribe: bool) -> Placement:
             hint="add --oversubscribe to run it all for correctness, without latencies",
         )
     return placement
+
+
+def check_new_file(file: str | None, forms: Iterable[str], *, where: str = "-o") -> None:
+    """Minutes of work are not to be lost to a typing error. forms: suffixes that are known. Raises BadInput."""
+    if file is None:
+        return
+    if not file.lower().endswith(tuple(forms)):
+        raise BadInput(
+            "cannot tell the form of the file from this name",
+            value=file,
+            where=where,
+            hint="end it in " + ", ".join(forms),
+        )
+    if os.path.lexists(file):
+        raise BadInput(
+            "there is a file of that name already",
+            value=file,
+            where=where,
+            hint="nothing was overwritten: choose another name",
+        )
+    directory = os.path.dirname(file) or "."
+    if not os.path.isdir(directory) or not os.access(directory, os.W_OK):
+        raise BadInput(
+            "cannot write into this directory", value=directory, where=where, hint="name another one"
+        )
 
 
 def progress_to_stderr(text: str) -> None:

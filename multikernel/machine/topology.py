@@ -10,10 +10,12 @@ Source: Documentation/ABI/stable/sysfs-devices-system-cpu and sysfs-devices-node
 """
 
 import os
+import platform
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 from multikernel.errors import BadInput
@@ -55,6 +57,22 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
     return tuple(cpus)
 
 
+def parse_cpu_mask(text: str) -> tuple[int, ...]:
+    """Read the kernel's mask format, 32 bits a word, the highest first: "1,0000000c" → (2, 3, 32), sorted.
+
+    Raises ValueError, with a sentence, on anything else.
+    """
+    words = text.strip().split(",")
+    if len(words) > MAX_CPU_ID // 32 + 1 or not all(
+        re.fullmatch(r"[0-9a-fA-F]{1,8}", word, re.ASCII) for word in words
+    ):
+        raise ValueError(f"{shown(text)} is no mask of CPUs, such as 00000000,0000000f")
+    bits = 0
+    for word in words:
+        bits = bits << 32 | int(word, 16)
+    return tuple(cpu for cpu in range(bits.bit_length()) if bits >> cpu & 1)
+
+
 def format_cpu_list(cpus: Iterable[int]) -> str:
     """Write CPUs in the kernel's list format, sorted and without repeats: (3, 2, 0) → "0,2-3"; () → ""."""
     runs: list[list[int]] = []
@@ -70,6 +88,12 @@ def shown(text: str) -> str:
     """The user's text as a message may quote it: on one line, and not longer than a line."""
     stripped = text.strip()
     return repr(stripped if len(stripped) <= 40 else stripped[:39] + "…")
+
+
+def capture_source(path: str | os.PathLike[str]) -> str:
+    """The `source` of a machine that was captured into this file or directory."""
+    name = os.fsencode(Path(path).resolve().name).decode("utf-8", "replace")
+    return "capture " + "".join(one if one.isprintable() else "?" for one in name)[:120]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +175,27 @@ class Topology:
         """
         # The reader makes topologies, so it imports this file.
         from multikernel.machine.topology_reader import Reader
+        from multikernel.machine.tree import Directory
 
-        return Reader(root).read(allowed)
+        tree = Directory(root)
+        if os.path.realpath(root) == "/":
+            mask = os.sched_getaffinity(0)
+            reader = Reader(tree, source=LIVE, architecture=platform.machine(), where=str(root))
+            return reader.read(mask if allowed is None else allowed, online=mask)
+        return Reader(tree, source=capture_source(root), where=str(root)).read(allowed)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, where: str = "") -> "Topology":
+        """The machine that `to_json` wrote. where: the file to name in errors. Raises BadInput."""
+        from multikernel.machine.topology_document import decoded
+
+        return decoded(text, where)
+
+    def to_json(self) -> str:
+        """All of it as JSON text, schema multikernel-topology/1."""
+        from multikernel.machine.topology_document import encoded
+
+        return encoded(self)
 
     @property
     def online(self) -> tuple[int, ...]:

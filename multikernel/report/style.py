@@ -52,6 +52,11 @@ paint-order:stroke}}
 .figure .cell{{stroke:var(--ground);stroke-width:.6}}
 .figure text.cell-dark{{fill:#fff;font-size:9px;stroke:none}}
 .figure text.cell-light{{fill:#10202e;font-size:9px;stroke:none}}
+.figure .box{{fill:var(--ground);stroke:var(--rule);stroke-width:1}}
+.figure .box.even{{fill:var(--tint)}}
+.figure .core{{fill:var(--ground);stroke:var(--ink);stroke-width:.8}}
+.figure .core.barred{{stroke:var(--soft);stroke-dasharray:2 2}}
+.figure text.part{{font-size:9px;stroke:none}}
 .figure .void{{fill:var(--tint);stroke:var(--ground);stroke-width:.6}}
 """
 

@@ -1,0 +1,203 @@
+"""`multikernel topology`: what a machine is built of, drawn, exported, captured, and held against what was measured.
+
+Guarantees: nothing is measured and nothing but the file that is asked for is written, never over one that is there; a
+machine that nobody has says so in the first line. stdout holds the drawing, or the JSON, and nothing else.
+Called by: the group of commands. Idea: lstopo and hwloc-gather-topology.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from multikernel.cli.options import check_new_file
+from multikernel.errors import BadInput
+from multikernel.machine.named import machine_of
+from multikernel.machine.topology import LIVE, Topology
+
+if TYPE_CHECKING:
+    from multikernel.machine.measured_levels import Comparison, Measured, Pair
+    from multikernel.results.document import Document
+
+FORMS = (".svg", ".json", ".txt")
+CAPTURE_FORMS = (".tar.gz", ".tgz")
+CAPTURE = "machine.tar.gz"
+FILE_WIDTH = 100
+"""Letters in a line of a .txt file; on a terminal its width counts."""
+SAME = ("packages", "dies", "cores", "cpus", "l2", "l3", "nodes")
+"""What of a document's topology is compared with the machine drawn."""
+
+
+@click.group("topology", invoke_without_command=True)
+@click.option(
+    "--machine",
+    metavar="MACHINE",
+    help="Instead of this host: a preset (2x4-intel, 2x2-amd, 4x4-amd, 8x4-amd: the paper's), a sentence such as 8x4, "
+    "2x4x2 or '2 packages, 3 dies, 8 cores, smt 2', a capture, or a .json file written by -o.",
+)
+@click.option(
+    "--measured",
+    metavar="FILE|DIR",
+    help="Result of `multikernel latency`: say where its classes split or merge the levels that are declared.",
+)
+@click.option(
+    "-o",
+    "file",
+    metavar="FILE",
+    help="Write to a file: .svg (a figure), .json (all of it) or .txt (the drawing).",
+)
+@click.option(
+    "--json", "json_to", metavar="-", help="With '-': print the machine as JSON, and nothing else, to stdout."
+)
+@click.pass_context
+def command(
+    context: click.Context, machine: str | None, measured: str | None, file: str | None, json_to: str | None
+) -> None:
+    """Draw what a machine is built of: packages, memory nodes, dies, caches, clusters, cores and their threads.
+
+    `multikernel topology capture` stores this host in a small archive, to be looked at elsewhere with --machine.
+    """
+    if context.invoked_subcommand is not None:
+        if any(option is not None for option in (machine, measured, file, json_to)):
+            raise BadInput(
+                "options of `topology` come without a further command",
+                value=context.invoked_subcommand,
+                hint="put those of the command behind its name",
+            )
+        return
+    if json_to not in (None, "-"):
+        raise BadInput(
+            "the machine is printed to stdout only",
+            value=json_to,
+            where="--json",
+            hint="--json -, or -o FILE.json",
+        )
+    check_new_file(file, FORMS)
+    topology = machine_of(machine)
+    comparison, notes = (None, []) if measured is None else _compared(topology, measured)
+    if file is not None:
+        _write(topology, comparison, notes, file)
+    elif json_to is not None:
+        sys.stdout.write(topology.to_json())
+    else:
+        _print(topology, comparison, notes)
+
+
+@command.command("capture")
+@click.option("-o", "file", metavar="FILE.tar.gz", help=f"Where to. Without it: {CAPTURE} here.")
+def capture_command(file: str | None) -> None:
+    """Store what says how this host is built in a small archive.
+
+    It holds files of /sys, and which CPUs this process may run on: nothing that names the host, its users or what
+    runs on it. `multikernel topology --machine FILE` draws it anywhere.
+    """
+    import platform
+
+    from multikernel.machine import capture
+    from multikernel.report import export
+
+    target = CAPTURE if file is None else file
+    check_new_file(target, CAPTURE_FORMS)
+    path = export.write(capture.packed(capture.files_of("/"), platform.machine()), target)
+    print(path)
+
+
+def _write(topology: Topology, comparison: Comparison | None, notes: list[str], file: str) -> None:
+    from multikernel.report import export, topology_figure
+    from multikernel.report.topology_text import agreement
+
+    form = os.path.splitext(file)[1].lower()
+    said = [*(agreement(comparison) if comparison else ()), *notes]
+    if form == ".json":
+        data = topology.to_json().encode()
+    elif form == ".svg":
+        data = topology_figure.as_svg(topology, said)
+    else:
+        data = "".join(f"{line}\n" for line in _lines(topology, said, FILE_WIDTH)).encode()
+    print(export.write(data, file), file=sys.stderr)
+    for one in comparison.warnings if comparison and form == ".json" else ():
+        print(f"warning: {one.text}", file=sys.stderr)
+
+
+def _print(topology: Topology, comparison: Comparison | None, notes: list[str]) -> None:
+    import shutil
+
+    from multikernel.report.topology_text import agreement, in_ascii
+
+    said = [*(agreement(comparison) if comparison else ()), *notes]
+    lines = _lines(topology, said, shutil.get_terminal_size((FILE_WIDTH, 24)).columns)
+    try:
+        "\n".join(lines).encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        lines = in_ascii(lines)
+    print("\n".join(lines))
+
+
+def _lines(topology: Topology, said: list[str], width: int) -> list[str]:
+    import textwrap
+
+    from multikernel.report.topology_text import drawn
+
+    below = [line for text in said for line in textwrap.wrap(text, max(width, 40), subsequent_indent="  ")]
+    return drawn(topology, width) + (["", "measured beside declared", *below] if below else [])
+
+
+# --- What was measured ----------------------------------------------------------------------------------------------
+
+
+def _compared(topology: Topology, source: str) -> tuple[Comparison, list[str]]:
+    """The comparison, and what else must be said of it."""
+    from multikernel.machine.measured_levels import compared
+    from multikernel.results import store
+
+    documents = [one for some in store.read(source).values() for one in some if one.experiment == "latency"]
+    if not documents:
+        raise BadInput(
+            "no measured latencies here",
+            value=source,
+            where="--measured",
+            hint="measure first: multikernel latency --output DIR",
+        )
+    latest = max(documents, key=lambda one: one.environment.time)
+    found, unsteady = _matrix(latest)
+    absent = sorted({cpu for pair in found for cpu in pair} - set(topology.online))
+    if absent:
+        raise BadInput(
+            "the latencies are of CPUs that this machine does not have",
+            value=", ".join(map(str, absent[:8])) + ("…" if len(absent) > 8 else ""),
+            where="--measured",
+            hint="give the machine that was measured, as a capture: --machine FILE",
+        )
+    summary = topology.summary()
+    stated: Mapping[str, object] = latest.environment.topology
+    differ = [name for name in SAME if name in stated and stated[name] != summary[name]]
+    notes = []
+    if differ:
+        notes.append(f"note: the machine measured declared other {', '.join(differ)} than the one drawn")
+    elif topology.source != LIVE:
+        notes.append(f"note: measured on {latest.environment.cpu_model}, {latest.environment.time}")
+    if unsteady:
+        notes.append(f"note: {unsteady} pairs moved while they were measured, and are left out")
+    return compared(topology, found), notes
+
+
+def _matrix(document: Document) -> tuple[dict[Pair, Measured], int]:
+    """What one line takes, by pair; of several homes of the line the least. And how many pairs are left out."""
+    from multikernel.machine.measured_levels import Measured
+
+    found: dict[Pair, Measured] = {}
+    unsteady = set()
+    for one in document.series:
+        a, b = one.parameters.get("from_cpu"), one.parameters.get("to_cpu")
+        if one.variant != "one-line" or one.control or not isinstance(a, int) or not isinstance(b, int):
+            continue
+        if one.parameters.get("steady") is False:
+            unsteady.add((a, b))
+        elif (a, b) not in found or one.p50 < found[a, b].value:
+            interval = one.median_interval
+            found[a, b] = Measured(one.p50, min(interval.low, one.p50), max(interval.high, one.p50))
+    return found, len(unsteady)

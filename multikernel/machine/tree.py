@@ -1,0 +1,85 @@
+"""A tree of small text files: /sys and /proc under some root, or a captured tree in memory.
+
+Guarantees: a file that is missing, no plain file, unreadable or larger than MOST_BYTES has no text, and a directory
+that is not there has no names; neither is ever an error. Nothing is waited for (a pipe in the place of a file).
+Called by: topology_reader, capture.
+"""
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+MOST_BYTES = 1 << 16
+"""Longest file of interest: a list of thousands of CPUs takes a few pages."""
+
+
+def stripped(text: str) -> str:
+    """Without blanks around it, nor the zero byte with which some kernels end some files."""
+    return text.strip(" \t\r\n\0")
+
+
+class Tree(Protocol):
+    """Paths are relative to the root, parts separated by "/"."""
+
+    def text(self, path: str) -> str | None:
+        """What a file says, without surrounding blanks."""
+
+    def names(self, path: str) -> list[str]:
+        """What a directory holds, sorted."""
+
+
+class Directory:
+    """The tree under a root."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root)
+
+    def text(self, path: str) -> str | None:
+        """As Tree.text."""
+        try:
+            descriptor = os.open(self.root / path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        except (OSError, ValueError):
+            return None
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return None
+            parts = []
+            room = MOST_BYTES + 1
+            while room > 0 and (part := os.read(descriptor, room)):  # /sys hands out a page at a time
+                parts.append(part)
+                room -= len(part)
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+        return stripped(b"".join(parts).decode("utf-8", "replace")) if room > 0 else None
+
+    def names(self, path: str) -> list[str]:
+        """As Tree.names."""
+        try:
+            return sorted(os.listdir(self.root / path))
+        except (OSError, ValueError):
+            return []
+
+
+class Captured:
+    """A tree in memory: text by path."""
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self.files = files
+        self._names: dict[str, set[str]] = {}
+        for path in files:
+            parts = path.split("/")
+            for depth in range(len(parts)):
+                self._names.setdefault("/".join(parts[:depth]), set()).add(parts[depth])
+
+    def text(self, path: str) -> str | None:
+        """As Tree.text."""
+        text = self.files.get(path)
+        return None if text is None else stripped(text)
+
+    def names(self, path: str) -> list[str]:
+        """As Tree.names."""
+        return sorted(self._names.get(path, ()))
