@@ -5,7 +5,7 @@ BadInput with file and line; nothing is printed. Where nothing satisfies the rul
 answer is named with its line, and with the comment above it if there is one. Ctrl-C interrupts the caller even while
 clingo grounds without end (its thread is left behind then). Runs are deterministic: one thread, the default seed.
 
-Called by: skb, assertions (messages). Source: clingo's Python API (Potassco), its guide §3.1 on safety.
+Called by: skb, assertions (messages). Source: clingo's Python API (Potassco).
 """
 
 import re

@@ -11,8 +11,9 @@ at the machine follow the packages, or where all cores are in one package what d
   leaders tells its group (the paper's multicast, §5.1).
 - `numa-aware`: the same tree, the farthest first: every core sends by decreasing measured round trip, to leaders
   before its own neighbours (§5.1; Barrelfish's rule). Buffers lie at the receiver, wherever channels are made.
-- `adaptive`: as Smelt's (OSDI'16 §4.3): whoever is free first sends next; to a group that nobody has told yet if
-  there is one, the dearest group first, since that is where time is lost; else to the dearest core left in its own.
+- `adaptive`: as Smelt's (OSDI'16; sched_adaptive.py of its simulator): whoever is free first sends next; into the
+  dearest group that nobody sends to yet if there is one, since that is where time is lost, and there to the core that
+  is the cheapest to send to; else to the dearest core left in its own group. Each group is entered once.
 - `optimum`: the best tree under the model, searched by clingo for up to ten cores; its kind says so if the search was
   given up before nothing better was proven to be left (optimum).
 
@@ -200,8 +201,7 @@ def _adaptive(root: int, others: list[int], site: Site, costs: Costs) -> Tree:
         reach = costs.reach[core]
         if untold.any():
             dearest = group[np.argmax(np.where(untold, reach, -1.0))]
-            # In that group the cheapest core: it will tell the others.
-            child = int(np.argmin(np.where(left & (group == dearest), reach, np.inf)))
+            child = int(np.argmin(np.where(left & (group == dearest), costs.send[core], np.inf)))
             untold &= group != dearest
         elif (own := left & (group == group[core])).any():
             child = int(np.argmax(np.where(own, reach, -1.0)))
