@@ -121,8 +121,9 @@ def heads_of(statements: Iterable[ast.AST]) -> set[tuple[str, int]]:
     def atom(literal: ast.AST) -> None:
         if literal.ast_type == ast.ASTType.Literal and literal.atom.ast_type == ast.ASTType.SymbolicAtom:
             symbol = literal.atom.symbol
-            if symbol.ast_type == ast.ASTType.Function:
-                found.add((symbol.name, len(symbol.arguments)))
+            for one in symbol.arguments if symbol.ast_type == ast.ASTType.Pool else [symbol]:
+                if one.ast_type == ast.ASTType.Function:
+                    found.add((one.name, len(one.arguments)))
 
     for statement in statements:
         if statement.ast_type != ast.ASTType.Rule:

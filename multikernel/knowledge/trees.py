@@ -2,7 +2,7 @@
 
 Guarantees: a tree spans exactly the members; the same arguments give the same tree (ties go to the lower number);
 512 cores take well under a second, but for the exact optimum, which is for small systems (optimum). Shapes that look
-at the machine follow the packages, or where all cores are in one package what divides them next (Site.cluster).
+at the machine follow the packages, or where all cores are in one package what divides them next (Site.group).
 
 - `sequential`: the root tells everybody, in order of number (the paper's unicast).
 - `binary`, `k-ary`: complete trees over the numbers, blind to the machine; `arity` says how wide, "3-ary" as well.
@@ -175,22 +175,22 @@ def _by_leaders(root: int, others: list[int], site: Site, key: Callable[[int, in
     """
     groups: dict[int, list[int]] = {}
     for core in others:
-        groups.setdefault(int(site.cluster[core]), []).append(core)
+        groups.setdefault(int(site.group[core]), []).append(core)
 
     def edges(parent: int, children: list[int]) -> Edges:
         return [(parent, child) for child in sorted(children, key=lambda child: (key(parent, child), child))]
 
-    own = groups.pop(int(site.cluster[root]), [])
+    own = groups.pop(int(site.group[root]), [])
     found = edges(root, [min(group) for group in groups.values()])
     leaders = [leader for _, leader in found]
     found += edges(root, own)
     for leader in leaders:
-        found += edges(leader, [core for core in groups[int(site.cluster[leader])] if core != leader])
+        found += edges(leader, [core for core in groups[int(site.group[leader])] if core != leader])
     return found
 
 
 def _adaptive(root: int, others: list[int], site: Site, costs: Costs) -> Tree:
-    group = site.cluster
+    group = site.group
     left: NDArray[np.bool_] = np.zeros(site.n, dtype=bool)
     left[others] = True
     untold = left & (group != group[root])  # members of groups that nobody sends to yet
