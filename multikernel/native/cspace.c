@@ -174,7 +174,7 @@ enum capability_verdict cspace_mint(struct cspace *cs, uint64_t source, uint32_t
         return CAP_CNODE_CYCLE;
     if (!CAP_MUTANT(MINT_KEEPS_RIGHTS))
         copy.rights = (uint8_t)rights;
-    cspace_fill(cs, slot, &copy, slot > from ? from : NO_CAPABILITY);
+    cspace_fill(cs, slot, &copy, from);
     *made = cspace_reference(cs, slot);
     return CAP_OK;
 }
@@ -187,8 +187,7 @@ enum capability_verdict cspace_copy(struct cspace *cs, uint64_t source, const st
     return cspace_mint(cs, source, rights, to, operation, made);
 }
 
-/* May inner lie inside outer, or on it, as something derived from it? */
-static bool nests(const struct capability *outer, const struct capability *inner)
+bool cspace_nests(const struct capability *outer, const struct capability *inner)
 {
     if (capability_same(outer, inner))
         return true;
@@ -207,7 +206,7 @@ static bool nests_at(const struct cspace *cs, const struct capability *record, u
     for (uint32_t i = mapping_database_overlapping(db, byte, byte + 1); i != NO_CAPABILITY;
          i = mapping_database_next_overlapping(db, i, byte, byte + 1)) {
         const struct capability *c = cspace_slot(cs, i);
-        if (!nests(c, record) && !nests(record, c))
+        if (!cspace_nests(c, record) && !cspace_nests(record, c))
             return false;
     }
     return true;
@@ -246,7 +245,7 @@ enum capability_verdict cspace_receive(struct cspace *cs, const struct capabilit
     } else if (copy.type != CAP_RAM) {
         /* What begins and ends inside memory that is no RAM, and is no view of it. */
         for (; next != NO_CAPABILITY && cspace_slot(cs, next)->address < end; next = mapping_database_next(db, next))
-            if (!nests(&copy, cspace_slot(cs, next)))
+            if (!cspace_nests(&copy, cspace_slot(cs, next)))
                 return CAP_RETYPE_CONFLICT;
     }
     cspace_fill(cs, slot, &copy, NO_CAPABILITY);
@@ -260,7 +259,7 @@ enum capability_verdict cspace_receive(struct cspace *cs, const struct capabilit
 struct plan {
     uint32_t source; /* slot */
     uint32_t first;  /* slot */
-    uint32_t hint;   /* a capability before the first one made */
+    uint32_t hint;   /* a capability next to the first one made */
     struct capability object;
 };
 
@@ -429,7 +428,7 @@ enum capability_verdict cspace_conflict(const struct cspace *cs, uint64_t addres
     for (uint32_t i = mapping_database_overlapping(db, from, end); i != NO_CAPABILITY;
          i = mapping_database_next_overlapping(db, i, from, end)) {
         const struct capability *c = cspace_slot(cs, i);
-        if (!capability_same(c, &ram) && !nests(c, &ram))
+        if (!capability_same(c, &ram) && !cspace_nests(c, &ram))
             return CAP_RETYPE_CONFLICT;
     }
     return CAP_OK;
@@ -518,7 +517,7 @@ const char *cspace_check(const struct cspace *cs)
         const struct capability *c = cspace_slot(cs, i);
         for (uint32_t j = mapping_database_overlapping(db, c->address, c->address + 1); j != i;
              j = mapping_database_next_overlapping(db, j, c->address, c->address + 1))
-            if (!nests(cspace_slot(cs, j), c))
+            if (!cspace_nests(cspace_slot(cs, j), c))
                 wrong = "memory under two types";
         if (c->rights & ~(uint32_t)capability_rules[c->type].rights)
             wrong = "rights that mean nothing";

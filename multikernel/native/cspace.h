@@ -156,7 +156,8 @@ struct cspace_revocation {
 enum capability_verdict cspace_revoke_begin(const struct cspace *cs, uint64_t reference, uint64_t operation,
                                             struct cspace_revocation *revocation);
 /* Deletes descendants and other copies, at most `work` capabilities a call; else as delete. OK: there are none left. A revoke that empties
- * the CNode which holds its own capability loses that one too, and goes on to the end. */
+ * the CNode which holds its own capability loses that one too, and goes on to the end: it is the range that counts. Who interleaves it
+ * with operations of others locks the range, or what they derive meanwhile is revoked as well. */
 enum capability_verdict cspace_revoke_step(struct cspace *cs, const struct cspace_revocation *revocation,
                                            uint64_t operation, uint32_t work, struct cspace_progress *progress);
 

@@ -134,8 +134,9 @@ static uint32_t next_victim(const struct cspace *cs, const struct cspace_revocat
     }
     if (next == NO_CAPABILITY)
         return NO_CAPABILITY;
+    /* While the object exists, or what was derived from it, this holds up to the end of its range. */
     const struct capability *c = cspace_slot(cs, next);
-    bool below = c->address < capability_end(&key) && !capability_rules[key.type].view;
+    bool below = cspace_nests(&key, c) && !capability_rules[key.type].view;
     return below || capability_same(c, &key) ? next : NO_CAPABILITY;
 }
 

@@ -20,6 +20,9 @@ static inline bool cspace_needs_agreement(const struct cspace *cs, const struct 
     return !operation && c->owner == cs->me && c->flags & (CAP_REMOTE_COPIES | CAP_REMOTE_DESCENDANTS);
 }
 
+/* May inner lie inside outer, or on it: the same object, or something derived from it, or beside it another view? */
+bool cspace_nests(const struct capability *outer, const struct capability *inner);
+
 enum capability_verdict cspace_find_any(const struct cspace *cs, uint64_t reference, uint32_t *slot);
 /* Puts a record into an empty slot and into the order; the slot. hint as in mapping_database_insert. */
 uint32_t cspace_fill(struct cspace *cs, uint32_t slot, const struct capability *record, uint32_t hint);

@@ -174,20 +174,26 @@ void mapping_database_init(struct mapping_database *db, uint32_t capacity)
 void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t hint)
 {
     struct capability *c = &db->node[i];
-    uint32_t parent = NO_CAPABILITY, next = NO_CAPABILITY;
+    uint32_t parent = NO_CAPABILITY, previous = NO_CAPABILITY, next = NO_CAPABILITY;
     bool right = true, placed = false;
-    if (hint != NO_CAPABILITY) {
+    if (hint != NO_CAPABILITY && compare(at(db, hint), hint, c, i) < 0) {
+        previous = hint;
         next = mapping_database_next(db, hint);
         placed = next == NO_CAPABILITY || compare(c, i, at(db, next), next) < 0;
+    } else if (hint != NO_CAPABILITY) {
+        next = hint;
+        previous = mapping_database_previous(db, hint);
+        placed = previous == NO_CAPABILITY || compare(at(db, previous), previous, c, i) < 0;
     }
     if (placed) {
-        right = at(db, hint)->right == NO_CAPABILITY;
-        parent = right ? hint : next; /* which is then the leftmost node on hint's right, and has no left child */
+        /* Of two neighbours one has no child on the side of the other. */
+        right = previous != NO_CAPABILITY && at(db, previous)->right == NO_CAPABILITY;
+        parent = right ? previous : next;
     } else {
-        for (uint32_t at_node = db->root; at_node != NO_CAPABILITY;) {
-            parent = at_node;
+        for (uint32_t down = db->root; down != NO_CAPABILITY;) {
+            parent = down;
             right = compare(c, i, at(db, parent), parent) > 0;
-            at_node = right ? at(db, parent)->right : at(db, parent)->left;
+            down = right ? at(db, parent)->right : at(db, parent)->left;
         }
     }
     c->left = c->right = NO_CAPABILITY;

@@ -34,8 +34,8 @@ static inline size_t mapping_database_size(uint32_t capacity)
 /* In zeroed memory. */
 void mapping_database_init(struct mapping_database *db, uint32_t capacity);
 
-/* Takes node i, whose capability is filled in, into the order. hint: a capability that comes before it, or NO_CAPABILITY; where nothing
- * lies between the two, nothing is searched. */
+/* Takes node i, whose capability is filled in, into the order. hint: a capability that it may come next to, or NO_CAPABILITY; where
+ * nothing lies between the two, nothing is searched. */
 void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t hint);
 /* Takes it out; its capability stays as it is, its links are zeroed. */
 void mapping_database_remove(struct mapping_database *db, uint32_t i);
