@@ -59,7 +59,7 @@ enum capability_verdict {
     CAP_BAD_SIZE,        /* zero, no multiple of the page, not the type's, or beyond the source or the address space */
     CAP_RETYPE_CONFLICT, /* that memory, or a part of it, is something else already */
     CAP_RIGHTS_EXCEEDED, /* the operation needs, or asks for, rights that the capability lacks */
-    CAP_BUSY,            /* locked by another operation */
+    CAP_BUSY,            /* that memory is locked by another operation, or too many operations hold locks */
     CAP_CNODE_CYCLE,     /* a CNode would be reachable from itself (or is nested too deep to tell) */
     CAP_NEEDS_AGREEMENT, /* other cores may hold copies or descendants: not to be decided here alone */
     CAP_PERMANENT,       /* the root CNode is neither deleted nor revoked */
@@ -71,7 +71,7 @@ struct capability {
     uint64_t address; /* bytes; of an Endpoint or Mapping: those of what it was derived from */
     uint64_t size;    /* bytes */
     uint64_t about;   /* Endpoint: its number; Mapping: the virtual address; CNode: its index here; else 0 */
-    uint64_t lock;    /* the operation that holds it, 0 when none */
+    uint64_t reserved64;
     uint32_t generation;
     uint16_t owner; /* the core that orders operations on it; another than this one: a foreign copy */
     uint8_t type;

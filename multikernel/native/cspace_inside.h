@@ -9,9 +9,14 @@ static inline struct cnode *cspace_cnode(const struct cspace *cs, uint32_t slot)
     return (struct cnode *)&cs->cnode[slot / CNODE_SLOTS];
 }
 
-static inline bool cspace_locked(const struct capability *c, uint64_t operation)
+/* Has another operation locked a part of that range? */
+static inline bool cspace_locked(const struct cspace *cs, uint64_t address, uint64_t end, uint64_t operation)
 {
-    return c->lock && c->lock != operation && !CAP_MUTANT(LOCK_IGNORED);
+    const struct cspace_lock *lock = cspace_locks(cs);
+    for (uint32_t i = 0; i < cs->locks; i++, lock++)
+        if (lock->operation != operation && lock->address < end && address < lock->end)
+            return !CAP_MUTANT(LOCK_IGNORED);
+    return false;
 }
 
 /* May other cores hold what this core alone must not decide about? */

@@ -91,7 +91,7 @@ static enum capability_verdict step(uint64_t *made)
     case 10:
         if (!below(3))
             return cspace_lock(cs, page * CAP_PAGE, (uint64_t)below(8) * CAP_PAGE, 1 + below(2));
-        cspace_unlock(cs, 0, PAGES * CAP_PAGE, 1 + below(2));
+        cspace_unlock(cs, 1 + below(2));
         return CAP_OK;
     default:
         return below(3) ? CAP_OK : cspace_relate(cs, from, below(4), below(8));
@@ -116,11 +116,11 @@ int main(int argc, char **argv)
 {
     seed = argument(argc, argv, 1, 1);
     const uint64_t steps = argument(argc, argv, 2, 10000);
-    const size_t size = cspace_size(NODES);
+    const size_t size = cspace_size(NODES, 4);
     if (posix_memalign((void **)&cs, 64, size) || posix_memalign((void **)&before, 64, size))
         return 1;
     memset(cs, 0, size);
-    cspace_init(cs, 0, NODES, 1ull << 30);
+    cspace_init(cs, 0, NODES, 4, 1ull << 30);
     CHECK(cs->size == size, "%llu", (unsigned long long)cs->size);
     const struct cspace_place first = {.cnode = CSPACE_ROOT, .index = RAM_AT};
     uint64_t made = 0;
@@ -144,8 +144,8 @@ int main(int argc, char **argv)
     CHECK(seen[CAP_OK] > steps / 20, "%u of %llu did anything", seen[CAP_OK], (unsigned long long)steps);
 
     /* Everything goes, on behalf of an operation that has agreed with all. */
-    cspace_unlock(cs, 0, PAGES * 2 * CAP_PAGE, 1);
-    cspace_unlock(cs, 0, PAGES * 2 * CAP_PAGE, 2);
+    cspace_unlock(cs, 1);
+    cspace_unlock(cs, 2);
     for (uint32_t slot = 1; slot < cspace_slots(cs); slot++) {
         struct cspace_progress progress;
         while (cspace_slot(cs, slot)->type != CAP_NULL) {

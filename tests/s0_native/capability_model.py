@@ -32,7 +32,7 @@ RIGHTS = {RAM: 7, FRAME: 7, CNODE: 6, VNODE: 7, DISPATCHER: 6, ENDPOINT: 6, MAPP
 
 V = _native.CAPABILITY_VERDICTS
 OK, MORE = V["ok"], V["more"]
-Row = tuple[int, int, int, int, int, int, int, int, int, int]
+Row = tuple[int, int, int, int, int, int, int, int, int]
 
 
 @dataclass
@@ -47,7 +47,6 @@ class Held:
     rights: int
     owner: int
     flags: int
-    lock: int
 
     @property
     def end(self) -> int:
@@ -87,17 +86,18 @@ class Model:
 
     def __init__(self, cnodes: int, me: int, root_address: int) -> None:
         self.me = me
+        self.locks: list[tuple[int, int, int]] = []
         self.free = set(range(1, cnodes))
         self.level = {0: 0}
         self.generation: dict[int, int] = {}
         self.held: dict[int, Held] = {}
-        self.put(0, Held(0, CNODE, root_address, 4 * PAGE, 0, WRITE | GRANT, me, 0, 0))
+        self.put(0, Held(0, CNODE, root_address, 4 * PAGE, 0, WRITE | GRANT, me, 0))
 
     # --- looking
 
     def rows(self) -> list[Row]:
         return [
-            (slot, h.generation, h.type, h.address, h.size, h.about, h.rights, h.owner, h.flags, h.lock)
+            (slot, h.generation, h.type, h.address, h.size, h.about, h.rights, h.owner, h.flags)
             for slot, h in sorted(self.held.items())
         ]
 
@@ -129,7 +129,13 @@ class Model:
         held = self.find(reference)
         if held is None:
             return V["stale"]
-        return V["busy"] if held.lock not in (0, operation) else held
+        inside = any(
+            a <= held.address and held.end <= end for a, end, other in self.locks if other != operation
+        )
+        return V["busy"] if inside else held
+
+    def locked(self, start: int, end: int, operation: int) -> bool:
+        return any(a < end and start < b for a, b, other in self.locks if other != operation)
 
     def place(self, cnode: int, index: int, count: int, operation: int) -> int | tuple[int]:
         """(first slot,), or a verdict."""
@@ -171,9 +177,11 @@ class Model:
             return to
         if not size or address % PAGE or size % PAGE or address + size >= 1 << 64:
             return V["bad-size"]
+        if self.locked(address, address + size, 0):
+            return V["busy"]
         if any(h.overlaps(address, address + size) for h in self.held.values()):
             return V["retype-conflict"]
-        return self.put(to[0], Held(0, RAM, address, size, 0, 7, self.me, 0, 0)) and OK
+        return self.put(to[0], Held(0, RAM, address, size, 0, 7, self.me, 0)) and OK
 
     def receive(
         self,
@@ -194,12 +202,12 @@ class Model:
             return V["not-copyable"]
         if not size or address % PAGE or size % PAGE or FIXED.get(kind, size) != size:
             return V["bad-size"]
-        new = Held(0, kind, address, size, 0, rights & RIGHTS[kind], owner, relations, operation)
+        new = Held(0, kind, address, size, 0, rights & RIGHTS[kind], owner, relations)
+        if self.locked(address, address + size, operation):
+            return V["busy"]
         if not all(agree(new, h) for h in self.held.values()):
             return V["retype-conflict"]
         for slot in self.copies(new):
-            if self.held[slot].lock not in (0, operation):
-                return V["busy"]
             new = replace(new, owner=self.held[slot].owner, flags=self.held[slot].flags)
         return self.put(to[0], new) and OK
 
@@ -248,7 +256,7 @@ class Model:
         if (WRITE if rights is None else rights) & ~held.rights:
             return V["rights-exceeded"]
         elsewhere = held.flags & (COPIES | ANCESTORS) or held.owner != self.me
-        new = Held(0, kind, held.address, held.size, about, held.rights & RIGHTS[kind], self.me, 0, held.lock)
+        new = Held(0, kind, held.address, held.size, about, held.rights & RIGHTS[kind], self.me, 0)
         new.flags = ANCESTORS if elsewhere else 0
         made = []
         if kind in VIEWS:
@@ -257,6 +265,8 @@ class Model:
             made = [replace(new, about=about + i) for i in range(count)]
             if any(self.copies(one) for one in made):
                 return V["retype-conflict"]
+            if self.locked(held.address, held.end, operation):
+                return V["busy"]
             if rights is not None:
                 if rights & ~RIGHTS[MAPPING]:
                     return V["rights-exceeded"]
@@ -273,6 +283,8 @@ class Model:
             if kind == CNODE and count > len(self.free):
                 return V["no-cnodes"]
             start = held.address + offset
+            if self.locked(start, start + size * count, operation):
+                return V["busy"]
             if any(self.held[slot].overlaps(start, start + size * count) for slot in self.descendants(held)):
                 return V["retype-conflict"]
             if not operation and (held.owner != self.me or held.flags & (COPIES | DESCENDANTS)):
@@ -307,4 +319,4 @@ class Model:
 
     def in_the_way(self, slot: int, operation: int) -> bool:
         held = self.held[slot]
-        return held.lock not in (0, operation) or self.needs_agreement(held, operation)
+        return self.locked(held.address, held.end, operation) or self.needs_agreement(held, operation)

@@ -1,14 +1,14 @@
 /* A replica of capabilities, one operation a line; each is answered by a line of numbers. As class Capabilities of the native module, for
  * builds of the same sources that the module is not: seeded bugs.
  *
- * o CNODES CORE ROOT_ADDRESS: a fresh one
+ * o CNODES CORE ROOT_ADDRESS LOCKS: a fresh one
  * a ADDRESS SIZE CNODE INDEX    g TYPE ADDRESS SIZE RIGHTS OWNER RELATIONS CNODE INDEX OP: create RAM, receive: verdict, reference
  * c SOURCE CNODE INDEX OP    m SOURCE RIGHTS CNODE INDEX OP    p SOURCE ADDRESS RIGHTS CNODE INDEX OP: copy, mint, map: the same
  * t SOURCE TYPE OFFSET SIZE COUNT CNODE INDEX ABOUT OP: retype: the same    q ...: may it? verdict
  * d REFERENCE WORK OP    s REFERENCE ADDRESS SIZE ABOUT TYPE WORK OP: delete, revoke: verdict, done, slot
  * r REFERENCE OP: begin to revoke: verdict, then what s begins with
- * l ADDRESS SIZE OP    u ADDRESS SIZE OP    f ADDRESS SIZE START END    e REFERENCE OWNER RELATIONS: lock, unlock, conflict, relate
- * S: ten numbers a used slot    O: slots in order    h: digest    H: a hash of all bytes    k: 1 when all invariants hold */
+ * l ADDRESS SIZE OP    u OP    f ADDRESS SIZE START END    e REFERENCE OWNER RELATIONS: lock, unlock, conflict, relate
+ * S: nine numbers a used slot    L: three a lock    O: slots in order    h: digest    H: a hash of all bytes    k: 1 when all invariants hold */
 #include "cspace.h"
 
 #include "shell.h"
@@ -23,12 +23,12 @@ static void say(int count, const uint64_t *numbers)
 
 static void open_fresh(const uint64_t *n)
 {
-    size_t size = cspace_size((uint32_t)n[0]);
+    size_t size = cspace_size((uint32_t)n[0], (uint32_t)n[3]);
     free(cs);
     if (posix_memalign((void **)&cs, 64, size))
         exit(1);
     memset(cs, 0, size);
-    cspace_init(cs, (uint32_t)n[1], (uint32_t)n[0], n[2]);
+    cspace_init(cs, (uint32_t)n[1], (uint32_t)n[0], (uint32_t)n[3], n[2]);
 }
 
 static uint64_t hash_bytes(void)
@@ -43,10 +43,10 @@ static void say_slots(void)
 {
     for (uint32_t slot = 0; slot < cspace_slots(cs); slot++) {
         const struct capability *c = cspace_slot(cs, slot);
-        const uint64_t numbers[10] = {slot,     c->generation, c->type,  c->address, c->size,
-                                      c->about, c->rights,     c->owner, c->flags,   c->lock};
+        const uint64_t numbers[9] = {slot,     c->generation, c->type,  c->address, c->size,
+                                     c->about, c->rights,     c->owner, c->flags};
         if (c->type)
-            say(10, numbers);
+            say(9, numbers);
     }
 }
 
@@ -138,7 +138,7 @@ int main(void)
             answers = 1;
             break;
         case 'u':
-            cspace_unlock(cs, n[0], n[1], n[2]);
+            cspace_unlock(cs, n[0]);
             answers = 1;
             break;
         case 'f':
@@ -151,6 +151,11 @@ int main(void)
             break;
         case 'S':
             say_slots();
+            answers = 0;
+            break;
+        case 'L':
+            for (uint32_t i = 0; i < cs->locks; i++)
+                say(3, &cspace_locks(cs)[i].address);
             answers = 0;
             break;
         case 'O':

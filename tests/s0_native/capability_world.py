@@ -61,7 +61,8 @@ class Replica(Protocol):
         self, revocation: _native.Revocation, work: int, operation: int = 0
     ) -> tuple[int, int, int]: ...
     def lock(self, address: int, size: int, operation: int) -> int: ...
-    def unlock(self, address: int, size: int, operation: int) -> None: ...
+    def unlock(self, operation: int) -> None: ...
+    def locks(self) -> list[tuple[int, int, int]]: ...
     def conflict(self, address: int, size: int, start: int, end: int) -> int: ...
     def relate(self, reference: int, owner: int, relations: int) -> int: ...
     def slots(self) -> list[Row]: ...
@@ -77,7 +78,7 @@ class ShellReplica:
     def __init__(self, shell: Shell, cnodes: int, core: int, root_address: int) -> None:
         self.shell = shell
         self.root = 1 << 32
-        shell.ask_many("o", cnodes, core, root_address)
+        shell.ask_many("o", cnodes, core, root_address, LOCKS)
 
     def pair(self, letter: str, *numbers: int) -> tuple[int, int]:
         verdict, reference = self.shell.ask_many(letter, *numbers)
@@ -122,8 +123,12 @@ class ShellReplica:
     def lock(self, address: int, size: int, operation: int) -> int:
         return self.shell.ask("l", address, size, operation)
 
-    def unlock(self, address: int, size: int, operation: int) -> None:
-        self.shell.ask("u", address, size, operation)
+    def unlock(self, operation: int) -> None:
+        self.shell.ask("u", operation)
+
+    def locks(self) -> list[tuple[int, int, int]]:
+        numbers = iter(self.shell.ask_many("L"))
+        return list(zip(*[numbers] * 3, strict=True))  # type: ignore[arg-type]
 
     def conflict(self, address: int, size: int, start: int, end: int) -> int:
         return self.shell.ask("f", address, size, start, end)
@@ -133,7 +138,7 @@ class ShellReplica:
 
     def slots(self) -> list[Row]:
         numbers = iter(self.shell.ask_many("S"))
-        return list(zip(*[numbers] * 10, strict=True))  # type: ignore[arg-type]
+        return list(zip(*[numbers] * 9, strict=True))  # type: ignore[arg-type]
 
     def order(self) -> list[int]:
         return self.shell.ask_many("O")
@@ -148,18 +153,18 @@ class ShellReplica:
         return None if self.shell.ask("k") == 1 else "an invariant"
 
 
-CNODES, ME, ROOT_ADDRESS = 4, 3, 1 << 30
+CNODES, ME, ROOT_ADDRESS, LOCKS = 4, 3, 1 << 30, 3
 
 
 class World:
     """A replica and the model, told the same things in small numbers, compared after each."""
 
     def __init__(self, replica: Replica | None = None) -> None:
-        self.real: Replica = replica or _native.Capabilities(CNODES, ME, ROOT_ADDRESS)
+        self.real: Replica = replica or _native.Capabilities(CNODES, ME, ROOT_ADDRESS, LOCKS)
         self.model = Model(CNODES, ME, ROOT_ADDRESS)
         self.references = [0, self.real.root, 99 << 32 | 1, 1 << 32 | CNODES * SLOTS, (1 << 64) - 1]
         self.revocations: list[_native.Revocation] = []
-        self.digests: dict[int, list[Row]] = {}
+        self.digests: dict[int, Any] = {}
         self.seen: dict[int, int] = dict.fromkeys(V.values(), 0)
         self.before = self.real.state()
         self.same()
@@ -169,7 +174,9 @@ class World:
         assert rows == self.model.rows()
         assert self.real.order() == self.model.order()
         assert self.real.check() is None
-        assert self.digests.setdefault(self.real.digest(), rows) == rows
+        locks = sorted(self.real.locks())
+        assert locks == sorted(self.model.locks)
+        assert self.digests.setdefault(self.real.digest(), (rows, locks)) == (rows, locks)
 
     def settle(self, verdict: int, expected: int) -> None:
         """After an operation: the same verdict, and after an error the same bytes."""
@@ -286,7 +293,7 @@ class World:
         assert gone | dying <= may
         assert len(gone) <= done <= work
         for held in [model.held[s] for s in gone]:
-            assert held.lock in (0, operation)
+            assert not model.locked(held.address, held.end, operation)
             assert not (model.copies(held) <= gone and model.needs_agreement(held, operation))
         blocked = {s for s in may if model.in_the_way(s, operation)}
         if verdict == OK:
@@ -297,7 +304,7 @@ class World:
             assert not done
             assert slot in blocked
             held = model.held[slot]
-            locked = held.lock not in (0, operation)
+            locked = model.locked(held.address, held.end, operation)
             assert locked or model.copies(held) == {slot}
             assert verdict == (V["busy"] if locked else V["needs-agreement"])
         model.drop(gone)
@@ -320,7 +327,7 @@ class World:
         verdict, revocation = self.real.revoke_begin(reference, operation)
         if held is None:
             expected = V["stale"]
-        elif held.lock not in (0, operation):
+        elif self.model.locked(held.address, held.end, operation):
             expected = V["busy"]
         elif reference == self.real.root:
             expected = V["permanent"]
@@ -342,7 +349,7 @@ class World:
         revocation = self.revocations[choice % len(self.revocations)]
         keep, address, size, about, kind = revocation
         verdict, done, slot = self.real.revoke_step(revocation, work, operation)
-        key = Held(0, kind, address, size, about, 0, 0, 0, 0)
+        key = Held(0, kind, address, size, about, 0, 0, 0)
         kept = self.model.any(keep)
         spared = {keep & 0xFFFF_FFFF} if kept and kept.object == key.object else set()
         must = self.model.copies(key) | self.model.descendants(key)
@@ -358,23 +365,18 @@ class World:
     def lock(self, page: int, pages: int, operation: int) -> None:
         start, end = page * PAGE, (page + pages) * PAGE
         verdict = self.real.lock(start, end - start, operation)
-        touched = [h for h in self.model.held.values() if h.overlaps(start, end)]
         if pages == 0:
             expected = V["bad-size"]
-        elif any(h.lock not in (0, operation) for h in touched):
+        elif len(self.model.locks) == LOCKS or self.model.locked(start, end, operation):
             expected = V["busy"]
         else:
             expected = OK
-            for held in touched:
-                held.lock = operation
+            self.model.locks.append((start, end, operation))
         self.settle(verdict, expected)
 
-    def unlock(self, page: int, pages: int, operation: int) -> None:
-        start, end = page * PAGE, (page + pages) * PAGE
-        self.real.unlock(start, end - start, operation)
-        for held in self.model.held.values():
-            if held.overlaps(start, end) and held.lock == operation:
-                held.lock = 0
+    def unlock(self, operation: int) -> None:
+        self.real.unlock(operation)
+        self.model.locks = [lock for lock in self.model.locks if lock[2] != operation]
         self.settle(OK, OK)
 
     def relate(self, choice: int, owner: int, relations: int) -> None:
@@ -396,7 +398,7 @@ class World:
         self.settle(verdict, expected)
 
     def conflict(self, page: int, pages: int, first: int, count: int) -> None:
-        ram = Held(0, RAM, page * PAGE, pages * PAGE, 0, 0, 0, 0, 0)
+        ram = Held(0, RAM, page * PAGE, pages * PAGE, 0, 0, 0, 0)
         start, end = ram.address + first * PAGE, ram.address + (first + count) * PAGE
         touched = [h for h in self.model.held.values() if h.overlaps(start, end)]
         clear = all(h.object == ram.object or below(ram, h) for h in touched)
@@ -437,7 +439,7 @@ class World:
             (1, lambda: self.revoke_begin(big, who)),
             (3, lambda: self.revoke_step(big, n(5), who)),
             (1, lambda: self.lock(n(64), n(4), n(3, 1))),
-            (3, lambda: self.unlock(n(8), n(128), n(3, 1))),
+            (3, lambda: self.unlock(n(3, 1))),
             (1, lambda: self.relate(big, n(5, 2), choose.choice((0, 0, n(8))))),
             (1, lambda: self.conflict(4 * n(16), n(9, 1), n(4), n(4, 1))),
         ]
