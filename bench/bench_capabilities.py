@@ -51,6 +51,14 @@ def test_copy_retype_delete(benchmark: Any, filled: _native.Capabilities) -> Non
         note(benchmark, name, histogram)
 
 
+def test_split(benchmark: Any, filled: _native.Capabilities) -> None:
+    """Of memory with all the other capabilities below it, at offsets picked at random: the worst there is."""
+    split, rounds = _native.Histogram(), min(OPERATIONS, len(filled) // 8)
+    seeds = iter(range(1, 1000))
+    benchmark.pedantic(lambda: filled.probe_split(rounds, next(seeds), split), rounds=10, warmup_rounds=1)
+    note(benchmark, "split", split)
+
+
 def test_revoke(benchmark: Any, filled: _native.Capabilities) -> None:
     revoke = _native.Histogram()
     benchmark.pedantic(lambda: filled.probe_revoke(DESCENDANTS, 10, revoke), rounds=5, warmup_rounds=1)

@@ -99,6 +99,7 @@ cdef extern from "probes/capabilities.h":
     uint32_t probe_capabilities_cnodes(uint32_t count)
     int probe_capabilities_fill(cspace *cs, uint32_t count) nogil
     int probe_capabilities(cspace *cs, uint32_t rounds, uint64_t seed, histogram *copy, histogram *retype, histogram *remove) nogil
+    int probe_capabilities_split(cspace *cs, uint32_t rounds, uint64_t seed, histogram *h) nogil
     int probe_capabilities_revoke(cspace *cs, uint32_t descendants, uint32_t rounds, histogram *h) nogil
 
 CAPABILITY_TYPES = {capability_rules[_i].name.decode(): _i for _i in range(CAP_TYPES)}
@@ -314,6 +315,14 @@ cdef class Capabilities:
         cdef int verdict
         with nogil:
             verdict = probe_capabilities(self._cs, rounds, seed, copy.h, retype.h, delete.h)
+        if verdict:
+            raise ValueError(f"the probe's own operation failed: {capability_verdict_name(verdict).decode()}")
+
+    def probe_split(self, uint32_t rounds, uint64_t seed, Histogram h):
+        """Times a retype of memory that has all the other capabilities as descendants; in cycles."""
+        cdef int verdict
+        with nogil:
+            verdict = probe_capabilities_split(self._cs, rounds, seed, h.h)
         if verdict:
             raise ValueError(f"the probe's own operation failed: {capability_verdict_name(verdict).decode()}")
 

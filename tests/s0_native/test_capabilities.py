@@ -371,14 +371,15 @@ def test_probes_leave_what_they_found() -> None:
     count = 700
     replica = _native.Capabilities(_native.Capabilities.cnodes_to_probe(count))
     replica.probe_fill(count)
-    before, histograms = replica.digest(), [_native.Histogram() for _ in range(4)]
+    before, histograms = replica.digest(), [_native.Histogram() for _ in range(5)]
     held = {row[0]: row[2:] for row in replica.slots()}
     assert sum(row[4] == 2 * PAGE and row[2] == RAM for row in replica.slots()) == count
     replica.probe_operations(100, 5, *histograms[:3])
     replica.probe_revoke(1000, 2, histograms[3])
-    assert [h.n for h in histograms] == [100, 100, 200, 2]
-    assert {row[0]: row[2:] for row in replica.slots()} == held
     assert replica.digest() == before
+    replica.probe_split(300, 5, histograms[4])  # to the same slots, with other generations
+    assert [h.n for h in histograms] == [100, 100, 200, 2, 300]
+    assert {row[0]: row[2:] for row in replica.slots()} == held
     assert replica.check() is None
     with pytest.raises(ValueError, match="no-cnodes"):
         _native.Capabilities(20).probe_fill(10_000)
