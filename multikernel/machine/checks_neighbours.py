@@ -10,6 +10,7 @@ pair, minutes apart, up to 5 times slower.
 
 import re
 
+from multikernel.machine import control_groups
 from multikernel.machine.evidence import (
     SYS_CPU,
     Answer,
@@ -20,7 +21,6 @@ from multikernel.machine.evidence import (
     good,
     matters,
     unknown,
-    whole,
 )
 from multikernel.machine.topology import format_cpu_list
 
@@ -115,13 +115,11 @@ def container(look: Evidence) -> Answer:
 )
 def cpu_quota(look: Evidence) -> Answer:
     """The tightest limit of the process's control group and of those around it."""
-    groups = look.control_groups("cpu")
-    if not groups or not look.has("sys/fs/cgroup"):
-        return unknown()
-    quotas = [quota for group in groups if (quota := _quota(look, group)) is not None]
-    if not quotas:
-        return good("none")
-    value = f"{min(quotas):g} CPUs' worth of time"
+    quota = control_groups.cpu_quota(look.text)
+    if quota is None:
+        told = look.text("proc/self/cgroup") is not None and look.has(control_groups.MOUNT)
+        return good("none") if told else unknown()
+    value = f"{quota:g} CPUs' worth of time"
     return bad(value, "lift cpu.max of the control group (docker: without --cpus; Kubernetes: no CPU limit)")
 
 
@@ -206,15 +204,3 @@ def load(look: Evidence) -> Answer:
 CHECKS: tuple[Check, ...] = (
     virtual, vcpu_placement, steal, container, cpu_quota, cpuset, isolation, tick, interrupts, load,
 )  # fmt: skip
-
-
-def _quota(look: Evidence, group: str) -> float | None:
-    """CPUs' worth of time that one group grants: cpu.max (version 2) or cpu.cfs_* (version 1); None for no
-    limit.
-    """
-    words = (look.text(f"{group}/cpu.max") or "").split()
-    if len(words) == 2:
-        quota, period = whole(words[0]), whole(words[1])
-    else:
-        quota, period = look.integer(f"{group}/cpu.cfs_quota_us"), look.integer(f"{group}/cpu.cfs_period_us")
-    return quota / period if quota is not None and period is not None and quota > 0 and period > 0 else None

@@ -13,9 +13,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
+from multikernel.machine import control_groups
 from multikernel.machine.host import Host
 from multikernel.machine.topology import parse_cpu_list
 
@@ -144,10 +145,7 @@ class Evidence:
         """What the kernel says of the processor; None where it says nothing (a captured tree without it)."""
         if not self.text("proc/cpuinfo"):
             return None
-        try:
-            return Host.read(self.base)
-        except ValueError:  # a garbled tree: nothing it says of its processor is worth repeating
-            return None
+        return Host.read(self.base)
 
     @cached_property
     def virtual(self) -> bool | None:
@@ -202,25 +200,8 @@ class Evidence:
         return booted
 
     def control_groups(self, controller: str) -> list[str]:
-        """Directories of the asking process's control group and of those around it, innermost first.
-
-        Version 2, then version 1 of one controller; the path a container sees may not exist in its tree, its
-        root does.
-        """
-        found = []
-        for line in (self.text("proc/self/cgroup") or "").splitlines():
-            number, _, rest = line.partition(":")
-            names, _, path = rest.partition(":")
-            if number == "0" and not names:
-                mounts = ["sys/fs/cgroup", "sys/fs/cgroup/unified"]
-            elif controller in names.split(","):
-                mounts = [f"sys/fs/cgroup/{names}", f"sys/fs/cgroup/{controller}"]
-            else:
-                continue
-            inside = PurePosixPath(*[part for part in path.split("/") if part not in ("", ".", "..")])
-            for mount in mounts:
-                found += [(PurePosixPath(mount) / at).as_posix() for at in (inside, *inside.parents)]
-        return list(dict.fromkeys(found))
+        """Directories of the asking process's control group and of those around it, innermost first."""
+        return control_groups.directories(self.text, controller)
 
     def mount(self, point: str) -> tuple[str, str] | None:
         """Type and options of what is mounted at a place (the last one there); None if nothing is."""

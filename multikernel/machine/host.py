@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from multikernel.machine.control_groups import cpu_quota
+
 FLAGS_THAT_MATTER = (
     # the counter and the machine under it
     "constant_tsc", "nonstop_tsc", "tsc_known_freq", "rdtscp", "hypervisor",
@@ -58,7 +60,7 @@ class Host:
 
     virtualised: None where nothing tells. hypervisor: its name where one is given. governor: of the CPUs
     asked about, joined by "+" if they differ; None without frequency scaling. cpu_quota: CPUs' worth of time
-    that the control group grants, None for no limit. load: the 1, 5 and 15 minute averages.
+    that the process's control groups grant, None for no limit. load: the 1, 5 and 15 minute averages.
     """
 
     cpu_model: str
@@ -93,14 +95,15 @@ class Host:
             governor="+".join(sorted(governors - {""})) or None,
             clocksource=_text(base / "sys/devices/system/clocksource/clocksource0/current_clocksource")
             or None,
-            cpu_quota=_quota(base),
+            cpu_quota=cpu_quota(lambda name: _text(base / name)),
             load=load_average(root),
         )
 
 
 def load_average(root: str | os.PathLike[str] = "/") -> tuple[float, float, float] | None:
     """Runnable and uninterruptible tasks, averaged over 1, 5 and 15 minutes; None if not told."""
-    match = re.match(r"([0-9.]+) ([0-9.]+) ([0-9.]+) ", _text(Path(root) / "proc/loadavg") + " ")
+    number = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
+    match = re.match(f"{number} {number} {number} ", _text(Path(root) / "proc/loadavg") + " ")
     return (float(match[1]), float(match[2]), float(match[3])) if match else None
 
 
@@ -142,16 +145,6 @@ def _virtualisation(base: Path, flags: set[str], architecture: str) -> tuple[boo
     if name or xen or tree:
         return True, name or xen or tree
     return (False if described else None), None
-
-
-def _quota(base: Path) -> float | None:
-    """Control groups: "max 100000" or "150000 100000" (µs of time, µs of period), of the group seen as the
-    root.
-    """
-    words = _text(base / "sys/fs/cgroup/cpu.max").split()
-    if len(words) == 2 and all(word.isdigit() for word in words) and int(words[1]):
-        return int(words[0]) / int(words[1])
-    return None
 
 
 def _text(path: Path) -> str:

@@ -11,9 +11,9 @@ Source: Documentation/ABI/stable/sysfs-devices-system-cpu and sysfs-devices-node
 
 import re
 from collections.abc import Iterable
-from pathlib import PurePosixPath
 
 from multikernel.errors import BadInput
+from multikernel.machine import control_groups
 from multikernel.machine.topology import (
     MAX_CPU_ID,
     Cache,
@@ -74,25 +74,11 @@ class Reader:
 
     def cpuset(self) -> tuple[int, ...] | None:
         """What the control group of the process grants. A group without the file has what its parent has."""
-        for line in (self.tree.text("proc/self/cgroup") or "").splitlines():
-            parsed = re.fullmatch(r"[0-9]+:([^:]*):(/.*)", line, re.ASCII)
-            if parsed is None:
-                continue
-            controllers, group = parsed.groups()
-            if "cpuset" in controllers.split(","):
-                mounts, names = ["/cpuset"], ["cpuset.effective_cpus", "cpuset.cpus"]
-            elif not controllers:
-                mounts, names = ["", "/unified"], ["cpuset.cpus.effective"]
-            else:
-                continue
-            # What lies above the root of a namespace is shown as "..", and is not mounted here.
-            parts = [part for part in PurePosixPath(group).parts if part not in ("/", "..", ".")]
-            for mount in mounts:
-                for depth in range(len(parts), -1, -1):
-                    directory = "/".join([f"sys/fs/cgroup{mount}", *parts[:depth]])
-                    found = self._list(*(f"{directory}/{name}" for name in names))
-                    if found:
-                        return found
+        names = ("cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus")
+        for directory in control_groups.directories(self.tree.text, "cpuset"):
+            found = self._list(*(f"{directory}/{name}" for name in names))
+            if found:
+                return found
         return None
 
     def affinity(self) -> tuple[int, ...] | None:

@@ -2,8 +2,11 @@
 
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from s1_machine import trees
 
 from multikernel.machine import provenance
@@ -80,6 +83,46 @@ def test_governors_that_differ_are_both_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["max 100000", "banana", "", "100000 0"])
 def test_no_quota_is_none(tmp_path: Path, text: str) -> None:
     assert Host.read(trees.write(tmp_path, {"sys/fs/cgroup/cpu.max": text})).cpu_quota is None
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({"proc/self/cgroup": "0::/a/b", "sys/fs/cgroup/a/b/cpu.max": "300000 100000"}, 3.0),
+        ({"proc/self/cgroup": "0::/a/b", "sys/fs/cgroup/a/cpu.max": "150000 100000",
+          "sys/fs/cgroup/a/b/cpu.max": "max 100000"}, 1.5),
+        ({"proc/self/cgroup": "0::/a/b", "sys/fs/cgroup/a/cpu.max": "150000 100000",
+          "sys/fs/cgroup/a/b/cpu.max": "50000 100000"}, 0.5),
+        ({"proc/self/cgroup": "0::/a", "sys/fs/cgroup/other/cpu.max": "50000 100000"}, None),
+        ({"proc/self/cgroup": "0::/../../up", "sys/fs/cgroup/cpu.max": "50000 100000"}, 0.5),
+        ({"proc/self/cgroup": "4:cpu,cpuacct:/x\n0::/", "sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_quota_us": "25000",
+          "sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_period_us": "50000"}, 0.5),
+        ({"proc/self/cgroup": "4:cpu:/", "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1",
+          "sys/fs/cgroup/cpu/cpu.cfs_period_us": "50000"}, None),
+    ],
+)  # fmt: skip
+def test_the_quota_is_the_tightest_of_the_process_s_own_groups(
+    tmp_path: Path, files: dict[str, str], quota: float | None
+) -> None:
+    assert Host.read(trees.write(tmp_path, files)).cpu_quota == quota
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["proc/loadavg", "proc/self/cgroup", "sys/fs/cgroup/cpu.max", "proc/cpuinfo"]),
+        st.text(alphabet="0123456789. max²٣-:/\n", max_size=40),
+    )
+)
+def test_garbled_files_tell_nothing_and_are_no_error(files: dict[str, str]) -> None:
+    with TemporaryDirectory() as directory:
+        host = Host.read(trees.write(Path(directory), files))
+    assert host.load is None or all(0 <= one < 1e10 for one in host.load)
+    assert host.cpu_quota is None or host.cpu_quota > 0
+
+
+@pytest.mark.parametrize("text", ["1.2.3 0 0 1/2 3", ". . . ", "1..5 1 1 1/1 1"])
+def test_no_load_is_none(tmp_path: Path, text: str) -> None:
+    assert load_average(trees.write(tmp_path, {"proc/loadavg": text})) is None
 
 
 def test_nothing_to_read_is_no_error(tmp_path: Path) -> None:
