@@ -121,7 +121,10 @@ def _print(document: Document) -> None:
     if texts:
         print("\nWarnings")
     for text in dict.fromkeys(texts):
-        print(textwrap.fill(text, width, initial_indent="  - ", subsequent_indent="    "))
+        print(textwrap.fill(
+            text, width, initial_indent="  - ", subsequent_indent="    ",
+            break_on_hyphens=False, break_long_words=False,  # a remedy may be a command
+        ))  # fmt: skip
 
 
 @contextmanager

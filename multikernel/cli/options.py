@@ -160,10 +160,12 @@ def _show(documents: list[Document], *, verdict: bool) -> None:
     from multikernel.report import verdict as verdict_
 
     table.show(documents, sys.stdout)
+    said: set[str] = set()
     if verdict:
         for title, sentences in verdict_.verdict(documents):
             _section(title, sentences)
-    warnings = _warnings(documents)
+            said.update(sentences)
+    warnings = [text for text in _warnings(documents) if text not in said]
     if warnings:
         _section("Warnings", warnings)
 
@@ -185,4 +187,7 @@ def _section(title: str, sentences: list[str]) -> None:
     width = min(shutil.get_terminal_size((110, 24)).columns, 120)
     print(f"\n{title}")
     for sentence in sentences:
-        print(textwrap.fill(sentence, width, initial_indent="  - ", subsequent_indent="    "))
+        print(textwrap.fill(
+            sentence, width, initial_indent="  - ", subsequent_indent="    ",
+            break_on_hyphens=False, break_long_words=False,  # a remedy may be a command
+        ))  # fmt: skip

@@ -45,13 +45,13 @@ def finish(
     }
     found = [collector.series(revise(spec), by_mode) for spec in specs]
     series = [one for one in found if one is not None]
-    cautions = [
+    of_the_host = [
         Caution(code=caveat.code, text=caveat.text)
         for caveat in environment.caveats()
-        if not (_before_us and caveat.code == "load-high")
+        if not (_before_us and caveat.code == "load")
     ]
     _before_us.append(name)
-    cautions += collector.warnings()
+    cautions = collector.warnings()
     if not series:
         why = "; ".join(
             caution.text for caution in cautions if caution.code in ("refused", "contaminated-slices")
@@ -68,7 +68,7 @@ def finish(
         floor=list(floors.values()),
         series=series,
         ratios=collector.ratios(ratios),
-        warnings=[*cautions, *warnings],
+        warnings=[*cautions, *warnings, *of_the_host],
     )
 
 

@@ -1,20 +1,23 @@
 """What a reader must know before trusting numbers from this machine: a list of (code, sentence).
 
 Guarantees: every sentence names the cause and, where there is one, the remedy; codes are stable, so that
-programs and tests can ask for them. Only what is true here is listed; nothing is measured.
+programs and tests can ask for them. Only what is true here is listed, each thing once; nothing is measured.
 
-Codes: virtual-machine, single-node, few-cpus, smt-shared, mixed-cores, tsc-not-invariant, tsc-rate-uncertain,
-steal, governor, load-high, cpu-quota, oversubscribed, broadcast-tlb.
+What the host's settings spoil is the doctor's to say, and its findings come in its words, under its codes, the
+urgent first. What only a run has (which CPUs, what was stolen meanwhile) is said here: single-node, few-cpus,
+smt-shared, mixed-cores, tsc-rate-uncertain, steal, oversubscribed.
 
 Called by: environment, experiments (the warnings of a result document), cli.
 Idea: hyperfine's warnings: the cause and the remedy in the place where the number is read.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from multikernel.machine.activity import Activity
 from multikernel.machine.clock import GOOD_ENOUGH, TscRate
 from multikernel.machine.cpus import Placement
+from multikernel.machine.doctor import Finding
 from multikernel.machine.host import Host
 from multikernel.machine.topology import Topology, format_cpu_list
 
@@ -30,6 +33,12 @@ class Caveat:
     text: str
 
 
+OF_A_RUN = {"cpuset": "few-cpus", "smt": "smt-shared"}
+"""Findings of which a run says more where it has something to say: theirs, and under which code."""
+NOT_OF_NUMBERS = ("counters", "shm", "map-count")
+"""Findings that decide what can be run, not what a number that was measured is worth."""
+
+
 def find(
     host: Host,
     topology: Topology,
@@ -37,26 +46,28 @@ def find(
     *,
     rate: TscRate | None = None,
     during: Activity | None = None,
+    findings: Iterable[Finding] = (),
 ) -> list[Caveat]:
     """All caveats for a run of `placement` here.
 
-    host: read before the run began (its load is the load before). rate: None if the counter was not
-    calibrated. during: what happened on the placement's CPUs while it ran, None before it did.
+    host: read before the run began. rate: None if the counter was not calibrated. during: what happened on the
+    placement's CPUs while it ran, None before it did. findings: of the doctor, before the run.
     """
-    found = _of_machine(host, topology) + _of_placement(topology, placement) + _of_clock(host, rate)
-    cpus = set(placement.cpus)
-    if host.load is not None and host.load[0] > max(0.5, 0.25 * len(topology.allowed)):
-        found.append(
-            Caveat("load-high", f"The load was {host.load[0]:.2f} before the run: stop other programs.")
-        )
-    if host.cpu_quota is not None and host.cpu_quota < len(cpus):
-        found.append(
-            Caveat(
-                "cpu-quota",
-                f"The control group grants {host.cpu_quota:g} CPUs' worth of time and {len(cpus)} are "
-                "used: cores will be stopped for milliseconds. Lift the limit (cpu.max).",
-            )
-        )
+    found = _of_machine(topology) + _of_placement(topology, placement) + _of_clock(rate) + _stolen(during)
+    said = {caveat.code for caveat in found}
+    left_out = {theirs for theirs, ours in OF_A_RUN.items() if ours in said} | {*NOT_OF_NUMBERS}
+    if during is not None:
+        left_out.add("steal")  # how much it was, or that it was none, is known now
+    if host.cpu_quota is not None and host.cpu_quota >= len(set(placement.cpus)):
+        left_out.add("cpu-quota")  # these cores cannot use it up
+    listed = [one for one in findings if one.verdict in ("bad", "matters") and one.code not in left_out]
+    for urgency in ("bad", "matters"):
+        found += [Caveat(one.code, one.sentence) for one in listed if one.verdict == urgency]
+    return found
+
+
+def _stolen(during: Activity | None) -> list[Caveat]:
+    found = []
     if during is not None and during.steal_ticks:
         seconds = during.steal_ticks / 100
         share = 100e9 * seconds / (during.time_ns * max(len(during.cpus), 1)) if during.time_ns > 0 else 0.0
@@ -70,17 +81,8 @@ def find(
     return found
 
 
-def _of_machine(host: Host, topology: Topology) -> list[Caveat]:
+def _of_machine(topology: Topology) -> list[Caveat]:
     found = []
-    if host.virtualised:
-        name = f" ({host.hypervisor})" if host.hypervisor else ""
-        found.append(
-            Caveat(
-                "virtual-machine",
-                f"This is a virtual machine{name}: an interrupt or a wake-up leaves it and costs many "
-                "times what bare metal pays. Compare arms that are told in the same way.",
-            )
-        )
     if len([node for node in topology.nodes if node.cpus]) < 2:
         found.append(
             Caveat("single-node", "There is one memory node: nothing here shows what distance costs.")
@@ -92,30 +94,6 @@ def _of_machine(host: Host, topology: Topology) -> list[Caveat]:
                 "few-cpus",
                 f"{number} CPU{'s are' if number > 1 else ' is'} allowed here: nothing is said about how "
                 f"costs grow with cores below {SCALING_CPUS}.",
-            )
-        )
-    if host.governor is not None and host.governor != "performance":
-        found.append(
-            Caveat(
-                "governor",
-                f"The frequency governor is '{host.governor}': the first samples run at a lower clock. As "
-                "root: cpupower frequency-set -g performance.",
-            )
-        )
-    if "invlpgb" in host.flags:
-        found.append(
-            Caveat(
-                "broadcast-tlb",
-                "This processor has INVLPGB: Linux can flush other CPUs' translations without an "
-                "interrupt, so its arms may count none.",
-            )
-        )
-    elif host.architecture == "aarch64":
-        found.append(
-            Caveat(
-                "broadcast-tlb",
-                "aarch64 broadcasts TLBI in hardware: Linux flushes other CPUs' translations without an "
-                "interrupt and counts none.",
             )
         )
     return found
@@ -157,18 +135,8 @@ def _of_placement(topology: Topology, placement: Placement) -> list[Caveat]:
     return found
 
 
-def _of_clock(host: Host, rate: TscRate | None) -> list[Caveat]:
+def _of_clock(rate: TscRate | None) -> list[Caveat]:
     found = []
-    missing = [flag for flag in ("constant_tsc", "nonstop_tsc") if flag not in host.flags]
-    if host.architecture == "x86_64" and missing:
-        found.append(
-            Caveat(
-                "tsc-not-invariant",
-                f"The processor does not promise an invariant time-stamp counter ({', '.join(missing)} "
-                "missing): cycles may change length. Fix the clock frequency, or expose the flag to the "
-                "virtual machine.",
-            )
-        )
     if rate is not None and rate.error > GOOD_ENOUGH:
         found.append(
             Caveat(

@@ -4,7 +4,7 @@ Guarantees: it reads /proc, /sys and /dev under any root and changes nothing. Th
 every check, in the same order on every host; what a host does not tell is "unknown", never an error. What
 matters or is bad always has a remedy: the command, or a sentence that says that there is none.
 
-Called by: cli (`multikernel doctor`), experiments (a run carries its warnings).
+Called by: cli (`multikernel doctor`), environment (a run carries its findings, as caveats).
 Idea: pyperf's `system show` and hyperfine's warnings: the cause and the remedy in one place; a doctor that only
 looks, because what to change on a machine is its owner's decision.
 """
@@ -40,6 +40,12 @@ class Finding:
     verdict: Verdict
     why: str
     remedy: str
+
+    @property
+    def sentence(self) -> str:
+        """All of it in words, for where numbers are read: the value, why it matters, what helps."""
+        remedy = self.remedy if not self.remedy or self.remedy.endswith(".") else f"What helps: {self.remedy}"
+        return f"{self.title}: {self.value}. {self.why} {remedy}".rstrip()
 
     def record(self) -> dict[str, str]:
         """As plain data."""

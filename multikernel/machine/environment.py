@@ -24,6 +24,7 @@ from multikernel.machine import provenance
 from multikernel.machine.activity import Activity
 from multikernel.machine.clock import TscRate, tsc_rate
 from multikernel.machine.cpus import Placement
+from multikernel.machine.doctor import Finding, doctor
 from multikernel.machine.host import Host, load_average
 from multikernel.machine.topology import Topology
 
@@ -33,6 +34,7 @@ class Environment:
     """An environment being recorded; make one with `begin`."""
 
     host: Host
+    findings: tuple[Finding, ...]
     topology: Topology
     placement: Placement
     rate: TscRate | None
@@ -60,8 +62,8 @@ class Environment:
 
         placement: where the cores run. topology: read from `root` if not given. command: the command line, by
         default this process's. tasks: processes or threads whose switches and migrations to follow.
-        Calibrates the counter (about 25 ms) the first time in a process; without the native module its rate
-        is unknown.
+        The doctor looks once, here (about 10 ms). Calibrates the counter (about 25 ms) the first time in a
+        process; without the native module its rate is unknown.
         """
         try:
             rate = tsc_rate()
@@ -71,6 +73,7 @@ class Environment:
         host = Host.read(root, cpus)
         return cls(
             host=host,
+            findings=doctor(root),
             topology=Topology.read(root) if topology is None else topology,
             placement=placement,
             rate=rate,
@@ -121,7 +124,14 @@ class Environment:
 
     def caveats(self) -> list[caveats_.Caveat]:
         """What a reader must know; before `finish` without what can only be known after."""
-        return caveats_.find(self.host, self.topology, self.placement, rate=self.rate, during=self.during())
+        return caveats_.find(
+            self.host,
+            self.topology,
+            self.placement,
+            rate=self.rate,
+            during=self.during(),
+            findings=self.findings,
+        )
 
 
 def _moment(activity: Activity, load: tuple[float, float, float] | None) -> dict[str, Any]:

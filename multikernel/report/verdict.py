@@ -17,7 +17,7 @@ from multikernel.report.comparisons import COMPARISONS, CONTROLS, TITLES, Compar
 from multikernel.report.wording import host_carrier_of
 from multikernel.results.document import Document, Ratio, Series
 
-CAVEATS = ("virtual-machine", "smt-shared", "mixed-cores", "cpu-quota", "oversubscribed", "floor-moved")
+CAVEATS = ("virtual", "smt-shared", "mixed-cores", "cpu-quota", "oversubscribed", "floor-moved")
 """Warnings without which a verdict cannot be read."""
 
 

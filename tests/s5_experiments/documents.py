@@ -53,6 +53,6 @@ def document(**changes: Any) -> d.Document:
         ],
         "series": [series()],
         "ratios": [d.Ratio(name="two-phase-over-one-phase", value=0.6, interval=interval)],
-        "warnings": [d.Caution(code="virtual-machine", text="This is a virtual machine.")],
+        "warnings": [d.Caution(code="virtual", text="This is a virtual machine.")],
     }
     return d.Document(**{**fields, **changes})

@@ -10,7 +10,9 @@ from multikernel.errors import BadInput
 from multikernel.experiments import registry, round_trip, unmap_arms
 from multikernel.experiments.floor import LINES, pairs_of, root_pairs
 from multikernel.experiments.request import SIZES, Request
+from multikernel.machine import caveats
 from multikernel.machine.cpus import Placement
+from multikernel.machine.doctor import doctor
 from multikernel.results.document import Document, Series, decode, encode
 from multikernel.runtime import links
 
@@ -34,6 +36,20 @@ def test_document_is_valid_and_names_its_experiment(name: str) -> None:
     assert decode(encode(document)) == document
     assert document.environment.cpus == list(placement().cpus)
     assert document.environment.seed == 1
+
+
+CHANGING = ("load", "steal", "interrupts", "power", "throttling", "swap")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_document_carries_what_the_doctor_finds_here(name: str) -> None:
+    texts = [warning.text for warning in document_of(name).warnings]
+    assert len(texts) == len(set(texts))
+    for finding in doctor():
+        never = finding.verdict not in ("bad", "matters") or finding.code in caveats.NOT_OF_NUMBERS
+        by_the_run = finding.code in ("cpu-quota", *caveats.OF_A_RUN)
+        if finding.code not in CHANGING and not by_the_run:
+            assert texts.count(finding.sentence) == (not never), finding.code
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -3,12 +3,17 @@
 import base64
 import json
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
+from s1_machine import doctor_hosts, trees
 from s5_experiments import documents
 from s5_experiments import report_documents as known
 
+from multikernel.cli import options
+from multikernel.machine.doctor import doctor
 from multikernel.report.export import as_csv, as_json, as_svg
 from multikernel.report.markup import Markup, clean, element
 from multikernel.report.page import page
@@ -131,6 +136,22 @@ def test_warnings_appear_once_and_name_their_experiments() -> None:
     text = "\n".join(Reader(page(both)).text)
     assert text.count("This is a virtual machine.") == 1
     assert "steal (floor)" in text
+
+
+@pytest.mark.parametrize("host", [doctor_hosts.laptop, doctor_hosts.virtual, doctor_hosts.container])
+def test_what_the_doctor_found_stands_on_the_page_and_in_the_terminal_once(
+    tmp_path: Path, host: Callable[[], dict[str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    findings = doctor(trees.write(tmp_path, host()))
+    warnings = [
+        d.Caution(code=one.code, text=one.sentence) for one in findings if one.verdict in ("bad", "matters")
+    ]
+    both = [known.unmap(warnings=warnings), known.document("floor", known.floor().series, warnings=warnings)]
+    # A verdict repeats what it cannot be read without; in the terminal that is above the warnings.
+    options._show(both, verdict=True)
+    shown = (*Reader(page(both)).text, *(" ".join(capsys.readouterr().out.split()).split(" - ")))
+    for warning in warnings:
+        assert sum(warning.text in text for text in shown) == 2, warning.text
 
 
 def test_machines_have_sections_of_their_own() -> None:

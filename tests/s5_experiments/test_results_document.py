@@ -37,7 +37,7 @@ def test_the_fields_are_those_of_the_schema() -> None:
         "sub_bits": 7,
         "counts": [[278, 1], [280, 1], [283, 1], [288, 1], [328, 1]],
     }
-    assert plain["warnings"] == [{"code": "virtual-machine", "text": "This is a virtual machine."}]
+    assert plain["warnings"] == [{"code": "virtual", "text": "This is a virtual machine."}]
 
 
 def test_several_documents_are_one_json_array() -> None:

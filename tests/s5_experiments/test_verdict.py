@@ -130,7 +130,7 @@ def test_where_cores_share_cpus_nothing_is_compared() -> None:
 
 
 def test_caveats_that_matter_are_repeated_with_the_verdict() -> None:
-    caution = d.Caution(code="virtual-machine", text="This is a virtual machine.")
+    caution = d.Caution(code="virtual", text="This is a virtual machine.")
     other = d.Caution(code="governor", text="The governor is powersave.")
     read_with = sentences(ratio(SHARED, 3.0), warnings=[caution, other])["To be read with"]
     assert "This is a virtual machine." in read_with
