@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from multikernel.errors import BadInput, ForeignHandle
+from multikernel.knowledge.block_cost import Budget, budget
 from multikernel.knowledge.tree import Tree
 from multikernel.knowledge.trees import KINDS as TREE_KINDS
 from multikernel.machine.clock import tsc_rate
@@ -116,10 +117,11 @@ class Core:
 
 
 class System:
-    """A running kernel. kernel: which; cores: its cores, in order."""
+    """A running kernel. kernel: which; cores: its cores, in order; poll: how long an idle one polls, and why."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, poll: Budget) -> None:
         self.plan = plan
+        self.poll = poll
         self.launched = Launched(plan)
         self.kernel = plan.kernel
         self._access = ClientAccess(self.launched)
@@ -240,7 +242,8 @@ def boot(
     """
     if kernel not in KERNELS:
         raise BadInput("unknown kernel", value=kernel, where="kernel", hint="one of " + ", ".join(KERNELS))
-    placement = resolve(cores, Topology.read(), where="cores")
+    topology = Topology.read()
+    placement = resolve(cores, topology, where="cores")
     count = len(placement.cpus)
     if memory < PAGE:
         raise BadInput("physical memory of less than a page", value=memory, where="memory")
@@ -257,12 +260,14 @@ def boot(
         raise BadInput(
             f"rings for more than {RING_CORES} cores", value=count, where="carrier", hint="use call-line"
         )
+    poll = budget(topology)
     plan = Plan(
         kernel=kernel,
         cpus=placement.cpus,
         memory=(memory + PAGE - 1) // PAGE * PAGE,
         slots=slots if slots is not None else max(64, min(4096, 65536 // count)),
         cycles_per_us=max(1, round(tsc_rate().hz / 1e6)),
+        poll_us=poll.us,
         channels=2 + channels,
         ring_slots=32 if count <= RING_CORES else 0,
         carrier=carrier,
@@ -275,7 +280,7 @@ def boot(
         raise BadInput("1 to 65536 mappings for each core", value=slots, where="slots")
     if isinstance(trees, str) and trees not in TREES:
         raise BadInput("unknown kind of tree", value=trees, where="trees", hint="one of " + ", ".join(TREES))
-    system = System(plan)
+    system = System(plan, poll)
     if kernel == "multikernel" and isinstance(trees, str):
         try:
             system.choose_trees(trees)

@@ -149,7 +149,9 @@ def _rows(booted: System) -> list[tuple[str, ...]]:
 
 def _title(booted: System) -> str:
     tree = f", {booted.trees[0].tree.kind} tree from core 0" if len(booted.trees) > 2 else ""
-    return f"{booted.kernel}: {len(booted.cores)} cores, {booted.plan.memory >> 20} MiB{tree}; Ctrl-C ends it"
+    idle = "share CPUs" if booted.plan.crowded else f"poll for {booted.poll} before they sleep"
+    what = f"{booted.kernel}: {len(booted.cores)} cores, {booted.plan.memory >> 20} MiB{tree}"
+    return f"{what}; they {idle}; Ctrl-C ends it"
 
 
 def _text(booted: System) -> str:

@@ -5,23 +5,29 @@ latency counts from when each should have been sent; the same schedules for ever
 CPU time for each message, by the host's account. Their sum is the loss; all three are series over P, at several mean
 intervals, because the best P depends on the load. The cost C of blocking is measured (median latency with P = 0, less
 that with the largest P, where messages are rare enough not to queue). The document says which P loses least at each
-load, which P stays nearest to the best at all of them, what the rule P = C says, and where the budget that the
-kernels boot with stands. Answers: the paper's section 4.6. Called by: the registry.
+load, which P stays nearest to the best at all of them, what the rule P = C says, and where the default stands.
+A C that was measured and does not drown in noise is kept for this machine, and every boot here polls for it from then
+on (knowledge.block_cost); the document says whether. Answers: the paper's section 4.6. Called by: the registry.
 Idea: with a budget of C nobody loses more than twice what a prophet would (the ski-rental bound).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from multikernel import system as system_
+from multikernel.errors import BadInput
 from multikernel.experiments import document, on_core_paper
 from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec
 from multikernel.experiments.floor import floor_arms, floors_of
 from multikernel.experiments.measure import Bench, samples_of
 from multikernel.experiments.request import Request
+from multikernel.knowledge import block_cost
 from multikernel.machine.clock import tsc_rate
+from multikernel.machine.host import Host
+from multikernel.machine.topology import Topology
 from multikernel.results.document import Caution, Document
 from multikernel.results.histogram import Histogram
 
@@ -32,8 +38,8 @@ SUMMARY = "Latency and CPU time lost by how long a core polls before it sleeps; 
 PAIR = (0, 1)
 TARGET = 1
 BUDGETS_US = (0, 5, 10, 20, 50, 100, 200, 500)
-PRODUCT_US = 100
-"""What the kernels boot with: SPIN_US of the native cpu_driver.c."""
+PRODUCT_US = round(block_cost.DEFAULT_US)
+"""What the kernels boot with where no C is kept; among the budgets."""
 INTERVALS_US = (30, 100, 300)
 """Mean time between messages: about what blocking costs on small and large machines, virtual ones among them."""
 SLICE_US = 10_000
@@ -42,6 +48,8 @@ COUNT = 150
 NOISE_MOST = 1.25
 """Beyond it, nothing is said of budgets."""
 BLOCK = "block"
+DECIDED, USED = "poll-budget", "poll-budget-used"
+"""Codes of what the document says of budgets: which is best, and which the product uses."""
 LATENCY, CPU, LOSS = "latency", "cpu-lost", "loss"
 CONTROL_OF = (PRODUCT_US, 100)
 
@@ -101,7 +109,7 @@ def _keep_block_cost(collector: Collector, boot: int) -> None:
         collector.keep(boot, Outcome({BLOCK: _one(blocked - polled)}))
 
 
-def block_cost(collector: Collector, boots: int) -> float | None:
+def cost_of(collector: Collector, boots: int) -> float | None:
     """C in cycles. None, and no series of it, unless most boots show one: of noise half would."""
     found = collector.medians(BLOCK)
     if 2 * len(found) > boots:
@@ -178,20 +186,26 @@ def judged(
     overall = min(BUDGETS_US, key=lambda budget: regret_of(budget, losses))
     rule = nearest(cost_us)
     return Caution(
-        code="poll-budget",
+        code=DECIDED,
         text=f"Latency and CPU lost together are least with a budget of {least}. Blocking costs C = {cost_us:.1f} µs, "
         f"so the rule P = C says {cost_us:.1f} µs; {rule} µs, the nearest measured, loses at most "
         f"{regret_of(rule, losses):.2f} × the least at these loads. Nearest to the least at all of them is "
-        f"{overall} µs ({regret_of(overall, losses):.2f} ×). The kernels boot with {PRODUCT_US} µs "
+        f"{overall} µs ({regret_of(overall, losses):.2f} ×); by default cores poll for {PRODUCT_US} µs "
         f"({regret_of(PRODUCT_US, losses):.2f} ×, {PRODUCT_US / cost_us:.1f} × C).",
     )
+
+
+def keep(cost_us: float) -> None:
+    """C for the boots to come. One that cannot be kept costs nothing but the use of it: what is used is said."""
+    with suppress(BadInput):
+        block_cost.save(cost_us, Topology.read(), Host.read())
 
 
 # --- The document -------------------------------------------------------------------------------------------------
 
 
 def _specs(
-    request: Request, hz: float, cost: float | None, losses: Mapping[int, Mapping[int, float]]
+    request: Request, hz: float, cost: float | None, losses: Mapping[int, Mapping[int, float]], used_us: float
 ) -> list[Spec]:
     cpus, found = request.placement.cpus, []
     cycles_per_us = max(1, round(hz / 1e6))
@@ -215,7 +229,8 @@ def _specs(
             if (budget, interval) == CONTROL_OF:
                 found += [replace(one, key=one.key + CONTROL, control=True) for one in several]
     parameters = {
-        "product_us": float(PRODUCT_US),
+        "product_us": used_us,
+        "default_us": float(PRODUCT_US),
         "every_us": INTERVALS_US[-1],
         "pair": f"{cpus[0]}-{cpus[1]}",
     }
@@ -251,10 +266,20 @@ def run(request: Request) -> Document:
             collector.boot(boot, _Arms(request, Bench(booted)).all())
         _keep_block_cost(collector, boot)
     hz = tsc_rate().hz
-    cost = block_cost(collector, request.size.boots)
+    cost = cost_of(collector, request.size.boots)
     losses = losses_of(collector) if request.size.measures and not request.crowded else {}
-    caution = judged(losses, None if cost is None else cost / hz * 1e6, _noise(collector))
-    return document.finish(
-        NAME, record, collector, floors_of(collector, [PAIR], cpus), _specs(request, hz, cost, losses), _ratios(),
-        [] if caution is None else [caution],
-    )  # fmt: skip
+    cost_us, noise = None if cost is None else cost / hz * 1e6, _noise(collector)
+    caution = judged(losses, cost_us, noise)
+    cautions = [] if caution is None else [caution]
+    if caution is not None and caution.code == DECIDED and cost_us is not None:
+        keep(cost_us)
+    budget = block_cost.budget(Topology.read())
+    cautions.append(
+        Caution(
+            code=USED,
+            text=f"Cores booted here from now on, on CPUs of their own, poll for {budget} before they sleep.",
+        )
+    )
+    specs = _specs(request, hz, cost, losses, budget.us)
+    floors = floors_of(collector, [PAIR], cpus)
+    return document.finish(NAME, record, collector, floors, specs, _ratios(), cautions)

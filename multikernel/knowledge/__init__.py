@@ -5,6 +5,7 @@ asserted) and never contradict each other in silence; the same facts give the sa
 host, a capture or an invented one.
 
 - `site`: cores of a system on CPUs of a topology; `costs`, `cost_store`: what a message costs, and what is kept of it
+- `block_cost`: what it costs a core to sleep and be woken, kept the same way, and how long one polls for that
 - `tree`, `trees`, `optimum`: multicast trees; `model`: what a tree is predicted to take
 - `skb`, `facts`, `questions`, `rules/*.lp`: the system knowledge base, in clingo
 

@@ -143,6 +143,7 @@ cdef extern from "cpu_driver.h":
         uint64_t address_size
         uint64_t memory_bytes
         uint64_t cycles_per_us
+        uint64_t spin_cycles
         const uint32_t *trees
         uint32_t tree_count
         const int *links
@@ -557,6 +558,7 @@ cdef class Driver:
         o.address_size = options["address_size"]
         o.memory_bytes = options["memory_bytes"]
         o.cycles_per_us = options["cycles_per_us"]
+        o.spin_cycles = options["spin_cycles"]
         o.trees = <const uint32_t *>PyBytes_AS_STRING(trees)
         o.tree_count = len(trees) // (4 * segment.cores)
         if len(trees) % (4 * segment.cores):

@@ -9,7 +9,6 @@
 
 enum {
     SLICE_US = 10000,    /* the longest park, when something may have been missed */
-    SPIN_US = 100,       /* then park: about three times what waking a halted CPU costs */
     CROWDED_YIELDS = 16, /* more cores than CPUs: let others run, then park */
     REAP_BATCH = 16,
     REPLY_LOOKS = 4,
@@ -302,7 +301,7 @@ struct driver *driver_open(struct segment *segment, int memory, const struct dri
     d->cycles_per_us = o->cycles_per_us;
     d->vspace.memory = memory;
     d->slice_us = SLICE_US;
-    d->patience = d->crowded ? (struct patience){0, CROWDED_YIELDS} : (struct patience){SPIN_US * o->cycles_per_us, 0};
+    d->patience = d->crowded ? (struct patience){0, CROWDED_YIELDS} : (struct patience){o->spin_cycles, 0};
     d->disabled = 1;
     segment_region(&segment->geometry, &d->region);
     d->doorbell = segment_doorbell(segment, d->me);

@@ -25,6 +25,7 @@ HOST_CARRIERS: tuple[Carrier, ...] = ("socket", "pipe")
 class Plan:
     """kernel: "multikernel" or "shared"; cpus: core i runs on cpus[i]; memory: bytes of physical memory.
 
+    poll_us: how long an idle core polls before it parks, where it has a CPU of its own.
     window: monitors' call lines for each ordered pair; channels: single lines a pair, 0 for programs' calls,
     1 for groups, the rest for measuring;
     ring_slots: of the ring for each ordered pair, 0 for none; carrier: one of CARRIERS, how the monitors'
@@ -37,6 +38,7 @@ class Plan:
     memory: int
     slots: int
     cycles_per_us: int
+    poll_us: float
     window: int = 1
     channels: int = 2
     ring_slots: int = 32

@@ -17,8 +17,8 @@ from multikernel.routing import choosing, measuring
 
 
 @pytest.fixture(autouse=True)
-def nothing_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test reads or writes what this machine keeps."""
+def nothing_kept_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A test starts without what the one before has kept."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     choosing._chosen.clear()
     return tmp_path
