@@ -219,8 +219,11 @@ def test_merging_keeps_one_value_a_key_or_refuses(said: list[tuple[int, int, str
         return
     held = [fact for fact in merged(given_) if fact.predicate == "in_package"]
     assert len({fact.arguments[0] for fact in held}) == len(held) == len({cpu for cpu, _, _ in said})
+    first = {cpu: package for cpu, package, _ in reversed(said)}
     for fact in held:
-        assert {fact.arguments[1]} == firm.get(fact.arguments[0], {fact.arguments[1]})
+        cpu, package = fact.arguments
+        assert {package} == firm.get(cpu, {first[cpu]})
+        assert (fact.origin == "assumed") == (cpu not in firm)
 
 
 def test_asserted_costs_are_the_costs() -> None:
