@@ -447,6 +447,27 @@ enum capability_verdict cspace_conflict(const struct cspace *cs, uint64_t addres
     return CAP_OK;
 }
 
+enum capability_verdict cspace_find_object(const struct cspace *cs, uint64_t address, uint64_t size, uint32_t type,
+                                           uint32_t *slot)
+{
+    const struct capability key = {.address = address, .size = size, .type = (uint8_t)type};
+    *slot = type < CAP_TYPES ? mapping_database_find(cspace_database(cs), &key) : NO_CAPABILITY;
+    if (*slot == NO_CAPABILITY)
+        return CAP_STALE;
+    return cspace_slot(cs, *slot)->flags & CAP_DYING ? CAP_STALE : CAP_OK;
+}
+
+void cspace_derived_elsewhere(struct cspace *cs, uint64_t address, uint64_t end)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    for (uint32_t i = mapping_database_overlapping(db, address, address + 1); i != NO_CAPABILITY;
+         i = mapping_database_next_overlapping(db, i, address, address + 1)) {
+        struct capability *c = cspace_slot(cs, i);
+        if (c->type == CAP_RAM && capability_end(c) >= end)
+            c->flags |= CAP_REMOTE_DESCENDANTS;
+    }
+}
+
 enum capability_verdict cspace_relate(struct cspace *cs, uint64_t reference, uint32_t owner, uint32_t relations)
 {
     const struct mapping_database *db = cspace_database(cs);

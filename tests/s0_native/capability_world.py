@@ -64,6 +64,8 @@ class Replica(Protocol):
     def unlock(self, operation: int) -> None: ...
     def locks(self) -> list[tuple[int, int, int]]: ...
     def conflict(self, address: int, size: int, start: int, end: int) -> int: ...
+    def find_object(self, address: int, size: int, type: int) -> tuple[int, int]: ...
+    def derived_elsewhere(self, address: int, end: int) -> None: ...
     def relate(self, reference: int, owner: int, relations: int) -> int: ...
     def slots(self) -> list[Row]: ...
     def order(self) -> list[int]: ...
@@ -132,6 +134,12 @@ class ShellReplica:
 
     def conflict(self, address: int, size: int, start: int, end: int) -> int:
         return self.shell.ask("f", address, size, start, end)
+
+    def find_object(self, address: int, size: int, type: int) -> tuple[int, int]:
+        return self.pair("x", address, size, type)
+
+    def derived_elsewhere(self, address: int, end: int) -> None:
+        self.shell.ask_many("y", address, end)
 
     def relate(self, reference: int, owner: int, relations: int) -> int:
         return self.shell.ask("e", reference, owner, relations)
@@ -397,6 +405,26 @@ class World:
                     other.flags |= DESCENDANTS
         self.settle(verdict, expected)
 
+    def find_object(self, choice: int, kind: int) -> None:
+        """By the range of something, as that or another type."""
+        near = list(self.model.held.values())[choice % len(self.model.held)]
+        verdict, slot = self.real.find_object(near.address, near.size, kind)
+        copies = self.model.copies(replace(near, type=kind, about=0))
+        found = min(copies, default=None)
+        if found is None or self.model.held[found].flags & DYING:
+            self.settle(verdict, V["stale"])
+        else:
+            assert slot == found
+            self.settle(verdict, OK)
+
+    def derived_elsewhere(self, page: int, pages: int) -> None:
+        start, end = page * PAGE, (page + pages) * PAGE
+        self.real.derived_elsewhere(start, end)
+        for held in self.model.held.values():
+            if held.type == RAM and held.address <= start and end <= held.end:
+                held.flags |= DESCENDANTS
+        self.settle(OK, OK)
+
     def conflict(self, page: int, pages: int, first: int, count: int) -> None:
         ram = Held(0, RAM, page * PAGE, pages * PAGE, 0, 0, 0, 0)
         start, end = ram.address + first * PAGE, ram.address + (first + count) * PAGE
@@ -441,6 +469,8 @@ class World:
             (1, lambda: self.lock(n(64), n(4), n(3, 1))),
             (3, lambda: self.unlock(n(3, 1))),
             (1, lambda: self.relate(big, n(5, 2), choose.choice((0, 0, n(8))))),
+            (1, lambda: self.find_object(big, n(9))),
+            (1, lambda: self.derived_elsewhere(n(64), n(8, 1)) if n(4) == 0 else None),
             (1, lambda: self.conflict(4 * n(16), n(9, 1), n(4), n(4, 1))),
         ]
         choose.choices([step for _, step in steps], [weight for weight, _ in steps])[0]()

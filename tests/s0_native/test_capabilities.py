@@ -127,6 +127,14 @@ class CapabilityMachine(RuleBasedStateMachine):
     def relate(self, **numbers: int) -> None:
         self.world.relate(**numbers)
 
+    @rule(choice=any_, kind=st.integers(1, 8))
+    def find_object(self, **numbers: int) -> None:
+        self.world.find_object(**numbers)
+
+    @rule(page=st.integers(0, 63), pages=st.integers(1, 8))
+    def derived_elsewhere(self, **numbers: int) -> None:
+        self.world.derived_elsewhere(**numbers)
+
     @rule(page=st.integers(0, 63), pages=st.integers(1, 16), first=st.integers(0, 8), count=st.integers(1, 8))
     def conflict(self, **numbers: int) -> None:
         self.world.conflict(**numbers)
@@ -304,6 +312,52 @@ def test_operations_on_different_parts_of_one_ram_never_meet(replica: _native.Ca
     replica.unlock(8)
     assert replica.revoke_begin(ram)[0] == OK
     assert replica.locks() == []
+
+
+def test_the_parts_of_an_agreement_between_two_cores() -> None:
+    """By hand what a two-phase commit does by messages: copy to another core, retype, move, revoke."""
+    mine, other = (_native.Capabilities(2, core, ROOT_ADDRESS) for core in (0, 1))
+    ram = made(mine.create_ram(0, 8 * PAGE, mine.root, 1))
+    # Copy: what is sent is the record, and both know of one another.
+    assert mine.relate(ram, 0, 1) == OK
+    there = made(other.receive(RAM, 0, 8 * PAGE, 7, 0, 1, other.root, 1))
+    # Retype, on either side: prepare, commit, unlock.
+    for core, far, source, page, operation in ((mine, other, ram, 0, 1), (other, mine, there, 4, 2)):
+        wanted = source, FRAME, page * PAGE, PAGE, 4, core.root, 8
+        start, end = page * PAGE, (page + 4) * PAGE
+        assert core.retype(*wanted)[0] == V["needs-agreement"]
+        for each in (core, far):
+            assert each.lock(start, end - start, operation) == OK
+        assert core.may_retype(*wanted, 0, operation) == OK
+        assert far.conflict(0, 8 * PAGE, start, end) == OK
+        made(core.retype(*wanted, 0, operation))
+        far.derived_elsewhere(start, end)
+        for each in (core, far):
+            each.unlock(operation)
+        assert far.conflict(0, 8 * PAGE, start, end) == OK, "nothing of that is there"
+        assert core.conflict(0, 8 * PAGE, start, end) == V["retype-conflict"]
+    # Move of a Frame: sent as owned by the other, then deleted here.
+    frame = 1 << 32 | 8
+    row = next(row for row in mine.slots() if row[0] == 8)
+    assert mine.lock(0, PAGE, 3) == other.lock(0, PAGE, 3) == OK
+    made(other.receive(*row[2:5], row[6], 1, 4, other.root, 20, 3))
+    assert mine.delete(frame, 1, 3)[0] == OK
+    mine.derived_elsewhere(0, PAGE)
+    mine.unlock(3)
+    other.unlock(3)
+    # Revoke: there by range, for no reference of ours means anything there; here by reference.
+    assert mine.revoke_begin(ram)[0] == V["needs-agreement"]
+    assert mine.lock(0, 8 * PAGE, 4) == other.lock(0, 8 * PAGE, 4) == OK
+    verdict, revocation = mine.revoke_begin(ram, 4)
+    assert verdict == OK
+    assert other.revoke_step((0, *revocation[1:]), 100, 4)[0] == OK
+    assert mine.revoke_step(revocation, 100, 4)[0] == OK
+    assert [len(each) for each in (mine, other)] == [2, 1]
+    assert mine.relate(ram, 0, 0) == OK
+    mine.unlock(4)
+    assert mine.retype(ram, FRAME, 0, PAGE, 8, mine.root, 8)[0] == OK
+    assert mine.find_object(0, 8 * PAGE, RAM) == (OK, 1)
+    assert other.find_object(0, 8 * PAGE, RAM)[0] == V["stale"]
 
 
 def test_endpoints_and_mappings_go_with_what_they_show(replica: _native.Capabilities, ram: int) -> None:
