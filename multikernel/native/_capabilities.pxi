@@ -88,6 +88,8 @@ cdef extern from "cspace.h":
     int cspace_lock(cspace *cs, uint64_t address, uint64_t size, uint64_t operation)
     void cspace_unlock(cspace *cs, uint64_t operation)
     int cspace_conflict(const cspace *cs, uint64_t address, uint64_t size, uint64_t start, uint64_t end)
+    int cspace_find_object(const cspace *cs, uint64_t address, uint64_t size, uint32_t type, uint32_t *slot)
+    void cspace_derived_elsewhere(cspace *cs, uint64_t address, uint64_t end)
     int cspace_relate(cspace *cs, uint64_t reference, uint32_t owner, uint32_t relations)
     uint64_t cspace_digest(const cspace *cs)
     const char *cspace_check(const cspace *cs)
@@ -253,6 +255,15 @@ cdef class Capabilities:
     def conflict(self, uint64_t address, uint64_t size, uint64_t start, uint64_t end):
         """The verdict on a retype, elsewhere, of [start, end) of that RAM."""
         return cspace_conflict(self._cs, address, size, start, end)
+
+    def find_object(self, uint64_t address, uint64_t size, uint32_t type):
+        """(verdict, the slot of its first capability)."""
+        cdef uint32_t slot = 0
+        return cspace_find_object(self._cs, address, size, type, &slot), slot
+
+    def derived_elsewhere(self, uint64_t address, uint64_t end):
+        """Another core has made something of RAM there."""
+        cspace_derived_elsewhere(self._cs, address, end)
 
     def relate(self, uint64_t reference, uint32_t owner, uint32_t relations):
         """The verdict."""

@@ -187,6 +187,13 @@ void cspace_unlock(struct cspace *cs, uint64_t operation);
 enum capability_verdict cspace_conflict(const struct cspace *cs, uint64_t address, uint64_t size, uint64_t from,
                                         uint64_t end);
 
+/* The same object's first capability here, as another core names it; STALE when there is none, or its deletion has begun. */
+enum capability_verdict cspace_find_object(const struct cspace *cs, uint64_t address, uint64_t size, uint32_t type,
+                                           uint32_t *slot);
+
+/* Another core has made something of RAM in that range: all RAM here that has all of it gets CAP_REMOTE_DESCENDANTS. */
+void cspace_derived_elsewhere(struct cspace *cs, uint64_t address, uint64_t end);
+
 /* Who owns the object, and which relations (CAP_REMOTE_…) it has, in all its local copies; with copies or descendants elsewhere its
  * ancestors here get CAP_REMOTE_DESCENDANTS. NOT_COPYABLE for types that never leave their core. */
 enum capability_verdict cspace_relate(struct cspace *cs, uint64_t reference, uint32_t owner, uint32_t relations);

@@ -8,6 +8,7 @@
  * d REFERENCE WORK OP    s REFERENCE ADDRESS SIZE ABOUT TYPE WORK OP: delete, revoke: verdict, done, slot
  * r REFERENCE OP: begin to revoke: verdict, then what s begins with
  * l ADDRESS SIZE OP    u OP    f ADDRESS SIZE START END    e REFERENCE OWNER RELATIONS: lock, unlock, conflict, relate
+ * x ADDRESS SIZE TYPE: find the object: verdict, slot    y ADDRESS END: derived elsewhere
  * S: nine numbers a used slot    L: three a lock    O: slots in order    h: digest    H: a hash of all bytes    k: 1 when all invariants hold */
 #include "cspace.h"
 
@@ -148,6 +149,15 @@ int main(void)
         case 'e':
             answer[0] = cspace_relate(cs, n[0], (uint32_t)n[1], (uint32_t)n[2]);
             answers = 1;
+            break;
+        case 'x': {
+            uint32_t slot = 0;
+            answer[0] = cspace_find_object(cs, n[0], n[1], (uint32_t)n[2], &slot);
+            answer[1] = slot;
+            break;
+        }
+        case 'y':
+            cspace_derived_elsewhere(cs, n[0], n[1]);
             break;
         case 'S':
             say_slots();
