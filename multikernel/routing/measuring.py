@@ -71,7 +71,7 @@ def measure(system: Running, site: Site, *, count: int = COUNT) -> Costs:
 
 
 def placement(system: Running, site: Site) -> dict[int, tuple[int | None, int]]:
-    """By core, the memory node that the lines lie on by which others reach it, as the host says (None: it does not), and
+    """By core, the memory node that the lines lie on by which others reach it (None: the host does not say), and
     the node of its CPU. They are the same where buffers lie with their receivers, as every core touches its own first.
     """
     tasks = [core.start(on_core.home) for core in system.cores]
