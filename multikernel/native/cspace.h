@@ -1,8 +1,8 @@
 /* A core's capabilities: CNodes full of slots, and what may be done with a capability without asking another core.
  *
- * A CNode is (at most) 256 slots in 16 KiB of memory that somebody had as RAM: more slots exist only where RAM was retyped to CNodes. A reference
- * is a slot's number and its generation, so one that outlived its capability is noticed. The slots of all CNodes are the nodes of
- * the mapping database; to make the state a block of known size, cspace_init is told how many CNodes it has room for.
+ * A CNode is up to 256 slots in 16 KiB of memory that somebody had as RAM: more slots exist only where RAM was retyped to CNodes. A
+ * reference is a slot's number and its generation, so one that outlived its capability is noticed. The slots of all CNodes are the
+ * nodes of the mapping database; to make the state a block of known size, cspace_init is told how many CNodes it has room for.
  *
  * What holds after every call:
  *  - A byte is part of one object at most that is neither RAM nor a view (a Mapping, an Endpoint): memory never has two types.
@@ -163,7 +163,8 @@ struct cspace_progress {
 
 /* Empties the slot. With an object's last capability its views go too, and with a CNode's last all that it holds. A call deletes at most
  * `work` capabilities; MORE: call again with the same reference. An error from inside (BUSY, NEEDS_AGREEMENT) names the slot that
- * stands in the way; delete that one, or come back. One chain of nested CNodes is emptied at a time: who wants to delete another
+ * stands in the way; delete that one, or come back. An operation other than 0 vouches for all that its call deletes, so a CNode is
+ * deleted on behalf of 0, and what in it needs agreement on behalf of the operation that got it. One chain of nested CNodes is emptied at a time: who wants to delete another
  * one helps with the first. */
 enum capability_verdict cspace_delete(struct cspace *cs, uint64_t reference, uint64_t operation, uint32_t work,
                                       struct cspace_progress *progress);
