@@ -44,35 +44,38 @@ void cspace_empty(struct cspace *cs, uint32_t slot)
 
 /* --- Making one ------------------------------------------------------------------------------------------------------------------ */
 
-static size_t locks_offset(uint32_t cnodes)
+static size_t locks_offset(const struct cspace_shape *shape)
 {
-    return (sizeof(struct cspace) + sizeof(struct cnode) * cnodes + 7) / 8 * 8;
+    return (sizeof(struct cspace) + sizeof(struct cnode) * shape->cnodes + 7) / 8 * 8;
 }
 
-static size_t database_offset(uint32_t cnodes, uint32_t locks)
+static size_t database_offset(const struct cspace_shape *shape)
 {
-    return (locks_offset(cnodes) + sizeof(struct cspace_lock) * locks + 63) / 64 * 64;
+    return (locks_offset(shape) + sizeof(struct cspace_lock) * shape->locks + 63) / 64 * 64;
 }
 
-size_t cspace_size(uint32_t cnodes, uint32_t locks)
+size_t cspace_size(const struct cspace_shape *shape)
 {
-    return database_offset(cnodes, locks) + mapping_database_size(cnodes * CNODE_SLOTS);
+    return database_offset(shape) + mapping_database_size(shape->cnodes << shape->slot_bits);
 }
 
-void cspace_init(struct cspace *cs, uint32_t me, uint32_t cnodes, uint32_t locks, uint64_t root_address)
+void cspace_init(struct cspace *cs, uint32_t me, const struct cspace_shape *shape, uint64_t root_address)
 {
+    const uint32_t cnodes = shape->cnodes;
+    assert(cnodes && shape->slot_bits <= CNODE_SLOT_BITS);
     *cs = (struct cspace){
-        .size = cspace_size(cnodes, locks),
-        .database_offset = database_offset(cnodes, locks),
-        .locks_offset = locks_offset(cnodes),
-        .lock_limit = locks,
+        .size = cspace_size(shape),
+        .database_offset = database_offset(shape),
+        .locks_offset = locks_offset(shape),
+        .lock_limit = shape->locks,
         .me = me,
         .cnodes = cnodes,
         .free = cnodes > 1 ? 1 : NO_CNODE,
         .free_count = cnodes - 1,
         .dying = NO_CNODE,
+        .slot_bits = shape->slot_bits,
     };
-    mapping_database_init(cspace_database(cs), cnodes * CNODE_SLOTS);
+    mapping_database_init(cspace_database(cs), cnodes << shape->slot_bits);
     for (uint32_t i = 1; i < cnodes; i++)
         cs->cnode[i].capability = i + 1 < cnodes ? i + 1 : NO_CNODE;
     cs->cnode[0] = (struct cnode){.capability = 0, .state = CNODE_LIVE};
@@ -128,9 +131,10 @@ enum capability_verdict cspace_find_place(const struct cspace *cs, const struct 
         return CAP_NOT_A_CNODE;
     if (!(c->rights & CAP_WRITE))
         return CAP_RIGHTS_EXCEEDED;
-    if (to->index >= CNODE_SLOTS || count > CNODE_SLOTS - to->index)
+    const uint32_t slots = 1u << cs->slot_bits;
+    if (to->index >= slots || count > slots - to->index)
         return CAP_NO_SLOTS;
-    *first = (uint32_t)c->about * CNODE_SLOTS + to->index;
+    *first = ((uint32_t)c->about << cs->slot_bits) + to->index;
     for (uint32_t i = 0; i < count; i++)
         if (cspace_slot(cs, *first + i)->type != CAP_NULL && !CAP_MUTANT(SLOT_CHECKED_LATE))
             return CAP_SLOT_IN_USE;
@@ -235,7 +239,7 @@ static const char *check_cnodes(const struct cspace *cs)
     for (uint32_t i = 0; i < cs->cnodes; i++) {
         const struct cnode *cnode = &cs->cnode[i];
         uint32_t used = 0;
-        for (uint32_t slot = i * CNODE_SLOTS; slot < (i + 1) * CNODE_SLOTS; slot++)
+        for (uint32_t slot = i << cs->slot_bits; slot < (i + 1) << cs->slot_bits; slot++)
             used += cspace_slot(cs, slot)->type != CAP_NULL;
         if (used != cnode->used)
             return "a CNode's count of used slots";

@@ -6,7 +6,7 @@
 /* The CNode that a slot is part of. */
 static inline struct cnode *cspace_cnode(const struct cspace *cs, uint32_t slot)
 {
-    return (struct cnode *)&cs->cnode[slot / CNODE_SLOTS];
+    return (struct cnode *)&cs->cnode[slot >> cs->slot_bits];
 }
 
 /* Has another operation locked a part of that range? */

@@ -10,7 +10,7 @@ from s0_native.capability_model import Row
 
 from multikernel.native import _native
 
-CNODES, ME, ROOT_ADDRESS, LOCKS = 4, 3, 1 << 30, 3
+CNODES, ME, ROOT_ADDRESS, LOCKS, SLOT_BITS = 4, 3, 1 << 30, 3, 8
 
 
 class Replica(Protocol):
@@ -49,10 +49,10 @@ class Replica(Protocol):
 class ShellReplica:
     """The same from a shell, which may have been built with a seeded bug."""
 
-    def __init__(self, shell: Shell, cnodes: int, core: int, root_address: int) -> None:
+    def __init__(self, shell: Shell) -> None:
         self.shell = shell
         self.root = 1 << 32
-        shell.ask_many("o", cnodes, core, root_address, LOCKS)
+        shell.ask_many("o", CNODES, ME, ROOT_ADDRESS, LOCKS, SLOT_BITS)
 
     def pair(self, letter: str, *numbers: int) -> tuple[int, int]:
         verdict, reference = self.shell.ask_many(letter, *numbers)

@@ -28,14 +28,13 @@ from s0_native.capability_model import (
     PAGE,
     RAM,
     REMOTE,
-    SLOTS,
     VNODE,
     Held,
     Model,
     V,
     below,
 )
-from s0_native.capability_replicas import CNODES, LOCKS, ME, ROOT_ADDRESS, Replica
+from s0_native.capability_replicas import CNODES, LOCKS, ME, ROOT_ADDRESS, SLOT_BITS, Replica
 
 from multikernel.native import _native
 
@@ -43,10 +42,10 @@ from multikernel.native import _native
 class World:
     """A replica and the model, told the same things in small numbers, compared after each."""
 
-    def __init__(self, replica: Replica | None = None) -> None:
-        self.real: Replica = replica or _native.Capabilities(CNODES, ME, ROOT_ADDRESS, LOCKS)
-        self.model = Model(CNODES, ME, ROOT_ADDRESS)
-        self.references = [0, self.real.root, 99 << 32 | 1, 1 << 32 | CNODES * SLOTS, (1 << 64) - 1]
+    def __init__(self, replica: Replica | None = None, slot_bits: int = SLOT_BITS) -> None:
+        self.real: Replica = replica or _native.Capabilities(CNODES, ME, ROOT_ADDRESS, LOCKS, slot_bits)
+        self.model = Model(CNODES, ME, ROOT_ADDRESS, 1 << slot_bits)
+        self.references = [0, self.real.root, 99 << 32 | 1, 1 << 32 | CNODES << slot_bits, (1 << 64) - 1]
         self.revocations: list[_native.Revocation] = []
         self.digests: dict[int, Any] = {}
         self.seen: dict[int, int] = dict.fromkeys(V.values(), 0)
@@ -90,7 +89,8 @@ class World:
         return slot | self.model.held[slot].generation << 32
 
     def index(self, choice: int) -> int:
-        return (*range(12), 254, 255, 256)[choice % 15]
+        slots = self.model.slots
+        return (*range(12), slots - 2, slots - 1, slots)[choice % 15]
 
     # --- operations
 

@@ -145,7 +145,7 @@ def test_every_verdict_is_met() -> None:
     """Long random runs, too, agree with the model; between them they see all that can be answered."""
     seen = dict.fromkeys(V.values(), 0)
     for seed in range(60):
-        world = World()
+        world = World(slot_bits=8 if seed % 2 else 4)
         world.furnish()
         choose = random.Random(seed)
         for _ in range(300):
@@ -407,6 +407,11 @@ def test_equal_histories_make_equal_bytes() -> None:
 def test_a_replica_of_no_size(cnodes: int) -> None:
     with pytest.raises(ValueError, match="CNodes"):
         _native.Capabilities(cnodes)
+
+
+def test_a_cnode_with_more_slots_than_memory() -> None:
+    with pytest.raises(ValueError, match="slots"):
+        _native.Capabilities(1, slot_bits=9)
 
 
 def test_a_root_between_two_pages() -> None:

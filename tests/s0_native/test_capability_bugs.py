@@ -1,5 +1,5 @@
-"""Would a bug in the capabilities be found? Seeded ones, each a build of its own, by random runs beside the model; bytes
-out of bounds and undefined behaviour by sanitizers."""
+"""Would a bug in the capabilities be found? Seeded ones, each a build of its own, by random runs beside the model; what
+lies out of bounds or is undefined by sanitizers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from s0_native.building import NATIVE, Compiler, Shell
-from s0_native.capability_replicas import CNODES, ME, ROOT_ADDRESS, ShellReplica
+from s0_native.capability_replicas import ShellReplica
 from s0_native.capability_world import World
 
 NAMES = ("capability", "mapping_database", "cspace", "cspace_derive", "cspace_delete", "cspace_remote")
@@ -26,7 +26,7 @@ def found(shell: Shell, seeds: int) -> str | None:
     for seed in range(seeds):
         choose = random.Random(seed)
         try:
-            world = World(ShellReplica(shell, CNODES, ME, ROOT_ADDRESS))
+            world = World(ShellReplica(shell))
             world.furnish()
             for _ in range(150):
                 world.random_step(choose)
