@@ -215,7 +215,8 @@ def boot(
     them. memory: bytes of physical memory. slots: mappings for each core. channels: further call lines for each
     pair of cores. carrier: what the monitors' messages travel by: lines or rings in shared memory, or sockets or
     pipes, which share none. trees: by root, its edges (parent, child) in sending order; a root without one sends
-    to all. Raises BadInput, BootFailed, SegmentFull.
+    to all. The shared kernel tells along its trees if it is given any, else by a line that all poll. Raises BadInput,
+    BootFailed, SegmentFull.
     """
     if kernel not in KERNELS:
         raise BadInput("unknown kernel", value=kernel, where="kernel", hint="one of " + ", ".join(KERNELS))
@@ -244,7 +245,7 @@ def boot(
         channels=2 + channels,
         ring_slots=32 if count <= RING_CORES else 0,
         carrier=carrier,
-        trees=b"" if kernel == "shared" else encoded(trees or {}, count),
+        trees=encoded(trees or {}, count),
         sys_path=tuple(sys.path),
         system=secrets.token_hex(4),
         launcher=os.getpid(),
