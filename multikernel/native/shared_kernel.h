@@ -16,15 +16,17 @@ struct shared_entry {
     uint64_t sets[]; /* holders, then the cores that have it pinned */
 };
 
-/* Told and acknowledged. Written by the lock's holder (told) and by the told cores (missing). */
+/* Told and acknowledged. Written by the lock's holder (told) and by the told cores (missing). A core that was not meant may still be reading
+ * when the next change is written: it looks at `number` again before it believes what it read. */
 struct told_line {
-    _Alignas(PAD_BYTES) _Atomic uint64_t sequence;
-    uint32_t slot;
-    uint8_t what, rights;
-    uint16_t from;
+    _Alignas(PAD_BYTES) _Atomic uint64_t sequence; /* written last */
+    _Atomic uint64_t number;                       /* the sequence number of what follows; written first */
+    _Atomic uint64_t targets;                      /* of up to 64 cores: spares those not meant a look at the entry */
+    _Atomic uint32_t slot;
+    _Atomic uint8_t what, rights;
+    _Atomic uint16_t from;
     _Atomic uint32_t missing_here; /* one core to tell */
     _Atomic uint32_t failed;
-    uint64_t targets; /* of up to 64 cores: spares those not meant a look at the entry */
     _Alignas(PAD_BYTES) _Atomic uint32_t missing_apart; /* several */
 };
 
