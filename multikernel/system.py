@@ -22,10 +22,13 @@ from types import TracebackType
 from typing import Any, Literal
 
 from multikernel.errors import BadInput, ForeignHandle
+from multikernel.knowledge.tree import Tree
+from multikernel.knowledge.trees import KINDS as TREE_KINDS
 from multikernel.machine.clock import tsc_rate
 from multikernel.machine.cpus import resolve
 from multikernel.machine.topology import Topology
 from multikernel.native._native import KINDS
+from multikernel.routing.choosing import Choice, choose, of_kind, to_all
 from multikernel.runtime import links
 from multikernel.runtime.launch import Launched
 from multikernel.runtime.plan import CARRIERS, HOST_CARRIERS, PAGE, Carrier, Plan
@@ -39,6 +42,8 @@ from multikernel.user.trees import Edges, encoded, install
 
 Kernel = Literal["multikernel", "shared"]
 KERNELS = ("multikernel", "shared")
+CHOSEN = "chosen"
+TREES = (CHOSEN, *TREE_KINDS)
 MODES = {0: "absent", 1: "polling", 2: "user", 3: "parked", 4: "parked"}
 DEFAULT_MEMORY = 16 << 20
 RING_CORES = 64
@@ -120,6 +125,7 @@ class System:
         self._access = ClientAccess(self.launched)
         memory.booted(plan.system, self._access)
         self._groups = Groups(self._access)
+        self.trees: dict[int, Choice] = {}
         self.cores = [Core(self, index) for index in range(plan.cores)]
 
     def __enter__(self) -> System:
@@ -193,10 +199,25 @@ class System:
         self._groups.close(group)
 
     def install(self, root: int, edges: Edges) -> None:
-        """Makes this the tree by which core `root` reaches the others, by agreement of all cores: edges (parent, child)
-        in sending order. Operations under way are not disturbed. Raises BadInput, TreeOvertaken.
+        """Makes this the tree by which core `root` reaches the others, by agreement of all cores (in a shared kernel
+        that was booted with trees: under its lock): edges (parent, child) in sending order. Operations under way are
+        not disturbed. Raises BadInput, TreeOvertaken.
         """
         install(self._access, root, edges)
+        self.trees[root] = Choice(Tree(root, tuple(edges), "given"), "installed by hand")
+
+    def choose_trees(self, kind: str = CHOSEN, *, fresh: bool = False) -> dict[int, Choice]:
+        """Gives every root a tree and says why: of that kind, or for "chosen" the one that is fastest on the cores of
+        those that the knowledge base proposes; in `trees` afterwards. Where cores share CPUs nothing can be judged,
+        and every root sends to all. fresh: forget what was measured before. Raises BadInput.
+        """
+        choices = choose(self, fresh=fresh) if kind == CHOSEN else of_kind(self, kind)
+        for root, choice in choices.items():
+            before = self.trees[root].tree.edges if root in self.trees else to_all(root, self.plan.cores)
+            if choice.tree.edges != before:
+                install(self._access, root, choice.tree.edges)
+        self.trees = choices
+        return choices
 
 
 def boot(
@@ -207,16 +228,17 @@ def boot(
     slots: int | None = None,
     channels: int = 0,
     carrier: Carrier = "call-line",
-    trees: Mapping[int, Edges] | None = None,
+    trees: str | Mapping[int, Edges] = CHOSEN,
 ) -> System:
     """Boots a kernel and returns it running; close it, or use it as a context manager.
 
     cores: how many, or which CPUs ("0,2-3", [0, 2]); None: one a CPU allowed here. More cores than CPUs share
     them. memory: bytes of physical memory. slots: mappings for each core. channels: further call lines for each
     pair of cores. carrier: what the monitors' messages travel by: lines or rings in shared memory, or sockets or
-    pipes, which share none. trees: by root, its edges (parent, child) in sending order; a root without one sends
-    to all. The shared kernel tells along its trees if it is given any, else by a line that all poll. Raises BadInput,
-    BootFailed, SegmentFull.
+    pipes, which share none. trees: "chosen", a kind of tree for every root (knowledge.trees.KINDS; "sequential": every
+    root sends to all), or by root its edges (parent, child) in sending order, where a root without one sends to all;
+    see System.choose_trees. The shared kernel tells all by one line, or along its trees if it is given edges. Raises
+    BadInput, BootFailed, SegmentFull.
     """
     if kernel not in KERNELS:
         raise BadInput("unknown kernel", value=kernel, where="kernel", hint="one of " + ", ".join(KERNELS))
@@ -230,8 +252,9 @@ def boot(
         raise BadInput(
             "unknown carrier", value=carrier, where="carrier", hint="one of " + ", ".join(CARRIERS)
         )
-    if carrier in HOST_CARRIERS:
-        _check_host_carrier(carrier, kernel, count)
+    refusal = refusal_of(carrier, count, kernel) if carrier in HOST_CARRIERS else None
+    if refusal is not None:
+        raise refusal
     if carrier == "ring" and count > RING_CORES:
         raise BadInput(
             f"rings for more than {RING_CORES} cores", value=count, where="carrier", hint="use call-line"
@@ -245,32 +268,44 @@ def boot(
         channels=2 + channels,
         ring_slots=32 if count <= RING_CORES else 0,
         carrier=carrier,
-        trees=encoded(trees or {}, count),
+        trees=encoded(trees if isinstance(trees, Mapping) else {}, count),
         sys_path=tuple(sys.path),
         system=secrets.token_hex(4),
         launcher=os.getpid(),
     )
     if not 1 <= plan.slots <= 1 << 16:
         raise BadInput("1 to 65536 mappings for each core", value=slots, where="slots")
-    return System(plan)
+    if isinstance(trees, str) and trees not in TREES:
+        raise BadInput("unknown kind of tree", value=trees, where="trees", hint="one of " + ", ".join(TREES))
+    system = System(plan)
+    if kernel == "multikernel" and isinstance(trees, str):
+        try:
+            system.choose_trees(trees)
+        except BaseException:
+            system.close()
+            raise
+    return system
 
 
-def _check_host_carrier(carrier: str, kernel: str, count: int) -> None:
+def refusal_of(carrier: Carrier, cores: int, kernel: Kernel = "multikernel") -> BadInput | None:
+    """Why the host cannot carry the messages of such a system; None if it can."""
     if kernel != "multikernel":
-        raise BadInput(
+        return BadInput(
             f"the {kernel} kernel's cores send each other no messages", value=carrier, where="carrier",
             hint="kernel=\"multikernel\", or leave carrier out",
         )  # fmt: skip
-    if count > HOST_CARRIER_CORES:
-        raise BadInput(
-            f"a {carrier} for each pair of more than {HOST_CARRIER_CORES} cores", value=count, where="carrier",
+    if cores > HOST_CARRIER_CORES:
+        return BadInput(
+            f"a {carrier} for each pair of more than {HOST_CARRIER_CORES} cores", value=cores, where="carrier",
             hint="use call-line",
         )  # fmt: skip
-    if links.allowed() < links.needed(carrier, count):
-        raise BadInput(
-            f"too few open files are allowed for a {carrier} for each pair of {count} cores", value=links.allowed(),
-            where="RLIMIT_NOFILE", hint=f"ulimit -n {links.needed(carrier, count)}, or fewer cores",
+    allowed, needed = links.allowed(), links.needed(carrier, cores)
+    if allowed < needed:
+        return BadInput(
+            f"too few open files are allowed for a {carrier} for each pair of {cores} cores", value=allowed,
+            where="RLIMIT_NOFILE", hint=f"ulimit -n {needed}, or fewer cores",
         )  # fmt: skip
+    return None
 
 
 _current: System | None = None

@@ -23,8 +23,7 @@ from multikernel.errors import BadInput
 from multikernel.knowledge import cost_store, questions
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.skb import Skb
-from multikernel.machine.synthetic import from_string
-from multikernel.machine.topology import Topology
+from multikernel.machine.named import machine_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -38,7 +37,8 @@ def _knowing_options(function: Function) -> Function:
     for option in reversed(
         (
             click.option(
-                "--machine", metavar="M", help="An invented machine, such as 8x4 or 8x4-amd. Without it: this host."
+                "--machine", metavar="M",
+                help="Instead of this host: an invented machine, such as 8x4 or 8x4-amd, or a capture.",
             ),
             cores_option,
             click.option(
@@ -155,8 +155,7 @@ def _skb(
     rules: tuple[str, ...],
 ) -> tuple[Skb, str]:
     """The knowledge base, and whence its costs."""
-    topology = Topology.read() if machine is None else from_string(machine)
-    site = Site.of(topology, cores)
+    site = Site.of(machine_of(machine), cores)
     costs, why = cost_store.known(site)
     return Skb(site, costs, asserted=asserted, rules=rules), f"costs of messages: {costs.origin} ({why})"
 

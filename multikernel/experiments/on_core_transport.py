@@ -11,12 +11,11 @@ from __future__ import annotations
 import mmap
 import os
 import socket
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import cast
 
 from multikernel.errors import ProtocolError
+from multikernel.experiments.counting import count_events
 from multikernel.experiments.on_core import Plan, Report, Watch, _driver, _watched
 from multikernel.native import _native
 from multikernel.native._native import Driver, Histogram
@@ -95,11 +94,13 @@ def _right(wrong: int, held: _Held) -> None:
         raise ProtocolError("messages came that were not sent", value=wrong, where=held.form)
 
 
-def echo(name: str, role: int, plan: Plan, counted: int, kernel: bool, watch: Watch | None) -> Report:
+def echo(
+    name: str, role: int, plan: Plan, counted: int, events: tuple[str, ...], kernel: bool, watch: Watch | None
+) -> Report:  # fmt: skip
     """Messages there and back; role 0 asks. Samples: by the plan's names.
 
-    counted: how many more are sent while the processor counts, in the host's kernel too or not; 0: it cannot.
-    Counts, of role 0: each event, for all of these.
+    counted: how many more are sent while the processor counts these events, in the host's kernel too or not; 0: it
+    cannot. Counts, of role 0: each event, for all of these.
     """
     driver, report, held = _driver(), Report(), _held[name]
     found: dict[str, Histogram] = {}
@@ -115,7 +116,7 @@ def echo(name: str, role: int, plan: Plan, counted: int, kernel: bool, watch: Wa
 
     _watched(watch, loop, report)
     if counted and role == 0:
-        report.counts.update(count_events(kernel, more))
+        report.counts.update(count_events(events, kernel, more))
     elif counted:
         more()
     if role == 0:
@@ -139,28 +140,3 @@ def stream(name: str, role: int, count: int, batch: int, watch: Watch | None) ->
     if role:
         report.keep(times=times)
     return report
-
-
-# --- What the processor counts ------------------------------------------------------------------------------------
-
-EVENTS = ("l1d-reads", "l1d-misses", "l1i-misses")
-
-
-def count_events(
-    kernel: bool, some: Callable[[], object], events: tuple[str, ...] = EVENTS
-) -> dict[str, int]:
-    """How often each event happened in this thread meanwhile. Raises OSError where it is not counted."""
-    counters = []
-    try:
-        counters += [_native.counter(event, kernel) for event in events]
-        before = [_count(counter) for counter in counters]
-        some()
-        after = [_count(counter) for counter in counters]
-    finally:
-        for counter in counters:
-            os.close(counter)
-    return {event: then - now for event, now, then in zip(events, before, after, strict=True)}
-
-
-def _count(counter: int) -> int:
-    return int.from_bytes(os.read(counter, 8), sys.byteorder)

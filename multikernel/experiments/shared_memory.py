@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from multikernel import system as system_
-from multikernel.experiments import document, on_core_paper
+from multikernel.experiments import carriers, document, on_core_paper
 from multikernel.experiments.arms import CONTROL, PREEMPTED_FEW, Arm, Collector, Outcome, Scalar, Spec
 from multikernel.experiments.floor import BATCH, floor_arms, floors_of, root_pairs
 from multikernel.experiments.measure import Bench, Call, samples_of
@@ -116,7 +116,12 @@ class _Arms:
     def all(self) -> list[Arm]:
         """Every form with every number of cores, a control, and the floors."""
         return [
-            *(self._arm(form, count) for count in counts_of(self.request.cores) for form in forms_of(count)),
+            *(
+                self._arm(form, count)
+                for count in counts_of(self.request.cores)
+                for form in forms_of(count)
+                if form.carrier in self.benches
+            ),
             self._arm(CONTROL_OF, self.request.cores, control=True),
             *floor_arms(self.benches[None], self.request, root_pairs(self.request.cores)),
         ]
@@ -252,7 +257,10 @@ def run(request: Request) -> Document:
     for boot in range(request.size.boots):
         request.progress(f"{NAME}: boot {boot + 1} of {request.size.boots}")
         with ExitStack() as stack:
-            benches = {carrier: _bench(request, carrier, stack) for carrier in (None, *HOST_CARRIERS)}
+            benches = {
+                carrier: _bench(request, carrier, stack) for carrier in (None, *carriers.possible(request))
+            }
             collector.boot(boot, _Arms(request, benches).all())
+    warnings = [ALONE, *carriers.refused(request)]
     floors = floors_of(collector, root_pairs(request.cores), request.placement.cpus)
-    return document.finish(NAME, record, collector, floors, _specs(request), _ratios(request.cores), [ALONE])
+    return document.finish(NAME, record, collector, floors, _specs(request), _ratios(request.cores), warnings)

@@ -12,7 +12,6 @@ mechanisms in the place of L4's IPC. Called by: the registry.
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -22,6 +21,7 @@ from typing import Literal
 from multikernel import system as system_
 from multikernel.experiments import document, on_core_message, on_core_transport, transport_ends
 from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec
+from multikernel.experiments.counting import EVENTS, Counting, available
 from multikernel.experiments.floor import BATCHES, MODES, floor_arms, floors_of
 from multikernel.experiments.local_call import but_switches
 from multikernel.experiments.measure import Bench, Call, samples_of
@@ -65,8 +65,8 @@ USUAL: Mapping[str, dict[Mode, int]] = {
 """Messages there and back, by what they go through."""
 STREAMED: Mapping[str, tuple[int, int]] = {
     "memory": (200_000, 1000),
-    "kernel": (20_000, 2000),
-    "sleeps": (12_000, 2000),
+    "kernel": (9_000, 1500),
+    "sleeps": (9_000, 1500),
 }
 """Messages one way, and how many of them are one stretch."""
 COUNTED = 200
@@ -167,30 +167,6 @@ SHARED_CPU = Caution(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Counting:
-    """Whether the processor's events can be counted here. kernel: in the host's kernel too; why: if not at all."""
-
-    possible: bool
-    kernel: bool = False
-    why: str = ""
-
-
-def counting() -> Counting:
-    """Tries it, in this process: cores are let do what it is let do."""
-    why = ""
-    for kernel in (True, False):
-        try:
-            counts = on_core_transport.count_events(kernel, lambda: sum(range(10_000)))
-        except OSError as error:
-            why = why or f"{os.strerror(error.errno or 0)} ({error.strerror})"
-            continue
-        if counts["l1d-reads"] > 0:
-            return Counting(True, kernel)
-        why = "the counters stand still"
-    return Counting(False, why=why)
-
-
 class _Arms:
     """All arms of one boot. apart: cores with CPUs of their own; together: two on one CPU."""
 
@@ -220,7 +196,7 @@ class _Arms:
         plan = tuple(
             (mode, self.request.size.count(usual[mode], BATCHES[mode]), BATCHES[mode]) for mode in MODES
         )
-        counted = self.request.size.count(COUNTED) if self.counts.possible and not suffix else 0
+        counted = self.request.size.count(COUNTED) if self.counts.events and not suffix else 0
 
         def slice_of() -> Outcome:
             report = self._asked(way, plan, counted)
@@ -241,7 +217,7 @@ class _Arms:
             return self.apart.ping(PAIR, way.via, plan)
         if way.kind == "bare":
             return self._bare(f"echo {way.name}", way, on_core_message.echo, 1, plan)[0]
-        how = plan, counted, self.counts.kernel
+        how = plan, counted, self.counts.events, self.counts.kernel
         return self._both(f"echo {way.name}", way, on_core_transport.echo, *how)[0]
 
     def _stream(self, way: Way, suffix: str = "") -> Arm:
@@ -343,8 +319,10 @@ def _with_counts(spec: Spec, sums: Mapping[str, float]) -> Spec:
         found["sleeps_per_message"] = sums[f"{spec.variant} sleeps"] / messages
     counted = sums.get(f"{spec.variant} counted")
     if counted and spec.mode == "back-to-back":
-        for event in on_core_transport.EVENTS:
-            found[f"{event.replace('-', '_')}_per_message"] = sums[f"{spec.variant} {event}"] / counted
+        for event in EVENTS:
+            total = sums.get(f"{spec.variant} {event}")
+            if total is not None:
+                found[f"{event.replace('-', '_')}_per_message"] = total / counted
     return replace(spec, parameters={**spec.parameters, **found}) if found else spec
 
 
@@ -362,7 +340,7 @@ def _ratios() -> Iterator[tuple[str, str]]:
 
 def lines_touched(counts: Counting) -> Caution:
     """What can be said of cache lines."""
-    if not counts.possible:
+    if not counts.events:
         return Caution(
             code="cache-lines-not-available",
             text=f"Cache lines touched: not available: {counts.why}. The table has none, and nothing is estimated.",
@@ -370,11 +348,11 @@ def lines_touched(counts: Counting) -> Caution:
     whose = "by the process and by the host's kernel for it" if counts.kernel else (
         "by the process alone, as the host does not let its kernel's be counted: what crosses the kernel touches more"
     )  # fmt: skip
+    missing = f" Not available: {counts.why}." if counts.why else ""
     return Caution(
         code="cache-lines-counted",
-        text="Cache lines: loads from the first-level data cache and misses of both first-level caches, for a message "
-        f"there and back, on the side that asks, {whose}; a line that is loaded twice counts twice, where the paper "
-        "counts lines.",
+        text=f"Cache lines: {', '.join(counts.events)}, for a message there and back, on the side that asks, {whose}; "
+        f"a line that is loaded twice counts twice, where the paper counts lines.{missing}",
     )
 
 
@@ -382,7 +360,7 @@ def run(request: Request) -> Document:
     """Measures; see the page."""
     request = request.fitted()
     cpus = request.placement.cpus
-    counts = counting()
+    counts = available()
     collector = Collector(request)
     record = document.begin(request)
     for boot in range(request.size.boots):

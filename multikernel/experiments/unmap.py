@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from multikernel import system as system_
-from multikernel.experiments import document, unmap_arms
+from multikernel.experiments import carriers, document, unmap_arms
 from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome
 from multikernel.experiments.floor import floor_arms, floors_of, root_pairs
 from multikernel.experiments.linux_process import LinuxProcess, activity_of
@@ -29,7 +29,7 @@ from multikernel.experiments.request import Request
 from multikernel.machine.clock import tsc_rate
 from multikernel.results.document import Document
 from multikernel.results.histogram import Histogram
-from multikernel.runtime.plan import HOST_CARRIERS, Carrier
+from multikernel.runtime.plan import Carrier
 
 NAME = "unmap"
 FIGURE = "figure 7"
@@ -176,6 +176,10 @@ class _Arms:
         return Outcome(samples=samples, sums=sums, activity=activity)
 
 
+def _carriers(request: Request) -> tuple[Carrier, ...]:
+    return () if request.comparing else carriers.possible(request)
+
+
 def _boots(request: Request, stack: ExitStack) -> _Boot:
     cpus, pages = request.placement.cpus, own_pages_of(request.cores, request.size.scale)
     memory = max(system_.DEFAULT_MEMORY, 2 * pages * request.cores * PAGE)
@@ -183,9 +187,9 @@ def _boots(request: Request, stack: ExitStack) -> _Boot:
         name: Bench(stack.enter_context(system_.boot(list(cpus), kernel=name, memory=memory)))
         for name in get_args(system_.Kernel)
     }
-    carriers = () if request.comparing else HOST_CARRIERS
     carried = {
-        carrier: Bench(stack.enter_context(system_.boot(list(cpus), carrier=carrier))) for carrier in carriers
+        carrier: Bench(stack.enter_context(system_.boot(list(cpus), carrier=carrier)))
+        for carrier in _carriers(request)
     }
     first = {name: bench.allocate_run(pages * request.cores) for name, bench in kernels.items()}
     linux = stack.enter_context(LinuxProcess(cpus, pages * request.cores * PAGE))
@@ -204,6 +208,8 @@ def run(request: Request, arms_of: Callable[[Request, _Boot], list[Arm]] | None 
             collector.boot(boot, arms_of(request, machines) if arms_of else _Arms(request, machines).all())
     pairs = root_pairs(request.cores)
     warnings = unmap_arms.check(collector, request)
+    if not request.comparing:
+        warnings += carriers.refused(request)
     return document.finish(
         NAME, record, collector, floors_of(collector, pairs, request.placement.cpus),
         unmap_arms.specs(request, tuple(pairs), collector), unmap_arms.RATIOS, warnings,

@@ -10,7 +10,7 @@ a round trip takes beyond its sends and receives is `wire`, in which neither cor
 
 Called by: trees, optimum, model, facts; from_samples by what measures on running cores.
 Source: LogP (Culler et al., 1993) for the three terms, an overhead and a latency a pair; Smelt (Kaestle et al.,
-OSDI'16 §4) for measuring send and receive a pair. The assumed figures are Smelt's for a 2×10 Ivy Bridge (same and
+OSDI'16) for measuring send and receive a pair. The assumed figures are Smelt's for a 2×10 Ivy Bridge (same and
 other socket); what lies between is interpolated.
 """
 

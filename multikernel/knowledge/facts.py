@@ -10,6 +10,7 @@ key, which has one value only. Predicates that are not in it are the user's own:
 Called by: skb. Idea: the SKB's three sources of facts (SOSP'09 §4.9); clingo's input language for writing them.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -47,7 +48,7 @@ VOCABULARY: dict[str, tuple[tuple[str, ...], int]] = {
 }
 """Predicate → names of its arguments, and how many of them, from the first, are the key.
 
-`group` is the group of `Site.cluster`; `thread_of` names the first CPU of the physical core; `between` has the median
+`group` is the group of `Site.group`; `thread_of` names the first CPU of the physical core; `between` has the median
 costs of messages from a core of one group to a core of another (or of the same).
 """
 COSTS = ("send", "receive", "round_trip")
@@ -91,7 +92,7 @@ def discovered(site: Site) -> Iterator[Fact]:
     for core, cpu in enumerate(site.cpus):
         yield fact("core", core)
         yield fact("runs_on", core, cpu)
-        yield fact("group", core, int(site.cluster[core]))
+        yield fact("group", core, int(site.group[core]))
     for entry in topology.cpus:
         yield fact("cpu", entry.id)
         yield fact("in_package", entry.id, entry.package)
@@ -101,7 +102,7 @@ def discovered(site: Site) -> Iterator[Fact]:
         if entry.cluster is not None:
             yield fact("in_cluster", entry.id, entry.cluster)
         if entry.kind:
-            yield fact("kind", entry.id, entry.kind.replace("-", "_"))
+            yield fact("kind", entry.id, _word(entry.kind))
         if entry.capacity is not None:
             yield fact("capacity", entry.id, entry.capacity)
     for number, cache in enumerate(topology.caches):
@@ -112,6 +113,11 @@ def discovered(site: Site) -> Iterator[Fact]:
     for a, b in topology.links:
         yield fact("link", a, b)
     yield from _distances(site, where)
+
+
+def _word(text: str) -> str:
+    """Text of the machine's as a constant of clingo's: "low-power" → low_power."""
+    return re.sub(r"[^a-z0-9]+", "_", f"k{text}".lower() if not text[:1].isalpha() else text.lower())
 
 
 def _distances(site: Site, where: str) -> Iterator[Fact]:
@@ -139,7 +145,7 @@ def of_costs(site: Site, costs: Costs) -> Iterator[Fact]:
     """What messages cost, in whole TSC cycles: between groups, and up to `PAIRS_UP_TO` cores between all pairs."""
     origin = origin_of(costs)
     where = costs.detail or costs.origin
-    groups = [np.flatnonzero(site.cluster == group) for group in range(int(site.cluster.max()) + 1)]
+    groups = [np.flatnonzero(site.group == group) for group in range(int(site.group.max()) + 1)]
     for (a, here), (b, there) in product(enumerate(groups), repeat=2):
         pairs = np.ix_(here, there)
         apart = here[:, None] != there[None, :]
@@ -162,17 +168,16 @@ def merged(facts: Iterable[Fact]) -> tuple[Fact, ...]:
         if fact.origin == ASSERTED:
             _check_shape(fact)
             asserted.append(fact)
-        before = held.setdefault(fact.key, fact)
-        if before.arguments == fact.arguments or fact.origin == ASSUMED:
-            continue
-        if before.origin != ASSUMED:
+        before = held.get(fact.key)
+        if before is None or (before.origin == ASSUMED and fact.origin != ASSUMED):
+            held[fact.key] = fact
+        elif before.arguments != fact.arguments and fact.origin != ASSUMED:
             raise BadInput(
                 "two facts contradict each other",
                 value=f"{fact} and {before} ({before.origin}, {before.where})",
                 where=fact.where,
                 hint="take one of them back",
             )
-        held[fact.key] = fact
     for fact in asserted:
         _check_things(fact, held)
     return tuple(held.values())

@@ -11,7 +11,7 @@ answers at once: the work of the operation itself is left out, being the same in
 between lines under way, and cores that share a CPU (their sends and receives overlap here).
 
 Called by: trees, optimum.
-Source: LogP (Culler et al., 1993) for busy ends and idle wires; Smelt (OSDI'16 §4.2) for forwarding in sending order
+Source: LogP (Culler et al., 1993) for busy ends and idle wires; Smelt (OSDI'16) for forwarding in sending order
 with a cost a pair. That acknowledgements queue at the parent is what the monitors here do.
 """
 

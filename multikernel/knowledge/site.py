@@ -75,9 +75,11 @@ class Site:
         return np.array([cache.get(cpu, -1 - cpu) for cpu in self.cpus], dtype=np.int64)
 
     @cached_property
-    def cluster(self) -> Labels:
-        """By core, its group for trees that cross between groups once: the coarsest of package, memory node, die and
-        third-level cache that divides the cores at all, as the paper's packages do; one group if none does.
+    def group(self) -> Labels:
+        """By core, the number of its group, for trees that cross between groups once.
+
+        Groups are the coarsest of packages, memory nodes, dies and third-level caches that divide the cores at all,
+        as the paper's packages do; one group if none does.
         """
         for labels in (self.package, self.node, self.die, self.l3):
             groups = np.unique(labels)

@@ -243,6 +243,8 @@ def _with_asserted(costs: Costs, held: Iterable[Fact]) -> Costs:
 
 
 def _value(symbol: clingo.Symbol) -> Value:
+    if symbol.type == clingo.SymbolType.String:
+        return symbol.string
     return symbol.number if symbol.type == clingo.SymbolType.Number else str(symbol)
 
 

@@ -5,7 +5,7 @@ BadInput with file and line; nothing is printed. Where nothing satisfies the rul
 answer is named with its line, and with the comment above it if there is one. Ctrl-C interrupts the caller even while
 clingo grounds without end (its thread is left behind then). Runs are deterministic: one thread, the default seed.
 
-Called by: skb, assertions (messages). Source: clingo's Python API (Potassco), its guide §3.1 on safety.
+Called by: skb, assertions (messages). Source: clingo's Python API (Potassco).
 """
 
 import re
@@ -121,8 +121,9 @@ def heads_of(statements: Iterable[ast.AST]) -> set[tuple[str, int]]:
     def atom(literal: ast.AST) -> None:
         if literal.ast_type == ast.ASTType.Literal and literal.atom.ast_type == ast.ASTType.SymbolicAtom:
             symbol = literal.atom.symbol
-            if symbol.ast_type == ast.ASTType.Function:
-                found.add((symbol.name, len(symbol.arguments)))
+            for one in symbol.arguments if symbol.ast_type == ast.ASTType.Pool else [symbol]:
+                if one.ast_type == ast.ASTType.Function:
+                    found.add((one.name, len(one.arguments)))
 
     for statement in statements:
         if statement.ast_type != ast.ASTType.Rule:

@@ -2,7 +2,7 @@
 
 Guarantees: a tree spans exactly the members; the same arguments give the same tree (ties go to the lower number);
 512 cores take well under a second, but for the exact optimum, which is for small systems (optimum). Shapes that look
-at the machine follow the packages, or where all cores are in one package what divides them next (Site.cluster).
+at the machine follow the packages, or where all cores are in one package what divides them next (Site.group).
 
 - `sequential`: the root tells everybody, in order of number (the paper's unicast).
 - `binary`, `k-ary`: complete trees over the numbers, blind to the machine; `arity` says how wide, "3-ary" as well.
@@ -11,9 +11,11 @@ at the machine follow the packages, or where all cores are in one package what d
   leaders tells its group (the paper's multicast, §5.1).
 - `numa-aware`: the same tree, the farthest first: every core sends by decreasing measured round trip, to leaders
   before its own neighbours (§5.1; Barrelfish's rule). Buffers lie at the receiver, wherever channels are made.
-- `adaptive`: as Smelt's (OSDI'16 §4.3): whoever is free first sends next; to a group that nobody has told yet if
-  there is one, the dearest group first, since that is where time is lost; else to the dearest core left in its own.
-- `optimum`: the best tree under the model (optimum).
+- `adaptive`: as Smelt's (OSDI'16; sched_adaptive.py of its simulator): whoever is free first sends next; into the
+  dearest group that nobody sends to yet if there is one, since that is where time is lost, and there to the core that
+  is the cheapest to send to; else to the dearest core left in its own group. Each group is entered once.
+- `optimum`: the best tree under the model, searched by clingo for up to ten cores; its kind says so if the search was
+  given up before nothing better was proven to be left (optimum).
 
 Called by: runtime (what is installed), experiments, cli. Costs come from costs, what a tree takes from model.
 """
@@ -37,6 +39,10 @@ ARITY = 4
 """Of "k-ary" where none is given."""
 WIDTHS = (3, 4, 8)
 """The arities that `candidates` tries beside the binary tree."""
+SEARCHABLE = 8
+"""Most cores for which `candidates` looks for the optimum."""
+SEARCH, GLANCE = 20_000, 300
+"""Conflicts after which `build` and `candidates` give the search up: some ten seconds, some tenths of one."""
 
 
 def build(
@@ -66,6 +72,8 @@ def build(
         return Tree(
             root, tuple(_complete([root, *others], width)), "binary" if width == 2 else f"{width}-ary"
         )
+    if kind == "optimum":
+        return _optimum(root, site, costs, cores, SEARCH).check(cores)
     if kind not in _MAKERS:
         raise BadInput("unknown kind of tree", value=kind, hint=f"there are {', '.join(KINDS)}")
     return _MAKERS[kind](root, others, site, costs).check(cores)
@@ -80,18 +88,37 @@ def candidates(
 ) -> list[tuple[Tree, float]]:
     """All trees worth trying, each with its predicted TSC cycles, the best first.
 
-    Of trees with the same edges only the first in `KINDS` is listed; the optimum is left out where it cannot be
-    searched.
+    Of trees with the same edges only the first in `KINDS` is listed. Among few cores the optimum is searched for some
+    tenths of a second; if that does not prove it, the best tree found is listed under a kind that says so.
     """
-    chosen = None if members is None else sorted(set(members))
-    names = [kind for kind in KINDS if kind != "k-ary"]
-    names[names.index("binary") + 1 : names.index("binary") + 1] = [f"{width}-ary" for width in WIDTHS]
-    found: dict[tuple[tuple[int, int], ...], Tree] = {}
-    for name in names:
-        tree = build(name, root, site, costs, members=chosen)
+    chosen = sorted(site.cores if members is None else set(members))
+    found = _heuristics(root, site, costs, chosen)
+    if len(chosen) <= SEARCHABLE:
+        tree = _optimum(root, site, costs, chosen, GLANCE)
         found.setdefault(tree.edges, tree)
     # Sorting is stable: of equal predictions the kind named first comes first.
     return sorted(((tree, predict(tree, costs)) for tree in found.values()), key=lambda pair: pair[1])
+
+
+def _heuristics(
+    root: int, site: Site, costs: Costs, members: list[int]
+) -> dict[tuple[tuple[int, int], ...], Tree]:
+    """A tree of every kind but the optimum, by edges."""
+    names = [kind for kind in KINDS if kind not in ("k-ary", "optimum")]
+    names[names.index("binary") + 1 : names.index("binary") + 1] = [f"{width}-ary" for width in WIDTHS]
+    found: dict[tuple[tuple[int, int], ...], Tree] = {}
+    for name in names:
+        tree = build(name, root, site, costs, members=members)
+        found.setdefault(tree.edges, tree)
+    return found
+
+
+def _optimum(root: int, site: Site, costs: Costs, members: list[int], limit: int) -> Tree:
+    """The best tree that can be found, from the best of the others on."""
+    from multikernel.knowledge import optimum  # clingo is loaded where it is needed only
+
+    start = min(_heuristics(root, site, costs, members).values(), key=lambda tree: predict(tree, costs))
+    return optimum.search(start, costs, limit=limit).tree
 
 
 def _arity(kind: str, arity: int | None) -> int | None:
@@ -148,22 +175,22 @@ def _by_leaders(root: int, others: list[int], site: Site, key: Callable[[int, in
     """
     groups: dict[int, list[int]] = {}
     for core in others:
-        groups.setdefault(int(site.cluster[core]), []).append(core)
+        groups.setdefault(int(site.group[core]), []).append(core)
 
     def edges(parent: int, children: list[int]) -> Edges:
         return [(parent, child) for child in sorted(children, key=lambda child: (key(parent, child), child))]
 
-    own = groups.pop(int(site.cluster[root]), [])
+    own = groups.pop(int(site.group[root]), [])
     found = edges(root, [min(group) for group in groups.values()])
     leaders = [leader for _, leader in found]
     found += edges(root, own)
     for leader in leaders:
-        found += edges(leader, [core for core in groups[int(site.cluster[leader])] if core != leader])
+        found += edges(leader, [core for core in groups[int(site.group[leader])] if core != leader])
     return found
 
 
 def _adaptive(root: int, others: list[int], site: Site, costs: Costs) -> Tree:
-    group = site.cluster
+    group = site.group
     left: NDArray[np.bool_] = np.zeros(site.n, dtype=bool)
     left[others] = True
     untold = left & (group != group[root])  # members of groups that nobody sends to yet
@@ -174,8 +201,7 @@ def _adaptive(root: int, others: list[int], site: Site, costs: Costs) -> Tree:
         reach = costs.reach[core]
         if untold.any():
             dearest = group[np.argmax(np.where(untold, reach, -1.0))]
-            # In that group the cheapest core: it will tell the others.
-            child = int(np.argmin(np.where(left & (group == dearest), reach, np.inf)))
+            child = int(np.argmin(np.where(left & (group == dearest), costs.send[core], np.inf)))
             untold &= group != dearest
         elif (own := left & (group == group[core])).any():
             child = int(np.argmax(np.where(own, reach, -1.0)))
@@ -195,5 +221,5 @@ _MAKERS: dict[str, Callable[[int, list[int], Site, Costs], Tree]] = {
     "numa-aware": _numa_aware,
     "adaptive": _adaptive,
 }
-KINDS = ("sequential", "binary", "k-ary", "cluster", "numa-aware", "minimum-spanning", "adaptive")
+KINDS = ("sequential", "binary", "k-ary", "cluster", "numa-aware", "minimum-spanning", "adaptive", "optimum")
 """What `build` makes."""

@@ -21,7 +21,6 @@ cdef extern from "capability.h":
         uint64_t address
         uint64_t size
         uint64_t about
-        uint64_t lock
         uint32_t generation
         uint16_t owner
         uint8_t type
@@ -45,6 +44,11 @@ cdef extern from "cspace.h":
     struct cspace:
         uint64_t size
         uint32_t dying
+        uint32_t locks
+    struct cspace_lock_held "cspace_lock":
+        uint64_t address
+        uint64_t end
+        uint64_t operation
     struct cspace_place:
         uint64_t cnode
         uint32_t index
@@ -65,8 +69,8 @@ cdef extern from "cspace.h":
         uint64_t size
         uint64_t about
         uint32_t type
-    size_t cspace_size(uint32_t cnodes)
-    void cspace_init(cspace *cs, uint32_t me, uint32_t cnodes, uint64_t root_address)
+    size_t cspace_size(uint32_t cnodes, uint32_t locks)
+    void cspace_init(cspace *cs, uint32_t me, uint32_t cnodes, uint32_t locks, uint64_t root_address)
     mapping_database *cspace_database(const cspace *cs)
     capability *cspace_slot(const cspace *cs, uint32_t slot)
     uint32_t cspace_slots(const cspace *cs)
@@ -80,8 +84,9 @@ cdef extern from "cspace.h":
     int cspace_delete(cspace *cs, uint64_t reference, uint64_t operation, uint32_t work, cspace_progress *progress)
     int cspace_revoke_begin(const cspace *cs, uint64_t reference, uint64_t operation, cspace_revocation *revocation)
     int cspace_revoke_step(cspace *cs, const cspace_revocation *revocation, uint64_t operation, uint32_t work, cspace_progress *progress)
+    cspace_lock_held *cspace_locks(const cspace *cs)
     int cspace_lock(cspace *cs, uint64_t address, uint64_t size, uint64_t operation)
-    void cspace_unlock(cspace *cs, uint64_t address, uint64_t size, uint64_t operation)
+    void cspace_unlock(cspace *cs, uint64_t operation)
     int cspace_conflict(const cspace *cs, uint64_t address, uint64_t size, uint64_t start, uint64_t end)
     int cspace_relate(cspace *cs, uint64_t reference, uint32_t owner, uint32_t relations)
     uint64_t cspace_digest(const cspace *cs)
@@ -94,6 +99,7 @@ cdef extern from "probes/capabilities.h":
     uint32_t probe_capabilities_cnodes(uint32_t count)
     int probe_capabilities_fill(cspace *cs, uint32_t count) nogil
     int probe_capabilities(cspace *cs, uint32_t rounds, uint64_t seed, histogram *copy, histogram *retype, histogram *remove) nogil
+    int probe_capabilities_split(cspace *cs, uint32_t rounds, uint64_t seed, histogram *h) nogil
     int probe_capabilities_revoke(cspace *cs, uint32_t descendants, uint32_t rounds, histogram *h) nogil
 
 CAPABILITY_TYPES = {capability_rules[_i].name.decode(): _i for _i in range(CAP_TYPES)}
@@ -125,18 +131,20 @@ cdef class Capabilities:
     cdef cspace *_cs
     cdef readonly uint32_t cnodes
 
-    def __cinit__(self, uint32_t cnodes, uint32_t core=0, uint64_t root_address=0):
+    def __cinit__(self, uint32_t cnodes, uint32_t core=0, uint64_t root_address=0, uint32_t locks=16):
         if not 0 < cnodes <= 1 << 20:
             raise ValueError(f"a core has 1 to {1 << 20} CNodes, not {cnodes}")
         if root_address % 4096:
             raise ValueError(f"the root CNode lies on a page, not at {root_address:#x}")
+        if locks > 1 << 16:
+            raise ValueError(f"a core has room for at most {1 << 16} locks, not {locks}")
         # Fresh pages of the host are zero and cost nothing until they are used.
-        self._allocated = calloc(1, cspace_size(cnodes) + 64)
+        self._allocated = calloc(1, cspace_size(cnodes, locks) + 64)
         if not self._allocated:
-            raise MemoryError(f"{cspace_size(cnodes)} bytes")
+            raise MemoryError(f"{cspace_size(cnodes, locks)} bytes")
         self._cs = <cspace *>((<uintptr_t>self._allocated + 63) // 64 * 64)
         self.cnodes = cnodes
-        cspace_init(self._cs, core, cnodes, root_address)
+        cspace_init(self._cs, core, cnodes, locks, root_address)
 
     def __dealloc__(self):
         free(self._allocated)
@@ -233,9 +241,14 @@ cdef class Capabilities:
             raise ValueError("operation 0 locks nothing")
         return cspace_lock(self._cs, address, size, operation)
 
-    def unlock(self, uint64_t address, uint64_t size, uint64_t operation):
-        """Clears the operation's locks there."""
-        cspace_unlock(self._cs, address, size, operation)
+    def unlock(self, uint64_t operation):
+        """Gives back all that the operation has locked."""
+        cspace_unlock(self._cs, operation)
+
+    def locks(self):
+        """What is locked: (address, past its end, operation)."""
+        cdef cspace_lock_held *lock = cspace_locks(self._cs)
+        return [(lock[i].address, lock[i].end, lock[i].operation) for i in range(self._cs.locks)]
 
     def conflict(self, uint64_t address, uint64_t size, uint64_t start, uint64_t end):
         """The verdict on a retype, elsewhere, of [start, end) of that RAM."""
@@ -246,7 +259,7 @@ cdef class Capabilities:
         return cspace_relate(self._cs, reference, owner, relations)
 
     def slots(self):
-        """What each used slot holds: (slot, generation, type, address, size, about, rights, owner, flags, lock)."""
+        """What each used slot holds: (slot, generation, type, address, size, about, rights, owner, flags)."""
         cdef capability *c
         cdef uint32_t slot
         found = []
@@ -254,7 +267,7 @@ cdef class Capabilities:
             c = cspace_slot(self._cs, slot)
             if c.type:
                 found.append(
-                    (slot, c.generation, c.type, c.address, c.size, c.about, c.rights, c.owner, c.flags, c.lock)
+                    (slot, c.generation, c.type, c.address, c.size, c.about, c.rights, c.owner, c.flags)
                 )
         return found
 
@@ -302,6 +315,14 @@ cdef class Capabilities:
         cdef int verdict
         with nogil:
             verdict = probe_capabilities(self._cs, rounds, seed, copy.h, retype.h, delete.h)
+        if verdict:
+            raise ValueError(f"the probe's own operation failed: {capability_verdict_name(verdict).decode()}")
+
+    def probe_split(self, uint32_t rounds, uint64_t seed, Histogram h):
+        """Times a retype of memory that has all the other capabilities as descendants; in cycles."""
+        cdef int verdict
+        with nogil:
+            verdict = probe_capabilities_split(self._cs, rounds, seed, h.h)
         if verdict:
             raise ValueError(f"the probe's own operation failed: {capability_verdict_name(verdict).decode()}")
 

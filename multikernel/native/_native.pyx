@@ -4,6 +4,9 @@
 Everything that waits for another core releases the interpreter lock; short calls into the own driver keep it.
 """
 
+import array
+
+from cpython cimport array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.buffer cimport PyBuffer_FillInfo
 from libc.stdint cimport UINT64_MAX, int32_t, int64_t, uint16_t, uint32_t, uint64_t, uintptr_t
@@ -175,6 +178,8 @@ cdef extern from "probes/probes.h":
                          uint32_t batch, histogram *h) nogil
     int probe_home(driver *d, uint32_t core, uint32_t line) nogil
     void probe_call_line(driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, histogram *h) nogil
+    void probe_message(driver *d, uint32_t peer, int role, uint32_t count, uint64_t *cycles) nogil
+    int probe_spread(driver *d, const uint32_t *groups, uint32_t group_count, uint32_t count, uint64_t *cycles) nogil
     void probe_ring(driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, histogram *h) nogil
     uint64_t probe_compute(driver *d, uint64_t *cycles) nogil
     uint64_t probe_turns(driver *d, uint32_t core) nogil
@@ -665,6 +670,27 @@ cdef class Driver:
     def probe_call_line(self, uint32_t peer, int role, uint64_t count, uint32_t batch, Histogram h):
         with nogil:
             probe_call_line(self.d, peer, role, count, batch, h.h)
+
+    def probe_message(self, uint32_t peer, int role, uint32_t count):
+        """Cycles: of role 0 its sends, then as many round trips; of role 1 its receives. See probes.h."""
+        cdef array.array cycles = array.array("Q", bytes(8 * count * (1 if role else 2)))
+        cdef uint64_t[::1] view = cycles
+        if peer >= self.segment.cores or not count:
+            raise IndexError(peer, count)
+        with nogil:
+            probe_message(self.d, peer, role, count, &view[0])
+        return cycles
+
+    def probe_spread(self, tuple groups, uint32_t count):
+        """(verdict, cycles, the groups' values side by side)."""
+        cdef array.array numbers = array.array("I", groups), cycles = array.array("Q", bytes(8 * count * len(groups)))
+        cdef uint32_t[::1] which = numbers
+        cdef uint64_t[::1] view = cycles
+        cdef uint32_t many = len(groups)
+        cdef int verdict
+        with nogil:
+            verdict = probe_spread(self.d, &which[0], many, count, &view[0])
+        return verdict, cycles
 
     def probe_ring(self, uint32_t peer, int role, uint64_t count, uint32_t batch, Histogram h):
         with nogil:

@@ -59,7 +59,7 @@ enum capability_verdict {
     CAP_BAD_SIZE,        /* zero, no multiple of the page, not the type's, or beyond the source or the address space */
     CAP_RETYPE_CONFLICT, /* that memory, or a part of it, is something else already */
     CAP_RIGHTS_EXCEEDED, /* the operation needs, or asks for, rights that the capability lacks */
-    CAP_BUSY,            /* locked by another operation */
+    CAP_BUSY,            /* that memory is locked by another operation, or too many operations hold locks */
     CAP_CNODE_CYCLE,     /* a CNode would be reachable from itself (or is nested too deep to tell) */
     CAP_NEEDS_AGREEMENT, /* other cores may hold copies or descendants: not to be decided here alone */
     CAP_PERMANENT,       /* the root CNode is neither deleted nor revoked */
@@ -71,20 +71,18 @@ struct capability {
     uint64_t address; /* bytes; of an Endpoint or Mapping: those of what it was derived from */
     uint64_t size;    /* bytes */
     uint64_t about;   /* Endpoint: its number; Mapping: the virtual address; CNode: its index here; else 0 */
-    uint64_t lock;    /* the operation that holds it, 0 when none */
+    uint64_t reach_left, reach_right; /* the mapping database's: the largest end in either subtree, 0 without one */
     uint32_t generation;
     uint16_t owner; /* the core that orders operations on it; another than this one: a foreign copy */
     uint8_t type;
     uint8_t rights;
     uint8_t flags;
-    /* The mapping database's: */
-    uint8_t rank;
+    uint8_t rank; /* the mapping database's, and so are the links */
     uint16_t reserved;
     uint32_t left, right, parent;
-    uint64_t reach; /* the largest end in this node's subtree */
 };
 static_assert(sizeof(struct capability) == 64, "a slot is one cache line, a CNode's memory is its slots");
-static_assert(offsetof(struct capability, reach) == 56, "no hidden padding: slots are compared as bytes");
+static_assert(offsetof(struct capability, parent) == 60, "no hidden padding: slots are compared as bytes");
 
 #define NO_CAPABILITY UINT32_MAX
 

@@ -4,7 +4,7 @@
  * What is shared then, and what not. Nothing that core tells core about an operation goes by memory: not the request, not the reply,
  * not the attention it needs. A core that polls tries to receive; one that has nothing to do sleeps in the host's ppoll until one of
  * its descriptors is readable; one that runs a program is interrupted by the host (O_ASYNC, as SIGURG). Memory still carries what is
- * not the monitors': the launcher's requests, the programs' own channels, and the doorbell by which those two get attention. A core
+ * not the monitors': the launcher's requests, the programs' channels and groups, and the doorbell by which those get attention. A core
  * asleep in ppoll therefore publishes a mode of its own, MODE_LISTENING, which is told by a signal.
  *
  * The signal is blocked while the driver works and let in by ppoll and by driver_leave: the host then sets it pending and no more, so
@@ -122,7 +122,7 @@ void link_park(struct driver *d, uint32_t slice_us)
         d->links[d->cores + d->outgoing[i].to].fd = -1;
 }
 
-/* Readable: this thread gets SIGURG. */
+/* Readable, or no longer full: this thread gets SIGURG. */
 static int ask_for_interrupt(int descriptor)
 {
     struct f_owner_ex owner = {F_OWNER_TID, (pid_t)syscall(SYS_gettid)};
@@ -148,6 +148,8 @@ int link_open(struct driver *d, const int *descriptors)
         int error = d->carrier == CARRIER_PIPE ? channel_pipe_open(channel, in, out) : channel_socket_open(channel, in);
         if (!error)
             error = ask_for_interrupt(in);
+        if (!error && out != in)
+            error = ask_for_interrupt(out);
         if (error)
             return error;
         d->links[other].fd = in;

@@ -45,22 +45,28 @@ void cspace_empty(struct cspace *cs, uint32_t slot)
 
 /* --- Making one ------------------------------------------------------------------------------------------------------------------ */
 
-static size_t database_offset(uint32_t cnodes)
+static size_t locks_offset(uint32_t cnodes)
 {
-    size_t head = sizeof(struct cspace) + sizeof(struct cnode) * cnodes;
-    return (head + 63) / 64 * 64;
+    return (sizeof(struct cspace) + sizeof(struct cnode) * cnodes + 7) / 8 * 8;
 }
 
-size_t cspace_size(uint32_t cnodes)
+static size_t database_offset(uint32_t cnodes, uint32_t locks)
 {
-    return database_offset(cnodes) + mapping_database_size(cnodes * CNODE_SLOTS);
+    return (locks_offset(cnodes) + sizeof(struct cspace_lock) * locks + 63) / 64 * 64;
 }
 
-void cspace_init(struct cspace *cs, uint32_t me, uint32_t cnodes, uint64_t root_address)
+size_t cspace_size(uint32_t cnodes, uint32_t locks)
+{
+    return database_offset(cnodes, locks) + mapping_database_size(cnodes * CNODE_SLOTS);
+}
+
+void cspace_init(struct cspace *cs, uint32_t me, uint32_t cnodes, uint32_t locks, uint64_t root_address)
 {
     *cs = (struct cspace){
-        .size = cspace_size(cnodes),
-        .database_offset = database_offset(cnodes),
+        .size = cspace_size(cnodes, locks),
+        .database_offset = database_offset(cnodes, locks),
+        .locks_offset = locks_offset(cnodes),
+        .lock_limit = locks,
         .me = me,
         .cnodes = cnodes,
         .free = cnodes > 1 ? 1 : NO_CNODE,
@@ -99,13 +105,18 @@ enum capability_verdict cspace_find(const struct cspace *cs, uint64_t reference,
     return CAP_OK;
 }
 
-/* The capability to work on. */
+/* The capability to work on. Locked here means that it lies inside a locked range; a part of it may be. */
 static enum capability_verdict find_usable(const struct cspace *cs, uint64_t reference, uint64_t operation,
                                            uint32_t *slot)
 {
     if (cspace_find(cs, reference, slot) != CAP_OK)
         return CAP_STALE;
-    return cspace_locked(cspace_slot(cs, *slot), operation) ? CAP_BUSY : CAP_OK;
+    const struct capability *c = cspace_slot(cs, *slot);
+    const struct cspace_lock *lock = cspace_locks(cs);
+    for (uint32_t i = 0; i < cs->locks; i++, lock++)
+        if (lock->operation != operation && lock->address <= c->address && capability_end(c) <= lock->end)
+            return CAP_BUSY;
+    return CAP_OK;
 }
 
 static enum capability_verdict find_place(const struct cspace *cs, const struct cspace_place *to, uint32_t count,
@@ -145,6 +156,8 @@ enum capability_verdict cspace_create_ram(struct cspace *cs, uint64_t address, u
         return verdict;
     if (!whole_pages(address, size))
         return CAP_BAD_SIZE;
+    if (cspace_locked(cs, address, address + size, 0))
+        return CAP_BUSY;
     if (mapping_database_overlapping(cspace_database(cs), address, address + size) != NO_CAPABILITY)
         return CAP_RETYPE_CONFLICT;
     const struct capability ram = {
@@ -174,7 +187,7 @@ enum capability_verdict cspace_mint(struct cspace *cs, uint64_t source, uint32_t
         return CAP_CNODE_CYCLE;
     if (!CAP_MUTANT(MINT_KEEPS_RIGHTS))
         copy.rights = (uint8_t)rights;
-    cspace_fill(cs, slot, &copy, slot > from ? from : NO_CAPABILITY);
+    cspace_fill(cs, slot, &copy, from);
     *made = cspace_reference(cs, slot);
     return CAP_OK;
 }
@@ -187,8 +200,7 @@ enum capability_verdict cspace_copy(struct cspace *cs, uint64_t source, const st
     return cspace_mint(cs, source, rights, to, operation, made);
 }
 
-/* May inner lie inside outer, or on it, as something derived from it? */
-static bool nests(const struct capability *outer, const struct capability *inner)
+bool cspace_nests(const struct capability *outer, const struct capability *inner)
 {
     if (capability_same(outer, inner))
         return true;
@@ -207,7 +219,7 @@ static bool nests_at(const struct cspace *cs, const struct capability *record, u
     for (uint32_t i = mapping_database_overlapping(db, byte, byte + 1); i != NO_CAPABILITY;
          i = mapping_database_next_overlapping(db, i, byte, byte + 1)) {
         const struct capability *c = cspace_slot(cs, i);
-        if (!nests(c, record) && !nests(record, c))
+        if (!cspace_nests(c, record) && !cspace_nests(record, c))
             return false;
     }
     return true;
@@ -227,11 +239,12 @@ enum capability_verdict cspace_receive(struct cspace *cs, const struct capabilit
     if (!whole_pages(record->address, record->size) || (size && size != record->size))
         return CAP_BAD_SIZE;
     uint64_t end = capability_end(record);
+    if (cspace_locked(cs, record->address, end, operation))
+        return CAP_BUSY;
     if (!nests_at(cs, record, record->address) || !nests_at(cs, record, end - 1))
         return CAP_RETYPE_CONFLICT;
     struct capability copy = {.address = record->address,
                               .size = record->size,
-                              .lock = operation,
                               .owner = record->owner,
                               .type = record->type,
                               .rights = record->rights & capability_rules[record->type].rights,
@@ -239,14 +252,12 @@ enum capability_verdict cspace_receive(struct cspace *cs, const struct capabilit
     uint32_t next = mapping_database_not_before(db, &copy, 0);
     if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), &copy)) {
         const struct capability *here = cspace_slot(cs, next);
-        if (cspace_locked(here, operation))
-            return CAP_BUSY;
         copy.owner = here->owner;
         copy.flags = here->flags;
     } else if (copy.type != CAP_RAM) {
         /* What begins and ends inside memory that is no RAM, and is no view of it. */
         for (; next != NO_CAPABILITY && cspace_slot(cs, next)->address < end; next = mapping_database_next(db, next))
-            if (!nests(&copy, cspace_slot(cs, next)))
+            if (!cspace_nests(&copy, cspace_slot(cs, next)))
                 return CAP_RETYPE_CONFLICT;
     }
     cspace_fill(cs, slot, &copy, NO_CAPABILITY);
@@ -260,11 +271,12 @@ enum capability_verdict cspace_receive(struct cspace *cs, const struct capabilit
 struct plan {
     uint32_t source; /* slot */
     uint32_t first;  /* slot */
-    uint32_t hint;   /* a capability before the first one made */
+    uint32_t hint;   /* a capability next to the first one made */
     struct capability object;
 };
 
-static enum capability_verdict plan_view(const struct cspace *cs, const struct cspace_retype *r, struct plan *plan)
+static enum capability_verdict plan_view(const struct cspace *cs, const struct cspace_retype *r, uint64_t operation,
+                                         struct plan *plan)
 {
     const struct mapping_database *db = cspace_database(cs);
     if (r->offset || r->size || !r->count || r->about + r->count < r->about)
@@ -274,6 +286,8 @@ static enum capability_verdict plan_view(const struct cspace *cs, const struct c
     if (c && c->address == plan->object.address && c->size == plan->object.size && c->type == r->type &&
         c->about - r->about < r->count)
         return CAP_RETYPE_CONFLICT; /* there is that view of it already */
+    if (cspace_locked(cs, plan->object.address, capability_end(&plan->object), operation))
+        return CAP_BUSY;
     plan->hint = mapping_database_previous(db, next);
     return CAP_OK;
 }
@@ -296,6 +310,8 @@ static enum capability_verdict plan_objects(const struct cspace *cs, const struc
             return CAP_NO_CNODES;
     }
     uint64_t end = plan->object.address + r->size * r->count;
+    if (cspace_locked(cs, plan->object.address, end, operation))
+        return CAP_BUSY;
     if (CAP_MUTANT(LAST_PAGE_UNCHECKED))
         end -= CAP_PAGE;
     plan->hint = mapping_database_last_copy(db, plan->source);
@@ -325,12 +341,11 @@ static enum capability_verdict plan_derivation(const struct cspace *cs, const st
     plan->object = (struct capability){.address = source->address + (rule->view ? 0 : r->offset),
                                        .size = rule->view ? source->size : r->size,
                                        .about = r->about,
-                                       .lock = source->lock,
                                        .owner = (uint16_t)cs->me,
                                        .type = (uint8_t)r->type,
                                        .rights = source->rights & rule->rights,
                                        .flags = elsewhere ? CAP_REMOTE_ANCESTORS : 0};
-    return rule->view ? plan_view(cs, r, plan) : plan_objects(cs, r, operation, plan);
+    return rule->view ? plan_view(cs, r, operation, plan) : plan_objects(cs, r, operation, plan);
 }
 
 static void derive(struct cspace *cs, struct plan *plan, uint32_t count, uint64_t *made)
@@ -396,29 +411,26 @@ enum capability_verdict cspace_map(struct cspace *cs, uint64_t source, uint64_t 
 
 enum capability_verdict cspace_lock(struct cspace *cs, uint64_t address, uint64_t size, uint64_t operation)
 {
-    const struct mapping_database *db = cspace_database(cs);
-    uint64_t end = address + size;
     assert(operation);
     if (!whole_pages(address, size))
         return CAP_BAD_SIZE;
-    for (uint32_t i = mapping_database_overlapping(db, address, end); i != NO_CAPABILITY;
-         i = mapping_database_next_overlapping(db, i, address, end))
-        if (cspace_locked(cspace_slot(cs, i), operation))
-            return CAP_BUSY;
-    for (uint32_t i = mapping_database_overlapping(db, address, end); i != NO_CAPABILITY;
-         i = mapping_database_next_overlapping(db, i, address, end))
-        cspace_slot(cs, i)->lock = operation;
+    if (cs->locks == cs->lock_limit || cspace_locked(cs, address, address + size, operation))
+        return CAP_BUSY;
+    cspace_locks(cs)[cs->locks++] =
+        (struct cspace_lock){.address = address, .end = address + size, .operation = operation};
     return CAP_OK;
 }
 
-void cspace_unlock(struct cspace *cs, uint64_t address, uint64_t size, uint64_t operation)
+void cspace_unlock(struct cspace *cs, uint64_t operation)
 {
-    const struct mapping_database *db = cspace_database(cs);
-    uint64_t end = address + size;
-    for (uint32_t i = mapping_database_overlapping(db, address, end); i != NO_CAPABILITY;
-         i = mapping_database_next_overlapping(db, i, address, end))
-        if (cspace_slot(cs, i)->lock == operation || CAP_MUTANT(UNLOCK_ALL))
-            cspace_slot(cs, i)->lock = 0;
+    struct cspace_lock *lock = cspace_locks(cs);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < cs->locks; i++)
+        if (lock[i].operation != operation && !CAP_MUTANT(UNLOCK_ALL))
+            lock[kept++] = lock[i];
+    for (uint32_t i = kept; i < cs->locks; i++)
+        lock[i] = (struct cspace_lock){0};
+    cs->locks = kept;
 }
 
 enum capability_verdict cspace_conflict(const struct cspace *cs, uint64_t address, uint64_t size, uint64_t from,
@@ -429,7 +441,7 @@ enum capability_verdict cspace_conflict(const struct cspace *cs, uint64_t addres
     for (uint32_t i = mapping_database_overlapping(db, from, end); i != NO_CAPABILITY;
          i = mapping_database_next_overlapping(db, i, from, end)) {
         const struct capability *c = cspace_slot(cs, i);
-        if (!capability_same(c, &ram) && !nests(c, &ram))
+        if (!capability_same(c, &ram) && !cspace_nests(c, &ram))
             return CAP_RETYPE_CONFLICT;
     }
     return CAP_OK;
@@ -478,9 +490,11 @@ uint64_t cspace_digest(const struct cspace *cs)
         if (c->type == CAP_NULL)
             continue;
         uint64_t hash = mix(mix(mix(cspace_reference(cs, slot), c->address), c->size), c->about);
-        hash = mix(mix(hash, c->lock), c->owner);
-        sum += mix(hash, c->type | (uint64_t)c->rights << 8 | (uint64_t)c->flags << 16);
+        sum += mix(mix(hash, c->owner), c->type | (uint64_t)c->rights << 8 | (uint64_t)c->flags << 16);
     }
+    const struct cspace_lock *lock = cspace_locks(cs);
+    for (uint32_t i = 0; i < cs->locks; i++, lock++)
+        sum += mix(mix(mix(~lock->operation, lock->address), lock->end), lock->operation);
     return sum;
 }
 
@@ -518,7 +532,7 @@ const char *cspace_check(const struct cspace *cs)
         const struct capability *c = cspace_slot(cs, i);
         for (uint32_t j = mapping_database_overlapping(db, c->address, c->address + 1); j != i;
              j = mapping_database_next_overlapping(db, j, c->address, c->address + 1))
-            if (!nests(cspace_slot(cs, j), c))
+            if (!cspace_nests(cspace_slot(cs, j), c))
                 wrong = "memory under two types";
         if (c->rights & ~(uint32_t)capability_rules[c->type].rights)
             wrong = "rights that mean nothing";

@@ -17,7 +17,10 @@
  * sends, sleeps, reads a clock or allocates.
  *
  * `operation` says on whose behalf: 0 for a program on this core, else the agreement engine's operation, which may use what it has
- * locked, and is not told CAP_NEEDS_AGREEMENT. What is made from a locked capability is locked by the same operation.
+ * locked, and is not told CAP_NEEDS_AGREEMENT. Locks are on ranges, not on capabilities: two operations on different parts of one
+ * RAM never meet, though each of its capabilities covers both, and what is made in a locked range is locked without further ado. While
+ * another operation holds a lock, BUSY is what meets its range: objects made there, views of, deletion and revocation of what overlaps
+ * it, and copies of what lies inside it.
  *
  * Relations to other cores are kept per object, equal in all local copies: the owner, and cached flags (enum capability_flags). Retype
  * asks for agreement when the source is foreign or may have copies or descendants elsewhere; delete when it is the last local copy of
@@ -44,9 +47,17 @@ struct cnode {
     uint16_t reserved;
 };
 
+struct cspace_lock {
+    uint64_t address, end;
+    uint64_t operation;
+};
+
 struct cspace {
     uint64_t size; /* bytes of the whole block */
     uint64_t database_offset;
+    uint64_t locks_offset;
+    uint32_t locks; /* held now, the first of lock_limit */
+    uint32_t lock_limit;
     uint32_t me;
     uint32_t cnodes;
     uint32_t free; /* the first free CNode */
@@ -61,6 +72,10 @@ struct cspace {
 static inline struct mapping_database *cspace_database(const struct cspace *cs)
 {
     return (struct mapping_database *)((uintptr_t)cs + cs->database_offset);
+}
+static inline struct cspace_lock *cspace_locks(const struct cspace *cs)
+{
+    return (struct cspace_lock *)((uintptr_t)cs + cs->locks_offset);
 }
 static inline struct capability *cspace_slot(const struct cspace *cs, uint32_t slot)
 {
@@ -80,10 +95,10 @@ static inline uint64_t cspace_reference(const struct cspace *cs, uint32_t slot)
 
 /* --- Making one ------------------------------------------------------------------------------------------------------------------ */
 
-/* Bytes of a state with room for that many CNodes, the root among them. */
-size_t cspace_size(uint32_t cnodes);
+/* Bytes of a state with room for that many CNodes, the root among them, and for that many locks at once. */
+size_t cspace_size(uint32_t cnodes, uint32_t locks);
 /* In a zeroed block of that size, aligned to 64. The root CNode lies in [root_address, + CNODE_BYTES), which is nobody's RAM. */
-void cspace_init(struct cspace *cs, uint32_t me, uint32_t cnodes, uint64_t root_address);
+void cspace_init(struct cspace *cs, uint32_t me, uint32_t cnodes, uint32_t locks, uint64_t root_address);
 
 /* Where a new capability goes: that slot of that CNode; several go to that slot and those behind it. */
 struct cspace_place {
@@ -145,7 +160,7 @@ struct cspace_progress {
 enum capability_verdict cspace_delete(struct cspace *cs, uint64_t reference, uint64_t operation, uint32_t work,
                                       struct cspace_progress *progress);
 
-/* A revoke under way. For a core that has no copy of the object: reference 0, the rest as the message says. */
+/* A revoke under way. For a core where no copy stays: reference 0, the rest as the message says. */
 struct cspace_revocation {
     uint64_t reference; /* the capability that stays */
     uint64_t address, size, about;
@@ -156,16 +171,17 @@ struct cspace_revocation {
 enum capability_verdict cspace_revoke_begin(const struct cspace *cs, uint64_t reference, uint64_t operation,
                                             struct cspace_revocation *revocation);
 /* Deletes descendants and other copies, at most `work` capabilities a call; else as delete. OK: there are none left. A revoke that empties
- * the CNode which holds its own capability loses that one too, and goes on to the end. */
+ * the CNode which holds its own capability loses that one too, and goes on to the end: it is the range that counts. Who interleaves it
+ * with operations of others locks the range, or what they derive meanwhile is revoked as well. */
 enum capability_verdict cspace_revoke_step(struct cspace *cs, const struct cspace_revocation *revocation,
                                            uint64_t operation, uint32_t work, struct cspace_progress *progress);
 
 /* --- For agreement --------------------------------------------------------------------------------------------------------------- */
 
-/* Marks every capability that shares a byte with the range as busy with that operation (not 0). BUSY, and none is marked, when one is
- * another's. Unlock clears that operation's marks there. Work grows with their number. */
+/* The range is that operation's (not 0) from now on. BUSY when a part of it is another's, or there is no room for a lock. An operation may
+ * lock several ranges; unlocking gives all of them back. Work grows with the locks held, not with the capabilities. */
 enum capability_verdict cspace_lock(struct cspace *cs, uint64_t address, uint64_t size, uint64_t operation);
-void cspace_unlock(struct cspace *cs, uint64_t address, uint64_t size, uint64_t operation);
+void cspace_unlock(struct cspace *cs, uint64_t operation);
 
 /* Would RAM of [address, + size) here be retyped in [from, end) against something derived from it? OK or RETYPE_CONFLICT. */
 enum capability_verdict cspace_conflict(const struct cspace *cs, uint64_t address, uint64_t size, uint64_t from,
@@ -177,7 +193,7 @@ enum capability_verdict cspace_relate(struct cspace *cs, uint64_t reference, uin
 
 /* --- Looking ----------------------------------------------------------------------------------------------------------------------- */
 
-/* A hash of what every slot holds: equal for equal contents, whatever the history and the shape of the tree. */
+/* A hash of what every slot holds, and of the locks: equal for equal contents, whatever the history and the shape of the tree. */
 uint64_t cspace_digest(const struct cspace *cs);
 
 /* For tests: NULL, or what of the above does not hold. */

@@ -44,7 +44,7 @@ static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint
 {
     struct capability *c = cspace_slot(cs, slot);
     *at = slot;
-    if (cspace_locked(c, operation))
+    if (cspace_locked(cs, c->address, capability_end(c), operation))
         return CAP_BUSY;
     if (mapping_database_has_copies(cspace_database(cs), slot)) {
         cspace_empty(cs, slot);
@@ -54,9 +54,6 @@ static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint
         return CAP_NEEDS_AGREEMENT;
     uint32_t view = first_view(cs, slot);
     if (view != NO_CAPABILITY) {
-        *at = view;
-        if (cspace_locked(cspace_slot(cs, view), operation))
-            return CAP_BUSY;
         cspace_empty(cs, view);
         c->flags |= CAP_DYING;
         return CAP_MORE;
@@ -102,7 +99,7 @@ enum capability_verdict cspace_revoke_begin(const struct cspace *cs, uint64_t re
     if (cspace_find(cs, reference, &slot) != CAP_OK)
         return CAP_STALE;
     const struct capability *c = cspace_slot(cs, slot);
-    if (cspace_locked(c, operation))
+    if (cspace_locked(cs, c->address, capability_end(c), operation))
         return CAP_BUSY;
     if (reference == CSPACE_ROOT)
         return CAP_PERMANENT;
@@ -134,8 +131,9 @@ static uint32_t next_victim(const struct cspace *cs, const struct cspace_revocat
     }
     if (next == NO_CAPABILITY)
         return NO_CAPABILITY;
+    /* While the object exists, or what was derived from it, this holds up to the end of its range. */
     const struct capability *c = cspace_slot(cs, next);
-    bool below = c->address < capability_end(&key) && !capability_rules[key.type].view;
+    bool below = cspace_nests(&key, c) && !capability_rules[key.type].view;
     return below || capability_same(c, &key) ? next : NO_CAPABILITY;
 }
 

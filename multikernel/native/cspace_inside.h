@@ -9,9 +9,14 @@ static inline struct cnode *cspace_cnode(const struct cspace *cs, uint32_t slot)
     return (struct cnode *)&cs->cnode[slot / CNODE_SLOTS];
 }
 
-static inline bool cspace_locked(const struct capability *c, uint64_t operation)
+/* Has another operation locked a part of that range? */
+static inline bool cspace_locked(const struct cspace *cs, uint64_t address, uint64_t end, uint64_t operation)
 {
-    return c->lock && c->lock != operation && !CAP_MUTANT(LOCK_IGNORED);
+    const struct cspace_lock *lock = cspace_locks(cs);
+    for (uint32_t i = 0; i < cs->locks; i++, lock++)
+        if (lock->operation != operation && lock->address < end && address < lock->end)
+            return !CAP_MUTANT(LOCK_IGNORED);
+    return false;
 }
 
 /* May other cores hold what this core alone must not decide about? */
@@ -19,6 +24,9 @@ static inline bool cspace_needs_agreement(const struct cspace *cs, const struct 
 {
     return !operation && c->owner == cs->me && c->flags & (CAP_REMOTE_COPIES | CAP_REMOTE_DESCENDANTS);
 }
+
+/* May inner lie inside outer, or on it: the same object, or something derived from it, or beside it another view? */
+bool cspace_nests(const struct capability *outer, const struct capability *inner);
 
 enum capability_verdict cspace_find_any(const struct cspace *cs, uint64_t reference, uint32_t *slot);
 /* Puts a record into an empty slot and into the order; the slot. hint as in mapping_database_insert. */

@@ -34,19 +34,22 @@ static int compare(const struct capability *a, uint32_t i, const struct capabili
     return i == j ? 0 : i < j ? -1 : 1;
 }
 
-/* --- reach ----------------------------------------------------------------------------------------------------------------------- */
+/* --- reach: the largest end in a subtree ------------------------------------------------------------------------------------- */
 
 static uint64_t reach(const struct mapping_database *db, uint32_t i)
 {
-    return i == NO_CAPABILITY ? 0 : db->node[i].reach;
+    if (i == NO_CAPABILITY)
+        return 0;
+    const struct capability *c = at(db, i);
+    uint64_t furthest = c->reach_left > c->reach_right ? c->reach_left : c->reach_right;
+    return capability_end(c) > furthest ? capability_end(c) : furthest;
 }
 
-static uint64_t reach_of(const struct mapping_database *db, uint32_t i)
+/* What a node keeps of the side on which that child hangs. */
+static uint64_t *kept_reach(struct mapping_database *db, uint32_t parent, uint32_t child)
 {
-    uint64_t furthest = capability_end(at(db, i));
-    uint64_t left = reach(db, at(db, i)->left), right = reach(db, at(db, i)->right);
-    furthest = left > furthest ? left : furthest;
-    return right > furthest ? right : furthest;
+    struct capability *c = &db->node[parent];
+    return c->left == child ? &c->reach_left : &c->reach_right;
 }
 
 /* --- shape ----------------------------------------------------------------------------------------------------------------------- */
@@ -79,7 +82,7 @@ static void replace(struct mapping_database *db, uint32_t i, uint32_t by)
         db->node[by].parent = parent;
 }
 
-/* Lifts i above its parent. */
+/* Lifts i above its parent. Together they cover what they covered. */
 static void rotate_up(struct mapping_database *db, uint32_t i)
 {
     uint32_t parent = at(db, i)->parent, moved;
@@ -87,17 +90,18 @@ static void rotate_up(struct mapping_database *db, uint32_t i)
     replace(db, parent, i);
     if (down->left == i) {
         moved = down->left = up->right;
+        down->reach_left = up->reach_right;
         up->right = parent;
     } else {
         moved = down->right = up->left;
+        down->reach_right = up->reach_left;
         up->left = parent;
     }
     if (moved != NO_CAPABILITY)
         db->node[moved].parent = parent;
     down->parent = i;
-    up->reach = down->reach; /* together they cover what they covered */
     if (!CAP_MUTANT(REACH_LOST_IN_ROTATION))
-        down->reach = reach_of(db, parent);
+        *kept_reach(db, i, parent) = reach(db, parent);
 }
 
 static void mend_insertion(struct mapping_database *db, uint32_t x)
@@ -174,35 +178,44 @@ void mapping_database_init(struct mapping_database *db, uint32_t capacity)
 void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t hint)
 {
     struct capability *c = &db->node[i];
-    uint32_t parent = NO_CAPABILITY, next = NO_CAPABILITY;
+    uint32_t parent = NO_CAPABILITY, previous = NO_CAPABILITY, next = NO_CAPABILITY;
     bool right = true, placed = false;
-    if (hint != NO_CAPABILITY) {
+    if (hint != NO_CAPABILITY && compare(at(db, hint), hint, c, i) < 0) {
+        previous = hint;
         next = mapping_database_next(db, hint);
         placed = next == NO_CAPABILITY || compare(c, i, at(db, next), next) < 0;
+    } else if (hint != NO_CAPABILITY) {
+        next = hint;
+        previous = mapping_database_previous(db, hint);
+        placed = previous == NO_CAPABILITY || compare(at(db, previous), previous, c, i) < 0;
     }
     if (placed) {
-        right = at(db, hint)->right == NO_CAPABILITY;
-        parent = right ? hint : next; /* which is then the leftmost node on hint's right, and has no left child */
+        /* Of two neighbours one has no child on the side of the other. */
+        right = previous != NO_CAPABILITY && at(db, previous)->right == NO_CAPABILITY;
+        parent = right ? previous : next;
     } else {
-        for (uint32_t at_node = db->root; at_node != NO_CAPABILITY;) {
-            parent = at_node;
+        for (uint32_t down = db->root; down != NO_CAPABILITY;) {
+            parent = down;
             right = compare(c, i, at(db, parent), parent) > 0;
-            at_node = right ? at(db, parent)->right : at(db, parent)->left;
+            down = right ? at(db, parent)->right : at(db, parent)->left;
         }
     }
     c->left = c->right = NO_CAPABILITY;
     c->parent = parent;
     c->rank = 0;
-    c->reach = capability_end(c);
+    c->reach_left = c->reach_right = 0;
     if (parent == NO_CAPABILITY)
         db->root = i;
     else if (right)
         db->node[parent].right = i;
     else
         db->node[parent].left = i;
-    for (; parent != NO_CAPABILITY && at(db, parent)->reach < c->reach; parent = at(db, parent)->parent)
-        if (!CAP_MUTANT(REACH_NOT_RAISED))
-            db->node[parent].reach = c->reach;
+    for (uint32_t child = i; parent != NO_CAPABILITY; child = parent, parent = at(db, parent)->parent) {
+        uint64_t *kept = kept_reach(db, parent, child);
+        if (*kept >= capability_end(c) || CAP_MUTANT(REACH_NOT_RAISED))
+            break;
+        *kept = capability_end(c);
+    }
     mend_insertion(db, i);
     db->count++;
 }
@@ -229,21 +242,28 @@ void mapping_database_remove(struct mapping_database *db, uint32_t i)
         replace(db, i, heir);
         db->node[heir].left = c->left;
         db->node[c->left].parent = heir;
+        db->node[heir].reach_left = c->reach_left;
         db->node[heir].rank = c->rank;
     }
-    /* Upwards while it changes anything; from below the heir on at least to the heir. */
-    bool below = heir != NO_CAPABILITY;
-    for (uint32_t up = p; up != NO_CAPABILITY; up = at(db, up)->parent) {
-        uint64_t now = reach_of(db, up);
-        below = below && up != heir;
-        if (now == at(db, up)->reach && !below && up != heir)
+    if (p != NO_CAPABILITY) {
+        db->node[p].reach_left = reach(db, at(db, p)->left);
+        db->node[p].reach_right = reach(db, at(db, p)->right);
+    }
+    /* Upwards while it changes anything, but at least to the heir, which is new where it is. */
+    bool passed = heir == NO_CAPABILITY || p == heir;
+    for (uint32_t child = p; child != NO_CAPABILITY && at(db, child)->parent != NO_CAPABILITY;
+         child = at(db, child)->parent) {
+        uint32_t up = at(db, child)->parent;
+        uint64_t *kept = kept_reach(db, up, child), now = reach(db, child);
+        if (*kept == now && passed)
             break;
-        db->node[up].reach = now;
+        *kept = now;
+        passed = passed || up == heir;
     }
     mend_removal(db, x, p);
     c->left = c->right = c->parent = 0;
+    c->reach_left = c->reach_right = 0;
     c->rank = 0;
-    c->reach = 0;
     db->count--;
 }
 
@@ -293,11 +313,11 @@ uint32_t mapping_database_find(const struct mapping_database *db, const struct c
     return i != NO_CAPABILITY && capability_same(at(db, i), key) ? i : NO_CAPABILITY;
 }
 
-/* The first node below i that ends behind address; there is one, for i's reach says so. */
+/* The first node at or below i that ends behind address; there is one, as i's parent knows. */
 static uint32_t first_reaching(const struct mapping_database *db, uint32_t i, uint64_t address)
 {
     for (;;) {
-        if (reach(db, at(db, i)->left) > address)
+        if (at(db, i)->reach_left > address)
             i = at(db, i)->left;
         else if (capability_end(at(db, i)) > address)
             return i;
@@ -318,7 +338,7 @@ uint32_t mapping_database_next_overlapping(const struct mapping_database *db, ui
                                            uint64_t end)
 {
     uint32_t found = NO_CAPABILITY;
-    if (reach(db, at(db, i)->right) > address)
+    if (at(db, i)->reach_right > address)
         found = first_reaching(db, at(db, i)->right, address);
     while (found == NO_CAPABILITY) {
         uint32_t up = at(db, i)->parent;
@@ -328,7 +348,7 @@ uint32_t mapping_database_next_overlapping(const struct mapping_database *db, ui
             return NO_CAPABILITY;
         if (capability_end(at(db, up)) > address)
             found = up;
-        else if (reach(db, at(db, up)->right) > address)
+        else if (at(db, up)->reach_right > address)
             found = first_reaching(db, at(db, up)->right, address);
         i = up;
     }
@@ -404,7 +424,7 @@ static const char *check_node(const struct mapping_database *db, uint32_t i)
         if (side ? order <= 0 : order >= 0)
             return "a child is on the wrong side";
     }
-    return c->reach == reach_of(db, i) ? NULL : "reach";
+    return c->reach_left == reach(db, c->left) && c->reach_right == reach(db, c->right) ? NULL : "reach";
 }
 
 const char *mapping_database_check(const struct mapping_database *db)

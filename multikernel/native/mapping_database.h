@@ -2,7 +2,8 @@
  *
  * The order is address, size with the larger first, type, what it is about, slot. Ranges nest or are disjoint (cspace.c sees to it), so
  * copies of one object are neighbours, and right after them come its descendants and nothing else until its range ends.
- * `reach`, the largest end in a subtree, is what finds the ranges that begin before an address and cover it.
+ * A node knows the largest end in either subtree: that finds the ranges which begin before an address and cover it, and by looking at
+ * the nodes on one path alone, for with a million capabilities each of them is a cache miss.
  *
  * A weak AVL tree: at most two rotations an insertion or removal, O(1) amortised in any mixture of both (plain AVL trees promise that for
  * insertions alone), no deeper than 2 log2 n, and as deep as an AVL tree while nothing is removed; no random numbers, so that equal
@@ -11,7 +12,7 @@
  *
  * Nodes are the slots of the CNodes, all of them one flat array behind the head: there is nothing to allocate. Index NO_CAPABILITY is none.
  *
- * Who calls it: cspace.c. Source: Barrelfish lib/mdb/mdb_tree.c (an AA tree; `end` there is `reach` here), paper section 4.7;
+ * Who calls it: cspace.c. Source: Barrelfish lib/mdb/mdb_tree.c (an AA tree; `end` there is reach_left and reach_right here), paper section 4.7;
  * Haeupler, Sen and Tarjan, Rank-balanced trees, 2015. */
 #pragma once
 
@@ -34,8 +35,8 @@ static inline size_t mapping_database_size(uint32_t capacity)
 /* In zeroed memory. */
 void mapping_database_init(struct mapping_database *db, uint32_t capacity);
 
-/* Takes node i, whose capability is filled in, into the order. hint: a capability that comes before it, or NO_CAPABILITY; where nothing
- * lies between the two, nothing is searched. */
+/* Takes node i, whose capability is filled in, into the order. hint: a capability that it may come next to, or NO_CAPABILITY; where
+ * nothing lies between the two, nothing is searched. */
 void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t hint);
 /* Takes it out; its capability stays as it is, its links are zeroed. */
 void mapping_database_remove(struct mapping_database *db, uint32_t i);
@@ -60,5 +61,5 @@ bool mapping_database_has_ancestors(const struct mapping_database *db, uint32_t 
 /* Descendants of i's object one by one: the first for after = NO_CAPABILITY, NO_CAPABILITY behind the last. */
 uint32_t mapping_database_descendant(const struct mapping_database *db, uint32_t i, uint32_t after);
 
-/* For tests: NULL, or what is wrong with order, links, ranks, reaches, count. */
+/* For tests: NULL, or what is wrong with order, links, ranks, ends, count. */
 const char *mapping_database_check(const struct mapping_database *db);

@@ -107,6 +107,10 @@ ONE_SLEEPS = (
     "The one polls and the other sleeps: what waking costs here is most of it, and polling takes a CPU."
 )
 
+ONE_CPU = (
+    "There no CPU has to be woken, the host switches from one to the other; a call line takes a CPU for each."
+)
+
 
 def _plain(ring: str, name: str, slots: int) -> Comparison:
     return Comparison(
@@ -130,7 +134,7 @@ MESSAGES = (
     _host("pipe", "the host's pipes, asleep", ONE_SLEEPS),
     _host("packet-socket", "the host's packet sockets, asleep", ONE_SLEEPS),
     _host("futex", "the host's futex, asleep", ONE_SLEEPS),
-    _host("pipe-one-cpu", "the host's pipes, both processes on one CPU,", ONE_SLEEPS),
+    _host("pipe-one-cpu", "the host's pipes with both processes on one CPU", ONE_CPU),
 )
 """Of the experiments message and transport."""
 

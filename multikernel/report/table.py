@@ -62,6 +62,12 @@ def _what(series: Series) -> str:
     pair = series.parameters.get("pair")
     if pair is not None:
         words.append(f"CPUs {pair}")
+    if series.parameters.get("slots") is not None:
+        words.append(f"{series.parameters['slots']} slots")
+    if series.parameters.get("every_ns") is not None:
+        words.append(f"every {series.parameters['every_ns']} ns")
+    if series.measure == "occupancy":
+        words.append("messages ahead")
     if series.measure == "round-trip":
         words.append(f"b={series.batch}" if series.mode == "back-to-back" else "single")
     if series.control:

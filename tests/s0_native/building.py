@@ -74,6 +74,13 @@ class Shell:
         stdin.flush()
         return int(self._pipe(self.process.stdout).readline())
 
+    def ask_many(self, operation: str, *numbers: int) -> list[int]:
+        """One operation that is answered by a line of numbers."""
+        stdin = self._pipe(self.process.stdin)
+        stdin.write(" ".join([operation, *map(str, numbers)]) + "\n")
+        stdin.flush()
+        return [int(number) for number in self._pipe(self.process.stdout).readline().split()]
+
     def ask_all(self, operations: Sequence[tuple[str | int, ...]]) -> list[int]:
         """Many at once, in order: one switch to the shell and back for hundreds of them."""
         answers = []

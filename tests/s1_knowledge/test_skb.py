@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -174,9 +175,15 @@ def test_facts_say_what_the_machine_is(machine: tuple[Site, Costs]) -> None:
         assert by_key["in_node", (cpu,)].arguments == (cpu, site.topology.cpu(cpu).node)
 
 
-def test_distances_that_the_firmware_does_not_say_are_assumed_and_say_so() -> None:
-    from dataclasses import replace
+def test_a_kind_of_cpu_is_a_word_of_the_rules() -> None:
+    topology = from_string("1x3")
+    kinds = ("low-power", "Big core", "4th")
+    cpus = tuple(replace(cpu, kind=kind) for cpu, kind in zip(topology.cpus, kinds, strict=True))
+    found = Skb(Site.of(replace(topology, cpus=cpus))).ask("k(K) :- kind(_, K).")
+    assert [answer["arguments"] for answer in found] == [["big_core"], ["k4th"], ["low_power"]]
 
+
+def test_distances_that_the_firmware_does_not_say_are_assumed_and_say_so() -> None:
     topology = from_string("2x2")
     silent = replace(topology, nodes=tuple(replace(node, distances=()) for node in topology.nodes))
     held = [fact for fact in Skb(Site.of(silent)).facts() if fact.predicate == "distance"]
@@ -431,6 +438,10 @@ def test_what_follows_from_a_rule() -> None:
     assert skb.ask("n(N) :- N = 2. m(1). #show n/1.") == expected
     assert skb.ask("yes :- core(0).") == [{"predicate": "yes", "arguments": []}]
     assert skb.ask("a(C) :- core(C), C > 9.") == []
+    assert skb.ask("p(1; 2). q(\"a b\").") == [
+        {"predicate": "p", "arguments": [1]}, {"predicate": "p", "arguments": [2]},
+        {"predicate": "q", "arguments": ["a b"]},
+    ]  # fmt: skip
     assert skb.ask(":- core(9).") == []
 
 

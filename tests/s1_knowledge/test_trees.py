@@ -92,8 +92,8 @@ def test_minimum_spanning_is_minimal(machine: tuple[Site, Costs]) -> None:
 def test_adaptive_crosses_into_each_group_once(machine: tuple[Site, Costs]) -> None:
     site, costs = machine
     tree = build("adaptive", 0, site, costs)
-    entered = [site.cluster[c] for p, c in tree.edges if site.cluster[p] != site.cluster[c]]
-    assert len(entered) == len(set(entered)) == len(set(site.cluster.tolist())) - 1
+    entered = [site.group[c] for p, c in tree.edges if site.group[p] != site.group[c]]
+    assert len(entered) == len(set(entered)) == len(set(site.group.tolist())) - 1
 
 
 def test_adaptive_is_the_best_broadcast_where_all_cores_are_alike() -> None:

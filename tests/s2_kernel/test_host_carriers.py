@@ -119,7 +119,7 @@ def test_a_computing_core_is_interrupted_by_the_host(carrier: Any) -> None:
     """More often than by the tick, which alone would bring every one of these unmaps to its end too."""
     with multikernel.boot(2, carrier=carrier) as system:
         frame = system.allocate(4096)
-        task = system.cores[1].start(programs.compute, 20.0)
+        task = system.cores[1].start(programs.compute, 60.0)
         while True:
             before, began = system.cores[1].counters()["interrupts"], time.monotonic()
             system.cores[0].run(unmaps, frame, 50)

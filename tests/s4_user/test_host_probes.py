@@ -13,6 +13,7 @@ import pytest
 
 import multikernel
 from multikernel.experiments import on_core_transport
+from multikernel.experiments.counting import EVENTS, available, count_events
 from multikernel.experiments.transport_ends import Both, channel, eventfds, futexes, give, pipes, sockets
 from multikernel.native import _native
 from multikernel.native._native import Histogram
@@ -46,7 +47,7 @@ def _counted(role: int, names: tuple[str, ...], streaming: tuple[str, ...]) -> d
     found = {}
     for name in names:
         plan = (("some", ECHOES, BATCH),)
-        echoes = on_core_transport.echo(name, role, plan, 0, False, None).samples
+        echoes = on_core_transport.echo(name, role, plan, 0, (), False, None).samples
         stretches = (
             on_core_transport.stream(name, role, STREAMED, STRETCH, None).samples if name in streaming else {}
         )
@@ -163,12 +164,37 @@ def test_events_are_counted_or_refused_with_a_reason() -> None:
             time.sleep(0.001)
 
     try:
-        counts = on_core_transport.count_events(True, sleep, ("context-switches",))
+        counts = count_events(("context-switches",), True, sleep)
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOSYS):
             raise
         pytest.skip(f"the host counts nothing for us: {error}")
     assert counts["context-switches"] >= 5
+
+
+def test_what_cannot_be_counted_has_a_reason() -> None:
+    found = available()
+    assert all(event in found.events or event in found.why for event in EVENTS)
+    still = available(("context-switches",))  # none happen meanwhile
+    assert still.events == ()
+    assert still.why.startswith("context-switches: ")
+
+
+def test_events_are_counted_for_the_messages_of_the_side_that_asks() -> None:
+    cpu = min(os.sched_getaffinity(0))
+    counted, event = 50, "context-switches"
+    with multikernel.boot(cores=[cpu, cpu]) as system:
+        give(system, [partial(pipes, "pipe", True)])
+        answering = system.cores[1].start(
+            on_core_transport.echo, "pipe", 1, (), counted, (event,), True, None
+        )
+        try:
+            asked = system.cores[0].run(on_core_transport.echo, "pipe", 0, (), counted, (event,), True, None)
+        except OSError as error:
+            pytest.skip(f"the host counts nothing for us: {error}")
+        assert answering.result().counts == {}
+    # On one CPU the answer cannot come before the asking side has left it.
+    assert asked.counts[event] >= counted // 2
 
 
 def test_an_unknown_event_is_refused() -> None:

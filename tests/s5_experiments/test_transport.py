@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from s5_experiments.smoke import document_of, placement
 
-from multikernel.experiments import on_core_transport, registry, transport
+from multikernel.experiments import registry, transport
 from multikernel.experiments.arms import Spec
+from multikernel.experiments.counting import EVENTS, Counting
 from multikernel.experiments.request import SIZES, Request
 from multikernel.machine.cpus import Placement
 from multikernel.results.document import Series, decode, encode
@@ -76,7 +77,8 @@ def test_one_arm_of_each_kind_is_measured_twice() -> None:
 def test_cache_lines_are_counted_or_it_is_said_why_not() -> None:
     document = document_of("transport")
     codes = {warning.code: warning.text for warning in document.warnings}
-    counted = [one for one in document.series if "l1d_reads_per_message" in one.parameters]
+    names = {f"{event.replace('-', '_')}_per_message" for event in EVENTS}
+    counted = [one for one in document.series if names & set(one.parameters)]
     if "cache-lines-not-available" in codes:
         assert not counted
         assert "not available: " in codes["cache-lines-not-available"]
@@ -89,7 +91,7 @@ def test_cache_lines_are_counted_or_it_is_said_why_not() -> None:
 def test_counts_are_told_by_message_and_beside_the_back_to_back_latency_alone() -> None:
     sums = {
         "pipe counted": 50.0,
-        **{f"pipe {event}": 100.0 * n for n, event in enumerate(on_core_transport.EVENTS)},
+        **{f"pipe {event}": 100.0 * n for n, event in enumerate(EVENTS)},
     }
     spec = Spec(
         "pipe-back-to-back", "linux", "pipe", 2, "round-trip", "back-to-back", 100, parameters={"a": 1}
@@ -112,9 +114,13 @@ def test_what_sleeps_says_how_often_it_did() -> None:
 
 
 def test_what_is_counted_without_the_hosts_kernel_says_so() -> None:
-    assert "touches more" in transport.lines_touched(transport.Counting(True, kernel=False)).text
-    assert "for it" in transport.lines_touched(transport.Counting(True, kernel=True)).text
-    refused = transport.lines_touched(transport.Counting(False, why="no counters"))
+    some = ("l1d-reads",)
+    assert "touches more" in transport.lines_touched(Counting(some, kernel=False)).text
+    assert "for it" in transport.lines_touched(Counting(some, kernel=True)).text
+    assert (
+        "Not available: No such" in transport.lines_touched(Counting(some, True, "No such (l1i-misses)")).text
+    )
+    refused = transport.lines_touched(Counting((), why="no counters"))
     assert refused.code == "cache-lines-not-available"
     assert "no counters" in refused.text
 

@@ -165,6 +165,18 @@ def test_table_has_a_row_a_series_in_cycles_ns_floors_and_interval() -> None:
     assert cells["median of boots"] == "300 – 320"
 
 
+def test_table_names_sizes_rates_and_what_is_no_time() -> None:
+    several = [
+        documents.series(measure="occupancy", unit="messages", parameters={"slots": 64}, over_floor=None),
+        documents.series(parameters={"every_ns": 400}),
+    ]
+    ahead, loop = table.rows([documents.document(series=several)])
+    cells = dict(zip(table.HEADINGS, ahead, strict=True))
+    assert cells["what"] == "two-phase 64 slots messages ahead"
+    assert (cells["TSC cycles"], cells["ns"]) == ("310", "–")
+    assert "every 400 ns" in loop[2]
+
+
 def test_throughput_has_no_nanoseconds_and_no_floor() -> None:
     series = documents.series(unit="operations/s", measure="throughput", over_floor=None)
     (row,) = table.rows([documents.document(series=[series])])

@@ -82,10 +82,15 @@ enum capability_verdict probe_capabilities_fill(struct cspace *cs, uint32_t coun
 }
 
 /* Knuth's MMIX generator. */
-static uint32_t pick(const struct cspace *cs, uint64_t *seed, uint32_t count)
+static uint32_t random_below(uint64_t *seed, uint32_t limit)
 {
     *seed = *seed * 6364136223846793005ull + 1442695040888963407ull;
-    return slot_of(cs, (uint32_t)((*seed >> 33) * count >> 31));
+    return (uint32_t)((*seed >> 33) * limit >> 31);
+}
+
+static uint32_t pick(const struct cspace *cs, uint64_t *seed, uint32_t count)
+{
+    return slot_of(cs, random_below(seed, count));
 }
 
 enum capability_verdict probe_capabilities(struct cspace *cs, uint32_t rounds, uint64_t seed, struct histogram *copy,
@@ -138,6 +143,38 @@ enum capability_verdict probe_capabilities(struct cspace *cs, uint32_t rounds, u
                 return verdict;
         }
         done += batch;
+    }
+    return verdict;
+}
+
+enum capability_verdict probe_capabilities_split(struct cspace *cs, uint32_t rounds, uint64_t seed,
+                                                 struct histogram *histogram)
+{
+    uint32_t count = (uint32_t)(cspace_slot(cs, POOL)->size / OBJECT), gone[PROBE_SPLITS_MAX], n = 0;
+    enum capability_verdict verdict = CAP_OK;
+    struct cspace_progress progress;
+    uint64_t made;
+    if (rounds > PROBE_SPLITS_MAX || rounds > count / 2)
+        return CAP_BAD_SIZE;
+    while (n < rounds && verdict == CAP_OK) {
+        uint32_t i = random_below(&seed, count), slot = slot_of(cs, i);
+        if (cspace_slot(cs, slot)->type == CAP_NULL)
+            continue;
+        verdict = cspace_delete(cs, cspace_reference(cs, slot), 0, 1, &progress);
+        gone[n++] = i;
+    }
+    for (uint32_t j = 0; j < n && verdict == CAP_OK; j++) {
+        uint32_t leaf = gone[j] / CNODE_SLOTS, level = cnode_in(cs, LEVELS + leaf / CNODE_SLOTS);
+        const struct cspace_retype r = {.source = cspace_reference(cs, POOL),
+                                        .offset = (uint64_t)gone[j] * OBJECT,
+                                        .size = OBJECT,
+                                        .type = CAP_RAM,
+                                        .count = 1,
+                                        .to = {.cnode = cspace_reference(cs, level * CNODE_SLOTS + leaf % CNODE_SLOTS),
+                                               .index = gone[j] % CNODE_SLOTS}};
+        uint64_t start = arch_cycles();
+        verdict = cspace_retype(cs, &r, 0, &made);
+        histogram_add(histogram, arch_cycles() - start);
     }
     return verdict;
 }

@@ -32,6 +32,10 @@ void probe_call_line(struct driver *d, uint32_t peer, int role, uint64_t count, 
                      struct histogram *histogram);
 void probe_ring(struct driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, struct histogram *histogram);
 
+/* What a message costs either side, `count` times each: role 0 gets the cycles its send and the fence behind it took, and after these the round trips (2 * count
+ * values); role 1 the cycles that taking a message took which had been there for a while (count values). The clock's own cost is taken off. */
+void probe_message(struct driver *d, uint32_t peer, int role, uint32_t count, uint64_t *cycles);
+
 /* Counts until word 0 of the core's last scratch line is not 0; interruptible. Returns the turns, and the cycles they took. */
 uint64_t probe_compute(struct driver *d, uint64_t *cycles);
 /* Turns so far of the computing loop on that core, as it publishes them on a scratch line of its own; 0 when none runs. */
@@ -139,6 +143,10 @@ void probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uin
                           struct histogram *histogram, struct histogram *at_server);
 /* Table 1: a request to the own core's driver, from a program: a system call there and back, no other process. */
 void probe_here(struct driver *d, uint64_t count, uint32_t batch, struct histogram *histogram);
+/* A message from the root of each of these groups to all members and their acknowledgements, by turns, `count` times each: cycles, the
+ * groups' values side by side. The members' programs see nothing of it. The verdict that ended it early, or OK. */
+enum verdict probe_spread(struct driver *d, const uint32_t *groups, uint32_t group_count, uint32_t count,
+                          uint64_t *cycles);
 /* Pings that come at intervals: exponential with that mean, from a fixed seed. Latency from the intended time of sending. */
 void probe_open_loop(struct driver *d, uint32_t peer, uint64_t count, uint64_t mean_cycles, uint64_t seed,
                      struct histogram *histogram);

@@ -92,7 +92,8 @@ def _table(document: Document) -> list[Block]:
             right=frozenset(range(1, len(HEADINGS))),
             notes=(
                 interval_note(known).replace("Bars and points", "Numbers").replace("Error bars", "Interval"),
-                "The paper's rows: σ in place of an interval, ns by the machine's clock. " + OTHERS,
+                "The paper's rows: the latency of a message, σ in place of an interval, ns by the machine's clock. "
+                + OTHERS,
             ),
         )
     ]
