@@ -201,8 +201,9 @@ class System:
         self._groups.close(group)
 
     def install(self, root: int, edges: Edges) -> None:
-        """Makes this the tree by which core `root` reaches the others, by agreement of all cores: edges (parent, child)
-        in sending order. Operations under way are not disturbed. Raises BadInput, TreeOvertaken.
+        """Makes this the tree by which core `root` reaches the others, by agreement of all cores (in a shared kernel
+        that was booted with trees: under its lock): edges (parent, child) in sending order. Operations under way are
+        not disturbed. Raises BadInput, TreeOvertaken.
         """
         install(self._access, root, edges)
         self.trees[root] = Choice(Tree(root, tuple(edges), "given"), "installed by hand")
@@ -244,7 +245,8 @@ def boot(
     pair of cores. carrier: what the monitors' messages travel by: lines or rings in shared memory, or sockets or
     pipes, which share none. trees: "chosen", a kind of tree for every root (knowledge.trees.KINDS; "sequential": every
     root sends to all), or by root its edges (parent, child) in sending order, where a root without one sends to all;
-    see System.choose_trees. Raises BadInput, BootFailed, SegmentFull.
+    see System.choose_trees. The shared kernel tells all by one line, or along its trees if it is given edges. Raises
+    BadInput, BootFailed, SegmentFull.
     """
     if kernel not in KERNELS:
         raise BadInput("unknown kernel", value=kernel, where="kernel", hint="one of " + ", ".join(KERNELS))
@@ -274,7 +276,7 @@ def boot(
         channels=2 + channels,
         ring_slots=32 if count <= RING_CORES else 0,
         carrier=carrier,
-        trees=b"" if kernel == "shared" else encoded(trees if isinstance(trees, Mapping) else {}, count),
+        trees=encoded(trees if isinstance(trees, Mapping) else {}, count),
         sys_path=tuple(sys.path),
         system=secrets.token_hex(4),
         launcher=os.getpid(),
