@@ -23,6 +23,7 @@ _FILES = {
     "message": "message",
     "transport": "transport",
     "poll-or-block": "poll_or_block",
+    "shootdown": "shootdown",
     "unmap": "unmap",
 }
 COMPARED = ("floor", "round-trip", "unmap")

@@ -1,4 +1,5 @@
-# The measuring loops over channels and over what the host offers, included by _native.pyx: probes/host.c, probes/counters.c.
+# The measuring loops over channels and over what the host offers, included by _native.pyx: probes/host.c, probes/counters.c,
+# probes/shootdown.c.
 
 cdef extern from "probes/probes.h":
     enum:
@@ -26,6 +27,21 @@ cdef extern from "probes/probes.h":
         COUNTER_L1I_MISSES
         COUNTER_CONTEXT_SWITCHES
     int counter_open(counter_event event, bint kernel)
+
+    struct scratch_line:
+        uint32_t core
+        uint32_t line
+    struct shootdown_probe:
+        scratch_line up
+        const scratch_line *child
+        uint32_t children
+        uint32_t below
+        uint64_t sum
+        scratch_line shared
+        uint64_t use
+        uint64_t count
+        uint32_t batch
+    int64_t probe_shootdown(driver *d, const shootdown_probe *p, histogram *times) nogil
 
 HOST_FORMS = {"bytes": HOST_BYTES, "eventfd": HOST_EVENTFD, "futex": HOST_FUTEX}
 HOST_BYTES_OF_MEMORY = HOST_MEMORY
@@ -113,3 +129,44 @@ def counter(str event, bint kernel):
     if descriptor < 0:
         raise OSError(-descriptor, f"perf_event_open for {event}")
     return descriptor
+
+
+cdef scratch_line _line(Driver driver, tuple place) except *:
+    cdef scratch_line found
+    found.core, found.line = place
+    if found.core >= driver.segment.cores or not 1 <= found.line < 63:
+        raise IndexError(f"no scratch line {place[1]} of core {place[0]}")
+    return found
+
+
+def shootdown(Driver driver, tuple up, list children, tuple shared, list told, uint64_t use, uint64_t count, uint32_t batch,
+              Histogram times):
+    """Requests and acknowledgements that were wrong, of `count` shootdowns in whole batches.
+
+    up, children (in sending order), shared (broadcast, else None): scratch lines (core, line 1 … 62); up is None at the root, which
+    alone fills `times`. told: all the others, as the root expects to hear of. use: as large as all operations these lines have seen.
+    """
+    cdef shootdown_probe p
+    cdef scratch_line *lines = <scratch_line *>malloc((len(children) + 1) * sizeof(scratch_line))
+    cdef int64_t wrong
+    if lines == NULL:
+        raise MemoryError
+    try:
+        memset(&p, 0, sizeof(p))
+        for i, place in enumerate(children):
+            lines[i] = _line(driver, place)
+        if up is not None:
+            p.up = _line(driver, up)
+        else:
+            p.up.core = driver.me
+        if shared is not None:
+            p.shared = _line(driver, shared)
+        p.child, p.children, p.below, p.sum = lines, len(children), len(told), sum(told)
+        p.use, p.count, p.batch = use, count, batch
+        with nogil:
+            wrong = probe_shootdown(driver.d, &p, times.h)
+    finally:
+        free(lines)
+    if wrong < 0:
+        raise MemoryError
+    return wrong
