@@ -65,7 +65,9 @@ class _Arms:
     def __init__(self, request: Request, bench: Bench, by_cores: ByCores) -> None:
         self.request, self.bench, self.by_cores = request, bench, by_cores
         self.use = 1
-        self.plan = tuple((mode, request.size.count(USUAL[mode], BATCHES[mode]), BATCHES[mode]) for mode in MODES)  # fmt: skip
+        self.plan = tuple(
+            (mode, request.size.count(USUAL[mode], BATCHES[mode]), BATCHES[mode]) for mode in MODES
+        )
 
     def all(self) -> list[Arm]:
         """Every protocol with every number of cores, a control, and the floors."""
@@ -89,10 +91,13 @@ class _Arms:
         }  # fmt: skip
         report = self.bench.run(f"{protocol.name} {protocol.cores}", calls)[ROOT]
         by_mode = samples_of(report)
+        # Under the names of those that come to the same too: a ratio's name does not depend on which do here.
+        names = (protocol.name,) if suffix else (protocol.name, *protocol.same)
         return Outcome(
             {
-                key_of(protocol.name, protocol.cores, self.request, mode) + suffix: by_mode[mode]
+                key_of(name, protocol.cores, self.request, mode) + suffix: by_mode[mode]
                 for mode in MODES
+                for name in names
             },
             activity=report.activity,
         )
@@ -129,25 +134,23 @@ def _ratios(request: Request, by_cores: ByCores) -> Iterator[tuple[str, str]]:
         control = key_of(CONTROL_OF, request.cores, request, mode)
         yield control + CONTROL, control
         for count, several in by_cores.items():
-            names = [one.name for one in several]
-            # By name, whoever is measured for it.
-            keys = {
-                name: key_of(one.name, count, request, mode)
-                for one in several
-                for name in (one.name, *one.same)
-            }
+            measured = {name: one.name for one in several for name in (one.name, *one.same)}
             pairs = [(name, CHOSEN) for name in fixed]
             pairs += [("broadcast", "unicast"), ("unicast", "multicast"), ("multicast", "numa-aware")]
-            yield from dict.fromkeys(
-                (keys[over], keys[under]) for over, under in pairs if keys[over] != keys[under]
+            yield from (
+                (key_of(over, count, request, mode), key_of(under, count, request, mode))
+                for over, under in pairs
+                if measured[over] != measured[under]
             )
             if count == 2:
-                yield from ((key_of(name, count, request, mode), f"floor-0-1-{mode}") for name in names)
-            if count == request.cores != least:
-                growing = [name for name in names if name in {one.name for one in by_cores[least]}]
                 yield from (
-                    (key_of(name, count, request, mode), key_of(name, least, request, mode))
-                    for name in growing
+                    (key_of(name, count, request, mode), f"floor-0-1-{mode}")
+                    for name in ("broadcast", "unicast", CHOSEN)
+                )
+            if count == request.cores != least:
+                yield from (
+                    (key_of(form.name, count, request, mode), key_of(form.name, least, request, mode))
+                    for form in FORMS
                 )
 
 
