@@ -24,6 +24,7 @@ _FILES = {
     "transport": "transport",
     "poll-or-block": "poll_or_block",
     "shootdown": "shootdown",
+    "collectives": "collectives",
     "unmap": "unmap",
 }
 COMPARED = ("floor", "round-trip", "unmap")

@@ -168,6 +168,8 @@ class Driver:
         self, frame: int, pages: int, rounds: int, protocol: int, base: int
     ) -> tuple[int, int]: ...
 
+BARRIERS: dict[str, int]
+COLLECTIVES: dict[str, int]
 HOST_FORMS: dict[str, int]
 HOST_BYTES_OF_MEMORY: int
 COUNTERS: dict[str, int]
@@ -198,6 +200,28 @@ def shootdown(
     children: list[tuple[int, int]],
     shared: tuple[int, int] | None,
     told: list[int],
+    use: int,
+    count: int,
+    batch: int,
+    times: Histogram,
+) -> int: ...
+def barriers(
+    driver: Driver,
+    form: str,
+    members: list[int],
+    timer: int,
+    use: int,
+    count: int,
+    batch: int,
+    times: Histogram,
+) -> int: ...
+def collectives(
+    driver: Driver,
+    operation: str,
+    members: list[int],
+    group: int,
+    root: int,
+    timer: int,
     use: int,
     count: int,
     batch: int,

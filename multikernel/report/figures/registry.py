@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from multikernel.report.figure import Block
 from multikernel.report.figures import (
+    collectives,
     floor,
     generic,
     latency,
@@ -35,6 +36,7 @@ FIGURES: Mapping[str, Draw] = {
     "shared-memory": shared_memory.draw,
     "poll-or-block": poll_or_block.draw,
     "shootdown": shootdown.draw,
+    "collectives": collectives.draw,
     "unmap": unmap.draw,
 }
 TOGETHER: Mapping[str, DrawTogether] = {"unmap": unmap.draw_together}
@@ -42,7 +44,7 @@ TOGETHER: Mapping[str, DrawTogether] = {"unmap": unmap.draw_together}
 
 ORDER = (
     "floor", "latency", "shared-memory", "local-call", "round-trip", "message", "transport", "poll-or-block",
-    "shootdown", "unmap",
+    "shootdown", "collectives", "unmap",
 )  # fmt: skip
 
 
