@@ -20,6 +20,7 @@ from multikernel.report.wording import MODES, rate_of
 from multikernel.results.document import Document, Mode, Series
 
 BESIDES = ("operation", "kind", "same", "tree", "target", "told")
+OPERATIONS = ("barrier", "all-reduce", "broadcast", "agreement")
 DRIVERS = (
     "Multikernel: through the booted drivers, which poll all their channels, along a tree installed by agreement. "
     "Bare: loops that do nothing else, barriers over shared memory and the chosen tree's messages."
@@ -34,7 +35,11 @@ EQUAL = "Trees that came to the same were measured once and share a value."
 
 def draw(document: Document) -> list[Block]:
     """For each mode bars by operation; where there are several numbers of cores, lines over them, by operation."""
-    ours = [one for one in document.series if one.measure == "completion" and not one.control]
+    ours = [
+        one
+        for one in document.series
+        if one.measure == "completion" and one.parameters.get("operation") in OPERATIONS and not one.control
+    ]
     rest = [one for one in document.series if one not in ours]
     found: list[Block] = []
     for mode in dict.fromkeys(one.mode for one in ours):

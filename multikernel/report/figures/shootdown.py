@@ -32,7 +32,11 @@ EQUAL = "Protocols that came to the same tree were measured once and share a poi
 
 def draw(document: Document) -> list[Block]:
     """A line a protocol, over cores, for each mode; bars where there is one number of cores."""
-    ours = [one for one in document.series if one.measure == "completion" and not one.control]
+    ours = [
+        one
+        for one in document.series
+        if one.measure == "completion" and one.parameters.get("operation") == "shootdown" and not one.control
+    ]
     rest = [one for one in document.series if one not in ours]
     found: list[Block] = []
     for mode in dict.fromkeys(one.mode for one in ours):
