@@ -171,6 +171,8 @@ class Driver:
         self, frame: int, pages: int, rounds: int, protocol: int, base: int
     ) -> tuple[int, int]: ...
 
+BARRIERS: dict[str, int]
+COLLECTIVES: dict[str, int]
 HOST_FORMS: dict[str, int]
 HOST_BYTES_OF_MEMORY: int
 COUNTERS: dict[str, int]
@@ -194,6 +196,39 @@ def channel_echo(
 ) -> int: ...
 def channel_stream(
     driver: Driver, end: ChannelEnd, role: int, count: int, batch: int, times: Histogram
+) -> int: ...
+def shootdown(
+    driver: Driver,
+    up: tuple[int, int] | None,
+    children: list[tuple[int, int]],
+    shared: tuple[int, int] | None,
+    told: list[int],
+    use: int,
+    count: int,
+    batch: int,
+    times: Histogram,
+) -> int: ...
+def barriers(
+    driver: Driver,
+    form: str,
+    members: list[int],
+    timer: int,
+    use: int,
+    count: int,
+    batch: int,
+    times: Histogram,
+) -> int: ...
+def collectives(
+    driver: Driver,
+    operation: str,
+    members: list[int],
+    group: int,
+    root: int,
+    timer: int,
+    use: int,
+    count: int,
+    batch: int,
+    times: Histogram,
 ) -> int: ...
 def counter(event: str, kernel: bool) -> int: ...
 def channel_bytes(form: str, slots: int) -> int: ...
