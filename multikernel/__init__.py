@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from multikernel.system import Core, System, boot, current
+    from multikernel.user.group import Group
     from multikernel.user.here import Here, here
     from multikernel.user.memory import Frame, Page
 
 __version__ = "0.1.0"
-__all__ = ["Core", "Frame", "Here", "Page", "System", "__version__", "boot", "current", "here"]
+__all__ = ["Core", "Frame", "Group", "Here", "Page", "System", "__version__", "boot", "current", "here"]
 
 _HOMES = {
     "boot": "multikernel.system",
@@ -24,6 +25,7 @@ _HOMES = {
     "Core": "multikernel.system",
     "here": "multikernel.user.here",
     "Here": "multikernel.user.here",
+    "Group": "multikernel.user.group",
     "Frame": "multikernel.user.memory",
     "Page": "multikernel.user.memory",
 }

@@ -120,6 +120,10 @@ class CoreDied(MultikernelError):
         self.status = status
 
 
+class TreeOvertaken(MultikernelError):
+    """Another installation of the same root's tree began meanwhile; that one holds."""
+
+
 class SystemClosed(MultikernelError):
     """An operation on a system after its `close()`, or after its `with` block ended."""
 

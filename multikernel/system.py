@@ -16,30 +16,42 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Literal
 
 from multikernel.errors import BadInput, ForeignHandle
+from multikernel.knowledge.site import Site
+from multikernel.knowledge.tree import Tree
+from multikernel.knowledge.trees import KINDS as TREE_KINDS
 from multikernel.machine.clock import tsc_rate
 from multikernel.machine.cpus import resolve
 from multikernel.machine.topology import Topology
 from multikernel.native._native import KINDS
+from multikernel.routing.choosing import Choice, choose, of_kind, to_all
+from multikernel.routing.measuring import placement
+from multikernel.runtime import links
 from multikernel.runtime.launch import Launched
-from multikernel.runtime.plan import PAGE, Plan
+from multikernel.runtime.plan import CARRIERS, HOST_CARRIERS, PAGE, Carrier, Plan
 from multikernel.user import memory
 from multikernel.user.access import ClientAccess
+from multikernel.user.group import Group, Groups
 from multikernel.user.memory import Frame, Page
 from multikernel.user.outcome import OK, error_of
 from multikernel.user.task import Task
+from multikernel.user.trees import Edges, encoded, install
 
 Kernel = Literal["multikernel", "shared"]
 KERNELS = ("multikernel", "shared")
-MODES = {0: "absent", 1: "polling", 2: "user", 3: "parked"}
+CHOSEN = "chosen"
+TREES = (CHOSEN, *TREE_KINDS)
+MODES = {0: "absent", 1: "polling", 2: "user", 3: "parked", 4: "parked"}
 DEFAULT_MEMORY = 16 << 20
 RING_CORES = 64
 """Up to so many cores every pair has rings; beyond, only call lines."""
+HOST_CARRIER_CORES = 64
+"""Up to so many cores the host carries the monitors' messages: a descriptor or two for each core in every core."""
 
 
 class Core:
@@ -114,6 +126,8 @@ class System:
         self.kernel = plan.kernel
         self._access = ClientAccess(self.launched)
         memory.booted(plan.system, self._access)
+        self._groups = Groups(self._access)
+        self.trees: dict[int, Choice] = {}
         self.cores = [Core(self, index) for index in range(plan.cores)]
 
     def __enter__(self) -> System:
@@ -174,6 +188,44 @@ class System:
         self.own(page)
         memory.protect(self._access, page, rights)
 
+    def group(self, cores: Sequence[int] | None = None, *, root: int | None = None) -> Group:
+        """A group of those cores, by default all, for barriers, reductions and broadcasts; root: its tree is used, by
+        default the first. At most 8 at a time. Raises BadInput, OutOfSlots.
+        """
+        self.launched.check()
+        return self._groups.open(cores, root)
+
+    def close_group(self, group: Group) -> None:
+        """Gives its place back. No member may be in a collective. Raises BadInput."""
+        self.launched.check()
+        self._groups.close(group)
+
+    def install(self, root: int, edges: Edges) -> None:
+        """Makes this the tree by which core `root` reaches the others, by agreement of all cores: edges (parent, child)
+        in sending order. Operations under way are not disturbed. Raises BadInput, TreeOvertaken.
+        """
+        install(self._access, root, edges)
+        self.trees[root] = Choice(Tree(root, tuple(edges), "given"), "installed by hand")
+
+    def placement(self) -> dict[int, tuple[int | None, int]]:
+        """Whether messages lie with their receivers: by core, the memory node of the lines by which it is reached (None
+        where the host does not say), and that of its CPU.
+        """
+        return placement(self, Site(Topology.read(), self.plan.cpus))
+
+    def choose_trees(self, kind: str = CHOSEN, *, fresh: bool = False) -> dict[int, Choice]:
+        """Gives every root a tree and says why: of that kind, or for "chosen" the one that is fastest on the cores of
+        those that the knowledge base proposes; in `trees` afterwards. Where cores share CPUs nothing can be judged,
+        and every root sends to all. fresh: forget what was measured before. Raises BadInput.
+        """
+        choices = choose(self, fresh=fresh) if kind == CHOSEN else of_kind(self, kind)
+        for root, choice in choices.items():
+            before = self.trees[root].tree.edges if root in self.trees else to_all(root, self.plan.cores)
+            if choice.tree.edges != before:
+                install(self._access, root, choice.tree.edges)
+        self.trees = choices
+        return choices
+
 
 def boot(
     cores: int | str | Sequence[int] | None = None,
@@ -182,16 +234,17 @@ def boot(
     memory: int = DEFAULT_MEMORY,
     slots: int | None = None,
     channels: int = 0,
-    carrier: Literal["call-line", "ring"] = "call-line",
-    parents: Sequence[Sequence[int | None]] | None = None,
+    carrier: Carrier = "call-line",
+    trees: str | Mapping[int, Edges] = CHOSEN,
 ) -> System:
     """Boots a kernel and returns it running; close it, or use it as a context manager.
 
     cores: how many, or which CPUs ("0,2-3", [0, 2]); None: one a CPU allowed here. More cores than CPUs share
     them. memory: bytes of physical memory. slots: mappings for each core. channels: further call lines for each
-    pair of cores. carrier: what the monitors' messages travel by. parents: the tree for each root,
-    parents[root][core], None for the root itself; by default every root sends to all. Raises BadInput,
-    BootFailed, SegmentFull.
+    pair of cores. carrier: what the monitors' messages travel by: lines or rings in shared memory, or sockets or
+    pipes, which share none. trees: "chosen", a kind of tree for every root (knowledge.trees.KINDS; "sequential": every
+    root sends to all), or by root its edges (parent, child) in sending order, where a root without one sends to all;
+    see System.choose_trees. Raises BadInput, BootFailed, SegmentFull.
     """
     if kernel not in KERNELS:
         raise BadInput("unknown kernel", value=kernel, where="kernel", hint="one of " + ", ".join(KERNELS))
@@ -201,8 +254,13 @@ def boot(
         raise BadInput("physical memory of less than a page", value=memory, where="memory")
     if not 0 <= channels <= 64:
         raise BadInput("0 to 64 channels for each pair of cores", value=channels, where="channels")
-    if carrier not in ("call-line", "ring"):
-        raise BadInput("unknown carrier", value=carrier, where="carrier", hint="call-line or ring")
+    if carrier not in CARRIERS:
+        raise BadInput(
+            "unknown carrier", value=carrier, where="carrier", hint="one of " + ", ".join(CARRIERS)
+        )
+    refusal = refusal_of(carrier, count, kernel) if carrier in HOST_CARRIERS else None
+    if refusal is not None:
+        raise refusal
     if carrier == "ring" and count > RING_CORES:
         raise BadInput(
             f"rings for more than {RING_CORES} cores", value=count, where="carrier", hint="use call-line"
@@ -213,17 +271,47 @@ def boot(
         memory=(memory + PAGE - 1) // PAGE * PAGE,
         slots=slots if slots is not None else max(64, min(4096, 65536 // count)),
         cycles_per_us=max(1, round(tsc_rate().hz / 1e6)),
-        channels=1 + channels,
+        channels=2 + channels,
         ring_slots=32 if count <= RING_CORES else 0,
         carrier=carrier,
-        parents=None if parents is None else _route(parents, count),
+        trees=b"" if kernel == "shared" else encoded(trees if isinstance(trees, Mapping) else {}, count),
         sys_path=tuple(sys.path),
         system=secrets.token_hex(4),
         launcher=os.getpid(),
     )
     if not 1 <= plan.slots <= 1 << 16:
         raise BadInput("1 to 65536 mappings for each core", value=slots, where="slots")
-    return System(plan)
+    if isinstance(trees, str) and trees not in TREES:
+        raise BadInput("unknown kind of tree", value=trees, where="trees", hint="one of " + ", ".join(TREES))
+    system = System(plan)
+    if kernel == "multikernel" and isinstance(trees, str):
+        try:
+            system.choose_trees(trees)
+        except BaseException:
+            system.close()
+            raise
+    return system
+
+
+def refusal_of(carrier: Carrier, cores: int, kernel: Kernel = "multikernel") -> BadInput | None:
+    """Why the host cannot carry the messages of such a system; None if it can."""
+    if kernel != "multikernel":
+        return BadInput(
+            f"the {kernel} kernel's cores send each other no messages", value=carrier, where="carrier",
+            hint="kernel=\"multikernel\", or leave carrier out",
+        )  # fmt: skip
+    if cores > HOST_CARRIER_CORES:
+        return BadInput(
+            f"a {carrier} for each pair of more than {HOST_CARRIER_CORES} cores", value=cores, where="carrier",
+            hint="use call-line",
+        )  # fmt: skip
+    allowed, needed = links.allowed(), links.needed(carrier, cores)
+    if allowed < needed:
+        return BadInput(
+            f"too few open files are allowed for a {carrier} for each pair of {cores} cores", value=allowed,
+            where="RLIMIT_NOFILE", hint=f"ulimit -n {needed}, or fewer cores",
+        )  # fmt: skip
+    return None
 
 
 _current: System | None = None
@@ -251,26 +339,3 @@ def as_current(system: System) -> Iterator[None]:
         yield
     finally:
         _current = before
-
-
-def _route(parents: Sequence[Sequence[int | None]], count: int) -> bytes:
-    """A route as cores × cores 16-bit numbers. Raises BadInput unless every row is a tree of all cores rooted
-    where it should be.
-    """
-    if len(parents) != count or any(len(row) != count for row in parents):
-        raise BadInput(f"a route has {count} rows of {count} parents", where="parents")
-    for root, row in enumerate(parents):
-        for core in range(count):
-            at: int | None = core
-            for _ in range(count):
-                if at is None or at == root:
-                    break
-                at = row[at]
-                if at is not None and not 0 <= at < count:
-                    raise BadInput("no such core", value=at, where=f"parents[{root}]")
-            if at != root or row[root] is not None:
-                raise BadInput(
-                    f"core {core} does not lead to the root", value=list(row), where=f"parents[{root}]"
-                )
-    flat = (0xFFFF if parent is None else parent for row in parents for parent in row)
-    return b"".join(number.to_bytes(2, sys.byteorder) for number in flat)

@@ -38,8 +38,15 @@ REFRESH_SECONDS = 0.25
     show_default=True,
     help="multikernel: replicas and messages; shared: one state under a lock.",
 )
+@click.option(
+    "--trees",
+    default="chosen",
+    show_default=True,
+    metavar="KIND",
+    help="How each core reaches the others: chosen on this machine, or sequential, binary, cluster, numa-aware, …",
+)
 @click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="[-- PROGRAM.py ARGS…]")
-def command(cores: str | None, kernel: Kernel, program: tuple[str, ...]) -> int:
+def command(cores: str | None, kernel: Kernel, trees: str, program: tuple[str, ...]) -> int:
     """Boot a kernel and show its cores until Ctrl-C, or run a program in it.
 
     More cores than CPUs share them: 8 cores on 2 CPUs work. With a program (after --), the program runs in this
@@ -52,7 +59,7 @@ def command(cores: str | None, kernel: Kernel, program: tuple[str, ...]) -> int:
         _check(program[0])
         # As Python does for a script; before the boot, because cores look for modules where this process does.
         sys.path.insert(0, os.path.dirname(os.path.abspath(program[0])))
-    with system_.boot(list(placement.cpus), kernel=kernel) as booted:
+    with system_.boot(list(placement.cpus), kernel=kernel, trees=trees) as booted:
         if not program:
             return _stay(booted)
         with system_.as_current(booted):
@@ -141,7 +148,8 @@ def _rows(booted: System) -> list[tuple[str, ...]]:
 
 
 def _title(booted: System) -> str:
-    return f"{booted.kernel}: {len(booted.cores)} cores, {booted.plan.memory >> 20} MiB; Ctrl-C ends it"
+    tree = f", {booted.trees[0].tree.kind} tree from core 0" if len(booted.trees) > 2 else ""
+    return f"{booted.kernel}: {len(booted.cores)} cores, {booted.plan.memory >> 20} MiB{tree}; Ctrl-C ends it"
 
 
 def _text(booted: System) -> str:

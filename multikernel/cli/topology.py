@@ -83,6 +83,7 @@ def command(
         _write(topology, comparison, notes, file)
     elif json_to is not None:
         sys.stdout.write(topology.to_json())
+        _warn(comparison)
     else:
         _print(topology, comparison, notes)
 
@@ -119,7 +120,13 @@ def _write(topology: Topology, comparison: Comparison | None, notes: list[str], 
     else:
         data = "".join(f"{line}\n" for line in _lines(topology, said, FILE_WIDTH)).encode()
     print(export.write(data, file), file=sys.stderr)
-    for one in comparison.warnings if comparison and form == ".json" else ():
+    if form == ".json":
+        _warn(comparison)
+
+
+def _warn(comparison: Comparison | None) -> None:
+    """Beside JSON, which holds the machine alone."""
+    for one in comparison.warnings if comparison else ():
         print(f"warning: {one.text}", file=sys.stderr)
 
 

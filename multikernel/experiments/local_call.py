@@ -83,9 +83,7 @@ def _arms(request: Request, boot: _Boot) -> list[Arm]:
         samples = samples_of(report)
         found = {_key(name, mode, control=control): samples[mode] for mode in MODES}
         activity = report.activity
-        return Outcome(
-            found, activity=_but_switches(activity) if name in SWITCHING and activity else activity
-        )
+        return Outcome(found, activity=but_switches(activity) if name in SWITCHING and activity else activity)
 
     def arm(name: str, control: bool = False) -> Arm:
         return Arm(name + (", control" if control else ""), lambda: slice_of(name, control))
@@ -106,7 +104,7 @@ def _measured(name: str, boot: _Boot, plan: tuple[tuple[str, int, int], ...]) ->
     return bench.one(name, on_core_paper.neighbour, 1, SWITCHING[name], plan, bench.watch)
 
 
-def _but_switches(activity: Activity) -> Activity:
+def but_switches(activity: Activity) -> Activity:
     """Being switched is what these arms measure: it does not disturb them."""
     tasks = {
         task: one if one.involuntary is None else replace(one, involuntary=0)

@@ -20,6 +20,8 @@ _FILES = {
     "shared-memory": "shared_memory",
     "local-call": "local_call",
     "round-trip": "round_trip",
+    "message": "message",
+    "transport": "transport",
     "poll-or-block": "poll_or_block",
     "unmap": "unmap",
 }

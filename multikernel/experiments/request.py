@@ -46,13 +46,15 @@ def nobody(_: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """placement: where the cores run; seed: of the order of arms; progress: told in a few words what is going
-    on.
+    """placement: where the cores run; seed: of the order of arms; comparing: only what two kernels and Linux are
+    compared by, not what takes long and compares the multikernel with itself; progress: told in a few words what is
+    going on.
     """
 
     placement: Placement
     size: Size
     seed: int = 1
+    comparing: bool = False
     progress: Callable[[str], None] = field(default=nobody, compare=False)
 
     def __post_init__(self) -> None:

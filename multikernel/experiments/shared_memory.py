@@ -4,17 +4,19 @@ Guarantees: all cores of an arm update at the same time (they meet before, and g
 which one was off its CPU does not count), back to back in batches. SHM: each core updates the same lines itself, in a
 special loop (raw). MSG: cores ask core 0, the server, through the booted driver; the server's own program does nothing,
 and what the update costs there is timed by the server, for the last call of each batch. With one core alone there is no
-other to ask: its program asks its own driver, and no message is sent. Answers: the paper's figure 3 (SHM1 … SHM8, MSG1,
-MSG8, Server). Called by: the registry.
+other to ask: its program asks its own driver, and no message is sent. MSG again over sockets and pipes: the same
+requests in systems whose cores talk by those, over the very channels of their monitors. Answers: the paper's figure 3
+(SHM1 … SHM8, MSG1, MSG8, Server). Called by: the registry.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from multikernel import system as system_
-from multikernel.experiments import document, on_core_paper
+from multikernel.experiments import carriers, document, on_core_paper
 from multikernel.experiments.arms import CONTROL, PREEMPTED_FEW, Arm, Collector, Outcome, Scalar, Spec
 from multikernel.experiments.floor import BATCH, floor_arms, floors_of, root_pairs
 from multikernel.experiments.measure import Bench, Call, samples_of
@@ -24,6 +26,7 @@ from multikernel.machine.activity import Activity
 from multikernel.machine.clock import tsc_rate
 from multikernel.results.document import Caution, Document, System
 from multikernel.results.histogram import Histogram
+from multikernel.runtime.plan import HOST_CARRIERS, Carrier
 
 NAME = "shared-memory"
 FIGURE = "figure 3"
@@ -35,6 +38,8 @@ SECONDS = 0.004
 """Of a slice, on every core."""
 CHUNK = 1000
 """Updates between two looks at the time."""
+CHUNK_CARRIED = 200
+"""The same where the host carries each of them."""
 COUNTS_MAX = 16
 PRESENT = 0.9
 """The share of the time that each must have been on its CPU, for all to have updated at once."""
@@ -42,18 +47,26 @@ PRESENT = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One curve of the figure. name: the paper's, in lower case; lines: an update's; by_message: to the server."""
+    """One curve of the figure. name: the paper's, in lower case; lines: an update's; by_message: to the server;
+    carrier: what messages go by, if not by memory.
+    """
 
     lines: int
     by_message: bool
+    carrier: Carrier | None = None
 
     @property
     def name(self) -> str:
         return f"{'msg' if self.by_message else 'shm'}{self.lines}"
 
+    @property
+    def stem(self) -> str:
+        """What its keys begin with."""
+        return self.name if self.carrier is None else f"{self.name}-{self.carrier}"
+
     def key(self, cores: int) -> str:
         """Of its series with so many cores."""
-        return f"{self.name}-on-{cores}"
+        return f"{self.stem}-on-{cores}"
 
     def server_key(self, cores: int) -> str:
         """Of what it costs the server meanwhile."""
@@ -61,7 +74,12 @@ class Form:
 
     def rate_key(self, cores: int) -> str:
         """Of how many updates a second all cores together make."""
-        return f"{self.name}-rate-on-{cores}"
+        return f"{self.stem}-rate-on-{cores}"
+
+    @property
+    def has_server(self) -> bool:
+        """Whether what it costs the server is a curve too. Once is enough: what carries requests is no part of it."""
+        return self.by_message and self.carrier is None
 
     def cores(self, count: int) -> tuple[int, ...]:
         """Who updates. With others there the server only serves."""
@@ -69,7 +87,13 @@ class Form:
 
 
 FORMS = [Form(lines, False) for lines in SHARED_LINES] + [Form(lines, True) for lines in MESSAGE_LINES]
+CARRIED = [Form(lines, True, carrier) for carrier in HOST_CARRIERS for lines in MESSAGE_LINES]
 CONTROL_OF = Form(8, True)
+
+
+def forms_of(count: int) -> list[Form]:
+    """What so many cores measure. One alone sends nothing, whatever would carry it."""
+    return FORMS + CARRIED if count > 1 else FORMS
 
 
 def counts_of(cores: int) -> list[int]:
@@ -83,49 +107,57 @@ def counts_of(cores: int) -> list[int]:
 class _Arms:
     """All arms of one boot."""
 
-    def __init__(self, request: Request, bench: Bench) -> None:
+    def __init__(self, request: Request, benches: Mapping[Carrier | None, Bench]) -> None:
         self.request = request
-        self.bench = bench
+        self.benches = benches
         self.hz = tsc_rate().hz
         self.base = 0
 
     def all(self) -> list[Arm]:
         """Every form with every number of cores, a control, and the floors."""
         return [
-            *(self._arm(form, count) for count in counts_of(self.request.cores) for form in FORMS),
+            *(
+                self._arm(form, count)
+                for count in counts_of(self.request.cores)
+                for form in forms_of(count)
+                if form.carrier in self.benches
+            ),
             self._arm(CONTROL_OF, self.request.cores, control=True),
-            *floor_arms(self.bench, self.request, root_pairs(self.request.cores)),
+            *floor_arms(self.benches[None], self.request, root_pairs(self.request.cores)),
         ]
 
     def _arm(self, form: Form, count: int, *, control: bool = False) -> Arm:
-        label = f"{form.name}, {count} core{'s' if count > 1 else ''}" + (", control" if control else "")
+        label = f"{form.stem}, {count} core{'s' if count > 1 else ''}" + (", control" if control else "")
         return Arm(label, lambda: self._slice(form, count, control))
 
     def _slice(self, form: Form, count: int, control: bool) -> Outcome:
-        cores, size = form.cores(count), self.request.size
+        cores, size, bench = form.cores(count), self.request.size, self.benches[form.carrier]
         server = SERVER if form.by_message else None
-        chunk, seconds = size.count(CHUNK, BATCH), SECONDS * size.scale
+        chunk, seconds = (
+            size.count(CHUNK if form.carrier is None else CHUNK_CARRIED, BATCH),
+            SECONDS * size.scale,
+        )
         base, self.base = self.base, self.base + on_core_paper.MEETINGS
 
         def call(core: int) -> Call:
-            watch = self.bench.watch if core == cores[0] else None
+            watch = bench.watch if core == cores[0] else None
             return on_core_paper.update, (cores, form.lines, server, chunk, BATCH, seconds, base, watch)
 
         # The one that watches comes last, so that it waits least.
-        reports = self.bench.run(f"{form.name} {count}", {core: call(core) for core in reversed(cores)})
+        reports = bench.run(f"{form.name} {count}", {core: call(core) for core in reversed(cores)})
         by_core = [samples_of(report) for report in reports.values()]
         updates = [samples["update"] for samples in by_core]
         outcome = Outcome({form.key(count) + (CONTROL if control else ""): Histogram.merge(updates)})
         activity = reports[cores[0]].activity
         if activity is not None and count > 1:
-            pids = {core: self.bench.system.cores[core].pid for core in cores}
+            pids = {core: bench.system.cores[core].pid for core in cores}
             away = [pids[core] for core, report in reports.items() if was_away(report)]
             activity = marked(activity, away, sum(one.samples for one in outcome.samples.values()))
         outcome.activity = activity
         if not control:
             each_second = sum(self.hz / max(one.mean, 1) for one in updates)
             outcome.samples[form.rate_key(count)] = Histogram.from_values([round(each_second)])
-            if form.by_message:
+            if form.has_server:
                 served = [samples["at_server"] for samples in by_core]
                 outcome.samples[form.server_key(count)] = Histogram.merge(served)
         return outcome
@@ -151,15 +183,18 @@ def marked(activity: Activity, away: Sequence[int], samples: int) -> Activity:
 
 def _specs(request: Request) -> list[Spec]:
     found = []
-    for form in FORMS:
+    for form in FORMS + CARRIED:
         for count in counts_of(request.cores):
-            found += _specs_of(form, count)
+            if form in forms_of(count):
+                found += _specs_of(form, count)
     control = next(spec for spec in found if spec.key == CONTROL_OF.key(request.cores))
     return [*found, replace(control, key=control.key + CONTROL, control=True)]
 
 
 def _specs_of(form: Form, count: int) -> list[Spec]:
     parameters: dict[str, Scalar] = {"operation": "update", "lines": form.lines}
+    if form.carrier is not None:
+        parameters["carrier"] = form.carrier
     system: System = "multikernel" if form.by_message else "raw"
     # A message is judged by the floor of the pairs it travels between; an update of one's own is no round trip.
     floor = tuple((SERVER, core) for core in form.cores(count) if core != SERVER) if form.by_message else ()
@@ -173,7 +208,7 @@ def _specs_of(form: Form, count: int) -> list[Spec]:
             unit="operations/s", parameters=parameters,
         ),
     ]  # fmt: skip
-    if form.by_message:
+    if form.has_server:
         found.append(
             Spec(
                 form.server_key(count), system, f"server{form.lines}", count, "completion", "single",
@@ -193,6 +228,10 @@ def _ratios(cores: int) -> list[tuple[str, str]]:
                 found.append((own.key(count), message.key(count)))
                 found.append((own.rate_key(count), message.rate_key(count)))
             found.append((message.key(count), message.server_key(count)))
+            for form in (one for one in CARRIED if count > 1 and one.lines == message.lines):
+                found.append((form.key(count), message.key(count)))
+                found.append((own.key(count), form.key(count)))
+                found.append((form.rate_key(count), message.rate_key(count)))
     return found + [(form.key(cores), form.key(1)) for form in shared.values()]
 
 
@@ -204,6 +243,12 @@ ALONE = Caution(
 )
 
 
+def _bench(request: Request, carrier: Carrier | None, stack: ExitStack) -> Bench:
+    return Bench(
+        stack.enter_context(system_.boot(list(request.placement.cpus), carrier=carrier or "call-line"))
+    )
+
+
 def run(request: Request) -> Document:
     """Measures; see the page."""
     request = request.fitted()
@@ -211,7 +256,11 @@ def run(request: Request) -> Document:
     record = document.begin(request)
     for boot in range(request.size.boots):
         request.progress(f"{NAME}: boot {boot + 1} of {request.size.boots}")
-        with system_.boot(list(request.placement.cpus)) as booted:
-            collector.boot(boot, _Arms(request, Bench(booted)).all())
+        with ExitStack() as stack:
+            benches = {
+                carrier: _bench(request, carrier, stack) for carrier in (None, *carriers.possible(request))
+            }
+            collector.boot(boot, _Arms(request, benches).all())
+    warnings = [ALONE, *carriers.refused(request)]
     floors = floors_of(collector, root_pairs(request.cores), request.placement.cpus)
-    return document.finish(NAME, record, collector, floors, _specs(request), _ratios(request.cores), [ALONE])
+    return document.finish(NAME, record, collector, floors, _specs(request), _ratios(request.cores), warnings)

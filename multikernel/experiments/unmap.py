@@ -3,7 +3,8 @@
 Guarantees: the multikernel by one and by two phases, the shared kernel under its MCS lock, and Linux's threads,
 each with targets that poll, compute or sleep, and told by poll, signal, interrupt or not at all; beside them
 what the host's mapping call costs alone, what mapping and the first touch cost, what a computing program loses,
-and how many unmaps a second all cores manage when each has pages of its own. Arms are compared only within a
+and how many unmaps a second all cores manage when each has pages of its own; and, but for `compare`, the multikernel
+whose monitors' messages go by sockets and by pipes, which share no memory. Arms are compared only within a
 boot, interleaved. That a target was told as claimed is counted, not assumed: interrupts of the cores by
 themselves, Linux's by /proc/interrupts. Answers: the paper's figure 7 (and, with the difference between its two
 phases, figure 8's agreement for one operation). Called by: the registry. The arms' descriptions and the checks
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from multikernel import system as system_
-from multikernel.experiments import document, unmap_arms
+from multikernel.experiments import carriers, document, unmap_arms
 from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome
 from multikernel.experiments.floor import floor_arms, floors_of, root_pairs
 from multikernel.experiments.linux_process import LinuxProcess, activity_of
@@ -28,6 +29,7 @@ from multikernel.experiments.request import Request
 from multikernel.machine.clock import tsc_rate
 from multikernel.results.document import Document
 from multikernel.results.histogram import Histogram
+from multikernel.runtime.plan import Carrier
 
 NAME = "unmap"
 FIGURE = "figure 7"
@@ -52,6 +54,8 @@ class _Boot:
     linux: LinuxProcess
     first: dict[str, int]
     pages: int
+    carried: dict[Carrier, Bench]
+    """The multikernel again, by what carries its monitors' messages."""
 
 
 def own_pages_of(cores: int, scale: float) -> int:
@@ -75,6 +79,9 @@ class _Arms:
             arms.append(self._unmap(key, bench, protocol, target))
             if key == unmap_arms.CONTROL_OF:
                 arms.append(self._unmap(key + CONTROL, bench, protocol, target))
+        for key, (carrier, protocol) in unmap_arms.CARRIED.items():
+            if carrier in boot.carried:
+                arms.append(self._unmap(key, boot.carried[carrier], protocol, "polling"))
         for name, bench in (("multikernel", boot.multikernel), ("shared", boot.shared)):
             arms.append(self._own_pages(name, bench))
             arms.append(self._alone(name, bench))
@@ -169,6 +176,10 @@ class _Arms:
         return Outcome(samples=samples, sums=sums, activity=activity)
 
 
+def _carriers(request: Request) -> tuple[Carrier, ...]:
+    return () if request.comparing else carriers.possible(request)
+
+
 def _boots(request: Request, stack: ExitStack) -> _Boot:
     cpus, pages = request.placement.cpus, own_pages_of(request.cores, request.size.scale)
     memory = max(system_.DEFAULT_MEMORY, 2 * pages * request.cores * PAGE)
@@ -176,9 +187,13 @@ def _boots(request: Request, stack: ExitStack) -> _Boot:
         name: Bench(stack.enter_context(system_.boot(list(cpus), kernel=name, memory=memory)))
         for name in get_args(system_.Kernel)
     }
+    carried = {
+        carrier: Bench(stack.enter_context(system_.boot(list(cpus), carrier=carrier)))
+        for carrier in _carriers(request)
+    }
     first = {name: bench.allocate_run(pages * request.cores) for name, bench in kernels.items()}
     linux = stack.enter_context(LinuxProcess(cpus, pages * request.cores * PAGE))
-    return _Boot(kernels["multikernel"], kernels["shared"], linux, first, pages)
+    return _Boot(kernels["multikernel"], kernels["shared"], linux, first, pages, carried)
 
 
 def run(request: Request, arms_of: Callable[[Request, _Boot], list[Arm]] | None = None) -> Document:
@@ -193,6 +208,8 @@ def run(request: Request, arms_of: Callable[[Request, _Boot], list[Arm]] | None 
             collector.boot(boot, arms_of(request, machines) if arms_of else _Arms(request, machines).all())
     pairs = root_pairs(request.cores)
     warnings = unmap_arms.check(collector, request)
+    if not request.comparing:
+        warnings += carriers.refused(request)
     return document.finish(
         NAME, record, collector, floors_of(collector, pairs, request.placement.cpus),
         unmap_arms.specs(request, tuple(pairs), collector), unmap_arms.RATIOS, warnings,

@@ -19,6 +19,7 @@ from multikernel.machine.activity import Activity
 from multikernel.machine.host import Host
 from multikernel.results.document import Caution, System
 from multikernel.results.histogram import Histogram
+from multikernel.runtime.plan import HOST_CARRIERS, Carrier
 
 KERNELS: dict[str, tuple[System, str, Target]] = {
     "one-phase-polling": ("multikernel", "one-phase", "polling"),
@@ -29,6 +30,13 @@ KERNELS: dict[str, tuple[System, str, Target]] = {
     "shared-computing": ("shared", "two-phase", "computing"),
 }
 """By key: the kernel, the protocol (the shared kernel ignores it), and what the targets do."""
+CARRIED: dict[str, tuple[Carrier, str]] = {
+    f"{protocol}-polling-{carrier}": (carrier, protocol)
+    for carrier in HOST_CARRIERS
+    for protocol in ("one-phase", "two-phase")
+}
+"""Of the multikernel too, by key: what carries the monitors' messages, and the protocol. The targets poll, asking the
+host for messages; nothing is told by memory."""
 CONTROL_OF = "two-phase-polling"
 SIDE_ARMS = {"two-phase-polling": "multikernel", "shared-polling": "shared"}
 """Arms whose mapping and first touch are series too, and whose those are."""
@@ -69,6 +77,10 @@ RATIOS = [
     ("own-pages-multikernel", "own-pages-shared"),
     ("own-pages-multikernel", "own-pages-linux"),
     ("own-pages-shared", "own-pages-linux"),
+    # what carries the messages
+    *((key, f"{protocol}-polling") for key, (_, protocol) in CARRIED.items()),
+    *(("shared-polling", key) for key in CARRIED),
+    *(("linux-computing", key) for key in CARRIED),
 ]
 
 ENOUGH = 0.9
@@ -90,6 +102,12 @@ def specs(request: Request, floor: tuple[tuple[int, int], ...], collector: Colle
         found.append(spec)
         if key == CONTROL_OF:
             found.append(replace(spec, key=key + CONTROL, control=True))
+    for key, (carrier, variant) in CARRIED.items():
+        parameters = {"operation": "unmap", "target": "polling", "told": "poll", "carrier": carrier}
+        spec = Spec(
+            key, "multikernel", variant, n, "completion", "single", parameters=parameters, floor=floor
+        )
+        found.append(spec)
     for key, told, target_name in (
         ("linux-computing", "interrupt", "computing"),
         ("linux-idle", "none", "idle"),

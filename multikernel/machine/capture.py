@@ -41,6 +41,7 @@ SCHEMA = "multikernel-capture/1"
 LABEL = "multikernel-capture.json"
 MOST_BYTES = 256 << 20
 """Unpacked. 4096 CPUs take about 150 MB of tar's blocks; the packed archive is a hundredth of it."""
+BLOCK = tarfile.BLOCKSIZE
 HINT = "multikernel topology capture makes a good one"
 
 
@@ -249,9 +250,15 @@ def _bytes(path: Path, where: str) -> bytes:
 def _unpacked(data: bytes, where: str) -> dict[str, str]:
     """Text by path, of the members that belong to a capture."""
     files: dict[str, str] = {}
+    end = 0
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
             for member in archive:
+                end = (
+                    member.offset_data + -(-member.size // BLOCK) * BLOCK
+                    if member.isreg()
+                    else archive.offset
+                )
                 name = _path(member.name)
                 if not member.isreg() or not (name == LABEL or _check_of(name)):
                     continue
@@ -267,6 +274,11 @@ def _unpacked(data: bytes, where: str) -> dict[str, str]:
         raise _broken("it is cut short" if cut else "it is no archive of tar", where) from None
     except (tarfile.TarError, ValueError, OverflowError, OSError, EOFError, RecursionError):
         raise _broken("its table of members is garbled", where) from None
+    # The table of members ends with blocks of zeros; tarfile takes anything else for the end, too.
+    if data[end : end + BLOCK] != bytes(BLOCK):
+        raise _broken(
+            "it is cut short" if len(data) < end + BLOCK else "its table of members is garbled", where
+        )
     if not any(name.startswith(CPU) for name in files):
         raise _broken(f"it holds no files of {CPU}", where)
     return files

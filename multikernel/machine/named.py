@@ -2,7 +2,7 @@
 
 Guarantees: the same text means the same on every host, except "live" and names of files. What is none of these is
 refused in one sentence.
-Called by: cli (`--machine`).
+Called by: cli (`--machine` of topology, skb).
 """
 
 import os
@@ -46,6 +46,8 @@ def _is_sentence(text: str) -> bool:
 
 def _from_file(text: str, where: str) -> Topology:
     path = Path(text)
+    if os.path.realpath(text) == "/":
+        return Topology.read()
     if not os.path.exists(text):
         raise BadInput(
             "there is no such machine, and no such file", value=shown(text), where=where, hint=HINT

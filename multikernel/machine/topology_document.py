@@ -2,13 +2,13 @@
 
 Guarantees: `decoded(encoded(t)) == t`. What is read is checked as if an enemy had written it: types, ranges, sizes, and
 that it does not contradict itself (a cache of CPUs that are not there, a CPU in two nodes). What is refused is refused
-in one sentence that names the file, the line where the text is no JSON, and the place (`$.cpus[3].package`) where it
-is JSON but no machine.
+in one sentence that names the file and the line, and the place (`$.cpus[3].package`) where it is JSON but no machine.
 
 Called by: Topology.to_json and from_json, named, cli. CPU lists are in the kernel's format, as in the result documents.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -115,10 +115,11 @@ def decoded(text: str | bytes, where: str = "") -> Topology:
     try:
         return _consistent(_topology(_Place("$", value)))
     except _Wrong as error:
+        at = f"line {_line_of(plain, str(error).split()[0])}"
         raise BadInput(
             "this machine is damaged or contradicts itself",
             value=str(error),
-            where=where,
+            where=f"{where}, {at}" if where else at,
             hint="it was changed by hand, or written by a faulty program",
         ) from None
 
@@ -131,8 +132,45 @@ def _not_json(reason: str, line: int, where: str) -> BadInput:
     )
 
 
+def _line_of(text: str, path: str) -> int:
+    """In which line of a JSON text the value of such a path begins; or what should hold it, if it is not there."""
+    at = _to_token(text, 0)
+    for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", path):
+        inside = _inside(text, at, name or int(index))
+        if inside is None:
+            break
+        at = inside
+    return text.count("\n", 0, at) + 1
+
+
+def _inside(text: str, at: int, wanted: str | int) -> int | None:
+    """Where a member or element of the value that begins there begins; the last one, of members of one name."""
+    found, number = None, 0
+    decoder = json.JSONDecoder()
+    keyed = text[at] == "{"
+    at = _to_token(text, at + 1)
+    while text[at] not in "}]":
+        key: str | int = number
+        if keyed:
+            key, at = decoder.raw_decode(text, at)
+            at = _to_token(text, at)
+        if key == wanted:
+            found = at
+        _, at = decoder.raw_decode(text, at)
+        at = _to_token(text, at)
+        number += 1
+    return found
+
+
+def _to_token(text: str, at: int) -> int:
+    """Behind blanks, commas and colons: the text is known to be JSON."""
+    while text[at] in " \t\r\n,:":
+        at += 1
+    return at
+
+
 class _Wrong(ValueError):
-    """What is wrong with a record, and where in it."""
+    """What is wrong with a record. The message begins with the place."""
 
 
 class _Place:

@@ -14,7 +14,15 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from multikernel.errors import BadInput
-from multikernel.machine.topology import Cache, Cpu, Node, Topology, parse_cpu_list, parse_cpu_mask
+from multikernel.machine.topology import (
+    MAX_CPU_ID,
+    Cache,
+    Cpu,
+    Node,
+    Topology,
+    parse_cpu_list,
+    parse_cpu_mask,
+)
 from multikernel.machine.tree import Tree
 
 CPU = "sys/devices/system/cpu"
@@ -67,7 +75,10 @@ class Reader:
     def cpuset(self) -> tuple[int, ...] | None:
         """What the control group of the process grants. A group without the file has what its parent has."""
         for line in (self.tree.text("proc/self/cgroup") or "").splitlines():
-            controllers, _, group = line.partition(":")[2].partition(":")
+            parsed = re.fullmatch(r"[0-9]+:([^:]*):(/.*)", line, re.ASCII)
+            if parsed is None:
+                continue
+            controllers, group = parsed.groups()
             if "cpuset" in controllers.split(","):
                 mounts, names = ["/cpuset"], ["cpuset.effective_cpus", "cpuset.cpus"]
             elif not controllers:
@@ -97,6 +108,11 @@ class Reader:
         text = self.tree.text(path)
         return int(text) if text is not None and re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII) else None
 
+    def _amount(self, path: str) -> int | None:
+        """A number that cannot be negative."""
+        number = self._int(path)
+        return None if number is None or number < 0 else number
+
     def _list(self, *paths: str) -> tuple[int, ...] | None:
         """The first of `paths` that holds a non-empty CPU list, sorted: newer names first, older after.
 
@@ -117,7 +133,8 @@ class Reader:
         matches = (
             re.fullmatch(prefix + r"([0-9]{1,9})", name, re.ASCII) for name in self.tree.names(directory)
         )
-        return sorted(int(match[1]) for match in matches if match)
+        numbers = (int(match[1]) for match in matches if match)
+        return sorted(number for number in numbers if number <= MAX_CPU_ID)
 
     def _online(self) -> tuple[int, ...]:
         # CPU 0 often has no "online" file, because it cannot be taken offline: absent means online.
@@ -166,7 +183,7 @@ class Reader:
             die=max(self._int(f"{directory}/die_id") or 0, 0),
             node=node,
             siblings=siblings,
-            capacity=self._int(f"{CPU}/cpu{number}/cpu_capacity"),
+            capacity=self._amount(f"{CPU}/cpu{number}/cpu_capacity"),
             kind=kind,
             # Kernels without an idea of clusters list the core, or the CPU alone.
             cluster=cluster[0] if number in cluster and len(cluster) > len(siblings) else None,
@@ -190,7 +207,7 @@ class Reader:
                     continue
                 cpus = tuple(cpu for cpu in shared if cpu in online)
                 if number in cpus:
-                    size, line = self._size(f"{entry}/size"), self._int(f"{entry}/coherency_line_size")
+                    size, line = self._size(f"{entry}/size"), self._amount(f"{entry}/coherency_line_size")
                     caches[level, cpus] = Cache(level=level, cpus=cpus, size=size, line=line)
         return tuple(caches[key] for key in sorted(caches))
 

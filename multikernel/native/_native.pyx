@@ -4,6 +4,9 @@
 Everything that waits for another core releases the interpreter lock; short calls into the own driver keep it.
 """
 
+import array
+
+from cpython cimport array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.buffer cimport PyBuffer_FillInfo
 from libc.stdint cimport UINT64_MAX, int32_t, int64_t, uint16_t, uint32_t, uint64_t, uintptr_t
@@ -93,6 +96,7 @@ cdef extern from "monitor.h":
         VERDICT_FRAME_IN_USE
         VERDICT_NOT_A_FRAME
         VERDICT_CORE_BUSY
+        VERDICT_OVERTAKEN
         RIGHTS_READ
         RIGHTS_WRITE
         ONE_PHASE
@@ -113,6 +117,13 @@ cdef extern from "cpu_driver.h":
         KIND_PIN
         KIND_UNPIN
         KIND_DIGEST
+        KIND_TREE
+        KIND_TREES
+        KIND_GROUP
+        KIND_GATHER
+        KIND_SPREAD
+        KIND_ORDER
+        KIND_TAKE
         KIND_POLICY
         KIND_RUN_BEGIN
         KIND_RUN_DATA
@@ -132,7 +143,9 @@ cdef extern from "cpu_driver.h":
         uint64_t address_size
         uint64_t memory_bytes
         uint64_t cycles_per_us
-        const uint16_t *parents
+        const uint32_t *trees
+        uint32_t tree_count
+        const int *links
     driver *driver_open(segment *s, int memory, const driver_options *o, const char **reason)
     int driver_run(driver *d) nogil
     int driver_finish(driver *d, const char *result, uint64_t bytes)
@@ -165,6 +178,8 @@ cdef extern from "probes/probes.h":
                          uint32_t batch, histogram *h) nogil
     int probe_home(driver *d, uint32_t core, uint32_t line) nogil
     void probe_call_line(driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, histogram *h) nogil
+    void probe_message(driver *d, uint32_t peer, int role, uint32_t count, uint64_t *cycles) nogil
+    int probe_spread(driver *d, const uint32_t *groups, uint32_t group_count, uint32_t count, uint64_t *cycles) nogil
     void probe_ring(driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, histogram *h) nogil
     uint64_t probe_compute(driver *d, uint64_t *cycles) nogil
     uint64_t probe_turns(driver *d, uint32_t core) nogil
@@ -188,6 +203,7 @@ cdef extern from "probes/probes.h":
         STREAM_EPOCH
         STREAM_USED
         STREAM_PLAIN
+        STREAM_CALLS
     int64_t probe_stream(driver *d, const stream_probe *p, histogram *times, histogram *ahead) nogil
     int64_t probe_echo(driver *d, const stream_probe *p, histogram *times) nogil
     void probe_ping(driver *d, uint32_t peer, int via, uint64_t count, uint32_t batch, histogram *h) nogil
@@ -321,6 +337,13 @@ KINDS = {
     "PIN": KIND_PIN,
     "UNPIN": KIND_UNPIN,
     "DIGEST": KIND_DIGEST,
+    "TREE": KIND_TREE,
+    "TREES": KIND_TREES,
+    "GROUP": KIND_GROUP,
+    "GATHER": KIND_GATHER,
+    "SPREAD": KIND_SPREAD,
+    "ORDER": KIND_ORDER,
+    "TAKE": KIND_TAKE,
     "POLICY": KIND_POLICY,
     "RUN_BEGIN": KIND_RUN_BEGIN,
     "RUN_DATA": KIND_RUN_DATA,
@@ -341,6 +364,7 @@ VERDICTS = {
     "FRAME_IN_USE": VERDICT_FRAME_IN_USE,
     "NOT_A_FRAME": VERDICT_NOT_A_FRAME,
     "CORE_BUSY": VERDICT_CORE_BUSY,
+    "OVERTAKEN": VERDICT_OVERTAKEN,
 }
 RIGHTS = {"read-only": RIGHTS_READ, "read-write": RIGHTS_WRITE}
 PROTOCOLS = {"two-phase": TWO_PHASE, "one-phase": ONE_PHASE}
@@ -521,7 +545,7 @@ cdef class Driver:
     cdef Segment segment
     cdef readonly uint32_t me
 
-    def __cinit__(self, Segment segment, int memory, dict options, bytes parents=None):
+    def __cinit__(self, Segment segment, int memory, dict options, bytes trees=b"", bytes links=None):
         cdef driver_options o
         cdef const char *reason = NULL
         o.me = options["me"]
@@ -533,9 +557,13 @@ cdef class Driver:
         o.address_size = options["address_size"]
         o.memory_bytes = options["memory_bytes"]
         o.cycles_per_us = options["cycles_per_us"]
-        o.parents = <const uint16_t *>PyBytes_AS_STRING(parents) if parents is not None else NULL
-        if parents is not None and len(parents) != 2 * segment.cores * segment.cores:
-            raise ValueError("the route has not one parent for each root and core")
+        o.trees = <const uint32_t *>PyBytes_AS_STRING(trees)
+        o.tree_count = len(trees) // (4 * segment.cores)
+        if len(trees) % (4 * segment.cores):
+            raise ValueError("a tree is its root and one edge for each other core")
+        o.links = <const int *>PyBytes_AS_STRING(links) if links is not None else NULL
+        if links is not None and len(links) != 2 * sizeof(int) * segment.cores:
+            raise ValueError("not two descriptors for each core")
         self.segment = segment
         self.me = o.me
         self.d = driver_open(segment.s, memory, &o, &reason)
@@ -643,6 +671,27 @@ cdef class Driver:
         with nogil:
             probe_call_line(self.d, peer, role, count, batch, h.h)
 
+    def probe_message(self, uint32_t peer, int role, uint32_t count):
+        """Cycles: of role 0 its sends, then as many round trips; of role 1 its receives. See probes.h."""
+        cdef array.array cycles = array.array("Q", bytes(8 * count * (1 if role else 2)))
+        cdef uint64_t[::1] view = cycles
+        if peer >= self.segment.cores or not count:
+            raise IndexError(peer, count)
+        with nogil:
+            probe_message(self.d, peer, role, count, &view[0])
+        return cycles
+
+    def probe_spread(self, tuple groups, uint32_t count):
+        """(verdict, cycles, the groups' values side by side)."""
+        cdef array.array numbers = array.array("I", groups), cycles = array.array("Q", bytes(8 * count * len(groups)))
+        cdef uint32_t[::1] which = numbers
+        cdef uint64_t[::1] view = cycles
+        cdef uint32_t many = len(groups)
+        cdef int verdict
+        with nogil:
+            verdict = probe_spread(self.d, &which[0], many, count, &view[0])
+        return verdict, cycles
+
     def probe_ring(self, uint32_t peer, int role, uint64_t count, uint32_t batch, Histogram h):
         with nogil:
             probe_ring(self.d, peer, role, count, batch, h.h)
@@ -743,7 +792,7 @@ cdef class Driver:
             probe_open_loop(self.d, peer, count, mean_cycles, seed, h.h)
 
 
-STREAMS = {"epoch-ring": STREAM_EPOCH, "used-ring": STREAM_USED, "plain": STREAM_PLAIN}
+STREAMS = {"epoch-ring": STREAM_EPOCH, "used-ring": STREAM_USED, "plain": STREAM_PLAIN, "call-line": STREAM_CALLS}
 
 
 cdef int _stream(stream_probe *p, unsigned char[::1] memory, str form, int role, uint32_t slots, uint64_t use, uint64_t count,
@@ -757,7 +806,8 @@ cdef int _stream(stream_probe *p, unsigned char[::1] memory, str form, int role,
 
 cdef object _wrong(int64_t wrong, uint32_t slots):
     if wrong < 0:
-        raise ValueError(f"no ring of {slots} slots can be measured there: a power of two from 4 on, and memory for it, page-aligned")
+        raise ValueError(f"no ring of {slots} slots can be measured there: a power of two from 4 on (1 to 32 of a call line), memory for it, "
+                         "page-aligned, and echoes in whole batches")
     return wrong
 
 
@@ -794,3 +844,5 @@ def linux_own_pages(int memory, list cpus, uint32_t pages, uint32_t rounds):
 
 
 include "_ends.pxi"
+include "_probes.pxi"
+include "_capabilities.pxi"

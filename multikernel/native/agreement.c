@@ -8,18 +8,28 @@
  * Conflict: who finds the entry locked answers BUSY; the initiator aborts and retries after a wait that grows with its number,
  * so of two the same one gives way. Nobody waits while it holds a lock, hence no deadlock (paper.md section 4: Barrelfish 2011).
  *
- * A participant forwards to exactly the cores it would forward to in round 2, because the entry that names the holders is locked
- * in between. */
+ * A participant forwards to exactly the cores it would forward to in round 2: the object that names the participants is locked in
+ * between, and all rounds travel by the version of the tree that the messages name. */
 #include <string.h>
 
 #include "monitor.h"
 
-enum { SEQUENCE_BITS = 48, NOBODY = 0xffff };
+enum { SEQUENCE_BITS = 48, NOBODY = TREE_NOBODY };
 #define SEQUENCE_MASK ((1ull << SEQUENCE_BITS) - 1)
 
 static uint32_t initiator_of(const struct operation *op)
 {
     return (uint32_t)(op->id >> SEQUENCE_BITS);
+}
+
+static const struct object_kind *object_of(const struct operation *op)
+{
+    return monitor_rows[op->row]->object;
+}
+
+static uint64_t *lock_of(struct monitor *m, const struct operation *op)
+{
+    return object_of(op)->lock(m, op->slot);
 }
 
 static struct output_entry *emit(struct output *out, enum output_kind kind, uint32_t to)
@@ -32,7 +42,7 @@ static struct output_entry *emit(struct output *out, enum output_kind kind, uint
 
 static void fill(struct message *message, const struct monitor *m, const struct operation *op, uint32_t kind)
 {
-    message->word[0] = message_head(kind, op->row, op->verdict, op->named, m->view);
+    message->word[0] = message_head(kind, op->row, op->verdict, op->named, m->view) | (uint64_t)op->tree << 25;
     message->word[1] = op->id;
     message->word[2] = op->slot | (uint64_t)op->generation << 32;
     for (int i = 0; i < 4; i++)
@@ -68,50 +78,20 @@ static void send_set(const struct monitor *m, const struct operation *op, const 
     }
 }
 
-static void send_down(const struct monitor *m, const struct operation *op, const struct mapping *mapping, uint32_t kind,
-                      uint32_t to, struct output *out)
+/* Sends to this core's children: the participants below it in the root's tree with no participant in between. */
+static uint32_t forward(struct monitor *m, const struct operation *op, uint32_t kind, struct output *out)
 {
-    if (op->row == ROW_MAP && m->set_words > 1 && (kind == KIND_PREPARE || kind == KIND_APPLY))
-        send_set(m, op, mapping->holders, to, out);
-    struct output_entry *entry = emit(out, OUTPUT_REQUEST, to);
-    fill(&entry->message, m, op, kind);
-}
-
-/* Sends to this core's children: the participants below it in the root's tree with no participant in between. A core that does
- * not hold the page is never touched, even where the tree has it as an inner node. */
-static uint32_t forward(struct monitor *m, const struct environment *env, const struct operation *op, uint32_t kind,
-                        struct output *out)
-{
-    const struct mapping *mapping = monitor_mapping(m, op->slot);
-    const struct route *route = env->route;
+    const struct row *row = monitor_rows[op->row];
+    const uint64_t *participants = row->object->participants(m, op->slot);
     uint32_t root = initiator_of(op), sent = 0, first = out->count;
-    if (!route || !route->parent) {
-        if (root != m->me)
-            return 0;
-        for (uint32_t core = core_set_next(mapping->holders, m->cores, 0); core < m->cores;
-             core = core_set_next(mapping->holders, m->cores, core + 1)) {
-            if (core == m->me)
-                continue;
-            send_down(m, op, mapping, kind, core, out);
-            sent++;
-        }
-    } else {
-        const uint16_t *parent = route->parent + (size_t)root * m->cores;
-        const uint16_t *child = route->first_child + (size_t)root * m->cores;
-        const uint16_t *sibling = route->next_sibling + (size_t)root * m->cores;
-        uint32_t core = child[m->me];
-        while (core != NOBODY) {
-            if (core_set_has(mapping->holders, core)) {
-                send_down(m, op, mapping, kind, core, out);
-                sent++;
-            } else if (child[core] != NOBODY) {
-                core = child[core];
-                continue;
-            }
-            while (sibling[core] == NOBODY && parent[core] != m->me)
-                core = parent[core];
-            core = sibling[core];
-        }
+    const struct tree_link *link =
+        monitor_links(m, root, MUTANT(TREE_OF_THE_MOMENT) ? monitor_tree(m, root)->current : op->tree);
+    bool set = row->set_travels && m->set_words > 1 && (kind == KIND_PREPARE || kind == KIND_APPLY);
+    for (uint32_t core = NOBODY; (core = tree_next(link, participants, m->cores, root, m->me, core)) != NOBODY;
+         sent++) {
+        if (set)
+            send_set(m, op, participants, core, out);
+        fill(&emit(out, OUTPUT_REQUEST, core)->message, m, op, kind);
     }
     if (MUTANT(LAST_CHILD_FORGOTTEN) && kind == KIND_COMMIT && sent > 1) {
         out->count--;
@@ -138,20 +118,18 @@ static void merge(struct operation *op, enum verdict verdict, uint32_t core)
 
 static void unlock(struct monitor *m, struct operation *op)
 {
-    struct mapping *mapping = monitor_mapping(m, op->slot);
-    if (mapping->lock != op->id)
+    uint64_t *lock = lock_of(m, op);
+    if (*lock != op->id)
         return;
-    mapping->lock = 0;
-    if (mapping->released) {
-        mapping->released = 0;
-        mapping->state = MAPPING_FREE;
-    }
+    *lock = 0;
+    if (object_of(op)->unlocked)
+        object_of(op)->unlocked(m, op->slot);
 }
 
 /* This core's own part of the round. An initiator that does not hold the page has none, but for its directory entry. */
 static void own_part(struct monitor *m, const struct environment *env, struct operation *op)
 {
-    const struct row *row = &monitor_rows[op->row];
+    const struct row *row = monitor_rows[op->row];
     int initiator = initiator_of(op) == m->me;
     enum verdict verdict;
     op->local = 0;
@@ -195,7 +173,7 @@ static void begin_round(struct monitor *m, const struct environment *env, struct
         [KIND_ABORT] = PHASE_ABORTING,
     };
     op->phase = phase_of[kind];
-    op->waiting = forward(m, env, op, kind, out);
+    op->waiting = forward(m, op, kind, out);
     if (MUTANT(REPLY_BEFORE_CHILDREN) && initiator_of(op) != m->me)
         op->waiting = 0;
     op->local = 1;
@@ -217,13 +195,13 @@ static void done(struct monitor *m, struct operation *op, enum verdict verdict, 
     op->verdict = (uint8_t)verdict;
     op->named = (uint16_t)core;
     fill(&entry->message, m, op, 0);
-    entry->message.word[3] = monitor_mapping(m, op->slot)->address;
     op->phase = PHASE_IDLE;
 }
 
 static void succeed(struct monitor *m, struct operation *op, struct output *out)
 {
-    int tell_home = monitor_rows[op->row].release_home(m, op);
+    const struct row *row = monitor_rows[op->row];
+    int tell_home = row->release_home && row->release_home(m, op);
     done(m, op, VERDICT_OK, m->me, out);
     if (tell_home) {
         struct output_entry *entry = emit(out, OUTPUT_NOTICE, monitor_home(m, op->slot));
@@ -243,14 +221,14 @@ static void back_off(struct monitor *m, const struct environment *env, struct op
 
 static void attempt(struct monitor *m, const struct environment *env, struct operation *op, struct output *out)
 {
-    const struct row *row = &monitor_rows[op->row];
-    struct mapping *mapping = monitor_mapping(m, op->slot);
+    const struct row *row = monitor_rows[op->row];
+    uint64_t *lock = lock_of(m, op);
     enum verdict verdict = row->may_prepare(m, op);
-    if (verdict != VERDICT_OK) {
+    if (verdict != VERDICT_OK && verdict != VERDICT_BUSY) {
         done(m, op, verdict, m->me, out);
         return;
     }
-    if (mapping->lock) {
+    if (*lock || verdict == VERDICT_BUSY) {
         op->phase = PHASE_BACKOFF; /* another operation is at it: wait for its outcome, without haste */
         op->retry_at = env->now;
         m->waiting++;
@@ -260,7 +238,8 @@ static void attempt(struct monitor *m, const struct environment *env, struct ope
     op->id = (uint64_t)m->me << SEQUENCE_BITS | ((++m->sequence * LANES + lane) & SEQUENCE_MASK);
     op->verdict = VERDICT_OK;
     op->named = NOBODY;
-    mapping->lock = op->id;
+    op->tree = (uint8_t)monitor_tree(m, m->me)->current;
+    *lock = op->id;
     row->adopt(m, op);
     begin_round(m, env, op, op->protocol == ONE_PHASE ? KIND_APPLY : KIND_PREPARE, out);
 }
@@ -280,17 +259,14 @@ static void request(struct monitor *m, const struct environment *env, const stru
     memset(op, 0, sizeof *op);
     op->row = (uint8_t)request->row;
     op->ticket = request->ticket;
-    op->slot = request->row == ROW_MAP ? 0 : request->slot; /* a map's is not known yet: its begin fills it */
     op->generation = request->generation;
-    if (request->row >= ROWS || (request->row != ROW_MAP && request->slot >= monitor_slots(m))) {
-        op->slot = 0;
+    if (request->row >= ROWS || request->slot >= monitor_rows[request->row]->object->count(m)) {
         verdict = VERDICT_BAD_REQUEST;
     } else if (op != &scratch) {
-        const struct row *row = &monitor_rows[request->row];
+        const struct row *row = monitor_rows[request->row];
+        op->slot = request->slot;
         op->protocol = row->one_phase ? (uint8_t)request->protocol : TWO_PHASE;
         verdict = row->begin(m, op, request);
-    } else {
-        op->slot = 0;
     }
     if (verdict != VERDICT_OK) {
         done(m, op, verdict, m->me, out);
@@ -375,21 +351,22 @@ static void join(struct monitor *m, const struct environment *env, const struct 
     op->generation = (uint32_t)(message->word[2] >> 32);
     memcpy(op->argument, &message->word[3], sizeof op->argument);
     op->row = (uint8_t)message_row(message);
+    op->tree = (uint8_t)message_tree(message);
     op->protocol = kind == KIND_APPLY ? ONE_PHASE : TWO_PHASE;
     op->from = (uint16_t)in->from;
     op->token = in->token;
     op->named = NOBODY;
 
-    const struct row *row = &monitor_rows[op->row];
-    struct mapping *mapping = monitor_mapping(m, op->slot);
-    enum verdict verdict = mapping->lock && !MUTANT(LOCK_IGNORED) ? VERDICT_BUSY : row->may_prepare(m, op);
+    const struct row *row = monitor_rows[op->row];
+    uint64_t *lock = lock_of(m, op);
+    enum verdict verdict = *lock && !MUTANT(LOCK_IGNORED) ? VERDICT_BUSY : row->may_prepare(m, op);
     if (verdict != VERDICT_OK) {
         merge(op, verdict, m->me);
         op->phase = PHASE_REFUSED;
         reply(m, op, out);
         return;
     }
-    mapping->lock = op->id;
+    *lock = op->id;
     row->adopt(m, op);
     begin_round(m, env, op, kind, out);
 }
@@ -399,20 +376,19 @@ static void message(struct monitor *m, const struct environment *env, const stru
     const struct message *message = in->message;
     uint32_t kind = message_kind(message);
     uint32_t initiator = (uint32_t)(message->word[1] >> SEQUENCE_BITS);
-    uint32_t slot = (uint32_t)message->word[2];
+    uint32_t row = message_row(message);
     int notice = kind == KIND_SET || kind == KIND_RELEASE;
     enum verdict bad = VERDICT_OK;
     if (message_view(message) != m->view)
         bad = VERDICT_STALE_VIEW;
-    else if (kind == 0 || kind >= AGREEMENT_KINDS || message_row(message) >= ROWS || initiator >= m->cores ||
-             slot >= monitor_slots(m))
+    else if (kind == 0 || kind >= AGREEMENT_KINDS || row >= ROWS || initiator >= m->cores ||
+             message_tree(message) > TREE_VERSIONS || (uint32_t)message->word[2] >= monitor_rows[row]->object->count(m))
         bad = VERDICT_BAD_REQUEST;
     if (bad != VERDICT_OK) {
         if (!notice)
             refuse(m, in, bad, out);
         return;
     }
-    struct mapping *mapping = monitor_mapping(m, slot);
     struct operation *op =
         monitor_operation(m, initiator * LANES + (uint32_t)((message->word[1] & SEQUENCE_MASK) % LANES));
     switch (kind) {
@@ -431,19 +407,9 @@ static void message(struct monitor *m, const struct environment *env, const stru
         begin_round(m, env, op, kind, out);
         break;
     case KIND_SET:
-        if (message->word[3] >= m->set_words || mapping->lock || mapping->state == MAPPING_MAPPED)
-            break; /* too early: the last operation is still at the entry, and the map that follows is refused (map_may_prepare) */
-        if (message->word[3] == 0)
-            mapping->generation = (uint32_t)(message->word[2] >> 32);
-        mapping->holders[message->word[3]] = message->word[4];
-        break;
     case KIND_RELEASE:
-        if (mapping->generation != (uint32_t)(message->word[2] >> 32))
-            break;
-        if (mapping->lock)
-            mapping->released = 1;
-        else
-            mapping->state = MAPPING_FREE;
+        if (monitor_rows[row]->object->notice)
+            monitor_rows[row]->object->notice(m, message);
         break;
     default:
         break;
@@ -471,7 +437,7 @@ static void tick(struct monitor *m, const struct environment *env, struct output
         return;
     for (uint32_t lane = 0; lane < LANES; lane++) {
         struct operation *op = monitor_operation(m, m->me * LANES + lane);
-        if (op->phase != PHASE_BACKOFF || op->retry_at > env->now || monitor_mapping(m, op->slot)->lock)
+        if (op->phase != PHASE_BACKOFF || op->retry_at > env->now || *lock_of(m, op))
             continue;
         m->waiting--;
         attempt(m, env, op, out);
@@ -514,9 +480,14 @@ static size_t mapping_stride(uint32_t cores)
     return sizeof(struct mapping) + 8 * (size_t)core_set_words(cores);
 }
 
+static size_t tree_stride(uint32_t cores)
+{
+    return (sizeof(struct tree) + TREE_VERSIONS * cores * sizeof(struct tree_link) + 7) & ~(size_t)7;
+}
+
 size_t monitor_size(uint32_t cores, uint32_t slots_per_core)
 {
-    return sizeof(struct monitor) + sizeof(struct operation) * cores * LANES +
+    return sizeof(struct monitor) + sizeof(struct operation) * cores * LANES + tree_stride(cores) * cores +
            mapping_stride(cores) * cores * slots_per_core;
 }
 
@@ -528,9 +499,8 @@ uint32_t monitor_output_entries(uint32_t cores)
 void monitor_init(struct monitor *m, uint32_t me, uint32_t cores, uint32_t slots_per_core, uint64_t address_base,
                   uint64_t address_size)
 {
-    size_t size = monitor_size(cores, slots_per_core);
     memset(m, 0, sizeof *m); /* the rest of the block is zero already: fresh memory, or the caller's memset */
-    m->size = size;
+    m->size = monitor_size(cores, slots_per_core);
     m->me = me;
     m->cores = cores;
     m->set_words = core_set_words(cores);
@@ -538,6 +508,8 @@ void monitor_init(struct monitor *m, uint32_t me, uint32_t cores, uint32_t slots
     m->view = 1;
     address_range_init(&m->addresses, address_base + me * address_size, address_size);
     m->slot_next = me * slots_per_core;
+    m->tree_stride = (uint32_t)tree_stride(cores);
+    m->trees_offset = sizeof(struct monitor) + sizeof(struct operation) * cores * LANES;
     m->mapping_stride = (uint32_t)mapping_stride(cores);
-    m->mappings_offset = sizeof(struct monitor) + sizeof(struct operation) * cores * LANES;
+    m->mappings_offset = m->trees_offset + (uint64_t)m->tree_stride * cores;
 }

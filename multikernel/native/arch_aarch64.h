@@ -14,6 +14,13 @@ static inline uint64_t arch_cycles(void)
     return value;
 }
 
+/* The same, once everything before it is done: loads have their values, fences are through. */
+static inline uint64_t arch_cycles_behind(void)
+{
+    __asm__ volatile("dmb ishld" ::: "memory");
+    return arch_cycles();
+}
+
 /* `isb` stalls for tens of cycles as x86's pause does; `yield` is a no-op on most implementations. */
 static inline void arch_relax(void)
 {

@@ -15,6 +15,13 @@ static inline uint64_t arch_cycles(void)
     return ((uint64_t)high << 32) | low;
 }
 
+/* The same, once everything before it is done: loads have their values, fences are through. */
+static inline uint64_t arch_cycles_behind(void)
+{
+    __asm__ volatile("lfence" ::: "memory");
+    return arch_cycles();
+}
+
 /* Lets the other hardware thread and the memory system breathe in a spin; without it a bounced line costs up to twice. */
 static inline void arch_relax(void)
 {

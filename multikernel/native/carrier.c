@@ -1,5 +1,6 @@
 /* How the monitors' messages travel. An edge of a monitors' tree is a request and its reply, so it is carried by a call line: one
- * line there and back; or, to compare, by the rings. The engine sees neither: it is given messages and replies.
+ * line there and back; or, to compare, by the rings, or by sockets or pipes (carrier_link.c). The engine sees none of them: it is
+ * given messages and replies.
  *
  * A call line is in use until its reply is written, and an inner node of a tree replies only when its children have. Lines held
  * while waiting for lines could make a circle, so a core that cannot forward at once answers LATER on every line whose operation
@@ -16,6 +17,8 @@ static void outgoing_push(struct driver *d, uint32_t to, const struct message *m
 static bool send_now(struct driver *d, uint32_t to, const struct message *message)
 {
     struct peer *peer = &d->peers[to];
+    if (d->links)
+        return link_send(d, to, message);
     if (d->carrier == CARRIER_RING)
         return driver_ring_send(d, peer, message);
     int line = call_try_send(&peer->call, message);
@@ -23,6 +26,13 @@ static bool send_now(struct driver *d, uint32_t to, const struct message *messag
         return false;
     driver_await(d, &peer->call, to, (uint32_t)line, 0);
     return true;
+}
+
+/* A message was sent to that core, in memory. (One that the host carries is told by the host.) */
+static void tell(struct driver *d, uint32_t to)
+{
+    if (!d->links)
+        doorbell_ring(d->peers[to].doorbell);
 }
 
 static void send(struct driver *d, uint32_t to, const struct message *message)
@@ -78,7 +88,7 @@ static void deliver(struct driver *d, const struct output *output, uint64_t tick
     }
     for (uint32_t i = 0; i < output->count; i++)
         if (output->entry[i].kind == OUTPUT_REQUEST || output->entry[i].kind == OUTPUT_NOTICE)
-            doorbell_ring(d->peers[output->entry[i].to].doorbell);
+            tell(d, output->entry[i].to);
 }
 
 enum verdict monitor_turn(struct driver *d, const struct input *input, uint64_t ticket, struct message *result)
@@ -148,8 +158,10 @@ void carrier_reply(struct driver *d, uint64_t address, const struct message *mes
         doorbell_ring(peer->doorbell);
         return;
     }
+    if (address >> 60 == REPLY_LINK && !message->word[0])
+        return; /* a notice: only lines want their turn back */
     send(d, who, &carried);
-    doorbell_ring(peer->doorbell);
+    tell(d, who);
 }
 
 bool carrier_drain(struct driver *d)
@@ -161,12 +173,12 @@ bool carrier_drain(struct driver *d)
         for (uint32_t k = 0; k < kept && !blocked; k++)
             blocked = d->outgoing[k].to == entry->to;
         if (!blocked && send_now(d, entry->to, &entry->message))
-            doorbell_ring(d->peers[entry->to].doorbell);
+            tell(d, entry->to);
         else
             d->outgoing[kept++] = *entry;
     }
     d->outgoing_count = kept;
-    if (kept == count && d->carrier == CARRIER_CALL_LINE && d->environment.route && d->environment.route->parent)
+    if (kept == count && d->carrier == CARRIER_CALL_LINE)
         release_lines(d, 0); /* nothing moved: do not hold what others may be waiting for */
     return kept != count;
 }

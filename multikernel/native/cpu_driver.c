@@ -56,6 +56,9 @@ void driver_reply(struct driver *d, uint64_t address, const struct message *mess
         call_reply(&d->user_answers[who], line, message);
         doorbell_ring(d->peers[who / d->segment->geometry.user_channels].doorbell);
         break;
+    case REPLY_GROUP:
+        collective_reply(d, address, message);
+        break;
     default:
         carrier_reply(d, address, message);
         break;
@@ -64,24 +67,27 @@ void driver_reply(struct driver *d, uint64_t address, const struct message *mess
 
 /* --- Waiting ---------------------------------------------------------------------------------------------------------------------- */
 
-static void park(struct driver *d)
-{
-    uint32_t seen = doorbell_bell(d->doorbell);
-    doorbell_enter(d->doorbell, MODE_PARKED);
-    /* Once more: what was published before our mode was visible. Pairs with doorbell_ring. */
-    if (!driver_poll(d)) {
-        /* With something to try again by time, sleep for moments only. */
-        bool pending = d->deferred_count || (d->monitor && d->monitor->waiting);
-        atomic_fetch_add_explicit(&d->doorbell->parks, 1, memory_order_relaxed);
-        doorbell_park(d->doorbell, seen, pending ? 50 : d->slice_us);
-    }
-    doorbell_poll(d->doorbell);
-}
-
 static bool stopped(struct driver *d)
 {
     /* Pairs with the supervisor's store; nothing else is read through it. */
     return atomic_load_explicit(&d->segment->stop, memory_order_relaxed) != 0;
+}
+
+static void park(struct driver *d)
+{
+    uint32_t seen = doorbell_bell(d->doorbell);
+    doorbell_enter(d->doorbell, d->links ? MODE_LISTENING : MODE_PARKED);
+    /* Once more: what was published before our mode was visible. Pairs with doorbell_ring. */
+    if (!driver_poll(d) && !stopped(d)) {
+        /* With something to try again by time, sleep for moments only. */
+        bool pending = d->deferred_count || d->groups_waiting || (d->monitor && d->monitor->waiting);
+        atomic_fetch_add_explicit(&d->doorbell->parks, 1, memory_order_relaxed);
+        if (d->links)
+            link_park(d, pending ? 50 : d->slice_us);
+        else
+            doorbell_park(d->doorbell, seen, pending ? 50 : d->slice_us);
+    }
+    doorbell_poll(d->doorbell);
 }
 
 void driver_wait(struct driver *d, struct wait *wait)
@@ -140,9 +146,18 @@ void driver_enter(struct driver *d)
     /* The handler runs on this very thread: a compiler barrier is enough. */
     atomic_signal_fence(memory_order_seq_cst);
     doorbell_poll(d->doorbell);
+    if (d->links)
+        link_deafen(true);
 }
 
 void driver_leave(struct driver *d)
+{
+    driver_resume(d);
+    if (d->links)
+        link_deafen(false); /* what has come meanwhile interrupts now */
+}
+
+void driver_resume(struct driver *d)
 {
     for (;;) {
         doorbell_enter(d->doorbell, MODE_USER);
@@ -199,6 +214,16 @@ enum verdict driver_call_ring(struct driver *d, uint32_t to, const struct messag
     return await(d, peer->ring_waiter, reply);
 }
 
+enum verdict driver_call_link(struct driver *d, uint32_t to, const struct message *request, struct message *reply)
+{
+    struct peer *peer = &d->peers[to];
+    peer->link_waiter = driver_local_address(d);
+    struct wait wait = {0};
+    while (!link_send(d, to, request))
+        driver_wait(d, &wait);
+    return await(d, peer->link_waiter, reply);
+}
+
 /* --- Opening -------------------------------------------------------------------------------------------------------------------------- */
 
 static void open_channels(struct driver *d)
@@ -213,31 +238,6 @@ static void open_channels(struct driver *d)
             call_open_receiver(&d->user_answers[index], segment_channel(d->segment, &d->region, other, d->me, k), 1);
             call_open_sender(&d->user_calls[index], segment_channel(d->segment, &d->region, d->me, other, k), 1);
         }
-}
-
-/* The tree of every root, from the parent of every core: children in ascending order unless the parents say otherwise later. */
-static int open_route(struct driver *d, const uint16_t *parents)
-{
-    size_t entries = (size_t)d->cores * d->cores;
-    uint16_t *memory = malloc(3 * entries * sizeof *memory);
-    struct route *route = malloc(sizeof *route);
-    if (!memory || !route)
-        return ENOMEM;
-    uint16_t *child = memory + entries, *sibling = memory + 2 * entries;
-    memcpy(memory, parents, entries * sizeof *memory);
-    memset(child, 0xff, 2 * entries * sizeof *child);
-    for (uint32_t root = 0; root < d->cores; root++)
-        for (uint32_t core = d->cores; core-- > 0;) {
-            uint16_t parent = parents[(size_t)root * d->cores + core];
-            if (parent == 0xffff)
-                continue;
-            sibling[(size_t)root * d->cores + core] = child[(size_t)root * d->cores + parent];
-            child[(size_t)root * d->cores + parent] = (uint16_t)core;
-        }
-    *route = (struct route){memory, child, sibling};
-    d->route_memory = memory;
-    d->environment.route = route;
-    return 0;
 }
 
 static int open_state(struct driver *d, const struct driver_options *o)
@@ -264,9 +264,9 @@ static int open_state(struct driver *d, const struct driver_options *o)
         return error;
     d->environment.mmu = &d->vspace.mmu;
     d->environment.backoff = 2 * o->cycles_per_us;
-    if (d->me == 0 && (error = frames_open(&d->frames, o->memory_bytes)))
+    if ((error = collective_open(d)))
         return error;
-    if (o->parents && (error = open_route(d, o->parents)))
+    if (d->me == 0 && (error = frames_open(&d->frames, o->memory_bytes)))
         return error;
     if (o->shared_kernel) {
         d->kernel = &kernel_shared;
@@ -279,6 +279,11 @@ static int open_state(struct driver *d, const struct driver_options *o)
     if (d->monitor == MAP_FAILED)
         return errno;
     monitor_init(d->monitor, d->me, d->cores, o->slots_per_core, o->address_base, o->address_size);
+    for (uint32_t i = 0; i < o->tree_count; i++) {
+        const uint32_t *tree = o->trees + (size_t)i * d->cores;
+        if (tree[0] >= d->cores || !monitor_plant(d->monitor, tree[0], tree + 1))
+            return EINVAL;
+    }
     return 0;
 }
 
@@ -311,6 +316,10 @@ struct driver *driver_open(struct segment *segment, int memory, const struct dri
         return NULL;
     }
     open_channels(d);
+    if (o->links && (error = link_open(d, o->links))) {
+        *reason = strerror(error);
+        return NULL;
+    }
     if (poll_open(d))
         return NULL;
     d->doorbell->pid = (uint32_t)getpid();

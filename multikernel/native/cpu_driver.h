@@ -6,10 +6,14 @@
  * signal (interrupt.c); when idle for long it parks. Every entry from a program is a system call: disable, work, check the mark,
  * enable (Barrelfish's disabled mode); a signal that comes while disabled leaves only the mark.
  *
- * Files: cpu_driver.c the loop and the system calls; poll.c what it polls; carrier.c how the monitors' messages travel; dispatch.c
- * the requests it answers; interrupt.c signals and the tick. */
+ * Files: cpu_driver.c the loop and the system calls; poll.c what it polls; carrier.c how the monitors' messages travel;
+ * carrier_link.c ... where no memory is shared; dispatch.c the requests it answers; interrupt.c signals and the tick. */
 #pragma once
 
+#include <poll.h>
+
+#include "channel.h"
+#include "collective.h"
 #include "frames.h"
 #include "kernel.h"
 #include "patience.h"
@@ -31,6 +35,13 @@ enum driver_kind {
     KIND_PIN,       /* 1 slot, generation */
     KIND_UNPIN,     /* 1 slot, generation */
     KIND_DIGEST,    /* 1 core or ~0: entries it holds too -> 1 digest; 2 mapped; 3 locked */
+    KIND_TREE,      /* 1 the operation's first argument (tree_row.c); 2-4 edges; 5 root */
+    KIND_TREES,     /* 1 root -> 1 digest of all current trees; 2 version of the root's, and how many were installed */
+    KIND_GROUP,     /* opens or closes a group; this and the next four: collective.h */
+    KIND_GATHER,    /* 1 group_word; 2-6 values -> 2-6 outcome */
+    KIND_SPREAD,    /* 1 group; 2-6 a message */
+    KIND_ORDER,     /* the same, to all members in one order: asked of the root */
+    KIND_TAKE,      /* 1 group; 2 do not wait -> 1 the sender's word 1, or ~0 for nothing; 2-6 the message */
     KIND_POLICY,    /* 1 spin cycles; 2 yields; 3 slice in microseconds */
     KIND_RUN_BEGIN, /* 1 bytes of the program */
     KIND_RUN_DATA,  /* 1 offset; 2-6 forty bytes */
@@ -43,7 +54,7 @@ enum driver_kind {
 enum { FLAG_REPLY = 1 << 24 }; /* in word 0 of a message that answers another one by a way that is not its line */
 
 /* Where a reply goes: type 60-63, peer or channel 44-59, count 8-43 (never twice the same), line 0-7. */
-enum reply_type { REPLY_LOCAL = 1, REPLY_CLIENT, REPLY_PEER, REPLY_CHANNEL, REPLY_RING };
+enum reply_type { REPLY_LOCAL = 1, REPLY_CLIENT, REPLY_PEER, REPLY_CHANNEL, REPLY_RING, REPLY_LINK, REPLY_GROUP };
 
 static inline uint64_t reply_address(enum reply_type type, uint32_t who, uint64_t count, uint32_t line)
 {
@@ -59,6 +70,8 @@ struct peer {
     uint64_t held_operation[CALL_WINDOW_MAX]; /* the operation it belongs to */
     uint64_t ring_waiter;                     /* who asked by the ring; one at a time */
     uint32_t ring_watch;
+    struct channel link;  /* carried by the host: open where the carrier is a socket or a pipe */
+    uint64_t link_waiter; /* who asked by it; one at a time */
 };
 
 /* A place where a message may arrive: one load and one comparison a turn of the loop. */
@@ -96,7 +109,7 @@ struct completion {
 };
 
 enum event { EVENT_NONE = 0, EVENT_RUN, EVENT_STOP };
-enum carrier { CARRIER_CALL_LINE = 0, CARRIER_RING = 1 };
+enum carrier { CARRIER_CALL_LINE = 0, CARRIER_RING, CARRIER_SOCKET, CARRIER_PIPE }; /* as in runtime/plan.py */
 
 /* Programs in transit between the client and the core's Python. */
 struct program {
@@ -118,6 +131,7 @@ struct driver {
     uint32_t hot_watch; /* where the last message arrived */
     uint32_t outgoing_count, outgoing_max;
     uint32_t deferred_count;
+    uint32_t groups_waiting; /* one bit a group that has something to send */
     uint32_t output_entries;
     struct monitor *monitor; /* NULL in the shared kernel */
     _Atomic uint64_t *told;  /* shared kernel: the line all are told by; its sequence number when last looked at */
@@ -133,8 +147,10 @@ struct driver {
     volatile int disabled; /* read by the signal handler */
     volatile int mark;     /* written by it */
     bool rings;
-    bool crowded; /* more cores than CPUs */
-    bool inside;  /* a driver function is on the stack */
+    bool crowded;         /* more cores than CPUs */
+    bool retrying;        /* a deferred request is tried again */
+    bool inside;          /* a driver function is on the stack */
+    struct pollfd *links; /* carriers that share no memory: receiving, by core; then sending. NULL: another */
     struct call_receiver *user_answers;
     struct call_sender *user_calls;
     struct call_receiver client[CLIENT_CHANNELS];
@@ -153,11 +169,11 @@ struct driver {
     struct vspace vspace;
     struct frames frames;
     struct program program;
+    struct group *groups;
     struct region region;
     void *shared;                 /* the shared kernel's state in the segment */
     struct shared_private *local; /* ... and what this core keeps of it privately */
     uint32_t tell;                /* shared kernel: how others are told (enum shared_tell) */
-    void *route_memory;
     long timer;
 };
 
@@ -171,7 +187,9 @@ struct driver_options {
     uint64_t address_size; /* a core's share of the range */
     uint64_t memory_bytes;
     uint64_t cycles_per_us;
-    const uint16_t *parents; /* cores * cores entries, or NULL: every root sends to all */
+    const uint32_t *trees; /* of some roots: each the root, then its edges (multicast_tree.h) in sending order */
+    uint32_t tree_count;
+    const int *links; /* by core: the descriptors it is received from by, and sent to; NULL: shared memory */
 };
 
 /* Opens the driver of a core on a mapped kernel segment, in the pinned process that will be that core: first touches its region,
@@ -200,8 +218,9 @@ static inline bool driver_inside(const struct driver *driver)
 
 /* --- System calls, for programs (user mode) ---------------------------------------------------------------------------------- */
 
-void driver_enter(struct driver *driver); /* disable, poll */
-void driver_leave(struct driver *driver); /* check the mark, enable */
+void driver_enter(struct driver *driver);  /* disable, poll */
+void driver_leave(struct driver *driver);  /* check the mark, enable */
+void driver_resume(struct driver *driver); /* the same in the interrupt handler, whose end lets signals in */
 
 /* A request to this core's own driver, waited for; result as the kinds above say. VERDICT_BUSY never comes back. This and all
  * below: between driver_enter and driver_leave. */
@@ -211,6 +230,9 @@ enum verdict driver_here(struct driver *driver, const struct message *request, s
 enum verdict driver_call(struct driver *driver, uint32_t peer, uint32_t channel, const struct message *request,
                          struct message *reply);
 enum verdict driver_call_ring(struct driver *driver, uint32_t peer, const struct message *request,
+                              struct message *reply);
+/* Over the channel that the monitors' messages take, where the host carries them: for requests that are answered at once. */
+enum verdict driver_call_link(struct driver *driver, uint32_t peer, const struct message *request,
                               struct message *reply);
 /* Reads or writes memory of a mapping on this core; waits out prepared pages. OK or FAULT. */
 enum verdict driver_access(struct driver *driver, uint32_t slot, uint32_t generation, uint64_t address, void *buffer,
@@ -253,6 +275,13 @@ static inline bool carrier_has_room(const struct driver *driver)
 {
     return driver->outgoing_max - driver->outgoing_count >= driver->output_entries;
 }
+
+/* Carriers that share no memory (carrier_link.c). Sends, or returns false: full. */
+bool link_send(struct driver *driver, uint32_t to, const struct message *message);
+bool link_poll(struct driver *driver);                    /* true if anything came */
+void link_park(struct driver *driver, uint32_t slice_us); /* until something comes, a signal does, or the slice ends */
+void link_deafen(bool deaf);                              /* whether the host may interrupt */
+int link_open(struct driver *driver, const int *descriptors); /* 0, or an errno */
 
 /* Answers a request, now or (by deferring it) later. */
 void dispatch(struct driver *driver, uint64_t address, const struct message *message);

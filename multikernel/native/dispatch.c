@@ -81,6 +81,7 @@ static enum verdict kernel_request(struct driver *d, uint64_t address, const str
     request.slot = (uint32_t)message->word[1];
     request.generation = (uint32_t)(message->word[1] >> 32);
     request.protocol = TWO_PHASE;
+    request.rights = 0;
     switch (message_kind(message)) {
     case KIND_UNMAP:
         request.row = ROW_UNMAP;
@@ -90,8 +91,15 @@ static enum verdict kernel_request(struct driver *d, uint64_t address, const str
         request.row = ROW_PROTECT;
         request.rights = (uint32_t)message->word[2];
         break;
+    case KIND_TREE:
+        request.row = ROW_TREE;
+        request.slot = (uint32_t)message->word[5];
+        request.generation = 0;
+        memcpy(request.argument, &message->word[1], sizeof request.argument);
+        break;
     default:
         request.row = ROW_MAP;
+        request.slot = 0;
         request.frame = message->word[1];
         request.length = message->word[2];
         request.rights = (uint32_t)message->word[3];
@@ -199,6 +207,18 @@ static void digest_request(struct driver *d, const struct message *request, stru
     reply->word[3] = locked;
 }
 
+static enum verdict trees_request(struct driver *d, const struct message *request, struct message *reply)
+{
+    if (request->word[1] >= d->cores)
+        return VERDICT_BAD_REQUEST;
+    if (!d->monitor)
+        return VERDICT_OK; /* the shared kernel has none: all flat */
+    const struct tree *tree = monitor_tree(d->monitor, (uint32_t)request->word[1]);
+    reply->word[2] = tree->current | (uint32_t)tree->installed << 16;
+    reply->word[1] = monitor_trees_digest(d->monitor);
+    return VERDICT_OK;
+}
+
 static enum verdict handle(struct driver *d, uint64_t address, const struct message *request, struct message *reply)
 {
     uint32_t slot = (uint32_t)request->word[1], generation = (uint32_t)(request->word[1] >> 32);
@@ -222,6 +242,16 @@ static enum verdict handle(struct driver *d, uint64_t address, const struct mess
     case KIND_UNMAP:
     case KIND_PROTECT:
         return kernel_request(d, address, request, reply);
+    case KIND_TREE:
+        return d->monitor ? kernel_request(d, address, request, reply) : VERDICT_BAD_REQUEST;
+    case KIND_TREES:
+        return trees_request(d, request, reply);
+    case KIND_GROUP:
+    case KIND_GATHER:
+    case KIND_SPREAD:
+    case KIND_ORDER:
+    case KIND_TAKE:
+        return collective_request(d, address, request, reply);
     case KIND_PIN:
         return d->kernel->pin(d, slot, generation);
     case KIND_UNPIN:
@@ -278,7 +308,10 @@ bool dispatch_deferred(struct driver *d)
     uint32_t kept = 0, count = d->deferred_count;
     for (uint32_t i = 0; i < count; i++) {
         struct deferred again = d->deferred[i];
-        if (!carrier_has_room(d) || !turn(d, again.address, &again.message))
+        d->retrying = true;
+        bool done = carrier_has_room(d) && turn(d, again.address, &again.message);
+        d->retrying = false;
+        if (!done)
             d->deferred[kept++] = again;
     }
     d->deferred_count = kept;

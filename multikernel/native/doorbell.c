@@ -18,7 +18,7 @@ void doorbell_ring_slowly(struct doorbell *doorbell, uint32_t mode)
         /* Release pairs with the acquire in doorbell_bell. */
         atomic_fetch_add_explicit(&doorbell->bell, 1, memory_order_release);
         syscall(SYS_futex, &doorbell->bell, FUTEX_WAKE, 1, NULL, NULL, 0);
-    } else if (mode == MODE_USER) {
+    } else if (mode == MODE_USER || mode == MODE_LISTENING) {
         /* The pid cannot have been reused: the supervisor reaps no core before the whole system ends. */
         syscall(SYS_tgkill, doorbell->pid, doorbell->tid, INTERRUPT_SIGNAL);
     }

@@ -3,7 +3,8 @@
  * Each core publishes its mode on a line that only it writes. A caller writes its message, fences, and reads the mode:
  *   polling  nothing to do, the core will see the message;
  *   parked   wake it (futex on the bell, a line of its own because callers write it);
- *   user     interrupt it (a signal to its main thread).
+ *   user     interrupt it (a signal to its main thread);
+ *   listening  parked in the host's ppoll, which lets that signal in and ends by it (carrier_link.c).
  * A core that leaves polling publishes the new mode, fences, and looks at its channels once more. Store-then-load on both
  * sides (Dekker): either the core sees the message or the caller sees the mode. Parks and user slices are bounded by a
  * tick, so even a mark missed by a fault in this reasoning costs a slice and never a hang.
@@ -20,6 +21,7 @@ enum core_mode {
     MODE_POLLING = 1,
     MODE_USER = 2,
     MODE_PARKED = 3,
+    MODE_LISTENING = 4,
 };
 
 struct doorbell {

@@ -48,7 +48,8 @@ static void on_interrupt(int signal, siginfo_t *info, void *context)
     (void)signal;
     (void)context;
     struct driver *d = interrupted;
-    if (!d || (info->si_code != SI_TKILL && info->si_code != SI_TIMER))
+    bool carried = info->si_code >= POLL_IN && info->si_code <= POLL_HUP; /* the host has a message: carrier_link.c */
+    if (!d || (info->si_code != SI_TKILL && info->si_code != SI_TIMER && !(carried && d->links)))
         return; /* a socket's urgent data: not for us, and perhaps not even on the main thread */
     if (d->disabled) {
         d->mark = 1;
@@ -59,7 +60,7 @@ static void on_interrupt(int signal, siginfo_t *info, void *context)
     d->disabled = 1;
     doorbell_poll(d->doorbell);
     serve(d);
-    driver_leave(d);
+    driver_resume(d);
     errno = saved;
 }
 

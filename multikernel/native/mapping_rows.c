@@ -23,6 +23,47 @@ static int is_mapped(const struct mapping *mapping, uint32_t generation)
     return mapping->state == MAPPING_MAPPED && (mapping->generation == generation || MUTANT(GENERATION_IGNORED));
 }
 
+/* --- The object ---------------------------------------------------------------------------------------------------------------- */
+
+static uint64_t *lock(struct monitor *m, uint32_t slot)
+{
+    return &monitor_mapping(m, slot)->lock;
+}
+
+static const uint64_t *holders(struct monitor *m, uint32_t slot)
+{
+    return monitor_mapping(m, slot)->holders;
+}
+
+static void unlocked(struct monitor *m, uint32_t slot)
+{
+    struct mapping *mapping = monitor_mapping(m, slot);
+    if (mapping->released) {
+        mapping->released = 0;
+        mapping->state = MAPPING_FREE;
+    }
+}
+
+static void notice(struct monitor *m, const struct message *message)
+{
+    struct mapping *mapping = monitor_mapping(m, (uint32_t)message->word[2]);
+    uint32_t generation = (uint32_t)(message->word[2] >> 32);
+    if (message_kind(message) == KIND_SET) {
+        if (message->word[3] >= m->set_words || mapping->lock || mapping->state == MAPPING_MAPPED)
+            return; /* too early: the last operation is still at the entry, and the map that follows is refused (map_may_prepare) */
+        if (message->word[3] == 0)
+            mapping->generation = generation;
+        mapping->holders[message->word[3]] = message->word[4];
+    } else if (mapping->generation == generation) { /* RELEASE: an unmap by others is final */
+        if (mapping->lock)
+            mapping->released = 1;
+        else
+            mapping->state = MAPPING_FREE;
+    }
+}
+
+static const struct object_kind mappings = {monitor_slots, lock, holders, unlocked, notice};
+
 /* --- map ----------------------------------------------------------------------------------------------------------------------- */
 
 static int live(void *monitor, uint32_t i, uint64_t *start, uint64_t *end)
@@ -124,13 +165,6 @@ static void map_abort(struct monitor *m, struct operation *op, const struct mmu 
         initiated_here(m, op) && monitor_retries(op) && !MUTANT(SLOT_LOST_AT_RETRY) ? MAPPING_RESERVED : MAPPING_FREE;
 }
 
-static int never(struct monitor *m, const struct operation *op)
-{
-    (void)m;
-    (void)op;
-    return 0;
-}
-
 /* --- unmap --------------------------------------------------------------------------------------------------------------------- */
 
 static enum verdict unmap_begin(struct monitor *m, struct operation *op, const struct request *request)
@@ -228,13 +262,14 @@ static void protect_abort(struct monitor *m, struct operation *op, const struct 
         mmu->protect(mmu->context, op->slot, op->saved);
 }
 
-const struct row monitor_rows[ROWS] = {
-    [ROW_MAP] = {"map", 0, map_begin, map_may_prepare, map_adopt, map_prepare, map_commit, map_abort, never},
-    [ROW_UNMAP] = {"unmap", 1, unmap_begin, mapped_and_unpinned, unmap_adopt, unmap_prepare, unmap_commit, unmap_abort,
-                   unmap_release_home},
-    [ROW_PROTECT] = {"protect", 0, protect_begin, mapped_and_unpinned, unmap_adopt, protect_prepare, protect_commit,
-                     protect_abort, never},
-};
+const struct row map_row = {"map",     &mappings,   0,          1,         map_begin, map_may_prepare,
+                            map_adopt, map_prepare, map_commit, map_abort, NULL};
+const struct row unmap_row = {
+    "unmap",     &mappings,         1, 0, unmap_begin, mapped_and_unpinned, unmap_adopt, unmap_prepare, unmap_commit,
+    unmap_abort, unmap_release_home};
+const struct row protect_row = {"protect",      &mappings,           0,           0,
+                                protect_begin,  mapped_and_unpinned, unmap_adopt, protect_prepare,
+                                protect_commit, protect_abort,       NULL};
 
 /* --- core-local ------------------------------------------------------------------------------------------------------------------ */
 
@@ -278,13 +313,6 @@ enum verdict monitor_fault(struct monitor *m, uint32_t slot, uint32_t generation
     return write && mapping->rights != RIGHTS_WRITE ? VERDICT_FAULT : VERDICT_OK;
 }
 
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-    hash = (hash ^ value) *
-           0x9e3779b97f4a7c15ull; /* Fibonacci hashing; order matters within an entry, not between entries */
-    return hash ^ hash >> 29;
-}
-
 uint64_t monitor_digest(struct monitor *m, const uint64_t *set)
 {
     uint64_t sum = 0;
@@ -295,10 +323,10 @@ uint64_t monitor_digest(struct monitor *m, const uint64_t *set)
             member = (mapping->holders[word] & set[word]) == set[word];
         if (!member)
             continue;
-        uint64_t hash = mix(mix(mix(slot, mapping->generation), mapping->rights), mapping->address);
-        hash = mix(mix(hash, mapping->frame), mapping->length);
+        uint64_t hash = hash_mix(hash_mix(hash_mix(slot, mapping->generation), mapping->rights), mapping->address);
+        hash = hash_mix(hash_mix(hash, mapping->frame), mapping->length);
         for (uint32_t word = 0; word < m->set_words; word++)
-            hash = mix(hash, mapping->holders[word]);
+            hash = hash_mix(hash, mapping->holders[word]);
         sum += hash;
     }
     return sum;

@@ -11,7 +11,8 @@
  * Who calls it: cpu_driver.c, which runs step only when the outbox has room for the largest output.
  * Source: paper sections 4.4 and 4.7 (monitors, agreement); Barrelfish usr/monitor/ (2011: broadcast with convergecast, busy
  * means abort and retry). Unlike there, the engine (agreement.c) knows no operation: kinds of operation are rows (struct
- * row); mapping_rows.c holds the first three. */
+ * row), each about one kind of object (struct object_kind); mapping_rows.c holds those about mappings, tree_row.c the one about
+ * the trees that the engine itself sends by. */
 #pragma once
 
 #include <stddef.h>
@@ -19,6 +20,7 @@
 #include "address_range.h"
 #include "cores.h"
 #include "message.h"
+#include "multicast_tree.h"
 
 /* What became of a request, on the wire and to the caller. */
 enum verdict {
@@ -35,6 +37,7 @@ enum verdict {
     VERDICT_FRAME_IN_USE,
     VERDICT_NOT_A_FRAME,
     VERDICT_CORE_BUSY, /* the core runs a program already */
+    VERDICT_OVERTAKEN, /* another installation of that tree came in between */
     VERDICT_LATER,     /* (carriers only) the reply will come as a message of its own */
     VERDICT_PENDING,   /* (local only) not finished yet */
 };
@@ -43,14 +46,15 @@ enum rights { RIGHTS_NONE = 0, RIGHTS_READ = 1, RIGHTS_WRITE = 3 };
 
 enum protocol { TWO_PHASE = 0, ONE_PHASE = 1 };
 
-enum row_id { ROW_MAP = 0, ROW_UNMAP, ROW_PROTECT, ROWS };
+enum row_id { ROW_MAP = 0, ROW_UNMAP, ROW_PROTECT, ROW_TREE, ROWS };
 
 /* Kernel message kinds of the agreement engine. The first four are requests that are answered when the receiver's whole subtree
  * has answered; the last two are notices that nobody answers. */
 enum agreement_kind { KIND_PREPARE = 1, KIND_APPLY, KIND_COMMIT, KIND_ABORT, KIND_SET, KIND_RELEASE, AGREEMENT_KINDS };
 
-/* Word 0 of every kernel message: kind 0-7, row 8-15, verdict 16-23, flags 24-31, core named by the verdict 32-47, view 48-63.
- * Word 1: the operation, initiator 48-63 and sequence 0-47. Word 2: slot 0-31, generation 32-63. Words 3-6: the row's. */
+/* Word 0 of every kernel message: kind 0-7, row 8-15, verdict 16-23, flags 24-31 (24 the carriers', 25-26 the version of the
+ * initiator's tree), core named by the verdict 32-47, view 48-63. Word 1: the operation, initiator 48-63 and sequence 0-47. Word 2:
+ * the object, for mappings slot 0-31 and generation 32-63. Words 3-6: the row's. */
 static inline uint64_t message_head(uint32_t kind, uint32_t row, uint32_t verdict, uint32_t core, uint32_t view)
 {
     return kind | (uint64_t)row << 8 | (uint64_t)verdict << 16 | (uint64_t)core << 32 | (uint64_t)view << 48;
@@ -74,6 +78,10 @@ static inline uint32_t message_core(const struct message *m)
 static inline uint32_t message_view(const struct message *m)
 {
     return (uint32_t)(m->word[0] >> 48);
+}
+static inline uint32_t message_tree(const struct message *m)
+{
+    return m->word[0] >> 25 & 3;
 }
 
 /* --- The replica: mappings ------------------------------------------------------------------------------------------------- */
@@ -119,8 +127,8 @@ enum phase {
 };
 
 struct operation {
-    uint64_t id; /* initiator 48-63, sequence 0-47; never 0 once used */
-    uint32_t slot;
+    uint64_t id;   /* initiator 48-63, sequence 0-47; never 0 once used */
+    uint32_t slot; /* the object's number */
     uint32_t generation;
     uint64_t argument[4];
     uint64_t token;  /* participant: where the reply goes */
@@ -136,13 +144,14 @@ struct operation {
     uint8_t verdict;
     uint8_t local; /* this core's own part of the round is still to be done (INPUT_CONTINUE) */
     uint8_t saved; /* row's: rights to restore */
-    uint16_t reserved;
+    uint8_t tree;  /* the version of the initiator's tree that all its rounds travel by */
+    uint8_t reserved;
     uint32_t reserved2;
 };
 
 enum { LANES = 4 }; /* operations a core may have under way at once */
 
-/* The block's head; operations and mappings follow it. */
+/* The block's head; operations, trees and mappings follow it. */
 struct monitor {
     uint64_t size;
     uint32_t me;
@@ -152,11 +161,12 @@ struct monitor {
     uint32_t view;
     uint32_t waiting; /* own operations in PHASE_BACKOFF: a tick is wanted */
     uint32_t engaged; /* others' operations that this core voted for and whose outcome it awaits */
-    uint32_t reserved;
+    uint32_t tree_stride;
     uint64_t sequence;              /* attempts begun */
     struct address_range addresses; /* this core's, for new mappings */
     uint32_t slot_next;
     uint32_t mapping_stride;
+    uint64_t trees_offset;
     uint64_t mappings_offset;
 };
 
@@ -172,22 +182,14 @@ struct mmu {
     void (*retire)(void *context, uint32_t slot);
 };
 
-/* The tree each root uses, as data: parent, first child and next sibling of every core for every root, [root * cores + core],
- * 0xffff for none; siblings in sending order. NULL arrays: the root sends to every participant itself. */
-struct route {
-    const uint16_t *parent;
-    const uint16_t *first_child;
-    const uint16_t *next_sibling;
-};
-
 struct environment {
     const struct mmu *mmu;
-    const struct route *route;
     uint64_t now;     /* cycles */
     uint64_t backoff; /* cycles, the unit of waiting after a conflict */
 };
 
-/* A local request. map: frame, length, rights, holders; unmap and protect: slot, generation, rights. */
+/* A local request. map: slot 0, frame, length, rights, holders; unmap and protect: slot, generation, rights; tree: the root for slot, and
+ * argument as tree_row.c has it. */
 struct request {
     uint32_t row;
     uint32_t protocol;
@@ -197,6 +199,7 @@ struct request {
     uint64_t frame;
     uint64_t length;
     uint64_t ticket;
+    uint64_t argument[4];
     uint64_t holders[CORE_SET_WORDS_MAX];
 };
 
@@ -217,7 +220,7 @@ struct output_entry {
     enum output_kind kind;
     uint32_t to;
     uint64_t token;         /* REPLY: the request's; DONE: the ticket */
-    struct message message; /* DONE: word 0 verdict and core, word 2 slot and generation, word 3 address */
+    struct message message; /* DONE: word 0 verdict and core, word 2 slot and generation, word 3 a map's address */
 };
 
 #define NO_OPERATION UINT32_MAX
@@ -242,6 +245,13 @@ void monitor_init(struct monitor *monitor, uint32_t me, uint32_t cores, uint32_t
 void monitor_step(struct monitor *monitor, const struct environment *environment, const struct input *input,
                   struct output *output);
 
+/* Fibonacci hashing, for digests. */
+static inline uint64_t hash_mix(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * 0x9e3779b97f4a7c15ull;
+    return hash ^ hash >> 29;
+}
+
 static inline struct mapping *monitor_mapping(struct monitor *m, uint32_t slot)
 {
     return (struct mapping *)((char *)m + m->mappings_offset + (size_t)slot * m->mapping_stride);
@@ -249,6 +259,15 @@ static inline struct mapping *monitor_mapping(struct monitor *m, uint32_t slot)
 static inline struct operation *monitor_operation(struct monitor *m, uint32_t index)
 {
     return (struct operation *)(m + 1) + index;
+}
+static inline struct tree *monitor_tree(struct monitor *m, uint32_t root)
+{
+    return (struct tree *)((char *)m + m->trees_offset + (size_t)root * m->tree_stride);
+}
+/* That version of a root's tree; NULL when it is flat. */
+static inline struct tree_link *monitor_links(struct monitor *m, uint32_t root, uint32_t version)
+{
+    return version == TREE_FLAT ? NULL : monitor_tree(m, root)->link + (size_t)(version - 1) * m->cores;
 }
 static inline uint32_t monitor_slots(const struct monitor *m)
 {
@@ -258,6 +277,9 @@ static inline uint32_t monitor_home(const struct monitor *m, uint32_t slot)
 {
     return slot / m->slots_per_core;
 }
+
+/* Gives root its tree before anything runs: cores - 1 edges, as tree_edge makes them, in sending order. False if they are none. */
+bool monitor_plant(struct monitor *monitor, uint32_t root, const uint32_t *edges);
 
 /* Core-local, no agreement. BUSY: an operation holds the entry; ask again after its outcome. */
 enum verdict monitor_pin(struct monitor *monitor, uint32_t slot, uint32_t generation);
@@ -269,30 +291,47 @@ enum verdict monitor_fault(struct monitor *monitor, uint32_t slot, uint32_t gene
 /* A hash of the replicated part of all mapped entries whose holders include every core of the set (NULL: all entries). Equal at
  * rest on any two cores for the entries both hold. */
 uint64_t monitor_digest(struct monitor *monitor, const uint64_t *set);
+/* A hash of all current trees: equal at rest on all cores. */
+uint64_t monitor_trees_digest(struct monitor *monitor);
 /* Mapped entries (that this core holds, or knows as home), and entries locked by an operation. */
 void monitor_count(struct monitor *monitor, uint32_t *mapped, uint32_t *locked);
 
-/* --- Rows (agreement.c calls, mapping_rows.c defines) ------------------------------------------------------------------------ */
+/* --- Objects and rows (agreement.c calls; mapping_rows.c and tree_row.c define) ------------------------------------------------ */
+
+/* What operations are about: numbered things with a lock each, and the cores that take part in what is done to one. */
+struct object_kind {
+    uint32_t (*count)(const struct monitor *);
+    uint64_t *(*lock)(struct monitor *, uint32_t object);
+    /* NULL: all cores. */
+    const uint64_t *(*participants)(struct monitor *, uint32_t object);
+    /* The lock was given back. NULL: nothing to be done then. */
+    void (*unlocked)(struct monitor *, uint32_t object);
+    /* A notice (KIND_SET, KIND_RELEASE) about one. NULL: there are none. */
+    void (*notice)(struct monitor *, const struct message *);
+};
 
 struct row {
     const char *name;
-    int one_phase; /* may be done by one phase: its abort can restore what was applied */
+    const struct object_kind *object;
+    int one_phase;   /* may be done by one phase: its abort can restore what was applied */
+    int set_travels; /* participants learn who takes part from the operation itself: more than 64 go ahead of it */
     /* Initiator: fills the operation from the request; VERDICT_OK, an error, or BUSY to be asked again. */
     enum verdict (*begin)(struct monitor *, struct operation *, const struct request *);
-    /* May this core take part now? No effects. The engine has checked that no other operation holds the entry. */
+    /* May this core take part now? No effects. The engine has checked that no other operation holds the object. */
     enum verdict (*may_prepare)(struct monitor *, const struct operation *);
-    /* The entry is locked: learn from the message what the participants must know before it is forwarded. */
+    /* The object is locked: learn from the message what the participants must know before it is forwarded. */
     void (*adopt)(struct monitor *, struct operation *);
     /* Do everything that can fail, revocably. */
     enum verdict (*prepare)(struct monitor *, struct operation *, const struct mmu *);
     void (*commit)(struct monitor *, struct operation *, const struct mmu *);
     /* Undo prepare; for one phase, undo commit. */
     void (*abort)(struct monitor *, struct operation *, const struct mmu *);
-    /* The operation is final everywhere: does the entry's home, which took no part, have to be told? */
+    /* The operation is final everywhere: does the object's home, which took no part, have to be told? NULL: never. */
     int (*release_home)(struct monitor *, const struct operation *);
 };
 
-extern const struct row monitor_rows[ROWS];
+extern const struct row map_row, unmap_row, protect_row, tree_row;
+extern const struct row *const monitor_rows[ROWS];
 
 /* Has the operation met another one, so that its initiator tries again after the abort? Not mapped there though mapped here
  * counts too: another operation's outcome is under way to us. */
@@ -321,5 +360,8 @@ enum mutant {
     MUTANT_SLOT_LOST_AT_RETRY,
     MUTANT_UNLOCK_AT_FAILED_APPLY,
     MUTANT_SET_TAKEN_FOR_GRANTED,
+    MUTANT_TREE_OF_THE_MOMENT,
+    MUTANT_TREE_STAGED_OVER_LIVE,
+    MUTANT_TREE_UNCHECKED,
 };
 #define MUTANT(name) (MK_MUTANT == MUTANT_##name)

@@ -1,7 +1,8 @@
 /* What the driver polls. Every place where a message may arrive is one watch: the address of a control word and the value that
  * says "new". A turn is a walk over the watches, a load and a comparison each, all in the first-level cache while nothing
  * arrives; the paper's complaint about polling many channels (section 5 of its follow-ups) is this walk, so it is kept short.
- * Replies on their way are a list of their own, short and walked first. */
+ * Replies on their way are a list of their own, short and walked first. What the host carries is asked of the host
+ * (carrier_link.c). */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -114,6 +115,8 @@ bool driver_poll(struct driver *d)
     if (d->outgoing_count)
         any |= carrier_drain(d);
     if (carrier_has_room(d)) { /* else step may not run now; what has arrived waits in its channel */
+        if (d->links)
+            any |= link_poll(d);
         for (uint32_t i = 0; i < d->watch_count; i++) {
             /* Who spoke last speaks next, mostly: between every few others, look there again. */
             if (i % 4 == 0 && is_new(&d->watches[d->hot_watch]))
@@ -130,6 +133,8 @@ bool driver_poll(struct driver *d)
         any |= d->kernel->serve(d);
     if (d->deferred_count)
         any |= dispatch_deferred(d);
+    if (d->groups_waiting)
+        any |= collective_pump(d);
     return any;
 }
 
@@ -141,7 +146,7 @@ int poll_open(struct driver *d)
         return ENOMEM;
     struct watch *watch = d->watches;
     for (uint32_t other = 0; other < d->cores; other++) {
-        if (other == d->me)
+        if (other == d->me || d->links)
             continue;
         look_call(watch, &d->peers[other].answer);
         watch->type = WATCH_CALL;

@@ -27,8 +27,11 @@ bool segment_going(struct segment *segment)
 void segment_stop(struct segment *segment)
 {
     atomic_store_explicit(&segment->stop, 1, memory_order_release);
-    for (uint32_t core = 0; core < segment->geometry.cores; core++)
-        doorbell_ring_slowly(segment_doorbell(segment, core), MODE_PARKED);
+    for (uint32_t core = 0; core < segment->geometry.cores; core++) {
+        struct doorbell *doorbell = segment_doorbell(segment, core);
+        doorbell_ring_slowly(doorbell, MODE_PARKED); /* whatever it says: it may be about to park */
+        doorbell_ring(doorbell);
+    }
 }
 
 bool segment_stopping(struct segment *segment)

@@ -1,20 +1,22 @@
 """What is compared with what, and how it is worded: the list behind the verdict.
 
-Guarantees: "structure" holds only comparisons of arms told in the same way, "spared" those where one side need not
-tell anybody, "telling" those told differently, "cost" what else is paid; every comparison says which side is the
-multikernel's. A comparison whose ratio a document does not have is left out.
+Guarantees: "structure" holds only comparisons of arms told in the same way, "carrier" what the monitors' messages cost
+where they share no memory, "spared" those where one side need not tell anybody, "telling" those told differently,
+"cost" what else is paid; every comparison says which side is the multikernel's. A comparison whose ratio a document
+does not have is left out.
 Called by: `verdict`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["structure", "spared", "telling", "cost"]
+Kind = Literal["structure", "carrier", "spared", "telling", "cost"]
 TITLES: dict[Kind, str] = {
     "structure": "What structure is worth (both sides told in the same way)",
+    "carrier": "What shared memory is worth to messages (call lines against sockets and pipes)",
     "spared": "What cores are spared that don't hold the page",
     "telling": "What the way of telling is worth (poll, signal, interrupt, nothing)",
     "cost": "What else is paid",
@@ -57,6 +59,11 @@ OWN_LINUX = (
     "The multikernel tells only cores that hold the page, and nobody else holds these; threads of one address space "
     "share all pages, so Linux must interrupt every CPU that runs one. What an interrupt costs here is part of it."
 )
+BY_THE_HOST = (
+    "Polling is asking the host here, and every message a call of the host to send and another to receive; the shared "
+    "kernel tells by shared memory, these messages need none."
+)
+HOST_CARRIERS = {"socket": "Unix sockets", "pipe": "pipes"}
 AT_ONCE = "Cores with pages of their own, all unmapping at once"
 
 
@@ -69,6 +76,67 @@ def _unmap(
 def _always(text: str) -> dict[str, str]:
     return {"faster": text, "slower": text}
 
+
+def _carried() -> Iterator[Comparison]:
+    for carrier, name in HOST_CARRIERS.items():
+        for protocol, who in (("one-phase", ONE), ("two-phase", TWO)):
+            arm = f"{protocol}-polling-{carrier}"
+            yield Comparison(
+                f"{arm}-over-{protocol}-polling", "carrier", False, f"{who} over {name}",
+                "the same over call lines", POLL, is_counterpart=False,
+            )  # fmt: skip
+            yield _unmap(
+                f"shared-polling-over-{arm}",
+                "carrier",
+                f"{who} over {name}",
+                SHARED,
+                POLL,
+                _always(BY_THE_HOST),
+            )
+            yield _unmap(
+                f"linux-computing-over-{arm}", "telling", f"{who} over {name}, targets polling,",
+                "Linux, peers computing", "Unmap", _always(ANY_KERNEL),
+            )  # fmt: skip
+
+
+RINGS = {"epoch-ring": "epoch", "used-ring": "used-bit"}
+STREAM = "Messages one way, {} slots"
+THERE_AND_BACK = "A message there and back, back-to-back, bare ends"
+BOTH_POLL = "Both sides poll in both; the host's way enters its kernel for every message."
+ONE_SLEEPS = (
+    "The one polls and the other sleeps: what waking costs here is most of it, and polling takes a CPU."
+)
+
+ONE_CPU = (
+    "There no CPU has to be woken, the host switches from one to the other; a call line takes a CPU for each."
+)
+
+
+def _plain(ring: str, name: str, slots: int) -> Comparison:
+    return Comparison(
+        f"{ring}-{slots}-rate-over-plain-{slots}-rate", "cost", True, f"the {name} ring",
+        "a ring that only carries words", STREAM.format(slots), RATE, is_counterpart=False,
+    )  # fmt: skip
+
+
+def _host(way: str, other: str, remark: str) -> Comparison:
+    return Comparison(
+        f"{way}-back-to-back-over-call-line-back-to-back", "telling", True, "a call line", other, THERE_AND_BACK,
+        remarks=_always(remark),
+    )  # fmt: skip
+
+
+MESSAGES = (
+    *(_plain(ring, name, slots) for slots in (64, 1024, 4096) for ring, name in RINGS.items()),
+    _host("pipe-polled", "the host's pipes, polled", BOTH_POLL),
+    _host("packet-socket-polled", "the host's packet sockets, polled", BOTH_POLL),
+    _host("eventfd-polled", "the host's eventfds, polled", BOTH_POLL),
+    _host("pipe", "the host's pipes, asleep", ONE_SLEEPS),
+    _host("packet-socket", "the host's packet sockets, asleep", ONE_SLEEPS),
+    _host("futex", "the host's futex, asleep", ONE_SLEEPS),
+    _host("pipe-one-cpu", "the host's pipes with both processes on one CPU", ONE_CPU),
+)
+"""Of the experiments message and transport."""
 
 COMPARISONS = (
     _unmap("shared-polling-over-one-phase-polling", "structure", ONE, SHARED, POLL),
@@ -144,7 +212,14 @@ COMPARISONS = (
         "multikernel-epoch-ring-back-to-back-over-multikernel-call-line-back-to-back", "cost", False,
         "a call over two rings", "one over a call line", "Back-to-back, through the driver", is_counterpart=False,
     ),
+    *_carried(),
+    *MESSAGES,
 )  # fmt: skip
 
-CONTROLS = ("control-over-two-phase-polling", "control-over-multikernel-call-line-back-to-back")
+CONTROLS = (
+    "control-over-two-phase-polling",
+    "control-over-multikernel-call-line-back-to-back",
+    "control-over-epoch-ring-64-rate",
+    "control-over-call-line-back-to-back",
+)
 """Arms measured twice: the difference is the noise of the document they stand in."""

@@ -39,7 +39,7 @@ def rows(documents: Sequence[Document]) -> list[tuple[str, ...]]:
 def _row(document: Document, series: Series) -> tuple[str, ...]:
     cycles = series.unit == "tsc-cycles"
     rate = document.environment.tsc_hz
-    unit = "" if cycles else "/s"
+    unit = "/s" if series.unit.endswith("/s") else ""
     return (
         document.experiment,
         series.system,
@@ -56,9 +56,18 @@ def _row(document: Document, series: Series) -> tuple[str, ...]:
 
 def _what(series: Series) -> str:
     words = [series.variant]
+    carrier = series.parameters.get("carrier")
+    if carrier is not None:
+        words.append(f"by {carrier}")
     pair = series.parameters.get("pair")
     if pair is not None:
         words.append(f"CPUs {pair}")
+    if series.parameters.get("slots") is not None:
+        words.append(f"{series.parameters['slots']} slots")
+    if series.parameters.get("every_ns") is not None:
+        words.append(f"every {series.parameters['every_ns']} ns")
+    if series.measure == "occupancy":
+        words.append("messages ahead")
     if series.measure == "round-trip":
         words.append(f"b={series.batch}" if series.mode == "back-to-back" else "single")
     if series.control:

@@ -18,6 +18,8 @@ from multikernel.report.markup import Child, Markup, element, joined
 from multikernel.report.topology_text import (
     COLLAPSE_CPUS,
     core_label,
+    distance_rows,
+    distance_title,
     distances,
     heading,
     more,
@@ -48,7 +50,10 @@ def figure(topology: Topology, notes: Sequence[str] = ()) -> Figure:
     found = boxes(topology)
     collapse = len(topology.online) > COLLAPSE_CPUS
     block = _flow(found.parts, WIDTH - 2 * LEFT, barred, 0, collapse=collapse)
+    rows = distance_rows(topology)
     words = [*remarks(topology), *(f"lies across others: {text}" for text in found.across), *notes]
+    if not rows:
+        words += distances(topology, 1 << 16)
     letters = int((WIDTH - 2 * LEFT) / (SMALL * LETTER))
     lines = [line for text in words for line in textwrap.wrap(text, letters, subsequent_indent="  ")]
     source, counts = heading(topology)
@@ -60,11 +65,10 @@ def figure(topology: Topology, notes: Sequence[str] = ()) -> Figure:
         for place, line in enumerate(lines)
     ]
     top = block.height + (2 + len(lines)) * LINE
-    table = [line.split() for line in distances(topology, letters)[1:]]
-    if table:
-        title = distances(topology, letters)[0]
-        below += [element("text", title, x=LEFT, y=top + LINE, class_="part"), _table(table, top + 2 * LINE)]
-        top += (2 + len(table)) * LINE
+    if rows:
+        above = f"{distance_title(topology)} (10 = at home)"
+        below += [element("text", above, x=LEFT, y=top + LINE, class_="part"), _table(rows, top + 2 * LINE)]
+        top += (2 + len(rows)) * LINE
     body = joined(
         [block.at(LEFT, 4.0), element("text", counts, x=LEFT, y=block.height + LINE + 6, class_="axis")]
     )
@@ -82,17 +86,15 @@ def as_svg(topology: Topology, notes: Sequence[str] = ()) -> bytes:
 
 
 def _table(rows: Sequence[Sequence[str]], top: float) -> Markup:
-    """Distances: the first row names the columns, every other one begins with "node" and a number."""
-    columns = len(rows[0])
-    step = min(30.0, (WIDTH - 2 * LEFT - 50) / columns)
+    """Distances; the first row names the columns, the first cell the row."""
+    step = min(30.0, (WIDTH - 2 * LEFT - 50) / (len(rows[0]) - 1))
     parts: list[Child] = []
-    for number, row in enumerate(rows):
+    for number, (label, *cells) in enumerate(rows):
         y = top + number * LINE
-        if number:
-            parts.append(element("text", " ".join(row[:-columns]), x=LEFT, y=y, class_="part"))
+        parts.append(element("text", label, x=LEFT, y=y, class_="part"))
         parts += [
-            element("text", cell, x=LEFT + 50 + (place + 1) * step - 8, y=y, class_="part", text_anchor="end")
-            for place, cell in enumerate(row[-columns:])
+            element("text", cell, x=LEFT + 42 + (place + 1) * step, y=y, class_="part", text_anchor="end")
+            for place, cell in enumerate(cells)
         ]
     return joined(parts)
 

@@ -97,33 +97,39 @@ def remarks(topology: Topology) -> list[str]:
     return found
 
 
-def distances(topology: Topology, width: int) -> list[str]:
-    """A table from node to node; more nodes than fit are summed up in a line."""
+def distance_rows(topology: Topology) -> list[tuple[str, ...]]:
+    """From node to node: a row of column names, then a row a node; empty if there is nothing to show, or too much."""
     nodes = topology.nodes
-    if len(nodes) < 2:
+    if not 2 <= len(nodes) <= MOST_NODES or not any(node.distances for node in nodes):
         return []
-    if not any(node.distances for node in nodes):
-        return ["distances between nodes: not known"]
-    cells = [[_cell(row.distance(column.id)) for column in nodes] for row in nodes]
-    room = max(len(cell) for row in cells for cell in [*row, *(str(node.id) for node in nodes)]) + 1
-    label = max(len(str(node.id)) for node in nodes) + len("node ")
-    derived = ", derived" if topology.invented else ""
-    if len(nodes) > MOST_NODES or label + room * len(nodes) > width:
-        values = sorted({distance for node in nodes for _, distance in node.distances})
-        return _wrapped(f"distances between nodes{derived}: {', '.join(map(str, values))}", width)
-    lines = _wrapped(f"distances between nodes{derived} (10 = at home)", width)
-    lines.append(" " * label + "".join(f"{node.id:>{room}}" for node in nodes))
-    for node, row in zip(nodes, cells, strict=True):
-        lines.append(f"node {node.id}".ljust(label) + "".join(f"{cell:>{room}}" for cell in row))
-    return lines
+    rows = [("", *(str(node.id) for node in nodes))]
+    for row in nodes:
+        found = (row.distance(column.id) for column in nodes)
+        rows.append((f"node {row.id}", *("?" if one is None else str(one) for one in found)))
+    return rows
+
+
+def distance_title(topology: Topology) -> str:
+    """What stands above, or before, the distances."""
+    return "distances between nodes" + (", derived" if topology.invented else "")
+
+
+def distances(topology: Topology, width: int) -> list[str]:
+    """A table from node to node; of more nodes than fit, the values that occur."""
+    title, rows = distance_title(topology), distance_rows(topology)
+    if len(topology.nodes) < 2:
+        return []
+    room = max((len(cell) + 1 for row in rows for cell in row[1:]), default=0)
+    label = max((len(row[0]) for row in rows), default=0)
+    if rows and label + room * len(topology.nodes) <= width:
+        lines = [row[0].ljust(label) + "".join(cell.rjust(room) for cell in row[1:]) for row in rows]
+        return [*_wrapped(f"{title} (10 = at home)", width), *lines]
+    values = sorted({distance for node in topology.nodes for _, distance in node.distances})
+    return _wrapped(f"{title}: {', '.join(map(str, values)) or 'not known'}", width)
 
 
 def _count(number: int, word: str) -> str:
     return f"{number} {word}" + ("" if number == 1 else "s")
-
-
-def _cell(distance: int | None) -> str:
-    return "?" if distance is None else str(distance)
 
 
 def _wrapped(text: str, width: int) -> list[str]:

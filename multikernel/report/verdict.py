@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from multikernel.report.comparisons import COMPARISONS, CONTROLS, TITLES, Comparison
+from multikernel.report.wording import host_carrier_of
 from multikernel.results.document import Document, Ratio, Series
 
 CAVEATS = ("virtual-machine", "smt-shared", "mixed-cores", "cpu-quota", "oversubscribed", "floor-moved")
@@ -138,7 +139,11 @@ def _caveats(documents: Sequence[Document]) -> list[str]:
 def _costs(documents: Sequence[Document]) -> list[str]:
     """What an unmap costs beyond the local call, in floors."""
     for document in documents:
-        medians = {_arm(series): series.p50 for series in document.series if not series.control}
+        medians = {
+            _arm(series): series.p50
+            for series in document.series
+            if not series.control and host_carrier_of(series) is None
+        }
         local, floors = medians.get("raw local None"), [floor.back_to_back for floor in document.floor]
         told = [
             (name, medians[key])

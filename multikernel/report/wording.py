@@ -24,6 +24,7 @@ MEASURES: Mapping[str, str] = {
     "completion": "completion on all cores",
     "interval": "interval",
     "throughput": "throughput",
+    "occupancy": "messages ahead",
 }
 TOLD_TITLES: Mapping[object, str] = {
     "poll": "told by poll",
@@ -37,6 +38,12 @@ MODES: Mapping[str, str] = {
     "single": "single, a clock around each",
 }
 UNITS: Mapping[str, str] = {"tsc-cycles": "TSC cycles", "ns": "ns"}
+
+
+def host_carrier_of(series: Series) -> str | None:
+    """What of the host carried the messages (sockets, pipes); None where they went by shared memory."""
+    carrier = series.parameters.get("carrier")
+    return None if carrier in (None, "call-line", "ring") else str(carrier)
 
 
 def unit_of(series: Series) -> str:
@@ -128,6 +135,8 @@ def _detail(name: str, value: Scalar) -> str:
         return TOLD_TITLES.get(value, str(value))
     if name in ("target", "operation"):
         return str(value)
+    if name == "carrier":
+        return f"by {value}"
     return f"{name.replace('_', ' ')} {value}"
 
 

@@ -212,7 +212,8 @@ def _each(several: Iterable[Sequence[str]]) -> list[str]:
 
 
 def _judged(document: Document) -> list[Series]:
-    return [series for series in document.series if not series.control]
+    """What can get better or worse: how far a writer runs ahead is neither."""
+    return [series for series in document.series if not series.control and series.measure != "occupancy"]
 
 
 def _key(series: Series, *, fractions: bool) -> Key:

@@ -31,9 +31,9 @@ Positive = Annotated[float, Meta(gt=0)]
 Cpu = Annotated[int, Meta(ge=0)]
 
 System = Literal["multikernel", "shared", "linux", "raw"]
-Measure = Literal["round-trip", "one-way", "completion", "interval", "throughput"]
+Measure = Literal["round-trip", "one-way", "completion", "interval", "throughput", "occupancy"]
 Mode = Literal["back-to-back", "single"]
-Unit = Literal["tsc-cycles", "ns", "operations/s", "messages/s", "bytes/s"]
+Unit = Literal["tsc-cycles", "ns", "operations/s", "messages/s", "bytes/s", "messages"]
 TARGETS = ("polling", "computing", "idle")
 TOLD = ("poll", "signal", "interrupt", "none")
 
@@ -169,7 +169,8 @@ class Series(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing measured in one way.
 
     cores: how many took part. parameters: what else was chosen; `target` (polling, computing, idle) and
-    `told` (poll, signal, interrupt, none) mean the same everywhere. batch: operations between two clock
+    `told` (poll, signal, interrupt, none) mean the same everywhere. measure: occupancy is how many messages a
+    writer was ahead of its reader, when somebody looked. batch: operations between two clock
     readings; percentiles of a batch greater than 1 are of batch means. boots: fresh systems the samples come
     from. min … mean: in `unit`. median_interval: of the median over boots. over_floor: p50 over the floor of
     the same mode, null where it makes no sense. control: this arm repeats another one, to show what

@@ -16,7 +16,8 @@ from multikernel.errors import MultikernelError, SegmentFull
 from multikernel.machine import pinning
 from multikernel.native import _native
 from multikernel.runtime import local, programs, segments
-from multikernel.runtime.plan import ADDRESS_BASE, Plan
+from multikernel.runtime.links import Links
+from multikernel.runtime.plan import ADDRESS_BASE, CARRIERS, Plan
 
 
 def be_core(
@@ -28,9 +29,10 @@ def be_core(
     ready: int,
     go: int,
     supervisor: int,
+    links: Links,
 ) -> NoReturn:
     """Called in the child right after the fork. ready: the descriptor to report on; go: ends when all are
-    ready.
+    ready; links: of all cores, of which it keeps its own.
     """
     status = 1
     try:
@@ -38,7 +40,7 @@ def be_core(
         if os.getppid() != supervisor:
             os._exit(0)  # it died before the death signal was in place
         pinning.pin(plan.cpus[me])
-        driver = _open(plan, me, segment, kernel_fd, memory_fd)
+        driver = _open(plan, me, segment, kernel_fd, memory_fd, links.take(me))
         _report(ready, {"core": me})
         os.close(ready)
         os.read(go, 1)  # end of file when every core is ready
@@ -57,13 +59,15 @@ def be_core(
         os._exit(status)
 
 
-def _open(plan: Plan, me: int, segment: _native.Segment, kernel_fd: int, memory_fd: int) -> _native.Driver:
+def _open(
+    plan: Plan, me: int, segment: _native.Segment, kernel_fd: int, memory_fd: int, links: bytes | None
+) -> _native.Driver:
     offset, length = segment.region(me)
     segments.back(kernel_fd, offset, length)
     options = {
         "me": me,
         "shared_kernel": plan.kernel == "shared",
-        "carrier": plan.carrier == "ring",
+        "carrier": CARRIERS.index(plan.carrier),
         "crowded": plan.crowded,
         "slots_per_core": plan.slots,
         "address_base": ADDRESS_BASE,
@@ -71,7 +75,7 @@ def _open(plan: Plan, me: int, segment: _native.Segment, kernel_fd: int, memory_
         "memory_bytes": plan.memory,
         "cycles_per_us": plan.cycles_per_us,
     }
-    return _native.Driver(segment, memory_fd, options, plan.parents)
+    return _native.Driver(segment, memory_fd, options, plan.trees, links)
 
 
 def _serve(plan: Plan, me: int, driver: _native.Driver) -> None:

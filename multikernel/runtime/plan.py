@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import asdict, dataclass, field
+from typing import Literal
 
 ADDRESS_BASE = 0x20_0000_0000
 """Where mappings lie, on every core: 128 GiB, below what the host uses on x86-64 and within aarch64's smallest
@@ -13,16 +14,22 @@ user range.
 ADDRESS_BYTES = 1 << 36
 """The whole range, 64 GiB, divided among the cores."""
 PAGE = 4096
+Carrier = Literal["call-line", "ring", "socket", "pipe"]
+CARRIERS: tuple[Carrier, ...] = ("call-line", "ring", "socket", "pipe")
+"""What the monitors' messages may travel by, in the order of the native core's numbers."""
+HOST_CARRIERS: tuple[Carrier, ...] = ("socket", "pipe")
+"""Those that share no memory."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """kernel: "multikernel" or "shared"; cpus: core i runs on cpus[i]; memory: bytes of physical memory.
 
-    window: monitors' call lines for each ordered pair; channels: single lines a pair for programs, at least 1;
-    ring_slots: of the ring for each ordered pair, 0 for none; carrier: "call-line" or "ring", how the monitors'
-    messages travel; parents: the route, parents[root][core] as cores × cores native 16-bit numbers with 0xffff
-    for the root, None when every root sends to all.
+    window: monitors' call lines for each ordered pair; channels: single lines a pair, 0 for programs' calls,
+    1 for groups, the rest for measuring;
+    ring_slots: of the ring for each ordered pair, 0 for none; carrier: one of CARRIERS, how the monitors'
+    messages travel; trees: of some roots, native 32-bit numbers, each the root and then its cores - 1 edges
+    (parent in the low half, child in the high half) in sending order; the other roots send to all.
     """
 
     kernel: str
@@ -31,10 +38,10 @@ class Plan:
     slots: int
     cycles_per_us: int
     window: int = 1
-    channels: int = 1
+    channels: int = 2
     ring_slots: int = 32
     carrier: str = "call-line"
-    parents: bytes | None = None
+    trees: bytes = b""
     sys_path: tuple[str, ...] = ()
     directory: str = ""
     system: str = ""
@@ -59,15 +66,14 @@ class Plan:
     def encode(self) -> bytes:
         """As JSON, for the supervisor."""
         record = asdict(self)
-        record["parents"] = base64.b64encode(self.parents).decode() if self.parents is not None else None
+        record["trees"] = base64.b64encode(self.trees).decode()
         return json.dumps(record).encode()
 
     @staticmethod
     def decode(data: bytes) -> Plan:
         """The inverse of encode."""
         record = json.loads(data)
-        if record["parents"] is not None:
-            record["parents"] = base64.b64decode(record["parents"])
+        record["trees"] = base64.b64decode(record["trees"])
         for name in ("cpus", "sys_path"):
             record[name] = tuple(record[name])
         return Plan(**record)

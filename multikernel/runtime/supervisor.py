@@ -27,6 +27,7 @@ from multikernel.errors import MultikernelError, SegmentFull
 from multikernel.native import _native
 from multikernel.runtime import segments, wire
 from multikernel.runtime.core import be_core
+from multikernel.runtime.links import Links
 from multikernel.runtime.plan import Plan
 from multikernel.runtime.wire import full_error
 
@@ -69,14 +70,19 @@ class _Supervisor:
         ready_read, ready_write = os.pipe()
         go_read, go_write = os.pipe()
         supervisor = os.getpid()
+        links = Links(self.plan.carrier, self.plan.cores)
         gc.collect()
         gc.freeze()
         for core in range(self.plan.cores):
+            links.make(core)
             pid = os.fork()
             if pid == 0:
                 for inherited in (self.connection.fileno(), ready_read, go_write, *self.watched):
                     os.close(inherited)
-                be_core(self.plan, core, self.segment, kernel, memory, ready_write, go_read, supervisor)
+                be_core(
+                    self.plan, core, self.segment, kernel, memory, ready_write, go_read, supervisor, links
+                )
+            links.passed(core)
             self.pids.append(pid)
             self.watched[os.pidfd_open(pid)] = core
         os.close(ready_write)

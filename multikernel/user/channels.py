@@ -17,7 +17,8 @@ it on the node of the side that receives more.
 Programs on cores use memory of the kernel's instead: a frame mapped on both, `make` on one of them, then `attach` on
 each.
 
-Called by: programs. Idea: Barrelfish binds two domains by a frame that both map (usr/monitor's UMP binding).
+Called by: programs, and the transport experiment. Idea: Barrelfish binds two domains by a frame that both map
+(usr/monitor's UMP binding).
 """
 
 from __future__ import annotations

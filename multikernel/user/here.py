@@ -12,6 +12,7 @@ from multikernel.native import _native
 from multikernel.runtime import local
 from multikernel.user import memory
 from multikernel.user.memory import Frame, Page
+from multikernel.user.trees import Edges, install
 
 
 class Here:
@@ -45,6 +46,10 @@ class Here:
         """Changes rights; this core initiates. See System.protect."""
         self._own(page)
         memory.protect(self._access, page, rights)
+
+    def install(self, root: int, edges: Edges) -> None:
+        """Gives core `root` another multicast tree. See System.install."""
+        install(self._access, root, edges)
 
     def _own(self, handle: Frame | Page) -> None:
         if handle._system != self._system:

@@ -13,6 +13,7 @@ from multikernel.errors import (
     PageFault,
     PagePinned,
     ProtocolError,
+    TreeOvertaken,
 )
 from multikernel.native._native import VERDICTS
 
@@ -63,6 +64,10 @@ def error_of(
         case "CORE_BUSY":
             return CoreBusy(
                 "the core runs a program already", where=doing, core=core, hint="wait for its result"
+            )
+        case "OVERTAKEN":
+            return TreeOvertaken(
+                "another installation of this tree came in between", where=doing, hint="install it again"
             )
         case "BAD_REQUEST":
             return BadInput("the kernel refused the request", where=doing)

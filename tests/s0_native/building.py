@@ -74,6 +74,24 @@ class Shell:
         stdin.flush()
         return int(self._pipe(self.process.stdout).readline())
 
+    def ask_many(self, operation: str, *numbers: int) -> list[int]:
+        """One operation that is answered by a line of numbers."""
+        stdin = self._pipe(self.process.stdin)
+        stdin.write(" ".join([operation, *map(str, numbers)]) + "\n")
+        stdin.flush()
+        return [int(number) for number in self._pipe(self.process.stdout).readline().split()]
+
+    def ask_all(self, operations: Sequence[tuple[str | int, ...]]) -> list[int]:
+        """Many at once, in order: one switch to the shell and back for hundreds of them."""
+        answers = []
+        stdin, stdout = self._pipe(self.process.stdin), self._pipe(self.process.stdout)
+        for first in range(0, len(operations), 500):  # few enough for the pipe to take every answer
+            part = operations[first : first + 500]
+            stdin.write("".join(" ".join(map(str, operation)) + "\n" for operation in part))
+            stdin.flush()
+            answers += [int(stdout.readline()) for _ in part]
+        return answers
+
     def close(self) -> None:
         """Ends it."""
         self._pipe(self.process.stdin).close()

@@ -10,7 +10,7 @@
 
 struct operation_line {
     char letter;
-    uint64_t number[6];
+    uint64_t number[10];
 };
 
 static inline bool shell_next(struct operation_line *operation)
@@ -20,7 +20,7 @@ static inline bool shell_next(struct operation_line *operation)
         return false;
     operation->letter = text[0];
     char *at = text + 1;
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 10; i++)
         operation->number[i] = strtoull(at, &at, 10);
     return true;
 }

@@ -26,9 +26,11 @@ kept.
 """
 
 import re
+import tempfile
+from functools import cache
 from pathlib import Path
 
-from s1_machine.trees import CPU, NODE
+from s1_machine.trees import CPU, NODE, write
 
 from multikernel.machine import capture
 from multikernel.machine.synthetic import from_string
@@ -38,20 +40,17 @@ DIRECTORY = Path(__file__).parent / "machines"
 NAMES = sorted(path.name.split(".")[0] for path in DIRECTORY.iterdir() if path.suffix in (".machine", ".gz"))
 
 
-def read(name: str, directory: Path) -> Topology:
-    """The machine of that name. directory: where its tree may be written."""
+@cache
+def read(name: str) -> Topology:
+    """The machine of that name."""
     packed = DIRECTORY / f"{name}.tar.gz"
     if packed.exists():
         return capture.load(packed)
     files = expanded((DIRECTORY / f"{name}.machine").read_text())
     if "invented" in files:
         return from_string(files["invented"])
-    root = directory / name
-    for path, text in files.items():
-        target = root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text + "\n")
-    return capture.load(root)
+    with tempfile.TemporaryDirectory() as directory:
+        return capture.load(write(Path(directory) / name, files))
 
 
 def expanded(text: str) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Machines of all kinds: what is read from their files, what is drawn, and that nothing is lost on the way."""
 
 import os
-from pathlib import Path
 
 import pytest
 from s1_machine import machines
@@ -27,8 +26,8 @@ def test_there_are_machines() -> None:
 
 
 @pytest.mark.parametrize("name", machines.NAMES)
-def test_what_is_read_and_drawn(name: str, tmp_path: Path) -> None:
-    topology = machines.read(name, tmp_path)
+def test_what_is_read_and_drawn(name: str) -> None:
+    topology = machines.read(name)
     text = topology.to_json()
     golden(f"{name}.json", text)
     assert Topology.from_json(text) == topology
@@ -38,8 +37,8 @@ def test_what_is_read_and_drawn(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", machines.NAMES)
 @pytest.mark.parametrize("width", [40, 61, 200])
-def test_drawings_keep_to_the_width(name: str, width: int, tmp_path: Path) -> None:
-    lines = drawn(machines.read(name, tmp_path), width)
+def test_drawings_keep_to_the_width(name: str, width: int) -> None:
+    lines = drawn(machines.read(name), width)
     assert max(map(len, lines)) <= width
     assert all(line.isascii() for line in in_ascii(lines))
     # Boxes are whole: each opened one is closed.
@@ -48,8 +47,8 @@ def test_drawings_keep_to_the_width(name: str, width: int, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", machines.NAMES)
-def test_boxes_hold_every_cpu_once(name: str, tmp_path: Path) -> None:
-    topology = machines.read(name, tmp_path)
+def test_boxes_hold_every_cpu_once(name: str) -> None:
+    topology = machines.read(name)
     found = boxes(topology)
     cores: list[tuple[int, ...]] = []
 

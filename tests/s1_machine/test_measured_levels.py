@@ -73,7 +73,7 @@ def costs(topology: Topology, random_: random.Random, *, least: float = LEVEL_EF
     return {pair: of[level] for pair, level in declared.items()}
 
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(deadline=None, max_examples=40, derandomize=True)
 @given(MACHINES, SEED)
 def test_a_machine_that_is_what_it_says_is_never_warned_of(text: str, seed: int) -> None:
     topology, random_ = from_string(text), random.Random(seed)
@@ -84,7 +84,7 @@ def test_a_machine_that_is_what_it_says_is_never_warned_of(text: str, seed: int)
     assert found.pairs == len(cost)
 
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(deadline=None, max_examples=40, derandomize=True)
 @given(
     st.sampled_from(
         (
@@ -119,7 +119,7 @@ def test_a_level_that_is_not_declared_is_found(texts: tuple[str, str], seed: int
     assert len(found.classes) == len(set(cost.values()))
 
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(deadline=None, max_examples=40, derandomize=True)
 @given(MACHINES, SEED)
 def test_levels_that_take_the_same_are_found(text: str, seed: int) -> None:
     topology, random_ = from_string(text), random.Random(seed)
@@ -136,7 +136,7 @@ def test_levels_that_take_the_same_are_found(text: str, seed: int) -> None:
     assert len(found.classes) == len(values) - 1
 
 
-@settings(deadline=None, max_examples=30, derandomize=True)
+@settings(deadline=None, max_examples=20, derandomize=True)
 @given(st.sampled_from(("1x8", "1x40", "8x4", "2x8")), SEED)
 def test_a_cpu_that_is_elsewhere_is_found_and_named(text: str, seed: int) -> None:
     topology, random_ = from_string(text), random.Random(seed)

@@ -1,13 +1,28 @@
 """Topologies read from golden trees: what is shared by whom, and what is missing."""
 
 import os
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from s1_machine import trees
 
 from multikernel.errors import BadInput
-from multikernel.machine.topology import Cache, Topology
+from multikernel.machine.capture import files_of
+from multikernel.machine.topology import Cache, Topology, parse_cpu_mask
+from multikernel.machine.topology_reader import Reader
+from multikernel.machine.tree import Captured
+
+
+def _tree(write: Callable[[Path], Path]) -> dict[str, str]:
+    with tempfile.TemporaryDirectory() as directory:
+        return files_of(write(Path(directory)))
+
+
+TREES = [_tree(write) for write in (trees.two_packages, trees.offline, trees.hybrid, trees.arm64)]
 
 
 def test_two_packages_with_dies_threads_and_memory_without_processors(tmp_path: Path) -> None:
@@ -134,3 +149,117 @@ def test_the_live_machine_agrees_with_the_kernel() -> None:
     assert len(topology.online) == os.sysconf("SC_NPROCESSORS_ONLN")
     assert sorted(cpu for core in topology.cores for cpu in core) == list(topology.online)
     assert sorted(cpu for node in topology.nodes for cpu in node.cpus) == list(topology.online)
+
+
+def test_clusters_and_what_is_nearer_by_how_many_share_it(tmp_path: Path) -> None:
+    files = {f"{trees.CPU}/online": "0-15"}
+    for number in range(16):
+        files |= trees.cpu_files(number, package=0, siblings=str(number))
+        first = number // 4 * 4
+        files[f"{trees.CPU}/cpu{number}/topology/cluster_cpus_list"] = f"{first}-{first + 3}"
+        # The second-level cache is narrower than a cluster for the first eight CPUs, wider for the others.
+        shared = f"{number & ~1}-{number | 1}" if number < 8 else "8-15"
+        files |= trees.cache_files(number, 0, 2, "Unified", "1M", shared)
+    topology = Topology.read(trees.write(tmp_path, files))
+    assert topology.clusters == ((0, 1, 2, 3), (4, 5, 6, 7), (8, 9, 10, 11), (12, 13, 14, 15))
+    assert [topology.relation(0, other) for other in (1, 2, 4)] == ["l2", "cluster", "die"]
+    assert [topology.relation(8, other) for other in (9, 12, 0)] == ["cluster", "l2", "die"]
+    assert topology.summary()["clusters"] == ["0-3", "4-7", "8-11", "12-15"]
+
+
+def test_a_cluster_that_is_a_core_is_none(tmp_path: Path) -> None:
+    trees.hybrid(tmp_path)
+    for number in range(8):
+        lists = f"{number & ~1}-{number | 1}" if number < 4 else str(number)
+        (tmp_path / trees.CPU / f"cpu{number}/topology/cluster_cpus_list").write_text(lists)
+    assert Topology.read(tmp_path).clusters == ()
+
+
+def test_siblings_that_contradict_each_other_are_none(tmp_path: Path) -> None:
+    trees.two_packages(tmp_path)
+    (tmp_path / trees.CPU / "cpu3/topology/core_cpus_list").write_text("3-4,11")
+    topology = Topology.read(tmp_path)
+    assert [topology.cpu(number).siblings for number in (3, 4, 11, 12)] == [(3,), (4, 12), (11,), (4, 12)]
+    assert Topology.from_json(topology.to_json()) == topology
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "cpuset"),
+    [
+        ("0::/", {"cpuset.cpus.effective": "0-3"}, (0, 1, 2, 3)),
+        ("0::/", {"unified/cpuset.cpus.effective": "0-1"}, (0, 1)),
+        ("0::/a/b", {"a/cpuset.cpus.effective": "2", "cpuset.cpus.effective": "0-7"}, (2,)),
+        ("0::/../../a", {"a/cpuset.cpus.effective": "2", "cpuset.cpus.effective": "0-7"}, (2,)),
+        (
+            "3:cpuset:/a\n0::/b",
+            {"cpuset/a/cpuset.effective_cpus": "1,9", "cpuset.cpus.effective": "0"},
+            (1, 9),
+        ),
+        ("3:cpu,cpuset:/a", {"cpuset/a/cpuset.cpus": "1"}, (1,)),
+        ("3:cpuset:/docker/x", {"cpuset/cpuset.cpus": "4-5"}, (4, 5)),
+        ("0::/a", {"a/cpuset.cpus.effective": "banana", "cpuset.cpus.effective": ""}, None),
+        ("nonsense", {"cpuset.cpus.effective": "0"}, None),
+        ("", {"cpuset.cpus.effective": "0"}, None),
+    ],
+)
+def test_the_cpuset_of_the_own_control_group(
+    groups: str, files: dict[str, str], cpuset: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    trees.two_packages(tmp_path)
+    cgroup = {f"sys/fs/cgroup/{name}": text for name, text in files.items()}
+    topology = Topology.read(trees.write(tmp_path, {"proc/self/cgroup": groups, **cgroup}))
+    assert topology.cpuset == cpuset
+    assert topology.allowed == tuple(cpu for cpu in topology.online if cpuset is None or cpu in cpuset)
+    assert set(topology.allowed) | set(topology.disallowed) == set(topology.online)
+
+
+def test_the_affinity_mask_counts_too(tmp_path: Path) -> None:
+    trees.two_packages(tmp_path)
+    trees.write(
+        tmp_path,
+        {
+            "proc/self/cgroup": "0::/",
+            "sys/fs/cgroup/cpuset.cpus.effective": "0-3",
+            "proc/self/status": "Name:\tx\nCpus_allowed:\tff\nCpus_allowed_list:\t2-5",
+        },
+    )
+    assert Topology.read(tmp_path).allowed == (2, 3)
+
+
+VALUES = st.one_of(
+    st.sampled_from(
+        ["0", "-1", "-5", "1", "0-15", "3,1", "0-3\n4", "999999999999999999", "32K", "999999999G", "\0"]
+    ),
+    st.text("0123456789,-KMG x\n", max_size=12),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_whatever_the_files_say_the_topology_does_not_contradict_itself(data: st.DataObject) -> None:
+    files = dict(data.draw(st.sampled_from(TREES)))
+    paths = st.sampled_from([*files, f"{trees.CPU}/cpu99999999/online", f"{trees.NODE}/node3/cpulist"])
+    files |= data.draw(st.dictionaries(paths, VALUES, min_size=1, max_size=8))
+    for path in data.draw(st.lists(st.sampled_from(list(files)), max_size=5, unique=True)):
+        del files[path]
+    files |= {f"{trees.CPU}/cpu0/online": "1", f"{trees.CPU}/cpu1/online": "1"}
+    topology = Reader(Captured(files), source="fuzz").read()
+    # Reading it again checks that everything fits together.
+    assert Topology.from_json(topology.to_json()) == topology
+    for one in topology.online[:6]:
+        for other in topology.online[:6]:
+            assert topology.relation(one, other) == topology.relation(other, one)
+
+
+@settings(deadline=None)
+@given(st.sets(st.integers(0, 200)))
+def test_masks_say_what_lists_say(cpus: set[int]) -> None:
+    bits = sum(1 << cpu for cpu in cpus)
+    words = [f"{bits >> 32 * at & 0xFFFFFFFF:08x}" for at in reversed(range(7))]
+    assert parse_cpu_mask(",".join(words)) == tuple(sorted(cpus))
+
+
+@pytest.mark.parametrize("text", ["", "g", "123456789", "1,,2", "-1", ",".join(["0"] * 5000)])
+def test_what_is_no_mask(text: str) -> None:
+    with pytest.raises(ValueError, match="is no mask"):
+        parse_cpu_mask(text)

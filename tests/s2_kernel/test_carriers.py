@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -15,46 +16,49 @@ import multikernel
 from multikernel import Frame, Page, System
 from multikernel.errors import BadInput, PageFault
 
-CARRIERS = ("call-line", "ring")
-Route = list[list[int | None]]
+CARRIERS = ("call-line", "ring", "socket", "pipe")
+Trees = dict[int, list[tuple[int, int]]]
 
 
-def flat(cores: int) -> None:
-    return None
+def flat(cores: int) -> Trees:
+    return {}
 
 
-def chain(cores: int) -> Route:
+def chain(cores: int) -> Trees:
     """Down and up from the root, in both directions."""
-    return [
-        [None if core == root else core + 1 if core < root else core - 1 for core in range(cores)]
+    return {
+        root: [(core + 1, core) for core in reversed(range(root))]
+        + [(core - 1, core) for core in range(root + 1, cores)]
         for root in range(cores)
-    ]
+    }
 
 
-def ring_road(cores: int) -> Route:
+def ring_road(cores: int) -> Trees:
     """The next core after every core is its child, round and round: the trees use the same edges in one direction."""
-    return [[None if core == root else (core - 1) % cores for core in range(cores)] for root in range(cores)]
+    return {
+        root: [((root + i) % cores, (root + i + 1) % cores) for i in range(cores - 1)]
+        for root in range(cores)
+    }
 
 
-def binary(cores: int) -> Route:
-    def parent(root: int, core: int) -> int | None:
-        place = (core - root) % cores
-        return None if place == 0 else ((place - 1) // 2 + root) % cores
+def binary(cores: int) -> Trees:
+    return {
+        root: [(((place - 1) // 2 + root) % cores, (place + root) % cores) for place in range(1, cores)]
+        for root in range(cores)
+    }
 
-    return [[parent(root, core) for core in range(cores)] for root in range(cores)]
+
+def any_tree(cores: int, root: int, chosen: random.Random) -> list[tuple[int, int]]:
+    inside, edges = [root], []
+    for core in chosen.sample([core for core in range(cores) if core != root], cores - 1):
+        edges.append((chosen.choice(inside), core))
+        inside.append(core)
+    return edges
 
 
-def any_tree(cores: int, seed: int) -> Route:
+def any_trees(cores: int, seed: int) -> Trees:
     chosen = random.Random(seed)
-    route: Route = []
-    for root in range(cores):
-        row: list[int | None] = [None] * cores
-        inside = [root]
-        for core in chosen.sample([core for core in range(cores) if core != root], cores - 1):
-            row[core] = chosen.choice(inside)
-            inside.append(core)
-        route.append(row)
-    return route
+    return {root: any_tree(cores, root, chosen) for root in range(cores)}
 
 
 def at_rest(system: System) -> None:
@@ -99,13 +103,12 @@ def everybody_at_once(system: System, seed: int, rounds: int, pages: int = 6) ->
     return happened
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-@pytest.mark.parametrize("cores", [2, 3, 5, 8])
-@pytest.mark.parametrize("route", [flat, chain, ring_road, binary])
-def test_all_cores_start_operations_at_once(
-    cores: int, route: Callable[[int], Route | None], carrier: Any
-) -> None:
-    with multikernel.boot(cores, carrier=carrier, parents=route(cores)) as system:
+@pytest.mark.parametrize(
+    ("carrier", "cores"), [*product(CARRIERS[:2], (2, 3, 5, 8)), *product(CARRIERS[2:], (2, 5))]
+)
+@pytest.mark.parametrize("trees", [flat, chain, ring_road, binary])
+def test_all_cores_start_operations_at_once(cores: int, trees: Callable[[int], Trees], carrier: Any) -> None:
+    with multikernel.boot(cores, carrier=carrier, trees=trees(cores)) as system:
         happened = everybody_at_once(system, seed=cores, rounds=200 if cores < 8 else 80)
     assert happened["unmap: ok"] > 0
 
@@ -113,7 +116,7 @@ def test_all_cores_start_operations_at_once(
 @settings(max_examples=12, deadline=None)
 @given(st.sampled_from([3, 5, 6, 8]), st.integers(0, 2**20), st.integers(0, 2**20), st.sampled_from(CARRIERS))
 def test_any_trees_will_do(cores: int, trees: int, seed: int, carrier: Any) -> None:
-    with multikernel.boot(cores, carrier=carrier, parents=any_tree(cores, trees)) as system:
+    with multikernel.boot(cores, carrier=carrier, trees=any_trees(cores, trees)) as system:
         everybody_at_once(system, seed, rounds=100)
 
 
@@ -121,8 +124,66 @@ def test_any_trees_will_do(cores: int, trees: int, seed: int, carrier: Any) -> N
 @settings(max_examples=400, deadline=None)
 @given(st.integers(2, 12), st.integers(0, 2**20), st.integers(0, 2**20), st.sampled_from(CARRIERS))
 def test_any_trees_will_do_for_long(cores: int, trees: int, seed: int, carrier: Any) -> None:
-    with multikernel.boot(cores, carrier=carrier, parents=any_tree(cores, trees)) as system:
+    with multikernel.boot(cores, carrier=carrier, trees=any_trees(cores, trees)) as system:
         everybody_at_once(system, seed, rounds=150)
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("cores", [2, 5, 9])
+def test_trees_are_installed_while_operations_run(cores: int, carrier: Any) -> None:
+    """Cores are given one random tree after the other, by a thread each; nothing is lost, and all agree in the end."""
+    import threading
+
+    chosen = random.Random(cores)
+    with multikernel.boot(cores, carrier=carrier) as system:
+        stop = threading.Event()
+        failed: list[BaseException] = []
+        installed: dict[int, int] = {}
+
+        def plant(root: int, mine: random.Random) -> None:
+            try:
+                while not stop.is_set():
+                    system.install(root, any_tree(cores, root, mine))
+                    installed[root] = installed.get(root, 0) + 1
+            except BaseException as error:
+                failed.append(error)
+
+        roots = chosen.sample(range(cores), min(cores, 3))
+        threads = [threading.Thread(target=plant, args=(root, random.Random(root))) for root in roots]
+        for thread in threads:
+            thread.start()
+        try:
+            everybody_at_once(system, seed=cores, rounds=150 if cores < 8 else 60)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        assert failed == []
+        assert all(installed[root] > 0 for root in roots)
+        assert len({system.ask(core.index, "TREES")[0] for core in system.cores}) == 1
+        at_rest(system)
+        page = system.map(system.allocate(4096))
+        system.unmap(page)
+
+
+def test_a_tree_from_a_program_and_from_outside() -> None:
+    def give(root: int) -> None:
+        multikernel.here().install(root, [(root, (root + 1) % 3), ((root + 1) % 3, (root + 2) % 3)])
+
+    with multikernel.boot(3) as system:
+        before = system.ask(0, "TREES")[0]
+        system.cores[1].run(give, 1)
+        mine = system.ask(0, "TREES")[0]
+        assert mine != before
+        system.cores[2].run(give, 1)  # by a call to core 1, whose tree it is
+        assert system.ask(2, "TREES")[0] == mine
+        system.install(1, [(1, 0), (1, 2)])
+        assert system.ask(2, "TREES")[0] not in (before, mine)
+        with pytest.raises(BadInput, match="does not span all cores"):
+            system.install(0, [(0, 1)])
+        system.unmap(system.map(system.allocate(4096)))
+    with multikernel.boot(2, kernel="shared") as system, pytest.raises(BadInput, match="no trees"):
+        system.install(0, [(0, 1)])
 
 
 @pytest.mark.parametrize("cores", [2, 3, 5])
@@ -136,7 +197,7 @@ def test_operations_of_one_core_run_side_by_side(carrier: Any) -> None:
     """The client's threads, all through core 0: more at once than it has lanes."""
     import threading
 
-    with multikernel.boot(5, carrier=carrier, parents=chain(5)) as system:
+    with multikernel.boot(5, carrier=carrier, trees=chain(5)) as system:
         frame = system.allocate(4096)
         failed: list[BaseException] = []
 
@@ -192,18 +253,19 @@ def test_a_program_asks_another_core_about_a_page_that_is_being_unmapped(kernel:
 
 
 @pytest.mark.parametrize(
-    ("parents", "says"),
+    ("tree", "says"),
     [
-        ([[None]], "2 rows"),
-        ([[None, 0], [None, None]], "does not lead to the root"),
-        ([[None, 5], [1, None]], "no such core"),
-        ([[None, 1], [1, None]], "does not lead to the root"),
-        ([[1, 0], [1, None]], "does not lead to the root"),
+        ({0: []}, r"does not span all cores: \[1, 2\]"),
+        ({3: []}, "no such core: 3"),
+        ({0: [(0, 1), (1, 5)]}, "no such core: 5"),
+        ({0: [(0, 1), (1, 1)]}, "in the tree already: 1 → 1"),
+        ({0: [(0, 1), (1, 0)]}, "in the tree already: 1 → 0"),
+        ({0: [(1, 2), (0, 1)]}, "nothing has led to yet: 1 → 2"),
     ],
 )
-def test_routes_that_are_none(parents: Route, says: str) -> None:
+def test_trees_that_are_none(tree: Trees, says: str) -> None:
     with pytest.raises(BadInput, match=says):
-        multikernel.boot(2, parents=parents)
+        multikernel.boot(3, trees=tree)
 
 
 def test_other_input_that_cannot_be() -> None:

@@ -87,6 +87,8 @@ void world_canonicalise(struct world *w)
         }
         for (uint32_t slot = 0; slot < monitor_slots(m); slot++)
             note(table, monitor_mapping(m, slot)->lock);
+        for (uint32_t root = 0; root < model.cores; root++)
+            note(table, monitor_tree(m, root)->lock);
     }
     for (struct packet *p = w->packet; p < w->packet + MODEL_PACKETS && p->present; p++)
         note(table, p->message.word[1]);
@@ -100,6 +102,8 @@ void world_canonicalise(struct world *w)
             rename_id(table, &monitor_operation(m, i)->id);
         for (uint32_t slot = 0; slot < monitor_slots(m); slot++)
             rename_id(table, &monitor_mapping(m, slot)->lock);
+        for (uint32_t root = 0; root < model.cores; root++)
+            rename_id(table, &monitor_tree(m, root)->lock);
     }
     for (struct packet *p = w->packet; p < w->packet + MODEL_PACKETS && p->present; p++)
         rename_id(table, &p->message.word[1]);

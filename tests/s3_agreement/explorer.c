@@ -1,7 +1,7 @@
 /* Visits every world that can be reached from a scenario's first one, breadth first, so that a counterexample is a shortest one;
  * then goes backward from the ends, so that a world from which nothing ever finishes is found too.
  *
- *     explorer --scenario NAME [--cores 3] [--capacity 1] [--route flat|chain|binary] [--outbox N] [--any-order-replies]
+ *     explorer --scenario NAME [--cores 3] [--capacity 1] [--route flat|chain|binary|N,M] [--outbox N] [--any-order-replies]
  *              [--one-fifo] [--lazy] [--limit STATES]
  *     explorer --list
  *
@@ -278,29 +278,6 @@ static int explore(uint32_t limit)
     return 0;
 }
 
-/* --- Routes ---------------------------------------------------------------------------------------------------------------------------- */
-
-static uint16_t parents[MODEL_CORES * MODEL_CORES], children[MODEL_CORES * MODEL_CORES],
-    siblings[MODEL_CORES * MODEL_CORES];
-
-/* Every root counts the cores from itself on, and the tree is over those ranks: rank's parent is (rank - 1) / fan. */
-static void make_route(uint32_t fan)
-{
-    uint32_t n = model.cores;
-    memset(parents, 0xff, sizeof parents);
-    memset(children, 0xff, sizeof children);
-    memset(siblings, 0xff, sizeof siblings);
-    for (uint32_t root = 0; root < n; root++)
-        for (uint32_t rank = n; rank-- > 1;) {
-            uint32_t core = (root + rank) % n, parent = (root + (rank - 1) / fan) % n;
-            parents[root * n + core] = (uint16_t)parent;
-            siblings[root * n + core] = children[root * n + parent];
-            children[root * n + parent] = (uint16_t)core;
-        }
-    model.route = (struct route){parents, children, siblings};
-    model.routed = true;
-}
-
 /* --- Arguments ------------------------------------------------------------------------------------------------------------------------- */
 
 static int usage(const char *what, const char *value)
@@ -365,9 +342,12 @@ int main(int argc, char **argv)
         monitor_size(model.cores, model.scenario->slots_per_core) + 8 * MODEL_SLOTS > MODEL_MONITOR_WORDS * 8)
         return usage("too many cores for the model's tables in scenario", name);
     if (strcmp(route, "chain") == 0)
-        make_route(1);
+        model.fan = 1;
     else if (strcmp(route, "binary") == 0)
-        make_route(2);
+        model.fan = 2;
+    else if (sscanf(route, "%u,%u", &model.number[0], &model.number[1]) == 2 && model.number[0] < 16 &&
+             model.number[1] < 16 && model.cores == 4)
+        model.numbered = true;
     else if (strcmp(route, "flat") != 0)
         return usage("unknown route", route);
     model.entries = monitor_output_entries(model.cores) + (model.scenario->wide ? 2 * model.cores : 0);

@@ -1,6 +1,6 @@
 /* The state-space explorer's model: what surrounds the monitors, small enough to be enumerated.
  *
- * The monitors are the library's own (agreement.c, mapping_rows.c, compiled as they are); everything else is modelled:
+ * The monitors are the library's own (agreement.c and the rows, compiled as they are); everything else is modelled:
  *   channels   bounded FIFOs between every two cores, requests and notices in one and replies in another, or both in one (as
  *              the ring carries them), or replies taken in any order (as call lines give them);
  *   outboxes   what a step sent and no channel had room for; a step runs only when the outbox has room for its worst case;
@@ -38,8 +38,13 @@ enum action {
     UNPIN,
     READ,
     WRITE,
-    AWAIT, /* until the page's unmap has returned */
+    AWAIT,   /* until the page's unmap has returned */
+    INSTALL, /* page: the root; argument: a shape, or one edge of it (EDGE) */
 };
+
+/* Trees of any root, counted from it on: every core below the last, the other way round, all below the root, and none at all. */
+enum shape { CHAIN = 0, BACKWARDS, STAR, NONSENSE };
+#define EDGE(shape, number) ((shape) | ((number) + 1) << 2)
 
 enum { ALL = 0xf };
 
@@ -131,7 +136,8 @@ struct world {
     struct thread thread[MODEL_THREADS];
     uint8_t failing_inserts;
     uint8_t failing_protects;
-    uint8_t reserved[6];
+    uint8_t installed[MODEL_CORES]; /* 1 + shape of the last installation that returned */
+    uint8_t reserved[2];
     uint64_t monitors[MODEL_CORES * MODEL_MONITOR_WORDS]; /* one behind the other; the rest is not used, nor copied */
 };
 
@@ -142,9 +148,11 @@ struct model {
     bool any_order;    /* replies are taken in any order */
     bool one_fifo;     /* replies travel behind requests */
     bool lazy;         /* moving from outbox to channel is a transition of its own */
-    bool routed;
+    uint32_t fan;      /* of the trees to begin with; 0: none, every root sends to all */
+    bool
+        numbered; /* or of four cores the trees with these numbers, of the 16 there are: of core 0, and of the others */
+    uint32_t number[2];
     const struct scenario *scenario;
-    struct route route;
     uint32_t entries;       /* the largest output of a step */
     uint32_t monitor_words; /* of one monitor */
     uint32_t words;         /* of a world */
@@ -185,6 +193,7 @@ void world_canonicalise(struct world *world);
 const struct step *thread_step(const struct world *world, uint32_t thread);
 bool thread_may_run(const struct world *world, uint32_t thread);
 void thread_run(struct world *world, uint32_t thread);
+uint32_t shape_edge(uint32_t shape, uint32_t root, uint32_t number);
 void thread_ask(struct world *world, uint32_t core, uint32_t thread, const struct step *step);
 
 /* --- Properties ------------------------------------------------------------------------------------------------------------------------ */

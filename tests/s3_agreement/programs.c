@@ -9,6 +9,40 @@ const struct step *thread_step(const struct world *w, uint32_t thread)
     return &model.scenario->thread[thread].step[w->thread[thread].at];
 }
 
+uint32_t shape_edge(uint32_t shape, uint32_t root, uint32_t number)
+{
+    uint32_t n = model.cores, rank = number + 1;
+    switch (shape) {
+    case CHAIN:
+        return tree_edge((root + rank - 1) % n, (root + rank) % n);
+    case BACKWARDS:
+        return tree_edge((root + n + 1 - rank) % n, (root + n - rank) % n);
+    case STAR:
+        return tree_edge(root, (root + rank) % n);
+    default:
+        return tree_edge((root + 1) % n, (root + 1) % n); /* from a core that is not in the tree, to one that is */
+    }
+}
+
+/* A whole tree, or one edge of it as a piece of its own. */
+static void ask_for_tree(struct world *w, uint32_t core, uint32_t thread, const struct step *step)
+{
+    uint32_t edges = model.cores - 1, first = step->argument >> 2 ? (step->argument >> 2) - 1u : 0;
+    uint32_t count = step->argument >> 2 ? 1 : edges;
+    struct request request;
+    memset(&request, 0, sizeof request);
+    request.ticket = thread;
+    request.row = ROW_TREE;
+    request.slot = step->page;
+    request.argument[0] = first | (uint64_t)edges << 16 | (uint64_t)(thread + 1) << 32 | (uint64_t)count << 48;
+    for (uint32_t i = 0; i < count; i++)
+        request.argument[1 + i / 2] |= (uint64_t)shape_edge(step->argument & 3, step->page, first + i)
+                                       << (i % 2 ? 32 : 0);
+    w->thread[thread].waiting = 1;
+    struct input input = {.kind = INPUT_REQUEST, .request = &request};
+    world_turn(w, core, &input);
+}
+
 void thread_ask(struct world *w, uint32_t core, uint32_t thread, const struct step *step)
 {
     struct page *page = &w->page[step->page];
@@ -17,7 +51,7 @@ void thread_ask(struct world *w, uint32_t core, uint32_t thread, const struct st
     request.ticket = thread;
     if (step->action == MAP) {
         request.row = ROW_MAP;
-        request.slot = request.generation = 0xdeadbeef; /* not to be looked at */
+        request.generation = 0xdeadbeef; /* not to be looked at */
         request.frame = step->page + 1u;
         request.length = 4096;
         request.rights = page->rights;
@@ -112,6 +146,10 @@ void thread_run(struct world *w, uint32_t index)
     struct thread *thread = &w->thread[index];
     const struct step *step = thread_step(w, index);
     uint32_t core = model.scenario->thread[index].core;
+    if (step->action == INSTALL) {
+        ask_for_tree(w, core, index, step);
+        return;
+    }
     if (step->action != MAP && w->page[step->page].state == PAGE_FAILED) {
         thread->at++; /* there is no handle to do it with */
         return;
@@ -142,6 +180,8 @@ bool thread_may_run(const struct world *w, uint32_t index)
     const struct page *page = &w->page[step->page];
     if (w->thread[index].waiting || step->action == STOP)
         return 0;
+    if (step->action == INSTALL)
+        return world_has_room(w, model.scenario->thread[index].core);
     if (step->action == AWAIT && page->state != PAGE_UNMAPPED)
         return 0;
     if (step->action != MAP && (page->state == PAGE_NONE || page->state == PAGE_MAPPING))

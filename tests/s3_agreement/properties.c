@@ -21,9 +21,9 @@ void violate(const char *format, ...)
 
 const char *verdict_name(enum verdict verdict)
 {
-    static const char *const names[] = {"OK",           "BUSY",        "NOT_MAPPED",  "PINNED",    "STALE_VIEW",
-                                        "NO_SLOT",      "HOST",        "BAD_REQUEST", "NO_MEMORY", "FAULT",
-                                        "FRAME_IN_USE", "NOT_A_FRAME", "CORE_BUSY",   "LATER",     "PENDING"};
+    static const char *const names[] = {
+        "OK",        "BUSY",  "NOT_MAPPED",   "PINNED",      "STALE_VIEW", "NO_SLOT",   "HOST",  "BAD_REQUEST",
+        "NO_MEMORY", "FAULT", "FRAME_IN_USE", "NOT_A_FRAME", "CORE_BUSY",  "OVERTAKEN", "LATER", "PENDING"};
     return (unsigned)verdict < sizeof names / sizeof *names ? names[verdict] : "?";
 }
 
@@ -64,6 +64,10 @@ void check_output(struct world *w, uint32_t core, const struct output *output)
             check_reply(w, core, entry);
         } else if (entry->kind != OUTPUT_DONE) {
             const struct message *message = &entry->message;
+            if (entry->to == core || entry->to >= model.cores)
+                violate("core %u sends to core %u", core, entry->to);
+            if (message_row(message) == ROW_TREE)
+                continue; /* all cores take part */
             uint32_t slot = (uint32_t)message->word[2], generation = (uint32_t)(message->word[2] >> 32);
             struct page *page = page_of(w, slot, generation);
             uint32_t holders = page ? page->holders : 0;
@@ -71,9 +75,7 @@ void check_output(struct world *w, uint32_t core, const struct output *output)
                 for (uint32_t p = 0; p < MODEL_PAGES; p++)
                     if (w->page[p].state == PAGE_MAPPING)
                         holders |= w->page[p].holders;
-            if (entry->to == core || entry->to >= model.cores)
-                violate("core %u sends to core %u", core, entry->to);
-            else if (message_kind(message) == KIND_RELEASE && entry->to != monitor_home(world_monitor(w, core), slot))
+            if (message_kind(message) == KIND_RELEASE && entry->to != monitor_home(world_monitor(w, core), slot))
                 violate("core %u releases slot %u to core %u, which is not its home", core, slot, entry->to);
             else if (message_kind(message) != KIND_RELEASE && !(holders >> entry->to & 1))
                 violate("core %u is sent a message about slot %u, which it does not hold", entry->to, slot);
@@ -124,6 +126,22 @@ static void refused(struct thread *thread, uint32_t number, struct page *page, c
     }
 }
 
+static void tree_done(struct world *w, uint32_t number, const struct step *step, enum verdict verdict)
+{
+    uint32_t shape = step->argument & 3, piece = step->argument >> 2;
+    bool rivals = false;
+    for (uint32_t i = 0; i < MODEL_THREADS; i++)
+        for (const struct step *s = model.scenario->thread[i].step; s->action != STOP; s++)
+            rivals |= i != number && s->action == INSTALL && s->page == step->page;
+    if (verdict == VERDICT_OK && shape == NONSENSE)
+        violate("thread %u: a tree that is none was installed", number);
+    else if (verdict == VERDICT_OK && (!piece || piece == model.cores - 1))
+        w->installed[step->page] = (uint8_t)(1 + shape);
+    else if (verdict != VERDICT_OK && !(verdict == VERDICT_BAD_REQUEST && shape == NONSENSE) &&
+             !(verdict == VERDICT_OVERTAKEN && rivals && piece > 1))
+        violate("thread %u: the installation returned %s", number, verdict_name(verdict));
+}
+
 void thread_done(struct world *w, uint32_t number, const struct message *message)
 {
     if (number >= MODEL_THREADS) {
@@ -156,6 +174,10 @@ void thread_done(struct world *w, uint32_t number, const struct message *message
     }
     if (thread->at < MODEL_STEPS)
         thread->at++;
+    if (step->action == INSTALL) {
+        tree_done(w, number, step, verdict);
+        return;
+    }
     if (step->action == MAP) {
         map_done(w, thread, script->core, page, message);
         return;
@@ -251,6 +273,40 @@ static int same_entry(const struct monitor *m, const struct mapping *a, const st
            memcmp(a->holders, b->holders, 8 * (size_t)m->set_words) == 0;
 }
 
+/* Whole, the same on every core, and what an installation that returned said; rivals may have returned in any order. */
+static void check_tree(struct world *w, uint32_t root)
+{
+    struct monitor *first = world_monitor(w, 0);
+    const struct tree *tree = monitor_tree(first, root);
+    struct tree_link *link = monitor_links(first, root, tree->current), expected[MODEL_CORES];
+    uint32_t installations = 0;
+    for (uint32_t i = 0; i < MODEL_THREADS; i++)
+        for (const struct step *s = model.scenario->thread[i].step; s->action != STOP; s++)
+            installations += s->action == INSTALL && s->page == root;
+    for (uint32_t core = 0; core < model.cores; core++) {
+        struct monitor *m = world_monitor(w, core);
+        if (monitor_tree(m, root)->lock)
+            violate("core %u: at rest, the tree of core %u is locked", core, root);
+        if (monitor_tree(m, root)->current != tree->current ||
+            (link && memcmp(monitor_links(m, root, tree->current), link, model.cores * sizeof *link) != 0))
+            violate("cores 0 and %u differ about the tree of core %u at rest", core, root);
+    }
+    for (uint32_t core = 0; link && core < model.cores; core++) {
+        uint32_t at = core;
+        for (uint32_t steps = 0; at != root && at < model.cores && steps < model.cores; steps++)
+            at = link[at].parent;
+        if (at != root)
+            violate("core %u does not lead to core %u in its tree", core, root);
+    }
+    if (installations != 1 || !w->installed[root])
+        return;
+    tree_clear(expected, model.cores);
+    for (uint32_t i = 0; i + 1 < model.cores; i++)
+        tree_add(expected, shape_edge(w->installed[root] - 1u, root, i));
+    if (!link || memcmp(expected, link, model.cores * sizeof *link) != 0)
+        violate("the tree of core %u is not the one that was installed", root);
+}
+
 static void check_page(struct world *w, uint32_t index)
 {
     const struct page *page = &w->page[index];
@@ -298,8 +354,10 @@ static void check_rights(struct world *w, uint32_t index)
 
 void check_terminal(struct world *w)
 {
-    for (uint32_t core = 0; core < model.cores; core++)
+    for (uint32_t core = 0; core < model.cores; core++) {
         check_rest(w, core);
+        check_tree(w, core);
+    }
     for (uint32_t i = 0; i < MODEL_PAGES; i++) {
         check_page(w, i);
         check_rights(w, i);

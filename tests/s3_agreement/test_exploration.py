@@ -2,6 +2,7 @@
 cores and checks every one of them; each seeded bug must be found, by the scenario named here."""
 
 import os
+import random
 import re
 import subprocess
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 NATIVE = HERE.parent.parent / "multikernel" / "native"
-PROTOCOL = ("agreement.c", "mapping_rows.c")
+PROTOCOL = ("agreement.c", "mapping_rows.c", "tree_row.c", "rows.c")
 FLAGS = ("-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror")
 
 Explore = Callable[..., subprocess.CompletedProcess[str]]
@@ -32,9 +33,13 @@ SCENARIOS = (
         "alone",
     ),
     *("map", "map-fails", "map-full", "map-again", "map-again-one", "map-wide", "stale", "stale-one"),
-    *("host-fails", "lanes", "mixed", "mixed-subset", "crossing"),
+    *("host-fails", "lanes", "mixed", "mixed-subset"),
+    *("tree", "tree-one", "tree-pieces", "tree-rivals", "tree-all", "tree-nonsense", "crossing"),
 )
-CORES = {"lanes": 2}  # five slots a core are as many as the model holds
+CORES = {
+    "lanes": 2,
+    "tree-all": 2,
+}  # five slots a core are as many as the model holds; four operations at once
 
 # Which scenario finds which seeded bug (enum mutant in monitor.h).
 MUTANTS = {
@@ -53,6 +58,9 @@ MUTANTS = {
     "SLOT_LOST_AT_RETRY": ("map-again", "flat"),
     "UNLOCK_AT_FAILED_APPLY": ("host-fails", "flat"),
     "SET_TAKEN_FOR_GRANTED": ("map-wide", "flat"),
+    "TREE_OF_THE_MOMENT": ("tree", "chain"),
+    "TREE_STAGED_OVER_LIVE": ("tree", "chain"),
+    "TREE_UNCHECKED": ("tree-nonsense", "flat"),
 }
 
 
@@ -168,6 +176,15 @@ def test_bad_arguments(explore: Explore, arguments: list[str]) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+# Of four cores there are 16 trees; core 0 has the one, the others have the other.
+TREES = [(one, other) for one in range(16) for other in range(16)]
+
+
+@pytest.mark.parametrize("trees", random.Random(1).sample(TREES, 24))
+def test_two_initiators_agree_under_some_trees(explore: Explore, trees: tuple[int, int]) -> None:
+    passes(explore, "unmap-2-mixed", "--route", "{},{}".format(*trees), cores=4)
+
+
 # --- Minutes ---------------------------------------------------------------------------------------------------------
 
 
@@ -195,3 +212,10 @@ def test_four_cores_along_a_chain(explore: Explore, scenario: str) -> None:
 @pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in LARGE])
 def test_four_cores_in_a_tree(explore: Explore, scenario: str) -> None:
     passes(explore, scenario, "--route", "binary", cores=4)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("scenario", ["unmap-2-mixed", "unmap-different", "protect-2"])
+def test_two_initiators_agree_under_every_tree(explore: Explore, scenario: str) -> None:
+    for one, other in TREES:
+        passes(explore, scenario, "--route", f"{one},{other}", cores=4)

@@ -135,7 +135,7 @@ static const struct output *run(struct world *w, uint32_t core, struct monitor *
     uint8_t inserts = w->failing_inserts, protects = w->failing_protects;
     struct mmu_context context = {translation, &inserts, &protects, core == model.scenario->failing_core};
     struct mmu mmu = {&context, mmu_insert, mmu_protect, mmu_retire};
-    struct environment environment = {&mmu, model.routed ? &model.route : NULL, 0, 0};
+    struct environment environment = {&mmu, 0, 0};
     memset(buffer->bytes, poison, sizeof buffer->bytes);
     monitor_step(monitor, &environment, input, &buffer->output);
     if (poison == 0) { /* the run that counts is the second one */
@@ -282,6 +282,56 @@ void world_apply(struct world *w, struct transition t)
 
 /* --- Beginning --------------------------------------------------------------------------------------------------------------- */
 
+/* Every root counts the cores from itself on, and the tree is over those ranks: rank's parent is (rank - 1) / fan. */
+static void plant_complete(struct monitor *m, uint32_t root)
+{
+    uint32_t n = model.cores, edges[MODEL_CORES];
+    for (uint32_t rank = 1; rank < n; rank++)
+        edges[rank - 1] = tree_edge((root + (rank - 1) / model.fan) % n, (root + rank) % n);
+    if (!monitor_plant(m, root, edges))
+        violate("the tree of core %u is none", root);
+}
+
+/* The labelled tree of four cores with that number: its Prüfer code, two digits to the base of four; rooted anywhere. */
+static void plant_numbered(struct monitor *m, uint32_t root, uint32_t number)
+{
+    uint32_t code[2] = {number / 4, number % 4}, degree[4] = {1, 1, 1, 1}, edges[3];
+    bool linked[4][4] = {{false}}, inside[4] = {false};
+    degree[code[0]]++;
+    degree[code[1]]++;
+    for (int i = 0; i < 2; i++)
+        for (uint32_t leaf = 0;; leaf++)
+            if (degree[leaf] == 1) {
+                linked[leaf][code[i]] = linked[code[i]][leaf] = true;
+                degree[leaf]--;
+                degree[code[i]]--;
+                break;
+            }
+    for (uint32_t a = 0; a < 4; a++)
+        for (uint32_t b = a + 1; b < 4; b++)
+            if (degree[a] == 1 && degree[b] == 1)
+                linked[a][b] = linked[b][a] = true;
+    inside[root] = true;
+    for (uint32_t count = 0; count < 3;)
+        for (uint32_t a = 0; a < 4; a++)
+            for (uint32_t b = 0; b < 4; b++)
+                if (inside[a] && !inside[b] && linked[a][b]) {
+                    inside[b] = true;
+                    edges[count++] = tree_edge(a, b);
+                }
+    if (!monitor_plant(m, root, edges))
+        violate("the tree of core %u is none", root);
+}
+
+static void plant(struct monitor *m)
+{
+    for (uint32_t root = 0; root < model.cores; root++)
+        if (model.numbered)
+            plant_numbered(m, root, model.number[root > 0]);
+        else if (model.fan)
+            plant_complete(m, root);
+}
+
 void world_init(struct world *w)
 {
     const struct scenario *scenario = model.scenario;
@@ -293,6 +343,7 @@ void world_init(struct world *w)
     for (uint32_t core = 0; core < model.cores; core++) {
         struct monitor *m = world_monitor(w, core);
         monitor_init(m, core, model.cores, scenario->slots_per_core, 0x10000, 0x100000);
+        plant(m);
         m->set_words += wide;
         m->mapping_stride += wide * 8;
         m->size += (size_t)slots * wide * 8;
@@ -323,7 +374,8 @@ void world_init(struct world *w)
 static const char *const kind_names[] = {"?", "PREPARE", "APPLY", "COMMIT", "ABORT", "SET", "RELEASE"};
 static const char *const phase_names[] = {"idle",     "backoff", "preparing", "prepared", "committing", "committed",
                                           "aborting", "aborted", "refused",   "applying", "applied"};
-static const char *const action_names[] = {"stop", "map", "unmap", "protect", "pin", "unpin", "read", "write", "await"};
+static const char *const action_names[] = {"stop",  "map",  "unmap", "protect", "pin",
+                                           "unpin", "read", "write", "await",   "install"};
 
 void transition_name(struct world *w, struct transition t, char *text, size_t size)
 {
@@ -336,7 +388,7 @@ void transition_name(struct world *w, struct transition t, char *text, size_t si
         snprintf(text, size, "core %u %s %s %u: %s of %s, slot %u.%u, by core %u (attempt %u.%u) %s",
                  t.kind == TAKE ? t.b : t.a, t.kind == TAKE ? "takes, from" : "sends, to", "core",
                  t.kind == TAKE ? t.a : t.b, p->is_reply ? "reply" : kind_names[message_kind(&p->message) % 7],
-                 monitor_rows[message_row(&p->message) % ROWS].name, (uint32_t)p->message.word[2],
+                 monitor_rows[message_row(&p->message) % ROWS]->name, (uint32_t)p->message.word[2],
                  (uint32_t)(p->message.word[2] >> 32), (uint32_t)(p->message.word[1] >> 48),
                  (uint32_t)(p->message.word[1] % LANES), (uint32_t)(p->message.word[1] & 0xffff) / LANES,
                  p->is_reply ? verdict_name(message_verdict(&p->message)) : "");
@@ -351,7 +403,7 @@ void transition_name(struct world *w, struct transition t, char *text, size_t si
         break;
     default:
         step = thread_step(w, t.a);
-        snprintf(text, size, "core %u, thread %u: %s page %u", model.scenario->thread[t.a].core, t.a,
+        snprintf(text, size, "core %u, thread %u: %s %u", model.scenario->thread[t.a].core, t.a,
                  action_names[step->action], step->page);
         break;
     }

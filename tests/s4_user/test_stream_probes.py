@@ -9,13 +9,14 @@ from multikernel.native._native import STREAMS, Histogram
 from multikernel.user.here import here
 
 SLOTS = (4, 16, 64, 1024, 16384)
+WINDOWS = (1, 4, 32)
 COUNT, BATCH = 3000, 256
 
 
 def _run(page: multikernel.Page, role: int, use: int) -> list[tuple[str, int, int, int, int, int]]:
     driver, found = here().driver, []
     for form in STREAMS:
-        for slots in SLOTS:
+        for slots in WINDOWS if form == "call-line" else SLOTS:
             times, ahead = Histogram(), Histogram()
             use += 1
             wrong = driver.probe_stream(page.view(), form, role, slots, use, COUNT, BATCH, times, ahead)
@@ -45,13 +46,15 @@ def test_streams_of_every_form_and_size() -> None:
                     assert most <= slots
 
 
-def _refused(page: multikernel.Page, slots: int) -> None:
-    here().driver.probe_stream(page.view(), "plain", 0, slots, 1, 1, 1, Histogram())
+def _refused(page: multikernel.Page, form: str, slots: int) -> None:
+    here().driver.probe_stream(page.view(), form, 0, slots, 1, 1, 1, Histogram())
 
 
-@pytest.mark.parametrize("slots", [3, 2, 128])
-def test_what_does_not_fit_is_refused(slots: int) -> None:
+@pytest.mark.parametrize(
+    ("form", "slots"), [("plain", 3), ("plain", 2), ("plain", 128), ("call-line", 64), ("call-line", 3)]
+)
+def test_what_does_not_fit_is_refused(form: str, slots: int) -> None:
     with multikernel.boot(cores=1) as system:
         page = system.map(system.allocate(8192))
         with pytest.raises(ValueError, match="no ring"):
-            system.cores[0].run(_refused, page, slots)
+            system.cores[0].run(_refused, page, form, slots)

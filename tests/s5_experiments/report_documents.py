@@ -101,6 +101,20 @@ def unmap(cores: int = 2, **changes: Any) -> d.Document:
     return document("unmap", found, **changes)
 
 
+def by_the_host_too(known: d.Document) -> d.Document:
+    """The same, and what the multikernel's cores ask one another by message over sockets and pipes as well."""
+    found = [
+        series(
+            times * one.p50, variant=one.variant, cores=one.cores, parameters={**one.parameters, "carrier": carrier}
+        )
+        for carrier, times in (("socket", 5), ("pipe", 3))
+        for one in known.series
+        if one.system == "multikernel" and (one.variant.startswith("msg") or one.variant.endswith("-phase"))
+        and one.parameters.get("told") != "signal"
+    ]  # fmt: skip
+    return msgspec.structs.replace(known, series=[*known.series, *found])
+
+
 def latency(cpus: int = 4) -> d.Document:
     """All ordered pairs but one."""
     found = [
@@ -144,6 +158,92 @@ def message() -> d.Document:
             series(310, variant="call-line", parameters=pair, measure="one-way"),
         ],
     )  # fmt: skip
+
+
+def message_by_size() -> d.Document:
+    """Two rings and a call line of several sizes, as far ahead as some writers are, and an open loop."""
+    modes: tuple[d.Mode, ...] = ("back-to-back", "single")
+    found = []
+    for variant, sizes in (("epoch-ring", (16, 64, 1024)), ("plain", (16, 64, 1024)), ("call-line", (1, 32))):
+        for slots in sizes:
+            about: dict[str, Any] = {
+                "system": "raw", "variant": variant,
+                "parameters": {"pair": "0-1", "distance": "one package", "slots": slots},
+            }  # fmt: skip
+            if variant != "plain":
+                found += [series(300 + slots, measure="round-trip", mode=mode, **about) for mode in modes]
+            found.append(
+                series(
+                    1e6 * slots,
+                    measure="throughput",
+                    mode="back-to-back",
+                    unit="messages/s",
+                    batch=1000,
+                    **about,
+                )
+            )
+            found.append(
+                occupancy([0] * 6 + [slots // 2] * 3 + [slots], measure="occupancy", unit="messages", **about)
+            )
+    found += [
+        series(
+            400 + every,
+            variant="open-loop",
+            measure="round-trip",
+            parameters={"pair": "0-1", "every_ns": every},
+        )
+        for every in (400, 2000)
+    ]
+    found.append(
+        series(
+            310, system="raw", variant="epoch-ring", measure="round-trip", control=True,
+            parameters={"pair": "0-1", "distance": "one package", "slots": 64},
+        )
+    )  # fmt: skip
+    return document("message", found)
+
+
+def occupancy(samples: Sequence[int], **changes: Any) -> d.Series:
+    """A series of these very samples."""
+    interval = d.Interval(low=0.0, high=1.0, coverage=0.96, method="order-statistic")
+    fields: dict[str, Any] = {
+        "median_interval": interval,
+        "boots": 20,
+        "over_floor": None,
+        "mode": "back-to-back",
+    }
+    return documents.series(list(samples), **{**fields, **changes})
+
+
+def transport(**changes: Any) -> d.Document:
+    """A way of each kind."""
+    modes: tuple[d.Mode, ...] = ("back-to-back", "single")
+    inside, outside = "nothing: cache lines", "the host's kernel: a system call"
+    ways: tuple[tuple[d.System, str, str, str, str, bool, float], ...] = (
+        ("raw", "call-line", "bare", inside, "polls", True, 310),
+        ("multikernel", "driver-call-line", "driver", inside, "polls", True, 500),
+        ("raw", "channel-socket", "channel", outside, "polls", False, 12_000),
+        ("linux", "pipe-polled", "host", outside, "polls", False, 3500),
+        ("linux", "pipe", "host", outside, "sleeps", False, 130_000),
+        ("linux", "pipe-one-cpu", "one-cpu", outside, "sleeps", False, 15_000),
+    )
+    found = []
+    for system, variant, way, crosses, waits, shared, median in ways:
+        about: dict[str, Any] = {
+            "system": system, "variant": variant,
+            "parameters": {"way": way, "crosses": crosses, "waits": waits, "memory_shared": shared, "pair": "0-1"},
+        }  # fmt: skip
+        if waits == "sleeps":
+            about["parameters"]["sleeps_per_message"] = 1.98
+        found += [series(median, measure="round-trip", mode=mode, **about) for mode in modes]
+        if way != "driver":
+            rate = 3e10 / median
+            found.append(
+                series(
+                    rate, measure="throughput", mode="back-to-back", unit="messages/s", batch=1000, **about
+                )
+            )
+    return document("transport", found, **changes)
 
 
 def poll_or_block() -> d.Document:
@@ -191,5 +291,6 @@ def hostile() -> d.Document:
 def every() -> list[d.Document]:
     """One of each that is no attack."""
     return [
-        floor(), latency(), shared_memory(), round_trip(), message(), poll_or_block(), unmap(), unknown(),
+        floor(), latency(), shared_memory(), round_trip(), message(), message_by_size(), transport(), poll_or_block(),
+        unmap(), unknown(),
     ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Every experiment in smoke size: its document is valid, has every arm, and its numbers agree with one another."""
 
+import resource
 from itertools import pairwise
 
 import pytest
@@ -11,6 +12,7 @@ from multikernel.experiments.floor import LINES, pairs_of, root_pairs
 from multikernel.experiments.request import SIZES, Request
 from multikernel.machine.cpus import Placement
 from multikernel.results.document import Document, Series, decode, encode
+from multikernel.runtime import links
 
 EXPERIMENTS = ("floor", "round-trip", "unmap")
 
@@ -103,6 +105,47 @@ def test_unmap_has_every_arm_or_says_why_not() -> None:
     missing = {key for key, expected in wanted.items() if expected not in found}
     assert all(key in refused(document) for key in missing), (missing, document.warnings)
     assert not missing & {"one-phase-polling", "two-phase-polling", "shared-polling", "local", "linux-idle"}
+
+
+def test_unmap_goes_by_sockets_and_pipes_too() -> None:
+    document = document_of("unmap")
+    by = {
+        (series.parameters["carrier"], series.variant): series
+        for series in document.series
+        if "carrier" in series.parameters
+    }
+    assert set(by) == {(c, p) for c in ("socket", "pipe") for p in ("one-phase", "two-phase")}
+    for series in by.values():
+        assert (series.system, series.parameters["told"], series.parameters["target"]) == (
+            "multikernel", "poll", "polling",
+        )  # fmt: skip
+    made = {ratio.name for ratio in document.ratios}
+    assert {f"{key}-over-{protocol}-polling" for key, (_, protocol) in unmap_arms.CARRIED.items()} <= made
+
+
+def test_a_comparison_of_kernels_spares_itself_what_compares_the_multikernel_with_itself() -> None:
+    request = Request(placement(), SIZES["smoke"], comparing=True)
+    document = registry.get("unmap").run(request)
+    assert not any("carrier" in series.parameters for series in document.series)
+    # How Linux's threads were told is counted, and a busy machine may count otherwise the second time.
+    wanted = {arm(series)[:3] for series in document_of("unmap").series if "carrier" not in series.parameters}
+    assert {arm(series)[:3] for series in document.series} == wanted
+
+
+@pytest.mark.parametrize("name", ["unmap", "shared-memory"])
+def test_a_host_that_allows_few_open_files_loses_the_arms_that_need_them_and_no_others(
+    name: str,
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (links.needed("pipe", 2) - 1, before[1]))
+    try:
+        document = registry.get(name).run(Request(placement(), SIZES["smoke"]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert {series.parameters.get("carrier") for series in document.series} == {None, "socket"}
+    (text,) = [warning.text for warning in document.warnings if warning.code == "carrier-refused"]
+    assert "over a pipe" in text
+    assert f"ulimit -n {links.needed('pipe', 2)}" in text
 
 
 def test_unmap_has_throughput_map_and_touch() -> None:

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from msgspec import structs
 from s5_experiments import report_documents as known
 
 from multikernel.report.figure import Figure, Table, stacked
-from multikernel.report.figures import registry
+from multikernel.report.figures import message, registry
 from multikernel.report.paper_values import ANSWERS, BESIDE, PaperValue
 from multikernel.report.scales import Linear, Log, from_nought, over_counts
-from multikernel.results.document import Document
+from multikernel.results.document import Caution, Document
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -94,6 +95,36 @@ def test_several_numbers_of_cores_give_the_papers_figure_7() -> None:
     assert registry.draw_together([known.unmap(2), known.unmap(2)]) == []
 
 
+def test_unmaps_by_sockets_and_pipes_stand_apart_and_are_named() -> None:
+    completion, *_ = figures(known.by_the_host_too(known.unmap()))
+    written = texts(completion)
+    groups = [
+        one.text for one in parsed(completion).iter(SVG + "text") if "group" in (one.get("class") or "")
+    ]
+    assert groups[:3] == ["Told by poll", "Told by poll, by messages that share no memory", "Told by signal"]
+    bars = [one for one in written if one.startswith("multikernel")]
+    assert bars[:6] == [
+        "multikernel · one-phase (polling)",
+        "multikernel · two-phase (polling)",
+        *(f"multikernel · {p}-phase (polling, by {c})" for c in ("socket", "pipe") for p in ("one", "two")),
+    ]
+    assert classes(completion)["bar"] == 6 + 4
+    assert any("by call lines in shared memory" in note for note in completion.notes)
+    assert not any("by call lines in shared memory" in note for note in figures(known.unmap())[0].notes)
+
+
+def test_carriers_over_several_numbers_of_cores_are_a_figure_beside_the_papers() -> None:
+    plain = [known.unmap(cores) for cores in (2, 3, 4)]
+    seventh, carriers = registry.draw_together([known.by_the_host_too(one) for one in plain])
+    assert isinstance(seventh, Figure)
+    assert isinstance(carriers, Figure)
+    (alone,) = registry.draw_together(plain)
+    assert seventh == alone
+    assert classes(carriers)["joint"] == 2 * 6
+    assert classes(carriers)["paper-line"] == 0
+    assert carriers.description.count("by socket") == carriers.description.count("by pipe") == 2
+
+
 def test_latency_is_a_square_a_pair() -> None:
     (figure,) = figures(known.latency())
     assert classes(figure)["cell"] == 12
@@ -119,6 +150,14 @@ def test_shared_memory_is_a_line_an_arm_named_as_in_the_paper() -> None:
     assert "cores that update" in texts(figure)
 
 
+def test_messages_over_sockets_and_pipes_are_a_figure_beside_the_papers() -> None:
+    papers, carriers = figures(known.by_the_host_too(known.shared_memory()))
+    assert papers == figures(known.shared_memory())[0]
+    assert {"MSG8", "MSG8 (by socket)", "MSG8 (by pipe)"} <= set(texts(carriers))
+    assert not any(one.startswith("SHM") for one in texts(carriers))
+    assert classes(carriers)["point"] == 9 + 3
+
+
 def test_messages_stand_in_the_form_of_table_2_with_the_papers_rows() -> None:
     table = registry.draw(known.message())[0]
     assert isinstance(table, Table)
@@ -127,6 +166,77 @@ def test_messages_stand_in_the_form_of_table_2_with_the_papers_rows() -> None:
     )  # fmt: skip
     assert table.rows[1][5:] == ("–", "–")
     assert [row[1] for row in table.rows[2:]] == ["180 (σ 34)", "450 (σ 25)", "618 (σ 7)"]
+    assert {len(row) for row in table.rows} == {len(table.headings)}
+
+
+def test_messages_are_drawn_over_ring_size_occupancy_and_rate() -> None:
+    blocks = registry.draw(known.message_by_size())
+    table = blocks[0]
+    assert isinstance(table, Table)
+    # Rings of the usual size alone, every window of the call line; the control and the open loop are elsewhere.
+    names = [row[0] for row in table.rows if not row[0].startswith("the paper")]
+    assert [name.split(",")[0] for name in names] == [
+        *["bare · epoch-ring (slots 64)"] * 2,
+        *["bare · call-line (slots 1)"] * 2,
+        *["bare · call-line (slots 32)"] * 2,
+        "bare · plain (slots 64)",
+    ]
+    a_kcycle = [row[5] for row in table.rows[:7]]
+    assert a_kcycle[1::2] == ["–"] * 3  # a throughput stands once
+    assert [float(cell) for cell in a_kcycle[::2]] == pytest.approx([24.6, 0.385, 12.3, 24.6], rel=0.02)
+    rates, back_to_back, single, *ahead = figures(known.message_by_size())[:6]
+    assert classes(rates)["point"] == 8 + 3
+    assert [classes(one)["point"] for one in (back_to_back, single)] == [5 + 2] * 2
+    assert "floor 310" in texts(back_to_back)
+    assert "floor 560" in texts(single)
+    assert [one.title.split(": ")[1] for one in ahead] == ["epoch-ring", "plain", "call-line"]
+    loop, control = figures(known.message_by_size())[6:]
+    assert {"open-loop, median", "open-loop, 99 %", "open-loop, 99.9 %"} <= set(texts(loop))
+    assert classes(loop)["point"] == 6 + 3
+    assert classes(control)["control"] == 1
+
+
+def test_how_far_a_writer_is_ahead_is_drawn_as_a_distribution() -> None:
+    ahead = next(one for one in figures(known.message_by_size()) if "epoch-ring" in one.title)
+    assert classes(ahead)["point"] == 3 * 11 + 3
+    points = message._shares(known.message_by_size().series[3])
+    assert [(point.x, point.y) for point in points] == [
+        (10.0 * part, 60.0 if part < 5 else 90.0 if part < 10 else 100.0) for part in range(11)
+    ]
+    assert "16 slots: median 0, 5 % below 0, 5 % above 16 messages ahead" in ahead.description
+
+
+def test_transport_stands_in_the_form_of_table_3_and_each_kind_has_its_own_axis() -> None:
+    why = Caution(code="cache-lines-not-available", text="Cache lines touched: not available: no counters.")
+    document = known.transport(warnings=[why])
+    table, *drawn = registry.draw(document)
+    assert isinstance(table, Table)
+    assert table.rows[0] == ("bare · call-line", "polls", "–", "shared", "310", "310", "119", "–", "37.2")
+    assert table.rows[4][:4] == ("Linux · pipe", "sleeps", "1.98", "not shared")
+    assert table.rows[1][8] == "–"
+    paper = [(row[0].split(": ")[1], row[4], row[8]) for row in table.rows[6:]]
+    assert paper == [("URPC", "450", "3.42"), ("L4 IPC", "424", "2.36")]
+    assert {len(row) for row in table.rows} == {len(table.headings)}
+    assert why.text in table.notes
+    assert [block.title for block in drawn] == [
+        "There and back. Cache lines alone",
+        "There and back. Through the host's kernel, polled",
+        "There and back. Asleep in the host's kernel",
+        "There and back. Asleep, both processes on one CPU",
+        "One way. Cache lines alone",
+        "One way. Through the host's kernel",
+    ]
+    assert [classes(one)["bar"] for one in figures(document)] == [4, 4, 2, 2, 1, 4]
+
+
+def test_cache_lines_have_columns_where_they_were_counted() -> None:
+    document = known.transport()
+    counted = {"l1d_reads_per_message": 81.25, "l1d_misses_per_message": 2.0}
+    first = structs.replace(document.series[0], parameters={**document.series[0].parameters, **counted})
+    table = registry.draw(structs.replace(document, series=[first, *document.series[1:]]))[0]
+    assert isinstance(table, Table)
+    assert table.headings[-2:] == ("L1D loads", "L1D misses")
+    assert [row[-2:] for row in table.rows[:2]] == [("81.2", "2.0"), ("–", "–")]
     assert {len(row) for row in table.rows} == {len(table.headings)}
 
 

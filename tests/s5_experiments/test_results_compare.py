@@ -53,6 +53,15 @@ def test_less_throughput_is_worse() -> None:
     assert only(compare(run(1000, **rate), run(1300, **rate))) == ("better", False)
 
 
+def test_how_far_a_writer_runs_ahead_is_neither_better_nor_worse() -> None:
+    def both(ahead: float) -> list[d.Document]:
+        several = [known.series(1000), known.series(ahead, measure="occupancy", unit="messages")]
+        return [known.document("message", several)]
+
+    (change,) = compare(both(10), both(900)).changes
+    assert change.series.measure != "occupancy"
+
+
 def test_the_interval_is_that_of_opposite_ends() -> None:
     (change,) = compare(run(1000, spread=0.1), run(2000, spread=0.1)).changes
     assert change.ratio == pytest.approx(2.0, rel=0.01)

@@ -5,8 +5,9 @@ from itertools import product
 
 import pytest
 from s5_experiments import documents
+from s5_experiments import report_documents as known
 
-from multikernel.experiments import round_trip, unmap_arms
+from multikernel.experiments import message, round_trip, transport, unmap_arms
 from multikernel.report import table
 from multikernel.report import verdict as v
 from multikernel.report.comparisons import COMPARISONS, CONTROLS, TITLES
@@ -87,6 +88,33 @@ def test_no_arm_told_differently_is_called_structure() -> None:
             assert "linux" not in comparison.ratio
 
 
+def test_what_goes_by_the_host_is_told_from_what_goes_by_memory() -> None:
+    arm = "two-phase-polling-socket"
+    found = sentences(
+        ratio(f"{arm}-over-two-phase-polling", 5.0), ratio(f"shared-polling-over-{arm}", 0.2),
+        ratio(f"linux-computing-over-{arm}", 1.5),
+    )  # fmt: skip
+    carrier = found[TITLES["carrier"]]
+    assert len(carrier) == 2
+    assert all(
+        "the multikernel in two phases over Unix sockets" in one and "5.00 ×" in one for one in carrier
+    )
+    assert "the same over call lines" in carrier[0]
+    assert TITLES["structure"] not in found
+    (telling,) = found[TITLES["telling"]]
+    assert "over Unix sockets" in telling
+    assert "any kernel" in telling
+    (slower,) = found["Where the multikernel is slower"]
+    assert "the shared kernel" in slower
+
+
+def test_what_an_unmap_costs_beyond_the_local_call_is_of_memory_alone() -> None:
+    local = known.series(4100, system="raw", variant="local", cores=1, parameters={"told": "none"})
+    plain = known.document("unmap", [*known.unmap().series, local], floor=known.floor().floor)
+    assert v._costs([plain])
+    assert v._costs([known.by_the_host_too(plain)]) == v._costs([plain])
+
+
 def test_nothing_is_said_of_scaling() -> None:
     every = [ratio(comparison.ratio, value) for comparison, value in product(COMPARISONS, (0.5, 2.0))]
     for title, lines in v.verdict([documents.document(ratios=every)]):
@@ -110,9 +138,15 @@ def test_caveats_that_matter_are_repeated_with_the_verdict() -> None:
 
 
 def test_every_compared_ratio_is_one_that_an_experiment_makes() -> None:
+    every = [message.Form(name, slots, (0, 1)) for name in message.RINGS for slots in message.SIZES]
     made = {
         f"control-over-{under}" if over == under + "-control" else f"{over}-over-{under}"
-        for over, under in [*unmap_arms.RATIOS, *round_trip._ratios()]
+        for over, under in [
+            *unmap_arms.RATIOS,
+            *round_trip._ratios(),
+            *message._ratios([(0, 1)], every),
+            *transport._ratios(),
+        ]
     }
     assert {comparison.ratio for comparison in COMPARISONS} <= made
     assert set(CONTROLS) <= made
@@ -129,6 +163,18 @@ def test_table_has_a_row_a_series_in_cycles_ns_floors_and_interval() -> None:
     )  # fmt: skip
     assert (cells["TSC cycles"], cells["ns"], cells["× floor"]) == ("310", "119", "1.50")
     assert cells["median of boots"] == "300 – 320"
+
+
+def test_table_names_sizes_rates_and_what_is_no_time() -> None:
+    several = [
+        documents.series(measure="occupancy", unit="messages", parameters={"slots": 64}, over_floor=None),
+        documents.series(parameters={"every_ns": 400}),
+    ]
+    ahead, loop = table.rows([documents.document(series=several)])
+    cells = dict(zip(table.HEADINGS, ahead, strict=True))
+    assert cells["what"] == "two-phase 64 slots messages ahead"
+    assert (cells["TSC cycles"], cells["ns"]) == ("310", "–")
+    assert "every 400 ns" in loop[2]
 
 
 def test_throughput_has_no_nanoseconds_and_no_floor() -> None:

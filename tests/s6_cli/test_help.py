@@ -21,6 +21,8 @@ def test_version() -> None:
         (("--help",), ("compare", "boot", "bench", "Every core is a process")),
         (("compare", "--help"), ("--cores", "--quick", "--oversubscribe", "--output", "--json")),
         (("boot", "--help"), ("--kernel", "multikernel.current()", "PROGRAM.py")),
+        (("topology", "--help"), ("--machine", "8x4-amd", "--measured", "capture", ".svg")),
+        (("topology", "capture", "--help"), ("FILE.tar.gz", "in a small archive")),
         (("bench", "run", "--help"), ("NAME", "--cores", "--quick")),
     ],
 )

@@ -23,10 +23,20 @@ def nothing_left(launcher: Launcher) -> None:
 @pytest.mark.parametrize("victim", VICTIMS)
 @pytest.mark.parametrize("what", ["rest", "programs", "unmaps"])
 def test_while_it_runs(kernel: str, what: str, victim: str) -> None:
+    kill_while_it_runs(Launcher(kernel, 3, what), victim)
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("what", ["rest", "unmaps"])
+@pytest.mark.parametrize("carrier", ["socket", "pipe"])
+def test_while_the_host_carries(carrier: str, what: str, victim: str) -> None:
+    kill_while_it_runs(Launcher("multikernel", 3, what, carrier), victim)
+
+
+def kill_while_it_runs(launcher: Launcher, victim: str) -> None:
     seed = random.randrange(1 << 30)
     chosen = random.Random(seed)
     print("seed", seed)
-    launcher = Launcher(kernel, 3, what)
     launcher.booted()
     assert launcher.supervisor is not None
     assert {launcher.supervisor, *launcher.cores} <= launcher.pids
@@ -48,10 +58,10 @@ def test_while_it_runs(kernel: str, what: str, victim: str) -> None:
     nothing_left(launcher)
 
 
-def kill_during_boot(kernel: str, seed: int) -> str:
+def kill_during_boot(kernel: str, seed: int, carrier: str = "call-line") -> str:
     """Once the processes of a boot are there, one of them is killed. Who."""
     chosen = random.Random(seed)
-    launcher = Launcher(kernel, chosen.choice((2, 4, 9)), "rest")
+    launcher = Launcher(kernel, chosen.choice((2, 4, 9)), "rest", carrier)
     launcher.started()
     victim = chosen.choice(VICTIMS)
     deadline = time.monotonic() + chosen.random() * 0.25
@@ -83,6 +93,14 @@ def test_during_boot(kernel: str, trial: int) -> None:
     seed = random.randrange(1 << 30)
     print("seed", seed)
     kill_during_boot(kernel, seed)
+
+
+@pytest.mark.parametrize("trial", range(3))
+@pytest.mark.parametrize("carrier", ["socket", "pipe"])
+def test_during_boot_of_one_that_the_host_carries(carrier: str, trial: int) -> None:
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    kill_during_boot("multikernel", seed, carrier)
 
 
 @pytest.mark.full

@@ -33,6 +33,23 @@ void probe_ping(struct driver *d, uint32_t peer, int via, uint64_t count, uint32
     driver_leave(d);
 }
 
+enum verdict probe_spread(struct driver *d, const uint32_t *groups, uint32_t group_count, uint32_t count,
+                          uint64_t *cycles)
+{
+    enum verdict verdict = VERDICT_OK;
+    driver_enter(d);
+    for (uint32_t i = 0; i < count && verdict == VERDICT_OK; i++)
+        for (uint32_t k = 0; k < group_count && verdict == VERDICT_OK; k++) {
+            struct message request = {{message_head(KIND_SPREAD, 0, 0, 0, 0), groups[k] | SPREAD_DROP}}, reply;
+            uint64_t start = arch_cycles();
+            verdict = driver_here(d, &request, &reply);
+            cycles[k * count + i] = arch_cycles() - start;
+            think(d, 400);
+        }
+    driver_leave(d);
+    return verdict;
+}
+
 /* --- unmap -------------------------------------------------------------------------------------------------------------------------- */
 
 static enum verdict map(struct driver *d, uint64_t frame, uint64_t length, const uint64_t *holders,

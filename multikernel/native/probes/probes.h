@@ -5,8 +5,11 @@
  * raw.c     special loops on scratch lines: the floor, and the ends with nothing around them (system: raw)
  * update.c  the paper's Fig 3, Table 1 and section 4.6, through the booted driver but for the shared-memory arm
  * stream.c  bare rings of any size in memory of their own: streams one way, echoes (system: raw)
+ * host.c    the same over any channel of channel.h (raw), and over what the host offers to two processes (linux)
+ * counters.c what the processor counts meanwhile
  * loops.c   through the booted driver: its loop, its channels, dispatch by kind (system: multikernel, shared)
- * linux.c   threads of one address space on the host's kernel (system: linux) */
+ * linux.c   threads of one address space on the host's kernel (system: linux)
+ * capabilities.c, with a header of its own: local operations on one replica, no cores at all */
 #pragma once
 
 #include "../cpu_driver.h"
@@ -29,6 +32,10 @@ void probe_call_line(struct driver *d, uint32_t peer, int role, uint64_t count, 
                      struct histogram *histogram);
 void probe_ring(struct driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, struct histogram *histogram);
 
+/* What a message costs either side, `count` times each: role 0 gets the cycles its send and the fence behind it took, and after these the round trips (2 * count
+ * values); role 1 the cycles that taking a message took which had been there for a while (count values). The clock's own cost is taken off. */
+void probe_message(struct driver *d, uint32_t peer, int role, uint32_t count, uint64_t *cycles);
+
 /* Counts until word 0 of the core's last scratch line is not 0; interruptible. Returns the turns, and the cycles they took. */
 uint64_t probe_compute(struct driver *d, uint64_t *cycles);
 /* Turns so far of the computing loop on that core, as it publishes them on a scratch line of its own; 0 when none runs. */
@@ -46,7 +53,7 @@ uint64_t probe_hammer(struct driver *d, const struct hammer_probe *probe, uint64
 
 /* --- stream.c: role 0 sends or asks, role 1 receives or answers; the rest is the same on both sides. --- */
 
-enum { STREAM_EPOCH = 0, STREAM_USED = 1, STREAM_PLAIN = 2 };
+enum { STREAM_EPOCH = 0, STREAM_USED = 1, STREAM_PLAIN = 2, STREAM_CALLS = 3 };
 
 struct stream_probe {
     void *memory; /* shared, page-aligned: a page and 2 * slots * 64 bytes */
@@ -55,7 +62,7 @@ struct stream_probe {
     uint64_t count; /* messages */
     uint32_t batch;
     uint32_t form;
-    uint32_t slots;
+    uint32_t slots; /* of the call line: its window */
     int role;
 };
 
@@ -63,8 +70,48 @@ struct stream_probe {
  * ahead at the end of each batch, seen no finer than 16. Returns how many messages were wrong, -1 for parameters that cannot be. */
 int64_t probe_stream(struct driver *d, const struct stream_probe *probe, struct histogram *times,
                      struct histogram *ahead);
-/* A message there and back, not over the plain ring. times (role 0): cycles for each whole batch, not divided. */
+/* A message there and back, not over the plain ring, in whole batches. times (role 0): as the page says. */
 int64_t probe_echo(struct driver *d, const struct stream_probe *probe, struct histogram *times);
+
+/* --- host.c: role 0 sends or asks, role 1 receives or answers, both with the same counts. --- */
+
+enum host_form {
+    HOST_BYTES = 0,   /* a descriptor each way that carries bytes or packets: a pipe, a Unix socket */
+    HOST_EVENTFD = 1, /* an eventfd each way says that there is a message; the message is in shared memory */
+    HOST_FUTEX = 2,   /* a futex each way says so; nothing but memory, and the host wakes who sleeps on it */
+};
+
+struct host_probe {
+    struct driver *driver;
+    void *memory;      /* HOST_EVENTFD, HOST_FUTEX: shared, HOST_MEMORY bytes, zero at first; else NULL */
+    int receive, send; /* descriptors; whether they block is their maker's choice. HOST_FUTEX: none */
+    uint64_t first;    /* messages that went each way before over this memory */
+    uint64_t count;
+    uint32_t batch;
+    uint32_t form;
+    int role;
+};
+
+enum { HOST_MEMORY = 4096, HOST_MESSAGE = 64 };
+
+/* Messages of HOST_MESSAGE bytes. Return how many were wrong, or minus an errno, EPIPE where the other side is gone. A stream is one of
+ * HOST_BYTES: the others carry no message. times: as those of probe_echo; of a stream, as those of probe_stream, on both sides. */
+int64_t probe_host_echo(const struct host_probe *probe, struct histogram *times);
+int64_t probe_host_stream(const struct host_probe *probe, struct histogram *times);
+
+struct channel;
+/* The same over an end of a channel, through its interface: looking again until it goes. Not over the form "calls" one way. */
+int64_t probe_channel_echo(struct driver *d, struct channel *channel, int role, uint64_t count, uint32_t batch,
+                           struct histogram *times);
+int64_t probe_channel_stream(struct driver *d, struct channel *channel, int role, uint64_t count, uint32_t batch,
+                             struct histogram *times);
+
+/* --- counters.c --- */
+
+enum counter_event { COUNTER_L1D_READS, COUNTER_L1D_MISSES, COUNTER_L1I_MISSES, COUNTER_CONTEXT_SWITCHES };
+/* A descriptor from which the count of that event in the calling thread, from now on, is read as a uint64 (perf_event_open(2)); minus an
+ * errno where the host, the hypervisor or the administrator does not let it be counted. kernel: what the host does for it too. */
+int counter_open(enum counter_event event, bool kernel);
 
 /* --- loops.c --- */
 
@@ -90,11 +137,16 @@ enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, u
 
 /* Fig 3. Every core updates the same lines of core 0 (SHM) ... */
 void probe_update_shared(struct driver *d, uint32_t lines, uint64_t count, uint32_t batch, struct histogram *histogram);
-/* ... or asks core `server` to update lines of its own (MSG); at_server: what it cost there, by the server's own clock. */
+/* ... or asks core `server` to update lines of its own (MSG), over a user channel, or over the carrier's where that shares no memory;
+ * at_server: what it cost there, by the server's own clock. */
 void probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uint64_t count, uint32_t batch,
                           struct histogram *histogram, struct histogram *at_server);
 /* Table 1: a request to the own core's driver, from a program: a system call there and back, no other process. */
 void probe_here(struct driver *d, uint64_t count, uint32_t batch, struct histogram *histogram);
+/* A message from the root of each of these groups to all members and their acknowledgements, by turns, `count` times each: cycles, the
+ * groups' values side by side. The members' programs see nothing of it. The verdict that ended it early, or OK. */
+enum verdict probe_spread(struct driver *d, const uint32_t *groups, uint32_t group_count, uint32_t count,
+                          uint64_t *cycles);
 /* Pings that come at intervals: exponential with that mean, from a fixed seed. Latency from the intended time of sending. */
 void probe_open_loop(struct driver *d, uint32_t peer, uint64_t count, uint64_t mean_cycles, uint64_t seed,
                      struct histogram *histogram);

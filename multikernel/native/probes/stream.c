@@ -1,15 +1,13 @@
-/* Streams one way, and echoes, over rings of any size: the epoch ring, the used ring, and as the yardstick a plain word ring, written here
- * for nothing but this: sequence numbers for control words, an acknowledgement on a line of its own every quarter, nothing else. Its
+/* Streams one way, and echoes, over rings of any size: the epoch ring, the used ring, the call line with a window of that many lines, and
+ * as the yardstick a plain word ring, written here for nothing but this: sequence numbers for control words, an acknowledgement on a line of its own every quarter, nothing else. Its
  * contract is theirs: a message can be read as soon as it is sent. (Rings that publish every 32nd message only are faster when large; a
  * message then waits for those behind it.)
  *
  * Called by: the message experiment, by both cores with the same parameters but the role. The rings lie in memory the caller maps on
  * both: a page of meeting and counting lines, then the two lanes. Each use clears what it uses, so the memory may be used again. */
-#include <sched.h>
-#include <unistd.h>
-
+#include "../call_line.h"
 #include "../used_ring.h"
-#include "probes.h"
+#include "timed.h"
 
 enum { LANES_AT = 4096, SAMPLE_EVERY = 16 };
 
@@ -60,16 +58,6 @@ static inline __attribute__((always_inline)) bool plain_try_receive(struct plain
     return true;
 }
 
-static void relax(struct driver *d)
-{
-    if (d->crowded)
-        sched_yield();
-    else
-        arch_relax();
-    if (__builtin_expect(atomic_load_explicit(&d->segment->stop, memory_order_relaxed) != 0, 0))
-        _exit(0);
-}
-
 /* Both sides have come so far in this use of the memory. */
 static void meet(struct driver *d, struct stream_page *page, const struct stream_probe *probe, uint64_t step)
 {
@@ -78,10 +66,10 @@ static void meet(struct driver *d, struct stream_page *page, const struct stream
     if (probe->role == 0) {
         atomic_store_explicit(&page->meeting, first, memory_order_release);
         while (atomic_load_explicit(&page->meeting, memory_order_acquire) != second)
-            relax(d);
+            spin(d);
     } else {
         while (atomic_load_explicit(&page->meeting, memory_order_acquire) != first)
-            relax(d);
+            spin(d);
         atomic_store_explicit(&page->meeting, second, memory_order_release);
     }
 }
@@ -95,21 +83,6 @@ static void clear(struct slot *lane, uint32_t slots)
     }
 }
 
-/* Whole batches, each timed; then what is left. */
-#define BATCHES(probe, times, operation, after)              \
-    for (uint64_t i = 0, end_; i < (probe)->count;) {        \
-        bool whole_ = (probe)->count - i >= (probe)->batch;  \
-        end_ = whole_ ? i + (probe)->batch : (probe)->count; \
-        uint64_t start_ = arch_cycles();                     \
-        for (; i < end_; i++) {                              \
-            operation;                                       \
-        }                                                    \
-        if (whole_) {                                        \
-            histogram_add(times, arch_cycles() - start_);    \
-            after;                                           \
-        }                                                    \
-    }
-
 struct lanes {
     struct stream_page *page;
     struct slot *outgoing, *incoming;
@@ -118,9 +91,10 @@ struct lanes {
 static bool begin(struct driver *d, const struct stream_probe *probe, struct lanes *lanes)
 {
     uint64_t slots = probe->slots;
-    if (slots < RING_SLOTS_MIN || slots > RING_SLOTS_MAX || slots & (slots - 1) || !probe->batch ||
-        (uintptr_t)probe->memory % PAD_BYTES || probe->bytes < LANES_AT + 2 * slots * LINE_BYTES ||
-        probe->form > STREAM_PLAIN)
+    bool calls = probe->form == STREAM_CALLS;
+    if (slots < (calls ? 1 : RING_SLOTS_MIN) || slots > (calls ? CALL_WINDOW_MAX : RING_SLOTS_MAX) ||
+        slots & (slots - 1) || !probe->batch || (uintptr_t)probe->memory % PAD_BYTES ||
+        probe->bytes < LANES_AT + 2 * slots * LINE_BYTES || probe->form > STREAM_CALLS)
         return false;
     struct slot *lane = (struct slot *)(void *)((char *)probe->memory + LANES_AT);
     lanes->page = probe->memory;
@@ -135,13 +109,38 @@ static bool begin(struct driver *d, const struct stream_probe *probe, struct lan
     return true;
 }
 
+/* Every how many messages the sender says how far it is: a power of two, a quarter of the ring at most. */
+static uint64_t often_of(uint32_t slots)
+{
+    uint32_t quarter = slots < 4 ? 1 : slots / 4;
+    return quarter < SAMPLE_EVERY ? quarter : SAMPLE_EVERY;
+}
+
+/* The call line as a stream: each message is a request, its own text comes back as the reply, and only a full window waits for one. */
+static inline __attribute__((always_inline)) bool calls_try_send(struct call_sender *end, const struct message *message)
+{
+    struct message reply;
+    if (!call_has_credit(end) && !call_try_take(end, end->next, &reply))
+        return false;
+    return call_try_send(end, message) >= 0;
+}
+
+static inline __attribute__((always_inline)) bool calls_try_receive(struct call_receiver *end, struct message *message)
+{
+    int line = call_try_receive(end, message);
+    if (line < 0)
+        return false;
+    call_reply(end, (uint32_t)line, message);
+    return true;
+}
+
 /* One function a form and role: its end is a local variable and stays in registers. */
 #define STREAM(NAME, OUT, OPEN_OUT, TRY_SEND, IN, OPEN_IN, TRY_RECEIVE)                                      \
     static int64_t NAME##_out(struct driver *d, const struct stream_probe *probe, const struct lanes *lanes, \
                               struct histogram *times)                                                       \
     {                                                                                                        \
         struct message message = {{1, 2, 3, 4, 5, 6, 7}};                                                    \
-        uint64_t often = probe->slots / 4 < SAMPLE_EVERY ? probe->slots / 4 : SAMPLE_EVERY;                  \
+        uint64_t often = often_of(probe->slots);                                                             \
         OUT end;                                                                                             \
         OPEN_OUT;                                                                                            \
         BATCHES(                                                                                             \
@@ -149,7 +148,7 @@ static bool begin(struct driver *d, const struct stream_probe *probe, struct lan
             {                                                                                                \
                 message.word[0] = i;                                                                         \
                 while (!TRY_SEND(&end, &message))                                                            \
-                    relax(d);                                                                                \
+                    spin(d);                                                                                 \
                 if ((i & (often - 1)) == 0)                                                                  \
                     atomic_store_explicit(&lanes->page->progress, i + 1, memory_order_relaxed);              \
             },                                                                                               \
@@ -167,7 +166,7 @@ static bool begin(struct driver *d, const struct stream_probe *probe, struct lan
             probe, times,                                                                                    \
             {                                                                                                \
                 while (!TRY_RECEIVE(&end, &message))                                                         \
-                    relax(d);                                                                                \
+                    spin(d);                                                                                 \
                 wrong += message.word[0] != i;                                                               \
             },                                                                                               \
             {                                                                                                \
@@ -186,6 +185,8 @@ STREAM(used, struct used_ring_sender, used_ring_open_sender(&end, lanes->outgoin
        struct used_ring_receiver, used_ring_open_receiver(&end, lanes->incoming, probe->slots), used_ring_try_receive)
 STREAM(plain, struct plain_end, PLAIN_OPEN(outgoing), plain_try_send, struct plain_end, PLAIN_OPEN(incoming),
        plain_try_receive)
+STREAM(calls, struct call_sender, call_open_sender(&end, lanes->outgoing, probe->slots), calls_try_send,
+       struct call_receiver, call_open_receiver(&end, lanes->incoming, probe->slots), calls_try_receive)
 
 int64_t probe_stream(struct driver *d, const struct stream_probe *probe, struct histogram *times,
                      struct histogram *ahead)
@@ -198,6 +199,8 @@ int64_t probe_stream(struct driver *d, const struct stream_probe *probe, struct 
         wrong = probe->role ? epoch_in(d, probe, &lanes, times, ahead) : epoch_out(d, probe, &lanes, times);
     else if (probe->form == STREAM_USED)
         wrong = probe->role ? used_in(d, probe, &lanes, times, ahead) : used_out(d, probe, &lanes, times);
+    else if (probe->form == STREAM_CALLS)
+        wrong = probe->role ? calls_in(d, probe, &lanes, times, ahead) : calls_out(d, probe, &lanes, times);
     else
         wrong = probe->role ? plain_in(d, probe, &lanes, times, ahead) : plain_out(d, probe, &lanes, times);
     meet(d, lanes.page, probe, 1);
@@ -218,23 +221,21 @@ int64_t probe_stream(struct driver *d, const struct stream_probe *probe, struct 
         OPEN_IN;                                                                                              \
         for (uint64_t i = 0; probe->role && i < probe->count; i++) {                                          \
             while (!TRY_RECEIVE(RECEIVING, &message))                                                         \
-                relax(d);                                                                                     \
+                spin(d);                                                                                      \
             while (!TRY_SEND(&out, &message))                                                                 \
-                relax(d);                                                                                     \
+                spin(d);                                                                                      \
         }                                                                                                     \
         if (probe->role)                                                                                      \
             return 0;                                                                                         \
-        BATCHES(                                                                                              \
-            probe, times,                                                                                     \
-            {                                                                                                 \
-                message.word[0] = i;                                                                          \
-                while (!TRY_SEND(&out, &message))                                                             \
-                    relax(d);                                                                                 \
-                while (!TRY_RECEIVE(RECEIVING, &message))                                                     \
-                    relax(d);                                                                                 \
-                wrong += message.word[0] != i;                                                                \
-            },                                                                                                \
-            (void)0)                                                                                          \
+        uint64_t i = 0;                                                                                       \
+        TIMED(probe->count, probe->batch, times, {                                                            \
+            message.word[0] = i;                                                                              \
+            while (!TRY_SEND(&out, &message))                                                                 \
+                spin(d);                                                                                      \
+            while (!TRY_RECEIVE(RECEIVING, &message))                                                         \
+                spin(d);                                                                                      \
+            wrong += message.word[0] != i++;                                                                  \
+        })                                                                                                    \
         return wrong;                                                                                         \
     }
 
@@ -247,13 +248,43 @@ ECHO(epoch, struct ring_end, ring_open(&out, lanes->outgoing, lanes->incoming, p
 ECHO(used, struct used_ring_sender, used_ring_open_sender(&out, lanes->outgoing, probe->slots), used_ring_try_send,
      struct used_ring_receiver, used_ring_open_receiver(&in, lanes->incoming, probe->slots), used_ring_try_receive, &in)
 
+/* Reply k is written over request k, on one line after the other. */
+static int64_t calls_echo(struct driver *d, const struct stream_probe *probe, const struct lanes *lanes,
+                          struct histogram *times)
+{
+    struct message message = {{1, 2, 3, 4, 5, 6, 7}};
+    if (probe->role) {
+        struct call_receiver end;
+        call_open_receiver(&end, lanes->incoming, probe->slots);
+        for (uint64_t i = 0; i < probe->count; i++)
+            while (!calls_try_receive(&end, &message))
+                spin(d);
+        return 0;
+    }
+    struct call_sender end;
+    int64_t wrong = 0;
+    uint64_t i = 0;
+    call_open_sender(&end, lanes->outgoing, probe->slots);
+    TIMED(probe->count, probe->batch, times, {
+        int line;
+        message.word[0] = i;
+        while ((line = call_try_send(&end, &message)) < 0)
+            spin(d);
+        while (!call_try_take(&end, (uint32_t)line, &message))
+            spin(d);
+        wrong += message.word[0] != i++;
+    })
+    return wrong;
+}
+
 int64_t probe_echo(struct driver *d, const struct stream_probe *probe, struct histogram *times)
 {
     struct lanes lanes;
-    if (probe->form == STREAM_PLAIN || !begin(d, probe, &lanes))
+    if (probe->form == STREAM_PLAIN || !probe->batch || probe->count % probe->batch || !begin(d, probe, &lanes))
         return -1;
-    int64_t wrong =
-        probe->form == STREAM_EPOCH ? epoch_echo(d, probe, &lanes, times) : used_echo(d, probe, &lanes, times);
+    int64_t wrong = probe->form == STREAM_EPOCH  ? epoch_echo(d, probe, &lanes, times)
+                    : probe->form == STREAM_USED ? used_echo(d, probe, &lanes, times)
+                                                 : calls_echo(d, probe, &lanes, times);
     meet(d, lanes.page, probe, 1);
     return wrong;
 }

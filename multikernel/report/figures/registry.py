@@ -17,6 +17,7 @@ from multikernel.report.figures import (
     poll_or_block,
     round_trip,
     shared_memory,
+    transport,
     unmap,
 )
 from multikernel.results.document import Document
@@ -29,6 +30,7 @@ FIGURES: Mapping[str, Draw] = {
     "latency": latency.draw,
     "round-trip": round_trip.draw,
     "message": message.draw,
+    "transport": transport.draw,
     "shared-memory": shared_memory.draw,
     "poll-or-block": poll_or_block.draw,
     "unmap": unmap.draw,

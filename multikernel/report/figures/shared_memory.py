@@ -13,6 +13,7 @@ from multikernel.report.figures import generic
 from multikernel.report.figures.parts import axis_of, line_figure
 from multikernel.report.lines import Line, lines
 from multikernel.report.paper_values import FIGURE_3, OTHERS
+from multikernel.report.wording import host_carrier_of
 from multikernel.results.document import Document, Series
 
 
@@ -24,7 +25,9 @@ def draw(document: Document) -> list[Block]:
         if one.measure != "throughput" and one.unit == "tsc-cycles" and not one.control
     ]
     rest = [one for one in document.series if one not in ours]
+    carried = [one for one in ours if host_carrier_of(one) is not None]
     found: list[Block] = []
+    ours = [one for one in ours if one not in carried]
     every = [replace(line, label=_as_in_the_paper(line.label)) for line in _lines(ours)]
     for some in generic.portions(every, generic.LINES):
         title = "The cost of an update, by cores" + (f" ({len(found) + 1})" if len(every) > len(some) else "")
@@ -40,7 +43,26 @@ def draw(document: Document) -> list[Block]:
         found.append(
             line_figure(title, drawing, some, "cores", axis_of(ours[0]), ours, notes=notes, paper=paper)
         )
+    if carried:
+        found.append(_by_carrier([one for one in ours if one.variant.startswith("msg")], carried))
     return [*found, *generic.of_series(document, rest)]
+
+
+def _by_carrier(by_memory: Sequence[Series], carried: Sequence[Series]) -> Block:
+    """Messages alone, by what carries them."""
+    both = [*by_memory, *carried]
+    named = generic.lines_over(both, generic.CORES, leaving=("lines",), systems=False)
+    every = [replace(line, label=_as_in_the_paper(line.label)) for line in named]
+    axis = f"{axis_of(both[0])} an update"
+    drawing = lines(every, "cores that update", axis, linear=True)
+    note = (
+        "By socket, by pipe: the same requests over channels that share no memory, each message a call of the host to "
+        "send and another to receive. Where nothing is said they go by call lines in shared memory."
+    )
+    return line_figure(
+        "The cost of an update by message, by what carries it", drawing, every, "cores", axis_of(both[0]), both,
+        notes=(note,),
+    )  # fmt: skip
 
 
 def _lines(ours: Sequence[Series]) -> list[Line]:

@@ -1,13 +1,14 @@
 """Unmap: bars by how the other cores are told, the paper's values at the same number of cores, and what else is paid.
 
-Guarantees: arms that are told differently never share a group. Over several numbers of cores the paper's figure 7 is
+Guarantees: arms that are told differently never share a group, nor do arms whose messages share no memory share one
+with those whose do. Over several numbers of cores the paper's figure 7 is
 drawn as the paper draws it, with what is known of its curves.
 Called by: registry. Answers: the paper's figure 7.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from multikernel.report.bars import Group
 from multikernel.report.figure import Block
@@ -24,13 +25,18 @@ from multikernel.report.figures.parts import (
 )
 from multikernel.report.lines import Line, Point, lines
 from multikernel.report.paper_values import FIGURE_7, OTHERS, PLOT, PaperValue
-from multikernel.report.wording import SYSTEMS, TOLD_TITLES, rate_of
+from multikernel.report.wording import SYSTEMS, TOLD_TITLES, host_carrier_of, rate_of
 from multikernel.results.document import Document, Series
 
 TOLD_ORDER = ("poll", "signal", "interrupt", "none", None)
 SIDE = {"map-on-all-cores": "Mapping on all cores", "first-touch-on-all-cores": "First touch on all cores"}
 CURVES = ("Barrelfish", "Linux 2.6.26", "Windows Server 2008 R2 beta")
 MOST_LINES = 8
+CARRIED_TITLE = "Told by poll, by messages that share no memory"
+CARRIED_NOTE = (
+    "By socket, by pipe: the monitors' messages and the attention they need go through the host; where nothing is said "
+    "they go by call lines in shared memory."
+)
 
 
 def draw(document: Document) -> list[Block]:
@@ -73,29 +79,49 @@ def draw_together(documents: Sequence[Document]) -> list[Block]:
             latest[cores] = document
     if len(latest) < 2:
         return []
+    found = {
+        cores: [one for one in _unmaps(document) if one.cores == cores] for cores, document in latest.items()
+    }
+    by_memory = {
+        cores: [one for one in some if host_carrier_of(one) is None] for cores, some in found.items()
+    }
+    # Beside those of the same telling and system, so that the difference is the carrier's.
+    told_alike = {
+        cores: [one for one in some if one.system == "multikernel" and one.parameters.get("told") == "poll"]
+        for cores, some in found.items()
+    }
+    drawn = [_by_cores("Unmap by number of cores, as in the paper's figure 7", by_memory, paper=True)]
+    if any(host_carrier_of(one) is not None for some in told_alike.values() for one in some):
+        drawn.append(
+            _by_cores("Unmap by number of cores, by what carries the messages", told_alike, paper=False)
+        )
+    return [block for block in drawn if block is not None]
+
+
+def _by_cores(title: str, found: Mapping[int, Sequence[Series]], *, paper: bool) -> Block | None:
     points: dict[str, list[tuple[int, Series]]] = {}
-    for cores, document in sorted(latest.items()):
-        for one in _unmaps(document):
-            if not one.control and one.cores == cores:
-                told = TOLD_TITLES[one.parameters.get("told")]
-                label = f"{SYSTEMS[one.system]} · {one.variant}, {told}"
-                points.setdefault(label, []).append((cores, one))
+    for cores, some in sorted(found.items()):
+        for one in some:
+            if not one.control:
+                told, carrier = TOLD_TITLES[one.parameters.get("told")], host_carrier_of(one)
+                how = told if carrier is None else f"by {carrier}, {told}"
+                points.setdefault(f"{SYSTEMS[one.system]} · {one.variant}, {how}", []).append((cores, one))
     kept = [(label, own) for label, own in points.items() if len(own) > 1][:MOST_LINES]
+    if not kept:
+        return None
     ours = [Line(label, tuple(point_of(one, cores) for cores, one in own)) for label, own in kept]
-    several = [*ours, *(_curve(name) for name in CURVES)]
-    notes = (
+    several = [*ours, *(_curve(name) for name in CURVES if paper)]
+    of_the_paper = (
         "Dashed: the paper's curves on its 8×4 AMD of 2009. Only their hollow points are known; what joins them is "
         "drawn for the eye. " + PLOT,
         OTHERS,
     )
+    notes = of_the_paper if paper else (CARRIED_NOTE,)
     drawing = lines(several, "cores", "cycles until no core can read the page", linear=True)
     measured = [one for _, own in kept for _, one in own]
-    return [
-        line_figure(
-            "Unmap by number of cores, as in the paper's figure 7", drawing, several, "cores", "cycles", measured,
-            notes=notes, paper=FIGURE_7,
-        )
-    ]  # fmt: skip
+    return line_figure(
+        title, drawing, several, "cores", "cycles", measured, notes=notes, paper=FIGURE_7 if paper else ()
+    )
 
 
 def _unmaps(document: Document) -> list[Series]:
@@ -104,16 +130,20 @@ def _unmaps(document: Document) -> list[Series]:
 
 
 def _completion(document: Document, unmaps: Sequence[Series]) -> Block:
-    by_told = grouped(unmaps, "told")
+    carried = [one for one in unmaps if host_carrier_of(one) is not None]
+    by_told = grouped([one for one in unmaps if one not in carried], "told")
+    leaving = ("told", "operation", "cores")
     order = [*TOLD_ORDER, *(told for told in by_told if told not in TOLD_ORDER)]
     groups = []
     for told in order:
         if told in by_told:
-            bars = bars_of(
-                by_told[told], rate_of(document), leaving=("told", "operation", "cores"), among=unmaps
-            )
+            bars = bars_of(by_told[told], rate_of(document), leaving=leaving, among=unmaps)
             title = TOLD_TITLES.get(told, f"told by {told}")
             groups.append(Group(title[:1].upper() + title[1:], bars))
+        if told == "poll" and carried:
+            groups.append(
+                Group(CARRIED_TITLE, bars_of(carried, rate_of(document), leaving=leaving, among=unmaps))
+            )
     cores = max(one.cores for one in unmaps)
     points = [one for one in FIGURE_7 if one.value is not None and one.cores == cores]
     if points:
@@ -124,6 +154,7 @@ def _completion(document: Document, unmaps: Sequence[Series]) -> Block:
             "Time until no core can read the page. Compare within a group: what structure is worth shows only between "
             "kernels told in the same way."
         ),
+        *((CARRIED_NOTE,) if carried else ()),
         *((f"{PLOT} {OTHERS}",) if points else (OTHERS,)),
     )
     title = f"Unmap of a page that all cores hold, {size_sentence(document)}"

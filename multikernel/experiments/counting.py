@@ -1,0 +1,82 @@
+"""What the processor counts of a thread while it runs a loop: cache lines loaded and missed.
+
+Guarantees: a number is one that the processor counted; where it has no counters, or they are not given to us, there is
+none but the reason. Called by: `transport` (what can be counted here), `on_core_transport` (counts). Light, since cores
+import it. Source: perf_event_open(2).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from multikernel.native import _native
+
+EVENTS = ("l1d-reads", "l1d-misses", "l1i-misses")
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """What can be counted here. kernel: in the host's kernel too; why: of what cannot be, the reason."""
+
+    events: tuple[str, ...]
+    kernel: bool = False
+    why: str = ""
+
+
+def count_events(events: Sequence[str], kernel: bool, some: Callable[[], object]) -> dict[str, int]:
+    """How often each event happened in this thread meanwhile. Raises OSError where one is not counted."""
+    counters: list[int] = []
+    try:
+        # One by one: those that are open when the next is refused must be closed.
+        for event in events:
+            counters.append(_native.counter(event, kernel))
+        before = [_count(counter) for counter in counters]
+        some()
+        after = [_count(counter) for counter in counters]
+    finally:
+        for counter in counters:
+            os.close(counter)
+    return {event: then - now for event, now, then in zip(events, before, after, strict=True)}
+
+
+def _count(counter: int) -> int:
+    return int.from_bytes(os.read(counter, 8), sys.byteorder)
+
+
+REASONS = {
+    errno.ENOENT: "the processor has no such counter, or its hypervisor shows none",
+    errno.EOPNOTSUPP: "the processor has no such counter, or its hypervisor shows none",
+    errno.EACCES: "the host forbids it (kernel.perf_event_paranoid)",
+    errno.EPERM: "the host forbids it (kernel.perf_event_paranoid, or a sandbox)",
+    errno.ENOSYS: "the host's kernel is built without perf_event_open",
+}
+
+
+def available(events: Sequence[str] = EVENTS) -> Counting:
+    """Tries each, in this process: cores are let do what it is let do. In the host's kernel too, where that is let."""
+    why: dict[str, list[str]] = {}
+    for kernel in (True, False):
+        found, why = [], {}
+        for event in events:
+            try:
+                counted = count_events((event,), kernel, lambda: sum(range(10_000)))[event]
+            except OSError as error:
+                reason = REASONS.get(error.errno or 0, os.strerror(error.errno or 0))
+                why.setdefault(reason, []).append(event)
+                continue
+            # No miss is possible; that nothing was loaded is not.
+            if counted or event.endswith("misses"):
+                found.append(event)
+            else:
+                why.setdefault("the counter stands still", []).append(event)
+        if found:
+            return Counting(tuple(found), kernel, _said(why))
+    return Counting((), why=_said(why))
+
+
+def _said(why: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{', '.join(events)}: {reason}" for reason, events in why.items())

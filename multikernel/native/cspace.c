@@ -1,0 +1,274 @@
+/* Capabilities of one core: slots and CNodes, finding, copying, and what is looked at. What is derived is in cspace_derive.c, what goes in
+ * cspace_delete.c, what other cores have to do with it in cspace_remote.c. */
+#include "cspace_inside.h"
+
+/* --- Slots and CNodes ---------------------------------------------------------------------------------------------------------- */
+
+uint32_t cspace_fill(struct cspace *cs, uint32_t slot, const struct capability *record, uint32_t hint)
+{
+    struct capability *c = cspace_slot(cs, slot);
+    uint32_t generation = c->generation + !CAP_MUTANT(GENERATION_KEPT);
+    *c = *record;
+    c->generation = generation ? generation : 1; /* a reference is never 0 */
+    c->flags = record->flags & CAP_REMOTE;
+    cspace_cnode(cs, slot)->used++;
+    mapping_database_insert(cspace_database(cs), slot, hint);
+    return slot;
+}
+
+void cspace_empty(struct cspace *cs, uint32_t slot)
+{
+    struct mapping_database *db = cspace_database(cs);
+    struct capability *c = cspace_slot(cs, slot);
+    struct cnode *holder = cspace_cnode(cs, slot);
+    if (c->type == CAP_CNODE) {
+        uint32_t index = (uint32_t)c->about, next = mapping_database_next(db, slot);
+        struct cnode *cnode = &cs->cnode[index];
+        if (next == NO_CAPABILITY || !capability_same(cspace_slot(cs, next), c))
+            next = mapping_database_previous(db, slot);
+        if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), c)) {
+            cnode->capability = next; /* any that is left */
+        } else {
+            if (cs->dying == index)
+                cs->dying = holder->state == CNODE_DYING ? (uint32_t)(holder - cs->cnode) : NO_CNODE;
+            *cnode = (struct cnode){.capability = cs->free};
+            cs->free = index;
+            cs->free_count++;
+        }
+    }
+    mapping_database_remove(db, slot);
+    uint32_t generation = c->generation;
+    *c = (struct capability){.generation = generation};
+    holder->used--;
+}
+
+/* --- Making one ------------------------------------------------------------------------------------------------------------------ */
+
+static size_t locks_offset(uint32_t cnodes)
+{
+    return (sizeof(struct cspace) + sizeof(struct cnode) * cnodes + 7) / 8 * 8;
+}
+
+static size_t database_offset(uint32_t cnodes, uint32_t locks)
+{
+    return (locks_offset(cnodes) + sizeof(struct cspace_lock) * locks + 63) / 64 * 64;
+}
+
+size_t cspace_size(uint32_t cnodes, uint32_t locks)
+{
+    return database_offset(cnodes, locks) + mapping_database_size(cnodes * CNODE_SLOTS);
+}
+
+void cspace_init(struct cspace *cs, uint32_t me, uint32_t cnodes, uint32_t locks, uint64_t root_address)
+{
+    *cs = (struct cspace){
+        .size = cspace_size(cnodes, locks),
+        .database_offset = database_offset(cnodes, locks),
+        .locks_offset = locks_offset(cnodes),
+        .lock_limit = locks,
+        .me = me,
+        .cnodes = cnodes,
+        .free = cnodes > 1 ? 1 : NO_CNODE,
+        .free_count = cnodes - 1,
+        .dying = NO_CNODE,
+    };
+    mapping_database_init(cspace_database(cs), cnodes * CNODE_SLOTS);
+    for (uint32_t i = 1; i < cnodes; i++)
+        cs->cnode[i].capability = i + 1 < cnodes ? i + 1 : NO_CNODE;
+    cs->cnode[0] = (struct cnode){.capability = 0, .state = CNODE_LIVE};
+    const struct capability root = {.address = root_address,
+                                    .size = CNODE_BYTES,
+                                    .owner = (uint16_t)me,
+                                    .type = CAP_CNODE,
+                                    .rights = CAP_WRITE | CAP_GRANT};
+    cspace_fill(cs, 0, &root, NO_CAPABILITY);
+}
+
+/* --- Checks ------------------------------------------------------------------------------------------------------------------------ */
+
+enum capability_verdict cspace_find_any(const struct cspace *cs, uint64_t reference, uint32_t *slot)
+{
+    *slot = (uint32_t)reference;
+    if (*slot >= cspace_slots(cs))
+        return CAP_STALE;
+    const struct capability *c = cspace_slot(cs, *slot);
+    return c->type == CAP_NULL || c->generation != reference >> 32 ? CAP_STALE : CAP_OK;
+}
+
+enum capability_verdict cspace_find(const struct cspace *cs, uint64_t reference, uint32_t *slot)
+{
+    if (cspace_find_any(cs, reference, slot) != CAP_OK || cspace_slot(cs, *slot)->flags & CAP_DYING ||
+        cspace_cnode(cs, *slot)->state != CNODE_LIVE)
+        return CAP_STALE;
+    return CAP_OK;
+}
+
+enum capability_verdict cspace_find_usable(const struct cspace *cs, uint64_t reference, uint64_t operation,
+                                           uint32_t *slot)
+{
+    if (cspace_find(cs, reference, slot) != CAP_OK)
+        return CAP_STALE;
+    const struct capability *c = cspace_slot(cs, *slot);
+    const struct cspace_lock *lock = cspace_locks(cs);
+    for (uint32_t i = 0; i < cs->locks; i++, lock++)
+        if (lock->operation != operation && lock->address <= c->address && capability_end(c) <= lock->end)
+            return CAP_BUSY;
+    return CAP_OK;
+}
+
+enum capability_verdict cspace_find_place(const struct cspace *cs, const struct cspace_place *to, uint32_t count,
+                                          uint64_t operation, uint32_t *first)
+{
+    uint32_t slot;
+    enum capability_verdict verdict = cspace_find_usable(cs, to->cnode, operation, &slot);
+    if (verdict != CAP_OK)
+        return verdict;
+    const struct capability *c = cspace_slot(cs, slot);
+    if (c->type != CAP_CNODE)
+        return CAP_NOT_A_CNODE;
+    if (!(c->rights & CAP_WRITE))
+        return CAP_RIGHTS_EXCEEDED;
+    if (to->index >= CNODE_SLOTS || count > CNODE_SLOTS - to->index)
+        return CAP_NO_SLOTS;
+    *first = (uint32_t)c->about * CNODE_SLOTS + to->index;
+    for (uint32_t i = 0; i < count; i++)
+        if (cspace_slot(cs, *first + i)->type != CAP_NULL && !CAP_MUTANT(SLOT_CHECKED_LATE))
+            return CAP_SLOT_IN_USE;
+    return CAP_OK;
+}
+
+/* --- Copies ------------------------------------------------------------------------------------------------------------------------ */
+
+enum capability_verdict cspace_create_ram(struct cspace *cs, uint64_t address, uint64_t size,
+                                          const struct cspace_place *to, uint64_t *made)
+{
+    uint32_t slot;
+    enum capability_verdict verdict = cspace_find_place(cs, to, 1, 0, &slot);
+    if (verdict != CAP_OK)
+        return verdict;
+    if (!cspace_whole_pages(address, size))
+        return CAP_BAD_SIZE;
+    if (cspace_locked(cs, address, address + size, 0))
+        return CAP_BUSY;
+    if (mapping_database_overlapping(cspace_database(cs), address, address + size) != NO_CAPABILITY)
+        return CAP_RETYPE_CONFLICT;
+    const struct capability ram = {
+        .address = address, .size = size, .owner = (uint16_t)cs->me, .type = CAP_RAM, .rights = CAP_RIGHTS_ALL};
+    cspace_fill(cs, slot, &ram, NO_CAPABILITY);
+    *made = cspace_reference(cs, slot);
+    return CAP_OK;
+}
+
+enum capability_verdict cspace_mint(struct cspace *cs, uint64_t source, uint32_t rights, const struct cspace_place *to,
+                                    uint64_t operation, uint64_t *made)
+{
+    uint32_t from, slot;
+    enum capability_verdict verdict = cspace_find_usable(cs, source, operation, &from);
+    if (verdict != CAP_OK)
+        return verdict;
+    verdict = cspace_find_place(cs, to, 1, operation, &slot);
+    if (verdict != CAP_OK)
+        return verdict;
+    struct capability copy = *cspace_slot(cs, from);
+    if (!capability_rules[copy.type].copyable)
+        return CAP_NOT_COPYABLE;
+    if (!(copy.rights & CAP_GRANT) || rights & ~(uint32_t)copy.rights)
+        return CAP_RIGHTS_EXCEEDED;
+    if (copy.type == CAP_CNODE && cspace_cnode(cs, slot)->level >= cs->cnode[copy.about].level &&
+        !CAP_MUTANT(CYCLE_ALLOWED))
+        return CAP_CNODE_CYCLE;
+    if (!CAP_MUTANT(MINT_KEEPS_RIGHTS))
+        copy.rights = (uint8_t)rights;
+    cspace_fill(cs, slot, &copy, from);
+    *made = cspace_reference(cs, slot);
+    return CAP_OK;
+}
+
+enum capability_verdict cspace_copy(struct cspace *cs, uint64_t source, const struct cspace_place *to,
+                                    uint64_t operation, uint64_t *made)
+{
+    uint32_t from;
+    uint32_t rights = cspace_find(cs, source, &from) == CAP_OK ? cspace_slot(cs, from)->rights : 0;
+    return cspace_mint(cs, source, rights, to, operation, made);
+}
+
+bool cspace_nests(const struct capability *outer, const struct capability *inner)
+{
+    if (capability_same(outer, inner))
+        return true;
+    if (outer->address > inner->address || capability_end(outer) < capability_end(inner))
+        return false;
+    if (capability_rules[inner->type].view) /* RAM, or what it is a view of, or another view of that */
+        return outer->type == CAP_RAM || (outer->address == inner->address && outer->size == inner->size &&
+                                          (capability_derives(outer->type, inner->type) || outer->type == inner->type));
+    return outer->type == CAP_RAM && (inner->size < outer->size || inner->type != CAP_RAM);
+}
+
+/* --- Looking ----------------------------------------------------------------------------------------------------------------------- */
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    hash =
+        (hash ^ value) * 0x9e3779b97f4a7c15ull; /* Fibonacci hashing; order matters within a slot, not between slots */
+    return hash ^ hash >> 29;
+}
+
+uint64_t cspace_digest(const struct cspace *cs)
+{
+    uint64_t sum = 0;
+    for (uint32_t slot = 0; slot < cspace_slots(cs); slot++) {
+        const struct capability *c = cspace_slot(cs, slot);
+        if (c->type == CAP_NULL)
+            continue;
+        uint64_t hash = mix(mix(mix(cspace_reference(cs, slot), c->address), c->size), c->about);
+        sum += mix(mix(hash, c->owner), c->type | (uint64_t)c->rights << 8 | (uint64_t)c->flags << 16);
+    }
+    const struct cspace_lock *lock = cspace_locks(cs);
+    for (uint32_t i = 0; i < cs->locks; i++, lock++)
+        sum += mix(mix(mix(~lock->operation, lock->address), lock->end), lock->operation);
+    return sum;
+}
+
+static const char *check_cnodes(const struct cspace *cs)
+{
+    uint32_t free_count = 0;
+    for (uint32_t i = 0; i < cs->cnodes; i++) {
+        const struct cnode *cnode = &cs->cnode[i];
+        uint32_t used = 0;
+        for (uint32_t slot = i * CNODE_SLOTS; slot < (i + 1) * CNODE_SLOTS; slot++)
+            used += cspace_slot(cs, slot)->type != CAP_NULL;
+        if (used != cnode->used)
+            return "a CNode's count of used slots";
+        if (cnode->state == CNODE_FREE) {
+            free_count++;
+            continue;
+        }
+        const struct capability *c = cspace_slot(cs, cnode->capability);
+        if (c->type != CAP_CNODE || c->about != i)
+            return "a CNode's capability";
+        if (i && cspace_cnode(cs, cnode->capability)->level >= cnode->level)
+            return "a CNode in one that is no less deep";
+    }
+    return free_count == cs->free_count ? NULL : "the count of free CNodes";
+}
+
+const char *cspace_check(const struct cspace *cs)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    const char *wrong = mapping_database_check(db);
+    if (!wrong)
+        wrong = check_cnodes(cs);
+    for (uint32_t i = mapping_database_next(db, NO_CAPABILITY); i != NO_CAPABILITY && !wrong;
+         i = mapping_database_next(db, i)) {
+        const struct capability *c = cspace_slot(cs, i);
+        for (uint32_t j = mapping_database_overlapping(db, c->address, c->address + 1); j != i;
+             j = mapping_database_next_overlapping(db, j, c->address, c->address + 1))
+            if (!cspace_nests(cspace_slot(cs, j), c))
+                wrong = "memory under two types";
+        if (c->rights & ~(uint32_t)capability_rules[c->type].rights)
+            wrong = "rights that mean nothing";
+        if (c->type == CAP_CNODE && (c->about >= cs->cnodes || cs->cnode[c->about].state == CNODE_FREE))
+            wrong = "a CNode without slots";
+    }
+    return wrong;
+}

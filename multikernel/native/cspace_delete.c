@@ -1,0 +1,155 @@
+/* Deleting and revoking, one capability a time, so that any amount of it can be interleaved with other work (Barrelfish
+ * kernel/cap_delete.c: "in delete", clear list, delete steps).
+ *
+ * Only CNodes nest. When one with contents is to go it is marked dying and becomes cs->dying; a CNode with contents that is met in it
+ * is emptied first and becomes cs->dying in turn. So the dying CNodes are a chain, each in a slot of the one before, and the way back is
+ * known from where the capability of the emptied one lies: no stack, no list. */
+#include "cspace_inside.h"
+
+static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint64_t operation, uint32_t *at);
+
+/* One capability's worth of work on the innermost dying CNode. */
+static enum capability_verdict empty_dying(struct cspace *cs, uint64_t operation, uint32_t *at)
+{
+    uint32_t index = cs->dying;
+    struct cnode *cnode = &cs->cnode[index];
+    uint32_t slot = cnode->capability;
+    if (cnode->used) {
+        slot = index * CNODE_SLOTS + cnode->cursor;
+        while (cspace_slot(cs, slot)->type == CAP_NULL)
+            slot++;
+    }
+    enum capability_verdict verdict = delete_one(cs, slot, operation, at);
+    if (verdict != CAP_OK && verdict != CAP_MORE)
+        return verdict;
+    if (slot / CNODE_SLOTS == index)
+        cnode->cursor = (uint16_t)(slot % CNODE_SLOTS); /* CNODE_DYING still: only its own deletion frees it */
+    return CAP_MORE;
+}
+
+/* The first view of that object, if there is one. */
+static uint32_t first_view(const struct cspace *cs, uint32_t slot)
+{
+    uint32_t next = mapping_database_next(cspace_database(cs), slot);
+    if (next == NO_CAPABILITY || CAP_MUTANT(VIEWS_LEFT))
+        return NO_CAPABILITY;
+    const struct capability *c = cspace_slot(cs, slot), *view = cspace_slot(cs, next);
+    return capability_rules[view->type].view && capability_derives(c->type, view->type) && view->address == c->address
+               ? next
+               : NO_CAPABILITY;
+}
+
+/* Deletes one capability on the way to an empty slot. OK: the slot is empty. at: the slot that was in the way. */
+static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint64_t operation, uint32_t *at)
+{
+    struct capability *c = cspace_slot(cs, slot);
+    *at = slot;
+    if (cspace_locked(cs, c->address, capability_end(c), operation))
+        return CAP_BUSY;
+    if (mapping_database_has_copies(cspace_database(cs), slot)) {
+        cspace_empty(cs, slot);
+        return CAP_OK;
+    }
+    if (cspace_needs_agreement(cs, c, operation) && !CAP_MUTANT(LAST_COPY_ALONE))
+        return CAP_NEEDS_AGREEMENT;
+    uint32_t view = first_view(cs, slot);
+    if (view != NO_CAPABILITY) {
+        cspace_empty(cs, view);
+        c->flags |= CAP_DYING;
+        return CAP_MORE;
+    }
+    if (c->type == CAP_CNODE && cs->cnode[c->about].used && !CAP_MUTANT(CONTENTS_LEFT)) {
+        struct cnode *cnode = &cs->cnode[c->about];
+        if (cnode->state == CNODE_DYING || (cs->dying != NO_CNODE && cs->dying != slot / CNODE_SLOTS))
+            return empty_dying(cs, operation, at);
+        cnode->state = CNODE_DYING;
+        cnode->cursor = 0;
+        cs->dying = (uint32_t)c->about;
+        c->flags |= CAP_DYING;
+        return CAP_MORE;
+    }
+    cspace_empty(cs, slot);
+    return CAP_OK;
+}
+
+enum capability_verdict cspace_delete(struct cspace *cs, uint64_t reference, uint64_t operation, uint32_t work,
+                                      struct cspace_progress *progress)
+{
+    uint32_t slot, unused;
+    *progress = (struct cspace_progress){.slot = (uint32_t)reference};
+    if (cspace_find_any(cs, reference, &slot) != CAP_OK)
+        return CAP_STALE;
+    if (reference == CSPACE_ROOT)
+        return CAP_PERMANENT;
+    while (progress->done < work) {
+        enum capability_verdict verdict = delete_one(cs, slot, operation, &progress->slot);
+        if (verdict != CAP_OK && verdict != CAP_MORE)
+            return progress->done ? CAP_MORE : verdict;
+        progress->done++;
+        if (cspace_find_any(cs, reference, &unused) != CAP_OK)
+            return CAP_OK;
+    }
+    return CAP_MORE;
+}
+
+enum capability_verdict cspace_revoke_begin(const struct cspace *cs, uint64_t reference, uint64_t operation,
+                                            struct cspace_revocation *revocation)
+{
+    uint32_t slot;
+    if (cspace_find(cs, reference, &slot) != CAP_OK)
+        return CAP_STALE;
+    const struct capability *c = cspace_slot(cs, slot);
+    if (cspace_locked(cs, c->address, capability_end(c), operation))
+        return CAP_BUSY;
+    if (reference == CSPACE_ROOT)
+        return CAP_PERMANENT;
+    if (!(c->rights & CAP_GRANT))
+        return CAP_RIGHTS_EXCEEDED;
+    if (cspace_needs_agreement(cs, c, operation) || (c->owner != cs->me && !operation))
+        return CAP_NEEDS_AGREEMENT;
+    *revocation = (struct cspace_revocation){
+        .reference = reference, .address = c->address, .size = c->size, .about = c->about, .type = c->type};
+    return CAP_OK;
+}
+
+/* A copy or descendant of what is revoked, other than the capability that stays. */
+static uint32_t next_victim(const struct cspace *cs, const struct cspace_revocation *revocation)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    const struct capability key = {.address = revocation->address,
+                                   .size = revocation->size,
+                                   .about = revocation->about,
+                                   .type = (uint8_t)revocation->type};
+    uint32_t next, keep;
+    if (cspace_find_any(cs, revocation->reference, &keep) == CAP_OK && capability_same(cspace_slot(cs, keep), &key)) {
+        next = mapping_database_previous(db, keep);
+        if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), &key) && !CAP_MUTANT(EARLIER_COPIES_SPARED))
+            return next;
+        next = mapping_database_next(db, keep);
+    } else {
+        next = mapping_database_not_before(db, &key, 0);
+    }
+    if (next == NO_CAPABILITY)
+        return NO_CAPABILITY;
+    /* While the object exists, or what was derived from it, this holds up to the end of its range. */
+    const struct capability *c = cspace_slot(cs, next);
+    bool below = cspace_nests(&key, c) && !capability_rules[key.type].view;
+    return below || capability_same(c, &key) ? next : NO_CAPABILITY;
+}
+
+enum capability_verdict cspace_revoke_step(struct cspace *cs, const struct cspace_revocation *revocation,
+                                           uint64_t operation, uint32_t work, struct cspace_progress *progress)
+{
+    *progress = (struct cspace_progress){.slot = (uint32_t)revocation->reference};
+    for (;;) {
+        uint32_t victim = next_victim(cs, revocation);
+        if (victim == NO_CAPABILITY)
+            return CAP_OK;
+        if (progress->done == work)
+            return CAP_MORE;
+        enum capability_verdict verdict = delete_one(cs, victim, operation, &progress->slot);
+        if (verdict != CAP_OK && verdict != CAP_MORE)
+            return progress->done ? CAP_MORE : verdict;
+        progress->done++;
+    }
+}

@@ -1,0 +1,47 @@
+/* What the files cspace*.c share; for nobody else. */
+#pragma once
+
+#include "cspace.h"
+
+/* The CNode that a slot is part of. */
+static inline struct cnode *cspace_cnode(const struct cspace *cs, uint32_t slot)
+{
+    return (struct cnode *)&cs->cnode[slot / CNODE_SLOTS];
+}
+
+/* Has another operation locked a part of that range? */
+static inline bool cspace_locked(const struct cspace *cs, uint64_t address, uint64_t end, uint64_t operation)
+{
+    const struct cspace_lock *lock = cspace_locks(cs);
+    for (uint32_t i = 0; i < cs->locks; i++, lock++)
+        if (lock->operation != operation && lock->address < end && address < lock->end)
+            return !CAP_MUTANT(LOCK_IGNORED);
+    return false;
+}
+
+/* May other cores hold what this core alone must not decide about? */
+static inline bool cspace_needs_agreement(const struct cspace *cs, const struct capability *c, uint64_t operation)
+{
+    return !operation && c->owner == cs->me && c->flags & (CAP_REMOTE_COPIES | CAP_REMOTE_DESCENDANTS);
+}
+
+/* May inner lie inside outer, or on it: the same object, or something derived from it, or beside it another view? */
+bool cspace_nests(const struct capability *outer, const struct capability *inner);
+
+static inline bool cspace_whole_pages(uint64_t address, uint64_t size)
+{
+    return size && address % CAP_PAGE == 0 && size % CAP_PAGE == 0 && address + size > address;
+}
+
+/* Where the reference leads, be it dying or not. */
+enum capability_verdict cspace_find_any(const struct cspace *cs, uint64_t reference, uint32_t *slot);
+/* The capability to work on. BUSY: it lies inside a range that another operation has locked; a part of it may be. */
+enum capability_verdict cspace_find_usable(const struct cspace *cs, uint64_t reference, uint64_t operation,
+                                           uint32_t *slot);
+/* The first of count empty slots there, or what is wrong with them. */
+enum capability_verdict cspace_find_place(const struct cspace *cs, const struct cspace_place *to, uint32_t count,
+                                          uint64_t operation, uint32_t *first);
+/* Puts a record into an empty slot and into the order; the slot. hint as in mapping_database_insert. */
+uint32_t cspace_fill(struct cspace *cs, uint32_t slot, const struct capability *record, uint32_t hint);
+/* Takes it out. Of a CNode's last capability: its slots are empty. */
+void cspace_empty(struct cspace *cs, uint32_t slot);

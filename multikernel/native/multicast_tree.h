@@ -1,0 +1,110 @@
+/* A root's multicast tree, as data: of every core the parent, the first child and the next sibling, siblings in sending order. Where
+ * a root has none, it sends to everybody itself (flat).
+ *
+ * Two versions are kept. A message says by which one it travels, so an operation keeps to one tree through all its rounds whatever
+ * is installed meanwhile; only the root asks which is current (tree_row.c). Trees are of all cores and are contracted to those that take part:
+ * a core that does not is never sent anything, even where it is an inner node.
+ *
+ * Who uses it: agreement.c (routing), tree_row.c (installing), collective.c (programs' collectives).
+ * Source: paper section 5.1 (multicast and NUMA-aware multicast trees); the tree comes from the system knowledge base (knowledge/). */
+#pragma once
+
+#include "cores.h"
+
+enum {
+    TREE_FLAT = 0, /* as a version: no tree */
+    TREE_VERSIONS = 2,
+    TREE_NOBODY = 0xffff,
+};
+
+struct tree_link {
+    uint16_t parent;
+    uint16_t first_child;
+    uint16_t next_sibling;
+};
+
+struct tree {
+    uint64_t lock;           /* core-local: the installation that is under way, 0 when none */
+    uint16_t current;        /* TREE_FLAT, or 1 + index of a version */
+    uint16_t staged;         /* edges of the version that is not current, as far as they have come */
+    uint16_t number;         /* of the installation they belong to */
+    uint16_t installed;      /* how many have been made current so far */
+    struct tree_link link[]; /* TREE_VERSIONS * cores */
+};
+
+/* An edge as it travels: parent in the low half, child in the high half. */
+static inline uint32_t tree_edge(uint32_t parent, uint32_t child)
+{
+    return parent | child << 16;
+}
+
+static inline void tree_clear(struct tree_link *link, uint32_t cores)
+{
+    for (uint32_t core = 0; core < cores; core++)
+        link[core] = (struct tree_link){TREE_NOBODY, TREE_NOBODY, TREE_NOBODY};
+}
+
+/* Does the edge lead from the tree to a core that is not in it yet? Then the edges so far are a tree, and cores - 1 of them span. */
+static inline bool tree_takes(const struct tree_link *link, uint32_t cores, uint32_t root, uint32_t edge)
+{
+    uint32_t parent = edge & 0xffff, child = edge >> 16;
+    if (parent >= cores || child >= cores || child == root || link[child].parent != TREE_NOBODY)
+        return false;
+    return parent == root || link[parent].parent != TREE_NOBODY;
+}
+
+/* Behind the parent's other children: edges come in sending order. */
+static inline void tree_add(struct tree_link *link, uint32_t edge)
+{
+    uint32_t parent = edge & 0xffff, child = edge >> 16;
+    uint16_t *place = &link[parent].first_child;
+    while (*place != TREE_NOBODY)
+        place = &link[*place].next_sibling;
+    *place = (uint16_t)child;
+    link[child].parent = (uint16_t)parent;
+}
+
+/* The inverse of tree_add, for the edge that was added last below its parent. */
+static inline void tree_remove(struct tree_link *link, uint32_t edge)
+{
+    uint32_t parent = edge & 0xffff, child = edge >> 16;
+    uint16_t *place = &link[parent].first_child;
+    while (*place != child)
+        place = &link[*place].next_sibling;
+    *place = TREE_NOBODY;
+    link[child].parent = TREE_NOBODY;
+}
+
+/* The members next below `me` in root's tree, those with no member in between, one after the other in sending order: the one after
+ * `at`, the first for TREE_NOBODY; TREE_NOBODY when there is none left. link NULL: flat. members NULL: all cores are. */
+static inline uint32_t tree_next(const struct tree_link *link, const uint64_t *members, uint32_t cores, uint32_t root,
+                                 uint32_t me, uint32_t at)
+{
+    if (!link) {
+        if (root != me)
+            return TREE_NOBODY;
+        for (uint32_t core = at == TREE_NOBODY ? 0 : at + 1; core < cores; core++) {
+            if (members)
+                core = core_set_next(members, cores, core);
+            if (core < cores && core != me)
+                return core;
+        }
+        return TREE_NOBODY;
+    }
+    int down = at == TREE_NOBODY; /* into me's children; otherwise past what is below `at` */
+    uint32_t core = down ? me : at;
+    for (;;) {
+        if (down && link[core].first_child != TREE_NOBODY) {
+            core = link[core].first_child;
+        } else {
+            while (core != me && link[core].next_sibling == TREE_NOBODY)
+                core = link[core].parent;
+            if (core == me)
+                return TREE_NOBODY;
+            core = link[core].next_sibling;
+        }
+        if (!members || core_set_has(members, core))
+            return core;
+        down = 1;
+    }
+}

@@ -1,0 +1,9 @@
+/* The kinds of operation there are. The engine (agreement.c) knows them by this table alone. */
+#include "monitor.h"
+
+const struct row *const monitor_rows[ROWS] = {
+    [ROW_MAP] = &map_row,
+    [ROW_UNMAP] = &unmap_row,
+    [ROW_PROTECT] = &protect_row,
+    [ROW_TREE] = &tree_row,
+};

@@ -1,0 +1,177 @@
+/* Installing a tree in a running system is an agreement like any other: a row of the engine that routes by these very trees.
+ *
+ * A tree of many cores does not fit into a message, so it is installed by several operations, each of up to TREE_EDGES_MAX edges in
+ * sending order. They stage the version that is not current; the commit of the last one makes it current, on all cores that version is
+ * complete by then. Every edge must lead from the tree to a core outside it, so cores - 1 of them are a spanning tree, and who finds one
+ * that does not votes no.
+ *
+ * No operation is lost: those under way keep to the version that they began with (multicast_tree.h). That version is written over by the
+ * next installation, so this has to wait until the last of them has ended. Only the root begins operations that travel by its tree, and only
+ * the root knows; so it is the root who initiates, and looks before the first core is asked. (That another core could initiate and the root
+ * vote against it is not enough: a core that was asked earlier has then written over what it still needs. The explorer found that.)
+ *
+ * Of two installations for one root that come at once the one that began last wins, and the other is told that it was overtaken.
+ *
+ * As it travels: argument 0 has position 0-15, edges in all 16-31, the installation's number 32-47 (any, but 0) and edges here 48-63;
+ * arguments 1 to 3 have two edges each. */
+#include "monitor.h"
+
+enum { TREE_EDGES_MAX = 6 };
+
+struct piece {
+    struct tree *tree;
+    struct tree_link *link; /* the version that is staged */
+    uint32_t version;
+    uint32_t root;
+    uint32_t position, total, number, count;
+    uint32_t edge[TREE_EDGES_MAX];
+};
+
+static struct piece piece_of(struct monitor *m, const struct operation *op)
+{
+    struct piece p = {.tree = monitor_tree(m, op->slot), .root = op->slot};
+    p.version = p.tree->current == 1 ? 2 : 1;
+    p.link = monitor_links(m, p.root, p.version);
+    p.position = op->argument[0] & 0xffff;
+    p.total = op->argument[0] >> 16 & 0xffff;
+    p.number = op->argument[0] >> 32 & 0xffff;
+    p.count = (uint32_t)(op->argument[0] >> 48);
+    for (uint32_t i = 0; i < TREE_EDGES_MAX; i++)
+        p.edge[i] = (uint32_t)(op->argument[1 + i / 2] >> (i % 2 ? 32 : 0));
+    return p;
+}
+
+/* --- The object ---------------------------------------------------------------------------------------------------------------- */
+
+static uint32_t count(const struct monitor *m)
+{
+    return m->cores;
+}
+
+static uint64_t *lock(struct monitor *m, uint32_t root)
+{
+    return &monitor_tree(m, root)->lock;
+}
+
+static const uint64_t *everybody(struct monitor *m, uint32_t root)
+{
+    (void)m;
+    (void)root;
+    return NULL;
+}
+
+static const struct object_kind trees = {count, lock, everybody, NULL, NULL};
+
+/* --- The row ------------------------------------------------------------------------------------------------------------------- */
+
+static int well_formed(struct monitor *m, const struct operation *op)
+{
+    struct piece p = piece_of(m, op);
+    return p.total == m->cores - 1 && p.count >= 1 && p.count <= TREE_EDGES_MAX && p.position + p.count <= p.total &&
+           p.number;
+}
+
+static enum verdict begin(struct monitor *m, struct operation *op, const struct request *request)
+{
+    for (int i = 0; i < 4; i++)
+        op->argument[i] = request->argument[i];
+    return op->slot == m->me && well_formed(m, op) ? VERDICT_OK : VERDICT_BAD_REQUEST;
+}
+
+/* An operation has ended when everybody has answered: nobody sends anything by its tree then. */
+static int version_is_used(struct monitor *m, const struct operation *op, uint32_t version)
+{
+    for (uint32_t lane = 0; lane < LANES; lane++) {
+        const struct operation *own = monitor_operation(m, m->me * LANES + lane);
+        if (own != op && own->phase != PHASE_IDLE && own->phase != PHASE_BACKOFF && own->tree == version)
+            return 1;
+    }
+    return 0;
+}
+
+static enum verdict may_prepare(struct monitor *m, const struct operation *op)
+{
+    struct piece p = piece_of(m, op);
+    if (!well_formed(m, op))
+        return VERDICT_BAD_REQUEST;
+    if (p.position && (p.tree->staged != p.position || p.tree->number != p.number))
+        return VERDICT_OVERTAKEN;
+    if (p.root == m->me && version_is_used(m, op, p.version) && !MUTANT(TREE_STAGED_OVER_LIVE))
+        return VERDICT_BUSY;
+    return VERDICT_OK;
+}
+
+static void adopt(struct monitor *m, struct operation *op)
+{
+    (void)m;
+    (void)op;
+}
+
+static enum verdict prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
+{
+    (void)mmu;
+    struct piece p = piece_of(m, op);
+    if (!p.position)
+        tree_clear(p.link, m->cores);
+    p.tree->staged = (uint16_t)p.position;
+    p.tree->number = (uint16_t)p.number;
+    for (uint32_t i = 0; i < p.count; i++) {
+        if (!tree_takes(p.link, m->cores, p.root, p.edge[i])) {
+            if (!MUTANT(TREE_UNCHECKED))
+                return VERDICT_BAD_REQUEST; /* what is staged of this piece is taken away again by the abort */
+            continue;
+        }
+        tree_add(p.link, p.edge[i]);
+        p.tree->staged++;
+    }
+    return VERDICT_OK;
+}
+
+static void commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
+{
+    (void)mmu;
+    struct piece p = piece_of(m, op);
+    if (p.position + p.count < p.total)
+        return;
+    p.tree->current = (uint16_t)p.version;
+    p.tree->staged = p.tree->number = 0;
+    p.tree->installed++;
+}
+
+static void abort_piece(struct monitor *m, struct operation *op, const struct mmu *mmu)
+{
+    (void)mmu;
+    struct piece p = piece_of(m, op);
+    while (p.tree->staged > p.position)
+        tree_remove(p.link, p.edge[--p.tree->staged - p.position]);
+    if (!p.position)
+        p.tree->number = 0;
+}
+
+const struct row tree_row = {"tree", &trees, 0, 0, begin, may_prepare, adopt, prepare, commit, abort_piece, NULL};
+
+/* --- Without agreement --------------------------------------------------------------------------------------------------------- */
+
+bool monitor_plant(struct monitor *m, uint32_t root, const uint32_t *edges)
+{
+    struct tree *tree = monitor_tree(m, root);
+    tree_clear(tree->link, m->cores);
+    for (uint32_t i = 0; i + 1 < m->cores; i++) {
+        if (!tree_takes(tree->link, m->cores, root, edges[i]))
+            return false;
+        tree_add(tree->link, edges[i]);
+    }
+    tree->current = 1;
+    return true;
+}
+
+uint64_t monitor_trees_digest(struct monitor *m)
+{
+    uint64_t sum = 0;
+    for (uint32_t root = 0; root < m->cores; root++) {
+        const struct tree_link *link = monitor_links(m, root, monitor_tree(m, root)->current);
+        for (uint32_t core = 0; link && core < m->cores; core++)
+            sum += hash_mix(hash_mix(hash_mix(root, core), link[core].parent), link[core].next_sibling);
+    }
+    return sum;
+}

@@ -1,0 +1,246 @@
+"""Groups of cores, and what their members do together: barrier, reduction, broadcast, atomic broadcast.
+
+    group = system.group()                     # of all cores; cores=[…], root=…
+    system.cores[k].run(work, group)           # on every member
+
+    def work(group):
+        group.barrier()
+        total = group.all_reduce([1, 2], "sum")
+        group.broadcast(b"from the root") if group.core == group.root else group.receive()
+        group.order(b"everybody gets this, and all in one order")
+
+Guarantees: collectives are called by all members, in the same order, as in MPI; a member that calls something else gets
+BadInput and the others wait. Messages travel along the tree that the root had when the group was opened. A message that
+`broadcast` or `order` returned for is in every member's box; a member that takes nothing for long holds up its group.
+Real sums are joined in the order of arrival: their last bits may differ from run to run. Source: native/collective.h.
+"""
+
+from __future__ import annotations
+
+import secrets
+import struct
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from multikernel.errors import BadInput, OutOfSlots, SystemClosed
+from multikernel.native import _native
+from multikernel.native._native import KINDS
+from multikernel.runtime import local
+from multikernel.user.access import Access
+from multikernel.user.outcome import OK, error_of
+
+Join = Literal["sum", "min", "max", "and", "or"]
+GROUPS, VALUES, BYTES = 8, 5, 39
+"""Groups of a system at a time; values, and bytes, that a message carries."""
+
+_WHOLE = {"sum": 1, "min": 2, "max": 3, "and": 4, "or": 5}
+_REAL = {"sum": 6, "min": 7, "max": 8}
+_NOTHING = (1 << 64) - 1
+_TRIES = 100
+
+
+_taken: dict[str, deque[bytes]] = {}
+"""On a core, by group: messages out of the box that the program has not received yet."""
+
+
+class Group:
+    """A group, as its members and its maker see it. cores: the members, in order; root: the core whose tree it uses."""
+
+    def __init__(self, system: str, number: int, cores: tuple[int, ...], root: int, token: str) -> None:
+        self._system = system
+        self._token = token
+        self.number = number
+        self.cores = cores
+        self.root = root
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Group, (self._system, self.number, self.cores, self.root, self._token)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Group {self.number} of cores {list(self.cores)}, root {self.root}, of system {self._system}>"
+        )
+
+    @property
+    def core(self) -> int:
+        """The member that asks. Raises BadInput outside of them."""
+        return self._driver().me
+
+    def barrier(self) -> None:
+        """Returns when all members have called it."""
+        self._gather("barrier", 0, (), everybody=True)
+
+    def reduce(self, values: Sequence[int] | Sequence[float], join: Join = "sum") -> list[Any] | None:
+        """The members' values joined place by place, at the root; None elsewhere, perhaps before the root has them.
+
+        Whole numbers are signed and of 64 bits, a sum wraps around. As many values as you like, in messages of five.
+        """
+        found = self._join(values, join, everybody=False)
+        return found if self.core == self.root else None
+
+    def all_reduce(self, values: Sequence[int] | Sequence[float], join: Join = "sum") -> list[Any]:
+        """The same, at every member."""
+        return self._join(values, join, everybody=True)
+
+    def broadcast(self, data: bytes) -> None:
+        """From the root to all others, who `receive` it; returns when they have it in their boxes. At most 39 bytes."""
+        self._only_at_root()
+        self._put("SPREAD", self.root, data)
+
+    def order(self, data: bytes) -> None:
+        """To all members, the sender too, from any of them: all `receive` all such messages in one order. At most 39
+        bytes.
+        """
+        # With an empty box: while this waits nobody takes from it, and it has to hold what the others send before.
+        while (message := self._take(wait=False)) is not None:
+            _taken.setdefault(self._token, deque()).append(message)
+        self._put("ORDER", self.root, data)
+
+    def receive(self, *, wait: bool = True) -> bytes | None:
+        """The next message; None if there is none and wait is False."""
+        taken = _taken.get(self._token)
+        return taken.popleft() if taken else self._take(wait)
+
+    # --- inside ---
+
+    def _take(self, wait: bool) -> bytes | None:
+        verdict, named, words = self._driver().here(KINDS["TAKE"], (self.number, 0 if wait else 1))
+        if verdict != OK:
+            raise self._error(verdict, named, "receive")
+        if words[0] == _NOTHING:
+            return None
+        raw = struct.pack("<5Q", *words[1:6])
+        return raw[1 : 1 + raw[0]]
+
+    def _driver(self) -> _native.Driver:
+        if local.driver is None or local.plan is None or local.plan.system != self._system:
+            raise BadInput(
+                "collectives are called by programs on the group's cores",
+                value=repr(self),
+                hint="system.cores[k].run(function, group) on every member",
+            )
+        if local.driver.me not in self.cores:
+            raise BadInput("not a member of this group", value=f"core {local.driver.me}", where=repr(self))
+        return local.driver
+
+    def _only_at_root(self) -> None:
+        if self.core != self.root:
+            raise BadInput(
+                "only the root broadcasts",
+                value=f"core {self.core}",
+                where=repr(self),
+                hint="order() does it from any",
+            )
+
+    def _error(self, verdict: int, named: int, doing: str) -> Exception:
+        if verdict == _native.VERDICTS["BAD_REQUEST"]:
+            return BadInput(
+                "the group was closed, or its members called different things at the same time",
+                where=f"{doing} on core {self.core}, {self!r}",
+            )
+        return error_of(verdict, named, doing, core=self.core)
+
+    def _gather(self, doing: str, join: int, values: tuple[int, ...], *, everybody: bool) -> tuple[int, ...]:
+        word = self.number | join << 8 | len(values) << 16 | everybody << 24
+        verdict, named, words = self._driver().here(KINDS["GATHER"], (word, *values))
+        if verdict != OK:
+            raise self._error(verdict, named, doing)
+        return words[1 : 1 + len(values)]
+
+    def _join(self, values: Sequence[int] | Sequence[float], join: str, *, everybody: bool) -> list[Any]:
+        real = any(isinstance(value, float) for value in values)
+        table = _REAL if real else _WHOLE
+        if join not in table:
+            raise BadInput(
+                "cannot join these so", value=join, where="reduce", hint="one of " + ", ".join(table)
+            )
+        code = "d" if real else "q"
+        try:
+            raw = struct.pack(f"<{len(values)}{code}", *values)
+        except (struct.error, TypeError) as error:
+            raise BadInput(
+                f"not numbers of 64 bits: {error}", value=list(values)[:8], where="reduce"
+            ) from None
+        words = struct.unpack(f"<{len(values)}Q", raw)
+        found: list[int] = []
+        for at in range(0, len(words), VALUES):
+            found += self._gather("reduce", table[join], words[at : at + VALUES], everybody=everybody)
+        return list(struct.unpack(f"<{len(found)}{code}", struct.pack(f"<{len(found)}Q", *found)))
+
+    def _put(self, kind: str, to: int, data: bytes) -> None:
+        if len(data) > BYTES:
+            raise BadInput(f"a message carries {BYTES} bytes", value=f"{len(data)} bytes", where=kind.lower())
+        driver = self._driver()
+        words = (self.number, *struct.unpack("<5Q", bytes([len(data)]) + data.ljust(BYTES, b"\0")))
+        ask = driver.here if to == driver.me else lambda *what: driver.call(to, *what)
+        verdict, named, _ = ask(KINDS[kind], words)
+        if verdict != OK:
+            raise self._error(verdict, named, kind.lower())
+
+
+class Groups:
+    """A system's groups, as its maker sees them: opens them on every member."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._open: dict[int, Group] = {}
+
+    def open(self, cores: Sequence[int] | None, root: int | None) -> Group:
+        """Raises BadInput, OutOfSlots."""
+        plan = self._access.plan
+        members = tuple(range(plan.cores)) if cores is None else tuple(sorted(set(cores)))
+        for core in members:
+            if not isinstance(core, int) or not 0 <= core < plan.cores:  # type: ignore[redundant-expr]
+                raise BadInput(
+                    "no such core", value=core, where="group", hint=f"cores are 0 to {plan.cores - 1}"
+                )
+        if not members:
+            raise BadInput("a group has at least one member", value="[]", where="group")
+        top = members[0] if root is None else root
+        if top not in members:
+            raise BadInput(
+                "the root is a member", value=top, where="group", hint=f"members are {list(members)}"
+            )
+        number = next((number for number in range(GROUPS) if number not in self._open), None)
+        if number is None:
+            raise OutOfSlots(f"{GROUPS} groups are open", where="group", hint="system.close_group(group)")
+        for _ in range(_TRIES):
+            if self._try(number, members, top):
+                self._open[number] = Group(plan.system, number, members, top, secrets.token_hex(8))
+                return self._open[number]
+            time.sleep(0.001)
+        raise SystemClosed(
+            "the root's tree does not stay the same for long enough to open a group", where="group"
+        )
+
+    def close(self, group: Group) -> None:
+        """Its number may be used again. No member may be in a collective. Raises BadInput."""
+        if self._open.get(group.number) is not group:
+            raise BadInput("this group is not open", value=repr(group), where="close_group")
+        self._shut(group.number, group.cores)
+        del self._open[group.number]
+
+    def _shut(self, number: int, cores: Sequence[int]) -> None:
+        for core in cores:
+            self._access.request(core, KINDS["GROUP"], number, 0xFFFF)
+
+    def _try(self, number: int, members: tuple[int, ...], root: int) -> bool:
+        _, _, words = self._access.request(root, KINDS["TREES"], root)
+        mask = sum(1 << core for core in members)
+        low = (1 << 64) - 1
+        for place, core in enumerate(members):
+            if self._access.plan.cores > 64:
+                for word in range((self._access.plan.cores + 63) // 64):
+                    self._access.request(core, KINDS["HOLDERS"], word, mask >> 64 * word & low)
+            verdict, named, _ = self._access.request(
+                core, KINDS["GROUP"], number, root | words[1] << 16, mask & low
+            )
+            if verdict == OK:
+                continue
+            self._shut(number, members[:place])
+            if verdict != _native.VERDICTS["STALE_VIEW"]:
+                raise error_of(verdict, named, "group", core=core)
+            return False
+        return True

@@ -1,0 +1,74 @@
+"""Multicast trees as the kernel takes them: at boot, and installed in a running system by agreement.
+
+Guarantees: a tree is checked before anything is sent, and the error names the edge; every core checks it again. An
+installation that returned is in force on all cores; operations under way keep to the tree they began with and none is
+lost (native/tree_row.c). Called by: system.boot, System.install, Here.install. Where trees come from: knowledge/.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from multikernel.errors import BadInput
+from multikernel.native._native import KINDS
+from multikernel.user.access import Access
+from multikernel.user.outcome import OK, error_of
+
+Edges = Sequence[tuple[int, int]]
+"""(parent, child) in sending order: a parent's edges in the order in which it sends, each after the one that leads to
+the parent."""
+
+PIECE = 6
+"""Edges a message carries."""
+
+
+def checked(root: int, edges: Edges, cores: int) -> list[int]:
+    """The edges as they travel. Raises BadInput unless they are a tree of all cores below root, in an order in which
+    they can be sent.
+    """
+    where = f"tree of core {root}"
+    if not 0 <= root < cores:
+        raise BadInput("no such core", value=root, where="tree", hint=f"cores are 0 to {cores - 1}")
+    inside = {root}
+    for parent, child in edges:
+        edge = f"{parent} → {child}"
+        for core in (parent, child):
+            if not 0 <= core < cores:
+                raise BadInput("no such core", value=core, where=f"{where}, edge {edge}")
+        if parent not in inside:
+            raise BadInput("an edge from a core that nothing has led to yet", value=edge, where=where)
+        if child in inside:
+            raise BadInput("an edge to a core that is in the tree already", value=edge, where=where)
+        inside.add(child)
+    if len(inside) < cores:
+        missing = sorted(set(range(cores)) - inside)
+        raise BadInput(
+            "the tree does not span all cores", value=missing, where=where, hint="add edges to these"
+        )
+    return [parent | child << 16 for parent, child in edges]
+
+
+def encoded(trees: Mapping[int, Edges], cores: int) -> bytes:
+    """Trees of some roots, as the driver takes them at boot. Raises BadInput."""
+    rows = [[root, *checked(root, edges, cores)] for root, edges in trees.items()]
+    return np.array(rows, dtype=np.uint32).tobytes()
+
+
+def install(access: Access, root: int, edges: Edges) -> None:
+    """Makes it root's tree, by agreement of all cores; the root initiates. Raises BadInput, TreeOvertaken."""
+    cores = access.plan.cores
+    if access.plan.kernel != "multikernel":
+        raise BadInput("the shared kernel has no trees to install", where="install")
+    travelling = checked(root, edges, cores)
+    number = secrets.randbelow(0xFFFF) + 1
+    for position in range(0, len(travelling), PIECE):
+        piece = travelling[position : position + PIECE]
+        head = position | len(travelling) << 16 | number << 32 | len(piece) << 48
+        padded = piece + [0] * (PIECE - len(piece))
+        pairs = [padded[i] | padded[i + 1] << 32 for i in range(0, PIECE, 2)]
+        verdict, named, _ = access.request(root, KINDS["TREE"], head, *pairs, root)
+        if verdict != OK:
+            raise error_of(verdict, named, "install", core=root)

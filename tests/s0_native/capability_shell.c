@@ -1,0 +1,200 @@
+/* A replica of capabilities, one operation a line; each is answered by a line of numbers. As class Capabilities of the native module, for
+ * builds of the same sources that the module is not: seeded bugs.
+ *
+ * o CNODES CORE ROOT_ADDRESS LOCKS: a fresh one
+ * a ADDRESS SIZE CNODE INDEX    g TYPE ADDRESS SIZE RIGHTS OWNER RELATIONS CNODE INDEX OP: create RAM, receive: verdict, reference
+ * c SOURCE CNODE INDEX OP    m SOURCE RIGHTS CNODE INDEX OP    p SOURCE ADDRESS RIGHTS CNODE INDEX OP: copy, mint, map: the same
+ * t SOURCE TYPE OFFSET SIZE COUNT CNODE INDEX ABOUT OP: retype: the same    q ...: may it? verdict
+ * d REFERENCE WORK OP    s REFERENCE ADDRESS SIZE ABOUT TYPE WORK OP: delete, revoke: verdict, done, slot
+ * r REFERENCE OP: begin to revoke: verdict, then what s begins with
+ * l ADDRESS SIZE OP    u OP    f ADDRESS SIZE START END    e REFERENCE OWNER RELATIONS: lock, unlock, conflict, relate
+ * x ADDRESS SIZE TYPE: find the object: verdict, slot    y ADDRESS END: derived elsewhere
+ * S: nine numbers a used slot    L: three a lock    O: slots in order    h: digest    H: a hash of all bytes    k: 1 when all invariants hold */
+#include "cspace.h"
+
+#include "shell.h"
+
+static struct cspace *cs;
+
+static void say(int count, const uint64_t *numbers)
+{
+    for (int i = 0; i < count; i++)
+        printf("%llu ", (unsigned long long)numbers[i]);
+}
+
+static void open_fresh(const uint64_t *n)
+{
+    size_t size = cspace_size((uint32_t)n[0], (uint32_t)n[3]);
+    free(cs);
+    if (posix_memalign((void **)&cs, 64, size))
+        exit(1);
+    memset(cs, 0, size);
+    cspace_init(cs, (uint32_t)n[1], (uint32_t)n[0], (uint32_t)n[3], n[2]);
+}
+
+static uint64_t hash_bytes(void)
+{
+    uint64_t hash = 0xcbf29ce484222325;
+    for (size_t i = 0; i < cs->size; i++)
+        hash = (hash ^ ((unsigned char *)cs)[i]) * 0x100000001b3;
+    return hash;
+}
+
+static void say_slots(void)
+{
+    for (uint32_t slot = 0; slot < cspace_slots(cs); slot++) {
+        const struct capability *c = cspace_slot(cs, slot);
+        const uint64_t numbers[9] = {slot,     c->generation, c->type,  c->address, c->size,
+                                     c->about, c->rights,     c->owner, c->flags};
+        if (c->type)
+            say(9, numbers);
+    }
+}
+
+int main(void)
+{
+    struct operation_line operation;
+    while (shell_next(&operation)) {
+        const uint64_t *n = operation.number;
+        uint64_t answer[6] = {0};
+        int answers = 2;
+        struct cspace_progress progress;
+        struct cspace_revocation revocation;
+        struct cspace_retype retype;
+        struct cspace_place to;
+        struct capability record;
+        const char *wrong;
+        switch (operation.letter) {
+        case 'o':
+            open_fresh(n);
+            break;
+        case 'a':
+            to = (struct cspace_place){.cnode = n[2], .index = (uint32_t)n[3]};
+            answer[0] = cspace_create_ram(cs, n[0], n[1], &to, &answer[1]);
+            break;
+        case 'g':
+            to = (struct cspace_place){.cnode = n[6], .index = (uint32_t)n[7]};
+            record = (struct capability){.type = (uint8_t)n[0],
+                                         .address = n[1],
+                                         .size = n[2],
+                                         .rights = (uint8_t)n[3],
+                                         .owner = (uint16_t)n[4],
+                                         .flags = (uint8_t)n[5]};
+            answer[0] = cspace_receive(cs, &record, &to, n[8], &answer[1]);
+            break;
+        case 'c':
+            to = (struct cspace_place){.cnode = n[1], .index = (uint32_t)n[2]};
+            answer[0] = cspace_copy(cs, n[0], &to, n[3], &answer[1]);
+            break;
+        case 'm':
+            to = (struct cspace_place){.cnode = n[2], .index = (uint32_t)n[3]};
+            answer[0] = cspace_mint(cs, n[0], (uint32_t)n[1], &to, n[4], &answer[1]);
+            break;
+        case 'p':
+            to = (struct cspace_place){.cnode = n[3], .index = (uint32_t)n[4]};
+            answer[0] = cspace_map(cs, n[0], n[1], (uint32_t)n[2], &to, n[5], &answer[1]);
+            break;
+        case 't':
+        case 'q':
+            retype = (struct cspace_retype){.source = n[0],
+                                            .type = (uint32_t)n[1],
+                                            .offset = n[2],
+                                            .size = n[3],
+                                            .count = (uint32_t)n[4],
+                                            .to = {.cnode = n[5], .index = (uint32_t)n[6]},
+                                            .about = n[7]};
+            if (operation.letter == 't') {
+                answer[0] = cspace_retype(cs, &retype, n[8], &answer[1]);
+            } else {
+                answer[0] = cspace_may_retype(cs, &retype, n[8]);
+                answers = 1;
+            }
+            break;
+        case 'd':
+            answer[0] = cspace_delete(cs, n[0], n[2], (uint32_t)n[1], &progress);
+            answer[1] = progress.done;
+            answer[2] = progress.slot;
+            answers = 3;
+            break;
+        case 'r':
+            revocation = (struct cspace_revocation){0};
+            answer[0] = cspace_revoke_begin(cs, n[0], n[1], &revocation);
+            answer[1] = revocation.reference;
+            answer[2] = revocation.address;
+            answer[3] = revocation.size;
+            answer[4] = revocation.about;
+            answer[5] = revocation.type;
+            answers = 6;
+            break;
+        case 's':
+            revocation = (struct cspace_revocation){
+                .reference = n[0], .address = n[1], .size = n[2], .about = n[3], .type = (uint32_t)n[4]};
+            answer[0] = cspace_revoke_step(cs, &revocation, n[6], (uint32_t)n[5], &progress);
+            answer[1] = progress.done;
+            answer[2] = progress.slot;
+            answers = 3;
+            break;
+        case 'l':
+            answer[0] = cspace_lock(cs, n[0], n[1], n[2]);
+            answers = 1;
+            break;
+        case 'u':
+            cspace_unlock(cs, n[0]);
+            answers = 1;
+            break;
+        case 'f':
+            answer[0] = cspace_conflict(cs, n[0], n[1], n[2], n[3]);
+            answers = 1;
+            break;
+        case 'e':
+            answer[0] = cspace_relate(cs, n[0], (uint32_t)n[1], (uint32_t)n[2]);
+            answers = 1;
+            break;
+        case 'x': {
+            uint32_t slot = 0;
+            answer[0] = cspace_find_object(cs, n[0], n[1], (uint32_t)n[2], &slot);
+            answer[1] = slot;
+            break;
+        }
+        case 'y':
+            cspace_derived_elsewhere(cs, n[0], n[1]);
+            break;
+        case 'S':
+            say_slots();
+            answers = 0;
+            break;
+        case 'L':
+            for (uint32_t i = 0; i < cs->locks; i++)
+                say(3, &cspace_locks(cs)[i].address);
+            answers = 0;
+            break;
+        case 'O':
+            for (uint32_t i = mapping_database_next(cspace_database(cs), NO_CAPABILITY); i != NO_CAPABILITY;
+                 i = mapping_database_next(cspace_database(cs), i))
+                printf("%u ", i);
+            answers = 0;
+            break;
+        case 'h':
+            answer[0] = cspace_digest(cs);
+            answers = 1;
+            break;
+        case 'H':
+            answer[0] = hash_bytes();
+            answers = 1;
+            break;
+        case 'k':
+            wrong = cspace_check(cs);
+            if (wrong)
+                fprintf(stderr, "invariant: %s\n", wrong);
+            answer[0] = !wrong;
+            answers = 1;
+            break;
+        default:
+            shell_unknown(&operation);
+        }
+        say(answers, answer);
+        printf("\n");
+        fflush(stdout);
+    }
+    return 0;
+}
