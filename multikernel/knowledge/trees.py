@@ -44,9 +44,9 @@ WIDTHS = (3, 4, 8)
 SHARES = (0.25, 0.5, 1.0)
 """What `gathering` tries."""
 SEARCHABLE = 8
-"""Most cores for which `candidates` looks for the optimum."""
-SEARCH, GLANCE = 20_000, 300
-"""Conflicts after which `build` and `candidates` give the search up: some ten seconds, some tenths of one."""
+"""Most cores for which `candidates` looks for the optimum unasked."""
+SEARCH, GLANCE = 20_000, 100
+"""Conflicts after which `build` and `candidates` give the search up: some ten seconds, a tenth of one."""
 
 
 def build(
@@ -76,7 +76,7 @@ def build(
         return Tree(
             root, tuple(_complete([root, *others], width)), "binary" if width == 2 else f"{width}-ary"
         )
-    if kind == "optimum":
+    if kind in ("optimum", "optimum (not proven)"):  # the second is the name of what a search gave
         return _optimum(root, site, costs, cores, SEARCH).check(cores)
     if kind not in _MAKERS:
         raise BadInput("unknown kind of tree", value=kind, hint=f"there are {', '.join(KINDS)}")
@@ -89,16 +89,20 @@ def candidates(
     costs: Costs,
     *,
     members: Iterable[int] | None = None,
+    search: int | None = None,
 ) -> list[tuple[Tree, float]]:
     """All trees worth trying, each with its predicted TSC cycles, the best first.
 
-    Of trees with the same edges only the first in `KINDS` is listed. Among few cores the optimum is searched for some
-    tenths of a second; if that does not prove it, the best tree found is listed under a kind that says so.
+    Of trees with the same edges only the first in `KINDS` is listed. search: conflicts that the search for the optimum
+    may spend, about a millisecond each; 0 for no search, None for `GLANCE` among up to `SEARCHABLE` cores and 0 among
+    more. What it finds is listed under a kind that says whether it is proven.
     """
     chosen = sorted(site.cores if members is None else set(members))
     found = _heuristics(root, site, costs, chosen)
-    if len(chosen) <= SEARCHABLE:
-        tree = _optimum(root, site, costs, chosen, GLANCE)
+    if search is None:
+        search = GLANCE if len(chosen) <= SEARCHABLE else 0
+    if search:
+        tree = _optimum(root, site, costs, chosen, search)
         found.setdefault(tree.edges, tree)
     # Sorting is stable: of equal predictions the kind named first comes first.
     return sorted(((tree, predict(tree, costs)) for tree in found.values()), key=lambda pair: pair[1])
