@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from s1_knowledge.machines import sites, sites_and_costs
 
@@ -211,6 +211,7 @@ def test_distances_that_the_firmware_does_not_say_are_assumed_and_say_so() -> No
         )
     )
 )
+@example([(0, 0, "assumed"), (0, 1, "assumed")])
 def test_merging_keeps_one_value_a_key_or_refuses(said: list[tuple[int, int, str]]) -> None:
     given_ = [Fact("cpu", (n,), "discovered") for n in range(3)]
     given_ += [Fact("in_package", (cpu, package), origin) for cpu, package, origin in said]

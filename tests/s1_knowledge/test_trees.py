@@ -104,11 +104,21 @@ def test_minimum_spanning_is_minimal(machine: tuple[Site, Costs]) -> None:
 
 @settings(deadline=None)
 @given(sites_and_costs())
-def test_adaptive_crosses_into_each_group_once(machine: tuple[Site, Costs]) -> None:
+def test_adaptive_and_gathering_cross_into_each_group_once(machine: tuple[Site, Costs]) -> None:
     site, costs = machine
-    tree = build("adaptive", 0, site, costs)
-    entered = [site.group[c] for p, c in tree.edges if site.group[p] != site.group[c]]
-    assert len(entered) == len(set(entered)) == len(set(site.group.tolist())) - 1
+    for kind in ("adaptive", "gathering"):
+        tree = build(kind, 0, site, costs)
+        entered = [site.group[c] for p, c in tree.edges if site.group[p] != site.group[c]]
+        assert len(entered) == len(set(entered)) == len(set(site.group.tolist())) - 1
+
+
+def test_gathering_queues_fewer_acknowledgements_than_adaptive() -> None:
+    for text in ("1x16", "2x8", "8x4-amd", "8x64"):
+        site = Site.of(from_string(text))
+        costs = Costs.from_topology(site)
+        adaptive, gathering = (build(kind, 0, site, costs) for kind in ("adaptive", "gathering"))
+        assert predict(gathering, costs) < predict(adaptive, costs)
+        assert max(len(gathering.children(core)) for core in site.cores) < len(adaptive.children(0))
 
 
 def test_adaptive_goes_into_the_dearest_group_by_its_cheapest_core() -> None:
