@@ -259,11 +259,3 @@ COMPARISONS = (
     *_carried(),
     *MESSAGES,
 )  # fmt: skip
-
-CONTROLS = (
-    "control-over-two-phase-polling",
-    "control-over-multikernel-call-line-back-to-back",
-    "control-over-epoch-ring-64-rate",
-    "control-over-call-line-back-to-back",
-)
-"""Arms measured twice: the difference is the noise of the document they stand in."""

@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from multikernel.report.comparisons import COMPARISONS, CONTROLS, TITLES, Comparison
+from multikernel.report.comparisons import COMPARISONS, TITLES, Comparison
 from multikernel.report.wording import host_carrier_of
+from multikernel.results.compare import noise_of
 from multikernel.results.document import Document, Ratio, Series
 
 CAVEATS = ("virtual", "smt-shared", "mixed-cores", "cpu-quota", "oversubscribed", "floor-moved")
@@ -34,13 +35,6 @@ class Judgement:
     def full(self) -> str:
         """Sentence and remark."""
         return f"{self.sentence} {self.remark}".rstrip()
-
-
-def noise_of(document: Document) -> float:
-    """The relative difference that means nothing: how far the control's ratio, with its interval, is from 1."""
-    found = [ratio for ratio in document.ratios if ratio.name in CONTROLS]
-    ends = [end for ratio in found for end in (ratio.interval.low, ratio.interval.high)]
-    return max((max(end, 1 / end) - 1 for end in ends if end > 0), default=0.0)
 
 
 def judge(ratio: Ratio, comparison: Comparison, noise: float) -> Judgement:
@@ -84,7 +78,7 @@ def judgements(documents: Sequence[Document]) -> list[Judgement]:
         for document in documents:
             for ratio in document.ratios:
                 if ratio.name == comparison.ratio:
-                    found.append(judge(ratio, comparison, noise_of(document)))
+                    found.append(judge(ratio, comparison, noise_of(document, ratio.name)))
     return found
 
 

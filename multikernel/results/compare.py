@@ -255,14 +255,21 @@ def _by_key(several: Sequence[Series], *, fractions: bool) -> dict[Key, list[Ser
     return found
 
 
-def noise_of(document: Document) -> float:
-    """The relative difference that means nothing: the farther end of the control arms' ratios; 0 without any."""
-    ends = [
-        end
-        for ratio in document.ratios
-        if ratio.name.startswith("control-over-")
-        for end in (ratio.interval.low, ratio.interval.high)
-    ]
+CONTROL = "control-over-"
+"""How the name of a ratio begins whose arm was measured twice."""
+MEASURED_AS = ("-back-to-back", "-single", "-rate")
+"""How names of ratios end that say how both arms were measured."""
+
+
+def noise_of(document: Document, ratio: str = "") -> float:
+    """The relative difference that means nothing: the farther end of the control arms' ratios; 0 without any.
+
+    ratio: to be judged by it; then controls that were measured as its arms were count, if there are some.
+    """
+    controls = [one for one in document.ratios if one.name.startswith(CONTROL)]
+    kind = next((kind for kind in MEASURED_AS if ratio.endswith(kind)), None)
+    alike = [one for one in controls if kind is not None and one.name.endswith(kind)]
+    ends = [end for one in alike or controls for end in (one.interval.low, one.interval.high)]
     return max((max(end, 1 / end) - 1 for end in ends if end > 0), default=0.0)
 
 

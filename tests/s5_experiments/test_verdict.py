@@ -7,11 +7,12 @@ import pytest
 from s5_experiments import documents
 from s5_experiments import report_documents as known
 
-from multikernel.experiments import message, round_trip, transport, unmap_arms
+from multikernel.experiments import message, round_trip, transport, unmap_arms, unmap_by_cores
 from multikernel.report import table
 from multikernel.report import verdict as v
-from multikernel.report.comparisons import COMPARISONS, CONTROLS, TITLES
+from multikernel.report.comparisons import COMPARISONS, TITLES
 from multikernel.results import document as d
+from multikernel.results.compare import noise_of
 
 
 def ratio(name: str, value: float, low: float | None = None, high: float | None = None) -> d.Ratio:
@@ -49,6 +50,16 @@ def test_outcome_needs_the_whole_interval_beyond_the_noise(
     judgement = only(ratio(SHARED, value, low, high), ratio(CONTROL, 1.0, 0.97, 1.05))
     assert judgement.outcome == outcome
     assert ("no difference" in judgement.sentence) == (outcome == "same")
+
+
+def test_an_arm_is_judged_by_the_control_that_was_measured_as_it_was() -> None:
+    rate, latency = "used-ring-64-rate-over-epoch-ring-64-rate", SHARED
+    controls = [ratio("control-over-any-arm-rate", 1.01), ratio("control-over-any-arm-single", 1.6)]
+    noise = {name: noise_of(documents.document(ratios=controls), name) for name in (rate, latency, "")}
+    assert noise[rate] == pytest.approx(0.01)
+    assert noise[latency] == noise[""] == pytest.approx(0.6)
+    assert noise_of(documents.document(ratios=controls[:1]), "x-single") == pytest.approx(0.01)
+    assert noise_of(documents.document(ratios=[ratio(SHARED, 2.0)]), SHARED) == 0
 
 
 def test_the_same_ratio_is_a_difference_where_the_noise_is_less() -> None:
@@ -139,17 +150,23 @@ def test_caveats_that_matter_are_repeated_with_the_verdict() -> None:
 
 def test_every_compared_ratio_is_one_that_an_experiment_makes() -> None:
     every = [message.Form(name, slots, (0, 1)) for name in message.RINGS for slots in message.SIZES]
+    along = [
+        unmap_by_cores.Plan(
+            cores, (cores,), tuple(unmap_by_cores.Tree(kind, cores, ()) for kind in kinds), kinds[0]
+        )
+        for cores, kinds in ((2, unmap_by_cores.KINDS[:1]), (4, unmap_by_cores.KINDS))
+    ]
     made = {
         f"control-over-{under}" if over == under + "-control" else f"{over}-over-{under}"
         for over, under in [
             *unmap_arms.RATIOS,
+            *(pair for plan in along for pair in unmap_by_cores.ratios(plan)),
             *round_trip._ratios(),
             *message._ratios([(0, 1)], every),
             *transport._ratios(),
         ]
     }
     assert {comparison.ratio for comparison in COMPARISONS} <= made
-    assert set(CONTROLS) <= made
 
 
 # --- The table ----------------------------------------------------------------------------------------------------
