@@ -57,11 +57,15 @@ class Spec:
 
 @dataclass(slots=True)
 class Outcome:
-    """What one slice brought: samples by key, sums by key, and what happened meanwhile (None: nobody watched)."""
+    """What one slice brought: samples by key, sums by key, and what happened meanwhile (None: nobody watched).
+
+    reason: why the arm itself says that the slice cannot be trusted, as a code; None if it does not.
+    """
 
     samples: dict[str, Histogram] = field(default_factory=dict)
     sums: dict[str, float] = field(default_factory=dict)
     activity: Activity | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +201,10 @@ def disturbed(outcome: Outcome, crowded: bool) -> str | None:
     """Why a slice cannot be trusted, as a code; None if it can. Where cores share CPUs, being preempted is the
     rule.
     """
-    if outcome.activity is None or crowded:
+    if crowded:
         return None
+    if outcome.reason is not None or outcome.activity is None:
+        return outcome.reason
     samples = sum(histogram.samples for histogram in outcome.samples.values())
     if outcome.activity.steal_ticks:
         return "steal"

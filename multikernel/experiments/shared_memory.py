@@ -11,18 +11,17 @@ requests in systems whose cores talk by those, over the very channels of their m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from multikernel import system as system_
 from multikernel.experiments import carriers, document, on_core_paper
-from multikernel.experiments.arms import CONTROL, PREEMPTED_FEW, Arm, Collector, Outcome, Scalar, Spec
+from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec
 from multikernel.experiments.floor import BATCH, floor_arms, floors_of, root_pairs
 from multikernel.experiments.measure import Bench, Call, samples_of
 from multikernel.experiments.on_core import Report
 from multikernel.experiments.request import Request
-from multikernel.machine.activity import Activity
 from multikernel.machine.clock import tsc_rate
 from multikernel.results.document import Caution, Document, System
 from multikernel.results.histogram import Histogram
@@ -89,6 +88,8 @@ class Form:
 FORMS = [Form(lines, False) for lines in SHARED_LINES] + [Form(lines, True) for lines in MESSAGE_LINES]
 CARRIED = [Form(lines, True, carrier) for carrier in HOST_CARRIERS for lines in MESSAGE_LINES]
 CONTROL_OF = Form(8, True)
+AWAY = "core-away"
+"""Why a slice is refused."""
 
 
 def forms_of(count: int) -> list[Form]:
@@ -148,12 +149,9 @@ class _Arms:
         by_core = [samples_of(report) for report in reports.values()]
         updates = [samples["update"] for samples in by_core]
         outcome = Outcome({form.key(count) + (CONTROL if control else ""): Histogram.merge(updates)})
-        activity = reports[cores[0]].activity
-        if activity is not None and count > 1:
-            pids = {core: bench.system.cores[core].pid for core in cores}
-            away = [pids[core] for core, report in reports.items() if was_away(report)]
-            activity = marked(activity, away, sum(one.samples for one in outcome.samples.values()))
-        outcome.activity = activity
+        outcome.activity = reports[cores[0]].activity
+        if count > 1 and any(map(was_away, reports.values())):
+            outcome.reason = AWAY
         if not control:
             each_second = sum(self.hz / max(one.mean, 1) for one in updates)
             outcome.samples[form.rate_key(count)] = Histogram.from_values([round(each_second)])
@@ -164,21 +162,10 @@ class _Arms:
 
 
 def was_away(report: Report) -> bool:
-    """Whether a core was off its CPU for so long that the others, meanwhile, were not measured with it."""
-    return report.counts["cpu_ns"] < PRESENT * report.counts["wall_ns"]
-
-
-def marked(activity: Activity, away: Sequence[int], samples: int) -> Activity:
-    """As if every sample had been preempted, for each that was away: the others' samples are of cores left alone, and
-    here the median feels even one long absence.
+    """Whether a core was off its CPU for so long that the others, meanwhile, were not measured with it: samples of
+    cores left alone, and so many that the median feels even one long absence.
     """
-    tasks = {
-        task: replace(one, involuntary=max(one.involuntary or 0, samples, PREEMPTED_FEW + 1))
-        if task in away
-        else one
-        for task, one in activity.tasks.items()
-    }
-    return replace(activity, tasks=tasks)
+    return report.counts["cpu_ns"] < PRESENT * report.counts["wall_ns"]
 
 
 def _specs(request: Request) -> list[Spec]:

@@ -49,6 +49,13 @@ def test_what_disturbs_a_slice(activity: Activity, reason: str | None) -> None:
     assert arms.disturbed(outcome(activity=activity), crowded=True) is None
 
 
+def test_an_arm_may_refuse_its_slice_and_say_why() -> None:
+    for watched in (happened(), happened(steal=1), None):
+        refused = Outcome({"arm": Histogram.from_values([1])}, activity=watched, reason="core-away")
+        assert arms.disturbed(refused, crowded=False) == "core-away"
+        assert arms.disturbed(refused, crowded=True) is None
+
+
 def test_a_disturbed_slice_is_measured_again_and_only_the_good_one_counts() -> None:
     tries = iter([outcome(value=9000, activity=happened(steal=3)), outcome(value=300)])
     collector = Collector(request())
