@@ -14,37 +14,23 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
-
-from msgspec.structs import replace
 
 from multikernel import system as system_
 from multikernel.errors import BadInput
-from multikernel.experiments import document, latency_core
-from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec
+from multikernel.experiments import document, latency_core, latency_said
+from multikernel.experiments.arms import CONTROL, Arm, Outcome, Scalar, Spec
 from multikernel.experiments.latency_core import LINES, ONE_LINE, SINGLE, TWO_LINES
-from multikernel.experiments.latency_plan import (
-    RELATIONS,
-    TOLERANCE,
-    Group,
-    Map,
-    Pair,
-    Planner,
-    Reading,
-    is_tight,
-    map_of,
-    systems,
-    turns,
-)
+from multikernel.experiments.latency_ledger import Ledger, Slice, homes_of, key_of, moved, reference_key
+from multikernel.experiments.latency_map import Map, Pair, map_of
+from multikernel.experiments.latency_plan import Planner, Reading, is_tight, systems, turns
 from multikernel.experiments.measure import Bench, Call, samples_of
 from multikernel.experiments.on_core import Watch
 from multikernel.experiments.request import Request
-from multikernel.machine.clock import tsc_rate
 from multikernel.machine.topology import Topology, format_cpu_list
 from multikernel.results import statistics
-from multikernel.results.document import Caution, Document, Floor, LineFloors, Mode, Series
-from multikernel.results.histogram import Histogram
+from multikernel.results.document import Document, Floor, LineFloors
 
 NAME = "latency"
 FIGURE = "table 2"
@@ -58,8 +44,6 @@ ROUNDS_LEAST, ROUNDS_OF = 2, 256
 """Slices of a pair in a boot; more, as far as the size allows, where there are fewer pairs than this."""
 REFERENCE_EVERY = 16
 """Turns between two looks at the reference pair."""
-MOVED = 1.5
-"""A pair whose slices differ so much was not in one place all the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,50 +59,7 @@ class Look:
     boots: int
 
 
-@dataclass(slots=True)
-class Slice(Outcome):
-    """An outcome that knows its lines. lines: the mean of each, in their order, by key."""
-
-    lines: dict[str, list[float]] = field(default_factory=dict)
-
-
-class Ledger(Collector):
-    """A collector of thousands of arms: one histogram each, the medians of slices, and the means of lines in slices."""
-
-    def __init__(self, request: Request) -> None:
-        super().__init__(request)
-        self.slices_of: dict[str, list[tuple[int, float]]] = defaultdict(list)
-        """(boot, median of a slice), by key."""
-        self.lines_of: dict[str, list[list[float]]] = defaultdict(list)
-
-    def keep(self, number: int, outcome: Outcome) -> None:
-        """Counts a slice's samples in."""
-        for key, histogram in outcome.samples.items():
-            self.slices_of[key].append((number, histogram.percentile(50)))
-            held = self._tallies[key][0]
-            held[:] = [Histogram.merge([*held, histogram])]
-        if isinstance(outcome, Slice):
-            for key, lines in outcome.lines.items():
-                self.lines_of[key].append(lines)
-
-    def medians(self, key: str) -> dict[int, float]:
-        """The median of an arm's slices in each boot that has some."""
-        found: dict[int, list[float]] = defaultdict(list)
-        for boot, value in self.slices_of.get(key, ()):
-            found[boot].append(value)
-        return {boot: median(values) for boot, values in found.items()}
-
-    def pooled(self, key: str) -> float:
-        """The median of all samples of an arm that has some, as its series gives it."""
-        return self._tallies[key][0][0].percentile(50)
-
-    def series(self, spec: Spec, floors: Mapping[Pair, Mapping[Mode, float]]) -> Series | None:
-        """As ever; the samples of all boots lie together."""
-        one = super().series(spec, floors)
-        return None if one is None else replace(one, boots=len(self.medians(spec.key)))
-
-
-class _Matrix:
+class Matrix:
     """One run."""
 
     def __init__(
@@ -332,79 +273,6 @@ class _Matrix:
         """The pair in a direction in which it was measured."""
         return pair if pair in self.planner.readings else pair[::-1]
 
-    def cautions(self) -> Iterator[Caution]:
-        """What a reader must know."""
-        yield from self._ends_said()
-        yield from self._homes_said()
-        yield from self._moves_said()
-        if self.parallel:
-            yield Caution(
-                code="parallel-pairs",
-                text="Pairs without a CPU in common were measured at the same time, as was asked for: they share "
-                "caches and links, and may have held one another up.",
-            )
-        yield from estimates(self.planner)
-
-    def _ends_said(self) -> Iterator[Caution]:
-        ends = self.ends()
-        words = ("Nearest", "Farthest") if len(ends) > 1 else ("The only measured",)
-        codes = ("nearest-pair", "farthest-pair")
-        for word, code, (pair, cycles) in zip(words, codes, ends.items(), strict=False):
-            way = self.measured_way(pair)
-            root = next(group.root for group in self.planner.groups if way in group.pairs)
-            yield Caution(
-                code=code,
-                text=f"{word} pair: CPUs {pair[0]} and {pair[1]} ({RELATIONS[root.split()[0]]}), {cycles:.0f} TSC "
-                f"cycles ({cycles / tsc_rate().hz * 1e9:.0f} ns) there and back on one line.",
-            )
-
-    def _homes_said(self) -> Iterator[Caution]:
-        if len(self.machine.nodes) < 2:
-            yield Caution(
-                code="home-not-varied",
-                text=f"The CPUs measured are of one memory node ({self.machine.nodes[0]}): the home of a line was not "
-                "varied, as there is no other.",
-            )
-            return
-        unknown = [at for at, (node, _) in self.homes_found.items() if node < 0]
-        if unknown:
-            yield Caution(
-                code="home-not-verified",
-                text=f"The host does not say where memory lies (error {-self.homes_found[unknown[0]][0]} of "
-                f"move_pages): the homes of {len(unknown)} lines' sets are where they were touched first, unverified.",
-            )
-        elsewhere = sorted(
-            {
-                pair
-                for (pair, home), (node, nodes) in self.homes_found.items()
-                if node >= 0 and (nodes > 1 or node != self.site[pair[0] if home == "from" else pair[1]].node)
-            }
-        )
-        if elsewhere:
-            yield Caution(
-                code="home-elsewhere",
-                text=f"Lines of {len(elsewhere)} pairs, of CPUs {elsewhere[0][0]} and {elsewhere[0][1]} among them, "
-                "lie on another memory node than that of the CPU that touched them first; home_node says where.",
-            )
-
-    def _moves_said(self) -> Iterator[Caution]:
-        assert self.reference is not None
-        seen = [value for _, value in self.ledger.slices_of.get(reference_key(self.reference), ())]
-        unsteady = sorted(pair for pair in self.planner.readings if not self.steady(pair))
-        if moved(seen):
-            yield Caution(
-                code="reference-moved",
-                text=f"The reference pair, CPUs {self.reference[0]} and {self.reference[1]}, was measured "
-                f"{len(seen)} times between the others and moved between {min(seen):.0f} and {max(seen):.0f} TSC "
-                "cycles, as when a hypervisor moves the CPUs: no value here is that of one fixed place.",
-            )
-        if unsteady:
-            yield Caution(
-                code="unsteady-pairs",
-                text=f"{len(unsteady)} of {len(self.planner.readings)} measured pairs moved by more than {MOVED:g}× "
-                "while they were measured, or the reference pair did meanwhile; their series say steady: false.",
-            )
-
 
 class _Rig:
     """A booted system, and slices of pairs in it. homes: of a pair; found: where their lines turned out to lie."""
@@ -456,63 +324,6 @@ class _Rig:
         return outcome
 
 
-def homes_of(from_node: int, to_node: int, several_nodes: bool) -> tuple[str, ...]:
-    """Where the one line of a pair is put: with the second CPU; and with the first, where that is another memory."""
-    return ("to", "from") if several_nodes and from_node != to_node else ("to",)
-
-
-def key_of(what: str, home: str, pair: Pair) -> str:
-    """Of a pair's series."""
-    return f"{what}.{home}.{pair[0]}-{pair[1]}"
-
-
-def reference_key(pair: Pair) -> str:
-    """Of the reference pair's."""
-    return key_of(ONE_LINE, "to", pair) + CONTROL
-
-
-def moved(values: Sequence[float]) -> bool:
-    """Whether they cannot be of one place."""
-    return bool(values) and max(values) > MOVED * min(values)
-
-
-def estimates(planner: Planner) -> Iterator[Caution]:
-    """What is said of pairs that were not measured, by how they are related; and what was left open."""
-    for root in dict.fromkeys(group.root for group in planner.groups):
-        groups = [group for group in planner.groups if group.root == root]
-        missing = sum(map(planner.unmeasured, groups))
-        values = [value for group in groups if (value := planner.value(group)) is not None]
-        if missing and values:
-            yield Caution(code="estimated", text=_estimate(root, groups, missing, values))
-    unsettled = planner.unsettled()
-    if unsettled:
-        pairs = sum(map(planner.unmeasured, unsettled))
-        yield Caution(
-            code="unsettled",
-            text=f"Groups still disagreed by more than {TOLERANCE:.0%} and noise when as many pairs had been "
-            f"measured as may be: {len(unsettled)} of {len(planner.groups)}. The estimates of {pairs} pairs in them "
-            "are poor.",
-        )
-
-
-def _estimate(root: str, groups: Sequence[Group], missing: int, values: Sequence[float]) -> str:
-    pairs = sum(len(group.pairs) for group in groups)
-    name, _, rest = root.partition(" ")
-    who = RELATIONS[name] + (f" ({rest})" if rest else "")
-    head = f"Estimated, not measured: {missing} of {pairs} pairs of {who}. "
-    low, high = min(values), max(values)
-    if len(groups) == 1:
-        return (
-            head
-            + f"They are taken to be the median of those that were measured, {low:.0f} TSC cycles on one line."
-        )
-    return (
-        head
-        + f"They fall into {len(groups)} groups, and are taken to be the median of their group, {low:.0f} to "
-        f"{high:.0f} TSC cycles on one line; each measured series names its group."
-    )
-
-
 def run(
     request: Request, *, parallel: bool = False, watcher: Callable[[Look], None] | None = None
 ) -> Document:
@@ -527,9 +338,15 @@ def run(
             where="--cores",
             hint="name each CPU once",
         )
-    matrix = _Matrix(request, map_of(Topology.read(), cpus), parallel, watcher)
+    matrix = Matrix(request, map_of(Topology.read(), cpus), parallel, watcher)
     record = document.begin(request)
     matrix.measure()
     return document.finish(
-        NAME, record, matrix.ledger, matrix.floors(), list(matrix.specs()), matrix.ratios(), matrix.cautions()
+        NAME,
+        record,
+        matrix.ledger,
+        matrix.floors(),
+        list(matrix.specs()),
+        matrix.ratios(),
+        latency_said.cautions(matrix),
     )

@@ -21,23 +21,11 @@ from multikernel import system as system_
 from multikernel.cli import latency as command
 from multikernel.cli import latency_table
 from multikernel.errors import BadInput
-from multikernel.experiments import latency, latency_core
+from multikernel.experiments import latency, latency_core, latency_ledger, latency_said
 from multikernel.experiments.arms import CONTROL, Arm
 from multikernel.experiments.latency_core import ONE_LINE, SINGLE, TWO_LINES
-from multikernel.experiments.latency_plan import (
-    WHOLE,
-    Map,
-    Pair,
-    Planner,
-    Reading,
-    Site,
-    disagree,
-    is_tight,
-    map_of,
-    relation,
-    systems,
-    turns,
-)
+from multikernel.experiments.latency_map import Map, Pair, Site, map_of, relation
+from multikernel.experiments.latency_plan import WHOLE, Planner, Reading, disagree, is_tight, systems, turns
 from multikernel.experiments.measure import Bench
 from multikernel.experiments.request import SIZES, Request
 from multikernel.machine.cpus import Placement
@@ -144,7 +132,7 @@ def test_budget_bounds_what_cannot_be_explained_and_says_so() -> None:
     planner, waves = play(machine, chequered, budget=400)
     assert sum(map(len, waves)) <= 400
     assert planner.unsettled()
-    assert any(caution.code == "unsettled" for caution in latency.estimates(planner))
+    assert any(caution.code == "unsettled" for caution in latency_said.estimates(planner))
     wrong(planner, machine, chequered)  # every pair has a value all the same
 
 
@@ -153,7 +141,7 @@ def test_small_machine_is_measured_whole() -> None:
     planner, waves = play(machine, SECRETS["one-die"])
     assert [len(wave) for wave in waves] == [WHOLE * (WHOLE - 1)]
     assert not any(map(planner.unmeasured, planner.groups))
-    assert list(latency.estimates(planner)) == []
+    assert list(latency_said.estimates(planner)) == []
     assert wrong(planner, machine, SECRETS["one-die"]) == 0
 
 
@@ -166,6 +154,8 @@ def test_pairs_of_which_nothing_can_be_trusted_are_replaced_then_given_up() -> N
     assert 0 < count < 64 * 63 / 4
     assert planner.matrix() == {}
     assert {group.root for group in planner.unsettled()} == {group.root for group in planner.groups}
+    said = [one.text for one in latency_said.estimates(planner) if one.code == "unknown-pairs"]
+    assert sum(int(text.split(" pairs of")[0].split()[-1]) for text in said) == 64 * 63
 
 
 def test_one_cpu_is_refused() -> None:
@@ -232,8 +222,8 @@ class PlayedRig:
     def arm(self, turn: Sequence[Pair], counts: latency_core.Counts, suffix: str = "") -> Arm:
         return Arm(str(turn), lambda: self.slice(turn, counts, suffix))
 
-    def slice(self, turn: Sequence[Pair], counts: latency_core.Counts, suffix: str) -> latency.Slice:
-        outcome = latency.Slice()
+    def slice(self, turn: Sequence[Pair], counts: latency_core.Counts, suffix: str) -> latency_ledger.Slice:
+        outcome = latency_ledger.Slice()
         if not suffix:
             self.taken.append(list(turn))
         for pair in turn:
@@ -246,7 +236,7 @@ class PlayedRig:
                         self.cost(pair, len(self.taken)) * {ONE_LINE: 1, SINGLE: 1.8, TWO_LINES: 1.5}[what]
                     )
                     values = [round(cycles * (1.2 if home == "from" else 1)) + n % 3 for n in range(8)]
-                    key = latency.key_of(what, home, pair) + suffix
+                    key = latency_ledger.key_of(what, home, pair) + suffix
                     outcome.samples[key] = Histogram.from_values(values)
                     outcome.lines[key] = [cycles] * len(latency_core.LINES)
         return outcome
@@ -259,7 +249,7 @@ def played(
     cost: Callable[[Pair, int], float],
     node: Callable[[Pair, str], int] | None = None,
     parallel: bool = False,
-) -> Iterator[tuple[latency._Matrix, list[list[Pair]]]]:
+) -> Iterator[tuple[latency.Matrix, list[list[Pair]]]]:
     """A run of size quick, after its measuring."""
     taken: list[list[Pair]] = []
     site = {one.cpu: one for one in machine.sites}
@@ -274,7 +264,7 @@ def played(
     patch.setattr(latency, "Bench", lambda booted: booted)
     patch.setattr(latency, "_Rig", rig)
     request = Request(Placement(tuple(site)), SIZES["quick"])
-    matrix = latency._Matrix(request, machine, parallel, None)
+    matrix = latency.Matrix(request, machine, parallel, None)
     matrix.measure()
     yield matrix, taken
 
@@ -284,8 +274,8 @@ def costs_of(machine: Map) -> Callable[[Pair, int], float]:
     return lambda pair, _: declared(site[pair[0]], site[pair[1]])
 
 
-def texts(matrix: latency._Matrix) -> dict[str, str]:
-    return {caution.code: caution.text for caution in matrix.cautions()}
+def texts(matrix: latency.Matrix) -> dict[str, str]:
+    return {caution.code: caution.text for caution in latency_said.cautions(matrix)}
 
 
 def test_tight_pairs_stop_after_the_least_boots(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -382,10 +372,17 @@ def test_large_machine_is_booted_in_parts_and_estimates_are_called_that(
     with played(monkeypatch, machine, costs_of(machine), parallel=True) as (matrix, taken):
         assert max(map(len, taken)) > 1
         assert len({pair for turn in taken for pair in turn}) < 96 * 95 / 20
-        said = [caution.text for caution in matrix.cautions() if caution.code == "estimated"]
+        said = [caution.text for caution in latency_said.cautions(matrix) if caution.code == "estimated"]
         assert len(said) == len(matrix.planner.groups) == 5
         assert "median of those that were measured, 602 TSC cycles" in said[-1]
-        assert all(" of " in text and "Estimated, not measured" in text for text in said)
+        assert all("Estimated, not measured, and without a series: " in text for text in said)
+        missing = sum(int(text.partition("series: ")[2].split()[0]) for text in said)
+        with_series = {
+            (spec.parameters["from_cpu"], spec.parameters["to_cpu"])
+            for spec in matrix.specs()
+            if not spec.control
+        }
+        assert missing == 96 * 95 - len(with_series)
         first = next(matrix.specs())
         assert first.parameters["group_unmeasured"] == 96 - len(
             {pair for turn in taken for pair in turn if abs(pair[0] - pair[1]) == 48}
@@ -501,12 +498,12 @@ def test_lines_on_either_side_and_pairs_at_once_run_on_real_cores() -> None:
             outcome = rig.arm([(pair[0], pair[1])], counts).run()
             named = set(outcome.samples)
             assert named == {
-                latency.key_of(what, home, (pair[0], pair[1]))
+                latency_ledger.key_of(what, home, (pair[0], pair[1]))
                 for what, home in ((ONE_LINE, "to"), (ONE_LINE, "from"), (SINGLE, "to"), (SINGLE, "from"),
                                    (TWO_LINES, "to"))
             }  # fmt: skip
             again = rig.arm([(pair[0], pair[1])], counts[:1], CONTROL).run()
-            assert set(again.samples) == {latency.reference_key((pair[0], pair[1]))}
+            assert set(again.samples) == {latency_ledger.reference_key((pair[0], pair[1]))}
     assert set(found) == {
         (pair, home) for pair in ((cpus[0], cpus[1]), (cpus[1], cpus[0])) for home in ("to", "from")
     }
