@@ -247,15 +247,21 @@ def transport(**changes: Any) -> d.Document:
 
 
 def poll_or_block() -> d.Document:
-    """Two arms over the budget, nought included."""
+    """What the experiment measures, over the budget, nought included."""
     found = [
         series(
             1000 + budget,
             variant=variant,
-            measure="one-way",
+            measure=measure,
+            mode=mode,
+            batch=1 if mode == "single" else 100,
             parameters={"budget": budget, "block_cost": 6100},
         )
-        for variant in ("latency", "cpu-lost")
+        for variant, measure, mode in (
+            ("latency", "round-trip", "single"),
+            ("cpu-lost", "interval", "back-to-back"),
+            ("loss", "interval", "back-to-back"),
+        )
         for budget in (0, 100, 1000, 10_000)
     ]
     return document("poll-or-block", found)

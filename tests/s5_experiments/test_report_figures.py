@@ -241,9 +241,13 @@ def test_cache_lines_have_columns_where_they_were_counted() -> None:
 
 
 def test_poll_or_block_is_drawn_over_the_budget_with_its_cost() -> None:
-    (figure,) = figures(known.poll_or_block())
-    assert "P = C = 6 100" in texts(figure)
-    assert classes(figure)["point"] == 8 + 2
+    latency, lost, loss = found = figures(known.poll_or_block())
+    for figure in found:
+        assert "P = C = 6 100" in texts(figure)
+        assert classes(figure)["point"] == 4 + 1
+    assert latency.title == "Latency over the poll budget"
+    assert lost.title == "CPU time lost for each message over the poll budget"
+    assert loss.title.startswith("Loss, ")
 
 
 def test_what_nobody_has_a_figure_for_is_drawn_all_the_same() -> None:

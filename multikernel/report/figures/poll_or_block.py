@@ -1,7 +1,8 @@
 """Poll or block: latency and CPU time lost, over the poll budget P.
 
 Guarantees: where the document names the measured cost C of blocking (a series of variant `block`, or a parameter
-`block_cost`), it is drawn upright at P = C, where the loss is bounded by C.
+`block_cost`), it is drawn upright at P = C, where the loss is bounded by C. Latency, CPU time lost and their sum are
+figures of their own, each called what it is.
 Called by: registry. Answers: the paper's section 4.6.
 """
 
@@ -17,11 +18,17 @@ from multikernel.report.table import number
 from multikernel.results.document import Document, Series
 
 BUDGETS = ("budget", "poll_budget", "p", "poll_cycles", "budget_cycles")
+TITLES = {
+    "latency": "Latency",
+    "cpu-lost": "CPU time lost for each message",
+    "loss": "Loss, latency and CPU time together,",
+}
+"""By variant."""
 COSTS = ("block_cost", "c", "block_cycles")
 
 
 def draw(document: Document) -> list[Block]:
-    """A line an arm and measure, over the budget; the rest as of any experiment."""
+    """A line an arm, over the budget, a figure for each thing measured; the rest as of any experiment."""
     name = next((one for one in BUDGETS if any(one in series.parameters for series in document.series)), None)
     name = name or generic.varied(document.series)
     if name is None:
@@ -31,11 +38,10 @@ def draw(document: Document) -> list[Block]:
     cost = _cost(document)
     standing = [] if cost is None else [Mark(f"P = C = {number(cost)}", cost)]
     found: list[Block] = []
-    families: dict[tuple[str, str, str], list[Series]] = {}
+    families: dict[tuple[str, str, str, str], list[Series]] = {}
     for one in over:
-        families.setdefault((one.measure, one.unit, one.mode), []).append(one)
-    for family in families.values():
-        what = "Throughput" if family[0].measure == "throughput" else "Latency"
+        families.setdefault((_title(one), one.measure, one.unit, one.mode), []).append(one)
+    for (what, *_), family in families.items():
         for several in generic.portions(generic.lines_over(family, name), generic.LINES):
             unit = axis_of(family[0])
             drawing = lines(several, "poll budget P, cycles", unit, standing=standing)
@@ -47,6 +53,10 @@ def draw(document: Document) -> list[Block]:
                 )
             )
     return [*found, *generic.of_series(document, rest)]
+
+
+def _title(series: Series) -> str:
+    return TITLES.get(series.variant) or series.measure.replace("-", " ").capitalize()
 
 
 def _cost(document: Document) -> float | None:
