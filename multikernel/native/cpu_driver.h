@@ -189,7 +189,7 @@ struct driver_options {
     uint64_t address_size; /* a core's share of the range */
     uint64_t memory_bytes;
     uint64_t cycles_per_us;
-    uint64_t spin_cycles; /* how long an idle core polls before it parks; of no effect where cores share CPUs */
+    uint64_t spin_cycles;  /* how long an idle core polls before it parks; of no effect where cores share CPUs */
     const uint32_t *trees; /* of some roots: each the root, then its edges (multicast_tree.h) in sending order */
     uint32_t tree_count;
     const int *links; /* by core: the descriptors it is received from by, and sent to; NULL: shared memory */

@@ -70,6 +70,9 @@ def _what(series: Series) -> str:
         words.append(f"{series.parameters['slots']} slots")
     if series.parameters.get("every_ns") is not None:
         words.append(f"every {series.parameters['every_ns']} ns")
+    budget = series.parameters.get("budget_us")
+    if isinstance(budget, float):
+        words.append(f"P={budget:g} µs every {series.parameters.get('every_us')} µs")
     if series.measure == "occupancy":
         words.append("messages ahead")
     if series.measure == "round-trip":

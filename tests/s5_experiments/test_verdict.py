@@ -186,12 +186,14 @@ def test_table_names_sizes_rates_and_what_is_no_time() -> None:
     several = [
         documents.series(measure="occupancy", unit="messages", parameters={"slots": 64}, over_floor=None),
         documents.series(parameters={"every_ns": 400}),
+        documents.series(parameters={"budget": 260, "budget_us": 0.1, "every_us": 30}),
     ]
-    ahead, loop = table.rows([documents.document(series=several)])
+    ahead, loop, budget = table.rows([documents.document(series=several)])
     cells = dict(zip(table.HEADINGS, ahead, strict=True))
     assert cells["what"] == "two-phase 64 slots messages ahead"
     assert (cells["TSC cycles"], cells["ns"]) == ("310", "–")
     assert "every 400 ns" in loop[2]
+    assert "P=0.1 µs every 30 µs" in budget[2]
 
 
 def test_throughput_has_no_nanoseconds_and_no_floor() -> None:
