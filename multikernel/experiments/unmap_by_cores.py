@@ -86,15 +86,19 @@ def plan(request: Request, bench: Bench) -> Plan:
         counts = counts[-1:] if booted > 2 else ()
     site = Site(Topology.read(), request.placement.cpus)
     costs = costs_of(bench.system, site)[0] if booted > 2 else Costs.from_topology(site)
-    found: list[Tree] = []
-    for count in counts:
-        alike: dict[Edges, list[str]] = {}
-        for kind in KINDS:
-            tree = trees.build(kind, 0, site, costs, members=range(count))
-            alike.setdefault(tree.edges, []).append(kind)
-        rest = tuple((0, core) for core in range(count, booted))
-        found += [Tree(kinds[0], count, edges + rest, tuple(kinds[1:])) for edges, kinds in alike.items()]
-    return Plan(booted, counts, tuple(found), bench.system.trees[0].tree.kind)
+    found = tuple(tree for count in counts for tree in trees_over(count, site, costs))
+    return Plan(booted, counts, found, bench.system.trees[0].tree.kind)
+
+
+def trees_over(count: int, site: Site, costs: Costs) -> Iterator[Tree]:
+    """Those from core 0 over the first so many, all that differ."""
+    alike: dict[Edges, list[str]] = {}
+    for kind in KINDS:
+        tree = trees.build(kind, 0, site, costs, members=range(count))
+        alike.setdefault(tree.edges, []).append(kind)
+    rest = tuple((0, core) for core in range(count, site.n))
+    for edges, kinds in alike.items():
+        yield Tree(kinds[0], count, edges + rest, tuple(kinds[1:]))
 
 
 # --- Arms -------------------------------------------------------------------------------------------------------------
