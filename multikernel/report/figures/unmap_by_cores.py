@@ -132,9 +132,7 @@ def _figure_7(known: Sequence[Series], booted: int) -> Block:
         f"Of the trees {kind} is drawn, the multikernel's fastest here.",
         *OF_THE_PAPER,
     )
-    return _drawn(
-        "Unmap by number of cores in one system, as in the paper's figure 7", curves, notes, paper=True
-    )
+    return _drawn("Unmap by number of cores: the paper's figure 7", curves, notes, paper=True)
 
 
 def _by_tree(known: Sequence[Series], protocol: str) -> Block:
