@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from multikernel.errors import BadInput, ForeignHandle
+from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
 from multikernel.knowledge.trees import KINDS as TREE_KINDS
 from multikernel.machine.clock import tsc_rate
@@ -29,6 +30,7 @@ from multikernel.machine.cpus import resolve
 from multikernel.machine.topology import Topology
 from multikernel.native._native import KINDS
 from multikernel.routing.choosing import Choice, choose, of_kind, to_all
+from multikernel.routing.measuring import placement
 from multikernel.runtime import links
 from multikernel.runtime.launch import Launched
 from multikernel.runtime.plan import CARRIERS, HOST_CARRIERS, PAGE, Carrier, Plan
@@ -205,6 +207,12 @@ class System:
         """
         install(self._access, root, edges)
         self.trees[root] = Choice(Tree(root, tuple(edges), "given"), "installed by hand")
+
+    def placement(self) -> dict[int, tuple[int | None, int]]:
+        """Whether messages lie with their receivers: by core, the memory node of the lines by which it is reached (None
+        where the host does not say), and that of its CPU.
+        """
+        return placement(self, Site(Topology.read(), self.plan.cpus))
 
     def choose_trees(self, kind: str = CHOSEN, *, fresh: bool = False) -> dict[int, Choice]:
         """Gives every root a tree and says why: of that kind, or for "chosen" the one that is fastest on the cores of

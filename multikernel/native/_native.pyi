@@ -171,6 +171,8 @@ class Driver:
         self, frame: int, pages: int, rounds: int, protocol: int, base: int
     ) -> tuple[int, int]: ...
 
+BARRIERS: dict[str, int]
+COLLECTIVES: dict[str, int]
 HOST_FORMS: dict[str, int]
 HOST_BYTES_OF_MEMORY: int
 COUNTERS: dict[str, int]
@@ -194,6 +196,39 @@ def channel_echo(
 ) -> int: ...
 def channel_stream(
     driver: Driver, end: ChannelEnd, role: int, count: int, batch: int, times: Histogram
+) -> int: ...
+def shootdown(
+    driver: Driver,
+    up: tuple[int, int] | None,
+    children: list[tuple[int, int]],
+    shared: tuple[int, int] | None,
+    told: list[int],
+    use: int,
+    count: int,
+    batch: int,
+    times: Histogram,
+) -> int: ...
+def barriers(
+    driver: Driver,
+    form: str,
+    members: list[int],
+    timer: int,
+    use: int,
+    count: int,
+    batch: int,
+    times: Histogram,
+) -> int: ...
+def collectives(
+    driver: Driver,
+    operation: str,
+    members: list[int],
+    group: int,
+    root: int,
+    timer: int,
+    use: int,
+    count: int,
+    batch: int,
+    times: Histogram,
 ) -> int: ...
 def counter(event: str, kernel: bool) -> int: ...
 def channel_bytes(form: str, slots: int) -> int: ...
@@ -261,7 +296,9 @@ Revocation = tuple[int, int, int, int, int]
 
 @final
 class Capabilities:
-    def __init__(self, cnodes: int, core: int = 0, root_address: int = 0, locks: int = 16) -> None: ...
+    def __init__(
+        self, cnodes: int, core: int = 0, root_address: int = 0, locks: int = 16, slot_bits: int = 8
+    ) -> None: ...
     def __len__(self) -> int: ...
     @property
     def cnodes(self) -> int: ...
@@ -318,6 +355,8 @@ class Capabilities:
     def unlock(self, operation: int) -> None: ...
     def locks(self) -> list[tuple[int, int, int]]: ...
     def conflict(self, address: int, size: int, start: int, end: int) -> int: ...
+    def find_object(self, address: int, size: int, type: int) -> tuple[int, int]: ...
+    def derived_elsewhere(self, address: int, end: int) -> None: ...
     def relate(self, reference: int, owner: int, relations: int) -> int: ...
     def slots(self) -> list[tuple[int, int, int, int, int, int, int, int, int]]: ...
     def order(self) -> list[int]: ...
