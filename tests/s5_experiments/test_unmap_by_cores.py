@@ -11,6 +11,7 @@ from multikernel.experiments.unmap_by_cores import KINDS, Plan, Tree, ratios, sa
 from multikernel.knowledge import trees
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
+from multikernel.knowledge.tree import Tree as KindOfTree
 from multikernel.machine import synthetic
 from multikernel.machine.cpus import Placement
 from multikernel.results.document import Document, Series
@@ -21,10 +22,15 @@ def site(machine: str) -> Site:
     return Site.of(synthetic.from_string(machine))
 
 
+def chosen_by(here: Site, kind: str) -> KindOfTree:
+    return trees.build(kind, 0, here, Costs.from_topology(here))
+
+
 def planned(machine: str, counts: tuple[int, ...]) -> Plan:
     here = site(machine)
     costs = Costs.from_topology(here)
-    found = tuple(tree for count in counts for tree in trees_over(count, here, costs))
+    chosen = chosen_by(here, "adaptive")
+    found = tuple(tree for count in counts for tree in trees_over(count, here, costs, chosen))
     return Plan(here.n, counts, found, "adaptive")
 
 
@@ -34,14 +40,27 @@ def test_every_tree_can_be_installed_and_is_the_one_asked_for_over_its_cores(mac
     costs = Costs.from_topology(here)
     for count in range(2, here.n + 1):
         names = []
-        for tree in trees_over(count, here, costs):
+        some = Site(here.topology, here.cpus[:count])
+        for tree in trees_over(count, here, costs, chosen_by(here, "adaptive")):
             checked(0, tree.edges, here.n)
             for kind in (tree.kind, *tree.equal):
-                built = trees.build(kind, 0, here, costs, members=range(count))
+                built = trees.build(kind, 0, some, costs.part(range(count)))
                 assert tree.edges[: count - 1] == built.edges
             assert {parent for parent, _ in tree.edges[count - 1 :]} <= {0}  # on nobody's way to a holder
             names += [tree.kind, *tree.equal]
         assert sorted(names) == sorted(KINDS)
+
+
+def test_over_all_cores_the_chosen_tree_is_among_them() -> None:
+    here = site("2x4")
+    costs = Costs.from_topology(here)
+    for kind in ("numa-aware", "3-ary"):
+        tree = chosen_by(here, kind)
+        (found,) = [one for one in trees_over(8, here, costs, tree) if one.edges == tree.edges]
+        assert kind in (found.kind, *found.equal)
+        assert all("3-ary" not in (one.kind, *one.equal) for one in trees_over(7, here, costs, tree))
+    other = KindOfTree(0, tuple((core, core + 1) for core in range(7)), "adaptive")
+    assert [one.edges for one in trees_over(8, here, costs, other) if one.kind == "chosen"] == [other.edges]
 
 
 def test_two_cores_have_one_tree_and_many_packages_several() -> None:

@@ -10,7 +10,7 @@ from s5_experiments import report_documents as known
 from multikernel.experiments import message, round_trip, transport, unmap_arms, unmap_by_cores
 from multikernel.report import table
 from multikernel.report import verdict as v
-from multikernel.report.comparisons import COMPARISONS, CONTROLS, TITLES
+from multikernel.report.comparisons import COMPARISONS, CONTROLS, TITLES, TREES
 from multikernel.results import document as d
 
 
@@ -140,7 +140,7 @@ def test_caveats_that_matter_are_repeated_with_the_verdict() -> None:
 
 def by_cores(booted: int) -> unmap_by_cores.Plan:
     """Of a machine on which all trees differ."""
-    trees = [unmap_by_cores.Tree(kind, booted, ()) for kind in unmap_by_cores.KINDS]
+    trees = [unmap_by_cores.Tree(kind, booted, ()) for kind in TREES]
     return unmap_by_cores.Plan(booted, (booted,), tuple(trees if booted > 2 else trees[:1]), "adaptive")
 
 
