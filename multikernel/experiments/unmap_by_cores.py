@@ -175,8 +175,7 @@ def ratios(plan: Plan) -> Iterator[tuple[str, str]]:
             ours = plan.with_tree(protocol, tree)
             yield shared, ours
             yield linux, ours
-            if tree.cores < plan.booted:
-                yield line, ours
+            yield line, ours
             if tree.kind != KINDS[0]:
                 yield plan.with_tree(protocol, plain), ours
 

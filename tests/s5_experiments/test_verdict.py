@@ -1,6 +1,7 @@
 """Table and verdict, from documents alone: what is called faster, slower or no difference, and what is never said."""
 
 import io
+import re
 from itertools import product
 
 import pytest
@@ -159,6 +160,39 @@ def test_a_tree_is_judged_within_a_kernel_and_a_structure_along_one_tree() -> No
     (structure,) = found[TITLES["structure"]]
     assert "the time of the shared kernel along the tree numa-aware" in structure
     assert found["Where the multikernel is slower"] == [structure]
+
+
+@pytest.mark.parametrize(
+    ("dearer", "says"),
+    [
+        ((2, 3, 4), "cheaper than Linux with every number of cores."),
+        ((3, 4), "cheaper than Linux from 3 cores on."),
+        ((4,), "cheaper than Linux from 4 cores on."),
+        ((2, 4), "cheaper than Linux with 2, 4 cores."),
+        ((2,), "cheaper than Linux with 2 cores."),
+        ((), "cheaper than Linux with no number of cores."),
+    ],
+)
+def test_from_how_many_cores_on_is_said_where_the_intervals_say_so(
+    dearer: tuple[int, ...], says: str
+) -> None:
+    names = {2: "sequential-on-2", 3: "numa-aware-on-3", 4: "numa-aware"}
+    ratios = [
+        ratio(
+            f"linux-computing{'' if cores == 4 else f'-on-{cores}'}-over-one-phase-polling-{name}",
+            1.5, 1.1 if cores in dearer else 0.9, 2.0,
+        )
+        for cores, name in names.items()
+    ]  # fmt: skip
+    growth = known.by_cores_too(known.unmap(4, ratios=ratios))
+    found = dict(v.verdict([growth]))["By the number of cores"]
+    (linux,) = [line for line in found if "one phase" in line and "than Linux" in line]
+    assert says in linux
+    (course,) = [line for line in found if "cycles with" in line and "one phase" in line]
+    first, last, each = (
+        int(one.replace(" ", "")) for one in re.findall(r"\d[\d ]*(?= cycles| with| for)", course)
+    )
+    assert (first, last, each) == pytest.approx((4000, 6000, 1000), rel=0.02)
 
 
 def test_one_number_of_cores_shows_no_growth_and_several_do() -> None:
