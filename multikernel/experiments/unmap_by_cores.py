@@ -3,10 +3,10 @@
 Guarantees: a page is mapped on the first 2, 3, … of the cores that are booted, the others asleep, and unmapped by core
 0: by the multikernel along each kind of tree over these cores, by the shared kernel along *the same tree* (the control:
 what the tree is worth told apart from what the structure is worth), by the shared kernel's line, and by Linux's threads
-on the same CPUs. Trees with the same edges are run once and their other names are said. One system serves all trees of
-a kernel: a tree is installed before its slice, and its edges beyond the holders are contracted away. Over two cores all
-trees are the same: one is run. Answers: the paper's figure 7 over cores, with the trees of its section 5.1. Called by:
-`unmap`, which compares, shuffles and checks.
+on the same CPUs. Over all cores the tree that the system chose is among them. Trees with the same edges are run once
+and their other names are said; over two cores all are one. One system serves all trees of a kernel: a tree is installed
+before its slice, and its edges beyond the holders are contracted away. Answers: the paper's figure 7 over cores, with
+the trees of its section 5.1. Called by: `unmap`, which compares, shuffles and checks.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from multikernel.experiments.shared_memory import counts_of
 from multikernel.knowledge import trees
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
+from multikernel.knowledge.tree import Tree as KindOfTree
 from multikernel.machine.topology import Topology
 from multikernel.results.document import Caution, System
 from multikernel.routing.choosing import costs_of
@@ -28,6 +29,7 @@ from multikernel.system import Kernel
 
 KINDS = ("sequential", "cluster", "numa-aware", "adaptive")
 """The trees of the paper's section 5.1, and one that sees costs. Of those with the same edges the first names them."""
+CHOSEN = "chosen"
 PROTOCOLS = ("one-phase", "two-phase")
 LINE, LINUX = "shared-polling", "linux-computing"
 Edges = tuple[tuple[int, int], ...]
@@ -86,15 +88,24 @@ def plan(request: Request, bench: Bench) -> Plan:
         counts = counts[-1:] if booted > 2 else ()
     site = Site(Topology.read(), request.placement.cpus)
     costs = costs_of(bench.system, site)[0] if booted > 2 else Costs.from_topology(site)
-    found: list[Tree] = []
-    for count in counts:
-        alike: dict[Edges, list[str]] = {}
-        for kind in KINDS:
-            tree = trees.build(kind, 0, site, costs, members=range(count))
-            alike.setdefault(tree.edges, []).append(kind)
-        rest = tuple((0, core) for core in range(count, booted))
-        found += [Tree(kinds[0], count, edges + rest, tuple(kinds[1:])) for edges, kinds in alike.items()]
-    return Plan(booted, counts, tuple(found), bench.system.trees[0].tree.kind)
+    chosen = bench.system.trees[0].tree
+    found = tuple(tree for count in counts for tree in trees_over(count, site, costs, chosen))
+    return Plan(booted, counts, found, chosen.kind)
+
+
+def trees_over(count: int, site: Site, costs: Costs, chosen: KindOfTree) -> Iterator[Tree]:
+    """Those from core 0 over the first so many, all that differ. chosen: the running system's, for all cores."""
+    some = Site(site.topology, site.cpus[:count])
+    alike: dict[Edges, list[str]] = {}
+    for kind in KINDS:
+        tree = trees.build(kind, 0, some, costs.part(range(count)))
+        alike.setdefault(tree.edges, []).append(kind)
+    if count == site.n and chosen.kind not in alike.get(chosen.edges, ()):
+        # Of other costs than these a tree of the same kind may be another.
+        alike.setdefault(chosen.edges, []).append(CHOSEN if chosen.kind in KINDS else chosen.kind)
+    rest = tuple((0, core) for core in range(count, site.n))
+    for edges, kinds in alike.items():
+        yield Tree(kinds[0], count, edges + rest, tuple(kinds[1:]))
 
 
 # --- Arms -------------------------------------------------------------------------------------------------------------
@@ -164,8 +175,7 @@ def ratios(plan: Plan) -> Iterator[tuple[str, str]]:
             ours = plan.with_tree(protocol, tree)
             yield shared, ours
             yield linux, ours
-            if tree.cores < plan.booted:
-                yield line, ours
+            yield line, ours
             if tree.kind != KINDS[0]:
                 yield plan.with_tree(protocol, plain), ours
 

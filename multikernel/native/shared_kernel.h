@@ -6,6 +6,7 @@
 #include "cpu_driver.h"
 #include "locks/lock.h"
 #include "multicast_tree.h"
+#include "told_line.h"
 
 enum shared_state { ENTRY_FREE = 0, ENTRY_MAPPED, ENTRY_RESERVED };
 enum tell { TELL_INSERT = 1, TELL_PROTECT, TELL_UNMAP };
@@ -14,20 +15,6 @@ struct shared_entry {
     _Atomic uint64_t status; /* state 0-7, rights 8-15, generation 32-63: read without the lock by faults */
     uint64_t address, frame, length;
     uint64_t sets[]; /* holders, then the cores that have it pinned */
-};
-
-/* Told and acknowledged. Written by the lock's holder (told) and by the told cores (missing). A core that was not meant may still be reading
- * when the next change is written: it looks at `number` again before it believes what it read. */
-struct told_line {
-    _Alignas(PAD_BYTES) _Atomic uint64_t sequence; /* written last */
-    _Atomic uint64_t number;                       /* the sequence number of what follows; written first */
-    _Atomic uint64_t targets;                      /* of up to 64 cores: spares those not meant a look at the entry */
-    _Atomic uint32_t slot;
-    _Atomic uint8_t what, rights;
-    _Atomic uint16_t from;
-    _Atomic uint32_t missing_here; /* one core to tell */
-    _Atomic uint32_t failed;
-    _Alignas(PAD_BYTES) _Atomic uint32_t missing_apart; /* several */
 };
 
 struct shared_kernel {

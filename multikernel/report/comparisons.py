@@ -101,7 +101,11 @@ def _carried() -> Iterator[Comparison]:
             )  # fmt: skip
 
 
-TREES = ("sequential", "cluster", "numa-aware", "adaptive")
+TREES = (
+    "sequential", "cluster", "numa-aware", "adaptive",
+    "binary", "3-ary", "4-ary", "8-ary", "minimum-spanning", "optimum", "chosen",
+)  # fmt: skip
+"""The first is what the others are compared with. Those of the second line only where a system chose them."""
 MESSAGES_COST = (
     "Along a tree the shared kernel tells by messages, where its line is one for all: both are in this."
 )

@@ -3,8 +3,8 @@
 Guarantees: every comparison has its sentence, so every arm in which the multikernel is slower has one. Kernels told in
 the same way are compared for what structure is worth; arms told differently are compared only with the remark that the
 difference is the telling's, and would hold for any kernel. A ratio whose interval reaches into what the control arm
-shows to be noise is called no difference. Nothing is said about how costs grow with cores, because one number of
-cores shows none; nothing at all is claimed where cores shared CPUs.
+shows to be noise is called no difference. How costs go with the number of cores is said only of documents that hold
+several (`by_cores`); nothing at all is claimed where cores shared CPUs.
 Called by: cli. The comparisons are listed in `comparisons`.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from multikernel.report import by_cores
 from multikernel.report.comparisons import COMPARISONS, TITLES, Comparison
 from multikernel.report.wording import host_carrier_of
 from multikernel.results.compare import noise_of
@@ -99,6 +100,9 @@ def verdict(documents: Sequence[Document]) -> list[tuple[str, list[str]]]:
             sentences = [*_costs(documents), *sentences]
         if sentences:
             sections.append((title, sentences))
+    growth = [sentence for document in documents for sentence in by_cores.sentences(document)]
+    if growth:
+        sections.append(("By the number of cores", growth))
     sections.append(("Where the multikernel is slower", _slower(found)))
     caveats = _caveats(documents)
     if caveats:
@@ -124,14 +128,10 @@ def _caveats(documents: Sequence[Document]) -> list[str]:
             if warning.code in CAVEATS:
                 lead = f"{document.experiment}: " if warning.code == "floor-moved" else ""
                 texts[lead + warning.text] = None
-        if len(document.environment.cpus) > 1 and not _by_cores(document):
+        if len(document.environment.cpus) > 1 and not by_cores.sentences(document):
             number = len(set(document.environment.cpus))
             texts[f"Measured on {number} cores: nothing here says how costs grow with cores."] = None
     return list(texts)
-
-
-def _by_cores(document: Document) -> bool:
-    return len({one.cores for one in document.series if one.parameters.get("booted") is not None}) > 1
 
 
 def _costs(documents: Sequence[Document]) -> list[str]:
@@ -140,9 +140,7 @@ def _costs(documents: Sequence[Document]) -> list[str]:
         medians = {
             _arm(series): series.p50
             for series in document.series
-            if not series.control
-            and host_carrier_of(series) is None
-            and series.parameters.get("booted") is None
+            if not series.control and host_carrier_of(series) is None and not by_cores.is_by_cores(series)
         }
         local, floors = medians.get("raw local None"), [floor.back_to_back for floor in document.floor]
         told = [

@@ -1,5 +1,5 @@
-"""Ring, call line, lock and doorbell between threads, under ThreadSanitizer where it can see; and every seeded ordering
-bug is caught.
+"""Ring, call line, lock, told line and doorbell between threads, under ThreadSanitizer where it can see; and every
+seeded bug is caught.
 
 The same clients go to GenMC, which tries all executions of a small one, where it is installed.
 """
@@ -20,6 +20,7 @@ CLIENTS = {
     "used_ring": "used_ring_client.c",
     "call_line": "call_line_client.c",
     "lock": "lock_client.c",
+    "told_line": "told_line_client.c",
 }
 MUTANTS = {
     "RING_RELEASE": "ring",
@@ -37,6 +38,8 @@ MUTANTS = {
     "CALL_CREDIT": "call_line",
     "MCS_RELEASE": "lock",
     "MCS_ACQUIRE": "lock",
+    "TOLD_NUMBER": "told_line",
+    "TOLD_ACKNOWLEDGE": "told_line",
 }
 
 
@@ -110,8 +113,9 @@ def test_a_seeded_bug_is_caught(compiler: Compiler, mutant: str) -> None:
             break
     else:
         pytest.fail(f"-DMK_MUTANT_{mutant} ran {seed + 1} times without being noticed")
-    # The right judge: an ordering bug is a race, a credit too many is a message overwritten.
-    if mutant.endswith("CREDIT"):
+    # The right judge: an ordering bug is a race, a credit too many is a message overwritten, a change taken twice is an
+    # acknowledgement too many.
+    if mutant.endswith(("CREDIT", "NUMBER")):
         assert done.returncode in (1, 66, -14), done.stderr
     else:
         assert "data race" in done.stderr

@@ -26,7 +26,7 @@ from s2_kernel.test_carriers import (
 
 import multikernel
 from multikernel import Core, Page, System
-from multikernel.errors import BadInput, PageFault, PagePinned
+from multikernel.errors import BadInput, CoreDied, PageFault, PagePinned
 
 
 @pytest.mark.parametrize("cores", [2, 3, 5, 8])
@@ -181,6 +181,29 @@ def test_trees_are_installed_while_operations_run(cores: int) -> None:
                 thread.join()
         assert failed == []
         assert set(installed) == {0, 1}
+
+
+def test_who_waits_for_a_core_that_dies_is_told() -> None:
+    """The initiator waits for core 1, which waits for core 2."""
+    failed: list[BaseException] = []
+
+    def unmap(system: System, page: Page) -> None:
+        try:
+            system.unmap(page)
+        except BaseException as error:
+            failed.append(error)
+
+    with multikernel.boot(4, kernel="shared", trees=chain(4)) as system:
+        pids = [core.pid for core in system.cores]
+        page = system.map(system.allocate(4096))
+        os.kill(pids[2], signal.SIGSTOP)
+        thread = threading.Thread(target=unmap, args=(system, page))
+        thread.start()
+        programs.sleep(0.02)
+        os.kill(pids[2], signal.SIGKILL)
+        thread.join()
+    assert [type(error) for error in failed] == [CoreDied]
+    assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
 def test_a_pin_is_seen_before_anybody_is_told() -> None:

@@ -115,6 +115,43 @@ def by_the_host_too(known: d.Document) -> d.Document:
     return msgspec.structs.replace(known, series=[*known.series, *found])
 
 
+def by_cores_too(known: d.Document) -> d.Document:
+    """The same, and unmaps by number of cores along two trees, of which numa-aware is the faster, but one over two."""
+    booted = max(one.cores for one in known.series)
+    arms: tuple[tuple[d.System, str, float], ...] = (
+        ("multikernel", "one-phase", 2000),
+        ("multikernel", "two-phase", 2500),
+        ("shared", "mcs", 2200),
+    )
+    found = []
+    for cores in range(2, booted + 1):
+        told: dict[str, Any] = {"operation": "unmap", "target": "polling", "told": "poll", "booted": booted}
+        for system, variant, each in arms:
+            if booted == 2 and system == "multikernel":
+                continue
+            equal = {"equal_trees": "cluster, numa-aware" if cores == 2 else "cluster"}
+            about: dict[str, Any] = {"system": system, "variant": variant, "cores": cores}
+            found.append(series(each * cores, parameters={**told, "tree": "sequential", **equal}, **about))
+            if cores > 2:
+                found.append(
+                    series(each * (1 + cores / 2), parameters={**told, "tree": "numa-aware"}, **about)
+                )
+        if cores < booted:
+            found.append(series(1900 * cores, system="shared", variant="mcs", cores=cores, parameters=told))
+            interrupted = {
+                **told,
+                "target": "computing",
+                "told": "interrupt",
+                "interrupts_per_operation": 1.0,
+            }
+            found.append(
+                series(
+                    14_000 * cores, system="linux", variant="mprotect", cores=cores, parameters=interrupted
+                )
+            )
+    return msgspec.structs.replace(known, series=[*known.series, *found])
+
+
 def latency(cpus: int = 4) -> d.Document:
     """All ordered pairs but one."""
     found = [
@@ -298,5 +335,5 @@ def every() -> list[d.Document]:
     """One of each that is no attack."""
     return [
         floor(), latency(), shared_memory(), round_trip(), message(), message_by_size(), transport(), poll_or_block(),
-        unmap(), unknown(),
+        unmap(), by_cores_too(unmap(4)), unknown(),
     ]  # fmt: skip

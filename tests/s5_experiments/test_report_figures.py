@@ -125,6 +125,54 @@ def test_carriers_over_several_numbers_of_cores_are_a_figure_beside_the_papers()
     assert carriers.description.count("by socket") == carriers.description.count("by pipe") == 2
 
 
+def test_one_document_of_several_numbers_of_cores_holds_the_papers_figure_7() -> None:
+    completion, seventh, one_phase, two_phase, same, *rest = figures(known.by_cores_too(known.unmap(4)))
+    assert [completion, *rest] == figures(known.unmap(4))  # nothing that was there is changed
+    written = texts(seventh)
+    assert {
+        "multikernel · one-phase, tree numa-aware", "multikernel · two-phase, tree numa-aware",
+        "shared kernel · mcs, tree numa-aware", "shared kernel · mcs, its line", "Linux · mprotect, told by interrupt",
+        "Barrelfish, the paper", "Linux 2.6.26, the paper", "Windows Server 2008 R2 beta, the paper",
+    } <= set(written)  # fmt: skip
+    assert classes(seventh)["paper-point"] == 7 + 3
+    # Over two cores the tree that was run stands for its equals; over all, the line and Linux are the usual arms.
+    for label, values in {
+        "one-phase, tree numa-aware": [4000, 5000, 6000],
+        "mcs, its line": [3800, 5700, 4400],
+        "told by interrupt": [28_000, 42_000, 28_000],
+    }.items():
+        told = re.search(rf"{label}: ([^.]+)\.", seventh.description)
+        assert told
+        points = [point.split(" at ") for point in told[1].split(", ")]
+        assert [int(cores) for _, cores in points] == [2, 3, 4]
+        found = [int(re.sub(r"\D", "", value)) for value, _ in points]
+        assert found == pytest.approx(values, rel=0.01)
+    assert seventh.paper
+    for figure, protocol in ((one_phase, "one-phase"), (two_phase, "two-phase")):
+        assert f"multikernel · {protocol}, sequential" in texts(figure)
+        assert f"multikernel · {protocol}, numa-aware" in texts(figure)
+        assert classes(figure)["paper-line"] == 0
+    groups = [one.text for one in parsed(same).iter(SVG + "text") if "group" in (one.get("class") or "")]
+    assert groups == [
+        "Along the tree sequential, cluster",
+        "Along the tree numa-aware",
+        "By the shared kernel's line",
+    ]
+    assert classes(same)["bar"] == 3 + 3 + 1
+
+
+def test_two_cores_show_the_one_tree_in_both_kernels() -> None:
+    completion, same, *rest = figures(known.by_cores_too(known.unmap(2)))
+    assert [completion, *rest] == figures(known.unmap(2))
+    assert classes(same)["bar"] == 3 + 1
+    assert "Along the tree sequential, cluster, numa-aware: multikernel · one-phase" in same.description
+
+
+def test_documents_together_hold_only_what_all_their_cores_did() -> None:
+    plain = [known.unmap(cores) for cores in (2, 3, 4)]
+    assert registry.draw_together([known.by_cores_too(one) for one in plain]) == registry.draw_together(plain)
+
+
 def test_latency_is_a_square_a_pair() -> None:
     (figure,) = figures(known.latency())
     assert classes(figure)["cell"] == 12

@@ -1,6 +1,7 @@
 """Table and verdict, from documents alone: what is called faster, slower or no difference, and what is never said."""
 
 import io
+import re
 from itertools import product
 
 import pytest
@@ -10,7 +11,7 @@ from s5_experiments import report_documents as known
 from multikernel.experiments import message, round_trip, transport, unmap_arms, unmap_by_cores
 from multikernel.report import table
 from multikernel.report import verdict as v
-from multikernel.report.comparisons import COMPARISONS, TITLES
+from multikernel.report.comparisons import COMPARISONS, TITLES, TREES
 from multikernel.results import document as d
 from multikernel.results.compare import noise_of
 
@@ -124,6 +125,7 @@ def test_what_an_unmap_costs_beyond_the_local_call_is_of_memory_alone() -> None:
     plain = known.document("unmap", [*known.unmap().series, local], floor=known.floor().floor)
     assert v._costs([plain])
     assert v._costs([known.by_the_host_too(plain)]) == v._costs([plain])
+    assert v._costs([known.by_cores_too(plain)]) == v._costs([plain])
 
 
 def test_nothing_is_said_of_scaling() -> None:
@@ -148,19 +150,76 @@ def test_caveats_that_matter_are_repeated_with_the_verdict() -> None:
     assert other.text not in read_with
 
 
+def by_cores(booted: int) -> unmap_by_cores.Plan:
+    """Of a machine on which all trees differ."""
+    trees = [unmap_by_cores.Tree(kind, booted, ()) for kind in TREES]
+    return unmap_by_cores.Plan(booted, (booted,), tuple(trees if booted > 2 else trees[:1]), "adaptive")
+
+
+def test_a_tree_is_judged_within_a_kernel_and_a_structure_along_one_tree() -> None:
+    found = sentences(
+        ratio("one-phase-polling-sequential-over-one-phase-polling-numa-aware", 2.0),
+        ratio("shared-polling-over-shared-polling-numa-aware", 0.5),
+        ratio("shared-polling-numa-aware-over-one-phase-polling-numa-aware", 0.5),
+    )
+    within, line = found[TITLES["tree"]]
+    assert (
+        "one phase along the tree numa-aware is 2.00 × as fast as the same along the tree sequential"
+        in within
+    )
+    assert "slower and takes 2.00 × the time of the same by its line" in line
+    (structure,) = found[TITLES["structure"]]
+    assert "the time of the shared kernel along the tree numa-aware" in structure
+    assert found["Where the multikernel is slower"] == [structure]
+
+
+@pytest.mark.parametrize(
+    ("dearer", "says"),
+    [
+        ((2, 3, 4), "cheaper than Linux with every number of cores."),
+        ((3, 4), "cheaper than Linux from 3 cores on."),
+        ((4,), "cheaper than Linux from 4 cores on."),
+        ((2, 4), "cheaper than Linux with 2, 4 cores."),
+        ((2,), "cheaper than Linux with 2 cores."),
+        ((), "cheaper than Linux with no number of cores."),
+    ],
+)
+def test_from_how_many_cores_on_is_said_where_the_intervals_say_so(
+    dearer: tuple[int, ...], says: str
+) -> None:
+    names = {2: "sequential-on-2", 3: "numa-aware-on-3", 4: "numa-aware"}
+    ratios = [
+        ratio(
+            f"linux-computing{'' if cores == 4 else f'-on-{cores}'}-over-one-phase-polling-{name}",
+            1.5, 1.1 if cores in dearer else 0.9, 2.0,
+        )
+        for cores, name in names.items()
+    ]  # fmt: skip
+    growth = known.by_cores_too(known.unmap(4, ratios=ratios))
+    found = dict(v.verdict([growth]))["By the number of cores"]
+    (linux,) = [line for line in found if "one phase" in line and "than Linux" in line]
+    assert says in linux
+    (course,) = [line for line in found if "cycles with" in line and "one phase" in line]
+    first, last, each = (
+        int(one.replace(" ", "")) for one in re.findall(r"\d[\d ]*(?= cycles| with| for)", course)
+    )
+    assert (first, last, each) == pytest.approx((4000, 6000, 1000), rel=0.02)
+
+
+def test_one_number_of_cores_shows_no_growth_and_several_do() -> None:
+    growth = known.by_cores_too(known.unmap(4))
+    assert not any("how costs grow" in line for title, lines in v.verdict([growth]) for line in lines)
+    assert any("how costs grow" in line for title, lines in v.verdict([known.unmap(4)]) for line in lines)
+
+
 def test_every_compared_ratio_is_one_that_an_experiment_makes() -> None:
     every = [message.Form(name, slots, (0, 1)) for name in message.RINGS for slots in message.SIZES]
-    along = [
-        unmap_by_cores.Plan(
-            cores, (cores,), tuple(unmap_by_cores.Tree(kind, cores, ()) for kind in kinds), kinds[0]
-        )
-        for cores, kinds in ((2, unmap_by_cores.KINDS[:1]), (4, unmap_by_cores.KINDS))
-    ]
     made = {
         f"control-over-{under}" if over == under + "-control" else f"{over}-over-{under}"
         for over, under in [
             *unmap_arms.RATIOS,
-            *(pair for plan in along for pair in unmap_by_cores.ratios(plan)),
+            *unmap_by_cores.ratios(by_cores(2)),
+            *unmap_by_cores.ratios(by_cores(4)),
             *round_trip._ratios(),
             *message._ratios([(0, 1)], every),
             *transport._ratios(),

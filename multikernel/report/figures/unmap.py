@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from multikernel.report.bars import Group
+from multikernel.report.by_cores import is_by_cores, is_unmap
 from multikernel.report.figure import Block
 from multikernel.report.figures import generic, unmap_by_cores
 from multikernel.report.figures.parts import (
@@ -44,13 +45,13 @@ def draw(document: Document) -> list[Block]:
     own = [one for one in document.series if one.variant == "own-pages"]
     programs = [one for one in document.series if one.variant == "computing-program"]
     side = [one for one in document.series if one.parameters.get("operation") in SIDE and one not in own]
-    growth = [one for one in document.series if unmap_by_cores.is_by_cores(one)]
+    growth = [one for one in document.series if is_by_cores(one)]
     drawn = [*unmaps, *own, *programs, *side, *growth]
     rest = [one for one in document.series if one not in drawn]
     found: list[Block] = []
     if unmaps:
         found.append(_completion(document, unmaps))
-    found += unmap_by_cores.draw(document, unmaps)
+    found += unmap_by_cores.draw(document)
     if own:
         title = f"Every core unmaps pages of its own at once, {size_sentence(document)}"
         found.append(
@@ -121,9 +122,7 @@ def _by_cores(title: str, found: Mapping[int, Sequence[Series]], *, paper: bool)
 
 
 def _unmaps(document: Document) -> list[Series]:
-    found = [one for one in document.series if one.measure == "completion" and one.unit == "tsc-cycles"]
-    found = [one for one in found if not unmap_by_cores.is_by_cores(one)]
-    return [one for one in found if one.parameters.get("operation") in ("unmap", None)]
+    return [one for one in document.series if is_unmap(one)]
 
 
 def _completion(document: Document, unmaps: Sequence[Series]) -> Block:
