@@ -115,6 +115,14 @@ def pipe_pair():
 
 
 cdef inline int _fill(message *m, object data) except -1:
+    """A whole message in bytes is the usual case, and worth a path that is short enough to be inlined."""
+    if type(data) is bytes and PyBytes_GET_SIZE(data) == <Py_ssize_t>sizeof(message):
+        memcpy(m.word, PyBytes_AS_STRING(data), sizeof(message))
+        return 0
+    return _fill_any(m, data)
+
+
+cdef int _fill_any(message *m, object data) except -1:
     cdef Py_ssize_t i, n
     cdef Py_buffer view
     if type(data) is tuple:
@@ -148,8 +156,12 @@ cdef inline tuple _words(message *m):
     return (m.word[0], m.word[1], m.word[2], m.word[3], m.word[4], m.word[5], m.word[6])
 
 
-cdef inline bytes _bytes(message *m):
-    return PyBytes_FromStringAndSize(<char *>m.word, sizeof(message))
+cdef inline bytes _blank():
+    return PyBytes_FromStringAndSize(NULL, sizeof(message))
+
+
+cdef inline message *_inside(bytes data):
+    return <message *>PyBytes_AS_STRING(data)
 
 
 cdef int _rows(object array, Py_buffer *view, bint writable) except -1:
@@ -328,6 +340,7 @@ cdef class ChannelEnd(_End):
         return channel_try_receive(&self.c, m)
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def try_send(self, data):
         """True, or False when the channel is full. Raises BrokenPipeError when the other side has closed."""
         cdef message m
@@ -343,6 +356,7 @@ cdef class ChannelEnd(_End):
         return False
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def send(self, data):
         """The same, waiting for room."""
         cdef message m
@@ -374,18 +388,21 @@ cdef class ChannelEnd(_End):
         return 0
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def try_receive(self):
         """Seven words, or None when there is nothing. Raises EOFError when the other side has closed and all is read."""
         cdef message m
         return _words(&m) if self.got(&m) else None
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def try_receive_bytes(self):
         """56 bytes, or None."""
         cdef message m
-        return _bytes(&m) if self.got(&m) else None
+        return PyBytes_FromStringAndSize(<char *>m.word, sizeof(message)) if self.got(&m) else None
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def receive(self):
         """Seven words, waited for."""
         cdef message m
@@ -393,11 +410,12 @@ cdef class ChannelEnd(_End):
         return _words(&m)
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def receive_bytes(self):
         """56 bytes, waited for."""
-        cdef message m
-        self.wait(&m)
-        return _bytes(&m)
+        cdef bytes data = _blank()
+        self.wait(_inside(data))
+        return data
 
     cdef uint32_t move(self, bint sending, void *rows, uint32_t count) except? 0xffffffff:
         """As many of the rows as go now."""
@@ -412,6 +430,7 @@ cdef class ChannelEnd(_End):
         return done
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def try_send_many(self, array):
         """Sends as many rows of an (n, 7) uint64 array, from the first, as there is room for; how many."""
         cdef Py_buffer view
@@ -424,6 +443,7 @@ cdef class ChannelEnd(_End):
             PyBuffer_Release(&view)
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def try_receive_many(self, array):
         """Receives into an (n, 7) uint64 array as many as have come; how many."""
         cdef Py_buffer view
@@ -530,23 +550,25 @@ cdef class CallEnd(_End):
 
     # --- calling ---
 
-    cdef inline int room(self, message *m, uint32_t *line) except -1:
-        """Sends a request, waiting for a free line."""
-        cdef channel_status status = self.look(AWAIT_ROOM, m, line)
-        if status != CHANNEL_OK:
-            self.finish(status, AWAIT_ROOM, m, line)
-        return 0
-
-    cdef inline int call_(self, message *m, object data) except -1:
+    cdef inline uint32_t ask(self, message *m, object data) except? 0xffffffff:
+        """Sends a request, waiting for a free line: the line."""
         cdef uint32_t line = 0
         cdef channel_status status
         if self.unusable:
             self.refuse()
         _fill(m, data)
-        self.room(m, &line)
-        status = channel_take_soon(&self.c, line, m)
+        if self.abandoned:
+            self.drop()
+        status = channel_call(&self.c, m, &line)
         if status != CHANNEL_OK:
-            self.late(status, m, line)
+            self.finish(status, AWAIT_ROOM, m, &line)
+        return line
+
+    cdef inline int answered(self, message *reply, uint32_t line) except -1:
+        """Waits for the reply of a call that nobody else can take."""
+        cdef channel_status status = channel_take_soon(&self.c, line, reply)
+        if status != CHANNEL_OK:
+            self.late(status, reply, line)
         return 0
 
     cdef int late(self, channel_status status, message *m, uint32_t line) except -1:
@@ -558,31 +580,37 @@ cdef class CallEnd(_End):
         return 0
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def call(self, data):
         """Calls the other side; the seven words of its reply. The reply of a call that timed out is dropped when it comes."""
         cdef message m
-        self.call_(&m, data)
+        self.answered(&m, self.ask(&m, data))
         return _words(&m)
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def call_bytes(self, data):
         """The same; the 56 bytes of the reply."""
         cdef message m
-        self.call_(&m, data)
-        return _bytes(&m)
+        cdef bytes reply
+        cdef uint32_t line = self.ask(&m, data)
+        try:
+            reply = _blank()
+        except MemoryError:
+            self.abandoned |= <uint32_t>1 << line
+            raise
+        self.answered(_inside(reply), line)
+        return reply
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def begin(self, data):
         """Sends a request and does not wait for its reply: the line to take it from. Waits for a free line."""
         cdef message m
-        cdef uint32_t line = 0
-        if self.unusable:
-            self.refuse()
-        _fill(&m, data)
-        self.room(&m, &line)
-        return line
+        return self.ask(&m, data)
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def try_begin(self, data):
         """The same, or -1 when the next line is in use."""
         cdef message m
@@ -604,6 +632,7 @@ cdef class CallEnd(_End):
         return 0
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def take(self, uint32_t line):
         """The reply on that line, waited for."""
         cdef message m
@@ -614,6 +643,7 @@ cdef class CallEnd(_End):
         return _words(&m)
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def try_take(self, uint32_t line):
         """The reply on that line, or None."""
         cdef message m
@@ -652,12 +682,14 @@ cdef class CallEnd(_End):
         return 0
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def try_receive(self):
         """The next request's seven words, or None. Raises EOFError when the other side has closed."""
         cdef message m
         return _words(&m) if self.hold(&m, False) else None
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def receive(self):
         """The next request's seven words, waited for."""
         cdef message m
@@ -665,18 +697,21 @@ cdef class CallEnd(_End):
         return _words(&m)
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def receive_bytes(self):
         """The next request's 56 bytes, waited for."""
-        cdef message m
-        self.hold(&m, True)
-        return _bytes(&m)
+        cdef bytes request = _blank()
+        self.hold(_inside(request), True)
+        return request
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def reply(self, data):
         """Answers the oldest request that is received and not answered."""
         self.answer(data)
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def reply_receive(self, data):
         """reply, then receive, in one call: what a server does all day."""
         cdef message m
@@ -685,9 +720,10 @@ cdef class CallEnd(_End):
         return _words(&m)
 
     @cython.binding(False)
+    @cython.always_allow_keywords(False)
     def reply_receive_bytes(self, data):
         """The same in bytes."""
-        cdef message m
         self.answer(data)
-        self.hold(&m, True)
-        return _bytes(&m)
+        cdef bytes request = _blank()
+        self.hold(_inside(request), True)
+        return request
