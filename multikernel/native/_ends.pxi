@@ -388,21 +388,18 @@ cdef class ChannelEnd(_End):
         return 0
 
     @cython.binding(False)
-    @cython.always_allow_keywords(False)
     def try_receive(self):
         """Seven words, or None when there is nothing. Raises EOFError when the other side has closed and all is read."""
         cdef message m
         return _words(&m) if self.got(&m) else None
 
     @cython.binding(False)
-    @cython.always_allow_keywords(False)
     def try_receive_bytes(self):
         """56 bytes, or None."""
         cdef message m
         return PyBytes_FromStringAndSize(<char *>m.word, sizeof(message)) if self.got(&m) else None
 
     @cython.binding(False)
-    @cython.always_allow_keywords(False)
     def receive(self):
         """Seven words, waited for."""
         cdef message m
@@ -410,7 +407,6 @@ cdef class ChannelEnd(_End):
         return _words(&m)
 
     @cython.binding(False)
-    @cython.always_allow_keywords(False)
     def receive_bytes(self):
         """56 bytes, waited for."""
         cdef bytes data = _blank()
@@ -682,14 +678,12 @@ cdef class CallEnd(_End):
         return 0
 
     @cython.binding(False)
-    @cython.always_allow_keywords(False)
     def try_receive(self):
         """The next request's seven words, or None. Raises EOFError when the other side has closed."""
         cdef message m
         return _words(&m) if self.hold(&m, False) else None
 
     @cython.binding(False)
-    @cython.always_allow_keywords(False)
     def receive(self):
         """The next request's seven words, waited for."""
         cdef message m
@@ -697,7 +691,6 @@ cdef class CallEnd(_End):
         return _words(&m)
 
     @cython.binding(False)
-    @cython.always_allow_keywords(False)
     def receive_bytes(self):
         """The next request's 56 bytes, waited for."""
         cdef bytes request = _blank()
