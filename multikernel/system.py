@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from multikernel.errors import BadInput, ForeignHandle
+from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
 from multikernel.knowledge.trees import KINDS as TREE_KINDS
 from multikernel.machine.clock import tsc_rate
@@ -29,6 +30,7 @@ from multikernel.machine.cpus import resolve
 from multikernel.machine.topology import Topology
 from multikernel.native._native import KINDS
 from multikernel.routing.choosing import Choice, choose, of_kind, to_all
+from multikernel.routing.measuring import placement
 from multikernel.runtime import links
 from multikernel.runtime.launch import Launched
 from multikernel.runtime.plan import CARRIERS, HOST_CARRIERS, PAGE, Carrier, Plan
@@ -199,11 +201,18 @@ class System:
         self._groups.close(group)
 
     def install(self, root: int, edges: Edges) -> None:
-        """Makes this the tree by which core `root` reaches the others, by agreement of all cores: edges (parent, child)
-        in sending order. Operations under way are not disturbed. Raises BadInput, TreeOvertaken.
+        """Makes this the tree by which core `root` reaches the others, by agreement of all cores (in a shared kernel
+        that was booted with trees: under its lock): edges (parent, child) in sending order. Operations under way are
+        not disturbed. Raises BadInput, TreeOvertaken.
         """
         install(self._access, root, edges)
         self.trees[root] = Choice(Tree(root, tuple(edges), "given"), "installed by hand")
+
+    def placement(self) -> dict[int, tuple[int | None, int]]:
+        """Whether messages lie with their receivers: by core, the memory node of the lines by which it is reached (None
+        where the host does not say), and that of its CPU.
+        """
+        return placement(self, Site(Topology.read(), self.plan.cpus))
 
     def choose_trees(self, kind: str = CHOSEN, *, fresh: bool = False) -> dict[int, Choice]:
         """Gives every root a tree and says why: of that kind, or for "chosen" the one that is fastest on the cores of
@@ -236,7 +245,8 @@ def boot(
     pair of cores. carrier: what the monitors' messages travel by: lines or rings in shared memory, or sockets or
     pipes, which share none. trees: "chosen", a kind of tree for every root (knowledge.trees.KINDS; "sequential": every
     root sends to all), or by root its edges (parent, child) in sending order, where a root without one sends to all;
-    see System.choose_trees. Raises BadInput, BootFailed, SegmentFull.
+    see System.choose_trees. The shared kernel tells all by one line, or along its trees if it is given edges. Raises
+    BadInput, BootFailed, SegmentFull.
     """
     if kernel not in KERNELS:
         raise BadInput("unknown kernel", value=kernel, where="kernel", hint="one of " + ", ".join(KERNELS))
@@ -266,7 +276,7 @@ def boot(
         channels=2 + channels,
         ring_slots=32 if count <= RING_CORES else 0,
         carrier=carrier,
-        trees=b"" if kernel == "shared" else encoded(trees if isinstance(trees, Mapping) else {}, count),
+        trees=encoded(trees if isinstance(trees, Mapping) else {}, count),
         sys_path=tuple(sys.path),
         system=secrets.token_hex(4),
         launcher=os.getpid(),

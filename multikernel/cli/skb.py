@@ -21,6 +21,7 @@ from multikernel.cli import INTERRUPTED, Terminated
 from multikernel.cli.options import cores_option
 from multikernel.errors import BadInput
 from multikernel.knowledge import cost_store, questions
+from multikernel.knowledge.costs import MEASURED
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.skb import Skb
 from multikernel.machine.named import machine_of
@@ -157,7 +158,8 @@ def _skb(
     """The knowledge base, and whence its costs."""
     site = Site.of(machine_of(machine), cores)
     costs, why = cost_store.known(site)
-    return Skb(site, costs, asserted=asserted, rules=rules), f"costs of messages: {costs.origin} ({why})"
+    whence = why if costs.origin == MEASURED else f"{costs.origin} ({why})"
+    return Skb(site, costs, asserted=asserted, rules=rules), f"costs of messages: {whence}"
 
 
 @contextlib.contextmanager

@@ -47,7 +47,9 @@ class LinuxProcess:
         self.close()
 
     def ask(self, do: str, **arguments: int | bool) -> dict[str, Any]:
-        """One slice. The answer: "samples" or "cycles", and "activity". Raises MultikernelError, CoreDied."""
+        """One slice. cores: threads on so many of the CPUs, the first, else on all. The answer: "samples" or "cycles",
+        and "activity". Raises MultikernelError, CoreDied.
+        """
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
@@ -105,6 +107,7 @@ def _histogram(h: _native.Histogram) -> dict[str, Any]:
 
 
 def _do(command: dict[str, Any], memory: int, cpus: list[int]) -> dict[str, Any]:
+    cpus = cpus[: command.get("cores", len(cpus))]
     watched = sorted(set(cpus))
     before = Activity.take(watched, [os.getpid()])
     answer: dict[str, Any] = {}

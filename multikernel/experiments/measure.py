@@ -56,6 +56,7 @@ class Bench:
         self._floor_base = 0
         self._meetings = 0
         self._expected: dict[str, float] = {}
+        self._along: dict[int, tuple[tuple[int, int], ...]] = {}
         self._frame = system.allocate(on_core.PAGE).offset
         system.cores[0].run(on_core.be_quiet)
 
@@ -111,15 +112,22 @@ class Bench:
         a, b = pair
         return self.run(f"ping {via} {pair}", {a: (on_core.ping, (b, via, plan, self.watch))})[a]
 
-    def unmap(self, protocol: str, target: Target, count: int) -> Report:
-        """Unmaps of a page that all cores hold, initiated by core 0.
+    def along(self, root: int, edges: tuple[tuple[int, int], ...]) -> None:
+        """From now on core `root` reaches the others along these edges."""
+        if self._along.get(root) != edges:
+            self.system.install(root, edges)
+            self._along[root] = edges
+
+    def unmap(self, protocol: str, target: Target, count: int, *, cores: int | None = None) -> Report:
+        """Unmaps of a page that the first `cores` hold, None for all, initiated by core 0. Others stay parked.
 
         Counts for computing targets: turns and cycles of their programs, interrupts of all of them, operations.
         """
+        holding = self.cores if cores is None else cores
         think = THINK_COMPUTING_US if target == "computing" else THINK_POLLING_US
-        polling = tuple(range(self.cores)) if target == "polling" else (0,)
-        arguments = (self._frame, polling, PROTOCOLS[protocol], count, think, self.watch)
-        name = f"unmap {protocol} {target}"
+        polling = tuple(range(holding)) if target == "polling" else (0,)
+        arguments = (self._frame, polling, holding, PROTOCOLS[protocol], count, think, self.watch)
+        name = f"unmap {protocol} {target} {holding}"
         if target == "polling":
             return self.one(name, on_core.unmap, *arguments)
         with self.computing():

@@ -195,18 +195,25 @@ def ping(peer: int, via: int, plan: Plan, watch: Watch | None) -> Report:
 
 
 def unmap(
-    frame: int, polling: tuple[int, ...], protocol: int, count: int, think_us: int, watch: Watch | None
+    frame: int,
+    polling: tuple[int, ...],
+    holding: int,
+    protocol: int,
+    count: int,
+    think_us: int,
+    watch: Watch | None,
 ) -> Report:
-    """Map on all cores, touch on each, wait think_us, unmap; count times. Samples: map, touch, unmap (cycles).
+    """Map on the first `holding` cores, touch on each, wait think_us, unmap; count times. Samples: map, touch, unmap
+    (cycles).
 
-    polling: the cores that poll meanwhile, this one among them; the others compute. Counts: turns of the
+    polling: the cores that poll meanwhile, this one among them; the other holders compute. Counts: turns of the
     computing cores and cycles, both of them together, during the loop.
     """
     driver, report = _driver(), Report()
     times = Histogram(), Histogram(), Histogram()
     warm = Histogram(), Histogram(), Histogram()
     assert local.plan is not None
-    holders = _every(local.plan.cores)
+    holders = _first(holding, local.plan.cores)
 
     def unmaps(number: int, into: tuple[Histogram, Histogram, Histogram]) -> None:
         _fine(driver.probe_unmap(frame, PAGE, holders, protocol, number, think_us, *into), "unmap")
@@ -214,7 +221,9 @@ def unmap(
     with _polling(driver, polling):
         unmaps(2, warm)
         _watched(
-            watch, lambda: report.counts.update(_turns(driver, polling, lambda: unmaps(count, times))), report
+            watch,
+            lambda: report.counts.update(_turns(driver, polling, holding, lambda: unmaps(count, times))),
+            report,
         )
     report.keep(map=times[0], touch=times[1], unmap=times[2])
     return report
@@ -223,15 +232,18 @@ def unmap(
 def idle(seconds: float, watch: Watch | None) -> Report:
     """Nothing at all, while the other cores compute. Counts: as unmap's."""
     driver, report = _driver(), Report()
-    return _watched(
-        watch, lambda: report.counts.update(_turns(driver, (driver.me,), lambda: time.sleep(seconds))), report
-    )
-
-
-def _turns(driver: Driver, polling: tuple[int, ...], loop: Callable[[], None]) -> dict[str, int]:
-    """What the cores that don't poll computed during a loop; nothing where all poll."""
     assert local.plan is not None
-    others = [core for core in range(local.plan.cores) if core not in polling]
+    cores = local.plan.cores
+
+    def loop() -> None:
+        report.counts.update(_turns(driver, (driver.me,), cores, lambda: time.sleep(seconds)))
+
+    return _watched(watch, loop, report)
+
+
+def _turns(driver: Driver, polling: tuple[int, ...], cores: int, loop: Callable[[], None]) -> dict[str, int]:
+    """What those of the first cores that don't poll computed during a loop; nothing where all poll."""
+    others = [core for core in range(cores) if core not in polling]
     deadline = time.monotonic() + START_SECONDS
     while not all(driver.probe_turns(core) for core in others):
         if time.monotonic() > deadline:
@@ -281,7 +293,7 @@ def allocate_run(pages: int) -> int:
     return first
 
 
-def _every(cores: int) -> tuple[int, ...]:
-    """The set of all cores, as words."""
-    every = (1 << cores) - 1
-    return tuple(every >> 64 * word & (1 << 64) - 1 for word in range((cores + 63) // 64))
+def _first(count: int, cores: int) -> tuple[int, ...]:
+    """The set of the first so many of all cores, as words."""
+    first = (1 << count) - 1
+    return tuple(first >> 64 * word & (1 << 64) - 1 for word in range((cores + 63) // 64))

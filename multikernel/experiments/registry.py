@@ -23,6 +23,8 @@ _FILES = {
     "message": "message",
     "transport": "transport",
     "poll-or-block": "poll_or_block",
+    "shootdown": "shootdown",
+    "collectives": "collectives",
     "unmap": "unmap",
 }
 COMPARED = ("floor", "round-trip", "unmap")

@@ -4,11 +4,11 @@ Guarantees: the multikernel by one and by two phases, the shared kernel under it
 each with targets that poll, compute or sleep, and told by poll, signal, interrupt or not at all; beside them
 what the host's mapping call costs alone, what mapping and the first touch cost, what a computing program loses,
 and how many unmaps a second all cores manage when each has pages of its own; and, but for `compare`, the multikernel
-whose monitors' messages go by sockets and by pipes, which share no memory. Arms are compared only within a
-boot, interleaved. That a target was told as claimed is counted, not assumed: interrupts of the cores by
-themselves, Linux's by /proc/interrupts. Answers: the paper's figure 7 (and, with the difference between its two
-phases, figure 8's agreement for one operation). Called by: the registry. The arms' descriptions and the checks
-are in `unmap_arms`.
+whose monitors' messages go by sockets and by pipes, which share no memory, and both kernels and Linux by number of
+cores and by tree (`unmap_by_cores`). Arms are compared only within a boot, interleaved. That a target was told as
+claimed is counted, not assumed: interrupts of the cores by themselves, Linux's by /proc/interrupts. Answers: the
+paper's figure 7 (and, with the difference between its two phases, figure 8's agreement for one operation). Called by:
+the registry. The arms' descriptions and the checks are in `unmap_arms`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from multikernel import system as system_
-from multikernel.experiments import carriers, document, unmap_arms
+from multikernel.experiments import carriers, document, unmap_arms, unmap_by_cores
 from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome
 from multikernel.experiments.floor import floor_arms, floors_of, root_pairs
 from multikernel.experiments.linux_process import LinuxProcess, activity_of
@@ -29,6 +29,7 @@ from multikernel.experiments.request import Request
 from multikernel.machine.clock import tsc_rate
 from multikernel.results.document import Document
 from multikernel.results.histogram import Histogram
+from multikernel.routing.choosing import to_all
 from multikernel.runtime.plan import Carrier
 
 NAME = "unmap"
@@ -38,6 +39,7 @@ SUMMARY = (
 )
 
 POLLING, COMPUTING, LINUX, IDLE, LOCAL, OWN_ROUNDS = 500, 120, 400, 60, 400, 3
+BY_CORES = 200
 """Operations in a slice."""
 CROWDED_MOST = 4
 """Where cores share CPUs one operation with computing targets takes several time slices."""
@@ -56,6 +58,9 @@ class _Boot:
     pages: int
     carried: dict[Carrier, Bench]
     """The multikernel again, by what carries its monitors' messages."""
+    plan: unmap_by_cores.Plan
+    along: dict[str, Bench]
+    """Kernels whose trees are given, by name."""
 
 
 def own_pages_of(cores: int, scale: float) -> int:
@@ -89,6 +94,10 @@ class _Arms:
         arms.append(self._linux("linux-computing", LINUX, idle=False))
         arms.append(self._linux("linux-idle", IDLE, idle=True))
         arms.append(Arm("own pages, linux", self._linux_own_pages))
+        arms += unmap_by_cores.arms(boot.plan, boot.along, boot.shared, self._count(BY_CORES))
+        for cores in boot.plan.fewer():
+            key = boot.plan.key(unmap_by_cores.LINUX, cores)
+            arms.append(self._linux(key, BY_CORES, idle=False, cores=cores))
         return arms + floor_arms(boot.multikernel, self.request, root_pairs(self.request.cores))
 
     def _count(self, usual: int, *, slow: bool = False) -> int:
@@ -145,12 +154,13 @@ class _Arms:
     def _rounds(self) -> int:
         return 1 if self.request.size.scale < 1 else OWN_ROUNDS
 
-    def _linux(self, key: str, usual: int, *, idle: bool) -> Arm:
+    def _linux(self, key: str, usual: int, *, idle: bool, cores: int | None = None) -> Arm:
         count = self._count(usual, slow=True)
+        threads = cores or self.request.cores
 
         def slice_of() -> Outcome:
-            answer = self.boot.linux.ask("unmap", count=count, idle=idle)
-            return self._of_linux(key, answer, {key: unmap_arms.histogram_of(answer)}, count)
+            answer = self.boot.linux.ask("unmap", count=count, idle=idle, cores=threads)
+            return self._of_linux(key, answer, {key: unmap_arms.histogram_of(answer)}, count, threads)
 
         return Arm(key.replace("-", ", "), slice_of)
 
@@ -160,16 +170,23 @@ class _Arms:
         operations = self.request.cores * pages * rounds
         rate = self._throughput(operations, answer["cycles"])
         # Every core unmaps, so an operation has all others as its targets, as it has in the other Linux arms.
-        return self._of_linux("own-pages-linux", answer, {"own-pages-linux": rate}, operations)
+        return self._of_linux(
+            "own-pages-linux", answer, {"own-pages-linux": rate}, operations, self.request.cores
+        )
 
     def _of_linux(
-        self, key: str, answer: dict[str, object], samples: dict[str, Histogram], operations: int
+        self,
+        key: str,
+        answer: dict[str, object],
+        samples: dict[str, Histogram],
+        operations: int,
+        threads: int,
     ) -> Outcome:
         activity = activity_of(answer)
         told = unmap_arms.shootdowns(
             activity, None if key == "own-pages-linux" else self.request.placement.cpus[0]
         )
-        others = len(set(self.request.placement.cpus)) - 1
+        others = len(set(self.request.placement.cpus[:threads])) - 1
         sums = {f"{key}.operations": float(operations * others)}
         if told is not None:
             sums[f"{key}.interrupts"] = float(told)
@@ -180,7 +197,7 @@ def _carriers(request: Request) -> tuple[Carrier, ...]:
     return () if request.comparing else carriers.possible(request)
 
 
-def _boots(request: Request, stack: ExitStack) -> _Boot:
+def _boots(request: Request, stack: ExitStack, plan: unmap_by_cores.Plan | None) -> _Boot:
     cpus, pages = request.placement.cpus, own_pages_of(request.cores, request.size.scale)
     memory = max(system_.DEFAULT_MEMORY, 2 * pages * request.cores * PAGE)
     kernels = {
@@ -193,7 +210,12 @@ def _boots(request: Request, stack: ExitStack) -> _Boot:
     }
     first = {name: bench.allocate_run(pages * request.cores) for name, bench in kernels.items()}
     linux = stack.enter_context(LinuxProcess(cpus, pages * request.cores * PAGE))
-    return _Boot(kernels["multikernel"], kernels["shared"], linux, first, pages, carried)
+    plan = plan or unmap_by_cores.plan(request, kernels["multikernel"])
+    along: dict[str, Bench] = {}
+    for name in plan.kernels():
+        booted = system_.boot(list(cpus), kernel=name, trees={0: to_all(0, request.cores)})
+        along[name] = Bench(stack.enter_context(booted))
+    return _Boot(kernels["multikernel"], kernels["shared"], linux, first, pages, carried, plan, along)
 
 
 def run(request: Request, arms_of: Callable[[Request, _Boot], list[Arm]] | None = None) -> Document:
@@ -201,16 +223,22 @@ def run(request: Request, arms_of: Callable[[Request, _Boot], list[Arm]] | None 
     request = request.fitted()
     collector = Collector(request)
     record = document.begin(request)
+    plan: unmap_by_cores.Plan | None = None
     for boot in range(request.size.boots):
         request.progress(f"{NAME}: boot {boot + 1} of {request.size.boots}")
         with ExitStack() as stack:
-            machines = _boots(request, stack)
+            machines = _boots(request, stack, plan)
+            plan = machines.plan
             collector.boot(boot, arms_of(request, machines) if arms_of else _Arms(request, machines).all())
+    assert plan is not None
     pairs = root_pairs(request.cores)
-    warnings = unmap_arms.check(collector, request)
+    fewer = [plan.key(unmap_by_cores.LINUX, cores) for cores in plan.fewer()]
+    warnings = [*unmap_arms.check(collector, request, fewer), *unmap_by_cores.said(plan)]
+    specs = unmap_arms.specs(request, tuple(pairs), collector)
+    specs += [unmap_arms.with_count(spec, collector) for spec in unmap_by_cores.specs(plan, tuple(pairs))]
     if not request.comparing:
         warnings += carriers.refused(request)
     return document.finish(
         NAME, record, collector, floors_of(collector, pairs, request.placement.cpus),
-        unmap_arms.specs(request, tuple(pairs), collector), unmap_arms.RATIOS, warnings,
+        specs, [*unmap_arms.RATIOS, *unmap_by_cores.ratios(plan)], warnings,
     )  # fmt: skip

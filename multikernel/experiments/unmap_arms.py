@@ -9,6 +9,7 @@ are real; where the peers sleep there are none. Called by: `unmap`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -98,7 +99,7 @@ def specs(request: Request, floor: tuple[tuple[int, int], ...], collector: Colle
         parameters: dict[str, Scalar] = {"operation": "unmap", "target": target, "told": _told(target)}
         variant = "mcs" if system == "shared" else protocol
         spec = Spec(key, system, variant, n, "completion", "single", parameters=parameters, floor=floor)
-        spec = _with_count(spec, collector)
+        spec = with_count(spec, collector)
         found.append(spec)
         if key == CONTROL_OF:
             found.append(replace(spec, key=key + CONTROL, control=True))
@@ -114,7 +115,7 @@ def specs(request: Request, floor: tuple[tuple[int, int], ...], collector: Colle
     ):
         parameters = {"operation": "unmap", "target": target_name, "told": told}
         spec = Spec(key, "linux", "mprotect", n, "completion", "single", parameters=parameters, floor=floor)
-        found.append(_with_count(spec, collector))
+        found.append(with_count(spec, collector))
     found.append(
         Spec(
             "local",
@@ -161,7 +162,7 @@ def _throughput(name: str, cores: int, collector: Collector) -> Spec:
         f"own-pages-{name}", _system(name), "own-pages", cores, "throughput", "single", unit="operations/s",
         parameters=parameters,
     )  # fmt: skip
-    return _with_count(spec, collector)
+    return with_count(spec, collector)
 
 
 def _system(name: str) -> System:
@@ -173,7 +174,8 @@ def _told(target: Target) -> str:
     return "poll" if target == "polling" else "signal"
 
 
-def _with_count(spec: Spec, collector: Collector) -> Spec:
+def with_count(spec: Spec, collector: Collector) -> Spec:
+    """With the interrupts an operation took, where they were counted."""
     each = interrupts_of(spec.key, collector)
     if each is None:
         return spec
@@ -197,13 +199,13 @@ def interrupts_of(key: str, collector: Collector) -> float | None:
     return None if interrupts is None or not operations else interrupts / operations
 
 
-def check(collector: Collector, request: Request) -> list[Caution]:
+def check(collector: Collector, request: Request, linux: Sequence[str] = ()) -> list[Caution]:
     """Takes out the arms that were not told as they claim, and says so. Where cores share CPUs nothing is
-    claimed.
+    claimed. linux: further arms of it whose peers compute.
     """
     if request.crowded:
         return []
-    found = [_check_linux("linux-computing", collector)]
+    found = [_check_linux(key, collector) for key in ("linux-computing", *linux)]
     found += [
         _check_signals(key, collector) for key, (_, _, target) in KERNELS.items() if target == "computing"
     ]

@@ -121,7 +121,7 @@ def load(
         return None, f"nothing was measured on CPUs {format_cpu_list(unknown)} yet ({path})"
     if len(place) != kept.n:
         return None, f"{path} is damaged: {len(place)} CPUs, costs of {kept.n}"
-    return _on(site, kept.part(place[cpu] for cpu in site.cpus)), f"kept in {path}"
+    return _on(site, kept.part(place[cpu] for cpu in site.cpus)), f"measured earlier, kept in {path}"
 
 
 def known(site: Site, where: Path | None = None) -> tuple[Costs, str]:

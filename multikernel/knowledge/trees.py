@@ -14,6 +14,8 @@ at the machine follow the packages, or where all cores are in one package what d
 - `adaptive`: as Smelt's (OSDI'16; sched_adaptive.py of its simulator): whoever is free first sends next; into the
   dearest group that nobody sends to yet if there is one, since that is where time is lost, and there to the core that
   is the cheapest to send to; else to the dearest core left in its own group. Each group is entered once.
+- `gathering`: grown like the adaptive tree, but a send also keeps its sender busy for a share of the acknowledgement
+  that will come back, so that fewer of them queue at one core; the best of some shares under the model. Ours.
 - `optimum`: the best tree under the model, searched by clingo for up to ten cores; its kind says so if the search was
   given up before nothing better was proven to be left (optimum).
 
@@ -39,10 +41,12 @@ ARITY = 4
 """Of "k-ary" where none is given."""
 WIDTHS = (3, 4, 8)
 """The arities that `candidates` tries beside the binary tree."""
+SHARES = (0.25, 0.5, 1.0)
+"""What `gathering` tries."""
 SEARCHABLE = 8
-"""Most cores for which `candidates` looks for the optimum."""
-SEARCH, GLANCE = 20_000, 300
-"""Conflicts after which `build` and `candidates` give the search up: some ten seconds, some tenths of one."""
+"""Most cores for which `candidates` looks for the optimum unasked."""
+SEARCH, GLANCE = 20_000, 100
+"""Conflicts after which `build` and `candidates` give the search up: some ten seconds, a tenth of one."""
 
 
 def build(
@@ -72,7 +76,7 @@ def build(
         return Tree(
             root, tuple(_complete([root, *others], width)), "binary" if width == 2 else f"{width}-ary"
         )
-    if kind == "optimum":
+    if kind in ("optimum", "optimum (not proven)"):  # the second is the name of what a search gave
         return _optimum(root, site, costs, cores, SEARCH).check(cores)
     if kind not in _MAKERS:
         raise BadInput("unknown kind of tree", value=kind, hint=f"there are {', '.join(KINDS)}")
@@ -85,16 +89,20 @@ def candidates(
     costs: Costs,
     *,
     members: Iterable[int] | None = None,
+    search: int | None = None,
 ) -> list[tuple[Tree, float]]:
     """All trees worth trying, each with its predicted TSC cycles, the best first.
 
-    Of trees with the same edges only the first in `KINDS` is listed. Among few cores the optimum is searched for some
-    tenths of a second; if that does not prove it, the best tree found is listed under a kind that says so.
+    Of trees with the same edges only the first in `KINDS` is listed. search: conflicts that the search for the optimum
+    may spend, about a millisecond each; 0 for no search, None for `GLANCE` among up to `SEARCHABLE` cores and 0 among
+    more. What it finds is listed under a kind that says whether it is proven.
     """
     chosen = sorted(site.cores if members is None else set(members))
     found = _heuristics(root, site, costs, chosen)
-    if len(chosen) <= SEARCHABLE:
-        tree = _optimum(root, site, costs, chosen, GLANCE)
+    if search is None:
+        search = GLANCE if len(chosen) <= SEARCHABLE else 0
+    if search:
+        tree = _optimum(root, site, costs, chosen, search)
         found.setdefault(tree.edges, tree)
     # Sorting is stable: of equal predictions the kind named first comes first.
     return sorted(((tree, predict(tree, costs)) for tree in found.values()), key=lambda pair: pair[1])
@@ -190,6 +198,16 @@ def _by_leaders(root: int, others: list[int], site: Site, key: Callable[[int, in
 
 
 def _adaptive(root: int, others: list[int], site: Site, costs: Costs) -> Tree:
+    return Tree(root, tuple(_grown(root, others, site, costs, 0.0)), "adaptive")
+
+
+def _gathering(root: int, others: list[int], site: Site, costs: Costs) -> Tree:
+    grown = [Tree(root, tuple(_grown(root, others, site, costs, share)), "gathering") for share in SHARES]
+    return min(grown, key=lambda tree: predict(tree, costs))
+
+
+def _grown(root: int, others: list[int], site: Site, costs: Costs, share: float) -> Edges:
+    """Whoever is free first sends next. share: of the acknowledgement's receive that counts as part of a send."""
     group = site.group
     left: NDArray[np.bool_] = np.zeros(site.n, dtype=bool)
     left[others] = True
@@ -209,9 +227,10 @@ def _adaptive(root: int, others: list[int], site: Site, costs: Costs) -> Tree:
             continue  # its group is told, and all others are looked after
         left[child] = False
         edges.append((core, child))
-        heapq.heappush(free, (now + float(costs.send[core, child]), core))
+        busy = costs.send[core, child] + share * costs.receive[child, core]
+        heapq.heappush(free, (now + float(busy), core))
         heapq.heappush(free, (now + float(reach[child]), child))
-    return Tree(root, tuple(edges), "adaptive")
+    return edges
 
 
 _MAKERS: dict[str, Callable[[int, list[int], Site, Costs], Tree]] = {
@@ -220,6 +239,9 @@ _MAKERS: dict[str, Callable[[int, list[int], Site, Costs], Tree]] = {
     "cluster": _cluster,
     "numa-aware": _numa_aware,
     "adaptive": _adaptive,
+    "gathering": _gathering,
 }
-KINDS = ("sequential", "binary", "k-ary", "cluster", "numa-aware", "minimum-spanning", "adaptive", "optimum")
+KINDS = (
+    "sequential", "binary", "k-ary", "cluster", "numa-aware", "minimum-spanning", "adaptive", "gathering", "optimum",
+)  # fmt: skip
 """What `build` makes."""

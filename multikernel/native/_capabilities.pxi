@@ -14,8 +14,7 @@ cdef extern from "capability.h":
         CAP_REMOTE_DESCENDANTS
         CAP_REMOTE_ANCESTORS
         CAP_DYING
-        CNODE_SLOTS
-        CNODE_BYTES
+        CNODE_SLOT_BITS
     const uint32_t NO_CAPABILITY
     struct capability:
         uint64_t address
@@ -69,8 +68,12 @@ cdef extern from "cspace.h":
         uint64_t size
         uint64_t about
         uint32_t type
-    size_t cspace_size(uint32_t cnodes, uint32_t locks)
-    void cspace_init(cspace *cs, uint32_t me, uint32_t cnodes, uint32_t locks, uint64_t root_address)
+    struct cspace_shape:
+        uint32_t cnodes
+        uint32_t slot_bits
+        uint32_t locks
+    size_t cspace_size(const cspace_shape *shape)
+    void cspace_init(cspace *cs, uint32_t me, const cspace_shape *shape, uint64_t root_address)
     mapping_database *cspace_database(const cspace *cs)
     capability *cspace_slot(const cspace *cs, uint32_t slot)
     uint32_t cspace_slots(const cspace *cs)
@@ -88,6 +91,8 @@ cdef extern from "cspace.h":
     int cspace_lock(cspace *cs, uint64_t address, uint64_t size, uint64_t operation)
     void cspace_unlock(cspace *cs, uint64_t operation)
     int cspace_conflict(const cspace *cs, uint64_t address, uint64_t size, uint64_t start, uint64_t end)
+    int cspace_find_object(const cspace *cs, uint64_t address, uint64_t size, uint32_t type, uint32_t *slot)
+    void cspace_derived_elsewhere(cspace *cs, uint64_t address, uint64_t end)
     int cspace_relate(cspace *cs, uint64_t reference, uint32_t owner, uint32_t relations)
     uint64_t cspace_digest(const cspace *cs)
     const char *cspace_check(const cspace *cs)
@@ -125,26 +130,29 @@ def capability_rule_table():
 
 
 cdef class Capabilities:
-    """The capabilities of one core, room for `cnodes` CNodes of 256 slots. Addresses and sizes are bytes; nothing stands behind them."""
+    """The capabilities of one core, room for `cnodes` CNodes. Addresses and sizes are bytes; nothing stands behind them."""
 
     cdef void *_allocated
     cdef cspace *_cs
     cdef readonly uint32_t cnodes
 
-    def __cinit__(self, uint32_t cnodes, uint32_t core=0, uint64_t root_address=0, uint32_t locks=16):
+    def __cinit__(self, uint32_t cnodes, uint32_t core=0, uint64_t root_address=0, uint32_t locks=16, uint32_t slot_bits=CNODE_SLOT_BITS):
+        cdef cspace_shape shape = cspace_shape(cnodes, slot_bits, locks)
         if not 0 < cnodes <= 1 << 20:
             raise ValueError(f"a core has 1 to {1 << 20} CNodes, not {cnodes}")
         if root_address % 4096:
             raise ValueError(f"the root CNode lies on a page, not at {root_address:#x}")
         if locks > 1 << 16:
             raise ValueError(f"a core has room for at most {1 << 16} locks, not {locks}")
+        if slot_bits > CNODE_SLOT_BITS:
+            raise ValueError(f"a CNode has at most {1 << CNODE_SLOT_BITS} slots, not 2 to the {slot_bits}")
         # Fresh pages of the host are zero and cost nothing until they are used.
-        self._allocated = calloc(1, cspace_size(cnodes, locks) + 64)
+        self._allocated = calloc(1, cspace_size(&shape) + 64)
         if not self._allocated:
-            raise MemoryError(f"{cspace_size(cnodes, locks)} bytes")
+            raise MemoryError(f"{cspace_size(&shape)} bytes")
         self._cs = <cspace *>((<uintptr_t>self._allocated + 63) // 64 * 64)
         self.cnodes = cnodes
-        cspace_init(self._cs, core, cnodes, locks, root_address)
+        cspace_init(self._cs, core, &shape, root_address)
 
     def __dealloc__(self):
         free(self._allocated)
@@ -253,6 +261,15 @@ cdef class Capabilities:
     def conflict(self, uint64_t address, uint64_t size, uint64_t start, uint64_t end):
         """The verdict on a retype, elsewhere, of [start, end) of that RAM."""
         return cspace_conflict(self._cs, address, size, start, end)
+
+    def find_object(self, uint64_t address, uint64_t size, uint32_t type):
+        """(verdict, the slot of its first capability)."""
+        cdef uint32_t slot = 0
+        return cspace_find_object(self._cs, address, size, type, &slot), slot
+
+    def derived_elsewhere(self, uint64_t address, uint64_t end):
+        """Another core has made something of RAM there."""
+        cspace_derived_elsewhere(self._cs, address, end)
 
     def relate(self, uint64_t reference, uint32_t owner, uint32_t relations):
         """The verdict."""

@@ -79,7 +79,7 @@ cdef extern from "histogram.h":
     void histogram_add(histogram *h, uint64_t value) nogil
 
 cdef extern from "kernel.h":
-    uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core)
+    uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bint trees)
 
 cdef extern from "monitor.h":
     enum:
@@ -376,9 +376,9 @@ def kernel_segment_bytes(uint32_t cores, uint32_t window, uint32_t user_channels
     return segment_bytes(&g)
 
 
-def shared_state_bytes(uint32_t cores, uint32_t slots_per_core):
+def shared_state_bytes(uint32_t cores, uint32_t slots_per_core, bint trees=False):
     """Bytes of state the shared kernel keeps in the segment."""
-    return shared_kernel_bytes(cores, slots_per_core)
+    return shared_kernel_bytes(cores, slots_per_core, trees)
 
 
 cdef class Segment:

@@ -270,7 +270,7 @@ static int open_state(struct driver *d, const struct driver_options *o)
         return error;
     if (o->shared_kernel) {
         d->kernel = &kernel_shared;
-        return shared_kernel_open(d, o->slots_per_core, o->address_base, o->address_size);
+        return shared_kernel_open(d, o);
     }
     d->kernel = &kernel_multikernel;
     /* mmap, not calloc: the block must be zero, and only what is used should cost memory. */

@@ -48,6 +48,7 @@ enum driver_kind {
     KIND_RUN_GO,    /* -> 1 bytes of its result, when it has ended */
     KIND_RUN_FETCH, /* 1 offset -> 1-6 forty-eight bytes */
     KIND_UPDATE, /* 1 lines <= 8: a service to measure with, which updates so many lines of its own -> 1 cycles it took */
+    KIND_SHOOT, /* between cores of a shared kernel that is told along trees: shared_tree.c */
     DRIVER_KINDS
 };
 
@@ -134,7 +135,8 @@ struct driver {
     uint32_t groups_waiting; /* one bit a group that has something to send */
     uint32_t output_entries;
     struct monitor *monitor; /* NULL in the shared kernel */
-    _Atomic uint64_t *told;  /* shared kernel: the line all are told by; its sequence number when last looked at */
+    _Atomic uint64_t
+        *told; /* shared kernel: where it is seen that there is something to serve, and what was seen last */
     uint64_t told_seen;
     const struct kernel *kernel;
     struct segment *segment;
@@ -240,7 +242,9 @@ enum verdict driver_access(struct driver *driver, uint32_t slot, uint32_t genera
 
 /* --- Inside the driver ---------------------------------------------------------------------------------------------------------- */
 
-bool driver_poll(struct driver *driver);         /* one turn; true if anything was done */
+bool driver_poll(struct driver *driver); /* one turn; true if anything was done */
+bool driver_poll_calls(
+    struct driver *driver); /* the part of it that the other cores' drivers ask by: safe inside a request */
 bool driver_poll_replies(struct driver *driver); /* the part of it that a waiting core looks at most often */
 int poll_open(struct driver *driver);
 /* Sends on a ring. Doing so may consume acknowledgements, and then the ring is to be watched at another slot. */
@@ -291,4 +295,6 @@ int interrupt_open(struct driver *driver);
 void interrupt_tick(struct driver *driver, bool on);
 
 /* The shared kernel's part of opening. 0, or an errno. */
-int shared_kernel_open(struct driver *driver, uint32_t slots_per_core, uint64_t address_base, uint64_t address_size);
+int shared_kernel_open(struct driver *driver, const struct driver_options *options);
+/* KIND_SHOOT: PENDING, or BAD_REQUEST where no core may ask so. */
+enum verdict shared_told(struct driver *driver, uint64_t address, const struct message *request);

@@ -1,8 +1,8 @@
 /* A core's capabilities: CNodes full of slots, and what may be done with a capability without asking another core.
  *
- * A CNode is 256 slots in 16 KiB of memory that somebody had as RAM: more slots exist only where RAM was retyped to CNodes. A reference
- * is a slot's number and its generation, so one that outlived its capability is noticed. The slots of all CNodes are the nodes of
- * the mapping database; to make the state a block of known size, cspace_init is told how many CNodes it has room for.
+ * A CNode is up to 256 slots in 16 KiB of memory that somebody had as RAM: more slots exist only where RAM was retyped to CNodes. A
+ * reference is a slot's number and its generation, so one that outlived its capability is noticed. The slots of all CNodes are the
+ * nodes of the mapping database; to make the state a block of known size, cspace_init is told how many CNodes it has room for.
  *
  * What holds after every call:
  *  - A byte is part of one object at most that is neither RAM nor a view (a Mapping, an Endpoint): memory never has two types.
@@ -63,7 +63,7 @@ struct cspace {
     uint32_t free; /* the first free CNode */
     uint32_t free_count;
     uint32_t dying; /* the innermost CNode whose contents are being deleted; the others are those around it */
-    uint32_t reserved;
+    uint32_t slot_bits;
     struct cnode cnode[];
 };
 
@@ -83,7 +83,7 @@ static inline struct capability *cspace_slot(const struct cspace *cs, uint32_t s
 }
 static inline uint32_t cspace_slots(const struct cspace *cs)
 {
-    return cs->cnodes * CNODE_SLOTS;
+    return cs->cnodes << cs->slot_bits;
 }
 /* What names the capability in a slot that holds one. */
 static inline uint64_t cspace_reference(const struct cspace *cs, uint32_t slot)
@@ -95,10 +95,18 @@ static inline uint64_t cspace_reference(const struct cspace *cs, uint32_t slot)
 
 /* --- Making one ------------------------------------------------------------------------------------------------------------------ */
 
-/* Bytes of a state with room for that many CNodes, the root among them, and for that many locks at once. */
-size_t cspace_size(uint32_t cnodes, uint32_t locks);
+/* What a state has room for. slot_bits is CNODE_SLOT_BITS, but where states are copied and hashed by the million (a state-space explorer):
+ * there a CNode may have fewer slots than its memory would hold. */
+struct cspace_shape {
+    uint32_t cnodes;    /* the root among them; 1 to 2^20 */
+    uint32_t slot_bits; /* a CNode has 2^slot_bits slots; at most CNODE_SLOT_BITS */
+    uint32_t locks;     /* at once */
+};
+
+/* Bytes of such a state. */
+size_t cspace_size(const struct cspace_shape *shape);
 /* In a zeroed block of that size, aligned to 64. The root CNode lies in [root_address, + CNODE_BYTES), which is nobody's RAM. */
-void cspace_init(struct cspace *cs, uint32_t me, uint32_t cnodes, uint32_t locks, uint64_t root_address);
+void cspace_init(struct cspace *cs, uint32_t me, const struct cspace_shape *shape, uint64_t root_address);
 
 /* Where a new capability goes: that slot of that CNode; several go to that slot and those behind it. */
 struct cspace_place {
@@ -155,7 +163,8 @@ struct cspace_progress {
 
 /* Empties the slot. With an object's last capability its views go too, and with a CNode's last all that it holds. A call deletes at most
  * `work` capabilities; MORE: call again with the same reference. An error from inside (BUSY, NEEDS_AGREEMENT) names the slot that
- * stands in the way; delete that one, or come back. One chain of nested CNodes is emptied at a time: who wants to delete another
+ * stands in the way; delete that one, or come back. An operation other than 0 vouches for all that its call deletes, so a CNode is
+ * deleted on behalf of 0, and what in it needs agreement on behalf of the operation that got it. One chain of nested CNodes is emptied at a time: who wants to delete another
  * one helps with the first. */
 enum capability_verdict cspace_delete(struct cspace *cs, uint64_t reference, uint64_t operation, uint32_t work,
                                       struct cspace_progress *progress);
@@ -186,6 +195,13 @@ void cspace_unlock(struct cspace *cs, uint64_t operation);
 /* Would RAM of [address, + size) here be retyped in [from, end) against something derived from it? OK or RETYPE_CONFLICT. */
 enum capability_verdict cspace_conflict(const struct cspace *cs, uint64_t address, uint64_t size, uint64_t from,
                                         uint64_t end);
+
+/* The same object's first capability here, as another core names it; STALE when there is none, or its deletion has begun. */
+enum capability_verdict cspace_find_object(const struct cspace *cs, uint64_t address, uint64_t size, uint32_t type,
+                                           uint32_t *slot);
+
+/* Another core has made something of RAM in that range: all RAM here that has all of it gets CAP_REMOTE_DESCENDANTS. */
+void cspace_derived_elsewhere(struct cspace *cs, uint64_t address, uint64_t end);
 
 /* Who owns the object, and which relations (CAP_REMOTE_…) it has, in all its local copies; with copies or descendants elsewhere its
  * ancestors here get CAP_REMOTE_DESCENDANTS. NOT_COPYABLE for types that never leave their core. */

@@ -15,15 +15,16 @@ static enum capability_verdict empty_dying(struct cspace *cs, uint64_t operation
     struct cnode *cnode = &cs->cnode[index];
     uint32_t slot = cnode->capability;
     if (cnode->used) {
-        slot = index * CNODE_SLOTS + cnode->cursor;
+        slot = (index << cs->slot_bits) + cnode->cursor;
         while (cspace_slot(cs, slot)->type == CAP_NULL)
             slot++;
     }
     enum capability_verdict verdict = delete_one(cs, slot, operation, at);
     if (verdict != CAP_OK && verdict != CAP_MORE)
         return verdict;
-    if (slot / CNODE_SLOTS == index)
-        cnode->cursor = (uint16_t)(slot % CNODE_SLOTS); /* CNODE_DYING still: only its own deletion frees it */
+    if (slot >> cs->slot_bits == index)
+        cnode->cursor =
+            (uint16_t)(slot - (index << cs->slot_bits)); /* CNODE_DYING still: only its own deletion frees it */
     return CAP_MORE;
 }
 
@@ -60,7 +61,7 @@ static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint
     }
     if (c->type == CAP_CNODE && cs->cnode[c->about].used && !CAP_MUTANT(CONTENTS_LEFT)) {
         struct cnode *cnode = &cs->cnode[c->about];
-        if (cnode->state == CNODE_DYING || (cs->dying != NO_CNODE && cs->dying != slot / CNODE_SLOTS))
+        if (cnode->state == CNODE_DYING || (cs->dying != NO_CNODE && cs->dying != slot >> cs->slot_bits))
             return empty_dying(cs, operation, at);
         cnode->state = CNODE_DYING;
         cnode->cursor = 0;

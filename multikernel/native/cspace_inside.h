@@ -1,4 +1,4 @@
-/* What cspace.c and cspace_delete.c share; for nobody else. */
+/* What the files cspace*.c share; for nobody else. */
 #pragma once
 
 #include "cspace.h"
@@ -6,7 +6,7 @@
 /* The CNode that a slot is part of. */
 static inline struct cnode *cspace_cnode(const struct cspace *cs, uint32_t slot)
 {
-    return (struct cnode *)&cs->cnode[slot / CNODE_SLOTS];
+    return (struct cnode *)&cs->cnode[slot >> cs->slot_bits];
 }
 
 /* Has another operation locked a part of that range? */
@@ -28,7 +28,19 @@ static inline bool cspace_needs_agreement(const struct cspace *cs, const struct 
 /* May inner lie inside outer, or on it: the same object, or something derived from it, or beside it another view? */
 bool cspace_nests(const struct capability *outer, const struct capability *inner);
 
+static inline bool cspace_whole_pages(uint64_t address, uint64_t size)
+{
+    return size && address % CAP_PAGE == 0 && size % CAP_PAGE == 0 && address + size > address;
+}
+
+/* Where the reference leads, be it dying or not. */
 enum capability_verdict cspace_find_any(const struct cspace *cs, uint64_t reference, uint32_t *slot);
+/* The capability to work on. BUSY: it lies inside a range that another operation has locked; a part of it may be. */
+enum capability_verdict cspace_find_usable(const struct cspace *cs, uint64_t reference, uint64_t operation,
+                                           uint32_t *slot);
+/* The first of count empty slots there, or what is wrong with them. */
+enum capability_verdict cspace_find_place(const struct cspace *cs, const struct cspace_place *to, uint32_t count,
+                                          uint64_t operation, uint32_t *first);
 /* Puts a record into an empty slot and into the order; the slot. hint as in mapping_database_insert. */
 uint32_t cspace_fill(struct cspace *cs, uint32_t slot, const struct capability *record, uint32_t hint);
 /* Takes it out. Of a CNode's last capability: its slots are empty. */

@@ -212,7 +212,7 @@ static enum verdict trees_request(struct driver *d, const struct message *reques
     if (request->word[1] >= d->cores)
         return VERDICT_BAD_REQUEST;
     if (!d->monitor)
-        return VERDICT_OK; /* the shared kernel has none: all flat */
+        return VERDICT_OK; /* the shared kernel has none for groups: all flat */
     const struct tree *tree = monitor_tree(d->monitor, (uint32_t)request->word[1]);
     reply->word[2] = tree->current | (uint32_t)tree->installed << 16;
     reply->word[1] = monitor_trees_digest(d->monitor);
@@ -241,9 +241,8 @@ static enum verdict handle(struct driver *d, uint64_t address, const struct mess
     case KIND_MAP:
     case KIND_UNMAP:
     case KIND_PROTECT:
-        return kernel_request(d, address, request, reply);
     case KIND_TREE:
-        return d->monitor ? kernel_request(d, address, request, reply) : VERDICT_BAD_REQUEST;
+        return kernel_request(d, address, request, reply);
     case KIND_TREES:
         return trees_request(d, request, reply);
     case KIND_GROUP:
@@ -268,6 +267,8 @@ static enum verdict handle(struct driver *d, uint64_t address, const struct mess
             return VERDICT_BAD_REQUEST;
         update_request(d, request, reply);
         return VERDICT_OK;
+    case KIND_SHOOT:
+        return shared_told(d, address, request);
     case KIND_RUN_BEGIN:
     case KIND_RUN_DATA:
     case KIND_RUN_GO:

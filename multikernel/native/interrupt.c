@@ -32,7 +32,8 @@ static void serve(struct driver *d)
             deadline = 0;
             continue;
         }
-        if (!d->monitor || !d->monitor->engaged)
+        /* Voted and not told the outcome, or told along a tree and not answered. */
+        if (!(d->monitor ? d->monitor->engaged : atomic_load_explicit(d->told, memory_order_relaxed) != d->told_seen))
             return;
         uint64_t now = arch_cycles();
         if (!deadline)

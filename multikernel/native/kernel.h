@@ -26,5 +26,5 @@ struct kernel {
 
 extern const struct kernel kernel_multikernel, kernel_shared;
 
-/* Bytes of state the shared kernel needs in the segment. */
-uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core);
+/* Bytes of state the shared kernel needs in the segment; trees: whether it is told along trees. */
+uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bool trees);

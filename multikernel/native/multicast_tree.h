@@ -5,11 +5,14 @@
  * is installed meanwhile; only the root asks which is current (tree_row.c). Trees are of all cores and are contracted to those that take part:
  * a core that does not is never sent anything, even where it is an inner node.
  *
- * Who uses it: agreement.c (routing), tree_row.c (installing), collective.c (programs' collectives).
+ * Who uses it: agreement.c (routing), tree_row.c (installing), collective.c (programs' collectives), shared_tree.c (both, in the shared
+ * kernel).
  * Source: paper section 5.1 (multicast and NUMA-aware multicast trees); the tree comes from the system knowledge base (knowledge/). */
 #pragma once
 
 #include "cores.h"
+
+enum { TREE_EDGES_MAX = 6 }; /* that a message carries */
 
 enum {
     TREE_FLAT = 0, /* as a version: no tree */
@@ -36,6 +39,35 @@ struct tree {
 static inline uint32_t tree_edge(uint32_t parent, uint32_t child)
 {
     return parent | child << 16;
+}
+
+/* Part of a tree that is being installed, in sending order. */
+struct tree_piece {
+    uint32_t position, total; /* of its first edge, and of all edges */
+    uint32_t number;          /* of the installation: any but 0 */
+    uint32_t count;
+    uint32_t edge[TREE_EDGES_MAX];
+};
+
+/* As it travels: word 0 has position 0-15, edges in all 16-31, the installation's number 32-47 and edges here 48-63; words 1 to 3 have two
+ * edges each. */
+static inline struct tree_piece tree_piece_of(const uint64_t argument[4])
+{
+    struct tree_piece p = {
+        .position = argument[0] & 0xffff,
+        .total = argument[0] >> 16 & 0xffff,
+        .number = argument[0] >> 32 & 0xffff,
+        .count = (uint32_t)(argument[0] >> 48),
+    };
+    for (uint32_t i = 0; i < TREE_EDGES_MAX; i++)
+        p.edge[i] = (uint32_t)(argument[1 + i / 2] >> (i % 2 ? 32 : 0));
+    return p;
+}
+
+static inline bool tree_piece_fits(const struct tree_piece *p, uint32_t cores)
+{
+    return p->total == cores - 1 && p->count >= 1 && p->count <= TREE_EDGES_MAX && p->position + p->count <= p->total &&
+           p->number;
 }
 
 static inline void tree_clear(struct tree_link *link, uint32_t cores)

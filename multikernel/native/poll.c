@@ -85,6 +85,15 @@ static bool arrived(struct driver *d, struct watch *watch)
     }
 }
 
+bool driver_poll_calls(struct driver *d)
+{
+    bool any = false;
+    for (uint32_t i = 0; i + 1 < d->cores && !d->links; i++) /* poll_open put them first */
+        if (is_new(&d->watches[i]))
+            any |= arrived(d, &d->watches[i]);
+    return any;
+}
+
 bool driver_poll_replies(struct driver *d)
 {
     bool any = false;

@@ -1,11 +1,8 @@
 /* The shared kernel: the same operations over one state in one segment, under a lock, changed by the calling core.
  *
- * Page tables are still real and one a process, so a change must reach every core that holds the page, as a TLB shootdown must.
- * The core that changes tells the holders through one shared line (a sequence number, what to do, and the count of
- * acknowledgements still missing) which every core polls; one that computes is signalled, one that is parked is woken. It does its
- * own part while they do theirs, and waits for the count to reach zero. With one core to tell, line and counter travel
- * together: as many line transfers as a message and its reply. With more, the counter has a line of its own, so that the
- * acknowledgements do not disturb the cores that have yet to read.
+ * Page tables are still real and one a process, so a change must reach every core that holds the page, as a TLB shootdown must. The
+ * core that changes tells the holders, by one line that all poll (shared_line.c) or, if it was booted with trees, along its own tree
+ * (shared_tree.c); it does its own part while they do theirs, and waits until all have acknowledged.
  *
  * The lock is held until all have acknowledged, as Linux holds mmap_lock across a flush; an operation that concerns only its own
  * core releases it before its own mapping call. Who waits, for the lock or for acknowledgements, keeps answering.
@@ -18,58 +15,24 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cpu_driver.h"
-#include "locks/lock.h"
-
-enum shared_state { ENTRY_FREE = 0, ENTRY_MAPPED, ENTRY_RESERVED };
-enum tell { TELL_INSERT = 1, TELL_PROTECT, TELL_UNMAP };
-
-struct shared_entry {
-    _Atomic uint64_t status; /* state 0-7, rights 8-15, generation 32-63: read without the lock by faults */
-    uint64_t address, frame, length;
-    uint64_t sets[]; /* holders, then the cores that have it pinned */
-};
-
-/* Told and acknowledged. Written by the lock's holder (told) and by the told cores (missing). */
-struct told_line {
-    _Alignas(PAD_BYTES) _Atomic uint64_t sequence;
-    uint32_t slot;
-    uint8_t what, rights;
-    uint16_t from;
-    _Atomic uint32_t missing_here; /* one core to tell */
-    _Atomic uint32_t failed;
-    uint64_t targets; /* of up to 64 cores: spares those not meant a look at the entry */
-    _Alignas(PAD_BYTES) _Atomic uint32_t missing_apart; /* several */
-};
-
-struct shared_kernel {
-    struct lock lock;
-    struct told_line told;
-    _Alignas(PAD_BYTES) struct address_range addresses; /* under the lock from here on */
-    uint32_t slots, slot_next, entry_bytes, set_words;
-    uint64_t nodes_offset, entries_offset;
-};
-
-struct shared_private {
-    uint32_t *pins; /* this core's, by slot */
-    const struct lock_algorithm *lock;
-};
+#include "shared_kernel.h"
 
 static uint32_t entry_bytes(uint32_t cores)
 {
     return (uint32_t)(sizeof(struct shared_entry) + 16 * (size_t)core_set_words(cores));
 }
 
-uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core)
+static uint64_t bytes_before_trees(uint32_t cores, uint32_t slots_per_core)
 {
     return sizeof(struct shared_kernel) + sizeof(struct lock_node) * cores +
            (uint64_t)entry_bytes(cores) * cores * slots_per_core;
 }
 
-static struct shared_entry *entry_at(struct shared_kernel *k, uint32_t slot)
+uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bool trees)
 {
-    return (struct shared_entry *)(void *)((char *)k + k->entries_offset + (size_t)slot * k->entry_bytes);
+    return bytes_before_trees(cores, slots_per_core) + (trees ? shared_trees_bytes(cores) : 0);
 }
+
 static uint64_t *pinners(struct shared_kernel *k, struct shared_entry *entry)
 {
     return entry->sets + k->set_words;
@@ -93,39 +56,9 @@ static bool is_mapped(struct shared_entry *entry, uint32_t generation)
     return (status & 0xff) == ENTRY_MAPPED && status >> 32 == generation;
 }
 
-/* --- Being told ---------------------------------------------------------------------------------------------------------------- */
+/* --- Waiting, and telling under the lock --------------------------------------------------------------------------------------------- */
 
-static bool serve(struct driver *d)
-{
-    struct shared_kernel *k = d->shared;
-    struct told_line *told = &k->told;
-    /* Pairs with the release in tell(). Until we acknowledge, the line cannot change: its writer holds the lock and waits. */
-    uint64_t sequence = atomic_load_explicit(&told->sequence, memory_order_acquire);
-    if (sequence == d->told_seen)
-        return false;
-    d->told_seen = sequence;
-    uint32_t slot = told->slot;
-    if (k->set_words == 1 ? !(told->targets >> d->me & 1)
-                          : !core_set_has(entry_at(k, slot)->sets, d->me) || told->from == d->me)
-        return false;
-    struct shared_entry *entry = entry_at(k, slot);
-    enum verdict verdict = VERDICT_OK;
-    uint8_t what = told->what;
-    bool apart = told->from >> 15;
-    if (what == TELL_INSERT)
-        verdict = vspace_insert(&d->vspace, slot, entry->address, entry->frame, entry->length, told->rights);
-    else
-        verdict = vspace_protect(&d->vspace, slot, what == TELL_UNMAP ? (uint32_t)RIGHTS_NONE : told->rights);
-    if (verdict != VERDICT_OK)
-        atomic_store_explicit(&told->failed, 1, memory_order_relaxed);
-    /* Release: our page table is changed before the initiator can see the count fall (its acquire is in await_acknowledgements). */
-    atomic_fetch_sub_explicit(apart ? &told->missing_apart : &told->missing_here, 1, memory_order_release);
-    if (what == TELL_UNMAP)
-        vspace_retire(&d->vspace, slot);
-    return true;
-}
-
-static void breathe(struct driver *d)
+void shared_breathe(struct driver *d)
 {
     if (d->crowded)
         sched_yield();
@@ -138,8 +71,8 @@ static void breathe(struct driver *d)
 static void while_waiting(void *context)
 {
     struct driver *d = context;
-    if (!serve(d))
-        breathe(d);
+    if (!(d->local->shoot ? driver_poll_calls(d) | tree_serve(d) : line_serve(d)))
+        shared_breathe(d);
 }
 
 static void lock(struct driver *d)
@@ -155,47 +88,19 @@ static void unlock(struct driver *d)
     d->local->lock->release(&k->lock, (struct lock_node *)(void *)((char *)k + k->nodes_offset), d->me);
 }
 
-/* --- Telling (under the lock) ------------------------------------------------------------------------------------------------------- */
-
-static uint32_t others(struct driver *d, const uint64_t *set)
-{
-    return core_set_count(set, d->cores) - core_set_has(set, d->me);
-}
-
-/* Tells every other holder; returns the counter to wait for, or NULL when there is nobody. */
+/* Tells every other holder. What it returns is for await_acknowledgements: the line's counter, NULL when there is none to wait for. */
 static _Atomic uint32_t *tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum tell what,
                               uint32_t rights)
 {
-    struct shared_kernel *k = d->shared;
-    struct told_line *told = &k->told;
-    uint32_t count = others(d, entry->sets);
-    if (!count)
-        return NULL;
-    _Atomic uint32_t *missing = count == 1 ? &told->missing_here : &told->missing_apart;
-    told->slot = slot;
-    told->what = (uint8_t)what;
-    told->rights = (uint8_t)rights;
-    told->from = (uint16_t)(d->me | (count == 1 ? 0u : 1u << 15));
-    told->targets = entry->sets[0] & (d->me < 64 ? ~(1ull << d->me) : ~0ull);
-    atomic_store_explicit(missing, count, memory_order_relaxed);
-    atomic_store_explicit(&told->failed, 0, memory_order_relaxed);
-    d->told_seen = atomic_load_explicit(&told->sequence, memory_order_relaxed) + 1;
-    /* Pairs with the acquire in serve(). */
-    atomic_store_explicit(&told->sequence, d->told_seen, memory_order_release);
-    for (uint32_t core = core_set_next(entry->sets, d->cores, 0); core < d->cores;
-         core = core_set_next(entry->sets, d->cores, core + 1))
-        if (core != d->me)
-            doorbell_ring(d->peers[core].doorbell);
-    return missing;
+    if (!d->local->shoot)
+        return line_tell(d, entry, slot, what, rights);
+    tree_tell(d, entry, slot, what, rights);
+    return NULL;
 }
 
 static enum verdict await_acknowledgements(struct driver *d, _Atomic uint32_t *missing)
 {
-    struct shared_kernel *k = d->shared;
-    /* Pairs with the release in serve(). Nobody else can tell anything now: we hold the lock. */
-    while (missing && atomic_load_explicit(missing, memory_order_acquire))
-        breathe(d);
-    return missing && atomic_load_explicit(&k->told.failed, memory_order_relaxed) ? VERDICT_HOST : VERDICT_OK;
+    return d->local->shoot ? tree_await(d) : line_await(d, missing);
 }
 
 /* --- Operations ------------------------------------------------------------------------------------------------------------------------ */
@@ -273,7 +178,7 @@ static enum verdict unmap(struct driver *d, const struct request *request, struc
         return verdict;
     }
     bool own = core_set_has(entry->sets, d->me);
-    if (own && others(d, entry->sets) == 0) {
+    if (own && shared_others(d, entry->sets) == 0) {
         /* Nobody to tell. Reserved while the lock is free: the slot is not handed out before our own page table is changed. */
         set_status(entry, ENTRY_RESERVED, 0, request->generation);
         unlock(d);
@@ -314,7 +219,9 @@ static enum verdict begin(struct driver *d, const struct request *request, struc
 {
     struct shared_kernel *k = d->shared;
     enum verdict verdict;
-    if (request->row != ROW_MAP && request->slot >= k->slots)
+    if (request->row == ROW_TREE && !d->local->shoot)
+        return VERDICT_BAD_REQUEST;
+    if (request->row != ROW_MAP && request->row != ROW_TREE && request->slot >= k->slots)
         return VERDICT_NOT_MAPPED;
     lock(d);
     switch (request->row) {
@@ -323,6 +230,9 @@ static enum verdict begin(struct driver *d, const struct request *request, struc
         break;
     case ROW_UNMAP:
         return unmap(d, request, result);
+    case ROW_TREE:
+        verdict = shared_tree_piece(d, request);
+        break;
     default:
         verdict = protect(d, request, result);
     }
@@ -416,9 +326,14 @@ static bool frame_in_use(struct driver *d, uint64_t frame, uint64_t length)
     return used;
 }
 
+static bool serve(struct driver *d)
+{
+    return d->local->shoot ? tree_serve(d) : line_serve(d);
+}
+
 const struct kernel kernel_shared = {"shared", begin, serve, pin, unpin, fault, digest, count, frame_in_use};
 
-int shared_kernel_open(struct driver *d, uint32_t slots_per_core, uint64_t address_base, uint64_t address_size)
+int shared_kernel_open(struct driver *d, const struct driver_options *o)
 {
     struct shared_kernel *k = (struct shared_kernel *)(void *)((char *)d->segment + d->segment->shared_offset);
     d->shared = k;
@@ -427,16 +342,17 @@ int shared_kernel_open(struct driver *d, uint32_t slots_per_core, uint64_t addre
     if (!d->local)
         return ENOMEM;
     d->local->lock = &lock_mcs;
-    d->local->pins = calloc((size_t)slots_per_core * d->cores, sizeof *d->local->pins);
+    d->local->pins = calloc((size_t)o->slots_per_core * d->cores, sizeof *d->local->pins);
     if (!d->local->pins)
         return ENOMEM;
-    if (d->me != 0)
-        return 0; /* core 0 writes the state; nobody reads it before the supervisor says go */
-    address_range_init(&k->addresses, address_base, address_size * d->cores);
-    k->slots = slots_per_core * d->cores;
-    k->entry_bytes = entry_bytes(d->cores);
-    k->set_words = core_set_words(d->cores);
-    k->nodes_offset = sizeof *k;
-    k->entries_offset = sizeof *k + sizeof(struct lock_node) * d->cores;
-    return 0;
+    if (d->me == 0) { /* core 0 writes the state; nobody reads it before the supervisor says go */
+        address_range_init(&k->addresses, o->address_base, o->address_size * d->cores);
+        k->slots = o->slots_per_core * d->cores;
+        k->entry_bytes = entry_bytes(d->cores);
+        k->set_words = core_set_words(d->cores);
+        k->nodes_offset = sizeof *k;
+        k->entries_offset = sizeof *k + sizeof(struct lock_node) * d->cores;
+        k->trees_offset = bytes_before_trees(d->cores, o->slots_per_core);
+    }
+    return o->tree_count ? shared_trees_open(d, o->trees, o->tree_count) : 0;
 }

@@ -10,34 +10,22 @@
  * the root knows; so it is the root who initiates, and looks before the first core is asked. (That another core could initiate and the root
  * vote against it is not enough: a core that was asked earlier has then written over what it still needs. The explorer found that.)
  *
- * Of two installations for one root that come at once the one that began last wins, and the other is told that it was overtaken.
- *
- * As it travels: argument 0 has position 0-15, edges in all 16-31, the installation's number 32-47 (any, but 0) and edges here 48-63;
- * arguments 1 to 3 have two edges each. */
+ * Of two installations for one root that come at once the one that began last wins, and the other is told that it was overtaken. */
 #include "monitor.h"
-
-enum { TREE_EDGES_MAX = 6 };
 
 struct piece {
     struct tree *tree;
     struct tree_link *link; /* the version that is staged */
     uint32_t version;
     uint32_t root;
-    uint32_t position, total, number, count;
-    uint32_t edge[TREE_EDGES_MAX];
+    struct tree_piece is;
 };
 
 static struct piece piece_of(struct monitor *m, const struct operation *op)
 {
-    struct piece p = {.tree = monitor_tree(m, op->slot), .root = op->slot};
+    struct piece p = {.tree = monitor_tree(m, op->slot), .root = op->slot, .is = tree_piece_of(op->argument)};
     p.version = p.tree->current == 1 ? 2 : 1;
     p.link = monitor_links(m, p.root, p.version);
-    p.position = op->argument[0] & 0xffff;
-    p.total = op->argument[0] >> 16 & 0xffff;
-    p.number = op->argument[0] >> 32 & 0xffff;
-    p.count = (uint32_t)(op->argument[0] >> 48);
-    for (uint32_t i = 0; i < TREE_EDGES_MAX; i++)
-        p.edge[i] = (uint32_t)(op->argument[1 + i / 2] >> (i % 2 ? 32 : 0));
     return p;
 }
 
@@ -67,8 +55,7 @@ static const struct object_kind trees = {count, lock, everybody, NULL, NULL};
 static int well_formed(struct monitor *m, const struct operation *op)
 {
     struct piece p = piece_of(m, op);
-    return p.total == m->cores - 1 && p.count >= 1 && p.count <= TREE_EDGES_MAX && p.position + p.count <= p.total &&
-           p.number;
+    return tree_piece_fits(&p.is, m->cores);
 }
 
 static enum verdict begin(struct monitor *m, struct operation *op, const struct request *request)
@@ -94,7 +81,7 @@ static enum verdict may_prepare(struct monitor *m, const struct operation *op)
     struct piece p = piece_of(m, op);
     if (!well_formed(m, op))
         return VERDICT_BAD_REQUEST;
-    if (p.position && (p.tree->staged != p.position || p.tree->number != p.number))
+    if (p.is.position && (p.tree->staged != p.is.position || p.tree->number != p.is.number))
         return VERDICT_OVERTAKEN;
     if (p.root == m->me && version_is_used(m, op, p.version) && !MUTANT(TREE_STAGED_OVER_LIVE))
         return VERDICT_BUSY;
@@ -111,17 +98,17 @@ static enum verdict prepare(struct monitor *m, struct operation *op, const struc
 {
     (void)mmu;
     struct piece p = piece_of(m, op);
-    if (!p.position)
+    if (!p.is.position)
         tree_clear(p.link, m->cores);
-    p.tree->staged = (uint16_t)p.position;
-    p.tree->number = (uint16_t)p.number;
-    for (uint32_t i = 0; i < p.count; i++) {
-        if (!tree_takes(p.link, m->cores, p.root, p.edge[i])) {
+    p.tree->staged = (uint16_t)p.is.position;
+    p.tree->number = (uint16_t)p.is.number;
+    for (uint32_t i = 0; i < p.is.count; i++) {
+        if (!tree_takes(p.link, m->cores, p.root, p.is.edge[i])) {
             if (!MUTANT(TREE_UNCHECKED))
                 return VERDICT_BAD_REQUEST; /* what is staged of this piece is taken away again by the abort */
             continue;
         }
-        tree_add(p.link, p.edge[i]);
+        tree_add(p.link, p.is.edge[i]);
         p.tree->staged++;
     }
     return VERDICT_OK;
@@ -131,7 +118,7 @@ static void commit(struct monitor *m, struct operation *op, const struct mmu *mm
 {
     (void)mmu;
     struct piece p = piece_of(m, op);
-    if (p.position + p.count < p.total)
+    if (p.is.position + p.is.count < p.is.total)
         return;
     p.tree->current = (uint16_t)p.version;
     p.tree->staged = p.tree->number = 0;
@@ -142,9 +129,9 @@ static void abort_piece(struct monitor *m, struct operation *op, const struct mm
 {
     (void)mmu;
     struct piece p = piece_of(m, op);
-    while (p.tree->staged > p.position)
-        tree_remove(p.link, p.edge[--p.tree->staged - p.position]);
-    if (!p.position)
+    while (p.tree->staged > p.is.position)
+        tree_remove(p.link, p.is.edge[--p.tree->staged - p.is.position]);
+    if (!p.is.position)
         p.tree->number = 0;
 }
 

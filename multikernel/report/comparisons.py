@@ -1,6 +1,7 @@
 """What is compared with what, and how it is worded: the list behind the verdict.
 
-Guarantees: "structure" holds only comparisons of arms told in the same way, "carrier" what the monitors' messages cost
+Guarantees: "structure" holds only comparisons of arms told in the same way, "tree" those of one kernel told along
+different trees, or by messages and not, "carrier" what the monitors' messages cost
 where they share no memory, "spared" those where one side need not tell anybody, "telling" those told differently,
 "cost" what else is paid; every comparison says which side is the multikernel's. A comparison whose ratio a document
 does not have is left out.
@@ -13,9 +14,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["structure", "carrier", "spared", "telling", "cost"]
+Kind = Literal["structure", "tree", "carrier", "spared", "telling", "cost"]
 TITLES: dict[Kind, str] = {
     "structure": "What structure is worth (both sides told in the same way)",
+    "tree": "What the tree is worth",
     "carrier": "What shared memory is worth to messages (call lines against sockets and pipes)",
     "spared": "What cores are spared that don't hold the page",
     "telling": "What the way of telling is worth (poll, signal, interrupt, nothing)",
@@ -97,6 +99,47 @@ def _carried() -> Iterator[Comparison]:
                 f"linux-computing-over-{arm}", "telling", f"{who} over {name}, targets polling,",
                 "Linux, peers computing", "Unmap", _always(ANY_KERNEL),
             )  # fmt: skip
+
+
+TREES = ("sequential", "cluster", "numa-aware", "adaptive")
+MESSAGES_COST = (
+    "Along a tree the shared kernel tells by messages, where its line is one for all: both are in this."
+)
+
+
+def _along_trees() -> Iterator[Comparison]:
+    lead = "Unmap, targets polling, told by messages along the same tree"
+    protocols = (("one-phase", ONE), ("two-phase", TWO))
+    for kind in TREES:
+        tree, shared = f"along the tree {kind}", f"shared-polling-{kind}"
+        for protocol, who in protocols:
+            ours = f"{protocol}-polling-{kind}"
+            yield _unmap(
+                f"{shared}-over-{ours}", "structure", f"{who} {tree}", f"the shared kernel {tree}", lead
+            )
+            yield _unmap(
+                f"linux-computing-over-{ours}", "telling", f"{who} {tree}, targets polling,",
+                "Linux, peers computing", "Unmap", _always(ANY_KERNEL),
+            )  # fmt: skip
+            if kind != TREES[0]:
+                yield _own(f"{protocol}-polling-{TREES[0]}-over-{ours}", f"{who} {tree}", TREES[0])
+        if kind != TREES[0]:
+            yield _own(f"shared-polling-{TREES[0]}-over-{shared}", f"the shared kernel {tree}", TREES[0])
+        yield Comparison(
+            f"shared-polling-over-{shared}", "tree", True, f"the shared kernel {tree}", "the same by its line", POLL,
+            remarks=_always(MESSAGES_COST), is_counterpart=False,
+        )  # fmt: skip
+    for protocol, who in protocols:
+        yield _unmap(
+            f"shared-polling-{TREES[0]}-over-{protocol}-polling", "structure", who,
+            "the shared kernel told by messages too", "Unmap on two cores, which have but one tree",
+        )  # fmt: skip
+
+
+def _own(ratio: str, who: str, plain: str) -> Comparison:
+    return Comparison(
+        ratio, "tree", True, who, f"the same along the tree {plain}", POLL, is_counterpart=False
+    )
 
 
 RINGS = {"epoch-ring": "epoch", "used-ring": "used-bit"}
@@ -212,6 +255,7 @@ COMPARISONS = (
         "multikernel-epoch-ring-back-to-back-over-multikernel-call-line-back-to-back", "cost", False,
         "a call over two rings", "one over a call line", "Back-to-back, through the driver", is_counterpart=False,
     ),
+    *_along_trees(),
     *_carried(),
     *MESSAGES,
 )  # fmt: skip

@@ -100,6 +100,12 @@ SECTION_4_6 = (
     PaperValue("§4.6", "cost C of blocking", None, text="about 6 000 cycles"),
     PaperValue("§4.6", "poll budget P = C", None, text="loses at most C against the best choice"),
 )
+FIGURE_6 = (
+    *_curve("Figure 6", "broadcast", AMD_8X4, {32: 13_800}),
+    *_curve("Figure 6", "unicast", AMD_8X4, {32: 12_700}),
+    *_curve("Figure 6", "multicast", AMD_8X4, {32: 4_800}),
+    *_curve("Figure 6", "NUMA-aware multicast", AMD_8X4, {2: 1_300, 32: 3_100}),
+)
 FIGURE_7 = (
     *_curve("Figure 7", "Barrelfish", AMD_8X4, {2: 10_300, 5: 10_300, 32: 17_500}),
     *_curve("Figure 7", "Linux 2.6.26", AMD_8X4, {2: 5_200, 32: 29_500}),
@@ -118,6 +124,8 @@ ANSWERS = {
     "message": "Messages by cache distance: the paper's table 2.",
     "transport": "Our channels beside the host's own: the paper's table 3.",
     "poll-or-block": "How long to poll before sleeping: the paper's section 4.6.",
+    "shootdown": "Telling all cores, messages alone: the paper's figure 6.",
+    "collectives": "What cores do together, along the trees of the paper's section 5.1.",
     "unmap": "Taking a page from all cores: the paper's figure 7.",
 }
 """By experiment: what it asks, and which figure of the paper it answers."""
@@ -129,6 +137,7 @@ BESIDE: dict[str, tuple[PaperValue, ...]] = {
     "message": TABLE_2,
     "transport": TABLE_3,
     "poll-or-block": SECTION_4_6,
+    "shootdown": FIGURE_6,
     "unmap": FIGURE_7,
 }
 """By experiment: the paper's values to show beside its figures."""

@@ -59,6 +59,10 @@ def _what(series: Series) -> str:
     carrier = series.parameters.get("carrier")
     if carrier is not None:
         words.append(f"by {carrier}")
+    if series.parameters.get("tree") is not None:
+        words.append(f"tree {series.parameters['tree']}")
+    if series.parameters.get("booted") is not None:
+        words.append(f"{series.cores} of {series.parameters['booted']} cores")
     pair = series.parameters.get("pair")
     if pair is not None:
         words.append(f"CPUs {pair}")

@@ -130,10 +130,14 @@ def _caveats(documents: Sequence[Document]) -> list[str]:
             if warning.code in CAVEATS:
                 lead = f"{document.experiment}: " if warning.code == "floor-moved" else ""
                 texts[lead + warning.text] = None
-        if len(document.environment.cpus) > 1:
+        if len(document.environment.cpus) > 1 and not _by_cores(document):
             number = len(set(document.environment.cpus))
             texts[f"Measured on {number} cores: nothing here says how costs grow with cores."] = None
     return list(texts)
+
+
+def _by_cores(document: Document) -> bool:
+    return len({one.cores for one in document.series if one.parameters.get("booted") is not None}) > 1
 
 
 def _costs(documents: Sequence[Document]) -> list[str]:
@@ -142,7 +146,9 @@ def _costs(documents: Sequence[Document]) -> list[str]:
         medians = {
             _arm(series): series.p50
             for series in document.series
-            if not series.control and host_carrier_of(series) is None
+            if not series.control
+            and host_carrier_of(series) is None
+            and series.parameters.get("booted") is None
         }
         local, floors = medians.get("raw local None"), [floor.back_to_back for floor in document.floor]
         told = [

@@ -27,8 +27,8 @@ from multikernel.machine.topology import Topology
 from multikernel.routing import measuring, on_core
 from multikernel.user.group import Group
 
-BEST = 3
-"""How many of the best predicted are run."""
+BEST = 5
+"""How many of the best predicted are run. With those below no more than groups may be open."""
 ALWAYS = ("sequential", "numa-aware")
 """Run whatever is predicted."""
 CONTESTS = 16
@@ -103,8 +103,8 @@ def of_kind(system: Running, kind: str) -> dict[int, Choice]:
 def choose(system: Running, *, fresh: bool = False, run_crowded: bool = False) -> dict[int, Choice]:
     """A tree for every root, installed where it differs from sending to all oneself.
 
-    fresh: measure costs anew. run_crowded: run candidates even where cores share CPUs; for correctness, it says
-    nothing.
+    fresh: measure costs anew, and search for the optimum too, which takes longer than a boot should. run_crowded: run
+    candidates even where cores share CPUs; for correctness, it says nothing.
     """
     site = Site(Topology.read(), system.plan.cpus)
     if site.n <= 2:
@@ -117,7 +117,8 @@ def choose(system: Running, *, fresh: bool = False, run_crowded: bool = False) -
         return _chosen[site.cpus]
     costs, origin = costs_of(system, site, fresh=fresh)
     step = max(1, site.n // CONTESTS)
-    judged = {root: _contest(system, root, site, costs, origin) for root in range(0, site.n, step)}
+    search = None if fresh else 0
+    judged = {root: _contest(system, root, site, costs, origin, search) for root in range(0, site.n, step)}
     found = {root: judged.get(root) or _like(root, judged, site, costs) for root in site.cores}
     _chosen[site.cpus] = found
     return found
@@ -139,8 +140,8 @@ def _like(root: int, judged: dict[int, Choice], site: Site, costs: Costs) -> Cho
     return Choice(tree, f"as core {nearest}, the nearest whose trees were run")
 
 
-def _contest(system: Running, root: int, site: Site, costs: Costs, origin: str) -> Choice:
-    predicted = trees.candidates(root, site, costs)
+def _contest(system: Running, root: int, site: Site, costs: Costs, origin: str, search: int | None) -> Choice:
+    predicted = trees.candidates(root, site, costs, search=search)
     wanted = {tree.edges: tree for tree, _ in predicted[:BEST]}
     for kind in ALWAYS:
         tree = trees.build(kind, root, site, costs)

@@ -70,6 +70,15 @@ def measure(system: Running, site: Site, *, count: int = COUNT) -> Costs:
     return Costs.from_samples(site, {pair: [sample] for pair, sample in samples.items()})
 
 
+def placement(system: Running, site: Site) -> dict[int, tuple[int | None, int]]:
+    """By core, the memory node that the lines lie on by which others reach it (None: the host does not say), and
+    the node of its CPU. They are the same where buffers lie with their receivers, as every core touches its own first.
+    """
+    tasks = [core.start(on_core.home) for core in system.cores]
+    nodes = [int(task.result()) for task in tasks]
+    return {core: (node if node >= 0 else None, int(site.node[core])) for core, node in enumerate(nodes)}
+
+
 def samples_of(
     system: Running, cores: int, count: int
 ) -> tuple[dict[Turn, tuple[float, float, float]], dict[int, int]]:

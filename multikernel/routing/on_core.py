@@ -31,6 +31,12 @@ def message_costs(turns: list[Turn], count: int) -> tuple[dict[Turn, tuple[float
     return found, driver.probe_home(driver.me, 0)
 
 
+def home() -> int:
+    """The memory node that the lines lie on by which others reach this core, negative where the host does not say."""
+    assert local.driver is not None
+    return local.driver.probe_home(local.driver.me, 0)
+
+
 def contest(groups: tuple[int, ...], count: int) -> list[float]:
     """On the root of these groups: of each the median in cycles of a message to all and their acknowledgements."""
     driver = local.driver

@@ -49,7 +49,11 @@ class _Supervisor:
         """
         plan = self.plan
         segments.sweep()
-        shared = _native.shared_state_bytes(plan.cores, plan.slots) if plan.kernel == "shared" else 0
+        shared = (
+            _native.shared_state_bytes(plan.cores, plan.slots, bool(plan.trees))
+            if plan.kernel == "shared"
+            else 0
+        )
         geometry = (plan.cores, plan.window, plan.channels, plan.ring_slots, shared)
         size = _native.kernel_segment_bytes(*geometry)
         segments.require(size + plan.memory)

@@ -58,10 +58,16 @@ def encoded(trees: Mapping[int, Edges], cores: int) -> bytes:
 
 
 def install(access: Access, root: int, edges: Edges) -> None:
-    """Makes it root's tree, by agreement of all cores; the root initiates. Raises BadInput, TreeOvertaken."""
+    """Makes it root's tree; the root initiates. By agreement of all cores, in the shared kernel under its lock. Raises
+    BadInput, TreeOvertaken.
+    """
     cores = access.plan.cores
-    if access.plan.kernel != "multikernel":
-        raise BadInput("the shared kernel has no trees to install", where="install")
+    if access.plan.kernel == "shared" and not access.plan.trees:
+        raise BadInput(
+            "this shared kernel was booted without trees, so it tells all cores by one line",
+            where="install",
+            hint='boot it with trees, as boot(kernel="shared", trees={0: edges})',
+        )
     travelling = checked(root, edges, cores)
     number = secrets.randbelow(0xFFFF) + 1
     for position in range(0, len(travelling), PIECE):

@@ -116,11 +116,12 @@ int main(int argc, char **argv)
 {
     seed = argument(argc, argv, 1, 1);
     const uint64_t steps = argument(argc, argv, 2, 10000);
-    const size_t size = cspace_size(NODES, 4);
+    const struct cspace_shape shape = {.cnodes = NODES, .slot_bits = CNODE_SLOT_BITS, .locks = 4};
+    const size_t size = cspace_size(&shape);
     if (posix_memalign((void **)&cs, 64, size) || posix_memalign((void **)&before, 64, size))
         return 1;
     memset(cs, 0, size);
-    cspace_init(cs, 0, NODES, 4, 1ull << 30);
+    cspace_init(cs, 0, &shape, 1ull << 30);
     CHECK(cs->size == size, "%llu", (unsigned long long)cs->size);
     const struct cspace_place first = {.cnode = CSPACE_ROOT, .index = RAM_AT};
     uint64_t made = 0;

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from multikernel.native import _native
 
 PAGE = 4096
-SLOTS = 256
 NULL, RAM, FRAME, CNODE, VNODE, DISPATCHER, ENDPOINT, MAPPING = range(8)
 READ, WRITE, GRANT = 1, 2, 4
 COPIES, DESCENDANTS, ANCESTORS, DYING = 1, 2, 4, 8
@@ -84,8 +83,9 @@ def agree(one: Held, other: Held) -> bool:
 class Model:
     """One core's capabilities."""
 
-    def __init__(self, cnodes: int, me: int, root_address: int) -> None:
+    def __init__(self, cnodes: int, me: int, root_address: int, slots: int) -> None:
         self.me = me
+        self.slots = slots
         self.locks: list[tuple[int, int, int]] = []
         self.free = set(range(1, cnodes))
         self.level = {0: 0}
@@ -121,7 +121,7 @@ class Model:
     def find(self, reference: int) -> Held | None:
         held = self.any(reference)
         dying = {h.about for h in self.held.values() if h.type == CNODE and h.flags & DYING}
-        if held and not held.flags & DYING and (reference & 0xFFFF_FFFF) // SLOTS not in dying:
+        if held and not held.flags & DYING and (reference & 0xFFFF_FFFF) // self.slots not in dying:
             return held
         return None
 
@@ -146,9 +146,9 @@ class Model:
             return V["not-a-cnode"]
         if not held.rights & WRITE:
             return V["rights-exceeded"]
-        if index >= SLOTS or index + count > SLOTS:
+        if index >= self.slots or index + count > self.slots:
             return V["no-slots"]
-        first = held.about * SLOTS + index
+        first = held.about * self.slots + index
         if any(slot in self.held for slot in range(first, first + count)):
             return V["slot-in-use"]
         return (first,)
@@ -223,7 +223,7 @@ class Model:
         rights = held.rights if rights is None else rights
         if not held.rights & GRANT or rights & ~held.rights:
             return V["rights-exceeded"]
-        if held.type == CNODE and self.level[to[0] // SLOTS] >= self.level[held.about]:
+        if held.type == CNODE and self.level[to[0] // self.slots] >= self.level[held.about]:
             return V["cnode-cycle"]
         return self.put(to[0], replace(held, rights=rights)) and OK
 
@@ -278,7 +278,7 @@ class Model:
             whole = kind == held.type and size == held.size
             if about or not fits or not count or whole or FIXED.get(kind, size) != size:
                 return V["bad-size"]
-            if kind == CNODE and self.level[to[0] // SLOTS] == LEVELS:
+            if kind == CNODE and self.level[to[0] // self.slots] == LEVELS:
                 return V["cnode-cycle"]
             if kind == CNODE and count > len(self.free):
                 return V["no-cnodes"]
@@ -296,7 +296,7 @@ class Model:
                 if kind == CNODE:
                     one.about = real[slot][5]
                     self.free.remove(one.about)
-                    self.level[one.about] = self.level[to[0] // SLOTS] + 1
+                    self.level[one.about] = self.level[to[0] // self.slots] + 1
                 self.put(slot, one)
         return OK
 
@@ -310,7 +310,7 @@ class Model:
                 held = self.held[slot]
                 if self.copies(held) <= slots:
                     if held.type == CNODE:
-                        more |= {s for s in self.held if s // SLOTS == held.about}
+                        more |= {s for s in self.held if s // self.slots == held.about}
                     elif held.type != RAM:
                         more |= self.descendants(held)
             if more == slots:

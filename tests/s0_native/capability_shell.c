@@ -1,13 +1,14 @@
 /* A replica of capabilities, one operation a line; each is answered by a line of numbers. As class Capabilities of the native module, for
  * builds of the same sources that the module is not: seeded bugs.
  *
- * o CNODES CORE ROOT_ADDRESS LOCKS: a fresh one
+ * o CNODES CORE ROOT_ADDRESS LOCKS SLOT_BITS: a fresh one
  * a ADDRESS SIZE CNODE INDEX    g TYPE ADDRESS SIZE RIGHTS OWNER RELATIONS CNODE INDEX OP: create RAM, receive: verdict, reference
  * c SOURCE CNODE INDEX OP    m SOURCE RIGHTS CNODE INDEX OP    p SOURCE ADDRESS RIGHTS CNODE INDEX OP: copy, mint, map: the same
  * t SOURCE TYPE OFFSET SIZE COUNT CNODE INDEX ABOUT OP: retype: the same    q ...: may it? verdict
  * d REFERENCE WORK OP    s REFERENCE ADDRESS SIZE ABOUT TYPE WORK OP: delete, revoke: verdict, done, slot
  * r REFERENCE OP: begin to revoke: verdict, then what s begins with
  * l ADDRESS SIZE OP    u OP    f ADDRESS SIZE START END    e REFERENCE OWNER RELATIONS: lock, unlock, conflict, relate
+ * x ADDRESS SIZE TYPE: find the object: verdict, slot    y ADDRESS END: derived elsewhere
  * S: nine numbers a used slot    L: three a lock    O: slots in order    h: digest    H: a hash of all bytes    k: 1 when all invariants hold */
 #include "cspace.h"
 
@@ -23,12 +24,13 @@ static void say(int count, const uint64_t *numbers)
 
 static void open_fresh(const uint64_t *n)
 {
-    size_t size = cspace_size((uint32_t)n[0], (uint32_t)n[3]);
+    const struct cspace_shape shape = {(uint32_t)n[0], (uint32_t)n[4], (uint32_t)n[3]};
+    size_t size = cspace_size(&shape);
     free(cs);
     if (posix_memalign((void **)&cs, 64, size))
         exit(1);
     memset(cs, 0, size);
-    cspace_init(cs, (uint32_t)n[1], (uint32_t)n[0], (uint32_t)n[3], n[2]);
+    cspace_init(cs, (uint32_t)n[1], &shape, n[2]);
 }
 
 static uint64_t hash_bytes(void)
@@ -148,6 +150,15 @@ int main(void)
         case 'e':
             answer[0] = cspace_relate(cs, n[0], (uint32_t)n[1], (uint32_t)n[2]);
             answers = 1;
+            break;
+        case 'x': {
+            uint32_t slot = 0;
+            answer[0] = cspace_find_object(cs, n[0], n[1], (uint32_t)n[2], &slot);
+            answer[1] = slot;
+            break;
+        }
+        case 'y':
+            cspace_derived_elsewhere(cs, n[0], n[1]);
             break;
         case 'S':
             say_slots();

@@ -1,7 +1,7 @@
 """A replica of capabilities and the model of it, told the same things in small numbers and compared after each.
 
-The replica is the native module's, or a shell built from the same sources with a seeded bug. What deleting and
-revoking have done at the end of a step is read off the replica: it must lie between what may go and what must.
+What deleting and revoking have done at the end of a step is read off the replica: it must lie between what may go and
+what must.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 import itertools
 import random
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
-from s0_native.building import Shell
 from s0_native.capability_model import (
     CNODE,
     COPIES,
@@ -29,140 +28,24 @@ from s0_native.capability_model import (
     PAGE,
     RAM,
     REMOTE,
-    SLOTS,
     VNODE,
     Held,
     Model,
-    Row,
     V,
     below,
 )
+from s0_native.capability_replicas import CNODES, LOCKS, ME, ROOT_ADDRESS, SLOT_BITS, Replica
 
 from multikernel.native import _native
-
-
-class Replica(Protocol):
-    """What class Capabilities of the native module offers, as far as it is compared."""
-
-    @property
-    def root(self) -> int: ...
-    def create_ram(self, address: int, size: int, cnode: int, index: int) -> tuple[int, int]: ...
-    def receive(self, *numbers: int) -> tuple[int, int]: ...
-    def copy(self, source: int, cnode: int, index: int, operation: int = 0) -> tuple[int, int]: ...
-    def mint(
-        self, source: int, rights: int, cnode: int, index: int, operation: int = 0
-    ) -> tuple[int, int]: ...
-    def retype(self, *numbers: int) -> tuple[int, int]: ...
-    def may_retype(self, *numbers: int) -> int: ...
-    def map(self, *numbers: int) -> tuple[int, int]: ...
-    def delete(self, reference: int, work: int, operation: int = 0) -> tuple[int, int, int]: ...
-    def revoke_begin(self, reference: int, operation: int = 0) -> tuple[int, _native.Revocation]: ...
-    def revoke_step(
-        self, revocation: _native.Revocation, work: int, operation: int = 0
-    ) -> tuple[int, int, int]: ...
-    def lock(self, address: int, size: int, operation: int) -> int: ...
-    def unlock(self, operation: int) -> None: ...
-    def locks(self) -> list[tuple[int, int, int]]: ...
-    def conflict(self, address: int, size: int, start: int, end: int) -> int: ...
-    def relate(self, reference: int, owner: int, relations: int) -> int: ...
-    def slots(self) -> list[Row]: ...
-    def order(self) -> list[int]: ...
-    def state(self) -> bytes: ...
-    def digest(self) -> int: ...
-    def check(self) -> str | None: ...
-
-
-class ShellReplica:
-    """The same from a shell, which may have been built with a seeded bug."""
-
-    def __init__(self, shell: Shell, cnodes: int, core: int, root_address: int) -> None:
-        self.shell = shell
-        self.root = 1 << 32
-        shell.ask_many("o", cnodes, core, root_address, LOCKS)
-
-    def pair(self, letter: str, *numbers: int) -> tuple[int, int]:
-        verdict, reference = self.shell.ask_many(letter, *numbers)
-        return verdict, reference
-
-    def create_ram(self, address: int, size: int, cnode: int, index: int) -> tuple[int, int]:
-        return self.pair("a", address, size, cnode, index)
-
-    def receive(self, *numbers: int) -> tuple[int, int]:
-        return self.pair("g", *numbers)
-
-    def copy(self, source: int, cnode: int, index: int, operation: int = 0) -> tuple[int, int]:
-        return self.pair("c", source, cnode, index, operation)
-
-    def mint(self, source: int, rights: int, cnode: int, index: int, operation: int = 0) -> tuple[int, int]:
-        return self.pair("m", source, rights, cnode, index, operation)
-
-    def retype(self, *numbers: int) -> tuple[int, int]:
-        return self.pair("t", *numbers)
-
-    def may_retype(self, *numbers: int) -> int:
-        return self.shell.ask("q", *numbers)
-
-    def map(self, *numbers: int) -> tuple[int, int]:
-        return self.pair("p", *numbers)
-
-    def delete(self, reference: int, work: int, operation: int = 0) -> tuple[int, int, int]:
-        verdict, done, slot = self.shell.ask_many("d", reference, work, operation)
-        return verdict, done, slot
-
-    def revoke_begin(self, reference: int, operation: int = 0) -> tuple[int, _native.Revocation]:
-        verdict, *revocation = self.shell.ask_many("r", reference, operation)
-        keep, address, size, about, kind = revocation
-        return verdict, (keep, address, size, about, kind)
-
-    def revoke_step(
-        self, revocation: _native.Revocation, work: int, operation: int = 0
-    ) -> tuple[int, int, int]:
-        verdict, done, slot = self.shell.ask_many("s", *revocation, work, operation)
-        return verdict, done, slot
-
-    def lock(self, address: int, size: int, operation: int) -> int:
-        return self.shell.ask("l", address, size, operation)
-
-    def unlock(self, operation: int) -> None:
-        self.shell.ask("u", operation)
-
-    def locks(self) -> list[tuple[int, int, int]]:
-        numbers = iter(self.shell.ask_many("L"))
-        return list(zip(*[numbers] * 3, strict=True))  # type: ignore[arg-type]
-
-    def conflict(self, address: int, size: int, start: int, end: int) -> int:
-        return self.shell.ask("f", address, size, start, end)
-
-    def relate(self, reference: int, owner: int, relations: int) -> int:
-        return self.shell.ask("e", reference, owner, relations)
-
-    def slots(self) -> list[Row]:
-        numbers = iter(self.shell.ask_many("S"))
-        return list(zip(*[numbers] * 9, strict=True))  # type: ignore[arg-type]
-
-    def order(self) -> list[int]:
-        return self.shell.ask_many("O")
-
-    def state(self) -> bytes:
-        return self.shell.ask("H").to_bytes(8, "little")
-
-    def digest(self) -> int:
-        return self.shell.ask("h")
-
-    def check(self) -> str | None:
-        return None if self.shell.ask("k") == 1 else "an invariant"
-
-
-CNODES, ME, ROOT_ADDRESS, LOCKS = 4, 3, 1 << 30, 3
 
 
 class World:
     """A replica and the model, told the same things in small numbers, compared after each."""
 
-    def __init__(self, replica: Replica | None = None) -> None:
-        self.real: Replica = replica or _native.Capabilities(CNODES, ME, ROOT_ADDRESS, LOCKS)
-        self.model = Model(CNODES, ME, ROOT_ADDRESS)
-        self.references = [0, self.real.root, 99 << 32 | 1, 1 << 32 | CNODES * SLOTS, (1 << 64) - 1]
+    def __init__(self, replica: Replica | None = None, slot_bits: int = SLOT_BITS) -> None:
+        self.real: Replica = replica or _native.Capabilities(CNODES, ME, ROOT_ADDRESS, LOCKS, slot_bits)
+        self.model = Model(CNODES, ME, ROOT_ADDRESS, 1 << slot_bits)
+        self.references = [0, self.real.root, 99 << 32 | 1, 1 << 32 | CNODES << slot_bits, (1 << 64) - 1]
         self.revocations: list[_native.Revocation] = []
         self.digests: dict[int, Any] = {}
         self.seen: dict[int, int] = dict.fromkeys(V.values(), 0)
@@ -206,7 +89,8 @@ class World:
         return slot | self.model.held[slot].generation << 32
 
     def index(self, choice: int) -> int:
-        return (*range(12), 254, 255, 256)[choice % 15]
+        slots = self.model.slots
+        return (*range(12), slots - 2, slots - 1, slots)[choice % 15]
 
     # --- operations
 
@@ -397,6 +281,26 @@ class World:
                     other.flags |= DESCENDANTS
         self.settle(verdict, expected)
 
+    def find_object(self, choice: int, kind: int) -> None:
+        """By the range of something, as that or another type."""
+        near = list(self.model.held.values())[choice % len(self.model.held)]
+        verdict, slot = self.real.find_object(near.address, near.size, kind)
+        copies = self.model.copies(replace(near, type=kind, about=0))
+        found = min(copies, default=None)
+        if found is None or self.model.held[found].flags & DYING:
+            self.settle(verdict, V["stale"])
+        else:
+            assert slot == found
+            self.settle(verdict, OK)
+
+    def derived_elsewhere(self, page: int, pages: int) -> None:
+        start, end = page * PAGE, (page + pages) * PAGE
+        self.real.derived_elsewhere(start, end)
+        for held in self.model.held.values():
+            if held.type == RAM and held.address <= start and end <= held.end:
+                held.flags |= DESCENDANTS
+        self.settle(OK, OK)
+
     def conflict(self, page: int, pages: int, first: int, count: int) -> None:
         ram = Held(0, RAM, page * PAGE, pages * PAGE, 0, 0, 0, 0)
         start, end = ram.address + first * PAGE, ram.address + (first + count) * PAGE
@@ -441,6 +345,8 @@ class World:
             (1, lambda: self.lock(n(64), n(4), n(3, 1))),
             (3, lambda: self.unlock(n(3, 1))),
             (1, lambda: self.relate(big, n(5, 2), choose.choice((0, 0, n(8))))),
+            (1, lambda: self.find_object(big, n(9))),
+            (1, lambda: self.derived_elsewhere(n(64), n(8, 1)) if n(4) == 0 else None),
             (1, lambda: self.conflict(4 * n(16), n(9, 1), n(4), n(4, 1))),
         ]
         choose.choices([step for _, step in steps], [weight for weight, _ in steps])[0]()

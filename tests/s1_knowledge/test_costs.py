@@ -83,6 +83,13 @@ def test_a_round_trip_is_two_reaches_or_more() -> None:
     assert (both[apart] >= costs.round_trip[apart] - 1e-9).all()
 
 
+def test_the_wire_is_what_is_left_of_a_round_trip() -> None:
+    send, receive = np.array([[0.0, 10], [20, 0]]), np.array([[0.0, 100], [200, 0]])
+    costs = Costs(send, receive, np.array([[0.0, 400], [300, 0]]), MEASURED)
+    assert costs.wire.tolist() == [[0, (400 - 10 - 100 - 20 - 200) / 2], [0, 0]]
+    assert costs.reach[0, 1] == 10 + 35 + 100
+
+
 # --- Samples --------------------------------------------------------------------------------------------------------
 
 

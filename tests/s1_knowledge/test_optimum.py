@@ -71,7 +71,7 @@ def test_it_is_no_worse_than_any_heuristic(data: st.DataObject, machine: tuple[S
     for kind in KINDS:
         other = build(kind, members[0], site, costs, members=members)
         assert predict(tree, costs) <= predict(other, costs) + 1e-6
-    (best, predicted), *_ = candidates(members[0], site, costs, members=members)
+    (best, predicted), *_ = candidates(members[0], site, costs, members=members, search=20_000)
     assert predicted == pytest.approx(predict(tree, costs))
     best.check(members)
 
@@ -94,6 +94,19 @@ def test_a_search_that_is_given_up_says_so_and_still_gives_the_best_it_saw() -> 
     assert found.predicted <= predict(start, costs)
     again = search(start, costs, limit=20)
     assert (again.tree, again.conflicts) == (found.tree, found.conflicts)
+
+
+def test_candidates_search_as_long_as_they_are_told_to() -> None:
+    site = Site.of(from_string("2x4"))
+    costs = Costs.from_topology(site)
+
+    def kinds(search: int | None) -> set[str]:
+        return {tree.kind for tree, _ in candidates(0, site, costs, search=search)}
+
+    assert not [kind for kind in kinds(0) if kind.startswith("optimum")]
+    assert "optimum (not proven)" in kinds(100)
+    assert "optimum" in kinds(20_000)
+    assert build("optimum (not proven)", 0, site, costs).kind == "optimum"
 
 
 def test_too_many_cores_are_refused() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from s1_knowledge.machines import sites, sites_and_costs
 
@@ -114,7 +114,8 @@ def test_spread_uses_packages_caches_and_physical_cores_evenly(data: st.DataObje
             ("8x4", "2x4x2", "2 packages, 2 l3, 2 cores, smt 2", "2 packages, 2 dies, 0 l3, 3 cores")
         )
     )
-    site = Site.of(from_string(shape))
+    topology = from_string(shape)
+    site = Site(topology, tuple(data.draw(st.permutations(topology.online))))
     k = data.draw(st.integers(1, site.n))
     chosen = [answer["core"] for answer in Skb(site).query("placement", k=k)]
     first_thread = [min(site.topology.cpu(cpu).siblings) for cpu in site.cpus]
@@ -125,7 +126,9 @@ def test_spread_uses_packages_caches_and_physical_cores_evenly(data: st.DataObje
 
 
 def test_close_takes_the_smallest_neighbourhood_of_physical_cores() -> None:
-    site = Site.of(from_string("2 packages, 2 l3, 2 cores, smt 2"))
+    topology = from_string("2 packages, 2 l3, 2 cores, smt 2")
+    # The threads of a physical core have neighbouring numbers, as some firmware has it.
+    site = Site(topology, tuple(cpu for core in topology.cores for cpu in core))
     skb = Skb(site)
 
     def cores(k: int) -> list[int]:
@@ -134,6 +137,8 @@ def test_close_takes_the_smallest_neighbourhood_of_physical_cores() -> None:
     assert len({int(site.l3[core]) for core in cores(2)}) == 1
     assert len({site.topology.cpu(site.cpus[core]).siblings for core in cores(2)}) == 2
     assert len({int(site.package[core]) for core in cores(4)}) == 1
+    assert len({site.topology.cpu(site.cpus[core]).siblings for core in cores(4)}) == 4
+    assert sorted(cores(16)) == list(site.cores)
     assert len({site.topology.cpu(site.cpus[core]).siblings for core in cores(8)}) == 8
 
 
@@ -206,6 +211,7 @@ def test_distances_that_the_firmware_does_not_say_are_assumed_and_say_so() -> No
         )
     )
 )
+@example([(0, 0, "assumed"), (0, 1, "assumed")])
 def test_merging_keeps_one_value_a_key_or_refuses(said: list[tuple[int, int, str]]) -> None:
     given_ = [Fact("cpu", (n,), "discovered") for n in range(3)]
     given_ += [Fact("in_package", (cpu, package), origin) for cpu, package, origin in said]
@@ -219,8 +225,11 @@ def test_merging_keeps_one_value_a_key_or_refuses(said: list[tuple[int, int, str
         return
     held = [fact for fact in merged(given_) if fact.predicate == "in_package"]
     assert len({fact.arguments[0] for fact in held}) == len(held) == len({cpu for cpu, _, _ in said})
+    first = {cpu: package for cpu, package, _ in reversed(said)}
     for fact in held:
-        assert {fact.arguments[1]} == firm.get(fact.arguments[0], {fact.arguments[1]})
+        cpu, package = fact.arguments
+        assert {package} == firm.get(cpu, {first[cpu]})
+        assert (fact.origin == "assumed") == (cpu not in firm)
 
 
 def test_asserted_costs_are_the_costs() -> None:
@@ -317,12 +326,16 @@ def test_a_question_may_be_replaced(tmp_path: Path) -> None:
         tmp_path, "multicast_tree", "e(root, C) :- core(C), C != root.", "e(parent, child) a tree from root",
         "\n% parameter root: core",
     )  # fmt: skip
-    assert Skb(SMALL, rules=[tmp_path]).tree(2).edges == ((2, 0), (2, 1), (2, 3))
+    skb = Skb(SMALL, rules=[tmp_path])
+    assert skb.tree(2).edges == ((2, 0), (2, 1), (2, 3))
+    assert [one.path.parent for one in skb.questions() if one.name == "multicast_tree"] == [tmp_path]
 
 
 def test_the_best_of_several_answers_is_given(tmp_path: Path) -> None:
     rule_file(tmp_path, "two", "{ x(C) : core(C) } = 2. #minimize { C : x(C) }.")
     assert Skb(SMALL, rules=[tmp_path]).query("two") == [{"core": 0}, {"core": 1}]
+    rule_file(tmp_path, "two", "{ x(C) : core(C) } = 2. #maximize { C : x(C) }.")
+    assert Skb(SMALL, rules=[tmp_path]).query("two") == [{"core": 2}, {"core": 3}]
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,21 @@ def test_where_there_is_one_package_trees_follow_what_divides_it() -> None:
     )  # fmt: skip
 
 
+def test_groups_are_the_coarsest_thing_that_divides_the_cores() -> None:
+    def groups(text: str, cores: str | None = None) -> list[int]:
+        found: list[int] = Site.of(from_string(text), cores).group.tolist()
+        return found
+
+    assert groups("2 packages, 2 nodes, 2 dies, 2 l3, 1 core") == [0] * 8 + [1] * 8
+    assert groups("1 package, 2 nodes, 2 dies, 2 l3, 1 core") == [0] * 4 + [1] * 4
+    assert groups("2 dies, 2 l3, 2 cores") == [0] * 4 + [1] * 4
+    assert groups("2 l3, 2 cores") == [0, 0, 1, 1]
+    assert groups("1x4") == [0] * 4
+    # A package with one core in each is no group: there would be leaders only.
+    assert groups("4x1") == [0] * 4
+    assert groups("2x4", "1,4-5") == [0, 1, 1]
+
+
 @settings(deadline=None)
 @given(sites_and_costs(largest=12))
 def test_minimum_spanning_is_minimal(machine: tuple[Site, Costs]) -> None:
@@ -89,11 +104,29 @@ def test_minimum_spanning_is_minimal(machine: tuple[Site, Costs]) -> None:
 
 @settings(deadline=None)
 @given(sites_and_costs())
-def test_adaptive_crosses_into_each_group_once(machine: tuple[Site, Costs]) -> None:
+def test_adaptive_and_gathering_cross_into_each_group_once(machine: tuple[Site, Costs]) -> None:
     site, costs = machine
-    tree = build("adaptive", 0, site, costs)
-    entered = [site.group[c] for p, c in tree.edges if site.group[p] != site.group[c]]
-    assert len(entered) == len(set(entered)) == len(set(site.group.tolist())) - 1
+    for kind in ("adaptive", "gathering"):
+        tree = build(kind, 0, site, costs)
+        entered = [site.group[c] for p, c in tree.edges if site.group[p] != site.group[c]]
+        assert len(entered) == len(set(entered)) == len(set(site.group.tolist())) - 1
+
+
+def test_gathering_queues_fewer_acknowledgements_than_adaptive() -> None:
+    for text in ("1x16", "2x8", "8x4-amd", "8x64"):
+        site = Site.of(from_string(text))
+        costs = Costs.from_topology(site)
+        adaptive, gathering = (build(kind, 0, site, costs) for kind in ("adaptive", "gathering"))
+        assert predict(gathering, costs) < predict(adaptive, costs)
+        assert max(len(gathering.children(core)) for core in site.cores) < len(adaptive.children(0))
+
+
+def test_adaptive_goes_into_the_dearest_group_by_its_cheapest_core() -> None:
+    site = Site.of(from_string("3x2"))
+    send = np.full((6, 6), 10.0)
+    send[0, 4], send[0, 5] = 30, 20
+    costs = Costs(send, np.full((6, 6), 10.0), np.full((6, 6), 100.0), "measured")
+    assert build("adaptive", 0, site, costs).children(0)[:2] == (5, 2)
 
 
 def test_adaptive_is_the_best_broadcast_where_all_cores_are_alike() -> None:
@@ -144,6 +177,16 @@ def test_slowest_first_keeps_the_tree(machine: tuple[Site, Costs]) -> None:
     tree = build("binary", 0, site, costs)
     ordered = slowest_first(tree, costs)
     assert sorted(ordered.edges) == sorted(tree.edges)
+
+
+def test_slowest_first_by_hand() -> None:
+    n = 6
+    round_trip = np.full((n, n), 100.0)
+    round_trip[0, 3] = 150
+    costs = Costs(np.full((n, n), 10.0), np.full((n, n), 10.0), round_trip, "measured")
+    tree = Tree(0, ((0, 1), (0, 2), (0, 3), (0, 4), (4, 5)), "by hand")
+    # Below 4 there is another round trip; 3 is far; 1 and 2 are alike.
+    assert slowest_first(tree, costs).edges == ((0, 4), (0, 3), (0, 1), (0, 2), (4, 5))
 
 
 def test_candidates_are_all_kinds_without_repeats_best_first() -> None:

@@ -182,8 +182,6 @@ def test_a_tree_from_a_program_and_from_outside() -> None:
         with pytest.raises(BadInput, match="does not span all cores"):
             system.install(0, [(0, 1)])
         system.unmap(system.map(system.allocate(4096)))
-    with multikernel.boot(2, kernel="shared") as system, pytest.raises(BadInput, match="no trees"):
-        system.install(0, [(0, 1)])
 
 
 @pytest.mark.parametrize("cores", [2, 3, 5])

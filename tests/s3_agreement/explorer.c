@@ -1,7 +1,7 @@
 /* Visits every world that can be reached from a scenario's first one, breadth first, so that a counterexample is a shortest one;
  * then goes backward from the ends, so that a world from which nothing ever finishes is found too.
  *
- *     explorer --scenario NAME [--cores 3] [--capacity 1] [--route flat|chain|binary] [--outbox N] [--any-order-replies]
+ *     explorer --scenario NAME [--cores 3] [--capacity 1] [--route flat|chain|binary|N,M] [--outbox N] [--any-order-replies]
  *              [--one-fifo] [--lazy] [--limit STATES]
  *     explorer --list
  *
@@ -345,6 +345,9 @@ int main(int argc, char **argv)
         model.fan = 1;
     else if (strcmp(route, "binary") == 0)
         model.fan = 2;
+    else if (sscanf(route, "%u,%u", &model.number[0], &model.number[1]) == 2 && model.number[0] < 16 &&
+             model.number[1] < 16 && model.cores == 4)
+        model.numbered = true;
     else if (strcmp(route, "flat") != 0)
         return usage("unknown route", route);
     model.entries = monitor_output_entries(model.cores) + (model.scenario->wide ? 2 * model.cores : 0);

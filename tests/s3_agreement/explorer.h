@@ -149,6 +149,9 @@ struct model {
     bool one_fifo;     /* replies travel behind requests */
     bool lazy;         /* moving from outbox to channel is a transition of its own */
     uint32_t fan;      /* of the trees to begin with; 0: none, every root sends to all */
+    bool
+        numbered; /* or of four cores the trees with these numbers, of the 16 there are: of core 0, and of the others */
+    uint32_t number[2];
     const struct scenario *scenario;
     uint32_t entries;       /* the largest output of a step */
     uint32_t monitor_words; /* of one monitor */

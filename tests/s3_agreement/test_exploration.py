@@ -2,6 +2,7 @@
 cores and checks every one of them; each seeded bug must be found, by the scenario named here."""
 
 import os
+import random
 import re
 import subprocess
 from collections.abc import Callable
@@ -175,6 +176,15 @@ def test_bad_arguments(explore: Explore, arguments: list[str]) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+# Of four cores there are 16 trees; core 0 has the one, the others have the other.
+TREES = [(one, other) for one in range(16) for other in range(16)]
+
+
+@pytest.mark.parametrize("trees", random.Random(1).sample(TREES, 24))
+def test_two_initiators_agree_under_some_trees(explore: Explore, trees: tuple[int, int]) -> None:
+    passes(explore, "unmap-2-mixed", "--route", "{},{}".format(*trees), cores=4)
+
+
 # --- Minutes ---------------------------------------------------------------------------------------------------------
 
 
@@ -202,3 +212,10 @@ def test_four_cores_along_a_chain(explore: Explore, scenario: str) -> None:
 @pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in LARGE])
 def test_four_cores_in_a_tree(explore: Explore, scenario: str) -> None:
     passes(explore, scenario, "--route", "binary", cores=4)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("scenario", ["unmap-2-mixed", "unmap-different", "protect-2"])
+def test_two_initiators_agree_under_every_tree(explore: Explore, scenario: str) -> None:
+    for one, other in TREES:
+        passes(explore, scenario, "--route", f"{one},{other}", cores=4)

@@ -283,15 +283,53 @@ void world_apply(struct world *w, struct transition t)
 /* --- Beginning --------------------------------------------------------------------------------------------------------------- */
 
 /* Every root counts the cores from itself on, and the tree is over those ranks: rank's parent is (rank - 1) / fan. */
-static void plant(struct monitor *m)
+static void plant_complete(struct monitor *m, uint32_t root)
 {
     uint32_t n = model.cores, edges[MODEL_CORES];
-    for (uint32_t root = 0; root < n && model.fan; root++) {
-        for (uint32_t rank = 1; rank < n; rank++)
-            edges[rank - 1] = tree_edge((root + (rank - 1) / model.fan) % n, (root + rank) % n);
-        if (!monitor_plant(m, root, edges))
-            violate("the tree of core %u is none", root);
-    }
+    for (uint32_t rank = 1; rank < n; rank++)
+        edges[rank - 1] = tree_edge((root + (rank - 1) / model.fan) % n, (root + rank) % n);
+    if (!monitor_plant(m, root, edges))
+        violate("the tree of core %u is none", root);
+}
+
+/* The labelled tree of four cores with that number: its Prüfer code, two digits to the base of four; rooted anywhere. */
+static void plant_numbered(struct monitor *m, uint32_t root, uint32_t number)
+{
+    uint32_t code[2] = {number / 4, number % 4}, degree[4] = {1, 1, 1, 1}, edges[3];
+    bool linked[4][4] = {{false}}, inside[4] = {false};
+    degree[code[0]]++;
+    degree[code[1]]++;
+    for (int i = 0; i < 2; i++)
+        for (uint32_t leaf = 0;; leaf++)
+            if (degree[leaf] == 1) {
+                linked[leaf][code[i]] = linked[code[i]][leaf] = true;
+                degree[leaf]--;
+                degree[code[i]]--;
+                break;
+            }
+    for (uint32_t a = 0; a < 4; a++)
+        for (uint32_t b = a + 1; b < 4; b++)
+            if (degree[a] == 1 && degree[b] == 1)
+                linked[a][b] = linked[b][a] = true;
+    inside[root] = true;
+    for (uint32_t count = 0; count < 3;)
+        for (uint32_t a = 0; a < 4; a++)
+            for (uint32_t b = 0; b < 4; b++)
+                if (inside[a] && !inside[b] && linked[a][b]) {
+                    inside[b] = true;
+                    edges[count++] = tree_edge(a, b);
+                }
+    if (!monitor_plant(m, root, edges))
+        violate("the tree of core %u is none", root);
+}
+
+static void plant(struct monitor *m)
+{
+    for (uint32_t root = 0; root < model.cores; root++)
+        if (model.numbered)
+            plant_numbered(m, root, model.number[root > 0]);
+        else if (model.fan)
+            plant_complete(m, root);
 }
 
 void world_init(struct world *w)

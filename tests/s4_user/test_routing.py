@@ -134,6 +134,13 @@ def test_a_large_system_is_decided_by_some_roots(monkeypatch: pytest.MonkeyPatch
         choices[root].tree.check(range(6))
 
 
+def test_messages_lie_with_their_receivers(kernel: str) -> None:
+    cpus = Topology.read().allowed
+    with multikernel.boot([cpus[0], cpus[-1], cpus[0]], kernel=kernel) as system:  # type: ignore[arg-type]
+        for lines, cpu in system.placement().values():
+            assert lines in (None, cpu)
+
+
 def test_what_cannot_be() -> None:
     with pytest.raises(BadInput, match="unknown kind of tree: oak"):
         multikernel.boot(2, trees="oak")

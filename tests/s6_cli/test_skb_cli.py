@@ -69,7 +69,7 @@ def test_costs_kept_for_this_host_are_used(tmp_path: Path, monkeypatch: pytest.M
     done = run("skb", "ask", "all(@send(0,C)) :- core(C), C != 0. ok.")
     assert done.returncode == 0
     assert set(done.stdout.split()) == {"ok."} | {f"all({int(one)})." for one in assumed.send[0, 1:] + 7}
-    assert done.stderr == f"costs of messages: measured (kept in {path})\n"
+    assert done.stderr == f"costs of messages: measured earlier, kept in {path}\n"
 
 
 def test_a_rule_of_ones_own() -> None:

@@ -7,6 +7,9 @@
  * stream.c  bare rings of any size in memory of their own: streams one way, echoes (system: raw)
  * host.c    the same over any channel of channel.h (raw), and over what the host offers to two processes (linux)
  * counters.c what the processor counts meanwhile
+ * shootdown.c the messages of a shootdown over any tree, or by a line that all poll (raw)
+ * barriers.c barriers over shared memory (raw)
+ * collectives.c what the members of a group do together, through the booted drivers
  * loops.c   through the booted driver: its loop, its channels, dispatch by kind (system: multikernel, shared)
  * linux.c   threads of one address space on the host's kernel (system: linux)
  * capabilities.c, with a header of its own: local operations on one replica, no cores at all */
@@ -112,6 +115,62 @@ enum counter_event { COUNTER_L1D_READS, COUNTER_L1D_MISSES, COUNTER_L1I_MISSES, 
 /* A descriptor from which the count of that event in the calling thread, from now on, is read as a uint64 (perf_event_open(2)); minus an
  * errno where the host, the hypervisor or the administrator does not let it be counted. kernel: what the host does for it too. */
 int counter_open(enum counter_event event, bool kernel);
+
+/* --- shootdown.c: every core of the tree with its own place in it, and the same use and count. --- */
+
+struct scratch_line {
+    uint32_t core; /* in whose region, and so on whose memory node */
+    uint32_t line; /* 1 or more; 0: none */
+};
+
+struct shootdown_probe {
+    struct scratch_line up;           /* to the parent; at the root {me, 0} */
+    const struct scratch_line *child; /* to the children, in sending order */
+    uint32_t children;
+    uint32_t below; /* at the root: how many others there are, and the sum of their numbers */
+    uint64_t sum;
+    struct scratch_line shared; /* broadcast: the line all poll; the root has all others for children then */
+    uint64_t use;               /* larger than any operation's number these lines have seen; the first operation's */
+    uint64_t count;
+    uint32_t batch;
+};
+
+/* times (root only): until the root has all acknowledgements. Returns how many requests and acknowledgements were wrong, -1 without
+ * memory. A line belongs to one edge, or to one side of a broadcast, at a time. */
+int64_t probe_shootdown(struct driver *d, const struct shootdown_probe *probe, struct histogram *times);
+
+/* --- barriers.c, collectives.c: every member with the same parameters. --- */
+
+enum { BARRIER_CENTRAL = 0, BARRIER_DISSEMINATION = 1 };
+
+struct barrier_probe {
+    const uint32_t *member;
+    uint32_t members;
+    uint32_t form;
+    uint32_t timer; /* the member that comes last and fills the histogram */
+    uint32_t batch;
+    uint64_t use; /* as of struct shootdown_probe, over all barriers and collectives of the system; not 0 */
+    uint64_t count;
+};
+
+/* How often a member seemed to leave before all had come; -1 for a core that is no member. */
+int64_t probe_barrier(struct driver *d, const struct barrier_probe *probe, struct histogram *times);
+
+enum { COLLECTIVE_BARRIER = 0, COLLECTIVE_REDUCE, COLLECTIVE_BROADCAST, COLLECTIVE_ORDER };
+
+struct collective_probe {
+    const uint32_t *member;
+    uint32_t members;
+    uint32_t operation;
+    uint32_t group, root; /* an open group of these members */
+    uint32_t timer;       /* as above; of a broadcast the root; of an atomic broadcast the only one that sends */
+    uint32_t batch;
+    uint64_t sum; /* of the members' numbers, each counted from 1 */
+    uint64_t use, count;
+};
+
+/* How many outcomes and messages were wrong. */
+int64_t probe_collective(struct driver *d, const struct collective_probe *probe, struct histogram *times);
 
 /* --- loops.c --- */
 

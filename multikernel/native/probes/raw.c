@@ -14,11 +14,6 @@ enum {
     RING_LINES = RING_SLOTS * LINE_BYTES / PAD_BYTES,
 };
 
-static _Atomic uint64_t *scratch(struct driver *d, uint32_t core, uint32_t line)
-{
-    return (_Atomic uint64_t *)(void *)(segment_scratch(d->segment, &d->region, core) + (size_t)line * PAD_BYTES);
-}
-
 void probe_floor(struct driver *d, uint32_t b, int role, uint32_t line, uint64_t base, uint64_t count, uint32_t batch,
                  struct histogram *histogram)
 {

@@ -1,7 +1,7 @@
 /* What bare loops share: how they wait, and how they time. A bare loop polls nothing else, so it leaves when its system stops, and where
  * cores share CPUs it gives its own away: the other side needs it.
  *
- * Called by: raw.c, stream.c, host.c. */
+ * Called by: raw.c, stream.c, host.c, shootdown.c, together.h (barriers.c, collectives.c). */
 #pragma once
 
 #include <sched.h>
@@ -10,6 +10,12 @@
 #include "probes.h"
 
 enum { THINK_SPINS = 16 };
+
+/* The first word of a scratch line of that core's region. */
+static inline _Atomic uint64_t *scratch(struct driver *d, uint32_t core, uint32_t line)
+{
+    return (_Atomic uint64_t *)(void *)(segment_scratch(d->segment, &d->region, core) + (size_t)line * PAD_BYTES);
+}
 
 /* Its system stops: the core ends here, as it has nothing to finish. */
 static inline void leave_if_stopped(struct driver *d)

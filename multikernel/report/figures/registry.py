@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from multikernel.report.figure import Block
 from multikernel.report.figures import (
+    collectives,
     floor,
     generic,
     latency,
@@ -17,6 +18,7 @@ from multikernel.report.figures import (
     poll_or_block,
     round_trip,
     shared_memory,
+    shootdown,
     transport,
     unmap,
 )
@@ -33,13 +35,16 @@ FIGURES: Mapping[str, Draw] = {
     "transport": transport.draw,
     "shared-memory": shared_memory.draw,
     "poll-or-block": poll_or_block.draw,
+    "shootdown": shootdown.draw,
+    "collectives": collectives.draw,
     "unmap": unmap.draw,
 }
 TOGETHER: Mapping[str, DrawTogether] = {"unmap": unmap.draw_together}
 """What only several documents of an experiment show, such as a growth with the number of cores."""
 
 ORDER = (
-    "floor", "latency", "shared-memory", "local-call", "round-trip", "message", "transport", "poll-or-block", "unmap",
+    "floor", "latency", "shared-memory", "local-call", "round-trip", "message", "transport", "poll-or-block",
+    "shootdown", "collectives", "unmap",
 )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Unmap: bars by how the other cores are told, the paper's values at the same number of cores, and what else is paid.
 
 Guarantees: arms that are told differently never share a group, nor do arms whose messages share no memory share one
-with those whose do. Over several numbers of cores the paper's figure 7 is
-drawn as the paper draws it, with what is known of its curves.
+with those whose do. Over several numbers of cores, in one document (`unmap_by_cores`) or in several, the paper's
+figure 7 is drawn as the paper draws it, with what is known of its curves.
 Called by: registry. Answers: the paper's figure 7.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from multikernel.report.bars import Group
 from multikernel.report.figure import Block
-from multikernel.report.figures import generic
+from multikernel.report.figures import generic, unmap_by_cores
 from multikernel.report.figures.parts import (
     axis_of,
     bar_figure,
@@ -23,14 +23,13 @@ from multikernel.report.figures.parts import (
     point_of,
     size_sentence,
 )
-from multikernel.report.lines import Line, Point, lines
+from multikernel.report.lines import Line, lines
 from multikernel.report.paper_values import FIGURE_7, OTHERS, PLOT, PaperValue
 from multikernel.report.wording import SYSTEMS, TOLD_TITLES, host_carrier_of, rate_of
 from multikernel.results.document import Document, Series
 
 TOLD_ORDER = ("poll", "signal", "interrupt", "none", None)
 SIDE = {"map-on-all-cores": "Mapping on all cores", "first-touch-on-all-cores": "First touch on all cores"}
-CURVES = ("Barrelfish", "Linux 2.6.26", "Windows Server 2008 R2 beta")
 MOST_LINES = 8
 CARRIED_TITLE = "Told by poll, by messages that share no memory"
 CARRIED_NOTE = (
@@ -45,11 +44,13 @@ def draw(document: Document) -> list[Block]:
     own = [one for one in document.series if one.variant == "own-pages"]
     programs = [one for one in document.series if one.variant == "computing-program"]
     side = [one for one in document.series if one.parameters.get("operation") in SIDE and one not in own]
-    drawn = [*unmaps, *own, *programs, *side]
+    growth = [one for one in document.series if unmap_by_cores.is_by_cores(one)]
+    drawn = [*unmaps, *own, *programs, *side, *growth]
     rest = [one for one in document.series if one not in drawn]
     found: list[Block] = []
     if unmaps:
         found.append(_completion(document, unmaps))
+    found += unmap_by_cores.draw(document, unmaps)
     if own:
         title = f"Every core unmaps pages of its own at once, {size_sentence(document)}"
         found.append(
@@ -110,14 +111,9 @@ def _by_cores(title: str, found: Mapping[int, Sequence[Series]], *, paper: bool)
     if not kept:
         return None
     ours = [Line(label, tuple(point_of(one, cores) for cores, one in own)) for label, own in kept]
-    several = [*ours, *(_curve(name) for name in CURVES if paper)]
-    of_the_paper = (
-        "Dashed: the paper's curves on its 8×4 AMD of 2009. Only their hollow points are known; what joins them is "
-        "drawn for the eye. " + PLOT,
-        OTHERS,
-    )
-    notes = of_the_paper if paper else (CARRIED_NOTE,)
-    drawing = lines(several, "cores", "cycles until no core can read the page", linear=True)
+    several = [*ours, *(unmap_by_cores.paper_curve(name) for name in unmap_by_cores.CURVES if paper)]
+    notes = unmap_by_cores.OF_THE_PAPER if paper else (CARRIED_NOTE,)
+    drawing = lines(several, "cores", unmap_by_cores.AXIS, linear=True)
     measured = [one for _, own in kept for _, one in own]
     return line_figure(
         title, drawing, several, "cores", "cycles", measured, notes=notes, paper=FIGURE_7 if paper else ()
@@ -126,6 +122,7 @@ def _by_cores(title: str, found: Mapping[int, Sequence[Series]], *, paper: bool)
 
 def _unmaps(document: Document) -> list[Series]:
     found = [one for one in document.series if one.measure == "completion" and one.unit == "tsc-cycles"]
+    found = [one for one in found if not unmap_by_cores.is_by_cores(one)]
     return [one for one in found if one.parameters.get("operation") in ("unmap", None)]
 
 
@@ -165,11 +162,3 @@ def _completion(document: Document, unmaps: Sequence[Series]) -> Block:
 def _throughput(document: Document, several: Sequence[Series], title: str, note: str) -> Block:
     bars = bars_of(several, rate_of(document), leaving=("operation", "target"))
     return bar_figure(title, [Group("", bars)], axis_of(several[0]), several, notes=(note,))
-
-
-def _curve(name: str) -> Line:
-    known = [one for one in FIGURE_7 if one.what == name]
-    points = tuple(
-        Point(float(one.cores), one.value) for one in known if one.value is not None and one.cores is not None
-    )
-    return Line(f"{name}, the paper", points, paper=True)

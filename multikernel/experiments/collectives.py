@@ -1,0 +1,301 @@
+"""What cores do together: barrier, all-reduce, broadcast and agreement, by tree and cores, beside shared memory.
+
+Guarantees: collectives go through the booted drivers, asked by a program on each member, along a tree that was
+installed by agreement before. A barrier or all-reduce takes from the last arrival to the last departure, on whichever
+core that is; a broadcast until its root knows that all have it; an agreement (atomic broadcast) until the same is
+known to the core that asked, which is the one told last in the tree. Everything that arrives is checked. Beside them,
+bare: barriers over shared memory as OpenMP's libraries spin in them, and the messages of the chosen tree alone. Trees
+are the knowledge base's, as in `shootdown`; those with equal edges are one and are measured once. MPI's collectives
+stand beside ours in bench/peers, as they are processes that MPI starts. Answers: section 5.1 of the paper, for
+programs, and Smelt's collectives (OSDI'16 §5).
+Called by: the registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from multikernel import system as system_
+from multikernel.experiments import document, on_core_collective, on_core_tree
+from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec
+from multikernel.experiments.floor import BATCHES, MODES, floor_arms, floors_of, root_pairs
+from multikernel.experiments.measure import Bench, Call, samples_of
+from multikernel.experiments.on_core import Watch
+from multikernel.experiments.request import Request
+from multikernel.experiments.shootdown_protocols import CHOSEN, ROOT, Form, Protocol, lines_of
+from multikernel.knowledge import cost_store, trees
+from multikernel.knowledge.costs import Costs
+from multikernel.knowledge.site import Site
+from multikernel.knowledge.tree import Tree
+from multikernel.machine.topology import Topology
+from multikernel.native._native import BARRIERS, COLLECTIVES
+from multikernel.results.document import Caution, Document, Mode
+
+NAME = "collectives"
+FIGURE = "§5.1"
+SUMMARY = (
+    "Barrier, all-reduce, broadcast and agreement of all cores, by tree, beside barriers over shared memory."
+)
+
+USUAL: dict[Mode, int] = {"back-to-back": 4000, "single": 1000}
+TREES = ("sequential", "binary", "cluster", "numa-aware")
+BARE = "bare-messages"
+CONTROL_OF = "barrier"
+ONE_CLOCK = ("tsc",)
+"""Clock sources with which Linux says that the counters of all CPUs are one clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A tree of some cores. name: the first of its names, the others are `same`."""
+
+    name: str
+    tree: Tree
+    same: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return (self.name, *self.same)
+
+    @property
+    def cores(self) -> int:
+        """How many take part."""
+        return len(self.tree.members)
+
+    @property
+    def last(self) -> int:
+        """Whoever is told last, or a core that is told when nothing is left to be sent."""
+        return self.tree.edges[-1][1]
+
+    def whole(self, cores: int) -> tuple[tuple[int, int], ...]:
+        """Its edges, and behind them edges to all other cores of the system, which a group leaves out again."""
+        return (*self.tree.edges, *((ROOT, core) for core in range(self.cores, cores)))
+
+
+ByCores = Mapping[int, list[Shape]]
+
+
+def counts_of(cores: int) -> list[int]:
+    """Numbers of cores that are measured: powers of two, and all."""
+    return sorted({1 << power for power in range(1, cores.bit_length()) if 1 << power <= cores} | {cores})
+
+
+def shapes_of(site: Site, costs: Costs) -> list[Shape]:
+    """The trees that differ, each with all its names."""
+    best = trees.candidates(ROOT, site, costs)[0][0]
+    found: dict[tuple[tuple[int, int], ...], Shape] = {}
+    for name in (*TREES, CHOSEN):
+        tree = best if name == CHOSEN else trees.build(name, ROOT, site, costs)
+        known = found.get(tree.edges)
+        found[tree.edges] = (
+            Shape(name, tree, ()) if known is None else replace(known, same=(*known.same, name))
+        )
+    return list(found.values())
+
+
+def known(request: Request) -> tuple[ByCores, Costs]:
+    """The trees by number of cores, and the costs that they were made from."""
+    cpus, topology = request.placement.cpus, Topology.read()
+    costs, _ = cost_store.known(Site(topology, cpus))
+    return {
+        count: shapes_of(Site(topology, cpus[:count]), costs.part(range(count)))
+        for count in counts_of(request.cores)
+    }, costs
+
+
+def key_of(what: str, tree: str, count: int, request: Request, mode: Mode) -> str:
+    """Of a series; nothing is said of the chosen tree, nor of all cores. tree: "" where there is none."""
+    shape = "" if tree in ("", CHOSEN) else f"-{tree}"
+    return f"{what}{shape}{'' if count == request.cores else f'-on-{count}'}-{mode}"
+
+
+class _Arms:
+    """All arms of one boot."""
+
+    def __init__(self, request: Request, bench: Bench, by_cores: ByCores, site: Site) -> None:
+        self.request, self.bench, self.by_cores, self.site = request, bench, by_cores, site
+        self.use = 1
+        self.plan = tuple(
+            (mode, request.size.count(USUAL[mode], BATCHES[mode]), BATCHES[mode]) for mode in MODES
+        )
+
+    def all(self) -> list[Arm]:
+        """Every collective along every tree, what stands beside them, a control, and the floors."""
+        found = []
+        for count, several in self.by_cores.items():
+            for shape in several:
+                found += [self._arm(operation, shape) for operation in COLLECTIVES]
+            found += [self._shared(form, count) for form in BARRIERS]
+            found.append(self._bare(chosen_of(several)))
+        control = chosen_of(self.by_cores[self.request.cores])
+        return [
+            *found,
+            self._arm(CONTROL_OF, control, CONTROL),
+            *floor_arms(self.bench, self.request, root_pairs(self.request.cores)),
+        ]
+
+    def _arm(self, operation: str, shape: Shape, suffix: str = "") -> Arm:
+        label = f"{operation}, {shape.name} tree, {shape.cores} cores" + (", control" if suffix else "")
+        timer = ROOT if operation == "broadcast" else shape.last
+        names = (CHOSEN,) if suffix else shape.names
+
+        def slice_of() -> Outcome:
+            booted = self.bench.system
+            booted.install(ROOT, shape.whole(self.request.cores))
+            group = booted.group(shape.tree.members, root=ROOT)
+            try:
+                return self._slice(
+                    f"{operation} {shape.name}", operation, names, shape.cores, timer, suffix,
+                    lambda _, watch, use: (
+                        on_core_collective.collective,
+                        (operation, group.cores, group.number, ROOT, timer, use, self.plan, watch),
+                    ),
+                )  # fmt: skip
+            finally:
+                booted.close_group(group)
+
+        return Arm(label, slice_of)
+
+    def _shared(self, form: str, count: int) -> Arm:
+        members, timer = tuple(range(count)), count - 1
+        return Arm(
+            f"{form} barrier, {count} cores",
+            lambda: self._slice(
+                form, f"{form}-barrier", ("",), count, timer, "",
+                lambda _, watch, use: (
+                    on_core_collective.shared_barrier, (form, members, timer, use, self.plan, watch)
+                ),
+            ),
+        )  # fmt: skip
+
+    def _bare(self, shape: Shape) -> Arm:
+        form = Form(BARE, None, near=True)
+        places = Protocol(form, shape.tree, lines_of(shape.tree, self.site, near=True)).places()
+        return Arm(
+            f"bare messages, {shape.cores} cores",
+            lambda: self._slice(
+                BARE, BARE, ("",), shape.cores, ROOT, "",
+                lambda core, watch, use: (on_core_tree.messages, (places[core], use, self.plan, watch)),
+            ),
+        )  # fmt: skip
+
+    def _slice(
+        self, slice_name: str, what: str, names: tuple[str, ...], count: int, timer: int, suffix: str,
+        call: Callable[[int, Watch | None, int], Call],
+    ) -> Outcome:  # fmt: skip
+        use, self.use = self.use, self.use + on_core_tree.span(self.plan)
+        # The one that times watches too, and comes last.
+        order = sorted(range(count), key=lambda core: (core == timer, -core))
+        calls = {core: call(core, self.bench.watch if core == timer else None, use) for core in order}
+        report = self.bench.run(f"{slice_name} {count}", calls)[timer]
+        by_mode = samples_of(report)
+        return Outcome(
+            {
+                key_of(what, name, count, self.request, mode) + suffix: by_mode[mode]
+                for mode in MODES
+                for name in names
+            },
+            activity=report.activity,
+        )
+
+
+def chosen_of(several: list[Shape]) -> Shape:
+    """The one that is predicted to be best."""
+    return next(shape for shape in several if CHOSEN in shape.names)
+
+
+def _specs(request: Request, by_cores: ByCores) -> Iterator[Spec]:
+    for count, several in by_cores.items():
+        floor = tuple((ROOT, core) for core in range(1, count))
+        about: dict[str, Scalar] = {"target": "polling", "told": "poll"}
+        for mode in MODES:
+            for operation in COLLECTIVES:
+                for shape in several:
+                    parameters = {
+                        **about,
+                        "operation": operation,
+                        "tree": shape.name,
+                        "kind": shape.tree.kind,
+                    }
+                    if shape.same:
+                        parameters["same"] = ",".join(shape.same)
+                    spec = Spec(
+                        key_of(operation, shape.name, count, request, mode), "multikernel", operation, count,
+                        "completion", mode, BATCHES[mode], parameters=parameters, floor=floor,
+                    )  # fmt: skip
+                    yield spec
+                    if (operation, count) == (CONTROL_OF, request.cores) and CHOSEN in shape.names:
+                        key = key_of(operation, CHOSEN, count, request, mode)
+                        yield replace(spec, key=key + CONTROL, control=True)
+            for name in (*(f"{form}-barrier" for form in BARRIERS), BARE):
+                parameters = {**about, "operation": "broadcast" if name == BARE else "barrier"}
+                yield Spec(
+                    key_of(name, "", count, request, mode), "raw", name, count, "completion", mode, BATCHES[mode],
+                    parameters=parameters, floor=floor,
+                )  # fmt: skip
+
+
+def _ratios(request: Request, by_cores: ByCores) -> Iterator[tuple[str, str]]:
+    cores = request.cores
+    chosen = chosen_of(by_cores[cores])
+    for mode in MODES:
+
+        def key(what: str, tree: str = "", count: int = cores, mode: Mode = mode) -> str:
+            return key_of(what, tree, count, request, mode)
+
+        yield key(CONTROL_OF) + CONTROL, key(CONTROL_OF)
+        for operation in COLLECTIVES:
+            # Of two cores, since one line is what they have between them.
+            yield key(operation, CHOSEN, 2), f"floor-0-1-{mode}"
+            for name in TREES:
+                if name not in chosen.names:
+                    yield key(operation, name), key(operation)
+            if cores > 2:
+                yield key(operation), key(operation, CHOSEN, 2)
+        for form in BARRIERS:
+            yield key(f"{form}-barrier"), key("barrier")
+            yield key(f"{form}-barrier", "", 2), f"floor-0-1-{mode}"
+        yield key("broadcast"), key(BARE)
+        yield key("agreement"), key("broadcast")
+
+
+def _cautions(by_cores: ByCores, costs: Costs, clock: str | None) -> Iterator[Caution]:
+    yield Caution(code="costs-of-trees", text=f"Trees were made from costs {costs.origin}: {costs.detail}.")
+    for count, several in by_cores.items():
+        for shape in several:
+            if shape.same:
+                yield Caution(
+                    code="same-tree",
+                    text=f"On {count} cores these trees are the same and were measured once: {', '.join(shape.names)}.",
+                )
+    yield Caution(
+        code="bare-against-driver",
+        text="Barriers over shared memory, and bare messages, are loops that do nothing else. The collectives go "
+        "through drivers that poll all their channels, and can be asked by any program.",
+    )
+    if clock not in ONE_CLOCK:
+        yield Caution(
+            code="clocks-apart",
+            text=f"The clock source is {clock or 'not known'}: that the CPUs' time stamp counters agree is not "
+            "certain, and single barriers and all-reduces are timed across CPUs. Trust those that are back-to-back.",
+        )
+
+
+def run(request: Request) -> Document:
+    """Measures; see the page."""
+    request = request.fitted()
+    by_cores, costs = known(request)
+    site = Site(Topology.read(), request.placement.cpus)
+    collector = Collector(request)
+    record = document.begin(request)
+    for boot in range(request.size.boots):
+        request.progress(f"{NAME}: boot {boot + 1} of {request.size.boots}")
+        with system_.boot(list(request.placement.cpus)) as booted:
+            collector.boot(boot, _Arms(request, Bench(booted), by_cores, site).all())
+    floors = floors_of(collector, root_pairs(request.cores), request.placement.cpus)
+    return document.finish(
+        NAME, record, collector, floors, list(_specs(request, by_cores)), _ratios(request, by_cores),
+        _cautions(by_cores, costs, record.host.clocksource),
+    )  # fmt: skip

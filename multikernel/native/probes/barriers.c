@@ -1,0 +1,75 @@
+/* Barriers over shared memory, as the others have them, to hold those over messages against: bare loops on scratch lines, no kernel.
+ *
+ * Central: a counter that all add to and a line that all poll, written by the last to come; what OpenMP's run-time libraries do while they
+ * spin. Dissemination: in round k every core tells the one 2^k further on and waits for the one 2^k behind; log2 n rounds, and no line
+ * that more than two cores touch.
+ *
+ * Called by: the collectives experiment, by all members at once.
+ * Source: Mellor-Crummey and Scott, Algorithms for scalable synchronization (TOCS 1991), sections 3.1 and 3.3; Hensgen, Finkel and Manber
+ * (1988) for dissemination. Numbers that only grow take the place of a sense. */
+#include "together.h"
+
+enum {
+    SCRATCH_COUNTER = 102,
+    SCRATCH_GENERATION = 103,
+    SCRATCH_ROUNDS = 104, /* one line a round */
+    ROUNDS_MAX = 10,
+};
+
+static_assert(1u << ROUNDS_MAX >= CORES_MAX, "a round for every power of two");
+
+struct barrier {
+    struct together all;
+    uint32_t rank;
+    _Atomic uint64_t *counter, *generation;
+    _Atomic uint64_t *told[ROUNDS_MAX], *tell[ROUNDS_MAX];
+    uint32_t rounds;
+};
+
+static void central(const struct barrier *b, uint64_t operation)
+{
+    /* Acquire and release: what the others did before they came is before what anyone does after. */
+    if (atomic_fetch_add_explicit(b->counter, 1, memory_order_acq_rel) == b->all.members - 1) {
+        atomic_store_explicit(b->counter, 0, memory_order_relaxed); /* nobody adds before it sees the generation */
+        /* Pairs with the acquire below. */
+        atomic_store_explicit(b->generation, operation, memory_order_release);
+        return;
+    }
+    /* Pairs with the release above. */
+    while (atomic_load_explicit(b->generation, memory_order_acquire) != operation)
+        spin(b->all.driver);
+}
+
+static void dissemination(const struct barrier *b, uint64_t operation)
+{
+    for (uint32_t k = 0; k < b->rounds; k++) {
+        /* Pairs with the acquire in the other's same round. */
+        atomic_store_explicit(b->tell[k], operation, memory_order_release);
+        /* Pairs with the release in the other's; who tells us may be one barrier ahead. */
+        while (atomic_load_explicit(b->told[k], memory_order_acquire) < operation)
+            spin(b->all.driver);
+    }
+}
+
+int64_t probe_barrier(struct driver *d, const struct barrier_probe *probe, struct histogram *times)
+{
+    struct barrier b = {.all = {d, probe->member, probe->members, probe->timer, spin}};
+    uint64_t wrong = 0;
+    while (b.rank < probe->members && probe->member[b.rank] != d->me)
+        b.rank++;
+    if (b.rank == probe->members || probe->members > CORES_MAX)
+        return -1;
+    b.counter = scratch(d, probe->member[0], SCRATCH_COUNTER);
+    b.generation = scratch(d, probe->member[0], SCRATCH_GENERATION);
+    for (; 1u << b.rounds < probe->members; b.rounds++) {
+        uint32_t next = probe->member[(b.rank + (1u << b.rounds)) % probe->members];
+        b.tell[b.rounds] = scratch(d, next, SCRATCH_ROUNDS + b.rounds);
+        b.told[b.rounds] = scratch(d, d->me, SCRATCH_ROUNDS + b.rounds);
+    }
+    if (probe->form == BARRIER_CENTRAL) {
+        TOGETHER(&b.all, probe->use, probe->count, probe->batch, times, wrong, think(1), i, central(&b, i))
+    } else {
+        TOGETHER(&b.all, probe->use, probe->count, probe->batch, times, wrong, think(1), i, dissemination(&b, i))
+    }
+    return (int64_t)wrong;
+}

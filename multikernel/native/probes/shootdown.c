@@ -1,0 +1,184 @@
+/* The messages of a TLB shootdown and nothing else, the paper's Fig 6: a root tells all others and has all their acknowledgements. No
+ * kernel, no page table, no dispatch: what is left is the protocol.
+ *
+ * One loop serves every protocol that is a tree: a core takes the request from its parent, passes it on to its children in sending order,
+ * gathers their acknowledgements in whatever order they come, and acknowledges to its parent. An edge is a call line, request and
+ * acknowledgement in one cache line; whose memory it lies in is the caller's choice, since that is what the paper's NUMA-aware multicast
+ * chooses. Broadcast is no tree: all poll one line that the root writes, and each acknowledges on a line of its own.
+ *
+ * Every message carries the operation's number, and every acknowledgement how many cores it speaks for and the sum of their numbers, so a
+ * core that was left out, told twice or told something else is seen by its parent or by the root.
+ *
+ * Called by: the shootdown experiment, by all its cores at once, each with its own place in the same tree.
+ * Source: paper section 5.1, Figure 6. */
+#include <stdlib.h>
+
+#include "../call_line.h"
+#include "timed.h"
+
+struct child {
+    struct call_sender line;
+    struct slot *slot; /* broadcast: where it acknowledges */
+    uint32_t number;   /* the line its acknowledgement comes in */
+    bool answered;
+};
+
+struct node {
+    struct driver *driver;
+    const struct shootdown_probe *probe;
+    struct call_receiver parent;
+    struct child *children;
+    uint64_t lap;
+    uint64_t wrong;
+    uint64_t cores, sum; /* the acknowledgements of one operation, joined */
+};
+
+static struct slot *slot_of(struct driver *d, const struct scratch_line *place)
+{
+    return (struct slot *)(void *)scratch(d, place->core, place->line);
+}
+
+static void join(struct node *node, const struct message *acknowledgement, uint64_t operation)
+{
+    node->wrong += acknowledgement->word[0] != operation;
+    node->cores += acknowledgement->word[1];
+    node->sum += acknowledgement->word[2];
+}
+
+/* --- A tree ---------------------------------------------------------------------------------------------------------------------- */
+
+static void tell(struct node *node, uint64_t operation)
+{
+    struct message request = {{operation}};
+    for (uint32_t i = 0; i < node->probe->children; i++) {
+        struct child *child = &node->children[i];
+        int line = call_try_send(&child->line, &request);
+        node->wrong += line < 0; /* cannot be: the last acknowledgement was taken */
+        child->number = (uint32_t)line;
+        child->answered = false;
+    }
+}
+
+static void gather(struct node *node, uint64_t operation)
+{
+    node->cores = node->sum = 0;
+    for (uint32_t left = node->probe->children; left;) {
+        uint32_t before = left;
+        for (uint32_t i = 0; i < node->probe->children; i++) {
+            struct child *child = &node->children[i];
+            struct message acknowledgement;
+            if (child->answered || !call_try_take(&child->line, child->number, &acknowledgement))
+                continue;
+            child->answered = true;
+            join(node, &acknowledgement, operation);
+            left--;
+        }
+        if (left == before)
+            spin(node->driver);
+    }
+}
+
+/* A core that is told: takes one request, and answers when all below have it. */
+static void pass_on(struct node *node, uint64_t operation)
+{
+    struct message request;
+    int line;
+    while ((line = call_try_receive(&node->parent, &request)) < 0)
+        spin(node->driver);
+    node->wrong += request.word[0] != operation;
+    tell(node, request.word[0]);
+    gather(node, request.word[0]);
+    struct message acknowledgement = {{request.word[0], node->cores + 1, node->sum + node->driver->me}};
+    call_reply(&node->parent, (uint32_t)line, &acknowledgement);
+}
+
+/* --- Broadcast ------------------------------------------------------------------------------------------------------------------- */
+
+static void shout(struct node *node, struct slot *all, uint64_t operation)
+{
+    struct message request = {{operation}}, acknowledgement;
+    slot_put(all, &request);
+    /* Pairs with the acquire in hear(). Nobody still reads the last request: all have acknowledged it. */
+    atomic_store_explicit(&all->control, 2 * node->lap + 1, memory_order_release);
+    node->cores = node->sum = 0;
+    for (uint32_t i = 0; i < node->probe->children; i++)
+        node->children[i].answered = false;
+    for (uint32_t left = node->probe->children; left;) {
+        uint32_t before = left;
+        for (uint32_t i = 0; i < node->probe->children; i++) {
+            struct child *child = &node->children[i];
+            /* Pairs with the release in hear(). */
+            if (child->answered ||
+                atomic_load_explicit(&child->slot->control, memory_order_acquire) != 2 * node->lap + 2)
+                continue;
+            slot_get(child->slot, &acknowledgement);
+            child->answered = true;
+            join(node, &acknowledgement, operation);
+            left--;
+        }
+        if (left == before)
+            spin(node->driver);
+    }
+    node->lap++;
+}
+
+static void hear(struct node *node, struct slot *all, struct slot *own, uint64_t operation)
+{
+    struct message request;
+    /* Pairs with the release in shout(). */
+    while (atomic_load_explicit(&all->control, memory_order_acquire) != 2 * node->lap + 1)
+        spin(node->driver);
+    slot_get(all, &request);
+    node->wrong += request.word[0] != operation;
+    struct message acknowledgement = {{request.word[0], 1, node->driver->me}};
+    slot_put(own, &acknowledgement);
+    /* Pairs with the acquire in shout(): who sees it may write the shared line again, which we have read. */
+    atomic_store_explicit(&own->control, 2 * node->lap + 2, memory_order_release);
+    node->lap++;
+}
+
+/* --- Both ------------------------------------------------------------------------------------------------------------------------- */
+
+int64_t probe_shootdown(struct driver *d, const struct shootdown_probe *probe, struct histogram *times)
+{
+    bool root = probe->up.core == d->me && !probe->up.line;
+    struct node node = {.driver = d, .probe = probe, .lap = probe->use};
+    struct slot *up = root ? NULL : slot_of(d, &probe->up);
+    node.children = calloc(probe->children + 1, sizeof *node.children);
+    if (!node.children)
+        return -1;
+    for (uint32_t i = 0; i < probe->children; i++) {
+        struct child *child = &node.children[i];
+        child->slot = slot_of(d, &probe->child[i]);
+        call_open_sender(&child->line, child->slot, 1);
+        /* Laps go on from use to use: whatever the line holds is of an earlier one, and nobody needs to clear it. */
+        child->line.lap = probe->use;
+    }
+    if (up) {
+        call_open_receiver(&node.parent, up, 1);
+        node.parent.lap = probe->use;
+    }
+    struct slot *all = probe->shared.line ? slot_of(d, &probe->shared) : NULL;
+    uint64_t operation = probe->use;
+    if (root) {
+        TIMED(probe->count, probe->batch, times, {
+            if (all) {
+                shout(&node, all, operation);
+            } else {
+                tell(&node, operation);
+                gather(&node, operation);
+            }
+            node.wrong += node.cores != probe->below || node.sum != probe->sum;
+            operation++;
+        })
+    } else {
+        for (uint64_t i = 0; i < probe->count; i++, operation++) {
+            if (all)
+                hear(&node, all, up, operation);
+            else
+                pass_on(&node, operation);
+        }
+    }
+    free(node.children);
+    return (int64_t)node.wrong;
+}

@@ -1,0 +1,90 @@
+/* The shared kernel's state, in the segment and private, and how the holders of a page are told of a change: by one line that all
+ * poll (shared_line.c), or along the initiator's multicast tree (shared_tree.c). Which of the two is decided at boot; both run under the
+ * kernel's one lock, so one change is under way at a time. Who uses it: shared_kernel.c and these two. */
+#pragma once
+
+#include "cpu_driver.h"
+#include "locks/lock.h"
+#include "multicast_tree.h"
+
+enum shared_state { ENTRY_FREE = 0, ENTRY_MAPPED, ENTRY_RESERVED };
+enum tell { TELL_INSERT = 1, TELL_PROTECT, TELL_UNMAP };
+
+struct shared_entry {
+    _Atomic uint64_t status; /* state 0-7, rights 8-15, generation 32-63: read without the lock by faults */
+    uint64_t address, frame, length;
+    uint64_t sets[]; /* holders, then the cores that have it pinned */
+};
+
+/* Told and acknowledged. Written by the lock's holder (told) and by the told cores (missing). A core that was not meant may still be reading
+ * when the next change is written: it looks at `number` again before it believes what it read. */
+struct told_line {
+    _Alignas(PAD_BYTES) _Atomic uint64_t sequence; /* written last */
+    _Atomic uint64_t number;                       /* the sequence number of what follows; written first */
+    _Atomic uint64_t targets;                      /* of up to 64 cores: spares those not meant a look at the entry */
+    _Atomic uint32_t slot;
+    _Atomic uint8_t what, rights;
+    _Atomic uint16_t from;
+    _Atomic uint32_t missing_here; /* one core to tell */
+    _Atomic uint32_t failed;
+    _Alignas(PAD_BYTES) _Atomic uint32_t missing_apart; /* several */
+};
+
+struct shared_kernel {
+    struct lock lock;
+    struct told_line told;
+    _Alignas(PAD_BYTES) struct address_range addresses; /* under the lock from here on */
+    uint32_t slots, slot_next, entry_bytes, set_words;
+    uint64_t nodes_offset, entries_offset, trees_offset;
+};
+
+/* What this core has been told along a tree, or tells along its own: whom it waits for, and who waits for it. */
+struct shoot {
+    _Atomic uint64_t
+        waits; /* nonzero: a told core has yet to answer. Atomic for the driver, which polls it as it polls the line. */
+    uint32_t missing;   /* children told, and not answered yet */
+    bool failed;        /* here, or below */
+    uint64_t answer_to; /* the parent's request */
+    struct shoot_child {
+        uint16_t core, line;
+    } child[]; /* those missing */
+};
+
+struct shared_private {
+    uint32_t *pins; /* this core's, by slot */
+    const struct lock_algorithm *lock;
+    struct shoot *shoot; /* NULL: told by the line */
+};
+
+static inline struct shared_entry *entry_at(struct shared_kernel *k, uint32_t slot)
+{
+    return (struct shared_entry *)(void *)((char *)k + k->entries_offset + (size_t)slot * k->entry_bytes);
+}
+
+static inline uint32_t shared_others(const struct driver *d, const uint64_t *set)
+{
+    return core_set_count(set, d->cores) - core_set_has(set, d->me);
+}
+
+/* One moment of waiting for another core. */
+void shared_breathe(struct driver *d);
+
+/* --- By the line: shared_line.c ----------------------------------------------------------------------------------------------- */
+
+/* Tells every other holder; returns the counter to wait for, or NULL when there is nobody. */
+_Atomic uint32_t *line_tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum tell what,
+                            uint32_t rights);
+enum verdict line_await(struct driver *d, _Atomic uint32_t *missing);
+bool line_serve(struct driver *d);
+
+/* --- Along trees: shared_tree.c ------------------------------------------------------------------------------------------------ */
+
+uint64_t shared_trees_bytes(uint32_t cores);
+/* Core 0 plants what the boot was given; every core readies itself to be told along trees. 0, or an errno. */
+int shared_trees_open(struct driver *d, const uint32_t *trees, uint32_t tree_count);
+/* Tells every other holder, those next below this core itself. */
+void tree_tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum tell what, uint32_t rights);
+enum verdict tree_await(struct driver *d);
+bool tree_serve(struct driver *d);
+/* A piece of a tree that is installed, as tree_row.c has it; under the lock. */
+enum verdict shared_tree_piece(struct driver *d, const struct request *request);

@@ -1,0 +1,64 @@
+"""Would a bug in the capabilities be found? Seeded ones, each a build of its own, by random runs beside the model; what
+lies out of bounds or is undefined by sanitizers."""
+
+from __future__ import annotations
+
+import random
+import re
+import subprocess
+
+import pytest
+from s0_native.building import NATIVE, Compiler, Shell
+from s0_native.capability_replicas import ShellReplica
+from s0_native.capability_world import World
+
+NAMES = ("capability", "mapping_database", "cspace", "cspace_derive", "cspace_delete", "cspace_remote")
+SOURCES = tuple(NATIVE / f"{name}.c" for name in NAMES)
+
+
+def mutant_names() -> list[str]:
+    """In the order of their numbers, from 1."""
+    return re.findall(r"^ {4}CAP_MUTANT_(\w+)", (NATIVE / "capability.h").read_text(), re.MULTILINE)
+
+
+def found(shell: Shell, seeds: int) -> str | None:
+    """What the first difference to the model was, in random runs."""
+    for seed in range(seeds):
+        choose = random.Random(seed)
+        try:
+            world = World(ShellReplica(shell))
+            world.furnish()
+            for _ in range(150):
+                world.random_step(choose)
+        except (AssertionError, ValueError, KeyError, BrokenPipeError) as difference:
+            return f"seed {seed}: {type(difference).__name__} {difference}"
+    return None
+
+
+@pytest.mark.parametrize("mutant", mutant_names())
+def test_seeded_bug_is_found(compiler: Compiler, mutant: str) -> None:
+    number = mutant_names().index(mutant) + 1
+    flags = (f"-DMK_CAPABILITY_MUTANT={number}", "-O0")
+    shell = Shell(compiler.build("capability_shell.c", *SOURCES, flags=flags))
+    try:
+        assert found(shell, 40) is not None
+    finally:
+        shell.process.kill()
+        shell.close()
+
+
+def test_the_same_runs_find_nothing_without_one(compiler: Compiler) -> None:
+    shell = Shell(compiler.build("capability_shell.c", *SOURCES))
+    assert found(shell, 6) is None
+    shell.close()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_no_byte_outside_and_nothing_undefined(compiler: Compiler, seed: int) -> None:
+    flags = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1")
+    alive = compiler.build("sanitized.c", flags=flags)
+    if subprocess.run([alive], check=False, capture_output=True).returncode:
+        pytest.skip("AddressSanitizer does not run here")
+    program = compiler.build("capability_client.c", *SOURCES, flags=flags)
+    done = subprocess.run([program, str(seed), "4000"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
