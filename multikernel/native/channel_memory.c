@@ -106,9 +106,9 @@ static int no_descriptor(const struct channel *channel, bool sending)
         return *done ? CHANNEL_OK : CHANNEL_CLOSED;                                                                   \
     }
 
-/* Who has read one message asks for the line of the next, which then comes while the caller is busy with this one: a caller in Python
- * is for longer than the processor can look ahead (measured there: 27 to 40 million messages a second). When nothing was sent yet the
- * line is in the reader's cache and nothing happens. A writer that asks ahead takes lines from a reader that is at them: it does not. */
+/* Who has read one message asks for the line of the next, to have it come while the caller is busy with this one. Measured from Python,
+ * one call a message, 64 slots: 1.4 times the messages where a line there and back took 160 cycles, and round trips no slower. A used
+ * ring's writer that asks two slots ahead gained nothing in a stream and lost 40 % in round trips: it does not ask. */
 static inline void ask_for(const struct slot *slots, uint64_t position, uint32_t mask)
 {
     arch_prefetch_read(&slots[position & mask]);
