@@ -28,6 +28,11 @@ static inline void arch_relax(void)
     __asm__ volatile("pause" ::: "memory");
 }
 
+static inline void arch_prefetch_read(const void *line)
+{
+    __builtin_prefetch(line, 0, 3);
+}
+
 static inline void arch_prefetch_write(const void *line)
 {
     __builtin_prefetch(line, 1, 3);

@@ -16,7 +16,7 @@
  *   socket       a pair of Unix sockets, SOCK_SEQPACKET (channel_socket.c); capacity: the host's buffers
  *   pipe         two pipes (channel_pipe.c); capacity: the host's buffers
  *
- * Called by: the Python ends (_ends.pxi), the transport experiments. The kernel's own channels use ring.h and call_line.h directly. */
+ * Called by: the Python ends (_ends.pxi, _call_end.pxi), the transport experiments. The kernel's own channels use ring.h and call_line.h directly. */
 #pragma once
 
 #include <stddef.h>

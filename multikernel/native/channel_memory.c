@@ -106,14 +106,30 @@ static int no_descriptor(const struct channel *channel, bool sending)
         return *done ? CHANNEL_OK : CHANNEL_CLOSED;                                                                   \
     }
 
+/* Who has read one message asks for the line of the next, to have it come while the caller is busy with this one. Measured from Python,
+ * one call a message, 64 slots: 1.4 times the messages where a line there and back took 160 cycles, and round trips no slower. A used
+ * ring's writer that asks two slots ahead gained nothing in a stream and lost 40 % in round trips: it does not ask. */
+static inline void ask_for(const struct slot *slots, uint64_t position, uint32_t mask)
+{
+    arch_prefetch_read(&slots[position & mask]);
+}
+
 /* --- epoch ring --- */
 
+static inline bool epoch_get(struct channel *channel, struct message *message)
+{
+    struct ring_end *end = &channel->memory.ring;
+    bool got = ring_try_receive(end, message);
+    if (got)
+        ask_for(end->receiver.slots, end->receiver.position, end->receiver.mask);
+    return got;
+}
+
 #define RING_SEND(channel, message)                 ring_try_send(&(channel)->memory.ring, message)
-#define RING_RECEIVE(channel, message)              ring_try_receive(&(channel)->memory.ring, message)
 #define RING_SEND_MANY(channel, messages, count)    ring_send_many(&(channel)->memory.ring, messages, count)
 #define RING_RECEIVE_MANY(channel, messages, count) ring_receive_many(&(channel)->memory.ring, messages, count)
 
-FORM(epoch, RING_SEND, RING_RECEIVE, RING_SEND_MANY, RING_RECEIVE_MANY)
+FORM(epoch, RING_SEND, epoch_get, RING_SEND_MANY, RING_RECEIVE_MANY)
 
 /* --- used ring --- */
 
@@ -124,7 +140,11 @@ static inline bool used_put(struct channel *channel, const struct message *messa
 
 static inline bool used_get(struct channel *channel, struct message *message)
 {
-    return used_ring_try_receive(&channel->memory.used.receiver, message);
+    struct used_ring_receiver *end = &channel->memory.used.receiver;
+    bool got = used_ring_try_receive(end, message);
+    if (got)
+        ask_for(end->slots, end->next, end->mask);
+    return got;
 }
 
 static inline uint32_t used_put_many(struct channel *channel, const struct message *messages, uint32_t count)

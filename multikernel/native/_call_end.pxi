@@ -1,0 +1,210 @@
+# The end of a calls channel for Python, included by _native.pyx: requests and replies over call lines (call_line.h). How it waits, and is
+# called, is that of all ends: _ends.pxi.
+
+@cython.final
+cdef class CallEnd(_End):
+    """One end of a calls channel: it calls the other side, and answers its calls. A round trip moves one cache line."""
+
+    cdef uint32_t held[32] # lines whose requests are received and not answered, in order
+    cdef uint32_t head, tail
+    cdef uint32_t abandoned # a bit for each line whose call was given up: its reply is dropped when it comes
+
+    @staticmethod
+    def attach(memory, uint32_t side):
+        """Side 0 or 1 of what channel_create made there of the form calls. Each side is attached once."""
+        cdef CallEnd self = CallEnd()
+        self.open(memory, "calls", side)
+        return self
+
+    cdef channel_status look(self, channel_awaited awaited, message *m, uint32_t *line) noexcept nogil:
+        if awaited == AWAIT_REPLY:
+            return channel_take(&self.c, line[0], m)
+        if awaited == AWAIT_ROOM:
+            if self.abandoned:
+                self.drop()
+            return channel_call(&self.c, m, line)
+        return channel_request(&self.c, m, line)
+
+    cdef void drop(self) noexcept nogil:
+        cdef message dropped
+        cdef uint32_t line
+        for line in range(32):
+            if self.abandoned >> line & 1 and channel_take(&self.c, line, &dropped) == CHANNEL_OK:
+                self.abandoned &= ~(<uint32_t>1 << line)
+
+    # --- calling ---
+
+    cdef inline uint32_t ask(self, message *m, object data) except? 0xffffffff:
+        """Sends a request, waiting for a free line: the line."""
+        cdef uint32_t line = 0
+        cdef channel_status status
+        if self.unusable:
+            self.refuse()
+        _fill(m, data)
+        if self.abandoned:
+            self.drop()
+        status = channel_call(&self.c, m, &line)
+        if status != CHANNEL_OK:
+            self.finish(status, AWAIT_ROOM, m, &line)
+        return line
+
+    cdef inline int answered(self, message *reply, uint32_t line) except -1:
+        """Waits for the reply of a call that nobody else can take."""
+        cdef channel_status status = channel_take_soon(&self.c, line, reply)
+        if status != CHANNEL_OK:
+            self.late(status, reply, line)
+        return 0
+
+    cdef int late(self, channel_status status, message *m, uint32_t line) except -1:
+        try:
+            self.finish(status, AWAIT_REPLY, m, &line)
+        except BaseException:
+            self.abandoned |= <uint32_t>1 << line
+            raise
+        return 0
+
+    @cython.binding(False)
+    @cython.always_allow_keywords(False)
+    def call(self, data):
+        """Calls the other side; the seven words of its reply. The reply of a call that timed out is dropped when it comes."""
+        cdef message m
+        self.answered(&m, self.ask(&m, data))
+        return _words(&m)
+
+    @cython.binding(False)
+    @cython.always_allow_keywords(False)
+    def call_bytes(self, data):
+        """The same; the 56 bytes of the reply."""
+        cdef message m
+        cdef bytes reply
+        cdef uint32_t line = self.ask(&m, data)
+        try:
+            reply = _blank()
+        except MemoryError:
+            self.abandoned |= <uint32_t>1 << line
+            raise
+        self.answered(_inside(reply), line)
+        return reply
+
+    @cython.binding(False)
+    @cython.always_allow_keywords(False)
+    def begin(self, data):
+        """Sends a request and does not wait for its reply: the line to take it from. Waits for a free line."""
+        cdef message m
+        return self.ask(&m, data)
+
+    @cython.binding(False)
+    @cython.always_allow_keywords(False)
+    def try_begin(self, data):
+        """The same, or -1 when the next line is in use."""
+        cdef message m
+        cdef uint32_t line = 0
+        cdef channel_status status
+        if self.unusable:
+            self.refuse()
+        _fill(&m, data)
+        status = self.look(AWAIT_ROOM, &m, &line)
+        if status > CHANNEL_AGAIN:
+            self.fail(status, True)
+        return <int>line if status == CHANNEL_OK else -1
+
+    cdef int outstanding(self, uint32_t line) except -1:
+        if self.unusable:
+            self.refuse()
+        if not channel_call_outstanding(&self.c, line) or self.abandoned >> line & 1:
+            raise ValueError(f"nothing was called on line {line}, or its reply is taken")
+        return 0
+
+    @cython.binding(False)
+    @cython.always_allow_keywords(False)
+    def take(self, uint32_t line):
+        """The reply on that line, waited for."""
+        cdef message m
+        self.outstanding(line)
+        cdef channel_status status = channel_take_soon(&self.c, line, &m)
+        if status != CHANNEL_OK:
+            self.finish(status, AWAIT_REPLY, &m, &line)
+        return _words(&m)
+
+    @cython.binding(False)
+    @cython.always_allow_keywords(False)
+    def try_take(self, uint32_t line):
+        """The reply on that line, or None."""
+        cdef message m
+        cdef channel_status status
+        self.outstanding(line)
+        status = channel_take(&self.c, line, &m)
+        if status > CHANNEL_AGAIN:
+            self.fail(status, False)
+        return _words(&m) if status == CHANNEL_OK else None
+
+    # --- answering: requests come in order, and are answered in order ---
+
+    cdef inline int hold(self, message *m, bint wait) except -1:
+        cdef uint32_t line = 0
+        cdef channel_status status
+        if self.unusable:
+            self.refuse()
+        status = channel_request_soon(&self.c, m, &line) if wait else channel_request(&self.c, m, &line)
+        if status != CHANNEL_OK:
+            if status == CHANNEL_AGAIN and not wait:
+                return 0
+            self.finish(status, AWAIT_MESSAGE, m, &line)
+        self.held[self.head % 32] = line
+        self.head += 1
+        return 1
+
+    cdef inline int answer(self, object data) except -1:
+        cdef message m
+        if self.unusable:
+            self.refuse()
+        if self.head == self.tail:
+            raise ValueError("there is no request to reply to")
+        _fill(&m, data)
+        channel_reply(&self.c, self.held[self.tail % 32], &m)
+        self.tail += 1
+        return 0
+
+    @cython.binding(False)
+    def try_receive(self):
+        """The next request's seven words, or None. Raises EOFError when the other side has closed."""
+        cdef message m
+        return _words(&m) if self.hold(&m, False) else None
+
+    @cython.binding(False)
+    def receive(self):
+        """The next request's seven words, waited for."""
+        cdef message m
+        self.hold(&m, True)
+        return _words(&m)
+
+    @cython.binding(False)
+    def receive_bytes(self):
+        """The next request's 56 bytes, waited for."""
+        cdef bytes request = _blank()
+        self.hold(_inside(request), True)
+        return request
+
+    @cython.binding(False)
+    @cython.always_allow_keywords(False)
+    def reply(self, data):
+        """Answers the oldest request that is received and not answered."""
+        self.answer(data)
+
+    @cython.binding(False)
+    @cython.always_allow_keywords(False)
+    def reply_receive(self, data):
+        """reply, then receive, in one call: what a server does all day."""
+        cdef message m
+        self.answer(data)
+        self.hold(&m, True)
+        return _words(&m)
+
+    @cython.binding(False)
+    @cython.always_allow_keywords(False)
+    def reply_receive_bytes(self, data):
+        """The same in bytes."""
+        self.answer(data)
+        cdef bytes request = _blank()
+        self.hold(_inside(request), True)
+        return request
