@@ -290,12 +290,12 @@ static uint64_t found(const struct cspace *cs, const struct operation *op)
                : 0;
 }
 
-/* Copies here, of an object that is owned elsewhere from now on. */
-static void owned_by(struct cspace *cs, uint64_t reference, uint32_t owner)
+/* Copies here, of an object that has another owner from now on, and more relations, if any. */
+static void owned_by(struct cspace *cs, uint64_t reference, uint32_t owner, uint32_t relations)
 {
     uint32_t slot;
     if (reference && cspace_find_any(cs, reference, &slot) == CAP_OK)
-        cspace_relate(cs, reference, owner, cspace_slot(cs, slot)->flags & CAP_REMOTE);
+        cspace_relate(cs, reference, owner, (cspace_slot(cs, slot)->flags & CAP_REMOTE) | relations);
 }
 
 static void copy_commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
@@ -308,8 +308,10 @@ static void copy_commit(struct monitor *m, struct operation *op, const struct mm
         t->made = op->argument[3];
         if (t->move && !MUTANT(MOVE_KEEPS_SOURCE))
             cspace_delete(cs, t->source, CSPACE_OUTCOME, UINT32_MAX, &progress);
-    } else if (copy_how(op) & HOW_OWNER && copy_destination(op) != m->me) {
-        owned_by(cs, found(cs, op), op->argument[1] >> 32 & 0xffff);
+    } else if (copy_how(op) & HOW_OWNER) {
+        /* The destination too: what it was sent took after the copies that it had. */
+        uint32_t brought = copy_destination(op) == m->me ? op->argument[1] >> 12 & CAP_REMOTE : 0;
+        owned_by(cs, found(cs, op), copy_destination(op), brought);
     }
 }
 
@@ -461,7 +463,7 @@ static void delete_commit(struct monitor *m, struct operation *op, const struct 
             relations |= cspace_slot(cs, slot)->flags & CAP_REMOTE_ANCESTORS;
         cspace_relate(cs, copy, m->me, MUTANT(DELETE_HEIR_FEARLESS) ? 0 : relations);
     } else if (copy && !MUTANT(DELETE_OTHERS_NOT_TOLD)) {
-        owned_by(cs, copy, (uint32_t)heir);
+        owned_by(cs, copy, (uint32_t)heir, 0);
     }
 }
 

@@ -248,7 +248,9 @@ static bool has_copy(struct world *w, uint32_t core, const struct capability *c)
 
 void capability_check_terminal(struct world *w)
 {
-    bool retyped = false, refused = false;
+    bool retyped = false, refused = false; /* memory that is something else to begin with is as good as retyped */
+    for (uint32_t i = 0; i < MODEL_BEFORE; i++)
+        retyped |= model.scenario->before[i].step.action == CAP_RETYPE;
     for (uint32_t core = 0; core < model.cores; core++) {
         const char *wrong = cspace_check(cspace_of(w, core));
         if (wrong)
