@@ -135,8 +135,9 @@ static void check_revoked(struct world *w, uint32_t core, uint32_t slot)
 }
 
 void capability_done(struct world *w, uint32_t thread, uint32_t core, const struct step *s, uint32_t at,
-                     enum verdict verdict)
+                     const struct message *message)
 {
+    enum verdict verdict = message_verdict(message);
     uint32_t allowed[] = {CAP_STALE, CAP_RETYPE_CONFLICT, CAP_SLOT_IN_USE};
     bool known = verdict == VERDICT_OK;
     for (uint32_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
@@ -160,6 +161,9 @@ void capability_done(struct world *w, uint32_t thread, uint32_t core, const stru
         if (verdict == VERDICT_OK && !c && !carried_away &&
             !others_touch(thread, at, made_on(core, s), made_in(s), false))
             violate("thread %u: the operation succeeded, but core %u has nothing", thread, made_on(core, s));
+        if (verdict == VERDICT_OK && c &&
+            message->word[2] != cspace_reference(cspace_of(w, made_on(core, s)), made_in(s)))
+            violate("thread %u: the operation succeeded, but is not told what it has made", thread);
     }
     bool gone = s->action == CAP_MOVE || s->action == CAP_DELETE;
     if (gone && verdict == VERDICT_OK && capability_in(w, core, s->page) &&
@@ -238,6 +242,8 @@ void capability_check_state(struct world *w)
 
 static bool has_copy(struct world *w, uint32_t core, const struct capability *c)
 {
+    if (core >= model.cores)
+        return false;
     for (uint32_t i = 0; i < cspace_slots(cspace_of(w, core)); i++) {
         const struct capability *d = capability_in(w, core, i);
         if (d && capability_same(c, d))

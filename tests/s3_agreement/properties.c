@@ -162,7 +162,7 @@ void thread_done(struct world *w, uint32_t number, const struct message *message
     thread->waiting = 0;
     uint32_t index = step->page;
     if (thread->at >= MODEL_STEPS && model.scenario->cnodes) {
-        capability_done(w, number, script->core, step, thread->at, verdict);
+        capability_done(w, number, script->core, step, thread->at, message);
         return;
     }
     if (thread->at >= MODEL_STEPS) { /* mapping the pages to begin with */
@@ -174,7 +174,7 @@ void thread_done(struct world *w, uint32_t number, const struct message *message
         uint32_t at = thread->at;
         if (at < MODEL_STEPS)
             thread->at++;
-        capability_done(w, number, script->core, step, at, verdict);
+        capability_done(w, number, script->core, step, at, message);
         return;
     }
     struct page *page = &w->page[index < MODEL_PAGES ? index : 0];
