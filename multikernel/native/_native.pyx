@@ -97,6 +97,7 @@ cdef extern from "monitor.h":
         VERDICT_NOT_A_FRAME
         VERDICT_CORE_BUSY
         VERDICT_OVERTAKEN
+        VERDICT_CAPABILITY
         RIGHTS_READ
         RIGHTS_WRITE
         ONE_PHASE
@@ -129,6 +130,13 @@ cdef extern from "cpu_driver.h":
         KIND_RUN_DATA
         KIND_RUN_GO
         KIND_RUN_FETCH
+        KIND_CAP_CREATE
+        KIND_CAP_COPY
+        KIND_CAP_RETYPE
+        KIND_CAP_REVOKE
+        KIND_CAP_DELETE
+        KIND_CAP_LOOK
+        KIND_CAP_DIGEST
     struct driver:
         uint64_t client_holders[16]
     struct program:
@@ -350,6 +358,13 @@ KINDS = {
     "RUN_DATA": KIND_RUN_DATA,
     "RUN_GO": KIND_RUN_GO,
     "RUN_FETCH": KIND_RUN_FETCH,
+    "CAP_CREATE": KIND_CAP_CREATE,
+    "CAP_COPY": KIND_CAP_COPY,
+    "CAP_RETYPE": KIND_CAP_RETYPE,
+    "CAP_REVOKE": KIND_CAP_REVOKE,
+    "CAP_DELETE": KIND_CAP_DELETE,
+    "CAP_LOOK": KIND_CAP_LOOK,
+    "CAP_DIGEST": KIND_CAP_DIGEST,
 }
 VERDICTS = {
     "OK": VERDICT_OK,
@@ -367,6 +382,7 @@ VERDICTS = {
     "CORE_BUSY": VERDICT_CORE_BUSY,
     "OVERTAKEN": VERDICT_OVERTAKEN,
 }
+VERDICT_CAPABILITY_BASE = VERDICT_CAPABILITY
 RIGHTS = {"read-only": RIGHTS_READ, "read-write": RIGHTS_WRITE}
 PROTOCOLS = {"two-phase": TWO_PHASE, "one-phase": ONE_PHASE}
 

@@ -1,7 +1,7 @@
 /* A program's request about capabilities, as its own core's monitor keeps it: references mean something on that core alone, so none of
  * this travels. What does travel is in capability_rows.c.
  *
- * Who calls it: dispatch.c and the shared kernel's counterpart fill one in; the monitor first tries it alone (monitor_capability), and only
+ * Who calls it: the driver (capability_requests.c) fills one in; the monitor first tries it alone (monitor_capability), and only
  * what cspace.c does not let one core decide becomes an operation of the agreement engine. */
 #pragma once
 
