@@ -28,7 +28,7 @@
 
 enum how { HOW_MOVE = 1, HOW_OWNER = 2, HOW_EVERYBODY = 4 };
 
-#define NO_HEIR 0xffffull
+#define NO_HEIR              0xffffull
 #define HEIR_HAS_DESCENDANTS (1ull << 32)
 
 static bool initiated_here(const struct monitor *m, const struct operation *op)
@@ -110,8 +110,7 @@ static const uint64_t *participants(struct monitor *m, const struct operation *o
     return buffer;
 }
 
-static const struct object_kind ranges = {
-    .holder = holder, .take = take, .give = give, .participants = participants};
+static const struct object_kind ranges = {.holder = holder, .take = take, .give = give, .participants = participants};
 
 /* --- Beginning: the same for all rows ---------------------------------------------------------------------------------------------- */
 
@@ -222,7 +221,7 @@ static enum verdict may_prepare(struct monitor *m, const struct operation *op)
 {
     (void)m;
     return makes_sense(op) && (op->row == ROW_CAP_RETYPE || op->argument[1] < CAP_TYPES) ? VERDICT_OK
-                                                                                          : VERDICT_BAD_REQUEST;
+                                                                                         : VERDICT_BAD_REQUEST;
 }
 
 static bool settled(struct monitor *m, struct operation *op)
@@ -339,8 +338,8 @@ static enum verdict retype_may_prepare(struct monitor *m, const struct operation
         return VERDICT_BAD_REQUEST;
     if (MUTANT(RETYPE_VOTE_IGNORED))
         return VERDICT_OK;
-    return monitor_verdict(cspace_conflict(monitor_cspace(m), op->argument[1], op->argument[2], range_address(op),
-                                           range_end(op)));
+    return monitor_verdict(
+        cspace_conflict(monitor_cspace(m), op->argument[1], op->argument[2], range_address(op), range_end(op)));
 }
 
 static enum verdict retype_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)

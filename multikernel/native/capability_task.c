@@ -68,8 +68,8 @@ static enum capability_verdict retype(struct cspace *cs, struct capability_task 
 }
 
 /* After some of it was deleted. */
-static enum capability_verdict went(const struct cspace *cs, struct capability_task *t,
-                                    enum capability_verdict verdict, const struct cspace_progress *progress)
+static enum capability_verdict went(const struct cspace *cs, struct capability_task *t, enum capability_verdict verdict,
+                                    const struct cspace_progress *progress)
 {
     if (verdict == CAP_STALE && t->begun)
         return CAP_OK; /* others have done the rest */
@@ -92,7 +92,8 @@ static enum capability_verdict revoke(struct cspace *cs, struct capability_task 
         t->type = revocation.type;
     } else if (verdict == CAP_STALE && t->begun) {
         /* It was in a CNode that went with the rest. */
-        revocation = (struct cspace_revocation){.address = t->offset, .size = t->size, .about = t->about, .type = t->type};
+        revocation =
+            (struct cspace_revocation){.address = t->offset, .size = t->size, .about = t->about, .type = t->type};
     } else {
         return verdict;
     }

@@ -49,13 +49,13 @@ enum driver_kind {
     KIND_RUN_GO,    /* -> 1 bytes of its result, when it has ended */
     KIND_RUN_FETCH, /* 1 offset -> 1-6 forty-eight bytes */
     KIND_UPDATE, /* 1 lines <= 8: a service to measure with, which updates so many lines of its own -> 1 cycles it took */
-    KIND_SHOOT, /* between cores of a shared kernel that is told along trees: shared_tree.c */
+    KIND_SHOOT,      /* between cores of a shared kernel that is told along trees: shared_tree.c */
     KIND_CAP_CREATE, /* 1 size; 2 CNode; 3 index -> 1 reference to RAM; 2 its address. Of core 0, which keeps the memory */
     KIND_CAP_COPY, /* 1 source; 2 CNode there; 3 index 0-15, rights 16-23, move 24, core 32-63 -> 1 reference there */
     KIND_CAP_RETYPE, /* 1 source; 2 CNode; 3 index 0-15, type 16-31, count 32-63; 4 offset; 5 size; 6 about -> 1 reference */
     KIND_CAP_REVOKE, /* 1 source */
     KIND_CAP_DELETE, /* 1 source */
-    KIND_CAP_LOOK,   /* 1 slot -> 1 reference; 2 address; 3 size; 4 about; 5 owner 0-15, type 16-23, rights 24-31, flags 32-39 */
+    KIND_CAP_LOOK, /* 1 slot -> 1 reference; 2 address; 3 size; 4 about; 5 owner 0-15, type 16-23, rights 24-31, flags 32-39 */
     KIND_CAP_DIGEST, /* -> 1 digest; 2 capabilities; 3 locks; 4 slots; 5 not 0: an invariant does not hold (cspace_check) */
     DRIVER_KINDS
 };

@@ -38,11 +38,11 @@ enum verdict {
     VERDICT_FAULT,     /* page fault */
     VERDICT_FRAME_IN_USE,
     VERDICT_NOT_A_FRAME,
-    VERDICT_CORE_BUSY, /* the core runs a program already */
-    VERDICT_OVERTAKEN, /* another installation of that tree came in between */
-    VERDICT_LATER,     /* (carriers only) the reply will come as a message of its own */
-    VERDICT_PENDING,   /* (local only) not finished yet */
-    VERDICT_ALONE,     /* (a row's resume only) finished without asking anybody */
+    VERDICT_CORE_BUSY,       /* the core runs a program already */
+    VERDICT_OVERTAKEN,       /* another installation of that tree came in between */
+    VERDICT_LATER,           /* (carriers only) the reply will come as a message of its own */
+    VERDICT_PENDING,         /* (local only) not finished yet */
+    VERDICT_ALONE,           /* (a row's resume only) finished without asking anybody */
     VERDICT_CAPABILITY = 64, /* and up: enum capability_verdict; but OK and BUSY are those above */
 };
 
@@ -236,8 +236,9 @@ enum output_kind { OUTPUT_REQUEST, OUTPUT_NOTICE, OUTPUT_REPLY, OUTPUT_DONE };
 struct output_entry {
     enum output_kind kind;
     uint32_t to;
-    uint64_t token;         /* REPLY: the request's; DONE: the ticket */
-    struct message message; /* DONE: word 0 verdict and core, word 2 slot and generation or the reference made, word 3 a map's address */
+    uint64_t token; /* REPLY: the request's; DONE: the ticket */
+    struct message
+        message; /* DONE: word 0 verdict and core, word 2 slot and generation or the reference made, word 3 a map's address */
 };
 
 #define NO_OPERATION UINT32_MAX

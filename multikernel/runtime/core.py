@@ -19,7 +19,8 @@ from multikernel.runtime import local, programs, segments
 from multikernel.runtime.links import Links
 from multikernel.runtime.plan import ADDRESS_BASE, CARRIERS, Plan
 
-CNODES = 16  # that a core's capabilities have room for: 4096 slots, 256 KiB of which only what is used is touched
+CNODES = 16
+"""That a core's capabilities have room for: 4096 slots in 256 KiB, of which only what is used is touched."""
 
 
 def be_core(

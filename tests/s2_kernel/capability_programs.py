@@ -70,7 +70,7 @@ def churn(seed: int, rounds: int, cnodes: bool) -> Counter[str]:
             here("CAP_DIGEST")  # lets others get on
             continue
         one, index = rng.choice(have), rng.randrange(1, SLOTS)
-        what = rng.choices(("COPY", "MOVE", "RETYPE", "REVOKE", "DELETE"), (6, 3, 8, 1, 3))[0]
+        what = rng.choices(("COPY", "MOVE", "RETYPE", "REVOKE", "DELETE"), (8, 3, 8, 0.3, 2))[0]
         if what in ("COPY", "MOVE"):
             word = copy_word(index, one.rights, rng.randrange(cores), what == "MOVE")
             verdict, _ = here("CAP_COPY", one.reference, ROOT, word)

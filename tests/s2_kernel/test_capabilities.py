@@ -100,10 +100,10 @@ def test_all_cores_at_once(system: System, cnodes: bool) -> None:
             for index in range(1, SLOTS):
                 if ask(system, 0, "CAP_COPY", whole, ROOT, copy_word(index, 7, core))[0] == "ok":
                     break
-        tasks = [core.start(programs.churn, 10 * turn + core.index, 120, cnodes) for core in system.cores]
+        tasks = [core.start(programs.churn, 10 * turn + core.index, 400, cnodes) for core in system.cores]
         for task in tasks:
             total.update(task.result())
-        check(system, heirs=False)
+        check(system, heirs=not cnodes)
     for outcome in ("COPY ok", "MOVE ok", "RETYPE ok", "RETYPE retype-conflict", "DELETE ok"):
         assert total[outcome], total
     assert not [outcome for outcome in total if outcome.split()[1].isdigit()], total
@@ -152,9 +152,7 @@ def test_ownership_is_inherited(system: System) -> None:
 def test_a_cnode_goes_with_what_it_holds(system: System) -> None:
     """An owner's last copy lies in it: its deletion waits for somebody to inherit."""
     whole = ram(system, 8)
-    verdict, (cnode, *_) = ask(
-        system, 0, "CAP_RETYPE", whole, ROOT, retype_word(2, CNODE), 0, 4 * PAGE, 0
-    )
+    verdict, (cnode, *_) = ask(system, 0, "CAP_RETYPE", whole, ROOT, retype_word(2, CNODE), 0, 4 * PAGE, 0)
     assert verdict == "ok"
     verdict, (frame, *_) = ask(
         system, 0, "CAP_RETYPE", whole, cnode, retype_word(0, FRAME, 2), 4 * PAGE, PAGE, 0

@@ -45,7 +45,8 @@ static struct cspace_place place_of(struct world *w, uint32_t core, uint32_t slo
     uint32_t cnode = slot >> MODEL_SLOT_BITS;
     struct cspace_place place = {.cnode = CSPACE_ROOT, .index = slot & ((1u << MODEL_SLOT_BITS) - 1)};
     if (cnode) /* one that was revoked is named by a reference that leads nowhere */
-        place.cnode = cs->cnode[cnode].state == CNODE_FREE ? UINT32_MAX : cspace_reference(cs, cs->cnode[cnode].capability);
+        place.cnode =
+            cs->cnode[cnode].state == CNODE_FREE ? UINT32_MAX : cspace_reference(cs, cs->cnode[cnode].capability);
     return place;
 }
 

@@ -56,8 +56,8 @@ enum action {
 #define MOVE_TO(slot, core, there) {CAP_MOVE, (slot), (there) | (core) << 4}
 #define RETYPE_TO(slot, type, offset, pages, there) \
     {CAP_RETYPE, (slot), (there) | (type) << 4 | (offset) << 7 | (pages) << 10}
-#define REVOKE_ALL(slot) {CAP_REVOKE, (slot), 0}
-#define DELETE_ONE(slot) {CAP_DELETE, (slot), 0}
+#define REVOKE_ALL(slot)         {CAP_REVOKE, (slot), 0}
+#define DELETE_ONE(slot)         {CAP_DELETE, (slot), 0}
 #define RAM(slot, offset, pages) {CAP_CREATE, (slot), (pages) | (offset) << 4}
 
 /* Trees of any root, counted from it on: every core below the last, the other way round, all below the root, and none at all. */
@@ -146,10 +146,10 @@ struct page {
 };
 
 struct thread {
-    uint8_t at;      /* step */
-    uint8_t waiting; /* for DONE */
-    uint8_t late;    /* the page's unmap had returned when the operation began */
-    uint8_t pins;    /* cores that held a pin while the operation ran */
+    uint8_t at;        /* step */
+    uint8_t waiting;   /* for DONE */
+    uint8_t late;      /* the page's unmap had returned when the operation began */
+    uint8_t pins;      /* cores that held a pin while the operation ran */
     uint8_t succeeded; /* steps about capabilities, a bit each */
     uint8_t conflicts; /* ... that were refused because the memory is something else */
 };
@@ -163,7 +163,8 @@ struct world {
     uint8_t failing_protects;
     uint8_t installed[MODEL_CORES]; /* 1 + shape of the last installation that returned */
     uint8_t reserved[2];
-    _Alignas(64) uint64_t monitors[MODEL_CORES * MODEL_MONITOR_WORDS]; /* one behind the other; the rest is not used, nor copied */
+    _Alignas(64) uint64_t
+        monitors[MODEL_CORES * MODEL_MONITOR_WORDS]; /* one behind the other; the rest is not used, nor copied */
 };
 
 struct model {

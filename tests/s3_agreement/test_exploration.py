@@ -24,7 +24,17 @@ Explore = Callable[..., subprocess.CompletedProcess[str]]
 # Every scenario; those in HEAVY have about a million states, or more, when every core sends to every other.
 HEAVY = ("unmap-3-one", "unmap-3-mixed", "retype-3", "revoke-3", "delete")
 SCENARIOS = (
-    *("unmap", "unmap-one", "unmap-2", "unmap-2-one", "unmap-2-mixed", "unmap-3", "unmap-3-one", "unmap-3-mixed", "unmap-read"),
+    *(
+        "unmap",
+        "unmap-one",
+        "unmap-2",
+        "unmap-2-one",
+        "unmap-2-mixed",
+        "unmap-3",
+        "unmap-3-one",
+        "unmap-3-mixed",
+        "unmap-read",
+    ),
     *("unmap-different", "unmap-3-different", "pin", "pin-one", "pin-2", "pin-two"),
     *(
         "protect",

@@ -406,9 +406,9 @@ void world_init(struct world *w)
 static const char *const kind_names[] = {"?", "PREPARE", "APPLY", "COMMIT", "ABORT", "SET", "RELEASE"};
 static const char *const phase_names[] = {"idle",     "backoff", "preparing", "prepared", "committing", "committed",
                                           "aborting", "aborted", "refused",   "applying", "applied"};
-static const char *const action_names[] = {"stop",  "map",  "unmap", "protect", "pin",
-                                           "unpin", "read", "write", "await",   "install",
-                                           "copy",  "move", "retype", "revoke", "delete",  "create"};
+static const char *const action_names[] = {"stop",   "map",    "unmap",  "protect", "pin",  "unpin",
+                                           "read",   "write",  "await",  "install", "copy", "move",
+                                           "retype", "revoke", "delete", "create"};
 
 void transition_name(struct world *w, struct transition t, char *text, size_t size)
 {
