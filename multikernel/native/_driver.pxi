@@ -12,6 +12,7 @@ cdef extern from "cpu_driver.h":
         uint32_t carrier
         uint32_t crowded
         uint32_t slots_per_core
+        uint32_t cnodes
         uint64_t address_base
         uint64_t address_size
         uint64_t memory_bytes
@@ -64,6 +65,7 @@ cdef class Driver:
         o.carrier = options["carrier"]
         o.crowded = options["crowded"]
         o.slots_per_core = options["slots_per_core"]
+        o.cnodes = options["cnodes"]
         o.address_base = options["address_base"]
         o.address_size = options["address_size"]
         o.memory_bytes = options["memory_bytes"]

@@ -11,6 +11,7 @@ from typing_extensions import Buffer
 
 KINDS: dict[str, int]
 VERDICTS: dict[str, int]
+VERDICT_CAPABILITY_BASE: int
 RIGHTS: dict[str, int]
 PROTOCOLS: dict[str, int]
 STREAMS: dict[str, int]

@@ -27,9 +27,20 @@ static const struct object_kind *object_of(const struct operation *op)
     return monitor_rows[op->row]->object;
 }
 
-static uint64_t *lock_of(struct monitor *m, const struct operation *op)
+/* Who else holds the object, or a part of it; 0: nobody. */
+static uint64_t holder(struct monitor *m, const struct operation *op)
 {
-    return object_of(op)->lock(m, op->slot);
+    const struct object_kind *object = object_of(op);
+    return object->lock ? *object->lock(m, op->slot) : object->holder(m, op);
+}
+
+static void take(struct monitor *m, const struct operation *op)
+{
+    const struct object_kind *object = object_of(op);
+    if (object->lock)
+        *object->lock(m, op->slot) = op->id;
+    else
+        object->take(m, op);
 }
 
 static struct output_entry *emit(struct output *out, enum output_kind kind, uint32_t to)
@@ -82,7 +93,8 @@ static void send_set(const struct monitor *m, const struct operation *op, const 
 static uint32_t forward(struct monitor *m, const struct operation *op, uint32_t kind, struct output *out)
 {
     const struct row *row = monitor_rows[op->row];
-    const uint64_t *participants = row->object->participants(m, op->slot);
+    uint64_t buffer[CORE_SET_WORDS_MAX];
+    const uint64_t *participants = row->object->participants(m, op, buffer);
     uint32_t root = initiator_of(op), sent = 0, first = out->count;
     const struct tree_link *link =
         monitor_links(m, root, MUTANT(TREE_OF_THE_MOMENT) ? monitor_tree(m, root)->current : op->tree);
@@ -118,12 +130,17 @@ static void merge(struct operation *op, enum verdict verdict, uint32_t core)
 
 static void unlock(struct monitor *m, struct operation *op)
 {
-    uint64_t *lock = lock_of(m, op);
+    const struct object_kind *object = object_of(op);
+    if (!object->lock) {
+        object->give(m, op);
+        return;
+    }
+    uint64_t *lock = object->lock(m, op->slot);
     if (*lock != op->id)
         return;
     *lock = 0;
-    if (object_of(op)->unlocked)
-        object_of(op)->unlocked(m, op->slot);
+    if (object->unlocked)
+        object->unlocked(m, op->slot);
 }
 
 /* This core's own part of the round. An initiator that does not hold the page has none, but for its directory entry. */
@@ -152,7 +169,8 @@ static void own_part(struct monitor *m, const struct environment *env, struct op
         break;
     case PHASE_COMMITTING:
         row->commit(m, op, env->mmu);
-        unlock(m, op);
+        if (!initiator || !row->settled || MUTANT(RANGE_GIVEN_EARLY))
+            unlock(m, op);
         break;
     case PHASE_ABORTING:
         row->abort(m, op, env->mmu);
@@ -198,9 +216,24 @@ static void done(struct monitor *m, struct operation *op, enum verdict verdict, 
     op->phase = PHASE_IDLE;
 }
 
-static void succeed(struct monitor *m, struct operation *op, struct output *out)
+/* Without haste: at the next tick at which nobody else holds the object. */
+static void wait_for_tick(struct monitor *m, const struct environment *env, struct operation *op)
+{
+    op->phase = PHASE_BACKOFF;
+    op->retry_at = env->now;
+    m->waiting++;
+}
+
+static void succeed(struct monitor *m, const struct environment *env, struct operation *op, struct output *out)
 {
     const struct row *row = monitor_rows[op->row];
+    if (row->settled) {
+        unlock(m, op);
+        if (!row->settled(m, op)) {
+            wait_for_tick(m, env, op); /* this was a step on the way to what was asked for */
+            return;
+        }
+    }
     int tell_home = row->release_home && row->release_home(m, op);
     done(m, op, VERDICT_OK, m->me, out);
     if (tell_home) {
@@ -222,26 +255,30 @@ static void back_off(struct monitor *m, const struct environment *env, struct op
 static void attempt(struct monitor *m, const struct environment *env, struct operation *op, struct output *out)
 {
     const struct row *row = monitor_rows[op->row];
-    uint64_t *lock = lock_of(m, op);
-    enum verdict verdict = row->may_prepare(m, op);
-    if (verdict != VERDICT_OK && verdict != VERDICT_BUSY) {
-        done(m, op, verdict, m->me, out);
+    enum verdict verdict = row->resume ? row->resume(m, op) : row->may_prepare(m, op);
+    if (verdict == VERDICT_BUSY || (verdict == VERDICT_OK && holder(m, op))) {
+        wait_for_tick(m, env, op); /* another operation is at it, or there is more to do here */
         return;
     }
-    if (*lock || verdict == VERDICT_BUSY) {
-        op->phase = PHASE_BACKOFF; /* another operation is at it: wait for its outcome, without haste */
-        op->retry_at = env->now;
-        m->waiting++;
+    if (verdict != VERDICT_OK) {
+        done(m, op, verdict == VERDICT_ALONE ? VERDICT_OK : verdict, m->me, out);
         return;
     }
+    row = monitor_rows[op->row]; /* resume may have chosen another one, as a step on the way */
     uint32_t lane = (uint32_t)(op - monitor_operation(m, m->me * LANES));
     op->id = (uint64_t)m->me << SEQUENCE_BITS | ((++m->sequence * LANES + lane) & SEQUENCE_MASK);
     op->verdict = VERDICT_OK;
     op->named = NOBODY;
     op->tree = (uint8_t)monitor_tree(m, m->me)->current;
-    *lock = op->id;
+    take(m, op);
     row->adopt(m, op);
     begin_round(m, env, op, op->protocol == ONE_PHASE ? KIND_APPLY : KIND_PREPARE, out);
+}
+
+static bool exists(const struct monitor *m, uint32_t row, uint32_t number)
+{
+    const struct object_kind *object = monitor_rows[row]->object;
+    return object->count ? number < object->count(m) : m->cspace_offset != 0;
 }
 
 static void request(struct monitor *m, const struct environment *env, const struct request *request, struct output *out)
@@ -260,7 +297,7 @@ static void request(struct monitor *m, const struct environment *env, const stru
     op->row = (uint8_t)request->row;
     op->ticket = request->ticket;
     op->generation = request->generation;
-    if (request->row >= ROWS || request->slot >= monitor_rows[request->row]->object->count(m)) {
+    if (request->row >= ROWS || !exists(m, request->row, request->slot)) {
         verdict = VERDICT_BAD_REQUEST;
     } else if (op != &scratch) {
         const struct row *row = monitor_rows[request->row];
@@ -285,7 +322,7 @@ static void finish_initiated(struct monitor *m, const struct environment *env, s
         if (MUTANT(NO_SECOND_ROUND) && yes) {
             op->phase = PHASE_COMMITTING;
             own_part(m, env, op);
-            succeed(m, op, out);
+            succeed(m, env, op, out);
         } else {
             begin_round(m, env, op, yes || MUTANT(COMMIT_ON_REFUSAL) ? KIND_COMMIT : KIND_ABORT, out);
         }
@@ -295,7 +332,7 @@ static void finish_initiated(struct monitor *m, const struct environment *env, s
             op->phase = PHASE_COMMITTING;
             own_part(m, env, op);
             if (yes)
-                succeed(m, op, out);
+                succeed(m, env, op, out);
             else
                 done(m, op, (enum verdict)op->verdict, op->named, out);
         } else {
@@ -303,7 +340,7 @@ static void finish_initiated(struct monitor *m, const struct environment *env, s
         }
         break;
     case PHASE_COMMITTING:
-        succeed(m, op, out);
+        succeed(m, env, op, out);
         break;
     case PHASE_ABORTING:
         if (monitor_retries(op))
@@ -358,15 +395,14 @@ static void join(struct monitor *m, const struct environment *env, const struct 
     op->named = NOBODY;
 
     const struct row *row = monitor_rows[op->row];
-    uint64_t *lock = lock_of(m, op);
-    enum verdict verdict = *lock && !MUTANT(LOCK_IGNORED) ? VERDICT_BUSY : row->may_prepare(m, op);
+    enum verdict verdict = holder(m, op) && !MUTANT(LOCK_IGNORED) ? VERDICT_BUSY : row->may_prepare(m, op);
     if (verdict != VERDICT_OK) {
         merge(op, verdict, m->me);
         op->phase = PHASE_REFUSED;
         reply(m, op, out);
         return;
     }
-    *lock = op->id;
+    take(m, op);
     row->adopt(m, op);
     begin_round(m, env, op, kind, out);
 }
@@ -382,7 +418,7 @@ static void message(struct monitor *m, const struct environment *env, const stru
     if (message_view(message) != m->view)
         bad = VERDICT_STALE_VIEW;
     else if (kind == 0 || kind >= AGREEMENT_KINDS || row >= ROWS || initiator >= m->cores ||
-             message_tree(message) > TREE_VERSIONS || (uint32_t)message->word[2] >= monitor_rows[row]->object->count(m))
+             message_tree(message) > TREE_VERSIONS || !exists(m, row, (uint32_t)message->word[2]))
         bad = VERDICT_BAD_REQUEST;
     if (bad != VERDICT_OK) {
         if (!notice)
@@ -404,6 +440,8 @@ static void message(struct monitor *m, const struct environment *env, const stru
         }
         op->token = in->token;
         op->verdict = VERDICT_OK;
+        if (kind == KIND_COMMIT && monitor_rows[op->row]->gather)
+            memcpy(op->argument, &message->word[3], sizeof op->argument);
         begin_round(m, env, op, kind, out);
         break;
     case KIND_SET:
@@ -428,6 +466,8 @@ static void answer(struct monitor *m, const struct environment *env, const struc
         return;
     op->waiting--;
     merge(op, message_verdict(message), message_core(message));
+    if (op->phase == PHASE_PREPARING && monitor_rows[op->row]->gather && !MUTANT(GATHER_FORGOTTEN))
+        monitor_rows[op->row]->gather(m, op, &message->word[3]);
     finish_round(m, env, op, out);
 }
 
@@ -437,7 +477,7 @@ static void tick(struct monitor *m, const struct environment *env, struct output
         return;
     for (uint32_t lane = 0; lane < LANES; lane++) {
         struct operation *op = monitor_operation(m, m->me * LANES + lane);
-        if (op->phase != PHASE_BACKOFF || op->retry_at > env->now || *lock_of(m, op))
+        if (op->phase != PHASE_BACKOFF || op->retry_at > env->now || holder(m, op))
             continue;
         m->waiting--;
         attempt(m, env, op, out);
@@ -485,10 +525,25 @@ static size_t tree_stride(uint32_t cores)
     return (sizeof(struct tree) + TREE_VERSIONS * cores * sizeof(struct tree_link) + 7) & ~(size_t)7;
 }
 
-size_t monitor_size(uint32_t cores, uint32_t slots_per_core)
+/* Everything but the capabilities, up to the next multiple of 64. */
+static size_t plain_size(const struct monitor_shape *shape)
 {
-    return sizeof(struct monitor) + sizeof(struct operation) * cores * LANES + tree_stride(cores) * cores +
-           mapping_stride(cores) * cores * slots_per_core;
+    size_t size = sizeof(struct monitor) + sizeof(struct operation) * shape->cores * LANES +
+                  tree_stride(shape->cores) * shape->cores +
+                  mapping_stride(shape->cores) * shape->cores * shape->slots_per_core;
+    return shape->cnodes ? (size + sizeof(struct capability_task) * LANES + 63) & ~(size_t)63 : size;
+}
+
+/* A core holds one lock an operation at most, and so there is always room for one more. */
+static struct cspace_shape cspace_shape(const struct monitor_shape *shape)
+{
+    return (struct cspace_shape){.cnodes = shape->cnodes, .slot_bits = shape->slot_bits, .locks = shape->cores * LANES};
+}
+
+size_t monitor_size(const struct monitor_shape *shape)
+{
+    const struct cspace_shape inside = cspace_shape(shape);
+    return plain_size(shape) + (shape->cnodes ? cspace_size(&inside) : 0);
 }
 
 uint32_t monitor_output_entries(uint32_t cores)
@@ -496,11 +551,12 @@ uint32_t monitor_output_entries(uint32_t cores)
     return cores * (1 + (cores > 64 ? core_set_words(cores) : 0)) + 4;
 }
 
-void monitor_init(struct monitor *m, uint32_t me, uint32_t cores, uint32_t slots_per_core, uint64_t address_base,
+void monitor_init(struct monitor *m, uint32_t me, const struct monitor_shape *shape, uint64_t address_base,
                   uint64_t address_size)
 {
+    uint32_t cores = shape->cores, slots_per_core = shape->slots_per_core;
     memset(m, 0, sizeof *m); /* the rest of the block is zero already: fresh memory, or the caller's memset */
-    m->size = monitor_size(cores, slots_per_core);
+    m->size = monitor_size(shape);
     m->me = me;
     m->cores = cores;
     m->set_words = core_set_words(cores);
@@ -512,4 +568,10 @@ void monitor_init(struct monitor *m, uint32_t me, uint32_t cores, uint32_t slots
     m->trees_offset = sizeof(struct monitor) + sizeof(struct operation) * cores * LANES;
     m->mapping_stride = (uint32_t)mapping_stride(cores);
     m->mappings_offset = m->trees_offset + (uint64_t)m->tree_stride * cores;
+    if (!shape->cnodes)
+        return;
+    const struct cspace_shape inside = cspace_shape(shape);
+    m->tasks_offset = m->mappings_offset + (uint64_t)m->mapping_stride * cores * slots_per_core;
+    m->cspace_offset = plain_size(shape);
+    cspace_init(monitor_cspace(m), me, &inside, CSPACE_ROOTS + (uint64_t)me * CNODE_BYTES);
 }

@@ -273,11 +273,12 @@ static int open_state(struct driver *d, const struct driver_options *o)
     }
     d->kernel = &kernel_multikernel;
     /* mmap, not calloc: the block must be zero, and only what is used should cost memory. */
-    size_t bytes = monitor_size(d->cores, o->slots_per_core);
+    const struct monitor_shape shape = {d->cores, o->slots_per_core, o->cnodes, CNODE_SLOT_BITS};
+    size_t bytes = monitor_size(&shape);
     d->monitor = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (d->monitor == MAP_FAILED)
         return errno;
-    monitor_init(d->monitor, d->me, d->cores, o->slots_per_core, o->address_base, o->address_size);
+    monitor_init(d->monitor, d->me, &shape, o->address_base, o->address_size);
     for (uint32_t i = 0; i < o->tree_count; i++) {
         const uint32_t *tree = o->trees + (size_t)i * d->cores;
         if (tree[0] >= d->cores || !monitor_plant(d->monitor, tree[0], tree + 1))

@@ -7,7 +7,8 @@
  * enable (Barrelfish's disabled mode); a signal that comes while disabled leaves only the mark.
  *
  * Files: cpu_driver.c the loop and the system calls; poll.c what it polls; carrier.c how the monitors' messages travel;
- * carrier_link.c ... where no memory is shared; dispatch.c the requests it answers; interrupt.c signals and the tick. */
+ * carrier_link.c ... where no memory is shared; dispatch.c the requests it answers, capability_requests.c those about capabilities;
+ * interrupt.c signals and the tick. */
 #pragma once
 
 #include <poll.h>
@@ -48,7 +49,14 @@ enum driver_kind {
     KIND_RUN_GO,    /* -> 1 bytes of its result, when it has ended */
     KIND_RUN_FETCH, /* 1 offset -> 1-6 forty-eight bytes */
     KIND_UPDATE, /* 1 lines <= 8: a service to measure with, which updates so many lines of its own -> 1 cycles it took */
-    KIND_SHOOT, /* between cores of a shared kernel that is told along trees: shared_tree.c */
+    KIND_SHOOT,      /* between cores of a shared kernel that is told along trees: shared_tree.c */
+    KIND_CAP_CREATE, /* 1 size; 2 CNode; 3 index -> 1 reference to RAM; 2 its address. Of core 0, which keeps the memory */
+    KIND_CAP_COPY, /* 1 source; 2 CNode there; 3 index 0-15, rights 16-23, move 24, core 32-63 -> 1 reference there */
+    KIND_CAP_RETYPE, /* 1 source; 2 CNode; 3 index 0-15, type 16-31, count 32-63; 4 offset; 5 size; 6 about -> 1 reference */
+    KIND_CAP_REVOKE, /* 1 source */
+    KIND_CAP_DELETE, /* 1 source */
+    KIND_CAP_LOOK, /* 1 slot -> 1 reference; 2 address; 3 size; 4 about; 5 owner 0-15, type 16-23, rights 24-31, flags 32-39 */
+    KIND_CAP_DIGEST, /* -> 1 digest; 2 capabilities; 3 locks; 4 slots; 5 not 0: an invariant does not hold (cspace_check) */
     DRIVER_KINDS
 };
 
@@ -185,6 +193,7 @@ struct driver_options {
     uint32_t carrier;
     uint32_t crowded;
     uint32_t slots_per_core;
+    uint32_t cnodes; /* that a core's capabilities have room for, the root among them */
     uint64_t address_base;
     uint64_t address_size; /* a core's share of the range */
     uint64_t memory_bytes;
@@ -291,6 +300,9 @@ int link_open(struct driver *driver, const int *descriptors); /* 0, or an errno 
 /* Answers a request, now or (by deferring it) later. */
 void dispatch(struct driver *driver, uint64_t address, const struct message *message);
 bool dispatch_deferred(struct driver *driver);
+/* KIND_CAP_…; BAD_REQUEST in the shared kernel. */
+enum verdict capability_request(struct driver *driver, uint64_t address, const struct message *message,
+                                struct message *reply);
 
 int interrupt_open(struct driver *driver);
 void interrupt_tick(struct driver *driver, bool on);

@@ -69,6 +69,10 @@ struct cspace {
 
 #define NO_CNODE UINT32_MAX
 
+/* As an operation, in deleting and revoking: an outcome that is agreed is carried out, and can be neither refused nor put off. Nobody's lock
+ * stands in its way; whoever holds one on what goes finds it gone. */
+#define CSPACE_OUTCOME UINT64_MAX
+
 static inline struct mapping_database *cspace_database(const struct cspace *cs)
 {
     return (struct mapping_database *)((uintptr_t)cs + cs->database_offset);

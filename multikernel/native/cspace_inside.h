@@ -13,7 +13,7 @@ static inline struct cnode *cspace_cnode(const struct cspace *cs, uint32_t slot)
 static inline bool cspace_locked(const struct cspace *cs, uint64_t address, uint64_t end, uint64_t operation)
 {
     const struct cspace_lock *lock = cspace_locks(cs);
-    for (uint32_t i = 0; i < cs->locks; i++, lock++)
+    for (uint32_t i = 0; i < cs->locks && operation != CSPACE_OUTCOME; i++, lock++)
         if (lock->operation != operation && lock->address < end && address < lock->end)
             return !CAP_MUTANT(LOCK_IGNORED);
     return false;

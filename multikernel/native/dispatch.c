@@ -267,6 +267,14 @@ static enum verdict handle(struct driver *d, uint64_t address, const struct mess
             return VERDICT_BAD_REQUEST;
         update_request(d, request, reply);
         return VERDICT_OK;
+    case KIND_CAP_CREATE:
+    case KIND_CAP_COPY:
+    case KIND_CAP_RETYPE:
+    case KIND_CAP_REVOKE:
+    case KIND_CAP_DELETE:
+    case KIND_CAP_LOOK:
+    case KIND_CAP_DIGEST:
+        return capability_request(d, address, request, reply);
     case KIND_SHOOT:
         return shared_told(d, address, request);
     case KIND_RUN_BEGIN:

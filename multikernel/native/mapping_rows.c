@@ -30,9 +30,10 @@ static uint64_t *lock(struct monitor *m, uint32_t slot)
     return &monitor_mapping(m, slot)->lock;
 }
 
-static const uint64_t *holders(struct monitor *m, uint32_t slot)
+static const uint64_t *holders(struct monitor *m, const struct operation *op, uint64_t *buffer)
 {
-    return monitor_mapping(m, slot)->holders;
+    (void)buffer;
+    return monitor_mapping(m, op->slot)->holders;
 }
 
 static void unlocked(struct monitor *m, uint32_t slot)
@@ -62,7 +63,8 @@ static void notice(struct monitor *m, const struct message *message)
     }
 }
 
-static const struct object_kind mappings = {monitor_slots, lock, holders, unlocked, notice};
+static const struct object_kind mappings = {
+    .count = monitor_slots, .lock = lock, .participants = holders, .unlocked = unlocked, .notice = notice};
 
 /* --- map ----------------------------------------------------------------------------------------------------------------------- */
 
@@ -262,14 +264,39 @@ static void protect_abort(struct monitor *m, struct operation *op, const struct 
         mmu->protect(mmu->context, op->slot, op->saved);
 }
 
-const struct row map_row = {"map",     &mappings,   0,          1,         map_begin, map_may_prepare,
-                            map_adopt, map_prepare, map_commit, map_abort, NULL};
+const struct row map_row = {
+    .name = "map",
+    .object = &mappings,
+    .set_travels = 1,
+    .begin = map_begin,
+    .may_prepare = map_may_prepare,
+    .adopt = map_adopt,
+    .prepare = map_prepare,
+    .commit = map_commit,
+    .abort = map_abort,
+};
 const struct row unmap_row = {
-    "unmap",     &mappings,         1, 0, unmap_begin, mapped_and_unpinned, unmap_adopt, unmap_prepare, unmap_commit,
-    unmap_abort, unmap_release_home};
-const struct row protect_row = {"protect",      &mappings,           0,           0,
-                                protect_begin,  mapped_and_unpinned, unmap_adopt, protect_prepare,
-                                protect_commit, protect_abort,       NULL};
+    .name = "unmap",
+    .object = &mappings,
+    .one_phase = 1,
+    .begin = unmap_begin,
+    .may_prepare = mapped_and_unpinned,
+    .adopt = unmap_adopt,
+    .prepare = unmap_prepare,
+    .commit = unmap_commit,
+    .abort = unmap_abort,
+    .release_home = unmap_release_home,
+};
+const struct row protect_row = {
+    .name = "protect",
+    .object = &mappings,
+    .begin = protect_begin,
+    .may_prepare = mapped_and_unpinned,
+    .adopt = unmap_adopt,
+    .prepare = protect_prepare,
+    .commit = protect_commit,
+    .abort = protect_abort,
+};
 
 /* --- core-local ------------------------------------------------------------------------------------------------------------------ */
 

@@ -12,13 +12,15 @@
  * Source: paper sections 4.4 and 4.7 (monitors, agreement); Barrelfish usr/monitor/ (2011: broadcast with convergecast, busy
  * means abort and retry). Unlike there, the engine (agreement.c) knows no operation: kinds of operation are rows (struct
  * row), each about one kind of object (struct object_kind); mapping_rows.c holds those about mappings, tree_row.c the one about
- * the trees that the engine itself sends by. */
+ * the trees that the engine itself sends by, capability_rows.c those about ranges of memory and the capabilities to them. */
 #pragma once
 
 #include <stddef.h>
 
 #include "address_range.h"
+#include "capability_task.h"
 #include "cores.h"
+#include "cspace.h"
 #include "message.h"
 #include "multicast_tree.h"
 
@@ -36,17 +38,29 @@ enum verdict {
     VERDICT_FAULT,     /* page fault */
     VERDICT_FRAME_IN_USE,
     VERDICT_NOT_A_FRAME,
-    VERDICT_CORE_BUSY, /* the core runs a program already */
-    VERDICT_OVERTAKEN, /* another installation of that tree came in between */
-    VERDICT_LATER,     /* (carriers only) the reply will come as a message of its own */
-    VERDICT_PENDING,   /* (local only) not finished yet */
+    VERDICT_CORE_BUSY,       /* the core runs a program already */
+    VERDICT_OVERTAKEN,       /* another installation of that tree came in between */
+    VERDICT_LATER,           /* (carriers only) the reply will come as a message of its own */
+    VERDICT_PENDING,         /* (local only) not finished yet */
+    VERDICT_ALONE,           /* (a row's resume only) finished without asking anybody */
+    VERDICT_CAPABILITY = 64, /* and up: enum capability_verdict; but OK and BUSY are those above */
 };
 
 enum rights { RIGHTS_NONE = 0, RIGHTS_READ = 1, RIGHTS_WRITE = 3 };
 
 enum protocol { TWO_PHASE = 0, ONE_PHASE = 1 };
 
-enum row_id { ROW_MAP = 0, ROW_UNMAP, ROW_PROTECT, ROW_TREE, ROWS };
+enum row_id {
+    ROW_MAP = 0,
+    ROW_UNMAP,
+    ROW_PROTECT,
+    ROW_TREE,
+    ROW_CAP_COPY, /* and move */
+    ROW_CAP_RETYPE,
+    ROW_CAP_REVOKE,
+    ROW_CAP_DELETE,
+    ROWS
+};
 
 /* Kernel message kinds of the agreement engine. The first four are requests that are answered when the receiver's whole subtree
  * has answered; the last two are notices that nobody answers. */
@@ -54,7 +68,7 @@ enum agreement_kind { KIND_PREPARE = 1, KIND_APPLY, KIND_COMMIT, KIND_ABORT, KIN
 
 /* Word 0 of every kernel message: kind 0-7, row 8-15, verdict 16-23, flags 24-31 (24 the carriers', 25-26 the version of the
  * initiator's tree), core named by the verdict 32-47, view 48-63. Word 1: the operation, initiator 48-63 and sequence 0-47. Word 2:
- * the object, for mappings slot 0-31 and generation 32-63. Words 3-6: the row's. */
+ * the object: for mappings slot 0-31 and generation 32-63, for capabilities the address of a range. Words 3-6: the row's. */
 static inline uint64_t message_head(uint32_t kind, uint32_t row, uint32_t verdict, uint32_t core, uint32_t view)
 {
     return kind | (uint64_t)row << 8 | (uint64_t)verdict << 16 | (uint64_t)core << 32 | (uint64_t)view << 48;
@@ -128,7 +142,7 @@ enum phase {
 
 struct operation {
     uint64_t id;   /* initiator 48-63, sequence 0-47; never 0 once used */
-    uint32_t slot; /* the object's number */
+    uint32_t slot; /* the object's number; of a range, with generation, its address */
     uint32_t generation;
     uint64_t argument[4];
     uint64_t token;  /* participant: where the reply goes */
@@ -143,7 +157,7 @@ struct operation {
     uint8_t phase;
     uint8_t verdict;
     uint8_t local; /* this core's own part of the round is still to be done (INPUT_CONTINUE) */
-    uint8_t saved; /* row's: rights to restore */
+    uint8_t saved; /* row's: rights, or relations, to restore */
     uint8_t tree;  /* the version of the initiator's tree that all its rounds travel by */
     uint8_t reserved;
     uint32_t reserved2;
@@ -151,7 +165,7 @@ struct operation {
 
 enum { LANES = 4 }; /* operations a core may have under way at once */
 
-/* The block's head; operations, trees and mappings follow it. */
+/* The block's head; operations, trees, mappings, capability tasks (one a lane of this core) and the core's capabilities follow it. */
 struct monitor {
     uint64_t size;
     uint32_t me;
@@ -168,6 +182,8 @@ struct monitor {
     uint32_t mapping_stride;
     uint64_t trees_offset;
     uint64_t mappings_offset;
+    uint64_t tasks_offset;  /* 0: no capabilities here, nor tasks */
+    uint64_t cspace_offset; /* a multiple of 64 */
 };
 
 /* --- What step is given ------------------------------------------------------------------------------------------------------ */
@@ -189,7 +205,7 @@ struct environment {
 };
 
 /* A local request. map: slot 0, frame, length, rights, holders; unmap and protect: slot, generation, rights; tree: the root for slot, and
- * argument as tree_row.c has it. */
+ * argument as tree_row.c has it; about capabilities: slot 0 and the task. */
 struct request {
     uint32_t row;
     uint32_t protocol;
@@ -201,6 +217,7 @@ struct request {
     uint64_t ticket;
     uint64_t argument[4];
     uint64_t holders[CORE_SET_WORDS_MAX];
+    struct capability_task capability;
 };
 
 enum input_kind { INPUT_MESSAGE, INPUT_REPLY, INPUT_REQUEST, INPUT_CONTINUE, INPUT_TICK };
@@ -219,8 +236,9 @@ enum output_kind { OUTPUT_REQUEST, OUTPUT_NOTICE, OUTPUT_REPLY, OUTPUT_DONE };
 struct output_entry {
     enum output_kind kind;
     uint32_t to;
-    uint64_t token;         /* REPLY: the request's; DONE: the ticket */
-    struct message message; /* DONE: word 0 verdict and core, word 2 slot and generation, word 3 a map's address */
+    uint64_t token; /* REPLY: the request's; DONE: the ticket */
+    struct message
+        message; /* DONE: word 0 verdict and core, word 2 slot and generation or the reference made, word 3 a map's address */
 };
 
 #define NO_OPERATION UINT32_MAX
@@ -234,12 +252,23 @@ struct output {
 
 /* --- The interface ---------------------------------------------------------------------------------------------------------------- */
 
+/* What a monitor's state has room for. */
+struct monitor_shape {
+    uint32_t cores;
+    uint32_t slots_per_core; /* for mappings */
+    uint32_t cnodes;         /* 0: no capabilities */
+    uint32_t slot_bits;      /* as in struct cspace_shape */
+};
+
+/* Where the root CNodes lie: core c's at CSPACE_ROOTS + c * CNODE_BYTES, behind all memory there is. */
+#define CSPACE_ROOTS (1ull << 56)
+
 /* Bytes of a monitor's state; entries an output must have room for. */
-size_t monitor_size(uint32_t cores, uint32_t slots_per_core);
+size_t monitor_size(const struct monitor_shape *shape);
 uint32_t monitor_output_entries(uint32_t cores);
 
-/* Lays the state out in a block of monitor_size bytes. Core c maps new pages into address_base + c * address_size. */
-void monitor_init(struct monitor *monitor, uint32_t me, uint32_t cores, uint32_t slots_per_core, uint64_t address_base,
+/* Lays the state out in a zeroed block of monitor_size bytes, aligned to 64. Core c maps new pages into address_base + c * address_size. */
+void monitor_init(struct monitor *monitor, uint32_t me, const struct monitor_shape *shape, uint64_t address_base,
                   uint64_t address_size);
 
 void monitor_step(struct monitor *monitor, const struct environment *environment, const struct input *input,
@@ -269,6 +298,15 @@ static inline struct tree_link *monitor_links(struct monitor *m, uint32_t root, 
 {
     return version == TREE_FLAT ? NULL : monitor_tree(m, root)->link + (size_t)(version - 1) * m->cores;
 }
+/* This core's capabilities; only where cspace_offset is not 0. */
+static inline struct cspace *monitor_cspace(const struct monitor *m)
+{
+    return (struct cspace *)((uintptr_t)m + m->cspace_offset);
+}
+static inline struct capability_task *monitor_task(const struct monitor *m, uint32_t lane)
+{
+    return (struct capability_task *)((uintptr_t)m + m->tasks_offset) + lane;
+}
 static inline uint32_t monitor_slots(const struct monitor *m)
 {
     return m->cores * m->slots_per_core;
@@ -288,6 +326,12 @@ enum verdict monitor_unpin(struct monitor *monitor, uint32_t slot, uint32_t gene
 /* What a fault on the mapping means: FAULT for good, BUSY: wait for an outcome, OK: the mapping allows it now, try again. */
 enum verdict monitor_fault(struct monitor *monitor, uint32_t slot, uint32_t generation, int write);
 
+/* Does what this core can decide alone. PENDING: the others have to agree, so make it a request; BUSY: there is more to do, or another operation
+ * is at it: ask again with the same task. Otherwise the final verdict; made is in the task. */
+enum verdict monitor_capability(struct monitor *monitor, struct capability_task *task);
+/* What a caller sees of a verdict on one core's capabilities. */
+enum verdict monitor_verdict(enum capability_verdict verdict);
+
 /* A hash of the replicated part of all mapped entries whose holders include every core of the set (NULL: all entries). Equal at
  * rest on any two cores for the entries both hold. */
 uint64_t monitor_digest(struct monitor *monitor, const uint64_t *set);
@@ -296,14 +340,20 @@ uint64_t monitor_trees_digest(struct monitor *monitor);
 /* Mapped entries (that this core holds, or knows as home), and entries locked by an operation. */
 void monitor_count(struct monitor *monitor, uint32_t *mapped, uint32_t *locked);
 
-/* --- Objects and rows (agreement.c calls; mapping_rows.c and tree_row.c define) ------------------------------------------------ */
+/* --- Objects and rows (agreement.c calls; mapping_rows.c, tree_row.c and capability_rows.c define) ------------------------------ */
 
-/* What operations are about: numbered things with a lock each, and the cores that take part in what is done to one. */
+/* What operations are about, what keeps two of them apart, and the cores that take part in one. Objects are numbered things with a lock word
+ * each, or ranges, of which any two may overlap. */
 struct object_kind {
+    /* Numbered: how many there are, and the lock of one. NULL for ranges: may_prepare sees whether one makes sense. */
     uint32_t (*count)(const struct monitor *);
     uint64_t *(*lock)(struct monitor *, uint32_t object);
-    /* NULL: all cores. */
-    const uint64_t *(*participants)(struct monitor *, uint32_t object);
+    /* Ranges. Who holds a part of this one, other than the operation itself? 0: nobody. */
+    uint64_t (*holder)(struct monitor *, const struct operation *);
+    void (*take)(struct monitor *, const struct operation *);
+    void (*give)(struct monitor *, const struct operation *);
+    /* NULL: all cores. A set that is kept nowhere is put into buffer, of CORE_SET_WORDS_MAX. */
+    const uint64_t *(*participants)(struct monitor *, const struct operation *, uint64_t *buffer);
     /* The lock was given back. NULL: nothing to be done then. */
     void (*unlocked)(struct monitor *, uint32_t object);
     /* A notice (KIND_SET, KIND_RELEASE) about one. NULL: there are none. */
@@ -317,20 +367,29 @@ struct row {
     int set_travels; /* participants learn who takes part from the operation itself: more than 64 go ahead of it */
     /* Initiator: fills the operation from the request; VERDICT_OK, an error, or BUSY to be asked again. */
     enum verdict (*begin)(struct monitor *, struct operation *, const struct request *);
-    /* May this core take part now? No effects. The engine has checked that no other operation holds the object. */
+    /* Initiator, before every attempt: what is to be asked of the others now? OK; ALONE: nothing (any more), it is done; BUSY: later; or an error.
+     * NULL: what begin said. */
+    enum verdict (*resume)(struct monitor *, struct operation *);
+    /* May this core take part? Changes nothing. Asked of the initiator too, but where there is resume. */
     enum verdict (*may_prepare)(struct monitor *, const struct operation *);
-    /* The object is locked: learn from the message what the participants must know before it is forwarded. */
+    /* The object is locked; note what is needed to undo. */
     void (*adopt)(struct monitor *, struct operation *);
-    /* Do everything that can fail, revocably. */
     enum verdict (*prepare)(struct monitor *, struct operation *, const struct mmu *);
     void (*commit)(struct monitor *, struct operation *, const struct mmu *);
     /* Undo prepare; for one phase, undo commit. */
     void (*abort)(struct monitor *, struct operation *, const struct mmu *);
+    /* A child's answer to PREPARE adds to what this core's own will say, and COMMIT tells everybody what it came to. NULL: answers carry a verdict
+     * and nothing else. */
+    void (*gather)(struct monitor *, struct operation *, const uint64_t argument[4]);
+    /* Initiator: the commit stands everywhere; true when that was all that was asked for. With this, the initiator keeps its lock up to here. NULL:
+     * its lock goes with its own commit. */
+    bool (*settled)(struct monitor *, struct operation *);
     /* The operation is final everywhere: does the object's home, which took no part, have to be told? NULL: never. */
     int (*release_home)(struct monitor *, const struct operation *);
 };
 
 extern const struct row map_row, unmap_row, protect_row, tree_row;
+extern const struct row capability_copy_row, capability_retype_row, capability_revoke_row, capability_delete_row;
 extern const struct row *const monitor_rows[ROWS];
 
 /* Has the operation met another one, so that its initiator tries again after the abort? Not mapped there though mapped here
@@ -363,5 +422,22 @@ enum mutant {
     MUTANT_TREE_OF_THE_MOMENT,
     MUTANT_TREE_STAGED_OVER_LIVE,
     MUTANT_TREE_UNCHECKED,
+    MUTANT_RANGE_NOT_TAKEN,
+    MUTANT_RANGE_BY_ADDRESS,
+    MUTANT_RANGE_GIVEN_EARLY,
+    MUTANT_GATHER_FORGOTTEN,
+    MUTANT_COPY_NOT_NOTED,
+    MUTANT_COPY_ABORT_LEAVES,
+    MUTANT_MOVE_KEEPS_SOURCE,
+    MUTANT_MOVE_OTHERS_NOT_TOLD,
+    MUTANT_RETYPE_UNASKED,
+    MUTANT_RETYPE_VOTE_IGNORED,
+    MUTANT_RETYPE_ABORT_LEAVES,
+    MUTANT_DESCENDANTS_NOT_TOLD,
+    MUTANT_REVOKE_HERE_ALONE,
+    MUTANT_REVOKE_SETTLED_EARLY,
+    MUTANT_REVOKED_NOT_OWNED,
+    MUTANT_DELETE_OTHERS_NOT_TOLD,
+    MUTANT_DELETE_HEIR_FEARLESS,
 };
 #define MUTANT(name) (MK_MUTANT == MUTANT_##name)

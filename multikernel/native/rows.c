@@ -6,4 +6,8 @@ const struct row *const monitor_rows[ROWS] = {
     [ROW_UNMAP] = &unmap_row,
     [ROW_PROTECT] = &protect_row,
     [ROW_TREE] = &tree_row,
+    [ROW_CAP_COPY] = &capability_copy_row,
+    [ROW_CAP_RETYPE] = &capability_retype_row,
+    [ROW_CAP_REVOKE] = &capability_revoke_row,
+    [ROW_CAP_DELETE] = &capability_delete_row,
 };

@@ -41,14 +41,15 @@ static uint64_t *lock(struct monitor *m, uint32_t root)
     return &monitor_tree(m, root)->lock;
 }
 
-static const uint64_t *everybody(struct monitor *m, uint32_t root)
+static const uint64_t *everybody(struct monitor *m, const struct operation *op, uint64_t *buffer)
 {
     (void)m;
-    (void)root;
+    (void)op;
+    (void)buffer;
     return NULL;
 }
 
-static const struct object_kind trees = {count, lock, everybody, NULL, NULL};
+static const struct object_kind trees = {.count = count, .lock = lock, .participants = everybody};
 
 /* --- The row ------------------------------------------------------------------------------------------------------------------- */
 
@@ -135,7 +136,16 @@ static void abort_piece(struct monitor *m, struct operation *op, const struct mm
         p.tree->number = 0;
 }
 
-const struct row tree_row = {"tree", &trees, 0, 0, begin, may_prepare, adopt, prepare, commit, abort_piece, NULL};
+const struct row tree_row = {
+    .name = "tree",
+    .object = &trees,
+    .begin = begin,
+    .may_prepare = may_prepare,
+    .adopt = adopt,
+    .prepare = prepare,
+    .commit = commit,
+    .abort = abort_piece,
+};
 
 /* --- Without agreement --------------------------------------------------------------------------------------------------------- */
 

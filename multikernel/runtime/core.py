@@ -19,6 +19,9 @@ from multikernel.runtime import local, programs, segments
 from multikernel.runtime.links import Links
 from multikernel.runtime.plan import ADDRESS_BASE, CARRIERS, Plan
 
+CNODES = 16
+"""That a core's capabilities have room for: 4096 slots in 256 KiB, of which only what is used is touched."""
+
 
 def be_core(
     plan: Plan,
@@ -70,6 +73,7 @@ def _open(
         "carrier": CARRIERS.index(plan.carrier),
         "crowded": plan.crowded,
         "slots_per_core": plan.slots,
+        "cnodes": CNODES,
         "address_base": ADDRESS_BASE,
         "address_size": plan.address_bytes,
         "memory_bytes": plan.memory,

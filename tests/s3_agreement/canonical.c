@@ -89,6 +89,8 @@ void world_canonicalise(struct world *w)
             note(table, monitor_mapping(m, slot)->lock);
         for (uint32_t root = 0; root < model.cores; root++)
             note(table, monitor_tree(m, root)->lock);
+        for (uint32_t i = 0; m->cspace_offset && i < monitor_cspace(m)->locks; i++)
+            note(table, cspace_locks(monitor_cspace(m))[i].operation);
     }
     for (struct packet *p = w->packet; p < w->packet + MODEL_PACKETS && p->present; p++)
         note(table, p->message.word[1]);
@@ -104,7 +106,11 @@ void world_canonicalise(struct world *w)
             rename_id(table, &monitor_mapping(m, slot)->lock);
         for (uint32_t root = 0; root < model.cores; root++)
             rename_id(table, &monitor_tree(m, root)->lock);
+        for (uint32_t i = 0; m->cspace_offset && i < monitor_cspace(m)->locks; i++)
+            rename_id(table, &cspace_locks(monitor_cspace(m))[i].operation);
     }
     for (struct packet *p = w->packet; p < w->packet + MODEL_PACKETS && p->present; p++)
         rename_id(table, &p->message.word[1]);
+    if (model.scenario->cnodes)
+        capability_canonicalise(w);
 }

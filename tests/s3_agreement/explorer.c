@@ -48,13 +48,14 @@ static void *grow(void *memory, size_t bytes)
 /* --- Worlds, packed ---------------------------------------------------------------------------------------------------------------- */
 
 /* What differs from the first world: a bitmap of words, then the words. */
-enum { MAP_WORDS = (WORDS + 63) / 64 };
+enum { MAP_WORDS_MAX = (WORDS + 63) / 64 };
+static uint32_t map_words; /* of model.words */
 
 static uint32_t pack(const struct world *world, uint64_t *packed)
 {
     const uint64_t *words = (const void *)world, *base = (const void *)&first;
-    uint32_t count = MAP_WORDS;
-    memset(packed, 0, MAP_WORDS * sizeof *packed);
+    uint32_t count = map_words;
+    memset(packed, 0, map_words * sizeof *packed);
     for (uint32_t i = 0; i < model.words; i += 8) {
         const uint64_t *w = words + i, *b = base + i; /* most groups are as they were */
         if (!((w[0] ^ b[0]) | (w[1] ^ b[1]) | (w[2] ^ b[2]) | (w[3] ^ b[3]) | (w[4] ^ b[4]) | (w[5] ^ b[5]) |
@@ -72,9 +73,9 @@ static uint32_t pack(const struct world *world, uint64_t *packed)
 static void unpack(const uint64_t *packed, struct world *world)
 {
     uint64_t *words = (void *)world;
-    uint32_t count = MAP_WORDS;
+    uint32_t count = map_words;
     memcpy(world, &first, model.words * sizeof *words);
-    for (uint32_t m = 0; m < MAP_WORDS; m++)
+    for (uint32_t m = 0; m < map_words; m++)
         for (uint64_t bits = packed[m]; bits; bits &= bits - 1)
             words[m * 64 + (uint32_t)__builtin_ctzll(bits)] = packed[count++];
 }
@@ -111,7 +112,7 @@ static void rehash(void)
 /* The world's number; *fresh if it was never seen. */
 static uint32_t remember(const struct world *world, uint32_t before, struct transition by, bool *fresh)
 {
-    static uint64_t packed[MAP_WORDS + WORDS];
+    static uint64_t packed[MAP_WORDS_MAX + WORDS];
     uint64_t hash[2];
     uint32_t count = pack(world, packed);
     hash_words(packed, count, hash);
@@ -256,6 +257,7 @@ static int explore(uint32_t limit)
     bool fresh;
     clock_gettime(CLOCK_MONOTONIC, &begin);
     world_init(&first);
+    map_words = (model.words + 63) / 64;
     remember(&first, NONE, (struct transition){0}, &fresh);
     if (!violation)
         check_state(&first);
@@ -339,7 +341,7 @@ int main(int argc, char **argv)
     if (model.cores < model.scenario->cores || model.cores > MODEL_CORES || model.capacity < 1 || model.capacity > 4)
         return usage("cores 2 to 4, as many as the scenario needs; capacity 1 to 4", NULL);
     if (model.cores * model.scenario->slots_per_core > MODEL_SLOTS ||
-        monitor_size(model.cores, model.scenario->slots_per_core) + 8 * MODEL_SLOTS > MODEL_MONITOR_WORDS * 8)
+        world_monitor_size() + 8 * MODEL_SLOTS > MODEL_MONITOR_WORDS * 8)
         return usage("too many cores for the model's tables in scenario", name);
     if (strcmp(route, "chain") == 0)
         model.fan = 1;

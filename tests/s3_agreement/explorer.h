@@ -5,9 +5,10 @@
  *              the ring carries them), or replies taken in any order (as call lines give them);
  *   outboxes   what a step sent and no channel had room for; a step runs only when the outbox has room for its worst case;
  *   the MMU    rights and state of every slot on every core;
- *   programs   threads of a few steps each: map, unmap, protect, pin, read.
+ *   programs   threads of a few steps each: map, unmap, protect, pin, read; copy, move, retype, revoke, delete capabilities.
  * A world is all of that. world.c and programs.c say what can happen next, canonical.c which worlds are the same, properties.c
- * what must hold, scenarios.c where to begin, and explorer.c visits every world that can be reached.
+ * what must hold, capabilities.c all of this about capabilities, scenarios.c where to begin, and explorer.c visits every world
+ * that can be reached.
  *
  * Time is left out: a retry may come at any moment (now and backoff are 0, so every wait is over at once and a tick may still
  * be arbitrarily late). That is more than any clock does. */
@@ -24,7 +25,9 @@ enum {
     MODEL_THREADS = 6,
     MODEL_STEPS = 5,
     MODEL_PACKETS = 48,
-    MODEL_MONITOR_WORDS = 512,
+    MODEL_MONITOR_WORDS = 768,
+    MODEL_SLOT_BITS = 3, /* slots of a CNode */
+    MODEL_BEFORE = 6,
 };
 
 /* --- Scenarios ----------------------------------------------------------------------------------------------------------------- */
@@ -40,7 +43,22 @@ enum action {
     WRITE,
     AWAIT,   /* until the page's unmap has returned */
     INSTALL, /* page: the root; argument: a shape, or one edge of it (EDGE) */
+    /* About capabilities; page is a slot on the thread's core: */
+    CAP_COPY,
+    CAP_MOVE,
+    CAP_RETYPE,
+    CAP_REVOKE,
+    CAP_DELETE,
+    CAP_CREATE, /* only before the exploration begins */
 };
+
+#define COPY_TO(slot, core, there) {CAP_COPY, (slot), (there) | (core) << 4}
+#define MOVE_TO(slot, core, there) {CAP_MOVE, (slot), (there) | (core) << 4}
+#define RETYPE_TO(slot, type, offset, pages, there) \
+    {CAP_RETYPE, (slot), (there) | (type) << 4 | (offset) << 7 | (pages) << 10}
+#define REVOKE_ALL(slot)         {CAP_REVOKE, (slot), 0}
+#define DELETE_ONE(slot)         {CAP_DELETE, (slot), 0}
+#define RAM(slot, offset, pages) {CAP_CREATE, (slot), (pages) | (offset) << 4}
 
 /* Trees of any root, counted from it on: every core below the last, the other way round, all below the root, and none at all. */
 enum shape { CHAIN = 0, BACKWARDS, STAR, NONSENSE };
@@ -51,7 +69,7 @@ enum { ALL = 0xf };
 struct step {
     uint8_t action;
     uint8_t page;
-    uint8_t argument;
+    uint16_t argument;
 };
 
 struct script {
@@ -75,6 +93,11 @@ struct scenario {
     uint8_t failing_core; /* its MMU refuses the first calls: */
     uint8_t failing_inserts;
     uint8_t failing_protects;
+    uint8_t cnodes; /* of each core; 0: no capabilities */
+    struct {
+        uint8_t core;
+        struct step step;
+    } before[MODEL_BEFORE]; /* done one after the other before the exploration begins */
     struct setup page[MODEL_PAGES];
     struct script thread[MODEL_THREADS];
 };
@@ -123,10 +146,12 @@ struct page {
 };
 
 struct thread {
-    uint8_t at;      /* step */
-    uint8_t waiting; /* for DONE */
-    uint8_t late;    /* the page's unmap had returned when the operation began */
-    uint8_t pins;    /* cores that held a pin while the operation ran */
+    uint8_t at;        /* step */
+    uint8_t waiting;   /* for DONE */
+    uint8_t late;      /* the page's unmap had returned when the operation began */
+    uint8_t pins;      /* cores that held a pin while the operation ran */
+    uint8_t succeeded; /* steps about capabilities, a bit each */
+    uint8_t conflicts; /* ... that were refused because the memory is something else */
 };
 
 struct world {
@@ -138,7 +163,8 @@ struct world {
     uint8_t failing_protects;
     uint8_t installed[MODEL_CORES]; /* 1 + shape of the last installation that returned */
     uint8_t reserved[2];
-    uint64_t monitors[MODEL_CORES * MODEL_MONITOR_WORDS]; /* one behind the other; the rest is not used, nor copied */
+    _Alignas(64) uint64_t
+        monitors[MODEL_CORES * MODEL_MONITOR_WORDS]; /* one behind the other; the rest is not used, nor copied */
 };
 
 struct model {
@@ -159,6 +185,8 @@ struct model {
 };
 
 extern struct model model;
+
+size_t world_monitor_size(void);
 
 static inline struct monitor *world_monitor(struct world *w, uint32_t core)
 {
@@ -195,6 +223,9 @@ bool thread_may_run(const struct world *world, uint32_t thread);
 void thread_run(struct world *world, uint32_t thread);
 uint32_t shape_edge(uint32_t shape, uint32_t root, uint32_t number);
 void thread_ask(struct world *world, uint32_t core, uint32_t thread, const struct step *step);
+void capability_ask(struct world *world, uint32_t core, uint32_t thread, const struct step *step);
+void capability_create(struct world *world, uint32_t core, const struct step *step);
+void capability_canonicalise(struct world *world);
 
 /* --- Properties ------------------------------------------------------------------------------------------------------------------------ */
 
@@ -208,4 +239,9 @@ void check_terminal(struct world *world);
 bool world_finished(const struct world *world); /* every thread has ended */
 void check_output(struct world *world, uint32_t core, const struct output *output);
 void thread_done(struct world *world, uint32_t thread, const struct message *message);
+void capability_check_state(struct world *world);
+void capability_check_terminal(struct world *world);
+void capability_check_message(const struct world *world, uint32_t core, uint32_t to, const struct message *message);
+void capability_done(struct world *world, uint32_t thread, uint32_t core, const struct step *step, uint32_t at,
+                     const struct message *message);
 const char *verdict_name(enum verdict verdict);

@@ -60,8 +60,8 @@ void thread_ask(struct world *w, uint32_t core, uint32_t thread, const struct st
         page->state = PAGE_MAPPING;
     } else {
         request.row = step->action == UNMAP ? ROW_UNMAP : ROW_PROTECT;
-        request.protocol = step->action == UNMAP ? step->argument : TWO_PHASE;
-        request.rights = step->action == PROTECT ? step->argument : 0;
+        request.protocol = step->action == UNMAP ? step->argument : (uint32_t)TWO_PHASE;
+        request.rights = step->action == PROTECT ? step->argument : 0u;
         request.slot = page->slot;
         request.generation = page->generation;
     }
@@ -150,6 +150,10 @@ void thread_run(struct world *w, uint32_t index)
         ask_for_tree(w, core, index, step);
         return;
     }
+    if (step->action >= CAP_COPY) {
+        capability_ask(w, core, index, step);
+        return;
+    }
     if (step->action != MAP && w->page[step->page].state == PAGE_FAILED) {
         thread->at++; /* there is no handle to do it with */
         return;
@@ -177,11 +181,11 @@ void thread_run(struct world *w, uint32_t index)
 bool thread_may_run(const struct world *w, uint32_t index)
 {
     const struct step *step = thread_step(w, index);
-    const struct page *page = &w->page[step->page];
     if (w->thread[index].waiting || step->action == STOP)
         return 0;
-    if (step->action == INSTALL)
+    if (step->action >= INSTALL)
         return world_has_room(w, model.scenario->thread[index].core);
+    const struct page *page = &w->page[step->page];
     if (step->action == AWAIT && page->state != PAGE_UNMAPPED)
         return 0;
     if (step->action != MAP && (page->state == PAGE_NONE || page->state == PAGE_MAPPING))

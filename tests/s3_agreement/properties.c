@@ -24,6 +24,8 @@ const char *verdict_name(enum verdict verdict)
     static const char *const names[] = {
         "OK",        "BUSY",  "NOT_MAPPED",   "PINNED",      "STALE_VIEW", "NO_SLOT",   "HOST",  "BAD_REQUEST",
         "NO_MEMORY", "FAULT", "FRAME_IN_USE", "NOT_A_FRAME", "CORE_BUSY",  "OVERTAKEN", "LATER", "PENDING"};
+    if (verdict > VERDICT_CAPABILITY && verdict < (unsigned)VERDICT_CAPABILITY + CAP_VERDICTS)
+        return capability_verdict_name((uint32_t)verdict - VERDICT_CAPABILITY);
     return (unsigned)verdict < sizeof names / sizeof *names ? names[verdict] : "?";
 }
 
@@ -66,7 +68,9 @@ void check_output(struct world *w, uint32_t core, const struct output *output)
             const struct message *message = &entry->message;
             if (entry->to == core || entry->to >= model.cores)
                 violate("core %u sends to core %u", core, entry->to);
-            if (message_row(message) == ROW_TREE)
+            if (message_row(message) >= ROW_CAP_COPY)
+                capability_check_message(w, core, entry->to, message);
+            if (message_row(message) >= ROW_TREE)
                 continue; /* all cores take part */
             uint32_t slot = (uint32_t)message->word[2], generation = (uint32_t)(message->word[2] >> 32);
             struct page *page = page_of(w, slot, generation);
@@ -157,12 +161,23 @@ void thread_done(struct world *w, uint32_t number, const struct message *message
         violate("thread %u is told twice what became of its operation", number);
     thread->waiting = 0;
     uint32_t index = step->page;
+    if (thread->at >= MODEL_STEPS && model.scenario->cnodes) {
+        capability_done(w, number, script->core, step, thread->at, message);
+        return;
+    }
     if (thread->at >= MODEL_STEPS) { /* mapping the pages to begin with */
         step = &setup;
         for (index = 0; w->page[index].state != PAGE_MAPPING; index++)
             ;
     }
-    struct page *page = &w->page[index];
+    if (step->action >= CAP_COPY && verdict != VERDICT_BUSY) {
+        uint32_t at = thread->at;
+        if (at < MODEL_STEPS)
+            thread->at++;
+        capability_done(w, number, script->core, step, at, message);
+        return;
+    }
+    struct page *page = &w->page[index < MODEL_PAGES ? index : 0];
     if (verdict == VERDICT_BUSY) { /* every lane is taken: the driver asks again */
         struct monitor *m = world_monitor(w, script->core);
         for (uint32_t lane = 0; lane < LANES; lane++)
@@ -193,7 +208,7 @@ void thread_done(struct world *w, uint32_t number, const struct message *message
             violate("two unmaps of page %u returned OK", index);
         page->state = PAGE_UNMAPPED;
     } else {
-        page->rights = step->argument;
+        page->rights = (uint8_t)step->argument;
     }
 }
 
@@ -220,6 +235,8 @@ static void check_entry(struct world *w, uint32_t core, uint32_t slot)
 
 void check_state(struct world *w)
 {
+    if (model.scenario->cnodes)
+        capability_check_state(w);
     for (uint32_t core = 0; core < model.cores; core++) {
         uint32_t slots = monitor_slots(world_monitor(w, core));
         for (uint32_t slot = 0; slot < slots; slot++) {
@@ -354,6 +371,8 @@ static void check_rights(struct world *w, uint32_t index)
 
 void check_terminal(struct world *w)
 {
+    if (model.scenario->cnodes)
+        capability_check_terminal(w);
     for (uint32_t core = 0; core < model.cores; core++) {
         check_rest(w, core);
         check_tree(w, core);

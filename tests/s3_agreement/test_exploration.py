@@ -12,15 +12,29 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 NATIVE = HERE.parent.parent / "multikernel" / "native"
-PROTOCOL = ("agreement.c", "mapping_rows.c", "tree_row.c", "rows.c")
+PROTOCOL = (
+    *("agreement.c", "rows.c", "mapping_rows.c", "tree_row.c", "capability_rows.c", "capability_task.c"),
+    *("capability.c", "cspace.c", "cspace_derive.c", "cspace_delete.c", "cspace_remote.c"),
+    "mapping_database.c",
+)
 FLAGS = ("-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror")
 
 Explore = Callable[..., subprocess.CompletedProcess[str]]
 
-# Every scenario; those in HEAVY have more than a million states when every core sends to every other.
-HEAVY = ("unmap-3-one", "unmap-3-mixed")
+# Every scenario; those in HEAVY have about a million states, or more, when every core sends to every other.
+HEAVY = ("unmap-3-one", "unmap-3-mixed", "retype-3", "revoke-3", "delete")
 SCENARIOS = (
-    *("unmap", "unmap-one", "unmap-2", "unmap-2-one", "unmap-2-mixed", "unmap-3", *HEAVY, "unmap-read"),
+    *(
+        "unmap",
+        "unmap-one",
+        "unmap-2",
+        "unmap-2-one",
+        "unmap-2-mixed",
+        "unmap-3",
+        "unmap-3-one",
+        "unmap-3-mixed",
+        "unmap-read",
+    ),
     *("unmap-different", "unmap-3-different", "pin", "pin-one", "pin-2", "pin-two"),
     *(
         "protect",
@@ -35,10 +49,14 @@ SCENARIOS = (
     *("map", "map-fails", "map-full", "map-again", "map-again-one", "map-wide", "stale", "stale-one"),
     *("host-fails", "lanes", "mixed", "mixed-subset"),
     *("tree", "tree-one", "tree-pieces", "tree-rivals", "tree-all", "tree-nonsense", "crossing"),
+    *("copy", "copy-full", "move", "move-owned", "retype", "retype-overlap", "retype-3", "retype-apart"),
+    *("revoke", "revoke-2", "revoke-3", "revoke-far", "delete", "delete-last", "delete-cnode"),
+    *("revoke-cnode", "lanes-apart"),
 )
 CORES = {
     "lanes": 2,
     "tree-all": 2,
+    "lanes-apart": 2,
 }  # five slots a core are as many as the model holds; four operations at once
 
 # Which scenario finds which seeded bug (enum mutant in monitor.h).
@@ -61,6 +79,23 @@ MUTANTS = {
     "TREE_OF_THE_MOMENT": ("tree", "chain"),
     "TREE_STAGED_OVER_LIVE": ("tree", "chain"),
     "TREE_UNCHECKED": ("tree-nonsense", "flat"),
+    "RANGE_NOT_TAKEN": ("move", "flat"),
+    "RANGE_BY_ADDRESS": ("retype-overlap", "flat"),
+    "RANGE_GIVEN_EARLY": ("retype", "flat"),
+    "GATHER_FORGOTTEN": ("copy", "flat"),
+    "COPY_NOT_NOTED": ("copy", "flat"),
+    "COPY_ABORT_LEAVES": ("revoke-cnode", "flat"),
+    "MOVE_KEEPS_SOURCE": ("move", "flat"),
+    "MOVE_OTHERS_NOT_TOLD": ("move-owned", "flat"),
+    "RETYPE_UNASKED": ("move", "flat"),
+    "RETYPE_VOTE_IGNORED": ("move", "flat"),
+    "RETYPE_ABORT_LEAVES": ("move", "flat"),
+    "DESCENDANTS_NOT_TOLD": ("retype", "flat"),
+    "REVOKE_HERE_ALONE": ("revoke", "flat"),
+    "REVOKE_SETTLED_EARLY": ("revoke-far", "flat"),
+    "REVOKED_NOT_OWNED": ("revoke-2", "flat"),
+    "DELETE_OTHERS_NOT_TOLD": ("delete", "chain"),
+    "DELETE_HEIR_FEARLESS": ("delete", "chain"),
 }
 
 
@@ -123,7 +158,7 @@ def test_along_a_chain(explore: Explore, scenario: str, channels: str) -> None:
 
 
 # Too many states with a lazy outbox or four cores in a tree; the last two have several operations a core.
-LARGE = ("unmap-3", *HEAVY, "lanes", "crossing")
+LARGE = ("unmap-3", *HEAVY, "lanes", "crossing", "lanes-apart", "revoke-far")
 
 
 @pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in LARGE])
@@ -185,6 +220,14 @@ def test_two_initiators_agree_under_some_trees(explore: Explore, trees: tuple[in
     passes(explore, "unmap-2-mixed", "--route", "{},{}".format(*trees), cores=4)
 
 
+@pytest.mark.parametrize("trees", random.Random(2).sample(TREES, 4))
+@pytest.mark.parametrize("scenario", ["retype", "revoke", "revoke-2"])
+def test_two_of_four_cores_want_the_same_memory(
+    explore: Explore, scenario: str, trees: tuple[int, int]
+) -> None:
+    passes(explore, scenario, "--route", "{},{}".format(*trees), cores=4)
+
+
 # --- Minutes ---------------------------------------------------------------------------------------------------------
 
 
@@ -203,7 +246,7 @@ def test_every_core_sends_to_all_heavy(explore: Explore, scenario: str) -> None:
 
 # Four operations at once, and lanes is explored with two cores alone.
 @pytest.mark.full
-@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in ("lanes", "crossing")])
+@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in ("lanes", "crossing", "lanes-apart")])
 def test_four_cores_along_a_chain(explore: Explore, scenario: str) -> None:
     passes(explore, scenario, "--route", "chain", cores=4)
 
@@ -215,7 +258,7 @@ def test_four_cores_in_a_tree(explore: Explore, scenario: str) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("scenario", ["unmap-2-mixed", "unmap-different", "protect-2"])
+@pytest.mark.parametrize("scenario", ["unmap-2-mixed", "unmap-different", "protect-2", "retype"])
 def test_two_initiators_agree_under_every_tree(explore: Explore, scenario: str) -> None:
     for one, other in TREES:
         passes(explore, scenario, "--route", f"{one},{other}", cores=4)

@@ -168,7 +168,7 @@ static uint64_t token_of(uint32_t from, const struct message *message)
 
 void world_turn(struct world *w, uint32_t core, const struct input *input)
 {
-    static uint64_t twin[MODEL_MONITOR_WORDS];
+    static _Alignas(64) uint64_t twin[MODEL_MONITOR_WORDS];
     static union output_buffer first, second;
     struct translation translation[MODEL_SLOTS];
     struct monitor *monitor = world_monitor(w, core);
@@ -332,17 +332,48 @@ static void plant(struct monitor *m)
             plant_complete(m, root);
 }
 
+static struct monitor_shape world_shape(void)
+{
+    return (struct monitor_shape){model.cores, model.scenario->slots_per_core, model.scenario->cnodes, MODEL_SLOT_BITS};
+}
+
+size_t world_monitor_size(void)
+{
+    const struct monitor_shape shape = world_shape();
+    return monitor_size(&shape);
+}
+
+/* Capabilities to begin with, one step after the other. */
+static void prepare_capabilities(struct world *w)
+{
+    struct transition list[TRANSITIONS_MAX];
+    for (uint32_t i = 0; i < MODEL_BEFORE && model.scenario->before[i].step.action != STOP; i++) {
+        const struct step *step = &model.scenario->before[i].step;
+        uint32_t core = model.scenario->before[i].core;
+        if (step->action == CAP_CREATE)
+            capability_create(w, core, step);
+        else
+            capability_ask(w, core, 0, step);
+        world_canonicalise(w);
+        while (world_transitions(w, list))
+            world_apply(w, list[0]);
+        if (w->thread[0].waiting)
+            violate("step %u to begin with does not end", i);
+    }
+}
+
 void world_init(struct world *w)
 {
     const struct scenario *scenario = model.scenario;
     memset(w, 0, sizeof *w);
+    const struct monitor_shape shape = world_shape();
     uint32_t slots = model.cores * scenario->slots_per_core, wide = scenario->wide ? 1 : 0;
-    model.monitor_words = (uint32_t)(monitor_size(model.cores, scenario->slots_per_core) / 8) + slots * wide;
+    model.monitor_words = ((uint32_t)(monitor_size(&shape) / 8) + slots * wide + 7) & ~7u;
     model.words = (uint32_t)(offsetof(struct world, monitors) / 8) + model.cores * model.monitor_words;
     model.words = (model.words + 7) & ~7u;
     for (uint32_t core = 0; core < model.cores; core++) {
         struct monitor *m = world_monitor(w, core);
-        monitor_init(m, core, model.cores, scenario->slots_per_core, 0x10000, 0x100000);
+        monitor_init(m, core, &shape, 0x10000, 0x100000);
         plant(m);
         m->set_words += wide;
         m->mapping_stride += wide * 8;
@@ -364,6 +395,7 @@ void world_init(struct world *w)
         if (w->page[i].state != PAGE_MAPPED)
             violate("page %u could not be mapped to begin with", i);
     }
+    prepare_capabilities(w);
     memset(w->thread, 0, sizeof w->thread);
     w->failing_inserts = scenario->failing_inserts;
     w->failing_protects = scenario->failing_protects;
@@ -374,8 +406,9 @@ void world_init(struct world *w)
 static const char *const kind_names[] = {"?", "PREPARE", "APPLY", "COMMIT", "ABORT", "SET", "RELEASE"};
 static const char *const phase_names[] = {"idle",     "backoff", "preparing", "prepared", "committing", "committed",
                                           "aborting", "aborted", "refused",   "applying", "applied"};
-static const char *const action_names[] = {"stop",  "map",  "unmap", "protect", "pin",
-                                           "unpin", "read", "write", "await",   "install"};
+static const char *const action_names[] = {"stop",   "map",    "unmap",  "protect", "pin",  "unpin",
+                                           "read",   "write",  "await",  "install", "copy", "move",
+                                           "retype", "revoke", "delete", "create"};
 
 void transition_name(struct world *w, struct transition t, char *text, size_t size)
 {

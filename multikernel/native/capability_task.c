@@ -1,0 +1,123 @@
+/* What is asked about capabilities, as far as one core decides it alone: a copy or move within the core, whatever concerns an object of this core
+ * without relations to others, and the deletion of foreign copies. Nothing here sends anything.
+ *
+ * Deleting and revoking are done in pieces of bounded work, BUSY in between: the driver asks again on a later turn of its loop. */
+#include "monitor.h"
+
+enum { WORK = 64 }; /* capabilities a call */
+
+enum verdict monitor_verdict(enum capability_verdict verdict)
+{
+    if (verdict == CAP_OK)
+        return VERDICT_OK;
+    if (verdict == CAP_BUSY || verdict == CAP_MORE)
+        return VERDICT_BUSY;
+    if (verdict == CAP_NEEDS_AGREEMENT)
+        return VERDICT_PENDING;
+    return (enum verdict)(VERDICT_CAPABILITY + verdict);
+}
+
+static bool locked(const struct cspace *cs, const struct capability *c)
+{
+    const struct cspace_lock *lock = cspace_locks(cs);
+    for (uint32_t i = 0; i < cs->locks; i++)
+        if (lock[i].address < capability_end(c) && c->address < lock[i].end)
+            return true;
+    return false;
+}
+
+/* To another core, or a move; a local move is a copy and the deletion of its source at once. */
+static enum capability_verdict copy(struct cspace *cs, struct capability_task *t)
+{
+    struct cspace_place place = {.cnode = t->cnode, .index = t->index};
+    struct cspace_progress progress;
+    uint32_t slot;
+    if (t->to == cs->me && !t->move)
+        return cspace_mint(cs, t->source, t->rights, &place, 0, &t->made);
+    enum capability_verdict verdict = cspace_find(cs, t->source, &slot);
+    if (verdict != CAP_OK)
+        return verdict;
+    const struct capability *c = cspace_slot(cs, slot);
+    if (t->move && t->source == CSPACE_ROOT)
+        return CAP_PERMANENT;
+    if (t->move)
+        t->rights = c->rights;
+    if (t->to == cs->me) {
+        if (locked(cs, c))
+            return CAP_BUSY;
+        verdict = cspace_mint(cs, t->source, t->rights, &place, 0, &t->made);
+        return verdict == CAP_OK ? cspace_delete(cs, t->source, 0, 1, &progress) : verdict;
+    }
+    if (!capability_rules[c->type].copyable || !capability_rules[c->type].remote)
+        return CAP_NOT_COPYABLE;
+    if (!(c->rights & CAP_GRANT) || t->rights & ~(uint32_t)c->rights)
+        return CAP_RIGHTS_EXCEEDED;
+    return t->index < CNODE_SLOTS ? CAP_NEEDS_AGREEMENT : CAP_NO_SLOTS;
+}
+
+static enum capability_verdict retype(struct cspace *cs, struct capability_task *t)
+{
+    const struct cspace_retype r = {.source = t->source,
+                                    .offset = t->offset,
+                                    .size = t->size,
+                                    .about = t->about,
+                                    .type = t->type,
+                                    .count = t->count,
+                                    .to = {.cnode = t->cnode, .index = t->index}};
+    return cspace_retype(cs, &r, MUTANT(RETYPE_UNASKED) ? CSPACE_OUTCOME : 0, &t->made);
+}
+
+/* After some of it was deleted. */
+static enum capability_verdict went(const struct cspace *cs, struct capability_task *t, enum capability_verdict verdict,
+                                    const struct cspace_progress *progress)
+{
+    if (verdict == CAP_STALE && t->begun)
+        return CAP_OK; /* others have done the rest */
+    if (verdict == CAP_NEEDS_AGREEMENT)
+        t->victim = cspace_reference(cs, progress->slot);
+    if (progress->done)
+        t->begun = 1;
+    return verdict;
+}
+
+static enum capability_verdict revoke(struct cspace *cs, struct capability_task *t)
+{
+    struct cspace_revocation revocation;
+    struct cspace_progress progress;
+    enum capability_verdict verdict = cspace_revoke_begin(cs, t->source, 0, &revocation);
+    if (verdict == CAP_OK) {
+        t->offset = revocation.address;
+        t->size = revocation.size;
+        t->about = revocation.about;
+        t->type = revocation.type;
+    } else if (verdict == CAP_STALE && t->begun) {
+        /* It was in a CNode that went with the rest. */
+        revocation =
+            (struct cspace_revocation){.address = t->offset, .size = t->size, .about = t->about, .type = t->type};
+    } else {
+        return verdict;
+    }
+    verdict = cspace_revoke_step(cs, &revocation, 0, WORK, &progress);
+    return went(cs, t, verdict, &progress);
+}
+
+enum verdict monitor_capability(struct monitor *m, struct capability_task *t)
+{
+    struct cspace *cs = monitor_cspace(m);
+    struct cspace_progress progress;
+    t->made = t->victim = 0;
+    switch (t->row) {
+    case ROW_CAP_COPY:
+        return t->to < m->cores ? monitor_verdict(copy(cs, t)) : VERDICT_BAD_REQUEST;
+    case ROW_CAP_RETYPE:
+        return monitor_verdict(retype(cs, t));
+    case ROW_CAP_REVOKE:
+        return monitor_verdict(revoke(cs, t));
+    case ROW_CAP_DELETE: {
+        enum capability_verdict verdict = cspace_delete(cs, t->source, 0, WORK, &progress);
+        return monitor_verdict(went(cs, t, verdict, &progress));
+    }
+    default:
+        return VERDICT_BAD_REQUEST;
+    }
+}

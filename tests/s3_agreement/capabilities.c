@@ -1,0 +1,416 @@
+/* Capabilities in the model: what programs ask, what must hold of all cores' replicas together, and which replicas are the same.
+ *
+ * A step names a capability by its slot; the program looks up the reference when it asks. Slots 0 to 7 are the root CNode's (0 is the
+ * root's own), 8 to 15 those of a second CNode where there is one. Scenarios use every slot for one capability alone, so a slot tells
+ * what became of a step. */
+#include <string.h>
+
+#include "cspace_inside.h"
+#include "explorer.h"
+
+enum { MODEL_RAM = 0x100000 };
+
+static struct cspace *cspace_of(struct world *w, uint32_t core)
+{
+    return monitor_cspace(world_monitor(w, core));
+}
+
+static struct capability *capability_in(struct world *w, uint32_t core, uint32_t slot)
+{
+    struct capability *c = cspace_slot(cspace_of(w, core), slot);
+    return c->type == CAP_NULL ? NULL : c;
+}
+
+static bool makes(const struct step *s)
+{
+    return s->action == CAP_COPY || s->action == CAP_MOVE || s->action == CAP_RETYPE;
+}
+
+/* Where what the step makes goes. */
+static uint32_t made_on(uint32_t core, const struct step *s)
+{
+    return s->action == CAP_RETYPE ? core : s->argument >> 4 & 3;
+}
+
+static uint32_t made_in(const struct step *s)
+{
+    return s->argument & 15;
+}
+
+/* --- Asking ---------------------------------------------------------------------------------------------------------------------- */
+
+static struct cspace_place place_of(struct world *w, uint32_t core, uint32_t slot)
+{
+    const struct cspace *cs = cspace_of(w, core);
+    uint32_t cnode = slot >> MODEL_SLOT_BITS;
+    struct cspace_place place = {.cnode = CSPACE_ROOT, .index = slot & ((1u << MODEL_SLOT_BITS) - 1)};
+    if (cnode) /* one that was revoked is named by a reference that leads nowhere */
+        place.cnode =
+            cs->cnode[cnode].state == CNODE_FREE ? UINT32_MAX : cspace_reference(cs, cs->cnode[cnode].capability);
+    return place;
+}
+
+void capability_ask(struct world *w, uint32_t core, uint32_t thread, const struct step *s)
+{
+    struct request request;
+    struct capability_task *t = &request.capability;
+    const struct cspace *cs = cspace_of(w, core);
+    memset(&request, 0, sizeof request);
+    request.ticket = thread;
+    t->source = cspace_reference(cs, s->page);
+    if (cspace_slot(cs, s->page)->type == CAP_NULL)
+        t->source = UINT32_MAX;
+    if (makes(s)) {
+        struct cspace_place place = place_of(w, made_on(core, s), made_in(s));
+        t->cnode = place.cnode;
+        t->index = place.index;
+    }
+    switch (s->action) {
+    case CAP_COPY:
+    case CAP_MOVE:
+        request.row = ROW_CAP_COPY;
+        t->to = made_on(core, s);
+        t->rights = cspace_slot(cs, s->page)->rights;
+        t->move = s->action == CAP_MOVE;
+        break;
+    case CAP_RETYPE:
+        request.row = ROW_CAP_RETYPE;
+        t->type = s->argument >> 4 & 7;
+        t->offset = (s->argument >> 7 & 7) * (uint64_t)CAP_PAGE;
+        t->size = (s->argument >> 10 & 7) * (uint64_t)CAP_PAGE;
+        t->count = 1;
+        break;
+    case CAP_REVOKE:
+        request.row = ROW_CAP_REVOKE;
+        break;
+    default:
+        request.row = ROW_CAP_DELETE;
+        break;
+    }
+    w->thread[thread].waiting = 1;
+    struct input input = {.kind = INPUT_REQUEST, .request = &request};
+    world_turn(w, core, &input);
+}
+
+void capability_create(struct world *w, uint32_t core, const struct step *s)
+{
+    struct cspace_place place = place_of(w, core, s->page);
+    uint64_t made;
+    if (cspace_create_ram(cspace_of(w, core), MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE,
+                          (s->argument & 15) * (uint64_t)CAP_PAGE, &place, &made) != CAP_OK)
+        violate("core %u: no RAM to begin with", core);
+}
+
+/* --- Outcomes ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Does a step elsewhere in the scenario make, or take away, what is in that slot? */
+static bool others_touch(uint32_t thread, uint32_t at, uint32_t core, uint32_t slot, bool making)
+{
+    for (uint32_t i = 0; i < MODEL_THREADS; i++) {
+        const struct script *script = &model.scenario->thread[i];
+        for (uint32_t k = 0; script->step[k].action != STOP; k++) {
+            const struct step *s = &script->step[k];
+            if (i == thread && k == at)
+                continue;
+            if (making ? makes(s) && made_on(script->core, s) == core && made_in(s) == slot
+                       : (s->action == CAP_DELETE || s->action == CAP_MOVE) && script->core == core && s->page == slot)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Whoever knows all cores sees nothing that was derived, and no other copy. */
+static void check_revoked(struct world *w, uint32_t core, uint32_t slot)
+{
+    const struct capability *kept = capability_in(w, core, slot);
+    if (!kept)
+        return;
+    for (uint32_t other = 0; other < model.cores; other++)
+        for (uint32_t i = 0; i < cspace_slots(cspace_of(w, other)); i++) {
+            const struct capability *c = capability_in(w, other, i);
+            if (c && c != kept && c->address < capability_end(kept) && kept->address < capability_end(c) &&
+                cspace_nests(kept, c))
+                violate("core %u revoked slot %u, and core %u still has slot %u", core, slot, other, i);
+        }
+}
+
+void capability_done(struct world *w, uint32_t thread, uint32_t core, const struct step *s, uint32_t at,
+                     const struct message *message)
+{
+    enum verdict verdict = message_verdict(message);
+    uint32_t allowed[] = {CAP_STALE, CAP_RETYPE_CONFLICT, CAP_SLOT_IN_USE};
+    bool known = verdict == VERDICT_OK;
+    for (uint32_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
+        known |= (uint32_t)verdict == VERDICT_CAPABILITY + allowed[i];
+    if (!known)
+        violate("thread %u: the operation returned %u", thread, (unsigned)verdict);
+    if (at >= MODEL_STEPS) {
+        if (verdict != VERDICT_OK)
+            violate("what was to be there to begin with was refused with %u", (unsigned)verdict);
+        return;
+    }
+    bool carried_away = model.scenario->cnodes > 1; /* by a CNode that is revoked */
+    if (verdict == VERDICT_OK)
+        w->thread[thread].succeeded |= (uint8_t)(1u << at);
+    if ((uint32_t)verdict == VERDICT_CAPABILITY + CAP_RETYPE_CONFLICT)
+        w->thread[thread].conflicts |= (uint8_t)(1u << at);
+    if (makes(s) && !others_touch(thread, at, made_on(core, s), made_in(s), true)) {
+        const struct capability *c = capability_in(w, made_on(core, s), made_in(s));
+        if (verdict != VERDICT_OK && c)
+            violate("thread %u: the operation was refused, but core %u has what it makes", thread, made_on(core, s));
+        if (verdict == VERDICT_OK && !c && !carried_away &&
+            !others_touch(thread, at, made_on(core, s), made_in(s), false))
+            violate("thread %u: the operation succeeded, but core %u has nothing", thread, made_on(core, s));
+        if (verdict == VERDICT_OK && c &&
+            message->word[2] != cspace_reference(cspace_of(w, made_on(core, s)), made_in(s)))
+            violate("thread %u: the operation succeeded, but is not told what it has made", thread);
+    }
+    bool gone = s->action == CAP_MOVE || s->action == CAP_DELETE;
+    if (gone && verdict == VERDICT_OK && capability_in(w, core, s->page) &&
+        !others_touch(thread, at, core, s->page, true))
+        violate("thread %u: slot %u is to be empty, and is not", thread, s->page);
+    if (s->action == CAP_REVOKE && verdict == VERDICT_OK)
+        check_revoked(w, core, s->page);
+}
+
+void capability_check_message(const struct world *w, uint32_t core, uint32_t to, const struct message *message)
+{
+    (void)w;
+    uint32_t how = message->word[4] >> 16 & 15, destination = (uint32_t)(message->word[4] >> 48);
+    if (message_row(message) == ROW_CAP_COPY && !(how & 4) && to != destination)
+        violate("core %u sends core %u a copy that is for core %u", core, to, destination);
+}
+
+/* --- Every world ----------------------------------------------------------------------------------------------------------------- */
+
+/* May a program on that core use it? Not while an operation holds all of it. */
+static bool reachable(struct world *w, uint32_t core, const struct capability *c)
+{
+    const struct cspace *cs = cspace_of(w, core);
+    const struct cspace_lock *lock = cspace_locks(cs);
+    for (uint32_t i = 0; i < cs->locks; i++)
+        if (lock[i].address <= c->address && capability_end(c) <= lock[i].end)
+            return false;
+    return true;
+}
+
+static void check_pair(uint32_t a, const struct capability *c, uint32_t b, const struct capability *d)
+{
+    if (c->address >= capability_end(d) || d->address >= capability_end(c))
+        return;
+    if (!cspace_nests(c, d) && !cspace_nests(d, c)) {
+        violate("cores %u and %u use the same memory as %s and as %s", a, b, capability_rules[c->type].name,
+                capability_rules[d->type].name);
+        return;
+    }
+    if (a == b)
+        return;
+    if (capability_same(c, d)) {
+        if (c->owner != d->owner)
+            violate("core %u says that core %u owns it, core %u says core %u", a, c->owner, b, d->owner);
+        if (c->owner == a && !(c->flags & CAP_REMOTE_COPIES))
+            violate("core %u owns what core %u has a copy of, and does not know", a, b);
+    } else if (cspace_nests(c, d) && c->owner == a && !(c->flags & CAP_REMOTE_DESCENDANTS)) {
+        violate("core %u owns what core %u has a descendant of, and does not know", a, b);
+    }
+}
+
+void capability_check_state(struct world *w)
+{
+    const struct capability *usable[MODEL_CORES * 2 << MODEL_SLOT_BITS];
+    uint8_t on[MODEL_CORES * 2 << MODEL_SLOT_BITS];
+    uint32_t count = 0;
+    for (uint32_t core = 0; core < model.cores; core++) {
+        const char *wrong = mapping_database_check(cspace_database(cspace_of(w, core)));
+        if (wrong)
+            violate("core %u: the mapping database is wrong: %s", core, wrong);
+        for (uint32_t i = 0; i < cspace_slots(cspace_of(w, core)); i++) {
+            const struct capability *c = capability_in(w, core, i);
+            if (c && reachable(w, core, c)) {
+                on[count] = (uint8_t)core;
+                usable[count++] = c;
+            }
+        }
+    }
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t k = 0; k < count; k++)
+            if (i != k)
+                check_pair(on[i], usable[i], on[k], usable[k]);
+}
+
+/* --- At rest ----------------------------------------------------------------------------------------------------------------------- */
+
+static bool has_copy(struct world *w, uint32_t core, const struct capability *c)
+{
+    if (core >= model.cores)
+        return false;
+    for (uint32_t i = 0; i < cspace_slots(cspace_of(w, core)); i++) {
+        const struct capability *d = capability_in(w, core, i);
+        if (d && capability_same(c, d))
+            return true;
+    }
+    return false;
+}
+
+void capability_check_terminal(struct world *w)
+{
+    bool retyped = false, refused = false; /* memory that is something else to begin with is as good as retyped */
+    for (uint32_t i = 0; i < MODEL_BEFORE; i++)
+        retyped |= model.scenario->before[i].step.action == CAP_RETYPE;
+    for (uint32_t core = 0; core < model.cores; core++) {
+        const char *wrong = cspace_check(cspace_of(w, core));
+        if (wrong)
+            violate("core %u: its capabilities are wrong at rest: %s", core, wrong);
+        if (cspace_of(w, core)->locks)
+            violate("core %u: at rest, a range is locked", core);
+        for (uint32_t i = 0; i < cspace_slots(cspace_of(w, core)); i++) {
+            const struct capability *c = capability_in(w, core, i);
+            if (c && model.scenario->cnodes == 1 && !has_copy(w, c->owner, c))
+                violate("core %u has in slot %u what core %u owns, which has none", core, i, c->owner);
+            if (c && c->flags & CAP_DYING)
+                violate("core %u: at rest, slot %u is being deleted", core, i);
+        }
+    }
+    for (uint32_t i = 0; i < MODEL_THREADS; i++)
+        for (uint32_t k = 0; model.scenario->thread[i].step[k].action != STOP; k++) {
+            retyped |= model.scenario->thread[i].step[k].action == CAP_RETYPE && w->thread[i].succeeded >> k & 1;
+            refused |= w->thread[i].conflicts >> k & 1;
+        }
+    if (refused && !retyped)
+        violate("a retype was refused for another that was not done");
+}
+
+/* --- Which replicas are the same --------------------------------------------------------------------------------------------------- */
+
+/* Generations count upwards for ever, by one for everything that was made in a slot and taken away again. What matters is which
+ * references name what is in the slot now, and that the next one will be another: they are renumbered, from 1 on. */
+
+typedef void each_reference(uint64_t *reference, uint32_t core, void *context);
+
+static void visit_message(uint32_t row, uint64_t *argument, each_reference *each, void *context)
+{
+    uint32_t destination = (uint32_t)(argument[1] >> 48);
+    if (row != ROW_CAP_COPY || destination >= model.cores)
+        return;
+    each(&argument[2], destination, context);
+    each(&argument[3], destination, context);
+}
+
+/* All references in the world, but for those that a CNode's own record has. */
+static void visit(struct world *w, each_reference *each, void *context)
+{
+    for (uint32_t core = 0; core < model.cores; core++) {
+        struct monitor *m = world_monitor(w, core);
+        for (uint32_t i = 0; i < model.cores * LANES; i++) {
+            struct operation *op = monitor_operation(m, i);
+            if (op->id || op->phase != PHASE_IDLE)
+                visit_message(op->row, op->argument, each, context);
+        }
+        for (uint32_t lane = 0; lane < LANES; lane++) {
+            struct capability_task *t = monitor_task(m, lane);
+            uint32_t to = t->row == ROW_CAP_COPY ? t->to : core;
+            each(&t->source, core, context);
+            each(&t->victim, core, context);
+            each(&t->cnode, to, context);
+            each(&t->made, to, context);
+        }
+    }
+    for (struct packet *p = w->packet; p < w->packet + MODEL_PACKETS && p->present; p++)
+        visit_message(message_row(&p->message), &p->message.word[3], each, context);
+}
+
+struct generations {
+    uint32_t core, slot, count;
+    uint32_t number[32];
+};
+
+static bool about(const struct generations *g, uint64_t reference, uint32_t core)
+{
+    return core == g->core && (uint32_t)reference == g->slot && reference >> 32;
+}
+
+static void add(struct generations *g, uint32_t generation)
+{
+    uint32_t i = 0;
+    while (i < g->count && g->number[i] < generation)
+        i++;
+    if (i < g->count && g->number[i] == generation)
+        return;
+    if (g->count == 32) {
+        violate("more references to a slot than the model can hold");
+        return;
+    }
+    memmove(&g->number[i + 1], &g->number[i], (g->count - i) * sizeof *g->number);
+    g->number[i] = generation;
+    g->count++;
+}
+
+static uint32_t renumbered(const struct generations *g, uint32_t generation)
+{
+    uint32_t i = 0;
+    while (g->number[i] != generation)
+        i++;
+    return i + 1;
+}
+
+static void add_reference(uint64_t *reference, uint32_t core, void *context)
+{
+    if (about(context, *reference, core))
+        add(context, (uint32_t)(*reference >> 32));
+}
+
+static void rename_reference(uint64_t *reference, uint32_t core, void *context)
+{
+    if (about(context, *reference, core))
+        *reference = (uint32_t)*reference | (uint64_t)renumbered(context, (uint32_t)(*reference >> 32)) << 32;
+}
+
+static void order_locks(struct cspace *cs)
+{
+    struct cspace_lock *lock = cspace_locks(cs);
+    for (uint32_t i = 1; i < cs->locks; i++)
+        for (uint32_t k = i; k > 0 && lock[k - 1].address > lock[k].address; k--) {
+            struct cspace_lock swapped = lock[k];
+            lock[k] = lock[k - 1];
+            lock[k - 1] = swapped;
+        }
+}
+
+/* The tree's shape tells its history and nothing else. */
+static void rebuild(struct cspace *cs)
+{
+    struct mapping_database *db = cspace_database(cs);
+    mapping_database_init(db, cspace_slots(cs));
+    for (uint32_t i = 0; i < cspace_slots(cs); i++)
+        if (cspace_slot(cs, i)->type != CAP_NULL)
+            mapping_database_insert(db, i, NO_CAPABILITY);
+}
+
+void capability_canonicalise(struct world *w)
+{
+    for (uint32_t core = 0; core < model.cores; core++) {
+        struct monitor *m = world_monitor(w, core);
+        for (uint32_t lane = 0; lane < LANES; lane++) {
+            struct capability_task *t = monitor_task(m, lane);
+            const struct operation *op = monitor_operation(m, core * LANES + lane);
+            if (op->phase == PHASE_IDLE)
+                memset(t, 0, sizeof *t);
+            else if (op->phase == PHASE_BACKOFF)
+                t->made = t->victim = 0; /* found anew at the next attempt */
+        }
+        order_locks(cspace_of(w, core));
+        rebuild(cspace_of(w, core));
+    }
+    for (uint32_t core = 0; core < model.cores; core++)
+        for (uint32_t slot = 1; slot < cspace_slots(cspace_of(w, core)); slot++) {
+            struct capability *c = cspace_slot(cspace_of(w, core), slot);
+            struct generations g = {.core = core, .slot = slot};
+            if (!c->generation)
+                continue; /* never used */
+            add(&g, c->generation);
+            visit(w, add_reference, &g);
+            visit(w, rename_reference, &g);
+            c->generation = renumbered(&g, c->generation);
+        }
+}
