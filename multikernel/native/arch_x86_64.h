@@ -7,7 +7,8 @@
 
 #define ARCH_NAME "x86-64"
 
-/* TSC cycles: constant rate, not core cycles. Not serialising: callers that time single operations accept ~20 cycles of slack. */
+/* TSC cycles: constant rate, not core cycles. Not serialising: where a loop's end is predicted well it may be read before the load that
+ * ends the loop has its value, as long before as that takes (measured: 430 cycles of 1 055). Begins what is timed. */
 static inline uint64_t arch_cycles(void)
 {
     uint32_t low, high;
@@ -15,7 +16,7 @@ static inline uint64_t arch_cycles(void)
     return ((uint64_t)high << 32) | low;
 }
 
-/* The same, once everything before it is done: loads have their values, fences are through. */
+/* The same, once everything before it is done: loads have their values, fences are through. Ends what is timed. */
 static inline uint64_t arch_cycles_behind(void)
 {
     __asm__ volatile("lfence" ::: "memory");

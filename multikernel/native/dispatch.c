@@ -188,7 +188,7 @@ static void update_request(struct driver *d, const struct message *request, stru
 {
     uint64_t start = arch_cycles();
     segment_update(segment_scratch(d->segment, &d->region, d->me), request->word[1]);
-    reply->word[1] = arch_cycles() - start;
+    reply->word[1] = arch_cycles_behind() - start;
 }
 
 /* --- By kind --------------------------------------------------------------------------------------------------------------------------- */

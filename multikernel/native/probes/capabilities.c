@@ -119,7 +119,7 @@ enum capability_verdict probe_capabilities(struct cspace *cs, uint32_t rounds, u
             to.index = i;
             start = arch_cycles();
             verdict = cspace_copy(cs, picked[i], &to, 0, &made[i]);
-            histogram_add(copy, arch_cycles() - start);
+            histogram_add(copy, arch_cycles_behind() - start);
             if (verdict != CAP_OK)
                 return verdict;
         }
@@ -131,14 +131,14 @@ enum capability_verdict probe_capabilities(struct cspace *cs, uint32_t rounds, u
                                             .to = {.cnode = to.cnode, .index = BATCH + i}};
             start = arch_cycles();
             verdict = cspace_retype(cs, &r, 0, &made[batch + i]);
-            histogram_add(retype, arch_cycles() - start);
+            histogram_add(retype, arch_cycles_behind() - start);
             if (verdict != CAP_OK)
                 return verdict;
         }
         for (uint32_t i = 0; i < 2 * batch; i++) {
             start = arch_cycles();
             verdict = cspace_delete(cs, made[i], 0, 1, &progress);
-            histogram_add(delete_, arch_cycles() - start);
+            histogram_add(delete_, arch_cycles_behind() - start);
             if (verdict != CAP_OK)
                 return verdict;
         }
@@ -174,7 +174,7 @@ enum capability_verdict probe_capabilities_split(struct cspace *cs, uint32_t rou
                                                .index = gone[j] % CNODE_SLOTS}};
         uint64_t start = arch_cycles();
         verdict = cspace_retype(cs, &r, 0, &made);
-        histogram_add(histogram, arch_cycles() - start);
+        histogram_add(histogram, arch_cycles_behind() - start);
     }
     return verdict;
 }
@@ -197,7 +197,7 @@ enum capability_verdict probe_capabilities_revoke(struct cspace *cs, uint32_t de
         verdict = cspace_revoke_begin(cs, cspace_reference(cs, TO_REVOKE), 0, &revocation);
         if (verdict == CAP_OK)
             verdict = cspace_revoke_step(cs, &revocation, 0, UINT32_MAX, &progress);
-        histogram_add(histogram, arch_cycles() - start);
+        histogram_add(histogram, arch_cycles_behind() - start);
     }
     return verdict;
 }

@@ -135,7 +135,7 @@ int probe_linux_unmap(const struct linux_probe *probe, struct histogram *histogr
         wait_us(probe->idle ? QUIET_US : 2); /* idle: until they sleep */
         uint64_t start = arch_cycles();
         int failed = mprotect(page, PAGE, PROT_NONE);
-        histogram_add(histogram, arch_cycles() - start);
+        histogram_add(histogram, arch_cycles_behind() - start);
         if (failed ||
             mmap(page, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != page)
             error = errno;
@@ -166,7 +166,7 @@ static void own_pages(struct member *member)
         for (uint32_t i = 0; i < team->pages; i++)
             if (mprotect(range + i * step, PAGE, PROT_NONE))
                 abort();
-        member->cycles += arch_cycles() - start;
+        member->cycles += arch_cycles_behind() - start;
         pthread_barrier_wait(&team->barrier);
     }
     munmap(range, team->pages * step);

@@ -26,7 +26,7 @@ void probe_ping(struct driver *d, uint32_t peer, int via, uint64_t count, uint32
         uint64_t start = arch_cycles();
         for (uint32_t i = 0; i < batch; i++)
             ping(d, peer, via, &request, &reply);
-        histogram_add(histogram, (arch_cycles() - start) / batch);
+        histogram_add(histogram, (arch_cycles_behind() - start) / batch);
         if (batch == 1)
             think(d, 400);
     }
@@ -43,7 +43,7 @@ enum verdict probe_spread(struct driver *d, const uint32_t *groups, uint32_t gro
             struct message request = {{message_head(KIND_SPREAD, 0, 0, 0, 0), groups[k] | SPREAD_DROP}}, reply;
             uint64_t start = arch_cycles();
             verdict = driver_here(d, &request, &reply);
-            cycles[k * count + i] = arch_cycles() - start;
+            cycles[k * count + i] = arch_cycles_behind() - start;
             think(d, 400);
         }
     driver_leave(d);
@@ -77,7 +77,7 @@ static enum verdict touch(struct driver *d, const uint64_t *holders, const struc
 static void record(struct histogram *histogram, uint64_t start)
 {
     if (histogram)
-        histogram_add(histogram, arch_cycles() - start);
+        histogram_add(histogram, arch_cycles_behind() - start);
 }
 
 enum verdict probe_unmap(struct driver *d, const struct unmap_probe *probe, struct histogram *map_times,
@@ -124,7 +124,7 @@ enum verdict probe_local(struct driver *d, uint64_t frame, uint32_t count, struc
         think(d, 2 * d->cycles_per_us);
         uint64_t start = arch_cycles();
         vspace_protect(&d->vspace, (uint32_t)mapped.word[1], RIGHTS_NONE);
-        histogram_add(histogram, arch_cycles() - start);
+        histogram_add(histogram, arch_cycles_behind() - start);
         struct message request = {{message_head(KIND_UNMAP, 0, 0, 0, 0), mapped.word[1], TWO_PHASE}};
         verdict = driver_here(d, &request, &reply);
     }
@@ -174,7 +174,7 @@ enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, u
             struct message request = {{message_head(KIND_UNMAP, 0, 0, 0, 0), mapped[i].word[1], protocol}}, reply;
             verdict = driver_here(d, &request, &reply);
         }
-        *cycles += arch_cycles() - start;
+        *cycles += arch_cycles_behind() - start;
         meet(d, base + (2 * (uint64_t)round + 2) * d->cores);
         while (vspace_reap(&d->vspace, 64))
             ;

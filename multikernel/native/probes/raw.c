@@ -254,7 +254,7 @@ uint64_t probe_compute(struct driver *d, uint64_t *cycles)
         if (atomic_load_explicit(&d->segment->stop, memory_order_relaxed))
             _exit(0);
     }
-    *cycles = arch_cycles() - start;
+    *cycles = arch_cycles_behind() - start;
     atomic_store_explicit(published, 0, memory_order_relaxed);
     atomic_store_explicit(stop, 0, memory_order_relaxed);
     return turns;

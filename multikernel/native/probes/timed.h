@@ -42,27 +42,27 @@ static inline void think(uint32_t batch)
 }
 
 /* Runs `count` operations in batches; of each the mean is kept. */
-#define TIMED(count, batch, histogram, operation)                     \
-    for (uint64_t done_ = 0; done_ < (count); done_ += (batch)) {     \
-        uint64_t start_ = arch_cycles();                              \
-        for (uint32_t i_ = 0; i_ < (batch); i_++) {                   \
-            operation;                                                \
-        }                                                             \
-        histogram_add(histogram, (arch_cycles() - start_) / (batch)); \
-        think(batch);                                                 \
+#define TIMED(count, batch, histogram, operation)                            \
+    for (uint64_t done_ = 0; done_ < (count); done_ += (batch)) {            \
+        uint64_t start_ = arch_cycles();                                     \
+        for (uint32_t i_ = 0; i_ < (batch); i_++) {                          \
+            operation;                                                       \
+        }                                                                    \
+        histogram_add(histogram, (arch_cycles_behind() - start_) / (batch)); \
+        think(batch);                                                        \
     }
 
 /* Whole batches, each timed and not divided, as a message in a stream takes few cycles; then what is left. `i` counts. */
-#define BATCHES(probe, times, operation, after)              \
-    for (uint64_t i = 0, end_; i < (probe)->count;) {        \
-        bool whole_ = (probe)->count - i >= (probe)->batch;  \
-        end_ = whole_ ? i + (probe)->batch : (probe)->count; \
-        uint64_t start_ = arch_cycles();                     \
-        for (; i < end_; i++) {                              \
-            operation;                                       \
-        }                                                    \
-        if (whole_) {                                        \
-            histogram_add(times, arch_cycles() - start_);    \
-            after;                                           \
-        }                                                    \
+#define BATCHES(probe, times, operation, after)                  \
+    for (uint64_t i = 0, end_; i < (probe)->count;) {            \
+        bool whole_ = (probe)->count - i >= (probe)->batch;      \
+        end_ = whole_ ? i + (probe)->batch : (probe)->count;     \
+        uint64_t start_ = arch_cycles();                         \
+        for (; i < end_; i++) {                                  \
+            operation;                                           \
+        }                                                        \
+        if (whole_) {                                            \
+            histogram_add(times, arch_cycles_behind() - start_); \
+            after;                                               \
+        }                                                        \
     }

@@ -30,7 +30,7 @@ static inline struct slot *left_line(struct driver *d, uint32_t core)
 static inline void say_left(const struct together *all, uint64_t operation)
 {
     struct slot *line = left_line(all->driver, all->driver->me);
-    atomic_store_explicit(&line->word[0], arch_cycles(), memory_order_relaxed);
+    atomic_store_explicit(&line->word[0], arch_cycles_behind(), memory_order_relaxed);
     /* Pairs with the acquire in last_left. */
     atomic_store_explicit(&line->control, operation, memory_order_release);
 }
@@ -66,7 +66,7 @@ static inline uint64_t last_left(const struct together *all, uint64_t operation,
             statement;                                                                   \
         }                                                                                \
         if (times_) {                                                                    \
-            uint64_t now_ = arch_cycles();                                               \
+            uint64_t now_ = arch_cycles_behind();                                        \
             if ((batch) == 1)                                                            \
                 now_ = last_left(all, first_, start_, now_, &(wrong));                   \
             histogram_add(histogram, (now_ - start_) / (batch));                         \

@@ -9,7 +9,7 @@ void probe_update_shared(struct driver *d, uint32_t lines, uint64_t count, uint3
         uint64_t start = arch_cycles();
         for (uint32_t i = 0; i < batch; i++)
             segment_update(scratch, lines);
-        histogram_add(histogram, (arch_cycles() - start) / batch);
+        histogram_add(histogram, (arch_cycles_behind() - start) / batch);
     }
 }
 
@@ -28,7 +28,7 @@ void probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uin
             else
                 driver_call(d, server, 0, &request, &reply);
         }
-        histogram_add(histogram, (arch_cycles() - start) / batch);
+        histogram_add(histogram, (arch_cycles_behind() - start) / batch);
         histogram_add(at_server, reply.word[1]);
     }
     driver_leave(d);
@@ -44,7 +44,7 @@ void probe_here(struct driver *d, uint64_t count, uint32_t batch, struct histogr
             driver_here(d, &request, &reply);
             driver_leave(d);
         }
-        histogram_add(histogram, (arch_cycles() - start) / batch);
+        histogram_add(histogram, (arch_cycles_behind() - start) / batch);
     }
 }
 
@@ -62,7 +62,7 @@ void probe_open_loop(struct driver *d, uint32_t peer, uint64_t count, uint64_t m
             driver_poll(d);
         driver_call(d, peer, 0, &request, &reply);
         /* From when it should have been sent: a late start is the system's fault too (coordinated omission). */
-        histogram_add(histogram, arch_cycles() - intended);
+        histogram_add(histogram, arch_cycles_behind() - intended);
     }
     driver_leave(d);
 }
