@@ -22,6 +22,12 @@ static uint32_t initiator_of(const struct operation *op)
     return (uint32_t)(op->id >> SEQUENCE_BITS);
 }
 
+/* The initiator is a core there is. */
+static struct operation *record_of(struct monitor *m, uint64_t id)
+{
+    return monitor_operation(m, (uint32_t)(id >> SEQUENCE_BITS) * m->lanes + (uint32_t)(id & (m->lanes - 1)));
+}
+
 static const struct object_kind *object_of(const struct operation *op)
 {
     return monitor_rows[op->row]->object;
@@ -265,8 +271,8 @@ static void attempt(struct monitor *m, const struct environment *env, struct ope
         return;
     }
     row = monitor_rows[op->row]; /* resume may have chosen another one, as a step on the way */
-    uint32_t lane = (uint32_t)(op - monitor_operation(m, m->me * LANES));
-    op->id = (uint64_t)m->me << SEQUENCE_BITS | ((++m->sequence * LANES + lane) & SEQUENCE_MASK);
+    uint32_t lane = (uint32_t)(op - monitor_own(m, 0));
+    op->id = (uint64_t)m->me << SEQUENCE_BITS | ((++m->sequence * m->lanes + lane) & SEQUENCE_MASK);
     op->verdict = VERDICT_OK;
     op->named = NOBODY;
     op->tree = (uint8_t)monitor_tree(m, m->me)->current;
@@ -284,8 +290,8 @@ static bool exists(const struct monitor *m, uint32_t row, uint32_t number)
 static void request(struct monitor *m, const struct environment *env, const struct request *request, struct output *out)
 {
     struct operation *op = NULL;
-    for (uint32_t lane = 0; lane < LANES && !op; lane++) {
-        struct operation *candidate = monitor_operation(m, m->me * LANES + lane);
+    for (uint32_t lane = 0; lane < m->lanes && !op; lane++) {
+        struct operation *candidate = monitor_own(m, lane);
         if (candidate->phase == PHASE_IDLE)
             op = candidate;
     }
@@ -425,8 +431,7 @@ static void message(struct monitor *m, const struct environment *env, const stru
             refuse(m, in, bad, out);
         return;
     }
-    struct operation *op =
-        monitor_operation(m, initiator * LANES + (uint32_t)((message->word[1] & SEQUENCE_MASK) % LANES));
+    struct operation *op = record_of(m, message->word[1]);
     switch (kind) {
     case KIND_PREPARE:
     case KIND_APPLY:
@@ -460,8 +465,7 @@ static void answer(struct monitor *m, const struct environment *env, const struc
     uint32_t initiator = (uint32_t)(message->word[1] >> SEQUENCE_BITS);
     if (initiator >= m->cores)
         return;
-    struct operation *op =
-        monitor_operation(m, initiator * LANES + (uint32_t)((message->word[1] & SEQUENCE_MASK) % LANES));
+    struct operation *op = record_of(m, message->word[1]);
     if (op->id != message->word[1] || !op->waiting)
         return;
     op->waiting--;
@@ -475,8 +479,8 @@ static void tick(struct monitor *m, const struct environment *env, struct output
 {
     if (!m->waiting)
         return;
-    for (uint32_t lane = 0; lane < LANES; lane++) {
-        struct operation *op = monitor_operation(m, m->me * LANES + lane);
+    for (uint32_t lane = 0; lane < m->lanes; lane++) {
+        struct operation *op = monitor_own(m, lane);
         if (op->phase != PHASE_BACKOFF || op->retry_at > env->now || holder(m, op))
             continue;
         m->waiting--;
@@ -511,67 +515,4 @@ void monitor_step(struct monitor *m, const struct environment *env, const struct
         tick(m, env, out);
         break;
     }
-}
-
-/* --- Layout ---------------------------------------------------------------------------------------------------------------------- */
-
-static size_t mapping_stride(uint32_t cores)
-{
-    return sizeof(struct mapping) + 8 * (size_t)core_set_words(cores);
-}
-
-static size_t tree_stride(uint32_t cores)
-{
-    return (sizeof(struct tree) + TREE_VERSIONS * cores * sizeof(struct tree_link) + 7) & ~(size_t)7;
-}
-
-/* Everything but the capabilities, up to the next multiple of 64. */
-static size_t plain_size(const struct monitor_shape *shape)
-{
-    size_t size = sizeof(struct monitor) + sizeof(struct operation) * shape->cores * LANES +
-                  tree_stride(shape->cores) * shape->cores +
-                  mapping_stride(shape->cores) * shape->cores * shape->slots_per_core;
-    return shape->cnodes ? (size + sizeof(struct capability_task) * LANES + 63) & ~(size_t)63 : size;
-}
-
-/* A core holds one lock an operation at most, and so there is always room for one more. */
-static struct cspace_shape cspace_shape(const struct monitor_shape *shape)
-{
-    return (struct cspace_shape){.cnodes = shape->cnodes, .slot_bits = shape->slot_bits, .locks = shape->cores * LANES};
-}
-
-size_t monitor_size(const struct monitor_shape *shape)
-{
-    const struct cspace_shape inside = cspace_shape(shape);
-    return plain_size(shape) + (shape->cnodes ? cspace_size(&inside) : 0);
-}
-
-uint32_t monitor_output_entries(uint32_t cores)
-{
-    return cores * (1 + (cores > 64 ? core_set_words(cores) : 0)) + 4;
-}
-
-void monitor_init(struct monitor *m, uint32_t me, const struct monitor_shape *shape, uint64_t address_base,
-                  uint64_t address_size)
-{
-    uint32_t cores = shape->cores, slots_per_core = shape->slots_per_core;
-    memset(m, 0, sizeof *m); /* the rest of the block is zero already: fresh memory, or the caller's memset */
-    m->size = monitor_size(shape);
-    m->me = me;
-    m->cores = cores;
-    m->set_words = core_set_words(cores);
-    m->slots_per_core = slots_per_core;
-    m->view = 1;
-    address_range_init(&m->addresses, address_base + me * address_size, address_size);
-    m->slot_next = me * slots_per_core;
-    m->tree_stride = (uint32_t)tree_stride(cores);
-    m->trees_offset = sizeof(struct monitor) + sizeof(struct operation) * cores * LANES;
-    m->mapping_stride = (uint32_t)mapping_stride(cores);
-    m->mappings_offset = m->trees_offset + (uint64_t)m->tree_stride * cores;
-    if (!shape->cnodes)
-        return;
-    const struct cspace_shape inside = cspace_shape(shape);
-    m->tasks_offset = m->mappings_offset + (uint64_t)m->mapping_stride * cores * slots_per_core;
-    m->cspace_offset = plain_size(shape);
-    cspace_init(monitor_cspace(m), me, &inside, CSPACE_ROOTS + (uint64_t)me * CNODE_BYTES);
 }

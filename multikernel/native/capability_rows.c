@@ -38,7 +38,7 @@ static bool initiated_here(const struct monitor *m, const struct operation *op)
 
 static struct capability_task *task_of(struct monitor *m, const struct operation *op)
 {
-    return monitor_task(m, (uint32_t)(op - monitor_operation(m, m->me * LANES)));
+    return monitor_task(m, (uint32_t)(op - monitor_own(m, 0)));
 }
 
 /* --- The object ------------------------------------------------------------------------------------------------------------------ */

@@ -245,7 +245,7 @@ static int open_state(struct driver *d, const struct driver_options *o)
     d->output_entries = (uint32_t)entries;
     /* Room for every message that all operations under way can want to send at once: then a core with full channels goes on
      * receiving, and two such cores do not wait for each other. */
-    uint64_t most = (uint64_t)d->cores * d->cores * LANES;
+    uint64_t most = (uint64_t)d->cores * d->cores * MONITOR_LANES;
     d->outgoing_max = (uint32_t)(4 * entries + (most < OUTGOING_MOST ? most : OUTGOING_MOST));
     d->output = calloc(1, sizeof *d->output + entries * sizeof(struct output_entry));
     d->outgoing = calloc(d->outgoing_max, sizeof *d->outgoing);
@@ -273,7 +273,11 @@ static int open_state(struct driver *d, const struct driver_options *o)
     }
     d->kernel = &kernel_multikernel;
     /* mmap, not calloc: the block must be zero, and only what is used should cost memory. */
-    const struct monitor_shape shape = {d->cores, o->slots_per_core, o->cnodes, CNODE_SLOT_BITS};
+    const struct monitor_shape shape = {.cores = d->cores,
+                                        .lanes = MONITOR_LANES,
+                                        .slots_per_core = o->slots_per_core,
+                                        .cnodes = o->cnodes,
+                                        .slot_bits = CNODE_SLOT_BITS};
     size_t bytes = monitor_size(&shape);
     d->monitor = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (d->monitor == MAP_FAILED)

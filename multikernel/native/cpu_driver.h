@@ -130,7 +130,7 @@ struct program {
     uint64_t answer_to;
 };
 
-enum { COMPLETIONS = 16, DEFERRED_MAX = 256 };
+enum { COMPLETIONS = 16, DEFERRED_MAX = 256, MONITOR_LANES = 16 };
 
 struct driver {
     /* hot: read on every turn of the loop */

@@ -163,8 +163,6 @@ struct operation {
     uint32_t reserved2;
 };
 
-enum { LANES = 4 }; /* operations a core may have under way at once */
-
 /* The block's head; operations, trees, mappings, capability tasks (one a lane of this core) and the core's capabilities follow it. */
 struct monitor {
     uint64_t size;
@@ -173,9 +171,11 @@ struct monitor {
     uint32_t set_words;
     uint32_t slots_per_core;
     uint32_t view;
+    uint32_t lanes;   /* operations a core may have under way at once: a power of two */
     uint32_t waiting; /* own operations in PHASE_BACKOFF: a tick is wanted */
     uint32_t engaged; /* others' operations that this core voted for and whose outcome it awaits */
     uint32_t tree_stride;
+    uint32_t reserved;
     uint64_t sequence;              /* attempts begun */
     struct address_range addresses; /* this core's, for new mappings */
     uint32_t slot_next;
@@ -255,6 +255,7 @@ struct output {
 /* What a monitor's state has room for. */
 struct monitor_shape {
     uint32_t cores;
+    uint32_t lanes;          /* operations a core may have under way at once: a power of two */
     uint32_t slots_per_core; /* for mappings */
     uint32_t cnodes;         /* 0: no capabilities */
     uint32_t slot_bits;      /* as in struct cspace_shape */
@@ -288,6 +289,10 @@ static inline struct mapping *monitor_mapping(struct monitor *m, uint32_t slot)
 static inline struct operation *monitor_operation(struct monitor *m, uint32_t index)
 {
     return (struct operation *)(m + 1) + index;
+}
+static inline struct operation *monitor_own(struct monitor *m, uint32_t lane)
+{
+    return monitor_operation(m, m->me * m->lanes + lane);
 }
 static inline struct tree *monitor_tree(struct monitor *m, uint32_t root)
 {

@@ -69,8 +69,8 @@ static enum verdict begin(struct monitor *m, struct operation *op, const struct 
 /* An operation has ended when everybody has answered: nobody sends anything by its tree then. */
 static int version_is_used(struct monitor *m, const struct operation *op, uint32_t version)
 {
-    for (uint32_t lane = 0; lane < LANES; lane++) {
-        const struct operation *own = monitor_operation(m, m->me * LANES + lane);
+    for (uint32_t lane = 0; lane < m->lanes; lane++) {
+        const struct operation *own = monitor_own(m, lane);
         if (own != op && own->phase != PHASE_IDLE && own->phase != PHASE_BACKOFF && own->tree == version)
             return 1;
     }

@@ -13,7 +13,7 @@ struct ids {
 
 static uint64_t *lane_of(struct ids *table, uint64_t id, uint32_t **count)
 {
-    struct ids *ids = &table[(id >> 48) * LANES + id % LANES];
+    struct ids *ids = &table[(id >> 48) * MODEL_LANES + id % MODEL_LANES];
     *count = &ids->count;
     return ids->id;
 }
@@ -43,14 +43,14 @@ static void rename_id(struct ids *table, uint64_t *id)
     uint64_t *ids = lane_of(table, *id, &count);
     while (ids[i] != *id)
         i++;
-    *id = *id >> 48 << 48 | ((uint64_t)(i + 1) * LANES + *id % LANES);
+    *id = *id >> 48 << 48 | ((uint64_t)(i + 1) * MODEL_LANES + *id % MODEL_LANES);
 }
 
 /* Nobody reads it again: a COMMIT or ABORT for it is answered as for an operation never heard of, and the next operation of
  * the lane writes it anew. */
 static int is_dead(struct world *w, uint32_t core, uint32_t index, const struct operation *op)
 {
-    if (index / LANES == core)
+    if (index / MODEL_LANES == core)
         return op->phase == PHASE_IDLE;
     if (op->phase == PHASE_REFUSED || op->phase == PHASE_COMMITTED || op->phase == PHASE_ABORTED)
         return 1;
@@ -70,8 +70,8 @@ static int is_dead(struct world *w, uint32_t core, uint32_t index, const struct 
 
 void world_canonicalise(struct world *w)
 {
-    struct ids table[MODEL_CORES * LANES];
-    uint32_t records = model.cores * LANES;
+    struct ids table[MODEL_CORES * MODEL_LANES];
+    uint32_t records = model.cores * MODEL_LANES;
     if (!model.lazy)
         world_drain(w);
     for (uint32_t i = 0; i < records; i++)
@@ -97,9 +97,9 @@ void world_canonicalise(struct world *w)
     for (uint32_t core = 0; core < model.cores; core++) {
         struct monitor *m = world_monitor(w, core);
         m->sequence = 0;
-        for (uint32_t lane = 0; lane < LANES; lane++)
-            if (table[core * LANES + lane].count > m->sequence)
-                m->sequence = table[core * LANES + lane].count;
+        for (uint32_t lane = 0; lane < MODEL_LANES; lane++)
+            if (table[core * MODEL_LANES + lane].count > m->sequence)
+                m->sequence = table[core * MODEL_LANES + lane].count;
         for (uint32_t i = 0; i < records; i++)
             rename_id(table, &monitor_operation(m, i)->id);
         for (uint32_t slot = 0; slot < monitor_slots(m); slot++)

@@ -302,12 +302,12 @@ static void visit(struct world *w, each_reference *each, void *context)
 {
     for (uint32_t core = 0; core < model.cores; core++) {
         struct monitor *m = world_monitor(w, core);
-        for (uint32_t i = 0; i < model.cores * LANES; i++) {
+        for (uint32_t i = 0; i < model.cores * MODEL_LANES; i++) {
             struct operation *op = monitor_operation(m, i);
             if (op->id || op->phase != PHASE_IDLE)
                 visit_message(op->row, op->argument, each, context);
         }
-        for (uint32_t lane = 0; lane < LANES; lane++) {
+        for (uint32_t lane = 0; lane < MODEL_LANES; lane++) {
             struct capability_task *t = monitor_task(m, lane);
             uint32_t to = t->row == ROW_CAP_COPY ? t->to : core;
             each(&t->source, core, context);
@@ -391,9 +391,9 @@ void capability_canonicalise(struct world *w)
 {
     for (uint32_t core = 0; core < model.cores; core++) {
         struct monitor *m = world_monitor(w, core);
-        for (uint32_t lane = 0; lane < LANES; lane++) {
+        for (uint32_t lane = 0; lane < MODEL_LANES; lane++) {
             struct capability_task *t = monitor_task(m, lane);
-            const struct operation *op = monitor_operation(m, core * LANES + lane);
+            const struct operation *op = monitor_operation(m, core * MODEL_LANES + lane);
             if (op->phase == PHASE_IDLE)
                 memset(t, 0, sizeof *t);
             else if (op->phase == PHASE_BACKOFF)

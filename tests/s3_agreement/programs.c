@@ -75,8 +75,8 @@ void thread_ask(struct world *w, uint32_t core, uint32_t thread, const struct st
     world_turn(w, core, &input);
     if (step->action != MAP || page->state != PAGE_MAPPING)
         return;
-    for (uint32_t lane = 0; lane < LANES; lane++) { /* under way: which slot is it? */
-        const struct operation *op = monitor_operation(world_monitor(w, core), core * LANES + lane);
+    for (uint32_t lane = 0; lane < MODEL_LANES; lane++) { /* under way: which slot is it? */
+        const struct operation *op = monitor_operation(world_monitor(w, core), core * MODEL_LANES + lane);
         if (op->phase != PHASE_IDLE && op->ticket == thread && op->row == ROW_MAP) {
             page->slot = op->slot;
             page->generation = op->generation;

@@ -49,10 +49,10 @@ static void check_reply(struct world *w, uint32_t core, const struct output_entr
         [PHASE_APPLIED] = KIND_APPLY,
     };
     uint64_t id = entry->message.word[1];
-    uint32_t index = (uint32_t)((id >> 48) * LANES + id % LANES), kind = entry->token >> 24 & 0xff;
+    uint32_t index = (uint32_t)((id >> 48) * MODEL_LANES + id % MODEL_LANES), kind = entry->token >> 24 & 0xff;
     const struct operation *op = monitor_operation(world_monitor(w, core), index);
     if (!(entry->token >> 63) || (entry->token >> 32 & 0xff) != entry->to || (entry->token >> 8 & 0xffff) != id >> 48 ||
-        (entry->token & 0xff) != id % LANES)
+        (entry->token & 0xff) != id % MODEL_LANES)
         violate("core %u answers core %u with a token that is not its request's", core, entry->to);
     else if (op->id == id && op->phase < sizeof asked && asked[op->phase] && asked[op->phase] != kind)
         violate("core %u answers core %u with the token of an earlier round", core, entry->to);
@@ -180,8 +180,8 @@ void thread_done(struct world *w, uint32_t number, const struct message *message
     struct page *page = &w->page[index < MODEL_PAGES ? index : 0];
     if (verdict == VERDICT_BUSY) { /* every lane is taken: the driver asks again */
         struct monitor *m = world_monitor(w, script->core);
-        for (uint32_t lane = 0; lane < LANES; lane++)
-            if (monitor_operation(m, m->me * LANES + lane)->phase == PHASE_IDLE)
+        for (uint32_t lane = 0; lane < MODEL_LANES; lane++)
+            if (monitor_operation(m, m->me * MODEL_LANES + lane)->phase == PHASE_IDLE)
                 violate("thread %u is told BUSY though a lane is free", number);
         if (step->action == MAP)
             page->state = PAGE_NONE;
@@ -267,10 +267,10 @@ bool world_finished(const struct world *w)
 static void check_rest(struct world *w, uint32_t core)
 {
     struct monitor *m = world_monitor(w, core);
-    for (uint32_t i = 0; i < model.cores * LANES; i++) {
+    for (uint32_t i = 0; i < model.cores * MODEL_LANES; i++) {
         const struct operation *op = monitor_operation(m, i);
         if (op->phase != PHASE_IDLE && op->phase != PHASE_APPLIED) /* the other ends are cleared by then */
-            violate("core %u: at rest, core %u's operation is in phase %u", core, i / LANES, op->phase);
+            violate("core %u: at rest, core %u's operation is in phase %u", core, i / MODEL_LANES, op->phase);
     }
     if (m->waiting)
         violate("core %u: at rest, %u operations wait", core, m->waiting);

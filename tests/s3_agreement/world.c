@@ -163,7 +163,7 @@ static int same_output(const struct output *a, const struct output *b)
 static uint64_t token_of(uint32_t from, const struct message *message)
 {
     return 1ull << 63 | (uint64_t)from << 32 | (uint64_t)message_kind(message) << 24 | (message->word[1] >> 48) << 8 |
-           message->word[1] % LANES;
+           message->word[1] % MODEL_LANES;
 }
 
 void world_turn(struct world *w, uint32_t core, const struct input *input)
@@ -224,7 +224,7 @@ uint32_t world_transitions(struct world *w, struct transition *list)
         struct monitor *m = world_monitor(w, core);
         if (!room[core])
             continue;
-        for (uint32_t i = 0; i < model.cores * LANES; i++)
+        for (uint32_t i = 0; i < model.cores * MODEL_LANES; i++)
             if (monitor_operation(m, i)->local)
                 list[count++] = (struct transition){CONTINUE, (uint8_t)core, (uint8_t)i, 0};
         if (m->waiting)
@@ -334,7 +334,11 @@ static void plant(struct monitor *m)
 
 static struct monitor_shape world_shape(void)
 {
-    return (struct monitor_shape){model.cores, model.scenario->slots_per_core, model.scenario->cnodes, MODEL_SLOT_BITS};
+    return (struct monitor_shape){.cores = model.cores,
+                                  .lanes = MODEL_LANES,
+                                  .slots_per_core = model.scenario->slots_per_core,
+                                  .cnodes = model.scenario->cnodes,
+                                  .slot_bits = MODEL_SLOT_BITS};
 }
 
 size_t world_monitor_size(void)
@@ -423,11 +427,11 @@ void transition_name(struct world *w, struct transition t, char *text, size_t si
                  t.kind == TAKE ? t.a : t.b, p->is_reply ? "reply" : kind_names[message_kind(&p->message) % 7],
                  monitor_rows[message_row(&p->message) % ROWS]->name, (uint32_t)p->message.word[2],
                  (uint32_t)(p->message.word[2] >> 32), (uint32_t)(p->message.word[1] >> 48),
-                 (uint32_t)(p->message.word[1] % LANES), (uint32_t)(p->message.word[1] & 0xffff) / LANES,
+                 (uint32_t)(p->message.word[1] % MODEL_LANES), (uint32_t)(p->message.word[1] & 0xffff) / MODEL_LANES,
                  p->is_reply ? verdict_name(message_verdict(&p->message)) : "");
         break;
     case CONTINUE:
-        snprintf(text, size, "core %u does its own part of core %u's operation (%s, slot %u)", t.a, t.b / LANES,
+        snprintf(text, size, "core %u does its own part of core %u's operation (%s, slot %u)", t.a, t.b / MODEL_LANES,
                  phase_names[monitor_operation(world_monitor(w, t.a), t.b)->phase % 11],
                  monitor_operation(world_monitor(w, t.a), t.b)->slot);
         break;
