@@ -104,6 +104,7 @@ const struct row capability_copy_row = {
     .object = &capability_ranges,
     .begin = capability_begin,
     .resume = capability_resume,
+    .sequence = capability_sequence,
     .may_prepare = copy_may_prepare,
     .adopt = copy_adopt,
     .prepare = copy_prepare,

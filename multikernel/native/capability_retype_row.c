@@ -57,6 +57,7 @@ const struct row capability_retype_row = {
     .object = &capability_ranges,
     .begin = capability_begin,
     .resume = capability_resume,
+    .sequence = capability_sequence,
     .may_prepare = retype_may_prepare,
     .adopt = capability_adopt,
     .prepare = retype_prepare,
