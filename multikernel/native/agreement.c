@@ -113,7 +113,7 @@ static uint32_t forward(struct monitor *m, const struct operation *op, uint32_t 
     const struct row *row = monitor_rows[op->row];
     uint64_t buffer[CORE_SET_WORDS_MAX];
     const uint64_t *participants = row->object->participants(m, op, buffer);
-    uint32_t root = op->root, sent = 0, first = out->count;
+    uint32_t root = MUTANT(ROUTED_BY_INITIATOR) ? initiator_of(op) : op->root, sent = 0, first = out->count;
     const struct tree_link *link =
         monitor_links(m, root, MUTANT(TREE_OF_THE_MOMENT) ? monitor_tree(m, root)->current : op->tree);
     bool set = row->set_travels && m->set_words > 1 && (kind == KIND_PREPARE || kind == KIND_APPLY);
@@ -187,7 +187,7 @@ static void own_part(struct monitor *m, const struct environment *env, struct op
         break;
     case PHASE_COMMITTING:
         row->commit(m, op, env->mmu);
-        if (!(root || is_own(m, op)) || !row->settled || MUTANT(RANGE_GIVEN_EARLY))
+        if (!(root || (is_own(m, op) && !MUTANT(ASKED_GIVES_EARLY))) || !row->settled || MUTANT(RANGE_GIVEN_EARLY))
             unlock(m, op);
         break;
     case PHASE_ABORTING:
@@ -210,7 +210,8 @@ static void begin_round(struct monitor *m, const struct environment *env, struct
     };
     op->phase = phase_of[kind];
     op->waiting = forward(m, op, kind, out);
-    if (MUTANT(REPLY_BEFORE_CHILDREN) && op->root != m->me)
+    if ((MUTANT(REPLY_BEFORE_CHILDREN) && op->root != m->me) ||
+        (MUTANT(OWNER_ANSWERS_EARLY) && kind == KIND_COMMIT && op->root == m->me && !is_own(m, op)))
         op->waiting = 0;
     op->local = 1;
     if (op->waiting) {
@@ -300,7 +301,8 @@ static void attempt(struct monitor *m, const struct environment *env, struct ope
         return;
     }
     op->tree = (uint8_t)monitor_tree(m, m->me)->current;
-    take(m, op);
+    if (own || !MUTANT(OWNER_WITHOUT_LOCK))
+        take(m, op);
     row->adopt(m, op);
     begin_round(m, env, op, op->protocol == ONE_PHASE ? KIND_APPLY : KIND_PREPARE, out);
 }
@@ -404,7 +406,7 @@ static void finish_round(struct monitor *m, const struct environment *env, struc
     else if (op->protocol == TWO_PHASE)
         m->engaged--;
     reply(m, op, out);
-    if (op->phase == PHASE_ABORTED && is_own(m, op))
+    if (op->phase == PHASE_ABORTED && is_own(m, op) && !MUTANT(ASKED_NOT_AGAIN))
         op->phase = PHASE_ASKED;
 }
 
@@ -482,7 +484,8 @@ static void join(struct monitor *m, const struct environment *env, const struct 
             op->phase = PHASE_ASKED;
         return;
     }
-    take(m, op);
+    if (!own || !MUTANT(ASKED_WITHOUT_LOCK))
+        take(m, op);
     row->adopt(m, op);
     begin_round(m, env, op, kind, out);
 }

@@ -43,7 +43,7 @@ static enum verdict copy_prepare(struct monitor *m, struct operation *op, const 
     if (initiated_here(m, op)) {
         uint64_t source = task_of(m, op)->source;
         if (cspace_find(cs, source, &slot) != CAP_OK)
-            return monitor_verdict(CAP_STALE);
+            return MUTANT(ASKED_UNCHECKED) ? VERDICT_OK : monitor_verdict(CAP_STALE);
         if (!MUTANT(COPY_NOT_NOTED))
             cspace_relate(cs, source, cspace_slot(cs, slot)->owner, op->saved | CAP_REMOTE_COPIES);
         return VERDICT_OK;
@@ -79,6 +79,8 @@ static void copy_commit(struct monitor *m, struct operation *op, const struct mm
     } else if (copy_how(op) & HOW_OWNER) {
         /* The destination too: what it was sent took after the copies that it had. */
         uint32_t brought = copy_destination(op) == m->me ? op->argument[1] >> 12 & CAP_REMOTE : 0;
+        if (MUTANT(OWNER_MOVES_FEARLESS))
+            brought = 0;
         capability_owned_by(cs, capability_found(cs, op), copy_destination(op), brought);
     }
 }

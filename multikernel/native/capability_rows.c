@@ -124,7 +124,7 @@ enum verdict capability_resume(struct monitor *m, struct operation *op)
     const struct capability *c = cspace_slot(cs, slot);
     if (t->victim)
         op->row = ROW_CAP_DELETE;
-    if (m->capability_protocol == CAPABILITIES_OWNER && c->owner != op->declined)
+    if (m->capability_protocol == CAPABILITIES_OWNER && (c->owner != op->declined || MUTANT(OWNER_ASKED_FOR_EVER)))
         op->root = c->owner;
     about_range(op, c->address, c->size);
     switch (op->row) {
@@ -159,10 +159,12 @@ enum verdict capability_sequence(struct monitor *m, struct operation *op)
                : cspace_find_object(cs, range_address(op), op->argument[0], op->argument[1] & 0xff, &slot);
     if (!makes_sense(op))
         return VERDICT_BAD_REQUEST;
-    if (found != CAP_OK || cspace_slot(cs, slot)->owner != m->me)
+    if (found != CAP_OK || (cspace_slot(cs, slot)->owner != m->me && !MUTANT(OWNER_OF_OLD)))
         return VERDICT_NOT_OWNER;
     if (retype)
-        op->argument[3] = !(cspace_slot(cs, slot)->flags & CAP_REMOTE_DESCENDANTS) ? RETYPE_OWNER_VOUCHES : 0;
+        op->argument[3] = cspace_slot(cs, slot)->flags & CAP_REMOTE_DESCENDANTS && !MUTANT(OWNER_VOUCHES_BLINDLY)
+                              ? 0
+                              : (uint64_t)RETYPE_OWNER_VOUCHES;
     return VERDICT_OK;
 }
 

@@ -71,7 +71,8 @@ static enum capability_verdict retype(const struct monitor *m, struct capability
     /* Who has a copy elsewhere asks the owner before it derives: so an owner without descendants elsewhere knows of all there are. No lock is
      * in the way either, that would have come first. */
     const struct capability *c = cspace_slot(cs, (uint32_t)t->source);
-    bool vouches = c->owner == cs->me && !(c->flags & CAP_REMOTE_DESCENDANTS);
+    bool vouches = (c->owner == cs->me || MUTANT(OWNER_UNASKED)) &&
+                   (!(c->flags & CAP_REMOTE_DESCENDANTS) || MUTANT(OWNER_DERIVES_BLINDLY));
     return vouches ? cspace_retype(cs, &r, CSPACE_OUTCOME, &t->made) : verdict;
 }
 
