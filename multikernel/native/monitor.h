@@ -157,7 +157,7 @@ struct operation {
     uint8_t phase;
     uint8_t verdict;
     uint8_t local; /* this core's own part of the round is still to be done (INPUT_CONTINUE) */
-    uint8_t saved; /* row's: rights, or relations, to restore */
+    uint8_t saved; /* row's: rights to restore */
     uint8_t tree;  /* the version of the initiator's tree that all its rounds travel by */
     uint8_t reserved;
     uint32_t reserved2;
