@@ -1,6 +1,6 @@
 /* What programs and the launcher ask a driver about capabilities. What one core decides alone is decided here and now, and sends nothing; the rest
- * is the monitors'. The kinds and their words: cpu_driver.h. */
-#include "cpu_driver.h"
+ * is the monitors'. In the shared kernel each decides all, under locks. The kinds and their words: cpu_driver.h. */
+#include "shared_capabilities.h"
 
 /* Memory that core 0 keeps becomes RAM, for good: to be asked for at boot. */
 static enum verdict create(struct driver *d, const struct message *request, struct message *reply)
@@ -14,21 +14,30 @@ static enum verdict create(struct driver *d, const struct message *request, stru
     uint64_t address = frames_allocate(&d->frames, size);
     if (address == UINT64_MAX)
         return VERDICT_NO_MEMORY;
-    enum capability_verdict verdict =
-        cspace_create_ram(monitor_cspace(d->monitor), address, size, &place, &reply->word[1]);
-    if (verdict != CAP_OK)
+    enum verdict verdict =
+        d->monitor
+            ? monitor_verdict(cspace_create_ram(monitor_cspace(d->monitor), address, size, &place, &reply->word[1]))
+            : shared_create_ram(d, address, size, &place, &reply->word[1]);
+    if (verdict != VERDICT_OK)
         frames_free(&d->frames, address, size);
     reply->word[2] = address;
-    return monitor_verdict(verdict);
+    return verdict;
 }
 
-static enum verdict look(const struct driver *d, const struct message *request, struct message *reply)
+static enum verdict look(struct driver *d, const struct message *request, struct message *reply)
 {
-    const struct cspace *cs = monitor_cspace(d->monitor);
-    if (request->word[1] >= cspace_slots(cs))
-        return VERDICT_BAD_REQUEST;
-    const struct capability *c = cspace_slot(cs, (uint32_t)request->word[1]);
-    reply->word[1] = cspace_reference(cs, (uint32_t)request->word[1]);
+    struct capability shared;
+    const struct capability *c = &shared;
+    if (!d->monitor) {
+        if (!shared_look(d, request->word[1], &shared, &reply->word[1]))
+            return VERDICT_BAD_REQUEST;
+    } else {
+        const struct cspace *cs = monitor_cspace(d->monitor);
+        if (request->word[1] >= cspace_slots(cs))
+            return VERDICT_BAD_REQUEST;
+        c = cspace_slot(cs, (uint32_t)request->word[1]);
+        reply->word[1] = cspace_reference(cs, (uint32_t)request->word[1]);
+    }
     reply->word[2] = c->address;
     reply->word[3] = c->size;
     reply->word[4] = c->about;
@@ -36,8 +45,12 @@ static enum verdict look(const struct driver *d, const struct message *request, 
     return VERDICT_OK;
 }
 
-static void digest(const struct driver *d, struct message *reply)
+static void digest(struct driver *d, struct message *reply)
 {
+    if (!d->monitor) {
+        shared_capabilities_digest(d, &reply->word[1]);
+        return;
+    }
     const struct cspace *cs = monitor_cspace(d->monitor);
     reply->word[1] = cspace_digest(cs);
     reply->word[2] = cspace_database(cs)->count;
@@ -79,8 +92,6 @@ static void task_of(const struct message *message, struct capability_task *task)
 enum verdict capability_request(struct driver *d, uint64_t address, const struct message *message,
                                 struct message *reply)
 {
-    if (!d->monitor)
-        return VERDICT_BAD_REQUEST;
     switch (message_kind(message)) {
     case KIND_CAP_CREATE:
         return create(d, message, reply);
@@ -95,7 +106,7 @@ enum verdict capability_request(struct driver *d, uint64_t address, const struct
     struct request request;
     struct capability_task *task = &request.capability;
     task_of(message, task);
-    enum verdict verdict = monitor_capability(d->monitor, task);
+    enum verdict verdict = d->monitor ? monitor_capability(d->monitor, task) : shared_capability(d, task);
     if (verdict != VERDICT_PENDING && verdict != VERDICT_BUSY) {
         reply->word[1] = task->made;
         return verdict;
