@@ -324,18 +324,23 @@ static struct cspace *lock_for_removal(struct driver *d, uint64_t reference, boo
     }
 }
 
-static enum capability_verdict delete(struct driver *d, uint64_t reference, bool *begun)
+/* gone: what was deleted, if there is nothing left that shares a byte with it. */
+static enum capability_verdict delete(struct driver *d, uint64_t reference, bool *begun, struct capability *gone)
 {
     struct cspace_progress progress;
     struct needs n;
     struct cspace *cs = lock_for_removal(d, reference, false, &n);
     if (!cs)
         return CAP_STALE;
+    const struct capability c = *cspace_slot(cs, (uint32_t)reference);
     lock_space(d, d->me);
     enum capability_verdict verdict = cspace_delete(cs, reference, 0, WORK, &progress);
     unlock_space(d, d->me);
-    unlock_regions(d, &n);
     *begun |= progress.done != 0;
+    if (verdict == CAP_OK &&
+        mapping_database_overlapping(cspace_database(cs), c.address, capability_end(&c)) == NO_CAPABILITY)
+        *gone = c;
+    unlock_regions(d, &n);
     return verdict;
 }
 
@@ -394,23 +399,27 @@ static enum capability_verdict revoke(struct driver *d, uint64_t reference)
     return verdict;
 }
 
-enum verdict shared_capability(struct driver *d, struct capability_task *t)
+enum verdict shared_capability(struct driver *d, struct capability_task *t, uint64_t *address, uint64_t *size)
 {
+    struct capability gone = {0};
     const uint64_t reference = from_core(state_of(d), d->me, t->source);
     enum capability_verdict verdict;
     bool begun = false;
-    t->made = 0;
+    *address = *size = t->made = 0;
     if (t->row == ROW_CAP_COPY && t->to >= d->cores)
         return VERDICT_BAD_REQUEST;
     for (;;) {
         if (t->row == ROW_CAP_DELETE)
-            verdict = delete(d, reference, &begun);
+            verdict = delete(d, reference, &begun, &gone);
         else
             verdict = t->row == ROW_CAP_REVOKE ? revoke(d, reference) : derive(d, t);
         if (verdict != CAP_MORE && verdict != CAP_BUSY)
-            return verdict == CAP_STALE && begun ? VERDICT_OK : monitor_verdict(verdict); /* others did the rest */
+            break;
         shared_while_waiting(d);
     }
+    *address = gone.address;
+    *size = gone.size;
+    return verdict == CAP_STALE && begun ? VERDICT_OK : monitor_verdict(verdict); /* others did the rest */
 }
 
 /* --- RAM, and looking --------------------------------------------------------------------------------------------------------------- */
@@ -436,16 +445,21 @@ enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size
     return monitor_verdict(verdict);
 }
 
-bool shared_look(struct driver *d, uint64_t slot, struct capability *found, uint64_t *reference)
+bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *found, uint64_t *reference)
 {
     struct cspace *cs = state_of(d);
     if (slot >= cspace_space_slots(cs))
         return false;
-    const uint32_t at = d->me * cspace_space_slots(cs) + (uint32_t)slot;
+    const uint32_t end = (d->me + 1) * cspace_space_slots(cs);
+    uint32_t at = end - cspace_space_slots(cs) + (uint32_t)slot;
     const bool big = kernel_of(d)->scope == SCOPE_BIG;
     if (big)
         shared_lock(d);
     lock_space(d, d->me); /* enough, where there are regions */
+    while (next && at + 1 < end && cspace_slot(cs, at)->type == CAP_NULL) {
+        const uint32_t used = cspace_cnodes(cs)[at >> cs->slot_bits].used, behind = (at | (CNODE_SLOTS - 1)) + 1;
+        at = used || behind == end ? at + 1 : behind; /* CNodes without contents at a step */
+    }
     const struct capability *c = cspace_slot(cs, at);
     *found = (struct capability){.address = c->address,
                                  .size = c->size,

@@ -12,10 +12,10 @@ uint64_t shared_capabilities_bytes(uint32_t cores, uint32_t cnodes, uint32_t sco
 /* On that memory, a multiple of 128; core 0 writes the state. */
 void shared_capabilities_open(struct driver *d, void *memory, const struct driver_options *o);
 
-/* As the kinds KIND_CAP_… say; final verdicts all. */
-enum verdict shared_capability(struct driver *d, struct capability_task *task);
+/* As the kinds KIND_CAP_… say; final verdicts all. address, size: memory that no capability names any more, since this deletion; else size 0. */
+enum verdict shared_capability(struct driver *d, struct capability_task *task, uint64_t *address, uint64_t *size);
 enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size, const struct cspace_place *to,
                                uint64_t *made);
-/* What a slot of this core holds, and its reference; false: there is no such slot. */
-bool shared_look(struct driver *d, uint64_t slot, struct capability *found, uint64_t *reference);
+/* What a slot of this core holds, or the next in use if there is one, and its reference; false: there is no such slot. */
+bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *found, uint64_t *reference);
 void shared_capabilities_digest(struct driver *d, uint64_t words[5]);
