@@ -22,6 +22,9 @@ HOST_CARRIERS: tuple[Carrier, ...] = ("socket", "pipe")
 CapabilityProtocol = Literal["two-phase", "owner"]
 CAPABILITY_PROTOCOLS: tuple[CapabilityProtocol, ...] = ("two-phase", "owner")
 """Who drives operations on capabilities, whoever asks for one or the object's owner; in the native core's order."""
+LockScope = Literal["big", "region"]
+LOCK_SCOPES: tuple[LockScope, ...] = ("big", "region")
+"""What the shared kernel's capabilities are locked by, in the order of the native core's numbers."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Plan:
     ring_slots: of the ring for each ordered pair, 0 for none; carrier: one of CARRIERS, how the monitors'
     messages travel; capabilities: one of CAPABILITY_PROTOCOLS; trees: of some roots, native 32-bit numbers,
     each the root and then its cores - 1 edges (parent in the low half, child in the high half) in sending
-    order; the other roots send to all.
+    order; the other roots send to all. lock_scope: one of LOCK_SCOPES, of the shared kernel.
     """
 
     kernel: str
@@ -49,6 +52,7 @@ class Plan:
     carrier: str = "call-line"
     capabilities: CapabilityProtocol = "two-phase"
     trees: bytes = b""
+    lock_scope: str = "big"
     sys_path: tuple[str, ...] = ()
     directory: str = ""
     system: str = ""
