@@ -485,7 +485,8 @@ static void tick(struct monitor *m, const struct environment *env, struct output
             continue;
         m->waiting--;
         attempt(m, env, op, out);
-        return; /* one a tick keeps the output within its bound */
+        if (op->phase != PHASE_BACKOFF)
+            return; /* one a tick keeps the output within its bound; one that still has to wait keeps no other waiting */
     }
 }
 

@@ -5,7 +5,11 @@
  * A call line is in use until its reply is written, and an inner node of a tree replies only when its children have. Lines held
  * while waiting for lines could make a circle, so a core that cannot forward at once answers LATER on every line whose operation
  * waits, and so does who is told LATER; the reply proper then comes as a request of its own, which is acknowledged at once. A line
- * is therefore held for a bounded time, whatever the trees and however many operations are under way. */
+ * is therefore held for a bounded time, whatever the trees and however many operations are under way.
+ *
+ * Many operations are in flight between two cores, one a line of the window, and lines are taken in turn: one whose operation takes
+ * long would stop the others when its turn comes again. So a core that is one message short of that answers LATER on it: what an
+ * operation waits for holds up nobody but that operation. */
 #include "cpu_driver.h"
 
 static void outgoing_push(struct driver *d, uint32_t to, const struct message *message, uint32_t notice)
@@ -51,6 +55,12 @@ static void release_line(struct driver *d, uint32_t from, uint32_t line)
     peer->held[line] = 0; /* carrier_reply will find it gone, and send a message */
     call_reply(&peer->answer, line, &later);
     doorbell_ring(peer->doorbell);
+}
+
+void carrier_make_way(struct driver *d, uint32_t from, uint32_t line)
+{
+    if (d->monitor && d->peers[from].held[line] && d->segment->geometry.window > 1)
+        release_line(d, from, line);
 }
 
 static void release_lines(struct driver *d, uint64_t operation)
