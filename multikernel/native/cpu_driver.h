@@ -131,7 +131,7 @@ struct program {
     uint64_t answer_to;
 };
 
-enum { COMPLETIONS = 64, DEFERRED_MAX = 256, MONITOR_LANES = 16 };
+enum { COMPLETIONS = 64, DEFERRED_MAX = 256, UNTOLD_MOST = 32, MONITOR_LANES = 16 };
 
 struct driver {
     /* hot: read on every turn of the loop */
@@ -143,6 +143,8 @@ struct driver {
     uint32_t deferred_count;
     uint32_t groups_waiting; /* one bit a group that has something to send */
     uint32_t output_entries;
+    uint32_t untold_count; /* sent something in this turn, and not rung yet */
+    uint16_t untold[UNTOLD_MOST];
     struct monitor *monitor; /* NULL in the shared kernel */
     _Atomic uint64_t
         *told; /* shared kernel: where it is seen that there is something to serve, and what was seen last */

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from s2_kernel.capability_programs import FRAME, NAMES, PAGE, ROOT, copy_word, here, retype_word
+
 import multikernel
 from multikernel.native._native import KINDS
-from s2_kernel.capability_programs import FRAME, NAMES, PAGE, ROOT, copy_word, here, retype_word
 
 PATIENCE_SECONDS = 20.0
 Request = tuple[str, tuple[int, ...]]

@@ -1,4 +1,4 @@
-"""Many operations in flight from one core: as many as there are lanes, over any tree, and none waits for an unrelated one."""
+"""Many operations in flight from one core: as many as there are lanes, and none waits for an unrelated one."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_what_is_blocked_holds_up_nothing_else() -> None:
 @pytest.mark.parametrize("trees", [CHAIN, STAR], ids=["chain", "star"])
 @pytest.mark.parametrize("carrier", ["call-line", "ring"])
 def test_all_cores_pipeline_at_once(trees: dict[int, list[tuple[int, int]]], carrier: str) -> None:
-    """Every core retypes memory of its own that the others hold copies of; each core's is another one's business too."""
+    """Every core retypes memory of its own that the others hold copies of; all cores vote."""
     pages, rounds = 24, 3
     with multikernel.boot(cores=3, trees=trees, carrier=carrier) as system:  # type: ignore[arg-type]
         for core in system.cores:
