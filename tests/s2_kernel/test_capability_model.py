@@ -293,7 +293,6 @@ def test_histories(machine: type[Histories]) -> None:
     run_state_machine_as_test(
         machine, settings=settings(max_examples=40, stateful_step_count=40, deadline=None)
     )
-    print(sorted(machine.seen.items()))
 
 
 @pytest.mark.full
