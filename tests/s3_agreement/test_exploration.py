@@ -13,7 +13,15 @@ import pytest
 HERE = Path(__file__).resolve().parent
 NATIVE = HERE.parent.parent / "multikernel" / "native"
 PROTOCOL = (
-    *("monitor.c", "agreement.c", "rows.c", "mapping_rows.c", "tree_row.c", "capability_rows.c", "capability_task.c"),
+    *(
+        "monitor.c",
+        "agreement.c",
+        "rows.c",
+        "mapping_rows.c",
+        "tree_row.c",
+        "capability_rows.c",
+        "capability_task.c",
+    ),
     *("capability.c", "cspace.c", "cspace_derive.c", "cspace_delete.c", "cspace_remote.c"),
     "mapping_database.c",
 )
