@@ -37,6 +37,7 @@ from multikernel.runtime.launch import Launched
 from multikernel.runtime.plan import CARRIERS, HOST_CARRIERS, PAGE, Carrier, Plan
 from multikernel.user import memory
 from multikernel.user.access import ClientAccess
+from multikernel.user.capability import Capability, ram_of, root_of
 from multikernel.user.group import Group, Groups
 from multikernel.user.memory import Frame, Page
 from multikernel.user.outcome import OK, error_of
@@ -110,6 +111,11 @@ class Core:
         cycles = int(spin_us * self._system.plan.cycles_per_us)
         self._system.ask(self.index, "POLICY", cycles, yields, slice_us)
 
+    @property
+    def cnode(self) -> Capability:
+        """The core's root CNode, where its capabilities go unless another one is named."""
+        return root_of(self._system._access, self._system.plan.system, self.index)
+
     def digest(self, other: int | None = None) -> tuple[int, int, int]:
         """(hash, mapped, locked): of this core's replica of the mappings, only those `other` holds too if it is
         given.
@@ -161,6 +167,12 @@ class System:
         if verdict != OK:
             raise error_of(verdict, named, kind.lower(), core=core)
         return reply
+
+    def ram(self, size: int, *, to: Capability | None = None, slot: int | None = None) -> Capability:
+        """A capability to `size` bytes of untyped memory, on core 0 in a CNode of it, by default its root; see
+        Capability. Raises BadSize unless it is whole pages, OutOfMemory, CNodeFull, SlotInUse.
+        """
+        return ram_of(self._access, self.plan.system, size, to, slot)
 
     def allocate(self, size: int) -> Frame:
         """A frame of at least `size` bytes, in whole pages. Raises BadInput, OutOfMemory."""

@@ -25,10 +25,12 @@ uint64_t driver_local_address(struct driver *d)
     return reply_address(REPLY_LOCAL, 0, d->reply_count, index);
 }
 
-/* A monitor's DONE message carries slot and generation in word 2 and the address in word 3; a requester wants them in 1 and 2. */
+/* A monitor's DONE message carries slot and generation in word 2 and the address in word 3; a requester wants them in 1 and 2.
+ * Converted once: a requester on another core passes it on by driver_reply too, and must not take it for a monitor's. */
 static struct message for_requester(const struct message *message)
 {
     struct message reply = *message;
+    reply.word[0] |= KIND_PING;
     reply.word[1] = message->word[2];
     reply.word[2] = message->word[3];
     return reply;

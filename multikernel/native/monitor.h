@@ -12,7 +12,7 @@
  * Source: paper sections 4.4 and 4.7 (monitors, agreement); Barrelfish usr/monitor/ (2011: broadcast with convergecast, busy
  * means abort and retry). Unlike there, the engine (agreement.c) knows no operation: kinds of operation are rows (struct
  * row), each about one kind of object (struct object_kind); mapping_rows.c holds those about mappings, tree_row.c the one about
- * the trees that the engine itself sends by, capability_rows.c those about ranges of memory and the capabilities to them. */
+ * the trees that the engine itself sends by, capability_rows.c and those beside it about ranges of memory and the capabilities to them. */
 #pragma once
 
 #include <stddef.h>
@@ -157,7 +157,7 @@ struct operation {
     uint8_t phase;
     uint8_t verdict;
     uint8_t local; /* this core's own part of the round is still to be done (INPUT_CONTINUE) */
-    uint8_t saved; /* row's: rights, or relations, to restore */
+    uint8_t saved; /* row's: rights to restore */
     uint8_t tree;  /* the version of the initiator's tree that all its rounds travel by */
     uint8_t reserved;
     uint32_t reserved2;
@@ -345,7 +345,7 @@ uint64_t monitor_trees_digest(struct monitor *monitor);
 /* Mapped entries (that this core holds, or knows as home), and entries locked by an operation. */
 void monitor_count(struct monitor *monitor, uint32_t *mapped, uint32_t *locked);
 
-/* --- Objects and rows (agreement.c calls; mapping_rows.c, tree_row.c and capability_rows.c define) ------------------------------ */
+/* --- Objects and rows (agreement.c calls; mapping_rows.c, tree_row.c and capability_*row*.c define) ------------------------------ */
 
 /* What operations are about, what keeps two of them apart, and the cores that take part in one. Objects are numbered things with a lock word
  * each, or ranges, of which any two may overlap. */

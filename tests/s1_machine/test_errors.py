@@ -30,6 +30,8 @@ def test_the_catalogue_is_complete() -> None:
         "MultikernelError", "BadInput", "PageFault", "NotMapped", "PagePinned", "OutOfMemory", "OutOfSlots",
         "ForeignHandle", "DeadHandle", "CoreDied", "TreeOvertaken", "SystemClosed", "SegmentFull", "BootFailed",
         "CoreBusy", "ProtocolError", "MeasurementRefused", "RemoteError", "DocumentError",
+        "CapabilityError", "RevokedCapability", "RetypeConflict", "CapabilityBusy", "WrongType", "NotCopyable",
+        "BadSize", "RightsExceeded", "SlotInUse", "CNodeFull", "OutOfCNodes", "CNodeCycle", "PermanentCapability",
     }  # fmt: skip
 
 
