@@ -238,7 +238,7 @@ def boot(
     slots: int | None = None,
     channels: int = 0,
     carrier: Carrier = "call-line",
-    trees: str | Mapping[int, Edges] = CHOSEN,
+    trees: str | Mapping[int, Edges] | None = None,
 ) -> System:
     """Boots a kernel and returns it running; close it, or use it as a context manager.
 
@@ -247,7 +247,7 @@ def boot(
     pair of cores. carrier: what the monitors' messages travel by: lines or rings in shared memory, or sockets or
     pipes, which share none. trees: "chosen", a kind of tree for every root (knowledge.trees.KINDS; "sequential": every
     root sends to all), or by root its edges (parent, child) in sending order, where a root without one sends to all;
-    see System.choose_trees. The shared kernel tells all by one line, or along its trees if it is given edges. Raises
+    see System.choose_trees. None: chosen, but the shared kernel then has no trees and tells all by one line. Raises
     BadInput, BootFailed, SegmentFull.
     """
     if kernel not in KERNELS:
@@ -270,6 +270,13 @@ def boot(
         raise BadInput(
             f"rings for more than {RING_CORES} cores", value=count, where="carrier", hint="use call-line"
         )
+    if isinstance(trees, str) and trees not in TREES:
+        raise BadInput("unknown kind of tree", value=trees, where="trees", hint="one of " + ", ".join(TREES))
+    if trees is None and kernel == "multikernel":
+        trees = CHOSEN
+    planted = dict(trees) if isinstance(trees, Mapping) else {}
+    if kernel == "shared" and isinstance(trees, str):
+        planted = {0: to_all(0, count)}  # to be told along trees at all; they are installed then
     poll = budget(topology)
     plan = Plan(
         kernel=kernel,
@@ -281,17 +288,15 @@ def boot(
         channels=2 + channels,
         ring_slots=32 if count <= RING_CORES else 0,
         carrier=carrier,
-        trees=encoded(trees if isinstance(trees, Mapping) else {}, count),
+        trees=encoded(planted, count),
         sys_path=tuple(sys.path),
         system=secrets.token_hex(4),
         launcher=os.getpid(),
     )
     if not 1 <= plan.slots <= 1 << 16:
         raise BadInput("1 to 65536 mappings for each core", value=slots, where="slots")
-    if isinstance(trees, str) and trees not in TREES:
-        raise BadInput("unknown kind of tree", value=trees, where="trees", hint="one of " + ", ".join(TREES))
     system = System(plan, poll)
-    if kernel == "multikernel" and isinstance(trees, str):
+    if isinstance(trees, str):
         try:
             system.choose_trees(trees)
         except BaseException:

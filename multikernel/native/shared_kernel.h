@@ -56,6 +56,10 @@ static inline uint32_t shared_others(const struct driver *d, const uint64_t *set
 /* One moment of waiting for another core. */
 void shared_breathe(struct driver *d);
 
+/* The kernel's one lock, for the files below. */
+void shared_hold(struct driver *d);
+void shared_release(struct driver *d);
+
 /* --- By the line: shared_line.c ----------------------------------------------------------------------------------------------- */
 
 /* Tells every other holder; returns the counter to wait for, or NULL when there is nobody. */
