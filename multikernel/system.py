@@ -34,9 +34,18 @@ from multikernel.routing.choosing import Choice, choose, of_kind, to_all
 from multikernel.routing.measuring import placement
 from multikernel.runtime import links
 from multikernel.runtime.launch import Launched
-from multikernel.runtime.plan import CARRIERS, HOST_CARRIERS, PAGE, Carrier, Plan
+from multikernel.runtime.plan import (
+    CAPABILITY_PROTOCOLS,
+    CARRIERS,
+    HOST_CARRIERS,
+    PAGE,
+    CapabilityProtocol,
+    Carrier,
+    Plan,
+)
 from multikernel.user import memory
 from multikernel.user.access import ClientAccess
+from multikernel.user.capability import Capability, ram_of, root_of
 from multikernel.user.group import Group, Groups
 from multikernel.user.memory import Frame, Page
 from multikernel.user.outcome import OK, error_of
@@ -110,6 +119,11 @@ class Core:
         cycles = int(spin_us * self._system.plan.cycles_per_us)
         self._system.ask(self.index, "POLICY", cycles, yields, slice_us)
 
+    @property
+    def cnode(self) -> Capability:
+        """The core's root CNode, where its capabilities go unless another one is named."""
+        return root_of(self._system._access, self._system.plan.system, self.index)
+
     def digest(self, other: int | None = None) -> tuple[int, int, int]:
         """(hash, mapped, locked): of this core's replica of the mappings, only those `other` holds too if it is
         given.
@@ -161,6 +175,12 @@ class System:
         if verdict != OK:
             raise error_of(verdict, named, kind.lower(), core=core)
         return reply
+
+    def ram(self, size: int, *, to: Capability | None = None, slot: int | None = None) -> Capability:
+        """A capability to `size` bytes of untyped memory, on core 0 in a CNode of it, by default its root; see
+        Capability. Raises BadSize unless it is whole pages, OutOfMemory, CNodeFull, SlotInUse.
+        """
+        return ram_of(self._access, self.plan.system, size, to, slot)
 
     def allocate(self, size: int) -> Frame:
         """A frame of at least `size` bytes, in whole pages. Raises BadInput, OutOfMemory."""
@@ -238,6 +258,7 @@ def boot(
     slots: int | None = None,
     channels: int = 0,
     carrier: Carrier = "call-line",
+    capabilities: CapabilityProtocol = "two-phase",
     trees: str | Mapping[int, Edges] | None = None,
 ) -> System:
     """Boots a kernel and returns it running; close it, or use it as a context manager.
@@ -245,10 +266,11 @@ def boot(
     cores: how many, or which CPUs ("0,2-3", [0, 2]); None: one a CPU allowed here. More cores than CPUs share
     them. memory: bytes of physical memory. slots: mappings for each core. channels: further call lines for each
     pair of cores. carrier: what the monitors' messages travel by: lines or rings in shared memory, or sockets or
-    pipes, which share none. trees: "chosen", a kind of tree for every root (knowledge.trees.KINDS; "sequential": every
-    root sends to all), or by root its edges (parent, child) in sending order, where a root without one sends to all;
-    see System.choose_trees. None: chosen, but the shared kernel then has no trees and tells all by one line. Raises
-    BadInput, BootFailed, SegmentFull.
+    pipes, which share none. capabilities: who drives an operation on one that needs other cores: "two-phase" the
+    core that asks for it, "owner" the core that owns the object. trees: "chosen", a kind of tree for every root
+    (knowledge.trees.KINDS; "sequential": every root sends to all), or by root its edges (parent, child) in
+    sending order, where a root without one sends to all; see System.choose_trees. None: chosen, but the shared
+    kernel then has no trees and tells all by one line. Raises BadInput, BootFailed, SegmentFull.
     """
     if kernel not in KERNELS:
         raise BadInput("unknown kernel", value=kernel, where="kernel", hint="one of " + ", ".join(KERNELS))
@@ -263,6 +285,16 @@ def boot(
         raise BadInput(
             "unknown carrier", value=carrier, where="carrier", hint="one of " + ", ".join(CARRIERS)
         )
+    if capabilities not in CAPABILITY_PROTOCOLS:
+        raise BadInput(
+            "unknown protocol for capabilities", value=capabilities, where="capabilities",
+            hint="one of " + ", ".join(CAPABILITY_PROTOCOLS),
+        )  # fmt: skip
+    if capabilities != "two-phase" and kernel != "multikernel":
+        raise BadInput(
+            f"the {kernel} kernel's cores agree by a lock", value=capabilities, where="capabilities",
+            hint="kernel=\"multikernel\", or leave capabilities out",
+        )  # fmt: skip
     refusal = refusal_of(carrier, count, kernel) if carrier in HOST_CARRIERS else None
     if refusal is not None:
         raise refusal
@@ -288,6 +320,7 @@ def boot(
         channels=2 + channels,
         ring_slots=32 if count <= RING_CORES else 0,
         carrier=carrier,
+        capabilities=capabilities,
         trees=encoded(planted, count),
         sys_path=tuple(sys.path),
         system=secrets.token_hex(4),

@@ -38,6 +38,7 @@ cdef extern from "capability.h":
 
 cdef extern from "cspace.h":
     const uint64_t CSPACE_ROOT
+    const uint32_t CNODE_ANY
     struct mapping_database:
         uint32_t count
     struct cspace:
@@ -109,6 +110,8 @@ cdef extern from "probes/capabilities.h":
 
 CAPABILITY_TYPES = {capability_rules[_i].name.decode(): _i for _i in range(CAP_TYPES)}
 CAPABILITY_VERDICTS = {capability_verdict_name(_i).decode(): _i for _i in range(CAP_VERDICTS)}
+CAPABILITY_ROOT = CSPACE_ROOT
+CAPABILITY_ANY_SLOT = CNODE_ANY
 CAPABILITY_RIGHTS = {"read": CAP_READ, "write": CAP_WRITE, "grant": CAP_GRANT}
 CAPABILITY_FLAGS = {
     "remote-copies": CAP_REMOTE_COPIES,

@@ -17,6 +17,8 @@ PROTOCOLS: dict[str, int]
 STREAMS: dict[str, int]
 CHANNELS: dict[str, int]
 CAPABILITY_TYPES: dict[str, int]
+CAPABILITY_ROOT: int
+CAPABILITY_ANY_SLOT: int
 CAPABILITY_VERDICTS: dict[str, int]
 CAPABILITY_RIGHTS: dict[str, int]
 CAPABILITY_FLAGS: dict[str, int]

@@ -27,8 +27,11 @@ static enum verdict look(const struct driver *d, const struct message *request, 
     const struct cspace *cs = monitor_cspace(d->monitor);
     if (request->word[1] >= cspace_slots(cs))
         return VERDICT_BAD_REQUEST;
-    const struct capability *c = cspace_slot(cs, (uint32_t)request->word[1]);
-    reply->word[1] = cspace_reference(cs, (uint32_t)request->word[1]);
+    uint32_t slot = (uint32_t)request->word[1];
+    while (request->word[2] && slot + 1 < cspace_slots(cs) && cspace_slot(cs, slot)->type == CAP_NULL)
+        slot++;
+    const struct capability *c = cspace_slot(cs, slot);
+    reply->word[1] = cspace_reference(cs, slot);
     reply->word[2] = c->address;
     reply->word[3] = c->size;
     reply->word[4] = c->about;
@@ -44,6 +47,26 @@ static void digest(const struct driver *d, struct message *reply)
     reply->word[3] = cs->locks;
     reply->word[4] = cspace_slots(cs);
     reply->word[5] = cspace_check(cs) != NULL;
+}
+
+/* Memory that core 0 has given out comes back with the last capability to it, where this core can tell that it is the last: it owns RAM
+ * that nobody else has, or had, a part of (a revoke brings that about). */
+static bool goes_for_good(const struct driver *d, const struct capability_task *task, struct capability *ram)
+{
+    const struct cspace *cs = monitor_cspace(d->monitor);
+    uint32_t slot;
+    if (d->me != 0 || task->row != ROW_CAP_DELETE || cspace_find(cs, task->source, &slot) != CAP_OK)
+        return false;
+    *ram = *cspace_slot(cs, slot);
+    return ram->type == CAP_RAM && ram->owner == d->me && !(ram->flags & CAP_REMOTE) &&
+           frames_has(&d->frames, ram->address, ram->size);
+}
+
+static void take_back(struct driver *d, const struct capability *ram)
+{
+    const struct mapping_database *db = cspace_database(monitor_cspace(d->monitor));
+    if (mapping_database_overlapping(db, ram->address, capability_end(ram)) == NO_CAPABILITY)
+        frames_free(&d->frames, ram->address, ram->size);
 }
 
 static void task_of(const struct message *message, struct capability_task *task)
@@ -95,7 +118,11 @@ enum verdict capability_request(struct driver *d, uint64_t address, const struct
     struct request request;
     struct capability_task *task = &request.capability;
     task_of(message, task);
+    struct capability ram;
+    bool last = goes_for_good(d, task, &ram);
     enum verdict verdict = monitor_capability(d->monitor, task);
+    if (verdict == VERDICT_OK && last)
+        take_back(d, &ram);
     if (verdict != VERDICT_PENDING && verdict != VERDICT_BUSY) {
         reply->word[1] = task->made;
         return verdict;

@@ -55,7 +55,7 @@ enum driver_kind {
     KIND_CAP_RETYPE, /* 1 source; 2 CNode; 3 index 0-15, type 16-31, count 32-63; 4 offset; 5 size; 6 about -> 1 reference */
     KIND_CAP_REVOKE, /* 1 source */
     KIND_CAP_DELETE, /* 1 source */
-    KIND_CAP_LOOK, /* 1 slot -> 1 reference; 2 address; 3 size; 4 about; 5 owner 0-15, type 16-23, rights 24-31, flags 32-39 */
+    KIND_CAP_LOOK, /* 1 slot; 2 not 0: or the next in use, if there is one -> 1 reference; 2 address; 3 size; 4 about; 5 owner 0-15, type 16-23, rights 24-31, flags 32-39 */
     KIND_CAP_DIGEST, /* -> 1 digest; 2 capabilities; 3 locks; 4 slots; 5 not 0: an invariant does not hold (cspace_check) */
     DRIVER_KINDS
 };
@@ -193,7 +193,8 @@ struct driver_options {
     uint32_t carrier;
     uint32_t crowded;
     uint32_t slots_per_core;
-    uint32_t cnodes; /* that a core's capabilities have room for, the root among them */
+    uint32_t cnodes;              /* that a core's capabilities have room for, the root among them */
+    uint32_t capability_protocol; /* enum capability_protocol */
     uint64_t address_base;
     uint64_t address_size; /* a core's share of the range */
     uint64_t memory_bytes;

@@ -119,6 +119,23 @@ enum capability_verdict cspace_find_usable(const struct cspace *cs, uint64_t ref
     return CAP_OK;
 }
 
+/* The first run of count empty slots of a CNode. */
+static enum capability_verdict find_empty(const struct cspace *cs, uint32_t index, uint32_t count, uint32_t *first)
+{
+    const uint32_t slots = 1u << cs->slot_bits;
+    uint32_t run = 0;
+    *first = index << cs->slot_bits;
+    if (!count)
+        return CAP_OK; /* what asks for nothing is refused for that */
+    for (uint32_t i = 0; i < slots && count <= slots - cs->cnode[index].used; i++) {
+        *first = (index << cs->slot_bits) + i + 1 - count;
+        run = cspace_slot(cs, (index << cs->slot_bits) + i)->type == CAP_NULL ? run + 1 : 0;
+        if (run == count)
+            return CAP_OK;
+    }
+    return CAP_NO_SLOTS;
+}
+
 enum capability_verdict cspace_find_place(const struct cspace *cs, const struct cspace_place *to, uint32_t count,
                                           uint64_t operation, uint32_t *first)
 {
@@ -132,6 +149,8 @@ enum capability_verdict cspace_find_place(const struct cspace *cs, const struct 
     if (!(c->rights & CAP_WRITE))
         return CAP_RIGHTS_EXCEEDED;
     const uint32_t slots = 1u << cs->slot_bits;
+    if (to->index == CNODE_ANY)
+        return find_empty(cs, (uint32_t)c->about, count, first);
     if (to->index >= slots || count > slots - to->index)
         return CAP_NO_SLOTS;
     *first = ((uint32_t)c->about << cs->slot_bits) + to->index;

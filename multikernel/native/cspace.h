@@ -112,10 +112,14 @@ size_t cspace_size(const struct cspace_shape *shape);
 /* In a zeroed block of that size, aligned to 64. The root CNode lies in [root_address, + CNODE_BYTES), which is nobody's RAM. */
 void cspace_init(struct cspace *cs, uint32_t me, const struct cspace_shape *shape, uint64_t root_address);
 
+/* As an index: the first slot that is free, or the first run of so many. It is chosen where and when the capability is made, so that nobody has
+ * to know another core's slots, and of two that are after the same one none is refused. */
+#define CNODE_ANY 0xfffu
+
 /* Where a new capability goes: that slot of that CNode; several go to that slot and those behind it. */
 struct cspace_place {
     uint64_t cnode; /* reference */
-    uint32_t index;
+    uint32_t index; /* or CNODE_ANY */
     uint32_t reserved;
 };
 

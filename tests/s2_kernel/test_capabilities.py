@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from s2_kernel import capability_programs as programs
@@ -23,14 +24,17 @@ from s2_kernel.capability_programs import (
 
 import multikernel
 from multikernel import System
+from multikernel.errors import BadInput
 from multikernel.native._native import CAPABILITY_FLAGS, KINDS, VERDICTS
+from multikernel.runtime.plan import CAPABILITY_PROTOCOLS
 
 CORES = 3
 
 
-@pytest.fixture
-def system() -> Iterator[System]:
-    with multikernel.boot(cores=CORES) as booted:
+@pytest.fixture(params=CAPABILITY_PROTOCOLS)
+def system(request: pytest.FixtureRequest) -> Iterator[System]:
+    """Under either protocol: what they cost differs, what comes of it does not."""
+    with multikernel.boot(cores=CORES, capabilities=request.param) as booted:
         yield booted
 
 
@@ -195,6 +199,18 @@ def test_what_is_refused_changes_nothing(
     given = [whole if word is None else word for word in words]
     assert ask(system, 0, kind, *given)[0] == expected
     assert digests(system) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"capabilities": "three-phase"}, "unknown protocol"),
+        ({"capabilities": "owner", "kernel": "shared"}, "lock"),
+    ],
+)
+def test_a_protocol_there_is_not(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        multikernel.boot(cores=2, **arguments)
 
 
 def test_the_shared_kernel_has_none_yet() -> None:
