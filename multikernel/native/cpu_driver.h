@@ -322,3 +322,8 @@ void interrupt_tick(struct driver *driver, bool on);
 int shared_kernel_open(struct driver *driver, const struct driver_options *options);
 /* KIND_SHOOT: PENDING, or BAD_REQUEST where no core may ask so. */
 enum verdict shared_told(struct driver *driver, uint64_t address, const struct message *request);
+/* Root's tree in the shared kernel, and its edges in a version; its lock is held from hold to release, so no installation is on its way.
+ * NULL, and nothing to release, where it tells all by one line. */
+const struct tree *shared_tree_hold(struct driver *driver, uint32_t root);
+const struct tree_link *shared_tree_links(const struct driver *driver, uint32_t root, uint32_t version);
+void shared_tree_release(struct driver *driver);
