@@ -25,29 +25,15 @@ static enum verdict copy_may_prepare(struct monitor *m, const struct operation *
     return makes_sense(op) && copy_destination(op) < m->cores ? VERDICT_OK : VERDICT_BAD_REQUEST;
 }
 
-static void copy_adopt(struct monitor *m, struct operation *op)
-{
-    const struct cspace *cs = monitor_cspace(m);
-    uint32_t slot;
-    op->saved = 0;
-    if (initiated_here(m, op) && cspace_find(cs, task_of(m, op)->source, &slot) == CAP_OK)
-        op->saved = cspace_slot(cs, slot)->flags & CAP_REMOTE;
-}
-
-/* The initiator notes that there will be another copy; a destination has it from now on, locked. */
+/* A destination has the copy from now on, locked. The initiator notes it at commit: a refusal changes nothing, and its lock keeps everybody
+ * from the range up to then. */
 static enum verdict copy_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     struct cspace *cs = monitor_cspace(m);
     uint32_t slot;
     (void)mmu;
-    if (initiated_here(m, op)) {
-        uint64_t source = task_of(m, op)->source;
-        if (cspace_find(cs, source, &slot) != CAP_OK)
-            return MUTANT(ASKED_UNCHECKED) ? VERDICT_OK : monitor_verdict(CAP_STALE);
-        if (!MUTANT(COPY_NOT_NOTED))
-            cspace_relate(cs, source, cspace_slot(cs, slot)->owner, op->saved | CAP_REMOTE_COPIES);
-        return VERDICT_OK;
-    }
+    if (initiated_here(m, op))
+        return MUTANT(ASKED_UNCHECKED) ? VERDICT_OK : monitor_verdict(cspace_find(cs, task_of(m, op)->source, &slot));
     if (copy_destination(op) != m->me)
         return VERDICT_OK;
     const struct capability record = {.address = range_address(op),
@@ -66,6 +52,16 @@ static void copy_gather(struct monitor *m, struct operation *op, const uint64_t 
     op->argument[3] |= argument[3]; /* one core's answer has it */
 }
 
+/* There is a copy elsewhere. Another's outcome may have taken the source itself, with the CNode that it was in. */
+static void note_copy(struct cspace *cs, const struct operation *op)
+{
+    uint64_t copy = capability_found(cs, op);
+    if (copy)
+        capability_owned_by(cs, copy, cspace_slot(cs, (uint32_t)copy)->owner, CAP_REMOTE_COPIES);
+    else
+        cspace_derived_elsewhere(cs, range_address(op), range_end(op));
+}
+
 static void copy_commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     struct cspace *cs = monitor_cspace(m);
@@ -74,6 +70,8 @@ static void copy_commit(struct monitor *m, struct operation *op, const struct mm
     if (initiated_here(m, op)) {
         struct capability_task *t = task_of(m, op);
         t->made = op->argument[3];
+        if (!MUTANT(COPY_NOT_NOTED))
+            note_copy(cs, op);
         if (t->move && !MUTANT(MOVE_KEEPS_SOURCE))
             cspace_delete(cs, t->source, CSPACE_OUTCOME, UINT32_MAX, &progress);
     } else if (copy_how(op) & HOW_OWNER) {
@@ -89,15 +87,9 @@ static void copy_abort(struct monitor *m, struct operation *op, const struct mmu
 {
     struct cspace *cs = monitor_cspace(m);
     struct cspace_progress progress;
-    uint32_t slot;
     (void)mmu;
-    if (initiated_here(m, op)) {
-        uint64_t source = task_of(m, op)->source;
-        if (cspace_find_any(cs, source, &slot) == CAP_OK)
-            cspace_relate(cs, source, cspace_slot(cs, slot)->owner, op->saved);
-    } else if (copy_destination(op) == m->me && op->argument[3] && !MUTANT(COPY_ABORT_LEAVES)) {
+    if (!initiated_here(m, op) && copy_destination(op) == m->me && op->argument[3] && !MUTANT(COPY_ABORT_LEAVES))
         cspace_delete(cs, op->argument[3], op->id, UINT32_MAX, &progress);
-    }
     op->argument[3] = 0;
 }
 
@@ -108,7 +100,7 @@ const struct row capability_copy_row = {
     .resume = capability_resume,
     .sequence = capability_sequence,
     .may_prepare = copy_may_prepare,
-    .adopt = copy_adopt,
+    .adopt = capability_adopt,
     .prepare = copy_prepare,
     .commit = copy_commit,
     .abort = copy_abort,

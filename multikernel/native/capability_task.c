@@ -52,7 +52,7 @@ static enum capability_verdict copy(struct cspace *cs, struct capability_task *t
         return CAP_NOT_COPYABLE;
     if (!(c->rights & CAP_GRANT) || t->rights & ~(uint32_t)c->rights)
         return CAP_RIGHTS_EXCEEDED;
-    return t->index < CNODE_SLOTS ? CAP_NEEDS_AGREEMENT : CAP_NO_SLOTS;
+    return t->index < CNODE_SLOTS || t->index == CNODE_ANY ? CAP_NEEDS_AGREEMENT : CAP_NO_SLOTS;
 }
 
 static enum capability_verdict retype(const struct monitor *m, struct capability_task *t)
