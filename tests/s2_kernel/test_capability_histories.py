@@ -19,7 +19,7 @@ from multikernel import System
 from multikernel.native._native import KINDS
 
 CORES = 3
-SYSTEMS: dict[str, dict[str, Any]] = {"multikernel": {}}
+SYSTEMS: dict[str, dict[str, Any]] = {"multikernel": {}, "multikernel-owner": {"capabilities": "owner"}}
 
 
 @pytest.fixture(params=SYSTEMS)

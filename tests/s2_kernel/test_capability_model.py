@@ -36,6 +36,7 @@ MOST = 24
 """Capabilities in a history: looking at them is what takes the time."""
 SYSTEMS: dict[str, dict[str, Any]] = {
     "multikernel": {},
+    "multikernel-owner": {"capabilities": "owner"},
     "shared-big": {"kernel": "shared"},
     "shared-region": {"kernel": "shared", "lock_scope": "region"},
 }
@@ -284,7 +285,7 @@ class Histories(RuleBasedStateMachine):
 @pytest.fixture(params=SYSTEMS)
 def machine(request: pytest.FixtureRequest) -> Iterator[type[Histories]]:
     place = Place(**SYSTEMS[request.param])
-    heirs = request.param == "multikernel"  # in the shared kernel nobody owns anything
+    heirs = request.param.startswith("multikernel")  # in the shared kernel nobody owns anything
     yield type("Machine", (Histories,), {"place": place, "heirs": heirs, "seen": Counter()})
     place.close()
 
