@@ -193,8 +193,9 @@ struct driver_options {
     uint32_t carrier;
     uint32_t crowded;
     uint32_t slots_per_core;
-    uint32_t cnodes;     /* that a core's capabilities have room for, the root among them */
-    uint32_t lock_scope; /* the shared kernel's capabilities: 0 one lock, 1 one a region */
+    uint32_t cnodes;              /* that a core's capabilities have room for, the root among them */
+    uint32_t capability_protocol; /* enum capability_protocol */
+    uint32_t lock_scope;          /* the shared kernel's capabilities: 0 one lock, 1 one a region */
     uint64_t address_base;
     uint64_t address_size; /* a core's share of the range */
     uint64_t memory_bytes;

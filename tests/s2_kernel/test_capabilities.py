@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from s2_kernel import capability_programs as programs
@@ -25,15 +26,22 @@ from s2_kernel.capability_programs import (
 
 import multikernel
 from multikernel import System
+from multikernel.errors import BadInput
 from multikernel.native._native import CAPABILITY_FLAGS, KINDS, VERDICTS
 
 CORES = 3
 
 
-@pytest.fixture(params=["multikernel", "shared-big", "shared-region"])
+@pytest.fixture(params=["two-phase", "owner", "shared-big", "shared-region"])
 def system(request: pytest.FixtureRequest) -> Iterator[System]:
-    kernel, _, scope = request.param.partition("-")
-    with multikernel.boot(cores=CORES, kernel=kernel, lock_scope=scope or "big") as booted:
+    """Both kernels, each in both its ways: what they cost differs, what comes of it does not."""
+    way = request.param
+    how: dict[str, Any] = (
+        {"kernel": "shared", "lock_scope": way.removeprefix("shared-")}
+        if way.startswith("shared")
+        else {"capabilities": way}
+    )
+    with multikernel.boot(cores=CORES, **how) as booted:
         yield booted
 
 
@@ -204,3 +212,15 @@ def test_what_is_refused_changes_nothing(
     given = [whole if word is None else word for word in words]
     assert ask(system, 0, kind, *given)[0] == expected
     assert digests(system) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"capabilities": "three-phase"}, "unknown protocol"),
+        ({"capabilities": "owner", "kernel": "shared"}, "lock"),
+    ],
+)
+def test_a_protocol_there_is_not(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        multikernel.boot(cores=2, **arguments)
