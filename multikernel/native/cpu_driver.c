@@ -29,10 +29,12 @@ uint64_t driver_local_address(struct driver *d)
     return reply_address(REPLY_LOCAL, 0, d->reply_count, index);
 }
 
-/* A monitor's DONE message carries slot and generation in word 2 and the address in word 3; a requester wants them in 1 and 2. */
+/* A monitor's DONE message carries slot and generation in word 2 and the address in word 3; a requester wants them in 1 and 2.
+ * Converted once: a requester on another core passes it on by driver_reply too, and must not take it for a monitor's. */
 static struct message for_requester(const struct message *message)
 {
     struct message reply = *message;
+    reply.word[0] |= KIND_PING;
     reply.word[1] = message->word[2];
     reply.word[2] = message->word[3];
     return reply;
@@ -297,7 +299,8 @@ static int open_state(struct driver *d, const struct driver_options *o)
                                         .lanes = MONITOR_LANES,
                                         .slots_per_core = o->slots_per_core,
                                         .cnodes = o->cnodes,
-                                        .slot_bits = CNODE_SLOT_BITS};
+                                        .slot_bits = CNODE_SLOT_BITS,
+                                        .capability_protocol = o->capability_protocol};
     size_t bytes = monitor_size(&shape);
     d->monitor = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (d->monitor == MAP_FAILED)

@@ -55,7 +55,7 @@ enum driver_kind {
     KIND_CAP_RETYPE, /* 1 source; 2 CNode; 3 index 0-15, type 16-31, count 32-63; 4 offset; 5 size; 6 about -> 1 reference */
     KIND_CAP_REVOKE, /* 1 source */
     KIND_CAP_DELETE, /* 1 source */
-    KIND_CAP_LOOK, /* 1 slot -> 1 reference; 2 address; 3 size; 4 about; 5 owner 0-15, type 16-23, rights 24-31, flags 32-39 */
+    KIND_CAP_LOOK, /* 1 slot; 2 not 0: or the next in use, if there is one -> 1 reference; 2 address; 3 size; 4 about; 5 owner 0-15, type 16-23, rights 24-31, flags 32-39 */
     KIND_CAP_DIGEST, /* -> 1 digest; 2 capabilities; 3 locks; 4 slots; 5 not 0: an invariant does not hold (cspace_check) */
     DRIVER_KINDS
 };
@@ -196,7 +196,9 @@ struct driver_options {
     uint32_t carrier;
     uint32_t crowded;
     uint32_t slots_per_core;
-    uint32_t cnodes; /* that a core's capabilities have room for, the root among them */
+    uint32_t cnodes;              /* that a core's capabilities have room for, the root among them */
+    uint32_t capability_protocol; /* enum capability_protocol */
+    uint32_t lock_scope;          /* the shared kernel's capabilities: 0 one lock, 1 one a region */
     uint64_t address_base;
     uint64_t address_size; /* a core's share of the range */
     uint64_t memory_bytes;
@@ -317,7 +319,7 @@ int link_open(struct driver *driver, const int *descriptors); /* 0, or an errno 
 /* Answers a request, now or (by deferring it) later. */
 void dispatch(struct driver *driver, uint64_t address, const struct message *message);
 bool dispatch_deferred(struct driver *driver);
-/* KIND_CAP_…; BAD_REQUEST in the shared kernel. */
+/* KIND_CAP_…. */
 enum verdict capability_request(struct driver *driver, uint64_t address, const struct message *message,
                                 struct message *reply);
 
@@ -328,3 +330,8 @@ void interrupt_tick(struct driver *driver, bool on);
 int shared_kernel_open(struct driver *driver, const struct driver_options *options);
 /* KIND_SHOOT: PENDING, or BAD_REQUEST where no core may ask so. */
 enum verdict shared_told(struct driver *driver, uint64_t address, const struct message *request);
+/* Root's tree in the shared kernel, and its edges in a version; its lock is held from hold to release, so no installation is on its way.
+ * NULL, and nothing to release, where it tells all by one line. */
+const struct tree *shared_tree_hold(struct driver *driver, uint32_t root);
+const struct tree_link *shared_tree_links(const struct driver *driver, uint32_t root, uint32_t version);
+void shared_tree_release(struct driver *driver);

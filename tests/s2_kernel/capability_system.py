@@ -1,0 +1,275 @@
+"""A naive model of the capabilities of a whole system: a set of copies, and what a request must be answered.
+
+An object is a range of memory with a type; a copy is an object, with rights, at a place on a core. What is derived from what is
+containment, nothing else. There are no owners, no locks, no trees and no messages: a request changes the set at one moment, or is
+refused and changes nothing. Real cores are held against it, one request after another (test_capability_model.py) and many at once
+(test_capability_histories.py).
+
+A kernel chooses what a copy is called; the model is told so afterwards (`learn`). Names that were not learnt cannot be used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from s2_kernel.capability_programs import PAGE, ROOT, copy_word, retype_word
+
+NULL, RAM, FRAME, CNODE, VNODE, DISPATCHER, ENDPOINT, MAPPING = range(8)
+READ, WRITE, GRANT = 1, 2, 4
+SLOTS = 256
+LEVELS = 8
+
+DERIVES = {
+    RAM: {RAM, FRAME, CNODE, VNODE, DISPATCHER},
+    DISPATCHER: {ENDPOINT},
+    FRAME: {MAPPING},
+    VNODE: {MAPPING},
+}
+SIZE = {CNODE: 4 * PAGE, VNODE: PAGE, DISPATCHER: PAGE}
+RIGHTS = {RAM: 7, FRAME: 7, CNODE: 6, VNODE: 7, DISPATCHER: 6, ENDPOINT: 6, MAPPING: 3}
+VIEWS = {ENDPOINT, MAPPING}
+REMOTE = {RAM, FRAME, VNODE}
+"""Types that may leave their core."""
+
+
+class Object(NamedTuple):
+    type: int
+    address: int
+    size: int
+    about: int = 0
+    """Endpoint: its number; CNode: how deep it lies below the root."""
+
+    @property
+    def end(self) -> int:
+        return self.address + self.size
+
+    def overlaps(self, start: int, end: int) -> bool:
+        return self.address < end and start < self.end
+
+    def below(self, outer: Object) -> bool:
+        """Derived from outer, perhaps by way of others?"""
+        if self == outer or not (outer.address <= self.address and self.end <= outer.end):
+            return False
+        if self.type in VIEWS and self.type in DERIVES.get(outer.type, ()):
+            return (self.address, self.size) == (outer.address, outer.size)
+        return outer.type == RAM
+
+
+TOP = Object(CNODE, -1, 0)
+"""Stands for a core's root CNode."""
+
+
+class Copy(NamedTuple):
+    core: int
+    cnode: Object
+    index: int
+    object: Object
+    rights: int
+    name: int | None = None
+    """The reference by which its core's programs know it, once they do."""
+
+    @property
+    def place(self) -> tuple[int, Object, int]:
+        return self.core, self.cnode, self.index
+
+
+State = frozenset[Copy]
+
+
+class Request(NamedTuple):
+    """What a program on a core asks. Fields that the kind has no use for are 0."""
+
+    kind: str
+    core: int
+    source: int
+    cnode: int = ROOT
+    index: int = 0
+    rights: int = 0
+    to: int = 0
+    type: int = 0
+    count: int = 1
+    offset: int = 0
+    size: int = 0
+    about: int = 0
+
+    @property
+    def call(self) -> tuple[object, ...]:
+        """As capability_programs.here takes it."""
+        match self.kind:
+            case "COPY" | "MOVE":
+                word = copy_word(self.index, self.rights, self.to, self.kind == "MOVE")
+                return "CAP_COPY", self.source, self.cnode, word
+            case "RETYPE":
+                word = retype_word(self.index, self.type, self.count)
+                return "CAP_RETYPE", self.source, self.cnode, word, self.offset, self.size, self.about
+            case _:
+                return f"CAP_{self.kind}", self.source
+
+
+class Refused(Exception):
+    """With the verdict's name."""
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+def find(state: State, core: int, name: int) -> Copy:
+    for copy in state:
+        if copy.core == core and copy.name == name:
+            return copy
+    if name == ROOT:
+        return Copy(core, TOP, 0, TOP, WRITE | GRANT, ROOT)
+    raise Refused("stale")
+
+
+def copies(state: State, object: Object, core: int | None = None) -> set[Copy]:
+    return {copy for copy in state if copy.object == object and core in (None, copy.core)}
+
+
+def place(state: State, core: int, cnode: int, index: int, count: int = 1) -> Object:
+    """The CNode, if it has room there."""
+    holder = find(state, core, cnode)
+    if holder.object.type != CNODE:
+        raise Refused("not-a-cnode")
+    if not holder.rights & WRITE:
+        raise Refused("rights-exceeded")
+    if index + count > SLOTS or index >= SLOTS:
+        raise Refused("no-slots")
+    wanted = range(index, index + count)
+    if any(copy.core == core and copy.cnode == holder.object and copy.index in wanted for copy in state):
+        raise Refused("slot-in-use")
+    if holder.object == TOP and index == 0 and count:
+        raise Refused("slot-in-use")  # the root's own capability
+    return holder.object
+
+
+def without(state: State, going: Iterable[Copy]) -> State:
+    """And without what goes with them: with the last copy on a core its views, with a CNode what it holds."""
+    gone: set[Copy] = set()
+    ahead = set(going)
+    while ahead:
+        gone |= ahead
+        ahead = set()
+        for copy in gone:
+            mine = {other for other in state if other.core == copy.core}
+            if copies(state, copy.object, copy.core) <= gone:
+                ahead |= {other for other in mine if other.cnode == copy.object}
+                if copy.object.type != RAM:
+                    ahead |= {other for other in mine if other.object.below(copy.object)}
+        ahead -= gone
+    return state - gone
+
+
+# --- requests --------------------------------------------------------------------------------------------------------
+
+
+def ask(state: State, request: Request, cores: int, cnodes: int) -> tuple[str, State, tuple[Copy, ...]]:
+    """The verdict, the state after it, and what was made. cnodes: how many there can be on a core, its root among them."""
+    try:
+        match request.kind:
+            case "COPY" | "MOVE":
+                after, made = _copy(state, request, cores)
+            case "RETYPE":
+                after, made = _retype(state, request, cnodes)
+            case "REVOKE":
+                after, made = _revoke(state, request), ()
+            case "DELETE":
+                after, made = _delete(state, request), ()
+            case _:
+                raise ValueError(request.kind)
+    except Refused as refusal:
+        return str(refusal), state, ()
+    return "ok", after, made
+
+
+def _copy(state: State, r: Request, cores: int) -> tuple[State, tuple[Copy, ...]]:
+    move = r.kind == "MOVE"
+    if r.to >= cores:
+        raise Refused("bad-request")
+    source = find(state, r.core, r.source)
+    if move and source.object == TOP:
+        raise Refused("permanent")
+    rights = source.rights if move else r.rights
+    allowed = source.rights & GRANT and not rights & ~source.rights
+    if r.to == r.core:
+        cnode = place(state, r.core, r.cnode, r.index)
+        if source.object.type == MAPPING:
+            raise Refused("not-copyable")
+        if not allowed:
+            raise Refused("rights-exceeded")
+        if source.object.type == CNODE and cnode.about >= source.object.about:
+            raise Refused("cnode-cycle")
+    else:
+        if source.object.type not in REMOTE:
+            raise Refused("not-copyable")
+        if not allowed:
+            raise Refused("rights-exceeded")
+        if r.index >= SLOTS:
+            raise Refused("no-slots")
+        cnode = place(state, r.to, r.cnode, r.index)
+    made = Copy(r.to, cnode, r.index, source.object, rights)
+    # Without the source alone: on another core the views stay behind no more than on this one, where a copy is left.
+    after = state | {made}
+    return without(after, {source}) if move else after, (made,)
+
+
+def _retype(state: State, r: Request, cnodes: int) -> tuple[State, tuple[Copy, ...]]:
+    if r.type == MAPPING:
+        raise Refused("wrong-type")
+    source = find(state, r.core, r.source)
+    cnode = place(state, r.core, r.cnode, r.index, r.count)
+    if r.type not in DERIVES.get(source.object.type, ()):
+        raise Refused("wrong-type")
+    if not source.rights & WRITE:
+        raise Refused("rights-exceeded")
+    old = source.object
+    if r.type in VIEWS:
+        if r.offset or r.size or not r.count or r.about + r.count >= 1 << 64:
+            raise Refused("bad-size")
+        new = [Object(r.type, old.address, old.size, r.about + i) for i in range(r.count)]
+        if any(copies(state, one) for one in new):
+            raise Refused("retype-conflict")
+    else:
+        fits = r.size and r.size % PAGE == r.offset % PAGE == 0 and r.offset + r.size * r.count <= old.size
+        whole = r.type == old.type and r.size == old.size
+        if r.about or not fits or not r.count or whole or SIZE.get(r.type, r.size) != r.size:
+            raise Refused("bad-size")
+        if r.type == CNODE and cnode.about == LEVELS:
+            raise Refused("cnode-cycle")
+        if r.type == CNODE and r.count > cnodes - 1 - len(_cnodes(state, r.core)):
+            raise Refused("no-cnodes")
+        start, end = old.address + r.offset, old.address + r.offset + r.size * r.count
+        if any(copy.object.below(old) and copy.object.overlaps(start, end) for copy in state):
+            raise Refused("retype-conflict")
+        about = cnode.about + 1 if r.type == CNODE else 0
+        new = [Object(r.type, start + r.size * i, r.size, about) for i in range(r.count)]
+    made = tuple(
+        Copy(r.core, cnode, r.index + i, one, source.rights & RIGHTS[r.type]) for i, one in enumerate(new)
+    )
+    return state | set(made), made
+
+
+def _cnodes(state: State, core: int) -> set[Object]:
+    return {copy.object for copy in state if copy.core == core and copy.object.type == CNODE}
+
+
+def _revoke(state: State, r: Request) -> State:
+    source = find(state, r.core, r.source)
+    if source.object == TOP:
+        raise Refused("permanent")
+    if not source.rights & GRANT:
+        raise Refused("rights-exceeded")
+    below = {copy for copy in state if copy.object.below(source.object)}
+    return without(state, (copies(state, source.object) | below) - {source})
+
+
+def _delete(state: State, r: Request) -> State:
+    source = find(state, r.core, r.source)
+    if source.object == TOP:
+        raise Refused("permanent")
+    return without(state, {source})
+
+
+def learn(state: State, copy: Copy, name: int) -> State:
+    return state - {copy} | {copy._replace(name=name)}

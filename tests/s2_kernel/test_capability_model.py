@@ -1,0 +1,302 @@
+"""Random histories of capabilities on real cores, and the naive model of the whole system: after every request the same
+verdict, and the same capabilities on all cores."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from s2_kernel import capability_programs as programs
+from s2_kernel import capability_system as model
+from s2_kernel.capability_programs import NAMES, PAGE, ROOT, Record
+from s2_kernel.capability_system import (
+    CNODE,
+    DISPATCHER,
+    ENDPOINT,
+    FRAME,
+    RAM,
+    TOP,
+    VNODE,
+    Copy,
+    Object,
+    Request,
+)
+
+import multikernel
+from multikernel import System
+from multikernel.native._native import KINDS, VERDICTS
+
+CORES = 3
+MOST = 24
+"""Capabilities in a history: looking at them is what takes the time."""
+SYSTEMS: dict[str, dict[str, Any]] = {
+    "multikernel": {},
+    "shared-big": {"kernel": "shared"},
+    "shared-region": {"kernel": "shared", "lock_scope": "region"},
+}
+"""What test_histories boots, and with which options."""
+
+CORE = st.integers(0, CORES - 1)
+WHICH = st.integers(0, 99)
+INDEX = st.one_of(st.integers(1, 14), st.sampled_from([0, 255, 256, 4095]))
+ALLOWED = st.one_of(st.just(7), st.just(6), st.integers(0, 15))
+TYPE = st.one_of(st.sampled_from([RAM, FRAME, CNODE, VNODE, DISPATCHER]), st.integers(0, 9))
+PAGES = st.one_of(st.integers(1, 6), st.sampled_from([0, 0.5, 1.5, 64, 2**40]))
+OFFSET = st.one_of(st.integers(0, 12), st.sampled_from([0.5, 2**40]))
+COUNT = st.one_of(st.just(1), st.just(1), st.sampled_from([0, 2, 3, 200, 2**32 - 1]))
+FORGED = (0, 1 << 63 | 1, 1 << 32 | 77, 1 << 32 | 1 << 20, 2 << 32, (1 << 64) - 1)
+
+VERDICT = NAMES | {VERDICTS["BAD_REQUEST"]: "bad-request", VERDICTS["NO_MEMORY"]: "no-memory"}
+
+
+class Place:
+    """A system with nothing in it but one RAM, for one history after another. After one that failed, another system."""
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+        self.system: System | None = None
+        self.memory: Copy
+        self.clean = False
+
+    def enter(self) -> tuple[System, Copy]:
+        if self.system is None or not self.clean:
+            self.close()
+            self.system = multikernel.boot(CORES, **self.options)
+            size = 32 * PAGE
+            _, _, words = self.system.launched.request(0, KINDS["CAP_CREATE"], size, ROOT, 254)
+            self.memory = Copy(0, TOP, 254, Object(RAM, words[1], size), 7, words[0])
+        self.clean = False
+        return self.system, self.memory
+
+    def close(self) -> None:
+        if self.system is not None:
+            self.system.close()
+
+
+class Histories(RuleBasedStateMachine):
+    place: Place
+    heirs: bool
+    """Whether an owner is known to the kernel, and is the same in all copies."""
+    seen: ClassVar[Counter[str]] = Counter()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.system, self.memory = self.place.enter()
+        self.state: model.State = frozenset()
+        self.known: list[list[int]] = [[] for _ in range(CORES)]
+        """By core: all names there ever were."""
+        self.numbers: dict[tuple[int, Object], int] = {}
+        """By core and CNode: the number that makes its slots'."""
+
+    def request(self, core: int, kind: str, *words: int) -> tuple[str, tuple[int, ...]]:
+        verdict, _, reply = self.system.launched.request(core, KINDS[kind], *words)
+        return VERDICT.get(verdict, str(verdict)), reply
+
+    @property
+    def cnodes(self) -> int:
+        return self.request(0, "CAP_DIGEST")[1][3] // model.SLOTS
+
+    # --- choosing by number
+
+    def reference(self, core: int, which: int, *kinds: int) -> int:
+        """Mostly of a capability that the core has; else of one that it had, or of none."""
+        mine = [copy for copy in self.state - {self.memory} if copy.core == core and copy.name is not None]
+        mine = sorted(copy for copy in mine if copy.object.type in (kinds or range(9)))
+        names = [copy.name for copy in mine if copy.name is not None]
+        if which >= 90 or not names:
+            names = [*(name for name in self.known[core] if name != self.memory.name), *FORGED, ROOT]
+        return names[which % len(names)]
+
+    def cnode(self, core: int, which: int) -> int:
+        return ROOT if which < 60 else self.reference(core, which, *((CNODE,) if which < 85 else ()))
+
+    # --- what is done
+
+    @initialize()
+    def begin(self) -> None:
+        """All memory is derived from one RAM, which stays: what is made RAM is never given back."""
+        self.state |= {self.memory}
+        self.known[0].append(self.memory.name or 0)
+        half = self.memory.object.size // 2
+        self.ask(Request("RETYPE", 0, self.memory.name or 0, index=1, type=RAM, count=2, size=half))
+
+    @rule(pages=PAGES, index=INDEX, which=WHICH)
+    def create(self, pages: float, index: int, which: int) -> None:
+        """Only what is refused."""
+        cnode, size = self.cnode(0, which), int(pages * PAGE)
+        expected = "ok"
+        try:
+            model.place(self.state, 0, cnode, index)
+        except model.Refused as refusal:
+            expected = str(refusal)
+        if not size or size % PAGE:
+            expected = "bad-size"
+        elif size > 1 << 30:
+            expected = "no-memory"
+        if expected != "ok":
+            before = self.digests()
+            assert self.request(0, "CAP_CREATE", size, cnode, index)[0] == expected
+            assert self.digests() == before
+
+    @rule(
+        core=CORE,
+        source=WHICH,
+        cnode=WHICH,
+        index=INDEX,
+        rights=ALLOWED,
+        to=st.integers(0, CORES),
+        move=st.booleans(),
+    )
+    def copy(self, core: int, source: int, cnode: int, index: int, rights: int, to: int, move: bool) -> None:
+        there = self.cnode(min(to, CORES - 1), cnode)
+        kind = "MOVE" if move else "COPY"
+        self.ask(
+            Request(kind, core, self.reference(core, source), there, index, rights, to), inside=cnode == 7
+        )
+
+    @rule(
+        core=CORE,
+        source=WHICH,
+        cnode=WHICH,
+        index=INDEX,
+        type=TYPE,
+        offset=OFFSET,
+        pages=PAGES,
+        count=COUNT,
+        about=st.sampled_from([0, 0, 1, 2**64 - 2]),
+        fits=st.booleans(),
+    )
+    def retype(
+        self,
+        core: int,
+        source: int,
+        cnode: int,
+        index: int,
+        type: int,
+        offset: float,
+        pages: float,
+        count: int,
+        about: int,
+        fits: bool,
+    ) -> None:
+        """fits: with the size and number that such an object has."""
+        kinds = (DISPATCHER,) if type == ENDPOINT else (RAM,) if source < 80 else ()
+        size = int(pages * PAGE)
+        if fits:
+            size = 0 if type == ENDPOINT else model.SIZE.get(type, size)
+            about, offset = (about, 0) if type == ENDPOINT else (0, offset)
+        request = Request(
+            "RETYPE",
+            core,
+            self.reference(core, source, *kinds),
+            self.cnode(core, cnode),
+            index,
+            type=type,
+            count=count,
+            offset=int(offset * PAGE),
+            size=size,
+            about=about,
+        )
+        self.ask(request, inside=cnode == 7)
+
+    @rule(core=CORE, source=WHICH, go=st.integers(0, 3))
+    def revoke(self, core: int, source: int, go: int) -> None:
+        """Seldom: it leaves little."""
+        if not go:
+            self.ask(Request("REVOKE", core, self.reference(core, source)), inside=source == 7)
+
+    @rule(core=CORE, source=WHICH)
+    def delete(self, core: int, source: int) -> None:
+        self.ask(Request("DELETE", core, self.reference(core, source)), inside=source == 7)
+
+    def ask(self, request: Request, inside: bool = False) -> None:
+        """inside: by a program on that core; else from outside, which is quicker."""
+        expected, after, made = model.ask(self.state, request, CORES, self.cnodes)
+        if len(after) > MOST:
+            return
+        before = self.digests()
+        call: Any = request.call
+        if inside:
+            verdict, words = self.system.cores[request.core].run(programs.here, *call)
+            verdict = "bad-request" if verdict == str(VERDICTS["BAD_REQUEST"]) else verdict
+        else:
+            verdict, words = self.request(request.core, *call)
+        assert verdict == expected, request
+        self.seen[f"{request.kind} {verdict}"] += 1
+        if verdict != "ok":
+            assert self.digests() == before, request
+        self.state = after
+        self.compare(words[0], made)
+
+    # --- looking
+
+    def digests(self) -> list[tuple[int, ...]]:
+        return [self.request(core, "CAP_DIGEST")[1] for core in range(CORES)]
+
+    def slot(self, copy: Copy) -> int:
+        number = 0 if copy.cnode == TOP else self.numbers[copy.core, copy.cnode]
+        return number * model.SLOTS + copy.index
+
+    def look(self, copy: Copy) -> Record:
+        words = self.request(copy.core, "CAP_LOOK", self.slot(copy))[1]
+        if copy.object.type == CNODE:
+            assert self.numbers.setdefault((copy.core, copy.object), words[3]) == words[3]
+        else:
+            assert words[3] == copy.object.about
+        return programs.record(words)
+
+    def compare(self, name: int, made: tuple[Copy, ...]) -> None:
+        """made: what has no name yet, the first of them the one that the answer told."""
+        there = {copy.object for copy in self.state}
+        self.numbers = {key: number for key, number in self.numbers.items() if key[1] in there}
+        owners: dict[Object, set[int]] = {}
+        for copy in sorted(self.state, key=lambda copy: copy.cnode.about):
+            real = self.look(copy)
+            assert (real.type, real.address, real.size) == copy.object[:3], copy
+            assert real.rights == copy.rights, copy
+            if copy.name is None:
+                assert real.reference not in self.known[copy.core], copy
+                assert copy != made[0] or real.reference == name, copy
+                self.state = model.learn(self.state, copy, real.reference)
+                self.known[copy.core].append(real.reference)
+            else:
+                assert real.reference == copy.name, copy
+            owners.setdefault(copy.object, set()).add(real.owner)
+        assert not self.heirs or all(len(names) == 1 for names in owners.values()), owners
+        for core, (_, count, locks, _, broken, *_) in enumerate(self.digests()):
+            root = 1
+            assert count == root + sum(copy.core == core for copy in self.state)
+            assert not locks
+            assert not broken
+
+    def teardown(self) -> None:
+        if self.state:
+            self.ask(Request("REVOKE", 0, self.memory.name or 0))
+            assert self.state == {self.memory}
+            self.place.clean = True
+
+
+@pytest.fixture(params=SYSTEMS)
+def machine(request: pytest.FixtureRequest) -> Iterator[type[Histories]]:
+    place = Place(**SYSTEMS[request.param])
+    heirs = request.param == "multikernel"  # in the shared kernel nobody owns anything
+    yield type("Machine", (Histories,), {"place": place, "heirs": heirs, "seen": Counter()})
+    place.close()
+
+
+def test_histories(machine: type[Histories]) -> None:
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=40, stateful_step_count=40, deadline=None)
+    )
+
+
+@pytest.mark.full
+def test_long_histories(machine: type[Histories]) -> None:
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=1000, stateful_step_count=100, deadline=None)
+    )
