@@ -95,16 +95,6 @@ void shared_unlock(struct driver *d)
     d->local->lock->release(&k->lock, (struct lock_node *)(void *)((char *)k + k->nodes_offset), d->me);
 }
 
-void shared_hold(struct driver *d)
-{
-    lock(d);
-}
-
-void shared_release(struct driver *d)
-{
-    unlock(d);
-}
-
 /* Tells every other holder. What it returns is for await_acknowledgements: the line's counter, NULL when there is none to wait for. */
 static _Atomic uint32_t *tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum tell what,
                               uint32_t rights)

@@ -63,10 +63,6 @@ void shared_while_waiting(void *context);
 void shared_lock(struct driver *d);
 void shared_unlock(struct driver *d);
 
-/* The kernel's one lock, for the files below. */
-void shared_hold(struct driver *d);
-void shared_release(struct driver *d);
-
 /* --- By the line: shared_line.c ----------------------------------------------------------------------------------------------- */
 
 /* Tells every other holder; returns the counter to wait for, or NULL when there is nobody. */
