@@ -11,12 +11,51 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from multikernel.system import Core, System, boot, current
+    from multikernel.user.capability import (
+        CNODE,
+        DISPATCHER,
+        ENDPOINT,
+        FRAME,
+        GRANT,
+        MAPPING,
+        RAM,
+        READ,
+        VNODE,
+        WRITE,
+        Capability,
+        CapabilityRights,
+        CapabilityType,
+    )
     from multikernel.user.group import Group
     from multikernel.user.here import Here, here
     from multikernel.user.memory import Frame, Page
 
 __version__ = "0.1.0"
-__all__ = ["Core", "Frame", "Group", "Here", "Page", "System", "__version__", "boot", "current", "here"]
+__all__ = [
+    "CNODE",
+    "DISPATCHER",
+    "ENDPOINT",
+    "FRAME",
+    "GRANT",
+    "MAPPING",
+    "RAM",
+    "READ",
+    "VNODE",
+    "WRITE",
+    "Capability",
+    "CapabilityRights",
+    "CapabilityType",
+    "Core",
+    "Frame",
+    "Group",
+    "Here",
+    "Page",
+    "System",
+    "__version__",
+    "boot",
+    "current",
+    "here",
+]  # fmt: skip
 
 _HOMES = {
     "boot": "multikernel.system",
@@ -28,6 +67,24 @@ _HOMES = {
     "Group": "multikernel.user.group",
     "Frame": "multikernel.user.memory",
     "Page": "multikernel.user.memory",
+    **dict.fromkeys(
+        (
+            "Capability",
+            "CapabilityRights",
+            "CapabilityType",
+            "RAM",
+            "FRAME",
+            "CNODE",
+            "VNODE",
+            "DISPATCHER",
+            "ENDPOINT",
+            "MAPPING",
+            "READ",
+            "WRITE",
+            "GRANT",
+        ),
+        "multikernel.user.capability",
+    ),
 }
 
 

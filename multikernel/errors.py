@@ -86,6 +86,75 @@ class OutOfSlots(MultikernelError):
     """A fixed-size table is full: capability slots, mappings, operations in flight, channels."""
 
 
+class CapabilityError(MultikernelError):
+    """An operation on a capability was refused, and nothing has changed on any core; the classes below say why.
+
+    core: the core on which the operation was asked for, None where unknown.
+    """
+
+    def __init__(
+        self,
+        what: str = "",
+        *,
+        core: int | None = None,
+        value: object = None,
+        where: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(what, value=value, where=where, hint=hint)
+        self.core = core
+
+
+class RevokedCapability(CapabilityError):
+    """The reference names no capability (any more): it was deleted, moved, revoked by whoever held an ancestor or
+    a copy, or forged.
+    """
+
+
+class RetypeConflict(CapabilityError):
+    """That memory, or a part of it, is something else already, on this core or another one."""
+
+
+class CapabilityBusy(CapabilityError):
+    """The memory is in use in a way that stands against the operation: it is mapped."""
+
+
+class WrongType(CapabilityError):
+    """A capability of that type cannot become that, or is no place for others: see the table of derivations."""
+
+
+class NotCopyable(CapabilityError):
+    """There is one capability of that type for each object, or it never leaves its core."""
+
+
+class BadSize(CapabilityError):
+    """A size or offset that is zero, no multiple of the page, not the type's, or beyond the capability."""
+
+
+class RightsExceeded(CapabilityError):
+    """The operation needs, or asks for, rights that the capability lacks."""
+
+
+class SlotInUse(CapabilityError):
+    """The slot asked for holds a capability."""
+
+
+class CNodeFull(CapabilityError, OutOfSlots):
+    """A CNode has not so many free slots in a row, or the slot asked for lies beyond its end."""
+
+
+class OutOfCNodes(CapabilityError, OutOfSlots):
+    """The core's kernel has no room for another CNode."""
+
+
+class CNodeCycle(CapabilityError):
+    """A CNode would be reachable from itself, or is nested too deep to tell."""
+
+
+class PermanentCapability(CapabilityError):
+    """A core's root CNode is neither deleted, moved nor revoked."""
+
+
 class ForeignHandle(MultikernelError):
     """A handle (frame, page, core) of one system was given to another."""
 
@@ -118,6 +187,13 @@ class CoreDied(MultikernelError):
         self.core = core
         self.pid = pid
         self.status = status
+
+
+class ChannelClosed(MultikernelError, BrokenPipeError, EOFError):
+    """The other side of a channel has closed it, or its process is gone. When receiving: and all it sent is read.
+
+    Python's own names for the two cases catch it too.
+    """
 
 
 class TreeOvertaken(MultikernelError):

@@ -38,6 +38,7 @@ cdef extern from "capability.h":
 
 cdef extern from "cspace.h":
     const uint64_t CSPACE_ROOT
+    const uint32_t CNODE_ANY
     struct mapping_database:
         uint32_t count
     struct cspace:
@@ -72,6 +73,8 @@ cdef extern from "cspace.h":
         uint32_t cnodes
         uint32_t slot_bits
         uint32_t locks
+        uint32_t spaces
+        uint32_t parts
     size_t cspace_size(const cspace_shape *shape)
     void cspace_init(cspace *cs, uint32_t me, const cspace_shape *shape, uint64_t root_address)
     mapping_database *cspace_database(const cspace *cs)
@@ -109,6 +112,8 @@ cdef extern from "probes/capabilities.h":
 
 CAPABILITY_TYPES = {capability_rules[_i].name.decode(): _i for _i in range(CAP_TYPES)}
 CAPABILITY_VERDICTS = {capability_verdict_name(_i).decode(): _i for _i in range(CAP_VERDICTS)}
+CAPABILITY_ROOT = CSPACE_ROOT
+CAPABILITY_ANY_SLOT = CNODE_ANY
 CAPABILITY_RIGHTS = {"read": CAP_READ, "write": CAP_WRITE, "grant": CAP_GRANT}
 CAPABILITY_FLAGS = {
     "remote-copies": CAP_REMOTE_COPIES,
@@ -137,7 +142,7 @@ cdef class Capabilities:
     cdef readonly uint32_t cnodes
 
     def __cinit__(self, uint32_t cnodes, uint32_t core=0, uint64_t root_address=0, uint32_t locks=16, uint32_t slot_bits=CNODE_SLOT_BITS):
-        cdef cspace_shape shape = cspace_shape(cnodes, slot_bits, locks)
+        cdef cspace_shape shape = cspace_shape(cnodes, slot_bits, locks, 1, 1)
         if not 0 < cnodes <= 1 << 20:
             raise ValueError(f"a core has 1 to {1 << 20} CNodes, not {cnodes}")
         if root_address % 4096:

@@ -17,6 +17,8 @@ PROTOCOLS: dict[str, int]
 STREAMS: dict[str, int]
 CHANNELS: dict[str, int]
 CAPABILITY_TYPES: dict[str, int]
+CAPABILITY_ROOT: int
+CAPABILITY_ANY_SLOT: int
 CAPABILITY_VERDICTS: dict[str, int]
 CAPABILITY_RIGHTS: dict[str, int]
 CAPABILITY_FLAGS: dict[str, int]
@@ -28,7 +30,7 @@ def build_info() -> dict[str, str]: ...
 def kernel_segment_bytes(
     cores: int, window: int, user_channels: int, ring_slots: int, shared_bytes: int
 ) -> int: ...
-def shared_state_bytes(cores: int, slots_per_core: int, trees: bool = False) -> int: ...
+def shared_state_bytes(cores: int, slots_per_core: int, trees: bool, cnodes: int, lock_scope: int) -> int: ...
 def linux_unmap(memory: int, cpus: list[int], count: int, idle: bool, h: Histogram) -> None: ...
 def linux_own_pages(memory: int, cpus: list[int], pages: int, rounds: int) -> int: ...
 
@@ -101,6 +103,8 @@ class Driver:
     def code(self) -> bytes: ...
     def finish(self, result: bytes) -> None: ...
     def here(self, kind: int, words: tuple[int, ...]) -> tuple[int, int, tuple[int, ...]]: ...
+    def begin(self, kind: int, words: tuple[int, ...]) -> int: ...
+    def done(self, ticket: int) -> tuple[int, int, tuple[int, ...]] | None: ...
     def call(
         self, peer: int, kind: int, words: tuple[int, ...], ring: bool = False
     ) -> tuple[int, int, tuple[int, ...]]: ...
@@ -172,6 +176,8 @@ class Driver:
         self, frame: int, pages: int, rounds: int, protocol: int, base: int
     ) -> tuple[int, int]: ...
 
+OPERATIONS: dict[str, int]
+IN_FLIGHT_MOST: int
 BARRIERS: dict[str, int]
 COLLECTIVES: dict[str, int]
 HOST_FORMS: dict[str, int]
@@ -197,6 +203,22 @@ def channel_echo(
 ) -> int: ...
 def channel_stream(
     driver: Driver, end: ChannelEnd, role: int, count: int, batch: int, times: Histogram
+) -> int: ...
+def operations(
+    driver: Driver,
+    operation: str,
+    source: tuple[int, int, int],
+    to: tuple[int, int, int],
+    count: int,
+    batch: int,
+    times: Histogram,
+    *,
+    in_flight: int = 1,
+    copies: int = 0,
+    cores: int = 1,
+) -> int: ...
+def revokes(
+    driver: Driver, source: int, cnodes: tuple[int, ...], descendants: int, count: int, times: Histogram
 ) -> int: ...
 def shootdown(
     driver: Driver,

@@ -20,15 +20,21 @@ enum {
 
 uint64_t driver_local_address(struct driver *d)
 {
-    uint32_t index = (uint32_t)(++d->reply_count % COMPLETIONS);
+    uint32_t index;
+    do /* ends: a program has fewer requests in flight than there are places */
+        index = (uint32_t)(++d->reply_count % COMPLETIONS);
+    while (d->completions[index].used);
+    d->completions[index].used = true;
     d->completions[index].done = false;
     return reply_address(REPLY_LOCAL, 0, d->reply_count, index);
 }
 
-/* A monitor's DONE message carries slot and generation in word 2 and the address in word 3; a requester wants them in 1 and 2. */
+/* A monitor's DONE message carries slot and generation in word 2 and the address in word 3; a requester wants them in 1 and 2.
+ * Converted once: a requester on another core passes it on by driver_reply too, and must not take it for a monitor's. */
 static struct message for_requester(const struct message *message)
 {
     struct message reply = *message;
+    reply.word[0] |= KIND_PING;
     reply.word[1] = message->word[2];
     reply.word[2] = message->word[3];
     return reply;
@@ -171,14 +177,29 @@ void driver_resume(struct driver *d)
     }
 }
 
+bool driver_done(struct driver *d, uint64_t ticket, struct message *reply)
+{
+    struct completion *completion = &d->completions[ticket & 0xff];
+    if (!completion->done)
+        return false;
+    *reply = completion->message;
+    completion->used = completion->done = false;
+    return true;
+}
+
 static enum verdict await(struct driver *d, uint64_t address, struct message *reply)
 {
-    struct completion *completion = &d->completions[address & 0xff];
     struct wait wait = {0};
-    while (!completion->done)
+    while (!driver_done(d, address, reply))
         driver_wait(d, &wait);
-    *reply = completion->message;
     return message_verdict(reply);
+}
+
+uint64_t driver_begin(struct driver *d, const struct message *request)
+{
+    uint64_t address = driver_local_address(d);
+    dispatch(d, address, request);
+    return address;
 }
 
 enum verdict driver_here(struct driver *d, const struct message *request, struct message *result)
@@ -277,7 +298,8 @@ static int open_state(struct driver *d, const struct driver_options *o)
                                         .lanes = MONITOR_LANES,
                                         .slots_per_core = o->slots_per_core,
                                         .cnodes = o->cnodes,
-                                        .slot_bits = CNODE_SLOT_BITS};
+                                        .slot_bits = CNODE_SLOT_BITS,
+                                        .capability_protocol = o->capability_protocol};
     size_t bytes = monitor_size(&shape);
     d->monitor = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (d->monitor == MAP_FAILED)

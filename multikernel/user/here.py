@@ -11,6 +11,7 @@ from multikernel.errors import BadInput, ForeignHandle
 from multikernel.native import _native
 from multikernel.runtime import local
 from multikernel.user import memory
+from multikernel.user.capability import Capability, ram_of, root_of
 from multikernel.user.memory import Frame, Page
 from multikernel.user.trees import Edges, install
 
@@ -25,6 +26,15 @@ class Here:
         self.kernel = kernel
         self._system = system
         self._access = memory.local_access(system)
+
+    def ram(self, size: int, *, to: Capability | None = None, slot: int | None = None) -> Capability:
+        """A capability to untyped memory, on core 0: copy or move it here. See System.ram."""
+        return ram_of(self._access, self._system, size, to, slot)
+
+    @property
+    def cnode(self) -> Capability:
+        """This core's root CNode."""
+        return root_of(self._access, self._system, self.core)
 
     def allocate(self, size: int) -> Frame:
         """A frame, from core 0. See System.allocate."""

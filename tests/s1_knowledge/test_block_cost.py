@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multikernel.errors import BadInput
-from multikernel.knowledge import block_cost, cost_store
+from multikernel.knowledge import block_cost, kept
 from multikernel.machine.host import Host
 from multikernel.machine.synthetic import from_string
 from multikernel.machine.topology import Topology
@@ -37,14 +37,14 @@ def test_what_was_kept_is_the_budget(directory: Path) -> None:
 
 def test_kept_beside_the_costs_of_messages_and_not_taken_for_them() -> None:
     path = block_cost.save(30, HERE, HOST)
-    assert path.is_relative_to(cost_store.directory())
-    assert path not in cost_store.directory().glob("*.json")
+    assert path.is_relative_to(kept.directory())
+    assert path not in kept.directory().glob("*.json")
 
 
 def test_another_machines_is_not_used() -> None:
     block_cost.save(30, HERE, replace(HOST, kernel="2.6.0"))
     assert block_cost.load(HERE, HOST) == (
-        None, "another machine's is kept, what blocking costs was not measured on this machine yet",
+        None, "what blocking costs is kept, but of another machine: another kernel",
     )  # fmt: skip
     block_cost.save(30, HERE, HOST)
     assert block_cost.load(HERE, replace(HOST, cpu_model="Other"))[0] is None
@@ -59,8 +59,8 @@ def test_old_and_future_ones_are_not_used() -> None:
     document = json.loads(path.read_text())
     for age, used in (
         (0, True),
-        (cost_store.MAX_AGE - 60, True),
-        (cost_store.MAX_AGE + 60, False),
+        (kept.MAX_AGE - 60, True),
+        (kept.MAX_AGE + 60, False),
         (-3600, False),
     ):
         path.write_text(json.dumps(document | {"time": int(time.time()) - age}))
@@ -74,9 +74,9 @@ def test_old_and_future_ones_are_not_used() -> None:
     st.builds(
         json.dumps,
         st.fixed_dictionaries(
-            {"schema": st.sampled_from([block_cost.SCHEMA, "multikernel-block-cost/9", 3])},
+            {"schema": st.sampled_from([block_cost.STORE.schema, "multikernel-block-cost/9", 3])},
             optional={
-                "machine": st.one_of(st.just(cost_store.fingerprint(HOST, HERE)), st.none(), st.just({})),
+                "machine": st.one_of(st.just(kept.fingerprint(HOST, HERE)), st.none(), st.just({})),
                 "time": st.one_of(st.just(int(time.time()) - 60), st.none(), st.text(max_size=3), st.floats()),
                 "us": st.one_of(st.none(), st.text(max_size=3), st.floats(), st.booleans(), st.integers()),
             },

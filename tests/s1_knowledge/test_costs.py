@@ -240,7 +240,7 @@ def test_a_damaged_file_is_passed_over(tmp_path: Path, damage) -> None:
 
 def test_another_format_is_passed_over(tmp_path: Path) -> None:
     path = cost_store.save(measured(SITE), SITE, HOST, tmp_path)
-    path.write_text(path.read_text().replace(cost_store.SCHEMA, "multikernel-costs/99"))
+    path.write_text(path.read_text().replace(cost_store.STORE.schema, "multikernel-costs/99"))
     assert "multikernel-costs/99" in cost_store.load(SITE, HOST, tmp_path)[1]
 
 
@@ -268,7 +268,7 @@ def test_costs_are_kept_where_the_desktop_specification_says(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cost_store.directory() == tmp_path / "multikernel" / "costs"
+    assert cost_store.STORE.directory() == tmp_path / "multikernel" / "costs"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert cost_store.directory() == tmp_path / "home" / ".cache" / "multikernel" / "costs"
+    assert cost_store.STORE.directory() == tmp_path / "home" / ".cache" / "multikernel" / "costs"

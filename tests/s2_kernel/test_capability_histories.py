@@ -17,7 +17,7 @@ import pytest
 from s2_kernel import capability_system as model
 from s2_kernel import history_programs as programs
 from s2_kernel.capability_programs import PAGE, ROOT, Record
-from s2_kernel.capability_system import TOP, Copy, Object, Request, State
+from s2_kernel.capability_system import SYSTEMS, TOP, Copy, Object, Request, State
 from s2_kernel.history_programs import Round
 from s2_kernel.linearizability import Event, order
 
@@ -28,7 +28,6 @@ from multikernel.native._native import KINDS
 ROOM = Path(__file__).resolve().parents[2]
 NATIVE = ROOM / "multikernel" / "native"
 CORES = 3
-SYSTEMS: dict[str, dict[str, Any]] = {"multikernel": {}}
 
 
 @pytest.fixture(params=SYSTEMS)

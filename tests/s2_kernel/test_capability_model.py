@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from s2_kernel import capability_programs as programs
 from s2_kernel import capability_system as model
 from s2_kernel.capability_programs import NAMES, PAGE, ROOT, Record
-from s2_kernel.capability_system import CNODE, DISPATCHER, ENDPOINT, FRAME, RAM, TOP, VNODE, Copy, Object, Request
+from s2_kernel.capability_system import CNODE, DISPATCHER, ENDPOINT, FRAME, RAM, SYSTEMS, TOP, VNODE, Copy, Object, Request
 
 import multikernel
 from multikernel import System
@@ -23,8 +23,6 @@ from multikernel.native._native import KINDS, VERDICTS
 CORES = 3
 MOST = 24
 """Capabilities in a history: looking at them is what takes the time."""
-SYSTEMS: dict[str, dict[str, Any]] = {"multikernel": {}}
-"""What test_histories boots, and with which options."""
 
 CORE = st.integers(0, CORES - 1)
 WHICH = st.integers(0, 99)
@@ -271,7 +269,8 @@ class Histories(RuleBasedStateMachine):
 @pytest.fixture(params=SYSTEMS)
 def machine(request: pytest.FixtureRequest) -> Iterator[type[Histories]]:
     place = Place(**SYSTEMS[request.param])
-    yield type("Machine", (Histories,), {"place": place, "heirs": request.param != "shared", "seen": Counter()})
+    heirs = request.param == "multikernel"  # in the shared kernel nobody owns anything
+    yield type("Machine", (Histories,), {"place": place, "heirs": heirs, "seen": Counter()})
     place.close()
 
 

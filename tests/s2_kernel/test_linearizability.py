@@ -19,7 +19,9 @@ def register(state: int, operation: tuple[str, int], response: int | None) -> It
     return [state] if response == state else []
 
 
-def queue(state: tuple[int, ...], operation: tuple[str, int], response: int | None) -> Iterable[tuple[int, ...]]:
+def queue(
+    state: tuple[int, ...], operation: tuple[str, int], response: int | None
+) -> Iterable[tuple[int, ...]]:
     what, value = operation
     if what == "put":
         return [(*state, value)]
@@ -69,7 +71,9 @@ def test_not_linearizable(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "history", [[write(0, 1, 3, 2)], [write(0, 1, 0, 5), write(0, 2, 4, 6)]], ids=["ends early", "overlaps itself"]
+    "history",
+    [[write(0, 1, 3, 2)], [write(0, 1, 0, 5), write(0, 2, 4, 6)]],
+    ids=["ends early", "overlaps itself"],
 )
 def test_what_is_no_history(history: list[Event]) -> None:
     with pytest.raises(ValueError, match="one thing after another"):
@@ -91,7 +95,9 @@ def runs(draw: Any) -> list[Event]:
         moment = 10 * (at + 1)
         response = state[0] if operation[0] == "take" and state else None
         (state,) = queue(state, operation, response)
-        following = next((i for i, (p, _) in enumerate(sequence) if i > at and p == process), len(sequence) + 4)
+        following = next(
+            (i for i, (p, _) in enumerate(sequence) if i > at and p == process), len(sequence) + 4
+        )
         called = draw(st.integers(last.get(process, 0) + 1, moment))
         returned = draw(st.integers(moment, 10 * following + 4))
         last[process] = returned

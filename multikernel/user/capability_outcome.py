@@ -1,0 +1,78 @@
+"""From a verdict about capabilities to an exception named after its cause, with value, place and what to try."""
+
+from __future__ import annotations
+
+from multikernel import errors
+from multikernel.errors import CapabilityError, MultikernelError
+from multikernel.native._native import CAPABILITY_VERDICTS, VERDICT_CAPABILITY_BASE
+from multikernel.user.outcome import error_of
+
+_NAMES = {VERDICT_CAPABILITY_BASE + number: name for name, number in CAPABILITY_VERDICTS.items()}
+
+_CAUSES: dict[str, tuple[type[CapabilityError], str, str]] = {
+    "stale": (
+        errors.RevokedCapability,
+        "there is no such capability (any more)",
+        "it, or the CNode to put something into, is deleted, moved or revoked: ask whoever has the memory for another",
+    ),
+    "not-a-cnode": (errors.WrongType, "the destination is no CNode", "to= takes a capability to a CNode"),
+    "slot-in-use": (
+        errors.SlotInUse,
+        "the slot holds a capability",
+        "leave slot= out, and the first free one is taken",
+    ),
+    "no-slots": (
+        errors.CNodeFull,
+        "not so many slots in a row are free there",
+        "a CNode has 256: delete something, or retype RAM to another CNode and give it as to=",
+    ),
+    "no-cnodes": (
+        errors.OutOfCNodes,
+        "the core has no room for another CNode",
+        "delete one, or use one on another core",
+    ),
+    "wrong-type": (
+        errors.WrongType,
+        "that cannot be derived from it",
+        "RAM becomes RAM, Frame, CNode, VNode and Dispatcher; a Dispatcher has Endpoints; Frames and VNodes are mapped",
+    ),
+    "not-copyable": (
+        errors.NotCopyable,
+        "it cannot be copied there",
+        "CNodes, Dispatchers and Endpoints stay on their core, and a Mapping is there once",
+    ),
+    "bad-size": (
+        errors.BadSize,
+        "that is not a part of it in whole pages",
+        "offsets and sizes are multiples of 4096; a CNode takes 16384, a VNode or Dispatcher 4096; RAM shrinks",
+    ),
+    "retype-conflict": (
+        errors.RetypeConflict,
+        "that memory, or a part of it, is something else already",
+        "take another part, or revoke it first",
+    ),
+    "rights-exceeded": (
+        errors.RightsExceeded,
+        "its rights do not allow that",
+        "deriving and filling a CNode need write, copying, moving and revoking need grant, and no right is ever added",
+    ),
+    "busy": (errors.CapabilityBusy, "it is in use", "try again"),
+    "mapped": (errors.CapabilityBusy, "it is mapped, or holds something that is", "unmap its pages first"),
+    "cnode-cycle": (
+        errors.CNodeCycle,
+        "a CNode would be reachable from itself",
+        "a CNode holds CNodes of deeper levels only",
+    ),
+    "permanent": (errors.PermanentCapability, "the root CNode stays", "delete what is in it"),
+}
+"""By the verdict's name: the class, what happened, what to try."""
+
+
+def capability_error(verdict: int, named: int, doing: str, core: int, value: object) -> MultikernelError:
+    """The exception a verdict stands for. doing: what was asked; core: of which core; value: about what."""
+    where = f"{doing} on core {core}"
+    cause = _CAUSES.get(_NAMES.get(verdict, ""))
+    if cause is not None:
+        kind, what, hint = cause
+        return kind(what, core=core, value=value, where=where, hint=hint)
+    return error_of(verdict, named, where, core=core)

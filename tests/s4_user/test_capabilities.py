@@ -1,0 +1,462 @@
+"""Capabilities as programs and the launcher see them: every operation, every refusal by its name with nothing
+changed, and handles on their way between processes.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from s4_user import capability_on_core as on_core
+
+import multikernel
+from multikernel import (
+    CNODE,
+    DISPATCHER,
+    ENDPOINT,
+    FRAME,
+    GRANT,
+    MAPPING,
+    RAM,
+    READ,
+    VNODE,
+    WRITE,
+    Capability,
+    CapabilityRights,
+    CapabilityType,
+    System,
+    errors,
+)
+from multikernel.native._native import (
+    CAPABILITY_RIGHTS,
+    CAPABILITY_TYPES,
+    CAPABILITY_VERDICTS,
+    VERDICT_CAPABILITY_BASE,
+)
+from multikernel.user.capability_outcome import capability_error
+
+PAGE = 4096
+CORES = 3
+KERNELS = ["multikernel", "shared"]
+
+
+@pytest.fixture(params=KERNELS, scope="module")
+def booted(request: pytest.FixtureRequest) -> Iterator[System]:
+    with multikernel.boot(cores=CORES, kernel=request.param) as system:
+        yield system
+
+
+@pytest.fixture
+def system(booted: System) -> Iterator[System]:
+    """Every test leaves the capabilities as it found them: none but the roots."""
+    yield booted
+    for core in booted.cores:
+        for _, capability in held(booted, core.index):
+            if capability.alive:
+                if GRANT in capability.rights and capability.type != MAPPING:
+                    capability.revoke()
+                capability.delete()
+    assert not any(held(booted, core.index) for core in booted.cores)
+
+
+def held(system: System, core: int) -> list[tuple[int, Capability]]:
+    """What lies in the slots of a core, without its root CNode's own capability."""
+    names = {number: name for name, number in CAPABILITY_TYPES.items()}
+    found = []
+    slot, slots = 1, system.ask(core, "CAP_DIGEST")[3]
+    while slot < slots:
+        words = system.ask(core, "CAP_LOOK", slot, 1)
+        kind = words[4] >> 16 & 0xFF
+        if not kind:
+            break
+        one = Capability(
+            system.plan.system, core, words[0], names[kind], words[1], words[2], words[4] >> 24 & 0xFF
+        )
+        found.append((one.slot, one))
+        slot = one.slot + 1
+    return found
+
+
+def digests(system: System) -> list[tuple[int, ...]]:
+    """Of every replica, capabilities and mappings; no lock is left, and every invariant holds."""
+    found = []
+    for core in system.cores:
+        digest, count, locks, _, broken, *_ = system.ask(core.index, "CAP_DIGEST")
+        assert not locks
+        assert not broken
+        found.append((digest, count, *core.digest()))
+    return found
+
+
+# --- what works -----------------------------------------------------------------------------------------------------
+
+
+def test_the_names_are_the_tables() -> None:
+    assert {str(kind): CAPABILITY_TYPES[kind] for kind in CapabilityType} == {
+        name: number for name, number in CAPABILITY_TYPES.items() if number
+    }
+    assert {right.name.lower(): right.value for right in CapabilityRights if right.name} == CAPABILITY_RIGHTS
+
+
+def test_ram_is_split_evenly(system: System) -> None:
+    ram = system.ram(64 << 10)
+    frames = ram.retype(FRAME, 4)
+    assert [(f.type, f.size, f.address - ram.address, f.core, f.owner) for f in frames] == [
+        (FRAME, 16 << 10, i * (16 << 10), 0, 0) for i in range(4)
+    ]
+    assert all(frame.alive for frame in frames)
+    assert len({frame.slot for frame in frames}) == 4
+
+
+def test_the_names_of_types_may_be_written_out(system: System) -> None:
+    (frame,) = system.ram(PAGE).retype("Frame")
+    assert (frame.type, frame.size) == (FRAME, PAGE)
+    with pytest.raises(errors.BadInput, match="no such type of capability: frame"):
+        system.ram(PAGE).retype("frame")
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"), [(FRAME, 8 * PAGE), (CNODE, 4 * PAGE), (VNODE, PAGE), (DISPATCHER, PAGE)]
+)
+def test_every_type_has_its_size(system: System, kind: CapabilityType, size: int) -> None:
+    (one,) = system.ram(8 * PAGE).retype(kind)
+    assert (one.type, one.size) == (kind, size)
+
+
+def test_endpoints_are_numbered_views(system: System) -> None:
+    (dispatcher,) = system.ram(PAGE).retype(DISPATCHER)
+    first, second = dispatcher.retype(ENDPOINT, 2, number=7)
+    assert (first.type, first.address, second.address) == (ENDPOINT, dispatcher.address, dispatcher.address)
+    with pytest.raises(errors.RetypeConflict):
+        dispatcher.retype(ENDPOINT, number=8)
+    dispatcher.delete()
+    assert not first.alive
+
+
+def test_a_copy_on_another_core_can_do_the_same(system: System) -> None:
+    ram = system.ram(4 * PAGE)
+    there = ram.copy(system.cores[1])
+    assert (there.core, there.owner, there.type, there.size, there.rights) == (
+        1, 0, RAM, 4 * PAGE, READ | WRITE | GRANT,
+    )  # fmt: skip
+    frames = there.retype(FRAME, 2, PAGE)
+    assert {frame.core for frame in frames} == {1}
+    with pytest.raises(errors.RetypeConflict):
+        ram.retype(FRAME, 1, PAGE, offset=PAGE)
+    assert ram.retype(FRAME, 1, PAGE, offset=2 * PAGE)[0].core == 0
+
+
+def test_minted_rights_bound_what_follows(system: System) -> None:
+    ram = system.ram(4 * PAGE)
+    reader = ram.mint(READ | GRANT, 2)
+    assert reader.rights == READ | GRANT
+    assert reader.copy(1).rights == READ | GRANT
+    with pytest.raises(errors.RightsExceeded, match="read\\+grant"):
+        reader.retype(FRAME)
+    with pytest.raises(errors.RightsExceeded):
+        reader.mint(READ | WRITE)
+    with pytest.raises(errors.RightsExceeded):
+        ram.mint(READ).copy()
+
+
+def test_move_leaves_nothing_behind(system: System) -> None:
+    ram = system.ram(PAGE)
+    there = ram.move(2)
+    assert (there.core, there.owner) == (2, 2)
+    assert not ram.alive
+    with pytest.raises(errors.RevokedCapability):
+        _ = ram.owner
+    back = there.move(0)
+    assert back.owner == 0
+    again = back.move()
+    assert again.alive
+    assert not back.alive
+
+
+def test_revoke_takes_back_what_others_made(system: System) -> None:
+    ram = system.ram(8 * PAGE)
+    copies = [ram.copy(core) for core in (0, 1, 2)]
+    frames = copies[1].retype(FRAME, 2, PAGE) + copies[2].retype(FRAME, 2, PAGE, offset=2 * PAGE)
+    further = frames[0].copy(2)
+    ram.revoke()
+    assert [one.alive for one in (ram, *copies, *frames, further)] == [True] + [False] * 8
+    with pytest.raises(errors.RevokedCapability):
+        frames[0].copy(0)
+    assert len(ram.retype(FRAME, 8)) == 8
+
+
+def test_deleting_the_owners_copy_passes_ownership_on(system: System) -> None:
+    ram = system.ram(PAGE)
+    there = ram.copy(2)
+    ram.delete()
+    assert there.owner == 2
+
+
+def test_a_cnode_holds_more_and_takes_it_along(system: System) -> None:
+    ram = system.ram(64 * PAGE)
+    (cnode,) = ram.retype(CNODE)
+    frames = ram.retype(FRAME, 32, PAGE, offset=4 * PAGE, to=cnode)
+    assert {frame.slot >> 8 for frame in frames} != {0}
+    cnode.delete()
+    assert not any(frame.alive for frame in frames)
+    assert ram.alive
+
+
+def test_slots_are_found(system: System) -> None:
+    """Holes are filled first, and several together go where so many are free in a row."""
+    ram = system.ram(16 * PAGE)
+    frames = ram.retype(FRAME, 4, PAGE)
+    frames[1].delete()
+    (one,) = ram.retype(FRAME, 1, PAGE, offset=8 * PAGE)
+    assert one.slot == frames[1].slot
+    one.delete()
+    two = ram.retype(FRAME, 2, PAGE, offset=8 * PAGE)
+    assert two[0].slot == frames[3].slot + 1
+
+
+def test_a_reused_slot_is_not_the_old_capability(system: System) -> None:
+    old = system.ram(PAGE)
+    old.delete()
+    new = system.ram(PAGE)
+    assert new.slot == old.slot
+    assert new.alive
+    with pytest.raises(errors.RevokedCapability):
+        old.copy(1)
+
+
+def test_memory_comes_back_when_its_last_capability_goes(system: System) -> None:
+    """What was revoked and deleted where it was made can be had again: more than there is in all."""
+    half = system.plan.memory // 2
+    for _ in range(5):
+        ram = system.ram(half)
+        ram.copy(1).retype(FRAME, 2)
+        ram.revoke()
+        ram.delete()
+    kept = system.ram(half).retype(FRAME, 2)
+    held(system, 0)[0][1].delete()
+    assert all(frame.alive for frame in kept)
+    with pytest.raises(errors.OutOfMemory):
+        system.ram(system.plan.memory - PAGE)
+
+
+# --- in programs ----------------------------------------------------------------------------------------------------
+
+
+def test_programs_use_them(system: System) -> None:
+    ram = system.ram(16 * PAGE)
+    frames = system.cores[1].run(on_core.split, ram, 4)
+    assert [(frame.core, frame.size) for frame in frames] == [(1, 4 * PAGE)] * 4
+    assert frames[0].owner == 1
+    # A capability of one core in a program on another: the operation runs where it lies.
+    passed = system.cores[2].run(on_core.copy_to, frames[0], 0)
+    assert (passed.core, passed.alive) == (0, True)
+    assert system.cores[1].run(on_core.refused, ram) == "RetypeConflict"
+    system.cores[2].run(on_core.revoke, ram)
+    assert not passed.alive
+
+
+def test_a_program_gets_memory_itself(system: System) -> None:
+    ram, root = system.cores[2].run(on_core.own_ram, 2 * PAGE)
+    assert (ram.core, ram.size, root.core, root.type) == (2, 2 * PAGE, 2, CNODE)
+
+
+def test_handles_travel(system: System) -> None:
+    ram = system.ram(PAGE)
+    back = pickle.loads(pickle.dumps(ram))
+    assert back == ram
+    assert {back} == {ram}
+    assert back.copy(1).alive
+    assert repr(ram).startswith("<RAM capability: 4096 bytes at 0x")
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------
+
+Case = Callable[[System, dict[str, Any]], Any]
+
+REFUSED: list[tuple[str, type[errors.MultikernelError], Case]] = [
+    ("retyped already", errors.RetypeConflict, lambda s, c: c["ram"].retype(FRAME, 1, PAGE)),
+    (
+        "retyped elsewhere",
+        errors.RetypeConflict,
+        lambda s, c: c["ram"].retype(VNODE, 1, PAGE, offset=2 * PAGE),
+    ),
+    ("retyped elsewhere, by a copy", errors.RetypeConflict, lambda s, c: c["there"].retype(FRAME, 1, PAGE)),
+    (
+        "overlapping what is there",
+        errors.RetypeConflict,
+        lambda s, c: c["ram"].retype(FRAME, 1, 2 * PAGE, offset=PAGE),
+    ),
+    ("a type that it does not become", errors.WrongType, lambda s, c: c["frame"].retype(FRAME, 1, PAGE)),
+    (
+        "an Endpoint of RAM",
+        errors.WrongType,
+        lambda s, c: c["ram"].retype(ENDPOINT),
+    ),
+    ("a Mapping by retype", errors.WrongType, lambda s, c: c["frame"].retype(MAPPING)),
+    ("no CNode", errors.WrongType, lambda s, c: c["ram"].copy(to=c["frame"])),
+    ("size zero", errors.BadSize, lambda s, c: c["ram"].retype(FRAME, 1, 0)),
+    ("count zero", errors.BadSize, lambda s, c: c["ram"].retype(FRAME, 0)),
+    ("an odd size", errors.BadSize, lambda s, c: c["ram"].retype(FRAME, 1, PAGE + 1)),
+    ("an odd offset", errors.BadSize, lambda s, c: c["ram"].retype(FRAME, 1, PAGE, offset=12)),
+    ("a negative size", errors.BadSize, lambda s, c: c["ram"].retype(FRAME, 1, -PAGE)),
+    ("beyond its end", errors.BadSize, lambda s, c: c["ram"].retype(FRAME, 5, PAGE, offset=12 * PAGE)),
+    ("an offset at its end", errors.BadSize, lambda s, c: c["ram"].retype(FRAME, 1, PAGE, offset=16 * PAGE)),
+    ("a size that wraps", errors.BadSize, lambda s, c: c["ram"].retype(FRAME, 3, 1 << 62)),
+    ("a count beyond all", errors.BadSize, lambda s, c: c["ram"].retype(FRAME, 1 << 40, PAGE)),
+    ("a CNode of another size", errors.BadSize, lambda s, c: c["ram"].retype(CNODE, 1, PAGE)),
+    ("RAM of no RAM", errors.BadSize, lambda s, c: s.ram(0)),
+    ("an odd size of RAM", errors.BadSize, lambda s, c: s.ram(PAGE // 2)),
+    ("more RAM than there is", errors.OutOfMemory, lambda s, c: s.ram(1 << 40)),
+    ("a slot in use", errors.SlotInUse, lambda s, c: c["ram"].copy(slot=c["frame"].slot)),
+    ("a slot in use elsewhere", errors.SlotInUse, lambda s, c: c["ram"].copy(1, slot=c["there"].slot)),
+    (
+        "slots in use behind a free one",
+        errors.SlotInUse,
+        lambda s, c: c["ram"].retype(FRAME, 2, PAGE, offset=8 * PAGE, slot=0, to=c["cnode"]),
+    ),
+    ("a slot beyond the end", errors.OutOfSlots, lambda s, c: c["ram"].copy(slot=256)),
+    ("a slot beyond the end elsewhere", errors.CNodeFull, lambda s, c: c["ram"].copy(1, slot=4000)),
+    ("more than a CNode holds", errors.CNodeFull, lambda s, c: c["big"].retype(FRAME, 300, PAGE)),
+    (
+        "more CNodes than a core has room for",
+        errors.OutOfCNodes,
+        lambda s, c: c["big"].retype(CNODE, 40),
+    ),
+    ("a deleted one", errors.RevokedCapability, lambda s, c: c["gone"].copy(1)),
+    ("a deleted one, retyped", errors.RevokedCapability, lambda s, c: c["gone"].retype(FRAME)),
+    ("a deleted one, deleted", errors.RevokedCapability, lambda s, c: c["gone"].delete()),
+    ("a deleted one, revoked", errors.RevokedCapability, lambda s, c: c["gone"].revoke()),
+    ("a deleted CNode", errors.RevokedCapability, lambda s, c: c["ram"].copy(to=c["gone cnode"])),
+    ("a forged slot", errors.RevokedCapability, lambda s, c: forged(c["ram"], slot=777).copy(1)),
+    ("a slot of no core", errors.RevokedCapability, lambda s, c: forged(c["ram"], slot=1 << 30).delete()),
+    ("a forged generation", errors.RevokedCapability, lambda s, c: forged(c["ram"], later=3).revoke()),
+    ("a forged core", errors.RevokedCapability, lambda s, c: forged(c["frame"], core=1).delete()),
+    ("rights never had", errors.RightsExceeded, lambda s, c: c["reader"].mint(WRITE)),
+    ("rights that mean nothing", errors.RightsExceeded, lambda s, c: c["ram"].mint(64)),
+    ("deriving without write", errors.RightsExceeded, lambda s, c: c["reader"].retype(FRAME)),
+    ("copying without grant", errors.RightsExceeded, lambda s, c: c["writer"].copy(1)),
+    ("moving without grant", errors.RightsExceeded, lambda s, c: c["writer"].move(2)),
+    ("revoking without grant", errors.RightsExceeded, lambda s, c: c["writer"].revoke()),
+    (
+        "filling a CNode without write",
+        errors.RightsExceeded,
+        lambda s, c: c["ram"].copy(to=c["full cnode"]),
+    ),
+    ("a CNode in itself", errors.CNodeCycle, lambda s, c: c["cnode"].copy(to=c["cnode"])),
+    ("the root in a CNode", errors.CNodeCycle, lambda s, c: s.cores[0].cnode.copy(to=c["cnode"])),
+    ("a CNode on another core", errors.NotCopyable, lambda s, c: c["cnode"].copy(1)),
+    ("the root deleted", errors.PermanentCapability, lambda s, c: s.cores[0].cnode.delete()),
+    ("the root revoked", errors.PermanentCapability, lambda s, c: s.cores[1].cnode.revoke()),
+    ("no core", errors.BadInput, lambda s, c: c["ram"].copy(CORES)),
+    ("no core either", errors.BadInput, lambda s, c: c["ram"].copy(-1)),
+    ("a CNode of another core", errors.BadInput, lambda s, c: c["ram"].copy(1, to=c["cnode"])),
+    ("half a byte", errors.BadInput, lambda s, c: c["ram"].retype(FRAME, 1, 0.5)),
+    ("a negative slot", errors.BadInput, lambda s, c: c["ram"].copy(slot=-1)),
+]
+
+
+def forged(
+    capability: Capability, *, slot: int | None = None, later: int = 0, core: int | None = None
+) -> Capability:
+    """A handle that nobody was given."""
+    number = capability.slot if slot is None else slot
+    generation = (capability.reference >> 32) + later + (1000 if core is not None else 0)
+    return Capability(
+        capability._system,
+        capability.core if core is None else core,
+        number | generation << 32,
+        capability.type,
+        capability.address,
+        capability.size,
+        7,
+    )
+
+
+def setting(system: System) -> dict[str, Any]:
+    """RAM whose first two pages are Frames here and whose third is one on core 1, and what the cases need beside it."""
+    ram = system.ram(16 * PAGE)
+    frame, _ = ram.retype(FRAME, 2, PAGE)
+    there = ram.copy(1)
+    there.retype(FRAME, 1, PAGE, offset=2 * PAGE)
+    (cnode,) = ram.retype(CNODE, offset=4 * PAGE)
+    ram.copy(to=cnode, slot=1)
+    big = system.ram(512 * PAGE)
+    gone = system.ram(PAGE)
+    (gone_cnode,) = system.ram(4 * PAGE).retype(CNODE)
+    gone_cnode.delete()
+    gone.delete()
+    found = {
+        "ram": ram, "frame": frame, "there": there, "cnode": cnode, "big": big, "gone": gone,
+        "gone cnode": gone_cnode, "reader": big.mint(READ | GRANT), "writer": big.mint(READ | WRITE),
+        "full cnode": cnode.mint(GRANT),
+    }  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize(("what", "kind", "case"), REFUSED, ids=[what for what, _, _ in REFUSED])
+def test_what_is_refused_has_a_name_and_changes_nothing(
+    system: System, what: str, kind: type[errors.MultikernelError], case: Case
+) -> None:
+    given = setting(system)
+    before = digests(system)
+    with pytest.raises(kind) as caught:
+        case(system, given)
+    assert digests(system) == before
+    assert "\n" not in str(caught.value)
+    if isinstance(caught.value, errors.CapabilityError):
+        assert caught.value.value is not None
+        assert caught.value.where
+        if caught.value.core is not None:
+            assert caught.value.hint
+
+
+def test_every_verdict_has_a_class_of_its_own_cause() -> None:
+    seen = set()
+    for name, number in CAPABILITY_VERDICTS.items():
+        if name in ("ok", "more", "needs-agreement"):
+            continue
+        error = capability_error(VERDICT_CAPABILITY_BASE + number, 0, "copy", 1, "it")
+        assert isinstance(error, errors.CapabilityError), name
+        assert (error.core, error.value, error.where) == (1, "it", "copy on core 1")
+        seen.add(type(error))
+    catalogue = {
+        one
+        for one in vars(errors).values()
+        if isinstance(one, type) and issubclass(one, errors.CapabilityError)
+    }
+    assert seen == catalogue - {errors.CapabilityError}
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(st.data())
+def test_forged_words_change_nothing(booted: System, data: st.DataObject) -> None:
+    """References as they might be guessed, by every operation: named errors, and no replica changes."""
+    core = data.draw(st.integers(0, CORES - 1))
+    reference = data.draw(st.one_of(st.integers(0, (1 << 64) - 1), st.integers(1, 5000)))
+    fake = Capability(booted.plan.system, core, reference, RAM, 0, 4 * PAGE, 7)
+    before = digests(booted)
+    operation: Callable[[], Any] = data.draw(
+        st.sampled_from(
+            [fake.delete, fake.revoke, fake.copy, fake.move, lambda: fake.copy(1), lambda: fake.retype(FRAME)]
+        )
+    )
+    if reference != booted.cores[core].cnode.reference:
+        with pytest.raises(errors.RevokedCapability):
+            operation()
+    assert digests(booted) == before
+
+
+def test_handles_of_another_system_are_refused(system: System) -> None:
+    ram = system.ram(PAGE)
+    with multikernel.boot(cores=1) as other:
+        foreign = other.ram(PAGE)
+        before = digests(system)
+        with pytest.raises(errors.ForeignHandle):
+            ram.copy(to=other.cores[0].cnode)
+        with pytest.raises(errors.ForeignHandle):
+            system.cores[0].run(on_core.revoke, foreign)
+        assert digests(system) == before
