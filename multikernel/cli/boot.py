@@ -53,7 +53,11 @@ REFRESH_SECONDS = 0.25
 )
 @click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="[-- PROGRAM.py ARGS…]")
 def command(
-    cores: str | None, kernel: Kernel, capabilities: CapabilityProtocol, trees: str | None, program: tuple[str, ...]
+    cores: str | None,
+    kernel: Kernel,
+    capabilities: CapabilityProtocol,
+    trees: str | None,
+    program: tuple[str, ...],
 ) -> int:
     """Boot a kernel and show its cores until Ctrl-C, or run a program in it.
 

@@ -14,7 +14,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from s2_kernel import capability_programs as programs
 from s2_kernel import capability_system as model
 from s2_kernel.capability_programs import NAMES, PAGE, ROOT, Record
-from s2_kernel.capability_system import CNODE, DISPATCHER, ENDPOINT, FRAME, RAM, TOP, VNODE, Copy, Object, Request
+from s2_kernel.capability_system import (
+    CNODE,
+    DISPATCHER,
+    ENDPOINT,
+    FRAME,
+    RAM,
+    TOP,
+    VNODE,
+    Copy,
+    Object,
+    Request,
+)
 
 import multikernel
 from multikernel import System
@@ -129,12 +140,20 @@ class Histories(RuleBasedStateMachine):
             assert self.digests() == before
 
     @rule(
-        core=CORE, source=WHICH, cnode=WHICH, index=INDEX, rights=ALLOWED, to=st.integers(0, CORES), move=st.booleans()
+        core=CORE,
+        source=WHICH,
+        cnode=WHICH,
+        index=INDEX,
+        rights=ALLOWED,
+        to=st.integers(0, CORES),
+        move=st.booleans(),
     )
     def copy(self, core: int, source: int, cnode: int, index: int, rights: int, to: int, move: bool) -> None:
         there = self.cnode(min(to, CORES - 1), cnode)
         kind = "MOVE" if move else "COPY"
-        self.ask(Request(kind, core, self.reference(core, source), there, index, rights, to), inside=cnode == 7)
+        self.ask(
+            Request(kind, core, self.reference(core, source), there, index, rights, to), inside=cnode == 7
+        )
 
     @rule(
         core=CORE,
@@ -261,7 +280,9 @@ class Histories(RuleBasedStateMachine):
 @pytest.fixture(params=SYSTEMS)
 def machine(request: pytest.FixtureRequest) -> Iterator[type[Histories]]:
     place = Place(**SYSTEMS[request.param])
-    yield type("Machine", (Histories,), {"place": place, "heirs": request.param != "shared", "seen": Counter()})
+    yield type(
+        "Machine", (Histories,), {"place": place, "heirs": request.param != "shared", "seen": Counter()}
+    )
     place.close()
 
 
