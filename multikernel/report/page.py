@@ -174,8 +174,12 @@ def _experiment(machine: Machine, name: str, names: _Names) -> Markup:
             parts.append(element("p", "This document holds no series."))
     if own and len(every) > 1:
         parts.append(element("h3", "To be read with"))
-        parts.append(_codes((one.code, one.text.removeprefix(f"{name}: ")) for one in own))
+        parts.append(_codes((one.code, _capital(one.text.removeprefix(f"{name}: "))) for one in own))
     return joined(parts)
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _time(document: Document) -> str:
