@@ -38,9 +38,11 @@ from multikernel.runtime.plan import (
     CAPABILITY_PROTOCOLS,
     CARRIERS,
     HOST_CARRIERS,
+    LOCK_SCOPES,
     PAGE,
     CapabilityProtocol,
     Carrier,
+    LockScope,
     Plan,
 )
 from multikernel.user import memory
@@ -260,6 +262,7 @@ def boot(
     carrier: Carrier = "call-line",
     capabilities: CapabilityProtocol = "two-phase",
     trees: str | Mapping[int, Edges] | None = None,
+    lock_scope: LockScope = "big",
 ) -> System:
     """Boots a kernel and returns it running; close it, or use it as a context manager.
 
@@ -270,7 +273,9 @@ def boot(
     core that asks for it, "owner" the core that owns the object. trees: "chosen", a kind of tree for every root
     (knowledge.trees.KINDS; "sequential": every root sends to all), or by root its edges (parent, child) in
     sending order, where a root without one sends to all; see System.choose_trees. None: chosen, but the shared
-    kernel then has no trees and tells all by one line. Raises BadInput, BootFailed, SegmentFull.
+    kernel then has no trees and tells all by one line. lock_scope: what the shared
+    kernel's capabilities are locked by: "big", the kernel's one lock; "region", one for each region of memory.
+    Raises BadInput, BootFailed, SegmentFull.
     """
     if kernel not in KERNELS:
         raise BadInput("unknown kernel", value=kernel, where="kernel", hint="one of " + ", ".join(KERNELS))
@@ -294,6 +299,18 @@ def boot(
         raise BadInput(
             f"the {kernel} kernel's cores agree by a lock", value=capabilities, where="capabilities",
             hint="kernel=\"multikernel\", or leave capabilities out",
+        )  # fmt: skip
+    if lock_scope not in LOCK_SCOPES:
+        raise BadInput(
+            "unknown lock scope",
+            value=lock_scope,
+            where="lock_scope",
+            hint="one of " + ", ".join(LOCK_SCOPES),
+        )
+    if lock_scope != "big" and kernel != "shared":
+        raise BadInput(
+            f"the {kernel}'s cores share no state, so they lock none", value=lock_scope, where="lock_scope",
+            hint='kernel="shared", or leave lock_scope out',
         )  # fmt: skip
     refusal = refusal_of(carrier, count, kernel) if carrier in HOST_CARRIERS else None
     if refusal is not None:
@@ -322,6 +339,7 @@ def boot(
         carrier=carrier,
         capabilities=capabilities,
         trees=encoded(planted, count),
+        lock_scope=lock_scope,
         sys_path=tuple(sys.path),
         system=secrets.token_hex(4),
         launcher=os.getpid(),

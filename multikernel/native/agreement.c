@@ -573,7 +573,8 @@ static void tick(struct monitor *m, const struct environment *env, struct output
     if (!oldest)
         return;
     m->waiting--;
-    attempt(m, env, oldest, out); /* one a tick keeps the output within its bound */
+    /* One a tick keeps the output within its bound. One that still has to wait becomes the youngest, and so keeps no other waiting. */
+    attempt(m, env, oldest, out);
 }
 
 void monitor_step(struct monitor *m, const struct environment *env, const struct input *in, struct output *out)

@@ -5,7 +5,11 @@
  * A call line is in use until its reply is written, and an inner node of a tree replies only when its children have. Lines held
  * while waiting for lines could make a circle, so a core that cannot forward at once answers LATER on every line whose operation
  * waits, and so does who is told LATER; the reply proper then comes as a request of its own, which is acknowledged at once. A line
- * is therefore held for a bounded time, whatever the trees and however many operations are under way. */
+ * is therefore held for a bounded time, whatever the trees and however many operations are under way.
+ *
+ * Many operations are in flight between two cores, one a line of the window, and lines are taken in turn: one whose operation takes
+ * long would stop the others when its turn comes again. So a core that is one message short of that answers LATER on it: what an
+ * operation waits for holds up nobody but that operation. */
 #include "cpu_driver.h"
 
 static void outgoing_push(struct driver *d, uint32_t to, const struct message *message, uint32_t notice)
@@ -28,11 +32,32 @@ static bool send_now(struct driver *d, uint32_t to, const struct message *messag
     return true;
 }
 
-/* A message was sent to that core, in memory. (One that the host carries is told by the host.) */
+/* To all that were sent something since: the fence, and another look at whether they poll. */
+static void tell_rest(struct driver *d)
+{
+    if (!d->untold_count)
+        return;
+    /* Our message stores before our mode loads; pairs with the fence in doorbell_enter. */
+    atomic_thread_fence(memory_order_seq_cst);
+    for (uint32_t i = 0; i < d->untold_count; i++)
+        doorbell_ring_fenced(d->peers[d->untold[i]].doorbell);
+    d->untold_count = 0;
+}
+
+/* A message was sent to that core, in memory. (One that the host carries is told by the host.) Who does not poll is told now, as waking
+ * takes long. Who seems to is told at the end of the turn: the fence waits until the line has been fetched from that core, and this
+ * core's own part of the operation can be done meanwhile. */
 static void tell(struct driver *d, uint32_t to)
 {
-    if (!d->links)
+    if (d->links)
+        return;
+    if (!doorbell_seems_to_poll(d->peers[to].doorbell)) {
         doorbell_ring(d->peers[to].doorbell);
+        return;
+    }
+    if (d->untold_count == UNTOLD_MOST)
+        tell_rest(d);
+    d->untold[d->untold_count++] = (uint16_t)to;
 }
 
 static void send(struct driver *d, uint32_t to, const struct message *message)
@@ -51,6 +76,12 @@ static void release_line(struct driver *d, uint32_t from, uint32_t line)
     peer->held[line] = 0; /* carrier_reply will find it gone, and send a message */
     call_reply(&peer->answer, line, &later);
     doorbell_ring(peer->doorbell);
+}
+
+void carrier_make_way(struct driver *d, uint32_t from, uint32_t line)
+{
+    if (d->monitor && d->peers[from].held[line] && d->segment->geometry.window > 1)
+        release_line(d, from, line);
 }
 
 static void release_lines(struct driver *d, uint64_t operation)
@@ -101,6 +132,7 @@ enum verdict monitor_turn(struct driver *d, const struct input *input, uint64_t 
         monitor_step(d->monitor, &d->environment, &own, d->output);
         deliver(d, d->output, ticket, &verdict, NULL);
     }
+    tell_rest(d);
     return verdict;
 }
 
@@ -162,6 +194,7 @@ void carrier_reply(struct driver *d, uint64_t address, const struct message *mes
         return; /* a notice: only lines want their turn back */
     send(d, who, &carried);
     tell(d, who);
+    tell_rest(d);
 }
 
 bool carrier_drain(struct driver *d)
@@ -178,6 +211,7 @@ bool carrier_drain(struct driver *d)
             d->outgoing[kept++] = *entry;
     }
     d->outgoing_count = kept;
+    tell_rest(d);
     if (kept == count && d->carrier == CARRIER_CALL_LINE)
         release_lines(d, 0); /* nothing moved: do not hold what others may be waiting for */
     return kept != count;

@@ -113,6 +113,7 @@ struct deferred {
 };
 
 struct completion {
+    bool used;
     bool done;
     struct message message;
 };
@@ -130,7 +131,7 @@ struct program {
     uint64_t answer_to;
 };
 
-enum { COMPLETIONS = 16, DEFERRED_MAX = 256, MONITOR_LANES = 16 };
+enum { COMPLETIONS = 64, DEFERRED_MAX = 256, UNTOLD_MOST = 32, MONITOR_LANES = 16 };
 
 struct driver {
     /* hot: read on every turn of the loop */
@@ -142,6 +143,8 @@ struct driver {
     uint32_t deferred_count;
     uint32_t groups_waiting; /* one bit a group that has something to send */
     uint32_t output_entries;
+    uint32_t untold_count; /* sent something in this turn, and not rung yet */
+    uint16_t untold[UNTOLD_MOST];
     struct monitor *monitor; /* NULL in the shared kernel */
     _Atomic uint64_t
         *told; /* shared kernel: where it is seen that there is something to serve, and what was seen last */
@@ -195,6 +198,7 @@ struct driver_options {
     uint32_t slots_per_core;
     uint32_t cnodes;              /* that a core's capabilities have room for, the root among them */
     uint32_t capability_protocol; /* enum capability_protocol */
+    uint32_t lock_scope;          /* the shared kernel's capabilities: 0 one lock, 1 one a region */
     uint64_t address_base;
     uint64_t address_size; /* a core's share of the range */
     uint64_t memory_bytes;
@@ -238,6 +242,10 @@ void driver_resume(struct driver *driver); /* the same in the interrupt handler,
 /* A request to this core's own driver, waited for; result as the kinds above say. VERDICT_BUSY never comes back. This and all
  * below: between driver_enter and driver_leave. */
 enum verdict driver_here(struct driver *driver, const struct message *request, struct message *result);
+/* The same in two steps, so that many are in flight from one core (at most COMPLETIONS / 2 at a time): the first returns a ticket, the
+ * second whether that request has its reply, once true. Between them the driver must be polled (driver_wait). */
+uint64_t driver_begin(struct driver *driver, const struct message *request);
+bool driver_done(struct driver *driver, uint64_t ticket, struct message *reply);
 /* A request to another core's driver, over a user channel (0: the one that is always there) or the ring, if there are rings. Never
  * over the monitors' own lines: a request that waits here for an operation's outcome would hold up that very operation. */
 enum verdict driver_call(struct driver *driver, uint32_t peer, uint32_t channel, const struct message *request,
@@ -284,6 +292,8 @@ bool carrier_drain(struct driver *driver);
 void carrier_request(struct driver *driver, uint32_t from, uint64_t address, const struct message *message);
 void carrier_answer(struct driver *driver, uint32_t from, const struct message *message);
 void carrier_reply(struct driver *driver, uint64_t address, const struct message *message);
+/* The next request of that core will want that line: it must be free by then. */
+void carrier_make_way(struct driver *driver, uint32_t from, uint32_t line);
 /* Steps the monitor and delivers what comes out; returns the verdict of a DONE output for ticket, else PENDING. */
 enum verdict monitor_turn(struct driver *driver, const struct input *input, uint64_t ticket, struct message *result);
 static inline bool carrier_has_room(const struct driver *driver)
@@ -301,7 +311,7 @@ int link_open(struct driver *driver, const int *descriptors); /* 0, or an errno 
 /* Answers a request, now or (by deferring it) later. */
 void dispatch(struct driver *driver, uint64_t address, const struct message *message);
 bool dispatch_deferred(struct driver *driver);
-/* KIND_CAP_…; BAD_REQUEST in the shared kernel. */
+/* KIND_CAP_…. */
 enum verdict capability_request(struct driver *driver, uint64_t address, const struct message *message,
                                 struct message *reply);
 

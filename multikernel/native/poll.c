@@ -63,6 +63,7 @@ static bool arrived(struct driver *d, struct watch *watch)
         look_call(watch, &peer->answer);
         peer->held[line] = reply_address(REPLY_PEER, index, ++d->reply_count, (uint32_t)line);
         peer->held_operation[line] = message.word[1];
+        carrier_make_way(d, index, peer->answer.next);
         carrier_request(d, index, peer->held[line], &message);
         return true;
     case WATCH_RING:

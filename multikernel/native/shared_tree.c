@@ -112,7 +112,7 @@ const struct tree *shared_tree_hold(struct driver *d, uint32_t root)
 {
     if (!d->local->shoot)
         return NULL;
-    shared_hold(d);
+    shared_lock(d);
     return tree_of(d, root);
 }
 
@@ -123,7 +123,7 @@ const struct tree_link *shared_tree_links(const struct driver *d, uint32_t root,
 
 void shared_tree_release(struct driver *d)
 {
-    shared_release(d);
+    shared_unlock(d);
 }
 
 /* --- Telling -------------------------------------------------------------------------------------------------------------------- */

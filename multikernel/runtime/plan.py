@@ -22,6 +22,9 @@ HOST_CARRIERS: tuple[Carrier, ...] = ("socket", "pipe")
 CapabilityProtocol = Literal["two-phase", "owner"]
 CAPABILITY_PROTOCOLS: tuple[CapabilityProtocol, ...] = ("two-phase", "owner")
 """Who drives operations on capabilities, whoever asks for one or the object's owner; in the native core's order."""
+LockScope = Literal["big", "region"]
+LOCK_SCOPES: tuple[LockScope, ...] = ("big", "region")
+"""What the shared kernel's capabilities are locked by, in the order of the native core's numbers."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,13 @@ class Plan:
     """kernel: "multikernel" or "shared"; cpus: core i runs on cpus[i]; memory: bytes of physical memory.
 
     poll_us: how long an idle core polls before it parks, where it has a CPU of its own.
-    window: monitors' call lines for each ordered pair; channels: single lines a pair, 0 for programs' calls,
+    window: monitors' call lines for each ordered pair, 1 to 32: twice as many as a core has operations in flight, so
+    that those which take long are overtaken; channels: single lines a pair, 0 for programs' calls,
     1 for groups, the rest for measuring;
     ring_slots: of the ring for each ordered pair, 0 for none; carrier: one of CARRIERS, how the monitors'
     messages travel; capabilities: one of CAPABILITY_PROTOCOLS; trees: of some roots, native 32-bit numbers,
     each the root and then its cores - 1 edges (parent in the low half, child in the high half) in sending
-    order; the other roots send to all.
+    order; the other roots send to all. lock_scope: one of LOCK_SCOPES, of the shared kernel.
     """
 
     kernel: str
@@ -43,12 +47,13 @@ class Plan:
     slots: int
     cycles_per_us: int
     poll_us: float
-    window: int = 1
+    window: int = 32
     channels: int = 2
     ring_slots: int = 32
     carrier: str = "call-line"
     capabilities: CapabilityProtocol = "two-phase"
     trees: bytes = b""
+    lock_scope: str = "big"
     sys_path: tuple[str, ...] = ()
     directory: str = ""
     system: str = ""

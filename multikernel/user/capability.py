@@ -20,7 +20,6 @@ include/barrelfish/capabilities.h (cap_copy, cap_mint, cap_retype, cap_delete, c
 
 from __future__ import annotations
 
-import operator
 from enum import IntFlag, StrEnum
 from typing import Any, SupportsIndex
 
@@ -267,7 +266,7 @@ class Capability(_Handle):
         return reply
 
     def _error(self, verdict: int, named: int, doing: str) -> Exception:
-        return capability_error(verdict, named, doing, self.core, self, self._access.plan.kernel)
+        return capability_error(verdict, named, doing, self.core, self)
 
     def _place(self, core: int, to: Capability | None, slot: int | None) -> tuple[int, int]:
         """The CNode's reference and the index as they travel."""
@@ -313,11 +312,15 @@ def core_of(access: Access, core: SupportsIndex | None, to: Capability | None, w
     if core is None:
         assert to is not None
         return to.core
-    if not isinstance(core, int) or not 0 <= core < access.plan.cores:  # type: ignore[redundant-expr]  # untyped callers
+    try:
+        number = operator.index(core)
+    except TypeError:
+        number = -1
+    if not 0 <= number < access.plan.cores:
         raise BadInput(
             "no such core", value=core, where=where, hint=f"cores are 0 to {access.plan.cores - 1}"
         )
-    return core
+    return number
 
 
 def place_of(system: str, core: int, to: Capability | None, slot: int | None) -> tuple[int, int]:
@@ -347,7 +350,7 @@ def ram_of(
     cnode, index = place_of(system, 0, to, slot)
     verdict, named, words = access.request(0, KINDS["CAP_CREATE"], size, cnode, index)
     if verdict != OK:
-        raise capability_error(verdict, named, "ram", 0, size, access.plan.kernel)
+        raise capability_error(verdict, named, "ram", 0, size)
     rights = CapabilityRights.READ | CapabilityRights.WRITE | CapabilityRights.GRANT
     return Capability(system, 0, words[0], RAM, words[1], size, rights, access)
 
@@ -357,5 +360,5 @@ def root_of(access: Access, system: str, core: int) -> Capability:
     core = core_of(access, core, None, "root")
     verdict, named, words = access.request(core, KINDS["CAP_LOOK"], CAPABILITY_ROOT & 0xFFFFFFFF)
     if verdict != OK:
-        raise capability_error(verdict, named, "look at the root CNode", core, core, access.plan.kernel)
+        raise capability_error(verdict, named, "look at the root CNode", core, core)
     return Capability(system, core, words[0], CNODE, words[1], words[2], words[4] >> 24 & 0xFF, access)

@@ -41,8 +41,7 @@ from multikernel.user.capability_outcome import capability_error
 
 PAGE = 4096
 CORES = 3
-KERNELS = ["multikernel"]
-"""The shared kernel joins by its name here."""
+KERNELS = ["multikernel", "shared"]
 
 
 @pytest.fixture(params=KERNELS, scope="module")
@@ -420,7 +419,7 @@ def test_every_verdict_has_a_class_of_its_own_cause() -> None:
     for name, number in CAPABILITY_VERDICTS.items():
         if name in ("ok", "more", "needs-agreement"):
             continue
-        error = capability_error(VERDICT_CAPABILITY_BASE + number, 0, "copy", 1, "it", "multikernel")
+        error = capability_error(VERDICT_CAPABILITY_BASE + number, 0, "copy", 1, "it")
         assert isinstance(error, errors.CapabilityError), name
         assert (error.core, error.value, error.where) == (1, "it", "copy on core 1")
         seen.add(type(error))
@@ -461,13 +460,3 @@ def test_handles_of_another_system_are_refused(system: System) -> None:
         with pytest.raises(errors.ForeignHandle):
             system.cores[0].run(on_core.revoke, foreign)
         assert digests(system) == before
-
-
-def test_the_shared_kernel_says_that_it_has_none() -> None:
-    if "shared" in KERNELS:
-        pytest.skip("it has")
-    with (
-        multikernel.boot(cores=1, kernel="shared") as shared,
-        pytest.raises(errors.BadInput, match="the shared kernel has no capabilities"),
-    ):
-        shared.ram(PAGE)
