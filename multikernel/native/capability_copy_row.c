@@ -58,7 +58,7 @@ static void note_copy(struct monitor *m, const struct operation *op)
     struct cspace *cs = monitor_cspace(m);
     uint64_t copy = capability_found(cs, op);
     if (copy)
-        capability_owned_by(m, copy, cspace_slot(cs, (uint32_t)copy)->owner, CAP_REMOTE_COPIES);
+        capability_owned_by(cs, copy, cspace_slot(cs, (uint32_t)copy)->owner, CAP_REMOTE_COPIES);
     else
         cspace_derived_elsewhere(cs, range_address(op), range_end(op));
 }
