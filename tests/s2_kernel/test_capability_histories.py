@@ -186,7 +186,17 @@ def test_a_seeded_bug_is_seen(mutant: str, relink: Callable[[Path, int], Path], 
         re.findall(r"^ {4}MUTANT_(\w+)", (NATIVE / "monitor.h").read_text(), re.MULTILINE).index(mutant) + 1
     )
     python = relink(tmp_path / "venv", number)
-    test = [python, "-m", "pytest", "-q", "-x", "-m", "full", "-k", "many_histories and multikernel"]
+    test: list[Any] = [
+        python,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-m",
+        "full",
+        "-k",
+        "many_histories and multikernel",
+    ]
     done = subprocess.run([*test, __file__], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "no order explains this history" in done.stdout

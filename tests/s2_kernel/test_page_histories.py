@@ -25,7 +25,7 @@ class Naive(NamedTuple):
 
     mapped: bool = True
     rights: str = "read-write"
-    value: bytes = b"\0"
+    value: bytes | str = b"\0"
     pins: tuple[int, ...] = (0,) * CORES
 
 
@@ -145,6 +145,7 @@ def test_another_answer_is_noticed(running: System) -> None:
             name = f"{event.operation.kind} {event.response[0]}"
             if event.operation.kind == "protect":
                 continue
+            other: tuple[str, bytes | None]
             if event.response[0] == "ok":
                 other = ("PageFault" if event.operation.kind in ("read", "write") else "NotMapped", None)
             else:
