@@ -19,6 +19,7 @@ from multikernel.native._native import CAPABILITY_ANY_SLOT
 
 SYSTEMS: dict[str, dict[str, Any]] = {
     "multikernel": {},
+    "multikernel-owner": {"capabilities": "owner"},
     "shared-big": {"kernel": "shared"},
     "shared-region": {"kernel": "shared", "lock_scope": "region"},
 }

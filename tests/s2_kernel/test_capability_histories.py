@@ -195,7 +195,7 @@ def test_a_seeded_bug_is_seen(mutant: str, relink: Callable[[Path, int], Path], 
         "-m",
         "full",
         "-k",
-        "many_histories and multikernel",
+        "many_histories and multikernel and not owner",
     ]
     done = subprocess.run([*test, __file__], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
