@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from multikernel import errors
-from multikernel.errors import BadInput, CapabilityError, MultikernelError
+from multikernel.errors import CapabilityError, MultikernelError
 from multikernel.native._native import CAPABILITY_VERDICTS, VERDICT_CAPABILITY_BASE
 from multikernel.user.outcome import error_of
 

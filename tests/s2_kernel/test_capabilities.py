@@ -28,7 +28,6 @@ import multikernel
 from multikernel import System
 from multikernel.errors import BadInput
 from multikernel.native._native import CAPABILITY_FLAGS, KINDS, VERDICTS
-from multikernel.runtime.plan import CAPABILITY_PROTOCOLS
 
 CORES = 3
 
