@@ -13,12 +13,13 @@ Called by: the registry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from multikernel import system as system_
 from multikernel.experiments import document, on_core_collective, on_core_tree
 from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec
+from multikernel.experiments.chosen import judged, tree_of_all
 from multikernel.experiments.floor import BATCHES, MODES, floor_arms, floors_of, root_pairs
 from multikernel.experiments.measure import Bench, Call, samples_of
 from multikernel.experiments.on_core import Watch
@@ -30,7 +31,7 @@ from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
 from multikernel.machine.topology import Topology
 from multikernel.native._native import BARRIERS, COLLECTIVES
-from multikernel.results.document import Caution, Document, Mode
+from multikernel.results.document import Caution, Document, Mode, Ratio
 
 NAME = "collectives"
 FIGURE = "§5.1"
@@ -82,9 +83,9 @@ def counts_of(cores: int) -> list[int]:
     return sorted({1 << power for power in range(1, cores.bit_length()) if 1 << power <= cores} | {cores})
 
 
-def shapes_of(site: Site, costs: Costs) -> list[Shape]:
-    """The trees that differ, each with all its names."""
-    best = trees.candidates(ROOT, site, costs)[0][0]
+def shapes_of(site: Site, costs: Costs, chosen: Tree | None = None) -> list[Shape]:
+    """The trees that differ, each with all its names. chosen: in place of the best candidate."""
+    best = chosen or trees.candidates(ROOT, site, costs)[0][0]
     found: dict[tuple[tuple[int, int], ...], Shape] = {}
     for name in (*TREES, CHOSEN):
         tree = best if name == CHOSEN else trees.build(name, ROOT, site, costs)
@@ -95,12 +96,14 @@ def shapes_of(site: Site, costs: Costs) -> list[Shape]:
     return list(found.values())
 
 
-def known(request: Request) -> tuple[ByCores, Costs]:
-    """The trees by number of cores, and the costs that they were made from."""
+def known(request: Request, chosen: Tree | None = None) -> tuple[ByCores, Costs]:
+    """The trees by number of cores, and the costs that they were made from. chosen: for all cores."""
     cpus, topology = request.placement.cpus, Topology.read()
     costs, _ = cost_store.known(Site(topology, cpus))
     return {
-        count: shapes_of(Site(topology, cpus[:count]), costs.part(range(count)))
+        count: shapes_of(
+            Site(topology, cpus[:count]), costs.part(range(count)), chosen if count == request.cores else None
+        )
         for count in counts_of(request.cores)
     }, costs
 
@@ -202,7 +205,7 @@ class _Arms:
 
 
 def chosen_of(several: list[Shape]) -> Shape:
-    """The one that is predicted to be best."""
+    """The one that boots have; of fewer cores the one that is predicted to be best."""
     return next(shape for shape in several if CHOSEN in shape.names)
 
 
@@ -261,7 +264,9 @@ def _ratios(request: Request, by_cores: ByCores) -> Iterator[tuple[str, str]]:
         yield key("agreement"), key("broadcast")
 
 
-def _cautions(by_cores: ByCores, costs: Costs, clock: str | None) -> Iterator[Caution]:
+def _cautions(
+    request: Request, by_cores: ByCores, costs: Costs, ratios: Sequence[Ratio], clock: str | None
+) -> Iterator[Caution]:
     yield Caution(code="costs-of-trees", text=f"Trees were made from costs {costs.origin}: {costs.detail}.")
     for count, several in by_cores.items():
         for shape in several:
@@ -270,6 +275,13 @@ def _cautions(by_cores: ByCores, costs: Costs, clock: str | None) -> Iterator[Ca
                     code="same-tree",
                     text=f"On {count} cores these trees are the same and were measured once: {', '.join(shape.names)}.",
                 )
+    cores = request.cores
+    fixed = {
+        f"{key_of(what, name, cores, request, mode)}-over-{key_of(what, CHOSEN, cores, request, mode)}":
+            f"{what} against {name}, {mode}"
+        for what in COLLECTIVES for name in TREES for mode in MODES
+    }  # fmt: skip
+    yield from judged(request, ratios, fixed, chosen_of(by_cores[cores]).tree.kind)
     yield Caution(
         code="bare-against-driver",
         text="Barriers over shared memory, and bare messages, are loops that do nothing else. The collectives go "
@@ -286,7 +298,7 @@ def _cautions(by_cores: ByCores, costs: Costs, clock: str | None) -> Iterator[Ca
 def run(request: Request) -> Document:
     """Measures; see the page."""
     request = request.fitted()
-    by_cores, costs = known(request)
+    by_cores, costs = known(request, tree_of_all(request))
     site = Site(Topology.read(), request.placement.cpus)
     collector = Collector(request)
     record = document.begin(request)
@@ -295,7 +307,8 @@ def run(request: Request) -> Document:
         with system_.boot(list(request.placement.cpus)) as booted:
             collector.boot(boot, _Arms(request, Bench(booted), by_cores, site).all())
     floors = floors_of(collector, root_pairs(request.cores), request.placement.cpus)
+    ratios = list(_ratios(request, by_cores))
     return document.finish(
-        NAME, record, collector, floors, list(_specs(request, by_cores)), _ratios(request, by_cores),
-        _cautions(by_cores, costs, record.host.clocksource),
+        NAME, record, collector, floors, list(_specs(request, by_cores)), ratios,
+        _cautions(request, by_cores, costs, collector.ratios(ratios), record.host.clocksource),
     )  # fmt: skip
