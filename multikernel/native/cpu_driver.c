@@ -206,6 +206,7 @@ enum verdict driver_here(struct driver *d, const struct message *request, struct
 {
     uint64_t address = driver_local_address(d);
     dispatch(d, address, request);
+    carrier_told_all(d);
     return await(d, address, result);
 }
 

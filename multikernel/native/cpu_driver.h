@@ -71,8 +71,8 @@ static inline uint64_t reply_address(enum reply_type type, uint32_t who, uint64_
 }
 
 struct peer {
-    struct call_receiver answer;
-    struct call_sender call;
+    struct call_receiver answer, answers; /* one line; and the window, where there is one */
+    struct call_sender call, calls;
     struct doorbell *doorbell;
     struct ring_end ring;
     uint64_t held[CALL_WINDOW_MAX];           /* reply address of a request not yet answered, by line; 0: none */
@@ -84,7 +84,7 @@ struct peer {
 };
 
 /* A place where a message may arrive: one load and one comparison a turn of the loop. */
-enum watch_type { WATCH_CALL, WATCH_RING, WATCH_CHANNEL, WATCH_CLIENT };
+enum watch_type { WATCH_CALL, WATCH_CALLS, WATCH_RING, WATCH_CHANNEL, WATCH_CLIENT };
 struct watch {
     _Atomic uint64_t *control;
     uint64_t expected;
@@ -143,7 +143,7 @@ struct driver {
     uint32_t deferred_count;
     uint32_t groups_waiting; /* one bit a group that has something to send */
     uint32_t output_entries;
-    uint32_t untold_count; /* sent something in this turn, and not rung yet */
+    uint32_t untold_count; /* sent something in this turn, and not rung yet (carrier.c) */
     uint16_t untold[UNTOLD_MOST];
     struct monitor *monitor; /* NULL in the shared kernel */
     _Atomic uint64_t
@@ -292,8 +292,16 @@ bool carrier_drain(struct driver *driver);
 void carrier_request(struct driver *driver, uint32_t from, uint64_t address, const struct message *message);
 void carrier_answer(struct driver *driver, uint32_t from, const struct message *message);
 void carrier_reply(struct driver *driver, uint64_t address, const struct message *message);
-/* The next request of that core will want that line: it must be free by then. */
-void carrier_make_way(struct driver *driver, uint32_t from, uint32_t line);
+/* All that were sent something since the last time: the fence, and another look at whether they poll. Before anything that waits for others,
+ * or leaves the driver; every turn ends with it. */
+void carrier_tell_rest(struct driver *driver);
+static inline void carrier_told_all(struct driver *driver)
+{
+    if (driver->untold_count)
+        carrier_tell_rest(driver);
+}
+/* A request came in that core's window: the line that the next one will want must be free by then. */
+void carrier_make_way(struct driver *driver, uint32_t from);
 /* Steps the monitor and delivers what comes out; returns the verdict of a DONE output for ticket, else PENDING. */
 enum verdict monitor_turn(struct driver *driver, const struct input *input, uint64_t ticket, struct message *result);
 static inline bool carrier_has_room(const struct driver *driver)
