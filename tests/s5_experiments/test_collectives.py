@@ -214,4 +214,4 @@ def test_more_cores_than_cpus_run_every_tree_and_claim_nothing() -> None:
     ran = {(one.cores, one.parameters["tree"]) for one in document.series if one.variant == "agreement"}
     assert ran == {(count, shape.name) for count, several in by_cores.items() for shape in several}
     titles = [block.title for block in figures.draw(document) if hasattr(block, "title")]
-    assert len(titles) == len(set(titles)) == 2 * (len(COLLECTIVES) + 1 + 1)  # controls
+    assert len(titles) == len(set(titles)) == 2 * (len(COLLECTIVES) + 1)
