@@ -37,7 +37,8 @@ def shared_pages(group: Group, frames: list[Frame]) -> list[Page]:
         return pages
     told = [struct.unpack("<IIQ", group.receive() or b"") for _ in frames]
     return [
-        Page(frames[0]._system, slot, generation, address, PAGE, group.cores) for slot, generation, address in told
+        Page(frames[0]._system, slot, generation, address, PAGE, group.cores)
+        for slot, generation, address in told
     ]
 
 

@@ -122,14 +122,19 @@ MUTANTS = ["RETYPE_VOTE_IGNORED", "MOVE_KEEPS_SOURCE", "REVOKE_HERE_ALONE", "RAN
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_seeded_bug_is_seen(mutant: str, tmp_path: Path) -> None:
     """The product itself, built with a bug (monitor.h), into a virtual environment of its own."""
-    number = re.findall(r"^ {4}MUTANT_(\w+)", (NATIVE / "monitor.h").read_text(), re.MULTILINE).index(mutant) + 1
+    number = (
+        re.findall(r"^ {4}MUTANT_(\w+)", (NATIVE / "monitor.h").read_text(), re.MULTILINE).index(mutant) + 1
+    )
     venv.create(tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
     site = subprocess.check_output([python, "-c", "import site; print(site.getsitepackages()[0])"], text=True)
     # What ours has, but not our multikernel: an editable installation's hook is not looked for there.
     Path(site.strip(), "others.pth").write_text("\n".join(set(getsitepackages())) + "\n")
     install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps"]
-    flags = os.environ | {"CFLAGS": f"-DMK_MUTANT={number}", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    flags = os.environ | {
+        "CFLAGS": f"-DMK_MUTANT={number}",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
     subprocess.run([*install, "--no-build-isolation", ROOM], env=flags, check=True)
     test = [python, "-m", "pytest", "-q", "-x", "-m", "full", "-k", "many_histories"]
     done = subprocess.run([*test, __file__], cwd=tmp_path, capture_output=True, text=True)

@@ -14,7 +14,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from s2_kernel import capability_programs as programs
 from s2_kernel import capability_system as model
 from s2_kernel.capability_programs import NAMES, PAGE, ROOT, Record
-from s2_kernel.capability_system import CNODE, DISPATCHER, ENDPOINT, FRAME, RAM, SYSTEMS, TOP, VNODE, Copy, Object, Request
+from s2_kernel.capability_system import (
+    CNODE,
+    DISPATCHER,
+    ENDPOINT,
+    FRAME,
+    RAM,
+    SYSTEMS,
+    TOP,
+    VNODE,
+    Copy,
+    Object,
+    Request,
+)
 
 import multikernel
 from multikernel import System
@@ -133,9 +145,7 @@ class Histories(RuleBasedStateMachine):
             assert self.request(0, "CAP_CREATE", size, cnode, index)[0] == expected
             assert self.digests() == before
 
-    @rule(
-        core=CORE, source=WHICH, cnode=WHICH, index=INDEX, rights=ALLOWED, to=TO, move=st.booleans()
-    )
+    @rule(core=CORE, source=WHICH, cnode=WHICH, index=INDEX, rights=ALLOWED, to=TO, move=st.booleans())
     def copy(self, core: int, source: int, cnode: int, index: int, rights: int, to: int, move: bool) -> None:
         there = self.cnode(min(to, CORES - 1), cnode)
         kind = "MOVE" if move else "COPY"

@@ -90,7 +90,14 @@ def test_two_phases_are_linearizable(running: System, pins: bool) -> None:
     for history in record(running, 1, 100, 12, "two-phase", pins):
         explain(history)
         met.update(f"{event.operation.kind} {event.response[0]}" for event in history)
-    for outcome in ("read ok", "read PageFault", "write PageFault", "unmap ok", "unmap NotMapped", "protect ok"):
+    for outcome in (
+        "read ok",
+        "read PageFault",
+        "write PageFault",
+        "unmap ok",
+        "unmap NotMapped",
+        "protect ok",
+    ):
         assert met[outcome], met
     assert not pins or met["unmap PagePinned"], met
 
