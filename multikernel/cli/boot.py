@@ -24,7 +24,8 @@ from multikernel.machine.topology import Topology
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from multikernel.system import CapabilityProtocol, Kernel, System
+    from multikernel.runtime.plan import CapabilityProtocol
+    from multikernel.system import Kernel, System
 
 REFRESH_SECONDS = 0.25
 

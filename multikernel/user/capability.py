@@ -20,6 +20,7 @@ include/barrelfish/capabilities.h (cap_copy, cap_mint, cap_retype, cap_delete, c
 
 from __future__ import annotations
 
+import operator
 from enum import IntFlag, StrEnum
 from typing import Any, SupportsIndex
 

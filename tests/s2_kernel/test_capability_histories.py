@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+import venv
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+from site import getsitepackages
 from typing import Any
 
 import pytest
 from s2_kernel import capability_system as model
 from s2_kernel import history_programs as programs
 from s2_kernel.capability_programs import PAGE, ROOT, Record
-from s2_kernel.capability_system import TOP, Copy, Object, Request, State
+from s2_kernel.capability_system import SYSTEMS, TOP, Copy, Object, Request, State
 from s2_kernel.history_programs import Round
 from s2_kernel.linearizability import Event, order
 
@@ -18,8 +25,9 @@ import multikernel
 from multikernel import System
 from multikernel.native._native import KINDS
 
+ROOM = Path(__file__).resolve().parents[2]
+NATIVE = ROOM / "multikernel" / "native"
 CORES = 3
-SYSTEMS: dict[str, dict[str, Any]] = {"multikernel": {}}
 
 
 @pytest.fixture(params=SYSTEMS)
@@ -87,7 +95,9 @@ def overlaps(history: list[Event]) -> int:
 def test_histories(system: System) -> None:
     met: Counter[str] = Counter()
     together = 0
-    for rounds in record(system, 1, 60, 6):
+    recorded = record(system, 1, 60, 6)
+    assert len(recorded) == 60
+    for rounds in recorded:
         events = explain(rounds)
         together += overlaps(events[:-1])
         met.update(f"{event.operation.kind} {event.response[0]}" for event in events[:-1])
@@ -98,5 +108,35 @@ def test_histories(system: System) -> None:
 @pytest.mark.full
 @pytest.mark.parametrize("seed", range(2, 12))
 def test_many_histories(system: System, seed: int) -> None:
-    for rounds in record(system, seed, 400, seed):
+    recorded = record(system, seed, 400, seed)
+    for rounds in recorded:
         explain(rounds)
+    assert len(recorded) == 400
+
+
+MUTANTS = ["RETYPE_VOTE_IGNORED", "MOVE_KEEPS_SOURCE", "REVOKE_HERE_ALONE", "RANGE_NOT_TAKEN", "LOCK_IGNORED"]
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_seeded_bug_is_seen(mutant: str, tmp_path: Path) -> None:
+    """The product itself, built with a bug (monitor.h), into a virtual environment of its own."""
+    number = (
+        re.findall(r"^ {4}MUTANT_(\w+)", (NATIVE / "monitor.h").read_text(), re.MULTILINE).index(mutant) + 1
+    )
+    venv.create(tmp_path / "venv")
+    python = tmp_path / "venv" / "bin" / "python"
+    site = subprocess.check_output([python, "-c", "import site; print(site.getsitepackages()[0])"], text=True)
+    # What ours has, but not our multikernel: an editable installation's hook is not looked for there.
+    Path(site.strip(), "others.pth").write_text("\n".join(set(getsitepackages())) + "\n")
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps"]
+    flags = os.environ | {
+        "CFLAGS": f"-DMK_MUTANT={number}",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    subprocess.run([*install, "--no-build-isolation", ROOM], env=flags, check=True)
+    test = [python, "-m", "pytest", "-q", "-x", "-m", "full", "-k", "many_histories"]
+    done = subprocess.run([*test, __file__], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "no order explains this history" in done.stdout
