@@ -138,9 +138,9 @@ def _specs(request: Request) -> Iterator[Spec]:
         for operation in operations(request.cores):
             about, asked = operation.parameters(), bool(operation.elsewhere)
             cores = request.cores if asked else 1
-            yield spec(_key(way, operation), way, cores, operation.what, asked=asked, **about)
+            yield spec(_key(way, operation), way, cores, operation.what, about, asked=asked)
             if way is TWO_PHASE and operation.name == CONTROL_OF:
-                yield spec(_key(way, operation) + CONTROL, way, cores, operation.what, control=True, **about)
+                yield spec(_key(way, operation) + CONTROL, way, cores, operation.what, about, control=True)
     for size in _sizes(request):
         for name in DATABASE:
             yield Spec(

@@ -7,7 +7,7 @@ same requests, through the same loop. Called by: `two_phase_commit`, `capabiliti
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +23,8 @@ from multikernel.routing.choosing import to_all
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way of deciding. name: in keys, and the series' variant; options: of boot; source: of retypes that others have to
-    do with.
+    """A way of deciding. name: in keys, and the series' variant; options: of boot; source: of memory that is retyped
+    where others have to do with it.
     """
 
     name: str
@@ -65,11 +65,13 @@ def arm(key: str, bench: Bench, task: Task, edges: tuple[tuple[int, int], ...] |
 
 
 def spec(
-    key: str, way: Way, cores: int, operation: str, *, in_flight: int | None = None, asked: bool = True,
-    control: bool = False, **more: Scalar,
+    key: str, way: Way, cores: int, operation: str, about: Mapping[str, Scalar], *, in_flight: int | None = None,
+    asked: bool = True, control: bool = False,
 ) -> Spec:  # fmt: skip
-    """asked: other cores, in the multikernel; in_flight: where operations are timed in batches; None: each by itself."""
-    parameters: dict[str, Scalar] = {"operation": operation, "told": "none", **more}
+    """about: further parameters; asked: other cores, in the multikernel; in_flight: where operations are timed in
+    batches; None: each by itself.
+    """
+    parameters: dict[str, Scalar] = {"operation": operation, "told": "none", **about}
     if asked and way.system == "multikernel":
         parameters.update(target="polling", told="poll")
     mode: Mode = "single" if in_flight is None else "back-to-back"

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from statistics import median
 
 from multikernel.experiments import document
-from multikernel.experiments.arms import CONTROL, Arm, Collector, Spec
+from multikernel.experiments.arms import CONTROL, Arm, Collector, Scalar, Spec
 from multikernel.experiments.capability_kernels import FOREIGN, TWO_PHASE, WAYS, Way, arm, booted, spec
 from multikernel.experiments.collectives import ByCores, Shape, known
 from multikernel.experiments.floor import floor_arms, floors_of, key_of, root_pairs
@@ -97,17 +97,17 @@ def _first(by_cores: ByCores, request: Request, in_flight: int | None) -> str:
 def _specs(request: Request, by_cores: ByCores) -> Iterator[Spec]:
     for way, shape, named, cores, in_flight in _runs(request, by_cores):
         name = key(way, shape if named else None, cores, request, in_flight)
-        more = {}
+        more: dict[str, Scalar] = {}
         if way is TWO_PHASE:
             more["tree"] = shape.name
             if shape.same:
                 more["same"] = ",".join(shape.same)
-        yield spec(name, way, cores, "retype", in_flight=in_flight, **more)
+        yield spec(name, way, cores, "retype", more, in_flight=in_flight)
         if way is TWO_PHASE and name == _first(by_cores, request, None):
-            yield spec(name + CONTROL, way, cores, "retype", control=True, **more)
+            yield spec(name + CONTROL, way, cores, "retype", more, control=True)
     for in_flight in (None, 1):
         local = Way(LOCAL, "multikernel")
-        yield spec(f"{LOCAL}-{_suffix(in_flight)}", local, 1, "retype", in_flight=in_flight, asked=False)
+        yield spec(f"{LOCAL}-{_suffix(in_flight)}", local, 1, "retype", {}, in_flight=in_flight, asked=False)
 
 
 def _ratios(request: Request, by_cores: ByCores) -> Iterator[tuple[str, str]]:
@@ -115,8 +115,8 @@ def _ratios(request: Request, by_cores: ByCores) -> Iterator[tuple[str, str]]:
     yield single + CONTROL, single
     yield single, f"{LOCAL}-single"
     yield pipelined, single
-    for in_flight in FEWER:
-        yield _first(by_cores, request, in_flight), pipelined
+    for fewer in FEWER:
+        yield _first(by_cores, request, fewer), pipelined
     for cores, shapes in by_cores.items():
         for in_flight in (None, MOST):
             ours = key(TWO_PHASE, shapes[0], cores, request, in_flight)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from s5_experiments.smoke import document_of
+from s5_experiments.smoke import document_of, placement
 
 import multikernel
 from multikernel import System
@@ -108,8 +108,9 @@ def test_documents_are_read_back_and_drawn(name: str) -> None:
 
 
 def test_where_cores_share_cpus_it_runs_and_no_latency_is_claimed() -> None:
-    placement = Placement(cpus=(0, 0, 0), oversubscribed=True)
-    document = registry.get("two-phase-commit").run(Request(placement, SIZES["smoke"]))
+    cpus = placement().cpus
+    document = registry.get("two-phase-commit").run(Request(Placement((*cpus, cpus[0])), SIZES["smoke"]))
     assert {one.cores for one in document.series if one.variant == "two-phase"} == {2, 3}
+    assert "oversubscribed" in {warning.code for warning in document.warnings}
     assert all(one.over_floor is None for one in document.series)
     assert not document.ratios

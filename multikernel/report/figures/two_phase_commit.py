@@ -23,8 +23,8 @@ BESIDES = ("operation", "same", "tree", "target", "told", "in_flight")
 ALONE = "One alone"
 IN_FLIGHT = "in_flight"
 HOW = (
-    "Two-phase: every core votes, then hears the outcome. Owner: the object's owner decides; foreign-owner: it has to be "
-    "asked. Shared kernel: the core decides by itself, under a lock that nobody else wants."
+    "Two-phase: every core votes, then hears the outcome. Owner: the object's owner decides; foreign-owner: it has to "
+    "be asked. Shared kernel: the core decides by itself, under a lock that nobody else wants."
 )
 COST = "In flight: the mean cost of one in batches with so many under way, each about other memory."
 
@@ -53,8 +53,8 @@ def draw(document: Document) -> list[Block]:
     cores = max(one.cores for one in asked)
     local = [one for one in ours if one.variant == "local" and one.mode == "single"]
     groups = []
-    for name, some in ((ALONE, [*alone, *local]), (f"{most:.0f} in flight", flying)):
-        own = [one for one in some if one.cores in (cores, 1)]
+    for name, several_ways in ((ALONE, [*alone, *local]), (f"{most:.0f} in flight", flying)):
+        own = [one for one in several_ways if one.cores in (cores, 1)]
         if own:
             bars = bars_of(list(_named(own, "")), rate_of(document), leaving=BESIDES)
             groups.append(Group(name, bars, _floors(document) if name == ALONE else ()))
