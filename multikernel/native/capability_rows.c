@@ -192,14 +192,6 @@ enum verdict capability_may_prepare(struct monitor *m, const struct operation *o
                                                                                          : VERDICT_BAD_REQUEST;
 }
 
-enum verdict capability_prepare_nothing(struct monitor *m, struct operation *op, const struct mmu *mmu)
-{
-    (void)m;
-    (void)op;
-    (void)mmu;
-    return VERDICT_OK;
-}
-
 void capability_abort_nothing(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     (void)m;

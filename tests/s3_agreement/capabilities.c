@@ -276,8 +276,29 @@ static bool has_copy(struct world *w, uint32_t core, const struct capability *c)
     return false;
 }
 
+/* Nobody has deleted anything, so of all memory there is to begin with somebody has at least one capability. */
+static void check_nothing_lost(struct world *w)
+{
+    for (uint32_t i = 0; i < MODEL_THREADS; i++)
+        for (const struct step *s = model.scenario->thread[i].step; s->action != STOP; s++)
+            if (s->action == CAP_DELETE)
+                return;
+    for (uint32_t i = 0; i < MODEL_BEFORE; i++) {
+        const struct step *s = &model.scenario->before[i].step;
+        const struct capability ram = {.type = CAP_RAM,
+                                       .address = MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE,
+                                       .size = (s->argument & 15) * (uint64_t)CAP_PAGE};
+        bool found = s->action != CAP_CREATE || model.scenario->cnodes > 1; /* a CNode takes along what is in it */
+        for (uint32_t core = 0; core < model.cores; core++)
+            found |= has_copy(w, core, &ram);
+        if (!found)
+            violate("at rest, nobody has the memory that was there to begin with");
+    }
+}
+
 void capability_check_terminal(struct world *w)
 {
+    check_nothing_lost(w);
     bool retyped = false, refused = false; /* memory that is something else to begin with is as good as retyped */
     for (uint32_t i = 0; i < MODEL_BEFORE; i++)
         retyped |= model.scenario->before[i].step.action == CAP_RETYPE;

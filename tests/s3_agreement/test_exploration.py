@@ -147,6 +147,7 @@ MUTANTS = {
     "ROUTED_BY_INITIATOR": ("retype-3", "chain"),
     "OWNER_TOO_SURE": ("move-owned", "flat"),
     "ASKED_MISSES_MOVE": ("owner-moves", "flat"),
+    "ASKED_KEEPS_NOTHING": ("revoke-2", "flat"),
 }
 
 
