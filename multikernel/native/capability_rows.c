@@ -121,8 +121,9 @@ enum verdict capability_resume(struct monitor *m, struct operation *op)
 {
     const struct cspace *cs = monitor_cspace(m);
     struct capability_task *t = task_of(m, op);
-    enum verdict verdict = monitor_capability(m, t);
+    enum verdict verdict = t->tried ? VERDICT_PENDING : monitor_capability(m, t);
     uint32_t slot;
+    t->tried = 0;
     op->row = t->row;
     if (verdict == VERDICT_OK) {
         about_range(op, t->made, 0);
