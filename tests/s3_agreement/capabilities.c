@@ -197,6 +197,8 @@ void capability_check_message(struct world *w, uint32_t core, uint32_t to, const
 {
     if (model.owner && message_kind(message) == KIND_PREPARE && message_core(message) == core)
         check_root(w, core, message);
+    if (model.peaceful && message_kind(message) == KIND_ABORT && message_verdict(message) == VERDICT_BUSY)
+        violate("core %u aborts an operation for another", core);
     uint32_t how = message->word[4] >> 16 & 15, destination = (uint32_t)(message->word[4] >> 48);
     uint32_t initiator = (uint32_t)(message->word[1] >> 48);
     bool driven = model.owner && (message_kind(message) >= KIND_ASK || to == initiator); /* by the owner */

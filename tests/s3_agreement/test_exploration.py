@@ -239,6 +239,15 @@ def test_what_an_operation_costs(explore: Explore, scenario: str, cores: int, ro
         assert explore(*arguments).stdout == f"scenario {scenario}: {cost(cores)} messages\n"
 
 
+@pytest.mark.parametrize("scenario", ["retype-3", "revoke-2", "owner-derived", "owner-sends"])
+def test_an_owner_makes_them_wait_where_initiators_collide(explore: Explore, scenario: str) -> None:
+    """No abort, where the owner stays and reaches all directly. (Through a tree a PREPARE may overtake an ANSWER.)"""
+    passes(explore, scenario, "--owner", "--peaceful")
+    collision = explore("--scenario", scenario, "--peaceful")
+    assert collision.returncode == 1
+    assert "aborts an operation for another" in collision.stdout
+
+
 # Two initiators and one region that they both want. With an owner to order them, worlds are hundreds of times
 # fewer, and so these are quick.
 REGION = ("retype", "retype-overlap", "revoke", "revoke-2")
