@@ -87,6 +87,17 @@ void capability_owned_by(struct cspace *cs, uint64_t reference, uint32_t owner, 
         cspace_relate(cs, reference, owner, (cspace_slot(cs, slot)->flags & CAP_REMOTE) | relations);
 }
 
+void capability_changes_hands(struct monitor *m)
+{
+    for (uint32_t lane = 0; lane < m->lanes && m->capability_protocol == CAPABILITIES_OWNER; lane++) {
+        struct operation *own = monitor_own(m, lane);
+        if ((own->phase == PHASE_ASKED || own->phase == PHASE_BACKOFF) && !MUTANT(ASKED_MISSES_MOVE)) {
+            own->declined = TREE_NOBODY; /* who was not the owner may be by now */
+            own->moved = 1;
+        }
+    }
+}
+
 /* --- Beginning: the same for all rows ---------------------------------------------------------------------------------------------- */
 
 enum verdict capability_begin(struct monitor *m, struct operation *op, const struct request *request)
@@ -110,8 +121,9 @@ enum verdict capability_resume(struct monitor *m, struct operation *op)
 {
     const struct cspace *cs = monitor_cspace(m);
     struct capability_task *t = task_of(m, op);
-    enum verdict verdict = monitor_capability(m, t);
+    enum verdict verdict = t->tried ? VERDICT_PENDING : monitor_capability(m, t);
     uint32_t slot;
+    t->tried = 0;
     op->row = t->row;
     if (verdict == VERDICT_OK) {
         about_range(op, t->made, 0);

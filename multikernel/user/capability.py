@@ -20,6 +20,7 @@ include/barrelfish/capabilities.h (cap_copy, cap_mint, cap_retype, cap_delete, c
 
 from __future__ import annotations
 
+import operator
 from enum import IntFlag, StrEnum
 from typing import Any, SupportsIndex
 
@@ -312,11 +313,15 @@ def core_of(access: Access, core: SupportsIndex | None, to: Capability | None, w
     if core is None:
         assert to is not None
         return to.core
-    if not isinstance(core, int) or not 0 <= core < access.plan.cores:  # type: ignore[redundant-expr]  # untyped callers
+    try:
+        number = operator.index(core)
+    except TypeError:
+        number = -1
+    if not 0 <= number < access.plan.cores:
         raise BadInput(
             "no such core", value=core, where=where, hint=f"cores are 0 to {access.plan.cores - 1}"
         )
-    return core
+    return number
 
 
 def place_of(system: str, core: int, to: Capability | None, slot: int | None) -> tuple[int, int]:
