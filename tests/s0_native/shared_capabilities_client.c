@@ -255,6 +255,31 @@ static void swap_or_use(struct driver *d)
     pthread_barrier_wait(&all);
 }
 
+/* --- Unrelated memory ------------------------------------------------------------------------------------------------------------------------ */
+
+/* What one core does to memory of one region waits for nobody who is at work on another region: in one thread, where waiting would be for ever. */
+static void do_not_meet(struct driver *busy, struct driver *d)
+{
+    struct cspace *cs = state_of(d);
+    struct capability c;
+    for (uint32_t i = 1; i + 1 < SHARED_REGIONS; i++) {
+        uint64_t theirs = from_core(cs, busy->me, slot_from(busy, i, &c)), ours = slot_from(d, i + 1, &c);
+        const struct needs n = needs(cspace_home(cs, (uint32_t)theirs), cspace_home(cs, (uint32_t)theirs));
+        struct capability_task t = {.row = ROW_CAP_RETYPE, .source = ours, .cnode = CSPACE_ROOT, .type = CAP_FRAME};
+        t.index = CNODE_ANY;
+        t.count = 1;
+        t.size = CAP_PAGE;
+        lock_regions(busy, &n);
+        lock_space(busy, busy->me);
+        CHECK(ask(d, &t) == VERDICT_OK, "retype %u", i);
+        CHECK(copy_to(d, t.made, d->me, CSPACE_ROOT, CNODE_ANY, false) == VERDICT_OK, "copy %u", i);
+        CHECK(remove_by(d, ROW_CAP_REVOKE, t.made) == VERDICT_OK, "revoke %u", i);
+        CHECK(remove_by(d, ROW_CAP_DELETE, t.made) == VERDICT_OK, "delete %u", i);
+        unlock_space(busy, busy->me);
+        unlock_regions(busy, &n);
+    }
+}
+
 static void *run(void *argument)
 {
     struct driver *d = argument;
@@ -308,6 +333,8 @@ int main(int argc, char **argv)
             copy_to(&drivers[0], slot_from(&drivers[0], (uint32_t)ram + 1, &c), core, CSPACE_ROOT, CNODE_ANY, false);
         }
     }
+    if (scope == SCOPE_REGION && !mutant)
+        do_not_meet(&drivers[0], &drivers[1]);
     lock_used = (struct lock_algorithm){"later", acquire_later, lock_mcs.release};
     progress();
     pthread_t threads[CORES_MOST];
