@@ -16,7 +16,9 @@ static enum verdict create(struct driver *d, const struct message *request, stru
         return VERDICT_NO_MEMORY;
     enum capability_verdict verdict =
         cspace_create_ram(monitor_cspace(d->monitor), address, size, &place, &reply->word[1]);
-    if (verdict != CAP_OK)
+    if (verdict == CAP_OK)
+        frames_keep(&d->frames, address);
+    else
         frames_free(&d->frames, address, size);
     reply->word[2] = address;
     return monitor_verdict(verdict);
@@ -59,7 +61,7 @@ static bool goes_for_good(const struct driver *d, const struct capability_task *
         return false;
     *ram = *cspace_slot(cs, slot);
     return ram->type == CAP_RAM && ram->owner == d->me && !(ram->flags & CAP_REMOTE) &&
-           frames_has(&d->frames, ram->address, ram->size);
+           frames_kept(&d->frames, ram->address, ram->size);
 }
 
 static void take_back(struct driver *d, const struct capability *ram)
@@ -99,6 +101,23 @@ static void task_of(const struct message *message, struct capability_task *task)
     }
 }
 
+static enum verdict map(struct driver *d, uint64_t address, const struct message *message, struct message *reply)
+{
+    struct request request = {.row = ROW_CAP_MAP,
+                              .protocol = TWO_PHASE,
+                              .rights = message->word[3] >> 16 & 0xff,
+                              .ticket = address,
+                              .capability = {.row = ROW_CAP_MAP,
+                                             .source = message->word[1],
+                                             .cnode = message->word[2],
+                                             .index = message->word[3] & 0xffff}};
+    if (!driver_holders(d, message->word[4], request.holders))
+        return VERDICT_BAD_REQUEST;
+    if (request.rights != RIGHTS_READ && request.rights != RIGHTS_WRITE)
+        return VERDICT_BAD_REQUEST;
+    return d->kernel->begin(d, &request, reply);
+}
+
 enum verdict capability_request(struct driver *d, uint64_t address, const struct message *message,
                                 struct message *reply)
 {
@@ -107,6 +126,8 @@ enum verdict capability_request(struct driver *d, uint64_t address, const struct
     switch (message_kind(message)) {
     case KIND_CAP_CREATE:
         return create(d, message, reply);
+    case KIND_CAP_MAP:
+        return map(d, address, message, reply);
     case KIND_CAP_LOOK:
         return look(d, message, reply);
     case KIND_CAP_DIGEST:

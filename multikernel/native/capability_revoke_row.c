@@ -21,7 +21,7 @@ static void revoke_commit(struct monitor *m, struct operation *op, const struct 
                                                  .address = range_address(op),
                                                  .size = op->argument[0],
                                                  .type = (uint32_t)op->argument[1]};
-    (void)mmu;
+    capability_pages_commit(m, op, mmu);
     if (MUTANT(REVOKE_HERE_ALONE) && !initiated_here(m, op))
         return;
     cspace_revoke_step(cs, &revocation, CSPACE_OUTCOME, UINT32_MAX, &progress);
@@ -44,8 +44,8 @@ const struct row capability_revoke_row = {
     .resume = capability_resume,
     .may_prepare = capability_may_prepare,
     .adopt = capability_adopt,
-    .prepare = capability_prepare_nothing,
+    .prepare = capability_pages_prepare,
     .commit = revoke_commit,
-    .abort = capability_abort_nothing,
+    .abort = capability_pages_abort,
     .settled = revoke_settled,
 };

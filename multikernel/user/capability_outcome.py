@@ -78,5 +78,9 @@ def capability_error(
         kind, what, hint = cause
         return kind(what, core=core, value=value, where=where, hint=hint)
     if verdict == VERDICTS["BAD_REQUEST"] and kernel != "multikernel":
-        return BadInput(f"the {kernel} kernel has no capabilities", value=doing, hint='kernel="multikernel"')
+        return BadInput(
+            f"the {kernel} kernel does not do that with capabilities",
+            value=doing,
+            hint='kernel="multikernel"',
+        )
     return error_of(verdict, named, where, core=core)
