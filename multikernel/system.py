@@ -34,7 +34,17 @@ from multikernel.routing.choosing import Choice, choose, of_kind, to_all
 from multikernel.routing.measuring import placement
 from multikernel.runtime import links
 from multikernel.runtime.launch import Launched
-from multikernel.runtime.plan import CARRIERS, HOST_CARRIERS, PAGE, Carrier, Plan
+from multikernel.runtime.plan import (
+    CAPABILITY_PROTOCOLS,
+    CARRIERS,
+    HOST_CARRIERS,
+    LOCK_SCOPES,
+    PAGE,
+    CapabilityProtocol,
+    Carrier,
+    LockScope,
+    Plan,
+)
 from multikernel.user import memory
 from multikernel.user.access import ClientAccess
 from multikernel.user.capability import Capability, ram_of, root_of
@@ -250,17 +260,22 @@ def boot(
     slots: int | None = None,
     channels: int = 0,
     carrier: Carrier = "call-line",
+    capabilities: CapabilityProtocol = "two-phase",
     trees: str | Mapping[int, Edges] = CHOSEN,
+    lock_scope: LockScope = "big",
 ) -> System:
     """Boots a kernel and returns it running; close it, or use it as a context manager.
 
     cores: how many, or which CPUs ("0,2-3", [0, 2]); None: one a CPU allowed here. More cores than CPUs share
     them. memory: bytes of physical memory. slots: mappings for each core. channels: further call lines for each
     pair of cores. carrier: what the monitors' messages travel by: lines or rings in shared memory, or sockets or
-    pipes, which share none. trees: "chosen", a kind of tree for every root (knowledge.trees.KINDS; "sequential": every
-    root sends to all), or by root its edges (parent, child) in sending order, where a root without one sends to all;
-    see System.choose_trees. The shared kernel tells all by one line, or along its trees if it is given edges. Raises
-    BadInput, BootFailed, SegmentFull.
+    pipes, which share none. capabilities: who drives an operation on one that needs other cores: "two-phase" the
+    core that asks for it, "owner" the core that owns the object. trees: "chosen", a kind of tree for every root
+    (knowledge.trees.KINDS; "sequential": every root sends to all), or by root its edges (parent, child) in
+    sending order, where a root without one sends to all; see System.choose_trees. The shared kernel tells all by
+    one line, or along its trees if it is given edges. lock_scope:
+    what the shared kernel's capabilities are locked by: "big", the kernel's one lock; "region", one for each
+    region of memory. Raises BadInput, BootFailed, SegmentFull.
     """
     if kernel not in KERNELS:
         raise BadInput("unknown kernel", value=kernel, where="kernel", hint="one of " + ", ".join(KERNELS))
@@ -275,6 +290,28 @@ def boot(
         raise BadInput(
             "unknown carrier", value=carrier, where="carrier", hint="one of " + ", ".join(CARRIERS)
         )
+    if capabilities not in CAPABILITY_PROTOCOLS:
+        raise BadInput(
+            "unknown protocol for capabilities", value=capabilities, where="capabilities",
+            hint="one of " + ", ".join(CAPABILITY_PROTOCOLS),
+        )  # fmt: skip
+    if capabilities != "two-phase" and kernel != "multikernel":
+        raise BadInput(
+            f"the {kernel} kernel's cores agree by a lock", value=capabilities, where="capabilities",
+            hint="kernel=\"multikernel\", or leave capabilities out",
+        )  # fmt: skip
+    if lock_scope not in LOCK_SCOPES:
+        raise BadInput(
+            "unknown lock scope",
+            value=lock_scope,
+            where="lock_scope",
+            hint="one of " + ", ".join(LOCK_SCOPES),
+        )
+    if lock_scope != "big" and kernel != "shared":
+        raise BadInput(
+            f"the {kernel}'s cores share no state, so they lock none", value=lock_scope, where="lock_scope",
+            hint='kernel="shared", or leave lock_scope out',
+        )  # fmt: skip
     refusal = refusal_of(carrier, count, kernel) if carrier in HOST_CARRIERS else None
     if refusal is not None:
         raise refusal
@@ -293,7 +330,9 @@ def boot(
         channels=2 + channels,
         ring_slots=32 if count <= RING_CORES else 0,
         carrier=carrier,
+        capabilities=capabilities,
         trees=encoded(trees if isinstance(trees, Mapping) else {}, count),
+        lock_scope=lock_scope,
         sys_path=tuple(sys.path),
         system=secrets.token_hex(4),
         launcher=os.getpid(),

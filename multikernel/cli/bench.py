@@ -31,7 +31,9 @@ def run(
     names: tuple[str, ...], cores: str | None, quick: bool, oversubscribe: bool, output: str | None,
     json_to: str | None, seed: int, size: str | None,
 ) -> None:  # fmt: skip
-    """Run experiments by name, and print their table and warnings."""
+    """Run experiments by name, or all of them by `all`, and print their table and warnings."""
+    if "all" in names:
+        names = tuple(one.name for one in registry.all_of_them())
     for name in names:
         registry.get(name)
     request = request_of(cores, quick=quick, oversubscribe=oversubscribe, seed=seed, size=size)

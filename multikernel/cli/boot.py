@@ -24,6 +24,7 @@ from multikernel.machine.topology import Topology
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from multikernel.runtime.plan import CapabilityProtocol
     from multikernel.system import Kernel, System
 
 REFRESH_SECONDS = 0.25
@@ -39,6 +40,13 @@ REFRESH_SECONDS = 0.25
     help="multikernel: replicas and messages; shared: one state under a lock.",
 )
 @click.option(
+    "--capabilities",
+    type=click.Choice(["two-phase", "owner"]),
+    default="two-phase",
+    show_default=True,
+    help="Who drives an operation on a capability that needs other cores: who asks for it, or its owner.",
+)
+@click.option(
     "--trees",
     default="chosen",
     show_default=True,
@@ -46,7 +54,9 @@ REFRESH_SECONDS = 0.25
     help="How each core reaches the others: chosen on this machine, or sequential, binary, cluster, numa-aware, …",
 )
 @click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="[-- PROGRAM.py ARGS…]")
-def command(cores: str | None, kernel: Kernel, trees: str, program: tuple[str, ...]) -> int:
+def command(
+    cores: str | None, kernel: Kernel, capabilities: CapabilityProtocol, trees: str, program: tuple[str, ...]
+) -> int:
     """Boot a kernel and show its cores until Ctrl-C, or run a program in it.
 
     More cores than CPUs share them: 8 cores on 2 CPUs work. With a program (after --), the program runs in this
@@ -59,7 +69,7 @@ def command(cores: str | None, kernel: Kernel, trees: str, program: tuple[str, .
         _check(program[0])
         # As Python does for a script; before the boot, because cores look for modules where this process does.
         sys.path.insert(0, os.path.dirname(os.path.abspath(program[0])))
-    with system_.boot(list(placement.cpus), kernel=kernel, trees=trees) as booted:
+    with system_.boot(list(placement.cpus), kernel=kernel, capabilities=capabilities, trees=trees) as booted:
         if not program:
             return _stay(booted)
         with system_.as_current(booted):

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import click
 
-from multikernel.errors import BadInput
+from multikernel.errors import BadInput, MeasurementRefused
 from multikernel.experiments.request import SIZES, Request
 from multikernel.machine.cpus import Placement, resolve
 from multikernel.machine.topology import Topology, format_cpu_list
@@ -130,29 +130,41 @@ class Run:
             )
         self.json = json_to is not None
         self.directory: Path = store.prepare(output)
+        self.refused: list[MeasurementRefused] = []
 
     def all(self, names: Iterable[str], request: Request) -> list[Document]:
-        """Runs them and writes each document when it is there."""
+        """Runs them and writes each document when it is there. One that cannot be trusted is told of and left out: the
+        others may have taken long.
+        """
         from multikernel.experiments import registry
 
         documents = []
         for name in names:
             began = time.monotonic()
-            documents.append(registry.get(name).run(request))
+            try:
+                documents.append(registry.get(name).run(request))
+            except MeasurementRefused as error:
+                progress_to_stderr(f"{name}: {error}")
+                self.refused.append(error)
+                continue
             store.write(documents[-1], self.directory)
             progress_to_stderr(f"{name}: done in {time.monotonic() - began:.0f} s\n".rstrip("\n"))
             if sys.stderr.isatty():
                 sys.stderr.write("\n")
+        if not documents:
+            raise self.refused[0]
         return documents
 
     def show(self, documents: list[Document], *, verdict: bool) -> None:
-        """JSON, or table, verdict and warnings; then where it all lies."""
+        """JSON, or table, verdict and warnings; then where it all lies. Raises MeasurementRefused where one was."""
         if self.json:
             sys.stdout.buffer.write(encode_all(documents))
             sys.stdout.buffer.flush()
         else:
             _show(documents, verdict=verdict)
         print(f"result documents: {self.directory}", file=sys.stderr)
+        if self.refused:
+            raise self.refused[0]
 
 
 def _show(documents: list[Document], *, verdict: bool) -> None:

@@ -44,7 +44,7 @@ class Experiment:
 def get(name: str) -> Experiment:
     """An experiment by name. Raises BadInput."""
     if name not in _FILES:
-        raise BadInput("unknown experiment", value=name, hint="there are " + ", ".join(_FILES))
+        raise BadInput("unknown experiment", value=name, hint="there are all, " + ", ".join(_FILES))
     module = importlib.import_module(f"multikernel.experiments.{_FILES[name]}")
     return Experiment(module.NAME, module.FIGURE, module.SUMMARY, module.run)
 

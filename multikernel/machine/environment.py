@@ -78,7 +78,7 @@ class Environment:
             placement=placement,
             rate=rate,
             seed=seed,
-            command=tuple(sys.argv if command is None else command),
+            command=tuple(provenance.command_line(sys.argv if command is None else command)),
             time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             root=root,
             load_before=host.load,

@@ -12,12 +12,22 @@ import importlib.metadata
 import platform
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 PACKAGES = ("multikernel", "numpy", "msgspec", "psutil", "posix_ipc")
 """Packages whose versions a result document records."""
+
+
+def command_line(arguments: Sequence[str]) -> list[str]:
+    """The command as it was given, of every path only the last part: the others may name a user or a project."""
+    found = []
+    for argument in arguments:
+        option, equals, value = argument.partition("=")
+        head, path = (option + equals, value) if option.startswith("-") and equals else ("", argument)
+        found.append(head + (path.rstrip("/").rpartition("/")[2] or "/") if "/" in path else argument)
+    return found
 
 
 def python_version() -> str:

@@ -73,6 +73,8 @@ cdef extern from "cspace.h":
         uint32_t cnodes
         uint32_t slot_bits
         uint32_t locks
+        uint32_t spaces
+        uint32_t parts
     size_t cspace_size(const cspace_shape *shape)
     void cspace_init(cspace *cs, uint32_t me, const cspace_shape *shape, uint64_t root_address)
     mapping_database *cspace_database(const cspace *cs)
@@ -140,7 +142,7 @@ cdef class Capabilities:
     cdef readonly uint32_t cnodes
 
     def __cinit__(self, uint32_t cnodes, uint32_t core=0, uint64_t root_address=0, uint32_t locks=16, uint32_t slot_bits=CNODE_SLOT_BITS):
-        cdef cspace_shape shape = cspace_shape(cnodes, slot_bits, locks)
+        cdef cspace_shape shape = cspace_shape(cnodes, slot_bits, locks, 1, 1)
         if not 0 < cnodes <= 1 << 20:
             raise ValueError(f"a core has 1 to {1 << 20} CNodes, not {cnodes}")
         if root_address % 4096:

@@ -13,6 +13,8 @@ cdef extern from "cpu_driver.h":
         uint32_t crowded
         uint32_t slots_per_core
         uint32_t cnodes
+        uint32_t capability_protocol
+        uint32_t lock_scope
         uint64_t address_base
         uint64_t address_size
         uint64_t memory_bytes
@@ -66,6 +68,8 @@ cdef class Driver:
         o.crowded = options["crowded"]
         o.slots_per_core = options["slots_per_core"]
         o.cnodes = options["cnodes"]
+        o.capability_protocol = options["capability_protocol"]
+        o.lock_scope = options["lock_scope"]
         o.address_base = options["address_base"]
         o.address_size = options["address_size"]
         o.memory_bytes = options["memory_bytes"]

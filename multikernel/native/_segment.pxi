@@ -33,7 +33,7 @@ cdef extern from "segment_access.h":
     void segment_scratch_store(segment *s, uint32_t core, uint32_t line, uint64_t value)
 
 cdef extern from "kernel.h":
-    uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bint trees)
+    uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bint trees, uint32_t cnodes, uint32_t scope)
 
 
 def kernel_segment_bytes(uint32_t cores, uint32_t window, uint32_t user_channels, uint32_t ring_slots, uint64_t shared_bytes):
@@ -42,9 +42,9 @@ def kernel_segment_bytes(uint32_t cores, uint32_t window, uint32_t user_channels
     return segment_bytes(&g)
 
 
-def shared_state_bytes(uint32_t cores, uint32_t slots_per_core, bint trees=False):
+def shared_state_bytes(uint32_t cores, uint32_t slots_per_core, bint trees, uint32_t cnodes, uint32_t lock_scope):
     """Bytes of state the shared kernel keeps in the segment."""
-    return shared_kernel_bytes(cores, slots_per_core, trees)
+    return shared_kernel_bytes(cores, slots_per_core, trees, cnodes, lock_scope)
 
 
 cdef class Segment:

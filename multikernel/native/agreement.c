@@ -8,6 +8,11 @@
  * Conflict: who finds the entry locked answers BUSY; the initiator aborts and retries after a wait that grows with its number,
  * so of two the same one gives way. Nobody waits while it holds a lock, hence no deadlock (paper.md section 4: Barrelfish 2011).
  *
+ * Who drives an operation (its root) is who asked for it (its initiator), unless the row names another core: then the initiator hands it
+ * over (ASK), takes part like anybody, and hears from the root what became of it (ANSWER). The root uses the record that every core has
+ * for that lane of that initiator, so there is always room; what meets a lock waits there, oldest first, without a message. The initiator
+ * holds no lock while it waits.
+ *
  * A participant forwards to exactly the cores it would forward to in round 2: the object that names the participants is locked in
  * between, and all rounds travel by the version of the tree that the messages name. */
 #include <string.h>
@@ -20,6 +25,12 @@ enum { SEQUENCE_BITS = 48, NOBODY = TREE_NOBODY };
 static uint32_t initiator_of(const struct operation *op)
 {
     return (uint32_t)(op->id >> SEQUENCE_BITS);
+}
+
+/* Asked for here? (Before its first attempt it has no id.) */
+static bool is_own(const struct monitor *m, const struct operation *op)
+{
+    return !op->id || initiator_of(op) == m->me;
 }
 
 /* The initiator is a core there is. */
@@ -57,9 +68,10 @@ static struct output_entry *emit(struct output *out, enum output_kind kind, uint
     return entry;
 }
 
-static void fill(struct message *message, const struct monitor *m, const struct operation *op, uint32_t kind)
+static void fill(struct message *message, const struct monitor *m, const struct operation *op, uint32_t kind,
+                 uint32_t core)
 {
-    message->word[0] = message_head(kind, op->row, op->verdict, op->named, m->view) | (uint64_t)op->tree << 25;
+    message->word[0] = message_head(kind, op->row, op->verdict, core, m->view) | (uint64_t)op->tree << 25;
     message->word[1] = op->id;
     message->word[2] = op->slot | (uint64_t)op->generation << 32;
     for (int i = 0; i < 4; i++)
@@ -70,7 +82,7 @@ static void reply(struct monitor *m, const struct operation *op, struct output *
 {
     struct output_entry *entry = emit(out, OUTPUT_REPLY, op->from);
     entry->token = op->token;
-    fill(&entry->message, m, op, op->phase);
+    fill(&entry->message, m, op, op->phase, op->named);
 }
 
 static void refuse(const struct monitor *m, const struct input *in, enum verdict verdict, struct output *out)
@@ -89,7 +101,7 @@ static void send_set(const struct monitor *m, const struct operation *op, const 
 {
     for (uint32_t word = 0; word < m->set_words; word++) {
         struct output_entry *entry = emit(out, OUTPUT_NOTICE, to);
-        fill(&entry->message, m, op, KIND_SET);
+        fill(&entry->message, m, op, KIND_SET, op->root);
         entry->message.word[3] = word;
         entry->message.word[4] = set[word];
     }
@@ -101,7 +113,7 @@ static uint32_t forward(struct monitor *m, const struct operation *op, uint32_t 
     const struct row *row = monitor_rows[op->row];
     uint64_t buffer[CORE_SET_WORDS_MAX];
     const uint64_t *participants = row->object->participants(m, op, buffer);
-    uint32_t root = initiator_of(op), sent = 0, first = out->count;
+    uint32_t root = MUTANT(ROUTED_BY_INITIATOR) ? initiator_of(op) : op->root, sent = 0, first = out->count;
     const struct tree_link *link =
         monitor_links(m, root, MUTANT(TREE_OF_THE_MOMENT) ? monitor_tree(m, root)->current : op->tree);
     bool set = row->set_travels && m->set_words > 1 && (kind == KIND_PREPARE || kind == KIND_APPLY);
@@ -109,7 +121,7 @@ static uint32_t forward(struct monitor *m, const struct operation *op, uint32_t 
          sent++) {
         if (set)
             send_set(m, op, participants, core, out);
-        fill(&emit(out, OUTPUT_REQUEST, core)->message, m, op, kind);
+        fill(&emit(out, OUTPUT_REQUEST, core)->message, m, op, kind, root);
     }
     if (MUTANT(LAST_CHILD_FORGOTTEN) && kind == KIND_COMMIT && sent > 1) {
         out->count--;
@@ -149,23 +161,23 @@ static void unlock(struct monitor *m, struct operation *op)
         object->unlocked(m, op->slot);
 }
 
-/* This core's own part of the round. An initiator that does not hold the page has none, but for its directory entry. */
+/* This core's own part of the round. A root that does not hold the page has none, but for its directory entry. */
 static void own_part(struct monitor *m, const struct environment *env, struct operation *op)
 {
     const struct row *row = monitor_rows[op->row];
-    int initiator = initiator_of(op) == m->me;
+    int root = op->root == m->me;
     enum verdict verdict;
     op->local = 0;
     switch (op->phase) {
     case PHASE_PREPARING:
         merge(op, row->prepare(m, op, env->mmu), m->me);
-        if (MUTANT(UNLOCK_AT_VOTE) && !initiator)
+        if (MUTANT(UNLOCK_AT_VOTE) && !root)
             unlock(m, op);
         break;
     case PHASE_APPLYING:
         verdict = row->prepare(m, op, env->mmu);
         merge(op, verdict, m->me);
-        if (initiator)
+        if (root)
             break; /* commits when all have answered: its lock is what orders concurrent one-phase operations */
         if (verdict == VERDICT_OK)
             row->commit(m, op, env->mmu);
@@ -175,7 +187,7 @@ static void own_part(struct monitor *m, const struct environment *env, struct op
         break;
     case PHASE_COMMITTING:
         row->commit(m, op, env->mmu);
-        if (!initiator || !row->settled || MUTANT(RANGE_GIVEN_EARLY))
+        if (!(root || (is_own(m, op) && !MUTANT(ASKED_GIVES_EARLY))) || !row->settled || MUTANT(RANGE_GIVEN_EARLY))
             unlock(m, op);
         break;
     case PHASE_ABORTING:
@@ -198,7 +210,8 @@ static void begin_round(struct monitor *m, const struct environment *env, struct
     };
     op->phase = phase_of[kind];
     op->waiting = forward(m, op, kind, out);
-    if (MUTANT(REPLY_BEFORE_CHILDREN) && initiator_of(op) != m->me)
+    if ((MUTANT(REPLY_BEFORE_CHILDREN) && op->root != m->me) ||
+        (MUTANT(OWNER_ANSWERS_EARLY) && kind == KIND_COMMIT && op->root == m->me && !is_own(m, op)))
         op->waiting = 0;
     op->local = 1;
     if (op->waiting) {
@@ -210,15 +223,16 @@ static void begin_round(struct monitor *m, const struct environment *env, struct
     finish_round(m, env, op, out);
 }
 
-/* --- The initiator ------------------------------------------------------------------------------------------------------------ */
+/* --- The root ------------------------------------------------------------------------------------------------------------ */
 
 static void done(struct monitor *m, struct operation *op, enum verdict verdict, uint32_t core, struct output *out)
 {
-    struct output_entry *entry = emit(out, OUTPUT_DONE, m->me);
-    entry->token = op->ticket;
+    struct output_entry *entry =
+        is_own(m, op) ? emit(out, OUTPUT_DONE, m->me) : emit(out, OUTPUT_NOTICE, initiator_of(op));
+    entry->token = is_own(m, op) ? op->ticket : 0;
     op->verdict = (uint8_t)verdict;
     op->named = (uint16_t)core;
-    fill(&entry->message, m, op, 0);
+    fill(&entry->message, m, op, is_own(m, op) ? 0 : KIND_ANSWER, core);
     op->phase = PHASE_IDLE;
 }
 
@@ -235,7 +249,7 @@ static void succeed(struct monitor *m, const struct environment *env, struct ope
     const struct row *row = monitor_rows[op->row];
     if (row->settled) {
         unlock(m, op);
-        if (!row->settled(m, op)) {
+        if (is_own(m, op) && !row->settled(m, op)) {
             wait_for_tick(m, env, op); /* this was a step on the way to what was asked for */
             return;
         }
@@ -244,7 +258,7 @@ static void succeed(struct monitor *m, const struct environment *env, struct ope
     done(m, op, VERDICT_OK, m->me, out);
     if (tell_home) {
         struct output_entry *entry = emit(out, OUTPUT_NOTICE, monitor_home(m, op->slot));
-        fill(&entry->message, m, op, KIND_RELEASE);
+        fill(&entry->message, m, op, KIND_RELEASE, m->me);
     }
 }
 
@@ -261,22 +275,34 @@ static void back_off(struct monitor *m, const struct environment *env, struct op
 static void attempt(struct monitor *m, const struct environment *env, struct operation *op, struct output *out)
 {
     const struct row *row = monitor_rows[op->row];
-    enum verdict verdict = row->resume ? row->resume(m, op) : row->may_prepare(m, op);
+    bool own = is_own(m, op);
+    op->root = (uint16_t)m->me;
+    enum verdict verdict = !own ? row->sequence(m, op) : row->resume ? row->resume(m, op) : row->may_prepare(m, op);
     if (verdict == VERDICT_BUSY || (verdict == VERDICT_OK && holder(m, op))) {
         wait_for_tick(m, env, op); /* another operation is at it, or there is more to do here */
         return;
     }
+    if (!own && verdict == VERDICT_OK)
+        verdict = row->may_prepare(m, op);
     if (verdict != VERDICT_OK) {
         done(m, op, verdict == VERDICT_ALONE ? VERDICT_OK : verdict, m->me, out);
         return;
     }
     row = monitor_rows[op->row]; /* resume may have chosen another one, as a step on the way */
-    uint32_t lane = (uint32_t)(op - monitor_own(m, 0));
-    op->id = (uint64_t)m->me << SEQUENCE_BITS | ((++m->sequence * m->lanes + lane) & SEQUENCE_MASK);
+    if (own) {
+        uint32_t lane = (uint32_t)(op - monitor_own(m, 0));
+        op->id = (uint64_t)m->me << SEQUENCE_BITS | ((++m->sequence * m->lanes + lane) & SEQUENCE_MASK);
+    } /* else all that was sent by that id has been answered: nothing will be mistaken for this attempt */
     op->verdict = VERDICT_OK;
     op->named = NOBODY;
+    if (op->root != m->me) {
+        op->phase = PHASE_ASKED;
+        fill(&emit(out, OUTPUT_NOTICE, op->root)->message, m, op, KIND_ASK, op->root);
+        return;
+    }
     op->tree = (uint8_t)monitor_tree(m, m->me)->current;
-    take(m, op);
+    if (own || !MUTANT(OWNER_WITHOUT_LOCK))
+        take(m, op);
     row->adopt(m, op);
     begin_round(m, env, op, op->protocol == ONE_PHASE ? KIND_APPLY : KIND_PREPARE, out);
 }
@@ -303,6 +329,7 @@ static void request(struct monitor *m, const struct environment *env, const stru
     op->row = (uint8_t)request->row;
     op->ticket = request->ticket;
     op->generation = request->generation;
+    op->declined = NOBODY;
     if (request->row >= ROWS || !exists(m, request->row, request->slot)) {
         verdict = VERDICT_BAD_REQUEST;
     } else if (op != &scratch) {
@@ -320,7 +347,7 @@ static void request(struct monitor *m, const struct environment *env, const stru
 
 /* --- Rounds end ------------------------------------------------------------------------------------------------------------------ */
 
-static void finish_initiated(struct monitor *m, const struct environment *env, struct operation *op, struct output *out)
+static void finish_driven(struct monitor *m, const struct environment *env, struct operation *op, struct output *out)
 {
     int yes = op->verdict == VERDICT_OK;
     switch (op->phase) {
@@ -363,8 +390,8 @@ static void finish_round(struct monitor *m, const struct environment *env, struc
 {
     if (op->waiting || op->local)
         return;
-    if (initiator_of(op) == m->me) {
-        finish_initiated(m, env, op, out);
+    if (op->root == m->me) {
+        finish_driven(m, env, op, out);
         return;
     }
     static const uint8_t next[] = {
@@ -379,26 +406,73 @@ static void finish_round(struct monitor *m, const struct environment *env, struc
     else if (op->protocol == TWO_PHASE)
         m->engaged--;
     reply(m, op, out);
+    if (op->phase == PHASE_ABORTED && is_own(m, op) && !MUTANT(ASKED_NOT_AGAIN))
+        op->phase = PHASE_ASKED;
 }
 
 /* --- Messages -------------------------------------------------------------------------------------------------------------------- */
 
-static void join(struct monitor *m, const struct environment *env, const struct input *in, struct operation *op,
-                 struct output *out)
+static void adopt_message(struct operation *op, const struct message *message)
 {
-    const struct message *message = in->message;
-    uint32_t kind = message_kind(message);
     memset(op, 0, sizeof *op);
     op->id = message->word[1];
     op->slot = (uint32_t)message->word[2];
     op->generation = (uint32_t)(message->word[2] >> 32);
     memcpy(op->argument, &message->word[3], sizeof op->argument);
     op->row = (uint8_t)message_row(message);
+    op->named = op->declined = NOBODY;
+}
+
+/* Another core has asked this one to drive its operation. */
+static void asked(struct monitor *m, const struct environment *env, const struct input *in, struct operation *op,
+                  struct output *out)
+{
+    uint32_t initiator = (uint32_t)(in->message->word[1] >> SEQUENCE_BITS);
+    if (initiator != in->from || initiator == m->me || op->phase == PHASE_BACKOFF)
+        return;
+    adopt_message(op, in->message);
+    op->from = (uint16_t)in->from;
+    if (monitor_rows[op->row]->sequence)
+        attempt(m, env, op, out);
+    else
+        done(m, op, VERDICT_BAD_REQUEST, m->me, out);
+}
+
+/* What became of an operation that another core drove. */
+static void answered(struct monitor *m, const struct environment *env, const struct input *in, struct operation *op,
+                     struct output *out)
+{
+    enum verdict verdict = message_verdict(in->message);
+    if (op->id != in->message->word[1] || !is_own(m, op) || op->root != in->from || op->root == m->me)
+        return;
+    if (verdict == VERDICT_OK && op->phase == PHASE_COMMITTED) {
+        succeed(m, env, op, out);
+    } else if (verdict == VERDICT_NOT_OWNER && op->phase == PHASE_ASKED) {
+        op->declined = (uint16_t)in->from;
+        wait_for_tick(m, env, op); /* while the ownership moves, the range is locked here too */
+    } else if (verdict != VERDICT_OK && op->phase == PHASE_ASKED) {
+        done(m, op, verdict, message_core(in->message), out);
+    }
+}
+
+static void join(struct monitor *m, const struct environment *env, const struct input *in, struct operation *op,
+                 struct output *out)
+{
+    const struct message *message = in->message;
+    uint32_t kind = message_kind(message);
+    uint64_t ticket = op->ticket;
+    bool own = message->word[1] >> SEQUENCE_BITS == m->me;
+    if (own && (op->id != message->word[1] || op->phase != PHASE_ASKED || op->root != message_core(message))) {
+        refuse(m, in, VERDICT_BAD_REQUEST, out);
+        return;
+    }
+    adopt_message(op, message);
+    op->ticket = own ? ticket : 0;
+    op->root = (uint16_t)message_core(message);
     op->tree = (uint8_t)message_tree(message);
     op->protocol = kind == KIND_APPLY ? ONE_PHASE : TWO_PHASE;
     op->from = (uint16_t)in->from;
     op->token = in->token;
-    op->named = NOBODY;
 
     const struct row *row = monitor_rows[op->row];
     enum verdict verdict = holder(m, op) && !MUTANT(LOCK_IGNORED) ? VERDICT_BUSY : row->may_prepare(m, op);
@@ -406,9 +480,12 @@ static void join(struct monitor *m, const struct environment *env, const struct 
         merge(op, verdict, m->me);
         op->phase = PHASE_REFUSED;
         reply(m, op, out);
+        if (own)
+            op->phase = PHASE_ASKED;
         return;
     }
-    take(m, op);
+    if (!own || !MUTANT(ASKED_WITHOUT_LOCK))
+        take(m, op);
     row->adopt(m, op);
     begin_round(m, env, op, kind, out);
 }
@@ -419,12 +496,13 @@ static void message(struct monitor *m, const struct environment *env, const stru
     uint32_t kind = message_kind(message);
     uint32_t initiator = (uint32_t)(message->word[1] >> SEQUENCE_BITS);
     uint32_t row = message_row(message);
-    int notice = kind == KIND_SET || kind == KIND_RELEASE;
+    int notice = kind >= KIND_SET && kind < AGREEMENT_KINDS;
     enum verdict bad = VERDICT_OK;
     if (message_view(message) != m->view)
         bad = VERDICT_STALE_VIEW;
     else if (kind == 0 || kind >= AGREEMENT_KINDS || row >= ROWS || initiator >= m->cores ||
-             message_tree(message) > TREE_VERSIONS || !exists(m, row, (uint32_t)message->word[2]))
+             message_tree(message) > TREE_VERSIONS || (kind <= KIND_ABORT && message_core(message) >= m->cores) ||
+             !exists(m, row, (uint32_t)message->word[2]))
         bad = VERDICT_BAD_REQUEST;
     if (bad != VERDICT_OK) {
         if (!notice)
@@ -454,6 +532,12 @@ static void message(struct monitor *m, const struct environment *env, const stru
         if (monitor_rows[row]->object->notice)
             monitor_rows[row]->object->notice(m, message);
         break;
+    case KIND_ASK:
+        asked(m, env, in, op, out);
+        break;
+    case KIND_ANSWER:
+        answered(m, env, in, op, out);
+        break;
     default:
         break;
     }
@@ -479,14 +563,17 @@ static void tick(struct monitor *m, const struct environment *env, struct output
 {
     if (!m->waiting)
         return;
-    for (uint32_t lane = 0; lane < m->lanes; lane++) {
-        struct operation *op = monitor_own(m, lane);
-        if (op->phase != PHASE_BACKOFF || op->retry_at > env->now || holder(m, op))
-            continue;
-        m->waiting--;
-        attempt(m, env, op, out);
-        return; /* one a tick keeps the output within its bound */
-    }
+    /* Others' operations wait here only where owners drive. */
+    bool owner = m->capability_protocol == CAPABILITIES_OWNER;
+    struct operation *first = owner ? monitor_operation(m, 0) : monitor_own(m, 0), *oldest = NULL;
+    for (struct operation *op = first; op < first + (owner ? m->cores * m->lanes : m->lanes); op++)
+        if (op->phase == PHASE_BACKOFF && op->retry_at <= env->now && !holder(m, op) &&
+            (!oldest || op->retry_at < oldest->retry_at))
+            oldest = op;
+    if (!oldest)
+        return;
+    m->waiting--;
+    attempt(m, env, oldest, out); /* one a tick keeps the output within its bound */
 }
 
 void monitor_step(struct monitor *m, const struct environment *env, const struct input *in, struct output *out)

@@ -78,8 +78,8 @@ struct capability {
     uint8_t type;
     uint8_t rights;
     uint8_t flags;
-    uint8_t rank; /* the mapping database's, and so are the links */
-    uint16_t reserved;
+    uint8_t rank;  /* the mapping database's, and so are the links */
+    uint16_t part; /* of the state, whose database it is in: cspace.h; 0 but for the shared kernel */
     uint32_t left, right, parent;
 };
 static_assert(sizeof(struct capability) == 64, "a slot is one cache line, a CNode's memory is its slots");

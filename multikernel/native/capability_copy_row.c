@@ -33,7 +33,7 @@ static enum verdict copy_prepare(struct monitor *m, struct operation *op, const 
     uint32_t slot;
     (void)mmu;
     if (initiated_here(m, op))
-        return monitor_verdict(cspace_find(cs, task_of(m, op)->source, &slot));
+        return MUTANT(ASKED_UNCHECKED) ? VERDICT_OK : monitor_verdict(cspace_find(cs, task_of(m, op)->source, &slot));
     if (copy_destination(op) != m->me)
         return VERDICT_OK;
     const struct capability record = {.address = range_address(op),
@@ -77,6 +77,8 @@ static void copy_commit(struct monitor *m, struct operation *op, const struct mm
     } else if (copy_how(op) & HOW_OWNER) {
         /* The destination too: what it was sent took after the copies that it had. */
         uint32_t brought = copy_destination(op) == m->me ? op->argument[1] >> 12 & CAP_REMOTE : 0;
+        if (MUTANT(OWNER_MOVES_FEARLESS))
+            brought = 0;
         capability_owned_by(cs, capability_found(cs, op), copy_destination(op), brought);
     }
 }
@@ -96,6 +98,7 @@ const struct row capability_copy_row = {
     .object = &capability_ranges,
     .begin = capability_begin,
     .resume = capability_resume,
+    .sequence = capability_sequence,
     .may_prepare = copy_may_prepare,
     .adopt = capability_adopt,
     .prepare = copy_prepare,

@@ -1,6 +1,6 @@
 /* What programs and the launcher ask a driver about capabilities. What one core decides alone is decided here and now, and sends nothing; the rest
- * is the monitors'. The kinds and their words: cpu_driver.h. */
-#include "cpu_driver.h"
+ * is the monitors'. In the shared kernel each decides all, under locks. The kinds and their words: cpu_driver.h. */
+#include "shared_capabilities.h"
 
 /* Memory that core 0 keeps becomes RAM, for good: to be asked for at boot. */
 static enum verdict create(struct driver *d, const struct message *request, struct message *reply)
@@ -14,35 +14,47 @@ static enum verdict create(struct driver *d, const struct message *request, stru
     uint64_t address = frames_allocate(&d->frames, size);
     if (address == UINT64_MAX)
         return VERDICT_NO_MEMORY;
-    enum capability_verdict verdict =
-        cspace_create_ram(monitor_cspace(d->monitor), address, size, &place, &reply->word[1]);
-    if (verdict == CAP_OK)
+    enum verdict verdict =
+        d->monitor
+            ? monitor_verdict(cspace_create_ram(monitor_cspace(d->monitor), address, size, &place, &reply->word[1]))
+            : shared_create_ram(d, address, size, &place, &reply->word[1]);
+    if (verdict == VERDICT_OK)
         frames_keep(&d->frames, address);
     else
         frames_free(&d->frames, address, size);
     reply->word[2] = address;
-    return monitor_verdict(verdict);
+    return verdict;
 }
 
-static enum verdict look(const struct driver *d, const struct message *request, struct message *reply)
+static enum verdict look(struct driver *d, const struct message *request, struct message *reply)
 {
-    const struct cspace *cs = monitor_cspace(d->monitor);
-    if (request->word[1] >= cspace_slots(cs))
-        return VERDICT_BAD_REQUEST;
-    uint32_t slot = (uint32_t)request->word[1];
-    while (request->word[2] && slot + 1 < cspace_slots(cs) && cspace_slot(cs, slot)->type == CAP_NULL)
-        slot++;
-    const struct capability *c = cspace_slot(cs, slot);
-    reply->word[1] = cspace_reference(cs, slot);
-    reply->word[2] = c->address;
-    reply->word[3] = c->size;
-    reply->word[4] = c->about;
-    reply->word[5] = c->owner | (uint64_t)c->type << 16 | (uint64_t)c->rights << 24 | (uint64_t)c->flags << 32;
+    struct capability c;
+    if (!d->monitor) {
+        if (!shared_look(d, request->word[1], request->word[2] != 0, &c, &reply->word[1]))
+            return VERDICT_BAD_REQUEST;
+    } else {
+        const struct cspace *cs = monitor_cspace(d->monitor);
+        if (request->word[1] >= cspace_slots(cs))
+            return VERDICT_BAD_REQUEST;
+        uint32_t slot = (uint32_t)request->word[1];
+        while (request->word[2] && slot + 1 < cspace_slots(cs) && cspace_slot(cs, slot)->type == CAP_NULL)
+            slot++;
+        c = *cspace_slot(cs, slot);
+        reply->word[1] = cspace_reference(cs, slot);
+    }
+    reply->word[2] = c.address;
+    reply->word[3] = c.size;
+    reply->word[4] = c.about;
+    reply->word[5] = c.owner | (uint64_t)c.type << 16 | (uint64_t)c.rights << 24 | (uint64_t)c.flags << 32;
     return VERDICT_OK;
 }
 
-static void digest(const struct driver *d, struct message *reply)
+static void digest(struct driver *d, struct message *reply)
 {
+    if (!d->monitor) {
+        shared_capabilities_digest(d, &reply->word[1]);
+        return;
+    }
     const struct cspace *cs = monitor_cspace(d->monitor);
     reply->word[1] = cspace_digest(cs);
     reply->word[2] = cspace_database(cs)->count;
@@ -111,18 +123,26 @@ static enum verdict map(struct driver *d, uint64_t address, const struct message
                                              .source = message->word[1],
                                              .cnode = message->word[2],
                                              .index = message->word[3] & 0xffff}};
-    if (!driver_holders(d, message->word[4], request.holders))
+    if (!d->monitor || !driver_holders(d, message->word[4], request.holders))
         return VERDICT_BAD_REQUEST;
     if (request.rights != RIGHTS_READ && request.rights != RIGHTS_WRITE)
         return VERDICT_BAD_REQUEST;
     return d->kernel->begin(d, &request, reply);
 }
 
+static enum verdict shared_request(struct driver *d, struct capability_task *task, struct message *reply)
+{
+    uint64_t address, size;
+    enum verdict verdict = shared_capability(d, task, &address, &size);
+    if (d->me == 0 && frames_kept(&d->frames, address, size))
+        frames_free(&d->frames, address, size);
+    reply->word[1] = task->made;
+    return verdict;
+}
+
 enum verdict capability_request(struct driver *d, uint64_t address, const struct message *message,
                                 struct message *reply)
 {
-    if (!d->monitor)
-        return VERDICT_BAD_REQUEST;
     switch (message_kind(message)) {
     case KIND_CAP_CREATE:
         return create(d, message, reply);
@@ -139,6 +159,8 @@ enum verdict capability_request(struct driver *d, uint64_t address, const struct
     struct request request;
     struct capability_task *task = &request.capability;
     task_of(message, task);
+    if (!d->monitor)
+        return shared_request(d, task, reply);
     struct capability ram;
     bool last = goes_for_good(d, task, &ram);
     enum verdict verdict = monitor_capability(d->monitor, task);

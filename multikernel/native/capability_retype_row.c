@@ -30,7 +30,7 @@ static enum verdict retype_prepare(struct monitor *m, struct operation *op, cons
 static void retype_commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     (void)mmu;
-    if (!initiated_here(m, op) && !MUTANT(DESCENDANTS_NOT_TOLD))
+    if (!initiated_here(m, op) && !MUTANT(DESCENDANTS_NOT_TOLD) && !(MUTANT(OWNER_FORGETS) && op->root == m->me))
         cspace_derived_elsewhere(monitor_cspace(m), range_address(op), range_end(op));
 }
 
@@ -57,6 +57,7 @@ const struct row capability_retype_row = {
     .object = &capability_ranges,
     .begin = capability_begin,
     .resume = capability_resume,
+    .sequence = capability_sequence,
     .may_prepare = retype_may_prepare,
     .adopt = capability_adopt,
     .prepare = retype_prepare,

@@ -42,6 +42,7 @@ const struct row capability_revoke_row = {
     .object = &capability_ranges,
     .begin = capability_begin,
     .resume = capability_resume,
+    .sequence = capability_sequence,
     .may_prepare = capability_may_prepare,
     .adopt = capability_adopt,
     .prepare = capability_pages_prepare,

@@ -57,12 +57,15 @@ static void give(struct monitor *m, const struct operation *op)
 
 static const uint64_t *participants(struct monitor *m, const struct operation *op, uint64_t *buffer)
 {
-    if (op->row != ROW_CAP_COPY || copy_how(op) & HOW_EVERYBODY)
+    if (op->row == ROW_CAP_COPY ? copy_how(op) & HOW_EVERYBODY
+                                : op->row != ROW_CAP_RETYPE || op->argument[3] != RETYPE_OWNER_VOUCHES)
         return NULL;
     for (uint32_t word = 0; word < m->set_words; word++)
         buffer[word] = 0;
     core_set_add(buffer, (uint32_t)(op->id >> 48));
-    core_set_add(buffer, copy_destination(op));
+    core_set_add(buffer, op->root);
+    if (op->row == ROW_CAP_COPY)
+        core_set_add(buffer, copy_destination(op));
     return buffer;
 }
 
@@ -123,6 +126,8 @@ enum verdict capability_resume(struct monitor *m, struct operation *op)
         return capability_ask_to_unmap(m, op, slot);
     if (t->victim)
         op->row = ROW_CAP_DELETE;
+    if (m->capability_protocol == CAPABILITIES_OWNER && (c->owner != op->declined || MUTANT(OWNER_ASKED_FOR_EVER)))
+        op->root = c->owner;
     about_range(op, c->address, c->size);
     switch (op->row) {
     case ROW_CAP_COPY:
@@ -143,6 +148,25 @@ enum verdict capability_resume(struct monitor *m, struct operation *op)
         op->argument[1] = c->type;
         break;
     }
+    return VERDICT_OK;
+}
+
+enum verdict capability_sequence(struct monitor *m, struct operation *op)
+{
+    const struct cspace *cs = monitor_cspace(m);
+    bool retype = op->row == ROW_CAP_RETYPE;
+    uint32_t slot;
+    enum capability_verdict found =
+        retype ? cspace_find_object(cs, op->argument[1], op->argument[2], CAP_RAM, &slot)
+               : cspace_find_object(cs, range_address(op), op->argument[0], op->argument[1] & 0xff, &slot);
+    if (!makes_sense(op))
+        return VERDICT_BAD_REQUEST;
+    if (found != CAP_OK || (cspace_slot(cs, slot)->owner != m->me && !MUTANT(OWNER_OF_OLD)))
+        return VERDICT_NOT_OWNER;
+    if (retype)
+        op->argument[3] = cspace_slot(cs, slot)->flags & CAP_REMOTE_DESCENDANTS && !MUTANT(OWNER_VOUCHES_BLINDLY)
+                              ? 0
+                              : (uint64_t)RETYPE_OWNER_VOUCHES;
     return VERDICT_OK;
 }
 

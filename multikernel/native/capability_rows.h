@@ -6,6 +6,9 @@
 
 enum how { HOW_MOVE = 1, HOW_OWNER = 2, HOW_EVERYBODY = 4 };
 
+/* Retype, argument 3: nobody but the owner and who asks has to be asked. */
+enum { RETYPE_OWNER_VOUCHES = 1 };
+
 #define NO_HEIR              0xffffull
 #define HEIR_HAS_DESCENDANTS (1ull << 32)
 
@@ -69,6 +72,8 @@ void capability_ask_to_copy(const struct monitor *m, struct operation *op, const
 /* The same in several rows. */
 enum verdict capability_begin(struct monitor *m, struct operation *op, const struct request *request);
 enum verdict capability_resume(struct monitor *m, struct operation *op);
+/* Does this core own what another has asked it to order, and who has to take part? */
+enum verdict capability_sequence(struct monitor *m, struct operation *op);
 enum verdict capability_may_prepare(struct monitor *m, const struct operation *op);
 void capability_adopt(struct monitor *m, struct operation *op);
 enum verdict capability_prepare_nothing(struct monitor *m, struct operation *op, const struct mmu *mmu);

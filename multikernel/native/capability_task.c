@@ -58,8 +58,9 @@ static enum capability_verdict copy(struct cspace *cs, struct capability_task *t
     return t->index < CNODE_SLOTS || t->index == CNODE_ANY ? CAP_NEEDS_AGREEMENT : CAP_NO_SLOTS;
 }
 
-static enum capability_verdict retype(struct cspace *cs, struct capability_task *t)
+static enum capability_verdict retype(const struct monitor *m, struct capability_task *t)
 {
+    struct cspace *cs = monitor_cspace(m);
     const struct cspace_retype r = {.source = t->source,
                                     .offset = t->offset,
                                     .size = t->size,
@@ -67,7 +68,15 @@ static enum capability_verdict retype(struct cspace *cs, struct capability_task 
                                     .type = t->type,
                                     .count = t->count,
                                     .to = {.cnode = t->cnode, .index = t->index}};
-    return cspace_retype(cs, &r, MUTANT(RETYPE_UNASKED) ? CSPACE_OUTCOME : 0, &t->made);
+    enum capability_verdict verdict = cspace_retype(cs, &r, MUTANT(RETYPE_UNASKED) ? CSPACE_OUTCOME : 0, &t->made);
+    if (verdict != CAP_NEEDS_AGREEMENT || m->capability_protocol != CAPABILITIES_OWNER)
+        return verdict;
+    /* Who has a copy elsewhere asks the owner before it derives: so an owner without descendants elsewhere knows of all there are. No lock is
+     * in the way either, that would have come first. */
+    const struct capability *c = cspace_slot(cs, (uint32_t)t->source);
+    bool vouches = (c->owner == cs->me || MUTANT(OWNER_UNASKED)) &&
+                   (!(c->flags & CAP_REMOTE_DESCENDANTS) || MUTANT(OWNER_DERIVES_BLINDLY));
+    return vouches ? cspace_retype(cs, &r, CSPACE_OUTCOME, &t->made) : verdict;
 }
 
 /* After some of it was deleted. */
@@ -129,7 +138,7 @@ enum verdict monitor_capability(struct monitor *m, struct capability_task *t)
     case ROW_CAP_COPY:
         return t->to < m->cores ? monitor_verdict(copy(cs, t)) : VERDICT_BAD_REQUEST;
     case ROW_CAP_RETYPE:
-        return monitor_verdict(retype(cs, t));
+        return monitor_verdict(retype(m, t));
     case ROW_CAP_REVOKE:
         return monitor_verdict(revoke(m, cs, t));
     case ROW_CAP_DELETE: {

@@ -279,7 +279,8 @@ static int open_state(struct driver *d, const struct driver_options *o)
                                         .lanes = MONITOR_LANES,
                                         .slots_per_core = o->slots_per_core,
                                         .cnodes = o->cnodes,
-                                        .slot_bits = CNODE_SLOT_BITS};
+                                        .slot_bits = CNODE_SLOT_BITS,
+                                        .capability_protocol = o->capability_protocol};
     size_t bytes = monitor_size(&shape);
     d->monitor = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (d->monitor == MAP_FAILED)

@@ -194,7 +194,9 @@ struct driver_options {
     uint32_t carrier;
     uint32_t crowded;
     uint32_t slots_per_core;
-    uint32_t cnodes; /* that a core's capabilities have room for, the root among them */
+    uint32_t cnodes;              /* that a core's capabilities have room for, the root among them */
+    uint32_t capability_protocol; /* enum capability_protocol */
+    uint32_t lock_scope;          /* the shared kernel's capabilities: 0 one lock, 1 one a region */
     uint64_t address_base;
     uint64_t address_size; /* a core's share of the range */
     uint64_t memory_bytes;
@@ -301,7 +303,7 @@ int link_open(struct driver *driver, const int *descriptors); /* 0, or an errno 
 /* Answers a request, now or (by deferring it) later. */
 void dispatch(struct driver *driver, uint64_t address, const struct message *message);
 bool dispatch_deferred(struct driver *driver);
-/* KIND_CAP_…; BAD_REQUEST in the shared kernel. */
+/* KIND_CAP_…. */
 enum verdict capability_request(struct driver *driver, uint64_t address, const struct message *message,
                                 struct message *reply);
 

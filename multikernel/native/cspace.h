@@ -27,10 +27,18 @@
  * an owned object with such relations; revoke in either case. Ancestors elsewhere alone forbid nothing: to take this capability away
  * they come here, their flags say so.
  *
+ * One state may hold the capabilities of several cores, as the shared kernel's does. Each core then has a *space* of its own: CNodes, a root
+ * among them, and slots; what it makes of RAM is found wherever its copies lie. So that unrelated memory can be worked on at the same
+ * time, such a state may be in several *parts*: a part is a mapping database and its locks, and all that is made of a piece of RAM is in
+ * that RAM's part. A struct cspace is the head of a part. Calls take the head of the part that their source is in, and references count
+ * the slots of all spaces together; nothing here locks, so who changes parts at the same time sees to it (shared_capabilities.c).
+ *
  * Who calls it: the rows of the agreement engine and the kernels' local operations; tests and benches through _capabilities.pxi.
  * Source: paper section 4.7; Barrelfish kernel/capabilities.c (copy, retype, the checks), kernel/cap_delete.c (deleting in steps; the
  * clear list is `dying` here), usr/monitor/capops/ and TN-013 (relations). */
 #pragma once
+
+#include <stdatomic.h>
 
 #include "mapping_database.h"
 
@@ -52,22 +60,34 @@ struct cspace_lock {
     uint64_t operation;
 };
 
+/* What a core has of a state. */
+struct cspace_space {
+    uint32_t free; /* the first free CNode */
+    uint32_t free_count;
+    uint32_t dying; /* the innermost CNode whose contents are being deleted; the others are those around it */
+    uint32_t reserved;
+};
+
 struct cspace {
     uint64_t size; /* bytes of the whole block */
     uint64_t database_offset;
     uint64_t locks_offset;
-    uint32_t locks; /* held now, the first of lock_limit */
+    uint64_t spaces_offset; /* of all parts, as what follows */
+    uint64_t cnodes_offset;
+    uint64_t homes_offset; /* by slot, the part that it is in; 0: there is one part */
+    uint32_t locks;        /* held now, the first of lock_limit */
     uint32_t lock_limit;
-    uint32_t me;
-    uint32_t cnodes;
-    uint32_t free; /* the first free CNode */
-    uint32_t free_count;
-    uint32_t dying; /* the innermost CNode whose contents are being deleted; the others are those around it */
+    uint32_t cnode_objects; /* made in this part */
+    uint32_t me;            /* in a state of several spaces nobody */
+    uint32_t spaces, space_stride;
+    uint32_t part, parts, part_stride;
+    uint32_t cnodes; /* of a space */
     uint32_t slot_bits;
-    struct cnode cnode[];
+    uint32_t reserved;
 };
 
 #define NO_CNODE UINT32_MAX
+#define NO_PART  UINT16_MAX
 
 /* As an operation, in deleting and revoking: an outcome that is agreed is carried out, and can be neither refused nor put off. Nobody's lock
  * stands in its way; whoever holds one on what goes finds it gone. */
@@ -83,11 +103,43 @@ static inline struct cspace_lock *cspace_locks(const struct cspace *cs)
 }
 static inline struct capability *cspace_slot(const struct cspace *cs, uint32_t slot)
 {
-    return &cspace_database(cs)->node[slot];
+    return mapping_database_node(cspace_database(cs), slot);
+}
+/* Of a space, and of all of them. */
+static inline uint32_t cspace_space_slots(const struct cspace *cs)
+{
+    return cs->cnodes << cs->slot_bits;
 }
 static inline uint32_t cspace_slots(const struct cspace *cs)
 {
-    return cs->cnodes << cs->slot_bits;
+    return cs->spaces * cspace_space_slots(cs);
+}
+static inline struct cspace_space *cspace_space(const struct cspace *cs, uint32_t space)
+{
+    return (struct cspace_space *)((uintptr_t)cs + cs->spaces_offset + (size_t)space * cs->space_stride);
+}
+static inline struct cnode *cspace_cnodes(const struct cspace *cs)
+{
+    return (struct cnode *)((uintptr_t)cs + cs->cnodes_offset);
+}
+/* The head of another part. */
+static inline struct cspace *cspace_part(const struct cspace *cs, uint32_t part)
+{
+    return (struct cspace *)((uintptr_t)cs + (uintptr_t)(((int64_t)part - cs->part) * cs->part_stride));
+}
+/* Which part a slot is in, as far as one who holds no lock may know; NO_PART: it is empty, or there is no such slot. */
+static inline uint32_t cspace_home(const struct cspace *cs, uint32_t slot)
+{
+    if (!cs->homes_offset)
+        return 0;
+    const _Atomic uint16_t *home = (const _Atomic uint16_t *)((uintptr_t)cs + cs->homes_offset);
+    /* Relaxed: a hint, until it is read once more under that part's lock. */
+    return slot < cspace_slots(cs) ? atomic_load_explicit(&home[slot], memory_order_relaxed) : NO_PART;
+}
+/* Is that slot where a root CNode's own capability is? */
+static inline bool cspace_is_root(const struct cspace *cs, uint32_t slot)
+{
+    return slot % cspace_space_slots(cs) == 0;
 }
 /* What names the capability in a slot that holds one. */
 static inline uint64_t cspace_reference(const struct cspace *cs, uint32_t slot)
@@ -102,14 +154,17 @@ static inline uint64_t cspace_reference(const struct cspace *cs, uint32_t slot)
 /* What a state has room for. slot_bits is CNODE_SLOT_BITS, but where states are copied and hashed by the million (a state-space explorer):
  * there a CNode may have fewer slots than its memory would hold. */
 struct cspace_shape {
-    uint32_t cnodes;    /* the root among them; 1 to 2^20 */
+    uint32_t cnodes;    /* of each space, the root among them; 1 to 2^20 */
     uint32_t slot_bits; /* a CNode has 2^slot_bits slots; at most CNODE_SLOT_BITS */
-    uint32_t locks;     /* at once */
+    uint32_t locks;     /* at once, in each part */
+    uint32_t spaces;    /* 0 is 1 */
+    uint32_t parts;     /* 0 is 1 */
 };
 
 /* Bytes of such a state. */
 size_t cspace_size(const struct cspace_shape *shape);
-/* In a zeroed block of that size, aligned to 64. The root CNode lies in [root_address, + CNODE_BYTES), which is nobody's RAM. */
+/* In a zeroed block of that size, aligned to 64 (128 if it has parts). The root CNode lies in [root_address, + CNODE_BYTES), which is nobody's
+ * RAM; those of further spaces behind it. */
 void cspace_init(struct cspace *cs, uint32_t me, const struct cspace_shape *shape, uint64_t root_address);
 
 /* As an index: the first slot that is free, or the first run of so many. It is chosen where and when the capability is made, so that nobody has
@@ -123,7 +178,8 @@ struct cspace_place {
     uint32_t reserved;
 };
 
-/* Memory that no capability names becomes RAM, owned by this core, with all rights: at boot, or when nobody has it any more. */
+/* Memory that no capability names becomes RAM, owned by this core, with all rights: at boot, or when nobody has it any more. It is in the part
+ * whose head is given; that nothing of it is in another part is the caller's to know. */
 enum capability_verdict cspace_create_ram(struct cspace *cs, uint64_t address, uint64_t size,
                                           const struct cspace_place *to, uint64_t *made);
 
@@ -184,6 +240,8 @@ struct cspace_revocation {
     uint32_t type;
     uint32_t reserved;
 };
+/* The slot of a copy or descendant that has to go, other than the capability that stays; NO_CAPABILITY: none is left. */
+uint32_t cspace_revoke_next(const struct cspace *cs, const struct cspace_revocation *revocation);
 /* May it be revoked? Needs CAP_GRANT. */
 enum capability_verdict cspace_revoke_begin(const struct cspace *cs, uint64_t reference, uint64_t operation,
                                             struct cspace_revocation *revocation);
@@ -219,6 +277,8 @@ enum capability_verdict cspace_relate(struct cspace *cs, uint64_t reference, uin
 
 /* A hash of what every slot holds, and of the locks: equal for equal contents, whatever the history and the shape of the tree. */
 uint64_t cspace_digest(const struct cspace *cs);
+/* The same of the slots of one space; and how many of them are in use. */
+uint64_t cspace_digest_space(const struct cspace *cs, uint32_t space, uint32_t *used);
 
 /* For tests: NULL, or what of the above does not hold. */
 const char *cspace_check(const struct cspace *cs);

@@ -1,18 +1,19 @@
 /* Deleting and revoking, one capability a time, so that any amount of it can be interleaved with other work (Barrelfish
  * kernel/cap_delete.c: "in delete", clear list, delete steps).
  *
- * Only CNodes nest. When one with contents is to go it is marked dying and becomes cs->dying; a CNode with contents that is met in it
- * is emptied first and becomes cs->dying in turn. So the dying CNodes are a chain, each in a slot of the one before, and the way back is
+ * Only CNodes nest. When one with contents is to go it is marked dying and becomes its space's `dying`; a CNode with contents that is met in it
+ * is emptied first and becomes it in turn. So the dying CNodes are a chain, each in a slot of the one before, and the way back is
  * known from where the capability of the emptied one lies: no stack, no list. */
 #include "cspace_inside.h"
 
 static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint64_t operation, uint32_t *at);
 
-/* One capability's worth of work on the innermost dying CNode. */
-static enum capability_verdict empty_dying(struct cspace *cs, uint64_t operation, uint32_t *at)
+/* One capability's worth of work on a space's innermost dying CNode. */
+static enum capability_verdict empty_dying(struct cspace *cs, const struct cspace_space *space, uint64_t operation,
+                                           uint32_t *at)
 {
-    uint32_t index = cs->dying;
-    struct cnode *cnode = &cs->cnode[index];
+    uint32_t index = space->dying;
+    struct cnode *cnode = &cspace_cnodes(cs)[index];
     uint32_t slot = cnode->capability;
     if (cnode->used) {
         slot = (index << cs->slot_bits) + cnode->cursor;
@@ -52,6 +53,7 @@ bool cspace_mapped(const struct cspace *cs, uint32_t slot)
 static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint64_t operation, uint32_t *at)
 {
     struct capability *c = cspace_slot(cs, slot);
+    cs = cspace_part(cs, c->part); /* what a CNode holds may be of other memory than the CNode itself */
     *at = slot;
     if (cspace_locked(cs, c->address, capability_end(c), operation))
         return CAP_BUSY;
@@ -71,13 +73,14 @@ static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint
         c->flags |= CAP_DYING;
         return CAP_MORE;
     }
-    if (c->type == CAP_CNODE && cs->cnode[c->about].used && !CAP_MUTANT(CONTENTS_LEFT)) {
-        struct cnode *cnode = &cs->cnode[c->about];
-        if (cnode->state == CNODE_DYING || (cs->dying != NO_CNODE && cs->dying != slot >> cs->slot_bits))
-            return empty_dying(cs, operation, at);
+    if (c->type == CAP_CNODE && cspace_cnodes(cs)[c->about].used && !CAP_MUTANT(CONTENTS_LEFT)) {
+        struct cnode *cnode = &cspace_cnodes(cs)[c->about];
+        struct cspace_space *space = cspace_space_of(cs, slot);
+        if (cnode->state == CNODE_DYING || (space->dying != NO_CNODE && space->dying != slot >> cs->slot_bits))
+            return empty_dying(cs, space, operation, at);
         cnode->state = CNODE_DYING;
         cnode->cursor = 0;
-        cs->dying = (uint32_t)c->about;
+        space->dying = (uint32_t)c->about;
         c->flags |= CAP_DYING;
         return CAP_MORE;
     }
@@ -92,7 +95,7 @@ enum capability_verdict cspace_delete(struct cspace *cs, uint64_t reference, uin
     *progress = (struct cspace_progress){.slot = (uint32_t)reference};
     if (cspace_find_any(cs, reference, &slot) != CAP_OK)
         return CAP_STALE;
-    if (reference == CSPACE_ROOT)
+    if (cspace_is_root(cs, slot))
         return CAP_PERMANENT;
     while (progress->done < work) {
         enum capability_verdict verdict = delete_one(cs, slot, operation, &progress->slot);
@@ -114,7 +117,7 @@ enum capability_verdict cspace_revoke_begin(const struct cspace *cs, uint64_t re
     const struct capability *c = cspace_slot(cs, slot);
     if (cspace_locked(cs, c->address, capability_end(c), operation))
         return CAP_BUSY;
-    if (reference == CSPACE_ROOT)
+    if (cspace_is_root(cs, slot))
         return CAP_PERMANENT;
     if (!(c->rights & CAP_GRANT))
         return CAP_RIGHTS_EXCEEDED;
@@ -125,8 +128,7 @@ enum capability_verdict cspace_revoke_begin(const struct cspace *cs, uint64_t re
     return CAP_OK;
 }
 
-/* A copy or descendant of what is revoked, other than the capability that stays. */
-static uint32_t next_victim(const struct cspace *cs, const struct cspace_revocation *revocation)
+uint32_t cspace_revoke_next(const struct cspace *cs, const struct cspace_revocation *revocation)
 {
     const struct mapping_database *db = cspace_database(cs);
     const struct capability key = {.address = revocation->address,
@@ -155,7 +157,7 @@ enum capability_verdict cspace_revoke_step(struct cspace *cs, const struct cspac
 {
     *progress = (struct cspace_progress){.slot = (uint32_t)revocation->reference};
     for (;;) {
-        uint32_t victim = next_victim(cs, revocation);
+        uint32_t victim = cspace_revoke_next(cs, revocation);
         if (victim == NO_CAPABILITY)
             return CAP_OK;
         if (progress->done == work)

@@ -41,7 +41,7 @@ static enum capability_verdict plan_objects(const struct cspace *cs, const struc
     if (r->type == CAP_CNODE) {
         if (cspace_cnode(cs, plan->first)->level == CNODE_LEVELS)
             return CAP_CNODE_CYCLE;
-        if (r->count > cs->free_count)
+        if (r->count > cspace_space_of(cs, plan->first)->free_count)
             return CAP_NO_CNODES;
     }
     uint64_t end = plan->object.address + r->size * r->count;
@@ -89,12 +89,15 @@ static void derive(struct cspace *cs, struct plan *plan, uint32_t count, uint64_
     for (uint32_t i = 0; i < count; i++) {
         struct capability *object = &plan->object;
         if (object->type == CAP_CNODE) {
-            uint32_t index = cs->free;
-            cs->free = cs->cnode[index].capability;
-            cs->free_count--;
-            cs->cnode[index] = (struct cnode){.capability = plan->first + i,
-                                              .level = (uint8_t)(cspace_cnode(cs, plan->first)->level + 1),
-                                              .state = CNODE_LIVE};
+            struct cspace_space *space = cspace_space_of(cs, plan->first);
+            struct cnode *cnodes = cspace_cnodes(cs);
+            uint32_t index = space->free;
+            space->free = cnodes[index].capability;
+            space->free_count--;
+            cs->cnode_objects++;
+            cnodes[index] = (struct cnode){.capability = plan->first + i,
+                                           .level = (uint8_t)(cspace_cnode(cs, plan->first)->level + 1),
+                                           .state = CNODE_LIVE};
             object->about = index;
         }
         hint = cspace_fill(cs, plan->first + i, object, hint);

@@ -6,7 +6,20 @@
 /* The CNode that a slot is part of. */
 static inline struct cnode *cspace_cnode(const struct cspace *cs, uint32_t slot)
 {
-    return (struct cnode *)&cs->cnode[slot >> cs->slot_bits];
+    return &cspace_cnodes(cs)[slot >> cs->slot_bits];
+}
+
+/* ... and the space. */
+static inline struct cspace_space *cspace_space_of(const struct cspace *cs, uint32_t slot)
+{
+    return cspace_space(cs, cs->spaces == 1 ? 0 : slot / cspace_space_slots(cs));
+}
+
+static inline void cspace_set_home(struct cspace *cs, uint32_t slot, uint32_t part)
+{
+    if (cs->homes_offset) /* relaxed: see cspace_home */
+        atomic_store_explicit(&((_Atomic uint16_t *)((uintptr_t)cs + cs->homes_offset))[slot], (uint16_t)part,
+                              memory_order_relaxed);
 }
 
 /* Has another operation locked a part of that range? */

@@ -26,5 +26,6 @@ struct kernel {
 
 extern const struct kernel kernel_multikernel, kernel_shared;
 
-/* Bytes of state the shared kernel needs in the segment; trees: whether it is told along trees. */
-uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bool trees);
+/* Bytes of state the shared kernel needs in the segment; trees: whether it is told along trees; cnodes: of each core's capabilities; scope: what
+ * the locks of those are of (shared_capabilities.h). */
+uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bool trees, uint32_t cnodes, uint32_t scope);

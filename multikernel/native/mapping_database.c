@@ -7,17 +7,22 @@
 
 static const struct capability *at(const struct mapping_database *db, uint32_t i)
 {
-    return &db->node[i];
+    return mapping_database_node(db, i);
+}
+
+static struct capability *node(struct mapping_database *db, uint32_t i)
+{
+    return mapping_database_node(db, i);
 }
 
 static int rank(const struct mapping_database *db, uint32_t i)
 {
-    return i == NO_CAPABILITY ? -1 : db->node[i].rank;
+    return i == NO_CAPABILITY ? -1 : at(db, i)->rank;
 }
 
 static void change_rank(struct mapping_database *db, uint32_t i, int by)
 {
-    db->node[i].rank = (uint8_t)(db->node[i].rank + by);
+    node(db, i)->rank = (uint8_t)(node(db, i)->rank + by);
 }
 
 /* Below 0 when a in slot i comes first, above when b in slot j does, 0 when they are one. */
@@ -48,7 +53,7 @@ static uint64_t reach(const struct mapping_database *db, uint32_t i)
 /* What a node keeps of the side on which that child hangs. */
 static uint64_t *kept_reach(struct mapping_database *db, uint32_t parent, uint32_t child)
 {
-    struct capability *c = &db->node[parent];
+    struct capability *c = node(db, parent);
     return c->left == child ? &c->reach_left : &c->reach_right;
 }
 
@@ -75,18 +80,18 @@ static void replace(struct mapping_database *db, uint32_t i, uint32_t by)
     if (parent == NO_CAPABILITY)
         db->root = by;
     else if (at(db, parent)->left == i)
-        db->node[parent].left = by;
+        node(db, parent)->left = by;
     else
-        db->node[parent].right = by;
+        node(db, parent)->right = by;
     if (by != NO_CAPABILITY)
-        db->node[by].parent = parent;
+        node(db, by)->parent = parent;
 }
 
 /* Lifts i above its parent. Together they cover what they covered. */
 static void rotate_up(struct mapping_database *db, uint32_t i)
 {
     uint32_t parent = at(db, i)->parent, moved;
-    struct capability *up = &db->node[i], *down = &db->node[parent];
+    struct capability *up = node(db, i), *down = node(db, parent);
     replace(db, parent, i);
     if (down->left == i) {
         moved = down->left = up->right;
@@ -98,7 +103,7 @@ static void rotate_up(struct mapping_database *db, uint32_t i)
         up->left = parent;
     }
     if (moved != NO_CAPABILITY)
-        db->node[moved].parent = parent;
+        node(db, moved)->parent = parent;
     down->parent = i;
     if (!CAP_MUTANT(REACH_LOST_IN_ROTATION))
         *kept_reach(db, i, parent) = reach(db, parent);
@@ -172,12 +177,18 @@ static void mend_removal(struct mapping_database *db, uint32_t x, uint32_t p)
 
 void mapping_database_init(struct mapping_database *db, uint32_t capacity)
 {
-    *db = (struct mapping_database){.root = NO_CAPABILITY, .capacity = capacity};
+    mapping_database_share(db, capacity, (struct capability *)(void *)(db + 1));
+}
+
+void mapping_database_share(struct mapping_database *db, uint32_t capacity, struct capability *nodes)
+{
+    *db = (struct mapping_database){
+        .root = NO_CAPABILITY, .capacity = capacity, .nodes_offset = (uint64_t)((char *)nodes - (char *)db)};
 }
 
 void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t hint)
 {
-    struct capability *c = &db->node[i];
+    struct capability *c = node(db, i);
     uint32_t parent = NO_CAPABILITY, previous = NO_CAPABILITY, next = NO_CAPABILITY;
     bool right = true, placed = false;
     if (hint != NO_CAPABILITY && compare(at(db, hint), hint, c, i) < 0) {
@@ -207,9 +218,9 @@ void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t h
     if (parent == NO_CAPABILITY)
         db->root = i;
     else if (right)
-        db->node[parent].right = i;
+        node(db, parent)->right = i;
     else
-        db->node[parent].left = i;
+        node(db, parent)->left = i;
     for (uint32_t child = i; parent != NO_CAPABILITY; child = parent, parent = at(db, parent)->parent) {
         uint64_t *kept = kept_reach(db, parent, child);
         if (*kept >= capability_end(c) || CAP_MUTANT(REACH_NOT_RAISED))
@@ -222,7 +233,7 @@ void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t h
 
 void mapping_database_remove(struct mapping_database *db, uint32_t i)
 {
-    struct capability *c = &db->node[i];
+    struct capability *c = node(db, i);
     uint32_t x, p, heir = NO_CAPABILITY;
     if (c->left == NO_CAPABILITY || c->right == NO_CAPABILITY) {
         x = c->left == NO_CAPABILITY ? c->right : c->left;
@@ -236,18 +247,18 @@ void mapping_database_remove(struct mapping_database *db, uint32_t i)
             p = heir;
         } else {
             replace(db, heir, x);
-            db->node[heir].right = c->right;
-            db->node[c->right].parent = heir;
+            node(db, heir)->right = c->right;
+            node(db, c->right)->parent = heir;
         }
         replace(db, i, heir);
-        db->node[heir].left = c->left;
-        db->node[c->left].parent = heir;
-        db->node[heir].reach_left = c->reach_left;
-        db->node[heir].rank = c->rank;
+        node(db, heir)->left = c->left;
+        node(db, c->left)->parent = heir;
+        node(db, heir)->reach_left = c->reach_left;
+        node(db, heir)->rank = c->rank;
     }
     if (p != NO_CAPABILITY) {
-        db->node[p].reach_left = reach(db, at(db, p)->left);
-        db->node[p].reach_right = reach(db, at(db, p)->right);
+        node(db, p)->reach_left = reach(db, at(db, p)->left);
+        node(db, p)->reach_right = reach(db, at(db, p)->right);
     }
     /* Upwards while it changes anything, but at least to the heir, which is new where it is. */
     bool passed = heir == NO_CAPABILITY || p == heir;

@@ -10,7 +10,7 @@
  * histories make equal bytes. Links are indices; with the parent's among them, who has a slot's number removes it, or inserts beside
  * it, without a search from the root.
  *
- * Nodes are the slots of the CNodes, all of them one flat array behind the head: there is nothing to allocate. Index NO_CAPABILITY is none.
+ * Nodes are the slots of the CNodes, all of them one flat array: there is nothing to allocate. Index NO_CAPABILITY is none.
  *
  * Who calls it: cspace.c. Source: Barrelfish lib/mdb/mdb_tree.c (an AA tree; `end` there is reach_left and reach_right here), paper section 4.7;
  * Haeupler, Sen and Tarjan, Rank-balanced trees, 2015. */
@@ -21,19 +21,27 @@
 #include "capability.h"
 
 struct mapping_database {
-    uint32_t root;
+    alignas(64) uint32_t root;
     uint32_t count;
     uint32_t capacity;
     uint32_t reserved;
-    alignas(64) struct capability node[];
+    uint64_t nodes_offset; /* from here, bytes */
 };
 
+static inline struct capability *mapping_database_node(const struct mapping_database *db, uint32_t i)
+{
+    return (struct capability *)((uintptr_t)db + db->nodes_offset) + i;
+}
+
+/* Of one with its nodes right behind it. */
 static inline size_t mapping_database_size(uint32_t capacity)
 {
     return sizeof(struct mapping_database) + sizeof(struct capability) * capacity;
 }
 /* In zeroed memory. */
 void mapping_database_init(struct mapping_database *db, uint32_t capacity);
+/* On nodes that several databases have together: a node is in one of them at most. They follow the head in memory. */
+void mapping_database_share(struct mapping_database *db, uint32_t capacity, struct capability *nodes);
 
 /* Takes node i, whose capability is filled in, into the order. hint: a capability that it may come next to, or NO_CAPABILITY; where
  * nothing lies between the two, nothing is searched. */

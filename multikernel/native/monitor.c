@@ -50,6 +50,7 @@ void monitor_init(struct monitor *m, uint32_t me, const struct monitor_shape *sh
     m->cores = cores;
     m->set_words = core_set_words(cores);
     m->lanes = shape->lanes;
+    m->capability_protocol = shape->capability_protocol;
     assert(m->lanes && !(m->lanes & (m->lanes - 1)));
     m->slots_per_core = slots_per_core;
     m->view = 1;

@@ -38,11 +38,12 @@ enum verdict {
     VERDICT_FAULT,     /* page fault */
     VERDICT_FRAME_IN_USE,
     VERDICT_NOT_A_FRAME,
-    VERDICT_CORE_BUSY,       /* the core runs a program already */
-    VERDICT_OVERTAKEN,       /* another installation of that tree came in between */
-    VERDICT_LATER,           /* (carriers only) the reply will come as a message of its own */
-    VERDICT_PENDING,         /* (local only) not finished yet */
-    VERDICT_ALONE,           /* (a row's resume only) finished without asking anybody */
+    VERDICT_CORE_BUSY, /* the core runs a program already */
+    VERDICT_OVERTAKEN, /* another installation of that tree came in between */
+    VERDICT_LATER,     /* (carriers only) the reply will come as a message of its own */
+    VERDICT_PENDING,   /* (local only) not finished yet */
+    VERDICT_ALONE,     /* (a row's resume only) finished without asking anybody */
+    VERDICT_NOT_OWNER, /* (between monitors only) who was asked to order it does not own the object, or no longer */
     VERDICT_CAPABILITY = 64, /* and up: enum capability_verdict; but OK and BUSY are those above */
 };
 
@@ -64,12 +65,27 @@ enum row_id {
     ROWS
 };
 
+/* Who drives operations on capabilities, for all of a system: whoever asked for one, or the object's owner (capability_rows.c). */
+enum capability_protocol { CAPABILITIES_TWO_PHASE = 0, CAPABILITIES_OWNER };
+
 /* Kernel message kinds of the agreement engine. The first four are requests that are answered when the receiver's whole subtree
- * has answered; the last two are notices that nobody answers. */
-enum agreement_kind { KIND_PREPARE = 1, KIND_APPLY, KIND_COMMIT, KIND_ABORT, KIND_SET, KIND_RELEASE, AGREEMENT_KINDS };
+ * has answered; from KIND_SET on they are notices that nobody answers. ASK hands an operation to the core that is to drive it, ANSWER
+ * says what became of it. */
+enum agreement_kind {
+    KIND_PREPARE = 1,
+    KIND_APPLY,
+    KIND_COMMIT,
+    KIND_ABORT,
+    KIND_SET,
+    KIND_RELEASE,
+    KIND_ASK,
+    KIND_ANSWER,
+    AGREEMENT_KINDS
+};
 
 /* Word 0 of every kernel message: kind 0-7, row 8-15, verdict 16-23, flags 24-31 (24 the carriers', 25-26 the version of the
- * initiator's tree), core named by the verdict 32-47, view 48-63. Word 1: the operation, initiator 48-63 and sequence 0-47. Word 2:
+ * root's tree), core 32-47 (in the first four requests the root, in what answers the core that the verdict names), view 48-63. Word 1:
+ * the operation, initiator 48-63 and sequence 0-47. Word 2:
  * the object: for mappings slot 0-31 and generation 32-63, for capabilities the address of a range. Words 3-6: the row's. */
 static inline uint64_t message_head(uint32_t kind, uint32_t row, uint32_t verdict, uint32_t core, uint32_t view)
 {
@@ -140,10 +156,11 @@ enum phase {
     PHASE_REFUSED,
     PHASE_APPLYING, /* one phase */
     PHASE_APPLIED,
+    PHASE_ASKED, /* initiator: another core drives it, and takes this one as a participant */
 };
 
 struct operation {
-    uint64_t id;   /* initiator 48-63, sequence 0-47; never 0 once used */
+    uint64_t id;   /* initiator (who asked for it) 48-63, sequence 0-47; never 0 once used */
     uint32_t slot; /* the object's number; of a range, with generation, its address */
     uint32_t generation;
     uint64_t argument[4];
@@ -160,9 +177,10 @@ struct operation {
     uint8_t verdict;
     uint8_t local; /* this core's own part of the round is still to be done (INPUT_CONTINUE) */
     uint8_t saved; /* row's: rights to restore */
-    uint8_t tree;  /* the version of the initiator's tree that all its rounds travel by */
+    uint8_t tree;  /* the version of the root's tree that all its rounds travel by */
     uint8_t reserved;
-    uint32_t reserved2;
+    uint16_t root;     /* who drives it: the initiator, or whom it asked */
+    uint16_t declined; /* initiator: who was asked last and was not the owner */
 };
 
 /* The block's head; operations, trees, mappings, capability tasks (one a lane of this core) and the core's capabilities follow it. */
@@ -174,10 +192,12 @@ struct monitor {
     uint32_t slots_per_core;
     uint32_t view;
     uint32_t lanes;   /* operations a core may have under way at once: a power of two */
-    uint32_t waiting; /* own operations in PHASE_BACKOFF: a tick is wanted */
+    uint32_t waiting; /* operations in PHASE_BACKOFF, own ones and those that others have asked for: a tick is wanted */
     uint32_t engaged; /* others' operations that this core voted for and whose outcome it awaits */
     uint32_t tree_stride;
-    uint32_t recorded;              /* mappings with `recorded` */
+    uint32_t capability_protocol;
+    uint32_t recorded; /* mappings with `recorded` */
+    uint32_t reserved;
     uint64_t sequence;              /* attempts begun */
     struct address_range addresses; /* this core's, for new mappings */
     uint32_t slot_next;
@@ -261,6 +281,7 @@ struct monitor_shape {
     uint32_t slots_per_core; /* for mappings */
     uint32_t cnodes;         /* 0: no capabilities */
     uint32_t slot_bits;      /* as in struct cspace_shape */
+    uint32_t capability_protocol;
 };
 
 /* Where the root CNodes lie: core c's at CSPACE_ROOTS + c * CNODE_BYTES, behind all memory there is. */
@@ -374,9 +395,11 @@ struct row {
     int set_travels; /* participants learn who takes part from the operation itself: more than 64 go ahead of it */
     /* Initiator: fills the operation from the request; VERDICT_OK, an error, or BUSY to be asked again. */
     enum verdict (*begin)(struct monitor *, struct operation *, const struct request *);
-    /* Initiator, before every attempt: what is to be asked of the others now? OK; ALONE: nothing (any more), it is done; BUSY: later; or an error.
-     * NULL: what begin said. */
+    /* Initiator, before every attempt: what is to be asked of the others now? OK, with a root where another core is to drive it; ALONE: nothing (any
+     * more), it is done; BUSY: later; or an error. NULL: what begin said. */
     enum verdict (*resume)(struct monitor *, struct operation *);
+    /* The core that was asked to drive it, before every attempt: NOT_OWNER, or OK with who has to take part. NULL: only initiators drive. */
+    enum verdict (*sequence)(struct monitor *, struct operation *);
     /* May this core take part? Changes nothing. Asked of the initiator too, but where there is resume. */
     enum verdict (*may_prepare)(struct monitor *, const struct operation *);
     /* The object is locked; note what is needed to undo. */
@@ -388,8 +411,8 @@ struct row {
     /* A child's answer to PREPARE adds to what this core's own will say, and COMMIT tells everybody what it came to. NULL: answers carry a verdict
      * and nothing else. */
     void (*gather)(struct monitor *, struct operation *, const uint64_t argument[4]);
-    /* Initiator: the commit stands everywhere; true when that was all that was asked for. With this, the initiator keeps its lock up to here. NULL:
-     * its lock goes with its own commit. */
+    /* Initiator: the commit stands everywhere; true when that was all that was asked for. With this, initiator and root keep their locks up to here.
+     * NULL: they go with their own commit. */
     bool (*settled)(struct monitor *, struct operation *);
     /* The operation is final everywhere: does the object's home, which took no part, have to be told? NULL: never. */
     int (*release_home)(struct monitor *, const struct operation *);
@@ -447,5 +470,19 @@ enum mutant {
     MUTANT_REVOKED_NOT_OWNED,
     MUTANT_DELETE_OTHERS_NOT_TOLD,
     MUTANT_DELETE_HEIR_FEARLESS,
+    MUTANT_OWNER_UNASKED,
+    MUTANT_OWNER_DERIVES_BLINDLY,
+    MUTANT_OWNER_VOUCHES_BLINDLY,
+    MUTANT_OWNER_OF_OLD,
+    MUTANT_OWNER_FORGETS,
+    MUTANT_OWNER_WITHOUT_LOCK,
+    MUTANT_OWNER_ANSWERS_EARLY,
+    MUTANT_OWNER_ASKED_FOR_EVER,
+    MUTANT_OWNER_MOVES_FEARLESS,
+    MUTANT_ASKED_NOT_AGAIN,
+    MUTANT_ASKED_UNCHECKED,
+    MUTANT_ASKED_WITHOUT_LOCK,
+    MUTANT_ASKED_GIVES_EARLY,
+    MUTANT_ROUTED_BY_INITIATOR,
 };
 #define MUTANT(name) (MK_MUTANT == MUTANT_##name)

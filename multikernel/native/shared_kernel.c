@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shared_capabilities.h"
 #include "shared_kernel.h"
 
 static uint32_t entry_bytes(uint32_t cores)
@@ -28,9 +29,15 @@ static uint64_t bytes_before_trees(uint32_t cores, uint32_t slots_per_core)
            (uint64_t)entry_bytes(cores) * cores * slots_per_core;
 }
 
-uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bool trees)
+static uint64_t bytes_before_capabilities(uint32_t cores, uint32_t slots_per_core, bool trees)
 {
-    return bytes_before_trees(cores, slots_per_core) + (trees ? shared_trees_bytes(cores) : 0);
+    uint64_t bytes = bytes_before_trees(cores, slots_per_core) + (trees ? shared_trees_bytes(cores) : 0);
+    return (bytes + PAD_BYTES - 1) / PAD_BYTES * PAD_BYTES;
+}
+
+uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bool trees, uint32_t cnodes, uint32_t scope)
+{
+    return bytes_before_capabilities(cores, slots_per_core, trees) + shared_capabilities_bytes(cores, cnodes, scope);
 }
 
 static uint64_t *pinners(struct shared_kernel *k, struct shared_entry *entry)
@@ -68,21 +75,21 @@ void shared_breathe(struct driver *d)
         _exit(0);
 }
 
-static void while_waiting(void *context)
+void shared_while_waiting(void *context)
 {
     struct driver *d = context;
     if (!(d->local->shoot ? driver_poll_calls(d) | tree_serve(d) : line_serve(d)))
         shared_breathe(d);
 }
 
-static void lock(struct driver *d)
+void shared_lock(struct driver *d)
 {
     struct shared_kernel *k = d->shared;
-    struct lock_waiter waiter = {while_waiting, d};
+    struct lock_waiter waiter = {shared_while_waiting, d};
     d->local->lock->acquire(&k->lock, (struct lock_node *)(void *)((char *)k + k->nodes_offset), d->me, &waiter);
 }
 
-static void unlock(struct driver *d)
+void shared_unlock(struct driver *d)
 {
     struct shared_kernel *k = d->shared;
     d->local->lock->release(&k->lock, (struct lock_node *)(void *)((char *)k + k->nodes_offset), d->me);
@@ -174,14 +181,14 @@ static enum verdict unmap(struct driver *d, const struct request *request, struc
     struct shared_entry *entry = entry_at(k, request->slot);
     enum verdict verdict = unpinned(d, entry, request->generation, result);
     if (verdict != VERDICT_OK) {
-        unlock(d);
+        shared_unlock(d);
         return verdict;
     }
     bool own = core_set_has(entry->sets, d->me);
     if (own && shared_others(d, entry->sets) == 0) {
         /* Nobody to tell. Reserved while the lock is free: the slot is not handed out before our own page table is changed. */
         set_status(entry, ENTRY_RESERVED, 0, request->generation);
-        unlock(d);
+        shared_unlock(d);
         verdict = vspace_protect(&d->vspace, request->slot, RIGHTS_NONE);
         vspace_retire(&d->vspace, request->slot);
         set_status(entry, ENTRY_FREE, 0, request->generation);
@@ -195,7 +202,7 @@ static enum verdict unmap(struct driver *d, const struct request *request, struc
     }
     enum verdict theirs = await_acknowledgements(d, missing);
     set_status(entry, ENTRY_FREE, 0, request->generation);
-    unlock(d);
+    shared_unlock(d);
     return verdict != VERDICT_OK ? verdict : theirs;
 }
 
@@ -223,7 +230,7 @@ static enum verdict begin(struct driver *d, const struct request *request, struc
         return VERDICT_BAD_REQUEST;
     if (request->row != ROW_MAP && request->row != ROW_TREE && request->slot >= k->slots)
         return VERDICT_NOT_MAPPED;
-    lock(d);
+    shared_lock(d);
     switch (request->row) {
     case ROW_MAP:
         verdict = map(d, request, result);
@@ -236,7 +243,7 @@ static enum verdict begin(struct driver *d, const struct request *request, struc
     default:
         verdict = protect(d, request, result);
     }
-    unlock(d);
+    shared_unlock(d);
     return verdict;
 }
 
@@ -249,7 +256,7 @@ static enum verdict change_pin(struct driver *d, uint32_t slot, uint32_t generat
         return VERDICT_NOT_MAPPED;
     struct shared_entry *entry = entry_at(k, slot);
     enum verdict verdict = VERDICT_OK;
-    lock(d);
+    shared_lock(d);
     uint32_t *count = &d->local->pins[slot];
     if (!is_mapped(entry, generation) || !core_set_has(entry->sets, d->me)) {
         verdict = VERDICT_NOT_MAPPED;
@@ -262,7 +269,7 @@ static enum verdict change_pin(struct driver *d, uint32_t slot, uint32_t generat
     } else if (--*count == 0) {
         pinners(k, entry)[d->me / 64] &= ~(1ull << (d->me % 64));
     }
-    unlock(d);
+    shared_unlock(d);
     return verdict;
 }
 
@@ -316,13 +323,13 @@ static bool frame_in_use(struct driver *d, uint64_t frame, uint64_t length)
 {
     struct shared_kernel *k = d->shared;
     bool used = false;
-    lock(d);
+    shared_lock(d);
     for (uint32_t slot = 0; slot < k->slots && !used; slot++) {
         struct shared_entry *entry = entry_at(k, slot);
         used = (status_of(entry) & 0xff) != ENTRY_FREE && entry->frame < frame + length &&
                frame < entry->frame + entry->length;
     }
-    unlock(d);
+    shared_unlock(d);
     return used;
 }
 
@@ -354,5 +361,7 @@ int shared_kernel_open(struct driver *d, const struct driver_options *o)
         k->entries_offset = sizeof *k + sizeof(struct lock_node) * d->cores;
         k->trees_offset = bytes_before_trees(d->cores, o->slots_per_core);
     }
+    shared_capabilities_open(d, (char *)k + bytes_before_capabilities(d->cores, o->slots_per_core, o->tree_count != 0),
+                             o);
     return o->tree_count ? shared_trees_open(d, o->trees, o->tree_count) : 0;
 }

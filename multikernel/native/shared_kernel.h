@@ -38,7 +38,8 @@ struct shoot {
 };
 
 struct shared_private {
-    uint32_t *pins; /* this core's, by slot */
+    uint32_t *pins;                           /* this core's, by slot */
+    struct shared_capabilities *capabilities; /* in the segment */
     const struct lock_algorithm *lock;
     struct shoot *shoot; /* NULL: told by the line */
 };
@@ -55,6 +56,12 @@ static inline uint32_t shared_others(const struct driver *d, const uint64_t *set
 
 /* One moment of waiting for another core. */
 void shared_breathe(struct driver *d);
+/* ... in which this one answers what it is told: while it waits for a lock, or for what another core is at. context: the driver. */
+void shared_while_waiting(void *context);
+
+/* The kernel's one lock. */
+void shared_lock(struct driver *d);
+void shared_unlock(struct driver *d);
 
 /* --- By the line: shared_line.c ----------------------------------------------------------------------------------------------- */
 

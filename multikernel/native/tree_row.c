@@ -6,7 +6,7 @@
  * that does not votes no.
  *
  * No operation is lost: those under way keep to the version that they began with (multicast_tree.h). That version is written over by the
- * next installation, so this has to wait until the last of them has ended. Only the root begins operations that travel by its tree, and only
+ * next installation, so this has to wait until the last of them has ended. Only the root drives operations that travel by its tree, and only
  * the root knows; so it is the root who initiates, and looks before the first core is asked. (That another core could initiate and the root
  * vote against it is not enough: a core that was asked earlier has then written over what it still needs. The explorer found that.)
  *
@@ -69,9 +69,10 @@ static enum verdict begin(struct monitor *m, struct operation *op, const struct 
 /* An operation has ended when everybody has answered: nobody sends anything by its tree then. */
 static int version_is_used(struct monitor *m, const struct operation *op, uint32_t version)
 {
-    for (uint32_t lane = 0; lane < m->lanes; lane++) {
-        const struct operation *own = monitor_own(m, lane);
-        if (own != op && own->phase != PHASE_IDLE && own->phase != PHASE_BACKOFF && own->tree == version)
+    for (uint32_t i = 0; i < m->cores * m->lanes; i++) {
+        const struct operation *other = monitor_operation(m, i);
+        if (other != op && other->root == m->me && other->phase != PHASE_IDLE && other->phase != PHASE_BACKOFF &&
+            other->tree == version)
             return 1;
     }
     return 0;

@@ -49,7 +49,7 @@ def _runs(path: Path) -> list[Path]:
 
 
 def _documents_in(path: Path) -> Iterable[Path]:
-    return (one for one in _listed(path) if one.suffix == ".json" and not one.name.startswith("."))
+    return (one for one in _listed(path) if store.holds_documents(one))
 
 
 def _listed(path: Path) -> list[Path]:

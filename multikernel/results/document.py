@@ -89,7 +89,7 @@ class Environment(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     topology: counts and CPU lists, as `machine` summarises them. cpus: core i ran on cpus[i]. tsc_error:
     relative. time: UTC, ISO 8601. revision: of the source, if it ran from a checkout. command: as it was
-    given.
+    given, paths without their directories.
     """
 
     cpu_model: str

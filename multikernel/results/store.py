@@ -10,8 +10,10 @@ to a typing error; `write` after each), report (`read`).
 """
 
 import errno
+import gzip
 import os
 import secrets
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from multikernel.errors import BadInput, DocumentError
 from multikernel.results.document import Document, decode_all, encode
 
 DEFAULT_BASE = "results"
+PACKED = ".json.gz"
 _TEMPORARY = ".writing-"
 
 
@@ -67,15 +70,16 @@ def write(document: Document, directory: str | os.PathLike[str], *, where: str =
 
 
 def read(source: str | os.PathLike[str]) -> dict[Path, list[Document]]:
-    """All documents of a directory (its *.json, not those below) or of one file, by file, in order of name.
+    """All documents of a directory (its *.json and *.json.gz, not those below) or of one file, by file, in order of
+    name.
 
-    A file may hold one document or an array of them. Raises BadInput for a path that is not there, cannot be
-    read or holds no documents, DocumentError for a file that is no document.
+    A file may hold one document or an array of them; kept small, it is compressed. Raises BadInput for a path that is
+    not there, cannot be read or holds no documents, DocumentError for a file that is no document.
     """
     path = Path(source)
     try:
         if path.is_dir():
-            files = sorted(file for file in path.glob("*.json") if not file.name.startswith("."))
+            files = sorted(file for file in path.iterdir() if holds_documents(file))
             if not files:
                 raise BadInput(
                     "no result documents in this directory", value=path, hint="name a result directory"
@@ -91,8 +95,34 @@ def read(source: str | os.PathLike[str]) -> dict[Path, list[Document]]:
         ) from None
 
 
+def holds_documents(path: Path) -> bool:
+    """By its name."""
+    return path.name.endswith((".json", PACKED)) and not path.name.startswith(".")
+
+
+def pack(document: Document, directory: Path) -> Path:
+    """Write a document compressed, over the one of its experiment that is there; its file. The same document makes the
+    same bytes. Raises DocumentError, OSError.
+    """
+    target = directory / (document.experiment + PACKED)
+    temporary = directory / f"{_TEMPORARY}{secrets.token_hex(8)}"
+    temporary.write_bytes(gzip.compress(encode(document), 9, mtime=0))
+    return temporary.replace(target)
+
+
 def _decoded(file: Path) -> list[Document]:
-    documents = decode_all(file.read_bytes(), str(file))
+    data = file.read_bytes()
+    if file.name.endswith(PACKED):
+        try:
+            data = gzip.decompress(data)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise DocumentError(
+                "this compressed result document is damaged",
+                value=error,
+                where=str(file),
+                hint="copy it again",
+            ) from None
+    documents = decode_all(data, str(file))
     if not documents:
         raise DocumentError("this file holds an empty list of result documents", where=str(file))
     return documents

@@ -17,7 +17,7 @@ from multikernel.machine import pinning
 from multikernel.native import _native
 from multikernel.runtime import local, programs, segments
 from multikernel.runtime.links import Links
-from multikernel.runtime.plan import ADDRESS_BASE, CARRIERS, Plan
+from multikernel.runtime.plan import ADDRESS_BASE, CAPABILITY_PROTOCOLS, CARRIERS, LOCK_SCOPES, Plan
 
 CNODES = 16
 """That a core's capabilities have room for: 4096 slots in 256 KiB, of which only what is used is touched."""
@@ -74,6 +74,8 @@ def _open(
         "crowded": plan.crowded,
         "slots_per_core": plan.slots,
         "cnodes": CNODES,
+        "capability_protocol": CAPABILITY_PROTOCOLS.index(plan.capabilities),
+        "lock_scope": LOCK_SCOPES.index(plan.lock_scope),
         "address_base": ADDRESS_BASE,
         "address_size": plan.address_bytes,
         "memory_bytes": plan.memory,

@@ -19,6 +19,12 @@ CARRIERS: tuple[Carrier, ...] = ("call-line", "ring", "socket", "pipe")
 """What the monitors' messages may travel by, in the order of the native core's numbers."""
 HOST_CARRIERS: tuple[Carrier, ...] = ("socket", "pipe")
 """Those that share no memory."""
+CapabilityProtocol = Literal["two-phase", "owner"]
+CAPABILITY_PROTOCOLS: tuple[CapabilityProtocol, ...] = ("two-phase", "owner")
+"""Who drives operations on capabilities, whoever asks for one or the object's owner; in the native core's order."""
+LockScope = Literal["big", "region"]
+LOCK_SCOPES: tuple[LockScope, ...] = ("big", "region")
+"""What the shared kernel's capabilities are locked by, in the order of the native core's numbers."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +35,9 @@ class Plan:
     window: monitors' call lines for each ordered pair; channels: single lines a pair, 0 for programs' calls,
     1 for groups, the rest for measuring;
     ring_slots: of the ring for each ordered pair, 0 for none; carrier: one of CARRIERS, how the monitors'
-    messages travel; trees: of some roots, native 32-bit numbers, each the root and then its cores - 1 edges
-    (parent in the low half, child in the high half) in sending order; the other roots send to all.
+    messages travel; capabilities: one of CAPABILITY_PROTOCOLS; trees: of some roots, native 32-bit numbers,
+    each the root and then its cores - 1 edges (parent in the low half, child in the high half) in sending
+    order; the other roots send to all. lock_scope: one of LOCK_SCOPES, of the shared kernel.
     """
 
     kernel: str
@@ -43,7 +50,9 @@ class Plan:
     channels: int = 2
     ring_slots: int = 32
     carrier: str = "call-line"
+    capabilities: CapabilityProtocol = "two-phase"
     trees: bytes = b""
+    lock_scope: str = "big"
     sys_path: tuple[str, ...] = ()
     directory: str = ""
     system: str = ""

@@ -26,9 +26,9 @@ import cloudpickle  # noqa: F401  imported before the fork, for all cores at onc
 from multikernel.errors import MultikernelError, SegmentFull
 from multikernel.native import _native
 from multikernel.runtime import segments, wire
-from multikernel.runtime.core import be_core
+from multikernel.runtime.core import CNODES, be_core
 from multikernel.runtime.links import Links
-from multikernel.runtime.plan import Plan
+from multikernel.runtime.plan import LOCK_SCOPES, Plan
 from multikernel.runtime.wire import full_error
 
 READY_SECONDS = 60.0
@@ -50,7 +50,9 @@ class _Supervisor:
         plan = self.plan
         segments.sweep()
         shared = (
-            _native.shared_state_bytes(plan.cores, plan.slots, bool(plan.trees))
+            _native.shared_state_bytes(
+                plan.cores, plan.slots, bool(plan.trees), CNODES, LOCK_SCOPES.index(plan.lock_scope)
+            )
             if plan.kernel == "shared"
             else 0
         )

@@ -256,6 +256,12 @@ class Capability(_Handle):
         that returns. Raises WrongType, RightsExceeded, RevokedCapability, OutOfSlots, BadInput.
         """
         access = self._access
+        if access.plan.kernel != "multikernel":
+            raise BadInput(
+                f"the {access.plan.kernel} kernel does not map capabilities",
+                value=self,
+                hint="system.allocate and system.map do without them",
+            )
         number = rights_number(rights)
         cnode, index = place_of(self._system, self.core, to, slot)
         chosen, mask = holders(access, self.core, cores)
@@ -293,7 +299,7 @@ class Capability(_Handle):
         return reply
 
     def _error(self, verdict: int, named: int, doing: str) -> Exception:
-        return capability_error(verdict, named, doing, self.core, self, self._access.plan.kernel)
+        return capability_error(verdict, named, doing, self.core, self)
 
     def _made(
         self, first: int, i: int, kind: CapabilityType, address: int, size: int, rights: int
@@ -373,7 +379,7 @@ def ram_of(
     cnode, index = place_of(system, 0, to, slot)
     verdict, named, words = access.request(0, KINDS["CAP_CREATE"], size, cnode, index)
     if verdict != OK:
-        raise capability_error(verdict, named, "ram", 0, size, access.plan.kernel)
+        raise capability_error(verdict, named, "ram", 0, size)
     rights = CapabilityRights.READ | CapabilityRights.WRITE | CapabilityRights.GRANT
     return Capability(system, 0, words[0], RAM, words[1], size, rights, access)
 
@@ -383,5 +389,5 @@ def root_of(access: Access, system: str, core: int) -> Capability:
     core = core_of(access, core, None, "root")
     verdict, named, words = access.request(core, KINDS["CAP_LOOK"], CAPABILITY_ROOT & 0xFFFFFFFF)
     if verdict != OK:
-        raise capability_error(verdict, named, "look at the root CNode", core, core, access.plan.kernel)
+        raise capability_error(verdict, named, "look at the root CNode", core, core)
     return Capability(system, core, words[0], CNODE, words[1], words[2], words[4] >> 24 & 0xFF, access)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from multikernel import errors
-from multikernel.errors import BadInput, CapabilityError, MultikernelError
-from multikernel.native._native import CAPABILITY_VERDICTS, VERDICT_CAPABILITY_BASE, VERDICTS
+from multikernel.errors import CapabilityError, MultikernelError
+from multikernel.native._native import CAPABILITY_VERDICTS, VERDICT_CAPABILITY_BASE
 from multikernel.user.outcome import error_of
 
 _NAMES = {VERDICT_CAPABILITY_BASE + number: name for name, number in CAPABILITY_VERDICTS.items()}
@@ -68,19 +68,11 @@ _CAUSES: dict[str, tuple[type[CapabilityError], str, str]] = {
 """By the verdict's name: the class, what happened, what to try."""
 
 
-def capability_error(
-    verdict: int, named: int, doing: str, core: int, value: object, kernel: str
-) -> MultikernelError:
+def capability_error(verdict: int, named: int, doing: str, core: int, value: object) -> MultikernelError:
     """The exception a verdict stands for. doing: what was asked; core: of which core; value: about what."""
     where = f"{doing} on core {core}"
     cause = _CAUSES.get(_NAMES.get(verdict, ""))
     if cause is not None:
         kind, what, hint = cause
         return kind(what, core=core, value=value, where=where, hint=hint)
-    if verdict == VERDICTS["BAD_REQUEST"] and kernel != "multikernel":
-        return BadInput(
-            f"the {kernel} kernel does not do that with capabilities",
-            value=doing,
-            hint='kernel="multikernel"',
-        )
     return error_of(verdict, named, where, core=core)

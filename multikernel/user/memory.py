@@ -250,6 +250,6 @@ def protect(access: Access, page: Page, rights: str) -> None:
     number = _chosen(_native.RIGHTS, rights, "rights")
     verdict, named, _ = access.request(access.home, KINDS["PROTECT"], page.handle, number)
     if verdict >= _native.VERDICT_CAPABILITY_BASE:
-        raise capability_error(verdict, named, "protect", access.home, page, access.plan.kernel)
+        raise capability_error(verdict, named, "protect", access.home, page)
     if verdict != OK:
         raise error_of(verdict, named, "protect", address=page.address)

@@ -24,7 +24,7 @@ static void say(int count, const uint64_t *numbers)
 
 static void open_fresh(const uint64_t *n)
 {
-    const struct cspace_shape shape = {(uint32_t)n[0], (uint32_t)n[4], (uint32_t)n[3]};
+    const struct cspace_shape shape = {.cnodes = (uint32_t)n[0], .slot_bits = (uint32_t)n[4], .locks = (uint32_t)n[3]};
     size_t size = cspace_size(&shape);
     free(cs);
     if (posix_memalign((void **)&cs, 64, size))

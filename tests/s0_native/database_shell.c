@@ -39,7 +39,7 @@ int main(void)
             shell_say(1);
             break;
         case 'i':
-            db->node[node] = key(n + 1);
+            *mapping_database_node(db, node) = key(n + 1);
             mapping_database_insert(db, node, (uint32_t)n[5]);
             shell_say(1);
             break;
@@ -89,7 +89,7 @@ int main(void)
             shell_say(!wrong);
             break;
         case 'h':
-            shell_say(db->root == NO_CAPABILITY ? -1 : db->node[db->root].rank);
+            shell_say(db->root == NO_CAPABILITY ? -1 : mapping_database_node(db, db->root)->rank);
             break;
         default:
             shell_unknown(&operation);

@@ -86,6 +86,33 @@ def test_the_live_record_without_the_native_module(monkeypatch: pytest.MonkeyPat
         assert f'"{name}"' not in words
 
 
+def test_of_paths_in_the_command_only_the_last_part_is_recorded(vm: Path) -> None:
+    given = [
+        "/home/ann/mk/.venv/bin/multikernel",
+        "bench",
+        "run",
+        "unmap",
+        "--output",
+        "../ann/r/",
+        "--json=/x/y",
+        "-",
+        "/",
+    ]
+    topology = Topology.read(vm)
+    record = Environment.begin(resolve("1", topology), topology=topology, command=given, root=vm).finish()
+    assert record["command"] == [
+        "multikernel",
+        "bench",
+        "run",
+        "unmap",
+        "--output",
+        "r",
+        "--json=y",
+        "-",
+        "/",
+    ]
+
+
 def test_build_info_is_what_the_native_module_says(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = SimpleNamespace(build_info=lambda: {"compiler": "gcc", "debug": False})
     monkeypatch.setattr("importlib.import_module", lambda name: fake)

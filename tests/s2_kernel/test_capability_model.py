@@ -14,7 +14,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from s2_kernel import capability_programs as programs
 from s2_kernel import capability_system as model
 from s2_kernel.capability_programs import NAMES, PAGE, ROOT, Record
-from s2_kernel.capability_system import CNODE, DISPATCHER, ENDPOINT, FRAME, RAM, TOP, VNODE, Copy, Object, Request
+from s2_kernel.capability_system import (
+    CNODE,
+    DISPATCHER,
+    ENDPOINT,
+    FRAME,
+    RAM,
+    TOP,
+    VNODE,
+    Copy,
+    Object,
+    Request,
+)
 
 import multikernel
 from multikernel import System
@@ -23,7 +34,11 @@ from multikernel.native._native import KINDS, VERDICTS
 CORES = 3
 MOST = 24
 """Capabilities in a history: looking at them is what takes the time."""
-SYSTEMS: dict[str, dict[str, Any]] = {"multikernel": {}}
+SYSTEMS: dict[str, dict[str, Any]] = {
+    "multikernel": {},
+    "shared-big": {"kernel": "shared"},
+    "shared-region": {"kernel": "shared", "lock_scope": "region"},
+}
 """What test_histories boots, and with which options."""
 
 CORE = st.integers(0, CORES - 1)
@@ -129,12 +144,20 @@ class Histories(RuleBasedStateMachine):
             assert self.digests() == before
 
     @rule(
-        core=CORE, source=WHICH, cnode=WHICH, index=INDEX, rights=ALLOWED, to=st.integers(0, CORES), move=st.booleans()
+        core=CORE,
+        source=WHICH,
+        cnode=WHICH,
+        index=INDEX,
+        rights=ALLOWED,
+        to=st.integers(0, CORES),
+        move=st.booleans(),
     )
     def copy(self, core: int, source: int, cnode: int, index: int, rights: int, to: int, move: bool) -> None:
         there = self.cnode(min(to, CORES - 1), cnode)
         kind = "MOVE" if move else "COPY"
-        self.ask(Request(kind, core, self.reference(core, source), there, index, rights, to), inside=cnode == 7)
+        self.ask(
+            Request(kind, core, self.reference(core, source), there, index, rights, to), inside=cnode == 7
+        )
 
     @rule(
         core=CORE,
@@ -261,7 +284,8 @@ class Histories(RuleBasedStateMachine):
 @pytest.fixture(params=SYSTEMS)
 def machine(request: pytest.FixtureRequest) -> Iterator[type[Histories]]:
     place = Place(**SYSTEMS[request.param])
-    yield type("Machine", (Histories,), {"place": place, "heirs": request.param != "shared", "seen": Counter()})
+    heirs = request.param == "multikernel"  # in the shared kernel nobody owns anything
+    yield type("Machine", (Histories,), {"place": place, "heirs": heirs, "seen": Counter()})
     place.close()
 
 

@@ -52,7 +52,8 @@ static int is_dead(struct world *w, uint32_t core, uint32_t index, const struct 
 {
     if (index / MODEL_LANES == core)
         return op->phase == PHASE_IDLE;
-    if (op->phase == PHASE_REFUSED || op->phase == PHASE_COMMITTED || op->phase == PHASE_ABORTED)
+    if (op->phase == PHASE_IDLE || op->phase == PHASE_REFUSED || op->phase == PHASE_COMMITTED ||
+        op->phase == PHASE_ABORTED)
         return 1;
     if (op->phase != PHASE_APPLIED)
         return 0;

@@ -45,8 +45,9 @@ static struct cspace_place place_of(struct world *w, uint32_t core, uint32_t slo
     uint32_t cnode = slot >> MODEL_SLOT_BITS;
     struct cspace_place place = {.cnode = CSPACE_ROOT, .index = slot & ((1u << MODEL_SLOT_BITS) - 1)};
     if (cnode) /* one that was revoked is named by a reference that leads nowhere */
-        place.cnode =
-            cs->cnode[cnode].state == CNODE_FREE ? UINT32_MAX : cspace_reference(cs, cs->cnode[cnode].capability);
+        place.cnode = cspace_cnodes(cs)[cnode].state == CNODE_FREE
+                          ? UINT32_MAX
+                          : cspace_reference(cs, cspace_cnodes(cs)[cnode].capability);
     return place;
 }
 
@@ -178,7 +179,9 @@ void capability_check_message(const struct world *w, uint32_t core, uint32_t to,
 {
     (void)w;
     uint32_t how = message->word[4] >> 16 & 15, destination = (uint32_t)(message->word[4] >> 48);
-    if (message_row(message) == ROW_CAP_COPY && !(how & 4) && to != destination)
+    uint32_t initiator = (uint32_t)(message->word[1] >> 48);
+    bool driven = model.owner && (message_kind(message) >= KIND_ASK || to == initiator); /* by the owner */
+    if (message_row(message) == ROW_CAP_COPY && !(how & 4) && to != destination && !driven)
         violate("core %u sends core %u a copy that is for core %u", core, to, destination);
 }
 
@@ -383,7 +386,7 @@ static void order_locks(struct cspace *cs)
 static void rebuild(struct cspace *cs)
 {
     struct mapping_database *db = cspace_database(cs);
-    mapping_database_init(db, cspace_slots(cs));
+    mapping_database_share(db, cspace_slots(cs), cspace_slot(cs, 0));
     for (uint32_t i = 0; i < cspace_slots(cs); i++)
         if (cspace_slot(cs, i)->type != CAP_NULL)
             mapping_database_insert(db, i, NO_CAPABILITY);

@@ -2,7 +2,7 @@
  * then goes backward from the ends, so that a world from which nothing ever finishes is found too.
  *
  *     explorer --scenario NAME [--cores 3] [--capacity 1] [--route flat|chain|binary|N,M] [--outbox N] [--any-order-replies]
- *              [--one-fifo] [--lazy] [--limit STATES]
+ *              [--one-fifo] [--lazy] [--owner] [--limit STATES]
  *     explorer --list
  *
  * Status 0: nothing found; 1: a violation, its trace on stdout; 2: bad arguments, or more states than the limit.
@@ -311,6 +311,10 @@ int main(int argc, char **argv)
         }
         if (strcmp(argv[i], "--one-fifo") == 0) {
             model.one_fifo = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--owner") == 0) {
+            model.owner = true;
             continue;
         }
         if (strcmp(argv[i], "--lazy") == 0) {

@@ -174,6 +174,7 @@ struct model {
     uint32_t outbox;   /* entries of every outbox */
     bool any_order;    /* replies are taken in any order */
     bool one_fifo;     /* replies travel behind requests */
+    bool owner;        /* owners drive operations on capabilities, instead of who asks for them */
     bool lazy;         /* moving from outbox to channel is a transition of its own */
     uint32_t fan;      /* of the trees to begin with; 0: none, every root sends to all */
     bool

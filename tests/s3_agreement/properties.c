@@ -21,9 +21,10 @@ void violate(const char *format, ...)
 
 const char *verdict_name(enum verdict verdict)
 {
-    static const char *const names[] = {
-        "OK",        "BUSY",  "NOT_MAPPED",   "PINNED",      "STALE_VIEW", "NO_SLOT",   "HOST",  "BAD_REQUEST",
-        "NO_MEMORY", "FAULT", "FRAME_IN_USE", "NOT_A_FRAME", "CORE_BUSY",  "OVERTAKEN", "LATER", "PENDING"};
+    static const char *const names[] = {"OK",           "BUSY",        "NOT_MAPPED",  "PINNED",    "STALE_VIEW",
+                                        "NO_SLOT",      "HOST",        "BAD_REQUEST", "NO_MEMORY", "FAULT",
+                                        "FRAME_IN_USE", "NOT_A_FRAME", "CORE_BUSY",   "OVERTAKEN", "LATER",
+                                        "PENDING",      "ALONE",       "NOT_OWNER"};
     if (verdict > VERDICT_CAPABILITY && verdict < (unsigned)VERDICT_CAPABILITY + CAP_VERDICTS)
         return capability_verdict_name((uint32_t)verdict - VERDICT_CAPABILITY);
     return (unsigned)verdict < sizeof names / sizeof *names ? names[verdict] : "?";

@@ -338,7 +338,8 @@ static struct monitor_shape world_shape(void)
                                   .lanes = MODEL_LANES,
                                   .slots_per_core = model.scenario->slots_per_core,
                                   .cnodes = model.scenario->cnodes,
-                                  .slot_bits = MODEL_SLOT_BITS};
+                                  .slot_bits = MODEL_SLOT_BITS,
+                                  .capability_protocol = model.owner ? CAPABILITIES_OWNER : CAPABILITIES_TWO_PHASE};
 }
 
 size_t world_monitor_size(void)
@@ -407,9 +408,9 @@ void world_init(struct world *w)
 
 /* --- Names --------------------------------------------------------------------------------------------------------------------- */
 
-static const char *const kind_names[] = {"?", "PREPARE", "APPLY", "COMMIT", "ABORT", "SET", "RELEASE"};
+static const char *const kind_names[] = {"?", "PREPARE", "APPLY", "COMMIT", "ABORT", "SET", "RELEASE", "ASK", "ANSWER"};
 static const char *const phase_names[] = {"idle",     "backoff", "preparing", "prepared", "committing", "committed",
-                                          "aborting", "aborted", "refused",   "applying", "applied"};
+                                          "aborting", "aborted", "refused",   "applying", "applied",    "asked"};
 static const char *const action_names[] = {"stop",   "map",    "unmap",  "protect", "pin",  "unpin",
                                            "read",   "write",  "await",  "install", "copy", "move",
                                            "retype", "revoke", "delete", "create"};
@@ -422,17 +423,18 @@ void transition_name(struct world *w, struct transition t, char *text, size_t si
     case TAKE:
     case DRAIN:
         p = &w->packet[find(w, t)];
-        snprintf(text, size, "core %u %s %s %u: %s of %s, slot %u.%u, by core %u (attempt %u.%u) %s",
-                 t.kind == TAKE ? t.b : t.a, t.kind == TAKE ? "takes, from" : "sends, to", "core",
-                 t.kind == TAKE ? t.a : t.b, p->is_reply ? "reply" : kind_names[message_kind(&p->message) % 7],
-                 monitor_rows[message_row(&p->message) % ROWS]->name, (uint32_t)p->message.word[2],
-                 (uint32_t)(p->message.word[2] >> 32), (uint32_t)(p->message.word[1] >> 48),
-                 (uint32_t)(p->message.word[1] % MODEL_LANES), (uint32_t)(p->message.word[1] & 0xffff) / MODEL_LANES,
-                 p->is_reply ? verdict_name(message_verdict(&p->message)) : "");
+        snprintf(
+            text, size, "core %u %s %s %u: %s of %s, slot %u.%u, by core %u (attempt %u.%u) %s",
+            t.kind == TAKE ? t.b : t.a, t.kind == TAKE ? "takes, from" : "sends, to", "core",
+            t.kind == TAKE ? t.a : t.b, p->is_reply ? "reply" : kind_names[message_kind(&p->message) % AGREEMENT_KINDS],
+            monitor_rows[message_row(&p->message) % ROWS]->name, (uint32_t)p->message.word[2],
+            (uint32_t)(p->message.word[2] >> 32), (uint32_t)(p->message.word[1] >> 48),
+            (uint32_t)(p->message.word[1] % MODEL_LANES), (uint32_t)(p->message.word[1] & 0xffff) / MODEL_LANES,
+            p->is_reply || message_kind(&p->message) == KIND_ANSWER ? verdict_name(message_verdict(&p->message)) : "");
         break;
     case CONTINUE:
         snprintf(text, size, "core %u does its own part of core %u's operation (%s, slot %u)", t.a, t.b / MODEL_LANES,
-                 phase_names[monitor_operation(world_monitor(w, t.a), t.b)->phase % 11],
+                 phase_names[monitor_operation(world_monitor(w, t.a), t.b)->phase % 12],
                  monitor_operation(world_monitor(w, t.a), t.b)->slot);
         break;
     case TICK:

@@ -19,9 +19,9 @@ CORES = 3
 ALL = list(range(CORES))
 
 
-@pytest.fixture(scope="module")
-def booted() -> Iterator[System]:
-    with multikernel.boot(cores=CORES) as system:
+@pytest.fixture(scope="module", params=["two-phase", "owner"])
+def booted(request: pytest.FixtureRequest) -> Iterator[System]:
+    with multikernel.boot(cores=CORES, capabilities=request.param) as system:
         yield system
 
 

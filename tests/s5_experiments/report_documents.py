@@ -292,7 +292,7 @@ def poll_or_block() -> d.Document:
             measure=measure,
             mode=mode,
             batch=1 if mode == "single" else 100,
-            parameters={"budget": budget, "block_cost": 6100},
+            parameters={"budget": budget, "budget_us": budget / 2600, "every_us": 100, "block_cost": 6100},
         )
         for variant, measure, mode in (
             ("latency", "round-trip", "single"),

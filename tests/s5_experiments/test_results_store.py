@@ -39,6 +39,23 @@ def test_the_second_document_of_an_experiment_gets_the_next_name(tmp_path: Path)
     assert (tmp_path / "unmap-3.json").read_text() == "precious too"
 
 
+def test_a_packed_document_is_read_as_any_other_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+    packed = store.pack(documents.document(), tmp_path)
+    first = packed.read_bytes()
+    assert store.pack(documents.document(), tmp_path).read_bytes() == first
+    plain = store.write(documents.document(experiment="floor"), tmp_path)
+    assert store.read(tmp_path) == {
+        plain: [documents.document(experiment="floor")],
+        packed: [documents.document()],
+    }
+    assert store.read(packed) == {packed: [documents.document()]}
+    assert len(os.listdir(tmp_path)) == 2
+    for damaged in (first[:-20], first[:40] + b"x" * 9 + first[49:], b"{}"):
+        packed.write_bytes(damaged)
+        with pytest.raises(DocumentError, match=r"damaged.*unmap\.json\.gz"):
+            store.read(tmp_path)
+
+
 def test_a_dangling_link_is_not_written_through(tmp_path: Path) -> None:
     (tmp_path / "unmap.json").symlink_to(tmp_path / "elsewhere")
     assert store.write(documents.document(), tmp_path).name == "unmap-2.json"

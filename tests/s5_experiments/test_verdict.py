@@ -2,8 +2,10 @@
 
 import io
 import re
+from collections import Counter
 from itertools import product
 
+import msgspec
 import pytest
 from s5_experiments import documents
 from s5_experiments import report_documents as known
@@ -261,6 +263,19 @@ def test_throughput_has_no_nanoseconds_and_no_floor() -> None:
     cells = dict(zip(table.HEADINGS, row, strict=True))
     assert cells["TSC cycles"].endswith("/s")
     assert (cells["ns"], cells["× floor"]) == ("–", "–")
+
+
+@pytest.mark.parametrize("document", known.every()[:-1], ids=lambda one: str(one.experiment))
+def test_no_two_rows_of_a_document_are_called_the_same(document: d.Document) -> None:
+    # Pairs of CPUs with a line at home on either side, cores and modes: what real documents vary.
+    more = [
+        known.series(9, system="raw", variant="one-line", measure="completion", cores=cores, mode=mode,
+                     parameters={"from_cpu": 0, "to_cpu": cores, "home": home})
+        for cores in (2, 3) for mode in ("back-to-back", "single") for home in ("from", "to")
+    ]  # fmt: skip
+    rows = table.rows([msgspec.structs.replace(document, series=[*document.series, *more])])
+    called = Counter((*row[:5], row[5].endswith("/s")) for row in rows)
+    assert max(called.values()) == 1
 
 
 def test_plain_table_is_text_in_columns() -> None:

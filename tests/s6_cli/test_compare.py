@@ -7,8 +7,12 @@ import signal
 from pathlib import Path
 
 import pytest
+from s5_experiments import report_documents as known
 from s6_cli.command import assert_all_gone, await_cores, end, run, started
 
+from multikernel import cli
+from multikernel.errors import MeasurementRefused
+from multikernel.experiments import registry
 from multikernel.results import store
 from multikernel.results.document import decode_all
 
@@ -54,6 +58,26 @@ def test_json_is_all_there_is_on_stdout(tmp_path: Path) -> None:
     directory = tmp_path / told[1]
     assert directory.parent == tmp_path / "results"
     assert len(list(directory.glob("*.json"))) == 3
+
+
+def test_one_refused_experiment_does_not_cost_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(request: object) -> None:
+        raise MeasurementRefused("the machine is too busy")
+
+    def of(name: str) -> registry.Experiment:
+        return registry.Experiment(name, "", "", refuse if name == "floor" else lambda request: known.unmap())
+
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(registry, "get", of)
+    monkeypatch.setattr(registry, "all_of_them", lambda: [of("floor"), of("unmap")])
+    assert cli.main(["bench", "run", "all", *SMOKE, "--output", str(tmp_path / "here")]) == 1
+    shown = capsys.readouterr()
+    assert "two-phase" in shown.out
+    assert shown.err.count("the machine is too busy") == 2
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["unmap.json"]
+    assert cli.main(["bench", "run", "floor", *SMOKE, "--output", str(tmp_path / "none")]) == 1
 
 
 def test_bench_runs_what_is_named_once(tmp_path: Path) -> None:

@@ -1,0 +1,491 @@
+/* The shared kernel's capabilities: the multikernel's own functions (cspace.h) on one state that all cores have together, in the segment.
+ * Each core has a space in it, so a reference means on a core what it means there in the multikernel, and names nothing of another core's;
+ * the database of what is derived from what is one for all. A core does by itself, under locks, what it takes agreement to do elsewhere.
+ *
+ * Which locks (boot's lock_scope):
+ *   big     the kernel's one lock, which map and unmap take too.
+ *   region  one for each region of memory, and one for each core's space. A region is a mapping database of its own (a part, cspace.h); each
+ *           RAM that is created goes to the next of 16 regions in turn, and all that is made of it stays there. What two cores do with
+ *           memory of two regions shares no lock and no line; RAMs beyond the sixteenth share regions, which costs
+ *           waiting and is never wrong. Fixed ranges of addresses would cut large RAM in pieces, and retyping it would need all their locks.
+ *
+ * Region by region. A filled slot belongs to the region of what it holds, and is changed under that region's lock and its core's. So a
+ * reader needs one of the two: who derives holds the region's, and sees its source and all its relatives; who looks for an empty slot or
+ * at a CNode's bookkeeping holds the core's. Which region a reference leads to is read before any lock is held, and once more under it:
+ * only who holds a region's lock makes a slot enter or leave that region.
+ *
+ * The order: regions by number, then the lock of one core's space, a leaf held while one slot is filled or emptied. An operation takes its
+ * source's region, and that of the destination's CNode unless it is a root, which stays for ever. A CNode that goes takes along
+ * what it holds, of any region: its deletion takes all regions' locks, and so does a revocation in a region where CNodes are. That is
+ * the price of regions: such operations cost sixteen locks, and stop everybody meanwhile, as the big lock stops them always.
+ *
+ * Deleting and revoking many is done in pieces of bounded work, the locks given back in between, so that nobody waits for a long time. A
+ * revocation of more than a piece first locks the range in the database (cspace_lock): nobody derives more of it meanwhile, or uses what
+ * is about to go, so it ends, and it looks as if it had been at one moment. It then heeds nobody else's range (CSPACE_OUTCOME), hence waits
+ * for nobody while it holds one: no two wait for each other. Who meets a locked range waits here; its owner is at work on another core.
+ *
+ * A core that waits answers what it is told meanwhile (shared_kernel.c: shared_while_waiting). Nobody owns anything: `owner` shows the core
+ * that looks, for it decides alone. A type that never leaves its core in the multikernel (CNode, Dispatcher, Endpoint, Mapping) does not here either, so
+ * that programs find the same. */
+#include "shared_capabilities.h"
+#include "shared_kernel.h"
+
+enum { WORK = 64 }; /* capabilities a piece */
+
+/* In the segment: this, the locks, one a region and one a core, the queue nodes, and the state. */
+struct shared_capabilities {
+    uint64_t locks_offset, nodes_offset, state_offset;
+    uint32_t scope, regions;
+    uint32_t region_next; /* core 0 alone creates RAM */
+};
+
+static uint64_t rounded(uint64_t size)
+{
+    return (size + PAD_BYTES - 1) / PAD_BYTES * PAD_BYTES;
+}
+
+/* --- Where it is ------------------------------------------------------------------------------------------------------------------ */
+
+static uint32_t regions_of(uint32_t scope)
+{
+    return scope == SCOPE_REGION ? SHARED_REGIONS : 1;
+}
+
+/* A core has a range locked while it revokes, and revokes one at a time. */
+static struct cspace_shape shape_of(uint32_t cores, uint32_t cnodes, uint32_t scope)
+{
+    return (struct cspace_shape){
+        .cnodes = cnodes, .slot_bits = CNODE_SLOT_BITS, .locks = cores, .spaces = cores, .parts = regions_of(scope)};
+}
+
+/* A core holds every region's lock and one space's at most: so many nodes has it in the queues. */
+static uint32_t nodes_a_core(uint32_t regions)
+{
+    return regions + 1;
+}
+
+static struct shared_capabilities layout_of(uint32_t cores, uint32_t scope)
+{
+    struct shared_capabilities k = {.scope = scope, .regions = regions_of(scope)};
+    k.locks_offset = rounded(sizeof k);
+    k.nodes_offset = k.locks_offset + sizeof(struct lock) * (k.regions + cores);
+    k.state_offset = k.nodes_offset + sizeof(struct lock_node) * nodes_a_core(k.regions) * cores;
+    return k;
+}
+
+uint64_t shared_capabilities_bytes(uint32_t cores, uint32_t cnodes, uint32_t scope)
+{
+    const struct cspace_shape shape = shape_of(cores, cnodes, scope);
+    return layout_of(cores, scope).state_offset + cspace_size(&shape);
+}
+
+static struct shared_capabilities *kernel_of(const struct driver *d)
+{
+    return d->local->capabilities;
+}
+
+static struct cspace *state_of(const struct driver *d)
+{
+    struct shared_capabilities *k = kernel_of(d);
+    return (struct cspace *)(void *)((char *)k + k->state_offset);
+}
+
+void shared_capabilities_open(struct driver *d, void *memory, const struct driver_options *o)
+{
+    struct shared_capabilities *k = memory;
+    d->local->capabilities = k;
+    if (d->me != 0)
+        return;
+    *k = layout_of(d->cores, o->lock_scope);
+    const struct cspace_shape shape = shape_of(d->cores, o->cnodes, o->lock_scope);
+    cspace_init(state_of(d), 0, &shape, CSPACE_ROOTS);
+}
+
+/* --- Locks ------------------------------------------------------------------------------------------------------------------------- */
+
+static struct lock *lock_at(struct shared_capabilities *k, uint32_t index)
+{
+    return (struct lock *)(void *)((char *)k + k->locks_offset) + index;
+}
+
+static struct lock_node *nodes_of(struct shared_capabilities *k)
+{
+    return (struct lock_node *)(void *)((char *)k + k->nodes_offset);
+}
+
+static void take(struct driver *d, uint32_t index, uint32_t node)
+{
+    struct shared_capabilities *k = kernel_of(d);
+    struct lock_waiter waiter = {shared_while_waiting, d};
+    d->local->lock->acquire(lock_at(k, index), nodes_of(k), d->me * nodes_a_core(k->regions) + node, &waiter);
+}
+
+static void give(struct driver *d, uint32_t index, uint32_t node)
+{
+    struct shared_capabilities *k = kernel_of(d);
+    d->local->lock->release(lock_at(k, index), nodes_of(k), d->me * nodes_a_core(k->regions) + node);
+}
+
+/* The regions an operation needs: two in their order, one and the same twice, or all. */
+struct needs {
+    uint32_t first, second;
+    bool all;
+};
+
+static struct needs needs(uint32_t one, uint32_t other)
+{
+    return one < other ? (struct needs){.first = one, .second = other} : (struct needs){.first = other, .second = one};
+}
+
+static void lock_regions(struct driver *d, const struct needs *n)
+{
+    struct shared_capabilities *k = kernel_of(d);
+    if (k->scope == SCOPE_BIG) {
+        shared_lock(d);
+        return;
+    }
+    for (uint32_t region = 0; n->all && region < k->regions; region++)
+        take(d, region, region);
+    if (n->all)
+        return;
+    take(d, n->first, n->first);
+    if (n->second != n->first)
+        take(d, n->second, n->second);
+}
+
+static void unlock_regions(struct driver *d, const struct needs *n)
+{
+    struct shared_capabilities *k = kernel_of(d);
+    if (k->scope == SCOPE_BIG) {
+        shared_unlock(d);
+        return;
+    }
+    for (uint32_t region = 0; n->all && region < k->regions; region++)
+        give(d, region, region);
+    if (n->all)
+        return;
+    give(d, n->first, n->first);
+    if (n->second != n->first)
+        give(d, n->second, n->second);
+}
+
+/* One core's space, the last lock to take. */
+static void lock_space(struct driver *d, uint32_t core)
+{
+    struct shared_capabilities *k = kernel_of(d);
+    if (k->scope == SCOPE_REGION)
+        take(d, k->regions + core, k->regions);
+}
+
+static void unlock_space(struct driver *d, uint32_t core)
+{
+    struct shared_capabilities *k = kernel_of(d);
+    if (k->scope == SCOPE_REGION)
+        give(d, k->regions + core, k->regions);
+}
+
+/* --- References ------------------------------------------------------------------------------------------------------------------- */
+
+/* From a core's own count of slots to that of all; one that it has no slot for leads nowhere. */
+static uint64_t from_core(const struct cspace *cs, uint32_t core, uint64_t reference)
+{
+    return (uint32_t)reference < cspace_space_slots(cs) ? reference + (uint64_t)core * cspace_space_slots(cs) : 0;
+}
+
+static uint64_t to_core(const struct cspace *cs, uint32_t core, uint64_t reference)
+{
+    return reference - (uint64_t)core * cspace_space_slots(cs);
+}
+
+static uint32_t space_of(const struct cspace *cs, uint32_t slot)
+{
+    return slot / cspace_space_slots(cs);
+}
+
+/* The region to lock for a CNode that something goes into: a root's is never needed, and then the other one does. */
+static uint32_t home_of_cnode(const struct cspace *cs, uint64_t cnode, uint32_t other)
+{
+    return cspace_is_root(cs, (uint32_t)cnode) ? other : cspace_home(cs, (uint32_t)cnode);
+}
+
+/* --- Copy and retype --------------------------------------------------------------------------------------------------------------- */
+
+static bool range_locked(const struct cspace *cs, const struct capability *c)
+{
+    const struct cspace_lock *lock = cspace_locks(cs);
+    for (uint32_t i = 0; i < cs->locks; i++)
+        if (lock[i].address < capability_end(c) && c->address < lock[i].end)
+            return true;
+    return false;
+}
+
+static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct capability_task *t, uint64_t source,
+                                    uint64_t cnode)
+{
+    const struct cspace_place place = {.cnode = cnode, .index = t->index};
+    uint32_t slot;
+    enum capability_verdict verdict = cspace_find(cs, source, &slot);
+    if (verdict != CAP_OK)
+        return verdict;
+    const struct capability *c = cspace_slot(cs, slot);
+    if (t->move && cspace_is_root(cs, slot))
+        return CAP_PERMANENT;
+    if (t->move && range_locked(cs, c))
+        return CAP_BUSY; /* a part of it: enough to forbid that the source goes */
+    const uint32_t rights = t->move ? c->rights : t->rights;
+    if (t->to != d->me) {
+        if (!capability_rules[c->type].copyable || !capability_rules[c->type].remote)
+            return CAP_NOT_COPYABLE;
+        if (!(c->rights & CAP_GRANT) || rights & ~(uint32_t)c->rights)
+            return CAP_RIGHTS_EXCEEDED;
+    }
+    lock_space(d, t->to);
+    verdict = cspace_mint(cs, source, rights, &place, 0, &t->made);
+    unlock_space(d, t->to);
+    if (verdict != CAP_OK || !t->move)
+        return verdict;
+    struct cspace_progress progress;
+    lock_space(d, d->me);
+    verdict = cspace_delete(cs, source, 0, 1, &progress); /* there is another one now: nothing stands in the way */
+    unlock_space(d, d->me);
+    assert(verdict == CAP_OK);
+    return verdict;
+}
+
+static enum capability_verdict retype(struct driver *d, struct cspace *cs, struct capability_task *t, uint64_t source,
+                                      uint64_t cnode)
+{
+    const struct cspace_retype r = {.source = source,
+                                    .offset = t->offset,
+                                    .size = t->size,
+                                    .about = t->about,
+                                    .type = t->type,
+                                    .count = t->count,
+                                    .to = {.cnode = cnode, .index = t->index}};
+    lock_space(d, d->me);
+    enum capability_verdict verdict = cspace_retype(cs, &r, 0, &t->made);
+    unlock_space(d, d->me);
+    return verdict;
+}
+
+/* One try at what needs a source and a place. */
+static enum capability_verdict derive(struct driver *d, struct capability_task *t)
+{
+    struct cspace *state = state_of(d);
+    const uint32_t to = t->row == ROW_CAP_COPY ? t->to : d->me;
+    const uint64_t source = from_core(state, d->me, t->source);
+    uint64_t cnode = from_core(state, to, t->cnode);
+    for (;;) {
+        const uint32_t home = cspace_home(state, (uint32_t)source);
+        if (home == NO_PART)
+            return CAP_STALE;
+        uint32_t around = home_of_cnode(state, cnode, home);
+        if (around == NO_PART) {
+            cnode = 0; /* it is empty; what else is wrong comes first, as ever */
+            around = home;
+        }
+        const struct needs n = needs(home, around);
+        lock_regions(d, &n);
+        enum capability_verdict verdict = CAP_MORE;
+        if (cspace_home(state, (uint32_t)source) == home && home_of_cnode(state, cnode, home) == around) {
+            struct cspace *cs = cspace_part(state, home);
+            verdict = t->row == ROW_CAP_COPY ? copy(d, cs, t, source, cnode) : retype(d, cs, t, source, cnode);
+        }
+        unlock_regions(d, &n);
+        if (verdict == CAP_OK)
+            t->made = to_core(state, to, t->made);
+        if (verdict != CAP_MORE)
+            return verdict;
+    }
+}
+
+/* --- Delete and revoke, in pieces ------------------------------------------------------------------------------------------------- */
+
+/* Locks what the reference's deletion or revocation needs and returns the head of its part; NULL, with nothing locked: it leads nowhere. */
+static struct cspace *lock_for_removal(struct driver *d, uint64_t reference, bool revoke, struct needs *n)
+{
+    struct cspace *state = state_of(d);
+    const uint32_t slot = (uint32_t)reference;
+    bool all = false;
+    for (;;) {
+        const uint32_t home = cspace_home(state, slot);
+        if (home == NO_PART)
+            return NULL;
+        *n = (struct needs){.first = home, .second = home, .all = all};
+        lock_regions(d, n);
+        if (cspace_home(state, slot) == home) {
+            struct cspace *cs = cspace_part(state, home);
+            bool cnodes = revoke ? cs->cnode_objects != 0 : cspace_slot(cs, slot)->type == CAP_CNODE;
+            if (all || !cnodes || cs->parts == 1)
+                return cs;
+            all = true;
+        }
+        unlock_regions(d, n);
+    }
+}
+
+/* gone: what was deleted, if there is nothing left that shares a byte with it. */
+static enum capability_verdict delete(struct driver *d, uint64_t reference, bool *begun, struct capability *gone)
+{
+    struct cspace_progress progress;
+    struct needs n;
+    struct cspace *cs = lock_for_removal(d, reference, false, &n);
+    if (!cs)
+        return CAP_STALE;
+    const struct capability c = *cspace_slot(cs, (uint32_t)reference);
+    lock_space(d, d->me);
+    enum capability_verdict verdict = cspace_delete(cs, reference, 0, WORK, &progress);
+    unlock_space(d, d->me);
+    *begun |= progress.done != 0;
+    if (verdict == CAP_OK &&
+        mapping_database_overlapping(cspace_database(cs), c.address, capability_end(&c)) == NO_CAPABILITY)
+        *gone = c;
+    unlock_regions(d, &n);
+    return verdict;
+}
+
+/* Under the regions' locks. */
+static enum capability_verdict revoke_piece(struct driver *d, struct cspace *cs, struct cspace_revocation *r)
+{
+    uint32_t held = UINT32_MAX, victim;
+    enum capability_verdict verdict = CAP_OK;
+    for (uint32_t done = 0; verdict == CAP_OK && (victim = cspace_revoke_next(cs, r)) != NO_CAPABILITY; done++) {
+        struct cspace_progress progress;
+        if (done == WORK) {
+            verdict = CAP_MORE;
+            break;
+        }
+        if (held != space_of(cs, victim)) {
+            if (held != UINT32_MAX)
+                unlock_space(d, held);
+            held = space_of(cs, victim);
+            lock_space(d, held);
+        }
+        verdict = cspace_revoke_step(cs, r, CSPACE_OUTCOME, 1, &progress);
+        if (verdict == CAP_MORE)
+            verdict = CAP_OK; /* one step of many */
+    }
+    if (held != UINT32_MAX)
+        unlock_space(d, held);
+    return verdict;
+}
+
+static enum capability_verdict revoke(struct driver *d, uint64_t reference)
+{
+    struct cspace_revocation r;
+    struct needs n;
+    struct cspace *cs = lock_for_removal(d, reference, true, &n);
+    if (!cs)
+        return CAP_STALE;
+    enum capability_verdict verdict = cspace_revoke_begin(cs, reference, 0, &r);
+    if (verdict == CAP_OK)
+        verdict = revoke_piece(d, cs, &r);
+    if (verdict == CAP_MORE) {
+        enum capability_verdict locked = cspace_lock(cs, r.address, r.size, d->me + 1u);
+        assert(locked == CAP_OK); /* begin would have been refused, and there is room for one of each core */
+        (void)locked;
+    }
+    while (verdict == CAP_MORE) {
+        unlock_regions(d, &n);
+        shared_while_waiting(d);
+        lock_regions(d, &n); /* those of before: in a locked range nobody has made a CNode meanwhile */
+        if (cspace_home(cs, (uint32_t)r.reference) != cs->part)
+            r.reference = 0; /* it was in a CNode that went with the rest, or with something of another revocation */
+        verdict = revoke_piece(d, cs, &r);
+        if (verdict == CAP_OK)
+            cspace_unlock(cs, d->me + 1u);
+    }
+    unlock_regions(d, &n);
+    return verdict;
+}
+
+enum verdict shared_capability(struct driver *d, struct capability_task *t, uint64_t *address, uint64_t *size)
+{
+    struct capability gone = {0};
+    const uint64_t reference = from_core(state_of(d), d->me, t->source);
+    enum capability_verdict verdict;
+    bool begun = false;
+    *address = *size = t->made = 0;
+    if (t->row == ROW_CAP_COPY && t->to >= d->cores)
+        return VERDICT_BAD_REQUEST;
+    for (;;) {
+        if (t->row == ROW_CAP_DELETE)
+            verdict = delete(d, reference, &begun, &gone);
+        else
+            verdict = t->row == ROW_CAP_REVOKE ? revoke(d, reference) : derive(d, t);
+        if (verdict != CAP_MORE && verdict != CAP_BUSY)
+            break;
+        shared_while_waiting(d);
+    }
+    *address = gone.address;
+    *size = gone.size;
+    return verdict == CAP_STALE && begun ? VERDICT_OK : monitor_verdict(verdict); /* others did the rest */
+}
+
+/* --- RAM, and looking --------------------------------------------------------------------------------------------------------------- */
+
+static const struct needs everything = {.all = true};
+
+enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size, const struct cspace_place *to,
+                               uint64_t *made)
+{
+    struct shared_capabilities *k = kernel_of(d);
+    struct cspace *state = state_of(d);
+    const struct cspace_place place = {.cnode = from_core(state, d->me, to->cnode), .index = to->index};
+    const uint32_t region = k->region_next;
+    lock_regions(d, &everything); /* it is rare, and of the CNode's region nobody need know */
+    lock_space(d, d->me);
+    enum capability_verdict verdict = cspace_create_ram(cspace_part(state, region), address, size, &place, made);
+    unlock_space(d, d->me);
+    unlock_regions(d, &everything);
+    if (verdict == CAP_OK) {
+        k->region_next = (region + 1) % k->regions;
+        *made = to_core(state, d->me, *made);
+    }
+    return monitor_verdict(verdict);
+}
+
+bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *found, uint64_t *reference)
+{
+    struct cspace *cs = state_of(d);
+    if (slot >= cspace_space_slots(cs))
+        return false;
+    const uint32_t end = (d->me + 1) * cspace_space_slots(cs);
+    uint32_t at = end - cspace_space_slots(cs) + (uint32_t)slot;
+    const bool big = kernel_of(d)->scope == SCOPE_BIG;
+    if (big)
+        shared_lock(d);
+    lock_space(d, d->me); /* enough, where there are regions */
+    while (next && at + 1 < end && cspace_slot(cs, at)->type == CAP_NULL) {
+        const uint32_t used = cspace_cnodes(cs)[at >> cs->slot_bits].used, behind = (at | (CNODE_SLOTS - 1)) + 1;
+        at = used || behind == end ? at + 1 : behind; /* CNodes without contents at a step */
+    }
+    const struct capability *c = cspace_slot(cs, at);
+    *found = (struct capability){.address = c->address,
+                                 .size = c->size,
+                                 .about = c->type == CAP_CNODE ? c->about - d->me * cs->cnodes : c->about,
+                                 .owner = (uint16_t)d->me,
+                                 .type = c->type,
+                                 .rights = c->rights,
+                                 .flags = c->flags};
+    *reference = to_core(cs, d->me, cspace_reference(cs, at));
+    unlock_space(d, d->me);
+    if (big)
+        shared_unlock(d);
+    return true;
+}
+
+void shared_capabilities_digest(struct driver *d, uint64_t words[5])
+{
+    struct cspace *cs = state_of(d);
+    uint32_t used, locks = 0;
+    lock_regions(d, &everything);
+    words[0] = cspace_digest_space(cs, d->me, &used);
+    for (uint32_t part = 0; part < cs->parts; part++)
+        locks += cspace_part(cs, part)->locks;
+    words[1] = used;
+    words[2] = locks;
+    words[3] = cspace_space_slots(cs);
+    words[4] = cspace_check(cs) != NULL;
+    unlock_regions(d, &everything);
+}

@@ -1,0 +1,21 @@
+/* Capabilities of the shared kernel: one state for all cores, in the segment, under locks that shared_capabilities.c describes. Who calls it:
+ * capability_requests.c where there is no monitor, shared_kernel.c when it opens. */
+#pragma once
+
+#include "cpu_driver.h"
+
+/* What the locks are of. */
+enum { SCOPE_BIG = 0, SCOPE_REGION = 1, SHARED_REGIONS = 16 };
+
+/* Bytes of it in the segment. */
+uint64_t shared_capabilities_bytes(uint32_t cores, uint32_t cnodes, uint32_t scope);
+/* On that memory, a multiple of 128; core 0 writes the state. */
+void shared_capabilities_open(struct driver *d, void *memory, const struct driver_options *o);
+
+/* As the kinds KIND_CAP_… say; final verdicts all. address, size: memory that no capability names any more, since this deletion; else size 0. */
+enum verdict shared_capability(struct driver *d, struct capability_task *task, uint64_t *address, uint64_t *size);
+enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size, const struct cspace_place *to,
+                               uint64_t *made);
+/* What a slot of this core holds, or the next in use if there is one, and its reference; false: there is no such slot. */
+bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *found, uint64_t *reference);
+void shared_capabilities_digest(struct driver *d, uint64_t words[5]);
