@@ -189,6 +189,13 @@ class CoreDied(MultikernelError):
         self.status = status
 
 
+class ChannelClosed(MultikernelError, BrokenPipeError, EOFError):
+    """The other side of a channel has closed it, or its process is gone. When receiving: and all it sent is read.
+
+    Python's own names for the two cases catch it too.
+    """
+
+
 class TreeOvertaken(MultikernelError):
     """Another installation of the same root's tree began meanwhile; that one holds."""
 

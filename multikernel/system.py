@@ -261,7 +261,7 @@ def boot(
     channels: int = 0,
     carrier: Carrier = "call-line",
     capabilities: CapabilityProtocol = "two-phase",
-    trees: str | Mapping[int, Edges] = CHOSEN,
+    trees: str | Mapping[int, Edges] | None = None,
     lock_scope: LockScope = "big",
 ) -> System:
     """Boots a kernel and returns it running; close it, or use it as a context manager.
@@ -272,10 +272,10 @@ def boot(
     pipes, which share none. capabilities: who drives an operation on one that needs other cores: "two-phase" the
     core that asks for it, "owner" the core that owns the object. trees: "chosen", a kind of tree for every root
     (knowledge.trees.KINDS; "sequential": every root sends to all), or by root its edges (parent, child) in
-    sending order, where a root without one sends to all; see System.choose_trees. The shared kernel tells all by
-    one line, or along its trees if it is given edges. lock_scope:
-    what the shared kernel's capabilities are locked by: "big", the kernel's one lock; "region", one for each
-    region of memory. Raises BadInput, BootFailed, SegmentFull.
+    sending order, where a root without one sends to all; see System.choose_trees. None: chosen, but the shared
+    kernel then has no trees and tells all by one line. lock_scope: what the shared
+    kernel's capabilities are locked by: "big", the kernel's one lock; "region", one for each region of memory.
+    Raises BadInput, BootFailed, SegmentFull.
     """
     if kernel not in KERNELS:
         raise BadInput("unknown kernel", value=kernel, where="kernel", hint="one of " + ", ".join(KERNELS))
@@ -319,6 +319,13 @@ def boot(
         raise BadInput(
             f"rings for more than {RING_CORES} cores", value=count, where="carrier", hint="use call-line"
         )
+    if isinstance(trees, str) and trees not in TREES:
+        raise BadInput("unknown kind of tree", value=trees, where="trees", hint="one of " + ", ".join(TREES))
+    if trees is None and kernel == "multikernel":
+        trees = CHOSEN
+    planted = dict(trees) if isinstance(trees, Mapping) else {}
+    if kernel == "shared" and isinstance(trees, str):
+        planted = {0: to_all(0, count)}  # to be told along trees at all; they are installed then
     poll = budget(topology)
     plan = Plan(
         kernel=kernel,
@@ -331,7 +338,7 @@ def boot(
         ring_slots=32 if count <= RING_CORES else 0,
         carrier=carrier,
         capabilities=capabilities,
-        trees=encoded(trees if isinstance(trees, Mapping) else {}, count),
+        trees=encoded(planted, count),
         lock_scope=lock_scope,
         sys_path=tuple(sys.path),
         system=secrets.token_hex(4),
@@ -339,10 +346,8 @@ def boot(
     )
     if not 1 <= plan.slots <= 1 << 16:
         raise BadInput("1 to 65536 mappings for each core", value=slots, where="slots")
-    if isinstance(trees, str) and trees not in TREES:
-        raise BadInput("unknown kind of tree", value=trees, where="trees", hint="one of " + ", ".join(TREES))
     system = System(plan, poll)
-    if kernel == "multikernel" and isinstance(trees, str):
+    if isinstance(trees, str):
         try:
             system.choose_trees(trees)
         except BaseException:

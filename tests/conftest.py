@@ -7,6 +7,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 
+import cloudpickle
 import pytest
 
 
@@ -41,3 +42,11 @@ def signals_not_inherited() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a test sends to a core goes there as code, not by its module's name: each core would import the module,
+    and with it pytest and hypothesis, which takes longer than most tests. Modules of programs are sent by name.
+    """
+    for module in {item.module for item in items if isinstance(item, pytest.Function)}:
+        cloudpickle.register_pickle_by_value(module)

@@ -59,6 +59,14 @@ def ring_on_core(page: Page, probe: str, form: str, role: int, use: int, count: 
     return report
 
 
+def nanoseconds(kept: Histogram, probe: str, batch: int) -> float:
+    """Of a message in a stream, of a round trip in an echo, by what such a probe on the cores keeps, in cycles: of a
+    stream what whole batches took, of an echo the mean of each (timed.h).
+    """
+    taken = tsc_rate().to_ns(kept.percentile(50))
+    return taken / batch if probe == "stream" else taken
+
+
 class Late(Exception):
     """A slice on the cores took too long."""
 
@@ -120,9 +128,7 @@ class Cores:
         reports = bench.run(f"{probe} {form}", calls)
         if any(report.counts["wrong"] for report in reports.values()):
             raise Failed("messages arrived that were not sent")
-        # Of a stream the probe keeps what whole batches took, of an echo the mean of each: see probes.h, timed.h.
-        taken = tsc_rate().to_ns(unpacked(reports[0].samples["batch"]).percentile(50))
-        return taken / batch if probe == "stream" else taken
+        return nanoseconds(unpacked(reports[0].samples["batch"]), probe, batch)
 
 
 class Native(Peer):

@@ -48,14 +48,17 @@ REFRESH_SECONDS = 0.25
 )
 @click.option(
     "--trees",
-    default="chosen",
-    show_default=True,
     metavar="KIND",
-    help="How each core reaches the others: chosen on this machine, or sequential, binary, cluster, numa-aware, …",
+    help="How each core reaches the others: chosen on this machine, or sequential, binary, cluster, numa-aware, …  "
+    "[default: chosen; the shared kernel: no tree but one line]",
 )
 @click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="[-- PROGRAM.py ARGS…]")
 def command(
-    cores: str | None, kernel: Kernel, capabilities: CapabilityProtocol, trees: str, program: tuple[str, ...]
+    cores: str | None,
+    kernel: Kernel,
+    capabilities: CapabilityProtocol,
+    trees: str | None,
+    program: tuple[str, ...],
 ) -> int:
     """Boot a kernel and show its cores until Ctrl-C, or run a program in it.
 

@@ -167,7 +167,7 @@ cdef class CallEnd(_End):
 
     @cython.binding(False)
     def try_receive(self):
-        """The next request's seven words, or None. Raises EOFError when the other side has closed."""
+        """The next request's seven words, or None. Raises ChannelClosed when the other side has closed."""
         cdef message m
         return _words(&m) if self.hold(&m, False) else None
 

@@ -31,6 +31,9 @@ cdef extern from "cpu_driver.h":
     void driver_enter(driver *d) nogil
     void driver_leave(driver *d) nogil
     int driver_here(driver *d, const message *request, message *result) nogil
+    uint64_t driver_begin(driver *d, const message *request) nogil
+    bint driver_done(driver *d, uint64_t ticket, message *reply) nogil
+    bint driver_poll(driver *d) nogil
     int driver_call(driver *d, uint32_t peer, uint32_t channel, const message *request, message *reply) nogil
     int driver_call_ring(driver *d, uint32_t peer, const message *request, message *reply) nogil
     int driver_access(driver *d, uint32_t slot, uint32_t generation, uint64_t address, void *buffer, size_t length,
@@ -118,6 +121,23 @@ cdef class Driver:
         driver_here(self.d, &request, &reply)
         driver_leave(self.d)
         return _reply(&reply)
+
+    def begin(self, int kind, tuple words):
+        """A system call that is not waited for: a ticket. At most 32 at a time."""
+        cdef message request = _message(kind, words)
+        self.enter()
+        cdef uint64_t ticket = driver_begin(self.d, &request)
+        driver_leave(self.d)
+        return ticket
+
+    def done(self, uint64_t ticket):
+        """What `here` returns, once for each ticket; None while it is under way. Polls."""
+        cdef message reply
+        self.enter()
+        driver_poll(self.d)
+        cdef bint there = driver_done(self.d, ticket, &reply)
+        driver_leave(self.d)
+        return _reply(&reply) if there else None
 
     def call(self, uint32_t peer, int kind, tuple words, bint ring=False):
         """A request to another core's driver, waited for."""

@@ -120,10 +120,11 @@ cdef class _End:
             self.unusable = 0
 
     cdef int fail(self, channel_status status, bint sending) except -1:
-        if status == CHANNEL_CLOSED and sending:
-            raise BrokenPipeError(f"the other side of this {self.form} channel has closed, or is gone")
         if status == CHANNEL_CLOSED:
-            raise EOFError(f"the other side of this {self.form} channel has closed, or is gone; there is nothing left")
+            from multikernel.errors import ChannelClosed # not when this module is loaded: cores load it without
+            raise ChannelClosed(
+                "the other side of this channel has closed, or is gone" + ("" if sending else ", and there is nothing left"),
+                value=self.form)
         raise OSError(f"the host broke this {self.form} channel, or somebody else sent on it")
 
 
@@ -177,7 +178,7 @@ cdef class ChannelEnd(_End):
     @cython.binding(False)
     @cython.always_allow_keywords(False)
     def try_send(self, data):
-        """True, or False when the channel is full. Raises BrokenPipeError when the other side has closed."""
+        """True, or False when the channel is full. Raises ChannelClosed when the other side has closed."""
         cdef message m
         cdef channel_status status
         if self.unusable:
@@ -224,7 +225,7 @@ cdef class ChannelEnd(_End):
 
     @cython.binding(False)
     def try_receive(self):
-        """Seven words, or None when there is nothing. Raises EOFError when the other side has closed and all is read."""
+        """Seven words, or None when there is nothing. Raises ChannelClosed when the other side has closed and all is read."""
         cdef message m
         return _words(&m) if self.got(&m) else None
 

@@ -103,6 +103,8 @@ class Driver:
     def code(self) -> bytes: ...
     def finish(self, result: bytes) -> None: ...
     def here(self, kind: int, words: tuple[int, ...]) -> tuple[int, int, tuple[int, ...]]: ...
+    def begin(self, kind: int, words: tuple[int, ...]) -> int: ...
+    def done(self, ticket: int) -> tuple[int, int, tuple[int, ...]] | None: ...
     def call(
         self, peer: int, kind: int, words: tuple[int, ...], ring: bool = False
     ) -> tuple[int, int, tuple[int, ...]]: ...
@@ -174,6 +176,8 @@ class Driver:
         self, frame: int, pages: int, rounds: int, protocol: int, base: int
     ) -> tuple[int, int]: ...
 
+OPERATIONS: dict[str, int]
+IN_FLIGHT_MOST: int
 BARRIERS: dict[str, int]
 COLLECTIVES: dict[str, int]
 HOST_FORMS: dict[str, int]
@@ -199,6 +203,22 @@ def channel_echo(
 ) -> int: ...
 def channel_stream(
     driver: Driver, end: ChannelEnd, role: int, count: int, batch: int, times: Histogram
+) -> int: ...
+def operations(
+    driver: Driver,
+    operation: str,
+    source: tuple[int, int, int],
+    to: tuple[int, int, int],
+    count: int,
+    batch: int,
+    times: Histogram,
+    *,
+    in_flight: int = 1,
+    copies: int = 0,
+    cores: int = 1,
+) -> int: ...
+def revokes(
+    driver: Driver, source: int, cnodes: tuple[int, ...], descendants: int, count: int, times: Histogram
 ) -> int: ...
 def shootdown(
     driver: Driver,

@@ -277,7 +277,11 @@ static void attempt(struct monitor *m, const struct environment *env, struct ope
     const struct row *row = monitor_rows[op->row];
     bool own = is_own(m, op);
     op->root = (uint16_t)m->me;
-    enum verdict verdict = !own ? row->sequence(m, op) : row->resume ? row->resume(m, op) : row->may_prepare(m, op);
+    enum verdict verdict;
+    if (!own) /* while an outcome is awaited here, nobody can say who owns it */
+        verdict = holder(m, op) && !MUTANT(OWNER_TOO_SURE) ? VERDICT_BUSY : row->sequence(m, op);
+    else
+        verdict = row->resume ? row->resume(m, op) : row->may_prepare(m, op);
     if (verdict == VERDICT_BUSY || (verdict == VERDICT_OK && holder(m, op))) {
         wait_for_tick(m, env, op); /* another operation is at it, or there is more to do here */
         return;
@@ -297,6 +301,7 @@ static void attempt(struct monitor *m, const struct environment *env, struct ope
     op->named = NOBODY;
     if (op->root != m->me) {
         op->phase = PHASE_ASKED;
+        op->moved = 0;
         fill(&emit(out, OUTPUT_NOTICE, op->root)->message, m, op, KIND_ASK, op->root);
         return;
     }
@@ -448,8 +453,8 @@ static void answered(struct monitor *m, const struct environment *env, const str
     if (verdict == VERDICT_OK && op->phase == PHASE_COMMITTED) {
         succeed(m, env, op, out);
     } else if (verdict == VERDICT_NOT_OWNER && op->phase == PHASE_ASKED) {
-        op->declined = (uint16_t)in->from;
-        wait_for_tick(m, env, op); /* while the ownership moves, the range is locked here too */
+        op->declined = op->moved ? NOBODY : (uint16_t)in->from;
+        wait_for_tick(m, env, op); /* if it is about to move, the range is locked here too */
     } else if (verdict != VERDICT_OK && op->phase == PHASE_ASKED) {
         done(m, op, verdict, message_core(in->message), out);
     }
@@ -573,7 +578,8 @@ static void tick(struct monitor *m, const struct environment *env, struct output
     if (!oldest)
         return;
     m->waiting--;
-    attempt(m, env, oldest, out); /* one a tick keeps the output within its bound */
+    /* One a tick keeps the output within its bound. One that still has to wait becomes the youngest, and so keeps no other waiting. */
+    attempt(m, env, oldest, out);
 }
 
 void monitor_step(struct monitor *m, const struct environment *env, const struct input *in, struct output *out)

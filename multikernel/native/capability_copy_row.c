@@ -79,7 +79,7 @@ static void copy_commit(struct monitor *m, struct operation *op, const struct mm
         uint32_t brought = copy_destination(op) == m->me ? op->argument[1] >> 12 & CAP_REMOTE : 0;
         if (MUTANT(OWNER_MOVES_FEARLESS))
             brought = 0;
-        capability_owned_by(cs, capability_found(cs, op), copy_destination(op), brought);
+        capability_owned_by(m, capability_found(cs, op), copy_destination(op), brought);
     }
 }
 

@@ -80,9 +80,17 @@ uint64_t capability_found(const struct cspace *cs, const struct operation *op)
                : 0;
 }
 
-void capability_owned_by(struct cspace *cs, uint64_t reference, uint32_t owner, uint32_t relations)
+void capability_owned_by(struct monitor *m, uint64_t reference, uint32_t owner, uint32_t relations)
 {
+    struct cspace *cs = monitor_cspace(m);
     uint32_t slot;
+    for (uint32_t lane = 0; lane < m->lanes && m->capability_protocol == CAPABILITIES_OWNER; lane++) {
+        struct operation *own = monitor_own(m, lane);
+        if ((own->phase == PHASE_ASKED || own->phase == PHASE_BACKOFF) && !MUTANT(ASKED_MISSES_MOVE)) {
+            own->declined = TREE_NOBODY; /* who was not the owner may be by now */
+            own->moved = 1;
+        }
+    }
     if (reference && cspace_find_any(cs, reference, &slot) == CAP_OK)
         cspace_relate(cs, reference, owner, (cspace_slot(cs, slot)->flags & CAP_REMOTE) | relations);
 }

@@ -5,7 +5,13 @@
  * A call line is in use until its reply is written, and an inner node of a tree replies only when its children have. Lines held
  * while waiting for lines could make a circle, so a core that cannot forward at once answers LATER on every line whose operation
  * waits, and so does who is told LATER; the reply proper then comes as a request of its own, which is acknowledged at once. A line
- * is therefore held for a bounded time, whatever the trees and however many operations are under way. */
+ * is therefore held for a bounded time, whatever the trees and however many operations are under way.
+ *
+ * Many operations are in flight between two cores. A pair has one line that a single request at a time always takes, and a window for
+ * those beyond. (Measured: lines taken in turn cost a single retype half as much again where the CPUs are far apart, for the receiver
+ * polls the line that the next request goes to, and the sender has to fetch it first.) The window's lines are taken in turn: one
+ * whose operation takes long would stop the others when its turn comes again. So a core that is one message short of that answers LATER
+ * on it: what an operation waits for holds up nobody but that operation. */
 #include "cpu_driver.h"
 
 static void outgoing_push(struct driver *d, uint32_t to, const struct message *message, uint32_t notice)
@@ -21,18 +27,40 @@ static bool send_now(struct driver *d, uint32_t to, const struct message *messag
         return link_send(d, to, message);
     if (d->carrier == CARRIER_RING)
         return driver_ring_send(d, peer, message);
-    int line = call_try_send(&peer->call, message);
+    /* The first line is the fastest: coming back with the reply, it is where the next request will be written. Only past it while the
+     * window is empty, or this message could be seen before those. */
+    struct call_sender *sender =
+        peer->calls.window && (peer->calls.outstanding || !call_has_credit(&peer->call)) ? &peer->calls : &peer->call;
+    int line = call_try_send(sender, message);
     if (line < 0)
         return false;
-    driver_await(d, &peer->call, to, (uint32_t)line, 0);
+    driver_await(d, sender, to, (uint32_t)line, 0);
     return true;
 }
 
-/* A message was sent to that core, in memory. (One that the host carries is told by the host.) */
+void carrier_tell_rest(struct driver *d)
+{
+    /* Our message stores before our mode loads; pairs with the fence in doorbell_enter. */
+    atomic_thread_fence(memory_order_seq_cst);
+    for (uint32_t i = 0; i < d->untold_count; i++)
+        doorbell_ring_fenced(d->peers[d->untold[i]].doorbell);
+    d->untold_count = 0;
+}
+
+/* A message was sent to that core, in memory. (One that the host carries is told by the host.) Who does not poll is told now, as waking
+ * takes long. Who seems to is told when what there is to do has been done (carrier_told_all): the fence waits until the line has been
+ * fetched from that core, and meanwhile this core can do its own part of the operation, or answer others. */
 static void tell(struct driver *d, uint32_t to)
 {
-    if (!d->links)
+    if (d->links)
+        return;
+    if (!doorbell_seems_to_poll(d->peers[to].doorbell)) {
         doorbell_ring(d->peers[to].doorbell);
+        return;
+    }
+    if (d->untold_count == UNTOLD_MOST)
+        carrier_tell_rest(d);
+    d->untold[d->untold_count++] = (uint16_t)to;
 }
 
 static void send(struct driver *d, uint32_t to, const struct message *message)
@@ -44,13 +72,30 @@ static void send(struct driver *d, uint32_t to, const struct message *message)
 
 /* --- LATER --------------------------------------------------------------------------------------------------------------------- */
 
+/* Of a peer's lines, 0 is the first and the others are the window. */
+static void answer_on(struct peer *peer, uint32_t line, const struct message *message)
+{
+    if (line)
+        call_reply(&peer->answers, line - 1, message);
+    else
+        call_reply(&peer->answer, 0, message);
+}
+
 static void release_line(struct driver *d, uint32_t from, uint32_t line)
 {
     struct peer *peer = &d->peers[from];
     struct message later = {{message_head(0, 0, VERDICT_LATER, d->me, 0), peer->held_operation[line]}};
     peer->held[line] = 0; /* carrier_reply will find it gone, and send a message */
-    call_reply(&peer->answer, line, &later);
-    doorbell_ring(peer->doorbell);
+    answer_on(peer, line, &later);
+    tell(d, from);
+}
+
+void carrier_make_way(struct driver *d, uint32_t from)
+{
+    struct peer *peer = &d->peers[from];
+    uint32_t line = 1 + peer->answers.next;
+    if (d->monitor && peer->held[line])
+        release_line(d, from, line);
 }
 
 static void release_lines(struct driver *d, uint64_t operation)
@@ -146,8 +191,8 @@ void carrier_reply(struct driver *d, uint64_t address, const struct message *mes
     struct peer *peer = &d->peers[who];
     if (address >> 60 == REPLY_PEER && peer->held[line] == address) {
         peer->held[line] = 0;
-        call_reply(&peer->answer, line, message);
-        doorbell_ring(peer->doorbell);
+        answer_on(peer, line, message);
+        tell(d, who);
         return;
     }
     struct message carried = *message;
@@ -192,8 +237,14 @@ void carrier_open(struct driver *d)
         peer->doorbell = segment_doorbell(segment, other);
         if (other == d->me)
             continue;
-        call_open_sender(&peer->call, segment_calls(segment, &d->region, d->me, other), g->window);
-        call_open_receiver(&peer->answer, segment_calls(segment, &d->region, other, d->me), g->window);
+        struct slot *out = segment_calls(segment, &d->region, d->me, other);
+        struct slot *in = segment_calls(segment, &d->region, other, d->me);
+        call_open_sender(&peer->call, out, 1);
+        call_open_receiver(&peer->answer, in, 1);
+        if (g->window > 1) {
+            call_open_sender(&peer->calls, out + 1, g->window - 1);
+            call_open_receiver(&peer->answers, in + 1, g->window - 1);
+        }
         if (g->ring_slots)
             ring_open(&peer->ring, segment_ring(segment, &d->region, d->me, other),
                       segment_ring(segment, &d->region, other, d->me), g->ring_slots);

@@ -32,32 +32,10 @@ static struct group *group_of(struct driver *d, const struct message *message)
 
 /* --- Opening ------------------------------------------------------------------------------------------------------------------- */
 
-/* Words: 1 the group's number; 2 root 0-15 (0xffff: close it), version of its tree 16-31, installations so far 32-47; 3 members, or with more
- * than 64 cores those that KIND_HOLDERS has said. STALE_VIEW when the root's tree is another one by now. */
-static enum verdict open_group(struct driver *d, const struct message *request)
+/* link: of the root's tree, NULL where it is flat. */
+static void join_group(struct driver *d, struct group *g, uint32_t root, const struct tree_link *link,
+                       const uint64_t *members)
 {
-    uint32_t number = request->word[1] & 0xff, root = request->word[2] & 0xffff;
-    uint32_t version = request->word[2] >> 16 & 0xffff, installed = request->word[2] >> 32 & 0xffff;
-    if (number >= GROUPS || version > TREE_VERSIONS || (version && !d->monitor))
-        return VERDICT_BAD_REQUEST;
-    struct group *g = &d->groups[number];
-    if (root == TREE_NOBODY) {
-        g->open = false;
-        return VERDICT_OK;
-    }
-    if (root >= d->cores || g->open)
-        return VERDICT_BAD_REQUEST;
-    uint64_t members[CORE_SET_WORDS_MAX] = {request->word[3]};
-    if (d->cores > 64)
-        memcpy(members, d->client_holders, sizeof members);
-    if (!core_set_has(members, root) || !core_set_has(members, d->me))
-        return VERDICT_BAD_REQUEST;
-    if (d->monitor) {
-        const struct tree *tree = monitor_tree(d->monitor, root);
-        if (tree->current != version || tree->installed != installed)
-            return VERDICT_STALE_VIEW;
-    }
-    const struct tree_link *link = d->monitor ? monitor_links(d->monitor, root, version) : NULL;
     struct group_child *child = g->child;
     *g = (struct group){.child = child, .box = g->box, .box_size = g->box_size, .root = (uint16_t)root};
     g->parent = TREE_NOBODY;
@@ -72,7 +50,41 @@ static enum verdict open_group(struct driver *d, const struct message *request)
     for (uint32_t core = TREE_NOBODY; (core = tree_next(link, members, d->cores, root, d->me, core)) != TREE_NOBODY;)
         child[g->child_count++] = (struct group_child){.core = (uint16_t)core};
     g->open = true;
-    return VERDICT_OK;
+}
+
+/* Words: 1 the group's number; 2 root 0-15 (0xffff: close it), version of its tree 16-31, installations so far 32-47; 3 members, or with more
+ * than 64 cores those that KIND_HOLDERS has said. STALE_VIEW when the root's tree is another one by now. */
+static enum verdict open_group(struct driver *d, const struct message *request)
+{
+    uint32_t number = request->word[1] & 0xff, root = request->word[2] & 0xffff;
+    uint32_t version = request->word[2] >> 16 & 0xffff, installed = request->word[2] >> 32 & 0xffff;
+    if (number >= GROUPS || version > TREE_VERSIONS)
+        return VERDICT_BAD_REQUEST;
+    struct group *g = &d->groups[number];
+    if (root == TREE_NOBODY) {
+        g->open = false;
+        return VERDICT_OK;
+    }
+    if (root >= d->cores || g->open)
+        return VERDICT_BAD_REQUEST;
+    uint64_t members[CORE_SET_WORDS_MAX] = {request->word[3]};
+    if (d->cores > 64)
+        memcpy(members, d->client_holders, sizeof members);
+    if (!core_set_has(members, root) || !core_set_has(members, d->me))
+        return VERDICT_BAD_REQUEST;
+    const struct tree *tree = d->monitor ? monitor_tree(d->monitor, root) : shared_tree_hold(d, root);
+    if (!tree && version)
+        return VERDICT_BAD_REQUEST;
+    enum verdict verdict = VERDICT_OK;
+    if (tree && (tree->current != version || tree->installed != installed))
+        verdict = VERDICT_STALE_VIEW;
+    else if (d->monitor)
+        join_group(d, g, root, monitor_links(d->monitor, root, version), members);
+    else
+        join_group(d, g, root, shared_tree_links(d, root, version), members);
+    if (tree && !d->monitor)
+        shared_tree_release(d);
+    return verdict;
 }
 
 /* --- Sending ------------------------------------------------------------------------------------------------------------------- */

@@ -20,7 +20,11 @@ enum {
 
 uint64_t driver_local_address(struct driver *d)
 {
-    uint32_t index = (uint32_t)(++d->reply_count % COMPLETIONS);
+    uint32_t index;
+    do /* ends: a program has fewer requests in flight than there are places */
+        index = (uint32_t)(++d->reply_count % COMPLETIONS);
+    while (d->completions[index].used);
+    d->completions[index].used = true;
     d->completions[index].done = false;
     return reply_address(REPLY_LOCAL, 0, d->reply_count, index);
 }
@@ -173,20 +177,36 @@ void driver_resume(struct driver *d)
     }
 }
 
+bool driver_done(struct driver *d, uint64_t ticket, struct message *reply)
+{
+    struct completion *completion = &d->completions[ticket & 0xff];
+    if (!completion->done)
+        return false;
+    *reply = completion->message;
+    completion->used = completion->done = false;
+    return true;
+}
+
 static enum verdict await(struct driver *d, uint64_t address, struct message *reply)
 {
-    struct completion *completion = &d->completions[address & 0xff];
     struct wait wait = {0};
-    while (!completion->done)
+    while (!driver_done(d, address, reply))
         driver_wait(d, &wait);
-    *reply = completion->message;
     return message_verdict(reply);
+}
+
+uint64_t driver_begin(struct driver *d, const struct message *request)
+{
+    uint64_t address = driver_local_address(d);
+    dispatch(d, address, request);
+    return address;
 }
 
 enum verdict driver_here(struct driver *d, const struct message *request, struct message *result)
 {
     uint64_t address = driver_local_address(d);
     dispatch(d, address, request);
+    carrier_told_all(d);
     return await(d, address, result);
 }
 

@@ -72,8 +72,8 @@ static inline uint64_t reply_address(enum reply_type type, uint32_t who, uint64_
 }
 
 struct peer {
-    struct call_receiver answer;
-    struct call_sender call;
+    struct call_receiver answer, answers; /* one line; and the window, where there is one */
+    struct call_sender call, calls;
     struct doorbell *doorbell;
     struct ring_end ring;
     uint64_t held[CALL_WINDOW_MAX];           /* reply address of a request not yet answered, by line; 0: none */
@@ -85,7 +85,7 @@ struct peer {
 };
 
 /* A place where a message may arrive: one load and one comparison a turn of the loop. */
-enum watch_type { WATCH_CALL, WATCH_RING, WATCH_CHANNEL, WATCH_CLIENT };
+enum watch_type { WATCH_CALL, WATCH_CALLS, WATCH_RING, WATCH_CHANNEL, WATCH_CLIENT };
 struct watch {
     _Atomic uint64_t *control;
     uint64_t expected;
@@ -114,6 +114,7 @@ struct deferred {
 };
 
 struct completion {
+    bool used;
     bool done;
     struct message message;
 };
@@ -131,7 +132,7 @@ struct program {
     uint64_t answer_to;
 };
 
-enum { COMPLETIONS = 16, DEFERRED_MAX = 256, MONITOR_LANES = 16 };
+enum { COMPLETIONS = 64, DEFERRED_MAX = 256, UNTOLD_MOST = 32, MONITOR_LANES = 16 };
 
 struct driver {
     /* hot: read on every turn of the loop */
@@ -143,6 +144,8 @@ struct driver {
     uint32_t deferred_count;
     uint32_t groups_waiting; /* one bit a group that has something to send */
     uint32_t output_entries;
+    uint32_t untold_count; /* sent something in this turn, and not rung yet (carrier.c) */
+    uint16_t untold[UNTOLD_MOST];
     struct monitor *monitor; /* NULL in the shared kernel */
     _Atomic uint64_t
         *told; /* shared kernel: where it is seen that there is something to serve, and what was seen last */
@@ -240,6 +243,10 @@ void driver_resume(struct driver *driver); /* the same in the interrupt handler,
 /* A request to this core's own driver, waited for; result as the kinds above say. VERDICT_BUSY never comes back. This and all
  * below: between driver_enter and driver_leave. */
 enum verdict driver_here(struct driver *driver, const struct message *request, struct message *result);
+/* The same in two steps, so that many are in flight from one core (at most COMPLETIONS / 2 at a time): the first returns a ticket, the
+ * second whether that request has its reply, once true. Between them the driver must be polled (driver_wait). */
+uint64_t driver_begin(struct driver *driver, const struct message *request);
+bool driver_done(struct driver *driver, uint64_t ticket, struct message *reply);
 /* A request to another core's driver, over a user channel (0: the one that is always there) or the ring, if there are rings. Never
  * over the monitors' own lines: a request that waits here for an operation's outcome would hold up that very operation. */
 enum verdict driver_call(struct driver *driver, uint32_t peer, uint32_t channel, const struct message *request,
@@ -286,6 +293,16 @@ bool carrier_drain(struct driver *driver);
 void carrier_request(struct driver *driver, uint32_t from, uint64_t address, const struct message *message);
 void carrier_answer(struct driver *driver, uint32_t from, const struct message *message);
 void carrier_reply(struct driver *driver, uint64_t address, const struct message *message);
+/* All that were sent something since the last time: the fence, and another look at whether they poll. Before anything that waits for others,
+ * or leaves the driver; every turn ends with it. */
+void carrier_tell_rest(struct driver *driver);
+static inline void carrier_told_all(struct driver *driver)
+{
+    if (driver->untold_count)
+        carrier_tell_rest(driver);
+}
+/* A request came in that core's window: the line that the next one will want must be free by then. */
+void carrier_make_way(struct driver *driver, uint32_t from);
 /* Steps the monitor and delivers what comes out; returns the verdict of a DONE output for ticket, else PENDING. */
 enum verdict monitor_turn(struct driver *driver, const struct input *input, uint64_t ticket, struct message *result);
 static inline bool carrier_has_room(const struct driver *driver)
@@ -314,3 +331,8 @@ void interrupt_tick(struct driver *driver, bool on);
 int shared_kernel_open(struct driver *driver, const struct driver_options *options);
 /* KIND_SHOOT: PENDING, or BAD_REQUEST where no core may ask so. */
 enum verdict shared_told(struct driver *driver, uint64_t address, const struct message *request);
+/* Root's tree in the shared kernel, and its edges in a version; its lock is held from hold to release, so no installation is on its way.
+ * NULL, and nothing to release, where it tells all by one line. */
+const struct tree *shared_tree_hold(struct driver *driver, uint32_t root);
+const struct tree_link *shared_tree_links(const struct driver *driver, uint32_t root, uint32_t version);
+void shared_tree_release(struct driver *driver);

@@ -216,11 +216,14 @@ static enum verdict trees_request(struct driver *d, const struct message *reques
 {
     if (request->word[1] >= d->cores)
         return VERDICT_BAD_REQUEST;
-    if (!d->monitor)
-        return VERDICT_OK; /* the shared kernel has none for groups: all flat */
-    const struct tree *tree = monitor_tree(d->monitor, (uint32_t)request->word[1]);
+    uint32_t root = (uint32_t)request->word[1];
+    const struct tree *tree = d->monitor ? monitor_tree(d->monitor, root) : shared_tree_hold(d, root);
+    reply->word[1] = d->monitor ? monitor_trees_digest(d->monitor) : 0;
+    if (!tree)
+        return VERDICT_OK; /* no trees: all flat */
     reply->word[2] = tree->current | (uint32_t)tree->installed << 16;
-    reply->word[1] = monitor_trees_digest(d->monitor);
+    if (!d->monitor)
+        shared_tree_release(d);
     return VERDICT_OK;
 }
 

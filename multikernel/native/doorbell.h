@@ -40,15 +40,27 @@ static_assert(sizeof(struct doorbell) == 2 * PAD_BYTES, "two writers, two padded
 /* After a message to the owner was published: get its attention if it takes more than polling. */
 void doorbell_ring_slowly(struct doorbell *doorbell, uint32_t mode);
 
+/* For who has fenced since: several messages, one fence. */
+static inline void doorbell_ring_fenced(struct doorbell *doorbell)
+{
+    uint32_t mode = atomic_load_explicit(&doorbell->mode, memory_order_relaxed);
+    if (__builtin_expect(mode != MODE_POLLING, 0))
+        doorbell_ring_slowly(doorbell, mode);
+}
+
+/* A hint: does the owner poll, as far as we have seen? Relaxed; who relies on it rings later all the same. */
+static inline bool doorbell_seems_to_poll(const struct doorbell *doorbell)
+{
+    return atomic_load_explicit(&doorbell->mode, memory_order_relaxed) == MODE_POLLING;
+}
+
 static inline void doorbell_ring(struct doorbell *doorbell)
 {
 #if !defined(MK_MUTANT_BELL_CALLER)
     /* Our message store before our mode load; pairs with the fence in doorbell_enter. */
     atomic_thread_fence(memory_order_seq_cst);
 #endif
-    uint32_t mode = atomic_load_explicit(&doorbell->mode, memory_order_relaxed);
-    if (__builtin_expect(mode != MODE_POLLING, 0))
-        doorbell_ring_slowly(doorbell, mode);
+    doorbell_ring_fenced(doorbell);
 }
 
 /* The owner publishes a mode; after it, it must look at its channels once more before it leaves polling. */

@@ -178,7 +178,7 @@ struct operation {
     uint8_t local; /* this core's own part of the round is still to be done (INPUT_CONTINUE) */
     uint8_t saved; /* row's: rights to restore */
     uint8_t tree;  /* the version of the root's tree that all its rounds travel by */
-    uint8_t reserved;
+    uint8_t moved;     /* initiator: since it asked, something here has got another owner */
     uint16_t root;     /* who drives it: the initiator, or whom it asked */
     uint16_t declined; /* initiator: who was asked last and was not the owner */
 };
@@ -484,5 +484,7 @@ enum mutant {
     MUTANT_ASKED_WITHOUT_LOCK,
     MUTANT_ASKED_GIVES_EARLY,
     MUTANT_ROUTED_BY_INITIATOR,
+    MUTANT_OWNER_TOO_SURE,
+    MUTANT_ASKED_MISSES_MOVE,
 };
 #define MUTANT(name) (MK_MUTANT == MUTANT_##name)

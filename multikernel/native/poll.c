@@ -48,6 +48,12 @@ static inline bool is_new(const struct watch *watch)
     return (atomic_load_explicit(watch->control, memory_order_relaxed) & watch->mask) == watch->expected;
 }
 
+/* poll_open put those of the other cores' first lines first. */
+static uint32_t first_line_of(const struct driver *d, uint32_t core)
+{
+    return core - (core > d->me);
+}
+
 static bool arrived(struct driver *d, struct watch *watch)
 {
     struct message message;
@@ -57,12 +63,24 @@ static bool arrived(struct driver *d, struct watch *watch)
     int line;
     switch (watch->type) {
     case WATCH_CALL:
+    case WATCH_CALLS:
         peer = &d->peers[index];
-        if ((line = call_try_receive(&peer->answer, &message)) < 0)
+        end = watch->type == WATCH_CALL ? &peer->answer : &peer->answers;
+        /* What is in the window was sent after what is on the first line, if that is new too. Acquire: having seen the one (is_new) we
+         * see the other; pairs with the release in call_try_send. */
+        atomic_thread_fence(memory_order_acquire);
+        if (watch->type == WATCH_CALLS && (line = call_try_receive(&peer->answer, &message)) >= 0) {
+            watch = &d->watches[first_line_of(d, index)];
+            end = &peer->answer;
+        } else if ((line = call_try_receive(end, &message)) < 0) {
             return false;
-        look_call(watch, &peer->answer);
+        }
+        look_call(watch, end);
+        line += end == &peer->answers;
         peer->held[line] = reply_address(REPLY_PEER, index, ++d->reply_count, (uint32_t)line);
         peer->held_operation[line] = message.word[1];
+        if (line)
+            carrier_make_way(d, index);
         carrier_request(d, index, peer->held[line], &message);
         return true;
     case WATCH_RING:
@@ -88,9 +106,11 @@ static bool arrived(struct driver *d, struct watch *watch)
 bool driver_poll_calls(struct driver *d)
 {
     bool any = false;
-    for (uint32_t i = 0; i + 1 < d->cores && !d->links; i++) /* poll_open put them first */
+    uint32_t lines = d->segment->geometry.window > 1 ? 2 * (d->cores - 1) : d->cores - 1;
+    for (uint32_t i = 0; i < lines && !d->links; i++) /* poll_open put them first */
         if (is_new(&d->watches[i]))
             any |= arrived(d, &d->watches[i]);
+    carrier_told_all(d);
     return any;
 }
 
@@ -115,6 +135,7 @@ bool driver_poll_replies(struct driver *d)
             carrier_answer(d, awaited.peer, &message);
         any = true;
     }
+    carrier_told_all(d);
     return any;
 }
 
@@ -144,12 +165,13 @@ bool driver_poll(struct driver *d)
         any |= dispatch_deferred(d);
     if (d->groups_waiting)
         any |= collective_pump(d);
+    carrier_told_all(d);
     return any;
 }
 
 int poll_open(struct driver *d)
 {
-    d->watches = calloc(2 * (size_t)d->cores + d->channels + CLIENT_CHANNELS, sizeof *d->watches);
+    d->watches = calloc(3 * (size_t)d->cores + d->channels + CLIENT_CHANNELS, sizeof *d->watches);
     d->awaited = calloc((size_t)d->cores * d->segment->geometry.window + d->channels + 1, sizeof *d->awaited);
     if (!d->watches || !d->awaited)
         return ENOMEM;
@@ -159,6 +181,13 @@ int poll_open(struct driver *d)
             continue;
         look_call(watch, &d->peers[other].answer);
         watch->type = WATCH_CALL;
+        watch++->index = (uint16_t)other;
+    }
+    for (uint32_t other = 0; other < d->cores && d->segment->geometry.window > 1; other++) {
+        if (other == d->me || d->links)
+            continue;
+        look_call(watch, &d->peers[other].answers);
+        watch->type = WATCH_CALLS;
         watch++->index = (uint16_t)other;
     }
     for (uint32_t other = 0; d->rings && other < d->cores; other++) {

@@ -233,11 +233,13 @@ static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct 
     if (t->move && range_locked(cs, c))
         return CAP_BUSY; /* a part of it: enough to forbid that the source goes */
     const uint32_t rights = t->move ? c->rights : t->rights;
-    if (t->to != d->me) {
+    if (t->to != d->me) { /* in the order in which the multikernel finds out */
         if (!capability_rules[c->type].copyable || !capability_rules[c->type].remote)
             return CAP_NOT_COPYABLE;
         if (!(c->rights & CAP_GRANT) || rights & ~(uint32_t)c->rights)
             return CAP_RIGHTS_EXCEEDED;
+        if (t->index >= CNODE_SLOTS && t->index != CNODE_ANY)
+            return CAP_NO_SLOTS;
     }
     lock_space(d, t->to);
     verdict = cspace_mint(cs, source, rights, &place, 0, &t->made);
@@ -273,17 +275,16 @@ static enum capability_verdict derive(struct driver *d, struct capability_task *
 {
     struct cspace *state = state_of(d);
     const uint32_t to = t->row == ROW_CAP_COPY ? t->to : d->me;
-    const uint64_t source = from_core(state, d->me, t->source);
-    uint64_t cnode = from_core(state, to, t->cnode);
+    uint64_t source = from_core(state, d->me, t->source), cnode = from_core(state, to, t->cnode);
     for (;;) {
-        const uint32_t home = cspace_home(state, (uint32_t)source);
-        if (home == NO_PART)
-            return CAP_STALE;
-        uint32_t around = home_of_cnode(state, cnode, home);
-        if (around == NO_PART) {
-            cnode = 0; /* it is empty; what else is wrong comes first, as ever */
-            around = home;
-        }
+        /* Those of empty slots become references that lead nowhere for sure: what else is wrong may come first, as ever. */
+        if (cspace_home(state, (uint32_t)source) == NO_PART)
+            source = 0;
+        if (cspace_home(state, (uint32_t)cnode) == NO_PART)
+            cnode = 0;
+        const uint32_t home = cspace_home(state, (uint32_t)source), around = home_of_cnode(state, cnode, home);
+        if (home == NO_PART || around == NO_PART)
+            continue; /* just now */
         const struct needs n = needs(home, around);
         lock_regions(d, &n);
         enum capability_verdict verdict = CAP_MORE;

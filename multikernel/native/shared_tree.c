@@ -106,6 +106,26 @@ enum verdict shared_tree_piece(struct driver *d, const struct request *request)
     return VERDICT_OK;
 }
 
+/* --- For groups: see cpu_driver.h ------------------------------------------------------------------------------------------------- */
+
+const struct tree *shared_tree_hold(struct driver *d, uint32_t root)
+{
+    if (!d->local->shoot)
+        return NULL;
+    shared_lock(d);
+    return tree_of(d, root);
+}
+
+const struct tree_link *shared_tree_links(const struct driver *d, uint32_t root, uint32_t version)
+{
+    return links_of(d, root, version);
+}
+
+void shared_tree_release(struct driver *d)
+{
+    shared_unlock(d);
+}
+
 /* --- Telling -------------------------------------------------------------------------------------------------------------------- */
 
 /* To those next below this core in root's tree: first all requests, then the bells of cores that do not poll. */

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from multikernel.report.figure import WIDTH, Drawing
 from multikernel.report.markup import Child, Markup, element, joined
@@ -18,6 +18,8 @@ from multikernel.report.wording import short
 
 NUMBERED, SQUARES = 16, 64
 LEFT, TOP, RIGHT = 34.0, 32.0, 14.0
+SPAN = 1.5
+"""Least ratio of the scale's ends."""
 LIGHT, DARK = (222, 235, 247), (8, 48, 107)
 
 Pair = tuple[int, int]
@@ -26,7 +28,7 @@ Colour = tuple[int, int, int]
 
 def heat(values: Mapping[Pair, float], cpus: Sequence[int], unit: str) -> Drawing:
     """The drawing. values: by (from, to); cpus: in the order to draw them."""
-    low, high = min(values.values()), max(values.values())
+    low, high = _ends(values.values())
     side = (WIDTH - LEFT - RIGHT) / len(cpus)
     # Few CPUs would make squares of half a page.
     side = min(side, 56.0)
@@ -45,6 +47,13 @@ def heat(values: Mapping[Pair, float], cpus: Sequence[int], unit: str) -> Drawin
     bottom = TOP + side * len(cpus)
     parts.append(_key(low, high, unit, bottom + 18))
     return Drawing(bottom + 52, joined(parts))
+
+
+def _ends(values: Collection[float]) -> tuple[float, float]:
+    """Of the scale. Values that are all but the same get all but the same colour."""
+    low, high = min(values), max(values)
+    middle = (low * high) ** 0.5
+    return min(low, middle / SPAN**0.5), max(high, middle * SPAN**0.5)
 
 
 def _share(value: float, ends: tuple[float, float]) -> float:

@@ -126,6 +126,13 @@ def warnings(machine: Machine) -> list[Warned]:
     return listed
 
 
+def alone_in(warned: Warned, experiments: Iterable[str]) -> str | None:
+    """The one experiment of these that it is about; None if it is about several."""
+    if warned.experiments:
+        return warned.experiments[0] if len(warned.experiments) == 1 else None
+    return next((name for name in experiments if warned.text.startswith(f"{name}: ")), None)
+
+
 def sentences(machine: Machine) -> list[tuple[str, list[tuple[str, str]]]]:
     """The verdict of the latest runs: (title, [(outcome or nothing, sentence)])."""
     found = judgements(machine.latest)

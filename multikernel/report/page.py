@@ -112,25 +112,30 @@ def _section(machine: Machine, names: _Names, *, alone: bool) -> Markup:
 
 
 def _warnings(machine: Machine) -> Markup:
+    """What concerns several experiments, or all there is of one."""
     every = {one.experiment for one in machine.documents}
-    items = []
-    for one in machines_.warnings(machine):
-        whose = (
-            "" if not one.experiments or set(one.experiments) == every else f" ({', '.join(one.experiments)})"
-        )
-        tag = element("span", one.code + whose, class_="tag")
-        items.append(element("li", tag, one.text))
+    listed = machines_.warnings(machine)
+    here = [one for one in listed if len(every) == 1 or machines_.alone_in(one, every) is None]
+    whose = {
+        id(one): f" ({', '.join(one.experiments)})" for one in here if 0 < len(one.experiments) < len(every)
+    }
     heading = element("h2", "What these numbers can and cannot say")
     boots = sorted({series.boots for document in machine.documents for series in document.series})
     over = f"{boots[0]}" if len(boots) == 1 else f"{boots[0]} to {boots[-1]}" if boots else "no"
     first = element(
         "p",
         f"Each number is a median; what it is worth is told by how it differs between fresh boots ({over} of them). "
-        "Compare arms that are told in the same way, and ratios rather than cycles.",
+        "Compare arms that are told in the same way, and ratios rather than cycles."
+        + (" What concerns one experiment alone stands with its figures." if len(here) < len(listed) else ""),
     )
-    if not items:
+    if not listed:
         return joined([heading, first, element("p", "The documents carry no warnings.")])
-    return joined([heading, first, element("ul", *items, class_="codes")])
+    return joined([heading, first, _codes((one.code + whose.get(id(one), ""), one.text) for one in here)])
+
+
+def _codes(items: Iterable[tuple[str, str]]) -> Markup:
+    listed = [element("li", element("span", tag, class_="tag"), element("span", text)) for tag, text in items]
+    return element("ul", *listed, class_="codes") if listed else Markup()
 
 
 def _verdict(machine: Machine) -> Markup:
@@ -156,6 +161,8 @@ def _experiment(machine: Machine, name: str, names: _Names) -> Markup:
     parts: list[Child] = [element("h2", f"Experiment {name}")]
     if name in ANSWERS:
         parts.append(element("p", ANSWERS[name], class_="quiet"))
+    every = {one.experiment for one in machine.documents}
+    own = [one for one in machines_.warnings(machine) if machines_.alone_in(one, every) == name]
     shown: set[tuple[PaperValue, ...]] = set()
     parts += [_block(block, names, shown) for block in registry.draw_together(documents)]
     for document in documents:
@@ -165,7 +172,14 @@ def _experiment(machine: Machine, name: str, names: _Names) -> Markup:
         parts += [_block(block, names, shown) for block in blocks]
         if not blocks:
             parts.append(element("p", "This document holds no series."))
+    if own and len(every) > 1:
+        parts.append(element("h3", "To be read with"))
+        parts.append(_codes((one.code, _capital(one.text.removeprefix(f"{name}: "))) for one in own))
     return joined(parts)
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _time(document: Document) -> str:

@@ -89,8 +89,8 @@ li.plain::before{content:"–";position:absolute;left:0;color:var(--soft)}
 .tag.faster{color:var(--good);font-weight:600}
 .tag.slower{color:var(--bad);font-weight:600}
 .codes{max-width:56rem}
-.codes li{padding-left:12.5rem;min-height:1.5em}
-.codes .tag{width:12rem;white-space:normal}
+.codes li{padding-left:0;display:grid;grid-template-columns:11.5rem minmax(0,1fr);gap:0 1rem}
+.codes .tag{position:static;white-space:normal;padding-top:.2em}
 .run{margin:2rem 0 0;font-weight:600;border-top:1px solid var(--grid);padding-top:.5rem}
 figure{margin:1.3rem 0 1.8rem;display:grid;gap:.45rem 2rem;grid-template-columns:minmax(0,1fr)}
 figure>.drawing{min-width:0}
@@ -117,7 +117,7 @@ footer{margin-top:3rem;border-top:1px solid var(--rule);padding-top:.6rem}
 figure.wide{grid-template-columns:minmax(0,1fr)}}
 @media (max-width:48rem){.series th,.series td{white-space:nowrap}}
 @media (max-width:34rem){body{padding:1.2rem .8rem 3rem}h1{font-size:1.5rem}
-li,.codes li{padding-left:0}li>.tag,.codes .tag{position:static;display:block;width:auto}li.plain{padding-left:1rem}}
+li,.codes li{padding-left:0;display:block}li>.tag{position:static;display:block}li.plain{padding-left:1rem}}
 @media print{@page{margin:16mm 14mm}html{font-size:9.5pt}body{max-width:none;padding:0}
 h2{margin-top:1.6rem}h2,h3{break-after:avoid}figure,tr,li{break-inside:avoid}
 figure{grid-template-columns:minmax(0,10cm) minmax(0,1fr);gap:.15cm .6cm}.quiet{break-after:avoid}

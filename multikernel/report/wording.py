@@ -74,10 +74,17 @@ def amount(series: Series, value: float, rate: float | None) -> str:
     """A value of the series: cycles and ns, or its own unit."""
     if series.unit == "tsc-cycles":
         ns = nanoseconds(series, value, rate)
-        return f"{short(value)} cycles" + ("" if ns is None else f" · {short(ns)} ns")
+        return f"{short(value)} cycles" + ("" if ns is None else f" · {duration(ns)}")
     if series.unit == "ns":
-        return f"{short(value)} ns"
+        return duration(value)
     return f"{short(value)} {series.unit}"
+
+
+def duration(ns: float) -> str:
+    """A time in ns, µs or ms."""
+    if ns < 99_999.5:
+        return f"{short(ns)} ns"
+    return f"{short(ns / 1e3)} µs" if ns < 99_999_500 else f"{short(ns / 1e6)} ms"
 
 
 def labels(
@@ -87,7 +94,9 @@ def labels(
     systems: bool = True,
     among: Sequence[Series] = (),
 ) -> list[str]:
-    """A label each, from what differs. leaving: parameters shown otherwise; among: of these (else themselves)."""
+    """A label each, from what differs. leaving: parameters shown otherwise, also "cores", "mode", "boots"; among: of
+    these (else themselves).
+    """
     group = [*(among or series)]
     left = set(leaving)
     varying = [name for name in _parameter_names(group) if name not in left and _varies(name, group)]
@@ -109,7 +118,7 @@ def labels(
             details.append(f"{one.cores} cores" if one.cores > 1 else "1 core")
         if one.control:
             details.append("control")
-        if one.boots < most:
+        if one.boots < most and "boots" not in left:
             details.append(f"{one.boots} boot{'s' if one.boots > 1 else ''}")
         found.append(text + (f" ({', '.join(details)})" if details else ""))
     return found
@@ -135,6 +144,11 @@ def _detail(name: str, value: Scalar) -> str:
         return TOLD_TITLES.get(value, str(value))
     if name in ("target", "operation"):
         return str(value)
+    if name.startswith("every_"):
+        unit = name.removeprefix("every_")
+        return f"every {value} {'µs' if unit == 'us' else unit}"
+    if name == "slots":
+        return f"{value} slot" if value == 1 else f"{value} slots"
     if name == "carrier":
         return f"by {value}"
     return f"{name.replace('_', ' ')} {value}"

@@ -32,7 +32,8 @@ class Plan:
     """kernel: "multikernel" or "shared"; cpus: core i runs on cpus[i]; memory: bytes of physical memory.
 
     poll_us: how long an idle core polls before it parks, where it has a CPU of its own.
-    window: monitors' call lines for each ordered pair; channels: single lines a pair, 0 for programs' calls,
+    window: monitors' call lines for each ordered pair, 1 to 32: twice as many as a core has operations in flight, so
+    that those which take long are overtaken; channels: single lines a pair, 0 for programs' calls,
     1 for groups, the rest for measuring;
     ring_slots: of the ring for each ordered pair, 0 for none; carrier: one of CARRIERS, how the monitors'
     messages travel; capabilities: one of CAPABILITY_PROTOCOLS; trees: of some roots, native 32-bit numbers,
@@ -46,7 +47,7 @@ class Plan:
     slots: int
     cycles_per_us: int
     poll_us: float
-    window: int = 1
+    window: int = 32
     channels: int = 2
     ring_slots: int = 32
     carrier: str = "call-line"

@@ -3,7 +3,7 @@
     ours, theirs = channels.pair("calls")
     process = multiprocessing.Process(target=serve, args=(theirs,))      # serve: end = theirs.open(); ...
     end = ours.open()
-    end.call((1, 2, 3))
+    end.call((1, 2, 3))                                                  # raises ChannelClosed when nobody is there
 
 Guarantees: what channel.h guarantees of every form. A pair leaves nothing behind: its segment has no name, and is
 gone with the last process that holds it. Each side is opened once, in one process, by one thread at a time; a call

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from multikernel.errors import ChannelClosed
 from multikernel.native import _native
 from multikernel.native._native import CallEnd, ChannelEnd
 
@@ -94,7 +95,7 @@ def test_an_end_is_a_queue(form: str, slots: int, steps: list[tuple[str, int, in
     ends[0].close()
     while queues[0]:
         assert ends[1].receive() == queues[0].popleft()
-    with pytest.raises(EOFError):
+    with pytest.raises(ChannelClosed):
         ends[1].receive()
 
 
@@ -195,10 +196,11 @@ def test_arrays_stream(form: str, slots: int) -> None:
         for part in np.array_split(got, 3):
             end.receive_many(part)
         assert np.array_equal(got, np.arange(count * 7, dtype=np.uint64).reshape(count, 7))
-        with pytest.raises(EOFError, match="closed"):
-            end.receive()
-        with pytest.raises(BrokenPipeError, match="closed"):
-            end.send((1,))
+        for name in (ChannelClosed, EOFError, BrokenPipeError):
+            with pytest.raises(name, match="closed"):
+                end.receive()
+            with pytest.raises(name, match="closed"):
+                end.send((1,))
 
 
 def serve(memory: mmap.mmap) -> None:
@@ -236,7 +238,7 @@ def test_who_waits_for_a_killed_process_is_told(form: str) -> None:
     assert end.receive()[0] == 9
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
-    with pytest.raises(EOFError, match="gone"):
+    with pytest.raises(ChannelClosed, match="gone"):
         end.receive()
     process.join()
 

@@ -29,7 +29,7 @@ def test_the_catalogue_is_complete() -> None:
     assert {one.__name__ for one in CATALOGUE} == {
         "MultikernelError", "BadInput", "PageFault", "NotMapped", "PagePinned", "OutOfMemory", "OutOfSlots",
         "ForeignHandle", "DeadHandle", "CoreDied", "TreeOvertaken", "SystemClosed", "SegmentFull", "BootFailed",
-        "CoreBusy", "ProtocolError", "MeasurementRefused", "RemoteError", "DocumentError",
+        "CoreBusy", "ProtocolError", "MeasurementRefused", "RemoteError", "DocumentError", "ChannelClosed",
         "CapabilityError", "RevokedCapability", "RetypeConflict", "CapabilityBusy", "WrongType", "NotCopyable",
         "BadSize", "RightsExceeded", "SlotInUse", "CNodeFull", "OutOfCNodes", "CNodeCycle", "PermanentCapability",
     }  # fmt: skip

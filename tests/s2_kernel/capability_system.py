@@ -11,9 +11,16 @@ A kernel chooses what a copy is called; the model is told so afterwards (`learn`
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from s2_kernel.capability_programs import PAGE, ROOT, copy_word, retype_word
+
+SYSTEMS: dict[str, dict[str, Any]] = {
+    "multikernel": {},
+    "shared-big": {"kernel": "shared"},
+    "shared-region": {"kernel": "shared", "lock_scope": "region"},
+}
+"""What is held against the model, and how it is booted."""
 
 NULL, RAM, FRAME, CNODE, VNODE, DISPATCHER, ENDPOINT, MAPPING = range(8)
 READ, WRITE, GRANT = 1, 2, 4

@@ -28,7 +28,6 @@ import multikernel
 from multikernel import System
 from multikernel.errors import BadInput
 from multikernel.native._native import CAPABILITY_FLAGS, KINDS, VERDICTS
-from multikernel.runtime.plan import CAPABILITY_PROTOCOLS
 
 CORES = 3
 
@@ -181,6 +180,16 @@ def test_a_cnode_goes_with_what_it_holds(system: System) -> None:
     assert [(core, one.type, one.owner) for core, one in check(system)] == [(0, RAM, 0), (2, FRAME, 2)]
 
 
+@pytest.fixture(scope="module")
+def divided() -> Iterator[tuple[System, int]]:
+    """A system with RAM on core 0 and a copy on core 1, which has made a Frame of its first page; and that RAM."""
+    with multikernel.boot(cores=CORES) as system:
+        whole = ram(system, 4)
+        assert ask(system, 0, "CAP_COPY", whole, ROOT, copy_word(1, 7, 1))[0] == "ok"
+        assert system.cores[1].run(programs.retype_all, 1, FRAME, 1) == ["ok"]
+        yield system, whole
+
+
 @pytest.mark.parametrize(
     ("kind", "words", "expected"),
     [
@@ -203,12 +212,9 @@ def test_a_cnode_goes_with_what_it_holds(system: System) -> None:
     ],
 )
 def test_what_is_refused_changes_nothing(
-    system: System, kind: str, words: tuple[int | None, ...], expected: str
+    divided: tuple[System, int], kind: str, words: tuple[int | None, ...], expected: str
 ) -> None:
-    """Of RAM on core 0 with a copy on core 1, which has made a Frame of its first page."""
-    whole = ram(system, 4)
-    assert ask(system, 0, "CAP_COPY", whole, ROOT, copy_word(1, 7, 1))[0] == "ok"
-    assert system.cores[1].run(programs.retype_all, 1, FRAME, 1) == ["ok"]
+    system, whole = divided
     before = digests(system)
     given = [whole if word is None else word for word in words]
     assert ask(system, 0, kind, *given)[0] == expected

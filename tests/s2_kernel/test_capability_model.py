@@ -14,18 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from s2_kernel import capability_programs as programs
 from s2_kernel import capability_system as model
 from s2_kernel.capability_programs import NAMES, PAGE, ROOT, Record
-from s2_kernel.capability_system import (
-    CNODE,
-    DISPATCHER,
-    ENDPOINT,
-    FRAME,
-    RAM,
-    TOP,
-    VNODE,
-    Copy,
-    Object,
-    Request,
-)
+from s2_kernel.capability_system import CNODE, DISPATCHER, ENDPOINT, FRAME, RAM, SYSTEMS, TOP, VNODE, Copy, Object, Request
 
 import multikernel
 from multikernel import System
@@ -34,21 +23,17 @@ from multikernel.native._native import KINDS, VERDICTS
 CORES = 3
 MOST = 24
 """Capabilities in a history: looking at them is what takes the time."""
-SYSTEMS: dict[str, dict[str, Any]] = {
-    "multikernel": {},
-    "shared-big": {"kernel": "shared"},
-    "shared-region": {"kernel": "shared", "lock_scope": "region"},
-}
-"""What test_histories boots, and with which options."""
 
 CORE = st.integers(0, CORES - 1)
 WHICH = st.integers(0, 99)
-INDEX = st.one_of(st.integers(1, 14), st.sampled_from([0, 255, 256, 4095]))
-ALLOWED = st.one_of(st.just(7), st.just(6), st.integers(0, 15))
-TYPE = st.one_of(st.sampled_from([RAM, FRAME, CNODE, VNODE, DISPATCHER]), st.integers(0, 9))
-PAGES = st.one_of(st.integers(1, 6), st.sampled_from([0, 0.5, 1.5, 64, 2**40]))
-OFFSET = st.one_of(st.integers(0, 12), st.sampled_from([0.5, 2**40]))
-COUNT = st.one_of(st.just(1), st.just(1), st.sampled_from([0, 2, 3, 200, 2**32 - 1]))
+# Mostly what makes sense.
+INDEX = st.sampled_from([*range(1, 15), *range(1, 15), 0, 255, 256, 4095])
+ALLOWED = st.sampled_from([*[7] * 8, 6, 5, 3, 1, 0, 8, 15])
+TYPE = st.sampled_from([*[RAM, FRAME, CNODE, VNODE, DISPATCHER, ENDPOINT] * 3, 0, 7, 8, 9])
+PAGES = st.sampled_from([*[1, 2, 3, 4] * 4, 0, 0.5, 1.5, 64, 2**40])
+OFFSET = st.sampled_from([*range(12), *range(12), 0.5, 2**40])
+COUNT = st.sampled_from([*[1] * 8, 2, 2, 3, 0, 200, 2**32 - 1])
+TO = st.sampled_from([*range(CORES)] * 4 + [CORES])
 FORGED = (0, 1 << 63 | 1, 1 << 32 | 77, 1 << 32 | 1 << 20, 2 << 32, (1 << 64) - 1)
 
 VERDICT = NAMES | {VERDICTS["BAD_REQUEST"]: "bad-request", VERDICTS["NO_MEMORY"]: "no-memory"}
@@ -103,17 +88,22 @@ class Histories(RuleBasedStateMachine):
 
     # --- choosing by number
 
-    def reference(self, core: int, which: int, *kinds: int) -> int:
-        """Mostly of a capability that the core has; else of one that it had, or of none."""
-        mine = [copy for copy in self.state - {self.memory} if copy.core == core and copy.name is not None]
-        mine = sorted(copy for copy in mine if copy.object.type in (kinds or range(9)))
-        names = [copy.name for copy in mine if copy.name is not None]
-        if which >= 90 or not names:
-            names = [*(name for name in self.known[core] if name != self.memory.name), *FORGED, ROOT]
-        return names[which % len(names)]
+    def reference(self, core: int, which: int, *kinds: int) -> tuple[int, int]:
+        """A core, and a name: mostly that one or another core's, of a capability that is there; else that core's, of one that it
+        had, or of none."""
+        there = sorted(copy for copy in self.state - {self.memory} if copy.object.type in (kinds or range(9)))
+        if which < 90 and there:
+            copy = there[(core + which) % len(there)]
+            return copy.core, copy.name or 0
+        names = [*(name for name in self.known[core] if name != self.memory.name), *FORGED, ROOT]
+        return core, names[which % len(names)]
 
     def cnode(self, core: int, which: int) -> int:
-        return ROOT if which < 60 else self.reference(core, which, *((CNODE,) if which < 85 else ()))
+        """A name that is mostly a CNode's there."""
+        mine = sorted(copy for copy in self.state if copy.core == core and copy.object.type == CNODE)
+        if which < 60 or (which < 90 and not mine):
+            return ROOT
+        return mine[which % len(mine)].name or 0 if which < 90 else self.reference(core, which)[1]
 
     # --- what is done
 
@@ -144,20 +134,13 @@ class Histories(RuleBasedStateMachine):
             assert self.digests() == before
 
     @rule(
-        core=CORE,
-        source=WHICH,
-        cnode=WHICH,
-        index=INDEX,
-        rights=ALLOWED,
-        to=st.integers(0, CORES),
-        move=st.booleans(),
+        core=CORE, source=WHICH, cnode=WHICH, index=INDEX, rights=ALLOWED, to=TO, move=st.booleans()
     )
     def copy(self, core: int, source: int, cnode: int, index: int, rights: int, to: int, move: bool) -> None:
         there = self.cnode(min(to, CORES - 1), cnode)
         kind = "MOVE" if move else "COPY"
-        self.ask(
-            Request(kind, core, self.reference(core, source), there, index, rights, to), inside=cnode == 7
-        )
+        core, name = self.reference(core, source)
+        self.ask(Request(kind, core, name, there, index, rights, to), inside=cnode == 7)
 
     @rule(
         core=CORE,
@@ -169,7 +152,7 @@ class Histories(RuleBasedStateMachine):
         pages=PAGES,
         count=COUNT,
         about=st.sampled_from([0, 0, 1, 2**64 - 2]),
-        fits=st.booleans(),
+        fits=st.sampled_from([True, True, True, True, False]),
     )
     def retype(
         self,
@@ -190,10 +173,11 @@ class Histories(RuleBasedStateMachine):
         if fits:
             size = 0 if type == ENDPOINT else model.SIZE.get(type, size)
             about, offset = (about, 0) if type == ENDPOINT else (0, offset)
+        core, name = self.reference(core, source, *kinds)
         request = Request(
             "RETYPE",
             core,
-            self.reference(core, source, *kinds),
+            name,
             self.cnode(core, cnode),
             index,
             type=type,
@@ -208,11 +192,12 @@ class Histories(RuleBasedStateMachine):
     def revoke(self, core: int, source: int, go: int) -> None:
         """Seldom: it leaves little."""
         if not go:
-            self.ask(Request("REVOKE", core, self.reference(core, source)), inside=source == 7)
+            self.ask(Request("REVOKE", *self.reference(core, source)), inside=source == 7)
 
-    @rule(core=CORE, source=WHICH)
-    def delete(self, core: int, source: int) -> None:
-        self.ask(Request("DELETE", core, self.reference(core, source)), inside=source == 7)
+    @rule(core=CORE, source=WHICH, go=st.integers(0, 1))
+    def delete(self, core: int, source: int, go: int) -> None:
+        if not go:
+            self.ask(Request("DELETE", *self.reference(core, source)), inside=source == 7)
 
     def ask(self, request: Request, inside: bool = False) -> None:
         """inside: by a program on that core; else from outside, which is quicker."""
@@ -293,7 +278,6 @@ def test_histories(machine: type[Histories]) -> None:
     run_state_machine_as_test(
         machine, settings=settings(max_examples=40, stateful_step_count=40, deadline=None)
     )
-    print(sorted(machine.seen.items()))
 
 
 @pytest.mark.full

@@ -70,7 +70,7 @@ def seen_by_a_child() -> set[str]:
     return set(done.stdout.split("\n"))
 
 
-@pytest.mark.parametrize("cores", [2, 5])
+@pytest.mark.parametrize("cores", [4])
 def test_every_core_holds_its_own_ends_and_nobody_else_any(cores: int, carrier: Any) -> None:
     before = carried()
     with multikernel.boot(cores, carrier=carrier) as system:
@@ -171,7 +171,7 @@ def test_full_buffers_neither_block_nor_lose(carrier: Any) -> None:
             core.run(narrow)
         frame = system.allocate(4096)
         stopped = system.cores[-1].pid
-        for _ in range(3):
+        for _ in range(2):
             os.kill(stopped, signal.SIGSTOP)
             try:
                 tasks = [core.start(programs.map_here, frame) for core in system.cores[:-1]]

@@ -43,30 +43,31 @@ def test_unmaps_during_one_long_call_into_c(boot: Callable[..., System]) -> None
     system.cores[0].run(unmaps, frame, 1, "two-phase")  # and what it imports
     size = 600
     begin, end = system.cores[1].run(decompose, size, board)
-    size = int(size * (2.6 / (end - begin)) ** (1 / 3))  # work grows with the cube
+    size = int(size * (1.5 / (end - begin)) ** (1 / 3))  # work grows with the cube
     for _ in range(4):
         board.write(0, bytes(6))
         task = system.cores[1].start(decompose, size, board)
         while board.read(0, 6) != b"begins":
             time.sleep(0.01)
         time.sleep(0.1)
-        times = system.cores[0].run(unmaps, frame, 100, "two-phase")
+        times = system.cores[0].run(unmaps, frame, 40, "two-phase")
         begin, end = task.result()
-        if end - begin >= 2:
+        if times[-1][1] < end:
             break
         size = int(size * 1.25)
-    assert end - begin >= 2, f"one call took only {end - begin} s: make the matrix larger than {size}"
-    assert len(times) == 100
+    assert len(times) == 40
     assert begin < times[0][0]
-    assert times[-1][1] < end
-    assert system.cores[1].counters()["interrupts"] >= 100
+    assert times[-1][1] < end, (
+        f"the call ended too early after {end - begin} s: make the matrix larger than {size}"
+    )
+    assert system.cores[1].counters()["interrupts"] >= 40
 
 
 def test_requests_to_a_core_that_computes(system: System) -> None:
     core = system.cores[1]
     page = system.map(system.allocate(4096))
     page.write(0, b"answer")
-    task = core.start(programs.compute, 1.0)
+    task = core.start(programs.compute, 0.5)
     before = core.counters()["interrupts"]
     answered = 0
     while not task.done():
@@ -194,12 +195,12 @@ def test_work_goes_on_beside_a_rain_of_interrupts(
 ) -> None:
     system = boot(2)
     frame = system.allocate(4096)
-    task = system.cores[1].start(work, 1.0)
-    time.sleep(0.1)
-    count = system.cores[0].run(rain, frame, 0.6)
+    task = system.cores[1].start(work, 0.5)
+    time.sleep(0.05)
+    count = system.cores[0].run(rain, frame, 0.4)
     result = task.result()
-    assert count > 50
-    assert system.cores[1].counters()["interrupts"] > 50
+    assert count > 30
+    assert system.cores[1].counters()["interrupts"] > 30
     if work is database:
         rows, total, checked = result
         assert checked == "ok"
@@ -222,11 +223,11 @@ def test_a_read_between_vote_and_outcome_waits_for_it(boot: Callable[..., System
     page = system.map(system.allocate(4096))
     page.write(0, b"pinned")
     page.pin(1)
-    task = system.cores[2].start(read_on, page, 1.0)
+    task = system.cores[2].start(read_on, page, 0.5)
     tries = 0
     while not task.done():
-        outcomes = system.cores[0].run(programs.unmap_attempts, page, 200)
-        assert outcomes == [("PagePinned", 1)] * 200
-        tries += 200
+        outcomes = system.cores[0].run(programs.unmap_attempts, page, 50)
+        assert outcomes == [("PagePinned", 1)] * 50
+        tries += 50
     assert task.result() > 100
     assert tries > 10

@@ -76,12 +76,12 @@ def run(kernel: str, cores: int, rounds: int, polling: bool, protocol: str) -> N
 @pytest.mark.parametrize("protocol", ["two-phase", "one-phase"])
 @pytest.mark.parametrize("polling", [True, False], ids=["polling", "computing"])
 def test_nobody_reads_what_was_unmapped(kernel: str, polling: bool, protocol: str) -> None:
-    run(kernel, 2, 2000, polling, protocol)
+    run(kernel, 2, 1000, polling, protocol)
 
 
 @pytest.mark.parametrize("polling", [True, False], ids=["polling", "computing"])
 def test_nobody_reads_what_was_unmapped_on_a_crowded_machine(kernel: str, polling: bool) -> None:
-    run(kernel, 4, 40, polling, "two-phase")
+    run(kernel, 4, 20, polling, "two-phase")
 
 
 @pytest.mark.full

@@ -175,9 +175,28 @@ void capability_done(struct world *w, uint32_t thread, uint32_t core, const stru
         check_revoked(w, core, s->page);
 }
 
-void capability_check_message(const struct world *w, uint32_t core, uint32_t to, const struct message *message)
+/* Nobody else drives an operation on what has an owner, and who vouches that two are enough is one. */
+static void check_root(struct world *w, uint32_t core, const struct message *message)
 {
-    (void)w;
+    const uint64_t *word = message->word;
+    bool retype = message_row(message) == ROW_CAP_RETYPE;
+    uint64_t address = retype ? word[4] : word[2], size = retype ? word[5] : word[3];
+    uint32_t type = retype ? (uint32_t)CAP_RAM : word[4] & 0xff, slot, owner = model.cores;
+    if (cspace_find_object(cspace_of(w, core), address, size, type, &slot) == CAP_OK)
+        owner = cspace_slot(cspace_of(w, core), slot)->owner;
+    if (retype && word[6] == 1 && owner != core)
+        violate("core %u vouches for what core %u owns", core, owner);
+    if (owner == core || owner >= model.cores || cspace_of(w, owner)->locks)
+        return;
+    if (cspace_find_object(cspace_of(w, owner), address, size, type, &slot) == CAP_OK &&
+        cspace_slot(cspace_of(w, owner), slot)->owner == owner)
+        violate("core %u drives an operation on what core %u owns", core, owner);
+}
+
+void capability_check_message(struct world *w, uint32_t core, uint32_t to, const struct message *message)
+{
+    if (model.owner && message_kind(message) == KIND_PREPARE && message_core(message) == core)
+        check_root(w, core, message);
     uint32_t how = message->word[4] >> 16 & 15, destination = (uint32_t)(message->word[4] >> 48);
     uint32_t initiator = (uint32_t)(message->word[1] >> 48);
     bool driven = model.owner && (message_kind(message) >= KIND_ASK || to == initiator); /* by the owner */

@@ -243,7 +243,7 @@ void check_output(struct world *world, uint32_t core, const struct output *outpu
 void thread_done(struct world *world, uint32_t thread, const struct message *message);
 void capability_check_state(struct world *world);
 void capability_check_terminal(struct world *world);
-void capability_check_message(const struct world *world, uint32_t core, uint32_t to, const struct message *message);
+void capability_check_message(struct world *world, uint32_t core, uint32_t to, const struct message *message);
 void capability_done(struct world *world, uint32_t thread, uint32_t core, const struct step *step, uint32_t at,
                      const struct message *message);
 const char *verdict_name(enum verdict verdict);

@@ -175,7 +175,11 @@ def test_events_are_counted_or_refused_with_a_reason() -> None:
 def test_what_cannot_be_counted_has_a_reason() -> None:
     found = available()
     assert all(event in found.events or event in found.why for event in EVENTS)
-    still = available(("context-switches",))  # none happen meanwhile
+    still = available(("context-switches",))
+    for _ in range(1000):  # none happen meanwhile, unless the host has something else to run
+        if still.events == ():
+            break
+        still = available(("context-switches",))
     assert still.events == ()
     assert still.why.startswith("context-switches: ")
 

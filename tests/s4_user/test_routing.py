@@ -104,6 +104,26 @@ def test_trees_of_a_kind(kind: str) -> None:
         system.unmap(system.map(system.allocate(4096)))
 
 
+@pytest.mark.parametrize("kind", ["chosen", "sequential", "binary", "cluster"])
+def test_the_shared_kernel_is_given_the_same_trees(kind: str) -> None:
+    with multikernel.boot(5, trees=kind) as system:
+        ours = {root: choice.tree.edges for root, choice in system.trees.items()}
+    with multikernel.boot(5, kernel="shared", trees=kind) as system:
+        assert {root: choice.tree.edges for root, choice in system.trees.items()} == ours
+        for root, edges in ours.items():
+            current = system.ask(0, "TREES", root)[1] & 0xFFFF
+            assert bool(current) == (root == 0 or edges != choosing.to_all(root, 5))
+        page = system.map(system.allocate(4096))
+        system.unmap(page)
+
+
+def test_the_shared_kernel_tells_by_its_line_unless_trees_are_asked_for() -> None:
+    with multikernel.boot(5, kernel="shared") as system:
+        assert system.trees == {}
+        with pytest.raises(BadInput, match="booted without trees"):
+            system.choose_trees("binary")
+
+
 def test_the_fastest_of_those_run_is_installed() -> None:
     with multikernel.boot(5) as system:
         page = system.map(system.allocate(4096))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from multikernel.errors import BadInput
+from multikernel.machine.clock import tsc_rate
 
 ROOT = Path(__file__).resolve().parents[2]
 SHM = Path("/dev/shm")
@@ -62,6 +63,9 @@ def test_smoke() -> None:
             assert 0 < spread["min"] <= spread["median"] <= spread["max"]
             assert len(spread["rounds"]) == 1
         assert f"| {row['name']} |" in done.stderr
+        # Lines that cross between two CPUs cost more than loads from the next cache, a message more than a cycle.
+        assert trip is None or trip["min"] >= tsc_rate().to_ns(20)
+        assert rate is None or 1e3 / rate["max"] >= tsc_rate().to_ns(1)
     assert left() <= before
 
 

@@ -11,6 +11,7 @@ from s5_experiments import report_documents as known
 
 from multikernel.report.figure import Figure, Table, stacked
 from multikernel.report.figures import message, registry
+from multikernel.report.heat import heat
 from multikernel.report.paper_values import ANSWERS, BESIDE, PaperValue
 from multikernel.report.scales import Linear, Log, from_nought, over_counts
 from multikernel.results.document import Caution, Document
@@ -224,10 +225,10 @@ def test_messages_are_drawn_over_ring_size_occupancy_and_rate() -> None:
     # Rings of the usual size alone, every window of the call line; the control and the open loop are elsewhere.
     names = [row[0] for row in table.rows if not row[0].startswith("the paper")]
     assert [name.split(",")[0] for name in names] == [
-        *["bare · epoch-ring (slots 64)"] * 2,
-        *["bare · call-line (slots 1)"] * 2,
-        *["bare · call-line (slots 32)"] * 2,
-        "bare · plain (slots 64)",
+        *["bare · epoch-ring (64 slots)"] * 2,
+        *["bare · call-line (1 slot)"] * 2,
+        *["bare · call-line (32 slots)"] * 2,
+        "bare · plain (64 slots)",
     ]
     a_kcycle = [row[5] for row in table.rows[:7]]
     assert a_kcycle[1::2] == ["–"] * 3  # a throughput stands once
@@ -238,10 +239,9 @@ def test_messages_are_drawn_over_ring_size_occupancy_and_rate() -> None:
     assert "floor 310" in texts(back_to_back)
     assert "floor 560" in texts(single)
     assert [one.title.split(": ")[1] for one in ahead] == ["epoch-ring", "plain", "call-line"]
-    loop, control = figures(known.message_by_size())[6:]
+    (loop,) = figures(known.message_by_size())[6:]
     assert {"open-loop, median", "open-loop, 99 %", "open-loop, 99.9 %"} <= set(texts(loop))
     assert classes(loop)["point"] == 6 + 3
-    assert classes(control)["control"] == 1
 
 
 def test_how_far_a_writer_is_ahead_is_drawn_as_a_distribution() -> None:
@@ -296,6 +296,55 @@ def test_poll_or_block_is_drawn_over_the_budget_with_its_cost() -> None:
     assert latency.title == "Latency over the poll budget"
     assert lost.title == "CPU time lost for each message over the poll budget"
     assert loss.title.startswith("Loss, ")
+
+
+def test_local_calls_are_named_briefly_and_their_boundaries_said_below() -> None:
+    far = "two processes on one CPU: the host switches between them because each sleeps until it is woken"
+    near = "program and driver of one core"
+    several = [
+        known.series(cycles, variant=variant, measure="round-trip", mode="single", control=control,
+                     parameters={"boundary": boundary, "pair": "0-0"})
+        for cycles, variant, boundary, control in (
+            (60, "system-call", near, False), (61, "system-call", near, True), (13_000_000, "switch", far, False),
+        )
+    ]  # fmt: skip
+    (figure,) = figures(known.document("local-call", several))
+    shown = texts(figure)
+    assert {
+        "multikernel · system-call",
+        "multikernel · system-call (control)",
+        "multikernel · switch",
+    } <= set(shown)
+    assert "13 M cycles · 5 003 µs" in " ".join(shown)
+    assert f"switch: {far}." in figure.notes
+    assert figure.paper
+
+
+def test_a_control_stands_beside_what_it_repeats_or_not_at_all() -> None:
+    (figure,) = figures(known.document("of-tomorrow", [
+        known.series(5, variant="arm", mode="single"), known.series(5, variant="arm", mode="single", control=True),
+        known.series(5, variant="arm", mode="back-to-back", control=True),
+    ]))  # fmt: skip
+    assert len([text for text in texts(figure) if "control" in text]) == 1
+
+
+def test_a_point_of_fewer_boots_is_on_its_line() -> None:
+    several = [
+        known.series(100 * cores, variant="arm", cores=cores, boots=20 // cores) for cores in (1, 2, 4)
+    ]
+    (figure,) = figures(known.document("of-tomorrow", several))
+    assert "at 1, 200 at 2" in figure.description
+
+
+def test_pairs_that_are_all_but_the_same_have_all_but_the_same_colour() -> None:
+    fills = re.findall(
+        r'class="cell" fill="#(..)', str(heat({(0, 1): 175.0, (1, 0): 179.0}, [0, 1], "cycles").body)
+    )
+    assert abs(int(fills[0], 16) - int(fills[1], 16)) < 20
+    fills = re.findall(
+        r'class="cell" fill="#(..)', str(heat({(0, 1): 100.0, (1, 0): 400.0}, [0, 1], "cycles").body)
+    )
+    assert abs(int(fills[0], 16) - int(fills[1], 16)) > 200
 
 
 def test_what_nobody_has_a_figure_for_is_drawn_all_the_same() -> None:

@@ -135,7 +135,15 @@ def test_warnings_appear_once_and_name_their_experiments() -> None:
     ]
     text = "\n".join(Reader(page(both)).text)
     assert text.count("This is a virtual machine.") == 1
-    assert "steal (floor)" in text
+    assert (
+        text.index("What these numbers")
+        < text.index("This is a virtual machine.")
+        < text.index("The verdict")
+    )
+    # What is about one experiment stands with it.
+    assert text.index("Experiment floor") < text.index("Stolen here.") < text.index("Experiment unmap")
+    alone = "\n".join(Reader(page(both[1:])).text)
+    assert alone.index("Stolen here.") < alone.index("The verdict")
 
 
 @pytest.mark.parametrize("host", [doctor_hosts.laptop, doctor_hosts.virtual, doctor_hosts.container])

@@ -163,7 +163,7 @@ def test_programs_and_requests_learn_of_a_death(kernel: str) -> None:
     waiters = [threading.Thread(target=wait_for, args=(task,)) for task in tasks]
     for thread in waiters:
         thread.start()
-    time.sleep(0.1)
+    time.sleep(0.05)
     os.kill(system.cores[2].pid, signal.SIGKILL)
     for thread in waiters:
         thread.join()

@@ -1,3 +1,5 @@
+/* Loops through the booted driver, as any caller of it goes: round trips, one request to several cores, unmaps and what they need
+ * beside them. What each measures: probes.h. */
 #include <string.h>
 
 #include "probes.h"

@@ -11,6 +11,7 @@
  * barriers.c barriers over shared memory (raw)
  * collectives.c what the members of a group do together, through the booted drivers
  * loops.c   through the booted driver: its loop, its channels, dispatch by kind (system: multikernel, shared)
+ * operations.c capabilities through the booted driver
  * linux.c   threads of one address space on the host's kernel (system: linux)
  * capabilities.c, with a header of its own: local operations on one replica, no cores at all */
 #pragma once
@@ -209,6 +210,32 @@ enum verdict probe_spread(struct driver *d, const uint32_t *groups, uint32_t gro
 /* Pings that come at intervals: exponential with that mean, from a fixed seed. Latency from the intended time of sending. */
 void probe_open_loop(struct driver *d, uint32_t peer, uint64_t count, uint64_t mean_cycles, uint64_t seed,
                      struct histogram *histogram);
+
+/* --- operations.c --- */
+
+enum { OPERATION_RETYPE = 0, OPERATION_COPY, OPERATION_REVOKE, OPERATION_DELETE };
+enum { OPERATIONS_IN_FLIGHT = 16 };
+
+struct operation_probe {
+    uint32_t operation;
+    uint32_t in_flight; /* at a time, of one batch; 1 to OPERATIONS_IN_FLIGHT */
+    uint64_t source;    /* RAM of a page or more for each of a batch, nothing made of it yet */
+    uint64_t cnode;     /* with room for a batch from `index` on */
+    uint64_t to_cnode;  /* COPY: there, with room from to_index on */
+    uint32_t index, to_index;
+    uint32_t to; /* COPY: the core. With copies: the first core that gets one */
+    uint32_t copies,
+        cores; /* REVOKE, DELETE: of each Frame, beforehand, on so many cores by turns; batch is 1 then. On another core they
+                                  are in its root CNode, here in `cnode`, from to_index on */
+    uint64_t count;
+    uint32_t batch; /* at most CNODE_SLOTS */
+};
+/* Retypes a page of the source to a Frame; or copies, revokes, deletes such a Frame: count times, in whole batches. times: each batch's
+ * mean; of batch 1, each one's latency. The verdict that ended it early, or OK. */
+enum verdict probe_operations(struct driver *d, const struct operation_probe *probe, struct histogram *times);
+/* Revokes RAM of which `descendants` Frames have been made, a page each, in these CNodes, all of whose slots are empty. */
+enum verdict probe_revoke(struct driver *d, uint64_t source, const uint64_t *cnodes, uint32_t descendants,
+                          uint32_t count, struct histogram *times);
 
 /* --- linux.c --- */
 

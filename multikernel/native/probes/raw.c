@@ -1,3 +1,5 @@
+/* Special loops on scratch lines, which poll nothing else: the floor, two lines, and ends with nothing around them. What each
+ * measures: probes.h; how they wait and time: timed.h. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/syscall.h>

@@ -1,3 +1,5 @@
+/* The paper's Figure 3, Table 1 and section 4.6: updates of shared lines against messages to one server core, requests that stay on their
+ * core, and an open loop. What each measures: probes.h. */
 #include <math.h>
 
 #include "probes.h"

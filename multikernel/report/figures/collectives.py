@@ -80,12 +80,13 @@ def _at_most_cores(
 
 
 def _with_tree(series: Series) -> Series:
-    """Named by its tree too, and by all that are the same."""
+    """Named by its tree too, and by those that are the same: by name if there is room, the document has all."""
     tree = series.parameters.get("tree")
     if tree is None:
         return series
     names = [str(tree), *filter(None, str(series.parameters.get("same", "")).split(","))]
-    return msgspec.structs.replace(series, variant=f"{series.variant}, {' = '.join(names)}")
+    shown = " = ".join(names) if len(names) < 3 else f"{names[0]} = {len(names) - 1} others"
+    return msgspec.structs.replace(series, variant=f"{series.variant}, {shown}")
 
 
 def _by_tree(own: Sequence[Series]) -> list[Series]:

@@ -1,7 +1,8 @@
 """The figures of any experiment: lines where something was varied, else bars.
 
-Guarantees: every series of the document is drawn, whatever the experiment. Series of one measure and unit share a
-figure; where one numeric choice (cores, size, budget, rate, …) was made in at least three ways it becomes the axis.
+Guarantees: every series of the document is drawn, whatever the experiment, but a control that stands alone. Series of
+one measure and unit share a figure; where one numeric choice (cores, size, budget, rate, …) was made in at least three
+ways it becomes the axis.
 Called by: registry; other figures, for what they have no form of their own for.
 """
 
@@ -34,11 +35,12 @@ def draw(document: Document) -> list[Block]:
 def of_series(
     document: Document, several: Sequence[Series], *, title: str = "", paper: tuple[PaperValue, ...] = ()
 ) -> list[Figure]:
-    """Figures of some series of a document."""
+    """Figures of some series of a document; controls only beside what they repeat."""
     found: list[Figure] = []
     families: dict[tuple[str, str, str], list[Series]] = {}
     for series in several:
         families.setdefault((series.unit, series.measure, series.mode), []).append(series)
+    families = {key: family for key, family in families.items() if not all(one.control for one in family)}
     for (_, measure, mode), family in families.items():
         name = title or f"{MEASURES[measure][:1].upper()}{MEASURES[measure][1:]}"
         if len(families) > 1 and measure != "throughput":
@@ -77,7 +79,8 @@ def lines_over(
     several: Sequence[Series], name: str, *, leaving: tuple[str, ...] = (), systems: bool = True
 ) -> list[Line]:
     """Lines over a choice: series that differ in nothing else are points of one."""
-    named = labels(several, leaving=(name, *leaving), systems=systems)
+    # A point of fewer boots has the wider error bar; it is of the same line.
+    named = labels(several, leaving=(name, "boots", *leaving), systems=systems)
     points: dict[str, list[tuple[float, Series]]] = {}
     for series, label in zip(several, named, strict=True):
         x = choice_of(series, name)

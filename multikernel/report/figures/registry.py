@@ -14,6 +14,7 @@ from multikernel.report.figures import (
     floor,
     generic,
     latency,
+    local_call,
     message,
     poll_or_block,
     round_trip,
@@ -30,6 +31,7 @@ DrawTogether = Callable[[Sequence[Document]], list[Block]]
 FIGURES: Mapping[str, Draw] = {
     "floor": floor.draw,
     "latency": latency.draw,
+    "local-call": local_call.draw,
     "round-trip": round_trip.draw,
     "message": message.draw,
     "transport": transport.draw,

@@ -1,0 +1,113 @@
+"""An entry: packed documents, a figure a file, and a README made from them.
+
+Guarantees: everything is read and drawn before anything is written; what stood in the entry before is replaced as a
+whole, and only files of the kinds made here are. Called by: `__main__`, tests.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from multikernel.errors import BadInput
+from multikernel.report.figure import Figure, stacked
+from multikernel.report.figures import registry
+from multikernel.report.machines import Machine, described, machines, sentences, title_of, warnings
+from multikernel.report.paper_values import ANSWERS
+from multikernel.results import store
+from multikernel.results.document import Document, encode
+
+HERE = Path(__file__).parent
+README = "README.md"
+PATH = re.compile(r"(?<![\w/.])/(?!proc\b|sys\b|dev\b|etc\b)[\w.-]+/[\w.-]+")
+"""A path of somebody's: of two parts at least, and not one that every Linux has."""
+
+
+def entries() -> list[Path]:
+    """Directories that hold one, by name."""
+    return sorted(path.parent for path in HERE.glob(f"*/{README}"))
+
+
+def machine_of(documents: Sequence[Document]) -> Machine:
+    """The one machine that they are of. Raises BadInput."""
+    found = machines(documents)
+    if len(found) != 1:
+        raise BadInput(
+            "an entry is of one machine",
+            value=f"these results are of {len(found)}",
+            hint="name the directories of one",
+        )
+    return found[0]
+
+
+def check_nothing_personal(documents: Sequence[Document], names: Sequence[str] = ()) -> None:
+    """Raises BadInput where a document holds a path of somebody's, or one of these names. names: of the host and its
+    user; they are looked for in the environment alone, because warnings speak of much that a host may be called.
+    """
+    for document in documents:
+        found = PATH.search(encode(document).decode())
+        words = set(re.findall(r"[\w.-]+", str(document.environment)))
+        for personal in [found[0]] if found else sorted(words.intersection(names)):
+            raise BadInput(
+                "this document holds what may name a user or a host",
+                value=personal,
+                where=document.experiment,
+                hint="measure again under another name or path",
+            )
+
+
+def make(documents: Sequence[Document], directory: Path) -> list[Path]:
+    """Writes an entry, in place of what the directory held; its files. Raises BadInput."""
+    machine = machine_of(documents)
+    figures = {name: stacked([figure]) for name, figure in _figures(machine)}
+    text = page(machine, directory.name)
+    directory.mkdir(parents=True, exist_ok=True)
+    for old in [*directory.glob("*.svg"), *directory.glob("*" + store.PACKED)]:
+        old.unlink()
+    made = [store.pack(document, directory) for document in machine.latest]
+    for name, drawing in figures.items():
+        made.append(directory / name)
+        made[-1].write_text(drawing + "\n", encoding="utf-8")
+    made.append(directory / README)
+    made[-1].write_text(text, encoding="utf-8")
+    return made
+
+
+def _figures(machine: Machine) -> Iterator[tuple[str, Figure]]:
+    for document in machine.latest:
+        drawn = [block for block in registry.draw(document) if isinstance(block, Figure)]
+        for number, figure in enumerate(drawn, 1):
+            yield f"{document.experiment}-{number}.svg", figure
+
+
+def page(machine: Machine, name: str) -> str:
+    """The README: the machine, what its numbers show, every figure."""
+    latest = machine.latest
+    boots = sorted({series.boots for document in latest for series in document.series})
+    over = f"{boots[0]}" if boots[:1] == boots[-1:] else f"{boots[0]} to {boots[-1]}"
+    parts = [
+        f"# {title_of(machine.environment)}",
+        described(machine),
+        (
+            f"Measured on {machine.environment.time[:10]}, each number over {over} fresh boots. Made by "
+            f"`python -m bench.gallery` from the documents beside this file; `multikernel report bench/gallery/{name}` "
+            "draws all of it as one page, with the paper's values beside, and `multikernel bench compare` holds "
+            "another run against it."
+        ),
+    ]
+    for title, said in sentences(machine):
+        parts += [f"## {title}", "\n".join(f"- {text}" for _, text in said)]
+    cautions = [f"- *{one.code}*: {one.text}" for one in warnings(machine)]
+    if cautions:
+        parts += ["## To be read with", "\n".join(cautions)]
+    drawn = list(_figures(machine))
+    for document in latest:
+        experiment = document.experiment
+        answer = f" {ANSWERS[experiment]}" if experiment in ANSWERS else ""
+        command = " ".join(document.environment.command)
+        parts += [f"## {experiment}", f"`{command}`.{answer}"]
+        for file, figure in drawn:
+            if file.rpartition("-")[0] == experiment:
+                parts.append(f"![{figure.title}]({file})")
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,65 @@
+# Operations on capabilities through the booted driver, included by _native.pyx: probes/operations.c.
+
+cdef extern from "probes/probes.h":
+    enum:
+        OPERATION_RETYPE
+        OPERATION_COPY
+        OPERATION_REVOKE
+        OPERATION_DELETE
+        OPERATIONS_IN_FLIGHT
+    struct operation_probe:
+        uint32_t operation
+        uint32_t in_flight
+        uint64_t source
+        uint64_t cnode
+        uint64_t to_cnode
+        uint32_t index
+        uint32_t to_index
+        uint32_t to
+        uint32_t copies
+        uint32_t cores
+        uint64_t count
+        uint32_t batch
+    int probe_operations(driver *d, const operation_probe *p, histogram *times) nogil
+    int probe_revoke(driver *d, uint64_t source, const uint64_t *cnodes, uint32_t descendants, uint32_t count, histogram *times) nogil
+
+OPERATIONS = {
+    "retype": OPERATION_RETYPE,
+    "copy": OPERATION_COPY,
+    "revoke": OPERATION_REVOKE,
+    "delete": OPERATION_DELETE,
+}
+IN_FLIGHT_MOST = OPERATIONS_IN_FLIGHT
+
+
+def operations(
+    Driver driver, str operation, tuple source, tuple to, uint64_t count, uint32_t batch, Histogram times, *,
+    uint32_t in_flight=1, uint32_t copies=0, uint32_t cores=1,
+):
+    """The verdict that ended it, 0 when all went well.
+
+    source: (RAM, CNode, first index) for what is made here; to: (core, CNode, first index) for copies.
+    """
+    cdef operation_probe p
+    cdef int verdict
+    memset(&p, 0, sizeof(p))
+    p.operation, p.count, p.batch, p.in_flight, p.copies, p.cores = OPERATIONS[operation], count, batch, in_flight, copies, cores
+    p.source, p.cnode, p.index = source
+    p.to, p.to_cnode, p.to_index = to
+    with nogil:
+        verdict = probe_operations(driver.d, &p, times.h)
+    return verdict
+
+
+def revokes(Driver driver, uint64_t source, tuple cnodes, uint32_t descendants, uint32_t count, Histogram times):
+    """The verdict that ended it. cnodes: references, one for each 256 descendants."""
+    cdef uint64_t some[16]
+    cdef uint32_t i
+    cdef int verdict
+    if descendants > 256 * len(cnodes) or len(cnodes) > 16:
+        raise ValueError(f"{descendants} descendants in {len(cnodes)} CNodes")
+    for i in range(len(cnodes)):
+        some[i] = cnodes[i]
+    with nogil:
+        verdict = probe_revoke(driver.d, source, some, descendants, count, times.h)
+    return verdict

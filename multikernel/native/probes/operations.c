@@ -1,0 +1,199 @@
+/* Operations on capabilities through the booted driver: what a program on a core pays for each, alone or with many in flight, in either
+ * kernel. Each round prepares what the operation needs, does the operation, timed, and clears away what it made; preparing and
+ * clearing are requests like any others, and are not timed.
+ *
+ * Called by: the experiments two-phase-commit and capabilities, through _operations.pxi.
+ * Source: the paper's figure 8 (retype, alone and pipelined). */
+#include "probes.h"
+
+enum { RIGHTS_SHIFT = 16, TYPE_SHIFT = 16, HIGH_SHIFT = 32 };
+
+static struct message asking(uint32_t kind)
+{
+    return (struct message){{message_head(kind, 0, 0, 0, 0)}};
+}
+
+/* The object that operation i makes, or is about, lies in the i-th page of the source. */
+static struct message retype_of(const struct operation_probe *p, uint32_t i)
+{
+    struct message request = asking(KIND_CAP_RETYPE);
+    request.word[1] = p->source;
+    request.word[2] = p->cnode;
+    request.word[3] = (p->index + i) | (uint64_t)CAP_FRAME << TYPE_SHIFT | 1ull << HIGH_SHIFT;
+    request.word[4] = (uint64_t)i * CAP_PAGE;
+    request.word[5] = CAP_PAGE;
+    return request;
+}
+
+static struct message copy_of(uint64_t source, uint64_t cnode, uint32_t index, uint32_t core)
+{
+    struct message request = asking(KIND_CAP_COPY);
+    request.word[1] = source;
+    request.word[2] = cnode;
+    request.word[3] = index | (uint64_t)CAP_RIGHTS_ALL << RIGHTS_SHIFT | (uint64_t)core << HIGH_SHIFT;
+    return request;
+}
+
+static struct message about(uint32_t kind, uint64_t reference)
+{
+    struct message request = asking(kind);
+    request.word[1] = reference;
+    return request;
+}
+
+/* made: the Frame that operation i is about, where there is one. */
+static struct message timed_request(const struct operation_probe *p, uint32_t i, uint64_t made)
+{
+    switch (p->operation) {
+    case OPERATION_RETYPE:
+        return retype_of(p, i);
+    case OPERATION_COPY:
+        return copy_of(made, p->to_cnode, p->to_index + i, p->to);
+    case OPERATION_REVOKE:
+        return about(KIND_CAP_REVOKE, made);
+    default:
+        return about(KIND_CAP_DELETE, made);
+    }
+}
+
+static enum verdict ask(struct driver *d, uint32_t core, struct message request, uint64_t *made)
+{
+    struct message reply;
+    enum verdict verdict = core == d->me ? driver_here(d, &request, &reply) : driver_call(d, core, 0, &request, &reply);
+    if (made)
+        *made = reply.word[1];
+    return verdict;
+}
+
+/* Copies of operation i's Frame, as many as asked for, on the cores from p->to on, by turns. */
+static enum verdict spread(struct driver *d, const struct operation_probe *p, uint64_t frame, uint64_t *copies)
+{
+    enum verdict verdict = VERDICT_OK;
+    for (uint32_t i = 0; i < p->copies && verdict == VERDICT_OK; i++) {
+        uint32_t core = (p->to + i % p->cores) % d->cores;
+        uint64_t cnode = core == d->me ? p->cnode : CSPACE_ROOT;
+        verdict = ask(d, d->me, copy_of(frame, cnode, p->to_index + i / p->cores, core), &copies[i]);
+    }
+    return verdict;
+}
+
+static enum verdict prepare(struct driver *d, const struct operation_probe *p, uint32_t batch, uint64_t *made,
+                            uint64_t *copies)
+{
+    enum verdict verdict = VERDICT_OK;
+    for (uint32_t i = 0; i < batch && verdict == VERDICT_OK && p->operation != OPERATION_RETYPE; i++)
+        verdict = ask(d, d->me, retype_of(p, i), &made[i]);
+    if (verdict == VERDICT_OK && p->copies)
+        verdict = spread(d, p, made[0], copies);
+    return verdict;
+}
+
+static enum verdict clear(struct driver *d, const struct operation_probe *p, uint32_t batch, const uint64_t *made,
+                          const uint64_t *result, const uint64_t *copies)
+{
+    enum verdict verdict = VERDICT_OK;
+    for (uint32_t i = 0; i < batch && verdict == VERDICT_OK; i++) {
+        if (p->operation == OPERATION_COPY)
+            verdict = ask(d, p->to, about(KIND_CAP_DELETE, result[i]), NULL);
+        if (verdict == VERDICT_OK && p->operation != OPERATION_DELETE)
+            verdict =
+                ask(d, d->me, about(KIND_CAP_DELETE, p->operation == OPERATION_RETYPE ? result[i] : made[i]), NULL);
+    }
+    for (uint32_t i = 0; i < p->copies && verdict == VERDICT_OK && p->operation == OPERATION_DELETE; i++)
+        verdict = ask(d, (p->to + i % p->cores) % d->cores, about(KIND_CAP_DELETE, copies[i]), NULL);
+    return verdict;
+}
+
+/* A batch with that many in flight: as soon as one is done the next one begins. */
+static enum verdict fly(struct driver *d, const struct operation_probe *p, uint32_t batch, const uint64_t *made,
+                        uint64_t *result)
+{
+    uint64_t ticket[OPERATIONS_IN_FLIGHT];
+    uint32_t which[OPERATIONS_IN_FLIGHT], flying = 0, begun = 0;
+    enum verdict first = VERDICT_OK;
+    struct wait wait = {0};
+    while (begun < batch || flying) {
+        bool any = false;
+        for (; flying < p->in_flight && begun < batch; flying++) {
+            const struct message request = timed_request(p, begun, made[begun]);
+            ticket[flying] = driver_begin(d, &request);
+            which[flying] = begun++;
+        }
+        for (uint32_t i = 0; i < flying;) {
+            struct message reply;
+            if (!driver_done(d, ticket[i], &reply)) {
+                i++;
+                continue;
+            }
+            result[which[i]] = reply.word[1];
+            if (first == VERDICT_OK)
+                first = message_verdict(&reply);
+            ticket[i] = ticket[--flying];
+            which[i] = which[flying];
+            any = true;
+        }
+        if (any)
+            wait_restart(&wait);
+        else
+            driver_wait(d, &wait);
+    }
+    return first;
+}
+
+static void pause_between(struct driver *d, uint64_t cycles)
+{
+    uint64_t until = arch_cycles() + cycles;
+    while (arch_cycles() < until)
+        driver_poll(d);
+}
+
+enum verdict probe_operations(struct driver *d, const struct operation_probe *p, struct histogram *times)
+{
+    uint64_t made[CNODE_SLOTS] = {0}, result[CNODE_SLOTS] = {0}, copies[CNODE_SLOTS] = {0};
+    enum verdict verdict = VERDICT_OK;
+    if (!p->batch || p->batch > CNODE_SLOTS || !p->in_flight || p->in_flight > OPERATIONS_IN_FLIGHT ||
+        p->copies > CNODE_SLOTS || (p->copies && (p->batch != 1 || !p->cores)))
+        return VERDICT_BAD_REQUEST;
+    driver_enter(d);
+    for (uint64_t done = 0; done < p->count && verdict == VERDICT_OK; done += p->batch) {
+        verdict = prepare(d, p, p->batch, made, copies);
+        if (p->batch == 1)
+            pause_between(d, 2 * d->cycles_per_us);
+        uint64_t start = arch_cycles();
+        if (verdict == VERDICT_OK)
+            verdict = fly(d, p, p->batch, made, result);
+        if (verdict == VERDICT_OK)
+            histogram_add(times, (arch_cycles_behind() - start) / p->batch);
+        if (verdict == VERDICT_OK)
+            verdict = clear(d, p, p->batch, made, result, copies);
+    }
+    driver_leave(d);
+    return verdict;
+}
+
+enum verdict probe_revoke(struct driver *d, uint64_t source, const uint64_t *cnodes, uint32_t descendants,
+                          uint32_t count, struct histogram *times)
+{
+    enum verdict verdict = VERDICT_OK;
+    driver_enter(d);
+    for (uint32_t done = 0; done < count && verdict == VERDICT_OK; done++) {
+        for (uint32_t first = 0; first < descendants && verdict == VERDICT_OK; first += CNODE_SLOTS) {
+            uint64_t some = descendants - first < CNODE_SLOTS ? descendants - first : CNODE_SLOTS;
+            struct message request = asking(KIND_CAP_RETYPE);
+            request.word[1] = source;
+            request.word[2] = cnodes[first / CNODE_SLOTS];
+            request.word[3] = (uint64_t)CAP_FRAME << TYPE_SHIFT | some << HIGH_SHIFT;
+            request.word[4] = (uint64_t)first * CAP_PAGE;
+            request.word[5] = CAP_PAGE;
+            verdict = ask(d, d->me, request, NULL);
+        }
+        pause_between(d, 2 * d->cycles_per_us);
+        uint64_t start = arch_cycles();
+        if (verdict == VERDICT_OK)
+            verdict = ask(d, d->me, about(KIND_CAP_REVOKE, source), NULL);
+        if (verdict == VERDICT_OK)
+            histogram_add(times, arch_cycles_behind() - start);
+    }
+    driver_leave(d);
+    return verdict;
+}

@@ -1,0 +1,35 @@
+"""A request that stays on its CPU, and a message beside it: bars, and which boundary each crosses.
+
+Called by: registry. Answers: the paper's table 1.
+"""
+
+from __future__ import annotations
+
+from multikernel.report.bars import Group
+from multikernel.report.figure import Block
+from multikernel.report.figures import generic
+from multikernel.report.figures.parts import axis_of, bar_figure, bars_of
+from multikernel.report.paper_values import OTHERS, TABLE_1
+from multikernel.report.wording import MODES, rate_of
+from multikernel.results.document import Document
+
+BESIDES = ("boundary", "pair", "target", "told", "woken_by")
+"""A variant says it all; what it crosses is said below."""
+
+
+def draw(document: Document) -> list[Block]:
+    """Bars for each mode, with the paper's values; the rest as of any experiment."""
+    ours = [one for one in document.series if one.measure == "round-trip" and "boundary" in one.parameters]
+    rest = [one for one in document.series if one not in ours]
+    crossed = {one.variant: str(one.parameters["boundary"]) for one in ours}
+    notes = (*(f"{variant}: {boundary}." for variant, boundary in crossed.items()), OTHERS)
+    found: list[Block] = []
+    for mode in dict.fromkeys(one.mode for one in ours):
+        measured = [one for one in ours if one.mode == mode]
+        bars = bars_of(measured, rate_of(document), leaving=BESIDES)
+        paper = () if found else TABLE_1
+        title = f"A request there and back, {MODES[mode]}"
+        found.append(
+            bar_figure(title, [Group("", bars)], axis_of(measured[0]), measured, notes=notes, paper=paper)
+        )
+    return [*found, *generic.of_series(document, rest)]

@@ -1,0 +1,111 @@
+"""bench.gallery: every entry can be read and drawn again today, and what an entry is made of."""
+
+import importlib
+import re
+import shutil
+import socket
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from msgspec import structs
+from s5_experiments import report_documents as known
+
+from multikernel.errors import BadInput
+from multikernel.experiments import registry
+from multikernel.results import store
+from multikernel.results.document import Document
+
+ROOT = Path(__file__).resolve().parents[2]
+GALLERY = ROOT / "bench/gallery"
+ENTRIES = sorted(path.parent for path in GALLERY.glob("*/README.md"))
+
+
+@pytest.fixture
+def gallery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, ModuleType]:
+    monkeypatch.syspath_prepend(ROOT)
+    modules = {name: importlib.import_module(f"bench.gallery.{name}") for name in ("entry", "__main__")}
+    monkeypatch.setattr(modules["entry"], "HERE", tmp_path)
+    return modules
+
+
+def documents_of(directory: Path) -> list[Document]:
+    return [one for several in store.read(directory).values() for one in several]
+
+
+def shown_by(directory: Path) -> set[str]:
+    return set(re.findall(r"\]\(([\w.-]+\.svg)\)", (directory / "README.md").read_text()))
+
+
+def test_there_is_an_entry_and_its_experiments_are_known() -> None:
+    assert ENTRIES
+    for entry in ENTRIES:
+        held = {one.experiment for one in documents_of(entry)}
+        assert len(held) > 8
+        assert held <= {one.name for one in registry.all_of_them()}
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: str(entry.name))
+def test_an_entry_is_read_by_the_current_schema_and_drawn_again(
+    entry: Path, gallery: dict[str, ModuleType], tmp_path: Path
+) -> None:
+    documents = documents_of(entry)
+    gallery["entry"].check_nothing_personal(documents)
+    assert shown_by(entry) == {path.name for path in entry.glob("*.svg")}
+    again = tmp_path / entry.name
+    gallery["entry"].make(documents, again)
+    assert {path.name for path in again.iterdir()} == {path.name for path in entry.iterdir()}
+    assert documents_of(again) == documents
+    for path in [*entry.glob("*.svg"), *again.glob("*.svg")]:
+        assert ElementTree.parse(path).getroot().tag.endswith("svg")
+    assert sum(path.stat().st_size for path in entry.iterdir()) < 2 << 20
+
+
+def test_results_become_an_entry_which_is_not_written_over(
+    gallery: dict[str, ModuleType], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make = gallery["__main__"].main
+    for document in (known.floor(), known.unmap()):
+        store.write(document, tmp_path / "run")
+    assert make(["big-iron", str(tmp_path / "run")]) == 0
+    entry = tmp_path / "big-iron"
+    assert documents_of(entry) == [known.floor(), known.unmap()]
+    assert "floor-1.svg" in shown_by(entry)
+    assert "Big Iron" in (entry / "README.md").read_text()
+    before = {path: path.read_bytes() for path in entry.iterdir()}
+
+    assert make(["big-iron", str(tmp_path / "run")]) == 2
+    assert "already" in capsys.readouterr().err
+    (entry / "floor-1.svg").unlink()
+    assert make(["big-iron"]) == 0
+    assert {path: path.read_bytes() for path in entry.iterdir()} == before
+
+    shutil.rmtree(tmp_path / "run")
+    store.write(known.floor(), tmp_path / "run")
+    assert make(["big-iron", str(tmp_path / "run"), "--force"]) == 0
+    assert not list(entry.glob("unmap*"))
+    assert make(["Big Iron", str(tmp_path / "run")]) == 2
+    assert make(["nobody"]) == 2
+    assert not (tmp_path / "nobody").exists()
+
+
+def test_documents_of_two_machines_are_no_entry(gallery: dict[str, ModuleType], tmp_path: Path) -> None:
+    other = structs.replace(known.floor(), environment=known.environment(cpu_model="Other"))
+    with pytest.raises(BadInput, match="one machine"):
+        gallery["entry"].make([known.floor(), other], tmp_path / "two")
+    assert not (tmp_path / "two").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [["/home/ann/bin/mk"], ["mk", "--output=/tmp/ann"], ["mk", socket.gethostname() + "-host"]]
+)
+def test_what_names_a_user_or_a_host_is_refused(
+    command: list[str], gallery: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = socket.gethostname() + "-host"
+    monkeypatch.setattr(socket, "gethostname", lambda: name)
+    document = structs.replace(known.floor(), environment=known.environment(command=command))
+    store.write(document, tmp_path / "run")
+    assert gallery["__main__"].main(["telling", str(tmp_path / "run")]) == 2
+    assert not (tmp_path / "telling").exists()

@@ -1,0 +1,163 @@
+"""Which pairs of CPUs the latency matrix measures: planned for machines that are not at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from s1_machine import trees
+from s5_experiments.latency_machines import Cost, big, declared
+
+from multikernel.errors import BadInput
+from multikernel.experiments import latency_said
+from multikernel.experiments.latency_map import Map, Pair, Site, map_of, relation
+from multikernel.experiments.latency_plan import WHOLE, Planner, Reading, disagree, is_tight, systems, turns
+from multikernel.machine.topology import Topology
+
+
+def play(machine: Map, cost: Cost, **options: int) -> tuple[Planner, list[list[Pair]]]:
+    """Plans, with a machine that answers without fail, give or take 3 %."""
+    planner, waves = Planner(machine, **options), []
+    site = {one.cpu: one for one in machine.sites}
+    while wave := planner.wave():
+        waves.append(wave)
+        costs = {(a, b): cost(site[a], site[b]) for a, b in wave}
+        planner.learn({pair: Reading(one, 0.97 * one, 1.03 * one) for pair, one in costs.items()})
+    return planner, waves
+
+
+def wrong(planner: Planner, machine: Map, cost: Cost) -> float:
+    """The share of pairs whose value is off by more than a quarter."""
+    site = {one.cpu: one for one in machine.sites}
+    matrix = planner.matrix()
+    assert len(matrix) == len(machine.sites) * (len(machine.sites) - 1)
+    off = sum(abs(value / cost(site[a], site[b]) - 1) > 0.25 for (a, b), value in matrix.items())
+    return off / len(matrix)
+
+
+def test_honest_machine_of_512_cpus_takes_one_wave_of_few_pairs() -> None:
+    machine = big()
+    planner, waves = play(machine, declared)
+    assert len(waves) == 1
+    assert len(waves[0]) == len(set(waves[0])) < 512 * 511 / 500
+    assert {cpu for pair in waves[0] for cpu in pair} == {site.cpu for site in machine.sites}
+    assert wrong(planner, machine, declared) == 0
+    assert [group.label.split()[0] for group in planner.groups] == ["smt", "l3", "die", "package", "system"]
+    assert not planner.unsettled()
+    for group in planner.groups:
+        both = set(waves[0]).intersection(group.pairs)
+        assert sum(pair[::-1] in both for pair in both) >= 6
+
+
+def test_plan_is_the_same_for_the_same_seed() -> None:
+    assert play(big(64), declared)[1] == play(big(64), declared)[1]
+    assert play(big(64), declared)[1] != play(big(64), declared, seed=2)[1]
+
+
+SECRETS: dict[str, Cost] = {
+    "one-die": lambda a, b: declared(a, b) * (2 if relation(a, b) == "die" and a.die == 2 else 1),
+    "caches": lambda a, b: (
+        declared(a, b) * (1.4 if relation(a, b) == "die" and (a.l3 or 0) + (b.l3 or 0) & 1 else 1)
+    ),
+    "one-cpu": lambda a, b: declared(a, b) * (3 if 77 in (a.cpu, b.cpu) else 1),
+    "one-way": lambda a, b: declared(a, b) * (1.5 if a.package < b.package else 1),
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_group_that_secretly_splits_is_refined(name: str) -> None:
+    machine = big(256 if name == "caches" else 128)
+    planner, waves = play(machine, SECRETS[name])
+    assert len(planner.groups) > 5
+    assert wrong(planner, machine, SECRETS[name]) < 0.005
+    assert not planner.unsettled()
+    assert sum(map(len, waves)) < len(machine.sites) ** 2 / 20
+    planned = [pair for wave in waves for pair in wave]
+    assert len(planned) == len(set(planned))
+
+
+def test_cpu_that_stands_out_has_groups_of_its_own() -> None:
+    planner, _ = play(big(128), SECRETS["one-cpu"])
+    own = [group for group in planner.groups if group.label.endswith("with 77")]
+    assert {group.root for group in own} == {group.root for group in planner.groups}
+    assert all(77 in pair for group in own for pair in group.pairs)
+    assert sum(len(group.pairs) for group in own) == 2 * 127
+
+
+def test_budget_bounds_what_cannot_be_explained_and_says_so() -> None:
+    def chequered(a: Site, b: Site) -> float:
+        return declared(a, b) * (2 if a.cpu & b.cpu & 1 else 1)
+
+    machine = big(256)
+    planner, waves = play(machine, chequered, budget=400)
+    assert sum(map(len, waves)) <= 400
+    assert planner.unsettled()
+    assert any(caution.code == "unsettled" for caution in latency_said.estimates(planner))
+    wrong(planner, machine, chequered)  # every pair has a value all the same
+
+
+def test_small_machine_is_measured_whole() -> None:
+    machine = big(WHOLE)
+    planner, waves = play(machine, SECRETS["one-die"])
+    assert [len(wave) for wave in waves] == [WHOLE * (WHOLE - 1)]
+    assert not any(map(planner.unmeasured, planner.groups))
+    assert list(latency_said.estimates(planner)) == []
+    assert wrong(planner, machine, SECRETS["one-die"]) == 0
+
+
+def test_pairs_of_which_nothing_can_be_trusted_are_replaced_then_given_up() -> None:
+    planner = Planner(big(64))
+    count = 0
+    while wave := planner.wave():
+        count += len(wave)
+        planner.learn(dict.fromkeys(wave))
+    assert 0 < count < 64 * 63 / 4
+    assert planner.matrix() == {}
+    assert {group.root for group in planner.unsettled()} == {group.root for group in planner.groups}
+    said = [one.text for one in latency_said.estimates(planner) if one.code == "unknown-pairs"]
+    assert sum(int(text.split(" pairs of")[0].split()[-1]) for text in said) == 64 * 63
+
+
+def test_one_cpu_is_refused() -> None:
+    with pytest.raises(BadInput, match="at least 2 CPUs"):
+        Planner(Map((Site(0, 0),)))
+
+
+def test_map_relates_cpus_as_the_topology_does(tmp_path: Path) -> None:
+    topology = Topology.read(trees.two_packages(tmp_path))
+    machine = map_of(topology, topology.online)
+    assert machine.nodes == (0, 1)
+    assert machine.distances[0, 1] == 21
+    for a in machine.sites:
+        for b in machine.sites:
+            assert relation(a, b) == topology.relation(a.cpu, b.cpu)
+
+
+def test_disagreement_is_beyond_noise_and_tolerance() -> None:
+    def of(value: float, noise: float) -> Reading:
+        return Reading(value, value - noise, value + noise)
+
+    assert not disagree([])
+    assert not disagree([of(100, 0)])
+    assert not disagree([of(100, 1), of(114, 1)])
+    assert disagree([of(100, 1), of(130, 1), of(101, 1)])
+    assert not disagree([of(100, 15), of(130, 15)])
+
+
+def test_tight_needs_boots_and_a_narrow_interval() -> None:
+    assert is_tight(98, 100, 102, 3)
+    assert not is_tight(98, 100, 102, 2)
+    assert not is_tight(98, 100, 106, 5)
+    assert not is_tight(90, 100, 101, 5)
+
+
+def test_systems_and_turns_share_out_every_pair() -> None:
+    pairs = [(a, b) for a in range(20) for b in range(20) if a != b]
+    shared = systems(pairs, 8)
+    assert sorted(pair for some in shared for pair in some) == sorted(pairs)
+    assert all(len({cpu for pair in some for cpu in pair}) <= 8 for some in shared)
+    assert turns(pairs) == [[pair] for pair in pairs]
+    at_once = turns(pairs, parallel=True)
+    assert sorted(pair for some in at_once for pair in some) == sorted(pairs)
+    assert all(len({cpu for pair in some for cpu in pair}) == 2 * len(some) for some in at_once)
+    assert max(map(len, at_once)) > 1

@@ -1,0 +1,150 @@
+"""The latency matrix on this machine: its document, the loops it runs, and the command."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from s5_experiments.smoke import placement
+
+from multikernel import cli
+from multikernel import system as system_
+from multikernel.cli import latency as command
+from multikernel.errors import BadInput
+from multikernel.experiments import latency, latency_ledger
+from multikernel.experiments.arms import CONTROL
+from multikernel.experiments.latency_core import ONE_LINE, SINGLE, TWO_LINES
+from multikernel.experiments.latency_map import Pair
+from multikernel.experiments.measure import Bench
+from multikernel.experiments.request import SIZES, Request
+from multikernel.machine.cpus import Placement
+from multikernel.machine.topology import Topology
+from multikernel.results.document import Document, decode, encode
+
+Found = dict[tuple[Pair, str], tuple[int, int]]
+
+
+@pytest.fixture(scope="module")
+def smoke() -> Document:
+    """The matrix of two CPUs."""
+    return latency.run(Request(placement(), SIZES["smoke"]))
+
+
+def test_document_of_two_cpus_has_both_directions_and_both_shapes(smoke: Document) -> None:
+    assert decode(encode(smoke)) == smoke
+    assert smoke.experiment == latency.NAME
+    a, b = placement().cpus
+    found = {
+        (one.variant, one.parameters["from_cpu"], one.parameters["to_cpu"])
+        for one in smoke.series
+        if not one.control
+    }
+    assert found == {(variant, *pair) for variant in (ONE_LINE, TWO_LINES) for pair in ((a, b), (b, a))}
+    assert {floor.pair for floor in smoke.floor} == {(a, b), (b, a)}
+    for one in smoke.series:
+        assert one.p50 > 0
+        assert (one.system, one.measure, one.cores, one.parameters["addresses"]) == (
+            "raw",
+            "round-trip",
+            2,
+            16,
+        )
+    codes = {warning.code for warning in smoke.warnings}
+    assert "nearest-pair" in codes
+    assert any(one.control for one in smoke.series)
+    assert f"control-over-one-line.to.{a}-{b}" in {ratio.name for ratio in smoke.ratios}
+
+
+def test_lines_on_either_side_and_pairs_at_once_run_on_real_cores() -> None:
+    cpus = placement().cpus
+    counts = ((ONE_LINE, 50, 50), (SINGLE, 4, 1), (TWO_LINES, 50, 50))
+    found: Found = {}
+    with system_.boot(list(cpus)) as booted:
+        rig = latency._Rig(Bench(booted), lambda pair: ("to", "from"), found)
+        for pair in (cpus, cpus[::-1], cpus):
+            outcome = rig.arm([(pair[0], pair[1])], counts).run()
+            named = set(outcome.samples)
+            assert named == {
+                latency_ledger.key_of(what, home, (pair[0], pair[1]))
+                for what, home in ((ONE_LINE, "to"), (ONE_LINE, "from"), (SINGLE, "to"), (SINGLE, "from"),
+                                   (TWO_LINES, "to"))
+            }  # fmt: skip
+            again = rig.arm([(pair[0], pair[1])], counts[:1], CONTROL).run()
+            assert set(again.samples) == {latency_ledger.reference_key((pair[0], pair[1]))}
+    assert set(found) == {
+        (pair, home) for pair in ((cpus[0], cpus[1]), (cpus[1], cpus[0])) for home in ("to", "from")
+    }
+    nodes = {node for node, _ in found.values()}
+    assert all(node < 0 or node in {one.id for one in Topology.read().nodes} for node in nodes)
+
+
+def test_more_cores_than_cpus_are_refused() -> None:
+    with pytest.raises(BadInput, match="a CPU for each core"):
+        latency.run(Request(Placement((0, 0)), SIZES["smoke"]))
+
+
+# --- The command ---------------------------------------------------------------------------------------------------
+
+
+def test_machine_of_one_cpu_gets_a_clear_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    only = min(os.sched_getaffinity(0))
+    one = SimpleNamespace(read=lambda: replace(Topology.read(), allowed=(only,)))
+    monkeypatch.setattr(command, "Topology", one)
+    for arguments in ([], ["--cores", "1"], ["--cores", "2"]):
+        assert cli.main(["latency", *arguments]) == 2
+        error = capsys.readouterr().err
+        assert "latency between CPUs needs at least 2 CPUs" in error
+        assert f"only CPU {only}" in error
+
+
+@pytest.mark.parametrize("name", ["x.pdf", "x", "there.csv", "missing/x.csv"])
+def test_file_that_cannot_be_written_is_refused_before_anything_is_measured(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    placement()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.csv").write_text("mine")
+    assert cli.main(["latency", "-o", name]) == 2
+    assert "(-o)" in capsys.readouterr().err
+    assert (tmp_path / "there.csv").read_text() == "mine"
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "svg"])
+def test_command_prints_a_table_and_writes_a_file(
+    suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = placement().cpus
+    file, results = tmp_path / f"matrix.{suffix}", tmp_path / "results"
+    arguments = ["--cores", f"{a},{b}", "--size", "smoke", "--output", str(results), "-o", str(file)]
+    assert cli.main(["latency", *arguments]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("One cache line, there and back, TSC cycles\n")
+    assert "The only measured pair: CPUs" in out
+    assert f"result documents: {results}" in err
+    text = file.read_text()
+    (document,) = results.iterdir()
+    assert decode(document.read_bytes()).experiment == "latency"
+    if suffix == "csv":
+        assert "parameter.from_cpu" in text.splitlines()[0]
+        assert len(text.splitlines()) == 1 + 5
+    elif suffix == "json":
+        assert json.loads(text)[0]["experiment"] == "latency"
+    else:
+        assert "<svg" in text
+
+
+def test_json_is_all_there_is_on_stdout(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    placement()
+    assert (
+        cli.main(["latency", "--cores", "2", "--size", "smoke", "--output", str(tmp_path), "--json", "-"])
+        == 0
+    )
+    (document,) = json.loads(capfdbinary.readouterr().out)
+    assert document["experiment"] == "latency"
