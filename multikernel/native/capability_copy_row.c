@@ -53,8 +53,9 @@ static void copy_gather(struct monitor *m, struct operation *op, const uint64_t 
 }
 
 /* There is a copy elsewhere. Another's outcome may have taken the source itself, with the CNode that it was in. */
-static void note_copy(struct cspace *cs, const struct operation *op)
+static void note_copy(struct monitor *m, const struct operation *op)
 {
+    struct cspace *cs = monitor_cspace(m);
     uint64_t copy = capability_found(cs, op);
     if (copy)
         capability_owned_by(cs, copy, cspace_slot(cs, (uint32_t)copy)->owner, CAP_REMOTE_COPIES);
@@ -71,7 +72,7 @@ static void copy_commit(struct monitor *m, struct operation *op, const struct mm
         struct capability_task *t = task_of(m, op);
         t->made = op->argument[3];
         if (!MUTANT(COPY_NOT_NOTED))
-            note_copy(cs, op);
+            note_copy(m, op);
         if (t->move && !MUTANT(MOVE_KEEPS_SOURCE))
             cspace_delete(cs, t->source, CSPACE_OUTCOME, UINT32_MAX, &progress);
     } else if (copy_how(op) & HOW_OWNER) {
@@ -79,7 +80,8 @@ static void copy_commit(struct monitor *m, struct operation *op, const struct mm
         uint32_t brought = copy_destination(op) == m->me ? op->argument[1] >> 12 & CAP_REMOTE : 0;
         if (MUTANT(OWNER_MOVES_FEARLESS))
             brought = 0;
-        capability_owned_by(m, capability_found(cs, op), copy_destination(op), brought);
+        capability_changes_hands(m);
+        capability_owned_by(cs, capability_found(cs, op), copy_destination(op), brought);
     }
 }
 

@@ -175,9 +175,9 @@ struct operation {
     uint8_t protocol;
     uint8_t phase;
     uint8_t verdict;
-    uint8_t local; /* this core's own part of the round is still to be done (INPUT_CONTINUE) */
-    uint8_t saved; /* row's: rights to restore */
-    uint8_t tree;  /* the version of the root's tree that all its rounds travel by */
+    uint8_t local;     /* this core's own part of the round is still to be done (INPUT_CONTINUE) */
+    uint8_t saved;     /* row's: rights to restore */
+    uint8_t tree;      /* the version of the root's tree that all its rounds travel by */
     uint8_t moved;     /* initiator: since it asked, something here has got another owner */
     uint16_t root;     /* who drives it: the initiator, or whom it asked */
     uint16_t declined; /* initiator: who was asked last and was not the owner */

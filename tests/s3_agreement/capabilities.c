@@ -234,8 +234,7 @@ static void check_pair(struct world *w, uint32_t a, const struct capability *c, 
             violate("core %u says that core %u owns it, core %u says core %u", a, c->owner, b, d->owner);
         if (c->owner == a && !(c->flags & CAP_REMOTE_COPIES))
             violate("core %u owns what core %u has a copy of, and does not know", a, b);
-    } else if (cspace_nests(c, d) && c->owner == a && !(c->flags & CAP_REMOTE_DESCENDANTS) &&
-               reachable(w, a, d)) {
+    } else if (cspace_nests(c, d) && c->owner == a && !(c->flags & CAP_REMOTE_DESCENDANTS) && reachable(w, a, d)) {
         violate("core %u owns what core %u has a descendant of, and does not know", a, b);
     }
 }
