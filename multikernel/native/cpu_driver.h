@@ -320,9 +320,9 @@ int link_open(struct driver *driver, const int *descriptors); /* 0, or an errno 
 /* Answers a request, now or (by deferring it) later. */
 void dispatch(struct driver *driver, uint64_t address, const struct message *message);
 bool dispatch_deferred(struct driver *driver);
-/* KIND_CAP_…. */
 /* The cores a map request is for; false: none. word: its core set. */
 bool driver_holders(const struct driver *driver, uint64_t word, uint64_t *holders);
+/* KIND_CAP_…. */
 enum verdict capability_request(struct driver *driver, uint64_t address, const struct message *message,
                                 struct message *reply);
 
