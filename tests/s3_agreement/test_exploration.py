@@ -24,6 +24,7 @@ PROTOCOL = (
         "capability_retype_row.c",
         "capability_revoke_row.c",
         "capability_delete_row.c",
+        "capability_map_rows.c",
         "capability_task.c",
     ),
     *("capability.c", "cspace.c", "cspace_derive.c", "cspace_delete.c", "cspace_remote.c"),
