@@ -80,10 +80,15 @@ uint64_t capability_found(const struct cspace *cs, const struct operation *op)
                : 0;
 }
 
-void capability_owned_by(struct monitor *m, uint64_t reference, uint32_t owner, uint32_t relations)
+void capability_owned_by(struct cspace *cs, uint64_t reference, uint32_t owner, uint32_t relations)
 {
-    struct cspace *cs = monitor_cspace(m);
     uint32_t slot;
+    if (reference && cspace_find_any(cs, reference, &slot) == CAP_OK)
+        cspace_relate(cs, reference, owner, (cspace_slot(cs, slot)->flags & CAP_REMOTE) | relations);
+}
+
+void capability_changes_hands(struct monitor *m)
+{
     for (uint32_t lane = 0; lane < m->lanes && m->capability_protocol == CAPABILITIES_OWNER; lane++) {
         struct operation *own = monitor_own(m, lane);
         if ((own->phase == PHASE_ASKED || own->phase == PHASE_BACKOFF) && !MUTANT(ASKED_MISSES_MOVE)) {
@@ -91,8 +96,6 @@ void capability_owned_by(struct monitor *m, uint64_t reference, uint32_t owner, 
             own->moved = 1;
         }
     }
-    if (reference && cspace_find_any(cs, reference, &slot) == CAP_OK)
-        cspace_relate(cs, reference, owner, (cspace_slot(cs, slot)->flags & CAP_REMOTE) | relations);
 }
 
 /* --- Beginning: the same for all rows ---------------------------------------------------------------------------------------------- */
@@ -118,8 +121,9 @@ enum verdict capability_resume(struct monitor *m, struct operation *op)
 {
     const struct cspace *cs = monitor_cspace(m);
     struct capability_task *t = task_of(m, op);
-    enum verdict verdict = monitor_capability(m, t);
+    enum verdict verdict = t->tried ? VERDICT_PENDING : monitor_capability(m, t);
     uint32_t slot;
+    t->tried = 0;
     op->row = t->row;
     if (verdict == VERDICT_OK) {
         about_range(op, t->made, 0);

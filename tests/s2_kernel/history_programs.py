@@ -1,19 +1,21 @@
-"""Programs that record histories: what they asked, what was answered, and when by the time-stamp counter. Imported on cores by
-name, so it imports nothing that a core would not."""
+"""Programs that record histories: what they asked, what was answered, and when by the time-stamp counter. Imported
+on cores by name, so it imports nothing that a core would not.
+"""
 
 from __future__ import annotations
 
 import random
 from typing import NamedTuple
 
-import multikernel
-from multikernel import Page
-from multikernel.native import _native
-from multikernel.user.group import Group
 from s2_kernel import capability_programs as programs
 from s2_kernel.capability_programs import FRAME, PAGE, RAM, ROOT, Record
 from s2_kernel.capability_system import Request
 from s2_kernel.linearizability import Event
+
+import multikernel
+from multikernel.machine.clock import tsc_rate
+from multikernel.native import _native
+from multikernel.user.group import Group
 
 SLOTS = range(1, 9)
 """Of every root CNode, those that the programs use. The last is core 0's, for the RAM that all is derived from."""
@@ -33,8 +35,9 @@ def looks() -> list[Record]:
 
 
 def clear(cores: int) -> bool:
-    """Core 0, at the start of a round: one RAM of a few pages, with a copy on every core. Whether that could be had: a kernel that has
-    lost its books is shown by the rounds before."""
+    """Core 0, at the start of a round: one RAM of a few pages, with a copy on every core. Whether that could be
+    had: a kernel that has lost its books is shown by the rounds before.
+    """
     memory = programs.look(SLOTS[-1]).reference
     word = programs.retype_word(1, RAM)
     done = [
@@ -89,3 +92,20 @@ def capabilities(group: Group, seed: int, rounds: int, operations: int) -> list[
         done.append(Round(before, events, looks()))
         group.barrier()
     return done
+
+
+def stamps(group: Group, turns: int) -> list[int]:
+    """In each turn every core, one after the other in their numbers, reads the counter: barriers are in between."""
+    mine = []
+    for _ in range(turns):
+        for core in group.cores:
+            group.barrier()
+            if core == group.core:
+                mine.append(_native.tsc())
+    return mine
+
+
+def rate() -> tuple[float, float]:
+    """This core's counter against the host's clock, in cycles per second; and by how much of that it may be wrong."""
+    found = tsc_rate()
+    return found.hz, found.error
