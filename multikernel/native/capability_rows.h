@@ -78,7 +78,6 @@ enum verdict capability_resume(struct monitor *m, struct operation *op);
 enum verdict capability_sequence(struct monitor *m, struct operation *op);
 enum verdict capability_may_prepare(struct monitor *m, const struct operation *op);
 void capability_adopt(struct monitor *m, struct operation *op);
-enum verdict capability_prepare_nothing(struct monitor *m, struct operation *op, const struct mmu *mmu);
 void capability_abort_nothing(struct monitor *m, struct operation *op, const struct mmu *mmu);
 bool capability_settled(struct monitor *m, struct operation *op);
 /* A step on the way to what was asked for: what else is there to do? (delete, unmap) */
