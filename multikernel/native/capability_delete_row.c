@@ -43,12 +43,13 @@ static void delete_commit(struct monitor *m, struct operation *op, const struct 
             relations |= cspace_slot(cs, slot)->flags & CAP_REMOTE_ANCESTORS;
         cspace_relate(cs, copy, m->me, MUTANT(DELETE_HEIR_FEARLESS) ? 0 : relations);
     } else if (copy && !MUTANT(DELETE_OTHERS_NOT_TOLD)) {
-        capability_owned_by(m, copy, (uint32_t)heir, 0);
+        capability_changes_hands(m);
+        capability_owned_by(cs, copy, (uint32_t)heir, 0);
     }
 }
 
 /* It may have been one step of emptying a CNode, or of a revoke. */
-static bool delete_settled(struct monitor *m, struct operation *op)
+bool capability_step_settled(struct monitor *m, struct operation *op)
 {
     struct capability_task *t = task_of(m, op);
     t->begun = 1;
@@ -68,5 +69,5 @@ const struct row capability_delete_row = {
     .commit = delete_commit,
     .abort = capability_abort_nothing,
     .gather = delete_gather,
-    .settled = delete_settled,
+    .settled = capability_step_settled,
 };

@@ -210,7 +210,7 @@ void carrier_reply(struct driver *d, uint64_t address, const struct message *mes
         doorbell_ring(peer->doorbell);
         return;
     }
-    if (address >> 60 == REPLY_LINK && !message->word[0])
+    if (address >> 60 != REPLY_PEER && !message->word[0])
         return; /* a notice: only lines want their turn back */
     send(d, who, &carried);
     tell(d, who);

@@ -1,12 +1,12 @@
 """A naive model of the capabilities of a whole system: a set of copies, and what a request must be answered.
 
-An object is a range of memory with a type; a copy is an object, with rights, at a place on a core. What is derived from what is
-containment, nothing else. There are no owners, no locks, no trees and no messages: a request changes the set at one moment, or is
-refused and changes nothing. Real cores are held against it, one request after another (test_capability_model.py) and many at once
-(test_capability_histories.py).
+An object is a range of memory with a type; a copy is an object, with rights, at a place on a core. What is derived
+from what is containment, nothing else. There are no owners, no locks, no trees and no messages: a request changes
+the set at one moment, or is refused and changes nothing. Real cores are held against it, one request after another
+(test_capability_model.py) and many at once (test_capability_histories.py).
 
-A kernel chooses what a copy is called; the model is told so afterwards (`learn`). Names that were not learnt cannot be used.
-"""
+A kernel chooses what a copy is called; the model is told so afterwards (`learn`). Names that were not learnt cannot
+be used."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from typing import Any, NamedTuple
 
 from s2_kernel.capability_programs import PAGE, ROOT, copy_word, retype_word
 
+from multikernel.native._native import CAPABILITY_ANY_SLOT
+
 SYSTEMS: dict[str, dict[str, Any]] = {
     "multikernel": {},
+    "multikernel-owner": {"capabilities": "owner"},
     "shared-big": {"kernel": "shared"},
     "shared-region": {"kernel": "shared", "lock_scope": "region"},
 }
@@ -24,7 +27,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
 
 NULL, RAM, FRAME, CNODE, VNODE, DISPATCHER, ENDPOINT, MAPPING = range(8)
 READ, WRITE, GRANT = 1, 2, 4
-SLOTS = 256
+SLOTS, ANY = 256, CAPABILITY_ANY_SLOT
 LEVELS = 8
 
 DERIVES = {
@@ -118,7 +121,8 @@ class Refused(Exception):
     """With the verdict's name."""
 
 
-# --- looking ---------------------------------------------------------------------------------------------------------
+# --- looking
+# ---------------------------------------------------------------------------------------------------------
 
 
 def find(state: State, core: int, name: int) -> Copy:
@@ -134,21 +138,24 @@ def copies(state: State, object: Object, core: int | None = None) -> set[Copy]:
     return {copy for copy in state if copy.object == object and core in (None, copy.core)}
 
 
-def place(state: State, core: int, cnode: int, index: int, count: int = 1) -> Object:
-    """The CNode, if it has room there."""
+def place(state: State, core: int, cnode: int, index: int, count: int = 1) -> tuple[Object, int]:
+    """The CNode, if it has room there, and where."""
     holder = find(state, core, cnode)
     if holder.object.type != CNODE:
         raise Refused("not-a-cnode")
     if not holder.rights & WRITE:
         raise Refused("rights-exceeded")
+    used = {copy.index for copy in state if copy.core == core and copy.cnode == holder.object}
+    if holder.object == TOP:
+        used |= {0}  # the root's own capability
+    if index == ANY:
+        free = (i for i in range(SLOTS + 1 - count) if used.isdisjoint(range(i, i + count)))
+        index = next(free, SLOTS) if count else 0
     if index + count > SLOTS or index >= SLOTS:
         raise Refused("no-slots")
-    wanted = range(index, index + count)
-    if any(copy.core == core and copy.cnode == holder.object and copy.index in wanted for copy in state):
+    if not used.isdisjoint(range(index, index + count)):
         raise Refused("slot-in-use")
-    if holder.object == TOP and index == 0 and count:
-        raise Refused("slot-in-use")  # the root's own capability
-    return holder.object
+    return holder.object, index
 
 
 def without(state: State, going: Iterable[Copy]) -> State:
@@ -168,11 +175,14 @@ def without(state: State, going: Iterable[Copy]) -> State:
     return state - gone
 
 
-# --- requests --------------------------------------------------------------------------------------------------------
+# --- requests
+# --------------------------------------------------------------------------------------------------------
 
 
 def ask(state: State, request: Request, cores: int, cnodes: int) -> tuple[str, State, tuple[Copy, ...]]:
-    """The verdict, the state after it, and what was made. cnodes: how many there can be on a core, its root among them."""
+    """The verdict, the state after it, and what was made. cnodes: how many there can be on a core, its root among
+    them.
+    """
     try:
         match request.kind:
             case "COPY" | "MOVE":
@@ -200,7 +210,7 @@ def _copy(state: State, r: Request, cores: int) -> tuple[State, tuple[Copy, ...]
     rights = source.rights if move else r.rights
     allowed = source.rights & GRANT and not rights & ~source.rights
     if r.to == r.core:
-        cnode = place(state, r.core, r.cnode, r.index)
+        cnode, index = place(state, r.core, r.cnode, r.index)
         if source.object.type == MAPPING:
             raise Refused("not-copyable")
         if not allowed:
@@ -212,10 +222,10 @@ def _copy(state: State, r: Request, cores: int) -> tuple[State, tuple[Copy, ...]
             raise Refused("not-copyable")
         if not allowed:
             raise Refused("rights-exceeded")
-        if r.index >= SLOTS:
+        if r.index >= SLOTS and r.index != ANY:
             raise Refused("no-slots")
-        cnode = place(state, r.to, r.cnode, r.index)
-    made = Copy(r.to, cnode, r.index, source.object, rights)
+        cnode, index = place(state, r.to, r.cnode, r.index)
+    made = Copy(r.to, cnode, index, source.object, rights)
     # Without the source alone: on another core the views stay behind no more than on this one, where a copy is left.
     after = state | {made}
     return without(after, {source}) if move else after, (made,)
@@ -225,7 +235,7 @@ def _retype(state: State, r: Request, cnodes: int) -> tuple[State, tuple[Copy, .
     if r.type == MAPPING:
         raise Refused("wrong-type")
     source = find(state, r.core, r.source)
-    cnode = place(state, r.core, r.cnode, r.index, r.count)
+    cnode, index = place(state, r.core, r.cnode, r.index, r.count)
     if r.type not in DERIVES.get(source.object.type, ()):
         raise Refused("wrong-type")
     if not source.rights & WRITE:
@@ -252,7 +262,7 @@ def _retype(state: State, r: Request, cnodes: int) -> tuple[State, tuple[Copy, .
         about = cnode.about + 1 if r.type == CNODE else 0
         new = [Object(r.type, start + r.size * i, r.size, about) for i in range(r.count)]
     made = tuple(
-        Copy(r.core, cnode, r.index + i, one, source.rights & RIGHTS[r.type]) for i, one in enumerate(new)
+        Copy(r.core, cnode, index + i, one, source.rights & RIGHTS[r.type]) for i, one in enumerate(new)
     )
     return state | set(made), made
 

@@ -1,5 +1,6 @@
-"""A program that records histories of pages: what a core asked, what it was told, and when by the time-stamp counter. Imported on
-cores by name, so it imports nothing that a core would not."""
+"""A program that records histories of pages: what a core asked, what it was told, and when by the time-stamp
+counter. Imported on cores by name, so it imports nothing that a core would not.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +8,13 @@ import random
 import struct
 from typing import NamedTuple
 
+from s2_kernel.linearizability import Event
+from s2_kernel.programs import attempt
+
 import multikernel
 from multikernel import Frame, Page
 from multikernel.native import _native
 from multikernel.user.group import Group
-from s2_kernel.linearizability import Event
-from s2_kernel.programs import attempt
 
 PAGE = 4096
 

@@ -1,5 +1,6 @@
-"""Random histories of capabilities on real cores, and the naive model of the whole system: after every request the same
-verdict, and the same capabilities on all cores."""
+"""Random histories of capabilities on real cores, and the naive model of the whole system: after every request the
+same verdict, and the same capabilities on all cores.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ MOST = 24
 CORE = st.integers(0, CORES - 1)
 WHICH = st.integers(0, 99)
 # Mostly what makes sense.
-INDEX = st.sampled_from([*range(1, 15), *range(1, 15), 0, 255, 256, 4095])
+INDEX = st.sampled_from([*range(1, 15), *range(1, 15), 0, 255, 256, 4094, model.ANY])
 ALLOWED = st.sampled_from([*[7] * 8, 6, 5, 3, 1, 0, 8, 15])
 TYPE = st.sampled_from([*[RAM, FRAME, CNODE, VNODE, DISPATCHER, ENDPOINT] * 3, 0, 7, 8, 9])
 PAGES = st.sampled_from([*[1, 2, 3, 4] * 4, 0, 0.5, 1.5, 64, 2**40])
@@ -52,7 +53,9 @@ VERDICT = NAMES | {VERDICTS["BAD_REQUEST"]: "bad-request", VERDICTS["NO_MEMORY"]
 
 
 class Place:
-    """A system with nothing in it but one RAM, for one history after another. After one that failed, another system."""
+    """A system with nothing in it but one RAM, for one history after another. After one that failed, another
+    system.
+    """
 
     def __init__(self, **options: Any) -> None:
         self.options = options
@@ -101,8 +104,9 @@ class Histories(RuleBasedStateMachine):
     # --- choosing by number
 
     def reference(self, core: int, which: int, *kinds: int) -> tuple[int, int]:
-        """A core, and a name: mostly that one or another core's, of a capability that is there; else that core's, of one that it
-        had, or of none."""
+        """A core, and a name: mostly that one or another core's, of a capability that is there; else that core's,
+        of one that it had, or of none.
+        """
         there = sorted(copy for copy in self.state - {self.memory} if copy.object.type in (kinds or range(9)))
         if which < 90 and there:
             copy = there[(core + which) % len(there)]
@@ -279,7 +283,7 @@ class Histories(RuleBasedStateMachine):
 @pytest.fixture(params=SYSTEMS)
 def machine(request: pytest.FixtureRequest) -> Iterator[type[Histories]]:
     place = Place(**SYSTEMS[request.param])
-    heirs = request.param == "multikernel"  # in the shared kernel nobody owns anything
+    heirs = request.param.startswith("multikernel")  # in the shared kernel nobody owns anything
     yield type("Machine", (Histories,), {"place": place, "heirs": heirs, "seen": Counter()})
     place.close()
 
@@ -291,7 +295,8 @@ def test_histories(machine: type[Histories]) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1200)
 def test_long_histories(machine: type[Histories]) -> None:
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=1000, stateful_step_count=100, deadline=None)
+        machine, settings=settings(max_examples=400, stateful_step_count=60, deadline=None)
     )

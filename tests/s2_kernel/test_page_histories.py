@@ -1,4 +1,6 @@
-"""Pages, all cores at once, in both kernels: what programs were told can be explained by one order of what they asked."""
+"""Pages, all cores at once, in both kernels: what programs were told can be explained by one order of what they
+asked.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ class Naive(NamedTuple):
 
     mapped: bool = True
     rights: str = "read-write"
-    value: bytes = b"\0"
+    value: bytes | str = b"\0"
     pins: tuple[int, ...] = (0,) * CORES
 
 
@@ -117,10 +119,12 @@ def settled(history: list[Event]) -> list[Event]:
 
 
 def test_one_phase_is_linearizable_but_for_refusals_meanwhile(running: System, kernel: str) -> None:
-    """One phase takes a page from one core after the other, unprepared, and gives it back where it meets another operation, to try again:
-    while it is under way a page may seem gone on one core, be there on another, and be back (the documented price). All that succeeded
-    has one order nevertheless, and so have the refusals at all other times: in particular, no access succeeds once an unmap has
-    returned. The shared kernel knows one way to unmap, which is linearizable whatever it is called."""
+    """One phase takes a page from one core after the other, unprepared, and gives it back where it meets another
+    operation, to try again: while it is under way a page may seem gone on one core, be there on another, and be
+    back (the documented price). All that succeeded has one order nevertheless, and so have the refusals at all
+    other times: in particular, no access succeeds once an unmap has returned. The shared kernel knows one way to
+    unmap, which is linearizable whatever it is called.
+    """
     dropped = 0
     for history in record(running, 2, 100, 12, "one-phase", pins=False):
         for page in range(PAGES):
@@ -132,14 +136,16 @@ def test_one_phase_is_linearizable_but_for_refusals_meanwhile(running: System, k
 
 
 def test_another_answer_is_noticed(running: System) -> None:
-    """The same histories, with one answer turned into its opposite: a second unmap of a page succeeds, or a page is read, or not, once
-    everybody knows better."""
+    """The same histories, with one answer turned into its opposite: a second unmap of a page succeeds, or a page is
+    read, or not, once everybody knows better.
+    """
     noticed: Counter[str] = Counter()
     for history in record(running, 3, 12, 12, "two-phase", pins=False):
         for index, event in enumerate(history):
             name = f"{event.operation.kind} {event.response[0]}"
             if event.operation.kind == "protect":
                 continue
+            other: tuple[str, bytes | None]
             if event.response[0] == "ok":
                 other = ("PageFault" if event.operation.kind in ("read", "write") else "NotMapped", None)
             else:
