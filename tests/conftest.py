@@ -1,14 +1,21 @@
 """What holds for every test: nothing that this machine keeps is read or written, by systems and commands they start,
-and signals end those as they do at a terminal.
+and signals end those as they do at a terminal. And running systems: one of three cores for each kernel and file, and a
+maker of others.
 """
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import cloudpickle
 import pytest
+
+import multikernel
+from multikernel import System
+
+KERNELS = ("multikernel", "shared")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,3 +57,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for module in {item.module for item in items if isinstance(item, pytest.Function)}:
         cloudpickle.register_pickle_by_value(module)
+
+
+@pytest.fixture(params=KERNELS, scope="module")
+def kernel(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def system(kernel: Any) -> Iterator[System]:
+    """Not closed between tests: they leave it as they found it, or don't care."""
+    with multikernel.boot(cores=3, kernel=kernel) as booted:
+        yield booted
+
+
+@pytest.fixture
+def boot(kernel: str) -> Iterator[Callable[..., System]]:
+    """boot() of the kernel under test; what it booted is closed in the end."""
+    booted: list[System] = []
+
+    def make(cores: Any = 2, **options: Any) -> System:
+        options.setdefault("kernel", kernel)
+        booted.append(multikernel.boot(cores, **options))
+        return booted[-1]
+
+    yield make
+    for one in booted:
+        one.close()

@@ -4,23 +4,26 @@ Guarantees: collectives go through the booted drivers, asked by a program on eac
 installed by agreement before. A barrier or all-reduce takes from the last arrival to the last departure, on whichever
 core that is; a broadcast until its root knows that all have it; an agreement (atomic broadcast) until the same is
 known to the core that asked, which is the one told last in the tree. Everything that arrives is checked. Beside them,
-bare: barriers over shared memory as OpenMP's libraries spin in them, and the messages of the chosen tree alone. Trees
-are the knowledge base's, as in `shootdown`; those with equal edges are one and are measured once. MPI's collectives
-stand beside ours in bench/peers, as they are processes that MPI starts. Answers: section 5.1 of the paper, for
-programs, and Smelt's collectives (OSDI'16 §5).
+bare: barriers over shared memory as OpenMP's libraries spin in them, mpi4py's where it is installed, and the messages
+of the chosen tree alone. Trees are the knowledge base's, as in `shootdown`; those with equal edges are one and are
+measured once. Answers: section 5.1 of the paper, for programs, and Smelt's collectives (OSDI'16 §5).
 Called by: the registry.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from multikernel import system as system_
+from multikernel.errors import CoreDied
 from multikernel.experiments import document, on_core_collective, on_core_tree
 from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec
+from multikernel.experiments.chosen import judged, tree_of_all
 from multikernel.experiments.floor import BATCHES, MODES, floor_arms, floors_of, root_pairs
 from multikernel.experiments.measure import Bench, Call, samples_of
+from multikernel.experiments.mpi_process import MpiProcess, missing
 from multikernel.experiments.on_core import Watch
 from multikernel.experiments.request import Request
 from multikernel.experiments.shootdown_protocols import CHOSEN, ROOT, Form, Protocol, lines_of
@@ -28,19 +31,23 @@ from multikernel.knowledge import cost_store, trees
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
+from multikernel.machine.activity import Activity
 from multikernel.machine.topology import Topology
 from multikernel.native._native import BARRIERS, COLLECTIVES
-from multikernel.results.document import Caution, Document, Mode
+from multikernel.results.document import Caution, Document, Mode, Ratio
+from multikernel.results.histogram import Histogram
 
 NAME = "collectives"
 FIGURE = "§5.1"
 SUMMARY = (
-    "Barrier, all-reduce, broadcast and agreement of all cores, by tree, beside barriers over shared memory."
+    "Barrier, all-reduce, broadcast and agreement, by tree, beside barriers over shared memory and MPI's."
 )
 
 USUAL: dict[Mode, int] = {"back-to-back": 4000, "single": 1000}
 TREES = ("sequential", "binary", "cluster", "numa-aware")
 BARE = "bare-messages"
+MPI = "mpi-barrier"
+MPI_MODE: Mode = "back-to-back"
 CONTROL_OF = "barrier"
 ONE_CLOCK = ("tsc",)
 """Clock sources with which Linux says that the counters of all CPUs are one clock."""
@@ -82,9 +89,9 @@ def counts_of(cores: int) -> list[int]:
     return sorted({1 << power for power in range(1, cores.bit_length()) if 1 << power <= cores} | {cores})
 
 
-def shapes_of(site: Site, costs: Costs) -> list[Shape]:
-    """The trees that differ, each with all its names."""
-    best = trees.candidates(ROOT, site, costs)[0][0]
+def shapes_of(site: Site, costs: Costs, chosen: Tree | None = None) -> list[Shape]:
+    """The trees that differ, each with all its names. chosen: in place of the best candidate."""
+    best = chosen or trees.candidates(ROOT, site, costs)[0][0]
     found: dict[tuple[tuple[int, int], ...], Shape] = {}
     for name in (*TREES, CHOSEN):
         tree = best if name == CHOSEN else trees.build(name, ROOT, site, costs)
@@ -95,12 +102,14 @@ def shapes_of(site: Site, costs: Costs) -> list[Shape]:
     return list(found.values())
 
 
-def known(request: Request) -> tuple[ByCores, Costs]:
-    """The trees by number of cores, and the costs that they were made from."""
+def known(request: Request, chosen: Tree | None = None) -> tuple[ByCores, Costs]:
+    """The trees by number of cores, and the costs that they were made from. chosen: for all cores."""
     cpus, topology = request.placement.cpus, Topology.read()
     costs, _ = cost_store.known(Site(topology, cpus))
     return {
-        count: shapes_of(Site(topology, cpus[:count]), costs.part(range(count)))
+        count: shapes_of(
+            Site(topology, cpus[:count]), costs.part(range(count)), chosen if count == request.cores else None
+        )
         for count in counts_of(request.cores)
     }, costs
 
@@ -112,10 +121,12 @@ def key_of(what: str, tree: str, count: int, request: Request, mode: Mode) -> st
 
 
 class _Arms:
-    """All arms of one boot."""
+    """All arms of one boot. mpi: ranks on the same CPUs, where there can be."""
 
-    def __init__(self, request: Request, bench: Bench, by_cores: ByCores, site: Site) -> None:
-        self.request, self.bench, self.by_cores, self.site = request, bench, by_cores, site
+    def __init__(
+        self, request: Request, bench: Bench, by_cores: ByCores, site: Site, mpi: MpiProcess | None
+    ) -> None:
+        self.request, self.bench, self.by_cores, self.site, self.mpi = request, bench, by_cores, site, mpi
         self.use = 1
         self.plan = tuple(
             (mode, request.size.count(USUAL[mode], BATCHES[mode]), BATCHES[mode]) for mode in MODES
@@ -132,6 +143,7 @@ class _Arms:
         control = chosen_of(self.by_cores[self.request.cores])
         return [
             *found,
+            *([self._mpi(self.mpi)] if self.mpi else []),
             self._arm(CONTROL_OF, control, CONTROL),
             *floor_arms(self.bench, self.request, root_pairs(self.request.cores)),
         ]
@@ -170,6 +182,21 @@ class _Arms:
             ),
         )  # fmt: skip
 
+    def _mpi(self, mpi: MpiProcess) -> Arm:
+        mode, count, batch = next(one for one in self.plan if one[0] == MPI_MODE)
+        watched = sorted(set(self.bench.cpus))
+
+        def slice_of() -> Outcome:
+            before = Activity.take(watched, mpi.pids)
+            cycles = mpi.barriers(count, batch)
+            activity = Activity.take(watched, mpi.pids) - before
+            samples = Histogram.from_values(round(one / batch) for one in cycles)
+            return Outcome(
+                {key_of(MPI, "", self.request.cores, self.request, mode): samples}, activity=activity
+            )
+
+        return Arm(f"{MPI}, {self.request.cores} ranks", slice_of)
+
     def _bare(self, shape: Shape) -> Arm:
         form = Form(BARE, None, near=True)
         places = Protocol(form, shape.tree, lines_of(shape.tree, self.site, near=True)).places()
@@ -202,11 +229,17 @@ class _Arms:
 
 
 def chosen_of(several: list[Shape]) -> Shape:
-    """The one that is predicted to be best."""
+    """The one that boots have; of fewer cores the one that is predicted to be best."""
     return next(shape for shape in several if CHOSEN in shape.names)
 
 
-def _specs(request: Request, by_cores: ByCores) -> Iterator[Spec]:
+def _specs(request: Request, by_cores: ByCores, *, mpi: bool) -> Iterator[Spec]:
+    if mpi:
+        yield Spec(
+            key_of(MPI, "", request.cores, request, MPI_MODE), "raw", MPI, request.cores, "completion", MPI_MODE,
+            BATCHES[MPI_MODE], parameters={"target": "polling", "told": "poll", "operation": "barrier"},
+            floor=tuple((ROOT, core) for core in range(1, request.cores)),
+        )  # fmt: skip
     for count, several in by_cores.items():
         floor = tuple((ROOT, core) for core in range(1, count))
         about: dict[str, Scalar] = {"target": "polling", "told": "poll"}
@@ -257,11 +290,20 @@ def _ratios(request: Request, by_cores: ByCores) -> Iterator[tuple[str, str]]:
         for form in BARRIERS:
             yield key(f"{form}-barrier"), key("barrier")
             yield key(f"{form}-barrier", "", 2), f"floor-0-1-{mode}"
+        if mode == MPI_MODE:
+            yield key(MPI), key("barrier")
         yield key("broadcast"), key(BARE)
         yield key("agreement"), key("broadcast")
 
 
-def _cautions(by_cores: ByCores, costs: Costs, clock: str | None) -> Iterator[Caution]:
+def _cautions(
+    request: Request,
+    by_cores: ByCores,
+    costs: Costs,
+    ratios: Sequence[Ratio],
+    clock: str | None,
+    no_mpi: str | None,
+) -> Iterator[Caution]:
     yield Caution(code="costs-of-trees", text=f"Trees were made from costs {costs.origin}: {costs.detail}.")
     for count, several in by_cores.items():
         for shape in several:
@@ -270,11 +312,25 @@ def _cautions(by_cores: ByCores, costs: Costs, clock: str | None) -> Iterator[Ca
                     code="same-tree",
                     text=f"On {count} cores these trees are the same and were measured once: {', '.join(shape.names)}.",
                 )
+    cores = request.cores
+    fixed = {
+        f"{key_of(what, name, cores, request, mode)}-over-{key_of(what, CHOSEN, cores, request, mode)}":
+            f"{what} against {name}, {mode}"
+        for what in COLLECTIVES for name in TREES for mode in MODES
+    }  # fmt: skip
+    yield from judged(request, ratios, fixed, chosen_of(by_cores[cores]).tree.kind)
     yield Caution(
         code="bare-against-driver",
         text="Barriers over shared memory, and bare messages, are loops that do nothing else. The collectives go "
         "through drivers that poll all their channels, and can be asked by any program.",
     )
+    if no_mpi is None:
+        text = (
+            f"{MPI} is mpi4py's Barrier over the MPI library that is installed, called from Python each time."
+        )
+        yield Caution(code="mpi-from-python", text=text)
+    else:
+        yield Caution(code="no-mpi", text=f"mpi4py's barrier does not stand beside these: {no_mpi}.")
     if clock not in ONE_CLOCK:
         yield Caution(
             code="clocks-apart",
@@ -286,16 +342,24 @@ def _cautions(by_cores: ByCores, costs: Costs, clock: str | None) -> Iterator[Ca
 def run(request: Request) -> Document:
     """Measures; see the page."""
     request = request.fitted()
-    by_cores, costs = known(request)
+    by_cores, costs = known(request, tree_of_all(request))
     site = Site(Topology.read(), request.placement.cpus)
     collector = Collector(request)
     record = document.begin(request)
+    no_mpi = "its ranks poll, and cores share CPUs here" if request.crowded else missing()
     for boot in range(request.size.boots):
         request.progress(f"{NAME}: boot {boot + 1} of {request.size.boots}")
-        with system_.boot(list(request.placement.cpus)) as booted:
-            collector.boot(boot, _Arms(request, Bench(booted), by_cores, site).all())
+        with ExitStack() as stack:
+            bench = Bench(stack.enter_context(system_.boot(list(request.placement.cpus))))
+            mpi = None
+            try:
+                mpi = None if no_mpi else stack.enter_context(MpiProcess(request.placement.cpus))
+            except CoreDied as error:
+                no_mpi = str(error)
+            collector.boot(boot, _Arms(request, bench, by_cores, site, mpi).all())
     floors = floors_of(collector, root_pairs(request.cores), request.placement.cpus)
+    ratios = list(_ratios(request, by_cores))
     return document.finish(
-        NAME, record, collector, floors, list(_specs(request, by_cores)), _ratios(request, by_cores),
-        _cautions(by_cores, costs, record.host.clocksource),
+        NAME, record, collector, floors, list(_specs(request, by_cores, mpi=no_mpi is None)), ratios,
+        _cautions(request, by_cores, costs, collector.ratios(ratios), record.host.clocksource, no_mpi),
     )  # fmt: skip

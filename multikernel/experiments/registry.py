@@ -26,6 +26,8 @@ _FILES = {
     "shootdown": "shootdown",
     "collectives": "collectives",
     "unmap": "unmap",
+    "two-phase-commit": "two_phase_commit",
+    "capabilities": "capabilities",
 }
 COMPARED = ("floor", "round-trip", "unmap")
 """What `compare` runs, in this order."""

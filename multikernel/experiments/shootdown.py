@@ -10,12 +10,13 @@ Called by: the registry.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from multikernel import system as system_
 from multikernel.experiments import document, on_core_tree
 from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec
+from multikernel.experiments.chosen import judged, tree_of_all
 from multikernel.experiments.floor import BATCHES, MODES, floor_arms, floors_of, root_pairs
 from multikernel.experiments.measure import Bench, Call, samples_of
 from multikernel.experiments.request import Request
@@ -26,7 +27,7 @@ from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
 from multikernel.machine.topology import Topology
-from multikernel.results.document import Caution, Document, Mode
+from multikernel.results.document import Caution, Document, Mode, Ratio
 
 NAME = "shootdown"
 FIGURE = "figure 6"
@@ -154,7 +155,9 @@ def _ratios(request: Request, by_cores: ByCores) -> Iterator[tuple[str, str]]:
                 )
 
 
-def _cautions(by_cores: ByCores, costs: Costs) -> Iterator[Caution]:
+def _cautions(
+    request: Request, by_cores: ByCores, costs: Costs, ratios: Sequence[Ratio]
+) -> Iterator[Caution]:
     yield Caution(code="costs-of-trees", text=f"Trees were made from costs {costs.origin}: {costs.detail}.")
     alike: dict[str, list[int]] = {}
     for count, several in by_cores.items():
@@ -169,17 +172,23 @@ def _cautions(by_cores: ByCores, costs: Costs) -> Iterator[Caution]:
             code="same-tree",
             text=f"With {listed} cores {words}, edge for edge and memory node for memory node: measured once.",
         )
+    fixed = {
+        f"{key_of(form.name, count, request, mode)}-over-{key_of(CHOSEN, count, request, mode)}":
+            f"{form.name} on {count} cores, {mode}"
+        for count in by_cores for mode in MODES for form in FORMS if form.kind is not None and not form.shared
+    }  # fmt: skip
     depths = {one.tree.kind for one in by_cores[max(by_cores)] if one.name == CHOSEN or CHOSEN in one.same}
     if depths:
         yield Caution(
-            code="chosen-tree", text=f"The chosen tree of all cores is the one called {depths.pop()}."
+            code="chosen-tree", text=f"The chosen tree of all cores is the one called {min(depths)}."
         )
+        yield from judged(request, ratios, fixed, min(depths))
 
 
 def run(request: Request, chosen: Tree | None = None) -> Document:
-    """Measures; see the page. chosen: a tree of all cores from core 0, in place of the one predicted to be best."""
+    """Measures; see the page. chosen: a tree of all cores from core 0, in place of the one that boots have."""
     request = request.fitted()
-    by_cores, costs = known(request, chosen)
+    by_cores, costs = known(request, chosen or tree_of_all(request))
     collector = Collector(request)
     record = document.begin(request)
     for boot in range(request.size.boots):
@@ -187,7 +196,8 @@ def run(request: Request, chosen: Tree | None = None) -> Document:
         with system_.boot(list(request.placement.cpus)) as booted:
             collector.boot(boot, _Arms(request, Bench(booted), by_cores).all())
     floors = floors_of(collector, root_pairs(request.cores), request.placement.cpus)
+    ratios = list(_ratios(request, by_cores))
     return document.finish(
-        NAME, record, collector, floors, list(_specs(request, by_cores)), _ratios(request, by_cores),
-        _cautions(by_cores, costs),
+        NAME, record, collector, floors, list(_specs(request, by_cores)), ratios,
+        _cautions(request, by_cores, costs, collector.ratios(ratios)),
     )  # fmt: skip

@@ -58,7 +58,7 @@ static void note_copy(struct monitor *m, const struct operation *op)
     struct cspace *cs = monitor_cspace(m);
     uint64_t copy = capability_found(cs, op);
     if (copy)
-        capability_owned_by(m, copy, cspace_slot(cs, (uint32_t)copy)->owner, CAP_REMOTE_COPIES);
+        capability_owned_by(cs, copy, cspace_slot(cs, (uint32_t)copy)->owner, CAP_REMOTE_COPIES);
     else
         cspace_derived_elsewhere(cs, range_address(op), range_end(op));
 }
@@ -80,7 +80,8 @@ static void copy_commit(struct monitor *m, struct operation *op, const struct mm
         uint32_t brought = copy_destination(op) == m->me ? op->argument[1] >> 12 & CAP_REMOTE : 0;
         if (MUTANT(OWNER_MOVES_FEARLESS))
             brought = 0;
-        capability_owned_by(m, capability_found(cs, op), copy_destination(op), brought);
+        capability_changes_hands(m);
+        capability_owned_by(cs, capability_found(cs, op), copy_destination(op), brought);
     }
 }
 

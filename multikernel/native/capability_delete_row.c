@@ -43,7 +43,8 @@ static void delete_commit(struct monitor *m, struct operation *op, const struct 
             relations |= cspace_slot(cs, slot)->flags & CAP_REMOTE_ANCESTORS;
         cspace_relate(cs, copy, m->me, MUTANT(DELETE_HEIR_FEARLESS) ? 0 : relations);
     } else if (copy && !MUTANT(DELETE_OTHERS_NOT_TOLD)) {
-        capability_owned_by(m, copy, (uint32_t)heir, 0);
+        capability_changes_hands(m);
+        capability_owned_by(cs, copy, (uint32_t)heir, 0);
     }
 }
 

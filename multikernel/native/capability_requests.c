@@ -149,6 +149,7 @@ enum verdict capability_request(struct driver *d, uint64_t address, const struct
         reply->word[1] = task->made;
         return verdict;
     }
+    task->tried = verdict == VERDICT_PENDING;
     /* BUSY too: what is half deleted has to be remembered, and waiting for another operation's outcome is the monitor's. */
     request.row = task->row;
     request.protocol = TWO_PHASE;

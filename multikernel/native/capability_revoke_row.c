@@ -13,6 +13,16 @@ static void own_alone(struct monitor *m, const struct operation *op)
     cspace_relate(cs, source, owner, cspace_slot(cs, slot)->flags & CAP_REMOTE_ANCESTORS);
 }
 
+/* Who asked an owner has waited without a lock: what it wants to keep may have been taken from it. */
+static enum verdict revoke_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
+{
+    uint32_t slot;
+    (void)mmu;
+    return !initiated_here(m, op) || MUTANT(ASKED_KEEPS_NOTHING)
+               ? VERDICT_OK
+               : monitor_verdict(cspace_find(monitor_cspace(m), task_of(m, op)->source, &slot));
+}
+
 static void revoke_commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     struct cspace *cs = monitor_cspace(m);
@@ -45,7 +55,7 @@ const struct row capability_revoke_row = {
     .sequence = capability_sequence,
     .may_prepare = capability_may_prepare,
     .adopt = capability_adopt,
-    .prepare = capability_prepare_nothing,
+    .prepare = revoke_prepare,
     .commit = revoke_commit,
     .abort = capability_abort_nothing,
     .settled = revoke_settled,

@@ -64,7 +64,9 @@ uint32_t capability_relations_here(const struct cspace *cs, uint32_t slot);
 /* The first capability here to what the operation's range is; 0: there is none. */
 uint64_t capability_found(const struct cspace *cs, const struct operation *op);
 /* Copies here, of an object that has another owner from now on, and more relations, if any. */
-void capability_owned_by(struct monitor *m, uint64_t reference, uint32_t owner, uint32_t relations);
+void capability_owned_by(struct cspace *cs, uint64_t reference, uint32_t owner, uint32_t relations);
+/* Whom this core has asked in vain may own it from now on. */
+void capability_changes_hands(struct monitor *m);
 /* Fills a copy's or move's arguments: how it is to be done depends on who else has copies. */
 void capability_ask_to_copy(const struct monitor *m, struct operation *op, const struct capability_task *t,
                             uint32_t slot);
@@ -76,6 +78,5 @@ enum verdict capability_resume(struct monitor *m, struct operation *op);
 enum verdict capability_sequence(struct monitor *m, struct operation *op);
 enum verdict capability_may_prepare(struct monitor *m, const struct operation *op);
 void capability_adopt(struct monitor *m, struct operation *op);
-enum verdict capability_prepare_nothing(struct monitor *m, struct operation *op, const struct mmu *mmu);
 void capability_abort_nothing(struct monitor *m, struct operation *op, const struct mmu *mmu);
 bool capability_settled(struct monitor *m, struct operation *op);

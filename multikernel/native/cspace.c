@@ -368,6 +368,10 @@ static const char *check_part(const struct cspace *cs)
             wrong = "rights that mean nothing";
         if (c->part != cs->part || cspace_home(cs, i) != c->part)
             wrong = "a capability in another part's database";
+        for (uint32_t part = 0; part < cs->parts; part++)
+            if (part != cs->part && mapping_database_overlapping(cspace_database(cspace_part(cs, part)), c->address,
+                                                                 capability_end(c)) != NO_CAPABILITY)
+                wrong = "memory in two parts";
         if (c->type != CAP_CNODE)
             continue;
         if (c->about / cs->cnodes != i / cspace_space_slots(cs))

@@ -10,7 +10,7 @@
  *
  * Who calls it: cpu_driver.c, which runs step only when the outbox has room for the largest output.
  * Source: paper sections 4.4 and 4.7 (monitors, agreement); Barrelfish usr/monitor/ (2011: broadcast with convergecast, busy
- * means abort and retry). Unlike there, the engine (agreement.c) knows no operation: kinds of operation are rows (struct
+ * means abort and retry; the final tree: an owner orders). Unlike there, the engine (agreement.c) knows no operation: kinds of operation are rows (struct
  * row), each about one kind of object (struct object_kind); mapping_rows.c holds those about mappings, tree_row.c the one about
  * the trees that the engine itself sends by, capability_rows.c and those beside it about ranges of memory and the capabilities to them. */
 #pragma once
@@ -481,5 +481,6 @@ enum mutant {
     MUTANT_ROUTED_BY_INITIATOR,
     MUTANT_OWNER_TOO_SURE,
     MUTANT_ASKED_MISSES_MOVE,
+    MUTANT_ASKED_KEEPS_NOTHING,
 };
 #define MUTANT(name) (MK_MUTANT == MUTANT_##name)

@@ -127,6 +127,8 @@ ANSWERS = {
     "shootdown": "Telling all cores, messages alone: the paper's figure 6.",
     "collectives": "What cores do together, along the trees of the paper's section 5.1.",
     "unmap": "Taking a page from all cores: the paper's figure 7.",
+    "two-phase-commit": "Retyping memory that all cores know: the paper's figure 8, whose values are not known here.",
+    "capabilities": "Operations on capabilities: section 4.7 of the paper.",
 }
 """By experiment: what it asks, and which figure of the paper it answers."""
 

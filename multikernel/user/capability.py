@@ -154,7 +154,9 @@ class Capability(_Handle):
 
     @property
     def owner(self) -> int:
-        """The core that orders operations on the object, as its own core knows it now. Raises RevokedCapability."""
+        """The core that orders operations on the object, as its own core knows it now; in the shared kernel each core
+        does so itself. Raises RevokedCapability.
+        """
         return self._look()[4] & 0xFFFF
 
     @property

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from s2_kernel import programs
-from s2_kernel.test_carriers import at_rest, chain, everybody_at_once
+from s2_kernel.crowd import at_rest, chain, everybody_at_once
 
 import multikernel
 from multikernel import Frame

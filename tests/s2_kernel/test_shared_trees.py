@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from s2_kernel import programs
-from s2_kernel.test_carriers import (
+from s2_kernel.crowd import (
     Trees,
     any_tree,
     any_trees,

@@ -40,7 +40,21 @@ CAPABILITIES = (
     *("revoke-cnode", "lanes-apart"),
     *("owner-derived", "owner-moves", "owner-returns", "owner-inherits", "owner-lost", "owner-nested"),
     "owner-sends",
+    *("cost-own", "cost-retype", "cost-derived", "cost-send", "cost-send-on", "cost-send-back"),
+    *("cost-revoke", "cost-delete"),
 )
+
+# Messages on n cores, replies and notices among them: asked by two-phase commit, and by the owner's protocol.
+COSTS: dict[str, tuple[Callable[[int], int], Callable[[int], int]]] = {
+    "cost-own": (lambda n: 4 * (n - 1), lambda _: 0),
+    "cost-retype": (lambda n: 4 * (n - 1), lambda _: 6),
+    "cost-derived": (lambda n: 4 * (n - 1), lambda n: 4 * (n - 1) + 2),
+    "cost-send": (lambda _: 4, lambda _: 4),
+    "cost-send-on": (lambda _: 4, lambda _: 10),
+    "cost-send-back": (lambda _: 4, lambda _: 6),
+    "cost-revoke": (lambda n: 4 * (n - 1), lambda n: 4 * (n - 1) + 2),
+    "cost-delete": (lambda n: 4 * (n - 1), lambda n: 4 * (n - 1)),
+}
 # Every scenario; those in HEAVY have about a million states, or more, when every core sends to every other.
 HEAVY = (
     *("unmap-3-one", "unmap-3-mixed", "retype-3", "revoke-3", "delete"),
@@ -133,6 +147,7 @@ MUTANTS = {
     "ROUTED_BY_INITIATOR": ("retype-3", "chain"),
     "OWNER_TOO_SURE": ("move-owned", "flat"),
     "ASKED_MISSES_MOVE": ("owner-moves", "flat"),
+    "ASKED_KEEPS_NOTHING": ("revoke-2", "flat"),
 }
 
 
@@ -212,6 +227,25 @@ def test_along_a_chain(explore: Explore, scenario: str, channels: str) -> None:
 def test_owners_drive(explore: Explore, scenario: str, channels: str) -> None:
     """The same properties, and that nobody but the owner drives what has one."""
     passes(explore, scenario, "--owner", *channels.split())
+
+
+@pytest.mark.parametrize("scenario", COSTS)
+@pytest.mark.parametrize("cores", [3, 4])
+@pytest.mark.parametrize("route", ["flat", "chain"])
+def test_what_an_operation_costs(explore: Explore, scenario: str, cores: int, route: str) -> None:
+    """In messages, where nothing comes in between: what capability_rows.c says of the protocols."""
+    for cost, protocol in zip(COSTS[scenario], ([], ["--owner"]), strict=True):
+        arguments = ("--scenario", scenario, "--cores", str(cores), "--route", route, "--messages", *protocol)
+        assert explore(*arguments).stdout == f"scenario {scenario}: {cost(cores)} messages\n"
+
+
+@pytest.mark.parametrize("scenario", ["retype-3", "revoke-2", "owner-derived", "owner-sends"])
+def test_an_owner_makes_them_wait_where_initiators_collide(explore: Explore, scenario: str) -> None:
+    """No abort, where the owner stays and reaches all directly. (Through a tree a PREPARE may overtake an ANSWER.)"""
+    passes(explore, scenario, "--owner", "--peaceful")
+    collision = explore("--scenario", scenario, "--peaceful")
+    assert collision.returncode == 1
+    assert "aborts an operation for another" in collision.stdout
 
 
 # Two initiators and one region that they both want. With an owner to order them, worlds are hundreds of times

@@ -14,19 +14,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from s2_kernel.crowd import any_tree
 
 import multikernel
 from multikernel import System
 from multikernel.errors import BadInput, OutOfSlots
 from multikernel.user.group import Group
-
-
-def any_tree(cores: int, root: int, chosen: random.Random) -> list[tuple[int, int]]:
-    inside, edges = [root], []
-    for core in chosen.sample([core for core in range(cores) if core != root], cores - 1):
-        edges.append((chosen.choice(inside), core))
-        inside.append(core)
-    return edges
 
 
 def on_all(system: System, group: Group, function: Any, *arguments: Any) -> list[Any]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +17,9 @@ from s5_experiments.smoke import document_of, placement
 
 import multikernel
 from multikernel import System
-from multikernel.experiments import on_core_collective, on_core_tree, registry
+from multikernel.errors import CoreDied
+from multikernel.experiments import collectives as experiment
+from multikernel.experiments import mpi_process, on_core_collective, on_core_tree, registry
 from multikernel.experiments.collectives import TREES, counts_of, known, shapes_of
 from multikernel.experiments.on_core import Report
 from multikernel.experiments.request import SIZES, Request
@@ -181,6 +187,7 @@ def test_the_document_holds_every_operation_and_what_stands_beside_it() -> None:
     assert completions(document).keys() == {
         *((name, 2, "sequential", mode) for name in COLLECTIVES for mode in modes),
         *((name, 2, "", mode) for name in bare for mode in modes),
+        *([] if mpi_process.missing() else [(experiment.MPI, 2, "", experiment.MPI_MODE)]),
     }
     for one in document.series:
         assert one.system == ("raw" if one.variant in bare else "multikernel")
@@ -214,4 +221,58 @@ def test_more_cores_than_cpus_run_every_tree_and_claim_nothing() -> None:
     ran = {(one.cores, one.parameters["tree"]) for one in document.series if one.variant == "agreement"}
     assert ran == {(count, shape.name) for count, several in by_cores.items() for shape in several}
     titles = [block.title for block in figures.draw(document) if hasattr(block, "title")]
-    assert len(titles) == len(set(titles)) == 2 * (len(COLLECTIVES) + 1 + 1)  # controls
+    assert len(titles) == len(set(titles)) == 2 * (len(COLLECTIVES) + 1)
+
+
+needs_mpi = pytest.mark.skipif(mpi_process.missing() is not None, reason=f"MPI: {mpi_process.missing()}")
+
+
+@needs_mpi
+def test_mpi_s_ranks_meet_on_the_cores_cpus_and_are_gone_afterwards() -> None:
+    cpus = placement().cpus[:2]
+    if len(set(cpus)) < 2:
+        pytest.skip("ranks poll: two CPUs are needed")
+    with mpi_process.MpiProcess(cpus) as ranks:
+        assert [os.sched_getaffinity(pid) for pid in ranks.pids] == [{cpu} for cpu in cpus]
+        for batch in (1, 10):
+            cycles = ranks.barriers(40, batch)
+            assert len(cycles) == 40 // batch
+            assert min(cycles) > 0
+        every = [ranks.process.pid, *ranks.pids]
+        directory = ranks._directory.name
+    assert not [pid for pid in every if psutil.pid_exists(pid)]
+    assert not os.path.exists(directory)
+
+
+@needs_mpi
+def test_a_rank_that_dies_is_an_error_and_not_a_hang() -> None:
+    cpus = placement().cpus[:2]
+    if len(set(cpus)) < 2:
+        pytest.skip("ranks poll: two CPUs are needed")
+    with mpi_process.MpiProcess(cpus) as ranks:
+        os.kill(ranks.pids[1], signal.SIGKILL)
+        with pytest.raises(CoreDied, match="MPI arm"):
+            ranks.barriers(100, 10)
+    assert not [pid for pid in ranks.pids if psutil.pid_exists(pid)]
+
+
+@pytest.mark.parametrize("ends", ["no mpiexec", "it ends at once"])
+def test_without_mpi_its_barrier_is_named_and_left_out(
+    ends: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if ends == "no mpiexec":
+        monkeypatch.setattr(mpi_process, "_launcher", lambda: None)
+        monkeypatch.setattr(experiment, "missing", lambda: ends)
+    else:
+        program = tmp_path / "mpiexec"
+        program.write_text("#!/bin/sh\necho it ends at once; exit 3\n")
+        program.chmod(0o755)
+        monkeypatch.setattr(mpi_process, "_launcher", lambda: program)
+        monkeypatch.setattr(experiment, "missing", lambda: None)
+    cpus = placement().cpus[:2]
+    if len(set(cpus)) < 2:
+        pytest.skip("two CPUs are needed")
+    document = experiment.run(Request(Placement(cpus), SIZES["smoke"]))
+    said = {warning.code: warning.text for warning in document.warnings}
+    assert ends in said["no-mpi"]
+    assert not [one for one in document.series if one.variant == experiment.MPI]

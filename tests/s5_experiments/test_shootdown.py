@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from s2_kernel import crowd
 from s5_experiments.smoke import document_of, placement
 
 import multikernel
@@ -46,11 +47,7 @@ def system() -> Iterator[System]:
 
 
 def any_tree(cores: int, root: int, chosen: random.Random) -> Tree:
-    inside, edges = [root], []
-    for core in chosen.sample([core for core in range(cores) if core != root], cores - 1):
-        edges.append((chosen.choice(inside), core))
-        inside.append(core)
-    return Tree(root, tuple(edges), "random")
+    return Tree(root, tuple(crowd.any_tree(cores, root, chosen)), "random")
 
 
 _uses = [1]

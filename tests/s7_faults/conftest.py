@@ -1,4 +1,4 @@
-"""Both kernels, and a check around every test that no process and no segment stays."""
+"""A check around every test that no process and no segment stays."""
 
 from __future__ import annotations
 
@@ -7,12 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 from s7_faults.systems import all_gone, descendants_of, names_of
-
-
-@pytest.fixture(params=["multikernel", "shared"])
-def kernel(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
 
 
 @pytest.fixture(autouse=True)

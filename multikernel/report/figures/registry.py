@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from multikernel.report.figure import Block
 from multikernel.report.figures import (
+    capabilities,
     collectives,
     floor,
     generic,
@@ -21,6 +22,7 @@ from multikernel.report.figures import (
     shared_memory,
     shootdown,
     transport,
+    two_phase_commit,
     unmap,
 )
 from multikernel.results.document import Document
@@ -40,13 +42,15 @@ FIGURES: Mapping[str, Draw] = {
     "shootdown": shootdown.draw,
     "collectives": collectives.draw,
     "unmap": unmap.draw,
+    "two-phase-commit": two_phase_commit.draw,
+    "capabilities": capabilities.draw,
 }
 TOGETHER: Mapping[str, DrawTogether] = {"unmap": unmap.draw_together}
 """What only several documents of an experiment show, such as a growth with the number of cores."""
 
 ORDER = (
     "floor", "latency", "shared-memory", "local-call", "round-trip", "message", "transport", "poll-or-block",
-    "shootdown", "collectives", "unmap",
+    "shootdown", "collectives", "unmap", "two-phase-commit", "capabilities",
 )  # fmt: skip
 
 

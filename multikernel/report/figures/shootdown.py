@@ -23,8 +23,8 @@ BESIDES = ("tree", "depth", "same")
 """What a protocol's tree was: it changes with the number of cores, and tells no lines apart."""
 WHAT = (
     "Broadcast: all poll one line, each acknowledges on its own. Unicast: a line a core. Multicast: over a tree by the "
-    "machine's parts. NUMA-aware: the same tree, farthest first, lines at the receiver. Chosen: the tree that the "
-    "knowledge base predicts to be best."
+    "machine's parts. NUMA-aware: the same tree, farthest first, lines at the receiver. Chosen: of all cores the tree "
+    "that the system has, of fewer the one predicted to be best."
 )
 BARE = "Bare loops on booted cores: no kernel, no page table."
 EQUAL = "Protocols that came to the same tree were measured once and share a point."
