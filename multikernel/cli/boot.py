@@ -24,7 +24,7 @@ from multikernel.machine.topology import Topology
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from multikernel.runtime.plan import CapabilityProtocol
+    from multikernel.runtime.plan import CapabilityProtocol, LockScope
     from multikernel.system import Kernel, System
 
 REFRESH_SECONDS = 0.25
@@ -47,6 +47,13 @@ REFRESH_SECONDS = 0.25
     help="Who drives an operation on a capability that needs other cores: who asks for it, or its owner.",
 )
 @click.option(
+    "--lock-scope",
+    type=click.Choice(["big", "region"]),
+    default="big",
+    show_default=True,
+    help="shared kernel: capabilities under its one lock, or one for each region of memory.",
+)
+@click.option(
     "--trees",
     metavar="KIND",
     help="How each core reaches the others: chosen on this machine, or sequential, binary, cluster, numa-aware, …  "
@@ -57,6 +64,7 @@ def command(
     cores: str | None,
     kernel: Kernel,
     capabilities: CapabilityProtocol,
+    lock_scope: LockScope,
     trees: str | None,
     program: tuple[str, ...],
 ) -> int:
@@ -72,7 +80,9 @@ def command(
         _check(program[0])
         # As Python does for a script; before the boot, because cores look for modules where this process does.
         sys.path.insert(0, os.path.dirname(os.path.abspath(program[0])))
-    with system_.boot(list(placement.cpus), kernel=kernel, capabilities=capabilities, trees=trees) as booted:
+    with system_.boot(
+        list(placement.cpus), kernel=kernel, capabilities=capabilities, lock_scope=lock_scope, trees=trees
+    ) as booted:
         if not program:
             return _stay(booted)
         with system_.as_current(booted):

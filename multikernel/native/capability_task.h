@@ -13,10 +13,10 @@ struct capability_task {
     uint64_t offset, size, about;
     uint32_t index, count;
     uint32_t type, rights;
-    uint32_t to;   /* copy: the core */
-    uint8_t move;  /* copy: the source goes */
-    uint8_t begun; /* delete, revoke: something is gone already, so that STALE means that others did the rest */
-    uint8_t row;   /* what is asked for; the operation's own row may be a deletion on the way to it */
+    uint32_t to;     /* copy: the core */
+    uint8_t move;    /* copy: the source goes */
+    uint8_t begun;   /* delete, revoke: something is gone already, so that STALE means that others did the rest */
+    uint8_t row;     /* what is asked for; the operation's own row may be a deletion on the way to it */
     uint8_t tried;   /* just now, on this core alone, with the outcome that the others have to agree */
     uint64_t victim; /* delete, revoke: what stands in the way and needs agreement; 0: nothing */
     uint64_t made;

@@ -32,6 +32,23 @@
 
 enum { WORK = 64 }; /* capabilities a piece */
 
+/* Seeded bugs, for tests only: tests/s0_native/shared_capabilities_client.c says which. */
+#ifndef MK_SHARED_MUTANT
+#define MK_SHARED_MUTANT 0
+#endif
+enum shared_mutant {
+    SHARED_MUTANT_REGION_NOT_TAKEN = 1,
+    SHARED_MUTANT_WRONG_REGION,
+    SHARED_MUTANT_RELEASED_EARLY,
+    SHARED_MUTANT_SPACE_NOT_TAKEN,
+    SHARED_MUTANT_OWN_SPACE,
+    SHARED_MUTANT_HOME_READ_ONCE,
+    SHARED_MUTANT_CONTENTS_FREE,
+    SHARED_MUTANT_RANGE_OPEN,
+    SHARED_MUTANT_UNORDERED,
+};
+#define SHARED_MUTANT(name) (MK_SHARED_MUTANT == SHARED_MUTANT_##name)
+
 /* In the segment: this, the locks, one a region and one a core, the queue nodes, and the state. */
 struct shared_capabilities {
     uint64_t locks_offset, nodes_offset, state_offset;
@@ -134,12 +151,15 @@ struct needs {
 
 static struct needs needs(uint32_t one, uint32_t other)
 {
-    return one < other ? (struct needs){.first = one, .second = other} : (struct needs){.first = other, .second = one};
+    return one < other || SHARED_MUTANT(UNORDERED) ? (struct needs){.first = one, .second = other}
+                                                   : (struct needs){.first = other, .second = one};
 }
 
 static void lock_regions(struct driver *d, const struct needs *n)
 {
     struct shared_capabilities *k = kernel_of(d);
+    if (SHARED_MUTANT(REGION_NOT_TAKEN))
+        return;
     if (k->scope == SCOPE_BIG) {
         shared_lock(d);
         return;
@@ -156,6 +176,8 @@ static void lock_regions(struct driver *d, const struct needs *n)
 static void unlock_regions(struct driver *d, const struct needs *n)
 {
     struct shared_capabilities *k = kernel_of(d);
+    if (SHARED_MUTANT(REGION_NOT_TAKEN))
+        return;
     if (k->scope == SCOPE_BIG) {
         shared_unlock(d);
         return;
@@ -173,14 +195,14 @@ static void unlock_regions(struct driver *d, const struct needs *n)
 static void lock_space(struct driver *d, uint32_t core)
 {
     struct shared_capabilities *k = kernel_of(d);
-    if (k->scope == SCOPE_REGION)
+    if (k->scope == SCOPE_REGION && !SHARED_MUTANT(SPACE_NOT_TAKEN))
         take(d, k->regions + core, k->regions);
 }
 
 static void unlock_space(struct driver *d, uint32_t core)
 {
     struct shared_capabilities *k = kernel_of(d);
-    if (k->scope == SCOPE_REGION)
+    if (k->scope == SCOPE_REGION && !SHARED_MUTANT(SPACE_NOT_TAKEN))
         give(d, k->regions + core, k->regions);
 }
 
@@ -285,14 +307,18 @@ static enum capability_verdict derive(struct driver *d, struct capability_task *
         const uint32_t home = cspace_home(state, (uint32_t)source), around = home_of_cnode(state, cnode, home);
         if (home == NO_PART || around == NO_PART)
             continue; /* just now */
-        const struct needs n = needs(home, around);
+        const struct needs n = SHARED_MUTANT(WRONG_REGION) ? needs(d->me, d->me) : needs(home, around);
         lock_regions(d, &n);
+        if (SHARED_MUTANT(RELEASED_EARLY))
+            unlock_regions(d, &n);
         enum capability_verdict verdict = CAP_MORE;
-        if (cspace_home(state, (uint32_t)source) == home && home_of_cnode(state, cnode, home) == around) {
+        if ((cspace_home(state, (uint32_t)source) == home && home_of_cnode(state, cnode, home) == around) ||
+            SHARED_MUTANT(HOME_READ_ONCE)) {
             struct cspace *cs = cspace_part(state, home);
             verdict = t->row == ROW_CAP_COPY ? copy(d, cs, t, source, cnode) : retype(d, cs, t, source, cnode);
         }
-        unlock_regions(d, &n);
+        if (!SHARED_MUTANT(RELEASED_EARLY))
+            unlock_regions(d, &n);
         if (verdict == CAP_OK)
             t->made = to_core(state, to, t->made);
         if (verdict != CAP_MORE)
@@ -317,7 +343,7 @@ static struct cspace *lock_for_removal(struct driver *d, uint64_t reference, boo
         if (cspace_home(state, slot) == home) {
             struct cspace *cs = cspace_part(state, home);
             bool cnodes = revoke ? cs->cnode_objects != 0 : cspace_slot(cs, slot)->type == CAP_CNODE;
-            if (all || !cnodes || cs->parts == 1)
+            if (all || !cnodes || cs->parts == 1 || SHARED_MUTANT(CONTENTS_FREE))
                 return cs;
             all = true;
         }
@@ -326,7 +352,7 @@ static struct cspace *lock_for_removal(struct driver *d, uint64_t reference, boo
 }
 
 /* gone: what was deleted, if there is nothing left that shares a byte with it. */
-static enum capability_verdict delete(struct driver *d, uint64_t reference, bool *begun, struct capability *gone)
+static enum capability_verdict delete_piece(struct driver *d, uint64_t reference, bool *begun, struct capability *gone)
 {
     struct cspace_progress progress;
     struct needs n;
@@ -356,10 +382,10 @@ static enum capability_verdict revoke_piece(struct driver *d, struct cspace *cs,
             verdict = CAP_MORE;
             break;
         }
-        if (held != space_of(cs, victim)) {
+        if (held != space_of(cs, victim) && (!SHARED_MUTANT(OWN_SPACE) || held != d->me)) {
             if (held != UINT32_MAX)
                 unlock_space(d, held);
-            held = space_of(cs, victim);
+            held = SHARED_MUTANT(OWN_SPACE) ? d->me : space_of(cs, victim);
             lock_space(d, held);
         }
         verdict = cspace_revoke_step(cs, r, CSPACE_OUTCOME, 1, &progress);
@@ -371,7 +397,7 @@ static enum capability_verdict revoke_piece(struct driver *d, struct cspace *cs,
     return verdict;
 }
 
-static enum capability_verdict revoke(struct driver *d, uint64_t reference)
+static enum capability_verdict revoke_all(struct driver *d, uint64_t reference)
 {
     struct cspace_revocation r;
     struct needs n;
@@ -381,7 +407,7 @@ static enum capability_verdict revoke(struct driver *d, uint64_t reference)
     enum capability_verdict verdict = cspace_revoke_begin(cs, reference, 0, &r);
     if (verdict == CAP_OK)
         verdict = revoke_piece(d, cs, &r);
-    if (verdict == CAP_MORE) {
+    if (verdict == CAP_MORE && !SHARED_MUTANT(RANGE_OPEN)) {
         enum capability_verdict locked = cspace_lock(cs, r.address, r.size, d->me + 1u);
         assert(locked == CAP_OK); /* begin would have been refused, and there is room for one of each core */
         (void)locked;
@@ -411,9 +437,9 @@ enum verdict shared_capability(struct driver *d, struct capability_task *t, uint
         return VERDICT_BAD_REQUEST;
     for (;;) {
         if (t->row == ROW_CAP_DELETE)
-            verdict = delete(d, reference, &begun, &gone);
+            verdict = delete_piece(d, reference, &begun, &gone);
         else
-            verdict = t->row == ROW_CAP_REVOKE ? revoke(d, reference) : derive(d, t);
+            verdict = t->row == ROW_CAP_REVOKE ? revoke_all(d, reference) : derive(d, t);
         if (verdict != CAP_MORE && verdict != CAP_BUSY)
             break;
         shared_while_waiting(d);

@@ -94,3 +94,26 @@ def retype_all(index: int, kind: int, pages: int) -> list[str]:
         word = retype_word(index + 1 + page, kind)
         outcomes.append(here("CAP_RETYPE", source, ROOT, word, page * PAGE, PAGE, 0)[0])
     return outcomes
+
+
+def split_and_revoke(index: int, pages: int, rounds: int) -> Counter[str]:
+    """Makes a Frame of every page of the RAM in a slot and takes them back, again and again."""
+    outcomes: Counter[str] = Counter()
+    for _ in range(rounds):
+        outcomes.update(retype_all(index, FRAME, pages))
+        outcomes[here("CAP_REVOKE", look(index).reference)[0]] += 1
+    return outcomes
+
+
+def split_until_revoked(index: int, first: int, pages: int) -> int:
+    """Makes Frames of those pages of the RAM in a slot and deletes some, until the RAM is gone; how many it made."""
+    source, made = look(index).reference, 0
+    while True:
+        for page in range(pages):
+            word = retype_word(index + 1 + page, FRAME)
+            verdict, _ = here("CAP_RETYPE", source, ROOT, word, (first + page) * PAGE, PAGE, 0)
+            if verdict == "stale":
+                return made
+            made += verdict == "ok"
+        for page in range(0, pages, 7):
+            here("CAP_DELETE", look(index + 1 + page).reference)
