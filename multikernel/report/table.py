@@ -32,8 +32,37 @@ def number(value: float) -> str:
 
 
 def rows(documents: Sequence[Document]) -> list[tuple[str, ...]]:
-    """The cells, one row a series."""
-    return [_row(document, series) for document in documents for series in document.series]
+    """The cells, one row a series. What would be called the same is told apart by all that differs."""
+    found = []
+    for document in documents:
+        several = [(_row(document, series), series) for series in document.series]
+        alike: dict[tuple[object, ...], list[Series]] = {}
+        for row, series in several:
+            alike.setdefault((*row[:5], row[5].endswith("/s")), []).append(series)
+        for row, series in several:
+            more = _besides(series, alike[(*row[:5], row[5].endswith("/s"))])
+            found.append((*row[:2], " ".join((row[2], *more)), *row[3:]))
+    return found
+
+
+def _besides(series: Series, alike: Sequence[Series]) -> list[str]:
+    """Parameters that differ among these."""
+    words = []
+    for name in dict.fromkeys(name for one in alike for name in one.parameters):
+        value = series.parameters.get(name)
+        # Numbers with a fraction are counts taken while measuring.
+        if (
+            value is None
+            or len({repr(one.parameters.get(name)) for one in alike}) < 2
+            or isinstance(value, float)
+        ):
+            continue
+        words.append(str(value) if name == "operation" else f"{name.replace('_', ' ')} {value}")
+    if len({one.measure for one in alike}) > 1:
+        words.append(series.measure)
+    if len({one.batch for one in alike}) > 1:
+        words.append(f"b={series.batch}" if series.mode == "back-to-back" else "single")
+    return words
 
 
 def _row(document: Document, series: Series) -> tuple[str, ...]:
