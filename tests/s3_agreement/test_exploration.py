@@ -16,6 +16,7 @@ PROTOCOL = (
     *(
         "monitor.c",
         "agreement.c",
+        "agreement_round.c",
         "rows.c",
         "mapping_rows.c",
         "tree_row.c",
