@@ -28,6 +28,7 @@ import multikernel
 from multikernel import System
 from multikernel.errors import BadInput
 from multikernel.native._native import CAPABILITY_FLAGS, KINDS, VERDICTS
+from multikernel.runtime.plan import Carrier
 
 CORES = 3
 
@@ -219,6 +220,23 @@ def test_what_is_refused_changes_nothing(
     given = [whole if word is None else word for word in words]
     assert ask(system, 0, kind, *given)[0] == expected
     assert digests(system) == before
+
+
+@pytest.mark.parametrize("carrier", ["call-line", "ring", "socket"])
+def test_an_owner_is_asked_over_any_carrier(carrier: Carrier) -> None:
+    """... and reaches the others through one of them."""
+    chain = {
+        root: [((root + i) % CORES, (root + i + 1) % CORES) for i in range(CORES - 1)]
+        for root in range(CORES)
+    }
+    with multikernel.boot(cores=CORES, carrier=carrier, capabilities="owner", trees=chain) as system:
+        whole = ram(system, 24, SLOTS)
+        for core in (1, 2):
+            assert ask(system, 0, "CAP_COPY", whole, ROOT, copy_word(1, 7, core))[0] == "ok"
+        tasks = [core.start(programs.churn, core.index, 120, False) for core in system.cores]
+        total = sum((task.result() for task in tasks), Counter())
+        assert total["RETYPE ok"], total
+        check(system)
 
 
 @pytest.mark.parametrize(
