@@ -32,7 +32,7 @@ from multikernel.machine.topology import Topology
 from multikernel.native._native import KINDS
 from multikernel.routing.choosing import Choice, choose, of_kind, to_all
 from multikernel.routing.measuring import placement
-from multikernel.runtime import links
+from multikernel.runtime import inspection, links
 from multikernel.runtime.launch import Launched
 from multikernel.runtime.plan import (
     CAPABILITY_PROTOCOLS,
@@ -58,7 +58,6 @@ Kernel = Literal["multikernel", "shared"]
 KERNELS = ("multikernel", "shared")
 CHOSEN = "chosen"
 TREES = (CHOSEN, *TREE_KINDS)
-MODES = {0: "absent", 1: "polling", 2: "user", 3: "parked", 4: "parked"}
 DEFAULT_MEMORY = 16 << 20
 RING_CORES = 64
 """Up to so many cores every pair has rings; beyond, only call lines."""
@@ -84,7 +83,7 @@ class Core:
     @property
     def mode(self) -> str:
         """What the core says it is doing: polling, user (running a program) or parked."""
-        return MODES.get(self.counters()["mode"], "unknown")
+        return inspection.MODES.get(self.counters()["mode"], "unknown")
 
     def counters(self) -> dict[str, int]:
         """mode, pid, tid, and since boot: requests served, interrupts taken, times parked."""
@@ -211,6 +210,13 @@ class System:
         """Changes what every core may do with the page. Raises NotMapped, PagePinned."""
         self.own(page)
         memory.protect(self._access, page, rights)
+
+    def inspect(self) -> dict[str, Any]:
+        """What the system looks like now, as `multikernel inspect --json -` prints it: by core the digests and
+        counts of its replica, and every object of memory with its owner, its capabilities on all cores and what it
+        was made of.
+        """
+        return inspection.inspect(self.ask, self.plan, self.launched.segment)
 
     def group(self, cores: Sequence[int] | None = None, *, root: int | None = None) -> Group:
         """A group of those cores, by default all, for barriers, reductions and broadcasts; root: its tree is used, by

@@ -15,6 +15,7 @@ from multikernel import __version__
 COMMANDS = {
     "compare": ("compare", "Boot both kernels, measure them beside Linux, and print the verdict."),
     "boot": ("boot", "Boot a kernel and watch it, or run a program in it."),
+    "inspect": ("inspect", "Show a running system: replicas, owners, relations, digests."),
     "doctor": ("doctor", "Say what on this host spoils measurements, and how to mend it."),
     "topology": ("topology", "Draw what this machine, or another, is built of; capture it; export it."),
     "latency": ("latency", "Measure a cache line between every two CPUs: the machine's map of distances."),

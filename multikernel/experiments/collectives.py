@@ -234,12 +234,6 @@ def chosen_of(several: list[Shape]) -> Shape:
 
 
 def _specs(request: Request, by_cores: ByCores, *, mpi: bool) -> Iterator[Spec]:
-    if mpi:
-        yield Spec(
-            key_of(MPI, "", request.cores, request, MPI_MODE), "raw", MPI, request.cores, "completion", MPI_MODE,
-            BATCHES[MPI_MODE], parameters={"target": "polling", "told": "poll", "operation": "barrier"},
-            floor=tuple((ROOT, core) for core in range(1, request.cores)),
-        )  # fmt: skip
     for count, several in by_cores.items():
         floor = tuple((ROOT, core) for core in range(1, count))
         about: dict[str, Scalar] = {"target": "polling", "told": "poll"}
@@ -268,6 +262,12 @@ def _specs(request: Request, by_cores: ByCores, *, mpi: bool) -> Iterator[Spec]:
                     key_of(name, "", count, request, mode), "raw", name, count, "completion", mode, BATCHES[mode],
                     parameters=parameters, floor=floor,
                 )  # fmt: skip
+    if mpi:
+        yield Spec(
+            key_of(MPI, "", request.cores, request, MPI_MODE), "raw", MPI, request.cores, "completion", MPI_MODE,
+            BATCHES[MPI_MODE], parameters={"target": "polling", "told": "poll", "operation": "barrier"},
+            floor=tuple((ROOT, core) for core in range(1, request.cores)),
+        )  # fmt: skip
 
 
 def _ratios(request: Request, by_cores: ByCores) -> Iterator[tuple[str, str]]:

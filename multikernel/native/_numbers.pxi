@@ -55,6 +55,7 @@ cdef extern from "cpu_driver.h":
         KIND_CAP_REVOKE
         KIND_CAP_DELETE
         KIND_CAP_LOOK
+        KIND_CAP_MAP
         KIND_CAP_DIGEST
 
 
@@ -90,6 +91,7 @@ KINDS = {
     "CAP_REVOKE": KIND_CAP_REVOKE,
     "CAP_DELETE": KIND_CAP_DELETE,
     "CAP_LOOK": KIND_CAP_LOOK,
+    "CAP_MAP": KIND_CAP_MAP,
     "CAP_DIGEST": KIND_CAP_DIGEST,
 }
 VERDICTS = {

@@ -46,6 +46,7 @@ const char *capability_verdict_name(uint32_t verdict)
         [CAP_CNODE_CYCLE] = "cnode-cycle",
         [CAP_NEEDS_AGREEMENT] = "needs-agreement",
         [CAP_PERMANENT] = "permanent",
+        [CAP_MAPPED] = "mapped",
     };
     return verdict < CAP_VERDICTS ? names[verdict] : NULL;
 }

@@ -63,6 +63,7 @@ enum capability_verdict {
     CAP_CNODE_CYCLE,     /* a CNode would be reachable from itself (or is nested too deep to tell) */
     CAP_NEEDS_AGREEMENT, /* other cores may hold copies or descendants: not to be decided here alone */
     CAP_PERMANENT,       /* the root CNode is neither deleted nor revoked */
+    CAP_MAPPED,          /* it is mapped, or holds what is, and would go without anybody being asked */
     CAP_VERDICTS
 };
 

@@ -49,7 +49,7 @@ static void delete_commit(struct monitor *m, struct operation *op, const struct 
 }
 
 /* It may have been one step of emptying a CNode, or of a revoke. */
-static bool delete_settled(struct monitor *m, struct operation *op)
+bool capability_step_settled(struct monitor *m, struct operation *op)
 {
     struct capability_task *t = task_of(m, op);
     t->begun = 1;
@@ -69,5 +69,5 @@ const struct row capability_delete_row = {
     .commit = delete_commit,
     .abort = capability_abort_nothing,
     .gather = delete_gather,
-    .settled = delete_settled,
+    .settled = capability_step_settled,
 };

@@ -18,7 +18,9 @@ static enum verdict create(struct driver *d, const struct message *request, stru
         d->monitor
             ? monitor_verdict(cspace_create_ram(monitor_cspace(d->monitor), address, size, &place, &reply->word[1]))
             : shared_create_ram(d, address, size, &place, &reply->word[1]);
-    if (verdict != VERDICT_OK)
+    if (verdict == VERDICT_OK)
+        frames_keep(&d->frames, address);
+    else
         frames_free(&d->frames, address, size);
     reply->word[2] = address;
     return verdict;
@@ -71,7 +73,7 @@ static bool goes_for_good(const struct driver *d, const struct capability_task *
         return false;
     *ram = *cspace_slot(cs, slot);
     return ram->type == CAP_RAM && ram->owner == d->me && !(ram->flags & CAP_REMOTE) &&
-           frames_has(&d->frames, ram->address, ram->size);
+           frames_kept(&d->frames, ram->address, ram->size);
 }
 
 static void take_back(struct driver *d, const struct capability *ram)
@@ -111,11 +113,28 @@ static void task_of(const struct message *message, struct capability_task *task)
     }
 }
 
+static enum verdict map(struct driver *d, uint64_t address, const struct message *message, struct message *reply)
+{
+    struct request request = {.row = ROW_CAP_MAP,
+                              .protocol = TWO_PHASE,
+                              .rights = message->word[3] >> 16 & 0xff,
+                              .ticket = address,
+                              .capability = {.row = ROW_CAP_MAP,
+                                             .source = message->word[1],
+                                             .cnode = message->word[2],
+                                             .index = message->word[3] & 0xffff}};
+    if (!d->monitor || !driver_holders(d, message->word[4], request.holders))
+        return VERDICT_BAD_REQUEST;
+    if (request.rights != RIGHTS_READ && request.rights != RIGHTS_WRITE)
+        return VERDICT_BAD_REQUEST;
+    return d->kernel->begin(d, &request, reply);
+}
+
 static enum verdict shared_request(struct driver *d, struct capability_task *task, struct message *reply)
 {
     uint64_t address, size;
     enum verdict verdict = shared_capability(d, task, &address, &size);
-    if (d->me == 0 && frames_has(&d->frames, address, size))
+    if (d->me == 0 && frames_kept(&d->frames, address, size))
         frames_free(&d->frames, address, size);
     reply->word[1] = task->made;
     return verdict;
@@ -127,6 +146,8 @@ enum verdict capability_request(struct driver *d, uint64_t address, const struct
     switch (message_kind(message)) {
     case KIND_CAP_CREATE:
         return create(d, message, reply);
+    case KIND_CAP_MAP:
+        return map(d, address, message, reply);
     case KIND_CAP_LOOK:
         return look(d, message, reply);
     case KIND_CAP_DIGEST:

@@ -1,5 +1,6 @@
-/* Retype where it needs agreement: all cores vote, the initiator makes the objects at prepare, and the commit tells the others that there are
- * descendants elsewhere. What is said of all rows about capabilities is in capability_rows.c. */
+/* Retype where it needs agreement: all cores vote, or the owner alone where it vouches for the others; the initiator makes the objects at
+ * prepare, and the commit tells the others that there are descendants elsewhere. What is said of all rows about capabilities is in
+ * capability_rows.c. */
 #include "capability_rows.h"
 
 static enum verdict retype_may_prepare(struct monitor *m, const struct operation *op)

@@ -13,6 +13,18 @@ static void own_alone(struct monitor *m, const struct operation *op)
     cspace_relate(cs, source, owner, cspace_slot(cs, slot)->flags & CAP_REMOTE_ANCESTORS);
 }
 
+/* Pages of what goes are blocked. Who asked an owner has waited without a lock: what it wants to keep may have been taken from it. */
+static enum verdict revoke_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
+{
+    uint32_t slot;
+    if (initiated_here(m, op) && !MUTANT(ASKED_KEEPS_NOTHING)) {
+        enum capability_verdict kept = cspace_find(monitor_cspace(m), task_of(m, op)->source, &slot);
+        if (kept != CAP_OK)
+            return monitor_verdict(kept);
+    }
+    return capability_pages_prepare(m, op, mmu);
+}
+
 static void revoke_commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     struct cspace *cs = monitor_cspace(m);
@@ -21,7 +33,7 @@ static void revoke_commit(struct monitor *m, struct operation *op, const struct 
                                                  .address = range_address(op),
                                                  .size = op->argument[0],
                                                  .type = (uint32_t)op->argument[1]};
-    (void)mmu;
+    capability_pages_commit(m, op, mmu);
     if (MUTANT(REVOKE_HERE_ALONE) && !initiated_here(m, op))
         return;
     cspace_revoke_step(cs, &revocation, CSPACE_OUTCOME, UINT32_MAX, &progress);
@@ -45,8 +57,8 @@ const struct row capability_revoke_row = {
     .sequence = capability_sequence,
     .may_prepare = capability_may_prepare,
     .adopt = capability_adopt,
-    .prepare = capability_prepare_nothing,
+    .prepare = revoke_prepare,
     .commit = revoke_commit,
-    .abort = capability_abort_nothing,
+    .abort = capability_pages_abort,
     .settled = revoke_settled,
 };

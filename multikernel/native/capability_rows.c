@@ -7,9 +7,37 @@
  *   revoke      all cores: at commit each deletes what was derived, and the copies; then the initiator owns what it keeps, without relations.
  *   delete      all cores: the owner's last copy goes, and who has another one inherits. The votes say who; COMMIT names the heir.
  *
+ * Who drives an operation is a property of a system (monitor.h: enum capability_protocol); rows and engine are the same.
+ *
+ *   two-phase   Who asks. Of two that meet on some core one is aborted, and tries again after a wait. Whoever has a copy is as good as the
+ *               owner, so whoever derives has to ask all cores.
+ *   owner       The object's owner: a core with a foreign copy describes what it wants (ASK; no reference travels), the owner makes it wait
+ *               for what came before, drives it, and says what became of it (ANSWER). Who asked takes part, for it holds no lock while it
+ *               waits, and what it wants to use may be gone when its turn comes. Operations on one object do not abort each other, as
+ *               long as it stays with its owner and no PREPARE overtakes an ANSWER on its way through a tree; those on different objects
+ *               that overlap may. Nothing is derived without the owner, so while it knows of no descendants elsewhere it derives alone,
+ *               and another core needs nobody but it. Revoke is Barrelfish's mark, ready, commit, done: the
+ *               PREPARE that locks, its votes, the COMMIT that deletes, its acknowledgements.
+ *               Who is asked for what it does not own (any more) says so; it was handed on, and as everybody with a copy takes part in
+ *               that, who asked waits for the news and asks the new one. If there is no news the object has lost its owner: then who
+ *               asked drives, and all cores vote, which is safe by the locks alone.
+ *
+ * Both guarantee the same (tests/s3_agreement): no byte is usable as two things on any two cores, a revoke that has returned leaves
+ * nothing anywhere, what is agreed happens on all and what is not on none, and every operation ends. What they cost, in messages on n
+ * cores and where nothing comes in between:
+ *                                                two-phase    owner
+ *   retype by the owner, none derived elsewhere  4 (n - 1)    0
+ *   retype by another core, none derived there   4 (n - 1)    6
+ *   retype with descendants elsewhere            4 (n - 1)    4 (n - 1), and 2 more by another core
+ *   copy or move by the owner                    4            4 (both 4 (n - 1) if others have copies and the ownership goes along)
+ *   copy or move by another core                 4            6 to the owner, 10 to a third core
+ *   revoke                                       4 (n - 1)    4 (n - 1), and 2 more by another core
+ *   delete of the owner's last copy              4 (n - 1)    4 (n - 1)
+ * Deleting a foreign copy, or one of several, and whatever concerns what no other core has anything of, costs none.
+ *
  * All of them lock the range they are about wherever they take part, so of two that touch the same byte on the same core one waits. Every
- * operation locks its initiator, until its outcome stands everywhere: that is why a copy can do with two participants, for whoever has to
- * rely on all copies being known asks all cores, and meets the lock of a core that is sending one.
+ * operation locks its initiator and its root, until its outcome stands everywhere: that is why a copy can do with two participants, for
+ * whoever has to rely on all copies being known asks all cores, and meets the lock of a core that is sending one.
  *
  * What lies in a CNode goes with the CNode. When a revoke's commit takes a CNode away, that may be an owner's last copy of something else;
  * nothing is sure to be agreed then, because a commit cannot be refused. The copies elsewhere are left without an owner: they go on asking
@@ -18,11 +46,13 @@
  *
  * As it travels: word 2 address, argument 0 size of the range; then, by row,
  *   copy    1: type 0-7, rights 8-11, relations 12-15, how 16-19, index 20-31, owner 32-47, destination 48-63; 2: CNode; 3: reference made
- *   retype  1, 2: address and size of the source
+ *   retype  1, 2: address and size of the source; 3: the owner vouches that it and who asks are enough
  *   revoke  1: type
  *   delete  1: type; 2: heir 0-15, cores that have a copy 16-31, descendants anywhere 32
  *
- * Source: paper section 4.7; Barrelfish 2011 usr/monitor (lock everywhere, apply, unlock), usr/monitor/capops/ (moving ownership). */
+ * Source: paper section 4.7; Barrelfish 2011 usr/monitor (lock everywhere, apply, unlock); the final tree's usr/monitor/capops/ and TN-013
+ * (owners, retype checked by the owner, find_descendants, revoke, moving ownership). There an answer is relied upon to arrive before
+ * the next request; here channels keep no such order, so who asked is locked and acknowledges. */
 #include "capability_rows.h"
 
 /* --- The object ------------------------------------------------------------------------------------------------------------------ */
@@ -134,6 +164,8 @@ enum verdict capability_resume(struct monitor *m, struct operation *op)
     if (cspace_find_any(cs, t->victim ? t->victim : t->source, &slot) != CAP_OK)
         return monitor_verdict(CAP_STALE);
     const struct capability *c = cspace_slot(cs, slot);
+    if (t->victim && c->type == CAP_MAPPING)
+        return capability_ask_to_unmap(m, op, slot);
     if (t->victim)
         op->row = ROW_CAP_DELETE;
     if (m->capability_protocol == CAPABILITIES_OWNER && (c->owner != op->declined || MUTANT(OWNER_ASKED_FOR_EVER)))
@@ -191,14 +223,6 @@ enum verdict capability_may_prepare(struct monitor *m, const struct operation *o
     (void)m;
     return makes_sense(op) && (op->row == ROW_CAP_RETYPE || op->argument[1] < CAP_TYPES) ? VERDICT_OK
                                                                                          : VERDICT_BAD_REQUEST;
-}
-
-enum verdict capability_prepare_nothing(struct monitor *m, struct operation *op, const struct mmu *mmu)
-{
-    (void)m;
-    (void)op;
-    (void)mmu;
-    return VERDICT_OK;
 }
 
 void capability_abort_nothing(struct monitor *m, struct operation *op, const struct mmu *mmu)

@@ -78,6 +78,14 @@ enum verdict capability_resume(struct monitor *m, struct operation *op);
 enum verdict capability_sequence(struct monitor *m, struct operation *op);
 enum verdict capability_may_prepare(struct monitor *m, const struct operation *op);
 void capability_adopt(struct monitor *m, struct operation *op);
-enum verdict capability_prepare_nothing(struct monitor *m, struct operation *op, const struct mmu *mmu);
 void capability_abort_nothing(struct monitor *m, struct operation *op, const struct mmu *mmu);
 bool capability_settled(struct monitor *m, struct operation *op);
+/* A step on the way to what was asked for: what else is there to do? (delete, unmap) */
+bool capability_step_settled(struct monitor *m, struct operation *op);
+
+/* Fills the operation for the unmap of the page that a Mapping here stands for; OK or BUSY (capability_map_rows.c). */
+enum verdict capability_ask_to_unmap(struct monitor *m, struct operation *op, uint32_t slot);
+/* A revoke's part in the pages of its range, on this core: unreachable, then gone, or back again. PINNED, BUSY, or CAP_MAPPED refuse it. */
+enum verdict capability_pages_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu);
+void capability_pages_commit(struct monitor *m, struct operation *op, const struct mmu *mmu);
+void capability_pages_abort(struct monitor *m, struct operation *op, const struct mmu *mmu);

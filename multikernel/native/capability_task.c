@@ -2,6 +2,7 @@
  * without relations to others, and the deletion of foreign copies. Nothing here sends anything.
  *
  * Deleting and revoking are done in pieces of bounded work, BUSY in between: the driver asks again on a later turn of its loop. */
+#include "cspace_inside.h"
 #include "monitor.h"
 
 enum { WORK = 64 }; /* capabilities a call */
@@ -48,6 +49,8 @@ static enum capability_verdict copy(struct cspace *cs, struct capability_task *t
         verdict = cspace_mint(cs, t->source, t->rights, &place, 0, &t->made);
         return verdict == CAP_OK ? cspace_delete(cs, t->source, 0, 1, &progress) : verdict;
     }
+    if (t->move && cspace_mapped(cs, slot))
+        return CAP_MAPPED;
     if (!capability_rules[c->type].copyable || !capability_rules[c->type].remote)
         return CAP_NOT_COPYABLE;
     if (!(c->rights & CAP_GRANT) || t->rights & ~(uint32_t)c->rights)
@@ -89,7 +92,21 @@ static enum capability_verdict went(const struct cspace *cs, struct capability_t
     return verdict;
 }
 
-static enum capability_verdict revoke(struct cspace *cs, struct capability_task *t)
+/* Is anything of it mapped, as far as this core has the Mappings? */
+static bool mapped(const struct cspace *cs, const struct cspace_revocation *revocation)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    uint64_t address = revocation->address, end = address + revocation->size;
+    for (uint32_t i = mapping_database_overlapping(db, address, end); i != NO_CAPABILITY;
+         i = mapping_database_next_overlapping(db, i, address, end)) {
+        const struct capability *c = cspace_slot(cs, i);
+        if (c->type == CAP_MAPPING && c->flags & CAP_REMOTE_COPIES)
+            return true;
+    }
+    return false;
+}
+
+static enum capability_verdict revoke(const struct monitor *m, struct cspace *cs, struct capability_task *t)
 {
     struct cspace_revocation revocation;
     struct cspace_progress progress;
@@ -106,6 +123,8 @@ static enum capability_verdict revoke(struct cspace *cs, struct capability_task 
     } else {
         return verdict;
     }
+    if (verdict == CAP_OK && m->recorded && mapped(cs, &revocation))
+        return CAP_NEEDS_AGREEMENT; /* all of it at once, or nothing */
     verdict = cspace_revoke_step(cs, &revocation, 0, WORK, &progress);
     return went(cs, t, verdict, &progress);
 }
@@ -121,7 +140,7 @@ enum verdict monitor_capability(struct monitor *m, struct capability_task *t)
     case ROW_CAP_RETYPE:
         return monitor_verdict(retype(m, t));
     case ROW_CAP_REVOKE:
-        return monitor_verdict(revoke(cs, t));
+        return monitor_verdict(revoke(m, cs, t));
     case ROW_CAP_DELETE: {
         enum capability_verdict verdict = cspace_delete(cs, t->source, 0, WORK, &progress);
         return monitor_verdict(went(cs, t, verdict, &progress));

@@ -155,7 +155,7 @@ void carrier_request(struct driver *d, uint32_t from, uint64_t address, const st
     if (message->word[0] & FLAG_REPLY) { /* what LATER promised */
         struct input input = {.kind = INPUT_REPLY, .from = from, .message = message};
         struct message taken = {{0}};
-        driver_reply(d, address, &taken);
+        carrier_reply(d, address, &taken);
         if (message_verdict(message) != VERDICT_OK)
             d->environment.now = arch_cycles();
         monitor_turn(d, &input, 0, NULL);
@@ -163,7 +163,7 @@ void carrier_request(struct driver *d, uint32_t from, uint64_t address, const st
         struct input input = {.kind = INPUT_MESSAGE, .from = from, .token = address, .message = message};
         if (kind >= KIND_SET) { /* a notice: nobody waits for the monitor, but the line wants its turn back */
             struct message taken = {{0}};
-            driver_reply(d, address, &taken);
+            carrier_reply(d, address, &taken);
         }
         monitor_turn(d, &input, 0, NULL);
     } else {
@@ -203,7 +203,7 @@ void carrier_reply(struct driver *d, uint64_t address, const struct message *mes
         doorbell_ring(peer->doorbell);
         return;
     }
-    if (address >> 60 == REPLY_LINK && !message->word[0])
+    if (address >> 60 != REPLY_PEER && !message->word[0])
         return; /* a notice: only lines want their turn back */
     send(d, who, &carried);
     tell(d, who);

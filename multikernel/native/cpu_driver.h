@@ -56,6 +56,7 @@ enum driver_kind {
     KIND_CAP_REVOKE, /* 1 source */
     KIND_CAP_DELETE, /* 1 source */
     KIND_CAP_LOOK, /* 1 slot; 2 not 0: or the next in use, if there is one -> 1 reference; 2 address; 3 size; 4 about; 5 owner 0-15, type 16-23, rights 24-31, flags 32-39 */
+    KIND_CAP_MAP, /* 1 source; 2 CNode; 3 index 0-15, rights 16-23; 4 core set -> 1 slot, generation; 2 address; 4 the Mapping's reference */
     KIND_CAP_DIGEST, /* -> 1 digest; 2 capabilities; 3 locks; 4 slots; 5 not 0: an invariant does not hold (cspace_check) */
     DRIVER_KINDS
 };
@@ -319,6 +320,8 @@ int link_open(struct driver *driver, const int *descriptors); /* 0, or an errno 
 /* Answers a request, now or (by deferring it) later. */
 void dispatch(struct driver *driver, uint64_t address, const struct message *message);
 bool dispatch_deferred(struct driver *driver);
+/* The cores a map request is for; false: none. word: its core set. */
+bool driver_holders(const struct driver *driver, uint64_t word, uint64_t *holders);
 /* KIND_CAP_…. */
 enum verdict capability_request(struct driver *driver, uint64_t address, const struct message *message,
                                 struct message *reply);

@@ -157,20 +157,22 @@ enum capability_verdict cspace_find(const struct cspace *cs, uint64_t reference,
     return CAP_OK;
 }
 
+/* Does another operation hold all of it? */
+static bool held(const struct cspace *cs, const struct capability *c, uint64_t operation)
+{
+    const struct cspace_lock *lock = cspace_locks(cs);
+    for (uint32_t i = 0; i < cs->locks; i++, lock++)
+        if (lock->operation != operation && lock->address <= c->address && capability_end(c) <= lock->end)
+            return true;
+    return false;
+}
+
 enum capability_verdict cspace_find_usable(const struct cspace *cs, uint64_t reference, uint64_t operation,
                                            uint32_t *slot)
 {
     if (cspace_find(cs, reference, slot) != CAP_OK)
         return CAP_STALE;
-    if (cspace_is_root(cs, *slot))
-        return CAP_OK; /* nobody's memory: no lock covers it */
-    const struct capability *c = cspace_slot(cs, *slot);
-    cs = cspace_part(cs, c->part);
-    const struct cspace_lock *lock = cspace_locks(cs);
-    for (uint32_t i = 0; i < cs->locks; i++, lock++)
-        if (lock->operation != operation && lock->address <= c->address && capability_end(c) <= lock->end)
-            return CAP_BUSY;
-    return CAP_OK;
+    return held(cs, cspace_slot(cs, *slot), operation) ? CAP_BUSY : CAP_OK;
 }
 
 /* The first run of count empty slots of a CNode. */
@@ -208,10 +210,16 @@ enum capability_verdict cspace_find_place(const struct cspace *cs, const struct 
     if (to->index >= slots || count > slots - to->index)
         return CAP_NO_SLOTS;
     *first = ((uint32_t)c->about << cs->slot_bits) + to->index;
-    for (uint32_t i = 0; i < count; i++)
-        if (cspace_slot(cs, *first + i)->type != CAP_NULL && !CAP_MUTANT(SLOT_CHECKED_LATE))
+    /* What another operation has put there may be taken back, what it takes away is still there: that will be known. */
+    verdict = CAP_OK;
+    for (uint32_t i = 0; i < count && !CAP_MUTANT(SLOT_CHECKED_LATE); i++) {
+        const struct capability *there = cspace_slot(cs, *first + i);
+        if (there->type != CAP_NULL && !held(cs, there, operation))
             return CAP_SLOT_IN_USE;
-    return CAP_OK;
+        if (there->type != CAP_NULL)
+            verdict = CAP_BUSY;
+    }
+    return verdict;
 }
 
 /* --- Copies ------------------------------------------------------------------------------------------------------------------------ */

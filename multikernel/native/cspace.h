@@ -20,7 +20,7 @@
  * locked, and is not told CAP_NEEDS_AGREEMENT. Locks are on ranges, not on capabilities: two operations on different parts of one
  * RAM never meet, though each of its capabilities covers both, and what is made in a locked range is locked without further ado. While
  * another operation holds a lock, BUSY is what meets its range: objects made there, views of, deletion and revocation of what overlaps
- * it, and copies of what lies inside it.
+ * it, copies of what lies inside it, and slots that hold such (it may be taken back, or go).
  *
  * Relations to other cores are kept per object, equal in all local copies: the owner, and cached flags (enum capability_flags). Retype
  * asks for agreement when the source is foreign or may have copies or descendants elsewhere; delete when it is the last local copy of

@@ -41,6 +41,14 @@ static uint32_t first_view(const struct cspace *cs, uint32_t slot)
                : NO_CAPABILITY;
 }
 
+bool cspace_mapped(const struct cspace *cs, uint32_t slot)
+{
+    if (mapping_database_has_copies(cspace_database(cs), slot))
+        return false;
+    uint32_t view = cspace_slot(cs, slot)->type == CAP_MAPPING ? slot : first_view(cs, slot);
+    return view != NO_CAPABILITY && cspace_slot(cs, view)->flags & CAP_REMOTE_COPIES;
+}
+
 /* Deletes one capability on the way to an empty slot. OK: the slot is empty. at: the slot that was in the way. */
 static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint64_t operation, uint32_t *at)
 {
@@ -53,9 +61,13 @@ static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint
         cspace_empty(cs, slot);
         return CAP_OK;
     }
+    uint32_t view = first_view(cs, slot);
+    if (view != NO_CAPABILITY && cspace_needs_agreement(cs, cspace_slot(cs, view), operation)) {
+        *at = view;
+        return CAP_NEEDS_AGREEMENT;
+    }
     if (cspace_needs_agreement(cs, c, operation) && !CAP_MUTANT(LAST_COPY_ALONE))
         return CAP_NEEDS_AGREEMENT;
-    uint32_t view = first_view(cs, slot);
     if (view != NO_CAPABILITY) {
         cspace_empty(cs, view);
         c->flags |= CAP_DYING;

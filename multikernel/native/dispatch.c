@@ -73,6 +73,16 @@ static enum verdict frame_request(struct driver *d, const struct message *reques
 
 /* --- The kernel's operations -------------------------------------------------------------------------------------------------------- */
 
+bool driver_holders(const struct driver *d, uint64_t word, uint64_t *holders)
+{
+    memcpy(holders, d->client_holders, sizeof d->client_holders);
+    if (d->cores <= 64)
+        holders[0] = word; /* larger sets come ahead, by KIND_HOLDERS */
+    if (d->cores % 64)
+        holders[d->cores / 64] &= (1ull << (d->cores % 64)) - 1;
+    return core_set_count(holders, d->cores) != 0;
+}
+
 static enum verdict kernel_request(struct driver *d, uint64_t address, const struct message *message,
                                    struct message *reply)
 {
@@ -103,14 +113,9 @@ static enum verdict kernel_request(struct driver *d, uint64_t address, const str
         request.frame = message->word[1];
         request.length = message->word[2];
         request.rights = (uint32_t)message->word[3];
-        memcpy(request.holders, d->client_holders, sizeof request.holders);
-        if (d->cores <= 64)
-            request.holders[0] = message->word[4]; /* larger sets come ahead, by KIND_HOLDERS */
-        if (d->cores % 64)
-            request.holders[d->cores / 64] &= (1ull << (d->cores % 64)) - 1;
-        if (request.rights != RIGHTS_READ && request.rights != RIGHTS_WRITE)
+        if (!driver_holders(d, message->word[4], request.holders))
             return VERDICT_BAD_REQUEST;
-        if (!core_set_count(request.holders, d->cores))
+        if (request.rights != RIGHTS_READ && request.rights != RIGHTS_WRITE)
             return VERDICT_BAD_REQUEST;
         if (d->me == 0 && !frames_has(&d->frames, request.frame, request.length))
             return VERDICT_NOT_A_FRAME;
@@ -276,6 +281,7 @@ static enum verdict handle(struct driver *d, uint64_t address, const struct mess
     case KIND_CAP_REVOKE:
     case KIND_CAP_DELETE:
     case KIND_CAP_LOOK:
+    case KIND_CAP_MAP:
     case KIND_CAP_DIGEST:
         return capability_request(d, address, request, reply);
     case KIND_SHOOT:

@@ -20,14 +20,16 @@ static void set(uint64_t *bits, uint64_t i, bool value)
 int frames_open(struct frames *frames, uint64_t bytes)
 {
     uint64_t words = bytes / PAGE / 64 + 1;
-    *frames = (struct frames){.pages = bytes / PAGE, .used = calloc(words, 8), .first = calloc(words, 8)};
-    return frames->used && frames->first ? 0 : ENOMEM;
+    *frames = (struct frames){
+        .pages = bytes / PAGE, .used = calloc(words, 8), .first = calloc(words, 8), .kept = calloc(words, 8)};
+    return frames->used && frames->first && frames->kept ? 0 : ENOMEM;
 }
 
 void frames_close(struct frames *frames)
 {
     free(frames->used);
     free(frames->first);
+    free(frames->kept);
     *frames = (struct frames){0};
 }
 
@@ -59,7 +61,7 @@ uint64_t frames_allocate(struct frames *frames, uint64_t length)
     return page * PAGE;
 }
 
-bool frames_has(const struct frames *frames, uint64_t offset, uint64_t length)
+static bool has(const struct frames *frames, uint64_t offset, uint64_t length)
 {
     uint64_t page = offset / PAGE, count = length / PAGE;
     if (offset % PAGE || length % PAGE || !count || page >= frames->pages || count > frames->pages - page)
@@ -70,10 +72,26 @@ bool frames_has(const struct frames *frames, uint64_t offset, uint64_t length)
     return page + count == frames->pages || !get(frames->used, page + count) || get(frames->first, page + count);
 }
 
+bool frames_has(const struct frames *frames, uint64_t offset, uint64_t length)
+{
+    return has(frames, offset, length) && !get(frames->kept, offset / PAGE);
+}
+
+bool frames_kept(const struct frames *frames, uint64_t offset, uint64_t length)
+{
+    return has(frames, offset, length) && get(frames->kept, offset / PAGE);
+}
+
+void frames_keep(struct frames *frames, uint64_t offset)
+{
+    set(frames->kept, offset / PAGE, true);
+}
+
 void frames_free(struct frames *frames, uint64_t offset, uint64_t length)
 {
     uint64_t page = offset / PAGE;
     set(frames->first, page, false);
+    set(frames->kept, page, false);
     for (uint64_t i = 0; i < length / PAGE; i++)
         set(frames->used, page + i, false);
 }

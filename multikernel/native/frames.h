@@ -10,6 +10,7 @@ struct frames {
     uint64_t next;
     uint64_t *used;
     uint64_t *first;
+    uint64_t *kept; /* on the first page: capabilities say what becomes of it */
 };
 
 int frames_open(struct frames *frames, uint64_t bytes);
@@ -18,5 +19,8 @@ void frames_close(struct frames *frames);
 uint64_t frames_allocate(struct frames *frames, uint64_t length);
 /* Is this exactly a frame that was handed out? */
 bool frames_has(const struct frames *frames, uint64_t offset, uint64_t length);
+/* From now on the frame that begins there is the memory of capabilities, and frames_has denies it: nobody who only names its place gets it. */
+void frames_keep(struct frames *frames, uint64_t offset);
+bool frames_kept(const struct frames *frames, uint64_t offset, uint64_t length);
 void frames_free(struct frames *frames, uint64_t offset, uint64_t length);
 uint64_t frames_available(const struct frames *frames);

@@ -6,7 +6,7 @@
  * retire leaves that to idle time (DESIGN section 3, Memory). */
 #include <string.h>
 
-#include "monitor.h"
+#include "mapping_rows.h"
 
 static int held(const struct monitor *m, const struct mapping *mapping)
 {
@@ -36,12 +36,12 @@ static const uint64_t *holders(struct monitor *m, const struct operation *op, ui
     return monitor_mapping(m, op->slot)->holders;
 }
 
-static void unlocked(struct monitor *m, uint32_t slot)
+void mapping_unlocked(struct monitor *m, uint32_t slot)
 {
     struct mapping *mapping = monitor_mapping(m, slot);
     if (mapping->released) {
         mapping->released = 0;
-        mapping->state = MAPPING_FREE;
+        mapping_free(m, slot);
     }
 }
 
@@ -59,12 +59,12 @@ static void notice(struct monitor *m, const struct message *message)
         if (mapping->lock)
             mapping->released = 1;
         else
-            mapping->state = MAPPING_FREE;
+            mapping_free(m, (uint32_t)message->word[2]);
     }
 }
 
-static const struct object_kind mappings = {
-    .count = monitor_slots, .lock = lock, .participants = holders, .unlocked = unlocked, .notice = notice};
+const struct object_kind monitor_mappings = {
+    .count = monitor_slots, .lock = lock, .participants = holders, .unlocked = mapping_unlocked, .notice = notice};
 
 /* --- map ----------------------------------------------------------------------------------------------------------------------- */
 
@@ -130,6 +130,7 @@ static void map_adopt(struct monitor *m, struct operation *op)
     struct mapping *mapping = monitor_mapping(m, op->slot);
     if (initiated_here(m, op))
         return;
+    mapping_free(m, op->slot); /* what one phase left */
     mapping->generation = op->generation;
     mapping->state = MAPPING_RESERVED;
     mapping->pins = 0;
@@ -163,8 +164,10 @@ static void map_abort(struct monitor *m, struct operation *op, const struct mmu 
         mmu->retire(mmu->context, op->slot);
     }
     /* Between two tries the slot stays the operation's: another map must not take it. */
-    mapping->state =
-        initiated_here(m, op) && monitor_retries(op) && !MUTANT(SLOT_LOST_AT_RETRY) ? MAPPING_RESERVED : MAPPING_FREE;
+    if (initiated_here(m, op) && monitor_retries(op) && !MUTANT(SLOT_LOST_AT_RETRY))
+        mapping->state = MAPPING_RESERVED;
+    else
+        mapping_free(m, op->slot);
 }
 
 /* --- unmap --------------------------------------------------------------------------------------------------------------------- */
@@ -204,7 +207,10 @@ static void unmap_commit(struct monitor *m, struct operation *op, const struct m
 {
     struct mapping *mapping = monitor_mapping(m, op->slot);
     int final = op->protocol == TWO_PHASE || initiated_here(m, op);
-    mapping->state = final ? MAPPING_FREE : MAPPING_GONE;
+    if (final)
+        mapping_free(m, op->slot);
+    else
+        mapping->state = MAPPING_GONE;
     if (held(m, mapping))
         mmu->retire(mmu->context, op->slot);
 }
@@ -233,6 +239,9 @@ static enum verdict protect_begin(struct monitor *m, struct operation *op, const
         return VERDICT_NOT_MAPPED;
     if (request->rights != RIGHTS_READ && request->rights != RIGHTS_WRITE)
         return VERDICT_BAD_REQUEST;
+    uint32_t recorded = monitor_mapping(m, request->slot)->recorded;
+    if (recorded && request->rights & ~recorded)
+        return monitor_verdict(CAP_RIGHTS_EXCEEDED);
     op->argument[0] = request->rights;
     return VERDICT_OK;
 }
@@ -266,7 +275,7 @@ static void protect_abort(struct monitor *m, struct operation *op, const struct 
 
 const struct row map_row = {
     .name = "map",
-    .object = &mappings,
+    .object = &monitor_mappings,
     .set_travels = 1,
     .begin = map_begin,
     .may_prepare = map_may_prepare,
@@ -277,7 +286,7 @@ const struct row map_row = {
 };
 const struct row unmap_row = {
     .name = "unmap",
-    .object = &mappings,
+    .object = &monitor_mappings,
     .one_phase = 1,
     .begin = unmap_begin,
     .may_prepare = mapped_and_unpinned,
@@ -289,7 +298,7 @@ const struct row unmap_row = {
 };
 const struct row protect_row = {
     .name = "protect",
-    .object = &mappings,
+    .object = &monitor_mappings,
     .begin = protect_begin,
     .may_prepare = mapped_and_unpinned,
     .adopt = unmap_adopt,

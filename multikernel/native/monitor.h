@@ -10,7 +10,7 @@
  *
  * Who calls it: cpu_driver.c, which runs step only when the outbox has room for the largest output.
  * Source: paper sections 4.4 and 4.7 (monitors, agreement); Barrelfish usr/monitor/ (2011: broadcast with convergecast, busy
- * means abort and retry). Unlike there, the engine (agreement.c) knows no operation: kinds of operation are rows (struct
+ * means abort and retry; the final tree: an owner orders). Unlike there, the engine (agreement.c) knows no operation: kinds of operation are rows (struct
  * row), each about one kind of object (struct object_kind); mapping_rows.c holds those about mappings, tree_row.c the one about
  * the trees that the engine itself sends by, capability_rows.c and those beside it about ranges of memory and the capabilities to them. */
 #pragma once
@@ -60,6 +60,8 @@ enum row_id {
     ROW_CAP_RETYPE,
     ROW_CAP_REVOKE,
     ROW_CAP_DELETE,
+    ROW_CAP_MAP,   /* of a Frame, with a Mapping */
+    ROW_CAP_UNMAP, /* never asked for: a step of deleting a Frame or Mapping */
     ROWS
 };
 
@@ -130,8 +132,8 @@ struct mapping {
     uint8_t state;
     uint8_t rights;
     uint8_t released; /* home, locked: its unmap by others is final, free it at the unlock */
-    uint8_t reserved;
-    uint32_t pins; /* core-local: outside the digest */
+    uint8_t recorded; /* its home has a Mapping capability for it, with those rights; 0: there is none */
+    uint32_t pins;    /* core-local: outside the digest */
     uint32_t reserved2;
     uint64_t lock; /* core-local: the operation that holds this entry, 0 when none */
     uint64_t address;
@@ -194,6 +196,8 @@ struct monitor {
     uint32_t engaged; /* others' operations that this core voted for and whose outcome it awaits */
     uint32_t tree_stride;
     uint32_t capability_protocol;
+    uint32_t recorded; /* mappings with `recorded` */
+    uint32_t reserved;
     uint64_t sequence;              /* attempts begun */
     struct address_range addresses; /* this core's, for new mappings */
     uint32_t slot_next;
@@ -416,6 +420,7 @@ struct row {
 
 extern const struct row map_row, unmap_row, protect_row, tree_row;
 extern const struct row capability_copy_row, capability_retype_row, capability_revoke_row, capability_delete_row;
+extern const struct row capability_map_row, capability_unmap_row;
 extern const struct row *const monitor_rows[ROWS];
 
 /* Has the operation met another one, so that its initiator tries again after the abort? Not mapped there though mapped here
@@ -481,5 +486,6 @@ enum mutant {
     MUTANT_ROUTED_BY_INITIATOR,
     MUTANT_OWNER_TOO_SURE,
     MUTANT_ASKED_MISSES_MOVE,
+    MUTANT_ASKED_KEEPS_NOTHING,
 };
 #define MUTANT(name) (MK_MUTANT == MUTANT_##name)

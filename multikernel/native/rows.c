@@ -10,4 +10,6 @@ const struct row *const monitor_rows[ROWS] = {
     [ROW_CAP_RETYPE] = &capability_retype_row,
     [ROW_CAP_REVOKE] = &capability_revoke_row,
     [ROW_CAP_DELETE] = &capability_delete_row,
+    [ROW_CAP_MAP] = &capability_map_row,
+    [ROW_CAP_UNMAP] = &capability_unmap_row,
 };

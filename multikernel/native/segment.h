@@ -19,8 +19,8 @@
 enum {
     SEGMENT_VERSION = 1,
     PAGE_BYTES = 4096,
-    CLIENT_LINES = 32,   /* window of each of the client's two channels to a core */
-    CLIENT_CHANNELS = 2, /* requests; programs and their results */
+    CLIENT_LINES = 32,   /* window of each of the clients' channels to a core */
+    CLIENT_CHANNELS = 3, /* the launcher's: requests; programs and their results. The supervisor's: inspection */
     SCRATCH_LINES = 128, /* padded lines, for probes */
     UPDATE_LINES = 8,    /* the first of them: what the update experiment updates */
 };

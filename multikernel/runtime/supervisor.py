@@ -25,14 +25,18 @@ import cloudpickle  # noqa: F401  imported before the fork, for all cores at onc
 
 from multikernel.errors import MultikernelError, SegmentFull
 from multikernel.native import _native
-from multikernel.runtime import segments, wire
+from multikernel.runtime import inspection, segments, wire
 from multikernel.runtime.core import CNODES, be_core
+from multikernel.runtime.inspection_socket import Listener
 from multikernel.runtime.links import Links
 from multikernel.runtime.plan import LOCK_SCOPES, Plan
 from multikernel.runtime.wire import full_error
 
 READY_SECONDS = 60.0
 GRACE_SECONDS = 0.5
+INSPECTION = 2
+"""The client channel to every core that is the supervisor's."""
+WAIT_US = 20_000
 
 
 class _Supervisor:
@@ -42,6 +46,7 @@ class _Supervisor:
         self.pids: list[int] = []
         self.watched: dict[int, int] = {}  # pidfd -> core
         self.segment: _native.Segment | None = None
+        self.client: _native.Client | None = None
 
     def boot(self) -> tuple[int, ...]:
         """Makes the segments, forks the cores, waits until all are ready. The kernel segment's descriptor and
@@ -127,8 +132,16 @@ class _Supervisor:
         poll = select.poll()
         for descriptor in (launcher, self.connection.fileno(), *self.watched):
             poll.register(descriptor, select.POLLIN)
+        listener = Listener(self._inspect)
+        poll.register(listener.fileno(), select.POLLIN)
         while True:
-            for descriptor, _ in poll.poll():
+            events = [descriptor for descriptor, _ in poll.poll()]
+            if events == [listener.fileno()]:
+                listener.answer()
+                continue
+            for descriptor in events:
+                if descriptor == listener.fileno():
+                    continue
                 if descriptor in self.watched:
                     core = self.watched[descriptor]
                     state = os.waitid(os.P_PIDFD, descriptor, os.WEXITED | os.WNOWAIT)
@@ -137,6 +150,37 @@ class _Supervisor:
                         status = state.si_status if state.si_code == os.CLD_EXITED else -state.si_status
                     return {"died": core, "pid": self.pids[core], "status": status}
                 return {"closed": True}
+
+    def _inspect(self, deadline: float) -> dict[str, Any]:
+        """Asks the cores, over a channel of their own for it. Raises MultikernelError when one does not answer in
+        time, and when something has ended.
+        """
+        assert self.segment is not None
+        if self.client is None:
+            self.client = _native.Client(self.segment, self.connection.fileno())
+        client = self.client
+
+        def ask(core: int, kind: str, *words: int) -> tuple[int, ...]:
+            line = client.send(core, INSPECTION, _native.KINDS[kind], words)
+            while line >= 0:
+                reply = client.wait(core, INSPECTION, line, WAIT_US)
+                if reply is not None:
+                    if reply[0]:
+                        raise MultikernelError("the core refused to say", value=kind, where=f"core {core}")
+                    return reply[2]
+                if time.monotonic() > deadline or self._ended():
+                    client.abandon(core, INSPECTION, line)
+                    break
+            raise MultikernelError("a core does not answer", value=core, hint="is its process stopped?")
+
+        return inspection.inspect(ask, self.plan, self.segment)
+
+    def _ended(self) -> bool:
+        """Has a core, or the launcher?"""
+        poll = select.poll()
+        for descriptor in (self.connection.fileno(), *self.watched):
+            poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(0))
 
     def end(self) -> None:
         """Asks the cores to leave, kills those that do not, reaps all."""

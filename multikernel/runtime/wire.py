@@ -29,6 +29,12 @@ def send_record(connection: socket.socket, record: dict[str, Any], descriptors: 
     send(connection, json.dumps(record).encode(), descriptors)
 
 
+def decoded(data: bytes) -> dict[str, Any]:
+    """The record in what was received."""
+    record: dict[str, Any] = json.loads(data)
+    return record
+
+
 def receive(connection: socket.socket) -> tuple[bytes, list[int]] | None:
     """One record and its descriptors; None when the other side is gone."""
     try:

@@ -21,6 +21,7 @@ include/barrelfish/capabilities.h (cap_copy, cap_mint, cap_retype, cap_delete, c
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from enum import IntFlag, StrEnum
 from typing import Any, SupportsIndex
 
@@ -36,7 +37,7 @@ from multikernel.native._native import (
 )
 from multikernel.user.access import Access
 from multikernel.user.capability_outcome import capability_error
-from multikernel.user.memory import _Handle
+from multikernel.user.memory import Page, Rights, _Handle, holders, rights_number
 from multikernel.user.outcome import OK
 
 
@@ -194,7 +195,7 @@ class Capability(_Handle):
         size = _number(size, "the size", "retype")
         if many >= 1 << 32:
             raise BadSize("so many objects no memory holds", value=count, where="retype")
-        cnode, index = self._place(self.core, to, slot)
+        cnode, index = place_of(self._system, self.core, to, slot)
         word = index | CAPABILITY_TYPES[wanted] << 16 | many << 32
         number = _number(number, "the number", "retype")
         words = self._request(
@@ -241,6 +242,37 @@ class Capability(_Handle):
         """The same capability in another place: this handle names nothing any more, the one returned does. See copy."""
         return self._handed("move", core, self.rights, to, slot)
 
+    def map(
+        self,
+        cores: Sequence[int] | None = None,
+        rights: Rights = "read-write",
+        *,
+        to: Capability | None = None,
+        slot: int | None = None,
+    ) -> Page:
+        """Maps a Frame at one address on those cores, by default on all, and records it as a Mapping in a CNode of
+        this core.
+
+        The page goes as any does, by unmap, and the Mapping with it; and it goes when the last Frame here does,
+        when the Mapping is deleted, or when what the Frame came from is revoked: then no core can read it when
+        that returns. Raises WrongType, RightsExceeded, RevokedCapability, OutOfSlots, BadInput.
+        """
+        access = self._access
+        if access.plan.kernel != "multikernel":
+            raise BadInput(
+                f"the {access.plan.kernel} kernel does not map capabilities",
+                value=self,
+                hint="system.allocate and system.map do without them",
+            )
+        number = rights_number(rights)
+        cnode, index = place_of(self._system, self.core, to, slot)
+        chosen, mask = holders(access, self.core, cores)
+        words = self._request("map", "CAP_MAP", self.reference, cnode, index | number << 16, mask)
+        handle = words[0]
+        return Page(
+            self._system, handle & 0xFFFFFFFF, handle >> 32, words[1], self.size, chosen, self._access_given
+        )
+
     def revoke(self) -> None:
         """Deletes all other capabilities to its memory, on every core: copies, and what was derived. Pages of it
         are unmapped first; afterwards this core owns it. Raises RightsExceeded without grant, PagePinned,
@@ -271,10 +303,6 @@ class Capability(_Handle):
     def _error(self, verdict: int, named: int, doing: str) -> Exception:
         return capability_error(verdict, named, doing, self.core, self)
 
-    def _place(self, core: int, to: Capability | None, slot: int | None) -> tuple[int, int]:
-        """The CNode's reference and the index as they travel."""
-        return place_of(self._system, core, to, slot)
-
     def _made(
         self, first: int, i: int, kind: CapabilityType, address: int, size: int, rights: int
     ) -> Capability:
@@ -292,7 +320,7 @@ class Capability(_Handle):
         self, doing: str, core: SupportsIndex | None, rights: int, to: Capability | None, slot: int | None
     ) -> Capability:
         target = core_of(self._access, self.core if core is None and to is None else core, to, doing)
-        cnode, index = self._place(target, to, slot)
+        cnode, index = place_of(self._system, target, to, slot)
         if not 0 <= rights < 256:
             raise BadInput("no such rights", value=rights, where=doing, hint="READ | WRITE | GRANT")
         word = index | int(rights) << 16 | (doing == "move") << 24 | target << 32

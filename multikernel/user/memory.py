@@ -16,6 +16,7 @@ from multikernel.native._native import KINDS
 from multikernel.runtime import local
 from multikernel.runtime.plan import PAGE
 from multikernel.user.access import Access, LocalAccess, handle_word
+from multikernel.user.capability_outcome import capability_error
 from multikernel.user.outcome import OK, error_of
 
 Rights = Literal["read-write", "read-only"]
@@ -199,25 +200,36 @@ def free(access: Access, frame: Frame) -> None:
         raise error_of(verdict, named, "free")
 
 
-def map_frame(access: Access, system: str, frame: Frame, cores: Sequence[int] | None, rights: str) -> Page:
-    """Maps a frame at one address on those cores (None: all). Raises BadInput, DeadHandle, OutOfSlots."""
+def holders(access: Access, core: int, cores: Sequence[int] | None) -> tuple[tuple[int, ...], int]:
+    """The cores a page is to be mapped on (None: all), and the set of them as a map request of that core names it.
+    Raises BadInput.
+    """
     chosen = tuple(range(access.plan.cores)) if cores is None else tuple(sorted(set(cores)))
-    for core in chosen:
-        if not isinstance(core, int) or not 0 <= core < access.plan.cores:  # type: ignore[redundant-expr]
+    for one in chosen:
+        if not isinstance(one, int) or not 0 <= one < access.plan.cores:  # type: ignore[redundant-expr]
             raise BadInput(
-                "no such core", value=core, where="map", hint=f"cores are 0 to {access.plan.cores - 1}"
+                "no such core", value=one, where="map", hint=f"cores are 0 to {access.plan.cores - 1}"
             )
     if not chosen:
         raise BadInput("a page is mapped on at least one core", value="[]", where="map cores")
-    number = _chosen(_native.RIGHTS, rights, "rights")
-    mask = sum(1 << core for core in chosen)
+    mask = sum(1 << one for one in chosen)
     low = (1 << 64) - 1
     if access.plan.cores > 64:
         for word in range((access.plan.cores + 63) // 64):
-            access.request(access.home, KINDS["HOLDERS"], word, mask >> 64 * word & low)
-    verdict, named, words = access.request(
-        access.home, KINDS["MAP"], frame.offset, frame.size, number, mask & low
-    )
+            access.request(core, KINDS["HOLDERS"], word, mask >> 64 * word & low)
+    return chosen, mask & low
+
+
+def rights_number(rights: str) -> int:
+    """As a map request names them. Raises BadInput."""
+    return _chosen(_native.RIGHTS, rights, "rights")
+
+
+def map_frame(access: Access, system: str, frame: Frame, cores: Sequence[int] | None, rights: str) -> Page:
+    """Maps a frame at one address on those cores (None: all). Raises BadInput, DeadHandle, OutOfSlots."""
+    number = rights_number(rights)
+    chosen, mask = holders(access, access.home, cores)
+    verdict, named, words = access.request(access.home, KINDS["MAP"], frame.offset, frame.size, number, mask)
     if verdict != OK:
         raise error_of(verdict, named, "map")
     return Page(system, words[0] & 0xFFFFFFFF, words[0] >> 32, words[1], frame.size, chosen, access)
@@ -232,8 +244,12 @@ def unmap(access: Access, page: Page, protocol: str) -> None:
 
 
 def protect(access: Access, page: Page, rights: str) -> None:
-    """Changes what all cores may do with the page. Raises NotMapped, PagePinned, BadInput."""
+    """Changes what all cores may do with the page. Raises NotMapped, PagePinned, BadInput; RightsExceeded for what its
+    Mapping, if there is one, does not allow.
+    """
     number = _chosen(_native.RIGHTS, rights, "rights")
     verdict, named, _ = access.request(access.home, KINDS["PROTECT"], page.handle, number)
+    if verdict >= _native.VERDICT_CAPABILITY_BASE:
+        raise capability_error(verdict, named, "protect", access.home, page)
     if verdict != OK:
         raise error_of(verdict, named, "protect", address=page.address)

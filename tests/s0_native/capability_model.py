@@ -129,10 +129,12 @@ class Model:
         held = self.find(reference)
         if held is None:
             return V["stale"]
-        inside = any(
+        return V["busy"] if self.inside_a_lock(held, operation) else held
+
+    def inside_a_lock(self, held: Held, operation: int) -> bool:
+        return any(
             a <= held.address and held.end <= end for a, end, other in self.locks if other != operation
         )
-        return V["busy"] if inside else held
 
     def locked(self, start: int, end: int, operation: int) -> bool:
         return any(a < end and start < b for a, b, other in self.locks if other != operation)
@@ -149,9 +151,10 @@ class Model:
         if index >= self.slots or index + count > self.slots:
             return V["no-slots"]
         first = held.about * self.slots + index
-        if any(slot in self.held for slot in range(first, first + count)):
+        there = [self.held[slot] for slot in range(first, first + count) if slot in self.held]
+        if not all(self.inside_a_lock(held, operation) for held in there):
             return V["slot-in-use"]
-        return (first,)
+        return V["busy"] if there else (first,)
 
     def needs_agreement(self, held: Held, operation: int) -> bool:
         return not operation and held.owner == self.me and bool(held.flags & (COPIES | DESCENDANTS))

@@ -142,7 +142,9 @@ TestCapabilityMachine = CapabilityMachine.TestCase
 
 
 def test_every_verdict_is_met() -> None:
-    """Long random runs, too, agree with the model; between them they see all that can be answered."""
+    """Long random runs, too, agree with the model; between them they see all that can be answered here: only a
+    monitor knows of pages.
+    """
     seen = dict.fromkeys(V.values(), 0)
     for seed in range(60):
         world = World(slot_bits=8 if seed % 2 else 4)
@@ -152,7 +154,7 @@ def test_every_verdict_is_met() -> None:
             world.random_step(choose)
         for verdict, times in world.seen.items():
             seen[verdict] += times
-    assert [NAMES[verdict] for verdict, times in seen.items() if not times] == []
+    assert [NAMES[verdict] for verdict, times in seen.items() if not times] == ["mapped"]
 
 
 # --- one thing at a time

@@ -8,8 +8,8 @@ import random
 from typing import NamedTuple
 
 from s2_kernel import capability_programs as programs
-from s2_kernel.capability_programs import FRAME, PAGE, RAM, ROOT, Record
-from s2_kernel.capability_system import Request
+from s2_kernel.capability_programs import CNODE, FRAME, PAGE, RAM, ROOT
+from s2_kernel.capability_system import TOP, Copy, Object, Request
 from s2_kernel.linearizability import Event
 
 import multikernel
@@ -19,22 +19,40 @@ from multikernel.user.group import Group
 
 SLOTS = range(1, 9)
 """Of every root CNode, those that the programs use. The last is core 0's, for the RAM that all is derived from."""
-PAGES = 4
+PAGES = {False: 4, True: 8}
+"""Of that RAM, without and with CNodes made of it."""
+INNER = range(1, 4)
+"""Of every other CNode."""
+WIDTH = 256
+"""Slots of a CNode."""
 
 
 class Round(NamedTuple):
     """On one core: what it had, what it did, what it had then. By slot."""
 
-    before: list[Record]
+    before: list[Copy]
     events: list[Event]
-    after: list[Record]
+    after: list[Copy]
 
 
-def looks() -> list[Record]:
-    return [programs.look(slot) for slot in SLOTS]
+def looks(core: int) -> list[Copy]:
+    """What it has, in the root CNode and in those that lie there."""
+    found: list[Copy] = []
+    cnodes = {(TOP, 0): SLOTS}
+    while cnodes:
+        (cnode, number), slots = cnodes.popitem()
+        for slot in slots:
+            words = programs.here("CAP_LOOK", number * WIDTH + slot)[1]
+            one = programs.record(words)
+            thing = Object(one.type, one.address, one.size, 1 if one.type == CNODE else 0)
+            if one.type:
+                found.append(Copy(core, cnode, slot, thing, one.rights, one.reference))
+            if one.type == CNODE and thing != cnode:
+                cnodes[thing, words[3]] = INNER
+    return list(dict.fromkeys(found))
 
 
-def clear(cores: int) -> bool:
+def clear(cores: int, pages: int) -> bool:
     """Core 0, at the start of a round: one RAM of a few pages, with a copy on every core. Whether that could be
     had: a kernel that has lost its books is shown by the rounds before.
     """
@@ -42,7 +60,7 @@ def clear(cores: int) -> bool:
     word = programs.retype_word(1, RAM)
     done = [
         programs.here("CAP_REVOKE", memory)[0],
-        programs.here("CAP_RETYPE", memory, ROOT, word, 0, PAGES * PAGE, 0)[0],
+        programs.here("CAP_RETYPE", memory, ROOT, word, 0, pages * PAGE, 0)[0],
     ]
     for core in range(1, cores):
         word = programs.copy_word(1, 7, core)
@@ -50,46 +68,49 @@ def clear(cores: int) -> bool:
     return set(done) == {"ok"}
 
 
-def some_request(rng: random.Random, core: int, cores: int) -> Request:
+def some_request(rng: random.Random, core: int, cores: int, cnodes: bool) -> Request:
     """About what lies in one of the own slots just now, or lay there before."""
-    one = programs.look(rng.choice(SLOTS[:-1]))
-    if not one.type:
-        one = programs.look(1)
+    have = [copy for copy in looks(core) if copy.place != (0, TOP, SLOTS[-1])]
+    have = have or [Copy(core, TOP, 1, TOP, 7, programs.look(1).reference)]
+    one = rng.choice(have)
+    name, size = one.name or 0, max(one.object.size, 0)
     kind = rng.choices(("COPY", "MOVE", "RETYPE", "REVOKE", "DELETE"), (6, 4, 6, 1, 4))[0]
-    index = rng.choice(SLOTS[:-1])
+    index, to = rng.choice(SLOTS[:-1]), rng.randrange(cores)
+    holders = [copy.name or 0 for copy in have if copy.object.type == CNODE]
+    cnode = rng.choice(holders) if holders and rng.random() < 0.5 and one.object.type != CNODE else ROOT
+    if cnode != ROOT:
+        index, to = rng.choice(INNER), core
     if kind in ("COPY", "MOVE"):
-        rights = rng.choice((7, 7, 7, 3)) & one.rights or 1
-        return Request(kind, core, one.reference, ROOT, index, rights, rng.randrange(cores))
+        return Request(kind, core, name, cnode, index, rng.choice((7, 7, 7, 3)) & one.rights or 1, to)
     if kind == "RETYPE":
-        pages = rng.randint(1, 2)
-        offset = rng.randrange(max(one.size // PAGE - pages, 0) + 1)
-        kind_of = rng.choice((RAM, FRAME))
-        return Request(
-            kind, core, one.reference, ROOT, index, type=kind_of, offset=offset * PAGE, size=pages * PAGE
-        )
-    return Request(kind, core, one.reference)
+        new = rng.choice((RAM, FRAME, CNODE) if cnodes and size > 4 * PAGE else (RAM, FRAME))
+        pages = 4 if new == CNODE else rng.randint(1, 2)
+        cnode = ROOT if new == CNODE else cnode
+        offset = PAGE * rng.randrange(max(size // PAGE - pages, 0) + 1)
+        return Request(kind, core, name, cnode, index, type=new, offset=offset, size=pages * PAGE)
+    return Request(kind, core, name)
 
 
-def capabilities(group: Group, seed: int, rounds: int, operations: int) -> list[Round]:
+def capabilities(group: Group, seed: int, rounds: int, operations: int, cnodes: bool) -> list[Round]:
     """On every core at once: that many random requests a round, all cores beginning together."""
     me, cores = multikernel.here().core, multikernel.here().cores
     rng = random.Random(seed)
     done: list[Round] = []
     for _ in range(rounds):
-        ready = clear(cores) if me == 0 else True
+        ready = clear(cores, PAGES[cnodes]) if me == 0 else True
         if not group.all_reduce([int(ready)], "min")[0]:
             break
-        before, events = looks(), []
+        before, events = looks(me), []
         group.barrier()
         for _ in range(operations):
-            request = some_request(rng, me, cores)
+            request = some_request(rng, me, cores, cnodes)
             called = _native.tsc()
             verdict, words = programs.here(*request.call)  # type: ignore[arg-type]
             returned = _native.tsc()
             made = words[0] if verdict == "ok" and request.kind in ("COPY", "MOVE", "RETYPE") else None
             events.append(Event(me, request, (verdict, made), called, returned))
         group.barrier()
-        done.append(Round(before, events, looks()))
+        done.append(Round(before, events, looks(me)))
         group.barrier()
     return done
 

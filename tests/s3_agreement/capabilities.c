@@ -197,6 +197,8 @@ void capability_check_message(struct world *w, uint32_t core, uint32_t to, const
 {
     if (model.owner && message_kind(message) == KIND_PREPARE && message_core(message) == core)
         check_root(w, core, message);
+    if (model.peaceful && message_kind(message) == KIND_ABORT && message_verdict(message) == VERDICT_BUSY)
+        violate("core %u aborts an operation for another", core);
     uint32_t how = message->word[4] >> 16 & 15, destination = (uint32_t)(message->word[4] >> 48);
     uint32_t initiator = (uint32_t)(message->word[1] >> 48);
     bool driven = model.owner && (message_kind(message) >= KIND_ASK || to == initiator); /* by the owner */
@@ -276,8 +278,29 @@ static bool has_copy(struct world *w, uint32_t core, const struct capability *c)
     return false;
 }
 
+/* Nobody has deleted anything, so of all memory there is to begin with somebody has at least one capability. */
+static void check_nothing_lost(struct world *w)
+{
+    for (uint32_t i = 0; i < MODEL_THREADS; i++)
+        for (const struct step *s = model.scenario->thread[i].step; s->action != STOP; s++)
+            if (s->action == CAP_DELETE)
+                return;
+    for (uint32_t i = 0; i < MODEL_BEFORE; i++) {
+        const struct step *s = &model.scenario->before[i].step;
+        const struct capability ram = {.type = CAP_RAM,
+                                       .address = MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE,
+                                       .size = (s->argument & 15) * (uint64_t)CAP_PAGE};
+        bool found = s->action != CAP_CREATE || model.scenario->cnodes > 1; /* a CNode takes along what is in it */
+        for (uint32_t core = 0; core < model.cores; core++)
+            found |= has_copy(w, core, &ram);
+        if (!found)
+            violate("at rest, nobody has the memory that was there to begin with");
+    }
+}
+
 void capability_check_terminal(struct world *w)
 {
+    check_nothing_lost(w);
     bool retyped = false, refused = false; /* memory that is something else to begin with is as good as retyped */
     for (uint32_t i = 0; i < MODEL_BEFORE; i++)
         retyped |= model.scenario->before[i].step.action == CAP_RETYPE;

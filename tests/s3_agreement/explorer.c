@@ -2,7 +2,7 @@
  * then goes backward from the ends, so that a world from which nothing ever finishes is found too.
  *
  *     explorer --scenario NAME [--cores 3] [--capacity 1] [--route flat|chain|binary|N,M] [--outbox N] [--any-order-replies]
- *              [--one-fifo] [--lazy] [--owner] [--limit STATES]
+ *              [--one-fifo] [--lazy] [--owner] [--peaceful] [--limit STATES]
  *     explorer --scenario NAME --messages …     counts those of one order of events instead
  *     explorer --list
  *
@@ -336,6 +336,10 @@ int main(int argc, char **argv)
         }
         if (strcmp(argv[i], "--owner") == 0) {
             model.owner = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--peaceful") == 0) {
+            model.peaceful = true;
             continue;
         }
         if (strcmp(argv[i], "--messages") == 0) {

@@ -175,6 +175,7 @@ struct model {
     bool any_order;    /* replies are taken in any order */
     bool one_fifo;     /* replies travel behind requests */
     bool owner;        /* owners drive operations on capabilities, instead of who asks for them */
+    bool peaceful;     /* no operation is aborted for another: a property of some scenarios */
     bool lazy;         /* moving from outbox to channel is a transition of its own */
     uint32_t fan;      /* of the trees to begin with; 0: none, every root sends to all */
     bool

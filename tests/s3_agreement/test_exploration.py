@@ -24,6 +24,7 @@ PROTOCOL = (
         "capability_retype_row.c",
         "capability_revoke_row.c",
         "capability_delete_row.c",
+        "capability_map_rows.c",
         "capability_task.c",
     ),
     *("capability.c", "cspace.c", "cspace_derive.c", "cspace_delete.c", "cspace_remote.c"),
@@ -147,6 +148,7 @@ MUTANTS = {
     "ROUTED_BY_INITIATOR": ("retype-3", "chain"),
     "OWNER_TOO_SURE": ("move-owned", "flat"),
     "ASKED_MISSES_MOVE": ("owner-moves", "flat"),
+    "ASKED_KEEPS_NOTHING": ("revoke-2", "flat"),
 }
 
 
@@ -236,6 +238,15 @@ def test_what_an_operation_costs(explore: Explore, scenario: str, cores: int, ro
     for cost, protocol in zip(COSTS[scenario], ([], ["--owner"]), strict=True):
         arguments = ("--scenario", scenario, "--cores", str(cores), "--route", route, "--messages", *protocol)
         assert explore(*arguments).stdout == f"scenario {scenario}: {cost(cores)} messages\n"
+
+
+@pytest.mark.parametrize("scenario", ["retype-3", "revoke-2", "owner-derived", "owner-sends"])
+def test_an_owner_makes_them_wait_where_initiators_collide(explore: Explore, scenario: str) -> None:
+    """No abort, where the owner stays and reaches all directly. (Through a tree a PREPARE may overtake an ANSWER.)"""
+    passes(explore, scenario, "--owner", "--peaceful")
+    collision = explore("--scenario", scenario, "--peaceful")
+    assert collision.returncode == 1
+    assert "aborts an operation for another" in collision.stdout
 
 
 # Two initiators and one region that they both want. With an owner to order them, worlds are hundreds of times

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
+
 import multikernel
-from multikernel import FRAME, Capability, errors
+from multikernel import FRAME, Capability, Page, errors
 
 
 def split(ram: Capability, count: int) -> list[Capability]:
@@ -32,3 +34,33 @@ def own_ram(size: int) -> tuple[Capability, Capability]:
     """Memory that is this core's alone, and the CNode it is in."""
     here = multikernel.here()
     return here.ram(size).move(here.core), here.cnode
+
+
+def unmap(page: Page) -> None:
+    multikernel.here().unmap(page)
+
+
+def churn(ram: Capability, frames: list[Capability], seed: int, rounds: int) -> list[Page]:
+    """Random operations on Frames and their pages, with others at the same; every page there was."""
+    rng, here = random.Random(seed), multikernel.here()
+    have, pages = list(frames), []
+    for _ in range(rounds):
+        one = rng.choice(have)
+        what = rng.choices(("map", "unmap", "copy", "delete", "revoke", "retype"), (10, 6, 4, 3, 0.5, 3))[0]
+        try:
+            if what == "map":
+                cores = rng.sample(range(here.cores), rng.randint(1, here.cores))
+                pages.append(one.map(cores, rng.choice(("read-write", "read-only"))))
+            elif what == "unmap" and pages:
+                here.unmap(rng.choice(pages), rng.choice(("two-phase", "one-phase")))
+            elif what == "copy":
+                have.append(one.copy(rng.randrange(here.cores)))
+            elif what == "delete":
+                one.delete()
+            elif what == "revoke":
+                one.revoke()
+            elif what == "retype":
+                have += ram.retype(FRAME, 1, 4096, offset=rng.randrange(16) * 4096)
+        except (errors.CapabilityError, errors.NotMapped):
+            continue
+    return pages

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from s4_user import capability_on_core as on_core
+from s4_user.capability_checks import clear, digests, held
 
 import multikernel
 from multikernel import (
@@ -54,42 +55,7 @@ def booted(request: pytest.FixtureRequest) -> Iterator[System]:
 def system(booted: System) -> Iterator[System]:
     """Every test leaves the capabilities as it found them: none but the roots."""
     yield booted
-    for core in booted.cores:
-        for _, capability in held(booted, core.index):
-            if capability.alive:
-                if GRANT in capability.rights and capability.type != MAPPING:
-                    capability.revoke()
-                capability.delete()
-    assert not any(held(booted, core.index) for core in booted.cores)
-
-
-def held(system: System, core: int) -> list[tuple[int, Capability]]:
-    """What lies in the slots of a core, without its root CNode's own capability."""
-    names = {number: name for name, number in CAPABILITY_TYPES.items()}
-    found = []
-    slot, slots = 1, system.ask(core, "CAP_DIGEST")[3]
-    while slot < slots:
-        words = system.ask(core, "CAP_LOOK", slot, 1)
-        kind = words[4] >> 16 & 0xFF
-        if not kind:
-            break
-        one = Capability(
-            system.plan.system, core, words[0], names[kind], words[1], words[2], words[4] >> 24 & 0xFF
-        )
-        found.append((one.slot, one))
-        slot = one.slot + 1
-    return found
-
-
-def digests(system: System) -> list[tuple[int, ...]]:
-    """Of every replica, capabilities and mappings; no lock is left, and every invariant holds."""
-    found = []
-    for core in system.cores:
-        digest, count, locks, _, broken, *_ = system.ask(core.index, "CAP_DIGEST")
-        assert not locks
-        assert not broken
-        found.append((digest, count, *core.digest()))
-    return found
+    clear(booted)
 
 
 # --- what works -----------------------------------------------------------------------------------------------------
@@ -238,7 +204,7 @@ def test_memory_comes_back_when_its_last_capability_goes(system: System) -> None
         ram.revoke()
         ram.delete()
     kept = system.ram(half).retype(FRAME, 2)
-    held(system, 0)[0][1].delete()
+    held(system, 0)[0].delete()
     assert all(frame.alive for frame in kept)
     with pytest.raises(errors.OutOfMemory):
         system.ram(system.plan.memory - PAGE)
@@ -461,3 +427,10 @@ def test_handles_of_another_system_are_refused(system: System) -> None:
         with pytest.raises(errors.ForeignHandle):
             system.cores[0].run(on_core.revoke, foreign)
         assert digests(system) == before
+
+
+def test_the_shared_kernel_maps_none_of_them() -> None:
+    with multikernel.boot(cores=1, kernel="shared") as shared:
+        (frame,) = shared.ram(PAGE).retype(FRAME)
+        with pytest.raises(errors.BadInput, match="the shared kernel does not map"):
+            frame.map()

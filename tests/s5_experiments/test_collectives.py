@@ -190,7 +190,7 @@ def test_the_document_holds_every_operation_and_what_stands_beside_it() -> None:
         *([] if mpi_process.missing() else [(experiment.MPI, 2, "", experiment.MPI_MODE)]),
     }
     for one in document.series:
-        assert one.system == ("raw" if one.variant in bare else "multikernel")
+        assert one.system == ("raw" if one.variant in (*bare, experiment.MPI) else "multikernel")
         assert one.measure == "completion"
         assert one.over_floor is not None
         if one.system == "multikernel":

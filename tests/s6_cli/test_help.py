@@ -20,6 +20,7 @@ def test_version() -> None:
         ((), ("compare", "boot", "bench", "multikernel compare --quick")),
         (("--help",), ("compare", "boot", "bench", "Every core is a process")),
         (("compare", "--help"), ("--cores", "--quick", "--oversubscribe", "--output", "--json")),
+        (("inspect", "--help"), ("PID", "--json", "replicas, owners, relations, digests")),
         (("boot", "--help"), ("--kernel", "multikernel.current()", "PROGRAM.py")),
         (("topology", "--help"), ("--machine", "8x4-amd", "--measured", "capture", ".svg")),
         (("topology", "capture", "--help"), ("FILE.tar.gz", "in a small archive")),

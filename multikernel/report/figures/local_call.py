@@ -13,7 +13,7 @@ from multikernel.report.paper_values import OTHERS, TABLE_1
 from multikernel.report.wording import MODES, rate_of
 from multikernel.results.document import Document
 
-BESIDES = ("boundary", "pair", "target", "told", "woken_by")
+BESIDES = ("boundary", "pair", "target", "told", "woken_by", "cores")
 """A variant says it all; what it crosses is said below."""
 
 

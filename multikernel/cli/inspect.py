@@ -1,0 +1,142 @@
+"""`multikernel inspect`: what a running system looks like: its cores' replicas, who owns which memory, and what
+came of what.
+
+Guarantees: changes nothing in the system; one clear sentence where there is none, or it is another user's.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from multikernel.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+CORES = (
+    "core", "CPU", "process", "state", "capabilities", "locked", "their digest", "pages", "locked", "their digest",
+    "invariants",
+)  # fmt: skip
+OBJECTS = ("object", "address", "bytes", "owner", "capabilities (core:slot rights)", "relations elsewhere")
+SHORT = {"read": "r", "write": "w", "grant": "g"}
+SHOWN = 8
+"""Copies of an object that a row names; the rest is counted."""
+
+
+@click.command("inspect")
+@click.argument("pid", required=False, type=int, metavar="[PID]")
+@click.option("--json", "json_to", metavar="-", help="With '-': print everything as JSON, and nothing else.")
+def command(pid: int | None, json_to: str | None) -> int:
+    """Show a running system: replicas, owners, relations, digests.
+
+    PID is that of the process that booted it, or of its supervisor; it may be left out where only one system of
+    yours runs. Cores are looked at one after another while they go on.
+    """
+    from multikernel.runtime import inspection_socket
+
+    if json_to not in (None, "-"):
+        raise BadInput("it is printed to stdout only", value=json_to, where="--json", hint="--json -")
+    seen = inspection_socket.fetch(inspection_socket.choose(pid))
+    if json_to is not None:
+        import json
+
+        click.echo(json.dumps(seen, indent=2))
+    elif sys.stdout.isatty():
+        _on_terminal(seen)
+    else:
+        _plain(seen)
+    return 0
+
+
+def _title(seen: dict[str, Any]) -> str:
+    how = f", capabilities by the {seen['capabilities']} protocol" if seen["kernel"] == "multikernel" else ""
+    return (
+        f"{seen['kernel']} system {seen['system']} of process {seen['launcher']}: {len(seen['cores'])} cores, "
+        f"{seen['memory'] >> 20} MiB{how}"
+    )
+
+
+def _verdict(seen: dict[str, Any]) -> str:
+    differing, compared = seen["replicas"]["differing"], seen["replicas"]["compared"]
+    if differing:
+        pairs = ", ".join(f"{a}-{b}" for a, b in differing)
+        return f"Replicas of the mappings differ between cores {pairs}: an operation is under way, or they are wrong."
+    return (
+        f"Replicas of the mappings agree on what both cores hold, in all {compared} pairs."
+        if compared
+        else ""
+    )
+
+
+def _cores(seen: dict[str, Any]) -> list[tuple[str, ...]]:
+    return [
+        (
+            str(core["core"]), str(core["cpu"]), str(core["pid"]), core["mode"],
+            str(core["capabilities"]), str(core["ranges_locked"]), core["capabilities_digest"],
+            str(core["mapped"]), str(core["mappings_locked"]), core["mappings_digest"],
+            "hold" if core["invariants_hold"] else "BROKEN",
+        )
+        for core in seen["cores"]
+    ]  # fmt: skip
+
+
+def _objects(seen: dict[str, Any]) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for one in seen["objects"]:
+        copies = one["copies"]
+        named = ", ".join(
+            f"{copy['core']}:{copy['slot']} {''.join(SHORT[right] for right in copy['rights']) or '-'}"
+            for copy in copies[:SHOWN]
+        )
+        more = f" and {len(copies) - SHOWN} more" if len(copies) > SHOWN else ""
+        relations = sorted(
+            {relation.removeprefix("remote-") for copy in copies for relation in copy["relations"]}
+        )
+        about = {"Mapping": f" at {one['about']:#x}", "Endpoint": f" {one['about']}"}.get(one["type"], "")
+        name = "  " * one["depth"] + ("root " if one["root"] else "") + one["type"] + about
+        found.append(
+            (
+                name,
+                f"{one['address']:#x}",
+                str(one["size"]),
+                str(one["owner"]),
+                named + more,
+                ", ".join(relations),
+            )
+        )
+    return found
+
+
+def _plain(seen: dict[str, Any]) -> None:
+    from multikernel.report.table import plain
+
+    click.echo(_title(seen) + "\n")
+    click.echo(plain(CORES, _cores(seen), right=(0, 1, 2, 4, 5, 7, 8)))
+    click.echo(plain(OBJECTS, _objects(seen), right=(1, 2, 3)), nl=not _verdict(seen))
+    if _verdict(seen):
+        click.echo("\n" + _verdict(seen))
+
+
+def _on_terminal(seen: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    console = Console()
+    console.print(_title(seen), highlight=False)
+    console.print(_table(CORES, _cores(seen), right=(0, 1, 2, 4, 5, 7, 8)))
+    console.print(_table(OBJECTS, _objects(seen), right=(1, 2, 3)))
+    console.print(_verdict(seen), highlight=False)
+
+
+def _table(headings: tuple[str, ...], cells: list[tuple[str, ...]], right: tuple[int, ...]) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for i, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if i in right else "left", no_wrap=i in right or not i)
+    for row in cells:
+        table.add_row(*row)
+    return table

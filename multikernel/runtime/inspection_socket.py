@@ -1,0 +1,152 @@
+"""How a command reaches a running system: every supervisor listens on an abstract Unix socket named by its pid.
+
+Guarantees: nothing is left anywhere, whatever is killed: an abstract socket has no file and goes with its process.
+Only its own user (and root) is answered, and whoever asks knows that the answer is the supervisor's: both sides
+ask the host who the other is. The supervisor goes on watching: an inspection ends after moments, or at once when a
+core or the launcher ends.
+
+Called by: runtime/supervisor.py (Listener) and the command `inspect` (found, fetch).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from multikernel.errors import BadInput, MultikernelError
+from multikernel.runtime import wire
+
+NAME = "mk-supervisor"
+SECONDS = 5.0
+"""How long an inspection may take, and how long who asks waits for each piece of the answer."""
+_CREDENTIALS = struct.Struct("3i")
+
+
+def _address(pid: int) -> str:
+    return f"\0multikernel-inspect-{pid}"
+
+
+def _peer(connection: socket.socket) -> tuple[int, int]:
+    """pid and user of the other side, as the host knows them."""
+    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, user, _ = _CREDENTIALS.unpack(packed)
+    return pid, user
+
+
+class Listener:
+    """The supervisor's end. look(deadline) inspects: it raises MultikernelError when it cannot."""
+
+    def __init__(self, look: Callable[[float], dict[str, Any]]) -> None:
+        self._look = look
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.bind(_address(os.getpid()))
+        self._socket.listen(8)
+        self._socket.setblocking(False)
+
+    def fileno(self) -> int:
+        """To be polled."""
+        return self._socket.fileno()
+
+    def answer(self) -> None:
+        """Answers one who has connected. Whatever they do, this returns."""
+        try:
+            connection, _ = self._socket.accept()
+        except OSError:
+            return
+        with connection, contextlib.suppress(OSError):
+            connection.settimeout(1.0)
+            if _peer(connection)[1] not in (os.getuid(), 0):
+                wire.send_record(connection, {"error": "this system is another user's"})
+                return
+            try:
+                record = self._look(time.monotonic() + SECONDS)
+            except MultikernelError as error:
+                record = {"error": str(error)}
+            wire.send_record(connection, record)
+
+
+class Running(NamedTuple):
+    """A supervisor that runs here. pid; user: its number."""
+
+    pid: int
+    user: int
+
+
+def found(root: Path = Path("/proc")) -> list[Running]:
+    """All supervisors there are, of all users, by pid."""
+    running = []
+    for path in root.iterdir():
+        if not path.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):  # gone meanwhile
+            if (path / "comm").read_text().strip() == NAME:
+                running.append(Running(int(path.name), path.stat().st_uid))
+    return sorted(running)
+
+
+def choose(pid: int | None) -> Running:
+    """The one of that pid (the supervisor's or its launcher's), or the only one of this user. Raises BadInput, in
+    one sentence.
+    """
+    everybody = found()
+    mine = [one for one in everybody if one.user == os.getuid()] if os.getuid() else everybody
+    if pid is not None:
+        for one in everybody:
+            if pid in (one.pid, _parent(one.pid)):
+                if one not in mine:
+                    raise BadInput("this system is another user's", value=pid, where=f"user {one.user}")
+                return one
+        raise BadInput("no system of that pid runs here", value=pid, hint=_hint(mine))
+    if not mine:
+        others = f"; {len(everybody)} of other users" if everybody else ""
+        raise BadInput(
+            f"no system of yours runs here{others}", hint="multikernel boot, or a program that calls boot()"
+        )
+    if len(mine) > 1:
+        raise BadInput(
+            f"{len(mine)} systems run here",
+            hint="name one by its pid: " + ", ".join(str(one.pid) for one in mine),
+        )
+    return mine[0]
+
+
+def fetch(running: Running) -> dict[str, Any]:
+    """What that system looks like now. Raises MultikernelError."""
+    where = f"supervisor {running.pid}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(2 * SECONDS)
+        try:
+            connection.connect(_address(running.pid))
+            if _peer(connection) != (running.pid, running.user):
+                raise MultikernelError("somebody else answers in the system's name", where=where)
+            received = wire.receive(connection)
+        except TimeoutError:
+            raise MultikernelError("the system does not answer", where=where, hint="is it stopped?") from None
+        except OSError as error:
+            raise MultikernelError(
+                "the system is just starting or ending", value=error.strerror, where=where, hint="try again"
+            ) from None
+    if received is None:
+        raise MultikernelError("the system ended", where=where)
+    record: dict[str, Any] = wire.decoded(received[0])
+    if "error" in record:
+        raise MultikernelError(record["error"], where=where)
+    return record
+
+
+def _parent(pid: int) -> int | None:
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc", str(pid), "status").read_text().splitlines():
+            if line.startswith("PPid:"):
+                return int(line.split()[1])
+    return None
+
+
+def _hint(mine: list[Running]) -> str:
+    return "there are " + ", ".join(str(one.pid) for one in mine) if mine else "none of yours runs here"

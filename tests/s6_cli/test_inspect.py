@@ -1,0 +1,91 @@
+"""`inspect`: a running system as a table and as JSON, and one sentence where there is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from s6_cli.command import (
+    assert_all_gone,
+    assert_one_line_and_code_2,
+    await_cores,
+    end,
+    family_of,
+    names_of,
+    run,
+    started,
+)
+
+import multikernel
+from multikernel import FRAME
+
+PAGE = 4096
+
+
+def test_a_system_as_a_table() -> None:
+    with multikernel.boot(cores=3) as system:
+        ram = system.ram(16 * PAGE)
+        frames = ram.retype(FRAME, 2, PAGE)
+        frames[1].copy(2)
+        page = frames[0].map()
+        done = run("inspect", str(system.launched.process.pid))
+        assert (done.returncode, done.stderr) == (0, "")
+        lines = done.stdout.splitlines()
+        assert lines[0] == (
+            f"multikernel system {system.plan.system} of process {os.getpid()}: 3 cores, 16 MiB, "
+            "capabilities by the two-phase protocol"
+        )
+        assert lines[2].split()[:5] == ["core", "CPU", "process", "state", "capabilities"]
+        assert [line.split()[:3] for line in lines[4:7]] == [
+            [str(core.index), str(core.cpu), str(core.pid)] for core in system.cores
+        ]
+        named = [re.split(r"  +", line.strip()) for line in lines]
+        assert ["RAM", hex(ram.address), "65536", "0", f"0:{ram.slot} rwg", "descendants"] in named
+        assert f"    Mapping at {page.address:#x}" in done.stdout
+        assert any(line.startswith("  Frame") and "2:1 rwg" in line for line in lines)
+        assert lines[-1] == "Replicas of the mappings agree on what both cores hold, in all 3 pairs."
+
+
+def test_a_system_as_json() -> None:
+    with multikernel.boot(cores=2, kernel="shared") as system:
+        system.ram(PAGE)
+        done = run("inspect", str(system.launched.process.pid), "--json", "-")
+        assert (done.returncode, done.stderr) == (0, "")
+        seen = json.loads(done.stdout)
+        assert (seen["schema"], seen["system"], seen["kernel"]) == (
+            "multikernel-inspection/1",
+            system.plan.system,
+            "shared",
+        )
+        assert seen["objects"] == json.loads(json.dumps(system.inspect()["objects"]))
+
+
+def test_it_finds_a_system_by_its_launcher_and_leaves_nothing(tmp_path: Path) -> None:
+    with started("boot", "--cores", "2") as process:
+        family = await_cores(process, 2)
+        assert process.stdout is not None
+        process.stdout.readline()  # it is up
+        done = run("inspect", str(process.pid))
+        assert done.returncode == 0, done.stderr
+        assert f"of process {process.pid}: 2 cores" in done.stdout
+        assert "mk-supervisor" in names_of(family_of(process))
+        end(process, signal.SIGINT)
+        assert process.returncode == 0
+        assert_all_gone(family)
+        assert_one_line_and_code_2(run("inspect", str(process.pid)), "no system of that pid runs here")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("1",), ("no system of that pid runs here: 1",)),
+        (("--json", "file"), ("stdout only", "--json -")),
+        (("one",), ("'one' is not a valid integer",)),
+    ],
+)
+def test_bad_input(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    assert_one_line_and_code_2(run("inspect", *arguments), *words)
