@@ -11,6 +11,7 @@
 static uint32_t mutant;
 #define MK_SHARED_MUTANT mutant
 #include "shared_capabilities.c"
+#include "shared_capability_locks.c"
 
 #include <string.h>
 
@@ -165,7 +166,7 @@ static void let_go(struct driver *d)
 
 static void nothing_left(struct driver *d)
 {
-    const struct cspace *cs = state_of(d);
+    const struct cspace *cs = shared_cspace(d);
     uint64_t words[5];
     CHECK(!cspace_check(cs), "%s", cspace_check(cs));
     for (uint32_t core = 0; core < d->cores; core++) {
@@ -260,7 +261,7 @@ static void swap_or_use(struct driver *d)
 /* What one core does to memory of one region waits for nobody who is at work on another region: in one thread, where waiting would be for ever. */
 static void do_not_meet(struct driver *busy, struct driver *d)
 {
-    struct cspace *cs = state_of(d);
+    struct cspace *cs = shared_cspace(d);
     struct capability c;
     for (uint32_t i = 1; i + 1 < SHARED_REGIONS; i++) {
         uint64_t theirs = from_core(cs, busy->me, slot_from(busy, i, &c)), ours = slot_from(d, i + 1, &c);
@@ -290,7 +291,7 @@ static void *run(void *argument)
     }
     pthread_barrier_wait(&all);
     if (d->me == 0)
-        CHECK(!cspace_check(state_of(d)), "%s", cspace_check(state_of(d)));
+        CHECK(!cspace_check(shared_cspace(d)), "%s", cspace_check(shared_cspace(d)));
     pthread_barrier_wait(&all);
     let_go(d);
     pthread_barrier_wait(&all);

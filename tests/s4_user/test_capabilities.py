@@ -106,7 +106,8 @@ def test_endpoints_are_numbered_views(system: System) -> None:
 def test_a_copy_on_another_core_can_do_the_same(system: System) -> None:
     ram = system.ram(4 * PAGE)
     there = ram.copy(system.cores[1])
-    owner = 0 if system.kernel == "multikernel" else 1  # who decides: in the shared kernel every core for itself
+    # Who decides: in the shared kernel every core for itself.
+    owner = 0 if system.kernel == "multikernel" else 1
     assert (there.core, there.owner, there.type, there.size, there.rights) == (
         1, owner, RAM, 4 * PAGE, READ | WRITE | GRANT,
     )  # fmt: skip
