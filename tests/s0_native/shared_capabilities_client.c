@@ -18,7 +18,7 @@ static uint32_t mutant;
 #include "clients.h"
 #include "locks/mcs.c"
 
-enum { CORES_MOST = 8, CNODES = 4, RAMS = 20, RAM_PAGES = 32, COPIES = 200, REVOCATIONS = 12, SWAPS = 2000 };
+enum { CORES_MOST = 8, CNODES = 4, RAMS = 20, RAM_PAGES = 32, COPIES = 200, REVOCATIONS = 12, SWAPS = 1000 };
 
 static struct driver drivers[CORES_MOST];
 static struct shared_private privates[CORES_MOST];
@@ -184,6 +184,7 @@ static void revoke_or_use(struct driver *d, uint64_t *seed)
     const enum verdict stale = VERDICT_CAPABILITY + CAP_STALE;
     struct capability c;
     uint64_t cnode = 0, other = 0;
+    progress();
     if (d->me == 0) {
         create(d, RAMS, 1);
         create(d, RAMS + 1, 2);
@@ -209,6 +210,7 @@ static void revoke_or_use(struct driver *d, uint64_t *seed)
         CHECK(remove_by(d, ROW_CAP_REVOKE, slot_from(d, 1, &c)) == VERDICT_OK, "revoke");
     for (uint32_t after = 0; d->me == 1 && after < 200;) {
         bool mine = random_next(seed) % 2;
+        progress();
         struct capability_task t = {.row = ROW_CAP_COPY, .rights = CAP_RIGHTS_ALL, .to = 1};
         t.source = mine ? copies[random_next(seed) % COPIES] : other;
         t.cnode = mine ? CSPACE_ROOT : cnode;
@@ -238,6 +240,7 @@ static void swap_or_use(struct driver *d)
     atomic_store(&over, false);
     pthread_barrier_wait(&all);
     for (uint32_t i = 0; d->me == 0 && i < SWAPS; i++) {
+        progress();
         copy_to(d, slot_from(d, 1 + i % 2, &c), 1, CSPACE_ROOT, 1, false);
         CHECK(remove_by(d, ROW_CAP_REVOKE, slot_from(d, 1 + i % 2, &c)) == VERDICT_OK, "revoke %u", i);
     }
