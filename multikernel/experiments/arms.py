@@ -33,6 +33,12 @@ them.
 CONTROL = "-control"
 """The key of a control is that of the arm it repeats, and this."""
 
+
+def labelled(what: str, control: object) -> str:
+    """What progress calls an arm. control: true for one that repeats another."""
+    return f"{what}, control" if control else what
+
+
 Scalar = str | int | float | bool | None
 
 

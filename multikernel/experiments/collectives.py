@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from multikernel import system as system_
 from multikernel.errors import CoreDied
 from multikernel.experiments import document, on_core_collective, on_core_tree
-from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec
+from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec, labelled
 from multikernel.experiments.chosen import judged, tree_of_all
 from multikernel.experiments.floor import BATCHES, MODES, floor_arms, floors_of, root_pairs
 from multikernel.experiments.measure import Bench, Call, samples_of
@@ -149,7 +149,7 @@ class _Arms:
         ]
 
     def _arm(self, operation: str, shape: Shape, suffix: str = "") -> Arm:
-        label = f"{operation}, {shape.name} tree, {shape.cores} cores" + (", control" if suffix else "")
+        label = labelled(f"{operation}, {shape.name} tree, {shape.cores} cores", suffix)
         timer = ROOT if operation == "broadcast" else shape.last
         names = (CHOSEN,) if suffix else shape.names
 

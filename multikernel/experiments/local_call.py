@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from multikernel import system as system_
 from multikernel.experiments import document, on_core_paper
-from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec
+from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec, labelled
 from multikernel.experiments.floor import BATCHES, MODES, floor_arms, floors_of
 from multikernel.experiments.measure import Bench, samples_of
 from multikernel.experiments.on_core import POLLING_CROWDED, Policy, Report
@@ -86,7 +86,7 @@ def _arms(request: Request, boot: _Boot) -> list[Arm]:
         return Outcome(found, activity=but_switches(activity) if name in SWITCHING and activity else activity)
 
     def arm(name: str, control: bool = False) -> Arm:
-        return Arm(name + (", control" if control else ""), lambda: slice_of(name, control))
+        return Arm(labelled(name, control), lambda: slice_of(name, control))
 
     return [
         *(arm(name) for name in BOUNDARIES),

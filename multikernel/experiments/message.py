@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from multikernel import system as system_
 from multikernel.experiments import document, on_core_message
-from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec
+from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec, labelled
 from multikernel.experiments.floor import BATCHES, MODES, Pair, floor_arms, floors_of, root_pairs
 from multikernel.experiments.measure import Bench, Call, samples_of
 from multikernel.experiments.on_core import Report
@@ -164,7 +164,7 @@ class _Arms:
             found = {form.latency(mode) + suffix: samples[mode] for mode in MODES}
             return Outcome(found, activity=report.activity)
 
-        return Arm(_label(f"{form.key}, there and back", suffix), slice_of)
+        return Arm(labelled(f"{form.key}, there and back", suffix), slice_of)
 
     def _stream(self, form: Form, suffix: str = "") -> Arm:
         usual = STREAM_CALLS if form.name == CALLS else STREAM
@@ -179,7 +179,7 @@ class _Arms:
                 found[form.ahead] = samples["ahead"]
             return Outcome(found, activity=asked.activity)
 
-        return Arm(_label(f"{form.key}, one way", suffix), slice_of)
+        return Arm(labelled(f"{form.key}, one way", suffix), slice_of)
 
     def _both(self, name: str, form: Form, loop: Callable[..., Report], *how: object) -> dict[int, Report]:
         """Both sides of a loop over the rings' memory."""
@@ -205,10 +205,6 @@ class _Arms:
             return Outcome({_open_key(pair, every): samples_of(report)["latency"]}, activity=report.activity)
 
         return Arm(f"open loop, a request every {every} ns, cores {pair[0]} and {pair[1]}", slice_of)
-
-
-def _label(text: str, suffix: str) -> str:
-    return text + (", control" if suffix else "")
 
 
 def _open_key(pair: Pair, every: int) -> str:

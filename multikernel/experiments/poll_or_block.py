@@ -20,7 +20,7 @@ from dataclasses import replace
 from multikernel import system as system_
 from multikernel.errors import BadInput
 from multikernel.experiments import document, on_core_paper
-from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec
+from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec, labelled
 from multikernel.experiments.floor import floor_arms, floors_of
 from multikernel.experiments.measure import Bench, samples_of
 from multikernel.experiments.request import Request
@@ -76,7 +76,7 @@ class _Arms:
         ]
 
     def _arm(self, budget: int, interval: int, *, control: bool = False) -> Arm:
-        name = f"budget {budget} µs, a message every {interval} µs" + (", control" if control else "")
+        name = labelled(f"budget {budget} µs, a message every {interval} µs", control)
         return Arm(name, lambda: self._slice(name, budget, interval, CONTROL if control else ""))
 
     def _slice(self, name: str, budget: int, interval: int, suffix: str) -> Outcome:

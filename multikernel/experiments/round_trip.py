@@ -14,7 +14,7 @@ from contextlib import ExitStack
 
 from multikernel import system as system_
 from multikernel.experiments import document
-from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Spec
+from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Spec, labelled
 from multikernel.experiments.floor import BATCHES, MODES, Pair, floor_arms, floors_of
 from multikernel.experiments.measure import Bench, samples_of
 from multikernel.experiments.on_core import Report
@@ -66,7 +66,7 @@ def _arms(request: Request, benches: dict[System, Bench]) -> list[Arm]:
         def slice_of() -> Report:
             return bench.raw(how, pair, plan) if system == "raw" else bench.ping(pair, int(how), plan)
 
-        label = f"{name}, cores {pair[0]} and {pair[1]}" + (", control" if control else "")
+        label = labelled(f"{name}, cores {pair[0]} and {pair[1]}", control)
         return Arm(label, lambda: outcome(name, pair, control, slice_of))
 
     pairs = _pairs(request.cores)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from multikernel import system as system_
 from multikernel.experiments import carriers, document, on_core_paper
-from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec
+from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec, labelled
 from multikernel.experiments.floor import BATCH, floor_arms, floors_of, root_pairs
 from multikernel.experiments.measure import Bench, Call, samples_of
 from multikernel.experiments.on_core import Report
@@ -128,7 +128,7 @@ class _Arms:
         ]
 
     def _arm(self, form: Form, count: int, *, control: bool = False) -> Arm:
-        label = f"{form.stem}, {count} core{'s' if count > 1 else ''}" + (", control" if control else "")
+        label = labelled(f"{form.stem}, {count} core{'s' if count > 1 else ''}", control)
         return Arm(label, lambda: self._slice(form, count, control))
 
     def _slice(self, form: Form, count: int, control: bool) -> Outcome:

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from multikernel import system as system_
 from multikernel.experiments import document, on_core_tree
-from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec
+from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec, labelled
 from multikernel.experiments.chosen import judged, tree_of_all
 from multikernel.experiments.floor import BATCHES, MODES, floor_arms, floors_of, root_pairs
 from multikernel.experiments.measure import Bench, Call, samples_of
@@ -79,7 +79,7 @@ class _Arms:
         ]
 
     def _arm(self, protocol: Protocol, suffix: str = "") -> Arm:
-        label = f"{protocol.name}, {protocol.cores} cores" + (", control" if suffix else "")
+        label = labelled(f"{protocol.name}, {protocol.cores} cores", suffix)
         return Arm(label, lambda: self._slice(protocol, suffix))
 
     def _slice(self, protocol: Protocol, suffix: str) -> Outcome:

@@ -20,7 +20,7 @@ from typing import Literal
 
 from multikernel import system as system_
 from multikernel.experiments import document, on_core_message, on_core_transport, transport_ends
-from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec
+from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec, labelled
 from multikernel.experiments.counting import EVENTS, Counting, available
 from multikernel.experiments.floor import BATCHES, MODES, floor_arms, floors_of
 from multikernel.experiments.local_call import but_switches
@@ -210,7 +210,7 @@ class _Arms:
                 sums[f"{way.name} messages"] = on_core_transport.WARM + sum(count for _, count, _ in plan)
             return self._outcome(way, found, report, sums)
 
-        return Arm(_label(f"{way.name}, there and back", suffix), slice_of)
+        return Arm(labelled(f"{way.name}, there and back", suffix), slice_of)
 
     def _asked(self, way: Way, plan: Plan, counted: int) -> Report:
         if way.kind == "driver":
@@ -232,7 +232,7 @@ class _Arms:
             found = {way.rate + suffix: rates(samples_of(reports[1])["times"], batch, self.hz)}
             return self._outcome(way, found, reports[0], {})
 
-        return Arm(_label(f"{way.name}, one way", suffix), slice_of)
+        return Arm(labelled(f"{way.name}, one way", suffix), slice_of)
 
     def _both(self, name: str, way: Way, loop: Callable[..., Report], *how: object) -> dict[int, Report]:
         bench = self.together if way.kind == "one-cpu" else self.apart
@@ -260,10 +260,6 @@ class _Arms:
         if way.kind == "one-cpu" and activity is not None:
             activity = but_switches(activity)
         return Outcome(found, sums, activity)
-
-
-def _label(text: str, suffix: str) -> str:
-    return text + (", control" if suffix else "")
 
 
 def _specs(request: Request) -> Iterator[Spec]:

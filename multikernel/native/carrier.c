@@ -14,6 +14,8 @@
  * on it: what an operation waits for holds up nobody but that operation. */
 #include "cpu_driver.h"
 
+enum { SEND_AHEAD = 3 }; /* lines; less than any window (carrier_has_window) */
+
 static void outgoing_push(struct driver *d, uint32_t to, const struct message *message, uint32_t notice)
 {
     assert(d->outgoing_count < d->outgoing_max);
@@ -34,6 +36,11 @@ static bool send_now(struct driver *d, uint32_t to, const struct message *messag
     int line = call_try_send(sender, message);
     if (line < 0)
         return false;
+    if (sender == &peer->calls) {
+        /* A line is fetched from the other core before it can be written, one after the other unless asked for ahead. */
+        uint32_t ahead = sender->next + SEND_AHEAD;
+        arch_prefetch_write(&sender->lines[ahead < sender->window ? ahead : ahead - sender->window]);
+    }
     driver_await(d, sender, to, (uint32_t)line, 0);
     return true;
 }
@@ -241,7 +248,7 @@ void carrier_open(struct driver *d)
         struct slot *in = segment_calls(segment, &d->region, other, d->me);
         call_open_sender(&peer->call, out, 1);
         call_open_receiver(&peer->answer, in, 1);
-        if (g->window > 1) {
+        if (carrier_has_window(d)) {
             call_open_sender(&peer->calls, out + 1, g->window - 1);
             call_open_receiver(&peer->answers, in + 1, g->window - 1);
         }

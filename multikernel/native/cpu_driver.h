@@ -139,6 +139,7 @@ struct driver {
     struct watch *watches;
     struct awaited *awaited;
     uint32_t watch_count, awaited_count;
+    uint32_t awaited_turn; /* which of those that are not the oldest was looked at last */
     uint32_t hot_watch; /* where the last message arrived */
     uint32_t outgoing_count, outgoing_max;
     uint32_t deferred_count;
@@ -288,6 +289,11 @@ void driver_reply(struct driver *driver, uint64_t address, const struct message 
 uint64_t driver_local_address(struct driver *driver);
 
 void carrier_open(struct driver *driver);
+/* Beside the first line; one of few lines is not worth it. */
+static inline bool carrier_has_window(const struct driver *driver)
+{
+    return driver->segment->geometry.window > 4;
+}
 bool carrier_drain(struct driver *driver);
 /* What arrived from another core. */
 void carrier_request(struct driver *driver, uint32_t from, uint64_t address, const struct message *message);

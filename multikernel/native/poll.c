@@ -5,8 +5,11 @@
  * (carrier_link.c). */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cpu_driver.h"
+
+enum { REPLIES_FIRST = 2 };
 
 static void look_call(struct watch *watch, const struct call_receiver *end)
 {
@@ -106,7 +109,7 @@ static bool arrived(struct driver *d, struct watch *watch)
 bool driver_poll_calls(struct driver *d)
 {
     bool any = false;
-    uint32_t lines = d->segment->geometry.window > 1 ? 2 * (d->cores - 1) : d->cores - 1;
+    uint32_t lines = carrier_has_window(d) ? 2 * (d->cores - 1) : d->cores - 1;
     for (uint32_t i = 0; i < lines && !d->links; i++) /* poll_open put them first */
         if (is_new(&d->watches[i]))
             any |= arrived(d, &d->watches[i]);
@@ -114,26 +117,41 @@ bool driver_poll_calls(struct driver *d)
     return any;
 }
 
+/* The i-th reply that is awaited, if it has come. */
+static bool take_reply(struct driver *d, uint32_t i)
+{
+    const struct awaited awaited = d->awaited[i];
+    /* Relaxed: a hint. call_try_take looks again, and its acquire is the one that counts. */
+    if (atomic_load_explicit(awaited.control, memory_order_relaxed) != awaited.expected)
+        return false;
+    if (!awaited.waiter && !carrier_has_room(d))
+        return false;
+    struct message message;
+    call_try_take(awaited.sender, awaited.line, &message);
+    d->awaited_count--;
+    memmove(&d->awaited[i], &d->awaited[i + 1], (d->awaited_count - i) * sizeof awaited);
+    if (awaited.waiter)
+        driver_reply(d, awaited.waiter, &message);
+    else
+        carrier_answer(d, awaited.peer, &message);
+    return true;
+}
+
+/* Replies come mostly in the order of their requests. A look at a line that the other core is about to write takes it away from that core,
+ * so of many only the oldest are looked at every time, and the others by turns. */
 bool driver_poll_replies(struct driver *d)
 {
     bool any = false;
-    for (uint32_t i = 0; i < d->awaited_count;) {
-        struct awaited awaited = d->awaited[i];
-        /* Relaxed: a hint. call_try_take looks again, and its acquire is the one that counts. */
-        if (atomic_load_explicit(awaited.control, memory_order_relaxed) != awaited.expected) {
-            i++;
-            continue;
-        }
-        if (!awaited.waiter && !carrier_has_room(d))
-            break;
-        struct message message;
-        call_try_take(awaited.sender, awaited.line, &message);
-        d->awaited[i] = d->awaited[--d->awaited_count];
-        if (awaited.waiter)
-            driver_reply(d, awaited.waiter, &message);
+    uint32_t missed = 0;
+    while (missed < REPLIES_FIRST && missed < d->awaited_count)
+        if (take_reply(d, missed))
+            any = true;
         else
-            carrier_answer(d, awaited.peer, &message);
-        any = true;
+            missed++;
+    if (missed < d->awaited_count) {
+        if (++d->awaited_turn >= d->awaited_count)
+            d->awaited_turn = missed;
+        any |= take_reply(d, d->awaited_turn);
     }
     carrier_told_all(d);
     return any;
@@ -183,7 +201,7 @@ int poll_open(struct driver *d)
         watch->type = WATCH_CALL;
         watch++->index = (uint16_t)other;
     }
-    for (uint32_t other = 0; other < d->cores && d->segment->geometry.window > 1; other++) {
+    for (uint32_t other = 0; other < d->cores && carrier_has_window(d); other++) {
         if (other == d->me || d->links)
             continue;
         look_call(watch, &d->peers[other].answers);

@@ -32,8 +32,37 @@ def number(value: float) -> str:
 
 
 def rows(documents: Sequence[Document]) -> list[tuple[str, ...]]:
-    """The cells, one row a series."""
-    return [_row(document, series) for document in documents for series in document.series]
+    """The cells, one row a series. What would be called the same is told apart by all that differs."""
+    found = []
+    for document in documents:
+        several = [(_row(document, series), series) for series in document.series]
+        alike: dict[tuple[object, ...], list[Series]] = {}
+        for row, series in several:
+            alike.setdefault((*row[:5], row[5].endswith("/s")), []).append(series)
+        for row, series in several:
+            more = _besides(series, alike[(*row[:5], row[5].endswith("/s"))])
+            found.append((*row[:2], " ".join((row[2], *more)), *row[3:]))
+    return found
+
+
+def _besides(series: Series, alike: Sequence[Series]) -> list[str]:
+    """Parameters that differ among these."""
+    words = []
+    for name in dict.fromkeys(name for one in alike for name in one.parameters):
+        value = series.parameters.get(name)
+        # Numbers with a fraction are counts taken while measuring.
+        if (
+            value is None
+            or len({repr(one.parameters.get(name)) for one in alike}) < 2
+            or isinstance(value, float)
+        ):
+            continue
+        words.append(str(value) if name == "operation" else f"{name.replace('_', ' ')} {value}")
+    if len({one.measure for one in alike}) > 1:
+        words.append(series.measure)
+    if len({one.batch for one in alike}) > 1:
+        words.append(f"b={series.batch}" if series.mode == "back-to-back" else "single")
+    return words
 
 
 def _row(document: Document, series: Series) -> tuple[str, ...]:
@@ -56,6 +85,7 @@ def _row(document: Document, series: Series) -> tuple[str, ...]:
 
 def _what(document: Document, series: Series) -> str:
     """What tells the row from the document's others, but for how cores were told."""
+    alike = [one for one in document.series if (one.system, one.variant) == (series.system, series.variant)]
     words = [series.variant]
     carrier = series.parameters.get("carrier")
     if carrier is not None:
@@ -64,14 +94,14 @@ def _what(document: Document, series: Series) -> str:
         words.append(f"tree {series.parameters['tree']}")
     if series.parameters.get("booted") is not None:
         words.append(f"{series.cores} of {series.parameters['booted']} cores")
-    elif len({one.cores for one in document.series}) > 1:
+    elif len({one.cores for one in alike}) > 1:
         words.append(f"{series.cores} cores" if series.cores > 1 else "1 core")
     pair = series.parameters.get("pair")
     if pair is not None:
         words.append(f"CPUs {pair}")
     if series.parameters.get("from_cpu") is not None:
         words.append(f"CPU {series.parameters['from_cpu']} → {series.parameters.get('to_cpu')}")
-        if len({one.parameters.get("home") for one in document.series if one.variant == series.variant}) > 1:
+        if len({one.parameters.get("home") for one in alike}) > 1:
             words.append(f"home {series.parameters.get('home')}")
     if series.parameters.get("slots") is not None:
         words.append(f"{series.parameters['slots']} slots")
@@ -82,7 +112,7 @@ def _what(document: Document, series: Series) -> str:
         words.append(f"P={budget:g} µs every {series.parameters.get('every_us')} µs")
     if series.measure == "occupancy":
         words.append("messages ahead")
-    modes = {one.mode for one in document.series if one.measure == series.measure}
+    modes = {one.mode for one in alike if one.measure == series.measure}
     if series.measure == "round-trip" or len(modes) > 1:
         words.append(f"b={series.batch}" if series.mode == "back-to-back" else "single")
     if series.control:

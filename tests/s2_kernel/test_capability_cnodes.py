@@ -114,7 +114,7 @@ def explain(rounds: Iterable[Round]) -> None:
 
 def test_histories(system: System) -> None:
     made = filled = 0
-    for rounds in record(system, 5, 40, 7, cnodes=True):
+    for rounds in record(system, 5, 25, 7, cnodes=True):
         explain(rounds)
         for event in (event for one in rounds for event in one.events):
             if event.response[0] == "ok":

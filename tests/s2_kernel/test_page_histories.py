@@ -89,7 +89,7 @@ def explain(history: list[Event]) -> None:
 def test_two_phases_are_linearizable(running: System, pins: bool) -> None:
     """Mapping apart: nobody else knows of a page before that has returned."""
     met: Counter[str] = Counter()
-    for history in record(running, 1, 100, 12, "two-phase", pins):
+    for history in record(running, 1, 60, 12, "two-phase", pins):
         explain(history)
         met.update(f"{event.operation.kind} {event.response[0]}" for event in history)
     for outcome in (
@@ -126,7 +126,7 @@ def test_one_phase_is_linearizable_but_for_refusals_meanwhile(running: System, k
     unmap, which is linearizable whatever it is called.
     """
     dropped = 0
-    for history in record(running, 2, 100, 12, "one-phase", pins=False):
+    for history in record(running, 2, 60, 12, "one-phase", pins=False):
         for page in range(PAGES):
             whole = of_page(history, page)
             part = whole if kernel == "shared" else settled(whole)
@@ -140,7 +140,7 @@ def test_another_answer_is_noticed(running: System) -> None:
     read, or not, once everybody knows better.
     """
     noticed: Counter[str] = Counter()
-    for history in record(running, 3, 12, 12, "two-phase", pins=False):
+    for history in record(running, 3, 8, 12, "two-phase", pins=False):
         for index, event in enumerate(history):
             name = f"{event.operation.kind} {event.response[0]}"
             if event.operation.kind == "protect":

@@ -190,7 +190,7 @@ def test_signalled_arms_count_their_interrupts() -> None:
 
 def test_where_cores_share_cpus_everything_runs_and_no_latency_is_claimed() -> None:
     cpu = placement().cpus[0]
-    document = registry.get("unmap").run(Request(Placement((cpu, cpu, cpu)), SIZES["quick"]))
+    document = registry.get("unmap").run(Request(Placement((cpu, cpu, cpu)), SIZES["smoke"]))
     assert {"multikernel", "shared", "linux", "raw"} == {series.system for series in document.series}
     assert all(series.over_floor is None for series in document.series)
     assert not document.ratios

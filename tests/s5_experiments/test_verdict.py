@@ -273,6 +273,10 @@ def test_no_two_rows_of_a_document_are_called_the_same(document: d.Document) -> 
                      parameters={"from_cpu": 0, "to_cpu": cores, "home": home})
         for cores in (2, 3) for mode in ("back-to-back", "single") for home in ("from", "to")
     ]  # fmt: skip
+    more += [
+        known.series(9, variant="arm", measure=measure, parameters={"in_flight": n, "operation": operation})
+        for measure in ("completion", "interval") for n in (1, 2) for operation in ("copy", "revoke")
+    ]  # fmt: skip
     rows = table.rows([msgspec.structs.replace(document, series=[*document.series, *more])])
     called = Counter((*row[:5], row[5].endswith("/s")) for row in rows)
     assert max(called.values()) == 1

@@ -1,12 +1,16 @@
 """Help and version: for a newcomer, and without loading what they do not need."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from s6_cli.command import run
 
 import multikernel
+from multikernel.cli.commands import COMMANDS
+from multikernel.experiments import registry
 
 
 def test_version() -> None:
@@ -47,3 +51,15 @@ def test_help_loads_no_heavy_module(argument: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stderr == "[]\n"
+
+
+def test_the_readme_names_every_command_and_the_command_of_every_experiment() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    named = set(re.findall(r"`multikernel bench run ([a-z-]+)`", readme))
+    elsewhere = {"floor": "multikernel compare", "latency": "multikernel latency"}
+    for experiment in registry.all_of_them():
+        assert experiment.name in named or f"`{elsewhere[experiment.name]}`" in readme, experiment.name
+    for command in COMMANDS:
+        assert f"multikernel {command}" in readme, command
+    for path in re.findall(r"\]\(([\w/.-]+)\)|src=\"([\w/.-]+)\"", readme):
+        assert (Path(__file__).parents[2] / "".join(path)).exists(), path

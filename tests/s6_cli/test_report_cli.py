@@ -8,27 +8,10 @@ from pathlib import Path
 import pytest
 from s5_experiments import report_documents as known
 
-from multikernel.cli import main
 from multikernel.results import store
 from multikernel.results.document import Document, encode
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command line in an empty directory: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        try:
-            code = main(arguments)
-        except SystemExit as wanted:
-            code = wanted.code if isinstance(wanted.code, int) else 1
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
 
 
 def results(directory: str, *documents: Document) -> None:

@@ -10,30 +10,12 @@ import pytest
 from s1_machine import trees
 from s5_experiments import report_documents as known
 
-from multikernel.cli import main
 from multikernel.machine import capture
 from multikernel.machine.synthetic import from_string
 from multikernel.machine.topology import Topology
 from multikernel.results import store
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command line in an empty directory: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "90")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        try:
-            code = main(arguments)
-        except SystemExit as wanted:
-            code = wanted.code if isinstance(wanted.code, int) else 1
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
 
 
 def refused(outcome: tuple[int, str, str], *words: str) -> None:
