@@ -172,7 +172,10 @@ enum capability_verdict cspace_find_usable(const struct cspace *cs, uint64_t ref
 {
     if (cspace_find(cs, reference, slot) != CAP_OK)
         return CAP_STALE;
-    return held(cs, cspace_slot(cs, *slot), operation) ? CAP_BUSY : CAP_OK;
+    if (cspace_is_root(cs, *slot))
+        return CAP_OK; /* nobody's memory: no lock covers it */
+    const struct capability *c = cspace_slot(cs, *slot);
+    return held(cspace_part(cs, c->part), c, operation) ? CAP_BUSY : CAP_OK;
 }
 
 /* The first run of count empty slots of a CNode. */
@@ -210,11 +213,12 @@ enum capability_verdict cspace_find_place(const struct cspace *cs, const struct 
     if (to->index >= slots || count > slots - to->index)
         return CAP_NO_SLOTS;
     *first = ((uint32_t)c->about << cs->slot_bits) + to->index;
-    /* What another operation has put there may be taken back, what it takes away is still there: that will be known. */
+    /* What another operation has put there may be taken back, what it takes away is still there: that will be known. Not of another part, whose
+     * locks are not for this call to look at: there it is in use until it is gone. */
     verdict = CAP_OK;
     for (uint32_t i = 0; i < count && !CAP_MUTANT(SLOT_CHECKED_LATE); i++) {
         const struct capability *there = cspace_slot(cs, *first + i);
-        if (there->type != CAP_NULL && !held(cs, there, operation))
+        if (there->type != CAP_NULL && (there->part != cs->part || !held(cs, there, operation)))
             return CAP_SLOT_IN_USE;
         if (there->type != CAP_NULL)
             verdict = CAP_BUSY;

@@ -2,209 +2,28 @@
  * Each core has a space in it, so a reference means on a core what it means there in the multikernel, and names nothing of another core's;
  * the database of what is derived from what is one for all. A core does by itself, under locks, what it takes agreement to do elsewhere.
  *
- * Which locks (boot's lock_scope):
+ * Which locks (boot's lock_scope; how they are taken is in shared_capability_locks.h):
  *   big     the kernel's one lock, which map and unmap take too.
  *   region  one for each region of memory, and one for each core's space. A region is a mapping database of its own (a part, cspace.h); each
  *           RAM that is created goes to the next of 16 regions in turn, and all that is made of it stays there. What two cores do with
  *           memory of two regions shares no lock and no line; RAMs beyond the sixteenth share regions, which costs
  *           waiting and is never wrong. Fixed ranges of addresses would cut large RAM in pieces, and retyping it would need all their locks.
  *
- * Region by region. A filled slot belongs to the region of what it holds, and is changed under that region's lock and its core's. So a
- * reader needs one of the two: who derives holds the region's, and sees its source and all its relatives; who looks for an empty slot or
- * at a CNode's bookkeeping holds the core's. Which region a reference leads to is read before any lock is held, and once more under it:
- * only who holds a region's lock makes a slot enter or leave that region.
- *
- * The order: regions by number, then the lock of one core's space, a leaf held while one slot is filled or emptied. An operation takes its
- * source's region, and that of the destination's CNode unless it is a root, which stays for ever. A CNode that goes takes along
- * what it holds, of any region: its deletion takes all regions' locks, and so does a revocation in a region where CNodes are. That is
- * the price of regions: such operations cost sixteen locks, and stop everybody meanwhile, as the big lock stops them always.
- *
  * Deleting and revoking many is done in pieces of bounded work, the locks given back in between, so that nobody waits for a long time. A
  * revocation of more than a piece first locks the range in the database (cspace_lock): nobody derives more of it meanwhile, or uses what
  * is about to go, so it ends, and it looks as if it had been at one moment. It then heeds nobody else's range (CSPACE_OUTCOME), hence waits
  * for nobody while it holds one: no two wait for each other. Who meets a locked range waits here; its owner is at work on another core.
  *
+ * What is missing: Frames that are capabilities are not mapped here (KIND_CAP_MAP is refused). When they are, a Mapping's removal is the unmap,
+ * done in delete_piece and revoke_piece before the step that removes it; and since a Frame's views then lie with other cores than its last
+ * copy, that step needs the locks of two spaces, in the order of their cores.
+ *
  * A core that waits answers what it is told meanwhile (shared_kernel.c: shared_while_waiting). Nobody owns anything: `owner` shows the core
  * that looks, for it decides alone. A type that never leaves its core in the multikernel (CNode, Dispatcher, Endpoint, Mapping) does not here either, so
  * that programs find the same. */
-#include "shared_capabilities.h"
-#include "shared_kernel.h"
+#include "shared_capability_locks.h"
 
 enum { WORK = 64 }; /* capabilities a piece */
-
-/* Seeded bugs, for tests only: tests/s0_native/shared_capabilities_client.c says which. */
-#ifndef MK_SHARED_MUTANT
-#define MK_SHARED_MUTANT 0
-#endif
-enum shared_mutant {
-    SHARED_MUTANT_REGION_NOT_TAKEN = 1,
-    SHARED_MUTANT_WRONG_REGION,
-    SHARED_MUTANT_RELEASED_EARLY,
-    SHARED_MUTANT_SPACE_NOT_TAKEN,
-    SHARED_MUTANT_OWN_SPACE,
-    SHARED_MUTANT_HOME_READ_ONCE,
-    SHARED_MUTANT_CONTENTS_FREE,
-    SHARED_MUTANT_RANGE_OPEN,
-    SHARED_MUTANT_UNORDERED,
-};
-#define SHARED_MUTANT(name) (MK_SHARED_MUTANT == SHARED_MUTANT_##name)
-
-/* In the segment: this, the locks, one a region and one a core, the queue nodes, and the state. */
-struct shared_capabilities {
-    uint64_t locks_offset, nodes_offset, state_offset;
-    uint32_t scope, regions;
-    uint32_t region_next; /* core 0 alone creates RAM */
-};
-
-static uint64_t rounded(uint64_t size)
-{
-    return (size + PAD_BYTES - 1) / PAD_BYTES * PAD_BYTES;
-}
-
-/* --- Where it is ------------------------------------------------------------------------------------------------------------------ */
-
-static uint32_t regions_of(uint32_t scope)
-{
-    return scope == SCOPE_REGION ? SHARED_REGIONS : 1;
-}
-
-/* A core has a range locked while it revokes, and revokes one at a time. */
-static struct cspace_shape shape_of(uint32_t cores, uint32_t cnodes, uint32_t scope)
-{
-    return (struct cspace_shape){
-        .cnodes = cnodes, .slot_bits = CNODE_SLOT_BITS, .locks = cores, .spaces = cores, .parts = regions_of(scope)};
-}
-
-/* A core holds every region's lock and one space's at most: so many nodes has it in the queues. */
-static uint32_t nodes_a_core(uint32_t regions)
-{
-    return regions + 1;
-}
-
-static struct shared_capabilities layout_of(uint32_t cores, uint32_t scope)
-{
-    struct shared_capabilities k = {.scope = scope, .regions = regions_of(scope)};
-    k.locks_offset = rounded(sizeof k);
-    k.nodes_offset = k.locks_offset + sizeof(struct lock) * (k.regions + cores);
-    k.state_offset = k.nodes_offset + sizeof(struct lock_node) * nodes_a_core(k.regions) * cores;
-    return k;
-}
-
-uint64_t shared_capabilities_bytes(uint32_t cores, uint32_t cnodes, uint32_t scope)
-{
-    const struct cspace_shape shape = shape_of(cores, cnodes, scope);
-    return layout_of(cores, scope).state_offset + cspace_size(&shape);
-}
-
-static struct shared_capabilities *kernel_of(const struct driver *d)
-{
-    return d->local->capabilities;
-}
-
-static struct cspace *state_of(const struct driver *d)
-{
-    struct shared_capabilities *k = kernel_of(d);
-    return (struct cspace *)(void *)((char *)k + k->state_offset);
-}
-
-void shared_capabilities_open(struct driver *d, void *memory, const struct driver_options *o)
-{
-    struct shared_capabilities *k = memory;
-    d->local->capabilities = k;
-    if (d->me != 0)
-        return;
-    *k = layout_of(d->cores, o->lock_scope);
-    const struct cspace_shape shape = shape_of(d->cores, o->cnodes, o->lock_scope);
-    cspace_init(state_of(d), 0, &shape, CSPACE_ROOTS);
-}
-
-/* --- Locks ------------------------------------------------------------------------------------------------------------------------- */
-
-static struct lock *lock_at(struct shared_capabilities *k, uint32_t index)
-{
-    return (struct lock *)(void *)((char *)k + k->locks_offset) + index;
-}
-
-static struct lock_node *nodes_of(struct shared_capabilities *k)
-{
-    return (struct lock_node *)(void *)((char *)k + k->nodes_offset);
-}
-
-static void take(struct driver *d, uint32_t index, uint32_t node)
-{
-    struct shared_capabilities *k = kernel_of(d);
-    struct lock_waiter waiter = {shared_while_waiting, d};
-    d->local->lock->acquire(lock_at(k, index), nodes_of(k), d->me * nodes_a_core(k->regions) + node, &waiter);
-}
-
-static void give(struct driver *d, uint32_t index, uint32_t node)
-{
-    struct shared_capabilities *k = kernel_of(d);
-    d->local->lock->release(lock_at(k, index), nodes_of(k), d->me * nodes_a_core(k->regions) + node);
-}
-
-/* The regions an operation needs: two in their order, one and the same twice, or all. */
-struct needs {
-    uint32_t first, second;
-    bool all;
-};
-
-static struct needs needs(uint32_t one, uint32_t other)
-{
-    return one < other || SHARED_MUTANT(UNORDERED) ? (struct needs){.first = one, .second = other}
-                                                   : (struct needs){.first = other, .second = one};
-}
-
-static void lock_regions(struct driver *d, const struct needs *n)
-{
-    struct shared_capabilities *k = kernel_of(d);
-    if (SHARED_MUTANT(REGION_NOT_TAKEN))
-        return;
-    if (k->scope == SCOPE_BIG) {
-        shared_lock(d);
-        return;
-    }
-    for (uint32_t region = 0; n->all && region < k->regions; region++)
-        take(d, region, region);
-    if (n->all)
-        return;
-    take(d, n->first, n->first);
-    if (n->second != n->first)
-        take(d, n->second, n->second);
-}
-
-static void unlock_regions(struct driver *d, const struct needs *n)
-{
-    struct shared_capabilities *k = kernel_of(d);
-    if (SHARED_MUTANT(REGION_NOT_TAKEN))
-        return;
-    if (k->scope == SCOPE_BIG) {
-        shared_unlock(d);
-        return;
-    }
-    for (uint32_t region = 0; n->all && region < k->regions; region++)
-        give(d, region, region);
-    if (n->all)
-        return;
-    give(d, n->first, n->first);
-    if (n->second != n->first)
-        give(d, n->second, n->second);
-}
-
-/* One core's space, the last lock to take. */
-static void lock_space(struct driver *d, uint32_t core)
-{
-    struct shared_capabilities *k = kernel_of(d);
-    if (k->scope == SCOPE_REGION && !SHARED_MUTANT(SPACE_NOT_TAKEN))
-        take(d, k->regions + core, k->regions);
-}
-
-static void unlock_space(struct driver *d, uint32_t core)
-{
-    struct shared_capabilities *k = kernel_of(d);
-    if (k->scope == SCOPE_REGION && !SHARED_MUTANT(SPACE_NOT_TAKEN))
-        give(d, k->regions + core, k->regions);
-}
 
 /* --- References ------------------------------------------------------------------------------------------------------------------- */
 
@@ -295,7 +114,7 @@ static enum capability_verdict retype(struct driver *d, struct cspace *cs, struc
 /* One try at what needs a source and a place. */
 static enum capability_verdict derive(struct driver *d, struct capability_task *t)
 {
-    struct cspace *state = state_of(d);
+    struct cspace *state = shared_cspace(d);
     const uint32_t to = t->row == ROW_CAP_COPY ? t->to : d->me;
     uint64_t source = from_core(state, d->me, t->source), cnode = from_core(state, to, t->cnode);
     for (;;) {
@@ -331,7 +150,7 @@ static enum capability_verdict derive(struct driver *d, struct capability_task *
 /* Locks what the reference's deletion or revocation needs and returns the head of its part; NULL, with nothing locked: it leads nowhere. */
 static struct cspace *lock_for_removal(struct driver *d, uint64_t reference, bool revoke, struct needs *n)
 {
-    struct cspace *state = state_of(d);
+    struct cspace *state = shared_cspace(d);
     const uint32_t slot = (uint32_t)reference;
     bool all = false;
     for (;;) {
@@ -429,7 +248,7 @@ static enum capability_verdict revoke_all(struct driver *d, uint64_t reference)
 enum verdict shared_capability(struct driver *d, struct capability_task *t, uint64_t *address, uint64_t *size)
 {
     struct capability gone = {0};
-    const uint64_t reference = from_core(state_of(d), d->me, t->source);
+    const uint64_t reference = from_core(shared_cspace(d), d->me, t->source);
     enum capability_verdict verdict;
     bool begun = false;
     *address = *size = t->made = 0;
@@ -456,8 +275,8 @@ static const struct needs everything = {.all = true};
 enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size, const struct cspace_place *to,
                                uint64_t *made)
 {
-    struct shared_capabilities *k = kernel_of(d);
-    struct cspace *state = state_of(d);
+    struct shared_capabilities *k = shared_capabilities_of(d);
+    struct cspace *state = shared_cspace(d);
     const struct cspace_place place = {.cnode = from_core(state, d->me, to->cnode), .index = to->index};
     const uint32_t region = k->region_next;
     lock_regions(d, &everything); /* it is rare, and of the CNode's region nobody need know */
@@ -474,12 +293,12 @@ enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size
 
 bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *found, uint64_t *reference)
 {
-    struct cspace *cs = state_of(d);
+    struct cspace *cs = shared_cspace(d);
     if (slot >= cspace_space_slots(cs))
         return false;
     const uint32_t end = (d->me + 1) * cspace_space_slots(cs);
     uint32_t at = end - cspace_space_slots(cs) + (uint32_t)slot;
-    const bool big = kernel_of(d)->scope == SCOPE_BIG;
+    const bool big = shared_capabilities_of(d)->scope == SCOPE_BIG;
     if (big)
         shared_lock(d);
     lock_space(d, d->me); /* enough, where there are regions */
@@ -504,7 +323,7 @@ bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *
 
 void shared_capabilities_digest(struct driver *d, uint64_t words[5])
 {
-    struct cspace *cs = state_of(d);
+    struct cspace *cs = shared_cspace(d);
     uint32_t used, locks = 0;
     lock_regions(d, &everything);
     words[0] = cspace_digest_space(cs, d->me, &used);

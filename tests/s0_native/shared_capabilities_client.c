@@ -11,13 +11,14 @@
 static uint32_t mutant;
 #define MK_SHARED_MUTANT mutant
 #include "shared_capabilities.c"
+#include "shared_capability_locks.c"
 
 #include <string.h>
 
 #include "clients.h"
 #include "locks/mcs.c"
 
-enum { CORES_MOST = 8, CNODES = 4, RAMS = 20, RAM_PAGES = 32, COPIES = 200, REVOCATIONS = 12, SWAPS = 2000 };
+enum { CORES_MOST = 8, CNODES = 4, RAMS = 20, RAM_PAGES = 32, COPIES = 200, REVOCATIONS = 12, SWAPS = 1000 };
 
 static struct driver drivers[CORES_MOST];
 static struct shared_private privates[CORES_MOST];
@@ -165,7 +166,7 @@ static void let_go(struct driver *d)
 
 static void nothing_left(struct driver *d)
 {
-    const struct cspace *cs = state_of(d);
+    const struct cspace *cs = shared_cspace(d);
     uint64_t words[5];
     CHECK(!cspace_check(cs), "%s", cspace_check(cs));
     for (uint32_t core = 0; core < d->cores; core++) {
@@ -183,6 +184,7 @@ static void revoke_or_use(struct driver *d, uint64_t *seed)
     const enum verdict stale = VERDICT_CAPABILITY + CAP_STALE;
     struct capability c;
     uint64_t cnode = 0, other = 0;
+    progress();
     if (d->me == 0) {
         create(d, RAMS, 1);
         create(d, RAMS + 1, 2);
@@ -208,6 +210,7 @@ static void revoke_or_use(struct driver *d, uint64_t *seed)
         CHECK(remove_by(d, ROW_CAP_REVOKE, slot_from(d, 1, &c)) == VERDICT_OK, "revoke");
     for (uint32_t after = 0; d->me == 1 && after < 200;) {
         bool mine = random_next(seed) % 2;
+        progress();
         struct capability_task t = {.row = ROW_CAP_COPY, .rights = CAP_RIGHTS_ALL, .to = 1};
         t.source = mine ? copies[random_next(seed) % COPIES] : other;
         t.cnode = mine ? CSPACE_ROOT : cnode;
@@ -237,6 +240,7 @@ static void swap_or_use(struct driver *d)
     atomic_store(&over, false);
     pthread_barrier_wait(&all);
     for (uint32_t i = 0; d->me == 0 && i < SWAPS; i++) {
+        progress();
         copy_to(d, slot_from(d, 1 + i % 2, &c), 1, CSPACE_ROOT, 1, false);
         CHECK(remove_by(d, ROW_CAP_REVOKE, slot_from(d, 1 + i % 2, &c)) == VERDICT_OK, "revoke %u", i);
     }
@@ -260,7 +264,7 @@ static void swap_or_use(struct driver *d)
 /* What one core does to memory of one region waits for nobody who is at work on another region: in one thread, where waiting would be for ever. */
 static void do_not_meet(struct driver *busy, struct driver *d)
 {
-    struct cspace *cs = state_of(d);
+    struct cspace *cs = shared_cspace(d);
     struct capability c;
     for (uint32_t i = 1; i + 1 < SHARED_REGIONS; i++) {
         uint64_t theirs = from_core(cs, busy->me, slot_from(busy, i, &c)), ours = slot_from(d, i + 1, &c);
@@ -290,7 +294,7 @@ static void *run(void *argument)
     }
     pthread_barrier_wait(&all);
     if (d->me == 0)
-        CHECK(!cspace_check(state_of(d)), "%s", cspace_check(state_of(d)));
+        CHECK(!cspace_check(shared_cspace(d)), "%s", cspace_check(shared_cspace(d)));
     pthread_barrier_wait(&all);
     let_go(d);
     pthread_barrier_wait(&all);

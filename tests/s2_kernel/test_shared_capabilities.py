@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from s2_kernel import capability_programs as programs
@@ -19,9 +20,16 @@ from multikernel.errors import BadInput
 CORES = 3
 
 
-@pytest.fixture(params=["big", "region"])
+SYSTEMS: dict[str, dict[str, Any]] = {
+    "big": {"lock_scope": "big"},
+    "region": {"lock_scope": "region"},
+    "region-trees": {"lock_scope": "region", "trees": {0: ((0, 1), (1, 2))}},
+}
+
+
+@pytest.fixture(params=SYSTEMS)
 def system(request: pytest.FixtureRequest) -> Iterator[System]:
-    with multikernel.boot(cores=CORES, kernel="shared", lock_scope=request.param) as booted:
+    with multikernel.boot(cores=CORES, kernel="shared", **SYSTEMS[request.param]) as booted:
         yield booted
 
 

@@ -56,6 +56,9 @@ def test_compare_on_one_core(tmp_path: Path) -> None:
 def test_unknown_kernel_experiment_command_and_option(tmp_path: Path) -> None:
     assert_one_line_and_code_2(run("boot", "--kernel", "hurd", cwd=tmp_path), "hurd", "multikernel", "shared")
     assert_one_line_and_code_2(
+        run("boot", "--lock-scope", "region", cwd=tmp_path), "region", "lock_scope", "shared"
+    )
+    assert_one_line_and_code_2(
         run("bench", "run", "floor", "nope", cwd=tmp_path), "unknown experiment: nope", "round-trip"
     )
     assert_one_line_and_code_2(run("compair", cwd=tmp_path), "compair", "compare")

@@ -41,9 +41,14 @@ def program(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kernel", ["multikernel", "shared"])
-def test_a_program_runs_in_it_with_more_cores_than_cpus(kernel: str, program: Path) -> None:
-    done = run("boot", "--cores", "8", "--kernel", kernel, "--", str(program), "one", "--two")
+@pytest.mark.parametrize(
+    ("kernel", "options"),
+    [("multikernel", ()), ("shared", ()), ("shared", ("--lock-scope", "region"))],
+)
+def test_a_program_runs_in_it_with_more_cores_than_cpus(
+    kernel: str, options: tuple[str, ...], program: Path
+) -> None:
+    done = run("boot", "--cores", "8", "--kernel", kernel, *options, "--", str(program), "one", "--two")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         f"['one', '--two'] {kernel} [0, 1, 4, 9, 16, 25, 36, 49]",

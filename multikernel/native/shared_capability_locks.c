@@ -1,0 +1,127 @@
+#include "shared_capability_locks.h"
+
+static uint64_t rounded(uint64_t size)
+{
+    return (size + PAD_BYTES - 1) / PAD_BYTES * PAD_BYTES;
+}
+
+/* --- Where it is ------------------------------------------------------------------------------------------------------------------ */
+
+static uint32_t regions_of(uint32_t scope)
+{
+    return scope == SCOPE_REGION ? SHARED_REGIONS : 1;
+}
+
+/* A core has a range locked while it revokes, and revokes one at a time. */
+static struct cspace_shape shape_of(uint32_t cores, uint32_t cnodes, uint32_t scope)
+{
+    return (struct cspace_shape){
+        .cnodes = cnodes, .slot_bits = CNODE_SLOT_BITS, .locks = cores, .spaces = cores, .parts = regions_of(scope)};
+}
+
+/* A core holds every region's lock and one space's at most: so many nodes has it in the queues. */
+static uint32_t nodes_a_core(uint32_t regions)
+{
+    return regions + 1;
+}
+
+static struct shared_capabilities layout_of(uint32_t cores, uint32_t scope)
+{
+    struct shared_capabilities k = {.scope = scope, .regions = regions_of(scope)};
+    k.locks_offset = rounded(sizeof k);
+    k.nodes_offset = k.locks_offset + sizeof(struct lock) * (k.regions + cores);
+    k.state_offset = k.nodes_offset + sizeof(struct lock_node) * nodes_a_core(k.regions) * cores;
+    return k;
+}
+
+uint64_t shared_capabilities_bytes(uint32_t cores, uint32_t cnodes, uint32_t scope)
+{
+    const struct cspace_shape shape = shape_of(cores, cnodes, scope);
+    return layout_of(cores, scope).state_offset + cspace_size(&shape);
+}
+
+void shared_capabilities_open(struct driver *d, void *memory, const struct driver_options *o)
+{
+    struct shared_capabilities *k = memory;
+    d->local->capabilities = k;
+    if (d->me != 0)
+        return;
+    *k = layout_of(d->cores, o->lock_scope);
+    const struct cspace_shape shape = shape_of(d->cores, o->cnodes, o->lock_scope);
+    cspace_init(shared_cspace(d), 0, &shape, CSPACE_ROOTS);
+}
+
+/* --- Locks ------------------------------------------------------------------------------------------------------------------------- */
+
+static struct lock *lock_at(struct shared_capabilities *k, uint32_t index)
+{
+    return (struct lock *)(void *)((char *)k + k->locks_offset) + index;
+}
+
+static struct lock_node *nodes_of(struct shared_capabilities *k)
+{
+    return (struct lock_node *)(void *)((char *)k + k->nodes_offset);
+}
+
+static void take(struct driver *d, uint32_t index, uint32_t node)
+{
+    struct shared_capabilities *k = shared_capabilities_of(d);
+    struct lock_waiter waiter = {shared_while_waiting, d};
+    d->local->lock->acquire(lock_at(k, index), nodes_of(k), d->me * nodes_a_core(k->regions) + node, &waiter);
+}
+
+static void give(struct driver *d, uint32_t index, uint32_t node)
+{
+    struct shared_capabilities *k = shared_capabilities_of(d);
+    d->local->lock->release(lock_at(k, index), nodes_of(k), d->me * nodes_a_core(k->regions) + node);
+}
+
+void lock_regions(struct driver *d, const struct needs *n)
+{
+    struct shared_capabilities *k = shared_capabilities_of(d);
+    if (SHARED_MUTANT(REGION_NOT_TAKEN))
+        return;
+    if (k->scope == SCOPE_BIG) {
+        shared_lock(d);
+        return;
+    }
+    for (uint32_t region = 0; n->all && region < k->regions; region++)
+        take(d, region, region);
+    if (n->all)
+        return;
+    take(d, n->first, n->first);
+    if (n->second != n->first)
+        take(d, n->second, n->second);
+}
+
+void unlock_regions(struct driver *d, const struct needs *n)
+{
+    struct shared_capabilities *k = shared_capabilities_of(d);
+    if (SHARED_MUTANT(REGION_NOT_TAKEN))
+        return;
+    if (k->scope == SCOPE_BIG) {
+        shared_unlock(d);
+        return;
+    }
+    for (uint32_t region = 0; n->all && region < k->regions; region++)
+        give(d, region, region);
+    if (n->all)
+        return;
+    give(d, n->first, n->first);
+    if (n->second != n->first)
+        give(d, n->second, n->second);
+}
+
+void lock_space(struct driver *d, uint32_t core)
+{
+    struct shared_capabilities *k = shared_capabilities_of(d);
+    if (k->scope == SCOPE_REGION && !SHARED_MUTANT(SPACE_NOT_TAKEN))
+        take(d, k->regions + core, k->regions);
+}
+
+void unlock_space(struct driver *d, uint32_t core)
+{
+    struct shared_capabilities *k = shared_capabilities_of(d);
+    if (k->scope == SCOPE_REGION && !SHARED_MUTANT(SPACE_NOT_TAKEN))
+        give(d, k->regions + core, k->regions);
+}

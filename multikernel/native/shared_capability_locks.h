@@ -1,0 +1,68 @@
+/* The locks of the shared kernel's capabilities: what each guards, and in which order they are taken. For shared_capabilities.c alone.
+ *
+ * Region by region. A filled slot belongs to the region of what it holds, and is changed under that region's lock and its core's. So a
+ * reader needs one of the two: who derives holds the region's, and sees its source and all its relatives; who looks for an empty slot or
+ * at a CNode's bookkeeping holds the core's. Which region a reference leads to is read before any lock is held, and once more under it:
+ * only who holds a region's lock makes a slot enter or leave that region.
+ *
+ * The order: regions by number (as their first RAMs were created), then the lock of one core's space, a leaf, held while slots of it are
+ * filled or emptied. An operation takes its source's region, and that of the destination's CNode unless it is a root, which stays for ever. A CNode that goes takes along
+ * what it holds, of any region: its deletion takes all regions' locks, and so does a revocation in a region where CNodes are. That is
+ * the price of regions: such operations cost sixteen locks, and stop everybody meanwhile, as the big lock stops them always. */
+#pragma once
+
+#include "shared_capabilities.h"
+#include "shared_kernel.h"
+
+/* Seeded bugs, for tests only: tests/s0_native/shared_capabilities_client.c says which. */
+#ifndef MK_SHARED_MUTANT
+#define MK_SHARED_MUTANT 0
+#endif
+enum shared_mutant {
+    SHARED_MUTANT_REGION_NOT_TAKEN = 1,
+    SHARED_MUTANT_WRONG_REGION,
+    SHARED_MUTANT_RELEASED_EARLY,
+    SHARED_MUTANT_SPACE_NOT_TAKEN,
+    SHARED_MUTANT_OWN_SPACE,
+    SHARED_MUTANT_HOME_READ_ONCE,
+    SHARED_MUTANT_CONTENTS_FREE,
+    SHARED_MUTANT_RANGE_OPEN,
+    SHARED_MUTANT_UNORDERED,
+};
+#define SHARED_MUTANT(name) (MK_SHARED_MUTANT == SHARED_MUTANT_##name)
+
+/* In the segment: this, the locks, one a region and one a core, the queue nodes, and the state. */
+struct shared_capabilities {
+    uint64_t locks_offset, nodes_offset, state_offset;
+    uint32_t scope, regions;
+    uint32_t region_next; /* core 0 alone creates RAM */
+};
+
+static inline struct shared_capabilities *shared_capabilities_of(const struct driver *d)
+{
+    return d->local->capabilities;
+}
+
+static inline struct cspace *shared_cspace(const struct driver *d)
+{
+    struct shared_capabilities *k = shared_capabilities_of(d);
+    return (struct cspace *)(void *)((char *)k + k->state_offset);
+}
+
+/* The regions an operation needs: two in their order, one and the same twice, or all. */
+struct needs {
+    uint32_t first, second;
+    bool all;
+};
+
+static inline struct needs needs(uint32_t one, uint32_t other)
+{
+    return one < other || SHARED_MUTANT(UNORDERED) ? (struct needs){.first = one, .second = other}
+                                                   : (struct needs){.first = other, .second = one};
+}
+
+void lock_regions(struct driver *d, const struct needs *n);
+void unlock_regions(struct driver *d, const struct needs *n);
+/* One core's space, the last lock to take. */
+void lock_space(struct driver *d, uint32_t core);
+void unlock_space(struct driver *d, uint32_t core);
