@@ -140,7 +140,7 @@ struct driver {
     struct awaited *awaited;
     uint32_t watch_count, awaited_count;
     uint32_t awaited_turn; /* which of those that are not the oldest was looked at last */
-    uint32_t hot_watch; /* where the last message arrived */
+    uint32_t hot_watch;    /* where the last message arrived */
     uint32_t outgoing_count, outgoing_max;
     uint32_t deferred_count;
     uint32_t groups_waiting; /* one bit a group that has something to send */

@@ -120,7 +120,7 @@ def test_many_histories(system: System, seed: int) -> None:
     assert len(recorded) == 400
 
 
-MUTANTS = ["RETYPE_VOTE_IGNORED", "MOVE_KEEPS_SOURCE", "REVOKE_HERE_ALONE", "RANGE_NOT_TAKEN", "LOCK_IGNORED"]
+MUTANTS = ["RETYPE_VOTE_IGNORED", "MOVE_KEEPS_SOURCE", "RANGE_NOT_TAKEN", "LOCK_IGNORED"]
 
 
 @pytest.fixture(scope="module")

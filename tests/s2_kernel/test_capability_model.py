@@ -290,7 +290,7 @@ def machine(request: pytest.FixtureRequest) -> Iterator[type[Histories]]:
 
 def test_histories(machine: type[Histories]) -> None:
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=25, stateful_step_count=40, deadline=None)
+        machine, settings=settings(max_examples=20, stateful_step_count=30, deadline=None)
     )
 
 
