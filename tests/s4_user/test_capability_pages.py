@@ -19,9 +19,19 @@ CORES = 3
 ALL = list(range(CORES))
 
 
-@pytest.fixture(scope="module", params=["two-phase", "owner"])
+KERNELS: dict[str, dict[str, Any]] = {
+    "two-phase": {"capabilities": "two-phase"},
+    "owner": {"capabilities": "owner"},
+    "shared": {"kernel": "shared"},
+    "shared, by region": {"kernel": "shared", "lock_scope": "region"},
+    "shared, by trees": {"kernel": "shared", "trees": "chosen"},
+    "shared, by region and trees": {"kernel": "shared", "lock_scope": "region", "trees": "chosen"},
+}
+
+
+@pytest.fixture(scope="module", params=KERNELS)
 def booted(request: pytest.FixtureRequest) -> Iterator[System]:
-    with multikernel.boot(cores=CORES, capabilities=request.param) as system:
+    with multikernel.boot(cores=CORES, **KERNELS[request.param]) as system:
         yield system
 
 
@@ -195,10 +205,10 @@ def test_a_cnode_takes_pages_along(system: System) -> None:
     ram.revoke()
 
 
-@pytest.fixture
-def small() -> Iterator[System]:
+@pytest.fixture(params=["two-phase", "shared", "shared, by region"])
+def small(request: pytest.FixtureRequest) -> Iterator[System]:
     """With four pages of memory in all, so that what comes next gets the same place."""
-    with multikernel.boot(cores=2, memory=4 * PAGE) as system:
+    with multikernel.boot(cores=2, memory=4 * PAGE, **KERNELS[request.param]) as system:
         yield system
 
 
