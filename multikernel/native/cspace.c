@@ -372,7 +372,7 @@ static const char *check_part(const struct cspace *cs)
                 wrong = "memory under two types";
             source |= cspace_slot(cs, j)->type == CAP_FRAME && cspace_space_of(cs, j) == cspace_space_of(cs, i);
         }
-        if (cs->spaces > 1 && c->type == CAP_MAPPING && c->flags & CAP_REMOTE_COPIES) {
+        if ((cs->spaces > 1 || cs->mapped) && c->type == CAP_MAPPING && c->flags & CAP_REMOTE_COPIES) {
             mapped++;
             if (!source)
                 wrong = "a page of a Frame that its core has not";

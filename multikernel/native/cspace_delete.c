@@ -47,9 +47,8 @@ uint32_t cspace_page(const struct cspace *cs, uint32_t slot)
     const struct capability *c = cspace_slot(cs, slot);
     uint32_t view = slot;
     if (c->type != CAP_MAPPING)
-        view = cs->mapped && capability_derives(c->type, CAP_MAPPING)
-                   ? first_view(cs, mapping_database_last_copy(db, slot))
-                   : NO_CAPABILITY;
+        view = capability_derives(c->type, CAP_MAPPING) ? first_view(cs, mapping_database_last_copy(db, slot))
+                                                        : NO_CAPABILITY;
     for (; view != NO_CAPABILITY; view = mapping_database_next(db, view)) {
         const struct capability *mapping = cspace_slot(cs, view);
         if (mapping->type != CAP_MAPPING || mapping->address != c->address)
@@ -62,8 +61,8 @@ uint32_t cspace_page(const struct cspace *cs, uint32_t slot)
     return NO_CAPABILITY;
 }
 
-/* In a state of several spaces: the Mapping whose page is to be unmapped before that slot is emptied, on whose behalf ever. A page is mapped
- * by the core that has the Mapping, and that core has its Frame. */
+/* In the shared kernel: the Mapping whose page is to be unmapped before that slot is emptied, on whose behalf ever. A page is mapped by the
+ * core that has the Mapping, and that core has its Frame. */
 static uint32_t page_with(const struct cspace *cs, uint32_t slot)
 {
     const struct mapping_database *db = cspace_database(cs);
