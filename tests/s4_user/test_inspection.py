@@ -38,8 +38,7 @@ def furnish(system: System) -> None:
     ram.copy(2)
     (cnode,) = ram.retype(CNODE, offset=8 * PAGE)
     system.ram(PAGE, to=cnode)
-    if system.kernel == "multikernel":
-        frames[0].map([1, 2])
+    frames[0].map([1, 2])
 
 
 def supervisor(system: System) -> Running:
