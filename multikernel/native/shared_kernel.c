@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "shared_capabilities.h"
@@ -40,30 +39,13 @@ uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bool trees
     return bytes_before_capabilities(cores, slots_per_core, trees) + shared_capabilities_bytes(cores, cnodes, scope);
 }
 
-static uint64_t *pinners(struct shared_kernel *k, struct shared_entry *entry)
-{
-    return entry->sets + k->set_words;
-}
-static uint64_t make_status(uint32_t state, uint32_t rights, uint32_t generation)
-{
-    return state | (uint64_t)rights << 8 | (uint64_t)generation << 32;
-}
-static uint64_t status_of(struct shared_entry *entry)
-{
-    /* Acquire pairs with set_status: who sees an entry mapped sees its address. */
-    return atomic_load_explicit(&entry->status, memory_order_acquire);
-}
-static void set_status(struct shared_entry *entry, uint32_t state, uint32_t rights, uint32_t generation)
-{
-    atomic_store_explicit(&entry->status, make_status(state, rights, generation), memory_order_release);
-}
 static bool is_mapped(struct shared_entry *entry, uint32_t generation)
 {
-    uint64_t status = status_of(entry);
+    uint64_t status = entry_status(entry);
     return (status & 0xff) == ENTRY_MAPPED && status >> 32 == generation;
 }
 
-/* --- Waiting, and telling under the lock --------------------------------------------------------------------------------------------- */
+/* --- Waiting, and the lock ------------------------------------------------------------------------------------------------------------ */
 
 void shared_breathe(struct driver *d)
 {
@@ -95,112 +77,7 @@ void shared_unlock(struct driver *d)
     d->local->lock->release(&k->lock, (struct lock_node *)(void *)((char *)k + k->nodes_offset), d->me);
 }
 
-/* Tells every other holder. What it returns is for await_acknowledgements: the line's counter, NULL when there is none to wait for. */
-static _Atomic uint32_t *tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum tell what,
-                              uint32_t rights)
-{
-    if (!d->local->shoot)
-        return line_tell(d, entry, slot, what, rights);
-    tree_tell(d, entry, slot, what, rights);
-    return NULL;
-}
-
-static enum verdict await_acknowledgements(struct driver *d, _Atomic uint32_t *missing)
-{
-    return d->local->shoot ? tree_await(d) : line_await(d, missing);
-}
-
 /* --- Operations ------------------------------------------------------------------------------------------------------------------------ */
-
-static int live(void *kernel, uint32_t slot, uint64_t *start, uint64_t *end)
-{
-    struct shared_entry *entry = entry_at(kernel, slot);
-    *start = entry->address;
-    *end = entry->address + entry->length;
-    return (status_of(entry) & 0xff) != ENTRY_FREE;
-}
-
-enum verdict shared_page_reserve(struct driver *d, const struct request *request, uint32_t *slot)
-{
-    struct shared_kernel *k = d->shared;
-    struct shared_entry *entry = NULL;
-    for (uint32_t i = 0; i < k->slots && !entry; i++) {
-        *slot = (k->slot_next + i) % k->slots;
-        if ((status_of(entry_at(k, *slot)) & 0xff) == ENTRY_FREE)
-            entry = entry_at(k, *slot);
-    }
-    uint64_t address = entry ? address_range_take(&k->addresses, request->length, live, k, k->slots) : 0;
-    if (!address)
-        return VERDICT_NO_SLOT;
-    k->slot_next = (*slot + 1) % k->slots;
-    uint32_t generation = (uint32_t)(status_of(entry) >> 32) + 1;
-    entry->address = address;
-    entry->frame = request->frame;
-    entry->length = request->length;
-    entry->mapping = 0;
-    memcpy(entry->sets, request->holders, 8 * (size_t)k->set_words);
-    memset(pinners(k, entry), 0, 8 * (size_t)k->set_words);
-    set_status(entry, ENTRY_RESERVED, request->rights, generation);
-    return VERDICT_OK;
-}
-
-void shared_page_free(struct driver *d, uint32_t slot)
-{
-    struct shared_entry *entry = entry_at(d->shared, slot);
-    set_status(entry, ENTRY_FREE, 0, (uint32_t)(status_of(entry) >> 32));
-}
-
-enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message *result)
-{
-    struct shared_entry *entry = entry_at(d->shared, slot);
-    const uint32_t rights = status_of(entry) >> 8 & 0xff, generation = (uint32_t)(status_of(entry) >> 32);
-    _Atomic uint32_t *missing = tell(d, entry, slot, TELL_INSERT, rights);
-    enum verdict own = VERDICT_OK;
-    if (core_set_has(entry->sets, d->me))
-        own = vspace_insert(&d->vspace, slot, entry->address, entry->frame, entry->length, rights);
-    enum verdict verdict = await_acknowledgements(d, missing);
-    if (verdict == VERDICT_OK)
-        verdict = own;
-    if (verdict != VERDICT_OK) {
-        missing = tell(d, entry, slot, TELL_UNMAP, RIGHTS_NONE);
-        vspace_protect(&d->vspace, slot, RIGHTS_NONE);
-        vspace_retire(&d->vspace, slot);
-        await_acknowledgements(d, missing);
-        shared_page_free(d, slot);
-        return verdict;
-    }
-    set_status(entry, ENTRY_MAPPED, rights, generation);
-    result->word[1] = slot | (uint64_t)generation << 32;
-    result->word[2] = entry->address;
-    return VERDICT_OK;
-}
-
-bool shared_page_mapped(struct driver *d, uint32_t slot)
-{
-    return (status_of(entry_at(d->shared, slot)) & 0xff) == ENTRY_MAPPED;
-}
-
-enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *core)
-{
-    struct shared_kernel *k = d->shared;
-    *core = core_set_next(pinners(k, entry_at(k, slot)), d->cores, 0);
-    return *core >= d->cores ? VERDICT_OK : VERDICT_PINNED;
-}
-
-enum verdict shared_page_unmap(struct driver *d, uint32_t slot)
-{
-    struct shared_entry *entry = entry_at(d->shared, slot);
-    enum verdict own = VERDICT_OK;
-    set_status(entry, ENTRY_RESERVED, 0, (uint32_t)(status_of(entry) >> 32));
-    _Atomic uint32_t *missing = tell(d, entry, slot, TELL_UNMAP, RIGHTS_NONE);
-    if (core_set_has(entry->sets, d->me)) {
-        own = vspace_protect(&d->vspace, slot, RIGHTS_NONE);
-        vspace_retire(&d->vspace, slot);
-    }
-    enum verdict theirs = await_acknowledgements(d, missing);
-    shared_page_free(d, slot);
-    return own != VERDICT_OK ? own : theirs;
-}
 
 static enum verdict map(struct driver *d, const struct request *request, struct message *result)
 {
@@ -232,11 +109,11 @@ static enum verdict unmap(struct driver *d, const struct request *request, struc
     }
     if (core_set_has(entry->sets, d->me) && shared_others(d, entry->sets) == 0) {
         /* Nobody to tell. Reserved while the lock is free: the slot is not handed out before our own page table is changed. */
-        set_status(entry, ENTRY_RESERVED, 0, request->generation);
+        entry_set(entry, ENTRY_RESERVED, 0, request->generation);
         shared_unlock(d);
         verdict = vspace_protect(&d->vspace, request->slot, RIGHTS_NONE);
         vspace_retire(&d->vspace, request->slot);
-        set_status(entry, ENTRY_FREE, 0, request->generation);
+        entry_set(entry, ENTRY_FREE, 0, request->generation);
         return verdict;
     }
     verdict = shared_page_unmap(d, request->slot);
@@ -246,7 +123,7 @@ static enum verdict unmap(struct driver *d, const struct request *request, struc
 
 static enum verdict protect(struct driver *d, const struct request *request, struct message *result)
 {
-    struct shared_entry *entry = entry_at(d->shared, request->slot);
+    const struct shared_entry *entry = entry_at(d->shared, request->slot);
     enum verdict verdict = unpinned(d, request, result);
     if (verdict != VERDICT_OK)
         return verdict;
@@ -254,12 +131,7 @@ static enum verdict protect(struct driver *d, const struct request *request, str
         return VERDICT_BAD_REQUEST;
     if (entry->mapping && request->rights & ~shared_frame_rights(d, entry->mapping))
         return monitor_verdict(CAP_RIGHTS_EXCEEDED);
-    _Atomic uint32_t *missing = tell(d, entry, request->slot, TELL_PROTECT, request->rights);
-    if (core_set_has(entry->sets, d->me))
-        verdict = vspace_protect(&d->vspace, request->slot, request->rights);
-    enum verdict theirs = await_acknowledgements(d, missing);
-    set_status(entry, ENTRY_MAPPED, request->rights, request->generation);
-    return verdict != VERDICT_OK ? verdict : theirs;
+    return shared_page_protect(d, request->slot, request->rights);
 }
 
 static enum verdict begin(struct driver *d, const struct request *request, struct message *result)
@@ -304,12 +176,12 @@ static enum verdict change_pin(struct driver *d, uint32_t slot, uint32_t generat
         verdict = VERDICT_NOT_MAPPED;
     } else if (pinned) {
         /* The set, not our count, survives a slot's reuse. */
-        *count = core_set_has(pinners(k, entry), d->me) ? *count + 1 : 1;
-        core_set_add(pinners(k, entry), d->me);
-    } else if (!core_set_has(pinners(k, entry), d->me)) {
+        *count = core_set_has(entry_pinners(k, entry), d->me) ? *count + 1 : 1;
+        core_set_add(entry_pinners(k, entry), d->me);
+    } else if (!core_set_has(entry_pinners(k, entry), d->me)) {
         verdict = VERDICT_BAD_REQUEST;
     } else if (--*count == 0) {
-        pinners(k, entry)[d->me / 64] &= ~(1ull << (d->me % 64));
+        entry_pinners(k, entry)[d->me / 64] &= ~(1ull << (d->me % 64));
     }
     shared_unlock(d);
     return verdict;
@@ -332,7 +204,7 @@ static enum verdict fault(struct driver *d, uint32_t slot, uint32_t generation, 
     struct shared_entry *entry = entry_at(k, slot);
     if (!is_mapped(entry, generation) || !core_set_has(entry->sets, d->me))
         return VERDICT_FAULT;
-    return write && (status_of(entry) >> 8 & 0xff) != RIGHTS_WRITE ? VERDICT_FAULT : VERDICT_OK;
+    return write && (entry_status(entry) >> 8 & 0xff) != RIGHTS_WRITE ? VERDICT_FAULT : VERDICT_OK;
 }
 
 /* One state, hence one digest: equal on all cores by construction. */
@@ -342,11 +214,11 @@ static uint64_t digest(struct driver *d, const uint64_t *set)
     uint64_t sum = 0;
     for (uint32_t slot = 0; slot < k->slots; slot++) {
         struct shared_entry *entry = entry_at(k, slot);
-        bool member = (status_of(entry) & 0xff) == ENTRY_MAPPED;
+        bool member = (entry_status(entry) & 0xff) == ENTRY_MAPPED;
         for (uint32_t word = 0; word < k->set_words && set && member; word++)
             member = (entry->sets[word] & set[word]) == set[word];
         if (member)
-            sum += (status_of(entry) ^ entry->address ^ entry->frame << 20 ^ slot) * 0x9e3779b97f4a7c15ull;
+            sum += (entry_status(entry) ^ entry->address ^ entry->frame << 20 ^ slot) * 0x9e3779b97f4a7c15ull;
     }
     return sum;
 }
@@ -356,8 +228,8 @@ static void count(struct driver *d, uint32_t *mapped, uint32_t *locked)
     struct shared_kernel *k = d->shared;
     *mapped = *locked = 0;
     for (uint32_t slot = 0; slot < k->slots; slot++) {
-        *mapped += (status_of(entry_at(k, slot)) & 0xff) == ENTRY_MAPPED;
-        *locked += (status_of(entry_at(k, slot)) & 0xff) == ENTRY_RESERVED;
+        *mapped += (entry_status(entry_at(k, slot)) & 0xff) == ENTRY_MAPPED;
+        *locked += (entry_status(entry_at(k, slot)) & 0xff) == ENTRY_RESERVED;
     }
 }
 
@@ -368,7 +240,7 @@ static bool frame_in_use(struct driver *d, uint64_t frame, uint64_t length)
     shared_lock(d);
     for (uint32_t slot = 0; slot < k->slots && !used; slot++) {
         struct shared_entry *entry = entry_at(k, slot);
-        used = (status_of(entry) & 0xff) != ENTRY_FREE && entry->frame < frame + length &&
+        used = (entry_status(entry) & 0xff) != ENTRY_FREE && entry->frame < frame + length &&
                frame < entry->frame + entry->length;
     }
     shared_unlock(d);

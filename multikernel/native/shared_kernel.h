@@ -1,6 +1,7 @@
 /* The shared kernel's state, in the segment and private, and how the holders of a page are told of a change: by one line that all
  * poll (shared_line.c), or along the initiator's multicast tree (shared_tree.c). Which of the two is decided at boot; both run under the
- * kernel's one lock, so one change is under way at a time. Who uses it: shared_kernel.c, these two, and shared_capability_map.c. */
+ * kernel's one lock, so one change is under way at a time. Who uses it: shared_kernel.c, shared_page.c, these two, and
+ * shared_capability_map.c. */
 #pragma once
 
 #include "cpu_driver.h"
@@ -50,6 +51,26 @@ static inline struct shared_entry *entry_at(struct shared_kernel *k, uint32_t sl
     return (struct shared_entry *)(void *)((char *)k + k->entries_offset + (size_t)slot * k->entry_bytes);
 }
 
+/* Free entries keep their generation. */
+static inline uint64_t entry_word(uint32_t state, uint32_t rights, uint32_t generation)
+{
+    return state | (uint64_t)rights << 8 | (uint64_t)generation << 32;
+}
+static inline uint64_t entry_status(struct shared_entry *entry)
+{
+    /* Acquire pairs with entry_set: who sees an entry mapped sees its address. */
+    return atomic_load_explicit(&entry->status, memory_order_acquire);
+}
+static inline void entry_set(struct shared_entry *entry, uint32_t state, uint32_t rights, uint32_t generation)
+{
+    atomic_store_explicit(&entry->status, entry_word(state, rights, generation), memory_order_release);
+}
+
+static inline uint64_t *entry_pinners(const struct shared_kernel *k, struct shared_entry *entry)
+{
+    return entry->sets + k->set_words;
+}
+
 static inline uint32_t shared_others(const struct driver *d, const uint64_t *set)
 {
     return core_set_count(set, d->cores) - core_set_has(set, d->me);
@@ -64,7 +85,7 @@ void shared_while_waiting(void *context);
 void shared_lock(struct driver *d);
 void shared_unlock(struct driver *d);
 
-/* --- Pages, under the lock: shared_kernel.c ------------------------------------------------------------------------------------ */
+/* --- Pages, under the lock: shared_page.c ------------------------------------------------------------------------------------- */
 
 /* An entry and an address for the request's frame, which no core maps yet. NO_SLOT. */
 enum verdict shared_page_reserve(struct driver *d, const struct request *request, uint32_t *slot);
@@ -75,6 +96,7 @@ enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message 
 bool shared_page_mapped(struct driver *d, uint32_t slot);
 /* PINNED: by that core. */
 enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *core);
+enum verdict shared_page_protect(struct driver *d, uint32_t slot, uint32_t rights);
 /* Whatever it returns, the entry is free. HOST: a core's host refused. */
 enum verdict shared_page_unmap(struct driver *d, uint32_t slot);
 

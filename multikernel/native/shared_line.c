@@ -1,5 +1,5 @@
 /* The shared kernel's own way of telling: one line that all cores poll (told_line.h); one that computes is signalled, one that is parked
- * is woken. Called by: shared_kernel.c. */
+ * is woken. Called by: shared_page.c. */
 #include "shared_kernel.h"
 
 static bool is_meant(struct driver *d, uint32_t slot)
