@@ -250,14 +250,15 @@ static enum verdict drop(struct monitor *m, struct operation *op, uint32_t slot,
     return VERDICT_OK;
 }
 
-/* Does a CNode in the range hold what is mapped and is not in the range itself? It would go with the CNode, and nobody was asked. */
+/* Does a CNode in the range hold what is mapped and is not in the range itself? It would go with the CNode, and nobody was asked. Of Frames
+ * each counts, not the last one alone: the CNode may hold all that there are. */
 static bool holds_pages(const struct cspace *cs, const struct operation *op, uint32_t cnode)
 {
     for (uint32_t slot = cnode << cs->slot_bits; slot < (cnode + 1) << cs->slot_bits; slot++) {
         const struct capability *c = cspace_slot(cs, slot);
         if (c->type == CAP_NULL || (range_address(op) <= c->address && capability_end(c) <= range_end(op)))
             continue;
-        if (c->type == CAP_CNODE ? holds_pages(cs, op, (uint32_t)c->about) : cspace_mapped(cs, slot))
+        if (c->type == CAP_CNODE ? holds_pages(cs, op, (uint32_t)c->about) : cspace_page(cs, slot) != NO_CAPABILITY)
             return true;
     }
     return false;
