@@ -22,6 +22,15 @@ static uint32_t mapping_capability(const struct monitor *m, const struct mapping
     return mapping_database_find(cspace_database(monitor_cspace(m)), &key);
 }
 
+static void delete_mapping(struct monitor *m, const struct mapping *mapping)
+{
+    struct cspace_progress progress;
+    struct cspace *cs = monitor_cspace(m);
+    uint32_t i = mapping_capability(m, mapping);
+    if (i != NO_CAPABILITY)
+        cspace_delete(cs, cspace_reference(cs, i), CSPACE_OUTCOME, 1, &progress);
+}
+
 void mapping_record(struct monitor *m, uint32_t slot)
 {
     struct mapping *mapping = monitor_mapping(m, slot);
@@ -37,11 +46,8 @@ void mapping_free(struct monitor *m, uint32_t slot)
         return;
     mapping->recorded = 0;
     m->recorded--;
-    struct cspace_progress progress;
-    struct cspace *cs = monitor_cspace(m);
-    uint32_t i = monitor_home(m, slot) == m->me ? mapping_capability(m, mapping) : NO_CAPABILITY;
-    if (i != NO_CAPABILITY)
-        cspace_delete(cs, cspace_reference(cs, i), CSPACE_OUTCOME, 1, &progress);
+    if (monitor_home(m, slot) == m->me && !MUTANT(MAPPING_LEFT))
+        delete_mapping(m, mapping);
 }
 
 /* --- map --------------------------------------------------------------------------------------------------------------------------- */
@@ -59,6 +65,8 @@ static enum verdict begin(struct monitor *m, struct operation *op, const struct 
     const struct capability *frame = cspace_slot(cs, slot);
     if (frame->type != CAP_FRAME)
         return monitor_verdict(CAP_WRONG_TYPE);
+    const struct address_range addresses = m->addresses;
+    const uint32_t next = m->slot_next;
     struct request plain = *request;
     plain.frame = frame->address;
     plain.length = frame->size;
@@ -67,7 +75,10 @@ static enum verdict begin(struct monitor *m, struct operation *op, const struct 
         return verdict;
     const struct cspace_place place = {.cnode = t->cnode, .index = t->index};
     verdict = monitor_verdict(cspace_map(cs, t->source, op->argument[0], request->rights, &place, 0, &t->made));
-    if (verdict != VERDICT_OK) {
+    if (verdict != VERDICT_OK) { /* nobody has heard of it: no address and no generation is lost by asking again */
+        m->addresses = addresses;
+        m->slot_next = next;
+        monitor_mapping(m, op->slot)->generation--;
         mapping_free(m, op->slot);
         return verdict;
     }
@@ -82,19 +93,38 @@ static void adopt(struct monitor *m, struct operation *op)
     mapping_record(m, op->slot);
 }
 
+/* Who has voted for a revoke has blocked all pages of its range: another one must not come behind the vote. */
 static enum verdict may_prepare(struct monitor *m, const struct operation *op)
 {
+    const uint64_t frame = op->argument[1], length = op->argument[2] & ((1ull << 56) - 1);
+    if (!m->cspace_offset)
+        return VERDICT_BAD_REQUEST;
+    if (cspace_locked(monitor_cspace(m), frame, frame + length, 0) && !MUTANT(PAGE_BEHIND_A_VOTE))
+        return VERDICT_BUSY;
     return map_row.may_prepare(m, op);
 }
 
+static bool held(const struct monitor *m, const struct mapping *mapping)
+{
+    return core_set_has(mapping->holders, m->me);
+}
+
+/* Unreachable up to the commit: where a map is refused, its home gives the Mapping back before all others have heard of it. */
 static enum verdict prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
-    return map_row.prepare(m, op, mmu);
+    const struct mapping *mapping = monitor_mapping(m, op->slot);
+    if (!held(m, mapping))
+        return VERDICT_OK;
+    return mmu->insert(mmu->context, op->slot, mapping->address, mapping->frame, mapping->length,
+                       MUTANT(PAGE_BEFORE_COMMIT) ? mapping->rights : (uint32_t)RIGHTS_NONE);
 }
 
 static void commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
+    const struct mapping *mapping = monitor_mapping(m, op->slot);
     map_row.commit(m, op, mmu);
+    if (held(m, mapping))
+        mmu->protect(mmu->context, op->slot, mapping->rights);
 }
 
 static void undo(struct monitor *m, struct operation *op, const struct mmu *mmu)
@@ -153,11 +183,14 @@ static enum verdict unmap_may_prepare(struct monitor *m, const struct operation 
 static void unmap_adopt(struct monitor *m, struct operation *op)
 {
     unmap_row.adopt(m, op);
+    if (MUTANT(MAPPING_GOES_EARLY) && initiated_here(m, op))
+        delete_mapping(m, monitor_mapping(m, op->slot));
 }
 
 static enum verdict unmap_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
-    enum verdict verdict = initiated_here(m, op) ? unmap_may_prepare(m, op) : VERDICT_OK; /* its pins too */
+    enum verdict verdict =
+        initiated_here(m, op) && !MUTANT(HOME_PIN_IGNORED) ? unmap_may_prepare(m, op) : VERDICT_OK; /* its pins too */
     return verdict == VERDICT_OK ? unmap_row.prepare(m, op, mmu) : verdict;
 }
 
@@ -208,16 +241,16 @@ static enum verdict may_go(struct monitor *m, struct operation *op, uint32_t slo
     const struct mapping *mapping = monitor_mapping(m, slot);
     (void)op;
     (void)mmu;
-    if (mapping->lock || mapping->state == MAPPING_RESERVED)
+    if ((mapping->lock || mapping->state == MAPPING_RESERVED) && !MUTANT(PAGE_MAPPING_OVERLOOKED))
         return VERDICT_BUSY;
-    return mapping->state == MAPPING_MAPPED && mapping->pins ? VERDICT_PINNED : VERDICT_OK;
+    return mapping->state == MAPPING_MAPPED && mapping->pins && !MUTANT(PAGE_PIN_IGNORED) ? VERDICT_PINNED : VERDICT_OK;
 }
 
 static enum verdict block(struct monitor *m, struct operation *op, uint32_t slot, const struct mmu *mmu)
 {
     struct mapping *mapping = monitor_mapping(m, slot);
     mapping->lock = op->id;
-    return mapping->state == MAPPING_MAPPED && core_set_has(mapping->holders, m->me)
+    return mapping->state == MAPPING_MAPPED && held(m, mapping) && !MUTANT(PAGE_NOT_BLOCKED)
                ? mmu->protect(mmu->context, slot, RIGHTS_NONE)
                : VERDICT_OK;
 }
@@ -227,7 +260,7 @@ static enum verdict restore(struct monitor *m, struct operation *op, uint32_t sl
     struct mapping *mapping = monitor_mapping(m, slot);
     if (mapping->lock != op->id)
         return VERDICT_OK;
-    if (mapping->state == MAPPING_MAPPED && core_set_has(mapping->holders, m->me))
+    if (mapping->state == MAPPING_MAPPED && held(m, mapping) && !MUTANT(PAGE_NOT_RESTORED))
         mmu->protect(mmu->context, slot, mapping->rights);
     mapping->lock = 0;
     mapping_unlocked(m, slot);
@@ -239,9 +272,9 @@ static enum verdict drop(struct monitor *m, struct operation *op, uint32_t slot,
     struct mapping *mapping = monitor_mapping(m, slot);
     if (mapping->lock != op->id)
         return VERDICT_OK;
-    bool here = mapping->state == MAPPING_MAPPED && core_set_has(mapping->holders, m->me);
-    if (here) /* again: the end of a one-phase unmap may have restored it since the vote */
-        mmu->protect(mmu->context, slot, RIGHTS_NONE);
+    bool here = mapping->state == MAPPING_MAPPED && held(m, mapping);
+    if (MUTANT(PAGE_KEPT) && !initiated_here(m, op))
+        return restore(m, op, slot, mmu);
     mapping->lock = 0;
     mapping->released = 0;
     mapping_free(m, slot);
@@ -250,14 +283,36 @@ static enum verdict drop(struct monitor *m, struct operation *op, uint32_t slot,
     return VERDICT_OK;
 }
 
-/* Does a CNode in the range hold what is mapped and is not in the range itself? It would go with the CNode, and nobody was asked. */
-static bool holds_pages(const struct cspace *cs, const struct operation *op, uint32_t cnode)
+/* Does that slot go with a CNode of the range? Of one that has several capabilities it is the one by which it is known that counts. */
+static bool goes_along(const struct cspace *cs, const struct operation *op, uint32_t slot)
 {
-    for (uint32_t slot = cnode << cs->slot_bits; slot < (cnode + 1) << cs->slot_bits; slot++) {
+    for (;;) {
+        slot = cspace_cnode(cs, slot)->capability;
+        if (cspace_is_root(cs, slot))
+            return false;
         const struct capability *c = cspace_slot(cs, slot);
-        if (c->type == CAP_NULL || (range_address(op) <= c->address && capability_end(c) <= range_end(op)))
+        if (range_address(op) <= c->address && capability_end(c) <= range_end(op))
+            return true;
+    }
+}
+
+/* Is a page outside the range mapped by what is in such CNodes alone? It would lose its Mapping, or its Frame, and nobody was asked. */
+static bool page_goes_along(struct monitor *m, const struct operation *op)
+{
+    const struct cspace *cs = monitor_cspace(m);
+    const struct mapping_database *db = cspace_database(cs);
+    for (uint32_t slot = m->me * m->slots_per_core; slot < (m->me + 1) * m->slots_per_core; slot++) {
+        const struct mapping *mapping = monitor_mapping(m, slot);
+        if (!mapping->recorded || (range_address(op) <= mapping->frame && mapping->frame < range_end(op)))
             continue;
-        if (c->type == CAP_CNODE ? holds_pages(cs, op, (uint32_t)c->about) : cspace_mapped(cs, slot))
+        const struct capability frame = {.address = mapping->frame, .size = mapping->length, .type = CAP_FRAME};
+        uint32_t i = mapping_capability(m, mapping);
+        bool goes = i == NO_CAPABILITY || goes_along(cs, op, i), stays = MUTANT(PAGE_IN_CNODE_FORGOTTEN);
+        for (i = mapping_database_find(db, &frame);
+             i != NO_CAPABILITY && capability_same(cspace_slot(cs, i), &frame) && !stays;
+             i = mapping_database_next(db, i))
+            stays = !goes_along(cs, op, i);
+        if (goes || !stays)
             return true;
     }
     return false;
@@ -267,14 +322,8 @@ enum verdict capability_pages_prepare(struct monitor *m, struct operation *op, c
 {
     if (!m->recorded)
         return VERDICT_OK;
-    const struct cspace *cs = monitor_cspace(m);
-    const struct mapping_database *db = cspace_database(cs);
-    for (uint32_t i = mapping_database_overlapping(db, range_address(op), range_end(op)); i != NO_CAPABILITY;
-         i = mapping_database_next_overlapping(db, i, range_address(op), range_end(op))) {
-        const struct capability *c = cspace_slot(cs, i);
-        if (c->type == CAP_CNODE && op->argument[1] == CAP_RAM && holds_pages(cs, op, (uint32_t)c->about))
-            return monitor_verdict(CAP_MAPPED);
-    }
+    if (op->argument[1] == CAP_RAM && page_goes_along(m, op))
+        return monitor_verdict(CAP_MAPPED);
     enum verdict verdict = each_page(m, op, mmu, may_go);
     return verdict == VERDICT_OK ? each_page(m, op, mmu, block) : verdict;
 }

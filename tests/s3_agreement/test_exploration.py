@@ -47,6 +47,16 @@ CAPABILITIES = (
     *("cost-revoke", "cost-delete"),
 )
 
+# ... and about pages of Frames that are mapped through them.
+PAGES = (
+    *("page-map", "page-fails", "page-revoke", "page-revoke-one", "page-pin", "page-returns", "page-revoke-2"),
+    *("page-delete", "page-delete-one", "page-last", "page-move", "page-elsewhere", "page-protect"),
+    *("page-cnode", "page-delete-pin", "page-delete-revoke", "page-again", "page-map-2", "page-views"),
+    "page-cnode-delete",
+)
+# Those with more than 50 000 states when every core sends to every other.
+PAGES_FLAT = ("page-returns", "page-delete", "page-again")
+
 # Messages on n cores, replies and notices among them: asked by two-phase commit, and by the owner's protocol.
 COSTS: dict[str, tuple[Callable[[int], int], Callable[[int], int]]] = {
     "cost-own": (lambda n: 4 * (n - 1), lambda _: 0),
@@ -90,11 +100,13 @@ SCENARIOS = (
     *("host-fails", "lanes", "mixed", "mixed-subset"),
     *("tree", "tree-one", "tree-pieces", "tree-rivals", "tree-all", "tree-nonsense", "crossing"),
     *CAPABILITIES,
+    *PAGES,
 )
 CORES = {
     "lanes": 2,
     "tree-all": 2,
     "lanes-apart": 2,
+    "page-map-2": 2,
 }  # five slots a core are as many as the model holds; four operations at once
 
 # Which scenario finds which seeded bug (enum mutant in monitor.h).
@@ -151,6 +163,19 @@ MUTANTS = {
     "OWNER_TOO_SURE": ("move-owned", "flat"),
     "ASKED_MISSES_MOVE": ("owner-moves", "flat"),
     "ASKED_KEEPS_NOTHING": ("revoke-2", "flat"),
+    "PAGE_BEFORE_COMMIT": ("page-fails", "flat"),
+    "PAGE_BEHIND_A_VOTE": ("page-map", "flat"),
+    "PAGE_MAPPING_OVERLOOKED": ("page-map", "flat"),
+    "PAGE_NOT_BLOCKED": ("page-revoke", "chain"),
+    "PAGE_KEPT": ("page-revoke", "chain"),
+    "PAGE_NOT_RESTORED": ("page-revoke", "chain"),
+    "PAGE_PIN_IGNORED": ("page-pin", "chain"),
+    "PAGE_RETURNS": ("page-returns", "flat"),
+    "PAGE_IN_CNODE_FORGOTTEN": ("page-cnode", "chain"),
+    "MAPPING_LEFT": ("page-delete-one", "chain"),
+    "MAPPING_GOES_EARLY": ("page-delete", "chain"),
+    "HOME_PIN_IGNORED": ("page-delete-pin", "chain"),
+    "ASKED_MOVES_MAPPED": ("page-move", "flat"),
 }
 
 
@@ -223,12 +248,12 @@ def test_all_scenarios_are_run(explore: Explore) -> None:
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(SCENARIOS)
 
 
-@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in HEAVY])
+@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in (*HEAVY, *PAGES)])
 def test_every_core_sends_to_all(explore: Explore, scenario: str) -> None:
     passes(explore, scenario)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in PAGES])
 @pytest.mark.parametrize("channels", ["--one-fifo", "--any-order-replies --capacity 2"])
 def test_along_a_chain(explore: Explore, scenario: str, channels: str) -> None:
     """Three cores in a line: votes and acknowledgements converge through an inner node."""
@@ -248,6 +273,19 @@ def test_along_a_chain(explore: Explore, scenario: str, channels: str) -> None:
 def test_owners_drive(explore: Explore, scenario: str, channels: str) -> None:
     """The same properties, and that nobody but the owner drives what has one."""
     passes(explore, scenario, "--owner", *channels.split())
+
+
+@pytest.mark.parametrize("scenario", [s for s in PAGES if s not in PAGES_FLAT])
+def test_pages_go_with_their_capabilities(explore: Explore, scenario: str) -> None:
+    """A page is reachable only while its home has the Mapping and the Frame; a revoke takes all pages, or none."""
+    passes(explore, scenario)
+    passes(explore, scenario, "--owner")
+
+
+@pytest.mark.parametrize("scenario", PAGES)
+def test_pages_go_with_their_capabilities_along_a_chain(explore: Explore, scenario: str) -> None:
+    passes(explore, scenario, "--route", "chain", "--one-fifo")
+    passes(explore, scenario, "--owner", "--route", "chain", "--any-order-replies", "--capacity", "2")
 
 
 @pytest.mark.parametrize("scenario", COSTS)
@@ -288,7 +326,7 @@ def test_four_cores_of_which_two_initiate_before_an_owner(
 LARGE = ("unmap-3", *HEAVY, "lanes", "crossing", "lanes-apart", "revoke-far")
 
 
-@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in LARGE])
+@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in (*LARGE, *PAGES)])
 def test_with_the_least_room(explore: Explore, scenario: str) -> None:
     """Channels of one message, a step only when the outbox is empty, and every move from outbox to channel a
     transition of its own. Enough while a core has one operation under way; for two it is not (the next test)."""
@@ -361,10 +399,18 @@ def test_two_of_four_cores_want_the_same_memory(
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in PAGES])
 @pytest.mark.parametrize("channels", ["--any-order-replies --capacity 2", "--one-fifo"])
 def test_every_core_sends_to_all_over_other_channels(explore: Explore, scenario: str, channels: str) -> None:
     passes(explore, scenario, *channels.split())
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("scenario", PAGES)
+@pytest.mark.parametrize("protocol", [[], ["--owner"]])
+def test_pages_over_all_channels(explore: Explore, scenario: str, protocol: list[str]) -> None:
+    for channels in ("", "--one-fifo", "--any-order-replies --capacity 2", "--route chain --lazy --outbox 7"):
+        passes(explore, scenario, *protocol, *channels.split())
 
 
 @pytest.mark.full
