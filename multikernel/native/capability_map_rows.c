@@ -283,36 +283,16 @@ static enum verdict drop(struct monitor *m, struct operation *op, uint32_t slot,
     return VERDICT_OK;
 }
 
-/* Does that slot go with a CNode of the range? Of one that has several capabilities it is the one by which it is known that counts. */
-static bool goes_along(const struct cspace *cs, const struct operation *op, uint32_t slot)
+/* Does a CNode in the range hold what is mapped and is not in the range itself? It would go with the CNode, and nobody was asked. Of Frames
+ * each counts, not the last one alone: the CNode may hold all that there are. */
+static bool holds_pages(const struct cspace *cs, const struct operation *op, uint32_t cnode)
 {
-    for (;;) {
-        slot = cspace_cnode(cs, slot)->capability;
-        if (cspace_is_root(cs, slot))
-            return false;
+    for (uint32_t slot = cnode << cs->slot_bits; slot < (cnode + 1) << cs->slot_bits; slot++) {
         const struct capability *c = cspace_slot(cs, slot);
-        if (range_address(op) <= c->address && capability_end(c) <= range_end(op))
-            return true;
-    }
-}
-
-/* Is a page outside the range mapped by what is in such CNodes alone? It would lose its Mapping, or its Frame, and nobody was asked. */
-static bool page_goes_along(struct monitor *m, const struct operation *op)
-{
-    const struct cspace *cs = monitor_cspace(m);
-    const struct mapping_database *db = cspace_database(cs);
-    for (uint32_t slot = m->me * m->slots_per_core; slot < (m->me + 1) * m->slots_per_core; slot++) {
-        const struct mapping *mapping = monitor_mapping(m, slot);
-        if (!mapping->recorded || (range_address(op) <= mapping->frame && mapping->frame < range_end(op)))
+        if (c->type == CAP_NULL || (range_address(op) <= c->address && capability_end(c) <= range_end(op)))
             continue;
-        const struct capability frame = {.address = mapping->frame, .size = mapping->length, .type = CAP_FRAME};
-        uint32_t i = mapping_capability(m, mapping);
-        bool goes = i == NO_CAPABILITY || goes_along(cs, op, i), stays = MUTANT(PAGE_IN_CNODE_FORGOTTEN);
-        for (i = mapping_database_find(db, &frame);
-             i != NO_CAPABILITY && capability_same(cspace_slot(cs, i), &frame) && !stays;
-             i = mapping_database_next(db, i))
-            stays = !goes_along(cs, op, i);
-        if (goes || !stays)
+        bool page = MUTANT(PAGE_IN_CNODE_FORGOTTEN) ? cspace_mapped(cs, slot) : cspace_page(cs, slot) != NO_CAPABILITY;
+        if (c->type == CAP_CNODE ? holds_pages(cs, op, (uint32_t)c->about) : page)
             return true;
     }
     return false;
@@ -322,8 +302,14 @@ enum verdict capability_pages_prepare(struct monitor *m, struct operation *op, c
 {
     if (!m->recorded)
         return VERDICT_OK;
-    if (op->argument[1] == CAP_RAM && page_goes_along(m, op))
-        return monitor_verdict(CAP_MAPPED);
+    const struct cspace *cs = monitor_cspace(m);
+    const struct mapping_database *db = cspace_database(cs);
+    for (uint32_t i = mapping_database_overlapping(db, range_address(op), range_end(op)); i != NO_CAPABILITY;
+         i = mapping_database_next_overlapping(db, i, range_address(op), range_end(op))) {
+        const struct capability *c = cspace_slot(cs, i);
+        if (c->type == CAP_CNODE && op->argument[1] == CAP_RAM && holds_pages(cs, op, (uint32_t)c->about))
+            return monitor_verdict(CAP_MAPPED);
+    }
     enum verdict verdict = each_page(m, op, mmu, may_go);
     return verdict == VERDICT_OK ? each_page(m, op, mmu, block) : verdict;
 }

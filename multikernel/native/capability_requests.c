@@ -123,7 +123,7 @@ static enum verdict map(struct driver *d, uint64_t address, const struct message
                                              .source = message->word[1],
                                              .cnode = message->word[2],
                                              .index = message->word[3] & 0xffff}};
-    if (!d->monitor || !driver_holders(d, message->word[4], request.holders))
+    if (!driver_holders(d, message->word[4], request.holders))
         return VERDICT_BAD_REQUEST;
     if (request.rights != RIGHTS_READ && request.rights != RIGHTS_WRITE)
         return VERDICT_BAD_REQUEST;
@@ -132,10 +132,12 @@ static enum verdict map(struct driver *d, uint64_t address, const struct message
 
 static enum verdict shared_request(struct driver *d, struct capability_task *task, struct message *reply)
 {
-    uint64_t address, size;
-    enum verdict verdict = shared_capability(d, task, &address, &size);
-    if (d->me == 0 && frames_kept(&d->frames, address, size))
-        frames_free(&d->frames, address, size);
+    struct shared_outcome outcome;
+    enum verdict verdict = shared_capability(d, task, &outcome);
+    if (d->me == 0 && frames_kept(&d->frames, outcome.address, outcome.size))
+        frames_free(&d->frames, outcome.address, outcome.size);
+    if (verdict == VERDICT_PINNED)
+        reply->word[0] = message_head(message_kind(reply), 0, 0, outcome.pinned, 0);
     reply->word[1] = task->made;
     return verdict;
 }

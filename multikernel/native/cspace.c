@@ -361,13 +361,22 @@ static const char *check_part(const struct cspace *cs)
 {
     const struct mapping_database *db = cspace_database(cs);
     const char *wrong = mapping_database_check(db);
+    uint32_t mapped = 0;
     for (uint32_t i = mapping_database_next(db, NO_CAPABILITY); i != NO_CAPABILITY && !wrong;
          i = mapping_database_next(db, i)) {
         const struct capability *c = cspace_slot(cs, i);
+        bool source = false;
         for (uint32_t j = mapping_database_overlapping(db, c->address, c->address + 1); j != i;
-             j = mapping_database_next_overlapping(db, j, c->address, c->address + 1))
+             j = mapping_database_next_overlapping(db, j, c->address, c->address + 1)) {
             if (!cspace_nests(cspace_slot(cs, j), c))
                 wrong = "memory under two types";
+            source |= cspace_slot(cs, j)->type == CAP_FRAME && cspace_space_of(cs, j) == cspace_space_of(cs, i);
+        }
+        if ((cs->spaces > 1 || cs->mapped) && c->type == CAP_MAPPING && c->flags & CAP_REMOTE_COPIES) {
+            mapped++;
+            if (!source)
+                wrong = "a page of a Frame that its core has not";
+        }
         if (c->rights & ~(uint32_t)capability_rules[c->type].rights)
             wrong = "rights that mean nothing";
         if (c->part != cs->part || cspace_home(cs, i) != c->part)
@@ -383,7 +392,7 @@ static const char *check_part(const struct cspace *cs)
         else if (cspace_cnodes(cs)[c->about].state == CNODE_FREE)
             wrong = "a CNode without slots";
     }
-    return wrong;
+    return !wrong && mapped != cs->mapped ? "the count of pages" : wrong;
 }
 
 const char *cspace_check(const struct cspace *cs)

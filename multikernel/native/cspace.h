@@ -83,7 +83,7 @@ struct cspace {
     uint32_t part, parts, part_stride;
     uint32_t cnodes; /* of a space */
     uint32_t slot_bits;
-    uint32_t reserved;
+    uint32_t mapped; /* of this part's Mappings, those with a page; counted in the shared kernel alone */
 };
 
 #define NO_CNODE UINT32_MAX

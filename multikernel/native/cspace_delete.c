@@ -41,8 +41,46 @@ static uint32_t first_view(const struct cspace *cs, uint32_t slot)
                : NO_CAPABILITY;
 }
 
+uint32_t cspace_page(const struct cspace *cs, uint32_t slot)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    const struct capability *c = cspace_slot(cs, slot);
+    uint32_t view = slot;
+    if (c->type != CAP_MAPPING)
+        view = capability_derives(c->type, CAP_MAPPING) ? first_view(cs, mapping_database_last_copy(db, slot))
+                                                        : NO_CAPABILITY;
+    for (; view != NO_CAPABILITY; view = mapping_database_next(db, view)) {
+        const struct capability *mapping = cspace_slot(cs, view);
+        if (mapping->type != CAP_MAPPING || mapping->address != c->address)
+            return NO_CAPABILITY;
+        if (mapping->flags & CAP_REMOTE_COPIES && cspace_space_of(cs, view) == cspace_space_of(cs, slot))
+            return view;
+        if (view == slot)
+            return NO_CAPABILITY;
+    }
+    return NO_CAPABILITY;
+}
+
+/* In the shared kernel: the Mapping whose page is to be unmapped before that slot is emptied, on whose behalf ever. A page is mapped by the
+ * core that has the Mapping, and that core has its Frame. */
+static uint32_t page_with(const struct cspace *cs, uint32_t slot)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    const struct capability *c = cspace_slot(cs, slot);
+    const uint32_t page = cspace_page(cs, slot);
+    if (page == NO_CAPABILITY || page == slot)
+        return page;
+    for (uint32_t i = mapping_database_last_copy(db, slot);
+         i != NO_CAPABILITY && capability_same(cspace_slot(cs, i), c); i = mapping_database_previous(db, i))
+        if (i != slot && cspace_space_of(cs, i) == cspace_space_of(cs, slot))
+            return NO_CAPABILITY;
+    return page;
+}
+
 bool cspace_mapped(const struct cspace *cs, uint32_t slot)
 {
+    if (cs->spaces > 1)
+        return page_with(cs, slot) != NO_CAPABILITY;
     if (mapping_database_has_copies(cspace_database(cs), slot))
         return false;
     uint32_t view = cspace_slot(cs, slot)->type == CAP_MAPPING ? slot : first_view(cs, slot);
@@ -57,6 +95,11 @@ static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint
     *at = slot;
     if (cspace_locked(cs, c->address, capability_end(c), operation))
         return CAP_BUSY;
+    const uint32_t page = cs->mapped ? page_with(cs, slot) : NO_CAPABILITY;
+    if (page != NO_CAPABILITY) {
+        *at = page;
+        return CAP_NEEDS_AGREEMENT;
+    }
     if (mapping_database_has_copies(cspace_database(cs), slot)) {
         cspace_empty(cs, slot);
         return CAP_OK;

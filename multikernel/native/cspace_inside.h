@@ -41,7 +41,9 @@ static inline bool cspace_needs_agreement(const struct cspace *cs, const struct 
 /* May inner lie inside outer, or on it: the same object, or something derived from it, or beside it another view? */
 bool cspace_nests(const struct capability *outer, const struct capability *inner);
 
-/* Is it a Mapping that other cores know of, or the last capability here to what has one? With it a page is to be unmapped. */
+/* A Mapping that other cores know of (CAP_REMOTE_COPIES): this one, or the first that the same space has of that Frame; NO_CAPABILITY. */
+uint32_t cspace_page(const struct cspace *cs, uint32_t slot);
+/* Is it such a Mapping, or the last capability here, that is in its space, to what has one? With it a page is to be unmapped. */
 bool cspace_mapped(const struct cspace *cs, uint32_t slot);
 
 static inline bool cspace_whole_pages(uint64_t address, uint64_t size)

@@ -14,40 +14,17 @@
  * is about to go, so it ends, and it looks as if it had been at one moment. It then heeds nobody else's range (CSPACE_OUTCOME), hence waits
  * for nobody while it holds one: no two wait for each other. Who meets a locked range waits here; its owner is at work on another core.
  *
- * What is missing: Frames that are capabilities are not mapped here (KIND_CAP_MAP is refused). When they are, a Mapping's removal is the unmap,
- * done in delete_piece and revoke_piece before the step that removes it; and since a Frame's views then lie with other cores than its last
- * copy, that step needs the locks of two spaces, in the order of their cores.
+ * A Mapping with a page stands in the way of what would take it along (cspace_delete.c). The page is then unmapped first, and the Mapping goes
+ * with it (shared_capability_map.c); a pin ends the operation there. A revocation unmaps all pages of its range, or none, before it takes
+ * anything.
  *
  * A core that waits answers what it is told meanwhile (shared_kernel.c: shared_while_waiting). Nobody owns anything: `owner` shows the core
  * that looks, for it decides alone. A type that never leaves its core in the multikernel (CNode, Dispatcher, Endpoint, Mapping) does not here either, so
  * that programs find the same. */
+#include "cspace_inside.h"
 #include "shared_capability_locks.h"
 
 enum { WORK = 64 }; /* capabilities a piece */
-
-/* --- References ------------------------------------------------------------------------------------------------------------------- */
-
-/* From a core's own count of slots to that of all; one that it has no slot for leads nowhere. */
-static uint64_t from_core(const struct cspace *cs, uint32_t core, uint64_t reference)
-{
-    return (uint32_t)reference < cspace_space_slots(cs) ? reference + (uint64_t)core * cspace_space_slots(cs) : 0;
-}
-
-static uint64_t to_core(const struct cspace *cs, uint32_t core, uint64_t reference)
-{
-    return reference - (uint64_t)core * cspace_space_slots(cs);
-}
-
-static uint32_t space_of(const struct cspace *cs, uint32_t slot)
-{
-    return slot / cspace_space_slots(cs);
-}
-
-/* The region to lock for a CNode that something goes into: a root's is never needed, and then the other one does. */
-static uint32_t home_of_cnode(const struct cspace *cs, uint64_t cnode, uint32_t other)
-{
-    return cspace_is_root(cs, (uint32_t)cnode) ? other : cspace_home(cs, (uint32_t)cnode);
-}
 
 /* --- Copy and retype --------------------------------------------------------------------------------------------------------------- */
 
@@ -75,6 +52,8 @@ static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct 
         return CAP_BUSY; /* a part of it: enough to forbid that the source goes */
     const uint32_t rights = t->move ? c->rights : t->rights;
     if (t->to != d->me) { /* in the order in which the multikernel finds out */
+        if (t->move && cspace_mapped(cs, slot) && !SHARED_MUTANT(PAGE_LEFT_BEHIND))
+            return CAP_MAPPED;
         if (!capability_rules[c->type].copyable || !capability_rules[c->type].remote)
             return CAP_NOT_COPYABLE;
         if (!(c->rights & CAP_GRANT) || rights & ~(uint32_t)c->rights)
@@ -117,61 +96,30 @@ static enum capability_verdict derive(struct driver *d, struct capability_task *
     struct cspace *state = shared_cspace(d);
     const uint32_t to = t->row == ROW_CAP_COPY ? t->to : d->me;
     uint64_t source = from_core(state, d->me, t->source), cnode = from_core(state, to, t->cnode);
-    for (;;) {
-        /* Those of empty slots become references that lead nowhere for sure: what else is wrong may come first, as ever. */
-        if (cspace_home(state, (uint32_t)source) == NO_PART)
-            source = 0;
-        if (cspace_home(state, (uint32_t)cnode) == NO_PART)
-            cnode = 0;
-        const uint32_t home = cspace_home(state, (uint32_t)source), around = home_of_cnode(state, cnode, home);
-        if (home == NO_PART || around == NO_PART)
-            continue; /* just now */
-        const struct needs n = SHARED_MUTANT(WRONG_REGION) ? needs(d->me, d->me) : needs(home, around);
-        lock_regions(d, &n);
-        if (SHARED_MUTANT(RELEASED_EARLY))
-            unlock_regions(d, &n);
-        enum capability_verdict verdict = CAP_MORE;
-        if ((cspace_home(state, (uint32_t)source) == home && home_of_cnode(state, cnode, home) == around) ||
-            SHARED_MUTANT(HOME_READ_ONCE)) {
-            struct cspace *cs = cspace_part(state, home);
-            verdict = t->row == ROW_CAP_COPY ? copy(d, cs, t, source, cnode) : retype(d, cs, t, source, cnode);
-        }
-        if (!SHARED_MUTANT(RELEASED_EARLY))
-            unlock_regions(d, &n);
-        if (verdict == CAP_OK)
-            t->made = to_core(state, to, t->made);
-        if (verdict != CAP_MORE)
-            return verdict;
-    }
+    struct needs n;
+    struct cspace *cs = lock_for_making(d, &source, &cnode, &n);
+    if (SHARED_MUTANT(RELEASED_EARLY))
+        unlock_regions(d, &n);
+    enum capability_verdict verdict =
+        t->row == ROW_CAP_COPY ? copy(d, cs, t, source, cnode) : retype(d, cs, t, source, cnode);
+    if (!SHARED_MUTANT(RELEASED_EARLY))
+        unlock_regions(d, &n);
+    if (verdict == CAP_OK)
+        t->made = to_core(state, to, t->made);
+    return verdict;
 }
 
 /* --- Delete and revoke, in pieces ------------------------------------------------------------------------------------------------- */
 
-/* Locks what the reference's deletion or revocation needs and returns the head of its part; NULL, with nothing locked: it leads nowhere. */
-static struct cspace *lock_for_removal(struct driver *d, uint64_t reference, bool revoke, struct needs *n)
+/* What stands in the way is unmapped, and the deletion goes on; or it does not, and why is the outcome's. */
+static enum capability_verdict unmapped(struct driver *d, uint32_t slot, struct shared_outcome *outcome)
 {
-    struct cspace *state = shared_cspace(d);
-    const uint32_t slot = (uint32_t)reference;
-    bool all = false;
-    for (;;) {
-        const uint32_t home = cspace_home(state, slot);
-        if (home == NO_PART)
-            return NULL;
-        *n = (struct needs){.first = home, .second = home, .all = all};
-        lock_regions(d, n);
-        if (cspace_home(state, slot) == home) {
-            struct cspace *cs = cspace_part(state, home);
-            bool cnodes = revoke ? cs->cnode_objects != 0 : cspace_slot(cs, slot)->type == CAP_CNODE;
-            if (all || !cnodes || cs->parts == 1 || SHARED_MUTANT(CONTENTS_FREE))
-                return cs;
-            all = true;
-        }
-        unlock_regions(d, n);
-    }
+    outcome->page = shared_frame_goes(d, slot, &outcome->pinned);
+    return outcome->page == VERDICT_OK ? CAP_MORE : CAP_NEEDS_AGREEMENT;
 }
 
-/* gone: what was deleted, if there is nothing left that shares a byte with it. */
-static enum capability_verdict delete_piece(struct driver *d, uint64_t reference, bool *begun, struct capability *gone)
+static enum capability_verdict delete_piece(struct driver *d, uint64_t reference, bool *begun,
+                                            struct shared_outcome *outcome)
 {
     struct cspace_progress progress;
     struct needs n;
@@ -182,21 +130,26 @@ static enum capability_verdict delete_piece(struct driver *d, uint64_t reference
     lock_space(d, d->me);
     enum capability_verdict verdict = cspace_delete(cs, reference, 0, WORK, &progress);
     unlock_space(d, d->me);
-    *begun |= progress.done != 0;
+    if (verdict == CAP_NEEDS_AGREEMENT)
+        verdict = unmapped(d, progress.slot, outcome);
+    *begun |= progress.done != 0 || verdict == CAP_MORE;
     if (verdict == CAP_OK &&
-        mapping_database_overlapping(cspace_database(cs), c.address, capability_end(&c)) == NO_CAPABILITY)
-        *gone = c;
+        mapping_database_overlapping(cspace_database(cs), c.address, capability_end(&c)) == NO_CAPABILITY) {
+        outcome->address = c.address;
+        outcome->size = c.size;
+    }
     unlock_regions(d, &n);
     return verdict;
 }
 
 /* Under the regions' locks. */
-static enum capability_verdict revoke_piece(struct driver *d, struct cspace *cs, struct cspace_revocation *r)
+static enum capability_verdict revoke_piece(struct driver *d, struct cspace *cs, struct cspace_revocation *r,
+                                            struct shared_outcome *outcome)
 {
     uint32_t held = UINT32_MAX, victim;
     enum capability_verdict verdict = CAP_OK;
+    struct cspace_progress progress = {0};
     for (uint32_t done = 0; verdict == CAP_OK && (victim = cspace_revoke_next(cs, r)) != NO_CAPABILITY; done++) {
-        struct cspace_progress progress;
         if (done == WORK) {
             verdict = CAP_MORE;
             break;
@@ -213,10 +166,11 @@ static enum capability_verdict revoke_piece(struct driver *d, struct cspace *cs,
     }
     if (held != UINT32_MAX)
         unlock_space(d, held);
-    return verdict;
+    /* Of a Frame that goes with a CNode, or mapped since the last piece. */
+    return verdict == CAP_NEEDS_AGREEMENT ? unmapped(d, progress.slot, outcome) : verdict;
 }
 
-static enum capability_verdict revoke_all(struct driver *d, uint64_t reference)
+static enum capability_verdict revoke_all(struct driver *d, uint64_t reference, struct shared_outcome *outcome)
 {
     struct cspace_revocation r;
     struct needs n;
@@ -224,8 +178,10 @@ static enum capability_verdict revoke_all(struct driver *d, uint64_t reference)
     if (!cs)
         return CAP_STALE;
     enum capability_verdict verdict = cspace_revoke_begin(cs, reference, 0, &r);
-    if (verdict == CAP_OK)
-        verdict = revoke_piece(d, cs, &r);
+    if (verdict == CAP_OK) {
+        outcome->page = shared_frames_go(d, cs, &r, &outcome->pinned);
+        verdict = outcome->page == VERDICT_OK ? revoke_piece(d, cs, &r, outcome) : CAP_NEEDS_AGREEMENT;
+    }
     if (verdict == CAP_MORE && !SHARED_MUTANT(RANGE_OPEN)) {
         enum capability_verdict locked = cspace_lock(cs, r.address, r.size, d->me + 1u);
         assert(locked == CAP_OK); /* begin would have been refused, and there is room for one of each core */
@@ -237,34 +193,34 @@ static enum capability_verdict revoke_all(struct driver *d, uint64_t reference)
         lock_regions(d, &n); /* those of before: in a locked range nobody has made a CNode meanwhile */
         if (cspace_home(cs, (uint32_t)r.reference) != cs->part)
             r.reference = 0; /* it was in a CNode that went with the rest, or with something of another revocation */
-        verdict = revoke_piece(d, cs, &r);
-        if (verdict == CAP_OK)
+        verdict = revoke_piece(d, cs, &r, outcome);
+        if (verdict != CAP_MORE)
             cspace_unlock(cs, d->me + 1u);
     }
     unlock_regions(d, &n);
     return verdict;
 }
 
-enum verdict shared_capability(struct driver *d, struct capability_task *t, uint64_t *address, uint64_t *size)
+enum verdict shared_capability(struct driver *d, struct capability_task *t, struct shared_outcome *outcome)
 {
-    struct capability gone = {0};
     const uint64_t reference = from_core(shared_cspace(d), d->me, t->source);
     enum capability_verdict verdict;
     bool begun = false;
-    *address = *size = t->made = 0;
+    *outcome = (struct shared_outcome){0};
+    t->made = 0;
     if (t->row == ROW_CAP_COPY && t->to >= d->cores)
         return VERDICT_BAD_REQUEST;
     for (;;) {
         if (t->row == ROW_CAP_DELETE)
-            verdict = delete_piece(d, reference, &begun, &gone);
+            verdict = delete_piece(d, reference, &begun, outcome);
         else
-            verdict = t->row == ROW_CAP_REVOKE ? revoke_all(d, reference) : derive(d, t);
+            verdict = t->row == ROW_CAP_REVOKE ? revoke_all(d, reference, outcome) : derive(d, t);
         if (verdict != CAP_MORE && verdict != CAP_BUSY)
             break;
         shared_while_waiting(d);
     }
-    *address = gone.address;
-    *size = gone.size;
+    if (verdict == CAP_NEEDS_AGREEMENT)
+        return outcome->page;
     return verdict == CAP_STALE && begun ? VERDICT_OK : monitor_verdict(verdict); /* others did the rest */
 }
 

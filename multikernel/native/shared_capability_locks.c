@@ -112,6 +112,54 @@ void unlock_regions(struct driver *d, const struct needs *n)
         give(d, n->second, n->second);
 }
 
+/* The region to lock for a CNode that something goes into: a root's is never needed, and then the other one does. */
+static uint32_t home_of_cnode(const struct cspace *cs, uint64_t cnode, uint32_t other)
+{
+    return cspace_is_root(cs, (uint32_t)cnode) ? other : cspace_home(cs, (uint32_t)cnode);
+}
+
+struct cspace *lock_for_making(struct driver *d, uint64_t *source, uint64_t *cnode, struct needs *n)
+{
+    struct cspace *state = shared_cspace(d);
+    for (;;) {
+        if (cspace_home(state, (uint32_t)*source) == NO_PART)
+            *source = 0;
+        if (cspace_home(state, (uint32_t)*cnode) == NO_PART)
+            *cnode = 0;
+        const uint32_t home = cspace_home(state, (uint32_t)*source), around = home_of_cnode(state, *cnode, home);
+        if (home == NO_PART || around == NO_PART)
+            continue; /* just now */
+        *n = SHARED_MUTANT(WRONG_REGION) ? needs(d->me, d->me) : needs(home, around);
+        lock_regions(d, n);
+        if ((cspace_home(state, (uint32_t)*source) == home && home_of_cnode(state, *cnode, home) == around) ||
+            SHARED_MUTANT(HOME_READ_ONCE))
+            return cspace_part(state, home);
+        unlock_regions(d, n);
+    }
+}
+
+struct cspace *lock_for_removal(struct driver *d, uint64_t reference, bool revoke, struct needs *n)
+{
+    struct cspace *state = shared_cspace(d);
+    const uint32_t slot = (uint32_t)reference;
+    bool all = false;
+    for (;;) {
+        const uint32_t home = cspace_home(state, slot);
+        if (home == NO_PART)
+            return NULL;
+        *n = (struct needs){.first = home, .second = home, .all = all};
+        lock_regions(d, n);
+        if (cspace_home(state, slot) == home) {
+            struct cspace *cs = cspace_part(state, home);
+            bool cnodes = revoke ? cs->cnode_objects != 0 : cspace_slot(cs, slot)->type == CAP_CNODE;
+            if (all || !cnodes || cs->parts == 1 || SHARED_MUTANT(CONTENTS_FREE))
+                return cs;
+            all = true;
+        }
+        unlock_regions(d, n);
+    }
+}
+
 void lock_space(struct driver *d, uint32_t core)
 {
     struct shared_capabilities *k = shared_capabilities_of(d);

@@ -1,14 +1,16 @@
-/* The locks of the shared kernel's capabilities: what each guards, and in which order they are taken. For shared_capabilities.c alone.
+/* The locks of the shared kernel's capabilities: what each guards, and in which order they are taken. For
+ * shared_capabilities.c and shared_capability_map.c.
  *
  * Region by region. A filled slot belongs to the region of what it holds, and is changed under that region's lock and its core's. So a
  * reader needs one of the two: who derives holds the region's, and sees its source and all its relatives; who looks for an empty slot or
  * at a CNode's bookkeeping holds the core's. Which region a reference leads to is read before any lock is held, and once more under it:
  * only who holds a region's lock makes a slot enter or leave that region.
  *
- * The order: regions by number (as their first RAMs were created), then the lock of one core's space, a leaf, held while slots of it are
- * filled or emptied. An operation takes its source's region, and that of the destination's CNode unless it is a root, which stays for ever. A CNode that goes takes along
- * what it holds, of any region: its deletion takes all regions' locks, and so does a revocation in a region where CNodes are. That is
- * the price of regions: such operations cost sixteen locks, and stop everybody meanwhile, as the big lock stops them always. */
+ * The order: regions by number (as their first RAMs were created), then the kernel's lock where a page is mapped or unmapped, then the
+ * lock of one core's space, a leaf, held while slots of it are filled or emptied. An operation takes its source's region, and that of the
+ * destination's CNode unless it is a root, which stays for ever. A CNode that goes takes along what it holds, of any region: its deletion
+ * takes all regions' locks, and so does a revocation in a region where CNodes are. That is the price of regions: such operations cost
+ * sixteen locks, and stop everybody meanwhile, as the big lock stops them always. */
 #pragma once
 
 #include "shared_capabilities.h"
@@ -28,6 +30,10 @@ enum shared_mutant {
     SHARED_MUTANT_CONTENTS_FREE,
     SHARED_MUTANT_RANGE_OPEN,
     SHARED_MUTANT_UNORDERED,
+    SHARED_MUTANT_PAGES_UNLOCKED,
+    SHARED_MUTANT_PAGES_FIRST,
+    SHARED_MUTANT_PAGE_NOT_ASKED_AGAIN,
+    SHARED_MUTANT_PAGE_LEFT_BEHIND,
 };
 #define SHARED_MUTANT(name) (MK_SHARED_MUTANT == SHARED_MUTANT_##name)
 
@@ -61,8 +67,41 @@ static inline struct needs needs(uint32_t one, uint32_t other)
                                                    : (struct needs){.first = other, .second = one};
 }
 
+/* --- References: a core counts its own slots from 0 ---------------------------------------------------------------------------- */
+
+/* From a core's own count of slots to that of all; one that it has no slot for leads nowhere. */
+static inline uint64_t from_core(const struct cspace *cs, uint32_t core, uint64_t reference)
+{
+    return (uint32_t)reference < cspace_space_slots(cs) ? reference + (uint64_t)core * cspace_space_slots(cs) : 0;
+}
+
+static inline uint64_t to_core(const struct cspace *cs, uint32_t core, uint64_t reference)
+{
+    return reference - (uint64_t)core * cspace_space_slots(cs);
+}
+
+static inline uint32_t space_of(const struct cspace *cs, uint32_t slot)
+{
+    return slot / cspace_space_slots(cs);
+}
+
+/* --- Locks -------------------------------------------------------------------------------------------------------------------- */
+
 void lock_regions(struct driver *d, const struct needs *n);
 void unlock_regions(struct driver *d, const struct needs *n);
+/* Those of a source and of the CNode that something made of it goes into; the head of the source's part. References to empty slots become
+ * such that lead nowhere for sure: what else is wrong may come first, as ever. */
+struct cspace *lock_for_making(struct driver *d, uint64_t *source, uint64_t *cnode, struct needs *n);
+/* What the reference's deletion or revocation needs; the head of its part, or NULL, with nothing locked: it leads nowhere. */
+struct cspace *lock_for_removal(struct driver *d, uint64_t reference, bool revoke, struct needs *n);
 /* One core's space, the last lock to take. */
 void lock_space(struct driver *d, uint32_t core);
 void unlock_space(struct driver *d, uint32_t core);
+
+/* --- Pages of Frames: shared_capability_map.c ---------------------------------------------------------------------------------- */
+
+/* Under the region's lock: that Mapping goes, and its page first. PINNED: by that core, and nothing has changed. */
+enum verdict shared_frame_goes(struct driver *d, uint32_t slot, uint32_t *pinned);
+/* Under the locks of a revocation: all pages of its range go, or, where the verdict says why not, none. */
+enum verdict shared_frames_go(struct driver *d, const struct cspace *cs, const struct cspace_revocation *r,
+                              uint32_t *pinned);

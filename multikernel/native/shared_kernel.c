@@ -120,31 +120,44 @@ static int live(void *kernel, uint32_t slot, uint64_t *start, uint64_t *end)
     return (status_of(entry) & 0xff) != ENTRY_FREE;
 }
 
-static enum verdict map(struct driver *d, const struct request *request, struct message *result)
+enum verdict shared_page_reserve(struct driver *d, const struct request *request, uint32_t *slot)
 {
     struct shared_kernel *k = d->shared;
     struct shared_entry *entry = NULL;
-    uint32_t slot = 0;
     for (uint32_t i = 0; i < k->slots && !entry; i++) {
-        slot = (k->slot_next + i) % k->slots;
-        if ((status_of(entry_at(k, slot)) & 0xff) == ENTRY_FREE)
-            entry = entry_at(k, slot);
+        *slot = (k->slot_next + i) % k->slots;
+        if ((status_of(entry_at(k, *slot)) & 0xff) == ENTRY_FREE)
+            entry = entry_at(k, *slot);
     }
     uint64_t address = entry ? address_range_take(&k->addresses, request->length, live, k, k->slots) : 0;
     if (!address)
         return VERDICT_NO_SLOT;
-    k->slot_next = (slot + 1) % k->slots;
+    k->slot_next = (*slot + 1) % k->slots;
     uint32_t generation = (uint32_t)(status_of(entry) >> 32) + 1;
     entry->address = address;
     entry->frame = request->frame;
     entry->length = request->length;
+    entry->mapping = 0;
     memcpy(entry->sets, request->holders, 8 * (size_t)k->set_words);
     memset(pinners(k, entry), 0, 8 * (size_t)k->set_words);
     set_status(entry, ENTRY_RESERVED, request->rights, generation);
-    _Atomic uint32_t *missing = tell(d, entry, slot, TELL_INSERT, request->rights);
+    return VERDICT_OK;
+}
+
+void shared_page_free(struct driver *d, uint32_t slot)
+{
+    struct shared_entry *entry = entry_at(d->shared, slot);
+    set_status(entry, ENTRY_FREE, 0, (uint32_t)(status_of(entry) >> 32));
+}
+
+enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message *result)
+{
+    struct shared_entry *entry = entry_at(d->shared, slot);
+    const uint32_t rights = status_of(entry) >> 8 & 0xff, generation = (uint32_t)(status_of(entry) >> 32);
+    _Atomic uint32_t *missing = tell(d, entry, slot, TELL_INSERT, rights);
     enum verdict own = VERDICT_OK;
     if (core_set_has(entry->sets, d->me))
-        own = vspace_insert(&d->vspace, slot, address, request->frame, request->length, request->rights);
+        own = vspace_insert(&d->vspace, slot, entry->address, entry->frame, entry->length, rights);
     enum verdict verdict = await_acknowledgements(d, missing);
     if (verdict == VERDICT_OK)
         verdict = own;
@@ -153,39 +166,71 @@ static enum verdict map(struct driver *d, const struct request *request, struct 
         vspace_protect(&d->vspace, slot, RIGHTS_NONE);
         vspace_retire(&d->vspace, slot);
         await_acknowledgements(d, missing);
-        set_status(entry, ENTRY_FREE, 0, generation);
+        shared_page_free(d, slot);
         return verdict;
     }
-    set_status(entry, ENTRY_MAPPED, request->rights, generation);
+    set_status(entry, ENTRY_MAPPED, rights, generation);
     result->word[1] = slot | (uint64_t)generation << 32;
-    result->word[2] = address;
+    result->word[2] = entry->address;
     return VERDICT_OK;
 }
 
-static enum verdict unpinned(struct driver *d, struct shared_entry *entry, uint32_t generation, struct message *result)
+bool shared_page_mapped(struct driver *d, uint32_t slot)
+{
+    return (status_of(entry_at(d->shared, slot)) & 0xff) == ENTRY_MAPPED;
+}
+
+enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *core)
 {
     struct shared_kernel *k = d->shared;
-    if (!is_mapped(entry, generation))
+    *core = core_set_next(pinners(k, entry_at(k, slot)), d->cores, 0);
+    return *core >= d->cores ? VERDICT_OK : VERDICT_PINNED;
+}
+
+enum verdict shared_page_unmap(struct driver *d, uint32_t slot)
+{
+    struct shared_entry *entry = entry_at(d->shared, slot);
+    enum verdict own = VERDICT_OK;
+    set_status(entry, ENTRY_RESERVED, 0, (uint32_t)(status_of(entry) >> 32));
+    _Atomic uint32_t *missing = tell(d, entry, slot, TELL_UNMAP, RIGHTS_NONE);
+    if (core_set_has(entry->sets, d->me)) {
+        own = vspace_protect(&d->vspace, slot, RIGHTS_NONE);
+        vspace_retire(&d->vspace, slot);
+    }
+    enum verdict theirs = await_acknowledgements(d, missing);
+    shared_page_free(d, slot);
+    return own != VERDICT_OK ? own : theirs;
+}
+
+static enum verdict map(struct driver *d, const struct request *request, struct message *result)
+{
+    uint32_t slot = 0;
+    enum verdict verdict = shared_page_reserve(d, request, &slot);
+    return verdict == VERDICT_OK ? shared_page_insert(d, slot, result) : verdict;
+}
+
+static enum verdict unpinned(struct driver *d, const struct request *request, struct message *result)
+{
+    uint32_t core;
+    if (!is_mapped(entry_at(d->shared, request->slot), request->generation))
         return VERDICT_NOT_MAPPED;
-    uint32_t core = core_set_next(pinners(k, entry), d->cores, 0);
-    if (core >= d->cores)
-        return VERDICT_OK;
-    result->word[0] = message_head(message_kind(result), 0, 0, core, 0);
-    return VERDICT_PINNED;
+    enum verdict verdict = shared_page_unpinned(d, request->slot, &core);
+    if (verdict == VERDICT_PINNED)
+        result->word[0] = message_head(message_kind(result), 0, 0, core, 0);
+    return verdict;
 }
 
 /* Releases the lock itself. */
 static enum verdict unmap(struct driver *d, const struct request *request, struct message *result)
 {
-    struct shared_kernel *k = d->shared;
-    struct shared_entry *entry = entry_at(k, request->slot);
-    enum verdict verdict = unpinned(d, entry, request->generation, result);
-    if (verdict != VERDICT_OK) {
+    struct shared_entry *entry = entry_at(d->shared, request->slot);
+    enum verdict verdict = unpinned(d, request, result);
+    if (verdict != VERDICT_OK || entry->mapping) {
+        const uint64_t mapping = entry->mapping;
         shared_unlock(d);
-        return verdict;
+        return verdict == VERDICT_OK ? shared_frame_unmap(d, request, mapping, result) : verdict;
     }
-    bool own = core_set_has(entry->sets, d->me);
-    if (own && shared_others(d, entry->sets) == 0) {
+    if (core_set_has(entry->sets, d->me) && shared_others(d, entry->sets) == 0) {
         /* Nobody to tell. Reserved while the lock is free: the slot is not handed out before our own page table is changed. */
         set_status(entry, ENTRY_RESERVED, 0, request->generation);
         shared_unlock(d);
@@ -194,26 +239,21 @@ static enum verdict unmap(struct driver *d, const struct request *request, struc
         set_status(entry, ENTRY_FREE, 0, request->generation);
         return verdict;
     }
-    set_status(entry, ENTRY_RESERVED, 0, request->generation);
-    _Atomic uint32_t *missing = tell(d, entry, request->slot, TELL_UNMAP, RIGHTS_NONE);
-    if (own) {
-        verdict = vspace_protect(&d->vspace, request->slot, RIGHTS_NONE);
-        vspace_retire(&d->vspace, request->slot);
-    }
-    enum verdict theirs = await_acknowledgements(d, missing);
-    set_status(entry, ENTRY_FREE, 0, request->generation);
+    verdict = shared_page_unmap(d, request->slot);
     shared_unlock(d);
-    return verdict != VERDICT_OK ? verdict : theirs;
+    return verdict;
 }
 
 static enum verdict protect(struct driver *d, const struct request *request, struct message *result)
 {
     struct shared_entry *entry = entry_at(d->shared, request->slot);
-    enum verdict verdict = unpinned(d, entry, request->generation, result);
+    enum verdict verdict = unpinned(d, request, result);
     if (verdict != VERDICT_OK)
         return verdict;
     if (request->rights != RIGHTS_READ && request->rights != RIGHTS_WRITE)
         return VERDICT_BAD_REQUEST;
+    if (entry->mapping && request->rights & ~shared_frame_rights(d, entry->mapping))
+        return monitor_verdict(CAP_RIGHTS_EXCEEDED);
     _Atomic uint32_t *missing = tell(d, entry, request->slot, TELL_PROTECT, request->rights);
     if (core_set_has(entry->sets, d->me))
         verdict = vspace_protect(&d->vspace, request->slot, request->rights);
@@ -226,6 +266,8 @@ static enum verdict begin(struct driver *d, const struct request *request, struc
 {
     struct shared_kernel *k = d->shared;
     enum verdict verdict;
+    if (request->row == ROW_CAP_MAP)
+        return shared_frame_map(d, request, result);
     if (request->row == ROW_TREE && !d->local->shoot)
         return VERDICT_BAD_REQUEST;
     if (request->row != ROW_MAP && request->row != ROW_TREE && request->slot >= k->slots)

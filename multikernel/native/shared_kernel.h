@@ -1,6 +1,6 @@
 /* The shared kernel's state, in the segment and private, and how the holders of a page are told of a change: by one line that all
  * poll (shared_line.c), or along the initiator's multicast tree (shared_tree.c). Which of the two is decided at boot; both run under the
- * kernel's one lock, so one change is under way at a time. Who uses it: shared_kernel.c and these two. */
+ * kernel's one lock, so one change is under way at a time. Who uses it: shared_kernel.c, these two, and shared_capability_map.c. */
 #pragma once
 
 #include "cpu_driver.h"
@@ -14,7 +14,8 @@ enum tell { TELL_INSERT = 1, TELL_PROTECT, TELL_UNMAP };
 struct shared_entry {
     _Atomic uint64_t status; /* state 0-7, rights 8-15, generation 32-63: read without the lock by faults */
     uint64_t address, frame, length;
-    uint64_t sets[]; /* holders, then the cores that have it pinned */
+    uint64_t mapping; /* the capability it goes with (shared_capability_map.c), as a slot of all cores'; 0: none */
+    uint64_t sets[];  /* holders, then the cores that have it pinned */
 };
 
 struct shared_kernel {
@@ -62,6 +63,20 @@ void shared_while_waiting(void *context);
 /* The kernel's one lock. */
 void shared_lock(struct driver *d);
 void shared_unlock(struct driver *d);
+
+/* --- Pages, under the lock: shared_kernel.c ------------------------------------------------------------------------------------ */
+
+/* An entry and an address for the request's frame, which no core maps yet. NO_SLOT. */
+enum verdict shared_page_reserve(struct driver *d, const struct request *request, uint32_t *slot);
+/* ... is taken back. */
+void shared_page_free(struct driver *d, uint32_t slot);
+/* ... is mapped on all that are to hold it; or on none, and the entry is free. result: as map's. */
+enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message *result);
+bool shared_page_mapped(struct driver *d, uint32_t slot);
+/* PINNED: by that core. */
+enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *core);
+/* Whatever it returns, the entry is free. HOST: a core's host refused. */
+enum verdict shared_page_unmap(struct driver *d, uint32_t slot);
 
 /* --- By the line: shared_line.c ----------------------------------------------------------------------------------------------- */
 

@@ -102,6 +102,8 @@ class _Supervisor:
         os.close(ready_read)
         self.segment.go()
         os.close(go_write)
+        # After the forks, so that no core has it, and before the launcher hears that all is ready.
+        self.listener = Listener(self._inspect)
 
     def _await_ready(self, ready: int) -> None:
         waiting, buffer = self.plan.cores, b""
@@ -132,7 +134,7 @@ class _Supervisor:
         poll = select.poll()
         for descriptor in (launcher, self.connection.fileno(), *self.watched):
             poll.register(descriptor, select.POLLIN)
-        listener = Listener(self._inspect)
+        listener = self.listener
         poll.register(listener.fileno(), select.POLLIN)
         while True:
             events = [descriptor for descriptor, _ in poll.poll()]

@@ -257,16 +257,9 @@ class Capability(_Handle):
         when the Mapping is deleted, or when what the Frame came from is revoked: then no core can read it when
         that returns. Raises WrongType, RightsExceeded, RevokedCapability, OutOfSlots, BadInput.
         """
-        access = self._access
-        if access.plan.kernel != "multikernel":
-            raise BadInput(
-                f"the {access.plan.kernel} kernel does not map capabilities",
-                value=self,
-                hint="system.allocate and system.map do without them",
-            )
         number = rights_number(rights)
         cnode, index = place_of(self._system, self.core, to, slot)
-        chosen, mask = holders(access, self.core, cores)
+        chosen, mask = holders(self._access, self.core, cores)
         words = self._request("map", "CAP_MAP", self.reference, cnode, index | number << 16, mask)
         handle = words[0]
         return Page(

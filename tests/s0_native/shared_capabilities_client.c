@@ -1,7 +1,8 @@
 /* The shared kernel's capabilities between threads that stand for its cores: the kernel's own file, without drivers around it.
  *
- * First all cores do anything at once, to memory of more RAMs than there are regions. A lock that is missing is a race on what it guards, two in
- * the wrong order are a deadlock; and in the end everything can be taken back. Then one core revokes what takes several pieces, while another
+ * First all cores do anything at once, to memory of more RAMs than there are regions, and to pages of it. A lock that is missing is a race on what
+ * it guards, two in the wrong order are a deadlock; a page has its Mapping, and its core a Frame (cspace_check); and in the end everything
+ * can be taken back. Then one core revokes what takes several pieces, while another
  * uses the copies that go: once it has met one that is gone it meets no other. Then a slot goes from one region to another and back under the
  * eyes of its core.
  *
@@ -12,13 +13,23 @@ static uint32_t mutant;
 #define MK_SHARED_MUTANT mutant
 #include "shared_capabilities.c"
 #include "shared_capability_locks.c"
+#include "shared_capability_map.c"
 
 #include <string.h>
 
 #include "clients.h"
 #include "locks/mcs.c"
 
-enum { CORES_MOST = 8, CNODES = 4, RAMS = 20, RAM_PAGES = 32, COPIES = 200, REVOCATIONS = 12, SWAPS = 1000 };
+enum {
+    CORES_MOST = 8,
+    CNODES = 4,
+    PAGES = 24,
+    RAMS = 20,
+    RAM_PAGES = 32,
+    COPIES = 200,
+    REVOCATIONS = 12,
+    SWAPS = 1000
+};
 
 static struct driver drivers[CORES_MOST];
 static struct shared_private privates[CORES_MOST];
@@ -59,7 +70,69 @@ void shared_unlock(struct driver *d)
 
 enum verdict monitor_verdict(enum capability_verdict verdict)
 {
+    if (verdict == CAP_BUSY)
+        return VERDICT_BUSY;
     return verdict == CAP_OK ? VERDICT_OK : (enum verdict)(VERDICT_CAPABILITY + verdict);
+}
+
+/* A table of pages that nobody maps: under the kernel's lock, so its words are plain ones. Every seventh page has no place on some core. */
+static struct {
+    struct shared_kernel k;
+    struct shared_entry entry[PAGES];
+    uint32_t state[PAGES], count;
+} table;
+
+enum verdict shared_page_reserve(struct driver *d, const struct request *request, uint32_t *slot)
+{
+    (void)d;
+    for (*slot = 0; *slot < PAGES && table.state[*slot] != ENTRY_FREE;)
+        ++*slot;
+    if (*slot == PAGES)
+        return VERDICT_NO_SLOT;
+    struct shared_entry *entry = &table.entry[*slot];
+    entry->address = ++table.count * (uint64_t)RAM_PAGES * CAP_PAGE;
+    entry->frame = request->frame;
+    entry->length = request->length;
+    entry->mapping = 0;
+    table.state[*slot] = ENTRY_RESERVED;
+    return VERDICT_OK;
+}
+
+void shared_page_free(struct driver *d, uint32_t slot)
+{
+    (void)d;
+    table.state[slot] = ENTRY_FREE;
+}
+
+enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message *result)
+{
+    (void)d;
+    result->word[1] = slot;
+    CHECK(table.entry[slot].mapping && table.state[slot] == ENTRY_RESERVED, "page %u", slot);
+    table.state[slot] = table.count % 7 ? ENTRY_MAPPED : ENTRY_FREE;
+    return table.count % 7 ? VERDICT_OK : VERDICT_HOST;
+}
+
+bool shared_page_mapped(struct driver *d, uint32_t slot)
+{
+    (void)d;
+    return table.state[slot] == ENTRY_MAPPED;
+}
+
+enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *core)
+{
+    (void)d;
+    (void)slot;
+    *core = UINT32_MAX;
+    return VERDICT_OK;
+}
+
+enum verdict shared_page_unmap(struct driver *d, uint32_t slot)
+{
+    (void)d;
+    CHECK(table.state[slot] == ENTRY_MAPPED, "page %u", slot);
+    table.state[slot] = ENTRY_FREE;
+    return VERDICT_OK;
 }
 
 /* --- Asking ---------------------------------------------------------------------------------------------------------------------------- */
@@ -74,10 +147,10 @@ static void create(struct driver *d, uint64_t ram, uint32_t index)
 /* RAM that nobody has any more is RAM again at once: core 0 sees to it, as it keeps the memory. */
 static enum verdict ask(struct driver *d, struct capability_task *t)
 {
-    uint64_t address, size;
-    enum verdict verdict = shared_capability(d, t, &address, &size);
-    if (d->me == 0 && size == RAM_PAGES * CAP_PAGE)
-        create(d, address / (RAM_PAGES * CAP_PAGE), CNODE_ANY);
+    struct shared_outcome outcome;
+    enum verdict verdict = shared_capability(d, t, &outcome);
+    if (d->me == 0 && outcome.size == RAM_PAGES * CAP_PAGE)
+        create(d, outcome.address / (RAM_PAGES * CAP_PAGE), CNODE_ANY);
     return verdict;
 }
 
@@ -122,6 +195,23 @@ static uint64_t cnode_of(struct driver *d, uint64_t *seed)
     return CSPACE_ROOT;
 }
 
+static void map_or_unmap(struct driver *d, uint64_t *seed, uint64_t source)
+{
+    struct message result = {{0}};
+    struct request request = {.row = ROW_CAP_MAP, .rights = RIGHTS_READ};
+    if (random_next(seed) % 3) {
+        request.capability = (struct capability_task){.source = source, .cnode = cnode_of(d, seed), .index = CNODE_ANY};
+        shared_frame_map(d, &request, &result);
+        return;
+    }
+    request.slot = random_next(seed) % PAGES;
+    shared_lock(d);
+    const uint64_t mapping = table.entry[request.slot].mapping;
+    shared_unlock(d);
+    if (mapping)
+        shared_frame_unmap(d, &request, mapping, &result);
+}
+
 static void step(struct driver *d, uint64_t *seed)
 {
     static const uint32_t types[] = {CAP_RAM, CAP_FRAME, CAP_VNODE, CAP_CNODE, CAP_CNODE, CAP_DISPATCHER, CAP_ENDPOINT};
@@ -129,7 +219,7 @@ static void step(struct driver *d, uint64_t *seed)
     uint32_t slots = random_next(seed) % 3 ? 48 : CNODES * CNODE_SLOTS;
     uint32_t index = random_next(seed) % 3 ? CNODE_ANY : random_next(seed) % 64;
     uint64_t source = slot_from(d, random_next(seed) % slots, &c);
-    uint32_t to = random_next(seed) % d->cores, what = random_next(seed) % 64;
+    uint32_t to = random_next(seed) % d->cores, what = random_next(seed) % 72;
     if (what < 20) {
         copy_to(d, source, to, to == d->me ? cnode_of(d, seed) : CSPACE_ROOT, index, what < 4);
     } else if (what < 40) {
@@ -143,6 +233,8 @@ static void step(struct driver *d, uint64_t *seed)
         t.offset = type == CAP_ENDPOINT ? 0 : random_next(seed) % (made ? made : 1) * CAP_PAGE;
         t.about = type == CAP_ENDPOINT ? random_next(seed) % 8 : 0;
         ask(d, &t);
+    } else if (what >= 64) {
+        map_or_unmap(d, seed, source);
     } else if (what < 58) {
         /* Not often what everything is made of. */
         if (c.type != CAP_RAM || random_next(seed) % 2 == 0)
@@ -157,10 +249,11 @@ static void let_go(struct driver *d)
 {
     struct capability c;
     for (uint32_t slot = 1; slot < CNODE_SLOTS; slot++) {
-        uint64_t reference = slot_from(d, slot, &c), address, size;
+        uint64_t reference = slot_from(d, slot, &c);
         struct capability_task t = {.row = ROW_CAP_DELETE, .source = reference};
+        struct shared_outcome outcome;
         if (c.type && (uint32_t)reference < CNODE_SLOTS)
-            CHECK(shared_capability(d, &t, &address, &size) == VERDICT_OK, "slot %u", slot);
+            CHECK(shared_capability(d, &t, &outcome) == VERDICT_OK, "slot %u", slot);
     }
 }
 
@@ -174,6 +267,8 @@ static void nothing_left(struct driver *d)
         CHECK(words[1] == 1 && words[2] == 0, "core %u has %llu, %llu locks", core, (unsigned long long)words[1],
               (unsigned long long)words[2]);
     }
+    for (uint32_t page = 0; page < PAGES; page++)
+        CHECK(table.state[page] == ENTRY_FREE, "page %u", page);
 }
 
 /* --- A long revocation ------------------------------------------------------------------------------------------------------------------- */
@@ -322,11 +417,15 @@ int main(int argc, char **argv)
     memset(memory, 0, bytes);
     CHECK(!pthread_barrier_init(&all, NULL, cores), "no barrier");
     lock_used = lock_mcs;
+    table.k.slots = PAGES;
+    table.k.entry_bytes = sizeof *table.entry;
+    table.k.entries_offset = (uint64_t)((char *)table.entry - (char *)&table.k);
     for (uint32_t core = 0; core < cores; core++) {
         privates[core].lock = &lock_used;
         drivers[core].me = core;
         drivers[core].cores = cores;
         drivers[core].local = &privates[core];
+        drivers[core].shared = &table.k;
         shared_capabilities_open(&drivers[core], memory, &options);
         seeds[core] = seed * CORES_MOST + core;
     }

@@ -30,7 +30,7 @@ def declared(body: list[ast.stmt]) -> dict[str, ast.stmt]:
 def parameters(function: ast.FunctionDef) -> list[str]:
     return [
         argument.arg
-        for argument in (*function.args.posonlyargs, *function.args.args)
+        for argument in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
         if argument.arg != "self"
     ]
 

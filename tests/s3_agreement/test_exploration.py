@@ -6,7 +6,8 @@ import os
 import random
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -243,6 +244,13 @@ def passes(explore: Explore, scenario: str, *arguments: str, cores: int = 3) -> 
     assert "nothing found" in done.stdout
 
 
+def pass_in_all(explore: Explore, scenario: str, variants: Sequence[str], *arguments: str) -> None:
+    """Two explorations at a time: each is one thread's work."""
+    explore("--list")  # builds
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda variant: passes(explore, scenario, *arguments, *variant.split()), variants))
+
+
 def test_all_scenarios_are_run(explore: Explore) -> None:
     done = explore("--list")
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(SCENARIOS)
@@ -254,38 +262,34 @@ def test_every_core_sends_to_all(explore: Explore, scenario: str) -> None:
 
 
 @pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in PAGES])
-@pytest.mark.parametrize("channels", ["--one-fifo", "--any-order-replies --capacity 2"])
-def test_along_a_chain(explore: Explore, scenario: str, channels: str) -> None:
+def test_along_a_chain(explore: Explore, scenario: str) -> None:
     """Three cores in a line: votes and acknowledgements converge through an inner node."""
-    passes(explore, scenario, "--route", "chain", *channels.split())
+    channels = ("--any-order-replies --capacity 2", "--one-fifo")
+    pass_in_all(explore, scenario, channels, "--route", "chain")
 
 
 @pytest.mark.parametrize("scenario", CAPABILITIES)
-@pytest.mark.parametrize(
-    "channels",
-    [
+def test_owners_drive(explore: Explore, scenario: str) -> None:
+    """The same properties, and that nobody but the owner drives what has one."""
+    channels = (
         "--route flat",
         "--route chain --one-fifo",
         "--route chain --any-order-replies --capacity 2",
         "--route chain --lazy --outbox 7",
-    ],
-)
-def test_owners_drive(explore: Explore, scenario: str, channels: str) -> None:
-    """The same properties, and that nobody but the owner drives what has one."""
-    passes(explore, scenario, "--owner", *channels.split())
+    )
+    pass_in_all(explore, scenario, channels, "--owner")
 
 
 @pytest.mark.parametrize("scenario", [s for s in PAGES if s not in PAGES_FLAT])
 def test_pages_go_with_their_capabilities(explore: Explore, scenario: str) -> None:
     """A page is reachable only while its home has the Mapping and the Frame; a revoke takes all pages, or none."""
-    passes(explore, scenario)
-    passes(explore, scenario, "--owner")
+    pass_in_all(explore, scenario, ("", "--owner"))
 
 
 @pytest.mark.parametrize("scenario", PAGES)
 def test_pages_go_with_their_capabilities_along_a_chain(explore: Explore, scenario: str) -> None:
-    passes(explore, scenario, "--route", "chain", "--one-fifo")
-    passes(explore, scenario, "--owner", "--route", "chain", "--any-order-replies", "--capacity", "2")
+    channels = ("--one-fifo", "--owner --any-order-replies --capacity 2")
+    pass_in_all(explore, scenario, channels, "--route", "chain")
 
 
 @pytest.mark.parametrize("scenario", COSTS)
@@ -353,11 +357,14 @@ def test_every_mutant_has_its_scenario() -> None:
 def test_seeded_bug_is_found(explore: Explore, mutant: str) -> None:
     scenario, route = MUTANTS[mutant]
     arguments = ["--scenario", scenario, "--route", route, *protocol_of(mutant)]
+    explore("--list")  # builds what both are made of
     number = mutant_names().index(mutant) + 1
-    done = explore(*arguments, mutant=number)
+    with ThreadPoolExecutor(1) as pool:
+        without = pool.submit(explore, *arguments)
+        done = explore(*arguments, mutant=number)
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.search(r"^after \d+ transitions: .+", done.stdout, re.MULTILINE)
-    assert explore(*arguments).returncode == 0
+    assert without.result().returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -409,8 +416,8 @@ def test_every_core_sends_to_all_over_other_channels(explore: Explore, scenario:
 @pytest.mark.parametrize("scenario", PAGES)
 @pytest.mark.parametrize("protocol", [[], ["--owner"]])
 def test_pages_over_all_channels(explore: Explore, scenario: str, protocol: list[str]) -> None:
-    for channels in ("", "--one-fifo", "--any-order-replies --capacity 2", "--route chain --lazy --outbox 7"):
-        passes(explore, scenario, *protocol, *channels.split())
+    channels = ("", "--one-fifo", "--any-order-replies --capacity 2", "--route chain --lazy --outbox 7")
+    pass_in_all(explore, scenario, channels, *protocol)
 
 
 @pytest.mark.full

@@ -40,7 +40,7 @@ def unmap(page: Page) -> None:
     multikernel.here().unmap(page)
 
 
-def churn(ram: Capability, frames: list[Capability], seed: int, rounds: int) -> list[Page]:
+def churn(rams: list[Capability], frames: list[Capability], seed: int, rounds: int) -> list[Page]:
     """Random operations on Frames and their pages, with others at the same; every page there was."""
     rng, here = random.Random(seed), multikernel.here()
     have, pages = list(frames), []
@@ -60,7 +60,7 @@ def churn(ram: Capability, frames: list[Capability], seed: int, rounds: int) -> 
             elif what == "revoke":
                 one.revoke()
             elif what == "retype":
-                have += ram.retype(FRAME, 1, 4096, offset=rng.randrange(16) * 4096)
+                have += rng.choice(rams).retype(FRAME, 1, 4096, offset=rng.randrange(16) * 4096)
         except (errors.CapabilityError, errors.NotMapped):
             continue
     return pages

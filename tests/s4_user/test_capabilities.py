@@ -428,10 +428,3 @@ def test_handles_of_another_system_are_refused(system: System) -> None:
         with pytest.raises(errors.ForeignHandle):
             system.cores[0].run(on_core.revoke, foreign)
         assert digests(system) == before
-
-
-def test_the_shared_kernel_maps_none_of_them() -> None:
-    with multikernel.boot(cores=1, kernel="shared") as shared:
-        (frame,) = shared.ram(PAGE).retype(FRAME)
-        with pytest.raises(errors.BadInput, match="the shared kernel does not map"):
-            frame.map()

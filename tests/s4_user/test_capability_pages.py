@@ -19,9 +19,18 @@ CORES = 3
 ALL = list(range(CORES))
 
 
-@pytest.fixture(scope="module", params=["two-phase", "owner"])
+KERNELS: dict[str, dict[str, Any]] = {
+    "two-phase": {"capabilities": "two-phase"},
+    "owner": {"capabilities": "owner"},
+    "shared": {"kernel": "shared"},
+    "shared, by region": {"kernel": "shared", "lock_scope": "region"},
+    "shared, by region and trees": {"kernel": "shared", "lock_scope": "region", "trees": "chosen"},
+}
+
+
+@pytest.fixture(scope="module", params=KERNELS)
 def booted(request: pytest.FixtureRequest) -> Iterator[System]:
-    with multikernel.boot(cores=CORES, capabilities=request.param) as system:
+    with multikernel.boot(cores=CORES, **KERNELS[request.param]) as system:
         yield system
 
 
@@ -195,10 +204,76 @@ def test_a_cnode_takes_pages_along(system: System) -> None:
     ram.revoke()
 
 
-@pytest.fixture
-def small() -> Iterator[System]:
+def test_a_cnode_revoked_where_it_lies_takes_its_pages_along(system: System) -> None:
+    ram, frame = frame_of(system)
+    home = system.ram(8 * PAGE)
+    (cnode,) = home.retype(CNODE)
+    frame.copy(to=cnode)
+    page, other = frame.move(to=cnode).map(), ram.retype(FRAME, 1, PAGE, offset=PAGE)[0].map(to=cnode)
+    home.revoke()
+    assert not cnode.alive
+    assert [readers(system, one) for one in (page, other)] == [[], []]
+    assert mappings(system) == []
+    digests(system)
+
+
+def test_all_the_frames_that_a_cnode_holds_count(system: System) -> None:
+    """None of the two is the last one, until the other is gone."""
+    _, frame = frame_of(system)
+    home = system.ram(8 * PAGE)
+    (cnode,) = home.retype(CNODE)
+    page = frame.map()
+    frame.copy(to=cnode)
+    frame.move(to=cnode)
+    away = home.copy(1)
+    with contextlib.suppress(errors.CapabilityBusy):
+        away.revoke()
+    assert readers(system, page) == (ALL if cnode.alive else [])
+    assert len(mappings(system)) == int(cnode.alive)
+
+
+@pytest.fixture(params=["two-phase", "shared", "shared, by region"])
+def narrow(request: pytest.FixtureRequest) -> Iterator[System]:
+    """With a table of two mappings."""
+    with multikernel.boot(cores=1, slots=2, **KERNELS[request.param]) as system:
+        yield system
+
+
+def test_a_place_in_the_table_is_used_again(narrow: System) -> None:
+    """What was mapped there before as a capability, and the capability, have nothing to do with the page there now."""
+    system = narrow
+    _, frame = frame_of(system)
+    before = frame.map()
+    system.unmap(before)
+    plain = system.allocate(PAGE)
+    after = [system.map(plain) for _ in range(2)]
+    assert before.slot in [page.slot for page in after]
+    frame.delete()
+    assert [readers(system, page) for page in after] == [[0], [0]]
+    with pytest.raises(errors.NotMapped):
+        system.unmap(before)
+    for page in after:
+        system.unmap(page)
+    assert system.cores[0].digest()[1] == 0
+
+
+def test_a_full_table_makes_no_mapping(narrow: System) -> None:
+    system = narrow
+    _, frame = frame_of(system)
+    pages = [frame.map(), frame.map()]
+    before = digests(system)
+    with pytest.raises(errors.OutOfSlots):
+        frame.map()
+    assert digests(system) == before
+    frame.delete()
+    assert [readers(system, page) for page in pages] == [[], []]
+    assert system.cores[0].digest()[1] == 0
+
+
+@pytest.fixture(params=["two-phase", "shared", "shared, by region"])
+def small(request: pytest.FixtureRequest) -> Iterator[System]:
     """With four pages of memory in all, so that what comes next gets the same place."""
-    with multikernel.boot(cores=2, memory=4 * PAGE) as system:
+    with multikernel.boot(cores=2, memory=4 * PAGE, **KERNELS[request.param]) as system:
         yield system
 
 
@@ -261,14 +336,14 @@ def test_what_is_refused_changes_nothing(
 
 @pytest.mark.parametrize("seed", range(3))
 def test_all_cores_at_once(system: System, seed: int) -> None:
-    """Programs map, unmap, copy, delete and revoke what they find of one RAM; then every page left has its Frame,
+    """Programs map, unmap, copy, delete and revoke what they find of a few RAMs; then every page left has its Frame,
     and every Mapping its page.
     """
-    ram = system.ram(16 * PAGE)
-    frames = ram.retype(FRAME, 16)
+    rams = [system.ram(16 * PAGE) for _ in range(1 + 2 * seed)]
+    frames = [frame for ram in rams for frame in ram.retype(FRAME, 16)]
     for i, frame in enumerate(frames):
         frame.copy(i % CORES)
-    tasks = [core.start(on_core.churn, ram, frames, seed * 10 + core.index, 60) for core in system.cores]
+    tasks = [core.start(on_core.churn, rams, frames, seed * 10 + core.index, 60) for core in system.cores]
     rng = random.Random(seed)
     for _ in range(4):
         with contextlib.suppress(errors.RevokedCapability):
@@ -279,8 +354,9 @@ def test_all_cores_at_once(system: System, seed: int) -> None:
     alive = {(one.core, one.address) for one in left if one.type == FRAME}
     assert {(one.core, one.address) for one in left if one.type == MAPPING} <= alive
     entries = [core.digest()[1] for core in system.cores]
-    ram.revoke()
+    for ram in rams:
+        ram.revoke()
     assert [readers(system, page) for page in pages] == [[]] * len(pages)
-    assert [(one.core, one.type) for core in ALL for one in held(system, core)] == [(0, RAM)]
+    assert [(one.core, one.type) for core in ALL for one in held(system, core)] == [(0, RAM)] * len(rams)
     assert [core.digest()[1] for core in system.cores] == [0] * CORES, entries
-    assert GRANT in ram.rights
+    assert all(GRANT in ram.rights for ram in rams)
