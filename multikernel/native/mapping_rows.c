@@ -220,11 +220,11 @@ static void unmap_commit(struct monitor *m, struct operation *op, const struct m
 static void unmap_abort(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     struct mapping *mapping = monitor_mapping(m, op->slot);
-    bool taken = mapping->state == MAPPING_FREE || mapping->generation != op->generation;
-    if (taken && !MUTANT(PAGE_RETURNS) && !MUTANT(GENERATION_IGNORED))
+    bool trusting = MUTANT(PAGE_RETURNS) || MUTANT(UNLOCK_AT_FAILED_APPLY); /* which does no harm but for this */
+    if ((mapping->state == MAPPING_FREE || mapping->generation != op->generation) && !trusting)
         return;
     mapping->state = MAPPING_MAPPED;
-    if (mapping->lock && mapping->lock != op->id && !MUTANT(PAGE_RETURNS) && !MUTANT(LOCK_IGNORED))
+    if (mapping->lock && mapping->lock != op->id && !trusting)
         return;
     if (held(m, mapping) && !MUTANT(ABORT_WITHOUT_RESTORE))
         mmu->protect(mmu->context, op->slot, op->saved);
