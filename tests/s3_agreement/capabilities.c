@@ -187,7 +187,7 @@ static void check_revoked(struct world *w, uint32_t core, uint32_t slot)
         }
 }
 
-/* Refused because of a page: only where there are any, and a pin only of a core that had one meanwhile. */
+/* Refused because of a page, by what is in its way there: a pin only by a core that had one meanwhile. */
 static bool refused_for_a_page(const struct world *w, uint32_t thread, const struct step *s,
                                const struct message *message)
 {
@@ -195,6 +195,8 @@ static bool refused_for_a_page(const struct world *w, uint32_t thread, const str
     if (verdict == VERDICT_PINNED)
         return (s->action == CAP_REVOKE || s->action == CAP_DELETE) &&
                w->thread[thread].pins >> message_core(message) & 1;
+    if (verdict == VERDICT_HOST)
+        return model.scenario->failing_protects;
     return verdict == mapped && (s->action == CAP_REVOKE || s->action == CAP_MOVE);
 }
 

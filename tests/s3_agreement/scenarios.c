@@ -715,6 +715,19 @@ const struct scenario scenarios[] = {
                 {0, RETYPE_TO(2, CAP_FRAME, 0, 1, 8)},
                 {0, MAP_FRAME(8, 9, 0, ALL)}},
      .thread = {THREAD(0, DELETE_ONE(3)), THREAD(1, {UNMAP, 0, ONE_PHASE}), THREAD(2, {READ, 0, 0})}},
+    {.name = "page-host",
+     .about =
+         "a core's host refuses once to take a page's rights away, of which memory is revoked and the Frame deleted",
+     .cores = 3,
+     .slots_per_core = 1,
+     .failing_core = 2,
+     .failing_protects = 1,
+     .cnodes = 1,
+     .before = {{0, RAM(1, 0, 1)},
+                {0, COPY_TO(1, 1, 1)},
+                {0, RETYPE_TO(1, CAP_FRAME, 0, 1, 2)},
+                {0, MAP_FRAME(2, 3, 0, ALL)}},
+     .thread = {THREAD(0, DELETE_ONE(2)), THREAD(1, REVOKE_ALL(1)), THREAD(2, {READ, 0, 0})}},
 };
 
 const unsigned scenario_count = sizeof scenarios / sizeof *scenarios;

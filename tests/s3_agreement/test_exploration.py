@@ -53,7 +53,7 @@ PAGES = (
     *("page-map", "page-fails", "page-revoke", "page-revoke-one", "page-pin", "page-returns", "page-revoke-2"),
     *("page-delete", "page-delete-one", "page-last", "page-move", "page-elsewhere", "page-protect"),
     *("page-cnode", "page-delete-pin", "page-delete-revoke", "page-again", "page-map-2", "page-views"),
-    "page-cnode-delete",
+    *("page-cnode-delete", "page-host"),
 )
 # Those with more than 50 000 states when every core sends to every other.
 PAGES_FLAT = ("page-returns", "page-delete", "page-again")
