@@ -5,6 +5,8 @@
  * capability, and so the Frame that is derived from. The Mapping is made before any core maps the page, in the step in which the operation
  * begins; it goes in the step in which the entry becomes free at home, which every way of unmapping comes to (mapping_free).
  *
+ * Every core keeps to it by the locks of ranges: a map is refused, and tries again, where a revoke of that memory awaits its outcome.
+ *
  * A Mapping is a capability with copies elsewhere, for what other cores have in their page tables is one: so the deletion that meets it
  * stops and asks for agreement (cspace_delete.c), and the agreement is the unmap. A revoke unmaps all pages of its range within its own two
  * phases (capability_revoke_row.c): nobody is asked twice, and a pin refuses it before anything has changed.

@@ -5,7 +5,8 @@
  *              the ring carries them), or replies taken in any order (as call lines give them);
  *   outboxes   what a step sent and no channel had room for; a step runs only when the outbox has room for its worst case;
  *   the MMU    rights and state of every slot on every core;
- *   programs   threads of a few steps each: map, unmap, protect, pin, read; copy, move, retype, revoke, delete capabilities.
+ *   programs   threads of a few steps each: map, unmap, protect, pin, read; copy, move, retype, revoke, delete capabilities,
+ *              and map Frames by them.
  * A world is all of that. world.c and programs.c say what can happen next, canonical.c which worlds are the same, properties.c
  * what must hold, capabilities.c all of this about capabilities, scenarios.c where to begin, and explorer.c visits every world
  * that can be reached.
