@@ -56,7 +56,7 @@ PAGES = (
     *("page-again", "page-map-2", "page-views", "page-cnode-delete", "page-host"),
 )
 # Those with more than 50 000 states when every core sends to every other.
-PAGES_FLAT = ("page-returns", "page-delete", "page-again")
+PAGES_FLAT = ("page-returns", "page-delete")
 
 # Messages on n cores, replies and notices among them: asked by two-phase commit, and by the owner's protocol.
 COSTS: dict[str, tuple[Callable[[int], int], Callable[[int], int]]] = {
