@@ -32,8 +32,13 @@ static enum verdict copy_prepare(struct monitor *m, struct operation *op, const 
     struct cspace *cs = monitor_cspace(m);
     uint32_t slot;
     (void)mmu;
-    if (initiated_here(m, op))
-        return MUTANT(ASKED_UNCHECKED) ? VERDICT_OK : monitor_verdict(cspace_find(cs, task_of(m, op)->source, &slot));
+    if (initiated_here(m, op)) { /* who asked an owner has waited without a lock */
+        const struct capability_task *t = task_of(m, op);
+        enum capability_verdict found = MUTANT(ASKED_UNCHECKED) ? CAP_OK : cspace_find(cs, t->source, &slot);
+        if (found == CAP_OK && t->move && cspace_mapped(cs, (uint32_t)t->source) && !MUTANT(ASKED_MOVES_MAPPED))
+            found = CAP_MAPPED;
+        return monitor_verdict(found);
+    }
     if (copy_destination(op) != m->me)
         return VERDICT_OK;
     const struct capability record = {.address = range_address(op),

@@ -5,6 +5,8 @@
  * capability, and so the Frame that is derived from. The Mapping is made before any core maps the page, in the step in which the operation
  * begins; it goes in the step in which the entry becomes free at home, which every way of unmapping comes to (mapping_free).
  *
+ * Every core keeps to it by the locks of ranges: a map is refused, and tries again, where a revoke of that memory awaits its outcome.
+ *
  * A Mapping is a capability with copies elsewhere, for what other cores have in their page tables is one: so the deletion that meets it
  * stops and asks for agreement (cspace_delete.c), and the agreement is the unmap. A revoke unmaps all pages of its range within its own two
  * phases (capability_revoke_row.c): nobody is asked twice, and a pin refuses it before anything has changed.
@@ -22,6 +24,15 @@ static uint32_t mapping_capability(const struct monitor *m, const struct mapping
     return mapping_database_find(cspace_database(monitor_cspace(m)), &key);
 }
 
+static void delete_mapping(struct monitor *m, const struct mapping *mapping)
+{
+    struct cspace_progress progress;
+    struct cspace *cs = monitor_cspace(m);
+    uint32_t i = mapping_capability(m, mapping);
+    if (i != NO_CAPABILITY)
+        cspace_delete(cs, cspace_reference(cs, i), CSPACE_OUTCOME, 1, &progress);
+}
+
 void mapping_record(struct monitor *m, uint32_t slot)
 {
     struct mapping *mapping = monitor_mapping(m, slot);
@@ -37,11 +48,8 @@ void mapping_free(struct monitor *m, uint32_t slot)
         return;
     mapping->recorded = 0;
     m->recorded--;
-    struct cspace_progress progress;
-    struct cspace *cs = monitor_cspace(m);
-    uint32_t i = monitor_home(m, slot) == m->me ? mapping_capability(m, mapping) : NO_CAPABILITY;
-    if (i != NO_CAPABILITY)
-        cspace_delete(cs, cspace_reference(cs, i), CSPACE_OUTCOME, 1, &progress);
+    if (monitor_home(m, slot) == m->me && !MUTANT(MAPPING_LEFT))
+        delete_mapping(m, mapping);
 }
 
 /* --- map --------------------------------------------------------------------------------------------------------------------------- */
@@ -59,6 +67,8 @@ static enum verdict begin(struct monitor *m, struct operation *op, const struct 
     const struct capability *frame = cspace_slot(cs, slot);
     if (frame->type != CAP_FRAME)
         return monitor_verdict(CAP_WRONG_TYPE);
+    const struct address_range addresses = m->addresses;
+    const uint32_t next = m->slot_next;
     struct request plain = *request;
     plain.frame = frame->address;
     plain.length = frame->size;
@@ -67,7 +77,10 @@ static enum verdict begin(struct monitor *m, struct operation *op, const struct 
         return verdict;
     const struct cspace_place place = {.cnode = t->cnode, .index = t->index};
     verdict = monitor_verdict(cspace_map(cs, t->source, op->argument[0], request->rights, &place, 0, &t->made));
-    if (verdict != VERDICT_OK) {
+    if (verdict != VERDICT_OK) { /* nobody has heard of it: no address and no generation is lost by asking again */
+        m->addresses = addresses;
+        m->slot_next = next;
+        monitor_mapping(m, op->slot)->generation--;
         mapping_free(m, op->slot);
         return verdict;
     }
@@ -82,19 +95,38 @@ static void adopt(struct monitor *m, struct operation *op)
     mapping_record(m, op->slot);
 }
 
+/* Who has voted for a revoke has blocked all pages of its range: another one must not come behind the vote. */
 static enum verdict may_prepare(struct monitor *m, const struct operation *op)
 {
+    const uint64_t frame = op->argument[1], length = op->argument[2] & ((1ull << 56) - 1);
+    if (!m->cspace_offset)
+        return VERDICT_BAD_REQUEST;
+    if (cspace_locked(monitor_cspace(m), frame, frame + length, 0) && !MUTANT(PAGE_BEHIND_A_VOTE))
+        return VERDICT_BUSY;
     return map_row.may_prepare(m, op);
 }
 
+static bool held(const struct monitor *m, const struct mapping *mapping)
+{
+    return core_set_has(mapping->holders, m->me);
+}
+
+/* Unreachable up to the commit: where a map is refused, its home gives the Mapping back before all others have heard of it. */
 static enum verdict prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
-    return map_row.prepare(m, op, mmu);
+    const struct mapping *mapping = monitor_mapping(m, op->slot);
+    if (!held(m, mapping))
+        return VERDICT_OK;
+    return mmu->insert(mmu->context, op->slot, mapping->address, mapping->frame, mapping->length,
+                       MUTANT(PAGE_BEFORE_COMMIT) ? mapping->rights : (uint32_t)RIGHTS_NONE);
 }
 
 static void commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
+    const struct mapping *mapping = monitor_mapping(m, op->slot);
     map_row.commit(m, op, mmu);
+    if (held(m, mapping))
+        mmu->protect(mmu->context, op->slot, mapping->rights);
 }
 
 static void undo(struct monitor *m, struct operation *op, const struct mmu *mmu)
@@ -153,11 +185,14 @@ static enum verdict unmap_may_prepare(struct monitor *m, const struct operation 
 static void unmap_adopt(struct monitor *m, struct operation *op)
 {
     unmap_row.adopt(m, op);
+    if (MUTANT(MAPPING_GOES_EARLY) && initiated_here(m, op))
+        delete_mapping(m, monitor_mapping(m, op->slot));
 }
 
 static enum verdict unmap_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
-    enum verdict verdict = initiated_here(m, op) ? unmap_may_prepare(m, op) : VERDICT_OK; /* its pins too */
+    enum verdict verdict =
+        initiated_here(m, op) && !MUTANT(HOME_PIN_IGNORED) ? unmap_may_prepare(m, op) : VERDICT_OK; /* its pins too */
     return verdict == VERDICT_OK ? unmap_row.prepare(m, op, mmu) : verdict;
 }
 
@@ -208,16 +243,16 @@ static enum verdict may_go(struct monitor *m, struct operation *op, uint32_t slo
     const struct mapping *mapping = monitor_mapping(m, slot);
     (void)op;
     (void)mmu;
-    if (mapping->lock || mapping->state == MAPPING_RESERVED)
+    if ((mapping->lock || mapping->state == MAPPING_RESERVED) && !MUTANT(PAGE_MAPPING_OVERLOOKED))
         return VERDICT_BUSY;
-    return mapping->state == MAPPING_MAPPED && mapping->pins ? VERDICT_PINNED : VERDICT_OK;
+    return mapping->state == MAPPING_MAPPED && mapping->pins && !MUTANT(PAGE_PIN_IGNORED) ? VERDICT_PINNED : VERDICT_OK;
 }
 
 static enum verdict block(struct monitor *m, struct operation *op, uint32_t slot, const struct mmu *mmu)
 {
     struct mapping *mapping = monitor_mapping(m, slot);
     mapping->lock = op->id;
-    return mapping->state == MAPPING_MAPPED && core_set_has(mapping->holders, m->me)
+    return mapping->state == MAPPING_MAPPED && held(m, mapping) && !MUTANT(PAGE_NOT_BLOCKED)
                ? mmu->protect(mmu->context, slot, RIGHTS_NONE)
                : VERDICT_OK;
 }
@@ -227,7 +262,7 @@ static enum verdict restore(struct monitor *m, struct operation *op, uint32_t sl
     struct mapping *mapping = monitor_mapping(m, slot);
     if (mapping->lock != op->id)
         return VERDICT_OK;
-    if (mapping->state == MAPPING_MAPPED && core_set_has(mapping->holders, m->me))
+    if (mapping->state == MAPPING_MAPPED && held(m, mapping) && !MUTANT(PAGE_NOT_RESTORED))
         mmu->protect(mmu->context, slot, mapping->rights);
     mapping->lock = 0;
     mapping_unlocked(m, slot);
@@ -239,9 +274,9 @@ static enum verdict drop(struct monitor *m, struct operation *op, uint32_t slot,
     struct mapping *mapping = monitor_mapping(m, slot);
     if (mapping->lock != op->id)
         return VERDICT_OK;
-    bool here = mapping->state == MAPPING_MAPPED && core_set_has(mapping->holders, m->me);
-    if (here) /* again: the end of a one-phase unmap may have restored it since the vote */
-        mmu->protect(mmu->context, slot, RIGHTS_NONE);
+    bool here = mapping->state == MAPPING_MAPPED && held(m, mapping);
+    if (MUTANT(PAGE_KEPT) && !initiated_here(m, op))
+        return restore(m, op, slot, mmu);
     mapping->lock = 0;
     mapping->released = 0;
     mapping_free(m, slot);
@@ -258,7 +293,8 @@ static bool holds_pages(const struct cspace *cs, const struct operation *op, uin
         const struct capability *c = cspace_slot(cs, slot);
         if (c->type == CAP_NULL || (range_address(op) <= c->address && capability_end(c) <= range_end(op)))
             continue;
-        if (c->type == CAP_CNODE ? holds_pages(cs, op, (uint32_t)c->about) : cspace_page(cs, slot) != NO_CAPABILITY)
+        bool page = MUTANT(PAGE_IN_CNODE_FORGOTTEN) ? cspace_mapped(cs, slot) : cspace_page(cs, slot) != NO_CAPABILITY;
+        if (c->type == CAP_CNODE ? holds_pages(cs, op, (uint32_t)c->about) : page)
             return true;
     }
     return false;

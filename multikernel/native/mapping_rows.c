@@ -215,10 +215,17 @@ static void unmap_commit(struct monitor *m, struct operation *op, const struct m
         mmu->retire(mmu->context, op->slot);
 }
 
+/* One phase gave the entry back before the outcome was known, and its root tells the others while it goes on: a revoke may have locked the
+ * page meanwhile, and says what becomes of it, or has taken it away, and another one may be there. */
 static void unmap_abort(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     struct mapping *mapping = monitor_mapping(m, op->slot);
+    bool trusting = MUTANT(PAGE_RETURNS) || MUTANT(UNLOCK_AT_FAILED_APPLY); /* which does no harm but for this */
+    if ((mapping->state == MAPPING_FREE || mapping->generation != op->generation) && !trusting)
+        return;
     mapping->state = MAPPING_MAPPED;
+    if (mapping->lock && mapping->lock != op->id && !trusting)
+        return;
     if (held(m, mapping) && !MUTANT(ABORT_WITHOUT_RESTORE))
         mmu->protect(mmu->context, op->slot, op->saved);
 }

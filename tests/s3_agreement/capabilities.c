@@ -8,8 +8,6 @@
 #include "cspace_inside.h"
 #include "explorer.h"
 
-enum { MODEL_RAM = 0x100000 };
-
 static struct cspace *cspace_of(struct world *w, uint32_t core)
 {
     return monitor_cspace(world_monitor(w, core));
@@ -23,13 +21,13 @@ static struct capability *capability_in(struct world *w, uint32_t core, uint32_t
 
 static bool makes(const struct step *s)
 {
-    return s->action == CAP_COPY || s->action == CAP_MOVE || s->action == CAP_RETYPE;
+    return s->action == CAP_COPY || s->action == CAP_MOVE || s->action == CAP_RETYPE || s->action == CAP_MAP;
 }
 
 /* Where what the step makes goes. */
 static uint32_t made_on(uint32_t core, const struct step *s)
 {
-    return s->action == CAP_RETYPE ? core : s->argument >> 4 & 3;
+    return s->action == CAP_RETYPE || s->action == CAP_MAP ? core : s->argument >> 4 & 3;
 }
 
 static uint32_t made_in(const struct step *s)
@@ -51,8 +49,26 @@ static struct cspace_place place_of(struct world *w, uint32_t core, uint32_t slo
     return place;
 }
 
+struct page *capability_page(struct world *w, const struct step *s)
+{
+    return &w->page[s->argument >> 8 & (MODEL_PAGES - 1)];
+}
+
+/* Which entry has it become? Over already where this core alone holds it. */
+static void find_entry(struct world *w, uint32_t core, uint32_t thread, struct page *page)
+{
+    for (uint32_t lane = 0; lane < MODEL_LANES; lane++) {
+        const struct operation *op = monitor_own(world_monitor(w, core), lane);
+        if (page->state == PAGE_MAPPING && op->phase != PHASE_IDLE && op->ticket == thread && op->row == ROW_CAP_MAP) {
+            page->slot = op->slot;
+            page->generation = op->generation;
+        }
+    }
+}
+
 void capability_ask(struct world *w, uint32_t core, uint32_t thread, const struct step *s)
 {
+    struct page *page = capability_page(w, s);
     struct request request;
     struct capability_task *t = &request.capability;
     const struct cspace *cs = cspace_of(w, core);
@@ -84,13 +100,27 @@ void capability_ask(struct world *w, uint32_t core, uint32_t thread, const struc
     case CAP_REVOKE:
         request.row = ROW_CAP_REVOKE;
         break;
+    case CAP_MAP:
+        request.row = t->row = ROW_CAP_MAP;
+        request.rights = page->rights;
+        request.holders[0] = s->argument >> 4 & ((1u << model.cores) - 1);
+        page->holders = (uint8_t)request.holders[0];
+        page->state = PAGE_MAPPING;
+        page->of_frame = 1;
+        break;
     default:
         request.row = ROW_CAP_DELETE;
         break;
     }
     w->thread[thread].waiting = 1;
+    w->thread[thread].pins = 0;
+    for (uint32_t i = 0; i < MODEL_PAGES; i++)
+        for (uint32_t other = 0; other < model.cores; other++)
+            w->thread[thread].pins |= (uint8_t)((w->page[i].pinned[other] != 0) << other);
     struct input input = {.kind = INPUT_REQUEST, .request = &request};
     world_turn(w, core, &input);
+    if (s->action == CAP_MAP)
+        find_entry(w, core, thread, page);
 }
 
 void capability_create(struct world *w, uint32_t core, const struct step *s)
@@ -121,7 +151,20 @@ static bool others_touch(uint32_t thread, uint32_t at, uint32_t core, uint32_t s
     return false;
 }
 
-/* Whoever knows all cores sees nothing that was derived, and no other copy. */
+/* The home's record of the page is gone, and with it the page. */
+static void pages_gone(struct world *w)
+{
+    for (struct page *page = w->page; page < w->page + MODEL_PAGES; page++) {
+        if (!page->of_frame || page->state != PAGE_MAPPED)
+            continue;
+        struct monitor *home = world_monitor(w, monitor_home(world_monitor(w, 0), page->slot));
+        const struct mapping *mapping = monitor_mapping(home, page->slot);
+        if (mapping->generation != page->generation || !mapping->recorded)
+            page->state = PAGE_UNMAPPED;
+    }
+}
+
+/* Whoever knows all cores sees nothing that was derived, no other copy, and no page. */
 static void check_revoked(struct world *w, uint32_t core, uint32_t slot)
 {
     const struct capability *kept = capability_in(w, core, slot);
@@ -134,6 +177,27 @@ static void check_revoked(struct world *w, uint32_t core, uint32_t slot)
                 cspace_nests(kept, c))
                 violate("core %u revoked slot %u, and core %u still has slot %u", core, slot, other, i);
         }
+    for (uint32_t other = 0; other < model.cores; other++)
+        for (uint32_t i = 0; i < monitor_slots(world_monitor(w, other)); i++) {
+            const struct translation *t = &w->mmu[other][i];
+            uint64_t address = MODEL_RAM + (t->frame & (FRAME_OF_RAM - 1)) * (uint64_t)CAP_PAGE;
+            if (t->frame >= FRAME_OF_RAM && t->rights != RIGHTS_NONE && kept->address <= address &&
+                address < capability_end(kept))
+                violate("core %u revoked slot %u, and core %u still reaches page slot %u", core, slot, other, i);
+        }
+}
+
+/* Refused because of a page, by what is in its way there: a pin only by a core that had one meanwhile. */
+static bool refused_for_a_page(const struct world *w, uint32_t thread, const struct step *s,
+                               const struct message *message)
+{
+    uint32_t verdict = message_verdict(message), mapped = VERDICT_CAPABILITY + CAP_MAPPED;
+    if (verdict == VERDICT_PINNED)
+        return (s->action == CAP_REVOKE || s->action == CAP_DELETE) &&
+               w->thread[thread].pins >> message_core(message) & 1;
+    if (verdict == VERDICT_HOST)
+        return model.scenario->failing_protects;
+    return verdict == mapped && (s->action == CAP_REVOKE || s->action == CAP_MOVE);
 }
 
 void capability_done(struct world *w, uint32_t thread, uint32_t core, const struct step *s, uint32_t at,
@@ -144,13 +208,22 @@ void capability_done(struct world *w, uint32_t thread, uint32_t core, const stru
     bool known = verdict == VERDICT_OK;
     for (uint32_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
         known |= (uint32_t)verdict == VERDICT_CAPABILITY + allowed[i];
-    if (!known)
-        violate("thread %u: the operation returned %u", thread, (unsigned)verdict);
     if (at >= MODEL_STEPS) {
         if (verdict != VERDICT_OK)
             violate("what was to be there to begin with was refused with %u", (unsigned)verdict);
+        for (struct page *page = w->page; page < w->page + MODEL_PAGES; page++)
+            if (page->state == PAGE_MAPPING)
+                map_done(w, &w->thread[thread], core, page, message);
         return;
     }
+    if (s->action == CAP_MAP && (verdict == VERDICT_OK || !known))
+        map_done(w, &w->thread[thread], core, capability_page(w, s), message);
+    else if (s->action == CAP_MAP)
+        capability_page(w, s)->state = PAGE_FAILED;
+    else if (!known && !refused_for_a_page(w, thread, s, message))
+        violate("thread %u: the operation returned %s", thread, verdict_name(verdict));
+    if (s->action != CAP_MAP && (verdict == VERDICT_OK || s->action != CAP_REVOKE))
+        pages_gone(w);                              /* a refused revoke has taken none */
     bool carried_away = model.scenario->cnodes > 1; /* by a CNode that is revoked */
     if (verdict == VERDICT_OK)
         w->thread[thread].succeeded |= (uint8_t)(1u << at);
@@ -160,11 +233,11 @@ void capability_done(struct world *w, uint32_t thread, uint32_t core, const stru
         const struct capability *c = capability_in(w, made_on(core, s), made_in(s));
         if (verdict != VERDICT_OK && c)
             violate("thread %u: the operation was refused, but core %u has what it makes", thread, made_on(core, s));
-        if (verdict == VERDICT_OK && !c && !carried_away &&
+        if (verdict == VERDICT_OK && !c && !carried_away && s->action != CAP_MAP &&
             !others_touch(thread, at, made_on(core, s), made_in(s), false))
             violate("thread %u: the operation succeeded, but core %u has nothing", thread, made_on(core, s));
         if (verdict == VERDICT_OK && c &&
-            message->word[2] != cspace_reference(cspace_of(w, made_on(core, s)), made_in(s)))
+            message->word[s->action == CAP_MAP ? 4 : 2] != cspace_reference(cspace_of(w, made_on(core, s)), made_in(s)))
             violate("thread %u: the operation succeeded, but is not told what it has made", thread);
     }
     bool gone = s->action == CAP_MOVE || s->action == CAP_DELETE;
@@ -231,18 +304,66 @@ static void check_pair(struct world *w, uint32_t a, const struct capability *c, 
     }
     if (a == b)
         return;
+    /* A view is made of a copy, and goes with it. */
+    uint32_t enough = CAP_REMOTE_DESCENDANTS | (capability_rules[d->type].view ? (uint32_t)CAP_REMOTE_COPIES : 0);
     if (capability_same(c, d)) {
         if (c->owner != d->owner)
             violate("core %u says that core %u owns it, core %u says core %u", a, c->owner, b, d->owner);
         if (c->owner == a && !(c->flags & CAP_REMOTE_COPIES))
             violate("core %u owns what core %u has a copy of, and does not know", a, b);
-    } else if (cspace_nests(c, d) && c->owner == a && !(c->flags & CAP_REMOTE_DESCENDANTS) && reachable(w, a, d)) {
+    } else if (cspace_nests(c, d) && c->owner == a && !(c->flags & enough) && reachable(w, a, d)) {
         violate("core %u owns what core %u has a descendant of, and does not know", a, b);
+    }
+}
+
+static bool has(struct world *w, uint32_t core, uint32_t type, uint64_t address, uint64_t about)
+{
+    for (uint32_t i = 0; i < cspace_slots(cspace_of(w, core)); i++) {
+        const struct capability *c = capability_in(w, core, i);
+        if (c && c->type == type && c->address == address && c->about == about)
+            return true;
+    }
+    return false;
+}
+
+/* Whatever a core reaches, its home has a Mapping of, and the Frame; and entries at home stand for Mappings, one for one. */
+static void check_pages(struct world *w)
+{
+    for (uint32_t core = 0; core < model.cores; core++) {
+        struct monitor *m = world_monitor(w, core);
+        uint32_t recorded = 0, mappings = 0;
+        for (uint32_t slot = 0; slot < monitor_slots(m); slot++) {
+            const struct mapping *mapping = monitor_mapping(m, slot);
+            const struct translation *t = &w->mmu[core][slot];
+            uint32_t home = monitor_home(m, slot);
+            recorded += mapping->recorded != 0;
+            if (home == core && mapping->recorded) {
+                mappings++;
+                if (!has(w, home, CAP_MAPPING, mapping->frame, mapping->address))
+                    violate("core %u has no Mapping for slot %u, which is mapped by capability", core, slot);
+            }
+            uint64_t frame = MODEL_RAM + (t->frame & (FRAME_OF_RAM - 1)) * (uint64_t)CAP_PAGE;
+            if (t->frame < FRAME_OF_RAM || t->rights == RIGHTS_NONE)
+                continue;
+            if (!has(w, home, CAP_MAPPING, frame, mapping->address))
+                violate("core %u reaches slot %u, for which core %u has no Mapping", core, slot, home);
+            if (!has(w, home, CAP_FRAME, frame, 0))
+                violate("core %u reaches slot %u, of which core %u does not have the Frame", core, slot, home);
+        }
+        for (uint32_t i = 0; i < cspace_slots(cspace_of(w, core)); i++) {
+            const struct capability *c = capability_in(w, core, i);
+            mappings -= c && c->type == CAP_MAPPING;
+        }
+        if (recorded != m->recorded)
+            violate("core %u miscounts its pages mapped by capability", core);
+        if (mappings)
+            violate("core %u has a Mapping without a page", core);
     }
 }
 
 void capability_check_state(struct world *w)
 {
+    check_pages(w);
     const struct capability *usable[MODEL_CORES * 2 << MODEL_SLOT_BITS];
     uint8_t on[MODEL_CORES * 2 << MODEL_SLOT_BITS];
     uint32_t count = 0;
@@ -442,7 +563,7 @@ void capability_canonicalise(struct world *w)
             const struct operation *op = monitor_operation(m, core * MODEL_LANES + lane);
             if (op->phase == PHASE_IDLE)
                 memset(t, 0, sizeof *t);
-            else if (op->phase == PHASE_BACKOFF)
+            else if (op->phase == PHASE_BACKOFF && op->row != ROW_CAP_MAP)
                 t->made = t->victim = 0; /* found anew at the next attempt */
         }
         order_locks(cspace_of(w, core));

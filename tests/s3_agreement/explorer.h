@@ -5,13 +5,14 @@
  *              the ring carries them), or replies taken in any order (as call lines give them);
  *   outboxes   what a step sent and no channel had room for; a step runs only when the outbox has room for its worst case;
  *   the MMU    rights and state of every slot on every core;
- *   programs   threads of a few steps each: map, unmap, protect, pin, read; copy, move, retype, revoke, delete capabilities.
+ *   programs   threads of a few steps each: map, unmap, protect, pin, read; copy, move, retype, revoke, delete capabilities,
+ *              and map Frames by them.
  * A world is all of that. world.c and programs.c say what can happen next, canonical.c which worlds are the same, properties.c
  * what must hold, capabilities.c all of this about capabilities, scenarios.c where to begin, and explorer.c visits every world
  * that can be reached.
  *
- * Time is left out: a retry may come at any moment (now and backoff are 0, so every wait is over at once and a tick may still
- * be arbitrarily late). That is more than any clock does. */
+ * Time is left out: a retry may come at any moment (now and backoff are 0, so every wait is over at once, each at a tick of its own, which
+ * may be arbitrarily late). That is more than any clock does. */
 #pragma once
 
 #include <stdbool.h>
@@ -28,7 +29,7 @@ enum {
     MODEL_PACKETS = 48,
     MODEL_MONITOR_WORDS = 768,
     MODEL_SLOT_BITS = 3, /* slots of a CNode */
-    MODEL_BEFORE = 6,
+    MODEL_BEFORE = 7,
 };
 
 /* --- Scenarios ----------------------------------------------------------------------------------------------------------------- */
@@ -50,6 +51,7 @@ enum action {
     CAP_RETYPE,
     CAP_REVOKE,
     CAP_DELETE,
+    CAP_MAP,    /* a Frame; argument: where its Mapping goes, holders, and the page that it becomes */
     CAP_CREATE, /* only before the exploration begins */
 };
 
@@ -57,9 +59,11 @@ enum action {
 #define MOVE_TO(slot, core, there) {CAP_MOVE, (slot), (there) | (core) << 4}
 #define RETYPE_TO(slot, type, offset, pages, there) \
     {CAP_RETYPE, (slot), (there) | (type) << 4 | (offset) << 7 | (pages) << 10}
-#define REVOKE_ALL(slot)         {CAP_REVOKE, (slot), 0}
-#define DELETE_ONE(slot)         {CAP_DELETE, (slot), 0}
-#define RAM(slot, offset, pages) {CAP_CREATE, (slot), (pages) | (offset) << 4}
+#define REVOKE_ALL(slot) {CAP_REVOKE, (slot), 0}
+#define DELETE_ONE(slot) {CAP_DELETE, (slot), 0}
+/* The page's other steps (UNMAP, PIN, READ ...) name it by its number. */
+#define MAP_FRAME(slot, there, page, holders) {CAP_MAP, (slot), (there) | (holders) << 4 | (page) << 8}
+#define RAM(slot, offset, pages)              {CAP_CREATE, (slot), (pages) | (offset) << 4}
 
 /* Trees of any root, counted from it on: every core below the last, the other way round, all below the root, and none at all. */
 enum shape { CHAIN = 0, BACKWARDS, STAR, NONSENSE };
@@ -127,9 +131,17 @@ enum translation_state { TRANSLATION_NONE = 0, TRANSLATION_PRESENT, TRANSLATION_
 struct translation {
     uint8_t state;
     uint8_t rights;
-    uint8_t frame; /* page + 1 */
-    uint8_t reserved;
+    uint8_t frame;      /* page + 1, or FRAME_OF_RAM and the page of memory */
+    uint8_t generation; /* of the entry at the insertion */
 };
+
+/* The memory that capabilities are about, and how a translation names a page of it. */
+enum { MODEL_RAM = 0x100000, FRAME_OF_RAM = 0x80 };
+
+static inline uint8_t frame_number(uint64_t frame)
+{
+    return (uint8_t)(frame < MODEL_RAM ? frame : FRAME_OF_RAM | (frame - MODEL_RAM) / 4096);
+}
 
 enum page_state { PAGE_NONE = 0, PAGE_MAPPING, PAGE_MAPPED, PAGE_UNMAPPED, PAGE_FAILED };
 
@@ -141,7 +153,8 @@ struct page {
     uint8_t missed; /* somebody was told that it is not mapped */
     uint8_t price;  /* a one-phase unmap was refused: the documented window was open */
     uint8_t pinned[MODEL_CORES];
-    uint8_t reserved[3];
+    uint8_t of_frame; /* mapped by capability */
+    uint8_t reserved[2];
     uint32_t slot;
     uint32_t generation;
 };
@@ -200,7 +213,7 @@ static inline struct monitor *world_monitor(struct world *w, uint32_t core)
 
 enum transition_kind { TAKE = 1, DRAIN, CONTINUE, TICK, SCRIPT };
 
-/* TAKE: from, to, reply * 64 + place in the FIFO. DRAIN: from, to, reply. CONTINUE: core, operation. TICK: core. SCRIPT: thread. */
+/* TAKE: from, to, reply * 64 + place in the FIFO. DRAIN: from, to, reply. CONTINUE, TICK: core, operation. SCRIPT: thread. */
 struct transition {
     uint8_t kind;
     uint8_t a;
@@ -228,6 +241,7 @@ uint32_t shape_edge(uint32_t shape, uint32_t root, uint32_t number);
 void thread_ask(struct world *world, uint32_t core, uint32_t thread, const struct step *step);
 void capability_ask(struct world *world, uint32_t core, uint32_t thread, const struct step *step);
 void capability_create(struct world *world, uint32_t core, const struct step *step);
+struct page *capability_page(struct world *world, const struct step *step); /* that CAP_MAP maps */
 void capability_canonicalise(struct world *world);
 
 /* --- Properties ------------------------------------------------------------------------------------------------------------------------ */
@@ -241,6 +255,8 @@ void check_state(struct world *world);
 void check_terminal(struct world *world);
 bool world_finished(const struct world *world); /* every thread has ended */
 void check_output(struct world *world, uint32_t core, const struct output *output);
+void map_done(struct world *world, struct thread *thread, uint32_t core, struct page *page,
+              const struct message *message);
 void thread_done(struct world *world, uint32_t thread, const struct message *message);
 void capability_check_state(struct world *world);
 void capability_check_terminal(struct world *world);

@@ -89,7 +89,7 @@ static void access(struct world *w, uint32_t core, struct thread *thread, const 
     struct page *page = &w->page[step->page];
     const struct translation *t = &w->mmu[core][page->slot];
     uint32_t wanted = step->action == WRITE ? RIGHTS_WRITE : RIGHTS_READ;
-    if (t->frame == step->page + 1 && (t->rights & wanted) == wanted) {
+    if (t->generation == (uint8_t)page->generation && (t->rights & wanted) == wanted) {
         if (page->state == PAGE_UNMAPPED)
             violate("core %u read page %u after its unmap had returned", core, step->page);
         thread->at++;
@@ -123,7 +123,8 @@ static void pin(struct world *w, uint32_t core, struct thread *thread, const str
     } else {
         page->pinned[core]++;
         for (uint32_t i = 0; i < MODEL_THREADS; i++)
-            if (w->thread[i].waiting && thread_step(w, i)->page == step->page)
+            if (w->thread[i].waiting &&
+                (thread_step(w, i)->page == step->page || thread_step(w, i)->action >= CAP_COPY))
                 w->thread[i].pins |= (uint8_t)(1u << core);
     }
 }

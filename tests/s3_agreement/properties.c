@@ -69,14 +69,16 @@ void check_output(struct world *w, uint32_t core, const struct output *output)
             const struct message *message = &entry->message;
             if (entry->to == core || entry->to >= model.cores)
                 violate("core %u sends to core %u", core, entry->to);
-            if (message_row(message) >= ROW_CAP_COPY)
+            uint32_t row = message_row(message);
+            bool mapping = row < ROW_TREE || row == ROW_CAP_MAP || row == ROW_CAP_UNMAP;
+            if (!mapping && row != ROW_TREE)
                 capability_check_message(w, core, entry->to, message);
-            if (message_row(message) >= ROW_TREE)
+            if (!mapping)
                 continue; /* all cores take part */
             uint32_t slot = (uint32_t)message->word[2], generation = (uint32_t)(message->word[2] >> 32);
             struct page *page = page_of(w, slot, generation);
             uint32_t holders = page ? page->holders : 0;
-            if (!page && message_row(message) == ROW_MAP) /* first seen */
+            if (!page && (row == ROW_MAP || row == ROW_CAP_MAP)) /* first seen */
                 for (uint32_t p = 0; p < MODEL_PAGES; p++)
                     if (w->page[p].state == PAGE_MAPPING)
                         holders |= w->page[p].holders;
@@ -90,8 +92,7 @@ void check_output(struct world *w, uint32_t core, const struct output *output)
 
 /* --- Outcomes ------------------------------------------------------------------------------------------------------------------ */
 
-static void map_done(struct world *w, struct thread *thread, uint32_t core, struct page *page,
-                     const struct message *message)
+void map_done(struct world *w, struct thread *thread, uint32_t core, struct page *page, const struct message *message)
 {
     enum verdict verdict = message_verdict(message);
     page->slot = (uint32_t)message->word[2];
@@ -179,6 +180,10 @@ void thread_done(struct world *w, uint32_t number, const struct message *message
         return;
     }
     struct page *page = &w->page[index < MODEL_PAGES ? index : 0];
+    if (step->action == CAP_MAP) { /* BUSY: its memory is about to be taken away, or given back */
+        capability_page(w, step)->state = PAGE_NONE;
+        return;
+    }
     if (verdict == VERDICT_BUSY) { /* every lane is taken: the driver asks again */
         struct monitor *m = world_monitor(w, script->core);
         for (uint32_t lane = 0; lane < MODEL_LANES; lane++)
@@ -205,7 +210,7 @@ void thread_done(struct world *w, uint32_t number, const struct message *message
     if (thread->late)
         violate("thread %u: the operation began after the unmap of page %u had returned, and succeeded", number, index);
     if (step->action == UNMAP) {
-        if (page->state == PAGE_UNMAPPED)
+        if (page->state == PAGE_UNMAPPED && !page->of_frame) /* a revoke does not say whose unmap it came after */
             violate("two unmaps of page %u returned OK", index);
         page->state = PAGE_UNMAPPED;
     } else {
@@ -225,7 +230,8 @@ static void check_entry(struct world *w, uint32_t core, uint32_t slot)
         violate("core %u lost slot %u while it is pinned there", core, slot);
     if (mapping->lock)
         return; /* an operation is at it */
-    if (held && (t->state != TRANSLATION_PRESENT || t->rights != mapping->rights || t->frame != mapping->frame))
+    if (held &&
+        (t->state != TRANSLATION_PRESENT || t->rights != mapping->rights || t->frame != frame_number(mapping->frame)))
         violate("core %u: slot %u is mapped, but its MMU has rights %u where the replica has %u", core, slot, t->rights,
                 mapping->rights);
     if (!held && t->rights != RIGHTS_NONE)
@@ -242,15 +248,18 @@ void check_state(struct world *w)
         uint32_t slots = monitor_slots(world_monitor(w, core));
         for (uint32_t slot = 0; slot < slots; slot++) {
             const struct translation *t = &w->mmu[core][slot];
-            if (t->frame && t->rights != RIGHTS_NONE && w->page[t->frame - 1].state == PAGE_UNMAPPED)
-                violate("the unmap of page %d has returned, but core %u's MMU allows it", t->frame - 1, core);
+            for (uint32_t i = 0; i < MODEL_PAGES && t->frame && t->rights != RIGHTS_NONE; i++)
+                if (w->page[i].state == PAGE_UNMAPPED && w->page[i].slot == slot &&
+                    (uint8_t)w->page[i].generation == t->generation)
+                    violate("the unmap of page %u has returned, but core %u's MMU allows it", i, core);
             check_entry(w, core, slot);
         }
     }
     for (uint32_t i = 0; i < MODEL_PAGES; i++)
         for (uint32_t core = 0; core < model.cores; core++)
             if (w->page[i].pinned[core] &&
-                (w->page[i].state != PAGE_MAPPED || w->mmu[core][w->page[i].slot].frame != i + 1 ||
+                (w->page[i].state != PAGE_MAPPED ||
+                 w->mmu[core][w->page[i].slot].generation != (uint8_t)w->page[i].generation ||
                  w->mmu[core][w->page[i].slot].rights == RIGHTS_NONE))
                 violate("core %u lost page %u, which a program there has pinned", core, i);
 }

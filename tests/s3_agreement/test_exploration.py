@@ -48,6 +48,16 @@ CAPABILITIES = (
     *("cost-revoke", "cost-delete"),
 )
 
+# ... and about pages of Frames that are mapped through them.
+PAGES = (
+    *("page-map", "page-fails", "page-revoke", "page-revoke-one", "page-pin", "page-returns"),
+    *("page-revoke-2", "page-delete", "page-delete-one", "page-last", "page-move"),
+    *("page-elsewhere", "page-protect", "page-cnode", "page-delete-pin", "page-delete-revoke"),
+    *("page-again", "page-map-2", "page-views", "page-cnode-delete", "page-host"),
+)
+# Those with more than 50 000 states when every core sends to every other.
+PAGES_FLAT = ("page-returns", "page-delete")
+
 # Messages on n cores, replies and notices among them: asked by two-phase commit, and by the owner's protocol.
 COSTS: dict[str, tuple[Callable[[int], int], Callable[[int], int]]] = {
     "cost-own": (lambda n: 4 * (n - 1), lambda _: 0),
@@ -91,11 +101,13 @@ SCENARIOS = (
     *("host-fails", "lanes", "mixed", "mixed-subset"),
     *("tree", "tree-one", "tree-pieces", "tree-rivals", "tree-all", "tree-nonsense", "crossing"),
     *CAPABILITIES,
+    *PAGES,
 )
 CORES = {
     "lanes": 2,
     "tree-all": 2,
     "lanes-apart": 2,
+    "page-map-2": 2,
 }  # five slots a core are as many as the model holds; four operations at once
 
 # Which scenario finds which seeded bug (enum mutant in monitor.h).
@@ -152,6 +164,19 @@ MUTANTS = {
     "OWNER_TOO_SURE": ("move-owned", "flat"),
     "ASKED_MISSES_MOVE": ("owner-moves", "flat"),
     "ASKED_KEEPS_NOTHING": ("revoke-2", "flat"),
+    "PAGE_BEFORE_COMMIT": ("page-fails", "flat"),
+    "PAGE_BEHIND_A_VOTE": ("page-map", "flat"),
+    "PAGE_MAPPING_OVERLOOKED": ("page-map", "flat"),
+    "PAGE_NOT_BLOCKED": ("page-revoke", "chain"),
+    "PAGE_KEPT": ("page-revoke", "chain"),
+    "PAGE_NOT_RESTORED": ("page-revoke", "chain"),
+    "PAGE_PIN_IGNORED": ("page-pin", "chain"),
+    "PAGE_RETURNS": ("page-returns", "flat"),
+    "PAGE_IN_CNODE_FORGOTTEN": ("page-cnode", "chain"),
+    "MAPPING_LEFT": ("page-delete-one", "chain"),
+    "MAPPING_GOES_EARLY": ("page-delete", "chain"),
+    "HOME_PIN_IGNORED": ("page-delete-pin", "chain"),
+    "ASKED_MOVES_MAPPED": ("page-move", "flat"),
 }
 
 
@@ -231,12 +256,12 @@ def test_all_scenarios_are_run(explore: Explore) -> None:
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(SCENARIOS)
 
 
-@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in HEAVY])
+@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in (*HEAVY, *PAGES)])
 def test_every_core_sends_to_all(explore: Explore, scenario: str) -> None:
     passes(explore, scenario)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in PAGES])
 def test_along_a_chain(explore: Explore, scenario: str) -> None:
     """Three cores in a line: votes and acknowledgements converge through an inner node."""
     channels = ("--any-order-replies --capacity 2", "--one-fifo")
@@ -253,6 +278,18 @@ def test_owners_drive(explore: Explore, scenario: str) -> None:
         "--route chain --lazy --outbox 7",
     )
     pass_in_all(explore, scenario, channels, "--owner")
+
+
+@pytest.mark.parametrize("scenario", [s for s in PAGES if s not in PAGES_FLAT])
+def test_pages_go_with_their_capabilities(explore: Explore, scenario: str) -> None:
+    """A page is reachable only while its home has the Mapping and the Frame; a revoke takes all pages, or none."""
+    pass_in_all(explore, scenario, ("", "--owner"))
+
+
+@pytest.mark.parametrize("scenario", PAGES)
+def test_pages_go_with_their_capabilities_along_a_chain(explore: Explore, scenario: str) -> None:
+    channels = ("--one-fifo", "--owner --any-order-replies --capacity 2")
+    pass_in_all(explore, scenario, channels, "--route", "chain")
 
 
 @pytest.mark.parametrize("scenario", COSTS)
@@ -293,7 +330,7 @@ def test_four_cores_of_which_two_initiate_before_an_owner(
 LARGE = ("unmap-3", *HEAVY, "lanes", "crossing", "lanes-apart", "revoke-far")
 
 
-@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in LARGE])
+@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in (*LARGE, *PAGES)])
 def test_with_the_least_room(explore: Explore, scenario: str) -> None:
     """Channels of one message, a step only when the outbox is empty, and every move from outbox to channel a
     transition of its own. Enough while a core has one operation under way; for two it is not (the next test)."""
@@ -369,10 +406,18 @@ def test_two_of_four_cores_want_the_same_memory(
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in PAGES])
 @pytest.mark.parametrize("channels", ["--any-order-replies --capacity 2", "--one-fifo"])
 def test_every_core_sends_to_all_over_other_channels(explore: Explore, scenario: str, channels: str) -> None:
     passes(explore, scenario, *channels.split())
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("scenario", PAGES)
+@pytest.mark.parametrize("protocol", [[], ["--owner"]])
+def test_pages_over_all_channels(explore: Explore, scenario: str, protocol: list[str]) -> None:
+    channels = ("", "--one-fifo", "--any-order-replies --capacity 2", "--route chain --lazy --outbox 7")
+    pass_in_all(explore, scenario, channels, *protocol)
 
 
 @pytest.mark.full
@@ -410,7 +455,7 @@ def test_four_cores_along_a_chain(explore: Explore, scenario: str) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in LARGE])
+@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in (*LARGE, *PAGES_FLAT)])
 def test_four_cores_in_a_tree(explore: Explore, scenario: str) -> None:
     passes(explore, scenario, "--route", "binary", cores=4)
 

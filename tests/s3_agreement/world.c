@@ -14,6 +14,7 @@ struct mmu_context {
     uint8_t *failing_inserts;
     uint8_t *failing_protects;
     bool fails;
+    struct monitor *monitor;
 };
 
 static bool fails(uint8_t *left, const struct mmu_context *c)
@@ -35,7 +36,8 @@ static enum verdict mmu_insert(void *context, uint32_t slot, uint64_t address, u
         violate("slot %u is inserted without address or length", slot);
     if (fails(c->failing_inserts, c))
         return VERDICT_HOST;
-    *t = (struct translation){TRANSLATION_PRESENT, (uint8_t)rights, (uint8_t)frame, 0};
+    *t = (struct translation){TRANSLATION_PRESENT, (uint8_t)rights, frame_number(frame),
+                              (uint8_t)monitor_mapping(c->monitor, slot)->generation};
     return VERDICT_OK;
 }
 
@@ -133,7 +135,7 @@ static const struct output *run(struct world *w, uint32_t core, struct monitor *
                                 int poison)
 {
     uint8_t inserts = w->failing_inserts, protects = w->failing_protects;
-    struct mmu_context context = {translation, &inserts, &protects, core == model.scenario->failing_core};
+    struct mmu_context context = {translation, &inserts, &protects, core == model.scenario->failing_core, monitor};
     struct mmu mmu = {&context, mmu_insert, mmu_protect, mmu_retire};
     struct environment environment = {&mmu, 0, 0};
     memset(buffer->bytes, poison, sizeof buffer->bytes);
@@ -227,8 +229,9 @@ uint32_t world_transitions(struct world *w, struct transition *list)
         for (uint32_t i = 0; i < model.cores * MODEL_LANES; i++)
             if (monitor_operation(m, i)->local)
                 list[count++] = (struct transition){CONTINUE, (uint8_t)core, (uint8_t)i, 0};
-        if (m->waiting)
-            list[count++] = (struct transition){TICK, (uint8_t)core, 0, 0};
+        for (uint32_t i = 0; m->waiting && i < model.cores * MODEL_LANES; i++)
+            if (monitor_operation(m, i)->phase == PHASE_BACKOFF)
+                list[count++] = (struct transition){TICK, (uint8_t)core, (uint8_t)i, 0};
     }
     for (uint32_t i = 0; i < MODEL_THREADS; i++)
         if (thread_may_run(w, i))
@@ -248,10 +251,23 @@ static uint32_t find(const struct world *w, struct transition t)
     return index;
 }
 
+/* Any wait may be the next that is over, so none keeps another waiting for ever: only this one's is, at that tick. */
+static void tick(struct world *w, uint32_t core, uint32_t operation)
+{
+    struct monitor *m = world_monitor(w, core);
+    struct input input = {.kind = INPUT_TICK};
+    for (uint32_t i = 0; i < model.cores * MODEL_LANES; i++)
+        if (i != operation && monitor_operation(m, i)->phase == PHASE_BACKOFF)
+            monitor_operation(m, i)->retry_at = 1;
+    world_turn(w, core, &input);
+    for (uint32_t i = 0; i < model.cores * MODEL_LANES; i++)
+        monitor_operation(m, i)->retry_at = 0;
+}
+
 void world_apply(struct world *w, struct transition t)
 {
     struct packet packet;
-    struct input input = {.kind = INPUT_TICK};
+    struct input input = {0};
     switch (t.kind) {
     case TAKE:
         packet = take(w, find(w, t));
@@ -271,7 +287,7 @@ void world_apply(struct world *w, struct transition t)
         world_turn(w, t.a, &input);
         break;
     case TICK:
-        world_turn(w, t.a, &input);
+        tick(w, t.a, t.b);
         break;
     default:
         thread_run(w, t.a);
@@ -411,9 +427,9 @@ void world_init(struct world *w)
 static const char *const kind_names[] = {"?", "PREPARE", "APPLY", "COMMIT", "ABORT", "SET", "RELEASE", "ASK", "ANSWER"};
 static const char *const phase_names[] = {"idle",     "backoff", "preparing", "prepared", "committing", "committed",
                                           "aborting", "aborted", "refused",   "applying", "applied",    "asked"};
-static const char *const action_names[] = {"stop",   "map",    "unmap",  "protect", "pin",  "unpin",
-                                           "read",   "write",  "await",  "install", "copy", "move",
-                                           "retype", "revoke", "delete", "create"};
+static const char *const action_names[] = {"stop",   "map",    "unmap",  "protect",   "pin",   "unpin",
+                                           "read",   "write",  "await",  "install",   "copy",  "move",
+                                           "retype", "revoke", "delete", "map frame", "create"};
 
 void transition_name(struct world *w, struct transition t, char *text, size_t size)
 {
@@ -438,7 +454,7 @@ void transition_name(struct world *w, struct transition t, char *text, size_t si
                  monitor_operation(world_monitor(w, t.a), t.b)->slot);
         break;
     case TICK:
-        snprintf(text, size, "core %u: tick", t.a);
+        snprintf(text, size, "core %u: tick, for core %u's operation", t.a, t.b / MODEL_LANES);
         break;
     default:
         step = thread_step(w, t.a);
