@@ -25,7 +25,7 @@ def mutant_names() -> list[str]:
 def run(
     compiler: Compiler, seed: int, steps: int, scope: int, mutant: int = 0, *, sanitized: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    flags = (*(SANITIZER if sanitized else ()), "-DSTUCK_SECONDS=10")
+    flags = (*(SANITIZER if sanitized else ()), "-DSTUCK_SECONDS=6")
     program = compiler.build("shared_capabilities_client.c", *SOURCES, flags=flags)
     prefix = sanitizer_prefix(compiler.build("sanitized.c", flags=SANITIZER)) if sanitized else ()
     environment = {**os.environ, "TSAN_OPTIONS": "halt_on_error=1 exitcode=66 report_thread_leaks=0"}
