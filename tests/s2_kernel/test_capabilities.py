@@ -61,7 +61,7 @@ def replicas(system: System) -> list[tuple[int, Record]]:
     """Every capability but the roots, with its core."""
     found = []
     for core in range(CORES):
-        for slot in range(1, SLOTS):
+        for slot in range(1, SLOTS + 1):  # the last is for what programs leave alone
             one = programs.record(ask(system, core, "CAP_LOOK", slot)[1])
             if one.type:
                 found.append((core, one))
