@@ -86,11 +86,8 @@ class OutOfSlots(MultikernelError):
     """A fixed-size table is full: capability slots, mappings, operations in flight, channels."""
 
 
-class CapabilityError(MultikernelError):
-    """An operation on a capability was refused, and nothing has changed on any core; the classes below say why.
-
-    core: the core on which the operation was asked for, None where unknown.
-    """
+class _AtCore(MultikernelError):
+    """Base of errors that name a core. core: its id, None where unknown."""
 
     def __init__(
         self,
@@ -103,6 +100,13 @@ class CapabilityError(MultikernelError):
     ) -> None:
         super().__init__(what, value=value, where=where, hint=hint)
         self.core = core
+
+
+class CapabilityError(_AtCore):
+    """An operation on a capability was refused, and nothing has changed on any core; the classes below say why.
+
+    core: the core on which the operation was asked for, None where unknown.
+    """
 
 
 class RevokedCapability(CapabilityError):
@@ -238,24 +242,12 @@ class BootFailed(MultikernelError):
     """A system did not come up: a core could not start, be pinned, map its memory or answer in time."""
 
 
-class CoreBusy(MultikernelError):
+class CoreBusy(_AtCore):
     """A core cannot take this request now because it is running another one that cannot be interleaved with
     it.
 
     core: its id, None where unknown.
     """
-
-    def __init__(
-        self,
-        what: str = "",
-        *,
-        core: int | None = None,
-        value: object = None,
-        where: str = "",
-        hint: str = "",
-    ) -> None:
-        super().__init__(what, value=value, where=where, hint=hint)
-        self.core = core
 
 
 class ProtocolError(MultikernelError):

@@ -18,15 +18,6 @@ enum verdict monitor_verdict(enum capability_verdict verdict)
     return (enum verdict)(VERDICT_CAPABILITY + verdict);
 }
 
-static bool locked(const struct cspace *cs, const struct capability *c)
-{
-    const struct cspace_lock *lock = cspace_locks(cs);
-    for (uint32_t i = 0; i < cs->locks; i++)
-        if (lock[i].address < capability_end(c) && c->address < lock[i].end)
-            return true;
-    return false;
-}
-
 /* To another core, or a move; a local move is a copy and the deletion of its source at once. */
 static enum capability_verdict copy(struct cspace *cs, struct capability_task *t)
 {
@@ -44,7 +35,7 @@ static enum capability_verdict copy(struct cspace *cs, struct capability_task *t
     if (t->move)
         t->rights = c->rights;
     if (t->to == cs->me) {
-        if (locked(cs, c))
+        if (cspace_touched(cs, c))
             return CAP_BUSY;
         verdict = cspace_mint(cs, t->source, t->rights, &place, 0, &t->made);
         return verdict == CAP_OK ? cspace_delete(cs, t->source, 0, 1, &progress) : verdict;

@@ -93,11 +93,6 @@ static inline enum channel_status channel_try_receive(struct channel *channel, s
     return channel->form->try_receive(channel, message);
 }
 
-static inline bool channel_is_open(const struct channel *channel)
-{
-    return channel->form != NULL;
-}
-
 /* Idempotent. */
 static inline void channel_close(struct channel *channel)
 {

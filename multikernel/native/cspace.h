@@ -141,6 +141,15 @@ static inline bool cspace_is_root(const struct cspace *cs, uint32_t slot)
 {
     return slot % cspace_space_slots(cs) == 0;
 }
+/* Does any operation hold a lock on a byte of it? */
+static inline bool cspace_touched(const struct cspace *cs, const struct capability *c)
+{
+    const struct cspace_lock *lock = cspace_locks(cs);
+    for (uint32_t i = 0; i < cs->locks; i++)
+        if (lock[i].address < capability_end(c) && c->address < lock[i].end)
+            return true;
+    return false;
+}
 /* What names the capability in a slot that holds one. */
 static inline uint64_t cspace_reference(const struct cspace *cs, uint32_t slot)
 {

@@ -28,15 +28,6 @@ enum { WORK = 64 }; /* capabilities a piece */
 
 /* --- Copy and retype --------------------------------------------------------------------------------------------------------------- */
 
-static bool range_locked(const struct cspace *cs, const struct capability *c)
-{
-    const struct cspace_lock *lock = cspace_locks(cs);
-    for (uint32_t i = 0; i < cs->locks; i++)
-        if (lock[i].address < capability_end(c) && c->address < lock[i].end)
-            return true;
-    return false;
-}
-
 static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct capability_task *t, uint64_t source,
                                     uint64_t cnode)
 {
@@ -48,7 +39,7 @@ static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct 
     const struct capability *c = cspace_slot(cs, slot);
     if (t->move && cspace_is_root(cs, slot))
         return CAP_PERMANENT;
-    if (t->move && range_locked(cs, c))
+    if (t->move && cspace_touched(cs, c))
         return CAP_BUSY; /* a part of it: enough to forbid that the source goes */
     const uint32_t rights = t->move ? c->rights : t->rights;
     if (t->to != d->me) { /* in the order in which the multikernel finds out */

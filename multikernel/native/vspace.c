@@ -39,14 +39,6 @@ int vspace_open(struct vspace *vspace, int memory, uint64_t base, uint64_t size,
     return madvise(got, size, MADV_DONTFORK) ? errno : 0;
 }
 
-void vspace_close(struct vspace *vspace)
-{
-    munmap(place(vspace->base), vspace->size);
-    free(vspace->vmas);
-    free(vspace->queue);
-    *vspace = (struct vspace){0};
-}
-
 static enum verdict remap(struct vspace *vspace, struct vma *vma, uint32_t rights)
 {
     void *at = place(vma->address);

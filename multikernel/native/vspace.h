@@ -31,7 +31,6 @@ struct vspace {
 
 /* Reserves the range and keeps it from children of fork. 0, or an errno. */
 int vspace_open(struct vspace *vspace, int memory, uint64_t base, uint64_t size, uint32_t slots);
-void vspace_close(struct vspace *vspace);
 
 /* The MMU's functions, context = the vspace; see struct mmu. */
 enum verdict vspace_insert(void *vspace, uint32_t slot, uint64_t address, uint64_t frame, uint64_t length,
