@@ -322,7 +322,9 @@ def _cautions(
     yield Caution(
         code="bare-against-driver",
         text="Barriers over shared memory, and bare messages, are loops that do nothing else. The collectives go "
-        "through drivers that poll all their channels, and can be asked by any program.",
+        "through drivers that poll all their channels, and can be asked by any program. "
+        "A barrier over shared memory may take less than the floor, as both cores' lines travel at once, one way "
+        "each; the floor is there and back, so no barrier of two takes less than half of it.",
     )
     if no_mpi is None:
         text = (
