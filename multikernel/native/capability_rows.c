@@ -59,16 +59,9 @@
 
 static uint64_t holder(struct monitor *m, const struct operation *op)
 {
-    const struct cspace *cs = monitor_cspace(m);
-    const struct cspace_lock *lock = cspace_locks(cs);
-    for (uint32_t i = 0; i < cs->locks; i++, lock++) {
-        if (lock->operation == op->id)
-            continue;
-        if (MUTANT(RANGE_BY_ADDRESS) ? lock->address == range_address(op)
-                                     : lock->address < range_end(op) && range_address(op) < lock->end)
-            return lock->operation;
-    }
-    return 0;
+    const struct cspace_lock *lock = cspace_lock_on(
+        monitor_cspace(m), range_address(op), MUTANT(RANGE_BY_ADDRESS) ? range_address(op) + 1 : range_end(op), op->id);
+    return lock ? lock->operation : 0;
 }
 
 static void take(struct monitor *m, const struct operation *op)

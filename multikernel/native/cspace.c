@@ -160,6 +160,8 @@ enum capability_verdict cspace_find(const struct cspace *cs, uint64_t reference,
 /* Does another operation hold all of it? */
 static bool held(const struct cspace *cs, const struct capability *c, uint64_t operation)
 {
+    if (c->address < cs->locked_from || capability_end(c) > cs->locked_to)
+        return false;
     const struct cspace_lock *lock = cspace_locks(cs);
     for (uint32_t i = 0; i < cs->locks; i++, lock++)
         if (lock->operation != operation && lock->address <= c->address && capability_end(c) <= lock->end)

@@ -84,6 +84,8 @@ struct cspace {
     uint32_t cnodes; /* of a space */
     uint32_t slot_bits;
     uint32_t mapped; /* of this part's Mappings, those with a page; counted in the shared kernel alone */
+    /* All locks since there was none lie between: where most looks for one end. Both 0 where there is none now. */
+    uint64_t locked_from, locked_to;
 };
 
 #define NO_CNODE UINT32_MAX
@@ -141,14 +143,22 @@ static inline bool cspace_is_root(const struct cspace *cs, uint32_t slot)
 {
     return slot % cspace_space_slots(cs) == 0;
 }
+/* The first lock on a byte of that range that is not that operation's; NULL. */
+static inline const struct cspace_lock *cspace_lock_on(const struct cspace *cs, uint64_t address, uint64_t end,
+                                                       uint64_t operation)
+{
+    if (address >= cs->locked_to || end <= cs->locked_from)
+        return NULL;
+    const struct cspace_lock *lock = cspace_locks(cs), *behind = lock + cs->locks;
+    for (; lock < behind; lock++)
+        if (lock->address < end && address < lock->end && lock->operation != operation)
+            return lock;
+    return NULL;
+}
 /* Does any operation hold a lock on a byte of it? */
 static inline bool cspace_touched(const struct cspace *cs, const struct capability *c)
 {
-    const struct cspace_lock *lock = cspace_locks(cs);
-    for (uint32_t i = 0; i < cs->locks; i++)
-        if (lock[i].address < capability_end(c) && c->address < lock[i].end)
-            return true;
-    return false;
+    return cspace_lock_on(cs, c->address, capability_end(c), 0) != NULL;
 }
 /* What names the capability in a slot that holds one. */
 static inline uint64_t cspace_reference(const struct cspace *cs, uint32_t slot)

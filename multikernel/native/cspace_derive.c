@@ -47,14 +47,14 @@ static enum capability_verdict plan_objects(const struct cspace *cs, const struc
     uint64_t end = plan->object.address + r->size * r->count;
     if (cspace_locked(cs, plan->object.address, end, operation))
         return CAP_BUSY;
+    if (cspace_needs_agreement(cs, source, operation) || (source->owner != cs->me && !operation))
+        return CAP_NEEDS_AGREEMENT; /* whether that memory is anything else already is looked at on behalf of the operation */
     if (CAP_MUTANT(LAST_PAGE_UNCHECKED))
         end -= CAP_PAGE;
     plan->hint = mapping_database_last_copy(db, plan->source);
     if (mapping_database_next_overlapping(db, plan->hint, plan->object.address, end) != NO_CAPABILITY)
         return CAP_RETYPE_CONFLICT;
-    return cspace_needs_agreement(cs, source, operation) || (source->owner != cs->me && !operation)
-               ? CAP_NEEDS_AGREEMENT
-               : CAP_OK;
+    return CAP_OK;
 }
 
 static enum capability_verdict plan_derivation(const struct cspace *cs, const struct cspace_retype *r, uint32_t needed,

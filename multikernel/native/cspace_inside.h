@@ -25,11 +25,7 @@ static inline void cspace_set_home(struct cspace *cs, uint32_t slot, uint32_t pa
 /* Has another operation locked a part of that range? */
 static inline bool cspace_locked(const struct cspace *cs, uint64_t address, uint64_t end, uint64_t operation)
 {
-    const struct cspace_lock *lock = cspace_locks(cs);
-    for (uint32_t i = 0; i < cs->locks && operation != CSPACE_OUTCOME; i++, lock++)
-        if (lock->operation != operation && lock->address < end && address < lock->end)
-            return !CAP_MUTANT(LOCK_IGNORED);
-    return false;
+    return operation != CSPACE_OUTCOME && !CAP_MUTANT(LOCK_IGNORED) && cspace_lock_on(cs, address, end, operation);
 }
 
 /* May other cores hold what this core alone must not decide about? */

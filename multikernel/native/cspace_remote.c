@@ -64,19 +64,24 @@ enum capability_verdict cspace_lock(struct cspace *cs, uint64_t address, uint64_
         return CAP_BUSY;
     cspace_locks(cs)[cs->locks++] =
         (struct cspace_lock){.address = address, .end = address + size, .operation = operation};
+    if (cs->locks == 1 || address < cs->locked_from)
+        cs->locked_from = address;
+    if (address + size > cs->locked_to)
+        cs->locked_to = address + size;
     return CAP_OK;
 }
 
 void cspace_unlock(struct cspace *cs, uint64_t operation)
 {
     struct cspace_lock *lock = cspace_locks(cs);
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < cs->locks; i++)
+    for (uint32_t i = cs->locks; i-- > 0;) {
         if (lock[i].operation != operation && !CAP_MUTANT(UNLOCK_ALL))
-            lock[kept++] = lock[i];
-    for (uint32_t i = kept; i < cs->locks; i++)
-        lock[i] = (struct cspace_lock){0};
-    cs->locks = kept;
+            continue;
+        lock[i] = lock[--cs->locks];
+        lock[cs->locks] = (struct cspace_lock){0};
+    }
+    if (!cs->locks)
+        cs->locked_from = cs->locked_to = 0;
 }
 
 enum capability_verdict cspace_conflict(const struct cspace *cs, uint64_t address, uint64_t size, uint64_t from,

@@ -542,6 +542,11 @@ static void order_locks(struct cspace *cs)
             lock[k] = lock[k - 1];
             lock[k - 1] = swapped;
         }
+    cs->locked_from = cs->locks ? lock[0].address : 0;
+    cs->locked_to = 0;
+    for (uint32_t i = 0; i < cs->locks; i++)
+        if (lock[i].end > cs->locked_to)
+            cs->locked_to = lock[i].end;
 }
 
 /* The tree's shape tells its history and nothing else. */
