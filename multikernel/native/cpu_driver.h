@@ -137,7 +137,7 @@ enum { COMPLETIONS = 64, DEFERRED_MAX = 256, UNTOLD_MOST = 32, MONITOR_LANES = 1
 struct driver {
     /* hot: read on every turn of the loop */
     struct watch *watches;
-    struct awaited *awaited;
+    struct awaited *awaited; /* in the order of their requests; within a block twice as large as all of them, awaited_block */
     uint32_t watch_count, awaited_count;
     uint32_t awaited_turn; /* which of those that are not the oldest was looked at last */
     uint32_t hot_watch;    /* where the last message arrived */
@@ -161,6 +161,8 @@ struct driver {
     enum event event;
     volatile int disabled; /* read by the signal handler */
     volatile int mark;     /* written by it */
+    struct awaited *awaited_block;
+    uint32_t awaited_max;
     bool rings;
     bool crowded;         /* more cores than CPUs */
     bool retrying;        /* a deferred request is tried again */
@@ -270,10 +272,13 @@ bool driver_poll_replies(struct driver *driver); /* the part of it that a waitin
 int poll_open(struct driver *driver);
 /* Sends on a ring. Doing so may consume acknowledgements, and then the ring is to be watched at another slot. */
 bool driver_ring_send(struct driver *driver, struct peer *peer, const struct message *message);
+void driver_awaited_to_front(struct driver *driver);
 /* A request was sent to that core on that line of sender. */
 static inline void driver_await(struct driver *d, struct call_sender *sender, uint32_t to, uint32_t line,
                                 uint64_t waiter)
 {
+    if (d->awaited + d->awaited_count == d->awaited_block + 2 * d->awaited_max)
+        driver_awaited_to_front(d);
     d->awaited[d->awaited_count++] = (struct awaited){
         .control = &sender->lines[line].control,
         .expected = call_reply_control(sender, line),

@@ -117,6 +117,13 @@ bool driver_poll_calls(struct driver *d)
     return any;
 }
 
+/* There is no room behind the last one any more. */
+void driver_awaited_to_front(struct driver *d)
+{
+    memmove(d->awaited_block, d->awaited, d->awaited_count * sizeof *d->awaited);
+    d->awaited = d->awaited_block;
+}
+
 /* The i-th reply that is awaited, if it has come. */
 static bool take_reply(struct driver *d, uint32_t i)
 {
@@ -129,7 +136,12 @@ static bool take_reply(struct driver *d, uint32_t i)
     struct message message;
     call_try_take(awaited.sender, awaited.line, &message);
     d->awaited_count--;
-    memmove(&d->awaited[i], &d->awaited[i + 1], (d->awaited_count - i) * sizeof awaited);
+    if (i)
+        memmove(&d->awaited[i], &d->awaited[i + 1], (d->awaited_count - i) * sizeof awaited);
+    else
+        d->awaited++;
+    if (i < d->awaited_count) /* the next one is likely to be there too: let it come while this one is worked at */
+        arch_prefetch_read(d->awaited[i].control);
     if (awaited.waiter)
         driver_reply(d, awaited.waiter, &message);
     else
@@ -190,7 +202,8 @@ bool driver_poll(struct driver *d)
 int poll_open(struct driver *d)
 {
     d->watches = calloc(3 * (size_t)d->cores + d->channels + CLIENT_CHANNELS, sizeof *d->watches);
-    d->awaited = calloc((size_t)d->cores * d->segment->geometry.window + d->channels + 1, sizeof *d->awaited);
+    d->awaited_max = d->cores * d->segment->geometry.window + d->channels + 1;
+    d->awaited = d->awaited_block = calloc(2 * (size_t)d->awaited_max, sizeof *d->awaited);
     if (!d->watches || !d->awaited)
         return ENOMEM;
     struct watch *watch = d->watches;
