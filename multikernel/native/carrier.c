@@ -51,7 +51,7 @@ void carrier_tell_rest(struct driver *d)
     atomic_thread_fence(memory_order_seq_cst);
     for (uint32_t i = 0; i < d->untold_count; i++)
         doorbell_ring_fenced(d->peers[d->untold[i]].doorbell);
-    d->untold_count = 0;
+    d->untold_count = d->untold_turns = 0;
 }
 
 /* A message was sent to that core, in memory. (One that the host carries is told by the host.) Who does not poll is told now, as waking

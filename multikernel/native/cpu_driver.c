@@ -167,6 +167,7 @@ void driver_resume(struct driver *d)
     for (;;) {
         doorbell_enter(d->doorbell, MODE_USER);
         driver_poll(d); /* what was published before our mode was visible; pairs with doorbell_ring */
+        carrier_told_all(d);
         d->disabled = 0;
         atomic_signal_fence(memory_order_seq_cst);
         if (!d->mark)

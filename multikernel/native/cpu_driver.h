@@ -132,7 +132,7 @@ struct program {
     uint64_t answer_to;
 };
 
-enum { COMPLETIONS = 64, DEFERRED_MAX = 256, UNTOLD_MOST = 32, MONITOR_LANES = 16 };
+enum { COMPLETIONS = 64, DEFERRED_MAX = 256, UNTOLD_MOST = 32, UNTOLD_TURNS = 8, MONITOR_LANES = 16 };
 
 struct driver {
     /* hot: read on every turn of the loop */
@@ -146,6 +146,7 @@ struct driver {
     uint32_t groups_waiting; /* one bit a group that has something to send */
     uint32_t output_entries;
     uint32_t untold_count; /* sent something in this turn, and not rung yet (carrier.c) */
+    uint32_t untold_turns;
     uint16_t untold[UNTOLD_MOST];
     struct monitor *monitor; /* NULL in the shared kernel */
     _Atomic uint64_t
@@ -305,11 +306,18 @@ void carrier_request(struct driver *driver, uint32_t from, uint64_t address, con
 void carrier_answer(struct driver *driver, uint32_t from, const struct message *message);
 void carrier_reply(struct driver *driver, uint64_t address, const struct message *message);
 /* All that were sent something since the last time: the fence, and another look at whether they poll. Before anything that waits for others,
- * or leaves the driver; every turn ends with it. */
+ * or leaves the driver. */
 void carrier_tell_rest(struct driver *driver);
 static inline void carrier_told_all(struct driver *driver)
 {
     if (driver->untold_count)
+        carrier_tell_rest(driver);
+}
+/* The end of a turn of the loop. While every turn finds something the fence can wait, for it would only stop this core until its last
+ * line is there; but not for ever. */
+static inline void carrier_turn_ends(struct driver *driver, bool found)
+{
+    if (driver->untold_count && (!found || ++driver->untold_turns == UNTOLD_TURNS))
         carrier_tell_rest(driver);
 }
 /* A request came in that core's window: the line that the next one will want must be free by then. */

@@ -165,7 +165,7 @@ bool driver_poll_replies(struct driver *d)
             d->awaited_turn = missed;
         any |= take_reply(d, d->awaited_turn);
     }
-    carrier_told_all(d);
+    carrier_turn_ends(d, any);
     return any;
 }
 
@@ -195,7 +195,7 @@ bool driver_poll(struct driver *d)
         any |= dispatch_deferred(d);
     if (d->groups_waiting)
         any |= collective_pump(d);
-    carrier_told_all(d);
+    carrier_turn_ends(d, any);
     return any;
 }
 
