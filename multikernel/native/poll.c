@@ -82,8 +82,11 @@ static bool arrived(struct driver *d, struct watch *watch)
         line += end == &peer->answers;
         peer->held[line] = reply_address(REPLY_PEER, index, ++d->reply_count, (uint32_t)line);
         peer->held_operation[line] = message.word[1];
-        if (line)
+        if (line) {
             carrier_make_way(d, index);
+            /* The next one is likely to be on its way. Asked for to be written: its reply goes over it. */
+            arch_prefetch_write(&end->lines[end->next]);
+        }
         carrier_request(d, index, peer->held[line], &message);
         return true;
     case WATCH_RING:
