@@ -139,6 +139,7 @@ struct driver {
     struct watch *watches;
     struct awaited *awaited; /* in the order of their requests; within a block twice as large as all of them, awaited_block */
     uint32_t watch_count, awaited_count;
+    uint32_t awaited_run;  /* how many came one behind the other */
     uint32_t awaited_turn; /* which of those that are not the oldest was looked at last */
     uint32_t hot_watch;    /* where the last message arrived */
     uint32_t outgoing_count, outgoing_max;

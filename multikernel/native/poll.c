@@ -9,7 +9,7 @@
 
 #include "cpu_driver.h"
 
-enum { REPLIES_FIRST = 2 };
+enum { REPLIES_FIRST = 2, REPLIES_AHEAD = 4 };
 
 static void look_call(struct watch *watch, const struct call_receiver *end)
 {
@@ -143,8 +143,10 @@ static bool take_reply(struct driver *d, uint32_t i)
         memmove(&d->awaited[i], &d->awaited[i + 1], (d->awaited_count - i) * sizeof awaited);
     else
         d->awaited++;
-    if (i < d->awaited_count) /* the next one is likely to be there too: let it come while this one is worked at */
-        arch_prefetch_read(d->awaited[i].control);
+    /* The next ones are likely to be there too, the more so the more there were: let them come while this one is worked at. */
+    d->awaited_run++;
+    for (uint32_t next = i; next < d->awaited_count && next < i + REPLIES_AHEAD && next < i + d->awaited_run; next++)
+        arch_prefetch_read(d->awaited[next].control);
     if (awaited.waiter)
         driver_reply(d, awaited.waiter, &message);
     else
@@ -158,6 +160,7 @@ bool driver_poll_replies(struct driver *d)
 {
     bool any = false;
     uint32_t missed = 0;
+    d->awaited_run = 0;
     while (missed < REPLIES_FIRST && missed < d->awaited_count)
         if (take_reply(d, missed))
             any = true;
