@@ -141,7 +141,7 @@ static inline uint32_t cspace_home(const struct cspace *cs, uint32_t slot)
 /* Is that slot where a root CNode's own capability is? */
 static inline bool cspace_is_root(const struct cspace *cs, uint32_t slot)
 {
-    return slot % cspace_space_slots(cs) == 0;
+    return cs->spaces == 1 ? slot == 0 : slot % cspace_space_slots(cs) == 0;
 }
 /* The first lock on a byte of that range that is not that operation's; NULL. */
 static inline const struct cspace_lock *cspace_lock_on(const struct cspace *cs, uint64_t address, uint64_t end,
