@@ -1,0 +1,110 @@
+"""Retype and delete on all cores at once, as a program: what `retype-throughput` sends to every core that takes part.
+
+Guarantees: as `on_core`, whose manners these follow. Every core is furnished once a boot with memory that it alone
+retypes (MEMORIES), and leaves it as it found it; what it makes goes to its root CNode, whose slots need no lock of a
+region of their own. In the shared kernel with a lock a region the cores' memories lie in regions that differ, up to
+REGIONS cores, but for "common", which lies in one. Called by: `retype_throughput`, through `Core.start`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from multikernel.experiments.on_core import Report, Watch, _driver, _fine, _polling, _watched
+from multikernel.experiments.on_core_capability import BATCH, PAGE, RIGHTS, ROOT, _ask
+from multikernel.native._native import IN_FLIGHT_MOST, PAGES_IN_FLIGHT, Driver, Histogram, retypes_at_once
+from multikernel.runtime import local
+
+Memory = Literal["alone", "copied", "common"]
+"""A core's own RAM, which no other knows; its own RAM, of which all others have copies; its part of one RAM, made by
+core 0, of which all have copies.
+"""
+MEMORIES: tuple[Memory, ...] = ("alone", "copied", "common")
+SLOTS: dict[Memory, int] = {"alone": 1, "copied": 2, "common": 3}
+"""Where a core's root CNode has them."""
+OTHERS = 4
+"""From here on it has the copies of the other cores' RAM, by core."""
+PAGES = PAGES_IN_FLIGHT * IN_FLIGHT_MOST
+FRAMES = 256 - PAGES
+"""From here on its Frames go."""
+CORES_MOST = FRAMES - OTHERS
+REGIONS = 16
+EDGE_US = 100
+"""How long cores work unrecorded before what counts: longer than the last takes to begin."""
+
+
+def furnish() -> None:
+    """On core 0 of a fresh system, once."""
+    driver = _driver()
+    assert local.plan is not None
+    cores = range(local.plan.cores)
+    # RAM goes to the next region each time it is created: of one kind, one after the other.
+    for memory in ("alone", "copied"):
+        for core in cores:
+            slot = SLOTS[memory]
+            made = _ask(
+                driver, driver.me, "CAP_CREATE", PAGES * PAGE, ROOT, slot if core == driver.me else OTHERS
+            )
+            if core != driver.me:
+                _copy(driver, driver.me, made, slot, core, move=True)
+    _ask(driver, driver.me, "CAP_CREATE", len(cores) * PAGES * PAGE, ROOT, SLOTS["common"])
+    for memory in ("copied", "common"):
+        for owner in cores if memory == "copied" else (driver.me,):
+            own = _ask(driver, owner, "CAP_LOOK", SLOTS[memory])
+            for core in cores:
+                if core != owner:
+                    slot = OTHERS + owner if memory == "copied" else SLOTS[memory]
+                    _copy(driver, owner, own, slot, core)
+
+
+def memory_for(cores: int) -> int:
+    """Bytes of the RAM of so many cores."""
+    return len(MEMORIES) * cores * PAGES * PAGE
+
+
+def _copy(driver: Driver, source: int, reference: int, slot: int, to: int, *, move: bool = False) -> None:
+    _ask(driver, source, "CAP_COPY", reference, ROOT, slot | RIGHTS << 16 | move << 24 | to << 32)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """cores: of the first so many each runs this; base: of their meeting, larger by MEETINGS a core with each use."""
+
+    memory: Memory
+    in_flight: int
+    cores: int
+    seconds: float
+    base: int
+
+
+MEETINGS = 2
+
+
+def at_once(work: Work, watch: Watch | None) -> Report:
+    """Retype and delete for so many seconds, at least a batch, while the others of `work.cores` do; cores beyond these
+    only answer, where they have to do with the memory. Samples: times, cycles an operation. Counts: operations,
+    cycles, and of this core's time cpu_ns and wall_ns.
+    """
+    driver, report, times = _driver(), Report(), Histogram()
+    plan = local.plan
+    assert plan is not None
+    ram = _ask(driver, driver.me, "CAP_LOOK", SLOTS[work.memory])
+    offset = driver.me * PAGES * PAGE if work.memory == "common" else 0
+    edge, cycles = EDGE_US * plan.cycles_per_us, round(work.seconds * 1e6 * plan.cycles_per_us)
+
+    def loop() -> None:
+        verdict, counts = retypes_at_once(
+            driver, (ram, offset), (ROOT, FRAMES), work.in_flight, work.cores, work.base, edge, cycles, BATCH,
+            times,
+        )  # fmt: skip
+        _fine(
+            verdict, f"retype and delete, memory {work.memory}, on core {driver.me} of {work.cores} at once"
+        )
+        report.counts.update(zip(("operations", "cycles", "cpu_ns", "wall_ns"), counts, strict=True))
+
+    answering = range(work.cores, plan.cores) if driver.me == 0 and work.memory != "alone" else ()
+    with _polling(driver, (driver.me, *answering)):
+        _watched(watch, loop, report)
+    report.keep(times=times)
+    return report
