@@ -40,27 +40,29 @@ def furnish() -> None:
     assert local.plan is not None
     cores = range(local.plan.cores)
     # RAM goes to the next region each time it is created: of one kind, one after the other.
-    for memory in ("alone", "copied"):
+    for slot in (SLOTS["alone"], SLOTS["copied"]):
         for core in cores:
-            slot = SLOTS[memory]
-            made = _ask(
-                driver, driver.me, "CAP_CREATE", PAGES * PAGE, ROOT, slot if core == driver.me else OTHERS
-            )
+            made = _create(driver, PAGES, slot if core == driver.me else OTHERS)
             if core != driver.me:
                 _copy(driver, driver.me, made, slot, core, move=True)
-    _ask(driver, driver.me, "CAP_CREATE", len(cores) * PAGES * PAGE, ROOT, SLOTS["common"])
-    for memory in ("copied", "common"):
-        for owner in cores if memory == "copied" else (driver.me,):
-            own = _ask(driver, owner, "CAP_LOOK", SLOTS[memory])
-            for core in cores:
-                if core != owner:
-                    slot = OTHERS + owner if memory == "copied" else SLOTS[memory]
-                    _copy(driver, owner, own, slot, core)
+    for owner in cores:
+        own = _ask(driver, owner, "CAP_LOOK", SLOTS["copied"])
+        for core in cores:
+            if core != owner:
+                _copy(driver, owner, own, OTHERS + owner, core)
+    common = _create(driver, len(cores) * PAGES, SLOTS["common"])
+    for core in cores:
+        if core != driver.me:
+            _copy(driver, driver.me, common, SLOTS["common"], core)
 
 
 def memory_for(cores: int) -> int:
     """Bytes of the RAM of so many cores."""
     return len(MEMORIES) * cores * PAGES * PAGE
+
+
+def _create(driver: Driver, pages: int, slot: int) -> int:
+    return _ask(driver, driver.me, "CAP_CREATE", pages * PAGE, ROOT, slot)
 
 
 def _copy(driver: Driver, source: int, reference: int, slot: int, to: int, *, move: bool = False) -> None:

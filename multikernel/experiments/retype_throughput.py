@@ -23,6 +23,7 @@ from multikernel.experiments.capability_kernels import BIG, OWNER, REGION, TWO_P
 from multikernel.experiments.collectives import counts_of
 from multikernel.experiments.floor import floor_arms, floors_of, root_pairs
 from multikernel.experiments.measure import Bench, Call, samples_of
+from multikernel.experiments.on_core import Report
 from multikernel.experiments.on_core_at_once import CORES_MOST, MEMORIES, REGIONS, Memory, Work
 from multikernel.experiments.on_core_capability import BATCH
 from multikernel.experiments.request import Request
@@ -80,9 +81,7 @@ class Form:
     @property
     def asks(self) -> bool:
         """Whether other cores are: two phases ask all about what others know, an owner about what is not its alone."""
-        return (
-            self.memory == "common" and self.way is OWNER or self.memory != "alone" and self.way is TWO_PHASE
-        )
+        return self.memory in {"two-phase": ("copied", "common"), "owner": ("common",)}.get(self.way.name, ())
 
     @property
     def booted(self) -> int:
@@ -119,7 +118,7 @@ class _System:
         self.base = 0
         bench.system.cores[0].run(on_core_at_once.furnish)
 
-    def slice(self, form: Form, seconds: float) -> dict[int, on_core_at_once.Report]:
+    def slice(self, form: Form, seconds: float) -> dict[int, Report]:
         base, self.base = self.base, self.base + on_core_at_once.MEETINGS * form.cores
         work = Work(form.memory, form.in_flight, form.cores, seconds, base)
 
@@ -176,11 +175,11 @@ def _control(request: Request) -> Form:
 def _specs(request: Request) -> Iterator[Spec]:
     for form in forms(request):
         parameters: dict[str, Scalar] = {
-            "operation": "retype-and-delete", "memory": form.memory, "in_flight": form.in_flight,
-            "told": "poll" if form.asks else "none",
+            "operation": "retype-and-delete", "memory": form.memory, "told": "poll" if form.asks else "none",
         }  # fmt: skip
         if form.asks:
-            parameters["target"] = "polling"  # and retyping too, where they are not one
+            # Between retypes of their own, but for one alone.
+            parameters.update(target="polling", in_flight=form.in_flight)
         rate = Spec(
             form.rate, form.way.system, form.way.name, form.cores, "throughput", "back-to-back", BATCH,
             "operations/s", parameters,

@@ -94,7 +94,7 @@ static uint64_t nanoseconds(clockid_t clock)
 
 static void stretch(struct crew *c, struct histogram *times, struct at_once_counts *counts)
 {
-    const uint64_t cpu = nanoseconds(CLOCK_THREAD_CPUTIME_ID), wall = nanoseconds(CLOCK_MONOTONIC);
+    const uint64_t wall = nanoseconds(CLOCK_MONOTONIC), cpu = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
     const uint64_t began = arch_cycles(), before = c->done;
     uint64_t marked = before, start = began;
     while (c->verdict == VERDICT_OK && (marked == before || start - began < c->p->cycles)) {
