@@ -221,7 +221,7 @@ def _ratios(request: Request) -> Iterator[tuple[str, str]]:
         if form.cores > 1 and form.way in (OWNER, REGION):
             other = TWO_PHASE if form.way is OWNER else BIG
             yield form.rate, form.by(other, form.in_flight).rate
-        if form.cores > 1 and form.memory == "common":
+        if form.memory == "common" and form.in_flight == 1:
             yield form.rate, replace(form, memory="copied").rate
 
 
@@ -229,18 +229,20 @@ def _ratios(request: Request) -> Iterator[tuple[str, str]]:
 
 
 def _slower(request: Request, collector: Collector) -> Iterator[Caution]:
-    """A sentence for every arm in which the multikernel gets less done."""
+    """A sentence for every arm in which the multikernel gets less done, with the numbers of cores where it does."""
+    found: dict[tuple[Form, Way], list[str]] = {}
     for ours, theirs in _against(request):
         ratio = collector.ratio(ours.rate, theirs.rate)
-        if ratio is None or ratio.value >= 1:
-            continue
-        low, high = ratio.interval.low, ratio.interval.high
+        if ratio is not None and ratio.value < 1:
+            low, high = ratio.interval.low, ratio.interval.high
+            unsure = ", perhaps no difference" if high >= 1 else ""
+            numbers = f"{ratio.value:.2f} × ({low:.2f} – {high:.2f}{unsure}) with {ours.cores} cores"
+            found.setdefault((replace(ours, cores=0), theirs.way), []).append(numbers)
+    for (ours, way), several in found.items():
         flight = f", {ours.in_flight} in flight," if ours.in_flight > 1 else ""
-        unsure = "; perhaps no difference" if high >= 1 else ""
         text = (
-            f"{ours.cores} cores at once, {IN_WORDS[ours.memory]}: {WAY_IN_WORDS[ours.way]}{flight} does "
-            f"{ratio.value:.2f} × the operations a second of {WAY_IN_WORDS[theirs.way]} "
-            f"({low:.2f} – {high:.2f}{unsure})."
+            f"Slower, {IN_WORDS[ours.memory]}: {WAY_IN_WORDS[ours.way]}{flight} does, of the operations a second of "
+            f"{WAY_IN_WORDS[way]}, {'; '.join(several)} at once."
         )
         yield Caution(code="slower", text=text)
 

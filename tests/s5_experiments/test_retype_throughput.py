@@ -96,8 +96,8 @@ def test_nobody_else_has_what_a_core_retypes_but_copies_of_it(booted: Booted) ->
 
 
 @pytest.mark.parametrize("memory", ["alone", "copied"])
-def test_with_a_lock_a_region_no_core_waits_for_memory_of_another(memory: Memory) -> None:
-    """What a core retypes was created next to what the next core retypes: sixteen in a row are of sixteen regions."""
+def test_the_memory_of_cores_was_created_in_a_row(memory: Memory) -> None:
+    """Of RAM that is created in a row sixteen lie in sixteen regions, and addresses are given out in order."""
     with multikernel.boot(cores=CORES, **dict(REGION.options)) as system:
         found = Booted(system)
         starts = [found.range_in(core, SLOTS[memory]).start for core in range(CORES)]
@@ -140,10 +140,19 @@ def rates(request: Request, ours: float) -> Collector:
 def test_every_arm_in_which_the_multikernel_is_slower_has_a_sentence(cores: int) -> None:
     request = request_for(cores)
     arms = list(experiment._against(request))
-    found = list(experiment._slower(request, rates(request, 0.5)))
-    assert len({caution.text for caution in found}) == len(found) == len(arms)
-    assert {caution.code for caution in found} == {"slower"}
-    assert all("0.50 ×" in caution.text for caution in found)
+    found = [caution.text for caution in experiment._slower(request, rates(request, 0.5))]
+    assert len(set(found)) == len(found)
+    assert sum(text.count("0.50 × (") for text in found) == len(arms)
+    for ours, theirs in arms:
+        flight = f", {ours.in_flight} in flight" if ours.in_flight > 1 else ""
+        (own,) = (
+            text
+            for text in found
+            if f"{experiment.IN_WORDS[ours.memory]}: {experiment.WAY_IN_WORDS[ours.way]}{flight}" in text
+            and f"{experiment.WAY_IN_WORDS[theirs.way]}," in text
+            and ("in flight" in text) == bool(flight)
+        )
+        assert f"with {ours.cores} cores" in own
     assert not list(experiment._slower(request, rates(request, 2)))
     for caution in experiment._scaling(request, rates(request, 0.5)):
         assert caution.text.count(f"{cores}.00 ×") == caution.text.count(" ×")

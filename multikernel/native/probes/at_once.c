@@ -10,7 +10,7 @@
  * together.
  *
  * Called by: the experiment retype-throughput, through _operations.pxi.
- * Source: DESIGN's "all cores at once"; as shared_memory.py's updates. */
+ * Idea: will-it-scale (every task repeats one operation for a while, and what they did is added up). */
 #include <time.h>
 
 #include "asking.h"
