@@ -86,7 +86,7 @@ MEETINGS = 2
 def at_once(work: Work, watch: Watch | None) -> Report:
     """Retype and delete for so many seconds, at least a batch, while the others of `work.cores` do; cores beyond these
     only answer, where they have to do with the memory. Samples: times, cycles an operation. Counts: operations,
-    cycles, and of this core's time cpu_ns and wall_ns.
+    when they began and in how many cycles they were done; of this core's time cpu_ns and wall_ns.
     """
     driver, report, times = _driver(), Report(), Histogram()
     plan = local.plan
@@ -103,7 +103,7 @@ def at_once(work: Work, watch: Watch | None) -> Report:
         _fine(
             verdict, f"retype and delete, memory {work.memory}, on core {driver.me} of {work.cores} at once"
         )
-        report.counts.update(zip(("operations", "cycles", "cpu_ns", "wall_ns"), counts, strict=True))
+        report.counts.update(zip(("operations", "began", "cycles", "cpu_ns", "wall_ns"), counts, strict=True))
 
     answering = range(work.cores, plan.cores) if driver.me == 0 and work.memory != "alone" else ()
     with _polling(driver, (driver.me, *answering)):

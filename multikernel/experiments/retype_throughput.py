@@ -12,7 +12,7 @@ registry. Idea: as `unmap`'s own pages and `shared_memory`'s updates.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -27,7 +27,7 @@ from multikernel.experiments.on_core import Report
 from multikernel.experiments.on_core_at_once import CORES_MOST, MEMORIES, REGIONS, Memory, Work
 from multikernel.experiments.on_core_capability import BATCH
 from multikernel.experiments.request import Request
-from multikernel.experiments.shared_memory import AWAY, was_away
+from multikernel.experiments.shared_memory import AWAY, PRESENT, was_away
 from multikernel.machine.clock import tsc_rate
 from multikernel.results.document import Caution, Document
 from multikernel.results.histogram import Histogram
@@ -145,15 +145,15 @@ def _arms(request: Request, systems: Systems) -> Iterator[Arm]:
     def arm(form: Form, *, control: bool = False) -> Arm:
         def slice_of() -> Outcome:
             reports = systems[form.way.name, form.booted].slice(form, SECONDS * request.size.scale)
-            found = [report.counts for report in reports.values()]
-            rate = sum(one["operations"] * hz / max(one["cycles"], 1) for one in found)
+            counts = [report.counts for report in reports.values()]
+            rate = rate_of(counts, hz, request.crowded)
             outcome = Outcome(activity=reports[0].activity)
             suffix = CONTROL if control else ""
             outcome.samples[form.rate + suffix] = Histogram.from_values([max(1, round(rate))])
             if not control:
                 times = [samples_of(report)["times"] for report in reports.values()]
                 outcome.samples[form.interval] = Histogram.merge(times)
-            if any(map(was_away, reports.values())):
+            if any(map(was_away, reports.values())) or apart(counts):
                 outcome.reason = AWAY
             return outcome
 
@@ -165,6 +165,24 @@ def _arms(request: Request, systems: Systems) -> Iterator[Arm]:
             yield arm(form, control=True)
     control = _control(request)
     yield from floor_arms(systems[control.way.name, control.of].bench, request, root_pairs(control.of))
+
+
+def rate_of(counts: Sequence[Mapping[str, int]], hz: float, crowded: bool) -> float:
+    """Operations a second of all cores. Where they share CPUs no core counts while it is off its own, so what they
+    counted is divided by all the time from the first to the last.
+    """
+    if not crowded:
+        return sum(one["operations"] * hz / max(one["cycles"], 1) for one in counts)
+    end = max(one["began"] + one["cycles"] for one in counts)
+    return sum(one["operations"] for one in counts) * hz / max(end - min(one["began"] for one in counts), 1)
+
+
+def apart(counts: Sequence[Mapping[str, int]]) -> bool:
+    """Whether a core began so late that others had counted without it. The counters of all CPUs are one clock here, as
+    Linux verifies before it uses them so.
+    """
+    began = [one["began"] for one in counts]
+    return max(began) - min(began) > (1 - PRESENT) * min(one["cycles"] for one in counts)
 
 
 def _control(request: Request) -> Form:

@@ -37,6 +37,7 @@ cdef extern from "probes/probes.h":
         uint64_t cycles
     struct at_once_counts:
         uint64_t operations
+        uint64_t began
         uint64_t cycles
         uint64_t cpu_ns
         uint64_t wall_ns
@@ -89,7 +90,7 @@ def retypes_at_once(
     Driver driver, tuple source, tuple to, uint32_t in_flight, uint32_t members, uint64_t base, uint64_t edge,
     uint64_t cycles, uint32_t batch, Histogram times,
 ):
-    """The verdict that ended it, 0 when all went well, and what counted: operations, cycles, ns on the CPU, ns.
+    """The verdict that ended it, 0 when all went well, and what counted: operations, when it began, cycles, ns on the CPU, ns.
 
     source: (RAM, offset); to: (CNode, first index). The same of the rest on every member.
     """
@@ -103,4 +104,4 @@ def retypes_at_once(
     p.in_flight, p.members, p.base, p.edge, p.cycles, p.batch = in_flight, members, base, edge, cycles, batch
     with nogil:
         verdict = probe_at_once(driver.d, &p, times.h, &counts)
-    return verdict, (counts.operations, counts.cycles, counts.cpu_ns, counts.wall_ns)
+    return verdict, (counts.operations, counts.began, counts.cycles, counts.cpu_ns, counts.wall_ns)

@@ -105,6 +105,24 @@ def test_the_memory_of_cores_was_created_in_a_row(memory: Memory) -> None:
     assert starts == [starts[0] + core * size for core in range(CORES)]
 
 
+def test_a_core_that_begins_when_others_have_counted_spoils_the_slice() -> None:
+    def begun(*times: int) -> list[dict[str, int]]:
+        return [{"operations": 100, "began": time, "cycles": 500} for time in times]
+
+    assert not experiment.apart(begun(1000))
+    assert not experiment.apart(begun(1000, 1010, 1049))
+    assert experiment.apart(begun(1000, 1010, 1051))
+    assert experiment.apart(begun(1400, 1000))
+
+
+def test_cores_that_take_turns_on_a_cpu_do_no_more_than_one_after_the_other() -> None:
+    apart = [{"operations": 100, "began": 1000 + 500 * core, "cycles": 500} for core in range(3)]
+    assert experiment.rate_of(apart, hz=1000, crowded=True) == pytest.approx(200)
+    together = [{"operations": 100, "began": 1000, "cycles": 500}] * 3
+    for crowded in (False, True):
+        assert experiment.rate_of(together, hz=1000, crowded=crowded) == pytest.approx(600)
+
+
 # --- The plan ---------------------------------------------------------------------------------------------------------
 
 

@@ -107,6 +107,7 @@ static void stretch(struct crew *c, struct histogram *times, struct at_once_coun
         marked = c->done;
     }
     counts->operations = marked - before;
+    counts->began = began;
     counts->cycles = start - began;
     counts->cpu_ns = nanoseconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
     counts->wall_ns = nanoseconds(CLOCK_MONOTONIC) - wall;

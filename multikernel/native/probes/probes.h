@@ -253,9 +253,9 @@ struct at_once_probe {
     uint64_t edge;      /* cycles, unrecorded, before what counts */
     uint64_t cycles;    /* at least, and a batch at least, by this core's clock */
 };
-/* Of what counted: operations, in that many cycles, and for how much of the time this core was on its CPU. */
+/* Of what counted: operations, since when, in that many cycles, and for how much of the time this core was on its CPU. */
 struct at_once_counts {
-    uint64_t operations, cycles, cpu_ns, wall_ns;
+    uint64_t operations, began, cycles, cpu_ns, wall_ns;
 };
 /* An operation retypes a page to a Frame and deletes the Frame. times: each batch's mean. The first verdict that was not OK, or OK. */
 enum verdict probe_at_once(struct driver *d, const struct at_once_probe *probe, struct histogram *times,
