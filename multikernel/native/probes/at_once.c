@@ -6,8 +6,7 @@
  * operations of its own under way.
  *
  * All meet, work unrecorded until the last to start surely has, and then count, each for a stretch by its own clock; afterwards they go
- * on unrecorded until all have counted. So no core is counted while another is not at work, and nobody relies on a clock that all have
- * together.
+ * on unrecorded until all have counted: no core is counted while another is through. Whoever asked looks whether all were on their CPUs.
  *
  * Called by: the experiment retype-throughput, through _operations.pxi.
  * Idea: will-it-scale (every task repeats one operation for a while, and what they did is added up). */
