@@ -71,11 +71,14 @@ def _copy(driver: Driver, source: int, reference: int, slot: int, to: int, *, mo
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """cores: of the first so many each runs this; base: of their meeting, larger by MEETINGS a core with each use."""
+    """cores: the first so many retype; members: the first so many take part, those beyond `cores` only answering;
+    base: of their meeting, larger by MEETINGS a member with each use.
+    """
 
     memory: Memory
     in_flight: int
     cores: int
+    members: int
     seconds: float
     base: int
 
@@ -84,20 +87,21 @@ MEETINGS = 2
 
 
 def at_once(work: Work, watch: Watch | None) -> Report:
-    """Retype and delete for so many seconds, at least a batch, while the others of `work.cores` do; cores beyond these
-    only answer, where they have to do with the memory. Samples: times, cycles an operation. Counts: operations,
-    when they began and in how many cycles they were done; of this core's time cpu_ns and wall_ns.
+    """Retype and delete for so many seconds, at least a batch, or only answer, on every member. Samples: times, cycles
+    an operation. Counts: operations, when they began and in how many cycles they were done; of this core's time cpu_ns
+    and wall_ns.
     """
     driver, report, times = _driver(), Report(), Histogram()
     plan = local.plan
     assert plan is not None
     ram = _ask(driver, driver.me, "CAP_LOOK", SLOTS[work.memory])
     offset = driver.me * PAGES * PAGE if work.memory == "common" else 0
+    in_flight = work.in_flight if driver.me < work.cores else 0
     edge, cycles = EDGE_US * plan.cycles_per_us, round(work.seconds * 1e6 * plan.cycles_per_us)
 
     def loop() -> None:
         verdict, counts = retypes_at_once(
-            driver, (ram, offset), (ROOT, FRAMES), work.in_flight, work.cores, work.base, edge, cycles, BATCH,
+            driver, (ram, offset), (ROOT, FRAMES), in_flight, work.members, work.base, edge, cycles, BATCH,
             times,
         )  # fmt: skip
         _fine(
@@ -105,8 +109,7 @@ def at_once(work: Work, watch: Watch | None) -> Report:
         )
         report.counts.update(zip(("operations", "began", "cycles", "cpu_ns", "wall_ns"), counts, strict=True))
 
-    answering = range(work.cores, plan.cores) if driver.me == 0 and work.memory != "alone" else ()
-    with _polling(driver, (driver.me, *answering)):
+    with _polling(driver, (driver.me,)):
         _watched(watch, loop, report)
     report.keep(times=times)
     return report

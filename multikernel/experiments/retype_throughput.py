@@ -88,6 +88,11 @@ class Form:
         """Of how many cores the system is. One alone is the first of all."""
         return self.cores if self.cores > 1 else self.of
 
+    @property
+    def members(self) -> int:
+        """Of how many cores something is wanted. The others sleep."""
+        return self.booted if self.asks else self.cores
+
     def by(self, way: Way, in_flight: int = 1) -> Form:
         """The same done in another way."""
         return replace(self, way=way, in_flight=in_flight)
@@ -119,14 +124,14 @@ class _System:
         bench.system.cores[0].run(on_core_at_once.furnish)
 
     def slice(self, form: Form, seconds: float) -> dict[int, Report]:
-        base, self.base = self.base, self.base + on_core_at_once.MEETINGS * form.cores
-        work = Work(form.memory, form.in_flight, form.cores, seconds, base)
+        base, self.base = self.base, self.base + on_core_at_once.MEETINGS * form.members
+        work = Work(form.memory, form.in_flight, form.cores, form.members, seconds, base)
 
         def call(core: int) -> Call:
             return on_core_at_once.at_once, (work, self.bench.watch if core == 0 else None)
 
         # The one that watches comes last, so that it waits least.
-        return self.bench.run(form.key, {core: call(core) for core in reversed(range(form.cores))})
+        return self.bench.run(form.key, {core: call(core) for core in reversed(range(form.members))})
 
 
 Systems = dict[tuple[str, int], _System]
@@ -151,7 +156,7 @@ def _arms(request: Request, systems: Systems) -> Iterator[Arm]:
             suffix = CONTROL if control else ""
             outcome.samples[form.rate + suffix] = Histogram.from_values([max(1, round(rate))])
             if not control:
-                times = [samples_of(report)["times"] for report in reports.values()]
+                times = [samples_of(reports[core])["times"] for core in range(form.cores)]
                 outcome.samples[form.interval] = Histogram.merge(times)
             if any(map(was_away, reports.values())) or apart(counts):
                 outcome.reason = AWAY

@@ -34,10 +34,10 @@ class Booted:
         self.base = 0
         system.cores[0].run(on_core.furnish)
 
-    def work(self, memory: Memory, in_flight: int, cores: int) -> list[on_core.Report]:
-        work = Work(memory, in_flight, cores, 0.0005, self.base)
-        self.base += on_core.MEETINGS * cores
-        tasks = [core.start(on_core.at_once, work, None) for core in self.system.cores[:cores]]
+    def work(self, memory: Memory, in_flight: int, cores: int, members: int) -> list[on_core.Report]:
+        work = Work(memory, in_flight, cores, members, 0.0005, self.base)
+        self.base += on_core.MEETINGS * members
+        tasks = [core.start(on_core.at_once, work, None) for core in self.system.cores[:members]]
         return [task.result() for task in tasks]
 
     def contents(self) -> list[tuple[int, ...]]:
@@ -64,7 +64,7 @@ def test_all_retype_at_once_and_leave_everything_as_it_was(
     booted: Booted, memory: Memory, in_flight: int, cores: int
 ) -> None:
     before = booted.contents()
-    for report in booted.work(memory, in_flight, cores):
+    for report in booted.work(memory, in_flight, cores, cores):
         counts = report.counts
         assert counts["operations"] >= BATCH
         samples, total, *_ = report.samples["times"]
@@ -74,6 +74,19 @@ def test_all_retype_at_once_and_leave_everything_as_it_was(
         assert each / more - 1 <= mean <= each * more + 1
     assert booted.contents() == before
     assert not any(locks or broken for _, locks, broken in before)
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_who_only_answers_does_so_for_as_long(booted: Booted, memory: Memory) -> None:
+    before = booted.contents()
+    asking, *answering = booted.work(memory, experiment.MOST, 1, CORES)
+    assert asking.counts["operations"] >= BATCH
+    assert len(answering) == CORES - 1
+    for report in answering:
+        assert not report.samples
+        assert report.counts["operations"] == 0
+        assert report.counts["cycles"] > 0
+    assert booted.contents() == before
 
 
 def test_nobody_else_has_what_a_core_retypes_but_copies_of_it(booted: Booted) -> None:

@@ -6,7 +6,7 @@
  * operations of its own under way.
  *
  * All meet, work unrecorded until the last to start surely has, and then count, each for a stretch by its own clock; afterwards they go
- * on unrecorded until all have counted: no core is counted while another is through. Whoever asked looks whether all were on their CPUs.
+ * on unrecorded until all have counted: no core is counted while another is through. A core with nothing in flight only answers. Whoever asked looks whether all were on their CPUs.
  *
  * Called by: the experiment retype-throughput, through _operations.pxi.
  * Idea: will-it-scale (every task repeats one operation for a while, and what they did is added up). */
@@ -96,7 +96,12 @@ static void stretch(struct crew *c, struct histogram *times, struct at_once_coun
     const uint64_t wall = nanoseconds(CLOCK_MONOTONIC), cpu = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
     const uint64_t began = arch_cycles(), before = c->done;
     uint64_t marked = before, start = began;
-    while (c->verdict == VERDICT_OK && (marked == before || start - began < c->p->cycles)) {
+    /* Who only answers is watched for as long: without it the others would be measured waiting. */
+    while (!c->p->in_flight && start - began < c->p->cycles) {
+        pass(c);
+        start = arch_cycles();
+    }
+    while (c->p->in_flight && c->verdict == VERDICT_OK && (marked == before || start - began < c->p->cycles)) {
         pass(c);
         if (c->done - marked < c->p->batch)
             continue;
@@ -116,7 +121,7 @@ enum verdict probe_at_once(struct driver *d, const struct at_once_probe *p, stru
                            struct at_once_counts *counts)
 {
     struct crew crew = {.d = d, .p = p, .verdict = VERDICT_OK};
-    if (!p->batch || !p->in_flight || p->in_flight > OPERATIONS_IN_FLIGHT || !p->members || p->members > d->cores)
+    if (!p->batch || p->in_flight > OPERATIONS_IN_FLIGHT || !p->members || p->members > d->cores)
         return VERDICT_BAD_REQUEST;
     driver_enter(d);
     meet(d, p->base + p->members);
@@ -125,13 +130,14 @@ enum verdict probe_at_once(struct driver *d, const struct at_once_probe *p, stru
         begin(&crew, &crew.lane[i], false, 0);
     }
     const uint64_t edge = arch_cycles() + p->edge;
-    while (arch_cycles() < edge && pass(&crew))
-        ;
+    while (arch_cycles() < edge)
+        pass(&crew);
     stretch(&crew, times, counts);
     /* Even a core that failed comes, or the others would go on for ever. */
     meeting_come(d);
     while (!meeting_has(d, p->base + 2 * (uint64_t)p->members)) {
-        if (!pass(&crew) || d->crowded)
+        pass(&crew);
+        if (d->crowded)
             sched_yield();
     }
     crew.closing = true;

@@ -246,8 +246,8 @@ struct at_once_probe {
     uint64_t offset;
     uint64_t cnode; /* with as many slots empty from `index` on */
     uint32_t index;
-    uint32_t in_flight; /* 1 to OPERATIONS_IN_FLIGHT */
-    uint32_t members;   /* cores that do this at once, core 0 or not */
+    uint32_t in_flight; /* up to OPERATIONS_IN_FLIGHT; 0: this core only answers the others */
+    uint32_t members;   /* cores that do this at once */
     uint32_t batch;     /* operations of which the mean is kept */
     uint64_t base;      /* of the meeting, whose counter grows by twice `members` with each use */
     uint64_t edge;      /* cycles, unrecorded, before what counts */
