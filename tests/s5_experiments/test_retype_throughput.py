@@ -19,6 +19,7 @@ from multikernel.experiments.on_core_capability import BATCH
 from multikernel.experiments.request import SIZES, Request
 from multikernel.machine.cpus import Placement
 from multikernel.native._native import KINDS
+from multikernel.report.comparisons import COMPARISONS
 from multikernel.report.figures import registry as figures
 from multikernel.results.document import Series, decode, encode
 from multikernel.results.histogram import Histogram
@@ -187,6 +188,13 @@ def test_every_arm_in_which_the_multikernel_is_slower_has_a_sentence(cores: int)
     assert not list(experiment._slower(request, rates(request, 2)))
     for caution in experiment._scaling(request, rates(request, 0.5)):
         assert caution.text.count(f"{cores}.00 ×") == caution.text.count(" ×")
+
+
+def test_the_verdict_compares_all_cores_in_every_arm() -> None:
+    request = request_for(2)
+    compared = {comparison.ratio: comparison.kind for comparison in COMPARISONS}
+    for ours, theirs in experiment._against(request):
+        assert compared[f"{ours.rate}-over-{theirs.rate}"] == ("asking" if ours.asks else "structure")
 
 
 # --- Documents --------------------------------------------------------------------------------------------------------
