@@ -9,6 +9,7 @@ from s5_experiments.smoke import document_of, placement
 
 import multikernel
 from multikernel import System
+from multikernel.errors import ProtocolError
 from multikernel.experiments import on_core_at_once as on_core
 from multikernel.experiments import registry
 from multikernel.experiments import retype_throughput as experiment
@@ -18,7 +19,7 @@ from multikernel.experiments.on_core_at_once import CORES_MOST, MEMORIES, SLOTS,
 from multikernel.experiments.on_core_capability import BATCH
 from multikernel.experiments.request import SIZES, Request
 from multikernel.machine.cpus import Placement
-from multikernel.native._native import KINDS
+from multikernel.native._native import CAPABILITY_TYPES, KINDS
 from multikernel.report.comparisons import COMPARISONS
 from multikernel.report.figures import registry as figures
 from multikernel.results.document import Series, decode, encode
@@ -87,6 +88,21 @@ def test_who_only_answers_does_so_for_as_long(booted: Booted, memory: Memory) ->
         assert not report.samples
         assert report.counts["operations"] == 0
         assert report.counts["cycles"] > 0
+    assert booted.contents() == before
+
+
+def test_a_core_that_is_refused_says_so_and_keeps_nobody(booted: Booted) -> None:
+    before, ask = booted.contents(), booted.system.launched.request
+    ram = ask(1, KINDS["CAP_LOOK"], SLOTS["alone"], 0)[2][0]
+    word = on_core.FRAMES | CAPABILITY_TYPES["Frame"] << 16 | 1 << 32
+    in_the_way = ask(1, KINDS["CAP_RETYPE"], ram, on_core.ROOT, word, 0, on_core.PAGE, 0)[2][0]
+    work = Work("alone", 2, CORES, CORES, 0.0005, booted.base)
+    booted.base += on_core.MEETINGS * CORES
+    tasks = [core.start(on_core.at_once, work, None) for core in booted.system.cores]
+    with pytest.raises(ProtocolError, match="on core 1 of 3 at once"):
+        tasks[1].result()
+    assert all(tasks[core].result().counts["operations"] >= BATCH for core in (0, 2))
+    ask(1, KINDS["CAP_DELETE"], in_the_way)
     assert booted.contents() == before
 
 
