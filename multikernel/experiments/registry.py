@@ -27,6 +27,7 @@ _FILES = {
     "collectives": "collectives",
     "unmap": "unmap",
     "two-phase-commit": "two_phase_commit",
+    "retype-throughput": "retype_throughput",
     "capabilities": "capabilities",
 }
 COMPARED = ("floor", "round-trip", "unmap")

@@ -7,7 +7,8 @@ multikernel by two phases; beside it by the owner-sequenced protocol, asked for 
 another core, which asks the owner; in the shared kernel, whose cores need not be asked, under one lock and under one a
 region. What the same request
 costs where nobody has to be asked (the local work) is in the same slices, and so are the floors: what agreement adds is
-said in multiples of them. Trees with the same edges are one, as in `collectives`. Answers: the paper's figure 8.
+said in multiples of them. Trees with the same edges are one, as in `collectives`. One core asks, the others answer;
+what all cores get done at once is `retype_throughput`'s. Answers: the paper's figure 8.
 Called by: the registry.
 """
 

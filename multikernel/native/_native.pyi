@@ -178,6 +178,7 @@ class Driver:
 
 OPERATIONS: dict[str, int]
 IN_FLIGHT_MOST: int
+PAGES_IN_FLIGHT: int
 BARRIERS: dict[str, int]
 COLLECTIVES: dict[str, int]
 HOST_FORMS: dict[str, int]
@@ -217,6 +218,18 @@ def operations(
     copies: int = 0,
     cores: int = 1,
 ) -> int: ...
+def retypes_at_once(
+    driver: Driver,
+    source: tuple[int, int],
+    to: tuple[int, int],
+    in_flight: int,
+    members: int,
+    base: int,
+    edge: int,
+    cycles: int,
+    batch: int,
+    times: Histogram,
+) -> tuple[int, tuple[int, int, int, int, int]]: ...
 def revokes(
     driver: Driver, source: int, cnodes: tuple[int, ...], descendants: int, count: int, times: Histogram
 ) -> int: ...

@@ -1,4 +1,4 @@
-# Operations on capabilities through the booted driver, included by _native.pyx: probes/operations.c.
+# Operations on capabilities through the booted driver, included by _native.pyx: probes/operations.c and at_once.c.
 
 cdef extern from "probes/probes.h":
     enum:
@@ -22,6 +22,26 @@ cdef extern from "probes/probes.h":
         uint32_t batch
     int probe_operations(driver *d, const operation_probe *p, histogram *times) nogil
     int probe_revoke(driver *d, uint64_t source, const uint64_t *cnodes, uint32_t descendants, uint32_t count, histogram *times) nogil
+    enum:
+        AT_ONCE_PAGES
+    struct at_once_probe:
+        uint64_t source
+        uint64_t offset
+        uint64_t cnode
+        uint32_t index
+        uint32_t in_flight
+        uint32_t members
+        uint32_t batch
+        uint64_t base
+        uint64_t edge
+        uint64_t cycles
+    struct at_once_counts:
+        uint64_t operations
+        uint64_t began
+        uint64_t cycles
+        uint64_t cpu_ns
+        uint64_t wall_ns
+    int probe_at_once(driver *d, const at_once_probe *p, histogram *times, at_once_counts *counts) nogil
 
 OPERATIONS = {
     "retype": OPERATION_RETYPE,
@@ -30,6 +50,7 @@ OPERATIONS = {
     "delete": OPERATION_DELETE,
 }
 IN_FLIGHT_MOST = OPERATIONS_IN_FLIGHT
+PAGES_IN_FLIGHT = AT_ONCE_PAGES
 
 
 def operations(
@@ -63,3 +84,24 @@ def revokes(Driver driver, uint64_t source, tuple cnodes, uint32_t descendants, 
     with nogil:
         verdict = probe_revoke(driver.d, source, some, descendants, count, times.h)
     return verdict
+
+
+def retypes_at_once(
+    Driver driver, tuple source, tuple to, uint32_t in_flight, uint32_t members, uint64_t base, uint64_t edge,
+    uint64_t cycles, uint32_t batch, Histogram times,
+):
+    """The verdict that ended it, 0 when all went well, and what counted: operations, when it began, cycles, ns on the CPU, ns.
+
+    source: (RAM, offset); to: (CNode, first index). The same of the rest on every member.
+    """
+    cdef at_once_probe p
+    cdef at_once_counts counts
+    cdef int verdict
+    memset(&p, 0, sizeof(p))
+    memset(&counts, 0, sizeof(counts))
+    p.source, p.offset = source
+    p.cnode, p.index = to
+    p.in_flight, p.members, p.base, p.edge, p.cycles, p.batch = in_flight, members, base, edge, cycles, batch
+    with nogil:
+        verdict = probe_at_once(driver.d, &p, times.h, &counts)
+    return verdict, (counts.operations, counts.began, counts.cycles, counts.cpu_ns, counts.wall_ns)

@@ -1,10 +1,10 @@
 """What is compared with what, and how it is worded: the list behind the verdict.
 
 Guarantees: "structure" holds only comparisons of arms told in the same way, "tree" those of one kernel told along
-different trees, or by messages and not, "carrier" what the monitors' messages cost
-where they share no memory, "spared" those where one side need not tell anybody, "telling" those told differently,
-"cost" what else is paid; every comparison says which side is the multikernel's. A comparison whose ratio a document
-does not have is left out.
+different trees, or by messages and not, "carrier" what the monitors' messages cost where they share no memory, "spared"
+those where one side need not tell anybody, "asking" those where the multikernel's cores ask one another and the shared
+kernel's take locks, "telling" those told differently, "cost" what else is paid; every comparison says which side is the
+multikernel's. A comparison whose ratio a document does not have is left out.
 Called by: `verdict`.
 """
 
@@ -14,12 +14,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["structure", "tree", "carrier", "spared", "telling", "cost"]
+Kind = Literal["structure", "tree", "carrier", "spared", "asking", "telling", "cost"]
 TITLES: dict[Kind, str] = {
     "structure": "What structure is worth (both sides told in the same way)",
     "tree": "What the tree is worth",
     "carrier": "What shared memory is worth to messages (call lines against sockets and pipes)",
     "spared": "What cores are spared that don't hold the page",
+    "asking": "What it costs to ask all, where the shared kernel's cores take a lock",
     "telling": "What the way of telling is worth (poll, signal, interrupt, nothing)",
     "cost": "What else is paid",
 }
@@ -146,6 +147,33 @@ def _own(ratio: str, who: str, plain: str) -> Comparison:
     )
 
 
+LOCKS = {
+    "big-lock": "the shared kernel under one lock",
+    "region-locks": "the shared kernel under one a region",
+}
+RETYPES = "Retype and delete, all cores at once, {}"
+RETYPED = {
+    "alone": "memory of their own that no other core knows",
+    "copied": "memory of their own that all have copies of",
+    "common": "their parts of one memory that all have copies of",
+}
+ASKED_BY = {"two-phase": ("copied", "common"), "owner": ("common",)}
+FLIGHTS = {"": "", "-16-in-flight": ", 16 in flight,"}
+
+
+def _retypes() -> Iterator[Comparison]:
+    ways = {"two-phase": TWO, "owner": "the multikernel by owners"}
+    for memory, words in RETYPED.items():
+        for way, who in ways.items():
+            asks = memory in ASKED_BY[way]
+            for flight, flying in FLIGHTS.items() if asks else [("", "")]:
+                for lock, other in LOCKS.items():
+                    yield Comparison(
+                        f"{way}-{memory}{flight}-rate-over-{lock}-{memory}-rate", "asking" if asks else "structure",
+                        True, f"{who}{flying}", other, RETYPES.format(words), RATE,
+                    )  # fmt: skip
+
+
 RINGS = {"epoch-ring": "epoch", "used-ring": "used-bit"}
 STREAM = "Messages one way, {} slots"
 THERE_AND_BACK = "A message there and back, back-to-back, bare ends"
@@ -261,5 +289,6 @@ COMPARISONS = (
     ),
     *_along_trees(),
     *_carried(),
+    *_retypes(),
     *MESSAGES,
 )  # fmt: skip

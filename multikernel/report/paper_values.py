@@ -128,6 +128,7 @@ ANSWERS = {
     "collectives": "What cores do together, along the trees of the paper's section 5.1.",
     "unmap": "Taking a page from all cores: the paper's figure 7.",
     "two-phase-commit": "Retyping memory that all cores know: the paper's figure 8, whose values are not known here.",
+    "retype-throughput": "Retyping on all cores at once: what becomes of the paper's figure 8 when nobody waits.",
     "capabilities": "Operations on capabilities: section 4.7 of the paper.",
 }
 """By experiment: what it asks, and which figure of the paper it answers."""

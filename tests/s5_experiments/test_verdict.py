@@ -10,7 +10,16 @@ import pytest
 from s5_experiments import documents
 from s5_experiments import report_documents as known
 
-from multikernel.experiments import message, round_trip, transport, unmap_arms, unmap_by_cores
+from multikernel.experiments import (
+    message,
+    retype_throughput,
+    round_trip,
+    transport,
+    unmap_arms,
+    unmap_by_cores,
+)
+from multikernel.experiments.request import SIZES, Request
+from multikernel.machine.cpus import Placement
 from multikernel.report import table
 from multikernel.report import verdict as v
 from multikernel.report.comparisons import COMPARISONS, TITLES, TREES
@@ -216,6 +225,7 @@ def test_one_number_of_cores_shows_no_growth_and_several_do() -> None:
 
 def test_every_compared_ratio_is_one_that_an_experiment_makes() -> None:
     every = [message.Form(name, slots, (0, 1)) for name in message.RINGS for slots in message.SIZES]
+    request = Request(Placement((0, 1)), SIZES["quick"])
     made = {
         f"control-over-{under}" if over == under + "-control" else f"{over}-over-{under}"
         for over, under in [
@@ -225,6 +235,7 @@ def test_every_compared_ratio_is_one_that_an_experiment_makes() -> None:
             *round_trip._ratios(),
             *message._ratios([(0, 1)], every),
             *transport._ratios(),
+            *retype_throughput._ratios(request),
         ]
     }
     assert {comparison.ratio for comparison in COMPARISONS} <= made

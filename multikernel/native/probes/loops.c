@@ -2,9 +2,7 @@
  * beside them. What each measures: probes.h. */
 #include <string.h>
 
-#include "probes.h"
-
-enum { SCRATCH_MEETING = 100 };
+#include "meeting.h"
 
 static void think(struct driver *d, uint64_t cycles)
 {
@@ -132,23 +130,6 @@ enum verdict probe_local(struct driver *d, uint64_t frame, uint32_t count, struc
     }
     driver_leave(d);
     return verdict;
-}
-
-/* All cores are here once the counter reaches target. A counter on a shared line: the measurement's, not the kernel's. */
-static void meet(struct driver *d, uint64_t target)
-{
-    char *line = segment_scratch(d->segment, &d->region, 0) + (size_t)SCRATCH_MEETING * PAD_BYTES;
-    _Atomic uint64_t *counter = (_Atomic uint64_t *)(void *)line;
-    atomic_fetch_add_explicit(counter, 1, memory_order_acq_rel);
-    struct wait wait = {0};
-    while (atomic_load_explicit(counter, memory_order_acquire) < target) {
-        if (!driver_poll(d) && d->crowded)
-            sched_yield();
-        else if (wait_step(&wait, &d->patience))
-            wait_restart(&wait); /* never parks: nobody would wake it */
-        if (atomic_load_explicit(&d->segment->stop, memory_order_relaxed))
-            return;
-    }
 }
 
 enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, uint32_t rounds, uint32_t protocol,

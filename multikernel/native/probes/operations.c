@@ -4,40 +4,19 @@
  *
  * Called by: the experiments two-phase-commit and capabilities, through _operations.pxi.
  * Source: the paper's figure 8 (retype, alone and pipelined). */
-#include "probes.h"
-
-enum { RIGHTS_SHIFT = 16, TYPE_SHIFT = 16, HIGH_SHIFT = 32 };
-
-static struct message asking(uint32_t kind)
-{
-    return (struct message){{message_head(kind, 0, 0, 0, 0)}};
-}
+#include "asking.h"
 
 /* The object that operation i makes, or is about, lies in the i-th page of the source. */
 static struct message retype_of(const struct operation_probe *p, uint32_t i)
 {
-    struct message request = asking(KIND_CAP_RETYPE);
-    request.word[1] = p->source;
-    request.word[2] = p->cnode;
-    request.word[3] = (p->index + i) | (uint64_t)CAP_FRAME << TYPE_SHIFT | 1ull << HIGH_SHIFT;
-    request.word[4] = (uint64_t)i * CAP_PAGE;
-    request.word[5] = CAP_PAGE;
-    return request;
+    return asking_for_frames(p->source, p->cnode, p->index + i, 1, (uint64_t)i * CAP_PAGE);
 }
 
 static struct message copy_of(uint64_t source, uint64_t cnode, uint32_t index, uint32_t core)
 {
-    struct message request = asking(KIND_CAP_COPY);
-    request.word[1] = source;
+    struct message request = asking_about(KIND_CAP_COPY, source);
     request.word[2] = cnode;
-    request.word[3] = index | (uint64_t)CAP_RIGHTS_ALL << RIGHTS_SHIFT | (uint64_t)core << HIGH_SHIFT;
-    return request;
-}
-
-static struct message about(uint32_t kind, uint64_t reference)
-{
-    struct message request = asking(kind);
-    request.word[1] = reference;
+    request.word[3] = index | (uint64_t)CAP_RIGHTS_ALL << ASKING_RIGHTS_SHIFT | (uint64_t)core << ASKING_HIGH_SHIFT;
     return request;
 }
 
@@ -50,9 +29,9 @@ static struct message timed_request(const struct operation_probe *p, uint32_t i,
     case OPERATION_COPY:
         return copy_of(made, p->to_cnode, p->to_index + i, p->to);
     case OPERATION_REVOKE:
-        return about(KIND_CAP_REVOKE, made);
+        return asking_about(KIND_CAP_REVOKE, made);
     default:
-        return about(KIND_CAP_DELETE, made);
+        return asking_about(KIND_CAP_DELETE, made);
     }
 }
 
@@ -94,13 +73,13 @@ static enum verdict clear(struct driver *d, const struct operation_probe *p, uin
     enum verdict verdict = VERDICT_OK;
     for (uint32_t i = 0; i < batch && verdict == VERDICT_OK; i++) {
         if (p->operation == OPERATION_COPY)
-            verdict = ask(d, p->to, about(KIND_CAP_DELETE, result[i]), NULL);
+            verdict = ask(d, p->to, asking_about(KIND_CAP_DELETE, result[i]), NULL);
         if (verdict == VERDICT_OK && p->operation != OPERATION_DELETE)
-            verdict =
-                ask(d, d->me, about(KIND_CAP_DELETE, p->operation == OPERATION_RETYPE ? result[i] : made[i]), NULL);
+            verdict = ask(d, d->me,
+                          asking_about(KIND_CAP_DELETE, p->operation == OPERATION_RETYPE ? result[i] : made[i]), NULL);
     }
     for (uint32_t i = 0; i < p->copies && verdict == VERDICT_OK && p->operation == OPERATION_DELETE; i++)
-        verdict = ask(d, (p->to + i % p->cores) % d->cores, about(KIND_CAP_DELETE, copies[i]), NULL);
+        verdict = ask(d, (p->to + i % p->cores) % d->cores, asking_about(KIND_CAP_DELETE, copies[i]), NULL);
     return verdict;
 }
 
@@ -179,18 +158,14 @@ enum verdict probe_revoke(struct driver *d, uint64_t source, const uint64_t *cno
     for (uint32_t done = 0; done < count && verdict == VERDICT_OK; done++) {
         for (uint32_t first = 0; first < descendants && verdict == VERDICT_OK; first += CNODE_SLOTS) {
             uint64_t some = descendants - first < CNODE_SLOTS ? descendants - first : CNODE_SLOTS;
-            struct message request = asking(KIND_CAP_RETYPE);
-            request.word[1] = source;
-            request.word[2] = cnodes[first / CNODE_SLOTS];
-            request.word[3] = (uint64_t)CAP_FRAME << TYPE_SHIFT | some << HIGH_SHIFT;
-            request.word[4] = (uint64_t)first * CAP_PAGE;
-            request.word[5] = CAP_PAGE;
+            struct message request =
+                asking_for_frames(source, cnodes[first / CNODE_SLOTS], 0, some, (uint64_t)first * CAP_PAGE);
             verdict = ask(d, d->me, request, NULL);
         }
         pause_between(d, 2 * d->cycles_per_us);
         uint64_t start = arch_cycles();
         if (verdict == VERDICT_OK)
-            verdict = ask(d, d->me, about(KIND_CAP_REVOKE, source), NULL);
+            verdict = ask(d, d->me, asking_about(KIND_CAP_REVOKE, source), NULL);
         if (verdict == VERDICT_OK)
             histogram_add(times, arch_cycles_behind() - start);
     }

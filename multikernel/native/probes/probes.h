@@ -11,7 +11,7 @@
  * barriers.c barriers over shared memory (raw)
  * collectives.c what the members of a group do together, through the booted drivers
  * loops.c   through the booted driver: its loop, its channels, dispatch by kind (system: multikernel, shared)
- * operations.c capabilities through the booted driver
+ * operations.c, at_once.c capabilities through the booted driver
  * linux.c   threads of one address space on the host's kernel (system: linux)
  * capabilities.c, with a header of its own: local operations on one replica, no cores at all */
 #pragma once
@@ -236,6 +236,30 @@ enum verdict probe_operations(struct driver *d, const struct operation_probe *pr
 /* Revokes RAM of which `descendants` Frames have been made, a page each, in these CNodes, all of whose slots are empty. */
 enum verdict probe_revoke(struct driver *d, uint64_t source, const uint64_t *cnodes, uint32_t descendants,
                           uint32_t count, struct histogram *times);
+
+/* --- at_once.c --- */
+
+enum { AT_ONCE_PAGES = 4 }; /* of each operation in flight: it goes round them */
+
+struct at_once_probe {
+    uint64_t source; /* RAM, of which nothing is made from `offset` on, as far as the lanes' pages reach */
+    uint64_t offset;
+    uint64_t cnode; /* with as many slots empty from `index` on */
+    uint32_t index;
+    uint32_t in_flight; /* up to OPERATIONS_IN_FLIGHT; 0: this core only answers the others */
+    uint32_t members;   /* cores that do this at once */
+    uint32_t batch;     /* operations of which the mean is kept */
+    uint64_t base;      /* of the meeting, whose counter grows by twice `members` with each use */
+    uint64_t edge;      /* cycles, unrecorded, before what counts */
+    uint64_t cycles;    /* at least, and a batch at least, by this core's clock */
+};
+/* Of what counted: operations, since when, in that many cycles, and for how much of the time this core was on its CPU. */
+struct at_once_counts {
+    uint64_t operations, began, cycles, cpu_ns, wall_ns;
+};
+/* An operation retypes a page to a Frame and deletes the Frame. times: each batch's mean. The first verdict that was not OK, or OK. */
+enum verdict probe_at_once(struct driver *d, const struct at_once_probe *probe, struct histogram *times,
+                           struct at_once_counts *counts);
 
 /* --- linux.c --- */
 

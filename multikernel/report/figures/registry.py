@@ -18,6 +18,7 @@ from multikernel.report.figures import (
     local_call,
     message,
     poll_or_block,
+    retype_throughput,
     round_trip,
     shared_memory,
     shootdown,
@@ -43,6 +44,7 @@ FIGURES: Mapping[str, Draw] = {
     "collectives": collectives.draw,
     "unmap": unmap.draw,
     "two-phase-commit": two_phase_commit.draw,
+    "retype-throughput": retype_throughput.draw,
     "capabilities": capabilities.draw,
 }
 TOGETHER: Mapping[str, DrawTogether] = {"unmap": unmap.draw_together}
@@ -50,7 +52,7 @@ TOGETHER: Mapping[str, DrawTogether] = {"unmap": unmap.draw_together}
 
 ORDER = (
     "floor", "latency", "shared-memory", "local-call", "round-trip", "message", "transport", "poll-or-block",
-    "shootdown", "collectives", "unmap", "two-phase-commit", "capabilities",
+    "shootdown", "collectives", "unmap", "two-phase-commit", "retype-throughput", "capabilities",
 )  # fmt: skip
 
 

@@ -1,0 +1,148 @@
+/* Retype and delete on all cores at once: how much the cores get done together, each with memory that it alone retypes.
+ *
+ * A core has lanes, as many as it is to have in flight. A lane retypes a page to a Frame, deletes the Frame as soon as it has it, and goes
+ * on to the next of its pages: that is one operation, and there is nothing to prepare or to clear away beside it. Whenever it has looked at
+ * all lanes a core polls its channels, in either kernel, as its program's system calls would: so it answers the others while it has
+ * operations of its own under way.
+ *
+ * All meet, work unrecorded until the last to start surely has, and then count, each for a stretch by its own clock; afterwards they go
+ * on unrecorded until all have counted: no core is counted while another is through. A core with nothing in flight only answers. Whoever asked looks whether all were on their CPUs.
+ *
+ * Called by: the experiment retype-throughput, through _operations.pxi.
+ * Idea: will-it-scale (every task repeats one operation for a while, and what they did is added up). */
+#include <time.h>
+
+#include "asking.h"
+#include "meeting.h"
+
+/* One of the operations that are in flight. */
+struct lane {
+    uint64_t ticket;
+    uint32_t page; /* and slot, from the probe's first on */
+    bool flying, deleting;
+};
+
+struct crew {
+    struct driver *d;
+    const struct at_once_probe *p;
+    struct wait wait;
+    struct lane lane[OPERATIONS_IN_FLIGHT];
+    uint64_t done;        /* operations */
+    enum verdict verdict; /* the first that was not OK */
+    bool closing;         /* what is done is not begun again */
+};
+
+static void begin(struct crew *c, struct lane *lane, bool deleting, uint64_t frame)
+{
+    const struct at_once_probe *p = c->p;
+    const struct message request = deleting ? asking_about(KIND_CAP_DELETE, frame)
+                                            : asking_for_frames(p->source, p->cnode, p->index + lane->page, 1,
+                                                                p->offset + (uint64_t)lane->page * CAP_PAGE);
+    lane->flying = true;
+    lane->deleting = deleting;
+    lane->ticket = driver_begin(c->d, &request);
+}
+
+/* Takes the lane's reply, if it has one, and sends it on. */
+static bool turn(struct crew *c, struct lane *lane)
+{
+    struct message reply;
+    if (!lane->flying || !driver_done(c->d, lane->ticket, &reply))
+        return false;
+    lane->flying = false;
+    const enum verdict verdict = message_verdict(&reply);
+    if (verdict != VERDICT_OK) {
+        if (c->verdict == VERDICT_OK)
+            c->verdict = verdict;
+        return true;
+    }
+    if (!lane->deleting) {
+        begin(c, lane, true, reply.word[1]);
+        return true;
+    }
+    c->done++;
+    lane->page = lane->page % AT_ONCE_PAGES == AT_ONCE_PAGES - 1 ? lane->page - (AT_ONCE_PAGES - 1) : lane->page + 1;
+    if (!c->closing)
+        begin(c, lane, false, 0);
+    return true;
+}
+
+/* A look at every lane and at the channels. True while any lane flies. */
+static bool pass(struct crew *c)
+{
+    bool any = false, flying = false;
+    for (uint32_t i = 0; i < c->p->in_flight; i++) {
+        any |= turn(c, &c->lane[i]);
+        flying |= c->lane[i].flying;
+    }
+    if (!any && flying) {
+        driver_wait(c->d, &c->wait);
+        return true;
+    }
+    wait_restart(&c->wait);
+    driver_poll(c->d);
+    return flying;
+}
+
+static uint64_t nanoseconds(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void stretch(struct crew *c, struct histogram *times, struct at_once_counts *counts)
+{
+    const uint64_t wall = nanoseconds(CLOCK_MONOTONIC), cpu = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+    const uint64_t began = arch_cycles(), before = c->done;
+    uint64_t marked = before, start = began;
+    /* Who only answers is watched for as long: without it the others would be measured waiting. */
+    while (!c->p->in_flight && start - began < c->p->cycles) {
+        pass(c);
+        start = arch_cycles();
+    }
+    while (c->p->in_flight && c->verdict == VERDICT_OK && (marked == before || start - began < c->p->cycles)) {
+        pass(c);
+        if (c->done - marked < c->p->batch)
+            continue;
+        const uint64_t now = arch_cycles_behind();
+        histogram_add(times, (now - start) / (c->done - marked));
+        start = now;
+        marked = c->done;
+    }
+    counts->operations = marked - before;
+    counts->began = began;
+    counts->cycles = start - began;
+    counts->cpu_ns = nanoseconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
+    counts->wall_ns = nanoseconds(CLOCK_MONOTONIC) - wall;
+}
+
+enum verdict probe_at_once(struct driver *d, const struct at_once_probe *p, struct histogram *times,
+                           struct at_once_counts *counts)
+{
+    struct crew crew = {.d = d, .p = p, .verdict = VERDICT_OK};
+    if (!p->batch || p->in_flight > OPERATIONS_IN_FLIGHT || !p->members || p->members > d->cores)
+        return VERDICT_BAD_REQUEST;
+    driver_enter(d);
+    meet(d, p->base + p->members);
+    for (uint32_t i = 0; i < p->in_flight; i++) {
+        crew.lane[i].page = i * AT_ONCE_PAGES;
+        begin(&crew, &crew.lane[i], false, 0);
+    }
+    const uint64_t edge = arch_cycles() + p->edge;
+    while (arch_cycles() < edge)
+        pass(&crew);
+    stretch(&crew, times, counts);
+    /* Even a core that failed comes, or the others would go on for ever. */
+    meeting_come(d);
+    while (!meeting_has(d, p->base + 2 * (uint64_t)p->members)) {
+        pass(&crew);
+        if (d->crowded)
+            sched_yield();
+    }
+    crew.closing = true;
+    while (pass(&crew))
+        ;
+    driver_leave(d);
+    return crew.verdict;
+}
