@@ -122,8 +122,13 @@ class Launched:
 
     def check(self) -> None:
         """Raises what is wrong with the system, if anything is."""
-        if self._closed or os.getpid() != self.owner:
-            raise SystemClosed("this system is closed", hint="boot another one")
+        if os.getpid() != self.owner:
+            raise SystemClosed(
+                "a system is used by the process that booted it", value=self.plan.system,
+                where=f"process {os.getpid()}, forked from {self.owner}", hint="boot one here",
+            )  # fmt: skip
+        if self._closed:
+            raise SystemClosed("this system is closed", value=self.plan.system, hint="boot another one")
         if self.client.gone:
             self._learn()
             self.close()
