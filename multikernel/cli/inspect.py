@@ -22,6 +22,7 @@ CORES = (
 )  # fmt: skip
 OBJECTS = ("object", "address", "bytes", "owner", "capabilities (core:slot rights)", "relations elsewhere")
 SHORT = {"read": "r", "write": "w", "grant": "g"}
+LOCKED = {"big": "under one lock", "region": "under a lock for each region"}
 SHOWN = 8
 """Copies of an object that a row names; the rest is counted."""
 
@@ -52,10 +53,15 @@ def command(pid: int | None, json_to: str | None) -> int:
 
 
 def _title(seen: dict[str, Any]) -> str:
-    how = f", capabilities by the {seen['capabilities']} protocol" if seen["kernel"] == "multikernel" else ""
+    how = (
+        f"by the {seen['capabilities']} protocol"
+        if seen["capabilities"]
+        else LOCKED.get(seen["lock_scope"], seen["lock_scope"])
+    )
+    count = len(seen["cores"])
     return (
-        f"{seen['kernel']} system {seen['system']} of process {seen['launcher']}: {len(seen['cores'])} cores, "
-        f"{seen['memory'] >> 20} MiB{how}"
+        f"{seen['kernel']} system {seen['system']} of process {seen['launcher']}: "
+        f"{count} core{'s' * (count > 1)}, {seen['memory'] >> 20} MiB, capabilities {how}"
     )
 
 
