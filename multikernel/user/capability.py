@@ -94,7 +94,9 @@ def type_of(kind: CapabilityType | str) -> CapabilityType:
         return CapabilityType(kind)
     except ValueError:
         raise BadInput(
-            "no such type of capability", value=str(kind), hint="one of " + ", ".join(CapabilityType)
+            "no such type of capability",
+            value=str(kind),
+            hint="one of " + ", ".join(one.name for one in CapabilityType),
         ) from None
 
 
