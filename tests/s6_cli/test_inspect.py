@@ -42,7 +42,12 @@ def test_a_system_as_a_table() -> None:
             f"multikernel system {system.plan.system} of process {os.getpid()}: 3 cores, 16 MiB, "
             "capabilities by the two-phase protocol"
         )
-        assert lines[2].split()[:5] == ["core", "CPU", "process", "state", "capabilities"]
+        assert lines[2].split()[:5] == ["core", "CPU", "pid", "state", "caps"]
+        digests = [
+            (one["capabilities_digest"][:8], one["mappings_digest"][:8]) for one in system.inspect()["cores"]
+        ]
+        assert [(line.split()[6], line.split()[9]) for line in lines[4:7]] == digests
+        assert max(len(line) for line in lines[2:7]) <= 80
         assert [line.split()[:3] for line in lines[4:7]] == [
             [str(core.index), str(core.cpu), str(core.pid)] for core in system.cores
         ]

@@ -16,12 +16,15 @@ BLOCKS = [(code, printed) for code, printed in FOUND if "import" in code]
 
 
 def masked(text: str) -> list[str]:
-    """Without what differs from run to run: the system's name, pids, CPUs, what cores do, who was first to refuse."""
+    """Without what differs from run to run: the system's name, pids, CPUs, what cores do, who was first to refuse, and
+    the widths of columns, which follow from them.
+    """
     text = re.sub(r"system [0-9a-f]{8} of process \d+", "system S of process P", text)
     text = re.sub(
         r"^( +\d+) +\d+ +\d+  (parked|polling|user) +", r"\1 CPU P state ", text, flags=re.MULTILINE
     )
-    return re.sub(r"refused by core \d", "refused by core C", text).splitlines()
+    text = re.sub(r"refused by core \d", "refused by core C", text)
+    return [re.sub(r"(-| )\1+", r"\1", line).strip() for line in text.splitlines()]
 
 
 @pytest.mark.parametrize(("code", "printed"), BLOCKS, ids=[f"block {i}" for i in range(len(BLOCKS))])
