@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from multikernel import errors
     from multikernel.system import Core, System, boot, current
     from multikernel.user.capability import (
         CNODE,
@@ -54,6 +55,7 @@ __all__ = [
     "__version__",
     "boot",
     "current",
+    "errors",
     "here",
 ]  # fmt: skip
 

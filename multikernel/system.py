@@ -16,12 +16,12 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, SupportsIndex
 
-from multikernel.errors import BadInput, ForeignHandle
+from multikernel.errors import BadInput
 from multikernel.knowledge.block_cost import Budget, budget
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
@@ -46,7 +46,7 @@ from multikernel.runtime.plan import (
     Plan,
 )
 from multikernel.user import memory
-from multikernel.user.access import ClientAccess
+from multikernel.user.access import ClientAccess, core_number
 from multikernel.user.capability import Capability, ram_of, root_of
 from multikernel.user.group import Group, Groups
 from multikernel.user.memory import Frame, Page
@@ -93,12 +93,12 @@ class Core:
 
     def read(self, page: Page, offset: int, length: int) -> bytes:
         """Bytes of a page as this core sees them. Raises PageFault."""
-        self._system.own(page)
+        self._system.own(page, Page, "read")
         return page.read(offset, length, core=self.index)
 
     def write(self, page: Page, offset: int, data: bytes) -> None:
         """Writes to a page from this core. Raises PageFault."""
-        self._system.own(page)
+        self._system.own(page, Page, "write")
         page.write(offset, data, core=self.index)
 
     def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -117,6 +117,14 @@ class Core:
         """How the core waits when idle: spin so long (microseconds), yield so often, then park for at most
         slice_us.
         """
+        for name, value in (("spin_us", spin_us), ("yields", yields), ("slice_us", slice_us)):
+            whole = name != "spin_us"
+            if not isinstance(value, int if whole else (int, float)) or not 0 <= value < 1 << 32:
+                raise BadInput(
+                    f"{name} is a {'whole ' if whole else ''}number from 0 on",
+                    value=repr(value),
+                    where="policy",
+                )
         cycles = int(spin_us * self._system.plan.cycles_per_us)
         self._system.ask(self.index, "POLICY", cycles, yields, slice_us)
 
@@ -125,11 +133,13 @@ class Core:
         """The core's root CNode, where its capabilities go unless another one is named."""
         return root_of(self._system._access, self._system.plan.system, self.index)
 
-    def digest(self, other: int | None = None) -> tuple[int, int, int]:
+    def digest(self, other: SupportsIndex | None = None) -> tuple[int, int, int]:
         """(hash, mapped, locked): of this core's replica of the mappings, only those `other` holds too if it is
-        given.
+        given. Raises BadInput.
         """
-        words = self._system.ask(self.index, "DIGEST", (1 << 64) - 1 if other is None else other)
+        cores = self._system.plan.cores
+        only = (1 << 64) - 1 if other is None else core_number(cores, other, "digest")
+        words = self._system.ask(self.index, "DIGEST", only)
         return words[0], words[1], words[2]
 
 
@@ -158,17 +168,19 @@ class System:
     def __repr__(self) -> str:
         state = "closed" if self.launched.closed else "running"
         cpus = sorted(set(self.plan.cpus))
-        return f"<{self.kernel} system {self.plan.system}: {len(self.cores)} cores on CPUs {cpus}, {state}>"
+        cores = "1 core" if len(self.cores) == 1 else f"{len(self.cores)} cores"
+        return f"<{self.kernel} system {self.plan.system}: {cores} on CPUs {cpus}, {state}>"
 
     def close(self) -> None:
         """Takes the system down: every process of it is gone when this returns. Idempotent."""
         self.launched.close()
 
-    def own(self, handle: Frame | Page) -> None:
-        """Raises ForeignHandle unless the handle is this system's, SystemClosed when the system is closed."""
+    def own(self, handle: object, kind: type[Frame] | type[Page], where: str) -> None:
+        """Raises SystemClosed when the system is closed, BadInput unless it is such a handle, ForeignHandle unless it
+        is this system's.
+        """
         self.launched.check()
-        if handle._system != self.plan.system:
-            raise ForeignHandle("this handle belongs to another system", value=repr(handle), where=repr(self))
+        memory.own(handle, kind, self.plan.system, where)
 
     def ask(self, core: int, kind: str, *words: int) -> tuple[int, ...]:
         """A request to a core's driver by name; its words. For this room's own use and the experiments'."""
@@ -189,26 +201,30 @@ class System:
 
     def free(self, frame: Frame) -> None:
         """Gives a frame back. Raises BadInput while it is mapped as far as core 0 knows."""
-        self.own(frame)
+        self.own(frame, Frame, "free")
         memory.free(self._access, frame)
 
     def map(
-        self, frame: Frame, *, cores: Sequence[int] | None = None, rights: memory.Rights = "read-write"
+        self,
+        frame: Frame,
+        *,
+        cores: Iterable[SupportsIndex] | None = None,
+        rights: memory.Rights = "read-write",
     ) -> Page:
         """Maps a frame at one address on those cores, by default on all. Raises BadInput, OutOfSlots."""
-        self.own(frame)
+        self.own(frame, Frame, "map")
         return memory.map_frame(self._access, self.plan.system, frame, cores, rights)
 
     def unmap(self, page: Page, *, protocol: memory.Protocol = "two-phase") -> None:
         """When this returns no core can read the page. Raises NotMapped; PagePinned when a core holds a pin,
         and then the page stays mapped everywhere. The shared kernel has no use for `protocol` and ignores it.
         """
-        self.own(page)
+        self.own(page, Page, "unmap")
         memory.unmap(self._access, page, protocol)
 
     def protect(self, page: Page, rights: memory.Rights = "read-only") -> None:
         """Changes what every core may do with the page. Raises NotMapped, PagePinned."""
-        self.own(page)
+        self.own(page, Page, "protect")
         memory.protect(self._access, page, rights)
 
     def inspect(self) -> dict[str, Any]:
@@ -218,7 +234,9 @@ class System:
         """
         return inspection.inspect(self.ask, self.plan, self.launched.segment)
 
-    def group(self, cores: Sequence[int] | None = None, *, root: int | None = None) -> Group:
+    def group(
+        self, cores: Iterable[SupportsIndex] | None = None, *, root: SupportsIndex | None = None
+    ) -> Group:
         """A group of those cores, by default all, for barriers, reductions and broadcasts; root: its tree is used, by
         default the first. At most 8 at a time. Raises BadInput, OutOfSlots.
         """
@@ -288,10 +306,12 @@ def boot(
     topology = Topology.read()
     placement = resolve(cores, topology, where="cores")
     count = len(placement.cpus)
-    if memory < PAGE:
-        raise BadInput("physical memory of less than a page", value=memory, where="memory")
-    if not 0 <= channels <= 64:
+    if _whole(memory, "memory") < PAGE:
+        raise BadInput(f"physical memory of less than a page of {PAGE} bytes", value=memory, where="memory")
+    if not 0 <= _whole(channels, "channels") <= 64:
         raise BadInput("0 to 64 channels for each pair of cores", value=channels, where="channels")
+    if slots is not None and not 1 <= _whole(slots, "slots") <= 1 << 16:
+        raise BadInput("1 to 65536 mappings for each core", value=slots, where="slots")
     if carrier not in CARRIERS:
         raise BadInput(
             "unknown carrier", value=carrier, where="carrier", hint="one of " + ", ".join(CARRIERS)
@@ -325,6 +345,10 @@ def boot(
         raise BadInput(
             f"rings for more than {RING_CORES} cores", value=count, where="carrier", hint="use call-line"
         )
+    if trees is not None and not isinstance(trees, (str, Mapping)):
+        raise BadInput(
+            "trees are a kind, or edges by root", value=repr(trees), where="trees", hint="trees={0: [(0, 1)]}"
+        )
     if isinstance(trees, str) and trees not in TREES:
         raise BadInput("unknown kind of tree", value=trees, where="trees", hint="one of " + ", ".join(TREES))
     if trees is None and kernel == "multikernel":
@@ -350,8 +374,6 @@ def boot(
         system=secrets.token_hex(4),
         launcher=os.getpid(),
     )
-    if not 1 <= plan.slots <= 1 << 16:
-        raise BadInput("1 to 65536 mappings for each core", value=slots, where="slots")
     system = System(plan, poll)
     if isinstance(trees, str):
         try:
@@ -360,6 +382,14 @@ def boot(
             system.close()
             raise
     return system
+
+
+def _whole(value: object, where: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise BadInput("this is a whole number", value=repr(value), where=where)
+    if value >= 1 << 60:
+        raise BadInput("no machine has as much", value=value, where=where)
+    return value
 
 
 def refusal_of(carrier: Carrier, cores: int, kernel: Kernel = "multikernel") -> BadInput | None:

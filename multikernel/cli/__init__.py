@@ -29,12 +29,21 @@ def _on_sigterm(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; its exit code. A command's own exit code comes as SystemExit."""
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    try:
+        return _main(arguments)
+    except (
+        KeyboardInterrupt
+    ) as error:  # where click is not yet, or no more: it hands them on as its own Abort
+        return _interrupted(error)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     import click
 
     from multikernel.cli.commands import group
     from multikernel.errors import BadInput, MultikernelError
 
-    signal.signal(signal.SIGTERM, _on_sigterm)
     try:
         result = group.main(
             args=None if arguments is None else list(arguments),
@@ -58,15 +67,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), BAD_INPUT)
     except MultikernelError as error:
         return _fail(str(error), FAILED)
-    except (KeyboardInterrupt, click.Abort) as error:
-        # click hands both on as its own Abort.
-        terminated = isinstance(error, Terminated) or isinstance(error.__cause__, Terminated)
-        number = signal.SIGTERM if terminated else signal.SIGINT
-        return INTERRUPTED + number
+    except click.Abort as error:
+        return _interrupted(error)
     except BrokenPipeError:
         # Whoever read our output has enough. Python would complain once more when it flushes at exit.
         sys.stdout = open("/dev/null", "w")  # noqa: SIM115
         return FAILED
+
+
+def _interrupted(error: BaseException) -> int:
+    terminated = isinstance(error, Terminated) or isinstance(error.__cause__, Terminated)
+    return INTERRUPTED + (signal.SIGTERM if terminated else signal.SIGINT)
 
 
 def _fail(sentence: str, code: int) -> int:

@@ -20,8 +20,10 @@ def command() -> None:
 @command.command("list")
 def list_() -> None:
     """All experiments: name, the paper's figure it answers, and what it measures."""
-    for experiment in registry.all_of_them():
-        click.echo(f"{experiment.name:<12} {experiment.figure:<10} {experiment.summary}")
+    known = registry.all_of_them()
+    name, figure = (max(len(getattr(one, what)) for one in known) for what in ("name", "figure"))
+    for one in known:
+        click.echo(f"{one.name:<{name}}  {one.figure:<{figure}}  {one.summary}")
 
 
 @command.command("run")

@@ -8,6 +8,7 @@ system by `multikernel.current()`.
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import sys
 import time
@@ -24,7 +25,7 @@ from multikernel.machine.topology import Topology
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from multikernel.runtime.plan import CapabilityProtocol, LockScope
+    from multikernel.runtime.plan import CapabilityProtocol, Carrier, LockScope
     from multikernel.system import Kernel, System
 
 REFRESH_SECONDS = 0.25
@@ -59,6 +60,20 @@ REFRESH_SECONDS = 0.25
     help="How each core reaches the others: chosen on this machine, or sequential, binary, cluster, numa-aware, …  "
     "[default: chosen; the shared kernel: no tree but one line]",
 )
+@click.option(
+    "--carrier",
+    type=click.Choice(["call-line", "ring", "socket", "pipe"]),
+    default="call-line",
+    show_default=True,
+    help="What the multikernel's messages travel by: lines or rings in shared memory, or sockets or pipes.",
+)
+@click.option(
+    "--memory",
+    metavar="SIZE",
+    default="16M",
+    show_default=True,
+    help="Physical memory, in bytes or such as 64M or 1G.",
+)
 @click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="[-- PROGRAM.py ARGS…]")
 def command(
     cores: str | None,
@@ -66,6 +81,8 @@ def command(
     capabilities: CapabilityProtocol,
     lock_scope: LockScope,
     trees: str | None,
+    carrier: Carrier,
+    memory: str,
     program: tuple[str, ...],
 ) -> int:
     """Boot a kernel and show its cores until Ctrl-C, or run a program in it.
@@ -76,17 +93,34 @@ def command(
     from multikernel import system as system_
 
     placement = resolve(cores, Topology.read())
+    size = _bytes(memory)
     if program:
         _check(program[0])
         # As Python does for a script; before the boot, because cores look for modules where this process does.
         sys.path.insert(0, os.path.dirname(os.path.abspath(program[0])))
     with system_.boot(
-        list(placement.cpus), kernel=kernel, capabilities=capabilities, lock_scope=lock_scope, trees=trees
+        list(placement.cpus),
+        kernel=kernel,
+        memory=size,
+        carrier=carrier,
+        capabilities=capabilities,
+        lock_scope=lock_scope,
+        trees=trees,
     ) as booted:
         if not program:
             return _stay(booted)
         with system_.as_current(booted):
             return _run(program)
+
+
+def _bytes(text: str) -> int:
+    """Of a size such as 4096, 64M, 1GiB. Raises BadInput."""
+    found = re.fullmatch(r"([0-9]{1,18})([kmgt]?)(i?b)?", text.strip(), re.IGNORECASE)
+    if found is None:
+        raise BadInput(
+            "cannot read this size", value=text, where="--memory", hint="bytes, or such as 64M or 1G"
+        )
+    return int(found[1]) << 10 * " kmgt".index(found[2].lower() or " ")
 
 
 def _check(path: str) -> None:

@@ -7,7 +7,7 @@ Guarantees: changes nothing in the system; one clear sentence where there is non
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -16,12 +16,15 @@ from multikernel.errors import BadInput
 if TYPE_CHECKING:
     from rich.table import Table
 
-CORES = (
-    "core", "CPU", "process", "state", "capabilities", "locked", "their digest", "pages", "locked", "their digest",
-    "invariants",
-)  # fmt: skip
-OBJECTS = ("object", "address", "bytes", "owner", "capabilities (core:slot rights)", "relations elsewhere")
+CORES = ("core", "CPU", "pid", "state", "caps", "lock", "digest", "pages", "lock", "digest", "checks")
+"""As wide as a terminal of 80 columns: what a core has, what operations under way have locked, and what it hashes to,
+of capabilities and then of pages.
+"""
+DIGITS = 8
+"""Of a digest; JSON has all sixteen."""
+OBJECTS = ("object", "address", "bytes", "owner", "core:slot rights", "elsewhere")
 SHORT = {"read": "r", "write": "w", "grant": "g"}
+LOCKED = {"big": "under one lock", "region": "under a lock for each region"}
 SHOWN = 8
 """Copies of an object that a row names; the rest is counted."""
 
@@ -52,10 +55,15 @@ def command(pid: int | None, json_to: str | None) -> int:
 
 
 def _title(seen: dict[str, Any]) -> str:
-    how = f", capabilities by the {seen['capabilities']} protocol" if seen["kernel"] == "multikernel" else ""
+    how = (
+        f"by the {seen['capabilities']} protocol"
+        if seen["capabilities"]
+        else LOCKED.get(seen["lock_scope"], seen["lock_scope"])
+    )
+    count = len(seen["cores"])
     return (
-        f"{seen['kernel']} system {seen['system']} of process {seen['launcher']}: {len(seen['cores'])} cores, "
-        f"{seen['memory'] >> 20} MiB{how}"
+        f"{seen['kernel']} system {seen['system']} of process {seen['launcher']}: "
+        f"{count} core{'s' * (count > 1)}, {seen['memory'] >> 20} MiB, capabilities {how}"
     )
 
 
@@ -75,8 +83,8 @@ def _cores(seen: dict[str, Any]) -> list[tuple[str, ...]]:
     return [
         (
             str(core["core"]), str(core["cpu"]), str(core["pid"]), core["mode"],
-            str(core["capabilities"]), str(core["ranges_locked"]), core["capabilities_digest"],
-            str(core["mapped"]), str(core["mappings_locked"]), core["mappings_digest"],
+            str(core["capabilities"]), str(core["ranges_locked"]), core["capabilities_digest"][:DIGITS],
+            str(core["mapped"]), str(core["mappings_locked"]), core["mappings_digest"][:DIGITS],
             "hold" if core["invariants_hold"] else "BROKEN",
         )
         for core in seen["cores"]
@@ -100,7 +108,7 @@ def _objects(seen: dict[str, Any]) -> list[tuple[str, ...]]:
         found.append(
             (
                 name,
-                f"{one['address']:#x}",
+                "–" if one["root"] else f"{one['address']:#x}",  # a root CNode is nobody's RAM
                 str(one["size"]),
                 str(one["owner"]),
                 named + more,
@@ -134,9 +142,11 @@ def _table(headings: tuple[str, ...], cells: list[tuple[str, ...]], right: tuple
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    # Nothing is cut off: what is too wide goes on in the next line.
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for i, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if i in right else "left", no_wrap=i in right or not i)
+        justify: Literal["left", "right"] = "right" if i in right else "left"
+        table.add_column(heading, justify=justify, no_wrap=i in right or not i, overflow="fold")
     for row in cells:
         table.add_row(*row)
     return table

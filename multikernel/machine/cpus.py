@@ -71,7 +71,16 @@ def resolve(
         return _from_text(cores, topology, order, where)
     if isinstance(cores, int):
         return _from_count(cores, order, where)
-    return _from_list(tuple(cores), topology, where)
+    try:
+        cpus = tuple(cores)
+    except TypeError:
+        raise BadInput(
+            "cores are a number, or a list of CPUs",
+            value=repr(cores),
+            where=where,
+            hint="for example 4, or [0, 2, 3]",
+        ) from None
+    return _from_list(cpus, topology, where)
 
 
 def _from_text(text: str, topology: Topology, order: tuple[int, ...], where: str) -> Placement:

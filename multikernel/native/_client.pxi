@@ -14,7 +14,7 @@ cdef extern from "client.h":
     bint client_gone(const client *c)
     int client_send(client *c, uint32_t core, uint32_t channel, const message *request)
     bint client_wait(client *c, uint32_t core, uint32_t channel, uint32_t line, message *reply, uint64_t timeout_us) nogil
-    void client_abandon(client *c, uint32_t core, uint32_t channel, uint32_t line)
+    void client_abandon(client *c, uint32_t core, uint32_t channel)
     bint client_put(client *c, uint32_t core, const char *bytes, uint64_t size) nogil
     bint client_get(client *c, uint32_t core, char *bytes, uint64_t size) nogil
 
@@ -66,8 +66,8 @@ cdef class Client:
             came = client_wait(self.c, core, channel, line, &reply, timeout_us)
         return _reply(&reply) if came else None
 
-    def abandon(self, uint32_t core, uint32_t channel, uint32_t line):
-        client_abandon(self.c, core, channel, line)
+    def abandon(self, uint32_t core, uint32_t channel):
+        client_abandon(self.c, core, channel)
 
     def put(self, uint32_t core, bytes program):
         cdef const char *data = PyBytes_AS_STRING(program)

@@ -102,9 +102,10 @@ bool client_wait(struct client *client, uint32_t core, uint32_t channel, uint32_
     }
 }
 
-void client_abandon(struct client *client, uint32_t core, uint32_t channel, uint32_t line)
+void client_abandon(struct client *client, uint32_t core, uint32_t channel)
 {
-    client->abandoned[core * CLIENT_CHANNELS + channel] |= 1u << line;
+    uint32_t index = core * CLIENT_CHANNELS + channel;
+    client->abandoned[index] = client->senders[index].outstanding;
 }
 
 /* Both directions: pieces go out as lines are free, replies are taken in the order of sending. */

@@ -26,8 +26,8 @@ int client_send(struct client *client, uint32_t core, uint32_t channel, const st
 bool client_wait(struct client *client, uint32_t core, uint32_t channel, uint32_t line, struct message *reply,
                  uint64_t timeout_us);
 
-/* Nobody will wait for this line: its reply is dropped when it comes. */
-void client_abandon(struct client *client, uint32_t core, uint32_t channel, uint32_t line);
+/* Nobody waits for any reply of this channel any more: what is under way is dropped when it comes. */
+void client_abandon(struct client *client, uint32_t core, uint32_t channel);
 
 /* Streams a program to a core (RUN_DATA), or its result from it (RUN_FETCH), pipelined. False: the system is gone, or refused. */
 bool client_put(struct client *client, uint32_t core, const char *bytes, uint64_t size);

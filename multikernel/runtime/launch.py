@@ -90,23 +90,23 @@ class Launched:
             return self.finish(core, REQUESTS, self.begin(core, REQUESTS, kind, *words))
 
     def begin(self, core: int, channel: int, kind: int, *words: int) -> int:
-        """Sends a request; the line for finish. Hold the channel's lock."""
+        """Sends a request; the line for finish. Hold the channel's lock: there is one at a time.
+
+        So a line that is still in use was somebody's who has been interrupted, between any two instructions of
+        theirs: only here it is sure that nobody waits for it.
+        """
         while True:
             self.check()
+            self.client.abandon(core, channel)
             line: int = self.client.send(core, channel, kind, words)
             if line >= 0:
                 return line
-            threading.Event().wait(0.001)  # every line is an abandoned request's: its reply frees it
+            threading.Event().wait(0.001)  # the next line is an abandoned request's: its reply frees it
 
     def finish(self, core: int, channel: int, line: int) -> Reply:
-        """Waits for the reply. An interrupted wait abandons it."""
-        try:
-            while (reply := self.client.wait(core, channel, line, SLICE_US)) is None:
-                self.check()
-        except BaseException:
-            if not self._closed:
-                self.client.abandon(core, channel, line)
-            raise
+        """Waits for the reply. Who is interrupted leaves it to begin."""
+        while (reply := self.client.wait(core, channel, line, SLICE_US)) is None:
+            self.check()
         return reply
 
     def poll(self, core: int, channel: int, line: int, timeout_us: int) -> Reply | None:
@@ -122,8 +122,13 @@ class Launched:
 
     def check(self) -> None:
         """Raises what is wrong with the system, if anything is."""
-        if self._closed or os.getpid() != self.owner:
-            raise SystemClosed("this system is closed", hint="boot another one")
+        if os.getpid() != self.owner:
+            raise SystemClosed(
+                "a system is used by the process that booted it", value=self.plan.system,
+                where=f"process {os.getpid()}, forked from {self.owner}", hint="boot one here",
+            )  # fmt: skip
+        if self._closed:
+            raise SystemClosed("this system is closed", value=self.plan.system, hint="boot another one")
         if self.client.gone:
             self._learn()
             self.close()

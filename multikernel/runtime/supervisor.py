@@ -171,7 +171,7 @@ class _Supervisor:
                         raise MultikernelError("the core refused to say", value=kind, where=f"core {core}")
                     return reply[2]
                 if time.monotonic() > deadline or self._ended():
-                    client.abandon(core, INSPECTION, line)
+                    client.abandon(core, INSPECTION)
                     break
             raise MultikernelError("a core does not answer", value=core, hint="is its process stopped?")
 

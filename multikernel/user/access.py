@@ -7,7 +7,8 @@ the own core from inside.
 
 from __future__ import annotations
 
-from typing import Protocol
+import operator
+from typing import Protocol, SupportsIndex
 
 from multikernel.errors import BadInput
 from multikernel.native import _native
@@ -37,6 +38,17 @@ class Access(Protocol):
     def write(self, core: int, slot: int, generation: int, address: int, data: bytes) -> None:
         """The same for writing."""
         ...
+
+
+def core_number(cores: int, core: SupportsIndex | object, where: str) -> int:
+    """The number of a core, which may be given as a Core, of a system of so many. Raises BadInput."""
+    try:
+        number = operator.index(core)  # type: ignore[arg-type]  # callers may be untyped
+    except TypeError:
+        number = -1
+    if not 0 <= number < cores:
+        raise BadInput("no such core", value=core, where=where, hint=f"cores are 0 to {cores - 1}")
+    return number
 
 
 def handle_word(slot: int, generation: int) -> int:
@@ -76,7 +88,7 @@ class ClientAccess:
 
     def request(self, core: int, kind: int, *words: int) -> Reply:
         """Over the request channel of that core."""
-        return self.launched.request(core, kind, *words)
+        return self.launched.request(core_number(self.plan.cores, core, "request"), kind, *words)
 
     def read(self, core: int, slot: int, generation: int, address: int, length: int) -> bytes:
         """48 bytes a request."""
@@ -99,8 +111,7 @@ class LocalAccess:
 
     def request(self, core: int, kind: int, *words: int) -> Reply:
         """A system call, or a call to another core's driver."""
-        if not 0 <= core < self.plan.cores:
-            raise BadInput("no such core", value=core, hint=f"cores are 0 to {self.plan.cores - 1}")
+        core = core_number(self.plan.cores, core, "request")
         return self.driver.here(kind, words) if core == self.home else self.driver.call(core, kind, words)
 
     def read(self, core: int, slot: int, generation: int, address: int, length: int) -> bytes:

@@ -20,8 +20,7 @@ include/barrelfish/capabilities.h (cap_copy, cap_mint, cap_retype, cap_delete, c
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Sequence
+from collections.abc import Iterable
 from enum import IntFlag, StrEnum
 from typing import Any, SupportsIndex
 
@@ -35,8 +34,8 @@ from multikernel.native._native import (
     VERDICT_CAPABILITY_BASE,
     capability_rule_table,
 )
-from multikernel.user.access import Access
-from multikernel.user.capability_outcome import capability_error
+from multikernel.user.access import Access, core_number
+from multikernel.user.capability_outcome import NOBODY, capability_error
 from multikernel.user.memory import Page, Rights, _Handle, holders, rights_number
 from multikernel.user.outcome import OK
 
@@ -75,6 +74,8 @@ READ, WRITE, GRANT = CapabilityRights.READ, CapabilityRights.WRITE, CapabilityRi
 _RULES = {name: (rights, size, view) for name, _, rights, _, _, view, size in capability_rule_table()}
 _BY_NUMBER = {number: name for name, number in CAPABILITY_TYPES.items()}
 _STALE = VERDICT_CAPABILITY_BASE + CAPABILITY_VERDICTS["stale"]
+_NOT_A_CNODE = VERDICT_CAPABILITY_BASE + CAPABILITY_VERDICTS["not-a-cnode"]
+_BAD_SIZE = VERDICT_CAPABILITY_BASE + CAPABILITY_VERDICTS["bad-size"]
 _NO_REFERENCE = 0
 """Generations begin at 1: no capability is ever named by it."""
 
@@ -93,7 +94,9 @@ def type_of(kind: CapabilityType | str) -> CapabilityType:
         return CapabilityType(kind)
     except ValueError:
         raise BadInput(
-            "no such type of capability", value=kind, hint="one of " + ", ".join(CapabilityType)
+            "no such type of capability",
+            value=str(kind),
+            hint="one of " + ", ".join(one.name for one in CapabilityType),
         ) from None
 
 
@@ -198,9 +201,14 @@ class Capability(_Handle):
         cnode, index = place_of(self._system, self.core, to, slot)
         word = index | CAPABILITY_TYPES[wanted] << 16 | many << 32
         number = _number(number, "the number", "retype")
+        objects = (
+            f"{many} {wanted} numbered from {number}"
+            if view
+            else f"{many} {wanted} of {size} bytes at {offset}"
+        )
         words = self._request(
-            f"retype to {many} {wanted} of {size} bytes at {offset}",
-            "CAP_RETYPE", self.reference, cnode, word, offset, size, number,
+            f"retype to {objects}{_place_text(slot)}",
+            "CAP_RETYPE", self.reference, cnode, word, offset, size, number, to=to,
         )  # fmt: skip
         address, length = self.address + (0 if view else offset), self.size if view else size
         return [
@@ -244,7 +252,7 @@ class Capability(_Handle):
 
     def map(
         self,
-        cores: Sequence[int] | None = None,
+        cores: Iterable[SupportsIndex] | None = None,
         rights: Rights = "read-write",
         *,
         to: Capability | None = None,
@@ -260,7 +268,8 @@ class Capability(_Handle):
         number = rights_number(rights)
         cnode, index = place_of(self._system, self.core, to, slot)
         chosen, mask = holders(self._access, self.core, cores)
-        words = self._request("map", "CAP_MAP", self.reference, cnode, index | number << 16, mask)
+        what = f"map {rights}{_place_text(slot)}"
+        words = self._request(what, "CAP_MAP", self.reference, cnode, index | number << 16, mask, to=to)
         handle = words[0]
         return Page(
             self._system, handle & 0xFFFFFFFF, handle >> 32, words[1], self.size, chosen, self._access_given
@@ -284,17 +293,20 @@ class Capability(_Handle):
     def _look(self) -> tuple[int, ...]:
         words = self._request("look", "CAP_LOOK", self.slot)
         if words[0] != self.reference or not words[4] >> 16 & 0xFF:
-            raise self._error(_STALE, 0, "look")
+            raise capability_error(_STALE, NOBODY, "look", self.core, self)
         return words
 
-    def _request(self, doing: str, kind: str, *words: int) -> tuple[int, ...]:
+    def _request(self, doing: str, kind: str, *words: int, to: Capability | None = None) -> tuple[int, ...]:
+        """to: the CNode that words name, if they do: it may be the one that is gone, or is none."""
         verdict, named, reply = self._access.request(self.core, KINDS[kind], *words)
-        if verdict != OK:
-            raise self._error(verdict, named, doing)
-        return reply
-
-    def _error(self, verdict: int, named: int, doing: str) -> Exception:
-        return capability_error(verdict, named, doing, self.core, self)
+        if verdict == OK:
+            return reply
+        about = self
+        if to is not None and (
+            verdict == _NOT_A_CNODE or (verdict == _STALE and self.alive and not to.alive)
+        ):
+            about, doing = to, f"into it: {doing}"
+        raise capability_error(verdict, named, doing, self.core, about)
 
     def _made(
         self, first: int, i: int, kind: CapabilityType, address: int, size: int, rights: int
@@ -312,45 +324,40 @@ class Capability(_Handle):
     def _handed(
         self, doing: str, core: SupportsIndex | None, rights: int, to: Capability | None, slot: int | None
     ) -> Capability:
-        target = core_of(self._access, self.core if core is None and to is None else core, to, doing)
+        target = self.core
+        if core is not None:
+            target = core_number(self._access.plan.cores, core, doing)
+        elif isinstance(to, Capability):
+            target = to.core
         cnode, index = place_of(self._system, target, to, slot)
-        if not 0 <= rights < 256:
-            raise BadInput("no such rights", value=rights, where=doing, hint="READ | WRITE | GRANT")
+        if not isinstance(rights, int) or not 0 <= rights < 256:  # type: ignore[redundant-expr]
+            raise BadInput("no such rights", value=repr(rights), where=doing, hint="READ | WRITE | GRANT")
         word = index | int(rights) << 16 | (doing == "move") << 24 | target << 32
         what = doing if target == self.core else f"{doing} to core {target}"
-        words = self._request(what, "CAP_COPY", self.reference, cnode, word)
+        if rights != self.rights:
+            what += f" with {_rights_text(rights)}"
+        words = self._request(what + _place_text(slot), "CAP_COPY", self.reference, cnode, word, to=to)
         return Capability(
             self._system, target, words[0], self.type, self.address, self.size, rights, self._access_given
         )
 
 
-def _rights_text(rights: CapabilityRights) -> str:
-    return (
-        "+".join(right.name.lower() for right in CapabilityRights if right in rights and right.name)
-        or "no rights"
-    )
+def _rights_text(rights: int) -> str:
+    names = [right.name.lower() for right in CapabilityRights if right & rights and right.name]
+    unknown = rights & ~int(READ | WRITE | GRANT)
+    return "+".join(names + [f"{unknown:#x}"] * bool(unknown)) or "no rights"
 
 
-def core_of(access: Access, core: SupportsIndex | None, to: Capability | None, where: str) -> int:
-    """The core an operation names, or that of the CNode it names. Raises BadInput."""
-    if core is None:
-        assert to is not None
-        return to.core
-    try:
-        number = operator.index(core)
-    except TypeError:
-        number = -1
-    if not 0 <= number < access.plan.cores:
-        raise BadInput(
-            "no such core", value=core, where=where, hint=f"cores are 0 to {access.plan.cores - 1}"
-        )
-    return number
+def _place_text(slot: int | None) -> str:
+    return "" if slot is None else f", slot {slot},"
 
 
 def place_of(system: str, core: int, to: Capability | None, slot: int | None) -> tuple[int, int]:
     """A CNode of that core, and an index in it, as they travel; by default the root and the first free slots.
     Raises BadInput, ForeignHandle.
     """
+    if to is not None and not isinstance(to, Capability):
+        raise BadInput("the destination is no CNode", value=repr(to), where="to", hint="a capability to one")
     if to is not None and to._system != system:
         raise ForeignHandle("this capability belongs to another system", value=repr(to), where="to")
     if to is not None and to.core != core:
@@ -373,15 +380,23 @@ def ram_of(
     size = _number(size, "the size", "ram")
     cnode, index = place_of(system, 0, to, slot)
     verdict, named, words = access.request(0, KINDS["CAP_CREATE"], size, cnode, index)
+    if verdict == _BAD_SIZE:
+        raise BadSize(
+            "RAM comes in whole pages",
+            value=f"{size} bytes",
+            where="ram on core 0",
+            hint="a multiple of 4096",
+        )
     if verdict != OK:
-        raise capability_error(verdict, named, "ram", 0, size)
+        value = f"{size} bytes of {access.plan.memory} in all"
+        raise capability_error(verdict, named, f"ram{_place_text(slot)}", 0, value)
     rights = CapabilityRights.READ | CapabilityRights.WRITE | CapabilityRights.GRANT
     return Capability(system, 0, words[0], RAM, words[1], size, rights, access)
 
 
 def root_of(access: Access, system: str, core: int) -> Capability:
     """A core's root CNode. Raises BadInput."""
-    core = core_of(access, core, None, "root")
+    core = core_number(access.plan.cores, core, "root")
     verdict, named, words = access.request(core, KINDS["CAP_LOOK"], CAPABILITY_ROOT & 0xFFFFFFFF)
     if verdict != OK:
         raise capability_error(verdict, named, "look at the root CNode", core, core)

@@ -9,17 +9,20 @@ from multikernel.user.outcome import error_of
 
 _NAMES = {VERDICT_CAPABILITY_BASE + number: name for name, number in CAPABILITY_VERDICTS.items()}
 
+NOBODY = 0xFFFF
+"""As the core that a verdict names."""
+
 _CAUSES: dict[str, tuple[type[CapabilityError], str, str]] = {
     "stale": (
         errors.RevokedCapability,
         "there is no such capability (any more)",
-        "it, or the CNode to put something into, is deleted, moved or revoked: ask whoever has the memory for another",
+        "it was deleted, moved or revoked: ask whoever has the memory for another",
     ),
     "not-a-cnode": (errors.WrongType, "the destination is no CNode", "to= takes a capability to a CNode"),
     "slot-in-use": (
         errors.SlotInUse,
-        "the slot holds a capability",
-        "leave slot= out, and the first free one is taken",
+        "a slot that it is to go to holds a capability",
+        "leave slot= out, and the first that are free are taken",
     ),
     "no-slots": (
         errors.CNodeFull,
@@ -34,7 +37,7 @@ _CAUSES: dict[str, tuple[type[CapabilityError], str, str]] = {
     "wrong-type": (
         errors.WrongType,
         "that cannot be derived from it",
-        "RAM becomes RAM, Frame, CNode, VNode and Dispatcher; a Dispatcher has Endpoints; Frames and VNodes are mapped",
+        "RAM becomes RAM, Frame, CNode, VNode and Dispatcher; a Dispatcher has Endpoints; map() takes Frames",
     ),
     "not-copyable": (
         errors.NotCopyable,
@@ -54,7 +57,7 @@ _CAUSES: dict[str, tuple[type[CapabilityError], str, str]] = {
     "rights-exceeded": (
         errors.RightsExceeded,
         "its rights do not allow that",
-        "deriving and filling a CNode need write, copying, moving and revoking need grant, and no right is ever added",
+        "deriving, filling a CNode and mapping to write need write; copying, moving and revoking grant; none is added",
     ),
     "busy": (errors.CapabilityBusy, "it is in use", "try again"),
     "mapped": (errors.CapabilityBusy, "it is mapped, or holds something that is", "unmap its pages first"),
@@ -69,10 +72,13 @@ _CAUSES: dict[str, tuple[type[CapabilityError], str, str]] = {
 
 
 def capability_error(verdict: int, named: int, doing: str, core: int, value: object) -> MultikernelError:
-    """The exception a verdict stands for. doing: what was asked; core: of which core; value: about what."""
+    """The exception a verdict stands for. named: the core that refused; doing: what was asked; core: of which core;
+    value: about what.
+    """
     where = f"{doing} on core {core}"
+    refused = "" if named in (core, NOBODY) else f", refused by core {named}"
     cause = _CAUSES.get(_NAMES.get(verdict, ""))
     if cause is not None:
         kind, what, hint = cause
-        return kind(what, core=core, value=value, where=where, hint=hint)
-    return error_of(verdict, named, where, core=core)
+        return kind(what, core=core, value=value, where=where + refused, hint=hint)
+    return error_of(verdict, named, where, core=core, value=value)

@@ -28,14 +28,15 @@ import mmap
 import os
 from dataclasses import dataclass
 from multiprocessing import reduction
-from typing import Any, Literal, get_args
-
-from typing_extensions import Buffer
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from multikernel.errors import BadInput
 from multikernel.native import _native
 from multikernel.runtime import segments
 from multikernel.user.memory import Page
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer  # known to the type checker alone: no requirement of the package
 
 MemoryForm = Literal["epoch-ring", "used-ring", "call-line", "calls"]
 Form = Literal["epoch-ring", "used-ring", "call-line", "calls", "socket", "pipe"]

@@ -21,14 +21,14 @@ import secrets
 import struct
 import time
 from collections import deque
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, SupportsIndex
 
 from multikernel.errors import BadInput, OutOfSlots, SystemClosed
 from multikernel.native import _native
 from multikernel.native._native import KINDS
 from multikernel.runtime import local
-from multikernel.user.access import Access
+from multikernel.user.access import Access, core_number
 from multikernel.user.outcome import OK, error_of
 
 Join = Literal["sum", "min", "max", "and", "or"]
@@ -187,18 +187,14 @@ class Groups:
         self._access = access
         self._open: dict[int, Group] = {}
 
-    def open(self, cores: Sequence[int] | None, root: int | None) -> Group:
+    def open(self, cores: Iterable[SupportsIndex] | None, root: SupportsIndex | None) -> Group:
         """Raises BadInput, OutOfSlots."""
         plan = self._access.plan
-        members = tuple(range(plan.cores)) if cores is None else tuple(sorted(set(cores)))
-        for core in members:
-            if not isinstance(core, int) or not 0 <= core < plan.cores:  # type: ignore[redundant-expr]
-                raise BadInput(
-                    "no such core", value=core, where="group", hint=f"cores are 0 to {plan.cores - 1}"
-                )
+        named = range(plan.cores) if cores is None else cores
+        members = tuple(sorted({core_number(plan.cores, core, "group") for core in named}))
         if not members:
             raise BadInput("a group has at least one member", value="[]", where="group")
-        top = members[0] if root is None else root
+        top = members[0] if root is None else core_number(plan.cores, root, "group root")
         if top not in members:
             raise BadInput(
                 "the root is a member", value=top, where="group", hint=f"members are {list(members)}"

@@ -5,9 +5,10 @@ Everything here is a system call on the own core; the own core is the initiator 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import SupportsIndex
 
-from multikernel.errors import BadInput, ForeignHandle
+from multikernel.errors import BadInput
 from multikernel.native import _native
 from multikernel.runtime import local
 from multikernel.user import memory
@@ -41,31 +42,28 @@ class Here:
         return memory.allocate(self._access, self._system, size)
 
     def map(
-        self, frame: Frame, cores: Sequence[int] | None = None, rights: memory.Rights = "read-write"
+        self,
+        frame: Frame,
+        cores: Iterable[SupportsIndex] | None = None,
+        rights: memory.Rights = "read-write",
     ) -> Page:
         """Maps a frame; this core initiates. See System.map."""
-        self._own(frame)
+        memory.own(frame, Frame, self._system, "map")
         return memory.map_frame(self._access, self._system, frame, cores, rights)
 
     def unmap(self, page: Page, protocol: memory.Protocol = "two-phase") -> None:
         """Unmaps; this core initiates, and must hold the page or have mapped it. See System.unmap."""
-        self._own(page)
+        memory.own(page, Page, self._system, "unmap")
         memory.unmap(self._access, page, protocol)
 
     def protect(self, page: Page, rights: memory.Rights = "read-only") -> None:
         """Changes rights; this core initiates. See System.protect."""
-        self._own(page)
+        memory.own(page, Page, self._system, "protect")
         memory.protect(self._access, page, rights)
 
     def install(self, root: int, edges: Edges) -> None:
         """Gives core `root` another multicast tree. See System.install."""
         install(self._access, root, edges)
-
-    def _own(self, handle: Frame | Page) -> None:
-        if handle._system != self._system:
-            raise ForeignHandle(
-                "this handle belongs to another system", value=repr(handle), where=f"system {self._system}"
-            )
 
 
 def here() -> Here:

@@ -7,15 +7,15 @@ the core's own driver, and come back as results. A handle from one system given 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any, Literal, SupportsIndex
 
 from multikernel.errors import BadInput, ForeignHandle
 from multikernel.native import _native
 from multikernel.native._native import KINDS
 from multikernel.runtime import local
 from multikernel.runtime.plan import PAGE
-from multikernel.user.access import Access, LocalAccess, handle_word
+from multikernel.user.access import Access, LocalAccess, core_number, handle_word
 from multikernel.user.capability_outcome import capability_error
 from multikernel.user.outcome import OK, error_of
 
@@ -126,40 +126,46 @@ class Page(_Handle):
             raise BadInput("outside the page", value=f"{length} bytes at {offset}", where=repr(self))
         return self.address + offset
 
-    def read(self, offset: int, length: int, *, core: int | None = None) -> bytes:
+    def read(self, offset: int, length: int, *, core: SupportsIndex | None = None) -> bytes:
         """`length` bytes from `offset`, as that core sees them. Raises PageFault; waits while an unmap is
         undecided.
         """
         access = self._access
         address = self._within(offset, length)
-        return access.read(access.home if core is None else core, self.slot, self.generation, address, length)
+        number = core_number(access.plan.cores, access.home if core is None else core, "read")
+        return access.read(number, self.slot, self.generation, address, length)
 
-    def write(self, offset: int, data: bytes, *, core: int | None = None) -> None:
+    def write(self, offset: int, data: bytes, *, core: SupportsIndex | None = None) -> None:
         """The same for writing; not atomic beyond 24 bytes from outside. Raises PageFault, also on a read-only
         page.
         """
+        try:
+            data = bytes(memoryview(data))
+        except TypeError:
+            raise BadInput(
+                "a page takes bytes", value=repr(data), where="write", hint="text.encode()"
+            ) from None
         access = self._access
         address = self._within(offset, len(data))
-        access.write(access.home if core is None else core, self.slot, self.generation, address, bytes(data))
+        number = core_number(access.plan.cores, access.home if core is None else core, "write")
+        access.write(number, self.slot, self.generation, address, data)
 
-    def pin(self, core: int | None = None) -> None:
+    def pin(self, core: SupportsIndex | None = None) -> None:
         """The page stays mapped on that core until unpinned as often: unmap and protect raise PagePinned.
         Raises NotMapped.
         """
         self._pinning("PIN", core)
 
-    def unpin(self, core: int | None = None) -> None:
+    def unpin(self, core: SupportsIndex | None = None) -> None:
         """Takes one pin back. Raises NotMapped; BadInput when there is none."""
         self._pinning("UNPIN", core)
 
-    def _pinning(self, kind: str, core: int | None) -> None:
+    def _pinning(self, kind: str, core: SupportsIndex | None) -> None:
         access = self._access
-        where = access.home if core is None else core
-        if not 0 <= where < access.plan.cores:
-            raise BadInput(
-                "no such core", value=core, where=kind.lower(), hint=f"cores are 0 to {access.plan.cores - 1}"
-            )
+        where = core_number(access.plan.cores, access.home if core is None else core, kind.lower())
         verdict, named, _ = access.request(where, KINDS[kind], self.handle)
+        if kind == "UNPIN" and verdict == _native.VERDICTS["BAD_REQUEST"]:
+            raise BadInput("there is no pin to take back", value=repr(self), where=f"unpin on core {where}")
         if verdict != OK:
             raise error_of(verdict, named, kind.lower(), core=where, address=self.address)
 
@@ -180,16 +186,33 @@ class Page(_Handle):
         return memoryview(exported)
 
 
+_OTHERS = {
+    Frame: "system.allocate() gives one; a capability to a Frame is mapped by its own map()",
+    Page: "map() gives one",
+}
+
+
+def own(handle: object, kind: type[Frame] | type[Page], system: str, where: str) -> None:
+    """Raises BadInput unless it is such a handle, ForeignHandle unless it is that system's."""
+    if not isinstance(handle, kind):
+        raise BadInput(f"this is no {kind.__name__}", value=repr(handle), where=where, hint=_OTHERS[kind])
+    if handle._system != system:
+        raise ForeignHandle(
+            "this handle belongs to another system", value=repr(handle), where=f"{where} in system {system}"
+        )
+
+
 def allocate(access: Access, system: str, size: int) -> Frame:
     """A frame of at least `size` bytes (whole pages). Raises BadInput, OutOfMemory."""
     if not isinstance(size, int) or size <= 0:  # type: ignore[redundant-expr]  # callers may be untyped
         raise BadInput("a frame has at least one byte", value=size, where="allocate")
     length = (size + PAGE - 1) // PAGE * PAGE
     if length >= 1 << 55:
-        raise error_of(_native.VERDICTS["NO_MEMORY"], 0, f"allocate {size} bytes")
+        raise error_of(_native.VERDICTS["NO_MEMORY"], 0, "allocate", value=f"{size} bytes")
     verdict, named, words = access.request(0, KINDS["ALLOCATE"], length)
     if verdict != OK:
-        raise error_of(verdict, named, f"allocate {size} bytes of {access.plan.memory} in all")
+        wanted = f"{size} bytes of {access.plan.memory} in all"
+        raise error_of(verdict, named, "allocate", value=wanted)
     return Frame(system, words[0], length, access)
 
 
@@ -197,19 +220,16 @@ def free(access: Access, frame: Frame) -> None:
     """Gives a frame back. Raises BadInput while it is mapped, DeadHandle when it was freed before."""
     verdict, named, _ = access.request(0, KINDS["FREE"], frame.offset, frame.size)
     if verdict != OK:
-        raise error_of(verdict, named, "free")
+        raise error_of(verdict, named, "free", value=repr(frame))
 
 
-def holders(access: Access, core: int, cores: Sequence[int] | None) -> tuple[tuple[int, ...], int]:
+def holders(access: Access, core: int, cores: Iterable[SupportsIndex] | None) -> tuple[tuple[int, ...], int]:
     """The cores a page is to be mapped on (None: all), and the set of them as a map request of that core names it.
     Raises BadInput.
     """
-    chosen = tuple(range(access.plan.cores)) if cores is None else tuple(sorted(set(cores)))
-    for one in chosen:
-        if not isinstance(one, int) or not 0 <= one < access.plan.cores:  # type: ignore[redundant-expr]
-            raise BadInput(
-                "no such core", value=one, where="map", hint=f"cores are 0 to {access.plan.cores - 1}"
-            )
+    count = access.plan.cores
+    named = range(count) if cores is None else cores
+    chosen = tuple(sorted({core_number(count, one, "map") for one in named}))
     if not chosen:
         raise BadInput("a page is mapped on at least one core", value="[]", where="map cores")
     mask = sum(1 << one for one in chosen)
@@ -225,13 +245,15 @@ def rights_number(rights: str) -> int:
     return _chosen(_native.RIGHTS, rights, "rights")
 
 
-def map_frame(access: Access, system: str, frame: Frame, cores: Sequence[int] | None, rights: str) -> Page:
+def map_frame(
+    access: Access, system: str, frame: Frame, cores: Iterable[SupportsIndex] | None, rights: str
+) -> Page:
     """Maps a frame at one address on those cores (None: all). Raises BadInput, DeadHandle, OutOfSlots."""
     number = rights_number(rights)
     chosen, mask = holders(access, access.home, cores)
     verdict, named, words = access.request(access.home, KINDS["MAP"], frame.offset, frame.size, number, mask)
     if verdict != OK:
-        raise error_of(verdict, named, "map")
+        raise error_of(verdict, named, "map", value=repr(frame))
     return Page(system, words[0] & 0xFFFFFFFF, words[0] >> 32, words[1], frame.size, chosen, access)
 
 
@@ -240,7 +262,7 @@ def unmap(access: Access, page: Page, protocol: str) -> None:
     number = _chosen(_native.PROTOCOLS, protocol, "protocol")
     verdict, named, _ = access.request(access.home, KINDS["UNMAP"], page.handle, number)
     if verdict != OK:
-        raise error_of(verdict, named, "unmap", address=page.address)
+        raise error_of(verdict, named, "unmap", core=access.home, address=page.address)
 
 
 def protect(access: Access, page: Page, rights: str) -> None:
@@ -252,4 +274,4 @@ def protect(access: Access, page: Page, rights: str) -> None:
     if verdict >= _native.VERDICT_CAPABILITY_BASE:
         raise capability_error(verdict, named, "protect", access.home, page)
     if verdict != OK:
-        raise error_of(verdict, named, "protect", address=page.address)
+        raise error_of(verdict, named, "protect", core=access.home, address=page.address)

@@ -22,45 +22,75 @@ _NAMES = {number: name for name, number in VERDICTS.items()}
 
 
 def error_of(
-    verdict: int, named: int, doing: str, *, core: int | None = None, address: int | None = None
+    verdict: int,
+    named: int,
+    doing: str,
+    *,
+    core: int | None = None,
+    address: int | None = None,
+    value: object = None,
 ) -> MultikernelError:
-    """The exception a verdict stands for. named: the core the verdict names; doing: what was asked, for the
-    sentence.
+    """The exception a verdict stands for. named: the core the verdict names; for the sentence, doing: what was
+    asked, core: of which, value: about what, by default the address.
     """
     name = _NAMES.get(verdict, str(verdict))
+    if value is None and address is not None:
+        value = f"{address:#x}"
+    if core is not None and not doing.endswith(f"on core {core}"):
+        doing = f"{doing} on core {core}"
     match name:
         case "NOT_MAPPED":
             return NotMapped(
-                "not mapped (any more)", where=doing, core=core, address=address, hint="map the frame again"
+                "not mapped (any more)",
+                value=value,
+                where=doing,
+                core=core,
+                address=address,
+                hint="map the frame again",
             )
         case "PINNED":
             return PagePinned(
-                f"core {named} has the page pinned; it stays mapped on every core",
+                f"core {named} has the page pinned",
+                value=value,
                 where=doing,
                 core=named,
                 address=address,
-                hint=f"page.unpin({named}), or drop the views of it there",
+                hint=f"it stays mapped on every core: page.unpin({named}), or drop the views of it there",
             )
         case "FAULT":
-            return PageFault("page fault", where=f"{doing} on core {core}", core=core, address=address)
+            return PageFault(
+                "page fault",
+                value=value,
+                where=doing,
+                core=core,
+                address=address,
+                hint="that core has no such page (any more), or may not write to it: map the frame there",
+            )
         case "NO_SLOT":
             return OutOfSlots(
-                "the table of mappings is full", where=doing, hint="unmap something, or boot(slots=…) more"
+                "the table of mappings is full",
+                value=value,
+                where=doing,
+                hint="unmap something, or boot(slots=…) more",
             )
         case "HOST":
             return OutOfSlots(
                 "the host refused a mapping",
+                value=value,
                 where=doing,
                 hint="see the limit vm.max_map_count and the memory left",
             )
         case "NO_MEMORY":
             return OutOfMemory(
-                "no free frame of that size", where=doing, hint="free frames, or boot(memory=…) more"
+                "not so much memory is free in one piece",
+                value=value,
+                where=doing,
+                hint="give some back (free; revoke and delete), or boot(memory=…) more",
             )
         case "NOT_A_FRAME":
-            return DeadHandle("this frame was freed", where=doing, hint="allocate another one")
+            return DeadHandle("this frame was freed", value=value, where=doing, hint="allocate another one")
         case "FRAME_IN_USE":
-            return BadInput("the frame is mapped", where=doing, hint="unmap its pages first")
+            return BadInput("the frame is mapped", value=value, where=doing, hint="unmap its pages first")
         case "CORE_BUSY":
             return CoreBusy(
                 "the core runs a program already", where=doing, core=core, hint="wait for its result"
@@ -70,6 +100,6 @@ def error_of(
                 "another installation of this tree came in between", where=doing, hint="install it again"
             )
         case "BAD_REQUEST":
-            return BadInput("the kernel refused the request", where=doing)
+            return BadInput("the kernel refused the request", value=value, where=doing)
         case _:
             return ProtocolError("an answer that makes no sense here", value=name, where=doing)

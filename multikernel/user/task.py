@@ -30,15 +30,17 @@ class _Run:
         reply = launched.poll(self.core, PROGRAMS, self.line, timeout_us)
         if reply is None:
             return False
-        del launched.runs[self.core]
         verdict, named, words = reply
         if verdict != OK:
+            launched.runs.pop(self.core, None)
             raise error_of(verdict, named, "run", core=self.core)
         outcome = launched.client.get(self.core, words[0])
         if outcome is None:
             launched.check()
             raise CoreDied("a core did not give its result", core=self.core)
+        # Last, and twice does no harm: whoever is interrupted before may settle it again.
         self.outcome = outcome
+        launched.runs.pop(self.core, None)
         return True
 
 

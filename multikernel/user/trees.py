@@ -7,6 +7,7 @@ lost (native/tree_row.c). Called by: system.boot, System.install, Here.install. 
 
 from __future__ import annotations
 
+import operator
 import secrets
 from collections.abc import Mapping, Sequence
 
@@ -32,6 +33,10 @@ def checked(root: int, edges: Edges, cores: int) -> list[int]:
     where = f"tree of core {root}"
     if not 0 <= root < cores:
         raise BadInput("no such core", value=root, where="tree", hint=f"cores are 0 to {cores - 1}")
+    try:
+        edges = [(operator.index(parent), operator.index(child)) for parent, child in edges]
+    except (TypeError, ValueError):
+        raise BadInput("edges are pairs of cores (parent, child)", value=repr(edges), where=where) from None
     inside = {root}
     for parent, child in edges:
         edge = f"{parent} → {child}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from s2_kernel import programs
@@ -19,6 +20,7 @@ from multikernel.errors import (
     OutOfMemory,
     OutOfSlots,
     PageFault,
+    PagePinned,
     SystemClosed,
 )
 
@@ -132,6 +134,68 @@ def test_read_only(system: System) -> None:
     system.unmap(page)
     with pytest.raises(NotMapped):
         system.protect(page)
+
+
+def test_cores_may_be_given_as_such(system: System) -> None:
+    page = system.map(system.allocate(PAGE), cores=system.cores[1:])
+    assert page.cores == (1, 2)
+    page.write(0, memoryview(b"here"), core=system.cores[2])
+    assert page.read(0, 4, core=system.cores[1]) == b"here"
+    page.pin(system.cores[1])
+    page.unpin(system.cores[1])
+    with pytest.raises(BadInput, match="no pin to take back"):
+        page.unpin(system.cores[1])
+    group = system.group(system.cores[:2], root=system.cores[1])
+    assert (group.cores, group.root) == ((0, 1), 1)
+    system.close_group(group)
+    system.unmap(page)
+
+
+def test_refusals_name_page_core_and_remedy(system: System) -> None:
+    frame = system.allocate(PAGE)
+    page = system.map(frame, cores=[0, 1])
+    at = f"{page.address:#x}"
+    with pytest.raises(PageFault, match=rf"page fault: {at} \(read on core 2\); .*map the frame there"):
+        page.read(0, 1, core=2)
+    page.pin(1)
+    with pytest.raises(
+        PagePinned, match=rf"core 1 has the page pinned: {at} \(unmap on core 0\); .*unpin\(1\)"
+    ):
+        system.unmap(page)
+    page.unpin(1)
+    for core in (3, -1, "0"):
+        with pytest.raises(BadInput, match=rf"no such core: {core} \(read\)"):
+            page.read(0, 1, core=core)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="takes bytes: 'text'"):
+        page.write(0, "text")  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="this is no Page: <Frame 4096 bytes"):
+        system.unmap(frame)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="no such core: 3"):
+        system.cores[0].digest(3)
+    with pytest.raises(BadInput, match="spin_us"):
+        system.cores[0].policy(spin_us=-1)
+    system.unmap(page)
+    with pytest.raises(NotMapped, match=rf"\(any more\): {at} \(unmap on core 0\)"):
+        system.unmap(page)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("cores", 1.5, "cores are a number, or a list of CPUs: 1.5"),
+        ("memory", "16M", "whole number: '16M'"),
+        ("memory", 4095, "less than a page"),
+        ("memory", 1 << 70, "no machine has as much"),
+        ("slots", "many", "whole number: 'many'"),
+        ("channels", 1.5, "whole number: 1.5"),
+        ("trees", 5, "a kind, or edges by root: 5"),
+        ("trees", {0: "star"}, "edges are pairs of cores .*: 'star'"),
+    ],
+)
+def test_what_cannot_be_booted(option: str, value: object, said: str) -> None:
+    options: dict[str, Any] = {"cores": 2, option: value}
+    with pytest.raises(BadInput, match=said):
+        multikernel.boot(**options)
 
 
 def test_twice_unmapped_is_not_mapped(system: System) -> None:

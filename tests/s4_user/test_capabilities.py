@@ -42,12 +42,17 @@ from multikernel.user.capability_outcome import capability_error
 
 PAGE = 4096
 CORES = 3
-KERNELS = ["multikernel", "shared"]
+SYSTEMS: dict[str, dict[str, Any]] = {
+    "two-phase": {},
+    "owner": {"capabilities": "owner"},
+    "big": {"kernel": "shared"},
+    "region": {"kernel": "shared", "lock_scope": "region"},
+}
 
 
-@pytest.fixture(params=KERNELS, scope="module")
+@pytest.fixture(params=SYSTEMS, scope="module")
 def booted(request: pytest.FixtureRequest) -> Iterator[System]:
-    with multikernel.boot(cores=CORES, kernel=request.param) as system:
+    with multikernel.boot(cores=CORES, **SYSTEMS[request.param]) as system:
         yield system
 
 
@@ -323,6 +328,20 @@ REFUSED: list[tuple[str, type[errors.MultikernelError], Case]] = [
     ("no core either", errors.BadInput, lambda s, c: c["ram"].copy(-1)),
     ("a CNode of another core", errors.BadInput, lambda s, c: c["ram"].copy(1, to=c["cnode"])),
     ("half a byte", errors.BadInput, lambda s, c: c["ram"].retype(FRAME, 1, 0.5)),
+    ("a core that is no number", errors.BadInput, lambda s, c: c["ram"].copy("1")),
+    ("a CNode that is no capability", errors.BadInput, lambda s, c: c["ram"].copy(to=5)),
+    ("rights that are no number", errors.BadInput, lambda s, c: c["ram"].mint("read")),
+    (
+        "a handle on a core that is not there",
+        errors.BadInput,
+        lambda s, c: forged(c["ram"], core=99).delete(),
+    ),
+    ("a handle on a core below all", errors.BadInput, lambda s, c: forged(c["ram"], core=-1).delete()),
+    ("a VNode mapped", errors.WrongType, lambda s, c: c["vnode"].map()),
+    ("mapped where there is no core", errors.BadInput, lambda s, c: c["frame"].map([CORES])),
+    ("mapped nowhere", errors.BadInput, lambda s, c: c["frame"].map([])),
+    ("mapped to write without the right", errors.RightsExceeded, lambda s, c: c["read frame"].map()),
+    ("as a frame of allocate", errors.BadInput, lambda s, c: s.map(c["frame"])),
     ("a negative slot", errors.BadInput, lambda s, c: c["ram"].copy(slot=-1)),
 ]
 
@@ -360,7 +379,8 @@ def setting(system: System) -> dict[str, Any]:
     found = {
         "ram": ram, "frame": frame, "there": there, "cnode": cnode, "big": big, "gone": gone,
         "gone cnode": gone_cnode, "reader": big.mint(READ | GRANT), "writer": big.mint(READ | WRITE),
-        "full cnode": cnode.mint(GRANT),
+        "full cnode": cnode.mint(GRANT), "vnode": ram.retype(VNODE, offset=8 * PAGE)[0],
+        "read frame": frame.mint(READ | GRANT),
     }  # fmt: skip
     return found
 
@@ -375,11 +395,30 @@ def test_what_is_refused_has_a_name_and_changes_nothing(
         case(system, given)
     assert digests(system) == before
     assert "\n" not in str(caught.value)
+    assert caught.value.where
+    assert caught.value.value is not None
     if isinstance(caught.value, errors.CapabilityError):
-        assert caught.value.value is not None
-        assert caught.value.where
-        if caught.value.core is not None:
-            assert caught.value.hint
+        assert caught.value.core is None or caught.value.hint
+
+
+def test_a_refusal_names_what_it_is_about(system: System) -> None:
+    """The slot, the rights, the number asked for; a CNode, if it is the one that is gone; the core that voted no."""
+    given = setting(system)
+    ram, gone, reader = given["ram"], given["gone cnode"], given["reader"]
+
+    def said(action: Callable[[], Any]) -> str:
+        with pytest.raises(errors.CapabilityError) as caught:
+            action()
+        return str(caught.value)
+
+    assert "(copy, slot 1, on core 0)" in said(lambda: ram.copy(slot=1))
+    assert "(mint with read+write on core 0)" in said(lambda: reader.mint(READ | WRITE))
+    assert f"any more): {gone!r} (into it: copy on core 0)" in said(lambda: ram.copy(to=gone))
+    assert f"any more): {given['gone']!r} (copy on core 0)" in said(lambda: given["gone"].copy(to=gone))
+    assert f"is no CNode: {given['frame']!r}" in said(lambda: ram.copy(to=given["frame"]))
+    assert "RAM comes in whole pages: 100 bytes" in said(lambda: system.ram(100))
+    elsewhere = said(lambda: ram.retype(FRAME, 1, PAGE, offset=2 * PAGE))
+    assert ("on core 0, refused by core 1)" in elsewhere) == (system.kernel == "multikernel")
 
 
 def test_every_verdict_has_a_class_of_its_own_cause() -> None:
@@ -389,7 +428,7 @@ def test_every_verdict_has_a_class_of_its_own_cause() -> None:
             continue
         error = capability_error(VERDICT_CAPABILITY_BASE + number, 0, "copy", 1, "it")
         assert isinstance(error, errors.CapabilityError), name
-        assert (error.core, error.value, error.where) == (1, "it", "copy on core 1")
+        assert (error.core, error.value, error.where) == (1, "it", "copy on core 1, refused by core 0")
         seen.add(type(error))
     catalogue = {
         one

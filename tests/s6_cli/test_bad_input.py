@@ -53,6 +53,22 @@ def test_compare_on_one_core(tmp_path: Path) -> None:
     assert_one_line_and_code_2(run("compare", cpus={cpu}, cwd=tmp_path), "at least 2 cores")
 
 
+@pytest.mark.parametrize(
+    ("memory", "word"),
+    [("lots", "such as 64M"), ("-1", "such as 64M"), ("1.5G", "such as 64M"), ("4095", "less than a page"),
+     ("9999999T", "no machine has as much"), ("0", "less than a page")],
+)  # fmt: skip
+def test_memory_that_cannot_be(memory: str, word: str, tmp_path: Path) -> None:
+    assert_one_line_and_code_2(run("boot", "--memory", memory, cwd=tmp_path), word, "memory")
+
+
+def test_more_memory_than_there_is(tmp_path: Path) -> None:
+    done = run("boot", "--cores", "1", "--memory", "100T", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert "shared memory is full" in done.stderr
+
+
 def test_unknown_kernel_experiment_command_and_option(tmp_path: Path) -> None:
     assert_one_line_and_code_2(run("boot", "--kernel", "hurd", cwd=tmp_path), "hurd", "multikernel", "shared")
     assert_one_line_and_code_2(

@@ -43,7 +43,12 @@ def program(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("kernel", "options"),
-    [("multikernel", ()), ("shared", ()), ("shared", ("--lock-scope", "region"))],
+    [
+        ("multikernel", ("--capabilities", "owner", "--memory", "8MiB")),
+        ("multikernel", ("--carrier", "pipe")),
+        ("shared", ()),
+        ("shared", ("--lock-scope", "region")),
+    ],
 )
 def test_a_program_runs_in_it_with_more_cores_than_cpus(
     kernel: str, options: tuple[str, ...], program: Path

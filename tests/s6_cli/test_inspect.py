@@ -6,7 +6,10 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from s6_cli.command import (
@@ -39,7 +42,12 @@ def test_a_system_as_a_table() -> None:
             f"multikernel system {system.plan.system} of process {os.getpid()}: 3 cores, 16 MiB, "
             "capabilities by the two-phase protocol"
         )
-        assert lines[2].split()[:5] == ["core", "CPU", "process", "state", "capabilities"]
+        assert lines[2].split()[:5] == ["core", "CPU", "pid", "state", "caps"]
+        digests = [
+            (one["capabilities_digest"][:8], one["mappings_digest"][:8]) for one in system.inspect()["cores"]
+        ]
+        assert [(line.split()[6], line.split()[9]) for line in lines[4:7]] == digests
+        assert max(len(line) for line in lines[2:7]) <= 80
         assert [line.split()[:3] for line in lines[4:7]] == [
             [str(core.index), str(core.cpu), str(core.pid)] for core in system.cores
         ]
@@ -48,6 +56,31 @@ def test_a_system_as_a_table() -> None:
         assert f"    Mapping at {page.address:#x}" in done.stdout
         assert any(line.startswith("  Frame") and "2:1 rwg" in line for line in lines)
         assert lines[-1] == "Replicas of the mappings agree on what both cores hold, in all 3 pairs."
+
+
+@pytest.mark.parametrize(("scope", "said"), [("big", "one lock"), ("region", "a lock for each region")])
+def test_how_a_shared_kernel_is_locked(scope: Any, said: str) -> None:
+    with multikernel.boot(cores=1, kernel="shared", lock_scope=scope) as system:
+        assert (system.inspect()["lock_scope"], system.inspect()["capabilities"]) == (scope, None)
+        done = run("inspect", str(os.getpid()))
+        assert done.stdout.splitlines()[0].endswith(f": 1 core, 16 MiB, capabilities under {said}")
+
+
+IMPORTING = """
+import sys
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from multikernel.cli import main
+sys.exit(main(["inspect"]))
+"""
+
+
+def test_ctrl_c_before_the_command_has_begun() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORTING], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGINT, "", "")
 
 
 def test_a_system_as_json() -> None:
