@@ -137,7 +137,7 @@ enum { COMPLETIONS = 64, DEFERRED_MAX = 256, UNTOLD_MOST = 32, UNTOLD_TURNS = 8,
 struct driver {
     /* hot: read on every turn of the loop */
     struct watch *watches;
-    struct awaited *awaited; /* in the order of their requests; within a block twice as large as all of them, awaited_block */
+    struct awaited *awaited; /* in the order of their requests; somewhere in awaited_block */
     uint32_t watch_count, awaited_count;
     uint32_t awaited_run;  /* how many came one behind the other */
     uint32_t awaited_turn; /* which of those that are not the oldest was looked at last */
@@ -163,7 +163,7 @@ struct driver {
     enum event event;
     volatile int disabled; /* read by the signal handler */
     volatile int mark;     /* written by it */
-    struct awaited *awaited_block;
+    struct awaited *awaited_block; /* twice as large as all that can be awaited at once */
     uint32_t awaited_max;
     bool rings;
     bool crowded;         /* more cores than CPUs */
