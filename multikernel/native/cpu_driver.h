@@ -161,8 +161,8 @@ struct driver {
     uint32_t channels; /* user channels, all peers together */
     enum carrier carrier;
     enum event event;
-    volatile int disabled; /* read by the signal handler */
-    volatile int mark;     /* written by it */
+    volatile int disabled;         /* read by the signal handler */
+    volatile int mark;             /* written by it */
     struct awaited *awaited_block; /* twice as large as all that can be awaited at once */
     uint32_t awaited_max;
     bool rings;
