@@ -288,10 +288,10 @@ class Model:
             start = held.address + offset
             if self.locked(start, start + size * count, operation):
                 return V["busy"]
-            if any(self.held[slot].overlaps(start, start + size * count) for slot in self.descendants(held)):
-                return V["retype-conflict"]
             if not operation and (held.owner != self.me or held.flags & (COPIES | DESCENDANTS)):
                 return V["needs-agreement"]
+            if any(self.held[slot].overlaps(start, start + size * count) for slot in self.descendants(held)):
+                return V["retype-conflict"]
             made = [replace(new, address=start + size * i, size=size) for i in range(count)]
         if learn is not None:
             real = {row[0]: row for row in learn}
