@@ -12,7 +12,8 @@
  * Deleting and revoking many is done in pieces of bounded work, the locks given back in between, so that nobody waits for a long time. A
  * revocation of more than a piece first locks the range in the database (cspace_lock): nobody derives more of it meanwhile, or uses what
  * is about to go, so it ends, and it looks as if it had been at one moment. It then heeds nobody else's range (CSPACE_OUTCOME), hence waits
- * for nobody while it holds one: no two wait for each other. Who meets a locked range waits here; its owner is at work on another core.
+ * for nobody while it holds one: no two wait for each other. Who meets a locked range waits here, and so does who wants a slot out of which
+ * something is about to go (slot_in_use); its owner is at work on another core.
  *
  * A Mapping with a page stands in the way of what would take it along (cspace_delete.c). The page is then unmapped first, and the Mapping goes
  * with it (shared_capability_map.c); a pin ends the operation there. A revocation unmaps all pages of its range, or none, before it takes
@@ -29,7 +30,7 @@ enum { WORK = 64 }; /* capabilities a piece */
 /* --- Copy and retype --------------------------------------------------------------------------------------------------------------- */
 
 static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct capability_task *t, uint64_t source,
-                                    uint64_t cnode)
+                                    uint64_t cnode, struct needs *n)
 {
     const struct cspace_place place = {.cnode = cnode, .index = t->index};
     uint32_t slot;
@@ -54,6 +55,8 @@ static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct 
     }
     lock_space(d, t->to);
     verdict = cspace_mint(cs, source, rights, &place, 0, &t->made);
+    if (verdict == CAP_SLOT_IN_USE)
+        verdict = slot_in_use(cs, &place, 1, n);
     unlock_space(d, t->to);
     if (verdict != CAP_OK || !t->move)
         return verdict;
@@ -66,7 +69,7 @@ static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct 
 }
 
 static enum capability_verdict retype(struct driver *d, struct cspace *cs, struct capability_task *t, uint64_t source,
-                                      uint64_t cnode)
+                                      uint64_t cnode, struct needs *n)
 {
     const struct cspace_retype r = {.source = source,
                                     .offset = t->offset,
@@ -77,22 +80,25 @@ static enum capability_verdict retype(struct driver *d, struct cspace *cs, struc
                                     .to = {.cnode = cnode, .index = t->index}};
     lock_space(d, d->me);
     enum capability_verdict verdict = cspace_retype(cs, &r, 0, &t->made);
+    if (verdict == CAP_SLOT_IN_USE)
+        verdict = slot_in_use(cs, &r.to, r.count, n);
     unlock_space(d, d->me);
     return verdict;
 }
 
-/* One try at what needs a source and a place. */
-static enum capability_verdict derive(struct driver *d, struct capability_task *t)
+/* One try at what needs a source and a place. MORE: another one, with the locks that next names. */
+static enum capability_verdict derive(struct driver *d, struct capability_task *t, struct needs *next)
 {
     struct cspace *state = shared_cspace(d);
     const uint32_t to = t->row == ROW_CAP_COPY ? t->to : d->me;
     uint64_t source = from_core(state, d->me, t->source), cnode = from_core(state, to, t->cnode);
-    struct needs n;
+    struct needs n = *next;
     struct cspace *cs = lock_for_making(d, &source, &cnode, &n);
+    *next = n;
     if (SHARED_MUTANT(RELEASED_EARLY))
         unlock_regions(d, &n);
     enum capability_verdict verdict =
-        t->row == ROW_CAP_COPY ? copy(d, cs, t, source, cnode) : retype(d, cs, t, source, cnode);
+        t->row == ROW_CAP_COPY ? copy(d, cs, t, source, cnode, next) : retype(d, cs, t, source, cnode, next);
     if (!SHARED_MUTANT(RELEASED_EARLY))
         unlock_regions(d, &n);
     if (verdict == CAP_OK)
@@ -196,6 +202,7 @@ enum verdict shared_capability(struct driver *d, struct capability_task *t, stru
 {
     const uint64_t reference = from_core(shared_cspace(d), d->me, t->source);
     enum capability_verdict verdict;
+    struct needs n = {0};
     bool begun = false;
     *outcome = (struct shared_outcome){0};
     t->made = 0;
@@ -205,7 +212,7 @@ enum verdict shared_capability(struct driver *d, struct capability_task *t, stru
         if (t->row == ROW_CAP_DELETE)
             verdict = delete_piece(d, reference, &begun, outcome);
         else
-            verdict = t->row == ROW_CAP_REVOKE ? revoke_all(d, reference, outcome) : derive(d, t);
+            verdict = t->row == ROW_CAP_REVOKE ? revoke_all(d, reference, outcome) : derive(d, t, &n);
         if (verdict != CAP_MORE && verdict != CAP_BUSY)
             break;
         shared_while_waiting(d);
@@ -217,8 +224,6 @@ enum verdict shared_capability(struct driver *d, struct capability_task *t, stru
 
 /* --- RAM, and looking --------------------------------------------------------------------------------------------------------------- */
 
-static const struct needs everything = {.all = true};
-
 enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size, const struct cspace_place *to,
                                uint64_t *made)
 {
@@ -226,9 +231,12 @@ enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size
     struct cspace *state = shared_cspace(d);
     const struct cspace_place place = {.cnode = from_core(state, d->me, to->cnode), .index = to->index};
     const uint32_t region = k->region_next;
+    struct needs everything = needs_all();
     lock_regions(d, &everything); /* it is rare, and of the CNode's region nobody need know */
     lock_space(d, d->me);
     enum capability_verdict verdict = cspace_create_ram(cspace_part(state, region), address, size, &place, made);
+    if (verdict == CAP_SLOT_IN_USE)
+        verdict = slot_in_use(state, &place, 1, &everything);
     unlock_space(d, d->me);
     unlock_regions(d, &everything);
     if (verdict == CAP_OK) {
@@ -271,6 +279,7 @@ bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *
 void shared_capabilities_digest(struct driver *d, uint64_t words[5])
 {
     struct cspace *cs = shared_cspace(d);
+    const struct needs everything = needs_all();
     uint32_t used, locks = 0;
     lock_regions(d, &everything);
     words[0] = cspace_digest_space(cs, d->me, &used);

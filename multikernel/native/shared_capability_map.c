@@ -49,13 +49,16 @@ static void mapping_goes(struct driver *d, uint64_t mapping)
 }
 
 static enum capability_verdict mapping_made(struct driver *d, struct cspace *cs, uint64_t frame, uint64_t address,
-                                            uint32_t rights, const struct cspace_place *place, uint64_t *made)
+                                            uint32_t rights, const struct cspace_place *place, uint64_t *made,
+                                            struct needs *n)
 {
     lock_space(d, d->me);
     enum capability_verdict verdict = cspace_map(cs, frame, address, rights, place, 0, made);
     if (verdict == CAP_OK) {
         cspace_slot(cs, (uint32_t)*made)->flags |= CAP_REMOTE_COPIES;
         cs->mapped++;
+    } else if (verdict == CAP_SLOT_IN_USE) {
+        verdict = slot_in_use(cs, place, 1, n);
     }
     unlock_space(d, d->me);
     return verdict;
@@ -71,7 +74,7 @@ uint32_t shared_frame_rights(const struct driver *d, uint64_t mapping)
 
 /* Under all locks but the space's. */
 static enum verdict map_page(struct driver *d, struct cspace *cs, uint64_t frame, const struct cspace_place *place,
-                             const struct request *request, struct message *result)
+                             const struct request *request, struct message *result, struct needs *next)
 {
     uint32_t slot;
     uint64_t mapping = 0;
@@ -79,7 +82,7 @@ static enum verdict map_page(struct driver *d, struct cspace *cs, uint64_t frame
     if (verdict != VERDICT_OK)
         return verdict;
     struct shared_entry *entry = entry_at(d->shared, slot);
-    verdict = monitor_verdict(mapping_made(d, cs, frame, entry->address, request->rights, place, &mapping));
+    verdict = monitor_verdict(mapping_made(d, cs, frame, entry->address, request->rights, place, &mapping, next));
     if (verdict != VERDICT_OK) {
         shared_page_free(d, slot);
         return verdict;
@@ -92,14 +95,17 @@ static enum verdict map_page(struct driver *d, struct cspace *cs, uint64_t frame
     return verdict;
 }
 
-static enum verdict map_frame(struct driver *d, const struct request *request, struct message *result)
+/* One try. BUSY: another one, with the locks that next names. */
+static enum verdict map_frame(struct driver *d, const struct request *request, struct message *result,
+                              struct needs *next)
 {
     const struct capability_task *t = &request->capability;
     const struct cspace *state = shared_cspace(d);
     uint64_t source = from_core(state, d->me, t->source), cnode = from_core(state, d->me, t->cnode);
-    struct needs n;
+    struct needs n = *next;
     struct cspace *cs = lock_for_making(d, &source, &cnode, &n);
     uint32_t at;
+    *next = n;
     enum capability_verdict found = cspace_find(cs, source, &at);
     if (found == CAP_OK && cspace_slot(cs, at)->type != CAP_FRAME)
         found = CAP_WRONG_TYPE;
@@ -110,7 +116,7 @@ static enum verdict map_frame(struct driver *d, const struct request *request, s
         plain.frame = cspace_slot(cs, at)->address;
         plain.length = cspace_slot(cs, at)->size;
         lock_pages(d);
-        verdict = map_page(d, cs, source, &place, &plain, result);
+        verdict = map_page(d, cs, source, &place, &plain, result, next);
         unlock_pages(d);
     }
     unlock_regions(d, &n);
@@ -120,7 +126,8 @@ static enum verdict map_frame(struct driver *d, const struct request *request, s
 enum verdict shared_frame_map(struct driver *d, const struct request *request, struct message *result)
 {
     enum verdict verdict;
-    while ((verdict = map_frame(d, request, result)) == VERDICT_BUSY)
+    struct needs n = {0};
+    while ((verdict = map_frame(d, request, result, &n)) == VERDICT_BUSY)
         shared_while_waiting(d); /* a revocation has the range locked, and another core is at work on it */
     return verdict;
 }
