@@ -124,12 +124,19 @@ static enum capability_verdict delete_piece(struct driver *d, uint64_t reference
     if (!cs)
         return CAP_STALE;
     const struct capability c = *cspace_slot(cs, (uint32_t)reference);
-    lock_space(d, d->me);
-    enum capability_verdict verdict = cspace_delete(cs, reference, 0, WORK, &progress);
-    unlock_space(d, d->me);
-    if (verdict == CAP_NEEDS_AGREEMENT)
+    enum capability_verdict verdict;
+    for (uint32_t pages = 0;; pages++) { /* a Frame goes with its page, as far as others can tell */
+        lock_space(d, d->me);
+        verdict = cspace_delete(cs, reference, 0, WORK, &progress);
+        unlock_space(d, d->me);
+        if (verdict != CAP_NEEDS_AGREEMENT)
+            break;
         verdict = unmapped(d, progress.slot, outcome);
-    *begun |= progress.done != 0 || verdict == CAP_MORE;
+        *begun |= verdict == CAP_MORE;
+        if (verdict != CAP_MORE || pages == WORK)
+            break;
+    }
+    *begun |= progress.done != 0;
     if (verdict == CAP_OK &&
         mapping_database_overlapping(cspace_database(cs), c.address, capability_end(&c)) == NO_CAPABILITY) {
         outcome->address = c.address;

@@ -223,15 +223,15 @@ static bool cnodes_hold_pages(struct driver *d, const struct cspace *cs, const s
     return false;
 }
 
-/* The next entry from that one on whose Frame is in the range; the table's size when there is none. Entries of other ranges come and go under
- * the kernel's lock; those of this one under the region's too. */
-static uint32_t next_page(struct driver *d, const struct cspace_revocation *r, uint32_t slot)
+/* The next entry from that one on whose Frame is in the range and whose page is in that state; the table's size when there is none. Entries of
+ * other ranges come and go under the kernel's lock; those of this one under the region's too. */
+static uint32_t next_page(struct driver *d, const struct cspace_revocation *r, uint32_t slot, bool closed)
 {
     struct shared_kernel *k = d->shared;
     for (; slot < k->slots; slot++) {
         const struct shared_entry *entry = entry_at(k, slot);
-        if (shared_page_mapped(d, slot) && entry->mapping && entry->frame < r->address + r->size &&
-            r->address < entry->frame + entry->length)
+        if ((closed ? shared_page_closed(d, slot) : shared_page_mapped(d, slot)) && entry->mapping &&
+            entry->frame < r->address + r->size && r->address < entry->frame + entry->length)
             break;
     }
     return slot;
@@ -247,10 +247,15 @@ enum verdict shared_frames_go(struct driver *d, const struct cspace *cs, const s
     if (!cs->mapped)
         return VERDICT_OK;
     lock_pages(d);
-    for (uint32_t i = next_page(d, r, 0); i < slots && verdict == VERDICT_OK; i = next_page(d, r, i + 1))
+    for (uint32_t i = next_page(d, r, 0, false); i < slots && verdict == VERDICT_OK; i = next_page(d, r, i + 1, false))
         verdict = shared_page_unpinned(d, i, pinned);
-    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(d, r, i)) < slots; i++)
-        verdict = page_goes(d, i);
+    /* Nobody is told that one is gone while another one is still there. */
+    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(d, r, i, false)) < slots; i++)
+        verdict = shared_page_close(d, i);
+    for (uint32_t i = next_page(d, r, 0, true); i < slots; i = next_page(d, r, i + 1, true)) {
+        mapping_goes(d, entry_at(d->shared, i)->mapping);
+        shared_page_free(d, i);
+    }
     unlock_pages(d);
     return verdict;
 }

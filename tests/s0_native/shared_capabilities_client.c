@@ -127,11 +127,24 @@ enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *cor
     return VERDICT_OK;
 }
 
-enum verdict shared_page_unmap(struct driver *d, uint32_t slot)
+bool shared_page_closed(struct driver *d, uint32_t slot)
+{
+    (void)d;
+    return table.state[slot] == ENTRY_RESERVED;
+}
+
+enum verdict shared_page_close(struct driver *d, uint32_t slot)
 {
     (void)d;
     CHECK(table.state[slot] == ENTRY_MAPPED, "page %u", slot);
-    table.state[slot] = ENTRY_FREE;
+    table.state[slot] = ENTRY_RESERVED;
+    return VERDICT_OK;
+}
+
+enum verdict shared_page_unmap(struct driver *d, uint32_t slot)
+{
+    shared_page_close(d, slot);
+    shared_page_free(d, slot);
     return VERDICT_OK;
 }
 

@@ -1,0 +1,115 @@
+"""Frames that are mapped, all cores at once: what programs were told of capabilities, pages and memory can be explained
+by one order of what they asked, an order that leads to what is there in the end.
+
+A page that somebody has read after a revoke returned, a write that one core sees and another one, later, does not, a
+Mapping without a page, a slot in use by what another core knows to be gone: none of that has an order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+from s2_kernel import frame_history_programs as programs
+from s2_kernel import frame_system as model
+from s2_kernel.capability_programs import PAGE, ROOT
+from s2_kernel.capability_system import SYSTEMS
+from s2_kernel.frame_history_programs import Round
+from s2_kernel.frame_system import Act, State
+from s2_kernel.linearizability import Event, NotLinearizable, order
+
+import multikernel
+from multikernel import System
+from multikernel.native._native import KINDS
+
+CORES = 3
+
+
+@pytest.fixture(params=SYSTEMS)
+def system(request: pytest.FixtureRequest) -> Iterator[System]:
+    with multikernel.boot(CORES, **SYSTEMS[request.param]) as booted:
+        for place in programs.MEMORIES:
+            booted.launched.request(0, KINDS["CAP_CREATE"], 2 * programs.PAGES * PAGE, ROOT, place)
+        yield booted
+
+
+def record(system: System, seed: int, rounds: int, operations: int) -> list[tuple[Round, ...]]:
+    group = system.group()
+    board = system.map(system.allocate(PAGE))
+    tasks = [
+        core.start(programs.frames, group, board, 1000 * seed + core.index, rounds, operations)
+        for core in system.cores
+    ]
+    done = [task.result() for task in tasks]
+    system.unmap(board)
+    system.close_group(group)
+    return list(zip(*done, strict=True))
+
+
+def in_steps(system: System) -> bool:
+    return system.launched.plan.kernel == "multikernel"
+
+
+def seen(looks: Iterable[list[Any]]) -> Any:
+    return frozenset(copy for one in looks for copy in one)
+
+
+def halves(event: Event) -> Iterable[Event]:
+    """A deletion that may have unmapped a page in two steps; else the event itself."""
+    asked = event.operation
+    if asked.kind == "DELETE" and event.response[0] == "ok":
+        first = Act("UNMAPS", asked.core, source=asked.source)
+        yield event._replace(process=CORES + event.process, operation=first)
+    yield event
+
+
+def explain(rounds: tuple[Round, ...], in_steps: bool) -> list[Event]:
+    """The order of a round on all cores; it leads to what was there and could be read in the end. in_steps: where what
+    deletes a Frame may be seen to unmap it first.
+    """
+    history = [event for one in rounds for event in one.events]
+    if in_steps:
+        history = [half for event in history for half in halves(event)]
+    end = seen(one.after for one in rounds)
+    reads = [read for one in rounds for read in one.reads]
+
+    def step(state: State, asked: Any, response: Any) -> Iterable[State]:
+        if asked != "look":
+            return model.step(state, asked, response, CORES)
+        return [state] if state.copies == end and readable(state, reads) else []
+
+    final = Event(-1, "look", None, 1 << 63, 1 << 63)
+    return order([*history, final], State(seen(one.before for one in rounds)), step)
+
+
+def readable(state: State, reads: list[Any]) -> bool:
+    for act, response in reads:
+        after = list(model.step(state, act, response, CORES))
+        if not after:
+            return False
+        state = after[0]
+    return True
+
+
+def test_histories(system: System) -> None:
+    met: Counter[str] = Counter()
+    recorded = record(system, 1, 60, 8)
+    assert len(recorded) == 60
+    for rounds in recorded:
+        events = explain(rounds, in_steps(system))
+        met.update(f"{event.operation.kind} {event.response[0]}" for event in events[:-1])
+    print(sorted(met.items()))
+    for outcome in ("READ ok", "READ fault", "WRITE ok", "UNMAP ok", "MAP ok", "REVOKE ok", "DELETE ok"):
+        assert met[outcome], met
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_many_histories(system: System, seed: int) -> None:
+    recorded = record(system, seed, 400, 4 + seed)
+    for rounds in recorded:
+        explain(rounds, in_steps(system))
+    assert len(recorded) == 400
