@@ -83,7 +83,12 @@ def some_request(rng: random.Random, core: int, cores: int, board: Board) -> Req
     mapped = {copy.object.address for copy in have if copy.object.type == MAPPING}
     free = [copy for copy in frames if copy.object.address not in mapped]
     index = rng.choice(SLOTS[: -len(MEMORIES)])
-    kinds = {"READ": 6 * bool(pages), "WRITE": 5 * bool(pages), "UNMAP": 1.5 * bool(ours), "MAP": 8 * bool(free)}
+    kinds = {
+        "READ": 6 * bool(pages),
+        "WRITE": 5 * bool(pages),
+        "UNMAP": 1.5 * bool(ours),
+        "MAP": 8 * bool(free),
+    }
     kinds |= {"RETYPE": 3, "COPY": 3, "MOVE": 1, "DELETE": 2.5, "REVOKE": 1.5}
     kind = rng.choices(list(kinds), list(kinds.values()))[0]
     if kind == "MAP":
@@ -98,10 +103,14 @@ def some_request(rng: random.Random, core: int, cores: int, board: Board) -> Req
     whole = [copy for copy in have if copy.object.type == RAM]
     if kind == "RETYPE":
         one = _one_of(rng, whole or have, core)
-        return Request(kind, core, one.name or 0, ROOT, index, type=FRAME, offset=PAGE * rng.randrange(PAGES), size=PAGE)
+        return Request(
+            kind, core, one.name or 0, ROOT, index, type=FRAME, offset=PAGE * rng.randrange(PAGES), size=PAGE
+        )
     if kind in ("COPY", "MOVE"):
         one = _one_of(rng, frames if frames and rng.random() < 0.8 else have, core)
-        return Request(kind, core, one.name or 0, ROOT, index, rng.choice((7, 7, 3)) & one.rights, rng.randrange(cores))
+        return Request(
+            kind, core, one.name or 0, ROOT, index, rng.choice((7, 7, 3)) & one.rights, rng.randrange(cores)
+        )
     return Request(kind, core, _one_of(rng, have, core).name or 0)
 
 
@@ -113,7 +122,11 @@ def _one_of(rng: random.Random, have: list[Copy], core: int) -> Copy:
 def ask(asked: Request | Act) -> Response:
     if isinstance(asked, Request):
         verdict, words = programs.here(*asked.call)  # type: ignore[arg-type]
-        return verdict, words[0] if verdict == "ok" and asked.kind in ("COPY", "MOVE", "RETYPE") else None, None
+        return (
+            verdict,
+            words[0] if verdict == "ok" and asked.kind in ("COPY", "MOVE", "RETYPE") else None,
+            None,
+        )
     driver = local.driver
     assert driver is not None
     slot, generation = asked.page.handle & 0xFFFFFFFF, asked.page.handle >> 32
@@ -135,6 +148,12 @@ def ask(asked: Request | Act) -> Response:
             return "ok", words[3], asked.page._replace(handle=words[0], address=words[1])
 
 
+def at_once(me: int, asked: Request | Act) -> Event:
+    called = _native.tsc()
+    response = ask(asked)
+    return Event(me, asked, response, called, _native.tsc())
+
+
 def frames(group: Group, on: multikernel.Page, seed: int, rounds: int, operations: int) -> list[Round]:
     """On every core at once: that many random requests a round, all cores beginning together."""
     me, cores = multikernel.here().core, multikernel.here().cores
@@ -148,15 +167,59 @@ def frames(group: Group, on: multikernel.Page, seed: int, rounds: int, operation
         before, events = looks(me), []
         group.barrier()
         for _ in range(operations):
-            asked = some_request(rng, me, cores, board)
-            called = _native.tsc()
-            response = ask(asked)
-            returned = _native.tsc()
-            events.append(Event(me, asked, response, called, returned))
-            if response[2] is not None:
-                board.tell(response[2])
+            events.append(at_once(me, some_request(rng, me, cores, board)))
+            page = events[-1].response[2]
+            if page is not None:
+                board.tell(page)
         group.barrier()
         reads = [(act, ask(act)) for act in (Act("READ", me, page) for page in board.known())]
+        done.append(Round(before, events, looks(me), reads))
+        group.barrier()
+    return done
+
+
+def pages_in_use(group: Group, on: multikernel.Page, seed: int, rounds: int, uses: int) -> list[Round]:
+    """Core 0 maps two Frames on all cores and takes them back, by one revoke or one after the other; meanwhile the
+    others use both pages as fast as they can.
+    """
+    me, cores = multikernel.here().core, multikernel.here().cores
+    rng, board = random.Random(seed), Board(on, me, cores)
+    done: list[Round] = []
+    for _ in range(rounds):
+        board.clear()
+        ready = clear(cores) if me == 0 else True
+        if not group.all_reduce([int(ready)], "min")[0]:
+            break
+        before, events = looks(me), []
+        for index in range(3, 3 + 2 * PAGES, 2) if me == 0 else ():
+            ram, offset = programs.look(1).reference, PAGE * (index // 2 - 1)
+            made = Request("RETYPE", 0, ram, ROOT, index, type=FRAME, offset=offset, size=PAGE)
+            events.append(at_once(me, made))
+            frame = programs.look(index)
+            page = Page(0, 0, frame.address, (1 << cores) - 1)
+            events.append(
+                at_once(me, Act("MAP", 0, page, source=frame.reference, index=index + 1, rights=READ_WRITE))
+            )
+            board.tell(events[-1].response[2] or page)
+        group.barrier()
+        pages = board.known()
+        if me:
+            asked = [
+                Act(rng.choice(["READ", "READ", "WRITE"]), me, pages[i % 2], rng.randrange(256))
+                for i in range(uses)
+            ]
+            events += [at_once(me, act if act.kind == "WRITE" else act._replace(value=0)) for act in asked]
+        else:
+            ram, frame = programs.look(1).reference, programs.look(3).reference
+            for _ in range(rng.randrange(200)):
+                pass
+            first = rng.choice(
+                [Act("UNMAP", 0, pages[0]), Request("DELETE", 0, frame), Request("REVOKE", 0, ram)]
+            )
+            events.append(at_once(me, first))
+            events.append(at_once(me, Request("REVOKE", 0, ram)))
+        group.barrier()
+        reads = [(act, ask(act)) for act in (Act("READ", me, page) for page in pages)]
         done.append(Round(before, events, looks(me), reads))
         group.barrier()
     return done

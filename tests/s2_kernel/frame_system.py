@@ -1,8 +1,9 @@
-"""A naive model of Frames that are mapped: that of all capabilities (capability_system.py), with pages and memory beside.
+"""A naive model of Frames that are mapped: that of all capabilities (capability_system.py), with pages and memory
+beside.
 
 A page is there while its Mapping is: who takes the one away takes the other, on all cores at one moment. Memory is one
-byte for each page of RAM, whoever looks at it through whichever mapping; nobody says what it holds in the beginning, so
-the first who reads it says so.
+byte for each page of RAM, through whichever mapping; nobody says what it holds in the beginning, so the first who reads
+it does.
 
 One thing is weaker, in the multikernel, and is told: to delete a core's last Frame is first to unmap what the core has
 mapped of it, and then to delete it, and what others do may come in between (UNMAPS)."""
@@ -62,7 +63,11 @@ Response = tuple[str, int | None, Page | None]
 def step(state: State, asked: Request | Act, response: Response, cores: int) -> Iterable[State]:
     """The states that may follow, if that is the answer: none or one."""
     try:
-        after = _act(state, asked, response) if isinstance(asked, Act) else _request(state, asked, response, cores)
+        after = (
+            _act(state, asked, response)
+            if isinstance(asked, Act)
+            else _request(state, asked, response, cores)
+        )
     except Refused as refusal:
         after = state if response[0] == str(refusal) else None
     return [] if after is None else [after]
@@ -110,7 +115,11 @@ def _act(state: State, act: Act, response: Response) -> State | None:
     if act.kind == "UNMAP":
         if found is None:
             raise Refused("not-mapped")
-        gone = {copy for copy in state.copies if copy.object.about == act.page.address and copy.object.type == MAPPING}
+        gone = {
+            copy
+            for copy in state.copies
+            if copy.object.about == act.page.address and copy.object.type == MAPPING
+        }
         return settled(state._replace(copies=state.copies - gone)) if response[0] == "ok" else None
     if found is None or not act.page.holders >> act.core & 1:
         raise Refused("fault")

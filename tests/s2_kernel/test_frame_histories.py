@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from s2_kernel import frame_history_programs as programs
 from s2_kernel import frame_system as model
+from s2_kernel import mutants
 from s2_kernel.capability_programs import PAGE, ROOT
 from s2_kernel.capability_system import SYSTEMS
 from s2_kernel.frame_history_programs import Round
-from s2_kernel.frame_system import Act, State
+from s2_kernel.frame_system import Act, Response, State
 from s2_kernel.linearizability import Event, NotLinearizable, order
 
 import multikernel
@@ -35,11 +37,13 @@ def system(request: pytest.FixtureRequest) -> Iterator[System]:
         yield booted
 
 
-def record(system: System, seed: int, rounds: int, operations: int) -> list[tuple[Round, ...]]:
+def record(
+    system: System, seed: int, rounds: int, operations: int, program: Any = programs.frames
+) -> list[tuple[Round, ...]]:
     group = system.group()
     board = system.map(system.allocate(PAGE))
     tasks = [
-        core.start(programs.frames, group, board, 1000 * seed + core.index, rounds, operations)
+        core.start(program, group, board, 1000 * seed + core.index, rounds, operations)
         for core in system.cores
     ]
     done = [task.result() for task in tasks]
@@ -100,8 +104,17 @@ def test_histories(system: System) -> None:
     for rounds in recorded:
         events = explain(rounds, in_steps(system))
         met.update(f"{event.operation.kind} {event.response[0]}" for event in events[:-1])
-    print(sorted(met.items()))
     for outcome in ("READ ok", "READ fault", "WRITE ok", "UNMAP ok", "MAP ok", "REVOKE ok", "DELETE ok"):
+        assert met[outcome], met
+
+
+def test_pages_in_use_go_at_one_moment(system: System) -> None:
+    """All pages of a range, on all cores: none is there after another one, or the same one elsewhere, was gone."""
+    met: Counter[str] = Counter()
+    for rounds in record(system, 1, 100, 60, programs.pages_in_use):
+        explain(rounds, in_steps(system))
+        met.update(f"{event.operation.kind} {event.response[0]}" for one in rounds for event in one.events)
+    for outcome in ("READ ok", "READ fault", "WRITE ok", "WRITE fault"):
         assert met[outcome], met
 
 
@@ -113,3 +126,62 @@ def test_many_histories(system: System, seed: int) -> None:
     for rounds in recorded:
         explain(rounds, in_steps(system))
     assert len(recorded) == 400
+
+
+def others(event: Event) -> Iterable[Response]:
+    """What it might have been told instead, and was not."""
+    verdict, made, page = event.response
+    kind = event.operation.kind
+    if kind == "READ" and made is not None:
+        yield verdict, made ^ 1, page
+    if kind in ("READ", "WRITE"):
+        yield ("fault", None, None) if verdict == "ok" else ("ok", None if kind == "WRITE" else 0, None)
+    elif kind == "UNMAP":
+        yield ("not-mapped" if verdict == "ok" else "ok", None, None)
+    elif verdict == "ok":
+        yield "stale", None, None
+    elif verdict == "stale" and kind in ("DELETE", "REVOKE"):
+        yield "ok", None, None
+
+
+def test_another_answer_is_noticed(system: System) -> None:
+    """The same histories, with one answer turned into another: most of those cannot be explained any more."""
+    noticed: Counter[str] = Counter()
+    for rounds in record(system, 99, 6, 8):
+        for core, one in enumerate(rounds):
+            for index, event in enumerate(one.events):
+                for other in others(event):
+                    events = [*one.events[:index], event._replace(response=other), *one.events[index + 1 :]]
+                    wrong = (*rounds[:core], one._replace(events=events), *rounds[core + 1 :])
+                    try:
+                        explain(wrong, in_steps(system))
+                    except NotLinearizable:
+                        noticed[f"{event.operation.kind} {event.response[0]}"] += 1
+    for name in ("READ ok", "READ fault", "WRITE fault", "UNMAP ok", "MAP ok", "REVOKE ok"):
+        assert noticed[name], noticed
+
+
+MULTIKERNEL = "(many_histories or in_use) and multikernel and not owner"
+REGIONS = "(many_histories or in_use) and region"
+MUTANTS = {
+    "PAGE_KEPT": ("MUTANT", MULTIKERNEL),
+    "PAGE_NOT_BLOCKED": ("MUTANT", MULTIKERNEL),
+    "PAGE_BEHIND_A_VOTE": ("MUTANT", MULTIKERNEL),
+    "PAGE_MAPPING_OVERLOOKED": ("MUTANT", MULTIKERNEL),
+    "PAGE_BEFORE_COMMIT": ("MUTANT", MULTIKERNEL),
+    "MAPPING_LEFT": ("MUTANT", MULTIKERNEL),
+    "MAPPING_GOES_EARLY": ("MUTANT", MULTIKERNEL),
+    "PAGES_UNLOCKED": ("SHARED_MUTANT", REGIONS),
+    "PAGE_LEFT_BEHIND": ("SHARED_MUTANT", REGIONS),
+    "PAGE_NOT_ASKED_AGAIN": ("SHARED_MUTANT", REGIONS),
+    "OCCUPANT_NOT_ASKED": ("SHARED_MUTANT", REGIONS),
+}
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_seeded_bug_is_seen(mutant: str, tmp_path: Path) -> None:
+    prefix, select = MUTANTS[mutant]
+    said = mutants.histories(tmp_path, mutants.flag(mutant, prefix), __file__, select)
+    assert "no order explains this history" in said
