@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 import struct
+from collections.abc import Callable
 from typing import NamedTuple
 
 from s2_kernel import capability_programs as programs
@@ -148,78 +149,105 @@ def ask(asked: Request | Act) -> Response:
             return "ok", words[3], asked.page._replace(handle=words[0], address=words[1])
 
 
-def at_once(me: int, asked: Request | Act) -> Event:
-    called = _native.tsc()
-    response = ask(asked)
-    return Event(me, asked, response, called, _native.tsc())
+class Player:
+    """One core's part in a round."""
 
+    def __init__(self, rng: random.Random, board: Board) -> None:
+        here = multikernel.here()
+        self.me, self.cores = here.core, here.cores
+        self.rng, self.board = rng, board
+        self.events: list[Event] = []
 
-def frames(group: Group, on: multikernel.Page, seed: int, rounds: int, operations: int) -> list[Round]:
-    """On every core at once: that many random requests a round, all cores beginning together."""
-    me, cores = multikernel.here().core, multikernel.here().cores
-    rng, board = random.Random(seed), Board(on, me, cores)
-    done: list[Round] = []
-    for _ in range(rounds):
-        board.clear()
-        ready = clear(cores) if me == 0 else True
-        if not group.all_reduce([int(ready)], "min")[0]:
-            break
-        before, events = looks(me), []
-        group.barrier()
+    def do(self, asked: Request | Act) -> None:
+        called = _native.tsc()
+        response = ask(asked)
+        self.events.append(Event(self.me, asked, response, called, _native.tsc()))
+        if response[2] is not None:
+            self.board.tell(response[2])
+
+    # --- what core 0 prepares, and then all do at once
+
+    def nothing(self) -> None:
+        """Before anything."""
+
+    def anything(self, operations: int) -> None:
         for _ in range(operations):
-            events.append(at_once(me, some_request(rng, me, cores, board)))
-            page = events[-1].response[2]
-            if page is not None:
-                board.tell(page)
-        group.barrier()
-        reads = [(act, ask(act)) for act in (Act("READ", me, page) for page in board.known())]
-        done.append(Round(before, events, looks(me), reads))
-        group.barrier()
-    return done
+            self.do(some_request(self.rng, self.me, self.cores, self.board))
+
+    def two_pages(self) -> None:
+        """Of two Frames, mapped on all cores: in slots 3 and 5, their Mappings behind them."""
+        for number, index in enumerate((3, 5)):
+            ram, offset = programs.look(1).reference, PAGE * number
+            self.do(Request("RETYPE", 0, ram, ROOT, index, type=FRAME, offset=offset, size=PAGE))
+            frame = programs.look(index)
+            page = Page(0, 0, frame.address, (1 << self.cores) - 1)
+            self.do(Act("MAP", 0, page, source=frame.reference, index=index + 1, rights=READ_WRITE))
+
+    def pages_in_use(self, uses: int) -> None:
+        """Core 0 takes them back, by one revoke or one after the other; the others use both as fast as they can."""
+        ram, frame, pages = programs.look(1).reference, programs.look(3).reference, self.board.known()
+        take = Act("UNMAP", 0, pages[0]), Request("DELETE", 0, frame), Request("REVOKE", 0, ram)
+        use = [Act("READ", self.me, page) for page in pages] * 2 + [
+            Act("WRITE", self.me, page) for page in pages
+        ]
+        asked = [
+            act._replace(value=value) for value, act in enumerate(self.rng.choices(use, k=uses), 1 + self.me)
+        ]
+        self.rest()
+        for act in asked if self.me else (self.rng.choice(take), take[-1]):
+            self.do(act)
+
+    def copies(self) -> None:
+        """Of the first RAM, in some slots of all cores."""
+        for core in range(self.cores):
+            for index in TAKEN:
+                self.do(Request("COPY", 0, programs.look(1).reference, ROOT, index, 7, core))
+
+    def slots_in_use(self, uses: int) -> None:
+        """Core 0 takes those back; the others put copies of the second RAM, of another region, where they are."""
+        first, second = programs.look(1).reference, programs.look(2).reference
+        self.rest()
+        if not self.me:
+            self.do(Request("REVOKE", 0, first))
+        for _ in range(uses if self.me else 0):
+            to = self.rng.randrange(1, self.cores)
+            self.do(Request("COPY", self.me, second, ROOT, self.rng.choice(TAKEN), 7, to))
+
+    def rest(self) -> None:
+        """So that core 0 does not always come first."""
+        for _ in range(0 if self.me else self.rng.randrange(500)):
+            pass
 
 
-def pages_in_use(group: Group, on: multikernel.Page, seed: int, rounds: int, uses: int) -> list[Round]:
-    """Core 0 maps two Frames on all cores and takes them back, by one revoke or one after the other; meanwhile the
-    others use both pages as fast as they can.
-    """
+TAKEN = range(3, 7)
+SCENARIOS: dict[str, tuple[Callable[[Player], None], Callable[[Player, int], None]]] = {
+    "anything": (Player.nothing, Player.anything),
+    "pages in use": (Player.two_pages, Player.pages_in_use),
+    "slots in use": (Player.copies, Player.slots_in_use),
+}
+
+
+def play(
+    group: Group, on: multikernel.Page, scenario: str, seed: int, rounds: int, operations: int
+) -> list[Round]:
+    """On every core at once, round after round: what core 0 prepares, then that many requests of all cores."""
     me, cores = multikernel.here().core, multikernel.here().cores
     rng, board = random.Random(seed), Board(on, me, cores)
+    prepare, act = SCENARIOS[scenario]
     done: list[Round] = []
     for _ in range(rounds):
         board.clear()
         ready = clear(cores) if me == 0 else True
         if not group.all_reduce([int(ready)], "min")[0]:
             break
-        before, events = looks(me), []
-        for index in range(3, 3 + 2 * PAGES, 2) if me == 0 else ():
-            ram, offset = programs.look(1).reference, PAGE * (index // 2 - 1)
-            made = Request("RETYPE", 0, ram, ROOT, index, type=FRAME, offset=offset, size=PAGE)
-            events.append(at_once(me, made))
-            frame = programs.look(index)
-            page = Page(0, 0, frame.address, (1 << cores) - 1)
-            events.append(
-                at_once(me, Act("MAP", 0, page, source=frame.reference, index=index + 1, rights=READ_WRITE))
-            )
-            board.tell(events[-1].response[2] or page)
+        player, before = Player(rng, board), looks(me)
         group.barrier()
-        pages = board.known()
-        if me:
-            asked = [
-                Act(rng.choice(["READ", "READ", "WRITE"]), me, pages[i % 2], rng.randrange(256))
-                for i in range(uses)
-            ]
-            events += [at_once(me, act if act.kind == "WRITE" else act._replace(value=0)) for act in asked]
-        else:
-            ram, frame = programs.look(1).reference, programs.look(3).reference
-            for _ in range(rng.randrange(200)):
-                pass
-            first = rng.choice(
-                [Act("UNMAP", 0, pages[0]), Request("DELETE", 0, frame), Request("REVOKE", 0, ram)]
-            )
-            events.append(at_once(me, first))
-            events.append(at_once(me, Request("REVOKE", 0, ram)))
+        if me == 0:
+            prepare(player)
         group.barrier()
-        reads = [(act, ask(act)) for act in (Act("READ", me, page) for page in pages)]
-        done.append(Round(before, events, looks(me), reads))
+        act(player, operations)
+        group.barrier()
+        reads = [(one, ask(one)) for one in (Act("READ", me, page) for page in board.known())]
+        done.append(Round(before, player.events, looks(me), reads))
         group.barrier()
     return done
