@@ -49,9 +49,7 @@ def record(
     done = [task.result() for task in tasks]
     system.unmap(board)
     system.close_group(group)
-    recorded = list(zip(*done, strict=True))
-    assert len(recorded) == rounds
-    return recorded
+    return list(zip(*done, strict=True))
 
 
 def in_steps(system: System) -> bool:
@@ -99,30 +97,34 @@ def readable(state: State, reads: list[Any]) -> bool:
     return True
 
 
-def outcomes(system: System, recorded: list[tuple[Round, ...]]) -> Counter[str]:
-    """How often what was answered how, in rounds that can be explained."""
-    for rounds in recorded:
-        explain(rounds, in_steps(system))
-    events = (event for rounds in recorded for one in rounds for event in one.events)
+def outcomes(
+    system: System, seed: int, rounds: int, operations: int, scenario: str = "anything"
+) -> Counter[str]:
+    """How often what was answered how, in histories that can be explained."""
+    recorded = record(system, seed, rounds, operations, scenario)
+    for one in recorded:
+        explain(one, in_steps(system))
+    assert len(recorded) == rounds
+    events = (event for cores in recorded for one in cores for event in one.events)
     return Counter(f"{event.operation.kind} {event.response[0]}" for event in events)
 
 
 def test_histories(system: System) -> None:
-    met = outcomes(system, record(system, 1, 60, 8))
+    met = outcomes(system, 1, 60, 8)
     for outcome in ("READ ok", "READ fault", "WRITE ok", "UNMAP ok", "MAP ok", "REVOKE ok", "DELETE ok"):
         assert met[outcome], met
 
 
 def test_pages_in_use_go_at_one_moment(system: System) -> None:
     """All pages of a range, on all cores: none is there after another one, or the same one elsewhere, was gone."""
-    met = outcomes(system, record(system, 1, 100, 60, "pages in use"))
+    met = outcomes(system, 1, 100, 60, "pages in use")
     for outcome in ("READ ok", "READ fault", "WRITE ok", "WRITE fault"):
         assert met[outcome], met
 
 
 def test_slots_in_use_come_free_at_one_moment(system: System) -> None:
     """Those of all copies: none is in use after another one, of whichever core, was free."""
-    met = outcomes(system, record(system, 1, 100, 20, "slots in use"))
+    met = outcomes(system, 1, 100, 20, "slots in use")
     assert met["COPY ok"], met
     assert met["COPY slot-in-use"], met
 
@@ -131,7 +133,7 @@ def test_slots_in_use_come_free_at_one_moment(system: System) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(2, 12))
 def test_many_histories(system: System, seed: int) -> None:
-    outcomes(system, record(system, seed, 400, 4 + seed))
+    outcomes(system, seed, 400, 4 + seed)
 
 
 def others(event: Event) -> Iterable[Response]:
