@@ -17,7 +17,7 @@
  *
  * A Mapping with a page stands in the way of what would take it along (cspace_delete.c). The page is then unmapped first, and the Mapping goes
  * with it (shared_capability_map.c); a pin ends the operation there. A revocation unmaps all pages of its range, or none, before it takes
- * anything.
+ * anything; so does the deletion of a core's last Frame with the pages that the core has of it. What lies in a CNode goes one by one.
  *
  * A core that waits answers what it is told meanwhile (shared_kernel.c: shared_while_waiting). Nobody owns anything: `owner` shows the core
  * that looks, for it decides alone. A type that never leaves its core in the multikernel (CNode, Dispatcher, Endpoint, Mapping) does not here either, so
@@ -109,10 +109,19 @@ static enum capability_verdict derive(struct driver *d, struct capability_task *
 /* --- Delete and revoke, in pieces ------------------------------------------------------------------------------------------------- */
 
 /* What stands in the way is unmapped, and the deletion goes on; or it does not, and why is the outcome's. */
-static enum capability_verdict unmapped(struct driver *d, uint32_t slot, struct shared_outcome *outcome)
+static enum capability_verdict unmapped(struct driver *d, uint32_t slot, bool all, struct shared_outcome *outcome)
 {
-    outcome->page = shared_frame_goes(d, slot, &outcome->pinned);
+    outcome->page = shared_frame_goes(d, slot, all, &outcome->pinned);
     return outcome->page == VERDICT_OK ? CAP_MORE : CAP_NEEDS_AGREEMENT;
+}
+
+static enum capability_verdict delete_some(struct driver *d, struct cspace *cs, uint64_t reference,
+                                           struct cspace_progress *progress)
+{
+    lock_space(d, d->me);
+    enum capability_verdict verdict = cspace_delete(cs, reference, 0, WORK, progress);
+    unlock_space(d, d->me);
+    return verdict;
 }
 
 static enum capability_verdict delete_piece(struct driver *d, uint64_t reference, bool *begun,
@@ -124,17 +133,12 @@ static enum capability_verdict delete_piece(struct driver *d, uint64_t reference
     if (!cs)
         return CAP_STALE;
     const struct capability c = *cspace_slot(cs, (uint32_t)reference);
-    enum capability_verdict verdict;
-    for (uint32_t pages = 0;; pages++) { /* a Frame goes with its page, as far as others can tell */
-        lock_space(d, d->me);
-        verdict = cspace_delete(cs, reference, 0, WORK, &progress);
-        unlock_space(d, d->me);
-        if (verdict != CAP_NEEDS_AGREEMENT)
-            break;
-        verdict = unmapped(d, progress.slot, outcome);
+    enum capability_verdict verdict = delete_some(d, cs, reference, &progress);
+    if (verdict == CAP_NEEDS_AGREEMENT) {
+        verdict = unmapped(d, progress.slot, c.type == CAP_FRAME, outcome);
         *begun |= verdict == CAP_MORE;
-        if (verdict != CAP_MORE || pages == WORK)
-            break;
+        if (verdict == CAP_MORE && c.type == CAP_FRAME)
+            verdict = delete_some(d, cs, reference, &progress); /* at one moment with its pages */
     }
     *begun |= progress.done != 0;
     if (verdict == CAP_OK &&
@@ -171,7 +175,7 @@ static enum capability_verdict revoke_piece(struct driver *d, struct cspace *cs,
     if (held != UINT32_MAX)
         unlock_space(d, held);
     /* Of a Frame that goes with a CNode, or mapped since the last piece. */
-    return verdict == CAP_NEEDS_AGREEMENT ? unmapped(d, progress.slot, outcome) : verdict;
+    return verdict == CAP_NEEDS_AGREEMENT ? unmapped(d, progress.slot, false, outcome) : verdict;
 }
 
 static enum capability_verdict revoke_all(struct driver *d, uint64_t reference, struct shared_outcome *outcome)

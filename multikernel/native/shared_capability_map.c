@@ -168,20 +168,60 @@ enum verdict shared_frame_unmap(struct driver *d, const struct request *request,
     return verdict;
 }
 
-enum verdict shared_frame_goes(struct driver *d, uint32_t slot, uint32_t *pinned)
+/* --- Several pages, or none ----------------------------------------------------------------------------------------------------------- */
+
+/* Those of Frames that share a byte with a range; of one space's Mappings, or of one Mapping alone. */
+struct pages {
+    uint64_t address, end;
+    uint32_t space; /* or UINT32_MAX */
+    uint64_t mapping;
+};
+
+/* The next entry from that one on that is one of those and in that state; the table's size when there is none. Other entries come and go under
+ * the kernel's lock; these under the region's too. */
+static uint32_t next_page(struct driver *d, const struct pages *which, uint32_t slot, bool closed)
 {
-    const uint64_t mapping = cspace_reference(shared_cspace(d), slot);
     struct shared_kernel *k = d->shared;
-    uint32_t page = 0;
+    const struct cspace *state = shared_cspace(d);
+    for (; slot < k->slots; slot++) {
+        const struct shared_entry *entry = entry_at(k, slot);
+        if ((closed ? shared_page_closed(d, slot) : shared_page_mapped(d, slot)) && entry->mapping &&
+            entry->frame < which->end && which->address < entry->frame + entry->length &&
+            (which->space == UINT32_MAX || which->space == space_of(state, (uint32_t)entry->mapping)) &&
+            (!which->mapping || which->mapping == entry->mapping))
+            break;
+    }
+    return slot;
+}
+
+static enum verdict pages_go(struct driver *d, const struct pages *which, uint32_t *pinned)
+{
+    const uint32_t slots = ((struct shared_kernel *)d->shared)->slots;
+    enum verdict verdict = VERDICT_OK;
     lock_pages(d);
-    while (page < k->slots && (entry_at(k, page)->mapping != mapping || !shared_page_mapped(d, page)))
-        page++;
-    assert(page < k->slots); /* a Mapping with a page */
-    enum verdict verdict = shared_page_unpinned(d, page, pinned);
-    if (verdict == VERDICT_OK)
-        verdict = page_goes(d, page);
+    for (uint32_t i = next_page(d, which, 0, false); i < slots && verdict == VERDICT_OK;
+         i = next_page(d, which, i + 1, false))
+        verdict = shared_page_unpinned(d, i, pinned);
+    /* Nobody is told that one is gone while another one is still there. */
+    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(d, which, i, false)) < slots; i++)
+        verdict = shared_page_close(d, i);
+    for (uint32_t i = next_page(d, which, 0, true); i < slots; i = next_page(d, which, i + 1, true)) {
+        mapping_goes(d, entry_at(d->shared, i)->mapping);
+        shared_page_free(d, i);
+    }
     unlock_pages(d);
     return verdict;
+}
+
+enum verdict shared_frame_goes(struct driver *d, uint32_t slot, bool all, uint32_t *pinned)
+{
+    const struct cspace *state = shared_cspace(d);
+    const struct capability *mapping = cspace_slot(state, slot);
+    const struct pages which = {.address = mapping->address,
+                                .end = capability_end(mapping),
+                                .space = space_of(state, slot),
+                                .mapping = all ? 0 : cspace_reference(state, slot)};
+    return pages_go(d, &which, pinned);
 }
 
 /* --- All pages of a range, before a revocation ------------------------------------------------------------------------------------ */
@@ -223,39 +263,11 @@ static bool cnodes_hold_pages(struct driver *d, const struct cspace *cs, const s
     return false;
 }
 
-/* The next entry from that one on whose Frame is in the range and whose page is in that state; the table's size when there is none. Entries of
- * other ranges come and go under the kernel's lock; those of this one under the region's too. */
-static uint32_t next_page(struct driver *d, const struct cspace_revocation *r, uint32_t slot, bool closed)
-{
-    struct shared_kernel *k = d->shared;
-    for (; slot < k->slots; slot++) {
-        const struct shared_entry *entry = entry_at(k, slot);
-        if ((closed ? shared_page_closed(d, slot) : shared_page_mapped(d, slot)) && entry->mapping &&
-            entry->frame < r->address + r->size && r->address < entry->frame + entry->length)
-            break;
-    }
-    return slot;
-}
-
 enum verdict shared_frames_go(struct driver *d, const struct cspace *cs, const struct cspace_revocation *r,
                               uint32_t *pinned)
 {
-    const uint32_t slots = ((struct shared_kernel *)d->shared)->slots;
-    enum verdict verdict = VERDICT_OK;
+    const struct pages which = {.address = r->address, .end = r->address + r->size, .space = UINT32_MAX};
     if (r->type == CAP_RAM && cs->cnode_objects && pages_anywhere(cs) && cnodes_hold_pages(d, cs, r))
         return monitor_verdict(CAP_MAPPED);
-    if (!cs->mapped)
-        return VERDICT_OK;
-    lock_pages(d);
-    for (uint32_t i = next_page(d, r, 0, false); i < slots && verdict == VERDICT_OK; i = next_page(d, r, i + 1, false))
-        verdict = shared_page_unpinned(d, i, pinned);
-    /* Nobody is told that one is gone while another one is still there. */
-    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(d, r, i, false)) < slots; i++)
-        verdict = shared_page_close(d, i);
-    for (uint32_t i = next_page(d, r, 0, true); i < slots; i = next_page(d, r, i + 1, true)) {
-        mapping_goes(d, entry_at(d->shared, i)->mapping);
-        shared_page_free(d, i);
-    }
-    unlock_pages(d);
-    return verdict;
+    return cs->mapped ? pages_go(d, &which, pinned) : VERDICT_OK;
 }

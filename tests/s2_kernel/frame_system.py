@@ -5,8 +5,9 @@ A page is there while its Mapping is: who takes the one away takes the other, on
 byte for each page of RAM, through whichever mapping; nobody says what it holds in the beginning, so the first who reads
 it does.
 
-One thing is weaker, in the multikernel, and is told: to delete a core's last Frame is first to unmap what the core has
-mapped of it, and then to delete it, and what others do may come in between (UNMAPS)."""
+Two things are weaker, and are told. In the multikernel, to delete a core's last Frame is first to unmap what the core
+has mapped of it, and then to delete it, and what others do may come in between (UNMAPS). And where two things forbid a
+retype, a slot in use and a conflict, either is told: they are known on different cores."""
 
 from __future__ import annotations
 
@@ -81,6 +82,9 @@ def _request(state: State, asked: Request, response: Response, cores: int) -> St
         if asked.source not in {copy.name for copy in state.copies if copy.core == asked.core}:
             return state if response[0] == "ok" else None  # others did the rest
     verdict, copies, made = model.ask(state.copies, asked, cores, 16)
+    if (verdict, asked.kind) == ("slot-in-use", "RETYPE"):  # or for another reason
+        elsewhere, _, _ = model.ask(state.copies, asked._replace(index=model.ANY), cores, 16)
+        verdict = elsewhere if response[0] == elsewhere == "retype-conflict" else verdict
     if verdict != response[0]:
         return None
     for copy in made:
