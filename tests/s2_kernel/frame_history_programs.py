@@ -198,7 +198,7 @@ class Player:
             self.do(act)
 
     def copies(self) -> None:
-        """Of the first RAM, in some slots of all cores."""
+        """Of the first RAM, on all cores: more than a revoke takes at once."""
         for core in range(self.cores):
             for index in TAKEN:
                 self.do(Request("COPY", 0, programs.look(1).reference, ROOT, index, 7, core))
@@ -219,7 +219,9 @@ class Player:
             pass
 
 
-TAKEN = range(3, 7)
+TAKEN = range(SLOTS[-1] + 1, SLOTS[-1] + 31)
+"""Slots of each core's root CNode."""
+USED = range(SLOTS[0], TAKEN[-1] + 1)
 SCENARIOS: dict[str, tuple[Callable[[Player], None], Callable[[Player, int], None]]] = {
     "anything": (Player.nothing, Player.anything),
     "pages in use": (Player.two_pages, Player.pages_in_use),
@@ -240,7 +242,7 @@ def play(
         ready = clear(cores) if me == 0 else True
         if not group.all_reduce([int(ready)], "min")[0]:
             break
-        player, before = Player(rng, board), looks(me)
+        player, before = Player(rng, board), looks(me, USED)
         group.barrier()
         if me == 0:
             prepare(player)
@@ -248,6 +250,6 @@ def play(
         act(player, operations)
         group.barrier()
         reads = [(one, ask(one)) for one in (Act("READ", me, page) for page in board.known())]
-        done.append(Round(before, player.events, looks(me), reads))
+        done.append(Round(before, player.events, looks(me, USED), reads))
         group.barrier()
     return done

@@ -35,10 +35,10 @@ class Round(NamedTuple):
     after: list[Copy]
 
 
-def looks(core: int) -> list[Copy]:
-    """What it has, in the root CNode and in those that lie there."""
+def looks(core: int, root: range = SLOTS) -> list[Copy]:
+    """What it has, in those slots of the root CNode and in the CNodes that lie there."""
     found: list[Copy] = []
-    cnodes = {(TOP, 0): SLOTS}
+    cnodes = {(TOP, 0): root}
     while cnodes:
         (cnode, number), slots = cnodes.popitem()
         for slot in slots:

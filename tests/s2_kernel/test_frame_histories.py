@@ -124,7 +124,7 @@ def test_pages_in_use_go_at_one_moment(system: System) -> None:
 
 def test_slots_in_use_come_free_at_one_moment(system: System) -> None:
     """Those of all copies: none is in use after another one, of whichever core, was free."""
-    met = outcomes(system, 1, 100, 20, "slots in use")
+    met = outcomes(system, 1, 40, 30, "slots in use")
     assert met["COPY ok"], met
     assert met["COPY slot-in-use"], met
 
