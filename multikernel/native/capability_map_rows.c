@@ -8,8 +8,9 @@
  * Every core keeps to it by the locks of ranges: a map is refused, and tries again, where a revoke of that memory awaits its outcome.
  *
  * A Mapping is a capability with copies elsewhere, for what other cores have in their page tables is one: so the deletion that meets it
- * stops and asks for agreement (cspace_delete.c), and the agreement is the unmap. A revoke unmaps all pages of its range within its own two
- * phases (capability_revoke_row.c): nobody is asked twice, and a pin refuses it before anything has changed.
+ * stops and asks for agreement (cspace_delete.c), and the agreement is the unmap. That is one for each page: meanwhile others may find one
+ * page gone and the next, or the Frame, still there, and a pin ends the deletion where it has come to. A revoke unmaps all pages of its range
+ * within its own two phases (capability_revoke_row.c): nobody is asked twice, and a pin refuses it before anything has changed.
  *
  * Source: paper section 4.7; Barrelfish kernel/mapping.c and include/barrelfish_kpi (Frame_Mapping: the page table slot in a capability). */
 #include <string.h>

@@ -12,11 +12,12 @@
  * Deleting and revoking many is done in pieces of bounded work, the locks given back in between, so that nobody waits for a long time. A
  * revocation of more than a piece first locks the range in the database (cspace_lock): nobody derives more of it meanwhile, or uses what
  * is about to go, so it ends, and it looks as if it had been at one moment. It then heeds nobody else's range (CSPACE_OUTCOME), hence waits
- * for nobody while it holds one: no two wait for each other. Who meets a locked range waits here; its owner is at work on another core.
+ * for nobody while it holds one: no two wait for each other. Who meets a locked range waits here, and so does who wants a slot out of which
+ * something is about to go (slot_in_use); its owner is at work on another core.
  *
  * A Mapping with a page stands in the way of what would take it along (cspace_delete.c). The page is then unmapped first, and the Mapping goes
  * with it (shared_capability_map.c); a pin ends the operation there. A revocation unmaps all pages of its range, or none, before it takes
- * anything.
+ * anything; so does the deletion of a core's last Frame with the pages that the core has of it. What lies in a CNode goes one by one.
  *
  * A core that waits answers what it is told meanwhile (shared_kernel.c: shared_while_waiting). Nobody owns anything: `owner` shows the core
  * that looks, for it decides alone. A type that never leaves its core in the multikernel (CNode, Dispatcher, Endpoint, Mapping) does not here either, so
@@ -29,7 +30,7 @@ enum { WORK = 64 }; /* capabilities a piece */
 /* --- Copy and retype --------------------------------------------------------------------------------------------------------------- */
 
 static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct capability_task *t, uint64_t source,
-                                    uint64_t cnode)
+                                    uint64_t cnode, struct needs *n)
 {
     const struct cspace_place place = {.cnode = cnode, .index = t->index};
     uint32_t slot;
@@ -54,6 +55,8 @@ static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct 
     }
     lock_space(d, t->to);
     verdict = cspace_mint(cs, source, rights, &place, 0, &t->made);
+    if (verdict == CAP_SLOT_IN_USE)
+        verdict = slot_in_use(cs, &place, 1, n);
     unlock_space(d, t->to);
     if (verdict != CAP_OK || !t->move)
         return verdict;
@@ -66,7 +69,7 @@ static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct 
 }
 
 static enum capability_verdict retype(struct driver *d, struct cspace *cs, struct capability_task *t, uint64_t source,
-                                      uint64_t cnode)
+                                      uint64_t cnode, struct needs *n)
 {
     const struct cspace_retype r = {.source = source,
                                     .offset = t->offset,
@@ -77,22 +80,25 @@ static enum capability_verdict retype(struct driver *d, struct cspace *cs, struc
                                     .to = {.cnode = cnode, .index = t->index}};
     lock_space(d, d->me);
     enum capability_verdict verdict = cspace_retype(cs, &r, 0, &t->made);
+    if (verdict == CAP_SLOT_IN_USE)
+        verdict = slot_in_use(cs, &r.to, r.count, n);
     unlock_space(d, d->me);
     return verdict;
 }
 
-/* One try at what needs a source and a place. */
-static enum capability_verdict derive(struct driver *d, struct capability_task *t)
+/* One try at what needs a source and a place. MORE: another one, with the locks that next names. */
+static enum capability_verdict derive(struct driver *d, struct capability_task *t, struct needs *next)
 {
     struct cspace *state = shared_cspace(d);
     const uint32_t to = t->row == ROW_CAP_COPY ? t->to : d->me;
     uint64_t source = from_core(state, d->me, t->source), cnode = from_core(state, to, t->cnode);
-    struct needs n;
+    struct needs n = *next;
     struct cspace *cs = lock_for_making(d, &source, &cnode, &n);
+    *next = n;
     if (SHARED_MUTANT(RELEASED_EARLY))
         unlock_regions(d, &n);
     enum capability_verdict verdict =
-        t->row == ROW_CAP_COPY ? copy(d, cs, t, source, cnode) : retype(d, cs, t, source, cnode);
+        t->row == ROW_CAP_COPY ? copy(d, cs, t, source, cnode, next) : retype(d, cs, t, source, cnode, next);
     if (!SHARED_MUTANT(RELEASED_EARLY))
         unlock_regions(d, &n);
     if (verdict == CAP_OK)
@@ -103,10 +109,19 @@ static enum capability_verdict derive(struct driver *d, struct capability_task *
 /* --- Delete and revoke, in pieces ------------------------------------------------------------------------------------------------- */
 
 /* What stands in the way is unmapped, and the deletion goes on; or it does not, and why is the outcome's. */
-static enum capability_verdict unmapped(struct driver *d, uint32_t slot, struct shared_outcome *outcome)
+static enum capability_verdict unmapped(struct driver *d, uint32_t slot, bool all, struct shared_outcome *outcome)
 {
-    outcome->page = shared_frame_goes(d, slot, &outcome->pinned);
+    outcome->page = shared_frame_goes(d, slot, all, &outcome->pinned);
     return outcome->page == VERDICT_OK ? CAP_MORE : CAP_NEEDS_AGREEMENT;
+}
+
+static enum capability_verdict delete_some(struct driver *d, struct cspace *cs, uint64_t reference,
+                                           struct cspace_progress *progress)
+{
+    lock_space(d, d->me);
+    enum capability_verdict verdict = cspace_delete(cs, reference, 0, WORK, progress);
+    unlock_space(d, d->me);
+    return verdict;
 }
 
 static enum capability_verdict delete_piece(struct driver *d, uint64_t reference, bool *begun,
@@ -118,12 +133,14 @@ static enum capability_verdict delete_piece(struct driver *d, uint64_t reference
     if (!cs)
         return CAP_STALE;
     const struct capability c = *cspace_slot(cs, (uint32_t)reference);
-    lock_space(d, d->me);
-    enum capability_verdict verdict = cspace_delete(cs, reference, 0, WORK, &progress);
-    unlock_space(d, d->me);
-    if (verdict == CAP_NEEDS_AGREEMENT)
-        verdict = unmapped(d, progress.slot, outcome);
-    *begun |= progress.done != 0 || verdict == CAP_MORE;
+    enum capability_verdict verdict = delete_some(d, cs, reference, &progress);
+    if (verdict == CAP_NEEDS_AGREEMENT) {
+        verdict = unmapped(d, progress.slot, c.type == CAP_FRAME, outcome);
+        *begun |= verdict == CAP_MORE;
+        if (verdict == CAP_MORE && c.type == CAP_FRAME)
+            verdict = delete_some(d, cs, reference, &progress); /* at one moment with its pages */
+    }
+    *begun |= progress.done != 0;
     if (verdict == CAP_OK &&
         mapping_database_overlapping(cspace_database(cs), c.address, capability_end(&c)) == NO_CAPABILITY) {
         outcome->address = c.address;
@@ -158,7 +175,7 @@ static enum capability_verdict revoke_piece(struct driver *d, struct cspace *cs,
     if (held != UINT32_MAX)
         unlock_space(d, held);
     /* Of a Frame that goes with a CNode, or mapped since the last piece. */
-    return verdict == CAP_NEEDS_AGREEMENT ? unmapped(d, progress.slot, outcome) : verdict;
+    return verdict == CAP_NEEDS_AGREEMENT ? unmapped(d, progress.slot, false, outcome) : verdict;
 }
 
 static enum capability_verdict revoke_all(struct driver *d, uint64_t reference, struct shared_outcome *outcome)
@@ -196,6 +213,7 @@ enum verdict shared_capability(struct driver *d, struct capability_task *t, stru
 {
     const uint64_t reference = from_core(shared_cspace(d), d->me, t->source);
     enum capability_verdict verdict;
+    struct needs n = {0};
     bool begun = false;
     *outcome = (struct shared_outcome){0};
     t->made = 0;
@@ -205,7 +223,7 @@ enum verdict shared_capability(struct driver *d, struct capability_task *t, stru
         if (t->row == ROW_CAP_DELETE)
             verdict = delete_piece(d, reference, &begun, outcome);
         else
-            verdict = t->row == ROW_CAP_REVOKE ? revoke_all(d, reference, outcome) : derive(d, t);
+            verdict = t->row == ROW_CAP_REVOKE ? revoke_all(d, reference, outcome) : derive(d, t, &n);
         if (verdict != CAP_MORE && verdict != CAP_BUSY)
             break;
         shared_while_waiting(d);
@@ -217,8 +235,6 @@ enum verdict shared_capability(struct driver *d, struct capability_task *t, stru
 
 /* --- RAM, and looking --------------------------------------------------------------------------------------------------------------- */
 
-static const struct needs everything = {.all = true};
-
 enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size, const struct cspace_place *to,
                                uint64_t *made)
 {
@@ -226,9 +242,12 @@ enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size
     struct cspace *state = shared_cspace(d);
     const struct cspace_place place = {.cnode = from_core(state, d->me, to->cnode), .index = to->index};
     const uint32_t region = k->region_next;
+    struct needs everything = needs_all();
     lock_regions(d, &everything); /* it is rare, and of the CNode's region nobody need know */
     lock_space(d, d->me);
     enum capability_verdict verdict = cspace_create_ram(cspace_part(state, region), address, size, &place, made);
+    if (verdict == CAP_SLOT_IN_USE)
+        verdict = slot_in_use(state, &place, 1, &everything);
     unlock_space(d, d->me);
     unlock_regions(d, &everything);
     if (verdict == CAP_OK) {
@@ -271,6 +290,7 @@ bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *
 void shared_capabilities_digest(struct driver *d, uint64_t words[5])
 {
     struct cspace *cs = shared_cspace(d);
+    const struct needs everything = needs_all();
     uint32_t used, locks = 0;
     lock_regions(d, &everything);
     words[0] = cspace_digest_space(cs, d->me, &used);

@@ -1,5 +1,7 @@
 #include "shared_capability_locks.h"
 
+#include "cspace_inside.h"
+
 static uint64_t rounded(uint64_t size)
 {
     return (size + PAD_BYTES - 1) / PAD_BYTES * PAD_BYTES;
@@ -76,6 +78,12 @@ static void give(struct driver *d, uint32_t index, uint32_t node)
     d->local->lock->release(lock_at(k, index), nodes_of(k), d->me * nodes_a_core(k->regions) + node);
 }
 
+static uint32_t next_region(const struct driver *d, uint32_t left)
+{
+    const bool last = SHARED_MUTANT(UNORDERED) && d->me % 2;
+    return (uint32_t)(last ? 31 - __builtin_clz(left) : __builtin_ctz(left));
+}
+
 void lock_regions(struct driver *d, const struct needs *n)
 {
     struct shared_capabilities *k = shared_capabilities_of(d);
@@ -85,13 +93,10 @@ void lock_regions(struct driver *d, const struct needs *n)
         shared_lock(d);
         return;
     }
-    for (uint32_t region = 0; n->all && region < k->regions; region++)
+    for (uint32_t left = n->regions, region; left; left ^= 1u << region) {
+        region = next_region(d, left);
         take(d, region, region);
-    if (n->all)
-        return;
-    take(d, n->first, n->first);
-    if (n->second != n->first)
-        take(d, n->second, n->second);
+    }
 }
 
 void unlock_regions(struct driver *d, const struct needs *n)
@@ -103,13 +108,10 @@ void unlock_regions(struct driver *d, const struct needs *n)
         shared_unlock(d);
         return;
     }
-    for (uint32_t region = 0; n->all && region < k->regions; region++)
+    for (uint32_t left = n->regions; left; left &= left - 1) {
+        const uint32_t region = (uint32_t)__builtin_ctz(left);
         give(d, region, region);
-    if (n->all)
-        return;
-    give(d, n->first, n->first);
-    if (n->second != n->first)
-        give(d, n->second, n->second);
+    }
 }
 
 /* The region to lock for a CNode that something goes into: a root's is never needed, and then the other one does. */
@@ -121,6 +123,7 @@ static uint32_t home_of_cnode(const struct cspace *cs, uint64_t cnode, uint32_t 
 struct cspace *lock_for_making(struct driver *d, uint64_t *source, uint64_t *cnode, struct needs *n)
 {
     struct cspace *state = shared_cspace(d);
+    const uint32_t also = n->regions;
     for (;;) {
         if (cspace_home(state, (uint32_t)*source) == NO_PART)
             *source = 0;
@@ -130,6 +133,7 @@ struct cspace *lock_for_making(struct driver *d, uint64_t *source, uint64_t *cno
         if (home == NO_PART || around == NO_PART)
             continue; /* just now */
         *n = SHARED_MUTANT(WRONG_REGION) ? needs(d->me, d->me) : needs(home, around);
+        n->regions |= also;
         lock_regions(d, n);
         if ((cspace_home(state, (uint32_t)*source) == home && home_of_cnode(state, *cnode, home) == around) ||
             SHARED_MUTANT(HOME_READ_ONCE))
@@ -147,7 +151,7 @@ struct cspace *lock_for_removal(struct driver *d, uint64_t reference, bool revok
         const uint32_t home = cspace_home(state, slot);
         if (home == NO_PART)
             return NULL;
-        *n = (struct needs){.first = home, .second = home, .all = all};
+        *n = all ? needs_all() : needs(home, home);
         lock_regions(d, n);
         if (cspace_home(state, slot) == home) {
             struct cspace *cs = cspace_part(state, home);
@@ -158,6 +162,31 @@ struct cspace *lock_for_removal(struct driver *d, uint64_t reference, bool revok
         }
         unlock_regions(d, n);
     }
+}
+
+enum capability_verdict slot_in_use(const struct cspace *cs, const struct cspace_place *place, uint32_t count,
+                                    struct needs *n)
+{
+    uint32_t cnode, unused, other = NO_PART;
+    bool goes = false;
+    if (cs->parts == 1 || SHARED_MUTANT(OCCUPANT_NOT_ASKED) || cspace_find(cs, place->cnode, &cnode) != CAP_OK)
+        return CAP_SLOT_IN_USE;
+    const uint32_t first = (uint32_t)(cspace_slot(cs, cnode)->about << cs->slot_bits) + place->index;
+    for (uint32_t slot = first; slot < first + count; slot++) {
+        const struct capability *there = cspace_slot(cs, slot);
+        if (there->type == CAP_NULL)
+            continue;
+        if (!(n->regions >> there->part & 1))
+            other = there->part;
+        else if (cspace_find_usable(cs, cspace_reference(cs, slot), 0, &unused) != CAP_BUSY)
+            return CAP_SLOT_IN_USE;
+        else
+            goes = true;
+    }
+    if (goes || other == NO_PART)
+        return goes ? CAP_BUSY : CAP_SLOT_IN_USE;
+    n->regions |= 1u << other;
+    return CAP_MORE;
 }
 
 void lock_space(struct driver *d, uint32_t core)

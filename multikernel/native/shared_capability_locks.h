@@ -8,7 +8,9 @@
  *
  * The order: regions by number (as their first RAMs were created), then the kernel's lock where a page is mapped or unmapped, then the
  * lock of one core's space, a leaf, held while slots of it are filled or emptied. An operation takes its source's region, and that of the
- * destination's CNode unless it is a root, which stays for ever. A CNode that goes takes along what it holds, of any region: its deletion
+ * destination's CNode unless it is a root, which stays for ever. Where it finds the slot to fill in use by something of another region, that
+ * may be about to go with a revocation, and other slots may have shown so: it begins again with that region's lock too, and waits for
+ * the revocation, holding nothing, or knows that the slot is in use. A CNode that goes takes along what it holds, of any region: its deletion
  * takes all regions' locks, and so does a revocation in a region where CNodes are. That is the price of regions: such operations cost
  * sixteen locks, and stop everybody meanwhile, as the big lock stops them always. */
 #pragma once
@@ -34,6 +36,7 @@ enum shared_mutant {
     SHARED_MUTANT_PAGES_FIRST,
     SHARED_MUTANT_PAGE_NOT_ASKED_AGAIN,
     SHARED_MUTANT_PAGE_LEFT_BEHIND,
+    SHARED_MUTANT_OCCUPANT_NOT_ASKED,
 };
 #define SHARED_MUTANT(name) (MK_SHARED_MUTANT == SHARED_MUTANT_##name)
 
@@ -55,16 +58,20 @@ static inline struct cspace *shared_cspace(const struct driver *d)
     return (struct cspace *)(void *)((char *)k + k->state_offset);
 }
 
-/* The regions an operation needs: two in their order, one and the same twice, or all. */
+/* The regions an operation needs, a bit each: taken in the order of the bits. */
 struct needs {
-    uint32_t first, second;
-    bool all;
+    uint32_t regions;
 };
 
 static inline struct needs needs(uint32_t one, uint32_t other)
 {
-    return one < other || SHARED_MUTANT(UNORDERED) ? (struct needs){.first = one, .second = other}
-                                                   : (struct needs){.first = other, .second = one};
+    static_assert(SHARED_REGIONS < 32, "a bit each");
+    return (struct needs){.regions = 1u << one | 1u << other};
+}
+
+static inline struct needs needs_all(void)
+{
+    return (struct needs){.regions = (1u << SHARED_REGIONS) - 1};
 }
 
 /* --- References: a core counts its own slots from 0 ---------------------------------------------------------------------------- */
@@ -89,19 +96,25 @@ static inline uint32_t space_of(const struct cspace *cs, uint32_t slot)
 
 void lock_regions(struct driver *d, const struct needs *n);
 void unlock_regions(struct driver *d, const struct needs *n);
-/* Those of a source and of the CNode that something made of it goes into; the head of the source's part. References to empty slots become
- * such that lead nowhere for sure: what else is wrong may come first, as ever. */
+/* Those of a source and of the CNode that something made of it goes into, and those that n names already; the head of the source's part.
+ * References to empty slots become such that lead nowhere for sure: what else is wrong may come first, as ever. */
 struct cspace *lock_for_making(struct driver *d, uint64_t *source, uint64_t *cnode, struct needs *n);
 /* What the reference's deletion or revocation needs; the head of its part, or NULL, with nothing locked: it leads nowhere. */
 struct cspace *lock_for_removal(struct driver *d, uint64_t reference, bool revoke, struct needs *n);
+/* What a SLOT_IN_USE for that many slots there comes to, under n's locks and that of the space, where occupants may be of other parts than the
+ * source's: SLOT_IN_USE, BUSY (what is there goes with a revocation, or is taken back: wait, with nothing locked), or MORE: n names one
+ * region more now, to begin again with. Regions are only added, so that is said sixteen times at most. */
+enum capability_verdict slot_in_use(const struct cspace *cs, const struct cspace_place *place, uint32_t count,
+                                    struct needs *n);
 /* One core's space, the last lock to take. */
 void lock_space(struct driver *d, uint32_t core);
 void unlock_space(struct driver *d, uint32_t core);
 
 /* --- Pages of Frames: shared_capability_map.c ---------------------------------------------------------------------------------- */
 
-/* Under the region's lock: that Mapping goes, and its page first. PINNED: by that core, and nothing has changed. */
-enum verdict shared_frame_goes(struct driver *d, uint32_t slot, uint32_t *pinned);
+/* Under the region's lock: that Mapping goes, or all that its core has of that Frame, and their pages first. PINNED: by that core, and nothing has
+ * changed. */
+enum verdict shared_frame_goes(struct driver *d, uint32_t slot, bool all, uint32_t *pinned);
 /* Under the locks of a revocation: all pages of its range go, or none: PINNED, by that core; MAPPED, in a CNode of another core. HOST: some
  * may have gone. */
 enum verdict shared_frames_go(struct driver *d, const struct cspace *cs, const struct cspace_revocation *r,

@@ -49,13 +49,16 @@ static void mapping_goes(struct driver *d, uint64_t mapping)
 }
 
 static enum capability_verdict mapping_made(struct driver *d, struct cspace *cs, uint64_t frame, uint64_t address,
-                                            uint32_t rights, const struct cspace_place *place, uint64_t *made)
+                                            uint32_t rights, const struct cspace_place *place, uint64_t *made,
+                                            struct needs *n)
 {
     lock_space(d, d->me);
     enum capability_verdict verdict = cspace_map(cs, frame, address, rights, place, 0, made);
     if (verdict == CAP_OK) {
         cspace_slot(cs, (uint32_t)*made)->flags |= CAP_REMOTE_COPIES;
         cs->mapped++;
+    } else if (verdict == CAP_SLOT_IN_USE) {
+        verdict = slot_in_use(cs, place, 1, n);
     }
     unlock_space(d, d->me);
     return verdict;
@@ -71,7 +74,7 @@ uint32_t shared_frame_rights(const struct driver *d, uint64_t mapping)
 
 /* Under all locks but the space's. */
 static enum verdict map_page(struct driver *d, struct cspace *cs, uint64_t frame, const struct cspace_place *place,
-                             const struct request *request, struct message *result)
+                             const struct request *request, struct message *result, struct needs *next)
 {
     uint32_t slot;
     uint64_t mapping = 0;
@@ -79,7 +82,7 @@ static enum verdict map_page(struct driver *d, struct cspace *cs, uint64_t frame
     if (verdict != VERDICT_OK)
         return verdict;
     struct shared_entry *entry = entry_at(d->shared, slot);
-    verdict = monitor_verdict(mapping_made(d, cs, frame, entry->address, request->rights, place, &mapping));
+    verdict = monitor_verdict(mapping_made(d, cs, frame, entry->address, request->rights, place, &mapping, next));
     if (verdict != VERDICT_OK) {
         shared_page_free(d, slot);
         return verdict;
@@ -92,14 +95,17 @@ static enum verdict map_page(struct driver *d, struct cspace *cs, uint64_t frame
     return verdict;
 }
 
-static enum verdict map_frame(struct driver *d, const struct request *request, struct message *result)
+/* One try. BUSY: another one, with the locks that next names. */
+static enum verdict map_frame(struct driver *d, const struct request *request, struct message *result,
+                              struct needs *next)
 {
     const struct capability_task *t = &request->capability;
     const struct cspace *state = shared_cspace(d);
     uint64_t source = from_core(state, d->me, t->source), cnode = from_core(state, d->me, t->cnode);
-    struct needs n;
+    struct needs n = *next;
     struct cspace *cs = lock_for_making(d, &source, &cnode, &n);
     uint32_t at;
+    *next = n;
     enum capability_verdict found = cspace_find(cs, source, &at);
     if (found == CAP_OK && cspace_slot(cs, at)->type != CAP_FRAME)
         found = CAP_WRONG_TYPE;
@@ -110,7 +116,7 @@ static enum verdict map_frame(struct driver *d, const struct request *request, s
         plain.frame = cspace_slot(cs, at)->address;
         plain.length = cspace_slot(cs, at)->size;
         lock_pages(d);
-        verdict = map_page(d, cs, source, &place, &plain, result);
+        verdict = map_page(d, cs, source, &place, &plain, result, next);
         unlock_pages(d);
     }
     unlock_regions(d, &n);
@@ -120,7 +126,8 @@ static enum verdict map_frame(struct driver *d, const struct request *request, s
 enum verdict shared_frame_map(struct driver *d, const struct request *request, struct message *result)
 {
     enum verdict verdict;
-    while ((verdict = map_frame(d, request, result)) == VERDICT_BUSY)
+    struct needs n = {0};
+    while ((verdict = map_frame(d, request, result, &n)) == VERDICT_BUSY)
         shared_while_waiting(d); /* a revocation has the range locked, and another core is at work on it */
     return verdict;
 }
@@ -161,20 +168,60 @@ enum verdict shared_frame_unmap(struct driver *d, const struct request *request,
     return verdict;
 }
 
-enum verdict shared_frame_goes(struct driver *d, uint32_t slot, uint32_t *pinned)
+/* --- Several pages, or none ----------------------------------------------------------------------------------------------------------- */
+
+/* Those of Frames that share a byte with a range; of one space's Mappings, or of one Mapping alone. */
+struct pages {
+    uint64_t address, end;
+    uint32_t space; /* or UINT32_MAX */
+    uint64_t mapping;
+};
+
+/* The next entry from that one on that is one of those and in that state; the table's size when there is none. Other entries come and go under
+ * the kernel's lock; these under the region's too. */
+static uint32_t next_page(struct driver *d, const struct pages *which, uint32_t slot, bool closed)
 {
-    const uint64_t mapping = cspace_reference(shared_cspace(d), slot);
     struct shared_kernel *k = d->shared;
-    uint32_t page = 0;
+    const struct cspace *state = shared_cspace(d);
+    for (; slot < k->slots; slot++) {
+        const struct shared_entry *entry = entry_at(k, slot);
+        if ((closed ? shared_page_closed(d, slot) : shared_page_mapped(d, slot)) && entry->mapping &&
+            entry->frame < which->end && which->address < entry->frame + entry->length &&
+            (which->space == UINT32_MAX || which->space == space_of(state, (uint32_t)entry->mapping)) &&
+            (!which->mapping || which->mapping == entry->mapping))
+            break;
+    }
+    return slot;
+}
+
+static enum verdict pages_go(struct driver *d, const struct pages *which, uint32_t *pinned)
+{
+    const uint32_t slots = ((struct shared_kernel *)d->shared)->slots;
+    enum verdict verdict = VERDICT_OK;
     lock_pages(d);
-    while (page < k->slots && (entry_at(k, page)->mapping != mapping || !shared_page_mapped(d, page)))
-        page++;
-    assert(page < k->slots); /* a Mapping with a page */
-    enum verdict verdict = shared_page_unpinned(d, page, pinned);
-    if (verdict == VERDICT_OK)
-        verdict = page_goes(d, page);
+    for (uint32_t i = next_page(d, which, 0, false); i < slots && verdict == VERDICT_OK;
+         i = next_page(d, which, i + 1, false))
+        verdict = shared_page_unpinned(d, i, pinned);
+    /* Nobody is told that one is gone while another one is still there. */
+    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(d, which, i, false)) < slots; i++)
+        verdict = shared_page_close(d, i);
+    for (uint32_t i = next_page(d, which, 0, true); i < slots; i = next_page(d, which, i + 1, true)) {
+        mapping_goes(d, entry_at(d->shared, i)->mapping);
+        shared_page_free(d, i);
+    }
     unlock_pages(d);
     return verdict;
+}
+
+enum verdict shared_frame_goes(struct driver *d, uint32_t slot, bool all, uint32_t *pinned)
+{
+    const struct cspace *state = shared_cspace(d);
+    const struct capability *mapping = cspace_slot(state, slot);
+    const struct pages which = {.address = mapping->address,
+                                .end = capability_end(mapping),
+                                .space = space_of(state, slot),
+                                .mapping = all ? 0 : cspace_reference(state, slot)};
+    return pages_go(d, &which, pinned);
 }
 
 /* --- All pages of a range, before a revocation ------------------------------------------------------------------------------------ */
@@ -216,34 +263,11 @@ static bool cnodes_hold_pages(struct driver *d, const struct cspace *cs, const s
     return false;
 }
 
-/* The next entry from that one on whose Frame is in the range; the table's size when there is none. Entries of other ranges come and go under
- * the kernel's lock; those of this one under the region's too. */
-static uint32_t next_page(struct driver *d, const struct cspace_revocation *r, uint32_t slot)
-{
-    struct shared_kernel *k = d->shared;
-    for (; slot < k->slots; slot++) {
-        const struct shared_entry *entry = entry_at(k, slot);
-        if (shared_page_mapped(d, slot) && entry->mapping && entry->frame < r->address + r->size &&
-            r->address < entry->frame + entry->length)
-            break;
-    }
-    return slot;
-}
-
 enum verdict shared_frames_go(struct driver *d, const struct cspace *cs, const struct cspace_revocation *r,
                               uint32_t *pinned)
 {
-    const uint32_t slots = ((struct shared_kernel *)d->shared)->slots;
-    enum verdict verdict = VERDICT_OK;
+    const struct pages which = {.address = r->address, .end = r->address + r->size, .space = UINT32_MAX};
     if (r->type == CAP_RAM && cs->cnode_objects && pages_anywhere(cs) && cnodes_hold_pages(d, cs, r))
         return monitor_verdict(CAP_MAPPED);
-    if (!cs->mapped)
-        return VERDICT_OK;
-    lock_pages(d);
-    for (uint32_t i = next_page(d, r, 0); i < slots && verdict == VERDICT_OK; i = next_page(d, r, i + 1))
-        verdict = shared_page_unpinned(d, i, pinned);
-    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(d, r, i)) < slots; i++)
-        verdict = page_goes(d, i);
-    unlock_pages(d);
-    return verdict;
+    return cs->mapped ? pages_go(d, &which, pinned) : VERDICT_OK;
 }

@@ -202,9 +202,12 @@ static enum verdict fault(struct driver *d, uint32_t slot, uint32_t generation, 
     if (slot >= k->slots)
         return VERDICT_FAULT;
     struct shared_entry *entry = entry_at(k, slot);
-    if (!is_mapped(entry, generation) || !core_set_has(entry->sets, d->me))
+    const uint64_t status = entry_status(entry);
+    if (status >> 32 != generation || (status & 0xff) == ENTRY_FREE || !core_set_has(entry->sets, d->me))
         return VERDICT_FAULT;
-    return write && (entry_status(entry) >> 8 & 0xff) != RIGHTS_WRITE ? VERDICT_FAULT : VERDICT_OK;
+    if ((status & 0xff) == ENTRY_RESERVED)
+        return VERDICT_BUSY; /* being changed, and not yet on all cores */
+    return write && (status >> 8 & 0xff) != RIGHTS_WRITE ? VERDICT_FAULT : VERDICT_OK;
 }
 
 /* One state, hence one digest: equal on all cores by construction. */

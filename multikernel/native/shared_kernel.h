@@ -97,7 +97,10 @@ bool shared_page_mapped(struct driver *d, uint32_t slot);
 /* PINNED: by that core. */
 enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *core);
 enum verdict shared_page_protect(struct driver *d, uint32_t slot, uint32_t rights);
-/* Whatever it returns, the entry is free. HOST: a core's host refused. */
+/* No core reaches it any more; the entry stays reserved up to shared_page_free, and accesses wait. HOST: a core's host refused. */
+enum verdict shared_page_close(struct driver *d, uint32_t slot);
+bool shared_page_closed(struct driver *d, uint32_t slot);
+/* Both. Whatever it returns, the entry is free. */
 enum verdict shared_page_unmap(struct driver *d, uint32_t slot);
 
 /* --- By the line: shared_line.c ----------------------------------------------------------------------------------------------- */

@@ -1,5 +1,7 @@
 /* One page of the shared kernel: an entry of its table, and what the holders have in their page tables, changed together under the kernel's
- * lock. The core that changes tells the others, does its own part meanwhile, and waits until all have acknowledged.
+ * lock. The core that changes tells the others, does its own part meanwhile, and waits until all have acknowledged. Up to then the entry is
+ * reserved: who has been told, and faults, waits (shared_kernel.c: fault), for others have not been told and may still go on. So a page is
+ * gone, or read-only, at one moment for all.
  *
  * Who calls it: shared_kernel.c for pages of frames, shared_capability_map.c for those of Frames that are capabilities. */
 #include <string.h>
@@ -89,6 +91,11 @@ bool shared_page_mapped(struct driver *d, uint32_t slot)
     return (entry_status(entry_at(d->shared, slot)) & 0xff) == ENTRY_MAPPED;
 }
 
+bool shared_page_closed(struct driver *d, uint32_t slot)
+{
+    return (entry_status(entry_at(d->shared, slot)) & 0xff) == ENTRY_RESERVED;
+}
+
 enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *core)
 {
     struct shared_kernel *k = d->shared;
@@ -96,7 +103,7 @@ enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *cor
     return *core >= d->cores ? VERDICT_OK : VERDICT_PINNED;
 }
 
-enum verdict shared_page_unmap(struct driver *d, uint32_t slot)
+enum verdict shared_page_close(struct driver *d, uint32_t slot)
 {
     struct shared_entry *entry = entry_at(d->shared, slot);
     enum verdict own = VERDICT_OK;
@@ -107,14 +114,21 @@ enum verdict shared_page_unmap(struct driver *d, uint32_t slot)
         vspace_retire(&d->vspace, slot);
     }
     enum verdict theirs = await_acknowledgements(d, missing);
-    shared_page_free(d, slot);
     return own != VERDICT_OK ? own : theirs;
+}
+
+enum verdict shared_page_unmap(struct driver *d, uint32_t slot)
+{
+    enum verdict verdict = shared_page_close(d, slot);
+    shared_page_free(d, slot);
+    return verdict;
 }
 
 enum verdict shared_page_protect(struct driver *d, uint32_t slot, uint32_t rights)
 {
     struct shared_entry *entry = entry_at(d->shared, slot);
     enum verdict own = VERDICT_OK;
+    entry_set(entry, ENTRY_RESERVED, 0, (uint32_t)(entry_status(entry) >> 32));
     _Atomic uint32_t *missing = tell(d, entry, slot, TELL_PROTECT, rights);
     if (core_set_has(entry->sets, d->me))
         own = vspace_protect(&d->vspace, slot, rights);

@@ -70,7 +70,7 @@ void shared_unlock(struct driver *d)
 
 enum verdict monitor_verdict(enum capability_verdict verdict)
 {
-    if (verdict == CAP_BUSY)
+    if (verdict == CAP_BUSY || verdict == CAP_MORE)
         return VERDICT_BUSY;
     return verdict == CAP_OK ? VERDICT_OK : (enum verdict)(VERDICT_CAPABILITY + verdict);
 }
@@ -127,11 +127,24 @@ enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *cor
     return VERDICT_OK;
 }
 
-enum verdict shared_page_unmap(struct driver *d, uint32_t slot)
+bool shared_page_closed(struct driver *d, uint32_t slot)
+{
+    (void)d;
+    return table.state[slot] == ENTRY_RESERVED;
+}
+
+enum verdict shared_page_close(struct driver *d, uint32_t slot)
 {
     (void)d;
     CHECK(table.state[slot] == ENTRY_MAPPED, "page %u", slot);
-    table.state[slot] = ENTRY_FREE;
+    table.state[slot] = ENTRY_RESERVED;
+    return VERDICT_OK;
+}
+
+enum verdict shared_page_unmap(struct driver *d, uint32_t slot)
+{
+    shared_page_close(d, slot);
+    shared_page_free(d, slot);
     return VERDICT_OK;
 }
 
@@ -273,10 +286,10 @@ static void nothing_left(struct driver *d)
 
 /* --- A long revocation ------------------------------------------------------------------------------------------------------------------- */
 
-/* Core 1 has copies of what core 0 revokes, a CNode made of it, and something else to put in there. */
+/* Core 1 has copies of what core 0 revokes, a CNode made of it, and something of another region to put in there or where the copies are. */
 static void revoke_or_use(struct driver *d, uint64_t *seed)
 {
-    const enum verdict stale = VERDICT_CAPABILITY + CAP_STALE;
+    const enum verdict stale = VERDICT_CAPABILITY + CAP_STALE, in_use = VERDICT_CAPABILITY + CAP_SLOT_IN_USE;
     struct capability c;
     uint64_t cnode = 0, other = 0;
     progress();
@@ -303,14 +316,24 @@ static void revoke_or_use(struct driver *d, uint64_t *seed)
     pthread_barrier_wait(&all);
     if (d->me == 0)
         CHECK(remove_by(d, ROW_CAP_REVOKE, slot_from(d, 1, &c)) == VERDICT_OK, "revoke");
+    bool filled[COPIES] = {false};
     for (uint32_t after = 0; d->me == 1 && after < 200;) {
-        bool mine = random_next(seed) % 2;
+        const uint32_t what = random_next(seed) % 4, copy = random_next(seed) % COPIES;
         progress();
         struct capability_task t = {.row = ROW_CAP_COPY, .rights = CAP_RIGHTS_ALL, .to = 1};
-        t.source = mine ? copies[random_next(seed) % COPIES] : other;
-        t.cnode = mine ? CSPACE_ROOT : cnode;
-        t.index = CNODE_ANY;
+        t.source = what == 1 ? copies[copy] : other;
+        t.cnode = what ? CSPACE_ROOT : cnode;
+        t.index = what < 2 ? CNODE_ANY : copy + 1;
+        if (what >= 2 && filled[copy])
+            continue;
         enum verdict verdict = ask(d, &t);
+        if (what >= 2) { /* a slot out of which the copy goes, or has gone */
+            CHECK(verdict == VERDICT_OK || verdict == in_use, "%d", verdict);
+            CHECK(verdict == VERDICT_OK || !after, "slot %u in use after the copies were seen to be gone", copy + 1);
+            filled[copy] = verdict == VERDICT_OK;
+            after += verdict == VERDICT_OK;
+            continue;
+        }
         CHECK(verdict == VERDICT_OK || verdict == VERDICT_CAPABILITY + CAP_NO_SLOTS || verdict == stale, "%d", verdict);
         CHECK(verdict == stale || !after, "used after it was seen to be gone");
         after += verdict == stale;

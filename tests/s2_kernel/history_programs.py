@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from s2_kernel import capability_programs as programs
 from s2_kernel.capability_programs import CNODE, FRAME, PAGE, RAM, ROOT
-from s2_kernel.capability_system import TOP, Copy, Object, Request
+from s2_kernel.capability_system import MAPPING, TOP, Copy, Object, Request
 from s2_kernel.linearizability import Event
 
 import multikernel
@@ -35,16 +35,16 @@ class Round(NamedTuple):
     after: list[Copy]
 
 
-def looks(core: int) -> list[Copy]:
-    """What it has, in the root CNode and in those that lie there."""
+def looks(core: int, root: range = SLOTS) -> list[Copy]:
+    """What it has, in those slots of the root CNode and in the CNodes that lie there."""
     found: list[Copy] = []
-    cnodes = {(TOP, 0): SLOTS}
+    cnodes = {(TOP, 0): root}
     while cnodes:
         (cnode, number), slots = cnodes.popitem()
         for slot in slots:
             words = programs.here("CAP_LOOK", number * WIDTH + slot)[1]
             one = programs.record(words)
-            thing = Object(one.type, one.address, one.size, 1 if one.type == CNODE else 0)
+            thing = Object(one.type, one.address, one.size, {CNODE: 1, MAPPING: words[3]}.get(one.type, 0))
             if one.type:
                 found.append(Copy(core, cnode, slot, thing, one.rights, one.reference))
             if one.type == CNODE and thing != cnode:

@@ -8,22 +8,15 @@ its time (cspace.h, capability_rows.c)."""
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
-import sys
-import venv
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from importlib.machinery import EXTENSION_SUFFIXES
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from site import getsitepackages
 from typing import Any
 
 import pytest
 from s2_kernel import capability_system as model
 from s2_kernel import history_programs as programs
+from s2_kernel import mutants
 from s2_kernel.capability_programs import PAGE, ROOT
 from s2_kernel.capability_system import SYSTEMS, Copy, Request, State
 from s2_kernel.history_programs import Round
@@ -34,8 +27,6 @@ from multikernel import System
 from multikernel.machine.clock import GOOD_ENOUGH
 from multikernel.native._native import KINDS
 
-ROOM = Path(__file__).resolve().parents[2]
-NATIVE = ROOM / "multikernel" / "native"
 CORES = 3
 
 
@@ -123,71 +114,14 @@ def test_many_histories(system: System, seed: int) -> None:
 MUTANTS = ["RETYPE_VOTE_IGNORED", "MOVE_KEEPS_SOURCE", "RANGE_NOT_TAKEN", "LOCK_IGNORED"]
 
 
-@pytest.fixture(scope="module")
-def relink() -> Callable[[Path, int], Path]:
-    """relink(root, mutant): a Python whose multikernel has that bug (monitor.h), in a virtual environment of its
-    own.
-    """
-    build = Path(sys.prefix) / "build"
-    face = build / "CMakeFiles" / "_native.dir" / "_native.c.o"
-    if not face.exists():
-        pytest.skip("no build directory of scripts/setup to link with")
-    cc = os.environ.get("CC", "cc").split()
-
-    def make(root: Path, mutant: int) -> Path:
-        venv.create(root, symlinks=True)
-        (site,) = root.glob("lib/python*/site-packages")
-        # What our own environment has, but not its multikernel: an editable installation's hook is not looked for
-        # there.
-        (site / "others.pth").write_text("\n".join(getsitepackages()))
-        package = site / "multikernel"
-        shutil.copytree(
-            ROOM / "multikernel", package, ignore=shutil.ignore_patterns("*.[cho]", "*.so", "__pycache__")
-        )
-        library = shutil.copy(build / "libmultikernel_native.a", root)
-        flags = [
-            "-std=gnu11",
-            "-O1",
-            "-DNDEBUG",
-            "-D_GNU_SOURCE",
-            "-fPIC",
-            f"-DMK_MUTANT={mutant}",
-            f"-I{NATIVE}",
-        ]
-        buggy = [path for path in NATIVE.glob("*.c") if "MUTANT(" in path.read_text()]
-        objects = [root / f"{path.name}.o" for path in buggy]
-        for path, into in zip(buggy, objects, strict=True):
-            subprocess.run([*cc, *flags, "-c", path, "-o", into], check=True)
-        subprocess.run(["ar", "rs", library, *objects], check=True, capture_output=True)
-        module = package / "native" / f"_native{EXTENSION_SUFFIXES[0]}"
-        subprocess.run([*cc, "-shared", face, library, "-lpthread", "-lrt", "-lm", "-o", module], check=True)
-        return root / "bin" / "python"
-
-    return make
-
-
 @pytest.mark.full
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_seeded_bug_is_seen(mutant: str, relink: Callable[[Path, int], Path], tmp_path: Path) -> None:
-    number = (
-        re.findall(r"^ {4}MUTANT_(\w+)", (NATIVE / "monitor.h").read_text(), re.MULTILINE).index(mutant) + 1
+def test_a_seeded_bug_is_seen(mutant: str, tmp_path: Path) -> None:
+    said = mutants.histories(
+        tmp_path, mutants.flag(mutant), __file__, "many_histories and multikernel and not owner"
     )
-    python = relink(tmp_path / "venv", number)
-    test: list[Any] = [
-        python,
-        "-m",
-        "pytest",
-        "-q",
-        "-x",
-        "-m",
-        "full",
-        "-k",
-        "many_histories and multikernel and not owner",
-    ]
-    done = subprocess.run([*test, __file__], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "no order explains this history" in done.stdout
+    assert "no order explains this history" in said
 
 
 def test_another_answer_is_noticed(system: System) -> None:

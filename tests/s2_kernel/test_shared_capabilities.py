@@ -15,7 +15,7 @@ from s2_kernel.test_capabilities import ask, check, digests, ram
 
 import multikernel
 from multikernel import System
-from multikernel.errors import BadInput
+from multikernel.errors import BadInput, PageFault, PagePinned
 
 CORES = 3
 
@@ -93,6 +93,26 @@ def test_a_cnode_takes_along_what_is_of_other_regions(system: System) -> None:
     for whole in (first, second):
         assert ask(system, 0, "CAP_RETYPE", whole, ROOT, retype_word(5, FRAME), 0, PAGE, 0)[0] == "ok"
         assert ask(system, 0, "CAP_REVOKE", whole)[0] == "ok"
+
+
+def test_a_frame_goes_with_all_its_pages_or_stays_with_all(system: System) -> None:
+    """The page that is pinned is neither the first nor the last of them. What another core has mapped stays."""
+    (frame,) = system.ram(4 * PAGE).retype("Frame", size=PAGE, count=1)
+    pages, others = [frame.map() for _ in range(3)], frame.copy(1).map()
+    pages[1].pin(2)
+    with pytest.raises(PagePinned):
+        frame.delete()
+    assert frame.alive
+    assert [core.read(page, 0, 1) for page in pages for core in system.cores] == [bytes(1)] * 9
+    pages[1].unpin(2)
+    frame.delete()
+    for page in pages:
+        for core in system.cores:
+            with pytest.raises(PageFault):
+                core.read(page, 0, 1)
+    assert system.cores[2].read(others, 0, 1) == bytes(1)
+    system.unmap(others)
+    assert [(core, one.type) for core, one in check(system)] == [(0, RAM), (1, FRAME)]
 
 
 def test_a_core_cannot_name_what_others_have(system: System) -> None:

@@ -1,0 +1,61 @@
+"""Whole systems with a seeded bug: the native core linked once more, with -D of one, for a Python of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from site import getsitepackages
+
+import pytest
+
+ROOM = Path(__file__).resolve().parents[2]
+NATIVE = ROOM / "multikernel" / "native"
+HEADERS = {"MUTANT": "monitor.h", "SHARED_MUTANT": "shared_capability_locks.h"}
+"""Where the bugs are numbered, from 1."""
+
+
+def flag(name: str, prefix: str = "MUTANT") -> str:
+    """What seeds that bug: a compiler's argument."""
+    names = re.findall(rf"^ {{4}}{prefix}_(\w+)", (NATIVE / HEADERS[prefix]).read_text(), re.MULTILINE)
+    return f"-DMK_{prefix}={names.index(name) + 1}"
+
+
+def relink(root: Path, define: str) -> Path:
+    """A Python whose multikernel has that bug, in a virtual environment of its own at root."""
+    build = Path(sys.prefix) / "build"
+    face = build / "CMakeFiles" / "_native.dir" / "_native.c.o"
+    if not face.exists():
+        pytest.skip("no build directory of scripts/setup to link with")
+    cc = os.environ.get("CC", "cc").split()
+    venv.create(root, symlinks=True)
+    (site,) = root.glob("lib/python*/site-packages")
+    # What our own environment has, but not its multikernel: an editable installation's hook is not looked for there.
+    (site / "others.pth").write_text("\n".join(getsitepackages()))
+    package = site / "multikernel"
+    ignored = shutil.ignore_patterns("*.[cho]", "*.so", "__pycache__")
+    shutil.copytree(ROOM / "multikernel", package, ignore=ignored)
+    library = shutil.copy(build / "libmultikernel_native.a", root)
+    flags = ["-std=gnu11", "-O1", "-DNDEBUG", "-D_GNU_SOURCE", "-fPIC", define, f"-I{NATIVE}"]
+    buggy = [path for path in NATIVE.glob("*.c") if "MUTANT(" in path.read_text()]
+    objects = [root / f"{path.name}.o" for path in buggy]
+    for path, into in zip(buggy, objects, strict=True):
+        subprocess.run([*cc, *flags, "-c", path, "-o", into], check=True)
+    subprocess.run(["ar", "rs", library, *objects], check=True, capture_output=True)
+    module = package / "native" / f"_native{EXTENSION_SUFFIXES[0]}"
+    subprocess.run([*cc, "-shared", face, library, "-lpthread", "-lrt", "-lm", "-o", module], check=True)
+    return root / "bin" / "python"
+
+
+def histories(root: Path, define: str, file: str, select: str) -> str:
+    """What those tests of histories say with that bug; they must not pass, and must have ended by themselves."""
+    python = relink(root / "venv", define)
+    test = [python, "-m", "pytest", "-q", "-x", "-m", "full or not full", "-k", select, file]
+    done = subprocess.run(test, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    return done.stdout
