@@ -59,8 +59,9 @@
 
 static uint64_t holder(struct monitor *m, const struct operation *op)
 {
-    const struct cspace_lock *lock = cspace_lock_on(
-        monitor_cspace(m), range_address(op), MUTANT(RANGE_BY_ADDRESS) ? range_address(op) + 1 : range_end(op), op->id);
+    const struct cspace_lock *lock = cspace_lock_on(monitor_cspace(m), range_address(op), range_end(op), op->id);
+    if (MUTANT(RANGE_BY_ADDRESS) && lock && lock->address != range_address(op))
+        return 0;
     return lock ? lock->operation : 0;
 }
 
