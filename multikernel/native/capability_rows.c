@@ -164,8 +164,8 @@ enum verdict capability_resume(struct monitor *m, struct operation *op)
     if (cspace_find_any(cs, t->victim ? t->victim : t->source, &slot) != CAP_OK)
         return monitor_verdict(CAP_STALE);
     const struct capability *c = cspace_slot(cs, slot);
-    if (t->victim && c->type == CAP_MAPPING)
-        return capability_ask_to_unmap(m, op, slot);
+    if (t->victim && (verdict = capability_ask_to_unmap(m, op, slot)) != VERDICT_ALONE)
+        return verdict;
     if (t->victim)
         op->row = ROW_CAP_DELETE;
     if (m->capability_protocol == CAPABILITIES_OWNER && (c->owner != op->declined || MUTANT(OWNER_ASKED_FOR_EVER)))

@@ -40,8 +40,8 @@ static enum capability_verdict copy(struct cspace *cs, struct capability_task *t
         verdict = cspace_mint(cs, t->source, t->rights, &place, 0, &t->made);
         return verdict == CAP_OK ? cspace_delete(cs, t->source, 0, 1, &progress) : verdict;
     }
-    if (t->move && cspace_mapped(cs, slot))
-        return CAP_MAPPED;
+    if (t->move && (verdict = cspace_mapped(cs, slot)) != CAP_OK)
+        return verdict;
     if (!capability_rules[c->type].copyable || !capability_rules[c->type].remote)
         return CAP_NOT_COPYABLE;
     if (!(c->rights & CAP_GRANT) || t->rights & ~(uint32_t)c->rights)
@@ -120,10 +120,20 @@ static enum capability_verdict revoke(const struct monitor *m, struct cspace *cs
     return went(cs, t, verdict, &progress);
 }
 
+/* What could refuse it, a page, is asked about before anything goes. */
+static enum capability_verdict delete(struct cspace *cs, struct capability_task *t)
+{
+    struct cspace_progress progress = {.slot = (uint32_t)t->source};
+    uint32_t slot;
+    enum capability_verdict verdict = cspace_find(cs, t->source, &slot) == CAP_OK ? cspace_going(cs, slot) : CAP_OK;
+    if (verdict == CAP_OK)
+        verdict = cspace_delete(cs, t->source, 0, WORK, &progress);
+    return went(cs, t, verdict, &progress);
+}
+
 enum verdict monitor_capability(struct monitor *m, struct capability_task *t)
 {
     struct cspace *cs = monitor_cspace(m);
-    struct cspace_progress progress;
     t->made = t->victim = 0;
     switch (t->row) {
     case ROW_CAP_COPY:
@@ -132,10 +142,8 @@ enum verdict monitor_capability(struct monitor *m, struct capability_task *t)
         return monitor_verdict(retype(m, t));
     case ROW_CAP_REVOKE:
         return monitor_verdict(revoke(m, cs, t));
-    case ROW_CAP_DELETE: {
-        enum capability_verdict verdict = cspace_delete(cs, t->source, 0, WORK, &progress);
-        return monitor_verdict(went(cs, t, verdict, &progress));
-    }
+    case ROW_CAP_DELETE:
+        return monitor_verdict(delete(cs, t));
     default:
         return VERDICT_BAD_REQUEST;
     }

@@ -61,7 +61,7 @@ enum row_id {
     ROW_CAP_REVOKE,
     ROW_CAP_DELETE,
     ROW_CAP_MAP,   /* of a Frame, with a Mapping */
-    ROW_CAP_UNMAP, /* never asked for: a step of deleting a Frame or Mapping */
+    ROW_CAP_UNMAP, /* never asked for: a step of deleting a Frame, a Mapping, or a CNode that holds such */
     ROWS
 };
 
@@ -405,6 +405,8 @@ struct row {
     /* The object is locked; note what is needed to undo. */
     void (*adopt)(struct monitor *, struct operation *);
     enum verdict (*prepare)(struct monitor *, struct operation *, const struct mmu *);
+    /* Root, when all have prepared: is there another piece to prepare? The operation is about that one then. NULL: never. */
+    bool (*more)(struct monitor *, struct operation *);
     void (*commit)(struct monitor *, struct operation *, const struct mmu *);
     /* Undo prepare; for one phase, undo commit. */
     void (*abort)(struct monitor *, struct operation *, const struct mmu *);
@@ -500,5 +502,11 @@ enum mutant {
     MUTANT_MAPPING_GOES_EARLY,
     MUTANT_HOME_PIN_IGNORED,
     MUTANT_ASKED_MOVES_MAPPED,
+    MUTANT_PIECE_REFUSED_ALONE,
+    MUTANT_PIECES_UNASKED,
+    MUTANT_CNODE_LEFT_OPEN,
+    MUTANT_CNODE_NOT_REOPENED,
+    MUTANT_CNODE_NOT_CLOSED,
+    MUTANT_CLOSING_REVOKED,
 };
 #define MUTANT(name) (MK_MUTANT == MUTANT_##name)

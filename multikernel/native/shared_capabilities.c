@@ -43,7 +43,7 @@ static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct 
         return CAP_BUSY; /* a part of it: enough to forbid that the source goes */
     const uint32_t rights = t->move ? c->rights : t->rights;
     if (t->to != d->me) { /* in the order in which the multikernel finds out */
-        if (t->move && cspace_mapped(cs, slot) && !SHARED_MUTANT(PAGE_LEFT_BEHIND))
+        if (t->move && cspace_mapped(cs, slot) != CAP_OK && !SHARED_MUTANT(PAGE_LEFT_BEHIND))
             return CAP_MAPPED;
         if (!capability_rules[c->type].copyable || !capability_rules[c->type].remote)
             return CAP_NOT_COPYABLE;

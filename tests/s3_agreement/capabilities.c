@@ -35,6 +35,20 @@ static uint32_t made_in(const struct step *s)
     return s->argument & 15;
 }
 
+/* What a CNode and those in it hold, without Mappings: they go with their pages, which others may unmap. */
+static uint8_t contents_of(struct world *w, uint32_t core, uint32_t slot)
+{
+    const struct capability *c = capability_in(w, core, slot);
+    uint32_t count = 0;
+    for (uint32_t i = 0; c && c->type == CAP_CNODE && i < 1u << MODEL_SLOT_BITS; i++) {
+        const uint32_t inside = ((uint32_t)c->about << MODEL_SLOT_BITS) + i;
+        const struct capability *d = capability_in(w, core, inside);
+        if (d && d->type != CAP_MAPPING)
+            count += 1u + contents_of(w, core, inside);
+    }
+    return (uint8_t)count;
+}
+
 /* --- Asking ---------------------------------------------------------------------------------------------------------------------- */
 
 static struct cspace_place place_of(struct world *w, uint32_t core, uint32_t slot)
@@ -114,6 +128,7 @@ void capability_ask(struct world *w, uint32_t core, uint32_t thread, const struc
     }
     w->thread[thread].waiting = 1;
     w->thread[thread].pins = 0;
+    w->thread[thread].contents = s->action == CAP_DELETE ? contents_of(w, core, s->page) : 0;
     for (uint32_t i = 0; i < MODEL_PAGES; i++)
         for (uint32_t other = 0; other < model.cores; other++)
             w->thread[thread].pins |= (uint8_t)((w->page[i].pinned[other] != 0) << other);
@@ -187,6 +202,25 @@ static void check_revoked(struct world *w, uint32_t core, uint32_t slot)
         }
 }
 
+/* A refused deletion has begun nowhere. */
+static void check_untouched(struct world *w, uint32_t core, uint32_t slot, uint32_t contents)
+{
+    const struct cspace *cs = cspace_of(w, core);
+    const struct capability *c = capability_in(w, core, slot);
+    uint32_t found;
+    if (!c)
+        return;
+    if (cspace_find(cs, cspace_reference(cs, slot), &found) != CAP_OK)
+        violate("core %u was refused to delete slot %u, which cannot be used any more", core, slot);
+    if (c->type == CAP_CNODE && cspace_cnodes(cs)[c->about].state != CNODE_LIVE)
+        violate("core %u was refused to delete the CNode in slot %u, which is not open", core, slot);
+    for (uint32_t i = 0; i < MODEL_THREADS; i++) /* which may take it */
+        for (const struct step *s = model.scenario->thread[i].step; s->action != STOP; s++)
+            contents = s->action == CAP_REVOKE ? 0 : contents;
+    if (contents_of(w, core, slot) < contents)
+        violate("core %u was refused to delete the CNode in slot %u, which has lost something", core, slot);
+}
+
 /* Refused because of a page, by what is in its way there: a pin only by a core that had one meanwhile. */
 static bool refused_for_a_page(const struct world *w, uint32_t thread, const struct step *s,
                                const struct message *message)
@@ -222,8 +256,10 @@ void capability_done(struct world *w, uint32_t thread, uint32_t core, const stru
         capability_page(w, s)->state = PAGE_FAILED;
     else if (!known && !refused_for_a_page(w, thread, s, message))
         violate("thread %u: the operation returned %s", thread, verdict_name(verdict));
-    if (s->action != CAP_MAP && (verdict == VERDICT_OK || s->action != CAP_REVOKE))
-        pages_gone(w);                              /* a refused revoke has taken none */
+    if (s->action != CAP_MAP && verdict == VERDICT_OK)
+        pages_gone(w); /* what is refused has taken none */
+    if (s->action == CAP_DELETE && verdict != VERDICT_OK)
+        check_untouched(w, core, s->page, w->thread[thread].contents);
     bool carried_away = model.scenario->cnodes > 1; /* by a CNode that is revoked */
     if (verdict == VERDICT_OK)
         w->thread[thread].succeeded |= (uint8_t)(1u << at);
@@ -437,6 +473,8 @@ void capability_check_terminal(struct world *w)
                 violate("core %u has in slot %u what core %u owns, which has none", core, i, c->owner);
             if (c && c->flags & CAP_DYING)
                 violate("core %u: at rest, slot %u is being deleted", core, i);
+            if (c && c->type == CAP_CNODE && cspace_cnodes(cspace_of(w, core))[c->about].state != CNODE_LIVE)
+                violate("core %u: at rest, the CNode in slot %u is not open", core, i);
         }
     }
     for (uint32_t i = 0; i < MODEL_THREADS; i++)

@@ -29,7 +29,7 @@ enum {
     MODEL_PACKETS = 48,
     MODEL_MONITOR_WORDS = 768,
     MODEL_SLOT_BITS = 3, /* slots of a CNode */
-    MODEL_BEFORE = 7,
+    MODEL_BEFORE = 8,
 };
 
 /* --- Scenarios ----------------------------------------------------------------------------------------------------------------- */
@@ -166,6 +166,8 @@ struct thread {
     uint8_t pins;      /* cores that held a pin while the operation ran */
     uint8_t succeeded; /* steps about capabilities, a bit each */
     uint8_t conflicts; /* ... that were refused because the memory is something else */
+    uint8_t contents;  /* of the CNode that is being deleted, when that was asked for */
+    uint8_t reserved;
 };
 
 struct world {

@@ -28,12 +28,16 @@ PROTOCOL = (
         "capability_revoke_row.c",
         "capability_delete_row.c",
         "capability_map_rows.c",
+        "capability_unmap_row.c",
+        "capability_pages.c",
         "capability_task.c",
     ),
-    *("capability.c", "cspace.c", "cspace_derive.c", "cspace_delete.c", "cspace_remote.c"),
+    *("capability.c", "cspace.c", "cspace_derive.c", "cspace_delete.c", "cspace_close.c"),
+    "cspace_remote.c",
     "mapping_database.c",
 )
-FLAGS = ("-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror")
+# One page a piece, so that two are agreed about in several.
+FLAGS = ("-std=gnu11", "-O2", "-DMK_PIECE_SLOTS=1", "-g", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror")
 
 Explore = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -54,6 +58,7 @@ PAGES = (
     *("page-revoke-2", "page-delete", "page-delete-one", "page-last", "page-move"),
     *("page-elsewhere", "page-protect", "page-cnode", "page-delete-pin", "page-delete-revoke"),
     *("page-again", "page-map-2", "page-views", "page-cnode-delete", "page-host"),
+    *("pages-pin", "pages-map", "cnode-pin", "cnode-map", "cnode-copy", "cnode-revoke"),
 )
 # Those with more than 50 000 states when every core sends to every other.
 PAGES_FLAT = ("page-returns", "page-delete")
@@ -108,6 +113,7 @@ CORES = {
     "tree-all": 2,
     "lanes-apart": 2,
     "page-map-2": 2,
+    **dict.fromkeys(("pages-map", "cnode-pin", "cnode-map", "cnode-copy", "cnode-revoke"), 2),
 }  # five slots a core are as many as the model holds; four operations at once
 
 # Which scenario finds which seeded bug (enum mutant in monitor.h).
@@ -177,6 +183,12 @@ MUTANTS = {
     "MAPPING_GOES_EARLY": ("page-delete", "chain"),
     "HOME_PIN_IGNORED": ("page-delete-pin", "chain"),
     "ASKED_MOVES_MAPPED": ("page-move", "flat"),
+    "PIECE_REFUSED_ALONE": ("pages-pin", "flat"),
+    "PIECES_UNASKED": ("pages-pin", "flat"),
+    "CNODE_LEFT_OPEN": ("cnode-map", "flat"),
+    "CNODE_NOT_REOPENED": ("cnode-pin", "flat"),
+    "CNODE_NOT_CLOSED": ("cnode-copy", "flat"),
+    "CLOSING_REVOKED": ("cnode-revoke", "flat"),
 }
 
 
