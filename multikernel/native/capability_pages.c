@@ -86,7 +86,6 @@ static bool holds_pages(const struct cspace *cs, const struct operation *op, uin
     return false;
 }
 
-/* Nothing that is about to go with a deletion may go by another way too. */
 static enum verdict cnodes_may_go(const struct monitor *m, const struct operation *op)
 {
     const struct cspace *cs = monitor_cspace(m);
@@ -96,8 +95,6 @@ static enum verdict cnodes_may_go(const struct monitor *m, const struct operatio
         const struct capability *c = cspace_slot(cs, i);
         if (c->type == CAP_CNODE && op->argument[1] == CAP_RAM && holds_pages(cs, op, (uint32_t)c->about))
             return monitor_verdict(CAP_MAPPED);
-        if (c->type == CAP_CNODE && cspace_cnodes(cs)[c->about].state == CNODE_CLOSING && !MUTANT(CLOSING_REVOKED))
-            return VERDICT_BUSY;
     }
     return VERDICT_OK;
 }

@@ -85,8 +85,6 @@ static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint
     *at = slot;
     if (cspace_locked(cs, c->address, capability_end(c), operation))
         return CAP_BUSY;
-    if (c->type == CAP_CNODE && cspace_cnodes(cs)[c->about].state == CNODE_CLOSING && operation != CSPACE_OUTCOME)
-        return CAP_BUSY;
     /* In the shared kernel on whose behalf ever; here an operation has been asked about pages. */
     const uint32_t page = cs->mapped || !operation ? page_with(cs, slot) : NO_CAPABILITY;
     if (page != NO_CAPABILITY) {

@@ -14,9 +14,9 @@
  * is about to go, so it ends, and it looks as if it had been at one moment. It then heeds nobody else's range (CSPACE_OUTCOME), hence waits
  * for nobody while it holds one: no two wait for each other. Who meets a locked range waits here; its owner is at work on another core.
  *
- * A Mapping with a page stands in the way of what would take it along (cspace_delete.c). The page is then unmapped first, and the Mapping goes
- * with it (shared_capability_map.c); a pin ends the operation there. A revocation unmaps all pages of its range, or none, before it takes
- * anything.
+ * A Mapping with a page stands in the way of what would take it along (cspace_delete.c). So a deletion first unmaps all pages that go with it,
+ * and a revocation all pages of its range, or none where one is pinned (shared_capability_map.c). What a revocation meets in a CNode of this
+ * core is unmapped when it is met; a pin there ends it half-way.
  *
  * A core that waits answers what it is told meanwhile (shared_kernel.c: shared_while_waiting). Nobody owns anything: `owner` shows the core
  * that looks, for it decides alone. A type that never leaves its core in the multikernel (CNode, Dispatcher, Endpoint, Mapping) does not here either, so
@@ -118,6 +118,13 @@ static enum capability_verdict delete_piece(struct driver *d, uint64_t reference
     if (!cs)
         return CAP_STALE;
     const struct capability c = *cspace_slot(cs, (uint32_t)reference);
+    uint32_t slot;
+    outcome->page = cspace_find(cs, reference, &slot) == CAP_OK ? shared_frames_with(d, slot, &outcome->pinned) : VERDICT_OK;
+    if (outcome->page != VERDICT_OK) {
+        unlock_regions(d, &n);
+        return outcome->page == VERDICT_BUSY ? CAP_BUSY : CAP_NEEDS_AGREEMENT;
+    }
+    *begun |= c.type == CAP_MAPPING; /* it has gone with its page, if it had one */
     lock_space(d, d->me);
     enum capability_verdict verdict = cspace_delete(cs, reference, 0, WORK, &progress);
     unlock_space(d, d->me);

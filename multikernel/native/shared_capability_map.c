@@ -177,6 +177,52 @@ enum verdict shared_frame_goes(struct driver *d, uint32_t slot, uint32_t *pinned
     return verdict;
 }
 
+/* --- All pages that go with a deletion, before it begins -------------------------------------------------------------------------- */
+
+/* The next entry from that one on whose page goes with the victim; the table's size when there is none. Of other memory than the victim's are
+ * pages that go with a CNode, and then all regions are locked. */
+static uint32_t next_going(struct driver *d, uint32_t slot, uint32_t victim)
+{
+    const struct cspace *cs = shared_cspace(d);
+    const struct capability *c = cspace_slot(cs, victim);
+    struct shared_kernel *k = d->shared;
+    for (; slot < k->slots; slot++) {
+        const struct shared_entry *entry = entry_at(k, slot);
+        const bool near = c->type == CAP_CNODE || (entry->frame == c->address && entry->length == c->size);
+        if (shared_page_mapped(d, slot) && entry->mapping && near && cspace_page_goes(cs, (uint32_t)entry->mapping, victim))
+            break;
+    }
+    return slot;
+}
+
+enum verdict shared_frames_with(struct driver *d, uint32_t victim, uint32_t *pinned)
+{
+    const uint32_t slots = ((struct shared_kernel *)d->shared)->slots;
+    struct cspace *cs = shared_cspace(d);
+    enum verdict verdict = VERDICT_OK;
+    lock_space(d, d->me);
+    enum capability_verdict going = cspace_going(cs, victim);
+    unlock_space(d, d->me);
+    if (going != CAP_NEEDS_AGREEMENT)
+        return monitor_verdict(going);
+    lock_pages(d);
+    lock_space(d, d->me);
+    cspace_close(cs, victim);
+    unlock_space(d, d->me);
+    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_going(d, i, victim)) < slots; i++)
+        verdict = shared_page_unpinned(d, i, pinned);
+    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_going(d, i, victim)) < slots; i++)
+        verdict = page_goes(d, i);
+    lock_space(d, d->me);
+    if (verdict != VERDICT_OK)
+        cspace_reopen(cs, victim);
+    else if (cspace_slot(cs, victim)->type != CAP_NULL) /* a Mapping has gone with its page */
+        cspace_closed(cs, victim);
+    unlock_space(d, d->me);
+    unlock_pages(d);
+    return verdict;
+}
+
 /* --- All pages of a range, before a revocation ------------------------------------------------------------------------------------ */
 
 /* Does that CNode hold what has a page and is not in the range itself? It would go with the CNode, on another core than the one that

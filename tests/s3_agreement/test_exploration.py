@@ -188,7 +188,6 @@ MUTANTS = {
     "CNODE_LEFT_OPEN": ("cnode-map", "flat"),
     "CNODE_NOT_REOPENED": ("cnode-pin", "flat"),
     "CNODE_NOT_CLOSED": ("cnode-copy", "flat"),
-    "CLOSING_REVOKED": ("cnode-revoke", "flat"),
 }
 
 
