@@ -79,7 +79,8 @@ static bool holds_pages(const struct cspace *cs, const struct operation *op, uin
         const struct capability *c = cspace_slot(cs, slot);
         if (c->type == CAP_NULL || (range_address(op) <= c->address && capability_end(c) <= range_end(op)))
             continue;
-        bool page = MUTANT(PAGE_IN_CNODE_FORGOTTEN) ? cspace_mapped(cs, slot) != CAP_OK : cspace_page(cs, slot) != NO_CAPABILITY;
+        bool page = MUTANT(PAGE_IN_CNODE_FORGOTTEN) ? cspace_mapped(cs, slot) != CAP_OK
+                                                    : cspace_page(cs, slot) != NO_CAPABILITY;
         if (c->type == CAP_CNODE ? holds_pages(cs, op, (uint32_t)c->about) : page)
             return true;
     }

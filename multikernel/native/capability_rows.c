@@ -33,6 +33,7 @@
  *   copy or move by another core                 4            6 to the owner, 10 to a third core
  *   revoke                                       4 (n - 1)    4 (n - 1), and 2 more by another core
  *   delete of the owner's last copy              4 (n - 1)    4 (n - 1)
+ *   delete, before that: of what has k pages     4 (n - 1), and 2 (n - 1) more for every further 256 places in the table; k = 1: 4 a holder
  * Deleting a foreign copy, or one of several, and whatever concerns what no other core has anything of, costs none.
  *
  * All of them lock the range they are about wherever they take part, so of two that touch the same byte on the same core one waits. Every
@@ -42,7 +43,7 @@
  * What lies in a CNode goes with the CNode. When a revoke's commit takes a CNode away, that may be an owner's last copy of something else;
  * nothing is sure to be agreed then, because a commit cannot be refused. The copies elsewhere are left without an owner: they go on asking
  * all cores, and belong to whoever revokes one. A deletion of a CNode by its own core does better (capability_task.c): it stops there until the
- * inheritance is agreed.
+ * inheritance is agreed. What could refuse it, pages, it has agreed about before (capability_unmap_row.c).
  *
  * As it travels: word 2 address, argument 0 size of the range; then, by row,
  *   copy    1: type 0-7, rights 8-11, relations 12-15, how 16-19, index 20-31, owner 32-47, destination 48-63; 2: CNode; 3: reference made

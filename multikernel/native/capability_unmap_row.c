@@ -216,7 +216,8 @@ static void commit(struct monitor *m, struct operation *op, const struct mmu *mm
     uint32_t victim;
     for (uint32_t i = first; i < first + m->slots_per_core; i++)
         capability_page_drop(m, op, i, mmu);
-    if (initiated_here(m, op) && cspace_find_any(cs, task_of(m, op)->victim, &victim) == CAP_OK && !MUTANT(CNODE_NOT_CLOSED))
+    if (initiated_here(m, op) && cspace_find_any(cs, task_of(m, op)->victim, &victim) == CAP_OK &&
+        !MUTANT(CNODE_NOT_CLOSED))
         cspace_closed(cs, victim);
 }
 

@@ -44,7 +44,8 @@ static void close_cnode(struct cspace *cs, uint32_t index)
     cspace_cnodes(cs)[index].state = CNODE_CLOSING;
     for (uint32_t slot = index << cs->slot_bits; slot < (index + 1) << cs->slot_bits; slot++) {
         const struct capability *c = cspace_slot(cs, slot);
-        if (c->type == CAP_CNODE && cspace_cnodes(cs)[c->about].state == CNODE_LIVE && cspace_left(cs, slot) != LEFT_USABLE)
+        if (c->type == CAP_CNODE && cspace_cnodes(cs)[c->about].state == CNODE_LIVE &&
+            cspace_left(cs, slot) != LEFT_USABLE)
             close_cnode(cs, (uint32_t)c->about); /* CNODE_LEVELS deep at most */
     }
 }

@@ -119,7 +119,8 @@ static enum capability_verdict delete_piece(struct driver *d, uint64_t reference
         return CAP_STALE;
     const struct capability c = *cspace_slot(cs, (uint32_t)reference);
     uint32_t slot;
-    outcome->page = cspace_find(cs, reference, &slot) == CAP_OK ? shared_frames_with(d, slot, &outcome->pinned) : VERDICT_OK;
+    outcome->page =
+        cspace_find(cs, reference, &slot) == CAP_OK ? shared_frames_with(d, slot, &outcome->pinned) : VERDICT_OK;
     if (outcome->page != VERDICT_OK) {
         unlock_regions(d, &n);
         return outcome->page == VERDICT_BUSY ? CAP_BUSY : CAP_NEEDS_AGREEMENT;

@@ -189,7 +189,8 @@ static uint32_t next_going(struct driver *d, uint32_t slot, uint32_t victim)
     for (; slot < k->slots; slot++) {
         const struct shared_entry *entry = entry_at(k, slot);
         const bool near = c->type == CAP_CNODE || (entry->frame == c->address && entry->length == c->size);
-        if (shared_page_mapped(d, slot) && entry->mapping && near && cspace_page_goes(cs, (uint32_t)entry->mapping, victim))
+        if (shared_page_mapped(d, slot) && entry->mapping && near &&
+            cspace_page_goes(cs, (uint32_t)entry->mapping, victim))
             break;
     }
     return slot;

@@ -268,14 +268,16 @@ class Capability(_Handle):
 
     def revoke(self) -> None:
         """Deletes all other capabilities to its memory, on every core: copies, and what was derived. Pages of it
-        are unmapped first; afterwards this core owns it. Raises RightsExceeded without grant, PagePinned,
-        RevokedCapability.
+        are unmapped first; afterwards this core owns it. Raises RightsExceeded without grant, RevokedCapability;
+        PagePinned, and then nothing has changed, unless the pinned page is of other memory and goes with a CNode
+        that lies in this one.
         """
         self._request("revoke", "CAP_REVOKE", self.reference)
 
     def delete(self) -> None:
         """Deletes this one capability: with the last one on a core its pages are unmapped, and a CNode's last
-        takes along what is in it. Raises PagePinned, PermanentCapability, RevokedCapability.
+        takes along what is in it. Raises PagePinned, which names the core of a pin on any page that would go: then
+        nothing has changed; PermanentCapability, RevokedCapability.
         """
         self._request("delete", "CAP_DELETE", self.reference)
 

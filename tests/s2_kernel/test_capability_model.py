@@ -274,18 +274,22 @@ class Histories(RuleBasedStateMachine):
             core = core if page.holders >> core & 1 else page.home
             assert self.request(core, "UNMAP", page.handle, int(one_phase))[0] == expected
             if expected == "ok":
-                gone = {copy for copy in self.state if copy.object.type == MAPPING and copy.object.about == number}
+                gone = {
+                    copy for copy in self.state if copy.object.type == MAPPING and copy.object.about == number
+                }
                 self.state -= gone
                 self.compare(0, ())
 
     def takes_unasked(self, request: Request, after: model.State) -> bool:
-        """A revoke that takes a CNode along in which there are pages of other memory: that is refused where it has to be
-        agreed, and done page by page where it is not (test_capability_pages.py).
+        """A revoke that takes a CNode along in which there are pages of other memory: that is refused where it has to
+        be agreed, and done page by page where it is not (test_capability_pages.py).
         """
         if request.kind != "REVOKE" or not model.pages(self.state):
             return False
         gone = {(copy.core, copy.object) for copy in self.state - after if copy.object.type == CNODE}
-        return any((copy.core, copy.cnode) in gone and copy.object.type in (FRAME, MAPPING) for copy in self.state)
+        return any(
+            (copy.core, copy.cnode) in gone and copy.object.type in (FRAME, MAPPING) for copy in self.state
+        )
 
     def ask(self, request: Request, inside: bool = False) -> None:
         """inside: by a program on that core; else from outside, which is quicker."""
@@ -355,7 +359,9 @@ class Histories(RuleBasedStateMachine):
         for number, page in enumerate(self.pages, 1):
             for core in range(CORES):
                 verdict = self.system.launched.request(core, KINDS["TOUCH"], page.handle, page.address)[0]
-                assert (verdict == VERDICTS["OK"]) == (number in mapped and page.holders >> core & 1 != 0), page
+                assert (verdict == VERDICTS["OK"]) == (number in mapped and page.holders >> core & 1 != 0), (
+                    page
+                )
 
     def teardown(self) -> None:
         if self.state:

@@ -1,5 +1,5 @@
-"""A deletion that a pin forbids, of a Frame that is mapped often or of a CNode with much in it: it changes nothing, on any
-core, and all there was can be used as before.
+"""A deletion that a pin forbids, of a Frame that is mapped often or of a CNode with much in it: it changes nothing, on
+any core, and all there was can be used as before.
 """
 
 from __future__ import annotations
