@@ -1,4 +1,4 @@
-/* What the monitors agree about: who may do what with a range of memory. Four rows of the agreement engine, about ranges.
+/* What the monitors agree about: who may do what with a range of memory. Five rows of the agreement engine, about ranges.
  *
  *   copy, move  initiator and destination (all cores when a move takes the ownership along and there may be copies elsewhere). The record
  *               travels, the destination takes it in at prepare, the source goes at commit.
@@ -6,6 +6,7 @@
  *               prepare, locked, and takes them away at abort; with the commit the others know of descendants elsewhere.
  *   revoke      all cores: at commit each deletes what was derived, and the copies; then the initiator owns what it keeps, without relations.
  *   delete      all cores: the owner's last copy goes, and who has another one inherits. The votes say who; COMMIT names the heir.
+ *   reclaim     all cores: each votes whether it has anything of memory that core 0 would hand out anew.
  *
  * Who drives an operation is a property of a system (monitor.h: enum capability_protocol); rows and engine are the same.
  *
@@ -33,6 +34,7 @@
  *   copy or move by another core                 4            6 to the owner, 10 to a third core
  *   revoke                                       4 (n - 1)    4 (n - 1), and 2 more by another core
  *   delete of the owner's last copy              4 (n - 1)    4 (n - 1)
+ *   reclaim, by core 0 alone                     4 (n - 1)    4 (n - 1)
  *   delete, before that: of what has k pages     4 (n - 1), and 2 (n - 1) more for every further 256 places in the table; k = 1: 4 a holder
  * Deleting a foreign copy, or one of several, and whatever concerns what no other core has anything of, costs none.
  *

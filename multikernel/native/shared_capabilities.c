@@ -246,6 +246,18 @@ enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size
     return monitor_verdict(verdict);
 }
 
+bool shared_unused(struct driver *d, uint64_t address, uint64_t size)
+{
+    struct cspace *state = shared_cspace(d);
+    bool unused = true;
+    lock_regions(d, &everything);
+    for (uint32_t part = 0; part < state->parts; part++)
+        unused &= mapping_database_overlapping(cspace_database(cspace_part(state, part)), address, address + size) ==
+                  NO_CAPABILITY;
+    unlock_regions(d, &everything);
+    return unused;
+}
+
 bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *found, uint64_t *reference)
 {
     struct cspace *cs = shared_cspace(d);

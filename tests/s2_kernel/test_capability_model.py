@@ -141,7 +141,7 @@ class Histories(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """All memory is derived from one RAM, which stays: what is made RAM is never given back."""
+        """All memory is derived from one RAM, which stays."""
         self.state |= {self.memory}
         self.known[0].append(self.memory.name or 0)
         half = self.memory.object.size // 2

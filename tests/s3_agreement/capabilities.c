@@ -114,6 +114,11 @@ void capability_ask(struct world *w, uint32_t core, uint32_t thread, const struc
     case CAP_REVOKE:
         request.row = ROW_CAP_REVOKE;
         break;
+    case CAP_RECLAIM:
+        request.row = ROW_CAP_RECLAIM;
+        request.frame = MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE;
+        request.length = (s->argument & 15) * (uint64_t)CAP_PAGE;
+        break;
     case CAP_MAP:
         request.row = t->row = ROW_CAP_MAP;
         request.rights = page->rights;
@@ -234,6 +239,21 @@ static bool refused_for_a_page(const struct world *w, uint32_t thread, const str
     return verdict == mapped && (s->action == CAP_REVOKE || s->action == CAP_MOVE);
 }
 
+/* Nobody has any of it, so it is anybody's. */
+static void reclaimed(struct world *w, uint32_t core, const struct step *s)
+{
+    const uint64_t address = MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE;
+    for (uint32_t other = 0; other < model.cores; other++) {
+        if (mapping_database_overlapping(cspace_database(cspace_of(w, other)), address,
+                                         address + (s->argument & 15) * (uint64_t)CAP_PAGE) != NO_CAPABILITY)
+            violate("core %u takes back memory of which core %u has a capability", core, other);
+        for (uint32_t i = 0; i < monitor_slots(world_monitor(w, other)); i++)
+            if (w->mmu[other][i].rights != RIGHTS_NONE && w->mmu[other][i].frame >= FRAME_OF_RAM)
+                violate("core %u takes back memory of which core %u has a page", core, other);
+    }
+    capability_create(w, core, s);
+}
+
 void capability_done(struct world *w, uint32_t thread, uint32_t core, const struct step *s, uint32_t at,
                      const struct message *message)
 {
@@ -263,7 +283,7 @@ void capability_done(struct world *w, uint32_t thread, uint32_t core, const stru
     bool carried_away = model.scenario->cnodes > 1; /* by a CNode that is revoked */
     if (verdict == VERDICT_OK)
         w->thread[thread].succeeded |= (uint8_t)(1u << at);
-    if ((uint32_t)verdict == VERDICT_CAPABILITY + CAP_RETYPE_CONFLICT)
+    if ((uint32_t)verdict == VERDICT_CAPABILITY + CAP_RETYPE_CONFLICT && s->action != CAP_RECLAIM)
         w->thread[thread].conflicts |= (uint8_t)(1u << at);
     if (makes(s) && !others_touch(thread, at, made_on(core, s), made_in(s), true)) {
         const struct capability *c = capability_in(w, made_on(core, s), made_in(s));
@@ -280,6 +300,8 @@ void capability_done(struct world *w, uint32_t thread, uint32_t core, const stru
     if (gone && verdict == VERDICT_OK && capability_in(w, core, s->page) &&
         !others_touch(thread, at, core, s->page, true))
         violate("thread %u: slot %u is to be empty, and is not", thread, s->page);
+    if (s->action == CAP_RECLAIM && verdict == VERDICT_OK)
+        reclaimed(w, core, s);
     if (s->action == CAP_REVOKE && verdict == VERDICT_OK)
         check_revoked(w, core, s->page);
 }

@@ -51,8 +51,9 @@ enum action {
     CAP_RETYPE,
     CAP_REVOKE,
     CAP_DELETE,
-    CAP_MAP,    /* a Frame; argument: where its Mapping goes, holders, and the page that it becomes */
-    CAP_CREATE, /* only before the exploration begins */
+    CAP_MAP,     /* a Frame; argument: where its Mapping goes, holders, and the page that it becomes */
+    CAP_RECLAIM, /* a range, and then RAM of it in that slot; argument as CAP_CREATE's */
+    CAP_CREATE,  /* only before the exploration begins */
 };
 
 #define COPY_TO(slot, core, there) {CAP_COPY, (slot), (there) | (core) << 4}
@@ -63,6 +64,7 @@ enum action {
 #define DELETE_ONE(slot) {CAP_DELETE, (slot), 0}
 /* The page's other steps (UNMAP, PIN, READ ...) name it by its number. */
 #define MAP_FRAME(slot, there, page, holders) {CAP_MAP, (slot), (there) | (holders) << 4 | (page) << 8}
+#define RECLAIM(slot, offset, pages)          {CAP_RECLAIM, (slot), (pages) | (offset) << 4}
 #define RAM(slot, offset, pages)              {CAP_CREATE, (slot), (pages) | (offset) << 4}
 
 /* Trees of any root, counted from it on: every core below the last, the other way round, all below the root, and none at all. */

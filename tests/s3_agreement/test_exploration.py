@@ -30,6 +30,7 @@ PROTOCOL = (
         "capability_map_rows.c",
         "capability_unmap_row.c",
         "capability_pages.c",
+        "capability_reclaim_row.c",
         "capability_task.c",
     ),
     *("capability.c", "cspace.c", "cspace_derive.c", "cspace_delete.c", "cspace_close.c"),
@@ -69,10 +70,11 @@ PAGES = (
     *("page-elsewhere", "page-protect", "page-cnode", "page-delete-pin", "page-delete-revoke"),
     *("page-again", "page-map-2", "page-views", "page-cnode-delete", "page-host"),
     *("pages-pin", "pages-map", "cnode-pin", "cnode-map", "cnode-copy", "cnode-revoke"),
-    "cost-unmap",
+    *("reclaim", "reclaim-move", "reclaim-page"),
+    *("cost-reclaim", "cost-unmap"),
 )
 # Those with more than 50 000 states when every core sends to every other.
-PAGES_FLAT = ("page-returns", "page-delete")
+PAGES_FLAT = ("page-returns", "page-delete", "reclaim-page")
 
 # Messages on n cores, replies and notices among them: asked by two-phase commit, and by the owner's protocol.
 COSTS: dict[str, tuple[Callable[[int], int], Callable[[int], int]]] = {
@@ -84,6 +86,7 @@ COSTS: dict[str, tuple[Callable[[int], int], Callable[[int], int]]] = {
     "cost-send-back": (lambda _: 4, lambda _: 6),
     "cost-revoke": (lambda n: 4 * (n - 1), lambda n: 4 * (n - 1) + 2),
     "cost-delete": (lambda n: 4 * (n - 1), lambda n: 4 * (n - 1)),
+    "cost-reclaim": (lambda n: 4 * (n - 1), lambda n: 4 * (n - 1)),
     "cost-unmap": (lambda n: 6 * (n - 1), lambda n: 6 * (n - 1)),  # in two pieces
 }
 # Every scenario; those in HEAVY have about a million states, or more, when every core sends to every other.
@@ -200,6 +203,7 @@ MUTANTS = {
     "CNODE_LEFT_OPEN": ("cnode-map", "flat"),
     "CNODE_NOT_REOPENED": ("cnode-pin", "flat"),
     "CNODE_NOT_CLOSED": ("cnode-copy", "flat"),
+    "RECLAIM_HERE_ALONE": ("reclaim", "flat"),
 }
 
 
