@@ -114,8 +114,16 @@ static enum capability_verdict revoke(const struct monitor *m, struct cspace *cs
     } else {
         return verdict;
     }
-    if (verdict == CAP_OK && m->recorded && mapped(cs, &revocation))
-        return CAP_NEEDS_AGREEMENT; /* all of it at once, or nothing */
+    /* All of it at once, or nothing: pages in CNodes first, with those of the memory itself, else those alone. */
+    enum capability_verdict pages = CAP_OK;
+    if (verdict == CAP_OK && m->recorded)
+        pages = cspace_revoking(cs, (uint32_t)t->source);
+    if (pages == CAP_NEEDS_AGREEMENT)
+        t->victim = t->source;
+    if (pages == CAP_OK && verdict == CAP_OK && m->recorded && mapped(cs, &revocation))
+        pages = CAP_NEEDS_AGREEMENT;
+    if (pages != CAP_OK)
+        return pages;
     verdict = cspace_revoke_step(cs, &revocation, 0, WORK, &progress);
     return went(cs, t, verdict, &progress);
 }

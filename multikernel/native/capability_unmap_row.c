@@ -1,5 +1,6 @@
 /* Unmap all pages that go with a deletion, in one agreement, before anything goes: of a Mapping its page, of the last Frame here all pages of it,
- * of a CNode those of what it holds (cspace_close.c says which). So a pin on any core refuses the deletion while nothing has changed.
+ * of a CNode those of what it holds (cspace_close.c says which). And those that go with a revocation of RAM which is this core's alone, and in
+ * which CNodes lie. So a pin on any core refuses either while nothing has changed.
  *
  * The pages are entries of the initiator's part of the table, for the Mappings are its own: a message names up to PIECE_SLOTS of them, and as
  * many pieces as it takes are prepared one after the other (row.more). Each core keeps the entries that it has voted for locked, by which it
@@ -117,8 +118,11 @@ enum verdict capability_ask_to_unmap(struct monitor *m, struct operation *op, ui
 {
     struct cspace *cs = monitor_cspace(m);
     const struct capability *c = cspace_slot(cs, victim);
+    const struct capability_task *t = task_of(m, op);
     enum capability_verdict going = CAP_NEEDS_AGREEMENT;
-    if (c->type != CAP_MAPPING) /* which may be met in what is dying */
+    if (t->row == ROW_CAP_REVOKE && t->victim == t->source)
+        going = cspace_revoking(cs, victim);
+    else if (c->type != CAP_MAPPING) /* which may be met in what is dying */
         going = cspace_going(cs, victim);
     else if (cspace_locked(cs, c->address, capability_end(c), 0))
         going = CAP_BUSY;
@@ -158,7 +162,8 @@ static void adopt(struct monitor *m, struct operation *op)
     struct cspace *cs = monitor_cspace(m);
     const uint32_t victim = (uint32_t)task_of(m, op)->victim, first = m->me * m->slots_per_core;
     uint32_t count = 0;
-    op->saved = cspace_slot(cs, victim)->type == CAP_CNODE ? SAVED_CNODE : 0;
+    const uint32_t type = cspace_slot(cs, victim)->type;
+    op->saved = type == CAP_CNODE || type == CAP_RAM ? SAVED_CNODE : 0;
     cspace_close(cs, victim);
     for (uint32_t i = first; (i = next_going(m, i, victim)) != BEGIN; i++, count++) {
         monitor_mapping(m, i)->lock = op->id;
@@ -209,6 +214,17 @@ static bool more(struct monitor *m, struct operation *op)
     return m->cores > 1 && !single(op) && !MUTANT(PIECES_UNASKED) && name_piece(m, op, op->slot + PIECE_SLOTS);
 }
 
+/* What is revoked is gone for programs from now on, and nothing of it is mapped while it is deleted. */
+static void all_gone(struct cspace *cs, uint32_t kept)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    const struct capability *c = cspace_slot(cs, kept);
+    for (uint32_t i = mapping_database_overlapping(db, c->address, capability_end(c)); i != NO_CAPABILITY;
+         i = mapping_database_next_overlapping(db, i, c->address, capability_end(c)))
+        if (i != kept && cspace_nests(c, cspace_slot(cs, i)))
+            cspace_slot(cs, i)->flags |= CAP_DYING;
+}
+
 static void commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     struct cspace *cs = monitor_cspace(m);
@@ -216,9 +232,12 @@ static void commit(struct monitor *m, struct operation *op, const struct mmu *mm
     uint32_t victim;
     for (uint32_t i = first; i < first + m->slots_per_core; i++)
         capability_page_drop(m, op, i, mmu);
-    if (initiated_here(m, op) && cspace_find_any(cs, task_of(m, op)->victim, &victim) == CAP_OK &&
-        !MUTANT(CNODE_NOT_CLOSED))
-        cspace_closed(cs, victim);
+    if (!initiated_here(m, op) || cspace_find_any(cs, task_of(m, op)->victim, &victim) != CAP_OK ||
+        MUTANT(CNODE_NOT_CLOSED))
+        return;
+    cspace_closed(cs, victim);
+    if (cspace_slot(cs, victim)->type == CAP_RAM)
+        all_gone(cs, victim);
 }
 
 static void undo(struct monitor *m, struct operation *op, const struct mmu *mmu)

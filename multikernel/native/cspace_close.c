@@ -5,6 +5,8 @@
  * others are asked whether its pages may go it is *closing*: who would use what it holds, or take away what else there is of that, waits
  * until it is known whether it closes or stays open.
  *
+ * A revocation of RAM on one core alone does the same with the CNodes that lie in it.
+ *
  * What is dying, or lies in a CNode that is closed, does not count as a capability that is left. A Frame would else keep its pages by one
  * that is on its way out, and that one would take them along later, when nobody can refuse it any more. */
 #include "cspace_inside.h"
@@ -53,8 +55,16 @@ static void close_cnode(struct cspace *cs, uint32_t index)
 void cspace_close(struct cspace *cs, uint32_t slot)
 {
     const struct capability *c = cspace_slot(cs, slot);
+    const struct mapping_database *db = cspace_database(cspace_part(cs, c->part));
     if (c->type == CAP_CNODE && cspace_cnodes(cs)[c->about].state == CNODE_LIVE)
         close_cnode(cs, (uint32_t)c->about);
+    if (c->type != CAP_RAM)
+        return;
+    for (uint32_t i = mapping_database_overlapping(db, c->address, capability_end(c)); i != NO_CAPABILITY;
+         i = mapping_database_next_overlapping(db, i, c->address, capability_end(c)))
+        if (cspace_slot(cs, i)->type == CAP_CNODE && cspace_space_of(cs, i) == cspace_space_of(cs, slot) &&
+            cspace_cnodes(cs)[cspace_slot(cs, i)->about].state == CNODE_LIVE)
+            close_cnode(cs, (uint32_t)cspace_slot(cs, i)->about);
 }
 
 static void settle(struct cspace *cs, uint32_t slot, enum cnode_state state)
@@ -65,16 +75,23 @@ static void settle(struct cspace *cs, uint32_t slot, enum cnode_state state)
             cspace_cnodes(cs)[i].state = (uint8_t)state;
 }
 
+static bool has_cnodes(const struct capability *c)
+{
+    return c->type == CAP_CNODE || c->type == CAP_RAM;
+}
+
 void cspace_closed(struct cspace *cs, uint32_t slot)
 {
-    if (cspace_slot(cs, slot)->type == CAP_CNODE)
+    struct capability *c = cspace_slot(cs, slot);
+    if (has_cnodes(c))
         settle(cs, slot, CNODE_CLOSED);
-    cspace_slot(cs, slot)->flags |= CAP_DYING;
+    if (c->type != CAP_RAM) /* which stays */
+        c->flags |= CAP_DYING;
 }
 
 void cspace_reopen(struct cspace *cs, uint32_t slot)
 {
-    if (cspace_slot(cs, slot)->type == CAP_CNODE)
+    if (has_cnodes(cspace_slot(cs, slot)))
         settle(cs, slot, CNODE_LIVE);
 }
 
@@ -97,8 +114,11 @@ bool cspace_page_goes(const struct cspace *cs, uint32_t page, uint32_t victim)
         return true;
     if (c->type == CAP_MAPPING)
         return false;
+    if (c->type == CAP_RAM && c->address <= cspace_slot(cs, page)->address &&
+        capability_end(cspace_slot(cs, page)) <= capability_end(c))
+        return true;
     const uint32_t frame = source_of(cs, page);
-    if (c->type == CAP_CNODE)
+    if (has_cnodes(c))
         return left_in(cs, cspace_space_of(cs, page), frame, NO_CAPABILITY) == LEFT_CLOSING;
     return capability_same(cspace_slot(cs, frame), c) && cspace_space_of(cs, page) == cspace_space_of(cs, victim) &&
            cspace_left(cs, victim) == LEFT_NOTHING;
@@ -156,5 +176,18 @@ enum capability_verdict cspace_going(struct cspace *cs, uint32_t slot)
         cspace_closed(cs, slot);
     else
         cspace_reopen(cs, slot);
+    return verdict;
+}
+
+enum capability_verdict cspace_revoking(struct cspace *cs, uint32_t slot)
+{
+    const struct capability *c = cspace_slot(cs, slot);
+    if (c->type != CAP_RAM)
+        return CAP_OK;
+    if (cspace_locked(cs, c->address, capability_end(c), 0) || closing(cs, slot))
+        return CAP_BUSY;
+    cspace_close(cs, slot);
+    enum capability_verdict verdict = closing(cs, slot) ? pages_go(cs, slot) : CAP_OK;
+    cspace_reopen(cs, slot);
     return verdict;
 }

@@ -57,11 +57,13 @@ enum left cspace_left(const struct cspace *cs, uint32_t slot);
 /* May its deletion begin? OK: yes, and of a CNode it has: it is closed now. NEEDS_AGREEMENT: pages go with it; all of them first. BUSY: another
  * operation is at something that would go. */
 enum capability_verdict cspace_going(struct cspace *cs, uint32_t slot);
+/* May its revocation? OK: yes. NEEDS_AGREEMENT: CNodes go that take pages along, be they of other memory: all pages first. BUSY as above. */
+enum capability_verdict cspace_revoking(struct cspace *cs, uint32_t slot);
 /* After NEEDS_AGREEMENT: nobody else uses what would go; then it goes, or it stays. */
 void cspace_close(struct cspace *cs, uint32_t slot);
 void cspace_closed(struct cspace *cs, uint32_t slot);
 void cspace_reopen(struct cspace *cs, uint32_t slot);
-/* Does that Mapping's page go with the victim, which is closing, or no CNode? */
+/* Does that Mapping's page go with the victim, whose CNodes are closing? RAM: with what is made of it. */
 bool cspace_page_goes(const struct cspace *cs, uint32_t page, uint32_t victim);
 
 static inline bool cspace_whole_pages(uint64_t address, uint64_t size)

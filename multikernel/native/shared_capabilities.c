@@ -15,8 +15,7 @@
  * for nobody while it holds one: no two wait for each other. Who meets a locked range waits here; its owner is at work on another core.
  *
  * A Mapping with a page stands in the way of what would take it along (cspace_delete.c). So a deletion first unmaps all pages that go with it,
- * and a revocation all pages of its range, or none where one is pinned (shared_capability_map.c). What a revocation meets in a CNode of this
- * core is unmapped when it is met; a pin there ends it half-way.
+ * and a revocation all pages of its range and of the CNodes in it, or none where one is pinned (shared_capability_map.c).
  *
  * A core that waits answers what it is told meanwhile (shared_kernel.c: shared_while_waiting). Nobody owns anything: `owner` shows the core
  * that looks, for it decides alone. A type that never leaves its core in the multikernel (CNode, Dispatcher, Endpoint, Mapping) does not here either, so

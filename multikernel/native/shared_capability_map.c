@@ -263,15 +263,17 @@ static bool cnodes_hold_pages(struct driver *d, const struct cspace *cs, const s
     return false;
 }
 
-/* The next entry from that one on whose Frame is in the range; the table's size when there is none. Entries of other ranges come and go under
- * the kernel's lock; those of this one under the region's too. */
-static uint32_t next_page(struct driver *d, const struct cspace_revocation *r, uint32_t slot)
+/* The next entry from that one on whose Frame is in the range, or goes with a CNode in it that is closing; the table's size when there is none.
+ * Entries of other ranges come and go under the kernel's lock; those of this one under the region's too. */
+static uint32_t next_page(struct driver *d, const struct cspace_revocation *r, bool cnodes, uint32_t slot)
 {
     struct shared_kernel *k = d->shared;
     for (; slot < k->slots; slot++) {
         const struct shared_entry *entry = entry_at(k, slot);
-        if (shared_page_mapped(d, slot) && entry->mapping && entry->frame < r->address + r->size &&
-            r->address < entry->frame + entry->length)
+        if (!shared_page_mapped(d, slot) || !entry->mapping)
+            continue;
+        if ((entry->frame < r->address + r->size && r->address < entry->frame + entry->length) ||
+            (cnodes && cspace_page_goes(shared_cspace(d), (uint32_t)entry->mapping, (uint32_t)r->reference)))
             break;
     }
     return slot;
@@ -280,17 +282,28 @@ static uint32_t next_page(struct driver *d, const struct cspace_revocation *r, u
 enum verdict shared_frames_go(struct driver *d, const struct cspace *cs, const struct cspace_revocation *r,
                               uint32_t *pinned)
 {
-    const uint32_t slots = ((struct shared_kernel *)d->shared)->slots;
+    const uint32_t slots = ((struct shared_kernel *)d->shared)->slots, kept = (uint32_t)r->reference;
+    const bool cnodes = r->type == CAP_RAM && cs->cnode_objects && pages_anywhere(cs);
     enum verdict verdict = VERDICT_OK;
-    if (r->type == CAP_RAM && cs->cnode_objects && pages_anywhere(cs) && cnodes_hold_pages(d, cs, r))
+    if (cnodes && cnodes_hold_pages(d, cs, r))
         return monitor_verdict(CAP_MAPPED);
-    if (!cs->mapped)
+    if (!cs->mapped && !cnodes)
         return VERDICT_OK;
     lock_pages(d);
-    for (uint32_t i = next_page(d, r, 0); i < slots && verdict == VERDICT_OK; i = next_page(d, r, i + 1))
+    lock_space(d, d->me);
+    if (cnodes)
+        cspace_close(shared_cspace(d), kept);
+    unlock_space(d, d->me);
+    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(d, r, cnodes, i)) < slots; i++)
         verdict = shared_page_unpinned(d, i, pinned);
-    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(d, r, i)) < slots; i++)
+    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(d, r, cnodes, i)) < slots; i++)
         verdict = page_goes(d, i);
+    lock_space(d, d->me);
+    if (cnodes && verdict == VERDICT_OK)
+        cspace_closed(shared_cspace(d), kept);
+    else if (cnodes)
+        cspace_reopen(shared_cspace(d), kept);
+    unlock_space(d, d->me);
     unlock_pages(d);
     return verdict;
 }

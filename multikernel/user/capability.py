@@ -269,8 +269,8 @@ class Capability(_Handle):
     def revoke(self) -> None:
         """Deletes all other capabilities to its memory, on every core: copies, and what was derived. Pages of it
         are unmapped first; afterwards this core owns it. Raises RightsExceeded without grant, RevokedCapability;
-        PagePinned, and then nothing has changed, unless the pinned page is of other memory and goes with a CNode
-        that lies in this one.
+        PagePinned, and then nothing has changed; CapabilityBusy where a CNode in it holds what is mapped and is
+        other memory, if others have to agree.
         """
         self._request("revoke", "CAP_REVOKE", self.reference)
 

@@ -282,7 +282,7 @@ class Histories(RuleBasedStateMachine):
 
     def takes_unasked(self, request: Request, after: model.State) -> bool:
         """A revoke that takes a CNode along in which there are pages of other memory: that is refused where it has to
-        be agreed, and done page by page where it is not (test_capability_pages.py).
+        be agreed, which the model does not know (test_capability_pages.py, test_refused_deletions.py).
         """
         if request.kind != "REVOKE" or not model.pages(self.state):
             return False

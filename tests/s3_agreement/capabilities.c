@@ -35,11 +35,18 @@ static uint32_t made_in(const struct step *s)
     return s->argument & 15;
 }
 
-/* What a CNode and those in it hold, without Mappings: they go with their pages, which others may unmap. */
+/* What goes with it: what a CNode and those in it hold, or what is made of RAM. Without Mappings: they go with their pages, which others may
+ * unmap. */
 static uint8_t contents_of(struct world *w, uint32_t core, uint32_t slot)
 {
     const struct capability *c = capability_in(w, core, slot);
+    const struct cspace *cs = cspace_of(w, core);
     uint32_t count = 0;
+    for (uint32_t i = 0; c && c->type == CAP_RAM && i < cspace_slots(cs); i++) {
+        const struct capability *d = capability_in(w, core, i);
+        if (d && d->type != CAP_MAPPING && i != slot && cspace_nests(c, d))
+            count += 1u + (d->type == CAP_CNODE ? contents_of(w, core, i) : 0u);
+    }
     for (uint32_t i = 0; c && c->type == CAP_CNODE && i < 1u << MODEL_SLOT_BITS; i++) {
         const uint32_t inside = ((uint32_t)c->about << MODEL_SLOT_BITS) + i;
         const struct capability *d = capability_in(w, core, inside);
@@ -133,7 +140,7 @@ void capability_ask(struct world *w, uint32_t core, uint32_t thread, const struc
     }
     w->thread[thread].waiting = 1;
     w->thread[thread].pins = 0;
-    w->thread[thread].contents = s->action == CAP_DELETE ? contents_of(w, core, s->page) : 0;
+    w->thread[thread].contents = s->action == CAP_DELETE || s->action == CAP_REVOKE ? contents_of(w, core, s->page) : 0;
     for (uint32_t i = 0; i < MODEL_PAGES; i++)
         for (uint32_t other = 0; other < model.cores; other++)
             w->thread[thread].pins |= (uint8_t)((w->page[i].pinned[other] != 0) << other);
@@ -207,23 +214,25 @@ static void check_revoked(struct world *w, uint32_t core, uint32_t slot)
         }
 }
 
-/* A refused deletion has begun nowhere. */
-static void check_untouched(struct world *w, uint32_t core, uint32_t slot, uint32_t contents)
+/* A deletion or revocation that was refused for a page has begun nowhere. */
+static void check_untouched(struct world *w, uint32_t thread, uint32_t core, const struct step *step)
 {
     const struct cspace *cs = cspace_of(w, core);
-    const struct capability *c = capability_in(w, core, slot);
+    const struct capability *c = capability_in(w, core, step->page);
     uint32_t found;
-    if (!c)
-        return;
-    if (cspace_find(cs, cspace_reference(cs, slot), &found) != CAP_OK)
-        violate("core %u was refused to delete slot %u, which cannot be used any more", core, slot);
-    if (c->type == CAP_CNODE && cspace_cnodes(cs)[c->about].state != CNODE_LIVE)
-        violate("core %u was refused to delete the CNode in slot %u, which is not open", core, slot);
-    for (uint32_t i = 0; i < MODEL_THREADS; i++) /* which may take it */
+    bool alone = true; /* in taking something away */
+    for (uint32_t i = 0; i < MODEL_THREADS; i++)
         for (const struct step *s = model.scenario->thread[i].step; s->action != STOP; s++)
-            contents = s->action == CAP_REVOKE ? 0 : contents;
-    if (contents_of(w, core, slot) < contents)
-        violate("core %u was refused to delete the CNode in slot %u, which has lost something", core, slot);
+            alone &= i == thread || (s->action != CAP_REVOKE && s->action != CAP_DELETE && s->action != CAP_MOVE);
+    if (!c || (step->action == CAP_REVOKE && !alone))
+        return;
+    if (cspace_find(cs, cspace_reference(cs, step->page), &found) != CAP_OK)
+        violate("core %u was refused to take slot %u away, which cannot be used any more", core, step->page);
+    for (uint32_t i = 0; i < cs->cnodes && alone; i++)
+        if (cspace_cnodes(cs)[i].state > CNODE_LIVE)
+            violate("core %u was refused to take slot %u away, and CNode %u is not open", core, step->page, i);
+    if (alone && contents_of(w, core, step->page) < w->thread[thread].contents)
+        violate("core %u was refused to take slot %u away, and something of it is gone", core, step->page);
 }
 
 /* Refused because of a page, by what is in its way there: a pin only by a core that had one meanwhile. */
@@ -278,8 +287,8 @@ void capability_done(struct world *w, uint32_t thread, uint32_t core, const stru
         violate("thread %u: the operation returned %s", thread, verdict_name(verdict));
     if (s->action != CAP_MAP && verdict == VERDICT_OK)
         pages_gone(w); /* what is refused has taken none */
-    if (s->action == CAP_DELETE && verdict != VERDICT_OK)
-        check_untouched(w, core, s->page, w->thread[thread].contents);
+    if ((s->action == CAP_DELETE || s->action == CAP_REVOKE) && verdict != VERDICT_OK && !known)
+        check_untouched(w, thread, core, s);
     bool carried_away = model.scenario->cnodes > 1; /* by a CNode that is revoked */
     if (verdict == VERDICT_OK)
         w->thread[thread].succeeded |= (uint8_t)(1u << at);

@@ -70,6 +70,7 @@ PAGES = (
     *("page-elsewhere", "page-protect", "page-cnode", "page-delete-pin", "page-delete-revoke"),
     *("page-again", "page-map-2", "page-views", "page-cnode-delete", "page-host"),
     *("pages-pin", "pages-map", "cnode-pin", "cnode-map", "cnode-copy", "cnode-revoke"),
+    "cnode-revoke-pin",
     *("reclaim", "reclaim-move", "reclaim-page"),
     *("cost-reclaim", "cost-unmap"),
 )
@@ -128,7 +129,9 @@ CORES = {
     "tree-all": 2,
     "lanes-apart": 2,
     "page-map-2": 2,
-    **dict.fromkeys(("pages-map", "cnode-pin", "cnode-map", "cnode-copy", "cnode-revoke"), 2),
+    **dict.fromkeys(
+        ("pages-map", "cnode-pin", "cnode-map", "cnode-copy", "cnode-revoke", "cnode-revoke-pin"), 2
+    ),
 }  # five slots a core are as many as the model holds; four operations at once
 
 # Which scenario finds which seeded bug (enum mutant in monitor.h).

@@ -4,7 +4,7 @@ any core, and all there was can be used as before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -39,13 +39,13 @@ def system(booted: System) -> Iterator[System]:
     clear(booted)
 
 
-def refused(system: System, victim: Capability, pages: list[Page], pinned: Page, core: int) -> None:
+def refused(system: System, take: Callable[[], None], pages: list[Page], pinned: Page, core: int) -> None:
     """While that page is pinned there. And nothing has changed, twice."""
     pinned.pin(core)
     before, seen = digests(system), [readers(system, page) for page in pages]
     for _ in range(2):
         with pytest.raises(errors.PagePinned) as caught:
-            victim.delete()
+            take()
         assert caught.value.core == core
         assert digests(system) == before
         assert [readers(system, page) for page in pages] == seen
@@ -64,7 +64,7 @@ def test_a_frame_with_many_pages(system: System, at: int, which: int) -> None:
     (frame,) = system.ram(PAGE).retype(FRAME)
     pages = [frame.map(), frame.map([0]), frame.map([1, 2]), frame.map([1], "read-only"), frame.map([at])]
     core = {0: at, 2: 1 + at % 2, 4: at}[which]
-    refused(system, frame, pages, pages[which], core)
+    refused(system, frame.delete, pages, pages[which], core)
     pages.append(frame.map())
     frame.delete()
     all_gone(system, pages)
@@ -75,10 +75,10 @@ def test_the_last_frame_of_its_core_with_one_elsewhere(system: System) -> None:
     (frame,) = system.ram(PAGE).retype(FRAME)
     other, pages = frame.copy(1), [frame.map(), frame.map([2])]
     kept = other.map([1])
-    refused(system, frame, [*pages, kept], pages[1], 2)
+    refused(system, frame.delete, [*pages, kept], pages[1], 2)
     frame.delete()
     assert [readers(system, page) for page in [*pages, kept]] == [[], [], [1]]
-    refused(system, other, [kept], kept, 1)
+    refused(system, other.delete, [kept], kept, 1)
     other.delete()
     all_gone(system, [kept])
 
@@ -92,8 +92,8 @@ def test_pages_that_lie_far_apart_in_the_table(system: System) -> None:
         pages.append(frame.map())
         for _ in range(200):
             system.unmap(system.map(plain, cores=[0]))
-    refused(system, frame, pages, pages[3], 1)
-    refused(system, frame, pages, pages[0], 2)
+    refused(system, frame.delete, pages, pages[3], 1)
+    refused(system, frame.delete, pages, pages[0], 2)
     frame.delete()
     all_gone(system, pages)
     system.free(plain)
@@ -128,14 +128,35 @@ def furnished(system: System) -> tuple[Capability, list[Page]]:
 def test_a_cnode_with_much_in_it(system: System, which: int) -> None:
     outer, pages = furnished(system)
     cores = readers(system, pages[which])
-    refused(system, outer, pages, pages[which], cores[-1])
-    refused(system, outer, pages, pages[which], cores[0])
+    refused(system, outer.delete, pages, pages[which], cores[-1])
+    refused(system, outer.delete, pages, pages[which], cores[0])
     # It is as open as before.
     (more,) = system.ram(PAGE).retype(FRAME, to=outer)
     pages.append(more.map())
     outer.delete()
     all_gone(system, pages)
     assert not more.alive
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_ram_that_is_revoked_with_a_cnode_in_it(system: System, which: int) -> None:
+    """What the CNode holds is other memory; on one core, which need not ask."""
+    home, other = system.ram(256 * PAGE), system.ram(4 * PAGE)
+    (cnode,) = home.retype(CNODE)
+    home.retype(VNODE, 150, offset=64 * PAGE)
+    (near,) = home.retype(FRAME, 1, PAGE, offset=32 * PAGE, to=cnode)
+    (beside,) = home.retype(FRAME, 1, PAGE, offset=33 * PAGE)
+    far, outside = other.retype(FRAME, 2, PAGE, to=cnode)
+    outside.copy()
+    pages = [near.map(), beside.map([1]), far.map([2]), outside.map(to=cnode)]
+    kept = outside.map()
+    refused(system, home.revoke, [*pages, kept], pages[which], readers(system, pages[which])[-1])
+    home.revoke()
+    assert [readers(system, page) for page in [*pages, kept]] == [[], [], [], [], ALL]
+    assert home.alive
+    assert not cnode.alive
+    other.revoke()
+    all_gone(system, [*pages, kept])
 
 
 def test_a_cnode_whose_frame_is_elsewhere_too(system: System) -> None:
@@ -147,7 +168,7 @@ def test_a_cnode_whose_frame_is_elsewhere_too(system: System) -> None:
     cnode.delete()
     assert readers(system, page) == ALL
     page.unpin(1)
-    refused(system, other, [page], page, 1)
+    refused(system, other.delete, [page], page, 1)
     other.delete()
     all_gone(system, [page])
 
@@ -160,6 +181,6 @@ def test_a_cnode_that_is_elsewhere_too(system: System) -> None:
     cnode.delete()
     assert readers(system, page) == ALL
     page.unpin(1)
-    refused(system, other, [page], page, 2)
+    refused(system, other.delete, [page], page, 2)
     other.delete()
     all_gone(system, [page])
