@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from s4_user import capability_on_core as on_core
 from s4_user.capability_checks import clear, digests, held, readers
 
 import multikernel
@@ -184,3 +185,9 @@ def test_a_cnode_that_is_elsewhere_too(system: System) -> None:
     refused(system, other.delete, [page], page, 2)
     other.delete()
     all_gone(system, [page])
+
+
+def test_all_cores_at_once(system: System) -> None:
+    tasks = [core.start(on_core.build_and_delete, core.index, 30) for core in system.cores]
+    assert all(task.result() > 0 for task in tasks)
+    all_gone(system, [])
