@@ -34,6 +34,16 @@ static bool single(const struct operation *op)
     return op->generation != 0;
 }
 
+/* The entries that it can have locked: those from here up to there. */
+static uint32_t locked_from(const struct monitor *m, const struct operation *op)
+{
+    return single(op) ? op->slot : first_slot(m, op);
+}
+static uint32_t locked_to(const struct monitor *m, const struct operation *op)
+{
+    return single(op) ? op->slot + 1 : first_slot(m, op) + m->slots_per_core;
+}
+
 /* The next slot of the piece after that one; NOBODY, which is no slot, behind the last. */
 enum { BEGIN = UINT32_MAX };
 static uint32_t next_named(const struct operation *op, uint32_t slot)
@@ -89,9 +99,13 @@ static const struct object_kind pages = {
 static uint32_t next_going(struct monitor *m, uint32_t slot, uint32_t victim)
 {
     const uint32_t end = (m->me + 1) * m->slots_per_core;
+    const struct capability *c = cspace_slot(monitor_cspace(m), victim);
+    const bool anywhere = c->type == CAP_CNODE || c->type == CAP_RAM;
     for (; slot < end; slot++) {
         const struct mapping *mapping = monitor_mapping(m, slot);
-        const uint32_t page = mapping->recorded ? capability_of_page(m, mapping) : NO_CAPABILITY;
+        if (!mapping->recorded || (!anywhere && (mapping->frame != c->address || mapping->length != c->size)))
+            continue;
+        const uint32_t page = capability_of_page(m, mapping);
         if (page != NO_CAPABILITY && cspace_page_goes(monitor_cspace(m), page, victim))
             return slot;
     }
@@ -201,8 +215,7 @@ static enum verdict prepare(struct monitor *m, struct operation *op, const struc
                 verdict = capability_page_block(m, op, i, mmu);
         return verdict;
     }
-    const uint32_t first = first_slot(m, op);
-    for (uint32_t i = first; i < first + m->slots_per_core && verdict == VERDICT_OK; i++)
+    for (uint32_t i = locked_from(m, op); i < locked_to(m, op) && verdict == VERDICT_OK; i++)
         if (monitor_mapping(m, i)->lock == op->id)
             verdict = capability_page_block(m, op, i, mmu);
     return verdict;
@@ -228,9 +241,8 @@ static void all_gone(struct cspace *cs, uint32_t kept)
 static void commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     struct cspace *cs = monitor_cspace(m);
-    const uint32_t first = first_slot(m, op);
     uint32_t victim;
-    for (uint32_t i = first; i < first + m->slots_per_core; i++)
+    for (uint32_t i = locked_from(m, op); i < locked_to(m, op); i++)
         capability_page_drop(m, op, i, mmu);
     if (!initiated_here(m, op) || cspace_find_any(cs, task_of(m, op)->victim, &victim) != CAP_OK ||
         MUTANT(CNODE_NOT_CLOSED))
@@ -242,8 +254,7 @@ static void commit(struct monitor *m, struct operation *op, const struct mmu *mm
 
 static void undo(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
-    const uint32_t first = first_slot(m, op);
-    for (uint32_t i = first; i < first + m->slots_per_core; i++)
+    for (uint32_t i = locked_from(m, op); i < locked_to(m, op); i++)
         capability_page_restore(m, op, i, mmu);
     if (initiated_here(m, op) && op->saved & SAVED_CNODE && !MUTANT(CNODE_NOT_REOPENED))
         cspace_reopen(monitor_cspace(m), (uint32_t)task_of(m, op)->victim);
