@@ -1,7 +1,8 @@
 /* Memory of capabilities that none names any more. What becomes of it core 0 cannot know by itself: the RAM that it made may be deleted while
  * other cores have what was derived, and they part with that without a message. So it is found out when it is needed: when there is no memory left,
  * core 0 asks about what it has given out, piece by piece, whether anybody has any of it (capability_reclaim_row.c), and what nobody has is
- * free. A request that waits for this is kept and tried again (dispatch.c); several share one search.
+ * free. That is one agreement for each piece that core 0 has nothing of itself, once for every request that finds no memory. A request that
+ * waits for this is kept and tried again (dispatch.c); several share one search.
  *
  * What costs nothing is done at once: where core 0 deletes RAM that nobody else can have a part of (capability_requests.c).
  *
