@@ -244,11 +244,13 @@ static void commit(struct monitor *m, struct operation *op, const struct mmu *mm
     uint32_t victim;
     for (uint32_t i = locked_from(m, op); i < locked_to(m, op); i++)
         capability_page_drop(m, op, i, mmu);
-    if (!initiated_here(m, op) || cspace_find_any(cs, task_of(m, op)->victim, &victim) != CAP_OK ||
-        MUTANT(CNODE_NOT_CLOSED))
+    if (!initiated_here(m, op) || cspace_find_any(cs, task_of(m, op)->victim, &victim) != CAP_OK)
         return;
-    cspace_closed(cs, victim);
-    if (cspace_slot(cs, victim)->type == CAP_RAM)
+    if (MUTANT(CNODE_NOT_CLOSED))
+        cspace_reopen(cs, victim);
+    else
+        cspace_closed(cs, victim);
+    if (cspace_slot(cs, victim)->type == CAP_RAM && !MUTANT(REVOKED_MAY_BE_MAPPED))
         all_gone(cs, victim);
 }
 

@@ -37,18 +37,9 @@ PROTOCOL = (
     "cspace_remote.c",
     "mapping_database.c",
 )
-# One page a piece, so that two are agreed about in several.
-FLAGS = (
-    "-std=gnu11",
-    "-O2",
-    "-DMK_PIECE_SLOTS=1",
-    "-g",
-    "-Wall",
-    "-Wextra",
-    "-Wshadow",
-    "-Wconversion",
-    "-Werror",
-)
+# One page a piece, so that two are agreed about in several; one capability a call, so that what is half done is seen.
+SMALL = ("-DMK_PIECE_SLOTS=1", "-DMK_CAPABILITY_WORK=1")
+FLAGS = ("-std=gnu11", "-O2", *SMALL, "-g", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror")
 
 Explore = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -205,7 +196,8 @@ MUTANTS = {
     "PIECES_UNASKED": ("pages-pin", "flat"),
     "CNODE_LEFT_OPEN": ("cnode-map", "flat"),
     "CNODE_NOT_REOPENED": ("cnode-pin", "flat"),
-    "CNODE_NOT_CLOSED": ("cnode-copy", "flat"),
+    "CNODE_NOT_CLOSED": ("cnode-map", "flat"),
+    "REVOKED_MAY_BE_MAPPED": ("cnode-revoke-pin", "flat"),
     "RECLAIM_HERE_ALONE": ("reclaim", "flat"),
 }
 
