@@ -14,7 +14,8 @@
  * holds no lock while it waits.
  *
  * A participant forwards to exactly the cores it would forward to in round 2: the object that names the participants is locked in
- * between, and all rounds travel by the version of the tree that the messages name. */
+ * between, and all rounds travel by the version of the tree that the messages name. What does not fit into one PREPARE is prepared by several,
+ * one round after the other, of one operation: one COMMIT or ABORT says what becomes of all (row.more). */
 #include <string.h>
 
 #include "agreement_inside.h"
@@ -117,6 +118,8 @@ static void join(struct monitor *m, const struct environment *env, const struct 
     uint32_t kind = message_kind(message);
     uint64_t ticket = op->ticket;
     bool own = message->word[1] >> SEQUENCE_BITS == m->me;
+    /* One more piece of what is prepared here: a refusal leaves what there is to the ABORT. */
+    bool again = op->id == message->word[1] && op->phase == PHASE_PREPARED && kind == KIND_PREPARE;
     if (own && (op->id != message->word[1] || op->phase != PHASE_ASKED || op->root != message_core(message))) {
         refuse(m, in, VERDICT_BAD_REQUEST, out);
         return;
@@ -137,8 +140,11 @@ static void join(struct monitor *m, const struct environment *env, const struct 
         agreement_reply(m, op, out);
         if (own)
             op->phase = PHASE_ASKED;
+        if (again && !MUTANT(PIECE_REFUSED_ALONE))
+            op->phase = PHASE_PREPARED;
         return;
     }
+    m->engaged -= again;
     if (!own || !MUTANT(ASKED_WITHOUT_LOCK))
         agreement_take(m, op);
     row->adopt(m, op);

@@ -260,6 +260,8 @@ static void finish_driven(struct monitor *m, const struct environment *env, stru
             op->phase = PHASE_COMMITTING;
             agreement_own_part(m, env, op);
             agreement_succeed(m, env, op, out);
+        } else if (yes && monitor_rows[op->row]->more && monitor_rows[op->row]->more(m, op)) {
+            agreement_begin_round(m, env, op, KIND_PREPARE, out);
         } else {
             agreement_begin_round(m, env, op, yes || MUTANT(COMMIT_ON_REFUSAL) ? KIND_COMMIT : KIND_ABORT, out);
         }

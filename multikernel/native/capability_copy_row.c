@@ -35,8 +35,8 @@ static enum verdict copy_prepare(struct monitor *m, struct operation *op, const 
     if (initiated_here(m, op)) { /* who asked an owner has waited without a lock */
         const struct capability_task *t = task_of(m, op);
         enum capability_verdict found = MUTANT(ASKED_UNCHECKED) ? CAP_OK : cspace_find(cs, t->source, &slot);
-        if (found == CAP_OK && t->move && cspace_mapped(cs, (uint32_t)t->source) && !MUTANT(ASKED_MOVES_MAPPED))
-            found = CAP_MAPPED;
+        if (found == CAP_OK && t->move && !MUTANT(ASKED_MOVES_MAPPED))
+            found = cspace_mapped(cs, (uint32_t)t->source);
         return monitor_verdict(found);
     }
     if (copy_destination(op) != m->me)

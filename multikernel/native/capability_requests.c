@@ -2,7 +2,7 @@
  * is the monitors'. In the shared kernel each decides all, under locks. The kinds and their words: cpu_driver.h. */
 #include "shared_capabilities.h"
 
-/* Memory that core 0 keeps becomes RAM, for good: to be asked for at boot. */
+/* Memory that core 0 keeps becomes RAM, until nobody has any of it any more. */
 static enum verdict create(struct driver *d, const struct message *request, struct message *reply)
 {
     if (d->me != 0)
@@ -11,10 +11,11 @@ static enum verdict create(struct driver *d, const struct message *request, stru
     uint64_t size = request->word[1];
     if (!size || size % CAP_PAGE)
         return monitor_verdict(CAP_BAD_SIZE);
-    uint64_t address = frames_allocate(&d->frames, size);
-    if (address == UINT64_MAX)
-        return VERDICT_NO_MEMORY;
-    enum verdict verdict =
+    uint64_t address;
+    enum verdict verdict = driver_allocate(d, size, &address);
+    if (verdict != VERDICT_OK)
+        return verdict;
+    verdict =
         d->monitor
             ? monitor_verdict(cspace_create_ram(monitor_cspace(d->monitor), address, size, &place, &reply->word[1]))
             : shared_create_ram(d, address, size, &place, &reply->word[1]);
@@ -22,6 +23,8 @@ static enum verdict create(struct driver *d, const struct message *request, stru
         frames_keep(&d->frames, address);
     else
         frames_free(&d->frames, address, size);
+    if (verdict == VERDICT_BUSY)
+        frames_search(&d->frames); /* it may be somebody else's at the next try */
     reply->word[2] = address;
     return verdict;
 }
@@ -63,8 +66,8 @@ static void digest(struct driver *d, struct message *reply)
     reply->word[5] = cspace_check(cs) != NULL;
 }
 
-/* Memory that core 0 has given out comes back with the last capability to it, where this core can tell that it is the last: it owns RAM
- * that nobody else has, or had, a part of (a revoke brings that about). */
+/* Memory that core 0 has given out comes back at once where this core can tell that a capability is the last one: it owns RAM that nobody else
+ * has, or had, a part of (a revoke brings that about). All other comes back when it is needed (reclaim.c). */
 static bool goes_for_good(const struct driver *d, const struct capability_task *task, struct capability *ram)
 {
     const struct cspace *cs = monitor_cspace(d->monitor);

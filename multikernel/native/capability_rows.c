@@ -1,4 +1,4 @@
-/* What the monitors agree about: who may do what with a range of memory. Four rows of the agreement engine, about ranges.
+/* What the monitors agree about: who may do what with a range of memory. Five rows of the agreement engine, about ranges.
  *
  *   copy, move  initiator and destination (all cores when a move takes the ownership along and there may be copies elsewhere). The record
  *               travels, the destination takes it in at prepare, the source goes at commit.
@@ -6,6 +6,7 @@
  *               prepare, locked, and takes them away at abort; with the commit the others know of descendants elsewhere.
  *   revoke      all cores: at commit each deletes what was derived, and the copies; then the initiator owns what it keeps, without relations.
  *   delete      all cores: the owner's last copy goes, and who has another one inherits. The votes say who; COMMIT names the heir.
+ *   reclaim     all cores: each votes whether it has anything of memory that core 0 would hand out anew.
  *
  * Who drives an operation is a property of a system (monitor.h: enum capability_protocol); rows and engine are the same.
  *
@@ -33,6 +34,8 @@
  *   copy or move by another core                 4            6 to the owner, 10 to a third core
  *   revoke                                       4 (n - 1)    4 (n - 1), and 2 more by another core
  *   delete of the owner's last copy              4 (n - 1)    4 (n - 1)
+ *   reclaim, by core 0 alone                     4 (n - 1)    4 (n - 1)
+ *   delete, before that: of what has k pages     4 (n - 1), and 2 (n - 1) more for every further 256 places in the table; k = 1: 4 a holder
  * Deleting a foreign copy, or one of several, and whatever concerns what no other core has anything of, costs none.
  *
  * All of them lock the range they are about wherever they take part, so of two that touch the same byte on the same core one waits. Every
@@ -42,7 +45,7 @@
  * What lies in a CNode goes with the CNode. When a revoke's commit takes a CNode away, that may be an owner's last copy of something else;
  * nothing is sure to be agreed then, because a commit cannot be refused. The copies elsewhere are left without an owner: they go on asking
  * all cores, and belong to whoever revokes one. A deletion of a CNode by its own core does better (capability_task.c): it stops there until the
- * inheritance is agreed.
+ * inheritance is agreed. What could refuse it, pages, it has agreed about before (capability_unmap_row.c).
  *
  * As it travels: word 2 address, argument 0 size of the range; then, by row,
  *   copy    1: type 0-7, rights 8-11, relations 12-15, how 16-19, index 20-31, owner 32-47, destination 48-63; 2: CNode; 3: reference made
@@ -158,8 +161,8 @@ enum verdict capability_resume(struct monitor *m, struct operation *op)
     if (cspace_find_any(cs, t->victim ? t->victim : t->source, &slot) != CAP_OK)
         return monitor_verdict(CAP_STALE);
     const struct capability *c = cspace_slot(cs, slot);
-    if (t->victim && c->type == CAP_MAPPING)
-        return capability_ask_to_unmap(m, op, slot);
+    if (t->victim && (verdict = capability_ask_to_unmap(m, op, slot)) != VERDICT_ALONE)
+        return verdict;
     if (t->victim)
         op->row = ROW_CAP_DELETE;
     if (m->capability_protocol == CAPABILITIES_OWNER && (c->owner != op->declined || MUTANT(OWNER_ASKED_FOR_EVER)))

@@ -83,9 +83,18 @@ bool capability_settled(struct monitor *m, struct operation *op);
 /* A step on the way to what was asked for: what else is there to do? (delete, unmap) */
 bool capability_step_settled(struct monitor *m, struct operation *op);
 
-/* Fills the operation for the unmap of the page that a Mapping here stands for; OK or BUSY (capability_map_rows.c). */
-enum verdict capability_ask_to_unmap(struct monitor *m, struct operation *op, uint32_t slot);
-/* A revoke's part in the pages of its range, on this core: unreachable, then gone, or back again. PINNED, BUSY, or CAP_MAPPED refuse it. */
+/* Fills the operation for the unmap of all pages that go with the victim: OK, ALONE: there are none; BUSY, or PINNED here. */
+enum verdict capability_ask_to_unmap(struct monitor *m, struct operation *op, uint32_t victim);
+/* The Mapping that stands for an entry, at its home; and what is left to do when the entry goes (capability_map_rows.c). */
+uint32_t capability_of_page(const struct monitor *m, const struct mapping *mapping);
+void capability_page_deleted(struct monitor *m, const struct mapping *mapping);
+
+/* One page, by its entry: OK, PINNED or BUSY; then it is unreachable, and at the end it is gone, or back again, where the operation holds it. */
+enum verdict capability_page_may_go(const struct monitor *m, uint32_t slot);
+enum verdict capability_page_block(struct monitor *m, const struct operation *op, uint32_t slot, const struct mmu *mmu);
+void capability_page_drop(struct monitor *m, const struct operation *op, uint32_t slot, const struct mmu *mmu);
+void capability_page_restore(struct monitor *m, const struct operation *op, uint32_t slot, const struct mmu *mmu);
+/* A revoke's part in the pages of its range, on this core. PINNED, BUSY, or CAP_MAPPED refuse it. */
 enum verdict capability_pages_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu);
 void capability_pages_commit(struct monitor *m, struct operation *op, const struct mmu *mmu);
 void capability_pages_abort(struct monitor *m, struct operation *op, const struct mmu *mmu);

@@ -5,7 +5,10 @@
 #include "cspace_inside.h"
 #include "monitor.h"
 
-enum { WORK = 64 }; /* capabilities a call */
+#ifndef MK_CAPABILITY_WORK /* a state-space explorer sets less, so that it sees what is half done */
+#define MK_CAPABILITY_WORK 64
+#endif
+enum { WORK = MK_CAPABILITY_WORK }; /* capabilities a call */
 
 enum verdict monitor_verdict(enum capability_verdict verdict)
 {
@@ -40,8 +43,8 @@ static enum capability_verdict copy(struct cspace *cs, struct capability_task *t
         verdict = cspace_mint(cs, t->source, t->rights, &place, 0, &t->made);
         return verdict == CAP_OK ? cspace_delete(cs, t->source, 0, 1, &progress) : verdict;
     }
-    if (t->move && cspace_mapped(cs, slot))
-        return CAP_MAPPED;
+    if (t->move && (verdict = cspace_mapped(cs, slot)) != CAP_OK)
+        return verdict;
     if (!capability_rules[c->type].copyable || !capability_rules[c->type].remote)
         return CAP_NOT_COPYABLE;
     if (!(c->rights & CAP_GRANT) || t->rights & ~(uint32_t)c->rights)
@@ -114,16 +117,34 @@ static enum capability_verdict revoke(const struct monitor *m, struct cspace *cs
     } else {
         return verdict;
     }
-    if (verdict == CAP_OK && m->recorded && mapped(cs, &revocation))
-        return CAP_NEEDS_AGREEMENT; /* all of it at once, or nothing */
+    /* All of it at once, or nothing: pages in CNodes first, with those of the memory itself, else those alone. */
+    enum capability_verdict pages = CAP_OK;
+    if (verdict == CAP_OK && m->recorded)
+        pages = cspace_revoking(cs, (uint32_t)t->source);
+    if (pages == CAP_NEEDS_AGREEMENT)
+        t->victim = t->source;
+    if (pages == CAP_OK && verdict == CAP_OK && m->recorded && mapped(cs, &revocation))
+        pages = CAP_NEEDS_AGREEMENT;
+    if (pages != CAP_OK)
+        return pages;
     verdict = cspace_revoke_step(cs, &revocation, 0, WORK, &progress);
+    return went(cs, t, verdict, &progress);
+}
+
+/* What could refuse it, a page, is asked about before anything goes. */
+static enum capability_verdict delete(struct cspace *cs, struct capability_task *t)
+{
+    struct cspace_progress progress = {.slot = (uint32_t)t->source};
+    uint32_t slot;
+    enum capability_verdict verdict = cspace_find(cs, t->source, &slot) == CAP_OK ? cspace_going(cs, slot) : CAP_OK;
+    if (verdict == CAP_OK)
+        verdict = cspace_delete(cs, t->source, 0, WORK, &progress);
     return went(cs, t, verdict, &progress);
 }
 
 enum verdict monitor_capability(struct monitor *m, struct capability_task *t)
 {
     struct cspace *cs = monitor_cspace(m);
-    struct cspace_progress progress;
     t->made = t->victim = 0;
     switch (t->row) {
     case ROW_CAP_COPY:
@@ -132,10 +153,8 @@ enum verdict monitor_capability(struct monitor *m, struct capability_task *t)
         return monitor_verdict(retype(m, t));
     case ROW_CAP_REVOKE:
         return monitor_verdict(revoke(m, cs, t));
-    case ROW_CAP_DELETE: {
-        enum capability_verdict verdict = cspace_delete(cs, t->source, 0, WORK, &progress);
-        return monitor_verdict(went(cs, t, verdict, &progress));
-    }
+    case ROW_CAP_DELETE:
+        return monitor_verdict(delete(cs, t));
     default:
         return VERDICT_BAD_REQUEST;
     }

@@ -343,6 +343,8 @@ bool dispatch_deferred(struct driver *driver);
 /* The cores a map request is for; false: none. word: its core set. */
 bool driver_holders(const struct driver *driver, uint64_t word, uint64_t *holders);
 /* KIND_CAP_…. */
+/* Core 0's memory, a run of free pages: BUSY while it is being found out whether there is any (reclaim.c). */
+enum verdict driver_allocate(struct driver *driver, uint64_t length, uint64_t *offset);
 enum verdict capability_request(struct driver *driver, uint64_t address, const struct message *message,
                                 struct message *reply);
 

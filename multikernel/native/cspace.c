@@ -151,10 +151,7 @@ enum capability_verdict cspace_find_any(const struct cspace *cs, uint64_t refere
 
 enum capability_verdict cspace_find(const struct cspace *cs, uint64_t reference, uint32_t *slot)
 {
-    if (cspace_find_any(cs, reference, slot) != CAP_OK || cspace_slot(cs, *slot)->flags & CAP_DYING ||
-        cspace_cnode(cs, *slot)->state != CNODE_LIVE)
-        return CAP_STALE;
-    return CAP_OK;
+    return cspace_find_any(cs, reference, slot) != CAP_OK || cspace_gone(cs, *slot) ? CAP_STALE : CAP_OK;
 }
 
 /* Does another operation hold all of it? */
@@ -174,6 +171,8 @@ enum capability_verdict cspace_find_usable(const struct cspace *cs, uint64_t ref
 {
     if (cspace_find(cs, reference, slot) != CAP_OK)
         return CAP_STALE;
+    if (cspace_cnode(cs, *slot)->state == CNODE_CLOSING)
+        return CAP_BUSY;
     if (cspace_is_root(cs, *slot))
         return CAP_OK; /* nobody's memory: no lock covers it */
     const struct capability *c = cspace_slot(cs, *slot);
@@ -209,6 +208,8 @@ enum capability_verdict cspace_find_place(const struct cspace *cs, const struct 
         return CAP_NOT_A_CNODE;
     if (!(c->rights & CAP_WRITE))
         return CAP_RIGHTS_EXCEEDED;
+    if (cspace_cnodes(cs)[c->about].state == CNODE_CLOSING)
+        return CAP_BUSY;
     const uint32_t slots = 1u << cs->slot_bits;
     if (to->index == CNODE_ANY)
         return find_empty(cs, (uint32_t)c->about, count, first);

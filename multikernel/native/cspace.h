@@ -44,7 +44,8 @@
 
 enum { CNODE_LEVELS = 8 };
 
-enum cnode_state { CNODE_FREE = 0, CNODE_LIVE, CNODE_DYING };
+/* CLOSING: whether it goes is being agreed; CLOSED: it goes, and is gone for programs; DYING: it is being emptied. */
+enum cnode_state { CNODE_FREE = 0, CNODE_LIVE, CNODE_CLOSING, CNODE_CLOSED, CNODE_DYING };
 
 struct cnode {
     uint32_t capability; /* a slot that holds a capability to it; when free, the next free CNode */

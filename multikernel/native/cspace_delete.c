@@ -61,30 +61,20 @@ uint32_t cspace_page(const struct cspace *cs, uint32_t slot)
     return NO_CAPABILITY;
 }
 
-/* In the shared kernel: the Mapping whose page is to be unmapped before that slot is emptied, on whose behalf ever. A page is mapped by the
- * core that has the Mapping, and that core has its Frame. */
+/* The Mapping whose page is to be unmapped before that slot is emptied: a page is mapped by the core that has the Mapping, and that core has its
+ * Frame. */
 static uint32_t page_with(const struct cspace *cs, uint32_t slot)
 {
-    const struct mapping_database *db = cspace_database(cs);
-    const struct capability *c = cspace_slot(cs, slot);
     const uint32_t page = cspace_page(cs, slot);
-    if (page == NO_CAPABILITY || page == slot)
-        return page;
-    for (uint32_t i = mapping_database_last_copy(db, slot);
-         i != NO_CAPABILITY && capability_same(cspace_slot(cs, i), c); i = mapping_database_previous(db, i))
-        if (i != slot && cspace_space_of(cs, i) == cspace_space_of(cs, slot))
-            return NO_CAPABILITY;
-    return page;
+    return page == slot || page == NO_CAPABILITY || cspace_left(cs, slot) == LEFT_NOTHING ? page : NO_CAPABILITY;
 }
 
-bool cspace_mapped(const struct cspace *cs, uint32_t slot)
+enum capability_verdict cspace_mapped(const struct cspace *cs, uint32_t slot)
 {
-    if (cs->spaces > 1)
-        return page_with(cs, slot) != NO_CAPABILITY;
-    if (mapping_database_has_copies(cspace_database(cs), slot))
-        return false;
-    uint32_t view = cspace_slot(cs, slot)->type == CAP_MAPPING ? slot : first_view(cs, slot);
-    return view != NO_CAPABILITY && cspace_slot(cs, view)->flags & CAP_REMOTE_COPIES;
+    const uint32_t page = cspace_page(cs, slot);
+    if (page == NO_CAPABILITY || (page != slot && cspace_left(cs, slot) == LEFT_USABLE))
+        return CAP_OK;
+    return page == slot || cspace_left(cs, slot) == LEFT_NOTHING ? CAP_MAPPED : CAP_BUSY;
 }
 
 /* Deletes one capability on the way to an empty slot. OK: the slot is empty. at: the slot that was in the way. */
@@ -95,7 +85,8 @@ static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint
     *at = slot;
     if (cspace_locked(cs, c->address, capability_end(c), operation))
         return CAP_BUSY;
-    const uint32_t page = cs->mapped ? page_with(cs, slot) : NO_CAPABILITY;
+    /* In the shared kernel on whose behalf ever; here an operation has been asked about pages. */
+    const uint32_t page = cs->mapped || !operation ? page_with(cs, slot) : NO_CAPABILITY;
     if (page != NO_CAPABILITY) {
         *at = page;
         return CAP_NEEDS_AGREEMENT;

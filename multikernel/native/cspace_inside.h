@@ -39,8 +39,28 @@ bool cspace_nests(const struct capability *outer, const struct capability *inner
 
 /* A Mapping that other cores know of (CAP_REMOTE_COPIES): this one, or the first that the same space has of that Frame; NO_CAPABILITY. */
 uint32_t cspace_page(const struct cspace *cs, uint32_t slot);
-/* Is it such a Mapping, or the last capability here, that is in its space, to what has one? With it a page is to be unmapped. */
-bool cspace_mapped(const struct cspace *cs, uint32_t slot);
+/* MAPPED: it is such a Mapping, or the last capability that its space has to what has one: with it a page is to be unmapped. BUSY: it may be
+ * the last one soon. */
+enum capability_verdict cspace_mapped(const struct cspace *cs, uint32_t slot);
+
+/* --- What goes with a capability: cspace_close.c -------------------------------------------------------------------------------- */
+
+/* Its deletion, or that of the CNode which it lies in, has begun. */
+bool cspace_gone(const struct cspace *cs, uint32_t slot);
+/* What its core has of the same besides: capabilities that are as good as gone do not count. */
+enum left { LEFT_NOTHING, LEFT_CLOSING, LEFT_USABLE };
+enum left cspace_left(const struct cspace *cs, uint32_t slot);
+/* May its deletion begin? OK: yes, and of a CNode it has: it is closed now. NEEDS_AGREEMENT: pages go with it; all of them first. BUSY: another
+ * operation is at something that would go. */
+enum capability_verdict cspace_going(struct cspace *cs, uint32_t slot);
+/* May its revocation? OK: yes. NEEDS_AGREEMENT: CNodes go that take pages along, be they of other memory: all pages first. BUSY as above. */
+enum capability_verdict cspace_revoking(struct cspace *cs, uint32_t slot);
+/* After NEEDS_AGREEMENT: nobody else uses what would go; then it goes, or it stays. */
+void cspace_close(struct cspace *cs, uint32_t slot);
+void cspace_closed(struct cspace *cs, uint32_t slot);
+void cspace_reopen(struct cspace *cs, uint32_t slot);
+/* Does that Mapping's page go with the victim, whose CNodes are closing? RAM: with what is made of it. */
+bool cspace_page_goes(const struct cspace *cs, uint32_t page, uint32_t victim);
 
 static inline bool cspace_whole_pages(uint64_t address, uint64_t size)
 {

@@ -59,10 +59,8 @@ static enum verdict frame_request(struct driver *d, const struct message *reques
 {
     if (d->me != 0)
         return VERDICT_BAD_REQUEST; /* core 0 keeps the memory */
-    if (message_kind(request) == KIND_ALLOCATE) {
-        reply->word[1] = frames_allocate(&d->frames, request->word[1]);
-        return reply->word[1] == UINT64_MAX ? VERDICT_NO_MEMORY : VERDICT_OK;
-    }
+    if (message_kind(request) == KIND_ALLOCATE)
+        return driver_allocate(d, request->word[1], &reply->word[1]);
     if (!frames_has(&d->frames, request->word[1], request->word[2]))
         return VERDICT_NOT_A_FRAME;
     if (d->kernel->frame_in_use(d, request->word[1], request->word[2]))

@@ -87,6 +87,32 @@ void frames_keep(struct frames *frames, uint64_t offset)
     set(frames->kept, offset / PAGE, true);
 }
 
+void frames_search(struct frames *frames)
+{
+    frames->to_look_at = frames->pages;
+}
+
+void frames_looked_at(struct frames *frames, uint64_t length)
+{
+    uint64_t count = length / PAGE;
+    frames->look_at = (frames->look_at + count) % frames->pages;
+    frames->to_look_at -= count < frames->to_look_at ? count : frames->to_look_at;
+}
+
+bool frames_next_kept(struct frames *frames, uint64_t *offset, uint64_t *length)
+{
+    while (frames->to_look_at && !(get(frames->first, frames->look_at) && get(frames->kept, frames->look_at)))
+        frames_looked_at(frames, PAGE);
+    uint64_t page = frames->look_at, end = page + 1;
+    if (!frames->to_look_at)
+        return false;
+    while (end < frames->pages && get(frames->used, end) && !get(frames->first, end))
+        end++;
+    *offset = page * PAGE;
+    *length = (end - page) * PAGE;
+    return true;
+}
+
 void frames_free(struct frames *frames, uint64_t offset, uint64_t length)
 {
     uint64_t page = offset / PAGE;

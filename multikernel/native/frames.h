@@ -11,6 +11,9 @@ struct frames {
     uint64_t *used;
     uint64_t *first;
     uint64_t *kept; /* on the first page: capabilities say what becomes of it */
+    /* A search for kept frames that nobody has any more (reclaim.c): where it is, and how many pages there are to go. */
+    uint64_t look_at, to_look_at;
+    uint64_t ticket, asked, asked_length; /* not 0: that frame's question is under way */
 };
 
 int frames_open(struct frames *frames, uint64_t bytes);
@@ -22,5 +25,9 @@ bool frames_has(const struct frames *frames, uint64_t offset, uint64_t length);
 /* From now on the frame that begins there is the memory of capabilities, and frames_has denies it: nobody who only names its place gets it. */
 void frames_keep(struct frames *frames, uint64_t offset);
 bool frames_kept(const struct frames *frames, uint64_t offset, uint64_t length);
+/* All kept frames are to be looked at; the next one, if there is one left; and that it has been. */
+void frames_search(struct frames *frames);
+bool frames_next_kept(struct frames *frames, uint64_t *offset, uint64_t *length);
+void frames_looked_at(struct frames *frames, uint64_t length);
 void frames_free(struct frames *frames, uint64_t offset, uint64_t length);
 uint64_t frames_available(const struct frames *frames);

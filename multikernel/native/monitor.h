@@ -61,7 +61,8 @@ enum row_id {
     ROW_CAP_REVOKE,
     ROW_CAP_DELETE,
     ROW_CAP_MAP,   /* of a Frame, with a Mapping */
-    ROW_CAP_UNMAP, /* never asked for: a step of deleting a Frame or Mapping */
+    ROW_CAP_UNMAP, /* never asked for: a step of deleting a Frame, a Mapping, or a CNode that holds such */
+    ROW_CAP_RECLAIM,
     ROWS
 };
 
@@ -226,7 +227,7 @@ struct environment {
     uint64_t backoff; /* cycles, the unit of waiting after a conflict */
 };
 
-/* A local request. map: slot 0, frame, length, rights, holders; unmap and protect: slot, generation, rights; tree: the root for slot, and
+/* A local request. reclaim: slot 0, frame, length; map: slot 0, frame, length, rights, holders; unmap and protect: slot, generation, rights; tree: the root for slot, and
  * argument as tree_row.c has it; about capabilities: slot 0 and the task. */
 struct request {
     uint32_t row;
@@ -405,6 +406,8 @@ struct row {
     /* The object is locked; note what is needed to undo. */
     void (*adopt)(struct monitor *, struct operation *);
     enum verdict (*prepare)(struct monitor *, struct operation *, const struct mmu *);
+    /* Root, when all have prepared: is there another piece to prepare? The operation is about that one then. NULL: never. */
+    bool (*more)(struct monitor *, struct operation *);
     void (*commit)(struct monitor *, struct operation *, const struct mmu *);
     /* Undo prepare; for one phase, undo commit. */
     void (*abort)(struct monitor *, struct operation *, const struct mmu *);
@@ -420,7 +423,7 @@ struct row {
 
 extern const struct row map_row, unmap_row, protect_row, tree_row;
 extern const struct row capability_copy_row, capability_retype_row, capability_revoke_row, capability_delete_row;
-extern const struct row capability_map_row, capability_unmap_row;
+extern const struct row capability_map_row, capability_unmap_row, capability_reclaim_row;
 extern const struct row *const monitor_rows[ROWS];
 
 /* Has the operation met another one, so that its initiator tries again after the abort? Not mapped there though mapped here
@@ -500,5 +503,12 @@ enum mutant {
     MUTANT_MAPPING_GOES_EARLY,
     MUTANT_HOME_PIN_IGNORED,
     MUTANT_ASKED_MOVES_MAPPED,
+    MUTANT_PIECE_REFUSED_ALONE,
+    MUTANT_PIECES_UNASKED,
+    MUTANT_CNODE_LEFT_OPEN,
+    MUTANT_CNODE_NOT_REOPENED,
+    MUTANT_CNODE_NOT_CLOSED,
+    MUTANT_REVOKED_MAY_BE_MAPPED,
+    MUTANT_RECLAIM_HERE_ALONE,
 };
 #define MUTANT(name) (MK_MUTANT == MUTANT_##name)

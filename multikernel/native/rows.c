@@ -12,4 +12,5 @@ const struct row *const monitor_rows[ROWS] = {
     [ROW_CAP_DELETE] = &capability_delete_row,
     [ROW_CAP_MAP] = &capability_map_row,
     [ROW_CAP_UNMAP] = &capability_unmap_row,
+    [ROW_CAP_RECLAIM] = &capability_reclaim_row,
 };

@@ -15,9 +15,8 @@
  * for nobody while it holds one: no two wait for each other. Who meets a locked range waits here, and so does who wants a slot out of which
  * something is about to go (slot_in_use); its owner is at work on another core.
  *
- * A Mapping with a page stands in the way of what would take it along (cspace_delete.c). The page is then unmapped first, and the Mapping goes
- * with it (shared_capability_map.c); a pin ends the operation there. A revocation unmaps all pages of its range, or none, before it takes
- * anything; so does the deletion of a core's last Frame with the pages that the core has of it. What lies in a CNode goes one by one.
+ * A Mapping with a page stands in the way of what would take it along (cspace_delete.c). So a deletion first unmaps all pages that go with it,
+ * and a revocation all pages of its range and of the CNodes in it, or none where one is pinned (shared_capability_map.c).
  *
  * A core that waits answers what it is told meanwhile (shared_kernel.c: shared_while_waiting). Nobody owns anything: `owner` shows the core
  * that looks, for it decides alone. A type that never leaves its core in the multikernel (CNode, Dispatcher, Endpoint, Mapping) does not here either, so
@@ -44,7 +43,7 @@ static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct 
         return CAP_BUSY; /* a part of it: enough to forbid that the source goes */
     const uint32_t rights = t->move ? c->rights : t->rights;
     if (t->to != d->me) { /* in the order in which the multikernel finds out */
-        if (t->move && cspace_mapped(cs, slot) && !SHARED_MUTANT(PAGE_LEFT_BEHIND))
+        if (t->move && cspace_mapped(cs, slot) != CAP_OK && !SHARED_MUTANT(PAGE_LEFT_BEHIND))
             return CAP_MAPPED;
         if (!capability_rules[c->type].copyable || !capability_rules[c->type].remote)
             return CAP_NOT_COPYABLE;
@@ -109,19 +108,10 @@ static enum capability_verdict derive(struct driver *d, struct capability_task *
 /* --- Delete and revoke, in pieces ------------------------------------------------------------------------------------------------- */
 
 /* What stands in the way is unmapped, and the deletion goes on; or it does not, and why is the outcome's. */
-static enum capability_verdict unmapped(struct driver *d, uint32_t slot, bool all, struct shared_outcome *outcome)
+static enum capability_verdict unmapped(struct driver *d, uint32_t slot, struct shared_outcome *outcome)
 {
-    outcome->page = shared_frame_goes(d, slot, all, &outcome->pinned);
+    outcome->page = shared_frame_goes(d, slot, &outcome->pinned);
     return outcome->page == VERDICT_OK ? CAP_MORE : CAP_NEEDS_AGREEMENT;
-}
-
-static enum capability_verdict delete_some(struct driver *d, struct cspace *cs, uint64_t reference,
-                                           struct cspace_progress *progress)
-{
-    lock_space(d, d->me);
-    enum capability_verdict verdict = cspace_delete(cs, reference, 0, WORK, progress);
-    unlock_space(d, d->me);
-    return verdict;
 }
 
 static enum capability_verdict delete_piece(struct driver *d, uint64_t reference, bool *begun,
@@ -133,14 +123,20 @@ static enum capability_verdict delete_piece(struct driver *d, uint64_t reference
     if (!cs)
         return CAP_STALE;
     const struct capability c = *cspace_slot(cs, (uint32_t)reference);
-    enum capability_verdict verdict = delete_some(d, cs, reference, &progress);
-    if (verdict == CAP_NEEDS_AGREEMENT) {
-        verdict = unmapped(d, progress.slot, c.type == CAP_FRAME, outcome);
-        *begun |= verdict == CAP_MORE;
-        if (verdict == CAP_MORE && c.type == CAP_FRAME)
-            verdict = delete_some(d, cs, reference, &progress); /* at one moment with its pages */
+    uint32_t slot;
+    outcome->page =
+        cspace_find(cs, reference, &slot) == CAP_OK ? shared_frames_with(d, slot, &outcome->pinned) : VERDICT_OK;
+    if (outcome->page != VERDICT_OK) {
+        unlock_regions(d, &n);
+        return outcome->page == VERDICT_BUSY ? CAP_BUSY : CAP_NEEDS_AGREEMENT;
     }
-    *begun |= progress.done != 0;
+    *begun |= c.type == CAP_MAPPING; /* it has gone with its page, if it had one */
+    lock_space(d, d->me);
+    enum capability_verdict verdict = cspace_delete(cs, reference, 0, WORK, &progress);
+    unlock_space(d, d->me);
+    if (verdict == CAP_NEEDS_AGREEMENT)
+        verdict = unmapped(d, progress.slot, outcome);
+    *begun |= progress.done != 0 || verdict == CAP_MORE;
     if (verdict == CAP_OK &&
         mapping_database_overlapping(cspace_database(cs), c.address, capability_end(&c)) == NO_CAPABILITY) {
         outcome->address = c.address;
@@ -175,7 +171,7 @@ static enum capability_verdict revoke_piece(struct driver *d, struct cspace *cs,
     if (held != UINT32_MAX)
         unlock_space(d, held);
     /* Of a Frame that goes with a CNode, or mapped since the last piece. */
-    return verdict == CAP_NEEDS_AGREEMENT ? unmapped(d, progress.slot, false, outcome) : verdict;
+    return verdict == CAP_NEEDS_AGREEMENT ? unmapped(d, progress.slot, outcome) : verdict;
 }
 
 static enum capability_verdict revoke_all(struct driver *d, uint64_t reference, struct shared_outcome *outcome)
@@ -255,6 +251,19 @@ enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size
         *made = to_core(state, d->me, *made);
     }
     return monitor_verdict(verdict);
+}
+
+bool shared_unused(struct driver *d, uint64_t address, uint64_t size)
+{
+    struct cspace *state = shared_cspace(d);
+    const struct needs everything = needs_all();
+    bool unused = true;
+    lock_regions(d, &everything);
+    for (uint32_t part = 0; part < state->parts; part++)
+        unused &= mapping_database_overlapping(cspace_database(cspace_part(state, part)), address, address + size) ==
+                  NO_CAPABILITY;
+    unlock_regions(d, &everything);
+    return unused;
 }
 
 bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *found, uint64_t *reference)

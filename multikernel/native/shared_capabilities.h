@@ -21,6 +21,8 @@ struct shared_outcome {
 enum verdict shared_capability(struct driver *d, struct capability_task *task, struct shared_outcome *outcome);
 enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size, const struct cspace_place *to,
                                uint64_t *made);
+/* Has no core a capability to any of that memory? */
+bool shared_unused(struct driver *d, uint64_t address, uint64_t size);
 /* What a slot of this core holds, or the next in use if there is one, and its reference; false: there is no such slot. */
 bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *found, uint64_t *reference);
 void shared_capabilities_digest(struct driver *d, uint64_t words[5]);

@@ -170,12 +170,22 @@ enum verdict shared_frame_unmap(struct driver *d, const struct request *request,
 
 /* --- Several pages, or none ----------------------------------------------------------------------------------------------------------- */
 
-/* Those of Frames that share a byte with a range; of one space's Mappings, or of one Mapping alone. */
 struct pages {
+    uint64_t mapping; /* the one of that Mapping; else 0 */
     uint64_t address, end;
-    uint32_t space; /* or UINT32_MAX */
-    uint64_t mapping;
+    bool range;      /* all of Frames that share a byte with that range */
+    uint32_t victim; /* and what goes with that capability; or NO_CAPABILITY */
+    bool everywhere; /* ... outside the range too */
 };
+
+static bool one_of(const struct pages *which, const struct cspace *cs, const struct shared_entry *entry)
+{
+    const bool inside = entry->frame < which->end && which->address < entry->frame + entry->length;
+    if (which->mapping || !entry->mapping)
+        return entry->mapping && entry->mapping == which->mapping;
+    return (which->range && inside) || (which->victim != NO_CAPABILITY && (inside || which->everywhere) &&
+                                        cspace_page_goes(cs, (uint32_t)entry->mapping, which->victim));
+}
 
 /* The next entry from that one on that is one of those and in that state; the table's size when there is none. Other entries come and go under
  * the kernel's lock; these under the region's too. */
@@ -183,15 +193,33 @@ static uint32_t next_page(struct driver *d, const struct pages *which, uint32_t 
 {
     struct shared_kernel *k = d->shared;
     const struct cspace *state = shared_cspace(d);
-    for (; slot < k->slots; slot++) {
-        const struct shared_entry *entry = entry_at(k, slot);
-        if ((closed ? shared_page_closed(d, slot) : shared_page_mapped(d, slot)) && entry->mapping &&
-            entry->frame < which->end && which->address < entry->frame + entry->length &&
-            (which->space == UINT32_MAX || which->space == space_of(state, (uint32_t)entry->mapping)) &&
-            (!which->mapping || which->mapping == entry->mapping))
+    for (; slot < k->slots; slot++)
+        if ((closed ? shared_page_closed(d, slot) : shared_page_mapped(d, slot)) &&
+            one_of(which, state, entry_at(k, slot)))
             break;
-    }
     return slot;
+}
+
+/* What goes with a victim is closed meanwhile, and stays so if they have gone. */
+static void close_victim(struct driver *d, const struct pages *which)
+{
+    if (which->victim == NO_CAPABILITY)
+        return;
+    lock_space(d, d->me);
+    cspace_close(shared_cspace(d), which->victim);
+    unlock_space(d, d->me);
+}
+
+static void victim_closed(struct driver *d, const struct pages *which, enum verdict verdict)
+{
+    if (which->victim == NO_CAPABILITY)
+        return;
+    lock_space(d, d->me);
+    if (verdict != VERDICT_OK)
+        cspace_reopen(shared_cspace(d), which->victim);
+    else if (cspace_slot(shared_cspace(d), which->victim)->type != CAP_NULL) /* a Mapping has gone with its page */
+        cspace_closed(shared_cspace(d), which->victim);
+    unlock_space(d, d->me);
 }
 
 static enum verdict pages_go(struct driver *d, const struct pages *which, uint32_t *pinned)
@@ -199,29 +227,39 @@ static enum verdict pages_go(struct driver *d, const struct pages *which, uint32
     const uint32_t slots = ((struct shared_kernel *)d->shared)->slots;
     enum verdict verdict = VERDICT_OK;
     lock_pages(d);
-    for (uint32_t i = next_page(d, which, 0, false); i < slots && verdict == VERDICT_OK;
-         i = next_page(d, which, i + 1, false))
+    close_victim(d, which);
+    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(d, which, i, false)) < slots; i++)
         verdict = shared_page_unpinned(d, i, pinned);
     /* Nobody is told that one is gone while another one is still there. */
     for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(d, which, i, false)) < slots; i++)
         verdict = shared_page_close(d, i);
-    for (uint32_t i = next_page(d, which, 0, true); i < slots; i = next_page(d, which, i + 1, true)) {
+    for (uint32_t i = 0; (i = next_page(d, which, i, true)) < slots; i++) {
         mapping_goes(d, entry_at(d->shared, i)->mapping);
         shared_page_free(d, i);
     }
+    victim_closed(d, which, verdict);
     unlock_pages(d);
     return verdict;
 }
 
-enum verdict shared_frame_goes(struct driver *d, uint32_t slot, bool all, uint32_t *pinned)
+enum verdict shared_frame_goes(struct driver *d, uint32_t slot, uint32_t *pinned)
 {
-    const struct cspace *state = shared_cspace(d);
-    const struct capability *mapping = cspace_slot(state, slot);
-    const struct pages which = {.address = mapping->address,
-                                .end = capability_end(mapping),
-                                .space = space_of(state, slot),
-                                .mapping = all ? 0 : cspace_reference(state, slot)};
+    const struct pages which = {.mapping = cspace_reference(shared_cspace(d), slot), .victim = NO_CAPABILITY};
     return pages_go(d, &which, pinned);
+}
+
+enum verdict shared_frames_with(struct driver *d, uint32_t victim, uint32_t *pinned)
+{
+    struct cspace *cs = shared_cspace(d);
+    const struct capability *c = cspace_slot(cs, victim);
+    const struct pages which = {.address = c->address,
+                                .end = capability_end(c),
+                                .victim = victim,
+                                .everywhere = c->type == CAP_CNODE}; /* and then all regions are locked */
+    lock_space(d, d->me);
+    enum capability_verdict going = cspace_going(cs, victim);
+    unlock_space(d, d->me);
+    return going == CAP_NEEDS_AGREEMENT ? pages_go(d, &which, pinned) : monitor_verdict(going);
 }
 
 /* --- All pages of a range, before a revocation ------------------------------------------------------------------------------------ */
@@ -266,8 +304,13 @@ static bool cnodes_hold_pages(struct driver *d, const struct cspace *cs, const s
 enum verdict shared_frames_go(struct driver *d, const struct cspace *cs, const struct cspace_revocation *r,
                               uint32_t *pinned)
 {
-    const struct pages which = {.address = r->address, .end = r->address + r->size, .space = UINT32_MAX};
-    if (r->type == CAP_RAM && cs->cnode_objects && pages_anywhere(cs) && cnodes_hold_pages(d, cs, r))
+    const bool cnodes = r->type == CAP_RAM && cs->cnode_objects && pages_anywhere(cs);
+    const struct pages which = {.address = r->address,
+                                .end = r->address + r->size,
+                                .range = true,
+                                .victim = cnodes ? (uint32_t)r->reference : NO_CAPABILITY,
+                                .everywhere = cnodes};
+    if (cnodes && cnodes_hold_pages(d, cs, r))
         return monitor_verdict(CAP_MAPPED);
-    return cs->mapped ? pages_go(d, &which, pinned) : VERDICT_OK;
+    return cs->mapped || cnodes ? pages_go(d, &which, pinned) : VERDICT_OK;
 }

@@ -277,14 +277,16 @@ class Capability(_Handle):
 
     def revoke(self) -> None:
         """Deletes all other capabilities to its memory, on every core: copies, and what was derived. Pages of it
-        are unmapped first; afterwards this core owns it. Raises RightsExceeded without grant, PagePinned,
-        RevokedCapability.
+        are unmapped first; afterwards this core owns it. Raises RightsExceeded without grant, RevokedCapability;
+        PagePinned, and then nothing has changed; CapabilityBusy where a CNode in it holds what is mapped and is
+        other memory, if others have to agree.
         """
         self._request("revoke", "CAP_REVOKE", self.reference)
 
     def delete(self) -> None:
         """Deletes this one capability: with the last one on a core its pages are unmapped, and a CNode's last
-        takes along what is in it. Raises PagePinned, PermanentCapability, RevokedCapability.
+        takes along what is in it. Raises PagePinned, which names the core of a pin on any page that would go: then
+        nothing has changed; PermanentCapability, RevokedCapability.
         """
         self._request("delete", "CAP_DELETE", self.reference)
 

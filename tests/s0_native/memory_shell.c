@@ -38,6 +38,16 @@ static int64_t take(uint64_t slot, uint64_t length)
     return (int64_t)address;
 }
 
+/* As reclaim.c goes through them: the page and how many, or -1. */
+static int64_t next_kept(void)
+{
+    uint64_t offset, length;
+    if (!frames_next_kept(&frames, &offset, &length))
+        return -1;
+    frames_looked_at(&frames, length);
+    return (int64_t)(offset / 4096 * 1000 + length / 4096);
+}
+
 int main(void)
 {
     struct operation_line operation;
@@ -69,6 +79,17 @@ int main(void)
         case 'f':
             frames_free(&frames, a, b);
             shell_say(1);
+            break;
+        case 'k':
+            frames_keep(&frames, a);
+            shell_say(1);
+            break;
+        case 's':
+            frames_search(&frames);
+            shell_say(1);
+            break;
+        case 'n':
+            shell_say(next_kept());
             break;
         case 'v':
             shell_say((int64_t)frames_available(&frames));

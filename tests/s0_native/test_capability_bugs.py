@@ -12,7 +12,15 @@ from s0_native.building import NATIVE, Compiler, Shell
 from s0_native.capability_replicas import ShellReplica
 from s0_native.capability_world import World
 
-NAMES = ("capability", "mapping_database", "cspace", "cspace_derive", "cspace_delete", "cspace_remote")
+NAMES = (
+    "capability",
+    "mapping_database",
+    "cspace",
+    "cspace_derive",
+    "cspace_delete",
+    "cspace_close",
+    "cspace_remote",
+)
 SOURCES = tuple(NATIVE / f"{name}.c" for name in NAMES)
 
 

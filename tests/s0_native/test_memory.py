@@ -76,6 +76,33 @@ def test_frames_are_runs_of_free_pages(memory: Shell, pages: int, steps: list[tu
         assert memory.ask("v") == (pages - sum(frames.values())) * PAGE
 
 
+@settings(deadline=None)
+@given(
+    st.integers(1, 130),
+    st.lists(st.tuples(st.integers(1, 12), st.booleans()), max_size=20),
+    st.integers(0, 30),
+)
+def test_a_search_comes_to_every_kept_frame_once(
+    memory: Shell, pages: int, wanted: list[tuple[int, bool]], earlier: int
+) -> None:
+    """Wherever the last search was given up."""
+    assert memory.ask("O", pages * PAGE) == 1
+    kept = set()
+    for length, keep in wanted:
+        offset = memory.ask("a", length * PAGE)
+        if offset != -1 and keep:
+            memory.ask("k", offset)
+            kept.add(offset // PAGE * 1000 + length)
+    memory.ask("s")
+    for _ in range(earlier):
+        memory.ask("n")
+    memory.ask("s")
+    found = []
+    while (frame := memory.ask("n")) != -1:
+        found.append(frame)
+    assert sorted(found) == sorted(kept)
+
+
 def test_what_is_no_frame(memory: Shell) -> None:
     memory.ask("O", 8 * PAGE)
     for size in (0, 1, PAGE - 1, PAGE + 1, 9 * PAGE, 1 << 62):

@@ -10,7 +10,7 @@ be used."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from s2_kernel.capability_programs import PAGE, ROOT, copy_word, retype_word
@@ -48,7 +48,7 @@ class Object(NamedTuple):
     address: int
     size: int
     about: int = 0
-    """Endpoint: its number; CNode: how deep it lies below the root."""
+    """Endpoint: its number; CNode: how deep it lies below the root; Mapping: the number of its page."""
 
     @property
     def end(self) -> int:
@@ -102,6 +102,7 @@ class Request(NamedTuple):
     offset: int = 0
     size: int = 0
     about: int = 0
+    """MAP: the number that its page gets, which does not travel; `to` are the holders, a bit each."""
 
     @property
     def call(self) -> tuple[object, ...]:
@@ -113,6 +114,8 @@ class Request(NamedTuple):
             case "RETYPE":
                 word = retype_word(self.index, self.type, self.count)
                 return "CAP_RETYPE", self.source, self.cnode, word, self.offset, self.size, self.about
+            case "MAP":
+                return "CAP_MAP", self.source, self.cnode, self.index | self.rights << 16, self.to
             case _:
                 return f"CAP_{self.kind}", self.source
 
@@ -175,13 +178,19 @@ def without(state: State, going: Iterable[Copy]) -> State:
     return state - gone
 
 
+def pages(state: Iterable[Copy]) -> set[int]:
+    return {copy.object.about for copy in state if copy.object.type == MAPPING}
+
+
 # --- requests
 # --------------------------------------------------------------------------------------------------------
 
 
-def ask(state: State, request: Request, cores: int, cnodes: int) -> tuple[str, State, tuple[Copy, ...]]:
+def ask(
+    state: State, request: Request, cores: int, cnodes: int, pinned: Collection[int] = ()
+) -> tuple[str, State, tuple[Copy, ...]]:
     """The verdict, the state after it, and what was made. cnodes: how many there can be on a core, its root among
-    them.
+    them. pinned: numbers of pages.
     """
     try:
         match request.kind:
@@ -193,8 +202,12 @@ def ask(state: State, request: Request, cores: int, cnodes: int) -> tuple[str, S
                 after, made = _revoke(state, request), ()
             case "DELETE":
                 after, made = _delete(state, request), ()
+            case "MAP":
+                after, made = _map(state, request)
             case _:
                 raise ValueError(request.kind)
+        if pages(state - after).intersection(pinned):
+            raise Refused("pinned")
     except Refused as refusal:
         return str(refusal), state, ()
     return "ok", after, made
@@ -218,6 +231,8 @@ def _copy(state: State, r: Request, cores: int) -> tuple[State, tuple[Copy, ...]
         if source.object.type == CNODE and cnode.about >= source.object.about:
             raise Refused("cnode-cycle")
     else:
+        if move and pages(state - without(state, {source})):
+            raise Refused("mapped")
         if source.object.type not in REMOTE:
             raise Refused("not-copyable")
         if not allowed:
@@ -265,6 +280,18 @@ def _retype(state: State, r: Request, cnodes: int) -> tuple[State, tuple[Copy, .
         Copy(r.core, cnode, index + i, one, source.rights & RIGHTS[r.type]) for i, one in enumerate(new)
     )
     return state | set(made), made
+
+
+def _map(state: State, r: Request) -> tuple[State, tuple[Copy, ...]]:
+    source = find(state, r.core, r.source)
+    if source.object.type != FRAME:
+        raise Refused("wrong-type")
+    cnode, index = place(state, r.core, r.cnode, r.index)
+    if r.rights & ~source.rights:
+        raise Refused("rights-exceeded")
+    page = Object(MAPPING, source.object.address, source.object.size, r.about)
+    made = Copy(r.core, cnode, index, page, r.rights)
+    return state | {made}, (made,)
 
 
 def _cnodes(state: State, core: int) -> set[Object]:

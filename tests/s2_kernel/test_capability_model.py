@@ -1,12 +1,13 @@
 """Random histories of capabilities on real cores, and the naive model of the whole system: after every request the
-same verdict, and the same capabilities on all cores.
+same verdict, and the same capabilities on all cores. Pages of Frames among them, and pins: what is refused for one has
+changed nothing.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 from hypothesis import settings
@@ -20,6 +21,7 @@ from s2_kernel.capability_system import (
     DISPATCHER,
     ENDPOINT,
     FRAME,
+    MAPPING,
     RAM,
     SYSTEMS,
     TOP,
@@ -49,7 +51,17 @@ COUNT = st.sampled_from([*[1] * 8, 2, 2, 3, 0, 200, 2**32 - 1])
 TO = st.sampled_from([*range(CORES)] * 4 + [CORES])
 FORGED = (0, 1 << 63 | 1, 1 << 32 | 77, 1 << 32 | 1 << 20, 2 << 32, (1 << 64) - 1)
 
-VERDICT = NAMES | {VERDICTS["BAD_REQUEST"]: "bad-request", VERDICTS["NO_MEMORY"]: "no-memory"}
+VERDICT = NAMES | {
+    VERDICTS[name]: name.lower().replace("_", "-")
+    for name in ("BAD_REQUEST", "NO_MEMORY", "PINNED", "NOT_MAPPED")
+}
+
+
+class Page(NamedTuple):
+    handle: int
+    address: int
+    home: int
+    holders: int
 
 
 class Place:
@@ -92,6 +104,10 @@ class Histories(RuleBasedStateMachine):
         """By core: all names there ever were."""
         self.numbers: dict[tuple[int, Object], int] = {}
         """By core and CNode: the number that makes its slots'."""
+        self.pages: list[Page] = []
+        """By number, from 1."""
+        self.pins: Counter[tuple[int, int]] = Counter()
+        """By page and core."""
 
     def request(self, core: int, kind: str, *words: int) -> tuple[str, tuple[int, ...]]:
         verdict, _, reply = self.system.launched.request(core, KINDS[kind], *words)
@@ -125,7 +141,7 @@ class Histories(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """All memory is derived from one RAM, which stays: what is made RAM is never given back."""
+        """All memory is derived from one RAM, which stays."""
         self.state |= {self.memory}
         self.known[0].append(self.memory.name or 0)
         half = self.memory.object.size // 2
@@ -213,10 +229,73 @@ class Histories(RuleBasedStateMachine):
         if not go:
             self.ask(Request("DELETE", *self.reference(core, source)), inside=source == 7)
 
+    @rule(
+        core=CORE,
+        source=WHICH,
+        cnode=WHICH,
+        index=INDEX,
+        rights=st.sampled_from([1, 3]),
+        holders=st.integers(1, (1 << CORES) - 1),
+    )
+    def map(self, core: int, source: int, cnode: int, index: int, rights: int, holders: int) -> None:
+        core, name = self.reference(core, source, *((FRAME,) if source < 80 else ()))
+        number = len(self.pages) + 1
+        there = self.cnode(core, cnode)
+        self.ask(Request("MAP", core, name, there, index, rights, holders, about=number), inside=source == 7)
+
+    def mapped(self, which: int) -> int:
+        """The number of a page: one that is mapped, if there is one; 0: there has been none."""
+        there = sorted(model.pages(self.state)) or range(len(self.pages) + 1)
+        return there[which % len(there)]
+
+    @rule(core=CORE, which=WHICH)
+    def pin(self, core: int, which: int) -> None:
+        if number := self.mapped(which):
+            page = self.pages[number - 1]
+            there = number in model.pages(self.state) and page.holders >> core & 1
+            assert self.request(core, "PIN", page.handle)[0] == ("ok" if there else "not-mapped")
+            if there:
+                self.pins[number, core] += 1
+
+    @rule(which=WHICH)
+    def unpin(self, which: int) -> None:
+        if there := sorted(self.pins.elements()):
+            number, core = there[which % len(there)]
+            assert self.request(core, "UNPIN", self.pages[number - 1].handle)[0] == "ok"
+            self.pins -= Counter([(number, core)])
+
+    @rule(core=CORE, which=WHICH, one_phase=st.booleans())
+    def unmap(self, core: int, which: int, one_phase: bool) -> None:
+        """By its home, or a core that has it."""
+        if number := self.mapped(which):
+            page = self.pages[number - 1]
+            there, pinned = number in model.pages(self.state), any(pin[0] == number for pin in self.pins)
+            expected = "not-mapped" if not there else "pinned" if pinned else "ok"
+            core = core if page.holders >> core & 1 else page.home
+            assert self.request(core, "UNMAP", page.handle, int(one_phase))[0] == expected
+            if expected == "ok":
+                gone = {
+                    copy for copy in self.state if copy.object.type == MAPPING and copy.object.about == number
+                }
+                self.state -= gone
+                self.compare(0, ())
+
+    def takes_unasked(self, request: Request, after: model.State) -> bool:
+        """A revoke that takes a CNode along in which there are pages of other memory: that is refused where it has to
+        be agreed, which the model does not know (test_capability_pages.py, test_refused_deletions.py).
+        """
+        if request.kind != "REVOKE" or not model.pages(self.state):
+            return False
+        gone = {(copy.core, copy.object) for copy in self.state - after if copy.object.type == CNODE}
+        return any(
+            (copy.core, copy.cnode) in gone and copy.object.type in (FRAME, MAPPING) for copy in self.state
+        )
+
     def ask(self, request: Request, inside: bool = False) -> None:
         """inside: by a program on that core; else from outside, which is quicker."""
-        expected, after, made = model.ask(self.state, request, CORES, self.cnodes)
-        if len(after) > MOST:
+        pinned = {number for number, _ in self.pins}
+        expected, after, made = model.ask(self.state, request, CORES, self.cnodes, pinned)
+        if len(after) > MOST or self.takes_unasked(request, after):
             return
         before = self.digests()
         call: Any = request.call
@@ -229,8 +308,10 @@ class Histories(RuleBasedStateMachine):
         self.seen[f"{request.kind} {verdict}"] += 1
         if verdict != "ok":
             assert self.digests() == before, request
+        elif request.kind == "MAP":
+            self.pages.append(Page(words[0], words[1], request.core, request.to))
         self.state = after
-        self.compare(words[0], made)
+        self.compare(words[3] if request.kind == "MAP" else words[0], made)
 
     # --- looking
 
@@ -245,6 +326,8 @@ class Histories(RuleBasedStateMachine):
         words = self.request(copy.core, "CAP_LOOK", self.slot(copy))[1]
         if copy.object.type == CNODE:
             assert self.numbers.setdefault((copy.core, copy.object), words[3]) == words[3]
+        elif copy.object.type == MAPPING:
+            assert words[3] == self.pages[copy.object.about - 1].address
         else:
             assert words[3] == copy.object.about
         return programs.record(words)
@@ -272,9 +355,19 @@ class Histories(RuleBasedStateMachine):
             assert count == root + sum(copy.core == core for copy in self.state)
             assert not locks
             assert not broken
+        mapped = model.pages(self.state)
+        for number, page in enumerate(self.pages, 1):
+            for core in range(CORES):
+                verdict = self.system.launched.request(core, KINDS["TOUCH"], page.handle, page.address)[0]
+                assert (verdict == VERDICTS["OK"]) == (number in mapped and page.holders >> core & 1 != 0), (
+                    page
+                )
 
     def teardown(self) -> None:
         if self.state:
+            for number, core in self.pins.elements():
+                assert self.request(core, "UNPIN", self.pages[number - 1].handle)[0] == "ok"
+            self.pins.clear()
             self.ask(Request("REVOKE", 0, self.memory.name or 0))
             assert self.state == {self.memory}
             self.place.clean = True

@@ -35,6 +35,27 @@ static uint32_t made_in(const struct step *s)
     return s->argument & 15;
 }
 
+/* What goes with it: what a CNode and those in it hold, or what is made of RAM. Without Mappings: they go with their pages, which others may
+ * unmap. */
+static uint8_t contents_of(struct world *w, uint32_t core, uint32_t slot)
+{
+    const struct capability *c = capability_in(w, core, slot);
+    const struct cspace *cs = cspace_of(w, core);
+    uint32_t count = 0;
+    for (uint32_t i = 0; c && c->type == CAP_RAM && i < cspace_slots(cs); i++) {
+        const struct capability *d = capability_in(w, core, i);
+        if (d && d->type != CAP_MAPPING && i != slot && cspace_nests(c, d))
+            count += 1u + (d->type == CAP_CNODE ? contents_of(w, core, i) : 0u);
+    }
+    for (uint32_t i = 0; c && c->type == CAP_CNODE && i < 1u << MODEL_SLOT_BITS; i++) {
+        const uint32_t inside = ((uint32_t)c->about << MODEL_SLOT_BITS) + i;
+        const struct capability *d = capability_in(w, core, inside);
+        if (d && d->type != CAP_MAPPING)
+            count += 1u + contents_of(w, core, inside);
+    }
+    return (uint8_t)count;
+}
+
 /* --- Asking ---------------------------------------------------------------------------------------------------------------------- */
 
 static struct cspace_place place_of(struct world *w, uint32_t core, uint32_t slot)
@@ -100,6 +121,11 @@ void capability_ask(struct world *w, uint32_t core, uint32_t thread, const struc
     case CAP_REVOKE:
         request.row = ROW_CAP_REVOKE;
         break;
+    case CAP_RECLAIM:
+        request.row = ROW_CAP_RECLAIM;
+        request.frame = MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE;
+        request.length = (s->argument & 15) * (uint64_t)CAP_PAGE;
+        break;
     case CAP_MAP:
         request.row = t->row = ROW_CAP_MAP;
         request.rights = page->rights;
@@ -114,6 +140,7 @@ void capability_ask(struct world *w, uint32_t core, uint32_t thread, const struc
     }
     w->thread[thread].waiting = 1;
     w->thread[thread].pins = 0;
+    w->thread[thread].contents = s->action == CAP_DELETE || s->action == CAP_REVOKE ? contents_of(w, core, s->page) : 0;
     for (uint32_t i = 0; i < MODEL_PAGES; i++)
         for (uint32_t other = 0; other < model.cores; other++)
             w->thread[thread].pins |= (uint8_t)((w->page[i].pinned[other] != 0) << other);
@@ -187,6 +214,27 @@ static void check_revoked(struct world *w, uint32_t core, uint32_t slot)
         }
 }
 
+/* A deletion or revocation that was refused for a page has begun nowhere. */
+static void check_untouched(struct world *w, uint32_t thread, uint32_t core, const struct step *step)
+{
+    const struct cspace *cs = cspace_of(w, core);
+    const struct capability *c = capability_in(w, core, step->page);
+    uint32_t found;
+    bool alone = true; /* in taking something away */
+    for (uint32_t i = 0; i < MODEL_THREADS; i++)
+        for (const struct step *s = model.scenario->thread[i].step; s->action != STOP; s++)
+            alone &= i == thread || (s->action != CAP_REVOKE && s->action != CAP_DELETE && s->action != CAP_MOVE);
+    if (!c || (step->action == CAP_REVOKE && !alone))
+        return;
+    if (cspace_find(cs, cspace_reference(cs, step->page), &found) != CAP_OK)
+        violate("core %u was refused to take slot %u away, which cannot be used any more", core, step->page);
+    for (uint32_t i = 0; i < cs->cnodes && alone; i++)
+        if (cspace_cnodes(cs)[i].state > CNODE_LIVE)
+            violate("core %u was refused to take slot %u away, and CNode %u is not open", core, step->page, i);
+    if (alone && contents_of(w, core, step->page) < w->thread[thread].contents)
+        violate("core %u was refused to take slot %u away, and something of it is gone", core, step->page);
+}
+
 /* Refused because of a page, by what is in its way there: a pin only by a core that had one meanwhile. */
 static bool refused_for_a_page(const struct world *w, uint32_t thread, const struct step *s,
                                const struct message *message)
@@ -198,6 +246,21 @@ static bool refused_for_a_page(const struct world *w, uint32_t thread, const str
     if (verdict == VERDICT_HOST)
         return model.scenario->failing_protects;
     return verdict == mapped && (s->action == CAP_REVOKE || s->action == CAP_MOVE);
+}
+
+/* Nobody has any of it, so it is anybody's. */
+static void reclaimed(struct world *w, uint32_t core, const struct step *s)
+{
+    const uint64_t address = MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE;
+    for (uint32_t other = 0; other < model.cores; other++) {
+        if (mapping_database_overlapping(cspace_database(cspace_of(w, other)), address,
+                                         address + (s->argument & 15) * (uint64_t)CAP_PAGE) != NO_CAPABILITY)
+            violate("core %u takes back memory of which core %u has a capability", core, other);
+        for (uint32_t i = 0; i < monitor_slots(world_monitor(w, other)); i++)
+            if (w->mmu[other][i].rights != RIGHTS_NONE && w->mmu[other][i].frame >= FRAME_OF_RAM)
+                violate("core %u takes back memory of which core %u has a page", core, other);
+    }
+    capability_create(w, core, s);
 }
 
 void capability_done(struct world *w, uint32_t thread, uint32_t core, const struct step *s, uint32_t at,
@@ -222,12 +285,14 @@ void capability_done(struct world *w, uint32_t thread, uint32_t core, const stru
         capability_page(w, s)->state = PAGE_FAILED;
     else if (!known && !refused_for_a_page(w, thread, s, message))
         violate("thread %u: the operation returned %s", thread, verdict_name(verdict));
-    if (s->action != CAP_MAP && (verdict == VERDICT_OK || s->action != CAP_REVOKE))
-        pages_gone(w);                              /* a refused revoke has taken none */
+    if (s->action != CAP_MAP && verdict == VERDICT_OK)
+        pages_gone(w); /* what is refused has taken none */
+    if ((s->action == CAP_DELETE || s->action == CAP_REVOKE) && verdict != VERDICT_OK && !known)
+        check_untouched(w, thread, core, s);
     bool carried_away = model.scenario->cnodes > 1; /* by a CNode that is revoked */
     if (verdict == VERDICT_OK)
         w->thread[thread].succeeded |= (uint8_t)(1u << at);
-    if ((uint32_t)verdict == VERDICT_CAPABILITY + CAP_RETYPE_CONFLICT)
+    if ((uint32_t)verdict == VERDICT_CAPABILITY + CAP_RETYPE_CONFLICT && s->action != CAP_RECLAIM)
         w->thread[thread].conflicts |= (uint8_t)(1u << at);
     if (makes(s) && !others_touch(thread, at, made_on(core, s), made_in(s), true)) {
         const struct capability *c = capability_in(w, made_on(core, s), made_in(s));
@@ -244,6 +309,8 @@ void capability_done(struct world *w, uint32_t thread, uint32_t core, const stru
     if (gone && verdict == VERDICT_OK && capability_in(w, core, s->page) &&
         !others_touch(thread, at, core, s->page, true))
         violate("thread %u: slot %u is to be empty, and is not", thread, s->page);
+    if (s->action == CAP_RECLAIM && verdict == VERDICT_OK)
+        reclaimed(w, core, s);
     if (s->action == CAP_REVOKE && verdict == VERDICT_OK)
         check_revoked(w, core, s->page);
 }
@@ -437,6 +504,8 @@ void capability_check_terminal(struct world *w)
                 violate("core %u has in slot %u what core %u owns, which has none", core, i, c->owner);
             if (c && c->flags & CAP_DYING)
                 violate("core %u: at rest, slot %u is being deleted", core, i);
+            if (c && c->type == CAP_CNODE && cspace_cnodes(cspace_of(w, core))[c->about].state != CNODE_LIVE)
+                violate("core %u: at rest, the CNode in slot %u is not open", core, i);
         }
     }
     for (uint32_t i = 0; i < MODEL_THREADS; i++)

@@ -29,7 +29,7 @@ enum {
     MODEL_PACKETS = 48,
     MODEL_MONITOR_WORDS = 768,
     MODEL_SLOT_BITS = 3, /* slots of a CNode */
-    MODEL_BEFORE = 7,
+    MODEL_BEFORE = 8,
 };
 
 /* --- Scenarios ----------------------------------------------------------------------------------------------------------------- */
@@ -51,8 +51,9 @@ enum action {
     CAP_RETYPE,
     CAP_REVOKE,
     CAP_DELETE,
-    CAP_MAP,    /* a Frame; argument: where its Mapping goes, holders, and the page that it becomes */
-    CAP_CREATE, /* only before the exploration begins */
+    CAP_MAP,     /* a Frame; argument: where its Mapping goes, holders, and the page that it becomes */
+    CAP_RECLAIM, /* a range, and then RAM of it in that slot; argument as CAP_CREATE's */
+    CAP_CREATE,  /* only before the exploration begins */
 };
 
 #define COPY_TO(slot, core, there) {CAP_COPY, (slot), (there) | (core) << 4}
@@ -63,6 +64,7 @@ enum action {
 #define DELETE_ONE(slot) {CAP_DELETE, (slot), 0}
 /* The page's other steps (UNMAP, PIN, READ ...) name it by its number. */
 #define MAP_FRAME(slot, there, page, holders) {CAP_MAP, (slot), (there) | (holders) << 4 | (page) << 8}
+#define RECLAIM(slot, offset, pages)          {CAP_RECLAIM, (slot), (pages) | (offset) << 4}
 #define RAM(slot, offset, pages)              {CAP_CREATE, (slot), (pages) | (offset) << 4}
 
 /* Trees of any root, counted from it on: every core below the last, the other way round, all below the root, and none at all. */
@@ -166,6 +168,8 @@ struct thread {
     uint8_t pins;      /* cores that held a pin while the operation ran */
     uint8_t succeeded; /* steps about capabilities, a bit each */
     uint8_t conflicts; /* ... that were refused because the memory is something else */
+    uint8_t contents;  /* of the CNode that is being deleted, when that was asked for */
+    uint8_t reserved;
 };
 
 struct world {

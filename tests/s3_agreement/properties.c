@@ -73,7 +73,7 @@ void check_output(struct world *w, uint32_t core, const struct output *output)
             bool mapping = row < ROW_TREE || row == ROW_CAP_MAP || row == ROW_CAP_UNMAP;
             if (!mapping && row != ROW_TREE)
                 capability_check_message(w, core, entry->to, message);
-            if (!mapping)
+            if (!mapping || (row == ROW_CAP_UNMAP && !(message->word[2] >> 32)))
                 continue; /* all cores take part */
             uint32_t slot = (uint32_t)message->word[2], generation = (uint32_t)(message->word[2] >> 32);
             struct page *page = page_of(w, slot, generation);

@@ -28,12 +28,18 @@ PROTOCOL = (
         "capability_revoke_row.c",
         "capability_delete_row.c",
         "capability_map_rows.c",
+        "capability_unmap_row.c",
+        "capability_pages.c",
+        "capability_reclaim_row.c",
         "capability_task.c",
     ),
-    *("capability.c", "cspace.c", "cspace_derive.c", "cspace_delete.c", "cspace_remote.c"),
+    *("capability.c", "cspace.c", "cspace_derive.c", "cspace_delete.c", "cspace_close.c"),
+    "cspace_remote.c",
     "mapping_database.c",
 )
-FLAGS = ("-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror")
+# One page a piece, so that two are agreed about in several; one capability a call, so that what is half done is seen.
+SMALL = ("-DMK_PIECE_SLOTS=1", "-DMK_CAPABILITY_WORK=1")
+FLAGS = ("-std=gnu11", "-O2", *SMALL, "-g", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror")
 
 Explore = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -54,9 +60,13 @@ PAGES = (
     *("page-revoke-2", "page-delete", "page-delete-one", "page-last", "page-move"),
     *("page-elsewhere", "page-protect", "page-cnode", "page-delete-pin", "page-delete-revoke"),
     *("page-again", "page-map-2", "page-views", "page-cnode-delete", "page-host"),
+    *("pages-pin", "pages-map", "cnode-pin", "cnode-map", "cnode-copy", "cnode-revoke"),
+    "cnode-revoke-pin",
+    *("reclaim", "reclaim-move", "reclaim-page"),
+    *("cost-reclaim", "cost-unmap"),
 )
 # Those with more than 50 000 states when every core sends to every other.
-PAGES_FLAT = ("page-returns", "page-delete")
+PAGES_FLAT = ("page-returns", "page-delete", "reclaim-page")
 
 # Messages on n cores, replies and notices among them: asked by two-phase commit, and by the owner's protocol.
 COSTS: dict[str, tuple[Callable[[int], int], Callable[[int], int]]] = {
@@ -68,6 +78,8 @@ COSTS: dict[str, tuple[Callable[[int], int], Callable[[int], int]]] = {
     "cost-send-back": (lambda _: 4, lambda _: 6),
     "cost-revoke": (lambda n: 4 * (n - 1), lambda n: 4 * (n - 1) + 2),
     "cost-delete": (lambda n: 4 * (n - 1), lambda n: 4 * (n - 1)),
+    "cost-reclaim": (lambda n: 4 * (n - 1), lambda n: 4 * (n - 1)),
+    "cost-unmap": (lambda n: 6 * (n - 1), lambda n: 6 * (n - 1)),  # in two pieces
 }
 # Every scenario; those in HEAVY have about a million states, or more, when every core sends to every other.
 HEAVY = (
@@ -108,6 +120,9 @@ CORES = {
     "tree-all": 2,
     "lanes-apart": 2,
     "page-map-2": 2,
+    **dict.fromkeys(
+        ("pages-map", "cnode-pin", "cnode-map", "cnode-copy", "cnode-revoke", "cnode-revoke-pin"), 2
+    ),
 }  # five slots a core are as many as the model holds; four operations at once
 
 # Which scenario finds which seeded bug (enum mutant in monitor.h).
@@ -177,6 +192,13 @@ MUTANTS = {
     "MAPPING_GOES_EARLY": ("page-delete", "chain"),
     "HOME_PIN_IGNORED": ("page-delete-pin", "chain"),
     "ASKED_MOVES_MAPPED": ("page-move", "flat"),
+    "PIECE_REFUSED_ALONE": ("pages-pin", "flat"),
+    "PIECES_UNASKED": ("pages-pin", "flat"),
+    "CNODE_LEFT_OPEN": ("cnode-map", "flat"),
+    "CNODE_NOT_REOPENED": ("cnode-pin", "flat"),
+    "CNODE_NOT_CLOSED": ("cnode-map", "flat"),
+    "REVOKED_MAY_BE_MAPPED": ("cnode-revoke-pin", "flat"),
+    "RECLAIM_HERE_ALONE": ("reclaim", "flat"),
 }
 
 

@@ -427,9 +427,9 @@ void world_init(struct world *w)
 static const char *const kind_names[] = {"?", "PREPARE", "APPLY", "COMMIT", "ABORT", "SET", "RELEASE", "ASK", "ANSWER"};
 static const char *const phase_names[] = {"idle",     "backoff", "preparing", "prepared", "committing", "committed",
                                           "aborting", "aborted", "refused",   "applying", "applied",    "asked"};
-static const char *const action_names[] = {"stop",   "map",    "unmap",  "protect",   "pin",   "unpin",
-                                           "read",   "write",  "await",  "install",   "copy",  "move",
-                                           "retype", "revoke", "delete", "map frame", "create"};
+static const char *const action_names[] = {"stop",   "map",    "unmap",  "protect",   "pin",     "unpin",
+                                           "read",   "write",  "await",  "install",   "copy",    "move",
+                                           "retype", "revoke", "delete", "map frame", "reclaim", "create"};
 
 void transition_name(struct world *w, struct transition t, char *text, size_t size)
 {

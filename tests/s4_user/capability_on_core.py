@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import multikernel
-from multikernel import FRAME, Capability, Page, errors
+from multikernel import CNODE, FRAME, Capability, Page, errors
 
 
 def split(ram: Capability, count: int) -> list[Capability]:
@@ -64,3 +64,36 @@ def churn(rams: list[Capability], frames: list[Capability], seed: int, rounds: i
         except (errors.CapabilityError, errors.NotMapped):
             continue
     return pages
+
+
+def build_and_delete(seed: int, rounds: int) -> int:
+    """Deletes CNodes with mapped Frames, a page of which is pinned here or elsewhere; how often that was refused."""
+    rng, here = random.Random(seed), multikernel.here()
+    ram, refusals = here.ram(64 * 4096).move(here.core), 0
+    for _ in range(rounds):
+        (cnode,) = ram.retype(CNODE)
+        frames = ram.retype(FRAME, 4, 4096, offset=16384, to=cnode)
+        outside = frames[0].copy()
+        cores = [rng.sample(range(here.cores), rng.randint(1, here.cores)) for _ in range(6)]
+        pages = [rng.choice(frames).map(some, to=rng.choice((cnode, None))) for some in cores]
+        pinned = rng.randrange(len(pages))
+        at = rng.choice(cores[pinned])
+        pages[pinned].pin(at)
+        refused = None
+        try:
+            cnode.delete()
+        except errors.PagePinned as error:
+            refused = error.core
+        if refused is not None:  # else it is the Frame's that is outside too
+            assert refused == at
+            assert all(one.alive for one in (cnode, *frames))
+            frames[1].map(to=cnode).write(0, b"open")
+        pages[pinned].unpin(at)
+        if refused is not None:
+            cnode.delete()
+            refusals += 1
+        assert not any(one.alive for one in (cnode, *frames))
+        outside.delete()
+        ram.revoke()
+    ram.delete()
+    return refusals
