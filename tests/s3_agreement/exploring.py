@@ -77,7 +77,10 @@ CORES = {
 # fewer, and so these are quick.
 REGION = ("retype", "retype-overlap", "revoke", "revoke-2")
 # Three initiators on three cores.
-THREE = ("retype-3", "revoke-3", "delete", "owner-derived", "owner-inherits", "owner-nested")
+THREE = (
+    *("retype-3", "revoke-3", "delete"),
+    *("owner-derived", "owner-returns", "owner-inherits", "owner-nested"),
+)
 
 # Too many states with a lazy outbox or four cores in a tree; the last two have several operations a core.
 LARGE = ("unmap-3", *HEAVY, "lanes", "crossing", "lanes-apart", "revoke-far")
@@ -98,8 +101,12 @@ def passes(explore: Explore, scenario: str, *arguments: str, cores: int = 3) -> 
     assert "nothing found" in done.stdout
 
 
-def pass_in_all(explore: Explore, scenario: str, variants: Sequence[str], *arguments: str) -> None:
-    """Two explorations at a time: each is one thread's work."""
+def pass_two_at_a_time(explore: Explore, explorations: Sequence[tuple[str, str]]) -> None:
+    """Scenarios and the arguments for them. Each exploration is one thread's work."""
     explore("--list")  # builds
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda variant: passes(explore, scenario, *arguments, *variant.split()), variants))
+        list(pool.map(lambda one: passes(explore, one[0], *one[1].split()), explorations))
+
+
+def pass_in_all(explore: Explore, scenario: str, variants: Sequence[str], *arguments: str) -> None:
+    pass_two_at_a_time(explore, [(scenario, " ".join((*arguments, variant))) for variant in variants])
