@@ -101,7 +101,7 @@ def test_two_initiators_agree_under_every_tree(explore: Explore, scenario: str) 
     pass_in_all(explore, scenario, [f"--cores 4 --route {one},{other}" for one, other in TREES])
 
 
-@pytest.mark.full(one_in=4)
+@pytest.mark.full(one_in=2)
 @pytest.mark.parametrize("scenario", MILLIONS)
 def test_millions_of_worlds(explore: Explore, scenario: str) -> None:
     pass_in_all(explore, scenario, MILLIONS[scenario])
