@@ -15,6 +15,8 @@ import pytest
 import multikernel
 from multikernel import System
 
+pytest_plugins = ["sampling"]
+
 KERNELS = ("multikernel", "shared")
 
 

@@ -47,8 +47,8 @@ static enum capability_verdict copy(struct cspace *cs, struct capability_task *t
         return verdict;
     if (!capability_rules[c->type].copyable || !capability_rules[c->type].remote)
         return CAP_NOT_COPYABLE;
-    if (!(c->rights & CAP_GRANT) || t->rights & ~(uint32_t)c->rights)
-        return CAP_RIGHTS_EXCEEDED;
+    if (!(c->rights & CAP_GRANT) || t->rights & ~(uint32_t)c->rights) /* what is only prepared may yet be taken back */
+        return cspace_touched(cs, c) ? CAP_BUSY : CAP_RIGHTS_EXCEEDED;
     return t->index < CNODE_SLOTS || t->index == CNODE_ANY ? CAP_NEEDS_AGREEMENT : CAP_NO_SLOTS;
 }
 

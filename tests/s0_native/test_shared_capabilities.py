@@ -48,12 +48,12 @@ def test_nothing_left_at_full_speed(compiler: Compiler, scope: int) -> None:
         assert done.returncode == 0, (seed, done.stderr)
 
 
-@pytest.mark.full
+@pytest.mark.full(one_in=4)
+@pytest.mark.parametrize("seed", range(100, 130))
 @pytest.mark.parametrize("scope", [BIG, REGION])
-def test_no_race_for_long(compiler: Compiler, scope: int) -> None:
-    for seed in range(100, 130):
-        done = run(compiler, seed, 20_000, scope)
-        assert done.returncode == 0, (seed, done.stderr)
+def test_no_race_for_long(compiler: Compiler, scope: int, seed: int) -> None:
+    done = run(compiler, seed, 20_000, scope)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("mutant", mutant_names())

@@ -48,11 +48,16 @@ def test_a_class_has_the_stubs_members(node: ast.ClassDef) -> None:
     assert public(list(declared(node.body))) == public(list(vars(getattr(_native, node.name))))
 
 
+def is_property(node: ast.FunctionDef) -> bool:
+    names = {ast.unparse(decorator) for decorator in node.decorator_list}
+    return bool(names & {"property", f"{node.name}.setter"})
+
+
 FUNCTIONS = [
     (f"{owner}.{node.name}" if owner else node.name, node)
     for owner, body in [("", STUB.body), *((node.name, node.body) for node in CLASSES)]
     for node in body
-    if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and not is_property(node)
 ]
 
 
@@ -62,10 +67,8 @@ def test_a_function_has_the_stubs_parameters(name: str, node: ast.FunctionDef) -
     for part in name.split("."):
         there = getattr(there, part)
     # Cython writes the signature into the first line of the docstring.
-    text = (getattr(there, "__doc__", None) or "").split("\n")[0]
-    if "(" not in text or any(isinstance(d, ast.Name) and d.id == "property" for d in node.decorator_list):
-        return
-    inside = text[text.index("(") + 1 : text.rindex(")")] if ")" in text else ""
+    text = (there.__doc__ or "").split("\n")[0]
+    inside = text[text.index("(") + 1 : text.rindex(")")]
     inside = inside.replace("[::1]", "")  # a memory view's shape
     names = [part.split("=")[0].split(":")[0].split()[-1] for part in inside.split(",") if part.strip()]
     names = [one for one in names if one not in ("self", "*", "/")]

@@ -25,16 +25,6 @@ SPECIAL = [
 ]
 
 
-def test_the_catalogue_is_complete() -> None:
-    assert {one.__name__ for one in CATALOGUE} == {
-        "MultikernelError", "BadInput", "PageFault", "NotMapped", "PagePinned", "OutOfMemory", "OutOfSlots",
-        "ForeignHandle", "DeadHandle", "CoreDied", "TreeOvertaken", "SystemClosed", "SegmentFull", "BootFailed",
-        "CoreBusy", "ProtocolError", "MeasurementRefused", "RemoteError", "DocumentError", "ChannelClosed",
-        "CapabilityError", "RevokedCapability", "RetypeConflict", "CapabilityBusy", "WrongType", "NotCopyable",
-        "BadSize", "RightsExceeded", "SlotInUse", "CNodeFull", "OutOfCNodes", "CNodeCycle", "PermanentCapability",
-    }  # fmt: skip
-
-
 @pytest.mark.parametrize("kind", CATALOGUE)
 def test_every_exception_has_the_root_says_when_and_composes_its_message(
     kind: type[errors.MultikernelError],
@@ -48,13 +38,10 @@ def test_every_exception_has_the_root_says_when_and_composes_its_message(
     assert str(kind("it broke", value="two\nlines")) == "it broke: two\\nlines"
 
 
-@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize("error", [*SPECIAL, *(kind("x", value=1, hint="y") for kind in CATALOGUE)])
-def test_exceptions_survive_pickling_with_everything_they_carry(
-    error: errors.MultikernelError, protocol: int
-) -> None:
+def test_exceptions_survive_pickling_with_everything_they_carry(error: errors.MultikernelError) -> None:
     error.add_note("seen on core 1")
-    back = pickle.loads(pickle.dumps(error, protocol))
+    back = pickle.loads(pickle.dumps(error))
     assert type(back) is type(error)
     assert str(back) == str(error)
     assert vars(back) == vars(error)

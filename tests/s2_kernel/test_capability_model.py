@@ -391,5 +391,5 @@ def test_histories(machine: type[Histories]) -> None:
 @pytest.mark.timeout(1200)
 def test_long_histories(machine: type[Histories]) -> None:
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=400, stateful_step_count=60, deadline=None)
+        machine, settings=settings(max_examples=240, stateful_step_count=60, deadline=None)
     )

@@ -53,7 +53,7 @@ def test_any_trees_will_do(cores: int, trees: int, seed: int, carrier: Any) -> N
 
 
 @pytest.mark.full
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.integers(2, 12), st.integers(0, 2**20), st.integers(0, 2**20), st.sampled_from(CARRIERS))
 def test_any_trees_will_do_for_long(cores: int, trees: int, seed: int, carrier: Any) -> None:
     with multikernel.boot(cores, carrier=carrier, trees=any_trees(cores, trees)) as system:

@@ -248,7 +248,7 @@ def test_histories(machine: type[Histories]) -> None:
 @pytest.mark.full
 def test_long_histories(machine: type[Histories]) -> None:
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=1500, stateful_step_count=80, deadline=None)
+        machine, settings=settings(max_examples=600, stateful_step_count=80, deadline=None)
     )
 
 

@@ -48,7 +48,7 @@ def test_any_trees_will_do(cores: int, trees: int, seed: int) -> None:
 
 
 @pytest.mark.full
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(2, 12), st.integers(0, 2**20), st.integers(0, 2**20))
 def test_any_trees_will_do_for_long(cores: int, trees: int, seed: int) -> None:
     with multikernel.boot(cores, kernel="shared", trees=any_trees(cores, trees)) as system:

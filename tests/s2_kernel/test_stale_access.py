@@ -88,4 +88,4 @@ def test_nobody_reads_what_was_unmapped_on_a_crowded_machine(kernel: str, pollin
 @pytest.mark.parametrize("protocol", ["two-phase", "one-phase"])
 @pytest.mark.parametrize("polling", [True, False], ids=["polling", "computing"])
 def test_nobody_reads_what_was_unmapped_for_long(kernel: str, polling: bool, protocol: str) -> None:
-    run(kernel, 2, 100_000, polling, protocol)
+    run(kernel, 2, 30_000, polling, protocol)

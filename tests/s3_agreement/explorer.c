@@ -308,13 +308,6 @@ static int count_messages(void)
 
 /* --- Arguments ------------------------------------------------------------------------------------------------------------------------- */
 
-static int list(void)
-{
-    for (unsigned i = 0; i < scenario_count; i++)
-        printf("%-18s %u cores  %s\n", scenarios[i].name, scenarios[i].cores, scenarios[i].about);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     const char *route = "flat", *name = NULL;
@@ -324,8 +317,10 @@ int main(int argc, char **argv)
     model.capacity = 1;
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
-        if (strcmp(argv[i], "--list") == 0)
-            return list();
+        if (strcmp(argv[i], "--list") == 0) {
+            scenarios_print();
+            return 0;
+        }
         if (strcmp(argv[i], "--any-order-replies") == 0) {
             model.any_order = true;
             continue;
@@ -366,9 +361,7 @@ int main(int argc, char **argv)
             return usage("unknown argument", argv[i]);
         i++;
     }
-    for (unsigned i = 0; i < scenario_count; i++)
-        if (name && strcmp(scenarios[i].name, name) == 0)
-            model.scenario = &scenarios[i];
+    model.scenario = name ? scenario_named(name) : NULL;
     if (!model.scenario)
         return usage("no such scenario (--list shows them):", name ? name : "none given");
     if (model.cores < model.scenario->cores || model.cores > MODEL_CORES || model.capacity < 1 || model.capacity > 4)

@@ -7,9 +7,9 @@
  *   the MMU    rights and state of every slot on every core;
  *   programs   threads of a few steps each: map, unmap, protect, pin, read; copy, move, retype, revoke, delete capabilities,
  *              and map Frames by them.
- * A world is all of that. world.c and programs.c say what can happen next, canonical.c which worlds are the same, properties.c
- * what must hold, capabilities.c all of this about capabilities, scenarios.c where to begin, and explorer.c visits every world
- * that can be reached.
+ * A world is all of that. scenarios_*.c and beginning.c say where to begin, world.c, programs.c and capabilities.c what can happen
+ * next, canonical.c and capability_canonical.c which worlds are the same, properties.c and capability_properties.c what must hold,
+ * and explorer.c visits every world that can be reached.
  *
  * Time is left out: a retry may come at any moment (now and backoff are 0, so every wait is over at once, each at a tick of its own, which
  * may be arbitrarily late). That is more than any clock does. */
@@ -84,6 +84,11 @@ struct script {
     struct step step[MODEL_STEPS + 1];
 };
 
+#define THREAD(on, ...)                     \
+    {                                       \
+        .core = (on), .step = {__VA_ARGS__} \
+    }
+
 /* A page mapped before the exploration begins. */
 struct setup {
     uint8_t home;
@@ -109,8 +114,12 @@ struct scenario {
     struct script thread[MODEL_THREADS];
 };
 
-extern const struct scenario scenarios[];
-extern const unsigned scenario_count;
+/* In scenarios_*.c. */
+extern const struct scenario page_scenarios[], capability_scenarios[], frame_scenarios[];
+extern const unsigned page_scenario_count, capability_scenario_count, frame_scenario_count;
+
+const struct scenario *scenario_named(const char *name); /* NULL if there is none */
+void scenarios_print(void);
 
 /* --- The world --------------------------------------------------------------------------------------------------------------------- */
 
@@ -211,6 +220,18 @@ size_t world_monitor_size(void);
 static inline struct monitor *world_monitor(struct world *w, uint32_t core)
 {
     return (struct monitor *)(void *)&w->monitors[core * model.monitor_words];
+}
+
+static inline struct cspace *cspace_of(struct world *w, uint32_t core)
+{
+    return monitor_cspace(world_monitor(w, core));
+}
+
+/* NULL where the slot is empty. */
+static inline struct capability *capability_in(struct world *w, uint32_t core, uint32_t slot)
+{
+    struct capability *c = cspace_slot(cspace_of(w, core), slot);
+    return c->type == CAP_NULL ? NULL : c;
 }
 
 /* --- Transitions ---------------------------------------------------------------------------------------------------------------------- */

@@ -136,7 +136,7 @@ def test_during_boot_of_one_that_the_host_carries(carrier: str, trial: int) -> N
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("trial", range(200))
+@pytest.mark.parametrize("trial", range(60))
 def test_during_boot_many_times(kernel: str, trial: int) -> None:
     seed = random.randrange(1 << 30)
     print("seed", seed)
