@@ -155,9 +155,8 @@ def _cautions(by_cores: ByCores) -> Iterator[Caution]:
     for cores, shapes in by_cores.items():
         for shape in shapes:
             if shape.same:
-                text = (
-                    f"Over {cores} cores {' and '.join(shape.same)} is the tree {shape.name}: measured once."
-                )
+                others = ", ".join(shape.same)
+                text = f"Over {cores} cores {shape.name} is the same tree as {others}: measured once."
                 yield Caution(code="same-tree", text=text)
 
 

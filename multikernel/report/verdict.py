@@ -128,7 +128,8 @@ def _caveats(documents: Sequence[Document]) -> list[str]:
             if warning.code in CAVEATS:
                 lead = f"{document.experiment}: " if warning.code == "floor-moved" else ""
                 texts[lead + warning.text] = None
-        if len(document.environment.cpus) > 1 and not by_cores.sentences(document):
+        counts = {series.cores for series in document.series if series.system in ("multikernel", "shared")}
+        if len(document.environment.cpus) > 1 and len(counts) < 2 and not by_cores.sentences(document):
             number = len(set(document.environment.cpus))
             texts[f"Measured on {number} cores: nothing here says how costs grow with cores."] = None
     return list(texts)
