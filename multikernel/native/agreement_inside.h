@@ -1,7 +1,7 @@
 /* What the files agreement*.c share; for nobody else. */
 #pragma once
 
-#include "monitor.h"
+#include "rows.h"
 
 enum { SEQUENCE_BITS = 48, NOBODY = TREE_NOBODY };
 #define SEQUENCE_MASK ((1ull << SEQUENCE_BITS) - 1)

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "cspace_inside.h"
-#include "monitor.h"
+#include "rows.h"
 
 enum how { HOW_MOVE = 1, HOW_OWNER = 2, HOW_EVERYBODY = 4 };
 

@@ -3,7 +3,7 @@
  *
  * Deleting and revoking are done in pieces of bounded work, BUSY in between: the driver asks again on a later turn of its loop. */
 #include "cspace_inside.h"
-#include "monitor.h"
+#include "rows.h"
 
 #ifndef MK_CAPABILITY_WORK /* a state-space explorer sets less, so that it sees what is half done */
 #define MK_CAPABILITY_WORK 64

@@ -1,7 +1,7 @@
 /* What mapping_rows.c shares with the rows in which mappings have capabilities (capability_map_rows.c, capability_revoke_row.c). */
 #pragma once
 
-#include "monitor.h"
+#include "rows.h"
 
 /* The object kind of all rows about mappings: entries, numbered and locked one by one. */
 extern const struct object_kind monitor_mappings;

@@ -1,5 +1,5 @@
 /* The kinds of operation there are. The engine (agreement.c) knows them by this table alone. */
-#include "monitor.h"
+#include "rows.h"
 
 const struct row *const monitor_rows[ROWS] = {
     [ROW_MAP] = &map_row,

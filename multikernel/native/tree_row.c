@@ -11,7 +11,7 @@
  * vote against it is not enough: a core that was asked earlier has then written over what it still needs. The explorer found that.)
  *
  * Of two installations for one root that come at once the one that began last wins, and the other is told that it was overtaken. */
-#include "monitor.h"
+#include "rows.h"
 
 struct piece {
     struct tree *tree;

@@ -16,7 +16,7 @@ import pytest
 
 ROOM = Path(__file__).resolve().parents[2]
 NATIVE = ROOM / "multikernel" / "native"
-HEADERS = {"MUTANT": "monitor.h", "SHARED_MUTANT": "shared_capability_locks.h"}
+HEADERS = {"MUTANT": "rows.h", "SHARED_MUTANT": "shared_capability_locks.h"}
 """Where the bugs are numbered, from 1."""
 
 
