@@ -17,7 +17,7 @@
 
 #include <stdbool.h>
 
-#include "monitor.h"
+#include "rows.h"
 
 enum {
     MODEL_CORES = 4,
