@@ -5,9 +5,11 @@ A page is there while its Mapping is: who takes the one away takes the other, on
 byte for each page of RAM, through whichever mapping; nobody says what it holds in the beginning, so the first who reads
 it does.
 
-Two things are weaker, and are told. In the multikernel, to delete a core's last Frame is first to unmap what the core
-has mapped of it, and then to delete it, and what others do may come in between (UNMAPS). And where two things forbid a
-retype, a slot in use and a conflict, either is told: they are known on different cores."""
+Three things are weaker, and are told. In the multikernel, to delete a core's last Frame is first to unmap what the core
+has mapped of it, and then to delete it, and what others do may come in between (UNMAPS). There, too, the core that has
+a page's Mapping hears last of an unmap by another one, by a message that nobody waits for: when the page is gone
+(UNMAP-FIRST) its Mapping may be there for a moment (HOME-HEARS), take its slot, and be deleted. And where two things
+forbid a retype, a slot in use and a conflict, either is told: they are known on different cores."""
 
 from __future__ import annotations
 
@@ -45,7 +47,7 @@ class State(NamedTuple):
 
 class Act(NamedTuple):
     """What a program asks that is about a page: MAP, UNMAP, READ or WRITE; or UNMAPS, of a deletion of that source the
-    first half. Fields that the kind has no use for are 0.
+    first half; or UNMAP-FIRST and HOME-HEARS, the halves of an unmap. Fields that the kind has no use for are 0.
     """
 
     kind: str
@@ -116,15 +118,19 @@ def _act(state: State, act: Act, response: Response) -> State | None:
     if act.kind == "UNMAPS":
         return _unmaps(state, act)
     found = next((one for one in state.pages if one.page == act.page), None)
-    if act.kind == "UNMAP":
+    gone = {
+        copy for copy in state.copies if copy.object.about == act.page.address and copy.object.type == MAPPING
+    }
+    if act.kind == "HOME-HEARS":
+        return None if found else settled(state._replace(copies=state.copies - gone))
+    if act.kind in ("UNMAP", "UNMAP-FIRST"):
         if found is None:
             raise Refused("not-mapped")
-        gone = {
-            copy
-            for copy in state.copies
-            if copy.object.about == act.page.address and copy.object.type == MAPPING
-        }
-        return settled(state._replace(copies=state.copies - gone)) if response[0] == "ok" else None
+        if response[0] != "ok":
+            return None
+        if act.kind == "UNMAP" or {copy.core for copy in gone} == {act.core}:
+            return settled(state._replace(copies=state.copies - gone))
+        return state._replace(pages=state.pages - {found})
     if found is None or not act.page.holders >> act.core & 1:
         raise Refused("fault")
     if act.kind == "WRITE" and not found.rights & WRITE:

@@ -60,22 +60,30 @@ def seen(looks: Iterable[list[Any]]) -> Any:
     return frozenset(copy for one in looks for copy in one)
 
 
-def halves(event: Event) -> Iterable[Event]:
-    """A deletion that may have unmapped a page in two steps; else the event itself."""
+def halves(event: Event, end: int) -> Iterable[Event]:
+    """What is done in two steps, each by itself: a deletion that may have unmapped a page, and an unmap, of which the
+    page's home hears before the end.
+    """
     asked = event.operation
     if asked.kind == "DELETE" and event.response[0] == "ok":
         first = Act("UNMAPS", asked.core, source=asked.source)
         yield event._replace(process=CORES + event.process, operation=first)
-    yield event
+    if asked.kind == "UNMAP" and event.response[0] == "ok":
+        hears = asked._replace(kind="HOME-HEARS")
+        yield event._replace(operation=asked._replace(kind="UNMAP-FIRST"))
+        yield Event(-2 - event.called, hears, ("ok", None, None), event.called, end)
+    else:
+        yield event
 
 
 def explain(rounds: tuple[Round, ...], in_steps: bool) -> list[Event]:
-    """The order of a round on all cores; it leads to what was there and could be read in the end. in_steps: where what
-    deletes a Frame may be seen to unmap it first.
+    """The order of a round on all cores; it leads to what was there and could be read in the end. in_steps: where
+    deletions and unmaps may be seen to be done in steps.
     """
     history = [event for one in rounds for event in one.events]
     if in_steps:
-        history = [half for event in history for half in halves(event)]
+        last = max((event.returned for event in history), default=0) + 1
+        history = [half for event in history for half in halves(event, last)]
     end = seen(one.after for one in rounds)
     reads = [read for one in rounds for read in one.reads]
 
