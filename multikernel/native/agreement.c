@@ -1,7 +1,8 @@
 /* The agreement engine: one- and two-phase commit over a tree, for any operation that is a row.
  *
  * Two-phase, from the root. Round 1, PREPARE down the tree: a core that may not take part answers no and forwards nothing; one
- * that may locks the entry, forwards, does its own part, and answers when its children have, with the first refusal it met.
+ * that may locks the entry, forwards, does its own part, and answers when its children have, with the first refusal it met (but the
+ * initiator's own before all).
  * Round 2, COMMIT if all said yes, else ABORT: forwarded the same way, so the root knows that the outcome stands everywhere.
  * One-phase: APPLY does both at once; a refusal costs a second round (ABORT) that restores what others applied.
  *

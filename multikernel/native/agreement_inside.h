@@ -31,9 +31,11 @@ static inline struct output_entry *emit(struct output *out, enum output_kind kin
     return entry;
 }
 
+/* The first refusal counts, but the initiator's own before all: what it asked with may be gone by now, and then whatever else forbids the
+ * operation is beside the point. */
 static inline void merge(struct operation *op, enum verdict verdict, uint32_t core)
 {
-    if (op->verdict == VERDICT_OK && verdict != VERDICT_OK) {
+    if (verdict != VERDICT_OK && (op->verdict == VERDICT_OK || core == initiator_of(op))) {
         op->verdict = (uint8_t)verdict;
         op->named = (uint16_t)core;
     }
