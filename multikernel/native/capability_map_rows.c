@@ -5,6 +5,9 @@
  * capability, and so the Frame that is derived from. The Mapping is made before any core maps the page, in the step in which the operation
  * begins; it goes in the step in which the entry becomes free at home, which every way of unmapping comes to (mapping_free).
  *
+ * An unmap by another core is over before the home, where it took no part, has heard of it (RELEASE, which nobody answers): for that moment
+ * the Mapping is there without its page, takes its slot, and can be deleted.
+ *
  * Every core keeps to it by the locks of ranges: a map is refused, and tries again, where a revoke of that memory awaits its outcome.
  *
  * A Mapping is a capability with copies elsewhere, for what other cores have in their page tables is one: so nothing that would take it along
