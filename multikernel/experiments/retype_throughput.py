@@ -274,17 +274,27 @@ def _scaling(request: Request, collector: Collector) -> Iterator[Caution]:
     """What all cores do together, in multiples of one alone."""
     for memory in MEMORIES[:2]:
         found = []
+        too_good = False
         for form in forms(request):
             if form.memory == memory and form.cores == counts(request)[-1]:
                 ratio = collector.ratio(form.rate, _alone(form).rate)
                 flight = f" with {form.in_flight} in flight" if form.in_flight > 1 else ""
                 if ratio is not None:
-                    found.append(f"{WAY_IN_WORDS[form.way]}{flight} {ratio.value:.2f} ×")
+                    low, high = ratio.interval.low, ratio.interval.high
+                    found.append(
+                        f"{WAY_IN_WORDS[form.way]}{flight} {ratio.value:.2f} × ({low:.2f} – {high:.2f})"
+                    )
+                    too_good |= ratio.value > form.cores
         if found:
             text = (
                 f"{counts(request)[-1]} cores at once do so many times what one does while the others at most answer, "
                 f"{IN_WORDS[memory]}: {', '.join(found)}."
             )
+            if too_good:
+                text += (
+                    " More than there are cores is nobody's gain: the CPUs did not work equally fast in all slices, as "
+                    "when a host runs others on their threads, and the intervals are as wide as that."
+                )
             yield Caution(code="scaling", text=text)
 
 

@@ -146,8 +146,8 @@ struct driver {
     uint32_t deferred_count;
     uint32_t groups_waiting; /* one bit a group that has something to send */
     uint32_t output_entries;
-    uint32_t untold_count; /* sent something in this turn, and not rung yet (carrier.c) */
-    uint32_t untold_turns;
+    uint32_t untold_count; /* sent something, and not rung yet (carrier.c) */
+    uint32_t untold_turns; /* for so many turns */
     uint16_t untold[UNTOLD_MOST];
     struct monitor *monitor; /* NULL in the shared kernel */
     _Atomic uint64_t
@@ -274,6 +274,7 @@ bool driver_poll_replies(struct driver *driver); /* the part of it that a waitin
 int poll_open(struct driver *driver);
 /* Sends on a ring. Doing so may consume acknowledgements, and then the ring is to be watched at another slot. */
 bool driver_ring_send(struct driver *driver, struct peer *peer, const struct message *message);
+/* There is no room in the block behind the last reply awaited any more: they move to its beginning. */
 void driver_awaited_to_front(struct driver *driver);
 /* A request was sent to that core on that line of sender. */
 static inline void driver_await(struct driver *d, struct call_sender *sender, uint32_t to, uint32_t line,
@@ -342,9 +343,9 @@ void dispatch(struct driver *driver, uint64_t address, const struct message *mes
 bool dispatch_deferred(struct driver *driver);
 /* The cores a map request is for; false: none. word: its core set. */
 bool driver_holders(const struct driver *driver, uint64_t word, uint64_t *holders);
-/* KIND_CAP_…. */
 /* Core 0's memory, a run of free pages: BUSY while it is being found out whether there is any (reclaim.c). */
 enum verdict driver_allocate(struct driver *driver, uint64_t length, uint64_t *offset);
+/* KIND_CAP_…. */
 enum verdict capability_request(struct driver *driver, uint64_t address, const struct message *message,
                                 struct message *reply);
 

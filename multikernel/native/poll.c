@@ -120,7 +120,6 @@ bool driver_poll_calls(struct driver *d)
     return any;
 }
 
-/* There is no room behind the last one any more. */
 void driver_awaited_to_front(struct driver *d)
 {
     memmove(d->awaited_block, d->awaited, d->awaited_count * sizeof *d->awaited);

@@ -170,6 +170,7 @@ enum verdict shared_frame_unmap(struct driver *d, const struct request *request,
 
 /* --- Several pages, or none ----------------------------------------------------------------------------------------------------------- */
 
+/* Which ones. */
 struct pages {
     uint64_t mapping; /* the one of that Mapping; else 0 */
     uint64_t address, end;
