@@ -1,6 +1,6 @@
 """The life of a core process, from the fork to its end.
 
-Pinned before it touches memory; gone with the supervisor that forked it; named mk-core-N. It backs and first
+Pinned before it is forked; gone with the supervisor that forked it; named mk-core-N. It backs and first
 touches its own region of the kernel segment, opens its driver, says that it is ready, and enters the driver's
 loop, which it leaves only to run a program. Everything it needs was imported before the fork.
 """
@@ -42,7 +42,7 @@ def be_core(
         _native.adopt(f"mk-core-{me}")
         if os.getppid() != supervisor:
             os._exit(0)  # it died before the death signal was in place
-        pinning.pin(plan.cpus[me])
+        pinning.verify(plan.cpus[me])  # pinned since before the fork
         driver = _open(plan, me, segment, kernel_fd, memory_fd, links.take(me))
         _report(ready, {"core": me})
         os.close(ready)
