@@ -19,7 +19,10 @@ def test_boot(benchmark: Any, cores: int, kernel: Any) -> None:
             booted.pop().close()
 
     benchmark.pedantic(
-        lambda: booted.append(multikernel.boot(cores, kernel=kernel)), setup=close, rounds=5, warmup_rounds=1
+        lambda: booted.append(multikernel.boot(cores, kernel=kernel)),
+        setup=close,
+        rounds=5,
+        warmup_rounds=1,
     )
     close()
 

@@ -1,4 +1,5 @@
-"""Round trips over a call line: between bare ends, to a driver that answers, and the client's requests to a core.
+"""Round trips over a call line: between bare ends, to a driver that answers, and the client's
+requests to a core.
 
 A round is one program that makes 20 000 of them; `extra_info` has the cycles of one.
 """
@@ -36,7 +37,9 @@ def test_bare_ends(benchmark: Any, note: Note, system: System) -> None:
 def test_through_the_driver(benchmark: Any, note: Note, system: System) -> None:
     plan = (("round_trip", COUNT, BATCH),)
     report = benchmark.pedantic(
-        lambda: system.cores[0].run(on_core.ping, 1, VIA_CALL_LINE, plan, None), rounds=10, warmup_rounds=1
+        lambda: system.cores[0].run(on_core.ping, 1, VIA_CALL_LINE, plan, None),
+        rounds=10,
+        warmup_rounds=1,
     )
     note(report, COUNT)
 

@@ -1,7 +1,9 @@
-"""Local operations on capabilities, with 10 … 10⁶ of them in the mapping database; and a revoke of 1000 Frames.
+"""Local operations on capabilities, with 10 … 10⁶ of them in the mapping database; and a revoke of
+1000 Frames.
 
-One replica in memory of its own: no cores, no messages. A round is a few thousand operations on capabilities picked at
-random; `extra_info` has the cycles of one (and ns by the calibrated clock), clock reads included.
+One replica in memory of its own: no cores, no messages. A round is a few thousand operations on
+capabilities picked at random; `extra_info` has the cycles of one (and ns by the calibrated clock),
+clock reads included.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ def filled(request: pytest.FixtureRequest) -> _native.Capabilities:
 
 
 def note(benchmark: Any, name: str, native: _native.Histogram) -> None:
-    """Keeps median, best and worst percentile: the mean of so short operations is the host's interruptions."""
+    """Keeps median, best and worst percentile: the mean of so short operations is the host's
+    interruptions.
+    """
     counts = memoryview(native.counts()).cast("Q")
     histogram = Histogram.from_dense(counts, native.min, native.max, native.sum)
     median = histogram.percentile(50)
@@ -52,14 +56,20 @@ def test_copy_retype_delete(benchmark: Any, filled: _native.Capabilities) -> Non
 
 
 def test_split(benchmark: Any, filled: _native.Capabilities) -> None:
-    """Of memory with all the other capabilities below it, at offsets picked at random: the worst there is."""
+    """Of memory with all the other capabilities below it, at offsets picked at random: the worst
+    there is.
+    """
     split, rounds = _native.Histogram(), min(OPERATIONS, len(filled) // 8)
     seeds = iter(range(1, 1000))
-    benchmark.pedantic(lambda: filled.probe_split(rounds, next(seeds), split), rounds=10, warmup_rounds=1)
+    benchmark.pedantic(
+        lambda: filled.probe_split(rounds, next(seeds), split), rounds=10, warmup_rounds=1
+    )
     note(benchmark, "split", split)
 
 
 def test_revoke(benchmark: Any, filled: _native.Capabilities) -> None:
     revoke = _native.Histogram()
-    benchmark.pedantic(lambda: filled.probe_revoke(DESCENDANTS, 10, revoke), rounds=5, warmup_rounds=1)
+    benchmark.pedantic(
+        lambda: filled.probe_revoke(DESCENDANTS, 10, revoke), rounds=5, warmup_rounds=1
+    )
     note(benchmark, f"revoke_{DESCENDANTS}", revoke)

@@ -36,6 +36,8 @@ def test_bare_ends(benchmark: Any, note: Note, system: System) -> None:
 def test_through_the_driver(benchmark: Any, note: Note, system: System) -> None:
     plan = (("round_trip", COUNT, BATCH),)
     report = benchmark.pedantic(
-        lambda: system.cores[0].run(on_core.ping, 1, VIA_RING, plan, None), rounds=10, warmup_rounds=1
+        lambda: system.cores[0].run(on_core.ping, 1, VIA_RING, plan, None),
+        rounds=10,
+        warmup_rounds=1,
     )
     note(report, COUNT)

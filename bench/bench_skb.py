@@ -1,7 +1,8 @@
-"""The knowledge base: loading facts, tree queries, and trees without it, for the paper's 8×4 and for 512 cores.
+"""The knowledge base: loading facts, tree queries, and trees without it, for the paper's 8×4 and
+for 512 cores.
 
-Aims: a tree query within 50 ms for 8×4 and 2 s for 512 cores, the facts of 512 cores within 1 s; the process has
-started and clingo is loaded. No machine is needed: both are invented.
+Aims: a tree query within 50 ms for 8×4 and 2 s for 512 cores, the facts of 512 cores within 1 s;
+the process has started and clingo is loaded. No machine is needed: both are invented.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Unmap of a page mapped on both cores: from a core, in a loop, with the other polling; and through the public calls.
+"""Unmap of a page mapped on both cores: from a core, in a loop, with the other polling; and through
+the public calls.
 
-A round of the first is one program that maps, touches and unmaps 1 000 times; `extra_info` has the cycles of one.
+A round of the first is one program that maps, touches and unmaps 1 000 times; `extra_info` has the
+cycles of one.
 """
 
 from __future__ import annotations

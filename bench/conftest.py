@@ -20,11 +20,17 @@ def system(request: pytest.FixtureRequest) -> Iterator[System]:
 
 @pytest.fixture
 def note(benchmark: Any) -> Callable[[Report, int], None]:
-    """Keeps what one operation took by the core's own clock: the round's time has a program's start and end in it."""
+    """Keeps what one operation took by the core's own clock: the round's time has a program's start
+    and end in it.
+    """
 
     def keep(report: Report, operations: int) -> None:
         for name, (n, total, least, most, _) in report.samples.items():
-            benchmark.extra_info[name] = {"mean_cycles": total / n, "min_cycles": least, "max_cycles": most}
+            benchmark.extra_info[name] = {
+                "mean_cycles": total / n,
+                "min_cycles": least,
+                "max_cycles": most,
+            }
         benchmark.extra_info["operations_a_round"] = operations
 
     return keep

@@ -1,8 +1,9 @@
-"""multikernel: boot a multikernel on your own workstation, every core a pinned process, and measure it.
+"""multikernel: boot a multikernel on your own workstation, every core a pinned process, and measure
+it.
 
-`boot()` gives a running System, `current()` the one that `multikernel boot` runs a program in; `here()` is the
-core a program runs on; the exceptions are in `multikernel.errors`. Names are loaded when first used, because
-the processes of a booting system import this package too.
+`boot()` gives a running System, `current()` the one that `multikernel boot` runs a program in;
+`here()` is the core a program runs on; the exceptions are in `multikernel.errors`. Names are loaded
+when first used, because the processes of a booting system import this package too.
 """
 
 from __future__ import annotations

@@ -1,23 +1,27 @@
-"""The catalogue of exceptions: everything multikernel raises on purpose derives from `MultikernelError`.
+"""The catalogue of exceptions: everything multikernel raises on purpose derives from
+`MultikernelError`.
 
-Guarantees: every message says what happened, the value, where, and what to try, in that order and in one line
-(`what: value (where); hint`); the parts stay readable as attributes. Every exception survives pickling with
-its attributes, because exceptions travel from a core's process to its caller. This file imports nothing, so
-any process may import it at any moment.
+Guarantees: every message says what happened, the value, where, and what to try, in that order and
+in one line (`what: value (where); hint`); the parts stay readable as attributes. Every exception
+survives pickling with its attributes, because exceptions travel from a core's process to its
+caller. This file imports nothing, so any process may import it at any moment.
 
 Called by: every room. The command line turns `BadInput` into one line on stderr and exit code 2.
-Idea: one error, one place, one sentence (NrOS's error type); a catalogue indexed by the symptom a user sees.
+Idea: one error, one place, one sentence (NrOS's error type); a catalogue indexed by the symptom a
+user sees.
 """
 
 
 class MultikernelError(Exception):
     """Root of the catalogue: catch it to catch everything this package raises on purpose.
 
-    what: what happened, no full stop. value: the offending value. where: the option, file or operation.
-    hint: what to try. All but `what` may be left out.
+    what: what happened, no full stop. value: the offending value. where: the option, file or
+    operation. hint: what to try. All but `what` may be left out.
     """
 
-    def __init__(self, what: str = "", *, value: object = None, where: str = "", hint: str = "") -> None:
+    def __init__(
+        self, what: str = "", *, value: object = None, where: str = "", hint: str = ""
+    ) -> None:
         # A value may hold line ends (a path, another's message): the sentence stays in one line.
         self.value = None if value is None else str(value).replace("\n", "\\n")
         message = what if self.value is None else f"{what}: {self.value}"
@@ -25,15 +29,18 @@ class MultikernelError(Exception):
             message += f" ({where})"
         if hint:
             message += f"; {hint}"
-        # Pickle rebuilds an exception as class(*args) and then restores __dict__: one composed message is the
-        # only positional argument, so every subclass survives without a __reduce__ of its own.
+        # Pickle rebuilds an exception as class(*args) and then restores __dict__: one composed
+        # message is the only positional argument, so every subclass survives without a __reduce__
+        # of its own.
         super().__init__(message)
         self.where = where
         self.hint = hint
 
 
 class BadInput(MultikernelError):
-    """The user asked for something that cannot be: an unknown name, a CPU that is not there, an unusable path."""
+    """The user asked for something that cannot be: an unknown name, a CPU that is not there, an
+    unusable path.
+    """
 
 
 class _AtPage(MultikernelError):
@@ -66,20 +73,23 @@ class PageFault(_AtPage):
 
 
 class NotMapped(_AtPage):
-    """An operation on a mapping that does not exist (any more): a second unmap, a pin or protect after an
-    unmap.
+    """An operation on a mapping that does not exist (any more): a second unmap, a pin or protect
+    after an unmap.
     """
 
 
 class PagePinned(_AtPage):
-    """An unmap or protect was voted down: a core holds a pin. The page is still mapped on every core.
+    """An unmap or protect was voted down: a core holds a pin. The page is still mapped on every
+    core.
 
     core: the core that holds the pin.
     """
 
 
 class OutOfMemory(MultikernelError):
-    """Not enough physical memory left in the system's RAM for a frame of that size, or a size beyond all of it."""
+    """Not enough physical memory left in the system's RAM for a frame of that size, or a size
+    beyond all of it.
+    """
 
 
 class OutOfSlots(MultikernelError):
@@ -103,15 +113,16 @@ class _AtCore(MultikernelError):
 
 
 class CapabilityError(_AtCore):
-    """An operation on a capability was refused, and nothing has changed on any core; the classes below say why.
+    """An operation on a capability was refused, and nothing has changed on any core; the classes
+    below say why.
 
     core: the core on which the operation was asked for, None where unknown.
     """
 
 
 class RevokedCapability(CapabilityError):
-    """The reference names no capability (any more): it was deleted, moved, revoked by whoever held an ancestor or
-    a copy, or forged.
+    """The reference names no capability (any more): it was deleted, moved, revoked by whoever held
+    an ancestor or a copy, or forged.
     """
 
 
@@ -124,7 +135,9 @@ class CapabilityBusy(CapabilityError):
 
 
 class WrongType(CapabilityError):
-    """A capability of that type cannot become that, or is no place for others: see the table of derivations."""
+    """A capability of that type cannot become that, or is no place for others: see the table of
+    derivations.
+    """
 
 
 class NotCopyable(CapabilityError):
@@ -132,7 +145,9 @@ class NotCopyable(CapabilityError):
 
 
 class BadSize(CapabilityError):
-    """A size or offset that is zero, no multiple of the page, not the type's, or beyond the capability."""
+    """A size or offset that is zero, no multiple of the page, not the type's, or beyond the
+    capability.
+    """
 
 
 class RightsExceeded(CapabilityError):
@@ -164,16 +179,16 @@ class ForeignHandle(MultikernelError):
 
 
 class DeadHandle(MultikernelError):
-    """A handle that was once good is used after its object went away: a freed frame, an unmapped page, a core
-    left.
+    """A handle that was once good is used after its object went away: a freed frame, an unmapped
+    page, a core left.
     """
 
 
 class CoreDied(MultikernelError):
     """A core's process ended while something waited for it.
 
-    core: its id; pid: its process; status: exit code, or minus the number of the signal that killed it. None
-    where unknown.
+    core: its id; pid: its process; status: exit code, or minus the number of the signal that killed
+    it. None where unknown.
     """
 
     def __init__(
@@ -194,7 +209,8 @@ class CoreDied(MultikernelError):
 
 
 class ChannelClosed(MultikernelError, BrokenPipeError, EOFError):
-    """The other side of a channel has closed it, or its process is gone. When receiving: and all it sent is read.
+    """The other side of a channel has closed it, or its process is gone. When receiving: and all it
+    sent is read.
 
     Python's own names for the two cases catch it too.
     """
@@ -209,8 +225,8 @@ class SystemClosed(MultikernelError):
 
 
 class SegmentFull(MultikernelError):
-    """The file system of shared memory cannot hold a segment, found out when it is made and not by a crash
-    later.
+    """The file system of shared memory cannot hold a segment, found out when it is made and not by
+    a crash later.
 
     path: the file system (usually /dev/shm); available, needed: bytes.
     """
@@ -230,7 +246,9 @@ class SegmentFull(MultikernelError):
             what = f"shared memory is full: {needed} bytes are needed, {available} are available"
             where = where or path
             hint = (
-                hint or "free space there, make it larger (mount -o remount,size=…), or ask for less memory"
+                hint
+                or "free space there, make it larger (mount -o remount,size=…), "
+                "or ask for less memory"
             )
         super().__init__(what, value=value, where=where, hint=hint)
         self.path = path
@@ -239,26 +257,28 @@ class SegmentFull(MultikernelError):
 
 
 class BootFailed(MultikernelError):
-    """A system did not come up: a core could not start, be pinned, map its memory or answer in time."""
+    """A system did not come up: a core could not start, be pinned, map its memory or answer in
+    time.
+    """
 
 
 class CoreBusy(_AtCore):
-    """A core cannot take this request now because it is running another one that cannot be interleaved with
-    it.
+    """A core cannot take this request now because it is running another one that cannot be
+    interleaved with it.
 
     core: its id, None where unknown.
     """
 
 
 class ProtocolError(MultikernelError):
-    """Two sides disagree about a message, a segment's layout or a version. A bug or a mix of versions, never
-    use.
+    """Two sides disagree about a message, a segment's layout or a version. A bug or a mix of
+    versions, never use.
     """
 
 
 class MeasurementRefused(MultikernelError):
-    """A measurement would not mean what it says (steal, migration, no interrupts where they are counted):
-    refused.
+    """A measurement would not mean what it says (steal, migration, no interrupts where they are
+    counted): refused.
     """
 
 
@@ -284,4 +304,6 @@ class RemoteError(MultikernelError):
 
 
 class DocumentError(MultikernelError):
-    """A result document that is not one, is damaged, contradicts itself, or is of another schema version."""
+    """A result document that is not one, is damaged, contradicts itself, or is of another schema
+    version.
+    """

@@ -7,8 +7,8 @@
         system.cores[2].read(page, 0, 5)
         system.unmap(page)
 
-Guarantees: what is booted is gone when the block ends, or the process does, however it ends. Every call is safe
-from any thread. Called by programs, experiments and the command line.
+Guarantees: what is booted is gone when the block ends, or the process does, however it ends. Every
+call is safe from any thread. Called by programs, experiments and the command line.
 """
 
 from __future__ import annotations
@@ -62,11 +62,15 @@ DEFAULT_MEMORY = 16 << 20
 RING_CORES = 64
 """Up to so many cores every pair has rings; beyond, only call lines."""
 HOST_CARRIER_CORES = 64
-"""Up to so many cores the host carries the monitors' messages: a descriptor or two for each core in every core."""
+"""Up to so many cores the host carries the monitors' messages: a descriptor or two for each core in
+every core.
+"""
 
 
 class Core:
-    """One core of a running system. index: its number; cpu: the CPU it is pinned to; pid: its process."""
+    """One core of a running system. index: its number; cpu: the CPU it is pinned to; pid: its
+    process.
+    """
 
     def __init__(self, system: System, index: int) -> None:
         self._system = system
@@ -102,10 +106,11 @@ class Core:
         page.write(offset, data, core=self.index)
 
     def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Runs function(*args, **kwargs) on this core and returns its value, or raises what it raised.
+        """Runs function(*args, **kwargs) on this core and returns its value, or raises what it
+        raised.
 
-        The core goes on answering other cores meanwhile. Raises CoreBusy while it runs another program,
-        CoreDied.
+        The core goes on answering other cores meanwhile. Raises CoreBusy while it runs another
+        program, CoreDied.
         """
         return self.start(function, *args, **kwargs).result()
 
@@ -114,8 +119,8 @@ class Core:
         return Task(self._system.launched, self.index, function, args, kwargs)
 
     def policy(self, *, spin_us: float, yields: int = 0, slice_us: int = 10_000) -> None:
-        """How the core waits when idle: spin so long (microseconds), yield so often, then park for at most
-        slice_us.
+        """How the core waits when idle: spin so long (microseconds), yield so often, then park for
+        at most slice_us.
         """
         for name, value in (("spin_us", spin_us), ("yields", yields), ("slice_us", slice_us)):
             whole = name != "spin_us"
@@ -134,8 +139,8 @@ class Core:
         return root_of(self._system._access, self._system.plan.system, self.index)
 
     def digest(self, other: SupportsIndex | None = None) -> tuple[int, int, int]:
-        """(hash, mapped, locked): of this core's replica of the mappings, only those `other` holds too if it is
-        given. Raises BadInput.
+        """(hash, mapped, locked): of this core's replica of the mappings, only those `other` holds
+        too if it is given. Raises BadInput.
         """
         cores = self._system.plan.cores
         only = (1 << 64) - 1 if other is None else core_number(cores, other, "digest")
@@ -144,7 +149,9 @@ class Core:
 
 
 class System:
-    """A running kernel. kernel: which; cores: its cores, in order; poll: how long an idle one polls, and why."""
+    """A running kernel. kernel: which; cores: its cores, in order; poll: how long an idle one
+    polls, and why.
+    """
 
     def __init__(self, plan: Plan, poll: Budget) -> None:
         self.plan = plan
@@ -161,7 +168,10 @@ class System:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -176,22 +186,27 @@ class System:
         self.launched.close()
 
     def own(self, handle: object, kind: type[Frame] | type[Page], where: str) -> None:
-        """Raises SystemClosed when the system is closed, BadInput unless it is such a handle, ForeignHandle unless it
-        is this system's.
+        """Raises SystemClosed when the system is closed, BadInput unless it is such a handle,
+        ForeignHandle unless it is this system's.
         """
         self.launched.check()
         memory.own(handle, kind, self.plan.system, where)
 
     def ask(self, core: int, kind: str, *words: int) -> tuple[int, ...]:
-        """A request to a core's driver by name; its words. For this room's own use and the experiments'."""
+        """A request to a core's driver by name; its words. For this room's own use and the
+        experiments'.
+        """
         verdict, named, reply = self.launched.request(core, KINDS[kind], *words)
         if verdict != OK:
             raise error_of(verdict, named, kind.lower(), core=core)
         return reply
 
-    def ram(self, size: int, *, to: Capability | None = None, slot: int | None = None) -> Capability:
-        """A capability to `size` bytes of untyped memory, on core 0 in a CNode of it, by default its root; see
-        Capability. Raises BadSize unless it is whole pages, OutOfMemory, CNodeFull, SlotInUse.
+    def ram(
+        self, size: int, *, to: Capability | None = None, slot: int | None = None
+    ) -> Capability:
+        """A capability to `size` bytes of untyped memory, on core 0 in a CNode of it, by default
+        its root; see Capability. Raises BadSize unless it is whole pages, OutOfMemory, CNodeFull,
+        SlotInUse.
         """
         return ram_of(self._access, self.plan.system, size, to, slot)
 
@@ -211,13 +226,16 @@ class System:
         cores: Iterable[SupportsIndex] | None = None,
         rights: memory.Rights = "read-write",
     ) -> Page:
-        """Maps a frame at one address on those cores, by default on all. Raises BadInput, OutOfSlots."""
+        """Maps a frame at one address on those cores, by default on all. Raises BadInput,
+        OutOfSlots.
+        """
         self.own(frame, Frame, "map")
         return memory.map_frame(self._access, self.plan.system, frame, cores, rights)
 
     def unmap(self, page: Page, *, protocol: memory.Protocol = "two-phase") -> None:
-        """When this returns no core can read the page. Raises NotMapped; PagePinned when a core holds a pin,
-        and then the page stays mapped everywhere. The shared kernel has no use for `protocol` and ignores it.
+        """When this returns no core can read the page. Raises NotMapped; PagePinned when a core
+        holds a pin, and then the page stays mapped everywhere. The shared kernel has no use for
+        `protocol` and ignores it.
         """
         self.own(page, Page, "unmap")
         memory.unmap(self._access, page, protocol)
@@ -228,17 +246,17 @@ class System:
         memory.protect(self._access, page, rights)
 
     def inspect(self) -> dict[str, Any]:
-        """What the system looks like now, as `multikernel inspect --json -` prints it: by core the digests and
-        counts of its replica, and every object of memory with its owner, its capabilities on all cores and what it
-        was made of.
+        """What the system looks like now, as `multikernel inspect --json -` prints it: by core the
+        digests and counts of its replica, and every object of memory with its owner, its
+        capabilities on all cores and what it was made of.
         """
         return inspection.inspect(self.ask, self.plan, self.launched.segment)
 
     def group(
         self, cores: Iterable[SupportsIndex] | None = None, *, root: SupportsIndex | None = None
     ) -> Group:
-        """A group of those cores, by default all, for barriers, reductions and broadcasts; root: its tree is used, by
-        default the first. At most 8 at a time. Raises BadInput, OutOfSlots.
+        """A group of those cores, by default all, for barriers, reductions and broadcasts; root:
+        its tree is used, by default the first. At most 8 at a time. Raises BadInput, OutOfSlots.
         """
         self.launched.check()
         return self._groups.open(cores, root)
@@ -249,27 +267,30 @@ class System:
         self._groups.close(group)
 
     def install(self, root: int, edges: Edges) -> None:
-        """Makes this the tree by which core `root` reaches the others, by agreement of all cores (in a shared kernel
-        that was booted with trees: under its lock): edges (parent, child) in sending order. Operations under way are
-        not disturbed. Raises BadInput, TreeOvertaken.
+        """Makes this the tree by which core `root` reaches the others, by agreement of all cores
+        (in a shared kernel that was booted with trees: under its lock): edges (parent, child) in
+        sending order. Operations under way are not disturbed. Raises BadInput, TreeOvertaken.
         """
         install(self._access, root, edges)
         self.trees[root] = Choice(Tree(root, tuple(edges), "given"), "installed by hand")
 
     def placement(self) -> dict[int, tuple[int | None, int]]:
-        """Whether messages lie with their receivers: by core, the memory node of the lines by which it is reached (None
-        where the host does not say), and that of its CPU.
+        """Whether messages lie with their receivers: by core, the memory node of the lines by which
+        it is reached (None where the host does not say), and that of its CPU.
         """
         return placement(self, Site(Topology.read(), self.plan.cpus))
 
     def choose_trees(self, kind: str = CHOSEN, *, fresh: bool = False) -> dict[int, Choice]:
-        """Gives every root a tree and says why: of that kind, or for "chosen" the one that is fastest on the cores of
-        those that the knowledge base proposes; in `trees` afterwards. Where cores share CPUs nothing can be judged,
-        and every root sends to all. fresh: forget what was measured before. Raises BadInput.
+        """Gives every root a tree and says why: of that kind, or for "chosen" the one that is
+        fastest on the cores of those that the knowledge base proposes; in `trees` afterwards. Where
+        cores share CPUs nothing can be judged, and every root sends to all. fresh: forget what was
+        measured before. Raises BadInput.
         """
         choices = choose(self, fresh=fresh) if kind == CHOSEN else of_kind(self, kind)
         for root, choice in choices.items():
-            before = self.trees[root].tree.edges if root in self.trees else to_all(root, self.plan.cores)
+            before = (
+                self.trees[root].tree.edges if root in self.trees else to_all(root, self.plan.cores)
+            )
             if choice.tree.edges != before:
                 install(self._access, root, choice.tree.edges)
         self.trees = choices
@@ -290,24 +311,29 @@ def boot(
 ) -> System:
     """Boots a kernel and returns it running; close it, or use it as a context manager.
 
-    cores: how many, or which CPUs ("0,2-3", [0, 2]); None: one a CPU allowed here. More cores than CPUs share
-    them. memory: bytes of physical memory. slots: mappings for each core. channels: further call lines for each
-    pair of cores. carrier: what the monitors' messages travel by: lines or rings in shared memory, or sockets or
-    pipes, which share none. capabilities: who drives an operation on one that needs other cores: "two-phase" the
-    core that asks for it, "owner" the core that owns the object. trees: "chosen", a kind of tree for every root
-    (knowledge.trees.KINDS; "sequential": every root sends to all), or by root its edges (parent, child) in
-    sending order, where a root without one sends to all; see System.choose_trees. None: chosen, but the shared
-    kernel then has no trees and tells all by one line. lock_scope: what the shared
-    kernel's capabilities are locked by: "big", the kernel's one lock; "region", one for each region of memory.
-    Raises BadInput, BootFailed, SegmentFull.
+    cores: how many, or which CPUs ("0,2-3", [0, 2]); None: one a CPU allowed here. More cores than
+    CPUs share them. memory: bytes of physical memory. slots: mappings for each core. channels:
+    further call lines for each pair of cores. carrier: what the monitors' messages travel by: lines
+    or rings in shared memory, or sockets or pipes, which share none. capabilities: who drives an
+    operation on one that needs other cores: "two-phase" the core that asks for it, "owner" the core
+    that owns the object. trees: "chosen", a kind of tree for every root (knowledge.trees.KINDS;
+    "sequential": every root sends to all), or by root its edges (parent, child) in sending order,
+    where a root without one sends to all; see System.choose_trees. None: chosen, but the shared
+    kernel then has no trees and tells all by one line. lock_scope: what the shared kernel's
+    capabilities are locked by: "big", the kernel's one lock; "region", one for each region of
+    memory. Raises BadInput, BootFailed, SegmentFull.
     """
     if kernel not in KERNELS:
-        raise BadInput("unknown kernel", value=kernel, where="kernel", hint="one of " + ", ".join(KERNELS))
+        raise BadInput(
+            "unknown kernel", value=kernel, where="kernel", hint="one of " + ", ".join(KERNELS)
+        )
     topology = Topology.read()
     placement = resolve(cores, topology, where="cores")
     count = len(placement.cpus)
     if _whole(memory, "memory") < PAGE:
-        raise BadInput(f"physical memory of less than a page of {PAGE} bytes", value=memory, where="memory")
+        raise BadInput(
+            f"physical memory of less than a page of {PAGE} bytes", value=memory, where="memory"
+        )
     if not 0 <= _whole(channels, "channels") <= 64:
         raise BadInput("0 to 64 channels for each pair of cores", value=channels, where="channels")
     if slots is not None and not 1 <= _whole(slots, "slots") <= 1 << 16:
@@ -323,7 +349,8 @@ def boot(
         )  # fmt: skip
     if capabilities != "two-phase" and kernel != "multikernel":
         raise BadInput(
-            f"the {kernel} kernel's cores agree by a lock", value=capabilities, where="capabilities",
+            f"the {kernel} kernel's cores agree by a lock", value=capabilities,
+            where="capabilities",
             hint="kernel=\"multikernel\", or leave capabilities out",
         )  # fmt: skip
     if lock_scope not in LOCK_SCOPES:
@@ -335,7 +362,8 @@ def boot(
         )
     if lock_scope != "big" and kernel != "shared":
         raise BadInput(
-            f"the {kernel}'s cores share no state, so they lock none", value=lock_scope, where="lock_scope",
+            f"the {kernel}'s cores share no state, so they lock none", value=lock_scope,
+            where="lock_scope",
             hint='kernel="shared", or leave lock_scope out',
         )  # fmt: skip
     refusal = refusal_of(carrier, count, kernel) if carrier in HOST_CARRIERS else None
@@ -343,14 +371,22 @@ def boot(
         raise refusal
     if carrier == "ring" and count > RING_CORES:
         raise BadInput(
-            f"rings for more than {RING_CORES} cores", value=count, where="carrier", hint="use call-line"
+            f"rings for more than {RING_CORES} cores",
+            value=count,
+            where="carrier",
+            hint="use call-line",
         )
     if trees is not None and not isinstance(trees, (str, Mapping)):
         raise BadInput(
-            "trees are a kind, or edges by root", value=repr(trees), where="trees", hint="trees={0: [(0, 1)]}"
+            "trees are a kind, or edges by root",
+            value=repr(trees),
+            where="trees",
+            hint="trees={0: [(0, 1)]}",
         )
     if isinstance(trees, str) and trees not in TREES:
-        raise BadInput("unknown kind of tree", value=trees, where="trees", hint="one of " + ", ".join(TREES))
+        raise BadInput(
+            "unknown kind of tree", value=trees, where="trees", hint="one of " + ", ".join(TREES)
+        )
     if trees is None and kernel == "multikernel":
         trees = CHOSEN
     planted = dict(trees) if isinstance(trees, Mapping) else {}
@@ -396,18 +432,21 @@ def refusal_of(carrier: Carrier, cores: int, kernel: Kernel = "multikernel") -> 
     """Why the host cannot carry the messages of such a system; None if it can."""
     if kernel != "multikernel":
         return BadInput(
-            f"the {kernel} kernel's cores send each other no messages", value=carrier, where="carrier",
+            f"the {kernel} kernel's cores send each other no messages", value=carrier,
+            where="carrier",
             hint="kernel=\"multikernel\", or leave carrier out",
         )  # fmt: skip
     if cores > HOST_CARRIER_CORES:
         return BadInput(
-            f"a {carrier} for each pair of more than {HOST_CARRIER_CORES} cores", value=cores, where="carrier",
+            f"a {carrier} for each pair of more than {HOST_CARRIER_CORES} cores", value=cores,
+            where="carrier",
             hint="use call-line",
         )  # fmt: skip
     allowed, needed = links.allowed(), links.needed(carrier, cores)
     if allowed < needed:
         return BadInput(
-            f"too few open files are allowed for a {carrier} for each pair of {cores} cores", value=allowed,
+            f"too few open files are allowed for a {carrier} for each pair of {cores} cores",
+            value=allowed,
             where="RLIMIT_NOFILE", hint=f"ulimit -n {needed}, or fewer cores",
         )  # fmt: skip
     return None
@@ -417,8 +456,8 @@ _current: System | None = None
 
 
 def current() -> System:
-    """The system that `multikernel boot … -- program.py` booted for this program. Raises BadInput anywhere
-    else.
+    """The system that `multikernel boot … -- program.py` booted for this program. Raises BadInput
+    anywhere else.
     """
     if _current is None:
         raise BadInput(

@@ -1,6 +1,6 @@
-"""What holds for every test: nothing that this machine keeps is read or written, by systems and commands they start,
-and signals end those as they do at a terminal. And running systems: one of three cores for each kernel and file, and a
-maker of others.
+"""What holds for every test: nothing that this machine keeps is read or written, by systems and
+commands they start, and signals end those as they do at a terminal. And running systems: one of
+three cores for each kernel and file, and a maker of others.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ KERNELS = ("multikernel", "shared")
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cache of the run's own, in the environment that cores and commands inherit. For the session, because some
-    fixtures boot a system for a whole file.
+    """A cache of the run's own, in the environment that cores and commands inherit. For the
+    session, because some fixtures boot a system for a whole file.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
@@ -31,15 +31,16 @@ def nothing_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def passed_over(*_: object) -> None:
-    """A handler: to this process a signal stays ignored, and what it executes starts with the default, since a
-    program inherits what is ignored and no handlers.
+    """A handler: to this process a signal stays ignored, and what it executes starts with the
+    default, since a program inherits what is ignored and no handlers.
     """
 
 
 @pytest.fixture(scope="session", autouse=True)
 def signals_not_inherited() -> Iterator[None]:
-    """A shell without job control starts background jobs with SIGINT ignored, nohup with SIGHUP; what tests start and
-    end by these must not inherit it. SIGINT ends this process too: tests send it to themselves.
+    """A shell without job control starts background jobs with SIGINT ignored, nohup with SIGHUP;
+    what tests start and end by these must not inherit it. SIGINT ends this process too: tests send
+    it to themselves.
     """
     handlers = {signal.SIGINT: signal.default_int_handler}
     handlers |= dict.fromkeys((signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM), passed_over)
@@ -54,8 +55,9 @@ def signals_not_inherited() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What a test sends to a core goes there as code, not by its module's name: each core would import the module,
-    and with it pytest and hypothesis, which takes longer than most tests. Modules of programs are sent by name.
+    """What a test sends to a core goes there as code, not by its module's name: each core would
+    import the module, and with it pytest and hypothesis, which takes longer than most tests.
+    Modules of programs are sent by name.
     """
     for module in {item.module for item in items if isinstance(item, pytest.Function)}:
         cloudpickle.register_pickle_by_value(module)

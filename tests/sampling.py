@@ -1,6 +1,6 @@
-"""Of the tests marked full(one_in=N), which repeat one idea over many parameters, a run takes every Nth of each
-function, rounded up: one that is asked for by its name is run. A seed chooses them, another one each time unless --seed
-gives it, so that successive runs cover different parts.
+"""Of the tests marked full(one_in=N), which repeat one idea over many parameters, a run takes every
+Nth of each function, rounded up: one that is asked for by its name is run. A seed chooses them,
+another one each time unless --seed gives it, so that successive runs cover different parts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--seed",
         type=int,
         default=random.randrange(1_000_000),
-        help="chooses among the tests marked full(one_in=N); random if not given, and printed in the end",
+        help=(
+            "chooses among the tests marked full(one_in=N); random if not given, and printed in"
+            " the end"
+        ),
     )
 
 
@@ -46,7 +49,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     if count := config.stash.get(LEFT_OUT, 0):
         seed = config.getoption("--seed")
         terminalreporter.write_line(

@@ -1,4 +1,6 @@
-"""The command: `python -m bench.gallery NAME DIR…` makes an entry of results; without DIR it draws an entry again."""
+"""The command: `python -m bench.gallery NAME DIR…` makes an entry of results; without DIR it draws
+an entry again.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,22 @@ from . import entry
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench.gallery",
-        description="Keep results of a machine: documents, figures and a README, in bench/gallery/NAME.",
+        description=(
+            "Keep results of a machine: documents, figures and a README, in bench/gallery/NAME."
+        ),
     )
-    parser.add_argument("name", help="such as amd-epyc-7763-2x64: the machine, not the host or its owner")
     parser.add_argument(
-        "sources", nargs="*", metavar="DIR",
-        help="results, such as multikernel bench run all --output DIR makes; none: draw the entry's own again",
-    )  # fmt: skip
+        "name", help="such as amd-epyc-7763-2x64: the machine, not the host or its owner"
+    )
+    parser.add_argument(
+        "sources",
+        nargs="*",
+        metavar="DIR",
+        help=(
+            "results, such as multikernel bench run all --output DIR makes; none: draw the entry's"
+            " own again"
+        ),
+    )
     parser.add_argument("--force", action="store_true", help="in place of an entry that is there")
     return parser
 
@@ -34,7 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if not re.fullmatch(r"[a-z0-9]+([-.][a-z0-9]+)*", options.name):
             raise BadInput(
-                "no name for an entry", value=options.name, hint="lower case, digits, dashes between"
+                "no name for an entry",
+                value=options.name,
+                hint="lower case, digits, dashes between",
             )
         directory = entry.HERE / options.name
         if options.sources and directory.exists() and not options.force:

@@ -1,7 +1,7 @@
 """An entry: packed documents, a figure a file, and a README made from them.
 
-Guarantees: everything is read and drawn before anything is written; what stood in the entry before is replaced as a
-whole, and only files of the kinds made here are. Called by: `__main__`, tests.
+Guarantees: everything is read and drawn before anything is written; what stood in the entry before
+is replaced as a whole, and only files of the kinds made here are. Called by: `__main__`, tests.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ def machine_of(documents: Sequence[Document]) -> Machine:
 
 
 def check_nothing_personal(documents: Sequence[Document], names: Sequence[str] = ()) -> None:
-    """Raises BadInput where a document holds a path of somebody's, or one of these names. names: of the host and its
-    user; they are looked for in the environment alone, because warnings speak of much that a host may be called.
+    """Raises BadInput where a document holds a path of somebody's, or one of these names. names: of
+    the host and its user; they are looked for in the environment alone, because warnings speak of
+    much that a host may be called.
     """
     for document in documents:
         found = PATH.search(encode(document).decode())
@@ -90,10 +91,10 @@ def page(machine: Machine, name: str) -> str:
         f"# {title_of(machine.environment)}",
         described(machine),
         (
-            f"Measured on {machine.environment.time[:10]}, each number over {over} fresh boots. Made by "
-            f"`python -m bench.gallery` from the documents beside this file; `multikernel report bench/gallery/{name}` "
-            "draws all of it as one page, with the paper's values beside, and `multikernel bench compare` holds "
-            "another run against it."
+            f"Measured on {machine.environment.time[:10]}, each number over {over} fresh boots."
+            " Made by `python -m bench.gallery` from the documents beside this file; `multikernel"
+            f" report bench/gallery/{name}` draws all of it as one page, with the paper's values"
+            " beside, and `multikernel bench compare` holds another run against it."
         ),
     ]
     for title, said in sentences(machine):

@@ -1,4 +1,6 @@
-"""The command: `python -m bench.peers`. The table goes to standard output unless the document does."""
+"""The command: `python -m bench.peers`. The table goes to standard output unless the document
+does.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +20,25 @@ from .peer import Plan
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench.peers",
-        description="Our channels beside what people would use instead: 64-byte messages between two pinned processes.",
+        description=(
+            "Our channels beside what people would use instead: 64-byte messages between two pinned"
+            " processes."
+        ),
     )
     parser.add_argument(
         "--cpus", help="the two CPUs, for example 0,1 (by default two different physical cores)"
     )
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (3)")
-    parser.add_argument("--quick", action="store_true", help="short slices: shows that everything runs")
-    parser.add_argument("--only", help="keys or groups, with commas: ours, stdlib, libraries, pyzmq, …")
     parser.add_argument(
-        "--json", metavar="FILE", help="the document of the run, all rounds in it; - for standard output"
+        "--quick", action="store_true", help="short slices: shows that everything runs"
+    )
+    parser.add_argument(
+        "--only", help="keys or groups, with commas: ours, stdlib, libraries, pyzmq, …"
+    )
+    parser.add_argument(
+        "--json",
+        metavar="FILE",
+        help="the document of the run, all rounds in it; - for standard output",
     )
     parser.add_argument("--markdown", action="store_true", help="the table as Markdown")
     return parser

@@ -1,4 +1,5 @@
-"""Libraries for messages between processes: pyzmq, pynng, iceoryx2. Each is the extra `peers`; each may be missing.
+"""Libraries for messages between processes: pyzmq, pynng, iceoryx2. Each is the extra `peers`; each
+may be missing.
 
 Each imports its library only where it is used, in a worker. Called by: `run`.
 """
@@ -78,7 +79,9 @@ class Payload(ctypes.Structure):
 
 
 class Iceoryx(ProcessPeer):
-    """Publish and subscribe over shared memory, a service each way, looked at until a sample is there."""
+    """Publish and subscribe over shared memory, a service each way, looked at until a sample is
+    there.
+    """
 
     key, name, group = "iceoryx2", "iceoryx2, publish-subscribe, polled", "libraries"
     requires, module = "iceoryx2", "iceoryx2"
@@ -130,7 +133,9 @@ class Iceoryx(ProcessPeer):
             publisher.delete()
             subscriber.delete()
 
-        return End(send, receive, content=lambda sample: bytes(sample.payload().contents), close=close)
+        return End(
+            send, receive, content=lambda sample: bytes(sample.payload().contents), close=close
+        )
 
 
 def peers() -> list[Peer]:

@@ -2,8 +2,8 @@
 
     mpiexec -n 2 python -m bench.peers.mpi SOCKET CPU CPU        (as `Mpi.measure` does)
 
-A rank tells its number over the socket and is a worker from then on. The launcher dies with what started it, the
-ranks with the launcher. Called by: `run`.
+A rank tells its number over the socket and is a worker from then on. The launcher dies with what
+started it, the ranks with the launcher. Called by: `run`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ class Mpi(ProcessPeer):
 
     def missing(self) -> str | None:
         """Also without a launcher."""
-        return super().missing() or (None if launcher() else "no mpiexec: no MPI library is installed")
+        return super().missing() or (
+            None if launcher() else "no mpiexec: no MPI library is installed"
+        )
 
     def sides(self, place: Place) -> tuple[Any, Any]:
         """The ranks find each other."""
@@ -71,8 +73,10 @@ class Mpi(ProcessPeer):
             listener.settimeout(plan.timeout)
             complaints = stack.enter_context(errors.open("ab"))
             process = subprocess.Popen(
-                [command, "-n", "2", sys.executable, "-m", __spec__.name, str(path), *map(str, place.cpus)],
-                env=_environment(place), stdin=subprocess.DEVNULL, stdout=complaints, stderr=complaints,
+                [command, "-n", "2", sys.executable, "-m", __spec__.name, str(path),
+                *map(str, place.cpus)],
+                env=_environment(place), stdin=subprocess.DEVNULL, stdout=complaints,
+                stderr=complaints,
                 preexec_fn=partial(worker.tether, os.getpid()),
             )  # fmt: skip
             stack.callback(_ended, process)
@@ -118,7 +122,11 @@ def _accepted(
         connection.setblocking(True)
         return Connection(connection.detach())
     lines = [line for line in errors.read_text(errors="replace").splitlines() if line.strip(" -")]
-    why = f"mpiexec ended with {process.returncode}" if process.poll() is not None else "no rank came in time"
+    why = (
+        f"mpiexec ended with {process.returncode}"
+        if process.poll() is not None
+        else "no rank came in time"
+    )
     raise Failed(why + (f": {lines[0].strip()[:200]}" if lines else ""))
 
 

@@ -1,7 +1,7 @@
 """Our own channels: native loops on two booted cores, and from Python with one call a message.
 
-The floor is one cache line there and back, measured in the same rounds by the same cores. Between their slices the
-cores are parked. Called by: `run`.
+The floor is one cache line there and back, measured in the same rounds by the same cores. Between
+their slices the cores are parked. Called by: `run`.
 """
 
 from __future__ import annotations
@@ -42,11 +42,16 @@ def _count(plan: Plan, one_ns: int) -> int:
     return max(BATCH, min(int(plan.seconds * 1e9 / one_ns), plan.most) // BATCH * BATCH)
 
 
-# --- Native ---------------------------------------------------------------------------------------------------------
+# --- Native
+# --------------------------------------------------------------------------------------------------
 
 
-def ring_on_core(page: Page, probe: str, form: str, role: int, use: int, count: int, batch: int) -> Report:
-    """In a program on a core: a probe over rings in a page that both cores hold. Samples: "batch", in cycles."""
+def ring_on_core(
+    page: Page, probe: str, form: str, role: int, use: int, count: int, batch: int
+) -> Report:
+    """In a program on a core: a probe over rings in a page that both cores hold. Samples: "batch",
+    in cycles.
+    """
     driver, report, times = here().driver, Report(), _native.Histogram()
     with page.view() as memory:
         if probe == "echo":
@@ -60,8 +65,8 @@ def ring_on_core(page: Page, probe: str, form: str, role: int, use: int, count: 
 
 
 def nanoseconds(kept: Histogram, probe: str, batch: int) -> float:
-    """Of a message in a stream, of a round trip in an echo, by what such a probe on the cores keeps, in cycles: of a
-    stream what whole batches took, of an echo the mean of each (timed.h).
+    """Of a message in a stream, of a round trip in an echo, by what such a probe on the cores
+    keeps, in cycles: of a stream what whole batches took, of an echo the mean of each (timed.h).
     """
     taken = tsc_rate().to_ns(kept.percentile(50))
     return taken / batch if probe == "stream" else taken
@@ -77,7 +82,9 @@ def _late(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Raises Late in a block that lasts longer. In the main thread, which is where signals arrive."""
+    """Raises Late in a block that lasts longer. In the main thread, which is where signals
+    arrive.
+    """
     before = signal.signal(signal.SIGALRM, _late)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
@@ -118,12 +125,16 @@ class Cores:
 
     def over_rings(self, probe: str, form: str, count: int) -> float:
         """Nanoseconds of a message in a stream, of a round trip in an echo."""
-        bench, batch = self.bench, max(BATCH, count // STREAM_BATCHES) if probe == "stream" else BATCH
+        bench, batch = (
+            self.bench,
+            max(BATCH, count // STREAM_BATCHES) if probe == "stream" else BATCH,
+        )
         if self._page is None:
             self._page = bench.system.map(bench.system.allocate(4096 + 2 * SLOTS * 64))
         self._use += 1
         calls: dict[int, Any] = {
-            role: (ring_on_core, (self._page, probe, form, role, self._use, count, batch)) for role in (1, 0)
+            role: (ring_on_core, (self._page, probe, form, role, self._use, count, batch))
+            for role in (1, 0)
         }
         reports = bench.run(f"{probe} {form}", calls)
         if any(report.counts["wrong"] for report in reports.values()):
@@ -187,7 +198,9 @@ class CallLine(Native):
     def on_cores(self, bench: Bench, plan: Plan) -> Slice:
         """See Native."""
         return Slice(
-            _median_ns(bench.raw("call_line", PAIR, (("trip", _count(plan, ROUND_TRIP_NS), BATCH),)))
+            _median_ns(
+                bench.raw("call_line", PAIR, (("trip", _count(plan, ROUND_TRIP_NS), BATCH),))
+            )
         )
 
 
@@ -217,7 +230,8 @@ class UsedRing(Native):
         )
 
 
-# --- From Python ----------------------------------------------------------------------------------------------------
+# --- From Python
+# --------------------------------------------------------------------------------------------------
 
 
 class PythonEnd(ProcessPeer):
@@ -280,7 +294,11 @@ class PythonCalls(PythonEnd):
         if role == 0:
             end.exchange = calls.call_bytes
         else:
-            end.first, end.answer, end.last = calls.receive_bytes, calls.reply_receive_bytes, calls.reply
+            end.first, end.answer, end.last = (
+                calls.receive_bytes,
+                calls.reply_receive_bytes,
+                calls.reply,
+            )
         return end
 
 

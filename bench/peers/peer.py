@@ -1,7 +1,9 @@
-"""What a peer is: something that carries 64-byte messages between two processes, and one slice of measuring it.
+"""What a peer is: something that carries 64-byte messages between two processes, and one slice of
+measuring it.
 
-Guarantees: a peer that isn't there says why in a sentence (`missing`) and is never started; whatever goes wrong in a
-slice comes out as `Failed` with a sentence. An object of a process peer travels to its workers, so its state is plain.
+Guarantees: a peer that isn't there says why in a sentence (`missing`) and is never started;
+whatever goes wrong in a slice comes out as `Failed` with a sentence. An object of a process peer
+travels to its workers, so its state is plain.
 
 Called by: the files of peers; `run`.
 """
@@ -21,12 +23,16 @@ MESSAGE = bytes(range(64))
 
 
 class Failed(Exception):
-    """A peer didn't start, didn't answer in time, or carried something else than what it was given."""
+    """A peer didn't start, didn't answer in time, or carried something else than what it was
+    given.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a run happens. directory: scratch, removed afterwards; prefix: of the names it makes in /dev/shm."""
+    """Where a run happens. directory: scratch, removed afterwards; prefix: of the names it makes in
+    /dev/shm.
+    """
 
     cpus: tuple[int, int]
     directory: Path
@@ -51,7 +57,9 @@ class Slice:
 
 
 class Peer(ABC):
-    """One row of the table. key: its name on the command line; requires: the distribution that it needs, if any."""
+    """One row of the table. key: its name on the command line; requires: the distribution that it
+    needs, if any.
+    """
 
     key: ClassVar[str]
     name: ClassVar[str]
@@ -89,12 +97,13 @@ def _content(received: Any) -> bytes:
 
 @dataclass(slots=True)
 class End:
-    """One side of a peer's channel in its worker. What is called once a message is as near to the library as can be.
+    """One side of a peer's channel in its worker. What is called once a message is as near to the
+    library as can be.
 
-    exchange: sends and receives the answer, in one call. first, answer, last: receives; answers what was received and
-    receives the next; answers what was received (where that isn't done by receive and send).
-    send_many, receive_many: that many messages, for those who have more than a loop to offer. content: the bytes of
-    what `receive` returns.
+    exchange: sends and receives the answer, in one call. first, answer, last: receives; answers
+    what was received and receives the next; answers what was received (where that isn't done by
+    receive and send). send_many, receive_many: that many messages, for those who have more than a
+    loop to offer. content: the bytes of what `receive` returns.
     """
 
     send: Callable[[bytes], object]

@@ -1,8 +1,8 @@
 """All peers measured by turns: in every round each has one slice, in an order drawn anew.
 
-Guarantees: what drifts on the machine drifts through all of them, and each is compared with the floor of its moment;
-a peer that isn't there or fails is skipped by name with the reason, and the run goes on; whatever was made in /dev/shm
-is gone when the run ends, and when it is killed.
+Guarantees: what drifts on the machine drifts through all of them, and each is compared with the
+floor of its moment; a peer that isn't there or fails is skipped by name with the reason, and the
+run goes on; whatever was made in /dev/shm is gone when the run ends, and when it is killed.
 
 Called by: `__main__`, tests.
 """
@@ -53,8 +53,8 @@ for _ in range(1 if orderly else 10):
     if not orderly:
         time.sleep(0.1)
 """
-"""Outlives the run by a moment: its standard input ends with the run, however that ends. Of a run that was killed
-it waits for the last to die.
+"""Outlives the run by a moment: its standard input ends with the run, however that ends. Of a run
+that was killed it waits for the last to die.
 """
 
 
@@ -72,7 +72,10 @@ def selected(names: Sequence[str] | None) -> list[Peer]:
     for name in names:
         if name not in known:
             raise BadInput(
-                "unknown peer", value=name, where="--only", hint="one of " + ", ".join(sorted(known))
+                "unknown peer",
+                value=name,
+                where="--only",
+                hint="one of " + ", ".join(sorted(known)),
             )
     return [peer for peer in every if peer.key == FLOOR or {peer.key, peer.group} & set(names)]
 
@@ -87,7 +90,9 @@ def two_cpus(text: str | None, topology: Topology | None = None) -> tuple[int, i
         )
     cpus = resolve(2 if text is None else text, topology, where="--cpus").cpus
     if len(cpus) != 2 or cpus[0] == cpus[1]:
-        raise BadInput("two different CPUs are needed", value=text, where="--cpus", hint="for example 0,1")
+        raise BadInput(
+            "two different CPUs are needed", value=text, where="--cpus", hint="for example 0,1"
+        )
     return cpus[0], cpus[1]
 
 
@@ -121,7 +126,9 @@ def run(
     progress: Callable[[str], None] = lambda text: None,
     seed: int | None = None,
 ) -> dict[str, Any]:
-    """The document of a run: what machine, a row for each peer that has a figure, and who was skipped and why."""
+    """The document of a run: what machine, a row for each peer that has a figure, and who was
+    skipped and why.
+    """
     if not 1 <= rounds <= MOST_ROUNDS:
         raise BadInput(
             "the number of rounds", value=rounds, where="--rounds", hint=f"from 1 to {MOST_ROUNDS}"
@@ -148,7 +155,9 @@ def run(
                     try:
                         near = _floor_now(there, place, plan)
                         slices[peer.key][number] = found = peer.measure(place, plan)
-                        floors[peer.key][number] = found.round_trip_ns if peer.key == FLOOR else near
+                        floors[peer.key][number] = (
+                            found.round_trip_ns if peer.key == FLOOR else near
+                        )
                     except Exception as error:
                         # Whatever it is, the others are still measured.
                         failures[peer.key] = _sentence(error)
@@ -166,7 +175,8 @@ def run(
         "seconds_a_slice": plan.seconds,
         "seed": seed,
         "message_bytes": {"ours": 56, "others": 64},
-        "rows": [_row(peer, slices[peer.key], floors[peer.key]) for peer in peers if slices.get(peer.key)],
+        "rows": [_row(peer, slices[peer.key],
+        floors[peer.key]) for peer in peers if slices.get(peer.key)],
         "skipped": [
             {
                 "key": peer.key,
@@ -181,11 +191,15 @@ def run(
 
 
 def _floor_now(there: Sequence[Peer], place: Place, plan: Plan) -> float | None:
-    """The floor right before a slice: where two CPUs lie to each other may change under a virtual machine."""
+    """The floor right before a slice: where two CPUs lie to each other may change under a virtual
+    machine.
+    """
     floor = next((peer for peer in there if peer.key == FLOOR), None)
     if floor is None:
         return None
-    return floor.measure(place, replace(plan, seconds=min(plan.seconds, FLOOR_SECONDS))).round_trip_ns
+    return floor.measure(
+        place, replace(plan, seconds=min(plan.seconds, FLOOR_SECONDS))
+    ).round_trip_ns
 
 
 def _begun(peer: Peer, place: Place) -> str | None:
@@ -211,7 +225,8 @@ def _machine() -> dict[str, Any]:
     except OSError:
         pass
     return {
-        "model": model, "architecture": platform.machine(), "cpus": os.cpu_count(), "kernel": platform.release(),
+        "model": model, "architecture": platform.machine(), "cpus": os.cpu_count(),
+        "kernel": platform.release(),
         "python": platform.python_version(),
     }  # fmt: skip
 
@@ -228,8 +243,14 @@ def _spread(values: Sequence[float]) -> dict[str, Any] | None:
 
 
 def _row(peer: Peer, slices: dict[int, Slice], floors: dict[int, float | None]) -> dict[str, Any]:
-    trips = {number: one.round_trip_ns for number, one in slices.items() if one.round_trip_ns is not None}
-    rates = [one.messages_per_second / 1e6 for one in slices.values() if one.messages_per_second is not None]
+    trips = {
+        number: one.round_trip_ns for number, one in slices.items() if one.round_trip_ns is not None
+    }
+    rates = [
+        one.messages_per_second / 1e6
+        for one in slices.values()
+        if one.messages_per_second is not None
+    ]
     ratios = [trip / floor for number, trip in trips.items() if (floor := floors.get(number))]
     return {
         "key": peer.key,

@@ -1,4 +1,5 @@
-"""What Python and Linux bring along: pipes, sockets, queues, and the spin over shared memory that people write first.
+"""What Python and Linux bring along: pipes, sockets, queues, and the spin over shared memory that
+people write first.
 
 Called by: `run`.
 """
@@ -126,7 +127,9 @@ DIRECTION = (SLOTS + 2) * SIZE
 
 
 class NaiveSpin(ProcessPeer):
-    """Slots, and two counters that both sides look at until they change: nothing but memoryviews of shared_memory."""
+    """Slots, and two counters that both sides look at until they change: nothing but memoryviews of
+    shared_memory.
+    """
 
     key, name, group = "shared-memory", "shared_memory, memoryview spin", "stdlib"
 

@@ -44,11 +44,12 @@ def caption(document: dict[str, Any]) -> str:
     """What was measured, on what, and how busy that was."""
     machine, load = document["machine"], document["load"]
     return (
-        f"Two processes pinned to CPUs {document['cpus'][0]} and {document['cpus'][1]} of {machine['cpus']} "
-        f"({machine['model']}), Linux {machine['kernel']}, Python {machine['python']}; messages of one 64-byte line "
-        f"(ours carry {document['message_bytes']['ours']} bytes of it); median of {document['rounds']} interleaved "
-        f"rounds (least–most), each over a floor taken right before; "
-        f"load average {load['before'][0]:.1f} before, {load['after'][0]:.1f} after."
+        f"Two processes pinned to CPUs {document['cpus'][0]} and {document['cpus'][1]} of"
+        f" {machine['cpus']} ({machine['model']}), Linux {machine['kernel']}, Python"
+        f" {machine['python']}; messages of one 64-byte line (ours carry"
+        f" {document['message_bytes']['ours']} bytes of it); median of {document['rounds']}"
+        " interleaved rounds (least–most), each over a floor taken right before; load average"
+        f" {load['before'][0]:.1f} before, {load['after'][0]:.1f} after."
     )
 
 
@@ -56,7 +57,11 @@ def skipped(document: dict[str, Any]) -> list[str]:
     """A sentence for each that has no figure, or not one of each round."""
     return [
         f"{one['name']} ({one['key']}): "
-        + (f"stopped after {one['rounds_measured']} rounds" if one["rounds_measured"] else "skipped")
+        + (
+            f"stopped after {one['rounds_measured']} rounds"
+            if one["rounds_measured"]
+            else "skipped"
+        )
         + f", {one['reason']}"
         for one in document["skipped"]
     ]
@@ -66,7 +71,11 @@ def markdown(document: dict[str, Any]) -> str:
     """A table as a README has it."""
     rows = [HEAD, ("---", "---:", "---:", "---:"), *_lines(document)]
     parts = ["\n".join("| " + " | ".join(row) + " |" for row in rows), caption(document)]
-    parts += ["\n".join(f"- {sentence}" for sentence in skipped(document))] if document["skipped"] else []
+    parts += (
+        ["\n".join(f"- {sentence}" for sentence in skipped(document))]
+        if document["skipped"]
+        else []
+    )
     return "\n\n".join(parts)
 
 

@@ -1,8 +1,9 @@
 """One of the two processes of a peer: pins itself, opens its end, and runs the loops it is told to.
 
-Guarantees: it dies with the process that started it; it runs on its CPU alone, the threads of the library included;
-no garbage is collected inside a loop. What it is told and what it answers are tuples over the control connection:
-("round_trips", count, batch), ("stream", count), ("stop",); an answer is ("ok", result) or ("failed", sentence).
+Guarantees: it dies with the process that started it; it runs on its CPU alone, the threads of the
+library included; no garbage is collected inside a loop. What it is told and what it answers are
+tuples over the control connection: ("round_trips", count, batch), ("stream", count), ("stop",); an
+answer is ("ok", result) or ("failed", sentence).
 
 Called by: `workers`, as the main function of a process; `mpi`, in a rank.
 """
@@ -34,7 +35,13 @@ def tether(parent: int | None = None) -> None:
 
 
 def main(
-    peer: ProcessPeer, role: int, cpu: int, side: Any, control: Connection, parent: int, errors: Path
+    peer: ProcessPeer,
+    role: int,
+    cpu: int,
+    side: Any,
+    control: Connection,
+    parent: int,
+    errors: Path,
 ) -> None:
     """A spawned worker, from beginning to end. errors: a file for what the library complains of."""
     tether(parent)
@@ -63,7 +70,9 @@ def serve(peer: ProcessPeer, role: int, cpu: int, side: Any, control: Connection
     except Exception as error:
         # Whatever a library raises is the reason why it has no figure.
         lines = str(error).strip().splitlines()
-        control.send(("failed", f"{type(error).__name__}: {lines[0] if lines else 'no more is said'}"))
+        control.send(
+            ("failed", f"{type(error).__name__}: {lines[0] if lines else 'no more is said'}")
+        )
 
 
 def _do(end: End, role: int, order: tuple[Any, ...]) -> Any:

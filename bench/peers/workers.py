@@ -1,7 +1,8 @@
 """The two processes of a peer as seen by the one that measures: started, told what to do, ended.
 
-Guarantees: every wait is bounded; both processes are gone when a block of `spawned` ends, however it ends. Counts are
-chosen so that a slice lasts as long as the plan says, and batches so that reading the clock does not count.
+Guarantees: every wait is bounded; both processes are gone when a block of `spawned` ends, however
+it ends. Counts are chosen so that a slice lasts as long as the plan says, and batches so that
+reading the clock does not count.
 
 Called by: `peer`, `mpi`.
 """
@@ -95,7 +96,15 @@ def spawned(peer: ProcessPeer, sides: tuple[Any, Any], place: Place, plan: Plan)
                 errors.append(place.directory / f"{peer.key}-{role}.log")
                 process = context.Process(
                     target=worker.main,
-                    args=(peer, role, place.cpus[role], sides[role], theirs, os.getpid(), errors[role]),
+                    args=(
+                        peer,
+                        role,
+                        place.cpus[role],
+                        sides[role],
+                        theirs,
+                        os.getpid(),
+                        errors[role],
+                    ),
                     daemon=True,
                 )
                 process.start()
@@ -138,9 +147,12 @@ def _round_trips(pair: Pair, plan: Plan) -> float:
 
 
 def _stream(pair: Pair, plan: Plan) -> float:
-    """The median of several streams: one in which another program took a CPU does not count more than that."""
+    """The median of several streams: one in which another program took a CPU does not count more
+    than that.
+    """
     count, seconds = min(FIRST, plan.most), plan.seconds / STREAMS
-    # Each estimate has the answer to the last message in it, so it grows until that no longer matters.
+    # Each estimate has the answer to the last message in it, so it grows until that no longer
+    # matters.
     for _ in range(3):
         took = max(pair.order("stream", count), 1)
         count = max(count, min(int(count * seconds * 1e9 / took), 50 * count, plan.most // STREAMS))

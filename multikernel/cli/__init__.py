@@ -1,10 +1,10 @@
 """The command line: `multikernel compare`, `boot`, `bench`.
 
-Guarantees: what the user did wrong is one line on stderr and exit code 2; what went wrong otherwise and was
-foreseen is one line and exit code 1; neither shows a traceback. Ctrl-C and SIGTERM end a command in the same
-way, with everything it started gone. Help costs little: a command's file is imported when the command runs.
-Called by: the `multikernel` script and `python -m multikernel`. One file a command; shared options in
-`options`.
+Guarantees: what the user did wrong is one line on stderr and exit code 2; what went wrong otherwise
+and was foreseen is one line and exit code 1; neither shows a traceback. Ctrl-C and SIGTERM end a
+command in the same way, with everything it started gone. Help costs little: a command's file is
+imported when the command runs. Called by: the `multikernel` script and `python -m multikernel`. One
+file a command; shared options in `options`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def _main(arguments: Sequence[str] | None) -> int:
     except click.Abort as error:
         return _interrupted(error)
     except BrokenPipeError:
-        # Whoever read our output has enough. Python would complain once more when it flushes at exit.
+        # Whoever read our output has enough. Python would complain once more when it flushes at
+        # exit.
         sys.stdout = open("/dev/null", "w")  # noqa: SIM115
         return FAILED
 

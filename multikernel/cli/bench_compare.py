@@ -1,8 +1,9 @@
 """`multikernel bench compare`: what changed between two runs, and whether it is too much.
 
-Guarantees: exit code 0 where nothing crossed the threshold, 3 where something did, 2 where the runs cannot be
-compared (different machines, nothing in common, files that are no documents). What has no partner is counted,
-not passed over. Called by: people after a change, and scripts that guard against regressions.
+Guarantees: exit code 0 where nothing crossed the threshold, 3 where something did, 2 where the runs
+cannot be compared (different machines, nothing in common, files that are no documents). What has no
+partner is counted, not passed over. Called by: people after a change, and scripts that guard
+against regressions.
 """
 
 from __future__ import annotations
@@ -34,25 +35,37 @@ HEADINGS = ("series", "old", "new", "unit", "change", "interval", "verdict")
     metavar="PERCENT",
     help="How much worse a series may get: so much longer, or so much less throughput.",
 )
-@click.option("--different-machines", is_flag=True, help="Compare runs of different machines nevertheless.")
 @click.option(
-    "--json", "json_to", metavar="-", help="With '-': print the comparison as JSON, and nothing else."
+    "--different-machines", is_flag=True, help="Compare runs of different machines nevertheless."
 )
-def command(old: str, new: str, threshold: str, different_machines: bool, json_to: str | None) -> int:
+@click.option(
+    "--json",
+    "json_to",
+    metavar="-",
+    help="With '-': print the comparison as JSON, and nothing else.",
+)
+def command(
+    old: str, new: str, threshold: str, different_machines: bool, json_to: str | None
+) -> int:
     """Compare two runs: result directories, or documents.
 
-    A series got worse, or better, if the whole interval of new over old lies beyond what the control arms show
-    to be noise; both runs need at least 4 boots for that. Exit code 3: a series got worse by more than the
-    threshold.
+    A series got worse, or better, if the whole interval of new over old lies beyond what the
+    control arms show to be noise; both runs need at least 4 boots for that. Exit code 3: a series
+    got worse by more than the threshold.
     """
     from multikernel.report.export import collect
 
     if json_to not in (None, "-"):
         raise BadInput(
-            "the comparison is printed to stdout only", value=json_to, where="--json", hint="--json -"
+            "the comparison is printed to stdout only",
+            value=json_to,
+            where="--json",
+            hint="--json -",
         )
     share = _share(threshold)
-    found = compare(collect([old]), collect([new]), threshold=share, different_machines=different_machines)
+    found = compare(
+        collect([old]), collect([new]), threshold=share, different_machines=different_machines
+    )
     if json_to is not None:
         click.echo(json.dumps(record(found), indent=2, ensure_ascii=False))
     else:
@@ -81,11 +94,15 @@ def record(found: Comparison) -> dict[str, Any]:
         "condition_differences": list(found.conditions),
         "series": [
             {
-                "experiment": one.experiment, "system": one.series.system, "variant": one.series.variant,
-                "cores": one.series.cores, "parameters": one.series.parameters, "measure": one.series.measure,
-                "mode": one.series.mode, "batch": one.series.batch, "unit": one.unit, "old": one.old, "new": one.new,
+                "experiment": one.experiment, "system": one.series.system,
+                "variant": one.series.variant,
+                "cores": one.series.cores, "parameters": one.series.parameters,
+                "measure": one.series.measure,
+                "mode": one.series.mode, "batch": one.series.batch, "unit": one.unit,
+                "old": one.old, "new": one.new,
                 "ratio": one.ratio, "low": one.interval.low, "high": one.interval.high,
-                "coverage": one.interval.coverage, "noise": one.noise, "outcome": one.outcome, "crossed": one.crossed,
+                "coverage": one.interval.coverage, "noise": one.noise, "outcome": one.outcome,
+                "crossed": one.crossed,
             }
             for one in found.changes
         ],
@@ -138,7 +155,7 @@ def summary(found: Comparison) -> str:
     }
     crossed = len(found.crossed)
     return (
-        f"{len(found.changes)} series compared: {counts['worse']} worse, {counts['better']} better, {counts['same']} "
-        f"without a difference above the noise, {counts['unsure']} of too few boots to say; "
-        f"{crossed} worse by more than {100 * found.threshold:g} %."
+        f"{len(found.changes)} series compared: {counts['worse']} worse, {counts['better']} better,"
+        f" {counts['same']} without a difference above the noise, {counts['unsure']} of too few"
+        f" boots to say; {crossed} worse by more than {100 * found.threshold:g} %."
     )

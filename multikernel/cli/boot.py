@@ -1,8 +1,8 @@
 """`multikernel boot`: a kernel to look at until Ctrl-C, or to run a program in.
 
-Guarantees: whatever way the command ends, nothing of the kernel is left; a program runs as Python itself would
-run it (`__main__`, its arguments, its directory on the path, its exit code, its traceback), and gets the booted
-system by `multikernel.current()`.
+Guarantees: whatever way the command ends, nothing of the kernel is left; a program runs as Python
+itself would run it (`__main__`, its arguments, its directory on the path, its exit code, its
+traceback), and gets the booted system by `multikernel.current()`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ REFRESH_SECONDS = 0.25
     type=click.Choice(["two-phase", "owner"]),
     default="two-phase",
     show_default=True,
-    help="Who drives an operation on a capability that needs other cores: who asks for it, or its owner.",
+    help=(
+        "Who drives an operation on a capability that needs other cores: who asks for it, or its"
+        " owner."
+    ),
 )
 @click.option(
     "--lock-scope",
@@ -57,15 +60,20 @@ REFRESH_SECONDS = 0.25
 @click.option(
     "--trees",
     metavar="KIND",
-    help="How each core reaches the others: chosen on this machine, or sequential, binary, cluster, numa-aware, …  "
-    "[default: chosen; the shared kernel: no tree but one line]",
+    help=(
+        "How each core reaches the others: chosen on this machine, or sequential, binary, cluster,"
+        " numa-aware, …  [default: chosen; the shared kernel: no tree but one line]"
+    ),
 )
 @click.option(
     "--carrier",
     type=click.Choice(["call-line", "ring", "socket", "pipe"]),
     default="call-line",
     show_default=True,
-    help="What the multikernel's messages travel by: lines or rings in shared memory, or sockets or pipes.",
+    help=(
+        "What the multikernel's messages travel by: lines or rings in shared memory, or sockets or"
+        " pipes."
+    ),
 )
 @click.option(
     "--memory",
@@ -87,8 +95,9 @@ def command(
 ) -> int:
     """Boot a kernel and show its cores until Ctrl-C, or run a program in it.
 
-    More cores than CPUs share them: 8 cores on 2 CPUs work. With a program (after --), the program runs in this
-    process and reaches the kernel by multikernel.current(); its exit code becomes this command's.
+    More cores than CPUs share them: 8 cores on 2 CPUs work. With a program (after --), the program
+    runs in this process and reaches the kernel by multikernel.current(); its exit code becomes this
+    command's.
     """
     from multikernel import system as system_
 
@@ -96,7 +105,8 @@ def command(
     size = _bytes(memory)
     if program:
         _check(program[0])
-        # As Python does for a script; before the boot, because cores look for modules where this process does.
+        # As Python does for a script; before the boot, because cores look for modules where this
+        # process does.
         sys.path.insert(0, os.path.dirname(os.path.abspath(program[0])))
     with system_.boot(
         list(placement.cpus),
@@ -118,7 +128,10 @@ def _bytes(text: str) -> int:
     found = re.fullmatch(r"([0-9]{1,18})([kmgt]?)(i?b)?", text.strip(), re.IGNORECASE)
     if found is None:
         raise BadInput(
-            "cannot read this size", value=text, where="--memory", hint="bytes, or such as 64M or 1G"
+            "cannot read this size",
+            value=text,
+            where="--memory",
+            hint="bytes, or such as 64M or 1G",
         )
     return int(found[1]) << 10 * " kmgt".index(found[2].lower() or " ")
 
@@ -131,7 +144,8 @@ def _check(path: str) -> None:
         raise BadInput(f"cannot read the program: {error.strerror}", value=path) from None
 
 
-# --- A program ------------------------------------------------------------------------------------------------------
+# --- A program
+# --------------------------------------------------------------------------------------------------
 
 
 def _run(program: tuple[str, ...]) -> int:
@@ -168,7 +182,8 @@ def _show(error: BaseException, path: str) -> None:
     traceback.print_exception(type(error), error, trace or error.__traceback__)
 
 
-# --- To look at -----------------------------------------------------------------------------------------------------
+# --- To look at
+# --------------------------------------------------------------------------------------------------
 
 
 def _stay(booted: System) -> int:

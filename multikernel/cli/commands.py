@@ -17,8 +17,14 @@ COMMANDS = {
     "boot": ("boot", "Boot a kernel and watch it, or run a program in it."),
     "inspect": ("inspect", "Show a running system: replicas, owners, relations, digests."),
     "doctor": ("doctor", "Say what on this host spoils measurements, and how to mend it."),
-    "topology": ("topology", "Draw what this machine, or another, is built of; capture it; export it."),
-    "latency": ("latency", "Measure a cache line between every two CPUs: the machine's map of distances."),
+    "topology": (
+        "topology",
+        "Draw what this machine, or another, is built of; capture it; export it.",
+    ),
+    "latency": (
+        "latency",
+        "Measure a cache line between every two CPUs: the machine's map of distances.",
+    ),
     "skb": ("skb", "Ask what is known about a machine: facts, multicast trees, placement."),
     "bench": ("bench", "List the experiments, or run some of them."),
     "report": ("report", "Draw results as one HTML page to read, print and pass on."),
@@ -60,9 +66,9 @@ class LazyGroup(click.Group):
 def group() -> None:
     """A multikernel for your own workstation.
 
-    Every core is a process pinned to a CPU, with its own replica of the kernel's state; cores share nothing but
-    message channels. Beside it runs a second kernel with one shared, locked state. Both are measured next to
-    Linux, on this machine.
+    Every core is a process pinned to a CPU, with its own replica of the kernel's state; cores share
+    nothing but message channels. Beside it runs a second kernel with one shared, locked state. Both
+    are measured next to Linux, on this machine.
 
     \b
     Start with:

@@ -1,7 +1,7 @@
 """`multikernel compare`: both kernels and Linux, in one run, with a table and a verdict.
 
-Guarantees: bad input is refused before anything is measured; every experiment's document is written as soon as
-it is there. The whole of the product in one command.
+Guarantees: bad input is refused before anything is measured; every experiment's document is written
+as soon as it is there. The whole of the product in one command.
 """
 
 from __future__ import annotations
@@ -17,18 +17,20 @@ from multikernel.experiments import registry
 @click.command("compare")
 @measuring_options
 def command(
-    cores: str | None, quick: bool, oversubscribe: bool, output: str | None, json_to: str | None, seed: int,
+    cores: str | None, quick: bool, oversubscribe: bool, output: str | None, json_to: str | None,
+    seed: int,
     size: str | None,
 ) -> None:  # fmt: skip
     """Boot both kernels on some CPUs and measure them beside Linux.
 
-    Measured, by turns, in one run: what a cache line costs between two CPUs (the floor of everything), message
-    round trips, and the unmapping of a page that all cores hold: by the multikernel in one and in two phases,
-    by the kernel with one locked state, and by Linux; with targets that poll, compute or sleep.
+    Measured, by turns, in one run: what a cache line costs between two CPUs (the floor of
+    everything), message round trips, and the unmapping of a page that all cores hold: by the
+    multikernel in one and in two phases, by the kernel with one locked state, and by Linux; with
+    targets that poll, compute or sleep.
 
-    Printed: a table (TSC cycles, nanoseconds, multiples of the floor, spread between boots), a verdict in
-    sentences, and the warnings that matter on this machine. Stop other programs first; it takes about two
-    minutes, --quick half a minute.
+    Printed: a table (TSC cycles, nanoseconds, multiples of the floor, spread between boots), a
+    verdict in sentences, and the warnings that matter on this machine. Stop other programs first;
+    it takes about two minutes, --quick half a minute.
     """
     request = request_of(cores, quick=quick, oversubscribe=oversubscribe, seed=seed, size=size)
     run = Run(output, json_to)

@@ -1,9 +1,9 @@
 """`multikernel doctor`: what on this host spoils measurements, and how to mend it.
 
-Guarantees: it changes nothing, and ends with 0 whatever it finds: its findings are the answer, not a failure.
-On a terminal a table, elsewhere plain lines that do not depend on a terminal's width; what is urgent comes
-first. Only bad input is an error (a root that is no captured host, an output that is not `-`). Idea:
-hyperfine's warnings, before the run instead of after it.
+Guarantees: it changes nothing, and ends with 0 whatever it finds: its findings are the answer, not
+a failure. On a terminal a table, elsewhere plain lines that do not depend on a terminal's width;
+what is urgent comes first. Only bad input is an error (a root that is no captured host, an output
+that is not `-`). Idea: hyperfine's warnings, before the run instead of after it.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ _COLOURS = {"bad": "bold red", "matters": "yellow", "unknown": "dim", "good": "g
 def command(json_to: str | None, root: str) -> None:
     """Say what on this host spoils measurements, why, and how to mend it. Changes nothing.
 
-    Verdicts: bad (numbers taken like this mislead, or nothing runs), matters (numbers hold if it is said beside
-    them), unknown (this host does not tell), good.
+    Verdicts: bad (numbers taken like this mislead, or nothing runs), matters (numbers hold if it is
+    said beside them), unknown (this host does not tell), good.
     """
     if json_to not in (None, "-"):
-        raise BadInput("findings are printed to stdout only", value=json_to, where="--json", hint="--json -")
+        raise BadInput(
+            "findings are printed to stdout only", value=json_to, where="--json", hint="--json -"
+        )
     if not any((Path(root) / name).is_dir() for name in ("proc", "sys")):
         raise BadInput(
             "no captured host here",
@@ -56,7 +58,9 @@ def ordered(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def plain(findings: Sequence[Finding]) -> str:
-    """Lines of text: one a finding, and below it why and what to do where there is something to do."""
+    """Lines of text: one a finding, and below it why and what to do where there is something to
+    do.
+    """
     width = max(len(finding.title) for finding in findings)
     lines = []
     for finding in ordered(findings):
@@ -72,8 +76,8 @@ def summary(findings: Sequence[Finding]) -> str:
     """One sentence of counts."""
     found = counts(findings)
     return (
-        f"{found['bad']} bad, {found['matters']} to be said beside the numbers, {found['unknown']} unknown, "
-        f"{found['good']} good. Nothing was changed."
+        f"{found['bad']} bad, {found['matters']} to be said beside the numbers, {found['unknown']}"
+        f" unknown, {found['good']} good. Nothing was changed."
     )
 
 
@@ -98,7 +102,8 @@ def show_table(findings: Sequence[Finding]) -> None:
     console.print("What helps", style="bold")
     for finding in ordered(findings):
         if finding.remedy:
-            # Below the table, each in a line of its own: a command that a cell has folded cannot be copied.
+            # Below the table, each in a line of its own: a command that a cell has folded cannot be
+            # copied.
             line = Text(f"  {finding.title}: ").append(finding.remedy, style="cyan")
             console.print(line, soft_wrap=True)
     console.print(Text(f"\n{summary(findings)}"))

@@ -1,7 +1,8 @@
-"""`multikernel inspect`: what a running system looks like: its cores' replicas, who owns which memory, and what
-came of what.
+"""`multikernel inspect`: what a running system looks like: its cores' replicas, who owns which
+memory, and what came of what.
 
-Guarantees: changes nothing in the system; one clear sentence where there is none, or it is another user's.
+Guarantees: changes nothing in the system; one clear sentence where there is none, or it is another
+user's.
 """
 
 from __future__ import annotations
@@ -16,9 +17,21 @@ from multikernel.errors import BadInput
 if TYPE_CHECKING:
     from rich.table import Table
 
-CORES = ("core", "CPU", "pid", "state", "caps", "lock", "digest", "pages", "lock", "digest", "checks")
-"""As wide as a terminal of 80 columns: what a core has, what operations under way have locked, and what it hashes to,
-of capabilities and then of pages.
+CORES = (
+    "core",
+    "CPU",
+    "pid",
+    "state",
+    "caps",
+    "lock",
+    "digest",
+    "pages",
+    "lock",
+    "digest",
+    "checks",
+)
+"""As wide as a terminal of 80 columns: what a core has, what operations under way have locked, and
+what it hashes to, of capabilities and then of pages.
 """
 DIGITS = 8
 """Of a digest; JSON has all sixteen."""
@@ -31,17 +44,21 @@ SHOWN = 8
 
 @click.command("inspect")
 @click.argument("pid", required=False, type=int, metavar="[PID]")
-@click.option("--json", "json_to", metavar="-", help="With '-': print everything as JSON, and nothing else.")
+@click.option(
+    "--json", "json_to", metavar="-", help="With '-': print everything as JSON, and nothing else."
+)
 def command(pid: int | None, json_to: str | None) -> int:
     """Show a running system: replicas, owners, relations, digests.
 
-    PID is that of the process that booted it, or of its supervisor; it may be left out where only one system of
-    yours runs. Cores are looked at one after another while they go on.
+    PID is that of the process that booted it, or of its supervisor; it may be left out where only
+    one system of yours runs. Cores are looked at one after another while they go on.
     """
     from multikernel.runtime import inspection_socket
 
     if json_to not in (None, "-"):
-        raise BadInput("it is printed to stdout only", value=json_to, where="--json", hint="--json -")
+        raise BadInput(
+            "it is printed to stdout only", value=json_to, where="--json", hint="--json -"
+        )
     seen = inspection_socket.fetch(inspection_socket.choose(pid))
     if json_to is not None:
         import json
@@ -71,7 +88,10 @@ def _verdict(seen: dict[str, Any]) -> str:
     differing, compared = seen["replicas"]["differing"], seen["replicas"]["compared"]
     if differing:
         pairs = ", ".join(f"{a}-{b}" for a, b in differing)
-        return f"Replicas of the mappings differ between cores {pairs}: an operation is under way, or they are wrong."
+        return (
+            f"Replicas of the mappings differ between cores {pairs}: an operation is under way, or"
+            " they are wrong."
+        )
     return (
         f"Replicas of the mappings agree on what both cores hold, in all {compared} pairs."
         if compared
@@ -83,7 +103,8 @@ def _cores(seen: dict[str, Any]) -> list[tuple[str, ...]]:
     return [
         (
             str(core["core"]), str(core["cpu"]), str(core["pid"]), core["mode"],
-            str(core["capabilities"]), str(core["ranges_locked"]), core["capabilities_digest"][:DIGITS],
+            str(core["capabilities"]), str(core["ranges_locked"]),
+            core["capabilities_digest"][:DIGITS],
             str(core["mapped"]), str(core["mappings_locked"]), core["mappings_digest"][:DIGITS],
             "hold" if core["invariants_hold"] else "BROKEN",
         )
@@ -96,14 +117,17 @@ def _objects(seen: dict[str, Any]) -> list[tuple[str, ...]]:
     for one in seen["objects"]:
         copies = one["copies"]
         named = ", ".join(
-            f"{copy['core']}:{copy['slot']} {''.join(SHORT[right] for right in copy['rights']) or '-'}"
+            f"{copy['core']}:{copy['slot']}"
+            f" {''.join(SHORT[right] for right in copy['rights']) or '-'}"
             for copy in copies[:SHOWN]
         )
         more = f" and {len(copies) - SHOWN} more" if len(copies) > SHOWN else ""
         relations = sorted(
             {relation.removeprefix("remote-") for copy in copies for relation in copy["relations"]}
         )
-        about = {"Mapping": f" at {one['about']:#x}", "Endpoint": f" {one['about']}"}.get(one["type"], "")
+        about = {"Mapping": f" at {one['about']:#x}", "Endpoint": f" {one['about']}"}.get(
+            one["type"], ""
+        )
         name = "  " * one["depth"] + ("root " if one["root"] else "") + one["type"] + about
         found.append(
             (
@@ -138,7 +162,9 @@ def _on_terminal(seen: dict[str, Any]) -> None:
     console.print(_verdict(seen), highlight=False)
 
 
-def _table(headings: tuple[str, ...], cells: list[tuple[str, ...]], right: tuple[int, ...]) -> Table:
+def _table(
+    headings: tuple[str, ...], cells: list[tuple[str, ...]], right: tuple[int, ...]
+) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 

@@ -1,8 +1,10 @@
-"""`multikernel latency`: what a cache line takes between every two CPUs, as a triangle, a table and a file.
+"""`multikernel latency`: what a cache line takes between every two CPUs, as a triangle, a table and
+a file.
 
-Guarantees: what can be wrong with the options is found before anything is measured; stdout holds the final table, or
-with --json - the document, and nothing else; what goes on meanwhile goes to stderr, and is drawn between measurements
-only, as drawing takes a CPU that is being measured. Called by: the group of commands.
+Guarantees: what can be wrong with the options is found before anything is measured; stdout holds
+the final table, or with --json - the document, and nothing else; what goes on meanwhile goes to
+stderr, and is drawn between measurements only, as drawing takes a CPU that is being measured.
+Called by: the group of commands.
 """
 
 from __future__ import annotations
@@ -46,7 +48,10 @@ REDRAW_SECONDS = 0.5
     "-o",
     "file",
     metavar="FILE",
-    help="Write the matrix to a file too: .csv (a line a series), .json (the document) or .svg (heat maps).",
+    help=(
+        "Write the matrix to a file too: .csv (a line a series), .json (the document) or .svg (heat"
+        " maps)."
+    ),
 )
 @click.option(
     "--json",
@@ -57,14 +62,16 @@ REDRAW_SECONDS = 0.5
 @click.option("--seed", type=click.IntRange(0, 2**31), default=1, hidden=True)
 @click.option("--size", type=click.Choice(list(SIZES)), hidden=True)
 def command(
-    cores: str | None, quick: bool, parallel: bool, output: str | None, file: str | None, json_to: str | None,
+    cores: str | None, quick: bool, parallel: bool, output: str | None, file: str | None,
+    json_to: str | None,
     seed: int, size: str | None,
 ) -> None:  # fmt: skip
     """Measure what a cache line takes between every two CPUs, there and back.
 
-    Every ordered pair of the CPUs given is measured with one line for both ways and with a line each way, on 16
-    lines, and where CPUs have memory of their own with the line at home on either side. Of more than 32 CPUs some
-    pairs of every kind are measured, more where they disagree, and the others are estimated.
+    Every ordered pair of the CPUs given is measured with one line for both ways and with a line
+    each way, on 16 lines, and where CPUs have memory of their own with the line at home on either
+    side. Of more than 32 CPUs some pairs of every kind are measured, more where they disagree, and
+    the others are estimated.
     """
     placement = placement_of(resolve(cores, Topology.read()))
     check_new_file(file, FORMS)
@@ -77,7 +84,9 @@ def command(
 
     with _live() as (progress, watcher):
         document = latency.run(
-            Request(placement, chosen, seed=seed, progress=progress), parallel=parallel, watcher=watcher
+            Request(placement, chosen, seed=seed, progress=progress),
+            parallel=parallel,
+            watcher=watcher,
         )
     store.write(document, running.directory)
     if running.json:
@@ -97,7 +106,10 @@ def placement_of(placement: Placement) -> Placement:
             "latency between CPUs needs at least 2 CPUs",
             value=f"there is only CPU {format_cpu_list(cpus)} to measure",
             where="--cores",
-            hint="name more CPUs, or allow this process more of them (taskset, the control group's cpuset)",
+            hint=(
+                "name more CPUs, or allow this process more of them (taskset, the control group's"
+                " cpuset)"
+            ),
         )
     if placement.oversubscribed:
         raise BadInput(
@@ -129,7 +141,9 @@ def _print(document: Document) -> None:
 
 @contextmanager
 def _live() -> Iterator[tuple[Callable[[str], None], Callable[[Look], None] | None]]:
-    """Who is told in words how far it is, and who is shown the matrix: on a terminal the second, else the first."""
+    """Who is told in words how far it is, and who is shown the matrix: on a terminal the second,
+    else the first.
+    """
     if not sys.stderr.isatty():
         yield progress_to_stderr, None
         return
@@ -147,7 +161,9 @@ def _live() -> Iterator[tuple[Callable[[str], None], Callable[[Look], None] | No
             nonlocal last
             if time.monotonic() - last < REDRAW_SECONDS:
                 return
-            lines = latency_table.progress(look.cpus, look.values, look.planned, look.pairs, look.boots)
+            lines = latency_table.progress(
+                look.cpus, look.values, look.planned, look.pairs, look.boots
+            )
             live.update(Text("\n".join(lines), no_wrap=True), refresh=True)
             last = time.monotonic()
 

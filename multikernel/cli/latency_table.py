@@ -1,8 +1,9 @@
-"""The latency matrix as text: a triangle of CPUs, and a row for every way in which two CPUs are related.
+"""The latency matrix as text: a triangle of CPUs, and a row for every way in which two CPUs are
+related.
 
-Guarantees: a cell holds both directions of a pair (their mean); what is estimated has a tilde, what is not known a
-dash; no more than TRIANGLE CPUs make a triangle. Plain text, no colour, columns that line up. Called by: `latency`.
-Idea: core-to-core-latency's triangle.
+Guarantees: a cell holds both directions of a pair (their mean); what is estimated has a tilde, what
+is not known a dash; no more than TRIANGLE CPUs make a triangle. Plain text, no colour, columns that
+line up. Called by: `latency`. Idea: core-to-core-latency's triangle.
 """
 
 from __future__ import annotations
@@ -23,8 +24,14 @@ Pair = tuple[int, int]
 def triangle(
     cpus: Sequence[int], values: Mapping[Pair, float], estimated: Collection[Pair] = frozenset()
 ) -> list[str]:
-    """Lines of text. values: by (from, to), either direction or both; estimated: those that were not measured."""
-    cells = {(a, b): _cell((a, b), values, estimated) for row, a in enumerate(cpus) for b in cpus[: row + 1]}
+    """Lines of text. values: by (from, to), either direction or both; estimated: those that were
+    not measured.
+    """
+    cells = {
+        (a, b): _cell((a, b), values, estimated)
+        for row, a in enumerate(cpus)
+        for b in cpus[: row + 1]
+    }
     width = max(5, 1 + max(map(len, [*map(str, cpus), *cells.values()])))
     lines = ["CPU".rjust(width) + "".join(f"{cpu:>{width}}" for cpu in cpus[:-1])]
     for row, a in enumerate(cpus[1:], 1):
@@ -46,13 +53,19 @@ def progress(
     """What is shown while it is measured: the triangle so far, and how far that is."""
     counted = f"{len(values)} of {planned} planned pairs measured, of {pairs} in all; boot {boots}"
     if len(cpus) > TRIANGLE:
-        ends = f"; {min(values.values()):.0f} – {max(values.values()):.0f} TSC cycles" if values else ""
+        ends = (
+            f"; {min(values.values()):.0f} – {max(values.values()):.0f} TSC cycles"
+            if values
+            else ""
+        )
         return [counted + ends]
     return [*triangle(cpus, values), counted]
 
 
 def values_of(document: Document, variant: str) -> dict[Pair, float]:
-    """A document's medians of one variant, by (from, to); of several homes of the line the least."""
+    """A document's medians of one variant, by (from, to); of several homes of the line the
+    least.
+    """
     found: dict[Pair, float] = {}
     for one in document.series:
         a, b = one.parameters.get("from_cpu"), one.parameters.get("to_cpu")
@@ -65,12 +78,17 @@ HEADINGS = ("related by", "pairs", "measured", "one line", "least – most", "ns
 
 
 def relations(document: Document) -> list[str]:
-    """Lines of text: by relation, how many pairs there are and were measured, and the median, in TSC cycles and ns."""
+    """Lines of text: by relation, how many pairs there are and were measured, and the median, in
+    TSC cycles and ns.
+    """
     by_root: dict[str, list[Series]] = defaultdict(list)
     for one in document.series:
         if not one.control and isinstance(one.parameters.get("relation"), str):
             by_root[str(one.parameters["relation"])].append(one)
-    rows = [HEADINGS, *(_row(root, some, document.environment.tsc_hz) for root, some in by_root.items())]
+    rows = [
+        HEADINGS,
+        *(_row(root, some, document.environment.tsc_hz) for root, some in by_root.items()),
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     return [
         "  ".join(

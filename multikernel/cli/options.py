@@ -1,7 +1,7 @@
 """Options that several commands share, and what follows from them.
 
-Guarantees: everything that can be wrong with what the user gave is found here, before anything is booted or
-measured. Called by: `compare`, `bench`, `boot`, `latency`, `topology`.
+Guarantees: everything that can be wrong with what the user gave is found here, before anything is
+booted or measured. Called by: `compare`, `bench`, `boot`, `latency`, `topology`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from multikernel.results.document import Document, encode_all
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 CORES_HELP = (
-    "How many cores, such as 4, or which CPUs, such as 0,2-3. Without it: one core on every CPU allowed here."
+    "How many cores, such as 4, or which CPUs, such as 0,2-3. Without it: one core on every CPU"
+    " allowed here."
 )
 
 
@@ -39,23 +40,40 @@ def measuring_options(function: Function) -> Function:
     for option in reversed(
         (
             cores_option,
-            click.option("--quick", is_flag=True, help="Fewer boots (5 instead of 20): less sure, half a minute."),
             click.option(
-                "--oversubscribe", is_flag=True,
-                help="Allow more cores than CPUs. Everything is run for correctness; no latency is claimed.",
+                "--quick",
+                is_flag=True,
+                help="Fewer boots (5 instead of 20): less sure, half a minute.",
             ),
             click.option(
-                "--output", metavar="DIR",
-                help="Write the result documents there. Without it: a fresh directory below results/.",
+                "--oversubscribe",
+                is_flag=True,
+                help=(
+                    "Allow more cores than CPUs. Everything is run for correctness; no latency is"
+                    " claimed."
+                ),
             ),
             click.option(
-                "--json", "json_to", metavar="-",
-                help="With '-': print all result documents as one JSON array, and nothing else, to stdout.",
+                "--output",
+                metavar="DIR",
+                help=(
+                    "Write the result documents there. Without it: a fresh directory below"
+                    " results/."
+                ),
+            ),
+            click.option(
+                "--json",
+                "json_to",
+                metavar="-",
+                help=(
+                    "With '-': print all result documents as one JSON array, and nothing else, to"
+                    " stdout."
+                ),
             ),
             click.option("--seed", type=click.IntRange(0, 2**31), default=1, hidden=True),
             click.option("--size", type=click.Choice(list(SIZES)), hidden=True),
         )
-    ):  # fmt: skip
+    ):
         function = option(function)
     return function
 
@@ -75,7 +93,9 @@ def placement_of(cores: str | None, *, oversubscribe: bool) -> Placement:
 
 
 def check_new_file(file: str | None, forms: Iterable[str], *, where: str = "-o") -> None:
-    """Minutes of work are not to be lost to a typing error. forms: suffixes that are known. Raises BadInput."""
+    """Minutes of work are not to be lost to a typing error. forms: suffixes that are known. Raises
+    BadInput.
+    """
     if file is None:
         return
     if not file.lower().endswith(tuple(forms)):
@@ -95,7 +115,10 @@ def check_new_file(file: str | None, forms: Iterable[str], *, where: str = "-o")
     directory = os.path.dirname(file) or "."
     if not os.path.isdir(directory) or not os.access(directory, os.W_OK):
         raise BadInput(
-            "cannot write into this directory", value=directory, where=where, hint="name another one"
+            "cannot write into this directory",
+            value=directory,
+            where=where,
+            hint="name another one",
         )
 
 
@@ -133,8 +156,8 @@ class Run:
         self.refused: list[MeasurementRefused] = []
 
     def all(self, names: Iterable[str], request: Request) -> list[Document]:
-        """Runs them and writes each document when it is there. One that cannot be trusted is told of and left out: the
-        others may have taken long.
+        """Runs them and writes each document when it is there. One that cannot be trusted is told
+        of and left out: the others may have taken long.
         """
         from multikernel.experiments import registry
 
@@ -156,7 +179,9 @@ class Run:
         return documents
 
     def show(self, documents: list[Document], *, verdict: bool) -> None:
-        """JSON, or table, verdict and warnings; then where it all lies. Raises MeasurementRefused where one was."""
+        """JSON, or table, verdict and warnings; then where it all lies. Raises MeasurementRefused
+        where one was.
+        """
         if self.json:
             sys.stdout.buffer.write(encode_all(documents))
             sys.stdout.buffer.flush()
@@ -189,7 +214,10 @@ def _warnings(documents: list[Document]) -> list[str]:
         for warning in document.warnings:
             texts.setdefault(warning.text, []).append(document.experiment)
     every = len(documents)
-    return [text if len(names) == every else f"{', '.join(names)}: {text}" for text, names in texts.items()]
+    return [
+        text if len(names) == every else f"{', '.join(names)}: {text}"
+        for text, names in texts.items()
+    ]
 
 
 def _section(title: str, sentences: list[str]) -> None:

@@ -1,8 +1,8 @@
 """`multikernel report`: result documents as one page to read, show around and print.
 
-Guarantees: everything is read and drawn before anything is written; nothing that is there is overwritten unless
---force says so; the form follows the file's suffix. Needs no kernel, no network, and nothing that isn't
-installed with the package.
+Guarantees: everything is read and drawn before anything is written; nothing that is there is
+overwritten unless --force says so; the form follows the file's suffix. Needs no kernel, no network,
+and nothing that isn't installed with the package.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ import click
 def command(sources: tuple[str, ...], output: str | None, force: bool) -> None:
     """Draw results as one self-contained HTML page.
 
-    DIR: result directories, as `compare` and `bench run` write them, or documents in them; a directory of such
-    directories stands for all of them. Without any: the latest run below results/. Results of several machines
-    become sections of their own.
+    DIR: result directories, as `compare` and `bench run` write them, or documents in them; a
+    directory of such directories stands for all of them. Without any: the latest run below
+    results/. Results of several machines become sections of their own.
 
-    The page holds the machine and what its numbers can say, the verdict, every figure in the form the paper
-    draws it with the paper's values beside, all ratios and series, the environment, and the documents
-    themselves.
+    The page holds the machine and what its numbers can say, the verdict, every figure in the form
+    the paper draws it with the paper's values beside, all ratios and series, the environment, and
+    the documents themselves.
     """
     from multikernel.report import export
 

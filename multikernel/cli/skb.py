@@ -1,8 +1,8 @@
 """`multikernel skb`: what is known about a machine, and questions about it.
 
-Guarantees: nothing is measured or booted. Every fact is printed with where it comes from, as clingo would read it
-again. With `--json -` stdout holds JSON and nothing else. Whatever is wrong with a question, a rule or an asserted
-fact is one line that names file and line.
+Guarantees: nothing is measured or booted. Every fact is printed with where it comes from, as clingo
+would read it again. With `--json -` stdout holds JSON and nothing else. Whatever is wrong with a
+question, a rule or an asserted fact is one line that names file and line.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ from multikernel.machine.named import machine_of
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _rules_option = click.option(
-    "--rules", multiple=True, metavar="DIR", help="A directory with further questions, looked through first."
+    "--rules",
+    multiple=True,
+    metavar="DIR",
+    help="A directory with further questions, looked through first.",
 )
 
 
@@ -38,18 +41,30 @@ def _knowing_options(function: Function) -> Function:
     for option in reversed(
         (
             click.option(
-                "--machine", metavar="M",
-                help="Instead of this host: an invented machine, such as 8x4 or 8x4-amd, or a capture.",
+                "--machine",
+                metavar="M",
+                help=(
+                    "Instead of this host: an invented machine, such as 8x4 or 8x4-amd, or a"
+                    " capture."
+                ),
             ),
             cores_option,
             click.option(
-                "--assert", "asserted", multiple=True, metavar="FACTS",
+                "--assert",
+                "asserted",
+                multiple=True,
+                metavar="FACTS",
                 help="Facts to hold as well: a file (.lp), or text such as 'round_trip(0,1,900).'",
             ),
             _rules_option,
-            click.option("--json", "json_to", metavar="-", help="With '-': print JSON, and nothing else, to stdout."),
+            click.option(
+                "--json",
+                "json_to",
+                metavar="-",
+                help="With '-': print JSON, and nothing else, to stdout.",
+            ),
         )
-    ):  # fmt: skip
+    ):
         function = option(function)
     return function
 
@@ -81,14 +96,18 @@ def list_(rules: tuple[str, ...]) -> None:
 @click.argument("predicates", nargs=-1, metavar="[PREDICATE…]")
 @_knowing_options
 def facts(predicates: tuple[str, ...], json_to: str | None, **known: Any) -> None:
-    """What is known, each fact with where it comes from; of some predicates only, if they are named."""
+    """What is known, each fact with where it comes from; of some predicates only, if they are
+    named.
+    """
     _check_json(json_to)
     skb, whence = _skb(**known)
     held = skb.facts()
     names = dict.fromkeys(fact.predicate for fact in held)
     for predicate in predicates:
         if predicate not in names:
-            raise BadInput("no facts of this name", value=predicate, hint=f"there are {', '.join(names)}")
+            raise BadInput(
+                "no facts of this name", value=predicate, hint=f"there are {', '.join(names)}"
+            )
     chosen = [fact for fact in held if not predicates or fact.predicate in predicates]
     if json_to is not None:
         _print_json(
@@ -166,14 +185,16 @@ def _skb(
 def _left_at_once() -> Iterator[None]:
     """Ctrl-C or SIGTERM ends the process here, with the usual exit code.
 
-    Clingo may still be grounding in its thread, which nothing can stop; an interpreter that is taken down around it
-    crashes.
+    Clingo may still be grounding in its thread, which nothing can stop; an interpreter that is
+    taken down around it crashes.
     """
     try:
         yield
     except KeyboardInterrupt as interrupt:
         sys.stdout.flush()
-        os._exit(INTERRUPTED + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT))
+        os._exit(
+            INTERRUPTED + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
+        )
 
 
 def _parameter(text: str) -> tuple[str, str]:
@@ -185,7 +206,9 @@ def _parameter(text: str) -> tuple[str, str]:
 
 def _check_json(json_to: str | None) -> None:
     if json_to not in (None, "-"):
-        raise BadInput("answers are printed to stdout only", value=json_to, where="--json", hint="--json -")
+        raise BadInput(
+            "answers are printed to stdout only", value=json_to, where="--json", hint="--json -"
+        )
 
 
 def _print_json(what: Any) -> None:

@@ -1,8 +1,10 @@
-"""`multikernel topology`: what a machine is built of, drawn, exported, captured, and held against what was measured.
+"""`multikernel topology`: what a machine is built of, drawn, exported, captured, and held against
+what was measured.
 
-Guarantees: nothing is measured and nothing but the file that is asked for is written, never over one that is there; a
-machine that nobody has says so in the first line. stdout holds the drawing, or the JSON, and nothing else.
-Called by: the group of commands. Idea: lstopo and hwloc-gather-topology.
+Guarantees: nothing is measured and nothing but the file that is asked for is written, never over
+one that is there; a machine that nobody has says so in the first line. stdout holds the drawing, or
+the JSON, and nothing else. Called by: the group of commands. Idea: lstopo and
+hwloc-gather-topology.
 """
 
 from __future__ import annotations
@@ -36,13 +38,19 @@ SAME = ("packages", "dies", "cores", "cpus", "l2", "l3", "nodes")
 @click.option(
     "--machine",
     metavar="MACHINE",
-    help="Instead of this host: a preset (2x4-intel, 2x2-amd, 4x4-amd, 8x4-amd: the paper's), a sentence such as 8x4, "
-    "2x4x2 or '2 packages, 3 dies, 8 cores, smt 2', a capture, or a .json file written by -o.",
+    help=(
+        "Instead of this host: a preset (2x4-intel, 2x2-amd, 4x4-amd, 8x4-amd: the paper's), a"
+        " sentence such as 8x4, 2x4x2 or '2 packages, 3 dies, 8 cores, smt 2', a capture, or a"
+        " .json file written by -o."
+    ),
 )
 @click.option(
     "--measured",
     metavar="FILE|DIR",
-    help="Result of `multikernel latency`: say where its classes split or merge the levels that are declared.",
+    help=(
+        "Result of `multikernel latency`: say where its classes split or merge the levels that are"
+        " declared."
+    ),
 )
 @click.option(
     "-o",
@@ -51,15 +59,24 @@ SAME = ("packages", "dies", "cores", "cpus", "l2", "l3", "nodes")
     help="Write to a file: .svg (a figure), .json (all of it) or .txt (the drawing).",
 )
 @click.option(
-    "--json", "json_to", metavar="-", help="With '-': print the machine as JSON, and nothing else, to stdout."
+    "--json",
+    "json_to",
+    metavar="-",
+    help="With '-': print the machine as JSON, and nothing else, to stdout.",
 )
 @click.pass_context
 def command(
-    context: click.Context, machine: str | None, measured: str | None, file: str | None, json_to: str | None
+    context: click.Context,
+    machine: str | None,
+    measured: str | None,
+    file: str | None,
+    json_to: str | None,
 ) -> None:
-    """Draw what a machine is built of: packages, memory nodes, dies, caches, clusters, cores and their threads.
+    """Draw what a machine is built of: packages, memory nodes, dies, caches, clusters, cores and
+    their threads.
 
-    `multikernel topology capture` stores this host in a small archive, to be looked at elsewhere with --machine.
+    `multikernel topology capture` stores this host in a small archive, to be looked at elsewhere
+    with --machine.
     """
     if context.invoked_subcommand is not None:
         if any(option is not None for option in (machine, measured, file, json_to)):
@@ -93,8 +110,8 @@ def command(
 def capture_command(file: str | None) -> None:
     """Store what says how this host is built in a small archive.
 
-    It holds files of /sys, and which CPUs this process may run on: nothing that names the host, its users or what
-    runs on it. `multikernel topology --machine FILE` draws it anywhere.
+    It holds files of /sys, and which CPUs this process may run on: nothing that names the host, its
+    users or what runs on it. `multikernel topology --machine FILE` draws it anywhere.
     """
     import platform
 
@@ -149,11 +166,16 @@ def _lines(topology: Topology, said: list[str], width: int) -> list[str]:
 
     from multikernel.report.topology_text import drawn
 
-    below = [line for text in said for line in textwrap.wrap(text, max(width, 40), subsequent_indent="  ")]
+    below = [
+        line
+        for text in said
+        for line in textwrap.wrap(text, max(width, 40), subsequent_indent="  ")
+    ]
     return drawn(topology, width) + (["", "measured beside declared", *below] if below else [])
 
 
-# --- What was measured ----------------------------------------------------------------------------------------------
+# --- What was measured
+# ----------------------------------------------------------------------------------------------
 
 
 def _compared(topology: Topology, source: str) -> tuple[Comparison, list[str]]:
@@ -161,7 +183,9 @@ def _compared(topology: Topology, source: str) -> tuple[Comparison, list[str]]:
     from multikernel.machine.measured_levels import compared
     from multikernel.results import store
 
-    documents = [one for some in store.read(source).values() for one in some if one.experiment == "latency"]
+    documents = [
+        one for some in store.read(source).values() for one in some if one.experiment == "latency"
+    ]
     if not documents:
         raise BadInput(
             "no measured latencies here",
@@ -184,7 +208,9 @@ def _compared(topology: Topology, source: str) -> tuple[Comparison, list[str]]:
     differ = [name for name in SAME if name in stated and stated[name] != summary[name]]
     notes = []
     if differ:
-        notes.append(f"note: the machine measured declared other {', '.join(differ)} than the one drawn")
+        notes.append(
+            f"note: the machine measured declared other {', '.join(differ)} than the one drawn"
+        )
     elif topology.source != LIVE:
         notes.append(f"note: measured on {latest.environment.cpu_model}, {latest.environment.time}")
     if unsteady:
@@ -193,14 +219,21 @@ def _compared(topology: Topology, source: str) -> tuple[Comparison, list[str]]:
 
 
 def _matrix(document: Document) -> tuple[dict[Pair, Measured], int]:
-    """What one line takes, by pair; of several homes of the line the least. And how many pairs are left out."""
+    """What one line takes, by pair; of several homes of the line the least. And how many pairs are
+    left out.
+    """
     from multikernel.machine.measured_levels import Measured
 
     found: dict[Pair, Measured] = {}
     unsteady = set()
     for one in document.series:
         a, b = one.parameters.get("from_cpu"), one.parameters.get("to_cpu")
-        if one.variant != "one-line" or one.control or not isinstance(a, int) or not isinstance(b, int):
+        if (
+            one.variant != "one-line"
+            or one.control
+            or not isinstance(a, int)
+            or not isinstance(b, int)
+        ):
             continue
         if one.parameters.get("steady") is False:
             unsteady.add((a, b))

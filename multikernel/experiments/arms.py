@@ -1,11 +1,12 @@
-"""Arms measured by turns: slices of every arm, interleaved, over several boots; then series and ratios of them.
+"""Arms measured by turns: slices of every arm, interleaved, over several boots; then series and
+ratios of them.
 
-Guarantees: within a boot every arm has its slice in every round, in an order drawn anew each time from the
-request's seed, so that what drifts drifts through all of them. A slice in which the machine disturbed the
-measurement is measured again, twice at most, and then dropped; an arm of which nothing trustworthy remains has
-no series but a sentence that says why. A series' interval and every ratio are over boots, and ratios are taken
-within each. Called by: every experiment. Idea: hyperfine's interleaving and its warnings; statistics as in
-`results.statistics`.
+Guarantees: within a boot every arm has its slice in every round, in an order drawn anew each time
+from the request's seed, so that what drifts drifts through all of them. A slice in which the
+machine disturbed the measurement is measured again, twice at most, and then dropped; an arm of
+which nothing trustworthy remains has no series but a sentence that says why. A series' interval and
+every ratio are over boots, and ratios are taken within each. Called by: every experiment. Idea:
+hyperfine's interleaving and its warnings; statistics as in `results.statistics`.
 """
 
 from __future__ import annotations
@@ -18,16 +19,25 @@ from dataclasses import dataclass, field
 from multikernel.experiments.request import Request
 from multikernel.machine.activity import Activity
 from multikernel.results import statistics
-from multikernel.results.document import Buckets, Caution, Measure, Mode, Ratio, Series, System, Unit
+from multikernel.results.document import (
+    Buckets,
+    Caution,
+    Measure,
+    Mode,
+    Ratio,
+    Series,
+    System,
+    Unit,
+)
 from multikernel.results.histogram import Histogram
 
 REPEATS, REPEATS_SHARE = 2, 0.25
-"""How often a disturbed slice is measured again; and of how many slices at most, on a machine that is never
-quiet.
+"""How often a disturbed slice is measured again; and of how many slices at most, on a machine that
+is never quiet.
 """
 PREEMPTED_FEW, PREEMPTED_SHARE = 4, 0.05
-"""Preemptions that a slice may have and still count: so many, or that share of its samples. Medians don't feel
-them.
+"""Preemptions that a slice may have and still count: so many, or that share of its samples. Medians
+don't feel them.
 """
 
 CONTROL = "-control"
@@ -44,8 +54,8 @@ Scalar = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What a series says of itself. key: its name in ratios and sentences; floor: CPU pairs whose floor judges
-    it.
+    """What a series says of itself. key: its name in ratios and sentences; floor: CPU pairs whose
+    floor judges it.
     """
 
     key: str
@@ -63,9 +73,11 @@ class Spec:
 
 @dataclass(slots=True)
 class Outcome:
-    """What one slice brought: samples by key, sums by key, and what happened meanwhile (None: nobody watched).
+    """What one slice brought: samples by key, sums by key, and what happened meanwhile (None:
+    nobody watched).
 
-    reason: why the arm itself says that the slice cannot be trusted, as a code; None if it does not.
+    reason: why the arm itself says that the slice cannot be trusted, as a code; None if it does
+    not.
     """
 
     samples: dict[str, Histogram] = field(default_factory=dict)
@@ -88,7 +100,9 @@ class Collector:
     def __init__(self, request: Request) -> None:
         self.request = request
         self._order = random.Random(request.seed)
-        self._tallies: dict[str, dict[int, list[Histogram]]] = defaultdict(lambda: defaultdict(list))
+        self._tallies: dict[str, dict[int, list[Histogram]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
         self.sums: Counter[str] = Counter()
         self.slices = self.repeated = 0
         self.dropped: Counter[str] = Counter()
@@ -113,7 +127,9 @@ class Collector:
             attempts += 1
             outcome = arm.run()
             self._keys[arm.name].update(outcome.samples)
-            reason = disturbed(outcome, self.request.crowded) if self.request.size.measures else None
+            reason = (
+                disturbed(outcome, self.request.crowded) if self.request.size.measures else None
+            )
             if reason is None:
                 self.keep(number, outcome)
                 return
@@ -144,32 +160,42 @@ class Collector:
         """Whether any sample of it counts."""
         return key in self._tallies
 
-    def series(self, spec: Spec, floors: Mapping[tuple[int, int], Mapping[Mode, float]]) -> Series | None:
+    def series(
+        self, spec: Spec, floors: Mapping[tuple[int, int], Mapping[Mode, float]]
+    ) -> Series | None:
         """The series of an arm; None if nothing of it remains. floors: by pair, then by mode."""
         found = self._tallies.get(spec.key)
         if not found:
             return None
         merged = Histogram.merge([one for some in found.values() for one in some])
-        known = [floors[pair][spec.mode] for pair in spec.floor if spec.mode in floors.get(pair, {})]
+        known = [
+            floors[pair][spec.mode] for pair in spec.floor if spec.mode in floors.get(pair, {})
+        ]
         # Completion on many cores is judged by the slowest of the lines that it takes.
         floor = max(known) if known and not self.request.crowded else None
         summary = merged.summary()
         return Series(
-            system=spec.system, variant=spec.variant, cores=spec.cores, parameters=dict(spec.parameters),
-            measure=spec.measure, mode=spec.mode, batch=spec.batch, unit=spec.unit, boots=len(found),
+            system=spec.system, variant=spec.variant, cores=spec.cores,
+            parameters=dict(spec.parameters),
+            measure=spec.measure, mode=spec.mode, batch=spec.batch, unit=spec.unit,
+            boots=len(found),
             median_interval=statistics.median_interval(list(self.medians(spec.key).values())),
             over_floor=None if floor is None else summary["p50"] / floor,
             histogram=Buckets.of(merged), control=spec.control, **summary,
         )  # fmt: skip
 
     def ratio(self, over: str, under: str) -> Ratio | None:
-        """How many times the one arm is the other, over the boots that have both; None without any."""
+        """How many times the one arm is the other, over the boots that have both; None without
+        any.
+        """
         numerators, denominators = self.medians(over), self.medians(under)
         boots = [boot for boot in numerators if boot in denominators]
         if not boots or self.request.crowded:
             return None
         name = f"control-over-{under}" if over == under + CONTROL else f"{over}-over-{under}"
-        return statistics.ratio(name, [numerators[b] for b in boots], [denominators[b] for b in boots])
+        return statistics.ratio(
+            name, [numerators[b] for b in boots], [denominators[b] for b in boots]
+        )
 
     def ratios(self, pairs: Iterable[tuple[str, str]]) -> list[Ratio]:
         """Those ratios that there are."""
@@ -182,30 +208,37 @@ class Collector:
     def _warnings(self) -> Iterator[Caution]:
         if not self.request.size.measures:
             yield Caution(
-                code="smoke", text="Smoke size: this shows that everything runs, and measures nothing."
+                code="smoke",
+                text="Smoke size: this shows that everything runs, and measures nothing.",
             )
         disturbances = sum((counts for counts in self.why.values()), Counter[str]())
         if disturbances:
             reasons = ", ".join(f"{code} {count}×" for code, count in disturbances.most_common())
             yield Caution(
                 code="contaminated-slices",
-                text=f"Of {self.slices} slices {self.repeated} were measured again because something disturbed them "
-                f"({reasons}), and {sum(self.dropped.values())} were dropped in the end. Stop other programs, or use "
-                "a quieter machine.",
+                text=(
+                    f"Of {self.slices} slices {self.repeated} were measured again because something"
+                    f" disturbed them ({reasons}), and {sum(self.dropped.values())} were dropped in"
+                    " the end. Stop other programs, or use a quieter machine."
+                ),
             )
         for name, dropped in sorted(self.dropped.items()):
             if self._keys[name] and not any(self.has(key) for key in self._keys[name]):
-                reasons = ", ".join(f"{code} {count}×" for code, count in self.why[name].most_common())
+                reasons = ", ".join(
+                    f"{code} {count}×" for code, count in self.why[name].most_common()
+                )
                 yield Caution(
                     code="refused",
-                    text=f"{name}: refused, since each of its {dropped} slices was disturbed ({reasons}) however often "
-                    "it was measured again.",
+                    text=(
+                        f"{name}: refused, since each of its {dropped} slices was disturbed"
+                        f" ({reasons}) however often it was measured again."
+                    ),
                 )
 
 
 def disturbed(outcome: Outcome, crowded: bool) -> str | None:
-    """Why a slice cannot be trusted, as a code; None if it can. Where cores share CPUs, being preempted is the
-    rule.
+    """Why a slice cannot be trusted, as a code; None if it can. Where cores share CPUs, being
+    preempted is the rule.
     """
     if crowded:
         return None

@@ -1,11 +1,13 @@
 """Capabilities: what each operation costs, by who else has to do with the memory, in both kernels.
 
-Guarantees: copies on the own core and on another one; retypes of memory that nobody else knows, that others have
-copies of, and that another core has made something of already; the revoke of an object by its copies, here and on the
-other cores, and of memory by what was made of it; the deletion of an object's last copy, and of the owner's last copy
-where others have some and one inherits. Every operation is timed by itself, as a request to the own core's driver.
-Beside them, bare and on one core: local operations by the number of capabilities in the mapping database. Answers:
-section 4.7 of the paper, whose figure 8 has the retype alone (`two-phase-commit`). Called by: the registry.
+Guarantees: copies on the own core and on another one; retypes of memory that nobody else knows,
+that others have copies of, and that another core has made something of already; the revoke of an
+object by its copies, here and on the other cores, and of memory by what was made of it; the
+deletion of an object's last copy, and of the owner's last copy where others have some and one
+inherits. Every operation is timed by itself, as a request to the own core's driver. Beside them,
+bare and on one core: local operations by the number of capabilities in the mapping database.
+Answers: section 4.7 of the paper, whose figure 8 has the retype alone (`two-phase-commit`). Called
+by: the registry.
 """
 
 from __future__ import annotations
@@ -26,11 +28,14 @@ from multikernel.results.document import Document
 NAME = "capabilities"
 FIGURE = "§4.7"
 SUMMARY = (
-    "Copy, retype, revoke and delete by who else has to do with the memory; the mapping database by its size."
+    "Copy, retype, revoke and delete by who else has to do with the memory; the mapping database by"
+    " its size."
 )
 
 USUAL, SLOW, FEW = 300, 60, 12
-"""Operations in a slice: of the usual ones, of those with many copies, of those on a thousand capabilities."""
+"""Operations in a slice: of the usual ones, of those with many copies, of those on a thousand
+capabilities.
+"""
 COPIES = (1, 8, 64)
 DESCENDANTS = (10, 100, 1000)
 SIZES, SMOKE_SIZES = (10, 100, 1_000, 10_000, 100_000, 1_000_000), (10, 1_000)
@@ -42,8 +47,8 @@ CONTROL_OF = "retype-copied"
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One of the operations. what: the series' operation; elsewhere: what other cores have to do with the memory, ""
-    for nothing; usual: in a slice; number: of copies or descendants.
+    """One of the operations. what: the series' operation; elsewhere: what other cores have to do
+    with the memory, "" for nothing; usual: in a slice; number: of copies or descendants.
     """
 
     name: str
@@ -68,7 +73,9 @@ def operations(cores: int) -> Iterator[Operation]:
     yield Operation("copy-remote", "copy", Task("copy", 0, source="lent"), "the copy")
     yield Operation("retype-alone", "retype", Task("retype", 0, source="alone"))
     yield Operation("retype-copied", "retype", Task("retype", 0), "copies")
-    yield Operation("retype-derived", "retype", Task("retype", 0, source="derived"), "copies and descendants")
+    yield Operation(
+        "retype-derived", "retype", Task("retype", 0, source="derived"), "copies and descendants"
+    )
     for number in COPIES:
         usual = USUAL if number == 1 else SLOW
         here = Task("revoke", 0, source="alone", to=0, copies=number)
@@ -77,7 +84,9 @@ def operations(cores: int) -> Iterator[Operation]:
         yield Operation(f"revoke-{number}-remote-copies", "revoke", there, "copies", usual, number)
     for number in DESCENDANTS:
         usual = FEW if number > 100 else SLOW
-        yield Operation(f"revoke-{number}-descendants", "revoke", Task("descendants", 0), "", usual, number)
+        yield Operation(
+            f"revoke-{number}-descendants", "revoke", Task("descendants", 0), "", usual, number
+        )
     yield Operation("delete-last", "delete", Task("delete", 0, source="alone"))
     inherited = Task("delete", 0, source="lent", copies=others, spread=others)
     yield Operation("delete-inherited", "delete", inherited, "copies", SLOW)
@@ -96,7 +105,8 @@ def _arm(key: str, request: Request, bench: Bench, operation: Operation) -> Arm:
     if task.operation != "descendants":
         return arm(
             key, bench,
-            Task(task.operation, count, source=task.source, to=task.to, copies=task.copies, spread=task.spread),
+            Task(task.operation, count, source=task.source, to=task.to, copies=task.copies,
+            spread=task.spread),
         )  # fmt: skip
     assert operation.number is not None
     number = operation.number
@@ -116,7 +126,9 @@ def _database(request: Request, bench: Bench, size: int) -> Arm:
             f"database {size}", on_core_capability.database, size, count, request.seed, bench.watch
         )
         found = samples_of(report)
-        return Outcome({f"{name}-among-{size}": found[name] for name in DATABASE}, activity=report.activity)
+        return Outcome(
+            {f"{name}-among-{size}": found[name] for name in DATABASE}, activity=report.activity
+        )
 
     return Arm(f"operations among {size} capabilities", slice_of)
 
@@ -140,7 +152,9 @@ def _specs(request: Request) -> Iterator[Spec]:
             cores = request.cores if asked else 1
             yield spec(_key(way, operation), way, cores, operation.what, about, asked=asked)
             if way is TWO_PHASE and operation.name == CONTROL_OF:
-                yield spec(_key(way, operation) + CONTROL, way, cores, operation.what, about, control=True)
+                yield spec(
+                    _key(way, operation) + CONTROL, way, cores, operation.what, about, control=True
+                )
     for size in _sizes(request):
         for name in DATABASE:
             yield Spec(
@@ -181,5 +195,10 @@ def run(request: Request) -> Document:
             collector.boot(boot, _arms(request, list(boots(stack, cpus))))
     pairs = root_pairs(request.cores)
     return document.finish(
-        NAME, record, collector, floors_of(collector, pairs, cpus), list(_specs(request)), _ratios(request)
+        NAME,
+        record,
+        collector,
+        floors_of(collector, pairs, cpus),
+        list(_specs(request)),
+        _ratios(request),
     )

@@ -1,8 +1,9 @@
 """The kernels that operate on capabilities, booted side by side, and slices of operations on them.
 
-Guarantees: the ways of deciding, each a system of its own that is booted fresh in every boot: the multikernel by two
-phases and by owners, the shared kernel under its one lock and under one a region of memory. All of them are asked the
-same requests, through the same loop. Called by: `two_phase_commit`, `capabilities`; `retype_throughput` (WAYS).
+Guarantees: the ways of deciding, each a system of its own that is booted fresh in every boot: the
+multikernel by two phases and by owners, the shared kernel under its one lock and under one a region
+of memory. All of them are asked the same requests, through the same loop. Called by:
+`two_phase_commit`, `capabilities`; `retype_throughput` (WAYS).
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from multikernel.routing.choosing import to_all
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way of deciding. name: in keys, and the series' variant; options: of boot; source: of memory that is retyped
-    where others have to do with it.
+    """A way of deciding. name: in keys, and the series' variant; options: of boot; source: of
+    memory that is retyped where others have to do with it.
     """
 
     name: str
@@ -43,7 +44,9 @@ WAYS = (TWO_PHASE, OWNER, BIG, REGION)
 
 
 def booted(stack: ExitStack, way: Way, cpus: Sequence[int]) -> Bench:
-    """A system of that way on those CPUs, furnished; without a choice of trees, as whoever measures gives it some."""
+    """A system of that way on those CPUs, furnished; without a choice of trees, as whoever measures
+    gives it some.
+    """
     options = dict(way.options)
     if way.system == "multikernel":
         options["trees"] = {0: to_all(0, len(cpus))}
@@ -52,8 +55,12 @@ def booted(stack: ExitStack, way: Way, cpus: Sequence[int]) -> Bench:
     return bench
 
 
-def arm(key: str, bench: Bench, task: Task, edges: tuple[tuple[int, int], ...] | None = None) -> Arm:
-    """Slices of that operation on core 0. edges: the tree along which it tells the others, where it does."""
+def arm(
+    key: str, bench: Bench, task: Task, edges: tuple[tuple[int, int], ...] | None = None
+) -> Arm:
+    """Slices of that operation on core 0. edges: the tree along which it tells the others, where it
+    does.
+    """
 
     def slice_of() -> Outcome:
         if edges is not None:
@@ -65,11 +72,12 @@ def arm(key: str, bench: Bench, task: Task, edges: tuple[tuple[int, int], ...] |
 
 
 def spec(
-    key: str, way: Way, cores: int, operation: str, about: Mapping[str, Scalar], *, in_flight: int | None = None,
+    key: str, way: Way, cores: int, operation: str, about: Mapping[str, Scalar], *,
+    in_flight: int | None = None,
     asked: bool = True, control: bool = False,
 ) -> Spec:  # fmt: skip
-    """about: further parameters; asked: other cores, in the multikernel; in_flight: where operations are timed in
-    batches; None: each by itself.
+    """about: further parameters; asked: other cores, in the multikernel; in_flight: where
+    operations are timed in batches; None: each by itself.
     """
     parameters: dict[str, Scalar] = {"operation": operation, "told": "none", **about}
     if asked and way.system == "multikernel":
@@ -79,12 +87,15 @@ def spec(
     if in_flight is not None:
         parameters["in_flight"] = in_flight
     return Spec(
-        key, way.system, way.name, cores, measure, mode, 1 if in_flight is None else on_core_capability.BATCH,
+        key, way.system, way.name, cores, measure, mode,
+        1 if in_flight is None else on_core_capability.BATCH,
         parameters=parameters, floor=tuple((0, core) for core in range(1, cores)), control=control,
     )  # fmt: skip
 
 
-def boots(stack: ExitStack, cpus: Sequence[int], ways: Sequence[Way] = WAYS) -> Iterator[tuple[Way, Bench]]:
+def boots(
+    stack: ExitStack, cpus: Sequence[int], ways: Sequence[Way] = WAYS
+) -> Iterator[tuple[Way, Bench]]:
     """A system of every way."""
     for way in ways:
         yield way, booted(stack, way, cpus)

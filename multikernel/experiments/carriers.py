@@ -1,7 +1,8 @@
-"""Which carriers that share no memory an experiment can measure on this host, and what it says of the others.
+"""Which carriers that share no memory an experiment can measure on this host, and what it says of
+the others.
 
-Guarantees: a host that cannot have them (too many cores, too few open files) loses these arms alone, with a sentence.
-Called by: `unmap`, `shared_memory`.
+Guarantees: a host that cannot have them (too many cores, too few open files) loses these arms
+alone, with a sentence. Called by: `unmap`, `shared_memory`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from multikernel.runtime.plan import HOST_CARRIERS, Carrier
 
 def possible(request: Request) -> tuple[Carrier, ...]:
     """Those that a system of so many cores can have here."""
-    return tuple(carrier for carrier in HOST_CARRIERS if system.refusal_of(carrier, request.cores) is None)
+    return tuple(
+        carrier for carrier in HOST_CARRIERS if system.refusal_of(carrier, request.cores) is None
+    )
 
 
 def refused(request: Request) -> list[Caution]:

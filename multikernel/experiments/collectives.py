@@ -1,13 +1,15 @@
-"""What cores do together: barrier, all-reduce, broadcast and agreement, by tree and cores, beside shared memory.
+"""What cores do together: barrier, all-reduce, broadcast and agreement, by tree and cores, beside
+shared memory.
 
-Guarantees: collectives go through the booted drivers, asked by a program on each member, along a tree that was
-installed by agreement before. A barrier or all-reduce takes from the last arrival to the last departure, on whichever
-core that is; a broadcast until its root knows that all have it; an agreement (atomic broadcast) until the same is
-known to the core that asked, which is the one told last in the tree. Everything that arrives is checked. Beside them,
-bare: barriers over shared memory as OpenMP's libraries spin in them, mpi4py's where it is installed, and the messages
-of the chosen tree alone. Trees are the knowledge base's, as in `shootdown`; those with equal edges are one and are
-measured once. Answers: section 5.1 of the paper, for programs, and Smelt's collectives (OSDI'16 §5).
-Called by: the registry.
+Guarantees: collectives go through the booted drivers, asked by a program on each member, along a
+tree that was installed by agreement before. A barrier or all-reduce takes from the last arrival to
+the last departure, on whichever core that is; a broadcast until its root knows that all have it; an
+agreement (atomic broadcast) until the same is known to the core that asked, which is the one told
+last in the tree. Everything that arrives is checked. Beside them, bare: barriers over shared memory
+as OpenMP's libraries spin in them, mpi4py's where it is installed, and the messages of the chosen
+tree alone. Trees are the knowledge base's, as in `shootdown`; those with equal edges are one and
+are measured once. Answers: section 5.1 of the paper, for programs, and Smelt's collectives (OSDI'16
+§5). Called by: the registry.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ from multikernel.results.histogram import Histogram
 NAME = "collectives"
 FIGURE = "§5.1"
 SUMMARY = (
-    "Barrier, all-reduce, broadcast and agreement, by tree, beside barriers over shared memory and MPI's."
+    "Barrier, all-reduce, broadcast and agreement, by tree, beside barriers over shared memory and"
+    " MPI's."
 )
 
 USUAL: dict[Mode, int] = {"back-to-back": 4000, "single": 1000}
@@ -77,7 +80,9 @@ class Shape:
         return self.tree.edges[-1][1]
 
     def whole(self, cores: int) -> tuple[tuple[int, int], ...]:
-        """Its edges, and behind them edges to all other cores of the system, which a group leaves out again."""
+        """Its edges, and behind them edges to all other cores of the system, which a group leaves
+        out again.
+        """
         return (*self.tree.edges, *((ROOT, core) for core in range(self.cores, cores)))
 
 
@@ -86,7 +91,9 @@ ByCores = Mapping[int, list[Shape]]
 
 def counts_of(cores: int) -> list[int]:
     """Numbers of cores that are measured: powers of two, and all."""
-    return sorted({1 << power for power in range(1, cores.bit_length()) if 1 << power <= cores} | {cores})
+    return sorted(
+        {1 << power for power in range(1, cores.bit_length()) if 1 << power <= cores} | {cores}
+    )
 
 
 def shapes_of(site: Site, costs: Costs, chosen: Tree | None = None) -> list[Shape]:
@@ -103,19 +110,25 @@ def shapes_of(site: Site, costs: Costs, chosen: Tree | None = None) -> list[Shap
 
 
 def known(request: Request, chosen: Tree | None = None) -> tuple[ByCores, Costs]:
-    """The trees by number of cores, and the costs that they were made from. chosen: for all cores."""
+    """The trees by number of cores, and the costs that they were made from. chosen: for all
+    cores.
+    """
     cpus, topology = request.placement.cpus, Topology.read()
     costs, _ = cost_store.known(Site(topology, cpus))
     return {
         count: shapes_of(
-            Site(topology, cpus[:count]), costs.part(range(count)), chosen if count == request.cores else None
+            Site(topology, cpus[:count]),
+            costs.part(range(count)),
+            chosen if count == request.cores else None,
         )
         for count in counts_of(request.cores)
     }, costs
 
 
 def key_of(what: str, tree: str, count: int, request: Request, mode: Mode) -> str:
-    """Of a series; nothing is said of the chosen tree, nor of all cores. tree: "" where there is none."""
+    """Of a series; nothing is said of the chosen tree, nor of all cores. tree: "" where there is
+    none.
+    """
     shape = "" if tree in ("", CHOSEN) else f"-{tree}"
     return f"{what}{shape}{'' if count == request.cores else f'-on-{count}'}-{mode}"
 
@@ -126,7 +139,13 @@ class _Arms:
     def __init__(
         self, request: Request, bench: Bench, by_cores: ByCores, site: Site, mpi: MpiProcess | None
     ) -> None:
-        self.request, self.bench, self.by_cores, self.site, self.mpi = request, bench, by_cores, site, mpi
+        self.request, self.bench, self.by_cores, self.site, self.mpi = (
+            request,
+            bench,
+            by_cores,
+            site,
+            mpi,
+        )
         self.use = 1
         self.plan = tuple(
             (mode, request.size.count(USUAL[mode], BATCHES[mode]), BATCHES[mode]) for mode in MODES
@@ -192,7 +211,8 @@ class _Arms:
             activity = Activity.take(watched, mpi.pids) - before
             samples = Histogram.from_values(round(one / batch) for one in cycles)
             return Outcome(
-                {key_of(MPI, "", self.request.cores, self.request, mode): samples}, activity=activity
+                {key_of(MPI, "", self.request.cores, self.request, mode): samples},
+                activity=activity,
             )
 
         return Arm(f"{MPI}, {self.request.cores} ranks", slice_of)
@@ -204,18 +224,22 @@ class _Arms:
             f"bare messages, {shape.cores} cores",
             lambda: self._slice(
                 BARE, BARE, ("",), shape.cores, ROOT, "",
-                lambda core, watch, use: (on_core_tree.messages, (places[core], use, self.plan, watch)),
+                lambda core, watch, use: (on_core_tree.messages, (places[core], use, self.plan,
+                watch)),
             ),
         )  # fmt: skip
 
     def _slice(
-        self, slice_name: str, what: str, names: tuple[str, ...], count: int, timer: int, suffix: str,
+        self, slice_name: str, what: str, names: tuple[str, ...], count: int, timer: int,
+        suffix: str,
         call: Callable[[int, Watch | None, int], Call],
     ) -> Outcome:  # fmt: skip
         use, self.use = self.use, self.use + on_core_tree.span(self.plan)
         # The one that times watches too, and comes last.
         order = sorted(range(count), key=lambda core: (core == timer, -core))
-        calls = {core: call(core, self.bench.watch if core == timer else None, use) for core in order}
+        calls = {
+            core: call(core, self.bench.watch if core == timer else None, use) for core in order
+        }
         report = self.bench.run(f"{slice_name} {count}", calls)[timer]
         by_mode = samples_of(report)
         return Outcome(
@@ -249,7 +273,8 @@ def _specs(request: Request, by_cores: ByCores, *, mpi: bool) -> Iterator[Spec]:
                     if shape.same:
                         parameters["same"] = ",".join(shape.same)
                     spec = Spec(
-                        key_of(operation, shape.name, count, request, mode), "multikernel", operation, count,
+                        key_of(operation, shape.name, count, request, mode), "multikernel",
+                        operation, count,
                         "completion", mode, BATCHES[mode], parameters=parameters, floor=floor,
                     )  # fmt: skip
                     yield spec
@@ -259,13 +284,16 @@ def _specs(request: Request, by_cores: ByCores, *, mpi: bool) -> Iterator[Spec]:
             for name in (*(f"{form}-barrier" for form in BARRIERS), BARE):
                 parameters = {**about, "operation": "broadcast" if name == BARE else "barrier"}
                 yield Spec(
-                    key_of(name, "", count, request, mode), "raw", name, count, "completion", mode, BATCHES[mode],
+                    key_of(name, "", count, request, mode), "raw", name, count, "completion", mode,
+                    BATCHES[mode],
                     parameters=parameters, floor=floor,
                 )  # fmt: skip
     if mpi:
         yield Spec(
-            key_of(MPI, "", request.cores, request, MPI_MODE), "raw", MPI, request.cores, "completion", MPI_MODE,
-            BATCHES[MPI_MODE], parameters={"target": "polling", "told": "poll", "operation": "barrier"},
+            key_of(MPI, "", request.cores, request, MPI_MODE), "raw", MPI, request.cores,
+            "completion", MPI_MODE,
+            BATCHES[MPI_MODE], parameters={"target": "polling", "told": "poll",
+            "operation": "barrier"},
             floor=tuple((ROOT, core) for core in range(1, request.cores)),
         )  # fmt: skip
 
@@ -304,40 +332,56 @@ def _cautions(
     clock: str | None,
     no_mpi: str | None,
 ) -> Iterator[Caution]:
-    yield Caution(code="costs-of-trees", text=f"Trees were made from costs {costs.origin}: {costs.detail}.")
+    yield Caution(
+        code="costs-of-trees", text=f"Trees were made from costs {costs.origin}: {costs.detail}."
+    )
     for count, several in by_cores.items():
         for shape in several:
             if shape.same:
                 yield Caution(
                     code="same-tree",
-                    text=f"On {count} cores these trees are the same and were measured once: {', '.join(shape.names)}.",
+                    text=(
+                        f"On {count} cores these trees are the same and were measured once:"
+                        f" {', '.join(shape.names)}."
+                    ),
                 )
     cores = request.cores
     fixed = {
-        f"{key_of(what, name, cores, request, mode)}-over-{key_of(what, CHOSEN, cores, request, mode)}":
-            f"{what} against {name}, {mode}"
-        for what in COLLECTIVES for name in TREES for mode in MODES
-    }  # fmt: skip
+        f"{key_of(what, name, cores, request, mode)}"
+        f"-over-{key_of(what, CHOSEN, cores, request, mode)}": (f"{what} against {name}, {mode}")
+        for what in COLLECTIVES
+        for name in TREES
+        for mode in MODES
+    }
     yield from judged(request, ratios, fixed, chosen_of(by_cores[cores]).tree.kind)
     yield Caution(
         code="bare-against-driver",
-        text="Barriers over shared memory, and bare messages, are loops that do nothing else. The collectives go "
-        "through drivers that poll all their channels, and can be asked by any program. "
-        "A barrier over shared memory may take less than the floor, as both cores' lines travel at once, one way "
-        "each; the floor is there and back, so no barrier of two takes less than half of it.",
+        text=(
+            "Barriers over shared memory, and bare messages, are loops that do nothing else. The"
+            " collectives go through drivers that poll all their channels, and can be asked by any"
+            " program. A barrier over shared memory may take less than the floor, as both cores'"
+            " lines travel at once, one way each; the floor is there and back, so no barrier of two"
+            " takes less than half of it."
+        ),
     )
     if no_mpi is None:
         text = (
-            f"{MPI} is mpi4py's Barrier over the MPI library that is installed, called from Python each time."
+            f"{MPI} is mpi4py's Barrier over the MPI library that is installed, called from Python"
+            " each time."
         )
         yield Caution(code="mpi-from-python", text=text)
     else:
-        yield Caution(code="no-mpi", text=f"mpi4py's barrier does not stand beside these: {no_mpi}.")
+        yield Caution(
+            code="no-mpi", text=f"mpi4py's barrier does not stand beside these: {no_mpi}."
+        )
     if clock not in ONE_CLOCK:
         yield Caution(
             code="clocks-apart",
-            text=f"The clock source is {clock or 'not known'}: that the CPUs' time stamp counters agree is not "
-            "certain, and single barriers and all-reduces are timed across CPUs. Trust those that are back-to-back.",
+            text=(
+                f"The clock source is {clock or 'not known'}: that the CPUs' time stamp counters"
+                " agree is not certain, and single barriers and all-reduces are timed across CPUs."
+                " Trust those that are back-to-back."
+            ),
         )
 
 
@@ -362,6 +406,8 @@ def run(request: Request) -> Document:
     floors = floors_of(collector, root_pairs(request.cores), request.placement.cpus)
     ratios = list(_ratios(request, by_cores))
     return document.finish(
-        NAME, record, collector, floors, list(_specs(request, by_cores, mpi=no_mpi is None)), ratios,
-        _cautions(request, by_cores, costs, collector.ratios(ratios), record.host.clocksource, no_mpi),
+        NAME, record, collector, floors, list(_specs(request, by_cores, mpi=no_mpi is None)),
+        ratios,
+        _cautions(request, by_cores, costs, collector.ratios(ratios), record.host.clocksource,
+        no_mpi),
     )  # fmt: skip

@@ -1,8 +1,8 @@
 """What the processor counts of a thread while it runs a loop: cache lines loaded and missed.
 
-Guarantees: a number is one that the processor counted; where it has no counters, or they are not given to us, there is
-none but the reason. Called by: `transport` (what can be counted here), `on_core_transport` (counts). Light, since cores
-import it. Source: perf_event_open(2).
+Guarantees: a number is one that the processor counted; where it has no counters, or they are not
+given to us, there is none but the reason. Called by: `transport` (what can be counted here),
+`on_core_transport` (counts). Light, since cores import it. Source: perf_event_open(2).
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ EVENTS = ("l1d-reads", "l1d-misses", "l1i-misses")
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """What can be counted here. kernel: in the host's kernel too; why: of what cannot be, the reason."""
+    """What can be counted here. kernel: in the host's kernel too; why: of what cannot be, the
+    reason.
+    """
 
     events: tuple[str, ...]
     kernel: bool = False
@@ -28,7 +30,9 @@ class Counting:
 
 
 def count_events(events: Sequence[str], kernel: bool, some: Callable[[], object]) -> dict[str, int]:
-    """How often each event happened in this thread meanwhile. Raises OSError where one is not counted."""
+    """How often each event happened in this thread meanwhile. Raises OSError where one is not
+    counted.
+    """
     counters: list[int] = []
     try:
         # One by one: those that are open when the next is refused must be closed.
@@ -57,7 +61,9 @@ REASONS = {
 
 
 def available(events: Sequence[str] = EVENTS) -> Counting:
-    """Tries each, in this process: cores are let do what it is let do. In the host's kernel too, where that is let."""
+    """Tries each, in this process: cores are let do what it is let do. In the host's kernel too,
+    where that is let.
+    """
     why: dict[str, list[str]] = {}
     for kernel in (True, False):
         found, why = [], {}

@@ -1,7 +1,8 @@
-"""From slices to a result document: the environment around a run, its series, floors, ratios and warnings.
+"""From slices to a result document: the environment around a run, its series, floors, ratios and
+warnings.
 
-Guarantees: every document is made in this one way, so that all say the same things of the machine; `over_floor`
-is filled in only from floors of the same run. Called by: every experiment.
+Guarantees: every document is made in this one way, so that all say the same things of the machine;
+`over_floor` is filled in only from floors of the same run. Called by: every experiment.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ Pair = tuple[int, int]
 
 
 _before_us: list[str] = []
-"""Experiments that this process has run: the load that a later one finds is theirs, and nothing to warn of."""
+"""Experiments that this process has run: the load that a later one finds is theirs, and nothing to
+warn of.
+"""
 
 
 def begin(request: Request) -> Environment:
@@ -36,12 +39,13 @@ def finish(
     warnings: Iterable[Caution] = (),
     revise: Callable[[Spec], Spec] = lambda spec: spec,
 ) -> Document:
-    """The document. revise: what is known of an arm only now. Raises MeasurementRefused if nothing can be
-    trusted.
+    """The document. revise: what is known of an arm only now. Raises MeasurementRefused if nothing
+    can be trusted.
     """
     record = environment_of(environment.finish())
     by_mode: dict[Pair, dict[Mode, float]] = {
-        pair: {"back-to-back": floor.back_to_back, "single": floor.single} for pair, floor in floors.items()
+        pair: {"back-to-back": floor.back_to_back, "single": floor.single}
+        for pair, floor in floors.items()
     }
     found = [collector.series(revise(spec), by_mode) for spec in specs]
     series = [one for one in found if one is not None]
@@ -54,12 +58,19 @@ def finish(
     cautions = collector.warnings()
     if not series:
         why = "; ".join(
-            caution.text for caution in cautions if caution.code in ("refused", "contaminated-slices")
+            caution.text
+            for caution in cautions
+            if caution.code in ("refused", "contaminated-slices")
         )
-        raise MeasurementRefused(f"nothing that experiment {name} measured can be trusted", value=why or None)
+        raise MeasurementRefused(
+            f"nothing that experiment {name} measured can be trusted", value=why or None
+        )
     if not floors and not collector.request.crowded:
         cautions.append(
-            Caution(code="no-floor", text="No floor could be measured: nothing is given as a multiple of it.")
+            Caution(
+                code="no-floor",
+                text="No floor could be measured: nothing is given as a multiple of it.",
+            )
         )
     cautions += _moved(collector, floors)
     return Document(
@@ -77,12 +88,17 @@ MOVED = 1.5
 
 
 def _moved(collector: Collector, floors: Iterable[Pair]) -> Iterator[Caution]:
-    """Whether the virtual machine's CPUs were moved about under it: the lines then travel another way."""
+    """Whether the virtual machine's CPUs were moved about under it: the lines then travel another
+    way.
+    """
     for a, b in floors:
         found = sorted(collector.medians(f"floor-{a}-{b}-back-to-back").values())
         if found and found[-1] > MOVED * found[0] and not collector.request.crowded:
             yield Caution(
                 code="floor-moved",
-                text=f"The floor between cores {a} and {b} moved from {found[0]:.0f} to {found[-1]:.0f} cycles between "
-                "boots, as when a hypervisor moves the CPUs. Read the ratios, which are taken within each boot.",
+                text=(
+                    f"The floor between cores {a} and {b} moved from {found[0]:.0f} to"
+                    f" {found[-1]:.0f} cycles between boots, as when a hypervisor moves the CPUs."
+                    " Read the ratios, which are taken within each boot."
+                ),
             )

@@ -1,10 +1,12 @@
-"""Floor: one cache line there and back between two CPUs, the least any message between them can cost.
+"""Floor: one cache line there and back between two CPUs, the least any message between them can
+cost.
 
-Guarantees: at least 16 lines of each pair, in both modes (*back-to-back*, no clock inside the loop; *single*, a
-clock around each round trip, with a pause between), on the same lines by turns; medians by line are in the
-document. Answers: the paper's table 2 (what a message costs by distance), of which this is the part the
-hardware takes. The arms here are also what the other experiments put among theirs, to judge them by. Called by:
-the registry; `round_trip` and `unmap` (floor_arms, floors_of).
+Guarantees: at least 16 lines of each pair, in both modes (*back-to-back*, no clock inside the loop;
+*single*, a clock around each round trip, with a pause between), on the same lines by turns; medians
+by line are in the document. Answers: the paper's table 2 (what a message costs by distance), of
+which this is the part the hardware takes. The arms here are also what the other experiments put
+among theirs, to judge them by. Called by: the registry; `round_trip` and `unmap` (floor_arms,
+floors_of).
 """
 
 from __future__ import annotations
@@ -22,7 +24,10 @@ from multikernel.results.histogram import Histogram
 
 NAME = "floor"
 FIGURE = "table 2"
-SUMMARY = "One cache line there and back between two CPUs, on 16 lines of each pair: what any message pays at least."
+SUMMARY = (
+    "One cache line there and back between two CPUs, on 16 lines of each pair: what any message"
+    " pays at least."
+)
 
 LINES = 16
 BATCH = 100
@@ -52,9 +57,13 @@ def root_pairs(cores: int) -> list[Pair]:
     return [(0, other) for other in others]
 
 
-def floor_arms(bench: Bench, request: Request, pairs: Iterable[Pair], *, control: bool = False) -> list[Arm]:
+def floor_arms(
+    bench: Bench, request: Request, pairs: Iterable[Pair], *, control: bool = False
+) -> list[Arm]:
     """An arm a pair: a slice bounces every line of it, in both modes."""
-    plan = tuple((mode, request.size.count(USUAL[mode], BATCHES[mode]), BATCHES[mode]) for mode in MODES)
+    plan = tuple(
+        (mode, request.size.count(USUAL[mode], BATCHES[mode]), BATCHES[mode]) for mode in MODES
+    )
 
     def slice_of(pair: Pair, suffix: str) -> Outcome:
         report = bench.floor(pair, LINES, plan)
@@ -64,7 +73,9 @@ def floor_arms(bench: Bench, request: Request, pairs: Iterable[Pair], *, control
             lines = [by_line[f"{mode}.{line}"] for line in range(LINES)]
             outcome.samples[key_of(pair, mode) + suffix] = Histogram.merge(lines)
             if not suffix:
-                outcome.samples.update({line_key(pair, mode, n): one for n, one in enumerate(lines)})
+                outcome.samples.update(
+                    {line_key(pair, mode, n): one for n, one in enumerate(lines)}
+                )
         return outcome
 
     arms = [Arm(f"floor of cores {a} and {b}", lambda p=(a, b): slice_of(p, "")) for a, b in pairs]  # type: ignore[misc]
@@ -83,9 +94,11 @@ def line_key(pair: Pair, mode: Mode, line: int) -> str:
     return f"{key_of(pair, mode)}.line-{line}"
 
 
-def floors_of(collector: Collector, pairs: Iterable[Pair], cpus: tuple[int, ...]) -> dict[Pair, Floor]:
-    """The floors of those pairs that have both modes: medians over the lines of each line's median over the
-    boots.
+def floors_of(
+    collector: Collector, pairs: Iterable[Pair], cpus: tuple[int, ...]
+) -> dict[Pair, Floor]:
+    """The floors of those pairs that have both modes: medians over the lines of each line's median
+    over the boots.
     """
     found = {}
     for pair in pairs:
@@ -111,9 +124,11 @@ def _specs(request: Request, pairs: list[Pair]) -> list[Spec]:
     cpus = request.placement.cpus
     return [
         Spec(
-            key=key_of((a, b), mode) + suffix, system="raw", variant="one-line", cores=2, measure="round-trip",
+            key=key_of((a, b), mode) + suffix, system="raw", variant="one-line", cores=2,
+            measure="round-trip",
             mode=mode, batch=BATCHES[mode], floor=((a, b),), control=bool(suffix),
-            parameters={"pair": f"{cpus[a]}-{cpus[b]}", "lines": LINES, "target": "polling", "told": "poll"},
+            parameters={"pair": f"{cpus[a]}-{cpus[b]}", "lines": LINES, "target": "polling",
+            "told": "poll"},
         )
         for a, b in pairs
         for mode in MODES
@@ -132,6 +147,7 @@ def run(request: Request) -> Document:
         with system_.boot(list(request.placement.cpus)) as booted:
             collector.boot(boot, floor_arms(Bench(booted), request, pairs, control=True))
     return document.finish(
-        NAME, record, collector, floors_of(collector, pairs, request.placement.cpus), _specs(request, pairs),
+        NAME, record, collector, floors_of(collector, pairs, request.placement.cpus),
+        _specs(request, pairs),
         [(key_of((0, 1), mode) + CONTROL, key_of((0, 1), mode)) for mode in MODES],
     )  # fmt: skip

@@ -1,12 +1,15 @@
-"""Latency: what a cache line takes between every two CPUs, there and back, one line for both ways or one for each.
+"""Latency: what a cache line takes between every two CPUs, there and back, one line for both ways
+or one for each.
 
-Guarantees: every measured pair on 16 lines spread over 8 KiB, since the address decides which slice of a cache serves
-it; where CPUs have memory of their own, with the lines at home on either side, and where they lie is asked of the host.
-Pairs by turns, one at a time unless asked otherwise; a pair is done when its interval over boots is tight. Which pairs
-are measured is `latency_plan`'s: all of a small machine, enough of a large one, and what is estimated is called that.
-Between the others one pair is measured again and again: where it moves, the machine moved, and the document says so.
-Answers: the paper's table 2 (what a message costs by distance), of which this is the part the hardware takes.
-Called by: cli (`multikernel latency`), the registry. Idea: core-to-core-latency's matrix; ours says where lines lie.
+Guarantees: every measured pair on 16 lines spread over 8 KiB, since the address decides which slice
+of a cache serves it; where CPUs have memory of their own, with the lines at home on either side,
+and where they lie is asked of the host. Pairs by turns, one at a time unless asked otherwise; a
+pair is done when its interval over boots is tight. Which pairs are measured is `latency_plan`'s:
+all of a small machine, enough of a large one, and what is estimated is called that. Between the
+others one pair is measured again and again: where it moves, the machine moved, and the document
+says so. Answers: the paper's table 2 (what a message costs by distance), of which this is the part
+the hardware takes. Called by: cli (`multikernel latency`), the registry. Idea:
+core-to-core-latency's matrix; ours says where lines lie.
 """
 
 from __future__ import annotations
@@ -22,7 +25,14 @@ from multikernel.errors import BadInput
 from multikernel.experiments import document, latency_core, latency_said
 from multikernel.experiments.arms import CONTROL, Arm, Outcome, Scalar, Spec
 from multikernel.experiments.latency_core import LINES, ONE_LINE, SINGLE, TWO_LINES
-from multikernel.experiments.latency_ledger import Ledger, Slice, homes_of, key_of, moved, reference_key
+from multikernel.experiments.latency_ledger import (
+    Ledger,
+    Slice,
+    homes_of,
+    key_of,
+    moved,
+    reference_key,
+)
 from multikernel.experiments.latency_map import Map, Pair, map_of
 from multikernel.experiments.latency_plan import Planner, Reading, is_tight, systems, turns
 from multikernel.experiments.measure import Bench, Call, samples_of
@@ -34,22 +44,29 @@ from multikernel.results.document import Document, Floor, LineFloors
 
 NAME = "latency"
 FIGURE = "table 2"
-SUMMARY = "One cache line there and back between every two CPUs, and one line each way: the machine's map of distances."
+SUMMARY = (
+    "One cache line there and back between every two CPUs, and one line each way: the machine's map"
+    " of distances."
+)
 
 BATCH, USUAL, USUAL_SINGLE = 50, 200, 20
-"""Round trips between two looks at the clock; on each line in a slice; and of those with a clock around each."""
+"""Round trips between two looks at the clock; on each line in a slice; and of those with a clock
+around each.
+"""
 SYSTEM_CPUS = 64
 """CPUs of one booted system: a large machine is measured by some, one after the other."""
 ROUNDS_LEAST, ROUNDS_OF = 2, 256
-"""Slices of a pair in a boot; more, as far as the size allows, where there are fewer pairs than this."""
+"""Slices of a pair in a boot; more, as far as the size allows, where there are fewer pairs than
+this.
+"""
 REFERENCE_EVERY = 16
 """Turns between two looks at the reference pair."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How far it is. values: cycles of one line, by (from, to), measured so far; planned: pairs that are measured or
-    will be, as far as is known; pairs: all there are.
+    """How far it is. values: cycles of one line, by (from, to), measured so far; planned: pairs
+    that are measured or will be, as far as is known; pairs: all there are.
     """
 
     cpus: tuple[int, ...]
@@ -108,8 +125,8 @@ class Matrix:
         assert self.reference is not None
         self.boots += 1
         self.request.progress(
-            f"{NAME}: boot {self.boots}, {len(pairs)} pairs; {len(self.values)} of {len(self.planned)} planned "
-            "have been measured"
+            f"{NAME}: boot {self.boots}, {len(pairs)} pairs; {len(self.values)} of"
+            f" {len(self.planned)} planned have been measured"
         )
         cpus = sorted({cpu for pair in (*pairs, self.reference) for cpu in pair})
         rounds = min(self.request.size.rounds, max(ROUNDS_LEAST, ROUNDS_OF // len(pairs)))
@@ -128,7 +145,9 @@ class Matrix:
             self.look_back(rig, since)
 
     def look_back(self, rig: _Rig, since: Sequence[Pair]) -> list[Pair]:
-        """The reference pair once more; where it moved, what was measured since it was last looked at is marked."""
+        """The reference pair once more; where it moved, what was measured since it was last looked
+        at is marked.
+        """
         assert self.reference is not None
         key = reference_key(self.reference)
         seen = self.ledger.slices_of[key]
@@ -154,10 +173,14 @@ class Matrix:
 
     def homes(self, pair: Pair) -> tuple[str, ...]:
         """Where the line of a pair has been."""
-        return homes_of(self.site[pair[0]].node, self.site[pair[1]].node, len(self.machine.nodes) > 1)
+        return homes_of(
+            self.site[pair[0]].node, self.site[pair[1]].node, len(self.machine.nodes) > 1
+        )
 
     def best(self, pair: Pair) -> str | None:
-        """The key of the pair's one line at the home where it takes least; None if nothing of it counts."""
+        """The key of the pair's one line at the home where it takes least; None if nothing of it
+        counts.
+        """
         keys = [key for key in self.keys(pair) if self.ledger.has(key)]
         return min(keys, key=lambda key: median(self.ledger.medians(key).values()), default=None)
 
@@ -193,13 +216,16 @@ class Matrix:
     def steady(self, pair: Pair) -> bool:
         """Whether neither it nor the reference pair moved while it was measured."""
         return pair not in self.suspects and not any(
-            moved([value for _, value in self.ledger.slices_of.get(key, ())]) for key in self.keys(pair)
+            moved([value for _, value in self.ledger.slices_of.get(key, ())])
+            for key in self.keys(pair)
         )
 
     # --- the document ---
 
     def floors(self) -> dict[Pair, Floor]:
-        """Of the measured pairs, the line at home with the second; a line's value: the median of its slices' means."""
+        """Of the measured pairs, the line at home with the second; a line's value: the median of
+        its slices' means.
+        """
         found = {}
         for pair in sorted(self.planner.readings):
             back_to_back, single = (
@@ -220,32 +246,42 @@ class Matrix:
                 if pair in self.planner.readings:
                     homes = self.homes(pair)
                     shared: dict[str, Scalar] = {
-                        "relation": group.root, "group": group.label, "group_pairs": len(group.pairs),
+                        "relation": group.root, "group": group.label,
+                        "group_pairs": len(group.pairs),
                         "group_unmeasured": unmeasured, "steady": self.steady(pair),
                     }  # fmt: skip
-                    for what, home in [*((ONE_LINE, home) for home in homes), (TWO_LINES, homes[0])]:
+                    for what, home in [
+                        *((ONE_LINE, home) for home in homes),
+                        (TWO_LINES, homes[0]),
+                    ]:
                         yield self.spec(what, home, pair, shared)
         if self.reference is not None:
             yield self.spec(ONE_LINE, "to", self.reference, {"reference": True}, CONTROL)
 
-    def spec(self, what: str, home: str, pair: Pair, shared: Mapping[str, Scalar], suffix: str = "") -> Spec:
+    def spec(
+        self, what: str, home: str, pair: Pair, shared: Mapping[str, Scalar], suffix: str = ""
+    ) -> Spec:
         """Of one series."""
         node = self.homes_found.get((pair, home), (-1, 1))[0]
         lines = self.lines(what, home, pair)
         return Spec(
-            key=key_of(what, home, pair) + suffix, system="raw", variant=what, cores=2, measure="round-trip",
+            key=key_of(what, home, pair) + suffix, system="raw", variant=what, cores=2,
+            measure="round-trip",
             mode="back-to-back", batch=BATCH, floor=(pair,), control=bool(suffix),
             parameters={
                 "from_cpu": pair[0], "to_cpu": pair[1], "lines": 2 if what == TWO_LINES else 1,
                 "home": "receiver" if what == TWO_LINES else home,
                 "home_node": node if node >= 0 and what != TWO_LINES else None,
-                "addresses": len(LINES), "line_low": min(lines, default=None), "line_high": max(lines, default=None),
+                "addresses": len(LINES), "line_low": min(lines, default=None),
+                "line_high": max(lines, default=None),
                 "target": "polling", "told": "poll", **shared,
             },
         )  # fmt: skip
 
     def ends(self) -> dict[Pair, float]:
-        """The nearest and the farthest of the measured pairs, the smaller CPU first, and what they take."""
+        """The nearest and the farthest of the measured pairs, the smaller CPU first, and what they
+        take.
+        """
         both: dict[Pair, list[float]] = defaultdict(list)
         for a, b in sorted(self.planner.readings):
             medians = [self.ledger.pooled(key) for key in self.keys((a, b)) if self.ledger.has(key)]
@@ -259,7 +295,9 @@ class Matrix:
         return [key_of(ONE_LINE, home, pair) for home in self.homes(pair)]
 
     def ratios(self) -> Iterator[tuple[str, str]]:
-        """The farthest pair over the nearest, two lines over one on the nearest, and the control."""
+        """The farthest pair over the nearest, two lines over one on the nearest, and the
+        control.
+        """
         if self.reference is not None:
             key = key_of(ONE_LINE, "to", self.reference)
             yield key + CONTROL, key
@@ -275,7 +313,9 @@ class Matrix:
 
 
 class _Rig:
-    """A booted system, and slices of pairs in it. homes: of a pair; found: where their lines turned out to lie."""
+    """A booted system, and slices of pairs in it. homes: of a pair; found: where their lines turned
+    out to lie.
+    """
 
     def __init__(
         self,
@@ -292,7 +332,9 @@ class _Rig:
     def arm(self, turn: Sequence[Pair], counts: latency_core.Counts, suffix: str = "") -> Arm:
         """Those pairs at once."""
         name = ", ".join(f"CPUs {a} and {b}" for a, b in turn)
-        return Arm(f"{name}{', again' if suffix else ''}", lambda: self._slice(turn, counts, suffix))
+        return Arm(
+            f"{name}{', again' if suffix else ''}", lambda: self._slice(turn, counts, suffix)
+        )
 
     def _slice(self, turn: Sequence[Pair], counts: latency_core.Counts, suffix: str) -> Outcome:
         pids = self.bench.system.launched.pids
@@ -320,15 +362,18 @@ class _Rig:
                 outcome.samples[key] = histogram
                 outcome.lines[key] = [float(report.counts[f"{name}.{line}"]) for line in LINES]
             for home in self.homes(pair) if not suffix else ():
-                self.found[pair, home] = (report.counts[f"node.{home}"], report.counts[f"nodes.{home}"])
+                self.found[pair, home] = (
+                    report.counts[f"node.{home}"],
+                    report.counts[f"nodes.{home}"],
+                )
         return outcome
 
 
 def run(
     request: Request, *, parallel: bool = False, watcher: Callable[[Look], None] | None = None
 ) -> Document:
-    """Measures; see the page. parallel: pairs without a CPU in common at the same time; watcher: told after every
-    turn. Raises BadInput, MeasurementRefused.
+    """Measures; see the page. parallel: pairs without a CPU in common at the same time; watcher:
+    told after every turn. Raises BadInput, MeasurementRefused.
     """
     cpus = request.placement.cpus
     if request.crowded:

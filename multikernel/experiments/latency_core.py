@@ -1,8 +1,9 @@
 """The latency matrix's loop as a program: what `latency` sends to the two cores of a pair.
 
-Guarantees: both sides run the same rounds in the same order, on scratch lines that are spread over the region of the
-core they belong to; where each line lies is asked of the host after it was touched. A core imports this page once, so
-it stays light. Called by: `latency`, through `Core.start`.
+Guarantees: both sides run the same rounds in the same order, on scratch lines that are spread over
+the region of the core they belong to; where each line lies is asked of the host after it was
+touched. A core imports this page once, so it stays light. Called by: `latency`, through
+`Core.start`.
 """
 
 from __future__ import annotations
@@ -38,18 +39,22 @@ def bounce(
     counts: Counts,
     watch: Watch | None,
 ) -> Report:
-    """Round trips between two cores. role: 0 on the asker, 1 on the answerer. homes: whose region the one line is in,
-    "from" (the asker's) or "to"; of two lines each is in its receiver's, whatever the home.
+    """Round trips between two cores. role: 0 on the asker, 1 on the answerer. homes: whose region
+    the one line is in, "from" (the asker's) or "to"; of two lines each is in its receiver's,
+    whatever the home.
 
-    Samples: "WHAT.HOME", of all lines. Counts: "WHAT.HOME.LINE", the mean of a line; "node.HOME", the memory node of
-    the lines there (the highest of them), minus an errno where the host does not say; "nodes.HOME", of how many nodes.
+    Samples: "WHAT.HOME", of all lines. Counts: "WHAT.HOME.LINE", the mean of a line; "node.HOME",
+    the memory node of the lines there (the highest of them), minus an errno where the host does not
+    say; "nodes.HOME", of how many nodes.
     """
     driver, report = here().driver, Report()
     assert local.plan is not None
     pinning.verify(local.plan.cpus[driver.me])
     found: dict[str, Histogram] = {}
 
-    def trip(what: str, home: str, line: int, start: int, count: int, batch: int, into: Histogram) -> None:
+    def trip(
+        what: str, home: str, line: int, start: int, count: int, batch: int, into: Histogram
+    ) -> None:
         if what == TWO_LINES:
             driver.probe_two_lines(asker, answerer, role, line, start, count, batch, into)
         else:
@@ -69,7 +74,9 @@ def bounce(
                 trip(what, home, line, at, WARM, 1, Histogram())
                 trip(what, home, line, at + 2 * WARM, count, batch, into)
                 if role == 0:
-                    report.counts[f"{what}.{home}.{line}"] = round((into.sum - total) / (into.n - samples))
+                    report.counts[f"{what}.{home}.{line}"] = round(
+                        (into.sum - total) / (into.n - samples)
+                    )
             at += 2 * (WARM + count)
     if watch and before:
         report.activity = Activity.take(watch.cpus, watch.tasks) - before

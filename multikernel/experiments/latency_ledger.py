@@ -1,7 +1,9 @@
-"""What slices of pairs brought: by pair, number of lines and home; of each the medians of slices, and of its lines.
+"""What slices of pairs brought: by pair, number of lines and home; of each the medians of slices,
+and of its lines.
 
-Guarantees: thousands of arms fit, one histogram each; what cannot be of one place is told from what is. A reference
-pair, measured again and again between the others, has a key of its own. Called by: `latency` and its words.
+Guarantees: thousands of arms fit, one histogram each; what cannot be of one place is told from what
+is. A reference pair, measured again and again between the others, has a key of its own. Called by:
+`latency` and its words.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ class Slice(Outcome):
 
 
 class Ledger(Collector):
-    """A collector of thousands of arms: one histogram each, the medians of slices, and the means of lines in slices."""
+    """A collector of thousands of arms: one histogram each, the medians of slices, and the means of
+    lines in slices.
+    """
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)
@@ -68,7 +72,9 @@ class Ledger(Collector):
 
 
 def homes_of(from_node: int, to_node: int, several_nodes: bool) -> tuple[str, ...]:
-    """Where the one line of a pair is put: with the second CPU; and with the first, where that is another memory."""
+    """Where the one line of a pair is put: with the second CPU; and with the first, where that is
+    another memory.
+    """
     return ("to", "from") if several_nodes and from_node != to_node else ("to",)
 
 

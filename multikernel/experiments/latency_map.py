@@ -1,7 +1,9 @@
-"""The machine as far as a plan of pairs needs it: where each CPU lies, how two of them are related, how far nodes are.
+"""The machine as far as a plan of pairs needs it: where each CPU lies, how two of them are related,
+how far nodes are.
 
-Guarantees: pure values, from what the machine declares or a test invents; relations are those of `Topology.relation`,
-fast enough for a quarter of a million pairs. Called by: `latency_plan`, `latency` and its words.
+Guarantees: pure values, from what the machine declares or a test invents; relations are those of
+`Topology.relation`, fast enough for a quarter of a million pairs. Called by: `latency_plan`,
+`latency` and its words.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ RELATIONS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a CPU lies. Every id is unique on the machine; l2 and l3 are None where the machine does not say."""
+    """Where a CPU lies. Every id is unique on the machine; l2 and l3 are None where the machine
+    does not say.
+    """
 
     cpu: int
     core: int
@@ -61,16 +65,21 @@ def map_of(topology: Topology, cpus: Iterable[int]) -> Map:
         die = dies.setdefault((cpu.package, cpu.die), len(dies))
         sites.append(
             Site(
-                cpu.id, min(cpu.siblings or (cpu.id,)), l2.get(cpu.id), l3.get(cpu.id), cpu.package, die, cpu.node,
+                cpu.id, min(cpu.siblings or (cpu.id,)), l2.get(cpu.id), l3.get(cpu.id), cpu.package,
+                die, cpu.node,
                 cpu.kind,
             )
         )  # fmt: skip
-    distances = {(node.id, other): distance for node in topology.nodes for other, distance in node.distances}
+    distances = {
+        (node.id, other): distance for node in topology.nodes for other, distance in node.distances
+    }
     return Map(tuple(sites), distances)
 
 
 def relation(a: Site, b: Site) -> Relation:
-    """The closest thing that two CPUs share; as Topology.relation, for a quarter of a million pairs."""
+    """The closest thing that two CPUs share; as Topology.relation, for a quarter of a million
+    pairs.
+    """
     if a.cpu == b.cpu:
         return "same"
     if a.core == b.core:

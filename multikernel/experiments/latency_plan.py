@@ -1,12 +1,14 @@
-"""Which pairs of CPUs to measure, so that what is said of all of them holds, and when a pair has been measured enough.
+"""Which pairs of CPUs to measure, so that what is said of all of them holds, and when a pair has
+been measured enough.
 
-Guarantees: pure functions and one state machine, no clock and no machine; equal inputs and seed give equal plans. Up
-to WHOLE CPUs every ordered pair is measured. Beyond, pairs are grouped by what the machine declares they share; a few
-of every group are measured, and every CPU takes part in at least one of them; where members of a group disagree by
-more than noise and tolerance, the group is divided, first where a CPU stands out, else by where the two ends lie (node,
-die, cache, core, in the end pair by pair), and its parts are measured in turn. A budget bounds it all; a group that
-still disagrees when it is spent is said to be unsettled.
-Called by: `latency`. Idea: MCTOP infers levels from latencies alone; here the declared ones are tested by latencies.
+Guarantees: pure functions and one state machine, no clock and no machine; equal inputs and seed
+give equal plans. Up to WHOLE CPUs every ordered pair is measured. Beyond, pairs are grouped by what
+the machine declares they share; a few of every group are measured, and every CPU takes part in at
+least one of them; where members of a group disagree by more than noise and tolerance, the group is
+divided, first where a CPU stands out, else by where the two ends lie (node, die, cache, core, in
+the end pair by pair), and its parts are measured in turn. A budget bounds it all; a group that
+still disagrees when it is spent is said to be unsettled. Called by: `latency`. Idea: MCTOP infers
+levels from latencies alone; here the declared ones are tested by latencies.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 
 from multikernel.errors import BadInput
@@ -23,24 +26,31 @@ from multikernel.experiments.latency_map import RELATIONS, Map, Pair, Site, rela
 WHOLE = 32
 """Up to so many CPUs, every pair."""
 ROOT_PAIRS, PART_PAIRS, SMALL_PART = 12, 6, 64
-"""Measured of every declared group (and each also the other way round), and of every part of a divided one; half as
-many of a part of fewer than SMALL_PART pairs.
+"""Measured of every declared group (and each also the other way round), and of every part of a
+divided one; half as many of a part of fewer than SMALL_PART pairs.
 """
 CELLS_MOST, CELLS_LEVEL = 32, 2
-"""Where the next finer division of a group has no more parts than this, each has one measured pair at least; down to
-caches, not to cores.
+"""Where the next finer division of a group has no more parts than this, each has one measured pair
+at least; down to caches, not to cores.
 """
 TOLERANCE = 0.15
-"""Members of a group may differ by so much, beyond their own noise, and still stand for one another."""
+"""Members of a group may differ by so much, beyond their own noise, and still stand for one
+another.
+"""
 TIGHT, LEAST_BOOTS = 0.05, 3
-"""A pair whose interval reaches no farther than this share from its median is done, after so many boots."""
+"""A pair whose interval reaches no farther than this share from its median is done, after so many
+boots.
+"""
 ODD_MOST, ODD_PROBES = 8, 3
-"""CPUs that may stand out of a group; and by how many pairs of it that a CPU takes part in this is judged."""
+"""CPUs that may stand out of a group; and by how many pairs of it that a CPU takes part in this is
+judged.
+"""
 CANDIDATES = 64
 """Of so many pairs drawn at random the one is measured whose CPUs took part least often."""
 
 
-# --- Groups --------------------------------------------------------------------------------------------------------
+# --- Groups
+# --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +64,10 @@ class Reading:
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """Pairs that are taken to cost the same. root: how they are related; label: what they have in common; level: by
-    how much of where they lie they have been divided; inherited: the value of what it was a part of; parent: what
-    that was; doubted: another part of it had to be divided further, so this one is looked at twice as closely.
+    """Pairs that are taken to cost the same. root: how they are related; label: what they have in
+    common; level: by how much of where they lie they have been divided; inherited: the value of
+    what it was a part of; parent: what that was; doubted: another part of it had to be divided
+    further, so this one is looked at twice as closely.
     """
 
     root: str
@@ -89,7 +100,13 @@ _LEVELS: tuple[tuple[str, Callable[[Site], Hashable]], ...] = (
     ("core", lambda site: site.core),
     ("cpu", lambda site: site.cpu),
 )
-"""By what groups are divided, one after the other: the ends' places, each finer than the one before."""
+"""By what groups are divided, one after the other: the ends' places, each finer than the one
+before.
+"""
+
+
+def _both(place: Callable[[Site], Hashable], a: Site, b: Site) -> Hashable:
+    return place(a), place(b)
 
 
 class Planner:
@@ -132,8 +149,12 @@ class Planner:
         if self._first:
             self._first = False
             if self._whole:
-                return self._take([pair for group in self.groups for pair in group.pairs], free=True)
-            found = [pair for group in self.groups for pair in self._representatives(group, ROOT_PAIRS)]
+                return self._take(
+                    [pair for group in self.groups for pair in group.pairs], free=True
+                )
+            found = [
+                pair for group in self.groups for pair in self._representatives(group, ROOT_PAIRS)
+            ]
             both = [one for a, b in found for one in ((a, b), (b, a))]
             return self._take([*both, *self._covering(both)], free=True)
         if self._whole:
@@ -161,11 +182,14 @@ class Planner:
         return [self.readings[pair] for pair in group.pairs if pair in self.readings]
 
     def unsettled(self) -> list[Group]:
-        """Groups of which pairs are estimated though members disagree, or though none was measured."""
+        """Groups of which pairs are estimated though members disagree, or though none was
+        measured.
+        """
         return [
             group
             for group in self.groups
-            if self.unmeasured(group) and (not (found := self.of(group)) or disagree(found, self.tolerance))
+            if self.unmeasured(group)
+            and (not (found := self.of(group)) or disagree(found, self.tolerance))
         ]
 
     def unmeasured(self, group: Group) -> int:
@@ -173,12 +197,16 @@ class Planner:
         return sum(pair not in self.readings for pair in group.pairs)
 
     def value(self, group: Group) -> float | None:
-        """What a pair of the group that was not measured is taken to cost; None where nothing is known."""
+        """What a pair of the group that was not measured is taken to cost; None where nothing is
+        known.
+        """
         found = self.of(group)
         return median(one.value for one in found) if found else group.inherited
 
     def matrix(self) -> dict[Pair, float]:
-        """Every pair: measured, or its group's value; without those of groups of which nothing is known."""
+        """Every pair: measured, or its group's value; without those of groups of which nothing is
+        known.
+        """
         found: dict[Pair, float] = {}
         for group in self.groups:
             value = self.value(group)
@@ -232,7 +260,9 @@ class Planner:
         return []
 
     def _probe(self, group: Group) -> list[Pair]:
-        """Pairs that tell whether single CPUs stand out. When that is known and some do, the group is divided."""
+        """Pairs that tell whether single CPUs stand out. When that is known and some do, the group
+        is divided.
+        """
         group.odd_known = True
         known = {pair: self.readings[pair] for pair in group.pairs if pair in self.readings}
         middle = median(one.value for one in known.values())
@@ -248,7 +278,11 @@ class Planner:
             return []
         probes = []
         for cpu in suspects:
-            more = [pair for pair in group.pairs if cpu in pair and sum(end in suspects for end in pair) == 1]
+            more = [
+                pair
+                for pair in group.pairs
+                if cpu in pair and sum(end in suspects for end in pair) == 1
+            ]
             probes += self._sample(more, ODD_PROBES - len(taking_part[cpu]))
         if probes:
             group.odd_known = False  # asked again when they are known
@@ -258,7 +292,10 @@ class Planner:
             # What stands out here may stand out anywhere.
             for one in list(self.groups):
                 self._replace(
-                    one, lambda a, b: tuple(cpu for cpu in odd if cpu in (a.cpu, b.cpu)), "with", one.level
+                    one,
+                    lambda a, b: tuple(cpu for cpu in odd if cpu in (a.cpu, b.cpu)),
+                    "with",
+                    one.level,
                 )
         return []
 
@@ -266,18 +303,22 @@ class Planner:
         """By the next finer place of the two ends; those that can't be divided are settled."""
         for level in range(group.level, len(_LEVELS)):
             name, place = _LEVELS[level]
-            if self._replace(group, lambda a, b, place=place: (place(a), place(b)), name, level + 1):  # type: ignore[misc]
+            if self._replace(group, partial(_both, place), name, level + 1):
                 self._doubt_beside(group)
                 return
         group.settled = True
 
     def _doubt_beside(self, group: Group) -> None:
-        """That this level did not explain it all casts doubt on parts of it that seemed to agree."""
+        """That this level did not explain it all casts doubt on parts of it that seemed to
+        agree.
+        """
         for other in self.groups:
             if group.parent is not None and other.parent is group.parent and not other.doubted:
                 other.doubted, other.settled = True, False
 
-    def _replace(self, group: Group, key: Callable[[Site, Site], Hashable], name: str, level: int) -> bool:
+    def _replace(
+        self, group: Group, key: Callable[[Site, Site], Hashable], name: str, level: int
+    ) -> bool:
         """Puts the parts in the group's place; False if it would be one part only."""
         parts: dict[Hashable, list[Pair]] = defaultdict(list)
         for a, b in group.pairs:
@@ -303,7 +344,9 @@ class Planner:
     # --- choosing ---
 
     def _representatives(self, group: Group, count: int) -> list[Pair]:
-        """So many more pairs of a group, and one at least of every part that it might have to be divided into."""
+        """So many more pairs of a group, and one at least of every part that it might have to be
+        divided into.
+        """
         chosen: list[Pair] = []
         for _, place in _LEVELS[group.level : CELLS_LEVEL + 1]:
             cells: dict[frozenset[Hashable], list[Pair]] = defaultdict(list)
@@ -315,7 +358,9 @@ class Planner:
                 if not any(pair in self._planned or pair in chosen for pair in cell):
                     chosen += self._sample(cell, 1)
         taken = set(chosen)
-        return chosen + self._sample([pair for pair in group.pairs if pair not in taken], count - len(chosen))
+        return chosen + self._sample(
+            [pair for pair in group.pairs if pair not in taken], count - len(chosen)
+        )
 
     def _sample(self, pairs: Sequence[Pair], count: int) -> list[Pair]:
         """So many pairs that were not planned yet, of CPUs that took part little."""
@@ -332,7 +377,9 @@ class Planner:
         return chosen
 
     def _covering(self, planned: Iterable[Pair]) -> list[Pair]:
-        """Pairs for the CPUs that take part in none: of the largest group, as most CPUs have many pairs there."""
+        """Pairs for the CPUs that take part in none: of the largest group, as most CPUs have many
+        pairs there.
+        """
         largest = max(self.groups, key=lambda group: len(group.pairs))
         partners: dict[int, list[int]] = defaultdict(list)
         for a, b in largest.pairs:
@@ -341,7 +388,9 @@ class Planner:
         found = []
         for cpu in sorted(bare):
             if cpu in bare:
-                others = partners[cpu] or [site.cpu for site in self.machine.sites if site.cpu != cpu]
+                others = partners[cpu] or [
+                    site.cpu for site in self.machine.sites if site.cpu != cpu
+                ]
                 other = self._random.choice([one for one in others if one in bare] or others)
                 bare -= {cpu, other}
                 found.append((cpu, other))
@@ -364,18 +413,23 @@ def _words(part: Hashable) -> str:
     return str(part).replace("(", "").replace(")", "").rstrip(",") or "none"
 
 
-# --- Order of measuring --------------------------------------------------------------------------------------------
+# --- Order of measuring
+# --------------------------------------------------------------------------------------------
 
 
 def systems(pairs: Iterable[Pair], most: int) -> list[list[Pair]]:
-    """Pairs shared out among systems of at most `most` CPUs each, so that no system is larger than it needs be."""
+    """Pairs shared out among systems of at most `most` CPUs each, so that no system is larger than
+    it needs be.
+    """
     return _packed(pairs, lambda cpus, pair: len(cpus.union(pair)) <= most)
 
 
 def turns(pairs: Iterable[Pair], *, parallel: bool = False) -> list[list[Pair]]:
     """What is measured at once: one pair, or in parallel as many as have no CPU in common."""
     return (
-        _packed(pairs, lambda cpus, pair: cpus.isdisjoint(pair)) if parallel else [[pair] for pair in pairs]
+        _packed(pairs, lambda cpus, pair: cpus.isdisjoint(pair))
+        if parallel
+        else [[pair] for pair in pairs]
     )
 
 

@@ -1,9 +1,10 @@
-"""The Linux arm: threads of one address space on the host's own kernel, in a process that is nothing else.
+"""The Linux arm: threads of one address space on the host's own kernel, in a process that is
+nothing else.
 
-Guarantees: the process is exec'd, so it inherits neither the kernels' segments nor the caller's threads; its
-memory is a segment without a name, as the kernels' pages are; its threads are pinned to the same CPUs as the
-cores; between slices it sleeps; it is gone with the thread that started it, or when its input ends. Commands
-and answers are JSON, one a line. Called by: `unmap`.
+Guarantees: the process is exec'd, so it inherits neither the kernels' segments nor the caller's
+threads; its memory is a segment without a name, as the kernels' pages are; its threads are pinned
+to the same CPUs as the cores; between slices it sleeps; it is gone with the thread that started it,
+or when its input ends. Commands and answers are JSON, one a line. Called by: `unmap`.
 
 Run as: python -m multikernel.experiments.linux_process PARENT CPU[,CPU…] BYTES
 """
@@ -30,9 +31,20 @@ class LinuxProcess:
 
     def __init__(self, cpus: tuple[int, ...], memory: int) -> None:
         """cpus: thread i runs on cpus[i], the first one unmaps; memory: bytes."""
-        command = [sys.executable, "-m", __name__, str(os.getpid()), ",".join(map(str, cpus)), str(memory)]
+        command = [
+            sys.executable,
+            "-m",
+            __name__,
+            str(os.getpid()),
+            ",".join(map(str, cpus)),
+            str(memory),
+        ]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         try:
             self._receive()
@@ -47,8 +59,8 @@ class LinuxProcess:
         self.close()
 
     def ask(self, do: str, **arguments: int | bool) -> dict[str, Any]:
-        """One slice. cores: threads on so many of the CPUs, the first, else on all. The answer: "samples" or "cycles",
-        and "activity". Raises MultikernelError, CoreDied.
+        """One slice. cores: threads on so many of the CPUs, the first, else on all. The answer:
+        "samples" or "cycles", and "activity". Raises MultikernelError, CoreDied.
         """
         assert self.process.stdin is not None
         try:
@@ -70,7 +82,9 @@ class LinuxProcess:
 
     def _gone(self) -> CoreDied:
         status = self.process.wait(CLOSE_SECONDS)
-        return CoreDied("the process of the Linux arm ended", value=f"status {status}", status=status)
+        return CoreDied(
+            "the process of the Linux arm ended", value=f"status {status}", status=status
+        )
 
     def close(self) -> None:
         """The process is gone when this returns. Idempotent."""
@@ -97,7 +111,8 @@ def activity_of(answer: dict[str, Any]) -> Activity:
     )
 
 
-# --- The process ----------------------------------------------------------------------------------------------------
+# --- The process
+# --------------------------------------------------------------------------------------------------
 
 
 def _histogram(h: _native.Histogram) -> dict[str, Any]:
@@ -116,7 +131,9 @@ def _do(command: dict[str, Any], memory: int, cpus: list[int]) -> dict[str, Any]
         _native.linux_unmap(memory, cpus, command["count"], command["idle"], histogram)
         answer["samples"] = histogram
     else:
-        answer["cycles"] = _native.linux_own_pages(memory, cpus, command["pages"], command["rounds"])
+        answer["cycles"] = _native.linux_own_pages(
+            memory, cpus, command["pages"], command["rounds"]
+        )
     activity = Activity.take(watched, [os.getpid()]) - before
     answer["activity"] = {"time_ns": activity.time_ns, **activity.record()}
     if "samples" in answer:

@@ -1,10 +1,11 @@
 """Local call: what it takes to ask somebody on the same CPU, beside a message to another.
 
-Guarantees: every series names the boundary that is crossed. *A system call*: a program asks its own core's driver,
-which works in disabled mode and answers; no address space is left. *Two processes on one CPU*: two cores are booted on
-the same CPU, and the host switches from the one's process to the other's and back, once because each yields and once
-because each sleeps until it is woken. Neither is what the paper measured, and the document says so. A message to a core
-with a CPU of its own stands beside them. Answers: the paper's table 1 (LRPC on one core). Called by: the registry.
+Guarantees: every series names the boundary that is crossed. *A system call*: a program asks its own
+core's driver, which works in disabled mode and answers; no address space is left. *Two processes on
+one CPU*: two cores are booted on the same CPU, and the host switches from the one's process to the
+other's and back, once because each yields and once because each sleeps until it is woken. Neither
+is what the paper measured, and the document says so. A message to a core with a CPU of its own
+stands beside them. Answers: the paper's table 1 (LRPC on one core). Called by: the registry.
 """
 
 from __future__ import annotations
@@ -25,15 +26,24 @@ from multikernel.results.document import Caution, Document, Mode
 NAME = "local-call"
 FIGURE = "table 1"
 SUMMARY = (
-    "A request that stays on its CPU: to the own driver, and to another process; and a message, beside them."
+    "A request that stays on its CPU: to the own driver, and to another process; and a message,"
+    " beside them."
 )
 
 PAIR = (0, 1)
-OWN, YIELD, SLEEP, MESSAGE = "system-call", "process-switch-yield", "process-switch-sleep", "message"
+OWN, YIELD, SLEEP, MESSAGE = (
+    "system-call",
+    "process-switch-yield",
+    "process-switch-sleep",
+    "message",
+)
 BOUNDARIES = {
     OWN: "program and driver of one core, in one process: disabled mode, no address space is left",
     YIELD: "two processes on one CPU: the host switches between them because each yields",
-    SLEEP: "two processes on one CPU: the host switches between them because each sleeps until it is woken",
+    SLEEP: (
+        "two processes on one CPU: the host switches between them because each sleeps until it is"
+        " woken"
+    ),
     MESSAGE: "two cores with a CPU each: a cache line, no switch",
 }
 """By arm: what is crossed."""
@@ -49,16 +59,22 @@ CONTROL_OF = OWN
 
 NOT_LRPC = Caution(
     code="not-the-papers-lrpc",
-    text="Table 1 of the paper is an upcall between two address spaces that one kernel, its CPU driver, switches "
-    "between. Neither arm here is that. The system call crosses from a program into its core's driver and back, inside "
-    "one process: no privilege level and no page table changes, so less is done than in an LRPC. Between two processes "
-    "on one CPU the address space does change, but the host's scheduler decides when, by its own system calls and run "
-    "queue: that is the host's process switch, there and back, and more than an LRPC.",
+    text=(
+        "Table 1 of the paper is an upcall between two address spaces that one kernel, its CPU"
+        " driver, switches between. Neither arm here is that. The system call crosses from a"
+        " program into its core's driver and back, inside one process: no privilege level and no"
+        " page table changes, so less is done than in an LRPC. Between two processes on one CPU the"
+        " address space does change, but the host's scheduler decides when, by its own system calls"
+        " and run queue: that is the host's process switch, there and back, and more than an LRPC."
+    ),
 )
 SHARED_CPU = Caution(
     code="cpu-shared-on-purpose",
-    text=f"{YIELD} and {SLEEP}: both processes are on one CPU, and what else wants that CPU runs between them. These "
-    "latencies are the host's scheduler's; they are no property of the machine's caches, and have no floor.",
+    text=(
+        f"{YIELD} and {SLEEP}: both processes are on one CPU, and what else wants that CPU runs"
+        " between them. These latencies are the host's scheduler's; they are no property of the"
+        " machine's caches, and have no floor."
+    ),
 )
 
 
@@ -77,13 +93,16 @@ def _key(name: str, mode: Mode, *, control: bool = False) -> str:
 def _arms(request: Request, boot: _Boot) -> list[Arm]:
     def slice_of(name: str, control: bool) -> Outcome:
         plan = tuple(
-            (mode, request.size.count(USUAL[name][mode], BATCHES[mode]), BATCHES[mode]) for mode in MODES
+            (mode, request.size.count(USUAL[name][mode], BATCHES[mode]), BATCHES[mode])
+            for mode in MODES
         )
         report = _measured(name, boot, plan)
         samples = samples_of(report)
         found = {_key(name, mode, control=control): samples[mode] for mode in MODES}
         activity = report.activity
-        return Outcome(found, activity=but_switches(activity) if name in SWITCHING and activity else activity)
+        return Outcome(
+            found, activity=but_switches(activity) if name in SWITCHING and activity else activity
+        )
 
     def arm(name: str, control: bool = False) -> Arm:
         return Arm(labelled(name, control), lambda: slice_of(name, control))
@@ -127,7 +146,8 @@ def _specs(request: Request) -> list[Spec]:
             parameters |= {"pair": f"{cpus[0]}-{to}", "target": "polling", "told": "poll"}
         for mode in MODES:
             spec = Spec(
-                _key(name, mode), "multikernel", name, 1 if name == OWN else 2, "round-trip", mode, BATCHES[mode],
+                _key(name, mode), "multikernel", name, 1 if name == OWN else 2, "round-trip", mode,
+                BATCHES[mode],
                 parameters=parameters, floor=(PAIR,) if name == MESSAGE else (),
             )  # fmt: skip
             found.append(spec)

@@ -1,10 +1,11 @@
-"""One booted system as an instrument: its cores made to poll, to compute or to keep quiet, and loops run on
-them.
+"""One booted system as an instrument: its cores made to poll, to compute or to keep quiet, and
+loops run on them.
 
-Guarantees: between slices every core of the system is parked, so another kernel's slice has the CPUs to itself;
-cores that poll never park while they are measured; a computing program is stopped however the slice ends. The
-client sleeps through a slice, because it needs a CPU that the cores are using. Called by: the experiments. Not
-thread-safe: one slice at a time on the whole machine is the point.
+Guarantees: between slices every core of the system is parked, so another kernel's slice has the
+CPUs to itself; cores that poll never park while they are measured; a computing program is stopped
+however the slice ends. The client sleeps through a slice, because it needs a CPU that the cores are
+using. Called by: the experiments. Not thread-safe: one slice at a time on the whole machine is the
+point.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ FIRST_SECONDS, MARGIN_SECONDS, LONGEST_SECONDS = 0.02, 0.0005, 0.25
 STOP_LINE = 127
 """The scratch line by which a computing program is stopped."""
 THINK_POLLING_US, THINK_COMPUTING_US = 2, 20
-"""Between touching and unmapping. The longer one lets a told core get back from its interrupt to its program."""
+"""Between touching and unmapping. The longer one lets a told core get back from its interrupt to
+its program.
+"""
 
 Target = Literal["polling", "computing"]
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -37,7 +40,9 @@ def unpacked(packed: Packed) -> Histogram:
     import zlib
 
     _, total, least, most, counts = packed
-    return Histogram.from_dense(np.frombuffer(zlib.decompress(counts), dtype=np.uint64), least, most, total)
+    return Histogram.from_dense(
+        np.frombuffer(zlib.decompress(counts), dtype=np.uint64), least, most, total
+    )
 
 
 def samples_of(report: Report) -> dict[str, Histogram]:
@@ -68,17 +73,22 @@ class Bench:
     # --- loops ---
 
     def run(self, name: str, calls: Mapping[int, Call]) -> dict[int, Report]:
-        """Functions on cores at once, started in the order given; all their reports. name: of this kind of
-        slice.
+        """Functions on cores at once, started in the order given; all their reports. name: of this
+        kind of slice.
         """
         tasks = {
             core: self.system.cores[core].start(function, *arguments)
             for core, (function, arguments) in calls.items()
         }
-        # Every look at whether they are done takes a CPU away from one of them: sleep a little longer than it takes.
+        # Every look at whether they are done takes a CPU away from one of them: sleep a little
+        # longer than it takes.
         time.sleep(self._expected.get(name, FIRST_SECONDS))
         reports = {core: task.result() for core, task in tasks.items()}
-        took = [report.activity.time_ns / 1e9 for report in reports.values() if report.activity is not None]
+        took = [
+            report.activity.time_ns / 1e9
+            for report in reports.values()
+            if report.activity is not None
+        ]
         if took:
             self._expected[name] = min(1.1 * max(took) + MARGIN_SECONDS, LONGEST_SECONDS)
         return reports
@@ -118,10 +128,14 @@ class Bench:
             self.system.install(root, edges)
             self._along[root] = edges
 
-    def unmap(self, protocol: str, target: Target, count: int, *, cores: int | None = None) -> Report:
-        """Unmaps of a page that the first `cores` hold, None for all, initiated by core 0. Others stay parked.
+    def unmap(
+        self, protocol: str, target: Target, count: int, *, cores: int | None = None
+    ) -> Report:
+        """Unmaps of a page that the first `cores` hold, None for all, initiated by core 0. Others
+        stay parked.
 
-        Counts for computing targets: turns and cycles of their programs, interrupts of all of them, operations.
+        Counts for computing targets: turns and cycles of their programs, interrupts of all of them,
+        operations.
         """
         holding = self.cores if cores is None else cores
         think = THINK_COMPUTING_US if target == "computing" else THINK_POLLING_US
@@ -137,7 +151,9 @@ class Bench:
         return report
 
     def alone(self, seconds: float) -> Report:
-        """What computing programs reach when nobody tells them anything. Counts: turns and cycles of them all."""
+        """What computing programs reach when nobody tells them anything. Counts: turns and cycles
+        of them all.
+        """
         with self.computing():
             return self.one("alone", on_core.idle, seconds, self.watch)
 
@@ -146,7 +162,9 @@ class Bench:
         return self.one("local", on_core.local_call, self._frame, count, self.watch)
 
     def own_pages(self, first: int, pages: int, rounds: int, protocol: str = "two-phase") -> Report:
-        """Every core unmaps pages of its own at once. Counts: operations of all, cycles of the slowest."""
+        """Every core unmaps pages of its own at once. Counts: operations of all, cycles of the
+        slowest.
+        """
         base = self._meetings
         self._meetings += 2 * rounds * self.cores
         calls: dict[int, Call] = {

@@ -1,14 +1,16 @@
-"""Messages by cache distance: latency and throughput of rings and call lines by size, and how far writers run ahead.
+"""Messages by cache distance: latency and throughput of rings and call lines by size, and how far
+writers run ahead.
 
-Guarantees: epoch ring, used-bit ring and call line, and as the yardstick a ring of plain words that does nothing
-but carry messages, are bare ends in loops of their own on booted cores (raw), all over the same memory by turns.
-Latency is there and back, in the floor's two modes. Throughput is what the receiving side took in, over stretches
-of more than four times the ring, so that it holds what a full ring does to its writer; at the end of each stretch,
-which falls on another place of the ring each time, the receiver looks how far ahead the writer is. The call line
-streams with a window: each message comes back as its own reply, and the next one on that line waits for it. In the
-open loop requests go through both booted drivers at random times that do not depend on the answers, and latency
-counts from when each should have been sent. Pairs of cores: one for each distance that the machine's topology
-tells apart. Answers: the paper's table 2. Called by: the registry.
+Guarantees: epoch ring, used-bit ring and call line, and as the yardstick a ring of plain words that
+does nothing but carry messages, are bare ends in loops of their own on booted cores (raw), all over
+the same memory by turns. Latency is there and back, in the floor's two modes. Throughput is what
+the receiving side took in, over stretches of more than four times the ring, so that it holds what a
+full ring does to its writer; at the end of each stretch, which falls on another place of the ring
+each time, the receiver looks how far ahead the writer is. The call line streams with a window: each
+message comes back as its own reply, and the next one on that line waits for it. In the open loop
+requests go through both booted drivers at random times that do not depend on the answers, and
+latency counts from when each should have been sent. Pairs of cores: one for each distance that the
+machine's topology tells apart. Answers: the paper's table 2. Called by: the registry.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ from multikernel.user.memory import Page
 
 NAME = "message"
 FIGURE = "table 2"
-SUMMARY = "Latency and throughput of a message by distance, form of channel and ring size; how far writers run ahead."
+SUMMARY = (
+    "Latency and throughput of a message by distance, form of channel and ring size; how far"
+    " writers run ahead."
+)
 
 EPOCH, USED, CALLS, PLAIN = "epoch-ring", "used-ring", "call-line", "plain"
 RINGS = (EPOCH, USED)
@@ -43,7 +48,9 @@ JUDGED = (64, 1024, 4096)
 """Ring sizes at which throughput is held against the plain ring's."""
 USUAL: dict[Mode, int] = {"back-to-back": 10_000, "single": 2_000}
 STREAM, STREAM_CALLS = 600_000, 60_000
-"""Messages in a slice, at least; a call line carries fewer, and the first of them waits for a full window."""
+"""Messages in a slice, at least; a call line carries fewer, and the first of them waits for a full
+window.
+"""
 SHORTEST_BATCH = 1000
 OPEN_LOOP_NS = (400, 800, 2_000, 10_000)
 """Mean time between requests: from more than half of what the channel can do to hardly anything."""
@@ -89,15 +96,15 @@ class Form:
 
     @property
     def batch(self) -> int:
-        """Messages between two readings of the clock in a stream: more than four times around, and ending on another
-        place each time, as acknowledgements come at fixed ones.
+        """Messages between two readings of the clock in a stream: more than four times around, and
+        ending on another place each time, as acknowledgements come at fixed ones.
         """
         return max(4 * self.slots + 3 * self.slots // 8, SHORTEST_BATCH) + 1
 
 
 def pairs_of(request: Request, topology: Topology) -> dict[Pair, str]:
-    """Core 0 and the first core at each distance from it, in the order of the cores; the closest thing that their CPUs
-    share, in words.
+    """Core 0 and the first core at each distance from it, in the order of the cores; the closest
+    thing that their CPUs share, in words.
     """
     cpus = request.placement.cpus
     found: dict[str, Pair] = {}
@@ -111,7 +118,12 @@ def forms_of(request: Request, pairs: Iterable[Pair]) -> list[Form]:
     whole = request.size.measures and not request.crowded
     sizes, windows = (SIZES, WINDOWS) if whole else (SMOKE_SIZES, SMOKE_WINDOWS)
     by_name = {EPOCH: sizes, USED: sizes, PLAIN: sizes, CALLS: windows}
-    return [Form(name, slots, pair) for pair in pairs for name, some in by_name.items() for slots in some]
+    return [
+        Form(name, slots, pair)
+        for pair in pairs
+        for name, some in by_name.items()
+        for slots in some
+    ]
 
 
 def control_of(forms: list[Form]) -> Form:
@@ -132,7 +144,9 @@ def rates(times: Histogram, operations: int, hz: float) -> Histogram:
 class _Arms:
     """All arms of one boot."""
 
-    def __init__(self, request: Request, bench: Bench, pairs: Iterable[Pair], forms: list[Form]) -> None:
+    def __init__(
+        self, request: Request, bench: Bench, pairs: Iterable[Pair], forms: list[Form]
+    ) -> None:
         self.request, self.bench, self.pairs, self.forms = request, bench, list(pairs), forms
         self.hz = tsc_rate().hz
         self.uses = 1
@@ -155,7 +169,8 @@ class _Arms:
 
     def _echo(self, form: Form, suffix: str = "") -> Arm:
         plan = tuple(
-            (mode, self.request.size.count(USUAL[mode], BATCHES[mode]), BATCHES[mode]) for mode in MODES
+            (mode, self.request.size.count(USUAL[mode], BATCHES[mode]), BATCHES[mode])
+            for mode in MODES
         )
 
         def slice_of() -> Outcome:
@@ -171,7 +186,9 @@ class _Arms:
         count = self.request.size.count(round(usual / form.batch), least=4) * form.batch
 
         def slice_of() -> Outcome:
-            reports = self._both(f"stream {form.key}", form, on_core_message.stream, count, form.batch)
+            reports = self._both(
+                f"stream {form.key}", form, on_core_message.stream, count, form.batch
+            )
             asked, took = (reports[core] for core in form.pair)
             samples = samples_of(took)
             found = {form.rate + suffix: rates(samples["times"], form.batch, self.hz)}
@@ -181,12 +198,17 @@ class _Arms:
 
         return Arm(labelled(f"{form.key}, one way", suffix), slice_of)
 
-    def _both(self, name: str, form: Form, loop: Callable[..., Report], *how: object) -> dict[int, Report]:
+    def _both(
+        self, name: str, form: Form, loop: Callable[..., Report], *how: object
+    ) -> dict[int, Report]:
         """Both sides of a loop over the rings' memory."""
         use, self.uses = self.uses, self.uses + on_core_message.USES
         (a, b), watch = form.pair, self.bench.watch
         calls: dict[int, Call] = {
-            core: (loop, (self.page, form.name, form.slots, role, use, *how, None if role else watch))
+            core: (
+                loop,
+                (self.page, form.name, form.slots, role, use, *how, None if role else watch),
+            )
             for core, role in ((b, 1), (a, 0))
         }
         return self.bench.run(name, calls)
@@ -202,9 +224,13 @@ class _Arms:
                 pair[0]: (on_core_message.open_loop, (pair[1], count, mean, seed, self.bench.watch))
             }
             report = self.bench.run(f"open loop {every}", calls)[pair[0]]
-            return Outcome({_open_key(pair, every): samples_of(report)["latency"]}, activity=report.activity)
+            return Outcome(
+                {_open_key(pair, every): samples_of(report)["latency"]}, activity=report.activity
+            )
 
-        return Arm(f"open loop, a request every {every} ns, cores {pair[0]} and {pair[1]}", slice_of)
+        return Arm(
+            f"open loop, a request every {every} ns, cores {pair[0]} and {pair[1]}", slice_of
+        )
 
 
 def _open_key(pair: Pair, every: int) -> str:
@@ -220,17 +246,34 @@ def _specs(request: Request, pairs: Mapping[Pair, str], forms: list[Form]) -> It
         parameters: dict[str, Scalar] = {**where, "slots": form.slots}
         found = [
             Spec(
-                form.latency(mode), "raw", form.name, 2, "round-trip", mode, BATCHES[mode], parameters=parameters,
+                form.latency(mode), "raw", form.name, 2, "round-trip", mode, BATCHES[mode],
+                parameters=parameters,
                 floor=(form.pair,),
             )
             for mode in MODES
             if form.name != PLAIN
         ]  # fmt: skip
         rate = Spec(
-            form.rate, "raw", form.name, 2, "throughput", "back-to-back", form.batch, "messages/s", parameters
+            form.rate,
+            "raw",
+            form.name,
+            2,
+            "throughput",
+            "back-to-back",
+            form.batch,
+            "messages/s",
+            parameters,
         )
         ahead = Spec(
-            form.ahead, "raw", form.name, 2, "occupancy", "back-to-back", form.batch, "messages", parameters
+            form.ahead,
+            "raw",
+            form.name,
+            2,
+            "occupancy",
+            "back-to-back",
+            form.batch,
+            "messages",
+            parameters,
         )
         yield from (*found, rate, ahead)
         if form == control:
@@ -238,7 +281,8 @@ def _specs(request: Request, pairs: Mapping[Pair, str], forms: list[Form]) -> It
     for pair, words in pairs.items():
         for every in OPEN_LOOP_NS:
             yield Spec(
-                _open_key(pair, every), "multikernel", "open-loop", 2, "round-trip", "single", floor=(pair,),
+                _open_key(pair, every), "multikernel", "open-loop", 2, "round-trip", "single",
+                floor=(pair,),
                 parameters={
                     "pair": f"{cpus[pair[0]]}-{cpus[pair[1]]}", "distance": words,
                     "every_ns": every, "target": "polling", "told": "poll",
@@ -266,8 +310,11 @@ def _ratios(pairs: Iterable[Pair], forms: list[Form]) -> Iterator[tuple[str, str
 
 STREAMS_OF_CALLS = Caution(
     code="call-line-streams-calls",
-    text="A call line's throughput is that of calls: every message comes back as its reply, and with a window of 1 it "
-    "is one call after the other. A ring's messages go one way; the plain ring is measured one way only.",
+    text=(
+        "A call line's throughput is that of calls: every message comes back as its reply, and with"
+        " a window of 1 it is one call after the other. A ring's messages go one way; the plain"
+        " ring is measured one way only."
+    ),
 )
 
 
@@ -284,5 +331,6 @@ def run(request: Request) -> Document:
             collector.boot(boot, _Arms(request, Bench(booted), pairs, forms).all())
     floors = floors_of(collector, pairs, request.placement.cpus)
     return document.finish(
-        NAME, record, collector, floors, list(_specs(request, pairs, forms)), _ratios(pairs, forms), [STREAMS_OF_CALLS]
+        NAME, record, collector, floors, list(_specs(request, pairs, forms)), _ratios(pairs, forms),
+        [STREAMS_OF_CALLS]
     )  # fmt: skip

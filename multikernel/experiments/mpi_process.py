@@ -1,9 +1,10 @@
-"""mpi4py's barrier, where mpi4py and an MPI library are installed: ranks on the CPUs of the cores, started by the
-library's own launcher.
+"""mpi4py's barrier, where mpi4py and an MPI library are installed: ranks on the CPUs of the cores,
+started by the library's own launcher.
 
-Guarantees: a rank is pinned to the CPU of the core with its number; between slices it sleeps outside of MPI; launcher
-and ranks are gone with the thread that started them, or when the connection ends. What the library leaves behind lies
-in a directory that is removed. Called by: `collectives`.
+Guarantees: a rank is pinned to the CPU of the core with its number; between slices it sleeps
+outside of MPI; launcher and ranks are gone with the thread that started them, or when the
+connection ends. What the library leaves behind lies in a directory that is removed. Called by:
+`collectives`.
 
 Run as: mpiexec -n N python -m multikernel.experiments.mpi_process SOCKET CPU[,CPU…]
 """
@@ -56,9 +57,11 @@ class MpiProcess:
         listener.settimeout(0.2)
         self._log = open(os.path.join(self._directory.name, "log"), "w+b")  # noqa: SIM115
         self.process = subprocess.Popen(
-            [str(_launcher()), "-n", str(len(cpus)), sys.executable, "-m", "multikernel.experiments.mpi_process",
+            [str(_launcher()), "-n", str(len(cpus)), sys.executable, "-m",
+            "multikernel.experiments.mpi_process",
              path, ",".join(map(str, cpus))],
-            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, env=_environment(self._directory.name),
+            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+            env=_environment(self._directory.name),
             start_new_session=True, preexec_fn=lambda: _native.adopt(NAME),
         )  # fmt: skip
         try:
@@ -77,7 +80,9 @@ class MpiProcess:
         self.close()
 
     def barriers(self, count: int, batch: int) -> list[int]:
-        """Of rank 0: cycles of each batch of barriers of all ranks, one after the other. Raises CoreDied."""
+        """Of rank 0: cycles of each batch of barriers of all ranks, one after the other. Raises
+        CoreDied.
+        """
         for rank in self._ranks:
             rank.send((count // batch, batch))
         answers = [self._answer(rank) for rank in self._ranks]
@@ -109,7 +114,11 @@ class MpiProcess:
 
     def _gone(self) -> CoreDied:
         self._log.seek(0)
-        lines = [line for line in self._log.read().decode(errors="replace").splitlines() if line.strip(" -")]
+        lines = [
+            line
+            for line in self._log.read().decode(errors="replace").splitlines()
+            if line.strip(" -")
+        ]
         return CoreDied(
             "the ranks of the MPI arm did not come or ended", value=(lines or ["silently"])[0][:200]
         )
@@ -145,7 +154,8 @@ def _environment(directory: str) -> dict[str, str]:
     }
 
 
-# --- A rank -----------------------------------------------------------------------------------------------------------
+# --- A rank
+# --------------------------------------------------------------------------------------------------
 
 
 def rank(path: str, cpus: list[int]) -> None:

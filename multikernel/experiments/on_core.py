@@ -1,9 +1,11 @@
-"""The measuring loops as programs: what `measure` sends to a core, runs there in native code, and gets back.
+"""The measuring loops as programs: what `measure` sends to a core, runs there in native code, and
+gets back.
 
-Guarantees: the core is verified to run on its CPU before it measures; what happened to the measuring CPUs and
-tasks meanwhile comes back with the samples, taken by the measuring core itself right around the loop, so that
-the client's own stirring does not count. A verdict that is not OK is an error here. Called by: `measure` and
-the experiments, through `Core.run`; a core imports this page once, so it stays light.
+Guarantees: the core is verified to run on its CPU before it measures; what happened to the
+measuring CPUs and tasks meanwhile comes back with the samples, taken by the measuring core itself
+right around the loop, so that the client's own stirring does not count. A verdict that is not OK is
+an error here. Called by: `measure` and the experiments, through `Core.run`; a core imports this
+page once, so it stays light.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ class Watch:
 
 @dataclass(slots=True)
 class Report:
-    """Samples by name, what else was counted, and what happened meanwhile (None: nobody watched)."""
+    """Samples by name, what else was counted, and what happened meanwhile (None: nobody
+    watched).
+    """
 
     samples: dict[str, Packed] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -56,7 +60,8 @@ def pack(histogram: Histogram) -> Packed:
     return h.n, h.sum, h.min, h.max, zlib.compress(h.counts(), 1)
 
 
-# --- How cores wait -------------------------------------------------------------------------------------------------
+# --- How cores wait
+# -------------------------------------------------------------------------------------------------
 
 Policy = tuple[int, int, int]
 """Microseconds to spin, times to yield, longest park in microseconds."""
@@ -65,7 +70,9 @@ POLLING: Policy = (10_000_000, 0, 10_000)
 POLLING_CROWDED: Policy = (0, 64, 10_000)
 """Where cores share CPUs, spinning only keeps the other from its work."""
 QUIET: Policy = (50, 0, 1_000_000)
-"""Parks as soon as the client's next word is late, and looks up once a second: others are measured meanwhile."""
+"""Parks as soon as the client's next word is late, and looks up once a second: others are measured
+meanwhile.
+"""
 QUIET_CROWDED: Policy = (0, 0, 1_000_000)
 
 
@@ -79,8 +86,9 @@ def _set_policy(driver: Driver, cores: Iterable[int], policy: Policy) -> None:
 
 @contextmanager
 def _polling(driver: Driver, cores: Iterable[int]) -> Iterator[None]:
-    """Within the block those cores never park. Set from here, so that they poll no longer than a slice lasts: a
-    core that polls needs its CPU whole, and the client that brings the next program needs one too.
+    """Within the block those cores never park. Set from here, so that they poll no longer than a
+    slice lasts: a core that polls needs its CPU whole, and the client that brings the next program
+    needs one too.
     """
     assert local.plan is not None
     crowded, named = local.plan.crowded, tuple(cores)
@@ -122,7 +130,8 @@ def _fine(verdict: int, doing: str) -> None:
         raise ProtocolError("a measuring loop was refused by its kernel", value=name, where=doing)
 
 
-# --- Raw pairs: role 0 asks, role 1 answers, both with the same counts --------------------------------------------
+# --- Raw pairs: role 0 asks, role 1 answers, both with the same counts
+# --------------------------------------------
 
 Plan = tuple[tuple[str, int, int], ...]
 """(name, count, batch): what is done one after the other."""
@@ -131,7 +140,9 @@ WARM = 64
 
 
 def floor(owner: int, role: int, lines: int, base: int, plan: Plan, watch: Watch | None) -> Report:
-    """One line there and back, on scratch lines 0 … lines-1 of core `owner`. Samples: "NAME.LINE"."""
+    """One line there and back, on scratch lines 0 … lines-1 of core `owner`. Samples:
+    "NAME.LINE".
+    """
     driver, report = _driver(), Report()
     found: dict[str, Histogram] = {}
 
@@ -172,12 +183,13 @@ def raw(end: str, peer: int, role: int, plan: Plan, watch: Watch | None) -> Repo
     return report
 
 
-# --- Through the driver ---------------------------------------------------------------------------------------------
+# --- Through the driver
+# ---------------------------------------------------------------------------------------------
 
 
 def ping(peer: int, via: int, plan: Plan, watch: Watch | None) -> Report:
-    """Requests to the peer's driver that come straight back. via: 0 the call line, 1 the ring, 2 a user
-    channel.
+    """Requests to the peer's driver that come straight back. via: 0 the call line, 1 the ring, 2 a
+    user channel.
     """
     driver, report = _driver(), Report()
     found: dict[str, Histogram] = {}
@@ -203,11 +215,11 @@ def unmap(
     think_us: int,
     watch: Watch | None,
 ) -> Report:
-    """Map on the first `holding` cores, touch on each, wait think_us, unmap; count times. Samples: map, touch, unmap
-    (cycles).
+    """Map on the first `holding` cores, touch on each, wait think_us, unmap; count times. Samples:
+    map, touch, unmap (cycles).
 
-    polling: the cores that poll meanwhile, this one among them; the other holders compute. Counts: turns of the
-    computing cores and cycles, both of them together, during the loop.
+    polling: the cores that poll meanwhile, this one among them; the other holders compute. Counts:
+    turns of the computing cores and cycles, both of them together, during the loop.
     """
     driver, report = _driver(), Report()
     times = Histogram(), Histogram(), Histogram()
@@ -222,7 +234,9 @@ def unmap(
         unmaps(2, warm)
         _watched(
             watch,
-            lambda: report.counts.update(_turns(driver, polling, holding, lambda: unmaps(count, times))),
+            lambda: report.counts.update(
+                _turns(driver, polling, holding, lambda: unmaps(count, times))
+            ),
             report,
         )
     report.keep(map=times[0], touch=times[1], unmap=times[2])
@@ -241,8 +255,12 @@ def idle(seconds: float, watch: Watch | None) -> Report:
     return _watched(watch, loop, report)
 
 
-def _turns(driver: Driver, polling: tuple[int, ...], cores: int, loop: Callable[[], None]) -> dict[str, int]:
-    """What those of the first cores that don't poll computed during a loop; nothing where all poll."""
+def _turns(
+    driver: Driver, polling: tuple[int, ...], cores: int, loop: Callable[[], None]
+) -> dict[str, int]:
+    """What those of the first cores that don't poll computed during a loop; nothing where all
+    poll.
+    """
     others = [core for core in range(cores) if core not in polling]
     deadline = time.monotonic() + START_SECONDS
     while not all(driver.probe_turns(core) for core in others):
@@ -263,12 +281,18 @@ def local_call(frame: int, count: int, watch: Watch | None) -> Report:
     return report
 
 
-def own_pages(frame: int, pages: int, rounds: int, protocol: int, base: int, watch: Watch | None) -> Report:
-    """Unmap pages of one's own while the other cores do. Counts: cycles, of the unmapping phases."""
+def own_pages(
+    frame: int, pages: int, rounds: int, protocol: int, base: int, watch: Watch | None
+) -> Report:
+    """Unmap pages of one's own while the other cores do. Counts: cycles, of the unmapping
+    phases.
+    """
     driver, report = _driver(), Report()
 
     def loop() -> None:
-        verdict, report.counts["cycles"] = driver.probe_own_pages(frame, pages, rounds, protocol, base)
+        verdict, report.counts["cycles"] = driver.probe_own_pages(
+            frame, pages, rounds, protocol, base
+        )
         _fine(verdict, "own pages")
 
     with _polling(driver, (driver.me,)):
@@ -282,13 +306,17 @@ def compute() -> Report:
 
 
 def allocate_run(pages: int) -> int:
-    """That many single-page frames side by side, on core 0 of a fresh system; the offset of the first."""
+    """That many single-page frames side by side, on core 0 of a fresh system; the offset of the
+    first.
+    """
     driver, first = _driver(), -1
     for page in range(pages):
         verdict, _, words = driver.here(KINDS["ALLOCATE"], (PAGE,))
         _fine(verdict, "allocate")
         if page and words[0] != first + page * PAGE:
-            raise ProtocolError("the frames of a fresh system do not lie side by side", value=hex(words[0]))
+            raise ProtocolError(
+                "the frames of a fresh system do not lie side by side", value=hex(words[0])
+            )
         first = first if page else words[0]
     return first
 

@@ -1,9 +1,11 @@
-"""Retype and delete on all cores at once, as a program: what `retype-throughput` sends to every core that takes part.
+"""Retype and delete on all cores at once, as a program: what `retype-throughput` sends to every
+core that takes part.
 
-Guarantees: as `on_core`, whose manners these follow. Every core is furnished once a boot with memory that it alone
-retypes (MEMORIES), and leaves it as it found it; what it makes goes to its root CNode, whose slots need no lock of a
-region of their own. In the shared kernel with a lock a region the cores' memories lie in regions that differ, up to
-REGIONS cores, but for "common", which lies in one. Called by: `retype_throughput`, through `Core.start`.
+Guarantees: as `on_core`, whose manners these follow. Every core is furnished once a boot with
+memory that it alone retypes (MEMORIES), and leaves it as it found it; what it makes goes to its
+root CNode, whose slots need no lock of a region of their own. In the shared kernel with a lock a
+region the cores' memories lie in regions that differ, up to REGIONS cores, but for "common", which
+lies in one. Called by: `retype_throughput`, through `Core.start`.
 """
 
 from __future__ import annotations
@@ -13,12 +15,18 @@ from typing import Literal
 
 from multikernel.experiments.on_core import Report, Watch, _driver, _fine, _polling, _watched
 from multikernel.experiments.on_core_capability import BATCH, PAGE, RIGHTS, ROOT, _ask
-from multikernel.native._native import IN_FLIGHT_MOST, PAGES_IN_FLIGHT, Driver, Histogram, retypes_at_once
+from multikernel.native._native import (
+    IN_FLIGHT_MOST,
+    PAGES_IN_FLIGHT,
+    Driver,
+    Histogram,
+    retypes_at_once,
+)
 from multikernel.runtime import local
 
 Memory = Literal["alone", "copied", "common"]
-"""A core's own RAM, which no other knows; its own RAM, of which all others have copies; its part of one RAM, made by
-core 0, of which all have copies.
+"""A core's own RAM, which no other knows; its own RAM, of which all others have copies; its part of
+one RAM, made by core 0, of which all have copies.
 """
 MEMORIES: tuple[Memory, ...] = ("alone", "copied", "common")
 SLOTS: dict[Memory, int] = {"alone": 1, "copied": 2, "common": 3}
@@ -65,14 +73,16 @@ def _create(driver: Driver, pages: int, slot: int) -> int:
     return _ask(driver, driver.me, "CAP_CREATE", pages * PAGE, ROOT, slot)
 
 
-def _copy(driver: Driver, source: int, reference: int, slot: int, to: int, *, move: bool = False) -> None:
+def _copy(
+    driver: Driver, source: int, reference: int, slot: int, to: int, *, move: bool = False
+) -> None:
     _ask(driver, source, "CAP_COPY", reference, ROOT, slot | RIGHTS << 16 | move << 24 | to << 32)
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """cores: the first so many retype; members: the first so many take part, those beyond `cores` only answering;
-    base: of their meeting, larger by MEETINGS a member with each use.
+    """cores: the first so many retype; members: the first so many take part, those beyond `cores`
+    only answering; base: of their meeting, larger by MEETINGS a member with each use.
     """
 
     memory: Memory
@@ -87,9 +97,9 @@ MEETINGS = 2
 
 
 def at_once(work: Work, watch: Watch | None) -> Report:
-    """Retype and delete for so many seconds, at least a batch, or only answer, on every member. Samples: times, cycles
-    an operation. Counts: operations, when they began and in how many cycles they were done; of this core's time cpu_ns
-    and wall_ns.
+    """Retype and delete for so many seconds, at least a batch, or only answer, on every member.
+    Samples: times, cycles an operation. Counts: operations, when they began and in how many cycles
+    they were done; of this core's time cpu_ns and wall_ns.
     """
     driver, report, times = _driver(), Report(), Histogram()
     plan = local.plan
@@ -101,13 +111,17 @@ def at_once(work: Work, watch: Watch | None) -> Report:
 
     def loop() -> None:
         verdict, counts = retypes_at_once(
-            driver, (ram, offset), (ROOT, FRAMES), in_flight, work.members, work.base, edge, cycles, BATCH,
+            driver, (ram, offset), (ROOT, FRAMES), in_flight, work.members, work.base, edge, cycles,
+            BATCH,
             times,
         )  # fmt: skip
         _fine(
-            verdict, f"retype and delete, memory {work.memory}, on core {driver.me} of {work.cores} at once"
+            verdict,
+            f"retype and delete, memory {work.memory}, on core {driver.me} of {work.cores} at once",
         )
-        report.counts.update(zip(("operations", "began", "cycles", "cpu_ns", "wall_ns"), counts, strict=True))
+        report.counts.update(
+            zip(("operations", "began", "cycles", "cpu_ns", "wall_ns"), counts, strict=True)
+        )
 
     with _polling(driver, (driver.me,)):
         _watched(watch, loop, report)

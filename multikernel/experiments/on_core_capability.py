@@ -1,9 +1,10 @@
-"""Operations on capabilities as programs: what `two-phase-commit` and `capabilities` send to core 0.
+"""Operations on capabilities as programs: what `two-phase-commit` and `capabilities` send to core
+0.
 
-Guarantees: as `on_core`, whose manners these follow. A core is furnished once a boot with the memory and the CNodes
-that the operations work on (SOURCES); every loop leaves them as it found them. The mapping database alone is measured
-in a replica beside the core's own, on the same CPU. Called by: `capability_kernels`, `capabilities`, through
-`Core.run`.
+Guarantees: as `on_core`, whose manners these follow. A core is furnished once a boot with the
+memory and the CNodes that the operations work on (SOURCES); every loop leaves them as it found
+them. The mapping database alone is measured in a replica beside the core's own, on the same CPU.
+Called by: `capability_kernels`, `capabilities`, through `Core.run`.
 """
 
 from __future__ import annotations
@@ -39,16 +40,17 @@ DESCENDANTS_MOST = 1024
 RIGHTS = 7
 
 Source = Literal["alone", "copied", "derived", "lent", "foreign"]
-"""RAM that no other core knows; of which all others have copies; of which one of them has made a Frame too; that no
-other core has, but Frames made of it have been elsewhere; and RAM that core 1 owns, of which this core has a copy.
+"""RAM that no other core knows; of which all others have copies; of which one of them has made a
+Frame too; that no other core has, but Frames made of it have been elsewhere; and RAM that core 1
+owns, of which this core has a copy.
 """
 SOURCES: tuple[Source, ...] = ("alone", "copied", "derived", "lent", "foreign")
 
 
 @dataclass(frozen=True, slots=True)
 class Furniture:
-    """References on core 0. cnode: for what is made here; wide: RAM to be revoked, and CNodes for what is made of
-    it.
+    """References on core 0. cnode: for what is made here; wide: RAM to be revoked, and CNodes for
+    what is made of it.
     """
 
     sources: dict[Source, int]
@@ -63,7 +65,9 @@ _furniture: Furniture | None = None
 def _ask(driver: Driver, core: int, kind: str, *words: int) -> int:
     """The reference that a request about capabilities made, or whatever its first word is."""
     number = KINDS[kind]
-    verdict, _, reply = driver.here(number, words) if core == driver.me else driver.call(core, number, words)
+    verdict, _, reply = (
+        driver.here(number, words) if core == driver.me else driver.call(core, number, words)
+    )
     if verdict >= VERDICT_CAPABILITY_BASE:
         names = {number: name for name, number in CAPABILITY_VERDICTS.items()}
         raise ProtocolError(
@@ -100,13 +104,25 @@ def furnish() -> None:
     ]
     for number, name in enumerate(SOURCES[1:3]):
         copies = [
-            _ask(driver, driver.me, "CAP_COPY", sources[name], ROOT, 1 + number | RIGHTS << 16 | core << 32)
+            _ask(
+                driver,
+                driver.me,
+                "CAP_COPY",
+                sources[name],
+                ROOT,
+                1 + number | RIGHTS << 16 | core << 32,
+            )
             for core in others
         ]
         if name == "derived":
             _retype(driver, others[0], copies[0], "Frame", (ROOT, 8), (PAGES - 1) * PAGE, PAGE)
     theirs = _ask(
-        driver, driver.me, "CAP_COPY", sources["foreign"], ROOT, 9 | RIGHTS << 16 | 1 << 24 | 1 << 32
+        driver,
+        driver.me,
+        "CAP_COPY",
+        sources["foreign"],
+        ROOT,
+        9 | RIGHTS << 16 | 1 << 24 | 1 << 32,
     )
     _ask(driver, 1, "CAP_COPY", theirs, ROOT, 7 | RIGHTS << 16)
     sources["foreign"] = _ask(driver, driver.me, "CAP_LOOK", 7)
@@ -115,9 +131,9 @@ def furnish() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """operation: retype, copy, revoke or delete; count of them, in batches of which each is timed once; source: what
-    the memory is to other cores; to: the core that copies go to; copies: that there are beforehand, on `spread` cores
-    from `to` on.
+    """operation: retype, copy, revoke or delete; count of them, in batches of which each is timed
+    once; source: what the memory is to other cores; to: the core that copies go to; copies: that
+    there are beforehand, on `spread` cores from `to` on.
     """
 
     operation: str
@@ -176,8 +192,8 @@ _databases: dict[int, Capabilities] = {}
 
 
 def database(capabilities: int, count: int, seed: int, watch: Watch | None) -> Report:
-    """A local copy, retype and deletion among so many capabilities, picked at random, in a replica of its own that is
-    filled at the first call. Samples: copy, retype, delete, cycles.
+    """A local copy, retype and deletion among so many capabilities, picked at random, in a replica
+    of its own that is filled at the first call. Samples: copy, retype, delete, cycles.
     """
     _driver()
     report, times = Report(), (Histogram(), Histogram(), Histogram())

@@ -1,7 +1,8 @@
 """Measuring loops of what cores do together, as programs: what `collectives` sends to every member.
 
-Guarantees: as `on_core`, whose manners these follow. All members get the same numbers. An outcome or a message that was
-wrong, or a core that left before all had come, is an error. Called by: `collectives`, through `Core.start`.
+Guarantees: as `on_core`, whose manners these follow. All members get the same numbers. An outcome
+or a message that was wrong, or a core that left before all had come, is an error. Called by:
+`collectives`, through `Core.start`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from multikernel.native._native import Driver, Histogram, barriers, collectives
 def shared_barrier(
     form: str, members: tuple[int, ...], timer: int, use: int, plan: Plan, watch: Watch | None
 ) -> Report:
-    """Barriers over shared memory, bare. form: "central" or "dissemination". Samples, on core `timer`: by the plan's
-    names.
+    """Barriers over shared memory, bare. form: "central" or "dissemination". Samples, on core
+    `timer`: by the plan's names.
     """
     return _all(
         lambda driver, at, count, batch, into: barriers(
@@ -28,10 +29,13 @@ def shared_barrier(
 
 
 def collective(
-    operation: str, members: tuple[int, ...], group: int, root: int, timer: int, use: int, plan: Plan,
+    operation: str, members: tuple[int, ...], group: int, root: int, timer: int, use: int,
+    plan: Plan,
     watch: Watch | None,
 ) -> Report:  # fmt: skip
-    """An operation of an open group, through the drivers, which poll. Samples as those of `shared_barrier`."""
+    """An operation of an open group, through the drivers, which poll. Samples as those of
+    `shared_barrier`.
+    """
     driver = _driver()
     with _polling(driver, (driver.me,)):
         return _all(
@@ -43,7 +47,10 @@ def collective(
 
 
 def _all(
-    some: Callable[[Driver, int, int, int, Histogram], int], use: int, plan: Plan, watch: Watch | None
+    some: Callable[[Driver, int, int, int, Histogram], int],
+    use: int,
+    plan: Plan,
+    watch: Watch | None,
 ) -> Report:
     driver, report = _driver(), Report()
     found: dict[str, Histogram] = {}
@@ -56,9 +63,11 @@ def _all(
             at += count
         if wrong:
             raise ProtocolError(
-                "cores did not do together what they ought to: an outcome was wrong, or one left before all had come",
-                value=wrong, where=f"core {driver.me}",
-            )  # fmt: skip
+                "cores did not do together what they ought to: an outcome was wrong, or one left"
+                " before all had come",
+                value=wrong,
+                where=f"core {driver.me}",
+            )
 
     _watched(watch, loop, report)
     report.keep(**found)

@@ -1,8 +1,9 @@
-"""Measuring loops of the paper's table 2, as programs: bare rings and call lines of any size, and an open loop.
+"""Measuring loops of the paper's table 2, as programs: bare rings and call lines of any size, and
+an open loop.
 
-Guarantees: as `on_core`, whose manners these follow. The two sides of a loop get the same numbers and differ in their
-role; each use of the rings' memory has a number of its own, larger than all before. A message that came wrong is an
-error. Called by: `message`, through `Core.start`.
+Guarantees: as `on_core`, whose manners these follow. The two sides of a loop get the same numbers
+and differ in their role; each use of the rings' memory has a number of its own, larger than all
+before. A message that came wrong is an error. Called by: `message`, through `Core.start`.
 """
 
 from __future__ import annotations
@@ -24,10 +25,14 @@ def bytes_for(slots: int) -> int:
 
 def _right(wrong: int, form: str, slots: int) -> None:
     if wrong:
-        raise ProtocolError("messages came that were not sent", value=wrong, where=f"{form}, {slots} slots")
+        raise ProtocolError(
+            "messages came that were not sent", value=wrong, where=f"{form}, {slots} slots"
+        )
 
 
-def echo(page: Page, form: str, slots: int, role: int, use: int, plan: Plan, watch: Watch | None) -> Report:
+def echo(
+    page: Page, form: str, slots: int, role: int, use: int, plan: Plan, watch: Watch | None
+) -> Report:
     """Messages there and back; role 0 asks. Samples: by the plan's names."""
     driver, report = _driver(), Report()
     found: dict[str, Histogram] = {}
@@ -49,10 +54,17 @@ def echo(page: Page, form: str, slots: int, role: int, use: int, plan: Plan, wat
 
 
 def stream(
-    page: Page, form: str, slots: int, role: int, use: int, count: int, batch: int, watch: Watch | None
+    page: Page,
+    form: str,
+    slots: int,
+    role: int,
+    use: int,
+    count: int,
+    batch: int,
+    watch: Watch | None,
 ) -> Report:
-    """Messages one way; role 0 sends. Samples, of the receiving side: times, in cycles for each whole batch, and ahead,
-    how many messages the writer was ahead at the end of each.
+    """Messages one way; role 0 sends. Samples, of the receiving side: times, in cycles for each
+    whole batch, and ahead, how many messages the writer was ahead at the end of each.
     """
     driver, report = _driver(), Report()
     times, ahead = Histogram(), Histogram()
@@ -60,7 +72,9 @@ def stream(
 
         def loop() -> None:
             _right(
-                driver.probe_stream(memory, form, role, slots, use, count, batch, times, ahead), form, slots
+                driver.probe_stream(memory, form, role, slots, use, count, batch, times, ahead),
+                form,
+                slots,
             )
 
         _watched(watch, loop, report)
@@ -70,8 +84,8 @@ def stream(
 
 
 def open_loop(peer: int, count: int, mean_cycles: int, seed: int, watch: Watch | None) -> Report:
-    """Requests at random intervals, through both booted drivers, which poll. Samples: latency, from the intended time
-    of sending.
+    """Requests at random intervals, through both booted drivers, which poll. Samples: latency, from
+    the intended time of sending.
     """
     driver, report, latency = _driver(), Report(), Histogram()
 

@@ -1,10 +1,11 @@
-"""Measuring loops of the paper's figure 3, table 1 and section 4.6, as programs: what their experiments send to a
-core.
+"""Measuring loops of the paper's figure 3, table 1 and section 4.6, as programs: what their
+experiments send to a core.
 
-Guarantees: as `on_core`, whose manners these follow. Cores that update at once have met before any of them counts,
-and go on unrecorded for a while after the last that counts, so that no sample is of a core that was alone. CPU time
-of a core is read while it sleeps, when the host's account of it is exact. Called by: `shared_memory`, `local_call`,
-`poll_or_block`, through `Core.start`. Idea: the rendezvous is the floor's own bounced line, used once.
+Guarantees: as `on_core`, whose manners these follow. Cores that update at once have met before any
+of them counts, and go on unrecorded for a while after the last that counts, so that no sample is of
+a core that was alone. CPU time of a core is read while it sleeps, when the host's account of it is
+exact. Called by: `shared_memory`, `local_call`, `poll_or_block`, through `Core.start`. Idea: the
+rendezvous is the floor's own bounced line, used once.
 """
 
 from __future__ import annotations
@@ -28,18 +29,25 @@ from multikernel.experiments.on_core import (
 from multikernel.native._native import Driver, Histogram
 from multikernel.runtime import local
 
-# --- Figure 3: many cores update at once --------------------------------------------------------------------------
+# --- Figure 3: many cores update at once
+# --------------------------------------------------------------------------
 
 MEETING_LINE = 63
-"""The scratch line of each core on which it is met, the last that may be bounced; floors use the first ones."""
+"""The scratch line of each core on which it is met, the last that may be bounced; floors use the
+first ones.
+"""
 MEETINGS = 4
 """By how much the base of a meeting grows with each use: two bounces."""
 EDGE_SECONDS = 0.0001
-"""How long cores update unrecorded, before and after: longer than it takes the first to wake them all."""
+"""How long cores update unrecorded, before and after: longer than it takes the first to wake them
+all.
+"""
 
 
 def _meet(driver: Driver, others: tuple[int, ...], base: int) -> None:
-    """Returns when all have come. others: on the core that calls the meeting, whom it meets; on those, nobody."""
+    """Returns when all have come. others: on the core that calls the meeting, whom it meets; on
+    those, nobody.
+    """
     for other in others:
         driver.probe_floor(other, 0, MEETING_LINE, base, 1, 1, Histogram())
     if not others:
@@ -47,14 +55,16 @@ def _meet(driver: Driver, others: tuple[int, ...], base: int) -> None:
 
 
 def update(
-    cores: tuple[int, ...], lines: int, server: int | None, chunk: int, batch: int, seconds: float, base: int,
+    cores: tuple[int, ...], lines: int, server: int | None, chunk: int, batch: int, seconds: float,
+    base: int,
     watch: Watch | None,
 ) -> Report:  # fmt: skip
-    """Update lines for so many seconds, at least one chunk of updates, while all `cores` do. Samples: update, and
-    with a server, which is asked by message, at_server.
+    """Update lines for so many seconds, at least one chunk of updates, while all `cores` do.
+    Samples: update, and with a server, which is asked by message, at_server.
 
-    cores: who takes part, first the one that calls the meetings; server: who makes the updates, None: every core
-    itself, on lines of core 0. Counts: wall_ns and cpu_ns, of this core, while it counted.
+    cores: who takes part, first the one that calls the meetings; server: who makes the updates,
+    None: every core itself, on lines of core 0. Counts: wall_ns and cpu_ns, of this core, while it
+    counted.
     """
     driver, report = _driver(), Report()
     first = driver.me == cores[0]
@@ -91,13 +101,15 @@ def update(
     with _polling(driver, polling):
         if len(cores) > 1:
             _meet(driver, others, base)
-        # Until the second meeting nobody updates: whoever watches may take the time that looking takes.
+        # Until the second meeting nobody updates: whoever watches may take the time that looking
+        # takes.
         _watched(watch, loop, report)
     report.keep(update=found, at_server=at_server)
     return report
 
 
-# --- Table 1: calls that stay on one CPU --------------------------------------------------------------------------
+# --- Table 1: calls that stay on one CPU
+# --------------------------------------------------------------------------
 
 
 def own_driver(plan: Plan, watch: Watch | None) -> Report:
@@ -117,8 +129,8 @@ def own_driver(plan: Plan, watch: Watch | None) -> Report:
 
 
 def neighbour(peer: int, policy: Policy, plan: Plan, watch: Watch | None) -> Report:
-    """Requests to another core's driver, when both give up their CPU by this policy. Samples: by the plan's
-    names.
+    """Requests to another core's driver, when both give up their CPU by this policy. Samples: by
+    the plan's names.
     """
     driver, report = _driver(), Report()
     found: dict[str, Histogram] = {}
@@ -138,7 +150,8 @@ def neighbour(peer: int, policy: Policy, plan: Plan, watch: Watch | None) -> Rep
     return report
 
 
-# --- Section 4.6: poll, then block --------------------------------------------------------------------------------
+# --- Section 4.6: poll, then block
+# --------------------------------------------------------------------------------
 
 ASLEEP: Policy = (0, 0, 1_000_000)
 """Parks at once."""
@@ -147,10 +160,17 @@ SETTLE_SECONDS = 0.001
 
 
 def open_loop(
-    peer: int, pid: int, policy: Policy, count: int, mean_cycles: int, seed: int, watch: Watch | None
+    peer: int,
+    pid: int,
+    policy: Policy,
+    count: int,
+    mean_cycles: int,
+    seed: int,
+    watch: Watch | None,
 ) -> Report:
-    """Requests at intervals to a core that waits by this policy. Samples: latency, from the intended time. Counts:
-    cpu_ns, the CPU time of the peer, whose process is `pid`, for all of them.
+    """Requests at intervals to a core that waits by this policy. Samples: latency, from the
+    intended time. Counts: cpu_ns, the CPU time of the peer, whose process is `pid`, for all of
+    them.
     """
     driver, report, latency = _driver(), Report(), Histogram()
 
@@ -173,8 +193,11 @@ def open_loop(
 
 
 def cpu_ns(pid: int) -> int:
-    """CPU time of a process so far. What a running one has used since the host's last tick may be missing."""
-    # clock_getcpuclockid(3): a process's clock is named by its id, the low bits saying which of its clocks.
+    """CPU time of a process so far. What a running one has used since the host's last tick may be
+    missing.
+    """
+    # clock_getcpuclockid(3): a process's clock is named by its id, the low bits saying which of its
+    # clocks.
     return time.clock_gettime_ns(~pid << 3 | 2)
 
 

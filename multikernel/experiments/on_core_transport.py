@@ -1,9 +1,10 @@
-"""Measuring loops of the paper's table 3, as programs: messages over channels and over what the host offers.
+"""Measuring loops of the paper's table 3, as programs: messages over channels and over what the
+host offers.
 
-Guarantees: as `on_core`, whose manners these follow. A core takes its ends once, from the process that made them,
-and keeps them for as long as it lives; it holds no end of the other side, so where pipe or socket carries, a side
-that dies is noticed. Every message is looked at when it arrives; one that is wrong is an error. Called by:
-`transport`, through `Core.start`.
+Guarantees: as `on_core`, whose manners these follow. A core takes its ends once, from the process
+that made them, and keeps them for as long as it lives; it holds no end of the other side, so where
+pipe or socket carries, a side that dies is noticed. Every message is looked at when it arrives; one
+that is wrong is an error. Called by: `transport`, through `Core.start`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ MOST_DESCRIPTORS = 250
 class Ticket:
     """One side of something that carries messages, without its descriptors, which travel beside.
 
-    form: bytes, eventfd or futex, as host.c has them, or a channel, and then side is its text. count: of descriptors.
+    form: bytes, eventfd or futex, as host.c has them, or a channel, and then side is its text.
+    count: of descriptors.
     """
 
     name: str
@@ -95,12 +97,13 @@ def _right(wrong: int, held: _Held) -> None:
 
 
 def echo(
-    name: str, role: int, plan: Plan, counted: int, events: tuple[str, ...], kernel: bool, watch: Watch | None
+    name: str, role: int, plan: Plan, counted: int, events: tuple[str, ...], kernel: bool,
+    watch: Watch | None
 ) -> Report:  # fmt: skip
     """Messages there and back; role 0 asks. Samples: by the plan's names.
 
-    counted: how many more are sent while the processor counts these events, in the host's kernel too or not; 0: it
-    cannot. Counts, of role 0: each event, for all of these.
+    counted: how many more are sent while the processor counts these events, in the host's kernel
+    too or not; 0: it cannot. Counts, of role 0: each event, for all of these.
     """
     driver, report, held = _driver(), Report(), _held[name]
     found: dict[str, Histogram] = {}
@@ -125,7 +128,9 @@ def echo(
 
 
 def stream(name: str, role: int, count: int, batch: int, watch: Watch | None) -> Report:
-    """Messages one way; role 0 sends. Samples, of the receiving side: times, in cycles for each whole batch."""
+    """Messages one way; role 0 sends. Samples, of the receiving side: times, in cycles for each
+    whole batch.
+    """
     driver, report, held, times = _driver(), Report(), _held[name], Histogram()
 
     def loop() -> None:

@@ -1,8 +1,8 @@
 """Measuring loops over trees, as programs: what `shootdown` sends to the cores of a tree.
 
-Guarantees: as `on_core`, whose manners these follow. All cores of a tree get the same plan, each with its own place in
-the tree. A request or an acknowledgement that was wrong, on any core, is an error. Called by: `shootdown`, through
-`Core.start`.
+Guarantees: as `on_core`, whose manners these follow. All cores of a tree get the same plan, each
+with its own place in the tree. A request or an acknowledgement that was wrong, on any core, is an
+error. Called by: `shootdown`, through `Core.start`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ Line = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A core's in a tree. up: the line to its parent, None at the root; children: the lines to them, in sending order;
-    shared: the one that all poll, of a broadcast; told: at the root, all the others.
+    """A core's in a tree. up: the line to its parent, None at the root; children: the lines to
+    them, in sending order; shared: the one that all poll, of a broadcast; told: at the root, all
+    the others.
     """
 
     up: Line | None
@@ -35,15 +36,23 @@ def span(plan: Plan) -> int:
 
 
 def messages(place: Place, use: int, plan: Plan, watch: Watch | None) -> Report:
-    """Requests to all cores of the tree and their acknowledgements, nothing else. Samples, at the root: by the plan's
-    names.
+    """Requests to all cores of the tree and their acknowledgements, nothing else. Samples, at the
+    root: by the plan's names.
     """
     driver, report = _driver(), Report()
     found: dict[str, Histogram] = {}
 
     def some(at: int, count: int, batch: int, into: Histogram) -> int:
         return shootdown(
-            driver, place.up, list(place.children), place.shared, list(place.told), at, count, batch, into
+            driver,
+            place.up,
+            list(place.children),
+            place.shared,
+            list(place.told),
+            at,
+            count,
+            batch,
+            into,
         )
 
     def loop() -> None:
@@ -53,7 +62,9 @@ def messages(place: Place, use: int, plan: Plan, watch: Watch | None) -> Report:
             wrong += some(at, count, batch, found[name])
             at += count
         if wrong:
-            raise ProtocolError("messages came that were not sent", value=wrong, where=f"core {driver.me}")
+            raise ProtocolError(
+                "messages came that were not sent", value=wrong, where=f"core {driver.me}"
+            )
 
     _watched(watch, loop, report)
     report.keep(**found)

@@ -1,14 +1,16 @@
 """Poll or block: how long a core that waits should poll before it sleeps.
 
-Guarantees: requests come at random intervals that do not depend on how the last ones were answered (open loop), and
-latency counts from when each should have been sent; the same schedules for every budget P. CPU lost is the target's
-CPU time for each message, by the host's account. Their sum is the loss; all three are series over P, at several mean
-intervals, because the best P depends on the load. The cost C of blocking is measured (median latency with P = 0, less
-that with the largest P, where messages are rare enough not to queue). The document says which P loses least at each
-load, which P stays nearest to the best at all of them, what the rule P = C says, and where the default stands.
-A C that was measured and does not drown in noise is kept for this machine, and every boot here polls for it from then
-on (knowledge.block_cost); the document says whether. Answers: the paper's section 4.6. Called by: the registry.
-Idea: with a budget of C nobody loses more than twice what a prophet would (the ski-rental bound).
+Guarantees: requests come at random intervals that do not depend on how the last ones were answered
+(open loop), and latency counts from when each should have been sent; the same schedules for every
+budget P. CPU lost is the target's CPU time for each message, by the host's account. Their sum is
+the loss; all three are series over P, at several mean intervals, because the best P depends on the
+load. The cost C of blocking is measured (median latency with P = 0, less that with the largest P,
+where messages are rare enough not to queue). The document says which P loses least at each load,
+which P stays nearest to the best at all of them, what the rule P = C says, and where the default
+stands. A C that was measured and does not drown in noise is kept for this machine, and every boot
+here polls for it from then on (knowledge.block_cost); the document says whether. Answers: the
+paper's section 4.6. Called by: the registry. Idea: with a budget of C nobody loses more than twice
+what a prophet would (the ski-rental bound).
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ from multikernel.results.histogram import Histogram
 
 NAME = "poll-or-block"
 FIGURE = "§4.6"
-SUMMARY = "Latency and CPU time lost by how long a core polls before it sleeps; what blocking costs."
+SUMMARY = (
+    "Latency and CPU time lost by how long a core polls before it sleeps; what blocking costs."
+)
 
 PAIR = (0, 1)
 TARGET = 1
@@ -41,7 +45,9 @@ BUDGETS_US = (0, 5, 10, 20, 50, 100, 200, 500)
 PRODUCT_US = round(block_cost.DEFAULT_US)
 """What the kernels boot with where no C is kept; among the budgets."""
 INTERVALS_US = (30, 100, 300)
-"""Mean time between messages: about what blocking costs on small and large machines, virtual ones among them."""
+"""Mean time between messages: about what blocking costs on small and large machines, virtual ones
+among them.
+"""
 SLICE_US = 10_000
 COUNT = 150
 """Messages in a slice."""
@@ -86,7 +92,8 @@ class _Arms:
         policy = budget, 0, SLICE_US
         report = self.bench.one(
             f"open loop {interval}", on_core_paper.open_loop,
-            TARGET, self.bench.system.cores[TARGET].pid, policy, count, mean, self.request.seed * 1000 + turn,
+            TARGET, self.bench.system.cores[TARGET].pid, policy, count, mean,
+            self.request.seed * 1000 + turn,
             self.bench.watch,
         )  # fmt: skip
         latency = samples_of(report)["latency"]
@@ -124,15 +131,19 @@ def _noise(collector: Collector) -> float:
     return 1.0 if ratio is None else max(ratio.interval.high, 1 / ratio.interval.low)
 
 
-# --- What the budget ought to be ----------------------------------------------------------------------------------
+# --- What the budget ought to be
+# ----------------------------------------------------------------------------------
 
 
 def losses_of(collector: Collector) -> dict[int, dict[int, float]]:
-    """Loss in cycles by interval, then by budget: the median over boots; intervals with every budget only."""
+    """Loss in cycles by interval, then by budget: the median over boots; intervals with every
+    budget only.
+    """
     found = {}
     for interval in INTERVALS_US:
         by_budget = {
-            budget: _median(collector.medians(_key(LOSS, budget, interval))) for budget in BUDGETS_US
+            budget: _median(collector.medians(_key(LOSS, budget, interval)))
+            for budget in BUDGETS_US
         }
         known = {budget: loss for budget, loss in by_budget.items() if loss is not None}
         if len(known) == len(by_budget):
@@ -163,22 +174,26 @@ def nearest(us: float) -> int:
 def judged(
     losses: Mapping[int, Mapping[int, float]], cost_us: float | None, noise: float = 1.0
 ) -> Caution | None:
-    """What follows for the budget, in words; None where nothing was measured. noise: how many times an arm measured
-    twice may be itself.
+    """What follows for the budget, in words; None where nothing was measured. noise: how many times
+    an arm measured twice may be itself.
     """
     if not losses:
         return None
     if noise > NOISE_MOST:
         return Caution(
             code="budget-undecided",
-            text=f"An arm measured twice loses up to {noise:.2f} × what it loses the other time: which budget loses "
-            "least cannot be told. Repeat on a quieter machine.",
+            text=(
+                f"An arm measured twice loses up to {noise:.2f} × what it loses the other time:"
+                " which budget loses least cannot be told. Repeat on a quieter machine."
+            ),
         )
     if cost_us is None:
         return Caution(
             code="no-block-cost",
-            text="Messages to a core that sleeps came no later than to one that polls: what blocking costs does not "
-            "show above the noise, and nothing is said of the budget.",
+            text=(
+                "Messages to a core that sleeps came no later than to one that polls: what blocking"
+                " costs does not show above the noise, and nothing is said of the budget."
+            ),
         )
     least = "; ".join(
         f"{best_at(at)} µs with a message every {interval} µs" for interval, at in losses.items()
@@ -187,25 +202,35 @@ def judged(
     rule = nearest(cost_us)
     return Caution(
         code=DECIDED,
-        text=f"Latency and CPU lost together are least with a budget of {least}. Blocking costs C = {cost_us:.1f} µs, "
-        f"so the rule P = C says {cost_us:.1f} µs; {rule} µs, the nearest measured, loses at most "
-        f"{regret_of(rule, losses):.2f} × the least at these loads. Nearest to the least at all of them is "
-        f"{overall} µs ({regret_of(overall, losses):.2f} ×); by default cores poll for {PRODUCT_US} µs "
-        f"({regret_of(PRODUCT_US, losses):.2f} ×, {PRODUCT_US / cost_us:.1f} × C).",
+        text=(
+            f"Latency and CPU lost together are least with a budget of {least}. Blocking costs C ="
+            f" {cost_us:.1f} µs, so the rule P = C says {cost_us:.1f} µs; {rule} µs, the nearest"
+            f" measured, loses at most {regret_of(rule, losses):.2f} × the least at these loads."
+            f" Nearest to the least at all of them is {overall} µs"
+            f" ({regret_of(overall, losses):.2f} ×); by default cores poll for {PRODUCT_US} µs"
+            f" ({regret_of(PRODUCT_US, losses):.2f} ×, {PRODUCT_US / cost_us:.1f} × C)."
+        ),
     )
 
 
 def keep(cost_us: float) -> None:
-    """C for the boots to come. One that cannot be kept costs nothing but the use of it: what is used is said."""
+    """C for the boots to come. One that cannot be kept costs nothing but the use of it: what is
+    used is said.
+    """
     with suppress(BadInput):
         block_cost.save(cost_us, Topology.read(), Host.read())
 
 
-# --- The document -------------------------------------------------------------------------------------------------
+# --- The document
+# -------------------------------------------------------------------------------------------------
 
 
 def _specs(
-    request: Request, hz: float, cost: float | None, losses: Mapping[int, Mapping[int, float]], used_us: float
+    request: Request,
+    hz: float,
+    cost: float | None,
+    losses: Mapping[int, Mapping[int, float]],
+    used_us: float,
 ) -> list[Spec]:
     cpus, found = request.placement.cpus, []
     cycles_per_us = max(1, round(hz / 1e6))
@@ -221,7 +246,8 @@ def _specs(
                 parameters=parameters,
             )  # fmt: skip
             each = replace(
-                latency, key=_key(CPU, budget, interval), variant=CPU, measure="interval", mode="back-to-back",
+                latency, key=_key(CPU, budget, interval), variant=CPU, measure="interval",
+                mode="back-to-back",
                 batch=count,
             )  # fmt: skip
             several = [latency, each, replace(each, key=_key(LOSS, budget, interval), variant=LOSS)]
@@ -238,7 +264,10 @@ def _specs(
         parameters["rule_us"] = cost / hz * 1e6
     for interval, at in losses.items():
         parameters[f"best_us_every{interval}"] = float(best_at(at))
-    return [*found, Spec(BLOCK, "multikernel", BLOCK, 2, "interval", "single", parameters=parameters)]
+    return [
+        *found,
+        Spec(BLOCK, "multikernel", BLOCK, 2, "interval", "single", parameters=parameters),
+    ]
 
 
 def _ratios() -> list[tuple[str, str]]:
@@ -277,7 +306,10 @@ def run(request: Request) -> Document:
     cautions.append(
         Caution(
             code=USED,
-            text=f"Cores booted here from now on, on CPUs of their own, poll for {budget} before they sleep.",
+            text=(
+                f"Cores booted here from now on, on CPUs of their own, poll for {budget} before"
+                " they sleep."
+            ),
         )
     )
     specs = _specs(request, hz, cost, losses, budget.us)

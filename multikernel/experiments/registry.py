@@ -1,7 +1,8 @@
 """The experiments by name.
 
-Guarantees: a name here is the `experiment` of the documents it makes; every experiment names the paper's figure
-that it answers. An experiment's file is imported when it is asked for. Called by: cli.
+Guarantees: a name here is the `experiment` of the documents it makes; every experiment names the
+paper's figure that it answers. An experiment's file is imported when it is asked for. Called by:
+cli.
 """
 
 from __future__ import annotations

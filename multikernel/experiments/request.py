@@ -1,7 +1,7 @@
 """What is asked of an experiment: on which cores, how large, and who wants to hear of its progress.
 
-Guarantees: a request says everything that decides what is run; two equal requests run the same slices in the
-same order. Called by: cli (makes them), every experiment (reads them).
+Guarantees: a request says everything that decides what is run; two equal requests run the same
+slices in the same order. Called by: cli (makes them), every experiment (reads them).
 """
 
 from __future__ import annotations
@@ -26,10 +26,14 @@ class Size:
     rounds: int
     scale: float
     measures: bool = True
-    """Whether its numbers are to be trusted. If not, no slice is too disturbed for it, and its documents say so."""
+    """Whether its numbers are to be trusted. If not, no slice is too disturbed for it, and its
+    documents say so.
+    """
 
     def count(self, usual: int, batch: int = 1, least: int = 4) -> int:
-        """Operations in a slice: whole batches, as the two sides of a loop must agree on their number."""
+        """Operations in a slice: whole batches, as the two sides of a loop must agree on their
+        number.
+        """
         return max(round(usual * self.scale) // batch, least) * batch
 
 
@@ -46,9 +50,9 @@ def nobody(_: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """placement: where the cores run; seed: of the order of arms; comparing: only what two kernels and Linux are
-    compared by, not what takes long and compares the multikernel with itself; progress: told in a few words what is
-    going on.
+    """placement: where the cores run; seed: of the order of arms; comparing: only what two kernels
+    and Linux are compared by, not what takes long and compares the multikernel with itself;
+    progress: told in a few words what is going on.
     """
 
     placement: Placement
@@ -61,7 +65,9 @@ class Request:
         if len(self.placement.cpus) < 2:
             raise BadInput(
                 "a comparison needs at least 2 cores",
-                value=f"{len(self.placement.cpus)} core on CPU {format_cpu_list(self.placement.cpus)}",
+                value=(
+                    f"{len(self.placement.cpus)} core on CPU {format_cpu_list(self.placement.cpus)}"
+                ),
                 where="--cores",
                 hint="name more CPUs, or run with --cores 2 --oversubscribe for correctness alone",
             )
@@ -77,10 +83,12 @@ class Request:
         return len(self.placement.cpus)
 
     def fitted(self) -> Request:
-        """The same, made small where cores share CPUs: there a turn costs a time slice, and nothing is
-        measured.
+        """The same, made small where cores share CPUs: there a turn costs a time slice, and nothing
+        is measured.
         """
         if not self.crowded:
             return self
-        small = replace(self.size, boots=min(self.size.boots, 2), rounds=1, scale=min(self.size.scale, 0.02))
+        small = replace(
+            self.size, boots=min(self.size.boots, 2), rounds=1, scale=min(self.size.scale, 0.02)
+        )
         return replace(self, size=small)

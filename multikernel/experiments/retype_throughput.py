@@ -1,13 +1,15 @@
-"""Retype throughput: how many retypes, each with the deletion of what it made, all cores get done in a second.
+"""Retype throughput: how many retypes, each with the deletion of what it made, all cores get done
+in a second.
 
-Guarantees: an operation is a retype of a page to a Frame and, as soon as that is made, the Frame's deletion; nothing
-else is done while it counts. All cores meet, begin, and count once the last has surely begun, and they go on until the
-last has counted; a slice in which one was off its CPU does not count. The memory is a core's own, which no other
-knows (in the multikernel nobody has to be asked); or its own while all others have copies (in the multikernel
-agreement, with one and with many in flight, and every core answers the others while it has operations of its own under
-way); or its part of one RAM that all have. In every kernel and way of deciding, by number of cores, and by one core
-alone, so that it can be said what the others add. Answers: the paper's figure 8, in throughput. Called by: the
-registry. Idea: as `unmap`'s own pages and `shared_memory`'s updates.
+Guarantees: an operation is a retype of a page to a Frame and, as soon as that is made, the Frame's
+deletion; nothing else is done while it counts. All cores meet, begin, and count once the last has
+surely begun, and they go on until the last has counted; a slice in which one was off its CPU does
+not count. The memory is a core's own, which no other knows (in the multikernel nobody has to be
+asked); or its own while all others have copies (in the multikernel agreement, with one and with
+many in flight, and every core answers the others while it has operations of its own under way); or
+its part of one RAM that all have. In every kernel and way of deciding, by number of cores, and by
+one core alone, so that it can be said what the others add. Answers: the paper's figure 8, in
+throughput. Called by: the registry. Idea: as `unmap`'s own pages and `shared_memory`'s updates.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ from multikernel.results.histogram import Histogram
 
 NAME = "retype-throughput"
 FIGURE = "figure 8"
-SUMMARY = "Retype and delete on all cores at once, of memory of their own and of memory that all know."
+SUMMARY = (
+    "Retype and delete on all cores at once, of memory of their own and of memory that all know."
+)
 
 SECONDS = 0.004
 """Of a slice, on every core."""
@@ -68,7 +72,8 @@ class Form:
     def key(self) -> str:
         """What its series' keys begin with; nothing is said of one in flight, nor of all cores."""
         flight = "" if self.in_flight == 1 else f"-{self.in_flight}-in-flight"
-        return f"{self.way.name}-{self.memory}{flight}{'' if self.cores == self.of else f'-on-{self.cores}'}"
+        cores = "" if self.cores == self.of else f"-on-{self.cores}"
+        return f"{self.way.name}-{self.memory}{flight}{cores}"
 
     @property
     def rate(self) -> str:
@@ -80,8 +85,12 @@ class Form:
 
     @property
     def asks(self) -> bool:
-        """Whether other cores are: two phases ask all about what others know, an owner about what is not its alone."""
-        return self.memory in {"two-phase": ("copied", "common"), "owner": ("common",)}.get(self.way.name, ())
+        """Whether other cores are: two phases ask all about what others know, an owner about what
+        is not its alone.
+        """
+        return self.memory in {"two-phase": ("copied", "common"), "owner": ("common",)}.get(
+            self.way.name, ()
+        )
 
     @property
     def booted(self) -> int:
@@ -99,7 +108,9 @@ class Form:
 
 
 def forms(request: Request) -> Iterator[Form]:
-    """All of them. One core alone is measured with memory of its own; of one memory for all it would be the same."""
+    """All of them. One core alone is measured with memory of its own; of one memory for all it
+    would be the same.
+    """
     of = counts(request)[-1]
     for memory in MEMORIES:
         for cores in ([1] if memory != "common" else []) + counts(request):
@@ -131,7 +142,9 @@ class _System:
             return on_core_at_once.at_once, (work, self.bench.watch if core == 0 else None)
 
         # The one that watches comes last, so that it waits least.
-        return self.bench.run(form.key, {core: call(core) for core in reversed(range(form.members))})
+        return self.bench.run(
+            form.key, {core: call(core) for core in reversed(range(form.members))}
+        )
 
 
 Systems = dict[tuple[str, int], _System]
@@ -169,22 +182,28 @@ def _arms(request: Request, systems: Systems) -> Iterator[Arm]:
         if form == _control(request):
             yield arm(form, control=True)
     control = _control(request)
-    yield from floor_arms(systems[control.way.name, control.of].bench, request, root_pairs(control.of))
+    yield from floor_arms(
+        systems[control.way.name, control.of].bench, request, root_pairs(control.of)
+    )
 
 
 def rate_of(counts: Sequence[Mapping[str, int]], hz: float, crowded: bool) -> float:
-    """Operations a second of all cores. Where they share CPUs no core counts while it is off its own, so what they
-    counted is divided by all the time from the first to the last.
+    """Operations a second of all cores. Where they share CPUs no core counts while it is off its
+    own, so what they counted is divided by all the time from the first to the last.
     """
     if not crowded:
         return sum(one["operations"] * hz / max(one["cycles"], 1) for one in counts)
     end = max(one["began"] + one["cycles"] for one in counts)
-    return sum(one["operations"] for one in counts) * hz / max(end - min(one["began"] for one in counts), 1)
+    return (
+        sum(one["operations"] for one in counts)
+        * hz
+        / max(end - min(one["began"] for one in counts), 1)
+    )
 
 
 def apart(counts: Sequence[Mapping[str, int]]) -> bool:
-    """Whether a core began so late that others had counted without it. The counters of all CPUs are one clock here, as
-    Linux verifies before it uses them so.
+    """Whether a core began so late that others had counted without it. The counters of all CPUs are
+    one clock here, as Linux verifies before it uses them so.
     """
     began = [one["began"] for one in counts]
     return max(began) - min(began) > (1 - PRESENT) * min(one["cycles"] for one in counts)
@@ -198,13 +217,15 @@ def _control(request: Request) -> Form:
 def _specs(request: Request) -> Iterator[Spec]:
     for form in forms(request):
         parameters: dict[str, Scalar] = {
-            "operation": "retype-and-delete", "memory": form.memory, "told": "poll" if form.asks else "none",
+            "operation": "retype-and-delete", "memory": form.memory,
+            "told": "poll" if form.asks else "none",
         }  # fmt: skip
         if form.asks:
             # Between retypes of their own, but for one alone.
             parameters.update(target="polling", in_flight=form.in_flight)
         rate = Spec(
-            form.rate, form.way.system, form.way.name, form.cores, "throughput", "back-to-back", BATCH,
+            form.rate, form.way.system, form.way.name, form.cores, "throughput", "back-to-back",
+            BATCH,
             "operations/s", parameters,
         )  # fmt: skip
         yield rate
@@ -213,7 +234,8 @@ def _specs(request: Request) -> Iterator[Spec]:
         # Who asks nobody is judged by no line between cores.
         floor = tuple((0, core) for core in range(1, form.booted)) if form.asks else ()
         yield Spec(
-            form.interval, form.way.system, form.way.name, form.cores, "interval", "back-to-back", BATCH,
+            form.interval, form.way.system, form.way.name, form.cores, "interval", "back-to-back",
+            BATCH,
             parameters=parameters, floor=floor,
         )  # fmt: skip
 
@@ -248,24 +270,29 @@ def _ratios(request: Request) -> Iterator[tuple[str, str]]:
             yield form.rate, replace(form, memory="copied").rate
 
 
-# --- In words ---------------------------------------------------------------------------------------------------------
+# --- In words
+# --------------------------------------------------------------------------------------------------
 
 
 def _slower(request: Request, collector: Collector) -> Iterator[Caution]:
-    """A sentence for every arm in which the multikernel gets less done, with the numbers of cores where it does."""
+    """A sentence for every arm in which the multikernel gets less done, with the numbers of cores
+    where it does.
+    """
     found: dict[tuple[Form, Way], list[str]] = {}
     for ours, theirs in _against(request):
         ratio = collector.ratio(ours.rate, theirs.rate)
         if ratio is not None and ratio.value < 1:
             low, high = ratio.interval.low, ratio.interval.high
             unsure = ", perhaps no difference" if high >= 1 else ""
-            numbers = f"{ratio.value:.2f} × ({low:.2f} – {high:.2f}{unsure}) with {ours.cores} cores"
+            numbers = (
+                f"{ratio.value:.2f} × ({low:.2f} – {high:.2f}{unsure}) with {ours.cores} cores"
+            )
             found.setdefault((replace(ours, cores=0), theirs.way), []).append(numbers)
     for (ours, way), several in found.items():
         flight = f", {ours.in_flight} in flight," if ours.in_flight > 1 else ""
         text = (
-            f"Slower, {IN_WORDS[ours.memory]}: {WAY_IN_WORDS[ours.way]}{flight} does, of the operations a second of "
-            f"{WAY_IN_WORDS[way]}, {'; '.join(several)} at once."
+            f"Slower, {IN_WORDS[ours.memory]}: {WAY_IN_WORDS[ours.way]}{flight} does, of the"
+            f" operations a second of {WAY_IN_WORDS[way]}, {'; '.join(several)} at once."
         )
         yield Caution(code="slower", text=text)
 
@@ -282,18 +309,20 @@ def _scaling(request: Request, collector: Collector) -> Iterator[Caution]:
                 if ratio is not None:
                     low, high = ratio.interval.low, ratio.interval.high
                     found.append(
-                        f"{WAY_IN_WORDS[form.way]}{flight} {ratio.value:.2f} × ({low:.2f} – {high:.2f})"
+                        f"{WAY_IN_WORDS[form.way]}{flight} {ratio.value:.2f} × ({low:.2f} –"
+                        f" {high:.2f})"
                     )
                     too_good |= ratio.value > form.cores
         if found:
             text = (
-                f"{counts(request)[-1]} cores at once do so many times what one does while the others at most answer, "
-                f"{IN_WORDS[memory]}: {', '.join(found)}."
+                f"{counts(request)[-1]} cores at once do so many times what one does while the"
+                f" others at most answer, {IN_WORDS[memory]}: {', '.join(found)}."
             )
             if too_good:
                 text += (
-                    " More than there are cores is nobody's gain: the CPUs did not work equally fast in all slices, as "
-                    "when a host runs others on their threads, and the intervals are as wide as that."
+                    " More than there are cores is nobody's gain: the CPUs did not work equally"
+                    " fast in all slices, as when a host runs others on their threads, and the"
+                    " intervals are as wide as that."
                 )
             yield Caution(code="scaling", text=text)
 
@@ -301,27 +330,38 @@ def _scaling(request: Request, collector: Collector) -> Iterator[Caution]:
 def _said(request: Request) -> Iterator[Caution]:
     yield Caution(
         code="operation",
-        text="An operation is a retype of a page to a Frame and, once it is made, the Frame's deletion, which every "
-        "core decides alone; nothing is prepared or cleared away while it counts, and after each request the channels "
-        "are polled, in both kernels.",
+        text=(
+            "An operation is a retype of a page to a Frame and, once it is made, the Frame's"
+            " deletion, which every core decides alone; nothing is prepared or cleared away while"
+            " it counts, and after each request the channels are polled, in both kernels."
+        ),
     )
     yield Caution(
         code="who-is-asked",
-        text="The shared kernel's cores ask nobody: they wait for locks. In two phases all cores vote on memory that "
-        "others have copies of. An owner asks nobody about memory of its own; of the one memory core 0 is the owner, "
-        "and as others have made something of it all vote.",
+        text=(
+            "The shared kernel's cores ask nobody: they wait for locks. In two phases all cores"
+            " vote on memory that others have copies of. An owner asks nobody about memory of its"
+            " own; of the one memory core 0 is the owner, and as others have made something of it"
+            " all vote."
+        ),
     )
     most = counts(request)[-1]
     beyond = f" (of more than {REGIONS} cores some share one)" if most > REGIONS else ""
     yield Caution(
         code="regions",
-        text=f"Where the shared kernel has a lock a region, {REGIONS} of them, each core's memory lies in a region of "
-        f"its own{beyond}, but for the one memory of all, which is one region.",
+        text=(
+            f"Where the shared kernel has a lock a region, {REGIONS} of them, each core's memory"
+            f" lies in a region of its own{beyond}, but for the one memory of all, which is one"
+            " region."
+        ),
     )
     if most < request.cores:
         yield Caution(
             code="fewer-cores",
-            text=f"At most {CORES_MOST} cores can have copies of one another's memory here: measured on {most}.",
+            text=(
+                f"At most {CORES_MOST} cores can have copies of one another's memory here: measured"
+                f" on {most}."
+            ),
         )
 
 
@@ -343,6 +383,7 @@ def run(request: Request) -> Document:
             collector.boot(boot, list(_arms(request, systems)))
     pairs = root_pairs(_control(request).of)
     return document.finish(
-        NAME, record, collector, floors_of(collector, pairs, cpus), list(_specs(request)), _ratios(request),
+        NAME, record, collector, floors_of(collector, pairs, cpus), list(_specs(request)),
+        _ratios(request),
         [*_slower(request, collector), *_scaling(request, collector), *_said(request)],
     )  # fmt: skip

@@ -1,10 +1,11 @@
-"""Round trip: a message there and back, between bare ends and through the booted drivers of both kernels.
+"""Round trip: a message there and back, between bare ends and through the booted drivers of both
+kernels.
 
-Guarantees: the same two modes as the floor, interleaved with it on the same cores; "through the driver" means
-the driver's own loop, its dispatch by kind, and 8 further channels of that pair polled in every turn; bare ends
-run in a loop of their own and are called raw. Answers: the paper's table 2 (latency of a message by distance)
-and the cost of its channel's form: one line that carries request and reply, against a ring each way. Called by:
-the registry.
+Guarantees: the same two modes as the floor, interleaved with it on the same cores; "through the
+driver" means the driver's own loop, its dispatch by kind, and 8 further channels of that pair
+polled in every turn; bare ends run in a loop of their own and are called raw. Answers: the paper's
+table 2 (latency of a message by distance) and the cost of its channel's form: one line that carries
+request and reply, against a ring each way. Called by: the registry.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from multikernel.results.histogram import Histogram
 
 NAME = "round-trip"
 FIGURE = "table 2"
-SUMMARY = "A message there and back: bare ends, and through both kernels' booted drivers; call line and ring."
+SUMMARY = (
+    "A message there and back: bare ends, and through both kernels' booted drivers; call line and"
+    " ring."
+)
 
 CHANNELS = 8
 USUAL: dict[Mode, int] = {"back-to-back": 20_000, "single": 5_000}
@@ -37,7 +41,9 @@ ARMS: dict[str, tuple[System, str, str]] = {
     "multikernel-channel": ("multikernel", "channel", "2"),
     "shared-call-line": ("shared", "call-line", "0"),
 }
-"""By key: whose it is, the variant, and what the loop calls it: the bare end, or the number of the way in."""
+"""By key: whose it is, the variant, and what the loop calls it: the bare end, or the number of the
+way in.
+"""
 CONTROL_OF = "multikernel-call-line"
 
 
@@ -52,11 +58,15 @@ def _key(name: str, pair: Pair, mode: Mode, *, control: bool = False) -> str:
 
 
 def _arms(request: Request, benches: dict[System, Bench]) -> list[Arm]:
-    plan = tuple((mode, request.size.count(USUAL[mode], BATCHES[mode]), BATCHES[mode]) for mode in MODES)
+    plan = tuple(
+        (mode, request.size.count(USUAL[mode], BATCHES[mode]), BATCHES[mode]) for mode in MODES
+    )
 
     def outcome(name: str, pair: Pair, control: bool, slice_of: Callable[[], Report]) -> Outcome:
         report = slice_of()
-        found = {_key(name, pair, mode, control=control): one for mode, one in _by_mode(report).items()}
+        found = {
+            _key(name, pair, mode, control=control): one for mode, one in _by_mode(report).items()
+        }
         return Outcome(samples=found, activity=report.activity)
 
     def arm(name: str, pair: Pair, control: bool = False) -> Arm:
@@ -64,7 +74,9 @@ def _arms(request: Request, benches: dict[System, Bench]) -> list[Arm]:
         bench = benches["multikernel" if system == "raw" else system]
 
         def slice_of() -> Report:
-            return bench.raw(how, pair, plan) if system == "raw" else bench.ping(pair, int(how), plan)
+            return (
+                bench.raw(how, pair, plan) if system == "raw" else bench.ping(pair, int(how), plan)
+            )
 
         label = labelled(f"{name}, cores {pair[0]} and {pair[1]}", control)
         return Arm(label, lambda: outcome(name, pair, control, slice_of))
@@ -92,10 +104,13 @@ def _specs(request: Request) -> list[Spec]:
                 for mode in MODES:
                     found.append(
                         Spec(
-                            key=_key(name, pair, mode, control=control), system=system, variant=variant, cores=2,
-                            measure="round-trip", mode=mode, batch=BATCHES[mode], floor=(pair,), control=control,
+                            key=_key(name, pair, mode, control=control), system=system,
+                            variant=variant, cores=2,
+                            measure="round-trip", mode=mode, batch=BATCHES[mode], floor=(pair,),
+                            control=control,
                             parameters={
-                                "pair": f"{cpus[pair[0]]}-{cpus[pair[1]]}", "target": "polling", "told": "poll",
+                                "pair": f"{cpus[pair[0]]}-{cpus[pair[1]]}", "target": "polling",
+                                "told": "poll",
                                 "polled_channels": 0 if system == "raw" else CHANNELS,
                             },
                         )
@@ -131,7 +146,9 @@ def run(request: Request) -> Document:
         with ExitStack() as stack:
             benches: dict[System, Bench] = {
                 "multikernel": Bench(stack.enter_context(system_.boot(cpus, channels=CHANNELS))),
-                "shared": Bench(stack.enter_context(system_.boot(cpus, kernel="shared", channels=CHANNELS))),
+                "shared": Bench(
+                    stack.enter_context(system_.boot(cpus, kernel="shared", channels=CHANNELS))
+                ),
             }
             collector.boot(boot, _arms(request, benches))
     floors = floors_of(collector, _pairs(request.cores), request.placement.cpus)

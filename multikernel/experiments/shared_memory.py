@@ -1,12 +1,14 @@
-"""Shared memory or messages: what an update of 1, 2, 4 or 8 cache lines costs, by the number of cores that make it.
+"""Shared memory or messages: what an update of 1, 2, 4 or 8 cache lines costs, by the number of
+cores that make it.
 
-Guarantees: all cores of an arm update at the same time (they meet before, and go on after, what counts; a slice in
-which one was off its CPU does not count), back to back in batches. SHM: each core updates the same lines itself, in a
-special loop (raw). MSG: cores ask core 0, the server, through the booted driver; the server's own program does nothing,
-and what the update costs there is timed by the server, for the last call of each batch. With one core alone there is no
-other to ask: its program asks its own driver, and no message is sent. MSG again over sockets and pipes: the same
-requests in systems whose cores talk by those, over the very channels of their monitors. Answers: the paper's figure 3
-(SHM1 … SHM8, MSG1, MSG8, Server). Called by: the registry.
+Guarantees: all cores of an arm update at the same time (they meet before, and go on after, what
+counts; a slice in which one was off its CPU does not count), back to back in batches. SHM: each
+core updates the same lines itself, in a special loop (raw). MSG: cores ask core 0, the server,
+through the booted driver; the server's own program does nothing, and what the update costs there is
+timed by the server, for the last call of each batch. With one core alone there is no other to ask:
+its program asks its own driver, and no message is sent. MSG again over sockets and pipes: the same
+requests in systems whose cores talk by those, over the very channels of their monitors. Answers:
+the paper's figure 3 (SHM1 … SHM8, MSG1, MSG8, Server). Called by: the registry.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ from multikernel.runtime.plan import HOST_CARRIERS, Carrier
 
 NAME = "shared-memory"
 FIGURE = "figure 3"
-SUMMARY = "An update of 1 to 8 cache lines by 1 to all cores: on shared lines, or by message to one server."
+SUMMARY = (
+    "An update of 1 to 8 cache lines by 1 to all cores: on shared lines, or by message to one"
+    " server."
+)
 
 SHARED_LINES, MESSAGE_LINES = (1, 2, 4, 8), (1, 8)
 SERVER = 0
@@ -46,8 +51,8 @@ PRESENT = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One curve of the figure. name: the paper's, in lower case; lines: an update's; by_message: to the server;
-    carrier: what messages go by, if not by memory.
+    """One curve of the figure. name: the paper's, in lower case; lines: an update's; by_message: to
+    the server; carrier: what messages go by, if not by memory.
     """
 
     lines: int
@@ -77,7 +82,9 @@ class Form:
 
     @property
     def has_server(self) -> bool:
-        """Whether what it costs the server is a curve too. Once is enough: what carries requests is no part of it."""
+        """Whether what it costs the server is a curve too. Once is enough: what carries requests is
+        no part of it.
+        """
         return self.by_message and self.carrier is None
 
     def cores(self, count: int) -> tuple[int, ...]:
@@ -85,7 +92,9 @@ class Form:
         return tuple(range(1 if self.by_message and count > 1 else 0, count))
 
 
-FORMS = [Form(lines, False) for lines in SHARED_LINES] + [Form(lines, True) for lines in MESSAGE_LINES]
+FORMS = [Form(lines, False) for lines in SHARED_LINES] + [
+    Form(lines, True) for lines in MESSAGE_LINES
+]
 CARRIED = [Form(lines, True, carrier) for carrier in HOST_CARRIERS for lines in MESSAGE_LINES]
 CONTROL_OF = Form(8, True)
 AWAY = "core-away"
@@ -98,7 +107,9 @@ def forms_of(count: int) -> list[Form]:
 
 
 def counts_of(cores: int) -> list[int]:
-    """Numbers of cores that are measured: each, or of many cores some, the first two and the last included."""
+    """Numbers of cores that are measured: each, or of many cores some, the first two and the last
+    included.
+    """
     if cores <= COUNTS_MAX:
         return list(range(1, cores + 1))
     step = (cores - 2) / (COUNTS_MAX - 2)
@@ -142,13 +153,24 @@ class _Arms:
 
         def call(core: int) -> Call:
             watch = bench.watch if core == cores[0] else None
-            return on_core_paper.update, (cores, form.lines, server, chunk, BATCH, seconds, base, watch)
+            return on_core_paper.update, (
+                cores,
+                form.lines,
+                server,
+                chunk,
+                BATCH,
+                seconds,
+                base,
+                watch,
+            )
 
         # The one that watches comes last, so that it waits least.
         reports = bench.run(f"{form.name} {count}", {core: call(core) for core in reversed(cores)})
         by_core = [samples_of(report) for report in reports.values()]
         updates = [samples["update"] for samples in by_core]
-        outcome = Outcome({form.key(count) + (CONTROL if control else ""): Histogram.merge(updates)})
+        outcome = Outcome(
+            {form.key(count) + (CONTROL if control else ""): Histogram.merge(updates)}
+        )
         outcome.activity = reports[cores[0]].activity
         if count > 1 and any(map(was_away, reports.values())):
             outcome.reason = AWAY
@@ -162,8 +184,8 @@ class _Arms:
 
 
 def was_away(report: Report) -> bool:
-    """Whether a core was off its CPU for so long that the others, meanwhile, were not measured with it: samples of
-    cores left alone, and so many that the median feels even one long absence.
+    """Whether a core was off its CPU for so long that the others, meanwhile, were not measured with
+    it: samples of cores left alone, and so many that the median feels even one long absence.
     """
     return report.counts["cpu_ns"] < PRESENT * report.counts["wall_ns"]
 
@@ -183,22 +205,30 @@ def _specs_of(form: Form, count: int) -> list[Spec]:
     if form.carrier is not None:
         parameters["carrier"] = form.carrier
     system: System = "multikernel" if form.by_message else "raw"
-    # A message is judged by the floor of the pairs it travels between; an update of one's own is no round trip.
-    floor = tuple((SERVER, core) for core in form.cores(count) if core != SERVER) if form.by_message else ()
+    # A message is judged by the floor of the pairs it travels between; an update of one's own is no
+    # round trip.
+    floor = (
+        tuple((SERVER, core) for core in form.cores(count) if core != SERVER)
+        if form.by_message
+        else ()
+    )
     found = [
         Spec(
-            form.key(count), system, form.name, count, "round-trip" if form.by_message else "completion",
+            form.key(count), system, form.name, count,
+            "round-trip" if form.by_message else "completion",
             "back-to-back", batch=BATCH, parameters=parameters, floor=floor,
         ),
         Spec(
-            form.rate_key(count), system, form.name, count, "throughput", "back-to-back", batch=BATCH,
+            form.rate_key(count), system, form.name, count, "throughput", "back-to-back",
+            batch=BATCH,
             unit="operations/s", parameters=parameters,
         ),
     ]  # fmt: skip
     if form.has_server:
         found.append(
             Spec(
-                form.server_key(count), system, f"server{form.lines}", count, "completion", "single",
+                form.server_key(count), system, f"server{form.lines}", count, "completion",
+                "single",
                 parameters=parameters,
             )
         )  # fmt: skip
@@ -224,15 +254,19 @@ def _ratios(cores: int) -> list[tuple[str, str]]:
 
 ALONE = Caution(
     code="one-core-sends-nothing",
-    text="With one core there is nobody to send a message to: msg1 and msg8 on one core are requests of its program to "
-    "its own driver. With more, core 0 only serves, seeing messages because it polls, and one core fewer than the "
-    "number given asks.",
+    text=(
+        "With one core there is nobody to send a message to: msg1 and msg8 on one core are requests"
+        " of its program to its own driver. With more, core 0 only serves, seeing messages because"
+        " it polls, and one core fewer than the number given asks."
+    ),
 )
 
 
 def _bench(request: Request, carrier: Carrier | None, stack: ExitStack) -> Bench:
     return Bench(
-        stack.enter_context(system_.boot(list(request.placement.cpus), carrier=carrier or "call-line"))
+        stack.enter_context(
+            system_.boot(list(request.placement.cpus), carrier=carrier or "call-line")
+        )
     )
 
 
@@ -245,9 +279,12 @@ def run(request: Request) -> Document:
         request.progress(f"{NAME}: boot {boot + 1} of {request.size.boots}")
         with ExitStack() as stack:
             benches = {
-                carrier: _bench(request, carrier, stack) for carrier in (None, *carriers.possible(request))
+                carrier: _bench(request, carrier, stack)
+                for carrier in (None, *carriers.possible(request))
             }
             collector.boot(boot, _Arms(request, benches).all())
     warnings = [ALONE, *carriers.refused(request)]
     floors = floors_of(collector, root_pairs(request.cores), request.placement.cpus)
-    return document.finish(NAME, record, collector, floors, _specs(request), _ratios(request.cores), warnings)
+    return document.finish(
+        NAME, record, collector, floors, _specs(request), _ratios(request.cores), warnings
+    )

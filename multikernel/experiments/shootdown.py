@@ -1,11 +1,13 @@
-"""The messages of a TLB shootdown, by protocol and by number of cores: what a root pays to tell all and hear from all.
+"""The messages of a TLB shootdown, by protocol and by number of cores: what a root pays to tell all
+and hear from all.
 
-Guarantees: nothing but messages, on lines of their own between booted cores, in one loop that serves every tree (raw);
-completion is when the root has every acknowledgement, and each acknowledgement says whom it speaks for, which is
-checked. Both modes of the floor. Trees come from the system knowledge base, for just the cores that take part, from
-costs that were measured on this machine if any are kept; what they are from is in the document. Protocols that come to
-the same tree on the same memory nodes are measured once, and the document says which. Answers: the paper's figure 6.
-Called by: the registry.
+Guarantees: nothing but messages, on lines of their own between booted cores, in one loop that
+serves every tree (raw); completion is when the root has every acknowledgement, and each
+acknowledgement says whom it speaks for, which is checked. Both modes of the floor. Trees come from
+the system knowledge base, for just the cores that take part, from costs that were measured on this
+machine if any are kept; what they are from is in the document. Protocols that come to the same tree
+on the same memory nodes are measured once, and the document says which. Answers: the paper's figure
+6. Called by: the registry.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ from multikernel.results.document import Caution, Document, Mode, Ratio
 
 NAME = "shootdown"
 FIGURE = "figure 6"
-SUMMARY = "Telling all cores and hearing from all, messages alone: broadcast, unicast, multicast and the chosen tree."
+SUMMARY = (
+    "Telling all cores and hearing from all, messages alone: broadcast, unicast, multicast and the"
+    " chosen tree."
+)
 
 USUAL: dict[Mode, int] = {"back-to-back": 4000, "single": 1000}
 CONTROL_OF = "unicast"
@@ -51,7 +56,9 @@ def known(request: Request, chosen: Tree | None = None) -> tuple[ByCores, Costs]
     found = {}
     for count in counts_of(request.cores)[1:]:
         some = Site(topology, cpus[:count])
-        found[count] = protocols(some, costs.part(range(count)), chosen if count == request.cores else None)
+        found[count] = protocols(
+            some, costs.part(range(count)), chosen if count == request.cores else None
+        )
     return found, costs
 
 
@@ -87,12 +94,14 @@ class _Arms:
         places = protocol.places()
         # The root comes last: it is the one that watches, and should wait least.
         calls: dict[int, Call] = {
-            core: (on_core_tree.messages, (places[core], use, self.plan, self.bench.watch if core == ROOT else None))
+            core: (on_core_tree.messages, (places[core], use, self.plan,
+            self.bench.watch if core == ROOT else None))
             for core in sorted(places, reverse=True)
         }  # fmt: skip
         report = self.bench.run(f"{protocol.name} {protocol.cores}", calls)[ROOT]
         by_mode = samples_of(report)
-        # Under the names of those that come to the same too: a ratio's name does not depend on which do here.
+        # Under the names of those that come to the same too: a ratio's name does not depend on
+        # which do here.
         names = (protocol.name,) if suffix else (protocol.name, *protocol.same)
         return Outcome(
             {
@@ -105,7 +114,9 @@ class _Arms:
 
 
 def control_of(by_cores: ByCores) -> Protocol:
-    """What is measured twice: unicast on all cores, which nothing that comes before it can equal."""
+    """What is measured twice: unicast on all cores, which nothing that comes before it can
+    equal.
+    """
     return next(one for one in by_cores[max(by_cores)] if one.name == CONTROL_OF)
 
 
@@ -113,15 +124,18 @@ def _specs(request: Request, by_cores: ByCores) -> Iterator[Spec]:
     for count, several in by_cores.items():
         for protocol in several:
             parameters: dict[str, Scalar] = {
-                "operation": "shootdown", "tree": "none" if protocol.form.shared else protocol.tree.kind,
+                "operation": "shootdown",
+                "tree": "none" if protocol.form.shared else protocol.tree.kind,
                 "depth": protocol.tree.depth, "target": "polling", "told": "poll",
             }  # fmt: skip
             if protocol.same:
                 parameters["same"] = ",".join(protocol.same)
             for mode in MODES:
                 spec = Spec(
-                    key_of(protocol.name, count, request, mode), "raw", protocol.name, count, "completion", mode,
-                    BATCHES[mode], parameters=parameters, floor=tuple((ROOT, core) for core in range(1, count)),
+                    key_of(protocol.name, count, request, mode), "raw", protocol.name, count,
+                    "completion", mode,
+                    BATCHES[mode], parameters=parameters,
+                    floor=tuple((ROOT, core) for core in range(1, count)),
                 )  # fmt: skip
                 yield spec
                 if protocol is control_of(by_cores):
@@ -137,7 +151,11 @@ def _ratios(request: Request, by_cores: ByCores) -> Iterator[tuple[str, str]]:
         for count, several in by_cores.items():
             measured = {name: one.name for one in several for name in (one.name, *one.same)}
             pairs = [(name, CHOSEN) for name in fixed]
-            pairs += [("broadcast", "unicast"), ("unicast", "multicast"), ("multicast", "numa-aware")]
+            pairs += [
+                ("broadcast", "unicast"),
+                ("unicast", "multicast"),
+                ("multicast", "numa-aware"),
+            ]
             yield from (
                 (key_of(over, count, request, mode), key_of(under, count, request, mode))
                 for over, under in pairs
@@ -150,7 +168,10 @@ def _ratios(request: Request, by_cores: ByCores) -> Iterator[tuple[str, str]]:
                 )
             if count == request.cores != least:
                 yield from (
-                    (key_of(form.name, count, request, mode), key_of(form.name, least, request, mode))
+                    (
+                        key_of(form.name, count, request, mode),
+                        key_of(form.name, least, request, mode),
+                    )
                     for form in FORMS
                 )
 
@@ -158,35 +179,53 @@ def _ratios(request: Request, by_cores: ByCores) -> Iterator[tuple[str, str]]:
 def _cautions(
     request: Request, by_cores: ByCores, costs: Costs, ratios: Sequence[Ratio]
 ) -> Iterator[Caution]:
-    yield Caution(code="costs-of-trees", text=f"Trees were made from costs {costs.origin}: {costs.detail}.")
+    yield Caution(
+        code="costs-of-trees", text=f"Trees were made from costs {costs.origin}: {costs.detail}."
+    )
     alike: dict[str, list[int]] = {}
     for count, several in by_cores.items():
         for one in several:
             if one.same:
-                words = f"{', '.join(one.same[:-1])} and {one.same[-1]}" if one.same[1:] else one.same[0]
+                words = (
+                    f"{', '.join(one.same[:-1])} and {one.same[-1]}"
+                    if one.same[1:]
+                    else one.same[0]
+                )
                 come = "come" if one.same[1:] else "comes"
                 alike.setdefault(f"{words} {come} to the same as {one.name}", []).append(count)
     for words, counts in alike.items():
         listed = ", ".join(map(str, counts))
         yield Caution(
             code="same-tree",
-            text=f"With {listed} cores {words}, edge for edge and memory node for memory node: measured once.",
+            text=(
+                f"With {listed} cores {words}, edge for edge and memory node for memory node:"
+                " measured once."
+            ),
         )
     fixed = {
-        f"{key_of(form.name, count, request, mode)}-over-{key_of(CHOSEN, count, request, mode)}":
+        f"{key_of(form.name, count, request, mode)}-over-{key_of(CHOSEN, count, request, mode)}": (
             f"{form.name} on {count} cores, {mode}"
-        for count in by_cores for mode in MODES for form in FORMS if form.kind is not None and not form.shared
-    }  # fmt: skip
-    depths = {one.tree.kind for one in by_cores[max(by_cores)] if one.name == CHOSEN or CHOSEN in one.same}
+        )
+        for count in by_cores
+        for mode in MODES
+        for form in FORMS
+        if form.kind is not None and not form.shared
+    }
+    depths = {
+        one.tree.kind for one in by_cores[max(by_cores)] if one.name == CHOSEN or CHOSEN in one.same
+    }
     if depths:
         yield Caution(
-            code="chosen-tree", text=f"The chosen tree of all cores is the one called {min(depths)}."
+            code="chosen-tree",
+            text=f"The chosen tree of all cores is the one called {min(depths)}.",
         )
         yield from judged(request, ratios, fixed, min(depths))
 
 
 def run(request: Request, chosen: Tree | None = None) -> Document:
-    """Measures; see the page. chosen: a tree of all cores from core 0, in place of the one that boots have."""
+    """Measures; see the page. chosen: a tree of all cores from core 0, in place of the one that
+    boots have.
+    """
     request = request.fitted()
     by_cores, costs = known(request, chosen or tree_of_all(request))
     collector = Collector(request)

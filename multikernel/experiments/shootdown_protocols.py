@@ -1,10 +1,10 @@
 """The protocols of a shootdown: the tree of each, and on which lines its messages travel.
 
-Guarantees: every edge has a line of its own, and the line lies with the receiver or, in the protocols that the paper
-has before it thinks of memory nodes, with the sender. Protocols that come to the same on a machine, edge for edge and
-memory node for memory node, are one and are not measured twice.
-Called by: `shootdown`. Source: the paper's section 5.1 and figure 6 (broadcast, unicast, multicast, NUMA-aware
-multicast).
+Guarantees: every edge has a line of its own, and the line lies with the receiver or, in the
+protocols that the paper has before it thinks of memory nodes, with the sender. Protocols that come
+to the same on a machine, edge for edge and memory node for memory node, are one and are not
+measured twice. Called by: `shootdown`. Source: the paper's section 5.1 and figure 6 (broadcast,
+unicast, multicast, NUMA-aware multicast).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ CHOSEN = "chosen"
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A protocol. kind: of its tree, None for the best candidate; near: whether a line lies with its receiver;
-    shared: whether all poll one line.
+    """A protocol. kind: of its tree, None for the best candidate; near: whether a line lies with
+    its receiver; shared: whether all poll one line.
     """
 
     name: str
@@ -49,8 +49,8 @@ FORMS = (
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """A protocol on some cores. lines: by child, the line of the edge that leads to it; same: the names of the others
-    that come to the same.
+    """A protocol on some cores. lines: by child, the line of the edge that leads to it; same: the
+    names of the others that come to the same.
     """
 
     form: Form
@@ -84,8 +84,8 @@ class Protocol:
 
 
 def lines_of(tree: Tree, site: Site, *, near: bool) -> tuple[tuple[int, Line], ...]:
-    """By child, the line of its edge. One that lies with the sender is on the sender's memory node at least, as long
-    as there is room: a core has `LINES` of them.
+    """By child, the line of its edge. One that lies with the sender is on the sender's memory node
+    at least, as long as there is room: a core has `LINES` of them.
     """
     if near:
         return tuple((child, (child, FIRST_LINE)) for _, child in tree.edges)
@@ -106,7 +106,8 @@ def _from_nearest(core: int, site: Site) -> Iterator[int]:
 
 
 def protocols(site: Site, costs: Costs, chosen: Tree | None = None) -> list[Protocol]:
-    """All that differ, each with the names of those that come to the same. chosen: in place of the best candidate.
+    """All that differ, each with the names of those that come to the same. chosen: in place of the
+    best candidate.
 
     Raises BadInput for a chosen tree that is not from core 0 over all cores of the site.
     """

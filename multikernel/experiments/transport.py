@@ -1,12 +1,14 @@
-"""Our channels beside the host's own: one message each way, and one way as fast as they come, on the same two CPUs.
+"""Our channels beside the host's own: one message each way, and one way as fast as they come, on
+the same two CPUs.
 
-Guarantees: one run by turns. Bare ring and call line, and both through the booted drivers; every form of channel
-through the interface that all have in common, those that share no memory among them; and what the host offers to
-two processes, from pipe to futex, in the form that sleeps in the host's kernel and, where there is one, in the
-form that asks again and again and never sleeps; what sleeps also with both processes on one CPU, where no other
-CPU has to be woken. Every series says whether it crosses the host's kernel, whether it sleeps, whether it shares
-memory and how large its messages are. Cache lines are those the processor counts, on the side that asks; where it
-does not let them be counted the document says so and why. Answers: the paper's table 3, with the host's own
+Guarantees: one run by turns. Bare ring and call line, and both through the booted drivers; every
+form of channel through the interface that all have in common, those that share no memory among
+them; and what the host offers to two processes, from pipe to futex, in the form that sleeps in the
+host's kernel and, where there is one, in the form that asks again and again and never sleeps; what
+sleeps also with both processes on one CPU, where no other CPU has to be woken. Every series says
+whether it crosses the host's kernel, whether it sleeps, whether it shares memory and how large its
+messages are. Cache lines are those the processor counts, on the side that asks; where it does not
+let them be counted the document says so and why. Answers: the paper's table 3, with the host's own
 mechanisms in the place of L4's IPC. Called by: the registry.
 """
 
@@ -16,6 +18,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from multikernel import system as system_
@@ -37,7 +40,10 @@ from multikernel.user.channels import Form
 
 NAME = "transport"
 FIGURE = "table 3"
-SUMMARY = "A message over our channels and the host's pipe, sockets, eventfd, futex: latency, throughput, cache lines."
+SUMMARY = (
+    "A message over our channels and the host's pipe, sockets, eventfd, futex: latency, throughput,"
+    " cache lines."
+)
 
 PAIR = (0, 1)
 SLOTS = 64
@@ -75,7 +81,9 @@ COUNTED = 200
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way to carry messages. make: its two sides, None where the kernels have it already; via: which of theirs."""
+    """One way to carry messages. make: its two sides, None where the kernels have it already; via:
+    which of theirs.
+    """
 
     name: str
     kind: Kind
@@ -112,7 +120,7 @@ def _channels() -> Iterator[Way]:
     for form in forms:
         name, outside = f"channel-{form}", form in ("socket", "pipe")
         yield Way(
-            name, "channel", make=lambda name=name, form=form: transport_ends.channel(name, form),  # type: ignore[misc]
+            name, "channel", make=partial(transport_ends.channel, name, form),
             crosses=outside, shares_memory=not outside, streams=form != "calls",
         )  # fmt: skip
 
@@ -129,8 +137,11 @@ def _host(waits: Waits, kind: Kind = "host") -> Iterator[Way]:
         )  # fmt: skip
 
     yield way("pipe", lambda name: transport_ends.pipes(name, blocking), carries=True)
-    for name, of in (("stream-socket", socket.SOCK_STREAM), ("packet-socket", socket.SOCK_SEQPACKET)):
-        yield way(name, lambda full, of=of: transport_ends.sockets(full, blocking, of), carries=True)  # type: ignore[misc]
+    for name, of in (
+        ("stream-socket", socket.SOCK_STREAM),
+        ("packet-socket", socket.SOCK_SEQPACKET),
+    ):
+        yield way(name, partial(transport_ends.sockets, blocking=blocking, kind=of), carries=True)
     yield way("eventfd", lambda name: transport_ends.eventfds(name, blocking), carries=False)
     if blocking:
         # Polled, a futex is a word in memory: that is what the rings are made of.
@@ -151,19 +162,26 @@ LATENCY_CONTROL, RATE_CONTROL = "call-line", "epoch-ring"
 
 NOT_L4 = Caution(
     code="not-the-papers-l4",
-    text="The paper's table 3 holds URPC against the IPC of the L4 kernel, which is not run here: the host's own "
-    "mechanisms stand in its place.",
+    text=(
+        "The paper's table 3 holds URPC against the IPC of the L4 kernel, which is not run here:"
+        " the host's own mechanisms stand in its place."
+    ),
 )
 NO_STREAM = Caution(
     code="not-every-way-streams",
-    text="Eventfd and futex wake and carry nothing: a stream beside them is that of the memory, so they have no "
-    "throughput. Neither have the calls of a channel, which are one question and one answer, nor the drivers' ways in, "
-    "whose requests all have replies.",
+    text=(
+        "Eventfd and futex wake and carry nothing: a stream beside them is that of the memory, so"
+        " they have no throughput. Neither have the calls of a channel, which are one question and"
+        " one answer, nor the drivers' ways in, whose requests all have replies."
+    ),
 )
 SHARED_CPU = Caution(
     code="cpu-shared-on-purpose",
-    text="one-cpu: both processes are on one CPU, and what else wants that CPU runs between them. These latencies are "
-    "the host's scheduler's; they are no property of the machine's caches, and have no floor.",
+    text=(
+        "one-cpu: both processes are on one CPU, and what else wants that CPU runs between them."
+        " These latencies are the host's scheduler's; they are no property of the machine's caches,"
+        " and have no floor."
+    ),
 )
 
 
@@ -194,7 +212,8 @@ class _Arms:
     def _echo(self, way: Way, suffix: str = "") -> Arm:
         usual = USUAL[way.weight]
         plan = tuple(
-            (mode, self.request.size.count(usual[mode], BATCHES[mode]), BATCHES[mode]) for mode in MODES
+            (mode, self.request.size.count(usual[mode], BATCHES[mode]), BATCHES[mode])
+            for mode in MODES
         )
         counted = self.request.size.count(COUNTED) if self.counts.events and not suffix else 0
 
@@ -207,7 +226,9 @@ class _Arms:
                 sums[f"{way.name} counted"] = counted
             if way.waits == "sleeps" and report.activity is not None and not suffix:
                 sums[f"{way.name} sleeps"] = sleeps(report.activity)
-                sums[f"{way.name} messages"] = on_core_transport.WARM + sum(count for _, count, _ in plan)
+                sums[f"{way.name} messages"] = on_core_transport.WARM + sum(
+                    count for _, count, _ in plan
+                )
             return self._outcome(way, found, report, sums)
 
         return Arm(labelled(f"{way.name}, there and back", suffix), slice_of)
@@ -226,15 +247,21 @@ class _Arms:
 
         def slice_of() -> Outcome:
             if way.kind == "bare":
-                reports = self._bare(f"stream {way.name}", way, on_core_message.stream, WINDOW, count, batch)
+                reports = self._bare(
+                    f"stream {way.name}", way, on_core_message.stream, WINDOW, count, batch
+                )
             else:
-                reports = self._both(f"stream {way.name}", way, on_core_transport.stream, count, batch)
+                reports = self._both(
+                    f"stream {way.name}", way, on_core_transport.stream, count, batch
+                )
             found = {way.rate + suffix: rates(samples_of(reports[1])["times"], batch, self.hz)}
             return self._outcome(way, found, reports[0], {})
 
         return Arm(labelled(f"{way.name}, one way", suffix), slice_of)
 
-    def _both(self, name: str, way: Way, loop: Callable[..., Report], *how: object) -> dict[int, Report]:
+    def _both(
+        self, name: str, way: Way, loop: Callable[..., Report], *how: object
+    ) -> dict[int, Report]:
         bench = self.together if way.kind == "one-cpu" else self.apart
         calls: dict[int, Call] = {
             role: (loop, (way.name, role, *how, None if role else bench.watch)) for role in (1, 0)
@@ -254,7 +281,9 @@ class _Arms:
         return self.apart.run(name, calls)
 
     @staticmethod
-    def _outcome(way: Way, found: dict[str, Histogram], report: Report, sums: dict[str, float]) -> Outcome:
+    def _outcome(
+        way: Way, found: dict[str, Histogram], report: Report, sums: dict[str, float]
+    ) -> Outcome:
         activity = report.activity
         # Where two processes share a CPU, being switched is what is measured.
         if way.kind == "one-cpu" and activity is not None:
@@ -273,7 +302,8 @@ def _specs(request: Request) -> Iterator[Spec]:
         floor = () if way.kind == "one-cpu" else (PAIR,)
         found = [
             Spec(
-                way.latency(mode), way.system, way.name, 2, "round-trip", mode, BATCHES[mode], parameters=parameters,
+                way.latency(mode), way.system, way.name, 2, "round-trip", mode, BATCHES[mode],
+                parameters=parameters,
                 floor=floor,
             )
             for mode in MODES
@@ -305,8 +335,9 @@ def sleeps(activity: Activity) -> int:
 
 
 def _with_counts(spec: Spec, sums: Mapping[str, float]) -> Spec:
-    """What was counted for each message there and back: the processor's events beside the back-to-back latency, and for
-    what sleeps how often both sides together did. Who finds its message there does not sleep.
+    """What was counted for each message there and back: the processor's events beside the
+    back-to-back latency, and for what sleeps how often both sides together did. Who finds its
+    message there does not sleep.
     """
     if spec.measure != "round-trip" or spec.control:
         return spec
@@ -331,7 +362,9 @@ def _ratios() -> Iterator[tuple[str, str]]:
             else:
                 yield way.latency(mode), f"call-line-{mode}"
     yield RATE_CONTROL + "-rate" + CONTROL, RATE_CONTROL + "-rate"
-    yield from (("epoch-ring-rate", way.rate) for way in WAYS if way.streams and way.name != "epoch-ring")
+    yield from (
+        ("epoch-ring-rate", way.rate) for way in WAYS if way.streams and way.name != "epoch-ring"
+    )
 
 
 def lines_touched(counts: Counting) -> Caution:
@@ -339,16 +372,27 @@ def lines_touched(counts: Counting) -> Caution:
     if not counts.events:
         return Caution(
             code="cache-lines-not-available",
-            text=f"Cache lines touched: not available: {counts.why}. The table has none, and nothing is estimated.",
+            text=(
+                f"Cache lines touched: not available: {counts.why}. The table has none, and nothing"
+                " is estimated."
+            ),
         )
-    whose = "by the process and by the host's kernel for it" if counts.kernel else (
-        "by the process alone, as the host does not let its kernel's be counted: what crosses the kernel touches more"
-    )  # fmt: skip
+    whose = (
+        "by the process and by the host's kernel for it"
+        if counts.kernel
+        else (
+            "by the process alone, as the host does not let its kernel's be counted: what crosses"
+            " the kernel touches more"
+        )
+    )
     missing = f" Not available: {counts.why}." if counts.why else ""
     return Caution(
         code="cache-lines-counted",
-        text=f"Cache lines: {', '.join(counts.events)}, for a message there and back, on the side that asks, {whose}; "
-        f"a line that is loaded twice counts twice, where the paper counts lines.{missing}",
+        text=(
+            f"Cache lines: {', '.join(counts.events)}, for a message there and back, on the side"
+            f" that asks, {whose}; a line that is loaded twice counts twice, where the paper counts"
+            f" lines.{missing}"
+        ),
     )
 
 

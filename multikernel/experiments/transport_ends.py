@@ -1,8 +1,8 @@
 """What carries messages between two processes, made in pairs of sides and given to two cores.
 
-Guarantees: each core gets its own sides and no others, over a Unix socket of this process that only it may use; when
-they are given nobody else holds a descriptor of them. Called by: `transport`. Idea: SCM_RIGHTS, as the boot hands the
-kernel's segment to the cores.
+Guarantees: each core gets its own sides and no others, over a Unix socket of this process that only
+it may use; when they are given nobody else holds a descriptor of them. Called by: `transport`.
+Idea: SCM_RIGHTS, as the boot hands the kernel's segment to the cores.
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ def channel(name: str, form: channels.Form) -> Both:
 
 
 def give(system: System, makers: Iterable[Callable[[], Both]]) -> None:
-    """Makes all of them; cores 0 and 1 have them when this returns. Raises ProtocolError, OSError."""
+    """Makes all of them; cores 0 and 1 have them when this returns. Raises ProtocolError,
+    OSError.
+    """
     made: list[Both] = []
     try:
         made.extend(maker() for maker in makers)
@@ -118,7 +120,9 @@ def _give(system: System, core: int, parts: Sequence[Part]) -> None:
         except TimeoutError:
             raise ProtocolError("a core does not come for its descriptors", value=core) from None
         with connection:
-            record = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            record = connection.getsockopt(
+                socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
+            )
             pid, _, _ = struct.unpack("3i", record)
             if pid != system.cores[core].pid:
                 raise ProtocolError("somebody else came for a core's descriptors", value=pid)

@@ -1,15 +1,16 @@
-"""Two-phase commit: the retype of memory that all cores have copies of, one alone and many in flight.
+"""Two-phase commit: the retype of memory that all cores have copies of, one alone and many in
+flight.
 
-Guarantees: a retype is a request to the own core's driver; it is over when the requester has its answer, and by then
-every core has voted and knows the outcome. *Single*: one at a time, a clock around each. *Interval*: batches with so
-many in flight, the mean cost of one; all of them are of different memory. By tree and by number of cores, in the
-multikernel by two phases; beside it by the owner-sequenced protocol, asked for by the owner, who asks nobody, and by
-another core, which asks the owner; in the shared kernel, whose cores need not be asked, under one lock and under one a
-region. What the same request
-costs where nobody has to be asked (the local work) is in the same slices, and so are the floors: what agreement adds is
-said in multiples of them. Trees with the same edges are one, as in `collectives`. One core asks, the others answer;
-what all cores get done at once is `retype_throughput`'s. Answers: the paper's figure 8.
-Called by: the registry.
+Guarantees: a retype is a request to the own core's driver; it is over when the requester has its
+answer, and by then every core has voted and knows the outcome. *Single*: one at a time, a clock
+around each. *Interval*: batches with so many in flight, the mean cost of one; all of them are of
+different memory. By tree and by number of cores, in the multikernel by two phases; beside it by the
+owner-sequenced protocol, asked for by the owner, who asks nobody, and by another core, which asks
+the owner; in the shared kernel, whose cores need not be asked, under one lock and under one a
+region. What the same request costs where nobody has to be asked (the local work) is in the same
+slices, and so are the floors: what agreement adds is said in multiples of them. Trees with the same
+edges are one, as in `collectives`. One core asks, the others answer; what all cores get done at
+once is `retype_throughput`'s. Answers: the paper's figure 8. Called by: the registry.
 """
 
 from __future__ import annotations
@@ -20,7 +21,15 @@ from statistics import median
 
 from multikernel.experiments import document
 from multikernel.experiments.arms import CONTROL, Arm, Collector, Scalar, Spec
-from multikernel.experiments.capability_kernels import FOREIGN, TWO_PHASE, WAYS, Way, arm, booted, spec
+from multikernel.experiments.capability_kernels import (
+    FOREIGN,
+    TWO_PHASE,
+    WAYS,
+    Way,
+    arm,
+    booted,
+    spec,
+)
 from multikernel.experiments.collectives import ByCores, Shape, known
 from multikernel.experiments.floor import floor_arms, floors_of, key_of, root_pairs
 from multikernel.experiments.measure import Bench
@@ -31,7 +40,8 @@ from multikernel.results.document import Caution, Document
 NAME = "two-phase-commit"
 FIGURE = "figure 8"
 SUMMARY = (
-    "The retype of memory that all cores know: one alone, and many in flight, by tree and by number of cores."
+    "The retype of memory that all cores know: one alone, and many in flight, by tree and by number"
+    " of cores."
 )
 
 SINGLE, PIPELINED = 800, 24 * BATCH
@@ -48,8 +58,12 @@ Benches = dict[tuple[str, int], Bench]
 """By way and number of cores."""
 
 
-def key(way: Way, shape: Shape | None, cores: int, request: Request, in_flight: int | None = None) -> str:
-    """Of a series; nothing is said of all cores. shape: the tree of the multikernel by two phases, else None."""
+def key(
+    way: Way, shape: Shape | None, cores: int, request: Request, in_flight: int | None = None
+) -> str:
+    """Of a series; nothing is said of all cores. shape: the tree of the multikernel by two phases,
+    else None.
+    """
     name = way.name if shape is None else f"{way.name}-{shape.name}"
     return f"{name}{'' if cores == request.cores else f'-on-{cores}'}-{_suffix(in_flight)}"
 
@@ -58,7 +72,9 @@ def _suffix(in_flight: int | None) -> str:
     return "single" if in_flight is None else f"{in_flight}-in-flight"
 
 
-def _runs(request: Request, by_cores: ByCores) -> Iterator[tuple[Way, Shape, bool, int, int | None]]:
+def _runs(
+    request: Request, by_cores: ByCores
+) -> Iterator[tuple[Way, Shape, bool, int, int | None]]:
     """(way, tree, is it named, cores, in flight), for every series but the local ones."""
     for cores, shapes in by_cores.items():
         for way in HERE:
@@ -79,10 +95,17 @@ def _arms(request: Request, benches: Benches, by_cores: ByCores) -> list[Arm]:
     for way, shape, named, cores, in_flight in _runs(request, by_cores):
         edges = shape.tree.edges if way.system == "multikernel" else None
         name = key(way, shape if named else None, cores, request, in_flight)
-        found.append(arm(name, benches[way.name, cores], _task(request, in_flight, way.source), edges))
+        found.append(
+            arm(name, benches[way.name, cores], _task(request, in_flight, way.source), edges)
+        )
         if way is TWO_PHASE and name == _first(by_cores, request, None):
             found.append(
-                arm(name + CONTROL, benches[way.name, cores], _task(request, in_flight, way.source), edges)
+                arm(
+                    name + CONTROL,
+                    benches[way.name, cores],
+                    _task(request, in_flight, way.source),
+                    edges,
+                )
             )
     ours = benches[TWO_PHASE.name, request.cores]
     for in_flight in (None, 1):
@@ -108,7 +131,15 @@ def _specs(request: Request, by_cores: ByCores) -> Iterator[Spec]:
             yield spec(name + CONTROL, way, cores, "retype", more, control=True)
     for in_flight in (None, 1):
         local = Way(LOCAL, "multikernel")
-        yield spec(f"{LOCAL}-{_suffix(in_flight)}", local, 1, "retype", {}, in_flight=in_flight, asked=False)
+        yield spec(
+            f"{LOCAL}-{_suffix(in_flight)}",
+            local,
+            1,
+            "retype",
+            {},
+            in_flight=in_flight,
+            asked=False,
+        )
 
 
 def _ratios(request: Request, by_cores: ByCores) -> Iterator[tuple[str, str]]:
@@ -132,12 +163,15 @@ def _said(request: Request, by_cores: ByCores, collector: Collector) -> Iterator
     single = collector.medians(_first(by_cores, request, None))
     local = collector.medians(f"{LOCAL}-single")
     pipelined = collector.medians(_first(by_cores, request, MOST))
-    floors = [collector.medians(key_of((0, core), "back-to-back")) for core in range(1, request.cores)]
+    floors = [
+        collector.medians(key_of((0, core), "back-to-back")) for core in range(1, request.cores)
+    ]
     boots = [boot for boot in single if boot in local and all(boot in floor for floor in floors)]
     if not boots or request.crowded:
         return
     added = median(
-        (single[boot] - local[boot]) / max(floor[boot] for floor in floors if boot in floor) for boot in boots
+        (single[boot] - local[boot]) / max(floor[boot] for floor in floors if boot in floor)
+        for boot in boots
     )
     text = f"One retype in two phases takes its local work and {added:.2f} × the back-to-back floor"
     shares = [pipelined[boot] / single[boot] for boot in boots if boot in pipelined]
@@ -146,8 +180,11 @@ def _said(request: Request, by_cores: ByCores, collector: Collector) -> Iterator
     yield Caution(code="cost-of-agreement", text=f"{text} (goals: {FLOORS_ALLOWED} ×, 0.5 ×).")
     yield Caution(
         code="nobody-is-asked",
-        text="The shared kernel's cores are not asked: its figures are those of one core that holds uncontended locks. "
-        "Nor are others where the owner retypes by the owner-sequenced protocol.",
+        text=(
+            "The shared kernel's cores are not asked: its figures are those of one core that holds"
+            " uncontended locks. Nor are others where the owner retypes by the owner-sequenced"
+            " protocol."
+        ),
     )
 
 
@@ -156,7 +193,9 @@ def _cautions(by_cores: ByCores) -> Iterator[Caution]:
         for shape in shapes:
             if shape.same:
                 others = ", ".join(shape.same)
-                text = f"Over {cores} cores {shape.name} is the same tree as {others}: measured once."
+                text = (
+                    f"Over {cores} cores {shape.name} is the same tree as {others}: measured once."
+                )
                 yield Caution(code="same-tree", text=text)
 
 
@@ -171,7 +210,9 @@ def run(request: Request) -> Document:
         request.progress(f"{NAME}: boot {boot + 1} of {request.size.boots}")
         with ExitStack() as stack:
             benches = {
-                (way.name, cores): booted(stack, way, cpus[:cores]) for cores in by_cores for way in HERE
+                (way.name, cores): booted(stack, way, cpus[:cores])
+                for cores in by_cores
+                for way in HERE
             }
             collector.boot(boot, _arms(request, benches, by_cores))
     pairs = root_pairs(request.cores)

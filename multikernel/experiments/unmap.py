@@ -1,14 +1,17 @@
-"""Unmap: one page, mapped and touched on all cores, is unmapped; until no core can read it any more.
+"""Unmap: one page, mapped and touched on all cores, is unmapped; until no core can read it any
+more.
 
-Guarantees: the multikernel by one and by two phases, the shared kernel under its MCS lock, and Linux's threads,
-each with targets that poll, compute or sleep, and told by poll, signal, interrupt or not at all; beside them
-what the host's mapping call costs alone, what mapping and the first touch cost, what a computing program loses,
-and how many unmaps a second all cores manage when each has pages of its own; and, but for `compare`, the multikernel
-whose monitors' messages go by sockets and by pipes, which share no memory, and both kernels and Linux by number of
-cores and by tree (`unmap_by_cores`). Arms are compared only within a boot, interleaved. That a target was told as
-claimed is counted, not assumed: interrupts of the cores by themselves, Linux's by /proc/interrupts. Answers: the
-paper's figure 7 (and, with the difference between its two phases, figure 8's agreement for one operation). Called by:
-the registry. The arms' descriptions and the checks are in `unmap_arms`.
+Guarantees: the multikernel by one and by two phases, the shared kernel under its MCS lock, and
+Linux's threads, each with targets that poll, compute or sleep, and told by poll, signal, interrupt
+or not at all; beside them what the host's mapping call costs alone, what mapping and the first
+touch cost, what a computing program loses, and how many unmaps a second all cores manage when each
+has pages of its own; and, but for `compare`, the multikernel whose monitors' messages go by sockets
+and by pipes, which share no memory, and both kernels and Linux by number of cores and by tree
+(`unmap_by_cores`). Arms are compared only within a boot, interleaved. That a target was told as
+claimed is counted, not assumed: interrupts of the cores by themselves, Linux's by /proc/interrupts.
+Answers: the paper's figure 7 (and, with the difference between its two phases, figure 8's agreement
+for one operation). Called by: the registry. The arms' descriptions and the checks are in
+`unmap_arms`.
 """
 
 from __future__ import annotations
@@ -35,7 +38,8 @@ from multikernel.runtime.plan import Carrier
 NAME = "unmap"
 FIGURE = "figure 7"
 SUMMARY = (
-    "A page mapped on all cores is unmapped: both kernels and Linux; also map, touch, and pages of one's own."
+    "A page mapped on all cores is unmapped: both kernels and Linux; also map, touch, and pages of"
+    " one's own."
 )
 
 POLLING, COMPUTING, LINUX, IDLE, LOCAL, OWN_ROUNDS = 500, 120, 400, 60, 400, 3
@@ -108,7 +112,9 @@ class _Arms:
         return Histogram.from_values([max(1, round(operations * self.hz / max(cycles, 1)))])
 
     def _unmap(self, key: str, bench: Bench, protocol: str, target: Target) -> Arm:
-        count = self._count(POLLING if target == "polling" else COMPUTING, slow=target == "computing")
+        count = self._count(
+            POLLING if target == "polling" else COMPUTING, slow=target == "computing"
+        )
 
         def slice_of() -> Outcome:
             report = bench.unmap(protocol, target, count)
@@ -160,7 +166,9 @@ class _Arms:
 
         def slice_of() -> Outcome:
             answer = self.boot.linux.ask("unmap", count=count, idle=idle, cores=threads)
-            return self._of_linux(key, answer, {key: unmap_arms.histogram_of(answer)}, count, threads)
+            return self._of_linux(
+                key, answer, {key: unmap_arms.histogram_of(answer)}, count, threads
+            )
 
         return Arm(key.replace("-", ", "), slice_of)
 
@@ -169,7 +177,8 @@ class _Arms:
         answer = self.boot.linux.ask("own-pages", pages=pages, rounds=rounds)
         operations = self.request.cores * pages * rounds
         rate = self._throughput(operations, answer["cycles"])
-        # Every core unmaps, so an operation has all others as its targets, as it has in the other Linux arms.
+        # Every core unmaps, so an operation has all others as its targets, as it has in the other
+        # Linux arms.
         return self._of_linux(
             "own-pages-linux", answer, {"own-pages-linux": rate}, operations, self.request.cores
         )
@@ -215,7 +224,9 @@ def _boots(request: Request, stack: ExitStack, plan: unmap_by_cores.Plan | None)
     for name in plan.kernels():
         booted = system_.boot(list(cpus), kernel=name, trees={0: to_all(0, request.cores)})
         along[name] = Bench(stack.enter_context(booted))
-    return _Boot(kernels["multikernel"], kernels["shared"], linux, first, pages, carried, plan, along)
+    return _Boot(
+        kernels["multikernel"], kernels["shared"], linux, first, pages, carried, plan, along
+    )
 
 
 def run(request: Request, arms_of: Callable[[Request, _Boot], list[Arm]] | None = None) -> Document:
@@ -229,13 +240,17 @@ def run(request: Request, arms_of: Callable[[Request, _Boot], list[Arm]] | None 
         with ExitStack() as stack:
             machines = _boots(request, stack, plan)
             plan = machines.plan
-            collector.boot(boot, arms_of(request, machines) if arms_of else _Arms(request, machines).all())
+            collector.boot(
+                boot, arms_of(request, machines) if arms_of else _Arms(request, machines).all()
+            )
     assert plan is not None
     pairs = root_pairs(request.cores)
     fewer = [plan.key(unmap_by_cores.LINUX, cores) for cores in plan.fewer()]
     warnings = [*unmap_arms.check(collector, request, fewer), *unmap_by_cores.said(plan)]
     specs = unmap_arms.specs(request, tuple(pairs), collector)
-    specs += [unmap_arms.with_count(spec, collector) for spec in unmap_by_cores.specs(plan, tuple(pairs))]
+    specs += [
+        unmap_arms.with_count(spec, collector) for spec in unmap_by_cores.specs(plan, tuple(pairs))
+    ]
     if not request.comparing:
         warnings += carriers.refused(request)
     return document.finish(

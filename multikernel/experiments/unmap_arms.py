@@ -1,10 +1,11 @@
-"""What the arms of the unmap experiment are, which of them are compared, and whether each was told as it
-claims.
+"""What the arms of the unmap experiment are, which of them are compared, and whether each was told
+as it claims.
 
-Guarantees: a series whose targets were not told as it says is refused with the count that shows it. Signalled
-cores count their own interrupts: an operation is a map, a touch and an unmap, each of which has to interrupt.
-Linux's shootdowns are the TLB line of /proc/interrupts on the told CPUs, 1.00 an operation and CPU when they
-are real; where the peers sleep there are none. Called by: `unmap`.
+Guarantees: a series whose targets were not told as it says is refused with the count that shows it.
+Signalled cores count their own interrupts: an operation is a map, a touch and an unmap, each of
+which has to interrupt. Linux's shootdowns are the TLB line of /proc/interrupts on the told CPUs,
+1.00 an operation and CPU when they are real; where the peers sleep there are none. Called by:
+`unmap`.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ CARRIED: dict[str, tuple[Carrier, str]] = {
     for carrier in HOST_CARRIERS
     for protocol in ("one-phase", "two-phase")
 }
-"""Of the multikernel too, by key: what carries the monitors' messages, and the protocol. The targets poll, asking the
-host for messages; nothing is told by memory."""
+"""Of the multikernel too, by key: what carries the monitors' messages, and the protocol. The
+targets poll, asking the host for messages; nothing is told by memory."""
 CONTROL_OF = "two-phase-polling"
 SIDE_ARMS = {"two-phase-polling": "multikernel", "shared-polling": "shared"}
 """Arms whose mapping and first touch are series too, and whose those are."""
@@ -85,7 +86,9 @@ RATIOS = [
 ]
 
 ENOUGH = 0.9
-"""Interrupts an operation and told CPU below which an arm was not told by interrupt, or not every time."""
+"""Interrupts an operation and told CPU below which an arm was not told by interrupt, or not every
+time.
+"""
 QUIET = 0.1
 SIGNALS = 3 * ENOUGH
 """Map, touch, unmap."""
@@ -96,9 +99,15 @@ def specs(request: Request, floor: tuple[tuple[int, int], ...], collector: Colle
     n = request.cores
     found = []
     for key, (system, protocol, target) in KERNELS.items():
-        parameters: dict[str, Scalar] = {"operation": "unmap", "target": target, "told": _told(target)}
+        parameters: dict[str, Scalar] = {
+            "operation": "unmap",
+            "target": target,
+            "told": _told(target),
+        }
         variant = "mcs" if system == "shared" else protocol
-        spec = Spec(key, system, variant, n, "completion", "single", parameters=parameters, floor=floor)
+        spec = Spec(
+            key, system, variant, n, "completion", "single", parameters=parameters, floor=floor
+        )
         spec = with_count(spec, collector)
         found.append(spec)
         if key == CONTROL_OF:
@@ -106,7 +115,14 @@ def specs(request: Request, floor: tuple[tuple[int, int], ...], collector: Colle
     for key, (carrier, variant) in CARRIED.items():
         parameters = {"operation": "unmap", "target": "polling", "told": "poll", "carrier": carrier}
         spec = Spec(
-            key, "multikernel", variant, n, "completion", "single", parameters=parameters, floor=floor
+            key,
+            "multikernel",
+            variant,
+            n,
+            "completion",
+            "single",
+            parameters=parameters,
+            floor=floor,
         )
         found.append(spec)
     for key, told, target_name in (
@@ -114,7 +130,9 @@ def specs(request: Request, floor: tuple[tuple[int, int], ...], collector: Colle
         ("linux-idle", "none", "idle"),
     ):
         parameters = {"operation": "unmap", "target": target_name, "told": told}
-        spec = Spec(key, "linux", "mprotect", n, "completion", "single", parameters=parameters, floor=floor)
+        spec = Spec(
+            key, "linux", "mprotect", n, "completion", "single", parameters=parameters, floor=floor
+        )
         found.append(with_count(spec, collector))
     found.append(
         Spec(
@@ -144,10 +162,14 @@ def specs(request: Request, floor: tuple[tuple[int, int], ...], collector: Colle
     found += [_throughput(name, n, collector) for name in ("multikernel", "shared", "linux")]
     for name in ("multikernel", "shared"):
         for how in ("alone", "interrupted"):
-            parameters = {"target": "computing", "told": "signal" if how == "interrupted" else "none"}
+            parameters = {
+                "target": "computing",
+                "told": "signal" if how == "interrupted" else "none",
+            }
             found.append(
                 Spec(
-                    f"program-{name}-{how}", _system(name), "computing-program", n, "throughput", "single",
+                    f"program-{name}-{how}", _system(name), "computing-program", n, "throughput",
+                    "single",
                     unit="operations/s", parameters=parameters,
                 )
             )  # fmt: skip
@@ -155,11 +177,16 @@ def specs(request: Request, floor: tuple[tuple[int, int], ...], collector: Colle
 
 
 def _throughput(name: str, cores: int, collector: Collector) -> Spec:
-    # Threads that wait for one another's lock sleep, and are then not told: fewer than one interrupt is no fault here.
+    # Threads that wait for one another's lock sleep, and are then not told: fewer than one
+    # interrupt is no fault here.
     interrupted = name == "linux" and (interrupts_of("own-pages-linux", collector) or 0) > QUIET
-    parameters: dict[str, Scalar] = {"operation": "unmap", "told": "interrupt" if interrupted else "none"}
+    parameters: dict[str, Scalar] = {
+        "operation": "unmap",
+        "told": "interrupt" if interrupted else "none",
+    }
     spec = Spec(
-        f"own-pages-{name}", _system(name), "own-pages", cores, "throughput", "single", unit="operations/s",
+        f"own-pages-{name}", _system(name), "own-pages", cores, "throughput", "single",
+        unit="operations/s",
         parameters=parameters,
     )  # fmt: skip
     return with_count(spec, collector)
@@ -182,11 +209,14 @@ def with_count(spec: Spec, collector: Collector) -> Spec:
     return replace(spec, parameters={**spec.parameters, "interrupts_per_operation": round(each, 3)})
 
 
-# --- Whether they were told -----------------------------------------------------------------------------------------
+# --- Whether they were told
+# -----------------------------------------------------------------------------------------
 
 
 def shootdowns(activity: Activity, initiator: int | None) -> int | None:
-    """TLB interrupts on all CPUs but the initiator's; None where the machine does not count them."""
+    """TLB interrupts on all CPUs but the initiator's; None where the machine does not count
+    them.
+    """
     counts = [one.tlb_shootdowns for cpu, one in activity.cpus.items() if cpu != initiator]
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
@@ -200,22 +230,27 @@ def interrupts_of(key: str, collector: Collector) -> float | None:
 
 
 def check(collector: Collector, request: Request, linux: Sequence[str] = ()) -> list[Caution]:
-    """Takes out the arms that were not told as they claim, and says so. Where cores share CPUs nothing is
-    claimed. linux: further arms of it whose peers compute.
+    """Takes out the arms that were not told as they claim, and says so. Where cores share CPUs
+    nothing is claimed. linux: further arms of it whose peers compute.
     """
     if request.crowded:
         return []
     found = [_check_linux(key, collector) for key in ("linux-computing", *linux)]
     found += [
-        _check_signals(key, collector) for key, (_, _, target) in KERNELS.items() if target == "computing"
+        _check_signals(key, collector)
+        for key, (_, _, target) in KERNELS.items()
+        if target == "computing"
     ]
     idle = interrupts_of("linux-idle", collector)
     if idle is not None and idle > QUIET:
         found.append(
             Caution(
                 code="idle-interrupted",
-                text=f"linux, idle: {idle:.2f} TLB interrupts an operation were counted where sleeping peers should "
-                "take none: they were not all asleep, or something else runs in this process' place.",
+                text=(
+                    f"linux, idle: {idle:.2f} TLB interrupts an operation were counted where"
+                    " sleeping peers should take none: they were not all asleep, or something else"
+                    " runs in this process' place."
+                ),
             )
         )
     return [one for one in found if one is not None]
@@ -229,7 +264,9 @@ def _check_linux(key: str, collector: Collector) -> Caution | None:
         return None
     collector.discard(key)
     count = (
-        "this machine counts no TLB interrupts" if each is None else f"{each:.2f} TLB interrupts were counted"
+        "this machine counts no TLB interrupts"
+        if each is None
+        else f"{each:.2f} TLB interrupts were counted"
     )
     host = Host.read()
     reason = ""
@@ -238,8 +275,10 @@ def _check_linux(key: str, collector: Collector) -> Caution | None:
         reason = f" This processor flushes other CPUs' translations without an interrupt ({how})."
     return Caution(
         code="refused",
-        text=f"{key}: refused, since {count} for each operation and told CPU, and {ENOUGH} are needed to show that the "
-        f"others were told by interrupt.{reason}",
+        text=(
+            f"{key}: refused, since {count} for each operation and told CPU, and {ENOUGH} are"
+            f" needed to show that the others were told by interrupt.{reason}"
+        ),
     )
 
 
@@ -254,8 +293,11 @@ def _check_signals(key: str, collector: Collector) -> Caution | None:
         collector.discard(PROGRAMS[key])
     return Caution(
         code="refused",
-        text=f"{key}: refused, since the computing cores took {each or 0:.2f} interrupts an operation (map, touch and "
-        f"unmap), and {SIGNALS:.1f} are needed to show that they were told by signal every time.",
+        text=(
+            f"{key}: refused, since the computing cores took {each or 0:.2f} interrupts an"
+            f" operation (map, touch and unmap), and {SIGNALS:.1f} are needed to show that they"
+            " were told by signal every time."
+        ),
     )
 
 

@@ -1,12 +1,14 @@
 """The unmap experiment by number of cores and by tree: which arms there are, and how each is run.
 
-Guarantees: a page is mapped on the first 2, 3, … of the cores that are booted, the others asleep, and unmapped by core
-0: by the multikernel along each kind of tree over these cores, by the shared kernel along *the same tree* (the control:
-what the tree is worth told apart from what the structure is worth), by the shared kernel's line, and by Linux's threads
-on the same CPUs. Over all cores the tree that the system chose is among them. Trees with the same edges are run once
-and their other names are said; over two cores all are one. One system serves all trees of a kernel: a tree is installed
-before its slice, and its edges beyond the holders are contracted away. Answers: the paper's figure 7 over cores, with
-the trees of its section 5.1. Called by: `unmap`, which compares, shuffles and checks.
+Guarantees: a page is mapped on the first 2, 3, … of the cores that are booted, the others asleep,
+and unmapped by core 0: by the multikernel along each kind of tree over these cores, by the shared
+kernel along *the same tree* (the control: what the tree is worth told apart from what the structure
+is worth), by the shared kernel's line, and by Linux's threads on the same CPUs. Over all cores the
+tree that the system chose is among them. Trees with the same edges are run once and their other
+names are said; over two cores all are one. One system serves all trees of a kernel: a tree is
+installed before its slice, and its edges beyond the holders are contracted away. Answers: the
+paper's figure 7 over cores, with the trees of its section 5.1. Called by: `unmap`, which compares,
+shuffles and checks.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ from multikernel.routing.choosing import costs_of
 from multikernel.system import Kernel
 
 KINDS = ("sequential", "cluster", "numa-aware", "adaptive")
-"""The trees of the paper's section 5.1, and one that sees costs. Of those with the same edges the first names them."""
+"""The trees of the paper's section 5.1, and one that sees costs. Of those with the same edges the
+first names them.
+"""
 CHOSEN = "chosen"
 PROTOCOLS = ("one-phase", "two-phase")
 LINE, LINUX = "shared-polling", "linux-computing"
@@ -37,8 +41,8 @@ Edges = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A tree over the first `cores` cores. equal: other kinds with the same edges here; edges: of all cores that are
-    booted, since only such trees can be installed.
+    """A tree over the first `cores` cores. equal: other kinds with the same edges here; edges: of
+    all cores that are booted, since only such trees can be installed.
     """
 
     kind: str
@@ -49,7 +53,9 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run measures, in all its boots. booted: how many cores; counts: on how many of them the page is mapped."""
+    """What a run measures, in all its boots. booted: how many cores; counts: on how many of them
+    the page is mapped.
+    """
 
     booted: int
     counts: tuple[int, ...]
@@ -62,11 +68,15 @@ class Plan:
         return stem if cores == self.booted else f"{stem}-on-{cores}"
 
     def with_tree(self, arm: str, tree: Tree) -> str:
-        """Of an arm whose cores are told along that tree. arm: a protocol of the multikernel, or "shared"."""
+        """Of an arm whose cores are told along that tree. arm: a protocol of the multikernel, or
+        "shared".
+        """
         return self.key(f"{arm}-polling-{tree.kind}", tree.cores)
 
     def protocols(self) -> tuple[str, ...]:
-        """Of the multikernel along trees. With two cores the arms that there are anyhow are told along the one tree."""
+        """Of the multikernel along trees. With two cores the arms that there are anyhow are told
+        along the one tree.
+        """
         return PROTOCOLS if self.booted > 2 else ()
 
     def kernels(self) -> tuple[Kernel, ...]:
@@ -81,7 +91,9 @@ class Plan:
 
 
 def plan(request: Request, bench: Bench) -> Plan:
-    """For a comparison alone: trees over all cores. Of two cores nothing then, since one tree is no choice."""
+    """For a comparison alone: trees over all cores. Of two cores nothing then, since one tree is no
+    choice.
+    """
     booted = request.cores
     counts = tuple(count for count in counts_of(booted) if count > 1)
     if request.comparing:
@@ -94,7 +106,9 @@ def plan(request: Request, bench: Bench) -> Plan:
 
 
 def trees_over(count: int, site: Site, costs: Costs, chosen: KindOfTree) -> Iterator[Tree]:
-    """Those from core 0 over the first so many, all that differ. chosen: the running system's, for all cores."""
+    """Those from core 0 over the first so many, all that differ. chosen: the running system's, for
+    all cores.
+    """
     some = Site(site.topology, site.cpus[:count])
     alike: dict[Edges, list[str]] = {}
     for kind in KINDS:
@@ -108,24 +122,34 @@ def trees_over(count: int, site: Site, costs: Costs, chosen: KindOfTree) -> Iter
         yield Tree(kinds[0], count, edges + rest, tuple(kinds[1:]))
 
 
-# --- Arms -------------------------------------------------------------------------------------------------------------
+# --- Arms
+# --------------------------------------------------------------------------------------------------
 
 
 def arms(plan: Plan, along: Mapping[str, Bench], line: Bench, count: int) -> Iterator[Arm]:
-    """The kernels' arms, of so many unmaps a slice. along: kernels whose trees are given, by name; line: the shared
-    kernel without.
+    """The kernels' arms, of so many unmaps a slice. along: kernels whose trees are given, by name;
+    line: the shared kernel without.
     """
     for tree in plan.trees:
         for protocol in plan.protocols():
             yield _arm(
-                plan.with_tree(protocol, tree), along["multikernel"], protocol, count, tree.cores, tree
+                plan.with_tree(protocol, tree),
+                along["multikernel"],
+                protocol,
+                count,
+                tree.cores,
+                tree,
             )
-        yield _arm(plan.with_tree("shared", tree), along["shared"], "two-phase", count, tree.cores, tree)
+        yield _arm(
+            plan.with_tree("shared", tree), along["shared"], "two-phase", count, tree.cores, tree
+        )
     for cores in plan.fewer():
         yield _arm(plan.key(LINE, cores), line, "two-phase", count, cores)
 
 
-def _arm(key: str, bench: Bench, protocol: str, count: int, cores: int, tree: Tree | None = None) -> Arm:
+def _arm(
+    key: str, bench: Bench, protocol: str, count: int, cores: int, tree: Tree | None = None
+) -> Arm:
     def slice_of() -> Outcome:
         if tree is not None:
             bench.along(0, tree.edges)
@@ -135,17 +159,25 @@ def _arm(key: str, bench: Bench, protocol: str, count: int, cores: int, tree: Tr
     return Arm(key.replace("-", " "), slice_of)
 
 
-# --- Series -----------------------------------------------------------------------------------------------------------
+# --- Series
+# --------------------------------------------------------------------------------------------------
 
 
 def specs(plan: Plan, floor: tuple[tuple[int, int], ...]) -> Iterator[Spec]:
     """All series that the plan may bring, but those of `unmap` itself."""
 
     def spec(key: str, system: System, variant: str, cores: int, **more: Scalar) -> Spec:
-        parameters: dict[str, Scalar] = {"operation": "unmap", "target": "polling", "told": "poll", **more}
+        parameters: dict[str, Scalar] = {
+            "operation": "unmap",
+            "target": "polling",
+            "told": "poll",
+            **more,
+        }
         parameters["booted"] = plan.booted
         judged = tuple(pair for pair in floor if max(pair) < cores)
-        return Spec(key, system, variant, cores, "completion", "single", parameters=parameters, floor=judged)
+        return Spec(
+            key, system, variant, cores, "completion", "single", parameters=parameters, floor=judged
+        )
 
     for tree in plan.trees:
         about: dict[str, Scalar] = {"tree": tree.kind}
@@ -156,11 +188,15 @@ def specs(plan: Plan, floor: tuple[tuple[int, int], ...]) -> Iterator[Spec]:
         yield spec(plan.with_tree("shared", tree), "shared", "mcs", tree.cores, **about)
     for cores in plan.fewer():
         yield spec(plan.key(LINE, cores), "shared", "mcs", cores)
-        yield spec(plan.key(LINUX, cores), "linux", "mprotect", cores, target="computing", told="interrupt")
+        yield spec(
+            plan.key(LINUX, cores), "linux", "mprotect", cores, target="computing", told="interrupt"
+        )
 
 
 def ratios(plan: Plan) -> Iterator[tuple[str, str]]:
-    """What the tree is worth in each kernel, what structure is worth with the same tree, and Linux beside both."""
+    """What the tree is worth in each kernel, what structure is worth with the same tree, and Linux
+    beside both.
+    """
     for tree in plan.trees:
         shared = plan.with_tree("shared", tree)
         line, linux = plan.key(LINE, tree.cores), plan.key(LINUX, tree.cores)
@@ -185,13 +221,20 @@ def said(plan: Plan) -> list[Caution]:
     if not plan.trees:
         return []
     if plan.booted == 2:
-        text = "Over two cores all trees are the same: one is run, which shows what messages cost the shared kernel."
+        text = (
+            "Over two cores all trees are the same: one is run, which shows what messages cost the"
+            " shared kernel."
+        )
         return [Caution(code="one-tree", text=text)]
     found: dict[str, list[int]] = {}
     for tree in plan.trees:
         if tree.equal and tree.cores > 2:
-            found.setdefault(f"{' and '.join(tree.equal)} is the tree {tree.kind}", []).append(tree.cores)
-    sentences = [f"{words} over {', '.join(map(str, cores))} cores" for words, cores in found.items()]
+            found.setdefault(f"{' and '.join(tree.equal)} is the tree {tree.kind}", []).append(
+                tree.cores
+            )
+    sentences = [
+        f"{words} over {', '.join(map(str, cores))} cores" for words, cores in found.items()
+    ]
     text = "Trees with the same edges are run once, over two cores always" + "".join(
         f"; {one}" for one in sentences
     )

@@ -1,7 +1,7 @@
 """Facts that the user asserts, from a file or a line of text, in clingo's language: `in_node(3,1).`
 
-Guarantees: every fact remembers its file and line. Only facts are taken: a rule, a variable, a choice, or something
-that cannot be parsed is one error with its file and line.
+Guarantees: every fact remembers its file and line. Only facts are taken: a rule, a variable, a
+choice, or something that cannot be parsed is one error with its file and line.
 
 Called by: skb.
 """
@@ -20,7 +20,8 @@ HINT = "write facts such as in_node(3,1). or round_trip(0,1,900)."
 
 
 def read(source: str | os.PathLike[str]) -> list[Fact]:
-    """The facts in a file, if `source` is a path or the name of one that is there, else in the text itself.
+    """The facts in a file, if `source` is a path or the name of one that is there, else in the text
+    itself.
 
     Raises BadInput.
     """
@@ -30,7 +31,9 @@ def read(source: str | os.PathLike[str]) -> list[Fact]:
             return of_text(path.read_text(encoding="utf-8"), str(source))
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-            raise BadInput(f"cannot read the asserted facts: {reason}", value=source, hint=HINT) from None
+            raise BadInput(
+                f"cannot read the asserted facts: {reason}", value=source, hint=HINT
+            ) from None
     return of_text(source if source.rstrip().endswith(".") else source + ".", "--assert")
 
 
@@ -64,7 +67,9 @@ def _fact(statement: ast.AST, where: str) -> Fact:
     for argument in symbol.arguments:
         if argument.type == clingo.SymbolType.Number:
             arguments.append(argument.number)
-        elif argument.type == clingo.SymbolType.Function and argument.name and not argument.arguments:
+        elif (
+            argument.type == clingo.SymbolType.Function and argument.name and not argument.arguments
+        ):
             arguments.append(str(argument))
         else:
             raise refused

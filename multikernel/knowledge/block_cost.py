@@ -1,9 +1,10 @@
-"""What blocking costs on this machine (C), kept, so that the cores of a boot poll as long as it pays: P = C.
+"""What blocking costs on this machine (C), kept, so that the cores of a boot poll as long as it
+pays: P = C.
 
-Guarantees: a core that polls for C before it sleeps never loses more than C beyond what it would have lost by the
-better of the two, whenever the message comes (paper §4.6). C is kept under the rules of `kept`; where there is none to
-use, cores poll for `DEFAULT_US`. Reading it takes well under a millisecond; it is measured by
-`multikernel bench run poll-or-block`.
+Guarantees: a core that polls for C before it sleeps never loses more than C beyond what it would
+have lost by the better of the two, whenever the message comes (paper §4.6). C is kept under the
+rules of `kept`; where there is none to use, cores poll for `DEFAULT_US`. Reading it takes well
+under a millisecond; it is measured by `multikernel bench run poll-or-block`.
 
 Called by: system.boot (`budget`), experiments (`save`: poll-or-block), cli.
 """
@@ -25,15 +26,17 @@ STORE = Store(
     folder="blocking",
 )
 DEFAULT_US = 100.0
-"""Where C is not known: about three times what waking a halted virtual CPU costs on the machines it was tried on."""
+"""Where C is not known: about three times what waking a halted virtual CPU costs on the machines it
+was tried on.
+"""
 MOST_US = 1e6
 """Above it something other than blocking was measured, and a core would poll for ever."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How long an idle core polls before it sleeps. measured: whether that is C. reason: where it comes from, or why C
-    is not used.
+    """How long an idle core polls before it sleeps. measured: whether that is C. reason: where it
+    comes from, or why C is not used.
     """
 
     us: float
@@ -46,7 +49,9 @@ class Budget:
 
 
 def save(us: float, topology: Topology, host: Host, where: Path | None = None) -> Path:
-    """Keep C in microseconds, in place of an older one of this machine; the file. Raises BadInput."""
+    """Keep C in microseconds, in place of an older one of this machine; the file. Raises
+    BadInput.
+    """
     if not 0 < us <= MOST_US:
         raise BadInput("this is not what blocking costs", value=f"{us:g} µs")
     return STORE.save({"us": us}, topology, host, where)
@@ -55,7 +60,9 @@ def save(us: float, topology: Topology, host: Host, where: Path | None = None) -
 def load(
     topology: Topology, host: Host, where: Path | None = None, *, max_age: float = MAX_AGE
 ) -> tuple[float | None, str]:
-    """Kept C in microseconds and where it comes from, or None and why there is none to use. max_age: seconds."""
+    """Kept C in microseconds and where it comes from, or None and why there is none to use.
+    max_age: seconds.
+    """
     found = STORE.load(_read, topology, host, where, max_age=max_age)
     return (None, found) if isinstance(found, str) else (found[0], f"kept in {found[1]}")
 

@@ -1,7 +1,7 @@
 """Measured costs of messages, kept per machine under the rules of `kept`.
 
-Guarantees: kept by CPU, not by core: a system on some of the CPUs reuses what a system on all of them has measured.
-Costs that were only assumed are never kept.
+Guarantees: kept by CPU, not by core: a system on some of the CPUs reuses what a system on all of
+them has measured. Costs that were only assumed are never kept.
 
 Called by: runtime or experiments after they have measured (`save`) and before (`load`), cli.
 """
@@ -30,14 +30,16 @@ _TERMS = ("send", "receive", "round_trip")
 def save(costs: Costs, site: Site, host: Host, where: Path | None = None) -> Path:
     """Keep measured costs of a system, in place of older ones of this machine; the file.
 
-    Raises BadInput for what is not to be kept: assumed costs, costs of cores that share a CPU (they say how
-    processes take turns, not what the machine does), and for a directory that cannot be written.
+    Raises BadInput for what is not to be kept: assumed costs, costs of cores that share a CPU (they
+    say how processes take turns, not what the machine does), and for a directory that cannot be
+    written.
     """
     if costs.origin != MEASURED:
         raise BadInput("only measured costs are kept", value=costs.origin)
     if len(set(site.cpus)) < site.n or costs.n != site.n:
         raise BadInput(
-            "only costs between cores on CPUs of their own are kept", value=format_cpu_list(site.cpus)
+            "only costs between cores on CPUs of their own are kept",
+            value=format_cpu_list(site.cpus),
         )
     content = {
         "detail": costs.detail,
@@ -52,7 +54,8 @@ def load(
 ) -> tuple[Costs | None, str]:
     """Kept costs for these cores and where they come from, or None and why there are none to use.
 
-    Pairs of cores that share a CPU get assumed costs: nothing else is known of them. max_age: seconds.
+    Pairs of cores that share a CPU get assumed costs: nothing else is known of them. max_age:
+    seconds.
     """
     found = STORE.load(_read, site.topology, host, where, max_age=max_age)
     if isinstance(found, str):
@@ -60,11 +63,15 @@ def load(
     (kept, place), path = found
     if unknown := set(site.cpus) - place.keys():
         return None, f"nothing was measured on CPUs {format_cpu_list(unknown)} yet ({path})"
-    return _on(site, kept.part(place[cpu] for cpu in site.cpus)), f"measured earlier, kept in {path}"
+    return _on(
+        site, kept.part(place[cpu] for cpu in site.cpus)
+    ), f"measured earlier, kept in {path}"
 
 
 def known(site: Site, where: Path | None = None) -> tuple[Costs, str]:
-    """Kept costs for these cores if there are any to use, else assumed ones; and where from, or why not."""
+    """Kept costs for these cores if there are any to use, else assumed ones; and where from, or why
+    not.
+    """
     costs, why = load(site, Host.read(), where)
     return (Costs.from_topology(site) if costs is None else costs), why
 
@@ -89,4 +96,6 @@ def _on(site: Site, costs: Costs) -> Costs:
     send, receive, round_trip = (
         np.where(same, getattr(assumed, term), getattr(costs, term)) for term in _TERMS
     )
-    return Costs(send, receive, round_trip, MEASURED, f"{costs.detail}; assumed where cores share a CPU")
+    return Costs(
+        send, receive, round_trip, MEASURED, f"{costs.detail}; assumed where cores share a CPU"
+    )

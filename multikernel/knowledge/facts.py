@@ -1,13 +1,17 @@
-"""Facts about the machine, each with where it comes from: discovered, measured, assumed or asserted.
+"""Facts about the machine, each with where it comes from: discovered, measured, assumed or
+asserted.
 
-Guarantees: two facts that contradict each other never both hold. A fact that was only assumed gives way to any
-other; everything else that says two values for one thing is an error that names both places (file and line for what
-the user asserted). So is a fact about a core, CPU or node that is not there.
+Guarantees: two facts that contradict each other never both hold. A fact that was only assumed gives
+way to any other; everything else that says two values for one thing is an error that names both
+places (file and line for what the user asserted). So is a fact about a core, CPU or node that is
+not there.
 
-What a fact may say is in `VOCABULARY`: for each predicate the names of its arguments, and how many of them are the
-key, which has one value only. Predicates that are not in it are the user's own: they hold as they are.
+What a fact may say is in `VOCABULARY`: for each predicate the names of its arguments, and how many
+of them are the key, which has one value only. Predicates that are not in it are the user's own:
+they hold as they are.
 
-Called by: skb. Idea: the SKB's three sources of facts (SOSP'09 §4.9); clingo's input language for writing them.
+Called by: skb. Idea: the SKB's three sources of facts (SOSP'09 §4.9); clingo's input language for
+writing them.
 """
 
 import re
@@ -48,13 +52,14 @@ VOCABULARY: dict[str, tuple[tuple[str, ...], int]] = {
 }
 """Predicate → names of its arguments, and how many of them, from the first, are the key.
 
-`group` is the group of `Site.group`; `thread_of` names the first CPU of the physical core; `between` has the median
-costs of messages from a core of one group to a core of another (or of the same).
+`group` is the group of `Site.group`; `thread_of` names the first CPU of the physical core;
+`between` has the median costs of messages from a core of one group to a core of another (or of the
+same).
 """
 COSTS = ("send", "receive", "round_trip")
 PAIRS_UP_TO = 64
-"""Most cores for which every pair's costs are facts: at 512 the 786 k of them would take seconds to load. Rules reach
-any pair's costs at any size by @send(A,B), @receive(A,B), @round_trip(A,B).
+"""Most cores for which every pair's costs are facts: at 512 the 786 k of them would take seconds to
+load. Rules reach any pair's costs at any size by @send(A,B), @receive(A,B), @round_trip(A,B).
 """
 
 DISCOVERED, ASSUMED, ASSERTED = "discovered", "assumed", "asserted"
@@ -64,7 +69,9 @@ NEAR, FAR = 10, 20
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One fact. arguments: whole numbers and lower-case words. where: what said it, file and line if it was a file."""
+    """One fact. arguments: whole numbers and lower-case words. where: what said it, file and line
+    if it was a file.
+    """
 
     predicate: str
     arguments: tuple[Value, ...]
@@ -75,7 +82,9 @@ class Fact:
     def key(self) -> tuple[str, tuple[Value, ...]]:
         """What it is about: facts with equal keys must be equal."""
         names, keys = VOCABULARY.get(self.predicate, ((), len(self.arguments)))
-        return self.predicate, self.arguments[:keys] if len(names) == len(self.arguments) else self.arguments
+        return self.predicate, self.arguments[:keys] if len(names) == len(
+            self.arguments
+        ) else self.arguments
 
     def __str__(self) -> str:
         inner = ",".join(map(str, self.arguments))
@@ -117,7 +126,9 @@ def discovered(site: Site) -> Iterator[Fact]:
 
 def _word(text: str) -> str:
     """Text of the machine's as a constant of clingo's: "low-power" → low_power."""
-    return re.sub(r"[^a-z0-9]+", "_", f"k{text}".lower() if not text[:1].isalpha() else text.lower())
+    return re.sub(
+        r"[^a-z0-9]+", "_", f"k{text}".lower() if not text[:1].isalpha() else text.lower()
+    )
 
 
 def _distances(site: Site, where: str) -> Iterator[Fact]:
@@ -142,7 +153,9 @@ def origin_of(costs: Costs) -> str:
 
 
 def of_costs(site: Site, costs: Costs) -> Iterator[Fact]:
-    """What messages cost, in whole TSC cycles: between groups, and up to `PAIRS_UP_TO` cores between all pairs."""
+    """What messages cost, in whole TSC cycles: between groups, and up to `PAIRS_UP_TO` cores
+    between all pairs.
+    """
     origin = origin_of(costs)
     where = costs.detail or costs.origin
     groups = [np.flatnonzero(site.group == group) for group in range(int(site.group.max()) + 1)]
@@ -150,7 +163,9 @@ def of_costs(site: Site, costs: Costs) -> Iterator[Fact]:
         pairs = np.ix_(here, there)
         apart = here[:, None] != there[None, :]
         if apart.any():
-            medians = [round(float(np.median(getattr(costs, term)[pairs][apart]))) for term in COSTS]
+            medians = [
+                round(float(np.median(getattr(costs, term)[pairs][apart]))) for term in COSTS
+            ]
             yield Fact("between", (a, b, *medians), origin, where)
     if site.n <= PAIRS_UP_TO:
         for term in COSTS:
@@ -161,7 +176,9 @@ def of_costs(site: Site, costs: Costs) -> Iterator[Fact]:
 
 
 def merged(facts: Iterable[Fact]) -> tuple[Fact, ...]:
-    """All that holds, in the order first said. Raises BadInput for what contradicts, naming both places."""
+    """All that holds, in the order first said. Raises BadInput for what contradicts, naming both
+    places.
+    """
     held: dict[tuple[str, tuple[Value, ...]], Fact] = {}
     asserted: list[Fact] = []
     for fact in facts:

@@ -1,11 +1,13 @@
 """What was measured on a machine, kept, so that a boot measures only what is not known yet.
 
-Guarantees: what is kept is used on the machine it was measured on and no other: same processor model, same kernel, same
-topology, no older than `MAX_AGE`; whatever is not used is passed over with a reason that can be shown, never an error,
-since it can be measured again. A file appears whole or not at all.
+Guarantees: what is kept is used on the machine it was measured on and no other: same processor
+model, same kernel, same topology, no older than `MAX_AGE`; whatever is not used is passed over with
+a reason that can be shown, never an error, since it can be measured again. A file appears whole or
+not at all.
 
-Files lie in $XDG_CACHE_HOME/multikernel/costs (~/.cache/… without it) or below, one a machine and `Store`, named by the
-machine's fingerprint; they hold no host or user name. Deleting them costs a measurement and nothing else.
+Files lie in $XDG_CACHE_HOME/multikernel/costs (~/.cache/… without it) or below, one a machine and
+`Store`, named by the machine's fingerprint; they hold no host or user name. Deleting them costs a
+measurement and nothing else.
 
 Called by: cost_store (what messages cost), block_cost (what blocking costs).
 """
@@ -38,7 +40,8 @@ def directory() -> Path:
 
 
 def fingerprint(host: Host, topology: Topology) -> dict[str, str]:
-    """What makes a machine the same one: its processor's model, its kernel, and a digest of its topology.
+    """What makes a machine the same one: its processor's model, its kernel, and a digest of its
+    topology.
 
     What this process may use of it (affinity, control groups) does not count.
     """
@@ -52,8 +55,9 @@ def fingerprint(host: Host, topology: Topology) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """One kind of measurement. what: as sentences call it ("the costs", "what blocking costs"); are: and go on, as of
-    one or of many ("costs are"); missing: what is said where none is kept; folder: below `directory()`.
+    """One kind of measurement. what: as sentences call it ("the costs", "what blocking costs");
+    are: and go on, as of one or of many ("costs are"); missing: what is said where none is kept;
+    folder: below `directory()`.
     """
 
     schema: str
@@ -69,7 +73,9 @@ class Store:
     def save(
         self, content: dict[str, Any], topology: Topology, host: Host, where: Path | None = None
     ) -> Path:
-        """Keep this, as JSON, in place of an older one of this machine; the file. BadInput: it cannot be written."""
+        """Keep this, as JSON, in place of an older one of this machine; the file. BadInput: it
+        cannot be written.
+        """
         machine = fingerprint(host, topology)
         path = (where or self.directory()) / _name(machine)
         document = {"schema": self.schema, "machine": machine, "time": int(time.time()), **content}
@@ -94,7 +100,8 @@ class Store:
         *,
         max_age: float = MAX_AGE,
     ) -> tuple[T, Path] | str:
-        """What `read` makes of what is kept for this machine, and the file; or why there is none to use.
+        """What `read` makes of what is kept for this machine, and the file; or why there is none to
+        use.
 
         read may raise what a damaged document makes it raise. max_age: seconds.
         """
@@ -113,12 +120,17 @@ class Store:
             return _damaged(path, error)
         try:
             if document["schema"] != self.schema:
-                return f"{path} has the format {document['schema']}, this version reads {self.schema}"
+                return (
+                    f"{path} has the format {document['schema']}, this version reads {self.schema}"
+                )
             if differing := _differing(document["machine"], machine):
                 return f"{path} was measured on another machine: {differing}"
             age = time.time() - document["time"]
             if not 0 <= age <= max_age:
-                return f"{path} is {age / 86400:.0f} days old; {self.are} used for {max_age / 86400:.0f} days"
+                return (
+                    f"{path} is {age / 86400:.0f} days old; {self.are} used for"
+                    f" {max_age / 86400:.0f} days"
+                )
             return read(document), path
         except (ValueError, KeyError, TypeError, AttributeError, BadInput) as error:
             return _damaged(path, error)
@@ -128,7 +140,9 @@ class Store:
         others: list[str] = []
         for path in sorted(base.glob("*.json")):
             try:
-                others.append(_differing(json.loads(path.read_text(encoding="utf-8"))["machine"], machine))
+                others.append(
+                    _differing(json.loads(path.read_text(encoding="utf-8"))["machine"], machine)
+                )
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 continue
         if not others:

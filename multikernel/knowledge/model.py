@@ -1,18 +1,20 @@
-"""What a multicast along a tree is predicted to take: told by the root, acknowledged by all, in TSC cycles.
+"""What a multicast along a tree is predicted to take: told by the root, acknowledged by all, in TSC
+cycles.
 
-Guarantees: the prediction is exact arithmetic on the costs: dearer messages never make it smaller. It claims order,
-not truth: the best few trees are run on the cores before one is believed.
+Guarantees: the prediction is exact arithmetic on the costs: dearer messages never make it smaller.
+It claims order, not truth: the best few trees are run on the cores before one is believed.
 
-The model. A core that has been told sends to its children one after the other, each send keeping it busy; a message
-then travels while nobody is busy, and its receive keeps the child busy; the child forwards as soon as it has
-received. When a core has sent to all its children it takes their acknowledgements, one after the other in order of
-arrival, and then acknowledges to its own parent. It ends when the root has taken its last acknowledgement. A leaf
-answers at once: the work of the operation itself is left out, being the same in every tree. Not modelled: contention
-between lines under way, and cores that share a CPU (their sends and receives overlap here).
+The model. A core that has been told sends to its children one after the other, each send keeping it
+busy; a message then travels while nobody is busy, and its receive keeps the child busy; the child
+forwards as soon as it has received. When a core has sent to all its children it takes their
+acknowledgements, one after the other in order of arrival, and then acknowledges to its own parent.
+It ends when the root has taken its last acknowledgement. A leaf answers at once: the work of the
+operation itself is left out, being the same in every tree. Not modelled: contention between lines
+under way, and cores that share a CPU (their sends and receives overlap here).
 
-Called by: trees, optimum.
-Source: LogP (Culler et al., 1993) for busy ends and idle wires; Smelt (OSDI'16) for forwarding in sending order
-with a cost a pair. That acknowledgements queue at the parent is what the monitors here do.
+Called by: trees, optimum. Source: LogP (Culler et al., 1993) for busy ends and idle wires; Smelt
+(OSDI'16) for forwarding in sending order with a cost a pair. That acknowledgements queue at the
+parent is what the monitors here do.
 """
 
 from dataclasses import dataclass
@@ -23,7 +25,9 @@ from multikernel.knowledge.tree import Tree
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """told: when each core has received the message; total: when the root has all acknowledgements. TSC cycles."""
+    """told: when each core has received the message; total: when the root has all acknowledgements.
+    TSC cycles.
+    """
 
     told: dict[int, float]
     total: float
@@ -36,8 +40,11 @@ def simulate(tree: Tree, costs: Costs) -> Timing:
     busy = {tree.root: 0.0}
     for parent, child in tree.edges:
         busy[parent] += float(send[parent, child])
-        told[child] = busy[child] = busy[parent] + float(wire[parent, child] + receive[parent, child])
-    # A core's own edges stand behind the one that reaches it, so backwards every core comes after its children.
+        told[child] = busy[child] = busy[parent] + float(
+            wire[parent, child] + receive[parent, child]
+        )
+    # A core's own edges stand behind the one that reaches it, so backwards every core comes after
+    # its children.
     arriving: dict[int, list[tuple[float, int]]] = {core: [] for core in told}
     for parent, child in reversed(tree.edges):
         left = gathered(busy[child], arriving[child], costs, child) + float(send[child, parent])
@@ -58,14 +65,19 @@ def predict(tree: Tree, costs: Costs) -> float:
 
 
 def slowest_first(tree: Tree, costs: Costs) -> Tree:
-    """The same tree, each core sending first to the child whose acknowledgement would take the longest to come.
+    """The same tree, each core sending first to the child whose acknowledgement would take the
+    longest to come.
 
-    A child's time is that of its round trip and of everything below it; of equal ones the lower number comes first.
+    A child's time is that of its round trip and of everything below it; of equal ones the lower
+    number comes first.
     """
     spent: dict[int, float] = {}
     order: dict[int, list[int]] = {}
     for core in reversed([tree.root, *(child for _, child in tree.edges)]):
-        key = {child: -(spent[child] + float(costs.round_trip[core, child])) for child in tree.children(core)}
+        key = {
+            child: -(spent[child] + float(costs.round_trip[core, child]))
+            for child in tree.children(core)
+        }
         order[core] = sorted(key, key=lambda child: (key[child], child))
         spent[core] = sent = 0.0
         for child in order[core]:

@@ -1,16 +1,19 @@
-"""The best multicast tree under the model, for small systems: clingo searches all of them, and proves that it has.
+"""The best multicast tree under the model, for small systems: clingo searches all of them, and
+proves that it has.
 
-Guarantees: the tree is never worse than the one it starts from. `proven` says whether no tree is better under the
-model (to a millionth of a cycle); it is False where the search was given up after `limit` conflicts, which
-makes the result the same on every machine, however fast. Says nothing about what the model leaves out.
+Guarantees: the tree is never worse than the one it starts from. `proven` says whether no tree is
+better under the model (to a millionth of a cycle); it is False where the search was given up after
+`limit` conflicts, which makes the result the same on every machine, however fast. Says nothing
+about what the model leaves out.
 
-How. optimum.lp chooses edges and sending orders. Whenever clingo has decided something, the part of the tree that
-hangs on the root is timed as the model times it; what is still open can only add to that. If that already takes as
-long as the best tree so far, the choices that make it so, and no others, are given back to clingo as a nogood, which
-excludes them for good. A complete tree that is better becomes the best so far; the search ends when nothing is left.
+How. optimum.lp chooses edges and sending orders. Whenever clingo has decided something, the part of
+the tree that hangs on the root is timed as the model times it; what is still open can only add to
+that. If that already takes as long as the best tree so far, the choices that make it so, and no
+others, are given back to clingo as a nogood, which excludes them for good. A complete tree that is
+better becomes the best so far; the search ends when nothing is left.
 
-Called by: trees. Source: clingo's propagators (Gebser et al., ICLP'16), used as in branch and bound; the model is
-model.py's.
+Called by: trees. Source: clingo's propagators (Gebser et al., ICLP'16), used as in branch and
+bound; the model is model.py's.
 """
 
 from collections.abc import Sequence
@@ -35,7 +38,9 @@ RULES = Path(__file__).with_name("optimum.lp")
 
 @dataclass(frozen=True, slots=True)
 class Optimum:
-    """tree: the best found. predicted: TSC cycles. proven: whether there is no better. conflicts: how hard it was."""
+    """tree: the best found. predicted: TSC cycles. proven: whether there is no better. conflicts:
+    how hard it was.
+    """
 
     tree: Tree
     predicted: float
@@ -44,7 +49,8 @@ class Optimum:
 
 
 def search(start: Tree, costs: Costs, *, limit: int) -> Optimum:
-    """The best tree over the members of `start`, from its root. limit: conflicts after which to give up.
+    """The best tree over the members of `start`, from its root. limit: conflicts after which to
+    give up.
 
     Raises BadInput for more than `LARGEST` members.
     """
@@ -78,14 +84,17 @@ def _alike(members: Sequence[int], root: int, costs: Costs) -> list[tuple[int, i
         swapped = [{a: b, b: a}.get(core, core) for core in members]
         here, there = np.ix_(members, members), np.ix_(swapped, swapped)
         if all(
-            np.array_equal(term[here], term[there]) for term in (costs.send, costs.receive, costs.round_trip)
+            np.array_equal(term[here], term[there])
+            for term in (costs.send, costs.receive, costs.round_trip)
         ):
             found.append((a, b))
     return found
 
 
 class _Bound(clingo.Propagator):
-    """Refuses what cannot be better than the best tree so far. best: TSC cycles; edges: of that tree."""
+    """Refuses what cannot be better than the best tree so far. best: TSC cycles; edges: of that
+    tree.
+    """
 
     def __init__(self, start: Tree, costs: Costs) -> None:
         self.root = start.root
@@ -123,7 +132,9 @@ class _Bound(clingo.Propagator):
         control.add_nogood([choice[0] for choice in needed])
 
     def _takes(self, made: list[tuple[int, str, int, int]]) -> float:
-        """TSC cycles of what hangs on the root by these choices; the least it can take if more are made."""
+        """TSC cycles of what hangs on the root by these choices; the least it can take if more are
+        made.
+        """
         children: dict[int, list[int]] = {}
         first: dict[int, list[int]] = {}
         for _, name, a, b in made:
@@ -158,7 +169,8 @@ class _Bound(clingo.Propagator):
         reached = [self.root]
         for core in reached:  # grows while it is walked: breadth first
             mine = [child for parent, child in edges if parent == core]
-            # Not sorted in place: a list is empty while it is being sorted, and the key looks into it.
+            # Not sorted in place: a list is empty while it is being sorted, and the key looks into
+            # it.
             mine = sorted(mine, key=lambda child: sum((other, child) in before for other in mine))
             found += [(core, child) for child in mine]
             reached += mine

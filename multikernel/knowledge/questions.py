@@ -1,8 +1,9 @@
 """Questions: rule files, each opened by a comment that says what it answers.
 
-Guarantees: a file that can be asked says its question, its parameters and the shape of its answer, in a form that is
-read here and by people alike; one that does not is an error with file and line. A directory of the user's is looked
-through before the rules that come along, so a file there may replace one of ours.
+Guarantees: a file that can be asked says its question, its parameters and the shape of its answer,
+in a form that is read here and by people alike; one that does not is an error with file and line. A
+directory of the user's is looked through before the rules that come along, so a file there may
+replace one of ours.
 
 The comment, from the file's first line on (NAME is the file's name):
 
@@ -12,10 +13,11 @@ The comment, from the file's first line on (NAME is the file's name):
     % parameter how: spread|close = spread
     % answer: edge(_rank, parent, child)
 
-A parameter is a `core`, a `cpu`, a `node`, a `number` ≥ 0, or one of some words; with a default it may be left out.
-In the rules its name stands for its value. The answer names the predicate and what its arguments are called. Answers
-are sorted by these arguments, from the first on; those whose names begin with `_` sort and are not shown. Behind the
-answer may stand `a tree from root`: then its parent and child must be a tree over all cores.
+A parameter is a `core`, a `cpu`, a `node`, a `number` ≥ 0, or one of some words; with a default it
+may be left out. In the rules its name stands for its value. The answer names the predicate and what
+its arguments are called. Answers are sorted by these arguments, from the first on; those whose
+names begin with `_` sort and are not shown. Behind the answer may stand `a tree from root`: then
+its parent and child must be a tree over all cores.
 
 Called by: skb, cli.
 """
@@ -38,7 +40,9 @@ _ANSWER = re.compile(r"answer: ([a-z]\w*)\(([\w, ]+)\)(?: a tree from ([a-z]\w*)
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """kind: one of `KINDS`, or the words to choose from, "spread|close". default: None if it must be given."""
+    """kind: one of `KINDS`, or the words to choose from, "spread|close". default: None if it must
+    be given.
+    """
 
     name: str
     kind: str
@@ -48,7 +52,9 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One rule file. answer: predicate; fields: names of its arguments; tree_from: the parameter that is the root."""
+    """One rule file. answer: predicate; fields: names of its arguments; tree_from: the parameter
+    that is the root.
+    """
 
     name: str
     sentence: str
@@ -70,7 +76,9 @@ class Question:
 
 
 def find(name: str, directories: Iterable[Path] = ()) -> Question:
-    """The question of that name. Raises BadInput if there is none, or its file does not say what it answers."""
+    """The question of that name. Raises BadInput if there is none, or its file does not say what it
+    answers.
+    """
     places = [*directories, RULES]
     for directory in places:
         if re.fullmatch(r"\w+", name) and (directory / f"{name}.lp").is_file():
@@ -136,14 +144,19 @@ def read(path: Path) -> Question:
         {"parent", "child"} <= set(fields) and answer[3] in [one.name for one in parameters]
     ):
         raise _unsaid(
-            path, int(where.rpartition(":")[2]), "arguments parent and child, and a parameter as root"
+            path,
+            int(where.rpartition(":")[2]),
+            "arguments parent and child, and a parameter as root",
         )
-    return Question(path.stem, title[3], path, tuple(parameters), answer[1], fields, answer[3], where)
+    return Question(
+        path.stem, title[3], path, tuple(parameters), answer[1], fields, answer[3], where
+    )
 
 
 def _unsaid(path: Path, line: int, example: str) -> BadInput:
     return BadInput(
-        "a rule file opens with a comment that says its question, its parameters and the shape of its answer",
+        "a rule file opens with a comment that says its question, its parameters and the shape of"
+        " its answer",
         where=f"{path}:{line}",
         hint=f"write {example}",
     )

@@ -1,7 +1,7 @@
 """Where the cores of a system stand: core i runs on CPU cpus[i] of a topology.
 
-Guarantees: cores are numbered 0 … n-1; several may share a CPU. Answers are numpy arrays over the cores, so that
-512 cores cost milliseconds. What the machine does not say divides no cores.
+Guarantees: cores are numbered 0 … n-1; several may share a CPU. Answers are numpy arrays over the
+cores, so that 512 cores cost milliseconds. What the machine does not say divides no cores.
 
 Called by: costs, trees, facts. The placement comes from machine.cpus.
 """
@@ -27,7 +27,9 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Site:
-    """A topology, and for each core the CPU it runs on. Raises BadInput for no core, or a CPU that is not online."""
+    """A topology, and for each core the CPU it runs on. Raises BadInput for no core, or a CPU that
+    is not online.
+    """
 
     topology: Topology
     cpus: tuple[int, ...]
@@ -40,7 +42,9 @@ class Site:
 
     @classmethod
     def of(cls, topology: Topology, cores: str | int | Sequence[int] | None = None) -> "Site":
-        """Cores placed as `boot` places them: cores as in machine.cpus, None for one on every allowed CPU."""
+        """Cores placed as `boot` places them: cores as in machine.cpus, None for one on every
+        allowed CPU.
+        """
         return cls(topology, resolve(cores, topology).cpus)
 
     @property
@@ -70,7 +74,9 @@ class Site:
 
     @cached_property
     def l3(self) -> Labels:
-        """By core, the number of its third-level cache; cores without one that is known each get their own."""
+        """By core, the number of its third-level cache; cores without one that is known each get
+        their own.
+        """
         cache = {cpu: number for number, group in enumerate(self.topology.l3) for cpu in group}
         return np.array([cache.get(cpu, -1 - cpu) for cpu in self.cpus], dtype=np.int64)
 
@@ -78,8 +84,8 @@ class Site:
     def group(self) -> Labels:
         """By core, the number of its group, for trees that cross between groups once.
 
-        Groups are the coarsest of packages, memory nodes, dies and third-level caches that divide the cores at all,
-        as the paper's packages do; one group if none does.
+        Groups are the coarsest of packages, memory nodes, dies and third-level caches that divide
+        the cores at all, as the paper's packages do; one group if none does.
         """
         for labels in (self.package, self.node, self.die, self.l3):
             groups = np.unique(labels)
@@ -100,7 +106,9 @@ class Site:
             "package": topology.packages,
         }
         groups = [
-            (len(group), RELATIONS.index(name), group) for name, many in levels.items() for group in many
+            (len(group), RELATIONS.index(name), group)
+            for name, many in levels.items()
+            for group in many
         ]
         cores_on: dict[int, list[int]] = {}
         for core, cpu in enumerate(self.cpus):
@@ -116,7 +124,9 @@ class Site:
 
     @cached_property
     def distance(self) -> Labels:
-        """By pair of cores, the firmware's distance of their memory nodes (10 = the same node); 0 where unknown."""
+        """By pair of cores, the firmware's distance of their memory nodes (10 = the same node); 0
+        where unknown.
+        """
         ids = sorted({node.id for node in self.topology.nodes} | set(self.node.tolist()))
         table = np.zeros((len(ids), len(ids)), dtype=np.int64)
         for node in self.topology.nodes:

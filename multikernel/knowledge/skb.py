@@ -1,17 +1,20 @@
-"""The system knowledge base: facts about the machine, and rules that answer questions about them, in clingo.
+"""The system knowledge base: facts about the machine, and rules that answer questions about them,
+in clingo.
 
     skb = Skb(Site.of(topology))
     skb.query("multicast_tree", root=0)      # [{"parent": 0, "child": 4}, …], in sending order
     skb.ask("far(A,B) :- round_trip(A,B,R), R > 2000.")
     skb.facts()                              # each with where it comes from
 
-Guarantees: the same facts give the same answers. Questions are files (questions), found anew at every query: another
-file is another question. Only facts whose predicates a rule names are loaded, so a question about 512 cores costs
-what it asks for. An answer that claims to be a tree is one over all cores, or an error says where it was claimed.
-What is wrong with a rule or a fact is BadInput with file and line.
+Guarantees: the same facts give the same answers. Questions are files (questions), found anew at
+every query: another file is another question. Only facts whose predicates a rule names are loaded,
+so a question about 512 cores costs what it asks for. An answer that claims to be a tree is one over
+all cores, or an error says where it was claimed. What is wrong with a rule or a fact is BadInput
+with file and line.
 
-Called by: runtime and system (placement, trees), experiments, cli. Idea: Barrelfish's SKB (SOSP'09 §4.9), which keeps
-facts and rules in a constraint solver, ECLiPSe CLP; here they are answer set programs.
+Called by: runtime and system (placement, trees), experiments, cli. Idea: Barrelfish's SKB (SOSP'09
+§4.9), which keeps facts and rules in a constraint solver, ECLiPSe CLP; here they are answer set
+programs.
 """
 
 import os
@@ -36,8 +39,9 @@ Answer = dict[str, Any]
 class Skb:
     """What is known about a site. Raises BadInput for facts that contradict each other.
 
-    costs: measured or assumed; None for assumed ones. asserted: files of facts, or facts as text. rules: directories
-    with further questions, looked through in this order before the ones that come along.
+    costs: measured or assumed; None for assumed ones. asserted: files of facts, or facts as text.
+    rules: directories with further questions, looked through in this order before the ones that
+    come along.
     """
 
     def __init__(
@@ -50,12 +54,19 @@ class Skb:
     ) -> None:
         known = Costs.from_topology(site) if costs is None else costs
         if known.n != site.n:
-            raise BadInput("costs of another system", value=f"{known.n} cores", where=f"{site.n} cores here")
+            raise BadInput(
+                "costs of another system", value=f"{known.n} cores", where=f"{site.n} cores here"
+            )
         said = [fact for source in asserted for fact in assertions.read(source)]
         self.site = site
         self.directories = [questions.directory(path) for path in rules]
         self._facts = facts.merged(
-            [*facts.discovered(site), *facts.of_costs(site, known), *_beyond(said, site, known), *said]
+            [
+                *facts.discovered(site),
+                *facts.of_costs(site, known),
+                *_beyond(said, site, known),
+                *said,
+            ]
         )
         self.costs = _with_asserted(known, self._facts)
 
@@ -70,8 +81,8 @@ class Skb:
     def query(self, name: str, /, **parameters: Value) -> list[Answer]:
         """The answer to a question, a dictionary each, in the question's order.
 
-        Raises BadInput for an unknown question, a parameter that is missing, unknown or of another kind, and for
-        whatever is wrong with the rules.
+        Raises BadInput for an unknown question, a parameter that is missing, unknown or of another
+        kind, and for whatever is wrong with the rules.
         """
         question = questions.find(name, self.directories)
         constants = self._constants(question, parameters)
@@ -93,14 +104,21 @@ class Skb:
         return answers
 
     def tree(self, root: int, name: str = "multicast_tree", /, **parameters: Value) -> Tree:
-        """The tree that a question answers, from `root`. Raises BadInput, also if the question is about no tree."""
+        """The tree that a question answers, from `root`. Raises BadInput, also if the question is
+        about no tree.
+        """
         question = questions.find(name, self.directories)
         if question.tree_from is None:
-            raise BadInput("this question is not answered by a tree", value=name, where=question.where)
-        return self._tree(question, root, self.query(name, **{question.tree_from: root, **parameters}))
+            raise BadInput(
+                "this question is not answered by a tree", value=name, where=question.where
+            )
+        return self._tree(
+            question, root, self.query(name, **{question.tree_from: root, **parameters})
+        )
 
     def ask(self, rule: str) -> list[Answer]:
-        """What follows from rules given as text: {"predicate": …, "arguments": […]} for every atom they derive, sorted.
+        """What follows from rules given as text: {"predicate": …, "arguments": […]} for every atom
+        they derive, sorted.
 
         A `#show` in the text says instead what is shown. Raises BadInput.
         """
@@ -112,7 +130,9 @@ class Skb:
             show = "#show. " + " ".join(f"#show {name}/{arity}." for name, arity in wanted)
             statements += solver.parse(show, "")
         found = self._solve(statements, "the rule", {})
-        rows = sorted(((symbol.name, *map(_value, symbol.arguments)) for symbol in found), key=_sortable)
+        rows = sorted(
+            ((symbol.name, *map(_value, symbol.arguments)) for symbol in found), key=_sortable
+        )
         return [{"predicate": row[0], "arguments": list(row[1:])} for row in rows]
 
     def _tree(self, question: Question, root: int, answers: list[Answer]) -> Tree:
@@ -157,7 +177,10 @@ class Skb:
         known = {parameter.name: parameter for parameter in question.parameters}
         if unknown := sorted(given.keys() - known.keys()):
             raise BadInput(
-                "unknown parameter", value=unknown[0], where=str(question.path), hint=f"ask {question.usage}"
+                "unknown parameter",
+                value=unknown[0],
+                where=str(question.path),
+                hint=f"ask {question.usage}",
             )
         found = {}
         for parameter in question.parameters:
@@ -185,14 +208,26 @@ class Skb:
             if good and parameter.kind in there:
                 good = int(value) in there[parameter.kind]
         if not good:
-            what = parameter.kind.replace("|", " or ") if "|" in parameter.kind else f"a {parameter.kind}"
-            end = " of this machine" if parameter.kind in there else " ≥ 0" * (parameter.kind == "number")
-            raise BadInput(f"{parameter.name} is not {what}{end}", value=value, where=parameter.where)
+            what = (
+                parameter.kind.replace("|", " or ")
+                if "|" in parameter.kind
+                else f"a {parameter.kind}"
+            )
+            end = (
+                " of this machine"
+                if parameter.kind in there
+                else " ≥ 0" * (parameter.kind == "number")
+            )
+            raise BadInput(
+                f"{parameter.name} is not {what}{end}", value=value, where=parameter.where
+            )
         return value
 
 
 class _Functions:
-    """What rules call by @: costs of one pair, in whole TSC cycles, at any size. places: where they call it."""
+    """What rules call by @: costs of one pair, in whole TSC cycles, at any size. places: where they
+    call it.
+    """
 
     def __init__(self, costs: Costs, places: dict[str, str]) -> None:
         self.costs = costs
@@ -218,13 +253,24 @@ class _Functions:
 
 
 def _beyond(said: list[Fact], site: Site, costs: Costs) -> list[Fact]:
-    """Where pairs are too many to be facts: those the user speaks of, so that a contradiction is seen."""
+    """Where pairs are too many to be facts: those the user speaks of, so that a contradiction is
+    seen.
+    """
     if site.n <= PAIRS_UP_TO:
         return []
     pairs = {fact.arguments[:2] for fact in said if fact.predicate in COSTS}
-    pairs = {pair for pair in pairs if len(pair) == 2 and set(pair) <= set(site.cores) and pair[0] != pair[1]}
+    pairs = {
+        pair
+        for pair in pairs
+        if len(pair) == 2 and set(pair) <= set(site.cores) and pair[0] != pair[1]
+    }
     return [
-        Fact(term, (a, b, round(float(getattr(costs, term)[a, b]))), facts.origin_of(costs), costs.detail)
+        Fact(
+            term,
+            (a, b, round(float(getattr(costs, term)[a, b]))),
+            facts.origin_of(costs),
+            costs.detail,
+        )
         for term, (a, b) in product(COSTS, sorted(pairs))
     ]
 

@@ -1,9 +1,11 @@
-"""One run of clingo: rules and facts in, the atoms of the answer out; what is wrong is one error with its place.
+"""One run of clingo: rules and facts in, the atoms of the answer out; what is wrong is one error
+with its place.
 
-Guarantees: what clingo says (a syntax error, an unsafe variable, an atom that no rule and no fact speaks of) becomes
-BadInput with file and line; nothing is printed. Where nothing satisfies the rules, the constraint that excludes every
-answer is named with its line, and with the comment above it if there is one. Ctrl-C interrupts the caller even while
-clingo grounds without end (its thread is left behind then). Runs are deterministic: one thread, the default seed.
+Guarantees: what clingo says (a syntax error, an unsafe variable, an atom that no rule and no fact
+speaks of) becomes BadInput with file and line; nothing is printed. Where nothing satisfies the
+rules, the constraint that excludes every answer is named with its line, and with the comment above
+it if there is one. Ctrl-C interrupts the caller even while clingo grounds without end (its thread
+is left behind then). Runs are deterministic: one thread, the default seed.
 
 Called by: skb, assertions (messages). Source: clingo's Python API (Potassco).
 """
@@ -49,7 +51,9 @@ class Messages:
 
 
 def _one_line(text: str) -> str:
-    """Clingo's sentence, what it quotes behind it, and its notes without their places; nothing of its innards."""
+    """Clingo's sentence, what it quotes behind it, and its notes without their places; nothing of
+    its innards.
+    """
     lines = []
     for line in text.replace("[#inc_base];", "").splitlines():
         match = _MESSAGE.match(line.strip())
@@ -64,7 +68,9 @@ def place_of(statement: ast.AST) -> str:
 
 
 def parse(source: str | Path, name: str) -> list[ast.AST]:
-    """The statements of a file (a Path) or of a text. Raises BadInput with the place of what cannot be parsed."""
+    """The statements of a file (a Path) or of a text. Raises BadInput with the place of what cannot
+    be parsed.
+    """
     messages, statements = Messages(name), list[ast.AST]()
     try:
         if isinstance(source, Path):
@@ -77,7 +83,9 @@ def parse(source: str | Path, name: str) -> list[ast.AST]:
 
 
 class _Names(ast.Transformer):
-    """Gathers what is named: predicates (and terms that look like one), and @functions with their places."""
+    """Gathers what is named: predicates (and terms that look like one), and @functions with their
+    places.
+    """
 
     def __init__(self, name: str = "") -> None:
         self.name = name
@@ -119,7 +127,10 @@ def heads_of(statements: Iterable[ast.AST]) -> set[tuple[str, int]]:
     found: set[tuple[str, int]] = set()
 
     def atom(literal: ast.AST) -> None:
-        if literal.ast_type == ast.ASTType.Literal and literal.atom.ast_type == ast.ASTType.SymbolicAtom:
+        if (
+            literal.ast_type == ast.ASTType.Literal
+            and literal.atom.ast_type == ast.ASTType.SymbolicAtom
+        ):
             symbol = literal.atom.symbol
             for one in symbol.arguments if symbol.ast_type == ast.ASTType.Pool else [symbol]:
                 if one.ast_type == ast.ASTType.Function:
@@ -148,8 +159,9 @@ def solve(
 ) -> list[clingo.Symbol]:
     """The shown atoms of an answer (of the best, if the rules minimize). Raises BadInput.
 
-    name: what to call rules that come from no file. known: whether there may be facts of a predicate of that name,
-    even if this machine has none. constants: "name=value". context: an object whose methods are @functions.
+    name: what to call rules that come from no file. known: whether there may be facts of a
+    predicate of that name, even if this machine has none. constants: "name=value". context: an
+    object whose methods are @functions.
     """
     return _interruptible(lambda: _solve(statements, facts, name, known, constants, context))
 
@@ -207,7 +219,9 @@ def _run(
 
 
 def _refuse_warnings(messages: Messages, known: Callable[[str], bool]) -> None:
-    """An atom that nobody speaks of is a typing error, unless it is a fact that this machine happens not to have."""
+    """An atom that nobody speaks of is a typing error, unless it is a fact that this machine
+    happens not to have.
+    """
     serious: list[tuple[clingo.MessageCode, str]] = []
     for code, message in messages.said:
         if code == clingo.MessageCode.AtomUndefined:
@@ -243,7 +257,9 @@ def _file_of(statement: ast.AST, name: str) -> str:
 
 
 def _comment_above(statement: ast.AST) -> str:
-    """The comment in the line before a statement of a file, which says what the constraint is for."""
+    """The comment in the line before a statement of a file, which says what the constraint is
+    for.
+    """
     begin = statement.location.begin
     try:
         lines = Path(begin.filename).read_text(encoding="utf-8").splitlines()
@@ -254,8 +270,8 @@ def _comment_above(statement: ast.AST) -> str:
 
 
 def _interruptible(work: Callable[[], list[clingo.Symbol]]) -> list[clingo.Symbol]:
-    """Run it in a thread that may be left behind: signals reach Python only between calls into C, and grounding is one
-    call that cannot be stopped.
+    """Run it in a thread that may be left behind: signals reach Python only between calls into C,
+    and grounding is one call that cannot be stopped.
     """
     outcome: dict[str, Any] = {}
 

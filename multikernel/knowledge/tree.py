@@ -1,10 +1,12 @@
 """A multicast tree: who tells whom, and in which order.
 
-Guarantees: a `Tree` spans its members, exactly once each, from its root; one that does not cannot be made: BadInput
-names the edge. Edges stand in sending order: a core's edges in the order it sends them, and none before the edge
-that reaches it. So the edges, taken one after the other, are a schedule that can be run.
+Guarantees: a `Tree` spans its members, exactly once each, from its root; one that does not cannot
+be made: BadInput names the edge. Edges stand in sending order: a core's edges in the order it sends
+them, and none before the edge that reaches it. So the edges, taken one after the other, are a
+schedule that can be run.
 
-Called by: trees and optimum (makers), model, skb (trees that rules answer), runtime (installs them).
+Called by: trees and optimum (makers), model, skb (trees that rules answer), runtime (installs
+them).
 """
 
 from collections.abc import Iterable
@@ -15,7 +17,9 @@ from multikernel.errors import BadInput
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """edges: (parent, child) in sending order. kind: how it was made, one of `trees.KINDS` or a name of the user's."""
+    """edges: (parent, child) in sending order. kind: how it was made, one of `trees.KINDS` or a
+    name of the user's.
+    """
 
     root: int
     edges: tuple[tuple[int, int], ...]
@@ -30,14 +34,20 @@ class Tree:
             if child == self.root:
                 raise self._wrong("the root is nobody's child", parent, child)
             if child in parents:
-                raise self._wrong(f"core {child} is told twice, first by {parents[child]}", parent, child)
+                raise self._wrong(
+                    f"core {child} is told twice, first by {parents[child]}", parent, child
+                )
             if parent not in children:
-                raise self._wrong(f"core {parent} sends before it is told, or never is", parent, child)
+                raise self._wrong(
+                    f"core {parent} sends before it is told, or never is", parent, child
+                )
             parents[child] = parent
             children[parent].append(child)
             children[child] = []
         object.__setattr__(self, "_parents", parents)
-        object.__setattr__(self, "_children", {core: tuple(sent) for core, sent in children.items()})
+        object.__setattr__(
+            self, "_children", {core: tuple(sent) for core, sent in children.items()}
+        )
 
     @property
     def members(self) -> tuple[int, ...]:
@@ -63,13 +73,19 @@ class Tree:
         return self._children[core]
 
     def check(self, members: Iterable[int]) -> "Tree":
-        """The tree itself, if it reaches exactly these cores; BadInput naming the cores otherwise."""
+        """The tree itself, if it reaches exactly these cores; BadInput naming the cores
+        otherwise.
+        """
         wanted, reached = set(members), set(self._children)
         if missing := sorted(wanted - reached):
-            raise BadInput("the tree does not reach all cores", value=_listed(missing), where=self._name())
+            raise BadInput(
+                "the tree does not reach all cores", value=_listed(missing), where=self._name()
+            )
         if strangers := sorted(reached - wanted):
             raise BadInput(
-                "the tree reaches cores that are no members", value=_listed(strangers), where=self._name()
+                "the tree reaches cores that are no members",
+                value=_listed(strangers),
+                where=self._name(),
             )
         return self
 

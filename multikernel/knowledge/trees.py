@@ -1,25 +1,37 @@
 """Multicast trees by name: `build` makes one, `candidates` all of them, the best predicted first.
 
-Guarantees: a tree spans exactly the members; the same arguments give the same tree (ties go to the lower number);
-512 cores take well under a second, but for the exact optimum, which is for small systems (optimum). Shapes that look
-at the machine follow the packages, or where all cores are in one package what divides them next (Site.group).
+Guarantees: a tree spans exactly the members; the same arguments give the same tree (ties go to the
+lower number); 512 cores take well under a second, but for the exact optimum, which is for small
+systems (optimum). Shapes that look at the machine follow the packages, or where all cores are in
+one package what divides them next (Site.group).
 
 - `sequential`: the root tells everybody, in order of number (the paper's unicast).
-- `binary`, `k-ary`: complete trees over the numbers, blind to the machine; `arity` says how wide, "3-ary" as well.
-- `minimum-spanning`: the cheapest round trips that hold the cores together (Prim), slow branches first.
-- `cluster`: the root tells the lowest-numbered core of every other group and the cores of its own; each of these
+- `binary`, `k-ary`: complete trees over the numbers, blind to the machine; `arity` says how wide,
+  "3-ary" as well.
+- `minimum-spanning`: the cheapest round trips that hold the cores together (Prim), slow branches
+  first.
+- `cluster`: the root tells the lowest-numbered core of every other group and the cores of its own;
+  each of these
   leaders tells its group (the paper's multicast, §5.1).
-- `numa-aware`: the same tree, the farthest first: every core sends by decreasing measured round trip, to leaders
-  before its own neighbours (§5.1; Barrelfish's rule). Buffers lie at the receiver, wherever channels are made.
-- `adaptive`: as Smelt's (OSDI'16; sched_adaptive.py of its simulator): whoever is free first sends next; into the
-  dearest group that nobody sends to yet if there is one, since that is where time is lost, and there to the core that
-  is the cheapest to send to; else to the dearest core left in its own group. Each group is entered once.
-- `gathering`: grown like the adaptive tree, but a send also keeps its sender busy for a share of the acknowledgement
-  that will come back, so that fewer of them queue at one core; the best of some shares under the model. Ours.
-- `optimum`: the best tree under the model, searched by clingo for up to ten cores; its kind says so if the search was
+- `numa-aware`: the same tree, the farthest first: every core sends by decreasing measured round
+  trip, to leaders
+  before its own neighbours (§5.1; Barrelfish's rule). Buffers lie at the receiver, wherever
+  channels are made.
+- `adaptive`: as Smelt's (OSDI'16; sched_adaptive.py of its simulator): whoever is free first sends
+  next; into the
+  dearest group that nobody sends to yet if there is one, since that is where time is lost, and
+  there to the core that is the cheapest to send to; else to the dearest core left in its own group.
+  Each group is entered once.
+- `gathering`: grown like the adaptive tree, but a send also keeps its sender busy for a share of
+  the acknowledgement
+  that will come back, so that fewer of them queue at one core; the best of some shares under the
+  model. Ours.
+- `optimum`: the best tree under the model, searched by clingo for up to ten cores; its kind says so
+  if the search was
   given up before nothing better was proven to be left (optimum).
 
-Called by: runtime (what is installed), experiments, cli. Costs come from costs, what a tree takes from model.
+Called by: runtime (what is installed), experiments, cli. Costs come from costs, what a tree takes
+from model.
 """
 
 import heapq
@@ -46,7 +58,9 @@ SHARES = (0.25, 0.5, 1.0)
 SEARCHABLE = 8
 """Most cores for which `candidates` looks for the optimum unasked."""
 SEARCH, GLANCE = 20_000, 100
-"""Conflicts after which `build` and `candidates` give the search up: some ten seconds, a tenth of one."""
+"""Conflicts after which `build` and `candidates` give the search up: some ten seconds, a tenth of
+one.
+"""
 
 
 def build(
@@ -60,11 +74,14 @@ def build(
 ) -> Tree:
     """The tree of that kind from `root` over the members (None: all cores of the site).
 
-    arity: of "k-ary" only. Raises BadInput for an unknown kind, a root that is no member, members that are no cores
-    of the site, costs of another number of cores, and for "optimum" over more cores than can be searched.
+    arity: of "k-ary" only. Raises BadInput for an unknown kind, a root that is no member, members
+    that are no cores of the site, costs of another number of cores, and for "optimum" over more
+    cores than can be searched.
     """
     if costs.n != site.n:
-        raise BadInput("costs of another system", value=f"{costs.n} cores", where=f"{site.n} cores here")
+        raise BadInput(
+            "costs of another system", value=f"{costs.n} cores", where=f"{site.n} cores here"
+        )
     cores = sorted(site.cores if members is None else set(members))
     if strangers := [core for core in cores if not 0 <= core < site.n]:
         raise BadInput("no such core", value=strangers[0], hint=f"cores are 0 to {site.n - 1}")
@@ -74,7 +91,9 @@ def build(
     others = [core for core in cores if core != root]
     if width := _arity(kind, arity):
         return Tree(
-            root, tuple(_complete([root, *others], width)), "binary" if width == 2 else f"{width}-ary"
+            root,
+            tuple(_complete([root, *others], width)),
+            "binary" if width == 2 else f"{width}-ary",
         )
     if kind in ("optimum", "optimum (not proven)"):  # the second is the name of what a search gave
         return _optimum(root, site, costs, cores, SEARCH).check(cores)
@@ -93,9 +112,10 @@ def candidates(
 ) -> list[tuple[Tree, float]]:
     """All trees worth trying, each with its predicted TSC cycles, the best first.
 
-    Of trees with the same edges only the first in `KINDS` is listed. search: conflicts that the search for the optimum
-    may spend, about a millisecond each; 0 for no search, None for `GLANCE` among up to `SEARCHABLE` cores and 0 among
-    more. What it finds is listed under a kind that says whether it is proven.
+    Of trees with the same edges only the first in `KINDS` is listed. search: conflicts that the
+    search for the optimum may spend, about a millisecond each; 0 for no search, None for `GLANCE`
+    among up to `SEARCHABLE` cores and 0 among more. What it finds is listed under a kind that says
+    whether it is proven.
     """
     chosen = sorted(site.cores if members is None else set(members))
     found = _heuristics(root, site, costs, chosen)
@@ -105,7 +125,9 @@ def candidates(
         tree = _optimum(root, site, costs, chosen, search)
         found.setdefault(tree.edges, tree)
     # Sorting is stable: of equal predictions the kind named first comes first.
-    return sorted(((tree, predict(tree, costs)) for tree in found.values()), key=lambda pair: pair[1])
+    return sorted(
+        ((tree, predict(tree, costs)) for tree in found.values()), key=lambda pair: pair[1]
+    )
 
 
 def _heuristics(
@@ -113,7 +135,9 @@ def _heuristics(
 ) -> dict[tuple[tuple[int, int], ...], Tree]:
     """A tree of every kind but the optimum, by edges."""
     names = [kind for kind in KINDS if kind not in ("k-ary", "optimum")]
-    names[names.index("binary") + 1 : names.index("binary") + 1] = [f"{width}-ary" for width in WIDTHS]
+    names[names.index("binary") + 1 : names.index("binary") + 1] = [
+        f"{width}-ary" for width in WIDTHS
+    ]
     found: dict[tuple[tuple[int, int], ...], Tree] = {}
     for name in names:
         tree = build(name, root, site, costs, members=members)
@@ -125,7 +149,9 @@ def _optimum(root: int, site: Site, costs: Costs, members: list[int], limit: int
     """The best tree that can be found, from the best of the others on."""
     from multikernel.knowledge import optimum  # clingo is loaded where it is needed only
 
-    start = min(_heuristics(root, site, costs, members).values(), key=lambda tree: predict(tree, costs))
+    start = min(
+        _heuristics(root, site, costs, members).values(), key=lambda tree: predict(tree, costs)
+    )
     return optimum.search(start, costs, limit=limit).tree
 
 
@@ -134,7 +160,11 @@ def _arity(kind: str, arity: int | None) -> int | None:
     named = re.fullmatch(r"([0-9]{1,4})-ary", kind)
     if arity is not None and kind != "k-ary":
         raise BadInput("only k-ary trees have an arity", value=kind)
-    width = int(named[1]) if named else {"binary": 2, "k-ary": ARITY if arity is None else arity}.get(kind)
+    width = (
+        int(named[1])
+        if named
+        else {"binary": 2, "k-ary": ARITY if arity is None else arity}.get(kind)
+    )
     if width is not None and width < 1:
         raise BadInput("a tree's arity is at least 1", value=width, where=kind)
     return width
@@ -166,7 +196,9 @@ def _minimum_spanning(root: int, others: list[int], _site: Site, costs: Costs) -
 
 
 def _cluster(root: int, others: list[int], site: Site, _costs: Costs) -> Tree:
-    return Tree(root, tuple(_by_leaders(root, others, site, lambda _parent, child: child)), "cluster")
+    return Tree(
+        root, tuple(_by_leaders(root, others, site, lambda _parent, child: child)), "cluster"
+    )
 
 
 def _numa_aware(root: int, others: list[int], site: Site, costs: Costs) -> Tree:
@@ -177,7 +209,8 @@ def _numa_aware(root: int, others: list[int], site: Site, costs: Costs) -> Tree:
 
 
 def _by_leaders(root: int, others: list[int], site: Site, key: Callable[[int, int], int]) -> Edges:
-    """The root to the leaders, then to its own group; then each leader to its group, as the leaders were told.
+    """The root to the leaders, then to its own group; then each leader to its group, as the leaders
+    were told.
 
     key(parent, child): sorts what a core sends; then comes the lower number.
     """
@@ -186,7 +219,10 @@ def _by_leaders(root: int, others: list[int], site: Site, key: Callable[[int, in
         groups.setdefault(int(site.group[core]), []).append(core)
 
     def edges(parent: int, children: list[int]) -> Edges:
-        return [(parent, child) for child in sorted(children, key=lambda child: (key(parent, child), child))]
+        return [
+            (parent, child)
+            for child in sorted(children, key=lambda child: (key(parent, child), child))
+        ]
 
     own = groups.pop(int(site.group[root]), [])
     found = edges(root, [min(group) for group in groups.values()])
@@ -202,12 +238,16 @@ def _adaptive(root: int, others: list[int], site: Site, costs: Costs) -> Tree:
 
 
 def _gathering(root: int, others: list[int], site: Site, costs: Costs) -> Tree:
-    grown = [Tree(root, tuple(_grown(root, others, site, costs, share)), "gathering") for share in SHARES]
+    grown = [
+        Tree(root, tuple(_grown(root, others, site, costs, share)), "gathering") for share in SHARES
+    ]
     return min(grown, key=lambda tree: predict(tree, costs))
 
 
 def _grown(root: int, others: list[int], site: Site, costs: Costs, share: float) -> Edges:
-    """Whoever is free first sends next. share: of the acknowledgement's receive that counts as part of a send."""
+    """Whoever is free first sends next. share: of the acknowledgement's receive that counts as part
+    of a send.
+    """
     group = site.group
     left: NDArray[np.bool_] = np.zeros(site.n, dtype=bool)
     left[others] = True
@@ -242,6 +282,7 @@ _MAKERS: dict[str, Callable[[int, list[int], Site, Costs], Tree]] = {
     "gathering": _gathering,
 }
 KINDS = (
-    "sequential", "binary", "k-ary", "cluster", "numa-aware", "minimum-spanning", "adaptive", "gathering", "optimum",
+    "sequential", "binary", "k-ary", "cluster", "numa-aware", "minimum-spanning", "adaptive",
+    "gathering", "optimum",
 )  # fmt: skip
 """What `build` makes."""

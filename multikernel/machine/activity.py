@@ -1,8 +1,9 @@
-"""What disturbed a measurement: steal, interrupts, TLB shootdowns, task switches, migrations, frequency.
+"""What disturbed a measurement: steal, interrupts, TLB shootdowns, task switches, migrations,
+frequency.
 
-Guarantees: `Activity.take` reads counters that only grow, for chosen CPUs and tasks, under any root; `after -
-before` is what happened in between. A counter the kernel does not keep is None, never 0. Reading is a few
-files of text and must stay outside what is being measured.
+Guarantees: `Activity.take` reads counters that only grow, for chosen CPUs and tasks, under any
+root; `after - before` is what happened in between. A counter the kernel does not keep is None,
+never 0. Reading is a few files of text and must stay outside what is being measured.
 
 Called by: environment (before and after a run), experiments (around every slice; TLB shootdowns an
 operation).
@@ -25,9 +26,10 @@ from multikernel.machine.topology import format_cpu_list
 class CpuActivity:
     """Counters of one CPU.
 
-    steal_ticks: 1/100 s (USER_HZ) in which the hypervisor ran something else; interrupts: all kinds;
-    tlb_shootdowns: interrupts taken to flush translations (x86's "TLB" line), None where Linux sends none or
-    does not count them; frequency_khz: now, not a counter, None in most virtual machines.
+    steal_ticks: 1/100 s (USER_HZ) in which the hypervisor ran something else; interrupts: all
+    kinds; tlb_shootdowns: interrupts taken to flush translations (x86's "TLB" line), None where
+    Linux sends none or does not count them; frequency_khz: now, not a counter, None in most virtual
+    machines.
     """
 
     steal_ticks: int | None
@@ -38,7 +40,9 @@ class CpuActivity:
 
 @dataclass(frozen=True, slots=True)
 class TaskActivity:
-    """Counters of one task (thread): switches it asked for, switches forced on it, moves between CPUs."""
+    """Counters of one task (thread): switches it asked for, switches forced on it, moves between
+    CPUs.
+    """
 
     voluntary: int | None
     involuntary: int | None
@@ -47,8 +51,8 @@ class TaskActivity:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """Counters at one moment (time_ns: CLOCK_MONOTONIC), or the difference of two moments (time_ns: their
-    distance).
+    """Counters at one moment (time_ns: CLOCK_MONOTONIC), or the difference of two moments (time_ns:
+    their distance).
     """
 
     time_ns: int
@@ -59,7 +63,8 @@ class Activity:
     def take(
         cls, cpus: Iterable[int], tasks: Iterable[int] = (), root: str | os.PathLike[str] = "/"
     ) -> "Activity":
-        """Read the counters of `cpus` and of `tasks` (process or thread ids; of a process, its first thread).
+        """Read the counters of `cpus` and of `tasks` (process or thread ids; of a process, its
+        first thread).
 
         A task that has gone has None throughout.
         """
@@ -112,16 +117,20 @@ class Activity:
 
     @property
     def tlb_shootdowns(self) -> int | None:
-        """TLB shootdown interrupts over all CPUs looked at; None if the machine does not count them."""
-        counts = [cpu.tlb_shootdowns for cpu in self.cpus.values() if cpu.tlb_shootdowns is not None]
+        """TLB shootdown interrupts over all CPUs looked at; None if the machine does not count
+        them.
+        """
+        counts = [
+            cpu.tlb_shootdowns for cpu in self.cpus.values() if cpu.tlb_shootdowns is not None
+        ]
         return sum(counts) if counts else None
 
     def complaints(self) -> list[tuple[str, str]]:
-        """Of a difference: (code, sentence) for everything that speaks against trusting what was measured
-        meanwhile.
+        """Of a difference: (code, sentence) for everything that speaks against trusting what was
+        measured meanwhile.
 
-        Codes: steal, migrated, preempted, task-gone. An empty list means nothing was seen, of what is counted
-        here.
+        Codes: steal, migrated, preempted, task-gone. An empty list means nothing was seen, of what
+        is counted here.
         """
         found = []
         stolen = [cpu for cpu, activity in self.cpus.items() if activity.steal_ticks]
@@ -135,15 +144,21 @@ class Activity:
             )
         for task, activity in self.tasks.items():
             if activity.migrations:
-                found.append(("migrated", f"task {task} was moved between CPUs {activity.migrations} times"))
+                found.append(
+                    ("migrated", f"task {task} was moved between CPUs {activity.migrations} times")
+                )
             if activity.involuntary:
-                found.append(("preempted", f"task {task} was preempted {activity.involuntary} times"))
+                found.append(
+                    ("preempted", f"task {task} was preempted {activity.involuntary} times")
+                )
             if activity.voluntary is None and activity.involuntary is None:
                 found.append(("task-gone", f"task {task} ended meanwhile"))
         return found
 
     def record(self) -> dict[str, Any]:
-        """The counters as plain data, CPU and task ids as text keys, for a result document's parameters."""
+        """The counters as plain data, CPU and task ids as text keys, for a result document's
+        parameters.
+        """
         return {
             "cpus": {
                 str(cpu): {name: getattr(activity, name) for name in CpuActivity.__slots__}
@@ -157,7 +172,9 @@ class Activity:
 
 
 def steal_ticks(stat: str) -> dict[int, int]:
-    """Steal of every CPU, out of the text of /proc/stat: the eighth number of its "cpuN" line (Linux 2.6.11)."""
+    """Steal of every CPU, out of the text of /proc/stat: the eighth number of its "cpuN" line
+    (Linux 2.6.11).
+    """
     found = {}
     for line in stat.splitlines():
         match = re.match(r"cpu([0-9]+)((?: +[0-9]+)+)", line)
@@ -169,12 +186,14 @@ def steal_ticks(stat: str) -> dict[int, int]:
 def interrupt_counts(interrupts: str) -> tuple[dict[int, int], dict[int, int]]:
     """Interrupts and TLB shootdowns of every online CPU, out of the text of /proc/interrupts.
 
-    The header names the online CPUs and so the columns. Lines with fewer numbers than columns (ERR, MIS) are
-    totals that belong to no CPU.
+    The header names the online CPUs and so the columns. Lines with fewer numbers than columns (ERR,
+    MIS) are totals that belong to no CPU.
     """
     lines = interrupts.splitlines()
     columns = (
-        [int(name[3:]) for name in lines[0].split() if re.fullmatch(r"CPU[0-9]+", name)] if lines else []
+        [int(name[3:]) for name in lines[0].split() if re.fullmatch(r"CPU[0-9]+", name)]
+        if lines
+        else []
     )
     total = dict.fromkeys(columns, 0)
     shootdowns: dict[int, int] = {}

@@ -1,10 +1,12 @@
-"""A machine in a small archive: the files of /sys that say how it is built, to be read where it is not.
+"""A machine in a small archive: the files of /sys that say how it is built, to be read where it is
+not.
 
-Guarantees: a capture holds nothing personal: no names of the host, its users, groups or programs; of the process that
-makes it only which CPUs it may run on. The same machine gives the same bytes. Reading one is safe whoever made it:
-nothing is written to disk, members that are no plain files or have other names are passed over, and no archive makes
-this program read more than MOST_BYTES. A capture that is damaged, or of which a file does not say what a file of that
-name says, is refused in one sentence that names the file, the member and the line; other than the live /sys, which a
+Guarantees: a capture holds nothing personal: no names of the host, its users, groups or programs;
+of the process that makes it only which CPUs it may run on. The same machine gives the same bytes.
+Reading one is safe whoever made it: nothing is written to disk, members that are no plain files or
+have other names are passed over, and no archive makes this program read more than MOST_BYTES. A
+capture that is damaged, or of which a file does not say what a file of that name says, is refused
+in one sentence that names the file, the member and the line; other than the live /sys, which a
 kernel wrote, it may have been cut short on the way.
 
 An archive may also be one of hwloc's (hwloc-gather-topology), or a directory with the same files.
@@ -40,12 +42,14 @@ from multikernel.machine.tree import Captured, Directory, Tree, stripped
 SCHEMA = "multikernel-capture/1"
 LABEL = "multikernel-capture.json"
 MOST_BYTES = 256 << 20
-"""Unpacked. 4096 CPUs take about 150 MB of tar's blocks; the packed archive is a hundredth of it."""
+"""Unpacked. 4096 CPUs take about 150 MB of tar's blocks; the packed archive is a hundredth of it.
+"""
 BLOCK = tarfile.BLOCKSIZE
 HINT = "multikernel topology capture makes a good one"
 
 
-# --- What belongs to it ---------------------------------------------------------------------------------------------
+# --- What belongs to it
+# ---------------------------------------------------------------------------------------------
 
 
 def _number(text: str) -> None:
@@ -104,7 +108,11 @@ _IN_CACHE: dict[str, Check] = {
     "shared_cpu_list": parse_cpu_list,
     "shared_cpu_map": parse_cpu_mask,
 }
-_IN_NODE: dict[str, Check] = {"cpulist": parse_cpu_list, "cpumap": parse_cpu_mask, "distance": _distances}
+_IN_NODE: dict[str, Check] = {
+    "cpulist": parse_cpu_list,
+    "cpumap": parse_cpu_mask,
+    "distance": _distances,
+}
 _IN_CPU: dict[str, Check] = {"online": _number, "cpu_capacity": _number}
 _CPUSETS = ("cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus")
 
@@ -146,7 +154,9 @@ def _paths(tree: Tree) -> Iterator[str]:
 
 
 def files_of(root: str | os.PathLike[str] = "/") -> dict[str, str]:
-    """The files of a capture, by path: text. Of control groups and processes only what they allow is kept."""
+    """The files of a capture, by path: text. Of control groups and processes only what they allow
+    is kept.
+    """
     tree = Directory(root)
     found = {}
     for path in _paths(tree):
@@ -165,10 +175,15 @@ def files_of(root: str | os.PathLike[str] = "/") -> dict[str, str]:
 
 
 def _newer(mask: str) -> str:
-    return mask.replace("_map", "_list").replace("cpumap", "cpulist").replace("_siblings", "_siblings_list")
+    return (
+        mask.replace("_map", "_list")
+        .replace("cpumap", "cpulist")
+        .replace("_siblings", "_siblings_list")
+    )
 
 
-# --- Writing --------------------------------------------------------------------------------------------------------
+# --- Writing
+# --------------------------------------------------------------------------------------------------
 
 
 def packed(files: dict[str, str], architecture: str) -> bytes:
@@ -188,7 +203,8 @@ def packed(files: dict[str, str], architecture: str) -> bytes:
     return out.getvalue()
 
 
-# --- Reading --------------------------------------------------------------------------------------------------------
+# --- Reading
+# --------------------------------------------------------------------------------------------------
 
 
 def load(path: str | os.PathLike[str]) -> Topology:
@@ -197,14 +213,22 @@ def load(path: str | os.PathLike[str]) -> Topology:
     if Path(path).is_dir():
         # Whatever a directory holds, only files that belong to a capture are opened.
         tree = Directory(path)
-        wanted = [*_paths(tree), LABEL, "proc/self/cgroup", "proc/self/status", *_cpuset_files(Path(path))]
+        wanted = [
+            *_paths(tree),
+            LABEL,
+            "proc/self/cgroup",
+            "proc/self/status",
+            *_cpuset_files(Path(path)),
+        ]
         files = {one: text for one in wanted if (text := tree.text(one)) is not None}
     else:
         files = _unpacked(_bytes(Path(path), where), where)
     architecture = _architecture(files.pop(LABEL, None), where)
     for member, text in files.items():
         _check(member, text, where)
-    return Reader(Captured(files), source=capture_source(path), architecture=architecture, where=where).read()
+    return Reader(
+        Captured(files), source=capture_source(path), architecture=architecture, where=where
+    ).read()
 
 
 def _cpuset_files(root: Path) -> Iterable[str]:
@@ -238,7 +262,9 @@ def _bytes(path: Path, where: str) -> bytes:
         if error.errno is None:
             raise _broken("its compression is garbled", where) from None
         raise BadInput(
-            f"cannot read the capture: {error.strerror}", value=where, hint="name a file that is there"
+            f"cannot read the capture: {error.strerror}",
+            value=where,
+            hint="name a file that is there",
         ) from None
     except ValueError as error:
         raise _broken(str(error), where) from None
@@ -277,7 +303,8 @@ def _unpacked(data: bytes, where: str) -> dict[str, str]:
     # The table of members ends with blocks of zeros; tarfile takes anything else for the end, too.
     if data[end : end + BLOCK] != bytes(BLOCK):
         raise _broken(
-            "it is cut short" if len(data) < end + BLOCK else "its table of members is garbled", where
+            "it is cut short" if len(data) < end + BLOCK else "its table of members is garbled",
+            where,
         )
     if not any(name.startswith(CPU) for name in files):
         raise _broken(f"it holds no files of {CPU}", where)
@@ -285,14 +312,18 @@ def _unpacked(data: bytes, where: str) -> dict[str, str]:
 
 
 def _path(name: str) -> str:
-    """The member's name as in /sys: hwloc's captures put all into a directory of the machine's name."""
+    """The member's name as in /sys: hwloc's captures put all into a directory of the machine's
+    name.
+    """
     name = name.removeprefix("./").lstrip("/")
     first, _, rest = name.partition("/")
     return rest if first not in ("sys", "proc") and rest.startswith(("sys/", "proc/")) else name
 
 
 def _check(member: str, text: str, where: str) -> None:
-    """Whether a file says what a file of its name says. hwloc's captures have empty files for what was not there."""
+    """Whether a file says what a file of its name says. hwloc's captures have empty files for what
+    was not there.
+    """
     check = _check_of(member)
     if check is None or not text:
         return
@@ -303,7 +334,9 @@ def _check(member: str, text: str, where: str) -> None:
             check(line)
         except ValueError as error:
             raise BadInput(
-                f"this capture is damaged: {error}", where=f"{where}: {member}, line {number}", hint=HINT
+                f"this capture is damaged: {error}",
+                where=f"{where}: {member}, line {number}",
+                hint=HINT,
             ) from None
 
 

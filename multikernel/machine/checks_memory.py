@@ -1,10 +1,10 @@
 """Checks of memory: what the kernel moves, swaps, merges or refuses under a measurement.
 
-Guarantees: each check answers from files alone (and, on the live machine, one statvfs of /dev/shm), and
-answers "unknown" where they are missing.
+Guarantees: each check answers from files alone (and, on the live machine, one statvfs of /dev/shm),
+and answers "unknown" where they are missing.
 
-Called by: doctor.
-Source: Documentation/admin-guide/sysctl/{vm,kernel}.rst and mm/transhuge.rst of Linux, proc(5), tmpfs(5).
+Called by: doctor. Source: Documentation/admin-guide/sysctl/{vm,kernel}.rst and mm/transhuge.rst of
+Linux, proc(5), tmpfs(5).
 """
 
 import os
@@ -68,7 +68,9 @@ def numa_balancing(look: Evidence) -> Answer:
     return bad(f"on ({mode})", "sudo sysctl kernel.numa_balancing=0") if mode else good("off")
 
 
-@check("swap", "Swap", "A page that was swapped out costs milliseconds where a cache miss is measured.")
+@check(
+    "swap", "Swap", "A page that was swapped out costs milliseconds where a cache miss is measured."
+)
 def swap(look: Evidence) -> Answer:
     """Swap areas and what lies in them."""
     listed = look.text("proc/swaps")
@@ -92,7 +94,9 @@ def swap(look: Evidence) -> Answer:
 )
 def locked_memory(look: Evidence) -> Answer:
     """RLIMIT_MEMLOCK of the asking process."""
-    match = re.search(r"^Max locked memory +(\S+)", look.text("proc/self/limits") or "", re.MULTILINE)
+    match = re.search(
+        r"^Max locked memory +(\S+)", look.text("proc/self/limits") or "", re.MULTILINE
+    )
     if match is None:
         return unknown()
     limit = whole(match[1])
@@ -105,7 +109,8 @@ def locked_memory(look: Evidence) -> Answer:
         return unknown(value)
     return matters(
         value,
-        "ulimit -l unlimited (allowed by memlock in /etc/security/limits.conf; docker: --ulimit memlock=-1)",
+        "ulimit -l unlimited (allowed by memlock in /etc/security/limits.conf; docker: --ulimit"
+        " memlock=-1)",
     )
 
 
@@ -167,5 +172,7 @@ def _space(look: Evidence, options: str) -> tuple[int | None, int | None]:
     if match:
         return int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[match[2]], None
     # Not shown: half of the memory, which is what a tmpfs gets by itself.
-    total = re.search(r"^MemTotal: +([0-9]{1,15}) kB", look.text("proc/meminfo") or "", re.MULTILINE)
+    total = re.search(
+        r"^MemTotal: +([0-9]{1,15}) kB", look.text("proc/meminfo") or "", re.MULTILINE
+    )
     return (int(total[1]) << 9 if total else None), None

@@ -1,11 +1,12 @@
-"""Checks of who else is there: a hypervisor, a container's limits, other tasks, interrupts, the tick.
+"""Checks of who else is there: a hypervisor, a container's limits, other tasks, interrupts, the
+tick.
 
-Guarantees: each check answers from files alone and answers "unknown" where they are missing. No path, command
-line or name of another process is repeated.
+Guarantees: each check answers from files alone and answers "unknown" where they are missing. No
+path, command line or name of another process is repeated.
 
 Called by: doctor. Source: cgroups(7), cpuset(7), Documentation/core-api/irq/irq-affinity.rst and
-timers/no_hz.rst of Linux. That the floor between two virtual CPUs moves was measured on such machines: the same
-pair, minutes apart, up to 5 times slower.
+timers/no_hz.rst of Linux. That the floor between two virtual CPUs moves was measured on such
+machines: the same pair, minutes apart, up to 5 times slower.
 """
 
 import re
@@ -59,17 +60,21 @@ def vcpu_placement(look: Evidence) -> Answer:
         return good("CPUs are the processor's own")
     return bad(
         "may be moved by the host",
-        "Cannot be fixed here: have the host pin them (virsh vcpupin), or measure the floor beside every series, "
-        "interleaved, over many boots.",
+        "Cannot be fixed here: have the host pin them (virsh vcpupin), or measure the floor beside"
+        " every series, interleaved, over many boots.",
     )
 
 
 @check(
-    "steal", "Steal", "While the hypervisor runs something else, a core that others wait for stands still."
+    "steal",
+    "Steal",
+    "While the hypervisor runs something else, a core that others wait for stands still.",
 )
 def steal(look: Evidence) -> Answer:
     """The share of all CPU time since the start; a run looks again at its own."""
-    match = re.match(r"cpu +((?:[0-9]{1,18} *)+)$", (look.text("proc/stat") or "").partition("\n")[0])
+    match = re.match(
+        r"cpu +((?:[0-9]{1,18} *)+)$", (look.text("proc/stat") or "").partition("\n")[0]
+    )
     ticks = [int(word) for word in match[1].split()][:8] if match else []
     if len(ticks) < 8 or sum(ticks) == 0:
         return unknown()
@@ -84,16 +89,21 @@ def steal(look: Evidence) -> Answer:
 @check(
     "container",
     "Container",
-    "A system-call filter makes every Linux arm dearer, and what else runs on the CPUs is not to be seen.",
+    "A system-call filter makes every Linux arm dearer, and what else runs on the CPUs is not to be"
+    " seen.",
 )
 def container(look: Evidence) -> Answer:
     """The marks containers leave, and whether system calls are filtered."""
     seccomp = look.status("Seccomp")
     groups = look.text("proc/self/cgroup")
-    marks = look.has(".dockerenv") or look.has("run/.containerenv") or look.has("run/systemd/container")
+    marks = (
+        look.has(".dockerenv") or look.has("run/.containerenv") or look.has("run/systemd/container")
+    )
     if seccomp is None and groups is None and not marks:
         return unknown()
-    inside = marks or re.search(r"docker|kubepods|libpod|lxc|containerd|crio", groups or "") is not None
+    inside = (
+        marks or re.search(r"docker|kubepods|libpod|lxc|containerd|crio", groups or "") is not None
+    )
     filtered = seccomp == "2"
     if not inside and not filtered:
         return good("no")
@@ -120,7 +130,10 @@ def cpu_quota(look: Evidence) -> Answer:
         told = look.text("proc/self/cgroup") is not None and look.has(control_groups.MOUNT)
         return good("none") if told else unknown()
     value = f"{quota:g} CPUs' worth of time"
-    return bad(value, "lift cpu.max of the control group (docker: without --cpus; Kubernetes: no CPU limit)")
+    return bad(
+        value,
+        "lift cpu.max of the control group (docker: without --cpus; Kubernetes: no CPU limit)",
+    )
 
 
 @check("cpuset", "Allowed CPUs", "Only pairs of CPUs that this process may use can be measured.")
@@ -131,13 +144,17 @@ def cpuset(look: Evidence) -> Answer:
     value = f"{len(look.allowed)} of {len(look.online)} ({format_cpu_list(look.allowed)})"
     remedy = "start from a shell without taskset, or widen the control group's cpuset"
     if len(look.allowed) < 2:
-        return bad(value, remedy if len(look.online) > 1 else "Cannot be fixed here: there is one CPU.")
+        return bad(
+            value, remedy if len(look.online) > 1 else "Cannot be fixed here: there is one CPU."
+        )
     outside = set(look.online) - set(look.allowed) - set(look.isolated or ())
     return matters(value, remedy) if outside else good(value)
 
 
 @check(
-    "isolation", "Isolated CPUs", "On CPUs that are not set apart, any other task may take a core's place."
+    "isolation",
+    "Isolated CPUs",
+    "On CPUs that are not set apart, any other task may take a core's place.",
 )
 def isolation(look: Evidence) -> Answer:
     """isolcpus, or an isolated cpuset; set-apart CPUs that this process may not use help nobody."""
@@ -146,8 +163,8 @@ def isolation(look: Evidence) -> Answer:
     if not look.isolated:
         return matters(
             "none",
-            "boot with isolcpus=LIST nohz_full=LIST, or write isolated to cpuset.cpus.partition of a "
-            "control group of your own",
+            "boot with isolcpus=LIST nohz_full=LIST, or write isolated to cpuset.cpus.partition of"
+            " a control group of your own",
         )
     listed = format_cpu_list(look.isolated)
     if look.allowed is not None and not set(look.isolated) & set(look.allowed):
@@ -164,11 +181,15 @@ def tick(look: Evidence) -> Answer:
     if stopped == ():
         return matters("on all CPUs", "boot with nohz_full=LIST")
     if look.has(f"{SYS_CPU}/isolated") and not look.has(f"{SYS_CPU}/nohz_full"):
-        return matters("on all CPUs", "use a kernel built with CONFIG_NO_HZ_FULL, booted with nohz_full=LIST")
+        return matters(
+            "on all CPUs", "use a kernel built with CONFIG_NO_HZ_FULL, booted with nohz_full=LIST"
+        )
     return unknown()
 
 
-@check("interrupts", "Device interrupts", "An interrupt served on a measured CPU shows as an outlier.")
+@check(
+    "interrupts", "Device interrupts", "An interrupt served on a measured CPU shows as an outlier."
+)
 def interrupts(look: Evidence) -> Answer:
     """Which CPUs serve devices, and whether a balancer moves them about."""
     served: set[int] = set()
@@ -184,7 +205,9 @@ def interrupts(look: Evidence) -> Answer:
         return matters(value, "sudo systemctl stop irqbalance")
     if len(free) >= 2:
         return good(f"{value}; CPUs {format_cpu_list(free)} are free of them")
-    return matters(value, "for f in /proc/irq/[0-9]*/smp_affinity_list; do echo 0 | sudo tee $f; done")
+    return matters(
+        value, "for f in /proc/irq/[0-9]*/smp_affinity_list; do echo 0 | sudo tee $f; done"
+    )
 
 
 @check("load", "Load", "Other programs take CPUs, caches and memory from what is measured.")

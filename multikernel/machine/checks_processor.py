@@ -2,9 +2,9 @@
 
 Guarantees: each check answers from files alone and answers "unknown" where they are missing.
 
-Called by: doctor. Source: Documentation/admin-guide/pm (cpufreq, intel_pstate, amd-pstate, cpuidle),
-power/pm_qos_interface.rst and admin-guide/hw-vuln of Linux; what to look for at all: Intel's and Red Hat's
-guides to low-latency tuning.
+Called by: doctor. Source: Documentation/admin-guide/pm (cpufreq, intel_pstate, amd-pstate,
+cpuidle), power/pm_qos_interface.rst and admin-guide/hw-vuln of Linux; what to look for at all:
+Intel's and Red Hat's guides to low-latency tuning.
 """
 
 import re
@@ -26,11 +26,14 @@ from multikernel.machine.evidence import (
 )
 
 SHALLOW_US, DEEP_US = 10, 100
-"""Waking from a sleep state up to SHALLOW_US is lost in the cost of a wake-up; from DEEP_US it is most of it."""
+"""Waking from a sleep state up to SHALLOW_US is lost in the cost of a wake-up; from DEEP_US it is
+most of it.
+"""
 NO_LATENCY_LIMIT = 2_000_000_000
 """What /dev/cpu_dma_latency reads where nobody asked for anything (µs)."""
 
-# File below …/vulnerabilities, and words in it that mean work at every entry into or exit from the kernel.
+# File below …/vulnerabilities, and words in it that mean work at every entry into or exit from the
+# kernel.
 _DEAR = {
     "meltdown": "PTI",
     "spec_rstack_overflow": "Safe RET|IBPB(?! on VMEXIT)",
@@ -74,15 +77,25 @@ def turbo(look: Evidence) -> Answer:
         return good("off") if off else matters("on", remedy)
     boost = look.integer(f"{SYS_CPU}/cpufreq/boost")
     if boost is not None:
-        return matters("on", f"echo 0 | sudo tee /{SYS_CPU}/cpufreq/boost") if boost else good("off")
-    each = {whole(text) for text in look.each(f"{SYS_CPU}/cpu[0-9]*/cpufreq/boost").values()} - {None}
+        return (
+            matters("on", f"echo 0 | sudo tee /{SYS_CPU}/cpufreq/boost") if boost else good("off")
+        )
+    each = {whole(text) for text in look.each(f"{SYS_CPU}/cpu[0-9]*/cpufreq/boost").values()} - {
+        None
+    }
     if each:
-        return matters("on", f"echo 0 | sudo tee /{SYS_CPU}/cpu*/cpufreq/boost") if any(each) else good("off")
+        return (
+            matters("on", f"echo 0 | sudo tee /{SYS_CPU}/cpu*/cpufreq/boost")
+            if any(each)
+            else good("off")
+        )
     return unknown(remedy="Cannot be fixed here: the host decides." if look.virtual else "")
 
 
 @check(
-    "smt", "Hardware threads", "Two threads of a core slow each other down and meet in its first-level cache."
+    "smt",
+    "Hardware threads",
+    "Two threads of a core slow each other down and meet in its first-level cache.",
 )
 def smt(look: Evidence) -> Answer:
     """smt/active, or else the sibling lists."""
@@ -95,7 +108,8 @@ def smt(look: Evidence) -> Answer:
         return unknown()
     if look.virtual:
         return unknown(
-            "none shown", "Cannot be fixed here: only the host knows whether two virtual CPUs share a core."
+            "none shown",
+            "Cannot be fixed here: only the host knows whether two virtual CPUs share a core.",
         )
     return good("off")
 
@@ -129,8 +143,8 @@ def c_states(look: Evidence) -> Answer:
     if look.virtual:
         return matters(
             value,
-            "keep cores polling, or boot with idle=poll: an idle virtual CPU leaves the machine, and waking it costs "
-            "tens of microseconds whatever its states say",
+            "keep cores polling, or boot with idle=poll: an idle virtual CPU leaves the machine,"
+            " and waking it costs tens of microseconds whatever its states say",
         )
     remedy = f"sudo cpupower idle-set -D {SHALLOW_US + 1} (undo: cpupower idle-set -E)"
     if deepest is None or deepest[0] <= SHALLOW_US:
@@ -142,7 +156,8 @@ def c_states(look: Evidence) -> Answer:
 def throttling(look: Evidence) -> Answer:
     """Times any core or package was slowed down since the machine started."""
     counts = [
-        whole(text) for text in look.each(f"{SYS_CPU}/cpu[0-9]*/thermal_throttle/*_throttle_count").values()
+        whole(text)
+        for text in look.each(f"{SYS_CPU}/cpu[0-9]*/thermal_throttle/*_throttle_count").values()
     ]
     known = [count for count in counts if count is not None]
     if not known:
@@ -156,10 +171,14 @@ def throttling(look: Evidence) -> Answer:
 
 
 @check(
-    "tsc", "Cycle counter", "Intervals are read from this counter, so it must count evenly and never stop."
+    "tsc",
+    "Cycle counter",
+    "Intervals are read from this counter, so it must count evenly and never stop.",
 )
 def tsc(look: Evidence) -> Answer:
-    """x86: the flags that promise it. aarch64: the generic timer, which is even but may be coarse."""
+    """x86: the flags that promise it. aarch64: the generic timer, which is even but may be
+    coarse.
+    """
     processor = look.processor
     if processor is None:
         return unknown()
@@ -187,7 +206,9 @@ def tsc(look: Evidence) -> Answer:
     "A clock that is no counter costs a system call or a device access a reading.",
 )
 def clocksource(look: Evidence) -> Answer:
-    """What the kernel tells the time by; that it gave up the TSC also says that it doesn't trust it."""
+    """What the kernel tells the time by; that it gave up the TSC also says that it doesn't trust
+    it.
+    """
     directory = "sys/devices/system/clocksource/clocksource0"
     current = look.text(f"{directory}/current_clocksource")
     if not current:
@@ -204,7 +225,8 @@ def clocksource(look: Evidence) -> Answer:
 @check(
     "broadcast-tlb",
     "Broadcast invalidation",
-    "Hardware that flushes other CPUs' translations spares Linux the interrupt its arms are charged for.",
+    "Hardware that flushes other CPUs' translations spares Linux the interrupt its arms are charged"
+    " for.",
 )
 def broadcast_tlb(look: Evidence) -> Answer:
     """INVLPGB on AMD, TLBI on aarch64."""
@@ -218,19 +240,23 @@ def broadcast_tlb(look: Evidence) -> Answer:
     if processor.architecture != "x86_64":
         return unknown(processor.architecture)
     if "invlpgb" in processor.flags:
-        return matters("INVLPGB", "boot with clearcpuid=invlpgb, or say that Linux arms count no interrupts")
+        return matters(
+            "INVLPGB", "boot with clearcpuid=invlpgb, or say that Linux arms count no interrupts"
+        )
     return good("none: other CPUs are interrupted")
 
 
 @check(
     "mitigations",
     "Mitigations",
-    "They make system calls and faults dearer, so Linux arms look worse than messages, which make none.",
+    "They make system calls and faults dearer, so Linux arms look worse than messages, which make"
+    " none.",
 )
 def mitigations(look: Evidence) -> Answer:
     """Those that work at every entry into the kernel or exit from it."""
     states = {
-        name.rpartition("/")[2]: text for name, text in look.each(f"{SYS_CPU}/vulnerabilities/*").items()
+        name.rpartition("/")[2]: text
+        for name, text in look.each(f"{SYS_CPU}/vulnerabilities/*").items()
     }
     if not states:
         return unknown()
@@ -242,12 +268,15 @@ def mitigations(look: Evidence) -> Answer:
     if not dear:
         return good("none that every system call pays for")
     return matters(
-        ", ".join(dear), "say so beside Linux arms, or boot with mitigations=off where nothing untrusted runs"
+        ", ".join(dear),
+        "say so beside Linux arms, or boot with mitigations=off where nothing untrusted runs",
     )
 
 
 @check(
-    "counters", "Hardware counters", "Without them nobody can say how many cache lines an operation touched."
+    "counters",
+    "Hardware counters",
+    "Without them nobody can say how many cache lines an operation touched.",
 )
 def counters(look: Evidence) -> Answer:
     """A core's performance monitor, and who may use it."""
@@ -257,7 +286,9 @@ def counters(look: Evidence) -> Answer:
         return unknown()
     if not any(re.match(r"cpu$|cpu_(core|atom)$|armv|apple_", device) for device in devices):
         remedy = "let the hypervisor pass the performance monitor on (QEMU: -cpu host,pmu=on)"
-        return matters("none: no performance monitor", remedy if look.virtual else "Cannot be fixed here.")
+        return matters(
+            "none: no performance monitor", remedy if look.virtual else "Cannot be fixed here."
+        )
     if paranoid is None:
         return unknown("a performance monitor; who may use it is not shown")
     value = f"yes, perf_event_paranoid {paranoid}"
@@ -290,6 +321,7 @@ def power(look: Evidence) -> Answer:
 
 
 CHECKS: tuple[Check, ...] = (
-    governor, turbo, smt, c_states, throttling, power, tsc, clocksource, broadcast_tlb, mitigations, counters,
+    governor, turbo, smt, c_states, throttling, power, tsc, clocksource, broadcast_tlb, mitigations,
+    counters,
     nmi_watchdog,
 )  # fmt: skip

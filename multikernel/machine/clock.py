@@ -1,16 +1,17 @@
 """How fast the time-stamp counter counts: cycles per second, and how sure that is.
 
-Guarantees: the rate is measured against CLOCK_MONOTONIC_RAW, which no time daemon bends, and carries a bound
-of its own error; on a quiet machine that bound is below 0.1 % in less than 50 ms. A rate the processor or
-hypervisor states itself is preferred when the measurement agrees with it, because it is the same in every
-run. The answer is kept for the life of the process.
+Guarantees: the rate is measured against CLOCK_MONOTONIC_RAW, which no time daemon bends, and
+carries a bound of its own error; on a quiet machine that bound is below 0.1 % in less than 50 ms. A
+rate the processor or hypervisor states itself is preferred when the measurement agrees with it,
+because it is the same in every run. The answer is kept for the life of the process.
 
-The method: read counter, clock, counter; the clock was read somewhere between the two counter values, so the
-narrower the bracket the surer the pair. Take the narrowest of many at the start and again at the end: the
-error of the rate is half the two brackets over the distance. Being interrupted in between costs nothing.
+The method: read counter, clock, counter; the clock was read somewhere between the two counter
+values, so the narrower the bracket the surer the pair. Take the narrowest of many at the start and
+again at the end: the error of the rate is half the two brackets over the distance. Being
+interrupted in between costs nothing.
 
-Called by: environment (the record), experiments (cycles → ns). "Counter" means rdtsc on x86-64 and the
-generic timer on aarch64: TSC cycles, never core clock cycles.
+Called by: environment (the record), experiments (cycles → ns). "Counter" means rdtsc on x86-64 and
+the generic timer on aarch64: TSC cycles, never core clock cycles.
 """
 
 import importlib
@@ -52,11 +53,12 @@ _cached: TscRate | None = None
 
 
 def tsc_rate(native: Native | None = None) -> TscRate:
-    """The rate of this machine's counter; measured at the first call in a process, remembered afterwards.
+    """The rate of this machine's counter; measured at the first call in a process, remembered
+    afterwards.
 
-    native: the module with `tsc()` and, if it knows, `tsc_hz_hint()` (Hz, 0 or None for unknown); by default
-    multikernel's own, whose absence raises ImportError. Passing one measures anew and remembers nothing.
-    Raises MeasurementRefused for a counter that stands still or runs backwards.
+    native: the module with `tsc()` and, if it knows, `tsc_hz_hint()` (Hz, 0 or None for unknown);
+    by default multikernel's own, whose absence raises ImportError. Passing one measures anew and
+    remembers nothing. Raises MeasurementRefused for a counter that stands still or runs backwards.
     """
     global _cached
     if native is not None:
@@ -69,7 +71,8 @@ def tsc_rate(native: Native | None = None) -> TscRate:
 def _rate_of(native: Native) -> TscRate:
     rate = measure(native.tsc)
     stated = getattr(native, "tsc_hz_hint", lambda: None)()
-    # A stated rate is a claim (after a live migration even of another machine): the measurement must agree.
+    # A stated rate is a claim (after a live migration even of another machine): the measurement
+    # must agree.
     if stated and abs(stated / rate.hz - 1) <= max(rate.error, GOOD_ENOUGH):
         return TscRate(hz=float(stated), error=0.0, source="stated")
     return rate
@@ -84,12 +87,14 @@ def measure(
 ) -> TscRate:
     """Measure a counter against a clock in ns for about `seconds`.
 
-    Goes on, doubling the time up to a second, while the error bound is above 0.1 %; what comes back then says
-    how large it is. Raises MeasurementRefused for a counter that stands still or runs backwards.
+    Goes on, doubling the time up to a second, while the error bound is above 0.1 %; what comes back
+    then says how large it is. Raises MeasurementRefused for a counter that stands still or runs
+    backwards.
     """
     first = _narrowest(read_counter, read_ns)
     while True:
-        # Spin: a counter that stops while the CPU sleeps deeply would be measured too slow across a sleep.
+        # Spin: a counter that stops while the CPU sleeps deeply would be measured too slow across a
+        # sleep.
         deadline = first.ns + int(seconds * 1e9)
         while read_ns() < deadline:
             pass
@@ -99,7 +104,10 @@ def measure(
             raise MeasurementRefused(
                 "the time-stamp counter does not advance",
                 value=f"{cycles:.0f} cycles in {elapsed} ns",
-                hint="the virtual machine's counter is not usable; nothing can be measured in cycles here",
+                hint=(
+                    "the virtual machine's counter is not usable; nothing can be measured in cycles"
+                    " here"
+                ),
             )
         # One clock tick of 1 ns at either end belongs to the error too.
         error = (first.width + last.width) / 2 / cycles + 2 / elapsed
@@ -125,7 +133,10 @@ def _narrowest(read_counter: Callable[[], int], read_ns: Callable[[], int]) -> _
             raise MeasurementRefused(
                 "the time-stamp counter runs backwards",
                 value=f"{after - before} cycles",
-                hint="the counters of this machine's CPUs are not synchronised; pin the process to one CPU",
+                hint=(
+                    "the counters of this machine's CPUs are not synchronised; pin the process to"
+                    " one CPU"
+                ),
             )
         if best is None or after - before < best.width:
             best = _Bracket(now, (before + after) / 2, after - before)

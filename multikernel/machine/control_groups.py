@@ -1,8 +1,10 @@
-"""Control groups of the asking process: where they lie below a root, innermost first, and the CPU time they grant.
+"""Control groups of the asking process: where they lie below a root, innermost first, and the CPU
+time they grant.
 
-Guarantees: version 2, then version 1 of one controller; the groups around the process's own are listed too, because
-the tightest limit of them holds. The path that a container sees may not exist in its tree, its root does; a host that
-names no group is taken to show its only one as the root. What is missing or garbled is no limit, never an error.
+Guarantees: version 2, then version 1 of one controller; the groups around the process's own are
+listed too, because the tightest limit of them holds. The path that a container sees may not exist
+in its tree, its root does; a host that names no group is taken to show its only one as the root.
+What is missing or garbled is no limit, never an error.
 
 Called by: host, topology_reader, evidence (the doctor).
 Source: cgroups(7), cpuset(7); Documentation/admin-guide/cgroup-v2.rst of Linux.
@@ -37,15 +39,17 @@ def directories(text: Text, controller: str) -> list[str]:
 
 
 def cpu_quota(text: Text) -> float | None:
-    """CPUs' worth of time: the tightest limit of all these groups; None for no limit. Where no group is named, the
-    one that is seen as the root counts.
+    """CPUs' worth of time: the tightest limit of all these groups; None for no limit. Where no
+    group is named, the one that is seen as the root counts.
     """
     groups = directories(text, "cpu") or [MOUNT]
     return min((quota for group in groups if (quota := _quota(text, group))), default=None)
 
 
 def _quota(text: Text, group: str) -> float | None:
-    """cpu.max ("150000 100000": µs of time, µs of period) of version 2, or cpu.cfs_* of version 1."""
+    """cpu.max ("150000 100000": µs of time, µs of period) of version 2, or cpu.cfs_* of version
+    1.
+    """
     words = (text(f"{group}/cpu.max") or "").split()
     if len(words) != 2:
         words = [(text(f"{group}/cpu.cfs_{what}_us") or "").strip() for what in ("quota", "period")]

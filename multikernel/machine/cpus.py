@@ -1,13 +1,14 @@
-"""Which CPU each core runs on: from what the user wrote (`--cores`, `boot(cores=…)`) to a list of CPUs.
+"""Which CPU each core runs on: from what the user wrote (`--cores`, `boot(cores=…)`) to a list of
+CPUs.
 
-Guarantees: the result names only CPUs that exist and are allowed, one for each core, between 1 and 1024
-cores; two calls on the same machine give the same answer. Bad input is refused in one sentence that says what
-to try.
+Guarantees: the result names only CPUs that exist and are allowed, one for each core, between 1 and
+1024 cores; two calls on the same machine give the same answer. Bad input is refused in one sentence
+that says what to try.
 
-The grammar: a bare number counts cores ("4" = four cores); anything with a comma or a dash lists CPUs
-("0,2-3" = three cores on exactly these, in this order; "1," = one core on CPU 1). A count is laid over the
-allowed CPUs in numerical order, one physical core after the other first, then their second hardware threads,
-and so on; more cores than CPUs begin again at the first.
+The grammar: a bare number counts cores ("4" = four cores); anything with a comma or a dash lists
+CPUs ("0,2-3" = three cores on exactly these, in this order; "1," = one core on CPU 1). A count is
+laid over the allowed CPUs in numerical order, one physical core after the other first, then their
+second hardware threads, and so on; more cores than CPUs begin again at the first.
 
 Called by: cli (options), system.boot, experiments.
 """
@@ -39,7 +40,9 @@ class Placement:
 
 
 def spread_order(topology: Topology) -> tuple[int, ...]:
-    """All allowed CPUs: the first allowed thread of every physical core, then the second ones, and so on."""
+    """All allowed CPUs: the first allowed thread of every physical core, then the second ones, and
+    so on.
+    """
     allowed = set(topology.allowed)
     ranked = [
         (rank, cpu)
@@ -54,8 +57,9 @@ def resolve(
 ) -> Placement:
     """Turn what the user asked for into a placement.
 
-    cores: text as in the grammar above, a count, a sequence of CPU numbers, or None for one core on every
-    allowed CPU (at most 1024). where: the option or argument to name in errors. Raises BadInput.
+    cores: text as in the grammar above, a count, a sequence of CPU numbers, or None for one core on
+    every allowed CPU (at most 1024). where: the option or argument to name in errors. Raises
+    BadInput.
     """
     order = spread_order(topology)
     if not order:
@@ -94,7 +98,9 @@ def _from_text(text: str, topology: Topology, order: tuple[int, ...], where: str
     try:
         cpus = parse_cpu_list(listed)
     except ValueError as error:
-        raise BadInput(f"cannot read the cores: {error}", value=shown(text), where=where, hint=how) from None
+        raise BadInput(
+            f"cannot read the cores: {error}", value=shown(text), where=where, hint=how
+        ) from None
     if not cpus:
         raise BadInput("no cores named", value=shown(text), where=where, hint=how)
     return _from_list(cpus, topology, where)
@@ -108,7 +114,9 @@ def _from_count(count: int, order: tuple[int, ...], where: str) -> Placement:
 
 def _from_list(cpus: tuple[int, ...], topology: Topology, where: str) -> Placement:
     if any(isinstance(cpu, bool) or not isinstance(cpu, int) for cpu in cpus):
-        raise BadInput("CPUs are whole numbers", value=list(cpus), where=where, hint="for example [0, 2, 3]")
+        raise BadInput(
+            "CPUs are whole numbers", value=list(cpus), where=where, hint="for example [0, 2, 3]"
+        )
     if not 1 <= len(cpus) <= MAX_CORES:
         raise _out_of_range(len(cpus), where)
     online, allowed = set(topology.online), set(topology.allowed)
@@ -134,4 +142,6 @@ def _from_list(cpus: tuple[int, ...], topology: Topology, where: str) -> Placeme
 
 
 def _out_of_range(value: object, where: str) -> BadInput:
-    return BadInput("number of cores out of range", value=value, where=where, hint=f"give 1 to {MAX_CORES}")
+    return BadInput(
+        "number of cores out of range", value=value, where=where, hint=f"give 1 to {MAX_CORES}"
+    )

@@ -1,12 +1,14 @@
-"""Every setting of the host that spoils measurements between cores: found, judged, and how to mend it.
+"""Every setting of the host that spoils measurements between cores: found, judged, and how to mend
+it.
 
-Guarantees: it reads /proc, /sys and /dev under any root and changes nothing. The answer has one `Finding` for
-every check, in the same order on every host; what a host does not tell is "unknown", never an error. What
-matters or is bad always has a remedy: the command, or a sentence that says that there is none.
+Guarantees: it reads /proc, /sys and /dev under any root and changes nothing. The answer has one
+`Finding` for every check, in the same order on every host; what a host does not tell is "unknown",
+never an error. What matters or is bad always has a remedy: the command, or a sentence that says
+that there is none.
 
-Called by: cli (`multikernel doctor`), environment (a run carries its findings, as caveats).
-Idea: pyperf's `system show` and hyperfine's warnings: the cause and the remedy in one place; a doctor that only
-looks, because what to change on a machine is its owner's decision.
+Called by: cli (`multikernel doctor`), environment (a run carries its findings, as caveats). Idea:
+pyperf's `system show` and hyperfine's warnings: the cause and the remedy in one place; a doctor
+that only looks, because what to change on a machine is its owner's decision.
 """
 
 import os
@@ -21,7 +23,9 @@ from multikernel.machine.evidence import Check, Evidence, Verdict
 VERDICTS: tuple[Verdict, ...] = ("bad", "matters", "unknown", "good")
 """In order of urgency."""
 
-CHECKS: tuple[Check, ...] = checks_neighbours.CHECKS + checks_processor.CHECKS + checks_memory.CHECKS
+CHECKS: tuple[Check, ...] = (
+    checks_neighbours.CHECKS + checks_processor.CHECKS + checks_memory.CHECKS
+)
 
 # Remedies that change the one kernel which a container shares with its host.
 _OF_THE_KERNEL = re.compile(r"sudo (cpupower|sysctl|swapoff|systemctl|tee)")
@@ -31,7 +35,8 @@ _OF_THE_KERNEL = re.compile(r"sudo (cpupower|sysctl|swapoff|systemctl|tee)")
 class Finding:
     """One setting. code: stable, for programs. value: what was found, in words.
 
-    why: one sentence. remedy: a command, or a sentence that says that there is none; "" if nothing is to do.
+    why: one sentence. remedy: a command, or a sentence that says that there is none; "" if nothing
+    is to do.
     """
 
     code: str
@@ -44,7 +49,11 @@ class Finding:
     @property
     def sentence(self) -> str:
         """All of it in words, for where numbers are read: the value, why it matters, what helps."""
-        remedy = self.remedy if not self.remedy or self.remedy.endswith(".") else f"What helps: {self.remedy}"
+        remedy = (
+            self.remedy
+            if not self.remedy or self.remedy.endswith(".")
+            else f"What helps: {self.remedy}"
+        )
         return f"{self.title}: {self.value}. {self.why} {remedy}".rstrip()
 
     def record(self) -> dict[str, str]:

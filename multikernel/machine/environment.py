@@ -1,8 +1,9 @@
-"""The environment record of a result document: what ran, on what, and what the machine did meanwhile.
+"""The environment record of a result document: what ran, on what, and what the machine did
+meanwhile.
 
-Guarantees: the record is plain data with a fixed set of keys, each present in every record (None where
-unknown); it holds no host name, user name or path but the command line as it was given. Taken in two steps,
-because steal and load mean something only as before and after.
+Guarantees: the record is plain data with a fixed set of keys, each present in every record (None
+where unknown); it holds no host name, user name or path but the command line as it was given. Taken
+in two steps, because steal and load mean something only as before and after.
 
 Called by: experiments and the commands that run them:
 
@@ -60,10 +61,10 @@ class Environment:
     ) -> "Environment":
         """Record what holds before a run.
 
-        placement: where the cores run. topology: read from `root` if not given. command: the command line, by
-        default this process's. tasks: processes or threads whose switches and migrations to follow.
-        The doctor looks once, here (about 10 ms). Calibrates the counter (about 25 ms) the first time in a
-        process; without the native module its rate is unknown.
+        placement: where the cores run. topology: read from `root` if not given. command: the
+        command line, by default this process's. tasks: processes or threads whose switches and
+        migrations to follow. The doctor looks once, here (about 10 ms). Calibrates the counter
+        (about 25 ms) the first time in a process; without the native module its rate is unknown.
         """
         try:
             rate = tsc_rate()
@@ -86,7 +87,9 @@ class Environment:
         )
 
     def finish(self) -> dict[str, Any]:
-        """Record what holds after the run; the whole record. Called again, it takes the later moment."""
+        """Record what holds after the run; the whole record. Called again, it takes the later
+        moment.
+        """
         self.after = Activity.take(self.before.cpus, self.before.tasks, self.root)
         self.load_after = load_average(self.root)
         build = provenance.build_info()

@@ -1,8 +1,10 @@
-"""What a check may look at, and what it answers: one host's /proc, /sys and /dev, read under any root.
+"""What a check may look at, and what it answers: one host's /proc, /sys and /dev, read under any
+root.
 
-Guarantees: nothing is written, and nothing is opened but to read; a file that is missing, unreadable or
-garbled is None to the check that asks, never an error. A check is a function from `Evidence` to an `Answer`,
-made a `Check` by the decorator that gives it its code, its title and the sentence that says why it matters.
+Guarantees: nothing is written, and nothing is opened but to read; a file that is missing,
+unreadable or garbled is None to the check that asks, never an error. A check is a function from
+`Evidence` to an `Answer`, made a `Check` by the decorator that gives it its code, its title and the
+sentence that says why it matters.
 
 Called by: the checks_* files, doctor.
 Source: proc(5), cgroups(7), Documentation/admin-guide/kernel-parameters.rst of Linux.
@@ -21,8 +23,8 @@ from multikernel.machine.host import Host
 from multikernel.machine.topology import parse_cpu_list
 
 Verdict = Literal["good", "matters", "bad", "unknown"]
-"""good: nothing to do. matters: numbers hold if it is said beside them. bad: numbers taken like this mislead,
-or nothing runs. unknown: this host does not tell."""
+"""good: nothing to do. matters: numbers hold if it is said beside them. bad: numbers taken like
+this mislead, or nothing runs. unknown: this host does not tell."""
 
 SYS_CPU = "sys/devices/system/cpu"
 CAP_IPC_LOCK, CAP_SYS_ADMIN, CAP_PERFMON = 14, 21, 38
@@ -30,7 +32,9 @@ CAP_IPC_LOCK, CAP_SYS_ADMIN, CAP_PERFMON = 14, 21, 38
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """value: what was found. remedy: the command that helps, or why none does; "" where nothing is to do."""
+    """value: what was found. remedy: the command that helps, or why none does; "" where nothing is
+    to do.
+    """
 
     value: str
     verdict: Verdict
@@ -103,7 +107,9 @@ class Evidence:
         return _cpus(self.text(name))
 
     def each(self, pattern: str) -> dict[str, str]:
-        """Every readable file that matches a pattern, by its name below the root, in order of that name."""
+        """Every readable file that matches a pattern, by its name below the root, in order of that
+        name.
+        """
         found = {}
         for path in sorted(self.base.glob(pattern)):
             name = path.relative_to(self.base).as_posix()
@@ -118,17 +124,23 @@ class Evidence:
 
     def status(self, field: str) -> str | None:
         """One field of the asking process's status."""
-        match = re.search(rf"^{field}:[ \t]*(.*)$", self.text("proc/self/status") or "", re.MULTILINE)
+        match = re.search(
+            rf"^{field}:[ \t]*(.*)$", self.text("proc/self/status") or "", re.MULTILINE
+        )
         return match[1].strip() if match else None
 
     def capable(self, capability: int) -> bool:
         """Whether the asking process has a capability; False where unknown."""
         mask = self.status("CapEff") or ""
-        return re.fullmatch("[0-9a-f]{1,16}", mask) is not None and bool(int(mask, 16) >> capability & 1)
+        return re.fullmatch("[0-9a-f]{1,16}", mask) is not None and bool(
+            int(mask, 16) >> capability & 1
+        )
 
     @cached_property
     def boot_options(self) -> dict[str, str] | None:
-        """The kernel's own command line, by option; what follows "--" is for init. None where unknown."""
+        """The kernel's own command line, by option; what follows "--" is for init. None where
+        unknown.
+        """
         line = self.text("proc/cmdline")
         if line is None:
             return None
@@ -142,7 +154,9 @@ class Evidence:
 
     @cached_property
     def processor(self) -> Host | None:
-        """What the kernel says of the processor; None where it says nothing (a captured tree without it)."""
+        """What the kernel says of the processor; None where it says nothing (a captured tree
+        without it).
+        """
         if not self.text("proc/cpuinfo"):
             return None
         return Host.read(self.base)
@@ -156,7 +170,9 @@ class Evidence:
 
     @cached_property
     def hypervisor(self) -> str:
-        """The hypervisor's name, from firmware or from the drivers the kernel has for it; "" if not told."""
+        """The hypervisor's name, from firmware or from the drivers the kernel has for it; "" if not
+        told.
+        """
         if self.processor is None:
             return ""
         if self.processor.virtualised is False:
@@ -164,7 +180,9 @@ class Evidence:
         if self.processor.hypervisor:
             return self.processor.hypervisor
         driver = self.text(f"{SYS_CPU}/cpuidle/current_driver") or ""
-        clocks = self.text("sys/devices/system/clocksource/clocksource0/available_clocksource") or ""
+        clocks = (
+            self.text("sys/devices/system/clocksource/clocksource0/available_clocksource") or ""
+        )
         release = self.processor.kernel.lower()
         for name, told in (
             ("Hyper-V (WSL)", "microsoft" in release),
@@ -191,7 +209,9 @@ class Evidence:
 
     @cached_property
     def isolated(self) -> tuple[int, ...] | None:
-        """CPUs kept free of other tasks, by boot option or by an isolated cpuset; None where unknown."""
+        """CPUs kept free of other tasks, by boot option or by an isolated cpuset; None where
+        unknown.
+        """
         booted = self.cpu_list(f"{SYS_CPU}/isolated")
         for group in self.control_groups("cpuset"):
             if self.text(f"{group}/cpuset.cpus.partition") == "isolated":
@@ -200,11 +220,15 @@ class Evidence:
         return booted
 
     def control_groups(self, controller: str) -> list[str]:
-        """Directories of the asking process's control group and of those around it, innermost first."""
+        """Directories of the asking process's control group and of those around it, innermost
+        first.
+        """
         return control_groups.directories(self.text, controller)
 
     def mount(self, point: str) -> tuple[str, str] | None:
-        """Type and options of what is mounted at a place (the last one there); None if nothing is."""
+        """Type and options of what is mounted at a place (the last one there); None if nothing
+        is.
+        """
         found = None
         for line in (self.text("proc/self/mounts") or "").splitlines():
             words = line.split()
@@ -214,20 +238,25 @@ class Evidence:
 
     @property
     def frozen(self) -> bool:
-        """Whether /sys is mounted read-only, as in a container: then settings are changed on its host."""
+        """Whether /sys is mounted read-only, as in a container: then settings are changed on its
+        host.
+        """
         mounted = self.mount("/sys")
         return mounted is not None and "ro" in mounted[1].split(",")
 
 
 def whole(text: str | None) -> int | None:
     """A whole number of up to 18 digits; None for anything else."""
-    return int(text) if text is not None and re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII) else None
+    return (
+        int(text) if text is not None and re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII) else None
+    )
 
 
 def _cpus(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     try:
-        return parse_cpu_list("" if text == "(null)" else text)  # older kernels print an absent mask so
+        # older kernels print an absent mask so
+        return parse_cpu_list("" if text == "(null)" else text)
     except ValueError:
         return None

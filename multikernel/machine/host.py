@@ -1,11 +1,12 @@
-"""What the kernel says about its processor and itself: model, flags, virtualisation, governor, clock source.
+"""What the kernel says about its processor and itself: model, flags, virtualisation, governor,
+clock source.
 
-Guarantees: read from /proc and /sys under any root; what is not said is None or empty. Only facts, no
-judgement: caveats.py judges.
+Guarantees: read from /proc and /sys under any root; what is not said is None or empty. Only facts,
+no judgement: caveats.py judges.
 
-Called by: environment (the record), caveats.
-Source: proc(5) on cpuinfo; Linux's arch/x86/include/asm/cpufeatures.h for the flags; the DMI strings
-hypervisors give their machines (as systemd-detect-virt knows them too); Arm's MIDR part numbers.
+Called by: environment (the record), caveats. Source: proc(5) on cpuinfo; Linux's
+arch/x86/include/asm/cpufeatures.h for the flags; the DMI strings hypervisors give their machines
+(as systemd-detect-virt knows them too); Arm's MIDR part numbers.
 """
 
 import os
@@ -46,10 +47,14 @@ _DMI = (
 )
 
 _ARM_PARTS = {
-    ("0x41", "0xd03"): "Cortex-A53", ("0x41", "0xd05"): "Cortex-A55", ("0x41", "0xd07"): "Cortex-A57",
-    ("0x41", "0xd08"): "Cortex-A72", ("0x41", "0xd09"): "Cortex-A73", ("0x41", "0xd0a"): "Cortex-A75",
-    ("0x41", "0xd0b"): "Cortex-A76", ("0x41", "0xd41"): "Cortex-A78", ("0x41", "0xd44"): "Cortex-X1",
-    ("0x41", "0xd0c"): "Neoverse-N1", ("0x41", "0xd40"): "Neoverse-V1", ("0x41", "0xd49"): "Neoverse-N2",
+    ("0x41", "0xd03"): "Cortex-A53", ("0x41", "0xd05"): "Cortex-A55",
+    ("0x41", "0xd07"): "Cortex-A57",
+    ("0x41", "0xd08"): "Cortex-A72", ("0x41", "0xd09"): "Cortex-A73",
+    ("0x41", "0xd0a"): "Cortex-A75",
+    ("0x41", "0xd0b"): "Cortex-A76", ("0x41", "0xd41"): "Cortex-A78",
+    ("0x41", "0xd44"): "Cortex-X1",
+    ("0x41", "0xd0c"): "Neoverse-N1", ("0x41", "0xd40"): "Neoverse-V1",
+    ("0x41", "0xd49"): "Neoverse-N2",
     ("0x41", "0xd4f"): "Neoverse-V2",
 }  # fmt: skip
 
@@ -58,9 +63,10 @@ _ARM_PARTS = {
 class Host:
     """The facts. flags: those of `FLAGS_THAT_MATTER` this processor has, in that order.
 
-    virtualised: None where nothing tells. hypervisor: its name where one is given. governor: of the CPUs
-    asked about, joined by "+" if they differ; None without frequency scaling. cpu_quota: CPUs' worth of time
-    that the process's control groups grant, None for no limit. load: the 1, 5 and 15 minute averages.
+    virtualised: None where nothing tells. hypervisor: its name where one is given. governor: of the
+    CPUs asked about, joined by "+" if they differ; None without frequency scaling. cpu_quota: CPUs'
+    worth of time that the process's control groups grant, None for no limit. load: the 1, 5 and 15
+    minute averages.
     """
 
     cpu_model: str
@@ -83,7 +89,8 @@ class Host:
         flags = set(info.get("flags", info.get("Features", "")).split())
         virtualised, hypervisor = _virtualisation(base, flags, architecture)
         governors = {
-            _text(base / f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor") for cpu in cpus
+            _text(base / f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor")
+            for cpu in cpus
         }
         return cls(
             cpu_model=_model(info, base),
@@ -93,7 +100,9 @@ class Host:
             virtualised=virtualised,
             hypervisor=hypervisor,
             governor="+".join(sorted(governors - {""})) or None,
-            clocksource=_text(base / "sys/devices/system/clocksource/clocksource0/current_clocksource")
+            clocksource=_text(
+                base / "sys/devices/system/clocksource/clocksource0/current_clocksource"
+            )
             or None,
             cpu_quota=cpu_quota(lambda name: _text(base / name)),
             load=load_average(root),
@@ -108,7 +117,9 @@ def load_average(root: str | os.PathLike[str] = "/") -> tuple[float, float, floa
 
 
 def _first_processor(cpuinfo: str) -> dict[str, str]:
-    """Fields of the first processor that has any: on arm64 the shared fields may come in a block of their own."""
+    """Fields of the first processor that has any: on arm64 the shared fields may come in a block of
+    their own.
+    """
     fields: dict[str, str] = {}
     for line in cpuinfo.splitlines():
         name, colon, value = line.partition(":")
@@ -132,7 +143,9 @@ def _model(info: dict[str, str], base: Path) -> str:
     return _text(base / "proc/device-tree/model").rstrip("\0") or "unknown"
 
 
-def _virtualisation(base: Path, flags: set[str], architecture: str) -> tuple[bool | None, str | None]:
+def _virtualisation(
+    base: Path, flags: set[str], architecture: str
+) -> tuple[bool | None, str | None]:
     dmi = base / "sys/class/dmi/id"
     described = f"{_text(dmi / 'sys_vendor')} {_text(dmi / 'product_name')}".strip()
     xen = _text(base / "sys/hypervisor/type")

@@ -1,23 +1,30 @@
-"""What measured round trips say of a machine, beside what its firmware says; and a warning where they disagree.
+"""What measured round trips say of a machine, beside what its firmware says; and a warning where
+they disagree.
 
-The machine declares levels: pairs of CPUs that share a core, a cache, a die, … , at some distance of their nodes, of
-some kinds of cores. The measurement has classes: pairs that take about as long. This file finds the classes and warns
+The machine declares levels: pairs of CPUs that share a core, a cache, a die, … , at some distance
+of their nodes, of some kinds of cores. The measurement has classes: pairs that take about as long.
+This file finds the classes and warns
 
-- of a *split*: within one declared level there are two classes, so the machine has a level that it does not declare (a
-  virtual machine that hides hardware threads; two dies in a package that is declared as one; a CPU that is elsewhere);
-- of a *merge*: two declared levels take the same, so one of them is not there, or makes no difference to a cache line;
+- of a *split*: within one declared level there are two classes, so the machine has a level that it
+  does not declare (a
+  virtual machine that hides hardware threads; two dies in a package that is declared as one; a CPU
+  that is elsewhere);
+- of a *merge*: two declared levels take the same, so one of them is not there, or makes no
+  difference to a cache line;
 - of an *inversion*: what is declared to be nearer takes longer.
 
-Guarantees: pure functions of numbers, no clock and no machine. Say pairs are known to NOISE (half of their interval
-over their value) or better, and no more than OUTLIERS of a level's take longer than they should for another reason:
-disturbance only adds. Then levels that differ by LEVEL_EFFECT or more, and are each uniform, are not warned of; a level
-of two classes that differ by SPLIT_EFFECT or more is, if the smaller class is a tenth of the level's pairs, or is all
-pairs within groups of CPUs, or all pairs of a CPU, and is LEAST pairs (groups: two); and two levels that take the same
-are. Between these bounds it depends. All this as surely as statistics allow: an accident in thousands of machines
-remains. Where pairs are known worse, nothing is said but that.
+Guarantees: pure functions of numbers, no clock and no machine. Say pairs are known to NOISE (half
+of their interval over their value) or better, and no more than OUTLIERS of a level's take longer
+than they should for another reason: disturbance only adds. Then levels that differ by LEVEL_EFFECT
+or more, and are each uniform, are not warned of; a level of two classes that differ by SPLIT_EFFECT
+or more is, if the smaller class is a tenth of the level's pairs, or is all pairs within groups of
+CPUs, or all pairs of a CPU, and is LEAST pairs (groups: two); and two levels that take the same
+are. Between these bounds it depends. All this as surely as statistics allow: an accident in
+thousands of machines remains. Where pairs are known worse, nothing is said but that.
 
-Called by: cli.topology. Ideas: MCTOP (EuroSys'17) infers levels from latencies alone; here declared ones are
-tested. The floor of the warning is the valley: a class is told from a tail by the lack of values between.
+Called by: cli.topology. Ideas: MCTOP (EuroSys'17) infers levels from latencies alone; here declared
+ones are tested. The floor of the warning is the valley: a class is told from a tail by the lack of
+values between.
 """
 
 from __future__ import annotations
@@ -41,13 +48,17 @@ OUTLIERS = 0.01
 SPLIT_EFFECT, LEVEL_EFFECT = 1.35, 1.25
 """What is always found, and what is never mistaken, as ratios; see above."""
 CUT_AT, SAME_BELOW = 1.2, 1.12
-"""Where decisions lie, between those bounds: classes are cut at such a ratio of medians, levels are the same below."""
+"""Where decisions lie, between those bounds: classes are cut at such a ratio of medians, levels are
+the same below.
+"""
 VALLEY = 0.1
 """Between two classes lie no more values than this share of the smaller one, but for outliers."""
 SHARE, LEAST = 0.1, 3
 """A class of such a share of a level's pairs, and of so many, needs no shape."""
 SHAPED = 0.75
-"""Of the CPUs of a level so many must be in groups that explain a small class; or of a CPU's pairs so many in it."""
+"""Of the CPUs of a level so many must be in groups that explain a small class; or of a CPU's pairs
+so many in it.
+"""
 TRIED = 128
 """Cuts tried of either kind."""
 DEEPEST = 4
@@ -67,7 +78,9 @@ Pair = tuple[int, int]
 
 
 class Measured(NamedTuple):
-    """What a pair takes there and back, in cycles or any other unit, and between what that probably lies."""
+    """What a pair takes there and back, in cycles or any other unit, and between what that probably
+    lies.
+    """
 
     value: float
     low: float
@@ -75,7 +88,9 @@ class Measured(NamedTuple):
 
     @classmethod
     def of(cls, samples: Sequence[float]) -> Measured:
-        """From repeated measurements of a pair: their median, and about where the median of others would lie."""
+        """From repeated measurements of a pair: their median, and about where the median of others
+        would lie.
+        """
         middle = median(samples)
         spread = median(abs(one - middle) for one in samples) * 1.86 / len(samples) ** 0.5
         return cls(middle, middle - 2 * spread, middle + 2 * spread)
@@ -83,8 +98,8 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Pairs that are declared alike. relation: as Topology.relation; distance: between their nodes, where there are
-    several; kinds: of hybrid cores.
+    """Pairs that are declared alike. relation: as Topology.relation; distance: between their nodes,
+    where there are several; kinds: of hybrid cores.
     """
 
     relation: Relation
@@ -104,7 +119,9 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """Pairs (the smaller CPU first) that take about as long. levels: which declared ones it is made of."""
+    """Pairs (the smaller CPU first) that take about as long. levels: which declared ones it is made
+    of.
+    """
 
     levels: tuple[Level, ...]
     pairs: tuple[Pair, ...] = field(repr=False)
@@ -115,7 +132,9 @@ class Class:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """What must be said. ratio: the larger median over the smaller, of the two that are compared."""
+    """What must be said. ratio: the larger median over the smaller, of the two that are
+    compared.
+    """
 
     code: Literal["level-split", "level-merged", "level-inverted", "too-noisy"]
     text: str
@@ -135,7 +154,9 @@ class Comparison:
 
 def levels_of(topology: Topology, pairs: Iterable[Pair]) -> dict[Pair, Level]:
     """What is declared of pairs. Raises BadInput for a CPU that is not online."""
-    distances = {(node.id, other): distance for node in topology.nodes for other, distance in node.distances}
+    distances = {
+        (node.id, other): distance for node in topology.nodes for other, distance in node.distances
+    }
     several = len(topology.nodes) > 1
     found = {}
     for a, b in pairs:
@@ -152,7 +173,8 @@ def levels_of(topology: Topology, pairs: Iterable[Pair]) -> dict[Pair, Level]:
 
 
 def compared(topology: Topology, measured: Mapping[Pair, Measured | Sequence[float]]) -> Comparison:
-    """Classes and warnings. measured: by pair, in either direction or both; a sequence is of repeated measurements.
+    """Classes and warnings. measured: by pair, in either direction or both; a sequence is of
+    repeated measurements.
 
     Raises BadInput for a CPU that is not online, and for what is no duration.
     """
@@ -161,11 +183,13 @@ def compared(topology: Topology, measured: Mapping[Pair, Measured | Sequence[flo
     by_level: dict[Level, list[Pair]] = defaultdict(list)
     for pair in sorted(values):
         by_level[declared[pair]].append(pair)
-    noise = median((one.high - one.low) / (2 * one.value) for one in values.values()) if values else 0.0
+    noise = (
+        median((one.high - one.low) / (2 * one.value) for one in values.values()) if values else 0.0
+    )
     if noise > NOISE:
         text = (
-            f"The round trips are typically known to ±{noise:.0%} only: they cannot tell whether the machine is built "
-            f"as it says (±{NOISE:.0%} would do)."
+            f"The round trips are typically known to ±{noise:.0%} only: they cannot tell whether"
+            f" the machine is built as it says (±{NOISE:.0%} would do)."
         )
         return Comparison((), (Disagreement("too-noisy", text),), noise, len(values))
     logs = {pair: log(one.value) for pair, one in values.items()}
@@ -199,23 +223,32 @@ def _nearness(level: Level) -> tuple[int, tuple[int, ...], tuple[str, ...]]:
     return list(_RELATIONS).index(level.relation), level.distance, level.kinds
 
 
-# --- One level ------------------------------------------------------------------------------------------------------
+# --- One level
+# --------------------------------------------------------------------------------------------------
 
 
 def _parts(
     pairs: Sequence[Pair], logs: Mapping[Pair, float], level: Sequence[Pair] = (), depth: int = 0
 ) -> list[list[Pair]]:
-    """The classes within a level, or within these pairs of it, from the fastest; one, if it is uniform."""
+    """The classes within a level, or within these pairs of it, from the fastest; one, if it is
+    uniform.
+    """
     level = level or pairs
     ordered = sorted(pairs, key=lambda pair: (logs[pair], pair))
     at = _cut(ordered, [logs[pair] for pair in ordered], level) if depth < DEEPEST else None
     if at is None:
         return [ordered]
-    return [part for some in (ordered[:at], ordered[at:]) for part in _parts(some, logs, level, depth + 1)]
+    return [
+        part
+        for some in (ordered[:at], ordered[at:])
+        for part in _parts(some, logs, level, depth + 1)
+    ]
 
 
 def _cut(ordered: Sequence[Pair], values: Sequence[float], level: Sequence[Pair]) -> int | None:
-    """Where two classes meet, if these are two: the number of pairs in the faster. values: sorted logarithms."""
+    """Where two classes meet, if these are two: the number of pairs in the faster. values: sorted
+    logarithms.
+    """
     count = len(values)
     pairs_of = Counter(cpu for pair in level for cpu in pair)
     # Classes are told from tails by the valley between them.
@@ -236,7 +269,9 @@ def _cut(ordered: Sequence[Pair], values: Sequence[float], level: Sequence[Pair]
 
 
 def _steps(values: Sequence[float]) -> list[int]:
-    """Where to try a cut: where steps are large, the largest first, and evenly between the tails."""
+    """Where to try a cut: where steps are large, the largest first, and evenly between the
+    tails.
+    """
     count = len(values)
     large = sorted(range(2, count - 1), key=lambda at: values[at - 1] - values[at])[:TRIED]
     low, high = values[count // 50], values[-1 - count // 50]
@@ -245,7 +280,8 @@ def _steps(values: Sequence[float]) -> list[int]:
 
 
 def _shaped(small: Sequence[Pair], pairs_of: Mapping[int, int]) -> bool:
-    """Whether few pairs are no accident: groups of CPUs, all pairs within each; or nearly all pairs of some CPUs.
+    """Whether few pairs are no accident: groups of CPUs, all pairs within each; or nearly all pairs
+    of some CPUs.
 
     pairs_of: how many pairs of the whole level a CPU takes part in.
     """
@@ -257,7 +293,9 @@ def _shaped(small: Sequence[Pair], pairs_of: Mapping[int, int]) -> bool:
 
 
 def _groups(pairs: Iterable[Pair]) -> list[tuple[int, ...]] | None:
-    """The groups of CPUs of which these are all the pairs; None if they are not of that shape, but for a few."""
+    """The groups of CPUs of which these are all the pairs; None if they are not of that shape, but
+    for a few.
+    """
     beside: dict[int, set[int]] = defaultdict(set)
     count = 0
     for a, b in pairs:
@@ -269,11 +307,15 @@ def _groups(pairs: Iterable[Pair]) -> list[tuple[int, ...]] | None:
         first = min(left)
         group = {first, *(beside[first] & left)}
         # Every member must know most of the others; an accident does not.
-        group = {one for one in group if len(group & (beside[one] | {one})) > len(group) / 2} | {first}
+        group = {one for one in group if len(group & (beside[one] | {one})) > len(group) / 2} | {
+            first
+        }
         left -= group
         groups.append(tuple(sorted(group)))
     groups = [group for group in groups if len(group) > 1]
-    inside = sum(sum(other in beside[one] for other in group) for group in groups for one in group) // 2
+    inside = (
+        sum(sum(other in beside[one] for other in group) for group in groups for one in group) // 2
+    )
     possible = sum(len(group) * (len(group) - 1) // 2 for group in groups)
     if not groups or inside < (1 - VALLEY) * count or inside < (1 - VALLEY) * possible:
         return None
@@ -285,16 +327,22 @@ def _split(
 ) -> Disagreement:
     fast, slow = (exp(median(logs[pair] for pair in part)) for part in (lower, upper))
     text = (
-        f"The machine declares one level, {level.label}, and two are measured: {len(lower)} pairs take "
-        f"{fast:.0f} and {len(upper)} take {slow:.0f} TSC cycles, {slow / fast:.1f} × as long."
+        f"The machine declares one level, {level.label}, and two are measured: {len(lower)} pairs"
+        f" take {fast:.0f} and {len(upper)} take {slow:.0f} TSC cycles, {slow / fast:.1f} × as"
+        " long."
     )
     groups = _groups(lower)
     odd = _odd(lower, upper)
     if odd:
         text += f" The slower ones are those with CPU {format_cpu_list(odd)}."
     elif groups and len(groups) > 1:
-        named = [format_cpu_list(group) for group in groups[:4]] + (["…"] if len(groups) > 4 else [])
-        text += f" The faster ones are those within CPUs {' | '.join(named)}: they share something it does not say."
+        named = [format_cpu_list(group) for group in groups[:4]] + (
+            ["…"] if len(groups) > 4 else []
+        )
+        text += (
+            f" The faster ones are those within CPUs {' | '.join(named)}: they share something it"
+            " does not say."
+        )
     return Disagreement("level-split", text, (level,), slow / fast)
 
 
@@ -307,7 +355,8 @@ def _odd(lower: Sequence[Pair], upper: Sequence[Pair]) -> list[int]:
     return sorted(odd) if few and explained >= SHAPED * len(upper) else []
 
 
-# --- Levels against each other --------------------------------------------------------------------------------------
+# --- Levels against each other
+# --------------------------------------------------------------------------------------
 
 
 def _against_each_other(
@@ -326,20 +375,22 @@ def _against_each_other(
             takes = f"{exp(middles[near]):.0f} and {exp(middles[far]):.0f} TSC cycles"
             if ratio > 1 / SAME_BELOW:
                 text = (
-                    f"The machine declares two levels, {near.label} and {far.label}, and they take the same, {takes}: "
-                    "one of them makes no difference to a cache line."
+                    f"The machine declares two levels, {near.label} and {far.label}, and they take"
+                    f" the same, {takes}: one of them makes no difference to a cache line."
                 )
                 found.append(Disagreement("level-merged", text, (near, far), max(ratio, 1 / ratio)))
             else:
                 text = (
-                    f"{near.label[0].upper()}{near.label[1:]} are declared to be nearer than {far.label}, and take "
-                    f"longer: {takes}."
+                    f"{near.label[0].upper()}{near.label[1:]} are declared to be nearer than"
+                    f" {far.label}, and take longer: {takes}."
                 )
                 found.append(Disagreement("level-inverted", text, (near, far), 1 / ratio))
     return found
 
 
-def _classes(parts: Sequence[tuple[Level, list[Pair]]], logs: Mapping[Pair, float]) -> tuple[Class, ...]:
+def _classes(
+    parts: Sequence[tuple[Level, list[Pair]]], logs: Mapping[Pair, float]
+) -> tuple[Class, ...]:
     """Parts of levels that take the same are one class; from the fastest."""
     middles = [(median(logs[pair] for pair in pairs), level, pairs) for level, pairs in parts]
     middles.sort(key=lambda one: one[0])

@@ -1,8 +1,8 @@
-"""A machine by what the user wrote: this host, a preset or sentence, a capture, a file of `multikernel topology -o`.
+"""A machine by what the user wrote: this host, a preset or sentence, a capture, a file of
+`multikernel topology -o`.
 
-Guarantees: the same text means the same on every host, except "live" and names of files. What is none of these is
-refused in one sentence.
-Called by: cli (`--machine` of topology, skb).
+Guarantees: the same text means the same on every host, except "live" and names of files. What is
+none of these is refused in one sentence. Called by: cli (`--machine` of topology, skb).
 """
 
 import os
@@ -15,8 +15,9 @@ from multikernel.machine.topology import LIVE, Topology, capture_source, shown
 from multikernel.machine.topology_document import MOST_BYTES
 
 HINT = (
-    f"name one of {', '.join(synthetic.PRESETS)}, say for example 8x4, 2x4x2 or '2 packages, 3 dies, 8 cores, smt 2', "
-    "or name a capture, a directory that holds 'sys', or a .json file of multikernel topology"
+    f"name one of {', '.join(synthetic.PRESETS)}, say for example 8x4, 2x4x2 or '2 packages, 3"
+    " dies, 8 cores, smt 2', or name a capture, a directory that holds 'sys', or a .json file of"
+    " multikernel topology"
 )
 
 

@@ -1,9 +1,11 @@
-"""A machine as boxes within boxes: packages, nodes, dies, shared caches, clusters, down to the cores.
+"""A machine as boxes within boxes: packages, nodes, dies, shared caches, clusters, down to the
+cores.
 
-Guarantees: every online CPU is in exactly one core, every core in exactly one place; a box holds at least two cores or
-is the only thing that says something (a package of one core). What consists of the same CPUs is one box with several
-names. What lies across others (a node of half of two packages) is no box, and is named in `across`.
-Called by: report (drawings of machines). Idea: hwloc's tree of objects, with levels merged that add no structure.
+Guarantees: every online CPU is in exactly one core, every core in exactly one place; a box holds at
+least two cores or is the only thing that says something (a package of one core). What consists of
+the same CPUs is one box with several names. What lies across others (a node of half of two
+packages) is no box, and is named in `across`. Called by: report (drawings of machines). Idea:
+hwloc's tree of objects, with levels merged that add no structure.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ LEVELS = ("package", "node", "die", "L3", "cluster", "L2", "core")
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """One name of a box. kind: of LEVELS. number: the kernel's, or None for what has none. size: bytes, of caches."""
+    """One name of a box. kind: of LEVELS. number: the kernel's, or None for what has none. size:
+    bytes, of caches.
+    """
 
     kind: str
     number: int | None = None
@@ -36,7 +40,9 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A box, or a core (without parts of its own). cpus: sorted. kind: of hybrid cores, as in Cpu."""
+    """A box, or a core (without parts of its own). cpus: sorted. kind: of hybrid cores, as in
+    Cpu.
+    """
 
     names: tuple[Name, ...]
     cpus: tuple[int, ...]
@@ -83,7 +89,9 @@ def boxes(topology: Topology) -> Boxes:
     core_of = {cpu: core for core in cores for cpu in core}
     root = _Growing([], frozenset(topology.online))
     across = []
-    named = sorted(_named(topology), key=lambda one: (-len(one[1]), LEVELS.index(one[0].kind), min(one[1])))
+    named = sorted(
+        _named(topology), key=lambda one: (-len(one[1]), LEVELS.index(one[0].kind), min(one[1]))
+    )
     for name, cpus in named:
         # What a single core has of its own is said of all cores at once.
         if name.kind in ("L2", "L3", "cluster") and cpus <= core_of[min(cpus)]:

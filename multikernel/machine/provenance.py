@@ -1,7 +1,7 @@
 """Which software produced a result: versions, compiler and flags, source revision.
 
-Guarantees: never fails; what cannot be found out is None or left out. Asking does not import the packages
-asked about.
+Guarantees: never fails; what cannot be found out is None or left out. Asking does not import the
+packages asked about.
 
 Called by: environment.
 Idea: the build recorded in the product (contourpy).
@@ -21,12 +21,18 @@ PACKAGES = ("multikernel", "numpy", "msgspec", "psutil", "posix_ipc")
 
 
 def command_line(arguments: Sequence[str]) -> list[str]:
-    """The command as it was given, of every path only the last part: the others may name a user or a project."""
+    """The command as it was given, of every path only the last part: the others may name a user or
+    a project.
+    """
     found = []
     for argument in arguments:
         option, equals, value = argument.partition("=")
-        head, path = (option + equals, value) if option.startswith("-") and equals else ("", argument)
-        found.append(head + (path.rstrip("/").rpartition("/")[2] or "/") if "/" in path else argument)
+        head, path = (
+            (option + equals, value) if option.startswith("-") and equals else ("", argument)
+        )
+        found.append(
+            head + (path.rstrip("/").rpartition("/")[2] or "/") if "/" in path else argument
+        )
     return found
 
 
@@ -47,7 +53,9 @@ def package_versions(names: tuple[str, ...] = PACKAGES) -> dict[str, str]:
 
 
 def build_info() -> dict[str, str]:
-    """What the native module says of its own build (compiler, flags, …), as text; empty if it is not built."""
+    """What the native module says of its own build (compiler, flags, …), as text; empty if it is
+    not built.
+    """
     try:
         info: Mapping[str, Any] = importlib.import_module("multikernel.native._native").build_info()
     except (ImportError, AttributeError):
@@ -58,13 +66,14 @@ def build_info() -> dict[str, str]:
 def revision(directory: Path | None = None) -> str | None:
     """The git revision of the checkout this package lies in, or None.
 
-    40 hex digits; "+changes" is appended when tracked files differ from it. A package installed into an
-    environment inside a checkout counts as from that checkout.
+    40 hex digits; "+changes" is appended when tracked files differ from it. A package installed
+    into an environment inside a checkout counts as from that checkout.
     """
     start = Path(__file__).resolve().parent if directory is None else directory.resolve()
     for top in (start, *start.parents):
         if (top / ".git").exists():
-            # Some other repository may hold the environment: then its revision says nothing of this package.
+            # Some other repository may hold the environment: then its revision says nothing of this
+            # package.
             return _git_revision(top) if (top / "multikernel/machine").is_dir() else None
     return None
 
@@ -78,8 +87,8 @@ def _git_revision(top: Path) -> str | None:
 
 
 def _git(top: Path, *arguments: str) -> str | None:
-    """Standard output of a git command; None if there is no git or it fails (no commit yet, another's
-    checkout).
+    """Standard output of a git command; None if there is no git or it fails (no commit yet,
+    another's checkout).
     """
     command = ["git", "--no-optional-locks", "-C", str(top), *arguments]
     try:

@@ -1,22 +1,27 @@
 """Machines nobody has here: from a sentence such as "8x4", or one of the paper's four by name.
 
-Guarantees: the same text gives the same machine; its `source` begins with "invented", so that nobody takes it for a
-measured one. What cannot be built is refused in one sentence that says what to try. The numbering is Linux's: CPUs
-0 … n-1 are the first hardware threads of the n cores, package by package, then come the second threads.
+Guarantees: the same text gives the same machine; its `source` begins with "invented", so that
+nobody takes it for a measured one. What cannot be built is refused in one sentence that says what
+to try. The numbering is Linux's: CPUs 0 … n-1 are the first hardware threads of the n cores,
+package by package, then come the second threads.
 
 The grammar:
 
 - "8x4" is 8 packages of 4 cores, "2x4x2" 2 packages of 4 cores of 2 threads.
-- Words, from the outside in: "2 packages, 3 dies, 8 cores, smt 2" is 3 dies in each package, 8 cores in each die,
-  2 threads in each core. Between packages and cores may stand, in any order, "nodes", "dies", "l3", "clusters" and
-  "l2": each says how many there are of them in what was named before it. "0 l3" is a machine without any.
-- What is not named: one package; in each package one memory node; one third-level cache in each die if dies are
+- Words, from the outside in: "2 packages, 3 dies, 8 cores, smt 2" is 3 dies in each package, 8
+  cores in each die,
+  2 threads in each core. Between packages and cores may stand, in any order, "nodes", "dies", "l3",
+  "clusters" and "l2": each says how many there are of them in what was named before it. "0 l3" is a
+  machine without any.
+- What is not named: one package; in each package one memory node; one third-level cache in each die
+  if dies are
   named, else in each package; in each core a second-level cache of its own.
 
-Distances are derived, not read: 10 at home, 12 between nodes of one package, 20 between packages; where links are
-known, 10 and 6 more for each link on the shortest way.
+Distances are derived, not read: 10 at home, 12 between nodes of one package, 20 between packages;
+where links are known, 10 and 6 more for each link on the shortest way.
 
-Called by: named, tests. Idea: hwloc's synthetic topologies; the machines: paper.md §3 (SOSP'09 §4.1).
+Called by: named, tests. Idea: hwloc's synthetic topologies; the machines: paper.md §3 (SOSP'09
+§4.1).
 """
 
 import re
@@ -31,7 +36,9 @@ from multikernel.machine.topology import Cache, Cpu, Node, Topology, shown
 MAX_CPUS = 4096
 """Largest machine that is invented: sixteen times the largest of two sockets today."""
 HOME, BESIDE, AWAY, HOP = 10, 12, 20, 6
-"""Distances in the firmware's units: own node, other node of the package, other package, each link on the way."""
+"""Distances in the firmware's units: own node, other node of the package, other package, each link
+on the way.
+"""
 WAYS = "say for example 8x4, 2x4x2 or '2 packages, 3 dies, 8 cores, smt 2'"
 
 _WORDS = {
@@ -44,15 +51,21 @@ _WORDS = {
     "l2": "l2",
     "l3": "l3",
 }
-_PLURAL = {"package": "packages", "node": "nodes", "die": "dies", "cluster": "clusters", "core": "cores"}
+_PLURAL = {
+    "package": "packages",
+    "node": "nodes",
+    "die": "dies",
+    "cluster": "clusters",
+    "core": "cores",
+}
 _OUTERMOST, _INNERMOST = ("package",), ("core", "thread")
 _MAY_BE_NONE = ("l2", "l3")
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A machine of the paper. text: its shape, in words. sizes: of caches, in bytes, by level. bus: packages reach
-    all memory in one place. links: pairs of packages that are wired to each other.
+    """A machine of the paper. text: its shape, in words. sizes: of caches, in bytes, by level. bus:
+    packages reach all memory in one place. links: pairs of packages that are wired to each other.
     """
 
     text: str
@@ -83,25 +96,34 @@ PRESETS: Mapping[str, Preset] = {
         "8×4-core AMD Opteron 8350, 2.0 GHz",
         {2: 512 << 10, 3: 2 << 20},
         (
-            (0, 1), (0, 4), (0, 7), (1, 2), (1, 6), (2, 3), (2, 4), (3, 4), (3, 5), (4, 5), (5, 6), (6, 7),
+            (0, 1), (0, 4), (0, 7), (1, 2), (1, 6), (2, 3), (2, 4), (3, 4), (3, 5), (4, 5), (5, 6),
+            (6, 7),
         ),
     ),
 }  # fmt: skip
-"""The machines of the paper's §4.1. The links of 8x4-amd are drawn by hand there, and one of them is doubtful."""
+"""The machines of the paper's §4.1. The links of 8x4-amd are drawn by hand there, and one of them
+is doubtful.
+"""
 
 
 def from_string(text: str, *, where: str = "--machine") -> Topology:
-    """The machine that a sentence describes, or the preset of that name. where: to name in errors. Raises BadInput."""
+    """The machine that a sentence describes, or the preset of that name. where: to name in errors.
+    Raises BadInput.
+    """
     name = " ".join(text.lower().split())
     preset = PRESETS.get(name)
     if preset is None:
         return _built(_shape(text, where), f"invented: {name}", text, where)
     machine = _built(_shape(preset.text, where), f"invented: {name}, {preset.title}", text, where)
-    caches = (replace(cache, size=preset.sizes.get(cache.level), line=64) for cache in machine.caches)
+    caches = (
+        replace(cache, size=preset.sizes.get(cache.level), line=64) for cache in machine.caches
+    )
     return replace(
         machine,
         caches=tuple(caches),
-        nodes=(Node(0, machine.online, ((0, HOME),)),) if preset.bus else _wired(machine.nodes, preset.links),
+        nodes=(Node(0, machine.online, ((0, HOME),)),)
+        if preset.bus
+        else _wired(machine.nodes, preset.links),
         cpus=tuple(replace(cpu, node=0) for cpu in machine.cpus) if preset.bus else machine.cpus,
         links=preset.links,
         architecture="x86_64",
@@ -109,7 +131,9 @@ def from_string(text: str, *, where: str = "--machine") -> Topology:
 
 
 def hops(links: Iterable[tuple[int, int]], start: int) -> dict[int, int]:
-    """How many links the shortest way from a package takes, for every package that can be reached."""
+    """How many links the shortest way from a package takes, for every package that can be
+    reached.
+    """
     beside: dict[int, set[int]] = defaultdict(set)
     for a, b in links:
         beside[a].add(b)
@@ -123,7 +147,8 @@ def hops(links: Iterable[tuple[int, int]], start: int) -> dict[int, int]:
     return found
 
 
-# --- Reading --------------------------------------------------------------------------------------------------------
+# --- Reading
+# --------------------------------------------------------------------------------------------------
 
 
 def _shape(text: str, where: str) -> list[tuple[str, int]]:
@@ -163,22 +188,33 @@ def _count(digits: str, text: str, where: str) -> int:
 
 def _too_large(text: str, where: str) -> BadInput:
     return BadInput(
-        "too large a machine", value=shown(text), where=where, hint=f"at most {MAX_CPUS} CPUs are invented"
+        "too large a machine",
+        value=shown(text),
+        where=where,
+        hint=f"at most {MAX_CPUS} CPUs are invented",
     )
 
 
 def _checked(levels: list[tuple[str, int]], text: str, where: str) -> list[tuple[str, int]]:
-    """Each level once, in an order that can be built, at least one of each; packages and cores added if missing."""
+    """Each level once, in an order that can be built, at least one of each; packages and cores
+    added if missing.
+    """
     names = [name for name, _ in levels]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise BadInput(
-            f"{_PLURAL.get(twice, twice)} are named twice", value=shown(text), where=where, hint=WAYS
+            f"{_PLURAL.get(twice, twice)} are named twice",
+            value=shown(text),
+            where=where,
+            hint=WAYS,
         )
     none = next((name for name, count in levels if count == 0 and name not in _MAY_BE_NONE), None)
     if none:
         raise BadInput(
-            f"a machine needs {_PLURAL.get(none, 'threads')}", value=shown(text), where=where, hint=WAYS
+            f"a machine needs {_PLURAL.get(none, 'threads')}",
+            value=shown(text),
+            where=where,
+            hint=WAYS,
         )
     if "package" not in names:
         levels = [("package", 1), *levels]
@@ -202,7 +238,8 @@ def _checked(levels: list[tuple[str, int]], text: str, where: str) -> list[tuple
     return levels
 
 
-# --- Building -------------------------------------------------------------------------------------------------------
+# --- Building
+# --------------------------------------------------------------------------------------------------
 
 
 def _built(levels: list[tuple[str, int]], source: str, text: str, where: str) -> Topology:
@@ -233,7 +270,9 @@ def _built(levels: list[tuple[str, int]], source: str, text: str, where: str) ->
     node_groups = cpus_by("node" if "node" in names else "package")
     node_of = {cpu: node for node, group in enumerate(node_groups) for cpu in group}
     cluster_of = {
-        cpu: group[0] for group in (cpus_by("cluster") if "cluster" in names else ()) for cpu in group
+        cpu: group[0]
+        for group in (cpus_by("cluster") if "cluster" in names else ())
+        for cpu in group
     }
     dies: dict[int, dict[tuple[int, ...], int]] = defaultdict(dict)
     cpus = []
@@ -244,7 +283,8 @@ def _built(levels: list[tuple[str, int]], source: str, text: str, where: str) ->
             inside = dies[place[0]]
             die = inside.setdefault(thing("die")(place), len(inside))
         cpus += [
-            Cpu(cpu, place[0], die, node_of[cpu], siblings, cluster=cluster_of.get(cpu)) for cpu in siblings
+            Cpu(cpu, place[0], die, node_of[cpu], siblings, cluster=cluster_of.get(cpu))
+            for cpu in siblings
         ]
     cpus.sort(key=lambda cpu: cpu.id)
     package_of = {cpu.id: cpu.package for cpu in cpus}
@@ -254,7 +294,11 @@ def _built(levels: list[tuple[str, int]], source: str, text: str, where: str) ->
         cpus=tuple(cpus),
         caches=tuple(sorted(caches, key=lambda cache: (cache.level, cache.cpus))),
         nodes=tuple(
-            Node(node, group, tuple((other, _apart(node, other, homes)) for other in range(len(homes))))
+            Node(
+                node,
+                group,
+                tuple((other, _apart(node, other, homes)) for other in range(len(homes))),
+            )
             for node, group in enumerate(node_groups)
         ),
         possible=numbers,
@@ -269,11 +313,15 @@ def _apart(a: int, b: int, homes: list[int]) -> int:
 
 
 def _wired(nodes: tuple[Node, ...], links: tuple[tuple[int, int], ...]) -> tuple[Node, ...]:
-    """The same nodes, as far apart as the links say; node and package numbers are the same in the presets."""
+    """The same nodes, as far apart as the links say; node and package numbers are the same in the
+    presets.
+    """
     return tuple(
         replace(
             node,
-            distances=tuple((other, HOME + HOP * far) for other, far in sorted(hops(links, node.id).items())),
+            distances=tuple(
+                (other, HOME + HOP * far) for other, far in sorted(hops(links, node.id).items())
+            ),
         )
         for node in nodes
     )

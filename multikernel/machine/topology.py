@@ -1,12 +1,15 @@
-"""What the machine is made of: CPUs, and what they share (cores, caches, dies, packages, memory nodes).
+"""What the machine is made of: CPUs, and what they share (cores, caches, dies, packages, memory
+nodes).
 
-Guarantees: `Topology` is plain frozen data, whatever it was made from: the /sys tree of this host or of a capture
-(topology_reader, capture), a sentence about a machine nobody has (synthetic), a file (topology_document). `source`
-says which, and is printed wherever the machine is. Only online CPUs have entries. Ids are the kernel's and opaque:
-they have gaps, and die ids repeat in every package.
+Guarantees: `Topology` is plain frozen data, whatever it was made from: the /sys tree of this host
+or of a capture (topology_reader, capture), a sentence about a machine nobody has (synthetic), a
+file (topology_document). `source` says which, and is printed wherever the machine is. Only online
+CPUs have entries. Ids are the kernel's and opaque: they have gaps, and die ids repeat in every
+package.
 
-Called by: cpus (placement), environment and caveats (the record), knowledge (facts), report (drawings).
-Source: Documentation/ABI/stable/sysfs-devices-system-cpu and sysfs-devices-node of Linux; hwloc for what is asked.
+Called by: cpus (placement), environment and caveats (the record), knowledge (facts), report
+(drawings). Source: Documentation/ABI/stable/sysfs-devices-system-cpu and sysfs-devices-node of
+Linux; hwloc for what is asked.
 """
 
 import os
@@ -21,15 +24,16 @@ from typing import Any, Literal
 from multikernel.errors import BadInput
 
 MAX_CPU_ID = 65535
-"""Largest CPU number accepted in a list: Linux is built for at most 8192 (x86-64) today; the rest is a typing
-error.
+"""Largest CPU number accepted in a list: Linux is built for at most 8192 (x86-64) today; the rest
+is a typing error.
 """
 
 Relation = Literal["same", "smt", "l2", "cluster", "l3", "die", "package", "system"]
 """The closest thing two CPUs share, from nearest to farthest on most machines.
 
-Which of two things is nearer is decided by how many CPUs share it (a cluster may be wider or narrower than a second-
-or third-level cache); of two that are shared by the same CPUs, the one named first here.
+Which of two things is nearer is decided by how many CPUs share it (a cluster may be wider or
+narrower than a second- or third-level cache); of two that are shared by the same CPUs, the one
+named first here.
 """
 LIVE = "live"
 
@@ -37,7 +41,8 @@ LIVE = "live"
 def parse_cpu_list(text: str) -> tuple[int, ...]:
     """Read the kernel's list format, "0,2-3" → (0, 2, 3), in the order written; "" → ().
 
-    Raises ValueError, with a sentence, on anything else: signs, reversed ranges, numbers above `MAX_CPU_ID`.
+    Raises ValueError, with a sentence, on anything else: signs, reversed ranges, numbers above
+    `MAX_CPU_ID`.
     """
     cpus: list[int] = []
     if not text.strip():
@@ -58,7 +63,8 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
 
 
 def parse_cpu_mask(text: str) -> tuple[int, ...]:
-    """Read the kernel's mask format, 32 bits a word, the highest first: "1,0000000c" → (2, 3, 32), sorted.
+    """Read the kernel's mask format, 32 bits a word, the highest first: "1,0000000c" → (2, 3, 32),
+    sorted.
 
     Raises ValueError, with a sentence, on anything else.
     """
@@ -74,7 +80,9 @@ def parse_cpu_mask(text: str) -> tuple[int, ...]:
 
 
 def format_cpu_list(cpus: Iterable[int]) -> str:
-    """Write CPUs in the kernel's list format, sorted and without repeats: (3, 2, 0) → "0,2-3"; () → ""."""
+    """Write CPUs in the kernel's list format, sorted and without repeats: (3, 2, 0) → "0,2-3"; () →
+    "".
+    """
     runs: list[list[int]] = []
     for cpu in sorted(set(cpus)):
         if runs and runs[-1][1] == cpu - 1:
@@ -100,10 +108,11 @@ def capture_source(path: str | os.PathLike[str]) -> str:
 class Cpu:
     """One online CPU (hardware thread).
 
-    siblings: the CPUs of the same physical core, itself included, sorted. die: unique within its package
-    only. cluster: the lowest CPU of its cluster (CPUs that share more than a core and less than a die, as the
-    firmware says), None where there is none. capacity: the kernel's relative speed (1024 = the fastest), None
-    where it says nothing. kind: "performance" or "efficiency" on hybrid x86 processors, "" elsewhere.
+    siblings: the CPUs of the same physical core, itself included, sorted. die: unique within its
+    package only. cluster: the lowest CPU of its cluster (CPUs that share more than a core and less
+    than a die, as the firmware says), None where there is none. capacity: the kernel's relative
+    speed (1024 = the fastest), None where it says nothing. kind: "performance" or "efficiency" on
+    hybrid x86 processors, "" elsewhere.
     """
 
     id: int
@@ -118,7 +127,9 @@ class Cpu:
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """One data or unified cache and the CPUs that share it (sorted). Sizes in bytes, None where unknown."""
+    """One data or unified cache and the CPUs that share it (sorted). Sizes in bytes, None where
+    unknown.
+    """
 
     level: int
     cpus: tuple[int, ...]
@@ -130,8 +141,8 @@ class Cache:
 class Node:
     """One memory node; cpus is empty for memory without processors.
 
-    distances: (node id, distance) for every online node, in the firmware's units (10 = local); empty if
-    unknown.
+    distances: (node id, distance) for every online node, in the firmware's units (10 = local);
+    empty if unknown.
     """
 
     id: int
@@ -145,13 +156,15 @@ class Node:
 
 @dataclass(frozen=True)
 class Topology:
-    """A machine. cpus, caches and nodes are sorted; possible, present, allowed and cpuset are sorted CPU numbers.
+    """A machine. cpus, caches and nodes are sorted; possible, present, allowed and cpuset are
+    sorted CPU numbers.
 
-    possible: CPUs the kernel has room for; present: those that are there, online or not (empty: the machine does
-    not say). allowed: the online CPUs this process may run on (affinity mask, control groups). cpuset: what its
-    control group grants, online or not; None where no group says anything. links: pairs of packages that are wired
-    to each other, where that is known. architecture: as uname says ("x86_64"), "" if unknown. source: where all
-    this comes from: "live", "capture NAME", "invented: 8x4", "" if the maker did not say.
+    possible: CPUs the kernel has room for; present: those that are there, online or not (empty: the
+    machine does not say). allowed: the online CPUs this process may run on (affinity mask, control
+    groups). cpuset: what its control group grants, online or not; None where no group says
+    anything. links: pairs of packages that are wired to each other, where that is known.
+    architecture: as uname says ("x86_64"), "" if unknown. source: where all this comes from:
+    "live", "capture NAME", "invented: 8x4", "" if the maker did not say.
     """
 
     cpus: tuple[Cpu, ...]
@@ -166,12 +179,15 @@ class Topology:
     source: str = ""
 
     @classmethod
-    def read(cls, root: str | os.PathLike[str] = "/", allowed: Iterable[int] | None = None) -> "Topology":
+    def read(
+        cls, root: str | os.PathLike[str] = "/", allowed: Iterable[int] | None = None
+    ) -> "Topology":
         """Read the /sys tree under `root`.
 
-        allowed: CPUs the caller may use. By default the affinity mask of this process for the live machine ("/");
-        for any other root what the tree itself says (control group, status of the process), else all online CPUs.
-        CPUs that are not online are left out of it. Raises BadInput when the tree shows no CPU at all.
+        allowed: CPUs the caller may use. By default the affinity mask of this process for the live
+        machine ("/"); for any other root what the tree itself says (control group, status of the
+        process), else all online CPUs. CPUs that are not online are left out of it. Raises BadInput
+        when the tree shows no CPU at all.
         """
         # The reader makes topologies, so it imports this file.
         from multikernel.machine.topology_reader import Reader
@@ -204,7 +220,9 @@ class Topology:
 
     @property
     def offline(self) -> tuple[int, ...]:
-        """CPUs that are there and switched off. What they share with others the kernel does not say."""
+        """CPUs that are there and switched off. What they share with others the kernel does not
+        say.
+        """
         online = set(self.online)
         return tuple(cpu for cpu in self.present or self.possible if cpu not in online)
 
@@ -226,7 +244,9 @@ class Topology:
 
     @property
     def clusters(self) -> tuple[tuple[int, ...], ...]:
-        """Clusters, each the tuple of its CPUs; empty where the machine has none or does not say."""
+        """Clusters, each the tuple of its CPUs; empty where the machine has none or does not
+        say.
+        """
         return tuple(
             group
             for group in self._groups(lambda cpu: (cpu.cluster is None, cpu.cluster))
@@ -250,7 +270,9 @@ class Topology:
 
     @property
     def l3(self) -> tuple[tuple[int, ...], ...]:
-        """Groups of CPUs that share a third-level cache; empty where there is none or the machine does not say."""
+        """Groups of CPUs that share a third-level cache; empty where there is none or the machine
+        does not say.
+        """
         return tuple(cache.cpus for cache in self.caches if cache.level == 3)
 
     def cpu(self, number: int) -> Cpu:
@@ -258,17 +280,23 @@ class Topology:
         found = self._by_number.get(number)
         if found is None:
             raise BadInput(
-                "no such online CPU", value=number, hint=f"online are {format_cpu_list(self.online)}"
+                "no such online CPU",
+                value=number,
+                hint=f"online are {format_cpu_list(self.online)}",
             )
         return found
 
     def relation(self, a: int, b: int) -> Relation:
-        """The closest thing that online CPUs `a` and `b` share; raises BadInput for a CPU that is not online."""
+        """The closest thing that online CPUs `a` and `b` share; raises BadInput for a CPU that is
+        not online.
+        """
         self.cpu(a), self.cpu(b)
         if a == b:
             return "same"
         shared = self._shared[b]
-        return next((name for name, group in self._shared[a].items() if shared.get(name) == group), "system")
+        return next(
+            (name for name, group in self._shared[a].items() if shared.get(name) == group), "system"
+        )
 
     @cached_property
     def _by_number(self) -> dict[int, Cpu]:
@@ -276,7 +304,9 @@ class Topology:
 
     @cached_property
     def _shared(self) -> dict[int, dict[Relation, int]]:
-        """For each CPU what it shares, from the fewest CPUs to the most: the number of the group, by relation."""
+        """For each CPU what it shares, from the fewest CPUs to the most: the number of the group,
+        by relation.
+        """
         levels: tuple[tuple[Relation, tuple[tuple[int, ...], ...]], ...] = (
             ("smt", self.cores),
             ("l2", self.l2),
@@ -297,7 +327,9 @@ class Topology:
         }
 
     def summary(self) -> dict[str, Any]:
-        """The topology as a result document records it: counts, and CPU lists in the kernel's format."""
+        """The topology as a result document records it: counts, and CPU lists in the kernel's
+        format.
+        """
         kinds = {cpu.kind for cpu in self.cpus if cpu.kind}
         return {
             "packages": len(self.packages),

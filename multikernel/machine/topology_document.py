@@ -1,10 +1,12 @@
 """A `Topology` as a file: JSON, schema `multikernel-topology/1`, and back without loss.
 
-Guarantees: `decoded(encoded(t)) == t`. What is read is checked as if an enemy had written it: types, ranges, sizes, and
-that it does not contradict itself (a cache of CPUs that are not there, a CPU in two nodes). What is refused is refused
-in one sentence that names the file and the line, and the place (`$.cpus[3].package`) where it is JSON but no machine.
+Guarantees: `decoded(encoded(t)) == t`. What is read is checked as if an enemy had written it:
+types, ranges, sizes, and that it does not contradict itself (a cache of CPUs that are not there, a
+CPU in two nodes). What is refused is refused in one sentence that names the file and the line, and
+the place (`$.cpus[3].package`) where it is JSON but no machine.
 
-Called by: Topology.to_json and from_json, named, cli. CPU lists are in the kernel's format, as in the result documents.
+Called by: Topology.to_json and from_json, named, cli. CPU lists are in the kernel's format, as in
+the result documents.
 """
 
 import json
@@ -28,7 +30,8 @@ SCHEMA = "multikernel-topology/1"
 MOST_BYTES = 64 << 20
 """A machine of MAX_CPU_ID CPUs takes less."""
 _FIELDS = (
-    "schema", "source", "architecture", "cpus", "caches", "nodes", "possible", "present", "allowed", "cpuset", "links",
+    "schema", "source", "architecture", "cpus", "caches", "nodes", "possible", "present", "allowed",
+    "cpuset", "links",
 )  # fmt: skip
 _LARGEST = 1 << 62
 
@@ -60,7 +63,12 @@ def encoded(topology: Topology) -> str:
             for cpu in topology.cpus
         ],
         "caches": [
-            {"level": one.level, "cpus": format_cpu_list(one.cpus), "size": one.size, "line": one.line}
+            {
+                "level": one.level,
+                "cpus": format_cpu_list(one.cpus),
+                "size": one.size,
+                "line": one.line,
+            }
             for one in topology.caches
         ],
         "nodes": [
@@ -72,7 +80,11 @@ def encoded(topology: Topology) -> str:
             for node in topology.nodes
         ],
     }
-    return "{\n" + ",\n".join(f" {_json(key)}: {_lines(value)}" for key, value in record.items()) + "\n}\n"
+    return (
+        "{\n"
+        + ",\n".join(f" {_json(key)}: {_lines(value)}" for key, value in record.items())
+        + "\n}\n"
+    )
 
 
 def _json(value: object) -> str:
@@ -110,7 +122,10 @@ def decoded(text: str | bytes, where: str = "") -> Topology:
             "this JSON is not a machine",
             value="it has no schema" if schema is None else f"its schema is {shown(str(schema))}",
             where=where,
-            hint=f'machines have "schema": "{SCHEMA}": multikernel topology -o machine.json writes one',
+            hint=(
+                f'machines have "schema": "{SCHEMA}": multikernel topology -o machine.json'
+                " writes one"
+            ),
         )
     try:
         return _consistent(_topology(_Place("$", value)))
@@ -133,7 +148,9 @@ def _not_json(reason: str, line: int, where: str) -> BadInput:
 
 
 def _line_of(text: str, path: str) -> int:
-    """In which line of a JSON text the value of such a path begins; or what should hold it, if it is not there."""
+    """In which line of a JSON text the value of such a path begins; or what should hold it, if it
+    is not there.
+    """
     at = _to_token(text, 0)
     for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", path):
         inside = _inside(text, at, name or int(index))
@@ -144,7 +161,9 @@ def _line_of(text: str, path: str) -> int:
 
 
 def _inside(text: str, at: int, wanted: str | int) -> int | None:
-    """Where a member or element of the value that begins there begins; the last one, of members of one name."""
+    """Where a member or element of the value that begins there begins; the last one, of members of
+    one name.
+    """
     found, number = None, 0
     decoder = json.JSONDecoder()
     keyed = text[at] == "{"
@@ -183,7 +202,8 @@ class _Place:
         """What should be here."""
         found = json.dumps(self.value)
         return _Wrong(
-            f"{self.path} should be {expected}, not {found if len(found) <= 60 else found[:59] + '…'}"
+            f"{self.path} should be {expected}, not"
+            f" {found if len(found) <= 60 else found[:59] + '…'}"
         )
 
     def fields(self, *names: str) -> dict[str, "_Place"]:
@@ -202,13 +222,20 @@ class _Place:
         """A list, each made of one."""
         if not isinstance(self.value, list):
             raise self.wrong("a list")
-        return tuple(make(_Place(f"{self.path}[{number}]", one)) for number, one in enumerate(self.value))
+        return tuple(
+            make(_Place(f"{self.path}[{number}]", one)) for number, one in enumerate(self.value)
+        )
 
     def number(self, low: int = 0, high: int = _LARGEST) -> int:
         """A whole number from low to high."""
-        if not isinstance(self.value, int) or isinstance(self.value, bool) or not low <= self.value <= high:
+        if (
+            not isinstance(self.value, int)
+            or isinstance(self.value, bool)
+            or not low <= self.value <= high
+        ):
             raise self.wrong(
-                f"a whole number of at least {low}" + (f" and at most {high}" if high < _LARGEST else "")
+                f"a whole number of at least {low}"
+                + (f" and at most {high}" if high < _LARGEST else "")
             )
         return self.value
 
@@ -281,7 +308,9 @@ def _cache(place: _Place) -> Cache:
 
 def _node(place: _Place) -> Node:
     of = place.fields("id", "cpus", "distances")
-    return Node(id=of["id"].number(), cpus=of["cpus"].cpus(), distances=of["distances"].items(_Place.pair))
+    return Node(
+        id=of["id"].number(), cpus=of["cpus"].cpus(), distances=of["distances"].items(_Place.pair)
+    )
 
 
 def _consistent(topology: Topology) -> Topology:
@@ -294,13 +323,17 @@ def _consistent(topology: Topology) -> Topology:
         raise _Wrong("$.cpus is not in order, or names a CPU twice")
     nodes = [node.id for node in topology.nodes]
     if len(set(nodes)) < len(nodes) or not nodes:
-        raise _Wrong("$.nodes names a node twice" if nodes else "$.nodes is empty: all memory is somewhere")
+        raise _Wrong(
+            "$.nodes names a node twice" if nodes else "$.nodes is empty: all memory is somewhere"
+        )
     core_of = {cpu.id: set(cpu.siblings) for cpu in topology.cpus}
     for place, cpu in enumerate(topology.cpus):
         if cpu.node not in nodes:
             raise _Wrong(f"$.cpus[{place}].node is {cpu.node}, and there is no such node")
         siblings = core_of[cpu.id]
-        if siblings and (cpu.id not in siblings or any(core_of.get(other) != siblings for other in siblings)):
+        if siblings and (
+            cpu.id not in siblings or any(core_of.get(other) != siblings for other in siblings)
+        ):
             raise _Wrong(f"$.cpus[{place}].siblings do not say the same of each other")
     groups = [(f"$.caches[{place}]", one.cpus) for place, one in enumerate(topology.caches)]
     groups += [(f"$.nodes[{place}]", one.cpus) for place, one in enumerate(topology.nodes)]
@@ -312,7 +345,9 @@ def _consistent(topology: Topology) -> Topology:
         for number in node.cpus:
             home = topology.cpu(number).node
             if home != node.id:
-                raise _Wrong(f"$.nodes[{place}] names CPU {number}, which says it is in node {home}")
+                raise _Wrong(
+                    f"$.nodes[{place}] names CPU {number}, which says it is in node {home}"
+                )
     packages = {cpu.package for cpu in topology.cpus}
     stray = next((end for link in topology.links for end in link if end not in packages), None)
     if stray is not None:

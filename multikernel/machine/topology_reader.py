@@ -1,12 +1,13 @@
 """A `Topology` from a tree of /sys: the live machine, or one somebody captured.
 
-Guarantees: missing or garbled files (virtual machines without memory nodes, arm64 without cache information, old
-kernels) make the fact absent, never an error: a CPU with no sibling list is a core of its own, a machine with no
-package ids is one package, one without nodes is one node. What contradicts itself is absent too: CPUs are siblings
-only if each lists the same ones, and a CPU is in one node. `core_id` is not read at all, because it is not unique.
+Guarantees: missing or garbled files (virtual machines without memory nodes, arm64 without cache
+information, old kernels) make the fact absent, never an error: a CPU with no sibling list is a core
+of its own, a machine with no package ids is one package, one without nodes is one node. What
+contradicts itself is absent too: CPUs are siblings only if each lists the same ones, and a CPU is
+in one node. `core_id` is not read at all, because it is not unique.
 
-Called by: Topology.read, capture.
-Source: Documentation/ABI/stable/sysfs-devices-system-cpu and sysfs-devices-node of Linux; cgroups(7), cpuset(7).
+Called by: Topology.read, capture. Source: Documentation/ABI/stable/sysfs-devices-system-cpu and
+sysfs-devices-node of Linux; cgroups(7), cpuset(7).
 """
 
 import re
@@ -30,7 +31,9 @@ NODE = "sys/devices/system/node"
 MASKS = ("_siblings", "_map", "cpumap")
 """How the names of files end that hold a mask of CPUs."""
 KINDS = {"cpu_core": "performance", "cpu_atom": "efficiency", "cpu_lowpower": "low-power"}
-"""Hybrid x86: the performance-counter drivers list the CPUs of each kind, in sys/devices/DRIVER/cpus."""
+"""Hybrid x86: the performance-counter drivers list the CPUs of each kind, in
+sys/devices/DRIVER/cpus.
+"""
 
 
 class Reader:
@@ -46,14 +49,17 @@ class Reader:
         self.where = where
 
     def read(self, allowed: Iterable[int] | None = None, online: Iterable[int] = ()) -> Topology:
-        """The machine. allowed: as in Topology.read; None: what the tree says. online: these, where no file tells.
+        """The machine. allowed: as in Topology.read; None: what the tree says. online: these, where
+        no file tells.
 
         Raises BadInput when there is no CPU at all.
         """
         numbers = self._online() or tuple(sorted(online))
         if not numbers:
             raise BadInput(
-                "no CPU found in the /sys tree", value=self.where, hint="name the directory that holds 'sys'"
+                "no CPU found in the /sys tree",
+                value=self.where,
+                hint="name the directory that holds 'sys'",
             )
         cpuset = self.cpuset()
         if allowed is None:
@@ -73,7 +79,9 @@ class Reader:
         )
 
     def cpuset(self) -> tuple[int, ...] | None:
-        """What the control group of the process grants. A group without the file has what its parent has."""
+        """What the control group of the process grants. A group without the file has what its
+        parent has.
+        """
         names = ("cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus")
         for directory in control_groups.directories(self.tree.text, "cpuset"):
             found = self._list(*(f"{directory}/{name}" for name in names))
@@ -92,7 +100,11 @@ class Reader:
 
     def _int(self, path: str) -> int | None:
         text = self.tree.text(path)
-        return int(text) if text is not None and re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII) else None
+        return (
+            int(text)
+            if text is not None and re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII)
+            else None
+        )
 
     def _amount(self, path: str) -> int | None:
         """A number that cannot be negative."""
@@ -100,7 +112,8 @@ class Reader:
         return None if number is None or number < 0 else number
 
     def _list(self, *paths: str) -> tuple[int, ...] | None:
-        """The first of `paths` that holds a non-empty CPU list, sorted: newer names first, older after.
+        """The first of `paths` that holds a non-empty CPU list, sorted: newer names first, older
+        after.
 
         Masks are older than lists, and have their names without "_list" or with "map" for it.
         """
@@ -115,9 +128,12 @@ class Reader:
         return None
 
     def _numbered(self, directory: str, prefix: str) -> list[int]:
-        """N of every entry `prefix`N in `directory`, sorted; empty if there is no such directory."""
+        """N of every entry `prefix`N in `directory`, sorted; empty if there is no such
+        directory.
+        """
         matches = (
-            re.fullmatch(prefix + r"([0-9]{1,9})", name, re.ASCII) for name in self.tree.names(directory)
+            re.fullmatch(prefix + r"([0-9]{1,9})", name, re.ASCII)
+            for name in self.tree.names(directory)
         )
         numbers = (int(match[1]) for match in matches if match)
         return sorted(number for number in numbers if number <= MAX_CPU_ID)
@@ -125,7 +141,9 @@ class Reader:
     def _online(self) -> tuple[int, ...]:
         # CPU 0 often has no "online" file, because it cannot be taken offline: absent means online.
         return self._list(f"{CPU}/online") or tuple(
-            number for number in self._numbered(CPU, "cpu") if self._int(f"{CPU}/cpu{number}/online") != 0
+            number
+            for number in self._numbered(CPU, "cpu")
+            if self._int(f"{CPU}/cpu{number}/online") != 0
         )
 
     def _cpus(self, numbers: tuple[int, ...], nodes: tuple[Node, ...]) -> tuple[Cpu, ...]:
@@ -147,7 +165,9 @@ class Reader:
                 number,
                 online,
                 node_of.get(number, nodes[0].id),
-                listed[number] if all(listed[one] == listed[number] for one in listed[number]) else (number,),
+                listed[number]
+                if all(listed[one] == listed[number] for one in listed[number])
+                else (number,),
                 kinds.get(number, ""),
             )
             for number in numbers
@@ -193,7 +213,10 @@ class Reader:
                     continue
                 cpus = tuple(cpu for cpu in shared if cpu in online)
                 if number in cpus:
-                    size, line = self._size(f"{entry}/size"), self._amount(f"{entry}/coherency_line_size")
+                    size, line = (
+                        self._size(f"{entry}/size"),
+                        self._amount(f"{entry}/coherency_line_size"),
+                    )
                     caches[level, cpus] = Cache(level=level, cpus=cpus, size=size, line=line)
         return tuple(caches[key] for key in sorted(caches))
 
@@ -211,7 +234,9 @@ class Reader:
             if not self.tree.names(directory):
                 continue
             words = (self.tree.text(f"{directory}/distance") or "").split()
-            known = len(words) == len(columns) and all(re.fullmatch(r"[0-9]{1,9}", word) for word in words)
+            known = len(words) == len(columns) and all(
+                re.fullmatch(r"[0-9]{1,9}", word) for word in words
+            )
             mates = self._list(f"{directory}/cpulist", f"{directory}/cpumap") or ()
             cpus = tuple(cpu for cpu in mates if cpu in left)
             left.difference_update(cpus)

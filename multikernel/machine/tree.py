@@ -1,8 +1,8 @@
 """A tree of small text files: /sys and /proc under some root, or a captured tree in memory.
 
-Guarantees: a file that is missing, no plain file, unreadable or larger than MOST_BYTES has no text, and a directory
-that is not there has no names; neither is ever an error. Nothing is waited for (a pipe in the place of a file).
-Called by: topology_reader, capture.
+Guarantees: a file that is missing, no plain file, unreadable or larger than MOST_BYTES has no text,
+and a directory that is not there has no names; neither is ever an error. Nothing is waited for (a
+pipe in the place of a file). Called by: topology_reader, capture.
 """
 
 import os
@@ -47,7 +47,8 @@ class Directory:
                 return None
             parts = []
             room = MOST_BYTES + 1
-            while room > 0 and (part := os.read(descriptor, room)):  # /sys hands out a page at a time
+            # /sys hands out a page at a time
+            while room > 0 and (part := os.read(descriptor, room)):
                 parts.append(part)
                 room -= len(part)
         except OSError:

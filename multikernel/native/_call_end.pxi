@@ -1,22 +1,28 @@
-# The end of a calls channel for Python, included by _native.pyx: requests and replies over call lines (call_line.h). How it waits, and is
-# called, is that of all ends: _ends.pxi.
+# The end of a calls channel for Python, included by _native.pyx: requests and replies over call
+# lines (call_line.h). How it waits, and is called, is that of all ends: _ends.pxi.
 
 @cython.final
 cdef class CallEnd(_End):
-    """One end of a calls channel: it calls the other side, and answers its calls. A round trip moves one cache line."""
+    """One end of a calls channel: it calls the other side, and answers its calls. A round trip
+    moves one cache line.
+    """
 
     cdef uint32_t held[32] # lines whose requests are received and not answered, in order
     cdef uint32_t head, tail
-    cdef uint32_t abandoned # a bit for each line whose call was given up: its reply is dropped when it comes
+    # a bit for each line whose call was given up: its reply is dropped when it comes
+    cdef uint32_t abandoned
 
     @staticmethod
     def attach(memory, uint32_t side):
-        """Side 0 or 1 of what channel_create made there of the form calls. Each side is attached once."""
+        """Side 0 or 1 of what channel_create made there of the form calls. Each side is attached
+        once.
+        """
         cdef CallEnd self = CallEnd()
         self.open(memory, "calls", side)
         return self
 
-    cdef channel_status look(self, channel_awaited awaited, message *m, uint32_t *line) noexcept nogil:
+    cdef channel_status look(self, channel_awaited awaited, message *m,
+            uint32_t *line) noexcept nogil:
         if awaited == AWAIT_REPLY:
             return channel_take(&self.c, line[0], m)
         if awaited == AWAIT_ROOM:
@@ -66,7 +72,9 @@ cdef class CallEnd(_End):
     @cython.binding(False)
     @cython.always_allow_keywords(False)
     def call(self, data):
-        """Calls the other side; the seven words of its reply. The reply of a call that timed out is dropped when it comes."""
+        """Calls the other side; the seven words of its reply. The reply of a call that timed out is
+        dropped when it comes.
+        """
         cdef message m
         self.answered(&m, self.ask(&m, data))
         return _words(&m)
@@ -89,7 +97,9 @@ cdef class CallEnd(_End):
     @cython.binding(False)
     @cython.always_allow_keywords(False)
     def begin(self, data):
-        """Sends a request and does not wait for its reply: the line to take it from. Waits for a free line."""
+        """Sends a request and does not wait for its reply: the line to take it from. Waits for a
+        free line.
+        """
         cdef message m
         return self.ask(&m, data)
 
@@ -145,7 +155,8 @@ cdef class CallEnd(_End):
         cdef channel_status status
         if self.unusable:
             self.refuse()
-        status = channel_request_soon(&self.c, m, &line) if wait else channel_request(&self.c, m, &line)
+        status = channel_request_soon(&self.c, m, &line) if wait else channel_request(&self.c, m,
+                &line)
         if status != CHANNEL_OK:
             if status == CHANNEL_AGAIN and not wait:
                 return 0
@@ -167,7 +178,9 @@ cdef class CallEnd(_End):
 
     @cython.binding(False)
     def try_receive(self):
-        """The next request's seven words, or None. Raises ChannelClosed when the other side has closed."""
+        """The next request's seven words, or None. Raises ChannelClosed when the other side has
+        closed.
+        """
         cdef message m
         return _words(&m) if self.hold(&m, False) else None
 

@@ -1,5 +1,6 @@
-# Capabilities for Python, included by _native.pyx: one core's replica in a block of its own, for tests, benches and inspection. Verdicts
-# come back as numbers (CAPABILITY_VERDICTS has their names); capabilities are named by references, as in cspace.h.
+# Capabilities for Python, included by _native.pyx: one core's replica in a block of its own, for
+# tests, benches and inspection. Verdicts come back as numbers (CAPABILITY_VERDICTS has their
+# names); capabilities are named by references, as in cspace.h.
 
 from libc.stdint cimport uint8_t
 
@@ -80,21 +81,32 @@ cdef extern from "cspace.h":
     mapping_database *cspace_database(const cspace *cs)
     capability *cspace_slot(const cspace *cs, uint32_t slot)
     uint32_t cspace_slots(const cspace *cs)
-    int cspace_create_ram(cspace *cs, uint64_t address, uint64_t size, const cspace_place *to, uint64_t *made)
-    int cspace_receive(cspace *cs, const capability *record, const cspace_place *to, uint64_t operation, uint64_t *made)
-    int cspace_copy(cspace *cs, uint64_t source, const cspace_place *to, uint64_t operation, uint64_t *made)
-    int cspace_mint(cspace *cs, uint64_t source, uint32_t rights, const cspace_place *to, uint64_t operation, uint64_t *made)
+    int cspace_create_ram(cspace *cs, uint64_t address, uint64_t size, const cspace_place *to,
+            uint64_t *made)
+    int cspace_receive(cspace *cs, const capability *record, const cspace_place *to,
+            uint64_t operation, uint64_t *made)
+    int cspace_copy(cspace *cs, uint64_t source, const cspace_place *to, uint64_t operation,
+            uint64_t *made)
+    int cspace_mint(cspace *cs, uint64_t source, uint32_t rights, const cspace_place *to,
+            uint64_t operation, uint64_t *made)
     int cspace_may_retype(const cspace *cs, const cspace_retype_request *r, uint64_t operation)
-    int cspace_do_retype "cspace_retype"(cspace *cs, const cspace_retype_request *r, uint64_t operation, uint64_t *made)
-    int cspace_map(cspace *cs, uint64_t source, uint64_t virtual_address, uint32_t rights, const cspace_place *to, uint64_t operation, uint64_t *made)
-    int cspace_delete(cspace *cs, uint64_t reference, uint64_t operation, uint32_t work, cspace_progress *progress)
-    int cspace_revoke_begin(const cspace *cs, uint64_t reference, uint64_t operation, cspace_revocation *revocation)
-    int cspace_revoke_step(cspace *cs, const cspace_revocation *revocation, uint64_t operation, uint32_t work, cspace_progress *progress)
+    int cspace_do_retype "cspace_retype"(cspace *cs, const cspace_retype_request *r,
+            uint64_t operation, uint64_t *made)
+    int cspace_map(cspace *cs, uint64_t source, uint64_t virtual_address, uint32_t rights,
+            const cspace_place *to, uint64_t operation, uint64_t *made)
+    int cspace_delete(cspace *cs, uint64_t reference, uint64_t operation, uint32_t work,
+            cspace_progress *progress)
+    int cspace_revoke_begin(const cspace *cs, uint64_t reference, uint64_t operation,
+            cspace_revocation *revocation)
+    int cspace_revoke_step(cspace *cs, const cspace_revocation *revocation, uint64_t operation,
+            uint32_t work, cspace_progress *progress)
     cspace_lock_held *cspace_locks(const cspace *cs)
     int cspace_lock(cspace *cs, uint64_t address, uint64_t size, uint64_t operation)
     void cspace_unlock(cspace *cs, uint64_t operation)
-    int cspace_conflict(const cspace *cs, uint64_t address, uint64_t size, uint64_t start, uint64_t end)
-    int cspace_find_object(const cspace *cs, uint64_t address, uint64_t size, uint32_t type, uint32_t *slot)
+    int cspace_conflict(const cspace *cs, uint64_t address, uint64_t size, uint64_t start,
+            uint64_t end)
+    int cspace_find_object(const cspace *cs, uint64_t address, uint64_t size, uint32_t type,
+            uint32_t *slot)
     void cspace_derived_elsewhere(cspace *cs, uint64_t address, uint64_t end)
     int cspace_relate(cspace *cs, uint64_t reference, uint32_t owner, uint32_t relations)
     uint64_t cspace_digest(const cspace *cs)
@@ -106,9 +118,11 @@ cdef extern from "mapping_database.h":
 cdef extern from "probes/capabilities.h":
     uint32_t probe_capabilities_cnodes(uint32_t count)
     int probe_capabilities_fill(cspace *cs, uint32_t count) nogil
-    int probe_capabilities(cspace *cs, uint32_t rounds, uint64_t seed, histogram *copy, histogram *retype, histogram *remove) nogil
+    int probe_capabilities(cspace *cs, uint32_t rounds, uint64_t seed, histogram *copy,
+            histogram *retype, histogram *remove) nogil
     int probe_capabilities_split(cspace *cs, uint32_t rounds, uint64_t seed, histogram *h) nogil
-    int probe_capabilities_revoke(cspace *cs, uint32_t descendants, uint32_t rounds, histogram *h) nogil
+    int probe_capabilities_revoke(cspace *cs, uint32_t descendants, uint32_t rounds,
+            histogram *h) nogil
 
 CAPABILITY_TYPES = {capability_rules[_i].name.decode(): _i for _i in range(CAP_TYPES)}
 CAPABILITY_VERDICTS = {capability_verdict_name(_i).decode(): _i for _i in range(CAP_VERDICTS)}
@@ -124,24 +138,35 @@ CAPABILITY_FLAGS = {
 
 
 def capability_rule_table():
-    """The derivation table: for each type (by number) its name, the types it derives as a bit set, rights, copyable, remote, view, size."""
+    """The derivation table: for each type (by number) its name, the types it derives as a bit set,
+    rights, copyable, remote, view, size.
+    """
     cdef const capability_rule *r
     cdef uint32_t i
     table = []
     for i in range(CAP_TYPES):
         r = &capability_rules[i]
-        table.append((r.name.decode(), r.derives, r.rights, bool(r.copyable), bool(r.remote), bool(r.view), r.size))
+        table.append((r.name.decode(), r.derives, r.rights, bool(r.copyable), bool(r.remote),
+                bool(r.view), r.size))
     return table
 
 
+cdef str _probe_failed(int verdict):
+    name = capability_verdict_name(verdict).decode()
+    return f"the probe's own operation failed: {name}"
+
+
 cdef class Capabilities:
-    """The capabilities of one core, room for `cnodes` CNodes. Addresses and sizes are bytes; nothing stands behind them."""
+    """The capabilities of one core, room for `cnodes` CNodes. Addresses and sizes are bytes;
+    nothing stands behind them.
+    """
 
     cdef void *_allocated
     cdef cspace *_cs
     cdef readonly uint32_t cnodes
 
-    def __cinit__(self, uint32_t cnodes, uint32_t core=0, uint64_t root_address=0, uint32_t locks=16, uint32_t slot_bits=CNODE_SLOT_BITS):
+    def __cinit__(self, uint32_t cnodes, uint32_t core=0, uint64_t root_address=0,
+            uint32_t locks=16, uint32_t slot_bits=CNODE_SLOT_BITS):
         cdef cspace_shape shape = cspace_shape(cnodes, slot_bits, locks, 1, 1)
         if not 0 < cnodes <= 1 << 20:
             raise ValueError(f"a core has 1 to {1 << 20} CNodes, not {cnodes}")
@@ -150,7 +175,9 @@ cdef class Capabilities:
         if locks > 1 << 16:
             raise ValueError(f"a core has room for at most {1 << 16} locks, not {locks}")
         if slot_bits > CNODE_SLOT_BITS:
-            raise ValueError(f"a CNode has at most {1 << CNODE_SLOT_BITS} slots, not 2 to the {slot_bits}")
+            raise ValueError(
+                f"a CNode has at most {1 << CNODE_SLOT_BITS} slots, not 2 to the {slot_bits}"
+            )
         # Fresh pages of the host are zero and cost nothing until they are used.
         self._allocated = calloc(1, cspace_size(&shape) + 64)
         if not self._allocated:
@@ -174,7 +201,8 @@ cdef class Capabilities:
         return cspace_create_ram(self._cs, address, size, &to, &made), made
 
     def receive(
-        self, uint32_t type, uint64_t address, uint64_t size, uint32_t rights, uint32_t owner, uint32_t relations,
+        self, uint32_t type, uint64_t address, uint64_t size, uint32_t rights, uint32_t owner,
+        uint32_t relations,
         uint64_t cnode, uint32_t index, uint64_t operation=0,
     ):
         """What another core has sent: (verdict, reference)."""
@@ -183,7 +211,8 @@ cdef class Capabilities:
         cdef uint64_t made = 0
         memset(&record, 0, sizeof(record))
         record.type, record.address, record.size = <uint8_t>type, address, size
-        record.rights, record.owner, record.flags = <uint8_t>rights, <uint16_t>owner, <uint8_t>relations
+        record.rights, record.owner = <uint8_t>rights, <uint16_t>owner
+        record.flags = <uint8_t>relations
         return cspace_receive(self._cs, &record, &to, operation, &made), made
 
     def copy(self, uint64_t source, uint64_t cnode, uint32_t index, uint64_t operation=0):
@@ -192,14 +221,16 @@ cdef class Capabilities:
         cdef uint64_t made = 0
         return cspace_copy(self._cs, source, &to, operation, &made), made
 
-    def mint(self, uint64_t source, uint32_t rights, uint64_t cnode, uint32_t index, uint64_t operation=0):
+    def mint(self, uint64_t source, uint32_t rights, uint64_t cnode, uint32_t index,
+            uint64_t operation=0):
         """(verdict, reference)."""
         cdef cspace_place to = cspace_place(cnode, index)
         cdef uint64_t made = 0
         return cspace_mint(self._cs, source, rights, &to, operation, &made), made
 
     def retype(
-        self, uint64_t source, uint32_t type, uint64_t offset, uint64_t size, uint32_t count, uint64_t cnode,
+        self, uint64_t source, uint32_t type, uint64_t offset, uint64_t size, uint32_t count,
+        uint64_t cnode,
         uint32_t index, uint64_t about=0, uint64_t operation=0,
     ):
         """(verdict, reference to the first); the others are in the slots behind it."""
@@ -210,7 +241,8 @@ cdef class Capabilities:
         return cspace_do_retype(self._cs, &r, operation, &made), made
 
     def may_retype(
-        self, uint64_t source, uint32_t type, uint64_t offset, uint64_t size, uint32_t count, uint64_t cnode,
+        self, uint64_t source, uint32_t type, uint64_t offset, uint64_t size, uint32_t count,
+        uint64_t cnode,
         uint32_t index, uint64_t about=0, uint64_t operation=0,
     ):
         """The verdict that retype would give."""
@@ -220,7 +252,8 @@ cdef class Capabilities:
         return cspace_may_retype(self._cs, &r, operation)
 
     def map(
-        self, uint64_t source, uint64_t virtual_address, uint32_t rights, uint64_t cnode, uint32_t index,
+        self, uint64_t source, uint64_t virtual_address, uint32_t rights, uint64_t cnode,
+        uint32_t index,
         uint64_t operation=0,
     ):
         """(verdict, reference to the Mapping)."""
@@ -231,7 +264,8 @@ cdef class Capabilities:
     def delete(self, uint64_t reference, uint32_t work, uint64_t operation=0):
         """(verdict, capabilities deleted or marked, slot it is about)."""
         cdef cspace_progress progress
-        return cspace_delete(self._cs, reference, operation, work, &progress), progress.done, progress.slot
+        return cspace_delete(self._cs, reference, operation, work,
+                &progress), progress.done, progress.slot
 
     def revoke_begin(self, uint64_t reference, uint64_t operation=0):
         """(verdict, the revocation to step)."""
@@ -246,7 +280,8 @@ cdef class Capabilities:
         cdef cspace_progress progress
         memset(&r, 0, sizeof(r))
         r.reference, r.address, r.size, r.about, r.type = revocation
-        return cspace_revoke_step(self._cs, &r, operation, work, &progress), progress.done, progress.slot
+        return cspace_revoke_step(self._cs, &r, operation, work,
+                &progress), progress.done, progress.slot
 
     def lock(self, uint64_t address, uint64_t size, uint64_t operation):
         """The verdict."""
@@ -281,7 +316,9 @@ cdef class Capabilities:
         return cspace_relate(self._cs, reference, owner, relations)
 
     def slots(self):
-        """What each used slot holds: (slot, generation, type, address, size, about, rights, owner, flags)."""
+        """What each used slot holds: (slot, generation, type, address, size, about, rights, owner,
+        flags).
+        """
         cdef capability *c
         cdef uint32_t slot
         found = []
@@ -289,7 +326,8 @@ cdef class Capabilities:
             c = cspace_slot(self._cs, slot)
             if c.type:
                 found.append(
-                    (slot, c.generation, c.type, c.address, c.size, c.about, c.rights, c.owner, c.flags)
+                    (slot, c.generation, c.type, c.address, c.size, c.about, c.rights, c.owner,
+                            c.flags)
                 )
         return found
 
@@ -325,28 +363,34 @@ cdef class Capabilities:
         return probe_capabilities_cnodes(count)
 
     def probe_fill(self, uint32_t count):
-        """Makes count RAM capabilities of two pages each in a fresh replica whose root address is 0."""
+        """Makes count RAM capabilities of two pages each in a fresh replica whose root address is
+        0.
+        """
         cdef int verdict
         with nogil:
             verdict = probe_capabilities_fill(self._cs, count)
         if verdict:
             raise ValueError(f"{count} capabilities: {capability_verdict_name(verdict).decode()}")
 
-    def probe_operations(self, uint32_t rounds, uint64_t seed, Histogram copy, Histogram retype, Histogram delete):
-        """Times a copy, a retype to one Frame, and the deletion of both, of capabilities picked at random; in cycles."""
+    def probe_operations(self, uint32_t rounds, uint64_t seed, Histogram copy, Histogram retype,
+            Histogram delete):
+        """Times a copy, a retype to one Frame, and the deletion of both, of capabilities picked at
+        random; in cycles.
+        """
         cdef int verdict
         with nogil:
             verdict = probe_capabilities(self._cs, rounds, seed, copy.h, retype.h, delete.h)
         if verdict:
-            raise ValueError(f"the probe's own operation failed: {capability_verdict_name(verdict).decode()}")
+            raise ValueError(_probe_failed(verdict))
 
     def probe_split(self, uint32_t rounds, uint64_t seed, Histogram h):
-        """Times a retype of memory that has all the other capabilities as descendants; in cycles."""
+        """Times a retype of memory that has all the other capabilities as descendants; in cycles.
+        """
         cdef int verdict
         with nogil:
             verdict = probe_capabilities_split(self._cs, rounds, seed, h.h)
         if verdict:
-            raise ValueError(f"the probe's own operation failed: {capability_verdict_name(verdict).decode()}")
+            raise ValueError(_probe_failed(verdict))
 
     def probe_revoke(self, uint32_t descendants, uint32_t rounds, Histogram h):
         """Times the revoke of RAM with that many Frames below it; in cycles, one value a revoke."""
@@ -354,4 +398,4 @@ cdef class Capabilities:
         with nogil:
             verdict = probe_capabilities_revoke(self._cs, descendants, rounds, h.h)
         if verdict:
-            raise ValueError(f"the probe's own operation failed: {capability_verdict_name(verdict).decode()}")
+            raise ValueError(_probe_failed(verdict))

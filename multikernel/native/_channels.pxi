@@ -1,9 +1,12 @@
-# Channels for Python, included by _native.pyx: making them, and how a message is told in Python. A message is seven words, given as a tuple
-# of up to seven integers or as up to 56 bytes; what is missing is zero, and what is received is always whole. Several are the rows of an array.
+# Channels for Python, included by _native.pyx: making them, and how a message is told in Python. A
+# message is seven words, given as a tuple of up to seven integers or as up to 56 bytes; what is
+# missing is zero, and what is received is always whole. Several are the rows of an array.
 
 cimport cython
 
-from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release,
+)
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 
@@ -37,8 +40,10 @@ cdef extern from "channel.h":
     channel_status channel_try_receive(channel *c, message *m) noexcept nogil
     void channel_close(channel *c) noexcept nogil
     uint64_t channel_memory_bytes(channel_kind kind, uint64_t slots)
-    const char *channel_memory_create(void *memory, uint64_t size, channel_kind kind, uint64_t slots)
-    const char *channel_memory_open(channel *c, void *memory, uint64_t size, channel_kind kind, uint32_t side)
+    const char *channel_memory_create(void *memory, uint64_t size, channel_kind kind,
+            uint64_t slots)
+    const char *channel_memory_open(channel *c, void *memory, uint64_t size, channel_kind kind,
+            uint32_t side)
     channel_status channel_call(channel *c, const message *request, uint32_t *line) noexcept nogil
     bint channel_call_outstanding(const channel *c, uint32_t line) noexcept nogil
     channel_status channel_take(channel *c, uint32_t line, message *reply) noexcept nogil
@@ -70,12 +75,16 @@ cdef enum:
 
 cdef int _kind(str form) except -1:
     if form not in CHANNELS:
-        raise ValueError(f"no channel in memory has this form: {form}; one of {', '.join(CHANNELS)}")
+        raise ValueError(
+            f"no channel in memory has this form: {form}; one of {', '.join(CHANNELS)}"
+        )
     return CHANNELS[form]
 
 
 def channel_bytes(str form, uint64_t slots):
-    """Bytes of memory for a channel of that form with that many slots (lines) a direction. Raises ValueError."""
+    """Bytes of memory for a channel of that form with that many slots (lines) a direction. Raises
+    ValueError.
+    """
     cdef uint64_t size = channel_memory_bytes(<channel_kind>_kind(form), slots)
     if not size:
         raise ValueError(f"no {form} channel has {slots} slots")
@@ -112,7 +121,9 @@ def pipe_pair():
 
 
 cdef inline int _fill(message *m, object data) except -1:
-    """A whole message in bytes is the usual case, and worth a path that is short enough to be inlined."""
+    """A whole message in bytes is the usual case, and worth a path that is short enough to be
+    inlined.
+    """
     if type(data) is bytes and PyBytes_GET_SIZE(data) == <Py_ssize_t>sizeof(message):
         memcpy(m.word, PyBytes_AS_STRING(data), sizeof(message))
         return 0
@@ -165,8 +176,10 @@ cdef inline message *_inside(bytes data):
 
 cdef int _rows(object array, Py_buffer *view, bint writable) except -1:
     """A buffer of n rows of seven 64-bit unsigned words."""
-    PyObject_GetBuffer(array, view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if writable else 0))
-    if view.ndim == 2 and view.shape[1] == 7 and view.itemsize == 8 and view.format[0] in (c"L", c"Q") and not view.format[1]:
+    PyObject_GetBuffer(array, view,
+            PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if writable else 0))
+    if view.ndim == 2 and view.shape[1] == 7 and view.itemsize == 8 and view.format[0] in (c"L",
+            c"Q") and not view.format[1]:
         return 0
     PyBuffer_Release(view)
     raise ValueError("messages are a C-contiguous array of shape (n, 7) and type uint64")

@@ -1,8 +1,10 @@
-# The client's channels for Python, included by _native.pyx: how the booting process, which is no core, asks the cores; and what a request
-# and a reply look like to Python, for the client and the driver both.
+# The client's channels for Python, included by _native.pyx: how the booting process, which is no
+# core, asks the cores; and what a request and a reply look like to Python, for the client and the
+# driver both.
 
 cdef extern from "monitor.h":
-    uint64_t message_head(uint32_t kind, uint32_t row, uint32_t verdict, uint32_t core, uint32_t view) nogil
+    uint64_t message_head(uint32_t kind, uint32_t row, uint32_t verdict, uint32_t core,
+            uint32_t view) nogil
     int message_verdict(const message *m) nogil
     uint32_t message_core(const message *m) nogil
 
@@ -13,7 +15,8 @@ cdef extern from "client.h":
     void client_close(client *c)
     bint client_gone(const client *c)
     int client_send(client *c, uint32_t core, uint32_t channel, const message *request)
-    bint client_wait(client *c, uint32_t core, uint32_t channel, uint32_t line, message *reply, uint64_t timeout_us) nogil
+    bint client_wait(client *c, uint32_t core, uint32_t channel, uint32_t line, message *reply,
+            uint64_t timeout_us) nogil
     void client_abandon(client *c, uint32_t core, uint32_t channel)
     bint client_put(client *c, uint32_t core, const char *bytes, uint64_t size) nogil
     bint client_get(client *c, uint32_t core, char *bytes, uint64_t size) nogil
@@ -35,7 +38,9 @@ cdef tuple _reply(message *m):
 
 
 cdef class Client:
-    """The booting process's end of the channels to every core. Not thread-safe for one (core, channel): hold a lock."""
+    """The booting process's end of the channels to every core. Not thread-safe for one (core,
+    channel): hold a lock.
+    """
 
     cdef client *c
     cdef Segment segment

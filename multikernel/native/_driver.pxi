@@ -1,5 +1,6 @@
-# The CPU driver for Python, included by _native.pyx: system calls of the core this process is, memory of its mappings, and the measuring
-# loops that run on it (_loops.pxi). Loops that wait for another core release the interpreter lock; system calls keep it.
+# The CPU driver for Python, included by _native.pyx: system calls of the core this process is,
+# memory of its mappings, and the measuring loops that run on it (_loops.pxi). Loops that wait for
+# another core release the interpreter lock; system calls keep it.
 
 cdef extern from "cpu_driver.h":
     struct driver:
@@ -34,14 +35,18 @@ cdef extern from "cpu_driver.h":
     uint64_t driver_begin(driver *d, const message *request) nogil
     bint driver_done(driver *d, uint64_t ticket, message *reply) nogil
     bint driver_poll(driver *d) nogil
-    int driver_call(driver *d, uint32_t peer, uint32_t channel, const message *request, message *reply) nogil
+    int driver_call(driver *d, uint32_t peer, uint32_t channel, const message *request,
+            message *reply) nogil
     int driver_call_ring(driver *d, uint32_t peer, const message *request, message *reply) nogil
-    int driver_access(driver *d, uint32_t slot, uint32_t generation, uint64_t address, void *buffer, size_t length,
+    int driver_access(driver *d, uint32_t slot, uint32_t generation, uint64_t address,
+            void *buffer, size_t length,
                       int write) nogil
 
 
 cdef class Exported:
-    """Memory of a mapping, lent to Python: pins the page on this core for as long as any buffer of it lives."""
+    """Memory of a mapping, lent to Python: pins the page on this core for as long as any buffer of
+    it lives.
+    """
 
     cdef Driver driver
     cdef uint64_t address, length, handle
@@ -52,17 +57,21 @@ cdef class Exported:
             self.driver.here(KIND_UNPIN, (self.handle,))
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
-        PyBuffer_FillInfo(buffer, self, <void *><uintptr_t>self.address, self.length, not self.writable, flags)
+        PyBuffer_FillInfo(buffer, self, <void *><uintptr_t>self.address, self.length,
+                not self.writable, flags)
 
 
 cdef class Driver:
-    """The CPU driver of this process. One a process; everything else in a core process goes through it."""
+    """The CPU driver of this process. One a process; everything else in a core process goes through
+    it.
+    """
 
     cdef driver *d
     cdef Segment segment
     cdef readonly uint32_t me
 
-    def __cinit__(self, Segment segment, int memory, dict options, bytes trees=b"", bytes links=None):
+    def __cinit__(self, Segment segment, int memory, dict options, bytes trees=b"",
+            bytes links=None):
         cdef driver_options o
         cdef const char *reason = NULL
         o.me = options["me"]
@@ -92,7 +101,8 @@ cdef class Driver:
             raise OSError(reason.decode())
 
     def run(self):
-        """The driver's loop; True when a program has arrived (`code`), False when the system stops."""
+        """The driver's loop; True when a program has arrived (`code`), False when the system stops.
+        """
         cdef int event
         with nogil:
             event = driver_run(self.d)
@@ -111,7 +121,9 @@ cdef class Driver:
 
     cdef void enter(self) except *:
         if driver_inside(self.d):
-            raise RuntimeError("a thread of this core asked for a system call while the core is in its driver")
+            raise RuntimeError(
+                "a thread of this core asked for a system call while the core is in its driver"
+            )
         driver_enter(self.d)
 
     def here(self, int kind, tuple words):
@@ -154,21 +166,27 @@ cdef class Driver:
         """Bytes of a mapping, or None for a page fault."""
         cdef bytes result = PyBytes_FromStringAndSize(NULL, length)
         self.enter()
-        cdef int verdict = driver_access(self.d, slot, generation, address, PyBytes_AS_STRING(result), length, 0)
+        cdef int verdict = driver_access(self.d, slot, generation, address,
+                PyBytes_AS_STRING(result), length, 0)
         driver_leave(self.d)
         return result if verdict == 0 else None
 
-    def write(self, uint32_t slot, uint32_t generation, uint64_t address, const unsigned char[::1] data):
+    def write(self, uint32_t slot, uint32_t generation, uint64_t address,
+            const unsigned char[::1] data):
         """True, or False for a page fault."""
         if len(data) == 0:
             return True
         self.enter()
-        cdef int verdict = driver_access(self.d, slot, generation, address, <void *>&data[0], len(data), 1)
+        cdef int verdict = driver_access(self.d, slot, generation, address, <void *>&data[0],
+                len(data), 1)
         driver_leave(self.d)
         return verdict == 0
 
-    def export(self, uint32_t slot, uint32_t generation, uint64_t address, uint64_t length, bint writable):
-        """(verdict, object with the buffer protocol or None); the page is pinned here until the last buffer is gone."""
+    def export(self, uint32_t slot, uint32_t generation, uint64_t address, uint64_t length,
+            bint writable):
+        """(verdict, object with the buffer protocol or None); the page is pinned here until the
+        last buffer is gone.
+        """
         cdef uint64_t handle = slot | (<uint64_t>generation << 32)
         cdef Exported exported = Exported()
         verdict = self.here(KIND_PIN, (handle,))[0]
@@ -184,13 +202,15 @@ cdef class Driver:
 
     # --- measuring loops: probes/probes.h ---
 
-    def probe_floor(self, uint32_t b, int role, uint32_t line, uint64_t base, uint64_t count, uint32_t batch, Histogram h):
+    def probe_floor(self, uint32_t b, int role, uint32_t line, uint64_t base, uint64_t count,
+            uint32_t batch, Histogram h):
         if line >= 64:
             raise IndexError(line)
         with nogil:
             probe_floor(self.d, b, role, line, base, count, batch, h.h)
 
-    def probe_two_lines(self, uint32_t asker, uint32_t answerer, int role, uint32_t line, uint64_t base, uint64_t count,
+    def probe_two_lines(self, uint32_t asker, uint32_t answerer, int role, uint32_t line,
+            uint64_t base, uint64_t count,
                         uint32_t batch, Histogram h):
         if line >= 64:
             raise IndexError(line)
@@ -210,7 +230,9 @@ cdef class Driver:
             probe_call_line(self.d, peer, role, count, batch, h.h)
 
     def probe_message(self, uint32_t peer, int role, uint32_t count):
-        """Cycles: of role 0 its sends, then as many round trips; of role 1 its receives. See probes.h."""
+        """Cycles: of role 0 its sends, then as many round trips; of role 1 its receives. See
+        probes.h.
+        """
         cdef array.array cycles = array.array("Q", bytes(8 * count * (1 if role else 2)))
         cdef uint64_t[::1] view = cycles
         if peer >= self.segment.cores or not count:
@@ -221,7 +243,8 @@ cdef class Driver:
 
     def probe_spread(self, tuple groups, uint32_t count):
         """(verdict, cycles, the groups' values side by side)."""
-        cdef array.array numbers = array.array("I", groups), cycles = array.array("Q", bytes(8 * count * len(groups)))
+        cdef array.array numbers = array.array("I", groups), cycles = array.array("Q",
+                bytes(8 * count * len(groups)))
         cdef uint32_t[::1] which = numbers
         cdef uint64_t[::1] view = cycles
         cdef uint32_t many = len(groups)
@@ -234,9 +257,12 @@ cdef class Driver:
         with nogil:
             probe_ring(self.d, peer, role, count, batch, h.h)
 
-    def probe_stream(self, memory, str form, int role, uint32_t slots, uint64_t use, uint64_t count, uint32_t batch, Histogram times,
+    def probe_stream(self, memory, str form, int role, uint32_t slots, uint64_t use,
+            uint64_t count, uint32_t batch, Histogram times,
                      Histogram ahead=None):
-        """Messages that were wrong. memory: a shared buffer; role 0 sends, 1 receives, and takes how far the writer is ahead."""
+        """Messages that were wrong. memory: a shared buffer; role 0 sends, 1 receives, and takes
+        how far the writer is ahead.
+        """
         cdef stream_probe p
         cdef unsigned char[::1] view = memory
         cdef int64_t wrong
@@ -247,7 +273,8 @@ cdef class Driver:
             wrong = probe_stream(self.d, &p, times.h, ahead.h if ahead is not None else NULL)
         return _wrong(wrong, slots)
 
-    def probe_echo(self, memory, str form, int role, uint32_t slots, uint64_t use, uint64_t count, uint32_t batch, Histogram times):
+    def probe_echo(self, memory, str form, int role, uint32_t slots, uint64_t use, uint64_t count,
+            uint32_t batch, Histogram times):
         """The same for messages that come straight back; role 0 asks."""
         cdef stream_probe p
         cdef unsigned char[::1] view = memory
@@ -258,7 +285,8 @@ cdef class Driver:
         return _wrong(wrong, slots)
 
     def probe_compute(self):
-        """(turns, cycles) of a computing loop that the client stops by scratch_store(core, 127, 1)."""
+        """(turns, cycles) of a computing loop that the client stops by scratch_store(core, 127, 1).
+        """
         cdef uint64_t cycles, turns
         with nogil:
             turns = probe_compute(self.d, &cycles)
@@ -270,11 +298,13 @@ cdef class Driver:
             raise IndexError(core)
         return probe_turns(self.d, core)
 
-    def probe_hammer(self, uint32_t slot, uint32_t generation, uint64_t address, uint64_t poison, bint polling):
+    def probe_hammer(self, uint32_t slot, uint32_t generation, uint64_t address, uint64_t poison,
+            bint polling):
         """(last value, loads): loads from a mapping until it is unmapped or the poison is read."""
         cdef hammer_probe p
         cdef uint64_t loads, value
-        p.slot, p.generation, p.address, p.poison, p.polling = slot, generation, address, poison, polling
+        p.slot, p.generation, p.address = slot, generation, address
+        p.poison, p.polling = poison, polling
         with nogil:
             value = probe_hammer(self.d, &p, &loads)
         return value, loads
@@ -283,13 +313,15 @@ cdef class Driver:
         with nogil:
             probe_ping(self.d, peer, via, count, batch, h.h)
 
-    def probe_unmap(self, uint64_t frame, uint64_t length, tuple holders, uint32_t protocol, uint32_t count, uint32_t think_us,
+    def probe_unmap(self, uint64_t frame, uint64_t length, tuple holders, uint32_t protocol,
+            uint32_t count, uint32_t think_us,
                     Histogram map_times, Histogram touch_times, Histogram unmap_times):
         """The verdict that ended it, 0 when all went well. holders: core-set words."""
         cdef unmap_probe p
         cdef int verdict, i
         memset(&p, 0, sizeof(p))
-        p.frame, p.length, p.protocol, p.count, p.think_us = frame, length, protocol, count, think_us
+        p.frame, p.length, p.protocol = frame, length, protocol
+        p.count, p.think_us = count, think_us
         for i in range(len(holders)):
             p.holders[i] = holders[i]
         with nogil:
@@ -302,7 +334,8 @@ cdef class Driver:
             verdict = probe_local(self.d, frame, count, h.h)
         return verdict
 
-    def probe_own_pages(self, uint64_t frame, uint32_t pages, uint32_t rounds, uint32_t protocol, uint64_t base):
+    def probe_own_pages(self, uint64_t frame, uint32_t pages, uint32_t rounds, uint32_t protocol,
+            uint64_t base):
         """(verdict, cycles of the unmapping phases)."""
         cdef int verdict
         cdef uint64_t cycles
@@ -317,7 +350,8 @@ cdef class Driver:
         with nogil:
             probe_update_shared(self.d, lines, count, batch, h.h)
 
-    def probe_update_message(self, uint32_t server, uint32_t lines, uint64_t count, uint32_t batch, Histogram h, Histogram at_server):
+    def probe_update_message(self, uint32_t server, uint32_t lines, uint64_t count, uint32_t batch,
+            Histogram h, Histogram at_server):
         with nogil:
             probe_update_message(self.d, server, lines, count, batch, h.h, at_server.h)
 
@@ -325,6 +359,7 @@ cdef class Driver:
         with nogil:
             probe_here(self.d, count, batch, h.h)
 
-    def probe_open_loop(self, uint32_t peer, uint64_t count, uint64_t mean_cycles, uint64_t seed, Histogram h):
+    def probe_open_loop(self, uint32_t peer, uint64_t count, uint64_t mean_cycles, uint64_t seed,
+            Histogram h):
         with nogil:
             probe_open_loop(self.d, peer, count, mean_cycles, seed, h.h)

@@ -1,12 +1,14 @@
-# Ends of channels for Python, included by _native.pyx: what all have in common, and those of FIFOs. Messages are those of _channels.pxi. An
-# end belongs to one thread at a time.
+# Ends of channels for Python, included by _native.pyx: what all have in common, and those of FIFOs.
+# Messages are those of _channels.pxi. An end belongs to one thread at a time.
 #
-# Who waits spins for a few microseconds with the interpreter lock, as long as a message takes from a side that is awake; only then is
-# the lock released, and the rest of the wait is channel_wait's, in slices after which signals are handled.
+# Who waits spins for a few microseconds with the interpreter lock, as long as a message takes from
+# a side that is awake; only then is the lock released, and the rest of the wait is channel_wait's,
+# in slices after which signals are handled.
 #
-# A call a message costs its parsing. Methods of one argument take it by position alone; those of none keep the usual convention. Each was
-# tried both ways under CPython 3.11 and is some 20 cycles a call faster as it is here; another interpreter may want it otherwise. Bytes
-# that a message will come in are made before it is waited for, while it is on its way.
+# A call a message costs its parsing. Methods of one argument take it by position alone; those of
+# none keep the usual convention. Each was tried both ways under CPython 3.11 and is some 20 cycles
+# a call faster as it is here; another interpreter may want it otherwise. Bytes that a message will
+# come in are made before it is waited for, while it is on its way.
 
 cdef class _End:
     """What all ends have: memory or descriptors, a side, closing."""
@@ -49,7 +51,9 @@ cdef class _End:
 
     cdef int refuse(self) except -1:
         if self.unusable == 1:
-            raise RuntimeError("another thread waits with this end; an end belongs to one thread at a time")
+            raise RuntimeError(
+                "another thread waits with this end; an end belongs to one thread at a time"
+            )
         raise ValueError("this end is closed")
 
     @property
@@ -59,7 +63,9 @@ cdef class _End:
 
     @property
     def timeout(self):
-        """Seconds that a call waits before it raises TimeoutError; None: as long as the other side lives."""
+        """Seconds that a call waits before it raises TimeoutError; None: as long as the other side
+        lives.
+        """
         return None if self._timeout < 0 else self._timeout
 
     @timeout.setter
@@ -80,11 +86,13 @@ cdef class _End:
     def __exit__(self, *exception):
         self.close()
 
-    cdef channel_status look(self, channel_awaited awaited, message *m, uint32_t *line) noexcept nogil:
+    cdef channel_status look(self, channel_awaited awaited, message *m,
+            uint32_t *line) noexcept nogil:
         """One try. Where it calls, a request or its room; else a message or its room."""
         return CHANNEL_BROKEN
 
-    cdef int finish(self, channel_status status, channel_awaited awaited, message *m, uint32_t *line) except -1:
+    cdef int finish(self, channel_status status, channel_awaited awaited, message *m,
+            uint32_t *line) except -1:
         """Short looks have ended with that status: waits longer, raises what hinders it."""
         if status == CHANNEL_AGAIN:
             status = self.wait_long(awaited, m, line)
@@ -92,7 +100,8 @@ cdef class _End:
             self.fail(status, awaited == AWAIT_ROOM)
         return 0
 
-    cdef channel_status wait_long(self, channel_awaited awaited, message *m, uint32_t *line) except *:
+    cdef channel_status wait_long(self, channel_awaited awaited, message *m,
+            uint32_t *line) except *:
         cdef channel_status status = CHANNEL_AGAIN
         cdef uint64_t began = channel_now_ns(), now = began, until, limit = UINT64_MAX
         cdef uint32_t waited = 0
@@ -115,15 +124,20 @@ cdef class _End:
                     return CHANNEL_CLOSED
                 PyErr_CheckSignals()
                 if now >= limit:
-                    raise TimeoutError(f"nothing for {self._timeout} s on side {self.side} of a {self.form} channel")
+                    raise TimeoutError(
+                        f"nothing for {self._timeout} s on side {self.side} of a {self.form} "
+                        "channel"
+                    )
         finally:
             self.unusable = 0
 
     cdef int fail(self, channel_status status, bint sending) except -1:
         if status == CHANNEL_CLOSED:
-            from multikernel.errors import ChannelClosed # not when this module is loaded: cores load it without
+            # not when this module is loaded: cores load it without
+            from multikernel.errors import ChannelClosed
             raise ChannelClosed(
-                "the other side of this channel has closed, or is gone" + ("" if sending else ", and there is nothing left"),
+                "the other side of this channel has closed, or is gone"
+                + ("" if sending else ", and there is nothing left"),
                 value=self.form)
         raise OSError(f"the host broke this {self.form} channel, or somebody else sent on it")
 
@@ -162,7 +176,9 @@ cdef class ChannelEnd(_End):
         return self
 
     def fileno(self):
-        """The descriptor that becomes readable with a message. Raises ValueError in shared memory, where there is none."""
+        """The descriptor that becomes readable with a message. Raises ValueError in shared memory,
+        where there is none.
+        """
         if self.unusable:
             self.refuse()
         cdef int descriptor = self.c.form.descriptor(&self.c, False)
@@ -170,7 +186,8 @@ cdef class ChannelEnd(_End):
             raise ValueError(f"a {self.form} channel has no descriptor")
         return descriptor
 
-    cdef channel_status look(self, channel_awaited awaited, message *m, uint32_t *line) noexcept nogil:
+    cdef channel_status look(self, channel_awaited awaited, message *m,
+            uint32_t *line) noexcept nogil:
         if awaited == AWAIT_ROOM:
             return channel_try_send(&self.c, m)
         return channel_try_receive(&self.c, m)
@@ -178,7 +195,9 @@ cdef class ChannelEnd(_End):
     @cython.binding(False)
     @cython.always_allow_keywords(False)
     def try_send(self, data):
-        """True, or False when the channel is full. Raises ChannelClosed when the other side has closed."""
+        """True, or False when the channel is full. Raises ChannelClosed when the other side has
+        closed.
+        """
         cdef message m
         cdef channel_status status
         if self.unusable:
@@ -225,7 +244,9 @@ cdef class ChannelEnd(_End):
 
     @cython.binding(False)
     def try_receive(self):
-        """Seven words, or None when there is nothing. Raises ChannelClosed when the other side has closed and all is read."""
+        """Seven words, or None when there is nothing. Raises ChannelClosed when the other side has
+        closed and all is read.
+        """
         cdef message m
         return _words(&m) if self.got(&m) else None
 
@@ -264,7 +285,9 @@ cdef class ChannelEnd(_End):
     @cython.binding(False)
     @cython.always_allow_keywords(False)
     def try_send_many(self, array):
-        """Sends as many rows of an (n, 7) uint64 array, from the first, as there is room for; how many."""
+        """Sends as many rows of an (n, 7) uint64 array, from the first, as there is room for; how
+        many.
+        """
         cdef Py_buffer view
         if self.unusable:
             self.refuse()
@@ -292,7 +315,9 @@ cdef class ChannelEnd(_End):
         self.all(array, True)
 
     def receive_many(self, array):
-        """Fills the whole array, waiting for messages. What came before an error is in its first rows."""
+        """Fills the whole array, waiting for messages. What came before an error is in its first
+        rows.
+        """
         self.all(array, False)
 
     cdef int all(self, object array, bint sending) except -1:
@@ -320,7 +345,8 @@ cdef class ChannelEnd(_End):
                 if status == CHANNEL_AGAIN:
                     # Nothing for a while: one message, waited for as any other.
                     row = <char *>view.buf + done * sizeof(message)
-                    self.finish(status, AWAIT_ROOM if sending else AWAIT_MESSAGE, <message *>row, NULL)
+                    self.finish(status, AWAIT_ROOM if sending else AWAIT_MESSAGE, <message *>row,
+                            NULL)
                     done += 1
                 elif status != CHANNEL_OK:
                     self.fail(status, sending)
@@ -335,9 +361,11 @@ cdef class ChannelEnd(_End):
         count[0] = 0
         while count[0] < wanted:
             if sending:
-                status = self.c.form.send_many(&self.c, <const message *>rows + count[0], wanted - count[0], &moved)
+                status = self.c.form.send_many(&self.c, <const message *>rows + count[0],
+                        wanted - count[0], &moved)
             else:
-                status = self.c.form.receive_many(&self.c, <message *>rows + count[0], wanted - count[0], &moved)
+                status = self.c.form.receive_many(&self.c, <message *>rows + count[0],
+                        wanted - count[0], &moved)
             count[0] += moved
             if status == CHANNEL_OK:
                 looks = 0

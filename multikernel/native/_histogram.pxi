@@ -1,5 +1,6 @@
-# Histograms of cycle counts for Python, included by _native.pyx: histogram.h has the buckets. The measuring loops fill them, multikernel/results
-# reads them; they travel between processes by pickle.
+# Histograms of cycle counts for Python, included by _native.pyx: histogram.h has the buckets. The
+# measuring loops fill them, multikernel/results reads them; they travel between processes by
+# pickle.
 
 cdef extern from "histogram.h":
     enum:
@@ -14,7 +15,9 @@ cdef extern from "histogram.h":
 
 
 cdef class Histogram:
-    """A log-linear histogram of cycle counts; see histogram.h for the buckets. Supports the buffer protocol (uint64 counts)."""
+    """A log-linear histogram of cycle counts; see histogram.h for the buckets. Supports the buffer
+    protocol (uint64 counts).
+    """
 
     cdef histogram *h
     cdef Py_ssize_t _shape[1]

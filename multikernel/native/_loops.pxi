@@ -1,16 +1,22 @@
-# The measuring loops between cores, included by _native.pyx before the driver whose methods run them: their declarations, what is checked
-# before a stream is measured, and the Linux arms, which need no driver.
+# The measuring loops between cores, included by _native.pyx before the driver whose methods run
+# them: their declarations, what is checked before a stream is measured, and the Linux arms, which
+# need no driver.
 
 cdef extern from "probes/probes.h":
-    void probe_floor(driver *d, uint32_t b, int role, uint32_t line, uint64_t base, uint64_t count, uint32_t batch,
+    void probe_floor(driver *d, uint32_t b, int role, uint32_t line, uint64_t base, uint64_t count,
+            uint32_t batch,
                      histogram *h) nogil
-    void probe_two_lines(driver *d, uint32_t a, uint32_t b, int role, uint32_t line, uint64_t base, uint64_t count,
+    void probe_two_lines(driver *d, uint32_t a, uint32_t b, int role, uint32_t line, uint64_t base,
+            uint64_t count,
                          uint32_t batch, histogram *h) nogil
     int probe_home(driver *d, uint32_t core, uint32_t line) nogil
-    void probe_call_line(driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, histogram *h) nogil
+    void probe_call_line(driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch,
+            histogram *h) nogil
     void probe_message(driver *d, uint32_t peer, int role, uint32_t count, uint64_t *cycles) nogil
-    int probe_spread(driver *d, const uint32_t *groups, uint32_t group_count, uint32_t count, uint64_t *cycles) nogil
-    void probe_ring(driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, histogram *h) nogil
+    int probe_spread(driver *d, const uint32_t *groups, uint32_t group_count, uint32_t count,
+            uint64_t *cycles) nogil
+    void probe_ring(driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch,
+            histogram *h) nogil
     uint64_t probe_compute(driver *d, uint64_t *cycles) nogil
     uint64_t probe_turns(driver *d, uint32_t core) nogil
     struct hammer_probe:
@@ -36,7 +42,8 @@ cdef extern from "probes/probes.h":
         STREAM_CALLS
     int64_t probe_stream(driver *d, const stream_probe *p, histogram *times, histogram *ahead) nogil
     int64_t probe_echo(driver *d, const stream_probe *p, histogram *times) nogil
-    void probe_ping(driver *d, uint32_t peer, int via, uint64_t count, uint32_t batch, histogram *h) nogil
+    void probe_ping(driver *d, uint32_t peer, int via, uint64_t count, uint32_t batch,
+            histogram *h) nogil
     struct unmap_probe:
         uint64_t frame
         uint64_t length
@@ -44,15 +51,20 @@ cdef extern from "probes/probes.h":
         uint32_t count
         uint32_t think_us
         uint64_t holders[16]
-    int probe_unmap(driver *d, const unmap_probe *p, histogram *map, histogram *touch, histogram *unmap) nogil
+    int probe_unmap(driver *d, const unmap_probe *p, histogram *map, histogram *touch,
+            histogram *unmap) nogil
     int probe_local(driver *d, uint64_t frame, uint32_t count, histogram *h) nogil
-    int probe_own_pages(driver *d, uint64_t frame, uint32_t pages, uint32_t rounds, uint32_t protocol, uint64_t base,
+    int probe_own_pages(driver *d, uint64_t frame, uint32_t pages, uint32_t rounds,
+            uint32_t protocol, uint64_t base,
                         uint64_t *cycles) nogil
-    void probe_update_shared(driver *d, uint32_t lines, uint64_t count, uint32_t batch, histogram *h) nogil
-    void probe_update_message(driver *d, uint32_t server, uint32_t lines, uint64_t count, uint32_t batch, histogram *h,
+    void probe_update_shared(driver *d, uint32_t lines, uint64_t count, uint32_t batch,
+            histogram *h) nogil
+    void probe_update_message(driver *d, uint32_t server, uint32_t lines, uint64_t count,
+            uint32_t batch, histogram *h,
                               histogram *at_server) nogil
     void probe_here(driver *d, uint64_t count, uint32_t batch, histogram *h) nogil
-    void probe_open_loop(driver *d, uint32_t peer, uint64_t count, uint64_t mean_cycles, uint64_t seed, histogram *h) nogil
+    void probe_open_loop(driver *d, uint32_t peer, uint64_t count, uint64_t mean_cycles,
+            uint64_t seed, histogram *h) nogil
     struct linux_probe:
         int memory
         const uint32_t *cpus
@@ -60,16 +72,21 @@ cdef extern from "probes/probes.h":
         uint32_t count
         int idle
     int probe_linux_unmap(const linux_probe *p, histogram *h) nogil
-    int probe_linux_own_pages(const linux_probe *p, uint32_t pages, uint32_t rounds, uint64_t *cycles) nogil
+    int probe_linux_own_pages(const linux_probe *p, uint32_t pages, uint32_t rounds,
+            uint64_t *cycles) nogil
 
 
-STREAMS = {"epoch-ring": STREAM_EPOCH, "used-ring": STREAM_USED, "plain": STREAM_PLAIN, "call-line": STREAM_CALLS}
+STREAMS = {"epoch-ring": STREAM_EPOCH, "used-ring": STREAM_USED, "plain": STREAM_PLAIN,
+        "call-line": STREAM_CALLS}
 
 
-cdef int _stream(stream_probe *p, unsigned char[::1] memory, str form, int role, uint32_t slots, uint64_t use, uint64_t count,
+cdef int _stream(stream_probe *p, unsigned char[::1] memory, str form, int role, uint32_t slots,
+        uint64_t use, uint64_t count,
                  uint32_t batch) except -1:
     if form not in STREAMS:
-        raise ValueError(f"no stream is measured over this form: {form}; one of {', '.join(STREAMS)}")
+        raise ValueError(
+            f"no stream is measured over this form: {form}; one of {', '.join(STREAMS)}"
+        )
     p.memory, p.bytes, p.use, p.count, p.batch = &memory[0], len(memory), use, count, batch
     p.form, p.slots, p.role = STREAMS[form], slots, role
     return 0
@@ -77,8 +94,10 @@ cdef int _stream(stream_probe *p, unsigned char[::1] memory, str form, int role,
 
 cdef object _wrong(int64_t wrong, uint32_t slots):
     if wrong < 0:
-        raise ValueError(f"no ring of {slots} slots can be measured there: a power of two from 4 on (1 to 32 of a call line), memory for it, "
-                         "page-aligned, and echoes in whole batches")
+        raise ValueError(
+            f"no ring of {slots} slots can be measured there: a power of two from 4 on (1 to 32 of "
+            "a call line), memory for it, page-aligned, and echoes in whole batches"
+        )
     return wrong
 
 

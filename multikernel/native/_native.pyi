@@ -1,7 +1,8 @@
 """Types of the native module, written by hand beside `_native.pyx`.
 
-Guarantees: every name the module offers is here and nothing else is; a test holds the two against each other.
-Called by: every room that talks to the native core; type checkers and editors read it, nothing runs it.
+Guarantees: every name the module offers is here and nothing else is; a test holds the two against
+each other. Called by: every room that talks to the native core; type checkers and editors read it,
+nothing runs it.
 """
 
 from array import array
@@ -30,7 +31,9 @@ def build_info() -> dict[str, str]: ...
 def kernel_segment_bytes(
     cores: int, window: int, user_channels: int, ring_slots: int, shared_bytes: int
 ) -> int: ...
-def shared_state_bytes(cores: int, slots_per_core: int, trees: bool, cnodes: int, lock_scope: int) -> int: ...
+def shared_state_bytes(
+    cores: int, slots_per_core: int, trees: bool, cnodes: int, lock_scope: int
+) -> int: ...
 def linux_unmap(memory: int, cpus: list[int], count: int, idle: bool, h: Histogram) -> None: ...
 def linux_own_pages(memory: int, cpus: list[int], pages: int, rounds: int) -> int: ...
 
@@ -117,10 +120,20 @@ class Driver:
         self, b: int, role: int, line: int, base: int, count: int, batch: int, h: Histogram
     ) -> None: ...
     def probe_two_lines(
-        self, asker: int, answerer: int, role: int, line: int, base: int, count: int, batch: int, h: Histogram
+        self,
+        asker: int,
+        answerer: int,
+        role: int,
+        line: int,
+        base: int,
+        count: int,
+        batch: int,
+        h: Histogram,
     ) -> None: ...
     def probe_home(self, core: int, line: int) -> int: ...
-    def probe_call_line(self, peer: int, role: int, count: int, batch: int, h: Histogram) -> None: ...
+    def probe_call_line(
+        self, peer: int, role: int, count: int, batch: int, h: Histogram
+    ) -> None: ...
     def probe_message(self, peer: int, role: int, count: int) -> array[int]: ...
     def probe_spread(self, groups: tuple[int, ...], count: int) -> tuple[int, array[int]]: ...
     def probe_ring(self, peer: int, role: int, count: int, batch: int, h: Histogram) -> None: ...
@@ -158,7 +171,9 @@ class Driver:
         self, server: int, lines: int, count: int, batch: int, h: Histogram, at_server: Histogram
     ) -> None: ...
     def probe_here(self, count: int, batch: int, h: Histogram) -> None: ...
-    def probe_open_loop(self, peer: int, count: int, mean_cycles: int, seed: int, h: Histogram) -> None: ...
+    def probe_open_loop(
+        self, peer: int, count: int, mean_cycles: int, seed: int, h: Histogram
+    ) -> None: ...
     def probe_unmap(
         self,
         frame: int,
@@ -197,7 +212,12 @@ def host_echo(
     times: Histogram,
 ) -> int: ...
 def host_stream(
-    driver: Driver, descriptors: tuple[int, ...], role: int, count: int, batch: int, times: Histogram
+    driver: Driver,
+    descriptors: tuple[int, ...],
+    role: int,
+    count: int,
+    batch: int,
+    times: Histogram,
 ) -> int: ...
 def channel_echo(
     driver: Driver, end: ChannelEnd | CallEnd, role: int, count: int, batch: int, times: Histogram
@@ -231,7 +251,12 @@ def retypes_at_once(
     times: Histogram,
 ) -> tuple[int, tuple[int, int, int, int, int]]: ...
 def revokes(
-    driver: Driver, source: int, cnodes: tuple[int, ...], descendants: int, count: int, times: Histogram
+    driver: Driver,
+    source: int,
+    cnodes: tuple[int, ...],
+    descendants: int,
+    count: int,
+    times: Histogram,
 ) -> int: ...
 def shootdown(
     driver: Driver,
@@ -382,11 +407,19 @@ class Capabilities:
         operation: int = 0,
     ) -> int: ...
     def map(
-        self, source: int, virtual_address: int, rights: int, cnode: int, index: int, operation: int = 0
+        self,
+        source: int,
+        virtual_address: int,
+        rights: int,
+        cnode: int,
+        index: int,
+        operation: int = 0,
     ) -> tuple[int, int]: ...
     def delete(self, reference: int, work: int, operation: int = 0) -> tuple[int, int, int]: ...
     def revoke_begin(self, reference: int, operation: int = 0) -> tuple[int, Revocation]: ...
-    def revoke_step(self, revocation: Revocation, work: int, operation: int = 0) -> tuple[int, int, int]: ...
+    def revoke_step(
+        self, revocation: Revocation, work: int, operation: int = 0
+    ) -> tuple[int, int, int]: ...
     def lock(self, address: int, size: int, operation: int) -> int: ...
     def unlock(self, operation: int) -> None: ...
     def locks(self) -> list[tuple[int, int, int]]: ...

@@ -1,7 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, embedsignature=True
 """The Python face of the native core: thin, typed in _native.pyi. Nothing here decides anything.
 
-Everything that waits for another core releases the interpreter lock; short calls into the own driver keep it.
+Everything that waits for another core releases the interpreter lock; short calls into the own
+driver keep it.
 """
 
 import array
@@ -59,7 +60,8 @@ def build_info():
         "flags": build_flags().decode(),
         "type": build_type().decode(),
         "architecture": build_architecture().decode(),
-        "cython": "%d.%d.%d" % (multikernel_cython() >> 24, multikernel_cython() >> 16 & 255, multikernel_cython() >> 8 & 255),
+        "cython": "%d.%d.%d" % (multikernel_cython() >> 24, multikernel_cython() >> 16 & 255,
+                multikernel_cython() >> 8 & 255),
     }
 
 
@@ -70,7 +72,8 @@ cdef extern from *:
     unsigned long multikernel_cython()
 
 
-# From the bottom up. Included, not imported: one module, so that calls between them stay calls of C.
+# From the bottom up. Included, not imported: one module, so that calls between them stay calls of
+# C.
 include "_numbers.pxi"
 include "_histogram.pxi"
 include "_segment.pxi"

@@ -1,4 +1,5 @@
-# The numbers of the native headers, by name, so that Python has no copy of its own. Included by _native.pyx.
+# The numbers of the native headers, by name, so that Python has no copy of its own. Included by
+# _native.pyx.
 
 cdef extern from "monitor.h":
     enum:

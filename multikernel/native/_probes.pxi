@@ -1,5 +1,5 @@
-# The measuring loops over channels and over what the host offers, included by _native.pyx: probes/host.c, probes/counters.c,
-# probes/shootdown.c, probes/barriers.c, probes/collectives.c.
+# The measuring loops over channels and over what the host offers, included by _native.pyx:
+# probes/host.c, probes/counters.c, probes/shootdown.c, probes/barriers.c, probes/collectives.c.
 
 cdef extern from "probes/probes.h":
     enum:
@@ -19,8 +19,10 @@ cdef extern from "probes/probes.h":
         int role
     int64_t probe_host_echo(const host_probe *p, histogram *times) nogil
     int64_t probe_host_stream(const host_probe *p, histogram *times) nogil
-    int64_t probe_channel_echo(driver *d, channel *c, int role, uint64_t count, uint32_t batch, histogram *times) nogil
-    int64_t probe_channel_stream(driver *d, channel *c, int role, uint64_t count, uint32_t batch, histogram *times) nogil
+    int64_t probe_channel_echo(driver *d, channel *c, int role, uint64_t count, uint32_t batch,
+            histogram *times) nogil
+    int64_t probe_channel_stream(driver *d, channel *c, int role, uint64_t count, uint32_t batch,
+            histogram *times) nogil
     enum counter_event:
         COUNTER_L1D_READS
         COUNTER_L1D_MISSES
@@ -95,7 +97,8 @@ cdef object _checked(int64_t wrong, str what):
     return wrong
 
 
-cdef int _host(host_probe *p, Driver driver, str form, unsigned char[::1] memory, tuple descriptors, int role, uint64_t first,
+cdef int _host(host_probe *p, Driver driver, str form, unsigned char[::1] memory,
+        tuple descriptors, int role, uint64_t first,
                uint64_t count, uint32_t batch) except -1:
     if form not in HOST_FORMS:
         raise ValueError(f"the host offers no {form}; one of {', '.join(HOST_FORMS)}")
@@ -104,14 +107,17 @@ cdef int _host(host_probe *p, Driver driver, str form, unsigned char[::1] memory
         if len(memory) < HOST_MEMORY:
             raise ValueError(f"{len(memory)} bytes of memory, not {HOST_MEMORY}")
         p.memory = &memory[0]
-    p.driver, p.form, p.role, p.first, p.count, p.batch = driver.d, HOST_FORMS[form], role, first, count, batch
-    p.receive, p.send = descriptors if descriptors else (-1, -1)
+        p.driver, p.form, p.role = driver.d, HOST_FORMS[form], role
+        p.first, p.count, p.batch = first, count, batch
+        p.receive, p.send = descriptors if descriptors else (-1, -1)
     return 0
 
 
-def host_echo(Driver driver, str form, memory, tuple descriptors, int role, uint64_t first, uint64_t count, uint32_t batch,
+def host_echo(Driver driver, str form, memory, tuple descriptors, int role, uint64_t first,
+        uint64_t count, uint32_t batch,
               Histogram times):
-    """Messages of 64 bytes that were wrong, of those that went there and back; role 0 asks. Raises OSError.
+    """Messages of 64 bytes that were wrong, of those that went there and back; role 0 asks. Raises
+    OSError.
 
     descriptors: (receive, send), () for a futex; memory: of eventfd and futex, else None.
     """
@@ -124,7 +130,8 @@ def host_echo(Driver driver, str form, memory, tuple descriptors, int role, uint
     return _checked(wrong, form)
 
 
-def host_stream(Driver driver, tuple descriptors, int role, uint64_t count, uint32_t batch, Histogram times):
+def host_stream(Driver driver, tuple descriptors, int role, uint64_t count, uint32_t batch,
+        Histogram times):
     """The same one way over a pipe or a socket; role 0 sends."""
     cdef host_probe p
     cdef int64_t wrong
@@ -134,8 +141,11 @@ def host_stream(Driver driver, tuple descriptors, int role, uint64_t count, uint
     return _checked(wrong, "bytes")
 
 
-def channel_echo(Driver driver, _End end, int role, uint64_t count, uint32_t batch, Histogram times):
-    """Messages that were wrong, of those that went there and back over a channel; role 0 asks. Raises OSError."""
+def channel_echo(Driver driver, _End end, int role, uint64_t count, uint32_t batch,
+        Histogram times):
+    """Messages that were wrong, of those that went there and back over a channel; role 0 asks.
+    Raises OSError.
+    """
     cdef int64_t wrong
     if end.unusable:
         end.refuse()
@@ -144,7 +154,8 @@ def channel_echo(Driver driver, _End end, int role, uint64_t count, uint32_t bat
     return _checked(wrong, end.form)
 
 
-def channel_stream(Driver driver, _End end, int role, uint64_t count, uint32_t batch, Histogram times):
+def channel_stream(Driver driver, _End end, int role, uint64_t count, uint32_t batch,
+        Histogram times):
     """The same one way; role 0 sends. Not over "calls"."""
     cdef int64_t wrong
     if end.unusable:
@@ -155,9 +166,11 @@ def channel_stream(Driver driver, _End end, int role, uint64_t count, uint32_t b
 
 
 def counter(str event, bint kernel):
-    """A descriptor that counts an event of this thread from now on: os.read(…, 8) is the count. kernel: in the host's kernel too.
+    """A descriptor that counts an event of this thread from now on: os.read(…, 8) is the count.
+    kernel: in the host's kernel too.
 
-    Raises OSError where it is not counted: no counters (ENOENT, EOPNOTSUPP), or not allowed (EACCES, EPERM).
+    Raises OSError where it is not counted: no counters (ENOENT, EOPNOTSUPP), or not allowed
+    (EACCES, EPERM).
     """
     if event not in COUNTERS:
         raise ValueError(f"no such event: {event}; one of {', '.join(COUNTERS)}")
@@ -175,12 +188,14 @@ cdef scratch_line _line(Driver driver, tuple place) except *:
     return found
 
 
-def shootdown(Driver driver, tuple up, list children, tuple shared, list told, uint64_t use, uint64_t count, uint32_t batch,
+def shootdown(Driver driver, tuple up, list children, tuple shared, list told, uint64_t use,
+        uint64_t count, uint32_t batch,
               Histogram times):
     """Requests and acknowledgements that were wrong, of `count` shootdowns in whole batches.
 
-    up, children (in sending order), shared (broadcast, else None): scratch lines (core, line 1 … 62); up is None at the root, which
-    alone fills `times`. told: all the others, as the root expects to hear of. use: as large as all operations these lines have seen.
+    up, children (in sending order), shared (broadcast, else None): scratch lines (core, line 1 …
+    62); up is None at the root, which alone fills `times`. told: all the others, as the root
+    expects to hear of. use: as large as all operations these lines have seen.
     """
     cdef shootdown_probe p
     cdef scratch_line *lines = <scratch_line *>malloc((len(children) + 1) * sizeof(scratch_line))
@@ -209,7 +224,10 @@ def shootdown(Driver driver, tuple up, list children, tuple shared, list told, u
 
 
 cdef uint32_t *_members(Driver driver, list members, int timer) except NULL:
-    if driver.me not in members or timer not in members or max(members) >= driver.segment.cores or min(members) < 0:
+    if (
+        driver.me not in members or timer not in members
+        or max(members) >= driver.segment.cores or min(members) < 0
+    ):
         raise ValueError(f"cores {members}, of which {timer} times and {driver.me} is one")
     cdef uint32_t *found = <uint32_t *>malloc(len(members) * sizeof(uint32_t))
     if found == NULL:
@@ -219,9 +237,11 @@ cdef uint32_t *_members(Driver driver, list members, int timer) except NULL:
     return found
 
 
-def barriers(Driver driver, str form, list members, int timer, uint64_t use, uint64_t count, uint32_t batch, Histogram times):
-    """How often a core left one of `count` shared-memory barriers before all members had come; always 0, if the CPUs' time stamp
-    counters agree. timer: the member that comes last and alone fills `times`; use: as of `shootdown`.
+def barriers(Driver driver, str form, list members, int timer, uint64_t use, uint64_t count,
+        uint32_t batch, Histogram times):
+    """How often a core left one of `count` shared-memory barriers before all members had come;
+    always 0, if the CPUs' time stamp counters agree. timer: the member that comes last and alone
+    fills `times`; use: as of `shootdown`.
     """
     if form not in BARRIERS:
         raise ValueError(f"no such barrier: {form}; one of {', '.join(BARRIERS)}")
@@ -237,10 +257,11 @@ def barriers(Driver driver, str form, list members, int timer, uint64_t use, uin
     return wrong
 
 
-def collectives(Driver driver, str operation, list members, uint32_t group, uint32_t root, int timer, uint64_t use, uint64_t count,
+def collectives(Driver driver, str operation, list members, uint32_t group, uint32_t root,
+        int timer, uint64_t use, uint64_t count,
                 uint32_t batch, Histogram times):
-    """Outcomes and messages that were wrong, of `count` operations of an open group. timer, use: as of `barriers`; of a broadcast
-    the timer is the root, of an agreement it is the one that sends.
+    """Outcomes and messages that were wrong, of `count` operations of an open group. timer, use: as
+    of `barriers`; of a broadcast the timer is the root, of an agreement it is the one that sends.
     """
     if operation not in COLLECTIVES:
         raise ValueError(f"no such collective: {operation}; one of {', '.join(COLLECTIVES)}")

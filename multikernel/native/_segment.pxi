@@ -1,5 +1,5 @@
-# The kernel segment for Python, included by _native.pyx: laid out by who boots, checked by who attaches, and looked into from outside. See
-# segment.h; nothing here waits.
+# The kernel segment for Python, included by _native.pyx: laid out by who boots, checked by who
+# attaches, and looked into from outside. See segment.h; nothing here waits.
 
 cdef extern from "segment.h":
     struct geometry:
@@ -33,22 +33,27 @@ cdef extern from "segment_access.h":
     void segment_scratch_store(segment *s, uint32_t core, uint32_t line, uint64_t value)
 
 cdef extern from "kernel.h":
-    uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bint trees, uint32_t cnodes, uint32_t scope)
+    uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bint trees,
+            uint32_t cnodes, uint32_t scope)
 
 
-def kernel_segment_bytes(uint32_t cores, uint32_t window, uint32_t user_channels, uint32_t ring_slots, uint64_t shared_bytes):
+def kernel_segment_bytes(uint32_t cores, uint32_t window, uint32_t user_channels,
+        uint32_t ring_slots, uint64_t shared_bytes):
     """Bytes of the kernel segment for that geometry."""
     cdef geometry g = geometry(cores, window, user_channels, ring_slots, shared_bytes)
     return segment_bytes(&g)
 
 
-def shared_state_bytes(uint32_t cores, uint32_t slots_per_core, bint trees, uint32_t cnodes, uint32_t lock_scope):
+def shared_state_bytes(uint32_t cores, uint32_t slots_per_core, bint trees, uint32_t cnodes,
+        uint32_t lock_scope):
     """Bytes of state the shared kernel keeps in the segment."""
     return shared_kernel_bytes(cores, slots_per_core, trees, cnodes, lock_scope)
 
 
 cdef class Segment:
-    """The kernel segment, mapped. `create` lays it out in a zeroed descriptor, `attach` checks what it finds."""
+    """The kernel segment, mapped. `create` lays it out in a zeroed descriptor, `attach` checks what
+    it finds.
+    """
 
     cdef segment *s
     cdef uint64_t bytes
@@ -58,7 +63,8 @@ cdef class Segment:
             segment_unmap(self.s, self.bytes)
 
     @staticmethod
-    def create(int fd, uint32_t cores, uint32_t window, uint32_t user_channels, uint32_t ring_slots, uint64_t shared_bytes):
+    def create(int fd, uint32_t cores, uint32_t window, uint32_t user_channels,
+            uint32_t ring_slots, uint64_t shared_bytes):
         cdef geometry g = geometry(cores, window, user_channels, ring_slots, shared_bytes)
         cdef Segment self = Segment()
         self.bytes = segment_bytes(&g)

@@ -1,6 +1,6 @@
-/* Hands out addresses by walking a range, one guard page between neighbours so that the host never merges two mappings. As long as
- * it walks through what is known to be clear nothing is looked at; at the end of that, the live mappings are searched once for the
- * next clear stretch. */
+/* Hands out addresses by walking a range, one guard page between neighbours so that the host never
+ * merges two mappings. As long as it walks through what is known to be clear nothing is looked at;
+ * at the end of that, the live mappings are searched once for the next clear stretch. */
 #pragma once
 
 #include <stdint.h>
@@ -21,8 +21,10 @@ static inline void address_range_init(struct address_range *range, uint64_t base
     *range = (struct address_range){base, size, base, base + size};
 }
 
-/* Looks from next on: the first live mapping there bounds what is clear; 0 when nothing lives there. */
-static inline uint64_t address_range_look(struct address_range *range, live_mapping *live, void *table, uint32_t slots)
+/* Looks from next on: the first live mapping there bounds what is clear; 0 when nothing lives
+ * there. */
+static inline uint64_t address_range_look(struct address_range *range, live_mapping *live,
+                                          void *table, uint32_t slots)
 {
     uint64_t first = range->base + range->size, behind = 0;
     for (uint32_t i = 0; i < slots; i++) {
@@ -37,8 +39,8 @@ static inline uint64_t address_range_look(struct address_range *range, live_mapp
 }
 
 /* An address for length bytes, or 0 when the range is full. */
-static inline uint64_t address_range_take(struct address_range *range, uint64_t length, live_mapping *live, void *table,
-                                          uint32_t slots)
+static inline uint64_t address_range_take(struct address_range *range, uint64_t length,
+                                          live_mapping *live, void *table, uint32_t slots)
 {
     uint64_t need = length + GUARD_BYTES, end = range->base + range->size;
     int laps = 0;

@@ -1,32 +1,38 @@
 /* The agreement engine: one- and two-phase commit over a tree, for any operation that is a row.
  *
- * Two-phase, from the root. Round 1, PREPARE down the tree: a core that may not take part answers no and forwards nothing; one
- * that may locks the entry, forwards, does its own part, and answers when its children have, with the first refusal it met (but the
- * initiator's own before all).
- * Round 2, COMMIT if all said yes, else ABORT: forwarded the same way, so the root knows that the outcome stands everywhere.
- * One-phase: APPLY does both at once; a refusal costs a second round (ABORT) that restores what others applied.
+ * Two-phase, from the root. Round 1, PREPARE down the tree: a core that may not take part answers
+ * no and forwards nothing; one that may locks the entry, forwards, does its own part, and answers
+ * when its children have, with the first refusal it met (but the initiator's own before all). Round
+ * 2, COMMIT if all said yes, else ABORT: forwarded the same way, so the root knows that the outcome
+ * stands everywhere. One-phase: APPLY does both at once; a refusal costs a second round (ABORT)
+ * that restores what others applied.
  *
- * Conflict: who finds the entry locked answers BUSY; the root aborts and retries after a wait that grows with its number,
- * so of two the same one gives way. Nobody waits while it holds a lock, hence no deadlock (paper.md section 4: Barrelfish 2011).
+ * Conflict: who finds the entry locked answers BUSY; the root aborts and retries after a wait that
+ * grows with its number, so of two the same one gives way. Nobody waits while it holds a lock,
+ * hence no deadlock (paper.md section 4: Barrelfish 2011).
  *
- * Who drives an operation (its root) is who asked for it (its initiator), unless the row names another core: then the initiator hands it
- * over (ASK), takes part like anybody, and hears from the root what became of it (ANSWER). The root uses the record that every core has
- * for that lane of that initiator, so there is always room; what meets a lock waits there, oldest first, without a message. The initiator
- * holds no lock while it waits.
+ * Who drives an operation (its root) is who asked for it (its initiator), unless the row names
+ * another core: then the initiator hands it over (ASK), takes part like anybody, and hears from the
+ * root what became of it (ANSWER). The root uses the record that every core has for that lane of
+ * that initiator, so there is always room; what meets a lock waits there, oldest first, without a
+ * message. The initiator holds no lock while it waits.
  *
- * A participant forwards to exactly the cores it would forward to in round 2: the object that names the participants is locked in
- * between, and all rounds travel by the version of the tree that the messages name. What does not fit into one PREPARE is prepared by several,
- * one round after the other, of one operation: one COMMIT or ABORT says what becomes of all (row.more). */
+ * A participant forwards to exactly the cores it would forward to in round 2: the object that names
+ * the participants is locked in between, and all rounds travel by the version of the tree that the
+ * messages name. What does not fit into one PREPARE is prepared by several, one round after the
+ * other, of one operation: one COMMIT or ABORT says what becomes of all (row.more). */
 #include <string.h>
 
 #include "agreement_inside.h"
 
-static void refuse(const struct monitor *m, const struct input *in, enum verdict verdict, struct output *out)
+static void refuse(const struct monitor *m, const struct input *in, enum verdict verdict,
+                   struct output *out)
 {
     struct output_entry *entry = emit(out, OUTPUT_REPLY, in->from);
     entry->token = in->token;
     entry->message = *in->message;
-    entry->message.word[0] = message_head(message_kind(in->message), message_row(in->message), verdict, m->me, m->view);
+    entry->message.word[0] =
+        message_head(message_kind(in->message), message_row(in->message), verdict, m->me, m->view);
 }
 
 static bool exists(const struct monitor *m, uint32_t row, uint32_t number)
@@ -35,7 +41,8 @@ static bool exists(const struct monitor *m, uint32_t row, uint32_t number)
     return object->count ? number < object->count(m) : m->cspace_offset != 0;
 }
 
-static void request(struct monitor *m, const struct environment *env, const struct request *request, struct output *out)
+static void request(struct monitor *m, const struct environment *env, const struct request *request,
+                    struct output *out)
 {
     struct operation *op = NULL;
     for (uint32_t lane = 0; lane < m->lanes && !op; lane++) {
@@ -44,7 +51,8 @@ static void request(struct monitor *m, const struct environment *env, const stru
             op = candidate;
     }
     struct operation scratch;
-    enum verdict verdict = VERDICT_BUSY; /* every lane is taken: the driver keeps the request and asks again */
+    /* every lane is taken: the driver keeps the request and asks again */
+    enum verdict verdict = VERDICT_BUSY;
     if (!op)
         op = &scratch;
     memset(op, 0, sizeof *op);
@@ -67,7 +75,7 @@ static void request(struct monitor *m, const struct environment *env, const stru
     agreement_attempt(m, env, op, out);
 }
 
-/* --- Messages -------------------------------------------------------------------------------------------------------------------- */
+/* --- Messages --- */
 
 static void adopt_message(struct operation *op, const struct message *message)
 {
@@ -81,8 +89,8 @@ static void adopt_message(struct operation *op, const struct message *message)
 }
 
 /* Another core has asked this one to drive its operation. */
-static void asked(struct monitor *m, const struct environment *env, const struct input *in, struct operation *op,
-                  struct output *out)
+static void asked(struct monitor *m, const struct environment *env, const struct input *in,
+                  struct operation *op, struct output *out)
 {
     uint32_t initiator = (uint32_t)(in->message->word[1] >> SEQUENCE_BITS);
     if (initiator != in->from || initiator == m->me || op->phase == PHASE_BACKOFF)
@@ -96,24 +104,26 @@ static void asked(struct monitor *m, const struct environment *env, const struct
 }
 
 /* What became of an operation that another core drove. */
-static void answered(struct monitor *m, const struct environment *env, const struct input *in, struct operation *op,
-                     struct output *out)
+static void answered(struct monitor *m, const struct environment *env, const struct input *in,
+                     struct operation *op, struct output *out)
 {
     enum verdict verdict = message_verdict(in->message);
-    if (op->id != in->message->word[1] || !is_own(m, op) || op->root != in->from || op->root == m->me)
+    if (op->id != in->message->word[1] || !is_own(m, op) || op->root != in->from ||
+        op->root == m->me)
         return;
     if (verdict == VERDICT_OK && op->phase == PHASE_COMMITTED) {
         agreement_succeed(m, env, op, out);
     } else if (verdict == VERDICT_NOT_OWNER && op->phase == PHASE_ASKED) {
         op->declined = op->moved ? NOBODY : (uint16_t)in->from;
-        agreement_wait_for_tick(m, env, op); /* if it is about to move, the range is locked here too */
+        /* if it is about to move, the range is locked here too */
+        agreement_wait_for_tick(m, env, op);
     } else if (verdict != VERDICT_OK && op->phase == PHASE_ASKED) {
         agreement_done(m, op, verdict, message_core(in->message), out);
     }
 }
 
-static void join(struct monitor *m, const struct environment *env, const struct input *in, struct operation *op,
-                 struct output *out)
+static void join(struct monitor *m, const struct environment *env, const struct input *in,
+                 struct operation *op, struct output *out)
 {
     const struct message *message = in->message;
     uint32_t kind = message_kind(message);
@@ -121,7 +131,8 @@ static void join(struct monitor *m, const struct environment *env, const struct 
     bool own = message->word[1] >> SEQUENCE_BITS == m->me;
     /* One more piece of what is prepared here: a refusal leaves what there is to the ABORT. */
     bool again = op->id == message->word[1] && op->phase == PHASE_PREPARED && kind == KIND_PREPARE;
-    if (own && (op->id != message->word[1] || op->phase != PHASE_ASKED || op->root != message_core(message))) {
+    if (own && (op->id != message->word[1] || op->phase != PHASE_ASKED ||
+                op->root != message_core(message))) {
         refuse(m, in, VERDICT_BAD_REQUEST, out);
         return;
     }
@@ -134,7 +145,8 @@ static void join(struct monitor *m, const struct environment *env, const struct 
     op->token = in->token;
 
     const struct row *row = monitor_rows[op->row];
-    enum verdict verdict = agreement_holder(m, op) && !MUTANT(LOCK_IGNORED) ? VERDICT_BUSY : row->may_prepare(m, op);
+    enum verdict verdict =
+        agreement_holder(m, op) && !MUTANT(LOCK_IGNORED) ? VERDICT_BUSY : row->may_prepare(m, op);
     if (verdict != VERDICT_OK) {
         merge(op, verdict, m->me);
         op->phase = PHASE_REFUSED;
@@ -152,7 +164,8 @@ static void join(struct monitor *m, const struct environment *env, const struct 
     agreement_begin_round(m, env, op, kind, out);
 }
 
-static void message(struct monitor *m, const struct environment *env, const struct input *in, struct output *out)
+static void message(struct monitor *m, const struct environment *env, const struct input *in,
+                    struct output *out)
 {
     const struct message *message = in->message;
     uint32_t kind = message_kind(message);
@@ -163,7 +176,8 @@ static void message(struct monitor *m, const struct environment *env, const stru
     if (message_view(message) != m->view)
         bad = VERDICT_STALE_VIEW;
     else if (kind == 0 || kind >= AGREEMENT_KINDS || row >= ROWS || initiator >= m->cores ||
-             message_tree(message) > TREE_VERSIONS || (kind <= KIND_ABORT && message_core(message) >= m->cores) ||
+             message_tree(message) > TREE_VERSIONS ||
+             (kind <= KIND_ABORT && message_core(message) >= m->cores) ||
              !exists(m, row, (uint32_t)message->word[2]))
         bad = VERDICT_BAD_REQUEST;
     if (bad != VERDICT_OK) {
@@ -179,7 +193,8 @@ static void message(struct monitor *m, const struct environment *env, const stru
         break;
     case KIND_COMMIT:
     case KIND_ABORT:
-        if (op->id != message->word[1] || (op->phase != PHASE_PREPARED && op->phase != PHASE_APPLIED)) {
+        if (op->id != message->word[1] ||
+            (op->phase != PHASE_PREPARED && op->phase != PHASE_APPLIED)) {
             refuse(m, in, VERDICT_OK, out); /* we refused: nothing to undo */
             break;
         }
@@ -205,7 +220,8 @@ static void message(struct monitor *m, const struct environment *env, const stru
     }
 }
 
-static void answer(struct monitor *m, const struct environment *env, const struct input *in, struct output *out)
+static void answer(struct monitor *m, const struct environment *env, const struct input *in,
+                   struct output *out)
 {
     const struct message *message = in->message;
     uint32_t initiator = (uint32_t)(message->word[1] >> SEQUENCE_BITS);
@@ -235,11 +251,13 @@ static void tick(struct monitor *m, const struct environment *env, struct output
     if (!oldest)
         return;
     m->waiting--;
-    /* One a tick keeps the output within its bound. One that still has to wait becomes the youngest, and so keeps no other waiting. */
+    /* One a tick keeps the output within its bound. One that still has to wait becomes the
+     * youngest, and so keeps no other waiting. */
     agreement_attempt(m, env, oldest, out);
 }
 
-void monitor_step(struct monitor *m, const struct environment *env, const struct input *in, struct output *out)
+void monitor_step(struct monitor *m, const struct environment *env, const struct input *in,
+                  struct output *out)
 {
     out->count = 0;
     out->local = NO_OPERATION;

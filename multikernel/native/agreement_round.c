@@ -1,5 +1,6 @@
-/* A round of an operation: down the tree, this core's own part, and the answers; and what the root makes of it. What the engine does is
- * told in agreement.c, which takes the messages and calls this. */
+/* A round of an operation: down the tree, this core's own part, and the answers; and what the root
+ * makes of it. What the engine does is told in agreement.c, which takes the messages and calls
+ * this. */
 #include "agreement_inside.h"
 
 static const struct object_kind *object_of(const struct operation *op)
@@ -23,10 +24,11 @@ void agreement_take(struct monitor *m, const struct operation *op)
         object->take(m, op);
 }
 
-static void fill(struct message *message, const struct monitor *m, const struct operation *op, uint32_t kind,
-                 uint32_t core)
+static void fill(struct message *message, const struct monitor *m, const struct operation *op,
+                 uint32_t kind, uint32_t core)
 {
-    message->word[0] = message_head(kind, op->row, op->verdict, core, m->view) | (uint64_t)op->tree << 25;
+    message->word[0] = message_head(kind, op->row, op->verdict, core, m->view) | (uint64_t)op->tree
+                                                                                     << 25;
     message->word[1] = op->id;
     message->word[2] = op->slot | (uint64_t)op->generation << 32;
     for (int i = 0; i < 4; i++)
@@ -40,11 +42,12 @@ void agreement_reply(struct monitor *m, const struct operation *op, struct outpu
     fill(&entry->message, m, op, op->phase, op->named);
 }
 
-/* --- Sending down the tree ---------------------------------------------------------------------------------------------- */
+/* --- Sending down the tree --- */
 
-/* A set of more than 64 cores that is not all of them travels ahead of the message, a window of 64 a notice. */
-static void send_set(const struct monitor *m, const struct operation *op, const uint64_t *set, uint32_t to,
-                     struct output *out)
+/* A set of more than 64 cores that is not all of them travels ahead of the message, a window of 64
+ * a notice. */
+static void send_set(const struct monitor *m, const struct operation *op, const uint64_t *set,
+                     uint32_t to, struct output *out)
 {
     for (uint32_t word = 0; word < m->set_words; word++) {
         struct output_entry *entry = emit(out, OUTPUT_NOTICE, to);
@@ -54,18 +57,21 @@ static void send_set(const struct monitor *m, const struct operation *op, const 
     }
 }
 
-/* Sends to this core's children: the participants below it in the root's tree with no participant in between. */
-static uint32_t forward(struct monitor *m, const struct operation *op, uint32_t kind, struct output *out)
+/* Sends to this core's children: the participants below it in the root's tree with no participant
+ * in between. */
+static uint32_t forward(struct monitor *m, const struct operation *op, uint32_t kind,
+                        struct output *out)
 {
     const struct row *row = monitor_rows[op->row];
     uint64_t buffer[CORE_SET_WORDS_MAX];
     const uint64_t *participants = row->object->participants(m, op, buffer);
-    uint32_t root = MUTANT(ROUTED_BY_INITIATOR) ? initiator_of(op) : op->root, sent = 0, first = out->count;
-    const struct tree_link *link =
-        monitor_links(m, root, MUTANT(TREE_OF_THE_MOMENT) ? monitor_tree(m, root)->current : op->tree);
+    uint32_t root = MUTANT(ROUTED_BY_INITIATOR) ? initiator_of(op) : op->root, sent = 0,
+             first = out->count;
+    const struct tree_link *link = monitor_links(
+        m, root, MUTANT(TREE_OF_THE_MOMENT) ? monitor_tree(m, root)->current : op->tree);
     bool set = row->set_travels && m->set_words > 1 && (kind == KIND_PREPARE || kind == KIND_APPLY);
-    for (uint32_t core = NOBODY; (core = tree_next(link, participants, m->cores, root, m->me, core)) != NOBODY;
-         sent++) {
+    for (uint32_t core = NOBODY;
+         (core = tree_next(link, participants, m->cores, root, m->me, core)) != NOBODY; sent++) {
         if (set)
             send_set(m, op, participants, core, out);
         fill(&emit(out, OUTPUT_REQUEST, core)->message, m, op, kind, root);
@@ -81,7 +87,7 @@ static uint32_t forward(struct monitor *m, const struct operation *op, uint32_t 
     return sent;
 }
 
-/* --- A round: forward, own part, gather ------------------------------------------------------------------------------------ */
+/* --- A round: forward, own part, gather --- */
 
 static void unlock(struct monitor *m, struct operation *op)
 {
@@ -98,7 +104,8 @@ static void unlock(struct monitor *m, struct operation *op)
         object->unlocked(m, op->slot);
 }
 
-/* This core's own part of the round. A root that does not hold the page has none, but for its directory entry. */
+/* This core's own part of the round. A root that does not hold the page has none, but for its
+ * directory entry. */
 void agreement_own_part(struct monitor *m, const struct environment *env, struct operation *op)
 {
     const struct row *row = monitor_rows[op->row];
@@ -115,16 +122,21 @@ void agreement_own_part(struct monitor *m, const struct environment *env, struct
         verdict = row->prepare(m, op, env->mmu);
         merge(op, verdict, m->me);
         if (root)
-            break; /* commits when all have answered: its lock is what orders concurrent one-phase operations */
+            /* commits when all have answered: its lock is what orders concurrent one-phase
+             * operations */
+            break;
         if (verdict == VERDICT_OK)
             row->commit(m, op, env->mmu);
         if (verdict == VERDICT_OK || MUTANT(UNLOCK_AT_FAILED_APPLY))
             unlock(m,
-                   op); /* else at the ABORT that this brings: it must not undo what another operation did meanwhile */
+                   /* else at the ABORT that this brings: it must not undo what another operation
+                    * did meanwhile */
+                   op);
         break;
     case PHASE_COMMITTING:
         row->commit(m, op, env->mmu);
-        if (!(root || (is_own(m, op) && !MUTANT(ASKED_GIVES_EARLY))) || !row->settled || MUTANT(RANGE_GIVEN_EARLY))
+        if (!(root || (is_own(m, op) && !MUTANT(ASKED_GIVES_EARLY))) || !row->settled ||
+            MUTANT(RANGE_GIVEN_EARLY))
             unlock(m, op);
         break;
     case PHASE_ABORTING:
@@ -136,8 +148,8 @@ void agreement_own_part(struct monitor *m, const struct environment *env, struct
     }
 }
 
-void agreement_begin_round(struct monitor *m, const struct environment *env, struct operation *op, uint32_t kind,
-                           struct output *out)
+void agreement_begin_round(struct monitor *m, const struct environment *env, struct operation *op,
+                           uint32_t kind, struct output *out)
 {
     static const uint8_t phase_of[] = {
         [KIND_PREPARE] = PHASE_PREPARING,
@@ -160,9 +172,10 @@ void agreement_begin_round(struct monitor *m, const struct environment *env, str
     agreement_finish_round(m, env, op, out);
 }
 
-/* --- The root ---------------------------------------------------------------------------------------------------------------- */
+/* --- The root --- */
 
-void agreement_done(struct monitor *m, struct operation *op, enum verdict verdict, uint32_t core, struct output *out)
+void agreement_done(struct monitor *m, struct operation *op, enum verdict verdict, uint32_t core,
+                    struct output *out)
 {
     struct output_entry *entry =
         is_own(m, op) ? emit(out, OUTPUT_DONE, m->me) : emit(out, OUTPUT_NOTICE, initiator_of(op));
@@ -181,13 +194,15 @@ void agreement_wait_for_tick(struct monitor *m, const struct environment *env, s
     m->waiting++;
 }
 
-void agreement_succeed(struct monitor *m, const struct environment *env, struct operation *op, struct output *out)
+void agreement_succeed(struct monitor *m, const struct environment *env, struct operation *op,
+                       struct output *out)
 {
     const struct row *row = monitor_rows[op->row];
     if (row->settled) {
         unlock(m, op);
         if (is_own(m, op) && !row->settled(m, op)) {
-            agreement_wait_for_tick(m, env, op); /* this was a step on the way to what was asked for */
+            /* this was a step on the way to what was asked for */
+            agreement_wait_for_tick(m, env, op);
             return;
         }
     }
@@ -209,18 +224,21 @@ static void back_off(struct monitor *m, const struct environment *env, struct op
     m->waiting++;
 }
 
-void agreement_attempt(struct monitor *m, const struct environment *env, struct operation *op, struct output *out)
+void agreement_attempt(struct monitor *m, const struct environment *env, struct operation *op,
+                       struct output *out)
 {
     const struct row *row = monitor_rows[op->row];
     bool own = is_own(m, op);
     op->root = (uint16_t)m->me;
     enum verdict verdict;
     if (!own) /* while an outcome is awaited here, nobody can say who owns it */
-        verdict = agreement_holder(m, op) && !MUTANT(OWNER_TOO_SURE) ? VERDICT_BUSY : row->sequence(m, op);
+        verdict = agreement_holder(m, op) && !MUTANT(OWNER_TOO_SURE) ? VERDICT_BUSY
+                                                                     : row->sequence(m, op);
     else
         verdict = row->resume ? row->resume(m, op) : row->may_prepare(m, op);
     if (verdict == VERDICT_BUSY || (verdict == VERDICT_OK && agreement_holder(m, op))) {
-        agreement_wait_for_tick(m, env, op); /* another operation is at it, or there is more to do here */
+        /* another operation is at it, or there is more to do here */
+        agreement_wait_for_tick(m, env, op);
         return;
     }
     if (!own && verdict == VERDICT_OK)
@@ -232,8 +250,11 @@ void agreement_attempt(struct monitor *m, const struct environment *env, struct 
     row = monitor_rows[op->row]; /* resume may have chosen another one, as a step on the way */
     if (own) {
         uint32_t lane = (uint32_t)(op - monitor_own(m, 0));
-        op->id = (uint64_t)m->me << SEQUENCE_BITS | ((++m->sequence * m->lanes + lane) & SEQUENCE_MASK);
-    } /* else all that was sent by that id has been answered: nothing will be mistaken for this attempt */
+        op->id =
+            (uint64_t)m->me << SEQUENCE_BITS | ((++m->sequence * m->lanes + lane) & SEQUENCE_MASK);
+        /* else all that was sent by that id has been answered: nothing will be mistaken for this
+     * attempt */
+    }
     op->verdict = VERDICT_OK;
     op->named = NOBODY;
     if (op->root != m->me) {
@@ -249,9 +270,10 @@ void agreement_attempt(struct monitor *m, const struct environment *env, struct 
     agreement_begin_round(m, env, op, op->protocol == ONE_PHASE ? KIND_APPLY : KIND_PREPARE, out);
 }
 
-/* --- Rounds end ------------------------------------------------------------------------------------------------------------------ */
+/* --- Rounds end --- */
 
-static void finish_driven(struct monitor *m, const struct environment *env, struct operation *op, struct output *out)
+static void finish_driven(struct monitor *m, const struct environment *env, struct operation *op,
+                          struct output *out)
 {
     int yes = op->verdict == VERDICT_OK;
     switch (op->phase) {
@@ -263,7 +285,8 @@ static void finish_driven(struct monitor *m, const struct environment *env, stru
         } else if (yes && monitor_rows[op->row]->more && monitor_rows[op->row]->more(m, op)) {
             agreement_begin_round(m, env, op, KIND_PREPARE, out);
         } else {
-            agreement_begin_round(m, env, op, yes || MUTANT(COMMIT_ON_REFUSAL) ? KIND_COMMIT : KIND_ABORT, out);
+            agreement_begin_round(m, env, op,
+                                  yes || MUTANT(COMMIT_ON_REFUSAL) ? KIND_COMMIT : KIND_ABORT, out);
         }
         break;
     case PHASE_APPLYING:
@@ -292,7 +315,8 @@ static void finish_driven(struct monitor *m, const struct environment *env, stru
     }
 }
 
-void agreement_finish_round(struct monitor *m, const struct environment *env, struct operation *op, struct output *out)
+void agreement_finish_round(struct monitor *m, const struct environment *env, struct operation *op,
+                            struct output *out)
 {
     if (op->waiting || op->local)
         return;

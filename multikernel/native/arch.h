@@ -1,6 +1,7 @@
-/* What the processor gives us, and nothing else: a cycle counter, a relax hint, a prefetch for writing, and the one
- * instruction sequence that may fault on a page of the system (the accessor). One header an architecture; every other
- * file is portable C11. x86-64 is run and measured; aarch64 is compiled only, and nothing is claimed for it. */
+/* What the processor gives us, and nothing else: a cycle counter, a relax hint, a prefetch for
+ * writing, and the one instruction sequence that may fault on a page of the system (the accessor).
+ * One header an architecture; every other file is portable C11. x86-64 is run and measured; aarch64
+ * is compiled only, and nothing is claimed for it. */
 #pragma once
 
 #include <stddef.h>
@@ -14,9 +15,9 @@
 #error "multikernel knows x86-64 and aarch64; add an arch_*.h for this processor"
 #endif
 
-/* Copies length bytes; returns 0, or 1 when a load or store in it faulted and the fault handler took the landing pad.
- * The three labels are the accessor's first byte, its end, and the landing pad: a fault is ours only when its PC lies
- * between the first two (fault.c). */
+/* Copies length bytes; returns 0, or 1 when a load or store in it faulted and the fault handler
+ * took the landing pad. The three labels are the accessor's first byte, its end, and the landing
+ * pad: a fault is ours only when its PC lies between the first two (fault.c). */
 extern int mk_access_copy(void *destination, const void *source, size_t length);
 /* One aligned 64-bit load, same contract; the value goes to *destination. */
 extern int mk_access_load(uint64_t *destination, const void *source);

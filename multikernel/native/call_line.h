@@ -1,11 +1,13 @@
-/* The call line: request and reply in one cache line. One side calls, the other answers; reply k is written over
- * request k, so a round trip moves one line there and back where two rings move two.
+/* The call line: request and reply in one cache line. One side calls, the other answers; reply k is
+ * written over request k, so a round trip moves one line there and back where two rings move two.
  *
- * A window of w lines allows w requests in flight. Requests are FIFO (line r mod w carries request r); replies may be
- * written in any order. The control word says whose turn it is: lap l of a line is 2l+1 while it holds a request,
- * 2l+2 while it holds the reply. Each side writes the line only in its own turn, so the two never write at once.
+ * A window of w lines allows w requests in flight. Requests are FIFO (line r mod w carries request
+ * r); replies may be written in any order. The control word says whose turn it is: lap l of a line
+ * is 2l+1 while it holds a request, 2l+2 while it holds the reply. Each side writes the line only
+ * in its own turn, so the two never write at once.
  *
- * Idea: the "in place" round trip of this project's measurements; FFWD (SOSP'17) pairs request and response lines. */
+ * Idea: the "in place" round trip of this project's measurements; FFWD (SOSP'17) pairs request and
+ * response lines. */
 #pragma once
 
 #include <stdbool.h>
@@ -37,7 +39,8 @@ static inline void call_open_sender(struct call_sender *end, struct slot *lines,
     *end = (struct call_sender){.lines = lines, .window = window};
 }
 
-static inline void call_open_receiver(struct call_receiver *end, struct slot *lines, uint32_t window)
+static inline void call_open_receiver(struct call_receiver *end, struct slot *lines,
+                                      uint32_t window)
 {
     assert(window >= 1 && window <= CALL_WINDOW_MAX);
     *end = (struct call_receiver){.lines = lines, .window = window};
@@ -48,7 +51,8 @@ static inline bool call_has_credit(const struct call_sender *end)
     return !(end->outstanding >> end->next & 1);
 }
 
-/* Sends a request; returns the line that its reply will come in, or -1 when that line is still in use. */
+/* Sends a request; returns the line that its reply will come in, or -1 when that line is still in
+ * use. */
 static inline int call_try_send(struct call_sender *end, const struct message *request)
 {
     uint32_t line = end->next;
@@ -75,7 +79,8 @@ static inline int call_try_send(struct call_sender *end, const struct message *r
 /* What the control word of a line with an outstanding request becomes when the reply is there. */
 static inline uint64_t call_reply_control(const struct call_sender *end, uint32_t line)
 {
-    uint64_t lap = line < end->next ? end->lap : end->lap - 1; /* lines at or after next were last used a lap ago */
+    /* lines at or after next were last used a lap ago */
+    uint64_t lap = line < end->next ? end->lap : end->lap - 1;
     return 2 * lap + 2;
 }
 
@@ -121,7 +126,8 @@ static inline int call_try_receive(struct call_receiver *end, struct message *re
 static inline void call_reply(struct call_receiver *end, uint32_t line, const struct message *reply)
 {
     struct slot *slot = &end->lines[line];
-    uint64_t control = atomic_load_explicit(&slot->control, memory_order_relaxed); /* our turn: nobody else writes */
+    /* our turn: nobody else writes */
+    uint64_t control = atomic_load_explicit(&slot->control, memory_order_relaxed);
     slot_put(slot, reply);
 #if defined(MK_MUTANT_CALL_REPLY)
     atomic_store_explicit(&slot->control, control + 1, memory_order_relaxed);

@@ -1,12 +1,17 @@
-/* Capabilities: the one record, the types, what may be derived from what, and the verdicts of operations on them.
+/* Capabilities: the one record, the types, what may be derived from what, and the verdicts of
+ * operations on them.
  *
- * A capability names a range of memory, says as what it may be used (its type) and how (its rights). The record is a slot of a CNode and a
- * node of the mapping database at once, 64 bytes, one cache line: as Barrelfish's `struct cte`. Sizes are bytes, multiples of the page: not
- * powers of two, because frames here come in any number of pages (Barrelfish gave its `bits` up for the same reason).
+ * A capability names a range of memory, says as what it may be used (its type) and how (its
+ * rights). The record is a slot of a CNode and a node of the mapping database at once, 64 bytes,
+ * one cache line: as Barrelfish's `struct cte`. Sizes are bytes, multiples of the page: not powers
+ * of two, because frames here come in any number of pages (Barrelfish gave its `bits` up for the
+ * same reason).
  *
- * Who calls it: mapping_database.c keeps the records in order, cspace.c operates on them; the rows of the agreement engine come on top.
- * Source: paper section 4.7; Barrelfish capabilities/caps.hl (types and derivation; the rules here are one table as that file is one
- * list), include/barrelfish_kpi/capabilities.h; relations to other cores after TN-013 ("owner", "foreign", the cached relations). */
+ * Who calls it: mapping_database.c keeps the records in order, cspace.c operates on them; the rows
+ * of the agreement engine come on top. Source: paper section 4.7; Barrelfish capabilities/caps.hl
+ * (types and derivation; the rules here are one table as that file is one list),
+ * include/barrelfish_kpi/capabilities.h; relations to other cores after TN-013 ("owner", "foreign",
+ * the cached relations). */
 #pragma once
 
 #include <assert.h>
@@ -14,9 +19,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CAP_PAGE = 4096, CNODE_SLOT_BITS = 8, CNODE_SLOTS = 1 << CNODE_SLOT_BITS, CNODE_BYTES = CNODE_SLOTS * 64 };
+enum {
+    CAP_PAGE = 4096,
+    CNODE_SLOT_BITS = 8,
+    CNODE_SLOTS = 1 << CNODE_SLOT_BITS,
+    CNODE_BYTES = CNODE_SLOTS * 64
+};
 
-/* In the order of derivation: where two capabilities name the same range, the ancestor's type is the smaller number. */
+/* In the order of derivation: where two capabilities name the same range, the ancestor's type is
+ * the smaller number. */
 enum capability_type {
     CAP_NULL = 0,
     CAP_RAM,        /* untyped memory */
@@ -31,13 +42,15 @@ enum capability_type {
 
 enum capability_rights {
     CAP_READ = 1,
-    CAP_WRITE = 2, /* Frame: store; RAM and Dispatcher: derive; CNode: fill its slots; Endpoint: send */
+    /* Frame: store; RAM and Dispatcher: derive; CNode: fill its slots; Endpoint: send */
+    CAP_WRITE = 2,
     CAP_GRANT = 4, /* hand on by copying, take back by revoking */
     CAP_RIGHTS_ALL = 7,
 };
 
 enum capability_flags {
-    /* What the owner knows, or must fear, of other cores; equal in all local copies. Set too often costs messages, too seldom safety. */
+    /* What the owner knows, or must fear, of other cores; equal in all local copies. Set too often
+     * costs messages, too seldom safety. */
     CAP_REMOTE_COPIES = 1,
     CAP_REMOTE_DESCENDANTS = 2,
     CAP_REMOTE_ANCESTORS = 4,
@@ -48,22 +61,27 @@ enum capability_flags {
 /* What became of an operation. Whatever is not CAP_OK or CAP_MORE has changed no byte. */
 enum capability_verdict {
     CAP_OK = 0,
-    CAP_MORE,            /* delete, revoke: work was done and there is more; call again */
-    CAP_STALE,           /* the reference names no capability: deleted, revoked, or forged */
-    CAP_NOT_A_CNODE,     /* the destination is no CNode */
-    CAP_SLOT_IN_USE,     /* a destination slot holds a capability */
-    CAP_NO_SLOTS,        /* the destination slots reach beyond the CNode's end */
-    CAP_NO_CNODES,       /* this core's block has no slots for another CNode */
-    CAP_WRONG_TYPE,      /* the source's type cannot become that type */
-    CAP_NOT_COPYABLE,    /* capabilities of that type exist once */
-    CAP_BAD_SIZE,        /* zero, no multiple of the page, not the type's, or beyond the source or the address space */
+    CAP_MORE,         /* delete, revoke: work was done and there is more; call again */
+    CAP_STALE,        /* the reference names no capability: deleted, revoked, or forged */
+    CAP_NOT_A_CNODE,  /* the destination is no CNode */
+    CAP_SLOT_IN_USE,  /* a destination slot holds a capability */
+    CAP_NO_SLOTS,     /* the destination slots reach beyond the CNode's end */
+    CAP_NO_CNODES,    /* this core's block has no slots for another CNode */
+    CAP_WRONG_TYPE,   /* the source's type cannot become that type */
+    CAP_NOT_COPYABLE, /* capabilities of that type exist once */
+    /* zero, no multiple of the page, not the type's, or beyond the source or the address space */
+    CAP_BAD_SIZE,
     CAP_RETYPE_CONFLICT, /* that memory, or a part of it, is something else already */
     CAP_RIGHTS_EXCEEDED, /* the operation needs, or asks for, rights that the capability lacks */
-    CAP_BUSY,            /* that memory is locked by another operation, or too many operations hold locks */
-    CAP_CNODE_CYCLE,     /* a CNode would be reachable from itself (or is nested too deep to tell) */
-    CAP_NEEDS_AGREEMENT, /* other cores may hold copies or descendants: not to be decided here alone */
-    CAP_PERMANENT,       /* the root CNode is neither deleted nor revoked */
-    CAP_MAPPED,          /* it is mapped, or holds what is, and would go without anybody being asked */
+    /* that memory is locked by another operation, or too many operations hold locks */
+    CAP_BUSY,
+    /* a CNode would be reachable from itself (or is nested too deep to tell) */
+    CAP_CNODE_CYCLE,
+    /* other cores may hold copies or descendants: not to be decided here alone */
+    CAP_NEEDS_AGREEMENT,
+    CAP_PERMANENT, /* the root CNode is neither deleted nor revoked */
+    /* it is mapped, or holds what is, and would go without anybody being asked */
+    CAP_MAPPED,
     CAP_VERDICTS
 };
 
@@ -71,19 +89,25 @@ enum capability_verdict {
 struct capability {
     uint64_t address; /* bytes; of an Endpoint or Mapping: those of what it was derived from */
     uint64_t size;    /* bytes */
-    uint64_t about;   /* Endpoint: its number; Mapping: the virtual address; CNode: its index here; else 0 */
-    uint64_t reach_left, reach_right; /* the mapping database's: the largest end in either subtree, 0 without one */
+    /* Endpoint: its number; Mapping: the virtual address; CNode: its index here; else 0 */
+    uint64_t about;
+    /* the mapping database's: the largest end in either subtree, 0 without one */
+    uint64_t reach_left, reach_right;
     uint32_t generation;
-    uint16_t owner; /* the core that orders operations on it; another than this one: a foreign copy */
+    /* the core that orders operations on it; another than this one: a foreign copy */
+    uint16_t owner;
     uint8_t type;
     uint8_t rights;
     uint8_t flags;
-    uint8_t rank;  /* the mapping database's, and so are the links */
-    uint16_t part; /* of the state, whose database it is in: cspace.h; 0 but for the shared kernel */
+    uint8_t rank; /* the mapping database's, and so are the links */
+    /* of the state, whose database it is in: cspace.h; 0 but for the shared kernel */
+    uint16_t part;
     uint32_t left, right, parent;
 };
-static_assert(sizeof(struct capability) == 64, "a slot is one cache line, a CNode's memory is its slots");
-static_assert(offsetof(struct capability, parent) == 60, "no hidden padding: slots are compared as bytes");
+static_assert(sizeof(struct capability) == 64,
+              "a slot is one cache line, a CNode's memory is its slots");
+static_assert(offsetof(struct capability, parent) == 60,
+              "no hidden padding: slots are compared as bytes");
 
 #define NO_CAPABILITY UINT32_MAX
 
@@ -95,19 +119,22 @@ static inline uint64_t capability_end(const struct capability *c)
 /* The same object: copies of one another. Rights may differ. */
 static inline bool capability_same(const struct capability *a, const struct capability *b)
 {
-    return a->address == b->address && a->size == b->size && a->type == b->type && a->about == b->about;
+    return a->address == b->address && a->size == b->size && a->type == b->type &&
+           a->about == b->about;
 }
 
-/* --- What may become what ------------------------------------------------------------------------------------------------------ */
+/* --- What may become what --- */
 
 struct capability_rule {
     const char *name;
-    uint16_t derives;     /* the types it may be retyped to, a bit each */
-    uint8_t rights;       /* those that mean something; what is derived has the source's rights among them */
+    uint16_t derives; /* the types it may be retyped to, a bit each */
+    /* those that mean something; what is derived has the source's rights among them */
+    uint8_t rights;
     uint8_t copyable : 1; /* more than one capability may name an object */
     uint8_t remote : 1;   /* ... on other cores too; the rest never leave theirs */
-    uint8_t view : 1; /* as large as its source and beside others of it: claims no memory, and goes with the source */
-    uint32_t size;    /* bytes of an object; 0: any number of pages */
+    /* as large as its source and beside others of it: claims no memory, and goes with the source */
+    uint8_t view : 1;
+    uint32_t size; /* bytes of an object; 0: any number of pages */
 };
 
 extern const struct capability_rule capability_rules[CAP_TYPES];
@@ -117,7 +144,8 @@ static inline bool capability_derives(uint32_t from, uint32_t to)
     return capability_rules[from].derives >> to & 1;
 }
 
-/* The name of a verdict as errors and tests show it, lower case with hyphens; NULL beyond the last. */
+/* The name of a verdict as errors and tests show it, lower case with hyphens; NULL beyond the
+ * last. */
 const char *capability_verdict_name(uint32_t verdict);
 
 /* Seeded bugs, for tests only: build with -DMK_CAPABILITY_MUTANT=n. */

@@ -1,22 +1,24 @@
-/* A copy, or a move, to another core: the destination takes the record in at prepare, the source of a move goes at commit. What is said of all
- * rows about capabilities is in capability_rows.c. */
+/* A copy, or a move, to another core: the destination takes the record in at prepare, the source of
+ * a move goes at commit. What is said of all rows about capabilities is in capability_rows.c. */
 #include "capability_rows.h"
 
-void capability_ask_to_copy(const struct monitor *m, struct operation *op, const struct capability_task *t,
-                            uint32_t slot)
+void capability_ask_to_copy(const struct monitor *m, struct operation *op,
+                            const struct capability_task *t, uint32_t slot)
 {
     const struct cspace *cs = monitor_cspace(m);
     const struct capability *c = cspace_slot(cs, slot);
     uint32_t owner = c->owner, how = t->move ? HOW_MOVE : 0;
     uint32_t relations = (c->flags & CAP_REMOTE) | capability_relations_here(cs, slot);
     if (t->move && owner == m->me && !mapping_database_has_copies(cspace_database(cs), slot)) {
-        how |= HOW_OWNER | (c->flags & CAP_REMOTE_COPIES && !MUTANT(MOVE_OTHERS_NOT_TOLD) ? HOW_EVERYBODY : 0);
+        how |= HOW_OWNER |
+               (c->flags & CAP_REMOTE_COPIES && !MUTANT(MOVE_OTHERS_NOT_TOLD) ? HOW_EVERYBODY : 0);
         owner = t->to;
     } else {
         relations |= CAP_REMOTE_COPIES;
     }
-    op->argument[1] = c->type | (uint64_t)t->rights << 8 | (uint64_t)relations << 12 | (uint64_t)how << 16 |
-                      (uint64_t)t->index << 20 | (uint64_t)owner << 32 | (uint64_t)t->to << 48;
+    op->argument[1] = c->type | (uint64_t)t->rights << 8 | (uint64_t)relations << 12 |
+                      (uint64_t)how << 16 | (uint64_t)t->index << 20 | (uint64_t)owner << 32 |
+                      (uint64_t)t->to << 48;
     op->argument[2] = t->cnode;
 }
 
@@ -25,8 +27,8 @@ static enum verdict copy_may_prepare(struct monitor *m, const struct operation *
     return makes_sense(op) && copy_destination(op) < m->cores ? VERDICT_OK : VERDICT_BAD_REQUEST;
 }
 
-/* A destination has the copy from now on, locked. The initiator notes it at commit: a refusal changes nothing, and its lock keeps everybody
- * from the range up to then. */
+/* A destination has the copy from now on, locked. The initiator notes it at commit: a refusal
+ * changes nothing, and its lock keeps everybody from the range up to then. */
 static enum verdict copy_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     struct cspace *cs = monitor_cspace(m);
@@ -34,7 +36,8 @@ static enum verdict copy_prepare(struct monitor *m, struct operation *op, const 
     (void)mmu;
     if (initiated_here(m, op)) { /* who asked an owner has waited without a lock */
         const struct capability_task *t = task_of(m, op);
-        enum capability_verdict found = MUTANT(ASKED_UNCHECKED) ? CAP_OK : cspace_find(cs, t->source, &slot);
+        enum capability_verdict found =
+            MUTANT(ASKED_UNCHECKED) ? CAP_OK : cspace_find(cs, t->source, &slot);
         if (found == CAP_OK && t->move && !MUTANT(ASKED_MOVES_MAPPED))
             found = cspace_mapped(cs, (uint32_t)t->source);
         return monitor_verdict(found);
@@ -47,7 +50,8 @@ static enum verdict copy_prepare(struct monitor *m, struct operation *op, const 
                                       .rights = op->argument[1] >> 8 & 0xf,
                                       .flags = op->argument[1] >> 12 & 0xf,
                                       .owner = (uint16_t)(op->argument[1] >> 32)};
-    const struct cspace_place place = {.cnode = op->argument[2], .index = op->argument[1] >> 20 & 0xfff};
+    const struct cspace_place place = {.cnode = op->argument[2],
+                                       .index = op->argument[1] >> 20 & 0xfff};
     return monitor_verdict(cspace_receive(cs, &record, &place, op->id, &op->argument[3]));
 }
 
@@ -57,7 +61,8 @@ static void copy_gather(struct monitor *m, struct operation *op, const uint64_t 
     op->argument[3] |= argument[3]; /* one core's answer has it */
 }
 
-/* There is a copy elsewhere. Another's outcome may have taken the source itself, with the CNode that it was in. */
+/* There is a copy elsewhere. Another's outcome may have taken the source itself, with the CNode
+ * that it was in. */
 static void note_copy(struct monitor *m, const struct operation *op)
 {
     struct cspace *cs = monitor_cspace(m);
@@ -95,7 +100,8 @@ static void copy_abort(struct monitor *m, struct operation *op, const struct mmu
     struct cspace *cs = monitor_cspace(m);
     struct cspace_progress progress;
     (void)mmu;
-    if (!initiated_here(m, op) && copy_destination(op) == m->me && op->argument[3] && !MUTANT(COPY_ABORT_LEAVES))
+    if (!initiated_here(m, op) && copy_destination(op) == m->me && op->argument[3] &&
+        !MUTANT(COPY_ABORT_LEAVES))
         cspace_delete(cs, op->argument[3], op->id, UINT32_MAX, &progress);
     op->argument[3] = 0;
 }

@@ -1,5 +1,5 @@
-/* The deletion of an owner's last copy: the votes say who has another copy, and the commit names the heir. What is said of all rows about
- * capabilities is in capability_rows.c. */
+/* The deletion of an owner's last copy: the votes say who has another copy, and the commit names
+ * the heir. What is said of all rows about capabilities is in capability_rows.c. */
 #include "capability_rows.h"
 
 static void delete_gather(struct monitor *m, struct operation *op, const uint64_t argument[4])
@@ -7,7 +7,8 @@ static void delete_gather(struct monitor *m, struct operation *op, const uint64_
     (void)m;
     uint64_t ours = op->argument[2], theirs = argument[2];
     uint64_t heir = (ours & 0xffff) < (theirs & 0xffff) ? ours & 0xffff : theirs & 0xffff;
-    op->argument[2] = heir | ((ours & 0xffff0000) + (theirs & 0xffff0000)) | ((ours | theirs) & HEIR_HAS_DESCENDANTS);
+    op->argument[2] = heir | ((ours & 0xffff0000) + (theirs & 0xffff0000)) |
+                      ((ours | theirs) & HEIR_HAS_DESCENDANTS);
 }
 
 static enum verdict delete_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
@@ -20,8 +21,8 @@ static enum verdict delete_prepare(struct monitor *m, struct operation *op, cons
         return VERDICT_OK;
     if (copy)
         answer[2] = m->me | 1ull << 16;
-    if (op->argument[1] == CAP_RAM &&
-        cspace_conflict(cs, range_address(op), op->argument[0], range_address(op), range_end(op)) != CAP_OK)
+    if (op->argument[1] == CAP_RAM && cspace_conflict(cs, range_address(op), op->argument[0],
+                                                      range_address(op), range_end(op)) != CAP_OK)
         answer[2] |= HEIR_HAS_DESCENDANTS;
     delete_gather(m, op, answer);
     return VERDICT_OK;

@@ -1,20 +1,26 @@
-/* Pages of Frames that are capabilities: mapping one. A row about entries of the replica of mappings, which is that of mapping_rows.c with a
- * capability beside.
+/* Pages of Frames that are capabilities: mapping one. A row about entries of the replica of
+ * mappings, which is that of mapping_rows.c with a capability beside.
  *
- * What holds: a page of such a Frame is reachable on some core only while its home, the core that mapped it, has the Mapping
- * capability, and so the Frame that is derived from. The Mapping is made before any core maps the page, in the step in which the operation
- * begins; it goes in the step in which the entry becomes free at home, which every way of unmapping comes to (mapping_free).
+ * What holds: a page of such a Frame is reachable on some core only while its home, the core that
+ * mapped it, has the Mapping capability, and so the Frame that is derived from. The Mapping is made
+ * before any core maps the page, in the step in which the operation begins; it goes in the step in
+ * which the entry becomes free at home, which every way of unmapping comes to (mapping_free).
  *
- * An unmap by another core is over before the home, where it took no part, has heard of it (RELEASE, which nobody answers): for that moment
- * the Mapping is there without its page, takes its slot, and can be deleted.
+ * An unmap by another core is over before the home, where it took no part, has heard of it
+ * (RELEASE, which nobody answers): for that moment the Mapping is there without its page, takes its
+ * slot, and can be deleted.
  *
- * Every core keeps to it by the locks of ranges: a map is refused, and tries again, where a revoke of that memory awaits its outcome.
+ * Every core keeps to it by the locks of ranges: a map is refused, and tries again, where a revoke
+ * of that memory awaits its outcome.
  *
- * A Mapping is a capability with copies elsewhere, for what other cores have in their page tables is one: so nothing that would take it along
- * is decided by one core. A deletion unmaps all that goes with it in one agreement before anything goes (capability_unmap_row.c), a revoke
- * all pages of its range within its own two phases (capability_revoke_row.c): a pin refuses either before anything has changed.
+ * A Mapping is a capability with copies elsewhere, for what other cores have in their page tables
+ * is one: so nothing that would take it along is decided by one core. A deletion unmaps all that
+ * goes with it in one agreement before anything goes (capability_unmap_row.c), a revoke all pages
+ * of its range within its own two phases (capability_revoke_row.c): a pin refuses either before
+ * anything has changed.
  *
- * Source: paper section 4.7; Barrelfish kernel/mapping.c and include/barrelfish_kpi (Frame_Mapping: the page table slot in a capability). */
+ * Source: paper section 4.7; Barrelfish kernel/mapping.c and include/barrelfish_kpi (Frame_Mapping:
+ * the page table slot in a capability). */
 #include <string.h>
 
 #include "capability_rows.h"
@@ -22,8 +28,10 @@
 
 uint32_t capability_of_page(const struct monitor *m, const struct mapping *mapping)
 {
-    const struct capability key = {
-        .address = mapping->frame, .size = mapping->length, .about = mapping->address, .type = CAP_MAPPING};
+    const struct capability key = {.address = mapping->frame,
+                                   .size = mapping->length,
+                                   .about = mapping->address,
+                                   .type = CAP_MAPPING};
     return mapping_database_find(cspace_database(monitor_cspace(m)), &key);
 }
 
@@ -55,7 +63,7 @@ void mapping_free(struct monitor *m, uint32_t slot)
         capability_page_deleted(m, mapping);
 }
 
-/* --- map --------------------------------------------------------------------------------------------------------------------------- */
+/* --- map --- */
 
 static enum verdict begin(struct monitor *m, struct operation *op, const struct request *request)
 {
@@ -79,8 +87,10 @@ static enum verdict begin(struct monitor *m, struct operation *op, const struct 
     if (verdict != VERDICT_OK)
         return verdict;
     const struct cspace_place place = {.cnode = t->cnode, .index = t->index};
-    verdict = monitor_verdict(cspace_map(cs, t->source, op->argument[0], request->rights, &place, 0, &t->made));
-    if (verdict != VERDICT_OK) { /* nobody has heard of it: no address and no generation is lost by asking again */
+    verdict = monitor_verdict(
+        cspace_map(cs, t->source, op->argument[0], request->rights, &place, 0, &t->made));
+    /* nobody has heard of it: no address and no generation is lost by asking again */
+    if (verdict != VERDICT_OK) {
         m->addresses = addresses;
         m->slot_next = next;
         monitor_mapping(m, op->slot)->generation--;
@@ -98,7 +108,8 @@ static void adopt(struct monitor *m, struct operation *op)
     mapping_record(m, op->slot);
 }
 
-/* Who has voted for a revoke has blocked all pages of its range: another one must not come behind the vote. */
+/* Who has voted for a revoke has blocked all pages of its range: another one must not come behind
+ * the vote. */
 static enum verdict may_prepare(struct monitor *m, const struct operation *op)
 {
     const uint64_t frame = op->argument[1], length = op->argument[2] & ((1ull << 56) - 1);
@@ -114,7 +125,8 @@ static bool held(const struct monitor *m, const struct mapping *mapping)
     return core_set_has(mapping->holders, m->me);
 }
 
-/* Unreachable up to the commit: where a map is refused, its home gives the Mapping back before all others have heard of it. */
+/* Unreachable up to the commit: where a map is refused, its home gives the Mapping back before all
+ * others have heard of it. */
 static enum verdict prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     const struct mapping *mapping = monitor_mapping(m, op->slot);

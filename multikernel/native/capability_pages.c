@@ -1,8 +1,10 @@
-/* What becomes of one page of a Frame on one core, in an agreement that takes the Frame or its Mapping away: blocked at prepare, then gone or
- * back again. And of all pages of a range, for revokes.
+/* What becomes of one page of a Frame on one core, in an agreement that takes the Frame or its
+ * Mapping away: blocked at prepare, then gone or back again. And of all pages of a range, for
+ * revokes.
  *
- * Who has voted has locked the entry: no pin comes behind the vote, and an unmap that one phase has applied here already, and may undo, finds
- * the lock and leaves the page table alone (mapping_rows.c). */
+ * Who has voted has locked the entry: no pin comes behind the vote, and an unmap that one phase has
+ * applied here already, and may undo, finds the lock and leaves the page table alone
+ * (mapping_rows.c). */
 #include "capability_rows.h"
 #include "mapping_rows.h"
 
@@ -16,10 +18,13 @@ enum verdict capability_page_may_go(const struct monitor *m, uint32_t slot)
     const struct mapping *mapping = monitor_mapping((struct monitor *)(uintptr_t)m, slot);
     if ((mapping->lock || mapping->state == MAPPING_RESERVED) && !MUTANT(PAGE_MAPPING_OVERLOOKED))
         return VERDICT_BUSY;
-    return mapping->state == MAPPING_MAPPED && mapping->pins && !MUTANT(PAGE_PIN_IGNORED) ? VERDICT_PINNED : VERDICT_OK;
+    return mapping->state == MAPPING_MAPPED && mapping->pins && !MUTANT(PAGE_PIN_IGNORED)
+               ? VERDICT_PINNED
+               : VERDICT_OK;
 }
 
-enum verdict capability_page_block(struct monitor *m, const struct operation *op, uint32_t slot, const struct mmu *mmu)
+enum verdict capability_page_block(struct monitor *m, const struct operation *op, uint32_t slot,
+                                   const struct mmu *mmu)
 {
     struct mapping *mapping = monitor_mapping(m, slot);
     mapping->lock = op->id;
@@ -28,7 +33,8 @@ enum verdict capability_page_block(struct monitor *m, const struct operation *op
                : VERDICT_OK;
 }
 
-void capability_page_restore(struct monitor *m, const struct operation *op, uint32_t slot, const struct mmu *mmu)
+void capability_page_restore(struct monitor *m, const struct operation *op, uint32_t slot,
+                             const struct mmu *mmu)
 {
     struct mapping *mapping = monitor_mapping(m, slot);
     if (mapping->lock != op->id)
@@ -39,7 +45,8 @@ void capability_page_restore(struct monitor *m, const struct operation *op, uint
     mapping_unlocked(m, slot);
 }
 
-void capability_page_drop(struct monitor *m, const struct operation *op, uint32_t slot, const struct mmu *mmu)
+void capability_page_drop(struct monitor *m, const struct operation *op, uint32_t slot,
+                          const struct mmu *mmu)
 {
     struct mapping *mapping = monitor_mapping(m, slot);
     if (mapping->lock != op->id)
@@ -56,28 +63,32 @@ void capability_page_drop(struct monitor *m, const struct operation *op, uint32_
         mmu->retire(mmu->context, slot);
 }
 
-/* --- All pages of a range, within a revoke ----------------------------------------------------------------------------------------- */
+/* --- All pages of a range, within a revoke --- */
 
-/* The next entry from that one on that has a capability and whose frame shares a byte with the operation's range; of the `left` entries that have
- * one. monitor_slots: there is none. */
-static uint32_t next_page(const struct monitor *m, const struct operation *op, uint32_t slot, uint32_t *left)
+/* The next entry from that one on that has a capability and whose frame shares a byte with the
+ * operation's range; of the `left` entries that have one. monitor_slots: there is none. */
+static uint32_t next_page(const struct monitor *m, const struct operation *op, uint32_t slot,
+                          uint32_t *left)
 {
     for (; *left && slot < monitor_slots(m); slot++) {
         const struct mapping *mapping = monitor_mapping((struct monitor *)(uintptr_t)m, slot);
         *left -= mapping->recorded != 0;
-        if (mapping->recorded && mapping->frame < range_end(op) && range_address(op) < mapping->frame + mapping->length)
+        if (mapping->recorded && mapping->frame < range_end(op) &&
+            range_address(op) < mapping->frame + mapping->length)
             return slot;
     }
     return monitor_slots(m);
 }
 
-/* Does a CNode in the range hold what is mapped and is not in the range itself? It would go with the CNode, and nobody was asked. Of Frames
- * each counts, not the last one alone: the CNode may hold all that there are. */
+/* Does a CNode in the range hold what is mapped and is not in the range itself? It would go with
+ * the CNode, and nobody was asked. Of Frames each counts, not the last one alone: the CNode may
+ * hold all that there are. */
 static bool holds_pages(const struct cspace *cs, const struct operation *op, uint32_t cnode)
 {
     for (uint32_t slot = cnode << cs->slot_bits; slot < (cnode + 1) << cs->slot_bits; slot++) {
         const struct capability *c = cspace_slot(cs, slot);
-        if (c->type == CAP_NULL || (range_address(op) <= c->address && capability_end(c) <= range_end(op)))
+        if (c->type == CAP_NULL ||
+            (range_address(op) <= c->address && capability_end(c) <= range_end(op)))
             continue;
         bool page = MUTANT(PAGE_IN_CNODE_FORGOTTEN) ? cspace_mapped(cs, slot) != CAP_OK
                                                     : cspace_page(cs, slot) != NO_CAPABILITY;
@@ -91,16 +102,19 @@ static enum verdict cnodes_may_go(const struct monitor *m, const struct operatio
 {
     const struct cspace *cs = monitor_cspace(m);
     const struct mapping_database *db = cspace_database(cs);
-    for (uint32_t i = mapping_database_overlapping(db, range_address(op), range_end(op)); i != NO_CAPABILITY;
+    for (uint32_t i = mapping_database_overlapping(db, range_address(op), range_end(op));
+         i != NO_CAPABILITY;
          i = mapping_database_next_overlapping(db, i, range_address(op), range_end(op))) {
         const struct capability *c = cspace_slot(cs, i);
-        if (c->type == CAP_CNODE && op->argument[1] == CAP_RAM && holds_pages(cs, op, (uint32_t)c->about))
+        if (c->type == CAP_CNODE && op->argument[1] == CAP_RAM &&
+            holds_pages(cs, op, (uint32_t)c->about))
             return monitor_verdict(CAP_MAPPED);
     }
     return VERDICT_OK;
 }
 
-enum verdict capability_pages_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
+enum verdict capability_pages_prepare(struct monitor *m, struct operation *op,
+                                      const struct mmu *mmu)
 {
     if (!m->recorded)
         return VERDICT_OK;

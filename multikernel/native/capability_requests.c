@@ -1,5 +1,6 @@
-/* What programs and the launcher ask a driver about capabilities. What one core decides alone is decided here and now, and sends nothing; the rest
- * is the monitors'. In the shared kernel each decides all, under locks. The kinds and their words: cpu_driver.h. */
+/* What programs and the launcher ask a driver about capabilities. What one core decides alone is
+ * decided here and now, and sends nothing; the rest is the monitors'. In the shared kernel each
+ * decides all, under locks. The kinds and their words: cpu_driver.h. */
 #include "shared_capabilities.h"
 
 /* Memory that core 0 keeps becomes RAM, until nobody has any of it any more. */
@@ -7,7 +8,8 @@ static enum verdict create(struct driver *d, const struct message *request, stru
 {
     if (d->me != 0)
         return VERDICT_BAD_REQUEST;
-    const struct cspace_place place = {.cnode = request->word[2], .index = (uint32_t)request->word[3]};
+    const struct cspace_place place = {.cnode = request->word[2],
+                                       .index = (uint32_t)request->word[3]};
     uint64_t size = request->word[1];
     if (!size || size % CAP_PAGE)
         return monitor_verdict(CAP_BAD_SIZE);
@@ -15,10 +17,9 @@ static enum verdict create(struct driver *d, const struct message *request, stru
     enum verdict verdict = driver_allocate(d, size, &address);
     if (verdict != VERDICT_OK)
         return verdict;
-    verdict =
-        d->monitor
-            ? monitor_verdict(cspace_create_ram(monitor_cspace(d->monitor), address, size, &place, &reply->word[1]))
-            : shared_create_ram(d, address, size, &place, &reply->word[1]);
+    verdict = d->monitor ? monitor_verdict(cspace_create_ram(monitor_cspace(d->monitor), address,
+                                                             size, &place, &reply->word[1]))
+                         : shared_create_ram(d, address, size, &place, &reply->word[1]);
     if (verdict == VERDICT_OK)
         frames_keep(&d->frames, address);
     else
@@ -40,7 +41,8 @@ static enum verdict look(struct driver *d, const struct message *request, struct
         if (request->word[1] >= cspace_slots(cs))
             return VERDICT_BAD_REQUEST;
         uint32_t slot = (uint32_t)request->word[1];
-        while (request->word[2] && slot + 1 < cspace_slots(cs) && cspace_slot(cs, slot)->type == CAP_NULL)
+        while (request->word[2] && slot + 1 < cspace_slots(cs) &&
+               cspace_slot(cs, slot)->type == CAP_NULL)
             slot++;
         c = *cspace_slot(cs, slot);
         reply->word[1] = cspace_reference(cs, slot);
@@ -48,7 +50,8 @@ static enum verdict look(struct driver *d, const struct message *request, struct
     reply->word[2] = c.address;
     reply->word[3] = c.size;
     reply->word[4] = c.about;
-    reply->word[5] = c.owner | (uint64_t)c.type << 16 | (uint64_t)c.rights << 24 | (uint64_t)c.flags << 32;
+    reply->word[5] =
+        c.owner | (uint64_t)c.type << 16 | (uint64_t)c.rights << 24 | (uint64_t)c.flags << 32;
     return VERDICT_OK;
 }
 
@@ -66,9 +69,11 @@ static void digest(struct driver *d, struct message *reply)
     reply->word[5] = cspace_check(cs) != NULL;
 }
 
-/* Memory that core 0 has given out comes back at once where this core can tell that a capability is the last one: it owns RAM that nobody else
- * has, or had, a part of (a revoke brings that about). All other comes back when it is needed (reclaim.c). */
-static bool goes_for_good(const struct driver *d, const struct capability_task *task, struct capability *ram)
+/* Memory that core 0 has given out comes back at once where this core can tell that a capability is
+ * the last one: it owns RAM that nobody else has, or had, a part of (a revoke brings that about).
+ * All other comes back when it is needed (reclaim.c). */
+static bool goes_for_good(const struct driver *d, const struct capability_task *task,
+                          struct capability *ram)
 {
     const struct cspace *cs = monitor_cspace(d->monitor);
     uint32_t slot;
@@ -116,7 +121,8 @@ static void task_of(const struct message *message, struct capability_task *task)
     }
 }
 
-static enum verdict map(struct driver *d, uint64_t address, const struct message *message, struct message *reply)
+static enum verdict map(struct driver *d, uint64_t address, const struct message *message,
+                        struct message *reply)
 {
     struct request request = {.row = ROW_CAP_MAP,
                               .protocol = TWO_PHASE,
@@ -133,7 +139,8 @@ static enum verdict map(struct driver *d, uint64_t address, const struct message
     return d->kernel->begin(d, &request, reply);
 }
 
-static enum verdict shared_request(struct driver *d, struct capability_task *task, struct message *reply)
+static enum verdict shared_request(struct driver *d, struct capability_task *task,
+                                   struct message *reply)
 {
     struct shared_outcome outcome;
     enum verdict verdict = shared_capability(d, task, &outcome);
@@ -176,7 +183,8 @@ enum verdict capability_request(struct driver *d, uint64_t address, const struct
         return verdict;
     }
     task->tried = verdict == VERDICT_PENDING;
-    /* BUSY too: what is half deleted has to be remembered, and waiting for another operation's outcome is the monitor's. */
+    /* BUSY too: what is half deleted has to be remembered, and waiting for another operation's
+     * outcome is the monitor's. */
     request.row = task->row;
     request.protocol = TWO_PHASE;
     request.slot = request.generation = 0;

@@ -1,5 +1,6 @@
-/* Retype where it needs agreement: all cores vote, or the owner alone where it vouches for the others; the initiator makes the objects at
- * prepare, and the commit tells the others that there are descendants elsewhere. What is said of all rows about capabilities is in
+/* Retype where it needs agreement: all cores vote, or the owner alone where it vouches for the
+ * others; the initiator makes the objects at prepare, and the commit tells the others that there
+ * are descendants elsewhere. What is said of all rows about capabilities is in
  * capability_rows.c. */
 #include "capability_rows.h"
 
@@ -9,8 +10,8 @@ static enum verdict retype_may_prepare(struct monitor *m, const struct operation
         return VERDICT_BAD_REQUEST;
     if (MUTANT(RETYPE_VOTE_IGNORED))
         return VERDICT_OK;
-    return monitor_verdict(
-        cspace_conflict(monitor_cspace(m), op->argument[1], op->argument[2], range_address(op), range_end(op)));
+    return monitor_verdict(cspace_conflict(monitor_cspace(m), op->argument[1], op->argument[2],
+                                           range_address(op), range_end(op)));
 }
 
 static enum verdict retype_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
@@ -31,7 +32,8 @@ static enum verdict retype_prepare(struct monitor *m, struct operation *op, cons
 static void retype_commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     (void)mmu;
-    if (!initiated_here(m, op) && !MUTANT(DESCENDANTS_NOT_TOLD) && !(MUTANT(OWNER_FORGETS) && op->root == m->me))
+    if (!initiated_here(m, op) && !MUTANT(DESCENDANTS_NOT_TOLD) &&
+        !(MUTANT(OWNER_FORGETS) && op->root == m->me))
         cspace_derived_elsewhere(monitor_cspace(m), range_address(op), range_end(op));
 }
 
@@ -44,10 +46,12 @@ static void retype_abort(struct monitor *m, struct operation *op, const struct m
     struct capability_task *t = task_of(m, op);
     struct cspace_progress progress;
     for (uint32_t i = 0; t->made && i < t->count && !MUTANT(RETYPE_ABORT_LEAVES); i++) {
-        /* What is of that type in the range that we hold is what we made; another's outcome may have emptied the CNode. */
+        /* What is of that type in the range that we hold is what we made; another's outcome may
+         * have emptied the CNode. */
         uint32_t slot = (uint32_t)t->made + i;
         const struct capability *c = cspace_slot(cs, slot);
-        if (c->type == t->type && c->address >= range_address(op) && capability_end(c) <= range_end(op))
+        if (c->type == t->type && c->address >= range_address(op) &&
+            capability_end(c) <= range_end(op))
             cspace_delete(cs, cspace_reference(cs, slot), CSPACE_OUTCOME, UINT32_MAX, &progress);
     }
     t->made = 0;

@@ -1,5 +1,6 @@
-/* Revoke where it needs agreement: at commit all cores delete what was derived, and the copies; the initiator owns what it keeps. What is said of
- * all rows about capabilities is in capability_rows.c. */
+/* Revoke where it needs agreement: at commit all cores delete what was derived, and the copies; the
+ * initiator owns what it keeps. What is said of all rows about capabilities is in
+ * capability_rows.c. */
 #include "capability_rows.h"
 
 static void own_alone(struct monitor *m, const struct operation *op)
@@ -13,12 +14,14 @@ static void own_alone(struct monitor *m, const struct operation *op)
     cspace_relate(cs, source, owner, cspace_slot(cs, slot)->flags & CAP_REMOTE_ANCESTORS);
 }
 
-/* Pages of what goes are blocked. Who asked an owner has waited without a lock: what it wants to keep may have been taken from it. */
+/* Pages of what goes are blocked. Who asked an owner has waited without a lock: what it wants to
+ * keep may have been taken from it. */
 static enum verdict revoke_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     uint32_t slot;
     if (initiated_here(m, op) && !MUTANT(ASKED_KEEPS_NOTHING)) {
-        enum capability_verdict kept = cspace_find(monitor_cspace(m), task_of(m, op)->source, &slot);
+        enum capability_verdict kept =
+            cspace_find(monitor_cspace(m), task_of(m, op)->source, &slot);
         if (kept != CAP_OK)
             return monitor_verdict(kept);
     }
@@ -29,10 +32,11 @@ static void revoke_commit(struct monitor *m, struct operation *op, const struct 
 {
     struct cspace *cs = monitor_cspace(m);
     struct cspace_progress progress;
-    const struct cspace_revocation revocation = {.reference = initiated_here(m, op) ? task_of(m, op)->source : 0,
-                                                 .address = range_address(op),
-                                                 .size = op->argument[0],
-                                                 .type = (uint32_t)op->argument[1]};
+    const struct cspace_revocation revocation = {
+        .reference = initiated_here(m, op) ? task_of(m, op)->source : 0,
+        .address = range_address(op),
+        .size = op->argument[0],
+        .type = (uint32_t)op->argument[1]};
     capability_pages_commit(m, op, mmu);
     if (MUTANT(REVOKE_HERE_ALONE) && !initiated_here(m, op))
         return;

@@ -1,4 +1,5 @@
-/* What the files capability_*row*.c share; for nobody else. The rows themselves, and how they travel: capability_rows.c. */
+/* What the files capability_*row*.c share; for nobody else. The rows themselves, and how they
+ * travel: capability_rows.c. */
 #pragma once
 
 #include "cspace_inside.h"
@@ -59,7 +60,8 @@ static inline bool makes_sense(const struct operation *op)
 /* The object kind of all of them: a range of memory. */
 extern const struct object_kind capability_ranges;
 
-/* What others have, for who takes part in deciding: is anything derived from it here, or it from something? (CAP_REMOTE_...) */
+/* What others have, for who takes part in deciding: is anything derived from it here, or it from
+ * something? (CAP_REMOTE_...) */
 uint32_t capability_relations_here(const struct cspace *cs, uint32_t slot);
 /* The first capability here to what the operation's range is; 0: there is none. */
 uint64_t capability_found(const struct cspace *cs, const struct operation *op);
@@ -68,11 +70,12 @@ void capability_owned_by(struct cspace *cs, uint64_t reference, uint32_t owner, 
 /* Whom this core has asked in vain may own it from now on. */
 void capability_changes_hands(struct monitor *m);
 /* Fills a copy's or move's arguments: how it is to be done depends on who else has copies. */
-void capability_ask_to_copy(const struct monitor *m, struct operation *op, const struct capability_task *t,
-                            uint32_t slot);
+void capability_ask_to_copy(const struct monitor *m, struct operation *op,
+                            const struct capability_task *t, uint32_t slot);
 
 /* The same in several rows. */
-enum verdict capability_begin(struct monitor *m, struct operation *op, const struct request *request);
+enum verdict capability_begin(struct monitor *m, struct operation *op,
+                              const struct request *request);
 enum verdict capability_resume(struct monitor *m, struct operation *op);
 /* Does this core own what another has asked it to order, and who has to take part? */
 enum verdict capability_sequence(struct monitor *m, struct operation *op);
@@ -83,18 +86,26 @@ bool capability_settled(struct monitor *m, struct operation *op);
 /* A step on the way to what was asked for: what else is there to do? (delete, unmap) */
 bool capability_step_settled(struct monitor *m, struct operation *op);
 
-/* Fills the operation for the unmap of all pages that go with the victim: OK, ALONE: there are none; BUSY, or PINNED here. */
+/* Fills the operation for the unmap of all pages that go with the victim: OK, ALONE: there are
+ * none; BUSY, or PINNED here. */
 enum verdict capability_ask_to_unmap(struct monitor *m, struct operation *op, uint32_t victim);
-/* The Mapping that stands for an entry, at its home; and what is left to do when the entry goes (capability_map_rows.c). */
+/* The Mapping that stands for an entry, at its home; and what is left to do when the entry goes
+ * (capability_map_rows.c). */
 uint32_t capability_of_page(const struct monitor *m, const struct mapping *mapping);
 void capability_page_deleted(struct monitor *m, const struct mapping *mapping);
 
-/* One page, by its entry: OK, PINNED or BUSY; then it is unreachable, and at the end it is gone, or back again, where the operation holds it. */
+/* One page, by its entry: OK, PINNED or BUSY; then it is unreachable, and at the end it is gone, or
+ * back again, where the operation holds it. */
 enum verdict capability_page_may_go(const struct monitor *m, uint32_t slot);
-enum verdict capability_page_block(struct monitor *m, const struct operation *op, uint32_t slot, const struct mmu *mmu);
-void capability_page_drop(struct monitor *m, const struct operation *op, uint32_t slot, const struct mmu *mmu);
-void capability_page_restore(struct monitor *m, const struct operation *op, uint32_t slot, const struct mmu *mmu);
-/* A revoke's part in the pages of its range, on this core. PINNED, BUSY, or CAP_MAPPED refuse it. */
-enum verdict capability_pages_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu);
+enum verdict capability_page_block(struct monitor *m, const struct operation *op, uint32_t slot,
+                                   const struct mmu *mmu);
+void capability_page_drop(struct monitor *m, const struct operation *op, uint32_t slot,
+                          const struct mmu *mmu);
+void capability_page_restore(struct monitor *m, const struct operation *op, uint32_t slot,
+                             const struct mmu *mmu);
+/* A revoke's part in the pages of its range, on this core. PINNED, BUSY, or CAP_MAPPED refuse
+ * it. */
+enum verdict capability_pages_prepare(struct monitor *m, struct operation *op,
+                                      const struct mmu *mmu);
 void capability_pages_commit(struct monitor *m, struct operation *op, const struct mmu *mmu);
 void capability_pages_abort(struct monitor *m, struct operation *op, const struct mmu *mmu);

@@ -1,7 +1,9 @@
-/* What is asked about capabilities, as far as one core decides it alone: a copy or move within the core, whatever concerns an object of this core
- * without relations to others, and the deletion of foreign copies. Nothing here sends anything.
+/* What is asked about capabilities, as far as one core decides it alone: a copy or move within the
+ * core, whatever concerns an object of this core without relations to others, and the deletion of
+ * foreign copies. Nothing here sends anything.
  *
- * Deleting and revoking are done in pieces of bounded work, BUSY in between: the driver asks again on a later turn of its loop. */
+ * Deleting and revoking are done in pieces of bounded work, BUSY in between: the driver asks again
+ * on a later turn of its loop. */
 #include "cspace_inside.h"
 #include "rows.h"
 
@@ -47,7 +49,8 @@ static enum capability_verdict copy(struct cspace *cs, struct capability_task *t
         return verdict;
     if (!capability_rules[c->type].copyable || !capability_rules[c->type].remote)
         return CAP_NOT_COPYABLE;
-    if (!(c->rights & CAP_GRANT) || t->rights & ~(uint32_t)c->rights) /* what is only prepared may yet be taken back */
+    /* what is only prepared may yet be taken back */
+    if (!(c->rights & CAP_GRANT) || t->rights & ~(uint32_t)c->rights)
         return cspace_touched(cs, c) ? CAP_BUSY : CAP_RIGHTS_EXCEEDED;
     return t->index < CNODE_SLOTS || t->index == CNODE_ANY ? CAP_NEEDS_AGREEMENT : CAP_NO_SLOTS;
 }
@@ -62,11 +65,13 @@ static enum capability_verdict retype(const struct monitor *m, struct capability
                                     .type = t->type,
                                     .count = t->count,
                                     .to = {.cnode = t->cnode, .index = t->index}};
-    enum capability_verdict verdict = cspace_retype(cs, &r, MUTANT(RETYPE_UNASKED) ? CSPACE_OUTCOME : 0, &t->made);
+    enum capability_verdict verdict =
+        cspace_retype(cs, &r, MUTANT(RETYPE_UNASKED) ? CSPACE_OUTCOME : 0, &t->made);
     if (verdict != CAP_NEEDS_AGREEMENT || m->capability_protocol != CAPABILITIES_OWNER)
         return verdict;
-    /* Who has a copy elsewhere asks the owner before it derives: so an owner without descendants elsewhere knows of all there are. No lock is
-     * in the way either, that would have come first. */
+    /* Who has a copy elsewhere asks the owner before it derives: so an owner without descendants
+     * elsewhere knows of all there are. No lock is in the way either, that would have come
+     * first. */
     const struct capability *c = cspace_slot(cs, (uint32_t)t->source);
     bool vouches = (c->owner == cs->me || MUTANT(OWNER_UNASKED)) &&
                    (!(c->flags & CAP_REMOTE_DESCENDANTS) || MUTANT(OWNER_DERIVES_BLINDLY));
@@ -74,7 +79,8 @@ static enum capability_verdict retype(const struct monitor *m, struct capability
 }
 
 /* After some of it was deleted. */
-static enum capability_verdict went(const struct cspace *cs, struct capability_task *t, enum capability_verdict verdict,
+static enum capability_verdict went(const struct cspace *cs, struct capability_task *t,
+                                    enum capability_verdict verdict,
                                     const struct cspace_progress *progress)
 {
     if (verdict == CAP_STALE && t->begun)
@@ -100,7 +106,8 @@ static bool mapped(const struct cspace *cs, const struct cspace_revocation *revo
     return false;
 }
 
-static enum capability_verdict revoke(const struct monitor *m, struct cspace *cs, struct capability_task *t)
+static enum capability_verdict revoke(const struct monitor *m, struct cspace *cs,
+                                      struct capability_task *t)
 {
     struct cspace_revocation revocation;
     struct cspace_progress progress;
@@ -112,12 +119,13 @@ static enum capability_verdict revoke(const struct monitor *m, struct cspace *cs
         t->type = revocation.type;
     } else if (verdict == CAP_STALE && t->begun) {
         /* It was in a CNode that went with the rest. */
-        revocation =
-            (struct cspace_revocation){.address = t->offset, .size = t->size, .about = t->about, .type = t->type};
+        revocation = (struct cspace_revocation){
+            .address = t->offset, .size = t->size, .about = t->about, .type = t->type};
     } else {
         return verdict;
     }
-    /* All of it at once, or nothing: pages in CNodes first, with those of the memory itself, else those alone. */
+    /* All of it at once, or nothing: pages in CNodes first, with those of the memory itself, else
+     * those alone. */
     enum capability_verdict pages = CAP_OK;
     if (verdict == CAP_OK && m->recorded)
         pages = cspace_revoking(cs, (uint32_t)t->source);
@@ -136,7 +144,8 @@ static enum capability_verdict delete(struct cspace *cs, struct capability_task 
 {
     struct cspace_progress progress = {.slot = (uint32_t)t->source};
     uint32_t slot;
-    enum capability_verdict verdict = cspace_find(cs, t->source, &slot) == CAP_OK ? cspace_going(cs, slot) : CAP_OK;
+    enum capability_verdict verdict =
+        cspace_find(cs, t->source, &slot) == CAP_OK ? cspace_going(cs, slot) : CAP_OK;
     if (verdict == CAP_OK)
         verdict = cspace_delete(cs, t->source, 0, WORK, &progress);
     return went(cs, t, verdict, &progress);

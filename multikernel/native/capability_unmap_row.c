@@ -1,17 +1,20 @@
-/* Unmap all pages that go with a deletion, in one agreement, before anything goes: of a Mapping its page, of the last Frame here all pages of it,
- * of a CNode those of what it holds (cspace_close.c says which). And those that go with a revocation of RAM which is this core's alone, and in
- * which CNodes lie. So a pin on any core refuses either while nothing has changed.
+/* Unmap all pages that go with a deletion, in one agreement, before anything goes: of a Mapping its
+ * page, of the last Frame here all pages of it, of a CNode those of what it holds (cspace_close.c
+ * says which). And those that go with a revocation of RAM which is this core's alone, and in which
+ * CNodes lie. So a pin on any core refuses either while nothing has changed.
  *
- * The pages are entries of the initiator's part of the table, for the Mappings are its own: a message names up to PIECE_SLOTS of them, and as
- * many pieces as it takes are prepared one after the other (row.more). Each core keeps the entries that it has voted for locked, by which it
- * knows them at the end. The initiator locks all of them when it begins, and the victim's range, and holds CNodes that would go closing:
- * nobody maps, moves or deletes anything meanwhile that would change which pages go.
+ * The pages are entries of the initiator's part of the table, for the Mappings are its own: a
+ * message names up to PIECE_SLOTS of them, and as many pieces as it takes are prepared one after
+ * the other (row.more). Each core keeps the entries that it has voted for locked, by which it knows
+ * them at the end. The initiator locks all of them when it begins, and the victim's range, and
+ * holds CNodes that would go closing: nobody maps, moves or deletes anything meanwhile that would
+ * change which pages go.
  *
- * A single page concerns its holders alone; several have holders that not every core knows, so all take part. Who has heard of an unmap of a
- * page before the home has, has nothing left to do.
+ * A single page concerns its holders alone; several have holders that not every core knows, so all
+ * take part. Who has heard of an unmap of a page before the home has, has nothing left to do.
  *
- * As it travels: word 2 the first slot of the piece 0-31, and 32-63 of a single page its generation, else 0; the arguments: which of the slots
- * from there on, a bit each. */
+ * As it travels: word 2 the first slot of the piece 0-31, and 32-63 of a single page its
+ * generation, else 0; the arguments: which of the slots from there on, a bit each. */
 #include <string.h>
 
 #include "capability_rows.h"
@@ -54,11 +57,12 @@ static uint32_t next_named(const struct operation *op, uint32_t slot)
     return BEGIN;
 }
 
-/* --- The object ------------------------------------------------------------------------------------------------------------------------ */
+/* --- The object --- */
 
 static uint64_t holder(struct monitor *m, const struct operation *op)
 {
-    for (uint32_t i = next_named(op, BEGIN); i != BEGIN && i < monitor_slots(m); i = next_named(op, i))
+    for (uint32_t i = next_named(op, BEGIN); i != BEGIN && i < monitor_slots(m);
+         i = next_named(op, i))
         if (monitor_mapping(m, i)->lock && monitor_mapping(m, i)->lock != op->id)
             return monitor_mapping(m, i)->lock;
     return 0;
@@ -90,12 +94,16 @@ static const uint64_t *participants(struct monitor *m, const struct operation *o
     return single(op) ? monitor_mapping(m, op->slot)->holders : NULL;
 }
 
-static const struct object_kind pages = {
-    .count = monitor_slots, .holder = holder, .take = take, .give = give, .participants = participants};
+static const struct object_kind pages = {.count = monitor_slots,
+                                         .holder = holder,
+                                         .take = take,
+                                         .give = give,
+                                         .participants = participants};
 
-/* --- Beginning ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- Beginning --- */
 
-/* The next own page from that slot on that goes with the victim, whose CNodes are closing; BEGIN: there is none. */
+/* The next own page from that slot on that goes with the victim, whose CNodes are closing; BEGIN:
+ * there is none. */
 static uint32_t next_going(struct monitor *m, uint32_t slot, uint32_t victim)
 {
     const uint32_t end = (m->me + 1) * m->slots_per_core;
@@ -103,7 +111,8 @@ static uint32_t next_going(struct monitor *m, uint32_t slot, uint32_t victim)
     const bool anywhere = c->type == CAP_CNODE || c->type == CAP_RAM;
     for (; slot < end; slot++) {
         const struct mapping *mapping = monitor_mapping(m, slot);
-        if (!mapping->recorded || (!anywhere && (mapping->frame != c->address || mapping->length != c->size)))
+        if (!mapping->recorded ||
+            (!anywhere && (mapping->frame != c->address || mapping->length != c->size)))
             continue;
         const uint32_t page = capability_of_page(m, mapping);
         if (page != NO_CAPABILITY && cspace_page_goes(monitor_cspace(m), page, victim))
@@ -190,12 +199,13 @@ static void adopt(struct monitor *m, struct operation *op)
     op->generation = count == 1 ? monitor_mapping(m, op->slot)->generation : 0;
 }
 
-/* --- Its rounds ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- Its rounds --- */
 
 static enum verdict may_prepare(struct monitor *m, const struct operation *op)
 {
     enum verdict verdict = m->cspace_offset ? VERDICT_OK : VERDICT_BAD_REQUEST;
-    for (uint32_t i = next_named(op, BEGIN); i != BEGIN && verdict == VERDICT_OK; i = next_named(op, i)) {
+    for (uint32_t i = next_named(op, BEGIN); i != BEGIN && verdict == VERDICT_OK;
+         i = next_named(op, i)) {
         if (i - first_slot(m, op) >= m->slots_per_core)
             return VERDICT_BAD_REQUEST;
         verdict = capability_page_may_go(m, i);
@@ -210,7 +220,8 @@ static enum verdict prepare(struct monitor *m, struct operation *op, const struc
         return VERDICT_OK; /* all of its own, with the first piece */
     op->saved |= SAVED_BLOCKED;
     if (!initiated_here(m, op)) {
-        for (uint32_t i = next_named(op, BEGIN); i != BEGIN && verdict == VERDICT_OK; i = next_named(op, i))
+        for (uint32_t i = next_named(op, BEGIN); i != BEGIN && verdict == VERDICT_OK;
+             i = next_named(op, i))
             if (monitor_mapping(m, i)->state != MAPPING_FREE)
                 verdict = capability_page_block(m, op, i, mmu);
         return verdict;
@@ -224,15 +235,18 @@ static enum verdict prepare(struct monitor *m, struct operation *op, const struc
 /* Others have to be asked piece by piece. */
 static bool more(struct monitor *m, struct operation *op)
 {
-    return m->cores > 1 && !single(op) && !MUTANT(PIECES_UNASKED) && name_piece(m, op, op->slot + PIECE_SLOTS);
+    return m->cores > 1 && !single(op) && !MUTANT(PIECES_UNASKED) &&
+           name_piece(m, op, op->slot + PIECE_SLOTS);
 }
 
-/* What is revoked is gone for programs from now on, and nothing of it is mapped while it is deleted. */
+/* What is revoked is gone for programs from now on, and nothing of it is mapped while it is
+ * deleted. */
 static void all_gone(struct cspace *cs, uint32_t kept)
 {
     const struct mapping_database *db = cspace_database(cs);
     const struct capability *c = cspace_slot(cs, kept);
-    for (uint32_t i = mapping_database_overlapping(db, c->address, capability_end(c)); i != NO_CAPABILITY;
+    for (uint32_t i = mapping_database_overlapping(db, c->address, capability_end(c));
+         i != NO_CAPABILITY;
          i = mapping_database_next_overlapping(db, i, c->address, capability_end(c)))
         if (i != kept && cspace_nests(c, cspace_slot(cs, i)))
             cspace_slot(cs, i)->flags |= CAP_DYING;

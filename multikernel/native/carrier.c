@@ -1,22 +1,26 @@
-/* How the monitors' messages travel. An edge of a monitors' tree is a request and its reply, so it is carried by a call line: one
- * line there and back; or, to compare, by the rings, or by sockets or pipes (carrier_link.c). The engine sees none of them: it is
- * given messages and replies.
+/* How the monitors' messages travel. An edge of a monitors' tree is a request and its reply, so it
+ * is carried by a call line: one line there and back; or, to compare, by the rings, or by sockets
+ * or pipes (carrier_link.c). The engine sees none of them: it is given messages and replies.
  *
- * A call line is in use until its reply is written, and an inner node of a tree replies only when its children have. Lines held
- * while waiting for lines could make a circle, so a core that cannot forward at once answers LATER on every line whose operation
- * waits, and so does who is told LATER; the reply proper then comes as a request of its own, which is acknowledged at once. A line
- * is therefore held for a bounded time, whatever the trees and however many operations are under way.
+ * A call line is in use until its reply is written, and an inner node of a tree replies only when
+ * its children have. Lines held while waiting for lines could make a circle, so a core that cannot
+ * forward at once answers LATER on every line whose operation waits, and so does who is told LATER;
+ * the reply proper then comes as a request of its own, which is acknowledged at once. A line is
+ * therefore held for a bounded time, whatever the trees and however many operations are under way.
  *
- * Many operations are in flight between two cores. A pair has one line that a single request at a time always takes, and a window for
- * those beyond. (Measured: lines taken in turn cost a single retype half as much again where the CPUs are far apart, for the receiver
- * polls the line that the next request goes to, and the sender has to fetch it first.) The window's lines are taken in turn: one
- * whose operation takes long would stop the others when its turn comes again. So a core that is one message short of that answers LATER
- * on it: what an operation waits for holds up nobody but that operation. */
+ * Many operations are in flight between two cores. A pair has one line that a single request at a
+ * time always takes, and a window for those beyond. (Measured: lines taken in turn cost a single
+ * retype half as much again where the CPUs are far apart, for the receiver polls the line that the
+ * next request goes to, and the sender has to fetch it first.) The window's lines are taken in
+ * turn: one whose operation takes long would stop the others when its turn comes again. So a core
+ * that is one message short of that answers LATER on it: what an operation waits for holds up
+ * nobody but that operation. */
 #include "cpu_driver.h"
 
 enum { SEND_AHEAD = 3 }; /* lines; less than any window (carrier_has_window) */
 
-static void outgoing_push(struct driver *d, uint32_t to, const struct message *message, uint32_t notice)
+static void outgoing_push(struct driver *d, uint32_t to, const struct message *message,
+                          uint32_t notice)
 {
     assert(d->outgoing_count < d->outgoing_max);
     d->outgoing[d->outgoing_count++] = (struct outgoing){to, notice, *message};
@@ -29,17 +33,22 @@ static bool send_now(struct driver *d, uint32_t to, const struct message *messag
         return link_send(d, to, message);
     if (d->carrier == CARRIER_RING)
         return driver_ring_send(d, peer, message);
-    /* The first line is the fastest: coming back with the reply, it is where the next request will be written. Only past it while the
-     * window is empty, or this message could be seen before those. */
+    /* The first line is the fastest: coming back with the reply, it is where the next request will
+     * be written. Only past it while the window is empty, or this message could be seen before
+     * those. */
     struct call_sender *sender =
-        peer->calls.window && (peer->calls.outstanding || !call_has_credit(&peer->call)) ? &peer->calls : &peer->call;
+        peer->calls.window && (peer->calls.outstanding || !call_has_credit(&peer->call))
+            ? &peer->calls
+            : &peer->call;
     int line = call_try_send(sender, message);
     if (line < 0)
         return false;
     if (sender == &peer->calls) {
-        /* A line is fetched from the other core before it can be written, one after the other unless asked for ahead. */
+        /* A line is fetched from the other core before it can be written, one after the other
+         * unless asked for ahead. */
         uint32_t ahead = sender->next + SEND_AHEAD;
-        arch_prefetch_write(&sender->lines[ahead < sender->window ? ahead : ahead - sender->window]);
+        arch_prefetch_write(
+            &sender->lines[ahead < sender->window ? ahead : ahead - sender->window]);
     }
     driver_await(d, sender, to, (uint32_t)line, 0);
     return true;
@@ -54,9 +63,10 @@ void carrier_tell_rest(struct driver *d)
     d->untold_count = d->untold_turns = 0;
 }
 
-/* A message was sent to that core, in memory. (One that the host carries is told by the host.) Who does not poll is told now, as waking
- * takes long. Who seems to is told when what there is to do has been done (carrier_told_all): the fence waits until the line has been
- * fetched from that core, and meanwhile this core can do its own part of the operation, or answer others. */
+/* A message was sent to that core, in memory. (One that the host carries is told by the host.) Who
+ * does not poll is told now, as waking takes long. Who seems to is told when what there is to do
+ * has been done (carrier_told_all): the fence waits until the line has been fetched from that core,
+ * and meanwhile this core can do its own part of the operation, or answer others. */
 static void tell(struct driver *d, uint32_t to)
 {
     if (d->links)
@@ -77,7 +87,7 @@ static void send(struct driver *d, uint32_t to, const struct message *message)
         outgoing_push(d, to, message, 0);
 }
 
-/* --- LATER --------------------------------------------------------------------------------------------------------------------- */
+/* --- LATER --- */
 
 /* Of a peer's lines, 0 is the first and the others are the window. */
 static void answer_on(struct peer *peer, uint32_t line, const struct message *message)
@@ -91,7 +101,8 @@ static void answer_on(struct peer *peer, uint32_t line, const struct message *me
 static void release_line(struct driver *d, uint32_t from, uint32_t line)
 {
     struct peer *peer = &d->peers[from];
-    struct message later = {{message_head(0, 0, VERDICT_LATER, d->me, 0), peer->held_operation[line]}};
+    struct message later = {
+        {message_head(0, 0, VERDICT_LATER, d->me, 0), peer->held_operation[line]}};
     peer->held[line] = 0; /* carrier_reply will find it gone, and send a message */
     answer_on(peer, line, &later);
     tell(d, from);
@@ -109,14 +120,15 @@ static void release_lines(struct driver *d, uint64_t operation)
 {
     for (uint32_t from = 0; from < d->cores; from++)
         for (uint32_t line = 0; from != d->me && line < d->segment->geometry.window; line++)
-            if (d->peers[from].held[line] && (!operation || d->peers[from].held_operation[line] == operation))
+            if (d->peers[from].held[line] &&
+                (!operation || d->peers[from].held_operation[line] == operation))
                 release_line(d, from, line);
 }
 
-/* --- Monitor and channels ---------------------------------------------------------------------------------------------------------- */
+/* --- Monitor and channels --- */
 
-static void deliver(struct driver *d, const struct output *output, uint64_t ticket, enum verdict *verdict,
-                    struct message *result)
+static void deliver(struct driver *d, const struct output *output, uint64_t ticket,
+                    enum verdict *verdict, struct message *result)
 {
     for (uint32_t i = 0; i < output->count; i++) {
         const struct output_entry *entry = &output->entry[i];
@@ -129,8 +141,10 @@ static void deliver(struct driver *d, const struct output *output, uint64_t tick
             carrier_reply(d, entry->token, &entry->message);
             break;
         case OUTPUT_DONE:
-            if (ticket && entry->token == ticket && message_verdict(&entry->message) != VERDICT_OK && result) {
-                *verdict = message_verdict(&entry->message); /* refused at once: the caller answers, or asks again */
+            if (ticket && entry->token == ticket &&
+                message_verdict(&entry->message) != VERDICT_OK && result) {
+                *verdict = message_verdict(
+                    &entry->message); /* refused at once: the caller answers, or asks again */
                 *result = entry->message;
             } else {
                 driver_reply(d, entry->token, &entry->message);
@@ -143,7 +157,8 @@ static void deliver(struct driver *d, const struct output *output, uint64_t tick
             tell(d, output->entry[i].to);
 }
 
-enum verdict monitor_turn(struct driver *d, const struct input *input, uint64_t ticket, struct message *result)
+enum verdict monitor_turn(struct driver *d, const struct input *input, uint64_t ticket,
+                          struct message *result)
 {
     enum verdict verdict = VERDICT_PENDING;
     monitor_step(d->monitor, &d->environment, input, d->output);
@@ -156,7 +171,8 @@ enum verdict monitor_turn(struct driver *d, const struct input *input, uint64_t 
     return verdict;
 }
 
-void carrier_request(struct driver *d, uint32_t from, uint64_t address, const struct message *message)
+void carrier_request(struct driver *d, uint32_t from, uint64_t address,
+                     const struct message *message)
 {
     uint32_t kind = message_kind(message);
     if (message->word[0] & FLAG_REPLY) { /* what LATER promised */
@@ -167,8 +183,10 @@ void carrier_request(struct driver *d, uint32_t from, uint64_t address, const st
             d->environment.now = arch_cycles();
         monitor_turn(d, &input, 0, NULL);
     } else if (kind < AGREEMENT_KINDS && d->monitor) {
-        struct input input = {.kind = INPUT_MESSAGE, .from = from, .token = address, .message = message};
-        if (kind >= KIND_SET) { /* a notice: nobody waits for the monitor, but the line wants its turn back */
+        struct input input = {
+            .kind = INPUT_MESSAGE, .from = from, .token = address, .message = message};
+        /* a notice: nobody waits for the monitor, but the line wants its turn back */
+        if (kind >= KIND_SET) {
             struct message taken = {{0}};
             carrier_reply(d, address, &taken);
         }
@@ -204,7 +222,8 @@ void carrier_reply(struct driver *d, uint64_t address, const struct message *mes
     }
     struct message carried = *message;
     carried.word[0] |= FLAG_REPLY;
-    if (address >> 60 == REPLY_RING && message_kind(message) >= KIND_PING) { /* any carrier: a program's ring request */
+    /* any carrier: a program's ring request */
+    if (address >> 60 == REPLY_RING && message_kind(message) >= KIND_PING) {
         while (!driver_ring_send(d, peer, &carried))
             arch_relax(); /* unreachable: a request on the ring left room for its reply */
         doorbell_ring(peer->doorbell);

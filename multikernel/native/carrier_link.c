@@ -1,21 +1,26 @@
-/* The monitors' messages over channels that share no memory: for each pair of cores a Unix SOCK_SEQPACKET socket pair, or two pipes
- * (channel_socket.c, channel_pipe.c, by the interface in channel.h). Neither the monitor nor the agreement engine knows.
+/* The monitors' messages over channels that share no memory: for each pair of cores a Unix
+ * SOCK_SEQPACKET socket pair, or two pipes (channel_socket.c, channel_pipe.c, by the interface in
+ * channel.h). Neither the monitor nor the agreement engine knows.
  *
- * What is shared then, and what not. Nothing that core tells core about an operation goes by memory: not the request, not the reply,
- * not the attention it needs. A core that polls tries to receive; one that has nothing to do sleeps in the host's ppoll until one of
- * its descriptors is readable; one that runs a program is interrupted by the host (O_ASYNC, as SIGURG). Memory still carries what is
- * not the monitors': the launcher's requests, the programs' channels and groups, and the doorbell by which those get attention. A core
- * asleep in ppoll therefore publishes a mode of its own, MODE_LISTENING, which is told by a signal.
+ * What is shared then, and what not. Nothing that core tells core about an operation goes by
+ * memory: not the request, not the reply, not the attention it needs. A core that polls tries to
+ * receive; one that has nothing to do sleeps in the host's ppoll until one of its descriptors is
+ * readable; one that runs a program is interrupted by the host (O_ASYNC, as SIGURG). Memory still
+ * carries what is not the monitors': the launcher's requests, the programs' channels and groups,
+ * and the doorbell by which those get attention. A core asleep in ppoll therefore publishes a mode
+ * of its own, MODE_LISTENING, which is told by a signal.
  *
- * The signal is blocked while the driver works and let in by ppoll and by driver_leave: the host then sets it pending and no more, so
- * that a message to a core that polls costs it no interrupt; and what came after the last look before either of them ends the sleep,
- * or interrupts the program at once. Nobody has to publish a mode and look again. Setting it pending costs the sender some hundred
- * cycles a message (measured: 3 to 8 % of a round trip); asking for it only when a program is to run would cost each of its system
- * calls two calls of the host for every other core.
+ * The signal is blocked while the driver works and let in by ppoll and by driver_leave: the host
+ * then sets it pending and no more, so that a message to a core that polls costs it no interrupt;
+ * and what came after the last look before either of them ends the sleep, or interrupts the program
+ * at once. Nobody has to publish a mode and look again. Setting it pending costs the sender some
+ * hundred cycles a message (measured: 3 to 8 % of a round trip); asking for it only when a program
+ * is to run would cost each of its system calls two calls of the host for every other core.
  *
- * A reply is a message, as with the rings; a notice has none. A host whose buffers are full refuses, and the message waits in
- * carrier.c's queue: nothing blocks and nothing is dropped. A core that has ended is sent nothing; the supervisor is taking the system
- * down. The ends are made by the supervisor (runtime/links.py). Called by: carrier.c, poll.c, cpu_driver.c. */
+ * A reply is a message, as with the rings; a notice has none. A host whose buffers are full
+ * refuses, and the message waits in carrier.c's queue: nothing blocks and nothing is dropped. A
+ * core that has ended is sent nothing; the supervisor is taking the system down. The ends are made
+ * by the supervisor (runtime/links.py). Called by: carrier.c, poll.c, cpu_driver.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -86,7 +91,8 @@ static bool receive(struct driver *d, uint32_t from)
 
 bool link_poll(struct driver *d)
 {
-    if (d->cores == 2) /* one place to look: asking first whether there is something would be a call more */
+    /* one place to look: asking first whether there is something would be a call more */
+    if (d->cores == 2)
         return receive(d, 1 - d->me);
     if (poll(d->links, d->cores, 0) <= 0)
         return false;
@@ -107,7 +113,8 @@ void link_deafen(bool deaf)
 
 void link_park(struct driver *d, uint32_t slice_us)
 {
-    struct timespec slice = {.tv_sec = slice_us / 1000000, .tv_nsec = (long)(slice_us % 1000000) * 1000};
+    struct timespec slice = {.tv_sec = slice_us / 1000000,
+                             .tv_nsec = (long)(slice_us % 1000000) * 1000};
     sigset_t hearing;
     pthread_sigmask(SIG_SETMASK, NULL, &hearing);
     sigdelset(&hearing, SIGURG);
@@ -115,7 +122,8 @@ void link_park(struct driver *d, uint32_t slice_us)
     for (uint32_t i = 0; i < d->outgoing_count; i++) {
         uint32_t to = d->outgoing[i].to;
         if (d->links[to].fd >= 0)
-            d->links[d->cores + to].fd = d->peers[to].link.form->descriptor(&d->peers[to].link, true);
+            d->links[d->cores + to].fd =
+                d->peers[to].link.form->descriptor(&d->peers[to].link, true);
     }
     ppoll(d->links, 2 * d->cores, &slice, &hearing);
     for (uint32_t i = 0; i < d->outgoing_count; i++)
@@ -127,8 +135,8 @@ static int ask_for_interrupt(int descriptor)
 {
     struct f_owner_ex owner = {F_OWNER_TID, (pid_t)syscall(SYS_gettid)};
     int flags = fcntl(descriptor, F_GETFL);
-    if (flags < 0 || fcntl(descriptor, F_SETOWN_EX, &owner) || fcntl(descriptor, F_SETSIG, SIGURG) ||
-        fcntl(descriptor, F_SETFL, flags | O_ASYNC))
+    if (flags < 0 || fcntl(descriptor, F_SETOWN_EX, &owner) ||
+        fcntl(descriptor, F_SETSIG, SIGURG) || fcntl(descriptor, F_SETFL, flags | O_ASYNC))
         return errno;
     return 0;
 }
@@ -145,7 +153,8 @@ int link_open(struct driver *d, const int *descriptors)
         d->links[d->cores + other] = (struct pollfd){.fd = -1, .events = POLLOUT};
         if (other == d->me)
             continue;
-        int error = d->carrier == CARRIER_PIPE ? channel_pipe_open(channel, in, out) : channel_socket_open(channel, in);
+        int error = d->carrier == CARRIER_PIPE ? channel_pipe_open(channel, in, out)
+                                               : channel_socket_open(channel, in);
         if (!error)
             error = ask_for_interrupt(in);
         if (!error && out != in)

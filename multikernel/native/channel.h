@@ -1,22 +1,29 @@
-/* A channel: to whom it carries messages it is a bounded FIFO each way, whatever it is made of. One end a side.
+/* A channel: to whom it carries messages it is a bounded FIFO each way, whatever it is made of. One
+ * end a side.
  *
- * Guarantees, held by one conformance suite over every form: messages arrive in order, once, whole; try_send and try_receive never
- * wait; what was sent before the other side closed still arrives, then CLOSED; a send to a closed side is CLOSED. An end belongs to
- * one thread at a time. A side that dies without closing is noticed by the forms the host carries (the host closes for it), and by
- * those in shared memory only where somebody waits (channel_wait.c).
- * Who is full goes on receiving. In an epoch ring the news that there is room comes with the messages of the other side: it may lie
- * behind some that are not read, and is sent by a side that looks. Who only ever sends takes another form.
+ * Guarantees, held by one conformance suite over every form: messages arrive in order, once, whole;
+ * try_send and try_receive never wait; what was sent before the other side closed still arrives,
+ * then CLOSED; a send to a closed side is CLOSED. An end belongs to one thread at a time. A side
+ * that dies without closing is noticed by the forms the host carries (the host closes for it), and
+ * by those in shared memory only where somebody waits (channel_wait.c). Who is full goes on
+ * receiving. In an epoch ring the news that there is room comes with the messages of the other
+ * side: it may lie behind some that are not read, and is sent by a side that looks. Who only ever
+ * sends takes another form.
  *
- *   epoch-ring   ring.h                     shared memory; capacity: slots - 1
- *   used-ring    used_ring.h                shared memory; capacity: slots
- *   call-line    call_line.h as a FIFO      shared memory; capacity: slots, at most 32. A message is a request, its reply is empty and
- *                                           is nothing but the credit coming back: two line transfers a message where the rings need
- *                                           little more than one. Who has something to reply uses "calls".
- *   calls        call_line.h                shared memory; no FIFO: each side calls, and answers, by channel_call and channel_request
- *   socket       a pair of Unix sockets, SOCK_SEQPACKET (channel_socket.c); capacity: the host's buffers
- *   pipe         two pipes (channel_pipe.c); capacity: the host's buffers
+ *   epoch-ring  ring.h                shared memory; capacity: slots - 1
+ *   used-ring   used_ring.h           shared memory; capacity: slots
+ *   call-line   call_line.h as FIFO   shared memory; capacity: slots, at most 32. A message is a
+ *                                     request. Its reply is empty, nothing but the credit coming
+ *                                     back: two line transfers a message, where the rings need
+ *                                     little more than one. Who has a reply to send uses "calls".
+ *   calls       call_line.h           shared memory; no FIFO: each side calls and answers, by
+ *                                     channel_call and channel_request
+ *   socket      channel_socket.c      a pair of Unix sockets, SOCK_SEQPACKET; capacity: the host's
+ *                                     buffers
+ *   pipe        channel_pipe.c        two pipes; capacity: the host's buffers
  *
- * Called by: the Python ends (_ends.pxi, _call_end.pxi), the transport experiments. The kernel's own channels use ring.h and call_line.h directly. */
+ * Called by: the Python ends (_ends.pxi, _call_end.pxi), the transport experiments. The kernel's
+ * own channels use ring.h and call_line.h directly. */
 #pragma once
 
 #include <stddef.h>
@@ -30,7 +37,9 @@ enum channel_status {
     CHANNEL_OK = 0,
     CHANNEL_AGAIN,  /* full, or nothing there */
     CHANNEL_CLOSED, /* the other side has closed, or is gone */
-    CHANNEL_BROKEN, /* what came is no message of ours, or the host refused: errno says why, 0 if it did not refuse */
+    /* what came is no message of ours, or the host refused: errno says why, 0 if it did not
+     * refuse */
+    CHANNEL_BROKEN,
 };
 
 enum channel_kind {
@@ -51,8 +60,10 @@ struct channel_form {
     enum channel_status (*try_send)(struct channel *, const struct message *);
     enum channel_status (*try_receive)(struct channel *, struct message *);
     /* As many as go now, in order; *done says how many. AGAIN or CLOSED only when that is none. */
-    enum channel_status (*send_many)(struct channel *, const struct message *, uint32_t count, uint32_t *done);
-    enum channel_status (*receive_many)(struct channel *, struct message *, uint32_t count, uint32_t *done);
+    enum channel_status (*send_many)(struct channel *, const struct message *, uint32_t count,
+                                     uint32_t *done);
+    enum channel_status (*receive_many)(struct channel *, struct message *, uint32_t count,
+                                        uint32_t *done);
     void (*close)(struct channel *);
     int (*descriptor)(const struct channel *, bool sending); /* to poll for, or -1: look again */
 };
@@ -83,12 +94,14 @@ struct channel {
     };
 };
 
-static inline enum channel_status channel_try_send(struct channel *channel, const struct message *message)
+static inline enum channel_status channel_try_send(struct channel *channel,
+                                                   const struct message *message)
 {
     return channel->form->try_send(channel, message);
 }
 
-static inline enum channel_status channel_try_receive(struct channel *channel, struct message *message)
+static inline enum channel_status channel_try_receive(struct channel *channel,
+                                                      struct message *message)
 {
     return channel->form->try_receive(channel, message);
 }
@@ -122,28 +135,34 @@ struct channel_header {
     } side[2];
 };
 
-static_assert(sizeof(struct channel_header) == 3 * PAD_BYTES && sizeof(struct channel_header) <= CHANNEL_PAGE,
+static_assert(sizeof(struct channel_header) == 3 * PAD_BYTES &&
+                  sizeof(struct channel_header) <= CHANNEL_PAGE,
               "a line a writer");
 
-/* Bytes of memory that kind of channel takes with that many slots a direction; 0 when there is none such. */
+/* Bytes of memory that kind of channel takes with that many slots a direction; 0 when there is none
+ * such. */
 uint64_t channel_memory_bytes(enum channel_kind kind, uint64_t slots);
 /* Lays a channel out in zeroed memory, page-aligned. NULL when fine, else what is wrong. */
-const char *channel_memory_create(void *memory, uint64_t bytes, enum channel_kind kind, uint64_t slots);
-/* Opens side 0 or 1 of it, each once. NULL when fine, else what is wrong. The memory must stay mapped until the end is closed. */
-const char *channel_memory_open(struct channel *channel, void *memory, uint64_t bytes, enum channel_kind kind,
-                                uint32_t side);
+const char *channel_memory_create(void *memory, uint64_t bytes, enum channel_kind kind,
+                                  uint64_t slots);
+/* Opens side 0 or 1 of it, each once. NULL when fine, else what is wrong. The memory must stay
+ * mapped until the end is closed. */
+const char *channel_memory_open(struct channel *channel, void *memory, uint64_t bytes,
+                                enum channel_kind kind, uint32_t side);
 
 /* Has the other side closed? Then nothing follows but what is in the memory already. */
 static inline bool channel_other_closed(const struct channel *channel)
 {
     /* Pairs with the release in memory_close: what was sent before is seen after. */
-    return atomic_load_explicit(&channel->memory.header->side[1 - channel->memory.side].state, memory_order_acquire) ==
-           CHANNEL_SIDE_CLOSED;
+    return atomic_load_explicit(&channel->memory.header->side[1 - channel->memory.side].state,
+                                memory_order_acquire) == CHANNEL_SIDE_CLOSED;
 }
 
-/* --- Calls: the form "calls". Closing as with the others; CHANNEL_AGAIN from a call: every line is in use. --- */
+/* --- Calls: the form "calls". Closing as with the others; CHANNEL_AGAIN from a call: every line is
+ * in use. --- */
 
-static inline enum channel_status channel_call(struct channel *channel, const struct message *request, uint32_t *line)
+static inline enum channel_status channel_call(struct channel *channel,
+                                               const struct message *request, uint32_t *line)
 {
     if (__builtin_expect(channel_other_closed(channel), 0))
         return CHANNEL_CLOSED;
@@ -161,7 +180,8 @@ static inline bool channel_call_outstanding(const struct channel *channel, uint3
 }
 
 /* The reply to what was called on that line, which is then free. The line must be outstanding. */
-static inline enum channel_status channel_take(struct channel *channel, uint32_t line, struct message *reply)
+static inline enum channel_status channel_take(struct channel *channel, uint32_t line,
+                                               struct message *reply)
 {
     if (__builtin_expect(call_try_take(&channel->memory.calls.sender, line, reply), 1))
         return CHANNEL_OK;
@@ -171,7 +191,8 @@ static inline enum channel_status channel_take(struct channel *channel, uint32_t
 }
 
 /* The next request, and the line that its reply goes to. */
-static inline enum channel_status channel_request(struct channel *channel, struct message *request, uint32_t *line)
+static inline enum channel_status channel_request(struct channel *channel, struct message *request,
+                                                  uint32_t *line)
 {
     int got = call_try_receive(&channel->memory.calls.receiver, request);
     if (got < 0) {
@@ -185,7 +206,8 @@ static inline enum channel_status channel_request(struct channel *channel, struc
 }
 
 /* Each request once, in any order; the line must hold one. */
-static inline void channel_reply(struct channel *channel, uint32_t line, const struct message *reply)
+static inline void channel_reply(struct channel *channel, uint32_t line,
+                                 const struct message *reply)
 {
     call_reply(&channel->memory.calls.receiver, line, reply);
 }
@@ -199,49 +221,57 @@ int channel_socket_open(struct channel *channel, int descriptor);
 
 /* ends[side]: what it receives from, what it sends to. 0, or an errno. */
 int channel_pipe_pair(int ends[2][2]);
-/* The process must ignore SIGPIPE, as every Python does, or a send to a closed side ends it: pipes know no MSG_NOSIGNAL. */
+/* The process must ignore SIGPIPE, as every Python does, or a send to a closed side ends it: pipes
+ * know no MSG_NOSIGNAL. */
 int channel_pipe_open(struct channel *channel, int receive, int send);
 
 /* The many of forms that know no better than one after the other. */
-enum channel_status channel_send_each(struct channel *channel, const struct message *messages, uint32_t count,
-                                      uint32_t *done);
-enum channel_status channel_receive_each(struct channel *channel, struct message *messages, uint32_t count,
-                                         uint32_t *done);
+enum channel_status channel_send_each(struct channel *channel, const struct message *messages,
+                                      uint32_t count, uint32_t *done);
+enum channel_status channel_receive_each(struct channel *channel, struct message *messages,
+                                         uint32_t count, uint32_t *done);
 
 /* --- Waiting (channel_wait.c) --- */
 
 enum channel_awaited { AWAIT_ROOM, AWAIT_MESSAGE, AWAIT_REPLY };
 
-/* One bounded wait, to be followed by another look. Spin with relax, then yield, then sleep: `round` counts the waits since something
- * last came, and is the caller's. False when nothing more can come: the other side's process is gone. */
+/* One bounded wait, to be followed by another look. Spin with relax, then yield, then sleep:
+ * `round` counts the waits since something last came, and is the caller's. False when nothing more
+ * can come: the other side's process is gone. */
 bool channel_wait(struct channel *channel, enum channel_awaited awaited, uint32_t *round);
 
-/* Looks for as long as something takes to come from a side that is awake, a few microseconds; then AGAIN. */
+/* Looks for as long as something takes to come from a side that is awake, a few microseconds; then
+ * AGAIN. */
 enum { CHANNEL_SHORT_LOOKS = 128 };
-#define CHANNEL_SOON(TRY)                                                                                        \
-    enum channel_status status = (TRY);                                                                          \
-    for (uint32_t looks = CHANNEL_SHORT_LOOKS; __builtin_expect(status == CHANNEL_AGAIN, 0) && looks; looks--) { \
-        arch_relax();                                                                                            \
-        status = (TRY);                                                                                          \
-    }                                                                                                            \
+#define CHANNEL_SOON(TRY)                                                  \
+    enum channel_status status = (TRY);                                    \
+    for (uint32_t looks = CHANNEL_SHORT_LOOKS;                             \
+         __builtin_expect(status == CHANNEL_AGAIN, 0) && looks; looks--) { \
+        arch_relax();                                                      \
+        status = (TRY);                                                    \
+    }                                                                      \
     return status
 
-static inline enum channel_status channel_send_soon(struct channel *channel, const struct message *message)
+static inline enum channel_status channel_send_soon(struct channel *channel,
+                                                    const struct message *message)
 {
     CHANNEL_SOON(channel_try_send(channel, message));
 }
 
-static inline enum channel_status channel_receive_soon(struct channel *channel, struct message *message)
+static inline enum channel_status channel_receive_soon(struct channel *channel,
+                                                       struct message *message)
 {
     CHANNEL_SOON(channel_try_receive(channel, message));
 }
 
-static inline enum channel_status channel_take_soon(struct channel *channel, uint32_t line, struct message *reply)
+static inline enum channel_status channel_take_soon(struct channel *channel, uint32_t line,
+                                                    struct message *reply)
 {
     CHANNEL_SOON(channel_take(channel, line, reply));
 }
 
-static inline enum channel_status channel_request_soon(struct channel *channel, struct message *request, uint32_t *line)
+static inline enum channel_status channel_request_soon(struct channel *channel,
+                                                       struct message *request, uint32_t *line)
 {
     CHANNEL_SOON(channel_request(channel, request, line));
 }

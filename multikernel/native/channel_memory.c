@@ -1,8 +1,9 @@
-/* Channels in shared memory: a header that says what lies there and which sides are open, and a lane of slots for each side to receive
- * on. Ring, used ring and call line are the headers of those names; here is what they have in common: checking on attach, and closing.
+/* Channels in shared memory: a header that says what lies there and which sides are open, and a
+ * lane of slots for each side to receive on. Ring, used ring and call line are the headers of those
+ * names; here is what they have in common: checking on attach, and closing.
  *
- * Closing is a word of each side, on a line that is read often and written once. A receiver that finds nothing reads it, and looks once
- * more: what was sent before the close is seen after it. */
+ * Closing is a word of each side, on a line that is read often and written once. A receiver that
+ * finds nothing reads it, and looks once more: what was sent before the close is seen after it. */
 #include "channel.h"
 
 #include <unistd.h>
@@ -32,7 +33,8 @@ uint64_t channel_memory_bytes(enum channel_kind kind, uint64_t slots)
     return fits ? CHANNEL_PAGE + 2 * lane_bytes(slots) : 0;
 }
 
-const char *channel_memory_create(void *memory, uint64_t bytes, enum channel_kind kind, uint64_t slots)
+const char *channel_memory_create(void *memory, uint64_t bytes, enum channel_kind kind,
+                                  uint64_t slots)
 {
     struct channel_header *header = memory;
     uint64_t needed = channel_memory_bytes(kind, slots);
@@ -56,8 +58,8 @@ const char *channel_memory_create(void *memory, uint64_t bytes, enum channel_kin
 static void memory_close(struct channel *channel)
 {
     /* Pairs with the acquire in channel_other_closed. */
-    atomic_store_explicit(&channel->memory.header->side[channel->memory.side].state, CHANNEL_SIDE_CLOSED,
-                          memory_order_release);
+    atomic_store_explicit(&channel->memory.header->side[channel->memory.side].state,
+                          CHANNEL_SIDE_CLOSED, memory_order_release);
     if (channel->memory.other_process >= 0)
         close(channel->memory.other_process);
 }
@@ -69,46 +71,50 @@ static int no_descriptor(const struct channel *channel, bool sending)
     return -1;
 }
 
-/* The four functions of a form whose own are SEND, RECEIVE, SEND_MANY and RECEIVE_MANY of an end. */
-#define FORM(NAME, SEND, RECEIVE, SEND_MANY, RECEIVE_MANY)                                                            \
-    static enum channel_status NAME##_try_send(struct channel *channel, const struct message *message)                \
-    {                                                                                                                 \
-        if (__builtin_expect(channel_other_closed(channel), 0))                                                       \
-            return CHANNEL_CLOSED;                                                                                    \
-        return SEND(channel, message) ? CHANNEL_OK : CHANNEL_AGAIN;                                                   \
-    }                                                                                                                 \
-    static enum channel_status NAME##_try_receive(struct channel *channel, struct message *message)                   \
-    {                                                                                                                 \
-        if (__builtin_expect(RECEIVE(channel, message), 1))                                                           \
-            return CHANNEL_OK;                                                                                        \
-        if (__builtin_expect(!channel_other_closed(channel), 1))                                                      \
-            return CHANNEL_AGAIN;                                                                                     \
-        return RECEIVE(channel, message) ? CHANNEL_OK : CHANNEL_CLOSED;                                               \
-    }                                                                                                                 \
-    static enum channel_status NAME##_send_many(struct channel *channel, const struct message *messages,              \
-                                                uint32_t count, uint32_t *done)                                       \
-    {                                                                                                                 \
-        *done = 0;                                                                                                    \
-        if (channel_other_closed(channel))                                                                            \
-            return CHANNEL_CLOSED;                                                                                    \
-        *done = SEND_MANY(channel, messages, count);                                                                  \
-        return *done ? CHANNEL_OK : CHANNEL_AGAIN;                                                                    \
-    }                                                                                                                 \
-    static enum channel_status NAME##_receive_many(struct channel *channel, struct message *messages, uint32_t count, \
-                                                   uint32_t *done)                                                    \
-    {                                                                                                                 \
-        *done = RECEIVE_MANY(channel, messages, count);                                                               \
-        if (*done)                                                                                                    \
-            return CHANNEL_OK;                                                                                        \
-        if (!channel_other_closed(channel))                                                                           \
-            return CHANNEL_AGAIN;                                                                                     \
-        *done = RECEIVE_MANY(channel, messages, count);                                                               \
-        return *done ? CHANNEL_OK : CHANNEL_CLOSED;                                                                   \
+/* The four functions of a form whose own are SEND, RECEIVE, SEND_MANY and RECEIVE_MANY of an
+ * end. */
+#define FORM(NAME, SEND, RECEIVE, SEND_MANY, RECEIVE_MANY)                                       \
+    static enum channel_status NAME##_try_send(struct channel *channel,                          \
+                                               const struct message *message)                    \
+    {                                                                                            \
+        if (__builtin_expect(channel_other_closed(channel), 0))                                  \
+            return CHANNEL_CLOSED;                                                               \
+        return SEND(channel, message) ? CHANNEL_OK : CHANNEL_AGAIN;                              \
+    }                                                                                            \
+    static enum channel_status NAME##_try_receive(struct channel *channel,                       \
+                                                  struct message *message)                       \
+    {                                                                                            \
+        if (__builtin_expect(RECEIVE(channel, message), 1))                                      \
+            return CHANNEL_OK;                                                                   \
+        if (__builtin_expect(!channel_other_closed(channel), 1))                                 \
+            return CHANNEL_AGAIN;                                                                \
+        return RECEIVE(channel, message) ? CHANNEL_OK : CHANNEL_CLOSED;                          \
+    }                                                                                            \
+    static enum channel_status NAME##_send_many(                                                 \
+        struct channel *channel, const struct message *messages, uint32_t count, uint32_t *done) \
+    {                                                                                            \
+        *done = 0;                                                                               \
+        if (channel_other_closed(channel))                                                       \
+            return CHANNEL_CLOSED;                                                               \
+        *done = SEND_MANY(channel, messages, count);                                             \
+        return *done ? CHANNEL_OK : CHANNEL_AGAIN;                                               \
+    }                                                                                            \
+    static enum channel_status NAME##_receive_many(                                              \
+        struct channel *channel, struct message *messages, uint32_t count, uint32_t *done)       \
+    {                                                                                            \
+        *done = RECEIVE_MANY(channel, messages, count);                                          \
+        if (*done)                                                                               \
+            return CHANNEL_OK;                                                                   \
+        if (!channel_other_closed(channel))                                                      \
+            return CHANNEL_AGAIN;                                                                \
+        *done = RECEIVE_MANY(channel, messages, count);                                          \
+        return *done ? CHANNEL_OK : CHANNEL_CLOSED;                                              \
     }
 
-/* Who has read one message asks for the line of the next, to have it come while the caller is busy with this one. Measured from Python,
- * one call a message, 64 slots: 1.4 times the messages where a line there and back took 160 cycles, and round trips no slower. A used
- * ring's writer that asks two slots ahead gained nothing in a stream and lost 40 % in round trips: it does not ask. */
+/* Who has read one message asks for the line of the next, to have it come while the caller is busy
+ * with this one. Measured from Python, one call a message, 64 slots: 1.4 times the messages where a
+ * line there and back took 160 cycles, and round trips no slower. A used ring's writer that asks
+ * two slots ahead gained nothing in a stream and lost 40 % in round trips: it does not ask. */
 static inline void ask_for(const struct slot *slots, uint64_t position, uint32_t mask)
 {
     arch_prefetch_read(&slots[position & mask]);
@@ -125,9 +131,11 @@ static inline bool epoch_get(struct channel *channel, struct message *message)
     return got;
 }
 
-#define RING_SEND(channel, message)                 ring_try_send(&(channel)->memory.ring, message)
-#define RING_SEND_MANY(channel, messages, count)    ring_send_many(&(channel)->memory.ring, messages, count)
-#define RING_RECEIVE_MANY(channel, messages, count) ring_receive_many(&(channel)->memory.ring, messages, count)
+#define RING_SEND(channel, message) ring_try_send(&(channel)->memory.ring, message)
+#define RING_SEND_MANY(channel, messages, count) \
+    ring_send_many(&(channel)->memory.ring, messages, count)
+#define RING_RECEIVE_MANY(channel, messages, count) \
+    ring_receive_many(&(channel)->memory.ring, messages, count)
 
 FORM(epoch, RING_SEND, epoch_get, RING_SEND_MANY, RING_RECEIVE_MANY)
 
@@ -147,7 +155,8 @@ static inline bool used_get(struct channel *channel, struct message *message)
     return got;
 }
 
-static inline uint32_t used_put_many(struct channel *channel, const struct message *messages, uint32_t count)
+static inline uint32_t used_put_many(struct channel *channel, const struct message *messages,
+                                     uint32_t count)
 {
     struct used_ring_sender local = channel->memory.used.sender;
     uint32_t sent = 0;
@@ -157,7 +166,8 @@ static inline uint32_t used_put_many(struct channel *channel, const struct messa
     return sent;
 }
 
-static inline uint32_t used_get_many(struct channel *channel, struct message *messages, uint32_t count)
+static inline uint32_t used_get_many(struct channel *channel, struct message *messages,
+                                     uint32_t count)
 {
     struct used_ring_receiver local = channel->memory.used.receiver;
     uint32_t received = 0;
@@ -190,7 +200,8 @@ static inline bool line_get(struct channel *channel, struct message *message)
     return true;
 }
 
-static inline uint32_t line_put_many(struct channel *channel, const struct message *messages, uint32_t count)
+static inline uint32_t line_put_many(struct channel *channel, const struct message *messages,
+                                     uint32_t count)
 {
     uint32_t sent = 0;
     while (sent < count && line_put(channel, &messages[sent]))
@@ -198,7 +209,8 @@ static inline uint32_t line_put_many(struct channel *channel, const struct messa
     return sent;
 }
 
-static inline uint32_t line_get_many(struct channel *channel, struct message *messages, uint32_t count)
+static inline uint32_t line_get_many(struct channel *channel, struct message *messages,
+                                     uint32_t count)
 {
     uint32_t received = 0;
     while (received < count && line_get(channel, &messages[received]))
@@ -210,9 +222,9 @@ FORM(line, line_put, line_get, line_put_many, line_get_many)
 
 /* Fields in the order of struct channel_form. */
 /* clang-format off */
-#define ENTRY(NAME, TEXT, KIND)                                                                             \
-    {TEXT, KIND, true, NAME##_try_send, NAME##_try_receive, NAME##_send_many, NAME##_receive_many, memory_close, \
-     no_descriptor}
+#define ENTRY(NAME, TEXT, KIND)                                                       \
+    {TEXT, KIND, true, NAME##_try_send, NAME##_try_receive, NAME##_send_many,         \
+     NAME##_receive_many, memory_close, no_descriptor}
 
 static const struct channel_form forms[] = {
     ENTRY(epoch, "epoch-ring", CHANNEL_EPOCH_RING),
@@ -222,8 +234,8 @@ static const struct channel_form forms[] = {
 };
 /* clang-format on */
 
-const char *channel_memory_open(struct channel *channel, void *memory, uint64_t bytes, enum channel_kind kind,
-                                uint32_t side)
+const char *channel_memory_open(struct channel *channel, void *memory, uint64_t bytes,
+                                enum channel_kind kind, uint32_t side)
 {
     struct channel_header *header = memory;
     if ((uintptr_t)memory % CHANNEL_PAGE)
@@ -242,9 +254,11 @@ const char *channel_memory_open(struct channel *channel, void *memory, uint64_t 
     if (side > 1)
         return "a channel has two sides, 0 and 1";
     uint32_t expected = CHANNEL_SIDE_NEW;
-    /* Acquire pairs with nothing: it is an end's first access. Relaxed on failure: nothing is read after it. */
-    if (!atomic_compare_exchange_strong_explicit(&header->side[side].state, &expected, CHANNEL_SIDE_OPEN,
-                                                 memory_order_acquire, memory_order_relaxed))
+    /* Acquire pairs with nothing: it is an end's first access. Relaxed on failure: nothing is read
+     * after it. */
+    if (!atomic_compare_exchange_strong_explicit(&header->side[side].state, &expected,
+                                                 CHANNEL_SIDE_OPEN, memory_order_acquire,
+                                                 memory_order_relaxed))
         return "this side of the channel was opened before";
     atomic_store_explicit(&header->side[side].pid, (uint32_t)getpid(), memory_order_relaxed);
     char *lane = (char *)memory + CHANNEL_PAGE;

@@ -1,5 +1,6 @@
-/* A channel that shares no memory: two pipes, one a direction. A pipe is a stream of bytes, but a write of up to PIPE_BUF bytes goes whole
- * or not at all (pipe(7)), there is one writer, and the one reader reads as much as was written: so messages stay whole. */
+/* A channel that shares no memory: two pipes, one a direction. A pipe is a stream of bytes, but a
+ * write of up to PIPE_BUF bytes goes whole or not at all (pipe(7)), there is one writer, and the
+ * one reader reads as much as was written: so messages stay whole. */
 #include "channel.h"
 
 #include <errno.h>
@@ -44,9 +45,15 @@ static int pipe_descriptor(const struct channel *channel, bool sending)
     return sending ? channel->host.send : channel->host.receive;
 }
 
-static const struct channel_form pipe_form = {
-    "pipe",     CHANNEL_PIPE,   false, pipe_try_send, pipe_try_receive, channel_send_each, channel_receive_each,
-    pipe_close, pipe_descriptor};
+static const struct channel_form pipe_form = {"pipe",
+                                              CHANNEL_PIPE,
+                                              false,
+                                              pipe_try_send,
+                                              pipe_try_receive,
+                                              channel_send_each,
+                                              channel_receive_each,
+                                              pipe_close,
+                                              pipe_descriptor};
 
 int channel_pipe_pair(int ends[2][2])
 {

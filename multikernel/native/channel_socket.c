@@ -1,5 +1,6 @@
-/* A channel that shares no memory: a pair of Unix sockets of type SOCK_SEQPACKET. The host keeps the messages apart, in order and bounded;
- * a packet is a message. The proof that a channel is an interface: it passes the suite the rings pass. */
+/* A channel that shares no memory: a pair of Unix sockets of type SOCK_SEQPACKET. The host keeps
+ * the messages apart, in order and bounded; a packet is a message. The proof that a channel is an
+ * interface: it passes the suite the rings pass. */
 #include "channel.h"
 
 #include <errno.h>
@@ -32,7 +33,8 @@ static enum channel_status socket_try_receive(struct channel *channel, struct me
 {
     /* Truncation shows as a length that is not ours. */
     ssize_t got = recv(channel->host.receive, message, sizeof *message, MSG_DONTWAIT | MSG_TRUNC);
-    /* The other side closed while messages of ours lay unread: the host says so once, ahead of what it sent before. */
+    /* The other side closed while messages of ours lay unread: the host says so once, ahead of what
+     * it sent before. */
     if (got < 0 && errno == ECONNRESET)
         got = recv(channel->host.receive, message, sizeof *message, MSG_DONTWAIT | MSG_TRUNC);
     if (got < 0)
@@ -75,8 +77,8 @@ int channel_socket_open(struct channel *channel, int descriptor)
     return 0;
 }
 
-enum channel_status channel_send_each(struct channel *channel, const struct message *messages, uint32_t count,
-                                      uint32_t *done)
+enum channel_status channel_send_each(struct channel *channel, const struct message *messages,
+                                      uint32_t count, uint32_t *done)
 {
     enum channel_status status = CHANNEL_OK;
     for (*done = 0; *done < count; ++*done)
@@ -85,8 +87,8 @@ enum channel_status channel_send_each(struct channel *channel, const struct mess
     return *done ? CHANNEL_OK : status;
 }
 
-enum channel_status channel_receive_each(struct channel *channel, struct message *messages, uint32_t count,
-                                         uint32_t *done)
+enum channel_status channel_receive_each(struct channel *channel, struct message *messages,
+                                         uint32_t count, uint32_t *done)
 {
     enum channel_status status = CHANNEL_OK;
     for (*done = 0; *done < count; ++*done)

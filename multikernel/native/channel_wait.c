@@ -1,9 +1,10 @@
-/* Waiting on a channel: bounded, with an end for every reason there is to wait no longer. Spin with relax for what a message takes to
- * come from a core that is awake; then yield, because the other side may need this very CPU; then sleep, longer and longer up to a
- * millisecond (in shared memory, where nobody wakes anybody), or until the host says there is something (where it carries).
+/* Waiting on a channel: bounded, with an end for every reason there is to wait no longer. Spin with
+ * relax for what a message takes to come from a core that is awake; then yield, because the other
+ * side may need this very CPU; then sleep, longer and longer up to a millisecond (in shared memory,
+ * where nobody wakes anybody), or until the host says there is something (where it carries).
  *
- * A side that was killed closes nothing. Who has come to sleeping asks after the other side's process, by a descriptor of it and not by
- * its number, which the host may give to another one. */
+ * A side that was killed closes nothing. Who has come to sleeping asks after the other side's
+ * process, by a descriptor of it and not by its number, which the host may give to another one. */
 #include "channel.h"
 
 #include <errno.h>

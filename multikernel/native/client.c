@@ -33,9 +33,10 @@ struct client *client_open(struct segment *segment, int supervisor)
     }
     segment_region(&segment->geometry, &client->region);
     for (uint32_t i = 0; i < channels; i++)
-        call_open_sender(&client->senders[i],
-                         segment_client(segment, &client->region, i / CLIENT_CHANNELS, i % CLIENT_CHANNELS),
-                         CLIENT_LINES);
+        call_open_sender(
+            &client->senders[i],
+            segment_client(segment, &client->region, i / CLIENT_CHANNELS, i % CLIENT_CHANNELS),
+            CLIENT_LINES);
     return client;
 }
 
@@ -51,7 +52,8 @@ void client_close(struct client *client)
 bool client_gone(const struct client *client)
 {
     struct pollfd supervisor = {.fd = client->supervisor, .events = POLLRDHUP};
-    return atomic_load_explicit(&client->segment->stop, memory_order_relaxed) || poll(&supervisor, 1, 0) < 0 ||
+    return atomic_load_explicit(&client->segment->stop, memory_order_relaxed) ||
+           poll(&supervisor, 1, 0) < 0 ||
            supervisor.revents & (POLLHUP | POLLRDHUP | POLLERR | POLLNVAL);
 }
 
@@ -62,7 +64,8 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-int client_send(struct client *client, uint32_t core, uint32_t channel, const struct message *request)
+int client_send(struct client *client, uint32_t core, uint32_t channel,
+                const struct message *request)
 {
     uint32_t index = core * CLIENT_CHANNELS + channel;
     struct message dropped;
@@ -75,8 +78,8 @@ int client_send(struct client *client, uint32_t core, uint32_t channel, const st
     return line;
 }
 
-bool client_wait(struct client *client, uint32_t core, uint32_t channel, uint32_t line, struct message *reply,
-                 uint64_t timeout_us)
+bool client_wait(struct client *client, uint32_t core, uint32_t channel, uint32_t line,
+                 struct message *reply, uint64_t timeout_us)
 {
     struct call_sender *sender = &client->senders[core * CLIENT_CHANNELS + channel];
     uint64_t start = 0, sleep_ns = 20000;
@@ -128,8 +131,8 @@ static bool stream(struct client *client, uint32_t core, uint32_t kind, char *by
             sent += length;
         }
         struct message reply;
-        if (tail == head ||
-            !client_wait(client, core, CHANNEL_PROGRAMS, lines[tail % CLIENT_LINES], &reply, PATIENCE_US)) {
+        if (tail == head || !client_wait(client, core, CHANNEL_PROGRAMS, lines[tail % CLIENT_LINES],
+                                         &reply, PATIENCE_US)) {
             if (client_gone(client))
                 return false;
             continue;

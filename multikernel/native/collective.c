@@ -6,7 +6,8 @@
 
 #include "cpu_driver.h"
 
-enum { UP = 0x80 }; /* in the line number of a reply address: the answer to a GATHER, else to a SPREAD */
+/* in the line number of a reply address: the answer to a GATHER, else to a SPREAD */
+enum { UP = 0x80 };
 
 int collective_open(struct driver *d)
 {
@@ -30,14 +31,15 @@ static struct group *group_of(struct driver *d, const struct message *message)
     return number < GROUPS && d->groups[number].open ? &d->groups[number] : NULL;
 }
 
-/* --- Opening ------------------------------------------------------------------------------------------------------------------- */
+/* --- Opening --- */
 
 /* link: of the root's tree, NULL where it is flat. */
-static void join_group(struct driver *d, struct group *g, uint32_t root, const struct tree_link *link,
-                       const uint64_t *members)
+static void join_group(struct driver *d, struct group *g, uint32_t root,
+                       const struct tree_link *link, const uint64_t *members)
 {
     struct group_child *child = g->child;
-    *g = (struct group){.child = child, .box = g->box, .box_size = g->box_size, .root = (uint16_t)root};
+    *g = (struct group){
+        .child = child, .box = g->box, .box_size = g->box_size, .root = (uint16_t)root};
     g->parent = TREE_NOBODY;
     if (d->me != root)
         g->parent = (uint16_t)root;
@@ -47,13 +49,15 @@ static void join_group(struct driver *d, struct group *g, uint32_t root, const s
         if (core_set_has(members, at))
             break;
     }
-    for (uint32_t core = TREE_NOBODY; (core = tree_next(link, members, d->cores, root, d->me, core)) != TREE_NOBODY;)
+    for (uint32_t core = TREE_NOBODY;
+         (core = tree_next(link, members, d->cores, root, d->me, core)) != TREE_NOBODY;)
         child[g->child_count++] = (struct group_child){.core = (uint16_t)core};
     g->open = true;
 }
 
-/* Words: 1 the group's number; 2 root 0-15 (0xffff: close it), version of its tree 16-31, installations so far 32-47; 3 members, or with more
- * than 64 cores those that KIND_HOLDERS has said. STALE_VIEW when the root's tree is another one by now. */
+/* Words: 1 the group's number; 2 root 0-15 (0xffff: close it), version of its tree 16-31,
+ * installations so far 32-47; 3 members, or with more than 64 cores those that KIND_HOLDERS has
+ * said. STALE_VIEW when the root's tree is another one by now. */
 static enum verdict open_group(struct driver *d, const struct message *request)
 {
     uint32_t number = request->word[1] & 0xff, root = request->word[2] & 0xffff;
@@ -72,7 +76,8 @@ static enum verdict open_group(struct driver *d, const struct message *request)
         memcpy(members, d->client_holders, sizeof members);
     if (!core_set_has(members, root) || !core_set_has(members, d->me))
         return VERDICT_BAD_REQUEST;
-    const struct tree *tree = d->monitor ? monitor_tree(d->monitor, root) : shared_tree_hold(d, root);
+    const struct tree *tree =
+        d->monitor ? monitor_tree(d->monitor, root) : shared_tree_hold(d, root);
     if (!tree && version)
         return VERDICT_BAD_REQUEST;
     enum verdict verdict = VERDICT_OK;
@@ -87,11 +92,13 @@ static enum verdict open_group(struct driver *d, const struct message *request)
     return verdict;
 }
 
-/* --- Sending ------------------------------------------------------------------------------------------------------------------- */
+/* --- Sending --- */
 
-static bool send(struct driver *d, uint32_t to, uint32_t number, uint32_t up, const struct message *message)
+static bool send(struct driver *d, uint32_t to, uint32_t number, uint32_t up,
+                 const struct message *message)
 {
-    struct call_sender *sender = &d->user_calls[to * d->segment->geometry.user_channels + GROUP_CHANNEL];
+    struct call_sender *sender =
+        &d->user_calls[to * d->segment->geometry.user_channels + GROUP_CHANNEL];
     int line = call_try_send(sender, message);
     if (line < 0)
         return false;
@@ -140,7 +147,7 @@ bool collective_pump(struct driver *d)
     return any;
 }
 
-/* --- Up ------------------------------------------------------------------------------------------------------------------------ */
+/* --- Up --- */
 
 static uint64_t joined(enum join join, uint64_t a, uint64_t b)
 {
@@ -235,7 +242,7 @@ static enum verdict gather(struct driver *d, struct group *g, uint64_t address, 
     return VERDICT_PENDING;
 }
 
-/* --- Down ---------------------------------------------------------------------------------------------------------------------- */
+/* --- Down --- */
 
 static void give(struct driver *d, uint64_t taker, const struct message *message)
 {
@@ -281,12 +288,13 @@ static enum verdict spread(struct driver *d, struct group *g, uint64_t address, 
 }
 
 /* Word 2: do not wait. Word 1 of the reply: whether there was a message. */
-static enum verdict take(struct driver *d, struct group *g, uint64_t address, const struct message *request,
-                         struct message *reply)
+static enum verdict take(struct driver *d, struct group *g, uint64_t address,
+                         const struct message *request, struct message *reply)
 {
     (void)d;
     if (g->box_count) {
-        memcpy(&reply->word[1], &g->box[g->box_first].word[1], sizeof reply->word - sizeof reply->word[0]);
+        memcpy(&reply->word[1], &g->box[g->box_first].word[1],
+               sizeof reply->word - sizeof reply->word[0]);
         g->box_first = (g->box_first + 1) % g->box_size;
         g->box_count--;
         return VERDICT_OK;
@@ -301,13 +309,14 @@ static enum verdict take(struct driver *d, struct group *g, uint64_t address, co
     return VERDICT_PENDING;
 }
 
-/* --- In and out ---------------------------------------------------------------------------------------------------------------- */
+/* --- In and out --- */
 
 enum verdict collective_request(struct driver *d, uint64_t address, const struct message *request,
                                 struct message *reply)
 {
     bool local = address >> 60 == REPLY_LOCAL;
-    uint32_t from = local ? d->me : (uint32_t)(address >> 44 & 0xffff) / d->segment->geometry.user_channels;
+    uint32_t from =
+        local ? d->me : (uint32_t)(address >> 44 & 0xffff) / d->segment->geometry.user_channels;
     if (message_kind(request) == KIND_GROUP)
         return open_group(d, request);
     struct group *g = group_of(d, request);
@@ -341,7 +350,8 @@ void collective_reply(struct driver *d, uint64_t address, const struct message *
     if (--g->unacknowledged)
         return;
     g->spreading = false;
-    struct message done = {{message_head(KIND_SPREAD, 0, message_verdict(message), message_core(message), 0)}};
+    struct message done = {
+        {message_head(KIND_SPREAD, 0, message_verdict(message), message_core(message), 0)}};
     done.word[1] = g->spread.word[1];
     driver_reply(d, g->spread_for, &done);
 }

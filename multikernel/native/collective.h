@@ -1,21 +1,27 @@
-/* Collectives for programs: barrier, reduction, broadcast and atomic broadcast among the members of a group, over the same trees that
- * the monitors use.
+/* Collectives for programs: barrier, reduction, broadcast and atomic broadcast among the members of
+ * a group, over the same trees that the monitors use.
  *
- * An edge of the tree is a call line, as everywhere. Upwards (GATHER) a child's contribution is the request, and the outcome of all,
- * where it wants to know it, is the reply: a barrier of two cores is one line there and back. Downwards (SPREAD) the message is the
- * request, and the reply says that the whole subtree has it. Both are answered by the driver; between rounds a program may compute, and
- * the group goes on. An atomic broadcast is asked of the root (ORDER), which spreads one message after the other: since every edge
- * is FIFO all members get all messages in one order, the root's.
+ * An edge of the tree is a call line, as everywhere. Upwards (GATHER) a child's contribution is the
+ * request, and the outcome of all, where it wants to know it, is the reply: a barrier of two cores
+ * is one line there and back. Downwards (SPREAD) the message is the request, and the reply says
+ * that the whole subtree has it. Both are answered by the driver; between rounds a program may
+ * compute, and the group goes on. An atomic broadcast is asked of the root (ORDER), which spreads
+ * one message after the other: since every edge is FIFO all members get all messages in one order,
+ * the root's.
  *
- * A message that finds a member's box full comes back BUSY and is sent again later, so a program that takes nothing holds up its own
- * group, and no line. Who waits in ORDER takes nothing either: the root serves first who asked first, and a box has room for a message from
- * every member beyond GROUP_BOX, so who had no more than GROUP_BOX in its box when it asked is served whatever the others do.
+ * A message that finds a member's box full comes back BUSY and is sent again later, so a program
+ * that takes nothing holds up its own group, and no line. Who waits in ORDER takes nothing either:
+ * the root serves first who asked first, and a box has room for a message from every member beyond
+ * GROUP_BOX, so who had no more than GROUP_BOX in its box when it asked is served whatever the
+ * others do.
  *
- * A group copies its edges when it is opened. Trees that are installed later concern groups that are opened later.
+ * A group copies its edges when it is opened. Trees that are installed later concern groups that
+ * are opened later.
  *
- * Who calls it: dispatch.c. Programs come in by driver_here; the edges lie on user channel GROUP_CHANNEL, which carries nothing else.
- * Source: Smelt (OSDI'16), section 5 (collectives over machine-aware trees); MPI for the names. Smelt's barrier, too, is a reduction and a
- * broadcast; that one line carries both is ours. */
+ * Who calls it: dispatch.c. Programs come in by driver_here; the edges lie on user channel
+ * GROUP_CHANNEL, which carries nothing else. Source: Smelt (OSDI'16), section 5 (collectives over
+ * machine-aware trees); MPI for the names. Smelt's barrier, too, is a reduction and a broadcast;
+ * that one line carries both is ours. */
 #pragma once
 
 #include "message.h"
@@ -26,7 +32,8 @@ struct driver;
 enum {
     GROUPS = 8,
     GROUP_VALUES = 5, /* words a message carries */
-    GROUP_BOX = 64,   /* messages a member keeps until its program takes them, and one for each core */
+    /* messages a member keeps until its program takes them, and one for each core */
+    GROUP_BOX = 64,
     GROUP_CHANNEL = 1,
 };
 
@@ -44,13 +51,15 @@ enum join {
     JOINS
 };
 
-/* Word 1 of a request: group 0-7, join 8-15, number of values 16-23, and whether all want the outcome, 24. */
+/* Word 1 of a request: group 0-7, join 8-15, number of values 16-23, and whether all want the
+ * outcome, 24. */
 static inline uint64_t group_word(uint32_t group, enum join join, uint32_t values, int all)
 {
     return group | (uint64_t)join << 8 | (uint64_t)values << 16 | (uint64_t)(all != 0) << 24;
 }
 
-enum { SPREAD_DROP = 1 << 24 }; /* in word 1: acknowledged like any other, but kept in no box. To measure with */
+/* in word 1: acknowledged like any other, but kept in no box. To measure with */
+enum { SPREAD_DROP = 1 << 24 };
 
 struct group_child {
     uint64_t held; /* where its outcome goes */
@@ -83,9 +92,10 @@ struct group {
 };
 
 int collective_open(struct driver *driver);
-/* KIND_GROUP, KIND_GATHER, KIND_SPREAD, KIND_ORDER, KIND_TAKE; PENDING when driver_reply will follow. */
-enum verdict collective_request(struct driver *driver, uint64_t address, const struct message *request,
-                                struct message *reply);
+/* KIND_GROUP, KIND_GATHER, KIND_SPREAD, KIND_ORDER, KIND_TAKE; PENDING when driver_reply will
+ * follow. */
+enum verdict collective_request(struct driver *driver, uint64_t address,
+                                const struct message *request, struct message *reply);
 /* What an edge brought back. */
 void collective_reply(struct driver *driver, uint64_t address, const struct message *message);
 /* Sends what found its line in use; true if something went. */

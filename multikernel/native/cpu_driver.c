@@ -12,11 +12,12 @@ enum {
     CROWDED_YIELDS = 16, /* more cores than CPUs: let others run, then park */
     REAP_BATCH = 16,
     REPLY_LOOKS = 4,
-    STOP_LOOKS = 1024, /* a core may be told to spin for long: it sees the end of the system all the same */
+    /* a core may be told to spin for long: it sees the end of the system all the same */
+    STOP_LOOKS = 1024,
     OUTGOING_MOST = 65536,
 };
 
-/* --- Replies ---------------------------------------------------------------------------------------------------------------------- */
+/* --- Replies --- */
 
 uint64_t driver_local_address(struct driver *d)
 {
@@ -29,8 +30,9 @@ uint64_t driver_local_address(struct driver *d)
     return reply_address(REPLY_LOCAL, 0, d->reply_count, index);
 }
 
-/* A monitor's DONE message carries slot and generation in word 2 and the address in word 3; a requester wants them in 1 and 2.
- * Converted once: a requester on another core passes it on by driver_reply too, and must not take it for a monitor's. */
+/* A monitor's DONE message carries slot and generation in word 2 and the address in word 3; a
+ * requester wants them in 1 and 2. Converted once: a requester on another core passes it on by
+ * driver_reply too, and must not take it for a monitor's. */
 static struct message for_requester(const struct message *message)
 {
     struct message reply = *message;
@@ -70,7 +72,7 @@ void driver_reply(struct driver *d, uint64_t address, const struct message *mess
     }
 }
 
-/* --- Waiting ---------------------------------------------------------------------------------------------------------------------- */
+/* --- Waiting --- */
 
 static bool stopped(struct driver *d)
 {
@@ -85,7 +87,8 @@ static void park(struct driver *d)
     /* Once more: what was published before our mode was visible. Pairs with doorbell_ring. */
     if (!driver_poll(d) && !stopped(d)) {
         /* With something to try again by time, sleep for moments only. */
-        bool pending = d->deferred_count || d->groups_waiting || (d->monitor && d->monitor->waiting);
+        bool pending =
+            d->deferred_count || d->groups_waiting || (d->monitor && d->monitor->waiting);
         atomic_fetch_add_explicit(&d->doorbell->parks, 1, memory_order_relaxed);
         if (d->links)
             link_park(d, pending ? 50 : d->slice_us);
@@ -143,7 +146,7 @@ enum event driver_run(struct driver *d)
     return event;
 }
 
-/* --- System calls -------------------------------------------------------------------------------------------------------------------- */
+/* --- System calls --- */
 
 void driver_enter(struct driver *d)
 {
@@ -166,7 +169,8 @@ void driver_resume(struct driver *d)
 {
     for (;;) {
         doorbell_enter(d->doorbell, MODE_USER);
-        driver_poll(d); /* what was published before our mode was visible; pairs with doorbell_ring */
+        /* what was published before our mode was visible; pairs with doorbell_ring */
+        driver_poll(d);
         carrier_told_all(d);
         d->disabled = 0;
         atomic_signal_fence(memory_order_seq_cst);
@@ -211,8 +215,8 @@ enum verdict driver_here(struct driver *d, const struct message *request, struct
     return await(d, address, result);
 }
 
-enum verdict driver_call(struct driver *d, uint32_t to, uint32_t channel, const struct message *request,
-                         struct message *reply)
+enum verdict driver_call(struct driver *d, uint32_t to, uint32_t channel,
+                         const struct message *request, struct message *reply)
 {
     struct call_sender *sender = &d->user_calls[to * d->segment->geometry.user_channels + channel];
     uint64_t address = driver_local_address(d);
@@ -225,7 +229,8 @@ enum verdict driver_call(struct driver *d, uint32_t to, uint32_t channel, const 
     return await(d, address, reply);
 }
 
-enum verdict driver_call_ring(struct driver *d, uint32_t to, const struct message *request, struct message *reply)
+enum verdict driver_call_ring(struct driver *d, uint32_t to, const struct message *request,
+                              struct message *reply)
 {
     struct peer *peer = &d->peers[to];
     peer->ring_waiter = driver_local_address(d);
@@ -236,7 +241,8 @@ enum verdict driver_call_ring(struct driver *d, uint32_t to, const struct messag
     return await(d, peer->ring_waiter, reply);
 }
 
-enum verdict driver_call_link(struct driver *d, uint32_t to, const struct message *request, struct message *reply)
+enum verdict driver_call_link(struct driver *d, uint32_t to, const struct message *request,
+                              struct message *reply)
 {
     struct peer *peer = &d->peers[to];
     peer->link_waiter = driver_local_address(d);
@@ -246,19 +252,22 @@ enum verdict driver_call_link(struct driver *d, uint32_t to, const struct messag
     return await(d, peer->link_waiter, reply);
 }
 
-/* --- Opening -------------------------------------------------------------------------------------------------------------------------- */
+/* --- Opening --- */
 
 static void open_channels(struct driver *d)
 {
     const struct geometry *g = &d->segment->geometry;
     carrier_open(d);
     for (uint32_t channel = 0; channel < CLIENT_CHANNELS; channel++)
-        call_open_receiver(&d->client[channel], segment_client(d->segment, &d->region, d->me, channel), CLIENT_LINES);
+        call_open_receiver(&d->client[channel],
+                           segment_client(d->segment, &d->region, d->me, channel), CLIENT_LINES);
     for (uint32_t other = 0; other < d->cores; other++)
         for (uint32_t k = 0; k < g->user_channels; k++) {
             uint32_t index = other * g->user_channels + k;
-            call_open_receiver(&d->user_answers[index], segment_channel(d->segment, &d->region, other, d->me, k), 1);
-            call_open_sender(&d->user_calls[index], segment_channel(d->segment, &d->region, d->me, other, k), 1);
+            call_open_receiver(&d->user_answers[index],
+                               segment_channel(d->segment, &d->region, other, d->me, k), 1);
+            call_open_sender(&d->user_calls[index],
+                             segment_channel(d->segment, &d->region, d->me, other, k), 1);
         }
 }
 
@@ -266,22 +275,23 @@ static int open_state(struct driver *d, const struct driver_options *o)
 {
     size_t entries = monitor_output_entries(d->cores);
     d->output_entries = (uint32_t)entries;
-    /* Room for every message that all operations under way can want to send at once: then a core with full channels goes on
-     * receiving, and two such cores do not wait for each other. */
+    /* Room for every message that all operations under way can want to send at once: then a core
+     * with full channels goes on receiving, and two such cores do not wait for each other. */
     uint64_t most = (uint64_t)d->cores * d->cores * MONITOR_LANES;
     d->outgoing_max = (uint32_t)(4 * entries + (most < OUTGOING_MOST ? most : OUTGOING_MOST));
     d->output = calloc(1, sizeof *d->output + entries * sizeof(struct output_entry));
     d->outgoing = calloc(d->outgoing_max, sizeof *d->outgoing);
-    d->deferred =
-        calloc(DEFERRED_MAX + CLIENT_CHANNELS * CLIENT_LINES + d->cores * CALL_WINDOW_MAX, sizeof *d->deferred);
+    d->deferred = calloc(DEFERRED_MAX + CLIENT_CHANNELS * CLIENT_LINES + d->cores * CALL_WINDOW_MAX,
+                         sizeof *d->deferred);
     d->peers = calloc(d->cores, sizeof *d->peers);
     d->channels = d->cores * d->segment->geometry.user_channels;
     d->user_answers = calloc(d->channels + 1, sizeof *d->user_answers);
     d->user_calls = calloc(d->channels + 1, sizeof *d->user_calls);
-    if (!d->output || !d->outgoing || !d->deferred || !d->peers || !d->user_answers || !d->user_calls)
+    if (!d->output || !d->outgoing || !d->deferred || !d->peers || !d->user_answers ||
+        !d->user_calls)
         return ENOMEM;
-    int error = vspace_open(&d->vspace, d->vspace.memory, o->address_base, o->address_size * d->cores,
-                            o->slots_per_core * d->cores);
+    int error = vspace_open(&d->vspace, d->vspace.memory, o->address_base,
+                            o->address_size * d->cores, o->slots_per_core * d->cores);
     if (error)
         return error;
     d->environment.mmu = &d->vspace.mmu;
@@ -315,7 +325,8 @@ static int open_state(struct driver *d, const struct driver_options *o)
     return 0;
 }
 
-struct driver *driver_open(struct segment *segment, int memory, const struct driver_options *o, const char **reason)
+struct driver *driver_open(struct segment *segment, int memory, const struct driver_options *o,
+                           const char **reason)
 {
     struct driver *d = calloc(1, sizeof *d);
     *reason = "out of memory";
@@ -330,7 +341,8 @@ struct driver *driver_open(struct segment *segment, int memory, const struct dri
     d->cycles_per_us = o->cycles_per_us;
     d->vspace.memory = memory;
     d->slice_us = SLICE_US;
-    d->patience = d->crowded ? (struct patience){0, CROWDED_YIELDS} : (struct patience){o->spin_cycles, 0};
+    d->patience =
+        d->crowded ? (struct patience){0, CROWDED_YIELDS} : (struct patience){o->spin_cycles, 0};
     d->disabled = 1;
     segment_region(&segment->geometry, &d->region);
     d->doorbell = segment_doorbell(segment, d->me);

@@ -1,10 +1,12 @@
-/* Capabilities of one core: slots and CNodes, finding, copying, and what is looked at. What is derived is in cspace_derive.c, what goes in
- * cspace_delete.c, what other cores have to do with it in cspace_remote.c. */
+/* Capabilities of one core: slots and CNodes, finding, copying, and what is looked at. What is
+ * derived is in cspace_derive.c, what goes in cspace_delete.c, what other cores have to do with it
+ * in cspace_remote.c. */
 #include "cspace_inside.h"
 
-/* --- Slots and CNodes ---------------------------------------------------------------------------------------------------------- */
+/* --- Slots and CNodes --- */
 
-uint32_t cspace_fill(struct cspace *cs, uint32_t slot, const struct capability *record, uint32_t hint)
+uint32_t cspace_fill(struct cspace *cs, uint32_t slot, const struct capability *record,
+                     uint32_t hint)
 {
     struct capability *c = cspace_slot(cs, slot);
     uint32_t generation = c->generation + !CAP_MUTANT(GENERATION_KEPT);
@@ -33,7 +35,8 @@ void cspace_empty(struct cspace *cs, uint32_t slot)
             cnode->capability = next; /* any that is left */
         } else {
             if (space->dying == index)
-                space->dying = holder->state == CNODE_DYING ? (uint32_t)(holder - cspace_cnodes(cs)) : NO_CNODE;
+                space->dying = holder->state == CNODE_DYING ? (uint32_t)(holder - cspace_cnodes(cs))
+                                                            : NO_CNODE;
             *cnode = (struct cnode){.capability = space->free};
             space->free = index;
             space->free_count++;
@@ -47,15 +50,16 @@ void cspace_empty(struct cspace *cs, uint32_t slot)
     cspace_set_home(cs, slot, NO_PART);
 }
 
-/* --- Making one ------------------------------------------------------------------------------------------------------------------ */
+/* --- Making one --- */
 
 static size_t rounded(size_t size, size_t unit)
 {
     return (size + unit - 1) / unit * unit;
 }
 
-/* Where everything is, from the head of part 0: the parts' heads, each with its locks and its database's head; then what they have in common.
- * Who has several parts changes them on several cores, so those keep two lines' distance. */
+/* Where everything is, from the head of part 0: the parts' heads, each with its locks and its
+ * database's head; then what they have in common. Who has several parts changes them on several
+ * cores, so those keep two lines' distance. */
 struct layout {
     size_t spaces, parts, unit; /* how many; and the distance */
     size_t database, part_stride, space_stride;
@@ -64,7 +68,8 @@ struct layout {
 
 static struct layout layout_of(const struct cspace_shape *shape)
 {
-    struct layout l = {.spaces = shape->spaces ? shape->spaces : 1, .parts = shape->parts ? shape->parts : 1};
+    struct layout l = {.spaces = shape->spaces ? shape->spaces : 1,
+                       .parts = shape->parts ? shape->parts : 1};
     const size_t slots = l.spaces * shape->cnodes << shape->slot_bits;
     l.unit = l.parts > 1 ? 128 : 64;
     l.database = rounded(sizeof(struct cspace) + sizeof(struct cspace_lock) * shape->locks, 64);
@@ -83,7 +88,8 @@ size_t cspace_size(const struct cspace_shape *shape)
     return layout_of(shape).size;
 }
 
-static void init_part(struct cspace *cs, uint32_t me, const struct cspace_shape *shape, uint32_t part)
+static void init_part(struct cspace *cs, uint32_t me, const struct cspace_shape *shape,
+                      uint32_t part)
 {
     const struct layout l = layout_of(shape);
     const size_t before = part * l.part_stride;
@@ -111,11 +117,13 @@ static void init_part(struct cspace *cs, uint32_t me, const struct cspace_shape 
 static void init_space(struct cspace *cs, uint32_t space, uint64_t root_address)
 {
     const uint32_t first = space * cs->cnodes, end = first + cs->cnodes;
-    *cspace_space(cs, space) = (struct cspace_space){
-        .free = cs->cnodes > 1 ? first + 1 : NO_CNODE, .free_count = cs->cnodes - 1, .dying = NO_CNODE};
+    *cspace_space(cs, space) = (struct cspace_space){.free = cs->cnodes > 1 ? first + 1 : NO_CNODE,
+                                                     .free_count = cs->cnodes - 1,
+                                                     .dying = NO_CNODE};
     for (uint32_t i = first + 1; i < end; i++)
         cspace_cnodes(cs)[i].capability = i + 1 < end ? i + 1 : NO_CNODE;
-    cspace_cnodes(cs)[first] = (struct cnode){.capability = first << cs->slot_bits, .state = CNODE_LIVE};
+    cspace_cnodes(cs)[first] =
+        (struct cnode){.capability = first << cs->slot_bits, .state = CNODE_LIVE};
     const struct capability root = {.address = root_address + (uint64_t)space * CNODE_BYTES,
                                     .size = CNODE_BYTES,
                                     .about = first,
@@ -125,20 +133,22 @@ static void init_space(struct cspace *cs, uint32_t space, uint64_t root_address)
     cspace_fill(cs, first << cs->slot_bits, &root, NO_CAPABILITY);
 }
 
-void cspace_init(struct cspace *cs, uint32_t me, const struct cspace_shape *shape, uint64_t root_address)
+void cspace_init(struct cspace *cs, uint32_t me, const struct cspace_shape *shape,
+                 uint64_t root_address)
 {
     assert(shape->cnodes && shape->slot_bits <= CNODE_SLOT_BITS);
     const uint32_t parts = shape->parts ? shape->parts : 1;
     cs->part_stride = (uint32_t)layout_of(shape).part_stride; /* leads to the other parts */
     for (uint32_t part = 0; part < parts; part++)
-        init_part((struct cspace *)((uintptr_t)cs + part * (uintptr_t)cs->part_stride), me, shape, part);
+        init_part((struct cspace *)((uintptr_t)cs + part * (uintptr_t)cs->part_stride), me, shape,
+                  part);
     for (uint32_t slot = 0; slot < cspace_slots(cs); slot++)
         cspace_set_home(cs, slot, NO_PART);
     for (uint32_t space = 0; space < cs->spaces; space++)
         init_space(cs, space, root_address);
 }
 
-/* --- Checks ------------------------------------------------------------------------------------------------------------------------ */
+/* --- Checks --- */
 
 enum capability_verdict cspace_find_any(const struct cspace *cs, uint64_t reference, uint32_t *slot)
 {
@@ -151,7 +161,8 @@ enum capability_verdict cspace_find_any(const struct cspace *cs, uint64_t refere
 
 enum capability_verdict cspace_find(const struct cspace *cs, uint64_t reference, uint32_t *slot)
 {
-    return cspace_find_any(cs, reference, slot) != CAP_OK || cspace_gone(cs, *slot) ? CAP_STALE : CAP_OK;
+    return cspace_find_any(cs, reference, slot) != CAP_OK || cspace_gone(cs, *slot) ? CAP_STALE
+                                                                                    : CAP_OK;
 }
 
 /* Does another operation hold all of it? */
@@ -161,13 +172,14 @@ static bool held(const struct cspace *cs, const struct capability *c, uint64_t o
         return false;
     const struct cspace_lock *lock = cspace_locks(cs);
     for (uint32_t i = 0; i < cs->locks; i++, lock++)
-        if (lock->operation != operation && lock->address <= c->address && capability_end(c) <= lock->end)
+        if (lock->operation != operation && lock->address <= c->address &&
+            capability_end(c) <= lock->end)
             return true;
     return false;
 }
 
-enum capability_verdict cspace_find_usable(const struct cspace *cs, uint64_t reference, uint64_t operation,
-                                           uint32_t *slot)
+enum capability_verdict cspace_find_usable(const struct cspace *cs, uint64_t reference,
+                                           uint64_t operation, uint32_t *slot)
 {
     if (cspace_find(cs, reference, slot) != CAP_OK)
         return CAP_STALE;
@@ -180,7 +192,8 @@ enum capability_verdict cspace_find_usable(const struct cspace *cs, uint64_t ref
 }
 
 /* The first run of count empty slots of a CNode. */
-static enum capability_verdict find_empty(const struct cspace *cs, uint32_t index, uint32_t count, uint32_t *first)
+static enum capability_verdict find_empty(const struct cspace *cs, uint32_t index, uint32_t count,
+                                          uint32_t *first)
 {
     const uint32_t slots = 1u << cs->slot_bits;
     uint32_t run = 0;
@@ -196,8 +209,8 @@ static enum capability_verdict find_empty(const struct cspace *cs, uint32_t inde
     return CAP_NO_SLOTS;
 }
 
-enum capability_verdict cspace_find_place(const struct cspace *cs, const struct cspace_place *to, uint32_t count,
-                                          uint64_t operation, uint32_t *first)
+enum capability_verdict cspace_find_place(const struct cspace *cs, const struct cspace_place *to,
+                                          uint32_t count, uint64_t operation, uint32_t *first)
 {
     uint32_t slot;
     enum capability_verdict verdict = cspace_find_usable(cs, to->cnode, operation, &slot);
@@ -216,8 +229,9 @@ enum capability_verdict cspace_find_place(const struct cspace *cs, const struct 
     if (to->index >= slots || count > slots - to->index)
         return CAP_NO_SLOTS;
     *first = ((uint32_t)c->about << cs->slot_bits) + to->index;
-    /* What another operation has put there may be taken back, what it takes away is still there: that will be known. Not of another part, whose
-     * locks are not for this call to look at: there it is in use until it is gone. */
+    /* What another operation has put there may be taken back, what it takes away is still there:
+     * that will be known. Not of another part, whose locks are not for this call to look at: there
+     * it is in use until it is gone. */
     verdict = CAP_OK;
     for (uint32_t i = 0; i < count && !CAP_MUTANT(SLOT_CHECKED_LATE); i++) {
         const struct capability *there = cspace_slot(cs, *first + i);
@@ -229,7 +243,7 @@ enum capability_verdict cspace_find_place(const struct cspace *cs, const struct 
     return verdict;
 }
 
-/* --- Copies ------------------------------------------------------------------------------------------------------------------------ */
+/* --- Copies --- */
 
 enum capability_verdict cspace_create_ram(struct cspace *cs, uint64_t address, uint64_t size,
                                           const struct cspace_place *to, uint64_t *made)
@@ -244,15 +258,19 @@ enum capability_verdict cspace_create_ram(struct cspace *cs, uint64_t address, u
         return CAP_BUSY;
     if (mapping_database_overlapping(cspace_database(cs), address, address + size) != NO_CAPABILITY)
         return CAP_RETYPE_CONFLICT;
-    const struct capability ram = {
-        .address = address, .size = size, .owner = (uint16_t)cs->me, .type = CAP_RAM, .rights = CAP_RIGHTS_ALL};
+    const struct capability ram = {.address = address,
+                                   .size = size,
+                                   .owner = (uint16_t)cs->me,
+                                   .type = CAP_RAM,
+                                   .rights = CAP_RIGHTS_ALL};
     cspace_fill(cs, slot, &ram, NO_CAPABILITY);
     *made = cspace_reference(cs, slot);
     return CAP_OK;
 }
 
-enum capability_verdict cspace_mint(struct cspace *cs, uint64_t source, uint32_t rights, const struct cspace_place *to,
-                                    uint64_t operation, uint64_t *made)
+enum capability_verdict cspace_mint(struct cspace *cs, uint64_t source, uint32_t rights,
+                                    const struct cspace_place *to, uint64_t operation,
+                                    uint64_t *made)
 {
     uint32_t from, slot;
     enum capability_verdict verdict = cspace_find_usable(cs, source, operation, &from);
@@ -266,7 +284,8 @@ enum capability_verdict cspace_mint(struct cspace *cs, uint64_t source, uint32_t
         return CAP_NOT_COPYABLE;
     if (!(copy.rights & CAP_GRANT) || rights & ~(uint32_t)copy.rights)
         return CAP_RIGHTS_EXCEEDED;
-    if (copy.type == CAP_CNODE && cspace_cnode(cs, slot)->level >= cspace_cnodes(cs)[copy.about].level &&
+    if (copy.type == CAP_CNODE &&
+        cspace_cnode(cs, slot)->level >= cspace_cnodes(cs)[copy.about].level &&
         !CAP_MUTANT(CYCLE_ALLOWED))
         return CAP_CNODE_CYCLE;
     if (!CAP_MUTANT(MINT_KEEPS_RIGHTS))
@@ -276,8 +295,9 @@ enum capability_verdict cspace_mint(struct cspace *cs, uint64_t source, uint32_t
     return CAP_OK;
 }
 
-enum capability_verdict cspace_copy(struct cspace *cs, uint64_t source, const struct cspace_place *to,
-                                    uint64_t operation, uint64_t *made)
+enum capability_verdict cspace_copy(struct cspace *cs, uint64_t source,
+                                    const struct cspace_place *to, uint64_t operation,
+                                    uint64_t *made)
 {
     uint32_t from;
     uint32_t rights = cspace_find(cs, source, &from) == CAP_OK ? cspace_slot(cs, from)->rights : 0;
@@ -290,18 +310,21 @@ bool cspace_nests(const struct capability *outer, const struct capability *inner
         return true;
     if (outer->address > inner->address || capability_end(outer) < capability_end(inner))
         return false;
-    if (capability_rules[inner->type].view) /* RAM, or what it is a view of, or another view of that */
-        return outer->type == CAP_RAM || (outer->address == inner->address && outer->size == inner->size &&
-                                          (capability_derives(outer->type, inner->type) || outer->type == inner->type));
+    /* RAM, or what it is a view of, or another view of that */
+    if (capability_rules[inner->type].view)
+        return outer->type == CAP_RAM ||
+               (outer->address == inner->address && outer->size == inner->size &&
+                (capability_derives(outer->type, inner->type) || outer->type == inner->type));
     return outer->type == CAP_RAM && (inner->size < outer->size || inner->type != CAP_RAM);
 }
 
-/* --- Looking ----------------------------------------------------------------------------------------------------------------------- */
+/* --- Looking --- */
 
 static uint64_t mix(uint64_t hash, uint64_t value)
 {
     hash =
-        (hash ^ value) * 0x9e3779b97f4a7c15ull; /* Fibonacci hashing; order matters within a slot, not between slots */
+        /* Fibonacci hashing; order matters within a slot, not between slots */
+        (hash ^ value) * 0x9e3779b97f4a7c15ull;
     return hash ^ hash >> 29;
 }
 
@@ -315,7 +338,8 @@ uint64_t cspace_digest_space(const struct cspace *cs, uint32_t space, uint32_t *
         if (c->type == CAP_NULL)
             continue;
         uint64_t hash = mix(mix(mix(cspace_reference(cs, slot), c->address), c->size), c->about);
-        sum += mix(mix(hash, c->owner), c->type | (uint64_t)c->rights << 8 | (uint64_t)c->flags << 16);
+        sum +=
+            mix(mix(hash, c->owner), c->type | (uint64_t)c->rights << 8 | (uint64_t)c->flags << 16);
         ++*used;
     }
     return sum;
@@ -373,9 +397,11 @@ static const char *check_part(const struct cspace *cs)
              j = mapping_database_next_overlapping(db, j, c->address, c->address + 1)) {
             if (!cspace_nests(cspace_slot(cs, j), c))
                 wrong = "memory under two types";
-            source |= cspace_slot(cs, j)->type == CAP_FRAME && cspace_space_of(cs, j) == cspace_space_of(cs, i);
+            source |= cspace_slot(cs, j)->type == CAP_FRAME &&
+                      cspace_space_of(cs, j) == cspace_space_of(cs, i);
         }
-        if ((cs->spaces > 1 || cs->mapped) && c->type == CAP_MAPPING && c->flags & CAP_REMOTE_COPIES) {
+        if ((cs->spaces > 1 || cs->mapped) && c->type == CAP_MAPPING &&
+            c->flags & CAP_REMOTE_COPIES) {
             mapped++;
             if (!source)
                 wrong = "a page of a Frame that its core has not";
@@ -385,8 +411,9 @@ static const char *check_part(const struct cspace *cs)
         if (c->part != cs->part || cspace_home(cs, i) != c->part)
             wrong = "a capability in another part's database";
         for (uint32_t part = 0; part < cs->parts; part++)
-            if (part != cs->part && mapping_database_overlapping(cspace_database(cspace_part(cs, part)), c->address,
-                                                                 capability_end(c)) != NO_CAPABILITY)
+            if (part != cs->part &&
+                mapping_database_overlapping(cspace_database(cspace_part(cs, part)), c->address,
+                                             capability_end(c)) != NO_CAPABILITY)
                 wrong = "memory in two parts";
         if (c->type != CAP_CNODE)
             continue;

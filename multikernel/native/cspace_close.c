@@ -1,29 +1,35 @@
-/* What goes with a capability, found before any of it has gone: so a deletion that may be refused is refused while nothing has changed.
+/* What goes with a capability, found before any of it has gone: so a deletion that may be refused
+ * is refused while nothing has changed.
  *
- * Deleting takes many calls, and with the last capability to a Frame its pages go, which a pin forbids. So a CNode is *closed* first, with
- * all CNodes that are reached from nowhere else: from that moment on what they hold is gone for programs, and it is emptied in time. While the
- * others are asked whether its pages may go it is *closing*: who would use what it holds, or take away what else there is of that, waits
- * until it is known whether it closes or stays open.
+ * Deleting takes many calls, and with the last capability to a Frame its pages go, which a pin
+ * forbids. So a CNode is *closed* first, with all CNodes that are reached from nowhere else: from
+ * that moment on what they hold is gone for programs, and it is emptied in time. While the others
+ * are asked whether its pages may go it is *closing*: who would use what it holds, or take away
+ * what else there is of that, waits until it is known whether it closes or stays open.
  *
  * A revocation of RAM on one core alone does the same with the CNodes that lie in it.
  *
- * What is dying, or lies in a CNode that is closed, does not count as a capability that is left. A Frame would else keep its pages by one
- * that is on its way out, and that one would take them along later, when nobody can refuse it any more. */
+ * What is dying, or lies in a CNode that is closed, does not count as a capability that is left. A
+ * Frame would else keep its pages by one that is on its way out, and that one would take them along
+ * later, when nobody can refuse it any more. */
 #include "cspace_inside.h"
 
 bool cspace_gone(const struct cspace *cs, uint32_t slot)
 {
-    return cspace_slot(cs, slot)->flags & CAP_DYING || cspace_cnode(cs, slot)->state > CNODE_CLOSING;
+    return cspace_slot(cs, slot)->flags & CAP_DYING ||
+           cspace_cnode(cs, slot)->state > CNODE_CLOSING;
 }
 
 /* Of the copies that a core has of what that slot, of any core, holds. */
-static enum left left_in(const struct cspace *cs, const struct cspace_space *space, uint32_t slot, uint32_t without)
+static enum left left_in(const struct cspace *cs, const struct cspace_space *space, uint32_t slot,
+                         uint32_t without)
 {
     const struct capability *c = cspace_slot(cs, slot);
     const struct mapping_database *db = cspace_database(cspace_part(cs, c->part));
     enum left left = LEFT_NOTHING;
     for (uint32_t i = mapping_database_last_copy(db, slot);
-         i != NO_CAPABILITY && capability_same(cspace_slot(cs, i), c); i = mapping_database_previous(db, i)) {
+         i != NO_CAPABILITY && capability_same(cspace_slot(cs, i), c);
+         i = mapping_database_previous(db, i)) {
         if (i == without || cspace_space_of(cs, i) != space || cspace_gone(cs, i))
             continue;
         if (cspace_cnode(cs, i)->state != CNODE_CLOSING)
@@ -38,9 +44,10 @@ enum left cspace_left(const struct cspace *cs, uint32_t slot)
     return left_in(cs, cspace_space_of(cs, slot), slot, slot);
 }
 
-/* --- Closing -------------------------------------------------------------------------------------------------------------------------- */
+/* --- Closing --- */
 
-/* One with several capabilities is closed when the last of those is met that lie in closing ones. */
+/* One with several capabilities is closed when the last of those is met that lie in closing
+ * ones. */
 static void close_cnode(struct cspace *cs, uint32_t index)
 {
     cspace_cnodes(cs)[index].state = CNODE_CLOSING;
@@ -60,9 +67,11 @@ void cspace_close(struct cspace *cs, uint32_t slot)
         close_cnode(cs, (uint32_t)c->about);
     if (c->type != CAP_RAM)
         return;
-    for (uint32_t i = mapping_database_overlapping(db, c->address, capability_end(c)); i != NO_CAPABILITY;
+    for (uint32_t i = mapping_database_overlapping(db, c->address, capability_end(c));
+         i != NO_CAPABILITY;
          i = mapping_database_next_overlapping(db, i, c->address, capability_end(c)))
-        if (cspace_slot(cs, i)->type == CAP_CNODE && cspace_space_of(cs, i) == cspace_space_of(cs, slot) &&
+        if (cspace_slot(cs, i)->type == CAP_CNODE &&
+            cspace_space_of(cs, i) == cspace_space_of(cs, slot) &&
             cspace_cnodes(cs)[cspace_slot(cs, i)->about].state == CNODE_LIVE)
             close_cnode(cs, (uint32_t)cspace_slot(cs, i)->about);
 }
@@ -95,12 +104,13 @@ void cspace_reopen(struct cspace *cs, uint32_t slot)
         settle(cs, slot, CNODE_LIVE);
 }
 
-/* --- What goes ------------------------------------------------------------------------------------------------------------------------ */
+/* --- What goes --- */
 
 /* A copy of what that view is one of: before the first view of it. */
 static uint32_t source_of(const struct cspace *cs, uint32_t view)
 {
-    const struct mapping_database *db = cspace_database(cspace_part(cs, cspace_slot(cs, view)->part));
+    const struct mapping_database *db =
+        cspace_database(cspace_part(cs, cspace_slot(cs, view)->part));
     do
         view = mapping_database_previous(db, view);
     while (capability_rules[cspace_slot(cs, view)->type].view);
@@ -120,7 +130,8 @@ bool cspace_page_goes(const struct cspace *cs, uint32_t page, uint32_t victim)
     const uint32_t frame = source_of(cs, page);
     if (has_cnodes(c))
         return left_in(cs, cspace_space_of(cs, page), frame, NO_CAPABILITY) == LEFT_CLOSING;
-    return capability_same(cspace_slot(cs, frame), c) && cspace_space_of(cs, page) == cspace_space_of(cs, victim) &&
+    return capability_same(cspace_slot(cs, frame), c) &&
+           cspace_space_of(cs, page) == cspace_space_of(cs, victim) &&
            cspace_left(cs, victim) == LEFT_NOTHING;
 }
 

@@ -1,16 +1,18 @@
-/* Deleting and revoking, one capability a time, so that any amount of it can be interleaved with other work (Barrelfish
- * kernel/cap_delete.c: "in delete", clear list, delete steps).
+/* Deleting and revoking, one capability a time, so that any amount of it can be interleaved with
+ * other work (Barrelfish kernel/cap_delete.c: "in delete", clear list, delete steps).
  *
- * Only CNodes nest. When one with contents is to go it is marked dying and becomes its space's `dying`; a CNode with contents that is met in it
- * is emptied first and becomes it in turn. So the dying CNodes are a chain, each in a slot of the one before, and the way back is
- * known from where the capability of the emptied one lies: no stack, no list. */
+ * Only CNodes nest. When one with contents is to go it is marked dying and becomes its space's
+ * `dying`; a CNode with contents that is met in it is emptied first and becomes it in turn. So the
+ * dying CNodes are a chain, each in a slot of the one before, and the way back is known from where
+ * the capability of the emptied one lies: no stack, no list. */
 #include "cspace_inside.h"
 
-static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint64_t operation, uint32_t *at);
+static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint64_t operation,
+                                          uint32_t *at);
 
 /* One capability's worth of work on a space's innermost dying CNode. */
-static enum capability_verdict empty_dying(struct cspace *cs, const struct cspace_space *space, uint64_t operation,
-                                           uint32_t *at)
+static enum capability_verdict empty_dying(struct cspace *cs, const struct cspace_space *space,
+                                           uint64_t operation, uint32_t *at)
 {
     uint32_t index = space->dying;
     struct cnode *cnode = &cspace_cnodes(cs)[index];
@@ -25,7 +27,8 @@ static enum capability_verdict empty_dying(struct cspace *cs, const struct cspac
         return verdict;
     if (slot >> cs->slot_bits == index)
         cnode->cursor =
-            (uint16_t)(slot - (index << cs->slot_bits)); /* CNODE_DYING still: only its own deletion frees it */
+            /* CNODE_DYING still: only its own deletion frees it */
+            (uint16_t)(slot - (index << cs->slot_bits));
     return CAP_MORE;
 }
 
@@ -36,7 +39,8 @@ static uint32_t first_view(const struct cspace *cs, uint32_t slot)
     if (next == NO_CAPABILITY || CAP_MUTANT(VIEWS_LEFT))
         return NO_CAPABILITY;
     const struct capability *c = cspace_slot(cs, slot), *view = cspace_slot(cs, next);
-    return capability_rules[view->type].view && capability_derives(c->type, view->type) && view->address == c->address
+    return capability_rules[view->type].view && capability_derives(c->type, view->type) &&
+                   view->address == c->address
                ? next
                : NO_CAPABILITY;
 }
@@ -47,13 +51,15 @@ uint32_t cspace_page(const struct cspace *cs, uint32_t slot)
     const struct capability *c = cspace_slot(cs, slot);
     uint32_t view = slot;
     if (c->type != CAP_MAPPING)
-        view = capability_derives(c->type, CAP_MAPPING) ? first_view(cs, mapping_database_last_copy(db, slot))
-                                                        : NO_CAPABILITY;
+        view = capability_derives(c->type, CAP_MAPPING)
+                   ? first_view(cs, mapping_database_last_copy(db, slot))
+                   : NO_CAPABILITY;
     for (; view != NO_CAPABILITY; view = mapping_database_next(db, view)) {
         const struct capability *mapping = cspace_slot(cs, view);
         if (mapping->type != CAP_MAPPING || mapping->address != c->address)
             return NO_CAPABILITY;
-        if (mapping->flags & CAP_REMOTE_COPIES && cspace_space_of(cs, view) == cspace_space_of(cs, slot))
+        if (mapping->flags & CAP_REMOTE_COPIES &&
+            cspace_space_of(cs, view) == cspace_space_of(cs, slot))
             return view;
         if (view == slot)
             return NO_CAPABILITY;
@@ -61,12 +67,14 @@ uint32_t cspace_page(const struct cspace *cs, uint32_t slot)
     return NO_CAPABILITY;
 }
 
-/* The Mapping whose page is to be unmapped before that slot is emptied: a page is mapped by the core that has the Mapping, and that core has its
- * Frame. */
+/* The Mapping whose page is to be unmapped before that slot is emptied: a page is mapped by the
+ * core that has the Mapping, and that core has its Frame. */
 static uint32_t page_with(const struct cspace *cs, uint32_t slot)
 {
     const uint32_t page = cspace_page(cs, slot);
-    return page == slot || page == NO_CAPABILITY || cspace_left(cs, slot) == LEFT_NOTHING ? page : NO_CAPABILITY;
+    return page == slot || page == NO_CAPABILITY || cspace_left(cs, slot) == LEFT_NOTHING
+               ? page
+               : NO_CAPABILITY;
 }
 
 enum capability_verdict cspace_mapped(const struct cspace *cs, uint32_t slot)
@@ -77,11 +85,14 @@ enum capability_verdict cspace_mapped(const struct cspace *cs, uint32_t slot)
     return page == slot || cspace_left(cs, slot) == LEFT_NOTHING ? CAP_MAPPED : CAP_BUSY;
 }
 
-/* Deletes one capability on the way to an empty slot. OK: the slot is empty. at: the slot that was in the way. */
-static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint64_t operation, uint32_t *at)
+/* Deletes one capability on the way to an empty slot. OK: the slot is empty. at: the slot that was
+ * in the way. */
+static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint64_t operation,
+                                          uint32_t *at)
 {
     struct capability *c = cspace_slot(cs, slot);
-    cs = cspace_part(cs, c->part); /* what a CNode holds may be of other memory than the CNode itself */
+    /* what a CNode holds may be of other memory than the CNode itself */
+    cs = cspace_part(cs, c->part);
     *at = slot;
     if (cspace_locked(cs, c->address, capability_end(c), operation))
         return CAP_BUSY;
@@ -110,7 +121,8 @@ static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint
     if (c->type == CAP_CNODE && cspace_cnodes(cs)[c->about].used && !CAP_MUTANT(CONTENTS_LEFT)) {
         struct cnode *cnode = &cspace_cnodes(cs)[c->about];
         struct cspace_space *space = cspace_space_of(cs, slot);
-        if (cnode->state == CNODE_DYING || (space->dying != NO_CNODE && space->dying != slot >> cs->slot_bits))
+        if (cnode->state == CNODE_DYING ||
+            (space->dying != NO_CNODE && space->dying != slot >> cs->slot_bits))
             return empty_dying(cs, space, operation, at);
         cnode->state = CNODE_DYING;
         cnode->cursor = 0;
@@ -122,8 +134,8 @@ static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint
     return CAP_OK;
 }
 
-enum capability_verdict cspace_delete(struct cspace *cs, uint64_t reference, uint64_t operation, uint32_t work,
-                                      struct cspace_progress *progress)
+enum capability_verdict cspace_delete(struct cspace *cs, uint64_t reference, uint64_t operation,
+                                      uint32_t work, struct cspace_progress *progress)
 {
     uint32_t slot, unused;
     *progress = (struct cspace_progress){.slot = (uint32_t)reference};
@@ -142,7 +154,8 @@ enum capability_verdict cspace_delete(struct cspace *cs, uint64_t reference, uin
     return CAP_MORE;
 }
 
-enum capability_verdict cspace_revoke_begin(const struct cspace *cs, uint64_t reference, uint64_t operation,
+enum capability_verdict cspace_revoke_begin(const struct cspace *cs, uint64_t reference,
+                                            uint64_t operation,
                                             struct cspace_revocation *revocation)
 {
     uint32_t slot;
@@ -157,8 +170,11 @@ enum capability_verdict cspace_revoke_begin(const struct cspace *cs, uint64_t re
         return CAP_RIGHTS_EXCEEDED;
     if (cspace_needs_agreement(cs, c, operation) || (c->owner != cs->me && !operation))
         return CAP_NEEDS_AGREEMENT;
-    *revocation = (struct cspace_revocation){
-        .reference = reference, .address = c->address, .size = c->size, .about = c->about, .type = c->type};
+    *revocation = (struct cspace_revocation){.reference = reference,
+                                             .address = c->address,
+                                             .size = c->size,
+                                             .about = c->about,
+                                             .type = c->type};
     return CAP_OK;
 }
 
@@ -170,9 +186,11 @@ uint32_t cspace_revoke_next(const struct cspace *cs, const struct cspace_revocat
                                    .about = revocation->about,
                                    .type = (uint8_t)revocation->type};
     uint32_t next, keep;
-    if (cspace_find_any(cs, revocation->reference, &keep) == CAP_OK && capability_same(cspace_slot(cs, keep), &key)) {
+    if (cspace_find_any(cs, revocation->reference, &keep) == CAP_OK &&
+        capability_same(cspace_slot(cs, keep), &key)) {
         next = mapping_database_previous(db, keep);
-        if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), &key) && !CAP_MUTANT(EARLIER_COPIES_SPARED))
+        if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), &key) &&
+            !CAP_MUTANT(EARLIER_COPIES_SPARED))
             return next;
         next = mapping_database_next(db, keep);
     } else {
@@ -180,14 +198,17 @@ uint32_t cspace_revoke_next(const struct cspace *cs, const struct cspace_revocat
     }
     if (next == NO_CAPABILITY)
         return NO_CAPABILITY;
-    /* While the object exists, or what was derived from it, this holds up to the end of its range. */
+    /* While the object exists, or what was derived from it, this holds up to the end of its
+     * range. */
     const struct capability *c = cspace_slot(cs, next);
     bool below = cspace_nests(&key, c) && !capability_rules[key.type].view;
     return below || capability_same(c, &key) ? next : NO_CAPABILITY;
 }
 
-enum capability_verdict cspace_revoke_step(struct cspace *cs, const struct cspace_revocation *revocation,
-                                           uint64_t operation, uint32_t work, struct cspace_progress *progress)
+enum capability_verdict cspace_revoke_step(struct cspace *cs,
+                                           const struct cspace_revocation *revocation,
+                                           uint64_t operation, uint32_t work,
+                                           struct cspace_progress *progress)
 {
     *progress = (struct cspace_progress){.slot = (uint32_t)revocation->reference};
     for (;;) {

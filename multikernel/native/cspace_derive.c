@@ -1,5 +1,6 @@
-/* Retype and map: a plan, in which everything is checked and nothing changed, and its execution, which cannot fail (Barrelfish
- * kernel/capabilities.c, caps_retype; there too the checks come first). */
+/* Retype and map: a plan, in which everything is checked and nothing changed, and its execution,
+ * which cannot fail (Barrelfish kernel/capabilities.c, caps_retype; there too the checks come
+ * first). */
 #include "cspace_inside.h"
 
 /* What a derivation will do, once all checks have passed. */
@@ -10,16 +11,16 @@ struct plan {
     struct capability object;
 };
 
-static enum capability_verdict plan_view(const struct cspace *cs, const struct cspace_retype *r, uint64_t operation,
-                                         struct plan *plan)
+static enum capability_verdict plan_view(const struct cspace *cs, const struct cspace_retype *r,
+                                         uint64_t operation, struct plan *plan)
 {
     const struct mapping_database *db = cspace_database(cs);
     if (r->offset || r->size || !r->count || r->about + r->count < r->about)
         return CAP_BAD_SIZE;
     uint32_t next = mapping_database_not_before(db, &plan->object, 0);
     const struct capability *c = next == NO_CAPABILITY ? NULL : cspace_slot(cs, next);
-    if (c && c->address == plan->object.address && c->size == plan->object.size && c->type == r->type &&
-        c->about - r->about < r->count)
+    if (c && c->address == plan->object.address && c->size == plan->object.size &&
+        c->type == r->type && c->about - r->about < r->count)
         return CAP_RETYPE_CONFLICT; /* there is that view of it already */
     if (cspace_locked(cs, plan->object.address, capability_end(&plan->object), operation))
         return CAP_BUSY;
@@ -27,14 +28,14 @@ static enum capability_verdict plan_view(const struct cspace *cs, const struct c
     return CAP_OK;
 }
 
-static enum capability_verdict plan_objects(const struct cspace *cs, const struct cspace_retype *r, uint64_t operation,
-                                            struct plan *plan)
+static enum capability_verdict plan_objects(const struct cspace *cs, const struct cspace_retype *r,
+                                            uint64_t operation, struct plan *plan)
 {
     const struct mapping_database *db = cspace_database(cs);
     const struct capability *source = cspace_slot(cs, plan->source);
     uint32_t size = capability_rules[r->type].size;
-    if (r->about || !cspace_whole_pages(r->offset, r->size) || (size && r->size != size) || !r->count ||
-        r->offset >= source->size || r->count > (source->size - r->offset) / r->size)
+    if (r->about || !cspace_whole_pages(r->offset, r->size) || (size && r->size != size) ||
+        !r->count || r->offset >= source->size || r->count > (source->size - r->offset) / r->size)
         return CAP_BAD_SIZE;
     if (r->type == source->type && r->size == source->size)
         return CAP_BAD_SIZE; /* it would be a copy */
@@ -48,16 +49,19 @@ static enum capability_verdict plan_objects(const struct cspace *cs, const struc
     if (cspace_locked(cs, plan->object.address, end, operation))
         return CAP_BUSY;
     if (cspace_needs_agreement(cs, source, operation) || (source->owner != cs->me && !operation))
-        return CAP_NEEDS_AGREEMENT; /* whether that memory is anything else already is looked at on behalf of the operation */
+        /* whether that memory is anything else already is looked at on behalf of the operation */
+        return CAP_NEEDS_AGREEMENT;
     if (CAP_MUTANT(LAST_PAGE_UNCHECKED))
         end -= CAP_PAGE;
     plan->hint = mapping_database_last_copy(db, plan->source);
-    if (mapping_database_next_overlapping(db, plan->hint, plan->object.address, end) != NO_CAPABILITY)
+    if (mapping_database_next_overlapping(db, plan->hint, plan->object.address, end) !=
+        NO_CAPABILITY)
         return CAP_RETYPE_CONFLICT;
     return CAP_OK;
 }
 
-static enum capability_verdict plan_derivation(const struct cspace *cs, const struct cspace_retype *r, uint32_t needed,
+static enum capability_verdict plan_derivation(const struct cspace *cs,
+                                               const struct cspace_retype *r, uint32_t needed,
                                                uint64_t operation, struct plan *plan)
 {
     enum capability_verdict verdict = cspace_find_usable(cs, r->source, operation, &plan->source);
@@ -72,7 +76,8 @@ static enum capability_verdict plan_derivation(const struct cspace *cs, const st
     if (needed & ~(uint32_t)source->rights)
         return CAP_RIGHTS_EXCEEDED;
     const struct capability_rule *rule = &capability_rules[r->type];
-    bool elsewhere = source->flags & (CAP_REMOTE_COPIES | CAP_REMOTE_ANCESTORS) || source->owner != cs->me;
+    bool elsewhere =
+        source->flags & (CAP_REMOTE_COPIES | CAP_REMOTE_ANCESTORS) || source->owner != cs->me;
     plan->object = (struct capability){.address = source->address + (rule->view ? 0 : r->offset),
                                        .size = rule->view ? source->size : r->size,
                                        .about = r->about,
@@ -95,9 +100,10 @@ static void derive(struct cspace *cs, struct plan *plan, uint32_t count, uint64_
             space->free = cnodes[index].capability;
             space->free_count--;
             cs->cnode_objects++;
-            cnodes[index] = (struct cnode){.capability = plan->first + i,
-                                           .level = (uint8_t)(cspace_cnode(cs, plan->first)->level + 1),
-                                           .state = CNODE_LIVE};
+            cnodes[index] =
+                (struct cnode){.capability = plan->first + i,
+                               .level = (uint8_t)(cspace_cnode(cs, plan->first)->level + 1),
+                               .state = CNODE_LIVE};
             object->about = index;
         }
         hint = cspace_fill(cs, plan->first + i, object, hint);
@@ -109,14 +115,16 @@ static void derive(struct cspace *cs, struct plan *plan, uint32_t count, uint64_
     *made = cspace_reference(cs, plan->first);
 }
 
-enum capability_verdict cspace_may_retype(const struct cspace *cs, const struct cspace_retype *r, uint64_t operation)
+enum capability_verdict cspace_may_retype(const struct cspace *cs, const struct cspace_retype *r,
+                                          uint64_t operation)
 {
     struct plan plan;
-    return r->type == CAP_MAPPING ? CAP_WRONG_TYPE : plan_derivation(cs, r, CAP_WRITE, operation, &plan);
+    return r->type == CAP_MAPPING ? CAP_WRONG_TYPE
+                                  : plan_derivation(cs, r, CAP_WRITE, operation, &plan);
 }
 
-enum capability_verdict cspace_retype(struct cspace *cs, const struct cspace_retype *r, uint64_t operation,
-                                      uint64_t *made)
+enum capability_verdict cspace_retype(struct cspace *cs, const struct cspace_retype *r,
+                                      uint64_t operation, uint64_t *made)
 {
     struct plan plan;
     if (r->type == CAP_MAPPING)
@@ -127,8 +135,9 @@ enum capability_verdict cspace_retype(struct cspace *cs, const struct cspace_ret
     return verdict;
 }
 
-enum capability_verdict cspace_map(struct cspace *cs, uint64_t source, uint64_t virtual_address, uint32_t rights,
-                                   const struct cspace_place *to, uint64_t operation, uint64_t *made)
+enum capability_verdict cspace_map(struct cspace *cs, uint64_t source, uint64_t virtual_address,
+                                   uint32_t rights, const struct cspace_place *to,
+                                   uint64_t operation, uint64_t *made)
 {
     const struct cspace_retype r = {
         .source = source, .about = virtual_address, .type = CAP_MAPPING, .count = 1, .to = *to};

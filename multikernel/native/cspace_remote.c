@@ -1,5 +1,6 @@
-/* What other cores have to do with the capabilities of this one: locks on behalf of operations that span cores, what has been sent, who owns
- * what, and what may have been derived elsewhere (after Barrelfish usr/monitor/capops/ and TN-013). Messages are none of its business. */
+/* What other cores have to do with the capabilities of this one: locks on behalf of operations that
+ * span cores, what has been sent, who owns what, and what may have been derived elsewhere (after
+ * Barrelfish usr/monitor/capops/ and TN-013). Messages are none of its business. */
 #include "cspace_inside.h"
 
 /* Does everything that covers that byte nest with the record? */
@@ -16,7 +17,8 @@ static bool nests_at(const struct cspace *cs, const struct capability *record, u
 }
 
 enum capability_verdict cspace_receive(struct cspace *cs, const struct capability *record,
-                                       const struct cspace_place *to, uint64_t operation, uint64_t *made)
+                                       const struct cspace_place *to, uint64_t operation,
+                                       uint64_t *made)
 {
     const struct mapping_database *db = cspace_database(cs);
     uint32_t slot;
@@ -46,7 +48,8 @@ enum capability_verdict cspace_receive(struct cspace *cs, const struct capabilit
         copy.flags = here->flags;
     } else if (copy.type != CAP_RAM) {
         /* What begins and ends inside memory that is no RAM, and is no view of it. */
-        for (; next != NO_CAPABILITY && cspace_slot(cs, next)->address < end; next = mapping_database_next(db, next))
+        for (; next != NO_CAPABILITY && cspace_slot(cs, next)->address < end;
+             next = mapping_database_next(db, next))
             if (!cspace_nests(&copy, cspace_slot(cs, next)))
                 return CAP_RETYPE_CONFLICT;
     }
@@ -55,7 +58,8 @@ enum capability_verdict cspace_receive(struct cspace *cs, const struct capabilit
     return CAP_OK;
 }
 
-enum capability_verdict cspace_lock(struct cspace *cs, uint64_t address, uint64_t size, uint64_t operation)
+enum capability_verdict cspace_lock(struct cspace *cs, uint64_t address, uint64_t size,
+                                    uint64_t operation)
 {
     assert(operation);
     if (!cspace_whole_pages(address, size))
@@ -84,8 +88,8 @@ void cspace_unlock(struct cspace *cs, uint64_t operation)
         cs->locked_from = cs->locked_to = 0;
 }
 
-enum capability_verdict cspace_conflict(const struct cspace *cs, uint64_t address, uint64_t size, uint64_t from,
-                                        uint64_t end)
+enum capability_verdict cspace_conflict(const struct cspace *cs, uint64_t address, uint64_t size,
+                                        uint64_t from, uint64_t end)
 {
     const struct mapping_database *db = cspace_database(cs);
     const struct capability ram = {.address = address, .size = size, .type = CAP_RAM};
@@ -98,8 +102,8 @@ enum capability_verdict cspace_conflict(const struct cspace *cs, uint64_t addres
     return CAP_OK;
 }
 
-enum capability_verdict cspace_find_object(const struct cspace *cs, uint64_t address, uint64_t size, uint32_t type,
-                                           uint32_t *slot)
+enum capability_verdict cspace_find_object(const struct cspace *cs, uint64_t address, uint64_t size,
+                                           uint32_t type, uint32_t *slot)
 {
     const struct capability key = {.address = address, .size = size, .type = (uint8_t)type};
     *slot = type < CAP_TYPES ? mapping_database_find(cspace_database(cs), &key) : NO_CAPABILITY;
@@ -119,7 +123,8 @@ void cspace_derived_elsewhere(struct cspace *cs, uint64_t address, uint64_t end)
     }
 }
 
-enum capability_verdict cspace_relate(struct cspace *cs, uint64_t reference, uint32_t owner, uint32_t relations)
+enum capability_verdict cspace_relate(struct cspace *cs, uint64_t reference, uint32_t owner,
+                                      uint32_t relations)
 {
     const struct mapping_database *db = cspace_database(cs);
     uint32_t slot;
@@ -129,14 +134,16 @@ enum capability_verdict cspace_relate(struct cspace *cs, uint64_t reference, uin
     if (!capability_rules[key.type].remote)
         return CAP_NOT_COPYABLE;
     /* All that covers the first byte: ancestors first, then the copies. */
-    for (uint32_t i = mapping_database_overlapping(db, key.address, key.address + 1); i != NO_CAPABILITY;
+    for (uint32_t i = mapping_database_overlapping(db, key.address, key.address + 1);
+         i != NO_CAPABILITY;
          i = mapping_database_next_overlapping(db, i, key.address, key.address + 1)) {
         struct capability *c = cspace_slot(cs, i);
         if (capability_same(c, &key)) {
             c->owner = (uint16_t)owner;
             c->flags = (uint8_t)((c->flags & CAP_DYING) | (relations & CAP_REMOTE));
         } else if (c->size > key.size || c->type < key.type) {
-            if (relations & (CAP_REMOTE_COPIES | CAP_REMOTE_DESCENDANTS) && !CAP_MUTANT(ANCESTORS_NOT_TOLD))
+            if (relations & (CAP_REMOTE_COPIES | CAP_REMOTE_DESCENDANTS) &&
+                !CAP_MUTANT(ANCESTORS_NOT_TOLD))
                 c->flags |= CAP_REMOTE_DESCENDANTS;
         } else {
             break;

@@ -1,6 +1,7 @@
-/* The requests a driver answers, by kind. A request that cannot be finished now (a page prepared for an unmap, every lane of the
- * monitor taken) is kept and tried again on later turns of the loop; nothing here blocks, so all of it may run in the interrupt
- * handler, except that memory for a program is allocated only in the loop proper. */
+/* The requests a driver answers, by kind. A request that cannot be finished now (a page prepared
+ * for an unmap, every lane of the monitor taken) is kept and tried again on later turns of the
+ * loop; nothing here blocks, so all of it may run in the interrupt handler, except that memory for
+ * a program is allocated only in the loop proper. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,16 +12,17 @@ static struct message answer_to(const struct message *request, enum verdict verd
     return (struct message){{message_head(message_kind(request), 0, verdict, 0xffff, 0)}};
 }
 
-/* --- Memory ---------------------------------------------------------------------------------------------------------------------- */
+/* --- Memory --- */
 
 static bool in_range(const struct driver *d, uint64_t address, uint64_t length)
 {
-    return address >= d->vspace.base && length <= d->vspace.size && address - d->vspace.base <= d->vspace.size - length;
+    return address >= d->vspace.base && length <= d->vspace.size &&
+           address - d->vspace.base <= d->vspace.size - length;
 }
 
 /* One try: OK, FAULT, or BUSY when the page is prepared and the outcome not known yet. */
-static enum verdict try_access(struct driver *d, uint32_t slot, uint32_t generation, uint64_t address, void *buffer,
-                               size_t length, int write)
+static enum verdict try_access(struct driver *d, uint32_t slot, uint32_t generation,
+                               uint64_t address, void *buffer, size_t length, int write)
 {
     void *page = (void *)(uintptr_t)address;
     if (!in_range(d, address, length))
@@ -37,7 +39,8 @@ static enum verdict try_access(struct driver *d, uint32_t slot, uint32_t generat
     return VERDICT_FAULT;
 }
 
-static enum verdict access_request(struct driver *d, const struct message *request, struct message *reply)
+static enum verdict access_request(struct driver *d, const struct message *request,
+                                   struct message *reply)
 {
     uint32_t slot = (uint32_t)request->word[1], generation = (uint32_t)(request->word[1] >> 32);
     uint64_t length = request->word[3];
@@ -51,11 +54,13 @@ static enum verdict access_request(struct driver *d, const struct message *reque
     default:
         if (length > 24)
             return VERDICT_BAD_REQUEST;
-        return try_access(d, slot, generation, request->word[2], (void *)(uintptr_t)&request->word[4], length, 1);
+        return try_access(d, slot, generation, request->word[2],
+                          (void *)(uintptr_t)&request->word[4], length, 1);
     }
 }
 
-static enum verdict frame_request(struct driver *d, const struct message *request, struct message *reply)
+static enum verdict frame_request(struct driver *d, const struct message *request,
+                                  struct message *reply)
 {
     if (d->me != 0)
         return VERDICT_BAD_REQUEST; /* core 0 keeps the memory */
@@ -69,7 +74,7 @@ static enum verdict frame_request(struct driver *d, const struct message *reques
     return VERDICT_OK;
 }
 
-/* --- The kernel's operations -------------------------------------------------------------------------------------------------------- */
+/* --- The kernel's operations --- */
 
 bool driver_holders(const struct driver *d, uint64_t word, uint64_t *holders)
 {
@@ -81,8 +86,8 @@ bool driver_holders(const struct driver *d, uint64_t word, uint64_t *holders)
     return core_set_count(holders, d->cores) != 0;
 }
 
-static enum verdict kernel_request(struct driver *d, uint64_t address, const struct message *message,
-                                   struct message *reply)
+static enum verdict kernel_request(struct driver *d, uint64_t address,
+                                   const struct message *message, struct message *reply)
 {
     struct request request;
     request.ticket = address;
@@ -121,20 +126,22 @@ static enum verdict kernel_request(struct driver *d, uint64_t address, const str
     return d->kernel->begin(d, &request, reply);
 }
 
-/* --- Programs ------------------------------------------------------------------------------------------------------------------------ */
+/* --- Programs --- */
 
-static enum verdict program_request(struct driver *d, uint64_t address, const struct message *request,
-                                    struct message *reply)
+static enum verdict program_request(struct driver *d, uint64_t address,
+                                    const struct message *request, struct message *reply)
 {
     struct program *program = &d->program;
     uint64_t at = request->word[1];
     switch (message_kind(request)) {
     case KIND_RUN_BEGIN:
-        /* One that is being loaded was given up by a client that was interrupted: it loads one at a time. */
+        /* One that is being loaded was given up by a client that was interrupted: it loads one at a
+         * time. */
         if (program->state == PROGRAM_RUNNING)
             return VERDICT_CORE_BUSY;
         if (!d->inside)
-            return VERDICT_BUSY; /* between the end of a program and the loop: no malloc in the interrupt handler */
+            /* between the end of a program and the loop: no malloc in the interrupt handler */
+            return VERDICT_BUSY;
         free(program->result);
         free(program->code);
         program->result = NULL;
@@ -147,7 +154,8 @@ static enum verdict program_request(struct driver *d, uint64_t address, const st
     case KIND_RUN_DATA:
         if (program->state != PROGRAM_LOADING || at >= program->code_bytes)
             return VERDICT_BAD_REQUEST;
-        memcpy(program->code + at, &request->word[2], program->code_bytes - at < 40 ? program->code_bytes - at : 40);
+        memcpy(program->code + at, &request->word[2],
+               program->code_bytes - at < 40 ? program->code_bytes - at : 40);
         return VERDICT_OK;
     case KIND_RUN_GO:
         if (program->state != PROGRAM_LOADING)
@@ -184,9 +192,10 @@ int driver_finish(struct driver *d, const char *result, uint64_t bytes)
     return 0;
 }
 
-/* --- A service to measure with -------------------------------------------------------------------------------------------------------- */
+/* --- A service to measure with --- */
 
-/* The server of the paper's Fig 3: data that only this core touches, updated on behalf of others. */
+/* The server of the paper's Fig 3: data that only this core touches, updated on behalf of
+ * others. */
 static void update_request(struct driver *d, const struct message *request, struct message *reply)
 {
     uint64_t start = arch_cycles();
@@ -194,7 +203,7 @@ static void update_request(struct driver *d, const struct message *request, stru
     reply->word[1] = arch_cycles_behind() - start;
 }
 
-/* --- By kind --------------------------------------------------------------------------------------------------------------------------- */
+/* --- By kind --- */
 
 static void digest_request(struct driver *d, const struct message *request, struct message *reply)
 {
@@ -210,12 +219,14 @@ static void digest_request(struct driver *d, const struct message *request, stru
     reply->word[3] = locked;
 }
 
-static enum verdict trees_request(struct driver *d, const struct message *request, struct message *reply)
+static enum verdict trees_request(struct driver *d, const struct message *request,
+                                  struct message *reply)
 {
     if (request->word[1] >= d->cores)
         return VERDICT_BAD_REQUEST;
     uint32_t root = (uint32_t)request->word[1];
-    const struct tree *tree = d->monitor ? monitor_tree(d->monitor, root) : shared_tree_hold(d, root);
+    const struct tree *tree =
+        d->monitor ? monitor_tree(d->monitor, root) : shared_tree_hold(d, root);
     reply->word[1] = d->monitor ? monitor_trees_digest(d->monitor) : 0;
     if (!tree)
         return VERDICT_OK; /* no trees: all flat */
@@ -225,7 +236,8 @@ static enum verdict trees_request(struct driver *d, const struct message *reques
     return VERDICT_OK;
 }
 
-static enum verdict handle(struct driver *d, uint64_t address, const struct message *request, struct message *reply)
+static enum verdict handle(struct driver *d, uint64_t address, const struct message *request,
+                           struct message *reply)
 {
     uint32_t slot = (uint32_t)request->word[1], generation = (uint32_t)(request->word[1] >> 32);
     switch (message_kind(request)) {
@@ -294,7 +306,8 @@ static enum verdict handle(struct driver *d, uint64_t address, const struct mess
     }
 }
 
-/* The kernel's own DONE message carries slot, generation and address where the requester's reply has words 1 and 2. */
+/* The kernel's own DONE message carries slot, generation and address where the requester's reply
+ * has words 1 and 2. */
 static void finish(struct driver *d, uint64_t address, enum verdict verdict, struct message *reply)
 {
     reply->word[0] = (reply->word[0] & ~(0xffull << 16)) | (uint64_t)verdict << 16;
@@ -314,7 +327,8 @@ static bool turn(struct driver *d, uint64_t address, const struct message *reque
 
 void dispatch(struct driver *d, uint64_t address, const struct message *request)
 {
-    /* The client's doorstep keeps room: driver_poll takes no client request while this queue is half full. */
+    /* The client's doorstep keeps room: driver_poll takes no client request while this queue is
+     * half full. */
     if (!turn(d, address, request))
         d->deferred[d->deferred_count++] = (struct deferred){address, *request};
 }
@@ -334,8 +348,8 @@ bool dispatch_deferred(struct driver *d)
     return kept != count;
 }
 
-enum verdict driver_access(struct driver *d, uint32_t slot, uint32_t generation, uint64_t address, void *buffer,
-                           size_t length, int write)
+enum verdict driver_access(struct driver *d, uint32_t slot, uint32_t generation, uint64_t address,
+                           void *buffer, size_t length, int write)
 {
     struct wait wait = {0};
     for (;;) {

@@ -1,15 +1,19 @@
 /* How one core gets another's attention, and how a core says what it takes to get it.
  *
- * Each core publishes its mode on a line that only it writes. A caller writes its message, fences, and reads the mode:
+ * Each core publishes its mode on a line that only it writes. A caller writes its message, fences,
+ * and reads the mode:
  *   polling  nothing to do, the core will see the message;
  *   parked   wake it (futex on the bell, a line of its own because callers write it);
  *   user     interrupt it (a signal to its main thread);
- *   listening  parked in the host's ppoll, which lets that signal in and ends by it (carrier_link.c).
- * A core that leaves polling publishes the new mode, fences, and looks at its channels once more. Store-then-load on both
- * sides (Dekker): either the core sees the message or the caller sees the mode. Parks and user slices are bounded by a
- * tick, so even a mark missed by a fault in this reasoning costs a slice and never a hang.
+ *   listening  parked in the host's ppoll, which lets that signal in and ends by it
+ *              (carrier_link.c).
+ * A core that leaves polling publishes the new mode, fences, and looks at its channels once more.
+ * Store-then-load on both sides (Dekker): either the core sees the message or the caller sees the
+ * mode. Parks and user slices are bounded by a tick, so even a mark missed by a fault in this
+ * reasoning costs a slice and never a hang.
  *
- * Source: DESIGN section 3; the paper's section 4.6 (poll, then block and let the monitor wake you). */
+ * Source: DESIGN section 3; the paper's section 4.6 (poll, then block and let the monitor wake
+ * you). */
 #pragma once
 
 #include <stdbool.h>
@@ -25,7 +29,8 @@ enum core_mode {
 };
 
 struct doorbell {
-    _Alignas(PAD_BYTES) _Atomic uint32_t mode; /* written by the owner only, like the rest of this line */
+    /* written by the owner only, like the rest of this line */
+    _Alignas(PAD_BYTES) _Atomic uint32_t mode;
     uint32_t pid;
     uint32_t tid;
     uint32_t cpu;
@@ -48,7 +53,8 @@ static inline void doorbell_ring_fenced(struct doorbell *doorbell)
         doorbell_ring_slowly(doorbell, mode);
 }
 
-/* A hint: does the owner poll, as far as we have seen? Relaxed; who relies on it rings later all the same. */
+/* A hint: does the owner poll, as far as we have seen? Relaxed; who relies on it rings later all
+ * the same. */
 static inline bool doorbell_seems_to_poll(const struct doorbell *doorbell)
 {
     return atomic_load_explicit(&doorbell->mode, memory_order_relaxed) == MODE_POLLING;
@@ -63,7 +69,8 @@ static inline void doorbell_ring(struct doorbell *doorbell)
     doorbell_ring_fenced(doorbell);
 }
 
-/* The owner publishes a mode; after it, it must look at its channels once more before it leaves polling. */
+/* The owner publishes a mode; after it, it must look at its channels once more before it leaves
+ * polling. */
 static inline void doorbell_enter(struct doorbell *doorbell, enum core_mode mode)
 {
     atomic_store_explicit(&doorbell->mode, mode, memory_order_relaxed);
@@ -82,7 +89,8 @@ static inline void doorbell_poll(struct doorbell *doorbell)
 /* The bell's count, read before the last look at the channels. */
 static inline uint32_t doorbell_bell(struct doorbell *doorbell)
 {
-    /* Acquire pairs with the release in doorbell_ring_slowly: who sees the ring sees the message before it. */
+    /* Acquire pairs with the release in doorbell_ring_slowly: who sees the ring sees the message
+     * before it. */
     return atomic_load_explicit(&doorbell->bell, memory_order_acquire);
 }
 

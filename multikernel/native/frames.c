@@ -20,8 +20,10 @@ static void set(uint64_t *bits, uint64_t i, bool value)
 int frames_open(struct frames *frames, uint64_t bytes)
 {
     uint64_t words = bytes / PAGE / 64 + 1;
-    *frames = (struct frames){
-        .pages = bytes / PAGE, .used = calloc(words, 8), .first = calloc(words, 8), .kept = calloc(words, 8)};
+    *frames = (struct frames){.pages = bytes / PAGE,
+                              .used = calloc(words, 8),
+                              .first = calloc(words, 8),
+                              .kept = calloc(words, 8)};
     return frames->used && frames->first && frames->kept ? 0 : ENOMEM;
 }
 
@@ -64,12 +66,14 @@ uint64_t frames_allocate(struct frames *frames, uint64_t length)
 static bool has(const struct frames *frames, uint64_t offset, uint64_t length)
 {
     uint64_t page = offset / PAGE, count = length / PAGE;
-    if (offset % PAGE || length % PAGE || !count || page >= frames->pages || count > frames->pages - page)
+    if (offset % PAGE || length % PAGE || !count || page >= frames->pages ||
+        count > frames->pages - page)
         return false;
     for (uint64_t i = 0; i < count; i++)
         if (!get(frames->used, page + i) || get(frames->first, page + i) != (i == 0))
             return false;
-    return page + count == frames->pages || !get(frames->used, page + count) || get(frames->first, page + count);
+    return page + count == frames->pages || !get(frames->used, page + count) ||
+           get(frames->first, page + count);
 }
 
 bool frames_has(const struct frames *frames, uint64_t offset, uint64_t length)
@@ -101,7 +105,8 @@ void frames_looked_at(struct frames *frames, uint64_t length)
 
 bool frames_next_kept(struct frames *frames, uint64_t *offset, uint64_t *length)
 {
-    while (frames->to_look_at && !(get(frames->first, frames->look_at) && get(frames->kept, frames->look_at)))
+    while (frames->to_look_at &&
+           !(get(frames->first, frames->look_at) && get(frames->kept, frames->look_at)))
         frames_looked_at(frames, PAGE);
     uint64_t page = frames->look_at, end = page + 1;
     if (!frames->to_look_at)

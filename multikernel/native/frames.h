@@ -1,5 +1,6 @@
-/* Physical memory: which pages of the memory segment are handed out as frames. Kept by core 0 for both kernels, one bit a page
- * and one more for "a frame starts here"; first fit from where the last search ended. */
+/* Physical memory: which pages of the memory segment are handed out as frames. Kept by core 0 for
+ * both kernels, one bit a page and one more for "a frame starts here"; first fit from where the
+ * last search ended. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,18 +12,21 @@ struct frames {
     uint64_t *used;
     uint64_t *first;
     uint64_t *kept; /* on the first page: capabilities say what becomes of it */
-    /* A search for kept frames that nobody has any more (reclaim.c): where it is, and how many pages there are to go. */
+    /* A search for kept frames that nobody has any more (reclaim.c): where it is, and how many
+     * pages there are to go. */
     uint64_t look_at, to_look_at;
     uint64_t ticket, asked, asked_length; /* not 0: that frame's question is under way */
 };
 
 int frames_open(struct frames *frames, uint64_t bytes);
 void frames_close(struct frames *frames);
-/* Offset of a run of free pages, or UINT64_MAX. length in bytes, a positive multiple of the page size. */
+/* Offset of a run of free pages, or UINT64_MAX. length in bytes, a positive multiple of the page
+ * size. */
 uint64_t frames_allocate(struct frames *frames, uint64_t length);
 /* Is this exactly a frame that was handed out? */
 bool frames_has(const struct frames *frames, uint64_t offset, uint64_t length);
-/* From now on the frame that begins there is the memory of capabilities, and frames_has denies it: nobody who only names its place gets it. */
+/* From now on the frame that begins there is the memory of capabilities, and frames_has denies it:
+ * nobody who only names its place gets it. */
 void frames_keep(struct frames *frames, uint64_t offset);
 bool frames_kept(const struct frames *frames, uint64_t offset, uint64_t length);
 /* All kept frames are to be looked at; the next one, if there is one left; and that it has been. */

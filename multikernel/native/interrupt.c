@@ -1,7 +1,9 @@
-/* The interrupt: a signal to the core's main thread while it runs a program. The handler enters the driver's signal-safe path: it
- * polls and serves until nothing is left, then goes back to the program. A tick every 10 ms while in user mode is the fallback.
+/* The interrupt: a signal to the core's main thread while it runs a program. The handler enters the
+ * driver's signal-safe path: it polls and serves until nothing is left, then goes back to the
+ * program. A tick every 10 ms while in user mode is the fallback.
  *
- * Only system calls and plain memory accesses happen in here; errno is kept; SA_RESTART resumes what the program was blocked in. */
+ * Only system calls and plain memory accesses happen in here; errno is kept; SA_RESTART resumes
+ * what the program was blocked in. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -20,8 +22,8 @@ enum { TICK_NS = 10000000 };
 
 static struct driver *interrupted; /* the one driver of this process */
 
-/* After a vote the outcome comes within a round trip or two. Leaving at once would cost a second interrupt, so the handler stays
- * for it, for at most this long. */
+/* After a vote the outcome comes within a round trip or two. Leaving at once would cost a second
+ * interrupt, so the handler stays for it, for at most this long. */
 enum { LINGER_US = 20 };
 
 static void serve(struct driver *d)
@@ -33,7 +35,8 @@ static void serve(struct driver *d)
             continue;
         }
         /* Voted and not told the outcome, or told along a tree and not answered. */
-        if (!(d->monitor ? d->monitor->engaged : atomic_load_explicit(d->told, memory_order_relaxed) != d->told_seen))
+        if (!(d->monitor ? d->monitor->engaged
+                         : atomic_load_explicit(d->told, memory_order_relaxed) != d->told_seen))
             return;
         uint64_t now = arch_cycles();
         if (!deadline)
@@ -49,7 +52,8 @@ static void on_interrupt(int signal, siginfo_t *info, void *context)
     (void)signal;
     (void)context;
     struct driver *d = interrupted;
-    bool carried = info->si_code >= POLL_IN && info->si_code <= POLL_HUP; /* the host has a message: carrier_link.c */
+    /* the host has a message: carrier_link.c */
+    bool carried = info->si_code >= POLL_IN && info->si_code <= POLL_HUP;
     if (!d || (info->si_code != SI_TKILL && info->si_code != SI_TIMER && !(carried && d->links)))
         return; /* a socket's urgent data: not for us, and perhaps not even on the main thread */
     if (d->disabled) {

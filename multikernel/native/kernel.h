@@ -1,5 +1,6 @@
-/* Two kernels, one interface. What differs between the multikernel and the shared kernel is behind these functions; the driver's
- * loop, its channels, its modes and the programs on top are the same for both (DESIGN section 4). */
+/* Two kernels, one interface. What differs between the multikernel and the shared kernel is behind
+ * these functions; the driver's loop, its channels, its modes and the programs on top are the same
+ * for both (DESIGN section 4). */
 #pragma once
 
 #include "monitor.h"
@@ -8,11 +9,11 @@ struct driver;
 
 struct kernel {
     const char *name;
-    /* Begins map, unmap or protect. PENDING: driver_complete(request->ticket) follows. BUSY: ask again later. Otherwise the
-     * final verdict, with result filled like OUTPUT_DONE's message. */
+    /* Begins map, unmap or protect. PENDING: driver_complete(request->ticket) follows. BUSY: ask
+     * again later. Otherwise the final verdict, with result filled like OUTPUT_DONE's message. */
     enum verdict (*begin)(struct driver *, const struct request *, struct message *result);
-    /* Does what others have asked of this core by other ways than its channels; true if there was something. Safe in the
-     * interrupt handler and while waiting for a lock. */
+    /* Does what others have asked of this core by other ways than its channels; true if there was
+     * something. Safe in the interrupt handler and while waiting for a lock. */
     bool (*serve)(struct driver *);
     /* See monitor_pin, monitor_unpin, monitor_fault. */
     enum verdict (*pin)(struct driver *, uint32_t slot, uint32_t generation);
@@ -26,6 +27,8 @@ struct kernel {
 
 extern const struct kernel kernel_multikernel, kernel_shared;
 
-/* Bytes of state the shared kernel needs in the segment; trees: whether it is told along trees; cnodes: of each core's capabilities; scope: what
- * the locks of those are of (shared_capabilities.h). */
-uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bool trees, uint32_t cnodes, uint32_t scope);
+/* Bytes of state the shared kernel needs in the segment; trees: whether it is told along trees;
+ * cnodes: of each core's capabilities; scope: what the locks of those are of
+ * (shared_capabilities.h). */
+uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bool trees, uint32_t cnodes,
+                             uint32_t scope);

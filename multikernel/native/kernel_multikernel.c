@@ -1,4 +1,5 @@
-/* The multikernel behind the kernel interface: operations are the monitor's, everything else is a look at the own replica. */
+/* The multikernel behind the kernel interface: operations are the monitor's, everything else is a
+ * look at the own replica. */
 #include "cpu_driver.h"
 
 static enum verdict begin(struct driver *d, const struct request *request, struct message *result)
@@ -57,4 +58,5 @@ static bool frame_in_use(struct driver *d, uint64_t frame, uint64_t length)
     return false;
 }
 
-const struct kernel kernel_multikernel = {"multikernel", begin, serve, pin, unpin, fault, digest, count, frame_in_use};
+const struct kernel kernel_multikernel = {"multikernel", begin,  serve, pin,         unpin,
+                                          fault,         digest, count, frame_in_use};

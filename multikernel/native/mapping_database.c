@@ -1,8 +1,8 @@
 /* A weak AVL tree over slots; the promises are in the header.
  *
- * Each node has a rank; a missing one has -1, a leaf 0, and a child's is its parent's less one or two. An insertion may leave a child with
- * its parent's rank, a removal one with three less: both are mended upwards from there, until a promotion, demotion or rotation
- * settles it. */
+ * Each node has a rank; a missing one has -1, a leaf 0, and a child's is its parent's less one or
+ * two. An insertion may leave a child with its parent's rank, a removal one with three less: both
+ * are mended upwards from there, until a promotion, demotion or rotation settles it. */
 #include "mapping_database.h"
 
 static const struct capability *at(const struct mapping_database *db, uint32_t i)
@@ -39,7 +39,7 @@ static int compare(const struct capability *a, uint32_t i, const struct capabili
     return i == j ? 0 : i < j ? -1 : 1;
 }
 
-/* --- reach: the largest end in a subtree ------------------------------------------------------------------------------------- */
+/* --- reach: the largest end in a subtree --- */
 
 static uint64_t reach(const struct mapping_database *db, uint32_t i)
 {
@@ -57,7 +57,7 @@ static uint64_t *kept_reach(struct mapping_database *db, uint32_t parent, uint32
     return c->left == child ? &c->reach_left : &c->reach_right;
 }
 
-/* --- shape ----------------------------------------------------------------------------------------------------------------------- */
+/* --- shape --- */
 
 static uint32_t leftmost(const struct mapping_database *db, uint32_t i)
 {
@@ -111,7 +111,8 @@ static void rotate_up(struct mapping_database *db, uint32_t i)
 
 static void mend_insertion(struct mapping_database *db, uint32_t x)
 {
-    for (uint32_t p = at(db, x)->parent; p != NO_CAPABILITY && rank(db, p) == rank(db, x); p = at(db, x)->parent) {
+    for (uint32_t p = at(db, x)->parent; p != NO_CAPABILITY && rank(db, p) == rank(db, x);
+         p = at(db, x)->parent) {
         int left = at(db, p)->left == x;
         uint32_t sibling = left ? at(db, p)->right : at(db, p)->left;
         if (rank(db, p) - rank(db, sibling) == 1) {
@@ -173,17 +174,19 @@ static void mend_removal(struct mapping_database *db, uint32_t x, uint32_t p)
     }
 }
 
-/* --- insertion and removal ----------------------------------------------------------------------------------------------------- */
+/* --- insertion and removal --- */
 
 void mapping_database_init(struct mapping_database *db, uint32_t capacity)
 {
     mapping_database_share(db, capacity, (struct capability *)(void *)(db + 1));
 }
 
-void mapping_database_share(struct mapping_database *db, uint32_t capacity, struct capability *nodes)
+void mapping_database_share(struct mapping_database *db, uint32_t capacity,
+                            struct capability *nodes)
 {
-    *db = (struct mapping_database){
-        .root = NO_CAPABILITY, .capacity = capacity, .nodes_offset = (uint64_t)((char *)nodes - (char *)db)};
+    *db = (struct mapping_database){.root = NO_CAPABILITY,
+                                    .capacity = capacity,
+                                    .nodes_offset = (uint64_t)((char *)nodes - (char *)db)};
 }
 
 void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t hint)
@@ -221,7 +224,8 @@ void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t h
         node(db, parent)->right = i;
     else
         node(db, parent)->left = i;
-    for (uint32_t child = i; parent != NO_CAPABILITY; child = parent, parent = at(db, parent)->parent) {
+    for (uint32_t child = i; parent != NO_CAPABILITY;
+         child = parent, parent = at(db, parent)->parent) {
         uint64_t *kept = kept_reach(db, parent, child);
         if (*kept >= capability_end(c) || CAP_MUTANT(REACH_NOT_RAISED))
             break;
@@ -278,7 +282,7 @@ void mapping_database_remove(struct mapping_database *db, uint32_t i)
     db->count--;
 }
 
-/* --- looking ----------------------------------------------------------------------------------------------------------------------- */
+/* --- looking --- */
 
 uint32_t mapping_database_next(const struct mapping_database *db, uint32_t i)
 {
@@ -304,7 +308,8 @@ uint32_t mapping_database_previous(const struct mapping_database *db, uint32_t i
     return up;
 }
 
-uint32_t mapping_database_not_before(const struct mapping_database *db, const struct capability *key, uint32_t slot)
+uint32_t mapping_database_not_before(const struct mapping_database *db,
+                                     const struct capability *key, uint32_t slot)
 {
     uint32_t found = NO_CAPABILITY;
     for (uint32_t i = db->root; i != NO_CAPABILITY;) {
@@ -337,7 +342,8 @@ static uint32_t first_reaching(const struct mapping_database *db, uint32_t i, ui
     }
 }
 
-uint32_t mapping_database_overlapping(const struct mapping_database *db, uint64_t address, uint64_t end)
+uint32_t mapping_database_overlapping(const struct mapping_database *db, uint64_t address,
+                                      uint64_t end)
 {
     if (reach(db, db->root) <= address)
         return NO_CAPABILITY;
@@ -345,8 +351,8 @@ uint32_t mapping_database_overlapping(const struct mapping_database *db, uint64_
     return at(db, i)->address < end ? i : NO_CAPABILITY; /* all that follow begin no earlier */
 }
 
-uint32_t mapping_database_next_overlapping(const struct mapping_database *db, uint32_t i, uint64_t address,
-                                           uint64_t end)
+uint32_t mapping_database_next_overlapping(const struct mapping_database *db, uint32_t i,
+                                           uint64_t address, uint64_t end)
 {
     uint32_t found = NO_CAPABILITY;
     if (at(db, i)->reach_right > address)
@@ -366,7 +372,7 @@ uint32_t mapping_database_next_overlapping(const struct mapping_database *db, ui
     return at(db, found)->address < end ? found : NO_CAPABILITY;
 }
 
-/* --- relations ------------------------------------------------------------------------------------------------------------------- */
+/* --- relations --- */
 
 static bool same(const struct mapping_database *db, uint32_t i, uint32_t j)
 {
@@ -385,7 +391,8 @@ uint32_t mapping_database_last_copy(const struct mapping_database *db, uint32_t 
 
 bool mapping_database_has_copies(const struct mapping_database *db, uint32_t i)
 {
-    return same(db, i, mapping_database_next(db, i)) || same(db, i, mapping_database_previous(db, i));
+    return same(db, i, mapping_database_next(db, i)) ||
+           same(db, i, mapping_database_previous(db, i));
 }
 
 bool mapping_database_has_descendants(const struct mapping_database *db, uint32_t i)
@@ -395,7 +402,8 @@ bool mapping_database_has_descendants(const struct mapping_database *db, uint32_
 
 bool mapping_database_has_ancestors(const struct mapping_database *db, uint32_t i)
 {
-    /* An ancestor covers i's first byte and comes before its copies; the outermost comes before all. */
+    /* An ancestor covers i's first byte and comes before its copies; the outermost comes before
+     * all. */
     const struct capability *c = at(db, i);
     uint32_t first = mapping_database_overlapping(db, c->address, c->address + 1);
     return !same(db, i, first) && !capability_rules[at(db, first)->type].view;
@@ -404,14 +412,16 @@ bool mapping_database_has_ancestors(const struct mapping_database *db, uint32_t 
 uint32_t mapping_database_descendant(const struct mapping_database *db, uint32_t i, uint32_t after)
 {
     const struct capability *c = at(db, i);
-    uint32_t next = mapping_database_next(db, after == NO_CAPABILITY ? mapping_database_last_copy(db, i) : after);
+    uint32_t next = mapping_database_next(
+        db, after == NO_CAPABILITY ? mapping_database_last_copy(db, i) : after);
     /* Views of one object lie side by side and claim nothing of each other. */
-    if (next == NO_CAPABILITY || at(db, next)->address >= capability_end(c) || capability_rules[c->type].view)
+    if (next == NO_CAPABILITY || at(db, next)->address >= capability_end(c) ||
+        capability_rules[c->type].view)
         return NO_CAPABILITY;
     return next;
 }
 
-/* --- for tests --------------------------------------------------------------------------------------------------------------------- */
+/* --- for tests --- */
 
 static const char *check_node(const struct mapping_database *db, uint32_t i)
 {
@@ -435,15 +445,18 @@ static const char *check_node(const struct mapping_database *db, uint32_t i)
         if (side ? order <= 0 : order >= 0)
             return "a child is on the wrong side";
     }
-    return c->reach_left == reach(db, c->left) && c->reach_right == reach(db, c->right) ? NULL : "reach";
+    return c->reach_left == reach(db, c->left) && c->reach_right == reach(db, c->right) ? NULL
+                                                                                        : "reach";
 }
 
 const char *mapping_database_check(const struct mapping_database *db)
 {
-    if (db->root != NO_CAPABILITY && (db->root >= db->capacity || at(db, db->root)->parent != NO_CAPABILITY))
+    if (db->root != NO_CAPABILITY &&
+        (db->root >= db->capacity || at(db, db->root)->parent != NO_CAPABILITY))
         return "root";
     uint32_t count = 0, last = NO_CAPABILITY;
-    for (uint32_t i = mapping_database_next(db, NO_CAPABILITY); i != NO_CAPABILITY; i = mapping_database_next(db, i)) {
+    for (uint32_t i = mapping_database_next(db, NO_CAPABILITY); i != NO_CAPABILITY;
+         i = mapping_database_next(db, i)) {
         const char *wrong = check_node(db, i);
         if (wrong)
             return wrong;

@@ -1,9 +1,10 @@
-/* What the monitors agree about: mappings of frames. Three rows of the agreement engine, and the core-local operations on a
- * mapping that need no agreement.
+/* What the monitors agree about: mappings of frames. Three rows of the agreement engine, and the
+ * core-local operations on a mapping that need no agreement.
  *
- * A page becomes unreachable in prepare and is forgotten in commit, so from the vote to the outcome a read of it faults and waits
- * (monitor_fault): PageFault after commit, success after abort. Nothing on the unmap path inserts or removes a host mapping;
- * retire leaves that to idle time (DESIGN section 3, Memory). */
+ * A page becomes unreachable in prepare and is forgotten in commit, so from the vote to the outcome
+ * a read of it faults and waits (monitor_fault): PageFault after commit, success after abort.
+ * Nothing on the unmap path inserts or removes a host mapping; retire leaves that to idle time
+ * (DESIGN section 3, Memory). */
 #include <string.h>
 
 #include "mapping_rows.h"
@@ -20,10 +21,11 @@ static int initiated_here(const struct monitor *m, const struct operation *op)
 
 static int is_mapped(const struct mapping *mapping, uint32_t generation)
 {
-    return mapping->state == MAPPING_MAPPED && (mapping->generation == generation || MUTANT(GENERATION_IGNORED));
+    return mapping->state == MAPPING_MAPPED &&
+           (mapping->generation == generation || MUTANT(GENERATION_IGNORED));
 }
 
-/* --- The object ---------------------------------------------------------------------------------------------------------------- */
+/* --- The object --- */
 
 static uint64_t *lock(struct monitor *m, uint32_t slot)
 {
@@ -51,7 +53,9 @@ static void notice(struct monitor *m, const struct message *message)
     uint32_t generation = (uint32_t)(message->word[2] >> 32);
     if (message_kind(message) == KIND_SET) {
         if (message->word[3] >= m->set_words || mapping->lock || mapping->state == MAPPING_MAPPED)
-            return; /* too early: the last operation is still at the entry, and the map that follows is refused (map_may_prepare) */
+            /* too early: the last operation is still at the entry, and the map that follows is
+             * refused (map_may_prepare) */
+            return;
         if (message->word[3] == 0)
             mapping->generation = generation;
         mapping->holders[message->word[3]] = message->word[4];
@@ -63,10 +67,13 @@ static void notice(struct monitor *m, const struct message *message)
     }
 }
 
-const struct object_kind monitor_mappings = {
-    .count = monitor_slots, .lock = lock, .participants = holders, .unlocked = mapping_unlocked, .notice = notice};
+const struct object_kind monitor_mappings = {.count = monitor_slots,
+                                             .lock = lock,
+                                             .participants = holders,
+                                             .unlocked = mapping_unlocked,
+                                             .notice = notice};
 
-/* --- map ----------------------------------------------------------------------------------------------------------------------- */
+/* --- map --- */
 
 static int live(void *monitor, uint32_t i, uint64_t *start, uint64_t *end)
 {
@@ -77,7 +84,8 @@ static int live(void *monitor, uint32_t i, uint64_t *start, uint64_t *end)
     return mapping->state != MAPPING_FREE;
 }
 
-static enum verdict map_begin(struct monitor *m, struct operation *op, const struct request *request)
+static enum verdict map_begin(struct monitor *m, struct operation *op,
+                              const struct request *request)
 {
     uint32_t first = m->me * m->slots_per_core;
     struct mapping *mapping = NULL;
@@ -91,7 +99,8 @@ static enum verdict map_begin(struct monitor *m, struct operation *op, const str
     }
     if (!mapping)
         return VERDICT_NO_SLOT;
-    uint64_t address = address_range_take(&m->addresses, request->length, live, m, m->slots_per_core);
+    uint64_t address =
+        address_range_take(&m->addresses, request->length, live, m, m->slots_per_core);
     if (!address)
         return VERDICT_NO_SLOT;
     m->slot_next = first + (op->slot - first + 1) % m->slots_per_core;
@@ -116,10 +125,12 @@ static enum verdict map_may_prepare(struct monitor *m, const struct operation *o
     const struct mapping *mapping = monitor_mapping(m, op->slot);
     if (initiated_here(m, op) || monitor_home(m, op->slot) == m->me)
         return VERDICT_OK;
-    /* Its home found the slot free, so nobody maps it; GONE is what one-phase left for its home to release. */
+    /* Its home found the slot free, so nobody maps it; GONE is what one-phase left for its home to
+     * release. */
     if (mapping->state != MAPPING_FREE && mapping->state != MAPPING_GONE)
         return VERDICT_NO_SLOT;
-    /* A set that came ahead (KIND_SET) while the last operation was still at the entry was not taken: it has to come again. */
+    /* A set that came ahead (KIND_SET) while the last operation was still at the entry was not
+     * taken: it has to come again. */
     if (m->set_words > 1 && mapping->generation != op->generation && !MUTANT(SET_TAKEN_FOR_GRANTED))
         return VERDICT_BUSY;
     return VERDICT_OK;
@@ -147,7 +158,8 @@ static enum verdict map_prepare(struct monitor *m, struct operation *op, const s
     struct mapping *mapping = monitor_mapping(m, op->slot);
     if (!held(m, mapping))
         return VERDICT_OK;
-    return mmu->insert(mmu->context, op->slot, mapping->address, mapping->frame, mapping->length, mapping->rights);
+    return mmu->insert(mmu->context, op->slot, mapping->address, mapping->frame, mapping->length,
+                       mapping->rights);
 }
 
 static void map_commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
@@ -170,14 +182,16 @@ static void map_abort(struct monitor *m, struct operation *op, const struct mmu 
         mapping_free(m, op->slot);
 }
 
-/* --- unmap --------------------------------------------------------------------------------------------------------------------- */
+/* --- unmap --- */
 
-static enum verdict unmap_begin(struct monitor *m, struct operation *op, const struct request *request)
+static enum verdict unmap_begin(struct monitor *m, struct operation *op,
+                                const struct request *request)
 {
     const struct mapping *mapping = monitor_mapping(m, request->slot);
     if (!is_mapped(mapping, request->generation))
         return VERDICT_NOT_MAPPED;
-    /* One phase is ordered by the initiator's own lock on an entry that it holds; a home that only keeps the directory uses two. */
+    /* One phase is ordered by the initiator's own lock on an entry that it holds; a home that only
+     * keeps the directory uses two. */
     if (!held(m, mapping))
         op->protocol = TWO_PHASE;
     return VERDICT_OK;
@@ -215,12 +229,14 @@ static void unmap_commit(struct monitor *m, struct operation *op, const struct m
         mmu->retire(mmu->context, op->slot);
 }
 
-/* One phase gave the entry back before the outcome was known, and its root tells the others while it goes on: a revoke may have locked the
- * page meanwhile, and says what becomes of it, or has taken it away, and another one may be there. */
+/* One phase gave the entry back before the outcome was known, and its root tells the others while
+ * it goes on: a revoke may have locked the page meanwhile, and says what becomes of it, or has
+ * taken it away, and another one may be there. */
 static void unmap_abort(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     struct mapping *mapping = monitor_mapping(m, op->slot);
-    bool trusting = MUTANT(PAGE_RETURNS) || MUTANT(UNLOCK_AT_FAILED_APPLY); /* which does no harm but for this */
+    /* which does no harm but for this */
+    bool trusting = MUTANT(PAGE_RETURNS) || MUTANT(UNLOCK_AT_FAILED_APPLY);
     if ((mapping->state == MAPPING_FREE || mapping->generation != op->generation) && !trusting)
         return;
     mapping->state = MAPPING_MAPPED;
@@ -238,9 +254,10 @@ static int unmap_release_home(struct monitor *m, const struct operation *op)
     return op->protocol == ONE_PHASE || !core_set_has(monitor_mapping(m, op->slot)->holders, home);
 }
 
-/* --- protect ------------------------------------------------------------------------------------------------------------------- */
+/* --- protect --- */
 
-static enum verdict protect_begin(struct monitor *m, struct operation *op, const struct request *request)
+static enum verdict protect_begin(struct monitor *m, struct operation *op,
+                                  const struct request *request)
 {
     if (!is_mapped(monitor_mapping(m, request->slot), request->generation))
         return VERDICT_NOT_MAPPED;
@@ -253,7 +270,8 @@ static enum verdict protect_begin(struct monitor *m, struct operation *op, const
     return VERDICT_OK;
 }
 
-/* Rights are taken away in prepare and given in commit: between the two a core has what both sides of the change allow. */
+/* Rights are taken away in prepare and given in commit: between the two a core has what both sides
+ * of the change allow. */
 static enum verdict protect_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     struct mapping *mapping = monitor_mapping(m, op->slot);
@@ -314,7 +332,7 @@ const struct row protect_row = {
     .abort = protect_abort,
 };
 
-/* --- core-local ------------------------------------------------------------------------------------------------------------------ */
+/* --- core-local --- */
 
 enum verdict monitor_pin(struct monitor *m, uint32_t slot, uint32_t generation)
 {
@@ -366,7 +384,8 @@ uint64_t monitor_digest(struct monitor *m, const uint64_t *set)
             member = (mapping->holders[word] & set[word]) == set[word];
         if (!member)
             continue;
-        uint64_t hash = hash_mix(hash_mix(hash_mix(slot, mapping->generation), mapping->rights), mapping->address);
+        uint64_t hash = hash_mix(hash_mix(hash_mix(slot, mapping->generation), mapping->rights),
+                                 mapping->address);
         hash = hash_mix(hash_mix(hash, mapping->frame), mapping->length);
         for (uint32_t word = 0; word < m->set_words; word++)
             hash = hash_mix(hash, mapping->holders[word]);

@@ -1,4 +1,5 @@
-/* What mapping_rows.c shares with the rows in which mappings have capabilities (capability_map_rows.c, capability_revoke_row.c). */
+/* What mapping_rows.c shares with the rows in which mappings have capabilities
+ * (capability_map_rows.c, capability_revoke_row.c). */
 #pragma once
 
 #include "rows.h"

@@ -1,6 +1,7 @@
-/* A message is one cache line: seven payload words and, last, the control word that publishes them (Barrelfish's UMP:
- * include/barrelfish/ump_impl.h keeps the control word in the last eight bytes and writes it last).
- * Words move one by one through C11 atomics, so that race detectors and model checkers see every one of them. */
+/* A message is one cache line: seven payload words and, last, the control word that publishes them
+ * (Barrelfish's UMP: include/barrelfish/ump_impl.h keeps the control word in the last eight bytes
+ * and writes it last). Words move one by one through C11 atomics, so that race detectors and model
+ * checkers see every one of them. */
 #pragma once
 
 #include <assert.h>
@@ -27,11 +28,13 @@ struct slot {
 
 static_assert(sizeof(struct slot) == LINE_BYTES, "a slot is one cache line");
 
-/* Word by word, written out: a compiler that leaves this a loop (gcc at -O2) halves the throughput of a ring. */
+/* Word by word, written out: a compiler that leaves this a loop (gcc at -O2) halves the throughput
+ * of a ring. */
 #define EACH_WORD(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
 static_assert(MESSAGE_WORDS == 7, "EACH_WORD names them all");
 
-/* Relaxed on purpose: the release store of slot->control orders them (writer side of ring.h and call_line.h). */
+/* Relaxed on purpose: the release store of slot->control orders them (writer side of ring.h and
+ * call_line.h). */
 static inline void slot_put(struct slot *slot, const struct message *message)
 {
 #define PUT(i) atomic_store_explicit(&slot->word[i], message->word[i], memory_order_relaxed);

@@ -1,4 +1,5 @@
-/* How a monitor's block is laid out. What it does is in agreement.c, and what it agrees about in the rows. */
+/* How a monitor's block is laid out. What it does is in agreement.c, and what it agrees about in
+ * the rows. */
 #include <string.h>
 
 #include "monitor.h"
@@ -10,7 +11,8 @@ static size_t mapping_stride(uint32_t cores)
 
 static size_t tree_stride(uint32_t cores)
 {
-    return (sizeof(struct tree) + TREE_VERSIONS * cores * sizeof(struct tree_link) + 7) & ~(size_t)7;
+    return (sizeof(struct tree) + TREE_VERSIONS * cores * sizeof(struct tree_link) + 7) &
+           ~(size_t)7;
 }
 
 /* Everything but the capabilities, up to the next multiple of 64. */
@@ -19,14 +21,16 @@ static size_t plain_size(const struct monitor_shape *shape)
     size_t size = sizeof(struct monitor) + sizeof(struct operation) * shape->cores * shape->lanes +
                   tree_stride(shape->cores) * shape->cores +
                   mapping_stride(shape->cores) * shape->cores * shape->slots_per_core;
-    return shape->cnodes ? (size + sizeof(struct capability_task) * shape->lanes + 63) & ~(size_t)63 : size;
+    return shape->cnodes ? (size + sizeof(struct capability_task) * shape->lanes + 63) & ~(size_t)63
+                         : size;
 }
 
 /* A core holds one lock an operation at most, and so there is always room for one more. */
 static struct cspace_shape cspace_shape(const struct monitor_shape *shape)
 {
-    return (struct cspace_shape){
-        .cnodes = shape->cnodes, .slot_bits = shape->slot_bits, .locks = shape->cores * shape->lanes};
+    return (struct cspace_shape){.cnodes = shape->cnodes,
+                                 .slot_bits = shape->slot_bits,
+                                 .locks = shape->cores * shape->lanes};
 }
 
 size_t monitor_size(const struct monitor_shape *shape)
@@ -40,11 +44,12 @@ uint32_t monitor_output_entries(uint32_t cores)
     return cores * (1 + (cores > 64 ? core_set_words(cores) : 0)) + 4;
 }
 
-void monitor_init(struct monitor *m, uint32_t me, const struct monitor_shape *shape, uint64_t address_base,
-                  uint64_t address_size)
+void monitor_init(struct monitor *m, uint32_t me, const struct monitor_shape *shape,
+                  uint64_t address_base, uint64_t address_size)
 {
     uint32_t cores = shape->cores, slots_per_core = shape->slots_per_core;
-    memset(m, 0, sizeof *m); /* the rest of the block is zero already: fresh memory, or the caller's memset */
+    /* the rest of the block is zero already: fresh memory, or the caller's memset */
+    memset(m, 0, sizeof *m);
     m->size = monitor_size(shape);
     m->me = me;
     m->cores = cores;

@@ -1,13 +1,14 @@
-/* A root's multicast tree, as data: of every core the parent, the first child and the next sibling, siblings in sending order. Where
- * a root has none, it sends to everybody itself (flat).
+/* A root's multicast tree, as data: of every core the parent, the first child and the next sibling,
+ * siblings in sending order. Where a root has none, it sends to everybody itself (flat).
  *
- * Two versions are kept. A message says by which one it travels, so an operation keeps to one tree through all its rounds whatever
- * is installed meanwhile; only the root asks which is current (tree_row.c). Trees are of all cores and are contracted to those that take part:
- * a core that does not is never sent anything, even where it is an inner node.
+ * Two versions are kept. A message says by which one it travels, so an operation keeps to one tree
+ * through all its rounds whatever is installed meanwhile; only the root asks which is current
+ * (tree_row.c). Trees are of all cores and are contracted to those that take part: a core that does
+ * not is never sent anything, even where it is an inner node.
  *
- * Who uses it: agreement.c (routing), tree_row.c (installing), collective.c (programs' collectives), shared_tree.c (both, in the shared
- * kernel).
- * Source: paper section 5.1 (multicast and NUMA-aware multicast trees); the tree comes from the system knowledge base (knowledge/). */
+ * Who uses it: agreement.c (routing), tree_row.c (installing), collective.c (programs'
+ * collectives), shared_tree.c (both, in the shared kernel). Source: paper section 5.1 (multicast
+ * and NUMA-aware multicast trees); the tree comes from the system knowledge base (knowledge/). */
 #pragma once
 
 #include "cores.h"
@@ -27,9 +28,10 @@ struct tree_link {
 };
 
 struct tree {
-    uint64_t lock;           /* core-local: the installation that is under way, 0 when none */
-    uint16_t current;        /* TREE_FLAT, or 1 + index of a version */
-    uint16_t staged;         /* edges of the version that is not current, as far as they have come */
+    uint64_t lock;    /* core-local: the installation that is under way, 0 when none */
+    uint16_t current; /* TREE_FLAT, or 1 + index of a version */
+    /* edges of the version that is not current, as far as they have come */
+    uint16_t staged;
     uint16_t number;         /* of the installation they belong to */
     uint16_t installed;      /* how many have been made current so far */
     struct tree_link link[]; /* TREE_VERSIONS * cores */
@@ -49,8 +51,8 @@ struct tree_piece {
     uint32_t edge[TREE_EDGES_MAX];
 };
 
-/* As it travels: word 0 has position 0-15, edges in all 16-31, the installation's number 32-47 and edges here 48-63; words 1 to 3 have two
- * edges each. */
+/* As it travels: word 0 has position 0-15, edges in all 16-31, the installation's number 32-47 and
+ * edges here 48-63; words 1 to 3 have two edges each. */
 static inline struct tree_piece tree_piece_of(const uint64_t argument[4])
 {
     struct tree_piece p = {
@@ -66,8 +68,8 @@ static inline struct tree_piece tree_piece_of(const uint64_t argument[4])
 
 static inline bool tree_piece_fits(const struct tree_piece *p, uint32_t cores)
 {
-    return p->total == cores - 1 && p->count >= 1 && p->count <= TREE_EDGES_MAX && p->position + p->count <= p->total &&
-           p->number;
+    return p->total == cores - 1 && p->count >= 1 && p->count <= TREE_EDGES_MAX &&
+           p->position + p->count <= p->total && p->number;
 }
 
 static inline void tree_clear(struct tree_link *link, uint32_t cores)
@@ -76,8 +78,10 @@ static inline void tree_clear(struct tree_link *link, uint32_t cores)
         link[core] = (struct tree_link){TREE_NOBODY, TREE_NOBODY, TREE_NOBODY};
 }
 
-/* Does the edge lead from the tree to a core that is not in it yet? Then the edges so far are a tree, and cores - 1 of them span. */
-static inline bool tree_takes(const struct tree_link *link, uint32_t cores, uint32_t root, uint32_t edge)
+/* Does the edge lead from the tree to a core that is not in it yet? Then the edges so far are a
+ * tree, and cores - 1 of them span. */
+static inline bool tree_takes(const struct tree_link *link, uint32_t cores, uint32_t root,
+                              uint32_t edge)
 {
     uint32_t parent = edge & 0xffff, child = edge >> 16;
     if (parent >= cores || child >= cores || child == root || link[child].parent != TREE_NOBODY)
@@ -107,10 +111,11 @@ static inline void tree_remove(struct tree_link *link, uint32_t edge)
     link[child].parent = TREE_NOBODY;
 }
 
-/* The members next below `me` in root's tree, those with no member in between, one after the other in sending order: the one after
- * `at`, the first for TREE_NOBODY; TREE_NOBODY when there is none left. link NULL: flat. members NULL: all cores are. */
-static inline uint32_t tree_next(const struct tree_link *link, const uint64_t *members, uint32_t cores, uint32_t root,
-                                 uint32_t me, uint32_t at)
+/* The members next below `me` in root's tree, those with no member in between, one after the other
+ * in sending order: the one after `at`, the first for TREE_NOBODY; TREE_NOBODY when there is none
+ * left. link NULL: flat. members NULL: all cores are. */
+static inline uint32_t tree_next(const struct tree_link *link, const uint64_t *members,
+                                 uint32_t cores, uint32_t root, uint32_t me, uint32_t at)
 {
     if (!link) {
         if (root != me)

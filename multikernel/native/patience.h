@@ -1,6 +1,7 @@
-/* Waiting is an operation, named and bounded: spin with relax, then yield the CPU, then tell the caller to park. A wait
- * that finds something starts over. On a machine with fewer CPUs than cores ("crowded") spinning only delays the core
- * one waits for, so the spin is skipped: that is how a 2-CPU laptop runs 8 cores. */
+/* Waiting is an operation, named and bounded: spin with relax, then yield the CPU, then tell the
+ * caller to park. A wait that finds something starts over. On a machine with fewer CPUs than cores
+ * ("crowded") spinning only delays the core one waits for, so the spin is skipped: that is how a
+ * 2-CPU laptop runs 8 cores. */
 #pragma once
 
 #include <sched.h>
@@ -24,7 +25,8 @@ static inline void wait_restart(struct wait *wait)
     *wait = (struct wait){0};
 }
 
-/* One step of waiting. True: patience is at an end, park (or give up). The clock is read every 16th round only. */
+/* One step of waiting. True: patience is at an end, park (or give up). The clock is read every 16th
+ * round only. */
 static inline bool wait_step(struct wait *wait, const struct patience *patience)
 {
     if (patience->spin_cycles) {

@@ -1,8 +1,9 @@
-/* What the driver polls. Every place where a message may arrive is one watch: the address of a control word and the value that
- * says "new". A turn is a walk over the watches, a load and a comparison each, all in the first-level cache while nothing
- * arrives; the paper's complaint about polling many channels (section 5 of its follow-ups) is this walk, so it is kept short.
- * Replies on their way are a list of their own, short and walked first. What the host carries is asked of the host
- * (carrier_link.c). */
+/* What the driver polls. Every place where a message may arrive is one watch: the address of a
+ * control word and the value that says "new". A turn is a walk over the watches, a load and a
+ * comparison each, all in the first-level cache while nothing arrives; the paper's complaint about
+ * polling many channels (section 5 of its follow-ups) is this walk, so it is kept short. Replies on
+ * their way are a list of their own, short and walked first. What the host carries is asked of the
+ * host (carrier_link.c). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,8 +48,10 @@ static void from_ring(struct driver *d, uint32_t from, struct peer *peer)
 
 static inline bool is_new(const struct watch *watch)
 {
-    /* Relaxed: a hint. The receive that follows looks again, and its acquire is the one that counts. */
-    return (atomic_load_explicit(watch->control, memory_order_relaxed) & watch->mask) == watch->expected;
+    /* Relaxed: a hint. The receive that follows looks again, and its acquire is the one that
+     * counts. */
+    return (atomic_load_explicit(watch->control, memory_order_relaxed) & watch->mask) ==
+           watch->expected;
 }
 
 /* poll_open put those of the other cores' first lines first. */
@@ -69,8 +72,9 @@ static bool arrived(struct driver *d, struct watch *watch)
     case WATCH_CALLS:
         peer = &d->peers[index];
         end = watch->type == WATCH_CALL ? &peer->answer : &peer->answers;
-        /* What is in the window was sent after what is on the first line, if that is new too. Acquire: having seen the one (is_new) we
-         * see the other; pairs with the release in call_try_send. */
+        /* What is in the window was sent after what is on the first line, if that is new too.
+         * Acquire: having seen the one (is_new) we see the other; pairs with the release in
+         * call_try_send. */
         atomic_thread_fence(memory_order_acquire);
         if (watch->type == WATCH_CALLS && (line = call_try_receive(&peer->answer, &message)) >= 0) {
             watch = &d->watches[first_line_of(d, index)];
@@ -84,7 +88,8 @@ static bool arrived(struct driver *d, struct watch *watch)
         peer->held_operation[line] = message.word[1];
         if (line) {
             carrier_make_way(d, index);
-            /* The next one is likely to be on its way. Asked for to be written: its reply goes over it. */
+            /* The next one is likely to be on its way. Asked for to be written: its reply goes over
+             * it. */
             arch_prefetch_write(&end->lines[end->next]);
         }
         carrier_request(d, index, peer->held[line], &message);
@@ -93,7 +98,8 @@ static bool arrived(struct driver *d, struct watch *watch)
         peer = &d->peers[index];
         from_ring(d, index, peer);
         look_ring(watch, &peer->ring.receiver);
-        return true; /* if only an acknowledgement: something happened, and that is all the caller asks */
+        /* if only an acknowledgement: something happened, and that is all the caller asks */
+        return true;
     default:
         if (watch->type == WATCH_CLIENT && d->deferred_count >= DEFERRED_MAX / 2)
             return false;
@@ -102,8 +108,8 @@ static bool arrived(struct driver *d, struct watch *watch)
             return false;
         look_call(watch, end);
         dispatch(d,
-                 reply_address(watch->type == WATCH_CLIENT ? REPLY_CLIENT : REPLY_CHANNEL, index, ++d->reply_count,
-                               (uint32_t)line),
+                 reply_address(watch->type == WATCH_CLIENT ? REPLY_CLIENT : REPLY_CHANNEL, index,
+                               ++d->reply_count, (uint32_t)line),
                  &message);
         return true;
     }
@@ -142,9 +148,11 @@ static bool take_reply(struct driver *d, uint32_t i)
         memmove(&d->awaited[i], &d->awaited[i + 1], (d->awaited_count - i) * sizeof awaited);
     else
         d->awaited++;
-    /* The next ones are likely to be there too, the more so the more there were: let them come while this one is worked at. */
+    /* The next ones are likely to be there too, the more so the more there were: let them come
+     * while this one is worked at. */
     d->awaited_run++;
-    for (uint32_t next = i; next < d->awaited_count && next < i + REPLIES_AHEAD && next < i + d->awaited_run; next++)
+    for (uint32_t next = i;
+         next < d->awaited_count && next < i + REPLIES_AHEAD && next < i + d->awaited_run; next++)
         arch_prefetch_read(d->awaited[next].control);
     if (awaited.waiter)
         driver_reply(d, awaited.waiter, &message);
@@ -153,8 +161,9 @@ static bool take_reply(struct driver *d, uint32_t i)
     return true;
 }
 
-/* Replies come mostly in the order of their requests. A look at a line that the other core is about to write takes it away from that core,
- * so of many only the oldest are looked at every time, and the others by turns. */
+/* Replies come mostly in the order of their requests. A look at a line that the other core is about
+ * to write takes it away from that core, so of many only the oldest are looked at every time, and
+ * the others by turns. */
 bool driver_poll_replies(struct driver *d)
 {
     bool any = false;
@@ -179,7 +188,8 @@ bool driver_poll(struct driver *d)
     bool any = d->awaited_count && driver_poll_replies(d);
     if (d->outgoing_count)
         any |= carrier_drain(d);
-    if (carrier_has_room(d)) { /* else step may not run now; what has arrived waits in its channel */
+    /* else step may not run now; what has arrived waits in its channel */
+    if (carrier_has_room(d)) {
         if (d->links)
             any |= link_poll(d);
         for (uint32_t i = 0; i < d->watch_count; i++) {
@@ -194,7 +204,8 @@ bool driver_poll(struct driver *d)
                 break;
         }
     }
-    if (d->monitor ? d->monitor->waiting != 0 : atomic_load_explicit(d->told, memory_order_relaxed) != d->told_seen)
+    if (d->monitor ? d->monitor->waiting != 0
+                   : atomic_load_explicit(d->told, memory_order_relaxed) != d->told_seen)
         any |= d->kernel->serve(d);
     if (d->deferred_count)
         any |= dispatch_deferred(d);

@@ -1,22 +1,27 @@
-/* Memory of capabilities that none names any more. What becomes of it core 0 cannot know by itself: the RAM that it made may be deleted while
- * other cores have what was derived, and they part with that without a message. So it is found out when it is needed: when there is no memory left,
- * core 0 asks about what it has given out, piece by piece, whether anybody has any of it (capability_reclaim_row.c), and what nobody has is
- * free. That is one agreement for each piece that core 0 has nothing of itself, once for every request that finds no memory. A request that
+/* Memory of capabilities that none names any more. What becomes of it core 0 cannot know by itself:
+ * the RAM that it made may be deleted while other cores have what was derived, and they part with
+ * that without a message. So it is found out when it is needed: when there is no memory left, core
+ * 0 asks about what it has given out, piece by piece, whether anybody has any of it
+ * (capability_reclaim_row.c), and what nobody has is free. That is one agreement for each piece
+ * that core 0 has nothing of itself, once for every request that finds no memory. A request that
  * waits for this is kept and tried again (dispatch.c); several share one search.
  *
- * What costs nothing is done at once: where core 0 deletes RAM that nobody else can have a part of (capability_requests.c).
+ * What costs nothing is done at once: where core 0 deletes RAM that nobody else can have a part of
+ * (capability_requests.c).
  *
  * Who calls it: dispatch.c and capability_requests.c, on core 0. */
 #include "shared_capabilities.h"
 
-/* In the multikernel: BUSY until the others have answered. OK: this one is looked at, and is free if it may be. */
+/* In the multikernel: BUSY until the others have answered. OK: this one is looked at, and is free
+ * if it may be. */
 static enum verdict ask(struct driver *d, uint64_t offset, uint64_t length)
 {
     struct frames *f = &d->frames;
     const struct mapping_database *db = cspace_database(monitor_cspace(d->monitor));
     if (mapping_database_overlapping(db, offset, offset + length) != NO_CAPABILITY)
         return VERDICT_OK; /* this core has some: nobody need be asked */
-    struct request request = {.row = ROW_CAP_RECLAIM, .protocol = TWO_PHASE, .frame = offset, .length = length};
+    struct request request = {
+        .row = ROW_CAP_RECLAIM, .protocol = TWO_PHASE, .frame = offset, .length = length};
     struct message reply;
     request.ticket = driver_local_address(d);
     enum verdict verdict = d->kernel->begin(d, &request, &reply);

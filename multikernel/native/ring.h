@@ -1,18 +1,23 @@
-/* The epoch ring: Barrelfish's URPC channel of 2011-2016 (lib/barrelfish/ump_chan.c of that era, paper section 4.6).
+/* The epoch ring: Barrelfish's URPC channel of 2011-2016 (lib/barrelfish/ump_chan.c of that era,
+ * paper section 4.6).
  *
- * A direction is an array of 2^k slots with one writer and one reader. The control word of a slot carries an epoch bit
- * that flips each lap, so the reader sees a new message by comparing one bit and never writes the ring. How many messages
- * a side has consumed travels back in the control words of its own messages; when nothing flows back, an ACK message
- * carries it. Data may use all credits but one: the last is kept for the ACK, so two sides that have both filled their
- * rings can still tell each other what they consumed, and neither waits for ever.
+ * A direction is an array of 2^k slots with one writer and one reader. The control word of a slot
+ * carries an epoch bit that flips each lap, so the reader sees a new message by comparing one bit
+ * and never writes the ring. How many messages a side has consumed travels back in the control
+ * words of its own messages; when nothing flows back, an ACK message carries it. Data may use all
+ * credits but one: the last is kept for the ACK, so two sides that have both filled their rings can
+ * still tell each other what they consumed, and neither waits for ever.
  *
- * What is done for each message is kept short, because it was measured to matter: a reader gets its speed from having the misses
- * of the next few slots under way at once, as many as fit into the processor's window, and bookkeeping that is stored to memory
- * takes places in the store queue from messages. So acknowledgements are taken in only when credit runs out, the rest is done once
- * a quarter, and everything is inline: a loop whose end is a local variable keeps it in registers (ring_send_many).
+ * What is done for each message is kept short, because it was measured to matter: a reader gets its
+ * speed from having the misses of the next few slots under way at once, as many as fit into the
+ * processor's window, and bookkeeping that is stored to memory takes places in the store queue from
+ * messages. So acknowledgements are taken in only when credit runs out, the rest is done once a
+ * quarter, and everything is inline: a loop whose end is a local variable keeps it in registers
+ * (ring_send_many).
  *
- * Guarantees: FIFO, no loss, no duplicate, a message is seen whole or not at all; single-source only.
- * Ends are created once, one a side, and live in private memory: positions are never shared. */
+ * Guarantees: FIFO, no loss, no duplicate, a message is seen whole or not at all; single-source
+ * only. Ends are created once, one a side, and live in private memory: positions are never
+ * shared. */
 #pragma once
 
 #include <stdbool.h>
@@ -23,8 +28,9 @@
 #define RING_INLINE static inline __attribute__((always_inline))
 
 enum {
-    RING_SLOTS = 32,        /* Barrelfish's monitor channels; other sizes by ring_open */
-    RING_SLOTS_MIN = 4,     /* two messages at least before an ACK, the reserved slot, one to spare */
+    RING_SLOTS = 32, /* Barrelfish's monitor channels; other sizes by ring_open */
+    /* two messages at least before an ACK, the reserved slot, one to spare */
+    RING_SLOTS_MIN = 4,
     RING_SLOTS_MAX = 32768, /* the acknowledgement is 16 bits wide */
     RING_EPOCH = 1,         /* control bit 0 */
     RING_ACK_ONLY = 2,      /* control bit 1: no payload */
@@ -46,8 +52,10 @@ struct ring_receiver {
     uint64_t position;  /* messages consumed */
     uint64_t announced; /* ... of which the other side had been told when we had written */
     uint64_t spoken;    /* this many messages */
-    uint64_t visit;     /* where to look whether it ought to be told; at the latest where a quarter ends */
-    uint64_t told;      /* the newest control word: what it acknowledges is learnt when credit runs out */
+    /* where to look whether it ought to be told; at the latest where a quarter ends */
+    uint64_t visit;
+    /* the newest control word: what it acknowledges is learnt when credit runs out */
+    uint64_t told;
 };
 
 struct ring_end {
@@ -55,15 +63,20 @@ struct ring_end {
     struct ring_receiver receiver;
 };
 
-/* slots must be a power of two, RING_SLOTS_MIN .. RING_SLOTS_MAX, the memory zeroed and not yet used by anybody. */
-static inline void ring_open(struct ring_end *end, struct slot *outgoing, struct slot *incoming, uint32_t slots)
+/* slots must be a power of two, RING_SLOTS_MIN .. RING_SLOTS_MAX, the memory zeroed and not yet
+ * used by anybody. */
+static inline void ring_open(struct ring_end *end, struct slot *outgoing, struct slot *incoming,
+                             uint32_t slots)
 {
     assert(slots >= RING_SLOTS_MIN && slots <= RING_SLOTS_MAX && (slots & (slots - 1)) == 0);
-    end->sender = (struct ring_sender){.slots = outgoing, .mask = slots - 1, .epoch = RING_EPOCH, .limit = slots - 1};
-    end->receiver = (struct ring_receiver){.slots = incoming, .mask = slots - 1, .epoch = RING_EPOCH, .visit = 1};
+    end->sender = (struct ring_sender){
+        .slots = outgoing, .mask = slots - 1, .epoch = RING_EPOCH, .limit = slots - 1};
+    end->receiver = (struct ring_receiver){
+        .slots = incoming, .mask = slots - 1, .epoch = RING_EPOCH, .visit = 1};
 }
 
-/* Takes in the newest acknowledgement. At most a ring of messages lies between two of them, so 16 bits are enough. */
+/* Takes in the newest acknowledgement. At most a ring of messages lies between two of them, so 16
+ * bits are enough. */
 RING_INLINE void ring_learn(struct ring_end *end)
 {
     uint64_t consumed = end->sender.limit - end->sender.mask;
@@ -81,7 +94,8 @@ RING_INLINE void ring_publish(struct ring_end *end, const struct message *messag
 #if defined(MK_MUTANT_RING_RELEASE)
     atomic_store_explicit(&slot->control, control, memory_order_relaxed);
 #else
-    /* Pairs with the acquire in ring_peek of the other side: who sees this epoch sees the words above. */
+    /* Pairs with the acquire in ring_peek of the other side: who sees this epoch sees the words
+     * above. */
     atomic_store_explicit(&slot->control, control, memory_order_release);
 #endif
     sender->position++;
@@ -96,14 +110,16 @@ RING_INLINE uint64_t ring_peek(struct ring_receiver *receiver, struct slot **slo
 #if defined(MK_MUTANT_RING_ACQUIRE)
     return atomic_load_explicit(&(*slot)->control, memory_order_relaxed);
 #else
-    /* Pairs with the release in ring_publish of the other side. It is also the edge by which a sender that learns of an
-     * acknowledgement here may overwrite the acknowledged slots: their readers' loads came before that publication. */
+    /* Pairs with the release in ring_publish of the other side. It is also the edge by which a
+     * sender that learns of an acknowledgement here may overwrite the acknowledged slots: their
+     * readers' loads came before that publication. */
     return atomic_load_explicit(&(*slot)->control, memory_order_acquire);
 #endif
 }
 
-/* Every message we write tells what was consumed. It is noted when more is consumed, not when it is written: then a
- * stream one way stores nothing for it, and a store more a message costs the writer a fifth of its speed. */
+/* Every message we write tells what was consumed. It is noted when more is consumed, not when it is
+ * written: then a stream one way stores nothing for it, and a store more a message costs the writer
+ * a fifth of its speed. */
 RING_INLINE void ring_note(struct ring_end *end)
 {
     struct ring_receiver *receiver = &end->receiver;
@@ -113,9 +129,10 @@ RING_INLINE void ring_note(struct ring_end *end)
     }
 }
 
-/* Tells the other side what was consumed, if that is a quarter of the ring: rarely enough to be cheap, early enough that
- * a streaming sender does not stop. What it is not told here it learns within the next quarter, so it never lacks more
- * than half. An ACK always says something new: so it frees the slot reserved for the answer to it. */
+/* Tells the other side what was consumed, if that is a quarter of the ring: rarely enough to be
+ * cheap, early enough that a streaming sender does not stop. What it is not told here it learns
+ * within the next quarter, so it never lacks more than half. An ACK always says something new: so
+ * it frees the slot reserved for the answer to it. */
 RING_INLINE void ring_acknowledge(struct ring_end *end)
 {
     struct ring_receiver *receiver = &end->receiver;
@@ -156,7 +173,8 @@ RING_INLINE bool ring_skip(struct ring_end *end, struct slot **slot, uint64_t *c
         *control = ring_peek(&end->receiver, slot);
         if ((*control ^ end->receiver.epoch) & RING_EPOCH)
             return false;
-        end->receiver.told = *control; /* a data message's too, though it stays: it may be all that comes */
+        /* a data message's too, though it stays: it may be all that comes */
+        end->receiver.told = *control;
         if (!(*control & RING_ACK_ONLY))
             return true;
         ring_consume(end, answer);
@@ -198,7 +216,8 @@ RING_INLINE bool ring_try_receive(struct ring_end *end, struct message *message)
     struct slot *slot;
     uint64_t control = ring_peek(&end->receiver, &slot);
     /* One test for both: not new, or new and no data. */
-    if (__builtin_expect(((control ^ end->receiver.epoch) & (RING_EPOCH | RING_ACK_ONLY)) != 0, 0) &&
+    if (__builtin_expect(((control ^ end->receiver.epoch) & (RING_EPOCH | RING_ACK_ONLY)) != 0,
+                         0) &&
         !ring_skip(end, &slot, &control, true))
         return false;
     slot_get(slot, message);
@@ -208,7 +227,8 @@ RING_INLINE bool ring_try_receive(struct ring_end *end, struct message *message)
 }
 
 /* As many as there is room for, in order; returns how many. */
-static inline uint32_t ring_send_many(struct ring_end *end, const struct message *messages, uint32_t count)
+static inline uint32_t ring_send_many(struct ring_end *end, const struct message *messages,
+                                      uint32_t count)
 {
     struct ring_end local = *end;
     uint32_t sent = 0;
@@ -219,7 +239,8 @@ static inline uint32_t ring_send_many(struct ring_end *end, const struct message
 }
 
 /* As many as have arrived, at most count. */
-static inline uint32_t ring_receive_many(struct ring_end *end, struct message *messages, uint32_t count)
+static inline uint32_t ring_receive_many(struct ring_end *end, struct message *messages,
+                                         uint32_t count)
 {
     struct ring_end local = *end;
     uint32_t received = 0;

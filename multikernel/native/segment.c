@@ -54,7 +54,8 @@ const char *segment_check(const struct segment *segment, uint64_t mapped)
         return "its magic number is not a kernel segment's";
     if (segment->version != SEGMENT_VERSION)
         return "its version is another one";
-    if (segment->header_bytes != sizeof(struct segment) || segment->size != segment_bytes(&segment->geometry))
+    if (segment->header_bytes != sizeof(struct segment) ||
+        segment->size != segment_bytes(&segment->geometry))
         return "its layout is another one: it comes from another build";
     return segment->size > mapped ? "it is truncated" : NULL;
 }

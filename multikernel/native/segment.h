@@ -1,11 +1,15 @@
-/* The kernel segment: everything cores say to one another, and nothing else. A header, then one region a core. A region holds
- * what its owner receives on, so that the owner, pinned, is the first to touch it and it lies in the owner's memory.
+/* The kernel segment: everything cores say to one another, and nothing else. A header, then one
+ * region a core. A region holds what its owner receives on, so that the owner, pinned, is the first
+ * to touch it and it lies in the owner's memory.
  *
- *   region: doorbell | call lines from each core | user channels from each core | rings from each core | the client's lines
+ *   region: doorbell | call lines from each core | user channels from each core | rings from each
+ *   core | the client's lines
  *           | scratch lines for the measuring loops
- *   after the regions: the shared kernel's state (locked, one copy) and its private-to-a-core MCS nodes
+ *   after the regions: the shared kernel's state (locked, one copy) and its private-to-a-core MCS
+ *   nodes
  *
- * Offsets, never pointers; magic, version and geometry are checked on attach. Made and unlinked by the supervisor. */
+ * Offsets, never pointers; magic, version and geometry are checked on attach. Made and unlinked by
+ * the supervisor. */
 #pragma once
 
 #include <stddef.h>
@@ -19,8 +23,9 @@
 enum {
     SEGMENT_VERSION = 1,
     PAGE_BYTES = 4096,
-    CLIENT_LINES = 32,   /* window of each of the clients' channels to a core */
-    CLIENT_CHANNELS = 3, /* the launcher's: requests; programs and their results. The supervisor's: inspection */
+    CLIENT_LINES = 32, /* window of each of the clients' channels to a core */
+    /* the launcher's: requests; programs and their results. The supervisor's: inspection */
+    CLIENT_CHANNELS = 3,
     SCRATCH_LINES = 128, /* padded lines, for probes */
     UPDATE_LINES = 8,    /* the first of them: what the update experiment updates */
 };
@@ -75,37 +80,43 @@ static inline struct doorbell *segment_doorbell(struct segment *segment, uint32_
     return (struct doorbell *)(void *)segment_region_of(segment, core);
 }
 /* The lines on which `from` calls `to`; they lie with the answering side, which polls them. */
-static inline struct slot *segment_calls(struct segment *segment, const struct region *region, uint32_t from,
-                                         uint32_t to)
+static inline struct slot *segment_calls(struct segment *segment, const struct region *region,
+                                         uint32_t from, uint32_t to)
 {
-    return (struct slot *)(void *)(segment_region_of(segment, to) + region->calls + from * region->call_stride);
+    return (struct slot *)(void *)(segment_region_of(segment, to) + region->calls +
+                                   from * region->call_stride);
 }
-static inline struct slot *segment_channel(struct segment *segment, const struct region *region, uint32_t from,
-                                           uint32_t to, uint32_t k)
+static inline struct slot *segment_channel(struct segment *segment, const struct region *region,
+                                           uint32_t from, uint32_t to, uint32_t k)
 {
     uint64_t index = (uint64_t)from * segment->geometry.user_channels + k;
-    return (struct slot *)(void *)(segment_region_of(segment, to) + region->channels + index * PAD_BYTES);
+    return (struct slot *)(void *)(segment_region_of(segment, to) + region->channels +
+                                   index * PAD_BYTES);
 }
-static inline struct slot *segment_ring(struct segment *segment, const struct region *region, uint32_t from,
-                                        uint32_t to)
+static inline struct slot *segment_ring(struct segment *segment, const struct region *region,
+                                        uint32_t from, uint32_t to)
 {
-    return (struct slot *)(void *)(segment_region_of(segment, to) + region->rings + from * region->ring_stride);
+    return (struct slot *)(void *)(segment_region_of(segment, to) + region->rings +
+                                   from * region->ring_stride);
 }
-static inline struct slot *segment_client(struct segment *segment, const struct region *region, uint32_t core,
-                                          uint32_t channel)
+static inline struct slot *segment_client(struct segment *segment, const struct region *region,
+                                          uint32_t core, uint32_t channel)
 {
     return (struct slot *)(void *)(segment_region_of(segment, core) + region->client +
                                    (uint64_t)channel * CLIENT_LINES * LINE_BYTES);
 }
-static inline char *segment_scratch(struct segment *segment, const struct region *region, uint32_t core)
+static inline char *segment_scratch(struct segment *segment, const struct region *region,
+                                    uint32_t core)
 {
     return segment_region_of(segment, core) + region->scratch;
 }
 
-/* The paper's "update" of Fig 3: a word in each of so many lines is changed. Atomically, so that every update has to own its line: a
- * plain load and store is served by the store buffer for as long as it likes, and would show no sharing at all. */
+/* The paper's "update" of Fig 3: a word in each of so many lines is changed. Atomically, so that
+ * every update has to own its line: a plain load and store is served by the store buffer for as
+ * long as it likes, and would show no sharing at all. */
 static inline void segment_update(char *scratch, uint64_t lines)
 {
     for (uint64_t line = 0; line < lines; line++)
-        atomic_fetch_add_explicit((_Atomic uint64_t *)(void *)(scratch + line * PAD_BYTES), 1, memory_order_relaxed);
+        atomic_fetch_add_explicit((_Atomic uint64_t *)(void *)(scratch + line * PAD_BYTES), 1,
+                                  memory_order_relaxed);
 }

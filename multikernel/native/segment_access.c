@@ -15,7 +15,8 @@ void segment_unmap(struct segment *segment, uint64_t size)
 
 void segment_go(struct segment *segment)
 {
-    /* Pairs with segment_going: what the cores and the supervisor wrote before is seen by who sees it. */
+    /* Pairs with segment_going: what the cores and the supervisor wrote before is seen by who sees
+     * it. */
     atomic_store_explicit(&segment->go, 1, memory_order_release);
 }
 
@@ -59,7 +60,7 @@ void segment_scratch_store(struct segment *segment, uint32_t core, uint32_t line
 {
     struct region region;
     segment_region(&segment->geometry, &region);
-    _Atomic uint64_t *word =
-        (_Atomic uint64_t *)(void *)(segment_scratch(segment, &region, core) + (size_t)line * PAD_BYTES);
+    _Atomic uint64_t *word = (_Atomic uint64_t *)(void *)(segment_scratch(segment, &region, core) +
+                                                          (size_t)line * PAD_BYTES);
     atomic_store_explicit(word, value, memory_order_release);
 }

@@ -1,5 +1,6 @@
-/* Capabilities of the shared kernel: one state for all cores, in the segment, under locks that shared_capabilities.c describes. Who calls it:
- * capability_requests.c where there is no monitor, shared_kernel.c when it opens. */
+/* Capabilities of the shared kernel: one state for all cores, in the segment, under locks that
+ * shared_capabilities.c describes. Who calls it: capability_requests.c where there is no monitor,
+ * shared_kernel.c when it opens. */
 #pragma once
 
 #include "cpu_driver.h"
@@ -13,24 +14,29 @@ uint64_t shared_capabilities_bytes(uint32_t cores, uint32_t cnodes, uint32_t sco
 void shared_capabilities_open(struct driver *d, void *memory, const struct driver_options *o);
 
 struct shared_outcome {
-    uint64_t address, size; /* memory that no capability names any more, since this deletion; else size 0 */
-    enum verdict page;      /* what keeps a page that should have gone, or OK */
-    uint32_t pinned;        /* PINNED: the core that has it pinned */
+    /* memory that no capability names any more, since this deletion; else size 0 */
+    uint64_t address, size;
+    enum verdict page; /* what keeps a page that should have gone, or OK */
+    uint32_t pinned;   /* PINNED: the core that has it pinned */
 };
 /* As the kinds KIND_CAP_… say; final verdicts all. */
-enum verdict shared_capability(struct driver *d, struct capability_task *task, struct shared_outcome *outcome);
-enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size, const struct cspace_place *to,
-                               uint64_t *made);
+enum verdict shared_capability(struct driver *d, struct capability_task *task,
+                               struct shared_outcome *outcome);
+enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size,
+                               const struct cspace_place *to, uint64_t *made);
 /* Has no core a capability to any of that memory? */
 bool shared_unused(struct driver *d, uint64_t address, uint64_t size);
-/* What a slot of this core holds, or the next in use if there is one, and its reference; false: there is no such slot. */
-bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *found, uint64_t *reference);
+/* What a slot of this core holds, or the next in use if there is one, and its reference; false:
+ * there is no such slot. */
+bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *found,
+                 uint64_t *reference);
 void shared_capabilities_digest(struct driver *d, uint64_t words[5]);
 
-/* --- Pages of Frames: shared_capability_map.c ---------------------------------------------------------------------------------- */
+/* --- Pages of Frames: shared_capability_map.c --- */
 
 /* KIND_CAP_MAP, as kernel->begin has it. */
-enum verdict shared_frame_map(struct driver *d, const struct request *request, struct message *result);
+enum verdict shared_frame_map(struct driver *d, const struct request *request,
+                              struct message *result);
 /* Unmaps a page that was made with that Mapping, by all its ways. */
 enum verdict shared_frame_unmap(struct driver *d, const struct request *request, uint64_t mapping,
                                 struct message *result);

@@ -7,7 +7,7 @@ static uint64_t rounded(uint64_t size)
     return (size + PAD_BYTES - 1) / PAD_BYTES * PAD_BYTES;
 }
 
-/* --- Where it is ------------------------------------------------------------------------------------------------------------------ */
+/* --- Where it is --- */
 
 static uint32_t regions_of(uint32_t scope)
 {
@@ -17,8 +17,11 @@ static uint32_t regions_of(uint32_t scope)
 /* A core has a range locked while it revokes, and revokes one at a time. */
 static struct cspace_shape shape_of(uint32_t cores, uint32_t cnodes, uint32_t scope)
 {
-    return (struct cspace_shape){
-        .cnodes = cnodes, .slot_bits = CNODE_SLOT_BITS, .locks = cores, .spaces = cores, .parts = regions_of(scope)};
+    return (struct cspace_shape){.cnodes = cnodes,
+                                 .slot_bits = CNODE_SLOT_BITS,
+                                 .locks = cores,
+                                 .spaces = cores,
+                                 .parts = regions_of(scope)};
 }
 
 /* A core holds every region's lock and one space's at most: so many nodes has it in the queues. */
@@ -53,7 +56,7 @@ void shared_capabilities_open(struct driver *d, void *memory, const struct drive
     cspace_init(shared_cspace(d), 0, &shape, CSPACE_ROOTS);
 }
 
-/* --- Locks ------------------------------------------------------------------------------------------------------------------------- */
+/* --- Locks --- */
 
 static struct lock *lock_at(struct shared_capabilities *k, uint32_t index)
 {
@@ -69,13 +72,15 @@ static void take(struct driver *d, uint32_t index, uint32_t node)
 {
     struct shared_capabilities *k = shared_capabilities_of(d);
     struct lock_waiter waiter = {shared_while_waiting, d};
-    d->local->lock->acquire(lock_at(k, index), nodes_of(k), d->me * nodes_a_core(k->regions) + node, &waiter);
+    d->local->lock->acquire(lock_at(k, index), nodes_of(k), d->me * nodes_a_core(k->regions) + node,
+                            &waiter);
 }
 
 static void give(struct driver *d, uint32_t index, uint32_t node)
 {
     struct shared_capabilities *k = shared_capabilities_of(d);
-    d->local->lock->release(lock_at(k, index), nodes_of(k), d->me * nodes_a_core(k->regions) + node);
+    d->local->lock->release(lock_at(k, index), nodes_of(k),
+                            d->me * nodes_a_core(k->regions) + node);
 }
 
 static uint32_t next_region(const struct driver *d, uint32_t left)
@@ -114,7 +119,8 @@ void unlock_regions(struct driver *d, const struct needs *n)
     }
 }
 
-/* The region to lock for a CNode that something goes into: a root's is never needed, and then the other one does. */
+/* The region to lock for a CNode that something goes into: a root's is never needed, and then the
+ * other one does. */
 static uint32_t home_of_cnode(const struct cspace *cs, uint64_t cnode, uint32_t other)
 {
     return cspace_is_root(cs, (uint32_t)cnode) ? other : cspace_home(cs, (uint32_t)cnode);
@@ -129,13 +135,15 @@ struct cspace *lock_for_making(struct driver *d, uint64_t *source, uint64_t *cno
             *source = 0;
         if (cspace_home(state, (uint32_t)*cnode) == NO_PART)
             *cnode = 0;
-        const uint32_t home = cspace_home(state, (uint32_t)*source), around = home_of_cnode(state, *cnode, home);
+        const uint32_t home = cspace_home(state, (uint32_t)*source),
+                       around = home_of_cnode(state, *cnode, home);
         if (home == NO_PART || around == NO_PART)
             continue; /* just now */
         *n = SHARED_MUTANT(WRONG_REGION) ? needs(d->me, d->me) : needs(home, around);
         n->regions |= also;
         lock_regions(d, n);
-        if ((cspace_home(state, (uint32_t)*source) == home && home_of_cnode(state, *cnode, home) == around) ||
+        if ((cspace_home(state, (uint32_t)*source) == home &&
+             home_of_cnode(state, *cnode, home) == around) ||
             SHARED_MUTANT(HOME_READ_ONCE))
             return cspace_part(state, home);
         unlock_regions(d, n);
@@ -155,7 +163,8 @@ struct cspace *lock_for_removal(struct driver *d, uint64_t reference, bool revok
         lock_regions(d, n);
         if (cspace_home(state, slot) == home) {
             struct cspace *cs = cspace_part(state, home);
-            bool cnodes = revoke ? cs->cnode_objects != 0 : cspace_slot(cs, slot)->type == CAP_CNODE;
+            bool cnodes =
+                revoke ? cs->cnode_objects != 0 : cspace_slot(cs, slot)->type == CAP_CNODE;
             if (all || !cnodes || cs->parts == 1 || SHARED_MUTANT(CONTENTS_FREE))
                 return cs;
             all = true;
@@ -164,14 +173,16 @@ struct cspace *lock_for_removal(struct driver *d, uint64_t reference, bool revok
     }
 }
 
-enum capability_verdict slot_in_use(const struct cspace *cs, const struct cspace_place *place, uint32_t count,
-                                    struct needs *n)
+enum capability_verdict slot_in_use(const struct cspace *cs, const struct cspace_place *place,
+                                    uint32_t count, struct needs *n)
 {
     uint32_t cnode, unused, other = NO_PART;
     bool goes = false;
-    if (cs->parts == 1 || SHARED_MUTANT(OCCUPANT_NOT_ASKED) || cspace_find(cs, place->cnode, &cnode) != CAP_OK)
+    if (cs->parts == 1 || SHARED_MUTANT(OCCUPANT_NOT_ASKED) ||
+        cspace_find(cs, place->cnode, &cnode) != CAP_OK)
         return CAP_SLOT_IN_USE;
-    const uint32_t first = (uint32_t)(cspace_slot(cs, cnode)->about << cs->slot_bits) + place->index;
+    const uint32_t first =
+        (uint32_t)(cspace_slot(cs, cnode)->about << cs->slot_bits) + place->index;
     for (uint32_t slot = first; slot < first + count; slot++) {
         const struct capability *there = cspace_slot(cs, slot);
         if (there->type == CAP_NULL)

@@ -1,20 +1,25 @@
-/* Pages of Frames that are capabilities, in the shared kernel: mapping one, and unmapping it because the Frame or its Mapping goes.
+/* Pages of Frames that are capabilities, in the shared kernel: mapping one, and unmapping it
+ * because the Frame or its Mapping goes.
  *
- * What holds is what holds in the multikernel (capability_map_rows.c): a page of such a Frame is reachable on some core only while the core that
- * mapped it has the Mapping capability, and so a Frame that it is derived from. The Mapping is made before any core maps the page, and
- * goes after all have unmapped it; all of that in one step, under the lock of the Frame's region and the kernel's own. Who looks under
- * either sees both or none.
+ * What holds is what holds in the multikernel (capability_map_rows.c): a page of such a Frame is
+ * reachable on some core only while the core that mapped it has the Mapping capability, and so a
+ * Frame that it is derived from. The Mapping is made before any core maps the page, and goes after
+ * all have unmapped it; all of that in one step, under the lock of the Frame's region and the
+ * kernel's own. Who looks under either sees both or none.
  *
- * A Mapping with a page has CAP_REMOTE_COPIES, as there, for what other cores have in their page tables is a copy. cspace_delete.c lets none go
- * and names it instead: so whatever goes, no page is forgotten. The entry names the Mapping, so that an unmap finds it; from a Mapping to
- * its entry is a search through the table.
+ * A Mapping with a page has CAP_REMOTE_COPIES, as there, for what other cores have in their page
+ * tables is a copy. cspace_delete.c lets none go and names it instead: so whatever goes, no page is
+ * forgotten. The entry names the Mapping, so that an unmap finds it; from a Mapping to its entry is
+ * a search through the table.
  *
- * The locks: regions, then the kernel's, then a space's (shared_capability_locks.h). An unmap by its page, which knows no region yet, reads the
- * Mapping's name under the kernel's lock, gives that back, and begins with the region's. Under lock_scope big, regions and kernel have one
- * lock. While acknowledgements are awaited all are held: who waits for one of them goes on answering (shared_while_waiting), and who is
- * asked to unmap needs none.
+ * The locks: regions, then the kernel's, then a space's (shared_capability_locks.h). An unmap by
+ * its page, which knows no region yet, reads the Mapping's name under the kernel's lock, gives that
+ * back, and begins with the region's. Under lock_scope big, regions and kernel have one lock. While
+ * acknowledgements are awaited all are held: who waits for one of them goes on answering
+ * (shared_while_waiting), and who is asked to unmap needs none.
  *
- * Who calls it: shared_kernel.c (map and unmap), shared_capabilities.c (what takes capabilities away). */
+ * Who calls it: shared_kernel.c (map and unmap), shared_capabilities.c (what takes capabilities
+ * away). */
 #include "cspace_inside.h"
 #include "shared_capability_locks.h"
 
@@ -31,7 +36,7 @@ static void unlock_pages(struct driver *d)
         shared_unlock(d);
 }
 
-/* --- The Mapping ---------------------------------------------------------------------------------------------------------------------- */
+/* --- The Mapping --- */
 
 static void mapping_goes(struct driver *d, uint64_t mapping)
 {
@@ -44,12 +49,14 @@ static void mapping_goes(struct driver *d, uint64_t mapping)
     cs->mapped--;
     enum capability_verdict verdict = cspace_delete(cs, mapping, CSPACE_OUTCOME, 1, &progress);
     unlock_space(d, core);
-    assert(verdict == CAP_OK); /* it is a view: nothing is made of it, and without a page nothing keeps it */
+    /* it is a view: nothing is made of it, and without a page nothing keeps it */
+    assert(verdict == CAP_OK);
     (void)verdict;
 }
 
-static enum capability_verdict mapping_made(struct driver *d, struct cspace *cs, uint64_t frame, uint64_t address,
-                                            uint32_t rights, const struct cspace_place *place, uint64_t *made,
+static enum capability_verdict mapping_made(struct driver *d, struct cspace *cs, uint64_t frame,
+                                            uint64_t address, uint32_t rights,
+                                            const struct cspace_place *place, uint64_t *made,
                                             struct needs *n)
 {
     lock_space(d, d->me);
@@ -64,17 +71,19 @@ static enum capability_verdict mapping_made(struct driver *d, struct cspace *cs,
     return verdict;
 }
 
-/* Nobody changes a Mapping while it has a page, and the page goes under the kernel's lock: that one is enough. */
+/* Nobody changes a Mapping while it has a page, and the page goes under the kernel's lock: that one
+ * is enough. */
 uint32_t shared_frame_rights(const struct driver *d, uint64_t mapping)
 {
     return cspace_slot(shared_cspace(d), (uint32_t)mapping)->rights;
 }
 
-/* --- map ------------------------------------------------------------------------------------------------------------------------------- */
+/* --- map --- */
 
 /* Under all locks but the space's. */
-static enum verdict map_page(struct driver *d, struct cspace *cs, uint64_t frame, const struct cspace_place *place,
-                             const struct request *request, struct message *result, struct needs *next)
+static enum verdict map_page(struct driver *d, struct cspace *cs, uint64_t frame,
+                             const struct cspace_place *place, const struct request *request,
+                             struct message *result, struct needs *next)
 {
     uint32_t slot;
     uint64_t mapping = 0;
@@ -82,7 +91,8 @@ static enum verdict map_page(struct driver *d, struct cspace *cs, uint64_t frame
     if (verdict != VERDICT_OK)
         return verdict;
     struct shared_entry *entry = entry_at(d->shared, slot);
-    verdict = monitor_verdict(mapping_made(d, cs, frame, entry->address, request->rights, place, &mapping, next));
+    verdict = monitor_verdict(
+        mapping_made(d, cs, frame, entry->address, request->rights, place, &mapping, next));
     if (verdict != VERDICT_OK) {
         shared_page_free(d, slot);
         return verdict;
@@ -96,8 +106,8 @@ static enum verdict map_page(struct driver *d, struct cspace *cs, uint64_t frame
 }
 
 /* One try. BUSY: another one, with the locks that next names. */
-static enum verdict map_frame(struct driver *d, const struct request *request, struct message *result,
-                              struct needs *next)
+static enum verdict map_frame(struct driver *d, const struct request *request,
+                              struct message *result, struct needs *next)
 {
     const struct capability_task *t = &request->capability;
     const struct cspace *state = shared_cspace(d);
@@ -123,16 +133,18 @@ static enum verdict map_frame(struct driver *d, const struct request *request, s
     return verdict;
 }
 
-enum verdict shared_frame_map(struct driver *d, const struct request *request, struct message *result)
+enum verdict shared_frame_map(struct driver *d, const struct request *request,
+                              struct message *result)
 {
     enum verdict verdict;
     struct needs n = {0};
     while ((verdict = map_frame(d, request, result, &n)) == VERDICT_BUSY)
-        shared_while_waiting(d); /* a revocation has the range locked, and another core is at work on it */
+        /* a revocation has the range locked, and another core is at work on it */
+        shared_while_waiting(d);
     return verdict;
 }
 
-/* --- unmap ----------------------------------------------------------------------------------------------------------------------------- */
+/* --- unmap --- */
 
 /* Under all locks but the space's; it has no pins. */
 static enum verdict page_goes(struct driver *d, uint32_t slot)
@@ -156,7 +168,8 @@ enum verdict shared_frame_unmap(struct driver *d, const struct request *request,
         lock_pages(d);
     /* No page has had that Mapping but this one. */
     enum verdict verdict = VERDICT_NOT_MAPPED;
-    if ((shared_page_mapped(d, request->slot) && entry_at(d->shared, request->slot)->mapping == mapping) ||
+    if ((shared_page_mapped(d, request->slot) &&
+         entry_at(d->shared, request->slot)->mapping == mapping) ||
         SHARED_MUTANT(PAGE_NOT_ASKED_AGAIN))
         verdict = shared_page_unpinned(d, request->slot, &pinned);
     if (verdict == VERDICT_PINNED)
@@ -168,7 +181,7 @@ enum verdict shared_frame_unmap(struct driver *d, const struct request *request,
     return verdict;
 }
 
-/* --- Several pages, or none ----------------------------------------------------------------------------------------------------------- */
+/* --- Several pages, or none --- */
 
 /* Which ones. */
 struct pages {
@@ -179,17 +192,20 @@ struct pages {
     bool everywhere; /* ... outside the range too */
 };
 
-static bool one_of(const struct pages *which, const struct cspace *cs, const struct shared_entry *entry)
+static bool one_of(const struct pages *which, const struct cspace *cs,
+                   const struct shared_entry *entry)
 {
     const bool inside = entry->frame < which->end && which->address < entry->frame + entry->length;
     if (which->mapping || !entry->mapping)
         return entry->mapping && entry->mapping == which->mapping;
-    return (which->range && inside) || (which->victim != NO_CAPABILITY && (inside || which->everywhere) &&
-                                        cspace_page_goes(cs, (uint32_t)entry->mapping, which->victim));
+    return (which->range && inside) ||
+           (which->victim != NO_CAPABILITY && (inside || which->everywhere) &&
+            cspace_page_goes(cs, (uint32_t)entry->mapping, which->victim));
 }
 
-/* The next entry from that one on that is one of those and in that state; the table's size when there is none. Other entries come and go under
- * the kernel's lock; these under the region's too. */
+/* The next entry from that one on that is one of those and in that state; the table's size when
+ * there is none. Other entries come and go under the kernel's lock; these under the region's
+ * too. */
 static uint32_t next_page(struct driver *d, const struct pages *which, uint32_t slot, bool closed)
 {
     struct shared_kernel *k = d->shared;
@@ -218,7 +234,8 @@ static void victim_closed(struct driver *d, const struct pages *which, enum verd
     lock_space(d, d->me);
     if (verdict != VERDICT_OK)
         cspace_reopen(shared_cspace(d), which->victim);
-    else if (cspace_slot(shared_cspace(d), which->victim)->type != CAP_NULL) /* a Mapping has gone with its page */
+    /* a Mapping has gone with its page */
+    else if (cspace_slot(shared_cspace(d), which->victim)->type != CAP_NULL)
         cspace_closed(shared_cspace(d), which->victim);
     unlock_space(d, d->me);
 }
@@ -245,7 +262,8 @@ static enum verdict pages_go(struct driver *d, const struct pages *which, uint32
 
 enum verdict shared_frame_goes(struct driver *d, uint32_t slot, uint32_t *pinned)
 {
-    const struct pages which = {.mapping = cspace_reference(shared_cspace(d), slot), .victim = NO_CAPABILITY};
+    const struct pages which = {.mapping = cspace_reference(shared_cspace(d), slot),
+                                .victim = NO_CAPABILITY};
     return pages_go(d, &which, pinned);
 }
 
@@ -256,22 +274,24 @@ enum verdict shared_frames_with(struct driver *d, uint32_t victim, uint32_t *pin
     const struct pages which = {.address = c->address,
                                 .end = capability_end(c),
                                 .victim = victim,
-                                .everywhere = c->type == CAP_CNODE}; /* and then all regions are locked */
+                                /* and then all regions are locked */
+                                .everywhere = c->type == CAP_CNODE};
     lock_space(d, d->me);
     enum capability_verdict going = cspace_going(cs, victim);
     unlock_space(d, d->me);
     return going == CAP_NEEDS_AGREEMENT ? pages_go(d, &which, pinned) : monitor_verdict(going);
 }
 
-/* --- All pages of a range, before a revocation ------------------------------------------------------------------------------------ */
+/* --- All pages of a range, before a revocation --- */
 
-/* Does that CNode hold what has a page and is not in the range itself? It would go with the CNode, on another core than the one that
- * revokes. */
+/* Does that CNode hold what has a page and is not in the range itself? It would go with the CNode,
+ * on another core than the one that revokes. */
 static bool holds_pages(const struct cspace *cs, const struct cspace_revocation *r, uint32_t cnode)
 {
     for (uint32_t slot = cnode << cs->slot_bits; slot < (cnode + 1) << cs->slot_bits; slot++) {
         const struct capability *c = cspace_slot(cs, slot);
-        if (c->type == CAP_NULL || (r->address <= c->address && capability_end(c) <= r->address + r->size))
+        if (c->type == CAP_NULL ||
+            (r->address <= c->address && capability_end(c) <= r->address + r->size))
             continue;
         if (c->type == CAP_CNODE ? holds_pages(cs, r, (uint32_t)c->about)
                                  : cspace_page(cspace_part(cs, c->part), slot) != NO_CAPABILITY)
@@ -289,21 +309,23 @@ static bool pages_anywhere(const struct cspace *cs)
     return mapped != 0;
 }
 
-static bool cnodes_hold_pages(struct driver *d, const struct cspace *cs, const struct cspace_revocation *r)
+static bool cnodes_hold_pages(struct driver *d, const struct cspace *cs,
+                              const struct cspace_revocation *r)
 {
     const struct mapping_database *db = cspace_database(cs);
     const uint64_t end = r->address + r->size;
     for (uint32_t i = mapping_database_overlapping(db, r->address, end); i != NO_CAPABILITY;
          i = mapping_database_next_overlapping(db, i, r->address, end)) {
         const struct capability *c = cspace_slot(cs, i);
-        if (c->type == CAP_CNODE && space_of(cs, i) != d->me && holds_pages(cs, r, (uint32_t)c->about))
+        if (c->type == CAP_CNODE && space_of(cs, i) != d->me &&
+            holds_pages(cs, r, (uint32_t)c->about))
             return true;
     }
     return false;
 }
 
-enum verdict shared_frames_go(struct driver *d, const struct cspace *cs, const struct cspace_revocation *r,
-                              uint32_t *pinned)
+enum verdict shared_frames_go(struct driver *d, const struct cspace *cs,
+                              const struct cspace_revocation *r, uint32_t *pinned)
 {
     const bool cnodes = r->type == CAP_RAM && cs->cnode_objects && pages_anywhere(cs);
     const struct pages which = {.address = r->address,

@@ -1,14 +1,17 @@
-/* The shared kernel: the same operations over one state in one segment, under a lock, changed by the calling core.
+/* The shared kernel: the same operations over one state in one segment, under a lock, changed by
+ * the calling core.
  *
- * Page tables are still real and one a process, so a change must reach every core that holds the page, as a TLB shootdown must. The
- * core that changes tells the holders, by one line that all poll (shared_line.c) or, if it was booted with trees, along its own tree
- * (shared_tree.c); it does its own part while they do theirs, and waits until all have acknowledged.
+ * Page tables are still real and one a process, so a change must reach every core that holds the
+ * page, as a TLB shootdown must. The core that changes tells the holders, by one line that all poll
+ * (shared_line.c) or, if it was booted with trees, along its own tree (shared_tree.c); it does its
+ * own part while they do theirs, and waits until all have acknowledged.
  *
- * The lock is held until all have acknowledged, as Linux holds mmap_lock across a flush; an operation that concerns only its own
- * core releases it before its own mapping call. Who waits, for the lock or for acknowledgements, keeps answering.
+ * The lock is held until all have acknowledged, as Linux holds mmap_lock across a flush; an
+ * operation that concerns only its own core releases it before its own mapping call. Who waits, for
+ * the lock or for acknowledgements, keeps answering.
  *
- * What this structure has for free: a pin is seen under the lock, so an unmap is refused before anybody is told. No second
- * phase, no abort. */
+ * What this structure has for free: a pin is seen under the lock, so an unmap is refused before
+ * anybody is told. No second phase, no abort. */
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -30,13 +33,16 @@ static uint64_t bytes_before_trees(uint32_t cores, uint32_t slots_per_core)
 
 static uint64_t bytes_before_capabilities(uint32_t cores, uint32_t slots_per_core, bool trees)
 {
-    uint64_t bytes = bytes_before_trees(cores, slots_per_core) + (trees ? shared_trees_bytes(cores) : 0);
+    uint64_t bytes =
+        bytes_before_trees(cores, slots_per_core) + (trees ? shared_trees_bytes(cores) : 0);
     return (bytes + PAD_BYTES - 1) / PAD_BYTES * PAD_BYTES;
 }
 
-uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bool trees, uint32_t cnodes, uint32_t scope)
+uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bool trees, uint32_t cnodes,
+                             uint32_t scope)
 {
-    return bytes_before_capabilities(cores, slots_per_core, trees) + shared_capabilities_bytes(cores, cnodes, scope);
+    return bytes_before_capabilities(cores, slots_per_core, trees) +
+           shared_capabilities_bytes(cores, cnodes, scope);
 }
 
 static bool is_mapped(struct shared_entry *entry, uint32_t generation)
@@ -45,7 +51,7 @@ static bool is_mapped(struct shared_entry *entry, uint32_t generation)
     return (status & 0xff) == ENTRY_MAPPED && status >> 32 == generation;
 }
 
-/* --- Waiting, and the lock ------------------------------------------------------------------------------------------------------------ */
+/* --- Waiting, and the lock --- */
 
 void shared_breathe(struct driver *d)
 {
@@ -68,16 +74,18 @@ void shared_lock(struct driver *d)
 {
     struct shared_kernel *k = d->shared;
     struct lock_waiter waiter = {shared_while_waiting, d};
-    d->local->lock->acquire(&k->lock, (struct lock_node *)(void *)((char *)k + k->nodes_offset), d->me, &waiter);
+    d->local->lock->acquire(&k->lock, (struct lock_node *)(void *)((char *)k + k->nodes_offset),
+                            d->me, &waiter);
 }
 
 void shared_unlock(struct driver *d)
 {
     struct shared_kernel *k = d->shared;
-    d->local->lock->release(&k->lock, (struct lock_node *)(void *)((char *)k + k->nodes_offset), d->me);
+    d->local->lock->release(&k->lock, (struct lock_node *)(void *)((char *)k + k->nodes_offset),
+                            d->me);
 }
 
-/* --- Operations ------------------------------------------------------------------------------------------------------------------------ */
+/* --- Operations --- */
 
 static enum verdict map(struct driver *d, const struct request *request, struct message *result)
 {
@@ -86,7 +94,8 @@ static enum verdict map(struct driver *d, const struct request *request, struct 
     return verdict == VERDICT_OK ? shared_page_insert(d, slot, result) : verdict;
 }
 
-static enum verdict unpinned(struct driver *d, const struct request *request, struct message *result)
+static enum verdict unpinned(struct driver *d, const struct request *request,
+                             struct message *result)
 {
     uint32_t core;
     if (!is_mapped(entry_at(d->shared, request->slot), request->generation))
@@ -108,7 +117,8 @@ static enum verdict unmap(struct driver *d, const struct request *request, struc
         return verdict == VERDICT_OK ? shared_frame_unmap(d, request, mapping, result) : verdict;
     }
     if (core_set_has(entry->sets, d->me) && shared_others(d, entry->sets) == 0) {
-        /* Nobody to tell. Reserved while the lock is free: the slot is not handed out before our own page table is changed. */
+        /* Nobody to tell. Reserved while the lock is free: the slot is not handed out before our
+         * own page table is changed. */
         entry_set(entry, ENTRY_RESERVED, 0, request->generation);
         shared_unlock(d);
         verdict = vspace_protect(&d->vspace, request->slot, RIGHTS_NONE);
@@ -161,7 +171,7 @@ static enum verdict begin(struct driver *d, const struct request *request, struc
     return verdict;
 }
 
-/* --- Local looks ------------------------------------------------------------------------------------------------------------------------ */
+/* --- Local looks --- */
 
 static enum verdict change_pin(struct driver *d, uint32_t slot, uint32_t generation, bool pinned)
 {
@@ -203,7 +213,8 @@ static enum verdict fault(struct driver *d, uint32_t slot, uint32_t generation, 
         return VERDICT_FAULT;
     struct shared_entry *entry = entry_at(k, slot);
     const uint64_t status = entry_status(entry);
-    if (status >> 32 != generation || (status & 0xff) == ENTRY_FREE || !core_set_has(entry->sets, d->me))
+    if (status >> 32 != generation || (status & 0xff) == ENTRY_FREE ||
+        !core_set_has(entry->sets, d->me))
         return VERDICT_FAULT;
     if ((status & 0xff) == ENTRY_RESERVED)
         return VERDICT_BUSY; /* being changed, and not yet on all cores */
@@ -221,7 +232,8 @@ static uint64_t digest(struct driver *d, const uint64_t *set)
         for (uint32_t word = 0; word < k->set_words && set && member; word++)
             member = (entry->sets[word] & set[word]) == set[word];
         if (member)
-            sum += (entry_status(entry) ^ entry->address ^ entry->frame << 20 ^ slot) * 0x9e3779b97f4a7c15ull;
+            sum += (entry_status(entry) ^ entry->address ^ entry->frame << 20 ^ slot) *
+                   0x9e3779b97f4a7c15ull;
     }
     return sum;
 }
@@ -255,11 +267,13 @@ static bool serve(struct driver *d)
     return d->local->shoot ? tree_serve(d) : line_serve(d);
 }
 
-const struct kernel kernel_shared = {"shared", begin, serve, pin, unpin, fault, digest, count, frame_in_use};
+const struct kernel kernel_shared = {"shared", begin,  serve, pin,         unpin,
+                                     fault,    digest, count, frame_in_use};
 
 int shared_kernel_open(struct driver *d, const struct driver_options *o)
 {
-    struct shared_kernel *k = (struct shared_kernel *)(void *)((char *)d->segment + d->segment->shared_offset);
+    struct shared_kernel *k =
+        (struct shared_kernel *)(void *)((char *)d->segment + d->segment->shared_offset);
     d->shared = k;
     d->told = &k->told.sequence;
     d->local = calloc(1, sizeof *d->local);
@@ -278,7 +292,8 @@ int shared_kernel_open(struct driver *d, const struct driver_options *o)
         k->entries_offset = sizeof *k + sizeof(struct lock_node) * d->cores;
         k->trees_offset = bytes_before_trees(d->cores, o->slots_per_core);
     }
-    shared_capabilities_open(d, (char *)k + bytes_before_capabilities(d->cores, o->slots_per_core, o->tree_count != 0),
-                             o);
+    shared_capabilities_open(
+        d, (char *)k + bytes_before_capabilities(d->cores, o->slots_per_core, o->tree_count != 0),
+        o);
     return o->tree_count ? shared_trees_open(d, o->trees, o->tree_count) : 0;
 }

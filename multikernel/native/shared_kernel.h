@@ -1,6 +1,7 @@
-/* The shared kernel's state, in the segment and private, and how the holders of a page are told of a change: by one line that all
- * poll (shared_line.c), or along the initiator's multicast tree (shared_tree.c). Which of the two is decided at boot; both run under the
- * kernel's one lock, so one change is under way at a time. Who uses it: shared_kernel.c, shared_page.c, these two, and
+/* The shared kernel's state, in the segment and private, and how the holders of a page are told of
+ * a change: by one line that all poll (shared_line.c), or along the initiator's multicast tree
+ * (shared_tree.c). Which of the two is decided at boot; both run under the kernel's one lock, so
+ * one change is under way at a time. Who uses it: shared_kernel.c, shared_page.c, these two, and
  * shared_capability_map.c. */
 #pragma once
 
@@ -13,10 +14,12 @@ enum shared_state { ENTRY_FREE = 0, ENTRY_MAPPED, ENTRY_RESERVED };
 enum tell { TELL_INSERT = 1, TELL_PROTECT, TELL_UNMAP };
 
 struct shared_entry {
-    _Atomic uint64_t status; /* state 0-7, rights 8-15, generation 32-63: read without the lock by faults */
+    /* state 0-7, rights 8-15, generation 32-63: read without the lock by faults */
+    _Atomic uint64_t status;
     uint64_t address, frame, length;
-    uint64_t mapping; /* the capability it goes with (shared_capability_map.c), as a slot of all cores'; 0: none */
-    uint64_t sets[];  /* holders, then the cores that have it pinned */
+    /* the capability it goes with (shared_capability_map.c), as a slot of all cores'; 0: none */
+    uint64_t mapping;
+    uint64_t sets[]; /* holders, then the cores that have it pinned */
 };
 
 struct shared_kernel {
@@ -27,10 +30,13 @@ struct shared_kernel {
     uint64_t nodes_offset, entries_offset, trees_offset;
 };
 
-/* What this core has been told along a tree, or tells along its own: whom it waits for, and who waits for it. */
+/* What this core has been told along a tree, or tells along its own: whom it waits for, and who
+ * waits for it. */
 struct shoot {
     _Atomic uint64_t
-        waits; /* nonzero: a told core has yet to answer. Atomic for the driver, which polls it as it polls the line. */
+        /* nonzero: a told core has yet to answer. Atomic for the driver, which polls it as it
+         * polls the line. */
+        waits;
     uint32_t missing;   /* children told, and not answered yet */
     bool failed;        /* here, or below */
     uint64_t answer_to; /* the parent's request */
@@ -48,7 +54,8 @@ struct shared_private {
 
 static inline struct shared_entry *entry_at(struct shared_kernel *k, uint32_t slot)
 {
-    return (struct shared_entry *)(void *)((char *)k + k->entries_offset + (size_t)slot * k->entry_bytes);
+    return (struct shared_entry *)(void *)((char *)k + k->entries_offset +
+                                           (size_t)slot * k->entry_bytes);
 }
 
 /* Free entries keep their generation. */
@@ -61,9 +68,11 @@ static inline uint64_t entry_status(struct shared_entry *entry)
     /* Acquire pairs with entry_set: who sees an entry mapped sees its address. */
     return atomic_load_explicit(&entry->status, memory_order_acquire);
 }
-static inline void entry_set(struct shared_entry *entry, uint32_t state, uint32_t rights, uint32_t generation)
+static inline void entry_set(struct shared_entry *entry, uint32_t state, uint32_t rights,
+                             uint32_t generation)
 {
-    atomic_store_explicit(&entry->status, entry_word(state, rights, generation), memory_order_release);
+    atomic_store_explicit(&entry->status, entry_word(state, rights, generation),
+                          memory_order_release);
 }
 
 static inline uint64_t *entry_pinners(const struct shared_kernel *k, struct shared_entry *entry)
@@ -78,14 +87,15 @@ static inline uint32_t shared_others(const struct driver *d, const uint64_t *set
 
 /* One moment of waiting for another core. */
 void shared_breathe(struct driver *d);
-/* ... in which this one answers what it is told: while it waits for a lock, or for what another core is at. context: the driver. */
+/* ... in which this one answers what it is told: while it waits for a lock, or for what another
+ * core is at. context: the driver. */
 void shared_while_waiting(void *context);
 
 /* The kernel's one lock. */
 void shared_lock(struct driver *d);
 void shared_unlock(struct driver *d);
 
-/* --- Pages, under the lock: shared_page.c ------------------------------------------------------------------------------------- */
+/* --- Pages, under the lock: shared_page.c --- */
 
 /* An entry and an address for the request's frame, which no core maps yet. NO_SLOT. */
 enum verdict shared_page_reserve(struct driver *d, const struct request *request, uint32_t *slot);
@@ -97,27 +107,30 @@ bool shared_page_mapped(struct driver *d, uint32_t slot);
 /* PINNED: by that core. */
 enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *core);
 enum verdict shared_page_protect(struct driver *d, uint32_t slot, uint32_t rights);
-/* No core reaches it any more; the entry stays reserved up to shared_page_free, and accesses wait. HOST: a core's host refused. */
+/* No core reaches it any more; the entry stays reserved up to shared_page_free, and accesses wait.
+ * HOST: a core's host refused. */
 enum verdict shared_page_close(struct driver *d, uint32_t slot);
 bool shared_page_closed(struct driver *d, uint32_t slot);
 /* Both. Whatever it returns, the entry is free. */
 enum verdict shared_page_unmap(struct driver *d, uint32_t slot);
 
-/* --- By the line: shared_line.c ----------------------------------------------------------------------------------------------- */
+/* --- By the line: shared_line.c --- */
 
 /* Tells every other holder; returns the counter to wait for, or NULL when there is nobody. */
-_Atomic uint32_t *line_tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum tell what,
-                            uint32_t rights);
+_Atomic uint32_t *line_tell(struct driver *d, struct shared_entry *entry, uint32_t slot,
+                            enum tell what, uint32_t rights);
 enum verdict line_await(struct driver *d, _Atomic uint32_t *missing);
 bool line_serve(struct driver *d);
 
-/* --- Along trees: shared_tree.c ------------------------------------------------------------------------------------------------ */
+/* --- Along trees: shared_tree.c --- */
 
 uint64_t shared_trees_bytes(uint32_t cores);
-/* Core 0 plants what the boot was given; every core readies itself to be told along trees. 0, or an errno. */
+/* Core 0 plants what the boot was given; every core readies itself to be told along trees. 0, or an
+ * errno. */
 int shared_trees_open(struct driver *d, const uint32_t *trees, uint32_t tree_count);
 /* Tells every other holder, those next below this core itself. */
-void tree_tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum tell what, uint32_t rights);
+void tree_tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum tell what,
+               uint32_t rights);
 enum verdict tree_await(struct driver *d);
 bool tree_serve(struct driver *d);
 /* A piece of a tree that is installed, as tree_row.c has it; under the lock. */

@@ -1,5 +1,5 @@
-/* The shared kernel's own way of telling: one line that all cores poll (told_line.h); one that computes is signalled, one that is parked
- * is woken. Called by: shared_page.c. */
+/* The shared kernel's own way of telling: one line that all cores poll (told_line.h); one that
+ * computes is signalled, one that is parked is woken. Called by: shared_page.c. */
 #include "shared_kernel.h"
 
 static bool is_meant(struct driver *d, uint32_t slot)
@@ -8,7 +8,8 @@ static bool is_meant(struct driver *d, uint32_t slot)
     if (k->set_words == 1)
         return told_targets(&k->told) >> d->me & 1;
     bool has = core_set_has(entry_at(k, slot)->sets, d->me);
-    /* Pairs with the fence in line_await: who read holders of another time reads the line's number as it was then, or later. */
+    /* Pairs with the fence in line_await: who read holders of another time reads the line's number
+     * as it was then, or later. */
     atomic_thread_fence(memory_order_acquire);
     return has;
 }
@@ -29,9 +30,11 @@ bool line_serve(struct driver *d)
     uint32_t rights = atomic_load_explicit(&told->rights, memory_order_relaxed);
     enum verdict verdict = VERDICT_OK;
     if (what == TELL_INSERT)
-        verdict = vspace_insert(&d->vspace, slot, entry->address, entry->frame, entry->length, rights);
+        verdict =
+            vspace_insert(&d->vspace, slot, entry->address, entry->frame, entry->length, rights);
     else
-        verdict = vspace_protect(&d->vspace, slot, what == TELL_UNMAP ? (uint32_t)RIGHTS_NONE : rights);
+        verdict =
+            vspace_protect(&d->vspace, slot, what == TELL_UNMAP ? (uint32_t)RIGHTS_NONE : rights);
     if (verdict != VERDICT_OK)
         atomic_store_explicit(&told->failed, 1, memory_order_relaxed);
     told_acknowledge(told);
@@ -40,8 +43,8 @@ bool line_serve(struct driver *d)
     return true;
 }
 
-_Atomic uint32_t *line_tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum tell what,
-                            uint32_t rights)
+_Atomic uint32_t *line_tell(struct driver *d, struct shared_entry *entry, uint32_t slot,
+                            enum tell what, uint32_t rights)
 {
     struct shared_kernel *k = d->shared;
     uint32_t count = shared_others(d, entry->sets);
@@ -64,9 +67,11 @@ enum verdict line_await(struct driver *d, _Atomic uint32_t *missing)
     while (missing && told_missing(missing))
         shared_breathe(d);
     if (missing && k->set_words > 1) {
-        /* Sets larger than a word are in the entry, which may change from now on, and somebody not meant may still be looking. */
+        /* Sets larger than a word are in the entry, which may change from now on, and somebody not
+         * meant may still be looking. */
         atomic_store_explicit(&k->told.number, 0, memory_order_relaxed);
         atomic_thread_fence(memory_order_release); /* pairs with is_meant */
     }
-    return missing && atomic_load_explicit(&k->told.failed, memory_order_relaxed) ? VERDICT_HOST : VERDICT_OK;
+    return missing && atomic_load_explicit(&k->told.failed, memory_order_relaxed) ? VERDICT_HOST
+                                                                                  : VERDICT_OK;
 }

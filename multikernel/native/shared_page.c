@@ -1,16 +1,19 @@
-/* One page of the shared kernel: an entry of its table, and what the holders have in their page tables, changed together under the kernel's
- * lock. The core that changes tells the others, does its own part meanwhile, and waits until all have acknowledged. Up to then the entry is
- * reserved: who has been told, and faults, waits (shared_kernel.c: fault), for others have not been told and may still go on. So a page is
- * gone, or read-only, at one moment for all.
+/* One page of the shared kernel: an entry of its table, and what the holders have in their page
+ * tables, changed together under the kernel's lock. The core that changes tells the others, does
+ * its own part meanwhile, and waits until all have acknowledged. Up to then the entry is reserved:
+ * who has been told, and faults, waits (shared_kernel.c: fault), for others have not been told and
+ * may still go on. So a page is gone, or read-only, at one moment for all.
  *
- * Who calls it: shared_kernel.c for pages of frames, shared_capability_map.c for those of Frames that are capabilities. */
+ * Who calls it: shared_kernel.c for pages of frames, shared_capability_map.c for those of Frames
+ * that are capabilities. */
 #include <string.h>
 
 #include "shared_kernel.h"
 
-/* Tells every other holder. What it returns is for await_acknowledgements: the line's counter, NULL when there is none to wait for. */
-static _Atomic uint32_t *tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum tell what,
-                              uint32_t rights)
+/* Tells every other holder. What it returns is for await_acknowledgements: the line's counter, NULL
+ * when there is none to wait for. */
+static _Atomic uint32_t *tell(struct driver *d, struct shared_entry *entry, uint32_t slot,
+                              enum tell what, uint32_t rights)
 {
     if (!d->local->shoot)
         return line_tell(d, entry, slot, what, rights);
@@ -40,7 +43,8 @@ enum verdict shared_page_reserve(struct driver *d, const struct request *request
         if ((entry_status(entry_at(k, *slot)) & 0xff) == ENTRY_FREE)
             entry = entry_at(k, *slot);
     }
-    uint64_t address = entry ? address_range_take(&k->addresses, request->length, live, k, k->slots) : 0;
+    uint64_t address =
+        entry ? address_range_take(&k->addresses, request->length, live, k, k->slots) : 0;
     if (!address)
         return VERDICT_NO_SLOT;
     k->slot_next = (*slot + 1) % k->slots;
@@ -64,7 +68,8 @@ void shared_page_free(struct driver *d, uint32_t slot)
 enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message *result)
 {
     struct shared_entry *entry = entry_at(d->shared, slot);
-    const uint32_t rights = entry_status(entry) >> 8 & 0xff, generation = (uint32_t)(entry_status(entry) >> 32);
+    const uint32_t rights = entry_status(entry) >> 8 & 0xff,
+                   generation = (uint32_t)(entry_status(entry) >> 32);
     _Atomic uint32_t *missing = tell(d, entry, slot, TELL_INSERT, rights);
     enum verdict own = VERDICT_OK;
     if (core_set_has(entry->sets, d->me))

@@ -1,33 +1,38 @@
-/* Told along trees: the shared kernel's control. The state is one, under one lock, as it is when told by the line; only the news of a
- * change travels as the multikernel's does, along the initiator's multicast tree over the cores' call lines (cpu_driver.h: peers[].call).
- * So what the tree is worth is told apart from what the structure is worth (DESIGN section 4).
+/* Told along trees: the shared kernel's control. The state is one, under one lock, as it is when
+ * told by the line; only the news of a change travels as the multikernel's does, along the
+ * initiator's multicast tree over the cores' call lines (cpu_driver.h: peers[].call). So what the
+ * tree is worth is told apart from what the structure is worth (DESIGN section 4).
  *
- * A core that is told passes the request on to those next below it, does its own part, and answers when all of them have. The trees lie in
- * the shared state and are contracted to the page's holders (multicast_tree.h); a root without one tells everybody itself, by call lines
- * too. Installing one is a change under the lock, so no change is on its way meanwhile.
+ * A core that is told passes the request on to those next below it, does its own part, and answers
+ * when all of them have. The trees lie in the shared state and are contracted to the page's holders
+ * (multicast_tree.h); a root without one tells everybody itself, by call lines too. Installing one
+ * is a change under the lock, so no change is on its way meanwhile.
  *
- * Why nothing waits for ever. The lock is held from the first request to the last answer, so one change is under way at a time. A core
- * answers after those below it, so when the last answer has come every line is free: no send ever waits for a line, and the circle
- * that LATER breaks in the multikernel (carrier.c) cannot close. Each core is asked once, by a core nearer to the root. What a
- * core needs to answer is its own page table and the answers from below, never the lock; and every core that waits, for the lock
- * (shared_kernel.c: while_waiting) or for anything else in its driver's loop, goes on being told and answering. The initiator
- * looks for its own answers alone: it holds the lock, so there is nobody who could tell it anything. */
+ * Why nothing waits for ever. The lock is held from the first request to the last answer, so one
+ * change is under way at a time. A core answers after those below it, so when the last answer has
+ * come every line is free: no send ever waits for a line, and the circle that LATER breaks in the
+ * multikernel (carrier.c) cannot close. Each core is asked once, by a core nearer to the root. What
+ * a core needs to answer is its own page table and the answers from below, never the lock; and
+ * every core that waits, for the lock (shared_kernel.c: while_waiting) or for anything else in its
+ * driver's loop, goes on being told and answering. The initiator looks for its own answers alone:
+ * it holds the lock, so there is nobody who could tell it anything. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "shared_kernel.h"
 
-/* A request: word 1 slot 0-31, what 32-39, rights 40-47, root 48-63; 2 the holders, of up to 64 cores; 3-5 address, frame, length, so that
- * nobody need look at the entry, which the initiator has just written. */
-static struct message request_of(struct driver *d, const struct shared_entry *entry, uint32_t slot, enum tell what,
-                                 uint32_t rights)
+/* A request: word 1 slot 0-31, what 32-39, rights 40-47, root 48-63; 2 the holders, of up to 64
+ * cores; 3-5 address, frame, length, so that nobody need look at the entry, which the initiator has
+ * just written. */
+static struct message request_of(struct driver *d, const struct shared_entry *entry, uint32_t slot,
+                                 enum tell what, uint32_t rights)
 {
     uint64_t head = slot | (uint64_t)what << 32 | (uint64_t)rights << 40 | (uint64_t)d->me << 48;
-    return (struct message){
-        {message_head(KIND_SHOOT, 0, 0, d->me, 0), head, entry->sets[0], entry->address, entry->frame, entry->length}};
+    return (struct message){{message_head(KIND_SHOOT, 0, 0, d->me, 0), head, entry->sets[0],
+                             entry->address, entry->frame, entry->length}};
 }
 
-/* --- The trees ------------------------------------------------------------------------------------------------------------------ */
+/* --- The trees --- */
 
 static size_t tree_stride(uint32_t cores)
 {
@@ -106,7 +111,7 @@ enum verdict shared_tree_piece(struct driver *d, const struct request *request)
     return VERDICT_OK;
 }
 
-/* --- For groups: see cpu_driver.h ------------------------------------------------------------------------------------------------- */
+/* --- For groups: see cpu_driver.h --- */
 
 const struct tree *shared_tree_hold(struct driver *d, uint32_t root)
 {
@@ -126,14 +131,16 @@ void shared_tree_release(struct driver *d)
     shared_unlock(d);
 }
 
-/* --- Telling -------------------------------------------------------------------------------------------------------------------- */
+/* --- Telling --- */
 
-/* To those next below this core in root's tree: first all requests, then the bells of cores that do not poll. */
+/* To those next below this core in root's tree: first all requests, then the bells of cores that do
+ * not poll. */
 static void pass_on(struct driver *d, uint32_t root, const struct message *request)
 {
     struct shared_kernel *k = d->shared;
     struct shoot *shoot = d->local->shoot;
-    const uint64_t *holders = k->set_words == 1 ? &request->word[2] : entry_at(k, (uint32_t)request->word[1])->sets;
+    const uint64_t *holders =
+        k->set_words == 1 ? &request->word[2] : entry_at(k, (uint32_t)request->word[1])->sets;
     const struct tree_link *link = links_of(d, root, tree_of(d, root)->current);
     uint32_t core = TREE_NOBODY;
     shoot->missing = 0;
@@ -165,7 +172,8 @@ static bool collect(struct driver *d)
     return any;
 }
 
-void tree_tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum tell what, uint32_t rights)
+void tree_tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum tell what,
+               uint32_t rights)
 {
     struct message request = request_of(d, entry, slot, what, rights);
     pass_on(d, d->me, &request);
@@ -179,12 +187,13 @@ enum verdict tree_await(struct driver *d)
     return d->local->shoot->failed ? VERDICT_HOST : VERDICT_OK;
 }
 
-/* --- Being told ------------------------------------------------------------------------------------------------------------------ */
+/* --- Being told --- */
 
 static void answer(struct driver *d)
 {
     struct shoot *shoot = d->local->shoot;
-    struct message reply = {{message_head(KIND_SHOOT, 0, shoot->failed ? VERDICT_HOST : VERDICT_OK, d->me, 0)}};
+    struct message reply = {
+        {message_head(KIND_SHOOT, 0, shoot->failed ? VERDICT_HOST : VERDICT_OK, d->me, 0)}};
     atomic_store_explicit(&shoot->waits, 0, memory_order_relaxed); /* ours alone */
     driver_reply(d, shoot->answer_to, &reply);
 }
@@ -208,9 +217,10 @@ enum verdict shared_told(struct driver *d, uint64_t address, const struct messag
     uint32_t slot = (uint32_t)word[1], rights = word[1] >> 40 & 0xff;
     enum tell what = (enum tell)(word[1] >> 32 & 0xff);
     pass_on(d, (uint32_t)(word[1] >> 48), request);
-    enum verdict own = what == TELL_INSERT
-                           ? vspace_insert(&d->vspace, slot, word[3], word[4], word[5], rights)
-                           : vspace_protect(&d->vspace, slot, what == TELL_UNMAP ? (uint32_t)RIGHTS_NONE : rights);
+    enum verdict own =
+        what == TELL_INSERT
+            ? vspace_insert(&d->vspace, slot, word[3], word[4], word[5], rights)
+            : vspace_protect(&d->vspace, slot, what == TELL_UNMAP ? (uint32_t)RIGHTS_NONE : rights);
     shoot->failed |= own != VERDICT_OK;
     shoot->answer_to = address;
     collect(d);

@@ -1,13 +1,15 @@
-/* The line by which the shared kernel tells its cores of a change: one writer at a time, who holds the kernel's lock until all that were
- * meant have acknowledged.
+/* The line by which the shared kernel tells its cores of a change: one writer at a time, who holds
+ * the kernel's lock until all that were meant have acknowledged.
  *
- * Guarantees: a core that is meant sees the change whole, once, and before it acknowledges nobody writes the next; one that is not meant
- * does nothing. Such a one may look while the next change is written, lose its CPU, and find words of a change that is meant for
- * it under a sequence number that was not: so the number is written twice, first and last, and both must agree (a sequence lock's
- * idea; Lamport, CACM'77). That change it sees again by its own sequence number.
+ * Guarantees: a core that is meant sees the change whole, once, and before it acknowledges nobody
+ * writes the next; one that is not meant does nothing. Such a one may look while the next change is
+ * written, lose its CPU, and find words of a change that is meant for it under a sequence number
+ * that was not: so the number is written twice, first and last, and both must agree (a sequence
+ * lock's idea; Lamport, CACM'77). That change it sees again by its own sequence number.
  *
- * With one core to tell, line and counter travel together: as many line transfers as a message and its reply. With more, the counter has
- * a line of its own, so that the acknowledgements do not disturb the cores that have yet to read. Who uses it: shared_line.c. */
+ * With one core to tell, line and counter travel together: as many line transfers as a message and
+ * its reply. With more, the counter has a line of its own, so that the acknowledgements do not
+ * disturb the cores that have yet to read. Who uses it: shared_line.c. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,7 +19,8 @@
 struct told_line {
     _Alignas(PAD_BYTES) _Atomic uint64_t sequence; /* written last */
     _Atomic uint64_t number;                       /* the same, written first */
-    _Atomic uint64_t targets;                      /* of up to 64 cores: spares those not meant any other look */
+    /* of up to 64 cores: spares those not meant any other look */
+    _Atomic uint64_t targets;
     _Atomic uint32_t slot;
     _Atomic uint8_t what, rights;
     _Atomic uint16_t apart;        /* which counter */
@@ -32,10 +35,10 @@ struct change {
     uint8_t what, rights;
 };
 
-/* Under the lock. count: of cores that are meant, not 0. Returns the counter of those that have not acknowledged; *seen: so that the
- * writer does not take it for news. */
-static inline _Atomic uint32_t *told_write(struct told_line *told, const struct change *change, uint32_t count,
-                                           uint64_t *seen)
+/* Under the lock. count: of cores that are meant, not 0. Returns the counter of those that have not
+ * acknowledged; *seen: so that the writer does not take it for news. */
+static inline _Atomic uint32_t *told_write(struct told_line *told, const struct change *change,
+                                           uint32_t count, uint64_t *seen)
 {
     _Atomic uint32_t *missing = count == 1 ? &told->missing_here : &told->missing_apart;
     *seen = atomic_load_explicit(&told->sequence, memory_order_relaxed) + 1;
@@ -43,7 +46,8 @@ static inline _Atomic uint32_t *told_write(struct told_line *told, const struct 
     atomic_store_explicit(&told->what, change->what, memory_order_relaxed);
     atomic_store_explicit(&told->rights, change->rights, memory_order_relaxed);
     atomic_store_explicit(&told->apart, count != 1, memory_order_relaxed);
-    /* Release, both: who reads one of them too early reads the new number next. Pair with the acquires in told_targets and told_slot. */
+    /* Release, both: who reads one of them too early reads the new number next. Pair with the
+     * acquires in told_targets and told_slot. */
     atomic_store_explicit(&told->slot, change->slot, memory_order_release);
     atomic_store_explicit(&told->targets, change->targets, memory_order_release);
     atomic_store_explicit(missing, count, memory_order_relaxed);
@@ -74,8 +78,8 @@ static inline uint32_t told_slot(struct told_line *told)
     return atomic_load_explicit(&told->slot, memory_order_acquire); /* pairs with told_write */
 }
 
-/* Are the targets, or the slot, that were read since told_look of the change that it saw? Then all of it is, and stays until this core
- * acknowledges, if it is meant. */
+/* Are the targets, or the slot, that were read since told_look of the change that it saw? Then all
+ * of it is, and stays until this core acknowledges, if it is meant. */
 static inline bool told_holds(struct told_line *told, uint64_t sequence)
 {
 #if defined(MK_MUTANT_TOLD_NUMBER)
@@ -93,7 +97,8 @@ static inline void told_acknowledge(struct told_line *told)
 #if defined(MK_MUTANT_TOLD_ACKNOWLEDGE)
     atomic_fetch_sub_explicit(missing, 1, memory_order_relaxed);
 #else
-    /* Release: what we did is done before the writer can see the count fall (its acquire is in told_missing). */
+    /* Release: what we did is done before the writer can see the count fall (its acquire is in
+     * told_missing). */
     atomic_fetch_sub_explicit(missing, 1, memory_order_release);
 #endif
 }

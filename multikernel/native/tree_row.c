@@ -1,16 +1,21 @@
-/* Installing a tree in a running system is an agreement like any other: a row of the engine that routes by these very trees.
+/* Installing a tree in a running system is an agreement like any other: a row of the engine that
+ * routes by these very trees.
  *
- * A tree of many cores does not fit into a message, so it is installed by several operations, each of up to TREE_EDGES_MAX edges in
- * sending order. They stage the version that is not current; the commit of the last one makes it current, on all cores that version is
- * complete by then. Every edge must lead from the tree to a core outside it, so cores - 1 of them are a spanning tree, and who finds one
- * that does not votes no.
+ * A tree of many cores does not fit into a message, so it is installed by several operations, each
+ * of up to TREE_EDGES_MAX edges in sending order. They stage the version that is not current; the
+ * commit of the last one makes it current, on all cores that version is complete by then. Every
+ * edge must lead from the tree to a core outside it, so cores - 1 of them are a spanning tree, and
+ * who finds one that does not votes no.
  *
- * No operation is lost: those under way keep to the version that they began with (multicast_tree.h). That version is written over by the
- * next installation, so this has to wait until the last of them has ended. Only the root drives operations that travel by its tree, and only
- * the root knows; so it is the root who initiates, and looks before the first core is asked. (That another core could initiate and the root
- * vote against it is not enough: a core that was asked earlier has then written over what it still needs. The explorer found that.)
+ * No operation is lost: those under way keep to the version that they began with
+ * (multicast_tree.h). That version is written over by the next installation, so this has to wait
+ * until the last of them has ended. Only the root drives operations that travel by its tree, and
+ * only the root knows; so it is the root who initiates, and looks before the first core is asked.
+ * (That another core could initiate and the root vote against it is not enough: a core that was
+ * asked earlier has then written over what it still needs. The explorer found that.)
  *
- * Of two installations for one root that come at once the one that began last wins, and the other is told that it was overtaken. */
+ * Of two installations for one root that come at once the one that began last wins, and the other
+ * is told that it was overtaken. */
 #include "rows.h"
 
 struct piece {
@@ -23,13 +28,14 @@ struct piece {
 
 static struct piece piece_of(struct monitor *m, const struct operation *op)
 {
-    struct piece p = {.tree = monitor_tree(m, op->slot), .root = op->slot, .is = tree_piece_of(op->argument)};
+    struct piece p = {
+        .tree = monitor_tree(m, op->slot), .root = op->slot, .is = tree_piece_of(op->argument)};
     p.version = p.tree->current == 1 ? 2 : 1;
     p.link = monitor_links(m, p.root, p.version);
     return p;
 }
 
-/* --- The object ---------------------------------------------------------------------------------------------------------------- */
+/* --- The object --- */
 
 static uint32_t count(const struct monitor *m)
 {
@@ -51,7 +57,7 @@ static const uint64_t *everybody(struct monitor *m, const struct operation *op, 
 
 static const struct object_kind trees = {.count = count, .lock = lock, .participants = everybody};
 
-/* --- The row ------------------------------------------------------------------------------------------------------------------- */
+/* --- The row --- */
 
 static int well_formed(struct monitor *m, const struct operation *op)
 {
@@ -71,8 +77,8 @@ static int version_is_used(struct monitor *m, const struct operation *op, uint32
 {
     for (uint32_t i = 0; i < m->cores * m->lanes; i++) {
         const struct operation *other = monitor_operation(m, i);
-        if (other != op && other->root == m->me && other->phase != PHASE_IDLE && other->phase != PHASE_BACKOFF &&
-            other->tree == version)
+        if (other != op && other->root == m->me && other->phase != PHASE_IDLE &&
+            other->phase != PHASE_BACKOFF && other->tree == version)
             return 1;
     }
     return 0;
@@ -107,7 +113,8 @@ static enum verdict prepare(struct monitor *m, struct operation *op, const struc
     for (uint32_t i = 0; i < p.is.count; i++) {
         if (!tree_takes(p.link, m->cores, p.root, p.is.edge[i])) {
             if (!MUTANT(TREE_UNCHECKED))
-                return VERDICT_BAD_REQUEST; /* what is staged of this piece is taken away again by the abort */
+                /* what is staged of this piece is taken away again by the abort */
+                return VERDICT_BAD_REQUEST;
             continue;
         }
         tree_add(p.link, p.is.edge[i]);
@@ -148,7 +155,7 @@ const struct row tree_row = {
     .abort = abort_piece,
 };
 
-/* --- Without agreement --------------------------------------------------------------------------------------------------------- */
+/* --- Without agreement --- */
 
 bool monitor_plant(struct monitor *m, uint32_t root, const uint32_t *edges)
 {
@@ -169,7 +176,8 @@ uint64_t monitor_trees_digest(struct monitor *m)
     for (uint32_t root = 0; root < m->cores; root++) {
         const struct tree_link *link = monitor_links(m, root, monitor_tree(m, root)->current);
         for (uint32_t core = 0; link && core < m->cores; core++)
-            sum += hash_mix(hash_mix(hash_mix(root, core), link[core].parent), link[core].next_sibling);
+            sum += hash_mix(hash_mix(hash_mix(root, core), link[core].parent),
+                            link[core].next_sibling);
     }
     return sum;
 }

@@ -6,13 +6,16 @@
 
 enum vma_state { VMA_NONE = 0, VMA_PRESENT, VMA_RETIRED };
 
-/* Past this many, insert reaps more than it adds, even when the core is never idle: every retired VMA makes the host's search
- * for the next one longer (measured: mprotect 3 000 cycles with none, 3 400 with 2 000). */
+/* Past this many, insert reaps more than it adds, even when the core is never idle: every retired
+ * VMA makes the host's search for the next one longer (measured: mprotect 3 000 cycles with none, 3
+ * 400 with 2 000). */
 enum { RETIRED_MAX = 64 };
 
 static int protection(uint32_t rights)
 {
-    return rights == RIGHTS_WRITE ? PROT_READ | PROT_WRITE : rights == RIGHTS_READ ? PROT_READ : PROT_NONE;
+    return rights == RIGHTS_WRITE  ? PROT_READ | PROT_WRITE
+           : rights == RIGHTS_READ ? PROT_READ
+                                   : PROT_NONE;
 }
 
 static void *place(uint64_t address)
@@ -22,7 +25,8 @@ static void *place(uint64_t address)
 
 static void *reserve(uint64_t address, uint64_t length, int fixed)
 {
-    return mmap(place(address), length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1, 0);
+    return mmap(place(address), length, PROT_NONE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1, 0);
 }
 
 int vspace_open(struct vspace *vspace, int memory, uint64_t base, uint64_t size, uint32_t slots)
@@ -42,10 +46,11 @@ int vspace_open(struct vspace *vspace, int memory, uint64_t base, uint64_t size,
 static enum verdict remap(struct vspace *vspace, struct vma *vma, uint32_t rights)
 {
     void *at = place(vma->address);
-    if (mmap(at, vma->length, protection(rights), MAP_SHARED | MAP_FIXED, vspace->memory, (off_t)vma->frame) ==
-        MAP_FAILED)
+    if (mmap(at, vma->length, protection(rights), MAP_SHARED | MAP_FIXED, vspace->memory,
+             (off_t)vma->frame) == MAP_FAILED)
         return VERDICT_HOST;
-    madvise(at, vma->length, MADV_DONTFORK); /* a child of user code must not reach the system's memory */
+    /* a child of user code must not reach the system's memory */
+    madvise(at, vma->length, MADV_DONTFORK);
     vma->state = VMA_PRESENT;
     return VERDICT_OK;
 }
@@ -54,22 +59,25 @@ static void removes(struct vma *vma)
 {
     if (vma->state == VMA_NONE)
         return;
-    /* Back to being a reserved hole, in one call: the range never shows a gap that somebody else could map into. */
+    /* Back to being a reserved hole, in one call: the range never shows a gap that somebody else
+     * could map into. */
     if (reserve(vma->address, vma->length, MAP_FIXED) != MAP_FAILED)
         madvise(place(vma->address), vma->length, MADV_DONTFORK);
     vma->state = VMA_NONE;
 }
 
-enum verdict vspace_insert(void *context, uint32_t slot, uint64_t address, uint64_t frame, uint64_t length,
-                           uint32_t rights)
+enum verdict vspace_insert(void *context, uint32_t slot, uint64_t address, uint64_t frame,
+                           uint64_t length, uint32_t rights)
 {
     struct vspace *vspace = context;
     struct vma *vma = &vspace->vmas[slot];
-    if (address < vspace->base || length > vspace->size || address + length > vspace->base + vspace->size)
+    if (address < vspace->base || length > vspace->size ||
+        address + length > vspace->base + vspace->size)
         return VERDICT_BAD_REQUEST;
     if (vspace->retired > RETIRED_MAX)
         vspace_reap(vspace, 2);
-    /* Where the walk through the addresses has come round, a retired VMA may lie: removed later, it would take this one along. */
+    /* Where the walk through the addresses has come round, a retired VMA may lie: removed later, it
+     * would take this one along. */
     if (vspace->retired && address < vspace->retired_high && vspace->retired_low < address + length)
         vspace_reap(vspace, UINT32_MAX);
     removes(vma);
@@ -87,7 +95,8 @@ enum verdict vspace_protect(void *context, uint32_t slot, uint32_t rights)
         return rights == RIGHTS_NONE ? VERDICT_OK : remap(vspace, vma, rights);
     if (rights != RIGHTS_NONE)
         vma->state = VMA_PRESENT;
-    return mprotect(place(vma->address), vma->length, protection(rights)) ? VERDICT_HOST : VERDICT_OK;
+    return mprotect(place(vma->address), vma->length, protection(rights)) ? VERDICT_HOST
+                                                                          : VERDICT_OK;
 }
 
 void vspace_retire(void *context, uint32_t slot)

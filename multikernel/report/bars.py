@@ -1,8 +1,9 @@
-"""Bars: a row each, with its name and value written above it, in groups, on an axis that begins at nought.
+"""Bars: a row each, with its name and value written above it, in groups, on an axis that begins at
+nought.
 
-Guarantees: every bar's value stands beside it in figures, so nothing has to be read off the axis; the error bar is the
-interval given; a bar of the paper is hollow and dashed, and says whose it is; rows are wide enough for a phone.
-Called by: figures.
+Guarantees: every bar's value stands beside it in figures, so nothing has to be read off the axis;
+the error bar is the interval given; a bar of the paper is hollow and dashed, and says whose it is;
+rows are wide enough for a phone. Called by: figures.
 """
 
 from __future__ import annotations
@@ -66,7 +67,14 @@ def bars(groups: Sequence[Group], axis: str) -> Drawing:
     for tick in scale.ticks():
         x = scale.at(tick)
         parts.append(
-            element("text", short(tick), x=x, y=bottom + 14, class_="axis", text_anchor=_anchor(tick, scale))
+            element(
+                "text",
+                short(tick),
+                x=x,
+                y=bottom + 14,
+                class_="axis",
+                text_anchor=_anchor(tick, scale),
+            )
         )
     parts.append(element("text", axis, x=LEFT, y=bottom + 29, class_="axis"))
     return Drawing(bottom + 36, joined(parts))
@@ -83,13 +91,23 @@ def _row(bar: Bar) -> float:
 
 
 def _height(group: Group) -> float:
-    return (GROUP if group.title else 2.0) + (13.0 if group.marks else 0.0) + sum(map(_row, group.bars)) + 6
+    return (
+        (GROUP if group.title else 2.0)
+        + (13.0 if group.marks else 0.0)
+        + sum(map(_row, group.bars))
+        + 6
+    )
 
 
 def _grid(scale: Linear, top: float, bottom: float) -> Markup:
     lines = [
         element(
-            "line", x1=scale.at(tick), x2=scale.at(tick), y1=top, y2=bottom, class_="grid" if tick else "base"
+            "line",
+            x1=scale.at(tick),
+            x2=scale.at(tick),
+            y1=top,
+            y2=bottom,
+            class_="grid" if tick else "base",
         )
         for tick in scale.ticks()
     ]
@@ -115,7 +133,14 @@ def _group(group: Group, scale: Linear, top: float) -> Markup:
         # The words stand beside the line's head; whichever side has room.
         place = x - 4 if right else x + 4
         parts.append(
-            element("text", words, x=place, y=top - 3, class_="soft", text_anchor="end" if right else "start")
+            element(
+                "text",
+                words,
+                x=place,
+                y=top - 3,
+                class_="soft",
+                text_anchor="end" if right else "start",
+            )
         )
     for bar in group.bars:
         parts.append(_bar(bar, scale, top))
@@ -144,5 +169,8 @@ def _bar(bar: Bar, scale: Linear, top: float) -> Markup:
 def whisker(low: float, high: float, y: float, size: float) -> Markup:
     """An error bar along x."""
     half = size / 2
-    path = f"M{low:.2f} {y - half:.2f}v{size:.2f}M{low:.2f} {y:.2f}H{high:.2f}M{high:.2f} {y - half:.2f}v{size:.2f}"
+    path = (
+        f"M{low:.2f} {y - half:.2f}v{size:.2f}M{low:.2f} {y:.2f}H{high:.2f}M{high:.2f}"
+        f" {y - half:.2f}v{size:.2f}"
+    )
     return element("path", d=path, class_="whisker")

@@ -1,8 +1,9 @@
 """Unmaps by number of cores and by tree, as curves; and what they say, in sentences.
 
-Guarantees: a curve holds one way of telling in one kernel; where kinds of tree have the same edges the series that was
-run stands for all of them. From which number of cores on one is cheaper is said only where the whole interval of every
-ratio from there on says so. Nothing is said of a document of one number of cores. Called by: verdict, the figures.
+Guarantees: a curve holds one way of telling in one kernel; where kinds of tree have the same edges
+the series that was run stands for all of them. From which number of cores on one is cheaper is said
+only where the whole interval of every ratio from there on says so. Nothing is said of a document of
+one number of cores. Called by: verdict, the figures.
 """
 
 from __future__ import annotations
@@ -32,13 +33,17 @@ def is_by_cores(series: Series) -> bool:
 
 def is_unmap(series: Series) -> bool:
     """Whether it is an unmap by all cores."""
-    usual = series.measure == "completion" and series.unit == "tsc-cycles" and not is_by_cores(series)
+    usual = (
+        series.measure == "completion" and series.unit == "tsc-cycles" and not is_by_cores(series)
+    )
     return usual and series.parameters.get("operation") in ("unmap", None)
 
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """known: the series, those by all cores included that end a curve; booted: how many cores all are."""
+    """known: the series, those by all cores included that end a curve; booted: how many cores all
+    are.
+    """
 
     known: tuple[Series, ...]
     booted: int
@@ -61,7 +66,9 @@ class Curves:
     def kinds(self) -> list[str]:
         """Kinds of tree that were run under their own name."""
         return list(
-            dict.fromkeys(str(one.parameters["tree"]) for one in self.known if "tree" in one.parameters)
+            dict.fromkeys(
+                str(one.parameters["tree"]) for one in self.known if "tree" in one.parameters
+            )
         )
 
     def along(self, system: str, variant: str, kind: str) -> Curve:
@@ -74,10 +81,16 @@ class Curves:
 
     def without(self, system: str) -> Curve:
         """The shared kernel's by its line, or Linux's."""
-        return {one.cores: one for one in self.known if one.system == system and "tree" not in one.parameters}
+        return {
+            one.cores: one
+            for one in self.known
+            if one.system == system and "tree" not in one.parameters
+        }
 
     def best(self) -> str:
-        """The kind that is the multikernel's fastest over most cores, of those run with every number of them."""
+        """The kind that is the multikernel's fastest over most cores, of those run with every
+        number of them.
+        """
         curves = {kind: self.along("multikernel", "one-phase", kind) for kind in self.kinds()}
         found = {kind: curve for kind, curve in curves.items() if curve}
         if not found:
@@ -101,13 +114,18 @@ def _ends_a_curve(series: Series, booted: int) -> bool:
     )
 
 
-# --- In words ---------------------------------------------------------------------------------------------------------
+# --- In words
+# --------------------------------------------------------------------------------------------------
 
 
 def sentences(document: Document) -> list[str]:
     """How the unmap's cost goes with the number of cores."""
     curves = Curves.of(document)
-    return [] if curves is None or not curves.several else [*_courses(curves), *_crossings(document, curves)]
+    return (
+        []
+        if curves is None or not curves.several
+        else [*_courses(curves), *_crossings(document, curves)]
+    )
 
 
 def _courses(curves: Curves) -> Iterator[str]:
@@ -124,8 +142,9 @@ def _courses(curves: Curves) -> Iterator[str]:
             few, many = min(curve), max(curve)
             each = (curve[many].p50 - curve[few].p50) / (many - few)
             yield (
-                f"Unmap, {name}: {number(curve[few].p50)} cycles with {few} cores, {number(curve[many].p50)} with "
-                f"{many}, that is {number(each)} for each further core."
+                f"Unmap, {name}: {number(curve[few].p50)} cycles with {few} cores,"
+                f" {number(curve[many].p50)} with {many}, that is {number(each)} for each further"
+                " core."
             )
 
 
@@ -140,7 +159,10 @@ def _crossings(document: Document, curves: Curves) -> Iterator[str]:
                 suffix = "" if cores == curves.booted else f"-on-{cores}"
                 own = f"{protocol}-polling-{one.parameters.get('tree')}{suffix}"
                 cheaper[cores] = lows.get(f"{stem}{suffix}-over-{own}", 0.0) > 1
-            yield f"The multikernel in {words}, tree {kind}, is surely cheaper than {other} {_from(cheaper)}.{remark}"
+            yield (
+                f"The multikernel in {words}, tree {kind}, is surely cheaper than {other}"
+                f" {_from(cheaper)}.{remark}"
+            )
 
 
 def _from(cheaper: Mapping[int, bool]) -> str:
@@ -148,5 +170,9 @@ def _from(cheaper: Mapping[int, bool]) -> str:
     if not numbers:
         return "with no number of cores"
     if numbers == [cores for cores in cheaper if cores >= numbers[0]]:
-        return f"from {numbers[0]} cores on" if len(numbers) < len(cheaper) else "with every number of cores"
+        return (
+            f"from {numbers[0]} cores on"
+            if len(numbers) < len(cheaper)
+            else "with every number of cores"
+        )
     return f"with {', '.join(map(str, numbers))} cores"

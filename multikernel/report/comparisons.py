@@ -1,11 +1,11 @@
 """What is compared with what, and how it is worded: the list behind the verdict.
 
-Guarantees: "structure" holds only comparisons of arms told in the same way, "tree" those of one kernel told along
-different trees, or by messages and not, "carrier" what the monitors' messages cost where they share no memory, "spared"
-those where one side need not tell anybody, "asking" those where the multikernel's cores ask one another and the shared
-kernel's take locks, "telling" those told differently, "cost" what else is paid; every comparison says which side is the
-multikernel's. A comparison whose ratio a document does not have is left out.
-Called by: `verdict`.
+Guarantees: "structure" holds only comparisons of arms told in the same way, "tree" those of one
+kernel told along different trees, or by messages and not, "carrier" what the monitors' messages
+cost where they share no memory, "spared" those where one side need not tell anybody, "asking" those
+where the multikernel's cores ask one another and the shared kernel's take locks, "telling" those
+told differently, "cost" what else is paid; every comparison says which side is the multikernel's. A
+comparison whose ratio a document does not have is left out. Called by: `verdict`.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ RATE = ("does {} the work of", "does less, by {}, than")
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """ratio: its name in a document. more_is_better…: whether a ratio above 1 speaks for the multikernel's side.
+    """ratio: its name in a document. more_is_better…: whether a ratio above 1 speaks for the
+    multikernel's side.
 
-    words: what a better and a worse multikernel does, with a place for the factor. remarks: what must be added, by
-    outcome (faster, slower, same). is_counterpart: whether the other side is another kernel's, not another arm of the
-    multikernel.
+    words: what a better and a worse multikernel does, with a place for the factor. remarks: what
+    must be added, by outcome (faster, slower, same). is_counterpart: whether the other side is
+    another kernel's, not another arm of the multikernel.
     """
 
     ratio: str
@@ -53,25 +54,33 @@ SIGNAL = "Unmap, targets computing, told by signal"
 ONE, TWO = "the multikernel in one phase", "the multikernel in two phases"
 SHARED = "the shared kernel under its lock"
 ANY_KERNEL = (
-    "The one is told by poll and the other by interrupt: this is what telling is worth, and any kernel whose cores "
-    "poll would have it."
+    "The one is told by poll and the other by interrupt: this is what telling is worth, and any"
+    " kernel whose cores poll would have it."
 )
-ANY_SHARED = "The shared kernel, told by poll, has it too: this is the telling's, not the structure's."
+ANY_SHARED = (
+    "The shared kernel, told by poll, has it too: this is the telling's, not the structure's."
+)
 NOBODY = "Linux has nobody to tell here: its peers sleep, and it pays the local call alone."
 OWN_LINUX = (
-    "The multikernel tells only cores that hold the page, and nobody else holds these; threads of one address space "
-    "share all pages, so Linux must interrupt every CPU that runs one. What an interrupt costs here is part of it."
+    "The multikernel tells only cores that hold the page, and nobody else holds these; threads of"
+    " one address space share all pages, so Linux must interrupt every CPU that runs one. What an"
+    " interrupt costs here is part of it."
 )
 BY_THE_HOST = (
-    "Polling is asking the host here, and every message a call of the host to send and another to receive; the shared "
-    "kernel tells by shared memory, these messages need none."
+    "Polling is asking the host here, and every message a call of the host to send and another to"
+    " receive; the shared kernel tells by shared memory, these messages need none."
 )
 HOST_CARRIERS = {"socket": "Unix sockets", "pipe": "pipes"}
 AT_ONCE = "Cores with pages of their own, all unmapping at once"
 
 
 def _unmap(
-    ratio: str, kind: Kind, multikernel: str, other: str, lead: str, remarks: Mapping[str, str] | None = None
+    ratio: str,
+    kind: Kind,
+    multikernel: str,
+    other: str,
+    lead: str,
+    remarks: Mapping[str, str] | None = None,
 ) -> Comparison:
     return Comparison(ratio, kind, True, multikernel, other, lead, remarks=remarks or {})
 
@@ -106,9 +115,12 @@ TREES = (
     "sequential", "cluster", "numa-aware", "adaptive",
     "binary", "3-ary", "4-ary", "8-ary", "minimum-spanning", "optimum", "chosen",
 )  # fmt: skip
-"""The first is what the others are compared with. Those of the second line only where a system chose them."""
+"""The first is what the others are compared with. Those of the second line only where a system
+chose them.
+"""
 MESSAGES_COST = (
-    "Along a tree the shared kernel tells by messages, where its line is one for all: both are in this."
+    "Along a tree the shared kernel tells by messages, where its line is one for all: both are in"
+    " this."
 )
 
 
@@ -120,7 +132,11 @@ def _along_trees() -> Iterator[Comparison]:
         for protocol, who in protocols:
             ours = f"{protocol}-polling-{kind}"
             yield _unmap(
-                f"{shared}-over-{ours}", "structure", f"{who} {tree}", f"the shared kernel {tree}", lead
+                f"{shared}-over-{ours}",
+                "structure",
+                f"{who} {tree}",
+                f"the shared kernel {tree}",
+                lead,
             )
             yield _unmap(
                 f"linux-computing-over-{ours}", "telling", f"{who} {tree}, targets polling,",
@@ -129,9 +145,12 @@ def _along_trees() -> Iterator[Comparison]:
             if kind != TREES[0]:
                 yield _own(f"{protocol}-polling-{TREES[0]}-over-{ours}", f"{who} {tree}", TREES[0])
         if kind != TREES[0]:
-            yield _own(f"shared-polling-{TREES[0]}-over-{shared}", f"the shared kernel {tree}", TREES[0])
+            yield _own(
+                f"shared-polling-{TREES[0]}-over-{shared}", f"the shared kernel {tree}", TREES[0]
+            )
         yield Comparison(
-            f"shared-polling-over-{shared}", "tree", True, f"the shared kernel {tree}", "the same by its line", POLL,
+            f"shared-polling-over-{shared}", "tree", True, f"the shared kernel {tree}",
+            "the same by its line", POLL,
             remarks=_always(MESSAGES_COST), is_counterpart=False,
         )  # fmt: skip
     for protocol, who in protocols:
@@ -169,7 +188,8 @@ def _retypes() -> Iterator[Comparison]:
             for flight, flying in FLIGHTS.items() if asks else [("", "")]:
                 for lock, other in LOCKS.items():
                     yield Comparison(
-                        f"{way}-{memory}{flight}-rate-over-{lock}-{memory}-rate", "asking" if asks else "structure",
+                        f"{way}-{memory}{flight}-rate-over-{lock}-{memory}-rate",
+                        "asking" if asks else "structure",
                         True, f"{who}{flying}", other, RETYPES.format(words), RATE,
                     )  # fmt: skip
 
@@ -179,11 +199,13 @@ STREAM = "Messages one way, {} slots"
 THERE_AND_BACK = "A message there and back, back-to-back, bare ends"
 BOTH_POLL = "Both sides poll in both; the host's way enters its kernel for every message."
 ONE_SLEEPS = (
-    "The one polls and the other sleeps: what waking costs here is most of it, and polling takes a CPU."
+    "The one polls and the other sleeps: what waking costs here is most of it, and polling takes a"
+    " CPU."
 )
 
 ONE_CPU = (
-    "There no CPU has to be woken, the host switches from one to the other; a call line takes a CPU for each."
+    "There no CPU has to be woken, the host switches from one to the other; a call line takes a CPU"
+    " for each."
 )
 
 
@@ -196,7 +218,8 @@ def _plain(ring: str, name: str, slots: int) -> Comparison:
 
 def _host(way: str, other: str, remark: str) -> Comparison:
     return Comparison(
-        f"{way}-back-to-back-over-call-line-back-to-back", "telling", True, "a call line", other, THERE_AND_BACK,
+        f"{way}-back-to-back-over-call-line-back-to-back", "telling", True, "a call line", other,
+        THERE_AND_BACK,
         remarks=_always(remark),
     )  # fmt: skip
 
@@ -219,76 +242,153 @@ COMPARISONS = (
     _unmap("shared-computing-over-one-phase-computing", "structure", ONE, SHARED, SIGNAL),
     _unmap("shared-computing-over-two-phase-computing", "structure", TWO, SHARED, SIGNAL),
     Comparison(
-        "own-pages-multikernel-over-own-pages-shared", "structure", True, "the multikernel", "the shared kernel",
-        AT_ONCE, RATE,
+        "own-pages-multikernel-over-own-pages-shared",
+        "structure",
+        True,
+        "the multikernel",
+        "the shared kernel",
+        AT_ONCE,
+        RATE,
     ),
     Comparison(
-        "own-pages-multikernel-over-own-pages-linux", "spared", True, "the multikernel", "Linux's threads", AT_ONCE,
-        RATE, _always(OWN_LINUX),
+        "own-pages-multikernel-over-own-pages-linux",
+        "spared",
+        True,
+        "the multikernel",
+        "Linux's threads",
+        AT_ONCE,
+        RATE,
+        _always(OWN_LINUX),
     ),
     Comparison(
-        "multikernel-call-line-back-to-back-over-shared-call-line-back-to-back", "structure", False, "the multikernel",
-        "the shared kernel", "A call from driver to driver, 8 channels polled, back-to-back",
+        "multikernel-call-line-back-to-back-over-shared-call-line-back-to-back",
+        "structure",
+        False,
+        "the multikernel",
+        "the shared kernel",
+        "A call from driver to driver, 8 channels polled, back-to-back",
     ),
     Comparison(
-        "two-phase-polling-over-one-phase-polling", "structure", False, "voting first (two phases)",
-        "doing it at once (one phase)", POLL, is_counterpart=False,
+        "two-phase-polling-over-one-phase-polling",
+        "structure",
+        False,
+        "voting first (two phases)",
+        "doing it at once (one phase)",
+        POLL,
+        is_counterpart=False,
     ),
     _unmap(
-        "linux-computing-over-one-phase-polling", "telling", f"{ONE}, targets polling,", "Linux, peers computing",
-        "Unmap", _always(ANY_KERNEL),
+        "linux-computing-over-one-phase-polling",
+        "telling",
+        f"{ONE}, targets polling,",
+        "Linux, peers computing",
+        "Unmap",
+        _always(ANY_KERNEL),
     ),
     _unmap(
-        "linux-computing-over-two-phase-polling", "telling", f"{TWO}, targets polling,", "Linux, peers computing",
-        "Unmap", _always(ANY_KERNEL),
+        "linux-computing-over-two-phase-polling",
+        "telling",
+        f"{TWO}, targets polling,",
+        "Linux, peers computing",
+        "Unmap",
+        _always(ANY_KERNEL),
     ),
     Comparison(
-        "linux-computing-over-shared-polling", "telling", True, "the shared kernel, targets polling,",
-        "Linux, peers computing", "Unmap", remarks={"faster": ANY_SHARED}, is_counterpart=False,
+        "linux-computing-over-shared-polling",
+        "telling",
+        True,
+        "the shared kernel, targets polling,",
+        "Linux, peers computing",
+        "Unmap",
+        remarks={"faster": ANY_SHARED},
+        is_counterpart=False,
     ),
     _unmap(
-        "linux-computing-over-one-phase-computing", "telling", f"{ONE}, told by signal,",
-        "Linux, told by interrupt", "Unmap, peers computing in both",
+        "linux-computing-over-one-phase-computing",
+        "telling",
+        f"{ONE}, told by signal,",
+        "Linux, told by interrupt",
+        "Unmap, peers computing in both",
     ),
     _unmap(
-        "linux-computing-over-two-phase-computing", "telling", f"{TWO}, told by signal,",
-        "Linux, told by interrupt", "Unmap, peers computing in both",
+        "linux-computing-over-two-phase-computing",
+        "telling",
+        f"{TWO}, told by signal,",
+        "Linux, told by interrupt",
+        "Unmap, peers computing in both",
     ),
     _unmap(
-        "linux-idle-over-one-phase-polling", "telling", f"{ONE}, targets polling,", "Linux, peers asleep", "Unmap",
+        "linux-idle-over-one-phase-polling",
+        "telling",
+        f"{ONE}, targets polling,",
+        "Linux, peers asleep",
+        "Unmap",
         _always(NOBODY),
     ),
     _unmap(
-        "linux-idle-over-two-phase-polling", "telling", f"{TWO}, targets polling,", "Linux, peers asleep", "Unmap",
+        "linux-idle-over-two-phase-polling",
+        "telling",
+        f"{TWO}, targets polling,",
+        "Linux, peers asleep",
+        "Unmap",
         _always(NOBODY),
     ),
     Comparison(
-        "map-shared-over-map-multikernel", "cost", True, "the multikernel", "the shared kernel", "Mapping on all cores"
+        "map-shared-over-map-multikernel",
+        "cost",
+        True,
+        "the multikernel",
+        "the shared kernel",
+        "Mapping on all cores",
     ),
     Comparison(
-        "touch-shared-over-touch-multikernel", "cost", True, "the multikernel", "the shared kernel",
+        "touch-shared-over-touch-multikernel",
+        "cost",
+        True,
+        "the multikernel",
+        "the shared kernel",
         "The first touch on all cores",
     ),
     Comparison(
-        "program-multikernel-interrupted-over-program-multikernel-alone", "cost", True,
-        "a program computing on a told core of the multikernel", "the same left alone",
-        "Maps, touches and unmaps one after the other, each an interrupt", RATE, is_counterpart=False,
+        "program-multikernel-interrupted-over-program-multikernel-alone",
+        "cost",
+        True,
+        "a program computing on a told core of the multikernel",
+        "the same left alone",
+        "Maps, touches and unmaps one after the other, each an interrupt",
+        RATE,
+        is_counterpart=False,
     ),
     Comparison(
-        "program-shared-interrupted-over-program-shared-alone", "cost", True,
-        "a program computing on a told core of the shared kernel", "the same left alone",
-        "Maps, touches and unmaps one after the other, each an interrupt", RATE, is_counterpart=False,
+        "program-shared-interrupted-over-program-shared-alone",
+        "cost",
+        True,
+        "a program computing on a told core of the shared kernel",
+        "the same left alone",
+        "Maps, touches and unmaps one after the other, each an interrupt",
+        RATE,
+        is_counterpart=False,
     ),
     Comparison(
-        "multikernel-call-line-back-to-back-over-floor-0-1-back-to-back", "cost", False, "a call through the driver",
-        "the bare line", "Back-to-back, 8 channels polled", is_counterpart=False,
+        "multikernel-call-line-back-to-back-over-floor-0-1-back-to-back",
+        "cost",
+        False,
+        "a call through the driver",
+        "the bare line",
+        "Back-to-back, 8 channels polled",
+        is_counterpart=False,
     ),
     Comparison(
-        "multikernel-epoch-ring-back-to-back-over-multikernel-call-line-back-to-back", "cost", False,
-        "a call over two rings", "one over a call line", "Back-to-back, through the driver", is_counterpart=False,
+        "multikernel-epoch-ring-back-to-back-over-multikernel-call-line-back-to-back",
+        "cost",
+        False,
+        "a call over two rings",
+        "one over a call line",
+        "Back-to-back, through the driver",
+        is_counterpart=False,
     ),
     *_along_trees(),
     *_carried(),
     *_retypes(),
     *MESSAGES,
-)  # fmt: skip
+)

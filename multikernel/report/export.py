@@ -1,9 +1,8 @@
 """Reports as files: what is read, in which form it is written, and that nothing is written over.
 
-Guarantees: everything is read and drawn before a file is made; a file appears under its name whole or not at all; one
-that is there stays as it is unless it is to be replaced. What the user can mend raises BadInput, a file that is no
-document DocumentError; then nothing was written.
-Called by: cli.
+Guarantees: everything is read and drawn before a file is made; a file appears under its name whole
+or not at all; one that is there stays as it is unless it is to be replaced. What the user can mend
+raises BadInput, a file that is no document DocumentError; then nothing was written. Called by: cli.
 """
 
 from __future__ import annotations
@@ -31,12 +30,14 @@ DEFAULT = "report.html"
 WHERE = "--output"
 
 
-# --- Reading --------------------------------------------------------------------------------------------------------
+# --- Reading
+# --------------------------------------------------------------------------------------------------
 
 
 def collect(sources: Sequence[str | os.PathLike[str]]) -> list[Document]:
-    """All documents of directories and files. A directory that holds run directories stands for all of these; without
-    any source it is the latest run below results/. Raises BadInput, DocumentError."""
+    """All documents of directories and files. A directory that holds run directories stands for all
+    of these; without any source it is the latest run below results/. Raises BadInput,
+    DocumentError."""
     paths = [path for source in (sources or [_latest_run()]) for path in _runs(Path(source))]
     return [one for path in paths for several in store.read(path).values() for one in several]
 
@@ -72,7 +73,8 @@ def _latest_run() -> Path:
     return runs[-1]  # their names begin with the time
 
 
-# --- Forms ----------------------------------------------------------------------------------------------------------
+# --- Forms
+# --------------------------------------------------------------------------------------------------
 
 
 def as_html(documents: Sequence[Document]) -> bytes:
@@ -105,8 +107,10 @@ def as_json(documents: Sequence[Document]) -> bytes:
 
 
 COLUMNS = (
-    "experiment", "time", "cpu_model", "system", "variant", "cores", "control", "measure", "mode", "batch", "unit",
-    "samples", "boots", "min", "p5", "p50", "p95", "p99", "p999", "max", "mean", "median_low", "median_high",
+    "experiment", "time", "cpu_model", "system", "variant", "cores", "control", "measure", "mode",
+    "batch", "unit",
+    "samples", "boots", "min", "p5", "p50", "p95", "p99", "p999", "max", "mean", "median_low",
+    "median_high",
     "coverage", "method", "p50_ns", "over_floor",
 )  # fmt: skip
 
@@ -114,7 +118,9 @@ COLUMNS = (
 def as_csv(documents: Sequence[Document]) -> bytes:
     """A line a series; parameters are columns of their own, as `parameter.name`."""
     names = list(
-        dict.fromkeys(name for one in documents for series in one.series for name in series.parameters)
+        dict.fromkeys(
+            name for one in documents for series in one.series for name in series.parameters
+        )
     )
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -125,9 +131,12 @@ def as_csv(documents: Sequence[Document]) -> bytes:
             interval = one.median_interval
             ns = nanoseconds(one, one.p50, environment.tsc_hz)
             cells: list[object] = [
-                document.experiment, environment.time, environment.cpu_model, one.system, one.variant, one.cores,
-                one.control, one.measure, one.mode, one.batch, one.unit, one.samples, one.boots, one.min, one.p5,
-                one.p50, one.p95, one.p99, one.p999, one.max, one.mean, interval.low, interval.high, interval.coverage,
+                document.experiment, environment.time, environment.cpu_model, one.system,
+                one.variant, one.cores,
+                one.control, one.measure, one.mode, one.batch, one.unit, one.samples, one.boots,
+                one.min, one.p5,
+                one.p50, one.p95, one.p99, one.p999, one.max, one.mean, interval.low, interval.high,
+                interval.coverage,
                 interval.method, ns, one.over_floor, *(one.parameters.get(name) for name in names),
             ]  # fmt: skip
             writer.writerow([_cell(cell) for cell in cells])
@@ -135,7 +144,9 @@ def as_csv(documents: Sequence[Document]) -> bytes:
 
 
 def _cell(value: object) -> object:
-    """Numbers as they are. Text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    """Numbers as they are. Text that a spreadsheet would take for a formula gets an apostrophe
+    before it.
+    """
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, str):
@@ -166,7 +177,8 @@ def form_of(output: str) -> Callable[[Sequence[Document]], bytes]:
     return FORMS[suffix]
 
 
-# --- Writing --------------------------------------------------------------------------------------------------------
+# --- Writing
+# --------------------------------------------------------------------------------------------------
 
 
 def write(data: bytes, output: str | None, *, replace: bool = False) -> Path:

@@ -1,9 +1,10 @@
 """What a page is made of: figures, which are drawings with a title and a description, and tables.
 
-Guarantees: every figure has a title and a description that says in words what is to be seen, for those who do not see
-it; a drawing is drawn for a width of WIDTH, so that its letters can be read on a phone as they are on paper; colours
-are classes, so that one style sheet serves light, dark and print, on a page and in a file of its own.
-Called by: the charts (make drawings), figures (make figures and tables), page and export (show them).
+Guarantees: every figure has a title and a description that says in words what is to be seen, for
+those who do not see it; a drawing is drawn for a width of WIDTH, so that its letters can be read on
+a phone as they are on paper; colours are classes, so that one style sheet serves light, dark and
+print, on a page and in a file of its own. Called by: the charts (make drawings), figures (make
+figures and tables), page and export (show them).
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ def stacked(figures: Sequence[Figure]) -> Markup:
     parts: list[Child] = []
     top = 16.0
     for figure in figures:
-        heading = element("text", shortened(figure.title, WIDTH - 16, 13), x=8, y=top + 8, class_="heading")
+        heading = element(
+            "text", shortened(figure.title, WIDTH - 16, 13), x=8, y=top + 8, class_="heading"
+        )
         moved = element("g", figure.drawing.body, transform=f"translate(0 {top + 18:g})")
         words = (element("title", figure.title), element("desc", figure.description))
         parts.append(element("g", *words, heading, moved, role="img"))

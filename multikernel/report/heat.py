@@ -1,8 +1,9 @@
 """Heat maps: a square a pair of CPUs, darker for dearer, with the number in it where there is room.
 
-Guarantees: one hue from light to dark, so it is read by those who see few colours, and in grey on paper; numbers
-are written in the squares up to 16 CPUs; beyond 64 the squares become one picture, so that hundreds of CPUs stay a
-small file; a pair that was not measured is empty. Called by: figures (the latency matrix).
+Guarantees: one hue from light to dark, so it is read by those who see few colours, and in grey on
+paper; numbers are written in the squares up to 16 CPUs; beyond 64 the squares become one picture,
+so that hundreds of CPUs stay a small file; a pair that was not measured is empty. Called by:
+figures (the latency matrix).
 """
 
 from __future__ import annotations
@@ -38,7 +39,15 @@ def heat(values: Mapping[Pair, float], cpus: Sequence[int], unit: str) -> Drawin
     ]
     if len(cpus) <= SQUARES:
         parts += [
-            _square(values.get((a, b)), (a, b), LEFT + x * side, TOP + y * side, side, (low, high), len(cpus))
+            _square(
+                values.get((a, b)),
+                (a, b),
+                LEFT + x * side,
+                TOP + y * side,
+                side,
+                (low, high),
+                len(cpus),
+            )
             for y, a in enumerate(cpus)
             for x, b in enumerate(cpus)
         ]
@@ -62,7 +71,9 @@ def _share(value: float, ends: tuple[float, float]) -> float:
 
 
 def _colour(share: float) -> Colour:
-    r, g, b = (round(light + (dark - light) * share) for light, dark in zip(LIGHT, DARK, strict=True))
+    r, g, b = (
+        round(light + (dark - light) * share) for light, dark in zip(LIGHT, DARK, strict=True)
+    )
     return r, g, b
 
 
@@ -76,16 +87,26 @@ def _names(cpus: Sequence[int], side: float) -> Markup:
     for place, cpu in list(enumerate(cpus))[::step]:
         middle = (place + 0.5) * side
         parts.append(
-            element("text", str(cpu), x=LEFT + middle, y=TOP - 5, class_="axis", text_anchor="middle")
+            element(
+                "text", str(cpu), x=LEFT + middle, y=TOP - 5, class_="axis", text_anchor="middle"
+            )
         )
         parts.append(
-            element("text", str(cpu), x=LEFT - 5, y=TOP + middle + 3.5, class_="axis", text_anchor="end")
+            element(
+                "text", str(cpu), x=LEFT - 5, y=TOP + middle + 3.5, class_="axis", text_anchor="end"
+            )
         )
     return joined(parts)
 
 
 def _square(
-    value: float | None, pair: Pair, x: float, y: float, side: float, ends: tuple[float, float], cpus: int
+    value: float | None,
+    pair: Pair,
+    x: float,
+    y: float,
+    side: float,
+    ends: tuple[float, float],
+    cpus: int,
 ) -> Markup:
     if value is None:
         return element("rect", x=x, y=y, width=side, height=side, class_="void")
@@ -98,7 +119,14 @@ def _square(
         class_ = "cell-dark" if share > 0.5 else "cell-light"
         words = f"{value:.0f}" if value < 9999.5 else short(value)
         parts.append(
-            element("text", words, x=x + side / 2, y=y + side / 2 + 3.2, class_=class_, text_anchor="middle")
+            element(
+                "text",
+                words,
+                x=x + side / 2,
+                y=y + side / 2 + 3.2,
+                class_=class_,
+                text_anchor="middle",
+            )
         )
     return element("g", *parts)
 
@@ -121,7 +149,8 @@ def _picture(
     )
     size = side * len(cpus)
     return element(
-        "image", href="data:image/png;base64," + base64.b64encode(png).decode(), x=LEFT, y=TOP, width=size, height=size,
+        "image", href="data:image/png;base64," + base64.b64encode(png).decode(), x=LEFT, y=TOP,
+        width=size, height=size,
         style="image-rendering:pixelated",
     )  # fmt: skip
 
@@ -130,7 +159,8 @@ def _key(low: float, high: float, unit: str, top: float) -> Markup:
     """From light to dark, with the ends written beside."""
     steps, wide = 24, 7.0
     parts: list[Child] = [
-        element("rect", x=LEFT + index * wide, y=top, width=wide + 0.5, height=9.0, fill=_hex(index / (steps - 1)))
+        element("rect", x=LEFT + index * wide, y=top, width=wide + 0.5, height=9.0,
+        fill=_hex(index / (steps - 1)))
         for index in range(steps)
     ]  # fmt: skip
     end = LEFT + steps * wide

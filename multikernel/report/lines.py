@@ -1,8 +1,9 @@
-"""Lines: values over something that was chosen (cores, sizes, budgets), with error bars; also single points.
+"""Lines: values over something that was chosen (cores, sizes, budgets), with error bars; also
+single points.
 
-Guarantees: lines differ by colour, by the shape of their points and by name in the legend below; a curve of the paper
-is dashed and without error bars; the axis of values begins at nought unless the values span more than two powers of
-ten. Called by: figures.
+Guarantees: lines differ by colour, by the shape of their points and by name in the legend below; a
+curve of the paper is dashed and without error bars; the axis of values begins at nought unless the
+values span more than two powers of ten. Called by: figures.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """joined: whether the points are joined; paper: whether it is the paper's; kind: a class, else by its place."""
+    """joined: whether the points are joined; paper: whether it is the paper's; kind: a class, else
+    by its place.
+    """
 
     label: str
     points: tuple[Point, ...]
@@ -53,11 +56,15 @@ def lines(
     standing: Sequence[Mark] = (),
     linear: bool = False,
 ) -> Drawing:
-    """The drawing. marks: values drawn across; standing: choices drawn upright; linear: both axes are."""
+    """The drawing. marks: values drawn across; standing: choices drawn upright; linear: both axes
+    are.
+    """
     points = [point for line in several for point in line.points]
     xs = sorted({point.x for point in points} | {mark.value for mark in standing})
     ends = LEFT + 6, WIDTH - RIGHT - 6
-    across = Linear(min(xs), max(xs), *ends, 8) if linear and len(xs) > 1 else over_counts(xs, *ends)
+    across = (
+        Linear(min(xs), max(xs), *ends, 8) if linear and len(xs) > 1 else over_counts(xs, *ends)
+    )
     ys = [end for point in points for end in (point.y, point.low or point.y, point.high or point.y)]
     up = _up([*ys, *(mark.value for mark in marks)], linear)
     parts: list[Child] = [_frame(across, up, xs, x_axis, y_axis)]
@@ -71,7 +78,12 @@ def lines(
 
 def _up(values: Sequence[float], linear: bool) -> Scale:
     positive = [value for value in values if value > 0]
-    if not linear and positive and len(positive) == len(values) and max(positive) > SPAN * min(positive):
+    if (
+        not linear
+        and positive
+        and len(positive) == len(values)
+        and max(positive) > SPAN * min(positive)
+    ):
         return Log(min(positive) / 1.2, max(positive) * 1.2, TOP + PLOT, TOP)
     return from_nought(values, TOP + PLOT, TOP)
 
@@ -82,7 +94,9 @@ def _frame(across: Scale, up: Scale, xs: Sequence[float], x_axis: str, y_axis: s
     for tick in up.ticks():
         y = up.at(tick)
         parts.append(element("line", x1=LEFT, x2=right, y1=y, y2=y, class_="grid"))
-        parts.append(element("text", short(tick), x=LEFT - 5, y=y + 3.5, class_="axis", text_anchor="end"))
+        parts.append(
+            element("text", short(tick), x=LEFT - 5, y=y + 3.5, class_="axis", text_anchor="end")
+        )
     parts.append(element("line", x1=LEFT, x2=right, y1=bottom, y2=bottom, class_="base"))
     ticks = list(xs) if len(xs) <= 9 else across.ticks()
     last = -1e9
@@ -91,7 +105,9 @@ def _frame(across: Scale, up: Scale, xs: Sequence[float], x_axis: str, y_axis: s
         parts.append(element("line", x1=x, x2=x, y1=bottom, y2=bottom + 4, class_="base"))
         words = short(tick)
         if x - width_of(words, 10.5) / 2 > last + 3:
-            parts.append(element("text", words, x=x, y=bottom + 15, class_="axis", text_anchor="middle"))
+            parts.append(
+                element("text", words, x=x, y=bottom + 15, class_="axis", text_anchor="middle")
+            )
             last = x + width_of(words, 10.5) / 2
     parts.append(element("text", y_axis, x=4, y=13, class_="axis"))
     parts.append(element("text", x_axis, x=right, y=bottom + 31, class_="axis", text_anchor="end"))
@@ -127,7 +143,9 @@ def _line(line: Line, index: int, across: Scale, up: Scale) -> Markup:
     if line.joined and len(places) > 1:
         path = "M" + "L".join(f"{x:.2f} {y:.2f}" for x, y in places)
         parts.append(
-            element("path", d=path, class_="paper-line" if line.paper else f"joint {kind}", fill="none")
+            element(
+                "path", d=path, class_="paper-line" if line.paper else f"joint {kind}", fill="none"
+            )
         )
     for (x, y), point in zip(places, line.points, strict=True):
         if point.low is not None and point.high is not None and not line.paper:
@@ -158,7 +176,11 @@ def _legend(several: Sequence[Line], top: float) -> tuple[Markup, float]:
     """Below the plot: in two columns where all names are short. Also how far down it reaches."""
     named = [(index, line) for index, line in enumerate(several) if line.label]
     room = (WIDTH - 16) / 2
-    columns = 2 if all(width_of(line.label, 12) < room - 34 for _, line in named) and len(named) > 2 else 1
+    columns = (
+        2
+        if all(width_of(line.label, 12) < room - 34 for _, line in named) and len(named) > 2
+        else 1
+    )
     parts: list[Child] = []
     for place, (index, line) in enumerate(named):
         x, y = 8 + (place % columns) * room, top + (place // columns) * 17

@@ -1,8 +1,9 @@
-"""The documents of a report, by machine: which belong together, what machine it was, and what may be said of it.
+"""The documents of a report, by machine: which belong together, what machine it was, and what may
+be said of it.
 
-Guarantees: documents of different machines never share a section; the same document given twice appears once; within
-a machine experiments come as the paper has them, the latest run first. Nothing names a host or a user, because no
-document does. Called by: page, export.
+Guarantees: documents of different machines never share a section; the same document given twice
+appears once; within a machine experiments come as the paper has them, the latest run first. Nothing
+names a host or a user, because no document does. Called by: page, export.
 """
 
 from __future__ import annotations
@@ -48,7 +49,12 @@ def machines(documents: Iterable[Document]) -> list[Machine]:
     groups: list[list[Document]] = []
     for document in documents:
         group = next(
-            (one for one in groups if not machine_differences(one[0].environment, document.environment)), None
+            (
+                one
+                for one in groups
+                if not machine_differences(one[0].environment, document.environment)
+            ),
+            None,
         )
         if group is None:
             groups.append([document])
@@ -62,7 +68,8 @@ def _ordered(group: Iterable[Document]) -> list[Document]:
     return sorted(latest_first, key=lambda one: place_of(one.experiment))
 
 
-# --- In words -------------------------------------------------------------------------------------------------------
+# --- In words
+# --------------------------------------------------------------------------------------------------
 
 
 def title_of(environment: Environment) -> str:
@@ -84,14 +91,22 @@ def described(machine: Machine) -> str:
     nodes = topology.get("nodes")
     if isinstance(nodes, list) and nodes:
         parts.append(_count(len(nodes), "memory node"))
-    where = {True: "a virtual machine", False: "bare metal", None: "virtual or not, it does not tell"}
-    kind = where[environment.virtualised] + (f" ({environment.hypervisor})" if environment.hypervisor else "")
+    where = {
+        True: "a virtual machine",
+        False: "bare metal",
+        None: "virtual or not, it does not tell",
+    }
+    kind = where[environment.virtualised] + (
+        f" ({environment.hypervisor})" if environment.hypervisor else ""
+    )
     text = f"{environment.cpu_model} ({environment.architecture}), {kind}"
     text += f": {', '.join(parts)}. " if parts else ". "
     text += f"Linux {environment.kernel}."
     if environment.tsc_hz:
-        text += f" The time stamp counter ticks at {environment.tsc_hz / 1e6:,.1f}\u202fMHz".replace(
-            ",", "\u202f"
+        text += (
+            f" The time stamp counter ticks at {environment.tsc_hz / 1e6:,.1f}\u202fMHz".replace(
+                ",", "\u202f"
+            )
         )
         text += ", so 1\u202f000 TSC cycles are " + f"{1e12 / environment.tsc_hz:.0f} ns."
     used = sorted({cpu for document in machine.documents for cpu in document.environment.cpus})
@@ -151,7 +166,10 @@ FACTS: Facts = (
     ("architecture", lambda one: one.architecture),
     ("processor's flags", lambda one: ", ".join(one.cpu_flags)),
     ("topology", lambda one: _topology(one)),
-    ("virtual", lambda one: {True: one.hypervisor or "yes", False: "no", None: None}[one.virtualised]),
+    (
+        "virtual",
+        lambda one: {True: one.hypervisor or "yes", False: "no", None: None}[one.virtualised],
+    ),
     ("cores on CPUs", lambda one: ", ".join(map(str, one.cpus))),
     ("Linux", lambda one: one.kernel),
     ("frequency governor", lambda one: one.governor),
@@ -162,7 +180,10 @@ FACTS: Facts = (
     ("load after", lambda one: _load(one.after.load)),
     ("stolen meanwhile", lambda one: _steal(one)),
     ("Python", lambda one: one.python),
-    ("packages", lambda one: ", ".join(f"{name} {version}" for name, version in one.packages.items())),
+    (
+        "packages",
+        lambda one: ", ".join(f"{name} {version}" for name, version in one.packages.items()),
+    ),
     ("compiler", lambda one: one.compiler),
     ("compiler's flags", lambda one: one.compiler_flags),
     ("build", lambda one: ", ".join(f"{name} {value}" for name, value in one.build.items())),
@@ -174,7 +195,9 @@ FACTS: Facts = (
 
 
 def facts(machine: Machine) -> list[tuple[str, str]]:
-    """The environment, a row each; where documents differ, each value with the experiments that have it."""
+    """The environment, a row each; where documents differ, each value with the experiments that
+    have it.
+    """
     found = []
     for name, fact in FACTS:
         values: dict[str, dict[str, None]] = {}
@@ -185,13 +208,17 @@ def facts(machine: Machine) -> list[tuple[str, str]]:
         if len(values) == 1:
             found.append((name, next(iter(values))))
         else:
-            found.append((name, "; ".join(f"{text} ({', '.join(names)})" for text, names in values.items())))
+            found.append(
+                (name, "; ".join(f"{text} ({', '.join(names)})" for text, names in values.items()))
+            )
     return found
 
 
 def _topology(environment: Environment) -> str:
     return "; ".join(
-        f"{name} {_flat(value)}" for name, value in environment.topology.items() if value not in ([], {})
+        f"{name} {_flat(value)}"
+        for name, value in environment.topology.items()
+        if value not in ([], {})
     )
 
 

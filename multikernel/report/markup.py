@@ -1,9 +1,10 @@
 """Marked-up text, built from elements: what makes the report's HTML and SVG.
 
-Guarantees: whatever is not `Markup` already is escaped, in text and in attributes alike, so a document that holds
-hostile strings cannot become part of the page; characters that XML forbids, and those that turn the direction of
-writing round, are replaced by U+FFFD. Element and attribute names are the program's own, never a document's.
-Called by: everything in this room that draws or writes pages.
+Guarantees: whatever is not `Markup` already is escaped, in text and in attributes alike, so a
+document that holds hostile strings cannot become part of the page; characters that XML forbids, and
+those that turn the direction of writing round, are replaced by U+FFFD. Element and attribute names
+are the program's own, never a document's. Called by: everything in this room that draws or writes
+pages.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def joined(children: Iterable[Child]) -> Markup:
 def element(name: str, /, *children: Child, **attributes: Value) -> Markup:
     """<name attribute="…">children</name>; None leaves an attribute out.
 
-    In attribute names a trailing underscore is dropped and others become dashes: class_, stroke_width, viewBox.
+    In attribute names a trailing underscore is dropped and others become dashes: class_,
+    stroke_width, viewBox.
     """
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{_value(value)}"'

@@ -1,9 +1,11 @@
-"""The report: one HTML file that needs nothing else, made from result documents and from nothing else.
+"""The report: one HTML file that needs nothing else, made from result documents and from nothing
+else.
 
-Guarantees: no script, no network (a content policy in the page forbids both), every text of a document escaped;
-light or dark as the reader's system is, and a style for paper; figures with titles and descriptions, tables with
-headings. All documents are in it, as downloads, whole. Documents of several machines are sections of their own.
-Called by: export. Idea: what hyperfine and core-to-core-latency put side by side, in the form of a short paper.
+Guarantees: no script, no network (a content policy in the page forbids both), every text of a
+document escaped; light or dark as the reader's system is, and a style for paper; figures with
+titles and descriptions, tables with headings. All documents are in it, as downloads, whole.
+Documents of several machines are sections of their own. Called by: export. Idea: what hyperfine and
+core-to-core-latency put side by side, in the form of a short paper.
 """
 
 from __future__ import annotations
@@ -56,8 +58,8 @@ def page(documents: Sequence[Document]) -> str:
 
 _FOOTER = (
     (
-        "Drawn by multikernel from the result documents embedded above, and from nothing else. The paper's values: "
-        f"{SOURCE}; only those that two independent secondary sources agree on."
+        "Drawn by multikernel from the result documents embedded above, and from nothing else. The"
+        f" paper's values: {SOURCE}; only those that two independent secondary sources agree on."
     ),
 )
 
@@ -83,7 +85,8 @@ def _header(found: Sequence[Machine]) -> Markup:
         "header",
         element("h1", "Multikernel report"),
         element("p", f"{when} · {count} · {', '.join(experiments)}"),
-        element("p", "A multikernel beside a kernel of shared, locked state and beside Linux, measured on ",
+        element("p",
+        "A multikernel beside a kernel of shared, locked state and beside Linux, measured on ",
                 "one machine." if len(found) == 1 else f"{len(found)} machines.", class_="quiet"),
     )  # fmt: skip
 
@@ -108,7 +111,8 @@ def _section(machine: Machine, names: _Names, *, alone: bool) -> Markup:
     )
 
 
-# --- What is said in words ------------------------------------------------------------------------------------------
+# --- What is said in words
+# ------------------------------------------------------------------------------------------
 
 
 def _warnings(machine: Machine) -> Markup:
@@ -117,24 +121,36 @@ def _warnings(machine: Machine) -> Markup:
     listed = machines_.warnings(machine)
     here = [one for one in listed if len(every) == 1 or machines_.alone_in(one, every) is None]
     whose = {
-        id(one): f" ({', '.join(one.experiments)})" for one in here if 0 < len(one.experiments) < len(every)
+        id(one): f" ({', '.join(one.experiments)})"
+        for one in here
+        if 0 < len(one.experiments) < len(every)
     }
     heading = element("h2", "What these numbers can and cannot say")
     boots = sorted({series.boots for document in machine.documents for series in document.series})
     over = f"{boots[0]}" if len(boots) == 1 else f"{boots[0]} to {boots[-1]}" if boots else "no"
     first = element(
         "p",
-        f"Each number is a median; what it is worth is told by how it differs between fresh boots ({over} of them). "
-        "Compare arms that are told in the same way, and ratios rather than cycles."
-        + (" What concerns one experiment alone stands with its figures." if len(here) < len(listed) else ""),
+        "Each number is a median; what it is worth is told by how it differs between fresh boots"
+        f" ({over} of them). Compare arms that are told in the same way, and ratios rather than"
+        " cycles."
+        + (
+            " What concerns one experiment alone stands with its figures."
+            if len(here) < len(listed)
+            else ""
+        ),
     )
     if not listed:
         return joined([heading, first, element("p", "The documents carry no warnings.")])
-    return joined([heading, first, _codes((one.code + whose.get(id(one), ""), one.text) for one in here)])
+    return joined(
+        [heading, first, _codes((one.code + whose.get(id(one), ""), one.text) for one in here)]
+    )
 
 
 def _codes(items: Iterable[tuple[str, str]]) -> Markup:
-    listed = [element("li", element("span", tag, class_="tag"), element("span", text)) for tag, text in items]
+    listed = [
+        element("li", element("span", tag, class_="tag"), element("span", text))
+        for tag, text in items
+    ]
     return element("ul", *listed, class_="codes") if listed else Markup()
 
 
@@ -144,16 +160,19 @@ def _verdict(machine: Machine) -> Markup:
         parts.append(element("p", "Of the latest run of each experiment.", class_="quiet"))
     for title, sentences in machines_.sentences(machine):
         items = [
-            element("li", element("span", OUTCOMES[outcome], class_=f"tag {outcome}"), text)
-            if outcome in OUTCOMES
-            else element("li", text, class_="plain")
+            (
+                element("li", element("span", OUTCOMES[outcome], class_=f"tag {outcome}"), text)
+                if outcome in OUTCOMES
+                else element("li", text, class_="plain")
+            )
             for outcome, text in sentences
         ]
         parts += [element("h3", title), element("ul", *items)]
     return joined(parts)
 
 
-# --- Figures --------------------------------------------------------------------------------------------------------
+# --- Figures
+# --------------------------------------------------------------------------------------------------
 
 
 def _experiment(machine: Machine, name: str, names: _Names) -> Markup:
@@ -174,7 +193,9 @@ def _experiment(machine: Machine, name: str, names: _Names) -> Markup:
             parts.append(element("p", "This document holds no series."))
     if own and len(every) > 1:
         parts.append(element("h3", "To be read with"))
-        parts.append(_codes((one.code, _capital(one.text.removeprefix(f"{name}: "))) for one in own))
+        parts.append(
+            _codes((one.code, _capital(one.text.removeprefix(f"{name}: "))) for one in own)
+        )
     return joined(parts)
 
 
@@ -193,8 +214,12 @@ def _block(block: Block, names: _Names, shown: set[tuple[PaperValue, ...]]) -> M
     shown.add(block.paper)
     if isinstance(block, Figure):
         drawing = element("div", svg(block, names.next()), class_="drawing")
-        return element("figure", element("h3", block.title), drawing, element("figcaption", *notes, paper))
-    table = _table(block.headings, block.rows, right=block.right, heads=block.heads, label=block.title)
+        return element(
+            "figure", element("h3", block.title), drawing, element("figcaption", *notes, paper)
+        )
+    table = _table(
+        block.headings, block.rows, right=block.right, heads=block.heads, label=block.title
+    )
     caption = element("figcaption", *notes, paper)
     return element("figure", element("h3", block.title), table, caption, class_="wide")
 
@@ -208,7 +233,9 @@ def _paper(values: Sequence[PaperValue]) -> Markup:
         about = "≈ " if one.approximate else ""
         what = one.what + (f", {one.cores} cores" if one.cores else "")
         spread = "" if one.spread is None else f" (σ {one.spread:g})"
-        amount = one.text if one.value is None else f"{about}{_amount(one.value)} {one.unit}{spread}"
+        amount = (
+            one.text if one.value is None else f"{about}{_amount(one.value)} {one.unit}{spread}"
+        )
         ns = "–" if one.ns is None else f"{about}{short(one.ns)}"
         machine = "–" if one.machine is None else one.machine.name
         cells.append((what, machine, amount, ns) if len(known) > 1 else (what, amount, ns))
@@ -223,11 +250,13 @@ def _amount(value: float) -> str:
     return number(value) if value >= 100 else f"{value:g}"
 
 
-# --- Tables ---------------------------------------------------------------------------------------------------------
+# --- Tables
+# --------------------------------------------------------------------------------------------------
 
 
 def _table(
-    headings: Iterable[str], cells: Iterable[Sequence[str]], *, right: frozenset[int] | range = frozenset(),
+    headings: Iterable[str], cells: Iterable[Sequence[str]], *,
+    right: frozenset[int] | range = frozenset(),
     caption: str = "", label: str = "", heads: int = 1, class_: str | None = None,
 ) -> Markup:  # fmt: skip
     """A table in a box that scrolls by itself where it is too wide."""
@@ -239,13 +268,19 @@ def _table(
     before = ""
     for row in cells:
         line = [
-            element("th", cell, scope="row")
-            if place < heads
-            else element("td", cell, class_="number" if place in right else None)
+            (
+                element("th", cell, scope="row")
+                if place < heads
+                else element("td", cell, class_="number" if place in right else None)
+            )
             for place, cell in enumerate(row)
         ]
         body.append(
-            element("tr", *line, class_="newsection" if before and row[0] != before and heads > 1 else None)
+            element(
+                "tr",
+                *line,
+                class_="newsection" if before and row[0] != before and heads > 1 else None,
+            )
         )
         before = row[0]
     return element(
@@ -278,10 +313,14 @@ def _ratios(machine: Machine) -> Markup:
     if not cells:
         return Markup()
     headings = ("experiment", "ratio", "median over boots", "interval", "covers")
-    note = "A ratio is taken within each boot, so what disturbed both sides cancels. A control repeats its arm: how "
+    note = (
+        "A ratio is taken within each boot, so what disturbed both sides cancels. A control repeats"
+        " its arm: how "
+    )
     return joined([
         element("h2", "Ratios"),
-        _table(headings, cells, right=frozenset({2, 3, 4}), heads=2, class_="series", caption="Arms over arms"),
+        _table(headings, cells, right=frozenset({2, 3, 4}), heads=2, class_="series",
+        caption="Arms over arms"),
         element("p", note + "far its ratio is from 1 is noise.", class_="note"),
     ])  # fmt: skip
 
@@ -295,7 +334,8 @@ def _series(machine: Machine) -> Markup:
     more = f" {left_out} more series are in the raw data below." if left_out else ""
     return joined([
         element("h2", "Everything measured"),
-        _table(HEADINGS, cells, right=NUMBERS, heads=3, class_="series", caption="Series of the latest runs"),
+        _table(HEADINGS, cells, right=NUMBERS, heads=3, class_="series",
+        caption="Series of the latest runs"),
         element("p", NOTE + more, class_="note"),
     ])  # fmt: skip
 
@@ -320,7 +360,10 @@ def _raw(machine: Machine) -> Markup:
         name = document.experiment + (f"-{again}" if again > 1 else "") + ".json"
         data = "data:application/json;base64," + base64.b64encode(encode(document)).decode()
         links.append(element("a", name, download=name, href=data))
-    note = "The result documents themselves, with every histogram: whatever is above can be drawn from them again."
+    note = (
+        "The result documents themselves, with every histogram: whatever is above can be drawn from"
+        " them again."
+    )
     return joined([
         element("h2", "Raw data"),
         element("p", note),

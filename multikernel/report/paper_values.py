@@ -1,9 +1,9 @@
 """What the paper reports (Baumann et al., SOSP 2009), to stand beside what is measured here.
 
-Guarantees: only values that two independent secondary sources agree on (mark P) are here; what is known from one
-source or from memory is not. Values read off a plot are marked approximate: good to about ±0.5 k cycles. Cycles are
-those of the machine named, and its clock turns them into nanoseconds; they are other machines of another time, so
-shapes and ratios travel and cycles don't.
+Guarantees: only values that two independent secondary sources agree on (mark P) are here; what is
+known from one source or from memory is not. Values read off a plot are marked approximate: good to
+about ±0.5 k cycles. Cycles are those of the machine named, and its clock turns them into
+nanoseconds; they are other machines of another time, so shapes and ratios travel and cycles don't.
 Called by: figures, page.
 """
 
@@ -34,8 +34,8 @@ AMD_8X4 = Machine("8×4 AMD 8350", 2.0)
 class PaperValue:
     """figure: where it stands; what: of what; cores: by how many, where it is a point of a curve.
 
-    text: in place of a value, where the paper gives a bound or a relation. spread: standard deviation. mark: how well
-    it is known; P, the only one: two independent secondary sources.
+    text: in place of a value, where the paper gives a bound or a relation. spread: standard
+    deviation. mark: how well it is known; P, the only one: two independent secondary sources.
     """
 
     figure: str
@@ -57,7 +57,9 @@ class PaperValue:
         return self.value / self.machine.ghz
 
 
-def _curve(figure: str, what: str, machine: Machine, points: dict[int, float]) -> tuple[PaperValue, ...]:
+def _curve(
+    figure: str, what: str, machine: Machine, points: dict[int, float]
+) -> tuple[PaperValue, ...]:
     return tuple(
         PaperValue(figure, what, machine, value, cores=cores, approximate=True)
         for cores, value in points.items()
@@ -67,7 +69,9 @@ def _curve(figure: str, what: str, machine: Machine, points: dict[int, float]) -
 FIGURE_3 = (
     PaperValue("Figure 3", "shared lines, 1 core", AMD_4X4, text="below 30 cycles an update"),
     PaperValue("Figure 3", "shared lines, 16 cores", AMD_4X4, text="almost 12 000 cycles more"),
-    PaperValue("Figure 3", "one server core", AMD_4X4, text="2 × the updates of all 16 threads together"),
+    PaperValue(
+        "Figure 3", "one server core", AMD_4X4, text="2 × the updates of all 16 threads together"
+    ),
 )
 TABLE_1 = (
     PaperValue("Table 1", "LRPC, same core", INTEL_2X4, 845, spread=32),
@@ -111,13 +115,19 @@ FIGURE_7 = (
     *_curve("Figure 7", "Linux 2.6.26", AMD_8X4, {2: 5_200, 32: 29_500}),
     *_curve("Figure 7", "Windows Server 2008 R2 beta", AMD_8X4, {2: 5_800, 32: 46_000}),
     PaperValue(
-        "Figure 7", "Barrelfish is cheaper", AMD_8X4, text="than Windows from about 5 cores, Linux from 12–13"
+        "Figure 7",
+        "Barrelfish is cheaper",
+        AMD_8X4,
+        text="than Windows from about 5 cores, Linux from 12–13",
     ),
 )
 
 ANSWERS = {
     "floor": "What any message pays at least: the hardware's part of the paper's table 2.",
-    "latency": "What any message pays at least, between every two CPUs: the hardware's part of the paper's table 2.",
+    "latency": (
+        "What any message pays at least, between every two CPUs: the hardware's part of the paper's"
+        " table 2."
+    ),
     "shared-memory": "Sharing lines or sending messages: the paper's figure 3.",
     "local-call": "A call within one core: the paper's table 1.",
     "round-trip": "A message there and back: the latencies of the paper's table 2.",
@@ -127,8 +137,13 @@ ANSWERS = {
     "shootdown": "Telling all cores, messages alone: the paper's figure 6.",
     "collectives": "What cores do together, along the trees of the paper's section 5.1.",
     "unmap": "Taking a page from all cores: the paper's figure 7.",
-    "two-phase-commit": "Retyping memory that all cores know: the paper's figure 8, whose values are not known here.",
-    "retype-throughput": "Retyping on all cores at once: what becomes of the paper's figure 8 when nobody waits.",
+    "two-phase-commit": (
+        "Retyping memory that all cores know: the paper's figure 8, whose values are not known"
+        " here."
+    ),
+    "retype-throughput": (
+        "Retyping on all cores at once: what becomes of the paper's figure 8 when nobody waits."
+    ),
     "capabilities": "Operations on capabilities: section 4.7 of the paper.",
 }
 """By experiment: what it asks, and which figure of the paper it answers."""

@@ -1,7 +1,8 @@
-"""Scales: from measured values to places in a drawing, and the round numbers that are written along them.
+"""Scales: from measured values to places in a drawing, and the round numbers that are written along
+them.
 
-Guarantees: every value between the ends lies between the ends of the drawing; ticks are round numbers within the
-scale, at least two of them. A linear scale that bars stand on begins at nought.
+Guarantees: every value between the ends lies between the ends of the drawing; ticks are round
+numbers within the scale, at least two of them. A linear scale that bars stand on begins at nought.
 Called by: the charts.
 """
 
@@ -49,7 +50,9 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """low … high, both above nought, is drawn from start to end, equal factors at equal distances."""
+    """low … high, both above nought, is drawn from start to end, equal factors at equal
+    distances.
+    """
 
     low: float
     high: float
@@ -73,7 +76,9 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class LogBesideNought:
-    """Nought at the start, and beside it, after a gap, a logarithmic scale: for choices of which one is none at all."""
+    """Nought at the start, and beside it, after a gap, a logarithmic scale: for choices of which
+    one is none at all.
+    """
 
     low: float
     high: float
@@ -100,7 +105,9 @@ def round_step(least: float) -> float:
 
 
 def from_nought(values: Sequence[float], start: float, end: float, wanted: int = 5) -> Linear:
-    """A linear scale that begins at nought and ends at a round number not below the largest value."""
+    """A linear scale that begins at nought and ends at a round number not below the largest
+    value.
+    """
     most = max((value for value in values if value > 0), default=1.0)
     step = round_step(most / wanted)
     high = ceil(most / step - 1e-9) * step
@@ -108,10 +115,14 @@ def from_nought(values: Sequence[float], start: float, end: float, wanted: int =
 
 
 def over_counts(values: Sequence[float], start: float, end: float) -> Scale:
-    """For what was chosen (cores, sizes, budgets): by factors where the choices were made so, else linear."""
+    """For what was chosen (cores, sizes, budgets): by factors where the choices were made so, else
+    linear.
+    """
     low, high = min(values), max(values)
     if low > 0 and high / low >= 16:
-        doubling = all(float(value).is_integer() and _is_power_of_two(int(value)) for value in values)
+        doubling = all(
+            float(value).is_integer() and _is_power_of_two(int(value)) for value in values
+        )
         return Log(low, high, start, end, 2.0 if doubling else 10.0)
     positive = [value for value in values if value > 0]
     if low == 0 and len(positive) > 1 and high / min(positive) >= 16:

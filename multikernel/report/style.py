@@ -1,8 +1,8 @@
 """The report's looks: one style sheet for drawings, one for pages.
 
-Guarantees: colours are told apart by people who see few of them (the Okabe-Ito set, lightened on dark ground), and
-nothing is said by colour alone; light, dark and print come from the same classes; no font, image or sheet is fetched
-from anywhere. Called by: figure (drawings in files), page.
+Guarantees: colours are told apart by people who see few of them (the Okabe-Ito set, lightened on
+dark ground), and nothing is said by colour alone; light, dark and print come from the same classes;
+no font, image or sheet is fetched from anywhere. Called by: figure (drawings in files), page.
 """
 
 _LIGHT = """
@@ -28,10 +28,12 @@ _MARKS = "".join(
 )
 
 FIGURE_STYLE = f"""{_COLOURS}
-svg.figure{{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif;
+svg.figure{{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",
+"DejaVu Sans",sans-serif;
 font-variant-numeric:tabular-nums}}
 .figure .ground{{fill:var(--ground)}}
-.figure text{{fill:var(--ink);font-size:12px;stroke:var(--ground);stroke-width:3px;stroke-linejoin:round;
+.figure text{{fill:var(--ink);font-size:12px;
+stroke:var(--ground);stroke-width:3px;stroke-linejoin:round;
 paint-order:stroke}}
 .figure text.heading{{font-size:13px;font-weight:600}}
 .figure text.group{{font-size:12px;font-weight:600}}
@@ -66,12 +68,14 @@ html{background:var(--ground);color:var(--ink);-webkit-text-size-adjust:100%}
 body{margin:0 auto;max-width:62rem;padding:2.2rem 1.1rem 4rem;line-height:1.5;font-size:1rem;
 font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif;
 font-variant-numeric:tabular-nums;overflow-wrap:break-word}
-h1,h2,h3{font-family:Charter,"Bitstream Charter","Iowan Old Style",Cambria,Georgia,"Noto Serif","DejaVu Serif",serif;
+h1,h2,h3{font-family:Charter,"Bitstream Charter","Iowan Old Style",Cambria,
+Georgia,"Noto Serif","DejaVu Serif",serif;
 line-height:1.2;font-weight:600;text-wrap:balance}
 h1{font-size:1.9rem;margin:0 0 .3rem}
 h2{font-size:1.4rem;margin:3rem 0 .9rem;padding-top:.8rem;border-top:1px solid var(--rule)}
 h3{font-size:1.1rem;margin:1.9rem 0 .4rem}
-figure>h3{font:600 .98rem/1.35 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif;
+figure>h3{font:600 .98rem/1.35 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",
+"DejaVu Sans",sans-serif;
 margin:0;grid-column:1/-1}
 p{margin:.5rem 0;max-width:44rem}
 header p{color:var(--soft);margin:.2rem 0}
@@ -99,7 +103,8 @@ figcaption{min-width:0}
 .scroll{overflow-x:auto;max-width:100%}
 table{border-collapse:collapse;font-size:.86rem;line-height:1.35;margin:.3rem 0 .6rem}
 caption{text-align:left;font-weight:600;padding-bottom:.35rem}
-thead th{border-top:1.5px solid var(--ink);border-bottom:1px solid var(--ink);font-weight:600;vertical-align:bottom}
+thead th{border-top:1.5px solid var(--ink);
+border-bottom:1px solid var(--ink);font-weight:600;vertical-align:bottom}
 tbody tr:last-child>*{border-bottom:1.5px solid var(--ink)}
 th,td{padding:.24rem .7rem .24rem 0;text-align:left;vertical-align:top}
 th:last-child,td:last-child{padding-right:0}
@@ -117,7 +122,8 @@ footer{margin-top:3rem;border-top:1px solid var(--rule);padding-top:.6rem}
 figure.wide{grid-template-columns:minmax(0,1fr)}}
 @media (max-width:48rem){.series th,.series td{white-space:nowrap}}
 @media (max-width:34rem){body{padding:1.2rem .8rem 3rem}h1{font-size:1.5rem}
-li,.codes li{padding-left:0;display:block}li>.tag{position:static;display:block}li.plain{padding-left:1rem}}
+li,.codes li{padding-left:0;display:block}
+li>.tag{position:static;display:block}li.plain{padding-left:1rem}}
 @media print{@page{margin:16mm 14mm}html{font-size:9.5pt}body{max-width:none;padding:0}
 h2{margin-top:1.6rem}h2,h3{break-after:avoid}figure,tr,li{break-inside:avoid}
 figure{grid-template-columns:minmax(0,10cm) minmax(0,1fr);gap:.15cm .6cm}.quiet{break-after:avoid}

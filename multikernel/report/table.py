@@ -1,8 +1,8 @@
 """One table of everything measured: what it was, TSC cycles, ns, how many floors, and how sure.
 
-Guarantees: every series of every document has a row, in the documents' order; a number that makes no sense somewhere
-is a dash there. On a terminal the table has lines and colour, anywhere else it is plain text of the same columns.
-Called by: cli.
+Guarantees: every series of every document has a row, in the documents' order; a number that makes
+no sense somewhere is a dash there. On a terminal the table has lines and colour, anywhere else it
+is plain text of the same columns. Called by: cli.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import IO
 from multikernel.results.document import Document, Interval, Series
 
 HEADINGS = (
-    "experiment", "system", "what", "target", "told", "TSC cycles", "ns", "× floor", "median of boots", "p5 – p99",
+    "experiment", "system", "what", "target", "told", "TSC cycles", "ns", "× floor",
+    "median of boots", "p5 – p99",
 )  # fmt: skip
 NUMBERS = range(5, 10)
 NOTE = (
-    "TSC cycles: median of all samples (batches of b operations are means: b=…). median of boots: the interval of the "
-    "median over fresh boots. × floor: over one cache line there and back, in the same mode."
+    "TSC cycles: median of all samples (batches of b operations are means: b=…). median of boots:"
+    " the interval of the median over fresh boots. × floor: over one cache line there and back, in"
+    " the same mode."
 )
 
 
@@ -32,7 +34,9 @@ def number(value: float) -> str:
 
 
 def rows(documents: Sequence[Document]) -> list[tuple[str, ...]]:
-    """The cells, one row a series. What would be called the same is told apart by all that differs."""
+    """The cells, one row a series. What would be called the same is told apart by all that
+    differs.
+    """
     found = []
     for document in documents:
         several = [(_row(document, series), series) for series in document.series]
@@ -85,7 +89,11 @@ def _row(document: Document, series: Series) -> tuple[str, ...]:
 
 def _what(document: Document, series: Series) -> str:
     """What tells the row from the document's others, but for how cores were told."""
-    alike = [one for one in document.series if (one.system, one.variant) == (series.system, series.variant)]
+    alike = [
+        one
+        for one in document.series
+        if (one.system, one.variant) == (series.system, series.variant)
+    ]
     words = [series.variant]
     carrier = series.parameters.get("carrier")
     if carrier is not None:
@@ -134,8 +142,12 @@ def show(documents: Sequence[Document], out: IO[str]) -> None:
     out.write(NOTE + "\n")
 
 
-def plain(headings: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """Columns of text, two blanks between, no trailing blanks; columns in `right` are aligned there."""
+def plain(
+    headings: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[int] = ()
+) -> str:
+    """Columns of text, two blanks between, no trailing blanks; columns in `right` are aligned
+    there.
+    """
     widths = [max(len(line[i]) for line in (headings, *cells)) for i in range(len(headings))]
     lines = []
     for line in (headings, ["-" * width for width in widths], *cells):

@@ -1,8 +1,9 @@
-"""A machine as a figure: boxes within boxes as topology_text draws them, in the looks of the other figures.
+"""A machine as a figure: boxes within boxes as topology_text draws them, in the looks of the other
+figures.
 
-Guarantees: the same boxes, collapsed in the same places, the same words below; no wider than a page; a core that may
-not be used is dashed and its numbers are in parentheses, so nothing is said by colour alone.
-Called by: cli.topology.
+Guarantees: the same boxes, collapsed in the same places, the same words below; no wider than a
+page; a core that may not be used is dashed and its numbers are in parentheses, so nothing is said
+by colour alone. Called by: cli.topology.
 """
 
 from __future__ import annotations
@@ -55,9 +56,13 @@ def figure(topology: Topology, notes: Sequence[str] = ()) -> Figure:
     if not rows:
         words += distances(topology, 1 << 16)
     letters = int((WIDTH - 2 * LEFT) / (SMALL * LETTER))
-    lines = [line for text in words for line in textwrap.wrap(text, letters, subsequent_indent="  ")]
+    lines = [
+        line for text in words for line in textwrap.wrap(text, letters, subsequent_indent="  ")
+    ]
     source, counts = heading(topology)
-    title = source if len(source) <= TITLE_LETTERS else source[: TITLE_LETTERS - 1].rstrip(" ,") + "…"
+    title = (
+        source if len(source) <= TITLE_LETTERS else source[: TITLE_LETTERS - 1].rstrip(" ,") + "…"
+    )
     if title != source:
         lines = [*textwrap.wrap(source, letters, subsequent_indent="  "), *lines]
     below: list[Child] = [
@@ -67,15 +72,23 @@ def figure(topology: Topology, notes: Sequence[str] = ()) -> Figure:
     top = block.height + (2 + len(lines)) * LINE
     if rows:
         above = f"{distance_title(topology)} (10 = at home)"
-        below += [element("text", above, x=LEFT, y=top + LINE, class_="part"), _table(rows, top + 2 * LINE)]
+        below += [
+            element("text", above, x=LEFT, y=top + LINE, class_="part"),
+            _table(rows, top + 2 * LINE),
+        ]
         top += (2 + len(rows)) * LINE
     body = joined(
-        [block.at(LEFT, 4.0), element("text", counts, x=LEFT, y=block.height + LINE + 6, class_="axis")]
+        [
+            block.at(LEFT, 4.0),
+            element("text", counts, x=LEFT, y=block.height + LINE + 6, class_="axis"),
+        ]
     )
     return Figure(
         title=title,
         description=f"{source}: {counts}. {' '.join(f'{text}.' for text in words)}",
-        drawing=Drawing(top + 2 * LINE, joined([body, element("g", *below, transform="translate(0 10)")])),
+        drawing=Drawing(
+            top + 2 * LINE, joined([body, element("g", *below, transform="translate(0 10)")])
+        ),
     )
 
 
@@ -93,13 +106,21 @@ def _table(rows: Sequence[Sequence[str]], top: float) -> Markup:
         y = top + number * LINE
         parts.append(element("text", label, x=LEFT, y=y, class_="part"))
         parts += [
-            element("text", cell, x=LEFT + 42 + (place + 1) * step, y=y, class_="part", text_anchor="end")
+            element(
+                "text",
+                cell,
+                x=LEFT + 42 + (place + 1) * step,
+                y=y,
+                class_="part",
+                text_anchor="end",
+            )
             for place, cell in enumerate(cells)
         ]
     return joined(parts)
 
 
-# --- Boxes ----------------------------------------------------------------------------------------------------------
+# --- Boxes
+# --------------------------------------------------------------------------------------------------
 
 
 def _flow(
@@ -111,7 +132,9 @@ def _flow(
     for part, hidden in runs(parts, barred, collapse=collapse):
         several = [_block(part, width, barred, depth, collapse=collapse)]
         if hidden:
-            several += [_words(line) for line in textwrap.wrap(more(hidden), int(width / (SMALL * LETTER)))]
+            several += [
+                _words(line) for line in textwrap.wrap(more(hidden), int(width / (SMALL * LETTER)))
+            ]
         for place, block in enumerate(several):
             if x > 0 and (x + block.width > width or place):
                 x, y, tall = 0.0, y + tall + GAP, 0.0
@@ -122,11 +145,15 @@ def _flow(
             x, y, tall = 0.0, y + tall + GAP, 0.0
     height = max((top + block.height for _, top, block in placed), default=0.0)
     return _Block(
-        widest, height, lambda left, top: joined(one.at(left + dx, top + dy) for dx, dy, one in placed)
+        widest,
+        height,
+        lambda left, top: joined(one.at(left + dx, top + dy) for dx, dy, one in placed),
     )
 
 
-def _block(part: Part, width: float, barred: frozenset[int], depth: int, *, collapse: bool) -> _Block:
+def _block(
+    part: Part, width: float, barred: frozenset[int], depth: int, *, collapse: bool
+) -> _Block:
     if not part.parts:
         return _core(part, width, barred)
     inner = _flow(part.parts, width - 2 * PADDING, barred, depth + 1, collapse=collapse)
@@ -138,7 +165,13 @@ def _block(part: Part, width: float, barred: frozenset[int], depth: int, *, coll
             "g",
             element("title", f"{part.title}: {len(part.cpus)} CPUs"),
             element(
-                "rect", x=x, y=y, width=wide, height=height, rx=2, class_="box" if depth % 2 else "box even"
+                "rect",
+                x=x,
+                y=y,
+                width=wide,
+                height=height,
+                rx=2,
+                class_="box" if depth % 2 else "box even",
             ),
             element(
                 "text",
@@ -163,7 +196,12 @@ def _core(part: Part, width: float, barred: frozenset[int]) -> _Block:
     def at(x: float, y: float) -> Markup:
         words = [
             element(
-                "text", line, x=x + wide / 2, y=y + 11.2 + number * LINE, class_="part", text_anchor="middle"
+                "text",
+                line,
+                x=x + wide / 2,
+                y=y + 11.2 + number * LINE,
+                class_="part",
+                text_anchor="middle",
             )
             for number, line in enumerate(lines)
         ]
@@ -176,5 +214,7 @@ def _core(part: Part, width: float, barred: frozenset[int]) -> _Block:
 
 def _words(text: str) -> _Block:
     return _Block(
-        width_of(text, SMALL), LINE, lambda x, y: element("text", text, x=x, y=y + 9.0, class_="part")
+        width_of(text, SMALL),
+        LINE,
+        lambda x, y: element("text", text, x=x, y=y + 9.0, class_="part"),
     )

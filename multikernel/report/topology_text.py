@@ -1,8 +1,9 @@
-"""A machine drawn in letters: boxes within boxes, cores with their threads in brackets, and what must be said of it.
+"""A machine drawn in letters: boxes within boxes, cores with their threads in brackets, and what
+must be said of it.
 
-Guarantees: no line is wider than asked for (but never narrower than NARROWEST); every online CPU is shown, or stands
-for others like it and says for which; a machine nobody has says so in the first line. Nothing is said by colour.
-Called by: cli.topology.
+Guarantees: no line is wider than asked for (but never narrower than NARROWEST); every online CPU is
+shown, or stands for others like it and says for which; a machine nobody has says so in the first
+line. Nothing is said by colour. Called by: cli.topology.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from multikernel.machine.topology import Topology, format_cpu_list
 
 NARROWEST = 40
 COLLAPSE_CPUS, COLLAPSE_ALIKE = 64, 3
-"""On machines of more CPUs, the first stands for so many or more that look the same and lie beside each other."""
+"""On machines of more CPUs, the first stands for so many or more that look the same and lie beside
+each other.
+"""
 MOST_NODES = 16
 """Of more nodes, distances are said in a line instead of a table."""
 KIND_MARKS = {"performance": "p", "efficiency": "e", "low-power": "l"}
@@ -41,7 +44,8 @@ def in_ascii(lines: Iterable[str]) -> list[str]:
     return [line.translate(_ASCII).encode("ascii", "replace").decode() for line in lines]
 
 
-# --- What is said in words ------------------------------------------------------------------------------------------
+# --- What is said in words
+# ------------------------------------------------------------------------------------------
 
 
 def heading(topology: Topology) -> list[str]:
@@ -63,9 +67,14 @@ def heading(topology: Topology) -> list[str]:
 def remarks(topology: Topology) -> list[str]:
     """What the boxes do not show, and what the marks mean."""
     core_of = {cpu: set(core) for core in topology.cores for cpu in core}
-    own = {(one.level, one.size or 0) for one in topology.caches if set(one.cpus) <= core_of[one.cpus[0]]}
+    own = {
+        (one.level, one.size or 0)
+        for one in topology.caches
+        if set(one.cpus) <= core_of[one.cpus[0]]
+    }
     texts = [
-        f"L{level} {' or '.join(amount(size) for one, size in sorted(own) if one == level and size)}".rstrip()
+        f"L{level}"
+        f" {' or '.join(amount(size) for i, size in sorted(own) if i == level and size)}".rstrip()
         for level in sorted({level for level, _ in own})
     ]
     found = [f"a core's own: {', '.join(texts)}"] if texts else []
@@ -73,10 +82,13 @@ def remarks(topology: Topology) -> list[str]:
         cpus = [cpu.id for cpu in topology.cpus if cpu.kind == kind]
         if cpus:
             found.append(f"{mark}: {kind} cores, CPUs {format_cpu_list(cpus)}")
-    speeds = sorted({cpu.capacity for cpu in topology.cpus if cpu.capacity is not None}, reverse=True)
+    speeds = sorted(
+        {cpu.capacity for cpu in topology.cpus if cpu.capacity is not None}, reverse=True
+    )
     if len(speeds) > 1:
         texts = [
-            f"{speed}: CPUs {format_cpu_list(cpu.id for cpu in topology.cpus if cpu.capacity == speed)}"
+            f"{speed}: CPUs"
+            f" {format_cpu_list(cpu.id for cpu in topology.cpus if cpu.capacity == speed)}"
             for speed in speeds
         ]
         found.append(f"relative speed {'; '.join(texts)}")
@@ -86,19 +98,25 @@ def remarks(topology: Topology) -> list[str]:
             if topology.cpuset is not None and not set(topology.disallowed) & set(topology.cpuset)
             else "affinity mask or control group"
         )
-        found.append(f"(n): not allowed here, {reason}: CPUs {format_cpu_list(topology.disallowed)}")
+        found.append(
+            f"(n): not allowed here, {reason}: CPUs {format_cpu_list(topology.disallowed)}"
+        )
     if topology.offline:
         found.append(f"offline: CPUs {format_cpu_list(topology.offline)}")
     if topology.links:
         found.append("links between packages: " + ", ".join(f"{a}–{b}" for a, b in topology.links))
     bare = [node.id for node in topology.nodes if not node.cpus]
     if bare:
-        found.append(f"memory without CPUs: {'node' if len(bare) == 1 else 'nodes'} {format_cpu_list(bare)}")
+        found.append(
+            f"memory without CPUs: {'node' if len(bare) == 1 else 'nodes'} {format_cpu_list(bare)}"
+        )
     return found
 
 
 def distance_rows(topology: Topology) -> list[tuple[str, ...]]:
-    """From node to node: a row of column names, then a row a node; empty if there is nothing to show, or too much."""
+    """From node to node: a row of column names, then a row a node; empty if there is nothing to
+    show, or too much.
+    """
     nodes = topology.nodes
     if not 2 <= len(nodes) <= MOST_NODES or not any(node.distances for node in nodes):
         return []
@@ -122,7 +140,9 @@ def distances(topology: Topology, width: int) -> list[str]:
     room = max((len(cell) + 1 for row in rows for cell in row[1:]), default=0)
     label = max((len(row[0]) for row in rows), default=0)
     if rows and label + room * len(topology.nodes) <= width:
-        lines = [row[0].ljust(label) + "".join(cell.rjust(room) for cell in row[1:]) for row in rows]
+        lines = [
+            row[0].ljust(label) + "".join(cell.rjust(room) for cell in row[1:]) for row in rows
+        ]
         return [*_wrapped(f"{title} (10 = at home)", width), *lines]
     values = sorted({distance for node in topology.nodes for _, distance in node.distances})
     return _wrapped(f"{title}: {', '.join(map(str, values)) or 'not known'}", width)
@@ -140,11 +160,13 @@ def agreement(comparison: Comparison) -> list[str]:
     """What was measured, and where it disagrees with what is declared; a paragraph each."""
     found = []
     for number, one in enumerate(comparison.classes, 1):
-        between = f"{one.low:.0f} – {one.high:.0f}" if one.high - one.low >= 1 else f"{one.middle:.0f}"
+        between = (
+            f"{one.low:.0f} – {one.high:.0f}" if one.high - one.low >= 1 else f"{one.middle:.0f}"
+        )
         labels = "; ".join(level.label for level in one.levels)
         found.append(
-            f"class {number}: {_count(len(one.pairs), 'pair')}, median {one.middle:.0f} TSC cycles ({between}): "
-            + labels
+            f"class {number}: {_count(len(one.pairs), 'pair')}, median {one.middle:.0f} TSC cycles"
+            f" ({between}): " + labels
         )
     if comparison.warnings:
         return [*found, *(f"warning: {one.text}" for one in comparison.warnings)]
@@ -153,7 +175,8 @@ def agreement(comparison: Comparison) -> list[str]:
     return [*found, "what was measured and what the machine declares agree"]
 
 
-# --- Boxes ----------------------------------------------------------------------------------------------------------
+# --- Boxes
+# --------------------------------------------------------------------------------------------------
 
 
 def runs(
@@ -161,7 +184,9 @@ def runs(
 ) -> list[tuple[Part, tuple[Part, ...]]]:
     """Each part that is drawn, and those like it that follow and are not."""
     found: list[tuple[Part, tuple[Part, ...]]] = []
-    for _, group in groupby(parts, key=lambda part: (part.shape(), [cpu in barred for cpu in part.cpus])):
+    for _, group in groupby(
+        parts, key=lambda part: (part.shape(), [cpu in barred for cpu in part.cpus])
+    ):
         alike = tuple(group)
         if collapse and alike[0].parts and len(alike) >= COLLAPSE_ALIKE:
             found.append((alike[0], alike[1:]))
@@ -176,7 +201,11 @@ def more(hidden: Sequence[Part]) -> str:
     numbers = [part.names[0].number for part in hidden]
     known = [number for number in numbers if number is not None]
     plural = f"{kind}s"
-    named = f"{plural} {format_cpu_list(known)}, " if len(known) == len(numbers) and kind != "die" else ""
+    named = (
+        f"{plural} {format_cpu_list(known)}, "
+        if len(known) == len(numbers) and kind != "die"
+        else ""
+    )
     cpus = format_cpu_list(cpu for part in hidden for cpu in part.cpus)
     return f"… {len(hidden)} more like this: {named}CPUs {cpus}"
 
@@ -187,7 +216,9 @@ def core_label(part: Part, barred: frozenset[int]) -> str:
     return f"[{cpus}{KIND_MARKS.get(part.kind, '')}]"
 
 
-def _flow(parts: Sequence[Part], width: int, barred: frozenset[int], *, collapse: bool) -> list[str]:
+def _flow(
+    parts: Sequence[Part], width: int, barred: frozenset[int], *, collapse: bool
+) -> list[str]:
     """Parts side by side as long as there is room, then below."""
     lines: list[str] = []
     row: list[list[str]] = []

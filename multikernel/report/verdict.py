@@ -1,11 +1,12 @@
 """The verdict: what the documents show, in sentences with ratios, and what they don't.
 
-Guarantees: every comparison has its sentence, so every arm in which the multikernel is slower has one. Kernels told in
-the same way are compared for what structure is worth; arms told differently are compared only with the remark that the
-difference is the telling's, and would hold for any kernel. A ratio whose interval reaches into what the control arm
-shows to be noise is called no difference. How costs go with the number of cores is said only of documents that hold
-several (`by_cores`); nothing at all is claimed where cores shared CPUs.
-Called by: cli. The comparisons are listed in `comparisons`.
+Guarantees: every comparison has its sentence, so every arm in which the multikernel is slower has
+one. Kernels told in the same way are compared for what structure is worth; arms told differently
+are compared only with the remark that the difference is the telling's, and would hold for any
+kernel. A ratio whose interval reaches into what the control arm shows to be noise is called no
+difference. How costs go with the number of cores is said only of documents that hold several
+(`by_cores`); nothing at all is claimed where cores shared CPUs. Called by: cli. The comparisons are
+listed in `comparisons`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ CAVEATS = ("virtual", "smt-shared", "mixed-cores", "cpu-quota", "oversubscribed"
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """outcome: of the multikernel: faster, slower or same; sentence: for people; remark: what must be said with it."""
+    """outcome: of the multikernel: faster, slower or same; sentence: for people; remark: what must
+    be said with it.
+    """
 
     comparison: Comparison
     outcome: str
@@ -48,7 +51,10 @@ def judge(ratio: Ratio, comparison: Comparison, noise: float) -> Judgement:
     )  # fmt: skip
     better, worse = comparison.words
     if low > 1 + noise:
-        outcome, how = "faster", f"{comparison.multikernel} {better.format(_times(value))} {comparison.other}"
+        outcome, how = (
+            "faster",
+            f"{comparison.multikernel} {better.format(_times(value))} {comparison.other}",
+        )
         span = f"{_times(low)} – {_times(high)}"
     elif high < 1 / (1 + noise):
         outcome, how = (
@@ -69,7 +75,9 @@ def judge(ratio: Ratio, comparison: Comparison, noise: float) -> Judgement:
 
 
 def _times(value: float) -> str:
-    return f"{value:.2f} ×" if value < 9.95 else f"{value:.1f} ×" if value < 99.5 else f"{value:.0f} ×"
+    return (
+        f"{value:.2f} ×" if value < 9.95 else f"{value:.1f} ×" if value < 99.5 else f"{value:.0f} ×"
+    )
 
 
 def judgements(documents: Sequence[Document]) -> list[Judgement]:
@@ -85,11 +93,13 @@ def judgements(documents: Sequence[Document]) -> list[Judgement]:
 
 def verdict(documents: Sequence[Document]) -> list[tuple[str, list[str]]]:
     """Sections of sentences: (title, sentences)."""
-    if any(warning.code == "oversubscribed" for document in documents for warning in document.warnings):
+    if any(
+        warning.code == "oversubscribed" for document in documents for warning in document.warnings
+    ):
         systems = sorted({series.system for document in documents for series in document.series})
         sentence = (
-            f"Every arm ran and gave correct answers ({', '.join(systems)}). Cores shared CPUs: no latency is claimed, "
-            "no arm compared."
+            f"Every arm ran and gave correct answers ({', '.join(systems)}). Cores shared CPUs: no"
+            " latency is claimed, no arm compared."
         )
         return [("What this shows", [sentence])]
     found = judgements(documents)
@@ -122,16 +132,27 @@ def _caveats(documents: Sequence[Document]) -> list[str]:
     for document in documents:
         noise = noise_of(document)
         if noise:
-            control = f"{document.experiment}: an arm measured twice differs by up to {100 * noise:.1f} % from itself."
+            control = (
+                f"{document.experiment}: an arm measured twice differs by up to {100 * noise:.1f} %"
+                " from itself."
+            )
             texts[control] = None
         for warning in document.warnings:
             if warning.code in CAVEATS:
                 lead = f"{document.experiment}: " if warning.code == "floor-moved" else ""
                 texts[lead + warning.text] = None
-        counts = {series.cores for series in document.series if series.system in ("multikernel", "shared")}
-        if len(document.environment.cpus) > 1 and len(counts) < 2 and not by_cores.sentences(document):
+        counts = {
+            series.cores for series in document.series if series.system in ("multikernel", "shared")
+        }
+        if (
+            len(document.environment.cpus) > 1
+            and len(counts) < 2
+            and not by_cores.sentences(document)
+        ):
             number = len(set(document.environment.cpus))
-            texts[f"Measured on {number} cores: nothing here says how costs grow with cores."] = None
+            texts[f"Measured on {number} cores: nothing here says how costs grow with cores."] = (
+                None
+            )
     return list(texts)
 
 
@@ -141,9 +162,14 @@ def _costs(documents: Sequence[Document]) -> list[str]:
         medians = {
             _arm(series): series.p50
             for series in document.series
-            if not series.control and host_carrier_of(series) is None and not by_cores.is_by_cores(series)
+            if not series.control
+            and host_carrier_of(series) is None
+            and not by_cores.is_by_cores(series)
         }
-        local, floors = medians.get("raw local None"), [floor.back_to_back for floor in document.floor]
+        local, floors = (
+            medians.get("raw local None"),
+            [floor.back_to_back for floor in document.floor],
+        )
         told = [
             (name, medians[key])
             for name, key in (
@@ -154,10 +180,12 @@ def _costs(documents: Sequence[Document]) -> list[str]:
             if key in medians
         ]
         if local and floors and told:
-            beyond = ", ".join(f"{(median - local) / max(floors):.1f} {name}" for name, median in told)
+            beyond = ", ".join(
+                f"{(median - local) / max(floors):.1f} {name}" for name, median in told
+            )
             sentence = (
-                f"Beyond the mapping call itself ({local:.0f} cycles, nobody told), an unmap told by poll costs so "
-                f"many back-to-back floors of {max(floors):.0f} cycles: {beyond}."
+                f"Beyond the mapping call itself ({local:.0f} cycles, nobody told), an unmap told"
+                f" by poll costs so many back-to-back floors of {max(floors):.0f} cycles: {beyond}."
             )
             return [sentence]
     return []

@@ -1,8 +1,9 @@
 """How series, values and intervals are written, everywhere in the report alike.
 
-Guarantees: a label holds what tells a series from the others it stands with, and no more; values measured in cycles
-are given in nanoseconds too wherever the document knows the counter's rate; what error bars are is said in words, with
-how many boots they are over. Called by: figures, charts, page, export.
+Guarantees: a label holds what tells a series from the others it stands with, and no more; values
+measured in cycles are given in nanoseconds too wherever the document knows the counter's rate; what
+error bars are is said in words, with how many boots they are over. Called by: figures, charts,
+page, export.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ UNITS: Mapping[str, str] = {"tsc-cycles": "TSC cycles", "ns": "ns"}
 
 
 def host_carrier_of(series: Series) -> str | None:
-    """What of the host carried the messages (sockets, pipes); None where they went by shared memory."""
+    """What of the host carried the messages (sockets, pipes); None where they went by shared
+    memory.
+    """
     carrier = series.parameters.get("carrier")
     return None if carrier in (None, "call-line", "ring") else str(carrier)
 
@@ -94,12 +97,14 @@ def labels(
     systems: bool = True,
     among: Sequence[Series] = (),
 ) -> list[str]:
-    """A label each, from what differs. leaving: parameters shown otherwise, also "cores", "mode", "boots"; among: of
-    these (else themselves).
+    """A label each, from what differs. leaving: parameters shown otherwise, also "cores", "mode",
+    "boots"; among: of these (else themselves).
     """
     group = [*(among or series)]
     left = set(leaving)
-    varying = [name for name in _parameter_names(group) if name not in left and _varies(name, group)]
+    varying = [
+        name for name in _parameter_names(group) if name not in left and _varies(name, group)
+    ]
     cores = "cores" not in left and len({one.cores for one in group}) > 1
     modes = "mode" not in left and len({one.mode for one in group}) > 1
     most = max((one.boots for one in group), default=0)
@@ -166,7 +171,9 @@ def interval_note(series: Sequence[Series]) -> str:
     known = [one.median_interval for one in series if one.boots > 1]
     low, high = min(one.coverage for one in known), max(one.coverage for one in known)
     covers = (
-        f"{100 * low:.1f} %" if low == high else f"{100 * low:.0f} to {100 * high:.0f} %, by number of boots"
+        f"{100 * low:.1f} %"
+        if low == high
+        else f"{100 * low:.0f} to {100 * high:.0f} %, by number of boots"
     )
     kinds = {one.method for one in known}
     how = " or ".join(

@@ -1,13 +1,15 @@
 """Two runs held against each other: which series changed, by how much, and how sure that is.
 
-Guarantees: only what was measured in the same way is compared: the same experiment, system, variant, cores,
-parameters, measure, mode, batch and unit. A change is called one only if its interval lies wholly on one side
-of what the control arms of both runs show to be noise. Runs of different machines are told apart here, and what
-differs is named; whether they may be compared is the caller's to ask.
+Guarantees: only what was measured in the same way is compared: the same experiment, system,
+variant, cores, parameters, measure, mode, batch and unit. A change is called one only if its
+interval lies wholly on one side of what the control arms of both runs show to be noise. Runs of
+different machines are told apart here, and what differs is named; whether they may be compared is
+the caller's to ask.
 
-Method: the change is new median over old median. The runs are independent, so its interval reaches from the low
-end of the new median's interval over the high end of the old one's, to the high end over the low end. If the
-two intervals cover c and d, this one covers at least c + d − 1 (Bonferroni): 87.5 % for two runs of 5 boots.
+Method: the change is new median over old median. The runs are independent, so its interval reaches
+from the low end of the new median's interval over the high end of the old one's, to the high end
+over the low end. If the two intervals cover c and d, this one covers at least c + d − 1
+(Bonferroni): 87.5 % for two runs of 5 boots.
 
 Called by: cli (`bench compare`), report (which documents are of one machine).
 """
@@ -22,8 +24,9 @@ from multikernel.errors import BadInput
 from multikernel.results.document import Document, Environment, Interval, Scalar, Series
 
 METHOD = (
-    "change: new median over old median; interval: opposite ends of the two medians' intervals over boots, which "
-    "covers at least the sum of both coverages less 1; noise: the farther end of the control arms' ratios"
+    "change: new median over old median; interval: opposite ends of the two medians' intervals over"
+    " boots, which covers at least the sum of both coverages less 1; noise: the farther end of the"
+    " control arms' ratios"
 )
 SURE = 0.7
 """An interval that covers less decides nothing: runs of fewer than 4 boots each."""
@@ -34,7 +37,8 @@ Outcome = Literal["worse", "better", "same", "unsure"]
 Key = tuple[object, ...]
 
 
-# --- Machines -------------------------------------------------------------------------------------------------------
+# --- Machines
+# --------------------------------------------------------------------------------------------------
 
 
 def machine_of(environment: Environment) -> dict[str, object]:
@@ -60,7 +64,9 @@ def conditions_of(environment: Environment) -> dict[str, object]:
         "clocksource": environment.clocksource,
         "cpu_quota": environment.cpu_quota,
         "python": environment.python,
-        "packages": ", ".join(f"{name} {version}" for name, version in sorted(environment.packages.items())),
+        "packages": ", ".join(
+            f"{name} {version}" for name, version in sorted(environment.packages.items())
+        ),
         "compiler": environment.compiler,
         "compiler_flags": environment.compiler_flags,
         "build": ", ".join(f"{name} {value}" for name, value in sorted(environment.build.items())),
@@ -89,7 +95,9 @@ def _differences(old: dict[str, object], new: dict[str, object]) -> list[str]:
 
 def _difference(name: str, old: object, new: object) -> str:
     if isinstance(old, frozenset) and isinstance(new, frozenset):
-        old, new = (", ".join(map(str, sorted(one))) or "none of these" for one in (old - new, new - old))
+        old, new = (
+            ", ".join(map(str, sorted(one))) or "none of these" for one in (old - new, new - old)
+        )
     return f"{name}: {_said(old)} against {_said(new)}"
 
 
@@ -98,15 +106,17 @@ def _said(value: object) -> str:
     return text if len(text) <= 120 else text[:119] + "…"
 
 
-# --- Series ---------------------------------------------------------------------------------------------------------
+# --- Series
+# --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One series in both runs. unit: ns where cycles of different counters were turned into time.
 
-    old, new: medians. ratio: new over old, with its interval. outcome: for the user, so more throughput is
-    better; unsure: the runs are too small to say. crossed: worse, and by more than the threshold.
+    old, new: medians. ratio: new over old, with its interval. outcome: for the user, so more
+    throughput is better; unsure: the runs are too small to say. crossed: worse, and by more than
+    the threshold.
     """
 
     experiment: str
@@ -128,7 +138,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """machine, conditions: what differs, a phrase each; only_old, only_new: names of series without a partner."""
+    """machine, conditions: what differs, a phrase each; only_old, only_new: names of series without
+    a partner.
+    """
 
     changes: tuple[Change, ...]
     only_old: tuple[str, ...]
@@ -152,12 +164,14 @@ def compare(
 ) -> Comparison:
     """Holds the latest document of each experiment against its partner.
 
-    threshold: 0.1 is crossed by what takes 10 % longer, or does 10 % less. Raises BadInput for different
-    machines unless they are wanted, and where nothing was measured in both.
+    threshold: 0.1 is crossed by what takes 10 % longer, or does 10 % less. Raises BadInput for
+    different machines unless they are wanted, and where nothing was measured in both.
     """
     ours, theirs = _latest(old), _latest(new)
     both = [name for name in ours if name in theirs]
-    machine = _each(machine_differences(ours[name].environment, theirs[name].environment) for name in both)
+    machine = _each(
+        machine_differences(ours[name].environment, theirs[name].environment) for name in both
+    )
     if machine and not different_machines:
         raise BadInput(
             "these runs are of different machines",
@@ -166,10 +180,16 @@ def compare(
         )
     changes: list[Change] = []
     only_old = [
-        name_of(name, series) for name in ours if name not in theirs for series in _judged(ours[name])
+        name_of(name, series)
+        for name in ours
+        if name not in theirs
+        for series in _judged(ours[name])
     ]
     only_new = [
-        name_of(name, series) for name in theirs if name not in ours for series in _judged(theirs[name])
+        name_of(name, series)
+        for name in theirs
+        if name not in ours
+        for series in _judged(theirs[name])
     ]
     for name in both:
         pairs, left, right = _paired(_judged(ours[name]), _judged(theirs[name]))
@@ -186,13 +206,22 @@ def compare(
         condition_differences(ours[name].environment, theirs[name].environment) for name in both
     )
     return Comparison(
-        tuple(changes), tuple(only_old), tuple(only_new), tuple(machine), tuple(conditions), threshold
+        tuple(changes),
+        tuple(only_old),
+        tuple(only_new),
+        tuple(machine),
+        tuple(conditions),
+        threshold,
     )
 
 
 def name_of(experiment: str, series: Series) -> str:
     """For people: experiment, system, variant and what was chosen."""
-    chosen = [f"{name}={value}" for name, value in series.parameters.items() if not isinstance(value, float)]
+    chosen = [
+        f"{name}={value}"
+        for name, value in series.parameters.items()
+        if not isinstance(value, float)
+    ]
     parts = [f"{experiment}: {series.system} {series.variant}", f"{series.cores} cores", *chosen]
     parts += [series.measure, series.mode]
     return ", ".join(parts)
@@ -213,7 +242,9 @@ def _each(several: Iterable[Sequence[str]]) -> list[str]:
 
 def _judged(document: Document) -> list[Series]:
     """What can get better or worse: how far a writer runs ahead is neither."""
-    return [series for series in document.series if not series.control and series.measure != "occupancy"]
+    return [
+        series for series in document.series if not series.control and series.measure != "occupancy"
+    ]
 
 
 def _key(series: Series, *, fractions: bool) -> Key:
@@ -224,15 +255,16 @@ def _key(series: Series, *, fractions: bool) -> Key:
         sorted((name, repr(value)) for name, value in series.parameters.items() if kept(value))
     )
     return (
-        series.system, series.variant, series.cores, parameters, series.measure, series.mode, series.batch, series.unit,
+        series.system, series.variant, series.cores, parameters, series.measure, series.mode,
+        series.batch, series.unit,
     )  # fmt: skip
 
 
 def _paired(
     old: Sequence[Series], new: Sequence[Series]
 ) -> tuple[list[tuple[Series, Series]], list[Series], list[Series]]:
-    """Pairs, and what has no partner on either side. First by all parameters; then, where that leaves one
-    candidate a side, without those that are fractions: counts taken while measuring.
+    """Pairs, and what has no partner on either side. First by all parameters; then, where that
+    leaves one candidate a side, without those that are fractions: counts taken while measuring.
     """
     pairs: list[tuple[Series, Series]] = []
     left, right = list(old), list(new)
@@ -262,9 +294,11 @@ MEASURED_AS = ("-back-to-back", "-single", "-rate")
 
 
 def noise_of(document: Document, ratio: str = "") -> float:
-    """The relative difference that means nothing: the farther end of the control arms' ratios; 0 without any.
+    """The relative difference that means nothing: the farther end of the control arms' ratios; 0
+    without any.
 
-    ratio: to be judged by it; then controls that were measured as its arms were count, if there are some.
+    ratio: to be judged by it; then controls that were measured as its arms were count, if there are
+    some.
     """
     controls = [one for one in document.ratios if one.name.startswith(CONTROL)]
     kind = next((kind for kind in MEASURED_AS if ratio.endswith(kind)), None)
@@ -277,7 +311,12 @@ def _change(old: Document, new: Document, a: Series, b: Series, threshold: float
     unit: str = a.unit
     scale = 1.0
     rates = old.environment.tsc_hz, new.environment.tsc_hz
-    if unit == "tsc-cycles" and rates[0] and rates[1] and abs(rates[0] / rates[1] - 1) > RATE_DIFFERS:
+    if (
+        unit == "tsc-cycles"
+        and rates[0]
+        and rates[1]
+        and abs(rates[0] / rates[1] - 1) > RATE_DIFFERS
+    ):
         unit, scale = "ns", rates[0] / rates[1]
     first, second = _ends(a), _ends(b)
     ratio = scale * _over(b.p50, a.p50)
@@ -285,19 +324,26 @@ def _change(old: Document, new: Document, a: Series, b: Series, threshold: float
         low=min(scale * _over(second[0], first[1]), ratio),
         high=max(scale * _over(second[1], first[0]), ratio),
         coverage=max(a.median_interval.coverage + b.median_interval.coverage - 1, 0.0),
-        method="min-max"
-        if "min-max" in (a.median_interval.method, b.median_interval.method)
-        else "order-statistic",
+        method=(
+            "min-max"
+            if "min-max" in (a.median_interval.method, b.median_interval.method)
+            else "order-statistic"
+        ),
     )
     noise = max(noise_of(old), noise_of(new))
-    claimed = not any(warning.code == "oversubscribed" for one in (old, new) for warning in one.warnings)
-    outcome = _outcome(interval, noise, more_is_better=b.measure == "throughput") if claimed else "unsure"
+    claimed = not any(
+        warning.code == "oversubscribed" for one in (old, new) for warning in one.warnings
+    )
+    outcome = (
+        _outcome(interval, noise, more_is_better=b.measure == "throughput") if claimed else "unsure"
+    )
     loss = 1 - ratio if b.measure == "throughput" else ratio - 1
     to_ns = (1.0, 1.0)
     if unit != a.unit and rates[0] and rates[1]:
         to_ns = 1e9 / rates[0], 1e9 / rates[1]
     return Change(
-        old.experiment, b, unit, a.p50 * to_ns[0], b.p50 * to_ns[1], ratio, interval, noise, outcome,
+        old.experiment, b, unit, a.p50 * to_ns[0], b.p50 * to_ns[1], ratio, interval, noise,
+        outcome,
         crossed=outcome == "worse" and loss > threshold,
     )  # fmt: skip
 

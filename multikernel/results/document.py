@@ -1,9 +1,10 @@
-"""The result document, schema `multikernel-results/1`: what one experiment found, and all needed to judge it.
+"""The result document, schema `multikernel-results/1`: what one experiment found, and all needed to
+judge it.
 
-Guarantees: a document that was written can be read, and both check the same: types, enumerations, no unknown
-field, no number that is not finite, percentiles in order, as many samples in the histogram as are claimed.
-What is refused is refused in one sentence that names the place (`$.series[3].p50`). Figures and reports need
-nothing but documents.
+Guarantees: a document that was written can be read, and both check the same: types, enumerations,
+no unknown field, no number that is not finite, percentiles in order, as many samples in the
+histogram as are claimed. What is refused is refused in one sentence that names the place
+(`$.series[3].p50`). Figures and reports need nothing but documents.
 
 Called by: experiments (make and encode), store (write, read), report and cli (read).
 The version after the slash grows when a reader of the older one would misread the newer.
@@ -42,7 +43,9 @@ Scalar = str | int | float | bool | None
 
 
 class _Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What all parts share: immutable, made by keyword, unknown fields refused, every number finite."""
+    """What all parts share: immutable, made by keyword, unknown fields refused, every number
+    finite.
+    """
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -61,9 +64,11 @@ def _check_finite(name: str, value: object) -> None:
 
 
 class Interval(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """From low to high; coverage: the probability that such an interval holds the true value (0 = no claim).
+    """From low to high; coverage: the probability that such an interval holds the true value (0 =
+    no claim).
 
-    method: order-statistic (distribution-free, of a median), or min-max (the extremes of too few values).
+    method: order-statistic (distribution-free, of a median), or min-max (the extremes of too few
+    values).
     """
 
     low: float
@@ -78,7 +83,9 @@ class Interval(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Moment(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Before or after a run. steal_ticks: by CPU number, 1/100 s since the machine started. load: 1, 5, 15 min."""
+    """Before or after a run. steal_ticks: by CPU number, 1/100 s since the machine started. load:
+    1, 5, 15 min.
+    """
 
     steal_ticks: dict[str, int | None]
     load: tuple[float, float, float] | None
@@ -87,9 +94,9 @@ class Moment(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Environment(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What ran, on what, and what the machine did meanwhile; None where the machine does not tell.
 
-    topology: counts and CPU lists, as `machine` summarises them. cpus: core i ran on cpus[i]. tsc_error:
-    relative. time: UTC, ISO 8601. revision: of the source, if it ran from a checkout. command: as it was
-    given, paths without their directories.
+    topology: counts and CPU lists, as `machine` summarises them. cpus: core i ran on cpus[i].
+    tsc_error: relative. time: UTC, ISO 8601. revision: of the source, if it ran from a checkout.
+    command: as it was given, paths without their directories.
     """
 
     cpu_model: str
@@ -120,18 +127,20 @@ class Environment(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class LineFloors(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Medians of each cache line the floor was measured on, in TSC cycles, in the order of the lines."""
+    """Medians of each cache line the floor was measured on, in TSC cycles, in the order of the
+    lines.
+    """
 
     back_to_back: list[Positive]
     single: list[Positive]
 
 
 class Floor(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line bounced between two CPUs, in TSC cycles a round trip: the least any message between them can
-    cost.
+    """One line bounced between two CPUs, in TSC cycles a round trip: the least any message between
+    them can cost.
 
-    back_to_back: no clock inside the loop. single: a clock around each, with think time. Both are medians
-    over lines.
+    back_to_back: no clock inside the loop. single: a clock around each, with think time. Both are
+    medians over lines.
     """
 
     pair: tuple[Cpu, Cpu]
@@ -141,7 +150,8 @@ class Floor(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Buckets(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Raw samples, counted: the sparse form of results.histogram, whose page says how values map to buckets.
+    """Raw samples, counted: the sparse form of results.histogram, whose page says how values map to
+    buckets.
 
     The values counted are in the series' unit, rounded to whole numbers.
     """
@@ -157,7 +167,10 @@ class Buckets(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def of(cls, histogram: Histogram) -> "Buckets":
         """The sparse form of a histogram."""
         sparse = histogram.to_sparse()
-        return cls(sub_bits=sparse["sub_bits"], counts=[(index, count) for index, count in sparse["counts"]])
+        return cls(
+            sub_bits=sparse["sub_bits"],
+            counts=[(index, count) for index, count in sparse["counts"]],
+        )
 
     @property
     def samples(self) -> int:
@@ -168,13 +181,13 @@ class Buckets(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Series(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing measured in one way.
 
-    cores: how many took part. parameters: what else was chosen; `target` (polling, computing, idle) and
-    `told` (poll, signal, interrupt, none) mean the same everywhere. measure: occupancy is how many messages a
-    writer was ahead of its reader, when somebody looked. batch: operations between two clock
-    readings; percentiles of a batch greater than 1 are of batch means. boots: fresh systems the samples come
-    from. min … mean: in `unit`. median_interval: of the median over boots. over_floor: p50 over the floor of
-    the same mode, null where it makes no sense. control: this arm repeats another one, to show what
-    difference means nothing.
+    cores: how many took part. parameters: what else was chosen; `target` (polling, computing, idle)
+    and `told` (poll, signal, interrupt, none) mean the same everywhere. measure: occupancy is how
+    many messages a writer was ahead of its reader, when somebody looked. batch: operations between
+    two clock readings; percentiles of a batch greater than 1 are of batch means. boots: fresh
+    systems the samples come from. min … mean: in `unit`. median_interval: of the median over boots.
+    over_floor: p50 over the floor of the same mode, null where it makes no sense. control: this arm
+    repeats another one, to show what difference means nothing.
     """
 
     system: System
@@ -205,13 +218,17 @@ class Series(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
         order = ("min", "p5", "p50", "p95", "p99", "p999", "max")
         for lower, upper in pairwise(order):
             if getattr(self, lower) > getattr(self, upper):
-                raise ValueError(f"{lower} {getattr(self, lower)} is above {upper} {getattr(self, upper)}")
+                raise ValueError(
+                    f"{lower} {getattr(self, lower)} is above {upper} {getattr(self, upper)}"
+                )
         # A mean of many equal samples may come out a rounding error beside them.
         slack = 1e-9 * max(abs(self.min), abs(self.max))
         if not self.min - slack <= self.mean <= self.max + slack:
             raise ValueError(f"the mean {self.mean} lies outside of {self.min} to {self.max}")
         if self.histogram.samples != self.samples:
-            raise ValueError(f"the histogram counts {self.histogram.samples} samples, not {self.samples}")
+            raise ValueError(
+                f"the histogram counts {self.histogram.samples} samples, not {self.samples}"
+            )
         self._check_ends()
         if self.mode == "single" and self.batch != 1:
             raise ValueError(f"a single operation cannot come in batches of {self.batch}")
@@ -221,9 +238,14 @@ class Series(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 raise ValueError(f"parameter {key} is {value!r}, not one of {', '.join(known)}")
 
     def _check_ends(self) -> None:
-        """min and max lie in the first and last filled bucket, but for rounding to whole numbers."""
+        """min and max lie in the first and last filled bucket, but for rounding to whole
+        numbers.
+        """
         sub_bits, counts = self.histogram.sub_bits, self.histogram.counts
-        for name, value, index in (("min", self.min, counts[0][0]), ("max", self.max, counts[-1][0])):
+        for name, value, index in (
+            ("min", self.min, counts[0][0]),
+            ("max", self.max, counts[-1][0]),
+        ):
             low, high = bucket_bounds(index, sub_bits)
             beyond = index == bucket_count(sub_bits) - 1
             if value < low - 1 or (value > high + 1 and not beyond):
@@ -236,7 +258,9 @@ class Series(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Ratio(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A comparison: value is the median over boots of the ratios within each; interval is that median's."""
+    """A comparison: value is the median over boots of the ratios within each; interval is that
+    median's.
+    """
 
     name: Slug
     value: Positive
@@ -291,13 +315,16 @@ def decode(data: bytes | str, where: str = "") -> Document:
 
 
 def decode_all(data: bytes | str, where: str = "") -> list[Document]:
-    """Read one document or a JSON array of them, such as `--json -` prints; raises DocumentError."""
+    """Read one document or a JSON array of them, such as `--json -` prints; raises
+    DocumentError.
+    """
     value = _json(data, where)
     return [_document_of(one, where) for one in (value if isinstance(value, list) else [value])]
 
 
 def _encode_one(document: Document) -> bytes:
-    # Types are not checked when a struct is made, only when one is read: so read what is about to be written.
+    # Types are not checked when a struct is made, only when one is read: so read what is about to
+    # be written.
     data: bytes = _checked(lambda: msgspec.json.encode(document), document.experiment)
     decode(data, f"experiment {document.experiment}, before writing")
     return data
@@ -347,7 +374,9 @@ def _foreign(schema: object, where: str) -> DocumentError:
 
 
 def _checked(action: Callable[[], T], where: str) -> T:
-    """Do it; msgspec's and the records' own complaints become a DocumentError that names the place."""
+    """Do it; msgspec's and the records' own complaints become a DocumentError that names the
+    place.
+    """
     try:
         return action()
     except (msgspec.MsgspecError, ValueError, TypeError) as error:

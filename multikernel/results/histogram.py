@@ -1,18 +1,18 @@
 """Log-linear histograms: how samples are counted, merged, kept and turned into percentiles.
 
-Guarantees: a value below 2**sub_bits is counted exactly, any other to better than 2**-sub_bits of itself (0.8
-% for the usual 7); minimum, maximum and sum are kept exactly beside the counts; merging is exact. Percentiles
-are those of the samples by nearest rank, to within half a bucket.
+Guarantees: a value below 2**sub_bits is counted exactly, any other to better than 2**-sub_bits of
+itself (0.8 % for the usual 7); minimum, maximum and sum are kept exactly beside the counts; merging
+is exact. Percentiles are those of the samples by nearest rank, to within half a bucket.
 
 The layout, which the native counters share. With s = sub_bits, the bucket of value v is
 
     v < 2**s :  index = v
     else     :  e = floor(log2 v) - s;  index = (e + 1) * 2**s + ((v >> e) - 2**s)
 
-so every power of two from 2**s on is cut into 2**s equal buckets. A bucket of index i >= 2**s begins at (2**s
-+ i mod 2**s) << e with e = i // 2**s - 1, and is 2**e wide. Values of 2**48 and above are counted in the last
-bucket; there are (49 - s) * 2**s buckets (5376 for s = 7). A percentile is given as the middle of its
-bucket's whole numbers, drawn into [minimum, maximum].
+so every power of two from 2**s on is cut into 2**s equal buckets. A bucket of index i >= 2**s
+begins at (2**s + i mod 2**s) << e with e = i // 2**s - 1, and is 2**e wide. Values of 2**48 and
+above are counted in the last bucket; there are (49 - s) * 2**s buckets (5376 for s = 7). A
+percentile is given as the middle of its bucket's whole numbers, drawn into [minimum, maximum].
 
 Called by: experiments (counts from the native loops), document (the sparse form), report.
 Idea: HdrHistogram's buckets; nearest rank, numpy's "inverted_cdf".
@@ -56,7 +56,9 @@ def bucket_index(value: int, sub_bits: int = SUB_BITS) -> int:
 
 
 def bucket_bounds(index: int, sub_bits: int = SUB_BITS) -> tuple[int, int]:
-    """Smallest and largest whole number counted in bucket `index` (the last also counts everything above)."""
+    """Smallest and largest whole number counted in bucket `index` (the last also counts everything
+    above).
+    """
     if index < 1 << sub_bits:
         return index, index
     exponent = (index >> sub_bits) - 1
@@ -68,9 +70,9 @@ def bucket_bounds(index: int, sub_bits: int = SUB_BITS) -> tuple[int, int]:
 class Histogram:
     """Counted samples of one quantity, never empty.
 
-    counts: dense, shape (bucket_count(sub_bits),), uint64. minimum, maximum, total: exact, of the samples;
-    total is their sum. All in the unit the samples were counted in. Raises ValueError when these contradict
-    each other.
+    counts: dense, shape (bucket_count(sub_bits),), uint64. minimum, maximum, total: exact, of the
+    samples; total is their sum. All in the unit the samples were counted in. Raises ValueError when
+    these contradict each other.
     """
 
     counts: Counts
@@ -90,7 +92,9 @@ class Histogram:
             raise ValueError("a histogram needs at least one sample")
         ends = bucket_index(self.minimum, self.sub_bits), bucket_index(self.maximum, self.sub_bits)
         if (int(filled[0]), int(filled[-1])) != ends:
-            raise ValueError(f"minimum {self.minimum} and maximum {self.maximum} are not those of the counts")
+            raise ValueError(
+                f"minimum {self.minimum} and maximum {self.maximum} are not those of the counts"
+            )
         if not self.minimum * self.samples <= self.total <= self.maximum * self.samples:
             raise ValueError(f"the sum {self.total} is not one of {self.samples} such samples")
 
@@ -103,7 +107,9 @@ class Histogram:
         total: int,
         sub_bits: int = SUB_BITS,
     ) -> "Histogram":
-        """From the counters of a native loop (copied; any unsigned buffer or array of bucket_count entries)."""
+        """From the counters of a native loop (copied; any unsigned buffer or array of bucket_count
+        entries).
+        """
         dense = np.array(counts, dtype=np.uint64)
         return cls(dense, int(minimum), int(maximum), int(total), sub_bits)
 
@@ -121,7 +127,9 @@ class Histogram:
     def merge(cls, histograms: Sequence["Histogram"]) -> "Histogram":
         """All samples of all of them; they must have the same sub_bits (ValueError)."""
         if not histograms or len({one.sub_bits for one in histograms}) > 1:
-            raise ValueError("only histograms of the same sub_bits, and at least one, can be merged")
+            raise ValueError(
+                "only histograms of the same sub_bits, and at least one, can be merged"
+            )
         return cls(
             np.sum([one.counts for one in histograms], axis=0, dtype=np.uint64),
             min(one.minimum for one in histograms),
@@ -141,7 +149,9 @@ class Histogram:
         return self.total / self.samples
 
     def percentile(self, percent: float) -> float:
-        """The `percent`-th percentile (0 … 100) by nearest rank: the middle of the bucket that holds it."""
+        """The `percent`-th percentile (0 … 100) by nearest rank: the middle of the bucket that
+        holds it.
+        """
         if not 0 <= percent <= 100:
             raise ValueError(f"a percentile lies between 0 and 100, not at {percent}")
         # In fractions: 99.9 % of 1000 samples is rank 999, and floating point may make 1000 of it.
@@ -163,7 +173,10 @@ class Histogram:
     def to_sparse(self) -> dict[str, Any]:
         """{"sub_bits": s, "counts": [[bucket, count], …]}: the filled buckets, in order."""
         filled = np.flatnonzero(self.counts)
-        return {"sub_bits": self.sub_bits, "counts": [[int(i), int(self.counts[i])] for i in filled]}
+        return {
+            "sub_bits": self.sub_bits,
+            "counts": [[int(i), int(self.counts[i])] for i in filled],
+        }
 
     @classmethod
     def from_sparse(
@@ -171,8 +184,8 @@ class Histogram:
     ) -> "Histogram":
         """Back from the sparse form and the exact values kept beside it.
 
-        Minimum and maximum are rounded, and drawn into the first and last filled bucket; the sum is the mean
-        times the samples. Raises DocumentError for counts that are no histogram.
+        Minimum and maximum are rounded, and drawn into the first and last filled bucket; the sum is
+        the mean times the samples. Raises DocumentError for counts that are no histogram.
         """
         try:
             sub_bits, pairs = int(sparse["sub_bits"]), sparse["counts"]
@@ -201,7 +214,9 @@ def check_sparse(sub_bits: int, pairs: Sequence[Sequence[int]]) -> int:
     previous, samples = -1, 0
     for index, count in pairs:
         if not previous < index < bucket_count(sub_bits):
-            raise ValueError(f"bucket {index} is out of order or beyond the last of {bucket_count(sub_bits)}")
+            raise ValueError(
+                f"bucket {index} is out of order or beyond the last of {bucket_count(sub_bits)}"
+            )
         if not 1 <= count < 1 << 63:
             raise ValueError(f"bucket {index} holds {count} samples")
         previous, samples = index, samples + count

@@ -1,13 +1,14 @@
-"""Medians over boots, their intervals, ratios of arms, and the noise below which a ratio says nothing.
+"""Medians over boots, their intervals, ratios of arms, and the noise below which a ratio says
+nothing.
 
-Guarantees: the spread that counts is between boots, so every function takes one number a boot. Intervals
-assume nothing about the distribution: the k-th smallest and k-th largest of n values hold the true median
-with a probability that is binomial and known, and is reported with them. Compared arms were interleaved
-within a boot, so ratios are taken within each boot, and what disturbed both cancels.
+Guarantees: the spread that counts is between boots, so every function takes one number a boot.
+Intervals assume nothing about the distribution: the k-th smallest and k-th largest of n values hold
+the true median with a probability that is binomial and known, and is reported with them. Compared
+arms were interleaved within a boot, so ratios are taken within each boot, and what disturbed both
+cancels.
 
-Called by: experiments.
-Source: order-statistic intervals for a quantile: David and Nagaraja, Order Statistics, 3rd edition, section
-7.1.
+Called by: experiments. Source: order-statistic intervals for a quantile: David and Nagaraja, Order
+Statistics, 3rd edition, section 7.1.
 """
 
 from collections.abc import Sequence
@@ -21,35 +22,47 @@ COVERAGE = 0.95
 
 
 def coverage_of(n: int, k: int) -> float:
-    """Probability that the k-th smallest to the k-th largest of n independent values hold the true median.
+    """Probability that the k-th smallest to the k-th largest of n independent values hold the true
+    median.
 
-    1 <= k <= n/2; 0 for a single value. Exact for continuous distributions, a lower bound with ties.
+    1 <= k <= n/2; 0 for a single value. Exact for continuous distributions, a lower bound with
+    ties.
     """
     outside = sum(comb(n, i) for i in range(k)) / float(2**n)  # fewer than k values on one side
     return max(1.0 - 2.0 * outside, 0.0)
 
 
 def median_interval(values: Sequence[float], coverage: float = COVERAGE) -> Interval:
-    """Interval of the median of `values`, one a boot: the narrowest order-statistic one that covers enough.
+    """Interval of the median of `values`, one a boot: the narrowest order-statistic one that covers
+    enough.
 
-    Where none does (5 values or fewer for 95 %) it is their smallest and largest, and says what that covers
-    (5 values: 93.75 %). Raises ValueError for no values, or one that is not finite.
+    Where none does (5 values or fewer for 95 %) it is their smallest and largest, and says what
+    that covers (5 values: 93.75 %). Raises ValueError for no values, or one that is not finite.
     """
     ordered = _checked(values)
     n = len(ordered)
     enough = [k for k in range(1, n // 2 + 1) if coverage_of(n, k) >= coverage]
     if not enough:
-        return Interval(low=ordered[0], high=ordered[-1], coverage=coverage_of(n, 1), method="min-max")
+        return Interval(
+            low=ordered[0], high=ordered[-1], coverage=coverage_of(n, 1), method="min-max"
+        )
     k = enough[-1]
     return Interval(
-        low=ordered[k - 1], high=ordered[n - k], coverage=coverage_of(n, k), method="order-statistic"
+        low=ordered[k - 1],
+        high=ordered[n - k],
+        coverage=coverage_of(n, k),
+        method="order-statistic",
     )
 
 
 def ratio(
-    name: str, numerators: Sequence[float], denominators: Sequence[float], coverage: float = COVERAGE
+    name: str,
+    numerators: Sequence[float],
+    denominators: Sequence[float],
+    coverage: float = COVERAGE,
 ) -> Ratio:
-    """How many times the one arm is the other: the median, over boots, of numerator over denominator.
+    """How many times the one arm is the other: the median, over boots, of numerator over
+    denominator.
 
     Both hold one positive number a boot, in the same order of boots (ValueError otherwise).
     """
@@ -57,11 +70,14 @@ def ratio(
     return Ratio(name=name, value=median(ratios), interval=median_interval(ratios, coverage))
 
 
-def noise_floor(arm: Sequence[float], control: Sequence[float], coverage: float = COVERAGE) -> float:
-    """The relative difference that means nothing, from an arm and a control that repeats it, boot by boot.
+def noise_floor(
+    arm: Sequence[float], control: Sequence[float], coverage: float = COVERAGE
+) -> float:
+    """The relative difference that means nothing, from an arm and a control that repeats it, boot
+    by boot.
 
-    0.02 means: a ratio between 1/1.02 and 1.02 may be noise. It is the farther end of the interval of control
-    over arm, by how much it differs from 1.
+    0.02 means: a ratio between 1/1.02 and 1.02 may be noise. It is the farther end of the interval
+    of control over arm, by how much it differs from 1.
     """
     interval = median_interval(_ratios(control, arm), coverage)
     return max(interval.high, 1 / interval.high, interval.low, 1 / interval.low) - 1
@@ -83,7 +99,9 @@ def _checked(values: Sequence[float]) -> list[float]:
 
 def _ratios(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
     if len(numerators) != len(denominators) or not numerators:
-        raise ValueError(f"arms of {len(numerators)} and {len(denominators)} boots cannot be paired")
+        raise ValueError(
+            f"arms of {len(numerators)} and {len(denominators)} boots cannot be paired"
+        )
     if min(*numerators, *denominators) <= 0:
         raise ValueError("a ratio needs positive values")
     return [over / under for over, under in zip(numerators, denominators, strict=True)]

@@ -1,12 +1,13 @@
 """Where result documents are kept: one file an experiment, in a directory a run.
 
-Guarantees: a document appears under its name whole or not at all, and nothing that was there is ever
-overwritten: a second document of an experiment gets the next free name (`unmap-2.json`). Directory names hold
-the time and random digits, never a host or user name. What the user can mend (a directory that is not
-writable, a path that is not there) raises BadInput; a file that is no document raises DocumentError.
+Guarantees: a document appears under its name whole or not at all, and nothing that was there is
+ever overwritten: a second document of an experiment gets the next free name (`unmap-2.json`).
+Directory names hold the time and random digits, never a host or user name. What the user can mend
+(a directory that is not writable, a path that is not there) raises BadInput; a file that is no
+document raises DocumentError.
 
-Called by: cli and experiments (`prepare` before the first measurement, so that minutes of work are not lost
-to a typing error; `write` after each), report (`read`).
+Called by: cli and experiments (`prepare` before the first measurement, so that minutes of work are
+not lost to a typing error; `write` after each), report (`read`).
 """
 
 import errno
@@ -25,7 +26,9 @@ PACKED = ".json.gz"
 _TEMPORARY = ".writing-"
 
 
-def default_directory(base: str | os.PathLike[str] = DEFAULT_BASE, now: datetime | None = None) -> Path:
+def default_directory(
+    base: str | os.PathLike[str] = DEFAULT_BASE, now: datetime | None = None
+) -> Path:
     """A fresh name below `base`, such as results/20260131T235959Z-3f9c1a; nothing is created."""
     time = (datetime.now(UTC) if now is None else now.astimezone(UTC)).strftime("%Y%m%dT%H%M%SZ")
     return Path(base) / f"{time}-{secrets.token_hex(3)}"
@@ -47,11 +50,14 @@ def prepare(directory: str | os.PathLike[str] | None = None, *, where: str = "--
     return path
 
 
-def write(document: Document, directory: str | os.PathLike[str], *, where: str = "--output") -> Path:
-    """Write a document into a directory (made if missing) and return its file, never one that existed before.
+def write(
+    document: Document, directory: str | os.PathLike[str], *, where: str = "--output"
+) -> Path:
+    """Write a document into a directory (made if missing) and return its file, never one that
+    existed before.
 
-    Raises DocumentError for a document that contradicts itself (nothing is written then), BadInput for a
-    directory that cannot be written.
+    Raises DocumentError for a document that contradicts itself (nothing is written then), BadInput
+    for a directory that cannot be written.
     """
     data = encode(document)
     path = prepare(directory, where=where)
@@ -70,11 +76,12 @@ def write(document: Document, directory: str | os.PathLike[str], *, where: str =
 
 
 def read(source: str | os.PathLike[str]) -> dict[Path, list[Document]]:
-    """All documents of a directory (its *.json and *.json.gz, not those below) or of one file, by file, in order of
-    name.
+    """All documents of a directory (its *.json and *.json.gz, not those below) or of one file, by
+    file, in order of name.
 
-    A file may hold one document or an array of them; kept small, it is compressed. Raises BadInput for a path that is
-    not there, cannot be read or holds no documents, DocumentError for a file that is no document.
+    A file may hold one document or an array of them; kept small, it is compressed. Raises BadInput
+    for a path that is not there, cannot be read or holds no documents, DocumentError for a file
+    that is no document.
     """
     path = Path(source)
     try:
@@ -82,7 +89,9 @@ def read(source: str | os.PathLike[str]) -> dict[Path, list[Document]]:
             files = sorted(file for file in path.iterdir() if holds_documents(file))
             if not files:
                 raise BadInput(
-                    "no result documents in this directory", value=path, hint="name a result directory"
+                    "no result documents in this directory",
+                    value=path,
+                    hint="name a result directory",
                 )
         else:
             files = [path]
@@ -101,8 +110,8 @@ def holds_documents(path: Path) -> bool:
 
 
 def pack(document: Document, directory: Path) -> Path:
-    """Write a document compressed, over the one of its experiment that is there; its file. The same document makes the
-    same bytes. Raises DocumentError, OSError.
+    """Write a document compressed, over the one of its experiment that is there; its file. The same
+    document makes the same bytes. Raises DocumentError, OSError.
     """
     target = directory / (document.experiment + PACKED)
     temporary = directory / f"{_TEMPORARY}{secrets.token_hex(8)}"
@@ -132,7 +141,9 @@ def _publish(temporary: Path, directory: Path, experiment: str) -> Path:
     """Give the finished file its name: the first free of experiment.json, experiment-2.json, …"""
     number = 1
     while True:
-        target = directory / (f"{experiment}.json" if number == 1 else f"{experiment}-{number}.json")
+        target = directory / (
+            f"{experiment}.json" if number == 1 else f"{experiment}-{number}.json"
+        )
         if _renamed(temporary, target):
             return target
         number += 1
@@ -141,7 +152,8 @@ def _publish(temporary: Path, directory: Path, experiment: str) -> Path:
 def _renamed(temporary: Path, target: Path) -> bool:
     """Rename without overwriting; False if the target exists.
 
-    rename(2) would overwrite; link(2) refuses to, and is as atomic. The caller unlinks the temporary name.
+    rename(2) would overwrite; link(2) refuses to, and is as atomic. The caller unlinks the
+    temporary name.
     """
     try:
         os.link(temporary, target)
@@ -150,7 +162,8 @@ def _renamed(temporary: Path, target: Path) -> bool:
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
             raise
-        # A file system without hard links: take the name (O_EXCL refuses an existing one), rename over it.
+        # A file system without hard links: take the name (O_EXCL refuses an existing one), rename
+        # over it.
         try:
             os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except FileExistsError:

@@ -1,12 +1,15 @@
-"""Which tree each root of a running system is given: predicted by the model, decided by the machine.
+"""Which tree each root of a running system is given: predicted by the model, decided by the
+machine.
 
-Guarantees: of every root's candidates the best predicted, the paper's (numa-aware) and the plain one (sequential) are
-run on the cores, by turns, a message to all and their acknowledgements; the fastest is installed, by agreement. So
-what is installed was no slower than these when it was chosen. Where cores share CPUs, or are two, nothing is run and
-nothing is claimed: cores that share CPUs keep the best predicted only if it was asked for by name.
+Guarantees: of every root's candidates the best predicted, the paper's (numa-aware) and the plain
+one (sequential) are run on the cores, by turns, a message to all and their acknowledgements; the
+fastest is installed, by agreement. So what is installed was no slower than these when it was
+chosen. Where cores share CPUs, or are two, nothing is run and nothing is claimed: cores that share
+CPUs keep the best predicted only if it was asked for by name.
 
-Of a large system `CONTESTS` roots are decided so, and every other root gets the kind that won at the nearest of them.
-Costs measured once are kept for this machine (knowledge.cost_store), choices for this process.
+Of a large system `CONTESTS` roots are decided so, and every other root gets the kind that won at
+the nearest of them. Costs measured once are kept for this machine (knowledge.cost_store), choices
+for this process.
 
 Called by: system.boot, System.choose_trees. Source: as the page of this room.
 """
@@ -36,7 +39,9 @@ CONTESTS = 16
 _chosen: dict[tuple[int, ...], dict[int, Choice]] = {}
 """By the cores' CPUs: what was decided earlier in this process."""
 COUNT, ROUNDS = 24, 3
-"""Messages by each tree in a round; the best of the rounds' medians counts, as disturbance only ever adds."""
+"""Messages by each tree in a round; the best of the rounds' medians counts, as disturbance only
+ever adds.
+"""
 
 
 class Running(measuring.Running, Protocol):
@@ -57,7 +62,9 @@ class Running(measuring.Running, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """predicted, measured: TSC cycles of a message to all and their acknowledgements; measured is None if not run."""
+    """predicted, measured: TSC cycles of a message to all and their acknowledgements; measured is
+    None if not run.
+    """
 
     tree: Tree
     predicted: float
@@ -74,8 +81,8 @@ class Choice:
 
 
 def costs_of(system: Running, site: Site, *, fresh: bool = False) -> tuple[Costs, str]:
-    """What messages cost here and where that comes from: kept, measured now (and kept), or where cores share CPUs
-    assumed.
+    """What messages cost here and where that comes from: kept, measured now (and kept), or where
+    cores share CPUs assumed.
     """
     kept, why = (None, "") if fresh else cost_store.load(site, Host.read())
     if kept is not None:
@@ -91,34 +98,44 @@ def costs_of(system: Running, site: Site, *, fresh: bool = False) -> tuple[Costs
 
 
 def of_kind(system: Running, kind: str) -> dict[int, Choice]:
-    """The tree of that kind for every root, by the costs known here. Raises BadInput for a kind that is none."""
+    """The tree of that kind for every root, by the costs known here. Raises BadInput for a kind
+    that is none.
+    """
     site = Site(Topology.read(), system.plan.cpus)
     costs, origin = (
-        costs_of(system, site) if kind not in ("sequential", "binary") else (Costs.from_topology(site), "")
+        costs_of(system, site)
+        if kind not in ("sequential", "binary")
+        else (Costs.from_topology(site), "")
     )
     by = f", costs {origin}" if origin else ""
-    return {root: Choice(trees.build(kind, root, site, costs), f"asked for{by}") for root in site.cores}
+    return {
+        root: Choice(trees.build(kind, root, site, costs), f"asked for{by}") for root in site.cores
+    }
 
 
 def choose(system: Running, *, fresh: bool = False, run_crowded: bool = False) -> dict[int, Choice]:
     """A tree for every root, installed where it differs from sending to all oneself.
 
-    fresh: measure costs anew, and search for the optimum too, which takes longer than a boot should. run_crowded: run
-    candidates even where cores share CPUs; for correctness, it says nothing.
+    fresh: measure costs anew, and search for the optimum too, which takes longer than a boot
+    should. run_crowded: run candidates even where cores share CPUs; for correctness, it says
+    nothing.
     """
     site = Site(Topology.read(), system.plan.cpus)
     if site.n <= 2:
         return {root: _plain(root, site, "two cores have but one tree") for root in site.cores}
     if system.plan.crowded and not run_crowded:
         return {
-            root: _plain(root, site, "cores share CPUs, where no tree can be judged") for root in site.cores
+            root: _plain(root, site, "cores share CPUs, where no tree can be judged")
+            for root in site.cores
         }
     if site.cpus in _chosen and not (fresh or run_crowded):
         return _chosen[site.cpus]
     costs, origin = costs_of(system, site, fresh=fresh)
     step = max(1, site.n // CONTESTS)
     search = None if fresh else 0
-    judged = {root: _contest(system, root, site, costs, origin, search) for root in range(0, site.n, step)}
+    judged = {
+        root: _contest(system, root, site, costs, origin, search) for root in range(0, site.n, step)
+    }
     found = {root: judged.get(root) or _like(root, judged, site, costs) for root in site.cores}
     _chosen[site.cpus] = found
     return found
@@ -140,7 +157,9 @@ def _like(root: int, judged: dict[int, Choice], site: Site, costs: Costs) -> Cho
     return Choice(tree, f"as core {nearest}, the nearest whose trees were run")
 
 
-def _contest(system: Running, root: int, site: Site, costs: Costs, origin: str, search: int | None) -> Choice:
+def _contest(
+    system: Running, root: int, site: Site, costs: Costs, origin: str, search: int | None
+) -> Choice:
     predicted = trees.candidates(root, site, costs, search=search)
     wanted = {tree.edges: tree for tree, _ in predicted[:BEST]}
     for kind in ALWAYS:
@@ -165,5 +184,7 @@ def _contest(system: Running, root: int, site: Site, costs: Costs, origin: str, 
     run = {candidate.tree.edges for candidate in considered}
     considered += [Candidate(tree, cycles) for tree, cycles in predicted if tree.edges not in run]
     return Choice(
-        considered[0].tree, f"fastest of {len(entrants)} run on the cores; costs {origin}", tuple(considered)
+        considered[0].tree,
+        f"fastest of {len(entrants)} run on the cores; costs {origin}",
+        tuple(considered),
     )

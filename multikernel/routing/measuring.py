@@ -1,12 +1,13 @@
 """What messages cost between the cores of a running system: to send, to receive, there and back.
 
-Guarantees: up to `ALL` cores every ordered pair is measured, beyond that some of every distance, and the rest is what
-measured pairs of the same relation make expected; disjoint pairs at the same time, each pair both ways. The cores run
-their own loops on lines of their own, so the kernel goes on meanwhile. Where cores share CPUs nothing is measured: a
-turn there takes a time slice and says nothing of the machine.
+Guarantees: up to `ALL` cores every ordered pair is measured, beyond that some of every distance,
+and the rest is what measured pairs of the same relation make expected; disjoint pairs at the same
+time, each pair both ways. The cores run their own loops on lines of their own, so the kernel goes
+on meanwhile. Where cores share CPUs nothing is measured: a turn there takes a time slice and says
+nothing of the machine.
 
-Called by: choosing. Source: Smelt (OSDI'16 §4) measures send and receive a pair; a receive is timed on a message
-that has been there for a while, so that no waiting is in it.
+Called by: choosing. Source: Smelt (OSDI'16 §4) measures send and receive a pair; a receive is timed
+on a message that has been there for a while, so that no waiting is in it.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class Running(Protocol):
 
 
 def schedule(cores: int) -> list[list[Turn]]:
-    """Rounds of disjoint (asker, answerer): all ordered pairs of up to `ALL` cores (the circle method of tournaments),
-    of more those whose numbers differ by a power of two.
+    """Rounds of disjoint (asker, answerer): all ordered pairs of up to `ALL` cores (the circle
+    method of tournaments), of more those whose numbers differ by a power of two.
     """
     rounds: list[list[Turn]] = []
     if cores <= ALL:
@@ -59,7 +60,9 @@ def schedule(cores: int) -> list[list[Turn]]:
 
 
 def measure(system: Running, site: Site, *, count: int = COUNT) -> Costs:
-    """Costs between the system's cores. Raises BadInput where cores share CPUs, or there is but one core."""
+    """Costs between the system's cores. Raises BadInput where cores share CPUs, or there is but one
+    core.
+    """
     if system.plan.crowded:
         raise BadInput(
             "cores that share CPUs say nothing of what messages cost",
@@ -71,18 +74,23 @@ def measure(system: Running, site: Site, *, count: int = COUNT) -> Costs:
 
 
 def placement(system: Running, site: Site) -> dict[int, tuple[int | None, int]]:
-    """By core, the memory node that the lines lie on by which others reach it (None: the host does not say), and
-    the node of its CPU. They are the same where buffers lie with their receivers, as every core touches its own first.
+    """By core, the memory node that the lines lie on by which others reach it (None: the host does
+    not say), and the node of its CPU. They are the same where buffers lie with their receivers, as
+    every core touches its own first.
     """
     tasks = [core.start(on_core.home) for core in system.cores]
     nodes = [int(task.result()) for task in tasks]
-    return {core: (node if node >= 0 else None, int(site.node[core])) for core, node in enumerate(nodes)}
+    return {
+        core: (node if node >= 0 else None, int(site.node[core])) for core, node in enumerate(nodes)
+    }
 
 
 def samples_of(
     system: Running, cores: int, count: int
 ) -> tuple[dict[Turn, tuple[float, float, float]], dict[int, int]]:
-    """(send, receive, round trip) in cycles by pair, and by core the memory node its lines lie on."""
+    """(send, receive, round trip) in cycles by pair, and by core the memory node its lines lie
+    on.
+    """
     rounds = schedule(cores)
     tasks = []
     for core in range(cores):

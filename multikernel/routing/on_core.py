@@ -16,8 +16,9 @@ Turn = tuple[int, int]
 
 
 def message_costs(turns: list[Turn], count: int) -> tuple[dict[Turn, tuple[float, ...]], int]:
-    """This core's part of all turns, in order: medians in cycles, (send, round trip) where it asked and (receive,)
-    where it answered; and the memory node its lines lie on, negative where the host does not say.
+    """This core's part of all turns, in order: medians in cycles, (send, round trip) where it asked
+    and (receive,) where it answered; and the memory node its lines lie on, negative where the host
+    does not say.
     """
     driver = local.driver
     assert driver is not None
@@ -32,16 +33,22 @@ def message_costs(turns: list[Turn], count: int) -> tuple[dict[Turn, tuple[float
 
 
 def home() -> int:
-    """The memory node that the lines lie on by which others reach this core, negative where the host does not say."""
+    """The memory node that the lines lie on by which others reach this core, negative where the
+    host does not say.
+    """
     assert local.driver is not None
     return local.driver.probe_home(local.driver.me, 0)
 
 
 def contest(groups: tuple[int, ...], count: int) -> list[float]:
-    """On the root of these groups: of each the median in cycles of a message to all and their acknowledgements."""
+    """On the root of these groups: of each the median in cycles of a message to all and their
+    acknowledgements.
+    """
     driver = local.driver
     assert driver is not None
     verdict, cycles = driver.probe_spread(groups, count)
     if verdict != VERDICTS["OK"]:
-        raise ProtocolError("a message to a group was refused", value=verdict, where=f"core {driver.me}")
+        raise ProtocolError(
+            "a message to a group was refused", value=verdict, where=f"core {driver.me}"
+        )
     return [median(cycles[at : at + count]) for at in range(0, len(cycles), count)]

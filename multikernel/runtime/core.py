@@ -1,8 +1,9 @@
 """The life of a core process, from the fork to its end.
 
-Pinned before it is forked; gone with the supervisor that forked it; named mk-core-N. It backs and first
-touches its own region of the kernel segment, opens its driver, says that it is ready, and enters the driver's
-loop, which it leaves only to run a program. Everything it needs was imported before the fork.
+Pinned before it is forked; gone with the supervisor that forked it; named mk-core-N. It backs
+and first touches its own region of the kernel segment, opens its driver, says that it is ready, and
+enters the driver's loop, which it leaves only to run a program. Everything it needs was imported
+before the fork.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from multikernel.runtime.links import Links
 from multikernel.runtime.plan import ADDRESS_BASE, CAPABILITY_PROTOCOLS, CARRIERS, LOCK_SCOPES, Plan
 
 CNODES = 16
-"""That a core's capabilities have room for: 4096 slots in 256 KiB, of which only what is used is touched."""
+"""That a core's capabilities have room for: 4096 slots in 256 KiB, of which only what is used is
+touched.
+"""
 
 
 def be_core(
@@ -34,8 +37,8 @@ def be_core(
     supervisor: int,
     links: Links,
 ) -> NoReturn:
-    """Called in the child right after the fork. ready: the descriptor to report on; go: ends when all are
-    ready; links: of all cores, of which it keeps its own.
+    """Called in the child right after the fork. ready: the descriptor to report on; go: ends when
+    all are ready; links: of all cores, of which it keeps its own.
     """
     status = 1
     try:
@@ -63,7 +66,12 @@ def be_core(
 
 
 def _open(
-    plan: Plan, me: int, segment: _native.Segment, kernel_fd: int, memory_fd: int, links: bytes | None
+    plan: Plan,
+    me: int,
+    segment: _native.Segment,
+    kernel_fd: int,
+    memory_fd: int,
+    links: bytes | None,
 ) -> _native.Driver:
     offset, length = segment.region(me)
     segments.back(kernel_fd, offset, length)

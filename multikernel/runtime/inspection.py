@@ -1,10 +1,11 @@
-"""What a running system looks like from outside: its replicas, who owns which memory, how objects are related, and
-digests.
+"""What a running system looks like from outside: its replicas, who owns which memory, how objects
+are related, and digests.
 
-Guarantees: looks and changes nothing. Cores are asked one after another while they go on, so with operations under
-way two of them may show two moments; at rest what is shown is the state. Called by: System.inspect in the
-launcher, and the supervisor for `multikernel inspect` (runtime/inspection_socket.py). Idea: Barrelfish's
-`capability dump` of usr/skb and kernel debug caps.
+Guarantees: looks and changes nothing. Cores are asked one after another while they go on, so with
+operations under way two of them may show two moments; at rest what is shown is the state. Called
+by: System.inspect in the launcher, and the supervisor for `multikernel inspect`
+(runtime/inspection_socket.py). Idea: Barrelfish's `capability dump` of usr/skb and kernel debug
+caps.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ Ask = Callable[..., tuple[int, ...]]
 
 
 def inspect(ask: Ask, plan: Plan, segment: _native.Segment) -> dict[str, Any]:
-    """The whole system as plain data: numbers in bytes, digests as hexadecimal text, addresses as numbers."""
+    """The whole system as plain data: numbers in bytes, digests as hexadecimal text, addresses as
+    numbers.
+    """
     cores = [_core(ask, plan, segment, core) for core in range(plan.cores)]
     capabilities = [one for core in range(plan.cores) for one in _capabilities(ask, core)]
     pairs = _pairs(plan.cores)
@@ -91,7 +94,9 @@ def _capabilities(ask: Ask, core: int) -> list[dict[str, Any]]:
                 "about": about,
                 "owner": more & 0xFFFF,
                 "rights": [name for name, bit in _native.CAPABILITY_RIGHTS.items() if rights & bit],
-                "relations": [name for name, bit in _native.CAPABILITY_FLAGS.items() if flags & bit],
+                "relations": [
+                    name for name, bit in _native.CAPABILITY_FLAGS.items() if flags & bit
+                ],
             }
         )
         slot += 1
@@ -110,8 +115,8 @@ def _shared(ask: Ask, core: int, other: int) -> int:
 
 
 def _objects(capabilities: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each object once, outermost first, with its capabilities; parent: the index of the object that it lies in
-    and was made of.
+    """Each object once, outermost first, with its capabilities; parent: the index of the object
+    that it lies in and was made of.
     """
     order = list(_native.CAPABILITY_TYPES)
     by_key: dict[tuple[int, int, int, int], list[dict[str, Any]]] = {}

@@ -1,9 +1,10 @@
-"""How a command reaches a running system: every supervisor listens on an abstract Unix socket named by its pid.
+"""How a command reaches a running system: every supervisor listens on an abstract Unix socket named
+by its pid.
 
-Guarantees: nothing is left anywhere, whatever is killed: an abstract socket has no file and goes with its process.
-Only its own user (and root) is answered, and whoever asks knows that the answer is the supervisor's: both sides
-ask the host who the other is. The supervisor goes on watching: an inspection ends after moments, or at once when a
-core or the launcher ends.
+Guarantees: nothing is left anywhere, whatever is killed: an abstract socket has no file and goes
+with its process. Only its own user (and root) is answered, and whoever asks knows that the answer
+is the supervisor's: both sides ask the host who the other is. The supervisor goes on watching: an
+inspection ends after moments, or at once when a core or the launcher ends.
 
 Called by: runtime/supervisor.py (Listener) and the command `inspect` (found, fetch).
 """
@@ -91,8 +92,8 @@ def found(root: Path = Path("/proc")) -> list[Running]:
 
 
 def choose(pid: int | None) -> Running:
-    """The one of that pid (the supervisor's or its launcher's), or the only one of this user. Raises BadInput, in
-    one sentence.
+    """The one of that pid (the supervisor's or its launcher's), or the only one of this user.
+    Raises BadInput, in one sentence.
     """
     everybody = found()
     mine = [one for one in everybody if one.user == os.getuid()] if os.getuid() else everybody
@@ -100,13 +101,16 @@ def choose(pid: int | None) -> Running:
         for one in everybody:
             if pid in (one.pid, _parent(one.pid)):
                 if one not in mine:
-                    raise BadInput("this system is another user's", value=pid, where=f"user {one.user}")
+                    raise BadInput(
+                        "this system is another user's", value=pid, where=f"user {one.user}"
+                    )
                 return one
         raise BadInput("no system of that pid runs here", value=pid, hint=_hint(mine))
     if not mine:
         others = f"; {len(everybody)} of other users" if everybody else ""
         raise BadInput(
-            f"no system of yours runs here{others}", hint="multikernel boot, or a program that calls boot()"
+            f"no system of yours runs here{others}",
+            hint="multikernel boot, or a program that calls boot()",
         )
     if len(mine) > 1:
         raise BadInput(
@@ -127,10 +131,15 @@ def fetch(running: Running) -> dict[str, Any]:
                 raise MultikernelError("somebody else answers in the system's name", where=where)
             received = wire.receive(connection)
         except TimeoutError:
-            raise MultikernelError("the system does not answer", where=where, hint="is it stopped?") from None
+            raise MultikernelError(
+                "the system does not answer", where=where, hint="is it stopped?"
+            ) from None
         except OSError as error:
             raise MultikernelError(
-                "the system is just starting or ending", value=error.strerror, where=where, hint="try again"
+                "the system is just starting or ending",
+                value=error.strerror,
+                where=where,
+                hint="try again",
             ) from None
     if received is None:
         raise MultikernelError("the system ended", where=where)
@@ -149,4 +158,8 @@ def _parent(pid: int) -> int | None:
 
 
 def _hint(mine: list[Running]) -> str:
-    return "there are " + ", ".join(str(one.pid) for one in mine) if mine else "none of yours runs here"
+    return (
+        "there are " + ", ".join(str(one.pid) for one in mine)
+        if mine
+        else "none of yours runs here"
+    )

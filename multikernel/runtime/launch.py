@@ -1,8 +1,8 @@
-"""The launcher's side: starts a supervisor, receives the kernel segment, talks to cores, and learns of their
-end.
+"""The launcher's side: starts a supervisor, receives the kernel segment, talks to cores, and learns
+of their end.
 
-The launcher is a client and never a core. It may have threads, be a notebook or a test runner: it forks nothing
-itself, and its requests to one core are serialised by a lock for each channel.
+The launcher is a client and never a core. It may have threads, be a notebook or a test runner: it
+forks nothing itself, and its requests to one core are serialised by a lock for each channel.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ class Run(Protocol):
     """A program on a core whose result has not been fetched."""
 
     def settle(self, launched: Launched, timeout_us: int) -> bool:
-        """Fetches the result if the program ends within timeout_us microseconds. Hold the core's PROGRAMS lock."""
+        """Fetches the result if the program ends within timeout_us microseconds. Hold the core's
+        PROGRAMS lock.
+        """
         ...
 
 
@@ -51,7 +53,10 @@ class Launched:
         with theirs:
             command = [sys.executable, "-m", "multikernel.runtime.supervisor", str(theirs.fileno())]
             self.process = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
+                command,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
         self._connection = ours
         self._closed = False
@@ -69,7 +74,9 @@ class Launched:
             self.close()
             raise
         record: dict[str, Any] = (
-            json.loads(received[0]) if received else {"error": "the supervisor ended without a word"}
+            json.loads(received[0])
+            if received
+            else {"error": "the supervisor ended without a word"}
         )
         if "size" not in record or received is None:
             self.close()
@@ -92,8 +99,8 @@ class Launched:
     def begin(self, core: int, channel: int, kind: int, *words: int) -> int:
         """Sends a request; the line for finish. Hold the channel's lock: there is one at a time.
 
-        So a line that is still in use was somebody's who has been interrupted, between any two instructions of
-        theirs: only here it is sure that nobody waits for it.
+        So a line that is still in use was somebody's who has been interrupted, between any two
+        instructions of theirs: only here it is sure that nobody waits for it.
         """
         while True:
             self.check()
@@ -101,7 +108,8 @@ class Launched:
             line: int = self.client.send(core, channel, kind, words)
             if line >= 0:
                 return line
-            threading.Event().wait(0.001)  # the next line is an abandoned request's: its reply frees it
+            # the next line is an abandoned request's: its reply frees it
+            threading.Event().wait(0.001)
 
     def finish(self, core: int, channel: int, line: int) -> Reply:
         """Waits for the reply. Who is interrupted leaves it to begin."""
@@ -128,7 +136,9 @@ class Launched:
                 where=f"process {os.getpid()}, forked from {self.owner}", hint="boot one here",
             )  # fmt: skip
         if self._closed:
-            raise SystemClosed("this system is closed", value=self.plan.system, hint="boot another one")
+            raise SystemClosed(
+                "this system is closed", value=self.plan.system, hint="boot another one"
+            )
         if self.client.gone:
             self._learn()
             self.close()
@@ -148,9 +158,15 @@ class Launched:
     def _death(self) -> MultikernelError:
         died = self._died or {}
         if "died" not in died:
-            return CoreDied("the system is gone: its supervisor was killed", hint="boot another one")
+            return CoreDied(
+                "the system is gone: its supervisor was killed", hint="boot another one"
+            )
         status = died["status"]
-        how = f"killed by signal {-status}" if status is not None and status < 0 else f"exit status {status}"
+        how = (
+            f"killed by signal {-status}"
+            if status is not None and status < 0
+            else f"exit status {status}"
+        )
         return CoreDied(
             f"core {died['died']} died ({how}) and the system was taken down",
             core=died["died"],
@@ -175,7 +191,9 @@ class Launched:
 
 
 def _hang_up(connection: socket.socket, process: subprocess.Popen[bytes], owner: int) -> None:
-    """Closing the socket tells the supervisor to end everything. A forked copy of the launcher must not."""
+    """Closing the socket tells the supervisor to end everything. A forked copy of the launcher must
+    not.
+    """
     if os.getpid() != owner:
         return
     with contextlib.suppress(OSError):

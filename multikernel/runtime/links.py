@@ -1,10 +1,12 @@
-"""The monitors' channels where the host carries them: a Unix socket pair, or two pipes, for each pair of cores.
+"""The monitors' channels where the host carries them: a Unix socket pair, or two pipes, for each
+pair of cores.
 
-Guarantees: made by the supervisor, inherited by the two cores they join and by nobody else: every core closes what is
-not its own, the supervisor closes a core's ends once it is forked, and a program that a core executes inherits none
-(close-on-exec). Nothing has a name, so nothing is left behind whatever is killed. Made as late as they can be, a
-core's just before its fork, so that the supervisor holds at most about a quarter of all at once.
-Called by: supervisor (makes and passes them), core (takes its own), system (what they need of the host).
+Guarantees: made by the supervisor, inherited by the two cores they join and by nobody else: every
+core closes what is not its own, the supervisor closes a core's ends once it is forked, and a
+program that a core executes inherits none (close-on-exec). Nothing has a name, so nothing is left
+behind whatever is killed. Made as late as they can be, a core's just before its fork, so that the
+supervisor holds at most about a quarter of all at once. Called by: supervisor (makes and passes
+them), core (takes its own), system (what they need of the host).
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ End = tuple[int, int]
 """Descriptors: received from, and sent to. The same where it is a socket."""
 
 SPARE = 64
-"""Descriptors that a process has for other things: its streams, segments, connection; besides one for each core."""
+"""Descriptors that a process has for other things: its streams, segments, connection; besides one
+for each core.
+"""
 
 
 def needed(carrier: str, cores: int) -> int:
@@ -38,14 +42,18 @@ def allowed() -> int:
 
 
 class Links:
-    """The ends of cores that are not forked yet. None of any, where the carrier is in shared memory."""
+    """The ends of cores that are not forked yet. None of any, where the carrier is in shared
+    memory.
+    """
 
     def __init__(self, carrier: str, cores: int) -> None:
         self._carrier = carrier
         self._ends: dict[int, dict[int, End]] = {core: {} for core in range(cores)}
 
     def make(self, core: int) -> None:
-        """In the supervisor, before that core's fork, and that of any after it: joins it to those."""
+        """In the supervisor, before that core's fork, and that of any after it: joins it to
+        those.
+        """
         if self._carrier not in HOST_CARRIERS:
             return
         for other in range(core + 1, len(self._ends)):
@@ -61,14 +69,18 @@ class Links:
         self._ends[core] = {}
 
     def take(self, core: int) -> bytes | None:
-        """In the core: closes the others' ends; its own for the driver, two native integers for each core."""
+        """In the core: closes the others' ends; its own for the driver, two native integers for
+        each core.
+        """
         if self._carrier not in HOST_CARRIERS:
             return None
         own = self._ends.pop(core)
         for others in self._ends.values():
             _close(others)
         cores = len(self._ends) + 1
-        return array("i", (one for other in range(cores) for one in own.get(other, (-1, -1)))).tobytes()
+        return array(
+            "i", (one for other in range(cores) for one in own.get(other, (-1, -1)))
+        ).tobytes()
 
 
 def _close(ends: Mapping[int, End]) -> None:

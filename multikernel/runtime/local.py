@@ -1,4 +1,6 @@
-"""What a program finds on the core it runs on: that core's driver. Empty in every process that is not a core."""
+"""What a program finds on the core it runs on: that core's driver. Empty in every process that is
+not a core.
+"""
 
 from __future__ import annotations
 

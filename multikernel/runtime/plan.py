@@ -1,4 +1,6 @@
-"""What a system is to be: the one record that travels from `system.boot` to the supervisor and into every core."""
+"""What a system is to be: the one record that travels from `system.boot` to the supervisor and into
+every core.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 ADDRESS_BASE = 0x20_0000_0000
-"""Where mappings lie, on every core: 128 GiB, below what the host uses on x86-64 and within aarch64's smallest
-user range.
+"""Where mappings lie, on every core: 128 GiB, below what the host uses on x86-64 and within
+aarch64's smallest user range.
 """
 ADDRESS_BYTES = 1 << 36
 """The whole range, 64 GiB, divided among the cores."""
@@ -21,24 +23,28 @@ HOST_CARRIERS: tuple[Carrier, ...] = ("socket", "pipe")
 """Those that share no memory."""
 CapabilityProtocol = Literal["two-phase", "owner"]
 CAPABILITY_PROTOCOLS: tuple[CapabilityProtocol, ...] = ("two-phase", "owner")
-"""Who drives operations on capabilities, whoever asks for one or the object's owner; in the native core's order."""
+"""Who drives operations on capabilities, whoever asks for one or the object's owner; in the native
+core's order.
+"""
 LockScope = Literal["big", "region"]
 LOCK_SCOPES: tuple[LockScope, ...] = ("big", "region")
-"""What the shared kernel's capabilities are locked by, in the order of the native core's numbers."""
+"""What the shared kernel's capabilities are locked by, in the order of the native core's numbers.
+"""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """kernel: "multikernel" or "shared"; cpus: core i runs on cpus[i]; memory: bytes of physical memory.
+    """kernel: "multikernel" or "shared"; cpus: core i runs on cpus[i]; memory: bytes of physical
+    memory.
 
-    poll_us: how long an idle core polls before it parks, where it has a CPU of its own.
-    window: monitors' call lines for each ordered pair, 1 to 32: twice as many as a core has operations in flight, so
-    that those which take long are overtaken; channels: single lines a pair, 0 for programs' calls,
-    1 for groups, the rest for measuring;
-    ring_slots: of the ring for each ordered pair, 0 for none; carrier: one of CARRIERS, how the monitors'
-    messages travel; capabilities: one of CAPABILITY_PROTOCOLS; trees: of some roots, native 32-bit numbers,
-    each the root and then its cores - 1 edges (parent in the low half, child in the high half) in sending
-    order; the other roots send to all. lock_scope: one of LOCK_SCOPES, of the shared kernel.
+    poll_us: how long an idle core polls before it parks, where it has a CPU of its own. window:
+    monitors' call lines for each ordered pair, 1 to 32: twice as many as a core has operations in
+    flight, so that those which take long are overtaken; channels: single lines a pair, 0 for
+    programs' calls, 1 for groups, the rest for measuring; ring_slots: of the ring for each ordered
+    pair, 0 for none; carrier: one of CARRIERS, how the monitors' messages travel; capabilities: one
+    of CAPABILITY_PROTOCOLS; trees: of some roots, native 32-bit numbers, each the root and then its
+    cores - 1 edges (parent in the low half, child in the high half) in sending order; the other
+    roots send to all. lock_scope: one of LOCK_SCOPES, of the shared kernel.
     """
 
     kernel: str

@@ -1,8 +1,9 @@
-"""Programs on their way between the client and a core: a function with its arguments there, a value or an
-exception back.
+"""Programs on their way between the client and a core: a function with its arguments there, a value
+or an exception back.
 
-cloudpickle, so that functions of a notebook or a script's main module travel by value. An exception that cannot
-be pickled comes back as RemoteError; every exception carries the remote traceback as a note.
+cloudpickle, so that functions of a notebook or a script's main module travel by value. An exception
+that cannot be pickled comes back as RemoteError; every exception carries the remote traceback as a
+note.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def encode(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
 
 
 def execute(code: bytes, where: str) -> bytes:
-    """Runs the call of those bytes here; the bytes of its outcome. Never raises: whatever happens travels back."""
+    """Runs the call of those bytes here; the bytes of its outcome. Never raises: whatever happens
+    travels back.
+    """
     import cloudpickle
 
     try:
@@ -41,7 +44,8 @@ def execute(code: bytes, where: str) -> bytes:
         return bytes(cloudpickle.dumps((True, function(*args, **kwargs))))
     except BaseException as error:
         text = traceback.format_exc()
-        if not isinstance(error, Exception):  # SystemExit, KeyboardInterrupt: the program's, not the core's
+        # SystemExit, KeyboardInterrupt: the program's, not the core's
+        if not isinstance(error, Exception):
             error = RemoteError(
                 f"the program ended with {type(error).__name__}",
                 value=str(error) or None,

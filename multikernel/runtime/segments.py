@@ -1,9 +1,9 @@
 """Shared-memory segments that leave nothing behind.
 
-A segment is made with posix_ipc under a random name, exclusively, readable by its owner only, and unlinked at
-once: from then on it lives as long as a descriptor or a mapping of it. Between making and unlinking a SIGKILL
-could leave the name; so the name carries the maker's pid, and everybody who boots a system sweeps away what
-dead makers left.
+A segment is made with posix_ipc under a random name, exclusively, readable by its owner only, and
+unlinked at once: from then on it lives as long as a descriptor or a mapping of it. Between making
+and unlinking a SIGKILL could leave the name; so the name carries the maker's pid, and everybody who
+boots a system sweeps away what dead makers left.
 """
 
 import contextlib
@@ -49,8 +49,8 @@ def create(size: int) -> int:
 
 
 def back(fd: int, offset: int, length: int) -> None:
-    """Backs a stretch of a segment with memory now, from the calling process's node: a full file system is an
-    error here and not a SIGBUS later. Raises SegmentFull.
+    """Backs a stretch of a segment with memory now, from the calling process's node: a full file
+    system is an error here and not a SIGBUS later. Raises SegmentFull.
     """
     if length == 0:
         return

@@ -1,10 +1,10 @@
 """The supervisor: makes the segments, forks the cores, watches them, and takes everything down.
 
-A process of its own, exec'd by the launcher and single-threaded: only such a process may fork safely, and the
-cores' death signal is tied to the thread that forked them. It ends when the launcher says so, when the launcher
-is gone (by its pidfd, so that copies of the socket in the launcher's children don't matter), or when a core
-dies: a system with a dead core is taken down whole. Cores are reaped only at the end, so no pid that a core may
-signal is ever reused.
+A process of its own, exec'd by the launcher and single-threaded: only such a process may fork
+safely, and the cores' death signal is tied to the thread that forked them. It ends when the
+launcher says so, when the launcher is gone (by its pidfd, so that copies of the socket in the
+launcher's children don't matter), or when a core dies: a system with a dead core is taken down
+whole. Cores are reaped only at the end, so no pid that a core may signal is ever reused.
 
 Run as: python -m multikernel.runtime.supervisor DESCRIPTOR
 """
@@ -50,8 +50,8 @@ class _Supervisor:
         self.client: _native.Client | None = None
 
     def boot(self) -> tuple[int, ...]:
-        """Makes the segments, forks the cores, waits until all are ready. The kernel segment's descriptor and
-        size.
+        """Makes the segments, forks the cores, waits until all are ready. The kernel segment's
+        descriptor and size.
         """
         plan = self.plan
         segments.sweep()
@@ -68,7 +68,8 @@ class _Supervisor:
         kernel = segments.create(size)
         memory = segments.create(plan.memory)
         segments.back(memory, 0, plan.memory)
-        # The regions are the cores' own to back; the header and the shared kernel's state are nobody's.
+        # The regions are the cores' own to back; the header and the shared kernel's state are
+        # nobody's.
         segments.back(kernel, 0, 4096)
         self.segment = _native.Segment.create(kernel, *geometry)
         end = sum(self.segment.region(plan.cores - 1))
@@ -88,15 +89,24 @@ class _Supervisor:
         allowed = os.sched_getaffinity(0)
         for core in range(self.plan.cores):
             links.make(core)
-            # Before the fork: a process that has run on another CPU is charged for that CPU's TLB at every
-            # change of its page table (a bit of the host's mm_cpumask, measured: 500 cycles a mprotect).
+            # Before the fork: a process that has run on another CPU is charged for that CPU's TLB
+            # at every change of its page table (a bit of the host's mm_cpumask, measured: 500
+            # cycles a mprotect).
             pinning.pin(self.plan.cpus[core])
             pid = os.fork()
             if pid == 0:
                 for inherited in (self.connection.fileno(), ready_read, go_write, *self.watched):
                     os.close(inherited)
                 be_core(
-                    self.plan, core, self.segment, kernel, memory, ready_write, go_read, supervisor, links
+                    self.plan,
+                    core,
+                    self.segment,
+                    kernel,
+                    memory,
+                    ready_write,
+                    go_read,
+                    supervisor,
+                    links,
                 )
             links.passed(core)
             self.pids.append(pid)
@@ -120,7 +130,9 @@ class _Supervisor:
         while waiting:
             events = dict(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
             if not events:
-                raise MultikernelError(f"{waiting} cores were not ready after {READY_SECONDS:.0f} s")
+                raise MultikernelError(
+                    f"{waiting} cores were not ready after {READY_SECONDS:.0f} s"
+                )
             if self.connection.fileno() in events:
                 raise MultikernelError("the launcher is gone")
             data = os.read(ready, 65536)
@@ -155,13 +167,15 @@ class _Supervisor:
                     state = os.waitid(os.P_PIDFD, descriptor, os.WEXITED | os.WNOWAIT)
                     status = None
                     if state is not None:
-                        status = state.si_status if state.si_code == os.CLD_EXITED else -state.si_status
+                        status = (
+                            state.si_status if state.si_code == os.CLD_EXITED else -state.si_status
+                        )
                     return {"died": core, "pid": self.pids[core], "status": status}
                 return {"closed": True}
 
     def _inspect(self, deadline: float) -> dict[str, Any]:
-        """Asks the cores, over a channel of their own for it. Raises MultikernelError when one does not answer in
-        time, and when something has ended.
+        """Asks the cores, over a channel of their own for it. Raises MultikernelError when one does
+        not answer in time, and when something has ended.
         """
         assert self.segment is not None
         if self.client is None:
@@ -174,12 +188,16 @@ class _Supervisor:
                 reply = client.wait(core, INSPECTION, line, WAIT_US)
                 if reply is not None:
                     if reply[0]:
-                        raise MultikernelError("the core refused to say", value=kind, where=f"core {core}")
+                        raise MultikernelError(
+                            "the core refused to say", value=kind, where=f"core {core}"
+                        )
                     return reply[2]
                 if time.monotonic() > deadline or self._ended():
                     client.abandon(core, INSPECTION)
                     break
-            raise MultikernelError("a core does not answer", value=core, hint="is its process stopped?")
+            raise MultikernelError(
+                "a core does not answer", value=core, hint="is its process stopped?"
+            )
 
         return inspection.inspect(ask, self.plan, self.segment)
 
@@ -230,7 +248,9 @@ def main(descriptor: int) -> int:
         try:
             kernel, size = supervisor.boot()
         except SegmentFull as error:
-            record: dict[str, Any] = {"full": [str(error), error.path, error.available, error.needed]}
+            record: dict[str, Any] = {
+                "full": [str(error), error.path, error.available, error.needed]
+            }
         except (MultikernelError, OSError) as error:
             record = {"error": str(error)}
         else:

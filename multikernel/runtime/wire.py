@@ -1,5 +1,5 @@
-"""Records over the Unix socket between the launcher and its supervisor: JSON with a length before it, and
-descriptors beside.
+"""Records over the Unix socket between the launcher and its supervisor: JSON with a length before
+it, and descriptors beside.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ def send(connection: socket.socket, data: bytes, descriptors: tuple[int, ...] = 
     connection.sendall(data)
 
 
-def send_record(connection: socket.socket, record: dict[str, Any], descriptors: tuple[int, ...] = ()) -> None:
+def send_record(
+    connection: socket.socket, record: dict[str, Any], descriptors: tuple[int, ...] = ()
+) -> None:
     """Sends one record made of plain data."""
     send(connection, json.dumps(record).encode(), descriptors)
 

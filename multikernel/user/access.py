@@ -1,8 +1,8 @@
-"""Ways into the kernel: over a channel from the process that booted it, or by a system call from a program on a
-core.
+"""Ways into the kernel: over a channel from the process that booted it, or by a system call from a
+program on a core.
 
-Both answer `request(core, kind, words…)`; `home` is the core that handles what names none: core 0 from outside,
-the own core from inside.
+Both answer `request(core, kind, words…)`; `home` is the core that handles what names none: core 0
+from outside, the own core from inside.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class Access(Protocol):
 
 
 def core_number(cores: int, core: SupportsIndex | object, where: str) -> int:
-    """The number of a core, which may be given as a Core, of a system of so many. Raises BadInput."""
+    """The number of a core, which may be given as a Core, of a system of so many. Raises
+    BadInput.
+    """
     try:
         number = operator.index(core)  # type: ignore[arg-type]  # callers may be untyped
     except TypeError:
@@ -72,7 +74,9 @@ def _write(access: Access, core: int, handle: int, address: int, data: bytes) ->
         piece = data[at : at + WRITE_BYTES]
         padded = piece.ljust(WRITE_BYTES, b"\0")
         words = [int.from_bytes(padded[i : i + 8], "little") for i in range(0, WRITE_BYTES, 8)]
-        verdict, named, _ = access.request(core, KINDS["WRITE"], handle, address + at, len(piece), *words)
+        verdict, named, _ = access.request(
+            core, KINDS["WRITE"], handle, address + at, len(piece), *words
+        )
         if verdict != OK:
             raise error_of(verdict, named, "write", core=core, address=address + at)
 
@@ -112,7 +116,11 @@ class LocalAccess:
     def request(self, core: int, kind: int, *words: int) -> Reply:
         """A system call, or a call to another core's driver."""
         core = core_number(self.plan.cores, core, "request")
-        return self.driver.here(kind, words) if core == self.home else self.driver.call(core, kind, words)
+        return (
+            self.driver.here(kind, words)
+            if core == self.home
+            else self.driver.call(core, kind, words)
+        )
 
     def read(self, core: int, slot: int, generation: int, address: int, length: int) -> bytes:
         """Directly through this core's page table, or by request."""

@@ -6,16 +6,18 @@
     reader = frames[0].mint(READ | GRANT)      # one that allows less
     ram.revoke()                               # all of that is gone again, on every core
 
-A capability lies in a slot of a CNode of one core, and operations on it run on that core; where other cores have a
-say, the monitors agree. A handle names slot and generation, so one that outlived its capability raises
-RevokedCapability, also when slot or memory are somebody else's by now. Handles are plain data: they may be pickled
-into programs and back.
+A capability lies in a slot of a CNode of one core, and operations on it run on that core; where
+other cores have a say, the monitors agree. A handle names slot and generation, so one that outlived
+its capability raises RevokedCapability, also when slot or memory are somebody else's by now.
+Handles are plain data: they may be pickled into programs and back.
 
-How this relates to `allocate` and `map`: those hand out physical memory of their own, by its place and without
-types, as part 1 of the paper's story needs it; the memory of capabilities is none of theirs.
+How this relates to `allocate` and `map`: those hand out physical memory of their own, by its place
+and without types, as part 1 of the paper's story needs it; the memory of capabilities is none of
+theirs.
 
-Called by: programs and the launcher, through System, Core and Here. Source: paper section 4.7; Barrelfish
-include/barrelfish/capabilities.h (cap_copy, cap_mint, cap_retype, cap_delete, cap_revoke).
+Called by: programs and the launcher, through System, Core and Here. Source: paper section 4.7;
+Barrelfish include/barrelfish/capabilities.h (cap_copy, cap_mint, cap_retype, cap_delete,
+cap_revoke).
 """
 
 from __future__ import annotations
@@ -53,8 +55,8 @@ class CapabilityType(StrEnum):
 
 
 class CapabilityRights(IntFlag):
-    """What a capability allows. WRITE: of a Frame to store, of RAM and Dispatchers to derive, of a CNode to fill
-    it; GRANT: to copy, move and revoke.
+    """What a capability allows. WRITE: of a Frame to store, of RAM and Dispatchers to derive, of a
+    CNode to fill it; GRANT: to copy, move and revoke.
     """
 
     READ = 1
@@ -68,10 +70,16 @@ RAM, FRAME, CNODE, VNODE = (
     CapabilityType.CNODE,
     CapabilityType.VNODE,
 )
-DISPATCHER, ENDPOINT, MAPPING = CapabilityType.DISPATCHER, CapabilityType.ENDPOINT, CapabilityType.MAPPING
+DISPATCHER, ENDPOINT, MAPPING = (
+    CapabilityType.DISPATCHER,
+    CapabilityType.ENDPOINT,
+    CapabilityType.MAPPING,
+)
 READ, WRITE, GRANT = CapabilityRights.READ, CapabilityRights.WRITE, CapabilityRights.GRANT
 
-_RULES = {name: (rights, size, view) for name, _, rights, _, _, view, size in capability_rule_table()}
+_RULES = {
+    name: (rights, size, view) for name, _, rights, _, _, view, size in capability_rule_table()
+}
 _BY_NUMBER = {number: name for name, number in CAPABILITY_TYPES.items()}
 _STALE = VERDICT_CAPABILITY_BASE + CAPABILITY_VERDICTS["stale"]
 _NOT_A_CNODE = VERDICT_CAPABILITY_BASE + CAPABILITY_VERDICTS["not-a-cnode"]
@@ -84,7 +92,9 @@ def _number(value: object, what: str, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise BadInput(f"{what} is a whole number", value=value, where=where)
     if not 0 <= value < 1 << 63:
-        raise BadSize(f"{what} is neither negative nor beyond every address", value=value, where=where)
+        raise BadSize(
+            f"{what} is neither negative nor beyond every address", value=value, where=where
+        )
     return value
 
 
@@ -101,8 +111,8 @@ def type_of(kind: CapabilityType | str) -> CapabilityType:
 
 
 class Capability(_Handle):
-    """One capability. core: where it lies; reference: its slot there (low half) and generation; type, address and
-    size in bytes: the memory it names; rights.
+    """One capability. core: where it lies; reference: its slot there (low half) and generation;
+    type, address and size in bytes: the memory it names; rights.
     """
 
     def __init__(
@@ -137,8 +147,8 @@ class Capability(_Handle):
 
     def __repr__(self) -> str:
         return (
-            f"<{self.type} capability: {self.size} bytes at {self.address:#x}, {_rights_text(self.rights)}, "
-            f"in slot {self.slot} of core {self.core}>"
+            f"<{self.type} capability: {self.size} bytes at {self.address:#x},"
+            f" {_rights_text(self.rights)}, in slot {self.slot} of core {self.core}>"
         )
 
     def __eq__(self, other: object) -> bool:
@@ -158,8 +168,8 @@ class Capability(_Handle):
 
     @property
     def owner(self) -> int:
-        """The core that orders operations on the object, as its own core knows it now; in the shared kernel each core
-        does so itself. Raises RevokedCapability.
+        """The core that orders operations on the object, as its own core knows it now; in the
+        shared kernel each core does so itself. Raises RevokedCapability.
         """
         return self._look()[4] & 0xFFFF
 
@@ -182,16 +192,20 @@ class Capability(_Handle):
         slot: int | None = None,
         number: int = 0,
     ) -> list[Capability]:
-        """Makes `count` objects of that type of its memory, one behind the other from `offset` on, and returns
-        capabilities to them.
+        """Makes `count` objects of that type of its memory, one behind the other from `offset` on,
+        and returns capabilities to them.
 
-        size: of each, in bytes; by default the type's own, or what is left divided by count. to: a CNode of the
-        same core, by default its root; slot: the first of the slots there, by default the first that are free.
-        number: of the first Endpoint. Raises RetypeConflict where a part of that memory is something already on
-        any core, WrongType, BadSize, RightsExceeded, SlotInUse, CNodeFull, OutOfCNodes, CNodeCycle, RevokedCapability.
+        size: of each, in bytes; by default the type's own, or what is left divided by count. to: a
+        CNode of the same core, by default its root; slot: the first of the slots there, by default
+        the first that are free. number: of the first Endpoint. Raises RetypeConflict where a part
+        of that memory is something already on any core, WrongType, BadSize, RightsExceeded,
+        SlotInUse, CNodeFull, OutOfCNodes, CNodeCycle, RevokedCapability.
         """
         wanted = type_of(kind)
-        many, offset = _number(count, "the count", "retype"), _number(offset, "the offset", "retype")
+        many, offset = (
+            _number(count, "the count", "retype"),
+            _number(offset, "the offset", "retype"),
+        )
         rights, fixed, view = _RULES[wanted]
         if size is None:
             size = 0 if view else fixed or max(0, self.size - offset) // max(many, 1)
@@ -212,7 +226,14 @@ class Capability(_Handle):
         )  # fmt: skip
         address, length = self.address + (0 if view else offset), self.size if view else size
         return [
-            self._made(words[0], i, wanted, address + (0 if view else i * size), length, self.rights & rights)
+            self._made(
+                words[0],
+                i,
+                wanted,
+                address + (0 if view else i * size),
+                length,
+                self.rights & rights,
+            )
             for i in range(many)
         ]
 
@@ -224,12 +245,12 @@ class Capability(_Handle):
         to: Capability | None = None,
         slot: int | None = None,
     ) -> Capability:
-        """Another capability to the same memory, on that core (by default its own) and with those rights (by
-        default the same).
+        """Another capability to the same memory, on that core (by default its own) and with those
+        rights (by default the same).
 
-        to: a CNode there, by default its root; slot: in it, by default the first that is free. Raises
-        RightsExceeded without grant or for rights that it lacks, NotCopyable, RetypeConflict, SlotInUse,
-        CNodeFull, CNodeCycle, RevokedCapability.
+        to: a CNode there, by default its root; slot: in it, by default the first that is free.
+        Raises RightsExceeded without grant or for rights that it lacks, NotCopyable,
+        RetypeConflict, SlotInUse, CNodeFull, CNodeCycle, RevokedCapability.
         """
         return self._handed("copy", core, self.rights if rights is None else rights, to, slot)
 
@@ -245,9 +266,15 @@ class Capability(_Handle):
         return self._handed("mint", core, rights, to, slot)
 
     def move(
-        self, core: SupportsIndex | None = None, *, to: Capability | None = None, slot: int | None = None
+        self,
+        core: SupportsIndex | None = None,
+        *,
+        to: Capability | None = None,
+        slot: int | None = None,
     ) -> Capability:
-        """The same capability in another place: this handle names nothing any more, the one returned does. See copy."""
+        """The same capability in another place: this handle names nothing any more, the one
+        returned does. See copy.
+        """
         return self._handed("move", core, self.rights, to, slot)
 
     def map(
@@ -258,35 +285,44 @@ class Capability(_Handle):
         to: Capability | None = None,
         slot: int | None = None,
     ) -> Page:
-        """Maps a Frame at one address on those cores, by default on all, and records it as a Mapping in a CNode of
-        this core.
+        """Maps a Frame at one address on those cores, by default on all, and records it as a
+        Mapping in a CNode of this core.
 
-        The page goes as any does, by unmap, and the Mapping with it; and it goes when the last Frame here does,
-        when the Mapping is deleted, or when what the Frame came from is revoked: then no core can read it when
-        that returns. Raises WrongType, RightsExceeded, RevokedCapability, OutOfSlots, BadInput.
+        The page goes as any does, by unmap, and the Mapping with it; and it goes when the last
+        Frame here does, when the Mapping is deleted, or when what the Frame came from is revoked:
+        then no core can read it when that returns. Raises WrongType, RightsExceeded,
+        RevokedCapability, OutOfSlots, BadInput.
         """
         number = rights_number(rights)
         cnode, index = place_of(self._system, self.core, to, slot)
         chosen, mask = holders(self._access, self.core, cores)
         what = f"map {rights}{_place_text(slot)}"
-        words = self._request(what, "CAP_MAP", self.reference, cnode, index | number << 16, mask, to=to)
+        words = self._request(
+            what, "CAP_MAP", self.reference, cnode, index | number << 16, mask, to=to
+        )
         handle = words[0]
         return Page(
-            self._system, handle & 0xFFFFFFFF, handle >> 32, words[1], self.size, chosen, self._access_given
+            self._system,
+            handle & 0xFFFFFFFF,
+            handle >> 32,
+            words[1],
+            self.size,
+            chosen,
+            self._access_given,
         )
 
     def revoke(self) -> None:
-        """Deletes all other capabilities to its memory, on every core: copies, and what was derived. Pages of it
-        are unmapped first; afterwards this core owns it. Raises RightsExceeded without grant, RevokedCapability;
-        PagePinned, and then nothing has changed; CapabilityBusy where a CNode in it holds what is mapped and is
-        other memory, if others have to agree.
+        """Deletes all other capabilities to its memory, on every core: copies, and what was
+        derived. Pages of it are unmapped first; afterwards this core owns it. Raises RightsExceeded
+        without grant, RevokedCapability; PagePinned, and then nothing has changed; CapabilityBusy
+        where a CNode in it holds what is mapped and is other memory, if others have to agree.
         """
         self._request("revoke", "CAP_REVOKE", self.reference)
 
     def delete(self) -> None:
-        """Deletes this one capability: with the last one on a core its pages are unmapped, and a CNode's last
-        takes along what is in it. Raises PagePinned, which names the core of a pin on any page that would go: then
-        nothing has changed; PermanentCapability, RevokedCapability.
+        """Deletes this one capability: with the last one on a core its pages are unmapped, and a
+        CNode's last takes along what is in it. Raises PagePinned, which names the core of a pin on
+        any page that would go: then nothing has changed; PermanentCapability, RevokedCapability.
         """
         self._request("delete", "CAP_DELETE", self.reference)
 
@@ -298,7 +334,9 @@ class Capability(_Handle):
             raise capability_error(_STALE, NOBODY, "look", self.core, self)
         return words
 
-    def _request(self, doing: str, kind: str, *words: int, to: Capability | None = None) -> tuple[int, ...]:
+    def _request(
+        self, doing: str, kind: str, *words: int, to: Capability | None = None
+    ) -> tuple[int, ...]:
         """to: the CNode that words name, if they do: it may be the one that is gone, or is none."""
         verdict, named, reply = self._access.request(self.core, KINDS[kind], *words)
         if verdict == OK:
@@ -313,18 +351,25 @@ class Capability(_Handle):
     def _made(
         self, first: int, i: int, kind: CapabilityType, address: int, size: int, rights: int
     ) -> Capability:
-        """The handle of the i-th object made. The generations of the slots behind the first one are looked up; if
-        somebody was quicker and took one of them away, its handle names nothing.
+        """The handle of the i-th object made. The generations of the slots behind the first one are
+        looked up; if somebody was quicker and took one of them away, its handle names nothing.
         """
         reference = first
         if i:
             words = self._request("look", "CAP_LOOK", (first & 0xFFFFFFFF) + i)
             found = (words[1], words[2], _BY_NUMBER.get(words[4] >> 16 & 0xFF))
             reference = words[0] if found == (address, size, kind) else _NO_REFERENCE
-        return Capability(self._system, self.core, reference, kind, address, size, rights, self._access_given)
+        return Capability(
+            self._system, self.core, reference, kind, address, size, rights, self._access_given
+        )
 
     def _handed(
-        self, doing: str, core: SupportsIndex | None, rights: int, to: Capability | None, slot: int | None
+        self,
+        doing: str,
+        core: SupportsIndex | None,
+        rights: int,
+        to: Capability | None,
+        slot: int | None,
     ) -> Capability:
         target = self.core
         if core is not None:
@@ -333,14 +378,25 @@ class Capability(_Handle):
             target = to.core
         cnode, index = place_of(self._system, target, to, slot)
         if not isinstance(rights, int) or not 0 <= rights < 256:  # type: ignore[redundant-expr]
-            raise BadInput("no such rights", value=repr(rights), where=doing, hint="READ | WRITE | GRANT")
+            raise BadInput(
+                "no such rights", value=repr(rights), where=doing, hint="READ | WRITE | GRANT"
+            )
         word = index | int(rights) << 16 | (doing == "move") << 24 | target << 32
         what = doing if target == self.core else f"{doing} to core {target}"
         if rights != self.rights:
             what += f" with {_rights_text(rights)}"
-        words = self._request(what + _place_text(slot), "CAP_COPY", self.reference, cnode, word, to=to)
+        words = self._request(
+            what + _place_text(slot), "CAP_COPY", self.reference, cnode, word, to=to
+        )
         return Capability(
-            self._system, target, words[0], self.type, self.address, self.size, rights, self._access_given
+            self._system,
+            target,
+            words[0],
+            self.type,
+            self.address,
+            self.size,
+            rights,
+            self._access_given,
         )
 
 
@@ -355,16 +411,20 @@ def _place_text(slot: int | None) -> str:
 
 
 def place_of(system: str, core: int, to: Capability | None, slot: int | None) -> tuple[int, int]:
-    """A CNode of that core, and an index in it, as they travel; by default the root and the first free slots.
-    Raises BadInput, ForeignHandle.
+    """A CNode of that core, and an index in it, as they travel; by default the root and the first
+    free slots. Raises BadInput, ForeignHandle.
     """
     if to is not None and not isinstance(to, Capability):
-        raise BadInput("the destination is no CNode", value=repr(to), where="to", hint="a capability to one")
+        raise BadInput(
+            "the destination is no CNode", value=repr(to), where="to", hint="a capability to one"
+        )
     if to is not None and to._system != system:
         raise ForeignHandle("this capability belongs to another system", value=repr(to), where="to")
     if to is not None and to.core != core:
         raise BadInput(
-            f"the CNode lies on core {to.core}, and this goes to core {core}", value=repr(to), where="to"
+            f"the CNode lies on core {to.core}, and this goes to core {core}",
+            value=repr(to),
+            where="to",
         )
     if slot is None:
         slot = CAPABILITY_ANY_SLOT
@@ -376,8 +436,8 @@ def place_of(system: str, core: int, to: Capability | None, slot: int | None) ->
 def ram_of(
     access: Access, system: str, size: int, to: Capability | None = None, slot: int | None = None
 ) -> Capability:
-    """Untyped memory of exactly that many bytes, in whole pages, on core 0. Raises BadSize, OutOfMemory,
-    CNodeFull, SlotInUse.
+    """Untyped memory of exactly that many bytes, in whole pages, on core 0. Raises BadSize,
+    OutOfMemory, CNodeFull, SlotInUse.
     """
     size = _number(size, "the size", "ram")
     cnode, index = place_of(system, 0, to, slot)
@@ -402,4 +462,6 @@ def root_of(access: Access, system: str, core: int) -> Capability:
     verdict, named, words = access.request(core, KINDS["CAP_LOOK"], CAPABILITY_ROOT & 0xFFFFFFFF)
     if verdict != OK:
         raise capability_error(verdict, named, "look at the root CNode", core, core)
-    return Capability(system, core, words[0], CNODE, words[1], words[2], words[4] >> 24 & 0xFF, access)
+    return Capability(
+        system, core, words[0], CNODE, words[1], words[2], words[4] >> 24 & 0xFF, access
+    )

@@ -1,4 +1,6 @@
-"""From a verdict about capabilities to an exception named after its cause, with value, place and what to try."""
+"""From a verdict about capabilities to an exception named after its cause, with value, place and
+what to try.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,11 @@ _CAUSES: dict[str, tuple[type[CapabilityError], str, str]] = {
         "there is no such capability (any more)",
         "it was deleted, moved or revoked: ask whoever has the memory for another",
     ),
-    "not-a-cnode": (errors.WrongType, "the destination is no CNode", "to= takes a capability to a CNode"),
+    "not-a-cnode": (
+        errors.WrongType,
+        "the destination is no CNode",
+        "to= takes a capability to a CNode",
+    ),
     "slot-in-use": (
         errors.SlotInUse,
         "a slot that it is to go to holds a capability",
@@ -37,7 +43,10 @@ _CAUSES: dict[str, tuple[type[CapabilityError], str, str]] = {
     "wrong-type": (
         errors.WrongType,
         "that cannot be derived from it",
-        "RAM becomes RAM, Frame, CNode, VNode and Dispatcher; a Dispatcher has Endpoints; map() takes Frames",
+        (
+            "RAM becomes RAM, Frame, CNode, VNode and Dispatcher; a Dispatcher has Endpoints; map()"
+            " takes Frames"
+        ),
     ),
     "not-copyable": (
         errors.NotCopyable,
@@ -47,7 +56,10 @@ _CAUSES: dict[str, tuple[type[CapabilityError], str, str]] = {
     "bad-size": (
         errors.BadSize,
         "that is not a part of it in whole pages",
-        "offsets and sizes are multiples of 4096; a CNode takes 16384, a VNode or Dispatcher 4096; RAM shrinks",
+        (
+            "offsets and sizes are multiples of 4096; a CNode takes 16384, a VNode or Dispatcher"
+            " 4096; RAM shrinks"
+        ),
     ),
     "retype-conflict": (
         errors.RetypeConflict,
@@ -57,10 +69,17 @@ _CAUSES: dict[str, tuple[type[CapabilityError], str, str]] = {
     "rights-exceeded": (
         errors.RightsExceeded,
         "its rights do not allow that",
-        "deriving, filling a CNode and mapping to write need write; copying, moving and revoking grant; none is added",
+        (
+            "deriving, filling a CNode and mapping to write need write; copying, moving and"
+            " revoking grant; none is added"
+        ),
     ),
     "busy": (errors.CapabilityBusy, "it is in use", "try again"),
-    "mapped": (errors.CapabilityBusy, "it is mapped, or holds something that is", "unmap its pages first"),
+    "mapped": (
+        errors.CapabilityBusy,
+        "it is mapped, or holds something that is",
+        "unmap its pages first",
+    ),
     "cnode-cycle": (
         errors.CNodeCycle,
         "a CNode would be reachable from itself",
@@ -71,9 +90,11 @@ _CAUSES: dict[str, tuple[type[CapabilityError], str, str]] = {
 """By the verdict's name: the class, what happened, what to try."""
 
 
-def capability_error(verdict: int, named: int, doing: str, core: int, value: object) -> MultikernelError:
-    """The exception a verdict stands for. named: the core that refused; doing: what was asked; core: of which core;
-    value: about what.
+def capability_error(
+    verdict: int, named: int, doing: str, core: int, value: object
+) -> MultikernelError:
+    """The exception a verdict stands for. named: the core that refused; doing: what was asked;
+    core: of which core; value: about what.
     """
     where = f"{doing} on core {core}"
     refused = "" if named in (core, NOBODY) else f", refused by core {named}"

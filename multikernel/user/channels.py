@@ -1,24 +1,27 @@
 """Channels between any two processes: one message a cache line, from Python.
 
     ours, theirs = channels.pair("calls")
-    process = multiprocessing.Process(target=serve, args=(theirs,))      # serve: end = theirs.open(); ...
+    process = multiprocessing.Process(target=serve, args=(theirs,))      # serve: end =
+                                                                         theirs.open(); ...
     end = ours.open()
-    end.call((1, 2, 3))                                                  # raises ChannelClosed when nobody is there
+    end.call((1, 2, 3))                                                  # raises ChannelClosed when
+                                                                         nobody is there
 
-Guarantees: what channel.h guarantees of every form. A pair leaves nothing behind: its segment has no name, and is
-gone with the last process that holds it. Each side is opened once, in one process, by one thread at a time; a call
-waits until it is done or the other side is closed or gone, or for as long as `end.timeout` says.
+Guarantees: what channel.h guarantees of every form. A pair leaves nothing behind: its segment has
+no name, and is gone with the last process that holds it. Each side is opened once, in one process,
+by one thread at a time; a call waits until it is done or the other side is closed or gone, or for
+as long as `end.timeout` says.
 
-Forms: "calls" (requests and replies, the fastest there and back); a FIFO each way in shared memory: "used-ring",
-"epoch-ring", "call-line"; the same carried by the host: "socket", "pipe". On an epoch ring who sends must also
-receive: see channel.h. The segment is backed by the process that makes the pair: on a machine of several nodes, make
-it on the node of the side that receives more.
+Forms: "calls" (requests and replies, the fastest there and back); a FIFO each way in shared memory:
+"used-ring", "epoch-ring", "call-line"; the same carried by the host: "socket", "pipe". On an epoch
+ring who sends must also receive: see channel.h. The segment is backed by the process that makes the
+pair: on a machine of several nodes, make it on the node of the side that receives more.
 
-Programs on cores use memory of the kernel's instead: a frame mapped on both, `make` on one of them, then `attach` on
-each.
+Programs on cores use memory of the kernel's instead: a frame mapped on both, `make` on one of them,
+then `attach` on each.
 
-Called by: programs, and the transport experiment. Idea: Barrelfish binds two domains by a frame that both map
-(usr/monitor's UMP binding).
+Called by: programs, and the transport experiment. Idea: Barrelfish binds two domains by a frame
+that both map (usr/monitor's UMP binding).
 """
 
 from __future__ import annotations
@@ -36,7 +39,8 @@ from multikernel.runtime import segments
 from multikernel.user.memory import Page
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer  # known to the type checker alone: no requirement of the package
+    # known to the type checker alone: no requirement of the package
+    from typing_extensions import Buffer
 
 MemoryForm = Literal["epoch-ring", "used-ring", "call-line", "calls"]
 Form = Literal["epoch-ring", "used-ring", "call-line", "calls", "socket", "pipe"]
@@ -55,7 +59,9 @@ class Side:
     descriptors: tuple[int, ...]
 
     def open(self) -> End:
-        """This side's end, in this process. Takes the descriptors: once. Raises BadInput, ValueError."""
+        """This side's end, in this process. Takes the descriptors: once. Raises BadInput,
+        ValueError.
+        """
         if self.form == "socket":
             return _native.ChannelEnd.socket(*self.descriptors)
         if self.form == "pipe":
@@ -69,7 +75,9 @@ class Side:
         return attach(memory, self.form, self.number)
 
     def close(self) -> None:
-        """Gives this side up without opening it here, as a parent does with what it has handed to a child."""
+        """Gives this side up without opening it here, as a parent does with what it has handed to a
+        child.
+        """
         for descriptor in self.descriptors:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
@@ -82,13 +90,18 @@ class Side:
     def parse(text: str) -> Side:
         """The inverse of str, in the started program. Raises BadInput."""
         form, *numbers = text.split(":")
-        if form not in get_args(Form) or len(numbers) < 3 or not all(part.isdigit() for part in numbers):
+        if (
+            form not in get_args(Form)
+            or len(numbers) < 3
+            or not all(part.isdigit() for part in numbers)
+        ):
             raise BadInput("this is no side of a channel", value=text)
         number, size, *descriptors = map(int, numbers)
         return Side(form, number, size, tuple(descriptors))  # type: ignore[arg-type] # checked above
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # multiprocessing carries descriptors: at the start of a process and over its own connections.
+        # multiprocessing carries descriptors: at the start of a process and over its own
+        # connections.
         carried = tuple(reduction.DupFd(descriptor) for descriptor in self.descriptors)
         return _arrived, (self.form, self.number, self.size, carried)
 
@@ -105,11 +118,14 @@ def _bytes(form: str, slots: int) -> int:
     try:
         return _native.channel_bytes(form, slots)
     except (ValueError, OverflowError) as error:
-        raise BadInput("no such channel", value=f"{form}, {slots} slots", where=str(error)) from None
+        raise BadInput(
+            "no such channel", value=f"{form}, {slots} slots", where=str(error)
+        ) from None
 
 
 def pair(form: Form = "used-ring", slots: int | None = None) -> tuple[Side, Side]:
-    """Two sides of a new channel. slots: how many messages (calls) a direction may hold; only in shared memory.
+    """Two sides of a new channel. slots: how many messages (calls) a direction may hold; only in
+    shared memory.
 
     Raises BadInput, SegmentFull.
     """
@@ -145,7 +161,9 @@ def make(page: Page, form: MemoryForm = "used-ring", slots: int | None = None) -
     count = _slots(form, slots)
     if page.size < _bytes(form, count):
         raise BadInput(
-            "the page is too small for this channel", value=f"{form}, {count} slots", where=repr(page)
+            "the page is too small for this channel",
+            value=f"{form}, {count} slots",
+            where=repr(page),
         )
     with page.view() as view:
         view[:] = bytes(len(view))
@@ -155,8 +173,8 @@ def make(page: Page, form: MemoryForm = "used-ring", slots: int | None = None) -
 def attach(memory: Page | Buffer, form: MemoryForm = "used-ring", side: int = 0) -> End:
     """Opens side 0 or 1 of a channel that lies in a page, or in other shared memory.
 
-    A page is attached in a program on a core, and stays pinned there until the end is closed. Raises ValueError when
-    there is no such channel, or that side was opened before.
+    A page is attached in a program on a core, and stays pinned there until the end is closed.
+    Raises ValueError when there is no such channel, or that side was opened before.
     """
     buffer = memory.view() if isinstance(memory, Page) else memory
     if form == "calls":

@@ -1,4 +1,5 @@
-"""Groups of cores, and what their members do together: barrier, reduction, broadcast, atomic broadcast.
+"""Groups of cores, and what their members do together: barrier, reduction, broadcast, atomic
+broadcast.
 
     group = system.group()                     # of all cores; cores=[…], root=…
     system.cores[k].run(work, group)           # on every member
@@ -9,10 +10,11 @@
         group.broadcast(b"from the root") if group.core == group.root else group.receive()
         group.order(b"everybody gets this, and all in one order")
 
-Guarantees: collectives are called by all members, in the same order, as in MPI; a member that calls something else gets
-BadInput and the others wait. Messages travel along the tree that the root had when the group was opened. A message that
-`broadcast` or `order` returned for is in every member's box; a member that takes nothing for long holds up its group.
-Real sums are joined in the order of arrival: their last bits may differ from run to run. Source: native/collective.h.
+Guarantees: collectives are called by all members, in the same order, as in MPI; a member that calls
+something else gets BadInput and the others wait. Messages travel along the tree that the root had
+when the group was opened. A message that `broadcast` or `order` returned for is in every member's
+box; a member that takes nothing for long holds up its group. Real sums are joined in the order of
+arrival: their last bits may differ from run to run. Source: native/collective.h.
 """
 
 from __future__ import annotations
@@ -46,9 +48,13 @@ _taken: dict[str, deque[bytes]] = {}
 
 
 class Group:
-    """A group, as its members and its maker see it. cores: the members, in order; root: the core whose tree it uses."""
+    """A group, as its members and its maker see it. cores: the members, in order; root: the core
+    whose tree it uses.
+    """
 
-    def __init__(self, system: str, number: int, cores: tuple[int, ...], root: int, token: str) -> None:
+    def __init__(
+        self, system: str, number: int, cores: tuple[int, ...], root: int, token: str
+    ) -> None:
         self._system = system
         self._token = token
         self.number = number
@@ -60,7 +66,8 @@ class Group:
 
     def __repr__(self) -> str:
         return (
-            f"<Group {self.number} of cores {list(self.cores)}, root {self.root}, of system {self._system}>"
+            f"<Group {self.number} of cores {list(self.cores)}, root {self.root}, of system"
+            f" {self._system}>"
         )
 
     @property
@@ -72,10 +79,14 @@ class Group:
         """Returns when all members have called it."""
         self._gather("barrier", 0, (), everybody=True)
 
-    def reduce(self, values: Sequence[int] | Sequence[float], join: Join = "sum") -> list[Any] | None:
-        """The members' values joined place by place, at the root; None elsewhere, perhaps before the root has them.
+    def reduce(
+        self, values: Sequence[int] | Sequence[float], join: Join = "sum"
+    ) -> list[Any] | None:
+        """The members' values joined place by place, at the root; None elsewhere, perhaps before
+        the root has them.
 
-        Whole numbers are signed and of 64 bits, a sum wraps around. As many values as you like, in messages of five.
+        Whole numbers are signed and of 64 bits, a sum wraps around. As many values as you like, in
+        messages of five.
         """
         found = self._join(values, join, everybody=False)
         return found if self.core == self.root else None
@@ -85,15 +96,18 @@ class Group:
         return self._join(values, join, everybody=True)
 
     def broadcast(self, data: bytes) -> None:
-        """From the root to all others, who `receive` it; returns when they have it in their boxes. At most 39 bytes."""
+        """From the root to all others, who `receive` it; returns when they have it in their boxes.
+        At most 39 bytes.
+        """
         self._only_at_root()
         self._put("SPREAD", self.root, data)
 
     def order(self, data: bytes) -> None:
-        """To all members, the sender too, from any of them: all `receive` all such messages in one order. At most 39
-        bytes.
+        """To all members, the sender too, from any of them: all `receive` all such messages in one
+        order. At most 39 bytes.
         """
-        # With an empty box: while this waits nobody takes from it, and it has to hold what the others send before.
+        # With an empty box: while this waits nobody takes from it, and it has to hold what the
+        # others send before.
         while (message := self._take(wait=False)) is not None:
             _taken.setdefault(self._token, deque()).append(message)
         self._put("ORDER", self.root, data)
@@ -122,7 +136,9 @@ class Group:
                 hint="system.cores[k].run(function, group) on every member",
             )
         if local.driver.me not in self.cores:
-            raise BadInput("not a member of this group", value=f"core {local.driver.me}", where=repr(self))
+            raise BadInput(
+                "not a member of this group", value=f"core {local.driver.me}", where=repr(self)
+            )
         return local.driver
 
     def _only_at_root(self) -> None:
@@ -142,19 +158,26 @@ class Group:
             )
         return error_of(verdict, named, doing, core=self.core)
 
-    def _gather(self, doing: str, join: int, values: tuple[int, ...], *, everybody: bool) -> tuple[int, ...]:
+    def _gather(
+        self, doing: str, join: int, values: tuple[int, ...], *, everybody: bool
+    ) -> tuple[int, ...]:
         word = self.number | join << 8 | len(values) << 16 | everybody << 24
         verdict, named, words = self._driver().here(KINDS["GATHER"], (word, *values))
         if verdict != OK:
             raise self._error(verdict, named, doing)
         return words[1 : 1 + len(values)]
 
-    def _join(self, values: Sequence[int] | Sequence[float], join: str, *, everybody: bool) -> list[Any]:
+    def _join(
+        self, values: Sequence[int] | Sequence[float], join: str, *, everybody: bool
+    ) -> list[Any]:
         real = any(isinstance(value, float) for value in values)
         table = _REAL if real else _WHOLE
         if join not in table:
             raise BadInput(
-                "cannot join these so", value=join, where="reduce", hint="one of " + ", ".join(table)
+                "cannot join these so",
+                value=join,
+                where="reduce",
+                hint="one of " + ", ".join(table),
             )
         code = "d" if real else "q"
         try:
@@ -166,12 +189,16 @@ class Group:
         words = struct.unpack(f"<{len(values)}Q", raw)
         found: list[int] = []
         for at in range(0, len(words), VALUES):
-            found += self._gather("reduce", table[join], words[at : at + VALUES], everybody=everybody)
+            found += self._gather(
+                "reduce", table[join], words[at : at + VALUES], everybody=everybody
+            )
         return list(struct.unpack(f"<{len(found)}{code}", struct.pack(f"<{len(found)}Q", *found)))
 
     def _put(self, kind: str, to: int, data: bytes) -> None:
         if len(data) > BYTES:
-            raise BadInput(f"a message carries {BYTES} bytes", value=f"{len(data)} bytes", where=kind.lower())
+            raise BadInput(
+                f"a message carries {BYTES} bytes", value=f"{len(data)} bytes", where=kind.lower()
+            )
         driver = self._driver()
         words = (self.number, *struct.unpack("<5Q", bytes([len(data)]) + data.ljust(BYTES, b"\0")))
         ask = driver.here if to == driver.me else lambda *what: driver.call(to, *what)
@@ -197,11 +224,16 @@ class Groups:
         top = members[0] if root is None else core_number(plan.cores, root, "group root")
         if top not in members:
             raise BadInput(
-                "the root is a member", value=top, where="group", hint=f"members are {list(members)}"
+                "the root is a member",
+                value=top,
+                where="group",
+                hint=f"members are {list(members)}",
             )
         number = next((number for number in range(GROUPS) if number not in self._open), None)
         if number is None:
-            raise OutOfSlots(f"{GROUPS} groups are open", where="group", hint="system.close_group(group)")
+            raise OutOfSlots(
+                f"{GROUPS} groups are open", where="group", hint="system.close_group(group)"
+            )
         for _ in range(_TRIES):
             if self._try(number, members, top):
                 self._open[number] = Group(plan.system, number, members, top, secrets.token_hex(8))

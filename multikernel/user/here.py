@@ -1,4 +1,5 @@
-"""The core a program runs on: `multikernel.here()`, inside a function that `system.cores[k].run` sent.
+"""The core a program runs on: `multikernel.here()`, inside a function that `system.cores[k].run`
+sent.
 
 Everything here is a system call on the own core; the own core is the initiator of what it unmaps.
 """
@@ -28,7 +29,9 @@ class Here:
         self._system = system
         self._access = memory.local_access(system)
 
-    def ram(self, size: int, *, to: Capability | None = None, slot: int | None = None) -> Capability:
+    def ram(
+        self, size: int, *, to: Capability | None = None, slot: int | None = None
+    ) -> Capability:
         """A capability to untyped memory, on core 0: copy or move it here. See System.ram."""
         return ram_of(self._access, self._system, size, to, slot)
 
@@ -52,7 +55,9 @@ class Here:
         return memory.map_frame(self._access, self._system, frame, cores, rights)
 
     def unmap(self, page: Page, protocol: memory.Protocol = "two-phase") -> None:
-        """Unmaps; this core initiates, and must hold the page or have mapped it. See System.unmap."""
+        """Unmaps; this core initiates, and must hold the page or have mapped it. See
+        System.unmap.
+        """
         memory.own(page, Page, self._system, "unmap")
         memory.unmap(self._access, page, protocol)
 
@@ -70,6 +75,7 @@ def here() -> Here:
     """The core this program runs on. Raises BadInput anywhere else."""
     if local.driver is None or local.plan is None:
         raise BadInput(
-            "this process is not a core", hint="call here() in a function given to system.cores[k].run"
+            "this process is not a core",
+            hint="call here() in a function given to system.cores[k].run",
         )
     return Here(local.driver, local.plan.system, local.plan.kernel, local.plan.cores)

@@ -1,7 +1,8 @@
 """Frames and pages: what a program holds of physical memory, and of its mapping.
 
-Handles are plain data with a system's name in them. They may be pickled into programs, where they act through
-the core's own driver, and come back as results. A handle from one system given to another raises ForeignHandle.
+Handles are plain data with a system's name in them. They may be pickled into programs, where they
+act through the core's own driver, and come back as results. A handle from one system given to
+another raises ForeignHandle.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ def booted(system: str, access: Access) -> None:
 
 
 def local_access(system: str) -> Access:
-    """This process's way into a kernel: the own core's, or that of the process that booted it. Raises
-    ForeignHandle.
+    """This process's way into a kernel: the own core's, or that of the process that booted it.
+    Raises ForeignHandle.
     """
     if local.driver is None or local.plan is None:
         access = _booted.get(system)
@@ -66,7 +67,9 @@ def local_access(system: str) -> Access:
         return access
     if local.plan.system != system:
         raise ForeignHandle(
-            "this handle belongs to another system", value=system, where=f"system {local.plan.system}"
+            "this handle belongs to another system",
+            value=system,
+            where=f"system {local.plan.system}",
         )
     return LocalAccess(local.driver, local.plan)
 
@@ -87,8 +90,8 @@ class Frame(_Handle):
 
 
 class Page(_Handle):
-    """A mapping of a frame at one address on some cores. From outside its methods run on core 0, in a program
-    on the own core.
+    """A mapping of a frame at one address on some cores. From outside its methods run on core 0, in
+    a program on the own core.
 
     address: virtual, the same on every core; size in bytes; cores: those it was mapped on.
     """
@@ -114,7 +117,10 @@ class Page(_Handle):
         return Page, (self._system, self.slot, self.generation, self.address, self.size, self.cores)
 
     def __repr__(self) -> str:
-        return f"<Page {self.size} bytes at {self.address:#x} on cores {list(self.cores)} of system {self._system}>"
+        return (
+            f"<Page {self.size} bytes at {self.address:#x} on cores {list(self.cores)} of system"
+            f" {self._system}>"
+        )
 
     @property
     def handle(self) -> int:
@@ -123,12 +129,14 @@ class Page(_Handle):
 
     def _within(self, offset: int, length: int) -> int:
         if offset < 0 or length < 0 or offset + length > self.size:
-            raise BadInput("outside the page", value=f"{length} bytes at {offset}", where=repr(self))
+            raise BadInput(
+                "outside the page", value=f"{length} bytes at {offset}", where=repr(self)
+            )
         return self.address + offset
 
     def read(self, offset: int, length: int, *, core: SupportsIndex | None = None) -> bytes:
-        """`length` bytes from `offset`, as that core sees them. Raises PageFault; waits while an unmap is
-        undecided.
+        """`length` bytes from `offset`, as that core sees them. Raises PageFault; waits while an
+        unmap is undecided.
         """
         access = self._access
         address = self._within(offset, length)
@@ -136,8 +144,8 @@ class Page(_Handle):
         return access.read(number, self.slot, self.generation, address, length)
 
     def write(self, offset: int, data: bytes, *, core: SupportsIndex | None = None) -> None:
-        """The same for writing; not atomic beyond 24 bytes from outside. Raises PageFault, also on a read-only
-        page.
+        """The same for writing; not atomic beyond 24 bytes from outside. Raises PageFault, also on
+        a read-only page.
         """
         try:
             data = bytes(memoryview(data))
@@ -151,8 +159,8 @@ class Page(_Handle):
         access.write(number, self.slot, self.generation, address, data)
 
     def pin(self, core: SupportsIndex | None = None) -> None:
-        """The page stays mapped on that core until unpinned as often: unmap and protect raise PagePinned.
-        Raises NotMapped.
+        """The page stays mapped on that core until unpinned as often: unmap and protect raise
+        PagePinned. Raises NotMapped.
         """
         self._pinning("PIN", core)
 
@@ -165,18 +173,21 @@ class Page(_Handle):
         where = core_number(access.plan.cores, access.home if core is None else core, kind.lower())
         verdict, named, _ = access.request(where, KINDS[kind], self.handle)
         if kind == "UNPIN" and verdict == _native.VERDICTS["BAD_REQUEST"]:
-            raise BadInput("there is no pin to take back", value=repr(self), where=f"unpin on core {where}")
+            raise BadInput(
+                "there is no pin to take back", value=repr(self), where=f"unpin on core {where}"
+            )
         if verdict != OK:
             raise error_of(verdict, named, kind.lower(), core=where, address=self.address)
 
     def view(self, *, writable: bool = True) -> memoryview:
-        """The page's memory itself, for numpy and the like; only in a program on a core that holds it. Pins the
-        page there until the last view is gone. Raises NotMapped.
+        """The page's memory itself, for numpy and the like; only in a program on a core that holds
+        it. Pins the page there until the last view is gone. Raises NotMapped.
         """
         access = self._access
         if not isinstance(access, LocalAccess):
             raise BadInput(
-                "memory can be viewed only by a program on a core", hint="system.cores[k].run(function, page)"
+                "memory can be viewed only by a program on a core",
+                hint="system.cores[k].run(function, page)",
             )
         verdict, exported = access.driver.export(
             self.slot, self.generation, self.address, self.size, writable
@@ -195,10 +206,14 @@ _OTHERS = {
 def own(handle: object, kind: type[Frame] | type[Page], system: str, where: str) -> None:
     """Raises BadInput unless it is such a handle, ForeignHandle unless it is that system's."""
     if not isinstance(handle, kind):
-        raise BadInput(f"this is no {kind.__name__}", value=repr(handle), where=where, hint=_OTHERS[kind])
+        raise BadInput(
+            f"this is no {kind.__name__}", value=repr(handle), where=where, hint=_OTHERS[kind]
+        )
     if handle._system != system:
         raise ForeignHandle(
-            "this handle belongs to another system", value=repr(handle), where=f"{where} in system {system}"
+            "this handle belongs to another system",
+            value=repr(handle),
+            where=f"{where} in system {system}",
         )
 
 
@@ -217,15 +232,19 @@ def allocate(access: Access, system: str, size: int) -> Frame:
 
 
 def free(access: Access, frame: Frame) -> None:
-    """Gives a frame back. Raises BadInput while it is mapped, DeadHandle when it was freed before."""
+    """Gives a frame back. Raises BadInput while it is mapped, DeadHandle when it was freed
+    before.
+    """
     verdict, named, _ = access.request(0, KINDS["FREE"], frame.offset, frame.size)
     if verdict != OK:
         raise error_of(verdict, named, "free", value=repr(frame))
 
 
-def holders(access: Access, core: int, cores: Iterable[SupportsIndex] | None) -> tuple[tuple[int, ...], int]:
-    """The cores a page is to be mapped on (None: all), and the set of them as a map request of that core names it.
-    Raises BadInput.
+def holders(
+    access: Access, core: int, cores: Iterable[SupportsIndex] | None
+) -> tuple[tuple[int, ...], int]:
+    """The cores a page is to be mapped on (None: all), and the set of them as a map request of that
+    core names it. Raises BadInput.
     """
     count = access.plan.cores
     named = range(count) if cores is None else cores
@@ -248,10 +267,14 @@ def rights_number(rights: str) -> int:
 def map_frame(
     access: Access, system: str, frame: Frame, cores: Iterable[SupportsIndex] | None, rights: str
 ) -> Page:
-    """Maps a frame at one address on those cores (None: all). Raises BadInput, DeadHandle, OutOfSlots."""
+    """Maps a frame at one address on those cores (None: all). Raises BadInput, DeadHandle,
+    OutOfSlots.
+    """
     number = rights_number(rights)
     chosen, mask = holders(access, access.home, cores)
-    verdict, named, words = access.request(access.home, KINDS["MAP"], frame.offset, frame.size, number, mask)
+    verdict, named, words = access.request(
+        access.home, KINDS["MAP"], frame.offset, frame.size, number, mask
+    )
     if verdict != OK:
         raise error_of(verdict, named, "map", value=repr(frame))
     return Page(system, words[0] & 0xFFFFFFFF, words[0] >> 32, words[1], frame.size, chosen, access)
@@ -266,8 +289,8 @@ def unmap(access: Access, page: Page, protocol: str) -> None:
 
 
 def protect(access: Access, page: Page, rights: str) -> None:
-    """Changes what all cores may do with the page. Raises NotMapped, PagePinned, BadInput; RightsExceeded for what its
-    Mapping, if there is one, does not allow.
+    """Changes what all cores may do with the page. Raises NotMapped, PagePinned, BadInput;
+    RightsExceeded for what its Mapping, if there is one, does not allow.
     """
     number = _chosen(_native.RIGHTS, rights, "rights")
     verdict, named, _ = access.request(access.home, KINDS["PROTECT"], page.handle, number)

@@ -30,8 +30,8 @@ def error_of(
     address: int | None = None,
     value: object = None,
 ) -> MultikernelError:
-    """The exception a verdict stands for. named: the core the verdict names; for the sentence, doing: what was
-    asked, core: of which, value: about what, by default the address.
+    """The exception a verdict stands for. named: the core the verdict names; for the sentence,
+    doing: what was asked, core: of which, value: about what, by default the address.
     """
     name = _NAMES.get(verdict, str(verdict))
     if value is None and address is not None:
@@ -55,7 +55,10 @@ def error_of(
                 where=doing,
                 core=named,
                 address=address,
-                hint=f"it stays mapped on every core: page.unpin({named}), or drop the views of it there",
+                hint=(
+                    f"it stays mapped on every core: page.unpin({named}), or drop the views of it"
+                    " there"
+                ),
             )
         case "FAULT":
             return PageFault(
@@ -64,7 +67,10 @@ def error_of(
                 where=doing,
                 core=core,
                 address=address,
-                hint="that core has no such page (any more), or may not write to it: map the frame there",
+                hint=(
+                    "that core has no such page (any more), or may not write to it: map the frame"
+                    " there"
+                ),
             )
         case "NO_SLOT":
             return OutOfSlots(
@@ -88,16 +94,25 @@ def error_of(
                 hint="give some back (free; revoke and delete), or boot(memory=…) more",
             )
         case "NOT_A_FRAME":
-            return DeadHandle("this frame was freed", value=value, where=doing, hint="allocate another one")
+            return DeadHandle(
+                "this frame was freed", value=value, where=doing, hint="allocate another one"
+            )
         case "FRAME_IN_USE":
-            return BadInput("the frame is mapped", value=value, where=doing, hint="unmap its pages first")
+            return BadInput(
+                "the frame is mapped", value=value, where=doing, hint="unmap its pages first"
+            )
         case "CORE_BUSY":
             return CoreBusy(
-                "the core runs a program already", where=doing, core=core, hint="wait for its result"
+                "the core runs a program already",
+                where=doing,
+                core=core,
+                hint="wait for its result",
             )
         case "OVERTAKEN":
             return TreeOvertaken(
-                "another installation of this tree came in between", where=doing, hint="install it again"
+                "another installation of this tree came in between",
+                where=doing,
+                hint="install it again",
             )
         case "BAD_REQUEST":
             return BadInput("the kernel refused the request", value=value, where=doing)

@@ -14,9 +14,9 @@ from multikernel.user.outcome import OK, error_of
 
 
 class _Run:
-    """The outcome of one program, wherever it is. A core keeps only its last result, and a line stays in use
-    until its reply is taken: so before the next program starts this one's result is fetched, whether its
-    starter has asked for it or not.
+    """The outcome of one program, wherever it is. A core keeps only its last result, and a line
+    stays in use until its reply is taken: so before the next program starts this one's result is
+    fetched, whether its starter has asked for it or not.
     """
 
     def __init__(self, core: int, line: int) -> None:
@@ -62,7 +62,10 @@ class Task:
             launched.check()
             if core in launched.runs and not launched.runs[core].settle(launched, 0):
                 raise CoreBusy(
-                    "the core runs a program already", where="run", core=core, hint="wait for its result"
+                    "the core runs a program already",
+                    where="run",
+                    core=core,
+                    hint="wait for its result",
                 )
             self._ask(KINDS["RUN_BEGIN"], len(code))
             if not launched.client.put(core, code):
@@ -82,10 +85,16 @@ class Task:
         return self._step(0)
 
     def result(self, timeout: float | None = None) -> Any:
-        """The function's value, or raises what it raised. timeout in seconds; raises TimeoutError, CoreDied."""
+        """The function's value, or raises what it raised. timeout in seconds; raises TimeoutError,
+        CoreDied.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            left = SLICE_US if deadline is None else min(SLICE_US, int((deadline - time.monotonic()) * 1e6))
+            left = (
+                SLICE_US
+                if deadline is None
+                else min(SLICE_US, int((deadline - time.monotonic()) * 1e6))
+            )
             if self._step(max(left, 0)):
                 break
             if left <= 0:

@@ -1,8 +1,10 @@
-"""Multicast trees as the kernel takes them: at boot, and installed in a running system by agreement.
+"""Multicast trees as the kernel takes them: at boot, and installed in a running system by
+agreement.
 
-Guarantees: a tree is checked before anything is sent, and the error names the edge; every core checks it again. An
-installation that returned is in force on all cores; operations under way keep to the tree they began with and none is
-lost (native/tree_row.c). Called by: system.boot, System.install, Here.install. Where trees come from: knowledge/.
+Guarantees: a tree is checked before anything is sent, and the error names the edge; every core
+checks it again. An installation that returned is in force on all cores; operations under way keep
+to the tree they began with and none is lost (native/tree_row.c). Called by: system.boot,
+System.install, Here.install. Where trees come from: knowledge/.
 """
 
 from __future__ import annotations
@@ -19,16 +21,16 @@ from multikernel.user.access import Access
 from multikernel.user.outcome import OK, error_of
 
 Edges = Sequence[tuple[int, int]]
-"""(parent, child) in sending order: a parent's edges in the order in which it sends, each after the one that leads to
-the parent."""
+"""(parent, child) in sending order: a parent's edges in the order in which it sends, each after the
+one that leads to the parent."""
 
 PIECE = 6
 """Edges a message carries."""
 
 
 def checked(root: int, edges: Edges, cores: int) -> list[int]:
-    """The edges as they travel. Raises BadInput unless they are a tree of all cores below root, in an order in which
-    they can be sent.
+    """The edges as they travel. Raises BadInput unless they are a tree of all cores below root, in
+    an order in which they can be sent.
     """
     where = f"tree of core {root}"
     if not 0 <= root < cores:
@@ -36,7 +38,9 @@ def checked(root: int, edges: Edges, cores: int) -> list[int]:
     try:
         edges = [(operator.index(parent), operator.index(child)) for parent, child in edges]
     except (TypeError, ValueError):
-        raise BadInput("edges are pairs of cores (parent, child)", value=repr(edges), where=where) from None
+        raise BadInput(
+            "edges are pairs of cores (parent, child)", value=repr(edges), where=where
+        ) from None
     inside = {root}
     for parent, child in edges:
         edge = f"{parent} → {child}"
@@ -44,14 +48,19 @@ def checked(root: int, edges: Edges, cores: int) -> list[int]:
             if not 0 <= core < cores:
                 raise BadInput("no such core", value=core, where=f"{where}, edge {edge}")
         if parent not in inside:
-            raise BadInput("an edge from a core that nothing has led to yet", value=edge, where=where)
+            raise BadInput(
+                "an edge from a core that nothing has led to yet", value=edge, where=where
+            )
         if child in inside:
             raise BadInput("an edge to a core that is in the tree already", value=edge, where=where)
         inside.add(child)
     if len(inside) < cores:
         missing = sorted(set(range(cores)) - inside)
         raise BadInput(
-            "the tree does not span all cores", value=missing, where=where, hint="add edges to these"
+            "the tree does not span all cores",
+            value=missing,
+            where=where,
+            hint="add edges to these",
         )
     return [parent | child << 16 for parent, child in edges]
 
@@ -63,8 +72,8 @@ def encoded(trees: Mapping[int, Edges], cores: int) -> bytes:
 
 
 def install(access: Access, root: int, edges: Edges) -> None:
-    """Makes it root's tree; the root initiates. By agreement of all cores, in the shared kernel under its lock. Raises
-    BadInput, TreeOvertaken.
+    """Makes it root's tree; the root initiates. By agreement of all cores, in the shared kernel
+    under its lock. Raises BadInput, TreeOvertaken.
     """
     cores = access.plan.cores
     if access.plan.kernel == "shared" and not access.plan.trees:

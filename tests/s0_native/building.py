@@ -1,4 +1,6 @@
-"""Compiling the C of these tests: clients that run as threads, shells that are told what to do line by line."""
+"""Compiling the C of these tests: clients that run as threads, shells that are told what to do line
+by line.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,15 @@ class Compiler:
         key = (*paths, *flags)
         if key not in self.built:
             program = self.directory / f"{Path(paths[0]).stem}-{len(self.built)}"
-            common = ["-std=gnu11", "-g", "-D_GNU_SOURCE", f"-I{NATIVE}", f"-I{HERE}", "-pthread", *WARNINGS]
+            common = [
+                "-std=gnu11",
+                "-g",
+                "-D_GNU_SOURCE",
+                f"-I{NATIVE}",
+                f"-I{HERE}",
+                "-pthread",
+                *WARNINGS,
+            ]
             command = [*self.command, *common, "-O2", *flags, *paths, "-o", str(program)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
@@ -45,8 +55,9 @@ class Compiler:
 
 @functools.cache
 def sanitizer_prefix(program: Path) -> tuple[str, ...]:
-    """What a program under ThreadSanitizer must be started with. With more address randomness than its shadow memory
-    can bear it dies at once; then it runs without any. Skips where it runs in neither way."""
+    """What a program under ThreadSanitizer must be started with. With more address randomness than
+    its shadow memory can bear it dies at once; then it runs without any. Skips where it runs in
+    neither way."""
     for prefix in ((), ("setarch", platform.machine(), "-R")):
         if prefix and not shutil.which(prefix[0]):
             continue
@@ -60,7 +71,9 @@ class Shell:
     """A running shell. Operations go in as lines, one number comes back for each."""
 
     def __init__(self, program: Path) -> None:
-        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
     @staticmethod
     def _pipe(pipe: IO[str] | None) -> IO[str]:

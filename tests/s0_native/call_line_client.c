@@ -1,5 +1,6 @@
-/* Two sides call each other at once, each over lines of its own, and answer in random order. Beside every line lie two plain cells, one
- * written before the request and one before the reply: without the releases and acquires of the control word their use races.
+/* Two sides call each other at once, each over lines of its own, and answer in random order. Beside
+ * every line lie two plain cells, one written before the request and one before the reply: without
+ * the releases and acquires of the control word their use races.
  *
  * call_line_client SEED WINDOW CALLS */
 #include "clients.h"
@@ -72,7 +73,8 @@ static bool take(struct side *side, uint32_t line)
         return false;
     uint64_t value = ~value_of(side->name, side->number[line]);
     check(&reply, value);
-    CHECK(side->ours->reply[line] == value, "the cell beside reply %llu", (unsigned long long)side->number[line]);
+    CHECK(side->ours->reply[line] == value, "the cell beside reply %llu",
+          (unsigned long long)side->number[line]);
     side->taken++;
     return true;
 }
@@ -85,7 +87,8 @@ static bool receive(struct side *side)
         return false;
     uint64_t value = value_of(side->name ^ 1, side->received++);
     check(&request, value);
-    CHECK(side->theirs->request[line] == value, "the cell beside request %llu", (unsigned long long)side->received);
+    CHECK(side->theirs->request[line] == value, "the cell beside request %llu",
+          (unsigned long long)side->received);
     CHECK(!side->value[line], "line %d carries two requests", line);
     side->value[line] = value;
     return true;
@@ -109,10 +112,11 @@ static void *run(void *argument)
     while (side->taken < side->total || side->replied < side->total) {
         bool any = false;
         uint32_t first = random_next(&side->random) % window;
-        for (uint32_t n = random_next(&side->random) % (window + 1); n && side->sent < side->total && call(side); n--)
+        for (uint32_t n = random_next(&side->random) % (window + 1);
+             n && side->sent < side->total && call(side); n--)
             any = true;
-        for (uint32_t n = 1 + random_next(&side->random) % window; n && side->received < side->total && receive(side);
-             n--)
+        for (uint32_t n = 1 + random_next(&side->random) % window;
+             n && side->received < side->total && receive(side); n--)
             any = true;
         for (uint32_t i = 0; i < window; i++)
             if (random_next(&side->random) % 4 || window == 1)
@@ -138,8 +142,11 @@ int main(int argc, char **argv)
 #endif
     static struct side sides[2];
     for (uint64_t i = 0; i < 2; i++) {
-        sides[i] =
-            (struct side){.ours = &cells[i], .theirs = &cells[1 - i], .total = total, .random = seed + i, .name = i};
+        sides[i] = (struct side){.ours = &cells[i],
+                                 .theirs = &cells[1 - i],
+                                 .total = total,
+                                 .random = seed + i,
+                                 .name = i};
         call_open_sender(&sides[i].calls, lines[i], window);
         call_open_receiver(&sides[i].answers, lines[1 - i], window);
     }

@@ -1,5 +1,6 @@
-/* Random operations on a replica of capabilities, for sanitizers: no verdict is expected, but an error must not have changed a byte,
- * all invariants must hold, and in the end everything can be taken back.
+/* Random operations on a replica of capabilities, for sanitizers: no verdict is expected, but an
+ * error must not have changed a byte, all invariants must hold, and in the end everything can be
+ * taken back.
  *
  *     capability_client SEED STEPS */
 #include "cspace.h"
@@ -44,7 +45,8 @@ static struct cspace_place place(void)
             break;
         cnode = i < 12 ? reference() : CSPACE_ROOT;
     }
-    return (struct cspace_place){.cnode = cnode, .index = below(4) ? below(16) : below(CNODE_SLOTS + 2)};
+    return (struct cspace_place){.cnode = cnode,
+                                 .index = below(4) ? below(16) : below(CNODE_SLOTS + 2)};
 }
 
 static enum capability_verdict step(uint64_t *made)
@@ -73,7 +75,8 @@ static enum capability_verdict step(uint64_t *made)
     case 5:
         retype = (struct cspace_retype){.source = from,
                                         .offset = (uint64_t)below(9) * CAP_PAGE,
-                                        .size = below(8) ? (uint64_t)(1 + below(4)) * CAP_PAGE : random_next(&seed),
+                                        .size = below(8) ? (uint64_t)(1 + below(4)) * CAP_PAGE
+                                                         : random_next(&seed),
                                         .type = below(CAP_TYPES + 2),
                                         .count = below(8) ? 1 + below(4) : random_next(&seed),
                                         .to = to};
@@ -98,7 +101,8 @@ static enum capability_verdict step(uint64_t *made)
     }
 }
 
-static uint64_t retype_one(uint64_t ram, uint64_t page, uint32_t type, uint64_t pages, uint64_t cnode, uint32_t index)
+static uint64_t retype_one(uint64_t ram, uint64_t page, uint32_t type, uint64_t pages,
+                           uint64_t cnode, uint32_t index)
 {
     uint64_t made = 0;
     const struct cspace_retype retype = {.source = ram,
@@ -137,12 +141,14 @@ int main(int argc, char **argv)
         if (verdict == CAP_OK)
             kept[below(KEPT)] = made;
         else if (verdict != CAP_MORE)
-            CHECK(memcmp(before, cs, size) == 0, "%s has changed something", capability_verdict_name(verdict));
+            CHECK(memcmp(before, cs, size) == 0, "%s has changed something",
+                  capability_verdict_name(verdict));
         seen[verdict]++;
         const char *wrong = cspace_check(cs);
         CHECK(!wrong, "step %llu: %s", (unsigned long long)i, wrong);
     }
-    CHECK(seen[CAP_OK] > steps / 20, "%u of %llu did anything", seen[CAP_OK], (unsigned long long)steps);
+    CHECK(seen[CAP_OK] > steps / 20, "%u of %llu did anything", seen[CAP_OK],
+          (unsigned long long)steps);
 
     /* Everything goes, on behalf of an operation that has agreed with all. */
     cspace_unlock(cs, 1);
@@ -150,11 +156,13 @@ int main(int argc, char **argv)
     for (uint32_t slot = 1; slot < cspace_slots(cs); slot++) {
         struct cspace_progress progress;
         while (cspace_slot(cs, slot)->type != CAP_NULL) {
-            const enum capability_verdict verdict = cspace_delete(cs, cspace_reference(cs, slot), 3, 7, &progress);
+            const enum capability_verdict verdict =
+                cspace_delete(cs, cspace_reference(cs, slot), 3, 7, &progress);
             CHECK(verdict == CAP_OK || verdict == CAP_MORE, "%s", capability_verdict_name(verdict));
         }
     }
-    CHECK(cspace_database(cs)->count == 1 && cspace_space(cs, 0)->free_count == NODES - 1 && !cspace_check(cs),
+    CHECK(cspace_database(cs)->count == 1 && cspace_space(cs, 0)->free_count == NODES - 1 &&
+              !cspace_check(cs),
           "something is left");
     return 0;
 }

@@ -1,7 +1,8 @@
-"""A plain model of one core's capabilities: a dictionary of slots; every question is answered by looking at all.
+"""A plain model of one core's capabilities: a dictionary of slots; every question is answered by
+looking at all.
 
-It says beforehand what an operation must answer. For deleting and revoking, which go by steps in an order of their own,
-it says what must go.
+It says beforehand what an operation must answer. For deleting and revoking, which go by steps in an
+order of their own, it says what must go.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ def below(inner: Held, outer: Held) -> bool:
 
 
 def agree(one: Held, other: Held) -> bool:
-    """May both exist? If they share a byte: as one object, as one derived from the other, as two views."""
+    """May both exist? If they share a byte: as one object, as one derived from the other, as two
+    views.
+    """
     if not one.overlaps(other.address, other.end) or one.object == other.object:
         return True
     if below(one, other) or below(other, one):
@@ -133,7 +136,9 @@ class Model:
 
     def inside_a_lock(self, held: Held, operation: int) -> bool:
         return any(
-            a <= held.address and held.end <= end for a, end, other in self.locks if other != operation
+            a <= held.address and held.end <= end
+            for a, end, other in self.locks
+            if other != operation
         )
 
     def locked(self, start: int, end: int, operation: int) -> bool:
@@ -245,7 +250,9 @@ class Model:
         rights: int | None = None,
         learn: list[Row] | None = None,
     ) -> int:
-        """rights: it is a map. learn: the real slots afterwards, to learn which CNode is which; None: only asks."""
+        """rights: it is a map. learn: the real slots afterwards, to learn which CNode is which;
+        None: only asks.
+        """
         if kind == MAPPING and rights is None:
             return V["wrong-type"]
         held = self.usable(source, operation)
@@ -290,7 +297,10 @@ class Model:
                 return V["busy"]
             if not operation and (held.owner != self.me or held.flags & (COPIES | DESCENDANTS)):
                 return V["needs-agreement"]
-            if any(self.held[slot].overlaps(start, start + size * count) for slot in self.descendants(held)):
+            if any(
+                self.held[slot].overlaps(start, start + size * count)
+                for slot in self.descendants(held)
+            ):
                 return V["retype-conflict"]
             made = [replace(new, address=start + size * i, size=size) for i in range(count)]
         if learn is not None:
@@ -306,7 +316,9 @@ class Model:
     # --- deleting
 
     def doomed(self, slots: set[int]) -> set[int]:
-        """What must go when those do: with the last copy of an object its views, with a CNode's its contents."""
+        """What must go when those do: with the last copy of an object its views, with a CNode's its
+        contents.
+        """
         while True:
             more = set(slots)
             for slot in slots:
@@ -322,4 +334,6 @@ class Model:
 
     def in_the_way(self, slot: int, operation: int) -> bool:
         held = self.held[slot]
-        return self.locked(held.address, held.end, operation) or self.needs_agreement(held, operation)
+        return self.locked(held.address, held.end, operation) or self.needs_agreement(
+            held, operation
+        )

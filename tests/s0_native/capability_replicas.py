@@ -1,5 +1,5 @@
-"""A replica of capabilities as the native module has it, and the same in a shell built from the same sources, perhaps
-with a seeded bug."""
+"""A replica of capabilities as the native module has it, and the same in a shell built from the
+same sources, perhaps with a seeded bug."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ class Replica(Protocol):
     def may_retype(self, *numbers: int) -> int: ...
     def map(self, *numbers: int) -> tuple[int, int]: ...
     def delete(self, reference: int, work: int, operation: int = 0) -> tuple[int, int, int]: ...
-    def revoke_begin(self, reference: int, operation: int = 0) -> tuple[int, _native.Revocation]: ...
+    def revoke_begin(
+        self, reference: int, operation: int = 0
+    ) -> tuple[int, _native.Revocation]: ...
     def revoke_step(
         self, revocation: _native.Revocation, work: int, operation: int = 0
     ) -> tuple[int, int, int]: ...
@@ -67,7 +69,9 @@ class ShellReplica:
     def copy(self, source: int, cnode: int, index: int, operation: int = 0) -> tuple[int, int]:
         return self.pair("c", source, cnode, index, operation)
 
-    def mint(self, source: int, rights: int, cnode: int, index: int, operation: int = 0) -> tuple[int, int]:
+    def mint(
+        self, source: int, rights: int, cnode: int, index: int, operation: int = 0
+    ) -> tuple[int, int]:
         return self.pair("m", source, rights, cnode, index, operation)
 
     def retype(self, *numbers: int) -> tuple[int, int]:

@@ -1,15 +1,29 @@
-/* A replica of capabilities, one operation a line; each is answered by a line of numbers. As class Capabilities of the native module, for
- * builds of the same sources that the module is not: seeded bugs.
+/* A replica of capabilities, one operation a line; each is answered by a line of numbers. As class
+ * Capabilities of the native module, for builds of the same sources that the module is not: seeded
+ * bugs.
  *
  * o CNODES CORE ROOT_ADDRESS LOCKS SLOT_BITS: a fresh one
- * a ADDRESS SIZE CNODE INDEX    g TYPE ADDRESS SIZE RIGHTS OWNER RELATIONS CNODE INDEX OP: create RAM, receive: verdict, reference
- * c SOURCE CNODE INDEX OP    m SOURCE RIGHTS CNODE INDEX OP    p SOURCE ADDRESS RIGHTS CNODE INDEX OP: copy, mint, map: the same
- * t SOURCE TYPE OFFSET SIZE COUNT CNODE INDEX ABOUT OP: retype: the same    q ...: may it? verdict
- * d REFERENCE WORK OP    s REFERENCE ADDRESS SIZE ABOUT TYPE WORK OP: delete, revoke: verdict, done, slot
- * r REFERENCE OP: begin to revoke: verdict, then what s begins with
- * l ADDRESS SIZE OP    u OP    f ADDRESS SIZE START END    e REFERENCE OWNER RELATIONS: lock, unlock, conflict, relate
- * x ADDRESS SIZE TYPE: find the object: verdict, slot    y ADDRESS END: derived elsewhere
- * S: nine numbers a used slot    L: three a lock    O: slots in order    h: digest    H: a hash of all bytes    k: 1 when all invariants hold */
+ * a ADDRESS SIZE CNODE INDEX: create RAM; verdict, reference
+ * g TYPE ADDRESS SIZE RIGHTS OWNER RELATIONS CNODE INDEX OP: receive; the same
+ * c SOURCE CNODE INDEX OP: copy; the same
+ * m SOURCE RIGHTS CNODE INDEX OP: mint; the same
+ * p SOURCE ADDRESS RIGHTS CNODE INDEX OP: map; the same
+ * t SOURCE TYPE OFFSET SIZE COUNT CNODE INDEX ABOUT OP: retype; the same
+ * q ...: may it? verdict
+ * d REFERENCE WORK OP: delete; verdict, done, slot
+ * s REFERENCE ADDRESS SIZE ABOUT TYPE WORK OP: revoke; the same
+ * r REFERENCE OP: begin to revoke; verdict, then what s begins with
+ * l ADDRESS SIZE OP, u OP: lock, unlock
+ * f ADDRESS SIZE START END: conflict
+ * e REFERENCE OWNER RELATIONS: relate
+ * x ADDRESS SIZE TYPE: find the object; verdict, slot
+ * y ADDRESS END: derived elsewhere
+ * S: nine numbers a used slot
+ * L: three a lock
+ * O: slots in order
+ * h: digest
+ * H: a hash of all bytes
+ * k: 1 when all invariants hold */
 #include "cspace.h"
 
 #include "shell.h"
@@ -24,7 +38,8 @@ static void say(int count, const uint64_t *numbers)
 
 static void open_fresh(const uint64_t *n)
 {
-    const struct cspace_shape shape = {.cnodes = (uint32_t)n[0], .slot_bits = (uint32_t)n[4], .locks = (uint32_t)n[3]};
+    const struct cspace_shape shape = {
+        .cnodes = (uint32_t)n[0], .slot_bits = (uint32_t)n[4], .locks = (uint32_t)n[3]};
     size_t size = cspace_size(&shape);
     free(cs);
     if (posix_memalign((void **)&cs, 64, size))
@@ -128,8 +143,11 @@ int main(void)
             answers = 6;
             break;
         case 's':
-            revocation = (struct cspace_revocation){
-                .reference = n[0], .address = n[1], .size = n[2], .about = n[3], .type = (uint32_t)n[4]};
+            revocation = (struct cspace_revocation){.reference = n[0],
+                                                    .address = n[1],
+                                                    .size = n[2],
+                                                    .about = n[3],
+                                                    .type = (uint32_t)n[4]};
             answer[0] = cspace_revoke_step(cs, &revocation, n[6], (uint32_t)n[5], &progress);
             answer[1] = progress.done;
             answer[2] = progress.slot;
@@ -170,8 +188,8 @@ int main(void)
             answers = 0;
             break;
         case 'O':
-            for (uint32_t i = mapping_database_next(cspace_database(cs), NO_CAPABILITY); i != NO_CAPABILITY;
-                 i = mapping_database_next(cspace_database(cs), i))
+            for (uint32_t i = mapping_database_next(cspace_database(cs), NO_CAPABILITY);
+                 i != NO_CAPABILITY; i = mapping_database_next(cspace_database(cs), i))
                 printf("%u ", i);
             answers = 0;
             break;

@@ -1,7 +1,8 @@
-"""A replica of capabilities and the model of it, told the same things in small numbers and compared after each.
+"""A replica of capabilities and the model of it, told the same things in small numbers and compared
+after each.
 
-What deleting and revoking have done at the end of a step is read off the replica: it must lie between what may go and
-what must.
+What deleting and revoking have done at the end of a step is read off the replica: it must lie
+between what may go and what must.
 """
 
 from __future__ import annotations
@@ -43,9 +44,17 @@ class World:
     """A replica and the model, told the same things in small numbers, compared after each."""
 
     def __init__(self, replica: Replica | None = None, slot_bits: int = SLOT_BITS) -> None:
-        self.real: Replica = replica or _native.Capabilities(CNODES, ME, ROOT_ADDRESS, LOCKS, slot_bits)
+        self.real: Replica = replica or _native.Capabilities(
+            CNODES, ME, ROOT_ADDRESS, LOCKS, slot_bits
+        )
         self.model = Model(CNODES, ME, ROOT_ADDRESS, 1 << slot_bits)
-        self.references = [0, self.real.root, 99 << 32 | 1, 1 << 32 | CNODES << slot_bits, (1 << 64) - 1]
+        self.references = [
+            0,
+            self.real.root,
+            99 << 32 | 1,
+            1 << 32 | CNODES << slot_bits,
+            (1 << 64) - 1,
+        ]
         self.revocations: list[_native.Revocation] = []
         self.digests: dict[int, Any] = {}
         self.seen: dict[int, int] = dict.fromkeys(V.values(), 0)
@@ -128,7 +137,9 @@ class World:
         else:
             verdict, made = self.real.mint(held, rights, *place, operation)
         self.keep(verdict, made)
-        self.settle(verdict, self.model.mint(held, None if rights == 8 else rights, *place, operation))
+        self.settle(
+            verdict, self.model.mint(held, None if rights == 8 else rights, *place, operation)
+        )
 
     def retype(
         self,
@@ -149,7 +160,15 @@ class World:
             page, size = 0, 0
         if kind != ENDPOINT and pages > 1:
             about = 0
-        numbers = held, kind, page * PAGE, size, count, self.reference(cnode, CNODE), self.index(index)
+        numbers = (
+            held,
+            kind,
+            page * PAGE,
+            size,
+            count,
+            self.reference(cnode, CNODE),
+            self.index(index),
+        )
         numbers = *numbers, about, operation
         asked = self.real.may_retype(*numbers)
         verdict, made = self.real.retype(*numbers)
@@ -157,7 +176,9 @@ class World:
         self.keep(verdict, made)
         self.settle(verdict, self.model.retype(*numbers, learn=self.real.slots()))
 
-    def map(self, source: int, page: int, rights: int, cnode: int, index: int, operation: int) -> None:
+    def map(
+        self, source: int, page: int, rights: int, cnode: int, index: int, operation: int
+    ) -> None:
         held = self.reference(source, FRAME, VNODE) if source % 4 else self.reference(source)
         address = page * PAGE if page >= 0 else 777
         place = self.reference(cnode, CNODE), self.index(index)
@@ -166,7 +187,9 @@ class World:
         numbers = held, MAPPING, 0, 0, 1, *place, address, operation
         self.settle(verdict, self.model.retype(*numbers, rights=rights, learn=self.real.slots()))
 
-    def went(self, verdict: int, done: int, slot: int, work: int, must: set[int], operation: int) -> None:
+    def went(
+        self, verdict: int, done: int, slot: int, work: int, must: set[int], operation: int
+    ) -> None:
         """After a step of deleting: only what may go went, and all that must."""
         model = self.model
         chain = {s for s, h in model.held.items() if h.type == CNODE and h.flags & DYING}
@@ -227,7 +250,9 @@ class World:
         self.settle(verdict, expected)
 
     def revoke_step(self, choice: int, work: int, operation: int, *, until: int = MORE) -> int:
-        """Any revocation ever begun may go on, whatever was done meanwhile. `until` is for loops."""
+        """Any revocation ever begun may go on, whatever was done meanwhile. `until` is for
+        loops.
+        """
         if not self.revocations:
             return OK
         revocation = self.revocations[choice % len(self.revocations)]
@@ -239,7 +264,9 @@ class World:
         must = self.model.copies(key) | self.model.descendants(key)
         if not spared:  # others may have made something else of that memory: up to there
             behind = [
-                s for s in self.model.order() if self.model.sort_key(s) >= (address, -size, kind, about, 0)
+                s
+                for s in self.model.order()
+                if self.model.sort_key(s) >= (address, -size, kind, about, 0)
             ]
             must = set(itertools.takewhile(must.__contains__, behind))
         must -= spared
@@ -312,7 +339,9 @@ class World:
     # --- at random
 
     def furnish(self) -> None:
-        """RAM of 64 pages, a CNode made of it and one in that: most interesting things need them."""
+        """RAM of 64 pages, a CNode made of it and one in that: most interesting things need
+        them.
+        """
         self.create_ram(0, 64, 0, 1)
         ram = self.references[-1]
         for cnode, index, offset in ((self.real.root, 2, 0), (0, 3, 1)):
@@ -335,7 +364,15 @@ class World:
             (
                 8,
                 lambda: self.retype(
-                    big, n(9), n(8), n(9, -1), choose.choice((1, 1, 2, 3, 0, 300)), n(4096), n(15), n(3), who
+                    big,
+                    n(9),
+                    n(8),
+                    n(9, -1),
+                    choose.choice((1, 1, 2, 3, 0, 300)),
+                    n(4096),
+                    n(15),
+                    n(3),
+                    who,
                 ),
             ),
             (3, lambda: self.map(big, n(4, -1), choose.choice((1, 3, n(8))), n(4096), n(15), who)),

@@ -1,14 +1,16 @@
 /* The conformance suite of channels: one program, every form, one property a run.
  *
  * channel_client FORM PROPERTY SLOTS SEED
- *   model      random sends and receives at both ends, against counters: FIFO, full only when something is under way (either way: see
- *              channel.h), empty only when nothing is; alone in one thread
- *   bounded    fills one direction to the end, then the other: each takes at least its slots' worth (in memory: no more than its
- *              slots), and goes on when read
+ *   model      random sends and receives at both ends, against counters: FIFO, full only when
+ *              something is under way (either way: see channel.h), empty only when nothing is;
+ *              alone in one thread
+ *   bounded    fills one direction to the end, then the other: each takes at least its slots' worth
+ *              (in memory: no more than its slots), and goes on when read
  *   many       the same as model, by arrays of random length
- *   closed     what was sent before closing arrives, then CLOSED, for ever; a send is CLOSED; also with unread messages of both, and
- *              with a full channel
- *   threads    both directions stream at once between two threads, every word checked, beside every message a plain cell
+ *   closed     what was sent before closing arrives, then CLOSED, for ever; a send is CLOSED; also
+ *              with unread messages of both, and with a full channel
+ *   threads    both directions stream at once between two threads, every word checked, beside every
+ *              message a plain cell
  *   processes  the same between two processes, without the cells
  *   killed     the other side's process is killed: what it sent arrives, then the waiting ends */
 #include "clients.h"
@@ -68,8 +70,8 @@ static void open_end(uint32_t side)
     } else if (!strcmp(form, "pipe")) {
         CHECK(!channel_pipe_open(&ends[side], pipes[side][0], pipes[side][1]), "no pipe");
     } else {
-        const char *wrong =
-            channel_memory_open(&ends[side], memory, channel_memory_bytes(kind_of_form(), slots), kind_of_form(), side);
+        const char *wrong = channel_memory_open(
+            &ends[side], memory, channel_memory_bytes(kind_of_form(), slots), kind_of_form(), side);
         CHECK(!wrong, "%s", wrong);
     }
 }
@@ -139,14 +141,16 @@ static void model(void)
             uint64_t under_way = sent[1 - side] - received[1 - side];
             if (what & 2) {
                 bool took = send_one(side);
-                /* Full with nothing under way: there is room as soon as the other side has looked again. */
+                /* Full with nothing under way: there is room as soon as the other side has looked
+                 * again. */
                 for (int look = 0; !took && !under_way && sent[side] == received[side]; look++) {
                     CHECK(look < 4, "full with nothing under way");
                     CHECK(!receive_one(1 - side), "from nowhere");
                     took = send_one(side);
                 }
             } else {
-                CHECK(receive_one(side) == (under_way != 0), "%llu under way", (unsigned long long)under_way);
+                CHECK(receive_one(side) == (under_way != 0), "%llu under way",
+                      (unsigned long long)under_way);
             }
         }
     }
@@ -160,14 +164,17 @@ static void many(void)
         for (uint32_t k = 0; k < count; k++)
             out[k] = filled(side, sent[side] + k);
         enum channel_status status = ends[side].form->send_many(&ends[side], out, count, &done);
-        CHECK(done <= count && status == (done ? CHANNEL_OK : CHANNEL_AGAIN), "%u sent, status %d", done, status);
+        CHECK(done <= count && status == (done ? CHANNEL_OK : CHANNEL_AGAIN), "%u sent, status %d",
+              done, status);
         sent[side] += done;
         side = random_next(&seed) & 1;
         count = 1 + random_next(&seed) % MANY;
         status = ends[side].form->receive_many(&ends[side], in, count, &done);
-        CHECK(done <= count && status == (done ? CHANNEL_OK : CHANNEL_AGAIN), "%u received, status %d", done, status);
+        CHECK(done <= count && status == (done ? CHANNEL_OK : CHANNEL_AGAIN),
+              "%u received, status %d", done, status);
         uint64_t under_way = sent[1 - side] - received[1 - side];
-        CHECK(done == (under_way < count ? under_way : count), "%u of %llu", done, (unsigned long long)under_way);
+        CHECK(done == (under_way < count ? under_way : count), "%u of %llu", done,
+              (unsigned long long)under_way);
         for (uint32_t k = 0; k < done; k++)
             check(&in[k], 1 - side, received[1 - side]++);
     }
@@ -178,7 +185,8 @@ static void bounded(void)
     for (int lap = 0; lap < 5; lap++) {
         /* Both full at once: neither keeps the other from going on. */
         while (send_one(0) | send_one(1))
-            CHECK(sent[0] - received[0] <= HOST_MOST && sent[1] - received[1] <= HOST_MOST, "no end to it");
+            CHECK(sent[0] - received[0] <= HOST_MOST && sent[1] - received[1] <= HOST_MOST,
+                  "no end to it");
         for (uint32_t side = 0; side < 2; side++) {
             uint64_t under_way = sent[side] - received[side];
             CHECK(under_way >= slots / 2 && (!in_memory() || under_way <= slots), "%llu fill it",
@@ -187,7 +195,8 @@ static void bounded(void)
         for (uint32_t side = 0; side < 2; side++)
             for (uint64_t left = 1 + random_next(&seed) % slots; left && receive_one(side); left--)
                 ;
-        /* Emptied, it takes at least half of what it has room for. (The rest may be owed an acknowledgement.) */
+        /* Emptied, it takes at least half of what it has room for. (The rest may be owed an
+         * acknowledgement.) */
         while (receive_one(0) | receive_one(1))
             ;
         CHECK(sent[0] == received[0] && sent[1] == received[1], "lost");
@@ -219,7 +228,8 @@ static void closed(void)
             channel_close(&ends[closing]);
             channel_close(&ends[closing]);
             for (uint64_t i = 0; i < before; i++)
-                CHECK(receive_one(1 - closing), "%llu of %llu came", (unsigned long long)i, (unsigned long long)before);
+                CHECK(receive_one(1 - closing), "%llu of %llu came", (unsigned long long)i,
+                      (unsigned long long)before);
             expect_closed(1 - closing);
             channel_close(&ends[1 - closing]);
             open_both();
@@ -246,8 +256,8 @@ static void *stream(void *argument)
     struct message message;
     while (out < STREAMED || in < STREAMED) {
         bool any = false;
-        for (uint32_t burst = 1 + random_next(&streamer->random) % (uint32_t)(slots + 2); burst && out < STREAMED;
-             burst--) {
+        for (uint32_t burst = 1 + random_next(&streamer->random) % (uint32_t)(slots + 2);
+             burst && out < STREAMED; burst--) {
             message = filled(side, out);
             if (streamer->with_cells)
                 cells[side][out] = value_of(side, out);
@@ -258,14 +268,15 @@ static void *stream(void *argument)
             any = true;
             out++;
         }
-        for (uint32_t burst = 1 + random_next(&streamer->random) % (uint32_t)(slots + 2); burst && in < STREAMED;
-             burst--) {
+        for (uint32_t burst = 1 + random_next(&streamer->random) % (uint32_t)(slots + 2);
+             burst && in < STREAMED; burst--) {
             enum channel_status status = channel_try_receive(&ends[side], &message);
             CHECK(status == CHANNEL_OK || status == CHANNEL_AGAIN, "receive: status %d", status);
             if (status == CHANNEL_AGAIN)
                 break;
             check(&message, 1 - side, in);
-            CHECK(!streamer->with_cells || cells[1 - side][in] == value_of(1 - side, in), "the cell beside message");
+            CHECK(!streamer->with_cells || cells[1 - side][in] == value_of(1 - side, in),
+                  "the cell beside message");
             any = true;
             in++;
         }
@@ -311,7 +322,8 @@ static void processes(void)
     if (!child)
         _exit(0);
     int status;
-    CHECK(waitpid(child, &status, 0) == child && status == 0, "the other process: status %d", status);
+    CHECK(waitpid(child, &status, 0) == child && status == 0, "the other process: status %d",
+          status);
 }
 
 static void killed(void)
@@ -332,7 +344,8 @@ static void killed(void)
         else
             CHECK(status == CHANNEL_AGAIN, "status %d", status);
     }
-    for (bool there = true; there && (status = channel_try_receive(&ends[0], &message)) != CHANNEL_CLOSED;) {
+    for (bool there = true;
+         there && (status = channel_try_receive(&ends[0], &message)) != CHANNEL_CLOSED;) {
         CHECK(status == CHANNEL_AGAIN, "status %d", status);
         there = channel_wait(&ends[0], AWAIT_MESSAGE, &round);
     }

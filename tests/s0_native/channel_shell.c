@@ -1,9 +1,15 @@
 /* Ring and call line, single-threaded, one operation at a time.
  *
- * ring       o SLOTS: both ends anew    s END VALUE: 1 sent, 0 full    r END: the value, -1 nothing
- *            w END COUNT: sends and receives so many from END at once, 1 fine; the other side sends nothing, so only ACKs flow back
- * call line  O WINDOW: both ends anew   q VALUE: its line, -1 full     g: the value received, -1 nothing (l: its line)
- *            p LINE VALUE: reply, 1     t LINE: the value, -1 not there */
+ * ring       o SLOTS: both ends anew
+ *            s END VALUE: 1 sent, 0 full
+ *            r END: the value, -1 nothing
+ *            w END COUNT: sends and receives so many from END at once, 1 fine; the other side sends
+ *                         nothing, so only ACKs flow back
+ * call line  O WINDOW: both ends anew
+ *            q VALUE: its line, -1 full
+ *            g: the value received, -1 nothing (l: its line)
+ *            p LINE VALUE: reply, 1
+ *            t LINE: the value, -1 not there */
 #include "call_line.h"
 #include "ring.h"
 

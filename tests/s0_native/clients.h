@@ -1,8 +1,10 @@
-/* What the thread tests share: seeded random numbers, two threads at once, and an end for those that hang.
+/* What the thread tests share: seeded random numbers, two threads at once, and an end for those
+ * that hang.
  *
- * Each client is one file for two judges. As a thread test it runs under ThreadSanitizer, which sees every ordering bug through a plain
- * variable written before a send and read after the receive. With -DGENMC it is a GenMC client: tiny bounds, and a step that cannot
- * be made now ends that execution (GenMC explores the others). */
+ * Each client is one file for two judges. As a thread test it runs under ThreadSanitizer, which
+ * sees every ordering bug through a plain variable written before a send and read after the
+ * receive. With -DGENMC it is a GenMC client: tiny bounds, and a step that cannot be made now ends
+ * that execution (GenMC explores the others). */
 #pragma once
 
 #include <pthread.h>
@@ -43,7 +45,8 @@ static inline uint64_t argument(int argc, char **argv, int i, uint64_t otherwise
     return argc > i ? strtoull(argv[i], NULL, 10) : otherwise;
 }
 
-/* A client that waits for what never comes is ended by SIGALRM: by its seconds without any progress, not by a total. */
+/* A client that waits for what never comes is ended by SIGALRM: by its seconds without any
+ * progress, not by a total. */
 static inline void progress(void)
 {
 #ifndef GENMC

@@ -1,10 +1,18 @@
 /* The mapping database, one operation at a time. Nodes are numbers below the capacity; -1 is none.
  *
- * o CAPACITY: empty    i NODE ADDRESS SIZE TYPE ABOUT HINT: insert    r NODE: remove
- * n NODE, p NODE: next, previous    f ADDRESS SIZE TYPE ABOUT: the first copy    b ADDRESS SIZE TYPE ABOUT SLOT: not before
- * v ADDRESS END: first overlapping    w NODE ADDRESS END: the next one after NODE
- * l NODE: last copy    c, d, a NODE: has it copies, descendants, ancestors    e NODE AFTER: the next descendant
- * k: 1 when all invariants hold (what does not is said on stderr)    h: rank of the root, -1 when empty */
+ * o CAPACITY: empty
+ * i NODE ADDRESS SIZE TYPE ABOUT HINT: insert
+ * r NODE: remove
+ * n NODE, p NODE: next, previous
+ * f ADDRESS SIZE TYPE ABOUT: the first copy
+ * b ADDRESS SIZE TYPE ABOUT SLOT: not before
+ * v ADDRESS END: first overlapping
+ * w NODE ADDRESS END: the next one after NODE
+ * l NODE: last copy
+ * c, d, a NODE: has it copies, descendants, ancestors
+ * e NODE AFTER: the next descendant
+ * k: 1 when all invariants hold (what does not is said on stderr)
+ * h: rank of the root, -1 when empty */
 #include "mapping_database.h"
 
 #include "shell.h"

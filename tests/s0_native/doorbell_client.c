@@ -1,8 +1,10 @@
-/* One side parks whenever it finds nothing, the other sends and rings. A wake-up is lost when the owner slept though the message was
- * there and the caller, having looked at the mode, did not ring: told by the bell's count, not by a clock. The park's slice only
- * bounds how long finding one takes.
+/* One side parks whenever it finds nothing, the other sends and rings. A wake-up is lost when the
+ * owner slept though the message was there and the caller, having looked at the mode, did not ring:
+ * told by the bell's count, not by a clock. The park's slice only bounds how long finding one
+ * takes.
  *
- * doorbell_client SEED ROUNDS: prints how often the owner slept, and the lost wake-ups; fails if there are any */
+ * doorbell_client SEED ROUNDS: prints how often the owner slept, and the lost wake-ups; fails if
+ * there are any */
 #include "clients.h"
 
 #include "call_line.h"
@@ -20,7 +22,8 @@ static void pin_to(int cpu)
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(cpu, &one);
-    (void)!sched_setaffinity(0, sizeof one, &one); /* with one CPU the interleavings are fewer, the rule is the same */
+    /* with one CPU the interleavings are fewer, the rule is the same */
+    (void)!sched_setaffinity(0, sizeof one, &one);
 }
 
 static void pause_for(uint32_t turns)
@@ -74,8 +77,10 @@ int main(int argc, char **argv)
             if (at < 0) {
                 doorbell_park(&doorbell, seen, SLICE_US);
                 slept++;
-                /* Before mode and message are looked at again: has the caller finished ringing, and not rung? */
-                lost += atomic_load_explicit(&rung, memory_order_acquire) > served && doorbell_bell(&doorbell) == seen;
+                /* Before mode and message are looked at again: has the caller finished ringing, and
+                 * not rung? */
+                lost += atomic_load_explicit(&rung, memory_order_acquire) > served &&
+                        doorbell_bell(&doorbell) == seen;
             }
             doorbell_poll(&doorbell);
         }

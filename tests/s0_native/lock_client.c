@@ -1,4 +1,5 @@
-/* Threads add to a plain counter under the lock. A release or acquire that is missing is a race on it; two at once lose a count.
+/* Threads add to a plain counter under the lock. A release or acquire that is missing is a race on
+ * it; two at once lose a count.
  *
  * lock_client SEED THREADS ROUNDS */
 #include "clients.h"

@@ -1,7 +1,12 @@
 /* Address ranges, frames and histogram buckets, one operation at a time.
  *
- * address range  o BASE SIZE: an empty table    t SLOT LENGTH: an address that SLOT then holds, 0 full    u SLOT: free again, 1
- * frames         O BYTES: all free   a BYTES: offset, -1 none   h OFFSET BYTES: is that a frame   f OFFSET BYTES: 1 freed
+ * address range  o BASE SIZE: an empty table
+ *                t SLOT LENGTH: an address that SLOT then holds, 0 full
+ *                u SLOT: free again, 1
+ * frames         O BYTES: all free
+ *                a BYTES: offset, -1 none
+ *                h OFFSET BYTES: is that a frame
+ *                f OFFSET BYTES: 1 freed
  *                v: bytes available
  * histogram      b VALUE: its bucket */
 #include "address_range.h"

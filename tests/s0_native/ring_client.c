@@ -1,6 +1,7 @@
-/* Two ends of a ring stream to each other at once. What each message says is checked word for word, and beside every message goes
- * a plain cell, one more than the ring has slots: without the release and acquire of the control word its reading races with its
- * writing. It is written again when the message a lap and one before it must have been read, which only the acknowledgement of the
+/* Two ends of a ring stream to each other at once. What each message says is checked word for word,
+ * and beside every message goes a plain cell, one more than the ring has slots: without the release
+ * and acquire of the control word its reading races with its writing. It is written again when the
+ * message a lap and one before it must have been read, which only the acknowledgement of the
  * message after that says.
  *
  * ring_client SEED SLOTS MESSAGES */
@@ -48,7 +49,8 @@ static bool receive_one(struct side *side, uint64_t number)
     for (uint64_t i = 0; i < MESSAGE_WORDS; i++)
         CHECK(message.word[i] == value + i, "message %llu, word %llu", (unsigned long long)number,
               (unsigned long long)i);
-    CHECK(side->incoming[number % (slots + 1)] == value, "the cell beside message %llu", (unsigned long long)number);
+    CHECK(side->incoming[number % (slots + 1)] == value, "the cell beside message %llu",
+          (unsigned long long)number);
     return true;
 }
 
@@ -59,14 +61,15 @@ static void *run(void *argument)
     while (sent < side->messages || received < side->messages) {
         bool any = false;
         /* Bursts of random length, so that full, empty and everything between are met. */
-        for (uint32_t burst = 1 + random_next(&side->random) % (slots + 2); burst && sent < side->messages; burst--) {
+        for (uint32_t burst = 1 + random_next(&side->random) % (slots + 2);
+             burst && sent < side->messages; burst--) {
             if (!send_one(side, sent))
                 break;
             sent++;
             any = true;
         }
-        for (uint32_t burst = 1 + random_next(&side->random) % (slots + 2); burst && received < side->messages;
-             burst--) {
+        for (uint32_t burst = 1 + random_next(&side->random) % (slots + 2);
+             burst && received < side->messages; burst--) {
             if (!receive_one(side, received))
                 break;
             received++;
@@ -90,8 +93,16 @@ int main(int argc, char **argv)
     slots = (uint32_t)argument(argc, argv, 2, RING_SLOTS);
 #endif
     struct side sides[2] = {
-        {.outgoing = cells[0], .incoming = cells[1], .messages = messages, .random = seed, .name = 0},
-        {.outgoing = cells[1], .incoming = cells[0], .messages = messages, .random = ~seed, .name = 1},
+        {.outgoing = cells[0],
+         .incoming = cells[1],
+         .messages = messages,
+         .random = seed,
+         .name = 0},
+        {.outgoing = cells[1],
+         .incoming = cells[0],
+         .messages = messages,
+         .random = ~seed,
+         .name = 1},
     };
     ring_open(&sides[0].end, there, back, slots);
     ring_open(&sides[1].end, back, there, slots);

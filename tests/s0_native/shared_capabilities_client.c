@@ -1,10 +1,12 @@
-/* The shared kernel's capabilities between threads that stand for its cores: the kernel's own file, without drivers around it.
+/* The shared kernel's capabilities between threads that stand for its cores: the kernel's own file,
+ * without drivers around it.
  *
- * First all cores do anything at once, to memory of more RAMs than there are regions, and to pages of it. A lock that is missing is a race on what
- * it guards, two in the wrong order are a deadlock; a page has its Mapping, and its core a Frame (cspace_check); and in the end everything
- * can be taken back. Then one core revokes what takes several pieces, while another
- * uses the copies that go: once it has met one that is gone it meets no other. Then a slot goes from one region to another and back under the
- * eyes of its core.
+ * First all cores do anything at once, to memory of more RAMs than there are regions, and to pages
+ * of it. A lock that is missing is a race on what it guards, two in the wrong order are a deadlock;
+ * a page has its Mapping, and its core a Frame (cspace_check); and in the end everything can be
+ * taken back. Then one core revokes what takes several pieces, while another uses the copies that
+ * go: once it has met one that is gone it meets no other. Then a slot goes from one region to
+ * another and back under the eyes of its core.
  *
  *     shared_capabilities_client SEED CORES STEPS SCOPE MUTANT */
 #include <stdint.h>
@@ -38,7 +40,7 @@ static struct lock_node nodes[CORES_MOST];
 static uint64_t steps, seeds[CORES_MOST], copies[COPIES];
 static pthread_barrier_t all;
 
-/* --- What the kernel around it would be ---------------------------------------------------------------------------------------------- */
+/* --- What the kernel around it would be --- */
 
 void shared_while_waiting(void *context)
 {
@@ -47,7 +49,8 @@ void shared_while_waiting(void *context)
 }
 
 /* The lock as it is, but others may come in between the decision to take it and its taking. */
-static void acquire_later(struct lock *lock, struct lock_node *queue, uint32_t me, const struct lock_waiter *waiter)
+static void acquire_later(struct lock *lock, struct lock_node *queue, uint32_t me,
+                          const struct lock_waiter *waiter)
 {
     static _Thread_local uint64_t chance = 1;
     if (random_next(&chance) % 8 == 0)
@@ -75,7 +78,8 @@ enum verdict monitor_verdict(enum capability_verdict verdict)
     return verdict == CAP_OK ? VERDICT_OK : (enum verdict)(VERDICT_CAPABILITY + verdict);
 }
 
-/* A table of pages that nobody maps: under the kernel's lock, so its words are plain ones. Every seventh page has no place on some core. */
+/* A table of pages that nobody maps: under the kernel's lock, so its words are plain ones. Every
+ * seventh page has no place on some core. */
 static struct {
     struct shared_kernel k;
     struct shared_entry entry[PAGES];
@@ -148,7 +152,7 @@ enum verdict shared_page_unmap(struct driver *d, uint32_t slot)
     return VERDICT_OK;
 }
 
-/* --- Asking ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- Asking --- */
 
 static void create(struct driver *d, uint64_t ram, uint32_t index)
 {
@@ -167,12 +171,14 @@ static enum verdict ask(struct driver *d, struct capability_task *t)
     return verdict;
 }
 
-static enum verdict copy_to(struct driver *d, uint64_t source, uint32_t to, uint64_t cnode, uint32_t index, bool move)
+static enum verdict copy_to(struct driver *d, uint64_t source, uint32_t to, uint64_t cnode,
+                            uint32_t index, bool move)
 {
     struct capability c;
     uint64_t reference;
     shared_look(d, (uint32_t)source, false, &c, &reference);
-    struct capability_task t = {.row = ROW_CAP_COPY, .source = source, .cnode = cnode, .index = index};
+    struct capability_task t = {
+        .row = ROW_CAP_COPY, .source = source, .cnode = cnode, .index = index};
     t.to = to;
     t.move = move;
     t.rights = c.rights;
@@ -185,7 +191,7 @@ static enum verdict remove_by(struct driver *d, enum row_id row, uint64_t source
     return ask(d, &t);
 }
 
-/* --- Everything at once ---------------------------------------------------------------------------------------------------------------- */
+/* --- Everything at once --- */
 
 static uint64_t slot_from(struct driver *d, uint32_t slot, struct capability *c)
 {
@@ -194,7 +200,8 @@ static uint64_t slot_from(struct driver *d, uint32_t slot, struct capability *c)
     return reference;
 }
 
-/* A CNode of this core to put things into: mostly one in the root, if there is any, else the root. */
+/* A CNode of this core to put things into: mostly one in the root, if there is any, else the
+ * root. */
 static uint64_t cnode_of(struct driver *d, uint64_t *seed)
 {
     struct capability c = {0};
@@ -213,7 +220,8 @@ static void map_or_unmap(struct driver *d, uint64_t *seed, uint64_t source)
     struct message result = {{0}};
     struct request request = {.row = ROW_CAP_MAP, .rights = RIGHTS_READ};
     if (random_next(seed) % 3) {
-        request.capability = (struct capability_task){.source = source, .cnode = cnode_of(d, seed), .index = CNODE_ANY};
+        request.capability = (struct capability_task){
+            .source = source, .cnode = cnode_of(d, seed), .index = CNODE_ANY};
         shared_frame_map(d, &request, &result);
         return;
     }
@@ -227,7 +235,8 @@ static void map_or_unmap(struct driver *d, uint64_t *seed, uint64_t source)
 
 static void step(struct driver *d, uint64_t *seed)
 {
-    static const uint32_t types[] = {CAP_RAM, CAP_FRAME, CAP_VNODE, CAP_CNODE, CAP_CNODE, CAP_DISPATCHER, CAP_ENDPOINT};
+    static const uint32_t types[] = {CAP_RAM,   CAP_FRAME,      CAP_VNODE,   CAP_CNODE,
+                                     CAP_CNODE, CAP_DISPATCHER, CAP_ENDPOINT};
     struct capability c;
     uint32_t slots = random_next(seed) % 3 ? 48 : CNODES * CNODE_SLOTS;
     uint32_t index = random_next(seed) % 3 ? CNODE_ANY : random_next(seed) % 64;
@@ -237,7 +246,8 @@ static void step(struct driver *d, uint64_t *seed)
         copy_to(d, source, to, to == d->me ? cnode_of(d, seed) : CSPACE_ROOT, index, what < 4);
     } else if (what < 40) {
         uint32_t type = types[random_next(seed) % 7], size = capability_rules[type].size;
-        uint64_t pages = size ? size / CAP_PAGE : 1 + random_next(seed) % 4, made = c.size / CAP_PAGE;
+        uint64_t pages = size ? size / CAP_PAGE : 1 + random_next(seed) % 4,
+                 made = c.size / CAP_PAGE;
         struct capability_task t = {
             .row = ROW_CAP_RETYPE, .source = source, .cnode = cnode_of(d, seed), .index = index};
         t.type = type;
@@ -277,19 +287,21 @@ static void nothing_left(struct driver *d)
     CHECK(!cspace_check(cs), "%s", cspace_check(cs));
     for (uint32_t core = 0; core < d->cores; core++) {
         shared_capabilities_digest(&drivers[core], words);
-        CHECK(words[1] == 1 && words[2] == 0, "core %u has %llu, %llu locks", core, (unsigned long long)words[1],
-              (unsigned long long)words[2]);
+        CHECK(words[1] == 1 && words[2] == 0, "core %u has %llu, %llu locks", core,
+              (unsigned long long)words[1], (unsigned long long)words[2]);
     }
     for (uint32_t page = 0; page < PAGES; page++)
         CHECK(table.state[page] == ENTRY_FREE, "page %u", page);
 }
 
-/* --- A long revocation ------------------------------------------------------------------------------------------------------------------- */
+/* --- A long revocation --- */
 
-/* Core 1 has copies of what core 0 revokes, a CNode made of it, and something of another region to put in there or where the copies are. */
+/* Core 1 has copies of what core 0 revokes, a CNode made of it, and something of another region to
+ * put in there or where the copies are. */
 static void revoke_or_use(struct driver *d, uint64_t *seed)
 {
-    const enum verdict stale = VERDICT_CAPABILITY + CAP_STALE, in_use = VERDICT_CAPABILITY + CAP_SLOT_IN_USE;
+    const enum verdict stale = VERDICT_CAPABILITY + CAP_STALE,
+                       in_use = VERDICT_CAPABILITY + CAP_SLOT_IN_USE;
     struct capability c;
     uint64_t cnode = 0, other = 0;
     progress();
@@ -299,14 +311,16 @@ static void revoke_or_use(struct driver *d, uint64_t *seed)
         uint64_t whole = slot_from(d, 1, &c);
         for (uint32_t i = 0; i < COPIES; i++)
             CHECK(copy_to(d, whole, 1, CSPACE_ROOT, i + 1, false) == VERDICT_OK, "copy %u", i);
-        CHECK(copy_to(d, slot_from(d, 2, &c), 1, CSPACE_ROOT, COPIES + 1, false) == VERDICT_OK, "other");
+        CHECK(copy_to(d, slot_from(d, 2, &c), 1, CSPACE_ROOT, COPIES + 1, false) == VERDICT_OK,
+              "other");
     }
     pthread_barrier_wait(&all);
     if (d->me == 1) {
         for (uint32_t i = 0; i < COPIES; i++)
             copies[i] = slot_from(d, i + 1, &c);
         other = slot_from(d, COPIES + 1, &c);
-        struct capability_task t = {.row = ROW_CAP_RETYPE, .source = copies[0], .type = CAP_CNODE, .count = 1};
+        struct capability_task t = {
+            .row = ROW_CAP_RETYPE, .source = copies[0], .type = CAP_CNODE, .count = 1};
         t.cnode = CSPACE_ROOT;
         t.index = COPIES + 2;
         t.size = CNODE_BYTES;
@@ -329,12 +343,15 @@ static void revoke_or_use(struct driver *d, uint64_t *seed)
         enum verdict verdict = ask(d, &t);
         if (what >= 2) { /* a slot out of which the copy goes, or has gone */
             CHECK(verdict == VERDICT_OK || verdict == in_use, "%d", verdict);
-            CHECK(verdict == VERDICT_OK || !after, "slot %u in use after the copies were seen to be gone", copy + 1);
+            CHECK(verdict == VERDICT_OK || !after,
+                  "slot %u in use after the copies were seen to be gone", copy + 1);
             filled[copy] = verdict == VERDICT_OK;
             after += verdict == VERDICT_OK;
             continue;
         }
-        CHECK(verdict == VERDICT_OK || verdict == VERDICT_CAPABILITY + CAP_NO_SLOTS || verdict == stale, "%d", verdict);
+        CHECK(verdict == VERDICT_OK || verdict == VERDICT_CAPABILITY + CAP_NO_SLOTS ||
+                  verdict == stale,
+              "%d", verdict);
         CHECK(verdict == stale || !after, "used after it was seen to be gone");
         after += verdict == stale;
     }
@@ -343,9 +360,10 @@ static void revoke_or_use(struct driver *d, uint64_t *seed)
     pthread_barrier_wait(&all);
 }
 
-/* --- A slot that goes from region to region ------------------------------------------------------------------------------------------------ */
+/* --- A slot that goes from region to region --- */
 
-/* Core 0 gives core 1 something in one slot and takes it back, of two regions in turn, while core 1 copies what is there. */
+/* Core 0 gives core 1 something in one slot and takes it back, of two regions in turn, while core 1
+ * copies what is there. */
 static void swap_or_use(struct driver *d)
 {
     struct capability c;
@@ -360,13 +378,15 @@ static void swap_or_use(struct driver *d)
     for (uint32_t i = 0; d->me == 0 && i < SWAPS; i++) {
         progress();
         copy_to(d, slot_from(d, 1 + i % 2, &c), 1, CSPACE_ROOT, 1, false);
-        CHECK(remove_by(d, ROW_CAP_REVOKE, slot_from(d, 1 + i % 2, &c)) == VERDICT_OK, "revoke %u", i);
+        CHECK(remove_by(d, ROW_CAP_REVOKE, slot_from(d, 1 + i % 2, &c)) == VERDICT_OK, "revoke %u",
+              i);
     }
     if (d->me == 0)
         atomic_store(&over, true);
     while (d->me == 1 && !atomic_load(&over)) {
         shared_look(d, 1, false, &c, &reference);
-        struct capability_task t = {.row = ROW_CAP_COPY, .source = reference, .rights = c.rights, .cnode = CSPACE_ROOT};
+        struct capability_task t = {
+            .row = ROW_CAP_COPY, .source = reference, .rights = c.rights, .cnode = CSPACE_ROOT};
         t.index = CNODE_ANY;
         t.to = 1;
         if (c.type)
@@ -377,17 +397,21 @@ static void swap_or_use(struct driver *d)
     pthread_barrier_wait(&all);
 }
 
-/* --- Unrelated memory ------------------------------------------------------------------------------------------------------------------------ */
+/* --- Unrelated memory --- */
 
-/* What one core does to memory of one region waits for nobody who is at work on another region: in one thread, where waiting would be for ever. */
+/* What one core does to memory of one region waits for nobody who is at work on another region: in
+ * one thread, where waiting would be for ever. */
 static void do_not_meet(struct driver *busy, struct driver *d)
 {
     struct cspace *cs = shared_cspace(d);
     struct capability c;
     for (uint32_t i = 1; i + 1 < SHARED_REGIONS; i++) {
-        uint64_t theirs = from_core(cs, busy->me, slot_from(busy, i, &c)), ours = slot_from(d, i + 1, &c);
-        const struct needs n = needs(cspace_home(cs, (uint32_t)theirs), cspace_home(cs, (uint32_t)theirs));
-        struct capability_task t = {.row = ROW_CAP_RETYPE, .source = ours, .cnode = CSPACE_ROOT, .type = CAP_FRAME};
+        uint64_t theirs = from_core(cs, busy->me, slot_from(busy, i, &c)),
+                 ours = slot_from(d, i + 1, &c);
+        const struct needs n =
+            needs(cspace_home(cs, (uint32_t)theirs), cspace_home(cs, (uint32_t)theirs));
+        struct capability_task t = {
+            .row = ROW_CAP_RETYPE, .source = ours, .cnode = CSPACE_ROOT, .type = CAP_FRAME};
         t.index = CNODE_ANY;
         t.count = 1;
         t.size = CAP_PAGE;
@@ -430,13 +454,15 @@ static void *run(void *argument)
 int main(int argc, char **argv)
 {
     uint64_t seed = argument(argc, argv, 1, 1);
-    uint32_t cores = (uint32_t)argument(argc, argv, 2, 4), scope = (uint32_t)argument(argc, argv, 4, SCOPE_REGION);
+    uint32_t cores = (uint32_t)argument(argc, argv, 2, 4),
+             scope = (uint32_t)argument(argc, argv, 4, SCOPE_REGION);
     const struct driver_options options = {.cnodes = CNODES, .lock_scope = scope};
     steps = argument(argc, argv, 3, 2000);
     mutant = (uint32_t)argument(argc, argv, 5, 0);
     size_t bytes = shared_capabilities_bytes(cores, CNODES, scope);
     void *memory;
-    CHECK(cores >= 2 && cores <= CORES_MOST && !posix_memalign(&memory, 4096, bytes), "%u cores", cores);
+    CHECK(cores >= 2 && cores <= CORES_MOST && !posix_memalign(&memory, 4096, bytes), "%u cores",
+          cores);
     memset(memory, 0, bytes);
     CHECK(!pthread_barrier_init(&all, NULL, cores), "no barrier");
     lock_used = lock_mcs;
@@ -456,7 +482,8 @@ int main(int argc, char **argv)
         create(&drivers[0], ram, CNODE_ANY);
         for (uint32_t core = 1; core < cores; core++) {
             struct capability c;
-            copy_to(&drivers[0], slot_from(&drivers[0], (uint32_t)ram + 1, &c), core, CSPACE_ROOT, CNODE_ANY, false);
+            copy_to(&drivers[0], slot_from(&drivers[0], (uint32_t)ram + 1, &c), core, CSPACE_ROOT,
+                    CNODE_ANY, false);
         }
     }
     if (scope == SCOPE_REGION && !mutant)

@@ -1,5 +1,5 @@
-/* What the shells share: they read one operation a line, a letter and numbers, and print one line for each. The tests hold what they
- * print against a naive model. */
+/* What the shells share: they read one operation a line, a letter and numbers, and print one line
+ * for each. The tests hold what they print against a naive model. */
 #pragma once
 
 #include <stdbool.h>

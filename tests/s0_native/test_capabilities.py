@@ -1,5 +1,5 @@
-"""Capabilities of one core against a plain model: the same verdict for every operation, the same slots, the same order
-after it, and after an error the same bytes. Then one thing at a time."""
+"""Capabilities of one core against a plain model: the same verdict for every operation, the same
+slots, the same order after it, and after an error the same bytes. Then one thing at a time."""
 
 from __future__ import annotations
 
@@ -128,7 +128,12 @@ class CapabilityMachine(RuleBasedStateMachine):
     def derived_elsewhere(self, **numbers: int) -> None:
         self.world.derived_elsewhere(**numbers)
 
-    @rule(page=st.integers(0, 63), pages=st.integers(1, 16), first=st.integers(0, 8), count=st.integers(1, 8))
+    @rule(
+        page=st.integers(0, 63),
+        pages=st.integers(1, 16),
+        first=st.integers(0, 8),
+        count=st.integers(1, 8),
+    )
     def conflict(self, **numbers: int) -> None:
         self.world.conflict(**numbers)
 
@@ -137,13 +142,15 @@ class CapabilityMachine(RuleBasedStateMachine):
         self.world.same()
 
 
-CapabilityMachine.TestCase.settings = settings(deadline=None, max_examples=60, stateful_step_count=60)
+CapabilityMachine.TestCase.settings = settings(
+    deadline=None, max_examples=60, stateful_step_count=60
+)
 TestCapabilityMachine = CapabilityMachine.TestCase
 
 
 def test_every_verdict_is_met() -> None:
-    """Long random runs, too, agree with the model; between them they see all that can be answered here: only a
-    monitor knows of pages.
+    """Long random runs, too, agree with the model; between them they see all that can be answered
+    here: only a monitor knows of pages.
     """
     seen = dict.fromkeys(V.values(), 0)
     for seed in range(60):
@@ -200,7 +207,13 @@ def test_the_table_is_what_the_model_knows() -> None:
 
 
 def test_deleted_memory_can_be_retyped(replica: _native.Capabilities, ram: int) -> None:
-    for kind, size in ((FRAME, 3 * PAGE), (VNODE, PAGE), (DISPATCHER, PAGE), (CNODE, 4 * PAGE), (RAM, PAGE)):
+    for kind, size in (
+        (FRAME, 3 * PAGE),
+        (VNODE, PAGE),
+        (DISPATCHER, PAGE),
+        (CNODE, 4 * PAGE),
+        (RAM, PAGE),
+    ):
         one = made(replica.retype(ram, kind, 0, size, 1, replica.root, 2))
         assert replica.retype(ram, FRAME, 0, PAGE, 1, replica.root, 3)[0] == V["retype-conflict"]
         other = made(replica.copy(one, replica.root, 4))
@@ -257,7 +270,9 @@ def test_deeper_than_can_be_told() -> None:
 
 
 def test_a_revoke_may_saw_off_its_own_branch(replica: _native.Capabilities, ram: int) -> None:
-    """Memory is revoked by a capability that lies in a CNode made of that memory: all of it goes."""
+    """Memory is revoked by a capability that lies in a CNode made of that memory: all of it
+    goes.
+    """
     part = made(replica.retype(ram, RAM, 0, 16 * PAGE, 1, replica.root, 2))
     cnode = made(replica.retype(part, CNODE, 0, 4 * PAGE, 1, replica.root, 3))
     held = made(replica.copy(part, cnode, 7))
@@ -285,8 +300,12 @@ def test_a_copy_elsewhere_blocks_what_contains_it(replica: _native.Capabilities,
     assert replica.delete(cnode, 9)[0] == OK
 
 
-def test_operations_on_different_parts_of_one_ram_never_meet(replica: _native.Capabilities, ram: int) -> None:
-    """What agreement does on each core: lock what is asked for, ask, do, unlock. The RAM around it is nobody's."""
+def test_operations_on_different_parts_of_one_ram_never_meet(
+    replica: _native.Capabilities, ram: int
+) -> None:
+    """What agreement does on each core: lock what is asked for, ask, do, unlock. The RAM around it
+    is nobody's.
+    """
     assert replica.lock(0, 4 * PAGE, 7) == OK
     assert replica.lock(4 * PAGE, 4 * PAGE, 8) == OK
     assert replica.lock(3 * PAGE, 2 * PAGE, 9) == V["busy"]
@@ -310,14 +329,19 @@ def test_operations_on_different_parts_of_one_ram_never_meet(replica: _native.Ca
 
 
 def test_the_parts_of_an_agreement_between_two_cores() -> None:
-    """By hand what a two-phase commit does by messages: copy to another core, retype, move, revoke."""
+    """By hand what a two-phase commit does by messages: copy to another core, retype, move,
+    revoke.
+    """
     mine, other = (_native.Capabilities(2, core, ROOT_ADDRESS) for core in (0, 1))
     ram = made(mine.create_ram(0, 8 * PAGE, mine.root, 1))
     # Copy: what is sent is the record, and both know of one another.
     assert mine.relate(ram, 0, 1) == OK
     there = made(other.receive(RAM, 0, 8 * PAGE, 7, 0, 1, other.root, 1))
     # Retype, on either side: prepare, commit, unlock.
-    for core, far, source, page, operation in ((mine, other, ram, 0, 1), (other, mine, there, 4, 2)):
+    for core, far, source, page, operation in (
+        (mine, other, ram, 0, 1),
+        (other, mine, there, 4, 2),
+    ):
         wanted = source, FRAME, page * PAGE, PAGE, 4, core.root, 8
         start, end = page * PAGE, (page + 4) * PAGE
         assert core.retype(*wanted)[0] == V["needs-agreement"]
@@ -355,8 +379,12 @@ def test_the_parts_of_an_agreement_between_two_cores() -> None:
     assert other.find_object(0, 8 * PAGE, RAM)[0] == V["stale"]
 
 
-def test_endpoints_and_mappings_go_with_what_they_show(replica: _native.Capabilities, ram: int) -> None:
-    frame, second = (made(replica.retype(ram, FRAME, i * PAGE, PAGE, 1, replica.root, 2 + i)) for i in (0, 1))
+def test_endpoints_and_mappings_go_with_what_they_show(
+    replica: _native.Capabilities, ram: int
+) -> None:
+    frame, second = (
+        made(replica.retype(ram, FRAME, i * PAGE, PAGE, 1, replica.root, 2 + i)) for i in (0, 1)
+    )
     dispatcher = made(replica.retype(ram, DISPATCHER, 4 * PAGE, PAGE, 1, replica.root, 4))
     made(replica.retype(dispatcher, ENDPOINT, 0, 0, 5, replica.root, 10, 40))
     made(replica.copy(1 << 32 | 12, replica.root, 20))
@@ -376,7 +404,9 @@ def test_endpoints_and_mappings_go_with_what_they_show(replica: _native.Capabili
 @settings(deadline=None, max_examples=30)
 @given(st.permutations(range(6)))
 def test_the_digest_knows_no_history(order: list[int]) -> None:
-    """Equal slots, equal digest, in whatever order they were filled; another slot, right or lock, another digest."""
+    """Equal slots, equal digest, in whatever order they were filled; another slot, right or lock,
+    another digest.
+    """
     digests = set()
     for turn in (order, range(6)):
         replica = _native.Capabilities(2, ME, ROOT_ADDRESS)

@@ -1,5 +1,5 @@
-"""Would a bug in the capabilities be found? Seeded ones, each a build of its own, by random runs beside the model; what
-lies out of bounds or is undefined by sanitizers."""
+"""Would a bug in the capabilities be found? Seeded ones, each a build of its own, by random runs
+beside the model; what lies out of bounds or is undefined by sanitizers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""One conformance suite over every form of channel: rings, call lines, what the host carries (channel_client.c)."""
+"""One conformance suite over every form of channel: rings, call lines, what the host carries
+(channel_client.c).
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,19 @@ def run(
     prefix: tuple[str, ...] = ()
     if flags:
         prefix = sanitizer_prefix(compiler.build("sanitized.c", flags=SANITIZER))
-    environment = {**os.environ, "TSAN_OPTIONS": "halt_on_error=1 exitcode=66 report_thread_leaks=0"}
+    environment = {
+        **os.environ,
+        "TSAN_OPTIONS": "halt_on_error=1 exitcode=66 report_thread_leaks=0",
+    }
     command = [*prefix, str(program), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
 @pytest.mark.parametrize("seen", ["model", "bounded", "many", "threads", "processes", "killed"])
 @pytest.mark.parametrize(("form", "slots"), CASES)
-def test_a_channel_is_a_bounded_queue_each_way(compiler: Compiler, form: str, slots: int, seen: str) -> None:
+def test_a_channel_is_a_bounded_queue_each_way(
+    compiler: Compiler, form: str, slots: int, seen: str
+) -> None:
     done = run(compiler, form, seen, slots, 7 + slots)
     assert done.returncode == 0, done.stderr
 
@@ -49,7 +56,9 @@ def test_what_was_sent_before_closing_arrives_and_then_nothing_does(
 
 @pytest.mark.parametrize("form", FORMS)
 def test_no_race(compiler: Compiler, form: str) -> None:
-    done = run(compiler, form, "threads", FORMS[form][min(2, len(FORMS[form]) - 1)], 3, flags=SANITIZER)
+    done = run(
+        compiler, form, "threads", FORMS[form][min(2, len(FORMS[form]) - 1)], 3, flags=SANITIZER
+    )
     assert done.returncode == 0, done.stderr
 
 

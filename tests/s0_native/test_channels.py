@@ -1,4 +1,6 @@
-"""Ring and call line against deques, one operation at a time, at every capacity the tests can name."""
+"""Ring and call line against deques, one operation at a time, at every capacity the tests can
+name.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from s0_native.building import Shell
 
 RING_SIZES = st.sampled_from([4, 8, 16, 32])
 RING_STEPS = st.lists(
-    st.tuples(st.sampled_from(["send", "receive"]), st.integers(0, 1), st.integers(1, 40)), max_size=40
+    st.tuples(st.sampled_from(["send", "receive"]), st.integers(0, 1), st.integers(1, 40)),
+    max_size=40,
 )
 
 
@@ -48,7 +51,9 @@ class Rings:
 
 @settings(deadline=None)
 @given(RING_SIZES, RING_STEPS)
-def test_a_ring_is_a_queue_each_way(channels: Shell, slots: int, steps: list[tuple[str, int, int]]) -> None:
+def test_a_ring_is_a_queue_each_way(
+    channels: Shell, slots: int, steps: list[tuple[str, int, int]]
+) -> None:
     rings = Rings(channels, slots)
     for what, end, times in steps:
         for _ in range(times):
@@ -81,7 +86,8 @@ def test_what_is_full_is_never_full_for_ever(
 @pytest.mark.parametrize("end", [0, 1])
 def test_the_acknowledgement_wraps_around(channels: Shell, slots: int, end: int) -> None:
     rings = Rings(channels, slots)
-    # One way only, so that nothing but ACK messages tells what was consumed; then right at the wrap, step by step.
+    # One way only, so that nothing but ACK messages tells what was consumed; then right at the
+    # wrap, step by step.
     for base in range(4):
         count = 65536 if base else 65500
         rings.drain()
@@ -98,7 +104,8 @@ def test_the_acknowledgement_wraps_around(channels: Shell, slots: int, end: int)
 @given(
     st.integers(1, 32),
     st.lists(
-        st.tuples(st.sampled_from(["call", "receive", "reply", "take"]), st.integers(0, 31)), max_size=120
+        st.tuples(st.sampled_from(["call", "receive", "reply", "take"]), st.integers(0, 31)),
+        max_size=120,
     ),
 )
 def test_a_call_line_is_requests_in_order_and_replies_in_any(

@@ -1,4 +1,6 @@
-"""The Python ends: against deques, between two processes, and what they say when asked for what cannot be."""
+"""The Python ends: against deques, between two processes, and what they say when asked for what
+cannot be.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,9 @@ def test_an_end_is_a_queue(form: str, slots: int, steps: list[tuple[str, int, in
             array = np.zeros((times, 7), dtype=np.uint64)
             got = end.try_receive_many(array)
             assert got == min(times, len(incoming))
-            assert [tuple(row) for row in array[:got].tolist()] == [incoming.popleft() for _ in range(got)]
+            assert [tuple(row) for row in array[:got].tolist()] == [
+                incoming.popleft() for _ in range(got)
+            ]
         elif what == "send":
             number += 1
             if end.try_send(message(number)):
@@ -90,7 +94,9 @@ def test_an_end_is_a_queue(form: str, slots: int, steps: list[tuple[str, int, in
         elif what == "receive":
             assert end.try_receive() == (incoming.popleft() if incoming else None)
         elif incoming:
-            assert end.try_receive_bytes() == np.array(incoming.popleft(), dtype=np.uint64).tobytes()
+            assert (
+                end.try_receive_bytes() == np.array(incoming.popleft(), dtype=np.uint64).tobytes()
+            )
         assert form in ("socket", "pipe") or len(out) <= slots
     ends[0].close()
     while queues[0]:
@@ -100,7 +106,8 @@ def test_an_end_is_a_queue(form: str, slots: int, steps: list[tuple[str, int, in
 
 
 CALLS = st.lists(
-    st.tuples(st.sampled_from(["begin", "receive", "reply", "take"]), st.integers(0, 31)), max_size=80
+    st.tuples(st.sampled_from(["begin", "receive", "reply", "take"]), st.integers(0, 31)),
+    max_size=80,
 )
 
 
@@ -332,7 +339,12 @@ def test_what_is_no_message_is_refused(data: Any, error: type[Exception], words:
 
 @pytest.mark.parametrize(
     "array",
-    [np.zeros((3, 6), np.uint64), np.zeros((3, 7)), np.zeros(7, np.uint64), np.zeros((7, 3), np.uint64).T],
+    [
+        np.zeros((3, 6), np.uint64),
+        np.zeros((3, 7)),
+        np.zeros(7, np.uint64),
+        np.zeros((7, 3), np.uint64).T,
+    ],
 )
 def test_what_is_no_array_of_messages_is_refused(array: Any) -> None:
     end, _other = fifo_pair("used-ring", 4)

@@ -16,7 +16,8 @@ RAM, FRAME, CNODE, VNODE, DISPATCHER, ENDPOINT, MAPPING = range(1, 8)
 VIEWS = (ENDPOINT, MAPPING)
 SOURCES = (NATIVE / "mapping_database.c", NATIVE / "capability.c")
 
-# address, size, type, about; of power-of-two sizes and aligned to them: any two nest or are disjoint.
+# address, size, type, about; of power-of-two sizes and aligned to them: any two nest or are
+# disjoint.
 Object = tuple[int, int, int, int]
 
 
@@ -33,7 +34,11 @@ def objects(pages: int) -> st.SearchStrategy[Object]:
         return (at * PAGE) // size * size, size, kind, about if kind in VIEWS else 0
 
     return st.builds(
-        place, st.integers(0, 4), st.integers(0, pages - 1), st.integers(RAM, MAPPING), st.integers(0, 2)
+        place,
+        st.integers(0, 4),
+        st.integers(0, pages - 1),
+        st.integers(RAM, MAPPING),
+        st.integers(0, 2),
     )
 
 
@@ -72,7 +77,9 @@ class SortedList:
         return [other for other in self.order if self.object[other] == self.object[node]]
 
     def overlapping(self, start: int, end: int) -> list[int]:
-        return [n for n in self.order if self.object[n][0] < end and sum(self.object[n][:2]) > start]
+        return [
+            n for n in self.order if self.object[n][0] < end and sum(self.object[n][:2]) > start
+        ]
 
     def descends(self, node: int, other: int) -> bool:
         """Is node below other: inside it, and smaller or of a type that comes later?"""
@@ -171,7 +178,9 @@ def test_ancestors_are_what_covers(database: Shell) -> None:
 
 @pytest.mark.parametrize("order", ["ascending", "descending", "shuffled", "one object"])
 def test_depth_grows_with_the_logarithm(database: Shell, order: str) -> None:
-    """While nothing is removed the rank of the root bounds an AVL tree's depth; afterwards twice the logarithm."""
+    """While nothing is removed the rank of the root bounds an AVL tree's depth; afterwards twice
+    the logarithm.
+    """
     count = 3000
     nodes = list(range(count))
     database.ask("o", count)

@@ -14,7 +14,9 @@ STEPS = st.lists(st.tuples(st.integers(0, 15), st.integers(1, 12)), max_size=60)
 
 
 def fits_somewhere(live: dict[int, tuple[int, int]], pages: int, need: int) -> bool:
-    """By trying every page: is there a stretch of `need` free pages? A mapping takes its guard page with it."""
+    """By trying every page: is there a stretch of `need` free pages? A mapping takes its guard page
+    with it.
+    """
     taken = [False] * pages
     for start, length in live.values():
         for page in range(start, min(start + length + 1, pages)):
@@ -49,7 +51,9 @@ def test_addresses_are_disjoint_and_full_is_full(
 
 @settings(deadline=None)
 @given(st.integers(0, 130), STEPS)
-def test_frames_are_runs_of_free_pages(memory: Shell, pages: int, steps: list[tuple[int, int]]) -> None:
+def test_frames_are_runs_of_free_pages(
+    memory: Shell, pages: int, steps: list[tuple[int, int]]
+) -> None:
     assert memory.ask("O", pages * PAGE) == 1
     frames: dict[int, int] = {}  # first page -> pages
     for choice, length in steps:
@@ -122,7 +126,9 @@ def test_what_is_no_frame(memory: Shell) -> None:
 
 
 @settings(deadline=None)
-@given(st.integers(0, 2**64 - 1) | st.integers(0, 63).map(lambda bit: 1 << bit) | st.integers(0, 1000))
+@given(
+    st.integers(0, 2**64 - 1) | st.integers(0, 63).map(lambda bit: 1 << bit) | st.integers(0, 1000)
+)
 def test_buckets_are_those_that_results_read(memory: Shell, value: int) -> None:
     assert memory.ask("b", value) == bucket_index(value) < bucket_count()
 

@@ -1,4 +1,6 @@
-"""The kernel segment: laid out as its geometry says, and refused when anything about it is not what it should be."""
+"""The kernel segment: laid out as its geometry says, and refused when anything about it is not what
+it should be.
+"""
 
 from __future__ import annotations
 

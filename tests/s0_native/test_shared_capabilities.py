@@ -1,5 +1,5 @@
-"""The shared kernel's capabilities between threads that stand for its cores: no race, no deadlock, nothing left in the
-end; and every seeded bug in their locks is caught.
+"""The shared kernel's capabilities between threads that stand for its cores: no race, no deadlock,
+nothing left in the end; and every seeded bug in their locks is caught.
 """
 
 from __future__ import annotations
@@ -23,12 +23,21 @@ def mutant_names() -> list[str]:
 
 
 def run(
-    compiler: Compiler, seed: int, steps: int, scope: int, mutant: int = 0, *, sanitized: bool = True
+    compiler: Compiler,
+    seed: int,
+    steps: int,
+    scope: int,
+    mutant: int = 0,
+    *,
+    sanitized: bool = True,
 ) -> subprocess.CompletedProcess[str]:
     flags = (*(SANITIZER if sanitized else ()), "-DSTUCK_SECONDS=6")
     program = compiler.build("shared_capabilities_client.c", *SOURCES, flags=flags)
     prefix = sanitizer_prefix(compiler.build("sanitized.c", flags=SANITIZER)) if sanitized else ()
-    environment = {**os.environ, "TSAN_OPTIONS": "halt_on_error=1 exitcode=66 report_thread_leaks=0"}
+    environment = {
+        **os.environ,
+        "TSAN_OPTIONS": "halt_on_error=1 exitcode=66 report_thread_leaks=0",
+    }
     command = [*prefix, str(program), *map(str, (seed, 4, steps, scope, mutant))]
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
@@ -62,10 +71,14 @@ DEADLOCKS = ("PAGES_FIRST", "UNORDERED")
 
 @pytest.mark.parametrize(
     "mutant",
-    [pytest.param(name, marks=pytest.mark.full) if name in DEADLOCKS else name for name in mutant_names()],
+    [
+        pytest.param(name, marks=pytest.mark.full) if name in DEADLOCKS else name
+        for name in mutant_names()
+    ],
 )
 def test_a_seeded_bug_is_caught(compiler: Compiler, mutant: str) -> None:
-    # A race shows only in some interleavings: the more runs, the surer; nearly always one of the first ends it.
+    # A race shows only in some interleavings: the more runs, the surer; nearly always one of the
+    # first ends it.
     for seed in range(20):
         done = run(compiler, seed, 2_000, REGION, mutant_names().index(mutant) + 1)
         if done.returncode:

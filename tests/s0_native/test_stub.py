@@ -1,4 +1,6 @@
-"""The hand-written stub of the native module says what is there: the same names, the same parameters."""
+"""The hand-written stub of the native module says what is there: the same names, the same
+parameters.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def test_the_module_has_the_stubs_names() -> None:
     assert public(list(declared(STUB.body))) == there
 
 
-CLASSES = [node for node in STUB.body if isinstance(node, ast.ClassDef) and hasattr(_native, node.name)]
+CLASSES = [
+    node for node in STUB.body if isinstance(node, ast.ClassDef) and hasattr(_native, node.name)
+]
 
 
 @pytest.mark.parametrize("node", CLASSES, ids=[node.name for node in CLASSES])
@@ -70,6 +74,8 @@ def test_a_function_has_the_stubs_parameters(name: str, node: ast.FunctionDef) -
     text = (there.__doc__ or "").split("\n")[0]
     inside = text[text.index("(") + 1 : text.rindex(")")]
     inside = inside.replace("[::1]", "")  # a memory view's shape
-    names = [part.split("=")[0].split(":")[0].split()[-1] for part in inside.split(",") if part.strip()]
+    names = [
+        part.split("=")[0].split(":")[0].split()[-1] for part in inside.split(",") if part.strip()
+    ]
     names = [one for one in names if one not in ("self", "*", "/")]
     assert names == parameters(node), text

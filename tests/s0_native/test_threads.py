@@ -1,5 +1,5 @@
-"""Ring, call line, lock, told line and doorbell between threads, under ThreadSanitizer where it can see; and every
-seeded bug is caught.
+"""Ring, call line, lock, told line and doorbell between threads, under ThreadSanitizer where it can
+see; and every seeded bug is caught.
 
 The same clients go to GenMC, which tries all executions of a small one, where it is installed.
 """
@@ -50,7 +50,10 @@ def run(
     prefix: tuple[str, ...] = ()
     if "-fsanitize=thread" in flags:
         prefix = sanitizer_prefix(compiler.build("sanitized.c", flags=SANITIZER))
-    environment = {**os.environ, "TSAN_OPTIONS": "halt_on_error=1 exitcode=66 report_thread_leaks=0"}
+    environment = {
+        **os.environ,
+        "TSAN_OPTIONS": "halt_on_error=1 exitcode=66 report_thread_leaks=0",
+    }
     command = [*prefix, str(program), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
@@ -79,12 +82,15 @@ def test_no_race_and_no_wrong_message(compiler: Compiler, client: str, seed: int
 @pytest.mark.parametrize("client", CLIENTS)
 def test_no_race_and_no_wrong_message_for_long(compiler: Compiler, client: str, seed: int) -> None:
     # Each operation of these waits for other threads, of which there are more than CPUs.
-    arguments = random_arguments(client, seed, 20_000 if client in ("told_line", "lock") else 200_000)
+    arguments = random_arguments(
+        client, seed, 20_000 if client in ("told_line", "lock") else 200_000
+    )
     done = run(compiler, client, *arguments, flags=SANITIZER)
     assert done.returncode == 0, (arguments, done.stderr)
 
 
-# Without the sanitizer the hardware's own reordering and full speed: more messages than the acknowledgement has bits.
+# Without the sanitizer the hardware's own reordering and full speed: more messages than the
+# acknowledgement has bits.
 @pytest.mark.parametrize("slots", [4, 8, 32, 32768])
 def test_rings_stream_past_the_end_of_the_acknowledgement(compiler: Compiler, slots: int) -> None:
     done = run(compiler, "ring", 7, slots, 150_000)
@@ -105,7 +111,8 @@ def test_the_lock_loses_no_count(compiler: Compiler) -> None:
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_seeded_bug_is_caught(compiler: Compiler, mutant: str) -> None:
     client = MUTANTS[mutant]
-    # A race shows only in some interleavings: the more runs, the surer; nearly always the first run ends it.
+    # A race shows only in some interleavings: the more runs, the surer; nearly always the first run
+    # ends it.
     for seed in range(20):
         arguments = random_arguments(client, seed, 5_000)
         flags = (*SANITIZER, f"-DMK_MUTANT_{mutant}", "-DSTUCK_SECONDS=5", "-Wno-unused-variable")
@@ -114,8 +121,8 @@ def test_a_seeded_bug_is_caught(compiler: Compiler, mutant: str) -> None:
             break
     else:
         pytest.fail(f"-DMK_MUTANT_{mutant} ran {seed + 1} times without being noticed")
-    # The right judge: an ordering bug is a race, a credit too many is a message overwritten, a change taken twice is an
-    # acknowledgement too many.
+    # The right judge: an ordering bug is a race, a credit too many is a message overwritten, a
+    # change taken twice is an acknowledgement too many.
     if mutant.endswith(("CREDIT", "NUMBER")):
         assert done.returncode in (1, 66, -14), done.stderr
     else:
@@ -139,7 +146,9 @@ def test_a_lost_wake_up_is_noticed(compiler: Compiler, flag: str) -> None:
         pytest.skip("one CPU sees its own stores in order")
     program = compiler.build("doorbell_client.c", NATIVE / "doorbell.c", flags=(flag,))
     for seed in range(20):
-        done = subprocess.run([program, str(seed), "3000"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [program, str(seed), "3000"], capture_output=True, text=True, check=False
+        )
         if done.returncode:
             break
     assert done.returncode == 1

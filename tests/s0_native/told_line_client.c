@@ -1,6 +1,7 @@
-/* Threads tell one another of changes, each a random set of the others, one at a time under the lock. Whoever is meant writes down what it
- * was told in a plain place of its own, which the teller then reads: an ordering that is missing is a race on it, a change taken by
- * one who was not meant, or twice, shows in what is written there.
+/* Threads tell one another of changes, each a random set of the others, one at a time under the
+ * lock. Whoever is meant writes down what it was told in a plain place of its own, which the teller
+ * then reads: an ordering that is missing is a race on it, a change taken by one who was not meant,
+ * or twice, shows in what is written there.
  *
  * told_line_client SEED THREADS ROUNDS */
 #include "clients.h"
@@ -22,7 +23,8 @@ static struct lock_node nodes[THREADS_MOST];
 static struct told_line line;
 static uint64_t said; /* what a change is about; written by the teller before it tells */
 static struct place {
-    _Alignas(PAD_BYTES) uint64_t times, last, want_times, want_last; /* the last two under the lock */
+    /* the last two under the lock */
+    _Alignas(PAD_BYTES) uint64_t times, last, want_times, want_last;
 } places[THREADS_MOST];
 static uint64_t seeds[THREADS_MOST], rounds;
 static uint32_t count;
@@ -54,7 +56,8 @@ static int serve(struct core *core)
         return 0;
     places[core->me].times++;
     places[core->me].last = said;
-    CHECK(said == slot, "core %u was told %u and read %llu", core->me, slot, (unsigned long long)said);
+    CHECK(said == slot, "core %u was told %u and read %llu", core->me, slot,
+          (unsigned long long)said);
     told_acknowledge(&line);
     return 1;
 }

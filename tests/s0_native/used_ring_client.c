@@ -1,6 +1,7 @@
-/* Two sides stream to each other over used rings, one a direction. Beside every message goes a plain cell, two more than the ring has
- * slots: without the release and acquire of the control word its reading races with its writing. It is written again when the message
- * a lap and two before it must have been read, which only the cleared slot of the message after that says.
+/* Two sides stream to each other over used rings, one a direction. Beside every message goes a
+ * plain cell, two more than the ring has slots: without the release and acquire of the control word
+ * its reading races with its writing. It is written again when the message a lap and two before it
+ * must have been read, which only the cleared slot of the message after that says.
  *
  * used_ring_client SEED SLOTS MESSAGES */
 #include "clients.h"
@@ -48,7 +49,8 @@ static bool receive_one(struct side *side, uint64_t number)
     for (uint64_t i = 0; i < MESSAGE_WORDS; i++)
         CHECK(message.word[i] == value + i, "message %llu, word %llu", (unsigned long long)number,
               (unsigned long long)i);
-    CHECK(side->incoming[number % (slots + 2)] == value, "the cell beside message %llu", (unsigned long long)number);
+    CHECK(side->incoming[number % (slots + 2)] == value, "the cell beside message %llu",
+          (unsigned long long)number);
     return true;
 }
 
@@ -58,14 +60,15 @@ static void *run(void *argument)
     uint64_t sent = 0, received = 0;
     while (sent < side->messages || received < side->messages) {
         bool any = false;
-        for (uint32_t burst = 1 + random_next(&side->random) % (slots + 2); burst && sent < side->messages; burst--) {
+        for (uint32_t burst = 1 + random_next(&side->random) % (slots + 2);
+             burst && sent < side->messages; burst--) {
             if (!send_one(side, sent))
                 break;
             sent++;
             any = true;
         }
-        for (uint32_t burst = 1 + random_next(&side->random) % (slots + 2); burst && received < side->messages;
-             burst--) {
+        for (uint32_t burst = 1 + random_next(&side->random) % (slots + 2);
+             burst && received < side->messages; burst--) {
             if (!receive_one(side, received))
                 break;
             received++;
@@ -89,8 +92,16 @@ int main(int argc, char **argv)
     slots = (uint32_t)argument(argc, argv, 2, 32);
 #endif
     struct side sides[2] = {
-        {.outgoing = cells[0], .incoming = cells[1], .messages = messages, .random = seed, .name = 0},
-        {.outgoing = cells[1], .incoming = cells[0], .messages = messages, .random = ~seed, .name = 1},
+        {.outgoing = cells[0],
+         .incoming = cells[1],
+         .messages = messages,
+         .random = seed,
+         .name = 0},
+        {.outgoing = cells[1],
+         .incoming = cells[0],
+         .messages = messages,
+         .random = ~seed,
+         .name = 1},
     };
     for (int i = 0; i < 2; i++) {
         used_ring_open_sender(&sides[i].sender, lanes[i], slots);

@@ -10,7 +10,8 @@ from multikernel.knowledge.site import Site
 from multikernel.machine.synthetic import from_string
 
 SHAPES = (
-    "1x1", "1x5", "2x1", "2x4x2", "8x4", "8x4-amd", "2x4-intel", "2 packages, 2 nodes, 2 dies, 3 cores",
+    "1x1", "1x5", "2x1", "2x4x2", "8x4", "8x4-amd", "2x4-intel",
+    "2 packages, 2 nodes, 2 dies, 3 cores",
     "1 package, 2 l3, 4 cores",
 )  # fmt: skip
 

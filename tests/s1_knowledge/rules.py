@@ -22,7 +22,9 @@ def refused(*arguments, words: tuple[str, ...], **options) -> None:
         assert word in str(caught.value)
 
 
-def rule_file(directory: Path, name: str, body: str, answer: str = "x(core)", more: str = "") -> Path:
+def rule_file(
+    directory: Path, name: str, body: str, answer: str = "x(core)", more: str = ""
+) -> Path:
     """A file that can be asked; its rules begin in line 5."""
     path = directory / f"{name}.lp"
     path.write_text(f"% {name}: what is it?\n%{more}\n% answer: {answer}\n\n{body}\n")

@@ -1,4 +1,6 @@
-"""What blocking costs, kept: used on the machine it was measured on, passed over with a reason everywhere else."""
+"""What blocking costs, kept: used on the machine it was measured on, passed over with a reason
+everywhere else.
+"""
 
 import json
 import time
@@ -27,7 +29,10 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_was_kept_is_the_budget(directory: Path) -> None:
     nothing = block_cost.budget(HERE)
     assert (nothing.us, nothing.measured) == (block_cost.DEFAULT_US, False)
-    assert str(nothing) == "100 µs (the default: what blocking costs was not measured on this machine yet)"
+    assert (
+        str(nothing)
+        == "100 µs (the default: what blocking costs was not measured on this machine yet)"
+    )
     for us in (41.5, 27.25):
         path = block_cost.save(us, HERE, HOST)
         assert [*directory.iterdir()] == [path]
@@ -77,8 +82,12 @@ def test_old_and_future_ones_are_not_used() -> None:
             {"schema": st.sampled_from([block_cost.STORE.schema, "multikernel-block-cost/9", 3])},
             optional={
                 "machine": st.one_of(st.just(kept.fingerprint(HOST, HERE)), st.none(), st.just({})),
-                "time": st.one_of(st.just(int(time.time()) - 60), st.none(), st.text(max_size=3), st.floats()),
-                "us": st.one_of(st.none(), st.text(max_size=3), st.floats(), st.booleans(), st.integers()),
+                "time": st.one_of(
+                    st.just(int(time.time()) - 60), st.none(), st.text(max_size=3), st.floats()
+                ),
+                "us": st.one_of(
+                    st.none(), st.text(max_size=3), st.floats(), st.booleans(), st.integers()
+                ),
             },
         ),
     ),

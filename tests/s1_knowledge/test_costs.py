@@ -1,4 +1,6 @@
-"""Costs: assumed ones keep the topology's order, measured ones survive keeping, foreign and stale ones are not used."""
+"""Costs: assumed ones keep the topology's order, measured ones survive keeping, foreign and stale
+ones are not used.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,9 @@ def test_assumed_costs_grow_with_distance(site: Site) -> None:
             by_relation = [(site.relation[a, b], term[a, b]) for b in site.cores if apart[a, b]]
             for near, far in itertools.product(by_relation, repeat=2):
                 if near[0] < far[0]:
-                    assert near[1] < far[1] or (far[0] == RELATIONS.index("system") and near[1] <= far[1])
+                    assert near[1] < far[1] or (
+                        far[0] == RELATIONS.index("system") and near[1] <= far[1]
+                    )
 
 
 def test_assumed_costs_follow_the_links() -> None:
@@ -90,7 +94,8 @@ def test_the_wire_is_what_is_left_of_a_round_trip() -> None:
     assert costs.reach[0, 1] == 10 + 35 + 100
 
 
-# --- Samples --------------------------------------------------------------------------------------------------------
+# --- Samples
+# --------------------------------------------------------------------------------------------------
 
 
 def test_all_pairs_measured_are_taken_as_they_are() -> None:
@@ -112,7 +117,8 @@ def test_pairs_not_measured_follow_those_of_their_kind() -> None:
     site = Site.of(from_string("2x4"))
     costs = Costs.from_samples(site, {(0, 1): [(100, 300, 900)], (1, 2): [(120, 320, 1000)]})
     assert "2 of 56" in costs.detail
-    # In a package: the median of the two. Across: never measured, assumed, but as much dearer as these were.
+    # In a package: the median of the two. Across: never measured, assumed, but as much dearer as
+    # these were.
     assert costs.send[4, 7] == 110
     assert costs.send[0, 4] > costs.send[0, 3]
     assumed = Costs.from_topology(site)
@@ -136,7 +142,8 @@ def test_arrays_that_are_no_costs() -> None:
         Costs(np.zeros((2, 2)), np.array([[0, -1], [0, 0]]), np.zeros((2, 2)), MEASURED)
 
 
-# --- Keeping --------------------------------------------------------------------------------------------------------
+# --- Keeping
+# --------------------------------------------------------------------------------------------------
 
 
 @settings(deadline=None)
@@ -167,9 +174,13 @@ def test_cores_that_share_a_cpu_get_assumed_costs_between_them(tmp_path: Path) -
 
 
 def test_nothing_kept(tmp_path: Path) -> None:
-    assert cost_store.load(SITE, HOST, tmp_path) == (None, "no message was measured on this machine yet")
+    assert cost_store.load(SITE, HOST, tmp_path) == (
+        None,
+        "no message was measured on this machine yet",
+    )
     assert (
-        cost_store.load(Site.of(from_string("2x4")), HOST, tmp_path)[1] == "costs are kept for this host only"
+        cost_store.load(Site.of(from_string("2x4")), HOST, tmp_path)[1]
+        == "costs are kept for this host only"
     )
 
 

@@ -31,11 +31,15 @@ def every_tree(n: int, root: int) -> Iterator[Tree]:
         reached = [root]
         for core in reached:
             reached += [child for child in children.get(core, []) if child not in reached]
-        if len(reached) < n or any(child == parent for child, parent in zip(others, parents, strict=True)):
+        if len(reached) < n or any(
+            child == parent for child, parent in zip(others, parents, strict=True)
+        ):
             continue
         inner = [core for core in reached if core in children]
         for orders in product(*(permutations(children[core]) for core in inner)):
-            edges = [(core, child) for core, order in zip(inner, orders, strict=True) for child in order]
+            edges = [
+                (core, child) for core, order in zip(inner, orders, strict=True) for child in order
+            ]
             yield Tree(root, tuple(edges), "one of all")
 
 
@@ -49,21 +53,28 @@ def test_no_tree_is_better(data: st.DataObject, n: int) -> None:
     found = search(build("sequential", root, site, costs), costs, limit=20_000)
     assert found.proven
     assert found.predicted == pytest.approx(predict(found.tree, costs))
-    assert found.predicted == pytest.approx(min(predict(tree, costs) for tree in every_tree(n, root)))
+    assert found.predicted == pytest.approx(
+        min(predict(tree, costs) for tree in every_tree(n, root))
+    )
 
 
 def test_no_tree_is_better_among_cores_that_are_alike() -> None:
-    # Where cores can be swapped, most trees are passed over unseen: none of them may be the only best one.
+    # Where cores can be swapped, most trees are passed over unseen: none of them may be the only
+    # best one.
     for shape in ("1x6", "2x3"):
         site = Site.of(from_string(shape))
         costs = Costs.from_topology(site)
         best = min(predict(tree, costs) for tree in every_tree(6, 1))
-        assert search(build("binary", 1, site, costs), costs, limit=20_000).predicted == pytest.approx(best)
+        assert search(
+            build("binary", 1, site, costs), costs, limit=20_000
+        ).predicted == pytest.approx(best)
 
 
 @settings(deadline=None, max_examples=15)
 @given(st.data(), sites_and_costs(largest=6))
-def test_it_is_no_worse_than_any_heuristic(data: st.DataObject, machine: tuple[Site, Costs]) -> None:
+def test_it_is_no_worse_than_any_heuristic(
+    data: st.DataObject, machine: tuple[Site, Costs]
+) -> None:
     site, costs = machine
     members = data.draw(st.lists(st.sampled_from(site.cores), min_size=1, unique=True))
     tree = build("optimum", members[0], site, costs, members=members).check(members)
@@ -113,4 +124,6 @@ def test_too_many_cores_are_refused() -> None:
     site = Site.of(from_string("1x11"))
     with pytest.raises(BadInput, match="too many cores to search all trees: 11"):
         build("optimum", 0, site, Costs.from_topology(site))
-    assert "optimum" not in {tree.kind[:7] for tree, _ in candidates(0, site, Costs.from_topology(site))}
+    assert "optimum" not in {
+        tree.kind[:7] for tree, _ in candidates(0, site, Costs.from_topology(site))
+    }

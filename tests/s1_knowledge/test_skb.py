@@ -20,13 +20,18 @@ from multikernel.machine.synthetic import from_string
 
 @settings(deadline=None, max_examples=15)
 @given(st.data(), sites_and_costs(largest=20))
-def test_the_multicast_tree_is_the_numa_aware_one(data: st.DataObject, machine: tuple[Site, Costs]) -> None:
-    # Two implementations of one tree, in rules and in Python, held to each other with their sending order.
+def test_the_multicast_tree_is_the_numa_aware_one(
+    data: st.DataObject, machine: tuple[Site, Costs]
+) -> None:
+    # Two implementations of one tree, in rules and in Python, held to each other with their sending
+    # order.
     site, costs = machine
     root = data.draw(st.sampled_from(site.cores))
     skb = Skb(site, costs)
     assert skb.tree(root).edges == build("numa-aware", root, site, costs).edges
-    asked = [(answer["parent"], answer["child"]) for answer in skb.query("multicast_tree", root=root)]
+    asked = [
+        (answer["parent"], answer["child"]) for answer in skb.query("multicast_tree", root=root)
+    ]
     assert tuple(asked) == skb.tree(root).edges
 
 
@@ -37,7 +42,9 @@ def test_sharing_cache_by_counting(data: st.DataObject, site: Site) -> None:
     expected = set()
     for other in site.cores:
         mine, theirs = site.cpus[core], site.cpus[other]
-        levels = [cache.level for cache in site.topology.caches if {mine, theirs} <= set(cache.cpus)]
+        levels = [
+            cache.level for cache in site.topology.caches if {mine, theirs} <= set(cache.cpus)
+        ]
         if other != core and levels:
             expected.add((min(levels), other))
     found = Skb(site).query("sharing_cache", core=core)
@@ -52,7 +59,9 @@ def test_nearest_memory_is_by_distance_and_the_own_node_is_first() -> None:
     for core in (0, 13, 31):
         found = skb.query("nearest_memory", core=core)
         assert found[0] == {"distance": 10, "node": int(site.node[core])}
-        assert [answer["distance"] for answer in found] == sorted(answer["distance"] for answer in found)
+        assert [answer["distance"] for answer in found] == sorted(
+            answer["distance"] for answer in found
+        )
         assert sorted(answer["node"] for answer in found) == list(range(8))
         node = site.topology.nodes[int(site.node[core])]
         assert all(node.distance(answer["node"]) == answer["distance"] for answer in found)
@@ -86,7 +95,12 @@ def test_placement_places_every_service_on_a_core_of_its_own(
 def test_spread_uses_packages_caches_and_physical_cores_evenly(data: st.DataObject) -> None:
     shape = data.draw(
         st.sampled_from(
-            ("8x4", "2x4x2", "2 packages, 2 l3, 2 cores, smt 2", "2 packages, 2 dies, 0 l3, 3 cores")
+            (
+                "8x4",
+                "2x4x2",
+                "2 packages, 2 l3, 2 cores, smt 2",
+                "2 packages, 2 dies, 0 l3, 3 cores",
+            )
         )
     )
     topology = from_string(shape)

@@ -1,4 +1,6 @@
-"""Facts: what the machine is, where that comes from, what may be asserted, and every error with its place."""
+"""Facts: what the machine is, where that comes from, what may be asserted, and every error with its
+place.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,8 @@ def test_distances_that_the_firmware_does_not_say_are_assumed_and_say_so() -> No
     silent = replace(topology, nodes=tuple(replace(node, distances=()) for node in topology.nodes))
     held = [fact for fact in Skb(Site.of(silent)).facts() if fact.predicate == "distance"]
     assert {(fact.arguments, fact.origin) for fact in held} == {
-        ((0, 0, 10), "assumed"), ((1, 1, 10), "assumed"), ((0, 1, 20), "assumed"), ((1, 0, 20), "assumed"),
+        ((0, 0, 10), "assumed"), ((1, 1, 10), "assumed"), ((0, 1, 20), "assumed"),
+        ((1, 0, 20), "assumed"),
     }  # fmt: skip
     # An assertion takes the place of an assumption.
     skb = Skb(Site.of(silent), asserted=["distance(0,1,32)."])
@@ -87,7 +90,9 @@ def test_merging_keeps_one_value_a_key_or_refuses(said: list[tuple[int, int, str
             merged(given_)
         return
     held = [fact for fact in merged(given_) if fact.predicate == "in_package"]
-    assert len({fact.arguments[0] for fact in held}) == len(held) == len({cpu for cpu, _, _ in said})
+    assert (
+        len({fact.arguments[0] for fact in held}) == len(held) == len({cpu for cpu, _, _ in said})
+    )
     first = {cpu: package for cpu, package, _ in reversed(said)}
     for fact in held:
         cpu, package = fact.arguments
@@ -111,7 +116,9 @@ def test_an_assertion_against_a_measurement_contradicts_it(n: int) -> None:
     site = Site.of(from_string(f"2x{n}"))
     square = np.full((site.n, site.n), 100.0)
     measured = Costs(square, square, 5 * square, MEASURED, "all pairs")
-    with pytest.raises(BadInput, match=r"send\(0,1,7\) and send\(0,1,100\) \(measured, all pairs\)"):
+    with pytest.raises(
+        BadInput, match=r"send\(0,1,7\) and send\(0,1,100\) \(measured, all pairs\)"
+    ):
         Skb(site, measured, asserted=["send(0,1,7)."])
     Skb(site, measured, asserted=["send(0,1,100)."])
 
@@ -132,7 +139,11 @@ def test_asserted_facts_come_from_files_with_their_lines(tmp_path: Path) -> None
     [
         ("in_package(1,1).", 1, ("contradict", "in_package(1,0) (discovered, invented: 2x2)")),
         ("\n\nin_node(3,0).", 3, ("contradict", "in_node(3,1)")),
-        ("spare(1).\nlink(0,1).\nsend(0,1,5).\nsend(0,1,6).", 4, ("send(0,1,6) and send(0,1,5) (asserted",)),
+        (
+            "spare(1).\nlink(0,1).\nsend(0,1,5).\nsend(0,1,6).",
+            4,
+            ("send(0,1,6) and send(0,1,5) (asserted",),
+        ),
         ("\nin_package(9,1).", 2, ("a cpu that is not there", "in_package(9,1)")),
         ("core(4).", 1, ("a core that is not there",)),
         ("distance(0,7,10).", 1, ("a node that is not there",)),
@@ -163,5 +174,8 @@ def test_assertions_that_cannot_be_read(tmp_path: Path) -> None:
     refused(asserted=[tmp_path], words=("cannot read",))
     (tmp_path / "b.lp").write_bytes(b"\xff\xfe")
     refused(asserted=[tmp_path / "b.lp"], words=("UTF-8",))
-    refused(Costs.from_topology(Site.of(from_string("1x2"))), words=("costs of another system: 2 cores",))
+    refused(
+        Costs.from_topology(Site.of(from_string("1x2"))),
+        words=("costs of another system: 2 cores",),
+    )
     refused(rules=[tmp_path / "absent"], words=("no directory of rules here",))

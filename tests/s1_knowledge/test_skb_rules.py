@@ -1,4 +1,6 @@
-"""Questions and rules of the user's, in files and as text: answers, and every error with its place."""
+"""Questions and rules of the user's, in files and as text: answers, and every error with its
+place.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from multikernel.knowledge.skb import Skb
 def test_a_new_question_is_a_new_file(tmp_path: Path) -> None:
     skb = Skb(SMALL, rules=[tmp_path])
     rule_file(
-        tmp_path, "beside", "x(-B, B, C) :- core(C), core(B), B = C + by.", "x(_last_first, beside, core)",
+        tmp_path, "beside", "x(-B, B, C) :- core(C), core(B), B = C + by.",
+        "x(_last_first, beside, core)",
         "\n% parameter by: number = 1",
     )  # fmt: skip
     assert skb.query("beside") == [
@@ -29,12 +32,15 @@ def test_a_new_question_is_a_new_file(tmp_path: Path) -> None:
 
 def test_a_question_may_be_replaced(tmp_path: Path) -> None:
     rule_file(
-        tmp_path, "multicast_tree", "e(root, C) :- core(C), C != root.", "e(parent, child) a tree from root",
+        tmp_path, "multicast_tree", "e(root, C) :- core(C), C != root.",
+        "e(parent, child) a tree from root",
         "\n% parameter root: core",
     )  # fmt: skip
     skb = Skb(SMALL, rules=[tmp_path])
     assert skb.tree(2).edges == ((2, 0), (2, 1), (2, 3))
-    assert [one.path.parent for one in skb.questions() if one.name == "multicast_tree"] == [tmp_path]
+    assert [one.path.parent for one in skb.questions() if one.name == "multicast_tree"] == [
+        tmp_path
+    ]
 
 
 def test_the_best_of_several_answers_is_given(tmp_path: Path) -> None:
@@ -115,7 +121,9 @@ def test_a_tree_that_does_not_span_says_where_it_was_claimed(
 def test_a_file_that_does_not_say_what_it_answers(tmp_path: Path, lines: str, line: int) -> None:
     path = tmp_path / "mine.lp"
     path.write_text(lines)
-    with pytest.raises(BadInput, match=rf"its question, its parameters.*{re.escape(str(path))}:{line}\)"):
+    with pytest.raises(
+        BadInput, match=rf"its question, its parameters.*{re.escape(str(path))}:{line}\)"
+    ):
         questions.find("mine", [tmp_path])
 
 
@@ -129,7 +137,11 @@ def test_a_file_that_does_not_say_what_it_answers(tmp_path: Path, lines: str, li
         ("multicast_tree", {"root": "x"}, ("root is not a core",)),
         ("multicast_tree", {"root": "0) :- core(1"}, ("root is not a core",)),
         ("multicast_tree", {"root": 0, "fast": 1}, ("unknown parameter: fast",)),
-        ("placement", {"k": 2, "how": "wide"}, ("how is not spread or close: wide", "placement.lp:4")),
+        (
+            "placement",
+            {"k": 2, "how": "wide"},
+            ("how is not spread or close: wide", "placement.lp:4"),
+        ),
         ("placement", {"k": -1}, ("k is not a number ≥ 0: -1",)),
         ("placement", {"k": 5}, ("not that many cores", "placement.lp:")),
     ],
@@ -146,7 +158,8 @@ def test_a_question_about_no_tree_has_none() -> None:
         Skb(SMALL).tree(0, "placement")
 
 
-# --- Rules given as text --------------------------------------------------------------------------------------------
+# --- Rules given as text
+# --------------------------------------------------------------------------------------------
 
 
 def test_what_follows_from_a_rule() -> None:
@@ -172,11 +185,16 @@ def test_what_follows_from_a_rule() -> None:
         ("a(X) :- cor(X).", ("atom does not occur", "the rule:1:9")),
         (":- core(0).", ("no answer satisfies", "the rule:1:1")),
         ("a. :- a.\n:- not a, core(0).", ("no answer satisfies", "the rule:1:4")),
-        ("1 { a(C) : core(C) } 1. 3 { a(C) : core(C) } 3.", ("no answer satisfies", "the rule:1:1")),
+        (
+            "1 { a(C) : core(C) } 1. 3 { a(C) : core(C) } 3.",
+            ("no answer satisfies", "the rule:1:1"),
+        ),
         ("a(f(@send(0,9))).", ("no such core", "the rule:1:5")),
     ],
 )
-def test_what_is_wrong_with_a_rule_in_text_names_its_line(rule: str, words: tuple[str, ...]) -> None:
+def test_what_is_wrong_with_a_rule_in_text_names_its_line(
+    rule: str, words: tuple[str, ...]
+) -> None:
     with pytest.raises(BadInput) as caught:
         Skb(SMALL).ask(rule)
     for word in words:

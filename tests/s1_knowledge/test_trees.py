@@ -1,4 +1,6 @@
-"""Trees: they span, they follow the paper where they say so, and the model that judges them is sane."""
+"""Trees: they span, they follow the paper where they say so, and the model that judges them is
+sane.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def test_numa_aware_is_the_papers_tree_on_its_machine() -> None:
         crossing = [(p, c) for p, c in tree.edges if site.package[p] != site.package[c]]
         # One message into each other package, from the root, to its lowest core.
         assert {p for p, _ in crossing} == {root}
-        assert sorted(c for _, c in crossing) == [4 * package for package in range(8) if package != home]
+        assert sorted(c for _, c in crossing) == [
+            4 * package for package in range(8) if package != home
+        ]
         # Farthest first, by the links of the machine and not by our costs; own neighbours last.
         away = hops(PRESETS["8x4-amd"].links, int(home))
         sent = [away[int(site.package[child])] for child in tree.children(root)]
@@ -130,8 +134,8 @@ def test_adaptive_goes_into_the_dearest_group_by_its_cheapest_core() -> None:
 
 
 def test_adaptive_is_the_best_broadcast_where_all_cores_are_alike() -> None:
-    # LogP's optimal broadcast: nobody who has been told is ever idle. Counted by hand: with send 1 and reach 3
-    # of the ages 3, 4, 5, 6 (told by the root), 6, 7, 7 … eight cores are told at 7.
+    # LogP's optimal broadcast: nobody who has been told is ever idle. Counted by hand: with send 1
+    # and reach 3 of the ages 3, 4, 5, 6 (told by the root), 6, 7, 7 … eight cores are told at 7.
     n = 9
     one = np.ones((n, n))
     costs = Costs(one, one, 6 * one, "measured")
@@ -148,7 +152,8 @@ def test_the_model_by_hand() -> None:
     costs = Costs(send, receive, np.full((n, n), 70.0), "measured")
     timing = simulate(Tree(0, ((0, 1), (0, 2), (1, 3)), "by hand"), costs)
     assert timing.told == {0: 0, 1: 10 + 25, 2: 20 + 25, 3: 35 + 10 + 25}
-    # 2 acknowledges at 45: there at 60, taken at 80. 3 at 70: taken by 1 at 105, which is there at 120, taken at 140.
+    # 2 acknowledges at 45: there at 60, taken at 80. 3 at 70: taken by 1 at 105, which is there at
+    # 120, taken at 140.
     assert timing.total == 140
     # Two acknowledgements that meet at the root are taken one after the other.
     assert predict(Tree(0, ((0, 1), (0, 2), (0, 3)), "by hand"), costs) == 10 + 25 + 15 + 3 * 20
@@ -156,7 +161,9 @@ def test_the_model_by_hand() -> None:
 
 @settings(deadline=None)
 @given(st.data(), sites_and_costs(largest=8))
-def test_dearer_messages_never_predict_less(data: st.DataObject, machine: tuple[Site, Costs]) -> None:
+def test_dearer_messages_never_predict_less(
+    data: st.DataObject, machine: tuple[Site, Costs]
+) -> None:
     site, costs = machine
     if site.n < 2:
         return
@@ -193,7 +200,9 @@ def test_candidates_are_all_kinds_without_repeats_best_first() -> None:
     site = Site.of(from_string("2x4x2"))
     costs = Costs.from_topology(site)
     found = candidates(3, site, costs)
-    assert [predicted for _, predicted in found] == sorted(predict(tree, costs) for tree, _ in found)
+    assert [predicted for _, predicted in found] == sorted(
+        predict(tree, costs) for tree, _ in found
+    )
     assert len({tree.edges for tree, _ in found}) == len(found)
     edges = {tree.edges for tree, _ in found}
     for kind in HEURISTICS:
@@ -225,7 +234,9 @@ def test_five_hundred_and_twelve_cores() -> None:
         (((0, 1), (1, 1)), ("told twice", "edge 1 → 1")),
     ],
 )
-def test_what_is_no_tree_names_the_edge(edges: tuple[tuple[int, int], ...], words: tuple[str, ...]) -> None:
+def test_what_is_no_tree_names_the_edge(
+    edges: tuple[tuple[int, int], ...], words: tuple[str, ...]
+) -> None:
     with pytest.raises(BadInput) as caught:
         Tree(0, edges, "mine")
     for word in (*words, "mine tree from core 0"):

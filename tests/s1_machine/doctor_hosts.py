@@ -1,7 +1,7 @@
 """Captured hosts for the doctor, written out in the form Linux 5.15 to 6.18 gives them.
 
-`tuned` is a base with nothing to complain about; the others are what people really have. Each function returns the
-files by path below the root; `trees.write` puts them somewhere.
+`tuned` is a base with nothing to complain about; the others are what people really have. Each
+function returns the files by path below the root; `trees.write` puts them somewhere.
 """
 
 from s1_machine.trees import CPU
@@ -12,7 +12,10 @@ IRQ = "proc/irq"
 
 
 def _status(allowed: str, *, capabilities: str = "0000000000000000", seccomp: int = 0) -> str:
-    return f"Name:\tpython\nCapEff:\t{capabilities}\nSeccomp:\t{seccomp}\nCpus_allowed_list:\t{allowed}"
+    return (
+        f"Name:\tpython\nCapEff:\t{capabilities}\nSeccomp:\t{seccomp}\n"
+        f"Cpus_allowed_list:\t{allowed}"
+    )
 
 
 def _limits(locked: str) -> str:
@@ -60,7 +63,9 @@ def tuned() -> dict[str, str]:
         f"{CPU}/cpuidle/current_driver": "intel_idle",
         f"{CPU}/vulnerabilities/meltdown": "Not affected",
         f"{CPU}/vulnerabilities/retbleed": "Mitigation: Enhanced IBRS",
-        f"{CPU}/vulnerabilities/spectre_v2": "Mitigation: Enhanced / Automatic IBRS; IBPB: conditional; IBRS_FW",
+        f"{CPU}/vulnerabilities/spectre_v2": (
+            "Mitigation: Enhanced / Automatic IBRS; IBPB: conditional; IBRS_FW"
+        ),
         f"{CPU}/vulnerabilities/spec_rstack_overflow": "Mitigation: IBPB on VMEXIT only",
         f"{CLOCKS}/current_clocksource": "tsc",
         f"{CLOCKS}/available_clocksource": "tsc hpet acpi_pm",
@@ -85,7 +90,9 @@ def tuned() -> dict[str, str]:
 
 
 def laptop() -> dict[str, str]:
-    """As a distribution installs it, on battery, busy, swapping: everything that can be wrong on bare metal is."""
+    """As a distribution installs it, on battery, busy, swapping: everything that can be wrong on
+    bare metal is.
+    """
     files = tuned() | {
         "proc/cmdline": "quiet splash",
         "proc/cpuinfo": _cpuinfo("AuthenticAMD", "Lap Top", "fpu tsc constant_tsc invlpgb"),
@@ -93,7 +100,10 @@ def laptop() -> dict[str, str]:
         "proc/sys/kernel/perf_event_paranoid": "4",
         "proc/sys/kernel/nmi_watchdog": "1",
         "proc/sys/vm/max_map_count": "8192",
-        "proc/swaps": "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/nvme0n1p3 partition\t8388604\t524288\t-2",
+        "proc/swaps": (
+            "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/nvme0n1p3"
+            " partition\t8388604\t524288\t-2"
+        ),
         "proc/loadavg": "7.50 6.00 5.00 9/900 4242",
         "proc/self/limits": _limits("65536"),
         "proc/self/mounts": "sysfs /sys sysfs rw 0 0\ntmpfs /dev/shm tmpfs rw,size=65536k 0 0",
@@ -107,7 +117,9 @@ def laptop() -> dict[str, str]:
         f"{CPU}/smt/active": "1",
         f"{CPU}/cpufreq/boost": "1",
         f"{CPU}/vulnerabilities/meltdown": "Mitigation: PTI",
-        f"{CPU}/vulnerabilities/retbleed": "Mitigation: untrained return thunk; SMT enabled with STIBP protection",
+        f"{CPU}/vulnerabilities/retbleed": (
+            "Mitigation: untrained return thunk; SMT enabled with STIBP protection"
+        ),
         f"{CLOCKS}/current_clocksource": "hpet",
         f"{CLOCKS}/available_clocksource": "hpet acpi_pm",
         f"{HUGE}/enabled": "[always] madvise never",
@@ -124,7 +136,9 @@ def laptop() -> dict[str, str]:
 
 
 def virtual() -> dict[str, str]:
-    """A small virtual machine without firmware tables, version 1 control groups, everything run as root."""
+    """A small virtual machine without firmware tables, version 1 control groups, everything run as
+    root.
+    """
     files = {
         "proc/cmdline": "console=ttyS0 cpuidle_haltpoll.force=1 -- --port 1 isolcpus=0",
         "proc/cpuinfo": _cpuinfo(
@@ -145,8 +159,12 @@ def virtual() -> dict[str, str]:
         "proc/1/comm": "init",
         "proc/self/status": _status("0-1", capabilities="000001fffeffffff"),
         "proc/self/limits": _limits("8388608"),
-        "proc/self/cgroup": "9:name=systemd:/\n4:memory:/a/b\n3:cpuset:/\n2:cpuacct:/\n1:cpu:/\n0::/",
-        "proc/self/mounts": "sysfs /sys sysfs rw 0 0\ntmpfs /dev/shm tmpfs rw,relatime,size=24684084k 0 0",
+        "proc/self/cgroup": (
+            "9:name=systemd:/\n4:memory:/a/b\n3:cpuset:/\n2:cpuacct:/\n1:cpu:/\n0::/"
+        ),
+        "proc/self/mounts": (
+            "sysfs /sys sysfs rw 0 0\ntmpfs /dev/shm tmpfs rw,relatime,size=24684084k 0 0"
+        ),
         f"{IRQ}/24/effective_affinity_list": "0",
         f"{IRQ}/25/effective_affinity_list": "1",
         "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1",
@@ -178,7 +196,9 @@ def virtual() -> dict[str, str]:
 
 
 def container() -> dict[str, str]:
-    """A container on bare metal: read-only /sys, two of sixteen CPUs and a quota, a filter, much not to be seen."""
+    """A container on bare metal: read-only /sys, two of sixteen CPUs and a quota, a filter, much
+    not to be seen.
+    """
     return {
         ".dockerenv": "",
         "proc/cpuinfo": _cpuinfo("GenuineIntel", "Big Iron", "fpu tsc constant_tsc nonstop_tsc"),
@@ -188,7 +208,9 @@ def container() -> dict[str, str]:
         "proc/self/status": _status("2-3", seccomp=2),
         "proc/self/limits": _limits("8388608"),
         "proc/self/cgroup": "0::/",
-        "proc/self/mounts": "sysfs /sys sysfs ro,nosuid 0 0\nshm /dev/shm tmpfs rw,nosuid,size=65536k 0 0",
+        "proc/self/mounts": (
+            "sysfs /sys sysfs ro,nosuid 0 0\nshm /dev/shm tmpfs rw,nosuid,size=65536k 0 0"
+        ),
         "sys/fs/cgroup/cpu.max": "150000 100000",
         f"{CPU}/online": "0-15",
         f"{CPU}/cpu2/cpufreq/scaling_governor": "schedutil",
@@ -197,11 +219,15 @@ def container() -> dict[str, str]:
 
 
 def arm64() -> dict[str, str]:
-    """A virtual machine on an arm64 server: firmware tables name its maker, nothing tells of sleep or frequency."""
+    """A virtual machine on an arm64 server: firmware tables name its maker, nothing tells of sleep
+    or frequency.
+    """
     return {
         "proc/cmdline": "console=ttyAMA0",
-        "proc/cpuinfo": "processor\t: 0\nBogoMIPS\t: 243.75\nFeatures\t: fp asimd atomics\nCPU implementer\t: 0x41\n"
-        "CPU architecture: 8\nCPU part\t: 0xd0c",
+        "proc/cpuinfo": (
+            "processor\t: 0\nBogoMIPS\t: 243.75\nFeatures\t: fp asimd atomics\nCPU implementer\t:"
+            " 0x41\nCPU architecture: 8\nCPU part\t: 0xd0c"
+        ),
         "proc/sys/kernel/perf_event_paranoid": "-1",
         "proc/self/status": _status("0-3"),
         "proc/stat": "cpu  1000 0 500 90000 10 0 5 2000 0 0",

@@ -1,4 +1,5 @@
-"""Machines to test with, each a small file in machines/: what it is, and beside it what must be read and drawn.
+"""Machines to test with, each a small file in machines/: what it is, and beside it what must be
+read and drawn.
 
 NAME.machine says in words what /sys and /proc hold, and is expanded to such a tree; a line each:
 
@@ -18,11 +19,11 @@ NAME.machine says in words what /sys and /proc hold, and is expanded to such a t
     affinity: 0-3                        Cpus_allowed_list of the process
     file PATH: text                      anything else; \\n is a line end
 
-Groups may be written "each 0-15" (every CPU alone), "by 4 0-15" (four after the other) and "pairs +8 0-7" (0 and 8, 1
-and 9, …); 0-14/2 is every second one. NAME.tar.gz is a capture of a
-real machine instead, made by `multikernel topology capture`. NAME.json and NAME.txt are what must come of it;
-`MULTIKERNEL_GOLDEN=write scripts/test tests/s1_machine/test_machines.py` writes them anew, to be read before they are
-kept.
+Groups may be written "each 0-15" (every CPU alone), "by 4 0-15" (four after the other) and "pairs
++8 0-7" (0 and 8, 1 and 9, …); 0-14/2 is every second one. NAME.tar.gz is a capture of a real
+machine instead, made by `multikernel topology capture`. NAME.json and NAME.txt are what must come
+of it; `MULTIKERNEL_GOLDEN=write scripts/test tests/s1_machine/test_machines.py` writes them anew,
+to be read before they are kept.
 """
 
 import re
@@ -37,7 +38,9 @@ from multikernel.machine.synthetic import from_string
 from multikernel.machine.topology import Topology, parse_cpu_list
 
 DIRECTORY = Path(__file__).parent / "machines"
-NAMES = sorted(path.name.split(".")[0] for path in DIRECTORY.iterdir() if path.suffix in (".machine", ".gz"))
+NAMES = sorted(
+    path.name.split(".")[0] for path in DIRECTORY.iterdir() if path.suffix in (".machine", ".gz")
+)
 
 
 @cache
@@ -70,7 +73,9 @@ def expanded(text: str) -> dict[str, str]:
             case ["nodes"]:
                 files[f"{NODE}/online"] = value
             case ["affinity"]:
-                files["proc/self/status"] = f"Name:\tmain\nCpus_allowed:\tff\nCpus_allowed_list:\t{value}"
+                files["proc/self/status"] = (
+                    f"Name:\tmain\nCpus_allowed:\tff\nCpus_allowed_list:\t{value}"
+                )
             case ["file", path]:
                 files[path] = value.replace("\\n", "\n")
             case ["kind", kind]:
@@ -85,8 +90,15 @@ def expanded(text: str) -> dict[str, str]:
                         index = indices.get(cpu, 0)
                         indices[cpu] = index + 1
                         base = f"{CPU}/cpu{cpu}/cache/index{index}"
-                        files |= {f"{base}/level": level, f"{base}/type": kind, f"{base}/size": size}
-                        files |= {f"{base}/shared_cpu_list": group, f"{base}/coherency_line_size": "64"}
+                        files |= {
+                            f"{base}/level": level,
+                            f"{base}/type": kind,
+                            f"{base}/size": size,
+                        }
+                        files |= {
+                            f"{base}/shared_cpu_list": group,
+                            f"{base}/coherency_line_size": "64",
+                        }
             case _:
                 for group in groups(value):
                     for cpu in parse_cpu_list(group):

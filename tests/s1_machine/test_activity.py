@@ -5,7 +5,13 @@ from pathlib import Path
 
 from s1_machine import trees
 
-from multikernel.machine.activity import Activity, CpuActivity, TaskActivity, interrupt_counts, steal_ticks
+from multikernel.machine.activity import (
+    Activity,
+    CpuActivity,
+    TaskActivity,
+    interrupt_counts,
+    steal_ticks,
+)
 
 STAT = """cpu  10 0 10 900 1 0 2 300 0 0
 cpu0 5 0 5 450 1 0 1 100 0 0
@@ -24,7 +30,9 @@ STATUS = "Name:\tx\nvoluntary_ctxt_switches:\t{}\nnonvoluntary_ctxt_switches:\t{
 SCHED = "python3 (7, #threads: 1)\n-----\nse.nr_migrations        :       {}\nnr_switches  :  12\n"
 
 
-def capture(root: Path, *, steal: int, tlb: int, voluntary: int, involuntary: int, migrations: int) -> Path:
+def capture(
+    root: Path, *, steal: int, tlb: int, voluntary: int, involuntary: int, migrations: int
+) -> Path:
     return trees.write(
         root,
         {
@@ -43,7 +51,9 @@ def test_every_counter_is_read_from_its_column(tmp_path: Path) -> None:
     activity = Activity.take([0, 3], [7, 8], tmp_path)
     assert activity.cpus == {
         0: CpuActivity(steal_ticks=100, interrupts=1018, tlb_shootdowns=7, frequency_khz=None),
-        3: CpuActivity(steal_ticks=200, interrupts=2042, tlb_shootdowns=40, frequency_khz=2_600_000),
+        3: CpuActivity(
+            steal_ticks=200, interrupts=2042, tlb_shootdowns=40, frequency_khz=2_600_000
+        ),
     }
     assert activity.tasks == {7: TaskActivity(5, 6, 2), 8: TaskActivity(3, 0, None)}
     assert (activity.steal_ticks, activity.tlb_shootdowns) == (300, 47)
@@ -82,7 +92,9 @@ def test_what_is_not_counted_is_none_and_not_zero(tmp_path: Path) -> None:
     assert activity.cpus[0] == CpuActivity(None, 12, None, None)
     assert activity.cpus[9] == CpuActivity(None, None, None, None)
     assert activity.tlb_shootdowns is None
-    assert Activity.take([0], [1], tmp_path / "nowhere").cpus[0] == CpuActivity(None, None, None, None)
+    assert Activity.take([0], [1], tmp_path / "nowhere").cpus[0] == CpuActivity(
+        None, None, None, None
+    )
 
 
 def test_totals_of_one_cpu_machines_are_not_its_interrupts() -> None:

@@ -48,13 +48,17 @@ def load(data: bytes, directory: Path) -> Topology:
 @pytest.mark.parametrize(
     "make", [trees.two_packages, trees.virtual_machine, trees.arm64, trees.offline, trees.hybrid]
 )
-def test_a_capture_reads_like_the_tree_it_was_made_of(make: Callable[[Path], Path], tmp_path: Path) -> None:
+def test_a_capture_reads_like_the_tree_it_was_made_of(
+    make: Callable[[Path], Path], tmp_path: Path
+) -> None:
     root = make(tmp_path / "root")
     files = capture.files_of(root)
     data = capture.packed(files, "aarch64")
     assert data == capture.packed(dict(reversed(files.items())), "aarch64")
     topology = load(data, tmp_path)
-    assert topology == replace(Topology.read(root), source="capture it.tar.gz", architecture="aarch64")
+    assert topology == replace(
+        Topology.read(root), source="capture it.tar.gz", architecture="aarch64"
+    )
     # A directory, with or without the rest of a host, is as good as an archive.
     assert capture.load(root) == Topology.read(root)
 
@@ -107,7 +111,8 @@ def test_hwlocs_captures_lie_in_a_directory_and_have_masks(tmp_path: Path) -> No
     assert [node.cpus for node in topology.nodes] == [(0, 1), (2, 3)]
 
 
-# --- Hostile and broken ---------------------------------------------------------------------------------------------
+# --- Hostile and broken
+# ---------------------------------------------------------------------------------------------
 
 
 def test_links_devices_and_names_that_lead_outside_are_passed_over(tmp_path: Path) -> None:

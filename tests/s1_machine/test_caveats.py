@@ -1,4 +1,6 @@
-"""Each caveat appears where it applies and nowhere else, and every text says something to do or to conclude."""
+"""Each caveat appears where it applies and nowhere else, and every text says something to do or to
+conclude.
+"""
 
 import ast
 from collections.abc import Callable
@@ -52,7 +54,8 @@ def test_a_quiet_big_machine_has_none(big: Topology) -> None:
 
 
 HOSTS = (
-    doctor_hosts.tuned, doctor_hosts.laptop, doctor_hosts.virtual, doctor_hosts.container, doctor_hosts.arm64,
+    doctor_hosts.tuned, doctor_hosts.laptop, doctor_hosts.virtual, doctor_hosts.container,
+    doctor_hosts.arm64,
 )  # fmt: skip
 
 
@@ -62,7 +65,9 @@ def test_what_the_doctor_finds_is_carried_once_with_value_reason_and_remedy(
 ) -> None:
     findings = doctor(trees.write(tmp_path / "host", host()))
     carried = caveats.find(QUIET, big, resolve("8", big), rate=RATE, findings=findings)
-    urgent = [one.code for verdict in ("bad", "matters") for one in findings if one.verdict == verdict]
+    urgent = [
+        one.code for verdict in ("bad", "matters") for one in findings if one.verdict == verdict
+    ]
     assert [one.code for one in carried] == [
         code for code in urgent if code not in ("counters", "shm", "map-count")
     ]
@@ -85,7 +90,9 @@ def test_of_what_both_see_the_run_s_own_words_stay(tmp_path: Path, big: Topology
     findings = doctor(trees.write(tmp_path / "host", files))
     granted = replace(QUIET, cpu_quota=2.5)
 
-    def found(cpus: str, topology: Topology = big, host: Host = granted, **more: object) -> list[str]:
+    def found(
+        cpus: str, topology: Topology = big, host: Host = granted, **more: object
+    ) -> list[str]:
         return codes(host, topology, resolve(cpus, topology), findings=findings, **more)
 
     assert found("2") == ["steal", "cpuset", "smt"]
@@ -118,7 +125,9 @@ def test_cores_of_two_kinds(tmp_path: Path) -> None:
 
 
 def test_the_clock(big: Topology) -> None:
-    assert codes(QUIET, big, resolve("8", big), rate=replace(RATE, error=0.02)) == ["tsc-rate-uncertain"]
+    assert codes(QUIET, big, resolve("8", big), rate=replace(RATE, error=0.02)) == [
+        "tsc-rate-uncertain"
+    ]
     assert codes(QUIET, big, resolve("8", big), rate=None) == []
 
 

@@ -1,4 +1,6 @@
-"""The counter's rate against fakes whose rate is known, and against the live counter if it is built."""
+"""The counter's rate against fakes whose rate is known, and against the live counter if it is
+built.
+"""
 
 import importlib
 from collections.abc import Callable
@@ -57,7 +59,9 @@ def test_the_rate_lies_within_its_own_error_bound(hz: float) -> None:
 
 def test_being_interrupted_between_two_reads_costs_no_precision() -> None:
     quiet = clock.measure(*reads(FakeMachine(2e9)))
-    disturbed = clock.measure(*reads(FakeMachine(2e9, pauses=dict.fromkeys(range(1, 180, 7), 3_000_000))))
+    disturbed = clock.measure(
+        *reads(FakeMachine(2e9, pauses=dict.fromkeys(range(1, 180, 7), 3_000_000)))
+    )
     assert disturbed.error <= quiet.error  # it took longer, so it may even be surer
     assert disturbed.hz == pytest.approx(2e9, rel=disturbed.error)
 
@@ -90,7 +94,9 @@ def test_a_counter_that_stands_still_or_runs_backwards_is_refused() -> None:
 
 
 def test_a_stated_rate_is_taken_only_if_the_measurement_agrees() -> None:
-    assert clock.tsc_rate(Hinting(2.5e9, 2.5e9 * 1.0001)) == clock.TscRate(2.5e9 * 1.0001, 0.0, "stated")
+    assert clock.tsc_rate(Hinting(2.5e9, 2.5e9 * 1.0001)) == clock.TscRate(
+        2.5e9 * 1.0001, 0.0, "stated"
+    )
     for hint in (None, 0, 2.4e9):
         rate = clock.tsc_rate(Hinting(2.5e9, hint))
         assert rate.source == "measured"

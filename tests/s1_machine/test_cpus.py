@@ -9,7 +9,14 @@ from s1_machine import trees
 
 from multikernel.errors import BadInput
 from multikernel.machine.cpus import MAX_CORES, Placement, resolve, spread_order
-from multikernel.machine.topology import MAX_CPU_ID, Cpu, Node, Topology, format_cpu_list, parse_cpu_list
+from multikernel.machine.topology import (
+    MAX_CPU_ID,
+    Cpu,
+    Node,
+    Topology,
+    format_cpu_list,
+    parse_cpu_list,
+)
 
 CPUS = st.integers(0, MAX_CPU_ID)
 
@@ -43,7 +50,9 @@ def test_formatted_lists_are_as_short_as_they_can_be(cpus: set[int]) -> None:
 @given(st.lists(st.tuples(st.integers(0, 60000), st.integers(0, 30)), min_size=1, max_size=10))
 def test_parsing_keeps_the_order_written(ranges: list[tuple[int, int]]) -> None:
     text = ",".join(f"{low}-{low + more}" if more else str(low) for low, more in ranges)
-    assert parse_cpu_list(text) == tuple(cpu for low, more in ranges for cpu in range(low, low + more + 1))
+    assert parse_cpu_list(text) == tuple(
+        cpu for low, more in ranges for cpu in range(low, low + more + 1)
+    )
 
 
 # Words a user may write, right and wrong, and any others.
@@ -136,9 +145,18 @@ def test_the_same_cpu_twice_is_oversubscribed() -> None:
         ("0,7", "CPU is offline: 7 (--cores); this machine has CPUs 0,2-3 online"),
         ("0,9", "CPU does not exist: 9 (--cores); this machine has CPUs 0,2-3 online"),
         ("8-9,7", "CPU does not exist: 7-9 (--cores)"),
-        ("2-3", "CPU is not allowed for this process: 2 (--cores); allowed are 0,3; the affinity mask"),
+        (
+            "2-3",
+            "CPU is not allowed for this process: 2 (--cores); allowed are 0,3; the affinity mask",
+        ),
         ("", "no cores named: '' (--cores); give a number of cores such as 4, or a list"),
-        ("two", "cannot read the cores: 'two' is neither a CPU number nor a range like 2-3: 'two' (--cores)"),
+        (
+            "two",
+            (
+                "cannot read the cores: 'two' is neither a CPU number nor a range like 2-3: 'two'"
+                " (--cores)"
+            ),
+        ),
         ("-1", "cannot read the cores"),
         ("1.5", "cannot read the cores"),
         ("0,,1", "cannot read the cores"),

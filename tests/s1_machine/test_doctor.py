@@ -1,4 +1,6 @@
-"""The doctor against captured hosts: each check both ways, nothing told is "unknown", nothing ever raises."""
+"""The doctor against captured hosts: each check both ways, nothing told is "unknown", nothing ever
+raises.
+"""
 
 import json
 import os
@@ -54,10 +56,12 @@ def test_a_laptop_as_it_comes(tmp_path: Path) -> None:
     findings = found(tmp_path, doctor_hosts.laptop())
     assert verdicts(findings) == {
         "bad": [
-            "load", "governor", "c-states", "power", "tsc", "clocksource", "numa-balancing", "swap", "shm",
+            "load", "governor", "c-states", "power", "tsc", "clocksource", "numa-balancing", "swap",
+            "shm",
         ],
         "matters": [
-            "isolation", "tick", "interrupts", "turbo", "smt", "throttling", "broadcast-tlb", "mitigations",
+            "isolation", "tick", "interrupts", "turbo", "smt", "throttling", "broadcast-tlb",
+            "mitigations",
             "counters", "nmi-watchdog", "thp", "locked-memory", "map-count",
         ],
         "unknown": [],
@@ -98,8 +102,10 @@ def test_arm64(tmp_path: Path) -> None:
 
 
 ADDED = {  # what to lay over the tuned host: the code that then complains, what it says, the files
-    "virtual": ("matters", {"proc/cpuinfo": "vendor_id : A\nflags : constant_tsc nonstop_tsc hypervisor"}),
-    "vcpu-placement": ("bad", {"proc/cpuinfo": "vendor_id : A\nflags : constant_tsc nonstop_tsc hypervisor"}),
+    "virtual": ("matters",
+    {"proc/cpuinfo": "vendor_id : A\nflags : constant_tsc nonstop_tsc hypervisor"}),
+    "vcpu-placement": ("bad",
+    {"proc/cpuinfo": "vendor_id : A\nflags : constant_tsc nonstop_tsc hypervisor"}),
     "steal": ("bad", {"proc/stat": "cpu  1000 0 500 90000 10 0 5 5000 0 0"}),
     "container": ("matters", {"run/.containerenv": ""}),
     "cpu-quota": ("bad", {"sys/fs/cgroup/user.slice/cpu.max": "250000 100000"}),
@@ -113,18 +119,24 @@ ADDED = {  # what to lay over the tuned host: the code that then complains, what
     "smt": ("matters", {f"{CPU}/smt/active": "1"}),
     "c-states": ("bad", {f"{CPU}/cpu3/cpuidle/state2/disable": "0"}),
     "throttling": ("matters", {f"{CPU}/cpu3/thermal_throttle/package_throttle_count": "1"}),
-    "power": ("bad", {f"sys/class/power_supply/B/{n}": t for n, t in (("type", "Battery"), ("status", "Discharging"))}),
+    "power": ("bad", {f"sys/class/power_supply/B/{n}": t for n, t in (("type", "Battery"),
+    ("status", "Discharging"))}),
     "tsc": ("bad", {"proc/cpuinfo": "vendor_id : A\nflags : constant_tsc"}),
     "clocksource": ("bad", {f"{CLOCKS}/current_clocksource": "acpi_pm"}),
-    "broadcast-tlb": ("matters", {"proc/cpuinfo": "vendor_id : A\nflags : constant_tsc nonstop_tsc invlpgb"}),
-    "mitigations": ("matters", {f"{CPU}/vulnerabilities/mds": "Mitigation: Clear CPU buffers; SMT vulnerable"}),
+    "broadcast-tlb": ("matters",
+    {"proc/cpuinfo": "vendor_id : A\nflags : constant_tsc nonstop_tsc invlpgb"}),
+    "mitigations": ("matters",
+    {f"{CPU}/vulnerabilities/mds": "Mitigation: Clear CPU buffers; SMT vulnerable"}),
     "counters": ("matters", {"proc/sys/kernel/perf_event_paranoid": "2"}),
     "nmi-watchdog": ("matters", {"proc/sys/kernel/nmi_watchdog": "1"}),
     "thp": ("bad", {f"{HUGE}/shmem_enabled": "[always] within_size advise never deny force"}),
     "numa-balancing": ("bad", {"proc/sys/kernel/numa_balancing": "2"}),
-    "swap": ("matters", {"proc/swaps": "Filename Type Size Used Priority\n/dev/zram0 partition 4194300 0 100"}),
-    "locked-memory": ("matters", {"proc/self/limits": "Max locked memory         8388608   8388608   bytes"}),
-    "shm": ("bad", {"proc/self/mounts": "tmpfs /dev/shm tmpfs rw 0 0\nshm /dev/shm tmpfs rw,size=64m 0 0"}),
+    "swap": ("matters",
+    {"proc/swaps": "Filename Type Size Used Priority\n/dev/zram0 partition 4194300 0 100"}),
+    "locked-memory": ("matters",
+    {"proc/self/limits": "Max locked memory         8388608   8388608   bytes"}),
+    "shm": ("bad",
+    {"proc/self/mounts": "tmpfs /dev/shm tmpfs rw 0 0\nshm /dev/shm tmpfs rw,size=64m 0 0"}),
     "map-count": ("matters", {"proc/sys/vm/max_map_count": "65529"}),
 }  # fmt: skip
 
@@ -134,7 +146,9 @@ def test_each_check_complains_of_its_own_setting(tmp_path: Path, code: str) -> N
     verdict, files = ADDED[code]
     findings = found(tmp_path, doctor_hosts.tuned() | files)
     assert findings[code].verdict == verdict
-    complaining = {finding.code for finding in findings.values() if finding.verdict in ("bad", "matters")}
+    complaining = {
+        finding.code for finding in findings.values() if finding.verdict in ("bad", "matters")
+    }
     beside = {"virtual", "vcpu-placement", "c-states"} if "virtual" in complaining else set()
     assert complaining <= {code} | beside
 
@@ -145,7 +159,8 @@ def test_each_check_complains_of_its_own_setting(tmp_path: Path, code: str) -> N
         ("c-states", "good", "none: idle=poll", {"proc/cmdline": "idle=poll"}),
         ("c-states", "matters", "C8 (60 µs)", {f"{CPU}/cpu0/cpuidle/state3/{n}": t
                                                for n, t in (("name", "C8"), ("latency", "60"))}),
-        ("isolation", "matters", "2-3, not allowed", {"proc/self/status": "Cpus_allowed_list:\t0-1"}),
+        ("isolation", "matters", "2-3, not allowed",
+         {"proc/self/status": "Cpus_allowed_list:\t0-1"}),
         ("cpuset", "good", "2 of 4 (0-1)", {"proc/self/status": "Cpus_allowed_list:\t0-1"}),
         ("cpuset", "bad", "1 of 4 (1)", {"proc/self/status": "Cpus_allowed_list:\t1"}),
         ("isolation", "good", "1-3", {"sys/fs/cgroup/user.slice/cpuset.cpus.partition": "isolated",
@@ -153,20 +168,23 @@ def test_each_check_complains_of_its_own_setting(tmp_path: Path, code: str) -> N
         ("cpu-quota", "bad", "0.5 ", {"proc/self/cgroup": "4:cpu,cpuacct:/x",
                                       "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "50000",
                                       "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000"}),
-        ("cpu-quota", "good", "none", {"proc/self/cgroup": "0::/../../../up", "sys/fs/cgroup/cpu.max": "max 100000"}),
+        ("cpu-quota", "good", "none",
+         {"proc/self/cgroup": "0::/../../../up", "sys/fs/cgroup/cpu.max": "max 100000"}),
         ("interrupts", "matters", "irqbalance", {"proc/9/comm": "irqbalance"}),
         ("load", "bad", "4.10", {"proc/loadavg": "4.10 0.05 0.07 1/200 4242"}),
-        ("governor", "matters", "ondemand, performance", {f"{CPU}/cpu0/cpufreq/scaling_governor": "ondemand"}),
+        ("governor", "matters", "ondemand, performance",
+         {f"{CPU}/cpu0/cpufreq/scaling_governor": "ondemand"}),
         ("clocksource", "matters", "kvm-clock", {f"{CLOCKS}/current_clocksource": "kvm-clock"}),
         ("counters", "good", "4", {"proc/sys/kernel/perf_event_paranoid": "4",
-                                   "proc/self/status": "CapEff:\t0000004000000000\nCpus_allowed_list:\t0-3"}),
+          "proc/self/status": "CapEff:\t0000004000000000\nCpus_allowed_list:\t0-3"}),
         ("power", "good", "with a battery", {"sys/class/power_supply/B/type": "Battery",
                                              "sys/class/power_supply/B/status": "Charging"}),
         ("power", "good", "no battery", {"sys/class/power_supply/mouse/type": "Battery",
                                          "sys/class/power_supply/mouse/scope": "Device",
                                          "sys/class/power_supply/mouse/status": "Discharging"}),
         ("shm", "bad", "not mounted", {"proc/self/mounts": "sysfs /sys sysfs rw 0 0"}),
-        ("shm", "matters", "128 MiB", {"proc/self/mounts": "tmpfs /dev/shm tmpfs rw,size=131072k 0 0"}),
+        ("shm", "matters", "128 MiB",
+         {"proc/self/mounts": "tmpfs /dev/shm tmpfs rw,size=131072k 0 0"}),
         ("shm", "good", "8000 MiB", {}),
         ("thp", "matters", "always", {f"{HUGE}/enabled": "[always] madvise never"}),
         ("container", "matters", "no, system calls filtered", {"proc/self/status": "Seccomp:\t2"}),
@@ -174,8 +192,9 @@ def test_each_check_complains_of_its_own_setting(tmp_path: Path, code: str) -> N
         ("mitigations", "matters", "spectre_v2 (IBRS)",
          {f"{CPU}/vulnerabilities/spectre_v2": "Mitigation: IBRS; IBPB: conditional"}),
         ("tsc", "good", "1 GHz", {"proc/cpuinfo": "Features : ecv\nCPU implementer : 0x41"}),
-        ("virtual", "matters", "WSL", {"proc/sys/kernel/osrelease": "5.15.1-microsoft-standard-WSL2",
-                                       "proc/cpuinfo": "vendor_id : A\nflags : constant_tsc nonstop_tsc hypervisor"}),
+        ("virtual", "matters", "WSL",
+         {"proc/sys/kernel/osrelease": "5.15.1-microsoft-standard-WSL2",
+          "proc/cpuinfo": "vendor_id : A\nflags : constant_tsc nonstop_tsc hypervisor"}),
     ],
 )  # fmt: skip
 def test_the_finer_distinctions(
@@ -192,7 +211,11 @@ def test_switches_of_other_drivers(tmp_path: Path) -> None:
     assert found(tmp_path / "none", files)["smt"].verdict == "good"
     siblings = {f"{CPU}/cpu1/topology/thread_siblings_list": "1,3"}
     assert found(tmp_path / "siblings", files | siblings)["smt"].verdict == "matters"
-    for name, turned in (("cpufreq/boost", "1"), ("cpu2/cpufreq/boost", "1"), ("cpu2/cpufreq/boost", "0")):
+    for name, turned in (
+        ("cpufreq/boost", "1"),
+        ("cpu2/cpufreq/boost", "1"),
+        ("cpu2/cpufreq/boost", "0"),
+    ):
         finding = found(tmp_path / f"{name}-{turned}", files | {f"{CPU}/{name}": turned})["turbo"]
         assert finding.verdict == ("matters" if turned == "1" else "good")
 
@@ -217,11 +240,15 @@ PRIMARY = {  # without these files a check cannot know
     "container": ["proc/self/status", "proc/self/cgroup"], "cpu-quota": ["proc/self/cgroup"],
     "cpuset": ["proc/self/status"], "isolation": [f"{CPU}/isolated"],
     "tick": [f"{CPU}/nohz_full", f"{CPU}/isolated"], "interrupts": [IRQ], "load": ["proc/loadavg"],
-    "governor": ["/cpufreq/"], "turbo": ["/no_turbo"], "smt": ["/smt/", "/topology/"], "c-states": ["/cpuidle/"],
-    "throttling": ["/thermal_throttle/"], "power": ["sys/class/power_supply"], "tsc": ["proc/cpuinfo"],
-    "clocksource": ["/current_clocksource"], "broadcast-tlb": ["proc/cpuinfo"], "mitigations": ["/vulnerabilities/"],
+    "governor": ["/cpufreq/"], "turbo": ["/no_turbo"], "smt": ["/smt/", "/topology/"],
+    "c-states": ["/cpuidle/"],
+    "throttling": ["/thermal_throttle/"], "power": ["sys/class/power_supply"],
+    "tsc": ["proc/cpuinfo"],
+    "clocksource": ["/current_clocksource"], "broadcast-tlb": ["proc/cpuinfo"],
+    "mitigations": ["/vulnerabilities/"],
     "counters": ["/event_source/"], "nmi-watchdog": ["nmi_watchdog"], "thp": [HUGE],
-    "numa-balancing": ["numa_balancing"], "swap": ["proc/swaps"], "locked-memory": ["proc/self/limits"],
+    "numa-balancing": ["numa_balancing"], "swap": ["proc/swaps"],
+    "locked-memory": ["proc/self/limits"],
     "shm": ["proc/self/mounts"], "map-count": ["max_map_count"],
 }  # fmt: skip
 
@@ -310,7 +337,9 @@ def run(
     return code, *capsys.readouterr()
 
 
-def test_golden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_golden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     trees.write(tmp_path, doctor_hosts.virtual())
     expected = GOLDEN.read_text(encoding="utf-8")
     assert run(monkeypatch, capsys, "--root", str(tmp_path)) == (0, expected, "")

@@ -99,7 +99,9 @@ def test_of_paths_in_the_command_only_the_last_part_is_recorded(vm: Path) -> Non
         "/",
     ]
     topology = Topology.read(vm)
-    record = Environment.begin(resolve("1", topology), topology=topology, command=given, root=vm).finish()
+    record = Environment.begin(
+        resolve("1", topology), topology=topology, command=given, root=vm
+    ).finish()
     assert record["command"] == [
         "multikernel",
         "bench",
@@ -143,5 +145,7 @@ def test_this_room_imports_nothing_heavy() -> None:
         "multikernel.results",
     )
     program += f"; print([name for name in {heavy!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
     assert done.stdout.strip() == "[]"

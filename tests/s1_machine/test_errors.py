@@ -1,4 +1,6 @@
-"""The catalogue of exceptions: one root, one shape of message, and everything survives the way between processes."""
+"""The catalogue of exceptions: one root, one shape of message, and everything survives the way
+between processes.
+"""
 
 import ast
 import pickle
@@ -11,7 +13,9 @@ from multikernel import errors
 CATALOGUE: list[type[errors.MultikernelError]] = [
     one
     for one in vars(errors).values()
-    if isinstance(one, type) and issubclass(one, errors.MultikernelError) and not one.__name__.startswith("_")
+    if isinstance(one, type)
+    and issubclass(one, errors.MultikernelError)
+    and not one.__name__.startswith("_")
 ]
 SPECIAL = [
     errors.PageFault("read of an unmapped page", core=2, address=0x7000),
@@ -39,7 +43,9 @@ def test_every_exception_has_the_root_says_when_and_composes_its_message(
 
 
 @pytest.mark.parametrize("error", [*SPECIAL, *(kind("x", value=1, hint="y") for kind in CATALOGUE)])
-def test_exceptions_survive_pickling_with_everything_they_carry(error: errors.MultikernelError) -> None:
+def test_exceptions_survive_pickling_with_everything_they_carry(
+    error: errors.MultikernelError,
+) -> None:
     error.add_note("seen on core 1")
     back = pickle.loads(pickle.dumps(error))
     assert type(back) is type(error)
@@ -67,7 +73,8 @@ def test_a_page_error_names_its_place() -> None:
 
 def test_a_full_segment_says_size_need_and_path() -> None:
     assert str(SPECIAL[3]).startswith(
-        "shared memory is full: 1073741824 bytes are needed, 4096 are available (/dev/shm); free space"
+        "shared memory is full: 1073741824 bytes are needed, 4096 are available (/dev/shm); free"
+        " space"
     )
 
 

@@ -12,7 +12,10 @@ from s1_machine import trees
 from multikernel.machine import provenance
 from multikernel.machine.host import Host, load_average
 
-BARE = "vendor_id : GenuineIntel\nmodel name : Big Iron\nflags : fpu constant_tsc nonstop_tsc movdir64b waitpkg invlpgb"
+BARE = (
+    "vendor_id : GenuineIntel\nmodel name : Big Iron\nflags : fpu constant_tsc nonstop_tsc"
+    " movdir64b waitpkg invlpgb"
+)
 
 
 def dmi(root: Path, vendor: str, product: str) -> Path:
@@ -95,7 +98,8 @@ def test_no_quota_is_none(tmp_path: Path, text: str) -> None:
           "sys/fs/cgroup/a/b/cpu.max": "50000 100000"}, 0.5),
         ({"proc/self/cgroup": "0::/a", "sys/fs/cgroup/other/cpu.max": "50000 100000"}, None),
         ({"proc/self/cgroup": "0::/../../up", "sys/fs/cgroup/cpu.max": "50000 100000"}, 0.5),
-        ({"proc/self/cgroup": "4:cpu,cpuacct:/x\n0::/", "sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_quota_us": "25000",
+        ({"proc/self/cgroup": "4:cpu,cpuacct:/x\n0::/",
+          "sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_quota_us": "25000",
           "sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_period_us": "50000"}, 0.5),
         ({"proc/self/cgroup": "4:cpu:/", "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1",
           "sys/fs/cgroup/cpu/cpu.cfs_period_us": "50000"}, None),
@@ -109,7 +113,9 @@ def test_the_quota_is_the_tightest_of_the_process_s_own_groups(
 
 @given(
     st.dictionaries(
-        st.sampled_from(["proc/loadavg", "proc/self/cgroup", "sys/fs/cgroup/cpu.max", "proc/cpuinfo"]),
+        st.sampled_from(
+            ["proc/loadavg", "proc/self/cgroup", "sys/fs/cgroup/cpu.max", "proc/cpuinfo"]
+        ),
         st.text(alphabet="0123456789. max²٣-:/\n", max_size=40),
     )
 )

@@ -1,4 +1,6 @@
-"""Machines of all kinds: what is read from their files, what is drawn, and that nothing is lost on the way."""
+"""Machines of all kinds: what is read from their files, what is drawn, and that nothing is lost on
+the way.
+"""
 
 import os
 

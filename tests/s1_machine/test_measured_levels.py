@@ -1,4 +1,5 @@
-"""Measured beside declared: the warning fires when it should, and only then, whatever noise is on the matrix.
+"""Measured beside declared: the warning fires when it should, and only then, whatever noise is on
+the matrix.
 
 What holds up to accidents of statistics is tried on the same examples every time.
 """
@@ -26,20 +27,28 @@ from multikernel.machine.synthetic import from_string
 from multikernel.machine.topology import Topology
 
 SAMPLES, SPREAD, STRAY = 7, 0.05, 0.05
-"""Measurements of a pair; their multiplicative noise; the share of measurements that are something else."""
+"""Measurements of a pair; their multiplicative noise; the share of measurements that are something
+else.
+"""
 
 MACHINES = st.sampled_from(
     (
-        "8x4-amd", "4x4-amd", "2x4-intel", "2x2-amd", "1x6", "2x8x2", "2 packages, 2 dies, 4 cores, smt 2",
-        "1 package, 4 l3, 4 cores", "2 packages, 2 nodes, 2 l3, 3 cores", "1 package, 4 clusters, 4 cores", "1x40",
+        "8x4-amd", "4x4-amd", "2x4-intel", "2x2-amd", "1x6", "2x8x2",
+        "2 packages, 2 dies, 4 cores, smt 2",
+        "1 package, 4 l3, 4 cores", "2 packages, 2 nodes, 2 l3, 3 cores",
+        "1 package, 4 clusters, 4 cores", "1x40",
         "2 packages, 4 l2, 4 cores",
     )
 )  # fmt: skip
 SEED = st.integers(0, 2**32)
 
 
-def matrix(topology: Topology, cost: Mapping[Pair, float], random_: random.Random) -> dict[Pair, list[float]]:
-    """Noisy measurements of all ordered pairs; some of them, and some pairs, are disturbed, which only adds."""
+def matrix(
+    topology: Topology, cost: Mapping[Pair, float], random_: random.Random
+) -> dict[Pair, list[float]]:
+    """Noisy measurements of all ordered pairs; some of them, and some pairs, are disturbed, which
+    only adds.
+    """
     pairs = list(combinations(topology.online, 2))
     declared = levels_of(topology, pairs)
     lost: set[Pair] = set()
@@ -55,17 +64,26 @@ def matrix(topology: Topology, cost: Mapping[Pair, float], random_: random.Rando
         factor = disturbed((a, b) in lost)
         for way in ((a, b), (b, a)):
             found[way] = [
-                cost[a, b] * factor * random_.lognormvariate(0, SPREAD) * disturbed(random_.random() < STRAY)
+                cost[a, b]
+                * factor
+                * random_.lognormvariate(0, SPREAD)
+                * disturbed(random_.random() < STRAY)
                 for _ in range(SAMPLES)
             ]
     return found
 
 
-def costs(topology: Topology, random_: random.Random, *, least: float = LEVEL_EFFECT) -> dict[Pair, float]:
-    """What pairs take if the machine is what it says: each level so much more than the one before."""
+def costs(
+    topology: Topology, random_: random.Random, *, least: float = LEVEL_EFFECT
+) -> dict[Pair, float]:
+    """What pairs take if the machine is what it says: each level so much more than the one
+    before.
+    """
     declared = levels_of(topology, combinations(topology.online, 2))
     order = ("smt", "l2", "cluster", "l3", "die", "package", "system")
-    levels = sorted(set(declared.values()), key=lambda one: (order.index(one.relation), one.distance))
+    levels = sorted(
+        set(declared.values()), key=lambda one: (order.index(one.relation), one.distance)
+    )
     cycles, of = random_.uniform(30, 200), {}
     for level in levels:
         of[level] = cycles
@@ -105,7 +123,8 @@ def test_a_level_that_is_not_declared_is_found(texts: tuple[str, str], seed: int
     truth, says = map(from_string, texts)
     random_ = random.Random(seed)
     if len(truth.cores) < len(truth.online):
-        # Threads of a core are n and n + cores in the one, and neighbours' numbers in no package of the other.
+        # Threads of a core are n and n + cores in the one, and neighbours' numbers in no package of
+        # the other.
         says = replace(
             truth,
             cpus=tuple(replace(cpu, siblings=(cpu.id,)) for cpu in truth.cpus),
@@ -131,7 +150,11 @@ def test_levels_that_take_the_same_are_found(text: str, seed: int) -> None:
     merged = {pair: values[at] if one == values[at + 1] else one for pair, one in cost.items()}
     found = compared(topology, matrix(topology, merged, random_))
     assert [one.code for one in found.warnings] == ["level-merged"]
-    both = {levels_of(topology, [pair])[pair] for pair, one in cost.items() if one in values[at : at + 2]}
+    both = {
+        levels_of(topology, [pair])[pair]
+        for pair, one in cost.items()
+        if one in values[at : at + 2]
+    }
     assert set(found.warnings[0].levels) == both
     assert len(found.classes) == len(values) - 1
 
@@ -153,14 +176,19 @@ def test_a_cpu_that_is_elsewhere_is_found_and_named(text: str, seed: int) -> Non
 
 def test_what_is_declared_nearer_and_takes_longer() -> None:
     topology = from_string("2x4")
-    cost = {pair: 400.0 if topology.relation(*pair) == "l3" else 100.0 for pair in combinations(range(8), 2)}
+    cost = {
+        pair: 400.0 if topology.relation(*pair) == "l3" else 100.0
+        for pair in combinations(range(8), 2)
+    }
     found = compared(topology, matrix(topology, cost, random.Random(1)))
     assert [one.code for one in found.warnings] == ["level-inverted"]
     assert found.warnings[0].ratio == pytest.approx(4, rel=0.1)
 
 
 def test_the_papers_intel_as_its_firmware_says_it() -> None:
-    """Linux sees one die a package there; the caches tell that there are two, and so do the latencies without them."""
+    """Linux sees one die a package there; the caches tell that there are two, and so do the
+    latencies without them.
+    """
     truth = from_string("2x4-intel")
     blind = replace(truth, caches=(), cpus=tuple(replace(cpu, die=0) for cpu in truth.cpus))
     cycles = {"l2": 180.0, "package": 500.0, "system": 800.0}
@@ -173,7 +201,9 @@ def test_the_papers_intel_as_its_firmware_says_it() -> None:
 def test_what_is_known_badly_tells_nothing() -> None:
     topology = from_string("1x8")
     cost = {pair: 100.0 * (3 if 0 in pair else 1) for pair in combinations(range(8), 2)}
-    found = compared(topology, {pair: Measured(one, one * 0.7, one * 1.3) for pair, one in cost.items()})
+    found = compared(
+        topology, {pair: Measured(one, one * 0.7, one * 1.3) for pair, one in cost.items()}
+    )
     assert [one.code for one in found.warnings] == ["too-noisy"]
     assert found.classes == ()
 

@@ -1,4 +1,6 @@
-"""Boxes within boxes: what lies across others is said, and every CPU is drawn or stands for by another."""
+"""Boxes within boxes: what lies across others is said, and every CPU is drawn or stands for by
+another.
+"""
 
 import re
 from dataclasses import replace
@@ -80,7 +82,8 @@ def test_letters_of_other_alphabets_are_not_asked_of_a_plain_terminal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "text"), [(512 << 10, "512 KB"), (1280 << 10, "1.25 MB"), (3 << 30, "3 GB"), (100, "100 B")]
+    ("size", "text"),
+    [(512 << 10, "512 KB"), (1280 << 10, "1.25 MB"), (3 << 30, "3 GB"), (100, "100 B")],
 )
 def test_amounts(size: int, text: str) -> None:
     assert amount(size) == text

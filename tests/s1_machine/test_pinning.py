@@ -71,7 +71,9 @@ def test_verify_sees_a_mask_that_is_too_wide(mask: set[int]) -> None:
         pinning.verify(pinning.current_cpu())
 
 
-def test_pin_asks_the_kernel_where_the_thread_is(mask: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pin_asks_the_kernel_where_the_thread_is(
+    mask: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pinning, "current_cpu", lambda: 99_999)
     with pytest.raises(BootFailed, match="runs on 99999"):
         pinning.pin(max(mask))

@@ -1,4 +1,6 @@
-"""What the package imports is what it asks for: a development environment has more, and hides what is missing."""
+"""What the package imports is what it asks for: a development environment has more, and hides what
+is missing.
+"""
 
 from __future__ import annotations
 

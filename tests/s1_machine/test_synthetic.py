@@ -21,7 +21,12 @@ def test_a_product_is_packages_cores_and_threads(packages: int, cores: int, thre
     assert machine.l3 == machine.packages == machine.dies
     assert machine.l2 == machine.cores
     assert [node.cpus for node in machine.nodes] == list(machine.packages)
-    assert machine.allowed == machine.online == machine.possible == tuple(range(packages * cores * threads))
+    assert (
+        machine.allowed
+        == machine.online
+        == machine.possible
+        == tuple(range(packages * cores * threads))
+    )
     assert machine.offline == machine.disallowed == ()
     same = from_string(f"{packages} packages, {cores} cores, smt {threads}")
     assert same.cpus == machine.cpus
@@ -35,7 +40,9 @@ def test_a_product_is_packages_cores_and_threads(packages: int, cores: int, thre
 )
 def test_words_nest_in_the_order_written(words: list[str], counts: list[int]) -> None:
     text = (
-        "2 packages, " + ", ".join(f"{n} {word}" for n, word in zip(counts, words, strict=True)) + ", 2 cores"
+        "2 packages, "
+        + ", ".join(f"{n} {word}" for n, word in zip(counts, words, strict=True))
+        + ", 2 cores"
     )
     machine = from_string(text)
     groups = {
@@ -53,7 +60,9 @@ def test_words_nest_in_the_order_written(words: list[str], counts: list[int]) ->
     # Each level lies inside the one named before it.
     for outer, inner in product(words, words):
         if words.index(outer) < words.index(inner):
-            assert all(sum(set(one) <= set(other) for other in groups[outer]) == 1 for one in groups[inner])
+            assert all(
+                sum(set(one) <= set(other) for other in groups[outer]) == 1 for one in groups[inner]
+            )
 
 
 def test_the_issues_own_sentence() -> None:
@@ -64,7 +73,13 @@ def test_the_issues_own_sentence() -> None:
     assert machine.source == "invented: 2 packages, 3 dies, 8 cores, smt 2"
     assert machine.invented
     assert machine.nodes[0].distances == ((0, 10), (1, 20))
-    assert [machine.relation(0, b) for b in (0, 48, 1, 8, 24)] == ["same", "smt", "l3", "package", "system"]
+    assert [machine.relation(0, b) for b in (0, 48, 1, 8, 24)] == [
+        "same",
+        "smt",
+        "l3",
+        "package",
+        "system",
+    ]
 
 
 def test_the_papers_machines() -> None:
@@ -78,7 +93,11 @@ def test_the_papers_machines() -> None:
         "4x4-amd": (4, 4, 16, 4, 16, 4),
         "8x4-amd": (8, 8, 32, 8, 32, 8),
     }
-    assert [from_string("2x4-intel").relation(0, b) for b in (1, 2, 4)] == ["l2", "package", "system"]
+    assert [from_string("2x4-intel").relation(0, b) for b in (1, 2, 4)] == [
+        "l2",
+        "package",
+        "system",
+    ]
     far = from_string("8X4-AMD")
     # Across the irregular graph: a neighbour, two links, three links.
     assert [far.nodes[7].distance(other) for other in (7, 0, 1, 2)] == [10, 16, 22, 28]

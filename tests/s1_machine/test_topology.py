@@ -106,7 +106,11 @@ def test_hybrid_kinds_and_shared_l2(tmp_path: Path) -> None:
     topology = Topology.read(trees.hybrid(tmp_path))
     assert topology.summary()["kinds"] == {"efficiency": "4-7", "performance": "0-3"}
     assert topology.l2 == ((0, 1), (2, 3), (4, 5, 6, 7))
-    assert [topology.relation(0, 1), topology.relation(4, 7), topology.relation(3, 4)] == ["smt", "l2", "l3"]
+    assert [topology.relation(0, 1), topology.relation(4, 7), topology.relation(3, 4)] == [
+        "smt",
+        "l2",
+        "l3",
+    ]
 
 
 def test_cpu_directories_alone_are_a_machine(tmp_path: Path) -> None:
@@ -122,7 +126,11 @@ def test_cpu_directories_alone_are_a_machine(tmp_path: Path) -> None:
 @pytest.mark.parametrize("garbage", ["", "banana", "3-1", "0-99999999999", "\0\0", "-5"])
 def test_garbled_files_make_facts_absent(tmp_path: Path, garbage: str) -> None:
     trees.two_packages(tmp_path)
-    for name in ("topology/physical_package_id", "topology/core_cpus_list", "topology/thread_siblings_list"):
+    for name in (
+        "topology/physical_package_id",
+        "topology/core_cpus_list",
+        "topology/thread_siblings_list",
+    ):
         (tmp_path / trees.CPU / "cpu3" / name).write_text(garbage)
     (tmp_path / trees.CPU / "cpu3/cache/index3/shared_cpu_list").write_text(garbage)
     (tmp_path / trees.NODE / "node0/distance").write_text(garbage)
@@ -157,7 +165,8 @@ def test_clusters_and_what_is_nearer_by_how_many_share_it(tmp_path: Path) -> Non
         files |= trees.cpu_files(number, package=0, siblings=str(number))
         first = number // 4 * 4
         files[f"{trees.CPU}/cpu{number}/topology/cluster_cpus_list"] = f"{first}-{first + 3}"
-        # The second-level cache is narrower than a cluster for the first eight CPUs, wider for the others.
+        # The second-level cache is narrower than a cluster for the first eight CPUs, wider for the
+        # others.
         shared = f"{number & ~1}-{number | 1}" if number < 8 else "8-15"
         files |= trees.cache_files(number, 0, 2, "Unified", "1M", shared)
     topology = Topology.read(trees.write(tmp_path, files))
@@ -179,7 +188,12 @@ def test_siblings_that_contradict_each_other_are_none(tmp_path: Path) -> None:
     trees.two_packages(tmp_path)
     (tmp_path / trees.CPU / "cpu3/topology/core_cpus_list").write_text("3-4,11")
     topology = Topology.read(tmp_path)
-    assert [topology.cpu(number).siblings for number in (3, 4, 11, 12)] == [(3,), (4, 12), (11,), (4, 12)]
+    assert [topology.cpu(number).siblings for number in (3, 4, 11, 12)] == [
+        (3,),
+        (4, 12),
+        (11,),
+        (4, 12),
+    ]
     assert Topology.from_json(topology.to_json()) == topology
 
 
@@ -209,7 +223,9 @@ def test_the_cpuset_of_the_own_control_group(
     cgroup = {f"sys/fs/cgroup/{name}": text for name, text in files.items()}
     topology = Topology.read(trees.write(tmp_path, {"proc/self/cgroup": groups, **cgroup}))
     assert topology.cpuset == cpuset
-    assert topology.allowed == tuple(cpu for cpu in topology.online if cpuset is None or cpu in cpuset)
+    assert topology.allowed == tuple(
+        cpu for cpu in topology.online if cpuset is None or cpu in cpuset
+    )
     assert set(topology.allowed) | set(topology.disallowed) == set(topology.online)
 
 
@@ -228,7 +244,19 @@ def test_the_affinity_mask_counts_too(tmp_path: Path) -> None:
 
 VALUES = st.one_of(
     st.sampled_from(
-        ["0", "-1", "-5", "1", "0-15", "3,1", "0-3\n4", "999999999999999999", "32K", "999999999G", "\0"]
+        [
+            "0",
+            "-1",
+            "-5",
+            "1",
+            "0-15",
+            "3,1",
+            "0-3\n4",
+            "999999999999999999",
+            "32K",
+            "999999999G",
+            "\0",
+        ]
     ),
     st.text("0123456789,-KMG x\n", max_size=12),
 )
@@ -236,9 +264,13 @@ VALUES = st.one_of(
 
 @settings(deadline=None, max_examples=60)
 @given(st.data())
-def test_whatever_the_files_say_the_topology_does_not_contradict_itself(data: st.DataObject) -> None:
+def test_whatever_the_files_say_the_topology_does_not_contradict_itself(
+    data: st.DataObject,
+) -> None:
     files = dict(data.draw(st.sampled_from(TREES)))
-    paths = st.sampled_from([*files, f"{trees.CPU}/cpu99999999/online", f"{trees.NODE}/node3/cpulist"])
+    paths = st.sampled_from(
+        [*files, f"{trees.CPU}/cpu99999999/online", f"{trees.NODE}/node3/cpulist"]
+    )
     files |= data.draw(st.dictionaries(paths, VALUES, min_size=1, max_size=8))
     for path in data.draw(st.lists(st.sampled_from(list(files)), max_size=5, unique=True)):
         del files[path]

@@ -41,7 +41,12 @@ def topologies(draw: st.DrawFn) -> Topology:
     return Topology(
         cpus=cpus,
         caches=tuple(
-            Cache(draw(st.integers(1, 4)), draw(subset), draw(st.none() | NUMBERS), draw(st.none() | NUMBERS))
+            Cache(
+                draw(st.integers(1, 4)),
+                draw(subset),
+                draw(st.none() | NUMBERS),
+                draw(st.none() | NUMBERS),
+            )
             for _ in range(draw(st.integers(0, 4)))
         ),
         nodes=tuple(
@@ -90,9 +95,18 @@ def changed(change: Callable[[Any], object]) -> str:
         (lambda r: r["cpus"][3].update(package=True), r"\$\.cpus\[3\]\.package"),
         (lambda r: r["cpus"][3].update(id=70000), r"\$\.cpus\[3\]\.id .* at most 65535"),
         (lambda r: r["cpus"][3].update(id=2), r"not in order, or names a CPU twice"),
-        (lambda r: r["cpus"][3].update(node=9), r"\$\.cpus\[3\]\.node is 9, and there is no such node"),
-        (lambda r: r["cpus"][0].update(siblings="0-1"), r"siblings do not say the same of each other"),
-        (lambda r: r["cpus"][0].update(siblings="4"), r"siblings do not say the same of each other"),
+        (
+            lambda r: r["cpus"][3].update(node=9),
+            r"\$\.cpus\[3\]\.node is 9, and there is no such node",
+        ),
+        (
+            lambda r: r["cpus"][0].update(siblings="0-1"),
+            r"siblings do not say the same of each other",
+        ),
+        (
+            lambda r: r["cpus"][0].update(siblings="4"),
+            r"siblings do not say the same of each other",
+        ),
         (
             lambda r: r["cpus"][0].update(siblings="3-1"),
             r"\$\.cpus\[0\]\.siblings: the range '3-1' runs backwards",

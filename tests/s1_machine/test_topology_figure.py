@@ -1,4 +1,6 @@
-"""Machines as SVG: well-formed, nothing outside of the page, every CPU there, and what must be said."""
+"""Machines as SVG: well-formed, nothing outside of the page, every CPU there, and what must be
+said.
+"""
 
 import re
 from dataclasses import replace
@@ -29,7 +31,11 @@ def test_drawings_are_whole(name: str) -> None:
     cores = [one for one in boxes if one.attrib["class"].startswith("core")]
     if "more like this" not in words:
         assert len(cores) == len(topology.cores)
-    drawn = {int(number) for one in root.iter(f"{SVG}text") for number in re.findall(r"\d+", one.text or "")}
+    drawn = {
+        int(number)
+        for one in root.iter(f"{SVG}text")
+        for number in re.findall(r"\d+", one.text or "")
+    }
     assert drawn >= {cpu for core in topology.cores[:1] for cpu in core}
     barred = [one for one in cores if one.attrib["class"] == "core barred"]
     assert len(barred) == sum(set(core) <= set(topology.disallowed) for core in topology.cores)

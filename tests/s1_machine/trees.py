@@ -1,6 +1,7 @@
 """Small /sys and /proc trees, written out as kernels show them on machines that are not at hand.
 
-Each function writes one machine under a root. What they say is copied in form from Linux 5.4 to 6.12.
+Each function writes one machine under a root. What they say is copied in form from Linux 5.4 to
+6.12.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,9 @@ NODE = "sys/devices/system/node"
 
 
 def write(root: Path, files: Mapping[str, str]) -> Path:
-    """Write files, by path below the root; a newline is added at the end of each, as the kernel does."""
+    """Write files, by path below the root; a newline is added at the end of each, as the kernel
+    does.
+    """
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +36,9 @@ def cpu_files(number: int, *, package: int, siblings: str, die: int | None = 0) 
     return files
 
 
-def cache_files(number: int, index: int, level: int, kind: str, size: str, shared: str) -> dict[str, str]:
+def cache_files(
+    number: int, index: int, level: int, kind: str, size: str, shared: str
+) -> dict[str, str]:
     """One cache of one CPU."""
     cache = f"{CPU}/cpu{number}/cache/index{index}"
     return {
@@ -46,7 +51,8 @@ def cache_files(number: int, index: int, level: int, kind: str, size: str, share
 
 
 def two_packages(root: Path) -> Path:
-    """Two packages of two dies each, two cores a die, two threads a core (16 CPUs; threads n and n + 8).
+    """Two packages of two dies each, two cores a die, two threads a core (16 CPUs; threads n and n
+    + 8).
 
     The first-level instruction cache is listed too; node 2 is memory without processors.
     """
@@ -71,7 +77,9 @@ def two_packages(root: Path) -> Path:
 
 
 def virtual_machine(root: Path) -> Path:
-    """Two virtual CPUs, a kernel built without NUMA, no die ids (Linux 5.1 and older), no frequency scaling."""
+    """Two virtual CPUs, a kernel built without NUMA, no die ids (Linux 5.1 and older), no frequency
+    scaling.
+    """
     files = {f"{CPU}/online": "0-1", f"{CPU}/possible": "0-1"}
     for number in range(2):
         files |= cpu_files(number, package=0, die=None, siblings=str(number))
@@ -79,9 +87,11 @@ def virtual_machine(root: Path) -> Path:
         files |= cache_files(number, 1, 2, "Unified", "1024K", str(number))
         files |= cache_files(number, 2, 3, "Unified", "32768K", "0-1")
     files |= {
-        "proc/cpuinfo": "processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC\n"
-        "flags\t\t: fpu tsc hypervisor constant_tsc nonstop_tsc clwb pcid\n\nprocessor\t: 1\n"
-        "vendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC\nflags\t\t: fpu tsc hypervisor",
+        "proc/cpuinfo": (
+            "processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC\n"
+            "flags\t\t: fpu tsc hypervisor constant_tsc nonstop_tsc clwb pcid\n\nprocessor\t: 1\n"
+            "vendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC\nflags\t\t: fpu tsc hypervisor"
+        ),
         "proc/sys/kernel/osrelease": "6.1.0-test",
         "proc/loadavg": "0.10 0.20 0.30 1/80 99",
         "sys/class/dmi/id/sys_vendor": "QEMU",
@@ -93,7 +103,9 @@ def virtual_machine(root: Path) -> Path:
 
 
 def arm64(root: Path) -> Path:
-    """Four cores of two speeds, no cache directories, packages the firmware does not number (-1), one node."""
+    """Four cores of two speeds, no cache directories, packages the firmware does not number (-1),
+    one node.
+    """
     files = {f"{CPU}/online": "0-3", f"{CPU}/possible": "0-3", f"{NODE}/online": "0"}
     files |= {f"{NODE}/node0/cpulist": "0-3", f"{NODE}/node0/distance": "10"}
     for number in range(4):
@@ -102,26 +114,34 @@ def arm64(root: Path) -> Path:
         files[f"{CPU}/cpu{number}/cpu_capacity"] = "446" if number < 2 else "1024"
         files[f"{CPU}/cpu{number}/cpufreq/scaling_governor"] = "schedutil"
     files["proc/cpuinfo"] = (
-        "processor\t: 0\nBogoMIPS\t: 50.00\nFeatures\t: fp asimd atomics lrcpc uscat\nCPU implementer\t: 0x41\n"
-        "CPU architecture: 8\nCPU part\t: 0xd0c\n"
+        "processor\t: 0\nBogoMIPS\t: 50.00\nFeatures\t: fp asimd atomics lrcpc uscat\nCPU"
+        " implementer\t: 0x41\nCPU architecture: 8\nCPU part\t: 0xd0c\n"
     )
     return write(root, files)
 
 
 def offline(root: Path) -> Path:
-    """Eight possible CPUs of which 1 and 4 to 7 are offline, and still named by lists; node 1 is offline."""
+    """Eight possible CPUs of which 1 and 4 to 7 are offline, and still named by lists; node 1 is
+    offline.
+    """
     files = {f"{CPU}/online": "0,2-3", f"{CPU}/possible": "0-7", f"{NODE}/online": "0,2"}
     for number, siblings in ((0, "0-1"), (2, "2-3"), (3, "2-3")):
         files |= cpu_files(number, package=0, siblings=siblings)
         files |= cache_files(number, 0, 2, "Unified", "512K", siblings)
     files |= {f"{CPU}/cpu{number}/online": "0" for number in (1, 4, 5, 6, 7)}
-    files |= {f"{NODE}/node0/cpulist": "0-1", f"{NODE}/node0/distance": "10 32", f"{NODE}/node1/cpulist": ""}
+    files |= {
+        f"{NODE}/node0/cpulist": "0-1",
+        f"{NODE}/node0/distance": "10 32",
+        f"{NODE}/node1/cpulist": "",
+    }
     files |= {f"{NODE}/node2/cpulist": "2-7", f"{NODE}/node2/distance": "32 10"}
     return write(root, files)
 
 
 def hybrid(root: Path) -> Path:
-    """Two performance cores of two threads (0-3), one cluster of four efficiency cores that share an L2 (4-7)."""
+    """Two performance cores of two threads (0-3), one cluster of four efficiency cores that share
+    an L2 (4-7).
+    """
     files = {f"{CPU}/online": "0-7", f"{CPU}/possible": "0-7"}
     files |= {"sys/devices/cpu_core/cpus": "0-3", "sys/devices/cpu_atom/cpus": "4-7"}
     for number in range(8):

@@ -1,4 +1,6 @@
-"""What the tests of capabilities run on cores. Imported there by name, so it imports nothing that a core would not."""
+"""What the tests of capabilities run on cores. Imported there by name, so it imports nothing that a
+core would not.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +9,20 @@ from collections import Counter
 from typing import NamedTuple
 
 import multikernel
-from multikernel.native._native import CAPABILITY_TYPES, CAPABILITY_VERDICTS, KINDS, VERDICT_CAPABILITY_BASE
+from multikernel.native._native import (
+    CAPABILITY_TYPES,
+    CAPABILITY_VERDICTS,
+    KINDS,
+    VERDICT_CAPABILITY_BASE,
+)
 
 PAGE = 4096
 ROOT = 1 << 32
 SLOTS = 32
 """Of every root CNode, those that the programs use."""
-NAMES = {VERDICT_CAPABILITY_BASE + number: name for name, number in CAPABILITY_VERDICTS.items()} | {0: "ok"}
+NAMES = {VERDICT_CAPABILITY_BASE + number: name for name, number in CAPABILITY_VERDICTS.items()} | {
+    0: "ok"
+}
 RAM, FRAME, VNODE, CNODE = (CAPABILITY_TYPES[name] for name in ("RAM", "Frame", "VNode", "CNode"))
 
 
@@ -37,7 +46,13 @@ def record(words: tuple[int, ...]) -> Record:
     """From a reply's words."""
     reference, address, size, _, more = words[:5]
     return Record(
-        reference, address, size, more & 0xFFFF, more >> 16 & 0xFF, more >> 24 & 0xFF, more >> 32 & 0xFF
+        reference,
+        address,
+        size,
+        more & 0xFFFF,
+        more >> 16 & 0xFF,
+        more >> 24 & 0xFF,
+        more >> 32 & 0xFF,
     )
 
 
@@ -79,7 +94,9 @@ def churn(seed: int, rounds: int, cnodes: bool) -> Counter[str]:
             pages = {VNODE: 1, CNODE: 4}.get(kind, rng.randint(1, 8))
             offset = rng.randrange(max(one.size // PAGE, 1))
             word = retype_word(index, kind)
-            verdict, _ = here("CAP_RETYPE", one.reference, ROOT, word, offset * PAGE, pages * PAGE, 0)
+            verdict, _ = here(
+                "CAP_RETYPE", one.reference, ROOT, word, offset * PAGE, pages * PAGE, 0
+            )
         else:
             verdict, _ = here(f"CAP_{what}", one.reference)
         outcomes[f"{what} {verdict}"] += 1
@@ -106,7 +123,9 @@ def split_and_revoke(index: int, pages: int, rounds: int) -> Counter[str]:
 
 
 def split_until_revoked(index: int, first: int, pages: int) -> int:
-    """Makes Frames of those pages of the RAM in a slot and deletes some, until the RAM is gone; how many it made."""
+    """Makes Frames of those pages of the RAM in a slot and deletes some, until the RAM is gone; how
+    many it made.
+    """
     source, made = look(index).reference, 0
     while True:
         for page in range(pages):

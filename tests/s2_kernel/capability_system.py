@@ -1,12 +1,14 @@
-"""A naive model of the capabilities of a whole system: a set of copies, and what a request must be answered.
+"""A naive model of the capabilities of a whole system: a set of copies, and what a request must be
+answered.
 
-An object is a range of memory with a type; a copy is an object, with rights, at a place on a core. What is derived
-from what is containment, nothing else. There are no owners, no locks, no trees and no messages: a request changes
-the set at one moment, or is refused and changes nothing. Real cores are held against it, one request after another
-(test_capability_model.py) and many at once (test_capability_histories.py).
+An object is a range of memory with a type; a copy is an object, with rights, at a place on a core.
+What is derived from what is containment, nothing else. There are no owners, no locks, no trees and
+no messages: a request changes the set at one moment, or is refused and changes nothing. Real cores
+are held against it, one request after another (test_capability_model.py) and many at once
+(test_capability_histories.py).
 
-A kernel chooses what a copy is called; the model is told so afterwards (`learn`). Names that were not learnt cannot
-be used."""
+A kernel chooses what a copy is called; the model is told so afterwards (`learn`). Names that were
+not learnt cannot be used."""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ class Object(NamedTuple):
     address: int
     size: int
     about: int = 0
-    """Endpoint: its number; CNode: how deep it lies below the root; Mapping: the number of its page."""
+    """Endpoint: its number; CNode: how deep it lies below the root; Mapping: the number of its
+    page.
+    """
 
     @property
     def end(self) -> int:
@@ -102,7 +106,8 @@ class Request(NamedTuple):
     offset: int = 0
     size: int = 0
     about: int = 0
-    """MAP: the number that its page gets, which does not travel; `to` are the holders, a bit each."""
+    """MAP: the number that its page gets, which does not travel; `to` are the holders, a bit each.
+    """
 
     @property
     def call(self) -> tuple[object, ...]:
@@ -113,7 +118,15 @@ class Request(NamedTuple):
                 return "CAP_COPY", self.source, self.cnode, word
             case "RETYPE":
                 word = retype_word(self.index, self.type, self.count)
-                return "CAP_RETYPE", self.source, self.cnode, word, self.offset, self.size, self.about
+                return (
+                    "CAP_RETYPE",
+                    self.source,
+                    self.cnode,
+                    word,
+                    self.offset,
+                    self.size,
+                    self.about,
+                )
             case "MAP":
                 return "CAP_MAP", self.source, self.cnode, self.index | self.rights << 16, self.to
             case _:
@@ -125,7 +138,7 @@ class Refused(Exception):
 
 
 # --- looking
-# ---------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def find(state: State, core: int, name: int) -> Copy:
@@ -162,7 +175,9 @@ def place(state: State, core: int, cnode: int, index: int, count: int = 1) -> tu
 
 
 def without(state: State, going: Iterable[Copy]) -> State:
-    """And without what goes with them: with the last copy on a core its views, with a CNode what it holds."""
+    """And without what goes with them: with the last copy on a core its views, with a CNode what it
+    holds.
+    """
     gone: set[Copy] = set()
     ahead = set(going)
     while ahead:
@@ -183,14 +198,14 @@ def pages(state: Iterable[Copy]) -> set[int]:
 
 
 # --- requests
-# --------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def ask(
     state: State, request: Request, cores: int, cnodes: int, pinned: Collection[int] = ()
 ) -> tuple[str, State, tuple[Copy, ...]]:
-    """The verdict, the state after it, and what was made. cnodes: how many there can be on a core, its root among
-    them. pinned: numbers of pages.
+    """The verdict, the state after it, and what was made. cnodes: how many there can be on a core,
+    its root among them. pinned: numbers of pages.
     """
     try:
         match request.kind:
@@ -241,7 +256,8 @@ def _copy(state: State, r: Request, cores: int) -> tuple[State, tuple[Copy, ...]
             raise Refused("no-slots")
         cnode, index = place(state, r.to, r.cnode, r.index)
     made = Copy(r.to, cnode, index, source.object, rights)
-    # Without the source alone: on another core the views stay behind no more than on this one, where a copy is left.
+    # Without the source alone: on another core the views stay behind no more than on this one,
+    # where a copy is left.
     after = state | {made}
     return without(after, {source}) if move else after, (made,)
 
@@ -263,7 +279,11 @@ def _retype(state: State, r: Request, cnodes: int) -> tuple[State, tuple[Copy, .
         if any(copies(state, one) for one in new):
             raise Refused("retype-conflict")
     else:
-        fits = r.size and r.size % PAGE == r.offset % PAGE == 0 and r.offset + r.size * r.count <= old.size
+        fits = (
+            r.size
+            and r.size % PAGE == r.offset % PAGE == 0
+            and r.offset + r.size * r.count <= old.size
+        )
         whole = r.type == old.type and r.size == old.size
         if r.about or not fits or not r.count or whole or SIZE.get(r.type, r.size) != r.size:
             raise Refused("bad-size")
@@ -277,7 +297,8 @@ def _retype(state: State, r: Request, cnodes: int) -> tuple[State, tuple[Copy, .
         about = cnode.about + 1 if r.type == CNODE else 0
         new = [Object(r.type, start + r.size * i, r.size, about) for i in range(r.count)]
     made = tuple(
-        Copy(r.core, cnode, index + i, one, source.rights & RIGHTS[r.type]) for i, one in enumerate(new)
+        Copy(r.core, cnode, index + i, one, source.rights & RIGHTS[r.type])
+        for i, one in enumerate(new)
     )
     return state | set(made), made
 

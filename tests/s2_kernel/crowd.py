@@ -1,4 +1,6 @@
-"""Trees for any number of cores, random things that all cores do at once over them, and what must hold of that."""
+"""Trees for any number of cores, random things that all cores do at once over them, and what must
+hold of that.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def chain(cores: int) -> Trees:
 
 
 def ring_road(cores: int) -> Trees:
-    """The next core after every core is its child, round and round: the trees use the same edges in one direction."""
+    """The next core after every core is its child, round and round: the trees use the same edges in
+    one direction.
+    """
     return {
         root: [((root + i) % cores, (root + i + 1) % cores) for i in range(cores - 1)]
         for root in range(cores)
@@ -36,7 +40,9 @@ def ring_road(cores: int) -> Trees:
 
 def binary(cores: int) -> Trees:
     return {
-        root: [(((place - 1) // 2 + root) % cores, (place + root) % cores) for place in range(1, cores)]
+        root: [
+            (((place - 1) // 2 + root) % cores, (place + root) % cores) for place in range(1, cores)
+        ]
         for root in range(cores)
     }
 
@@ -69,7 +75,9 @@ def everybody_at_once(system: System, seed: int, rounds: int, pages: int = 6) ->
         page.write(0, bytes([number] * 8))
     gate = system.map(system.allocate(4096))
     tasks = [
-        core.start(programs.contend, gate, common, system.allocate(4096), seed * 100 + core.index, rounds)
+        core.start(
+            programs.contend, gate, common, system.allocate(4096), seed * 100 + core.index, rounds
+        )
         for core in system.cores
     ]
     gate.write(0, b"\1")
@@ -81,7 +89,9 @@ def everybody_at_once(system: System, seed: int, rounds: int, pages: int = 6) ->
         for event, count in events.items():
             happened[event] = happened.get(event, 0) + count
     system.unmap(gate)
-    assert len(won) == len(set(won)), f"more than one unmap of the same page returned: {sorted(won)}"
+    assert len(won) == len(set(won)), (
+        f"more than one unmap of the same page returned: {sorted(won)}"
+    )
     at_rest(system)
     for number, page in enumerate(common):
         if number in won:

@@ -1,5 +1,6 @@
-"""Programs that record histories of Frames: retyped from RAM, mapped on several cores, read and written, copied and
-taken back by all cores at once. Imported on cores by name, so it imports nothing that a core would not.
+"""Programs that record histories of Frames: retyped from RAM, mapped on several cores, read and
+written, copied and taken back by all cores at once. Imported on cores by name, so it imports
+nothing that a core would not.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ PAGES = 2
 """Of each of them."""
 KEPT, ENTRY = 6, 40
 """Pages of a core that others are told of, and the bytes it takes to tell of one."""
-NAMES = programs.NAMES | {number: name.lower().replace("_", "-") for name, number in VERDICTS.items()}
+NAMES = programs.NAMES | {
+    number: name.lower().replace("_", "-") for name, number in VERDICTS.items()
+}
 
 
 class Round(NamedTuple):
@@ -41,7 +44,9 @@ class Round(NamedTuple):
 
 
 class Board:
-    """A page of no capability, mapped on all cores: where each tells the others of the pages it has mapped."""
+    """A page of no capability, mapped on all cores: where each tells the others of the pages it has
+    mapped.
+    """
 
     def __init__(self, page: multikernel.Page, core: int, cores: int) -> None:
         self.page, self.core, self.cores = page, core, cores
@@ -63,7 +68,9 @@ class Board:
 
 
 def clear(cores: int) -> bool:
-    """Core 0, at the start of a round: nothing but two RAMs of a few pages, with a copy of each on every core."""
+    """Core 0, at the start of a round: nothing but two RAMs of a few pages, with a copy of each on
+    every core.
+    """
     done = [programs.here("CAP_REVOKE", programs.look(place).reference)[0] for place in MEMORIES]
     for index, place in enumerate(MEMORIES, 1):
         word = programs.retype_word(index, RAM)
@@ -79,7 +86,8 @@ def some_request(rng: random.Random, core: int, cores: int, board: Board) -> Req
     have = [copy for copy in looks(core) if core or copy.index not in MEMORIES]
     frames = [copy for copy in have if copy.object.type == FRAME]
     pages = board.known()
-    ours = [page for page in pages if page.holders >> core & 1]  # in the multikernel others do not know of it
+    # in the multikernel others do not know of it
+    ours = [page for page in pages if page.holders >> core & 1]
     # A core's last Frame takes one page along, not one after another.
     mapped = {copy.object.address for copy in have if copy.object.type == MAPPING}
     free = [copy for copy in frames if copy.object.address not in mapped]
@@ -94,7 +102,9 @@ def some_request(rng: random.Random, core: int, cores: int, board: Board) -> Req
     kind = rng.choices(list(kinds), list(kinds.values()))[0]
     if kind == "MAP":
         one = rng.choice(free)
-        holders = rng.choice([(1 << cores) - 1, (1 << cores) - 1, 1 << rng.randrange(cores), 1 << core])
+        holders = rng.choice(
+            [(1 << cores) - 1, (1 << cores) - 1, 1 << rng.randrange(cores), 1 << core]
+        )
         rights = rng.choice([READ_WRITE, READ_WRITE, READ_ONLY])
         page = Page(0, 0, one.object.address, holders)
         return Act(kind, core, page, source=one.name or 0, index=index, rights=rights)
@@ -105,12 +115,25 @@ def some_request(rng: random.Random, core: int, cores: int, board: Board) -> Req
     if kind == "RETYPE":
         one = _one_of(rng, whole or have, core)
         return Request(
-            kind, core, one.name or 0, ROOT, index, type=FRAME, offset=PAGE * rng.randrange(PAGES), size=PAGE
+            kind,
+            core,
+            one.name or 0,
+            ROOT,
+            index,
+            type=FRAME,
+            offset=PAGE * rng.randrange(PAGES),
+            size=PAGE,
         )
     if kind in ("COPY", "MOVE"):
         one = _one_of(rng, frames if frames and rng.random() < 0.8 else have, core)
         return Request(
-            kind, core, one.name or 0, ROOT, index, rng.choice((7, 7, 3)) & one.rights, rng.randrange(cores)
+            kind,
+            core,
+            one.name or 0,
+            ROOT,
+            index,
+            rng.choice((7, 7, 3)) & one.rights,
+            rng.randrange(cores),
         )
     return Request(kind, core, _one_of(rng, have, core).name or 0)
 
@@ -143,7 +166,9 @@ def ask(asked: Request | Act) -> Response:
             return NAMES[number], None, None
         case _:
             word = asked.index | asked.rights << 16
-            number, _, words = driver.here(KINDS["CAP_MAP"], (asked.source, ROOT, word, asked.page.holders))
+            number, _, words = driver.here(
+                KINDS["CAP_MAP"], (asked.source, ROOT, word, asked.page.holders)
+            )
             if NAMES[number] != "ok":
                 return NAMES[number], None, None
             return "ok", words[3], asked.page._replace(handle=words[0], address=words[1])
@@ -184,14 +209,21 @@ class Player:
             self.do(Act("MAP", 0, page, source=frame.reference, index=index + 1, rights=READ_WRITE))
 
     def pages_in_use(self, uses: int) -> None:
-        """Core 0 takes them back, by one revoke or one after the other; the others use both as fast as they can."""
-        ram, frame, pages = programs.look(1).reference, programs.look(3).reference, self.board.known()
+        """Core 0 takes them back, by one revoke or one after the other; the others use both as fast
+        as they can.
+        """
+        ram, frame, pages = (
+            programs.look(1).reference,
+            programs.look(3).reference,
+            self.board.known(),
+        )
         take = Act("UNMAP", 0, pages[0]), Request("DELETE", 0, frame), Request("REVOKE", 0, ram)
         use = [Act("READ", self.me, page) for page in pages] * 2 + [
             Act("WRITE", self.me, page) for page in pages
         ]
         asked = [
-            act._replace(value=value) for value, act in enumerate(self.rng.choices(use, k=uses), 1 + self.me)
+            act._replace(value=value)
+            for value, act in enumerate(self.rng.choices(use, k=uses), 1 + self.me)
         ]
         self.rest()
         for act in asked if self.me else (self.rng.choice(take), take[-1]):
@@ -204,7 +236,9 @@ class Player:
                 self.do(Request("COPY", 0, programs.look(1).reference, ROOT, index, 7, core))
 
     def slots_in_use(self, uses: int) -> None:
-        """Core 0 takes those back; the others put copies of the second RAM, of another region, where they are."""
+        """Core 0 takes those back; the others put copies of the second RAM, of another region,
+        where they are.
+        """
         first, second = programs.look(1).reference, programs.look(2).reference
         self.rest()
         if not self.me:
@@ -232,7 +266,9 @@ SCENARIOS: dict[str, tuple[Callable[[Player], None], Callable[[Player, int], Non
 def play(
     group: Group, on: multikernel.Page, scenario: str, seed: int, rounds: int, operations: int
 ) -> list[Round]:
-    """On every core at once, round after round: what core 0 prepares, then that many requests of all cores."""
+    """On every core at once, round after round: what core 0 prepares, then that many requests of
+    all cores.
+    """
     me, cores = multikernel.here().core, multikernel.here().cores
     rng, board = random.Random(seed), Board(on, me, cores)
     prepare, act = SCENARIOS[scenario]

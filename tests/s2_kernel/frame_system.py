@@ -1,15 +1,16 @@
-"""A naive model of Frames that are mapped: that of all capabilities (capability_system.py), with pages and memory
-beside.
+"""A naive model of Frames that are mapped: that of all capabilities (capability_system.py), with
+pages and memory beside.
 
-A page is there while its Mapping is: who takes the one away takes the other, on all cores at one moment. Memory is one
-byte for each page of RAM, through whichever mapping; nobody says what it holds in the beginning, so the first who reads
-it does.
+A page is there while its Mapping is: who takes the one away takes the other, on all cores at one
+moment. Memory is one byte for each page of RAM, through whichever mapping; nobody says what it
+holds in the beginning, so the first who reads it does.
 
-Three things are weaker, and are told. In the multikernel, to delete a core's last Frame is first to unmap what the core
-has mapped of it, and then to delete it, and what others do may come in between (UNMAPS). There, too, the core that has
-a page's Mapping hears last of an unmap by another one, by a message that nobody waits for: when the page is gone
-(UNMAP-FIRST) its Mapping may be there for a moment (HOME-HEARS), take its slot, and be deleted. And where two things
-forbid a retype, a slot in use and a conflict, either is told: they are known on different cores."""
+Three things are weaker, and are told. In the multikernel, to delete a core's last Frame is first to
+unmap what the core has mapped of it, and then to delete it, and what others do may come in between
+(UNMAPS). There, too, the core that has a page's Mapping hears last of an unmap by another one, by a
+message that nobody waits for: when the page is gone (UNMAP-FIRST) its Mapping may be there for a
+moment (HOME-HEARS), take its slot, and be deleted. And where two things forbid a retype, a slot in
+use and a conflict, either is told: they are known on different cores."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ from multikernel.native._native import RIGHTS
 
 
 class Page(NamedTuple):
-    """What a program needs to use a page, and knows of it. handle: slot and generation; holders: a bit each."""
+    """What a program needs to use a page, and knows of it. handle: slot and generation; holders: a
+    bit each.
+    """
 
     handle: int
     address: int
@@ -46,8 +49,9 @@ class State(NamedTuple):
 
 
 class Act(NamedTuple):
-    """What a program asks that is about a page: MAP, UNMAP, READ or WRITE; or UNMAPS, of a deletion of that source the
-    first half; or UNMAP-FIRST and HOME-HEARS, the halves of an unmap. Fields that the kind has no use for are 0.
+    """What a program asks that is about a page: MAP, UNMAP, READ or WRITE; or UNMAPS, of a deletion
+    of that source the first half; or UNMAP-FIRST and HOME-HEARS, the halves of an unmap. Fields
+    that the kind has no use for are 0.
     """
 
     kind: str
@@ -77,7 +81,11 @@ def step(state: State, asked: Request | Act, response: Response, cores: int) -> 
 
 
 def _request(state: State, asked: Request, response: Response, cores: int) -> State | None:
-    if asked.kind == "MOVE" and asked.to != asked.core and _mapped(state.copies, asked.core, asked.source):
+    if (
+        asked.kind == "MOVE"
+        and asked.to != asked.core
+        and _mapped(state.copies, asked.core, asked.source)
+    ):
         raise Refused("mapped")
     if (asked.core, asked.source) in state.begun:
         state = state._replace(begun=state.begun - {(asked.core, asked.source)})
@@ -119,7 +127,9 @@ def _act(state: State, act: Act, response: Response) -> State | None:
         return _unmaps(state, act)
     found = next((one for one in state.pages if one.page == act.page), None)
     gone = {
-        copy for copy in state.copies if copy.object.about == act.page.address and copy.object.type == MAPPING
+        copy
+        for copy in state.copies
+        if copy.object.about == act.page.address and copy.object.type == MAPPING
     }
     if act.kind == "HOME-HEARS":
         return None if found else settled(state._replace(copies=state.copies - gone))

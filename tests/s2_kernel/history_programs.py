@@ -1,5 +1,5 @@
-"""Programs that record histories: what they asked, what was answered, and when by the time-stamp counter. Imported
-on cores by name, so it imports nothing that a core would not.
+"""Programs that record histories: what they asked, what was answered, and when by the time-stamp
+counter. Imported on cores by name, so it imports nothing that a core would not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from multikernel.native import _native
 from multikernel.user.group import Group
 
 SLOTS = range(1, 9)
-"""Of every root CNode, those that the programs use. The last is core 0's, for the RAM that all is derived from."""
+"""Of every root CNode, those that the programs use. The last is core 0's, for the RAM that all is
+derived from.
+"""
 PAGES = {False: 4, True: 8}
 """Of that RAM, without and with CNodes made of it."""
 INNER = range(1, 4)
@@ -44,7 +46,9 @@ def looks(core: int, root: range = SLOTS) -> list[Copy]:
         for slot in slots:
             words = programs.here("CAP_LOOK", number * WIDTH + slot)[1]
             one = programs.record(words)
-            thing = Object(one.type, one.address, one.size, {CNODE: 1, MAPPING: words[3]}.get(one.type, 0))
+            thing = Object(
+                one.type, one.address, one.size, {CNODE: 1, MAPPING: words[3]}.get(one.type, 0)
+            )
             if one.type:
                 found.append(Copy(core, cnode, slot, thing, one.rights, one.reference))
             if one.type == CNODE and thing != cnode:
@@ -53,8 +57,8 @@ def looks(core: int, root: range = SLOTS) -> list[Copy]:
 
 
 def clear(cores: int, pages: int) -> bool:
-    """Core 0, at the start of a round: one RAM of a few pages, with a copy on every core. Whether that could be
-    had: a kernel that has lost its books is shown by the rounds before.
+    """Core 0, at the start of a round: one RAM of a few pages, with a copy on every core. Whether
+    that could be had: a kernel that has lost its books is shown by the rounds before.
     """
     memory = programs.look(SLOTS[-1]).reference
     word = programs.retype_word(1, RAM)
@@ -77,11 +81,15 @@ def some_request(rng: random.Random, core: int, cores: int, cnodes: bool) -> Req
     kind = rng.choices(("COPY", "MOVE", "RETYPE", "REVOKE", "DELETE"), (6, 4, 6, 1, 4))[0]
     index, to = rng.choice(SLOTS[:-1]), rng.randrange(cores)
     holders = [copy.name or 0 for copy in have if copy.object.type == CNODE]
-    cnode = rng.choice(holders) if holders and rng.random() < 0.5 and one.object.type != CNODE else ROOT
+    cnode = (
+        rng.choice(holders) if holders and rng.random() < 0.5 and one.object.type != CNODE else ROOT
+    )
     if cnode != ROOT:
         index, to = rng.choice(INNER), core
     if kind in ("COPY", "MOVE"):
-        return Request(kind, core, name, cnode, index, rng.choice((7, 7, 7, 3)) & one.rights or 1, to)
+        return Request(
+            kind, core, name, cnode, index, rng.choice((7, 7, 7, 3)) & one.rights or 1, to
+        )
     if kind == "RETYPE":
         new = rng.choice((RAM, FRAME, CNODE) if cnodes and size > 4 * PAGE else (RAM, FRAME))
         pages = 4 if new == CNODE else rng.randint(1, 2)
@@ -91,7 +99,9 @@ def some_request(rng: random.Random, core: int, cores: int, cnodes: bool) -> Req
     return Request(kind, core, name)
 
 
-def capabilities(group: Group, seed: int, rounds: int, operations: int, cnodes: bool) -> list[Round]:
+def capabilities(
+    group: Group, seed: int, rounds: int, operations: int, cnodes: bool
+) -> list[Round]:
     """On every core at once: that many random requests a round, all cores beginning together."""
     me, cores = multikernel.here().core, multikernel.here().cores
     rng = random.Random(seed)
@@ -107,7 +117,9 @@ def capabilities(group: Group, seed: int, rounds: int, operations: int, cnodes: 
             called = _native.tsc()
             verdict, words = programs.here(*request.call)  # type: ignore[arg-type]
             returned = _native.tsc()
-            made = words[0] if verdict == "ok" and request.kind in ("COPY", "MOVE", "RETYPE") else None
+            made = (
+                words[0] if verdict == "ok" and request.kind in ("COPY", "MOVE", "RETYPE") else None
+            )
             events.append(Event(me, request, (verdict, made), called, returned))
         group.barrier()
         done.append(Round(before, events, looks(me)))
@@ -116,7 +128,9 @@ def capabilities(group: Group, seed: int, rounds: int, operations: int, cnodes: 
 
 
 def stamps(group: Group, turns: int) -> list[int]:
-    """In each turn every core, one after the other in their numbers, reads the counter: barriers are in between."""
+    """In each turn every core, one after the other in their numbers, reads the counter: barriers
+    are in between.
+    """
     mine = []
     for _ in range(turns):
         for core in group.cores:
@@ -127,6 +141,8 @@ def stamps(group: Group, turns: int) -> list[int]:
 
 
 def rate() -> tuple[float, float]:
-    """This core's counter against the host's clock, in cycles per second; and by how much of that it may be wrong."""
+    """This core's counter against the host's clock, in cycles per second; and by how much of that
+    it may be wrong.
+    """
     found = tsc_rate()
     return found.hz, found.error

@@ -1,16 +1,18 @@
-"""Is there an order of these operations, each at one moment between its call and its return, that a sequential
-model allows?
+"""Is there an order of these operations, each at one moment between its call and its return, that a
+sequential model allows?
 
-A history is a list of events: who asked what, what was answered, and when each began and ended by one clock.
-`order` looks for a linearization; finding none, it says how far the best attempt came and which answers could not
-be explained from there.
+A history is a list of events: who asked what, what was answered, and when each began and ended by
+one clock. `order` looks for a linearization; finding none, it says how far the best attempt came
+and which answers could not be explained from there.
 
-The search is Wing and Gong's (JPDC 1993) with Lowe's memory (CCPE 2017): of the operations that no other one
-precedes, try each the model allows next; having failed from a set of done operations and a state, never try from
-there again. Exponential in how many operations overlap, not in the history's length: keep few processes.
+The search is Wing and Gong's (JPDC 1993) with Lowe's memory (CCPE 2017): of the operations that no
+other one precedes, try each the model allows next; having failed from a set of done operations and
+a state, never try from there again. Exponential in how many operations overlap, not in the
+history's length: keep few processes.
 
-The model is a function: step(state, operation, response) gives the states that may follow, none when the response
-is impossible there. A state is hashable. An error is a response like any other."""
+The model is a function: step(state, operation, response) gives the states that may follow, none
+when the response is impossible there. A state is hashable. An error is a response like any other.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,8 @@ Step = Callable[[S, Any, Any], Iterable[S]]
 
 
 class Event(NamedTuple):
-    """Times in ticks of one clock; an operation that returned at the tick at which another was called may overlap
-    it.
+    """Times in ticks of one clock; an operation that returned at the tick at which another was
+    called may overlap it.
     """
 
     process: int
@@ -36,8 +38,8 @@ class Event(NamedTuple):
 
 @dataclass
 class NotLinearizable(Exception, Generic[S]):
-    """explained: the longest order found; refused: the events that could have come next, if the model had allowed
-    one.
+    """explained: the longest order found; refused: the events that could have come next, if the
+    model had allowed one.
     """
 
     explained: list[Event]
@@ -53,12 +55,14 @@ class NotLinearizable(Exception, Generic[S]):
 
 
 def _said(event: Event) -> str:
-    return f"{event.called}–{event.returned} by {event.process}: {event.operation} → {event.response}"
+    return (
+        f"{event.called}–{event.returned} by {event.process}: {event.operation} → {event.response}"
+    )
 
 
 def order(history: Sequence[Event], initial: S, step: Step[S]) -> list[Event]:
-    """A linearization. Raises NotLinearizable; ValueError for events that end before they begin, or overlap in one
-    process.
+    """A linearization. Raises NotLinearizable; ValueError for events that end before they begin, or
+    overlap in one process.
     """
     events = sorted(history, key=lambda event: (event.called, event.returned))
     _check(events)

@@ -1,4 +1,6 @@
-"""Whole systems with a seeded bug: the native core linked once more, with -D of one, for a Python of its own."""
+"""Whole systems with a seeded bug: the native core linked once more, with -D of one, for a Python
+of its own.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ HEADERS = {"MUTANT": "rows.h", "SHARED_MUTANT": "shared_capability_locks.h"}
 
 def flag(name: str, prefix: str = "MUTANT") -> str:
     """What seeds that bug: a compiler's argument."""
-    names = re.findall(rf"^ {{4}}{prefix}_(\w+)", (NATIVE / HEADERS[prefix]).read_text(), re.MULTILINE)
+    names = re.findall(
+        rf"^ {{4}}{prefix}_(\w+)", (NATIVE / HEADERS[prefix]).read_text(), re.MULTILINE
+    )
     return f"-DMK_{prefix}={names.index(name) + 1}"
 
 
@@ -35,7 +39,8 @@ def relink(root: Path, define: str) -> Path:
     cc = os.environ.get("CC", "cc").split()
     venv.create(root, symlinks=True)
     (site,) = root.glob("lib/python*/site-packages")
-    # What our own environment has, but not its multikernel: an editable installation's hook is not looked for there.
+    # What our own environment has, but not its multikernel: an editable installation's hook is not
+    # looked for there.
     (site / "others.pth").write_text("\n".join(getsitepackages()))
     package = site / "multikernel"
     ignored = shutil.ignore_patterns("*.[cho]", "*.so", "__pycache__")
@@ -48,12 +53,16 @@ def relink(root: Path, define: str) -> Path:
         subprocess.run([*cc, *flags, "-c", path, "-o", into], check=True)
     subprocess.run(["ar", "rs", library, *objects], check=True, capture_output=True)
     module = package / "native" / f"_native{EXTENSION_SUFFIXES[0]}"
-    subprocess.run([*cc, "-shared", face, library, "-lpthread", "-lrt", "-lm", "-o", module], check=True)
+    subprocess.run(
+        [*cc, "-shared", face, library, "-lpthread", "-lrt", "-lm", "-o", module], check=True
+    )
     return root / "bin" / "python"
 
 
 def histories(root: Path, define: str, file: str, select: str) -> str:
-    """What those tests of histories say with that bug; they must not pass, and must have ended by themselves."""
+    """What those tests of histories say with that bug; they must not pass, and must have ended by
+    themselves.
+    """
     python = relink(root / "venv", define)
     test = [python, "-m", "pytest", "-q", "-x", "-m", "full or not full", "-k", select, file]
     done = subprocess.run(test, cwd=root, capture_output=True, text=True, check=False)

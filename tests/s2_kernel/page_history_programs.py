@@ -1,5 +1,5 @@
-"""A program that records histories of pages: what a core asked, what it was told, and when by the time-stamp
-counter. Imported on cores by name, so it imports nothing that a core would not.
+"""A program that records histories of pages: what a core asked, what it was told, and when by the
+time-stamp counter. Imported on cores by name, so it imports nothing that a core would not.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class Act(NamedTuple):
 
 
 def shared_pages(group: Group, frames: list[Frame]) -> list[Page]:
-    """New mappings on all cores, of frames that hold zeros, made by the root and told to the others."""
+    """New mappings on all cores, of frames that hold zeros, made by the root and told to the
+    others.
+    """
     here = multikernel.here()
     if here.core == group.root:
         pages = [here.map(frame) for frame in frames]
@@ -46,7 +48,13 @@ def shared_pages(group: Group, frames: list[Frame]) -> list[Page]:
 
 def some_act(rng: random.Random, core: int, pages: int, pinned: list[int], pins: bool) -> Act:
     page = rng.randrange(pages)
-    kinds = ["read"] * 5 + ["write"] * 3 + ["protect"] * 2 + ["unmap"] + (["pin", "unpin"] if pins else [])
+    kinds = (
+        ["read"] * 5
+        + ["write"] * 3
+        + ["protect"] * 2
+        + ["unmap"]
+        + (["pin", "unpin"] if pins else [])
+    )
     kind = rng.choice(kinds)
     if kind == "unpin" and not pinned[page]:
         kind = "read"

@@ -66,7 +66,9 @@ def hand_on(frame: int, index: int, core: int, times: int) -> int:
 
 
 def fly(ram: int, first_index: int, pages: int, in_flight: int, rounds: int) -> int:
-    """Retypes every page and deletes what came of it, round after round, so many at a time; how many went."""
+    """Retypes every page and deletes what came of it, round after round, so many at a time; how
+    many went.
+    """
     driver, went = multikernel.here().driver, 0
     for _ in range(rounds):
         waiting, flying, made = retypes(ram, first_index, pages), [], []
@@ -74,7 +76,9 @@ def fly(ram: int, first_index: int, pages: int, in_flight: int, rounds: int) -> 
             while waiting and len(flying) < in_flight:
                 kind, words = waiting.pop()
                 flying.append(driver.begin(KINDS[kind], words))
-            ended = {ticket: reply for ticket in flying if (reply := driver.done(ticket)) is not None}
+            ended = {
+                ticket: reply for ticket in flying if (reply := driver.done(ticket)) is not None
+            }
             flying = [ticket for ticket in flying if ticket not in ended]
             made += [words[0] for verdict, _, words in ended.values() if verdict == 0]
         went += len(made)

@@ -1,4 +1,6 @@
-"""What these tests run on cores. Imported there by name, so it imports nothing that a core would not."""
+"""What these tests run on cores. Imported there by name, so it imports nothing that a core would
+not.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def attempt(function: Any, *args: Any, **kwargs: Any) -> Outcome:
     try:
         return "ok", function(*args, **kwargs)
     except MultikernelError as error:
-        return type(error).__name__, getattr(error, "core", None) if isinstance(error, PagePinned) else None
+        return type(error).__name__, getattr(error, "core", None) if isinstance(
+            error, PagePinned
+        ) else None
 
 
 def map_here(frame: Frame, cores: list[int] | None = None, rights: str = "read-write") -> Page:
@@ -72,8 +76,9 @@ def compute(seconds: float) -> int:
 def contend(
     gate: Page, pages: list[Page], own: Frame, seed: int, rounds: int
 ) -> tuple[list[int], dict[str, int]]:
-    """Random operations from this core once the gate is open, on pages that every core is at and on pages of its own
-    making. The common pages whose unmap returned here, and how often each thing happened."""
+    """Random operations from this core once the gate is open, on pages that every core is at and on
+    pages of its own making. The common pages whose unmap returned here, and how often each thing
+    happened."""
     here, chosen = multikernel.here(), random.Random(seed)
     won: list[int] = []
     mine: list[Page] = []
@@ -81,7 +86,9 @@ def contend(
     while gate.read(0, 1) == b"\0":
         time.sleep(0)
     for _ in range(rounds):
-        what = chosen.choice(("map", "map", "unmap mine", "unmap", "protect", "pin", "read", "elsewhere"))
+        what = chosen.choice(
+            ("map", "map", "unmap mine", "unmap", "protect", "pin", "read", "elsewhere")
+        )
         index = chosen.randrange(len(pages))
         page = pages[index]
         result = "ok"
@@ -92,7 +99,8 @@ def contend(
                     mine.append(here.map(own, others or None))
                 case "unmap mine" if mine:
                     here.unmap(
-                        mine.pop(chosen.randrange(len(mine))), chosen.choice(("two-phase", "one-phase"))
+                        mine.pop(chosen.randrange(len(mine))),
+                        chosen.choice(("two-phase", "one-phase")),
                     )
                 case "unmap":
                     if chosen.random() < 0.1:

@@ -1,5 +1,6 @@
-"""Capabilities on real cores: operations from all of them at once against what must hold of all replicas together; in
-both kernels, where a core of the shared one shows its own part of the one state.
+"""Capabilities on real cores: operations from all of them at once against what must hold of all
+replicas together; in both kernels, where a core of the shared one shows its own part of the one
+state.
 """
 
 from __future__ import annotations
@@ -82,8 +83,8 @@ def derived(outer: Record, inner: Record) -> bool:
 
 
 def check(system: System, *, heirs: bool = True) -> list[tuple[int, Record]]:
-    """heirs: nobody has taken a CNode from others together with what was in it, so every owner has a copy. In the
-    shared kernel nobody owns anything.
+    """heirs: nobody has taken a CNode from others together with what was in it, so every owner has
+    a copy. In the shared kernel nobody owns anything.
     """
     owned = system.kernel == "multikernel"
     for _, _, locks, _, broken, *_ in digests(system):
@@ -96,7 +97,12 @@ def check(system: System, *, heirs: bool = True) -> list[tuple[int, Record]]:
         for b, other in found:
             if one.address >= other.end or other.address >= one.end:
                 continue
-            assert same(one, other) or derived(one, other) or derived(other, one), (a, one, b, other)
+            assert same(one, other) or derived(one, other) or derived(other, one), (
+                a,
+                one,
+                b,
+                other,
+            )
             if owned and a != b and same(one, other):
                 assert one.owner == other.owner
                 assert one.owner != a or one.flags & CAPABILITY_FLAGS["remote-copies"]
@@ -108,7 +114,8 @@ def check(system: System, *, heirs: bool = True) -> list[tuple[int, Record]]:
 @pytest.mark.parametrize("cnodes", [False, True])
 def test_all_cores_at_once(system: System, cnodes: bool) -> None:
     total: Counter[str] = Counter()
-    # Under one lock the three cores take turns, and where they share CPUs each turn is the host's to grant.
+    # Under one lock the three cores take turns, and where they share CPUs each turn is the host's
+    # to grant.
     rounds = 100 if system.plan.kernel == "shared" else 400
     for turn in range(3):
         # Behind what the programs use: what they do to the RAM itself, they do to copies.
@@ -117,7 +124,10 @@ def test_all_cores_at_once(system: System, cnodes: bool) -> None:
             for index in range(1, SLOTS):
                 if ask(system, 0, "CAP_COPY", whole, ROOT, copy_word(index, 7, core))[0] == "ok":
                     break
-        tasks = [core.start(programs.churn, 10 * turn + core.index, rounds, cnodes) for core in system.cores]
+        tasks = [
+            core.start(programs.churn, 10 * turn + core.index, rounds, cnodes)
+            for core in system.cores
+        ]
         for task in tasks:
             total.update(task.result())
         check(system, heirs=not cnodes)
@@ -129,7 +139,9 @@ def test_all_cores_at_once(system: System, cnodes: bool) -> None:
 
 
 def test_a_page_is_one_thing_on_all_cores(system: System) -> None:
-    """Three cores make something of each page of one RAM at the same time: each page goes to one of them."""
+    """Three cores make something of each page of one RAM at the same time: each page goes to one of
+    them.
+    """
     pages = 8
     whole = ram(system, pages)
     for core in (1, 2):
@@ -138,7 +150,11 @@ def test_a_page_is_one_thing_on_all_cores(system: System) -> None:
     tasks = [core.start(programs.retype_all, 1, kinds[core.index], pages) for core in system.cores]
     outcomes = [task.result() for task in tasks]
     for page in range(pages):
-        assert sorted(outcome[page] for outcome in outcomes) == ["ok", "retype-conflict", "retype-conflict"]
+        assert sorted(outcome[page] for outcome in outcomes) == [
+            "ok",
+            "retype-conflict",
+            "retype-conflict",
+        ]
     check(system)
 
 
@@ -170,7 +186,9 @@ def test_ownership_is_inherited(system: System) -> None:
 def test_a_cnode_goes_with_what_it_holds(system: System) -> None:
     """An owner's last copy lies in it: its deletion waits for somebody to inherit."""
     whole = ram(system, 8)
-    verdict, (cnode, *_) = ask(system, 0, "CAP_RETYPE", whole, ROOT, retype_word(2, CNODE), 0, 4 * PAGE, 0)
+    verdict, (cnode, *_) = ask(
+        system, 0, "CAP_RETYPE", whole, ROOT, retype_word(2, CNODE), 0, 4 * PAGE, 0
+    )
     assert verdict == "ok"
     verdict, (frame, *_) = ask(
         system, 0, "CAP_RETYPE", whole, cnode, retype_word(0, FRAME, 2), 4 * PAGE, PAGE, 0
@@ -178,12 +196,17 @@ def test_a_cnode_goes_with_what_it_holds(system: System) -> None:
     assert verdict == "ok"
     assert ask(system, 0, "CAP_COPY", frame, ROOT, copy_word(1, 7, 2))[0] == "ok"
     assert ask(system, 0, "CAP_DELETE", cnode)[0] == "ok"
-    assert [(core, one.type, one.owner) for core, one in check(system)] == [(0, RAM, 0), (2, FRAME, 2)]
+    assert [(core, one.type, one.owner) for core, one in check(system)] == [
+        (0, RAM, 0),
+        (2, FRAME, 2),
+    ]
 
 
 @pytest.fixture(scope="module")
 def divided() -> Iterator[tuple[System, int]]:
-    """A system with RAM on core 0 and a copy on core 1, which has made a Frame of its first page; and that RAM."""
+    """A system with RAM on core 0 and a copy on core 1, which has made a Frame of its first page;
+    and that RAM.
+    """
     with multikernel.boot(cores=CORES) as system:
         whole = ram(system, 4)
         assert ask(system, 0, "CAP_COPY", whole, ROOT, copy_word(1, 7, 1))[0] == "ok"
@@ -229,7 +252,9 @@ def test_an_owner_is_asked_over_any_carrier(carrier: Carrier) -> None:
         root: [((root + i) % CORES, (root + i + 1) % CORES) for i in range(CORES - 1)]
         for root in range(CORES)
     }
-    with multikernel.boot(cores=CORES, carrier=carrier, capabilities="owner", trees=chain) as system:
+    with multikernel.boot(
+        cores=CORES, carrier=carrier, capabilities="owner", trees=chain
+    ) as system:
         whole = ram(system, 24, SLOTS)
         for core in (1, 2):
             assert ask(system, 0, "CAP_COPY", whole, ROOT, copy_word(1, 7, core))[0] == "ok"

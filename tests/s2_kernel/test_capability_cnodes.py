@@ -1,11 +1,14 @@
-"""Histories in which CNodes are made, filled and taken away: weaker than linearizable, and by how much.
+"""Histories in which CNodes are made, filled and taken away: weaker than linearizable, and by how
+much.
 
-What lies in a CNode goes with it capability by capability, on each core in its time, because a commit cannot be refused
-(capability_rows.c) and a deletion is done in pieces (cspace.h). So a deletion or a revoke has two moments here. At the
-first, all that it names is gone: the capability, or every copy and descendant on every core. A CNode among it, and what
-that holds, is going: any of it may still be used, or be found stale, or be in the way of something else; each goes at
-some moment of its own, a CNode after its contents; and by the second moment, which is before the return, all of it is
-gone. Everything else happens at one moment, and the order of all these leads to what is there in the end.
+What lies in a CNode goes with it capability by capability, on each core in its time, because a
+commit cannot be refused (capability_rows.c) and a deletion is done in pieces (cspace.h). So a
+deletion or a revoke has two moments here. At the first, all that it names is gone: the capability,
+or every copy and descendant on every core. A CNode among it, and what that holds, is going: any of
+it may still be used, or be found stale, or be in the way of something else; each goes at some
+moment of its own, a CNode after its contents; and by the second moment, which is before the return,
+all of it is gone. Everything else happens at one moment, and the order of all these leads to what
+is there in the end.
 """
 
 from __future__ import annotations
@@ -90,7 +93,11 @@ def asked(now: Going, act: Ask, response: tuple[str, int | None]) -> Iterator[Go
         return
     taken = now.state - after
     holders = {copy.cnode for copy in taken}
-    slow = {copy for copy in taken if copy.object in holders or copy.cnode in {one.object for one in taken}}
+    slow = {
+        copy
+        for copy in taken
+        if copy.object in holders or copy.cnode in {one.object for one in taken}
+    }
     yield Going(
         after | slow,
         now.going | {(act.number, copy) for copy in slow},

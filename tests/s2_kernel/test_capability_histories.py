@@ -1,10 +1,10 @@
-"""Capabilities, all cores at once: what programs were told can be explained by one order of what they asked, an
-order that leads to what is there in the end.
+"""Capabilities, all cores at once: what programs were told can be explained by one order of what
+they asked, an order that leads to what is there in the end.
 
-Two things are weaker, and are not claimed. A program that looks at its slots (KIND_CAP_LOOK) while others are at
-work sees what is prepared and may yet be taken back; looks choose here what to ask about, and only those in which
-all is at rest have to be explained. And what lies in a CNode goes with it capability by capability, on each core in
-its time (cspace.h, capability_rows.c)."""
+Two things are weaker, and are not claimed. A program that looks at its slots (KIND_CAP_LOOK) while
+others are at work sees what is prepared and may yet be taken back; looks choose here what to ask
+about, and only those in which all is at rest have to be explained. And what lies in a CNode goes
+with it capability by capability, on each core in its time (cspace.h, capability_rows.c)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ CORES = 3
 def system(request: pytest.FixtureRequest) -> Iterator[System]:
     with multikernel.boot(CORES, **SYSTEMS[request.param]) as booted:
         memory = ROOT, programs.SLOTS[-1]
-        booted.launched.request(0, KINDS["CAP_CREATE"], 2 * max(programs.PAGES.values()) * PAGE, *memory)
+        booted.launched.request(
+            0, KINDS["CAP_CREATE"], 2 * max(programs.PAGES.values()) * PAGE, *memory
+        )
         yield booted
 
 
@@ -70,7 +72,9 @@ def record(
 ) -> list[tuple[Round, ...]]:
     group = system.group()
     tasks = [
-        core.start(programs.capabilities, group, 1000 * seed + core.index, rounds, operations, cnodes)
+        core.start(
+            programs.capabilities, group, 1000 * seed + core.index, rounds, operations, cnodes
+        )
         for core in system.cores
     ]
     done = [task.result() for task in tasks]
@@ -125,7 +129,9 @@ def test_a_seeded_bug_is_seen(mutant: str, tmp_path: Path) -> None:
 
 
 def test_another_answer_is_noticed(system: System) -> None:
-    """The same histories, with one answer turned into another: most of those cannot be explained any more."""
+    """The same histories, with one answer turned into another: most of those cannot be explained
+    any more.
+    """
     noticed: Counter[str] = Counter()
     for rounds in record(system, 99, 6, 6):
         for core, one in enumerate(rounds):
@@ -134,7 +140,11 @@ def test_another_answer_is_noticed(system: System) -> None:
                 other = ("stale" if said == "ok" else "ok", None if said == "ok" else made)
                 if other[0] == "ok" and event.operation.kind in ("COPY", "MOVE", "RETYPE"):
                     other = ("ok", 1 << 62)
-                events = [*one.events[:index], event._replace(response=other), *one.events[index + 1 :]]
+                events = [
+                    *one.events[:index],
+                    event._replace(response=other),
+                    *one.events[index + 1 :],
+                ]
                 wrong = (*rounds[:core], one._replace(events=events), *rounds[core + 1 :])
                 try:
                     explain(wrong)
@@ -145,13 +155,15 @@ def test_another_answer_is_noticed(system: System) -> None:
 
 
 def test_the_clock_of_histories() -> None:
-    """Stamps of two cores can be compared: in a chain of causes, from one CPU to another and back, none is smaller
-    than the one before. The counter's rate is known, and the same on both.
+    """Stamps of two cores can be compared: in a chain of causes, from one CPU to another and back,
+    none is smaller than the one before. The counter's rate is known, and the same on both.
     """
     with multikernel.boot(CORES) as system:
         group = system.group()
         tasks = [core.start(programs.stamps, group, 2000) for core in system.cores]
-        chain = [stamp for turn in zip(*(task.result() for task in tasks), strict=True) for stamp in turn]
+        chain = [
+            stamp for turn in zip(*(task.result() for task in tasks), strict=True) for stamp in turn
+        ]
         rates = [core.run(programs.rate) for core in system.cores]
     assert chain == sorted(chain)
     first, error = rates[0]

@@ -1,6 +1,6 @@
-"""Random histories of capabilities on real cores, and the naive model of the whole system: after every request the
-same verdict, and the same capabilities on all cores. Pages of Frames among them, and pins: what is refused for one has
-changed nothing.
+"""Random histories of capabilities on real cores, and the naive model of the whole system: after
+every request the same verdict, and the same capabilities on all cores. Pages of Frames among them,
+and pins: what is refused for one has changed nothing.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Page(NamedTuple):
 
 
 class Place:
-    """A system with nothing in it but one RAM, for one history after another. After one that failed, another
-    system.
+    """A system with nothing in it but one RAM, for one history after another. After one that
+    failed, another system.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -120,10 +120,12 @@ class Histories(RuleBasedStateMachine):
     # --- choosing by number
 
     def reference(self, core: int, which: int, *kinds: int) -> tuple[int, int]:
-        """A core, and a name: mostly that one or another core's, of a capability that is there; else that core's,
-        of one that it had, or of none.
+        """A core, and a name: mostly that one or another core's, of a capability that is there;
+        else that core's, of one that it had, or of none.
         """
-        there = sorted(copy for copy in self.state - {self.memory} if copy.object.type in (kinds or range(9)))
+        there = sorted(
+            copy for copy in self.state - {self.memory} if copy.object.type in (kinds or range(9))
+        )
         if which < 90 and there:
             copy = there[(core + which) % len(there)]
             return copy.core, copy.name or 0
@@ -132,7 +134,9 @@ class Histories(RuleBasedStateMachine):
 
     def cnode(self, core: int, which: int) -> int:
         """A name that is mostly a CNode's there."""
-        mine = sorted(copy for copy in self.state if copy.core == core and copy.object.type == CNODE)
+        mine = sorted(
+            copy for copy in self.state if copy.core == core and copy.object.type == CNODE
+        )
         if which < 60 or (which < 90 and not mine):
             return ROOT
         return mine[which % len(mine)].name or 0 if which < 90 else self.reference(core, which)[1]
@@ -165,8 +169,12 @@ class Histories(RuleBasedStateMachine):
             assert self.request(0, "CAP_CREATE", size, cnode, index)[0] == expected
             assert self.digests() == before
 
-    @rule(core=CORE, source=WHICH, cnode=WHICH, index=INDEX, rights=ALLOWED, to=TO, move=st.booleans())
-    def copy(self, core: int, source: int, cnode: int, index: int, rights: int, to: int, move: bool) -> None:
+    @rule(
+        core=CORE, source=WHICH, cnode=WHICH, index=INDEX, rights=ALLOWED, to=TO, move=st.booleans()
+    )
+    def copy(
+        self, core: int, source: int, cnode: int, index: int, rights: int, to: int, move: bool
+    ) -> None:
         there = self.cnode(min(to, CORES - 1), cnode)
         kind = "MOVE" if move else "COPY"
         core, name = self.reference(core, source)
@@ -237,11 +245,16 @@ class Histories(RuleBasedStateMachine):
         rights=st.sampled_from([1, 3]),
         holders=st.integers(1, (1 << CORES) - 1),
     )
-    def map(self, core: int, source: int, cnode: int, index: int, rights: int, holders: int) -> None:
+    def map(
+        self, core: int, source: int, cnode: int, index: int, rights: int, holders: int
+    ) -> None:
         core, name = self.reference(core, source, *((FRAME,) if source < 80 else ()))
         number = len(self.pages) + 1
         there = self.cnode(core, cnode)
-        self.ask(Request("MAP", core, name, there, index, rights, holders, about=number), inside=source == 7)
+        self.ask(
+            Request("MAP", core, name, there, index, rights, holders, about=number),
+            inside=source == 7,
+        )
 
     def mapped(self, which: int) -> int:
         """The number of a page: one that is mapped, if there is one; 0: there has been none."""
@@ -269,26 +282,35 @@ class Histories(RuleBasedStateMachine):
         """By its home, or a core that has it."""
         if number := self.mapped(which):
             page = self.pages[number - 1]
-            there, pinned = number in model.pages(self.state), any(pin[0] == number for pin in self.pins)
+            there, pinned = (
+                number in model.pages(self.state),
+                any(pin[0] == number for pin in self.pins),
+            )
             expected = "not-mapped" if not there else "pinned" if pinned else "ok"
             core = core if page.holders >> core & 1 else page.home
             assert self.request(core, "UNMAP", page.handle, int(one_phase))[0] == expected
             if expected == "ok":
                 gone = {
-                    copy for copy in self.state if copy.object.type == MAPPING and copy.object.about == number
+                    copy
+                    for copy in self.state
+                    if copy.object.type == MAPPING and copy.object.about == number
                 }
                 self.state -= gone
                 self.compare(0, ())
 
     def takes_unasked(self, request: Request, after: model.State) -> bool:
-        """A revoke that takes a CNode along in which there are pages of other memory: that is refused where it has to
-        be agreed, which the model does not know (test_capability_pages.py, test_refused_deletions.py).
+        """A revoke that takes a CNode along in which there are pages of other memory: that is
+        refused where it has to be agreed, which the model does not know (test_capability_pages.py,
+        test_refused_deletions.py).
         """
         if request.kind != "REVOKE" or not model.pages(self.state):
             return False
-        gone = {(copy.core, copy.object) for copy in self.state - after if copy.object.type == CNODE}
+        gone = {
+            (copy.core, copy.object) for copy in self.state - after if copy.object.type == CNODE
+        }
         return any(
-            (copy.core, copy.cnode) in gone and copy.object.type in (FRAME, MAPPING) for copy in self.state
+            (copy.core, copy.cnode) in gone and copy.object.type in (FRAME, MAPPING)
+            for copy in self.state
         )
 
     def ask(self, request: Request, inside: bool = False) -> None:
@@ -358,10 +380,12 @@ class Histories(RuleBasedStateMachine):
         mapped = model.pages(self.state)
         for number, page in enumerate(self.pages, 1):
             for core in range(CORES):
-                verdict = self.system.launched.request(core, KINDS["TOUCH"], page.handle, page.address)[0]
-                assert (verdict == VERDICTS["OK"]) == (number in mapped and page.holders >> core & 1 != 0), (
-                    page
-                )
+                verdict = self.system.launched.request(
+                    core, KINDS["TOUCH"], page.handle, page.address
+                )[0]
+                assert (verdict == VERDICTS["OK"]) == (
+                    number in mapped and page.holders >> core & 1 != 0
+                ), page
 
     def teardown(self) -> None:
         if self.state:

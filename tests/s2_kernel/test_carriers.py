@@ -1,4 +1,6 @@
-"""Trees and carriers: whatever the routes, whoever starts, nothing waits for ever, and replicas agree in the end."""
+"""Trees and carriers: whatever the routes, whoever starts, nothing waits for ever, and replicas
+agree in the end.
+"""
 
 from __future__ import annotations
 
@@ -39,14 +41,21 @@ CARRIERS = ("call-line", "ring", "socket", "pipe")
         *product(CARRIERS[:2], (8,), (flat,)),
     ],
 )
-def test_all_cores_start_operations_at_once(cores: int, trees: Callable[[int], Trees], carrier: Any) -> None:
+def test_all_cores_start_operations_at_once(
+    cores: int, trees: Callable[[int], Trees], carrier: Any
+) -> None:
     with multikernel.boot(cores, carrier=carrier, trees=trees(cores)) as system:
         happened = everybody_at_once(system, seed=cores, rounds=80 if cores < 8 else 60)
     assert happened["unmap: ok"] > 0
 
 
 @settings(max_examples=6, deadline=None)
-@given(st.sampled_from([3, 5, 6, 8]), st.integers(0, 2**20), st.integers(0, 2**20), st.sampled_from(CARRIERS))
+@given(
+    st.sampled_from([3, 5, 6, 8]),
+    st.integers(0, 2**20),
+    st.integers(0, 2**20),
+    st.sampled_from(CARRIERS),
+)
 def test_any_trees_will_do(cores: int, trees: int, seed: int, carrier: Any) -> None:
     with multikernel.boot(cores, carrier=carrier, trees=any_trees(cores, trees)) as system:
         everybody_at_once(system, seed, rounds=100)
@@ -64,7 +73,9 @@ def test_any_trees_will_do_for_long(cores: int, trees: int, seed: int, carrier: 
     ("cores", "carrier"), [(2, "call-line"), *product([5], CARRIERS), (9, "ring"), (9, "pipe")]
 )
 def test_trees_are_installed_while_operations_run(cores: int, carrier: Any) -> None:
-    """Cores are given one random tree after the other, by a thread each; nothing is lost, and all agree in the end."""
+    """Cores are given one random tree after the other, by a thread each; nothing is lost, and all
+    agree in the end.
+    """
     import threading
 
     chosen = random.Random(cores)
@@ -82,7 +93,9 @@ def test_trees_are_installed_while_operations_run(cores: int, carrier: Any) -> N
                 failed.append(error)
 
         roots = chosen.sample(range(cores), min(cores, 3))
-        threads = [threading.Thread(target=plant, args=(root, random.Random(root))) for root in roots]
+        threads = [
+            threading.Thread(target=plant, args=(root, random.Random(root))) for root in roots
+        ]
         for thread in threads:
             thread.start()
         try:
@@ -160,7 +173,9 @@ def unmap_own(frame: Frame, times: int) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["two-phase", "one-phase"])
-def test_a_program_asks_another_core_about_a_page_that_is_being_unmapped(kernel: str, protocol: Any) -> None:
+def test_a_program_asks_another_core_about_a_page_that_is_being_unmapped(
+    kernel: str, protocol: Any
+) -> None:
     """Its request waits there for the outcome, and the outcome must not wait for its request."""
 
     def ask(page: Page, core: int) -> int:

@@ -1,8 +1,10 @@
-"""Frames that are mapped, all cores at once: what programs were told of capabilities, pages and memory can be explained
-by one order of what they asked, an order that leads to what is there in the end.
+"""Frames that are mapped, all cores at once: what programs were told of capabilities, pages and
+memory can be explained by one order of what they asked, an order that leads to what is there in the
+end.
 
-A page that somebody has read after a revoke returned, a write that one core sees and another one, later, does not, a
-Mapping without a page, a slot in use by what another core knows to be gone: none of that has an order.
+A page that somebody has read after a revoke returned, a write that one core sees and another one,
+later, does not, a Mapping without a page, a slot in use by what another core knows to be gone: none
+of that has an order.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ def record(
     group = system.group()
     board = system.map(system.allocate(PAGE))
     tasks = [
-        core.start(programs.play, group, board, scenario, 1000 * seed + core.index, rounds, operations)
+        core.start(
+            programs.play, group, board, scenario, 1000 * seed + core.index, rounds, operations
+        )
         for core in system.cores
     ]
     done = [task.result() for task in tasks]
@@ -61,8 +65,8 @@ def seen(looks: Iterable[list[Any]]) -> Any:
 
 
 def halves(event: Event, end: int) -> Iterable[Event]:
-    """What is done in two steps, each by itself: a deletion that may have unmapped a page, and an unmap, of which the
-    page's home hears before the end.
+    """What is done in two steps, each by itself: a deletion that may have unmapped a page, and an
+    unmap, of which the page's home hears before the end.
     """
     asked = event.operation
     if asked.kind == "DELETE" and event.response[0] == "ok":
@@ -77,8 +81,8 @@ def halves(event: Event, end: int) -> Iterable[Event]:
 
 
 def explain(rounds: tuple[Round, ...], in_steps: bool) -> list[Event]:
-    """The order of a round on all cores; it leads to what was there and could be read in the end. in_steps: where
-    deletions and unmaps may be seen to be done in steps.
+    """The order of a round on all cores; it leads to what was there and could be read in the end.
+    in_steps: where deletions and unmaps may be seen to be done in steps.
     """
     history = [event for one in rounds for event in one.events]
     if in_steps:
@@ -119,12 +123,22 @@ def outcomes(
 
 def test_histories(system: System) -> None:
     met = outcomes(system, 1, 60, 8)
-    for outcome in ("READ ok", "READ fault", "WRITE ok", "UNMAP ok", "MAP ok", "REVOKE ok", "DELETE ok"):
+    for outcome in (
+        "READ ok",
+        "READ fault",
+        "WRITE ok",
+        "UNMAP ok",
+        "MAP ok",
+        "REVOKE ok",
+        "DELETE ok",
+    ):
         assert met[outcome], met
 
 
 def test_pages_in_use_go_at_one_moment(system: System) -> None:
-    """All pages of a range, on all cores: none is there after another one, or the same one elsewhere, was gone."""
+    """All pages of a range, on all cores: none is there after another one, or the same one
+    elsewhere, was gone.
+    """
     met = outcomes(system, 1, 100, 60, "pages in use")
     for outcome in ("READ ok", "READ fault", "WRITE ok", "WRITE fault"):
         assert met[outcome], met
@@ -151,7 +165,11 @@ def others(event: Event) -> Iterable[Response]:
     if kind == "READ" and made is not None:
         yield verdict, made ^ 1, page
     if kind in ("READ", "WRITE"):
-        yield ("fault", None, None) if verdict == "ok" else ("ok", None if kind == "WRITE" else 0, None)
+        yield (
+            ("fault", None, None)
+            if verdict == "ok"
+            else ("ok", None if kind == "WRITE" else 0, None)
+        )
     elif kind == "UNMAP":
         yield ("not-mapped" if verdict == "ok" else "ok", None, None)
     elif verdict == "ok":
@@ -161,13 +179,19 @@ def others(event: Event) -> Iterable[Response]:
 
 
 def test_another_answer_is_noticed(system: System) -> None:
-    """The same histories, with one answer turned into another: most of those cannot be explained any more."""
+    """The same histories, with one answer turned into another: most of those cannot be explained
+    any more.
+    """
     noticed: Counter[str] = Counter()
     for rounds in record(system, 99, 4, 8) + record(system, 99, 4, 30, "pages in use"):
         for core, one in enumerate(rounds):
             for index, event in enumerate(one.events):
                 for other in others(event):
-                    events = [*one.events[:index], event._replace(response=other), *one.events[index + 1 :]]
+                    events = [
+                        *one.events[:index],
+                        event._replace(response=other),
+                        *one.events[index + 1 :],
+                    ]
                     wrong = (*rounds[:core], one._replace(events=events), *rounds[core + 1 :])
                     try:
                         explain(wrong, in_steps(system))
@@ -189,7 +213,9 @@ MUTANTS = {
     "PAGE_NOT_ASKED_AGAIN": ("SHARED_MUTANT", REGIONS),
     "OCCUPANT_NOT_ASKED": ("SHARED_MUTANT", REGIONS),
 }
-"""Some others end in no answer at all, or are seen only by who chooses the order of messages (the explorer)."""
+"""Some others end in no answer at all, or are seen only by who chooses the order of messages (the
+explorer).
+"""
 
 
 @pytest.mark.full

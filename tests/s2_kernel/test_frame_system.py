@@ -1,5 +1,5 @@
-"""The model of Frames that are mapped, by itself: histories whose answer is known. Three cores; a Frame of RAM that all
-of them have, mapped on the first two.
+"""The model of Frames that are mapped, by itself: histories whose answer is known. Three cores; a
+Frame of RAM that all of them have, mapped on the first two.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ OK, FAULT = ("ok", None, None), ("fault", None, None)
 
 def read(core: int, value: int | None, called: int, returned: int, page: Page = FIRST) -> Event:
     return Event(
-        core, Act("READ", core, page), FAULT if value is None else ("ok", value, None), called, returned
+        core,
+        Act("READ", core, page),
+        FAULT if value is None else ("ok", value, None),
+        called,
+        returned,
     )
 
 
@@ -30,7 +34,9 @@ def write(core: int, value: int, called: int, returned: int, response: Any = OK)
     return Event(core, Act("WRITE", core, FIRST, value), response, called, returned)
 
 
-def asked(kind: str, core: int, source: int, called: int, returned: int, verdict: str = "ok") -> Event:
+def asked(
+    kind: str, core: int, source: int, called: int, returned: int, verdict: str = "ok"
+) -> Event:
     return Event(core, Request(kind, core, source), (verdict, None, None), called, returned)
 
 
@@ -41,7 +47,9 @@ def unmap(core: int, called: int, returned: int, verdict: str = "ok") -> Event:
 def mapped(page: Page, name: int, called: int, rights: int = READ_WRITE) -> list[Event]:
     """By core 0: a Frame of that name in that slot, and behind it its Mapping."""
     made = Request("RETYPE", 0, 1, ROOT, name, type=FRAME, offset=page.frame, size=PAGE)
-    act = Act("MAP", 0, page._replace(handle=0, address=0), source=name, index=name + 1, rights=rights)
+    act = Act(
+        "MAP", 0, page._replace(handle=0, address=0), source=name, index=name + 1, rights=rights
+    )
     return [
         Event(0, made, ("ok", name, None), called, called + 1),
         Event(0, act, ("ok", name + 1, page), called + 2, called + 3),
@@ -56,7 +64,11 @@ RIGHT = {
         asked("REVOKE", 1, 1, 14, 15),
         read(0, None, 16, 17),
     ],
-    "used while it goes": [asked("REVOKE", 0, 1, 10, 19), read(1, 7, 11, 12), read(1, None, 13, 14)],
+    "used while it goes": [
+        asked("REVOKE", 0, 1, 10, 19),
+        read(1, 7, 11, 12),
+        read(1, None, 13, 14),
+    ],
     "unmapped by another core": [
         unmap(1, 10, 11),
         read(0, None, 12, 13),
@@ -83,10 +95,21 @@ RIGHT = {
 }
 WRONG = {
     "read after the revoke": [asked("REVOKE", 2, 1, 10, 11), read(1, 7, 12, 13)],
-    "written after the deletion of its Frame": [asked("DELETE", 0, 10, 10, 11), write(1, 7, 12, 13)],
+    "written after the deletion of its Frame": [
+        asked("DELETE", 0, 10, 10, 11),
+        write(1, 7, 12, 13),
+    ],
     "read after the deletion of its Mapping": [asked("DELETE", 0, 11, 10, 11), read(1, 7, 12, 13)],
-    "gone, and there again": [asked("REVOKE", 0, 1, 10, 19), read(1, None, 11, 12), read(1, 7, 13, 14)],
-    "gone here, there elsewhere": [asked("REVOKE", 2, 1, 10, 19), read(1, None, 11, 12), read(0, 7, 13, 14)],
+    "gone, and there again": [
+        asked("REVOKE", 0, 1, 10, 19),
+        read(1, None, 11, 12),
+        read(1, 7, 13, 14),
+    ],
+    "gone here, there elsewhere": [
+        asked("REVOKE", 2, 1, 10, 19),
+        read(1, None, 11, 12),
+        read(0, 7, 13, 14),
+    ],
     "one page gone, the other still there": [
         asked("REVOKE", 0, 1, 10, 19),
         *(read(1, None, 11, 12), read(1, 7, 13, 14, SECOND)),
@@ -103,7 +126,12 @@ WRONG = {
         ),
     ],
     "old after new, elsewhere": [write(0, 7, 10, 11), write(0, 8, 12, 13), read(1, 7, 14, 15)],
-    "new before old": [write(0, 7, 10, 11), write(0, 8, 12, 19), read(1, 8, 13, 14), read(1, 7, 15, 16)],
+    "new before old": [
+        write(0, 7, 10, 11),
+        write(0, 8, 12, 19),
+        read(1, 8, 13, 14),
+        read(1, 7, 15, 16),
+    ],
     "read by a core that does not hold it": [read(2, 7, 10, 11)],
     "a Mapping without its page": [unmap(1, 10, 11), asked("DELETE", 0, 11, 12, 13)],
     "unmapped twice": [unmap(1, 10, 19), unmap(0, 10, 19)],
@@ -114,7 +142,9 @@ WRONG = {
 
 def explained(history: list[Event]) -> bool:
     try:
-        order(history, START, lambda state, what, response: model.step(state, what, response, CORES))
+        order(
+            history, START, lambda state, what, response: model.step(state, what, response, CORES)
+        )
     except NotLinearizable:
         return False
     return True

@@ -1,4 +1,6 @@
-"""Carriers that share no memory: what is told by a descriptor alone, who holds which, and what a host may refuse."""
+"""Carriers that share no memory: what is told by a descriptor alone, who holds which, and what a
+host may refuse.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +107,10 @@ def test_a_parked_core_is_told_by_whoever_asks(cores: int, carrier: Any) -> None
             for core in system.cores:
                 with pytest.raises(PageFault):
                     core.read(page, 0, 4)
-            assert all(core.counters()["parks"] > old for core, old in zip(system.cores, before, strict=True))
+            assert all(
+                core.counters()["parks"] > old
+                for core, old in zip(system.cores, before, strict=True)
+            )
         at_rest(system)
 
 
@@ -116,7 +121,9 @@ def unmaps(frame: Frame, count: int) -> None:
 
 
 def test_a_computing_core_is_interrupted_by_the_host(carrier: Any) -> None:
-    """More often than by the tick, which alone would bring every one of these unmaps to its end too."""
+    """More often than by the tick, which alone would bring every one of these unmaps to its end
+    too.
+    """
     with multikernel.boot(2, carrier=carrier) as system:
         frame = system.allocate(4096)
         task = system.cores[1].start(programs.compute, 60.0)
@@ -147,7 +154,9 @@ def test_a_pinned_page_stays(carrier: Any) -> None:
 
 
 def narrow() -> None:
-    """The host's buffers as small as they can be made: six messages or so in a socket, one in a pipe."""
+    """The host's buffers as small as they can be made: six messages or so in a socket, one in a
+    pipe.
+    """
     import fcntl
     import socket
 
@@ -164,7 +173,9 @@ def narrow() -> None:
 
 
 def test_full_buffers_neither_block_nor_lose(carrier: Any) -> None:
-    """All operations go through the last but one core to the last, which is stopped until that way is full."""
+    """All operations go through the last but one core to the last, which is stopped until that way
+    is full.
+    """
     cores = 12
     with multikernel.boot(cores, carrier=carrier, trees=chain(cores)) as system:
         for core in system.cores:
@@ -203,5 +214,7 @@ def test_as_many_descriptors_as_are_said_to_be_needed(carrier: Any) -> None:
 def test_what_cannot_be(carrier: Any) -> None:
     with pytest.raises(BadInput, match=r"more than 64 cores: 65.*carrier.*call-line"):
         multikernel.boot(65, carrier=carrier)
-    with pytest.raises(BadInput, match=f"shared kernel's cores send each other no messages: {carrier}"):
+    with pytest.raises(
+        BadInput, match=f"shared kernel's cores send each other no messages: {carrier}"
+    ):
         multikernel.boot(2, kernel="shared", carrier=carrier)

@@ -163,7 +163,9 @@ def blocked(seconds: float) -> int:
 
 
 def restarted(seconds: float) -> int:
-    """A system call that C code makes, blocked for several ticks: it goes on, it is not interrupted by name."""
+    """A system call that C code makes, blocked for several ticks: it goes on, it is not interrupted
+    by name.
+    """
     import ctypes
     import os
     import threading
@@ -218,7 +220,9 @@ def read_on(page: Page, seconds: float) -> int:
 
 
 def test_a_read_between_vote_and_outcome_waits_for_it(boot: Callable[..., System]) -> None:
-    """One core votes no; another one, which has voted yes, finds the page gone until the outcome brings it back."""
+    """One core votes no; another one, which has voted yes, finds the page gone until the outcome
+    brings it back.
+    """
     system = boot(3)
     page = system.map(system.allocate(4096))
     page.write(0, b"pinned")

@@ -1,4 +1,6 @@
-"""The host's own page tables stand behind it: what the accessor does not check, the processor does."""
+"""The host's own page tables stand behind it: what the accessor does not check, the processor
+does.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +105,11 @@ def in_a_child(page: Page) -> str:
         ctypes.string_at(page.address, 6)
         os._exit(0)
     _, status = os.waitpid(child, 0)
-    return f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit {os.WEXITSTATUS(status)}"
+    return (
+        f"signal {os.WTERMSIG(status)}"
+        if os.WIFSIGNALED(status)
+        else f"exit {os.WEXITSTATUS(status)}"
+    )
 
 
 def memory_of_a_child(page: Page) -> list[str]:
@@ -114,7 +120,11 @@ def memory_of_a_child(page: Page) -> list[str]:
     child = os.fork()
     if child == 0:
         with open("/proc/self/maps") as maps:
-            lines = [line for line in maps if 0x20_0000_0000 <= int(line.split("-")[0], 16) < 0x30_0000_0000]
+            lines = [
+                line
+                for line in maps
+                if 0x20_0000_0000 <= int(line.split("-")[0], 16) < 0x30_0000_0000
+            ]
         os.write(write, "".join(lines).encode())
         os._exit(0)
     os.close(write)

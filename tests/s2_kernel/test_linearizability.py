@@ -1,5 +1,5 @@
-"""The checker of histories, by itself: histories whose answer is known, and those of a queue and a register that
-hypothesis makes.
+"""The checker of histories, by itself: histories whose answer is known, and those of a queue and a
+register that hypothesis makes.
 """
 
 from __future__ import annotations
@@ -90,8 +90,9 @@ OPERATION = st.one_of(st.tuples(st.just("put"), st.integers(0, 3)), st.just(("ta
 
 @st.composite
 def runs(draw: Any) -> list[Event]:
-    """Of a queue, by three processes: what took effect one after another, at times 10, 20, …, each seen to begin
-    some time before and to end some time after, but not beyond what the same process did before and after.
+    """Of a queue, by three processes: what took effect one after another, at times 10, 20, …, each
+    seen to begin some time before and to end some time after, but not beyond what the same process
+    did before and after.
     """
     sequence = draw(st.lists(st.tuples(st.integers(0, 2), OPERATION), max_size=14))
     state: tuple[int, ...] = ()
@@ -126,7 +127,9 @@ def by_trying_all(history: list[Event]) -> bool:
         for i, event in enumerate(attempt):
             if any(later.returned < event.called for later in attempt[i + 1 :]):
                 states = []
-            states = [after for state in states for after in queue(state, event.operation, event.response)]
+            states = [
+                after for state in states for after in queue(state, event.operation, event.response)
+            ]
         if states:
             return True
     return False

@@ -1,4 +1,6 @@
-"""The same random histories against both kernels on real processes and a naive model of what they should be."""
+"""The same random histories against both kernels on real processes and a naive model of what they
+should be.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ class Histories(RuleBasedStateMachine):
         self.all_pages: list[NaivePage] = []
 
     def on(self, core: int, function: Any, handles: tuple[Any, Any], *args: Any) -> Outcome:
-        """A program on that core does it in both kernels, with the same outcome; pages that come back, as a pair."""
+        """A program on that core does it in both kernels, with the same outcome; pages that come
+        back, as a pair.
+        """
         outcomes = [
             system.cores[core].run(attempt, function, handle, *args)
             for system, handle in zip(self.systems, handles, strict=True)
@@ -88,7 +92,8 @@ class Histories(RuleBasedStateMachine):
 
     def same(self, outcomes: list[Outcome]) -> Outcome:
         assert outcomes[0][0] == outcomes[1][0], outcomes
-        if outcomes[0][0] != "PagePinned":  # with several pinners the kernels may name different ones
+        # with several pinners the kernels may name different ones
+        if outcomes[0][0] != "PagePinned":
             assert outcomes[0] == outcomes[1], outcomes
         self.pinners = {outcome[1] for outcome in outcomes}
         return outcomes[0]
@@ -134,17 +139,23 @@ class Histories(RuleBasedStateMachine):
 
     @rule(page=pages, core=CORE, protocol=PROTOCOL)
     def unmap(self, page: NaivePage, core: int, protocol: str) -> None:
-        if page.knows(core) and self.expect_change(page, self.on(core, unmap_here, page.handles, protocol)):
+        if page.knows(core) and self.expect_change(
+            page, self.on(core, unmap_here, page.handles, protocol)
+        ):
             page.mapped = False
 
     @rule(page=pages, core=CORE, rights=RIGHTS)
     def protect(self, page: NaivePage, core: int, rights: str) -> None:
-        if page.knows(core) and self.expect_change(page, self.on(core, protect_here, page.handles, rights)):
+        if page.knows(core) and self.expect_change(
+            page, self.on(core, protect_here, page.handles, rights)
+        ):
             page.rights = rights
 
     @rule(page=pages, core=CORE)
     def pin(self, page: NaivePage, core: int) -> None:
-        outcome = self.from_outside(*(lambda handle=handle: handle.pin(core) for handle in page.handles))
+        outcome = self.from_outside(
+            *(lambda handle=handle: handle.pin(core) for handle in page.handles)
+        )
         if page.mapped and core in page.cores:
             assert outcome == ("ok", None)
             page.pins[core] = page.pins.get(core, 0) + 1
@@ -153,7 +164,9 @@ class Histories(RuleBasedStateMachine):
 
     @rule(page=pages, core=CORE)
     def unpin(self, page: NaivePage, core: int) -> None:
-        outcome = self.from_outside(*(lambda handle=handle: handle.unpin(core) for handle in page.handles))
+        outcome = self.from_outside(
+            *(lambda handle=handle: handle.unpin(core) for handle in page.handles)
+        )
         if not page.mapped or core not in page.cores:
             assert outcome[0] == "NotMapped"
         elif core not in page.pins:
@@ -189,7 +202,10 @@ class Histories(RuleBasedStateMachine):
             outcome = self.on(core, write_here, page.handles, offset, data)
         else:
             outcome = self.from_outside(
-                *(lambda handle=handle: handle.write(offset, data, core=core) for handle in page.handles)
+                *(
+                    lambda handle=handle: handle.write(offset, data, core=core)
+                    for handle in page.handles
+                )
             )
         if page.mapped and core in page.cores and page.rights == "read-write":
             assert outcome == ("ok", None)
@@ -263,7 +279,10 @@ def contest(page: Page, gate: Page, times: int, protocol: str) -> list[Outcome]:
 def test_exactly_one_of_concurrent_unmaps_returns(kernel: str, cores: int) -> None:
     """In two phases, in one, and some cores so, some so; every fifth time the page is pinned."""
     turns = list(
-        product([["two-phase"], ["one-phase"], ["two-phase", "one-phase"]], range(10 if cores < 5 else 5))
+        product(
+            [["two-phase"], ["one-phase"], ["two-phase", "one-phase"]],
+            range(10 if cores < 5 else 5),
+        )
     )
     with multikernel.boot(cores, kernel=kernel) as system:  # type: ignore[arg-type]
         frame = system.allocate(PAGE)
@@ -280,7 +299,8 @@ def test_exactly_one_of_concurrent_unmaps_returns(kernel: str, cores: int) -> No
             gate.write(0, b"\1", core=turn % cores)
             outcomes = [outcome for task in tasks for outcome in task.result()]
             if pinned:
-                # One phase takes the page away before it knows: until it is back, others are told that it is gone.
+                # One phase takes the page away before it knows: until it is back, others are told
+                # that it is gone.
                 refusals = {("PagePinned", turn % cores)}
                 assert refusals <= set(outcomes)
                 assert set(outcomes) <= refusals | (
@@ -290,7 +310,9 @@ def test_exactly_one_of_concurrent_unmaps_returns(kernel: str, cores: int) -> No
                 assert [core.read(page, 0, 1) for core in system.cores] == [b"\0"] * cores
                 system.unmap(page)
             else:
-                assert sorted(name for name, _ in outcomes) == ["NotMapped"] * (2 * cores - 1) + ["ok"]
+                assert sorted(name for name, _ in outcomes) == ["NotMapped"] * (2 * cores - 1) + [
+                    "ok"
+                ]
             system.unmap(gate)
             system.free(frame)
             frame = system.allocate(PAGE)

@@ -1,5 +1,5 @@
-"""Pages, all cores at once, in both kernels: what programs were told can be explained by one order of what they
-asked.
+"""Pages, all cores at once, in both kernels: what programs were told can be explained by one order
+of what they asked.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def outcomes(page: Naive, act: Act) -> list[tuple[tuple[str, Any], Naive]]:
             if not page.mapped:
                 return [(("NotMapped", None), page)]
             if any(page.pins):
-                return [(("PagePinned", core), page) for core, count in enumerate(page.pins) if count]
+                return [
+                    (("PagePinned", core), page) for core, count in enumerate(page.pins) if count
+                ]
             change = {"mapped": False} if act.kind == "unmap" else {"rights": act.value}
             return [(ok, page._replace(**change))]
 
@@ -63,11 +65,15 @@ def running(kernel: Any) -> Iterator[System]:
         yield booted
 
 
-def record(system: System, seed: int, rounds: int, acts: int, protocol: str, pins: bool) -> list[list[Event]]:
+def record(
+    system: System, seed: int, rounds: int, acts: int, protocol: str, pins: bool
+) -> list[list[Event]]:
     group = system.group()
     frames = [system.allocate(PAGE) for _ in range(PAGES)]
     tasks = [
-        core.start(programs.histories, group, frames, 100 * seed + core.index, rounds, acts, protocol, pins)
+        core.start(
+            programs.histories, group, frames, 100 * seed + core.index, rounds, acts, protocol, pins
+        )
         for core in system.cores
     ]
     done = [task.result() for task in tasks]
@@ -119,11 +125,12 @@ def settled(history: list[Event]) -> list[Event]:
 
 
 def test_one_phase_is_linearizable_but_for_refusals_meanwhile(running: System, kernel: str) -> None:
-    """One phase takes a page from one core after the other, unprepared, and gives it back where it meets another
-    operation, to try again: while it is under way a page may seem gone on one core, be there on another, and be
-    back (the documented price). All that succeeded has one order nevertheless, and so have the refusals at all
-    other times: in particular, no access succeeds once an unmap has returned. The shared kernel knows one way to
-    unmap, which is linearizable whatever it is called.
+    """One phase takes a page from one core after the other, unprepared, and gives it back where it
+    meets another operation, to try again: while it is under way a page may seem gone on one core,
+    be there on another, and be back (the documented price). All that succeeded has one order
+    nevertheless, and so have the refusals at all other times: in particular, no access succeeds
+    once an unmap has returned. The shared kernel knows one way to unmap, which is linearizable
+    whatever it is called.
     """
     dropped = 0
     for history in record(running, 2, 60, 12, "one-phase", pins=False):
@@ -136,8 +143,8 @@ def test_one_phase_is_linearizable_but_for_refusals_meanwhile(running: System, k
 
 
 def test_another_answer_is_noticed(running: System) -> None:
-    """The same histories, with one answer turned into its opposite: a second unmap of a page succeeds, or a page is
-    read, or not, once everybody knows better.
+    """The same histories, with one answer turned into its opposite: a second unmap of a page
+    succeeds, or a page is read, or not, once everybody knows better.
     """
     noticed: Counter[str] = Counter()
     for history in record(running, 3, 8, 12, "two-phase", pins=False):
@@ -147,7 +154,10 @@ def test_another_answer_is_noticed(running: System) -> None:
                 continue
             other: tuple[str, bytes | None]
             if event.response[0] == "ok":
-                other = ("PageFault" if event.operation.kind in ("read", "write") else "NotMapped", None)
+                other = (
+                    "PageFault" if event.operation.kind in ("read", "write") else "NotMapped",
+                    None,
+                )
             else:
                 other = ("ok", b"\0" if event.operation.kind == "read" else None)
             wrong = [*history[:index], event._replace(response=other), *history[index + 1 :]]

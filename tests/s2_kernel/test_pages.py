@@ -45,7 +45,9 @@ def test_one_address_and_one_memory_on_every_core(system: System) -> None:
     for core in system.cores:
         core.write(page, 2 * PAGE + core.index, bytes([65 + core.index]))
     assert [core.read(page, 2 * PAGE, 3) for core in system.cores] == [b"ABC"] * 3
-    assert [core.run(programs.read_here, page, 2 * PAGE, 3) for core in system.cores] == [b"ABC"] * 3
+    assert [core.run(programs.read_here, page, 2 * PAGE, 3) for core in system.cores] == [
+        b"ABC"
+    ] * 3
 
 
 @pytest.mark.parametrize("length", [0, 1, 7, 8, 24, 25, 47, 48, 49, 1000, 2 * PAGE])
@@ -155,7 +157,9 @@ def test_refusals_name_page_core_and_remedy(system: System) -> None:
     frame = system.allocate(PAGE)
     page = system.map(frame, cores=[0, 1])
     at = f"{page.address:#x}"
-    with pytest.raises(PageFault, match=rf"page fault: {at} \(read on core 2\); .*map the frame there"):
+    with pytest.raises(
+        PageFault, match=rf"page fault: {at} \(read on core 2\); .*map the frame there"
+    ):
         page.read(0, 1, core=2)
     page.pin(1)
     with pytest.raises(
@@ -209,7 +213,9 @@ def test_twice_unmapped_is_not_mapped(system: System) -> None:
             system.unmap(page, protocol=protocol)  # type: ignore[arg-type]
 
 
-def test_an_old_handle_does_not_act_on_the_next_page_in_its_slot(boot: Callable[..., System]) -> None:
+def test_an_old_handle_does_not_act_on_the_next_page_in_its_slot(
+    boot: Callable[..., System],
+) -> None:
     system = boot(2, slots=1)
     frame = system.allocate(PAGE)
     old = system.map(frame)
@@ -364,7 +370,9 @@ def test_out_of_slots(boot: Callable[..., System]) -> None:
 
 
 def test_addresses_come_round(boot: Callable[..., System]) -> None:
-    """More is mapped than there are addresses, without a pause in which the old could be cleaned up."""
+    """More is mapped than there are addresses, without a pause in which the old could be cleaned
+    up.
+    """
     system = boot(2, memory=1 << 30)
     frame = system.allocate(256 << 20)
     fit = (1 << 36) // (2 if system.kernel == "multikernel" else 1) // (frame.size + PAGE)

@@ -108,7 +108,9 @@ def test_a_view_is_the_memory_and_a_pin(system: System) -> None:
         return total
 
     assert system.cores[1].run(keep, page) == 1024 * 1023 // 2
-    assert np.frombuffer(system.cores[2].read(page, 0, 8192), np.int64).tolist() == list(range(1024))
+    assert np.frombuffer(system.cores[2].read(page, 0, 8192), np.int64).tolist() == list(
+        range(1024)
+    )
     for protocol in PROTOCOLS:
         with pytest.raises(PagePinned) as caught:
             system.unmap(page, protocol=protocol)  # type: ignore[arg-type]

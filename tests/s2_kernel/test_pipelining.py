@@ -1,4 +1,6 @@
-"""Many operations in flight from one core: as many as there are lanes, and none waits for an unrelated one."""
+"""Many operations in flight from one core: as many as there are lanes, and none waits for an
+unrelated one.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def ask(system: System, core: int, kind: str, *words: int) -> tuple[int, ...]:
 
 
 def ram(system: System, pages: int, index: int) -> int:
-    """Of which every core has a copy, so that all have to agree about it. On core 0; elsewhere in the same slot."""
+    """Of which every core has a copy, so that all have to agree about it. On core 0; elsewhere in
+    the same slot.
+    """
     whole = ask(system, 0, "CAP_CREATE", pages * PAGE, ROOT, index)[0]
     for core in system.cores[1:]:
         ask(system, 0, "CAP_COPY", whole, ROOT, copy_word(index, 7, core.index))
@@ -55,8 +59,12 @@ def stopped(core: Core) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("trees", [CHAIN, STAR], ids=["chain", "star"])
-def test_as_many_as_there_are_lanes_are_prepared_at_once(trees: dict[int, list[tuple[int, int]]]) -> None:
-    """One core does not answer, so nothing ends; the other one has locked what all sixteen are about."""
+def test_as_many_as_there_are_lanes_are_prepared_at_once(
+    trees: dict[int, list[tuple[int, int]]],
+) -> None:
+    """One core does not answer, so nothing ends; the other one has locked what all sixteen are
+    about.
+    """
     with multikernel.boot(cores=3, trees=trees) as system:
         whole = ram(system, 32, 1)
         with stopped(system.cores[2]):
@@ -72,8 +80,8 @@ def test_as_many_as_there_are_lanes_are_prepared_at_once(trees: dict[int, list[t
 
 
 def test_what_is_blocked_holds_up_nothing_else() -> None:
-    """A retype waits for a core that does not answer, and a second one for the first: copies of other memory go on over
-    the same line, more of them than the line has places.
+    """A retype waits for a core that does not answer, and a second one for the first: copies of
+    other memory go on over the same line, more of them than the line has places.
     """
     with multikernel.boot(cores=3, trees=CHAIN) as system:
         whole, other = ram(system, 4, 1), ask(system, 0, "CAP_CREATE", PAGE, ROOT, 2)[0]
@@ -96,7 +104,8 @@ def test_all_cores_pipeline_at_once(trees: dict[int, list[tuple[int, int]]], car
             ram(system, pages, 1 + core.index)
         mine = [ask(system, core.index, "CAP_LOOK", 1 + core.index)[0] for core in system.cores]
         tasks = [
-            core.start(programs.fly, mine[core.index], 100, pages, LANES, rounds) for core in system.cores
+            core.start(programs.fly, mine[core.index], 100, pages, LANES, rounds)
+            for core in system.cores
         ]
         assert [task.result() for task in tasks] == [pages * rounds] * 3
         for core in range(3):

@@ -15,8 +15,12 @@ from multikernel.system import Kernel
 
 
 @pytest.mark.parametrize("kernel", ["multikernel", "shared"])
-def test_cores_poll_for_what_is_kept(kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A core that polls for a second after its last work has not slept after a hundredth of one; else it has."""
+def test_cores_poll_for_what_is_kept(
+    kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A core that polls for a second after its last work has not slept after a hundredth of one;
+    else it has.
+    """
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     here = Topology.read()
     for us, sleeps in ((1e6, False), (1.0, True)):
@@ -31,4 +35,6 @@ def test_cores_poll_for_what_is_kept(kernel: Kernel, tmp_path: Path, monkeypatch
                 if (core.counters()["parks"] > before) == sleeps:
                     break
             else:
-                pytest.fail(f"polling for {us} µs, a core {'never slept' if sleeps else 'always slept'}")
+                pytest.fail(
+                    f"polling for {us} µs, a core {'never slept' if sleeps else 'always slept'}"
+                )

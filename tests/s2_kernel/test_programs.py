@@ -139,7 +139,11 @@ def test_a_result_waits_for_who_asks_later(system: System) -> None:
     again = core.start(lambda: "again")
     time.sleep(0.05)
     assert core.run(lambda: "second") == "second"
-    assert (first.result(), again.result(), first.result()) == (b"first" * 1000, "again", b"first" * 1000)
+    assert (first.result(), again.result(), first.result()) == (
+        b"first" * 1000,
+        "again",
+        b"first" * 1000,
+    )
 
 
 def test_results_nobody_asks_for(system: System) -> None:
@@ -207,7 +211,9 @@ def test_from_many_threads_at_once(system: System) -> None:
 
 
 def test_a_thread_of_a_program_cannot_enter_the_driver_that_is_already_in(system: System) -> None:
-    """A thread left behind by a program, calling while the core is in its loop, is refused and does no damage."""
+    """A thread left behind by a program, calling while the core is in its loop, is refused and does
+    no damage.
+    """
 
     def leave_thread(page: Any) -> None:
         import threading
@@ -235,7 +241,11 @@ def run_script(text: str, tmp_path: Path, *command: str) -> subprocess.Completed
     script.write_text(text)
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
     return subprocess.run(
-        [*command, sys.executable, str(script)], capture_output=True, text=True, env=environment, check=False
+        [*command, sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
     )
 
 
@@ -280,7 +290,9 @@ def test_on_one_cpu(kernel: str, tmp_path: Path) -> None:
 
 def test_where_stdin_is_the_program(kernel: str) -> None:
     text = SCRIPT.format(kernel=kernel, cores=2)
-    done = subprocess.run([sys.executable, "-"], input=text, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-"], input=text, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("on core") == 2
 

@@ -1,5 +1,5 @@
-"""Capabilities of the shared kernel, and what is special to them: locks, and who waits for them. What they mean is
-tested for both kernels together (test_capabilities.py, test_capability_model.py).
+"""Capabilities of the shared kernel, and what is special to them: locks, and who waits for them.
+What they mean is tested for both kernels together (test_capabilities.py, test_capability_model.py).
 """
 
 from __future__ import annotations
@@ -63,12 +63,15 @@ def test_who_waits_for_a_lock_answers_shootdowns(system: System) -> None:
 
 
 def test_long_revocations_end_while_others_derive(system: System) -> None:
-    """Of more than is done at once, while two cores go on making more of it until they have nothing left."""
+    """Of more than is done at once, while two cores go on making more of it until they have nothing
+    left.
+    """
     whole = ram(system, 200)
     for core in (1, 2):
         assert ask(system, 0, "CAP_COPY", whole, ROOT, copy_word(1, 7, core))[0] == "ok"
     tasks = [
-        core.start(programs.split_until_revoked, 1, 100 * (core.index - 1), 100) for core in system.cores[1:]
+        core.start(programs.split_until_revoked, 1, 100 * (core.index - 1), 100)
+        for core in system.cores[1:]
     ]
     while sum(words[1] for words in digests(system)) < 150:
         pass
@@ -85,18 +88,24 @@ def test_a_cnode_takes_along_what_is_of_other_regions(system: System) -> None:
         system, 0, "CAP_RETYPE", first, ROOT, retype_word(3, programs.CNODE), 0, 4 * PAGE, 0
     )
     assert verdict == "ok"
-    assert ask(system, 0, "CAP_RETYPE", second, cnode, retype_word(0, FRAME, 2), 0, PAGE, 0)[0] == "ok"
+    assert (
+        ask(system, 0, "CAP_RETYPE", second, cnode, retype_word(0, FRAME, 2), 0, PAGE, 0)[0] == "ok"
+    )
     assert ask(system, 0, "CAP_COPY", second, cnode, copy_word(9, 7, 0))[0] == "ok"
     assert ask(system, 0, "CAP_REVOKE", first)[0] == "ok"
     assert [(one.type, one.size) for _, one in check(system)] == [(RAM, 4 * PAGE), (RAM, 2 * PAGE)]
     # Its memory, and that of what it held, can be something else.
     for whole in (first, second):
-        assert ask(system, 0, "CAP_RETYPE", whole, ROOT, retype_word(5, FRAME), 0, PAGE, 0)[0] == "ok"
+        assert (
+            ask(system, 0, "CAP_RETYPE", whole, ROOT, retype_word(5, FRAME), 0, PAGE, 0)[0] == "ok"
+        )
         assert ask(system, 0, "CAP_REVOKE", whole)[0] == "ok"
 
 
 def test_a_frame_goes_with_all_its_pages_or_stays_with_all(system: System) -> None:
-    """The page that is pinned is neither the first nor the last of them. What another core has mapped stays."""
+    """The page that is pinned is neither the first nor the last of them. What another core has
+    mapped stays.
+    """
     (frame,) = system.ram(4 * PAGE).retype("Frame", size=PAGE, count=1)
     pages, others = [frame.map() for _ in range(3)], frame.copy(1).map()
     pages[1].pin(2)
@@ -119,7 +128,9 @@ def test_a_core_cannot_name_what_others_have(system: System) -> None:
     whole = ram(system, 4)
     slots = digests(system)[0][3]
     for reference in (whole, whole + slots, whole + 2 * slots, whole - slots, (1 << 32) + slots):
-        verdict, _ = ask(system, 1, "CAP_RETYPE", reference % 2**64, ROOT, retype_word(5, FRAME), 0, PAGE, 0)
+        verdict, _ = ask(
+            system, 1, "CAP_RETYPE", reference % 2**64, ROOT, retype_word(5, FRAME), 0, PAGE, 0
+        )
         assert verdict == "stale"
 
 

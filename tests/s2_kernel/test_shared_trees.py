@@ -1,4 +1,6 @@
-"""The shared kernel told along trees: whatever the trees nothing waits for ever, and they alone say who tells whom."""
+"""The shared kernel told along trees: whatever the trees nothing waits for ever, and they alone say
+who tells whom.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +90,9 @@ def stopped(core: Core) -> Iterator[None]:
 
 @contextmanager
 def unmapping_without(core: Core, system: System, page: Page) -> Iterator[threading.Thread]:
-    """Core 0 is unmapping the page, but `core` does not run; afterwards it does, and the page is unmapped."""
+    """Core 0 is unmapping the page, but `core` does not run; afterwards it does, and the page is
+    unmapped.
+    """
     thread = threading.Thread(target=system.unmap, args=(page,))
     try:
         with stopped(core):
@@ -99,7 +103,9 @@ def unmapping_without(core: Core, system: System, page: Page) -> Iterator[thread
 
 
 def reaches(core: Core, page: Page) -> bool:
-    """Whether its page table has the page: what it was told, though nobody hears of that before all are."""
+    """Whether its page table has the page: what it was told, though nobody hears of that before all
+    are.
+    """
     for line in Path(f"/proc/{core.pid}/maps").read_text().splitlines():
         addresses, rights, *_ = line.split()
         first, end = (int(word, 16) for word in addresses.split("-"))
@@ -246,7 +252,9 @@ def test_a_pin_is_seen_before_anybody_is_told() -> None:
 
 def test_more_cores_than_a_word_has_bits() -> None:
     with multikernel.boot(70, kernel="shared", trees=binary(70), slots=16) as system:
-        everywhere, some = (system.map(system.allocate(4096), cores=cores) for cores in (None, [1, 66, 69]))
+        everywhere, some = (
+            system.map(system.allocate(4096), cores=cores) for cores in (None, [1, 66, 69])
+        )
         system.protect(everywhere, "read-only")
         for page in (everywhere, some):
             system.unmap(page)

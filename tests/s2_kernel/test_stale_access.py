@@ -1,5 +1,6 @@
-"""When an unmap has returned, no core reads through that mapping any more: cores read as fast as they can while another
-unmaps, and at once gives the memory another content. Whoever still had a translation would see that."""
+"""When an unmap has returned, no core reads through that mapping any more: cores read as fast as
+they can while another unmaps, and at once gives the memory another content. Whoever still had a
+translation would see that."""
 
 from __future__ import annotations
 
@@ -15,15 +16,17 @@ GOOD, POISON = 0x600D600D600D600D, 0xBADBADBADBADBADB
 
 
 def hammer(board: Page, rounds: int, polling: bool) -> tuple[int, int]:
-    """What this core reads, round by round; its place on the board says how far it is. Rounds in which the page was
-    read at all, and all loads."""
+    """What this core reads, round by round; its place on the board says how far it is. Rounds in
+    which the page was read at all, and all loads."""
     here, driver = multikernel.here(), local.driver
     assert driver is not None
     read, total = 0, 0
     for turn in range(1, rounds + 1):
         while (posted := board.read(0, 32))[:8] != turn.to_bytes(8, "little"):
             pass
-        slot, generation, address = (int.from_bytes(posted[at : at + 8], "little") for at in (8, 16, 24))
+        slot, generation, address = (
+            int.from_bytes(posted[at : at + 8], "little") for at in (8, 16, 24)
+        )
         board.write(64 * here.core, (2 * turn).to_bytes(8, "little"))
         value, loads = driver.probe_hammer(slot, generation, address, POISON, polling)
         read += loads > 0
@@ -35,7 +38,9 @@ def hammer(board: Page, rounds: int, polling: bool) -> tuple[int, int]:
     return read, total
 
 
-def unmap_rounds(board: Page, frame: Frame, hammering: list[int], rounds: int, protocol: str) -> None:
+def unmap_rounds(
+    board: Page, frame: Frame, hammering: list[int], rounds: int, protocol: str
+) -> None:
     here = multikernel.here()
     window = here.map(frame, [here.core])
 
@@ -64,7 +69,9 @@ def run(kernel: str, cores: int, rounds: int, polling: bool, protocol: str) -> N
         board = system.map(system.allocate(4096))
         frame = system.allocate(4096)
         others = [core.start(hammer, board, rounds, polling) for core in system.cores[1:]]
-        initiator = system.cores[0].start(unmap_rounds, board, frame, list(range(1, cores)), rounds, protocol)
+        initiator = system.cores[0].start(
+            unmap_rounds, board, frame, list(range(1, cores)), rounds, protocol
+        )
         results = []
         for task in others:
             results.append(task.result())

@@ -4,7 +4,7 @@
 
 #include "explorer.h"
 
-/* --- Scenarios ------------------------------------------------------------------------------------------------------------------ */
+/* --- Scenarios --- */
 
 static const struct {
     const struct scenario *scenario;
@@ -33,9 +33,10 @@ void scenarios_print(void)
         }
 }
 
-/* --- The first world ------------------------------------------------------------------------------------------------------------ */
+/* --- The first world --- */
 
-/* Every root counts the cores from itself on, and the tree is over those ranks: rank's parent is (rank - 1) / fan. */
+/* Every root counts the cores from itself on, and the tree is over those ranks: rank's parent is
+ * (rank - 1) / fan. */
 static void plant_complete(struct monitor *m, uint32_t root)
 {
     uint32_t n = model.cores, edges[MODEL_CORES];
@@ -45,7 +46,8 @@ static void plant_complete(struct monitor *m, uint32_t root)
         violate("the tree of core %u is none", root);
 }
 
-/* The labelled tree of four cores with that number: its Prüfer code, two digits to the base of four; rooted anywhere. */
+/* The labelled tree of four cores with that number: its Prüfer code, two digits to the base of
+ * four; rooted anywhere. */
 static void plant_numbered(struct monitor *m, uint32_t root, uint32_t number)
 {
     uint32_t code[2] = {number / 4, number % 4}, degree[4] = {1, 1, 1, 1}, edges[3];
@@ -92,7 +94,8 @@ static struct monitor_shape world_shape(void)
                                   .slots_per_core = model.scenario->slots_per_core,
                                   .cnodes = model.scenario->cnodes,
                                   .slot_bits = MODEL_SLOT_BITS,
-                                  .capability_protocol = model.owner ? CAPABILITIES_OWNER : CAPABILITIES_TWO_PHASE};
+                                  .capability_protocol =
+                                      model.owner ? CAPABILITIES_OWNER : CAPABILITIES_TWO_PHASE};
 }
 
 size_t world_monitor_size(void)
@@ -127,7 +130,8 @@ void world_init(struct world *w)
     const struct monitor_shape shape = world_shape();
     uint32_t slots = model.cores * scenario->slots_per_core, wide = scenario->wide ? 1 : 0;
     model.monitor_words = ((uint32_t)(monitor_size(&shape) / 8) + slots * wide + 7) & ~7u;
-    model.words = (uint32_t)(offsetof(struct world, monitors) / 8) + model.cores * model.monitor_words;
+    model.words =
+        (uint32_t)(offsetof(struct world, monitors) / 8) + model.cores * model.monitor_words;
     model.words = (model.words + 7) & ~7u;
     for (uint32_t core = 0; core < model.cores; core++) {
         struct monitor *m = world_monitor(w, core);

@@ -1,6 +1,8 @@
-/* Which worlds are the same. Attempts are numbered upwards for ever, and a record keeps its operation after the end, so the worlds
- * as they are would be without number. The protocol only ever asks whether two ids of one lane are equal; so ids may be renamed,
- * keeping equal what is equal, and a record that no rule reads any more may be cleared. Neither changes what can happen next. */
+/* Which worlds are the same. Attempts are numbered upwards for ever, and a record keeps its
+ * operation after the end, so the worlds as they are would be without number. The protocol only
+ * ever asks whether two ids of one lane are equal; so ids may be renamed, keeping equal what is
+ * equal, and a record that no rule reads any more may be cleared. Neither changes what can happen
+ * next. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,8 +48,8 @@ static void rename_id(struct ids *table, uint64_t *id)
     *id = *id >> 48 << 48 | ((uint64_t)(i + 1) * MODEL_LANES + *id % MODEL_LANES);
 }
 
-/* Nobody reads it again: a COMMIT or ABORT for it is answered as for an operation never heard of, and the next operation of
- * the lane writes it anew. */
+/* Nobody reads it again: a COMMIT or ABORT for it is answered as for an operation never heard of,
+ * and the next operation of the lane writes it anew. */
 static int is_dead(struct world *w, uint32_t core, uint32_t index, const struct operation *op)
 {
     if (index / MODEL_LANES == core)
@@ -57,7 +59,8 @@ static int is_dead(struct world *w, uint32_t core, uint32_t index, const struct 
         return 1;
     if (op->phase != PHASE_APPLIED)
         return 0;
-    /* Applied by one phase, and its initiator has gone on: alive only while somebody could still abort it. */
+    /* Applied by one phase, and its initiator has gone on: alive only while somebody could still
+     * abort it. */
     for (const struct packet *p = w->packet; p < w->packet + MODEL_PACKETS && p->present; p++)
         if (p->message.word[1] == op->id)
             return 0;

@@ -1,8 +1,9 @@
-/* Capabilities in the model: what programs ask, what must have become of it, and what monitors may say to each other about it.
+/* Capabilities in the model: what programs ask, what must have become of it, and what monitors may
+ * say to each other about it.
  *
- * A step names a capability by its slot; the program looks up the reference when it asks. Slots 0 to 7 are the root CNode's (0 is the
- * root's own), 8 to 15 those of a second CNode where there is one. Scenarios use every slot for one capability alone, so a slot tells
- * what became of a step. */
+ * A step names a capability by its slot; the program looks up the reference when it asks. Slots 0
+ * to 7 are the root CNode's (0 is the root's own), 8 to 15 those of a second CNode where there is
+ * one. Scenarios use every slot for one capability alone, so a slot tells what became of a step. */
 #include <string.h>
 
 #include "cspace_inside.h"
@@ -10,7 +11,8 @@
 
 static bool makes(const struct step *s)
 {
-    return s->action == CAP_COPY || s->action == CAP_MOVE || s->action == CAP_RETYPE || s->action == CAP_MAP;
+    return s->action == CAP_COPY || s->action == CAP_MOVE || s->action == CAP_RETYPE ||
+           s->action == CAP_MAP;
 }
 
 /* Where what the step makes goes. */
@@ -24,8 +26,8 @@ static uint32_t made_in(const struct step *s)
     return s->argument & 15;
 }
 
-/* What goes with it: what a CNode and those in it hold, or what is made of RAM. Without Mappings: they go with their pages, which others may
- * unmap. */
+/* What goes with it: what a CNode and those in it hold, or what is made of RAM. Without Mappings:
+ * they go with their pages, which others may unmap. */
 static uint8_t contents_of(struct world *w, uint32_t core, uint32_t slot)
 {
     const struct capability *c = capability_in(w, core, slot);
@@ -45,13 +47,14 @@ static uint8_t contents_of(struct world *w, uint32_t core, uint32_t slot)
     return (uint8_t)count;
 }
 
-/* --- Asking ---------------------------------------------------------------------------------------------------------------------- */
+/* --- Asking --- */
 
 static struct cspace_place place_of(struct world *w, uint32_t core, uint32_t slot)
 {
     const struct cspace *cs = cspace_of(w, core);
     uint32_t cnode = slot >> MODEL_SLOT_BITS;
-    struct cspace_place place = {.cnode = CSPACE_ROOT, .index = slot & ((1u << MODEL_SLOT_BITS) - 1)};
+    struct cspace_place place = {.cnode = CSPACE_ROOT,
+                                 .index = slot & ((1u << MODEL_SLOT_BITS) - 1)};
     if (cnode) /* one that was revoked is named by a reference that leads nowhere */
         place.cnode = cspace_cnodes(cs)[cnode].state == CNODE_FREE
                           ? UINT32_MAX
@@ -69,7 +72,8 @@ static void find_entry(struct world *w, uint32_t core, uint32_t thread, struct p
 {
     for (uint32_t lane = 0; lane < MODEL_LANES; lane++) {
         const struct operation *op = monitor_own(world_monitor(w, core), lane);
-        if (page->state == PAGE_MAPPING && op->phase != PHASE_IDLE && op->ticket == thread && op->row == ROW_CAP_MAP) {
+        if (page->state == PAGE_MAPPING && op->phase != PHASE_IDLE && op->ticket == thread &&
+            op->row == ROW_CAP_MAP) {
             page->slot = op->slot;
             page->generation = op->generation;
         }
@@ -129,7 +133,8 @@ void capability_ask(struct world *w, uint32_t core, uint32_t thread, const struc
     }
     w->thread[thread].waiting = 1;
     w->thread[thread].pins = 0;
-    w->thread[thread].contents = s->action == CAP_DELETE || s->action == CAP_REVOKE ? contents_of(w, core, s->page) : 0;
+    w->thread[thread].contents =
+        s->action == CAP_DELETE || s->action == CAP_REVOKE ? contents_of(w, core, s->page) : 0;
     for (uint32_t i = 0; i < MODEL_PAGES; i++)
         for (uint32_t other = 0; other < model.cores; other++)
             w->thread[thread].pins |= (uint8_t)((w->page[i].pinned[other] != 0) << other);
@@ -148,7 +153,7 @@ void capability_create(struct world *w, uint32_t core, const struct step *s)
         violate("core %u: no RAM to begin with", core);
 }
 
-/* --- Outcomes ---------------------------------------------------------------------------------------------------------------------- */
+/* --- Outcomes --- */
 
 /* Does a step elsewhere in the scenario make, or take away, what is in that slot? */
 static bool others_touch(uint32_t thread, uint32_t at, uint32_t core, uint32_t slot, bool making)
@@ -160,7 +165,8 @@ static bool others_touch(uint32_t thread, uint32_t at, uint32_t core, uint32_t s
             if (i == thread && k == at)
                 continue;
             if (making ? makes(s) && made_on(script->core, s) == core && made_in(s) == slot
-                       : (s->action == CAP_DELETE || s->action == CAP_MOVE) && script->core == core && s->page == slot)
+                       : (s->action == CAP_DELETE || s->action == CAP_MOVE) &&
+                             script->core == core && s->page == slot)
                 return true;
         }
     }
@@ -189,9 +195,10 @@ static void check_revoked(struct world *w, uint32_t core, uint32_t slot)
     for (uint32_t other = 0; other < model.cores; other++)
         for (uint32_t i = 0; i < cspace_slots(cspace_of(w, other)); i++) {
             const struct capability *c = capability_in(w, other, i);
-            if (c && c != kept && c->address < capability_end(kept) && kept->address < capability_end(c) &&
-                cspace_nests(kept, c))
-                violate("core %u revoked slot %u, and core %u still has slot %u", core, slot, other, i);
+            if (c && c != kept && c->address < capability_end(kept) &&
+                kept->address < capability_end(c) && cspace_nests(kept, c))
+                violate("core %u revoked slot %u, and core %u still has slot %u", core, slot, other,
+                        i);
         }
     for (uint32_t other = 0; other < model.cores; other++)
         for (uint32_t i = 0; i < monitor_slots(world_monitor(w, other)); i++) {
@@ -199,12 +206,14 @@ static void check_revoked(struct world *w, uint32_t core, uint32_t slot)
             uint64_t address = MODEL_RAM + (t->frame & (FRAME_OF_RAM - 1)) * (uint64_t)CAP_PAGE;
             if (t->frame >= FRAME_OF_RAM && t->rights != RIGHTS_NONE && kept->address <= address &&
                 address < capability_end(kept))
-                violate("core %u revoked slot %u, and core %u still reaches page slot %u", core, slot, other, i);
+                violate("core %u revoked slot %u, and core %u still reaches page slot %u", core,
+                        slot, other, i);
         }
 }
 
 /* A deletion or revocation that was refused for a page has begun nowhere. */
-static void check_untouched(struct world *w, uint32_t thread, uint32_t core, const struct step *step)
+static void check_untouched(struct world *w, uint32_t thread, uint32_t core,
+                            const struct step *step)
 {
     const struct cspace *cs = cspace_of(w, core);
     const struct capability *c = capability_in(w, core, step->page);
@@ -212,19 +221,24 @@ static void check_untouched(struct world *w, uint32_t thread, uint32_t core, con
     bool alone = true; /* in taking something away */
     for (uint32_t i = 0; i < MODEL_THREADS; i++)
         for (const struct step *s = model.scenario->thread[i].step; s->action != STOP; s++)
-            alone &= i == thread || (s->action != CAP_REVOKE && s->action != CAP_DELETE && s->action != CAP_MOVE);
+            alone &= i == thread ||
+                     (s->action != CAP_REVOKE && s->action != CAP_DELETE && s->action != CAP_MOVE);
     if (!c || (step->action == CAP_REVOKE && !alone))
         return;
     if (cspace_find(cs, cspace_reference(cs, step->page), &found) != CAP_OK)
-        violate("core %u was refused to take slot %u away, which cannot be used any more", core, step->page);
+        violate("core %u was refused to take slot %u away, which cannot be used any more", core,
+                step->page);
     for (uint32_t i = 0; i < cs->cnodes && alone; i++)
         if (cspace_cnodes(cs)[i].state > CNODE_LIVE)
-            violate("core %u was refused to take slot %u away, and CNode %u is not open", core, step->page, i);
+            violate("core %u was refused to take slot %u away, and CNode %u is not open", core,
+                    step->page, i);
     if (alone && contents_of(w, core, step->page) < w->thread[thread].contents)
-        violate("core %u was refused to take slot %u away, and something of it is gone", core, step->page);
+        violate("core %u was refused to take slot %u away, and something of it is gone", core,
+                step->page);
 }
 
-/* Refused because of a page, by what is in its way there: a pin only by a core that had one meanwhile. */
+/* Refused because of a page, by what is in its way there: a pin only by a core that had one
+ * meanwhile. */
 static bool refused_for_a_page(const struct world *w, uint32_t thread, const struct step *s,
                                const struct message *message)
 {
@@ -243,7 +257,8 @@ static void reclaimed(struct world *w, uint32_t core, const struct step *s)
     const uint64_t address = MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE;
     for (uint32_t other = 0; other < model.cores; other++) {
         if (mapping_database_overlapping(cspace_database(cspace_of(w, other)), address,
-                                         address + (s->argument & 15) * (uint64_t)CAP_PAGE) != NO_CAPABILITY)
+                                         address + (s->argument & 15) * (uint64_t)CAP_PAGE) !=
+            NO_CAPABILITY)
             violate("core %u takes back memory of which core %u has a capability", core, other);
         for (uint32_t i = 0; i < monitor_slots(world_monitor(w, other)); i++)
             if (w->mmu[other][i].rights != RIGHTS_NONE && w->mmu[other][i].frame >= FRAME_OF_RAM)
@@ -252,8 +267,8 @@ static void reclaimed(struct world *w, uint32_t core, const struct step *s)
     capability_create(w, core, s);
 }
 
-void capability_done(struct world *w, uint32_t thread, uint32_t core, const struct step *s, uint32_t at,
-                     const struct message *message)
+void capability_done(struct world *w, uint32_t thread, uint32_t core, const struct step *s,
+                     uint32_t at, const struct message *message)
 {
     enum verdict verdict = message_verdict(message);
     uint32_t allowed[] = {CAP_STALE, CAP_RETYPE_CONFLICT, CAP_SLOT_IN_USE};
@@ -286,12 +301,15 @@ void capability_done(struct world *w, uint32_t thread, uint32_t core, const stru
     if (makes(s) && !others_touch(thread, at, made_on(core, s), made_in(s), true)) {
         const struct capability *c = capability_in(w, made_on(core, s), made_in(s));
         if (verdict != VERDICT_OK && c)
-            violate("thread %u: the operation was refused, but core %u has what it makes", thread, made_on(core, s));
+            violate("thread %u: the operation was refused, but core %u has what it makes", thread,
+                    made_on(core, s));
         if (verdict == VERDICT_OK && !c && !carried_away && s->action != CAP_MAP &&
             !others_touch(thread, at, made_on(core, s), made_in(s), false))
-            violate("thread %u: the operation succeeded, but core %u has nothing", thread, made_on(core, s));
+            violate("thread %u: the operation succeeded, but core %u has nothing", thread,
+                    made_on(core, s));
         if (verdict == VERDICT_OK && c &&
-            message->word[s->action == CAP_MAP ? 4 : 2] != cspace_reference(cspace_of(w, made_on(core, s)), made_in(s)))
+            message->word[s->action == CAP_MAP ? 4 : 2] !=
+                cspace_reference(cspace_of(w, made_on(core, s)), made_in(s)))
             violate("thread %u: the operation succeeded, but is not told what it has made", thread);
     }
     bool gone = s->action == CAP_MOVE || s->action == CAP_DELETE;
@@ -304,7 +322,8 @@ void capability_done(struct world *w, uint32_t thread, uint32_t core, const stru
         check_revoked(w, core, s->page);
 }
 
-/* Nobody else drives an operation on what has an owner, and who vouches that two are enough is one. */
+/* Nobody else drives an operation on what has an owner, and who vouches that two are enough is
+ * one. */
 static void check_root(struct world *w, uint32_t core, const struct message *message)
 {
     const uint64_t *word = message->word;
@@ -322,15 +341,18 @@ static void check_root(struct world *w, uint32_t core, const struct message *mes
         violate("core %u drives an operation on what core %u owns", core, owner);
 }
 
-void capability_check_message(struct world *w, uint32_t core, uint32_t to, const struct message *message)
+void capability_check_message(struct world *w, uint32_t core, uint32_t to,
+                              const struct message *message)
 {
     if (model.owner && message_kind(message) == KIND_PREPARE && message_core(message) == core)
         check_root(w, core, message);
-    if (model.peaceful && message_kind(message) == KIND_ABORT && message_verdict(message) == VERDICT_BUSY)
+    if (model.peaceful && message_kind(message) == KIND_ABORT &&
+        message_verdict(message) == VERDICT_BUSY)
         violate("core %u aborts an operation for another", core);
     uint32_t how = message->word[4] >> 16 & 15, destination = (uint32_t)(message->word[4] >> 48);
     uint32_t initiator = (uint32_t)(message->word[1] >> 48);
-    bool driven = model.owner && (message_kind(message) >= KIND_ASK || to == initiator); /* by the owner */
+    /* by the owner */
+    bool driven = model.owner && (message_kind(message) >= KIND_ASK || to == initiator);
     if (message_row(message) == ROW_CAP_COPY && !(how & 4) && to != destination && !driven)
         violate("core %u sends core %u a copy that is for core %u", core, to, destination);
 }

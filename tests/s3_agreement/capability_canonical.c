@@ -1,7 +1,8 @@
 /* Which replicas of capabilities are the same.
  *
- * Generations count upwards for ever, by one for everything that was made in a slot and taken away again. What matters is which
- * references name what is in the slot now, and that the next one will be another: they are renumbered, from 1 on. */
+ * Generations count upwards for ever, by one for everything that was made in a slot and taken away
+ * again. What matters is which references name what is in the slot now, and that the next one will
+ * be another: they are renumbered, from 1 on. */
 #include <string.h>
 
 #include "explorer.h"
@@ -83,7 +84,8 @@ static void add_reference(uint64_t *reference, uint32_t core, void *context)
 static void rename_reference(uint64_t *reference, uint32_t core, void *context)
 {
     if (about(context, *reference, core))
-        *reference = (uint32_t)*reference | (uint64_t)renumbered(context, (uint32_t)(*reference >> 32)) << 32;
+        *reference = (uint32_t)*reference |
+                     (uint64_t)renumbered(context, (uint32_t)(*reference >> 32)) << 32;
 }
 
 static void order_locks(struct cspace *cs)

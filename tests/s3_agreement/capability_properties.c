@@ -2,7 +2,7 @@
 #include "cspace_inside.h"
 #include "explorer.h"
 
-/* --- Every world ----------------------------------------------------------------------------------------------------------------- */
+/* --- Every world --- */
 
 /* May a program on that core use it? Not while an operation holds all of it. */
 static bool reachable(struct world *w, uint32_t core, const struct capability *c)
@@ -15,23 +15,27 @@ static bool reachable(struct world *w, uint32_t core, const struct capability *c
     return true;
 }
 
-/* What the owner has yet to hear of, it may not know as long as nothing can be done there with that range. */
-static void check_pair(struct world *w, uint32_t a, const struct capability *c, uint32_t b, const struct capability *d)
+/* What the owner has yet to hear of, it may not know as long as nothing can be done there with that
+ * range. */
+static void check_pair(struct world *w, uint32_t a, const struct capability *c, uint32_t b,
+                       const struct capability *d)
 {
     if (c->address >= capability_end(d) || d->address >= capability_end(c))
         return;
     if (!cspace_nests(c, d) && !cspace_nests(d, c)) {
-        violate("cores %u and %u use the same memory as %s and as %s", a, b, capability_rules[c->type].name,
-                capability_rules[d->type].name);
+        violate("cores %u and %u use the same memory as %s and as %s", a, b,
+                capability_rules[c->type].name, capability_rules[d->type].name);
         return;
     }
     if (a == b)
         return;
     /* A view is made of a copy, and goes with it. */
-    uint32_t enough = CAP_REMOTE_DESCENDANTS | (capability_rules[d->type].view ? (uint32_t)CAP_REMOTE_COPIES : 0);
+    uint32_t enough =
+        CAP_REMOTE_DESCENDANTS | (capability_rules[d->type].view ? (uint32_t)CAP_REMOTE_COPIES : 0);
     if (capability_same(c, d)) {
         if (c->owner != d->owner)
-            violate("core %u says that core %u owns it, core %u says core %u", a, c->owner, b, d->owner);
+            violate("core %u says that core %u owns it, core %u says core %u", a, c->owner, b,
+                    d->owner);
         if (c->owner == a && !(c->flags & CAP_REMOTE_COPIES))
             violate("core %u owns what core %u has a copy of, and does not know", a, b);
     } else if (cspace_nests(c, d) && c->owner == a && !(c->flags & enough) && reachable(w, a, d)) {
@@ -49,7 +53,8 @@ static bool has(struct world *w, uint32_t core, uint32_t type, uint64_t address,
     return false;
 }
 
-/* Whatever a core reaches, its home has a Mapping of, and the Frame; and entries at home stand for Mappings, one for one. */
+/* Whatever a core reaches, its home has a Mapping of, and the Frame; and entries at home stand for
+ * Mappings, one for one. */
 static void check_pages(struct world *w)
 {
     for (uint32_t core = 0; core < model.cores; core++) {
@@ -63,15 +68,18 @@ static void check_pages(struct world *w)
             if (home == core && mapping->recorded) {
                 mappings++;
                 if (!has(w, home, CAP_MAPPING, mapping->frame, mapping->address))
-                    violate("core %u has no Mapping for slot %u, which is mapped by capability", core, slot);
+                    violate("core %u has no Mapping for slot %u, which is mapped by capability",
+                            core, slot);
             }
             uint64_t frame = MODEL_RAM + (t->frame & (FRAME_OF_RAM - 1)) * (uint64_t)CAP_PAGE;
             if (t->frame < FRAME_OF_RAM || t->rights == RIGHTS_NONE)
                 continue;
             if (!has(w, home, CAP_MAPPING, frame, mapping->address))
-                violate("core %u reaches slot %u, for which core %u has no Mapping", core, slot, home);
+                violate("core %u reaches slot %u, for which core %u has no Mapping", core, slot,
+                        home);
             if (!has(w, home, CAP_FRAME, frame, 0))
-                violate("core %u reaches slot %u, of which core %u does not have the Frame", core, slot, home);
+                violate("core %u reaches slot %u, of which core %u does not have the Frame", core,
+                        slot, home);
         }
         for (uint32_t i = 0; i < cspace_slots(cspace_of(w, core)); i++) {
             const struct capability *c = capability_in(w, core, i);
@@ -108,7 +116,7 @@ void capability_check_state(struct world *w)
                 check_pair(w, on[i], usable[i], on[k], usable[k]);
 }
 
-/* --- At rest ----------------------------------------------------------------------------------------------------------------------- */
+/* --- At rest --- */
 
 static bool has_copy(struct world *w, uint32_t core, const struct capability *c)
 {
@@ -122,7 +130,8 @@ static bool has_copy(struct world *w, uint32_t core, const struct capability *c)
     return false;
 }
 
-/* Nobody has deleted anything, so of all memory there is to begin with somebody has at least one capability. */
+/* Nobody has deleted anything, so of all memory there is to begin with somebody has at least one
+ * capability. */
 static void check_nothing_lost(struct world *w)
 {
     for (uint32_t i = 0; i < MODEL_THREADS; i++)
@@ -132,9 +141,11 @@ static void check_nothing_lost(struct world *w)
     for (uint32_t i = 0; i < MODEL_BEFORE; i++) {
         const struct step *s = &model.scenario->before[i].step;
         const struct capability ram = {.type = CAP_RAM,
-                                       .address = MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE,
+                                       .address =
+                                           MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE,
                                        .size = (s->argument & 15) * (uint64_t)CAP_PAGE};
-        bool found = s->action != CAP_CREATE || model.scenario->cnodes > 1; /* a CNode takes along what is in it */
+        /* a CNode takes along what is in it */
+        bool found = s->action != CAP_CREATE || model.scenario->cnodes > 1;
         for (uint32_t core = 0; core < model.cores; core++)
             found |= has_copy(w, core, &ram);
         if (!found)
@@ -145,7 +156,8 @@ static void check_nothing_lost(struct world *w)
 void capability_check_terminal(struct world *w)
 {
     check_nothing_lost(w);
-    bool retyped = false, refused = false; /* memory that is something else to begin with is as good as retyped */
+    /* memory that is something else to begin with is as good as retyped */
+    bool retyped = false, refused = false;
     for (uint32_t i = 0; i < MODEL_BEFORE; i++)
         retyped |= model.scenario->before[i].step.action == CAP_RETYPE;
     for (uint32_t core = 0; core < model.cores; core++) {
@@ -157,16 +169,19 @@ void capability_check_terminal(struct world *w)
         for (uint32_t i = 0; i < cspace_slots(cspace_of(w, core)); i++) {
             const struct capability *c = capability_in(w, core, i);
             if (c && model.scenario->cnodes == 1 && !has_copy(w, c->owner, c))
-                violate("core %u has in slot %u what core %u owns, which has none", core, i, c->owner);
+                violate("core %u has in slot %u what core %u owns, which has none", core, i,
+                        c->owner);
             if (c && c->flags & CAP_DYING)
                 violate("core %u: at rest, slot %u is being deleted", core, i);
-            if (c && c->type == CAP_CNODE && cspace_cnodes(cspace_of(w, core))[c->about].state != CNODE_LIVE)
+            if (c && c->type == CAP_CNODE &&
+                cspace_cnodes(cspace_of(w, core))[c->about].state != CNODE_LIVE)
                 violate("core %u: at rest, the CNode in slot %u is not open", core, i);
         }
     }
     for (uint32_t i = 0; i < MODEL_THREADS; i++)
         for (uint32_t k = 0; model.scenario->thread[i].step[k].action != STOP; k++) {
-            retyped |= model.scenario->thread[i].step[k].action == CAP_RETYPE && w->thread[i].succeeded >> k & 1;
+            retyped |= model.scenario->thread[i].step[k].action == CAP_RETYPE &&
+                       w->thread[i].succeeded >> k & 1;
             refused |= w->thread[i].conflicts >> k & 1;
         }
     if (refused && !retyped)

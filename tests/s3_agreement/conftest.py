@@ -31,9 +31,20 @@ PROTOCOL = (
     "cspace_remote.c",
     "mapping_database.c",
 )
-# One page a piece, so that two are agreed about in several; one capability a call, so that what is half done is seen.
+# One page a piece, so that two are agreed about in several; one capability a call, so that what is
+# half done is seen.
 SMALL = ("-DMK_PIECE_SLOTS=1", "-DMK_CAPABILITY_WORK=1")
-FLAGS = ("-std=gnu11", "-O2", *SMALL, "-g", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror")
+FLAGS = (
+    "-std=gnu11",
+    "-O2",
+    *SMALL,
+    "-g",
+    "-Wall",
+    "-Wextra",
+    "-Wshadow",
+    "-Wconversion",
+    "-Werror",
+)
 
 
 def with_bug(sources: list[Path], mutant: int) -> list[Path]:
@@ -71,13 +82,17 @@ def explore(tmp_path_factory: pytest.TempPathFactory) -> Explore:
     def run(*arguments: str, mutant: int = 0) -> subprocess.CompletedProcess[str]:
         if mutant not in built:
             sources = [NATIVE / name for name in PROTOCOL]
-            bugged = compiled(with_bug(sources, mutant), root / f"{mutant}", f"-DMK_MUTANT={mutant}")
+            bugged = compiled(
+                with_bug(sources, mutant), root / f"{mutant}", f"-DMK_MUTANT={mutant}"
+            )
             other = {one.name for one in bugged}
             objects = bugged + [one for one in protocol() if one.name not in other]
             program = root / f"explorer-{mutant}"
             cc = os.environ.get("CC", "cc").split()
             subprocess.run([*cc, *map(str, model + objects), "-o", str(program)], check=True)
             built[mutant] = program
-        return subprocess.run([built[mutant], *arguments], capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [built[mutant], *arguments], capture_output=True, text=True, check=False
+        )
 
     return run

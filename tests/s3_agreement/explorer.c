@@ -1,13 +1,16 @@
-/* Visits every world that can be reached from a scenario's first one, breadth first, so that a counterexample is a shortest one;
- * then goes backward from the ends, so that a world from which nothing ever finishes is found too.
+/* Visits every world that can be reached from a scenario's first one, breadth first, so that a
+ * counterexample is a shortest one; then goes backward from the ends, so that a world from which
+ * nothing ever finishes is found too.
  *
- *     explorer --scenario NAME [--cores 3] [--capacity 1] [--route flat|chain|binary|N,M] [--outbox N] [--any-order-replies]
+ *     explorer --scenario NAME [--cores 3] [--capacity 1] [--route flat|chain|binary|N,M] [--outbox
+ *     N] [--any-order-replies]
  *              [--one-fifo] [--lazy] [--owner] [--peaceful] [--limit STATES]
  *     explorer --scenario NAME --messages …     counts those of one order of events instead
  *     explorer --list
  *
- * Status 0: nothing found; 1: a violation, its trace on stdout; 2: bad arguments, or more states than the limit.
- * A world is remembered as a 128-bit hash of its canonical bytes: of 10^7 worlds two collide with a probability below 10^-24. */
+ * Status 0: nothing found; 1: a violation, its trace on stdout; 2: bad arguments, or more states
+ * than the limit. A world is remembered as a 128-bit hash of its canonical bytes: of 10^7 worlds
+ * two collide with a probability below 10^-24. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +49,7 @@ static void *grow(void *memory, size_t bytes)
     return memory;
 }
 
-/* --- Worlds, packed ---------------------------------------------------------------------------------------------------------------- */
+/* --- Worlds, packed --- */
 
 /* What differs from the first world: a bitmap of words, then the words. */
 enum { MAP_WORDS_MAX = (WORDS + 63) / 64 };
@@ -59,8 +62,8 @@ static uint32_t pack(const struct world *world, uint64_t *packed)
     memset(packed, 0, map_words * sizeof *packed);
     for (uint32_t i = 0; i < model.words; i += 8) {
         const uint64_t *w = words + i, *b = base + i; /* most groups are as they were */
-        if (!((w[0] ^ b[0]) | (w[1] ^ b[1]) | (w[2] ^ b[2]) | (w[3] ^ b[3]) | (w[4] ^ b[4]) | (w[5] ^ b[5]) |
-              (w[6] ^ b[6]) | (w[7] ^ b[7])))
+        if (!((w[0] ^ b[0]) | (w[1] ^ b[1]) | (w[2] ^ b[2]) | (w[3] ^ b[3]) | (w[4] ^ b[4]) |
+              (w[5] ^ b[5]) | (w[6] ^ b[6]) | (w[7] ^ b[7])))
             continue;
         for (uint32_t j = i; j < i + 8; j++)
             if (words[j] != base[j]) {
@@ -95,7 +98,7 @@ static void hash_words(const uint64_t *words, uint32_t count, uint64_t hash[2])
     hash[1] = b;
 }
 
-/* --- The graph ------------------------------------------------------------------------------------------------------------------------ */
+/* --- The graph --- */
 
 static void rehash(void)
 {
@@ -111,7 +114,8 @@ static void rehash(void)
 }
 
 /* The world's number; *fresh if it was never seen. */
-static uint32_t remember(const struct world *world, uint32_t before, struct transition by, bool *fresh)
+static uint32_t remember(const struct world *world, uint32_t before, struct transition by,
+                         bool *fresh)
 {
     static uint64_t packed[MAP_WORDS_MAX + WORDS];
     uint64_t hash[2];
@@ -149,7 +153,7 @@ static void connect(uint32_t to)
     graph.edge[graph.edges++] = to;
 }
 
-/* --- Counterexamples ------------------------------------------------------------------------------------------------------------------ */
+/* --- Counterexamples --- */
 
 static int report(uint32_t state, const struct transition *last)
 {
@@ -177,7 +181,7 @@ static int report(uint32_t state, const struct transition *last)
     return 1;
 }
 
-/* --- The search ------------------------------------------------------------------------------------------------------------------------ */
+/* --- The search --- */
 
 /* One world: its successors are remembered. 0, or 1 when something is wrong. */
 static int expand(uint32_t number)
@@ -275,9 +279,10 @@ static int explore(uint32_t limit)
     if (check_progress())
         return 1;
     clock_gettime(CLOCK_MONOTONIC, &end);
-    double seconds = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) * 1e-9;
-    printf("scenario %s: %u states, %u transitions, nothing found, %.2f s\n", model.scenario->name, graph.states,
-           graph.edges, seconds);
+    double seconds =
+        (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) * 1e-9;
+    printf("scenario %s: %u states, %u transitions, nothing found, %.2f s\n", model.scenario->name,
+           graph.states, graph.edges, seconds);
     return 0;
 }
 
@@ -306,7 +311,7 @@ static int count_messages(void)
     return 0;
 }
 
-/* --- Arguments ------------------------------------------------------------------------------------------------------------------------- */
+/* --- Arguments --- */
 
 int main(int argc, char **argv)
 {
@@ -364,7 +369,8 @@ int main(int argc, char **argv)
     model.scenario = name ? scenario_named(name) : NULL;
     if (!model.scenario)
         return usage("no such scenario (--list shows them):", name ? name : "none given");
-    if (model.cores < model.scenario->cores || model.cores > MODEL_CORES || model.capacity < 1 || model.capacity > 4)
+    if (model.cores < model.scenario->cores || model.cores > MODEL_CORES || model.capacity < 1 ||
+        model.capacity > 4)
         return usage("cores 2 to 4, as many as the scenario needs; capacity 1 to 4", NULL);
     if (model.cores * model.scenario->slots_per_core > MODEL_SLOTS ||
         world_monitor_size() + 8 * MODEL_SLOTS > MODEL_MONITOR_WORDS * 8)
@@ -373,12 +379,13 @@ int main(int argc, char **argv)
         model.fan = 1;
     else if (strcmp(route, "binary") == 0)
         model.fan = 2;
-    else if (sscanf(route, "%u,%u", &model.number[0], &model.number[1]) == 2 && model.number[0] < 16 &&
-             model.number[1] < 16 && model.cores == 4)
+    else if (sscanf(route, "%u,%u", &model.number[0], &model.number[1]) == 2 &&
+             model.number[0] < 16 && model.number[1] < 16 && model.cores == 4)
         model.numbered = true;
     else if (strcmp(route, "flat") != 0)
         return usage("unknown route", route);
-    model.entries = monitor_output_entries(model.cores) + (model.scenario->wide ? 2 * model.cores : 0);
+    model.entries =
+        monitor_output_entries(model.cores) + (model.scenario->wide ? 2 * model.cores : 0);
     /* As the driver: room for four of the largest outputs. */
     model.outbox = outbox ? (uint32_t)outbox : 4 * model.entries;
     if (messages)

@@ -1,18 +1,23 @@
 /* The state-space explorer's model: what surrounds the monitors, small enough to be enumerated.
  *
- * The monitors are the library's own (agreement.c and the rows, compiled as they are); everything else is modelled:
- *   channels   bounded FIFOs between every two cores, requests and notices in one and replies in another, or both in one (as
- *              the ring carries them), or replies taken in any order (as call lines give them);
- *   outboxes   what a step sent and no channel had room for; a step runs only when the outbox has room for its worst case;
+ * The monitors are the library's own (agreement.c and the rows, compiled as they are); everything
+ * else is modelled:
+ *   channels   bounded FIFOs between every two cores, requests and notices in one and replies in
+ *              another, or both in one (as the ring carries them), or replies taken in any order
+ *              (as call lines give them);
+ *   outboxes   what a step sent and no channel had room for; a step runs only when the outbox has
+ *              room for its worst case;
  *   the MMU    rights and state of every slot on every core;
- *   programs   threads of a few steps each: map, unmap, protect, pin, read; copy, move, retype, revoke, delete capabilities,
- *              and map Frames by them.
- * A world is all of that. scenarios_*.c and beginning.c say where to begin, world.c, programs.c and capabilities.c what can happen
- * next, canonical.c and capability_canonical.c which worlds are the same, properties.c and capability_properties.c what must hold,
- * and explorer.c visits every world that can be reached.
+ *   programs   threads of a few steps each: map, unmap, protect, pin, read; copy, move, retype,
+ *              revoke, delete capabilities, and map Frames by them.
+ * A world is all of that. scenarios_*.c and beginning.c say where to begin, world.c, programs.c and
+ * capabilities.c what can happen next, canonical.c and capability_canonical.c which worlds are the
+ * same, properties.c and capability_properties.c what must hold, and explorer.c visits every world
+ * that can be reached.
  *
- * Time is left out: a retry may come at any moment (now and backoff are 0, so every wait is over at once, each at a tick of its own, which
- * may be arbitrarily late). That is more than any clock does. */
+ * Time is left out: a retry may come at any moment (now and backoff are 0, so every wait is over at
+ * once, each at a tick of its own, which may be arbitrarily late). That is more than any clock
+ * does. */
 #pragma once
 
 #include <stdbool.h>
@@ -32,7 +37,7 @@ enum {
     MODEL_BEFORE = 8,
 };
 
-/* --- Scenarios ----------------------------------------------------------------------------------------------------------------- */
+/* --- Scenarios --- */
 
 enum action {
     STOP = 0,
@@ -51,7 +56,8 @@ enum action {
     CAP_RETYPE,
     CAP_REVOKE,
     CAP_DELETE,
-    CAP_MAP,     /* a Frame; argument: where its Mapping goes, holders, and the page that it becomes */
+    /* a Frame; argument: where its Mapping goes, holders, and the page that it becomes */
+    CAP_MAP,
     CAP_RECLAIM, /* a range, and then RAM of it in that slot; argument as CAP_CREATE's */
     CAP_CREATE,  /* only before the exploration begins */
 };
@@ -63,11 +69,13 @@ enum action {
 #define REVOKE_ALL(slot) {CAP_REVOKE, (slot), 0}
 #define DELETE_ONE(slot) {CAP_DELETE, (slot), 0}
 /* The page's other steps (UNMAP, PIN, READ ...) name it by its number. */
-#define MAP_FRAME(slot, there, page, holders) {CAP_MAP, (slot), (there) | (holders) << 4 | (page) << 8}
-#define RECLAIM(slot, offset, pages)          {CAP_RECLAIM, (slot), (pages) | (offset) << 4}
-#define RAM(slot, offset, pages)              {CAP_CREATE, (slot), (pages) | (offset) << 4}
+#define MAP_FRAME(slot, there, page, holders) \
+    {CAP_MAP, (slot), (there) | (holders) << 4 | (page) << 8}
+#define RECLAIM(slot, offset, pages) {CAP_RECLAIM, (slot), (pages) | (offset) << 4}
+#define RAM(slot, offset, pages)     {CAP_CREATE, (slot), (pages) | (offset) << 4}
 
-/* Trees of any root, counted from it on: every core below the last, the other way round, all below the root, and none at all. */
+/* Trees of any root, counted from it on: every core below the last, the other way round, all below
+ * the root, and none at all. */
 enum shape { CHAIN = 0, BACKWARDS, STAR, NONSENSE };
 #define EDGE(shape, number) ((shape) | ((number) + 1) << 2)
 
@@ -101,7 +109,8 @@ struct scenario {
     const char *about;
     uint8_t cores; /* at least */
     uint8_t slots_per_core;
-    uint8_t wide;         /* core sets of two words, as more than 64 cores have: they travel ahead of a map */
+    /* core sets of two words, as more than 64 cores have: they travel ahead of a map */
+    uint8_t wide;
     uint8_t failing_core; /* its MMU refuses the first calls: */
     uint8_t failing_inserts;
     uint8_t failing_protects;
@@ -121,7 +130,7 @@ extern const unsigned page_scenario_count, capability_scenario_count, frame_scen
 const struct scenario *scenario_named(const char *name); /* NULL if there is none */
 void scenarios_print(void);
 
-/* --- The world --------------------------------------------------------------------------------------------------------------------- */
+/* --- The world --- */
 
 /* In order of (from, to, reply), then FIFO: one world has one representation. */
 struct packet {
@@ -191,7 +200,8 @@ struct world {
     uint8_t installed[MODEL_CORES]; /* 1 + shape of the last installation that returned */
     uint8_t reserved[2];
     _Alignas(64) uint64_t
-        monitors[MODEL_CORES * MODEL_MONITOR_WORDS]; /* one behind the other; the rest is not used, nor copied */
+        /* one behind the other; the rest is not used, nor copied */
+        monitors[MODEL_CORES * MODEL_MONITOR_WORDS];
 };
 
 struct model {
@@ -205,7 +215,9 @@ struct model {
     bool lazy;         /* moving from outbox to channel is a transition of its own */
     uint32_t fan;      /* of the trees to begin with; 0: none, every root sends to all */
     bool
-        numbered; /* or of four cores the trees with these numbers, of the 16 there are: of core 0, and of the others */
+        /* or of four cores the trees with these numbers, of the 16 there are: of core 0, and of
+         * the others */
+        numbered;
     uint32_t number[2];
     const struct scenario *scenario;
     uint32_t entries;       /* the largest output of a step */
@@ -234,11 +246,12 @@ static inline struct capability *capability_in(struct world *w, uint32_t core, u
     return c->type == CAP_NULL ? NULL : c;
 }
 
-/* --- Transitions ---------------------------------------------------------------------------------------------------------------------- */
+/* --- Transitions --- */
 
 enum transition_kind { TAKE = 1, DRAIN, CONTINUE, TICK, SCRIPT };
 
-/* TAKE: from, to, reply * 64 + place in the FIFO. DRAIN: from, to, reply. CONTINUE, TICK: core, operation. SCRIPT: thread. */
+/* TAKE: from, to, reply * 64 + place in the FIFO. DRAIN: from, to, reply. CONTINUE, TICK: core,
+ * operation. SCRIPT: thread. */
 struct transition {
     uint8_t kind;
     uint8_t a;
@@ -269,7 +282,7 @@ void capability_create(struct world *world, uint32_t core, const struct step *st
 struct page *capability_page(struct world *world, const struct step *step); /* that CAP_MAP maps */
 void capability_canonicalise(struct world *world);
 
-/* --- Properties ------------------------------------------------------------------------------------------------------------------------ */
+/* --- Properties --- */
 
 /* The first violation since it was last cleared, or NULL. */
 extern const char *violation;
@@ -285,7 +298,8 @@ void map_done(struct world *world, struct thread *thread, uint32_t core, struct 
 void thread_done(struct world *world, uint32_t thread, const struct message *message);
 void capability_check_state(struct world *world);
 void capability_check_terminal(struct world *world);
-void capability_check_message(struct world *world, uint32_t core, uint32_t to, const struct message *message);
-void capability_done(struct world *world, uint32_t thread, uint32_t core, const struct step *step, uint32_t at,
-                     const struct message *message);
+void capability_check_message(struct world *world, uint32_t core, uint32_t to,
+                              const struct message *message);
+void capability_done(struct world *world, uint32_t thread, uint32_t core, const struct step *step,
+                     uint32_t at, const struct message *message);
 const char *verdict_name(enum verdict verdict);

@@ -11,12 +11,29 @@ NATIVE = HERE.parent.parent / "multikernel" / "native"
 
 Explore = Callable[..., subprocess.CompletedProcess[str]]
 
-# Scenarios about capabilities: explored under both protocols, whoever asks drives, or the owner does.
+# Scenarios about capabilities: explored under both protocols, whoever asks drives, or the owner
+# does.
 CAPABILITIES = (
-    *("copy", "copy-full", "move", "move-owned", "retype", "retype-overlap", "retype-3", "retype-apart"),
+    *(
+        "copy",
+        "copy-full",
+        "move",
+        "move-owned",
+        "retype",
+        "retype-overlap",
+        "retype-3",
+        "retype-apart",
+    ),
     *("revoke", "revoke-2", "revoke-3", "revoke-far", "delete", "delete-last", "delete-cnode"),
     *("revoke-cnode", "lanes-apart"),
-    *("owner-derived", "owner-moves", "owner-returns", "owner-inherits", "owner-lost", "owner-nested"),
+    *(
+        "owner-derived",
+        "owner-moves",
+        "owner-returns",
+        "owner-inherits",
+        "owner-lost",
+        "owner-nested",
+    ),
     "owner-sends",
     *("cost-own", "cost-retype", "cost-derived", "cost-send", "cost-send-on", "cost-send-back"),
     *("cost-revoke", "cost-delete"),
@@ -36,7 +53,8 @@ PAGES = (
 # Those with more than 50 000 states when every core sends to every other.
 PAGES_FLAT = ("page-returns", "page-delete", "reclaim-page")
 
-# Every scenario; those in HEAVY have about a million states, or more, when every core sends to every other.
+# Every scenario; those in HEAVY have about a million states, or more, when every core sends to
+# every other.
 HEAVY = (
     *("unmap-3-one", "unmap-3-mixed", "retype-3", "revoke-3", "delete"),
     *("owner-moves", "owner-returns", "owner-inherits", "owner-nested"),
@@ -64,7 +82,16 @@ SCENARIOS = (
         "subset-protect",
         "alone",
     ),
-    *("map", "map-fails", "map-full", "map-again", "map-again-one", "map-wide", "stale", "stale-one"),
+    *(
+        "map",
+        "map-fails",
+        "map-full",
+        "map-again",
+        "map-again-one",
+        "map-wide",
+        "stale",
+        "stale-one",
+    ),
     *("host-fails", "lanes", "mixed", "mixed-subset"),
     *("tree", "tree-one", "tree-pieces", "tree-rivals", "tree-all", "tree-nonsense", "crossing"),
     *CAPABILITIES,
@@ -80,8 +107,8 @@ CORES = {
     ),
 }  # five slots a core are as many as the model holds; four operations at once
 
-# Two initiators and one region that they both want. With an owner to order them, worlds are hundreds of times
-# fewer, and so these are quick.
+# Two initiators and one region that they both want. With an owner to order them, worlds are
+# hundreds of times fewer, and so these are quick.
 REGION = ("retype", "retype-overlap", "revoke", "revoke-2")
 # Three initiators on three cores.
 THREE = (
@@ -89,7 +116,8 @@ THREE = (
     *("owner-derived", "owner-returns", "owner-inherits", "owner-nested"),
 )
 
-# Too many states with a lazy outbox or four cores in a tree; the last two have several operations a core.
+# Too many states with a lazy outbox or four cores in a tree; the last two have several operations a
+# core.
 LARGE = ("unmap-3", *HEAVY, "lanes", "crossing", "lanes-apart", "revoke-far")
 
 # Of four cores there are 16 trees; core 0 has the one, the others have the other.
@@ -116,4 +144,6 @@ def pass_two_at_a_time(explore: Explore, explorations: Sequence[tuple[str, str]]
 
 
 def pass_in_all(explore: Explore, scenario: str, variants: Sequence[str], *arguments: str) -> None:
-    pass_two_at_a_time(explore, [(scenario, " ".join((*arguments, variant))) for variant in variants])
+    pass_two_at_a_time(
+        explore, [(scenario, " ".join((*arguments, variant))) for variant in variants]
+    )

@@ -1,5 +1,6 @@
-/* What the programs on the cores do: every thread walks through its script, one step after the other. A request to the monitor is
- * waited for; what the monitor answers at once with BUSY (a prepared page, a full table) is tried again. */
+/* What the programs on the cores do: every thread walks through its script, one step after the
+ * other. A request to the monitor is waited for; what the monitor answers at once with BUSY (a
+ * prepared page, a full table) is tried again. */
 #include <string.h>
 
 #include "explorer.h"
@@ -20,7 +21,8 @@ uint32_t shape_edge(uint32_t shape, uint32_t root, uint32_t number)
     case STAR:
         return tree_edge(root, (root + rank) % n);
     default:
-        return tree_edge((root + 1) % n, (root + 1) % n); /* from a core that is not in the tree, to one that is */
+        /* from a core that is not in the tree, to one that is */
+        return tree_edge((root + 1) % n, (root + 1) % n);
     }
 }
 
@@ -34,10 +36,11 @@ static void ask_for_tree(struct world *w, uint32_t core, uint32_t thread, const 
     request.ticket = thread;
     request.row = ROW_TREE;
     request.slot = step->page;
-    request.argument[0] = first | (uint64_t)edges << 16 | (uint64_t)(thread + 1) << 32 | (uint64_t)count << 48;
+    request.argument[0] =
+        first | (uint64_t)edges << 16 | (uint64_t)(thread + 1) << 32 | (uint64_t)count << 48;
     for (uint32_t i = 0; i < count; i++)
-        request.argument[1 + i / 2] |= (uint64_t)shape_edge(step->argument & 3, step->page, first + i)
-                                       << (i % 2 ? 32 : 0);
+        request.argument[1 + i / 2] |=
+            (uint64_t)shape_edge(step->argument & 3, step->page, first + i) << (i % 2 ? 32 : 0);
     w->thread[thread].waiting = 1;
     struct input input = {.kind = INPUT_REQUEST, .request = &request};
     world_turn(w, core, &input);
@@ -76,7 +79,8 @@ void thread_ask(struct world *w, uint32_t core, uint32_t thread, const struct st
     if (step->action != MAP || page->state != PAGE_MAPPING)
         return;
     for (uint32_t lane = 0; lane < MODEL_LANES; lane++) { /* under way: which slot is it? */
-        const struct operation *op = monitor_operation(world_monitor(w, core), core * MODEL_LANES + lane);
+        const struct operation *op =
+            monitor_operation(world_monitor(w, core), core * MODEL_LANES + lane);
         if (op->phase != PHASE_IDLE && op->ticket == thread && op->row == ROW_MAP) {
             page->slot = op->slot;
             page->generation = op->generation;
@@ -95,11 +99,13 @@ static void access(struct world *w, uint32_t core, struct thread *thread, const 
         thread->at++;
         return;
     }
-    switch (monitor_fault(world_monitor(w, core), page->slot, page->generation, step->action == WRITE)) {
+    switch (monitor_fault(world_monitor(w, core), page->slot, page->generation,
+                          step->action == WRITE)) {
     case VERDICT_BUSY:
         break; /* waits for the outcome */
     case VERDICT_OK:
-        violate("core %u: page %u may be read, says the monitor, but the MMU refuses", core, step->page);
+        violate("core %u: page %u may be read, says the monitor, but the MMU refuses", core,
+                step->page);
         break;
     default:
         if (step->action == READ)

@@ -1,4 +1,5 @@
-/* What must hold. Three kinds: of every world, of every world in which nothing more can happen, and of what a step puts out. */
+/* What must hold. Three kinds: of every world, of every world in which nothing more can happen, and
+ * of what a step puts out. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,10 +22,10 @@ void violate(const char *format, ...)
 
 const char *verdict_name(enum verdict verdict)
 {
-    static const char *const names[] = {"OK",           "BUSY",        "NOT_MAPPED",  "PINNED",    "STALE_VIEW",
-                                        "NO_SLOT",      "HOST",        "BAD_REQUEST", "NO_MEMORY", "FAULT",
-                                        "FRAME_IN_USE", "NOT_A_FRAME", "CORE_BUSY",   "OVERTAKEN", "LATER",
-                                        "PENDING",      "ALONE",       "NOT_OWNER"};
+    static const char *const names[] = {
+        "OK",        "BUSY",        "NOT_MAPPED", "PINNED",  "STALE_VIEW",   "NO_SLOT",
+        "HOST",      "BAD_REQUEST", "NO_MEMORY",  "FAULT",   "FRAME_IN_USE", "NOT_A_FRAME",
+        "CORE_BUSY", "OVERTAKEN",   "LATER",      "PENDING", "ALONE",        "NOT_OWNER"};
     if (verdict > VERDICT_CAPABILITY && verdict < (unsigned)VERDICT_CAPABILITY + CAP_VERDICTS)
         return capability_verdict_name((uint32_t)verdict - VERDICT_CAPABILITY);
     return (unsigned)verdict < sizeof names / sizeof *names ? names[verdict] : "?";
@@ -38,7 +39,7 @@ struct page *page_of(struct world *w, uint32_t slot, uint32_t generation)
     return NULL;
 }
 
-/* --- Outputs ------------------------------------------------------------------------------------------------------------------- */
+/* --- Outputs --- */
 
 /* A reply goes to the core that asked, with the token that its request came with. */
 static void check_reply(struct world *w, uint32_t core, const struct output_entry *entry)
@@ -50,12 +51,14 @@ static void check_reply(struct world *w, uint32_t core, const struct output_entr
         [PHASE_APPLIED] = KIND_APPLY,
     };
     uint64_t id = entry->message.word[1];
-    uint32_t index = (uint32_t)((id >> 48) * MODEL_LANES + id % MODEL_LANES), kind = entry->token >> 24 & 0xff;
+    uint32_t index = (uint32_t)((id >> 48) * MODEL_LANES + id % MODEL_LANES),
+             kind = entry->token >> 24 & 0xff;
     const struct operation *op = monitor_operation(world_monitor(w, core), index);
-    if (!(entry->token >> 63) || (entry->token >> 32 & 0xff) != entry->to || (entry->token >> 8 & 0xffff) != id >> 48 ||
-        (entry->token & 0xff) != id % MODEL_LANES)
+    if (!(entry->token >> 63) || (entry->token >> 32 & 0xff) != entry->to ||
+        (entry->token >> 8 & 0xffff) != id >> 48 || (entry->token & 0xff) != id % MODEL_LANES)
         violate("core %u answers core %u with a token that is not its request's", core, entry->to);
-    else if (op->id == id && op->phase < sizeof asked && asked[op->phase] && asked[op->phase] != kind)
+    else if (op->id == id && op->phase < sizeof asked && asked[op->phase] &&
+             asked[op->phase] != kind)
         violate("core %u answers core %u with the token of an earlier round", core, entry->to);
 }
 
@@ -75,24 +78,29 @@ void check_output(struct world *w, uint32_t core, const struct output *output)
                 capability_check_message(w, core, entry->to, message);
             if (!mapping || (row == ROW_CAP_UNMAP && !(message->word[2] >> 32)))
                 continue; /* all cores take part */
-            uint32_t slot = (uint32_t)message->word[2], generation = (uint32_t)(message->word[2] >> 32);
+            uint32_t slot = (uint32_t)message->word[2],
+                     generation = (uint32_t)(message->word[2] >> 32);
             struct page *page = page_of(w, slot, generation);
             uint32_t holders = page ? page->holders : 0;
             if (!page && (row == ROW_MAP || row == ROW_CAP_MAP)) /* first seen */
                 for (uint32_t p = 0; p < MODEL_PAGES; p++)
                     if (w->page[p].state == PAGE_MAPPING)
                         holders |= w->page[p].holders;
-            if (message_kind(message) == KIND_RELEASE && entry->to != monitor_home(world_monitor(w, core), slot))
-                violate("core %u releases slot %u to core %u, which is not its home", core, slot, entry->to);
+            if (message_kind(message) == KIND_RELEASE &&
+                entry->to != monitor_home(world_monitor(w, core), slot))
+                violate("core %u releases slot %u to core %u, which is not its home", core, slot,
+                        entry->to);
             else if (message_kind(message) != KIND_RELEASE && !(holders >> entry->to & 1))
-                violate("core %u is sent a message about slot %u, which it does not hold", entry->to, slot);
+                violate("core %u is sent a message about slot %u, which it does not hold",
+                        entry->to, slot);
         }
     }
 }
 
-/* --- Outcomes ------------------------------------------------------------------------------------------------------------------ */
+/* --- Outcomes --- */
 
-void map_done(struct world *w, struct thread *thread, uint32_t core, struct page *page, const struct message *message)
+void map_done(struct world *w, struct thread *thread, uint32_t core, struct page *page,
+              const struct message *message)
 {
     enum verdict verdict = message_verdict(message);
     page->slot = (uint32_t)message->word[2];
@@ -115,8 +123,8 @@ void map_done(struct world *w, struct thread *thread, uint32_t core, struct page
     }
 }
 
-static void refused(struct thread *thread, uint32_t number, struct page *page, const struct step *step,
-                    const struct message *message)
+static void refused(struct thread *thread, uint32_t number, struct page *page,
+                    const struct step *step, const struct message *message)
 {
     enum verdict verdict = message_verdict(message);
     if (verdict == VERDICT_NOT_MAPPED) {
@@ -124,7 +132,8 @@ static void refused(struct thread *thread, uint32_t number, struct page *page, c
     } else if (verdict == VERDICT_PINNED) {
         page->price |= step->action == UNMAP && step->argument == ONE_PHASE;
         if (!(thread->pins >> message_core(message) & 1))
-            violate("thread %u: PINNED names core %u, which held no pin meanwhile", number, message_core(message));
+            violate("thread %u: PINNED names core %u, which held no pin meanwhile", number,
+                    message_core(message));
     } else if (verdict == VERDICT_HOST && model.scenario->failing_protects) {
         page->price |= step->action == UNMAP && step->argument == ONE_PHASE;
     } else {
@@ -132,7 +141,8 @@ static void refused(struct thread *thread, uint32_t number, struct page *page, c
     }
 }
 
-static void tree_done(struct world *w, uint32_t number, const struct step *step, enum verdict verdict)
+static void tree_done(struct world *w, uint32_t number, const struct step *step,
+                      enum verdict verdict)
 {
     uint32_t shape = step->argument & 3, piece = step->argument >> 2;
     bool rivals = false;
@@ -208,9 +218,12 @@ void thread_done(struct world *w, uint32_t number, const struct message *message
         return;
     }
     if (thread->late)
-        violate("thread %u: the operation began after the unmap of page %u had returned, and succeeded", number, index);
+        violate(
+            "thread %u: the operation began after the unmap of page %u had returned, and succeeded",
+            number, index);
     if (step->action == UNMAP) {
-        if (page->state == PAGE_UNMAPPED && !page->of_frame) /* a revoke does not say whose unmap it came after */
+        /* a revoke does not say whose unmap it came after */
+        if (page->state == PAGE_UNMAPPED && !page->of_frame)
             violate("two unmaps of page %u returned OK", index);
         page->state = PAGE_UNMAPPED;
     } else {
@@ -218,7 +231,7 @@ void thread_done(struct world *w, uint32_t number, const struct message *message
     }
 }
 
-/* --- Every world --------------------------------------------------------------------------------------------------------------- */
+/* --- Every world --- */
 
 static void check_entry(struct world *w, uint32_t core, uint32_t slot)
 {
@@ -230,10 +243,10 @@ static void check_entry(struct world *w, uint32_t core, uint32_t slot)
         violate("core %u lost slot %u while it is pinned there", core, slot);
     if (mapping->lock)
         return; /* an operation is at it */
-    if (held &&
-        (t->state != TRANSLATION_PRESENT || t->rights != mapping->rights || t->frame != frame_number(mapping->frame)))
-        violate("core %u: slot %u is mapped, but its MMU has rights %u where the replica has %u", core, slot, t->rights,
-                mapping->rights);
+    if (held && (t->state != TRANSLATION_PRESENT || t->rights != mapping->rights ||
+                 t->frame != frame_number(mapping->frame)))
+        violate("core %u: slot %u is mapped, but its MMU has rights %u where the replica has %u",
+                core, slot, t->rights, mapping->rights);
     if (!held && t->rights != RIGHTS_NONE)
         violate("core %u: slot %u is not mapped, but its MMU allows it", core, slot);
     if (!held && t->state == TRANSLATION_PRESENT)
@@ -251,7 +264,8 @@ void check_state(struct world *w)
             for (uint32_t i = 0; i < MODEL_PAGES && t->frame && t->rights != RIGHTS_NONE; i++)
                 if (w->page[i].state == PAGE_UNMAPPED && w->page[i].slot == slot &&
                     (uint8_t)w->page[i].generation == t->generation)
-                    violate("the unmap of page %u has returned, but core %u's MMU allows it", i, core);
+                    violate("the unmap of page %u has returned, but core %u's MMU allows it", i,
+                            core);
             check_entry(w, core, slot);
         }
     }
@@ -264,7 +278,7 @@ void check_state(struct world *w)
                 violate("core %u lost page %u, which a program there has pinned", core, i);
 }
 
-/* --- At rest --------------------------------------------------------------------------------------------------------------------- */
+/* --- At rest --- */
 
 bool world_finished(const struct world *w)
 {
@@ -279,8 +293,10 @@ static void check_rest(struct world *w, uint32_t core)
     struct monitor *m = world_monitor(w, core);
     for (uint32_t i = 0; i < model.cores * MODEL_LANES; i++) {
         const struct operation *op = monitor_operation(m, i);
-        if (op->phase != PHASE_IDLE && op->phase != PHASE_APPLIED) /* the other ends are cleared by then */
-            violate("core %u: at rest, core %u's operation is in phase %u", core, i / MODEL_LANES, op->phase);
+        /* the other ends are cleared by then */
+        if (op->phase != PHASE_IDLE && op->phase != PHASE_APPLIED)
+            violate("core %u: at rest, core %u's operation is in phase %u", core, i / MODEL_LANES,
+                    op->phase);
     }
     if (m->waiting)
         violate("core %u: at rest, %u operations wait", core, m->waiting);
@@ -288,19 +304,23 @@ static void check_rest(struct world *w, uint32_t core)
         const struct mapping *mapping = monitor_mapping(m, slot);
         if (mapping->lock || mapping->released)
             violate("core %u: at rest, slot %u is locked", core, slot);
-        if (mapping->state == MAPPING_RESERVED || (mapping->state == MAPPING_GONE && monitor_home(m, slot) == core))
+        if (mapping->state == MAPPING_RESERVED ||
+            (mapping->state == MAPPING_GONE && monitor_home(m, slot) == core))
             violate("core %u: at rest, slot %u is neither mapped nor free", core, slot);
     }
 }
 
-static int same_entry(const struct monitor *m, const struct mapping *a, const struct mapping *b, int directory)
+static int same_entry(const struct monitor *m, const struct mapping *a, const struct mapping *b,
+                      int directory)
 {
-    return a->generation == b->generation && a->state == b->state && (directory || a->rights == b->rights) &&
-           a->address == b->address && a->frame == b->frame && a->length == b->length &&
+    return a->generation == b->generation && a->state == b->state &&
+           (directory || a->rights == b->rights) && a->address == b->address &&
+           a->frame == b->frame && a->length == b->length &&
            memcmp(a->holders, b->holders, 8 * (size_t)m->set_words) == 0;
 }
 
-/* Whole, the same on every core, and what an installation that returned said; rivals may have returned in any order. */
+/* Whole, the same on every core, and what an installation that returned said; rivals may have
+ * returned in any order. */
 static void check_tree(struct world *w, uint32_t root)
 {
     struct monitor *first = world_monitor(w, 0);
@@ -315,7 +335,8 @@ static void check_tree(struct world *w, uint32_t root)
         if (monitor_tree(m, root)->lock)
             violate("core %u: at rest, the tree of core %u is locked", core, root);
         if (monitor_tree(m, root)->current != tree->current ||
-            (link && memcmp(monitor_links(m, root, tree->current), link, model.cores * sizeof *link) != 0))
+            (link &&
+             memcmp(monitor_links(m, root, tree->current), link, model.cores * sizeof *link) != 0))
             violate("cores 0 and %u differ about the tree of core %u at rest", core, root);
     }
     for (uint32_t core = 0; link && core < model.cores; core++) {
@@ -375,7 +396,8 @@ static void check_rights(struct world *w, uint32_t index)
     if (protects > 1 || page->state != PAGE_MAPPED)
         return;
     for (uint32_t core = 0; core < model.cores; core++)
-        if ((page->holders >> core & 1) && monitor_mapping(world_monitor(w, core), page->slot)->rights != page->rights)
+        if ((page->holders >> core & 1) &&
+            monitor_mapping(world_monitor(w, core), page->slot)->rights != page->rights)
             violate("core %u: page %u has other rights at rest than were agreed", core, index);
 }
 
@@ -394,7 +416,8 @@ void check_terminal(struct world *w)
     for (uint32_t a = 0; a < model.cores; a++)
         for (uint32_t b = a + 1; b < model.cores; b++) {
             uint64_t both[CORE_SET_WORDS_MAX] = {1ull << a | 1ull << b};
-            if (monitor_digest(world_monitor(w, a), both) != monitor_digest(world_monitor(w, b), both))
+            if (monitor_digest(world_monitor(w, a), both) !=
+                monitor_digest(world_monitor(w, b), both))
                 violate("the digests of cores %u and %u differ at rest", a, b);
         }
 }

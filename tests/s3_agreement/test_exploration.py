@@ -1,5 +1,5 @@
-"""The library's own monitor, in every order in which things can happen: explorer.c visits all reachable worlds of a few
-cores and checks every one of them."""
+"""The library's own monitor, in every order in which things can happen: explorer.c visits all
+reachable worlds of a few cores and checks every one of them."""
 
 import random
 from collections.abc import Callable
@@ -19,7 +19,8 @@ from s3_agreement.exploring import (
     passes,
 )
 
-# Messages on n cores, replies and notices among them: asked by two-phase commit, and by the owner's protocol.
+# Messages on n cores, replies and notices among them: asked by two-phase commit, and by the owner's
+# protocol.
 COSTS: dict[str, tuple[Callable[[int], int], Callable[[int], int]]] = {
     "cost-own": (lambda n: 4 * (n - 1), lambda _: 0),
     "cost-retype": (lambda n: 4 * (n - 1), lambda _: 6),
@@ -65,7 +66,9 @@ def test_owners_drive(explore: Explore, scenario: str) -> None:
 
 @pytest.mark.parametrize("scenario", [s for s in PAGES if s not in PAGES_FLAT])
 def test_pages_go_with_their_capabilities(explore: Explore, scenario: str) -> None:
-    """A page is reachable only while its home has the Mapping and the Frame; a revoke takes all pages, or none."""
+    """A page is reachable only while its home has the Mapping and the Frame; a revoke takes all
+    pages, or none.
+    """
     pass_in_all(explore, scenario, ("", "--owner"))
 
 
@@ -81,13 +84,24 @@ def test_pages_go_with_their_capabilities_along_a_chain(explore: Explore, scenar
 def test_what_an_operation_costs(explore: Explore, scenario: str, cores: int, route: str) -> None:
     """In messages, where nothing comes in between: what capability_rows.c says of the protocols."""
     for cost, protocol in zip(COSTS[scenario], ([], ["--owner"]), strict=True):
-        arguments = ("--scenario", scenario, "--cores", str(cores), "--route", route, "--messages", *protocol)
+        arguments = (
+            "--scenario",
+            scenario,
+            "--cores",
+            str(cores),
+            "--route",
+            route,
+            "--messages",
+            *protocol,
+        )
         assert explore(*arguments).stdout == f"scenario {scenario}: {cost(cores)} messages\n"
 
 
 @pytest.mark.parametrize("scenario", ["retype-3", "revoke-2", "owner-derived", "owner-sends"])
 def test_an_owner_makes_them_wait_where_initiators_collide(explore: Explore, scenario: str) -> None:
-    """No abort, where the owner stays and reaches all directly. (Through a tree a PREPARE may overtake an ANSWER.)"""
+    """No abort, where the owner stays and reaches all directly. (Through a tree a PREPARE may
+    overtake an ANSWER.)
+    """
     passes(explore, scenario, "--owner", "--peaceful")
     collision = explore("--scenario", scenario, "--peaceful")
     assert collision.returncode == 1
@@ -104,14 +118,17 @@ def test_four_cores_of_which_two_initiate_before_an_owner(
 
 @pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s not in (*LARGE, *PAGES)])
 def test_with_the_least_room(explore: Explore, scenario: str) -> None:
-    """Channels of one message, a step only when the outbox is empty, and every move from outbox to channel a
-    transition of its own. Enough while a core has one operation under way; for two it is not (the next test)."""
+    """Channels of one message, a step only when the outbox is empty, and every move from outbox to
+    channel a transition of its own. Enough while a core has one operation under way; for two it is
+    not (the next test)."""
     entries = 13 if scenario == "map-wide" else 7
     passes(explore, scenario, "--lazy", "--outbox", str(entries), "--route", "chain")
 
 
 def test_outbox_without_room_for_a_second_operation_deadlocks(explore: Explore) -> None:
-    """Why a driver keeps more room than for one output: both cores wait for the other to take what they sent."""
+    """Why a driver keeps more room than for one output: both cores wait for the other to take what
+    they sent.
+    """
     crossing = ("--scenario", "crossing", "--cores", "2", "--capacity", "1", "--outbox")
     done = explore(*crossing, "6")
     assert done.returncode == 1

@@ -1,4 +1,6 @@
-"""The explorations that take minutes: more cores, more initiators, every tree, every kind of channel. Two at a time."""
+"""The explorations that take minutes: more cores, more initiators, every tree, every kind of
+channel. Two at a time.
+"""
 
 from collections.abc import Iterable
 
@@ -21,9 +23,14 @@ from s3_agreement.exploring import (
 pytestmark = pytest.mark.full
 
 ANY_ORDER, ONE_FIFO = "--any-order-replies --capacity 2", "--one-fifo"
-CHAIN, TREE, OWNER = "--cores 4 --route chain", "--cores 4 --route binary", "--cores 4 --owner --route flat"
+CHAIN, TREE, OWNER = (
+    "--cores 4 --route chain",
+    "--cores 4 --route binary",
+    "--cores 4 --owner --route flat",
+)
 
-# What has several hundred thousand worlds, or millions, of those below: from five seconds to minutes each.
+# What has several hundred thousand worlds, or millions, of those below: from five seconds to
+# minutes each.
 MILLIONS: dict[str, tuple[str, ...]] = {
     "unmap-3": (ANY_ORDER, ONE_FIFO),
     "unmap-3-one": ("", ANY_ORDER, ONE_FIFO, CHAIN),
@@ -49,7 +56,9 @@ MILLIONS: dict[str, tuple[str, ...]] = {
 
 def others(scenarios: Iterable[str], *variants: str) -> dict[str, list[str]]:
     """Of every scenario those variants that are not in MILLIONS."""
-    left = {name: [one for one in variants if one not in MILLIONS.get(name, ())] for name in scenarios}
+    left = {
+        name: [one for one in variants if one not in MILLIONS.get(name, ())] for name in scenarios
+    }
     return {name: some for name, some in left.items() if some}
 
 

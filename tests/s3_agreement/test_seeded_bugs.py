@@ -1,4 +1,6 @@
-"""The explorer finds bugs: each that is seeded in the monitor's sources, by the scenario named here."""
+"""The explorer finds bugs: each that is seeded in the monitor's sources, by the scenario named
+here.
+"""
 
 import re
 from concurrent.futures import ThreadPoolExecutor

@@ -1,5 +1,5 @@
-/* What surrounds the monitors, and what can happen in a world: a message is taken, a core does its own part, a tick comes, a program
- * goes on. */
+/* What surrounds the monitors, and what can happen in a world: a message is taken, a core does its
+ * own part, a tick comes, a program goes on. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 
 struct model model;
 
-/* --- The model MMU ------------------------------------------------------------------------------------------------------------- */
+/* --- The model MMU --- */
 
 struct mmu_context {
     struct translation *translation;
@@ -25,8 +25,8 @@ static bool fails(uint8_t *left, const struct mmu_context *c)
     return true;
 }
 
-static enum verdict mmu_insert(void *context, uint32_t slot, uint64_t address, uint64_t frame, uint64_t length,
-                               uint32_t rights)
+static enum verdict mmu_insert(void *context, uint32_t slot, uint64_t address, uint64_t frame,
+                               uint64_t length, uint32_t rights)
 {
     struct mmu_context *c = context;
     struct translation *t = &c->translation[slot];
@@ -63,7 +63,7 @@ static void mmu_retire(void *context, uint32_t slot)
         t->state = TRANSLATION_RETIRED;
 }
 
-/* --- Channels and outboxes ----------------------------------------------------------------------------------------------------- */
+/* --- Channels and outboxes --- */
 
 static int same_fifo(const struct packet *p, uint32_t from, uint32_t to, uint32_t reply)
 {
@@ -105,8 +105,9 @@ bool world_has_room(const struct world *w, uint32_t core)
     return model.outbox >= waiting + model.entries;
 }
 
-/* Moves what fits from outboxes to channels. To do this at once loses nothing: the move takes away no other transition, and
- * commutes with all of them. (model.lazy makes it a transition, to see that for oneself.) */
+/* Moves what fits from outboxes to channels. To do this at once loses nothing: the move takes away
+ * no other transition, and commutes with all of them. (model.lazy makes it a transition, to see
+ * that for oneself.) */
 void world_drain(struct world *w)
 {
     uint32_t key = UINT32_MAX, inside = 0;
@@ -121,7 +122,7 @@ void world_drain(struct world *w)
     }
 }
 
-/* --- A step of a monitor -------------------------------------------------------------------------------------------------------- */
+/* --- A step of a monitor --- */
 
 enum { ENTRIES_MAX = MODEL_CORES * 3 + 4 + 8 };
 
@@ -131,11 +132,12 @@ union output_buffer {
 };
 
 static const struct output *run(struct world *w, uint32_t core, struct monitor *monitor,
-                                struct translation *translation, const struct input *input, union output_buffer *buffer,
-                                int poison)
+                                struct translation *translation, const struct input *input,
+                                union output_buffer *buffer, int poison)
 {
     uint8_t inserts = w->failing_inserts, protects = w->failing_protects;
-    struct mmu_context context = {translation, &inserts, &protects, core == model.scenario->failing_core, monitor};
+    struct mmu_context context = {translation, &inserts, &protects,
+                                  core == model.scenario->failing_core, monitor};
     struct mmu mmu = {&context, mmu_insert, mmu_protect, mmu_retire};
     struct environment environment = {&mmu, 0, 0};
     memset(buffer->bytes, poison, sizeof buffer->bytes);
@@ -161,11 +163,12 @@ static int same_output(const struct output *a, const struct output *b)
     return 1;
 }
 
-/* A request's token is made from the request, so that a reply can be checked and no state is added. */
+/* A request's token is made from the request, so that a reply can be checked and no state is
+ * added. */
 static uint64_t token_of(uint32_t from, const struct message *message)
 {
-    return 1ull << 63 | (uint64_t)from << 32 | (uint64_t)message_kind(message) << 24 | (message->word[1] >> 48) << 8 |
-           message->word[1] % MODEL_LANES;
+    return 1ull << 63 | (uint64_t)from << 32 | (uint64_t)message_kind(message) << 24 |
+           (message->word[1] >> 48) << 8 | message->word[1] % MODEL_LANES;
 }
 
 void world_turn(struct world *w, uint32_t core, const struct input *input)
@@ -183,7 +186,8 @@ void world_turn(struct world *w, uint32_t core, const struct input *input)
     if (memcmp(twin, monitor, size) != 0 || !same_output(expected, output))
         violate("core %u: the same input on the same state gave two results", core);
     if (output->count > model.entries) {
-        violate("core %u: a step put out %u entries, more than %u", core, output->count, model.entries);
+        violate("core %u: a step put out %u entries, more than %u", core, output->count,
+                model.entries);
         return;
     }
     check_output(w, core, output);
@@ -202,7 +206,7 @@ void world_turn(struct world *w, uint32_t core, const struct input *input)
     }
 }
 
-/* --- Transitions --------------------------------------------------------------------------------------------------------------- */
+/* --- Transitions --- */
 
 uint32_t world_transitions(struct world *w, struct transition *list)
 {
@@ -217,7 +221,8 @@ uint32_t world_transitions(struct world *w, struct transition *list)
         }
         inside += p->in_channel;
         if (p->in_channel && room[p->to] && (place == 0 || (model.any_order && p->reply)))
-            list[count++] = (struct transition){TAKE, p->from, p->to, (uint8_t)(p->reply * 64 + place)};
+            list[count++] =
+                (struct transition){TAKE, p->from, p->to, (uint8_t)(p->reply * 64 + place)};
         if (!p->in_channel && inside == place && inside < model.capacity)
             list[count++] = (struct transition){DRAIN, p->from, p->to, p->reply};
         place++;
@@ -242,7 +247,8 @@ uint32_t world_transitions(struct world *w, struct transition *list)
 static uint32_t find(const struct world *w, struct transition t)
 {
     uint32_t index = 0;
-    while (index < MODEL_PACKETS && !same_fifo(&w->packet[index], t.a, t.b, t.kind == TAKE ? t.c / 64 : t.c))
+    while (index < MODEL_PACKETS &&
+           !same_fifo(&w->packet[index], t.a, t.b, t.kind == TAKE ? t.c / 64 : t.c))
         index++;
     if (t.kind == TAKE)
         return index + t.c % 64;
@@ -251,7 +257,8 @@ static uint32_t find(const struct world *w, struct transition t)
     return index;
 }
 
-/* Any wait may be the next that is over, so none keeps another waiting for ever: only this one's is, at that tick. */
+/* Any wait may be the next that is over, so none keeps another waiting for ever: only this one's
+ * is, at that tick. */
 static void tick(struct world *w, uint32_t core, uint32_t operation)
 {
     struct monitor *m = world_monitor(w, core);
@@ -281,7 +288,8 @@ void world_apply(struct world *w, struct transition t)
         w->packet[find(w, t)].in_channel = 1;
         break;
     case CONTINUE:
-        /* The driver does this before it takes anything else; here it may come at any time later. */
+        /* The driver does this before it takes anything else; here it may come at any time
+         * later. */
         input.kind = INPUT_CONTINUE;
         input.operation = t.b;
         world_turn(w, t.a, &input);
@@ -296,14 +304,16 @@ void world_apply(struct world *w, struct transition t)
     world_canonicalise(w);
 }
 
-/* --- Names --------------------------------------------------------------------------------------------------------------------- */
+/* --- Names --- */
 
-static const char *const kind_names[] = {"?", "PREPARE", "APPLY", "COMMIT", "ABORT", "SET", "RELEASE", "ASK", "ANSWER"};
-static const char *const phase_names[] = {"idle",     "backoff", "preparing", "prepared", "committing", "committed",
-                                          "aborting", "aborted", "refused",   "applying", "applied",    "asked"};
-static const char *const action_names[] = {"stop",   "map",    "unmap",  "protect",   "pin",     "unpin",
-                                           "read",   "write",  "await",  "install",   "copy",    "move",
-                                           "retype", "revoke", "delete", "map frame", "reclaim", "create"};
+static const char *const kind_names[] = {"?",   "PREPARE", "APPLY", "COMMIT", "ABORT",
+                                         "SET", "RELEASE", "ASK",   "ANSWER"};
+static const char *const phase_names[] = {"idle",       "backoff",   "preparing", "prepared",
+                                          "committing", "committed", "aborting",  "aborted",
+                                          "refused",    "applying",  "applied",   "asked"};
+static const char *const action_names[] = {
+    "stop",    "map",  "unmap", "protect", "pin",    "unpin",  "read",      "write",   "await",
+    "install", "copy", "move",  "retype",  "revoke", "delete", "map frame", "reclaim", "create"};
 
 void transition_name(struct world *w, struct transition t, char *text, size_t size)
 {
@@ -313,17 +323,22 @@ void transition_name(struct world *w, struct transition t, char *text, size_t si
     case TAKE:
     case DRAIN:
         p = &w->packet[find(w, t)];
-        snprintf(
-            text, size, "core %u %s %s %u: %s of %s, slot %u.%u, by core %u (attempt %u.%u) %s",
-            t.kind == TAKE ? t.b : t.a, t.kind == TAKE ? "takes, from" : "sends, to", "core",
-            t.kind == TAKE ? t.a : t.b, p->is_reply ? "reply" : kind_names[message_kind(&p->message) % AGREEMENT_KINDS],
-            monitor_rows[message_row(&p->message) % ROWS]->name, (uint32_t)p->message.word[2],
-            (uint32_t)(p->message.word[2] >> 32), (uint32_t)(p->message.word[1] >> 48),
-            (uint32_t)(p->message.word[1] % MODEL_LANES), (uint32_t)(p->message.word[1] & 0xffff) / MODEL_LANES,
-            p->is_reply || message_kind(&p->message) == KIND_ANSWER ? verdict_name(message_verdict(&p->message)) : "");
+        snprintf(text, size,
+                 "core %u %s %s %u: %s of %s, slot %u.%u, by core %u (attempt %u.%u) %s",
+                 t.kind == TAKE ? t.b : t.a, t.kind == TAKE ? "takes, from" : "sends, to", "core",
+                 t.kind == TAKE ? t.a : t.b,
+                 p->is_reply ? "reply" : kind_names[message_kind(&p->message) % AGREEMENT_KINDS],
+                 monitor_rows[message_row(&p->message) % ROWS]->name, (uint32_t)p->message.word[2],
+                 (uint32_t)(p->message.word[2] >> 32), (uint32_t)(p->message.word[1] >> 48),
+                 (uint32_t)(p->message.word[1] % MODEL_LANES),
+                 (uint32_t)(p->message.word[1] & 0xffff) / MODEL_LANES,
+                 p->is_reply || message_kind(&p->message) == KIND_ANSWER
+                     ? verdict_name(message_verdict(&p->message))
+                     : "");
         break;
     case CONTINUE:
-        snprintf(text, size, "core %u does its own part of core %u's operation (%s, slot %u)", t.a, t.b / MODEL_LANES,
+        snprintf(text, size, "core %u does its own part of core %u's operation (%s, slot %u)", t.a,
+                 t.b / MODEL_LANES,
                  phase_names[monitor_operation(world_monitor(w, t.a), t.b)->phase % 12],
                  monitor_operation(world_monitor(w, t.a), t.b)->slot);
         break;

@@ -1,4 +1,6 @@
-"""What tests of capabilities look at: what lies in the slots of a core, and whether any replica has changed."""
+"""What tests of capabilities look at: what lies in the slots of a core, and whether any replica has
+changed.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,13 @@ def held(system: System, core: int) -> list[Capability]:
         if not kind:
             break
         one = Capability(
-            system.plan.system, core, words[0], NAMES[kind], words[1], words[2], words[4] >> 24 & 0xFF
+            system.plan.system,
+            core,
+            words[0],
+            NAMES[kind],
+            words[1],
+            words[2],
+            words[4] >> 24 & 0xFF,
         )
         found.append(one)
         slot = one.slot + 1

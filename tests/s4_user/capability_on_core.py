@@ -1,4 +1,6 @@
-"""What the tests of capabilities run on cores. Imported there by name, so it imports nothing that a core would not."""
+"""What the tests of capabilities run on cores. Imported there by name, so it imports nothing that a
+core would not.
+"""
 
 from __future__ import annotations
 
@@ -41,12 +43,16 @@ def unmap(page: Page) -> None:
 
 
 def churn(rams: list[Capability], frames: list[Capability], seed: int, rounds: int) -> list[Page]:
-    """Random operations on Frames and their pages, with others at the same; every page there was."""
+    """Random operations on Frames and their pages, with others at the same; every page there
+    was.
+    """
     rng, here = random.Random(seed), multikernel.here()
     have, pages = list(frames), []
     for _ in range(rounds):
         one = rng.choice(have)
-        what = rng.choices(("map", "unmap", "copy", "delete", "revoke", "retype"), (10, 6, 4, 3, 0.5, 3))[0]
+        what = rng.choices(
+            ("map", "unmap", "copy", "delete", "revoke", "retype"), (10, 6, 4, 3, 0.5, 3)
+        )[0]
         try:
             if what == "map":
                 cores = rng.sample(range(here.cores), rng.randint(1, here.cores))
@@ -67,7 +73,9 @@ def churn(rams: list[Capability], frames: list[Capability], seed: int, rounds: i
 
 
 def build_and_delete(seed: int, rounds: int) -> int:
-    """Deletes CNodes with mapped Frames, a page of which is pinned here or elsewhere; how often that was refused."""
+    """Deletes CNodes with mapped Frames, a page of which is pinned here or elsewhere; how often
+    that was refused.
+    """
     rng, here = random.Random(seed), multikernel.here()
     ram, refusals = here.ram(64 * 4096).move(here.core), 0
     for _ in range(rounds):

@@ -1,5 +1,5 @@
-"""Capabilities as programs and the launcher see them: every operation, every refusal by its name with nothing
-changed, and handles on their way between processes.
+"""Capabilities as programs and the launcher see them: every operation, every refusal by its name
+with nothing changed, and handles on their way between processes.
 """
 
 from __future__ import annotations
@@ -63,14 +63,17 @@ def system(booted: System) -> Iterator[System]:
     clear(booted)
 
 
-# --- what works -----------------------------------------------------------------------------------------------------
+# --- what works
+# --------------------------------------------------------------------------------------------------
 
 
 def test_the_names_are_the_tables() -> None:
     assert {str(kind): CAPABILITY_TYPES[kind] for kind in CapabilityType} == {
         name: number for name, number in CAPABILITY_TYPES.items() if number
     }
-    assert {right.name.lower(): right.value for right in CapabilityRights if right.name} == CAPABILITY_RIGHTS
+    assert {
+        right.name.lower(): right.value for right in CapabilityRights if right.name
+    } == CAPABILITY_RIGHTS
 
 
 def test_ram_is_split_evenly(system: System) -> None:
@@ -101,7 +104,11 @@ def test_every_type_has_its_size(system: System, kind: CapabilityType, size: int
 def test_endpoints_are_numbered_views(system: System) -> None:
     (dispatcher,) = system.ram(PAGE).retype(DISPATCHER)
     first, second = dispatcher.retype(ENDPOINT, 2, number=7)
-    assert (first.type, first.address, second.address) == (ENDPOINT, dispatcher.address, dispatcher.address)
+    assert (first.type, first.address, second.address) == (
+        ENDPOINT,
+        dispatcher.address,
+        dispatcher.address,
+    )
     with pytest.raises(errors.RetypeConflict):
         dispatcher.retype(ENDPOINT, number=8)
     dispatcher.delete()
@@ -202,7 +209,9 @@ def test_a_reused_slot_is_not_the_old_capability(system: System) -> None:
 
 
 def test_memory_comes_back_when_its_last_capability_goes(system: System) -> None:
-    """What was revoked and deleted where it was made can be had again: more than there is in all."""
+    """What was revoked and deleted where it was made can be had again: more than there is in
+    all.
+    """
     half = system.plan.memory // 2
     for _ in range(5):
         ram = system.ram(half)
@@ -216,7 +225,8 @@ def test_memory_comes_back_when_its_last_capability_goes(system: System) -> None
         system.ram(system.plan.memory - PAGE)
 
 
-# --- in programs ----------------------------------------------------------------------------------------------------
+# --- in programs
+# --------------------------------------------------------------------------------------------------
 
 
 def test_programs_use_them(system: System) -> None:
@@ -246,7 +256,8 @@ def test_handles_travel(system: System) -> None:
     assert repr(ram).startswith("<RAM capability: 4096 bytes at 0x")
 
 
-# --- what is refused ------------------------------------------------------------------------------------------------
+# --- what is refused
+# ------------------------------------------------------------------------------------------------
 
 Case = Callable[[System, dict[str, Any]], Any]
 
@@ -257,13 +268,21 @@ REFUSED: list[tuple[str, type[errors.MultikernelError], Case]] = [
         errors.RetypeConflict,
         lambda s, c: c["ram"].retype(VNODE, 1, PAGE, offset=2 * PAGE),
     ),
-    ("retyped elsewhere, by a copy", errors.RetypeConflict, lambda s, c: c["there"].retype(FRAME, 1, PAGE)),
+    (
+        "retyped elsewhere, by a copy",
+        errors.RetypeConflict,
+        lambda s, c: c["there"].retype(FRAME, 1, PAGE),
+    ),
     (
         "overlapping what is there",
         errors.RetypeConflict,
         lambda s, c: c["ram"].retype(FRAME, 1, 2 * PAGE, offset=PAGE),
     ),
-    ("a type that it does not become", errors.WrongType, lambda s, c: c["frame"].retype(FRAME, 1, PAGE)),
+    (
+        "a type that it does not become",
+        errors.WrongType,
+        lambda s, c: c["frame"].retype(FRAME, 1, PAGE),
+    ),
     (
         "an Endpoint of RAM",
         errors.WrongType,
@@ -276,8 +295,16 @@ REFUSED: list[tuple[str, type[errors.MultikernelError], Case]] = [
     ("an odd size", errors.BadSize, lambda s, c: c["ram"].retype(FRAME, 1, PAGE + 1)),
     ("an odd offset", errors.BadSize, lambda s, c: c["ram"].retype(FRAME, 1, PAGE, offset=12)),
     ("a negative size", errors.BadSize, lambda s, c: c["ram"].retype(FRAME, 1, -PAGE)),
-    ("beyond its end", errors.BadSize, lambda s, c: c["ram"].retype(FRAME, 5, PAGE, offset=12 * PAGE)),
-    ("an offset at its end", errors.BadSize, lambda s, c: c["ram"].retype(FRAME, 1, PAGE, offset=16 * PAGE)),
+    (
+        "beyond its end",
+        errors.BadSize,
+        lambda s, c: c["ram"].retype(FRAME, 5, PAGE, offset=12 * PAGE),
+    ),
+    (
+        "an offset at its end",
+        errors.BadSize,
+        lambda s, c: c["ram"].retype(FRAME, 1, PAGE, offset=16 * PAGE),
+    ),
     ("a size that wraps", errors.BadSize, lambda s, c: c["ram"].retype(FRAME, 3, 1 << 62)),
     ("a count beyond all", errors.BadSize, lambda s, c: c["ram"].retype(FRAME, 1 << 40, PAGE)),
     ("a CNode of another size", errors.BadSize, lambda s, c: c["ram"].retype(CNODE, 1, PAGE)),
@@ -285,7 +312,11 @@ REFUSED: list[tuple[str, type[errors.MultikernelError], Case]] = [
     ("an odd size of RAM", errors.BadSize, lambda s, c: s.ram(PAGE // 2)),
     ("more RAM than there is", errors.OutOfMemory, lambda s, c: s.ram(1 << 40)),
     ("a slot in use", errors.SlotInUse, lambda s, c: c["ram"].copy(slot=c["frame"].slot)),
-    ("a slot in use elsewhere", errors.SlotInUse, lambda s, c: c["ram"].copy(1, slot=c["there"].slot)),
+    (
+        "a slot in use elsewhere",
+        errors.SlotInUse,
+        lambda s, c: c["ram"].copy(1, slot=c["there"].slot),
+    ),
     (
         "slots in use behind a free one",
         errors.SlotInUse,
@@ -305,8 +336,16 @@ REFUSED: list[tuple[str, type[errors.MultikernelError], Case]] = [
     ("a deleted one, revoked", errors.RevokedCapability, lambda s, c: c["gone"].revoke()),
     ("a deleted CNode", errors.RevokedCapability, lambda s, c: c["ram"].copy(to=c["gone cnode"])),
     ("a forged slot", errors.RevokedCapability, lambda s, c: forged(c["ram"], slot=777).copy(1)),
-    ("a slot of no core", errors.RevokedCapability, lambda s, c: forged(c["ram"], slot=1 << 30).delete()),
-    ("a forged generation", errors.RevokedCapability, lambda s, c: forged(c["ram"], later=3).revoke()),
+    (
+        "a slot of no core",
+        errors.RevokedCapability,
+        lambda s, c: forged(c["ram"], slot=1 << 30).delete(),
+    ),
+    (
+        "a forged generation",
+        errors.RevokedCapability,
+        lambda s, c: forged(c["ram"], later=3).revoke(),
+    ),
     ("a forged core", errors.RevokedCapability, lambda s, c: forged(c["frame"], core=1).delete()),
     ("rights never had", errors.RightsExceeded, lambda s, c: c["reader"].mint(WRITE)),
     ("rights that mean nothing", errors.RightsExceeded, lambda s, c: c["ram"].mint(64)),
@@ -336,11 +375,19 @@ REFUSED: list[tuple[str, type[errors.MultikernelError], Case]] = [
         errors.BadInput,
         lambda s, c: forged(c["ram"], core=99).delete(),
     ),
-    ("a handle on a core below all", errors.BadInput, lambda s, c: forged(c["ram"], core=-1).delete()),
+    (
+        "a handle on a core below all",
+        errors.BadInput,
+        lambda s, c: forged(c["ram"], core=-1).delete(),
+    ),
     ("a VNode mapped", errors.WrongType, lambda s, c: c["vnode"].map()),
     ("mapped where there is no core", errors.BadInput, lambda s, c: c["frame"].map([CORES])),
     ("mapped nowhere", errors.BadInput, lambda s, c: c["frame"].map([])),
-    ("mapped to write without the right", errors.RightsExceeded, lambda s, c: c["read frame"].map()),
+    (
+        "mapped to write without the right",
+        errors.RightsExceeded,
+        lambda s, c: c["read frame"].map(),
+    ),
     ("as a frame of allocate", errors.BadInput, lambda s, c: s.map(c["frame"])),
     ("a negative slot", errors.BadInput, lambda s, c: c["ram"].copy(slot=-1)),
 ]
@@ -364,7 +411,9 @@ def forged(
 
 
 def setting(system: System) -> dict[str, Any]:
-    """RAM whose first two pages are Frames here and whose third is one on core 1, and what the cases need beside it."""
+    """RAM whose first two pages are Frames here and whose third is one on core 1, and what the
+    cases need beside it.
+    """
     ram = system.ram(16 * PAGE)
     frame, _ = ram.retype(FRAME, 2, PAGE)
     there = ram.copy(1)
@@ -378,7 +427,8 @@ def setting(system: System) -> dict[str, Any]:
     gone.delete()
     found = {
         "ram": ram, "frame": frame, "there": there, "cnode": cnode, "big": big, "gone": gone,
-        "gone cnode": gone_cnode, "reader": big.mint(READ | GRANT), "writer": big.mint(READ | WRITE),
+        "gone cnode": gone_cnode, "reader": big.mint(READ | GRANT),
+        "writer": big.mint(READ | WRITE),
         "full cnode": cnode.mint(GRANT), "vnode": ram.retype(VNODE, offset=8 * PAGE)[0],
         "read frame": frame.mint(READ | GRANT),
     }  # fmt: skip
@@ -402,7 +452,9 @@ def test_what_is_refused_has_a_name_and_changes_nothing(
 
 
 def test_a_refusal_names_what_it_is_about(system: System) -> None:
-    """The slot, the rights, the number asked for; a CNode, if it is the one that is gone; the core that voted no."""
+    """The slot, the rights, the number asked for; a CNode, if it is the one that is gone; the core
+    that voted no.
+    """
     given = setting(system)
     ram, gone, reader = given["ram"], given["gone cnode"], given["reader"]
 
@@ -414,7 +466,9 @@ def test_a_refusal_names_what_it_is_about(system: System) -> None:
     assert "(copy, slot 1, on core 0)" in said(lambda: ram.copy(slot=1))
     assert "(mint with read+write on core 0)" in said(lambda: reader.mint(READ | WRITE))
     assert f"any more): {gone!r} (into it: copy on core 0)" in said(lambda: ram.copy(to=gone))
-    assert f"any more): {given['gone']!r} (copy on core 0)" in said(lambda: given["gone"].copy(to=gone))
+    assert f"any more): {given['gone']!r} (copy on core 0)" in said(
+        lambda: given["gone"].copy(to=gone)
+    )
     assert f"is no CNode: {given['frame']!r}" in said(lambda: ram.copy(to=given["frame"]))
     assert "RAM comes in whole pages: 100 bytes" in said(lambda: system.ram(100))
     elsewhere = said(lambda: ram.retype(FRAME, 1, PAGE, offset=2 * PAGE))
@@ -428,7 +482,11 @@ def test_every_verdict_has_a_class_of_its_own_cause() -> None:
             continue
         error = capability_error(VERDICT_CAPABILITY_BASE + number, 0, "copy", 1, "it")
         assert isinstance(error, errors.CapabilityError), name
-        assert (error.core, error.value, error.where) == (1, "it", "copy on core 1, refused by core 0")
+        assert (error.core, error.value, error.where) == (
+            1,
+            "it",
+            "copy on core 1, refused by core 0",
+        )
         seen.add(type(error))
     catalogue = {
         one
@@ -441,14 +499,23 @@ def test_every_verdict_has_a_class_of_its_own_cause() -> None:
 @settings(max_examples=60, deadline=None, database=None)
 @given(st.data())
 def test_forged_words_change_nothing(booted: System, data: st.DataObject) -> None:
-    """References as they might be guessed, by every operation: named errors, and no replica changes."""
+    """References as they might be guessed, by every operation: named errors, and no replica
+    changes.
+    """
     core = data.draw(st.integers(0, CORES - 1))
     reference = data.draw(st.one_of(st.integers(0, (1 << 64) - 1), st.integers(1, 5000)))
     fake = Capability(booted.plan.system, core, reference, RAM, 0, 4 * PAGE, 7)
     before = digests(booted)
     operation: Callable[[], Any] = data.draw(
         st.sampled_from(
-            [fake.delete, fake.revoke, fake.copy, fake.move, lambda: fake.copy(1), lambda: fake.retype(FRAME)]
+            [
+                fake.delete,
+                fake.revoke,
+                fake.copy,
+                fake.move,
+                lambda: fake.copy(1),
+                lambda: fake.retype(FRAME),
+            ]
         )
     )
     if reference != booted.cores[core].cnode.reference:

@@ -1,4 +1,6 @@
-"""Frames that are capabilities, mapped: no core reads a page whose Frame is gone, whichever way it went."""
+"""Frames that are capabilities, mapped: no core reads a page whose Frame is gone, whichever way it
+went.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,19 @@ from s4_user import capability_on_core as on_core
 from s4_user.capability_checks import clear, digests, held, readers
 
 import multikernel
-from multikernel import CNODE, FRAME, GRANT, MAPPING, RAM, READ, VNODE, WRITE, Capability, System, errors
+from multikernel import (
+    CNODE,
+    FRAME,
+    GRANT,
+    MAPPING,
+    RAM,
+    READ,
+    VNODE,
+    WRITE,
+    Capability,
+    System,
+    errors,
+)
 
 PAGE = 4096
 CORES = 3
@@ -89,15 +103,24 @@ GONE: list[tuple[str, Callable[[System, Capability, Capability], None]]] = [
     ("its Frame revoked", lambda s, ram, frame: frame.revoke()),
     ("its RAM revoked", lambda s, ram, frame: ram.revoke()),
     ("its RAM revoked by a copy elsewhere", lambda s, ram, frame: ram.copy(2).revoke()),
-    ("its RAM revoked in a program", lambda s, ram, frame: s.cores[1].run(on_core.revoke, ram.copy(1))),
-    ("its Frame deleted, with one elsewhere", lambda s, ram, frame: (frame.copy(1), frame.delete())[1]),
+    (
+        "its RAM revoked in a program",
+        lambda s, ram, frame: s.cores[1].run(on_core.revoke, ram.copy(1)),
+    ),
+    (
+        "its Frame deleted, with one elsewhere",
+        lambda s, ram, frame: (frame.copy(1), frame.delete())[1],
+    ),
 ]
 
 
 @pytest.mark.parametrize("cores", [None, [0], [1], [1, 2]], ids=str)
 @pytest.mark.parametrize(("what", "take"), GONE, ids=[what for what, _ in GONE])
 def test_what_goes_unmaps_first(
-    system: System, what: str, take: Callable[[System, Capability, Capability], None], cores: list[int] | None
+    system: System,
+    what: str,
+    take: Callable[[System, Capability, Capability], None],
+    cores: list[int] | None,
 ) -> None:
     ram, frame = frame_of(system)
     page, other = frame.map(cores), ram.retype(FRAME, 1, PAGE, offset=2 * PAGE)[0].map()
@@ -179,8 +202,8 @@ def test_what_is_mapped_does_not_move(system: System) -> None:
 
 
 def test_a_cnode_takes_pages_along(system: System) -> None:
-    """Of what is in it, be it the Frame or the Mapping; revoked from afar, it is refused while that would be
-    unasked.
+    """Of what is in it, be it the Frame or the Mapping; revoked from afar, it is refused while that
+    would be unasked.
     """
     ram, frame = frame_of(system)
     (cnode,) = system.ram(4 * PAGE).retype(CNODE)
@@ -209,7 +232,10 @@ def test_a_cnode_revoked_where_it_lies_takes_its_pages_along(system: System) -> 
     home = system.ram(8 * PAGE)
     (cnode,) = home.retype(CNODE)
     frame.copy(to=cnode)
-    page, other = frame.move(to=cnode).map(), ram.retype(FRAME, 1, PAGE, offset=PAGE)[0].map(to=cnode)
+    page, other = (
+        frame.move(to=cnode).map(),
+        ram.retype(FRAME, 1, PAGE, offset=PAGE)[0].map(to=cnode),
+    )
     home.revoke()
     assert not cnode.alive
     assert [readers(system, one) for one in (page, other)] == [[], []]
@@ -240,7 +266,9 @@ def narrow(request: pytest.FixtureRequest) -> Iterator[System]:
 
 
 def test_a_place_in_the_table_is_used_again(narrow: System) -> None:
-    """What was mapped there before as a capability, and the capability, have nothing to do with the page there now."""
+    """What was mapped there before as a capability, and the capability, have nothing to do with the
+    page there now.
+    """
     system = narrow
     _, frame = frame_of(system)
     before = frame.map()
@@ -308,8 +336,10 @@ def test_frames_made_up_of_places_get_no_capabilitys_memory(small: System) -> No
     ("what", "kind", "case"),
     [
         ("RAM", errors.WrongType, lambda ram, frame, page: ram.map()),
-        ("a VNode", errors.WrongType, lambda ram, frame, page: ram.retype(VNODE, offset=3 * PAGE)[0].map()),
-        ("more than the Frame allows", errors.RightsExceeded, lambda ram, frame, page: frame.mint(READ).map()),
+        ("a VNode", errors.WrongType,
+         lambda ram, frame, page: ram.retype(VNODE, offset=3 * PAGE)[0].map()),
+        ("more than the Frame allows", errors.RightsExceeded,
+         lambda ram, frame, page: frame.mint(READ).map()),
         ("no core", errors.BadInput, lambda ram, frame, page: frame.map([])),
         ("a core there is not", errors.BadInput, lambda ram, frame, page: frame.map([CORES])),
         ("unknown rights", errors.BadInput, lambda ram, frame, page: frame.map(rights="execute")),
@@ -336,14 +366,16 @@ def test_what_is_refused_changes_nothing(
 
 @pytest.mark.parametrize("seed", range(3))
 def test_all_cores_at_once(system: System, seed: int) -> None:
-    """Programs map, unmap, copy, delete and revoke what they find of a few RAMs; then every page left has its Frame,
-    and every Mapping its page.
+    """Programs map, unmap, copy, delete and revoke what they find of a few RAMs; then every page
+    left has its Frame, and every Mapping its page.
     """
     rams = [system.ram(16 * PAGE) for _ in range(1 + 2 * seed)]
     frames = [frame for ram in rams for frame in ram.retype(FRAME, 16)]
     for i, frame in enumerate(frames):
         frame.copy(i % CORES)
-    tasks = [core.start(on_core.churn, rams, frames, seed * 10 + core.index, 60) for core in system.cores]
+    tasks = [
+        core.start(on_core.churn, rams, frames, seed * 10 + core.index, 60) for core in system.cores
+    ]
     rng = random.Random(seed)
     for _ in range(4):
         with contextlib.suppress(errors.RevokedCapability):
@@ -357,6 +389,8 @@ def test_all_cores_at_once(system: System, seed: int) -> None:
     for ram in rams:
         ram.revoke()
     assert [readers(system, page) for page in pages] == [[]] * len(pages)
-    assert [(one.core, one.type) for core in ALL for one in held(system, core)] == [(0, RAM)] * len(rams)
+    assert [(one.core, one.type) for core in ALL for one in held(system, core)] == [(0, RAM)] * len(
+        rams
+    )
     assert [core.digest()[1] for core in system.cores] == [0] * CORES, entries
     assert all(GRANT in ram.rights for ram in rams)

@@ -1,5 +1,6 @@
-"""Collectives by real cores against what they must come to: over flat trees and random ones, all and some members, in
-both kernels, with programs that come late, send more than boxes hold, or call the wrong thing.
+"""Collectives by real cores against what they must come to: over flat trees and random ones, all
+and some members, in both kernels, with programs that come late, send more than boxes hold, or call
+the wrong thing.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def on_all(system: System, group: Group, function: Any, *arguments: Any) -> list
 
 
 def meet_often(group: Group, counters: Any, rounds: int, seed: int) -> int:
-    """Nobody leaves a barrier before all have come: each writes its round, meets, and reads the others'."""
+    """Nobody leaves a barrier before all have come: each writes its round, meets, and reads the
+    others'.
+    """
     chosen = random.Random(seed + group.core)
     early = 0
     for round_ in range(1, rounds + 1):
@@ -53,7 +56,10 @@ def test_nobody_leaves_a_barrier_early(kernel: Any, cores: int) -> None:
                 system.install(root, any_tree(cores, root, random.Random(cores)))
             group = system.group(root=root)
             page = system.map(system.allocate(4096))
-            assert on_all(system, group, meet_often, page, 30 if cores < 6 else 12, cores) == [0] * cores
+            assert (
+                on_all(system, group, meet_often, page, 30 if cores < 6 else 12, cores)
+                == [0] * cores
+            )
 
 
 def say(group: Group) -> None:
@@ -95,8 +101,14 @@ def test_reductions_are_python_s(data: st.DataObject) -> None:
     members = data.draw(st.lists(st.integers(0, 4), min_size=1, max_size=5, unique=True))
     root = data.draw(st.sampled_from(members))
     real = data.draw(st.booleans())
-    join = data.draw(st.sampled_from(["sum", "min", "max"] if real else ["sum", "min", "max", "and", "or"]))
-    number = st.floats(-1e6, 1e6).map(lambda x: float(round(x))) if real else st.integers(-(2**63), 2**63 - 1)
+    join = data.draw(
+        st.sampled_from(["sum", "min", "max"] if real else ["sum", "min", "max", "and", "or"])
+    )
+    number = (
+        st.floats(-1e6, 1e6).map(lambda x: float(round(x)))
+        if real
+        else st.integers(-(2**63), 2**63 - 1)
+    )
     width = data.draw(st.integers(1, 12))
     values = [data.draw(st.lists(number, min_size=width, max_size=width)) for _ in members]
     if data.draw(st.booleans()):
@@ -112,7 +124,13 @@ def test_reductions_are_python_s(data: st.DataObject) -> None:
             return (min if join == "min" else max)(column)
         total = column[0]
         for value in column[1:]:
-            total = total + value if join == "sum" else total & value if join == "and" else total | value
+            total = (
+                total + value
+                if join == "sum"
+                else total & value
+                if join == "and"
+                else total | value
+            )
         return total if real else (total + 2**63) % 2**64 - 2**63
 
     expected = [joined(column) for column in zip(*values, strict=True)]

@@ -1,4 +1,6 @@
-"""The loops over channels and over what the host offers: every message arrives whole, and what cannot be is refused."""
+"""The loops over channels and over what the host offers: every message arrives whole, and what
+cannot be is refused.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,15 @@ import pytest
 import multikernel
 from multikernel.experiments import on_core_transport
 from multikernel.experiments.counting import EVENTS, available, count_events
-from multikernel.experiments.transport_ends import Both, channel, eventfds, futexes, give, pipes, sockets
+from multikernel.experiments.transport_ends import (
+    Both,
+    channel,
+    eventfds,
+    futexes,
+    give,
+    pipes,
+    sockets,
+)
 from multikernel.native import _native
 from multikernel.native._native import Histogram
 from multikernel.user.channels import Form
@@ -42,14 +52,18 @@ STREAMED, STRETCH = 3000, 700
 """More than any buffer holds, and no multiple of a stretch."""
 
 
-def _counted(role: int, names: tuple[str, ...], streaming: tuple[str, ...]) -> dict[str, tuple[int, int]]:
+def _counted(
+    role: int, names: tuple[str, ...], streaming: tuple[str, ...]
+) -> dict[str, tuple[int, int]]:
     """By name: batches timed there and back, and one way."""
     found = {}
     for name in names:
         plan = (("some", ECHOES, BATCH),)
         echoes = on_core_transport.echo(name, role, plan, 0, (), False, None).samples
         stretches = (
-            on_core_transport.stream(name, role, STREAMED, STRETCH, None).samples if name in streaming else {}
+            on_core_transport.stream(name, role, STREAMED, STRETCH, None).samples
+            if name in streaming
+            else {}
         )
         found[name] = tuple(
             one[key][0] if one else 0 for one, key in ((echoes, "some"), (stretches, "times"))
@@ -73,7 +87,9 @@ def test_messages_arrive_over_everything_there_is(cpus: str) -> None:
 
 
 def _open_descriptors() -> set[str]:
-    return {os.readlink(f"/proc/self/fd/{one}") for one in os.listdir("/proc/self/fd") if _is_open(one)}
+    return {
+        os.readlink(f"/proc/self/fd/{one}") for one in os.listdir("/proc/self/fd") if _is_open(one)
+    }
 
 
 def _is_open(descriptor: str) -> bool:
@@ -88,7 +104,9 @@ def test_who_gave_the_ends_away_keeps_none() -> None:
 
 
 def _wrong(role: int) -> int:
-    """Role 0 writes messages that are not those which role 1 waits for; how many role 1 finds wrong."""
+    """Role 0 writes messages that are not those which role 1 waits for; how many role 1 finds
+    wrong.
+    """
     held = on_core_transport._held["pipe"]
     if role == 0:
         for number in (0, 1, 7, 3):
@@ -155,7 +173,8 @@ def test_what_cannot_be_is_refused() -> None:
     assert f"[Errno {errno.EBADF}]" in closed
 
 
-# --- What is counted ----------------------------------------------------------------------------------------------
+# --- What is counted
+# ----------------------------------------------------------------------------------------------
 
 
 def test_events_are_counted_or_refused_with_a_reason() -> None:
@@ -193,7 +212,9 @@ def test_events_are_counted_for_the_messages_of_the_side_that_asks() -> None:
             on_core_transport.echo, "pipe", 1, (), counted, (event,), True, None
         )
         try:
-            asked = system.cores[0].run(on_core_transport.echo, "pipe", 0, (), counted, (event,), True, None)
+            asked = system.cores[0].run(
+                on_core_transport.echo, "pipe", 0, (), counted, (event,), True, None
+            )
         except OSError as error:
             pytest.skip(f"the host counts nothing for us: {error}")
         assert answering.result().counts == {}

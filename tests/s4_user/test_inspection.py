@@ -1,5 +1,5 @@
-"""What `System.inspect` and a system's supervisor say of it, against what its capabilities and replicas say
-themselves.
+"""What `System.inspect` and a system's supervisor say of it, against what its capabilities and
+replicas say themselves.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ def test_it_shows_every_capability_where_it_is(system: System) -> None:
         for one in seen["objects"]
         for copy in one["copies"]
     }
-    there = [one for core in range(CORES) for one in (system.cores[core].cnode, *held(system, core))]
+    there = [
+        one for core in range(CORES) for one in (system.cores[core].cnode, *held(system, core))
+    ]
     assert shown == {
         (
             one.core, one.slot, one.reference >> 32, str(one.type), one.address, one.size,
@@ -86,7 +88,9 @@ def test_it_shows_what_came_of_what(system: System) -> None:
         assert one["depth"] == parent["depth"] + 1
         assert parent["address"] <= one["address"]
         assert one["address"] + one["size"] <= parent["address"] + parent["size"]
-    of = {one["type"]: objects[one["parent"]]["type"] for one in objects if one["parent"] is not None}
+    of = {
+        one["type"]: objects[one["parent"]]["type"] for one in objects if one["parent"] is not None
+    }
     assert (of["Frame"], of["CNode"]) == ("RAM", "RAM")
     assert of.get("Mapping", "Frame") == "Frame"
     copies = {copy["core"] for one in objects if one["type"] == "Frame" for copy in one["copies"]}
@@ -229,7 +233,9 @@ def test_another_users_system_is_refused_on_both_sides(monkeypatch: pytest.Monke
     monkeypatch.setattr(inspection_socket, "found", lambda: [Running(10, 4711), Running(11, 4711)])
     with pytest.raises(errors.BadInput, match="2 systems run here; name one by its pid: 10, 11"):
         choose(None)
-    with pytest.raises(errors.BadInput, match="no system of that pid runs here: 99; there are 10, 11"):
+    with pytest.raises(
+        errors.BadInput, match="no system of that pid runs here: 99; there are 10, 11"
+    ):
         choose(99)
     monkeypatch.setattr(inspection_socket, "found", list)
     with pytest.raises(errors.BadInput, match="no system of yours runs here; multikernel boot"):

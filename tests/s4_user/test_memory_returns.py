@@ -1,5 +1,5 @@
-"""Memory of capabilities is handed out again once nobody has any of it, wherever the last capability was, and not
-before.
+"""Memory of capabilities is handed out again once nobody has any of it, wherever the last
+capability was, and not before.
 """
 
 from __future__ import annotations
@@ -148,7 +148,9 @@ def test_pieces_come_back_one_by_one(system: System) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_while_programs_pass_it_on(system: System, seed: int) -> None:
-    """No two have the same memory from two times that it was handed out; in the end all of it is there."""
+    """No two have the same memory from two times that it was handed out; in the end all of it is
+    there.
+    """
     tasks = [core.start(pass_on, seed * CORES + core.index, 40) for core in system.cores]
     for task in tasks:
         assert task.result()

@@ -1,5 +1,5 @@
-"""A deletion that a pin forbids, of a Frame that is mapped often or of a CNode with much in it: it changes nothing, on
-any core, and all there was can be used as before.
+"""A deletion that a pin forbids, of a Frame that is mapped often or of a CNode with much in it: it
+changes nothing, on any core, and all there was can be used as before.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def system(booted: System) -> Iterator[System]:
     clear(booted)
 
 
-def refused(system: System, take: Callable[[], None], pages: list[Page], pinned: Page, core: int) -> None:
+def refused(
+    system: System, take: Callable[[], None], pages: list[Page], pinned: Page, core: int
+) -> None:
     """While that page is pinned there. And nothing has changed, twice."""
     pinned.pin(core)
     before, seen = digests(system), [readers(system, page) for page in pages]
@@ -63,7 +65,13 @@ def all_gone(system: System, pages: list[Page]) -> None:
 @pytest.mark.parametrize("which", [0, 2, 4])
 def test_a_frame_with_many_pages(system: System, at: int, which: int) -> None:
     (frame,) = system.ram(PAGE).retype(FRAME)
-    pages = [frame.map(), frame.map([0]), frame.map([1, 2]), frame.map([1], "read-only"), frame.map([at])]
+    pages = [
+        frame.map(),
+        frame.map([0]),
+        frame.map([1, 2]),
+        frame.map([1], "read-only"),
+        frame.map([at]),
+    ]
     core = {0: at, 2: 1 + at % 2, 4: at}[which]
     refused(system, frame.delete, pages, pages[which], core)
     pages.append(frame.map())
@@ -101,8 +109,8 @@ def test_pages_that_lie_far_apart_in_the_table(system: System) -> None:
 
 
 def furnished(system: System) -> tuple[Capability, list[Page]]:
-    """A CNode with all there is: Frames and Mappings in it and in one within, copies, and what has nothing to do with
-    pages.
+    """A CNode with all there is: Frames and Mappings in it and in one within, copies, and what has
+    nothing to do with pages.
     """
     ram, home = system.ram(64 * PAGE), system.ram(16 * PAGE)
     (outer,) = home.retype(CNODE)

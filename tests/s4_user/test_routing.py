@@ -1,4 +1,6 @@
-"""Which tree a running system is given: turns that meet everybody, costs that were measured, contests that were run."""
+"""Which tree a running system is given: turns that meet everybody, costs that were measured,
+contests that were run.
+"""
 
 from __future__ import annotations
 
@@ -99,8 +101,12 @@ def test_trees_of_a_kind(kind: str) -> None:
         assert {choice.tree.kind for choice in system.trees.values()} <= {kind}
         digests = {system.ask(core.index, "TREES", 0)[0] for core in system.cores}
         assert len(digests) == 1
-        flat = all(choice.tree.edges == choosing.to_all(root, 5) for root, choice in system.trees.items())
-        assert (digests == {0}) == flat, "what differs from sending to all was installed, nothing else"
+        flat = all(
+            choice.tree.edges == choosing.to_all(root, 5) for root, choice in system.trees.items()
+        )
+        assert (digests == {0}) == flat, (
+            "what differs from sending to all was installed, nothing else"
+        )
         system.unmap(system.map(system.allocate(4096)))
 
 

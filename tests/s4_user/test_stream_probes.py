@@ -1,4 +1,6 @@
-"""The streaming probes in smoke size: every form and size counts what it ought to, and no message is wrong."""
+"""The streaming probes in smoke size: every form and size counts what it ought to, and no message
+is wrong.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def _run(page: multikernel.Page, role: int, use: int) -> list[tuple[str, int, in
         for slots in WINDOWS if form == "call-line" else SLOTS:
             times, ahead = Histogram(), Histogram()
             use += 1
-            wrong = driver.probe_stream(page.view(), form, role, slots, use, COUNT, BATCH, times, ahead)
+            wrong = driver.probe_stream(
+                page.view(), form, role, slots, use, COUNT, BATCH, times, ahead
+            )
             found.append((form, slots, wrong, times.n, ahead.n, ahead.max))
             if form != "plain":
                 use += 1
@@ -51,7 +55,8 @@ def _refused(page: multikernel.Page, form: str, slots: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "slots"), [("plain", 3), ("plain", 2), ("plain", 128), ("call-line", 64), ("call-line", 3)]
+    ("form", "slots"),
+    [("plain", 3), ("plain", 2), ("plain", 128), ("call-line", 64), ("call-line", 3)],
 )
 def test_what_does_not_fit_is_refused(form: str, slots: int) -> None:
     with multikernel.boot(cores=1) as system:

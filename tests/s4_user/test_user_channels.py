@@ -1,4 +1,6 @@
-"""Channels between programs: over a segment handed to a child in every way there is, and over a frame."""
+"""Channels between programs: over a segment handed to a child in every way there is, and over a
+frame.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def test_a_side_goes_to_a_child_of_multiprocessing(form: Any, method: Any) -> No
 
 def test_a_side_goes_to_a_program() -> None:
     ours, theirs = channels.pair("used-ring", 8)
-    with subprocess.Popen([sys.executable, "-c", CHILD, str(theirs)], pass_fds=theirs.descriptors) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(theirs)], pass_fds=theirs.descriptors
+    ) as process:
         theirs.close()
         end = ours.open()
         assert isinstance(end, ChannelEnd)
@@ -72,7 +76,8 @@ def test_a_pair_leaves_nothing_behind() -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "slots"), [("used-ring", 3), ("epoch-ring", 1), ("calls", 33), ("ring", 4), ("calls", -1)]
+    ("form", "slots"),
+    [("used-ring", 3), ("epoch-ring", 1), ("calls", 33), ("ring", 4), ("calls", -1)],
 )
 def test_what_cannot_be_is_refused(form: Any, slots: int) -> None:
     with pytest.raises(BadInput, match="no such channel"):

@@ -12,8 +12,10 @@ SAMPLES = (300, 305, 310, 320, 400)
 def environment() -> d.Environment:
     """An environment record with every field set."""
     return d.Environment(
-        cpu_model="Big Iron", architecture="x86_64", cpu_flags=["constant_tsc"], topology={"cpus": 2}, cpus=[0, 1],
-        kernel="6.12.0", virtualised=False, hypervisor=None, governor="performance", clocksource="tsc",
+        cpu_model="Big Iron", architecture="x86_64", cpu_flags=["constant_tsc"],
+        topology={"cpus": 2}, cpus=[0, 1],
+        kernel="6.12.0", virtualised=False, hypervisor=None, governor="performance",
+        clocksource="tsc",
         cpu_quota=None, tsc_hz=2.6e9, tsc_error=1e-5, tsc_source="measured",
         before=d.Moment(steal_ticks={"0": 1, "1": None}, load=(0.1, 0.2, 0.3)),
         after=d.Moment(steal_ticks={"0": 1, "1": None}, load=None),
@@ -29,8 +31,10 @@ def series(samples: Sequence[int] = SAMPLES, **changes: Any) -> d.Series:
     interval = d.Interval(low=300.0, high=320.0, coverage=0.9375, method="min-max")
     fields: dict[str, Any] = {
         "system": "multikernel", "variant": "two-phase", "cores": 2,
-        "parameters": {"target": "polling", "told": "poll", "pages": 1}, "measure": "completion", "mode": "single",
-        "batch": 1, "unit": "tsc-cycles", "boots": 5, "median_interval": interval, "over_floor": 1.5,
+        "parameters": {"target": "polling", "told": "poll", "pages": 1}, "measure": "completion",
+        "mode": "single",
+        "batch": 1, "unit": "tsc-cycles", "boots": 5, "median_interval": interval,
+        "over_floor": 1.5,
         "histogram": d.Buckets.of(histogram), "control": False,
         **histogram.summary(),
     }  # fmt: skip

@@ -1,4 +1,6 @@
-"""Machines for the latency matrix that are not at hand: what they are made of, and what a pair of their CPUs takes."""
+"""Machines for the latency matrix that are not at hand: what they are made of, and what a pair of
+their CPUs takes.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ Cost = Callable[[Site, Site], float]
 
 
 def big(cpus: int = 512) -> Map:
-    """Two packages of two dies each, caches of 8 cores at most, two threads a core; a node a package."""
+    """Two packages of two dies each, caches of 8 cores at most, two threads a core; a node a
+    package.
+    """
     cores = cpus // 2
     sites = []
     for cpu in range(cpus):

@@ -1,4 +1,6 @@
-"""Fixed documents in the shape of each experiment, for the tests of figures, pages and comparisons."""
+"""Fixed documents in the shape of each experiment, for the tests of figures, pages and
+comparisons.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +11,12 @@ from s5_experiments import documents
 from multikernel.results import document as d
 
 HOSTILE = "</style><script>alert('x')</script><img src=x onerror=alert(1)>\"'&\u202e\x1b[31m"
-TOPOLOGY = {"packages": 1, "cores": 4, "cpus": 4, "nodes": [{"id": 0, "cpus": "0-3", "distances": [10]}]}
+TOPOLOGY = {
+    "packages": 1,
+    "cores": 4,
+    "cpus": 4,
+    "nodes": [{"id": 0, "cpus": "0-3", "distances": [10]}],
+}
 
 
 def environment(**changes: Any) -> d.Environment:
@@ -30,18 +37,29 @@ def series(median: float, *, spread: float = 0.05, boots: int = 20, **changes: A
 
 def document(experiment: str, several: Sequence[d.Series], **changes: Any) -> d.Document:
     """A document of these series; its other fields are those of every document, unless changed."""
-    fields: dict[str, Any] = {"experiment": experiment, "environment": environment(), "series": list(several)}
+    fields: dict[str, Any] = {
+        "experiment": experiment,
+        "environment": environment(),
+        "series": list(several),
+    }
     return documents.document(**{**fields, **changes})
 
 
 def floor() -> d.Document:
     """One pair, 16 lines."""
-    lines = d.LineFloors(back_to_back=[300.0 + i for i in range(16)], single=[560.0 + i for i in range(16)])
+    lines = d.LineFloors(
+        back_to_back=[300.0 + i for i in range(16)], single=[560.0 + i for i in range(16)]
+    )
     pairs = [d.Floor(pair=(0, 1), back_to_back=307.5, single=567.5, by_line=lines)]
     modes: tuple[d.Mode, ...] = ("back-to-back", "single")
     found = [
         series(
-            310, system="raw", variant="one-line", parameters={"pair": "0-1"}, measure="round-trip", mode=mode
+            310,
+            system="raw",
+            variant="one-line",
+            parameters={"pair": "0-1"},
+            measure="round-trip",
+            mode=mode,
         )
         for mode in modes
     ]
@@ -80,7 +98,8 @@ def unmap(cores: int = 2, **changes: Any) -> d.Document:
     found = [
         series(
             median, system=system, variant=variant, cores=cores,
-            parameters={"operation": "unmap", "target": target, "told": told, "interrupts_per_operation": 1.01},
+            parameters={"operation": "unmap", "target": target, "told": told,
+            "interrupts_per_operation": 1.01},
         )
         for system, variant, median, target, told in arms
     ]  # fmt: skip
@@ -94,7 +113,8 @@ def unmap(cores: int = 2, **changes: Any) -> d.Document:
             parameters={"operation": "unmap", "told": "none"},
         ),
         series(
-            9_000_000, variant="computing-program", cores=cores, measure="throughput", unit="operations/s",
+            9_000_000, variant="computing-program", cores=cores, measure="throughput",
+            unit="operations/s",
             parameters={"target": "computing", "told": "signal"},
         ),
     ]  # fmt: skip
@@ -102,21 +122,29 @@ def unmap(cores: int = 2, **changes: Any) -> d.Document:
 
 
 def by_the_host_too(known: d.Document) -> d.Document:
-    """The same, and what the multikernel's cores ask one another by message over sockets and pipes as well."""
+    """The same, and what the multikernel's cores ask one another by message over sockets and pipes
+    as well.
+    """
     found = [
         series(
-            times * one.p50, variant=one.variant, cores=one.cores, parameters={**one.parameters, "carrier": carrier}
+            times * one.p50,
+            variant=one.variant,
+            cores=one.cores,
+            parameters={**one.parameters, "carrier": carrier},
         )
         for carrier, times in (("socket", 5), ("pipe", 3))
         for one in known.series
-        if one.system == "multikernel" and (one.variant.startswith("msg") or one.variant.endswith("-phase"))
+        if one.system == "multikernel"
+        and (one.variant.startswith("msg") or one.variant.endswith("-phase"))
         and one.parameters.get("told") != "signal"
-    ]  # fmt: skip
+    ]
     return msgspec.structs.replace(known, series=[*known.series, *found])
 
 
 def by_cores_too(known: d.Document) -> d.Document:
-    """The same, and unmaps by number of cores along two trees, of which numa-aware is the faster, but one over two."""
+    """The same, and unmaps by number of cores along two trees, of which numa-aware is the faster,
+    but one over two.
+    """
     booted = max(one.cores for one in known.series)
     arms: tuple[tuple[d.System, str, float], ...] = (
         ("multikernel", "one-phase", 2000),
@@ -125,19 +153,30 @@ def by_cores_too(known: d.Document) -> d.Document:
     )
     found = []
     for cores in range(2, booted + 1):
-        told: dict[str, Any] = {"operation": "unmap", "target": "polling", "told": "poll", "booted": booted}
+        told: dict[str, Any] = {
+            "operation": "unmap",
+            "target": "polling",
+            "told": "poll",
+            "booted": booted,
+        }
         for system, variant, each in arms:
             if booted == 2 and system == "multikernel":
                 continue
             equal = {"equal_trees": "cluster, numa-aware" if cores == 2 else "cluster"}
             about: dict[str, Any] = {"system": system, "variant": variant, "cores": cores}
-            found.append(series(each * cores, parameters={**told, "tree": "sequential", **equal}, **about))
+            found.append(
+                series(each * cores, parameters={**told, "tree": "sequential", **equal}, **about)
+            )
             if cores > 2:
                 found.append(
-                    series(each * (1 + cores / 2), parameters={**told, "tree": "numa-aware"}, **about)
+                    series(
+                        each * (1 + cores / 2), parameters={**told, "tree": "numa-aware"}, **about
+                    )
                 )
         if cores < booted:
-            found.append(series(1900 * cores, system="shared", variant="mcs", cores=cores, parameters=told))
+            found.append(
+                series(1900 * cores, system="shared", variant="mcs", cores=cores, parameters=told)
+            )
             interrupted = {
                 **told,
                 "target": "computing",
@@ -146,7 +185,11 @@ def by_cores_too(known: d.Document) -> d.Document:
             }
             found.append(
                 series(
-                    14_000 * cores, system="linux", variant="mprotect", cores=cores, parameters=interrupted
+                    14_000 * cores,
+                    system="linux",
+                    variant="mprotect",
+                    cores=cores,
+                    parameters=interrupted,
                 )
             )
     return msgspec.structs.replace(known, series=[*known.series, *found])
@@ -174,7 +217,13 @@ def shared_memory() -> d.Document:
         ("multikernel", "msg8", 8),
     )
     found = [
-        series(100 * cores * lines, system=system, variant=variant, cores=cores, parameters={"lines": lines})
+        series(
+            100 * cores * lines,
+            system=system,
+            variant=variant,
+            cores=cores,
+            parameters={"lines": lines},
+        )
         for system, variant, lines in arms
         for cores in (1, 2, 4)
     ]
@@ -189,7 +238,8 @@ def message() -> d.Document:
         [
             series(450, variant="epoch-ring", parameters=pair, measure="one-way"),
             series(
-                12e6, variant="epoch-ring", parameters=pair, measure="throughput", mode="back-to-back",
+                12e6, variant="epoch-ring", parameters=pair, measure="throughput",
+                mode="back-to-back",
                 unit="messages/s",
             ),
             series(310, variant="call-line", parameters=pair, measure="one-way"),
@@ -198,17 +248,25 @@ def message() -> d.Document:
 
 
 def message_by_size() -> d.Document:
-    """Two rings and a call line of several sizes, as far ahead as some writers are, and an open loop."""
+    """Two rings and a call line of several sizes, as far ahead as some writers are, and an open
+    loop.
+    """
     modes: tuple[d.Mode, ...] = ("back-to-back", "single")
     found = []
-    for variant, sizes in (("epoch-ring", (16, 64, 1024)), ("plain", (16, 64, 1024)), ("call-line", (1, 32))):
+    for variant, sizes in (
+        ("epoch-ring", (16, 64, 1024)),
+        ("plain", (16, 64, 1024)),
+        ("call-line", (1, 32)),
+    ):
         for slots in sizes:
             about: dict[str, Any] = {
                 "system": "raw", "variant": variant,
                 "parameters": {"pair": "0-1", "distance": "one package", "slots": slots},
             }  # fmt: skip
             if variant != "plain":
-                found += [series(300 + slots, measure="round-trip", mode=mode, **about) for mode in modes]
+                found += [
+                    series(300 + slots, measure="round-trip", mode=mode, **about) for mode in modes
+                ]
             found.append(
                 series(
                     1e6 * slots,
@@ -220,7 +278,12 @@ def message_by_size() -> d.Document:
                 )
             )
             found.append(
-                occupancy([0] * 6 + [slots // 2] * 3 + [slots], measure="occupancy", unit="messages", **about)
+                occupancy(
+                    [0] * 6 + [slots // 2] * 3 + [slots],
+                    measure="occupancy",
+                    unit="messages",
+                    **about,
+                )
             )
     found += [
         series(
@@ -268,7 +331,8 @@ def transport(**changes: Any) -> d.Document:
     for system, variant, way, crosses, waits, shared, median in ways:
         about: dict[str, Any] = {
             "system": system, "variant": variant,
-            "parameters": {"way": way, "crosses": crosses, "waits": waits, "memory_shared": shared, "pair": "0-1"},
+            "parameters": {"way": way, "crosses": crosses, "waits": waits, "memory_shared": shared,
+            "pair": "0-1"},
         }  # fmt: skip
         if waits == "sleeps":
             about["parameters"]["sleeps_per_message"] = 1.98
@@ -277,7 +341,12 @@ def transport(**changes: Any) -> d.Document:
             rate = 3e10 / median
             found.append(
                 series(
-                    rate, measure="throughput", mode="back-to-back", unit="messages/s", batch=1000, **about
+                    rate,
+                    measure="throughput",
+                    mode="back-to-back",
+                    unit="messages/s",
+                    batch=1000,
+                    **about,
                 )
             )
     return document("transport", found, **changes)
@@ -292,7 +361,12 @@ def poll_or_block() -> d.Document:
             measure=measure,
             mode=mode,
             batch=1 if mode == "single" else 100,
-            parameters={"budget": budget, "budget_us": budget / 2600, "every_us": 100, "block_cost": 6100},
+            parameters={
+                "budget": budget,
+                "budget_us": budget / 2600,
+                "every_us": 100,
+                "block_cost": 6100,
+            },
         )
         for variant, measure, mode in (
             ("latency", "round-trip", "single"),
@@ -307,7 +381,9 @@ def poll_or_block() -> d.Document:
 def unknown() -> d.Document:
     """An experiment that nobody has a figure for: some arms, a sweep, a rate."""
     found = [
-        series(100 + 10 * i, variant=f"arm-{i}", parameters={"flavour": HOSTILE if i == 0 else "plain"})
+        series(
+            100 + 10 * i, variant=f"arm-{i}", parameters={"flavour": HOSTILE if i == 0 else "plain"}
+        )
         for i in range(3)
     ]
     found += [
@@ -322,10 +398,13 @@ def hostile() -> d.Document:
     """Hostile text wherever a document may hold text."""
     return document(
         "unmap",
-        [series(100, parameters={"told": "poll", "target": "polling", HOSTILE: HOSTILE, "=1+1": "=cmd()"})],
+        [series(100, parameters={"told": "poll", "target": "polling", HOSTILE: HOSTILE,
+        "=1+1": "=cmd()"})],
         environment=environment(
-            cpu_model=HOSTILE, kernel=HOSTILE, hypervisor=HOSTILE, virtualised=True, command=[HOSTILE],
-            topology={HOSTILE: HOSTILE, "cpus": HOSTILE}, packages={HOSTILE: HOSTILE}, governor=HOSTILE,
+            cpu_model=HOSTILE, kernel=HOSTILE, hypervisor=HOSTILE, virtualised=True,
+            command=[HOSTILE],
+            topology={HOSTILE: HOSTILE, "cpus": HOSTILE}, packages={HOSTILE: HOSTILE},
+            governor=HOSTILE,
         ),
         warnings=[d.Caution(code="bad", text=HOSTILE)],
     )  # fmt: skip
@@ -334,6 +413,7 @@ def hostile() -> d.Document:
 def every() -> list[d.Document]:
     """One of each that is no attack."""
     return [
-        floor(), latency(), shared_memory(), round_trip(), message(), message_by_size(), transport(), poll_or_block(),
+        floor(), latency(), shared_memory(), round_trip(), message(), message_by_size(),
+        transport(), poll_or_block(),
         unmap(), by_cores_too(unmap(4)), unknown(),
     ]  # fmt: skip

@@ -1,4 +1,6 @@
-"""Slices, arms and the collector: what is dropped, what is refused, and what becomes of the rest. Nothing is booted."""
+"""Slices, arms and the collector: what is dropped, what is refused, and what becomes of the rest.
+Nothing is booted.
+"""
 
 import pytest
 
@@ -15,7 +17,9 @@ def request(boots: int = 2, rounds: int = 3) -> Request:
     return Request(Placement((0, 1)), Size("test", boots, rounds, 1.0))
 
 
-def happened(steal: int = 0, involuntary: int = 0, migrations: int = 0, tlb: int | None = 0) -> Activity:
+def happened(
+    steal: int = 0, involuntary: int = 0, migrations: int = 0, tlb: int | None = 0
+) -> Activity:
     cpu = CpuActivity(steal_ticks=steal, interrupts=10, tlb_shootdowns=tlb, frequency_khz=None)
     task = TaskActivity(voluntary=0, involuntary=involuntary, migrations=migrations)
     return Activity(time_ns=1_000_000, cpus={0: cpu, 1: cpu}, tasks={42: task})
@@ -29,7 +33,8 @@ def outcome(
 
 def spec(key: str = "arm", **changes: object) -> Spec:
     fields: dict[str, object] = {
-        "key": key, "system": "raw", "variant": "call-line", "cores": 2, "measure": "round-trip", "mode": "single",
+        "key": key, "system": "raw", "variant": "call-line", "cores": 2, "measure": "round-trip",
+        "mode": "single",
     }  # fmt: skip
     return Spec(**{**fields, **changes})  # type: ignore[arg-type]
 
@@ -119,7 +124,10 @@ def test_series_has_the_interval_over_boots_and_the_floor_of_its_mode() -> None:
     collector = Collector(request())
     for boot, value in enumerate((100, 110, 120)):
         collector.keep(boot, outcome(value=value))
-    floors = {(0, 1): {"single": 55.0, "back-to-back": 11.0}, (0, 2): {"single": 27.5, "back-to-back": 5.0}}
+    floors = {
+        (0, 1): {"single": 55.0, "back-to-back": 11.0},
+        (0, 2): {"single": 27.5, "back-to-back": 5.0},
+    }
     series = collector.series(spec(floor=((0, 1), (0, 2))), floors)  # type: ignore[arg-type]
     assert series is not None
     assert (series.median_interval.low, series.median_interval.high, series.boots) == (100, 120, 3)
@@ -146,7 +154,8 @@ def test_ratios_are_of_boots_that_have_both_arms() -> None:
     assert control.name == "control-over-under"
 
 
-# --- Linux is told by interrupt, or is not shown ------------------------------------------------------------------
+# --- Linux is told by interrupt, or is not shown
+# ------------------------------------------------------------------
 
 
 def linux(interrupts: float | None, operations: float = 100) -> Collector:
@@ -163,11 +172,15 @@ def test_linux_is_shown_when_its_interrupts_are_counted(interrupts: float) -> No
     collector = linux(interrupts)
     assert unmap_arms.check(collector, request()) == []
     assert collector.has("linux-computing")
-    (found,) = [one for one in unmap_arms.specs(request(), (), collector) if one.key == "linux-computing"]
+    (found,) = [
+        one for one in unmap_arms.specs(request(), (), collector) if one.key == "linux-computing"
+    ]
     assert found.parameters["interrupts_per_operation"] == pytest.approx(interrupts / 100)
 
 
-@pytest.mark.parametrize(("interrupts", "named"), [(0.0, "0.00"), (89.0, "0.89"), (None, "counts no TLB")])
+@pytest.mark.parametrize(
+    ("interrupts", "named"), [(0.0, "0.00"), (89.0, "0.89"), (None, "counts no TLB")]
+)
 def test_linux_is_refused_when_they_are_not(interrupts: float | None, named: str) -> None:
     collector = linux(interrupts)
     (warning,) = unmap_arms.check(collector, request())

@@ -1,4 +1,6 @@
-"""Two-phase commit and capabilities: what the loops do and leave behind, and what the experiments' documents claim."""
+"""Two-phase commit and capabilities: what the loops do and leave behind, and what the experiments'
+documents claim.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def contents(system: System) -> list[tuple[int, ...]]:
 
 @pytest.mark.parametrize("in_flight", [1, 3, MOST])
 @pytest.mark.parametrize("source", SOURCES)
-def test_retypes_leave_everything_as_it_was(system: System, source: on_core.Source, in_flight: int) -> None:
+def test_retypes_leave_everything_as_it_was(
+    system: System, source: on_core.Source, in_flight: int
+) -> None:
     before = contents(system)
     report = system.cores[0].run(
         on_core.operate, Task("retype", 2 * BATCH, BATCH, in_flight, source=source), None
@@ -50,7 +54,9 @@ def test_retypes_leave_everything_as_it_was(system: System, source: on_core.Sour
 
 
 @pytest.mark.parametrize("operation", list(operations(CORES)), ids=lambda one: one.name)
-def test_every_operation_goes_and_leaves_everything_as_it_was(system: System, operation: object) -> None:
+def test_every_operation_goes_and_leaves_everything_as_it_was(
+    system: System, operation: object
+) -> None:
     assert hasattr(operation, "task")
     task: Task = operation.task
     before = contents(system)
@@ -58,14 +64,23 @@ def test_every_operation_goes_and_leaves_everything_as_it_was(system: System, op
         number = getattr(operation, "number", 0)
         report = system.cores[0].run(on_core.revoke_descendants, number, 3, None)
     else:
-        same = Task(task.operation, 3, source=task.source, to=task.to, copies=task.copies, spread=task.spread)
+        same = Task(
+            task.operation,
+            3,
+            source=task.source,
+            to=task.to,
+            copies=task.copies,
+            spread=task.spread,
+        )
         report = system.cores[0].run(on_core.operate, same, None)
     assert report.samples["times"][0] == 3
     assert contents(system) == before
 
 
 def series(name: str) -> list[Series]:
-    return [one for one in document_of(name).series if one.system != "raw" or one.variant != "one-line"]
+    return [
+        one for one in document_of(name).series if one.system != "raw" or one.variant != "one-line"
+    ]
 
 
 def test_two_phase_commit_has_one_alone_and_many_in_flight_of_every_way() -> None:
@@ -109,7 +124,9 @@ def test_documents_are_read_back_and_drawn(name: str) -> None:
 
 def test_where_cores_share_cpus_it_runs_and_no_latency_is_claimed() -> None:
     cpus = placement().cpus
-    document = registry.get("two-phase-commit").run(Request(Placement((*cpus, cpus[0])), SIZES["smoke"]))
+    document = registry.get("two-phase-commit").run(
+        Request(Placement((*cpus, cpus[0])), SIZES["smoke"])
+    )
     assert {one.cores for one in document.series if one.variant == "two-phase"} == {2, 3}
     assert "oversubscribed" in {warning.code for warning in document.warnings}
     assert all(one.over_floor is None for one in document.series)

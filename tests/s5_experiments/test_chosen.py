@@ -1,4 +1,6 @@
-"""What is said of the chosen tree: of which one, and slower only when the whole interval says so."""
+"""What is said of the chosen tree: of which one, and slower only when the whole interval says
+so.
+"""
 
 import os
 from collections.abc import Iterator
@@ -23,7 +25,9 @@ def request(cpus: tuple[int, ...] = CPUS, size: str = "quick") -> Request:
 
 def ratio(name: str, low: float, value: float, high: float) -> Ratio:
     return Ratio(
-        name=name, value=value, interval=Interval(low=low, high=high, coverage=0.9, method="min-max")
+        name=name,
+        value=value,
+        interval=Interval(low=low, high=high, coverage=0.9, method="min-max"),
     )
 
 
@@ -31,7 +35,10 @@ FIXED = {"binary-over-chosen": "binary, single", "cluster-over-chosen": "cluster
 
 
 def test_slower_needs_the_whole_interval_beyond_the_slack() -> None:
-    close = [ratio("binary-over-chosen", 0.85, 0.9, 0.96), ratio("cluster-over-chosen", 1.1, 1.2, 1.3)]
+    close = [
+        ratio("binary-over-chosen", 0.85, 0.9, 0.96),
+        ratio("cluster-over-chosen", 1.1, 1.2, 1.3),
+    ]
     (said,) = chosen.judged(request(), close, FIXED, "adaptive")
     assert (said.code, "none of 2 comparisons" in said.text) == ("chosen-tree-best", True)
     worse = [ratio("binary-over-chosen", 0.5, 0.8, 0.95), close[1], ratio("other", 0.1, 0.1, 0.1)]
@@ -68,6 +75,7 @@ def test_the_experiment_s_names_are_those_of_its_ratios() -> None:
     names = {f"{over}-over-{under}" for over, under in shootdown._ratios(asked, by_cores)}
     pretended = [ratio(name, 0.5, 0.6, 0.7) for name in sorted(names)]
     said = {
-        one.code: one.text for one in shootdown._cautions(request((0, 1, 2, 3)), by_cores, costs, pretended)
+        one.code: one.text
+        for one in shootdown._cautions(request((0, 1, 2, 3)), by_cores, costs, pretended)
     }
     assert "unicast on 4 cores, single: 1.67 ×" in said["chosen-tree-slower"]

@@ -1,4 +1,6 @@
-"""What cores do together: the loops on random trees and members, and what the experiment's document claims."""
+"""What cores do together: the loops on random trees and members, and what the experiment's document
+claims.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def together(system: System, members: list[int], calls: Calls) -> dict[int, dict
     use = _uses[0]
     _uses[0] += on_core_tree.span(PLAN)
     tasks = {core: (system.cores[core], *calls(core, use)) for core in members}
-    started = {core: handle.start(loop, *arguments) for core, (handle, loop, arguments) in tasks.items()}
+    started = {
+        core: handle.start(loop, *arguments) for core, (handle, loop, arguments) in tasks.items()
+    }
     reports = {core: task.result() for core, task in started.items()}
     return {
         core: {name: packed[0] for name, packed in report.samples.items()}
@@ -105,13 +109,16 @@ def test_nobody_leaves_a_shared_memory_barrier_before_all_have_come(
     timer = data.draw(st.sampled_from(members))
     found = together(
         system, members,
-        lambda _, use: (on_core_collective.shared_barrier, (form, tuple(members), timer, use, PLAN, None)),
+        lambda _, use: (on_core_collective.shared_barrier, (form, tuple(members), timer, use, PLAN,
+        None)),
     )  # fmt: skip
     assert found == {timer: EXPECTED}
 
 
 def _counting_from(group: Group, use: int) -> int:
-    return collectives(here().driver, "all-reduce", [0, 1], group.number, 0, 0, use, 20, 10, Histogram())
+    return collectives(
+        here().driver, "all-reduce", [0, 1], group.number, 0, 0, use, 20, 10, Histogram()
+    )
 
 
 def test_a_core_that_counts_otherwise_makes_every_outcome_wrong(system: System) -> None:
@@ -132,14 +139,22 @@ def _refused(what: str, members: list[int], timer: int) -> None:
 
 @pytest.mark.parametrize(
     ("what", "members", "timer"),
-    [("central", [1, 2], 1), ("barrier", [0, 1], 3), ("barrier", [0, CORES], 0), ("rumour", [0, 1], 0)],
+    [
+        ("central", [1, 2], 1),
+        ("barrier", [0, 1], 3),
+        ("barrier", [0, CORES], 0),
+        ("rumour", [0, 1], 0),
+    ],
 )
-def test_what_cannot_be_is_refused(system: System, what: str, members: list[int], timer: int) -> None:
+def test_what_cannot_be_is_refused(
+    system: System, what: str, members: list[int], timer: int
+) -> None:
     with pytest.raises(ValueError, match=r"no such collective|cores \["):
         system.cores[0].run(_refused, what, members, timer)
 
 
-# --- The experiment -----------------------------------------------------------------------------------------------
+# --- The experiment
+# -----------------------------------------------------------------------------------------------
 
 
 def test_numbers_of_cores_are_powers_of_two_and_all() -> None:
@@ -194,7 +209,12 @@ def test_the_document_holds_every_operation_and_what_stands_beside_it() -> None:
         assert one.measure == "completion"
         assert one.over_floor is not None
         if one.system == "multikernel":
-            assert str(one.parameters["same"]).split(",") == ["binary", "cluster", "numa-aware", "chosen"]
+            assert str(one.parameters["same"]).split(",") == [
+                "binary",
+                "cluster",
+                "numa-aware",
+                "chosen",
+            ]
     ratios = {ratio.name for ratio in document.ratios}
     for mode in modes:
         assert f"control-over-barrier-{mode}" in ratios
@@ -218,13 +238,17 @@ def test_more_cores_than_cpus_run_every_tree_and_claim_nothing() -> None:
     assert not document.ratios
     assert "oversubscribed" in {warning.code for warning in document.warnings}
     by_cores, _ = known(request.fitted())
-    ran = {(one.cores, one.parameters["tree"]) for one in document.series if one.variant == "agreement"}
+    ran = {
+        (one.cores, one.parameters["tree"]) for one in document.series if one.variant == "agreement"
+    }
     assert ran == {(count, shape.name) for count, several in by_cores.items() for shape in several}
     titles = [block.title for block in figures.draw(document) if hasattr(block, "title")]
     assert len(titles) == len(set(titles)) == 2 * (len(COLLECTIVES) + 1)
 
 
-needs_mpi = pytest.mark.skipif(mpi_process.missing() is not None, reason=f"MPI: {mpi_process.missing()}")
+needs_mpi = pytest.mark.skipif(
+    mpi_process.missing() is not None, reason=f"MPI: {mpi_process.missing()}"
+)
 
 
 @needs_mpi

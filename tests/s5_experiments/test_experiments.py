@@ -1,4 +1,6 @@
-"""Every experiment in smoke size: its document is valid, has every arm, and its numbers agree with one another."""
+"""Every experiment in smoke size: its document is valid, has every arm, and its numbers agree with
+one another.
+"""
 
 import resource
 from itertools import pairwise
@@ -55,7 +57,15 @@ def test_a_document_carries_what_the_doctor_finds_here(name: str) -> None:
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_percentiles_are_ordered_and_samples_counted(name: str) -> None:
     for series in document_of(name).series:
-        values = [series.min, series.p5, series.p50, series.p95, series.p99, series.p999, series.max]
+        values = [
+            series.min,
+            series.p5,
+            series.p50,
+            series.p95,
+            series.p99,
+            series.p999,
+            series.max,
+        ]
         assert all(low <= high for low, high in pairwise(values)), arm(series)
         assert values[0] > 0
         assert series.histogram.samples == series.samples
@@ -93,7 +103,9 @@ def test_every_experiment_has_a_control_and_its_ratio(name: str) -> None:
 
 
 def test_round_trip_has_every_arm() -> None:
-    found = {(*arm(series)[:2], series.mode, series.batch) for series in document_of("round-trip").series}
+    found = {
+        (*arm(series)[:2], series.mode, series.batch) for series in document_of("round-trip").series
+    }
     for system, variant, _ in round_trip.ARMS.values():
         assert (system, variant, "single", 1) in found
         assert (system, variant, "back-to-back", 100) in found
@@ -120,7 +132,13 @@ def test_unmap_has_every_arm_or_says_why_not() -> None:
     }
     missing = {key for key, expected in wanted.items() if expected not in found}
     assert all(key in refused(document) for key in missing), (missing, document.warnings)
-    assert not missing & {"one-phase-polling", "two-phase-polling", "shared-polling", "local", "linux-idle"}
+    assert not missing & {
+        "one-phase-polling",
+        "two-phase-polling",
+        "shared-polling",
+        "local",
+        "linux-idle",
+    }
 
 
 def test_unmap_goes_by_sockets_and_pipes_too() -> None:
@@ -136,15 +154,22 @@ def test_unmap_goes_by_sockets_and_pipes_too() -> None:
             "multikernel", "poll", "polling",
         )  # fmt: skip
     made = {ratio.name for ratio in document.ratios}
-    assert {f"{key}-over-{protocol}-polling" for key, (_, protocol) in unmap_arms.CARRIED.items()} <= made
+    assert {
+        f"{key}-over-{protocol}-polling" for key, (_, protocol) in unmap_arms.CARRIED.items()
+    } <= made
 
 
 def test_a_comparison_of_kernels_spares_itself_what_compares_the_multikernel_with_itself() -> None:
     request = Request(placement(), SIZES["smoke"], comparing=True)
     document = registry.get("unmap").run(request)
     assert not any({"carrier", "booted"} & set(series.parameters) for series in document.series)
-    # How Linux's threads were told is counted, and a busy machine may count otherwise the second time.
-    wanted = {arm(series)[:3] for series in document_of("unmap").series if "carrier" not in series.parameters}
+    # How Linux's threads were told is counted, and a busy machine may count otherwise the second
+    # time.
+    wanted = {
+        arm(series)[:3]
+        for series in document_of("unmap").series
+        if "carrier" not in series.parameters
+    }
     assert {arm(series)[:3] for series in document.series} == wanted
 
 
@@ -165,18 +190,25 @@ def test_a_host_that_allows_few_open_files_loses_the_arms_that_need_them_and_no_
 
 
 def test_unmap_has_throughput_map_and_touch() -> None:
-    found = {(series.system, series.variant, series.measure) for series in document_of("unmap").series}
-    assert {(system, "own-pages", "throughput") for system in ("multikernel", "shared", "linux")} <= found
+    found = {
+        (series.system, series.variant, series.measure) for series in document_of("unmap").series
+    }
+    assert {
+        (system, "own-pages", "throughput") for system in ("multikernel", "shared", "linux")
+    } <= found
     for system in ("multikernel", "shared"):
         assert (system, "map", "completion") in found
         assert (system, "touch", "completion") in found
 
 
 def test_unmap_costs_at_least_the_local_call() -> None:
-    medians = {arm(series)[:3]: series.p50 for series in document_of("unmap").series if not series.control}
+    medians = {
+        arm(series)[:3]: series.p50 for series in document_of("unmap").series if not series.control
+    }
     local = medians["raw", "local", None]
     for key in (("multikernel", "two-phase", "polling"), ("shared", "mcs", "polling")):
-        # Half of it: smoke size says little, but an unmap that does not unmap would cost next to nothing.
+        # Half of it: smoke size says little, but an unmap that does not unmap would cost next to
+        # nothing.
         assert medians[key] > local / 2
 
 
@@ -191,7 +223,9 @@ def test_signalled_arms_count_their_interrupts() -> None:
 def test_where_cores_share_cpus_everything_runs_and_no_latency_is_claimed() -> None:
     cpu = placement().cpus[0]
     document = registry.get("unmap").run(Request(Placement((cpu, cpu, cpu)), SIZES["smoke"]))
-    assert {"multikernel", "shared", "linux", "raw"} == {series.system for series in document.series}
+    assert {"multikernel", "shared", "linux", "raw"} == {
+        series.system for series in document.series
+    }
     assert all(series.over_floor is None for series in document.series)
     assert not document.ratios
     assert "oversubscribed" in {warning.code for warning in document.warnings}
@@ -200,7 +234,11 @@ def test_where_cores_share_cpus_everything_runs_and_no_latency_is_claimed() -> N
 
 def test_registry_names_figures_and_refuses_unknown_names() -> None:
     for experiment in registry.all_of_them():
-        assert "figure" in experiment.figure or "table" in experiment.figure or "§" in experiment.figure
+        assert (
+            "figure" in experiment.figure
+            or "table" in experiment.figure
+            or "§" in experiment.figure
+        )
         assert registry.get(experiment.name) == experiment
     with pytest.raises(BadInput, match="unknown experiment: nope"):
         registry.get("nope")

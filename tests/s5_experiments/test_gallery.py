@@ -25,7 +25,9 @@ ENTRIES = sorted(path.parent for path in GALLERY.glob("*/README.md"))
 @pytest.fixture
 def gallery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, ModuleType]:
     monkeypatch.syspath_prepend(ROOT)
-    modules = {name: importlib.import_module(f"bench.gallery.{name}") for name in ("entry", "__main__")}
+    modules = {
+        name: importlib.import_module(f"bench.gallery.{name}") for name in ("entry", "__main__")
+    }
     monkeypatch.setattr(modules["entry"], "HERE", tmp_path)
     return modules
 
@@ -90,7 +92,9 @@ def test_results_become_an_entry_which_is_not_written_over(
     assert not (tmp_path / "nobody").exists()
 
 
-def test_documents_of_two_machines_are_no_entry(gallery: dict[str, ModuleType], tmp_path: Path) -> None:
+def test_documents_of_two_machines_are_no_entry(
+    gallery: dict[str, ModuleType], tmp_path: Path
+) -> None:
     other = structs.replace(known.floor(), environment=known.environment(cpu_model="Other"))
     with pytest.raises(BadInput, match="one machine"):
         gallery["entry"].make([known.floor(), other], tmp_path / "two")
@@ -98,10 +102,14 @@ def test_documents_of_two_machines_are_no_entry(gallery: dict[str, ModuleType], 
 
 
 @pytest.mark.parametrize(
-    "command", [["/home/ann/bin/mk"], ["mk", "--output=/tmp/ann"], ["mk", socket.gethostname() + "-host"]]
+    "command",
+    [["/home/ann/bin/mk"], ["mk", "--output=/tmp/ann"], ["mk", socket.gethostname() + "-host"]],
 )
 def test_what_names_a_user_or_a_host_is_refused(
-    command: list[str], gallery: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: list[str],
+    gallery: dict[str, ModuleType],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     name = socket.gethostname() + "-host"
     monkeypatch.setattr(socket, "gethostname", lambda: name)

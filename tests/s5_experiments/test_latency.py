@@ -33,7 +33,9 @@ class PlayedRig:
     def arm(self, turn: Sequence[Pair], counts: latency_core.Counts, suffix: str = "") -> Arm:
         return Arm(str(turn), lambda: self.slice(turn, counts, suffix))
 
-    def slice(self, turn: Sequence[Pair], counts: latency_core.Counts, suffix: str) -> latency_ledger.Slice:
+    def slice(
+        self, turn: Sequence[Pair], counts: latency_core.Counts, suffix: str
+    ) -> latency_ledger.Slice:
         outcome = latency_ledger.Slice()
         if not suffix:
             self.taken.append(list(turn))
@@ -44,9 +46,12 @@ class PlayedRig:
                     if what == TWO_LINES and home != "to":
                         continue
                     cycles = (
-                        self.cost(pair, len(self.taken)) * {ONE_LINE: 1, SINGLE: 1.8, TWO_LINES: 1.5}[what]
+                        self.cost(pair, len(self.taken))
+                        * {ONE_LINE: 1, SINGLE: 1.8, TWO_LINES: 1.5}[what]
                     )
-                    values = [round(cycles * (1.2 if home == "from" else 1)) + n % 3 for n in range(8)]
+                    values = [
+                        round(cycles * (1.2 if home == "from" else 1)) + n % 3 for n in range(8)
+                    ]
                     key = latency_ledger.key_of(what, home, pair) + suffix
                     outcome.samples[key] = Histogram.from_values(values)
                     outcome.lines[key] = [cycles] * len(latency_core.LINES)
@@ -107,7 +112,9 @@ def test_pair_that_is_not_tight_goes_on_alone(monkeypatch: pytest.MonkeyPatch) -
         assert [pair for (pair,) in taken[-4:]] == [(3, 5)] * 4
 
 
-def test_line_is_put_at_home_on_either_side_and_series_say_where(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_line_is_put_at_home_on_either_side_and_series_say_where(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     machine = big(8)
     with played(monkeypatch, machine, costs_of(machine)) as (matrix, _):
         specs = [spec for spec in matrix.specs() if not spec.control]
@@ -168,7 +175,9 @@ def test_reference_pair_that_moves_is_told_and_marks_what_was_measured_then(
         assert "moved between 161 and 810 TSC cycles" in said["reference-moved"]
         assert "steady: false" in said["unsteady-pairs"]
         assert "home-not-varied" in said
-        assert any(spec.parameters["steady"] is False for spec in matrix.specs() if not spec.control)
+        assert any(
+            spec.parameters["steady"] is False for spec in matrix.specs() if not spec.control
+        )
 
 
 def test_large_machine_is_booted_in_parts_and_estimates_are_called_that(
@@ -178,7 +187,9 @@ def test_large_machine_is_booted_in_parts_and_estimates_are_called_that(
     with played(monkeypatch, machine, costs_of(machine), parallel=True) as (matrix, taken):
         assert max(map(len, taken)) > 1
         assert len({pair for turn in taken for pair in turn}) < 96 * 95 / 20
-        said = [caution.text for caution in latency_said.cautions(matrix) if caution.code == "estimated"]
+        said = [
+            caution.text for caution in latency_said.cautions(matrix) if caution.code == "estimated"
+        ]
         assert len(said) == len(matrix.planner.groups) == 5
         assert "median of those that were measured, 602 TSC cycles" in said[-1]
         assert all("Estimated, not measured, and without a series: " in text for text in said)

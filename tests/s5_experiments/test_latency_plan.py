@@ -11,7 +11,15 @@ from s5_experiments.latency_machines import Cost, big, declared
 from multikernel.errors import BadInput
 from multikernel.experiments import latency_said
 from multikernel.experiments.latency_map import Map, Pair, Site, map_of, relation
-from multikernel.experiments.latency_plan import WHOLE, Planner, Reading, disagree, is_tight, systems, turns
+from multikernel.experiments.latency_plan import (
+    WHOLE,
+    Planner,
+    Reading,
+    disagree,
+    is_tight,
+    systems,
+    turns,
+)
 from multikernel.machine.topology import Topology
 
 
@@ -42,7 +50,13 @@ def test_honest_machine_of_512_cpus_takes_one_wave_of_few_pairs() -> None:
     assert len(waves[0]) == len(set(waves[0])) < 512 * 511 / 500
     assert {cpu for pair in waves[0] for cpu in pair} == {site.cpu for site in machine.sites}
     assert wrong(planner, machine, declared) == 0
-    assert [group.label.split()[0] for group in planner.groups] == ["smt", "l3", "die", "package", "system"]
+    assert [group.label.split()[0] for group in planner.groups] == [
+        "smt",
+        "l3",
+        "die",
+        "package",
+        "system",
+    ]
     assert not planner.unsettled()
     for group in planner.groups:
         both = set(waves[0]).intersection(group.pairs)

@@ -43,7 +43,9 @@ def test_document_of_two_cpus_has_both_directions_and_both_shapes(smoke: Documen
         for one in smoke.series
         if not one.control
     }
-    assert found == {(variant, *pair) for variant in (ONE_LINE, TWO_LINES) for pair in ((a, b), (b, a))}
+    assert found == {
+        (variant, *pair) for variant in (ONE_LINE, TWO_LINES) for pair in ((a, b), (b, a))
+    }
     assert {floor.pair for floor in smoke.floor} == {(a, b), (b, a)}
     for one in smoke.series:
         assert one.p50 > 0
@@ -70,7 +72,8 @@ def test_lines_on_either_side_and_pairs_at_once_run_on_real_cores() -> None:
             named = set(outcome.samples)
             assert named == {
                 latency_ledger.key_of(what, home, (pair[0], pair[1]))
-                for what, home in ((ONE_LINE, "to"), (ONE_LINE, "from"), (SINGLE, "to"), (SINGLE, "from"),
+                for what, home in ((ONE_LINE, "to"), (ONE_LINE, "from"), (SINGLE, "to"), (SINGLE,
+                "from"),
                                    (TWO_LINES, "to"))
             }  # fmt: skip
             again = rig.arm([(pair[0], pair[1])], counts[:1], CONTROL).run()
@@ -87,7 +90,8 @@ def test_more_cores_than_cpus_are_refused() -> None:
         latency.run(Request(Placement((0, 0)), SIZES["smoke"]))
 
 
-# --- The command ---------------------------------------------------------------------------------------------------
+# --- The command
+# --------------------------------------------------------------------------------------------------
 
 
 def test_machine_of_one_cpu_gets_a_clear_message(
@@ -122,7 +126,16 @@ def test_command_prints_a_table_and_writes_a_file(
 ) -> None:
     a, b = placement().cpus
     file, results = tmp_path / f"matrix.{suffix}", tmp_path / "results"
-    arguments = ["--cores", f"{a},{b}", "--size", "smoke", "--output", str(results), "-o", str(file)]
+    arguments = [
+        "--cores",
+        f"{a},{b}",
+        "--size",
+        "smoke",
+        "--output",
+        str(results),
+        "-o",
+        str(file),
+    ]
     assert cli.main(["latency", *arguments]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("One cache line, there and back, TSC cycles\n")
@@ -140,10 +153,14 @@ def test_command_prints_a_table_and_writes_a_file(
         assert "<svg" in text
 
 
-def test_json_is_all_there_is_on_stdout(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_json_is_all_there_is_on_stdout(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
     placement()
     assert (
-        cli.main(["latency", "--cores", "2", "--size", "smoke", "--output", str(tmp_path), "--json", "-"])
+        cli.main(
+            ["latency", "--cores", "2", "--size", "smoke", "--output", str(tmp_path), "--json", "-"]
+        )
         == 0
     )
     (document,) = json.loads(capfdbinary.readouterr().out)

@@ -34,7 +34,8 @@ def matrix_document(values: Mapping[Pair, int]) -> Document:
         experiment="latency",
         series=[
             series(
-                [cycles * factor // 2], system="raw", variant=variant, measure="round-trip", over_floor=None,
+                [cycles * factor // 2], system="raw", variant=variant, measure="round-trip",
+                over_floor=None,
                 parameters={"from_cpu": a, "to_cpu": b, **shared},
             )
             for variant, factor in (("one-line", 2), ("two-lines", 3))

@@ -1,4 +1,6 @@
-"""The process of the Linux arm: it answers, it is a process of its own, and it is gone with its parent."""
+"""The process of the Linux arm: it answers, it is a process of its own, and it is gone with its
+parent.
+"""
 
 import os
 import subprocess
@@ -57,7 +59,9 @@ def test_it_is_gone_when_its_parent_is_killed() -> None:
         "print(linux.process.pid, flush=True)\n"
         "linux.ask('unmap', count=10**8, idle=False)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         time.sleep(0.3)  # into the middle of its loop, where it reads no input

@@ -1,4 +1,6 @@
-"""The paper's table 2 in smoke size: what the document must hold, and how it is planned and reckoned."""
+"""The paper's table 2 in smoke size: what the document must hold, and how it is planned and
+reckoned.
+"""
 
 from itertools import pairwise
 
@@ -43,7 +45,9 @@ def test_every_form_and_size_has_latency_throughput_and_occupancy() -> None:
 def test_latencies_are_judged_by_the_floor_of_their_pair_and_streams_are_not() -> None:
     assert all(one.over_floor is not None for one in found("round-trip"))
     assert all(one.over_floor is None for one in found("throughput") + found("occupancy"))
-    assert all(one.parameters["distance"] in message.DISTANCES.values() for one in found("round-trip"))
+    assert all(
+        one.parameters["distance"] in message.DISTANCES.values() for one in found("round-trip")
+    )
 
 
 def test_a_writer_is_never_further_ahead_than_the_ring_is_long() -> None:
@@ -54,7 +58,9 @@ def test_a_writer_is_never_further_ahead_than_the_ring_is_long() -> None:
 
 
 def test_one_arm_of_each_kind_is_measured_twice() -> None:
-    originals = {(one.variant, one.mode, one.measure, one.batch) for one in document_of("message").series}
+    originals = {
+        (one.variant, one.mode, one.measure, one.batch) for one in document_of("message").series
+    }
     for measure in ("round-trip", "throughput"):
         (*controls,) = found(measure, control=True)
         assert controls
@@ -105,7 +111,12 @@ def test_every_distance_has_its_own_arms_and_is_judged_by_its_own_floor() -> Non
         assert {spec.parameters["slots"] for spec in own if spec.variant == message.EPOCH} == set(
             message.SIZES
         )
-    made = {key for ratio in message._ratios(pairs, forms) for key in ratio if not key.startswith("floor-")}
+    made = {
+        key
+        for ratio in message._ratios(pairs, forms)
+        for key in ratio
+        if not key.startswith("floor-")
+    }
     assert made <= {spec.key for spec in specs}
     assert "used-ring-4096-0-2-rate" in made
 

@@ -1,4 +1,6 @@
-"""The paper's figure 3, table 1 and section 4.6 in smoke size, and what their documents must and must not claim."""
+"""The paper's figure 3, table 1 and section 4.6 in smoke size, and what their documents must and
+must not claim.
+"""
 
 from itertools import pairwise
 from pathlib import Path
@@ -52,11 +54,14 @@ def test_percentiles_are_ordered_and_arms_have_a_control_and_a_floor(name: str) 
     document = document_of(name)
     for one in document.series:
         assert all(
-            low <= high for low, high in pairwise((one.min, one.p5, one.p50, one.p95, one.p99, one.max))
+            low <= high
+            for low, high in pairwise((one.min, one.p5, one.p50, one.p95, one.p99, one.max))
         )
         assert one.min > 0
     originals = {
-        (one.variant, one.cores, one.measure, one.mode) for one in document.series if not one.control
+        (one.variant, one.cores, one.measure, one.mode)
+        for one in document.series
+        if not one.control
     }
     controls = [one for one in document.series if one.control]
     assert controls
@@ -73,11 +78,14 @@ def test_where_cores_share_a_cpu_all_arms_run_and_nothing_is_claimed(name: str) 
     assert "oversubscribed" in {warning.code for warning in document.warnings}
     assert "poll-budget" not in {warning.code for warning in document.warnings}
     ran = {(one.variant, one.cores) for one in document.series}
-    assert ran | {("block", 2)} == {(one.variant, one.cores) for one in apart.series} | {("block", 2)}
+    assert ran | {("block", 2)} == {(one.variant, one.cores) for one in apart.series} | {
+        ("block", 2)
+    }
     assert decode(encode(document)) == document
 
 
-# --- Figure 3 -----------------------------------------------------------------------------------------------------
+# --- Figure 3
+# --------------------------------------------------------------------------------------------------
 
 
 def test_every_arm_of_figure_3_stands_at_every_number_of_cores() -> None:
@@ -101,7 +109,8 @@ def test_messages_go_by_sockets_and_pipes_too_where_there_is_somebody_to_ask() -
     }
     for carrier in ("socket", "pipe"):
         assert f"msg8-{carrier}-on-2-over-msg8-on-2" in {ratio.name for ratio in document.ratios}
-        # A call of the host to send and one to receive, there and back: never as cheap as the server's own work.
+        # A call of the host to send and one to receive, there and back: never as cheap as the
+        # server's own work.
         (server,) = [one for one in document.series if (one.variant, one.cores) == ("server8", 2)]
         assert carried[carrier, "msg8", 2, "round-trip"].p5 > server.p50
 
@@ -128,7 +137,9 @@ def test_more_lines_cost_one_core_more() -> None:
 
 def test_only_messages_between_cores_are_judged_by_the_floor() -> None:
     judged = {
-        (one.variant, one.cores) for one in document_of("shared-memory").series if one.over_floor is not None
+        (one.variant, one.cores)
+        for one in document_of("shared-memory").series
+        if one.over_floor is not None
     }
     assert judged == {("msg1", 2), ("msg8", 2)}
 
@@ -147,12 +158,15 @@ def test_the_server_is_no_client_and_many_cores_are_measured_at_some_counts() ->
 
 
 @pytest.mark.parametrize(("cpu_ns", "away"), [(1000, False), (901, False), (899, True), (0, True)])
-def test_a_core_that_was_off_its_cpu_for_a_tenth_of_a_slice_was_away(cpu_ns: int, away: bool) -> None:
+def test_a_core_that_was_off_its_cpu_for_a_tenth_of_a_slice_was_away(
+    cpu_ns: int, away: bool
+) -> None:
     report = Report(counts={"wall_ns": 1000, "cpu_ns": cpu_ns})
     assert shared_memory.was_away(report) == away
 
 
-# --- Table 1 ------------------------------------------------------------------------------------------------------
+# --- Table 1
+# --------------------------------------------------------------------------------------------------
 
 
 def local_series() -> list[Series]:
@@ -161,12 +175,16 @@ def local_series() -> list[Series]:
 
 def test_every_local_call_names_the_boundary_it_crosses() -> None:
     found = {(one.variant, one.mode) for one in local_series() if one.parameters["boundary"]}
-    assert found == {(name, mode) for name in local_call.BOUNDARIES for mode in ("back-to-back", "single")}
+    assert found == {
+        (name, mode) for name in local_call.BOUNDARIES for mode in ("back-to-back", "single")
+    }
     assert len({one.parameters["boundary"] for one in local_series()}) == len(local_call.BOUNDARIES)
 
 
 def test_a_document_of_local_calls_says_that_they_are_no_lrpc() -> None:
-    (text,) = [one.text for one in document_of("local-call").warnings if one.code == "not-the-papers-lrpc"]
+    (text,) = [
+        one.text for one in document_of("local-call").warnings if one.code == "not-the-papers-lrpc"
+    ]
     assert "address space" in text
 
 
@@ -182,7 +200,8 @@ def test_switching_processes_costs_more_than_staying_in_one(switch: str, mode: s
     assert found[switch, mode] > found[local_call.OWN, mode]
 
 
-# --- Section 4.6 --------------------------------------------------------------------------------------------------
+# --- Section 4.6
+# --------------------------------------------------------------------------------------------------
 
 
 def test_every_budget_has_latency_cpu_and_loss_at_every_interval() -> None:
@@ -206,7 +225,8 @@ def test_a_longer_budget_takes_more_of_the_targets_cpu() -> None:
         for one in document_of("poll-or-block").series
         if one.variant == "cpu-lost" and one.parameters["every_us"] == rare and not one.control
     }
-    # Rare messages: a core that polls for 500 µs is busy nearly all the time, one that parks at once nearly never.
+    # Rare messages: a core that polls for 500 µs is busy nearly all the time, one that parks at
+    # once nearly never.
     assert found[0.0] < found[500.0]
 
 
@@ -226,7 +246,12 @@ def losses(of: dict[int, list[int]]) -> dict[int, dict[int, float]]:
 
 
 def test_the_budget_is_judged_by_the_load_where_it_is_worst() -> None:
-    at = losses({30: [900, 800, 700, 600, 400, 300, 200, 100], 300: [100, 110, 120, 130, 200, 300, 500, 900]})
+    at = losses(
+        {
+            30: [900, 800, 700, 600, 400, 300, 200, 100],
+            300: [100, 110, 120, 130, 200, 300, 500, 900],
+        }
+    )
     assert poll_or_block.best_at(at[30]) == 500
     assert poll_or_block.best_at(at[300]) == 0
     assert poll_or_block.regret_of(100, at) == pytest.approx(3.0)
@@ -275,7 +300,9 @@ def test_the_best_budget_of_a_collector_is_over_boots_and_needs_every_budget() -
     def keep(budget: int, values: tuple[int, ...]) -> None:
         for boot, value in enumerate(values):
             key = f"loss-p{budget}-every30"
-            collector.slice(boot, Arm(key, lambda k=key, v=value: Outcome({k: Histogram.from_values([v])})))  # type: ignore[misc]
+            collector.slice(
+                boot, Arm(key, lambda k=key, v=value: Outcome({k: Histogram.from_values([v])}))
+            )  # type: ignore[misc]
 
     for budget in poll_or_block.BUDGETS_US[:-1]:
         keep(budget, (1000 + budget, 1010 + budget, 9000))

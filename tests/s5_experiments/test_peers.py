@@ -1,4 +1,6 @@
-"""bench.peers: the run of our channels beside others, in its smallest size, and what it does with those that fail."""
+"""bench.peers: the run of our channels beside others, in its smallest size, and what it does with
+those that fail.
+"""
 
 import importlib
 import json
@@ -41,7 +43,8 @@ def test_smoke() -> None:
     before = left()
     done = subprocess.run(
         [
-            sys.executable, "-m", "bench.peers", "--quick", "--rounds", "1", "--only", "ours,stdlib",
+            sys.executable, "-m", "bench.peers", "--quick", "--rounds", "1", "--only",
+            "ours,stdlib",
             "--cpus", f"{cpus[0]},{cpus[1]}", "--json", "-", "--markdown",
         ],
         cwd=ROOT, capture_output=True, text=True, timeout=100,
@@ -51,7 +54,8 @@ def test_smoke() -> None:
     assert document["skipped"] == []
     rows = {row["key"]: row for row in document["rows"]}
     assert list(rows) == [
-        "floor", "call-line", "epoch-ring", "used-ring", "python-call-line", "python-ring", "python-ring-batches",
+        "floor", "call-line", "epoch-ring", "used-ring", "python-call-line", "python-ring",
+        "python-ring-batches",
         "shared-memory", "os-pipe", "unix-socket", "mp-pipe", "mp-queue",
     ]  # fmt: skip
     assert rows["floor"]["over_floor"]["median"] == 1
@@ -63,7 +67,8 @@ def test_smoke() -> None:
             assert 0 < spread["min"] <= spread["median"] <= spread["max"]
             assert len(spread["rounds"]) == 1
         assert f"| {row['name']} |" in done.stderr
-        # Lines that cross between two CPUs cost more than loads from the next cache, a message more than a cycle.
+        # Lines that cross between two CPUs cost more than loads from the next cache, a message more
+        # than a cycle.
         assert trip is None or trip["min"] >= tsc_rate().to_ns(20)
         assert rate is None or 1e3 / rate["max"] >= tsc_rate().to_ns(1)
     assert left() <= before
@@ -124,7 +129,11 @@ def test_who_is_missing_or_fails_is_named(peers: dict[str, ModuleType]) -> None:
     ],
 )
 def test_a_process_that_fails_is_named(
-    peers: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, why: str
+    peers: dict[str, ModuleType],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+    why: str,
 ) -> None:
     # Workers import the class, so it lies in a module of its own.
     (tmp_path / "broken_peer.py").write_text(
@@ -159,7 +168,8 @@ def test_a_process_that_fails_is_named(
 def test_it_leaves_nothing_when_killed() -> None:
     cpus, before = two(), left()
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.peers", "--only", "stdlib", "--rounds", "50", "--cpus", f"{cpus[0]},{cpus[1]}"],
+        [sys.executable, "-m", "bench.peers", "--only", "stdlib", "--rounds", "50", "--cpus",
+        f"{cpus[0]},{cpus[1]}"],
         cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stderr is not None

@@ -1,4 +1,6 @@
-"""bench.peers: what its arms make of clocks and counters, with known numbers; and what the probes keep."""
+"""bench.peers: what its arms make of clocks and counters, with known numbers; and what the probes
+keep.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,15 @@ TRIP, MESSAGE = 900, 30
 def peers(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
     monkeypatch.syspath_prepend(ROOT)
     return {
-        name: importlib.import_module(f"bench.peers.{name}") for name in ("ours", "peer", "workers", "table")
+        name: importlib.import_module(f"bench.peers.{name}")
+        for name in ("ours", "peer", "workers", "table")
     }
 
 
 class Cores:
-    """Cores whose every probe keeps the same, as the native ones keep it: means of batches, of streams whole ones."""
+    """Cores whose every probe keeps the same, as the native ones keep it: means of batches, of
+    streams whole ones.
+    """
 
     class System:
         def allocate(self, size: int) -> None: ...
@@ -49,7 +54,9 @@ class Cores:
 
     def run(self, name: str, calls: dict[int, Any]) -> dict[int, Report]:
         _, (_, probe, *_, batch) = calls[0]
-        return dict.fromkeys(calls, self._report("batch", MESSAGE * batch if probe == "stream" else TRIP))
+        return dict.fromkeys(
+            calls, self._report("batch", MESSAGE * batch if probe == "stream" else TRIP)
+        )
 
     def _report(self, name: str, cycles: int) -> Report:
         report, histogram = Report(counts={"wrong": 0}), Histogram()
@@ -59,7 +66,9 @@ class Cores:
         return report
 
 
-@pytest.mark.parametrize("plan", [{}, {"seconds": 0.01}, {"most": 1000}], ids=["usual", "short", "few"])
+@pytest.mark.parametrize(
+    "plan", [{}, {"seconds": 0.01}, {"most": 1000}], ids=["usual", "short", "few"]
+)
 @pytest.mark.parametrize("key", ["floor", "call-line", "epoch-ring", "used-ring"])
 def test_native_arms_with_known_cycles(
     peers: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, key: str, plan: dict[str, Any]
@@ -81,7 +90,9 @@ def test_native_arms_with_known_cycles(
 def test_arms_of_two_processes_with_known_nanoseconds(
     peers: dict[str, ModuleType], trip: int, plan: dict[str, Any]
 ) -> None:
-    """Whatever batches and counts are chosen: batches are whole, streams are timed from end to end."""
+    """Whatever batches and counts are chosen: batches are whole, streams are timed from end to
+    end.
+    """
 
     class Pair:
         def order(self, what: str, count: int, batch: int = 0) -> Any:
@@ -92,7 +103,8 @@ def test_arms_of_two_processes_with_known_nanoseconds(
     assert found.messages_per_second == pytest.approx(1e9 / (trip // 3))
 
 
-# --- What the native probes keep --------------------------------------------------------------------------------------
+# --- What the native probes keep
+# --------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +125,9 @@ def clocked(ring_on_core: Callable[..., Report], *arguments: Any) -> tuple[Repor
 def test_a_probe_keeps_what_is_made_nanoseconds_of(
     peers: dict[str, ModuleType], bench: Bench, probe: str, form: str
 ) -> None:
-    """By neither more than it can have been nor less: a unit that is a batch off is one of the two."""
+    """By neither more than it can have been nor less: a unit that is a batch off is one of the
+    two.
+    """
     ours, (batch, batches) = peers["ours"], (100, 40)
     page = bench.system.map(bench.system.allocate(4096 + 2 * ours.SLOTS * 64))
     tasks = [
@@ -127,6 +141,7 @@ def test_a_probe_keeps_what_is_made_nanoseconds_of(
     each = ours.nanoseconds(kept, probe, batch)
     # Half of the batches took the median or longer, one after the other.
     assert each * batch * batches / 2 <= 1.05 * elapsed
-    # A message is stored and taken: a cycle, there and back two lines cross: what loads from the next cache take.
+    # A message is stored and taken: a cycle, there and back two lines cross: what loads from the
+    # next cache take.
     least = 1 if probe == "stream" else 20
     assert each >= least * tsc_rate().to_ns(1)

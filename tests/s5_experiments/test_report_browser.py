@@ -1,4 +1,6 @@
-"""The page in a real browser, where one is installed: it is laid out, draws its figures, and asks for nothing."""
+"""The page in a real browser, where one is installed: it is laid out, draws its figures, and asks
+for nothing.
+"""
 
 import shutil
 import subprocess
@@ -22,17 +24,22 @@ def browser() -> str:
 
 
 def run(browser: str, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Headless, with a profile of its own, and no way out: its proxy is a port nobody listens on."""
+    """Headless, with a profile of its own, and no way out: its proxy is a port nobody listens
+    on.
+    """
     if "firefox" in browser:
         command = [browser, "--headless", "--no-remote", "--profile", str(tmp_path / "profile")]
         (tmp_path / "profile").mkdir(exist_ok=True)
     else:
         command = [
-            browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+            browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+            "--no-first-run",
             "--proxy-server=127.0.0.1:9", "--enable-logging=stderr", "--log-level=0",
             f"--user-data-dir={tmp_path / 'profile'}",
         ]  # fmt: skip
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, timeout=100, check=False
+    )
 
 
 @pytest.mark.parametrize("size", [(390, 844), (1280, 900)], ids=["phone", "desk"])
@@ -42,9 +49,13 @@ def test_a_browser_shows_the_report(browser: str, tmp_path: Path, size: tuple[in
     picture = tmp_path / "report.png"
     window = f"{size[0]},{size[1]}"
     if "firefox" in browser:
-        done = run(browser, tmp_path, "--window-size", window, "--screenshot", str(picture), file.as_uri())
+        done = run(
+            browser, tmp_path, "--window-size", window, "--screenshot", str(picture), file.as_uri()
+        )
     else:
-        done = run(browser, tmp_path, f"--window-size={window}", f"--screenshot={picture}", file.as_uri())
+        done = run(
+            browser, tmp_path, f"--window-size={window}", f"--screenshot={picture}", file.as_uri()
+        )
     assert picture.is_file(), done.stderr[-2000:]
     # A page that is all one colour compresses to almost nothing.
     assert picture.stat().st_size > 20_000

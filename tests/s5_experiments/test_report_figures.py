@@ -1,4 +1,6 @@
-"""Figures of fixed documents: their structure (what is drawn, how often, named how), not their pixels."""
+"""Figures of fixed documents: their structure (what is drawn, how often, named how), not their
+pixels.
+"""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -63,7 +65,9 @@ def test_round_trip_has_a_floor_across_each_mode() -> None:
 def test_unmap_is_grouped_by_how_the_others_are_told() -> None:
     completion, own, program, side = figures(known.unmap())
     groups = [
-        one.text for one in parsed(completion).iter(SVG + "text") if "group" in (one.get("class") or "")
+        one.text
+        for one in parsed(completion).iter(SVG + "text")
+        if "group" in (one.get("class") or "")
     ]
     assert groups == [
         "Told by poll", "Told by signal", "Told by interrupt", "Nobody told",
@@ -100,18 +104,30 @@ def test_unmaps_by_sockets_and_pipes_stand_apart_and_are_named() -> None:
     completion, *_ = figures(known.by_the_host_too(known.unmap()))
     written = texts(completion)
     groups = [
-        one.text for one in parsed(completion).iter(SVG + "text") if "group" in (one.get("class") or "")
+        one.text
+        for one in parsed(completion).iter(SVG + "text")
+        if "group" in (one.get("class") or "")
     ]
-    assert groups[:3] == ["Told by poll", "Told by poll, by messages that share no memory", "Told by signal"]
+    assert groups[:3] == [
+        "Told by poll",
+        "Told by poll, by messages that share no memory",
+        "Told by signal",
+    ]
     bars = [one for one in written if one.startswith("multikernel")]
     assert bars[:6] == [
         "multikernel · one-phase (polling)",
         "multikernel · two-phase (polling)",
-        *(f"multikernel · {p}-phase (polling, by {c})" for c in ("socket", "pipe") for p in ("one", "two")),
+        *(
+            f"multikernel · {p}-phase (polling, by {c})"
+            for c in ("socket", "pipe")
+            for p in ("one", "two")
+        ),
     ]
     assert classes(completion)["bar"] == 6 + 4
     assert any("by call lines in shared memory" in note for note in completion.notes)
-    assert not any("by call lines in shared memory" in note for note in figures(known.unmap())[0].notes)
+    assert not any(
+        "by call lines in shared memory" in note for note in figures(known.unmap())[0].notes
+    )
 
 
 def test_carriers_over_several_numbers_of_cores_are_a_figure_beside_the_papers() -> None:
@@ -127,16 +143,21 @@ def test_carriers_over_several_numbers_of_cores_are_a_figure_beside_the_papers()
 
 
 def test_one_document_of_several_numbers_of_cores_holds_the_papers_figure_7() -> None:
-    completion, seventh, one_phase, two_phase, same, *rest = figures(known.by_cores_too(known.unmap(4)))
+    completion, seventh, one_phase, two_phase, same, *rest = figures(
+        known.by_cores_too(known.unmap(4))
+    )
     assert [completion, *rest] == figures(known.unmap(4))  # nothing that was there is changed
     written = texts(seventh)
     assert {
         "multikernel · one-phase, tree numa-aware", "multikernel · two-phase, tree numa-aware",
-        "shared kernel · mcs, tree numa-aware", "shared kernel · mcs, its line", "Linux · mprotect, told by interrupt",
-        "Barrelfish, the paper", "Linux 2.6.26, the paper", "Windows Server 2008 R2 beta, the paper",
+        "shared kernel · mcs, tree numa-aware", "shared kernel · mcs, its line",
+        "Linux · mprotect, told by interrupt",
+        "Barrelfish, the paper", "Linux 2.6.26, the paper",
+        "Windows Server 2008 R2 beta, the paper",
     } <= set(written)  # fmt: skip
     assert classes(seventh)["paper-point"] == 7 + 3
-    # Over two cores the tree that was run stands for its equals; over all, the line and Linux are the usual arms.
+    # Over two cores the tree that was run stands for its equals; over all, the line and Linux are
+    # the usual arms.
     for label, values in {
         "one-phase, tree numa-aware": [4000, 5000, 6000],
         "mcs, its line": [3800, 5700, 4400],
@@ -153,7 +174,9 @@ def test_one_document_of_several_numbers_of_cores_holds_the_papers_figure_7() ->
         assert f"multikernel · {protocol}, sequential" in texts(figure)
         assert f"multikernel · {protocol}, numa-aware" in texts(figure)
         assert classes(figure)["paper-line"] == 0
-    groups = [one.text for one in parsed(same).iter(SVG + "text") if "group" in (one.get("class") or "")]
+    groups = [
+        one.text for one in parsed(same).iter(SVG + "text") if "group" in (one.get("class") or "")
+    ]
     assert groups == [
         "Along the tree sequential, cluster",
         "Along the tree numa-aware",
@@ -166,12 +189,17 @@ def test_two_cores_show_the_one_tree_in_both_kernels() -> None:
     completion, same, *rest = figures(known.by_cores_too(known.unmap(2)))
     assert [completion, *rest] == figures(known.unmap(2))
     assert classes(same)["bar"] == 3 + 1
-    assert "Along the tree sequential, cluster, numa-aware: multikernel · one-phase" in same.description
+    assert (
+        "Along the tree sequential, cluster, numa-aware: multikernel · one-phase"
+        in same.description
+    )
 
 
 def test_documents_together_hold_only_what_all_their_cores_did() -> None:
     plain = [known.unmap(cores) for cores in (2, 3, 4)]
-    assert registry.draw_together([known.by_cores_too(one) for one in plain]) == registry.draw_together(plain)
+    assert registry.draw_together(
+        [known.by_cores_too(one) for one in plain]
+    ) == registry.draw_together(plain)
 
 
 def test_latency_is_a_square_a_pair() -> None:
@@ -222,7 +250,8 @@ def test_messages_are_drawn_over_ring_size_occupancy_and_rate() -> None:
     blocks = registry.draw(known.message_by_size())
     table = blocks[0]
     assert isinstance(table, Table)
-    # Rings of the usual size alone, every window of the call line; the control and the open loop are elsewhere.
+    # Rings of the usual size alone, every window of the call line; the control and the open loop
+    # are elsewhere.
     names = [row[0] for row in table.rows if not row[0].startswith("the paper")]
     assert [name.split(",")[0] for name in names] == [
         *["bare · epoch-ring (64 slots)"] * 2,
@@ -232,7 +261,9 @@ def test_messages_are_drawn_over_ring_size_occupancy_and_rate() -> None:
     ]
     a_kcycle = [row[5] for row in table.rows[:7]]
     assert a_kcycle[1::2] == ["–"] * 3  # a throughput stands once
-    assert [float(cell) for cell in a_kcycle[::2]] == pytest.approx([24.6, 0.385, 12.3, 24.6], rel=0.02)
+    assert [float(cell) for cell in a_kcycle[::2]] == pytest.approx(
+        [24.6, 0.385, 12.3, 24.6], rel=0.02
+    )
     rates, back_to_back, single, *ahead = figures(known.message_by_size())[:6]
     assert classes(rates)["point"] == 8 + 3
     assert [classes(one)["point"] for one in (back_to_back, single)] == [5 + 2] * 2
@@ -255,11 +286,23 @@ def test_how_far_a_writer_is_ahead_is_drawn_as_a_distribution() -> None:
 
 
 def test_transport_stands_in_the_form_of_table_3_and_each_kind_has_its_own_axis() -> None:
-    why = Caution(code="cache-lines-not-available", text="Cache lines touched: not available: no counters.")
+    why = Caution(
+        code="cache-lines-not-available", text="Cache lines touched: not available: no counters."
+    )
     document = known.transport(warnings=[why])
     table, *drawn = registry.draw(document)
     assert isinstance(table, Table)
-    assert table.rows[0] == ("bare · call-line", "polls", "–", "shared", "310", "310", "119", "–", "37.2")
+    assert table.rows[0] == (
+        "bare · call-line",
+        "polls",
+        "–",
+        "shared",
+        "310",
+        "310",
+        "119",
+        "–",
+        "37.2",
+    )
     assert table.rows[4][:4] == ("Linux · pipe", "sleeps", "1.98", "not shared")
     assert table.rows[1][8] == "–"
     paper = [(row[0].split(": ")[1], row[4], row[8]) for row in table.rows[6:]]
@@ -280,7 +323,9 @@ def test_transport_stands_in_the_form_of_table_3_and_each_kind_has_its_own_axis(
 def test_cache_lines_have_columns_where_they_were_counted() -> None:
     document = known.transport()
     counted = {"l1d_reads_per_message": 81.25, "l1d_misses_per_message": 2.0}
-    first = structs.replace(document.series[0], parameters={**document.series[0].parameters, **counted})
+    first = structs.replace(
+        document.series[0], parameters={**document.series[0].parameters, **counted}
+    )
     table = registry.draw(structs.replace(document, series=[first, *document.series[1:]]))[0]
     assert isinstance(table, Table)
     assert table.headings[-2:] == ("L1D loads", "L1D misses")
@@ -299,13 +344,17 @@ def test_poll_or_block_is_drawn_over_the_budget_with_its_cost() -> None:
 
 
 def test_local_calls_are_named_briefly_and_their_boundaries_said_below() -> None:
-    far = "two processes on one CPU: the host switches between them because each sleeps until it is woken"
+    far = (
+        "two processes on one CPU: the host switches between them because each sleeps until it is"
+        " woken"
+    )
     near = "program and driver of one core"
     several = [
         known.series(cycles, variant=variant, measure="round-trip", mode="single", control=control,
                      parameters={"boundary": boundary, "pair": "0-0"})
         for cycles, variant, boundary, control in (
-            (60, "system-call", near, False), (61, "system-call", near, True), (13_000_000, "switch", far, False),
+            (60, "system-call", near, False), (61, "system-call", near, True),
+            (13_000_000, "switch", far, False),
         )
     ]  # fmt: skip
     (figure,) = figures(known.document("local-call", several))
@@ -322,7 +371,8 @@ def test_local_calls_are_named_briefly_and_their_boundaries_said_below() -> None
 
 def test_a_control_stands_beside_what_it_repeats_or_not_at_all() -> None:
     (figure,) = figures(known.document("of-tomorrow", [
-        known.series(5, variant="arm", mode="single"), known.series(5, variant="arm", mode="single", control=True),
+        known.series(5, variant="arm", mode="single"),
+        known.series(5, variant="arm", mode="single", control=True),
         known.series(5, variant="arm", mode="back-to-back", control=True),
     ]))  # fmt: skip
     assert len([text for text in texts(figure) if "control" in text]) == 1
@@ -330,7 +380,8 @@ def test_a_control_stands_beside_what_it_repeats_or_not_at_all() -> None:
 
 def test_a_point_of_fewer_boots_is_on_its_line() -> None:
     several = [
-        known.series(100 * cores, variant="arm", cores=cores, boots=20 // cores) for cores in (1, 2, 4)
+        known.series(100 * cores, variant="arm", cores=cores, boots=20 // cores)
+        for cores in (1, 2, 4)
     ]
     (figure,) = figures(known.document("of-tomorrow", several))
     assert "at 1, 200 at 2" in figure.description
@@ -338,11 +389,13 @@ def test_a_point_of_fewer_boots_is_on_its_line() -> None:
 
 def test_pairs_that_are_all_but_the_same_have_all_but_the_same_colour() -> None:
     fills = re.findall(
-        r'class="cell" fill="#(..)', str(heat({(0, 1): 175.0, (1, 0): 179.0}, [0, 1], "cycles").body)
+        r'class="cell" fill="#(..)',
+        str(heat({(0, 1): 175.0, (1, 0): 179.0}, [0, 1], "cycles").body),
     )
     assert abs(int(fills[0], 16) - int(fills[1], 16)) < 20
     fills = re.findall(
-        r'class="cell" fill="#(..)', str(heat({(0, 1): 100.0, (1, 0): 400.0}, [0, 1], "cycles").body)
+        r'class="cell" fill="#(..)',
+        str(heat({(0, 1): 100.0, (1, 0): 400.0}, [0, 1], "cycles").body),
     )
     assert abs(int(fills[0], 16) - int(fills[1], 16)) > 200
 
@@ -355,7 +408,9 @@ def test_what_nobody_has_a_figure_for_is_drawn_all_the_same() -> None:
     assert classes(rate)["bar"] == 1
 
 
-@pytest.mark.parametrize("experiment", [*registry.FIGURES, "transport", "local-call", "of-tomorrow"])
+@pytest.mark.parametrize(
+    "experiment", [*registry.FIGURES, "transport", "local-call", "of-tomorrow"]
+)
 @pytest.mark.parametrize("shape", known.every())
 def test_any_series_under_any_name_are_all_drawn(experiment: str, shape: Document) -> None:
     document = known.document(experiment, shape.series)
@@ -375,9 +430,10 @@ def test_one_boot_has_no_error_bar_and_says_so() -> None:
 
 def test_error_bars_are_named() -> None:
     (figure,) = figures(known.round_trip())
-    assert figure.notes[0] == (
-        "Bars and points: median of all samples. Error bars: interval of the median over 20 boots (order statistics; "
-        "covers 96.0 %)."
+    assert (
+        figure.notes[0]
+        == "Bars and points: median of all samples. Error bars: interval of the median over 20"
+        " boots (order statistics; covers 96.0 %)."
     )
 
 

@@ -1,4 +1,6 @@
-"""The page: whole, closed against what documents may hold, asking nothing of the network, grouped by machine."""
+"""The page: whole, closed against what documents may hold, asking nothing of the network, grouped
+by machine.
+"""
 
 import base64
 import json
@@ -65,7 +67,10 @@ def test_elements_are_closed_and_names_are_unique(report: Reader) -> None:
     names = [value for _, name, value in report.attributes if name == "id"]
     assert len(names) == len(set(names)) > 10
     referred = [
-        one for _, name, value in report.attributes if name == "aria-labelledby" for one in value.split()
+        one
+        for _, name, value in report.attributes
+        if name == "aria-labelledby"
+        for one in value.split()
     ]
     assert set(referred) <= set(names)
 
@@ -77,7 +82,9 @@ def test_nothing_is_fetched_and_nothing_runs(report: Reader) -> None:
         if name in ("href", "src", "xlink:href", "srcset", "action", "data"):
             assert value.startswith(("data:", "#")), (tag, name, value)
     text = page(known.every())
-    assert not re.search(r"https?:|//[a-z]|url\(|@import", re.sub(r"base64,[A-Za-z0-9+/=]+", "", text))
+    assert not re.search(
+        r"https?:|//[a-z]|url\(|@import", re.sub(r"base64,[A-Za-z0-9+/=]+", "", text)
+    )
     assert "default-src 'none'" in text
 
 
@@ -97,9 +104,12 @@ def test_hostile_text_stays_text() -> None:
 def test_sections_come_in_the_order_of_reading(report: Reader) -> None:
     text = "\n".join(report.text)
     wanted = (
-        "The machine", "What these numbers can and cannot say", "The verdict", "Experiment floor", "Experiment latency",
-        "Experiment shared-memory", "Experiment round-trip", "Experiment message", "Experiment poll-or-block",
-        "Experiment unmap", "Experiment of-tomorrow", "Ratios", "Everything measured", "Environment", "Raw data",
+        "The machine", "What these numbers can and cannot say", "The verdict", "Experiment floor",
+        "Experiment latency",
+        "Experiment shared-memory", "Experiment round-trip", "Experiment message",
+        "Experiment poll-or-block",
+        "Experiment unmap", "Experiment of-tomorrow", "Ratios", "Everything measured",
+        "Environment", "Raw data",
     )  # fmt: skip
     places = [text.index(one) for one in wanted]
     assert places == sorted(places)
@@ -110,7 +120,8 @@ def test_tables_have_headings_and_the_language_is_named(report: Reader) -> None:
     assert report.tags.count("th") > report.tags.count("table")
     assert ("html", "lang", "en") in report.attributes
     assert any(
-        tag == "meta" and name == "name" and value == "viewport" for tag, name, value in report.attributes
+        tag == "meta" and name == "name" and value == "viewport"
+        for tag, name, value in report.attributes
     )
 
 
@@ -124,14 +135,18 @@ def test_light_dark_and_print_are_all_there() -> None:
 def test_the_documents_are_attached_whole(report: Reader) -> None:
     links = [value for tag, name, value in report.attributes if tag == "a" and name == "href"]
     attached = [d.decode(base64.b64decode(link.partition(",")[2])) for link in links]
-    assert {one.experiment: one for one in attached} == {one.experiment: one for one in known.every()}
+    assert {one.experiment: one for one in attached} == {
+        one.experiment: one for one in known.every()
+    }
 
 
 def test_warnings_appear_once_and_name_their_experiments() -> None:
     unlike = d.Caution(code="steal", text="Stolen here.")
     both = [
         known.unmap(),
-        known.document("floor", known.floor().series, warnings=[unlike, *documents.document().warnings]),
+        known.document(
+            "floor", known.floor().series, warnings=[unlike, *documents.document().warnings]
+        ),
     ]
     text = "\n".join(Reader(page(both)).text)
     assert text.count("This is a virtual machine.") == 1
@@ -141,20 +156,29 @@ def test_warnings_appear_once_and_name_their_experiments() -> None:
         < text.index("The verdict")
     )
     # What is about one experiment stands with it.
-    assert text.index("Experiment floor") < text.index("Stolen here.") < text.index("Experiment unmap")
+    assert (
+        text.index("Experiment floor") < text.index("Stolen here.") < text.index("Experiment unmap")
+    )
     alone = "\n".join(Reader(page(both[1:])).text)
     assert alone.index("Stolen here.") < alone.index("The verdict")
 
 
-@pytest.mark.parametrize("host", [doctor_hosts.laptop, doctor_hosts.virtual, doctor_hosts.container])
+@pytest.mark.parametrize(
+    "host", [doctor_hosts.laptop, doctor_hosts.virtual, doctor_hosts.container]
+)
 def test_what_the_doctor_found_stands_on_the_page_and_in_the_terminal_once(
     tmp_path: Path, host: Callable[[], dict[str, str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     findings = doctor(trees.write(tmp_path, host()))
     warnings = [
-        d.Caution(code=one.code, text=one.sentence) for one in findings if one.verdict in ("bad", "matters")
+        d.Caution(code=one.code, text=one.sentence)
+        for one in findings
+        if one.verdict in ("bad", "matters")
     ]
-    both = [known.unmap(warnings=warnings), known.document("floor", known.floor().series, warnings=warnings)]
+    both = [
+        known.unmap(warnings=warnings),
+        known.document("floor", known.floor().series, warnings=warnings),
+    ]
     # A verdict repeats what it cannot be read without; in the terminal that is above the warnings.
     options._show(both, verdict=True)
     shown = (*Reader(page(both)).text, *(" ".join(capsys.readouterr().out.split()).split(" - ")))
@@ -166,9 +190,9 @@ def test_machines_have_sections_of_their_own() -> None:
     other = known.environment(cpu_model="Small Iron", tsc_hz=1e9)
     text = page([known.unmap(), known.unmap(environment=other)])
     reader = Reader(text)
-    assert [value for _, name, value in reader.attributes if name == "class" and value == "machine"] == [
-        "machine"
-    ] * 2
+    assert [
+        value for _, name, value in reader.attributes if name == "class" and value == "machine"
+    ] == ["machine"] * 2
     assert "Small Iron, 4 CPUs" in reader.text
     assert "Big Iron, 4 CPUs" in reader.text
 
@@ -178,7 +202,9 @@ def test_runs_of_one_machine_share_a_section_the_latest_first() -> None:
     new = known.unmap(environment=known.environment(time="2025-06-01T00:00:00Z"))
     reader = Reader(page([old, new, new]))
     text = "\n".join(reader.text)
-    assert text.index("Run of 2025-06-01 00:00:00 UTC") < text.index("Run of 2025-01-01 00:00:00 UTC")
+    assert text.index("Run of 2025-06-01 00:00:00 UTC") < text.index(
+        "Run of 2025-01-01 00:00:00 UTC"
+    )
     assert text.count("Run of 2025-06-01") == 1  # the same document twice is one
     assert [value for _, name, value in reader.attributes if name == "download"] == [
         "unmap.json",
@@ -204,7 +230,9 @@ def test_thousands_of_series_do_not_make_thousands_of_rows() -> None:
 def test_elements_escape_what_is_not_markup() -> None:
     assert element("p", "<b>", title='"&') == '<p title="&quot;&amp;">&lt;b&gt;</p>'
     assert element("p", Markup("<b></b>")) == "<p><b></b></p>"
-    assert element("rect", x=1.0, y=-0.001, stroke_width=2) == '<rect x="1" y="0" stroke-width="2"/>'
+    assert (
+        element("rect", x=1.0, y=-0.001, stroke_width=2) == '<rect x="1" y="0" stroke-width="2"/>'
+    )
     assert clean("a\x00b\ud800\u202ec") == "a�b��c"
 
 

@@ -15,7 +15,9 @@ def run(median: float, *, noise: float = 0.0, **changes: Any) -> list[d.Document
     """One document of one series, and a control ratio that shows so much noise."""
     environment = changes.pop("environment", known.environment())
     warnings = changes.pop("warnings", [])
-    interval = d.Interval(low=1 / (1 + noise), high=1 + noise, coverage=0.96, method="order-statistic")
+    interval = d.Interval(
+        low=1 / (1 + noise), high=1 + noise, coverage=0.96, method="order-statistic"
+    )
     control = d.Ratio(name="control-over-two-phase-polling", value=1.0, interval=interval)
     return [
         known.document(
@@ -77,7 +79,10 @@ def test_what_the_control_shows_to_be_noise_is_no_change() -> None:
 
 def test_a_threshold_is_crossed_only_beyond_it() -> None:
     assert only(compare(run(1000, spread=0.01), run(1150, spread=0.01))) == ("worse", True)
-    assert only(compare(run(1000, spread=0.01), run(1150, spread=0.01), threshold=0.2)) == ("worse", False)
+    assert only(compare(run(1000, spread=0.01), run(1150, spread=0.01), threshold=0.2)) == (
+        "worse",
+        False,
+    )
 
 
 def test_too_few_boots_decide_nothing() -> None:
@@ -92,7 +97,10 @@ def test_cores_that_share_cpus_decide_nothing() -> None:
 def test_different_machines_are_refused_and_what_differs_is_named() -> None:
     other = known.environment(cpu_model="Small Iron", tsc_hz=5.2e9)
     with pytest.raises(
-        BadInput, match="different machines: cpu_model: Big Iron against Small Iron; tsc_hz: 2600 MHz against"
+        BadInput,
+        match=(
+            "different machines: cpu_model: Big Iron against Small Iron; tsc_hz: 2600 MHz against"
+        ),
     ) as caught:
         compare(run(1000), run(1000, environment=other))
     assert "--different-machines" in str(caught.value)
@@ -150,8 +158,11 @@ def test_controls_are_not_judged() -> None:
 def test_what_makes_a_machine() -> None:
     ours = documents.environment()
     assert (
-        machine_differences(ours, known.environment(topology={"cpus": 2, "allowed": "0"}, kernel="1")) == []
+        machine_differences(
+            ours, known.environment(topology={"cpus": 2, "allowed": "0"}, kernel="1")
+        )
+        == []
     )
-    assert machine_differences(ours, known.environment(topology={"cpus": 2}, cpu_flags=["sse"])) == [
-        "cpu_flags: constant_tsc against sse"
-    ]
+    assert machine_differences(
+        ours, known.environment(topology={"cpus": 2}, cpu_flags=["sse"])
+    ) == ["cpu_flags: constant_tsc against sse"]

@@ -19,7 +19,15 @@ def test_what_is_written_is_read_back_equal() -> None:
 
 def test_the_fields_are_those_of_the_schema() -> None:
     plain = json.loads(d.encode(documents.document()))
-    assert list(plain) == ["schema", "experiment", "environment", "floor", "series", "ratios", "warnings"]
+    assert list(plain) == [
+        "schema",
+        "experiment",
+        "environment",
+        "floor",
+        "series",
+        "ratios",
+        "warnings",
+    ]
     assert plain["schema"] == "multikernel-results/1"
     assert plain["floor"] == [
         {
@@ -30,8 +38,10 @@ def test_the_fields_are_those_of_the_schema() -> None:
         }
     ]
     assert set(plain["series"][0]) == {
-        "system", "variant", "cores", "parameters", "measure", "mode", "batch", "unit", "samples", "boots", "min",
-        "p5", "p50", "p95", "p99", "p999", "max", "mean", "median_interval", "over_floor", "histogram", "control",
+        "system", "variant", "cores", "parameters", "measure", "mode", "batch", "unit", "samples",
+        "boots", "min",
+        "p5", "p50", "p95", "p99", "p999", "max", "mean", "median_interval", "over_floor",
+        "histogram", "control",
     }  # fmt: skip
     assert plain["series"][0]["histogram"] == {
         "sub_bits": 7,
@@ -56,7 +66,9 @@ def test_a_series_gives_its_histogram_back() -> None:
 
 
 def test_over_floor_may_be_null_and_batches_have_means() -> None:
-    series = documents.series(over_floor=None, mode="back-to-back", batch=1000, measure="round-trip")
+    series = documents.series(
+        over_floor=None, mode="back-to-back", batch=1000, measure="round-trip"
+    )
     back = d.decode(d.encode(documents.document(series=[series])))
     assert back.series[0].over_floor is None
 
@@ -78,7 +90,10 @@ def broken(change: Callable[[Plain], object]) -> bytes:
         (lambda p: p.pop("ratios"), "missing required field `ratios`"),
         (lambda p: p.update(experiment="Un Map"), r"\$\.experiment"),
         (lambda p: p.update(experiment="../../etc/x"), r"\$\.experiment"),
-        (lambda p: p["environment"].pop("kernel"), r"missing required field `kernel` - at `\$\.environment`"),
+        (
+            lambda p: p["environment"].pop("kernel"),
+            r"missing required field `kernel` - at `\$\.environment`",
+        ),
         (lambda p: p["environment"].update(time="yesterday"), r"\$\.environment\.time"),
         (lambda p: p["environment"].update(host="me"), "unknown field `host`"),
         (lambda p: p["floor"][0].update(back_to_back=0), r"\$\.floor\[0\]\.back_to_back"),
@@ -93,18 +108,33 @@ def broken(change: Callable[[Plain], object]) -> bytes:
         (lambda p: p["series"][0].update(samples=6), "counts 5 samples, not 6"),
         (lambda p: p["series"][0].update(batch=10), "cannot come in batches of 10"),
         (lambda p: p["series"][0].update(boots=0), r"\$\.series\[0\]\.boots"),
-        (lambda p: p["series"][0].update(min=10, p5=10), "min is 10.0, and the histogram says 300 to 301"),
-        (lambda p: p["series"][0].update(max=1000), "max is 1000.0, and the histogram says 400 to 401"),
+        (
+            lambda p: p["series"][0].update(min=10, p5=10),
+            "min is 10.0, and the histogram says 300 to 301",
+        ),
+        (
+            lambda p: p["series"][0].update(max=1000),
+            "max is 1000.0, and the histogram says 400 to 401",
+        ),
         (
             lambda p: p["series"][0]["parameters"].update(target="asleep"),
             "target is 'asleep', not one of polling",
         ),
-        (lambda p: p["series"][0]["parameters"].update(told="pigeon"), "told is 'pigeon', not one of poll"),
+        (
+            lambda p: p["series"][0]["parameters"].update(told="pigeon"),
+            "told is 'pigeon', not one of poll",
+        ),
         (lambda p: p["series"][0]["parameters"].update(deep={}), r"\$\.series\[0\]\.parameters"),
-        (lambda p: p["series"][0]["histogram"].update(counts=[[5, 1], [4, 1]]), "bucket 4 is out of order"),
+        (
+            lambda p: p["series"][0]["histogram"].update(counts=[[5, 1], [4, 1]]),
+            "bucket 4 is out of order",
+        ),
         (lambda p: p["series"][0]["histogram"].update(counts=[]), "histogram is empty"),
         (lambda p: p["series"][0]["median_interval"].update(low=321.0), "interval runs backwards"),
-        (lambda p: p["series"][0]["median_interval"].update(coverage=1.1), r"median_interval\.coverage"),
+        (
+            lambda p: p["series"][0]["median_interval"].update(coverage=1.1),
+            r"median_interval\.coverage",
+        ),
         (lambda p: p["ratios"][0].update(value=0.4), "ratio 0.4 lies outside of its own interval"),
         (lambda p: p["warnings"][0].update(text=""), r"\$\.warnings\[0\]\.text"),
     ],
@@ -144,7 +174,9 @@ def test_a_document_that_is_damaged_is_refused_and_the_place_named(
         ),
     ],
 )
-def test_what_is_no_document_of_this_version_is_refused_in_a_sentence(data: bytes, what: str) -> None:
+def test_what_is_no_document_of_this_version_is_refused_in_a_sentence(
+    data: bytes, what: str
+) -> None:
     with pytest.raises(DocumentError) as caught:
         d.decode(data, "x.json")
     assert str(caught.value).startswith(what)

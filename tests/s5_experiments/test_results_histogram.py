@@ -1,4 +1,6 @@
-"""Histograms: the bucket layout, exactly; percentiles against numpy on known distributions; merging; sparse form."""
+"""Histograms: the bucket layout, exactly; percentiles against numpy on known distributions;
+merging; sparse form.
+"""
 
 from collections.abc import Callable
 
@@ -18,7 +20,9 @@ from multikernel.results.histogram import (
 )
 
 VALUES = (
-    st.integers(0, 2**VALUE_BITS - 1) | st.integers(0, 5000) | st.integers(0, 47).map(lambda bit: 1 << bit)
+    st.integers(0, 2**VALUE_BITS - 1)
+    | st.integers(0, 5000)
+    | st.integers(0, 47).map(lambda bit: 1 << bit)
 )
 SAMPLES = st.lists(VALUES, min_size=1, max_size=60)
 
@@ -41,7 +45,18 @@ def test_buckets_follow_each_other_without_gap(sub_bits: int, data: st.DataObjec
 
 
 def test_the_layout_that_native_code_shares() -> None:
-    golden = {0: 0, 127: 127, 128: 128, 255: 255, 256: 256, 257: 256, 258: 257, 511: 383, 512: 384, 1000: 506}
+    golden = {
+        0: 0,
+        127: 127,
+        128: 128,
+        255: 255,
+        256: 256,
+        257: 256,
+        258: 257,
+        511: 383,
+        512: 384,
+        1000: 506,
+    }
     assert {value: bucket_index(value) for value in golden} == golden
     assert bucket_count() == 5376
     assert bucket_index(2**48 - 1) == bucket_index(2**48) == bucket_index(2**63) == 5375
@@ -49,7 +64,8 @@ def test_the_layout_that_native_code_shares() -> None:
         bucket_index(-1)
 
 
-# Sizes at which no percentile falls on the edge between two ranks, where floating point would decide.
+# Sizes at which no percentile falls on the edge between two ranks, where floating point would
+# decide.
 DISTRIBUTIONS: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
     "uniform": lambda random: random.integers(0, 10_000, 20_001),
     "normal": lambda random: random.normal(2_000, 150, 20_001).clip(0),
@@ -77,7 +93,9 @@ def test_percentiles_are_numpys_to_half_a_bucket(name: str) -> None:
 
 @settings(deadline=None)
 @given(SAMPLES, st.sampled_from([0.1, 5, 29, 50, 57, 95, 99.9, 100]))
-def test_a_percentile_lies_in_the_bucket_of_the_nearest_rank(samples: list[int], percent: float) -> None:
+def test_a_percentile_lies_in_the_bucket_of_the_nearest_rank(
+    samples: list[int], percent: float
+) -> None:
     rank = max(-(-len(samples) * round(percent * 10) // 1000), 1)
     exact = sorted(samples)[rank - 1]
     low, high = bucket_bounds(bucket_index(exact))

@@ -1,4 +1,6 @@
-"""Intervals hold what they claim on simulated boots; ratios cancel what disturbs both arms; noise is noise."""
+"""Intervals hold what they claim on simulated boots; ratios cancel what disturbs both arms; noise
+is noise.
+"""
 
 import math
 
@@ -6,7 +8,13 @@ import numpy as np
 import pytest
 
 from multikernel.results.document import Interval, Ratio
-from multikernel.results.statistics import coverage_of, exceeds_noise, median_interval, noise_floor, ratio
+from multikernel.results.statistics import (
+    coverage_of,
+    exceeds_noise,
+    median_interval,
+    noise_floor,
+    ratio,
+)
 
 DRAWS = 4000
 """Simulated experiments; a share of 0.95 among them is known to ±0.01 (three standard errors)."""
@@ -50,7 +58,12 @@ def test_intervals_hold_the_true_median_as_often_as_they_say(n: int, shape: str)
 def test_more_boots_narrow_the_interval() -> None:
     random = np.random.default_rng(1)
     widths = [
-        np.mean([one.high - one.low for one in map(median_interval, random.normal(size=(300, n)).tolist())])
+        np.mean(
+            [
+                one.high - one.low
+                for one in map(median_interval, random.normal(size=(300, n)).tolist())
+            ]
+        )
         for n in (6, 20, 80)
     ]
     assert widths[0] > 1.5 * widths[1] > 1.5 * 1.5 * widths[2]

@@ -1,4 +1,6 @@
-"""Result directories: nothing is overwritten, nothing half-written is seen, and every refusal is a sentence."""
+"""Result directories: nothing is overwritten, nothing half-written is seen, and every refusal is a
+sentence.
+"""
 
 import errno
 import os

@@ -1,4 +1,6 @@
-"""Retype throughput: what cores do at once and leave behind, what the plan holds for any machine, what is said."""
+"""Retype throughput: what cores do at once and leave behind, what the plan holds for any machine,
+what is said.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class Booted:
         self.base = 0
         system.cores[0].run(on_core.furnish)
 
-    def work(self, memory: Memory, in_flight: int, cores: int, members: int) -> list[on_core.Report]:
+    def work(
+        self, memory: Memory, in_flight: int, cores: int, members: int
+    ) -> list[on_core.Report]:
         work = Work(memory, in_flight, cores, members, 0.0005, self.base)
         self.base += on_core.MEETINGS * members
         tasks = [core.start(on_core.at_once, work, None) for core in self.system.cores[:members]]
@@ -44,7 +48,9 @@ class Booted:
 
     def contents(self) -> list[tuple[int, ...]]:
         """Capabilities, locks, and whether an invariant is broken, on every core."""
-        words = [self.system.launched.request(core, KINDS["CAP_DIGEST"])[2] for core in range(CORES)]
+        words = [
+            self.system.launched.request(core, KINDS["CAP_DIGEST"])[2] for core in range(CORES)
+        ]
         return [(one[1], one[2], one[4]) for one in words]
 
     def range_in(self, core: int, slot: int) -> range:
@@ -72,7 +78,11 @@ def test_all_retype_at_once_and_leave_everything_as_it_was(
         samples, total, *_ = report.samples["times"]
         assert samples <= counts["operations"] // BATCH
         # Batches lie end to end within what counts, and each is a batch or a little more.
-        mean, each, more = total / samples, counts["cycles"] / counts["operations"], 1 + in_flight / BATCH
+        mean, each, more = (
+            total / samples,
+            counts["cycles"] / counts["operations"],
+            1 + in_flight / BATCH,
+        )
         assert each / more - 1 <= mean <= each * more + 1
     assert booted.contents() == before
     assert not any(locks or broken for _, locks, broken in before)
@@ -107,7 +117,10 @@ def test_a_core_that_is_refused_says_so_and_keeps_nobody(booted: Booted) -> None
 
 
 def test_nobody_else_has_what_a_core_retypes_but_copies_of_it(booted: Booted) -> None:
-    own = {memory: [booted.range_in(core, SLOTS[memory]) for core in range(CORES)] for memory in MEMORIES}
+    own = {
+        memory: [booted.range_in(core, SLOTS[memory]) for core in range(CORES)]
+        for memory in MEMORIES
+    }
     assert len(set(own["common"])) == 1
     apart = [*own["alone"], *own["copied"], own["common"][0]]
     for one in apart:
@@ -127,7 +140,9 @@ def test_nobody_else_has_what_a_core_retypes_but_copies_of_it(booted: Booted) ->
 
 @pytest.mark.parametrize("memory", ["alone", "copied"])
 def test_the_memory_of_cores_was_created_in_a_row(memory: Memory) -> None:
-    """Of RAM that is created in a row sixteen lie in sixteen regions, and addresses are given out in order."""
+    """Of RAM that is created in a row sixteen lie in sixteen regions, and addresses are given out
+    in order.
+    """
     with multikernel.boot(cores=CORES, **dict(REGION.options)) as system:
         found = Booted(system)
         starts = [found.range_in(core, SLOTS[memory]).start for core in range(CORES)]
@@ -153,7 +168,8 @@ def test_cores_that_take_turns_on_a_cpu_do_no_more_than_one_after_the_other() ->
         assert experiment.rate_of(together, hz=1000, crowded=crowded) == pytest.approx(600)
 
 
-# --- The plan ---------------------------------------------------------------------------------------------------------
+# --- The plan
+# --------------------------------------------------------------------------------------------------
 
 
 def request_for(cores: int) -> Request:
@@ -196,7 +212,8 @@ def test_every_arm_in_which_the_multikernel_is_slower_has_a_sentence(cores: int)
         (own,) = (
             text
             for text in found
-            if f"{experiment.IN_WORDS[ours.memory]}: {experiment.WAY_IN_WORDS[ours.way]}{flight}" in text
+            if f"{experiment.IN_WORDS[ours.memory]}: {experiment.WAY_IN_WORDS[ours.way]}{flight}"
+            in text
             and f"{experiment.WAY_IN_WORDS[theirs.way]}," in text
             and ("in flight" in text) == bool(flight)
         )
@@ -210,10 +227,13 @@ def test_the_verdict_compares_all_cores_in_every_arm() -> None:
     request = request_for(2)
     compared = {comparison.ratio: comparison.kind for comparison in COMPARISONS}
     for ours, theirs in experiment._against(request):
-        assert compared[f"{ours.rate}-over-{theirs.rate}"] == ("asking" if ours.asks else "structure")
+        assert compared[f"{ours.rate}-over-{theirs.rate}"] == (
+            "asking" if ours.asks else "structure"
+        )
 
 
-# --- Documents --------------------------------------------------------------------------------------------------------
+# --- Documents
+# --------------------------------------------------------------------------------------------------
 
 
 def arms_of(several: list[Series]) -> set[tuple[object, ...]]:
@@ -228,17 +248,23 @@ def test_every_way_has_a_rate_and_an_interval_of_every_memory_and_number_of_core
     document = document_of("retype-throughput")
     request = Request(placement(), SIZES["smoke"])
     expected = {
-        (form.way.name, form.memory, form.in_flight, form.cores) for form in experiment.forms(request)
+        (form.way.name, form.memory, form.in_flight, form.cores)
+        for form in experiment.forms(request)
     }
     found = [one for one in document.series if "memory" in one.parameters]
-    by = {measure: [one for one in found if one.measure == measure] for measure in ("throughput", "interval")}
+    by = {
+        measure: [one for one in found if one.measure == measure]
+        for measure in ("throughput", "interval")
+    }
     assert arms_of(by["throughput"]) == arms_of(by["interval"]) == expected
     assert {memory for _, memory, _, cores in expected if cores == 2} == set(MEMORIES)
     assert {one.unit for one in by["throughput"]} == {"operations/s"}
     assert [one for one in by["throughput"] if one.control]
     # Who asks nobody is judged by no line between cores.
     assert all(one.over_floor is None for one in found if one.parameters["told"] == "none")
-    assert {"operation", "regions", "who-is-asked"} <= {caution.code for caution in document.warnings}
+    assert {"operation", "regions", "who-is-asked"} <= {
+        caution.code for caution in document.warnings
+    }
 
 
 def test_the_document_is_read_back_and_drawn() -> None:
@@ -250,7 +276,9 @@ def test_the_document_is_read_back_and_drawn() -> None:
 
 def test_where_cores_share_cpus_it_runs_and_nothing_is_claimed() -> None:
     cpus = placement().cpus
-    document = registry.get("retype-throughput").run(Request(Placement((*cpus, cpus[0])), SIZES["smoke"]))
+    document = registry.get("retype-throughput").run(
+        Request(Placement((*cpus, cpus[0])), SIZES["smoke"])
+    )
     assert {one.cores for one in document.series} == {1, 2, 3}
     codes = {warning.code for warning in document.warnings}
     assert "oversubscribed" in codes

@@ -1,4 +1,6 @@
-"""The messages of a shootdown: the tree loop on any tree, with lines anywhere, and what the experiment claims."""
+"""The messages of a shootdown: the tree loop on any tree, with lines anywhere, and what the
+experiment claims.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +90,9 @@ def test_the_papers_protocols_follow_one_another_over_the_same_lines(system: Sys
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_an_acknowledgement_that_is_missing_a_core_is_an_error(system: System, shared: bool) -> None:
+def test_an_acknowledgement_that_is_missing_a_core_is_an_error(
+    system: System, shared: bool
+) -> None:
     """The root expects to hear of a core that nobody told."""
     site = Site(from_string("1x3"), (0, 1, 2))
     tree = Tree(ROOT, ((0, 1), (1, 2)) if not shared else ((0, 1), (0, 2)), "short")
@@ -116,7 +120,9 @@ def test_every_edge_has_a_line_of_its_own_where_the_protocol_wants_it(machine: s
     topology = from_string(machine)
     site = Site(topology, tuple(cpu.id for cpu in topology.cpus))
     several = protocols(site, Costs.from_topology(site))
-    assert {name for one in several for name in (one.name, *one.same)} == {form.name for form in FORMS}
+    assert {name for one in several for name in (one.name, *one.same)} == {
+        form.name for form in FORMS
+    }
     for protocol in several:
         lines = dict(protocol.lines)
         assert lines.keys() == set(range(1, site.n))
@@ -147,11 +153,14 @@ def test_a_chosen_tree_must_span_all_cores() -> None:
     with pytest.raises(BadInput, match="does not reach all cores"):
         protocols(site, Costs.from_topology(site), Tree(0, ((0, 1),), "mine"))
     mine = Tree(0, ((0, 2), (2, 1), (1, 3)), "mine")
-    (chosen,) = [one for one in protocols(site, Costs.from_topology(site), mine) if one.name == "chosen"]
+    (chosen,) = [
+        one for one in protocols(site, Costs.from_topology(site), mine) if one.name == "chosen"
+    ]
     assert chosen.tree is mine
 
 
-# --- The experiment -----------------------------------------------------------------------------------------------
+# --- The experiment
+# -----------------------------------------------------------------------------------------------
 
 
 def test_the_document_names_what_was_measured_once() -> None:
@@ -160,7 +169,9 @@ def test_the_document_names_what_was_measured_once() -> None:
     assert registry.get("shootdown").figure == "figure 6"
     names = {form.name for form in FORMS}
     seen = {(one.variant, one.mode) for one in document.series if not one.control}
-    assert seen == {(name, mode) for name in ("broadcast", "unicast") for mode in ("back-to-back", "single")}
+    assert seen == {
+        (name, mode) for name in ("broadcast", "unicast") for mode in ("back-to-back", "single")
+    }
     for one in document.series:
         assert (one.system, one.measure, one.cores) == ("raw", "completion", 2)
         assert one.over_floor is not None
@@ -186,7 +197,11 @@ def test_more_cores_than_cpus_run_a_tree_of_the_callers_and_claim_nothing() -> N
     by_cores, _ = known(request.fitted(), mine)
     ran = {(one.variant, one.cores) for one in document.series}
     assert ran == {(one.name, count) for count, several in by_cores.items() for one in several}
-    trees = {one.parameters["tree"] for one in document.series if (one.variant, one.cores) == ("chosen", 4)}
+    trees = {
+        one.parameters["tree"]
+        for one in document.series
+        if (one.variant, one.cores) == ("chosen", 4)
+    }
     assert trees == {"mine"}
     blocks = figures.draw(document)
     words = [block.description for block in blocks if hasattr(block, "description")]

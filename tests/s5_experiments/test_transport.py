@@ -28,7 +28,9 @@ def test_the_document_is_valid_and_answers_table_3() -> None:
 def test_every_way_has_a_latency_in_both_modes_and_what_carries_messages_a_throughput() -> None:
     for mode in ("back-to-back", "single"):
         assert {one.variant for one in found("round-trip") if one.mode == mode} == set(WAYS)
-    assert {one.variant for one in found("throughput")} == {way.name for way in transport.WAYS if way.streams}
+    assert {one.variant for one in found("throughput")} == {
+        way.name for way in transport.WAYS if way.streams
+    }
 
 
 def test_the_hosts_own_mechanisms_are_there_asleep_polled_and_on_one_cpu() -> None:
@@ -94,12 +96,24 @@ def test_counts_are_told_by_message_and_beside_the_back_to_back_latency_alone() 
         **{f"pipe {event}": 100.0 * n for n, event in enumerate(EVENTS)},
     }
     spec = Spec(
-        "pipe-back-to-back", "linux", "pipe", 2, "round-trip", "back-to-back", 100, parameters={"a": 1}
+        "pipe-back-to-back",
+        "linux",
+        "pipe",
+        2,
+        "round-trip",
+        "back-to-back",
+        100,
+        parameters={"a": 1},
     )
     assert transport._with_counts(spec, sums).parameters == {
-        "a": 1, "l1d_reads_per_message": 0.0, "l1d_misses_per_message": 2.0, "l1i_misses_per_message": 4.0,
+        "a": 1, "l1d_reads_per_message": 0.0, "l1d_misses_per_message": 2.0,
+        "l1i_misses_per_message": 4.0,
     }  # fmt: skip
-    for other in (replace(spec, mode="single"), replace(spec, variant="futex"), replace(spec, control=True)):
+    for other in (
+        replace(spec, mode="single"),
+        replace(spec, variant="futex"),
+        replace(spec, control=True),
+    ):
         assert transport._with_counts(other, sums) is other
 
 
@@ -118,7 +132,8 @@ def test_what_is_counted_without_the_hosts_kernel_says_so() -> None:
     assert "touches more" in transport.lines_touched(Counting(some, kernel=False)).text
     assert "for it" in transport.lines_touched(Counting(some, kernel=True)).text
     assert (
-        "Not available: No such" in transport.lines_touched(Counting(some, True, "No such (l1i-misses)")).text
+        "Not available: No such"
+        in transport.lines_touched(Counting(some, True, "No such (l1i-misses)")).text
     )
     refused = transport.lines_touched(Counting((), why="no counters"))
     assert refused.code == "cache-lines-not-available"

@@ -1,4 +1,6 @@
-"""Unmap by number of cores and by tree: what is planned for which machine, and that all of it runs."""
+"""Unmap by number of cores and by tree: what is planned for which machine, and that all of it
+runs.
+"""
 
 import functools
 
@@ -7,7 +9,15 @@ from s5_experiments.smoke import document_of, placement
 
 from multikernel.experiments import registry, unmap_arms
 from multikernel.experiments.request import SIZES, Request
-from multikernel.experiments.unmap_by_cores import KINDS, Plan, Tree, ratios, said, specs, trees_over
+from multikernel.experiments.unmap_by_cores import (
+    KINDS,
+    Plan,
+    Tree,
+    ratios,
+    said,
+    specs,
+    trees_over,
+)
 from multikernel.knowledge import trees
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
@@ -46,7 +56,8 @@ def test_every_tree_can_be_installed_and_is_the_one_asked_for_over_its_cores(mac
             for kind in (tree.kind, *tree.equal):
                 built = trees.build(kind, 0, some, costs.part(range(count)))
                 assert tree.edges[: count - 1] == built.edges
-            assert {parent for parent, _ in tree.edges[count - 1 :]} <= {0}  # on nobody's way to a holder
+            # on nobody's way to a holder
+            assert {parent for parent, _ in tree.edges[count - 1 :]} <= {0}
             names += [tree.kind, *tree.equal]
         assert sorted(names) == sorted(KINDS)
 
@@ -58,9 +69,13 @@ def test_over_all_cores_the_chosen_tree_is_among_them() -> None:
         tree = chosen_by(here, kind)
         (found,) = [one for one in trees_over(8, here, costs, tree) if one.edges == tree.edges]
         assert kind in (found.kind, *found.equal)
-        assert all("3-ary" not in (one.kind, *one.equal) for one in trees_over(7, here, costs, tree))
+        assert all(
+            "3-ary" not in (one.kind, *one.equal) for one in trees_over(7, here, costs, tree)
+        )
     other = KindOfTree(0, tuple((core, core + 1) for core in range(7)), "adaptive")
-    assert [one.edges for one in trees_over(8, here, costs, other) if one.kind == "chosen"] == [other.edges]
+    assert [one.edges for one in trees_over(8, here, costs, other) if one.kind == "chosen"] == [
+        other.edges
+    ]
 
 
 def test_two_cores_have_one_tree_and_many_packages_several() -> None:
@@ -69,12 +84,18 @@ def test_two_cores_have_one_tree_and_many_packages_several() -> None:
     assert two.kernels() == ("shared",)
     assert [caution.code for caution in said(two)] == ["one-tree"]
     assert [tree.kind for tree in many.trees if tree.cores == 2] == ["sequential"]
-    assert {"sequential", "cluster", "adaptive"} <= {tree.kind for tree in many.trees if tree.cores == 32}
+    assert {"sequential", "cluster", "adaptive"} <= {
+        tree.kind for tree in many.trees if tree.cores == 32
+    }
     assert many.kernels() == ("multikernel", "shared")
 
 
-@pytest.mark.parametrize(("machine", "counts"), [("1x2", (2,)), ("1x4", (2, 3, 4)), ("8x4", (2, 12, 32))])
-def test_ratios_are_of_series_that_there_are_each_once(machine: str, counts: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("machine", "counts"), [("1x2", (2,)), ("1x4", (2, 3, 4)), ("8x4", (2, 12, 32))]
+)
+def test_ratios_are_of_series_that_there_are_each_once(
+    machine: str, counts: tuple[int, ...]
+) -> None:
     plan = planned(machine, counts)
     keys = [spec.key for spec in specs(plan, ())]
     assert len(set(keys)) == len(keys)
@@ -100,7 +121,8 @@ def test_an_arm_is_named_by_its_tree_and_by_fewer_cores_than_all() -> None:
     assert plan.with_tree("one-phase", Tree("numa-aware", 8, ())) == "one-phase-polling-numa-aware"
 
 
-# --- Run --------------------------------------------------------------------------------------------------------------
+# --- Run
+# --------------------------------------------------------------------------------------------------
 
 
 def by_cores(document: Document) -> list[Series]:

@@ -1,4 +1,6 @@
-"""Table and verdict, from documents alone: what is called faster, slower or no difference, and what is never said."""
+"""Table and verdict, from documents alone: what is called faster, slower or no difference, and what
+is never said.
+"""
 
 import io
 import re
@@ -67,7 +69,9 @@ def test_outcome_needs_the_whole_interval_beyond_the_noise(
 def test_an_arm_is_judged_by_the_control_that_was_measured_as_it_was() -> None:
     rate, latency = "used-ring-64-rate-over-epoch-ring-64-rate", SHARED
     controls = [ratio("control-over-any-arm-rate", 1.01), ratio("control-over-any-arm-single", 1.6)]
-    noise = {name: noise_of(documents.document(ratios=controls), name) for name in (rate, latency, "")}
+    noise = {
+        name: noise_of(documents.document(ratios=controls), name) for name in (rate, latency, "")
+    }
     assert noise[rate] == pytest.approx(0.01)
     assert noise[latency] == noise[""] == pytest.approx(0.6)
     assert noise_of(documents.document(ratios=controls[:1]), "x-single") == pytest.approx(0.01)
@@ -120,7 +124,8 @@ def test_what_goes_by_the_host_is_told_from_what_goes_by_memory() -> None:
     carrier = found[TITLES["carrier"]]
     assert len(carrier) == 2
     assert all(
-        "the multikernel in two phases over Unix sockets" in one and "5.00 ×" in one for one in carrier
+        "the multikernel in two phases over Unix sockets" in one and "5.00 ×" in one
+        for one in carrier
     )
     assert "the same over call lines" in carrier[0]
     assert TITLES["structure"] not in found
@@ -140,7 +145,9 @@ def test_what_an_unmap_costs_beyond_the_local_call_is_of_memory_alone() -> None:
 
 
 def test_nothing_is_said_of_scaling() -> None:
-    every = [ratio(comparison.ratio, value) for comparison, value in product(COMPARISONS, (0.5, 2.0))]
+    every = [
+        ratio(comparison.ratio, value) for comparison, value in product(COMPARISONS, (0.5, 2.0))
+    ]
     for title, lines in v.verdict([documents.document(ratios=every)]):
         if title != "To be read with":
             assert not any(word in line for line in [title, *lines] for word in ("scal", "grow"))
@@ -164,7 +171,9 @@ def test_caveats_that_matter_are_repeated_with_the_verdict() -> None:
 def by_cores(booted: int) -> unmap_by_cores.Plan:
     """Of a machine on which all trees differ."""
     trees = [unmap_by_cores.Tree(kind, booted, ()) for kind in TREES]
-    return unmap_by_cores.Plan(booted, (booted,), tuple(trees if booted > 2 else trees[:1]), "adaptive")
+    return unmap_by_cores.Plan(
+        booted, (booted,), tuple(trees if booted > 2 else trees[:1]), "adaptive"
+    )
 
 
 def test_a_tree_is_judged_within_a_kernel_and_a_structure_along_one_tree() -> None:
@@ -175,8 +184,8 @@ def test_a_tree_is_judged_within_a_kernel_and_a_structure_along_one_tree() -> No
     )
     within, line = found[TITLES["tree"]]
     assert (
-        "one phase along the tree numa-aware is 2.00 × as fast as the same along the tree sequential"
-        in within
+        "one phase along the tree numa-aware is 2.00 × as fast as the same along the tree"
+        " sequential" in within
     )
     assert "slower and takes 2.00 × the time of the same by its line" in line
     (structure,) = found[TITLES["structure"]]
@@ -219,8 +228,12 @@ def test_from_how_many_cores_on_is_said_where_the_intervals_say_so(
 
 def test_one_number_of_cores_shows_no_growth_and_several_do() -> None:
     growth = known.by_cores_too(known.unmap(4))
-    assert not any("how costs grow" in line for title, lines in v.verdict([growth]) for line in lines)
-    assert any("how costs grow" in line for title, lines in v.verdict([known.unmap(4)]) for line in lines)
+    assert not any(
+        "how costs grow" in line for title, lines in v.verdict([growth]) for line in lines
+    )
+    assert any(
+        "how costs grow" in line for title, lines in v.verdict([known.unmap(4)]) for line in lines
+    )
 
 
 def test_every_compared_ratio_is_one_that_an_experiment_makes() -> None:
@@ -241,7 +254,8 @@ def test_every_compared_ratio_is_one_that_an_experiment_makes() -> None:
     assert {comparison.ratio for comparison in COMPARISONS} <= made
 
 
-# --- The table ----------------------------------------------------------------------------------------------------
+# --- The table
+# --------------------------------------------------------------------------------------------------
 
 
 def test_table_has_a_row_a_series_in_cycles_ns_floors_and_interval() -> None:
@@ -256,7 +270,9 @@ def test_table_has_a_row_a_series_in_cycles_ns_floors_and_interval() -> None:
 
 def test_table_names_sizes_rates_and_what_is_no_time() -> None:
     several = [
-        documents.series(measure="occupancy", unit="messages", parameters={"slots": 64}, over_floor=None),
+        documents.series(
+            measure="occupancy", unit="messages", parameters={"slots": 64}, over_floor=None
+        ),
         documents.series(parameters={"every_ns": 400}),
         documents.series(parameters={"budget": 260, "budget_us": 0.1, "every_us": 30}),
     ]
@@ -280,13 +296,16 @@ def test_throughput_has_no_nanoseconds_and_no_floor() -> None:
 def test_no_two_rows_of_a_document_are_called_the_same(document: d.Document) -> None:
     # Pairs of CPUs with a line at home on either side, cores and modes: what real documents vary.
     more = [
-        known.series(9, system="raw", variant="one-line", measure="completion", cores=cores, mode=mode,
+        known.series(9, system="raw", variant="one-line", measure="completion", cores=cores,
+        mode=mode,
                      parameters={"from_cpu": 0, "to_cpu": cores, "home": home})
         for cores in (2, 3) for mode in ("back-to-back", "single") for home in ("from", "to")
     ]  # fmt: skip
     more += [
-        known.series(9, variant="arm", measure=measure, parameters={"in_flight": n, "operation": operation})
-        for measure in ("completion", "interval") for n in (1, 2) for operation in ("copy", "revoke")
+        known.series(9, variant="arm", measure=measure,
+        parameters={"in_flight": n, "operation": operation})
+        for measure in ("completion", "interval") for n in (1, 2) for operation in ("copy",
+        "revoke")
     ]  # fmt: skip
     rows = table.rows([msgspec.structs.replace(document, series=[*document.series, *more])])
     called = Counter((*row[:5], row[5].endswith("/s")) for row in rows)

@@ -22,7 +22,8 @@ def run(
     """Runs it to its end. cpus: which it may use."""
     environment = {**os.environ, "COLUMNS": "120"}
     return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, check=False, cwd=cwd, env=environment,
+        [*COMMAND, *arguments], capture_output=True, text=True, check=False, cwd=cwd,
+        env=environment,
         preexec_fn=None if cpus is None else lambda: os.sched_setaffinity(0, cpus),
     )  # fmt: skip
 
@@ -42,7 +43,12 @@ def assert_one_line_and_code_2(done: subprocess.CompletedProcess[str], *words: s
 def started(*arguments: str, cwd: Path | None = None) -> Iterator[subprocess.Popen[str]]:
     """Starts it; at the end of the block it has ended, whatever happened."""
     process = subprocess.Popen(
-        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd, bufsize=1
+        [*COMMAND, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        bufsize=1,
     )
     try:
         yield process
@@ -67,7 +73,9 @@ def names_of(processes: Sequence[psutil.Process]) -> set[str]:
 
 
 def await_cores(process: subprocess.Popen[str], count: int) -> list[psutil.Process]:
-    """Waits until it has that many cores; its family then. The watchdog ends a test that waits for ever."""
+    """Waits until it has that many cores; its family then. The watchdog ends a test that waits for
+    ever.
+    """
     while process.poll() is None:
         family = family_of(process)
         if sum(name.startswith("mk-core-") for name in names_of(family)) >= count:
@@ -85,7 +93,9 @@ def end(process: subprocess.Popen[str], number: signal.Signals) -> tuple[str, st
 
 
 def assert_all_gone(family: Sequence[psutil.Process]) -> None:
-    """Once the command has ended, none of its processes is left, and no segment of theirs has a name."""
+    """Once the command has ended, none of its processes is left, and no segment of theirs has a
+    name.
+    """
     left = [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
     assert left == []
     makers = {f"multikernel-{one.pid}-" for one in family}

@@ -27,7 +27,9 @@ ABSENT = max(Topology.read().possible) + 1
         (("boot",), "1025", "give 1 to 1024"),
     ],
 )
-def test_cores_that_cannot_be(command: tuple[str, ...], cores: str, word: str, tmp_path: Path) -> None:
+def test_cores_that_cannot_be(
+    command: tuple[str, ...], cores: str, word: str, tmp_path: Path
+) -> None:
     assert_one_line_and_code_2(run(*command, "--cores", cores, cwd=tmp_path), word, "--cores")
     assert list(tmp_path.iterdir()) == []
 
@@ -55,7 +57,8 @@ def test_compare_on_one_core(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("memory", "word"),
-    [("lots", "such as 64M"), ("-1", "such as 64M"), ("1.5G", "such as 64M"), ("4095", "less than a page"),
+    [("lots", "such as 64M"), ("-1", "such as 64M"), ("1.5G", "such as 64M"),
+    ("4095", "less than a page"),
      ("9999999T", "no machine has as much"), ("0", "less than a page")],
 )  # fmt: skip
 def test_memory_that_cannot_be(memory: str, word: str, tmp_path: Path) -> None:
@@ -70,7 +73,9 @@ def test_more_memory_than_there_is(tmp_path: Path) -> None:
 
 
 def test_unknown_kernel_experiment_command_and_option(tmp_path: Path) -> None:
-    assert_one_line_and_code_2(run("boot", "--kernel", "hurd", cwd=tmp_path), "hurd", "multikernel", "shared")
+    assert_one_line_and_code_2(
+        run("boot", "--kernel", "hurd", cwd=tmp_path), "hurd", "multikernel", "shared"
+    )
     assert_one_line_and_code_2(
         run("boot", "--lock-scope", "region", cwd=tmp_path), "region", "lock_scope", "shared"
     )

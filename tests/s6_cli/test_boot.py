@@ -1,4 +1,6 @@
-"""`boot`: a kernel to look at until Ctrl-C or SIGTERM, or a program in it, as Python itself would run it."""
+"""`boot`: a kernel to look at until Ctrl-C or SIGTERM, or a program in it, as Python itself would
+run it.
+"""
 
 import os
 import signal
@@ -53,7 +55,9 @@ def program(tmp_path: Path) -> Path:
 def test_a_program_runs_in_it_with_more_cores_than_cpus(
     kernel: str, options: tuple[str, ...], program: Path
 ) -> None:
-    done = run("boot", "--cores", "8", "--kernel", kernel, *options, "--", str(program), "one", "--two")
+    done = run(
+        "boot", "--cores", "8", "--kernel", kernel, *options, "--", str(program), "one", "--two"
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         f"['one', '--two'] {kernel} [0, 1, 4, 9, 16, 25, 36, 49]",
@@ -72,14 +76,18 @@ def test_a_program_runs_in_it_with_more_cores_than_cpus(
         ("raise SystemExit(300)", 300 & 0xFF, ""),
     ],
 )
-def test_its_exit_code_is_the_commands(end_of_program: str, code: int, said: str, program: Path) -> None:
+def test_its_exit_code_is_the_commands(
+    end_of_program: str, code: int, said: str, program: Path
+) -> None:
     program.write_text(f"import sys\n{end_of_program}\n")
     done = run("boot", "--cores", "1", "--", str(program))
     assert (done.returncode, done.stderr) == (code, said)
 
 
 def test_its_exception_is_shown_with_its_own_traceback(program: Path) -> None:
-    program.write_text("import multikernel\n\ndef deep():\n    multikernel.current().allocate(0)\n\ndeep()\n")
+    program.write_text(
+        "import multikernel\n\ndef deep():\n    multikernel.current().allocate(0)\n\ndeep()\n"
+    )
     done = run("boot", "--cores", "1", "--", str(program))
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback (most recent call last):\n")

@@ -1,4 +1,6 @@
-"""`compare` and `bench run` in smoke size: table, verdict, pure JSON, documents on disk, nothing left behind."""
+"""`compare` and `bench run` in smoke size: table, verdict, pure JSON, documents on disk, nothing
+left behind.
+"""
 
 import json
 import os
@@ -67,7 +69,9 @@ def test_one_refused_experiment_does_not_cost_the_others(
         raise MeasurementRefused("the machine is too busy")
 
     def of(name: str) -> registry.Experiment:
-        return registry.Experiment(name, "", "", refuse if name == "floor" else lambda request: known.unmap())
+        return registry.Experiment(
+            name, "", "", refuse if name == "floor" else lambda request: known.unmap()
+        )
 
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(registry, "get", of)
@@ -81,7 +85,9 @@ def test_one_refused_experiment_does_not_cost_the_others(
 
 
 def test_bench_runs_what_is_named_once(tmp_path: Path) -> None:
-    done = run("bench", "run", "floor", "floor", *SMOKE, "--json", "-", "--output", ".", cwd=tmp_path)
+    done = run(
+        "bench", "run", "floor", "floor", *SMOKE, "--json", "-", "--output", ".", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert [one["experiment"] for one in json.loads(done.stdout)] == ["floor"]
     assert [path.name for path in tmp_path.iterdir()] == ["floor.json"]

@@ -43,13 +43,14 @@ def test_help(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("argument", ["--help", "--version"])
 def test_help_loads_no_heavy_module(argument: str) -> None:
     script = (
-        "import sys\n"
-        "from multikernel.cli import main\n"
-        f"main([{argument!r}])\n"
-        "heavy = {'numpy', 'rich', 'msgspec', 'psutil', 'cloudpickle', 'multikernel.native._native'}\n"
-        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+        f"import sys\nfrom multikernel.cli import main\nmain([{argument!r}])\nheavy = {{'numpy',"
+        " 'rich', 'msgspec', 'psutil', 'cloudpickle',"
+        " 'multikernel.native._native'}\nprint(sorted(heavy & set(sys.modules)),"
+        " file=sys.stderr)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert done.stderr == "[]\n"
 
 
@@ -58,7 +59,9 @@ def test_the_readme_names_every_command_and_the_command_of_every_experiment() ->
     named = set(re.findall(r"`multikernel bench run ([a-z-]+)`", readme))
     elsewhere = {"floor": "multikernel compare", "latency": "multikernel latency"}
     for experiment in registry.all_of_them():
-        assert experiment.name in named or f"`{elsewhere[experiment.name]}`" in readme, experiment.name
+        assert experiment.name in named or f"`{elsewhere[experiment.name]}`" in readme, (
+            experiment.name
+        )
     for command in COMMANDS:
         assert f"multikernel {command}" in readme, command
     for path in re.findall(r"\]\(([\w/.-]+)\)|src=\"([\w/.-]+)\"", readme):

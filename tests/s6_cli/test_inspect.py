@@ -44,7 +44,8 @@ def test_a_system_as_a_table() -> None:
         )
         assert lines[2].split()[:5] == ["core", "CPU", "pid", "state", "caps"]
         digests = [
-            (one["capabilities_digest"][:8], one["mappings_digest"][:8]) for one in system.inspect()["cores"]
+            (one["capabilities_digest"][:8], one["mappings_digest"][:8])
+            for one in system.inspect()["cores"]
         ]
         assert [(line.split()[6], line.split()[9]) for line in lines[4:7]] == digests
         assert max(len(line) for line in lines[2:7]) <= 80
@@ -55,10 +56,14 @@ def test_a_system_as_a_table() -> None:
         assert ["RAM", hex(ram.address), "65536", "0", f"0:{ram.slot} rwg", "descendants"] in named
         assert f"    Mapping at {page.address:#x}" in done.stdout
         assert any(line.startswith("  Frame") and "2:1 rwg" in line for line in lines)
-        assert lines[-1] == "Replicas of the mappings agree on what both cores hold, in all 3 pairs."
+        assert (
+            lines[-1] == "Replicas of the mappings agree on what both cores hold, in all 3 pairs."
+        )
 
 
-@pytest.mark.parametrize(("scope", "said"), [("big", "one lock"), ("region", "a lock for each region")])
+@pytest.mark.parametrize(
+    ("scope", "said"), [("big", "one lock"), ("region", "a lock for each region")]
+)
 def test_how_a_shared_kernel_is_locked(scope: Any, said: str) -> None:
     with multikernel.boot(cores=1, kernel="shared", lock_scope=scope) as system:
         assert (system.inspect()["lock_scope"], system.inspect()["capabilities"]) == (scope, None)
@@ -79,7 +84,9 @@ sys.exit(main(["inspect"]))
 
 
 def test_ctrl_c_before_the_command_has_begun() -> None:
-    done = subprocess.run([sys.executable, "-c", IMPORTING], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTING], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGINT, "", "")
 
 
@@ -109,7 +116,9 @@ def test_it_finds_a_system_by_its_launcher_and_leaves_nothing(tmp_path: Path) ->
         end(process, signal.SIGINT)
         assert process.returncode == 0
         assert_all_gone(family)
-        assert_one_line_and_code_2(run("inspect", str(process.pid)), "no system of that pid runs here")
+        assert_one_line_and_code_2(
+            run("inspect", str(process.pid)), "no system of that pid runs here"
+        )
 
 
 @pytest.mark.parametrize(

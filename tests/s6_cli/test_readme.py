@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
-FOUND = re.findall(r"^```python\n(.*?)^```\n(?:\n```\n(.*?)^```\n)?", README, re.DOTALL | re.MULTILINE)
+FOUND = re.findall(
+    r"^```python\n(.*?)^```\n(?:\n```\n(.*?)^```\n)?", README, re.DOTALL | re.MULTILINE
+)
 BLOCKS = [(code, printed) for code, printed in FOUND if "import" in code]
 """Whole programs; the others are lines out of one."""
 
 
 def masked(text: str) -> list[str]:
-    """Without what differs from run to run: the system's name, pids, CPUs, what cores do, who was first to refuse, and
-    the widths of columns, which follow from them.
+    """Without what differs from run to run: the system's name, pids, CPUs, what cores do, who was
+    first to refuse, and the widths of columns, which follow from them.
     """
     text = re.sub(r"system [0-9a-f]{8} of process \d+", "system S of process P", text)
     text = re.sub(
@@ -27,11 +29,15 @@ def masked(text: str) -> list[str]:
     return [re.sub(r"(-| )\1+", r"\1", line).strip() for line in text.splitlines()]
 
 
-@pytest.mark.parametrize(("code", "printed"), BLOCKS, ids=[f"block {i}" for i in range(len(BLOCKS))])
+@pytest.mark.parametrize(
+    ("code", "printed"), BLOCKS, ids=[f"block {i}" for i in range(len(BLOCKS))]
+)
 def test_an_example(code: str, printed: str, tmp_path: Path) -> None:
     path = tmp_path / "example.py"
     path.write_text(code)
-    done = subprocess.run([sys.executable, path], capture_output=True, text=True, check=False, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, path], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
     if "# raises PageFault\n" in code:
         assert "multikernel.errors.PageFault: page fault: 0x" in done.stderr.splitlines()[-1]
     else:

@@ -1,4 +1,6 @@
-"""`report` and `bench compare` from the command line: forms, refusals, exit codes, and that nothing is overwritten."""
+"""`report` and `bench compare` from the command line: forms, refusals, exit codes, and that nothing
+is overwritten.
+"""
 
 import json
 import os
@@ -31,7 +33,8 @@ def refused(outcome: tuple[int, str, str], *words: str, code: int = 2) -> None:
         assert word in err
 
 
-# --- report ---------------------------------------------------------------------------------------------------------
+# --- report
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -107,7 +110,9 @@ def test_where_nothing_can_be_written_it_says_so(cli: Run, name: str) -> None:
 def test_a_directory_in_place_of_a_file(cli: Run) -> None:
     results("run")
     Path("d.html").mkdir()
-    refused(cli("report", "run", "-o", "d.html", "--force"), "cannot write the report: Is a directory")
+    refused(
+        cli("report", "run", "-o", "d.html", "--force"), "cannot write the report: Is a directory"
+    )
 
 
 @pytest.mark.parametrize("name", ["x", "x.pdf", "x.html.gz", ""])
@@ -151,7 +156,8 @@ def test_what_is_no_document_is_named_and_nothing_is_written(
     assert sorted(os.listdir()) == ["run"]
 
 
-# --- bench compare --------------------------------------------------------------------------------------------------
+# --- bench compare
+# --------------------------------------------------------------------------------------------------
 
 
 def pair(new: float, **changes: object) -> None:
@@ -183,7 +189,11 @@ def test_json_is_all_there_is_on_stdout(cli: Run) -> None:
     code, out, err = cli("bench", "compare", "old", "new", "--json", "-")
     found = json.loads(out)
     assert (code, err) == (3, "")
-    assert (found["schema"], found["crossed"], found["threshold"]) == ("multikernel-comparison/1", 1, 0.1)
+    assert (found["schema"], found["crossed"], found["threshold"]) == (
+        "multikernel-comparison/1",
+        1,
+        0.1,
+    )
     assert found["series"][0]["outcome"] == "worse"
     assert found["series"][0]["ratio"] == pytest.approx(1.5, rel=0.01)
 
@@ -203,7 +213,11 @@ def test_different_machines(cli: Run) -> None:
 @pytest.mark.parametrize("threshold", ["", "much", "-5%", "1e9", "nan", "10%%"])
 def test_a_threshold_that_is_none(cli: Run, threshold: str) -> None:
     pair(1000)
-    refused(cli("bench", "compare", "old", "new", f"--threshold={threshold}"), "percentage", "--threshold")
+    refused(
+        cli("bench", "compare", "old", "new", f"--threshold={threshold}"),
+        "percentage",
+        "--threshold",
+    )
 
 
 def test_bad_sources(cli: Run) -> None:

@@ -48,12 +48,16 @@ def test_facts_of_this_host_can_be_asserted_again(tmp_path: Path) -> None:
     (tmp_path / "again.lp").write_text(done.stdout)
     again = run("skb", "facts", "--assert", str(tmp_path / "again.lp"))
     assert again.returncode == 0
-    held, still = ([line.split("%")[0] for line in one.stdout.splitlines()] for one in (done, again))
+    held, still = (
+        [line.split("%")[0] for line in one.stdout.splitlines()] for one in (done, again)
+    )
     assert held == still
 
 
 def test_facts_of_some_predicates_as_json() -> None:
-    done = run("skb", "facts", "distance", "--machine", "2x2", "--json", "-", "--assert", "spare(1)")
+    done = run(
+        "skb", "facts", "distance", "--machine", "2x2", "--json", "-", "--assert", "spare(1)"
+    )
     found = json.loads(done.stdout)
     assert [fact["arguments"] for fact in found] == [[0, 0, 10], [0, 1, 20], [1, 0, 20], [1, 1, 10]]
     assert {(fact["predicate"], fact["origin"], fact["where"]) for fact in found} == {
@@ -65,15 +69,21 @@ def test_costs_kept_for_this_host_are_used(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     site = Site.of(Topology.read())
     assumed = Costs.from_topology(site)
-    path = cost_store.save(replace(assumed, send=assumed.send + 7, origin=MEASURED), site, Host.read())
+    path = cost_store.save(
+        replace(assumed, send=assumed.send + 7, origin=MEASURED), site, Host.read()
+    )
     done = run("skb", "ask", "all(@send(0,C)) :- core(C), C != 0. ok.")
     assert done.returncode == 0
-    assert set(done.stdout.split()) == {"ok."} | {f"all({int(one)})." for one in assumed.send[0, 1:] + 7}
+    assert set(done.stdout.split()) == {"ok."} | {
+        f"all({int(one)})." for one in assumed.send[0, 1:] + 7
+    }
     assert done.stderr == f"costs of messages: measured earlier, kept in {path}\n"
 
 
 def test_a_rule_of_ones_own() -> None:
-    done = run("skb", "ask", "remote(A,B) :- round_trip(A,B,R), R > 2000, A < B.", "--machine", "2x1")
+    done = run(
+        "skb", "ask", "remote(A,B) :- round_trip(A,B,R), R > 2000, A < B.", "--machine", "2x1"
+    )
     assert (done.returncode, done.stdout) == (0, "remote(0,1).\n")
 
 
@@ -86,7 +96,9 @@ def test_the_list_of_questions(tmp_path: Path) -> None:
     assert [line.split()[0] for line in done.stdout.splitlines()] == [
         "call_line_node", "mine", "multicast_tree", "nearest_memory", "placement", "sharing_cache",
     ]  # fmt: skip
-    asked = run("skb", "query", "mine", "k=1", "--rules", str(tmp_path), "--machine", "2x1", "--json", "-")
+    asked = run(
+        "skb", "query", "mine", "k=1", "--rules", str(tmp_path), "--machine", "2x1", "--json", "-"
+    )
     assert json.loads(asked.stdout) == [{"core": 1}]
 
 

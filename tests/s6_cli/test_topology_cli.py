@@ -31,7 +31,8 @@ def latencies(directory: str, cycles: Callable[[int, int], float], cpus: int = 8
     """A document as `latency` writes it."""
     found = [
         known.series(
-            cycles(a, b), system="raw", variant="one-line", measure="round-trip", mode="back-to-back",
+            cycles(a, b), system="raw", variant="one-line", measure="round-trip",
+            mode="back-to-back",
             parameters={"from_cpu": a, "to_cpu": b, "home": "to", "steady": True},
         )
         for a, b in permutations(range(cpus), 2)
@@ -82,7 +83,9 @@ def test_what_was_live_is_a_capture_when_it_is_read_again(cli: Run) -> None:
     assert cli("topology", "--machine", "here.json")[1].startswith("capture here.json, ")
 
 
-def test_a_directory_is_a_machine_and_marks_say_what_is_not_allowed(cli: Run, tmp_path: Path) -> None:
+def test_a_directory_is_a_machine_and_marks_say_what_is_not_allowed(
+    cli: Run, tmp_path: Path
+) -> None:
     root = trees.offline(tmp_path / "box")
     trees.write(root, {"proc/self/status": "Cpus_allowed_list:\t0-2"})
     code, out, _ = cli("topology", "--machine", "box")
@@ -92,7 +95,9 @@ def test_a_directory_is_a_machine_and_marks_say_what_is_not_allowed(cli: Run, tm
     assert "offline: CPUs 1,4-7" in out
 
 
-@pytest.mark.parametrize("machine", ["nope", "", "8x", "./8x4", "nope.json", "8x4\0", "x" * 5000, "9" * 400])
+@pytest.mark.parametrize(
+    "machine", ["nope", "", "8x", "./8x4", "nope.json", "8x4\0", "x" * 5000, "9" * 400]
+)
 def test_machines_that_are_not(cli: Run, machine: str) -> None:
     refused(cli("topology", "--machine", machine), "--machine")
 
@@ -106,7 +111,9 @@ def test_other_refusals(cli: Run, tmp_path: Path) -> None:
     files[f"{trees.CPU}/online"] = "banana"
     (tmp_path / "wrong.tar.gz").write_bytes(capture.packed(files, ""))
     refused(
-        cli("topology", "--machine", "wrong.tar.gz"), "'banana'", f"wrong.tar.gz: {trees.CPU}/online, line 1"
+        cli("topology", "--machine", "wrong.tar.gz"),
+        "'banana'",
+        f"wrong.tar.gz: {trees.CPU}/online, line 1",
     )
     (tmp_path / "empty").mkdir()
     refused(cli("topology", "--machine", "empty"), "no CPU found", "empty")
@@ -141,9 +148,13 @@ def test_measured_beside_declared(cli: Run) -> None:
 def test_latencies_that_do_not_fit(cli: Run, tmp_path: Path) -> None:
     latencies("eight", lambda a, b: 100)
     refused(
-        cli("topology", "--machine", "1x4", "--measured", "eight"), "does not have: 4, 5, 6, 7", "--measured"
+        cli("topology", "--machine", "1x4", "--measured", "eight"),
+        "does not have: 4, 5, 6, 7",
+        "--measured",
     )
     store.write(known.floor(), "floor")
     refused(cli("topology", "--measured", "floor"), "no measured latencies", "floor")
     refused(cli("topology", "--measured", "absent"), "absent")
-    assert "declared other packages" in cli("topology", "--machine", "2x4", "--measured", "eight")[1]
+    assert (
+        "declared other packages" in cli("topology", "--machine", "2x4", "--measured", "eight")[1]
+    )

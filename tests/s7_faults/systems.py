@@ -31,7 +31,9 @@ with multikernel.boot(cores, kernel=kernel, carrier=carrier) as system:
 
 
 class Launcher:
-    """A process that boots a system and does something with it. pids: all of the system's, as they become known."""
+    """A process that boots a system and does something with it. pids: all of the system's, as they
+    become known.
+    """
 
     def __init__(self, kernel: str, cores: int, what: str, carrier: str = "call-line") -> None:
         environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}

@@ -1,4 +1,6 @@
-"""Launchers that end in other ways than by closing their systems: forks, threads, exceptions, signals."""
+"""Launchers that end in other ways than by closing their systems: forks, threads, exceptions,
+signals.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Ctrl-C between any two instructions of the launcher: the system goes on, whole, and can be used as before."""
+"""Ctrl-C between any two instructions of the launcher: the system goes on, whole, and can be used
+as before.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +37,14 @@ def system(request: pytest.FixtureRequest) -> Iterator[System]:
 
 @pytest.mark.parametrize("channel", [REQUESTS, PROGRAMS])
 def test_a_request_whose_sender_was_interrupted_before_it_could_wait(channel: int) -> None:
-    """More of them than the channel has lines, and programs among them that were never to be waited for."""
+    """More of them than the channel has lines, and programs among them that were never to be waited
+    for.
+    """
     with multikernel.boot(2) as system:
         for _ in range(70):
-            system.launched.begin(1, channel, KINDS["RUN_BEGIN" if channel == PROGRAMS else "CAP_DIGEST"], 8)
+            system.launched.begin(
+                1, channel, KINDS["RUN_BEGIN" if channel == PROGRAMS else "CAP_DIGEST"], 8
+            )
             assert system.cores[1].run(abs, -3) == 3
             assert system.cores[1].digest() == (0, 0, 0)
 

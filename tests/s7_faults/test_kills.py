@@ -1,4 +1,6 @@
-"""SIGKILL of the launcher, the supervisor or a core, at random moments: no process runs on, and no segment stays."""
+"""SIGKILL of the launcher, the supervisor or a core, at random moments: no process runs on, and no
+segment stays.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ def test_while_the_host_carries(carrier: str, what: str, victim: str) -> None:
         ("shared", "call-line"),
     ],
 )
-def test_while_it_runs_many_times(kernel: str, carrier: str, what: str, victim: str, trial: int) -> None:
+def test_while_it_runs_many_times(
+    kernel: str, carrier: str, what: str, victim: str, trial: int
+) -> None:
     kill_while_it_runs(Launcher(kernel, 3, what, carrier), victim)
 
 
@@ -75,9 +79,11 @@ def kill_while_it_runs(launcher: Launcher, victim: str) -> None:
     time.sleep(chosen.random() * 0.15)
     launcher.look()
     core = chosen.randrange(3)
-    pid = {"launcher": launcher.process.pid, "supervisor": launcher.supervisor, "core": launcher.cores[core]}[
-        victim
-    ]
+    pid = {
+        "launcher": launcher.process.pid,
+        "supervisor": launcher.supervisor,
+        "core": launcher.cores[core],
+    }[victim]
     os.kill(pid, signal.SIGKILL)
     status, output, errors = launcher.end()
     match victim:

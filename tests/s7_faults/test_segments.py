@@ -1,5 +1,5 @@
-"""Segments: gone by name before anybody could leave them behind, swept where somebody did, refused where there is no
-room."""
+"""Segments: gone by name before anybody could leave them behind, swept where somebody did, refused
+where there is no room."""
 
 from __future__ import annotations
 
@@ -84,7 +84,8 @@ for memory in (64 << 20, 6 << 20):
     try:
         multikernel.boot(2, kernel={kernel!r}, memory=memory)
     except SegmentFull as error:
-        print("full", error.needed > memory, 0 <= error.available < error.needed, "4194304" in str(error))
+        fits = 0 <= error.available < error.needed
+        print("full", error.needed > memory, fits, "4194304" in str(error))
 # Enough when it is looked at, and not when it is wanted: somebody else was faster.
 segments.available = lambda: 1 << 40
 import os
@@ -105,7 +106,14 @@ def test_a_small_file_system_that_is_full(kernel: str) -> None:
     """A /dev/shm of 4 MiB, in a mount namespace of its own."""
     if not shutil.which("unshare") or os.getuid() != 0:
         pytest.skip("mounting needs root and unshare")
-    command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=4m none /dev/shm && exec "$@"', "sh"]
+    command = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        'mount -t tmpfs -o size=4m none /dev/shm && exec "$@"',
+        "sh",
+    ]
     if subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
         pytest.skip("no mount namespaces here")
     done = subprocess.run(

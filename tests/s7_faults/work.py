@@ -57,7 +57,9 @@ def _results(system: System, start: Callable[[Core], Task]) -> None:
 
 
 def fork_and_die(system: System) -> None:
-    """Children hold copies of everything the launcher has, the socket to the supervisor among it, when it dies."""
+    """Children hold copies of everything the launcher has, the socket to the supervisor among it,
+    when it dies.
+    """
     import multiprocessing
 
     context = multiprocessing.get_context("fork")

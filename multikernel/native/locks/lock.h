@@ -1,7 +1,9 @@
-/* A lock between cores, in shared memory: two functions. Algorithms come and go behind them; the shared kernel knows only this.
+/* A lock between cores, in shared memory: two functions. Algorithms come and go behind them; the
+ * shared kernel knows only this.
  *
- * A core that waits must go on answering what the lock's holder may ask of it (a holder waiting for acknowledgements from a core
- * that waits for the holder is the classic shootdown deadlock), so acquire is given something to do while it waits. */
+ * A core that waits must go on answering what the lock's holder may ask of it (a holder waiting for
+ * acknowledgements from a core that waits for the holder is the classic shootdown deadlock), so
+ * acquire is given something to do while it waits. */
 #pragma once
 
 #include <stdbool.h>
@@ -27,7 +29,8 @@ struct lock_waiter {
 
 struct lock_algorithm {
     const char *name;
-    void (*acquire)(struct lock *lock, struct lock_node *nodes, uint32_t me, const struct lock_waiter *waiter);
+    void (*acquire)(struct lock *lock, struct lock_node *nodes, uint32_t me,
+                    const struct lock_waiter *waiter);
     void (*release)(struct lock *lock, struct lock_node *nodes, uint32_t me);
 };
 

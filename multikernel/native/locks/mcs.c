@@ -1,5 +1,6 @@
-/* The MCS queue lock (Mellor-Crummey and Scott, TOCS'91): FIFO, each waiter spins on its own line, a handover costs one line
- * transfer. Queue links are core numbers, because the nodes lie at different addresses in different processes. */
+/* The MCS queue lock (Mellor-Crummey and Scott, TOCS'91): FIFO, each waiter spins on its own line,
+ * a handover costs one line transfer. Queue links are core numbers, because the nodes lie at
+ * different addresses in different processes. */
 #include "lock.h"
 
 #include <sched.h>
@@ -16,16 +17,19 @@
 #define ORDER_ACQUIRE memory_order_acquire
 #endif
 
-static void acquire(struct lock *lock, struct lock_node *nodes, uint32_t me, const struct lock_waiter *waiter)
+static void acquire(struct lock *lock, struct lock_node *nodes, uint32_t me,
+                    const struct lock_waiter *waiter)
 {
     struct lock_node *node = &nodes[me];
     atomic_store_explicit(&node->next, 0, memory_order_relaxed);
     atomic_store_explicit(&node->waiting, 1, memory_order_relaxed);
-    /* Acquire: pairs with the release that emptied the queue. Release: our node is initialised before others can find it. */
+    /* Acquire: pairs with the release that emptied the queue. Release: our node is initialised
+     * before others can find it. */
     uint32_t before = atomic_exchange_explicit(&lock->tail, me + 1, memory_order_acq_rel);
     if (!before)
         return;
-    /* Release pairs with the acquire of next in release(): who hands over sees our node as initialised. */
+    /* Release pairs with the acquire of next in release(): who hands over sees our node as
+     * initialised. */
     atomic_store_explicit(&nodes[before - 1].next, me + 1, memory_order_release);
     /* Pairs with the release store in release(): the state the predecessor left is ours to see. */
     while (atomic_load_explicit(&node->waiting, ORDER_ACQUIRE))
@@ -40,10 +44,13 @@ static void release(struct lock *lock, struct lock_node *nodes, uint32_t me)
     if (!next) {
         uint32_t last = me + 1;
         /* Release: what we did under the lock is seen by whoever finds the queue empty. */
-        if (atomic_compare_exchange_strong_explicit(&lock->tail, &last, 0, ORDER_RELEASE, memory_order_relaxed))
+        if (atomic_compare_exchange_strong_explicit(&lock->tail, &last, 0, ORDER_RELEASE,
+                                                    memory_order_relaxed))
             return;
-        /* Somebody is between its exchange and its link: a few instructions, unless it lost its CPU there. */
-        for (uint32_t spins = 1; !(next = atomic_load_explicit(&node->next, memory_order_acquire)); spins++)
+        /* Somebody is between its exchange and its link: a few instructions, unless it lost its CPU
+         * there. */
+        for (uint32_t spins = 1; !(next = atomic_load_explicit(&node->next, memory_order_acquire));
+             spins++)
             if (spins % 1024 == 0)
                 sched_yield();
     }

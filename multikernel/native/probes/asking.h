@@ -1,5 +1,5 @@
-/* The requests about capabilities that measuring loops make: a page of RAM to a Frame, and whatever is about one capability. Their words:
- * cpu_driver.h.
+/* The requests about capabilities that measuring loops make: a page of RAM to a Frame, and whatever
+ * is about one capability. Their words: cpu_driver.h.
  *
  * Called by: operations.c, at_once.c. */
 #pragma once
@@ -21,8 +21,8 @@ static inline struct message asking_about(uint32_t kind, uint64_t reference)
 }
 
 /* `count` Frames of a page each, from `offset` of that RAM on, to the slots from `index` on. */
-static inline struct message asking_for_frames(uint64_t ram, uint64_t cnode, uint32_t index, uint64_t count,
-                                               uint64_t offset)
+static inline struct message asking_for_frames(uint64_t ram, uint64_t cnode, uint32_t index,
+                                               uint64_t count, uint64_t offset)
 {
     struct message request = asking_about(KIND_CAP_RETYPE, ram);
     request.word[2] = cnode;

@@ -1,15 +1,19 @@
-/* Retype and delete on all cores at once: how much the cores get done together, each with memory that it alone retypes.
+/* Retype and delete on all cores at once: how much the cores get done together, each with memory
+ * that it alone retypes.
  *
- * A core has lanes, as many as it is to have in flight. A lane retypes a page to a Frame, deletes the Frame as soon as it has it, and goes
- * on to the next of its pages: that is one operation, and there is nothing to prepare or to clear away beside it. Whenever it has looked at
- * all lanes a core polls its channels, in either kernel, as its program's system calls would: so it answers the others while it has
- * operations of its own under way.
+ * A core has lanes, as many as it is to have in flight. A lane retypes a page to a Frame, deletes
+ * the Frame as soon as it has it, and goes on to the next of its pages: that is one operation, and
+ * there is nothing to prepare or to clear away beside it. Whenever it has looked at all lanes a
+ * core polls its channels, in either kernel, as its program's system calls would: so it answers the
+ * others while it has operations of its own under way.
  *
- * All meet, work unrecorded until the last to start surely has, and then count, each for a stretch by its own clock; afterwards they go
- * on unrecorded until all have counted: no core is counted while another is through. A core with nothing in flight only answers. Whoever asked looks whether all were on their CPUs.
+ * All meet, work unrecorded until the last to start surely has, and then count, each for a stretch
+ * by its own clock; afterwards they go on unrecorded until all have counted: no core is counted
+ * while another is through. A core with nothing in flight only answers. Whoever asked looks whether
+ * all were on their CPUs.
  *
- * Called by: the experiment retype-throughput, through _operations.pxi.
- * Idea: will-it-scale (every task repeats one operation for a while, and what they did is added up). */
+ * Called by: the experiment retype-throughput, through _operations.pxi. Idea: will-it-scale (every
+ * task repeats one operation for a while, and what they did is added up). */
 #include <time.h>
 
 #include "asking.h"
@@ -35,9 +39,10 @@ struct crew {
 static void begin(struct crew *c, struct lane *lane, bool deleting, uint64_t frame)
 {
     const struct at_once_probe *p = c->p;
-    const struct message request = deleting ? asking_about(KIND_CAP_DELETE, frame)
-                                            : asking_for_frames(p->source, p->cnode, p->index + lane->page, 1,
-                                                                p->offset + (uint64_t)lane->page * CAP_PAGE);
+    const struct message request =
+        deleting ? asking_about(KIND_CAP_DELETE, frame)
+                 : asking_for_frames(p->source, p->cnode, p->index + lane->page, 1,
+                                     p->offset + (uint64_t)lane->page * CAP_PAGE);
     lane->flying = true;
     lane->deleting = deleting;
     lane->ticket = driver_begin(c->d, &request);
@@ -61,7 +66,8 @@ static bool turn(struct crew *c, struct lane *lane)
         return true;
     }
     c->done++;
-    lane->page = lane->page % AT_ONCE_PAGES == AT_ONCE_PAGES - 1 ? lane->page - (AT_ONCE_PAGES - 1) : lane->page + 1;
+    lane->page = lane->page % AT_ONCE_PAGES == AT_ONCE_PAGES - 1 ? lane->page - (AT_ONCE_PAGES - 1)
+                                                                 : lane->page + 1;
     if (!c->closing)
         begin(c, lane, false, 0);
     return true;
@@ -101,7 +107,8 @@ static void stretch(struct crew *c, struct histogram *times, struct at_once_coun
         pass(c);
         start = arch_cycles();
     }
-    while (c->p->in_flight && c->verdict == VERDICT_OK && (marked == before || start - began < c->p->cycles)) {
+    while (c->p->in_flight && c->verdict == VERDICT_OK &&
+           (marked == before || start - began < c->p->cycles)) {
         pass(c);
         if (c->done - marked < c->p->batch)
             continue;

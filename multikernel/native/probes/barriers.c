@@ -1,12 +1,14 @@
-/* Barriers over shared memory, as the others have them, to hold those over messages against: bare loops on scratch lines, no kernel.
+/* Barriers over shared memory, as the others have them, to hold those over messages against: bare
+ * loops on scratch lines, no kernel.
  *
- * Central: a counter that all add to and a line that all poll, written by the last to come; what OpenMP's run-time libraries do while they
- * spin. Dissemination: in round k every core tells the one 2^k further on and waits for the one 2^k behind; log2 n rounds, and no line
- * that more than two cores touch.
+ * Central: a counter that all add to and a line that all poll, written by the last to come; what
+ * OpenMP's run-time libraries do while they spin. Dissemination: in round k every core tells the
+ * one 2^k further on and waits for the one 2^k behind; log2 n rounds, and no line that more than
+ * two cores touch.
  *
- * Called by: the collectives experiment, by all members at once.
- * Source: Mellor-Crummey and Scott, Algorithms for scalable synchronization (TOCS 1991), sections 3.1 and 3.3; Hensgen, Finkel and Manber
- * (1988) for dissemination. Numbers that only grow take the place of a sense. */
+ * Called by: the collectives experiment, by all members at once. Source: Mellor-Crummey and Scott,
+ * Algorithms for scalable synchronization (TOCS 1991), sections 3.1 and 3.3; Hensgen, Finkel and
+ * Manber (1988) for dissemination. Numbers that only grow take the place of a sense. */
 #include "together.h"
 
 enum {
@@ -28,9 +30,11 @@ struct barrier {
 
 static void central(const struct barrier *b, uint64_t operation)
 {
-    /* Acquire and release: what the others did before they came is before what anyone does after. */
+    /* Acquire and release: what the others did before they came is before what anyone does
+     * after. */
     if (atomic_fetch_add_explicit(b->counter, 1, memory_order_acq_rel) == b->all.members - 1) {
-        atomic_store_explicit(b->counter, 0, memory_order_relaxed); /* nobody adds before it sees the generation */
+        /* nobody adds before it sees the generation */
+        atomic_store_explicit(b->counter, 0, memory_order_relaxed);
         /* Pairs with the acquire below. */
         atomic_store_explicit(b->generation, operation, memory_order_release);
         return;
@@ -67,9 +71,11 @@ int64_t probe_barrier(struct driver *d, const struct barrier_probe *probe, struc
         b.told[b.rounds] = scratch(d, d->me, SCRATCH_ROUNDS + b.rounds);
     }
     if (probe->form == BARRIER_CENTRAL) {
-        TOGETHER(&b.all, probe->use, probe->count, probe->batch, times, wrong, think(1), i, central(&b, i))
+        TOGETHER(&b.all, probe->use, probe->count, probe->batch, times, wrong, think(1), i,
+                 central(&b, i))
     } else {
-        TOGETHER(&b.all, probe->use, probe->count, probe->batch, times, wrong, think(1), i, dissemination(&b, i))
+        TOGETHER(&b.all, probe->use, probe->count, probe->batch, times, wrong, think(1), i,
+                 dissemination(&b, i))
     }
     return (int64_t)wrong;
 }

@@ -26,16 +26,18 @@ static uint32_t cnode_in(const struct cspace *cs, uint32_t slot)
     return (uint32_t)cspace_slot(cs, slot)->about;
 }
 
-static enum capability_verdict split(struct cspace *cs, uint32_t source, uint64_t offset, uint32_t type, uint64_t size,
-                                     uint32_t count, uint32_t cnode_slot, uint32_t index)
+static enum capability_verdict split(struct cspace *cs, uint32_t source, uint64_t offset,
+                                     uint32_t type, uint64_t size, uint32_t count,
+                                     uint32_t cnode_slot, uint32_t index)
 {
     uint64_t made;
-    const struct cspace_retype r = {.source = cspace_reference(cs, source),
-                                    .offset = offset,
-                                    .size = size,
-                                    .type = type,
-                                    .count = count,
-                                    .to = {.cnode = cspace_reference(cs, cnode_slot), .index = index}};
+    const struct cspace_retype r = {
+        .source = cspace_reference(cs, source),
+        .offset = offset,
+        .size = size,
+        .type = type,
+        .count = count,
+        .to = {.cnode = cspace_reference(cs, cnode_slot), .index = index}};
     return cspace_retype(cs, &r, 0, &made);
 }
 
@@ -63,7 +65,8 @@ enum capability_verdict probe_capabilities_fill(struct cspace *cs, uint32_t coun
     if (verdict == CAP_OK)
         verdict = cspace_create_ram(cs, POOL_AT, (uint64_t)count * OBJECT, &pool, &made);
     if (verdict == CAP_OK)
-        verdict = cspace_create_ram(cs, TO_REVOKE_AT, PROBE_DESCENDANTS_MAX * CAP_PAGE, &revoked, &made);
+        verdict =
+            cspace_create_ram(cs, TO_REVOKE_AT, PROBE_DESCENDANTS_MAX * CAP_PAGE, &revoked, &made);
     if (verdict == CAP_OK)
         verdict = split(cs, FOR_CNODES, offset, CAP_CNODE, CNODE_BYTES, SPARE, 0, WORK);
     offset += SPARE * CNODE_BYTES;
@@ -71,11 +74,13 @@ enum capability_verdict probe_capabilities_fill(struct cspace *cs, uint32_t coun
         verdict = split(cs, FOR_CNODES, offset, CAP_CNODE, CNODE_BYTES, levels, 0, LEVELS);
     offset += (uint64_t)levels * CNODE_BYTES;
     for (uint32_t leaf = 0; leaf < leaves && verdict == CAP_OK; leaf++, offset += CNODE_BYTES)
-        verdict =
-            split(cs, FOR_CNODES, offset, CAP_CNODE, CNODE_BYTES, 1, LEVELS + leaf / CNODE_SLOTS, leaf % CNODE_SLOTS);
+        verdict = split(cs, FOR_CNODES, offset, CAP_CNODE, CNODE_BYTES, 1,
+                        LEVELS + leaf / CNODE_SLOTS, leaf % CNODE_SLOTS);
     for (uint32_t leaf = 0; leaf < leaves && verdict == CAP_OK; leaf++) {
-        uint32_t first = leaf * CNODE_SLOTS, left = count - first < CNODE_SLOTS ? count - first : CNODE_SLOTS;
-        uint32_t holder = cnode_in(cs, LEVELS + leaf / CNODE_SLOTS) * CNODE_SLOTS + leaf % CNODE_SLOTS;
+        uint32_t first = leaf * CNODE_SLOTS,
+                 left = count - first < CNODE_SLOTS ? count - first : CNODE_SLOTS;
+        uint32_t holder =
+            cnode_in(cs, LEVELS + leaf / CNODE_SLOTS) * CNODE_SLOTS + leaf % CNODE_SLOTS;
         verdict = split(cs, POOL, (uint64_t)first * OBJECT, CAP_RAM, OBJECT, left, holder, 0);
     }
     return verdict;
@@ -93,8 +98,9 @@ static uint32_t pick(const struct cspace *cs, uint64_t *seed, uint32_t count)
     return slot_of(cs, random_below(seed, count));
 }
 
-enum capability_verdict probe_capabilities(struct cspace *cs, uint32_t rounds, uint64_t seed, struct histogram *copy,
-                                           struct histogram *retype, struct histogram *delete_)
+enum capability_verdict probe_capabilities(struct cspace *cs, uint32_t rounds, uint64_t seed,
+                                           struct histogram *copy, struct histogram *retype,
+                                           struct histogram *delete_)
 {
     uint32_t count = (uint32_t)(cspace_slot(cs, POOL)->size / OBJECT), done = 0;
     uint64_t picked[BATCH], made[2 * BATCH], frames[BATCH], start;
@@ -150,7 +156,8 @@ enum capability_verdict probe_capabilities(struct cspace *cs, uint32_t rounds, u
 enum capability_verdict probe_capabilities_split(struct cspace *cs, uint32_t rounds, uint64_t seed,
                                                  struct histogram *histogram)
 {
-    uint32_t count = (uint32_t)(cspace_slot(cs, POOL)->size / OBJECT), gone[PROBE_SPLITS_MAX], n = 0;
+    uint32_t count = (uint32_t)(cspace_slot(cs, POOL)->size / OBJECT), gone[PROBE_SPLITS_MAX],
+             n = 0;
     enum capability_verdict verdict = CAP_OK;
     struct cspace_progress progress;
     uint64_t made;
@@ -165,13 +172,14 @@ enum capability_verdict probe_capabilities_split(struct cspace *cs, uint32_t rou
     }
     for (uint32_t j = 0; j < n && verdict == CAP_OK; j++) {
         uint32_t leaf = gone[j] / CNODE_SLOTS, level = cnode_in(cs, LEVELS + leaf / CNODE_SLOTS);
-        const struct cspace_retype r = {.source = cspace_reference(cs, POOL),
-                                        .offset = (uint64_t)gone[j] * OBJECT,
-                                        .size = OBJECT,
-                                        .type = CAP_RAM,
-                                        .count = 1,
-                                        .to = {.cnode = cspace_reference(cs, level * CNODE_SLOTS + leaf % CNODE_SLOTS),
-                                               .index = gone[j] % CNODE_SLOTS}};
+        const struct cspace_retype r = {
+            .source = cspace_reference(cs, POOL),
+            .offset = (uint64_t)gone[j] * OBJECT,
+            .size = OBJECT,
+            .type = CAP_RAM,
+            .count = 1,
+            .to = {.cnode = cspace_reference(cs, level * CNODE_SLOTS + leaf % CNODE_SLOTS),
+                   .index = gone[j] % CNODE_SLOTS}};
         uint64_t start = arch_cycles();
         verdict = cspace_retype(cs, &r, 0, &made);
         histogram_add(histogram, arch_cycles_behind() - start);
@@ -179,8 +187,8 @@ enum capability_verdict probe_capabilities_split(struct cspace *cs, uint32_t rou
     return verdict;
 }
 
-enum capability_verdict probe_capabilities_revoke(struct cspace *cs, uint32_t descendants, uint32_t rounds,
-                                                  struct histogram *histogram)
+enum capability_verdict probe_capabilities_revoke(struct cspace *cs, uint32_t descendants,
+                                                  uint32_t rounds, struct histogram *histogram)
 {
     struct cspace_revocation revocation;
     struct cspace_progress progress;

@@ -1,8 +1,10 @@
-/* Collectives through the booted drivers: each member's program asks its own driver, and the drivers talk along the group's tree, as they
- * do for any program (collective.h). Barrier and reduction are timed from the last arrival to the last departure; a broadcast by its
- * root, to which it returns when all have it; an atomic broadcast in the same way by whoever asks for it.
+/* Collectives through the booted drivers: each member's program asks its own driver, and the
+ * drivers talk along the group's tree, as they do for any program (collective.h). Barrier and
+ * reduction are timed from the last arrival to the last departure; a broadcast by its root, to
+ * which it returns when all have it; an atomic broadcast in the same way by whoever asks for it.
  *
- * Every message carries the operation's number, every contribution a value that only its member has: what arrives is checked.
+ * Every message carries the operation's number, every contribution a value that only its member
+ * has: what arrives is checked.
  *
  * Called by: the collectives experiment, by all members at once, each in a program of its own. */
 #include "together.h"
@@ -33,17 +35,21 @@ static void gather(struct member *m, uint64_t operation)
 {
     bool reduce = m->probe->operation == COLLECTIVE_REDUCE;
     uint64_t word = group_word(m->probe->group, reduce ? JOIN_SUM : JOIN_NONE, reduce ? 1 : 0, 1);
-    struct message request = {{message_head(KIND_GATHER, 0, 0, 0, 0), word, operation * (m->driver->me + 1)}}, outcome;
+    struct message request = {{message_head(KIND_GATHER, 0, 0, 0, 0), word,
+                               operation * (m->driver->me + 1)}},
+                   outcome;
     enum verdict verdict = driver_here(m->driver, &request, &outcome);
     m->wrong += verdict != VERDICT_OK || (reduce && outcome.word[2] != operation * m->probe->sum);
 }
 
 static void send(struct member *m, enum driver_kind kind, uint64_t operation)
 {
-    struct message request = {{message_head((uint32_t)kind, 0, 0, 0, 0), m->probe->group, operation}}, reply;
+    struct message request = {{message_head((uint32_t)kind, 0, 0, 0, 0), m->probe->group,
+                               operation}},
+                   reply;
     bool here = m->probe->root == m->driver->me;
-    enum verdict verdict =
-        here ? driver_here(m->driver, &request, &reply) : driver_call(m->driver, m->probe->root, 0, &request, &reply);
+    enum verdict verdict = here ? driver_here(m->driver, &request, &reply)
+                                : driver_call(m->driver, m->probe->root, 0, &request, &reply);
     m->wrong += verdict != VERDICT_OK;
 }
 
@@ -54,7 +60,8 @@ static void take(struct member *m, uint64_t operation)
     m->wrong += verdict != VERDICT_OK || message.word[2] != operation;
 }
 
-/* Messages from one member: it sends, and of an atomic broadcast takes its own copy, between two clocks only when many are timed at once. */
+/* Messages from one member: it sends, and of an atomic broadcast takes its own copy, between two
+ * clocks only when many are timed at once. */
 static void messages(struct member *m, struct histogram *times)
 {
     const struct collective_probe *p = m->probe;
@@ -79,13 +86,15 @@ static void messages(struct member *m, struct histogram *times)
     }
 }
 
-int64_t probe_collective(struct driver *d, const struct collective_probe *p, struct histogram *times)
+int64_t probe_collective(struct driver *d, const struct collective_probe *p,
+                         struct histogram *times)
 {
     struct together all = {d, p->member, p->members, p->timer, idle};
     struct member member = {d, p, 0};
     driver_enter(d);
     if (p->operation == COLLECTIVE_BARRIER || p->operation == COLLECTIVE_REDUCE) {
-        TOGETHER(&all, p->use, p->count, p->batch, times, member.wrong, pause_polling(d), i, gather(&member, i))
+        TOGETHER(&all, p->use, p->count, p->batch, times, member.wrong, pause_polling(d), i,
+                 gather(&member, i))
     } else {
         messages(&member, times);
     }

@@ -1,5 +1,5 @@
-/* Reads one word of a page as fast as the accessor can, until the page is gone for good. For the test that no core reads through a
- * mapping once its unmap has returned. */
+/* Reads one word of a page as fast as the accessor can, until the page is gone for good. For the
+ * test that no core reads through a mapping once its unmap has returned. */
 #include "probes.h"
 
 enum { LOADS_A_TURN = 32 };
@@ -23,8 +23,8 @@ uint64_t probe_hammer(struct driver *d, const struct hammer_probe *probe, uint64
             /* A prepared page is waited for: its outcome decides. */
             if (!probe->polling)
                 driver_enter(d);
-            there =
-                driver_access(d, probe->slot, probe->generation, probe->address, &value, sizeof value, 0) == VERDICT_OK;
+            there = driver_access(d, probe->slot, probe->generation, probe->address, &value,
+                                  sizeof value, 0) == VERDICT_OK;
             if (!probe->polling)
                 driver_leave(d);
         }

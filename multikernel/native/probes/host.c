@@ -1,10 +1,14 @@
-/* Messages between two processes over what the host offers them, and over channels of any form: there and back, and one way.
+/* Messages between two processes over what the host offers them, and over channels of any form:
+ * there and back, and one way.
  *
- * Bytes: a pipe or a Unix socket, a system call a message and side; where the descriptor blocks, the reader sleeps in it until the host
- * wakes it, else it asks again. Eventfd and futex carry no message, they wake: the message is in a line of shared memory, and word and
- * wake are used as plainly as the manual pages do, a call to wake for every message and a call to sleep for every one not there yet.
+ * Bytes: a pipe or a Unix socket, a system call a message and side; where the descriptor blocks,
+ * the reader sleeps in it until the host wakes it, else it asks again. Eventfd and futex carry no
+ * message, they wake: the message is in a line of shared memory, and word and wake are used as
+ * plainly as the manual pages do, a call to wake for every message and a call to sleep for every
+ * one not there yet.
  *
- * Called by: the transport experiment, on two cores or on two that share a CPU. Reference: pipe(7), unix(7), eventfd(2), futex(2). */
+ * Called by: the transport experiment, on two cores or on two that share a CPU. Reference: pipe(7),
+ * unix(7), eventfd(2), futex(2). */
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -25,8 +29,8 @@ struct letter {
 static_assert(sizeof(struct letter) == HOST_MESSAGE, "as large as a line");
 static_assert(sizeof(struct letter) <= PIPE_BUF, "a pipe takes it whole");
 
-/* The memory of eventfd and futex: a direction each, written by its sender. The word that is slept on is the low half of `sent`, which lies
- * with the message as its control word does in a ring. */
+/* The memory of eventfd and futex: a direction each, written by its sender. The word that is slept
+ * on is the low half of `sent`, which lies with the message as its control word does in a ring. */
 struct box {
     _Alignas(PAD_BYTES) struct slot slot;
 };
@@ -61,7 +65,8 @@ static int again(struct driver *d)
 
 static int put_bytes(const struct host_probe *probe, const void *from, size_t size)
 {
-    /* A pipe takes so few bytes whole or not at all, and a packet is one; a stream of bytes may take some of them. */
+    /* A pipe takes so few bytes whole or not at all, and a packet is one; a stream of bytes may
+     * take some of them. */
     for (size_t done = 0; done < size;) {
         ssize_t put = write(probe->send, (const char *)from + done, size - done);
         int error = put < 0 ? again(probe->driver) : 0;
@@ -129,8 +134,8 @@ static int get_futex(const struct host_probe *probe, struct letter *letter, uint
     const struct timespec slice = {0, SLEEP_MS * 1000000L};
     while (!line_is_there(in, number)) {
         /* The host compares and sleeps in one: a message that came since is seen. */
-        if (syscall(SYS_futex, futex_word(in), FUTEX_WAIT, (uint32_t)number, &slice, NULL, 0) < 0 && errno != EAGAIN &&
-            errno != EINTR && errno != ETIMEDOUT)
+        if (syscall(SYS_futex, futex_word(in), FUTEX_WAIT, (uint32_t)number, &slice, NULL, 0) < 0 &&
+            errno != EAGAIN && errno != EINTR && errno != ETIMEDOUT)
             return errno;
         leave_if_stopped(probe->driver);
     }
@@ -247,8 +252,8 @@ static int64_t error_of(enum channel_status status)
         spin(d);                                            \
     }
 
-static int64_t calls_echo(struct driver *d, struct channel *channel, int role, uint64_t count, uint32_t batch,
-                          struct histogram *times)
+static int64_t calls_echo(struct driver *d, struct channel *channel, int role, uint64_t count,
+                          uint32_t batch, struct histogram *times)
 {
     struct message message = {{1, 2, 3, 4, 5, 6, 7}};
     int64_t wrong = 0;
@@ -269,8 +274,8 @@ static int64_t calls_echo(struct driver *d, struct channel *channel, int role, u
     return wrong;
 }
 
-int64_t probe_channel_echo(struct driver *d, struct channel *channel, int role, uint64_t count, uint32_t batch,
-                           struct histogram *times)
+int64_t probe_channel_echo(struct driver *d, struct channel *channel, int role, uint64_t count,
+                           uint32_t batch, struct histogram *times)
 {
     struct message message = {{1, 2, 3, 4, 5, 6, 7}};
     int64_t wrong = 0;
@@ -294,8 +299,8 @@ int64_t probe_channel_echo(struct driver *d, struct channel *channel, int role, 
     return wrong;
 }
 
-int64_t probe_channel_stream(struct driver *d, struct channel *channel, int role, uint64_t count, uint32_t batch,
-                             struct histogram *times)
+int64_t probe_channel_stream(struct driver *d, struct channel *channel, int role, uint64_t count,
+                             uint32_t batch, struct histogram *times)
 {
     struct message message = {{1, 2, 3, 4, 5, 6, 7}};
     const struct {

@@ -1,5 +1,6 @@
-/* What the host's Linux does: threads of one address space, one page of a shared segment that is a mapping of its own, all rights
- * taken from it by one mprotect, which returns when no thread can use the page any more. */
+/* What the host's Linux does: threads of one address space, one page of a shared segment that is a
+ * mapping of its own, all rights taken from it by one mprotect, which returns when no thread can
+ * use the page any more. */
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -84,7 +85,9 @@ static void wait_us(uint64_t us)
     clock_gettime(CLOCK_MONOTONIC, &start);
     do
         clock_gettime(CLOCK_MONOTONIC, &now);
-    while ((uint64_t)(now.tv_sec - start.tv_sec) * 1000000 + (uint64_t)(now.tv_nsec - start.tv_nsec) / 1000 < us);
+    while ((uint64_t)(now.tv_sec - start.tv_sec) * 1000000 +
+               (uint64_t)(now.tv_nsec - start.tv_nsec) / 1000 <
+           us);
 }
 
 static int start_team(struct team *team, void *(*body)(void *))
@@ -111,19 +114,22 @@ static void end_team(struct team *team)
     free(team->members);
 }
 
-/* A fresh mapping for every operation, walking through a reserved range as the kernels' maps do: one that is only given its rights back
- * keeps the host's tables warm, and would be cheaper to take away again than what it is compared with. */
+/* A fresh mapping for every operation, walking through a reserved range as the kernels' maps do:
+ * one that is only given its rights back keeps the host's tables warm, and would be cheaper to take
+ * away again than what it is compared with. */
 int probe_linux_unmap(const struct linux_probe *probe, struct histogram *histogram)
 {
     enum { PLACES = 64, STEP = 2 * PAGE };
     struct team team = {.probe = probe};
-    char *range = mmap(NULL, PLACES * STEP, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *range =
+        mmap(NULL, PLACES * STEP, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (range == MAP_FAILED)
         return errno;
     int error = start_team(&team, hold_page);
     for (uint32_t i = 1; i <= probe->count && !error; i++) {
         char *page = range + i % PLACES * STEP;
-        if (mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, probe->memory, 0) != page) {
+        if (mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, probe->memory, 0) !=
+            page) {
             error = errno;
             break;
         }
@@ -136,8 +142,8 @@ int probe_linux_unmap(const struct linux_probe *probe, struct histogram *histogr
         uint64_t start = arch_cycles();
         int failed = mprotect(page, PAGE, PROT_NONE);
         histogram_add(histogram, arch_cycles_behind() - start);
-        if (failed ||
-            mmap(page, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != page)
+        if (failed || mmap(page, PAGE, PROT_NONE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != page)
             error = errno;
     }
     next_turn(&team, UINT32_MAX);
@@ -150,14 +156,16 @@ static void own_pages(struct member *member)
 {
     struct team *team = member->team;
     size_t step = 2 * PAGE; /* a hole between neighbours keeps each a mapping of its own */
-    char *range = mmap(NULL, team->pages * step, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *range = mmap(NULL, team->pages * step, PROT_NONE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (range == MAP_FAILED)
         abort();
     for (uint32_t round = 0; round < team->rounds; round++) {
         for (uint32_t i = 0; i < team->pages; i++) {
             off_t offset = (off_t)((size_t)member->number * team->pages + i) * PAGE;
             char *page = range + i * step;
-            if (mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, team->probe->memory, offset) != page)
+            if (mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                     team->probe->memory, offset) != page)
                 abort();
             *(volatile char *)page = 1;
         }
@@ -180,7 +188,8 @@ static void *own_pages_thread(void *argument)
     return NULL;
 }
 
-int probe_linux_own_pages(const struct linux_probe *probe, uint32_t pages, uint32_t rounds, uint64_t *cycles)
+int probe_linux_own_pages(const struct linux_probe *probe, uint32_t pages, uint32_t rounds,
+                          uint64_t *cycles)
 {
     struct team team = {.probe = probe, .pages = pages, .rounds = rounds};
     int error = pthread_barrier_init(&team.barrier, NULL, probe->threads);

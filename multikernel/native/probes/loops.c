@@ -1,5 +1,5 @@
-/* Loops through the booted driver, as any caller of it goes: round trips, one request to several cores, unmaps and what they need
- * beside them. What each measures: probes.h. */
+/* Loops through the booted driver, as any caller of it goes: round trips, one request to several
+ * cores, unmaps and what they need beside them. What each measures: probes.h. */
 #include <string.h>
 
 #include "meeting.h"
@@ -11,14 +11,17 @@ static void think(struct driver *d, uint64_t cycles)
         driver_poll(d);
 }
 
-static enum verdict ping(struct driver *d, uint32_t peer, int via, const struct message *request, struct message *reply)
+static enum verdict ping(struct driver *d, uint32_t peer, int via, const struct message *request,
+                         struct message *reply)
 {
     if (via == VIA_RING)
         return driver_call_ring(d, peer, request, reply);
-    return driver_call(d, peer, via == VIA_CALL_LINE ? 0 : d->segment->geometry.user_channels - 1, request, reply);
+    return driver_call(d, peer, via == VIA_CALL_LINE ? 0 : d->segment->geometry.user_channels - 1,
+                       request, reply);
 }
 
-void probe_ping(struct driver *d, uint32_t peer, int via, uint64_t count, uint32_t batch, struct histogram *histogram)
+void probe_ping(struct driver *d, uint32_t peer, int via, uint64_t count, uint32_t batch,
+                struct histogram *histogram)
 {
     struct message request = {{message_head(KIND_PING, 0, 0, 0, 0), 1, 2, 3, 4, 5, 6}}, reply;
     driver_enter(d);
@@ -33,14 +36,16 @@ void probe_ping(struct driver *d, uint32_t peer, int via, uint64_t count, uint32
     driver_leave(d);
 }
 
-enum verdict probe_spread(struct driver *d, const uint32_t *groups, uint32_t group_count, uint32_t count,
-                          uint64_t *cycles)
+enum verdict probe_spread(struct driver *d, const uint32_t *groups, uint32_t group_count,
+                          uint32_t count, uint64_t *cycles)
 {
     enum verdict verdict = VERDICT_OK;
     driver_enter(d);
     for (uint32_t i = 0; i < count && verdict == VERDICT_OK; i++)
         for (uint32_t k = 0; k < group_count && verdict == VERDICT_OK; k++) {
-            struct message request = {{message_head(KIND_SPREAD, 0, 0, 0, 0), groups[k] | SPREAD_DROP}}, reply;
+            struct message request = {{message_head(KIND_SPREAD, 0, 0, 0, 0),
+                                       groups[k] | SPREAD_DROP}},
+                           reply;
             uint64_t start = arch_cycles();
             verdict = driver_here(d, &request, &reply);
             cycles[k * count + i] = arch_cycles_behind() - start;
@@ -50,12 +55,13 @@ enum verdict probe_spread(struct driver *d, const uint32_t *groups, uint32_t gro
     return verdict;
 }
 
-/* --- unmap -------------------------------------------------------------------------------------------------------------------------- */
+/* --- unmap --- */
 
 static enum verdict map(struct driver *d, uint64_t frame, uint64_t length, const uint64_t *holders,
                         struct message *mapped)
 {
-    struct message request = {{message_head(KIND_MAP, 0, 0, 0, 0), frame, length, RIGHTS_WRITE, holders[0]}};
+    struct message request = {
+        {message_head(KIND_MAP, 0, 0, 0, 0), frame, length, RIGHTS_WRITE, holders[0]}};
     memcpy(d->client_holders, holders, 8 * (size_t)core_set_words(d->cores));
     return driver_here(d, &request, mapped);
 }
@@ -63,11 +69,13 @@ static enum verdict map(struct driver *d, uint64_t frame, uint64_t length, const
 /* On every holder: a page that no TLB holds would be too cheap to take away. */
 static enum verdict touch(struct driver *d, const uint64_t *holders, const struct message *mapped)
 {
-    struct message request = {{message_head(KIND_TOUCH, 0, 0, 0, 0), mapped->word[1], mapped->word[2]}}, reply;
+    struct message request = {{message_head(KIND_TOUCH, 0, 0, 0, 0), mapped->word[1],
+                               mapped->word[2]}},
+                   reply;
     for (uint32_t core = core_set_next(holders, d->cores, 0); core < d->cores;
          core = core_set_next(holders, d->cores, core + 1)) {
-        enum verdict verdict =
-            core == d->me ? driver_here(d, &request, &reply) : driver_call(d, core, 0, &request, &reply);
+        enum verdict verdict = core == d->me ? driver_here(d, &request, &reply)
+                                             : driver_call(d, core, 0, &request, &reply);
         if (verdict != VERDICT_OK)
             return verdict;
     }
@@ -80,8 +88,9 @@ static void record(struct histogram *histogram, uint64_t start)
         histogram_add(histogram, arch_cycles_behind() - start);
 }
 
-enum verdict probe_unmap(struct driver *d, const struct unmap_probe *probe, struct histogram *map_times,
-                         struct histogram *touch_times, struct histogram *unmap_times)
+enum verdict probe_unmap(struct driver *d, const struct unmap_probe *probe,
+                         struct histogram *map_times, struct histogram *touch_times,
+                         struct histogram *unmap_times)
 {
     enum verdict verdict = VERDICT_OK;
     struct message mapped, reply;
@@ -98,7 +107,8 @@ enum verdict probe_unmap(struct driver *d, const struct unmap_probe *probe, stru
         if (verdict != VERDICT_OK)
             break;
         think(d, probe->think_us * d->cycles_per_us);
-        struct message request = {{message_head(KIND_UNMAP, 0, 0, 0, 0), mapped.word[1], probe->protocol}};
+        struct message request = {
+            {message_head(KIND_UNMAP, 0, 0, 0, 0), mapped.word[1], probe->protocol}};
         start = arch_cycles();
         verdict = driver_here(d, &request, &reply);
         record(unmap_times, start);
@@ -107,7 +117,8 @@ enum verdict probe_unmap(struct driver *d, const struct unmap_probe *probe, stru
     return verdict;
 }
 
-enum verdict probe_local(struct driver *d, uint64_t frame, uint32_t count, struct histogram *histogram)
+enum verdict probe_local(struct driver *d, uint64_t frame, uint32_t count,
+                         struct histogram *histogram)
 {
     uint64_t own[CORE_SET_WORDS_MAX] = {0};
     struct message mapped, reply;
@@ -115,7 +126,8 @@ enum verdict probe_local(struct driver *d, uint64_t frame, uint32_t count, struc
     core_set_add(own, d->me);
     driver_enter(d);
     for (uint32_t i = 0; i < count && verdict == VERDICT_OK; i++) {
-        /* A fresh mapping each time, as the unmaps have: one that is reused keeps the host's tables warm. */
+        /* A fresh mapping each time, as the unmaps have: one that is reused keeps the host's tables
+         * warm. */
         verdict = map(d, frame, PAGE_BYTES, own, &mapped);
         if (verdict == VERDICT_OK)
             verdict = touch(d, own, &mapped);
@@ -125,15 +137,16 @@ enum verdict probe_local(struct driver *d, uint64_t frame, uint32_t count, struc
         uint64_t start = arch_cycles();
         vspace_protect(&d->vspace, (uint32_t)mapped.word[1], RIGHTS_NONE);
         histogram_add(histogram, arch_cycles_behind() - start);
-        struct message request = {{message_head(KIND_UNMAP, 0, 0, 0, 0), mapped.word[1], TWO_PHASE}};
+        struct message request = {
+            {message_head(KIND_UNMAP, 0, 0, 0, 0), mapped.word[1], TWO_PHASE}};
         verdict = driver_here(d, &request, &reply);
     }
     driver_leave(d);
     return verdict;
 }
 
-enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, uint32_t rounds, uint32_t protocol,
-                             uint64_t base, uint64_t *cycles)
+enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, uint32_t rounds,
+                             uint32_t protocol, uint64_t base, uint64_t *cycles)
 {
     enum { MOST = 1024 };
     static struct message mapped[MOST];
@@ -154,7 +167,9 @@ enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, u
         meet(d, base + (2 * (uint64_t)round + 1) * d->cores);
         uint64_t start = arch_cycles();
         for (uint32_t i = 0; i < pages && verdict == VERDICT_OK; i++) {
-            struct message request = {{message_head(KIND_UNMAP, 0, 0, 0, 0), mapped[i].word[1], protocol}}, reply;
+            struct message request = {{message_head(KIND_UNMAP, 0, 0, 0, 0), mapped[i].word[1],
+                                       protocol}},
+                           reply;
             verdict = driver_here(d, &request, &reply);
         }
         *cycles += arch_cycles_behind() - start;

@@ -1,6 +1,7 @@
-/* Operations on capabilities through the booted driver: what a program on a core pays for each, alone or with many in flight, in either
- * kernel. Each round prepares what the operation needs, does the operation, timed, and clears away what it made; preparing and
- * clearing are requests like any others, and are not timed.
+/* Operations on capabilities through the booted driver: what a program on a core pays for each,
+ * alone or with many in flight, in either kernel. Each round prepares what the operation needs,
+ * does the operation, timed, and clears away what it made; preparing and clearing are requests like
+ * any others, and are not timed.
  *
  * Called by: the experiments two-phase-commit and capabilities, through _operations.pxi.
  * Source: the paper's figure 8 (retype, alone and pipelined). */
@@ -16,7 +17,8 @@ static struct message copy_of(uint64_t source, uint64_t cnode, uint32_t index, u
 {
     struct message request = asking_about(KIND_CAP_COPY, source);
     request.word[2] = cnode;
-    request.word[3] = index | (uint64_t)CAP_RIGHTS_ALL << ASKING_RIGHTS_SHIFT | (uint64_t)core << ASKING_HIGH_SHIFT;
+    request.word[3] = index | (uint64_t)CAP_RIGHTS_ALL << ASKING_RIGHTS_SHIFT |
+                      (uint64_t)core << ASKING_HIGH_SHIFT;
     return request;
 }
 
@@ -38,37 +40,41 @@ static struct message timed_request(const struct operation_probe *p, uint32_t i,
 static enum verdict ask(struct driver *d, uint32_t core, struct message request, uint64_t *made)
 {
     struct message reply;
-    enum verdict verdict = core == d->me ? driver_here(d, &request, &reply) : driver_call(d, core, 0, &request, &reply);
+    enum verdict verdict = core == d->me ? driver_here(d, &request, &reply)
+                                         : driver_call(d, core, 0, &request, &reply);
     if (made)
         *made = reply.word[1];
     return verdict;
 }
 
 /* Copies of operation i's Frame, as many as asked for, on the cores from p->to on, by turns. */
-static enum verdict spread(struct driver *d, const struct operation_probe *p, uint64_t frame, uint64_t *copies)
+static enum verdict spread(struct driver *d, const struct operation_probe *p, uint64_t frame,
+                           uint64_t *copies)
 {
     enum verdict verdict = VERDICT_OK;
     for (uint32_t i = 0; i < p->copies && verdict == VERDICT_OK; i++) {
         uint32_t core = (p->to + i % p->cores) % d->cores;
         uint64_t cnode = core == d->me ? p->cnode : CSPACE_ROOT;
-        verdict = ask(d, d->me, copy_of(frame, cnode, p->to_index + i / p->cores, core), &copies[i]);
+        verdict =
+            ask(d, d->me, copy_of(frame, cnode, p->to_index + i / p->cores, core), &copies[i]);
     }
     return verdict;
 }
 
-static enum verdict prepare(struct driver *d, const struct operation_probe *p, uint32_t batch, uint64_t *made,
-                            uint64_t *copies)
+static enum verdict prepare(struct driver *d, const struct operation_probe *p, uint32_t batch,
+                            uint64_t *made, uint64_t *copies)
 {
     enum verdict verdict = VERDICT_OK;
-    for (uint32_t i = 0; i < batch && verdict == VERDICT_OK && p->operation != OPERATION_RETYPE; i++)
+    for (uint32_t i = 0; i < batch && verdict == VERDICT_OK && p->operation != OPERATION_RETYPE;
+         i++)
         verdict = ask(d, d->me, retype_of(p, i), &made[i]);
     if (verdict == VERDICT_OK && p->copies)
         verdict = spread(d, p, made[0], copies);
     return verdict;
 }
 
-static enum verdict clear(struct driver *d, const struct operation_probe *p, uint32_t batch, const uint64_t *made,
-                          const uint64_t *result, const uint64_t *copies)
+static enum verdict clear(struct driver *d, const struct operation_probe *p, uint32_t batch,
+                          const uint64_t *made, const uint64_t *result, const uint64_t *copies)
 {
     enum verdict verdict = VERDICT_OK;
     for (uint32_t i = 0; i < batch && verdict == VERDICT_OK; i++) {
@@ -76,16 +82,20 @@ static enum verdict clear(struct driver *d, const struct operation_probe *p, uin
             verdict = ask(d, p->to, asking_about(KIND_CAP_DELETE, result[i]), NULL);
         if (verdict == VERDICT_OK && p->operation != OPERATION_DELETE)
             verdict = ask(d, d->me,
-                          asking_about(KIND_CAP_DELETE, p->operation == OPERATION_RETYPE ? result[i] : made[i]), NULL);
+                          asking_about(KIND_CAP_DELETE,
+                                       p->operation == OPERATION_RETYPE ? result[i] : made[i]),
+                          NULL);
     }
-    for (uint32_t i = 0; i < p->copies && verdict == VERDICT_OK && p->operation == OPERATION_DELETE; i++)
-        verdict = ask(d, (p->to + i % p->cores) % d->cores, asking_about(KIND_CAP_DELETE, copies[i]), NULL);
+    for (uint32_t i = 0; i < p->copies && verdict == VERDICT_OK && p->operation == OPERATION_DELETE;
+         i++)
+        verdict = ask(d, (p->to + i % p->cores) % d->cores,
+                      asking_about(KIND_CAP_DELETE, copies[i]), NULL);
     return verdict;
 }
 
 /* A batch with that many in flight: as soon as one is done the next one begins. */
-static enum verdict fly(struct driver *d, const struct operation_probe *p, uint32_t batch, const uint64_t *made,
-                        uint64_t *result)
+static enum verdict fly(struct driver *d, const struct operation_probe *p, uint32_t batch,
+                        const uint64_t *made, uint64_t *result)
 {
     uint64_t ticket[OPERATIONS_IN_FLIGHT];
     uint32_t which[OPERATIONS_IN_FLIGHT], flying = 0, begun = 0;
@@ -126,12 +136,14 @@ static void pause_between(struct driver *d, uint64_t cycles)
         driver_poll(d);
 }
 
-enum verdict probe_operations(struct driver *d, const struct operation_probe *p, struct histogram *times)
+enum verdict probe_operations(struct driver *d, const struct operation_probe *p,
+                              struct histogram *times)
 {
     uint64_t made[CNODE_SLOTS] = {0}, result[CNODE_SLOTS] = {0}, copies[CNODE_SLOTS] = {0};
     enum verdict verdict = VERDICT_OK;
-    if (!p->batch || p->batch > CNODE_SLOTS || !p->in_flight || p->in_flight > OPERATIONS_IN_FLIGHT ||
-        p->copies > CNODE_SLOTS || (p->copies && (p->batch != 1 || !p->cores)))
+    if (!p->batch || p->batch > CNODE_SLOTS || !p->in_flight ||
+        p->in_flight > OPERATIONS_IN_FLIGHT || p->copies > CNODE_SLOTS ||
+        (p->copies && (p->batch != 1 || !p->cores)))
         return VERDICT_BAD_REQUEST;
     driver_enter(d);
     for (uint64_t done = 0; done < p->count && verdict == VERDICT_OK; done += p->batch) {
@@ -150,16 +162,17 @@ enum verdict probe_operations(struct driver *d, const struct operation_probe *p,
     return verdict;
 }
 
-enum verdict probe_revoke(struct driver *d, uint64_t source, const uint64_t *cnodes, uint32_t descendants,
-                          uint32_t count, struct histogram *times)
+enum verdict probe_revoke(struct driver *d, uint64_t source, const uint64_t *cnodes,
+                          uint32_t descendants, uint32_t count, struct histogram *times)
 {
     enum verdict verdict = VERDICT_OK;
     driver_enter(d);
     for (uint32_t done = 0; done < count && verdict == VERDICT_OK; done++) {
-        for (uint32_t first = 0; first < descendants && verdict == VERDICT_OK; first += CNODE_SLOTS) {
+        for (uint32_t first = 0; first < descendants && verdict == VERDICT_OK;
+             first += CNODE_SLOTS) {
             uint64_t some = descendants - first < CNODE_SLOTS ? descendants - first : CNODE_SLOTS;
-            struct message request =
-                asking_for_frames(source, cnodes[first / CNODE_SLOTS], 0, some, (uint64_t)first * CAP_PAGE);
+            struct message request = asking_for_frames(source, cnodes[first / CNODE_SLOTS], 0, some,
+                                                       (uint64_t)first * CAP_PAGE);
             verdict = ask(d, d->me, request, NULL);
         }
         pause_between(d, 2 * d->cycles_per_us);

@@ -1,5 +1,5 @@
-/* Special loops on scratch lines, which poll nothing else: the floor, two lines, and ends with nothing around them. What each
- * measures: probes.h; how they wait and time: timed.h. */
+/* Special loops on scratch lines, which poll nothing else: the floor, two lines, and ends with
+ * nothing around them. What each measures: probes.h; how they wait and time: timed.h. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -16,8 +16,8 @@ enum {
     RING_LINES = RING_SLOTS * LINE_BYTES / PAD_BYTES,
 };
 
-void probe_floor(struct driver *d, uint32_t b, int role, uint32_t line, uint64_t base, uint64_t count, uint32_t batch,
-                 struct histogram *histogram)
+void probe_floor(struct driver *d, uint32_t b, int role, uint32_t line, uint64_t base,
+                 uint64_t count, uint32_t batch, struct histogram *histogram)
 {
     _Atomic uint64_t *word = scratch(d, b, line);
     if (role == 1) {
@@ -37,8 +37,8 @@ void probe_floor(struct driver *d, uint32_t b, int role, uint32_t line, uint64_t
     })
 }
 
-void probe_two_lines(struct driver *d, uint32_t from, uint32_t to, int role, uint32_t line, uint64_t base,
-                     uint64_t count, uint32_t batch, struct histogram *histogram)
+void probe_two_lines(struct driver *d, uint32_t from, uint32_t to, int role, uint32_t line,
+                     uint64_t base, uint64_t count, uint32_t batch, struct histogram *histogram)
 {
     _Atomic uint64_t *there = scratch(d, to, line), *back = scratch(d, from, line);
     if (role == 1) {
@@ -67,9 +67,11 @@ int probe_home(struct driver *d, uint32_t core, uint32_t line)
     return syscall(SYS_move_pages, 0, 1ul, &page, NULL, &node, 0) < 0 ? -errno : node;
 }
 
-/* --- Bare ends. Their lines are scratch, used by one pair after another, so a use begins and ends with a meeting: both sides clear
- * what they receive on before either writes, and neither leaves while the other may still write (an acknowledgement). The answerer opens
- * it, on a line of its own region: a third core that wants to call it next waits for that, and touches nothing of a pair at work. --- */
+/* --- Bare ends. Their lines are scratch, used by one pair after another, so a use begins and ends
+ * with a meeting: both sides clear what they receive on before either writes, and neither leaves
+ * while the other may still write (an acknowledgement). The answerer opens it, on a line of its own
+ * region: a third core that wants to call it next waits for that, and touches nothing of a pair at
+ * work. --- */
 
 struct meeting {
     _Atomic uint64_t *line;
@@ -120,7 +122,8 @@ static void finish(struct driver *d, const struct meeting *m)
 {
     if (m->role == 0) {
         say(m, 2);
-        /* Or the next use would write over what the other has yet to read. It may have gone on to another caller already. */
+        /* Or the next use would write over what the other has yet to read. It may have gone on to
+         * another caller already. */
         while (atomic_load_explicit(m->line, memory_order_acquire) == m->token + 2)
             spin(d);
     } else {
@@ -156,7 +159,8 @@ void probe_call_line(struct driver *d, uint32_t peer, int role, uint64_t count, 
     finish(d, &meeting);
 }
 
-enum { SETTLED = 3000 }; /* cycles after which a message that was sent at once is there, on any machine */
+/* cycles after which a message that was sent at once is there, on any machine */
+enum { SETTLED = 3000 };
 
 static uint64_t clock_cost(void)
 {
@@ -204,7 +208,8 @@ void probe_message(struct driver *d, uint32_t peer, int role, uint32_t count, ui
             start = arch_cycles();
             line = call_try_send(&end, &message);
             if (i < count) {
-                /* As behind every send of a driver (doorbell_ring): until it is done the core does nothing else. */
+                /* As behind every send of a driver (doorbell_ring): until it is done the core does
+                 * nothing else. */
                 atomic_thread_fence(memory_order_seq_cst);
                 took = arch_cycles_behind() - start;
             }
@@ -218,7 +223,8 @@ void probe_message(struct driver *d, uint32_t peer, int role, uint32_t count, ui
     finish(d, &meeting);
 }
 
-void probe_ring(struct driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch, struct histogram *histogram)
+void probe_ring(struct driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch,
+                struct histogram *histogram)
 {
     struct meeting meeting = begin(d, peer, role);
     struct message message = {{1, 2, 3, 4, 5, 6, 7}};
@@ -245,7 +251,8 @@ void probe_ring(struct driver *d, uint32_t peer, int role, uint64_t count, uint3
 
 uint64_t probe_compute(struct driver *d, uint64_t *cycles)
 {
-    _Atomic uint64_t *stop = scratch(d, d->me, SCRATCH_STOP), *published = scratch(d, d->me, SCRATCH_TURNS);
+    _Atomic uint64_t *stop = scratch(d, d->me, SCRATCH_STOP),
+                     *published = scratch(d, d->me, SCRATCH_TURNS);
     volatile uint64_t value = 1;
     uint64_t turns = 0, start = arch_cycles();
     while (!atomic_load_explicit(stop, memory_order_relaxed)) {

@@ -1,16 +1,20 @@
-/* The messages of a TLB shootdown and nothing else, the paper's Fig 6: a root tells all others and has all their acknowledgements. No
- * kernel, no page table, no dispatch: what is left is the protocol.
+/* The messages of a TLB shootdown and nothing else, the paper's Fig 6: a root tells all others and
+ * has all their acknowledgements. No kernel, no page table, no dispatch: what is left is the
+ * protocol.
  *
- * One loop serves every protocol that is a tree: a core takes the request from its parent, passes it on to its children in sending order,
- * gathers their acknowledgements in whatever order they come, and acknowledges to its parent. An edge is a call line, request and
- * acknowledgement in one cache line; whose memory it lies in is the caller's choice, since that is what the paper's NUMA-aware multicast
- * chooses. Broadcast is no tree: all poll one line that the root writes, and each acknowledges on a line of its own.
+ * One loop serves every protocol that is a tree: a core takes the request from its parent, passes
+ * it on to its children in sending order, gathers their acknowledgements in whatever order they
+ * come, and acknowledges to its parent. An edge is a call line, request and acknowledgement in one
+ * cache line; whose memory it lies in is the caller's choice, since that is what the paper's
+ * NUMA-aware multicast chooses. Broadcast is no tree: all poll one line that the root writes, and
+ * each acknowledges on a line of its own.
  *
- * Every message carries the operation's number, and every acknowledgement how many cores it speaks for and the sum of their numbers, so a
- * core that was left out, told twice or told something else is seen by its parent or by the root.
+ * Every message carries the operation's number, and every acknowledgement how many cores it speaks
+ * for and the sum of their numbers, so a core that was left out, told twice or told something else
+ * is seen by its parent or by the root.
  *
- * Called by: the shootdown experiment, by all its cores at once, each with its own place in the same tree.
- * Source: paper section 5.1, Figure 6. */
+ * Called by: the shootdown experiment, by all its cores at once, each with its own place in the
+ * same tree. Source: paper section 5.1, Figure 6. */
 #include <stdlib.h>
 
 #include "../call_line.h"
@@ -45,7 +49,7 @@ static void join(struct node *node, const struct message *acknowledgement, uint6
     node->sum += acknowledgement->word[2];
 }
 
-/* --- A tree ---------------------------------------------------------------------------------------------------------------------- */
+/* --- A tree --- */
 
 static void tell(struct node *node, uint64_t operation)
 {
@@ -88,17 +92,19 @@ static void pass_on(struct node *node, uint64_t operation)
     node->wrong += request.word[0] != operation;
     tell(node, request.word[0]);
     gather(node, request.word[0]);
-    struct message acknowledgement = {{request.word[0], node->cores + 1, node->sum + node->driver->me}};
+    struct message acknowledgement = {
+        {request.word[0], node->cores + 1, node->sum + node->driver->me}};
     call_reply(&node->parent, (uint32_t)line, &acknowledgement);
 }
 
-/* --- Broadcast ------------------------------------------------------------------------------------------------------------------- */
+/* --- Broadcast --- */
 
 static void shout(struct node *node, struct slot *all, uint64_t operation)
 {
     struct message request = {{operation}}, acknowledgement;
     slot_put(all, &request);
-    /* Pairs with the acquire in hear(). Nobody still reads the last request: all have acknowledged it. */
+    /* Pairs with the acquire in hear(). Nobody still reads the last request: all have acknowledged
+     * it. */
     atomic_store_explicit(&all->control, 2 * node->lap + 1, memory_order_release);
     node->cores = node->sum = 0;
     for (uint32_t i = 0; i < node->probe->children; i++)
@@ -108,8 +114,8 @@ static void shout(struct node *node, struct slot *all, uint64_t operation)
         for (uint32_t i = 0; i < node->probe->children; i++) {
             struct child *child = &node->children[i];
             /* Pairs with the release in hear(). */
-            if (child->answered ||
-                atomic_load_explicit(&child->slot->control, memory_order_acquire) != 2 * node->lap + 2)
+            if (child->answered || atomic_load_explicit(&child->slot->control,
+                                                        memory_order_acquire) != 2 * node->lap + 2)
                 continue;
             slot_get(child->slot, &acknowledgement);
             child->answered = true;
@@ -132,14 +138,16 @@ static void hear(struct node *node, struct slot *all, struct slot *own, uint64_t
     node->wrong += request.word[0] != operation;
     struct message acknowledgement = {{request.word[0], 1, node->driver->me}};
     slot_put(own, &acknowledgement);
-    /* Pairs with the acquire in shout(): who sees it may write the shared line again, which we have read. */
+    /* Pairs with the acquire in shout(): who sees it may write the shared line again, which we have
+     * read. */
     atomic_store_explicit(&own->control, 2 * node->lap + 2, memory_order_release);
     node->lap++;
 }
 
-/* --- Both ------------------------------------------------------------------------------------------------------------------------- */
+/* --- Both --- */
 
-int64_t probe_shootdown(struct driver *d, const struct shootdown_probe *probe, struct histogram *times)
+int64_t probe_shootdown(struct driver *d, const struct shootdown_probe *probe,
+                        struct histogram *times)
 {
     bool root = probe->up.core == d->me && !probe->up.line;
     struct node node = {.driver = d, .probe = probe, .lap = probe->use};
@@ -151,7 +159,8 @@ int64_t probe_shootdown(struct driver *d, const struct shootdown_probe *probe, s
         struct child *child = &node.children[i];
         child->slot = slot_of(d, &probe->child[i]);
         call_open_sender(&child->line, child->slot, 1);
-        /* Laps go on from use to use: whatever the line holds is of an earlier one, and nobody needs to clear it. */
+        /* Laps go on from use to use: whatever the line holds is of an earlier one, and nobody
+         * needs to clear it. */
         child->line.lap = probe->use;
     }
     if (up) {

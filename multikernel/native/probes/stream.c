@@ -1,10 +1,13 @@
-/* Streams one way, and echoes, over rings of any size: the epoch ring, the used ring, the call line with a window of that many lines, and
- * as the yardstick a plain word ring, written here for nothing but this: sequence numbers for control words, an acknowledgement on a line of its own every quarter, nothing else. Its
- * contract is theirs: a message can be read as soon as it is sent. (Rings that publish every 32nd message only are faster when large; a
- * message then waits for those behind it.)
+/* Streams one way, and echoes, over rings of any size: the epoch ring, the used ring, the call line
+ * with a window of that many lines, and as the yardstick a plain word ring, written here for
+ * nothing but this: sequence numbers for control words, an acknowledgement on a line of its own
+ * every quarter, nothing else. Its contract is theirs: a message can be read as soon as it is sent.
+ * (Rings that publish every 32nd message only are faster when large; a message then waits for those
+ * behind it.)
  *
- * Called by: the message experiment, by both cores with the same parameters but the role. The rings lie in memory the caller maps on
- * both: a page of meeting and counting lines, then the two lanes. Each use clears what it uses, so the memory may be used again. */
+ * Called by: the message experiment, by both cores with the same parameters but the role. The rings
+ * lie in memory the caller maps on both: a page of meeting and counting lines, then the two lanes.
+ * Each use clears what it uses, so the memory may be used again. */
 #include "../call_line.h"
 #include "../used_ring.h"
 #include "timed.h"
@@ -15,7 +18,8 @@ enum { LANES_AT = 4096, SAMPLE_EVERY = 16 };
 struct stream_page {
     _Alignas(PAD_BYTES) _Atomic uint64_t meeting;
     _Alignas(
-        PAD_BYTES) _Atomic uint64_t progress; /* by the sender, every SAMPLE_EVERY messages: how many it has sent */
+        /* by the sender, every SAMPLE_EVERY messages: how many it has sent */
+        PAD_BYTES) _Atomic uint64_t progress;
     _Alignas(PAD_BYTES) _Atomic uint64_t acknowledged; /* of the plain ring */
 };
 
@@ -29,10 +33,12 @@ struct plain_end {
     uint64_t mask;
 };
 
-static inline __attribute__((always_inline)) bool plain_try_send(struct plain_end *end, const struct message *message)
+static inline __attribute__((always_inline)) bool plain_try_send(struct plain_end *end,
+                                                                 const struct message *message)
 {
     if (__builtin_expect(end->position - end->known > end->mask, 0)) {
-        /* Pairs with the release in plain_try_receive: what was acknowledged was read, and may be written over. */
+        /* Pairs with the release in plain_try_receive: what was acknowledged was read, and may be
+         * written over. */
         end->known = atomic_load_explicit(end->acknowledged, memory_order_acquire);
         if (end->position - end->known > end->mask)
             return false;
@@ -44,7 +50,8 @@ static inline __attribute__((always_inline)) bool plain_try_send(struct plain_en
     return true;
 }
 
-static inline __attribute__((always_inline)) bool plain_try_receive(struct plain_end *end, struct message *message)
+static inline __attribute__((always_inline)) bool plain_try_receive(struct plain_end *end,
+                                                                    struct message *message)
 {
     struct slot *slot = &end->slots[end->position & end->mask];
     /* Pairs with the release in plain_try_send. */
@@ -59,10 +66,12 @@ static inline __attribute__((always_inline)) bool plain_try_receive(struct plain
 }
 
 /* Both sides have come so far in this use of the memory. */
-static void meet(struct driver *d, struct stream_page *page, const struct stream_probe *probe, uint64_t step)
+static void meet(struct driver *d, struct stream_page *page, const struct stream_probe *probe,
+                 uint64_t step)
 {
     uint64_t first = probe->use * 8 + 2 * step, second = first + 1;
-    /* Release and acquire, both ways: what each cleared or read before is done when the other goes on. */
+    /* Release and acquire, both ways: what each cleared or read before is done when the other goes
+     * on. */
     if (probe->role == 0) {
         atomic_store_explicit(&page->meeting, first, memory_order_release);
         while (atomic_load_explicit(&page->meeting, memory_order_acquire) != second)
@@ -92,8 +101,9 @@ static bool begin(struct driver *d, const struct stream_probe *probe, struct lan
 {
     uint64_t slots = probe->slots;
     bool calls = probe->form == STREAM_CALLS;
-    if (slots < (calls ? 1 : RING_SLOTS_MIN) || slots > (calls ? CALL_WINDOW_MAX : RING_SLOTS_MAX) ||
-        slots & (slots - 1) || !probe->batch || (uintptr_t)probe->memory % PAD_BYTES ||
+    if (slots < (calls ? 1 : RING_SLOTS_MIN) ||
+        slots > (calls ? CALL_WINDOW_MAX : RING_SLOTS_MAX) || slots & (slots - 1) ||
+        !probe->batch || (uintptr_t)probe->memory % PAD_BYTES ||
         probe->bytes < LANES_AT + 2 * slots * LINE_BYTES || probe->form > STREAM_CALLS)
         return false;
     struct slot *lane = (struct slot *)(void *)((char *)probe->memory + LANES_AT);
@@ -109,15 +119,18 @@ static bool begin(struct driver *d, const struct stream_probe *probe, struct lan
     return true;
 }
 
-/* Every how many messages the sender says how far it is: a power of two, a quarter of the ring at most. */
+/* Every how many messages the sender says how far it is: a power of two, a quarter of the ring at
+ * most. */
 static uint64_t often_of(uint32_t slots)
 {
     uint32_t quarter = slots < 4 ? 1 : slots / 4;
     return quarter < SAMPLE_EVERY ? quarter : SAMPLE_EVERY;
 }
 
-/* The call line as a stream: each message is a request, its own text comes back as the reply, and only a full window waits for one. */
-static inline __attribute__((always_inline)) bool calls_try_send(struct call_sender *end, const struct message *message)
+/* The call line as a stream: each message is a request, its own text comes back as the reply, and
+ * only a full window waits for one. */
+static inline __attribute__((always_inline)) bool calls_try_send(struct call_sender *end,
+                                                                 const struct message *message)
 {
     struct message reply;
     if (!call_has_credit(end) && !call_try_take(end, end->next, &reply))
@@ -125,7 +138,8 @@ static inline __attribute__((always_inline)) bool calls_try_send(struct call_sen
     return call_try_send(end, message) >= 0;
 }
 
-static inline __attribute__((always_inline)) bool calls_try_receive(struct call_receiver *end, struct message *message)
+static inline __attribute__((always_inline)) bool calls_try_receive(struct call_receiver *end,
+                                                                    struct message *message)
 {
     int line = call_try_receive(end, message);
     if (line < 0)
@@ -135,58 +149,65 @@ static inline __attribute__((always_inline)) bool calls_try_receive(struct call_
 }
 
 /* One function a form and role: its end is a local variable and stays in registers. */
-#define STREAM(NAME, OUT, OPEN_OUT, TRY_SEND, IN, OPEN_IN, TRY_RECEIVE)                                      \
-    static int64_t NAME##_out(struct driver *d, const struct stream_probe *probe, const struct lanes *lanes, \
-                              struct histogram *times)                                                       \
-    {                                                                                                        \
-        struct message message = {{1, 2, 3, 4, 5, 6, 7}};                                                    \
-        uint64_t often = often_of(probe->slots);                                                             \
-        OUT end;                                                                                             \
-        OPEN_OUT;                                                                                            \
-        BATCHES(                                                                                             \
-            probe, times,                                                                                    \
-            {                                                                                                \
-                message.word[0] = i;                                                                         \
-                while (!TRY_SEND(&end, &message))                                                            \
-                    spin(d);                                                                                 \
-                if ((i & (often - 1)) == 0)                                                                  \
-                    atomic_store_explicit(&lanes->page->progress, i + 1, memory_order_relaxed);              \
-            },                                                                                               \
-            (void)0)                                                                                         \
-        return 0;                                                                                            \
-    }                                                                                                        \
-    static int64_t NAME##_in(struct driver *d, const struct stream_probe *probe, const struct lanes *lanes,  \
-                             struct histogram *times, struct histogram *ahead)                               \
-    {                                                                                                        \
-        struct message message = {{0}};                                                                      \
-        int64_t wrong = 0;                                                                                   \
-        IN end;                                                                                              \
-        OPEN_IN;                                                                                             \
-        BATCHES(                                                                                             \
-            probe, times,                                                                                    \
-            {                                                                                                \
-                while (!TRY_RECEIVE(&end, &message))                                                         \
-                    spin(d);                                                                                 \
-                wrong += message.word[0] != i;                                                               \
-            },                                                                                               \
-            {                                                                                                \
-                uint64_t sent = atomic_load_explicit(&lanes->page->progress, memory_order_relaxed);          \
-                histogram_add(ahead, sent > i ? sent - i : 0);                                               \
-            })                                                                                               \
-        return wrong;                                                                                        \
+#define STREAM(NAME, OUT, OPEN_OUT, TRY_SEND, IN, OPEN_IN, TRY_RECEIVE)                         \
+    static int64_t NAME##_out(struct driver *d, const struct stream_probe *probe,               \
+                              const struct lanes *lanes, struct histogram *times)               \
+    {                                                                                           \
+        struct message message = {{1, 2, 3, 4, 5, 6, 7}};                                       \
+        uint64_t often = often_of(probe->slots);                                                \
+        OUT end;                                                                                \
+        OPEN_OUT;                                                                               \
+        BATCHES(                                                                                \
+            probe, times,                                                                       \
+            {                                                                                   \
+                message.word[0] = i;                                                            \
+                while (!TRY_SEND(&end, &message))                                               \
+                    spin(d);                                                                    \
+                if ((i & (often - 1)) == 0)                                                     \
+                    atomic_store_explicit(&lanes->page->progress, i + 1, memory_order_relaxed); \
+            },                                                                                  \
+            (void)0)                                                                            \
+        return 0;                                                                               \
+    }                                                                                           \
+    static int64_t NAME##_in(struct driver *d, const struct stream_probe *probe,                \
+                             const struct lanes *lanes, struct histogram *times,                \
+                             struct histogram *ahead)                                           \
+    {                                                                                           \
+        struct message message = {{0}};                                                         \
+        int64_t wrong = 0;                                                                      \
+        IN end;                                                                                 \
+        OPEN_IN;                                                                                \
+        BATCHES(                                                                                \
+            probe, times,                                                                       \
+            {                                                                                   \
+                while (!TRY_RECEIVE(&end, &message))                                            \
+                    spin(d);                                                                    \
+                wrong += message.word[0] != i;                                                  \
+            },                                                                                  \
+            {                                                                                   \
+                uint64_t sent =                                                                 \
+                    atomic_load_explicit(&lanes->page->progress, memory_order_relaxed);         \
+                histogram_add(ahead, sent > i ? sent - i : 0);                                  \
+            })                                                                                  \
+        return wrong;                                                                           \
     }
 
-#define PLAIN_OPEN(LANE) \
-    end = (struct plain_end){.slots = lanes->LANE, .acknowledged = &lanes->page->acknowledged, .mask = probe->slots - 1}
+#define PLAIN_OPEN(LANE)                                                 \
+    end = (struct plain_end){.slots = lanes->LANE,                       \
+                             .acknowledged = &lanes->page->acknowledged, \
+                             .mask = probe->slots - 1}
 
-STREAM(epoch, struct ring_end, ring_open(&end, lanes->outgoing, lanes->incoming, probe->slots), ring_try_send,
-       struct ring_end, ring_open(&end, lanes->outgoing, lanes->incoming, probe->slots), ring_try_receive)
-STREAM(used, struct used_ring_sender, used_ring_open_sender(&end, lanes->outgoing, probe->slots), used_ring_try_send,
-       struct used_ring_receiver, used_ring_open_receiver(&end, lanes->incoming, probe->slots), used_ring_try_receive)
-STREAM(plain, struct plain_end, PLAIN_OPEN(outgoing), plain_try_send, struct plain_end, PLAIN_OPEN(incoming),
-       plain_try_receive)
-STREAM(calls, struct call_sender, call_open_sender(&end, lanes->outgoing, probe->slots), calls_try_send,
-       struct call_receiver, call_open_receiver(&end, lanes->incoming, probe->slots), calls_try_receive)
+STREAM(epoch, struct ring_end, ring_open(&end, lanes->outgoing, lanes->incoming, probe->slots),
+       ring_try_send, struct ring_end,
+       ring_open(&end, lanes->outgoing, lanes->incoming, probe->slots), ring_try_receive)
+STREAM(used, struct used_ring_sender, used_ring_open_sender(&end, lanes->outgoing, probe->slots),
+       used_ring_try_send, struct used_ring_receiver,
+       used_ring_open_receiver(&end, lanes->incoming, probe->slots), used_ring_try_receive)
+STREAM(plain, struct plain_end, PLAIN_OPEN(outgoing), plain_try_send, struct plain_end,
+       PLAIN_OPEN(incoming), plain_try_receive)
+STREAM(calls, struct call_sender, call_open_sender(&end, lanes->outgoing, probe->slots),
+       calls_try_send, struct call_receiver,
+       call_open_receiver(&end, lanes->incoming, probe->slots), calls_try_receive)
 
 int64_t probe_stream(struct driver *d, const struct stream_probe *probe, struct histogram *times,
                      struct histogram *ahead)
@@ -196,61 +217,66 @@ int64_t probe_stream(struct driver *d, const struct stream_probe *probe, struct 
     if (!begin(d, probe, &lanes))
         return -1;
     if (probe->form == STREAM_EPOCH)
-        wrong = probe->role ? epoch_in(d, probe, &lanes, times, ahead) : epoch_out(d, probe, &lanes, times);
+        wrong = probe->role ? epoch_in(d, probe, &lanes, times, ahead)
+                            : epoch_out(d, probe, &lanes, times);
     else if (probe->form == STREAM_USED)
-        wrong = probe->role ? used_in(d, probe, &lanes, times, ahead) : used_out(d, probe, &lanes, times);
+        wrong = probe->role ? used_in(d, probe, &lanes, times, ahead)
+                            : used_out(d, probe, &lanes, times);
     else if (probe->form == STREAM_CALLS)
-        wrong = probe->role ? calls_in(d, probe, &lanes, times, ahead) : calls_out(d, probe, &lanes, times);
+        wrong = probe->role ? calls_in(d, probe, &lanes, times, ahead)
+                            : calls_out(d, probe, &lanes, times);
     else
-        wrong = probe->role ? plain_in(d, probe, &lanes, times, ahead) : plain_out(d, probe, &lanes, times);
+        wrong = probe->role ? plain_in(d, probe, &lanes, times, ahead)
+                            : plain_out(d, probe, &lanes, times);
     meet(d, lanes.page, probe, 1);
     return wrong;
 }
 
 /* --- Echoes --- */
 
-#define ECHO(NAME, OUT, OPEN_OUT, TRY_SEND, IN, OPEN_IN, TRY_RECEIVE, RECEIVING)                              \
-    static int64_t NAME##_echo(struct driver *d, const struct stream_probe *probe, const struct lanes *lanes, \
-                               struct histogram *times)                                                       \
-    {                                                                                                         \
-        struct message message = {{1, 2, 3, 4, 5, 6, 7}};                                                     \
-        int64_t wrong = 0;                                                                                    \
-        OUT out;                                                                                              \
-        IN in;                                                                                                \
-        OPEN_OUT;                                                                                             \
-        OPEN_IN;                                                                                              \
-        for (uint64_t i = 0; probe->role && i < probe->count; i++) {                                          \
-            while (!TRY_RECEIVE(RECEIVING, &message))                                                         \
-                spin(d);                                                                                      \
-            while (!TRY_SEND(&out, &message))                                                                 \
-                spin(d);                                                                                      \
-        }                                                                                                     \
-        if (probe->role)                                                                                      \
-            return 0;                                                                                         \
-        uint64_t i = 0;                                                                                       \
-        TIMED(probe->count, probe->batch, times, {                                                            \
-            message.word[0] = i;                                                                              \
-            while (!TRY_SEND(&out, &message))                                                                 \
-                spin(d);                                                                                      \
-            while (!TRY_RECEIVE(RECEIVING, &message))                                                         \
-                spin(d);                                                                                      \
-            wrong += message.word[0] != i++;                                                                  \
-        })                                                                                                    \
-        return wrong;                                                                                         \
+#define ECHO(NAME, OUT, OPEN_OUT, TRY_SEND, IN, OPEN_IN, TRY_RECEIVE, RECEIVING)   \
+    static int64_t NAME##_echo(struct driver *d, const struct stream_probe *probe, \
+                               const struct lanes *lanes, struct histogram *times) \
+    {                                                                              \
+        struct message message = {{1, 2, 3, 4, 5, 6, 7}};                          \
+        int64_t wrong = 0;                                                         \
+        OUT out;                                                                   \
+        IN in;                                                                     \
+        OPEN_OUT;                                                                  \
+        OPEN_IN;                                                                   \
+        for (uint64_t i = 0; probe->role && i < probe->count; i++) {               \
+            while (!TRY_RECEIVE(RECEIVING, &message))                              \
+                spin(d);                                                           \
+            while (!TRY_SEND(&out, &message))                                      \
+                spin(d);                                                           \
+        }                                                                          \
+        if (probe->role)                                                           \
+            return 0;                                                              \
+        uint64_t i = 0;                                                            \
+        TIMED(probe->count, probe->batch, times, {                                 \
+            message.word[0] = i;                                                   \
+            while (!TRY_SEND(&out, &message))                                      \
+                spin(d);                                                           \
+            while (!TRY_RECEIVE(RECEIVING, &message))                              \
+                spin(d);                                                           \
+            wrong += message.word[0] != i++;                                       \
+        })                                                                         \
+        return wrong;                                                              \
     }
 
 struct nothing {
     char unused;
 };
 
-ECHO(epoch, struct ring_end, ring_open(&out, lanes->outgoing, lanes->incoming, probe->slots), ring_try_send,
-     struct nothing, (void)in, ring_try_receive, &out)
-ECHO(used, struct used_ring_sender, used_ring_open_sender(&out, lanes->outgoing, probe->slots), used_ring_try_send,
-     struct used_ring_receiver, used_ring_open_receiver(&in, lanes->incoming, probe->slots), used_ring_try_receive, &in)
+ECHO(epoch, struct ring_end, ring_open(&out, lanes->outgoing, lanes->incoming, probe->slots),
+     ring_try_send, struct nothing, (void)in, ring_try_receive, &out)
+ECHO(used, struct used_ring_sender, used_ring_open_sender(&out, lanes->outgoing, probe->slots),
+     used_ring_try_send, struct used_ring_receiver,
+     used_ring_open_receiver(&in, lanes->incoming, probe->slots), used_ring_try_receive, &in)
 
 /* Reply k is written over request k, on one line after the other. */
-static int64_t calls_echo(struct driver *d, const struct stream_probe *probe, const struct lanes *lanes,
-                          struct histogram *times)
+static int64_t calls_echo(struct driver *d, const struct stream_probe *probe,
+                          const struct lanes *lanes, struct histogram *times)
 {
     struct message message = {{1, 2, 3, 4, 5, 6, 7}};
     if (probe->role) {
@@ -280,7 +306,8 @@ static int64_t calls_echo(struct driver *d, const struct stream_probe *probe, co
 int64_t probe_echo(struct driver *d, const struct stream_probe *probe, struct histogram *times)
 {
     struct lanes lanes;
-    if (probe->form == STREAM_PLAIN || !probe->batch || probe->count % probe->batch || !begin(d, probe, &lanes))
+    if (probe->form == STREAM_PLAIN || !probe->batch || probe->count % probe->batch ||
+        !begin(d, probe, &lanes))
         return -1;
     int64_t wrong = probe->form == STREAM_EPOCH  ? epoch_echo(d, probe, &lanes, times)
                     : probe->form == STREAM_USED ? used_echo(d, probe, &lanes, times)

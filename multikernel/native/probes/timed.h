@@ -1,5 +1,6 @@
-/* What bare loops share: how they wait, and how they time. A bare loop polls nothing else, so it leaves when its system stops, and where
- * cores share CPUs it gives its own away: the other side needs it.
+/* What bare loops share: how they wait, and how they time. A bare loop polls nothing else, so it
+ * leaves when its system stops, and where cores share CPUs it gives its own away: the other side
+ * needs it.
  *
  * Called by: raw.c, stream.c, host.c, shootdown.c, together.h (barriers.c, collectives.c). */
 #pragma once
@@ -14,7 +15,8 @@ enum { THINK_SPINS = 16 };
 /* The first word of a scratch line of that core's region. */
 static inline _Atomic uint64_t *scratch(struct driver *d, uint32_t core, uint32_t line)
 {
-    return (_Atomic uint64_t *)(void *)(segment_scratch(d->segment, &d->region, core) + (size_t)line * PAD_BYTES);
+    return (_Atomic uint64_t *)(void *)(segment_scratch(d->segment, &d->region, core) +
+                                        (size_t)line * PAD_BYTES);
 }
 
 /* Its system stops: the core ends here, as it has nothing to finish. */
@@ -52,7 +54,8 @@ static inline void think(uint32_t batch)
         think(batch);                                                        \
     }
 
-/* Whole batches, each timed and not divided, as a message in a stream takes few cycles; then what is left. `i` counts. */
+/* Whole batches, each timed and not divided, as a message in a stream takes few cycles; then what
+ * is left. `i` counts. */
 #define BATCHES(probe, times, operation, after)                  \
     for (uint64_t i = 0, end_; i < (probe)->count;) {            \
         bool whole_ = (probe)->count - i >= (probe)->batch;      \

@@ -1,12 +1,15 @@
-/* What all members of a group do together, timed: by one of them, which comes last, until the last of them has left.
+/* What all members of a group do together, timed: by one of them, which comes last, until the last
+ * of them has left.
  *
- * One clock cannot do that: a member that finds the others waiting may be through at once while these still wait for its word. So every
- * member says by the time stamp counter when it left, on a line of its own, and the timing member takes the latest, outside of what is
- * timed; only then it begins the next, so the others, who begin at once, wait for it there. The counters of all CPUs are taken to be one
- * clock, as Linux verifies before it uses them so; a member that seems to have left before the last came is counted as wrong.
+ * One clock cannot do that: a member that finds the others waiting may be through at once while
+ * these still wait for its word. So every member says by the time stamp counter when it left, on a
+ * line of its own, and the timing member takes the latest, outside of what is timed; only then it
+ * begins the next, so the others, who begin at once, wait for it there. The counters of all CPUs
+ * are taken to be one clock, as Linux verifies before it uses them so; a member that seems to have
+ * left before the last came is counted as wrong.
  *
- * Called by: barriers.c, collectives.c.
- * Source: the definition is the common one of barrier latency, last arrival to last departure (Mellor-Crummey and Scott, TOCS 1991). */
+ * Called by: barriers.c, collectives.c. Source: the definition is the common one of barrier
+ * latency, last arrival to last departure (Mellor-Crummey and Scott, TOCS 1991). */
 #pragma once
 
 #include "../message.h"
@@ -35,9 +38,10 @@ static inline void say_left(const struct together *all, uint64_t operation)
     atomic_store_explicit(&line->control, operation, memory_order_release);
 }
 
-/* When the last member left the operation that the timing one came to at `came` and left at `left`. */
-static inline uint64_t last_left(const struct together *all, uint64_t operation, uint64_t came, uint64_t left,
-                                 uint64_t *wrong)
+/* When the last member left the operation that the timing one came to at `came` and left at
+ * `left`. */
+static inline uint64_t last_left(const struct together *all, uint64_t operation, uint64_t came,
+                                 uint64_t left, uint64_t *wrong)
 {
     for (uint32_t i = 0; i < all->members; i++) {
         if (all->member[i] == all->timer)
@@ -54,8 +58,9 @@ static inline uint64_t last_left(const struct together *all, uint64_t operation,
     return left;
 }
 
-/* `count` operations by every member. batch 1: each until the last member has left, with a pause in front of it; else each batch's mean,
- * by the timing member's clock alone. operation: counts from `use` on; may add to wrong. */
+/* `count` operations by every member. batch 1: each until the last member has left, with a pause in
+ * front of it; else each batch's mean, by the timing member's clock alone. operation: counts from
+ * `use` on; may add to wrong. */
 #define TOGETHER(all, use, count, batch, histogram, wrong, pause, operation_, statement) \
     for (uint64_t operation_ = (use), end_ = (use) + (count); operation_ < end_;) {      \
         bool times_ = (all)->driver->me == (all)->timer;                                 \

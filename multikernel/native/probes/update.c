@@ -1,10 +1,11 @@
-/* The paper's Figure 3, Table 1 and section 4.6: updates of shared lines against messages to one server core, requests that stay on their
- * core, and an open loop. What each measures: probes.h. */
+/* The paper's Figure 3, Table 1 and section 4.6: updates of shared lines against messages to one
+ * server core, requests that stay on their core, and an open loop. What each measures: probes.h. */
 #include <math.h>
 
 #include "probes.h"
 
-void probe_update_shared(struct driver *d, uint32_t lines, uint64_t count, uint32_t batch, struct histogram *histogram)
+void probe_update_shared(struct driver *d, uint32_t lines, uint64_t count, uint32_t batch,
+                         struct histogram *histogram)
 {
     char *scratch = segment_scratch(d->segment, &d->region, 0);
     for (uint64_t done = 0; done < count; done += batch) {
@@ -15,8 +16,8 @@ void probe_update_shared(struct driver *d, uint32_t lines, uint64_t count, uint3
     }
 }
 
-void probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uint64_t count, uint32_t batch,
-                          struct histogram *histogram, struct histogram *at_server)
+void probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uint64_t count,
+                          uint32_t batch, struct histogram *histogram, struct histogram *at_server)
 {
     struct message request = {{message_head(KIND_UPDATE, 0, 0, 0, 0), lines}}, reply;
     driver_enter(d);
@@ -42,7 +43,8 @@ void probe_here(struct driver *d, uint64_t count, uint32_t batch, struct histogr
     for (uint64_t done = 0; done < count; done += batch) {
         uint64_t start = arch_cycles();
         for (uint32_t i = 0; i < batch; i++) {
-            driver_enter(d); /* disable, work, check the mark, enable: each call a system call of its own */
+            /* disable, work, check the mark, enable: each call a system call of its own */
+            driver_enter(d);
             driver_here(d, &request, &reply);
             driver_leave(d);
         }
@@ -50,8 +52,8 @@ void probe_here(struct driver *d, uint64_t count, uint32_t batch, struct histogr
     }
 }
 
-void probe_open_loop(struct driver *d, uint32_t peer, uint64_t count, uint64_t mean_cycles, uint64_t seed,
-                     struct histogram *histogram)
+void probe_open_loop(struct driver *d, uint32_t peer, uint64_t count, uint64_t mean_cycles,
+                     uint64_t seed, struct histogram *histogram)
 {
     struct message request = {{message_head(KIND_PING, 0, 0, 0, 0), 1, 2, 3, 4, 5, 6}}, reply;
     driver_enter(d);
@@ -63,7 +65,8 @@ void probe_open_loop(struct driver *d, uint32_t peer, uint64_t count, uint64_t m
         while (arch_cycles() < intended)
             driver_poll(d);
         driver_call(d, peer, 0, &request, &reply);
-        /* From when it should have been sent: a late start is the system's fault too (coordinated omission). */
+        /* From when it should have been sent: a late start is the system's fault too (coordinated
+         * omission). */
         histogram_add(histogram, arch_cycles_behind() - intended);
     }
     driver_leave(d);

@@ -1,4 +1,5 @@
-"""Operations on capabilities: bars by operation; lines by the number of copies, of descendants, and of capabilities.
+"""Operations on capabilities: bars by operation; lines by the number of copies, of descendants, and
+of capabilities.
 
 Called by: registry. Answers: section 4.7 of the paper.
 """
@@ -30,7 +31,8 @@ def draw(document: Document) -> list[Block]:
         own = [one for one in plain if one.parameters["operation"] == operation]
         groups = [
             Group(
-                f"Elsewhere: {elsewhere}", bars_of(some, rate_of(document), leaving=(*BESIDES, "elsewhere"))
+                f"Elsewhere: {elsewhere}",
+                bars_of(some, rate_of(document), leaving=(*BESIDES, "elsewhere")),
             )
             for elsewhere, some in _by(own, "elsewhere").items()
         ]
@@ -55,7 +57,9 @@ def draw(document: Document) -> list[Block]:
 
 
 def _over(series: Series) -> str | None:
-    """The number that a series was measured by. One of the inheriting deletion's copies is no choice."""
+    """The number that a series was measured by. One of the inheriting deletion's copies is no
+    choice.
+    """
     if series.parameters.get("operation") == "delete" and "capabilities" not in series.parameters:
         return None
     return next((name for name in OVER if name in series.parameters), None)

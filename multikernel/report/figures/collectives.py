@@ -1,7 +1,7 @@
 """What cores do together: each operation by tree and cores, beside what needs no tree.
 
-Guarantees: trees that were the same on some number of cores share their points there, and the note says so. Called by:
-registry. Answers: the paper's section 5.1, for programs.
+Guarantees: trees that were the same on some number of cores share their points there, and the note
+says so. Called by: registry. Answers: the paper's section 5.1, for programs.
 """
 
 from __future__ import annotations
@@ -22,23 +22,28 @@ from multikernel.results.document import Document, Mode, Series
 BESIDES = ("operation", "kind", "same", "tree", "target", "told")
 OPERATIONS = ("barrier", "all-reduce", "broadcast", "agreement")
 DRIVERS = (
-    "Multikernel: through the booted drivers, which poll all their channels, along a tree installed by agreement. "
-    "Bare: loops that do nothing else, barriers over shared memory and the chosen tree's messages."
+    "Multikernel: through the booted drivers, which poll all their channels, along a tree installed"
+    " by agreement. Bare: loops that do nothing else, barriers over shared memory and the chosen"
+    " tree's messages."
 )
 FROM_LAST = (
-    "Barrier and all-reduce: from the last arrival to the last departure. Broadcast, agreement: until the sender knows "
-    "that all have it."
+    "Barrier and all-reduce: from the last arrival to the last departure. Broadcast, agreement:"
+    " until the sender knows that all have it."
 )
 IN_ROW = "One after the other, on the clock of one member."
 EQUAL = "Trees that came to the same were measured once and share a value."
 
 
 def draw(document: Document) -> list[Block]:
-    """For each mode bars by operation; where there are several numbers of cores, lines over them, by operation."""
+    """For each mode bars by operation; where there are several numbers of cores, lines over them,
+    by operation.
+    """
     ours = [
         one
         for one in document.series
-        if one.measure == "completion" and one.parameters.get("operation") in OPERATIONS and not one.control
+        if one.measure == "completion"
+        and one.parameters.get("operation") in OPERATIONS
+        and not one.control
     ]
     rest = [one for one in document.series if one not in ours]
     found: list[Block] = []
@@ -54,7 +59,9 @@ def draw(document: Document) -> list[Block]:
             drawing = lines(several, "cores", axis, linear=True)
             title = f"{_capital(operation)}, by tree and cores, {MODES[mode]}"
             equal = (EQUAL,) if len(every) > len(own) else ()
-            found.append(line_figure(title, drawing, several, "cores", axis, own, notes=(*notes, *equal)))
+            found.append(
+                line_figure(title, drawing, several, "cores", axis, own, notes=(*notes, *equal))
+            )
         found.append(_at_most_cores(document, measured, mode, notes))
     return [*found, *generic.of_series(document, rest)]
 
@@ -75,12 +82,18 @@ def _at_most_cores(
         bars = bars_of(own, rate_of(document), leaving=BESIDES)
         groups.append(Group(_capital(operation), bars, marks))
     return bar_figure(
-        f"What {cores} cores do together, {MODES[mode]}", groups, axis_of(some[0]), some, notes=notes
+        f"What {cores} cores do together, {MODES[mode]}",
+        groups,
+        axis_of(some[0]),
+        some,
+        notes=notes,
     )
 
 
 def _with_tree(series: Series) -> Series:
-    """Named by its tree too, and by those that are the same: by name if there is room, the document has all."""
+    """Named by its tree too, and by those that are the same: by name if there is room, the document
+    has all.
+    """
     tree = series.parameters.get("tree")
     if tree is None:
         return series

@@ -23,7 +23,9 @@ def draw(document: Document) -> list[Block]:
     if len(document.floor) > PAIRS and isinstance(found[-1], Figure):
         last = found[-1]
         note = f"{len(document.floor) - PAIRS} more pairs are in the table and in the raw data."
-        found[-1] = Figure(last.title, last.description, last.drawing, (*last.notes, note), last.paper)
+        found[-1] = Figure(
+            last.title, last.description, last.drawing, (*last.notes, note), last.paper
+        )
     return [*found, *generic.of_series(document, document.series, title="One line there and back")]
 
 
@@ -53,11 +55,14 @@ def _by_line(floor: Floor, rate: float | None) -> Figure:
     return Figure(
         title=f"Floor by line, CPUs {a} and {b}",
         description=f"Points, one a cache line, {count} lines: {'; '.join(spread)}.",
-        drawing=lines(several, "cache line", "TSC cycles, there and back", marks=marks, linear=True),
+        drawing=lines(
+            several, "cache line", "TSC cycles, there and back", marks=marks, linear=True
+        ),
         notes=(
             (
-                "Each point is one cache line: the median over boots of its round trips; it has no error bar: the "
-                "lines' own differences are the spread. Dashed: the median over the lines, by which × floor divides."
+                "Each point is one cache line: the median over boots of its round trips; it has no"
+                " error bar: the lines' own differences are the spread. Dashed: the median over the"
+                " lines, by which × floor divides."
             ),
         ),
     )

@@ -1,9 +1,9 @@
 """The figures of any experiment: lines where something was varied, else bars.
 
-Guarantees: every series of the document is drawn, whatever the experiment, but a control that stands alone. Series of
-one measure and unit share a figure; where one numeric choice (cores, size, budget, rate, …) was made in at least three
-ways it becomes the axis.
-Called by: registry; other figures, for what they have no form of their own for.
+Guarantees: every series of the document is drawn, whatever the experiment, but a control that
+stands alone. Series of one measure and unit share a figure; where one numeric choice (cores, size,
+budget, rate, …) was made in at least three ways it becomes the axis. Called by: registry; other
+figures, for what they have no form of their own for.
 """
 
 from __future__ import annotations
@@ -33,14 +33,20 @@ def draw(document: Document) -> list[Block]:
 
 
 def of_series(
-    document: Document, several: Sequence[Series], *, title: str = "", paper: tuple[PaperValue, ...] = ()
+    document: Document,
+    several: Sequence[Series],
+    *,
+    title: str = "",
+    paper: tuple[PaperValue, ...] = (),
 ) -> list[Figure]:
     """Figures of some series of a document; controls only beside what they repeat."""
     found: list[Figure] = []
     families: dict[tuple[str, str, str], list[Series]] = {}
     for series in several:
         families.setdefault((series.unit, series.measure, series.mode), []).append(series)
-    families = {key: family for key, family in families.items() if not all(one.control for one in family)}
+    families = {
+        key: family for key, family in families.items() if not all(one.control for one in family)
+    }
     for (_, measure, mode), family in families.items():
         name = title or f"{MEASURES[measure][:1].upper()}{MEASURES[measure][1:]}"
         if len(families) > 1 and measure != "throughput":
@@ -99,7 +105,14 @@ def _over(family: Sequence[Series], name: str, title: str) -> list[Figure]:
     for some in portions(every, LINES):
         drawing = lines(some, axis, axis_of(family[0]), linear=name == CORES)
         found.append(
-            line_figure(_numbered(title, every, some, LINES), drawing, some, axis, axis_of(family[0]), family)
+            line_figure(
+                _numbered(title, every, some, LINES),
+                drawing,
+                some,
+                axis,
+                axis_of(family[0]),
+                family,
+            )
         )
     rest = [series for series in family if choice_of(series, name) is None]
     if rest:

@@ -1,8 +1,8 @@
 """The latency matrix: what a cache line or a message costs between every two CPUs.
 
-Guarantees: one heat map a way of measuring; a pair measured in one direction only stands in both, and it is said; with
-several series for a pair (lines, home nodes) the least median of them is drawn.
-Called by: registry. Idea: core-to-core-latency's picture.
+Guarantees: one heat map a way of measuring; a pair measured in one direction only stands in both,
+and it is said; with several series for a pair (lines, home nodes) the least median of them is
+drawn. Called by: registry. Idea: core-to-core-latency's picture.
 """
 
 from __future__ import annotations
@@ -52,25 +52,32 @@ def _map(document: Document, family: Sequence[Series]) -> Figure:
     near, far = min(least.values(), key=_median), max(least.values(), key=_median)
     rate = rate_of(document)
     ends = [
-        f"{word} pair: CPUs {one.parameters[FROM]} and {one.parameters[TO]}, {amount(one, one.p50, rate)}"
+        f"{word} pair: CPUs {one.parameters[FROM]} and {one.parameters[TO]},"
+        f" {amount(one, one.p50, rate)}"
         for word, one in (("Nearest", near), ("Farthest", far))
     ]
     missing = len(cpus) * (len(cpus) - 1) - len([pair for pair in values if pair[0] != pair[1]])
     notes = [
         ". ".join(ends) + ".",
         (
-            f"Each square: the median of a pair, {MEASURES[family[0].measure]}, {MODES[family[0].mode]}. No error bars "
-            "are drawn; the intervals between boots are in the table and in the raw data."
+            f"Each square: the median of a pair, {MEASURES[family[0].measure]},"
+            f" {MODES[family[0].mode]}. No error bars are drawn; the intervals between boots are in"
+            " the table and in the raw data."
         ),
     ]
     if len(family) > len(least):
-        notes.append("Measured in several ways a pair (lines, home nodes): the least median is drawn.")
+        notes.append(
+            "Measured in several ways a pair (lines, home nodes): the least median is drawn."
+        )
     if one_way:
         notes.append("A pair that was measured in one direction stands in both.")
     if missing:
         notes.append(f"Empty squares ({missing}) were not measured.")
     return Figure(
-        title=f"{family[0].variant.replace('-', ' ').capitalize()} between every two CPUs, {family[0].mode}",
+        title=(
+            f"{family[0].variant.replace('-', ' ').capitalize()} between every two CPUs,"
+            f" {family[0].mode}"
+        ),
         description=f"Heat map of {len(cpus)} CPUs. " + ". ".join(ends) + ".",
         drawing=heat(values, cpus, f"{unit_of(family[0])}, {MEASURES[family[0].measure]}"),
         notes=tuple(notes),

@@ -19,7 +19,11 @@ BESIDES = ("boundary", "pair", "target", "told", "woken_by", "cores")
 
 def draw(document: Document) -> list[Block]:
     """Bars for each mode, with the paper's values; the rest as of any experiment."""
-    ours = [one for one in document.series if one.measure == "round-trip" and "boundary" in one.parameters]
+    ours = [
+        one
+        for one in document.series
+        if one.measure == "round-trip" and "boundary" in one.parameters
+    ]
     rest = [one for one in document.series if one not in ours]
     crossed = {one.variant: str(one.parameters["boundary"]) for one in ours}
     notes = (*(f"{variant}: {boundary}." for variant, boundary in crossed.items()), OTHERS)
@@ -30,6 +34,8 @@ def draw(document: Document) -> list[Block]:
         paper = () if found else TABLE_1
         title = f"A request there and back, {MODES[mode]}"
         found.append(
-            bar_figure(title, [Group("", bars)], axis_of(measured[0]), measured, notes=notes, paper=paper)
+            bar_figure(
+                title, [Group("", bars)], axis_of(measured[0]), measured, notes=notes, paper=paper
+            )
         )
     return [*found, *generic.of_series(document, rest)]

@@ -1,9 +1,10 @@
-"""Messages by cache distance: latency in cycles, throughput in messages a thousand cycles, in the form of table 2; both
-over the size of the ring; how far the writer was ahead; and latency at several rates of requests.
+"""Messages by cache distance: latency in cycles, throughput in messages a thousand cycles, in the
+form of table 2; both over the size of the ring; how far the writer was ahead; and latency at
+several rates of requests.
 
-Guarantees: a row pairs a latency with the throughput of the same system, variant and parameters; what has no partner
-has a dash. The paper's rows are in the table beside. The table has rings of one size, the figures all of them. Called
-by: registry. Answers: the paper's table 2.
+Guarantees: a row pairs a latency with the throughput of the same system, variant and parameters;
+what has no partner has a dash. The paper's rows are in the table beside. The table has rings of one
+size, the figures all of them. Called by: registry. Answers: the paper's table 2.
 """
 
 from __future__ import annotations
@@ -19,11 +20,27 @@ from multikernel.report.figures.parts import axis_of, line_figure
 from multikernel.report.lines import Line, Point, lines
 from multikernel.report.paper_values import OTHERS, TABLE_2, TABLE_2_LATENCY
 from multikernel.report.table import number
-from multikernel.report.wording import MEASURES, MODES, interval_note, labels, nanoseconds, rate_of, short
+from multikernel.report.wording import (
+    MEASURES,
+    MODES,
+    interval_note,
+    labels,
+    nanoseconds,
+    rate_of,
+    short,
+)
 from multikernel.results.document import Document, Mode, Series
 from multikernel.results.histogram import bucket_bounds
 
-HEADINGS = ("message", "latency, cycles", "interval", "ns", "× floor", "messages / kcycle", "messages / s")
+HEADINGS = (
+    "message",
+    "latency, cycles",
+    "interval",
+    "ns",
+    "× floor",
+    "messages / kcycle",
+    "messages / s",
+)
 LATENCIES = ("one-way", "round-trip")
 SLOTS, EVERY = "slots", "every_ns"
 """Parameters: the size of a ring or the window of a call line; the mean time between requests."""
@@ -33,19 +50,22 @@ PARTS = 10
 """Steps in which an occupied share is drawn."""
 MODES_IN_ORDER: tuple[Mode, ...] = ("back-to-back", "single")
 LOOKS = (
-    "The reader looks when it has read a stretch of more than four times the ring; the writer says how far it is every "
-    "16 messages, or every quarter of a ring of fewer than 64. A line that is high from the left on: the reader is "
-    "right behind. One that rises late: the writer is far ahead."
+    "The reader looks when it has read a stretch of more than four times the ring; the writer says"
+    " how far it is every 16 messages, or every quarter of a ring of fewer than 64. A line that is"
+    " high from the left on: the reader is right behind. One that rises late: the writer is far"
+    " ahead."
 )
 INTENDED = (
-    "Requests come at random times that do not wait for the answers; latency counts from when each should have been "
-    "sent, so that a request that had to queue shows it."
+    "Requests come at random times that do not wait for the answers; latency counts from when each"
+    " should have been sent, so that a request that had to queue shows it."
 )
 TAILS = (("median", "p50"), ("99 %", "p99"), ("99.9 %", "p999"))
 
 
 def draw(document: Document) -> list[Block]:
-    """The table, the figures over ring size, occupancy and rate; then what is left in the usual form."""
+    """The table, the figures over ring size, occupancy and rate; then what is left in the usual
+    form.
+    """
     found = [*_table(document)]
     figures: list[Block] = []
     drawn: list[Series] = []
@@ -53,16 +73,24 @@ def draw(document: Document) -> list[Block]:
         (_sized(document, "throughput"), _throughput),
         (_sized(document, "round-trip"), _latency),
         (_sized(document, "occupancy"), _ahead),
-        ([one for one in document.series if EVERY in one.parameters and not one.control], _open_loop),
+        (
+            [one for one in document.series if EVERY in one.parameters and not one.control],
+            _open_loop,
+        ),
     ):
         made = make(document, several) if several else []
         figures += made
         drawn += several if made else []
     rest = [one for one in document.series if one not in drawn]
-    return [*found, *figures, *(generic.of_series(document, rest) if found else generic.draw(document))]
+    return [
+        *found,
+        *figures,
+        *(generic.of_series(document, rest) if found else generic.draw(document)),
+    ]
 
 
-# --- The table ----------------------------------------------------------------------------------------------------
+# --- The table
+# --------------------------------------------------------------------------------------------------
 
 
 def _table(document: Document) -> list[Block]:
@@ -81,7 +109,12 @@ def _table(document: Document) -> list[Block]:
     for label, one in latencies:
         # A throughput stands once, in the first row of its own arm.
         rows.append(
-            _row(document, f"{label}, {MEASURES[one.measure]}, {one.mode}", one, rates.pop(label, None))
+            _row(
+                document,
+                f"{label}, {MEASURES[one.measure]}, {one.mode}",
+                one,
+                rates.pop(label, None),
+            )
         )
     rows += [_row(document, label, None, one) for label, one in rates.items()]
     return [
@@ -91,9 +124,11 @@ def _table(document: Document) -> list[Block]:
             rows=(*rows, *_paper_rows()),
             right=frozenset(range(1, len(HEADINGS))),
             notes=(
-                interval_note(known).replace("Bars and points", "Numbers").replace("Error bars", "Interval"),
-                "The paper's rows: the latency of a message, σ in place of an interval, ns by the machine's clock. "
-                + OTHERS,
+                interval_note(known)
+                .replace("Bars and points", "Numbers")
+                .replace("Error bars", "Interval"),
+                "The paper's rows: the latency of a message, σ in place of an interval, ns by the"
+                " machine's clock. " + OTHERS,
             ),
         )
     ]
@@ -113,7 +148,11 @@ def _slots_shown(document: Document) -> float | None:
 def _in_table(one: Series, slots: float | None) -> bool:
     if one.control or EVERY in one.parameters or not (one.measure in LATENCIES or _is_rate(one)):
         return False
-    return SLOTS not in one.parameters or one.variant == CALL_LINE or generic.choice_of(one, SLOTS) == slots
+    return (
+        SLOTS not in one.parameters
+        or one.variant == CALL_LINE
+        or generic.choice_of(one, SLOTS) == slots
+    )
 
 
 def _paper_rows() -> list[tuple[str, ...]]:
@@ -124,7 +163,9 @@ def _paper_rows() -> list[tuple[str, ...]]:
         assert one.machine is not None
         assert one.ns is not None
         stream = next(
-            other for other in TABLE_2 if other.machine == one.machine and other.unit == "messages/kcycle"
+            other
+            for other in TABLE_2
+            if other.machine == one.machine and other.unit == "messages/kcycle"
         )
         assert stream.value is not None
         a_second = stream.value * one.machine.ghz * 1e6
@@ -145,7 +186,9 @@ def _is_rate(series: Series) -> bool:
     return series.unit == "messages/s"
 
 
-def _row(document: Document, name: str, latency: Series | None, stream: Series | None) -> tuple[str, ...]:
+def _row(
+    document: Document, name: str, latency: Series | None, stream: Series | None
+) -> tuple[str, ...]:
     rate = rate_of(document)
     cells = ["–"] * 6
     if latency is not None:
@@ -161,7 +204,8 @@ def _row(document: Document, name: str, latency: Series | None, stream: Series |
     return (name, *cells)
 
 
-# --- The figures --------------------------------------------------------------------------------------------------
+# --- The figures
+# --------------------------------------------------------------------------------------------------
 
 
 def _sized(document: Document, measure: str) -> list[Series]:
@@ -174,7 +218,10 @@ def _sized(document: Document, measure: str) -> list[Series]:
 
 def _throughput(document: Document, several: Sequence[Series]) -> list[Block]:
     notes = (
-        "Slots of a direction; of the call line, its window. A call line's messages all come back as replies.",
+        (
+            "Slots of a direction; of the call line, its window. A call line's messages all come"
+            " back as replies."
+        ),
         "plain: a ring that carries words and does nothing else, the yardstick.",
     )
     return _over_slots("Messages a second, by ring size", several, notes)
@@ -186,7 +233,9 @@ def _latency(document: Document, several: Sequence[Series]) -> list[Block]:
         some = [one for one in several if one.mode == mode]
         if some:
             marks = [_floor(document, some, mode)] if document.floor else []
-            notes = ("Dashed: one cache line there and back, in the same mode and the same slices.",)
+            notes = (
+                "Dashed: one cache line there and back, in the same mode and the same slices.",
+            )
             title = f"A message there and back, by ring size: {MODES[mode]}"
             found += _over_slots(title, some, notes if marks else (), marks)
     return found
@@ -195,7 +244,9 @@ def _latency(document: Document, several: Sequence[Series]) -> list[Block]:
 def _floor(document: Document, some: Sequence[Series], mode: Mode) -> Mark:
     """The least of the floors of their pairs."""
     pairs = {str(one.parameters.get("pair")) for one in some}
-    own = [one for one in document.floor if f"{one.pair[0]}-{one.pair[1]}" in pairs] or document.floor
+    own = [
+        one for one in document.floor if f"{one.pair[0]}-{one.pair[1]}" in pairs
+    ] or document.floor
     value = min(one.back_to_back if mode == "back-to-back" else one.single for one in own)
     return Mark(f"floor {number(value)}", value)
 
@@ -224,14 +275,17 @@ def _ahead(document: Document, several: Sequence[Series]) -> list[Block]:
         drawing = lines(several_lines, "of the ring is full at most, %", "% of looks", linear=True)
         name = f"{variant}, CPUs {pair}" if len(pairs) > 1 else variant
         words = "; ".join(
-            f"{one.parameters[SLOTS]} slots: median {number(one.p50)}, 5 % below {number(one.p5)}, 5 % above "
-            f"{number(one.p95)} messages ahead"
+            f"{one.parameters[SLOTS]} slots: median {number(one.p50)}, 5 % below {number(one.p5)},"
+            f" 5 % above {number(one.p95)} messages ahead"
             for one in own
         )
         found.append(
             Figure(
                 title=f"How far the writer is ahead of the reader: {name}",
-                description=f"Lines: the share of looks at which at most so much of the ring was full. {words}.",
+                description=(
+                    "Lines: the share of looks at which at most so much of the ring was full."
+                    f" {words}."
+                ),
                 drawing=drawing,
                 notes=(LOOKS,),
             )
@@ -266,12 +320,16 @@ def _open_loop(document: Document, several: Sequence[Series]) -> list[Block]:
         drawn = [
             Line(
                 f"{own[0].variant}, {name}",
-                tuple(Point(generic.choice_of(one, EVERY) or 0, getattr(one, field)) for one in own),
+                tuple(
+                    Point(generic.choice_of(one, EVERY) or 0, getattr(one, field)) for one in own
+                ),
             )
             for name, field in TAILS
         ]
         unit = axis_of(own[0])
         drawing = lines(drawn, "mean time between requests, ns", unit)
         title = "Latency of requests that come at a rate" + (f", CPUs {pair}" if pair else "")
-        found.append(line_figure(title, drawing, drawn, "ns between requests", unit, own, notes=(INTENDED,)))
+        found.append(
+            line_figure(title, drawing, drawn, "ns between requests", unit, own, notes=(INTENDED,))
+        )
     return found

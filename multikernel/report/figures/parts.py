@@ -1,4 +1,5 @@
-"""What most figures are put together from: bars of series, lines over a parameter, and descriptions of both in words.
+"""What most figures are put together from: bars of series, lines over a parameter, and descriptions
+of both in words.
 
 Called by: the figures.
 """
@@ -31,7 +32,8 @@ def bar_of(series: Series, label: str, rate: float | None) -> Bar:
 
 
 def bars_of(
-    several: Sequence[Series], rate: float | None, *, leaving: Iterable[str] = (), systems: bool = True,
+    several: Sequence[Series], rate: float | None, *, leaving: Iterable[str] = (),
+    systems: bool = True,
     among: Sequence[Series] = (),
 ) -> tuple[Bar, ...]:  # fmt: skip
     """A bar each, named by what differs."""
@@ -62,7 +64,8 @@ def point_of(series: Series, x: float) -> Point:
 
 
 def bar_figure(
-    title: str, groups: Sequence[Group], axis: str, measured: Sequence[Series], *, notes: Sequence[str] = (),
+    title: str, groups: Sequence[Group], axis: str, measured: Sequence[Series], *,
+    notes: Sequence[str] = (),
     paper: tuple[PaperValue, ...] = (),
 ) -> Figure:  # fmt: skip
     """A figure of bars, described in words."""
@@ -88,12 +91,14 @@ def describe(groups: Sequence[Group]) -> str:
 
 
 def line_figure(
-    title: str, drawing: Drawing, several: Sequence[Line], x_name: str, unit: str, measured: Sequence[Series], *,
+    title: str, drawing: Drawing, several: Sequence[Line], x_name: str, unit: str,
+    measured: Sequence[Series], *,
     notes: Sequence[str] = (), paper: tuple[PaperValue, ...] = (),
 ) -> Figure:  # fmt: skip
     """A figure of lines, described in words."""
     words = [
-        f"{line.label}: " + ", ".join(f"{number(point.y)} at {number(point.x)}" for point in line.points)
+        f"{line.label}: "
+        + ", ".join(f"{number(point.y)} at {number(point.x)}" for point in line.points)
         for line in several
     ]
     description = f"Lines over {x_name}, in {unit}. " + ". ".join(words) + "."

@@ -1,9 +1,9 @@
 """Poll or block: latency and CPU time lost, over the poll budget P.
 
-Guarantees: where the document names the measured cost C of blocking (a series of variant `block`, or a parameter
-`block_cost`), it is drawn upright at P = C, where the loss is bounded by C. Latency, CPU time lost and their sum are
-figures of their own, each called what it is.
-Called by: registry. Answers: the paper's section 4.6.
+Guarantees: where the document names the measured cost C of blocking (a series of variant `block`,
+or a parameter `block_cost`), it is drawn upright at P = C, where the loss is bounded by C. Latency,
+CPU time lost and their sum are figures of their own, each called what it is. Called by: registry.
+Answers: the paper's section 4.6.
 """
 
 from __future__ import annotations
@@ -28,12 +28,21 @@ COSTS = ("block_cost", "c", "block_cycles")
 
 
 def draw(document: Document) -> list[Block]:
-    """A line an arm, over the budget, a figure for each thing measured; the rest as of any experiment."""
-    name = next((one for one in BUDGETS if any(one in series.parameters for series in document.series)), None)
+    """A line an arm, over the budget, a figure for each thing measured; the rest as of any
+    experiment.
+    """
+    name = next(
+        (one for one in BUDGETS if any(one in series.parameters for series in document.series)),
+        None,
+    )
     name = name or generic.varied(document.series)
     if name is None:
         return generic.draw(document)
-    over = [one for one in document.series if generic.choice_of(one, name) is not None and not one.control]
+    over = [
+        one
+        for one in document.series
+        if generic.choice_of(one, name) is not None and not one.control
+    ]
     rest = [one for one in document.series if one not in over]
     cost = _cost(document)
     standing = [] if cost is None else [Mark(f"P = C = {number(cost)}", cost)]
@@ -49,7 +58,14 @@ def draw(document: Document) -> list[Block]:
             title = f"{what} over the poll budget"
             found.append(
                 line_figure(
-                    title, drawing, several, "poll budget", unit, family, notes=(OTHERS,), paper=paper
+                    title,
+                    drawing,
+                    several,
+                    "poll budget",
+                    unit,
+                    family,
+                    notes=(OTHERS,),
+                    paper=paper,
                 )
             )
     return [*found, *generic.of_series(document, rest)]

@@ -1,7 +1,8 @@
 """Which figures belong to which experiment, and in what order experiments are told.
 
-Guarantees: a name that is not here is drawn by `generic`. A document whose series are not what a figure expects is
-drawn by `generic` too, so a newer experiment's document still appears. Called by: page, export.
+Guarantees: a name that is not here is drawn by `generic`. A document whose series are not what a
+figure expects is drawn by `generic` too, so a newer experiment's document still appears. Called by:
+page, export.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ TOGETHER: Mapping[str, DrawTogether] = {"unmap": unmap.draw_together}
 """What only several documents of an experiment show, such as a growth with the number of cores."""
 
 ORDER = (
-    "floor", "latency", "shared-memory", "local-call", "round-trip", "message", "transport", "poll-or-block",
+    "floor", "latency", "shared-memory", "local-call", "round-trip", "message", "transport",
+    "poll-or-block",
     "shootdown", "collectives", "unmap", "two-phase-commit", "retype-throughput", "capabilities",
 )  # fmt: skip
 

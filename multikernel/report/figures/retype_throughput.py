@@ -1,7 +1,8 @@
-"""Retype and delete on all cores at once: a second, and the interval on a core, by memory; and by how many cores do it.
+"""Retype and delete on all cores at once: a second, and the interval on a core, by memory; and by
+how many cores do it.
 
-Guarantees: bars of one group retype memory of one kind, so within a group they are to be compared. Called by: registry.
-Answers: the paper's figure 8, in throughput.
+Guarantees: bars of one group retype memory of one kind, so within a group they are to be compared.
+Called by: registry. Answers: the paper's figure 8, in throughput.
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ MEMORIES: Mapping[str, str] = {
 }
 """What each core retypes."""
 HOW = (
-    "An operation is a retype of a page and the deletion of what it made. Two-phase: all cores vote where others have "
-    "copies. Owner: core 0 owns the one memory that all have, each core its own otherwise, and need ask nobody then. "
-    "Shared kernel: nobody is asked, each waits for its locks."
+    "An operation is a retype of a page and the deletion of what it made. Two-phase: all cores vote"
+    " where others have copies. Owner: core 0 owns the one memory that all have, each core its own"
+    " otherwise, and need ask nobody then. Shared kernel: nobody is asked, each waits for its"
+    " locks."
 )
-REGIONS = "A lock a region: each core's memory is a region, but the one memory that all have is one."
+REGIONS = (
+    "A lock a region: each core's memory is a region, but the one memory that all have is one."
+)
 ONE = "One core: the others at most answer. Straight up is twice as much by twice as many."
 
 
@@ -48,7 +52,9 @@ def draw(document: Document) -> list[Block]:
         own = [one for one in ours if one.measure == measure and one.cores == cores]
         if own:
             groups = [
-                Group(_capital(name), bars_of(list(_named(some)), rate_of(document), leaving=BESIDES))
+                Group(
+                    _capital(name), bars_of(list(_named(some)), rate_of(document), leaving=BESIDES)
+                )
                 for name, some in _by_memory(own)
             ]
             found.append(bar_figure(title, groups, axis_of(own[0]), own, notes=(HOW, REGIONS)))

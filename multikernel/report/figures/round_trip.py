@@ -20,22 +20,29 @@ MODES_IN_ORDER: tuple[Mode, ...] = ("back-to-back", "single")
 
 
 def draw(document: Document) -> list[Block]:
-    """Bars by pair of CPUs and mode; what is no round trip in cycles is drawn as of any experiment."""
-    trips = [one for one in document.series if one.measure == "round-trip" and one.unit == "tsc-cycles"]
+    """Bars by pair of CPUs and mode; what is no round trip in cycles is drawn as of any
+    experiment.
+    """
+    trips = [
+        one for one in document.series if one.measure == "round-trip" and one.unit == "tsc-cycles"
+    ]
     others = [one for one in document.series if one not in trips]
     found: list[Block] = []
     pairs = list(dict.fromkeys(str(one.parameters.get("pair", "")) for one in trips))
     for pair in pairs:
         own = [one for one in trips if str(one.parameters.get("pair", "")) == pair]
-        groups = [group for mode in MODES_IN_ORDER if (group := _group(document, own, pair, mode)).bars]
+        groups = [
+            group for mode in MODES_IN_ORDER if (group := _group(document, own, pair, mode)).bars
+        ]
         title = "A message there and back" + (f", CPUs {pair}" if pair else "")
         notes = (
             (
-                "Dashed line: one cache line there and back on the same pair, in the same mode and the same slices. "
-                "Bare: ends in a loop of their own; the others go through a booted driver's loop, its channels polled."
+                "Dashed line: one cache line there and back on the same pair, in the same mode and"
+                " the same slices. Bare: ends in a loop of their own; the others go through a"
+                " booted driver's loop, its channels polled."
             ),
-            "The paper gives the latency of a message (URPC); here a message goes there and one comes back. "
-            + OTHERS,
+            "The paper gives the latency of a message (URPC); here a message goes there and one"
+            " comes back. " + OTHERS,
         )
         paper = () if found else TABLE_2_LATENCY
         found.append(bar_figure(title, groups, axis_of(own[0]), own, notes=notes, paper=paper))

@@ -1,4 +1,5 @@
-"""Shared memory or messages: the cost of an update of shared lines by the number of cores that make it.
+"""Shared memory or messages: the cost of an update of shared lines by the number of cores that make
+it.
 
 Called by: registry. Answers: the paper's figure 3 (SHM1 … SHM8, MSG1, MSG8, Server, over cores).
 """
@@ -30,18 +31,23 @@ def draw(document: Document) -> list[Block]:
     ours = [one for one in ours if one not in carried]
     every = [replace(line, label=_as_in_the_paper(line.label)) for line in _lines(ours)]
     for some in generic.portions(every, generic.LINES):
-        title = "The cost of an update, by cores" + (f" ({len(found) + 1})" if len(every) > len(some) else "")
+        title = "The cost of an update, by cores" + (
+            f" ({len(found) + 1})" if len(every) > len(some) else ""
+        )
         drawing = lines(some, "cores that update", f"{axis_of(ours[0])} an update", linear=True)
         paper = () if found else FIGURE_3
         notes = (
             (
-                "shm: the cores update the lines themselves; msg: they send the update to one core, which makes it; "
-                "server: what it costs that core. The number is how many lines an update touches."
+                "shm: the cores update the lines themselves; msg: they send the update to one core,"
+                " which makes it; server: what it costs that core. The number is how many lines an"
+                " update touches."
             ),
             OTHERS,
         )
         found.append(
-            line_figure(title, drawing, some, "cores", axis_of(ours[0]), ours, notes=notes, paper=paper)
+            line_figure(
+                title, drawing, some, "cores", axis_of(ours[0]), ours, notes=notes, paper=paper
+            )
         )
     if carried:
         found.append(_by_carrier([one for one in ours if one.variant.startswith("msg")], carried))
@@ -56,11 +62,13 @@ def _by_carrier(by_memory: Sequence[Series], carried: Sequence[Series]) -> Block
     axis = f"{axis_of(both[0])} an update"
     drawing = lines(every, "cores that update", axis, linear=True)
     note = (
-        "By socket, by pipe: the same requests over channels that share no memory, each message a call of the host to "
-        "send and another to receive. Where nothing is said they go by call lines in shared memory."
+        "By socket, by pipe: the same requests over channels that share no memory, each message a"
+        " call of the host to send and another to receive. Where nothing is said they go by call"
+        " lines in shared memory."
     )
     return line_figure(
-        "The cost of an update by message, by what carries it", drawing, every, "cores", axis_of(both[0]), both,
+        "The cost of an update by message, by what carries it", drawing, every, "cores",
+        axis_of(both[0]), both,
         notes=(note,),
     )  # fmt: skip
 
@@ -68,7 +76,9 @@ def _by_carrier(by_memory: Sequence[Series], carried: Sequence[Series]) -> Block
 def _lines(ours: Sequence[Series]) -> list[Line]:
     """Named as briefly as in the paper, where every variant is of one system only."""
     alone = len({one.variant for one in ours}) == len({(one.variant, one.system) for one in ours})
-    return generic.lines_over(ours, generic.CORES, leaving=("lines",) if alone else (), systems=not alone)
+    return generic.lines_over(
+        ours, generic.CORES, leaving=("lines",) if alone else (), systems=not alone
+    )
 
 
 def _as_in_the_paper(label: str) -> str:

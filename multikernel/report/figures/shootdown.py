@@ -1,7 +1,8 @@
 """The messages of a shootdown: cycles until all have acknowledged, by protocol and cores.
 
-Guarantees: a protocol that came to the same as another on some number of cores is drawn there as that one, and the note
-says so; nothing is drawn that was not measured. Called by: registry. Answers: the paper's figure 6.
+Guarantees: a protocol that came to the same as another on some number of cores is drawn there as
+that one, and the note says so; nothing is drawn that was not measured. Called by: registry.
+Answers: the paper's figure 6.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from multikernel.results.document import Document, Series
 BESIDES = ("tree", "depth", "same")
 """What a protocol's tree was: it changes with the number of cores, and tells no lines apart."""
 WHAT = (
-    "Broadcast: all poll one line, each acknowledges on its own. Unicast: a line a core. Multicast: over a tree by the "
-    "machine's parts. NUMA-aware: the same tree, farthest first, lines at the receiver. Chosen: of all cores the tree "
-    "that the system has, of fewer the one predicted to be best."
+    "Broadcast: all poll one line, each acknowledges on its own. Unicast: a line a core. Multicast:"
+    " over a tree by the machine's parts. NUMA-aware: the same tree, farthest first, lines at the"
+    " receiver. Chosen: of all cores the tree that the system has, of fewer the one predicted to be"
+    " best."
 )
 BARE = "Bare loops on booted cores: no kernel, no page table."
 EQUAL = "Protocols that came to the same tree were measured once and share a point."
@@ -35,7 +37,9 @@ def draw(document: Document) -> list[Block]:
     ours = [
         one
         for one in document.series
-        if one.measure == "completion" and one.parameters.get("operation") == "shootdown" and not one.control
+        if one.measure == "completion"
+        and one.parameters.get("operation") == "shootdown"
+        and not one.control
     ]
     rest = [one for one in document.series if one not in ours]
     found: list[Block] = []
@@ -50,7 +54,9 @@ def draw(document: Document) -> list[Block]:
             several = generic.lines_over(every, generic.CORES, leaving=BESIDES, systems=False)
             drawing = lines(several, "cores", axis, linear=True)
             found.append(
-                line_figure(title, drawing, several, "cores", axis, measured, notes=notes, paper=paper)
+                line_figure(
+                    title, drawing, several, "cores", axis, measured, notes=notes, paper=paper
+                )
             )
         else:
             groups = [Group("", bars_of(every, rate_of(document), leaving=BESIDES, systems=False))]
@@ -59,7 +65,9 @@ def draw(document: Document) -> list[Block]:
 
 
 def _by_name(measured: Sequence[Series]) -> list[Series]:
-    """And once more under the name of each protocol that came to the same; protocols as they come first."""
+    """And once more under the name of each protocol that came to the same; protocols as they come
+    first.
+    """
     found = [
         msgspec.structs.replace(one, variant=name)
         for one in measured

@@ -1,8 +1,10 @@
-"""Our channels beside the host's own: latency, throughput and cache lines of each, in the form of table 3.
+"""Our channels beside the host's own: latency, throughput and cache lines of each, in the form of
+table 3.
 
-Guarantees: what differs by orders of magnitude is not drawn on one axis: what stays in cache lines, what goes through
-the host's kernel, what sleeps there, and what shares a CPU have a figure each. Cache lines stand in the table where the
-document has them; where not, it says why. Called by: registry. Answers: the paper's table 3.
+Guarantees: what differs by orders of magnitude is not drawn on one axis: what stays in cache lines,
+what goes through the host's kernel, what sleeps there, and what shares a CPU have a figure each.
+Cache lines stand in the table where the document has them; where not, it says why. Called by:
+registry. Answers: the paper's table 3.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from multikernel.results.document import Document, Mode, Series
 
 MODES_IN_ORDER: tuple[Mode, ...] = ("back-to-back", "single")
 HEADINGS = (
-    "message over", "waits", "sleeps / message", "memory", "latency, cycles", "single, cycles", "ns", "× floor",
+    "message over", "waits", "sleeps / message", "memory", "latency, cycles", "single, cycles",
+    "ns", "× floor",
     "messages / kcycle",
 )  # fmt: skip
 COUNTED = {
@@ -50,13 +53,17 @@ def draw(document: Document) -> list[Block]:
     for name, title in CLASSES.items():
         own = [one for one in trips if _class(one) == name]
         groups = [
-            Group(_capital(MODES[mode]), bars_of(some, rate_of(document), leaving=LEFT_OUT, among=own))
+            Group(
+                _capital(MODES[mode]), bars_of(some, rate_of(document), leaving=LEFT_OUT, among=own)
+            )
             for mode in MODES_IN_ORDER
             if (some := [one for one in own if one.mode == mode])
         ]
         if own:
             found.append(
-                bar_figure(f"There and back. {title}", groups, axis_of(own[0]), own, notes=_notes(own))
+                bar_figure(
+                    f"There and back. {title}", groups, axis_of(own[0]), own, notes=_notes(own)
+                )
             )
     for crossing, title in ((False, CLASSES["memory"]), (True, "Through the host's kernel")):
         own = [one for one in rates if (_class(one) != "memory") == crossing]
@@ -64,7 +71,9 @@ def draw(document: Document) -> list[Block]:
             bars = bars_of(own, rate_of(document), leaving=LEFT_OUT)
             notes = ("Longer is better.",)
             found.append(
-                bar_figure(f"One way. {title}", [Group("", bars)], axis_of(own[0]), own, notes=notes)
+                bar_figure(
+                    f"One way. {title}", [Group("", bars)], axis_of(own[0]), own, notes=notes
+                )
             )
     rest = [one for one in document.series if one not in trips and one not in rates]
     return [*found, *generic.of_series(document, rest)]
@@ -88,7 +97,8 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-# --- The table ----------------------------------------------------------------------------------------------------
+# --- The table
+# --------------------------------------------------------------------------------------------------
 
 
 def _table(document: Document, trips: Sequence[Series], rates: Sequence[Series]) -> Table:
@@ -111,10 +121,16 @@ def _table(document: Document, trips: Sequence[Series], rates: Sequence[Series])
         right=frozenset({2, *range(4, len(HEADINGS) + len(counted))}),
         notes=(
             interval_note(trips).split(" Error bars")[0].replace("Bars and points", "Numbers"),
-            "Latency there and back, back-to-back; ns and × floor are of it. The paper gives the latency of a message. "
-            + OTHERS,
-            "Sleeps: of both sides together, for a message there and back; who finds its message there does not sleep.",
-            "A line of ours holds 56 bytes of message and its control word; the host's own carry 64 bytes.",
+            "Latency there and back, back-to-back; ns and × floor are of it. The paper gives the"
+            " latency of a message. " + OTHERS,
+            (
+                "Sleeps: of both sides together, for a message there and back; who finds its"
+                " message there does not sleep."
+            ),
+            (
+                "A line of ours holds 56 bytes of message and its control word; the host's own"
+                " carry 64 bytes."
+            ),
             *why,
         ),
         paper=TABLE_3,
@@ -144,7 +160,9 @@ def _row(
 
 
 def _paper_rows(counted: Sequence[str]) -> list[tuple[str, ...]]:
-    """URPC and L4. Their cache lines stand beside, with the paper's values: they are no loads and no misses."""
+    """URPC and L4. Their cache lines stand beside, with the paper's values: they are no loads and
+    no misses.
+    """
     found = []
     for who in ("URPC", "L4 IPC"):
         latency = next(one for one in TABLE_3 if one.what == f"{who}, latency")
@@ -154,6 +172,13 @@ def _paper_rows(counted: Sequence[str]) -> list[tuple[str, ...]]:
         assert latency.machine is not None
         cells = (number(latency.value), "–", short(latency.ns), "–", f"{stream.value:g}")
         found.append(
-            (f"the paper, {latency.machine.name}: {who}", "–", "–", "–", *cells, *("–" for _ in counted))
+            (
+                f"the paper, {latency.machine.name}: {who}",
+                "–",
+                "–",
+                "–",
+                *cells,
+                *("–" for _ in counted),
+            )
         )
     return found

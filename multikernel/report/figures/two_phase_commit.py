@@ -1,7 +1,9 @@
-"""The retype of memory that all cores know: one alone and many in flight, by cores; and by how many are in flight.
+"""The retype of memory that all cores know: one alone and many in flight, by cores; and by how many
+are in flight.
 
-Guarantees: nothing is drawn that was not measured; trees that came to the same share their points, as their series say.
-Called by: registry. Answers: the paper's figure 8, which has the same two curves.
+Guarantees: nothing is drawn that was not measured; trees that came to the same share their points,
+as their series say. Called by: registry. Answers: the paper's figure 8, which has the same two
+curves.
 """
 
 from __future__ import annotations
@@ -23,15 +25,20 @@ BESIDES = ("operation", "same", "tree", "target", "told", "in_flight")
 ALONE = "One alone"
 IN_FLIGHT = "in_flight"
 HOW = (
-    "Two-phase: every core votes, then hears the outcome. Owner: the object's owner decides; foreign-owner: it has to "
-    "be asked. Shared kernel: the core decides by itself, under a lock that nobody else wants."
+    "Two-phase: every core votes, then hears the outcome. Owner: the object's owner decides;"
+    " foreign-owner: it has to be asked. Shared kernel: the core decides by itself, under a lock"
+    " that nobody else wants."
 )
 COST = "In flight: the mean cost of one in batches with so many under way, each about other memory."
 
 
 def draw(document: Document) -> list[Block]:
     """Over cores, one alone and the most in flight; over the number in flight, on all cores."""
-    ours = [one for one in document.series if one.parameters.get("operation") == "retype" and not one.control]
+    ours = [
+        one
+        for one in document.series
+        if one.parameters.get("operation") == "retype" and not one.control
+    ]
     rest = [one for one in document.series if one not in ours and not one.control]
     asked = [one for one in ours if one.variant != "local"]
     if not asked:
@@ -48,7 +55,9 @@ def draw(document: Document) -> list[Block]:
         for some in generic.portions(several, generic.LINES):
             drawing = lines(some, "cores", axis, linear=True)
             found.append(
-                line_figure(f"{title}, by cores", drawing, some, "cores", axis, asked, notes=(HOW, COST))
+                line_figure(
+                    f"{title}, by cores", drawing, some, "cores", axis, asked, notes=(HOW, COST)
+                )
             )
     cores = max(one.cores for one in asked)
     local = [one for one in ours if one.variant == "local" and one.mode == "single"]
@@ -64,7 +73,9 @@ def draw(document: Document) -> list[Block]:
         several = generic.lines_over(list(_named(by_flight, "")), IN_FLIGHT, leaving=BESIDES)
         drawing = lines(several, "in flight", axis)
         name = f"Cost of a retype by how many are in flight, {cores} cores"
-        found.append(line_figure(name, drawing, several, "in flight", axis, by_flight, notes=(COST,)))
+        found.append(
+            line_figure(name, drawing, several, "in flight", axis, by_flight, notes=(COST,))
+        )
     return [*found, *generic.of_series(document, rest)]
 
 

@@ -1,9 +1,10 @@
-"""Unmap: bars by how the other cores are told, the paper's values at the same number of cores, and what else is paid.
+"""Unmap: bars by how the other cores are told, the paper's values at the same number of cores, and
+what else is paid.
 
-Guarantees: arms that are told differently never share a group, nor do arms whose messages share no memory share one
-with those whose do. Over several numbers of cores, in one document (`unmap_by_cores`) or in several, the paper's
-figure 7 is drawn as the paper draws it, with what is known of its curves.
-Called by: registry. Answers: the paper's figure 7.
+Guarantees: arms that are told differently never share a group, nor do arms whose messages share no
+memory share one with those whose do. Over several numbers of cores, in one document
+(`unmap_by_cores`) or in several, the paper's figure 7 is drawn as the paper draws it, with what is
+known of its curves. Called by: registry. Answers: the paper's figure 7.
 """
 
 from __future__ import annotations
@@ -30,12 +31,15 @@ from multikernel.report.wording import SYSTEMS, TOLD_TITLES, host_carrier_of, ra
 from multikernel.results.document import Document, Series
 
 TOLD_ORDER = ("poll", "signal", "interrupt", "none", None)
-SIDE = {"map-on-all-cores": "Mapping on all cores", "first-touch-on-all-cores": "First touch on all cores"}
+SIDE = {
+    "map-on-all-cores": "Mapping on all cores",
+    "first-touch-on-all-cores": "First touch on all cores",
+}
 MOST_LINES = 8
 CARRIED_TITLE = "Told by poll, by messages that share no memory"
 CARRIED_NOTE = (
-    "By socket, by pipe: the monitors' messages and the attention they need go through the host; where nothing is said "
-    "they go by call lines in shared memory."
+    "By socket, by pipe: the monitors' messages and the attention they need go through the host;"
+    " where nothing is said they go by call lines in shared memory."
 )
 
 
@@ -44,7 +48,9 @@ def draw(document: Document) -> list[Block]:
     unmaps = _unmaps(document)
     own = [one for one in document.series if one.variant == "own-pages"]
     programs = [one for one in document.series if one.variant == "computing-program"]
-    side = [one for one in document.series if one.parameters.get("operation") in SIDE and one not in own]
+    side = [
+        one for one in document.series if one.parameters.get("operation") in SIDE and one not in own
+    ]
     growth = [one for one in document.series if is_by_cores(one)]
     drawn = [*unmaps, *own, *programs, *side, *growth]
     rest = [one for one in document.series if one not in drawn]
@@ -55,10 +61,15 @@ def draw(document: Document) -> list[Block]:
     if own:
         title = f"Every core unmaps pages of its own at once, {size_sentence(document)}"
         found.append(
-            _throughput(document, own, title, "Longer is better: all cores' unmaps a second together.")
+            _throughput(
+                document, own, title, "Longer is better: all cores' unmaps a second together."
+            )
         )
     if programs:
-        note = "Longer is better: what programs computing on the other cores get done, left alone or told of unmaps."
+        note = (
+            "Longer is better: what programs computing on the other cores get done, left alone or"
+            " told of unmaps."
+        )
         found.append(_throughput(document, programs, "What a computing program keeps", note))
     if side:
         groups = [
@@ -68,7 +79,9 @@ def draw(document: Document) -> list[Block]:
             )
             for operation, some in grouped(side, "operation").items()
         ]
-        found.append(bar_figure("What mapping and the first touch cost", groups, axis_of(side[0]), side))
+        found.append(
+            bar_figure("What mapping and the first touch cost", groups, axis_of(side[0]), side)
+        )
     return [*found, *generic.of_series(document, rest)]
 
 
@@ -82,20 +95,30 @@ def draw_together(documents: Sequence[Document]) -> list[Block]:
     if len(latest) < 2:
         return []
     found = {
-        cores: [one for one in _unmaps(document) if one.cores == cores] for cores, document in latest.items()
+        cores: [one for one in _unmaps(document) if one.cores == cores]
+        for cores, document in latest.items()
     }
     by_memory = {
-        cores: [one for one in some if host_carrier_of(one) is None] for cores, some in found.items()
+        cores: [one for one in some if host_carrier_of(one) is None]
+        for cores, some in found.items()
     }
     # Beside those of the same telling and system, so that the difference is the carrier's.
     told_alike = {
-        cores: [one for one in some if one.system == "multikernel" and one.parameters.get("told") == "poll"]
+        cores: [
+            one
+            for one in some
+            if one.system == "multikernel" and one.parameters.get("told") == "poll"
+        ]
         for cores, some in found.items()
     }
-    drawn = [_by_cores("Unmap by number of cores, as in the paper's figure 7", by_memory, paper=True)]
+    drawn = [
+        _by_cores("Unmap by number of cores, as in the paper's figure 7", by_memory, paper=True)
+    ]
     if any(host_carrier_of(one) is not None for some in told_alike.values() for one in some):
         drawn.append(
-            _by_cores("Unmap by number of cores, by what carries the messages", told_alike, paper=False)
+            _by_cores(
+                "Unmap by number of cores, by what carries the messages", told_alike, paper=False
+            )
         )
     return [block for block in drawn if block is not None]
 
@@ -107,17 +130,29 @@ def _by_cores(title: str, found: Mapping[int, Sequence[Series]], *, paper: bool)
             if not one.control:
                 told, carrier = TOLD_TITLES[one.parameters.get("told")], host_carrier_of(one)
                 how = told if carrier is None else f"by {carrier}, {told}"
-                points.setdefault(f"{SYSTEMS[one.system]} · {one.variant}, {how}", []).append((cores, one))
+                points.setdefault(f"{SYSTEMS[one.system]} · {one.variant}, {how}", []).append(
+                    (cores, one)
+                )
     kept = [(label, own) for label, own in points.items() if len(own) > 1][:MOST_LINES]
     if not kept:
         return None
     ours = [Line(label, tuple(point_of(one, cores) for cores, one in own)) for label, own in kept]
-    several = [*ours, *(unmap_by_cores.paper_curve(name) for name in unmap_by_cores.CURVES if paper)]
+    several = [
+        *ours,
+        *(unmap_by_cores.paper_curve(name) for name in unmap_by_cores.CURVES if paper),
+    ]
     notes = unmap_by_cores.OF_THE_PAPER if paper else (CARRIED_NOTE,)
     drawing = lines(several, "cores", unmap_by_cores.AXIS, linear=True)
     measured = [one for _, own in kept for _, one in own]
     return line_figure(
-        title, drawing, several, "cores", "cycles", measured, notes=notes, paper=FIGURE_7 if paper else ()
+        title,
+        drawing,
+        several,
+        "cores",
+        "cycles",
+        measured,
+        notes=notes,
+        paper=FIGURE_7 if paper else (),
     )
 
 
@@ -138,7 +173,10 @@ def _completion(document: Document, unmaps: Sequence[Series]) -> Block:
             groups.append(Group(title[:1].upper() + title[1:], bars))
         if told == "poll" and carried:
             groups.append(
-                Group(CARRIED_TITLE, bars_of(carried, rate_of(document), leaving=leaving, among=unmaps))
+                Group(
+                    CARRIED_TITLE,
+                    bars_of(carried, rate_of(document), leaving=leaving, among=unmaps),
+                )
             )
     cores = max(one.cores for one in unmaps)
     points = [one for one in FIGURE_7 if one.value is not None and one.cores == cores]
@@ -147,8 +185,8 @@ def _completion(document: Document, unmaps: Sequence[Series]) -> Block:
         groups.append(Group(title, tuple(paper_bar(one) for one in points)))
     notes = (
         (
-            "Time until no core can read the page. Compare within a group: what structure is worth shows only between "
-            "kernels told in the same way."
+            "Time until no core can read the page. Compare within a group: what structure is worth"
+            " shows only between kernels told in the same way."
         ),
         *((CARRIED_NOTE,) if carried else ()),
         *((f"{PLOT} {OTHERS}",) if points else (OTHERS,)),

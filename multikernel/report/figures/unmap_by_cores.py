@@ -1,7 +1,8 @@
-"""Unmap by number of cores and by tree: the paper's figure 7 within one document, and what the tree is worth.
+"""Unmap by number of cores and by tree: the paper's figure 7 within one document, and what the tree
+is worth.
 
-Guarantees: the kernels stand side by side only along the same tree, the shared kernel's line and Linux as what they
-are. Called by: unmap. Answers: figure 7 over cores.
+Guarantees: the kernels stand side by side only along the same tree, the shared kernel's line and
+Linux as what they are. Called by: unmap. Answers: figure 7 over cores.
 """
 
 from __future__ import annotations
@@ -19,18 +20,19 @@ from multikernel.results.document import Document, Series
 
 CURVES = ("Barrelfish", "Linux 2.6.26", "Windows Server 2008 R2 beta")
 OF_THE_PAPER = (
-    "Dashed: the paper's curves on its 8×4 AMD of 2009. Only their hollow points are known; what joins them is drawn "
-    "for the eye. " + PLOT,
+    "Dashed: the paper's curves on its 8×4 AMD of 2009. Only their hollow points are known; what"
+    " joins them is drawn for the eye. " + PLOT,
     OTHERS,
 )
 AXIS = "cycles until no core can read the page"
 BOOTED = (
-    "The page is mapped on so many of {} cores that are booted; the others sleep. Linux has so many threads."
+    "The page is mapped on so many of {} cores that are booted; the others sleep. Linux has so many"
+    " threads."
 )
 SAME = (
-    "Compare within a group: both kernels are told along the same tree, by messages over the same call lines. Between "
-    "the shared kernel's line and its trees lies what messages cost it; between trees of one kernel, what the tree is "
-    "worth."
+    "Compare within a group: both kernels are told along the same tree, by messages over the same"
+    " call lines. Between the shared kernel's line and its trees lies what messages cost it;"
+    " between trees of one kernel, what the tree is worth."
 )
 
 
@@ -51,7 +53,9 @@ def paper_curve(name: str) -> Line:
     """A curve of the paper's figure 7."""
     known = [one for one in FIGURE_7 if one.what == name]
     points = tuple(
-        Point(float(one.cores), one.value) for one in known if one.value is not None and one.cores is not None
+        Point(float(one.cores), one.value)
+        for one in known
+        if one.value is not None and one.cores is not None
     )
     return Line(f"{name}, the paper", points, paper=True)
 
@@ -66,7 +70,9 @@ def _drawn(title: str, curves: Mapping[str, Curve], notes: Sequence[str], *, pap
     measured = [one for curve in curves.values() for one in curve.values()]
     drawing = lines(several, "cores", AXIS, linear=True)
     values = FIGURE_7 if paper else ()
-    return line_figure(title, drawing, several, "cores", "cycles", measured, notes=notes, paper=values)
+    return line_figure(
+        title, drawing, several, "cores", "cycles", measured, notes=notes, paper=values
+    )
 
 
 def _figure_7(curves: Curves) -> Block:
