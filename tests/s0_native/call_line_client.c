@@ -5,7 +5,7 @@
  * call_line_client SEED WINDOW CALLS */
 #include "clients.h"
 
-#include "call_line.h"
+#include "channel/call_line.h"
 
 #ifdef GENMC
 enum { WINDOW_MOST = 1, CALLS = 2 };

@@ -3,7 +3,7 @@
  * taken back.
  *
  *     capability_client SEED STEPS */
-#include "cspace.h"
+#include "capability/cspace.h"
 
 #include "clients.h"
 

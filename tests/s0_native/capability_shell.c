@@ -24,7 +24,7 @@
  * h: digest
  * H: a hash of all bytes
  * k: 1 when all invariants hold */
-#include "cspace.h"
+#include "capability/cspace.h"
 
 #include "shell.h"
 

@@ -20,7 +20,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "channel.h"
+#include "channel/channel.h"
 
 enum { STREAMED = 5000, HOST_MOST = 1 << 16, CELLS = 1 << 17, MANY = 50 };
 

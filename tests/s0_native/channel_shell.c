@@ -10,8 +10,8 @@
  *            g: the value received, -1 nothing (l: its line)
  *            p LINE VALUE: reply, 1
  *            t LINE: the value, -1 not there */
-#include "call_line.h"
-#include "ring.h"
+#include "channel/call_line.h"
+#include "channel/ring.h"
 
 #include "shell.h"
 

@@ -20,6 +20,6 @@ def channels(compiler: Compiler) -> Iterator[Shell]:
 
 @pytest.fixture(scope="session")
 def memory(compiler: Compiler) -> Iterator[Shell]:
-    shell = Shell(compiler.build("memory_shell.c", NATIVE / "frames.c"))
+    shell = Shell(compiler.build("memory_shell.c", NATIVE / "memory" / "frames.c"))
     yield shell
     shell.close()

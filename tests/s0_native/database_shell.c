@@ -13,7 +13,7 @@
  * e NODE AFTER: the next descendant
  * k: 1 when all invariants hold (what does not is said on stderr)
  * h: rank of the root, -1 when empty */
-#include "mapping_database.h"
+#include "capability/mapping_database.h"
 
 #include "shell.h"
 

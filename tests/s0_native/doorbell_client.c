@@ -7,8 +7,8 @@
  * there are any */
 #include "clients.h"
 
-#include "call_line.h"
-#include "doorbell.h"
+#include "channel/call_line.h"
+#include "channel/doorbell.h"
 
 enum { SLICE_US = 20000, LOOKS = 1200, PAUSE = 1200 };
 

@@ -9,9 +9,9 @@
  *                f OFFSET BYTES: 1 freed
  *                v: bytes available
  * histogram      b VALUE: its bucket */
-#include "address_range.h"
-#include "frames.h"
-#include "histogram.h"
+#include "base/histogram.h"
+#include "memory/address_range.h"
+#include "memory/frames.h"
 
 #include "shell.h"
 

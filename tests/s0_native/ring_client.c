@@ -7,7 +7,7 @@
  * ring_client SEED SLOTS MESSAGES */
 #include "clients.h"
 
-#include "ring.h"
+#include "channel/ring.h"
 
 #ifdef GENMC
 enum { SLOTS_MOST = RING_SLOTS_MIN, MESSAGES = 2 };

@@ -13,9 +13,9 @@
 
 static uint32_t mutant;
 #define MK_SHARED_MUTANT mutant
-#include "shared_capabilities.c"
-#include "shared_capability_locks.c"
-#include "shared_capability_map.c"
+#include "shared/capabilities.c"
+#include "shared/capability_locks.c"
+#include "shared/map_frame.c"
 
 #include <string.h>
 

@@ -12,21 +12,14 @@ from s0_native.building import NATIVE, Compiler, Shell
 from s0_native.capability_replicas import ShellReplica
 from s0_native.capability_world import World
 
-NAMES = (
-    "capability",
-    "mapping_database",
-    "cspace",
-    "cspace_derive",
-    "cspace_delete",
-    "cspace_close",
-    "cspace_remote",
-)
-SOURCES = tuple(NATIVE / f"{name}.c" for name in NAMES)
+SOURCES = tuple(sorted((NATIVE / "capability").glob("*.c")))
 
 
 def mutant_names() -> list[str]:
     """In the order of their numbers, from 1."""
-    return re.findall(r"^ {4}CAP_MUTANT_(\w+)", (NATIVE / "capability.h").read_text(), re.MULTILINE)
+    return re.findall(
+        r"^ {4}CAP_MUTANT_(\w+)", (NATIVE / "capability" / "capability.h").read_text(), re.MULTILINE
+    )
 
 
 def found(shell: Shell, seeds: int) -> str | None:

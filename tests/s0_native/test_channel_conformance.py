@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from s0_native.building import NATIVE, Compiler, sanitizer_prefix
 
-SOURCES = [NATIVE / f"channel_{part}.c" for part in ("memory", "socket", "pipe", "wait")]
+SOURCES = [NATIVE / "channel" / f"{part}.c" for part in ("in_memory", "socket", "pipe", "waiting")]
 SANITIZER = ("-fsanitize=thread", "-O1")
 FORMS = {
     "epoch-ring": (4, 64, 16384),

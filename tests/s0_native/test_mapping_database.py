@@ -14,7 +14,7 @@ PAGE = 4096
 NONE = -1
 RAM, FRAME, CNODE, VNODE, DISPATCHER, ENDPOINT, MAPPING = range(1, 8)
 VIEWS = (ENDPOINT, MAPPING)
-SOURCES = (NATIVE / "mapping_database.c", NATIVE / "capability.c")
+SOURCES = tuple(NATIVE / "capability" / f"{name}.c" for name in ("mapping_database", "capability"))
 
 # address, size, type, about; of power-of-two sizes and aligned to them: any two nest or are
 # disjoint.

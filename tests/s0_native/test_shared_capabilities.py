@@ -18,7 +18,7 @@ BIG, REGION = 0, 1
 
 def mutant_names() -> list[str]:
     """In the order of their numbers, from 1."""
-    source = (NATIVE / "shared_capability_locks.h").read_text()
+    source = (NATIVE / "shared" / "capability_locks.h").read_text()
     return re.findall(r"^ {4}SHARED_MUTANT_(\w+)", source, re.MULTILINE)
 
 

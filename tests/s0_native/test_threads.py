@@ -130,7 +130,7 @@ def test_a_seeded_bug_is_caught(compiler: Compiler, mutant: str) -> None:
 
 
 def test_no_wake_up_is_lost(compiler: Compiler) -> None:
-    program = compiler.build("doorbell_client.c", NATIVE / "doorbell.c")
+    program = compiler.build("doorbell_client.c", NATIVE / "channel" / "doorbell.c")
     done = subprocess.run([program, "3", "60000"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr or f"slept and lost: {done.stdout}"
     slept, lost = map(int, done.stdout.split())
@@ -144,7 +144,7 @@ def test_no_wake_up_is_lost(compiler: Compiler) -> None:
 def test_a_lost_wake_up_is_noticed(compiler: Compiler, flag: str) -> None:
     if len(os.sched_getaffinity(0)) < 2 and "BELL" in flag:
         pytest.skip("one CPU sees its own stores in order")
-    program = compiler.build("doorbell_client.c", NATIVE / "doorbell.c", flags=(flag,))
+    program = compiler.build("doorbell_client.c", NATIVE / "channel" / "doorbell.c", flags=(flag,))
     for seed in range(20):
         done = subprocess.run(
             [program, str(seed), "3000"], capture_output=True, text=True, check=False

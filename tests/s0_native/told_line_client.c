@@ -10,7 +10,7 @@
 #define sched_yield() ((void)0)
 #endif
 #include "locks/mcs.c"
-#include "told_line.h"
+#include "shared/told_line.h"
 
 #ifdef GENMC
 enum { THREADS_MOST = 3, ROUNDS = 1 };

@@ -6,7 +6,7 @@
  * used_ring_client SEED SLOTS MESSAGES */
 #include "clients.h"
 
-#include "used_ring.h"
+#include "channel/used_ring.h"
 
 #ifdef GENMC
 enum { SLOTS_MOST = 2, MESSAGES = 3 };

@@ -18,7 +18,7 @@ import pytest
 
 ROOM = Path(__file__).resolve().parents[2]
 NATIVE = ROOM / "multikernel" / "native"
-HEADERS = {"MUTANT": "rows.h", "SHARED_MUTANT": "shared_capability_locks.h"}
+HEADERS = {"MUTANT": "monitor/operation.h", "SHARED_MUTANT": "shared/capability_locks.h"}
 """Where the bugs are numbered, from 1."""
 
 
@@ -45,17 +45,16 @@ def relink(root: Path, define: str) -> Path:
     package = site / "multikernel"
     ignored = shutil.ignore_patterns("*.[cho]", "*.so", "__pycache__")
     shutil.copytree(ROOM / "multikernel", package, ignore=ignored)
-    library = shutil.copy(build / "libmultikernel_native.a", root)
+    library = build / "libmultikernel_native.a"
     flags = ["-std=gnu11", "-O1", "-DNDEBUG", "-D_GNU_SOURCE", "-fPIC", define, f"-I{NATIVE}"]
-    buggy = [path for path in NATIVE.glob("*.c") if "MUTANT(" in path.read_text()]
-    objects = [root / f"{path.name}.o" for path in buggy]
+    buggy = [path for path in NATIVE.rglob("*.c") if "MUTANT(" in path.read_text()]
+    objects = [root / f"{number}.o" for number in range(len(buggy))]
     for path, into in zip(buggy, objects, strict=True):
         subprocess.run([*cc, *flags, "-c", path, "-o", into], check=True)
-    subprocess.run(["ar", "rs", library, *objects], check=True, capture_output=True)
     module = package / "native" / f"_native{EXTENSION_SUFFIXES[0]}"
-    subprocess.run(
-        [*cc, "-shared", face, library, "-lpthread", "-lrt", "-lm", "-o", module], check=True
-    )
+    # What the objects define is not looked for in the library.
+    parts = [face, *objects, library, "-lpthread", "-lrt", "-lm"]
+    subprocess.run([*cc, "-shared", *parts, "-o", module], check=True)
     return root / "bin" / "python"
 
 

@@ -2,13 +2,13 @@
 much.
 
 What lies in a CNode goes with it capability by capability, on each core in its time, because a
-commit cannot be refused (capability_rows.c) and a deletion is done in pieces (cspace.h). So a
-deletion or a revoke has two moments here. At the first, all that it names is gone: the capability,
-or every copy and descendant on every core. A CNode among it, and what that holds, is going: any of
-it may still be used, or be found stale, or be in the way of something else; each goes at some
-moment of its own, a CNode after its contents; and by the second moment, which is before the return,
-all of it is gone. Everything else happens at one moment, and the order of all these leads to what
-is there in the end.
+commit cannot be refused (native/monitor/capability/ranges.c) and a deletion is done in pieces
+(cspace.h). So a deletion or a revoke has two moments here. At the first, all that it names is gone:
+the capability, or every copy and descendant on every core. A CNode among it, and what that holds,
+is going: any of it may still be used, or be found stale, or be in the way of something else; each
+goes at some moment of its own, a CNode after its contents; and by the second moment, which is
+before the return, all of it is gone. Everything else happens at one moment, and the order of all
+these leads to what is there in the end.
 """
 
 from __future__ import annotations

@@ -8,29 +8,7 @@ from pathlib import Path
 import pytest
 from s3_agreement.exploring import HERE, NATIVE, Explore, mutant_names
 
-PROTOCOL = (
-    *(
-        "monitor.c",
-        "agreement.c",
-        "agreement_round.c",
-        "rows.c",
-        "mapping_rows.c",
-        "tree_row.c",
-        "capability_rows.c",
-        "capability_copy_row.c",
-        "capability_retype_row.c",
-        "capability_revoke_row.c",
-        "capability_delete_row.c",
-        "capability_map_rows.c",
-        "capability_unmap_row.c",
-        "capability_pages.c",
-        "capability_reclaim_row.c",
-        "capability_task.c",
-    ),
-    *("capability.c", "cspace.c", "cspace_derive.c", "cspace_delete.c", "cspace_close.c"),
-    "cspace_remote.c",
-    "mapping_database.c",
-)
+PROTOCOL = sorted([*(NATIVE / "monitor").rglob("*.c"), *(NATIVE / "capability").glob("*.c")])
 # One page a piece, so that two are agreed about in several; one capability a call, so that what is
 # half done is seen.
 SMALL = ("-DMK_PIECE_SLOTS=1", "-DMK_CAPABILITY_WORK=1")
@@ -52,7 +30,7 @@ def with_bug(sources: list[Path], mutant: int) -> list[Path]:
     if not mutant:
         return []
     name = f"MUTANT({mutant_names()[mutant - 1]})"
-    if any(name in header.read_text() for header in NATIVE.glob("*.h")):
+    if any(name in header.read_text() for header in NATIVE.rglob("*.h")):
         return sources
     return [source for source in sources if name in source.read_text()]
 
@@ -76,12 +54,12 @@ def explore(tmp_path_factory: pytest.TempPathFactory) -> Explore:
 
     @functools.cache
     def protocol() -> list[Path]:
-        return compiled([NATIVE / name for name in PROTOCOL], root / "protocol", "-DMK_MUTANT=0")
+        return compiled(PROTOCOL, root / "protocol", "-DMK_MUTANT=0")
 
     @functools.cache  # the same arguments visit the same worlds
     def run(*arguments: str, mutant: int = 0) -> subprocess.CompletedProcess[str]:
         if mutant not in built:
-            sources = [NATIVE / name for name in PROTOCOL]
+            sources = PROTOCOL
             bugged = compiled(
                 with_bug(sources, mutant), root / f"{mutant}", f"-DMK_MUTANT={mutant}"
             )

@@ -126,7 +126,9 @@ TREES = [(one, other) for one in range(16) for other in range(16)]
 
 def mutant_names() -> list[str]:
     """In the order of their numbers, from 1."""
-    return re.findall(r"^ {4}MUTANT_(\w+)", (NATIVE / "rows.h").read_text(), re.MULTILINE)
+    return re.findall(
+        r"^ {4}MUTANT_(\w+)", (NATIVE / "monitor" / "operation.h").read_text(), re.MULTILINE
+    )
 
 
 def passes(explore: Explore, scenario: str, *arguments: str, cores: int = 3) -> None:

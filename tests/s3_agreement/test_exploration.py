@@ -82,7 +82,9 @@ def test_pages_go_with_their_capabilities_along_a_chain(explore: Explore, scenar
 @pytest.mark.parametrize("cores", [3, 4])
 @pytest.mark.parametrize("route", ["flat", "chain"])
 def test_what_an_operation_costs(explore: Explore, scenario: str, cores: int, route: str) -> None:
-    """In messages, where nothing comes in between: what capability_rows.c says of the protocols."""
+    """In messages, where nothing comes in between: what native/monitor/capability/ranges.c says of
+    the protocols.
+    """
     for cost, protocol in zip(COSTS[scenario], ([], ["--owner"]), strict=True):
         arguments = (
             "--scenario",

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from s3_agreement.exploring import Explore, mutant_names
 
-# Which scenario finds which seeded bug (enum mutant in rows.h).
+# Which scenario finds which seeded bug (enum mutant in native/monitor/operation.h).
 MUTANTS = {
     "COMMIT_ON_REFUSAL": ("unmap-2", "flat"),
     "REPLY_BEFORE_CHILDREN": ("unmap", "chain"),

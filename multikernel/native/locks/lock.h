@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../message.h"
+#include "base/message.h"
 
 /* One a core, in the segment, on a line of its own: the core spins on it. */
 struct lock_node {

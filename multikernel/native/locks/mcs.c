@@ -1,7 +1,7 @@
 /* The MCS queue lock (Mellor-Crummey and Scott, TOCS'91): FIFO, each waiter spins on its own line,
  * a handover costs one line transfer. Queue links are core numbers, because the nodes lie at
  * different addresses in different processes. */
-#include "lock.h"
+#include "locks/lock.h"
 
 #include <sched.h>
 

@@ -1,10 +1,10 @@
 /* The requests about capabilities that measuring loops make: a page of RAM to a Frame, and whatever
- * is about one capability. Their words: cpu_driver.h.
+ * is about one capability. Their words: driver/driver.h.
  *
  * Called by: operations.c, at_once.c. */
 #pragma once
 
-#include "probes.h"
+#include "probes/probes.h"
 
 enum { ASKING_RIGHTS_SHIFT = 16, ASKING_TYPE_SHIFT = 16, ASKING_HIGH_SHIFT = 32 };
 

@@ -16,8 +16,8 @@
  * task repeats one operation for a while, and what they did is added up). */
 #include <time.h>
 
-#include "asking.h"
-#include "meeting.h"
+#include "probes/asking.h"
+#include "probes/meeting.h"
 
 /* One of the operations that are in flight. */
 struct lane {

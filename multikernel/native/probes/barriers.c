@@ -9,7 +9,7 @@
  * Called by: the collectives experiment, by all members at once. Source: Mellor-Crummey and Scott,
  * Algorithms for scalable synchronization (TOCS 1991), sections 3.1 and 3.3; Hensgen, Finkel and
  * Manber (1988) for dissemination. Numbers that only grow take the place of a sense. */
-#include "together.h"
+#include "probes/together.h"
 
 enum {
     SCRATCH_COUNTER = 102,

@@ -1,6 +1,6 @@
-#include "capabilities.h"
+#include "probes/capabilities.h"
 
-#include "../arch.h"
+#include "arch/arch.h"
 
 enum {
     FOR_CNODES = 1,

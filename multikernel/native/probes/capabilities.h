@@ -2,8 +2,8 @@
  * replica in memory of its own. */
 #pragma once
 
-#include "../cspace.h"
-#include "../histogram.h"
+#include "base/histogram.h"
+#include "capability/cspace.h"
 
 enum { PROBE_DESCENDANTS_MAX = 4096, PROBE_SPLITS_MAX = 4096 };
 

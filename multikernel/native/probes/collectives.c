@@ -7,7 +7,7 @@
  * has: what arrives is checked.
  *
  * Called by: the collectives experiment, by all members at once, each in a program of its own. */
-#include "together.h"
+#include "probes/together.h"
 
 enum { THINK_CYCLES = 400 };
 

@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "probes.h"
+#include "probes/probes.h"
 
 static uint64_t cache(uint64_t which, uint64_t result)
 {

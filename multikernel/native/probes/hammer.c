@@ -1,6 +1,6 @@
 /* Reads one word of a page as fast as the accessor can, until the page is gone for good. For the
  * test that no core reads through a mapping once its unmap has returned. */
-#include "probes.h"
+#include "probes/probes.h"
 
 enum { LOADS_A_TURN = 32 };
 

@@ -17,8 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../channel.h"
-#include "timed.h"
+#include "channel/channel.h"
+#include "probes/timed.h"
 
 enum { LETTER_WORDS = HOST_MESSAGE / 8, SLEEP_MS = 100 };
 

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "probes.h"
+#include "probes/probes.h"
 
 enum { PAGE = 4096, QUIET_US = 150 };
 

@@ -2,7 +2,7 @@
  * cores, unmaps and what they need beside them. What each measures: probes.h. */
 #include <string.h>
 
-#include "meeting.h"
+#include "probes/meeting.h"
 
 static void think(struct driver *d, uint64_t cycles)
 {

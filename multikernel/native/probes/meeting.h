@@ -7,7 +7,7 @@
 
 #include <sched.h>
 
-#include "probes.h"
+#include "probes/probes.h"
 
 enum { SCRATCH_MEETING = 100 };
 

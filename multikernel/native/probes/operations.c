@@ -5,7 +5,7 @@
  *
  * Called by: the experiments two-phase-commit and capabilities, through _operations.pxi.
  * Source: the paper's figure 8 (retype, alone and pipelined). */
-#include "asking.h"
+#include "probes/asking.h"
 
 /* The object that operation i makes, or is about, lies in the i-th page of the source. */
 static struct message retype_of(const struct operation_probe *p, uint32_t i)

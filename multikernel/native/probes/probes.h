@@ -21,8 +21,8 @@
  * capabilities.c, with a header of its own: local operations on one replica, no cores at all */
 #pragma once
 
-#include "../cpu_driver.h"
-#include "../histogram.h"
+#include "base/histogram.h"
+#include "driver/driver.h"
 
 /* --- raw.c: role 0 on core a pings, role 1 on core b answers; both run the same count. --- */
 

@@ -5,7 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "timed.h"
+#include "probes/timed.h"
 
 enum {
     SCRATCH_CALL = 64, /* one line: the raw call line, in the answering core's region */

@@ -17,8 +17,8 @@
  * same tree. Source: paper section 5.1, Figure 6. */
 #include <stdlib.h>
 
-#include "../call_line.h"
-#include "timed.h"
+#include "channel/call_line.h"
+#include "probes/timed.h"
 
 struct child {
     struct call_sender line;

@@ -8,9 +8,9 @@
  * Called by: the message experiment, by both cores with the same parameters but the role. The rings
  * lie in memory the caller maps on both: a page of meeting and counting lines, then the two lanes.
  * Each use clears what it uses, so the memory may be used again. */
-#include "../call_line.h"
-#include "../used_ring.h"
-#include "timed.h"
+#include "channel/call_line.h"
+#include "channel/used_ring.h"
+#include "probes/timed.h"
 
 enum { LANES_AT = 4096, SAMPLE_EVERY = 16 };
 

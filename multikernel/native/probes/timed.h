@@ -8,7 +8,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include "probes.h"
+#include "probes/probes.h"
 
 enum { THINK_SPINS = 16 };
 

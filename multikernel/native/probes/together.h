@@ -12,8 +12,8 @@
  * latency, last arrival to last departure (Mellor-Crummey and Scott, TOCS 1991). */
 #pragma once
 
-#include "../message.h"
-#include "timed.h"
+#include "base/message.h"
+#include "probes/timed.h"
 
 enum { SCRATCH_LEFT = 101 };
 

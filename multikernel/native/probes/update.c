@@ -2,7 +2,7 @@
  * server core, requests that stay on their core, and an open loop. What each measures: probes.h. */
 #include <math.h>
 
-#include "probes.h"
+#include "probes/probes.h"
 
 void probe_update_shared(struct driver *d, uint32_t lines, uint64_t count, uint32_t batch,
                          struct histogram *histogram)

@@ -1,0 +1,51 @@
+/* Waiting is an operation, named and bounded: spin with relax, then yield the CPU, then tell the
+ * caller to park. A wait that finds something starts over. On a machine with fewer CPUs than cores
+ * ("crowded") spinning only delays the core one waits for, so the spin is skipped: that is how a
+ * 2-CPU laptop runs 8 cores. */
+#pragma once
+
+#include <sched.h>
+#include <stdbool.h>
+
+#include "arch/arch.h"
+
+struct patience {
+    uint64_t spin_cycles; /* how long to spin before yielding; 0: yield at once */
+    uint32_t yields;      /* how often to yield before parking */
+};
+
+struct wait {
+    uint64_t started; /* 0: not started */
+    uint32_t rounds;
+    uint32_t yielded;
+};
+
+static inline void wait_restart(struct wait *wait)
+{
+    *wait = (struct wait){0};
+}
+
+/* One step of waiting. True: patience is at an end, park (or give up). The clock is read every 16th
+ * round only. */
+static inline bool wait_step(struct wait *wait, const struct patience *patience)
+{
+    if (patience->spin_cycles) {
+        if (wait->rounds++ & 15) {
+            arch_relax();
+            return false;
+        }
+        uint64_t now = arch_cycles();
+        if (!wait->started)
+            wait->started = now;
+        if (now - wait->started < patience->spin_cycles) {
+            arch_relax();
+            return false;
+        }
+    }
+    if (wait->yielded < patience->yields) {
+        wait->yielded++;
+        sched_yield();
+        return false;
+    }
+    return true;
+}

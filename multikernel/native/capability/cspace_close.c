@@ -1,0 +1,204 @@
+/* What goes with a capability, found before any of it has gone: so a deletion that may be refused
+ * is refused while nothing has changed.
+ *
+ * Deleting takes many calls, and with the last capability to a Frame its pages go, which a pin
+ * forbids. So a CNode is *closed* first, with all CNodes that are reached from nowhere else: from
+ * that moment on what they hold is gone for programs, and it is emptied in time. While the others
+ * are asked whether its pages may go it is *closing*: who would use what it holds, or take away
+ * what else there is of that, waits until it is known whether it closes or stays open.
+ *
+ * A revocation of RAM on one core alone does the same with the CNodes that lie in it.
+ *
+ * What is dying, or lies in a CNode that is closed, does not count as a capability that is left. A
+ * Frame would else keep its pages by one that is on its way out, and that one would take them along
+ * later, when nobody can refuse it any more. */
+#include "capability/cspace_inside.h"
+
+bool cspace_gone(const struct cspace *cs, uint32_t slot)
+{
+    return cspace_slot(cs, slot)->flags & CAP_DYING ||
+           cspace_cnode(cs, slot)->state > CNODE_CLOSING;
+}
+
+/* Of the copies that a core has of what that slot, of any core, holds. */
+static enum left left_in(const struct cspace *cs, const struct cspace_space *space, uint32_t slot,
+                         uint32_t without)
+{
+    const struct capability *c = cspace_slot(cs, slot);
+    const struct mapping_database *db = cspace_database(cspace_part(cs, c->part));
+    enum left left = LEFT_NOTHING;
+    for (uint32_t i = mapping_database_last_copy(db, slot);
+         i != NO_CAPABILITY && capability_same(cspace_slot(cs, i), c);
+         i = mapping_database_previous(db, i)) {
+        if (i == without || cspace_space_of(cs, i) != space || cspace_gone(cs, i))
+            continue;
+        if (cspace_cnode(cs, i)->state != CNODE_CLOSING)
+            return LEFT_USABLE;
+        left = LEFT_CLOSING;
+    }
+    return left;
+}
+
+enum left cspace_left(const struct cspace *cs, uint32_t slot)
+{
+    return left_in(cs, cspace_space_of(cs, slot), slot, slot);
+}
+
+/* --- Closing --- */
+
+/* One with several capabilities is closed when the last of those is met that lie in closing
+ * ones. */
+static void close_cnode(struct cspace *cs, uint32_t index)
+{
+    cspace_cnodes(cs)[index].state = CNODE_CLOSING;
+    for (uint32_t slot = index << cs->slot_bits; slot < (index + 1) << cs->slot_bits; slot++) {
+        const struct capability *c = cspace_slot(cs, slot);
+        if (c->type == CAP_CNODE && cspace_cnodes(cs)[c->about].state == CNODE_LIVE &&
+            cspace_left(cs, slot) != LEFT_USABLE)
+            close_cnode(cs, (uint32_t)c->about); /* CNODE_LEVELS deep at most */
+    }
+}
+
+void cspace_close(struct cspace *cs, uint32_t slot)
+{
+    const struct capability *c = cspace_slot(cs, slot);
+    const struct mapping_database *db = cspace_database(cspace_part(cs, c->part));
+    if (c->type == CAP_CNODE && cspace_cnodes(cs)[c->about].state == CNODE_LIVE)
+        close_cnode(cs, (uint32_t)c->about);
+    if (c->type != CAP_RAM)
+        return;
+    for (uint32_t i = mapping_database_overlapping(db, c->address, capability_end(c));
+         i != NO_CAPABILITY;
+         i = mapping_database_next_overlapping(db, i, c->address, capability_end(c)))
+        if (cspace_slot(cs, i)->type == CAP_CNODE &&
+            cspace_space_of(cs, i) == cspace_space_of(cs, slot) &&
+            cspace_cnodes(cs)[cspace_slot(cs, i)->about].state == CNODE_LIVE)
+            close_cnode(cs, (uint32_t)cspace_slot(cs, i)->about);
+}
+
+static void settle(struct cspace *cs, uint32_t slot, enum cnode_state state)
+{
+    const uint32_t first = slot / cspace_space_slots(cs) * cs->cnodes;
+    for (uint32_t i = first; i < first + cs->cnodes; i++)
+        if (cspace_cnodes(cs)[i].state == CNODE_CLOSING)
+            cspace_cnodes(cs)[i].state = (uint8_t)state;
+}
+
+static bool has_cnodes(const struct capability *c)
+{
+    return c->type == CAP_CNODE || c->type == CAP_RAM;
+}
+
+void cspace_closed(struct cspace *cs, uint32_t slot)
+{
+    struct capability *c = cspace_slot(cs, slot);
+    if (has_cnodes(c))
+        settle(cs, slot, CNODE_CLOSED);
+    if (c->type != CAP_RAM) /* which stays */
+        c->flags |= CAP_DYING;
+}
+
+void cspace_reopen(struct cspace *cs, uint32_t slot)
+{
+    if (has_cnodes(cspace_slot(cs, slot)))
+        settle(cs, slot, CNODE_LIVE);
+}
+
+/* --- What goes --- */
+
+/* A copy of what that view is one of: before the first view of it. */
+static uint32_t source_of(const struct cspace *cs, uint32_t view)
+{
+    const struct mapping_database *db =
+        cspace_database(cspace_part(cs, cspace_slot(cs, view)->part));
+    do
+        view = mapping_database_previous(db, view);
+    while (capability_rules[cspace_slot(cs, view)->type].view);
+    return view;
+}
+
+bool cspace_page_goes(const struct cspace *cs, uint32_t page, uint32_t victim)
+{
+    const struct capability *c = cspace_slot(cs, victim);
+    if (page == victim || cspace_cnode(cs, page)->state == CNODE_CLOSING)
+        return true;
+    if (c->type == CAP_MAPPING)
+        return false;
+    if (c->type == CAP_RAM && c->address <= cspace_slot(cs, page)->address &&
+        capability_end(cspace_slot(cs, page)) <= capability_end(c))
+        return true;
+    const uint32_t frame = source_of(cs, page);
+    if (has_cnodes(c))
+        return left_in(cs, cspace_space_of(cs, page), frame, NO_CAPABILITY) == LEFT_CLOSING;
+    return capability_same(cspace_slot(cs, frame), c) &&
+           cspace_space_of(cs, page) == cspace_space_of(cs, victim) &&
+           cspace_left(cs, victim) == LEFT_NOTHING;
+}
+
+/* OK: no page goes with the CNodes that are closing. BUSY: another operation is at some of it. */
+static enum capability_verdict pages_go(const struct cspace *cs, uint32_t victim)
+{
+    const uint32_t first = victim / cspace_space_slots(cs) * cspace_space_slots(cs);
+    enum capability_verdict verdict = CAP_OK;
+    for (uint32_t slot = first; slot < first + cspace_space_slots(cs); slot++) {
+        const struct capability *c = cspace_slot(cs, slot);
+        if (cspace_cnode(cs, slot)->state != CNODE_CLOSING || c->type == CAP_NULL)
+            continue;
+        const struct cspace *part = cspace_part(cs, c->part);
+        const uint32_t page = cspace_page(part, slot);
+        if (c->type != CAP_CNODE && page == NO_CAPABILITY)
+            continue;
+        if (cspace_locked(part, c->address, capability_end(c), 0))
+            return CAP_BUSY;
+        if (page != NO_CAPABILITY && cspace_page_goes(cs, page, victim))
+            verdict = CAP_NEEDS_AGREEMENT;
+    }
+    return verdict;
+}
+
+static bool closing(const struct cspace *cs, uint32_t slot)
+{
+    const uint32_t first = slot / cspace_space_slots(cs) * cs->cnodes;
+    bool found = false;
+    for (uint32_t i = first; i < first + cs->cnodes; i++)
+        found |= cspace_cnodes(cs)[i].state == CNODE_CLOSING;
+    return found;
+}
+
+enum capability_verdict cspace_going(struct cspace *cs, uint32_t slot)
+{
+    const struct capability *c = cspace_slot(cs, slot);
+    cs = cspace_part(cs, c->part);
+    if (cspace_gone(cs, slot) || cspace_is_root(cs, slot) ||
+        (c->type != CAP_CNODE && cspace_page(cs, slot) == NO_CAPABILITY))
+        return CAP_OK;
+    if (cspace_locked(cs, c->address, capability_end(c), 0))
+        return CAP_BUSY;
+    const enum left left = cspace_left(cs, slot);
+    if (left != LEFT_NOTHING)
+        return left == LEFT_USABLE ? CAP_OK : CAP_BUSY;
+    if (c->type != CAP_CNODE)
+        return CAP_NEEDS_AGREEMENT;
+    if (closing(cs, slot))
+        return CAP_BUSY;
+    cspace_close(cs, slot);
+    enum capability_verdict verdict = pages_go(cs, slot);
+    if (verdict == CAP_OK)
+        cspace_closed(cs, slot);
+    else
+        cspace_reopen(cs, slot);
+    return verdict;
+}
+
+enum capability_verdict cspace_revoking(struct cspace *cs, uint32_t slot)
+{
+    const struct capability *c = cspace_slot(cs, slot);
+    if (c->type != CAP_RAM)
+        return CAP_OK;
+    if (cspace_locked(cs, c->address, capability_end(c), 0) || closing(cs, slot))
+        return CAP_BUSY;
+    cspace_close(cs, slot);
+    enum capability_verdict verdict = closing(cs, slot) ? pages_go(cs, slot) : CAP_OK;
+    cspace_reopen(cs, slot);
+    return verdict;
+}

@@ -1,0 +1,225 @@
+/* Deleting and revoking, one capability a time, so that any amount of it can be interleaved with
+ * other work (Barrelfish kernel/cap_delete.c: "in delete", clear list, delete steps).
+ *
+ * Only CNodes nest. When one with contents is to go it is marked dying and becomes its space's
+ * `dying`; a CNode with contents that is met in it is emptied first and becomes it in turn. So the
+ * dying CNodes are a chain, each in a slot of the one before, and the way back is known from where
+ * the capability of the emptied one lies: no stack, no list. */
+#include "capability/cspace_inside.h"
+
+static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint64_t operation,
+                                          uint32_t *at);
+
+/* One capability's worth of work on a space's innermost dying CNode. */
+static enum capability_verdict empty_dying(struct cspace *cs, const struct cspace_space *space,
+                                           uint64_t operation, uint32_t *at)
+{
+    uint32_t index = space->dying;
+    struct cnode *cnode = &cspace_cnodes(cs)[index];
+    uint32_t slot = cnode->capability;
+    if (cnode->used) {
+        slot = (index << cs->slot_bits) + cnode->cursor;
+        while (cspace_slot(cs, slot)->type == CAP_NULL)
+            slot++;
+    }
+    enum capability_verdict verdict = delete_one(cs, slot, operation, at);
+    if (verdict != CAP_OK && verdict != CAP_MORE)
+        return verdict;
+    if (slot >> cs->slot_bits == index)
+        cnode->cursor =
+            /* CNODE_DYING still: only its own deletion frees it */
+            (uint16_t)(slot - (index << cs->slot_bits));
+    return CAP_MORE;
+}
+
+/* The first view of that object, if there is one. */
+static uint32_t first_view(const struct cspace *cs, uint32_t slot)
+{
+    uint32_t next = mapping_database_next(cspace_database(cs), slot);
+    if (next == NO_CAPABILITY || CAP_MUTANT(VIEWS_LEFT))
+        return NO_CAPABILITY;
+    const struct capability *c = cspace_slot(cs, slot), *view = cspace_slot(cs, next);
+    return capability_rules[view->type].view && capability_derives(c->type, view->type) &&
+                   view->address == c->address
+               ? next
+               : NO_CAPABILITY;
+}
+
+uint32_t cspace_page(const struct cspace *cs, uint32_t slot)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    const struct capability *c = cspace_slot(cs, slot);
+    uint32_t view = slot;
+    if (c->type != CAP_MAPPING)
+        view = capability_derives(c->type, CAP_MAPPING)
+                   ? first_view(cs, mapping_database_last_copy(db, slot))
+                   : NO_CAPABILITY;
+    for (; view != NO_CAPABILITY; view = mapping_database_next(db, view)) {
+        const struct capability *mapping = cspace_slot(cs, view);
+        if (mapping->type != CAP_MAPPING || mapping->address != c->address)
+            return NO_CAPABILITY;
+        if (mapping->flags & CAP_REMOTE_COPIES &&
+            cspace_space_of(cs, view) == cspace_space_of(cs, slot))
+            return view;
+        if (view == slot)
+            return NO_CAPABILITY;
+    }
+    return NO_CAPABILITY;
+}
+
+/* The Mapping whose page is to be unmapped before that slot is emptied: a page is mapped by the
+ * core that has the Mapping, and that core has its Frame. */
+static uint32_t page_with(const struct cspace *cs, uint32_t slot)
+{
+    const uint32_t page = cspace_page(cs, slot);
+    return page == slot || page == NO_CAPABILITY || cspace_left(cs, slot) == LEFT_NOTHING
+               ? page
+               : NO_CAPABILITY;
+}
+
+enum capability_verdict cspace_mapped(const struct cspace *cs, uint32_t slot)
+{
+    const uint32_t page = cspace_page(cs, slot);
+    if (page == NO_CAPABILITY || (page != slot && cspace_left(cs, slot) == LEFT_USABLE))
+        return CAP_OK;
+    return page == slot || cspace_left(cs, slot) == LEFT_NOTHING ? CAP_MAPPED : CAP_BUSY;
+}
+
+/* Deletes one capability on the way to an empty slot. OK: the slot is empty. at: the slot that was
+ * in the way. */
+static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint64_t operation,
+                                          uint32_t *at)
+{
+    struct capability *c = cspace_slot(cs, slot);
+    /* what a CNode holds may be of other memory than the CNode itself */
+    cs = cspace_part(cs, c->part);
+    *at = slot;
+    if (cspace_locked(cs, c->address, capability_end(c), operation))
+        return CAP_BUSY;
+    /* In the shared kernel on whose behalf ever; here an operation has been asked about pages. */
+    const uint32_t page = cs->mapped || !operation ? page_with(cs, slot) : NO_CAPABILITY;
+    if (page != NO_CAPABILITY) {
+        *at = page;
+        return CAP_NEEDS_AGREEMENT;
+    }
+    if (mapping_database_has_copies(cspace_database(cs), slot)) {
+        cspace_empty(cs, slot);
+        return CAP_OK;
+    }
+    uint32_t view = first_view(cs, slot);
+    if (view != NO_CAPABILITY && cspace_needs_agreement(cs, cspace_slot(cs, view), operation)) {
+        *at = view;
+        return CAP_NEEDS_AGREEMENT;
+    }
+    if (cspace_needs_agreement(cs, c, operation) && !CAP_MUTANT(LAST_COPY_ALONE))
+        return CAP_NEEDS_AGREEMENT;
+    if (view != NO_CAPABILITY) {
+        cspace_empty(cs, view);
+        c->flags |= CAP_DYING;
+        return CAP_MORE;
+    }
+    if (c->type == CAP_CNODE && cspace_cnodes(cs)[c->about].used && !CAP_MUTANT(CONTENTS_LEFT)) {
+        struct cnode *cnode = &cspace_cnodes(cs)[c->about];
+        struct cspace_space *space = cspace_space_of(cs, slot);
+        if (cnode->state == CNODE_DYING ||
+            (space->dying != NO_CNODE && space->dying != slot >> cs->slot_bits))
+            return empty_dying(cs, space, operation, at);
+        cnode->state = CNODE_DYING;
+        cnode->cursor = 0;
+        space->dying = (uint32_t)c->about;
+        c->flags |= CAP_DYING;
+        return CAP_MORE;
+    }
+    cspace_empty(cs, slot);
+    return CAP_OK;
+}
+
+enum capability_verdict cspace_delete(struct cspace *cs, uint64_t reference, uint64_t operation,
+                                      uint32_t work, struct cspace_progress *progress)
+{
+    uint32_t slot, unused;
+    *progress = (struct cspace_progress){.slot = (uint32_t)reference};
+    if (cspace_find_any(cs, reference, &slot) != CAP_OK)
+        return CAP_STALE;
+    if (cspace_is_root(cs, slot))
+        return CAP_PERMANENT;
+    while (progress->done < work) {
+        enum capability_verdict verdict = delete_one(cs, slot, operation, &progress->slot);
+        if (verdict != CAP_OK && verdict != CAP_MORE)
+            return progress->done ? CAP_MORE : verdict;
+        progress->done++;
+        if (cspace_find_any(cs, reference, &unused) != CAP_OK)
+            return CAP_OK;
+    }
+    return CAP_MORE;
+}
+
+enum capability_verdict cspace_revoke_begin(const struct cspace *cs, uint64_t reference,
+                                            uint64_t operation,
+                                            struct cspace_revocation *revocation)
+{
+    uint32_t slot;
+    if (cspace_find(cs, reference, &slot) != CAP_OK)
+        return CAP_STALE;
+    const struct capability *c = cspace_slot(cs, slot);
+    if (cspace_locked(cs, c->address, capability_end(c), operation))
+        return CAP_BUSY;
+    if (cspace_is_root(cs, slot))
+        return CAP_PERMANENT;
+    if (!(c->rights & CAP_GRANT))
+        return CAP_RIGHTS_EXCEEDED;
+    if (cspace_needs_agreement(cs, c, operation) || (c->owner != cs->me && !operation))
+        return CAP_NEEDS_AGREEMENT;
+    *revocation = (struct cspace_revocation){.reference = reference,
+                                             .address = c->address,
+                                             .size = c->size,
+                                             .about = c->about,
+                                             .type = c->type};
+    return CAP_OK;
+}
+
+uint32_t cspace_revoke_next(const struct cspace *cs, const struct cspace_revocation *revocation)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    const struct capability key = {.address = revocation->address,
+                                   .size = revocation->size,
+                                   .about = revocation->about,
+                                   .type = (uint8_t)revocation->type};
+    uint32_t next, keep;
+    if (cspace_find_any(cs, revocation->reference, &keep) == CAP_OK &&
+        capability_same(cspace_slot(cs, keep), &key)) {
+        next = mapping_database_previous(db, keep);
+        if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), &key) &&
+            !CAP_MUTANT(EARLIER_COPIES_SPARED))
+            return next;
+        next = mapping_database_next(db, keep);
+    } else {
+        next = mapping_database_not_before(db, &key, 0);
+    }
+    if (next == NO_CAPABILITY)
+        return NO_CAPABILITY;
+    /* While the object exists, or what was derived from it, this holds up to the end of its
+     * range. */
+    const struct capability *c = cspace_slot(cs, next);
+    bool below = cspace_nests(&key, c) && !capability_rules[key.type].view;
+    return below || capability_same(c, &key) ? next : NO_CAPABILITY;
+}
+
+enum capability_verdict cspace_revoke_step(struct cspace *cs,
+                                           const struct cspace_revocation *revocation,
+                                           uint64_t operation, uint32_t work,
+                                           struct cspace_progress *progress)
+{
+    *progress = (struct cspace_progress){.slot = (uint32_t)revocation->reference};
+    for (;;) {
+        uint32_t victim = cspace_revoke_next(cs, revocation);
+        if (victim == NO_CAPABILITY)
+            return CAP_OK;
+        if (progress->done == work)
+            return CAP_MORE;
+        enum capability_verdict verdict = delete_one(cs, victim, operation, &progress->slot);
+        if (verdict != CAP_OK && verdict != CAP_MORE)
+            return progress->done ? CAP_MORE : verdict;
+        progress->done++;
+    }
+}

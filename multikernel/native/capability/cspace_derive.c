@@ -1,0 +1,155 @@
+/* Retype and map: a plan, in which everything is checked and nothing changed, and its execution,
+ * which cannot fail (Barrelfish kernel/capabilities.c, caps_retype; there too the checks come
+ * first). */
+#include "capability/cspace_inside.h"
+
+/* What a derivation will do, once all checks have passed. */
+struct plan {
+    uint32_t source; /* slot */
+    uint32_t first;  /* slot */
+    uint32_t hint;   /* a capability next to the first one made */
+    struct capability object;
+};
+
+static enum capability_verdict plan_view(const struct cspace *cs, const struct cspace_retype *r,
+                                         uint64_t operation, struct plan *plan)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    if (r->offset || r->size || !r->count || r->about + r->count < r->about)
+        return CAP_BAD_SIZE;
+    uint32_t next = mapping_database_not_before(db, &plan->object, 0);
+    const struct capability *c = next == NO_CAPABILITY ? NULL : cspace_slot(cs, next);
+    if (c && c->address == plan->object.address && c->size == plan->object.size &&
+        c->type == r->type && c->about - r->about < r->count)
+        return CAP_RETYPE_CONFLICT; /* there is that view of it already */
+    if (cspace_locked(cs, plan->object.address, capability_end(&plan->object), operation))
+        return CAP_BUSY;
+    plan->hint = mapping_database_previous(db, next);
+    return CAP_OK;
+}
+
+static enum capability_verdict plan_objects(const struct cspace *cs, const struct cspace_retype *r,
+                                            uint64_t operation, struct plan *plan)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    const struct capability *source = cspace_slot(cs, plan->source);
+    uint32_t size = capability_rules[r->type].size;
+    if (r->about || !cspace_whole_pages(r->offset, r->size) || (size && r->size != size) ||
+        !r->count || r->offset >= source->size || r->count > (source->size - r->offset) / r->size)
+        return CAP_BAD_SIZE;
+    if (r->type == source->type && r->size == source->size)
+        return CAP_BAD_SIZE; /* it would be a copy */
+    if (r->type == CAP_CNODE) {
+        if (cspace_cnode(cs, plan->first)->level == CNODE_LEVELS)
+            return CAP_CNODE_CYCLE;
+        if (r->count > cspace_space_of(cs, plan->first)->free_count)
+            return CAP_NO_CNODES;
+    }
+    uint64_t end = plan->object.address + r->size * r->count;
+    if (cspace_locked(cs, plan->object.address, end, operation))
+        return CAP_BUSY;
+    if (cspace_needs_agreement(cs, source, operation) || (source->owner != cs->me && !operation))
+        /* whether that memory is anything else already is looked at on behalf of the operation */
+        return CAP_NEEDS_AGREEMENT;
+    if (CAP_MUTANT(LAST_PAGE_UNCHECKED))
+        end -= CAP_PAGE;
+    plan->hint = mapping_database_last_copy(db, plan->source);
+    if (mapping_database_next_overlapping(db, plan->hint, plan->object.address, end) !=
+        NO_CAPABILITY)
+        return CAP_RETYPE_CONFLICT;
+    return CAP_OK;
+}
+
+static enum capability_verdict plan_derivation(const struct cspace *cs,
+                                               const struct cspace_retype *r, uint32_t needed,
+                                               uint64_t operation, struct plan *plan)
+{
+    enum capability_verdict verdict = cspace_find_usable(cs, r->source, operation, &plan->source);
+    if (verdict != CAP_OK)
+        return verdict;
+    verdict = cspace_find_place(cs, &r->to, r->count, operation, &plan->first);
+    if (verdict != CAP_OK)
+        return verdict;
+    const struct capability *source = cspace_slot(cs, plan->source);
+    if (r->type >= CAP_TYPES || !capability_derives(source->type, r->type))
+        return CAP_WRONG_TYPE;
+    if (needed & ~(uint32_t)source->rights)
+        return CAP_RIGHTS_EXCEEDED;
+    const struct capability_rule *rule = &capability_rules[r->type];
+    bool elsewhere =
+        source->flags & (CAP_REMOTE_COPIES | CAP_REMOTE_ANCESTORS) || source->owner != cs->me;
+    plan->object = (struct capability){.address = source->address + (rule->view ? 0 : r->offset),
+                                       .size = rule->view ? source->size : r->size,
+                                       .about = r->about,
+                                       .owner = (uint16_t)cs->me,
+                                       .type = (uint8_t)r->type,
+                                       .rights = source->rights & rule->rights,
+                                       .flags = elsewhere ? CAP_REMOTE_ANCESTORS : 0};
+    return rule->view ? plan_view(cs, r, operation, plan) : plan_objects(cs, r, operation, plan);
+}
+
+static void derive(struct cspace *cs, struct plan *plan, uint32_t count, uint64_t *made)
+{
+    uint32_t hint = plan->hint;
+    for (uint32_t i = 0; i < count; i++) {
+        struct capability *object = &plan->object;
+        if (object->type == CAP_CNODE) {
+            struct cspace_space *space = cspace_space_of(cs, plan->first);
+            struct cnode *cnodes = cspace_cnodes(cs);
+            uint32_t index = space->free;
+            space->free = cnodes[index].capability;
+            space->free_count--;
+            cs->cnode_objects++;
+            cnodes[index] =
+                (struct cnode){.capability = plan->first + i,
+                               .level = (uint8_t)(cspace_cnode(cs, plan->first)->level + 1),
+                               .state = CNODE_LIVE};
+            object->about = index;
+        }
+        hint = cspace_fill(cs, plan->first + i, object, hint);
+        if (capability_rules[object->type].view)
+            object->about++;
+        else
+            object->address += object->size;
+    }
+    *made = cspace_reference(cs, plan->first);
+}
+
+enum capability_verdict cspace_may_retype(const struct cspace *cs, const struct cspace_retype *r,
+                                          uint64_t operation)
+{
+    struct plan plan;
+    return r->type == CAP_MAPPING ? CAP_WRONG_TYPE
+                                  : plan_derivation(cs, r, CAP_WRITE, operation, &plan);
+}
+
+enum capability_verdict cspace_retype(struct cspace *cs, const struct cspace_retype *r,
+                                      uint64_t operation, uint64_t *made)
+{
+    struct plan plan;
+    if (r->type == CAP_MAPPING)
+        return CAP_WRONG_TYPE;
+    enum capability_verdict verdict = plan_derivation(cs, r, CAP_WRITE, operation, &plan);
+    if (verdict == CAP_OK)
+        derive(cs, &plan, r->count, made);
+    return verdict;
+}
+
+enum capability_verdict cspace_map(struct cspace *cs, uint64_t source, uint64_t virtual_address,
+                                   uint32_t rights, const struct cspace_place *to,
+                                   uint64_t operation, uint64_t *made)
+{
+    const struct cspace_retype r = {
+        .source = source, .about = virtual_address, .type = CAP_MAPPING, .count = 1, .to = *to};
+    struct plan plan;
+    enum capability_verdict verdict = plan_derivation(cs, &r, rights, operation, &plan);
+    if (verdict == CAP_OK && rights & ~(uint32_t)capability_rules[CAP_MAPPING].rights)
+        verdict = CAP_RIGHTS_EXCEEDED;
+    if (verdict == CAP_OK && !cspace_whole_pages(virtual_address, plan.object.size))
+        verdict = CAP_BAD_SIZE;
+    if (verdict != CAP_OK)
+        return verdict;
+    plan.object.rights = (uint8_t)rights;
+    derive(cs, &plan, 1, made);
+    return CAP_OK;
+}

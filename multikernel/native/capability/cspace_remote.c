@@ -1,0 +1,153 @@
+/* What other cores have to do with the capabilities of this one: locks on behalf of operations that
+ * span cores, what has been sent, who owns what, and what may have been derived elsewhere (after
+ * Barrelfish usr/monitor/capops/ and TN-013). Messages are none of its business. */
+#include "capability/cspace_inside.h"
+
+/* Does everything that covers that byte nest with the record? */
+static bool nests_at(const struct cspace *cs, const struct capability *record, uint64_t byte)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    for (uint32_t i = mapping_database_overlapping(db, byte, byte + 1); i != NO_CAPABILITY;
+         i = mapping_database_next_overlapping(db, i, byte, byte + 1)) {
+        const struct capability *c = cspace_slot(cs, i);
+        if (!cspace_nests(c, record) && !cspace_nests(record, c))
+            return false;
+    }
+    return true;
+}
+
+enum capability_verdict cspace_receive(struct cspace *cs, const struct capability *record,
+                                       const struct cspace_place *to, uint64_t operation,
+                                       uint64_t *made)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    uint32_t slot;
+    enum capability_verdict verdict = cspace_find_place(cs, to, 1, operation, &slot);
+    if (verdict != CAP_OK)
+        return verdict;
+    if (record->type >= CAP_TYPES || !capability_rules[record->type].remote)
+        return CAP_NOT_COPYABLE;
+    uint32_t size = capability_rules[record->type].size;
+    if (!cspace_whole_pages(record->address, record->size) || (size && size != record->size))
+        return CAP_BAD_SIZE;
+    uint64_t end = capability_end(record);
+    if (cspace_locked(cs, record->address, end, operation))
+        return CAP_BUSY;
+    if (!nests_at(cs, record, record->address) || !nests_at(cs, record, end - 1))
+        return CAP_RETYPE_CONFLICT;
+    struct capability copy = {.address = record->address,
+                              .size = record->size,
+                              .owner = record->owner,
+                              .type = record->type,
+                              .rights = record->rights & capability_rules[record->type].rights,
+                              .flags = record->flags};
+    uint32_t next = mapping_database_not_before(db, &copy, 0);
+    if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), &copy)) {
+        const struct capability *here = cspace_slot(cs, next);
+        copy.owner = here->owner;
+        copy.flags = here->flags;
+    } else if (copy.type != CAP_RAM) {
+        /* What begins and ends inside memory that is no RAM, and is no view of it. */
+        for (; next != NO_CAPABILITY && cspace_slot(cs, next)->address < end;
+             next = mapping_database_next(db, next))
+            if (!cspace_nests(&copy, cspace_slot(cs, next)))
+                return CAP_RETYPE_CONFLICT;
+    }
+    cspace_fill(cs, slot, &copy, NO_CAPABILITY);
+    *made = cspace_reference(cs, slot);
+    return CAP_OK;
+}
+
+enum capability_verdict cspace_lock(struct cspace *cs, uint64_t address, uint64_t size,
+                                    uint64_t operation)
+{
+    assert(operation);
+    if (!cspace_whole_pages(address, size))
+        return CAP_BAD_SIZE;
+    if (cs->locks == cs->lock_limit || cspace_locked(cs, address, address + size, operation))
+        return CAP_BUSY;
+    cspace_locks(cs)[cs->locks++] =
+        (struct cspace_lock){.address = address, .end = address + size, .operation = operation};
+    if (cs->locks == 1 || address < cs->locked_from)
+        cs->locked_from = address;
+    if (address + size > cs->locked_to)
+        cs->locked_to = address + size;
+    return CAP_OK;
+}
+
+void cspace_unlock(struct cspace *cs, uint64_t operation)
+{
+    struct cspace_lock *lock = cspace_locks(cs);
+    for (uint32_t i = cs->locks; i-- > 0;) {
+        if (lock[i].operation != operation && !CAP_MUTANT(UNLOCK_ALL))
+            continue;
+        lock[i] = lock[--cs->locks];
+        lock[cs->locks] = (struct cspace_lock){0};
+    }
+    if (!cs->locks)
+        cs->locked_from = cs->locked_to = 0;
+}
+
+enum capability_verdict cspace_conflict(const struct cspace *cs, uint64_t address, uint64_t size,
+                                        uint64_t from, uint64_t end)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    const struct capability ram = {.address = address, .size = size, .type = CAP_RAM};
+    for (uint32_t i = mapping_database_overlapping(db, from, end); i != NO_CAPABILITY;
+         i = mapping_database_next_overlapping(db, i, from, end)) {
+        const struct capability *c = cspace_slot(cs, i);
+        if (!capability_same(c, &ram) && !cspace_nests(c, &ram))
+            return CAP_RETYPE_CONFLICT;
+    }
+    return CAP_OK;
+}
+
+enum capability_verdict cspace_find_object(const struct cspace *cs, uint64_t address, uint64_t size,
+                                           uint32_t type, uint32_t *slot)
+{
+    const struct capability key = {.address = address, .size = size, .type = (uint8_t)type};
+    *slot = type < CAP_TYPES ? mapping_database_find(cspace_database(cs), &key) : NO_CAPABILITY;
+    if (*slot == NO_CAPABILITY)
+        return CAP_STALE;
+    return cspace_slot(cs, *slot)->flags & CAP_DYING ? CAP_STALE : CAP_OK;
+}
+
+void cspace_derived_elsewhere(struct cspace *cs, uint64_t address, uint64_t end)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    for (uint32_t i = mapping_database_overlapping(db, address, address + 1); i != NO_CAPABILITY;
+         i = mapping_database_next_overlapping(db, i, address, address + 1)) {
+        struct capability *c = cspace_slot(cs, i);
+        if (c->type == CAP_RAM && capability_end(c) >= end)
+            c->flags |= CAP_REMOTE_DESCENDANTS;
+    }
+}
+
+enum capability_verdict cspace_relate(struct cspace *cs, uint64_t reference, uint32_t owner,
+                                      uint32_t relations)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    uint32_t slot;
+    if (cspace_find_any(cs, reference, &slot) != CAP_OK)
+        return CAP_STALE;
+    const struct capability key = *cspace_slot(cs, slot);
+    if (!capability_rules[key.type].remote)
+        return CAP_NOT_COPYABLE;
+    /* All that covers the first byte: ancestors first, then the copies. */
+    for (uint32_t i = mapping_database_overlapping(db, key.address, key.address + 1);
+         i != NO_CAPABILITY;
+         i = mapping_database_next_overlapping(db, i, key.address, key.address + 1)) {
+        struct capability *c = cspace_slot(cs, i);
+        if (capability_same(c, &key)) {
+            c->owner = (uint16_t)owner;
+            c->flags = (uint8_t)((c->flags & CAP_DYING) | (relations & CAP_REMOTE));
+        } else if (c->size > key.size || c->type < key.type) {
+            if (relations & (CAP_REMOTE_COPIES | CAP_REMOTE_DESCENDANTS) &&
+                !CAP_MUTANT(ANCESTORS_NOT_TOLD))
+                c->flags |= CAP_REMOTE_DESCENDANTS;
+        } else {
+            break;
+        }
+    }
+    return CAP_OK;
+}

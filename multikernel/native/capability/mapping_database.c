@@ -1,0 +1,470 @@
+/* A weak AVL tree over slots; the promises are in the header.
+ *
+ * Each node has a rank; a missing one has -1, a leaf 0, and a child's is its parent's less one or
+ * two. An insertion may leave a child with its parent's rank, a removal one with three less: both
+ * are mended upwards from there, until a promotion, demotion or rotation settles it. */
+#include "capability/mapping_database.h"
+
+static const struct capability *at(const struct mapping_database *db, uint32_t i)
+{
+    return mapping_database_node(db, i);
+}
+
+static struct capability *node(struct mapping_database *db, uint32_t i)
+{
+    return mapping_database_node(db, i);
+}
+
+static int rank(const struct mapping_database *db, uint32_t i)
+{
+    return i == NO_CAPABILITY ? -1 : at(db, i)->rank;
+}
+
+static void change_rank(struct mapping_database *db, uint32_t i, int by)
+{
+    node(db, i)->rank = (uint8_t)(node(db, i)->rank + by);
+}
+
+/* Below 0 when a in slot i comes first, above when b in slot j does, 0 when they are one. */
+static int compare(const struct capability *a, uint32_t i, const struct capability *b, uint32_t j)
+{
+    if (a->address != b->address)
+        return a->address < b->address ? -1 : 1;
+    if (a->size != b->size)
+        return a->size > b->size ? -1 : 1;
+    if (a->type != b->type)
+        return a->type < b->type ? -1 : 1;
+    if (a->about != b->about)
+        return a->about < b->about ? -1 : 1;
+    return i == j ? 0 : i < j ? -1 : 1;
+}
+
+/* --- reach: the largest end in a subtree --- */
+
+static uint64_t reach(const struct mapping_database *db, uint32_t i)
+{
+    if (i == NO_CAPABILITY)
+        return 0;
+    const struct capability *c = at(db, i);
+    uint64_t furthest = c->reach_left > c->reach_right ? c->reach_left : c->reach_right;
+    return capability_end(c) > furthest ? capability_end(c) : furthest;
+}
+
+/* What a node keeps of the side on which that child hangs. */
+static uint64_t *kept_reach(struct mapping_database *db, uint32_t parent, uint32_t child)
+{
+    struct capability *c = node(db, parent);
+    return c->left == child ? &c->reach_left : &c->reach_right;
+}
+
+/* --- shape --- */
+
+static uint32_t leftmost(const struct mapping_database *db, uint32_t i)
+{
+    while (at(db, i)->left != NO_CAPABILITY)
+        i = at(db, i)->left;
+    return i;
+}
+
+static uint32_t rightmost(const struct mapping_database *db, uint32_t i)
+{
+    while (at(db, i)->right != NO_CAPABILITY)
+        i = at(db, i)->right;
+    return i;
+}
+
+/* Puts `by` where i hangs below its parent. */
+static void replace(struct mapping_database *db, uint32_t i, uint32_t by)
+{
+    uint32_t parent = at(db, i)->parent;
+    if (parent == NO_CAPABILITY)
+        db->root = by;
+    else if (at(db, parent)->left == i)
+        node(db, parent)->left = by;
+    else
+        node(db, parent)->right = by;
+    if (by != NO_CAPABILITY)
+        node(db, by)->parent = parent;
+}
+
+/* Lifts i above its parent. Together they cover what they covered. */
+static void rotate_up(struct mapping_database *db, uint32_t i)
+{
+    uint32_t parent = at(db, i)->parent, moved;
+    struct capability *up = node(db, i), *down = node(db, parent);
+    replace(db, parent, i);
+    if (down->left == i) {
+        moved = down->left = up->right;
+        down->reach_left = up->reach_right;
+        up->right = parent;
+    } else {
+        moved = down->right = up->left;
+        down->reach_right = up->reach_left;
+        up->left = parent;
+    }
+    if (moved != NO_CAPABILITY)
+        node(db, moved)->parent = parent;
+    down->parent = i;
+    if (!CAP_MUTANT(REACH_LOST_IN_ROTATION))
+        *kept_reach(db, i, parent) = reach(db, parent);
+}
+
+static void mend_insertion(struct mapping_database *db, uint32_t x)
+{
+    for (uint32_t p = at(db, x)->parent; p != NO_CAPABILITY && rank(db, p) == rank(db, x);
+         p = at(db, x)->parent) {
+        int left = at(db, p)->left == x;
+        uint32_t sibling = left ? at(db, p)->right : at(db, p)->left;
+        if (rank(db, p) - rank(db, sibling) == 1) {
+            change_rank(db, p, 1);
+            x = p;
+            continue;
+        }
+        uint32_t inner = left ? at(db, x)->right : at(db, x)->left;
+        if (rank(db, x) - rank(db, inner) == 2) {
+            rotate_up(db, x);
+        } else {
+            rotate_up(db, inner);
+            rotate_up(db, inner);
+            change_rank(db, inner, 1);
+            change_rank(db, x, -1);
+        }
+        change_rank(db, p, -1);
+        return;
+    }
+}
+
+/* x, which may be missing, has taken the place of what was removed below p. */
+static void mend_removal(struct mapping_database *db, uint32_t x, uint32_t p)
+{
+    if (p != NO_CAPABILITY && rank(db, p) == 1 && at(db, p)->left == NO_CAPABILITY &&
+        at(db, p)->right == NO_CAPABILITY) {
+        change_rank(db, p, -1);
+        x = p;
+        p = at(db, p)->parent;
+    }
+    while (p != NO_CAPABILITY && rank(db, p) - rank(db, x) == 3) {
+        int left = at(db, p)->left == x;
+        uint32_t y = left ? at(db, p)->right : at(db, p)->left;
+        uint32_t outer = left ? at(db, y)->right : at(db, y)->left;
+        uint32_t inner = left ? at(db, y)->left : at(db, y)->right;
+        int to_outer = rank(db, y) - rank(db, outer), to_inner = rank(db, y) - rank(db, inner);
+        if (rank(db, p) - rank(db, y) == 2) {
+            change_rank(db, p, -1);
+        } else if (to_outer == 2 && to_inner == 2) {
+            change_rank(db, p, -1);
+            change_rank(db, y, -1);
+        } else if (to_outer == 1) {
+            rotate_up(db, y);
+            change_rank(db, y, 1);
+            change_rank(db, p, -1);
+            if (at(db, p)->left == NO_CAPABILITY && at(db, p)->right == NO_CAPABILITY)
+                change_rank(db, p, -1);
+            return;
+        } else {
+            rotate_up(db, inner);
+            rotate_up(db, inner);
+            change_rank(db, inner, 2);
+            change_rank(db, y, -1);
+            change_rank(db, p, -2);
+            return;
+        }
+        x = p;
+        p = at(db, p)->parent;
+    }
+}
+
+/* --- insertion and removal --- */
+
+void mapping_database_init(struct mapping_database *db, uint32_t capacity)
+{
+    mapping_database_share(db, capacity, (struct capability *)(void *)(db + 1));
+}
+
+void mapping_database_share(struct mapping_database *db, uint32_t capacity,
+                            struct capability *nodes)
+{
+    *db = (struct mapping_database){.root = NO_CAPABILITY,
+                                    .capacity = capacity,
+                                    .nodes_offset = (uint64_t)((char *)nodes - (char *)db)};
+}
+
+void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t hint)
+{
+    struct capability *c = node(db, i);
+    uint32_t parent = NO_CAPABILITY, previous = NO_CAPABILITY, next = NO_CAPABILITY;
+    bool right = true, placed = false;
+    if (hint != NO_CAPABILITY && compare(at(db, hint), hint, c, i) < 0) {
+        previous = hint;
+        next = mapping_database_next(db, hint);
+        placed = next == NO_CAPABILITY || compare(c, i, at(db, next), next) < 0;
+    } else if (hint != NO_CAPABILITY) {
+        next = hint;
+        previous = mapping_database_previous(db, hint);
+        placed = previous == NO_CAPABILITY || compare(at(db, previous), previous, c, i) < 0;
+    }
+    if (placed) {
+        /* Of two neighbours one has no child on the side of the other. */
+        right = previous != NO_CAPABILITY && at(db, previous)->right == NO_CAPABILITY;
+        parent = right ? previous : next;
+    } else {
+        for (uint32_t down = db->root; down != NO_CAPABILITY;) {
+            parent = down;
+            right = compare(c, i, at(db, parent), parent) > 0;
+            down = right ? at(db, parent)->right : at(db, parent)->left;
+        }
+    }
+    c->left = c->right = NO_CAPABILITY;
+    c->parent = parent;
+    c->rank = 0;
+    c->reach_left = c->reach_right = 0;
+    if (parent == NO_CAPABILITY)
+        db->root = i;
+    else if (right)
+        node(db, parent)->right = i;
+    else
+        node(db, parent)->left = i;
+    for (uint32_t child = i; parent != NO_CAPABILITY;
+         child = parent, parent = at(db, parent)->parent) {
+        uint64_t *kept = kept_reach(db, parent, child);
+        if (*kept >= capability_end(c) || CAP_MUTANT(REACH_NOT_RAISED))
+            break;
+        *kept = capability_end(c);
+    }
+    mend_insertion(db, i);
+    db->count++;
+}
+
+void mapping_database_remove(struct mapping_database *db, uint32_t i)
+{
+    struct capability *c = node(db, i);
+    uint32_t x, p, heir = NO_CAPABILITY;
+    if (c->left == NO_CAPABILITY || c->right == NO_CAPABILITY) {
+        x = c->left == NO_CAPABILITY ? c->right : c->left;
+        p = c->parent;
+        replace(db, i, x);
+    } else {
+        heir = leftmost(db, c->right); /* takes i's place, and its own right child the heir's */
+        x = at(db, heir)->right;
+        p = at(db, heir)->parent;
+        if (p == i) {
+            p = heir;
+        } else {
+            replace(db, heir, x);
+            node(db, heir)->right = c->right;
+            node(db, c->right)->parent = heir;
+        }
+        replace(db, i, heir);
+        node(db, heir)->left = c->left;
+        node(db, c->left)->parent = heir;
+        node(db, heir)->reach_left = c->reach_left;
+        node(db, heir)->rank = c->rank;
+    }
+    if (p != NO_CAPABILITY) {
+        node(db, p)->reach_left = reach(db, at(db, p)->left);
+        node(db, p)->reach_right = reach(db, at(db, p)->right);
+    }
+    /* Upwards while it changes anything, but at least to the heir, which is new where it is. */
+    bool passed = heir == NO_CAPABILITY || p == heir;
+    for (uint32_t child = p; child != NO_CAPABILITY && at(db, child)->parent != NO_CAPABILITY;
+         child = at(db, child)->parent) {
+        uint32_t up = at(db, child)->parent;
+        uint64_t *kept = kept_reach(db, up, child), now = reach(db, child);
+        if (*kept == now && passed)
+            break;
+        *kept = now;
+        passed = passed || up == heir;
+    }
+    mend_removal(db, x, p);
+    c->left = c->right = c->parent = 0;
+    c->reach_left = c->reach_right = 0;
+    c->rank = 0;
+    db->count--;
+}
+
+/* --- looking --- */
+
+uint32_t mapping_database_next(const struct mapping_database *db, uint32_t i)
+{
+    if (i == NO_CAPABILITY)
+        return db->root == NO_CAPABILITY ? NO_CAPABILITY : leftmost(db, db->root);
+    if (at(db, i)->right != NO_CAPABILITY)
+        return leftmost(db, at(db, i)->right);
+    uint32_t up = at(db, i)->parent;
+    for (; up != NO_CAPABILITY && at(db, up)->right == i; up = at(db, up)->parent)
+        i = up;
+    return up;
+}
+
+uint32_t mapping_database_previous(const struct mapping_database *db, uint32_t i)
+{
+    if (i == NO_CAPABILITY)
+        return db->root == NO_CAPABILITY ? NO_CAPABILITY : rightmost(db, db->root);
+    if (at(db, i)->left != NO_CAPABILITY)
+        return rightmost(db, at(db, i)->left);
+    uint32_t up = at(db, i)->parent;
+    for (; up != NO_CAPABILITY && at(db, up)->left == i; up = at(db, up)->parent)
+        i = up;
+    return up;
+}
+
+uint32_t mapping_database_not_before(const struct mapping_database *db,
+                                     const struct capability *key, uint32_t slot)
+{
+    uint32_t found = NO_CAPABILITY;
+    for (uint32_t i = db->root; i != NO_CAPABILITY;) {
+        if (compare(at(db, i), i, key, slot) < 0) {
+            i = at(db, i)->right;
+        } else {
+            found = i;
+            i = at(db, i)->left;
+        }
+    }
+    return found;
+}
+
+uint32_t mapping_database_find(const struct mapping_database *db, const struct capability *key)
+{
+    uint32_t i = mapping_database_not_before(db, key, 0);
+    return i != NO_CAPABILITY && capability_same(at(db, i), key) ? i : NO_CAPABILITY;
+}
+
+/* The first node at or below i that ends behind address; there is one, as i's parent knows. */
+static uint32_t first_reaching(const struct mapping_database *db, uint32_t i, uint64_t address)
+{
+    for (;;) {
+        if (at(db, i)->reach_left > address)
+            i = at(db, i)->left;
+        else if (capability_end(at(db, i)) > address)
+            return i;
+        else
+            i = at(db, i)->right;
+    }
+}
+
+uint32_t mapping_database_overlapping(const struct mapping_database *db, uint64_t address,
+                                      uint64_t end)
+{
+    if (reach(db, db->root) <= address)
+        return NO_CAPABILITY;
+    uint32_t i = first_reaching(db, db->root, address);
+    return at(db, i)->address < end ? i : NO_CAPABILITY; /* all that follow begin no earlier */
+}
+
+uint32_t mapping_database_next_overlapping(const struct mapping_database *db, uint32_t i,
+                                           uint64_t address, uint64_t end)
+{
+    uint32_t found = NO_CAPABILITY;
+    if (at(db, i)->reach_right > address)
+        found = first_reaching(db, at(db, i)->right, address);
+    while (found == NO_CAPABILITY) {
+        uint32_t up = at(db, i)->parent;
+        for (; up != NO_CAPABILITY && at(db, up)->right == i; up = at(db, up)->parent)
+            i = up;
+        if (up == NO_CAPABILITY || at(db, up)->address >= end)
+            return NO_CAPABILITY;
+        if (capability_end(at(db, up)) > address)
+            found = up;
+        else if (at(db, up)->reach_right > address)
+            found = first_reaching(db, at(db, up)->right, address);
+        i = up;
+    }
+    return at(db, found)->address < end ? found : NO_CAPABILITY;
+}
+
+/* --- relations --- */
+
+static bool same(const struct mapping_database *db, uint32_t i, uint32_t j)
+{
+    return j != NO_CAPABILITY && capability_same(at(db, i), at(db, j));
+}
+
+uint32_t mapping_database_last_copy(const struct mapping_database *db, uint32_t i)
+{
+    uint32_t next = mapping_database_next(db, i);
+    if (!same(db, i, next))
+        return i; /* the common case, without a search */
+    struct capability behind = *at(db, i);
+    next = mapping_database_not_before(db, &behind, NO_CAPABILITY);
+    return mapping_database_previous(db, next);
+}
+
+bool mapping_database_has_copies(const struct mapping_database *db, uint32_t i)
+{
+    return same(db, i, mapping_database_next(db, i)) ||
+           same(db, i, mapping_database_previous(db, i));
+}
+
+bool mapping_database_has_descendants(const struct mapping_database *db, uint32_t i)
+{
+    return mapping_database_descendant(db, i, NO_CAPABILITY) != NO_CAPABILITY;
+}
+
+bool mapping_database_has_ancestors(const struct mapping_database *db, uint32_t i)
+{
+    /* An ancestor covers i's first byte and comes before its copies; the outermost comes before
+     * all. */
+    const struct capability *c = at(db, i);
+    uint32_t first = mapping_database_overlapping(db, c->address, c->address + 1);
+    return !same(db, i, first) && !capability_rules[at(db, first)->type].view;
+}
+
+uint32_t mapping_database_descendant(const struct mapping_database *db, uint32_t i, uint32_t after)
+{
+    const struct capability *c = at(db, i);
+    uint32_t next = mapping_database_next(
+        db, after == NO_CAPABILITY ? mapping_database_last_copy(db, i) : after);
+    /* Views of one object lie side by side and claim nothing of each other. */
+    if (next == NO_CAPABILITY || at(db, next)->address >= capability_end(c) ||
+        capability_rules[c->type].view)
+        return NO_CAPABILITY;
+    return next;
+}
+
+/* --- for tests --- */
+
+static const char *check_node(const struct mapping_database *db, uint32_t i)
+{
+    const struct capability *c = at(db, i);
+    if (c->type == CAP_NULL || c->type >= CAP_TYPES)
+        return "type";
+    if (c->left == NO_CAPABILITY && c->right == NO_CAPABILITY && c->rank != 0)
+        return "a leaf's rank is not 0";
+    const uint32_t children[2] = {c->left, c->right};
+    for (int side = 0; side < 2; side++) {
+        int difference = rank(db, i) - rank(db, children[side]);
+        if (difference < 1 || difference > 2)
+            return "ranks";
+        if (children[side] == NO_CAPABILITY)
+            continue;
+        if (children[side] >= db->capacity)
+            return "a link leads out of the array";
+        if (at(db, children[side])->parent != i)
+            return "a child names another parent";
+        int order = compare(at(db, children[side]), children[side], c, i);
+        if (side ? order <= 0 : order >= 0)
+            return "a child is on the wrong side";
+    }
+    return c->reach_left == reach(db, c->left) && c->reach_right == reach(db, c->right) ? NULL
+                                                                                        : "reach";
+}
+
+const char *mapping_database_check(const struct mapping_database *db)
+{
+    if (db->root != NO_CAPABILITY &&
+        (db->root >= db->capacity || at(db, db->root)->parent != NO_CAPABILITY))
+        return "root";
+    uint32_t count = 0, last = NO_CAPABILITY;
+    for (uint32_t i = mapping_database_next(db, NO_CAPABILITY); i != NO_CAPABILITY;
+         i = mapping_database_next(db, i)) {
+        const char *wrong = check_node(db, i);
+        if (wrong)
+            return wrong;
+        if (last != NO_CAPABILITY && compare(at(db, last), last, at(db, i), i) >= 0)
+            return "order";
+        if (++count > db->count)
+            return "more nodes than counted";
+        last = i;
+    }
+    return count == db->count ? NULL : "fewer nodes than counted";
+}

@@ -1,0 +1,280 @@
+/* A channel: to whom it carries messages it is a bounded FIFO each way, whatever it is made of. One
+ * end a side.
+ *
+ * Guarantees, held by one conformance suite over every form: messages arrive in order, once, whole;
+ * try_send and try_receive never wait; what was sent before the other side closed still arrives,
+ * then CLOSED; a send to a closed side is CLOSED. An end belongs to one thread at a time. A side
+ * that dies without closing is noticed by the forms the host carries (the host closes for it), and
+ * by those in shared memory only where somebody waits (waiting.c). Who is full goes on
+ * receiving. In an epoch ring the news that there is room comes with the messages of the other
+ * side: it may lie behind some that are not read, and is sent by a side that looks. Who only ever
+ * sends takes another form.
+ *
+ *   epoch-ring  ring.h                shared memory; capacity: slots - 1
+ *   used-ring   used_ring.h           shared memory; capacity: slots
+ *   call-line   call_line.h as FIFO   shared memory; capacity: slots, at most 32. A message is a
+ *                                     request. Its reply is empty, nothing but the credit coming
+ *                                     back: two line transfers a message, where the rings need
+ *                                     little more than one. Who has a reply to send uses "calls".
+ *   calls       call_line.h           shared memory; no FIFO: each side calls and answers, by
+ *                                     channel_call and channel_request
+ *   socket      socket.c      a pair of Unix sockets, SOCK_SEQPACKET; capacity: the host's
+ *                                     buffers
+ *   pipe        pipe.c        two pipes; capacity: the host's buffers
+ *
+ * Called by: the Python ends (_ends.pxi, _call_end.pxi), the transport experiments. The kernel's
+ * own channels use ring.h and call_line.h directly. */
+#pragma once
+
+#include <stddef.h>
+
+#include "arch/arch.h"
+#include "channel/call_line.h"
+#include "channel/ring.h"
+#include "channel/used_ring.h"
+
+enum channel_status {
+    CHANNEL_OK = 0,
+    CHANNEL_AGAIN,  /* full, or nothing there */
+    CHANNEL_CLOSED, /* the other side has closed, or is gone */
+    /* what came is no message of ours, or the host refused: errno says why, 0 if it did not
+     * refuse */
+    CHANNEL_BROKEN,
+};
+
+enum channel_kind {
+    CHANNEL_EPOCH_RING = 1,
+    CHANNEL_USED_RING,
+    CHANNEL_CALL_LINE,
+    CHANNEL_CALLS,
+    CHANNEL_SOCKET,
+    CHANNEL_PIPE
+};
+
+struct channel;
+
+struct channel_form {
+    const char *name;
+    enum channel_kind kind;
+    bool shares_memory;
+    enum channel_status (*try_send)(struct channel *, const struct message *);
+    enum channel_status (*try_receive)(struct channel *, struct message *);
+    /* As many as go now, in order; *done says how many. AGAIN or CLOSED only when that is none. */
+    enum channel_status (*send_many)(struct channel *, const struct message *, uint32_t count,
+                                     uint32_t *done);
+    enum channel_status (*receive_many)(struct channel *, struct message *, uint32_t count,
+                                        uint32_t *done);
+    void (*close)(struct channel *);
+    int (*descriptor)(const struct channel *, bool sending); /* to poll for, or -1: look again */
+};
+
+/* One end. Lives in private memory, is opened once and closed once. */
+struct channel {
+    const struct channel_form *form;
+    union {
+        struct {
+            struct channel_header *header;
+            uint32_t side;
+            int other_process; /* a descriptor of it, -1: not asked for yet */
+            union {
+                struct ring_end ring;
+                struct {
+                    struct used_ring_sender sender;
+                    struct used_ring_receiver receiver;
+                } used;
+                struct {
+                    struct call_sender sender;
+                    struct call_receiver receiver;
+                } calls;
+            };
+        } memory;
+        struct {
+            int receive, send;
+        } host;
+    };
+};
+
+static inline enum channel_status channel_try_send(struct channel *channel,
+                                                   const struct message *message)
+{
+    return channel->form->try_send(channel, message);
+}
+
+static inline enum channel_status channel_try_receive(struct channel *channel,
+                                                      struct message *message)
+{
+    return channel->form->try_receive(channel, message);
+}
+
+/* Idempotent. */
+static inline void channel_close(struct channel *channel)
+{
+    if (channel->form)
+        channel->form->close(channel);
+    channel->form = NULL;
+}
+
+/* --- In shared memory (in_memory.c) --- */
+
+#define CHANNEL_MAGIC 0x4c4e4e4148434b4dull /* "MKCHANNL" */
+enum { CHANNEL_VERSION = 1, CHANNEL_PAGE = 4096 };
+
+enum channel_side_state { CHANNEL_SIDE_NEW = 0, CHANNEL_SIDE_OPEN, CHANNEL_SIDE_CLOSED };
+
+/* Then, each on a page of its own: the slots side 0 receives on, the slots side 1 receives on. */
+struct channel_header {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t kind;
+    uint32_t slots;
+    uint32_t lane_bytes;
+    uint64_t bytes;
+    struct {
+        _Alignas(PAD_BYTES) _Atomic uint32_t state; /* written by that side only */
+        _Atomic uint32_t pid;
+    } side[2];
+};
+
+static_assert(sizeof(struct channel_header) == 3 * PAD_BYTES &&
+                  sizeof(struct channel_header) <= CHANNEL_PAGE,
+              "a line a writer");
+
+/* Bytes of memory that kind of channel takes with that many slots a direction; 0 when there is none
+ * such. */
+uint64_t channel_memory_bytes(enum channel_kind kind, uint64_t slots);
+/* Lays a channel out in zeroed memory, page-aligned. NULL when fine, else what is wrong. */
+const char *channel_memory_create(void *memory, uint64_t bytes, enum channel_kind kind,
+                                  uint64_t slots);
+/* Opens side 0 or 1 of it, each once. NULL when fine, else what is wrong. The memory must stay
+ * mapped until the end is closed. */
+const char *channel_memory_open(struct channel *channel, void *memory, uint64_t bytes,
+                                enum channel_kind kind, uint32_t side);
+
+/* Has the other side closed? Then nothing follows but what is in the memory already. */
+static inline bool channel_other_closed(const struct channel *channel)
+{
+    /* Pairs with the release in memory_close: what was sent before is seen after. */
+    return atomic_load_explicit(&channel->memory.header->side[1 - channel->memory.side].state,
+                                memory_order_acquire) == CHANNEL_SIDE_CLOSED;
+}
+
+/* --- Calls: the form "calls". Closing as with the others; CHANNEL_AGAIN from a call: every line is
+ * in use. --- */
+
+static inline enum channel_status channel_call(struct channel *channel,
+                                               const struct message *request, uint32_t *line)
+{
+    if (__builtin_expect(channel_other_closed(channel), 0))
+        return CHANNEL_CLOSED;
+    int got = call_try_send(&channel->memory.calls.sender, request);
+    if (got < 0)
+        return CHANNEL_AGAIN;
+    *line = (uint32_t)got;
+    return CHANNEL_OK;
+}
+
+/* Is a request outstanding on that line, its reply not taken? */
+static inline bool channel_call_outstanding(const struct channel *channel, uint32_t line)
+{
+    return line < CALL_WINDOW_MAX && channel->memory.calls.sender.outstanding >> line & 1;
+}
+
+/* The reply to what was called on that line, which is then free. The line must be outstanding. */
+static inline enum channel_status channel_take(struct channel *channel, uint32_t line,
+                                               struct message *reply)
+{
+    if (__builtin_expect(call_try_take(&channel->memory.calls.sender, line, reply), 1))
+        return CHANNEL_OK;
+    if (__builtin_expect(!channel_other_closed(channel), 1))
+        return CHANNEL_AGAIN;
+    return call_try_take(&channel->memory.calls.sender, line, reply) ? CHANNEL_OK : CHANNEL_CLOSED;
+}
+
+/* The next request, and the line that its reply goes to. */
+static inline enum channel_status channel_request(struct channel *channel, struct message *request,
+                                                  uint32_t *line)
+{
+    int got = call_try_receive(&channel->memory.calls.receiver, request);
+    if (got < 0) {
+        if (__builtin_expect(!channel_other_closed(channel), 1))
+            return CHANNEL_AGAIN;
+        if ((got = call_try_receive(&channel->memory.calls.receiver, request)) < 0)
+            return CHANNEL_CLOSED;
+    }
+    *line = (uint32_t)got;
+    return CHANNEL_OK;
+}
+
+/* Each request once, in any order; the line must hold one. */
+static inline void channel_reply(struct channel *channel, uint32_t line,
+                                 const struct message *reply)
+{
+    call_reply(&channel->memory.calls.receiver, line, reply);
+}
+
+/* --- Carried by the host: nothing shared --- */
+
+/* The two ends' descriptors. 0, or an errno. */
+int channel_socket_pair(int ends[2]);
+/* The end takes the descriptor, and closes it. 0, or an errno. */
+int channel_socket_open(struct channel *channel, int descriptor);
+
+/* ends[side]: what it receives from, what it sends to. 0, or an errno. */
+int channel_pipe_pair(int ends[2][2]);
+/* The process must ignore SIGPIPE, as every Python does, or a send to a closed side ends it: pipes
+ * know no MSG_NOSIGNAL. */
+int channel_pipe_open(struct channel *channel, int receive, int send);
+
+/* The many of forms that know no better than one after the other. */
+enum channel_status channel_send_each(struct channel *channel, const struct message *messages,
+                                      uint32_t count, uint32_t *done);
+enum channel_status channel_receive_each(struct channel *channel, struct message *messages,
+                                         uint32_t count, uint32_t *done);
+
+/* --- Waiting (waiting.c) --- */
+
+enum channel_awaited { AWAIT_ROOM, AWAIT_MESSAGE, AWAIT_REPLY };
+
+/* One bounded wait, to be followed by another look. Spin with relax, then yield, then sleep:
+ * `round` counts the waits since something last came, and is the caller's. False when nothing more
+ * can come: the other side's process is gone. */
+bool channel_wait(struct channel *channel, enum channel_awaited awaited, uint32_t *round);
+
+/* Looks for as long as something takes to come from a side that is awake, a few microseconds; then
+ * AGAIN. */
+enum { CHANNEL_SHORT_LOOKS = 128 };
+#define CHANNEL_SOON(TRY)                                                  \
+    enum channel_status status = (TRY);                                    \
+    for (uint32_t looks = CHANNEL_SHORT_LOOKS;                             \
+         __builtin_expect(status == CHANNEL_AGAIN, 0) && looks; looks--) { \
+        arch_relax();                                                      \
+        status = (TRY);                                                    \
+    }                                                                      \
+    return status
+
+static inline enum channel_status channel_send_soon(struct channel *channel,
+                                                    const struct message *message)
+{
+    CHANNEL_SOON(channel_try_send(channel, message));
+}
+
+static inline enum channel_status channel_receive_soon(struct channel *channel,
+                                                       struct message *message)
+{
+    CHANNEL_SOON(channel_try_receive(channel, message));
+}
+
+static inline enum channel_status channel_take_soon(struct channel *channel, uint32_t line,
+                                                    struct message *reply)
+{
+    CHANNEL_SOON(channel_take(channel, line, reply));
+}
+
+static inline enum channel_status channel_request_soon(struct channel *channel,
+                                                       struct message *request, uint32_t *line)
+{
+    CHANNEL_SOON(channel_request(channel, request, line));
+}
+
+/* The host's monotonic clock. */
+uint64_t channel_now_ns(void);

@@ -1,0 +1,98 @@
+/* How one core gets another's attention, and how a core says what it takes to get it.
+ *
+ * Each core publishes its mode on a line that only it writes. A caller writes its message, fences,
+ * and reads the mode:
+ *   polling  nothing to do, the core will see the message;
+ *   parked   wake it (futex on the bell, a line of its own because callers write it);
+ *   user     interrupt it (a signal to its main thread);
+ *   listening  parked in the host's ppoll, which lets that signal in and ends by it
+ *              (driver/host.c).
+ * A core that leaves polling publishes the new mode, fences, and looks at its channels once more.
+ * Store-then-load on both sides (Dekker): either the core sees the message or the caller sees the
+ * mode. Parks and user slices are bounded by a tick, so even a mark missed by a fault in this
+ * reasoning costs a slice and never a hang.
+ *
+ * Source: DESIGN section 3; the paper's section 4.6 (poll, then block and let the monitor wake
+ * you). */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/message.h"
+
+enum core_mode {
+    MODE_ABSENT = 0, /* not booted yet, or gone */
+    MODE_POLLING = 1,
+    MODE_USER = 2,
+    MODE_PARKED = 3,
+    MODE_LISTENING = 4,
+};
+
+struct doorbell {
+    /* written by the owner only, like the rest of this line */
+    _Alignas(PAD_BYTES) _Atomic uint32_t mode;
+    uint32_t pid;
+    uint32_t tid;
+    uint32_t cpu;
+    _Atomic uint64_t served; /* requests answered since boot */
+    _Atomic uint64_t interrupts;
+    _Atomic uint64_t parks;
+    _Alignas(PAD_BYTES) _Atomic uint32_t bell; /* written by callers: a futex word */
+};
+
+static_assert(sizeof(struct doorbell) == 2 * PAD_BYTES, "two writers, two padded lines");
+
+/* After a message to the owner was published: get its attention if it takes more than polling. */
+void doorbell_ring_slowly(struct doorbell *doorbell, uint32_t mode);
+
+/* For who has fenced since: several messages, one fence. */
+static inline void doorbell_ring_fenced(struct doorbell *doorbell)
+{
+    uint32_t mode = atomic_load_explicit(&doorbell->mode, memory_order_relaxed);
+    if (__builtin_expect(mode != MODE_POLLING, 0))
+        doorbell_ring_slowly(doorbell, mode);
+}
+
+/* A hint: does the owner poll, as far as we have seen? Relaxed; who relies on it rings later all
+ * the same. */
+static inline bool doorbell_seems_to_poll(const struct doorbell *doorbell)
+{
+    return atomic_load_explicit(&doorbell->mode, memory_order_relaxed) == MODE_POLLING;
+}
+
+static inline void doorbell_ring(struct doorbell *doorbell)
+{
+#if !defined(MK_MUTANT_BELL_CALLER)
+    /* Our message store before our mode load; pairs with the fence in doorbell_enter. */
+    atomic_thread_fence(memory_order_seq_cst);
+#endif
+    doorbell_ring_fenced(doorbell);
+}
+
+/* The owner publishes a mode; after it, it must look at its channels once more before it leaves
+ * polling. */
+static inline void doorbell_enter(struct doorbell *doorbell, enum core_mode mode)
+{
+    atomic_store_explicit(&doorbell->mode, mode, memory_order_relaxed);
+#if !defined(MK_MUTANT_BELL_OWNER)
+    /* Our mode store before our channel loads; pairs with the fence in doorbell_ring. */
+    atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
+
+/* Back to polling needs no fence: a caller that still sees the old mode rings once in vain. */
+static inline void doorbell_poll(struct doorbell *doorbell)
+{
+    atomic_store_explicit(&doorbell->mode, MODE_POLLING, memory_order_relaxed);
+}
+
+/* The bell's count, read before the last look at the channels. */
+static inline uint32_t doorbell_bell(struct doorbell *doorbell)
+{
+    /* Acquire pairs with the release in doorbell_ring_slowly: who sees the ring sees the message
+     * before it. */
+    return atomic_load_explicit(&doorbell->bell, memory_order_acquire);
+}
+
+/* Sleeps until the bell moves from seen, a signal arrives, or the slice ends (microseconds). */
+void doorbell_park(struct doorbell *doorbell, uint32_t seen, uint32_t slice_us);

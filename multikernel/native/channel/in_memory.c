@@ -1,0 +1,286 @@
+/* Channels in shared memory: a header that says what lies there and which sides are open, and a
+ * lane of slots for each side to receive on. Ring, used ring and call line are the headers of those
+ * names; here is what they have in common: checking on attach, and closing.
+ *
+ * Closing is a word of each side, on a line that is read often and written once. A receiver that
+ * finds nothing reads it, and looks once more: what was sent before the close is seen after it. */
+#include "channel/channel.h"
+
+#include <unistd.h>
+
+static uint64_t lane_bytes(uint64_t slots)
+{
+    return (slots * LINE_BYTES + CHANNEL_PAGE - 1) / CHANNEL_PAGE * CHANNEL_PAGE;
+}
+
+uint64_t channel_memory_bytes(enum channel_kind kind, uint64_t slots)
+{
+    bool power = slots && (slots & (slots - 1)) == 0, fits;
+    switch (kind) {
+    case CHANNEL_EPOCH_RING:
+        fits = power && slots >= RING_SLOTS_MIN && slots <= RING_SLOTS_MAX;
+        break;
+    case CHANNEL_USED_RING:
+        fits = power && slots >= USED_RING_SLOTS_MIN && slots <= USED_RING_SLOTS_MAX;
+        break;
+    case CHANNEL_CALL_LINE:
+    case CHANNEL_CALLS:
+        fits = slots >= 1 && slots <= CALL_WINDOW_MAX;
+        break;
+    default:
+        fits = false;
+    }
+    return fits ? CHANNEL_PAGE + 2 * lane_bytes(slots) : 0;
+}
+
+const char *channel_memory_create(void *memory, uint64_t bytes, enum channel_kind kind,
+                                  uint64_t slots)
+{
+    struct channel_header *header = memory;
+    uint64_t needed = channel_memory_bytes(kind, slots);
+    if (!needed)
+        return "no channel of this form has that many slots";
+    if (bytes < needed)
+        return "the memory is too small for it";
+    if ((uintptr_t)memory % CHANNEL_PAGE)
+        return "the memory does not begin on a page";
+    if (header->magic)
+        return "the memory is in use: it must be all zero";
+    header->version = CHANNEL_VERSION;
+    header->kind = (uint32_t)kind;
+    header->slots = (uint32_t)slots;
+    header->lane_bytes = (uint32_t)lane_bytes(slots);
+    header->bytes = needed;
+    header->magic = CHANNEL_MAGIC;
+    return NULL;
+}
+
+static void memory_close(struct channel *channel)
+{
+    /* Pairs with the acquire in channel_other_closed. */
+    atomic_store_explicit(&channel->memory.header->side[channel->memory.side].state,
+                          CHANNEL_SIDE_CLOSED, memory_order_release);
+    if (channel->memory.other_process >= 0)
+        close(channel->memory.other_process);
+}
+
+static int no_descriptor(const struct channel *channel, bool sending)
+{
+    (void)channel;
+    (void)sending;
+    return -1;
+}
+
+/* The four functions of a form whose own are SEND, RECEIVE, SEND_MANY and RECEIVE_MANY of an
+ * end. */
+#define FORM(NAME, SEND, RECEIVE, SEND_MANY, RECEIVE_MANY)                                       \
+    static enum channel_status NAME##_try_send(struct channel *channel,                          \
+                                               const struct message *message)                    \
+    {                                                                                            \
+        if (__builtin_expect(channel_other_closed(channel), 0))                                  \
+            return CHANNEL_CLOSED;                                                               \
+        return SEND(channel, message) ? CHANNEL_OK : CHANNEL_AGAIN;                              \
+    }                                                                                            \
+    static enum channel_status NAME##_try_receive(struct channel *channel,                       \
+                                                  struct message *message)                       \
+    {                                                                                            \
+        if (__builtin_expect(RECEIVE(channel, message), 1))                                      \
+            return CHANNEL_OK;                                                                   \
+        if (__builtin_expect(!channel_other_closed(channel), 1))                                 \
+            return CHANNEL_AGAIN;                                                                \
+        return RECEIVE(channel, message) ? CHANNEL_OK : CHANNEL_CLOSED;                          \
+    }                                                                                            \
+    static enum channel_status NAME##_send_many(                                                 \
+        struct channel *channel, const struct message *messages, uint32_t count, uint32_t *done) \
+    {                                                                                            \
+        *done = 0;                                                                               \
+        if (channel_other_closed(channel))                                                       \
+            return CHANNEL_CLOSED;                                                               \
+        *done = SEND_MANY(channel, messages, count);                                             \
+        return *done ? CHANNEL_OK : CHANNEL_AGAIN;                                               \
+    }                                                                                            \
+    static enum channel_status NAME##_receive_many(                                              \
+        struct channel *channel, struct message *messages, uint32_t count, uint32_t *done)       \
+    {                                                                                            \
+        *done = RECEIVE_MANY(channel, messages, count);                                          \
+        if (*done)                                                                               \
+            return CHANNEL_OK;                                                                   \
+        if (!channel_other_closed(channel))                                                      \
+            return CHANNEL_AGAIN;                                                                \
+        *done = RECEIVE_MANY(channel, messages, count);                                          \
+        return *done ? CHANNEL_OK : CHANNEL_CLOSED;                                              \
+    }
+
+/* Who has read one message asks for the line of the next, to have it come while the caller is busy
+ * with this one. Measured from Python, one call a message, 64 slots: 1.4 times the messages where a
+ * line there and back took 160 cycles, and round trips no slower. A used ring's writer that asks
+ * two slots ahead gained nothing in a stream and lost 40 % in round trips: it does not ask. */
+static inline void ask_for(const struct slot *slots, uint64_t position, uint32_t mask)
+{
+    arch_prefetch_read(&slots[position & mask]);
+}
+
+/* --- epoch ring --- */
+
+static inline bool epoch_get(struct channel *channel, struct message *message)
+{
+    struct ring_end *end = &channel->memory.ring;
+    bool got = ring_try_receive(end, message);
+    if (got)
+        ask_for(end->receiver.slots, end->receiver.position, end->receiver.mask);
+    return got;
+}
+
+#define RING_SEND(channel, message) ring_try_send(&(channel)->memory.ring, message)
+#define RING_SEND_MANY(channel, messages, count) \
+    ring_send_many(&(channel)->memory.ring, messages, count)
+#define RING_RECEIVE_MANY(channel, messages, count) \
+    ring_receive_many(&(channel)->memory.ring, messages, count)
+
+FORM(epoch, RING_SEND, epoch_get, RING_SEND_MANY, RING_RECEIVE_MANY)
+
+/* --- used ring --- */
+
+static inline bool used_put(struct channel *channel, const struct message *message)
+{
+    return used_ring_try_send(&channel->memory.used.sender, message);
+}
+
+static inline bool used_get(struct channel *channel, struct message *message)
+{
+    struct used_ring_receiver *end = &channel->memory.used.receiver;
+    bool got = used_ring_try_receive(end, message);
+    if (got)
+        ask_for(end->slots, end->next, end->mask);
+    return got;
+}
+
+static inline uint32_t used_put_many(struct channel *channel, const struct message *messages,
+                                     uint32_t count)
+{
+    struct used_ring_sender local = channel->memory.used.sender;
+    uint32_t sent = 0;
+    while (sent < count && used_ring_try_send(&local, &messages[sent]))
+        sent++;
+    channel->memory.used.sender = local;
+    return sent;
+}
+
+static inline uint32_t used_get_many(struct channel *channel, struct message *messages,
+                                     uint32_t count)
+{
+    struct used_ring_receiver local = channel->memory.used.receiver;
+    uint32_t received = 0;
+    while (received < count && used_ring_try_receive(&local, &messages[received]))
+        received++;
+    channel->memory.used.receiver = local;
+    return received;
+}
+
+FORM(used, used_put, used_get, used_put_many, used_get_many)
+
+/* --- call line as a FIFO --- */
+
+static inline bool line_put(struct channel *channel, const struct message *message)
+{
+    struct call_sender *sender = &channel->memory.calls.sender;
+    struct message credit;
+    if (!call_has_credit(sender) && !call_try_take(sender, sender->next, &credit))
+        return false;
+    return call_try_send(sender, message) >= 0;
+}
+
+static inline bool line_get(struct channel *channel, struct message *message)
+{
+    static const struct message credit;
+    int line = call_try_receive(&channel->memory.calls.receiver, message);
+    if (line < 0)
+        return false;
+    call_reply(&channel->memory.calls.receiver, (uint32_t)line, &credit);
+    return true;
+}
+
+static inline uint32_t line_put_many(struct channel *channel, const struct message *messages,
+                                     uint32_t count)
+{
+    uint32_t sent = 0;
+    while (sent < count && line_put(channel, &messages[sent]))
+        sent++;
+    return sent;
+}
+
+static inline uint32_t line_get_many(struct channel *channel, struct message *messages,
+                                     uint32_t count)
+{
+    uint32_t received = 0;
+    while (received < count && line_get(channel, &messages[received]))
+        received++;
+    return received;
+}
+
+FORM(line, line_put, line_get, line_put_many, line_get_many)
+
+/* Fields in the order of struct channel_form. */
+/* clang-format off */
+#define ENTRY(NAME, TEXT, KIND)                                                       \
+    {TEXT, KIND, true, NAME##_try_send, NAME##_try_receive, NAME##_send_many,         \
+     NAME##_receive_many, memory_close, no_descriptor}
+
+static const struct channel_form forms[] = {
+    ENTRY(epoch, "epoch-ring", CHANNEL_EPOCH_RING),
+    ENTRY(used, "used-ring", CHANNEL_USED_RING),
+    ENTRY(line, "call-line", CHANNEL_CALL_LINE),
+    {"calls", CHANNEL_CALLS, true, NULL, NULL, NULL, NULL, memory_close, no_descriptor},
+};
+/* clang-format on */
+
+const char *channel_memory_open(struct channel *channel, void *memory, uint64_t bytes,
+                                enum channel_kind kind, uint32_t side)
+{
+    struct channel_header *header = memory;
+    if ((uintptr_t)memory % CHANNEL_PAGE)
+        return "the memory does not begin on a page";
+    if (bytes < sizeof *header || header->magic != CHANNEL_MAGIC)
+        return "there is no channel in this memory";
+    if (header->version != CHANNEL_VERSION)
+        return "the channel is of another version";
+    if (header->kind != (uint32_t)kind)
+        return "the channel is of another form";
+    if (!header->bytes || header->bytes != channel_memory_bytes(kind, header->slots) ||
+        header->lane_bytes != lane_bytes(header->slots))
+        return "the channel is laid out in another way: it comes from another build";
+    if (bytes < header->bytes)
+        return "the memory is truncated";
+    if (side > 1)
+        return "a channel has two sides, 0 and 1";
+    uint32_t expected = CHANNEL_SIDE_NEW;
+    /* Acquire pairs with nothing: it is an end's first access. Relaxed on failure: nothing is read
+     * after it. */
+    if (!atomic_compare_exchange_strong_explicit(&header->side[side].state, &expected,
+                                                 CHANNEL_SIDE_OPEN, memory_order_acquire,
+                                                 memory_order_relaxed))
+        return "this side of the channel was opened before";
+    atomic_store_explicit(&header->side[side].pid, (uint32_t)getpid(), memory_order_relaxed);
+    char *lane = (char *)memory + CHANNEL_PAGE;
+    struct slot *incoming = (struct slot *)(void *)(lane + (size_t)side * header->lane_bytes);
+    struct slot *outgoing = (struct slot *)(void *)(lane + (size_t)(1 - side) * header->lane_bytes);
+    channel->memory.header = header;
+    channel->memory.side = side;
+    channel->memory.other_process = -1;
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        if (forms[i].kind == kind)
+            channel->form = &forms[i];
+    switch (kind) {
+    case CHANNEL_EPOCH_RING:
+        ring_open(&channel->memory.ring, outgoing, incoming, header->slots);
+        break;
+    case CHANNEL_USED_RING:
+        used_ring_open_sender(&channel->memory.used.sender, outgoing, header->slots);
+        used_ring_open_receiver(&channel->memory.used.receiver, incoming, header->slots);
+        break;
+    default:
+        call_open_sender(&channel->memory.calls.sender, outgoing, header->slots);
+        call_open_receiver(&channel->memory.calls.receiver, incoming, header->slots);
+    }
+    return NULL;
+}

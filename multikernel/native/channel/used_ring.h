@@ -1,0 +1,104 @@
+/* The used ring: Barrelfish's UMP channel since 2017 (include/barrelfish/ump_impl.h of the final
+ * tree).
+ *
+ * A direction is an array of 2^k slots with one writer and one reader. The control word of a slot
+ * says whether it is used: the writer sets it with the message, the reader clears it in place when
+ * it has read the message. Nothing travels back: a slot that is found clear is a credit. The price
+ * is that the reader writes every line, so the line comes back to the writer dirty, and that the
+ * writer looks at a line before it writes it; the gain is that no direction needs the other one.
+ *
+ * Guarantees: FIFO, no loss, no duplicate, a message is seen whole or not at all; single-source
+ * only. All slots may be in use. Ends are created once, one a side and direction, and live in
+ * private memory. Called by: in_memory.c, the probes, and whoever wants to compare it with
+ * ring.h, which the kernel uses. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/message.h"
+
+enum {
+    USED_RING_SLOTS_MIN = 1,
+    USED_RING_SLOTS_MAX = 1 << 20,
+    USED_RING_FREE = 0,
+    USED_RING_USED = 1,
+};
+
+struct used_ring_sender {
+    struct slot *slots;
+    uint32_t mask;
+    uint32_t next;
+};
+
+struct used_ring_receiver {
+    struct slot *slots;
+    uint32_t mask;
+    uint32_t next;
+};
+
+/* slots must be a power of two, the memory zeroed and not yet used by anybody. */
+static inline void used_ring_open_sender(struct used_ring_sender *end, struct slot *memory,
+                                         uint32_t slots)
+{
+    assert(slots >= USED_RING_SLOTS_MIN && slots <= USED_RING_SLOTS_MAX &&
+           (slots & (slots - 1)) == 0);
+    *end = (struct used_ring_sender){.slots = memory, .mask = slots - 1};
+}
+
+static inline void used_ring_open_receiver(struct used_ring_receiver *end, struct slot *memory,
+                                           uint32_t slots)
+{
+    assert(slots >= USED_RING_SLOTS_MIN && slots <= USED_RING_SLOTS_MAX &&
+           (slots & (slots - 1)) == 0);
+    *end = (struct used_ring_receiver){.slots = memory, .mask = slots - 1};
+}
+
+/* False when the ring is full. */
+static inline bool used_ring_try_send(struct used_ring_sender *end, const struct message *message)
+{
+    struct slot *slot = &end->slots[end->next];
+#if !defined(MK_MUTANT_USED_CREDIT)
+#if defined(MK_MUTANT_USED_REUSE)
+    uint64_t control = atomic_load_explicit(&slot->control, memory_order_relaxed);
+#else
+    /* Pairs with the release that clears it in used_ring_try_receive: the reader's loads came
+     * before, and our stores come after. */
+    uint64_t control = atomic_load_explicit(&slot->control, memory_order_acquire);
+#endif
+    if (control != USED_RING_FREE)
+        return false;
+#endif
+    slot_put(slot, message);
+#if defined(MK_MUTANT_USED_RELEASE)
+    atomic_store_explicit(&slot->control, USED_RING_USED, memory_order_relaxed);
+#else
+    /* Pairs with the acquire in used_ring_try_receive: who sees the slot used sees the words
+     * above. */
+    atomic_store_explicit(&slot->control, USED_RING_USED, memory_order_release);
+#endif
+    end->next = (end->next + 1) & end->mask;
+    return true;
+}
+
+/* False when nothing has arrived. */
+static inline bool used_ring_try_receive(struct used_ring_receiver *end, struct message *message)
+{
+    struct slot *slot = &end->slots[end->next];
+#if defined(MK_MUTANT_USED_ACQUIRE)
+    uint64_t control = atomic_load_explicit(&slot->control, memory_order_relaxed);
+#else
+    /* Pairs with the release that sets it in used_ring_try_send. */
+    uint64_t control = atomic_load_explicit(&slot->control, memory_order_acquire);
+#endif
+    if (control == USED_RING_FREE)
+        return false;
+    slot_get(slot, message);
+#if defined(MK_MUTANT_USED_CLEAR)
+    atomic_store_explicit(&slot->control, USED_RING_FREE, memory_order_relaxed);
+#else
+    /* Pairs with the acquire in used_ring_try_send: who finds the slot free finds it read. */
+    atomic_store_explicit(&slot->control, USED_RING_FREE, memory_order_release);
+#endif
+    end->next = (end->next + 1) & end->mask;
+    return true;
+}

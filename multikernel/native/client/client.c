@@ -1,0 +1,158 @@
+#include "client/client.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "driver/driver.h"
+
+enum {
+    CHANNEL_REQUESTS = 0,
+    CHANNEL_PROGRAMS = 1,
+    PUT_BYTES = 40,
+    GET_BYTES = 48,
+    SPIN_NS = 20000,
+    SLEEP_MAX_NS = 1000000,
+    PATIENCE_US = 100000
+};
+
+struct client *client_open(struct segment *segment, int supervisor)
+{
+    struct client *client = calloc(1, sizeof *client);
+    size_t channels = (size_t)segment->geometry.cores * CLIENT_CHANNELS;
+    if (!client)
+        return NULL;
+    client->segment = segment;
+    client->supervisor = supervisor;
+    client->senders = calloc(channels, sizeof *client->senders);
+    client->abandoned = calloc(channels, sizeof *client->abandoned);
+    if (!client->senders || !client->abandoned) {
+        client_close(client);
+        return NULL;
+    }
+    segment_region(&segment->geometry, &client->region);
+    for (uint32_t i = 0; i < channels; i++)
+        call_open_sender(
+            &client->senders[i],
+            segment_client(segment, &client->region, i / CLIENT_CHANNELS, i % CLIENT_CHANNELS),
+            CLIENT_LINES);
+    return client;
+}
+
+void client_close(struct client *client)
+{
+    if (!client)
+        return;
+    free(client->senders);
+    free(client->abandoned);
+    free(client);
+}
+
+bool client_gone(const struct client *client)
+{
+    struct pollfd supervisor = {.fd = client->supervisor, .events = POLLRDHUP};
+    return atomic_load_explicit(&client->segment->stop, memory_order_relaxed) ||
+           poll(&supervisor, 1, 0) < 0 ||
+           supervisor.revents & (POLLHUP | POLLRDHUP | POLLERR | POLLNVAL);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+int client_send(struct client *client, uint32_t core, uint32_t channel,
+                const struct message *request)
+{
+    uint32_t index = core * CLIENT_CHANNELS + channel;
+    struct message dropped;
+    for (uint32_t left = client->abandoned[index]; left; left &= left - 1)
+        if (call_try_take(&client->senders[index], (uint32_t)__builtin_ctz(left), &dropped))
+            client->abandoned[index] &= ~(left & -left);
+    int line = call_try_send(&client->senders[index], request);
+    if (line >= 0)
+        doorbell_ring(segment_doorbell(client->segment, core));
+    return line;
+}
+
+bool client_wait(struct client *client, uint32_t core, uint32_t channel, uint32_t line,
+                 struct message *reply, uint64_t timeout_us)
+{
+    struct call_sender *sender = &client->senders[core * CLIENT_CHANNELS + channel];
+    uint64_t start = 0, sleep_ns = 20000;
+    for (uint32_t round = 1;; round++) {
+        if (call_try_take(sender, line, reply))
+            return true;
+        if (round % 16) {
+            arch_relax();
+            continue;
+        }
+        uint64_t now = now_ns();
+        if (!start)
+            start = now;
+        if (now - start < SPIN_NS) {
+            sched_yield(); /* the core may need this very CPU */
+            continue;
+        }
+        if (now - start > timeout_us * 1000)
+            return false;
+        struct timespec pause = {0, (long)sleep_ns};
+        nanosleep(&pause, NULL);
+        sleep_ns = sleep_ns * 2 < SLEEP_MAX_NS ? sleep_ns * 2 : SLEEP_MAX_NS;
+    }
+}
+
+void client_abandon(struct client *client, uint32_t core, uint32_t channel)
+{
+    uint32_t index = core * CLIENT_CHANNELS + channel;
+    client->abandoned[index] = client->senders[index].outstanding;
+}
+
+/* Both directions: pieces go out as lines are free, replies are taken in the order of sending. */
+static bool stream(struct client *client, uint32_t core, uint32_t kind, char *bytes, uint64_t size)
+{
+    const uint64_t piece = kind == KIND_RUN_DATA ? PUT_BYTES : GET_BYTES;
+    uint64_t sent = 0, done = 0;
+    uint32_t lines[CLIENT_LINES], head = 0, tail = 0;
+    bool fine = true;
+    while (tail != head || (fine && sent < size)) {
+        while (fine && sent < size && head - tail < CLIENT_LINES) {
+            struct message request = {{message_head(kind, 0, 0, 0, 0), sent}};
+            uint64_t length = size - sent < piece ? size - sent : piece;
+            if (kind == KIND_RUN_DATA)
+                memcpy(&request.word[2], bytes + sent, length);
+            int line = client_send(client, core, CHANNEL_PROGRAMS, &request);
+            if (line < 0)
+                break;
+            lines[head++ % CLIENT_LINES] = (uint32_t)line;
+            sent += length;
+        }
+        struct message reply;
+        if (tail == head || !client_wait(client, core, CHANNEL_PROGRAMS, lines[tail % CLIENT_LINES],
+                                         &reply, PATIENCE_US)) {
+            if (client_gone(client))
+                return false;
+            continue;
+        }
+        tail++;
+        fine = fine && message_verdict(&reply) == VERDICT_OK;
+        uint64_t length = size - done < piece ? size - done : piece;
+        if (kind == KIND_RUN_FETCH && fine)
+            memcpy(bytes + done, &reply.word[1], length);
+        done += length;
+    }
+    return fine;
+}
+
+bool client_put(struct client *client, uint32_t core, const char *bytes, uint64_t size)
+{
+    return stream(client, core, KIND_RUN_DATA, (char *)(uintptr_t)bytes, size);
+}
+
+bool client_get(struct client *client, uint32_t core, char *bytes, uint64_t size)
+{
+    return stream(client, core, KIND_RUN_FETCH, bytes, size);
+}

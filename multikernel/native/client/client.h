@@ -1,0 +1,38 @@
+/* The client: the process that booted the system. It is not a core; it reaches each core over two
+ * call-line channels of its own, one for requests and one for programs, and rings its doorbell like
+ * any other caller. Nobody rings the client: it waits by spinning, yielding, then sleeping in
+ * growing steps. One thread at a time on a channel; the Python side holds a lock. */
+#pragma once
+
+#include "segment/segment.h"
+
+struct client {
+    struct segment *segment;
+    struct region region;
+    struct call_sender *senders; /* core * CLIENT_CHANNELS + channel */
+    uint32_t *abandoned;         /* likewise: lines whose reply nobody waits for any more */
+    int supervisor;              /* the socket to the supervisor: hung up when it is gone */
+};
+
+/* NULL when there is no memory. The segment and the socket stay the caller's. */
+struct client *client_open(struct segment *segment, int supervisor);
+void client_close(struct client *client);
+
+/* The system is being taken down, or its supervisor is dead. */
+bool client_gone(const struct client *client);
+
+/* The line that the reply will come in, or -1 when the window is full. */
+int client_send(struct client *client, uint32_t core, uint32_t channel,
+                const struct message *request);
+/* Waits for the reply in a line, at most so long: true when it came. */
+bool client_wait(struct client *client, uint32_t core, uint32_t channel, uint32_t line,
+                 struct message *reply, uint64_t timeout_us);
+
+/* Nobody waits for any reply of this channel any more: what is under way is dropped when it
+ * comes. */
+void client_abandon(struct client *client, uint32_t core, uint32_t channel);
+
+/* Streams a program to a core (RUN_DATA), or its result from it (RUN_FETCH), pipelined. False: the
+ * system is gone, or refused. */
+bool client_put(struct client *client, uint32_t core, const char *bytes, uint64_t size);
+bool client_get(struct client *client, uint32_t core, char *bytes, uint64_t size);

@@ -1,0 +1,357 @@
+#include "driver/collective.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "driver/driver.h"
+
+/* in the line number of a reply address: the answer to a GATHER, else to a SPREAD */
+enum { UP = 0x80 };
+
+int collective_open(struct driver *d)
+{
+    d->groups = calloc(GROUPS, sizeof *d->groups);
+    struct group_child *children = calloc((size_t)GROUPS * d->cores, sizeof *children);
+    size_t size = GROUP_BOX + d->cores;
+    struct message *boxes = calloc(GROUPS * size, sizeof *boxes);
+    if (!d->groups || !children || !boxes)
+        return ENOMEM;
+    for (uint32_t i = 0; i < GROUPS; i++) {
+        d->groups[i].child = children + (size_t)i * d->cores;
+        d->groups[i].box = boxes + i * size;
+        d->groups[i].box_size = (uint32_t)size;
+    }
+    return 0;
+}
+
+static struct group *group_of(struct driver *d, const struct message *message)
+{
+    uint32_t number = message->word[1] & 0xff;
+    return number < GROUPS && d->groups[number].open ? &d->groups[number] : NULL;
+}
+
+/* --- Opening --- */
+
+/* link: of the root's tree, NULL where it is flat. */
+static void join_group(struct driver *d, struct group *g, uint32_t root,
+                       const struct tree_link *link, const uint64_t *members)
+{
+    struct group_child *child = g->child;
+    *g = (struct group){
+        .child = child, .box = g->box, .box_size = g->box_size, .root = (uint16_t)root};
+    g->parent = TREE_NOBODY;
+    if (d->me != root)
+        g->parent = (uint16_t)root;
+    for (uint32_t at = d->me; link && d->me != root && at != root;) {
+        at = link[at].parent;
+        g->parent = (uint16_t)at;
+        if (core_set_has(members, at))
+            break;
+    }
+    for (uint32_t core = TREE_NOBODY;
+         (core = tree_next(link, members, d->cores, root, d->me, core)) != TREE_NOBODY;)
+        child[g->child_count++] = (struct group_child){.core = (uint16_t)core};
+    g->open = true;
+}
+
+/* Words: 1 the group's number; 2 root 0-15 (0xffff: close it), version of its tree 16-31,
+ * installations so far 32-47; 3 members, or with more than 64 cores those that KIND_HOLDERS has
+ * said. STALE_VIEW when the root's tree is another one by now. */
+static enum verdict open_group(struct driver *d, const struct message *request)
+{
+    uint32_t number = request->word[1] & 0xff, root = request->word[2] & 0xffff;
+    uint32_t version = request->word[2] >> 16 & 0xffff, installed = request->word[2] >> 32 & 0xffff;
+    if (number >= GROUPS || version > TREE_VERSIONS)
+        return VERDICT_BAD_REQUEST;
+    struct group *g = &d->groups[number];
+    if (root == TREE_NOBODY) {
+        g->open = false;
+        return VERDICT_OK;
+    }
+    if (root >= d->cores || g->open)
+        return VERDICT_BAD_REQUEST;
+    uint64_t members[CORE_SET_WORDS_MAX] = {request->word[3]};
+    if (d->cores > 64)
+        memcpy(members, d->client_holders, sizeof members);
+    if (!core_set_has(members, root) || !core_set_has(members, d->me))
+        return VERDICT_BAD_REQUEST;
+    const struct tree *tree =
+        d->monitor ? monitor_tree(d->monitor, root) : shared_tree_hold(d, root);
+    if (!tree && version)
+        return VERDICT_BAD_REQUEST;
+    enum verdict verdict = VERDICT_OK;
+    if (tree && (tree->current != version || tree->installed != installed))
+        verdict = VERDICT_STALE_VIEW;
+    else if (d->monitor)
+        join_group(d, g, root, monitor_links(d->monitor, root, version), members);
+    else
+        join_group(d, g, root, shared_tree_links(d, root, version), members);
+    if (tree && !d->monitor)
+        shared_tree_release(d);
+    return verdict;
+}
+
+/* --- Sending --- */
+
+static bool send(struct driver *d, uint32_t to, uint32_t number, uint32_t up,
+                 const struct message *message)
+{
+    struct call_sender *sender =
+        &d->user_calls[to * d->segment->geometry.user_channels + GROUP_CHANNEL];
+    int line = call_try_send(sender, message);
+    if (line < 0)
+        return false;
+    driver_await(d, sender, to, (uint32_t)line, reply_address(REPLY_GROUP, to, 0, number | up));
+    doorbell_ring(d->peers[to].doorbell);
+    return true;
+}
+
+static bool pump(struct driver *d, struct group *g)
+{
+    uint32_t number = (uint32_t)(g - d->groups);
+    bool any = false;
+    if (g->unsent) {
+        struct message up = {{message_head(KIND_GATHER, 0, 0, 0, 0), g->what}};
+        memcpy(&up.word[2], g->value, sizeof g->value);
+        if (send(d, g->parent, number, UP, &up)) {
+            g->unsent = false;
+            any = true;
+        }
+    }
+    bool left = g->unsent;
+    for (uint32_t i = 0; g->spreading && i < g->child_count; i++) {
+        struct group_child *child = &g->child[i];
+        if (!child->unsent)
+            continue;
+        if (send(d, child->core, number, 0, &g->spread)) {
+            child->unsent = 0;
+            any = true;
+        } else {
+            left = true;
+        }
+    }
+    if (left)
+        d->groups_waiting |= 1u << number;
+    return any;
+}
+
+bool collective_pump(struct driver *d)
+{
+    uint32_t waiting = d->groups_waiting;
+    bool any = false;
+    d->groups_waiting = 0;
+    for (uint32_t i = 0; i < GROUPS; i++)
+        if (waiting >> i & 1)
+            any |= pump(d, &d->groups[i]);
+    return any;
+}
+
+/* --- Up --- */
+
+static uint64_t joined(enum join join, uint64_t a, uint64_t b)
+{
+    double x, y;
+    memcpy(&x, &a, sizeof x);
+    memcpy(&y, &b, sizeof y);
+    switch (join) {
+    case JOIN_SUM:
+        return a + b;
+    case JOIN_MIN:
+        return (int64_t)a < (int64_t)b ? a : b;
+    case JOIN_MAX:
+        return (int64_t)a > (int64_t)b ? a : b;
+    case JOIN_AND:
+        return a & b;
+    case JOIN_OR:
+        return a | b;
+    case JOIN_SUM_REAL:
+        x += y;
+        memcpy(&a, &x, sizeof a);
+        return a;
+    case JOIN_MIN_REAL:
+        return x < y ? a : b;
+    case JOIN_MAX_REAL:
+        return x > y ? a : b;
+    default:
+        return a;
+    }
+}
+
+/* The round is over here: everybody below, and the own program, learn the outcome. */
+static void finish(struct driver *d, struct group *g, enum verdict verdict, const uint64_t *value)
+{
+    struct message outcome = {{message_head(KIND_GATHER, 0, verdict, d->me, 0), g->what}};
+    memcpy(&outcome.word[2], value, sizeof g->value);
+    bool all = g->what >> 24 & 1;
+    uint64_t waiter = g->waiter;
+    g->started = g->here = false;
+    g->arrived = 0;
+    for (uint32_t i = 0; i < g->child_count; i++) {
+        g->child[i].arrived = 0;
+        if (all)
+            driver_reply(d, g->child[i].held, &outcome);
+    }
+    driver_reply(d, waiter, &outcome);
+}
+
+static enum verdict gather(struct driver *d, struct group *g, uint64_t address, uint32_t from,
+                           const struct message *message, struct message *reply)
+{
+    struct group_child *child = NULL;
+    for (uint32_t i = 0; from != d->me && i < g->child_count && !child; i++)
+        if (g->child[i].core == from)
+            child = &g->child[i];
+    if ((message->word[1] >> 16 & 0xff) > GROUP_VALUES || (message->word[1] >> 8 & 0xff) >= JOINS ||
+        (from != d->me && !child))
+        return VERDICT_BAD_REQUEST;
+    if (child ? child->arrived : g->here)
+        return VERDICT_BUSY; /* it is one round ahead */
+    if (g->started && g->what != message->word[1])
+        return VERDICT_BAD_REQUEST; /* the members called different things */
+    if (g->started) {
+        enum join join = (enum join)(g->what >> 8 & 0xff);
+        for (uint32_t i = 0; i < (g->what >> 16 & 0xff); i++)
+            g->value[i] = joined(join, g->value[i], message->word[2 + i]);
+    } else {
+        g->started = true;
+        g->what = message->word[1];
+        memcpy(g->value, &message->word[2], sizeof g->value);
+    }
+    bool all = g->what >> 24 & 1;
+    if (child) {
+        child->arrived = 1;
+        child->held = address;
+        g->arrived++;
+    } else {
+        g->here = true;
+        g->waiter = address;
+    }
+    if (child && !all) {
+        reply->word[1] = g->what;
+        driver_reply(d, address, reply); /* taken; it may go on */
+    }
+    if (g->here && g->arrived == g->child_count) {
+        if (g->parent == TREE_NOBODY) {
+            finish(d, g, VERDICT_OK, g->value);
+        } else {
+            g->unsent = true;
+            pump(d, g);
+        }
+    }
+    return VERDICT_PENDING;
+}
+
+/* --- Down --- */
+
+static void give(struct driver *d, uint64_t taker, const struct message *message)
+{
+    struct message reply = *message;
+    reply.word[0] = message_head(KIND_TAKE, 0, VERDICT_OK, d->me, 0);
+    driver_reply(d, taker, &reply);
+}
+
+static enum verdict spread(struct driver *d, struct group *g, uint64_t address, uint32_t from,
+                           const struct message *message, struct message *reply)
+{
+    bool root = g->parent == TREE_NOBODY, order = message_kind(message) == KIND_ORDER;
+    if (root ? from != d->me && !order : from != g->parent)
+        return VERDICT_BAD_REQUEST;
+    if (g->spreading || (order && d->deferred_count && !d->retrying))
+        return VERDICT_BUSY; /* first who asked first */
+    bool keep = (!root || order) && !(message->word[1] & SPREAD_DROP);
+    if (keep && !g->taker && g->box_count == g->box_size) {
+        if (root)
+            return VERDICT_BUSY;
+        reply->word[0] = message_head(KIND_SPREAD, 0, VERDICT_BUSY, d->me, 0);
+        driver_reply(d, address, reply);
+        return VERDICT_PENDING;
+    }
+    if (g->child_count) {
+        g->spread = *message;
+        g->spread.word[0] = message_head(KIND_SPREAD, 0, 0, 0, 0);
+        g->spreading = true;
+        g->spread_for = address;
+        g->unacknowledged = g->child_count;
+        for (uint32_t i = 0; i < g->child_count; i++)
+            g->child[i].unsent = 1;
+        pump(d, g); /* first on its way, then the own copy */
+    }
+    if (keep && g->taker) {
+        uint64_t taker = g->taker;
+        g->taker = 0;
+        give(d, taker, message);
+    } else if (keep) {
+        g->box[(g->box_first + g->box_count++) % g->box_size] = *message;
+    }
+    return g->child_count ? VERDICT_PENDING : VERDICT_OK;
+}
+
+/* Word 2: do not wait. Word 1 of the reply: whether there was a message. */
+static enum verdict take(struct driver *d, struct group *g, uint64_t address,
+                         const struct message *request, struct message *reply)
+{
+    (void)d;
+    if (g->box_count) {
+        memcpy(&reply->word[1], &g->box[g->box_first].word[1],
+               sizeof reply->word - sizeof reply->word[0]);
+        g->box_first = (g->box_first + 1) % g->box_size;
+        g->box_count--;
+        return VERDICT_OK;
+    }
+    if (request->word[2]) {
+        reply->word[1] = UINT64_MAX;
+        return VERDICT_OK;
+    }
+    if (g->taker)
+        return VERDICT_BAD_REQUEST;
+    g->taker = address;
+    return VERDICT_PENDING;
+}
+
+/* --- In and out --- */
+
+enum verdict collective_request(struct driver *d, uint64_t address, const struct message *request,
+                                struct message *reply)
+{
+    bool local = address >> 60 == REPLY_LOCAL;
+    uint32_t from =
+        local ? d->me : (uint32_t)(address >> 44 & 0xffff) / d->segment->geometry.user_channels;
+    if (message_kind(request) == KIND_GROUP)
+        return open_group(d, request);
+    struct group *g = group_of(d, request);
+    if (!g || (!local && address >> 60 != REPLY_CHANNEL))
+        return VERDICT_BAD_REQUEST;
+    switch (message_kind(request)) {
+    case KIND_GATHER:
+        return gather(d, g, address, from, request, reply);
+    case KIND_TAKE:
+        return local ? take(d, g, address, request, reply) : VERDICT_BAD_REQUEST;
+    default:
+        return spread(d, g, address, from, request, reply);
+    }
+}
+
+void collective_reply(struct driver *d, uint64_t address, const struct message *message)
+{
+    uint32_t line = address & 0xff, from = address >> 44 & 0xffff, number = line & ~(uint32_t)UP;
+    struct group *g = &d->groups[number];
+    if (line & UP) {
+        finish(d, g, message_verdict(message), &message->word[2]);
+        return;
+    }
+    if (message_verdict(message) == VERDICT_BUSY) {
+        for (uint32_t i = 0; i < g->child_count; i++)
+            if (g->child[i].core == from)
+                g->child[i].unsent = 1;
+        d->groups_waiting |= 1u << number;
+        return;
+    }
+    if (--g->unacknowledged)
+        return;
+    g->spreading = false;
+    struct message done = {
+        {message_head(KIND_SPREAD, 0, message_verdict(message), message_core(message), 0)}};
+    done.word[1] = g->spread.word[1];
+    driver_reply(d, g->spread_for, &done);
+}

@@ -1,0 +1,102 @@
+/* Collectives for programs: barrier, reduction, broadcast and atomic broadcast among the members of
+ * a group, over the same trees that the monitors use.
+ *
+ * An edge of the tree is a call line, as everywhere. Upwards (GATHER) a child's contribution is the
+ * request, and the outcome of all, where it wants to know it, is the reply: a barrier of two cores
+ * is one line there and back. Downwards (SPREAD) the message is the request, and the reply says
+ * that the whole subtree has it. Both are answered by the driver; between rounds a program may
+ * compute, and the group goes on. An atomic broadcast is asked of the root (ORDER), which spreads
+ * one message after the other: since every edge is FIFO all members get all messages in one order,
+ * the root's.
+ *
+ * A message that finds a member's box full comes back BUSY and is sent again later, so a program
+ * that takes nothing holds up its own group, and no line. Who waits in ORDER takes nothing either:
+ * the root serves first who asked first, and a box has room for a message from every member beyond
+ * GROUP_BOX, so who had no more than GROUP_BOX in its box when it asked is served whatever the
+ * others do.
+ *
+ * A group copies its edges when it is opened. Trees that are installed later concern groups that
+ * are opened later.
+ *
+ * Who calls it: dispatch.c. Programs come in by driver_here; the edges lie on user channel
+ * GROUP_CHANNEL, which carries nothing else. Source: Smelt (OSDI'16), section 5 (collectives over
+ * machine-aware trees); MPI for the names. Smelt's barrier, too, is a reduction and a broadcast;
+ * that one line carries both is ours. */
+#pragma once
+
+#include "base/message.h"
+#include "monitor/monitor.h"
+
+struct driver;
+
+enum {
+    GROUPS = 8,
+    GROUP_VALUES = 5, /* words a message carries */
+    /* messages a member keeps until its program takes them, and one for each core */
+    GROUP_BOX = 64,
+    GROUP_CHANNEL = 1,
+};
+
+/* How contributions are joined, on 64-bit words. */
+enum join {
+    JOIN_NONE = 0,
+    JOIN_SUM,
+    JOIN_MIN,
+    JOIN_MAX,
+    JOIN_AND,
+    JOIN_OR,
+    JOIN_SUM_REAL,
+    JOIN_MIN_REAL,
+    JOIN_MAX_REAL,
+    JOINS
+};
+
+/* Word 1 of a request: group 0-7, join 8-15, number of values 16-23, and whether all want the
+ * outcome, 24. */
+static inline uint64_t group_word(uint32_t group, enum join join, uint32_t values, int all)
+{
+    return group | (uint64_t)join << 8 | (uint64_t)values << 16 | (uint64_t)(all != 0) << 24;
+}
+
+/* in word 1: acknowledged like any other, but kept in no box. To measure with */
+enum { SPREAD_DROP = 1 << 24 };
+
+struct group_child {
+    uint64_t held; /* where its outcome goes */
+    uint16_t core;
+    uint8_t arrived;
+    uint8_t unsent; /* the message that is being spread */
+};
+
+struct group {
+    bool open;
+    uint16_t parent; /* TREE_NOBODY at the root */
+    uint16_t root;
+    uint32_t child_count;
+    struct group_child *child;
+    /* up */
+    bool started, here, unsent;
+    uint32_t arrived;
+    uint64_t what; /* word 1 of the contributions, which must be the same */
+    uint64_t value[GROUP_VALUES];
+    uint64_t waiter; /* the own program */
+    /* down */
+    bool spreading;
+    uint32_t unacknowledged;
+    uint64_t spread_for; /* who is told when the subtree has it */
+    struct message spread;
+    /* received */
+    struct message *box;
+    uint32_t box_size, box_first, box_count;
+    uint64_t taker; /* the own program waits for a message */
+};
+
+int collective_open(struct driver *driver);
+/* KIND_GROUP, KIND_GATHER, KIND_SPREAD, KIND_ORDER, KIND_TAKE; PENDING when driver_reply will
+ * follow. */
+enum verdict collective_request(struct driver *driver, uint64_t address,
+                                const struct message *request, struct message *reply);
+/* What an edge brought back. */
+void collective_reply(struct driver *driver, uint64_t address, const struct message *message);
+/* Sends what found its line in use; true if something went. */
+bool collective_pump(struct driver *driver);

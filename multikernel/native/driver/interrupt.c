@@ -1,0 +1,103 @@
+/* The interrupt: a signal to the core's main thread while it runs a program. The handler enters the
+ * driver's signal-safe path: it polls and serves until nothing is left, then goes back to the
+ * program. A tick every 10 ms while in user mode is the fallback.
+ *
+ * Only system calls and plain memory accesses happen in here; errno is kept; SA_RESTART resumes
+ * what the program was blocked in. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "driver/driver.h"
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+enum { TICK_NS = 10000000 };
+
+static struct driver *interrupted; /* the one driver of this process */
+
+/* After a vote the outcome comes within a round trip or two. Leaving at once would cost a second
+ * interrupt, so the handler stays for it, for at most this long. */
+enum { LINGER_US = 20 };
+
+static void serve(struct driver *d)
+{
+    uint64_t deadline = 0;
+    for (;;) {
+        if (driver_poll(d)) {
+            deadline = 0;
+            continue;
+        }
+        /* Voted and not told the outcome, or told along a tree and not answered. */
+        if (!(d->monitor ? d->monitor->engaged
+                         : atomic_load_explicit(d->told, memory_order_relaxed) != d->told_seen))
+            return;
+        uint64_t now = arch_cycles();
+        if (!deadline)
+            deadline = now + LINGER_US * d->cycles_per_us;
+        if (now > deadline)
+            return;
+        arch_relax();
+    }
+}
+
+static void on_interrupt(int signal, siginfo_t *info, void *context)
+{
+    (void)signal;
+    (void)context;
+    struct driver *d = interrupted;
+    /* the host has a message: host.c */
+    bool carried = info->si_code >= POLL_IN && info->si_code <= POLL_HUP;
+    if (!d || (info->si_code != SI_TKILL && info->si_code != SI_TIMER && !(carried && d->links)))
+        return; /* a socket's urgent data: not for us, and perhaps not even on the main thread */
+    if (d->disabled) {
+        d->mark = 1;
+        return;
+    }
+    int saved = errno;
+    atomic_fetch_add_explicit(&d->doorbell->interrupts, 1, memory_order_relaxed);
+    d->disabled = 1;
+    doorbell_poll(d->doorbell);
+    serve(d);
+    driver_resume(d);
+    errno = saved;
+}
+
+int interrupt_open(struct driver *d)
+{
+    interrupted = d;
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = on_interrupt;
+    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+    sigemptyset(&action.sa_mask);
+    if (sigaction(SIGURG, &action, NULL))
+        return errno;
+    sigset_t urgent;
+    sigemptyset(&urgent);
+    sigaddset(&urgent, SIGURG);
+    if (pthread_sigmask(SIG_UNBLOCK, &urgent, NULL))
+        return EINVAL;
+    struct sigevent event;
+    memset(&event, 0, sizeof event);
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event.sigev_signo = SIGURG;
+    event.sigev_notify_thread_id = (int)syscall(SYS_gettid);
+    timer_t timer;
+    if (timer_create(CLOCK_MONOTONIC, &event, &timer))
+        return errno;
+    d->timer = (long)timer;
+    return 0;
+}
+
+void interrupt_tick(struct driver *d, bool on)
+{
+    struct itimerspec every = {{0, on ? TICK_NS : 0}, {0, on ? TICK_NS : 0}};
+    timer_settime((timer_t)d->timer, 0, &every, NULL);
+}

@@ -1,0 +1,185 @@
+# Channels for Python, included by _native.pyx: making them, and how a message is told in Python. A
+# message is seven words, given as a tuple of up to seven integers or as up to 56 bytes; what is
+# missing is zero, and what is received is always whole. Several are the rows of an array.
+
+cimport cython
+
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release,
+)
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
+
+cdef extern from "arch/arch.h":
+    void arch_relax() nogil
+
+cdef extern from "channel/channel.h":
+    enum channel_status:
+        CHANNEL_OK
+        CHANNEL_AGAIN
+        CHANNEL_CLOSED
+        CHANNEL_BROKEN
+    enum channel_kind:
+        CHANNEL_EPOCH_RING
+        CHANNEL_USED_RING
+        CHANNEL_CALL_LINE
+        CHANNEL_CALLS
+    enum:
+        CHANNEL_SHORT_LOOKS
+    enum channel_awaited:
+        AWAIT_ROOM
+        AWAIT_MESSAGE
+        AWAIT_REPLY
+    struct channel_form:
+        channel_status (*send_many)(channel *, const message *, uint32_t, uint32_t *) noexcept nogil
+        channel_status (*receive_many)(channel *, message *, uint32_t, uint32_t *) noexcept nogil
+        int (*descriptor)(const channel *, bint) noexcept nogil
+    struct channel:
+        const channel_form *form
+    channel_status channel_try_send(channel *c, const message *m) noexcept nogil
+    channel_status channel_try_receive(channel *c, message *m) noexcept nogil
+    void channel_close(channel *c) noexcept nogil
+    uint64_t channel_memory_bytes(channel_kind kind, uint64_t slots)
+    const char *channel_memory_create(void *memory, uint64_t size, channel_kind kind,
+            uint64_t slots)
+    const char *channel_memory_open(channel *c, void *memory, uint64_t size, channel_kind kind,
+            uint32_t side)
+    channel_status channel_call(channel *c, const message *request, uint32_t *line) noexcept nogil
+    bint channel_call_outstanding(const channel *c, uint32_t line) noexcept nogil
+    channel_status channel_take(channel *c, uint32_t line, message *reply) noexcept nogil
+    channel_status channel_request(channel *c, message *request, uint32_t *line) noexcept nogil
+    void channel_reply(channel *c, uint32_t line, const message *reply) noexcept nogil
+    int channel_socket_pair(int *ends)
+    int channel_socket_open(channel *c, int descriptor)
+    int channel_pipe_pair(int (*ends)[2])
+    int channel_pipe_open(channel *c, int receive, int send)
+    channel_status channel_send_soon(channel *c, const message *m) noexcept nogil
+    channel_status channel_receive_soon(channel *c, message *m) noexcept nogil
+    channel_status channel_take_soon(channel *c, uint32_t line, message *reply) noexcept nogil
+    channel_status channel_request_soon(channel *c, message *request, uint32_t *line) noexcept nogil
+    bint channel_wait(channel *c, channel_awaited awaited, uint32_t *round) noexcept nogil
+    uint64_t channel_now_ns() noexcept nogil
+
+CHANNELS = {
+    "epoch-ring": CHANNEL_EPOCH_RING,
+    "used-ring": CHANNEL_USED_RING,
+    "call-line": CHANNEL_CALL_LINE,
+    "calls": CHANNEL_CALLS,
+}
+
+cdef enum:
+    SLICE_NS = 20000000
+    LOOKS_A_CLOCK = 16
+    MANY = 256 # from so many messages on, moving them is long enough to release the lock
+
+
+cdef int _kind(str form) except -1:
+    if form not in CHANNELS:
+        raise ValueError(
+            f"no channel in memory has this form: {form}; one of {', '.join(CHANNELS)}"
+        )
+    return CHANNELS[form]
+
+
+def channel_bytes(str form, uint64_t slots):
+    """Bytes of memory for a channel of that form with that many slots (lines) a direction. Raises
+    ValueError.
+    """
+    cdef uint64_t size = channel_memory_bytes(<channel_kind>_kind(form), slots)
+    if not size:
+        raise ValueError(f"no {form} channel has {slots} slots")
+    return size
+
+
+def channel_create(memory, str form, uint64_t slots):
+    """Lays a channel out in zeroed, page-aligned memory (a writable buffer). Raises ValueError."""
+    cdef Py_buffer view
+    cdef int kind = _kind(form)
+    PyObject_GetBuffer(memory, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+    cdef const char *wrong = channel_memory_create(view.buf, view.len, <channel_kind>kind, slots)
+    PyBuffer_Release(&view)
+    if wrong:
+        raise ValueError(f"no {form} channel of {slots} slots can be made: {wrong.decode()}")
+
+
+def socket_pair():
+    """Descriptors of two connected SOCK_SEQPACKET sockets."""
+    cdef int ends[2]
+    cdef int error = channel_socket_pair(ends)
+    if error:
+        raise OSError(error, "socketpair")
+    return ends[0], ends[1]
+
+
+def pipe_pair():
+    """((receive, send), (receive, send)): descriptors of two pipes, as each side has them."""
+    cdef int ends[2][2]
+    cdef int error = channel_pipe_pair(ends)
+    if error:
+        raise OSError(error, "pipe2")
+    return (ends[0][0], ends[0][1]), (ends[1][0], ends[1][1])
+
+
+cdef inline int _fill(message *m, object data) except -1:
+    """A whole message in bytes is the usual case, and worth a path that is short enough to be
+    inlined.
+    """
+    if type(data) is bytes and PyBytes_GET_SIZE(data) == <Py_ssize_t>sizeof(message):
+        memcpy(m.word, PyBytes_AS_STRING(data), sizeof(message))
+        return 0
+    return _fill_any(m, data)
+
+
+cdef int _fill_any(message *m, object data) except -1:
+    cdef Py_ssize_t i, n
+    cdef Py_buffer view
+    if type(data) is tuple:
+        n = PyTuple_GET_SIZE(data)
+        if n > 7:
+            raise ValueError(f"a message has seven words, this one {n}")
+        for i in range(n):
+            m.word[i] = <object>PyTuple_GET_ITEM(data, i)
+        for i in range(n, 7):
+            m.word[i] = 0
+        return 0
+    if type(data) is bytes:
+        n = len(<bytes>data)
+        if n > <Py_ssize_t>sizeof(message):
+            raise ValueError(f"a message has 56 bytes, this one {n}")
+        memcpy(m.word, PyBytes_AS_STRING(<bytes>data), n)
+        memset(<char *>m.word + n, 0, sizeof(message) - n)
+        return 0
+    PyObject_GetBuffer(data, &view, PyBUF_C_CONTIGUOUS)
+    try:
+        if view.len > <Py_ssize_t>sizeof(message):
+            raise ValueError(f"a message has 56 bytes, this one {view.len}")
+        memcpy(m.word, view.buf, view.len)
+        memset(<char *>m.word + view.len, 0, sizeof(message) - view.len)
+    finally:
+        PyBuffer_Release(&view)
+    return 0
+
+
+cdef inline tuple _words(message *m):
+    return (m.word[0], m.word[1], m.word[2], m.word[3], m.word[4], m.word[5], m.word[6])
+
+
+cdef inline bytes _blank():
+    """Bytes that nobody has seen yet, for a message to be received into."""
+    return PyBytes_FromStringAndSize(NULL, sizeof(message))
+
+
+cdef inline message *_inside(bytes data):
+    """Of what _blank made; in no other bytes is anything ever written."""
+    return <message *>PyBytes_AS_STRING(data)
+
+
+cdef int _rows(object array, Py_buffer *view, bint writable) except -1:
+    """A buffer of n rows of seven 64-bit unsigned words."""
+    PyObject_GetBuffer(array, view,
+            PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if writable else 0))
+    if view.ndim == 2 and view.shape[1] == 7 and view.itemsize == 8 and view.format[0] in (c"L",
+            c"Q") and not view.format[1]:
+        return 0
+    PyBuffer_Release(view)
+    raise ValueError("messages are a C-contiguous array of shape (n, 7) and type uint64")

@@ -1,0 +1,91 @@
+# The client's channels for Python, included by _native.pyx: how the booting process, which is no
+# core, asks the cores; and what a request and a reply look like to Python, for the client and the
+# driver both.
+
+cdef extern from "monitor/monitor.h":
+    uint64_t message_head(uint32_t kind, uint32_t row, uint32_t verdict, uint32_t core,
+            uint32_t view) nogil
+    int message_verdict(const message *m) nogil
+    uint32_t message_core(const message *m) nogil
+
+cdef extern from "client/client.h":
+    struct client:
+        pass
+    client *client_open(segment *s, int supervisor)
+    void client_close(client *c)
+    bint client_gone(const client *c)
+    int client_send(client *c, uint32_t core, uint32_t channel, const message *request)
+    bint client_wait(client *c, uint32_t core, uint32_t channel, uint32_t line, message *reply,
+            uint64_t timeout_us) nogil
+    void client_abandon(client *c, uint32_t core, uint32_t channel)
+    bint client_put(client *c, uint32_t core, const char *bytes, uint64_t size) nogil
+    bint client_get(client *c, uint32_t core, char *bytes, uint64_t size) nogil
+
+
+cdef message _message(int kind, tuple words) except *:
+    cdef message m
+    cdef int i
+    memset(&m, 0, sizeof(m))
+    m.word[0] = message_head(kind, 0, 0, 0, 0)
+    for i in range(len(words)):
+        m.word[i + 1] = words[i]
+    return m
+
+
+cdef tuple _reply(message *m):
+    return (message_verdict(m), message_core(m),
+            (m.word[1], m.word[2], m.word[3], m.word[4], m.word[5], m.word[6]))
+
+
+cdef class Client:
+    """The booting process's end of the channels to every core. Not thread-safe for one (core,
+    channel): hold a lock.
+    """
+
+    cdef client *c
+    cdef Segment segment
+
+    def __cinit__(self, Segment segment, int supervisor):
+        self.segment = segment
+        self.c = client_open(segment.s, supervisor)
+        if not self.c:
+            raise MemoryError("client")
+
+    def __dealloc__(self):
+        client_close(self.c)
+
+    @property
+    def gone(self):
+        return client_gone(self.c)
+
+    def send(self, uint32_t core, uint32_t channel, int kind, tuple words):
+        """Sends a request; returns its line, or -1 when all are in use."""
+        cdef message m = _message(kind, words)
+        return client_send(self.c, core, channel, &m)
+
+    def wait(self, uint32_t core, uint32_t channel, uint32_t line, uint64_t timeout_us):
+        """The reply as (verdict, core named, six words), or None after timeout_us microseconds."""
+        cdef message reply
+        cdef bint came
+        with nogil:
+            came = client_wait(self.c, core, channel, line, &reply, timeout_us)
+        return _reply(&reply) if came else None
+
+    def abandon(self, uint32_t core, uint32_t channel):
+        client_abandon(self.c, core, channel)
+
+    def put(self, uint32_t core, bytes program):
+        cdef const char *data = PyBytes_AS_STRING(program)
+        cdef uint64_t size = len(program)
+        cdef bint fine
+        with nogil:
+            fine = client_put(self.c, core, data, size)
+        return fine
+
+    def get(self, uint32_t core, uint64_t size):
+        cdef bytes result = PyBytes_FromStringAndSize(NULL, size)
+        cdef char *data = PyBytes_AS_STRING(result)
+        cdef bint fine
+        with nogil:
+            fine = client_get(self.c, core, data, size)
+        return result if fine else None

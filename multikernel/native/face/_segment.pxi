@@ -1,0 +1,128 @@
+# The kernel segment for Python, included by _native.pyx: laid out by who boots, checked by who
+# attaches, and looked into from outside. See segment.h; nothing here waits.
+
+cdef extern from "segment/segment.h":
+    struct geometry:
+        uint32_t cores
+        uint32_t window
+        uint32_t user_channels
+        uint32_t ring_slots
+        uint64_t shared_bytes
+    struct segment:
+        geometry geometry
+        uint64_t size
+    struct region:
+        uint64_t bytes
+    enum:
+        PAD_BYTES
+        SCRATCH_LINES
+    uint64_t segment_bytes(const geometry *g)
+    void segment_init(segment *s, const geometry *g)
+    const char *segment_check(const segment *s, uint64_t mapped)
+    void segment_region(const geometry *g, region *r)
+
+cdef extern from "face/segment_access.h":
+    segment *segment_map(int fd, uint64_t size)
+    void segment_unmap(segment *s, uint64_t size)
+    void segment_go(segment *s)
+    bint segment_going(segment *s)
+    void segment_stop(segment *s)
+    bint segment_stopping(segment *s)
+    uint64_t segment_region_offset(segment *s, uint32_t core)
+    void segment_core_state(segment *s, uint32_t core, uint64_t *out)
+    void segment_scratch_store(segment *s, uint32_t core, uint32_t line, uint64_t value)
+
+cdef extern from "driver/kernel.h":
+    uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bint trees,
+            uint32_t cnodes, uint32_t scope)
+
+
+def kernel_segment_bytes(uint32_t cores, uint32_t window, uint32_t user_channels,
+        uint32_t ring_slots, uint64_t shared_bytes):
+    """Bytes of the kernel segment for that geometry."""
+    cdef geometry g = geometry(cores, window, user_channels, ring_slots, shared_bytes)
+    return segment_bytes(&g)
+
+
+def shared_state_bytes(uint32_t cores, uint32_t slots_per_core, bint trees, uint32_t cnodes,
+        uint32_t lock_scope):
+    """Bytes of state the shared kernel keeps in the segment."""
+    return shared_kernel_bytes(cores, slots_per_core, trees, cnodes, lock_scope)
+
+
+cdef class Segment:
+    """The kernel segment, mapped. `create` lays it out in a zeroed descriptor, `attach` checks what
+    it finds.
+    """
+
+    cdef segment *s
+    cdef uint64_t bytes
+
+    def __dealloc__(self):
+        if self.s:
+            segment_unmap(self.s, self.bytes)
+
+    @staticmethod
+    def create(int fd, uint32_t cores, uint32_t window, uint32_t user_channels,
+            uint32_t ring_slots, uint64_t shared_bytes):
+        cdef geometry g = geometry(cores, window, user_channels, ring_slots, shared_bytes)
+        cdef Segment self = Segment()
+        self.bytes = segment_bytes(&g)
+        self.s = segment_map(fd, self.bytes)
+        if not self.s:
+            raise OSError("the kernel segment cannot be mapped")
+        segment_init(self.s, &g)
+        return self
+
+    @staticmethod
+    def attach(int fd, uint64_t size):
+        cdef Segment self = Segment()
+        cdef const char *wrong
+        self.s = segment_map(fd, size)
+        if not self.s:
+            raise OSError("the kernel segment cannot be mapped")
+        self.bytes = size
+        wrong = segment_check(self.s, size)
+        if wrong:
+            raise ValueError(f"not this system's kernel segment: {wrong.decode()}")
+        return self
+
+    @property
+    def cores(self):
+        return self.s.geometry.cores
+
+    @property
+    def size(self):
+        return self.bytes
+
+    def region(self, uint32_t core):
+        """Offset and length of a core's region in the segment."""
+        cdef region r
+        segment_region(&self.s.geometry, &r)
+        return segment_region_offset(self.s, core), r.bytes
+
+    def go(self):
+        segment_go(self.s)
+
+    @property
+    def going(self):
+        return segment_going(self.s)
+
+    def stop(self):
+        """Every core leaves its waits; parked ones are woken."""
+        segment_stop(self.s)
+
+    @property
+    def stopping(self):
+        return segment_stopping(self.s)
+
+    def core_state(self, uint32_t core):
+        """(mode, pid, tid, requests served, interrupts, parks) as the core published them."""
+        cdef uint64_t out[6]
+        segment_core_state(self.s, core, out)
+        return out[0], out[1], out[2], out[3], out[4], out[5]
+
+    def scratch_store(self, uint32_t core, uint32_t line, uint64_t value):
+        if line >= SCRATCH_LINES:
+            raise IndexError(line)
+        segment_scratch_store(self.s, core, line, value)

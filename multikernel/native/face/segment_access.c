@@ -1,0 +1,66 @@
+#include "face/segment_access.h"
+
+#include <sys/mman.h>
+
+struct segment *segment_map(int fd, uint64_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+void segment_unmap(struct segment *segment, uint64_t size)
+{
+    munmap(segment, size);
+}
+
+void segment_go(struct segment *segment)
+{
+    /* Pairs with segment_going: what the cores and the supervisor wrote before is seen by who sees
+     * it. */
+    atomic_store_explicit(&segment->go, 1, memory_order_release);
+}
+
+bool segment_going(struct segment *segment)
+{
+    return atomic_load_explicit(&segment->go, memory_order_acquire) != 0;
+}
+
+void segment_stop(struct segment *segment)
+{
+    atomic_store_explicit(&segment->stop, 1, memory_order_release);
+    for (uint32_t core = 0; core < segment->geometry.cores; core++) {
+        struct doorbell *doorbell = segment_doorbell(segment, core);
+        doorbell_ring_slowly(doorbell, MODE_PARKED); /* whatever it says: it may be about to park */
+        doorbell_ring(doorbell);
+    }
+}
+
+bool segment_stopping(struct segment *segment)
+{
+    return atomic_load_explicit(&segment->stop, memory_order_acquire) != 0;
+}
+
+uint64_t segment_region_offset(struct segment *segment, uint32_t core)
+{
+    return segment->regions_offset + core * segment->region_bytes;
+}
+
+void segment_core_state(struct segment *segment, uint32_t core, uint64_t *out)
+{
+    struct doorbell *doorbell = segment_doorbell(segment, core);
+    out[0] = atomic_load_explicit(&doorbell->mode, memory_order_acquire);
+    out[1] = doorbell->pid;
+    out[2] = doorbell->tid;
+    out[3] = atomic_load_explicit(&doorbell->served, memory_order_relaxed);
+    out[4] = atomic_load_explicit(&doorbell->interrupts, memory_order_relaxed);
+    out[5] = atomic_load_explicit(&doorbell->parks, memory_order_relaxed);
+}
+
+void segment_scratch_store(struct segment *segment, uint32_t core, uint32_t line, uint64_t value)
+{
+    struct region region;
+    segment_region(&segment->geometry, &region);
+    _Atomic uint64_t *word = (_Atomic uint64_t *)(void *)(segment_scratch(segment, &region, core) +
+                                                          (size_t)line * PAD_BYTES);
+    atomic_store_explicit(word, value, memory_order_release);
+}

@@ -1,0 +1,58 @@
+/* This core's page table: real mappings of the memory segment in this process, which the host's MMU
+ * and TLB enforce.
+ *
+ * Every mapping is a VMA of its own. Only insert and remove (reap) make or destroy one; those take
+ * a lock of the host that all cores share (the segment's i_mmap lock), so they happen at map time
+ * or when idle. protect is one mprotect of a whole VMA and stays inside this process. Retired VMAs
+ * stay behind as PROT_NONE until reaped.
+ *
+ * Loads and stores by the system go through the accessor (vspace_copy, vspace_load), the only code
+ * whose faults are caught. */
+#pragma once
+
+#include "arch/arch.h"
+#include "monitor/monitor.h"
+
+struct vma {
+    uint64_t address;
+    uint64_t frame;
+    uint64_t length;
+    uint8_t state; /* enum vma_state */
+    uint8_t queued;
+};
+
+struct vspace {
+    int memory;          /* descriptor of the memory segment */
+    uint64_t base, size; /* the range that all mappings lie in, reserved PROT_NONE */
+    uint32_t slots;
+    uint32_t retired; /* how many slots queue for reaping */
+    uint32_t *queue;
+    uint64_t retired_low, retired_high; /* all retired VMAs lie in between */
+    struct vma *vmas;
+    struct mmu mmu; /* what the monitor is given */
+};
+
+/* Reserves the range and keeps it from children of fork. 0, or an errno. */
+int vspace_open(struct vspace *vspace, int memory, uint64_t base, uint64_t size, uint32_t slots);
+
+/* The MMU's functions, context = the vspace; see struct mmu. */
+enum verdict vspace_insert(void *vspace, uint32_t slot, uint64_t address, uint64_t frame,
+                           uint64_t length, uint32_t rights);
+enum verdict vspace_protect(void *vspace, uint32_t slot, uint32_t rights);
+void vspace_retire(void *vspace, uint32_t slot);
+
+/* Removes up to limit retired VMAs; true if any. */
+bool vspace_reap(struct vspace *vspace, uint32_t limit);
+
+/* --- faults (fault.c) --- */
+
+/* Installs the handler for SIGSEGV and SIGBUS, with an alternate stack, in front of whatever is
+ * there. 0, or an errno. */
+int fault_install(uint64_t base, uint64_t size);
+
+/* 0, or 1 when the access faulted. One side must lie in the reserved range, the other must be
+ * ordinary memory. */
+static inline int vspace_copy(void *destination, const void *source, size_t length)
+{
+    return mk_access_copy(destination, source, length);
+}

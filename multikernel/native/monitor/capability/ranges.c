@@ -1,0 +1,273 @@
+/* What the monitors agree about: who may do what with a range of memory. Five rows of the agreement
+ * engine, about ranges.
+ *
+ *   copy, move  initiator and destination (all cores when a move takes the ownership along and
+ *               there may be copies elsewhere). The record travels, the destination takes it in at
+ *               prepare, the source goes at commit.
+ *   retype      all cores: each votes whether that part of the source is already something else
+ *               there. The initiator makes the objects at prepare, locked, and takes them away at
+ *               abort; with the commit the others know of descendants elsewhere.
+ *   revoke      all cores: at commit each deletes what was derived, and the copies; then the
+ *               initiator owns what it keeps, without relations.
+ *   delete      all cores: the owner's last copy goes, and who has another one inherits. The votes
+ *               say who; COMMIT names the heir.
+ *   reclaim     all cores: each votes whether it has anything of memory that core 0 would hand out
+ *               anew.
+ *
+ * Who drives an operation is a property of a system (monitor.h: enum capability_protocol); rows and
+ * engine are the same.
+ *
+ *   two-phase   Who asks. Of two that meet on some core one is aborted, and tries again after a
+ *               wait. Whoever has a copy is as good as the owner, so whoever derives has to ask all
+ *               cores.
+ *   owner       The object's owner: a core with a foreign copy describes what it wants (ASK; no
+ *               reference travels), the owner makes it wait for what came before, drives it, and
+ *               says what became of it (ANSWER). Who asked takes part, for it holds no lock while
+ *               it waits, and what it wants to use may be gone when its turn comes. Operations on
+ *               one object do not abort each other, as long as it stays with its owner and no
+ *               PREPARE overtakes an ANSWER on its way through a tree; those on different objects
+ *               that overlap may. Nothing is derived without the owner, so while it knows of no
+ *               descendants elsewhere it derives alone, and another core needs nobody but it.
+ *               Revoke is Barrelfish's mark, ready, commit, done: the PREPARE that locks, its
+ *               votes, the COMMIT that deletes, its acknowledgements. Who is asked for what it does
+ *               not own (any more) says so; it was handed on, and as everybody with a copy takes
+ *               part in that, who asked waits for the news and asks the new one. If there is no
+ *               news the object has lost its owner: then who asked drives, and all cores vote,
+ *               which is safe by the locks alone.
+ *
+ * Both guarantee the same (tests/s3_agreement): no byte is usable as two things on any two cores, a
+ * revoke that has returned leaves nothing anywhere, what is agreed happens on all and what is not
+ * on none, and every operation ends. What they cost, in messages on n cores and where nothing comes
+ * in between:
+ *                                                two-phase    owner
+ *   retype by the owner, none derived elsewhere  4 (n - 1)    0
+ *   retype by another core, none derived there   4 (n - 1)    6
+ *   retype with descendants elsewhere            4 (n - 1)    4 (n - 1), and 2 more by another core
+ *   copy or move by the owner                    4            4 (both 4 (n - 1) if others have
+ *                                                             copies and the ownership goes along)
+ *   copy or move by another core                 4            6 to the owner, 10 to a third core
+ *   revoke                                       4 (n - 1)    4 (n - 1), and 2 more by another core
+ *   delete of the owner's last copy              4 (n - 1)    4 (n - 1)
+ *   reclaim, by core 0 alone                     4 (n - 1)    4 (n - 1)
+ *   delete, before that: of what has k pages     4 (n - 1), and 2 (n - 1) more for every further
+ *                                                256 places in the table; k = 1: 4 a holder
+ * Deleting a foreign copy, or one of several, and whatever concerns what no other core has anything
+ * of, costs none.
+ *
+ * All of them lock the range they are about wherever they take part, so of two that touch the same
+ * byte on the same core one waits. Every operation locks its initiator and its root, until its
+ * outcome stands everywhere: that is why a copy can do with two participants, for whoever has to
+ * rely on all copies being known asks all cores, and meets the lock of a core that is sending one.
+ *
+ * What lies in a CNode goes with the CNode. When a revoke's commit takes a CNode away, that may be
+ * an owner's last copy of something else; nothing is sure to be agreed then, because a commit
+ * cannot be refused. The copies elsewhere are left without an owner: they go on asking all cores,
+ * and belong to whoever revokes one. A deletion of a CNode by its own core does better
+ * (task.c): it stops there until the inheritance is agreed. What could refuse it, pages,
+ * it has agreed about before (unmap_going.c).
+ *
+ * As it travels: word 2 address, argument 0 size of the range; then, by row,
+ *   copy    1: type 0-7, rights 8-11, relations 12-15, how 16-19, index 20-31, owner 32-47,
+ *           destination 48-63; 2: CNode; 3: reference made
+ *   retype  1, 2: address and size of the source; 3: the owner vouches that it and who asks are
+ *           enough
+ *   revoke  1: type
+ *   delete  1: type; 2: heir 0-15, cores that have a copy 16-31, descendants anywhere 32
+ *
+ * Source: paper section 4.7; Barrelfish 2011 usr/monitor (lock everywhere, apply, unlock); the
+ * final tree's usr/monitor/capops/ and TN-013 (owners, retype checked by the owner,
+ * find_descendants, revoke, moving ownership). There an answer is relied upon to arrive before the
+ * next request; here channels keep no such order, so who asked is locked and acknowledges. */
+#include "monitor/capability/ranges.h"
+
+/* --- The object --- */
+
+static uint64_t holder(struct monitor *m, const struct operation *op)
+{
+    const struct cspace_lock *lock =
+        cspace_lock_on(monitor_cspace(m), range_address(op), range_end(op), op->id);
+    if (MUTANT(RANGE_BY_ADDRESS) && lock && lock->address != range_address(op))
+        return 0;
+    return lock ? lock->operation : 0;
+}
+
+static void take(struct monitor *m, const struct operation *op)
+{
+    if (MUTANT(RANGE_NOT_TAKEN) && !initiated_here(m, op))
+        return;
+    enum capability_verdict verdict =
+        cspace_lock(monitor_cspace(m), range_address(op), op->argument[0], op->id);
+    /* one lock an operation, and nobody else's in the way (holder) */
+    assert(verdict == CAP_OK || MK_MUTANT);
+    (void)verdict;
+}
+
+static void give(struct monitor *m, const struct operation *op)
+{
+    cspace_unlock(monitor_cspace(m), op->id);
+}
+
+static const uint64_t *participants(struct monitor *m, const struct operation *op, uint64_t *buffer)
+{
+    if (op->row == ROW_CAP_COPY
+            ? copy_how(op) & HOW_EVERYBODY
+            : op->row != ROW_CAP_RETYPE || op->argument[3] != RETYPE_OWNER_VOUCHES)
+        return NULL;
+    for (uint32_t word = 0; word < m->set_words; word++)
+        buffer[word] = 0;
+    core_set_add(buffer, (uint32_t)(op->id >> 48));
+    core_set_add(buffer, op->root);
+    if (op->row == ROW_CAP_COPY)
+        core_set_add(buffer, copy_destination(op));
+    return buffer;
+}
+
+const struct object_kind capability_ranges = {
+    .holder = holder, .take = take, .give = give, .participants = participants};
+
+uint64_t capability_found(const struct cspace *cs, const struct operation *op)
+{
+    uint32_t slot;
+    return cspace_find_object(cs, range_address(op), op->argument[0], op->argument[1] & 0xff,
+                              &slot) == CAP_OK
+               ? cspace_reference(cs, slot)
+               : 0;
+}
+
+void capability_owned_by(struct cspace *cs, uint64_t reference, uint32_t owner, uint32_t relations)
+{
+    uint32_t slot;
+    if (reference && cspace_find_any(cs, reference, &slot) == CAP_OK)
+        cspace_relate(cs, reference, owner,
+                      (cspace_slot(cs, slot)->flags & CAP_REMOTE) | relations);
+}
+
+void capability_changes_hands(struct monitor *m)
+{
+    for (uint32_t lane = 0; lane < m->lanes && m->capability_protocol == CAPABILITIES_OWNER;
+         lane++) {
+        struct operation *own = monitor_own(m, lane);
+        if ((own->phase == PHASE_ASKED || own->phase == PHASE_BACKOFF) &&
+            !MUTANT(ASKED_MISSES_MOVE)) {
+            own->declined = TREE_NOBODY; /* who was not the owner may be by now */
+            own->moved = 1;
+        }
+    }
+}
+
+/* --- Beginning: the same for all rows --- */
+
+enum verdict capability_begin(struct monitor *m, struct operation *op,
+                              const struct request *request)
+{
+    struct capability_task *task = task_of(m, op);
+    *task = request->capability;
+    task->row = op->row;
+    return VERDICT_OK;
+}
+
+uint32_t capability_relations_here(const struct cspace *cs, uint32_t slot)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    return (mapping_database_has_descendants(db, slot) ? CAP_REMOTE_DESCENDANTS : 0) |
+           (mapping_database_has_ancestors(db, slot) ? CAP_REMOTE_ANCESTORS : 0);
+}
+
+/* Fills the operation for what is still to be agreed. What it is about may have changed since the
+ * last attempt: everything is looked at anew. */
+enum verdict capability_resume(struct monitor *m, struct operation *op)
+{
+    const struct cspace *cs = monitor_cspace(m);
+    struct capability_task *t = task_of(m, op);
+    enum verdict verdict = t->tried ? VERDICT_PENDING : monitor_capability(m, t);
+    uint32_t slot;
+    t->tried = 0;
+    op->row = t->row;
+    if (verdict == VERDICT_OK) {
+        about_range(op, t->made, 0);
+        return VERDICT_ALONE;
+    }
+    if (verdict != VERDICT_PENDING)
+        return verdict;
+    if (cspace_find_any(cs, t->victim ? t->victim : t->source, &slot) != CAP_OK)
+        return monitor_verdict(CAP_STALE);
+    const struct capability *c = cspace_slot(cs, slot);
+    if (t->victim && (verdict = capability_ask_to_unmap(m, op, slot)) != VERDICT_ALONE)
+        return verdict;
+    if (t->victim)
+        op->row = ROW_CAP_DELETE;
+    if (m->capability_protocol == CAPABILITIES_OWNER &&
+        (c->owner != op->declined || MUTANT(OWNER_ASKED_FOR_EVER)))
+        op->root = c->owner;
+    about_range(op, c->address, c->size);
+    switch (op->row) {
+    case ROW_CAP_COPY:
+        capability_ask_to_copy(m, op, t, slot);
+        break;
+    case ROW_CAP_RETYPE:
+        about_range(op, c->address + t->offset, t->size * t->count);
+        op->argument[1] = c->address;
+        op->argument[2] = c->size;
+        break;
+    case ROW_CAP_DELETE:
+        op->argument[1] = c->type;
+        op->argument[2] = NO_HEIR;
+        if (capability_relations_here(cs, slot) & CAP_REMOTE_DESCENDANTS)
+            op->argument[2] |= HEIR_HAS_DESCENDANTS;
+        break;
+    default:
+        op->argument[1] = c->type;
+        break;
+    }
+    return VERDICT_OK;
+}
+
+enum verdict capability_sequence(struct monitor *m, struct operation *op)
+{
+    const struct cspace *cs = monitor_cspace(m);
+    bool retype = op->row == ROW_CAP_RETYPE;
+    uint32_t slot;
+    enum capability_verdict found =
+        retype ? cspace_find_object(cs, op->argument[1], op->argument[2], CAP_RAM, &slot)
+               : cspace_find_object(cs, range_address(op), op->argument[0], op->argument[1] & 0xff,
+                                    &slot);
+    if (!makes_sense(op))
+        return VERDICT_BAD_REQUEST;
+    if (found != CAP_OK || (cspace_slot(cs, slot)->owner != m->me && !MUTANT(OWNER_OF_OLD)))
+        return VERDICT_NOT_OWNER;
+    if (retype)
+        op->argument[3] =
+            cspace_slot(cs, slot)->flags & CAP_REMOTE_DESCENDANTS && !MUTANT(OWNER_VOUCHES_BLINDLY)
+                ? 0
+                : (uint64_t)RETYPE_OWNER_VOUCHES;
+    return VERDICT_OK;
+}
+
+void capability_adopt(struct monitor *m, struct operation *op)
+{
+    (void)m;
+    (void)op;
+}
+
+enum verdict capability_may_prepare(struct monitor *m, const struct operation *op)
+{
+    (void)m;
+    return makes_sense(op) && (op->row == ROW_CAP_RETYPE || op->argument[1] < CAP_TYPES)
+               ? VERDICT_OK
+               : VERDICT_BAD_REQUEST;
+}
+
+void capability_abort_nothing(struct monitor *m, struct operation *op, const struct mmu *mmu)
+{
+    (void)m;
+    (void)op;
+    (void)mmu;
+}
+
+bool capability_settled(struct monitor *m, struct operation *op)
+{
+    uint64_t made = task_of(m, op)->made;
+    op->slot = (uint32_t)made;
+    op->generation = (uint32_t)(made >> 32);
+    return true;
+}

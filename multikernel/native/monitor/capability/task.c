@@ -1,0 +1,170 @@
+/* What is asked about capabilities, as far as one core decides it alone: a copy or move within the
+ * core, whatever concerns an object of this core without relations to others, and the deletion of
+ * foreign copies. Nothing here sends anything.
+ *
+ * Deleting and revoking are done in pieces of bounded work, BUSY in between: the driver asks again
+ * on a later turn of its loop. */
+#include "capability/cspace_inside.h"
+#include "monitor/operation.h"
+
+#ifndef MK_CAPABILITY_WORK /* a state-space explorer sets less, so that it sees what is half done */
+#define MK_CAPABILITY_WORK 64
+#endif
+enum { WORK = MK_CAPABILITY_WORK }; /* capabilities a call */
+
+enum verdict monitor_verdict(enum capability_verdict verdict)
+{
+    if (verdict == CAP_OK)
+        return VERDICT_OK;
+    if (verdict == CAP_BUSY || verdict == CAP_MORE)
+        return VERDICT_BUSY;
+    if (verdict == CAP_NEEDS_AGREEMENT)
+        return VERDICT_PENDING;
+    return (enum verdict)(VERDICT_CAPABILITY + verdict);
+}
+
+/* To another core, or a move; a local move is a copy and the deletion of its source at once. */
+static enum capability_verdict copy(struct cspace *cs, struct capability_task *t)
+{
+    struct cspace_place place = {.cnode = t->cnode, .index = t->index};
+    struct cspace_progress progress;
+    uint32_t slot;
+    if (t->to == cs->me && !t->move)
+        return cspace_mint(cs, t->source, t->rights, &place, 0, &t->made);
+    enum capability_verdict verdict = cspace_find(cs, t->source, &slot);
+    if (verdict != CAP_OK)
+        return verdict;
+    const struct capability *c = cspace_slot(cs, slot);
+    if (t->move && t->source == CSPACE_ROOT)
+        return CAP_PERMANENT;
+    if (t->move)
+        t->rights = c->rights;
+    if (t->to == cs->me) {
+        if (cspace_touched(cs, c))
+            return CAP_BUSY;
+        verdict = cspace_mint(cs, t->source, t->rights, &place, 0, &t->made);
+        return verdict == CAP_OK ? cspace_delete(cs, t->source, 0, 1, &progress) : verdict;
+    }
+    if (t->move && (verdict = cspace_mapped(cs, slot)) != CAP_OK)
+        return verdict;
+    if (!capability_rules[c->type].copyable || !capability_rules[c->type].remote)
+        return CAP_NOT_COPYABLE;
+    /* what is only prepared may yet be taken back */
+    if (!(c->rights & CAP_GRANT) || t->rights & ~(uint32_t)c->rights)
+        return cspace_touched(cs, c) ? CAP_BUSY : CAP_RIGHTS_EXCEEDED;
+    return t->index < CNODE_SLOTS || t->index == CNODE_ANY ? CAP_NEEDS_AGREEMENT : CAP_NO_SLOTS;
+}
+
+static enum capability_verdict retype(const struct monitor *m, struct capability_task *t)
+{
+    struct cspace *cs = monitor_cspace(m);
+    const struct cspace_retype r = {.source = t->source,
+                                    .offset = t->offset,
+                                    .size = t->size,
+                                    .about = t->about,
+                                    .type = t->type,
+                                    .count = t->count,
+                                    .to = {.cnode = t->cnode, .index = t->index}};
+    enum capability_verdict verdict =
+        cspace_retype(cs, &r, MUTANT(RETYPE_UNASKED) ? CSPACE_OUTCOME : 0, &t->made);
+    if (verdict != CAP_NEEDS_AGREEMENT || m->capability_protocol != CAPABILITIES_OWNER)
+        return verdict;
+    /* Who has a copy elsewhere asks the owner before it derives: so an owner without descendants
+     * elsewhere knows of all there are. No lock is in the way either, that would have come
+     * first. */
+    const struct capability *c = cspace_slot(cs, (uint32_t)t->source);
+    bool vouches = (c->owner == cs->me || MUTANT(OWNER_UNASKED)) &&
+                   (!(c->flags & CAP_REMOTE_DESCENDANTS) || MUTANT(OWNER_DERIVES_BLINDLY));
+    return vouches ? cspace_retype(cs, &r, CSPACE_OUTCOME, &t->made) : verdict;
+}
+
+/* After some of it was deleted. */
+static enum capability_verdict went(const struct cspace *cs, struct capability_task *t,
+                                    enum capability_verdict verdict,
+                                    const struct cspace_progress *progress)
+{
+    if (verdict == CAP_STALE && t->begun)
+        return CAP_OK; /* others have done the rest */
+    if (verdict == CAP_NEEDS_AGREEMENT)
+        t->victim = cspace_reference(cs, progress->slot);
+    if (progress->done)
+        t->begun = 1;
+    return verdict;
+}
+
+/* Is anything of it mapped, as far as this core has the Mappings? */
+static bool mapped(const struct cspace *cs, const struct cspace_revocation *revocation)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    uint64_t address = revocation->address, end = address + revocation->size;
+    for (uint32_t i = mapping_database_overlapping(db, address, end); i != NO_CAPABILITY;
+         i = mapping_database_next_overlapping(db, i, address, end)) {
+        const struct capability *c = cspace_slot(cs, i);
+        if (c->type == CAP_MAPPING && c->flags & CAP_REMOTE_COPIES)
+            return true;
+    }
+    return false;
+}
+
+static enum capability_verdict revoke(const struct monitor *m, struct cspace *cs,
+                                      struct capability_task *t)
+{
+    struct cspace_revocation revocation;
+    struct cspace_progress progress;
+    enum capability_verdict verdict = cspace_revoke_begin(cs, t->source, 0, &revocation);
+    if (verdict == CAP_OK) {
+        t->offset = revocation.address;
+        t->size = revocation.size;
+        t->about = revocation.about;
+        t->type = revocation.type;
+    } else if (verdict == CAP_STALE && t->begun) {
+        /* It was in a CNode that went with the rest. */
+        revocation = (struct cspace_revocation){
+            .address = t->offset, .size = t->size, .about = t->about, .type = t->type};
+    } else {
+        return verdict;
+    }
+    /* All of it at once, or nothing: pages in CNodes first, with those of the memory itself, else
+     * those alone. */
+    enum capability_verdict pages = CAP_OK;
+    if (verdict == CAP_OK && m->recorded)
+        pages = cspace_revoking(cs, (uint32_t)t->source);
+    if (pages == CAP_NEEDS_AGREEMENT)
+        t->victim = t->source;
+    if (pages == CAP_OK && verdict == CAP_OK && m->recorded && mapped(cs, &revocation))
+        pages = CAP_NEEDS_AGREEMENT;
+    if (pages != CAP_OK)
+        return pages;
+    verdict = cspace_revoke_step(cs, &revocation, 0, WORK, &progress);
+    return went(cs, t, verdict, &progress);
+}
+
+/* What could refuse it, a page, is asked about before anything goes. */
+static enum capability_verdict delete(struct cspace *cs, struct capability_task *t)
+{
+    struct cspace_progress progress = {.slot = (uint32_t)t->source};
+    uint32_t slot;
+    enum capability_verdict verdict =
+        cspace_find(cs, t->source, &slot) == CAP_OK ? cspace_going(cs, slot) : CAP_OK;
+    if (verdict == CAP_OK)
+        verdict = cspace_delete(cs, t->source, 0, WORK, &progress);
+    return went(cs, t, verdict, &progress);
+}
+
+enum verdict monitor_capability(struct monitor *m, struct capability_task *t)
+{
+    struct cspace *cs = monitor_cspace(m);
+    t->made = t->victim = 0;
+    switch (t->row) {
+    case ROW_CAP_COPY:
+        return t->to < m->cores ? monitor_verdict(copy(cs, t)) : VERDICT_BAD_REQUEST;
+    case ROW_CAP_RETYPE:
+        return monitor_verdict(retype(m, t));
+    case ROW_CAP_REVOKE:
+        return monitor_verdict(revoke(m, cs, t));
+    case ROW_CAP_DELETE:
+        return monitor_verdict(delete(cs, t));
+    default:
+        return VERDICT_BAD_REQUEST;
+    }
+}

@@ -1,0 +1,27 @@
+/* A program's request about capabilities, as its own core's monitor keeps it: references mean
+ * something on that core alone, so none of this travels. What does travel is in ranges.c.
+ *
+ * Who calls it: the driver (capability_requests.c) fills one in; the monitor first tries it alone
+ * (monitor_capability), and only what cspace.c does not let one core decide becomes an operation of
+ * the agreement engine. */
+#pragma once
+
+#include <stdint.h>
+
+struct capability_task {
+    uint64_t source; /* reference */
+    uint64_t cnode;  /* reference, on the core where the new capability goes */
+    uint64_t offset, size, about;
+    uint32_t index, count;
+    uint32_t type, rights;
+    uint32_t to;  /* copy: the core */
+    uint8_t move; /* copy: the source goes */
+    /* delete, revoke: something is gone already, so that STALE means that others did the rest */
+    uint8_t begun;
+    /* what is asked for; the operation's own row may be a deletion on the way to it */
+    uint8_t row;
+    /* just now, on this core alone, with the outcome that the others have to agree */
+    uint8_t tried;
+    uint64_t victim; /* delete, revoke: what stands in the way and needs agreement; 0: nothing */
+    uint64_t made;
+};

@@ -1,0 +1,160 @@
+/* What operations are about (objects) and what kinds of them there are (rows): the agreement engine
+ * calls, the files with "row" in their name define. And the bugs that are seeded in all of it, for
+ * the explorer's tests.
+ *
+ * Who includes it: monitor/step.c, monitor/round.c, monitor/mapping/mapping.c, install_tree.c,
+ * monitor/capability/*.c, monitor/capability/task.c, monitor/table/operations.c. */
+#pragma once
+
+#include "monitor/monitor.h"
+
+/* What operations are about, what keeps two of them apart, and the cores that take part in one.
+ * Objects are numbered things with a lock word each, or ranges, of which any two may overlap. */
+struct object_kind {
+    /* Numbered: how many there are, and the lock of one. NULL for ranges: may_prepare sees whether
+     * one makes sense. */
+    uint32_t (*count)(const struct monitor *);
+    uint64_t *(*lock)(struct monitor *, uint32_t object);
+    /* Ranges. Who holds a part of this one, other than the operation itself? 0: nobody. */
+    uint64_t (*holder)(struct monitor *, const struct operation *);
+    void (*take)(struct monitor *, const struct operation *);
+    void (*give)(struct monitor *, const struct operation *);
+    /* NULL: all cores. A set that is kept nowhere is put into buffer, of CORE_SET_WORDS_MAX. */
+    const uint64_t *(*participants)(struct monitor *, const struct operation *, uint64_t *buffer);
+    /* The lock was given back. NULL: nothing to be done then. */
+    void (*unlocked)(struct monitor *, uint32_t object);
+    /* A notice (KIND_SET, KIND_RELEASE) about one. NULL: there are none. */
+    void (*notice)(struct monitor *, const struct message *);
+};
+
+struct row {
+    const char *name;
+    const struct object_kind *object;
+    int one_phase; /* may be done by one phase: its abort can restore what was applied */
+    /* participants learn who takes part from the operation itself: more than 64 go ahead of it */
+    int set_travels;
+    /* Initiator: fills the operation from the request; VERDICT_OK, an error, or BUSY to be asked
+     * again. */
+    enum verdict (*begin)(struct monitor *, struct operation *, const struct request *);
+    /* Initiator, before every attempt: what is to be asked of the others now? OK, with a root where
+     * another core is to drive it; ALONE: nothing (any more), it is done; BUSY: later; or an error.
+     * NULL: what begin said. */
+    enum verdict (*resume)(struct monitor *, struct operation *);
+    /* The core that was asked to drive it, before every attempt: NOT_OWNER, or OK with who has to
+     * take part. NULL: only initiators drive. */
+    enum verdict (*sequence)(struct monitor *, struct operation *);
+    /* May this core take part? Changes nothing. Asked of the initiator too, but where there is
+     * resume. */
+    enum verdict (*may_prepare)(struct monitor *, const struct operation *);
+    /* The object is locked; note what is needed to undo. */
+    void (*adopt)(struct monitor *, struct operation *);
+    enum verdict (*prepare)(struct monitor *, struct operation *, const struct mmu *);
+    /* Root, when all have prepared: is there another piece to prepare? The operation is about that
+     * one then. NULL: never. */
+    bool (*more)(struct monitor *, struct operation *);
+    void (*commit)(struct monitor *, struct operation *, const struct mmu *);
+    /* Undo prepare; for one phase, undo commit. */
+    void (*abort)(struct monitor *, struct operation *, const struct mmu *);
+    /* A child's answer to PREPARE adds to what this core's own will say, and COMMIT tells everybody
+     * what it came to. NULL: answers carry a verdict and nothing else. */
+    void (*gather)(struct monitor *, struct operation *, const uint64_t argument[4]);
+    /* Initiator: the commit stands everywhere; true when that was all that was asked for. With
+     * this, initiator and root keep their locks up to here. NULL: they go with their own commit. */
+    bool (*settled)(struct monitor *, struct operation *);
+    /* The operation is final everywhere: does the object's home, which took no part, have to be
+     * told? NULL: never. */
+    int (*release_home)(struct monitor *, const struct operation *);
+};
+
+extern const struct row map_row, unmap_row, protect_row, tree_row;
+extern const struct row capability_copy_row, capability_retype_row, capability_revoke_row,
+    capability_delete_row;
+extern const struct row capability_map_row, capability_unmap_row, capability_reclaim_row;
+extern const struct row *const monitor_rows[ROWS];
+
+/* Has the operation met another one, so that its initiator tries again after the abort? Not mapped
+ * there though mapped here counts too: another operation's outcome is under way to us. */
+static inline int monitor_retries(const struct operation *op)
+{
+    return op->verdict == VERDICT_BUSY || op->verdict == VERDICT_NOT_MAPPED;
+}
+
+/* Seeded protocol bugs, for the explorer's tests only: build with -DMK_MUTANT=n. */
+#ifndef MK_MUTANT
+#define MK_MUTANT 0
+#endif
+enum mutant {
+    MUTANT_COMMIT_ON_REFUSAL = 1,
+    MUTANT_REPLY_BEFORE_CHILDREN,
+    MUTANT_ABORT_WITHOUT_RESTORE,
+    MUTANT_LOCK_IGNORED,
+    MUTANT_PIN_IGNORED,
+    MUTANT_LAST_CHILD_FORGOTTEN,
+    MUTANT_NO_SECOND_ROUND,
+    MUTANT_UNLOCK_AT_VOTE,
+    MUTANT_PREPARE_WITHOUT_REVOKE,
+    MUTANT_ONE_PHASE_WITHOUT_RESTORE,
+    MUTANT_ABORT_TO_NOBODY,
+    MUTANT_GENERATION_IGNORED,
+    MUTANT_SLOT_LOST_AT_RETRY,
+    MUTANT_UNLOCK_AT_FAILED_APPLY,
+    MUTANT_SET_TAKEN_FOR_GRANTED,
+    MUTANT_TREE_OF_THE_MOMENT,
+    MUTANT_TREE_STAGED_OVER_LIVE,
+    MUTANT_TREE_UNCHECKED,
+    MUTANT_RANGE_NOT_TAKEN,
+    MUTANT_RANGE_BY_ADDRESS,
+    MUTANT_RANGE_GIVEN_EARLY,
+    MUTANT_GATHER_FORGOTTEN,
+    MUTANT_COPY_NOT_NOTED,
+    MUTANT_COPY_ABORT_LEAVES,
+    MUTANT_MOVE_KEEPS_SOURCE,
+    MUTANT_MOVE_OTHERS_NOT_TOLD,
+    MUTANT_RETYPE_UNASKED,
+    MUTANT_RETYPE_VOTE_IGNORED,
+    MUTANT_RETYPE_ABORT_LEAVES,
+    MUTANT_DESCENDANTS_NOT_TOLD,
+    MUTANT_REVOKE_HERE_ALONE,
+    MUTANT_REVOKE_SETTLED_EARLY,
+    MUTANT_REVOKED_NOT_OWNED,
+    MUTANT_DELETE_OTHERS_NOT_TOLD,
+    MUTANT_DELETE_HEIR_FEARLESS,
+    MUTANT_OWNER_UNASKED,
+    MUTANT_OWNER_DERIVES_BLINDLY,
+    MUTANT_OWNER_VOUCHES_BLINDLY,
+    MUTANT_OWNER_OF_OLD,
+    MUTANT_OWNER_FORGETS,
+    MUTANT_OWNER_WITHOUT_LOCK,
+    MUTANT_OWNER_ANSWERS_EARLY,
+    MUTANT_OWNER_ASKED_FOR_EVER,
+    MUTANT_OWNER_MOVES_FEARLESS,
+    MUTANT_ASKED_NOT_AGAIN,
+    MUTANT_ASKED_UNCHECKED,
+    MUTANT_ASKED_WITHOUT_LOCK,
+    MUTANT_ASKED_GIVES_EARLY,
+    MUTANT_ROUTED_BY_INITIATOR,
+    MUTANT_OWNER_TOO_SURE,
+    MUTANT_ASKED_MISSES_MOVE,
+    MUTANT_ASKED_KEEPS_NOTHING,
+    MUTANT_PAGE_BEFORE_COMMIT,
+    MUTANT_PAGE_BEHIND_A_VOTE,
+    MUTANT_PAGE_MAPPING_OVERLOOKED,
+    MUTANT_PAGE_NOT_BLOCKED,
+    MUTANT_PAGE_KEPT,
+    MUTANT_PAGE_NOT_RESTORED,
+    MUTANT_PAGE_PIN_IGNORED,
+    MUTANT_PAGE_RETURNS,
+    MUTANT_PAGE_IN_CNODE_FORGOTTEN,
+    MUTANT_MAPPING_LEFT,
+    MUTANT_MAPPING_GOES_EARLY,
+    MUTANT_HOME_PIN_IGNORED,
+    MUTANT_ASKED_MOVES_MAPPED,
+    MUTANT_PIECE_REFUSED_ALONE,
+    MUTANT_PIECES_UNASKED,
+    MUTANT_CNODE_LEFT_OPEN,
+    MUTANT_CNODE_NOT_REOPENED,
+    MUTANT_CNODE_NOT_CLOSED,
+    MUTANT_REVOKED_MAY_BE_MAPPED,
+    MUTANT_RECLAIM_HERE_ALONE,
+};
+#define MUTANT(name) (MK_MUTANT == MUTANT_##name)

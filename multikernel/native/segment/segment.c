@@ -1,0 +1,61 @@
+#include "segment/segment.h"
+
+#include <string.h>
+
+static uint64_t round_up(uint64_t value, uint64_t unit)
+{
+    return (value + unit - 1) / unit * unit;
+}
+
+void segment_region(const struct geometry *g, struct region *region)
+{
+    uint64_t at = sizeof(struct doorbell);
+    region->calls = at;
+    region->call_stride = round_up((uint64_t)g->window * LINE_BYTES, PAD_BYTES);
+    at += region->call_stride * g->cores;
+    region->channels = at;
+    at += (uint64_t)g->cores * g->user_channels * PAD_BYTES;
+    region->rings = at;
+    region->ring_stride = (uint64_t)g->ring_slots * LINE_BYTES;
+    at += region->ring_stride * g->cores;
+    region->client = round_up(at, PAD_BYTES);
+    at = region->client + (uint64_t)CLIENT_CHANNELS * CLIENT_LINES * LINE_BYTES;
+    region->scratch = at;
+    region->bytes = round_up(at + (uint64_t)SCRATCH_LINES * PAD_BYTES, PAGE_BYTES);
+}
+
+uint64_t segment_bytes(const struct geometry *g)
+{
+    struct region region;
+    segment_region(g, &region);
+    return round_up(sizeof(struct segment), PAGE_BYTES) + region.bytes * g->cores +
+           round_up(g->shared_bytes, PAGE_BYTES);
+}
+
+void segment_init(struct segment *segment, const struct geometry *g)
+{
+    struct region region;
+    segment_region(g, &region);
+    segment->version = SEGMENT_VERSION;
+    segment->header_bytes = sizeof(struct segment);
+    segment->geometry = *g;
+    segment->size = segment_bytes(g);
+    segment->region_bytes = region.bytes;
+    segment->regions_offset = round_up(sizeof(struct segment), PAGE_BYTES);
+    segment->shared_offset = segment->regions_offset + region.bytes * g->cores;
+    segment->magic = SEGMENT_MAGIC;
+}
+
+const char *segment_check(const struct segment *segment, uint64_t mapped)
+{
+    if (mapped < sizeof(struct segment))
+        return "it is smaller than its header";
+    if (segment->magic != SEGMENT_MAGIC)
+        return "its magic number is not a kernel segment's";
+    if (segment->version != SEGMENT_VERSION)
+        return "its version is another one";
+    if (segment->header_bytes != sizeof(struct segment) ||
+        segment->size != segment_bytes(&segment->geometry))
+        return "its layout is another one: it comes from another build";
+    return segment->size > mapped ? "it is truncated" : NULL;
+}

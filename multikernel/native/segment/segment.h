@@ -1,0 +1,122 @@
+/* The kernel segment: everything cores say to one another, and nothing else. A header, then one
+ * region a core. A region holds what its owner receives on, so that the owner, pinned, is the first
+ * to touch it and it lies in the owner's memory.
+ *
+ *   region: doorbell | call lines from each core | user channels from each core | rings from each
+ *   core | the client's lines
+ *           | scratch lines for the measuring loops
+ *   after the regions: the shared kernel's state (locked, one copy) and its private-to-a-core MCS
+ *   nodes
+ *
+ * Offsets, never pointers; magic, version and geometry are checked on attach. Made and unlinked by
+ * the supervisor. */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/core_set.h"
+#include "channel/call_line.h"
+#include "channel/doorbell.h"
+#include "channel/ring.h"
+
+#define SEGMENT_MAGIC 0x314c4e52454b4d75ull /* "uMKERNL1" */
+enum {
+    SEGMENT_VERSION = 1,
+    PAGE_BYTES = 4096,
+    CLIENT_LINES = 32, /* window of each of the clients' channels to a core */
+    /* the launcher's: requests; programs and their results. The supervisor's: inspection */
+    CLIENT_CHANNELS = 3,
+    SCRATCH_LINES = 128, /* padded lines, for probes */
+    UPDATE_LINES = 8,    /* the first of them: what the update experiment updates */
+};
+
+/* What the supervisor decides; all else follows. */
+struct geometry {
+    uint32_t cores;
+    uint32_t window;        /* call lines an ordered pair */
+    uint32_t user_channels; /* single call lines an ordered pair for programs, at least 1 */
+    uint32_t ring_slots;    /* of the ring an ordered pair; 0: no rings */
+    uint64_t shared_bytes;  /* of the shared kernel's state; 0: another kernel */
+};
+
+struct segment {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t header_bytes;
+    struct geometry geometry;
+    uint64_t size;
+    uint64_t region_bytes;
+    uint64_t regions_offset;
+    uint64_t shared_offset;
+    _Alignas(PAD_BYTES) _Atomic uint32_t go; /* supervisor: every core is ready */
+    _Atomic uint32_t stop;                   /* supervisor: leave your waits */
+};
+
+/* Offsets inside a region. */
+struct region {
+    uint64_t calls, call_stride;
+    uint64_t channels;
+    uint64_t rings, ring_stride;
+    uint64_t client;
+    uint64_t scratch;
+    uint64_t bytes;
+};
+
+void segment_region(const struct geometry *geometry, struct region *region);
+uint64_t segment_bytes(const struct geometry *geometry);
+
+/* Writes the header into zeroed memory of segment_bytes. */
+void segment_init(struct segment *segment, const struct geometry *geometry);
+
+/* NULL when fine, else what is wrong with it, for an error message. */
+const char *segment_check(const struct segment *segment, uint64_t mapped_bytes);
+
+static inline char *segment_region_of(struct segment *segment, uint32_t core)
+{
+    return (char *)segment + segment->regions_offset + core * segment->region_bytes;
+}
+static inline struct doorbell *segment_doorbell(struct segment *segment, uint32_t core)
+{
+    return (struct doorbell *)(void *)segment_region_of(segment, core);
+}
+/* The lines on which `from` calls `to`; they lie with the answering side, which polls them. */
+static inline struct slot *segment_calls(struct segment *segment, const struct region *region,
+                                         uint32_t from, uint32_t to)
+{
+    return (struct slot *)(void *)(segment_region_of(segment, to) + region->calls +
+                                   from * region->call_stride);
+}
+static inline struct slot *segment_channel(struct segment *segment, const struct region *region,
+                                           uint32_t from, uint32_t to, uint32_t k)
+{
+    uint64_t index = (uint64_t)from * segment->geometry.user_channels + k;
+    return (struct slot *)(void *)(segment_region_of(segment, to) + region->channels +
+                                   index * PAD_BYTES);
+}
+static inline struct slot *segment_ring(struct segment *segment, const struct region *region,
+                                        uint32_t from, uint32_t to)
+{
+    return (struct slot *)(void *)(segment_region_of(segment, to) + region->rings +
+                                   from * region->ring_stride);
+}
+static inline struct slot *segment_client(struct segment *segment, const struct region *region,
+                                          uint32_t core, uint32_t channel)
+{
+    return (struct slot *)(void *)(segment_region_of(segment, core) + region->client +
+                                   (uint64_t)channel * CLIENT_LINES * LINE_BYTES);
+}
+static inline char *segment_scratch(struct segment *segment, const struct region *region,
+                                    uint32_t core)
+{
+    return segment_region_of(segment, core) + region->scratch;
+}
+
+/* The paper's "update" of Fig 3: a word in each of so many lines is changed. Atomically, so that
+ * every update has to own its line: a plain load and store is served by the store buffer for as
+ * long as it likes, and would show no sharing at all. */
+static inline void segment_update(char *scratch, uint64_t lines)
+{
+    for (uint64_t line = 0; line < lines; line++)
+        atomic_fetch_add_explicit((_Atomic uint64_t *)(void *)(scratch + line * PAD_BYTES), 1,
+                                  memory_order_relaxed);
+}

@@ -1,0 +1,343 @@
+/* The shared kernel's capabilities: the multikernel's own functions (cspace.h) on one state that
+ * all cores have together, in the segment. Each core has a space in it, so a reference means on a
+ * core what it means there in the multikernel, and names nothing of another core's; the database of
+ * what is derived from what is one for all. A core does by itself, under locks, what it takes
+ * agreement to do elsewhere.
+ *
+ * Which locks (boot's lock_scope; how they are taken is in capability_locks.h):
+ *   big     the kernel's one lock, which map and unmap take too.
+ *   region  one for each region of memory, and one for each core's space. A region is a mapping
+ *           database of its own (a part, cspace.h); each RAM that is created goes to the next of 16
+ *           regions in turn, and all that is made of it stays there. What two cores do with memory
+ *           of two regions shares no lock and no line; RAMs beyond the sixteenth share regions,
+ *           which costs waiting and is never wrong. Fixed ranges of addresses would cut large RAM
+ *           in pieces, and retyping it would need all their locks.
+ *
+ * Deleting and revoking many is done in pieces of bounded work, the locks given back in between, so
+ * that nobody waits for a long time. A revocation of more than a piece first locks the range in the
+ * database (cspace_lock): nobody derives more of it meanwhile, or uses what is about to go, so it
+ * ends, and it looks as if it had been at one moment. It then heeds nobody else's range
+ * (CSPACE_OUTCOME), hence waits for nobody while it holds one: no two wait for each other. Who
+ * meets a locked range waits here, and so does who wants a slot out of which something is about to
+ * go (slot_in_use); its owner is at work on another core.
+ *
+ * A Mapping with a page stands in the way of what would take it along (cspace_delete.c). So a
+ * deletion first unmaps all pages that go with it, and a revocation all pages of its range and of
+ * the CNodes in it, or none where one is pinned (map_frame.c).
+ *
+ * A core that waits answers what it is told meanwhile (kernel.c: shared_while_waiting).
+ * Nobody owns anything: `owner` shows the core that looks, for it decides alone. A type that never
+ * leaves its core in the multikernel (CNode, Dispatcher, Endpoint, Mapping) does not here either,
+ * so that programs find the same. */
+#include "capability/cspace_inside.h"
+#include "shared/capability_locks.h"
+
+enum { WORK = 64 }; /* capabilities a piece */
+
+/* --- Copy and retype --- */
+
+static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct capability_task *t,
+                                    uint64_t source, uint64_t cnode, struct needs *n)
+{
+    const struct cspace_place place = {.cnode = cnode, .index = t->index};
+    uint32_t slot;
+    enum capability_verdict verdict = cspace_find(cs, source, &slot);
+    if (verdict != CAP_OK)
+        return verdict;
+    const struct capability *c = cspace_slot(cs, slot);
+    if (t->move && cspace_is_root(cs, slot))
+        return CAP_PERMANENT;
+    if (t->move && cspace_touched(cs, c))
+        return CAP_BUSY; /* a part of it: enough to forbid that the source goes */
+    const uint32_t rights = t->move ? c->rights : t->rights;
+    if (t->to != d->me) { /* in the order in which the multikernel finds out */
+        if (t->move && cspace_mapped(cs, slot) != CAP_OK && !SHARED_MUTANT(PAGE_LEFT_BEHIND))
+            return CAP_MAPPED;
+        if (!capability_rules[c->type].copyable || !capability_rules[c->type].remote)
+            return CAP_NOT_COPYABLE;
+        if (!(c->rights & CAP_GRANT) || rights & ~(uint32_t)c->rights)
+            return CAP_RIGHTS_EXCEEDED;
+        if (t->index >= CNODE_SLOTS && t->index != CNODE_ANY)
+            return CAP_NO_SLOTS;
+    }
+    lock_space(d, t->to);
+    verdict = cspace_mint(cs, source, rights, &place, 0, &t->made);
+    if (verdict == CAP_SLOT_IN_USE)
+        verdict = slot_in_use(cs, &place, 1, n);
+    unlock_space(d, t->to);
+    if (verdict != CAP_OK || !t->move)
+        return verdict;
+    struct cspace_progress progress;
+    lock_space(d, d->me);
+    /* there is another one now: nothing stands in the way */
+    verdict = cspace_delete(cs, source, 0, 1, &progress);
+    unlock_space(d, d->me);
+    assert(verdict == CAP_OK);
+    return verdict;
+}
+
+static enum capability_verdict retype(struct driver *d, struct cspace *cs,
+                                      struct capability_task *t, uint64_t source, uint64_t cnode,
+                                      struct needs *n)
+{
+    const struct cspace_retype r = {.source = source,
+                                    .offset = t->offset,
+                                    .size = t->size,
+                                    .about = t->about,
+                                    .type = t->type,
+                                    .count = t->count,
+                                    .to = {.cnode = cnode, .index = t->index}};
+    lock_space(d, d->me);
+    enum capability_verdict verdict = cspace_retype(cs, &r, 0, &t->made);
+    if (verdict == CAP_SLOT_IN_USE)
+        verdict = slot_in_use(cs, &r.to, r.count, n);
+    unlock_space(d, d->me);
+    return verdict;
+}
+
+/* One try at what needs a source and a place. MORE: another one, with the locks that next names. */
+static enum capability_verdict derive(struct driver *d, struct capability_task *t,
+                                      struct needs *next)
+{
+    struct cspace *state = shared_cspace(d);
+    const uint32_t to = t->row == ROW_CAP_COPY ? t->to : d->me;
+    uint64_t source = from_core(state, d->me, t->source), cnode = from_core(state, to, t->cnode);
+    struct needs n = *next;
+    struct cspace *cs = lock_for_making(d, &source, &cnode, &n);
+    *next = n;
+    if (SHARED_MUTANT(RELEASED_EARLY))
+        unlock_regions(d, &n);
+    enum capability_verdict verdict = t->row == ROW_CAP_COPY
+                                          ? copy(d, cs, t, source, cnode, next)
+                                          : retype(d, cs, t, source, cnode, next);
+    if (!SHARED_MUTANT(RELEASED_EARLY))
+        unlock_regions(d, &n);
+    if (verdict == CAP_OK)
+        t->made = to_core(state, to, t->made);
+    return verdict;
+}
+
+/* --- Delete and revoke, in pieces --- */
+
+/* What stands in the way is unmapped, and the deletion goes on; or it does not, and why is the
+ * outcome's. */
+static enum capability_verdict unmapped(struct driver *d, uint32_t slot,
+                                        struct shared_outcome *outcome)
+{
+    outcome->page = shared_frame_goes(d, slot, &outcome->pinned);
+    return outcome->page == VERDICT_OK ? CAP_MORE : CAP_NEEDS_AGREEMENT;
+}
+
+static enum capability_verdict delete_piece(struct driver *d, uint64_t reference, bool *begun,
+                                            struct shared_outcome *outcome)
+{
+    struct cspace_progress progress;
+    struct needs n;
+    struct cspace *cs = lock_for_removal(d, reference, false, &n);
+    if (!cs)
+        return CAP_STALE;
+    const struct capability c = *cspace_slot(cs, (uint32_t)reference);
+    uint32_t slot;
+    outcome->page = cspace_find(cs, reference, &slot) == CAP_OK
+                        ? shared_frames_with(d, slot, &outcome->pinned)
+                        : VERDICT_OK;
+    if (outcome->page != VERDICT_OK) {
+        unlock_regions(d, &n);
+        return outcome->page == VERDICT_BUSY ? CAP_BUSY : CAP_NEEDS_AGREEMENT;
+    }
+    *begun |= c.type == CAP_MAPPING; /* it has gone with its page, if it had one */
+    lock_space(d, d->me);
+    enum capability_verdict verdict = cspace_delete(cs, reference, 0, WORK, &progress);
+    unlock_space(d, d->me);
+    if (verdict == CAP_NEEDS_AGREEMENT)
+        verdict = unmapped(d, progress.slot, outcome);
+    *begun |= progress.done != 0 || verdict == CAP_MORE;
+    if (verdict == CAP_OK && mapping_database_overlapping(cspace_database(cs), c.address,
+                                                          capability_end(&c)) == NO_CAPABILITY) {
+        outcome->address = c.address;
+        outcome->size = c.size;
+    }
+    unlock_regions(d, &n);
+    return verdict;
+}
+
+/* Under the regions' locks. */
+static enum capability_verdict revoke_piece(struct driver *d, struct cspace *cs,
+                                            struct cspace_revocation *r,
+                                            struct shared_outcome *outcome)
+{
+    uint32_t held = UINT32_MAX, victim;
+    enum capability_verdict verdict = CAP_OK;
+    struct cspace_progress progress = {0};
+    for (uint32_t done = 0;
+         verdict == CAP_OK && (victim = cspace_revoke_next(cs, r)) != NO_CAPABILITY; done++) {
+        if (done == WORK) {
+            verdict = CAP_MORE;
+            break;
+        }
+        if (held != space_of(cs, victim) && (!SHARED_MUTANT(OWN_SPACE) || held != d->me)) {
+            if (held != UINT32_MAX)
+                unlock_space(d, held);
+            held = SHARED_MUTANT(OWN_SPACE) ? d->me : space_of(cs, victim);
+            lock_space(d, held);
+        }
+        verdict = cspace_revoke_step(cs, r, CSPACE_OUTCOME, 1, &progress);
+        if (verdict == CAP_MORE)
+            verdict = CAP_OK; /* one step of many */
+    }
+    if (held != UINT32_MAX)
+        unlock_space(d, held);
+    /* Of a Frame that goes with a CNode, or mapped since the last piece. */
+    return verdict == CAP_NEEDS_AGREEMENT ? unmapped(d, progress.slot, outcome) : verdict;
+}
+
+static enum capability_verdict revoke_all(struct driver *d, uint64_t reference,
+                                          struct shared_outcome *outcome)
+{
+    struct cspace_revocation r;
+    struct needs n;
+    struct cspace *cs = lock_for_removal(d, reference, true, &n);
+    if (!cs)
+        return CAP_STALE;
+    enum capability_verdict verdict = cspace_revoke_begin(cs, reference, 0, &r);
+    if (verdict == CAP_OK) {
+        outcome->page = shared_frames_go(d, cs, &r, &outcome->pinned);
+        verdict =
+            outcome->page == VERDICT_OK ? revoke_piece(d, cs, &r, outcome) : CAP_NEEDS_AGREEMENT;
+    }
+    if (verdict == CAP_MORE && !SHARED_MUTANT(RANGE_OPEN)) {
+        enum capability_verdict locked = cspace_lock(cs, r.address, r.size, d->me + 1u);
+        /* begin would have been refused, and there is room for one of each core */
+        assert(locked == CAP_OK);
+        (void)locked;
+    }
+    while (verdict == CAP_MORE) {
+        unlock_regions(d, &n);
+        shared_while_waiting(d);
+        /* those of before: in a locked range nobody has made a CNode meanwhile */
+        lock_regions(d, &n);
+        if (cspace_home(cs, (uint32_t)r.reference) != cs->part)
+            /* it was in a CNode that went with the rest, or with something of another revocation */
+            r.reference = 0;
+        verdict = revoke_piece(d, cs, &r, outcome);
+        if (verdict != CAP_MORE)
+            cspace_unlock(cs, d->me + 1u);
+    }
+    unlock_regions(d, &n);
+    return verdict;
+}
+
+enum verdict shared_capability(struct driver *d, struct capability_task *t,
+                               struct shared_outcome *outcome)
+{
+    const uint64_t reference = from_core(shared_cspace(d), d->me, t->source);
+    enum capability_verdict verdict;
+    struct needs n = {0};
+    bool begun = false;
+    *outcome = (struct shared_outcome){0};
+    t->made = 0;
+    if (t->row == ROW_CAP_COPY && t->to >= d->cores)
+        return VERDICT_BAD_REQUEST;
+    for (;;) {
+        if (t->row == ROW_CAP_DELETE)
+            verdict = delete_piece(d, reference, &begun, outcome);
+        else
+            verdict =
+                t->row == ROW_CAP_REVOKE ? revoke_all(d, reference, outcome) : derive(d, t, &n);
+        if (verdict != CAP_MORE && verdict != CAP_BUSY)
+            break;
+        shared_while_waiting(d);
+    }
+    if (verdict == CAP_NEEDS_AGREEMENT)
+        return outcome->page;
+    /* others did the rest */
+    return verdict == CAP_STALE && begun ? VERDICT_OK : monitor_verdict(verdict);
+}
+
+/* --- RAM, and looking --- */
+
+enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size,
+                               const struct cspace_place *to, uint64_t *made)
+{
+    struct shared_capabilities *k = shared_capabilities_of(d);
+    struct cspace *state = shared_cspace(d);
+    const struct cspace_place place = {.cnode = from_core(state, d->me, to->cnode),
+                                       .index = to->index};
+    const uint32_t region = k->region_next;
+    struct needs everything = needs_all();
+    lock_regions(d, &everything); /* it is rare, and of the CNode's region nobody need know */
+    lock_space(d, d->me);
+    enum capability_verdict verdict =
+        cspace_create_ram(cspace_part(state, region), address, size, &place, made);
+    if (verdict == CAP_SLOT_IN_USE)
+        verdict = slot_in_use(state, &place, 1, &everything);
+    unlock_space(d, d->me);
+    unlock_regions(d, &everything);
+    if (verdict == CAP_OK) {
+        k->region_next = (region + 1) % k->regions;
+        *made = to_core(state, d->me, *made);
+    }
+    return monitor_verdict(verdict);
+}
+
+bool shared_unused(struct driver *d, uint64_t address, uint64_t size)
+{
+    struct cspace *state = shared_cspace(d);
+    const struct needs everything = needs_all();
+    bool unused = true;
+    lock_regions(d, &everything);
+    for (uint32_t part = 0; part < state->parts; part++)
+        unused &= mapping_database_overlapping(cspace_database(cspace_part(state, part)), address,
+                                               address + size) == NO_CAPABILITY;
+    unlock_regions(d, &everything);
+    return unused;
+}
+
+bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *found,
+                 uint64_t *reference)
+{
+    struct cspace *cs = shared_cspace(d);
+    if (slot >= cspace_space_slots(cs))
+        return false;
+    const uint32_t end = (d->me + 1) * cspace_space_slots(cs);
+    uint32_t at = end - cspace_space_slots(cs) + (uint32_t)slot;
+    const bool big = shared_capabilities_of(d)->scope == SCOPE_BIG;
+    if (big)
+        shared_lock(d);
+    lock_space(d, d->me); /* enough, where there are regions */
+    while (next && at + 1 < end && cspace_slot(cs, at)->type == CAP_NULL) {
+        const uint32_t used = cspace_cnodes(cs)[at >> cs->slot_bits].used,
+                       behind = (at | (CNODE_SLOTS - 1)) + 1;
+        at = used || behind == end ? at + 1 : behind; /* CNodes without contents at a step */
+    }
+    const struct capability *c = cspace_slot(cs, at);
+    *found = (struct capability){.address = c->address,
+                                 .size = c->size,
+                                 .about = c->type == CAP_CNODE ? c->about - d->me * cs->cnodes
+                                                               : c->about,
+                                 .owner = (uint16_t)d->me,
+                                 .type = c->type,
+                                 .rights = c->rights,
+                                 .flags = c->flags};
+    *reference = to_core(cs, d->me, cspace_reference(cs, at));
+    unlock_space(d, d->me);
+    if (big)
+        shared_unlock(d);
+    return true;
+}
+
+void shared_capabilities_digest(struct driver *d, uint64_t words[5])
+{
+    struct cspace *cs = shared_cspace(d);
+    const struct needs everything = needs_all();
+    uint32_t used, locks = 0;
+    lock_regions(d, &everything);
+    words[0] = cspace_digest_space(cs, d->me, &used);
+    for (uint32_t part = 0; part < cs->parts; part++)
+        locks += cspace_part(cs, part)->locks;
+    words[1] = used;
+    words[2] = locks;
+    words[3] = cspace_space_slots(cs);
+    words[4] = cspace_check(cs) != NULL;
+    unlock_regions(d, &everything);
+}

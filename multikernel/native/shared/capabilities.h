@@ -1,0 +1,44 @@
+/* Capabilities of the shared kernel: one state for all cores, in the segment, under locks that
+ * capabilities.c describes. Who calls it: capability_requests.c where there is no monitor,
+ * kernel.c when it opens. */
+#pragma once
+
+#include "driver/driver.h"
+
+/* What the locks are of. */
+enum { SCOPE_BIG = 0, SCOPE_REGION = 1, SHARED_REGIONS = 16 };
+
+/* Bytes of it in the segment. */
+uint64_t shared_capabilities_bytes(uint32_t cores, uint32_t cnodes, uint32_t scope);
+/* On that memory, a multiple of 128; core 0 writes the state. */
+void shared_capabilities_open(struct driver *d, void *memory, const struct driver_options *o);
+
+struct shared_outcome {
+    /* memory that no capability names any more, since this deletion; else size 0 */
+    uint64_t address, size;
+    enum verdict page; /* what keeps a page that should have gone, or OK */
+    uint32_t pinned;   /* PINNED: the core that has it pinned */
+};
+/* As the kinds KIND_CAP_… say; final verdicts all. */
+enum verdict shared_capability(struct driver *d, struct capability_task *task,
+                               struct shared_outcome *outcome);
+enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size,
+                               const struct cspace_place *to, uint64_t *made);
+/* Has no core a capability to any of that memory? */
+bool shared_unused(struct driver *d, uint64_t address, uint64_t size);
+/* What a slot of this core holds, or the next in use if there is one, and its reference; false:
+ * there is no such slot. */
+bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *found,
+                 uint64_t *reference);
+void shared_capabilities_digest(struct driver *d, uint64_t words[5]);
+
+/* --- Pages of Frames: map_frame.c --- */
+
+/* KIND_CAP_MAP, as kernel->begin has it. */
+enum verdict shared_frame_map(struct driver *d, const struct request *request,
+                              struct message *result);
+/* Unmaps a page that was made with that Mapping, by all its ways. */
+enum verdict shared_frame_unmap(struct driver *d, const struct request *request, uint64_t mapping,
+                                struct message *result);
+/* What such a page may be protected to; under the kernel's lock. */
+uint32_t shared_frame_rights(const struct driver *d, uint64_t mapping);

@@ -1,0 +1,135 @@
+/* The locks of the shared kernel's capabilities: what each guards, and in which order they are
+ * taken. For capabilities.c and map_frame.c.
+ *
+ * Region by region. A filled slot belongs to the region of what it holds, and is changed under that
+ * region's lock and its core's. So a reader needs one of the two: who derives holds the region's,
+ * and sees its source and all its relatives; who looks for an empty slot or at a CNode's
+ * bookkeeping holds the core's. Which region a reference leads to is read before any lock is held,
+ * and once more under it: only who holds a region's lock makes a slot enter or leave that region.
+ *
+ * The order: regions by number (as their first RAMs were created), then the kernel's lock where a
+ * page is mapped or unmapped, then the lock of one core's space, a leaf, held while slots of it are
+ * filled or emptied. An operation takes its source's region, and that of the destination's CNode
+ * unless it is a root, which stays for ever. Where it finds the slot to fill in use by something of
+ * another region, that may be about to go with a revocation, and other slots may have shown so: it
+ * begins again with that region's lock too, and waits for the revocation, holding nothing, or knows
+ * that the slot is in use. A CNode that goes takes along what it holds, of any region: its deletion
+ * takes all regions' locks, and so does a revocation in a region where CNodes are. That is the
+ * price of regions: such operations cost sixteen locks, and stop everybody meanwhile, as the big
+ * lock stops them always. */
+#pragma once
+
+#include "shared/capabilities.h"
+#include "shared/shared.h"
+
+/* Seeded bugs, for tests only: tests/s0_native/shared_capabilities_client.c says which. */
+#ifndef MK_SHARED_MUTANT
+#define MK_SHARED_MUTANT 0
+#endif
+enum shared_mutant {
+    SHARED_MUTANT_REGION_NOT_TAKEN = 1,
+    SHARED_MUTANT_WRONG_REGION,
+    SHARED_MUTANT_RELEASED_EARLY,
+    SHARED_MUTANT_SPACE_NOT_TAKEN,
+    SHARED_MUTANT_OWN_SPACE,
+    SHARED_MUTANT_HOME_READ_ONCE,
+    SHARED_MUTANT_CONTENTS_FREE,
+    SHARED_MUTANT_RANGE_OPEN,
+    SHARED_MUTANT_UNORDERED,
+    SHARED_MUTANT_PAGES_UNLOCKED,
+    SHARED_MUTANT_PAGES_FIRST,
+    SHARED_MUTANT_PAGE_NOT_ASKED_AGAIN,
+    SHARED_MUTANT_PAGE_LEFT_BEHIND,
+    SHARED_MUTANT_OCCUPANT_NOT_ASKED,
+};
+#define SHARED_MUTANT(name) (MK_SHARED_MUTANT == SHARED_MUTANT_##name)
+
+/* In the segment: this, the locks, one a region and one a core, the queue nodes, and the state. */
+struct shared_capabilities {
+    uint64_t locks_offset, nodes_offset, state_offset;
+    uint32_t scope, regions;
+    uint32_t region_next; /* core 0 alone creates RAM */
+};
+
+static inline struct shared_capabilities *shared_capabilities_of(const struct driver *d)
+{
+    return d->local->capabilities;
+}
+
+static inline struct cspace *shared_cspace(const struct driver *d)
+{
+    struct shared_capabilities *k = shared_capabilities_of(d);
+    return (struct cspace *)(void *)((char *)k + k->state_offset);
+}
+
+/* The regions an operation needs, a bit each: taken in the order of the bits. */
+struct needs {
+    uint32_t regions;
+};
+
+static inline struct needs needs(uint32_t one, uint32_t other)
+{
+    static_assert(SHARED_REGIONS < 32, "a bit each");
+    return (struct needs){.regions = 1u << one | 1u << other};
+}
+
+static inline struct needs needs_all(void)
+{
+    return (struct needs){.regions = (1u << SHARED_REGIONS) - 1};
+}
+
+/* --- References: a core counts its own slots from 0 --- */
+
+/* From a core's own count of slots to that of all; one that it has no slot for leads nowhere. */
+static inline uint64_t from_core(const struct cspace *cs, uint32_t core, uint64_t reference)
+{
+    return (uint32_t)reference < cspace_space_slots(cs)
+               ? reference + (uint64_t)core * cspace_space_slots(cs)
+               : 0;
+}
+
+static inline uint64_t to_core(const struct cspace *cs, uint32_t core, uint64_t reference)
+{
+    return reference - (uint64_t)core * cspace_space_slots(cs);
+}
+
+static inline uint32_t space_of(const struct cspace *cs, uint32_t slot)
+{
+    return slot / cspace_space_slots(cs);
+}
+
+/* --- Locks --- */
+
+void lock_regions(struct driver *d, const struct needs *n);
+void unlock_regions(struct driver *d, const struct needs *n);
+/* Those of a source and of the CNode that something made of it goes into, and those that n names
+ * already; the head of the source's part. References to empty slots become such that lead nowhere
+ * for sure: what else is wrong may come first, as ever. */
+struct cspace *lock_for_making(struct driver *d, uint64_t *source, uint64_t *cnode,
+                               struct needs *n);
+/* What the reference's deletion or revocation needs; the head of its part, or NULL, with nothing
+ * locked: it leads nowhere. */
+struct cspace *lock_for_removal(struct driver *d, uint64_t reference, bool revoke, struct needs *n);
+/* What a SLOT_IN_USE for that many slots there comes to, under n's locks and that of the space,
+ * where occupants may be of other parts than the source's: SLOT_IN_USE, BUSY (what is there goes
+ * with a revocation, or is taken back: wait, with nothing locked), or MORE: n names one region more
+ * now, to begin again with. Regions are only added, so that is said sixteen times at most. */
+enum capability_verdict slot_in_use(const struct cspace *cs, const struct cspace_place *place,
+                                    uint32_t count, struct needs *n);
+/* One core's space, the last lock to take. */
+void lock_space(struct driver *d, uint32_t core);
+void unlock_space(struct driver *d, uint32_t core);
+
+/* --- Pages of Frames: map_frame.c --- */
+
+/* Under the region's lock: that Mapping goes, and its page first. PINNED: by that core, and nothing
+ * has changed. */
+enum verdict shared_frame_goes(struct driver *d, uint32_t slot, uint32_t *pinned);
+/* Under the locks of a deletion, before it begins: all pages that go with it, or none: PINNED, by
+ * that core. BUSY: a revocation is at some of it. HOST: some may have gone. OK: a CNode is closed,
+ * and nothing in it can be mapped any more. */
+enum verdict shared_frames_with(struct driver *d, uint32_t victim, uint32_t *pinned);
+/* Under the locks of a revocation: all pages of its range go, or none: PINNED, by that core;
+ * MAPPED, in a CNode of another core. HOST: some may have gone. */
+enum verdict shared_frames_go(struct driver *d, const struct cspace *cs,
+                              const struct cspace_revocation *r, uint32_t *pinned);

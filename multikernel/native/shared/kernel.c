@@ -1,0 +1,299 @@
+/* The shared kernel: the same operations over one state in one segment, under a lock, changed by
+ * the calling core.
+ *
+ * Page tables are still real and one a process, so a change must reach every core that holds the
+ * page, as a TLB shootdown must. The core that changes tells the holders, by one line that all poll
+ * (line.c) or, if it was booted with trees, along its own tree (tree.c); it does its
+ * own part while they do theirs, and waits until all have acknowledged.
+ *
+ * The lock is held until all have acknowledged, as Linux holds mmap_lock across a flush; an
+ * operation that concerns only its own core releases it before its own mapping call. Who waits, for
+ * the lock or for acknowledgements, keeps answering.
+ *
+ * What this structure has for free: a pin is seen under the lock, so an unmap is refused before
+ * anybody is told. No second phase, no abort. */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "shared/capabilities.h"
+#include "shared/shared.h"
+
+static uint32_t entry_bytes(uint32_t cores)
+{
+    return (uint32_t)(sizeof(struct shared_entry) + 16 * (size_t)core_set_words(cores));
+}
+
+static uint64_t bytes_before_trees(uint32_t cores, uint32_t slots_per_core)
+{
+    return sizeof(struct shared_kernel) + sizeof(struct lock_node) * cores +
+           (uint64_t)entry_bytes(cores) * cores * slots_per_core;
+}
+
+static uint64_t bytes_before_capabilities(uint32_t cores, uint32_t slots_per_core, bool trees)
+{
+    uint64_t bytes =
+        bytes_before_trees(cores, slots_per_core) + (trees ? shared_trees_bytes(cores) : 0);
+    return (bytes + PAD_BYTES - 1) / PAD_BYTES * PAD_BYTES;
+}
+
+uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bool trees, uint32_t cnodes,
+                             uint32_t scope)
+{
+    return bytes_before_capabilities(cores, slots_per_core, trees) +
+           shared_capabilities_bytes(cores, cnodes, scope);
+}
+
+static bool is_mapped(struct shared_entry *entry, uint32_t generation)
+{
+    uint64_t status = entry_status(entry);
+    return (status & 0xff) == ENTRY_MAPPED && status >> 32 == generation;
+}
+
+/* --- Waiting, and the lock --- */
+
+void shared_breathe(struct driver *d)
+{
+    if (d->crowded)
+        sched_yield();
+    else
+        arch_relax();
+    if (atomic_load_explicit(&d->segment->stop, memory_order_relaxed))
+        _exit(0);
+}
+
+void shared_while_waiting(void *context)
+{
+    struct driver *d = context;
+    if (!(d->local->shoot ? driver_poll_calls(d) | tree_serve(d) : line_serve(d)))
+        shared_breathe(d);
+}
+
+void shared_lock(struct driver *d)
+{
+    struct shared_kernel *k = d->shared;
+    struct lock_waiter waiter = {shared_while_waiting, d};
+    d->local->lock->acquire(&k->lock, (struct lock_node *)(void *)((char *)k + k->nodes_offset),
+                            d->me, &waiter);
+}
+
+void shared_unlock(struct driver *d)
+{
+    struct shared_kernel *k = d->shared;
+    d->local->lock->release(&k->lock, (struct lock_node *)(void *)((char *)k + k->nodes_offset),
+                            d->me);
+}
+
+/* --- Operations --- */
+
+static enum verdict map(struct driver *d, const struct request *request, struct message *result)
+{
+    uint32_t slot = 0;
+    enum verdict verdict = shared_page_reserve(d, request, &slot);
+    return verdict == VERDICT_OK ? shared_page_insert(d, slot, result) : verdict;
+}
+
+static enum verdict unpinned(struct driver *d, const struct request *request,
+                             struct message *result)
+{
+    uint32_t core;
+    if (!is_mapped(entry_at(d->shared, request->slot), request->generation))
+        return VERDICT_NOT_MAPPED;
+    enum verdict verdict = shared_page_unpinned(d, request->slot, &core);
+    if (verdict == VERDICT_PINNED)
+        result->word[0] = message_head(message_kind(result), 0, 0, core, 0);
+    return verdict;
+}
+
+/* Releases the lock itself. */
+static enum verdict unmap(struct driver *d, const struct request *request, struct message *result)
+{
+    struct shared_entry *entry = entry_at(d->shared, request->slot);
+    enum verdict verdict = unpinned(d, request, result);
+    if (verdict != VERDICT_OK || entry->mapping) {
+        const uint64_t mapping = entry->mapping;
+        shared_unlock(d);
+        return verdict == VERDICT_OK ? shared_frame_unmap(d, request, mapping, result) : verdict;
+    }
+    if (core_set_has(entry->sets, d->me) && shared_others(d, entry->sets) == 0) {
+        /* Nobody to tell. Reserved while the lock is free: the slot is not handed out before our
+         * own page table is changed. */
+        entry_set(entry, ENTRY_RESERVED, 0, request->generation);
+        shared_unlock(d);
+        verdict = vspace_protect(&d->vspace, request->slot, RIGHTS_NONE);
+        vspace_retire(&d->vspace, request->slot);
+        entry_set(entry, ENTRY_FREE, 0, request->generation);
+        return verdict;
+    }
+    verdict = shared_page_unmap(d, request->slot);
+    shared_unlock(d);
+    return verdict;
+}
+
+static enum verdict protect(struct driver *d, const struct request *request, struct message *result)
+{
+    const struct shared_entry *entry = entry_at(d->shared, request->slot);
+    enum verdict verdict = unpinned(d, request, result);
+    if (verdict != VERDICT_OK)
+        return verdict;
+    if (request->rights != RIGHTS_READ && request->rights != RIGHTS_WRITE)
+        return VERDICT_BAD_REQUEST;
+    if (entry->mapping && request->rights & ~shared_frame_rights(d, entry->mapping))
+        return monitor_verdict(CAP_RIGHTS_EXCEEDED);
+    return shared_page_protect(d, request->slot, request->rights);
+}
+
+static enum verdict begin(struct driver *d, const struct request *request, struct message *result)
+{
+    struct shared_kernel *k = d->shared;
+    enum verdict verdict;
+    if (request->row == ROW_CAP_MAP)
+        return shared_frame_map(d, request, result);
+    if (request->row == ROW_TREE && !d->local->shoot)
+        return VERDICT_BAD_REQUEST;
+    if (request->row != ROW_MAP && request->row != ROW_TREE && request->slot >= k->slots)
+        return VERDICT_NOT_MAPPED;
+    shared_lock(d);
+    switch (request->row) {
+    case ROW_MAP:
+        verdict = map(d, request, result);
+        break;
+    case ROW_UNMAP:
+        return unmap(d, request, result);
+    case ROW_TREE:
+        verdict = shared_tree_piece(d, request);
+        break;
+    default:
+        verdict = protect(d, request, result);
+    }
+    shared_unlock(d);
+    return verdict;
+}
+
+/* --- Local looks --- */
+
+static enum verdict change_pin(struct driver *d, uint32_t slot, uint32_t generation, bool pinned)
+{
+    struct shared_kernel *k = d->shared;
+    if (slot >= k->slots)
+        return VERDICT_NOT_MAPPED;
+    struct shared_entry *entry = entry_at(k, slot);
+    enum verdict verdict = VERDICT_OK;
+    shared_lock(d);
+    uint32_t *count = &d->local->pins[slot];
+    if (!is_mapped(entry, generation) || !core_set_has(entry->sets, d->me)) {
+        verdict = VERDICT_NOT_MAPPED;
+    } else if (pinned) {
+        /* The set, not our count, survives a slot's reuse. */
+        *count = core_set_has(entry_pinners(k, entry), d->me) ? *count + 1 : 1;
+        core_set_add(entry_pinners(k, entry), d->me);
+    } else if (!core_set_has(entry_pinners(k, entry), d->me)) {
+        verdict = VERDICT_BAD_REQUEST;
+    } else if (--*count == 0) {
+        entry_pinners(k, entry)[d->me / 64] &= ~(1ull << (d->me % 64));
+    }
+    shared_unlock(d);
+    return verdict;
+}
+
+static enum verdict pin(struct driver *d, uint32_t slot, uint32_t generation)
+{
+    return change_pin(d, slot, generation, true);
+}
+static enum verdict unpin(struct driver *d, uint32_t slot, uint32_t generation)
+{
+    return change_pin(d, slot, generation, false);
+}
+
+static enum verdict fault(struct driver *d, uint32_t slot, uint32_t generation, int write)
+{
+    struct shared_kernel *k = d->shared;
+    if (slot >= k->slots)
+        return VERDICT_FAULT;
+    struct shared_entry *entry = entry_at(k, slot);
+    const uint64_t status = entry_status(entry);
+    if (status >> 32 != generation || (status & 0xff) == ENTRY_FREE ||
+        !core_set_has(entry->sets, d->me))
+        return VERDICT_FAULT;
+    if ((status & 0xff) == ENTRY_RESERVED)
+        return VERDICT_BUSY; /* being changed, and not yet on all cores */
+    return write && (status >> 8 & 0xff) != RIGHTS_WRITE ? VERDICT_FAULT : VERDICT_OK;
+}
+
+/* One state, hence one digest: equal on all cores by construction. */
+static uint64_t digest(struct driver *d, const uint64_t *set)
+{
+    struct shared_kernel *k = d->shared;
+    uint64_t sum = 0;
+    for (uint32_t slot = 0; slot < k->slots; slot++) {
+        struct shared_entry *entry = entry_at(k, slot);
+        bool member = (entry_status(entry) & 0xff) == ENTRY_MAPPED;
+        for (uint32_t word = 0; word < k->set_words && set && member; word++)
+            member = (entry->sets[word] & set[word]) == set[word];
+        if (member)
+            sum += (entry_status(entry) ^ entry->address ^ entry->frame << 20 ^ slot) *
+                   0x9e3779b97f4a7c15ull;
+    }
+    return sum;
+}
+
+static void count(struct driver *d, uint32_t *mapped, uint32_t *locked)
+{
+    struct shared_kernel *k = d->shared;
+    *mapped = *locked = 0;
+    for (uint32_t slot = 0; slot < k->slots; slot++) {
+        *mapped += (entry_status(entry_at(k, slot)) & 0xff) == ENTRY_MAPPED;
+        *locked += (entry_status(entry_at(k, slot)) & 0xff) == ENTRY_RESERVED;
+    }
+}
+
+static bool frame_in_use(struct driver *d, uint64_t frame, uint64_t length)
+{
+    struct shared_kernel *k = d->shared;
+    bool used = false;
+    shared_lock(d);
+    for (uint32_t slot = 0; slot < k->slots && !used; slot++) {
+        struct shared_entry *entry = entry_at(k, slot);
+        used = (entry_status(entry) & 0xff) != ENTRY_FREE && entry->frame < frame + length &&
+               frame < entry->frame + entry->length;
+    }
+    shared_unlock(d);
+    return used;
+}
+
+static bool serve(struct driver *d)
+{
+    return d->local->shoot ? tree_serve(d) : line_serve(d);
+}
+
+const struct kernel kernel_shared = {"shared", begin,  serve, pin,         unpin,
+                                     fault,    digest, count, frame_in_use};
+
+int shared_kernel_open(struct driver *d, const struct driver_options *o)
+{
+    struct shared_kernel *k =
+        (struct shared_kernel *)(void *)((char *)d->segment + d->segment->shared_offset);
+    d->shared = k;
+    d->told = &k->told.sequence;
+    d->local = calloc(1, sizeof *d->local);
+    if (!d->local)
+        return ENOMEM;
+    d->local->lock = &lock_mcs;
+    d->local->pins = calloc((size_t)o->slots_per_core * d->cores, sizeof *d->local->pins);
+    if (!d->local->pins)
+        return ENOMEM;
+    if (d->me == 0) { /* core 0 writes the state; nobody reads it before the supervisor says go */
+        address_range_init(&k->addresses, o->address_base, o->address_size * d->cores);
+        k->slots = o->slots_per_core * d->cores;
+        k->entry_bytes = entry_bytes(d->cores);
+        k->set_words = core_set_words(d->cores);
+        k->nodes_offset = sizeof *k;
+        k->entries_offset = sizeof *k + sizeof(struct lock_node) * d->cores;
+        k->trees_offset = bytes_before_trees(d->cores, o->slots_per_core);
+    }
+    shared_capabilities_open(
+        d, (char *)k + bytes_before_capabilities(d->cores, o->slots_per_core, o->tree_count != 0),
+        o);
+    return o->tree_count ? shared_trees_open(d, o->trees, o->tree_count) : 0;
+}

@@ -1,0 +1,339 @@
+/* Pages of Frames that are capabilities, in the shared kernel: mapping one, and unmapping it
+ * because the Frame or its Mapping goes.
+ *
+ * What holds is what holds in the multikernel (monitor/capability/map_frame.c): a page of such a
+ * Frame is reachable on some core only while the core that mapped it has the Mapping capability,
+ * and so a Frame that it is derived from. The Mapping is made before any core maps the page, and
+ * goes after all have unmapped it; all of that in one step, under the lock of the Frame's region
+ * and the kernel's own. Who looks under either sees both or none.
+ *
+ * A Mapping with a page has CAP_REMOTE_COPIES, as there, for what other cores have in their page
+ * tables is a copy. cspace_delete.c lets none go and names it instead: so whatever goes, no page is
+ * forgotten. The entry names the Mapping, so that an unmap finds it; from a Mapping to its entry is
+ * a search through the table.
+ *
+ * The locks: regions, then the kernel's, then a space's (capability_locks.h). An unmap by
+ * its page, which knows no region yet, reads the Mapping's name under the kernel's lock, gives that
+ * back, and begins with the region's. Under lock_scope big, regions and kernel have one lock. While
+ * acknowledgements are awaited all are held: who waits for one of them goes on answering
+ * (shared_while_waiting), and who is asked to unmap needs none.
+ *
+ * Who calls it: kernel.c (map and unmap), capabilities.c (what takes capabilities
+ * away). */
+#include "capability/cspace_inside.h"
+#include "shared/capability_locks.h"
+
+/* After the regions' locks. */
+static void lock_pages(struct driver *d)
+{
+    if (shared_capabilities_of(d)->scope != SCOPE_BIG && !SHARED_MUTANT(PAGES_UNLOCKED))
+        shared_lock(d);
+}
+
+static void unlock_pages(struct driver *d)
+{
+    if (shared_capabilities_of(d)->scope != SCOPE_BIG && !SHARED_MUTANT(PAGES_UNLOCKED))
+        shared_unlock(d);
+}
+
+/* --- The Mapping --- */
+
+static void mapping_goes(struct driver *d, uint64_t mapping)
+{
+    struct cspace *state = shared_cspace(d);
+    const uint32_t slot = (uint32_t)mapping, core = space_of(state, slot);
+    struct cspace *cs = cspace_part(state, cspace_slot(state, slot)->part);
+    struct cspace_progress progress;
+    lock_space(d, core);
+    cspace_slot(cs, slot)->flags &= (uint8_t)~CAP_REMOTE_COPIES;
+    cs->mapped--;
+    enum capability_verdict verdict = cspace_delete(cs, mapping, CSPACE_OUTCOME, 1, &progress);
+    unlock_space(d, core);
+    /* it is a view: nothing is made of it, and without a page nothing keeps it */
+    assert(verdict == CAP_OK);
+    (void)verdict;
+}
+
+static enum capability_verdict mapping_made(struct driver *d, struct cspace *cs, uint64_t frame,
+                                            uint64_t address, uint32_t rights,
+                                            const struct cspace_place *place, uint64_t *made,
+                                            struct needs *n)
+{
+    lock_space(d, d->me);
+    enum capability_verdict verdict = cspace_map(cs, frame, address, rights, place, 0, made);
+    if (verdict == CAP_OK) {
+        cspace_slot(cs, (uint32_t)*made)->flags |= CAP_REMOTE_COPIES;
+        cs->mapped++;
+    } else if (verdict == CAP_SLOT_IN_USE) {
+        verdict = slot_in_use(cs, place, 1, n);
+    }
+    unlock_space(d, d->me);
+    return verdict;
+}
+
+/* Nobody changes a Mapping while it has a page, and the page goes under the kernel's lock: that one
+ * is enough. */
+uint32_t shared_frame_rights(const struct driver *d, uint64_t mapping)
+{
+    return cspace_slot(shared_cspace(d), (uint32_t)mapping)->rights;
+}
+
+/* --- map --- */
+
+/* Under all locks but the space's. */
+static enum verdict map_page(struct driver *d, struct cspace *cs, uint64_t frame,
+                             const struct cspace_place *place, const struct request *request,
+                             struct message *result, struct needs *next)
+{
+    uint32_t slot;
+    uint64_t mapping = 0;
+    enum verdict verdict = shared_page_reserve(d, request, &slot);
+    if (verdict != VERDICT_OK)
+        return verdict;
+    struct shared_entry *entry = entry_at(d->shared, slot);
+    verdict = monitor_verdict(
+        mapping_made(d, cs, frame, entry->address, request->rights, place, &mapping, next));
+    if (verdict != VERDICT_OK) {
+        shared_page_free(d, slot);
+        return verdict;
+    }
+    entry->mapping = mapping;
+    verdict = shared_page_insert(d, slot, result);
+    if (verdict != VERDICT_OK)
+        mapping_goes(d, mapping);
+    result->word[4] = to_core(cs, d->me, mapping);
+    return verdict;
+}
+
+/* One try. BUSY: another one, with the locks that next names. */
+static enum verdict map_frame(struct driver *d, const struct request *request,
+                              struct message *result, struct needs *next)
+{
+    const struct capability_task *t = &request->capability;
+    const struct cspace *state = shared_cspace(d);
+    uint64_t source = from_core(state, d->me, t->source), cnode = from_core(state, d->me, t->cnode);
+    struct needs n = *next;
+    struct cspace *cs = lock_for_making(d, &source, &cnode, &n);
+    uint32_t at;
+    *next = n;
+    enum capability_verdict found = cspace_find(cs, source, &at);
+    if (found == CAP_OK && cspace_slot(cs, at)->type != CAP_FRAME)
+        found = CAP_WRONG_TYPE;
+    enum verdict verdict = monitor_verdict(found);
+    if (found == CAP_OK) {
+        const struct cspace_place place = {.cnode = cnode, .index = t->index};
+        struct request plain = *request;
+        plain.frame = cspace_slot(cs, at)->address;
+        plain.length = cspace_slot(cs, at)->size;
+        lock_pages(d);
+        verdict = map_page(d, cs, source, &place, &plain, result, next);
+        unlock_pages(d);
+    }
+    unlock_regions(d, &n);
+    return verdict;
+}
+
+enum verdict shared_frame_map(struct driver *d, const struct request *request,
+                              struct message *result)
+{
+    enum verdict verdict;
+    struct needs n = {0};
+    while ((verdict = map_frame(d, request, result, &n)) == VERDICT_BUSY)
+        /* a revocation has the range locked, and another core is at work on it */
+        shared_while_waiting(d);
+    return verdict;
+}
+
+/* --- unmap --- */
+
+/* Under all locks but the space's; it has no pins. */
+static enum verdict page_goes(struct driver *d, uint32_t slot)
+{
+    const uint64_t mapping = entry_at(d->shared, slot)->mapping;
+    enum verdict verdict = shared_page_unmap(d, slot);
+    mapping_goes(d, mapping);
+    return verdict;
+}
+
+enum verdict shared_frame_unmap(struct driver *d, const struct request *request, uint64_t mapping,
+                                struct message *result)
+{
+    struct needs n;
+    uint32_t pinned;
+    if (SHARED_MUTANT(PAGES_FIRST))
+        lock_pages(d);
+    if (!lock_for_removal(d, mapping, false, &n))
+        return VERDICT_NOT_MAPPED;
+    if (!SHARED_MUTANT(PAGES_FIRST))
+        lock_pages(d);
+    /* No page has had that Mapping but this one. */
+    enum verdict verdict = VERDICT_NOT_MAPPED;
+    if ((shared_page_mapped(d, request->slot) &&
+         entry_at(d->shared, request->slot)->mapping == mapping) ||
+        SHARED_MUTANT(PAGE_NOT_ASKED_AGAIN))
+        verdict = shared_page_unpinned(d, request->slot, &pinned);
+    if (verdict == VERDICT_PINNED)
+        result->word[0] = message_head(message_kind(result), 0, 0, pinned, 0);
+    if (verdict == VERDICT_OK)
+        verdict = page_goes(d, request->slot);
+    unlock_pages(d);
+    unlock_regions(d, &n);
+    return verdict;
+}
+
+/* --- Several pages, or none --- */
+
+/* Which ones. */
+struct pages {
+    uint64_t mapping; /* the one of that Mapping; else 0 */
+    uint64_t address, end;
+    bool range;      /* all of Frames that share a byte with that range */
+    uint32_t victim; /* and what goes with that capability; or NO_CAPABILITY */
+    bool everywhere; /* ... outside the range too */
+};
+
+static bool one_of(const struct pages *which, const struct cspace *cs,
+                   const struct shared_entry *entry)
+{
+    const bool inside = entry->frame < which->end && which->address < entry->frame + entry->length;
+    if (which->mapping || !entry->mapping)
+        return entry->mapping && entry->mapping == which->mapping;
+    return (which->range && inside) ||
+           (which->victim != NO_CAPABILITY && (inside || which->everywhere) &&
+            cspace_page_goes(cs, (uint32_t)entry->mapping, which->victim));
+}
+
+/* The next entry from that one on that is one of those and in that state; the table's size when
+ * there is none. Other entries come and go under the kernel's lock; these under the region's
+ * too. */
+static uint32_t next_page(struct driver *d, const struct pages *which, uint32_t slot, bool closed)
+{
+    struct shared_kernel *k = d->shared;
+    const struct cspace *state = shared_cspace(d);
+    for (; slot < k->slots; slot++)
+        if ((closed ? shared_page_closed(d, slot) : shared_page_mapped(d, slot)) &&
+            one_of(which, state, entry_at(k, slot)))
+            break;
+    return slot;
+}
+
+/* What goes with a victim is closed meanwhile, and stays so if they have gone. */
+static void close_victim(struct driver *d, const struct pages *which)
+{
+    if (which->victim == NO_CAPABILITY)
+        return;
+    lock_space(d, d->me);
+    cspace_close(shared_cspace(d), which->victim);
+    unlock_space(d, d->me);
+}
+
+static void victim_closed(struct driver *d, const struct pages *which, enum verdict verdict)
+{
+    if (which->victim == NO_CAPABILITY)
+        return;
+    lock_space(d, d->me);
+    if (verdict != VERDICT_OK)
+        cspace_reopen(shared_cspace(d), which->victim);
+    /* a Mapping has gone with its page */
+    else if (cspace_slot(shared_cspace(d), which->victim)->type != CAP_NULL)
+        cspace_closed(shared_cspace(d), which->victim);
+    unlock_space(d, d->me);
+}
+
+static enum verdict pages_go(struct driver *d, const struct pages *which, uint32_t *pinned)
+{
+    const uint32_t slots = ((struct shared_kernel *)d->shared)->slots;
+    enum verdict verdict = VERDICT_OK;
+    lock_pages(d);
+    close_victim(d, which);
+    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(d, which, i, false)) < slots; i++)
+        verdict = shared_page_unpinned(d, i, pinned);
+    /* Nobody is told that one is gone while another one is still there. */
+    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(d, which, i, false)) < slots; i++)
+        verdict = shared_page_close(d, i);
+    for (uint32_t i = 0; (i = next_page(d, which, i, true)) < slots; i++) {
+        mapping_goes(d, entry_at(d->shared, i)->mapping);
+        shared_page_free(d, i);
+    }
+    victim_closed(d, which, verdict);
+    unlock_pages(d);
+    return verdict;
+}
+
+enum verdict shared_frame_goes(struct driver *d, uint32_t slot, uint32_t *pinned)
+{
+    const struct pages which = {.mapping = cspace_reference(shared_cspace(d), slot),
+                                .victim = NO_CAPABILITY};
+    return pages_go(d, &which, pinned);
+}
+
+enum verdict shared_frames_with(struct driver *d, uint32_t victim, uint32_t *pinned)
+{
+    struct cspace *cs = shared_cspace(d);
+    const struct capability *c = cspace_slot(cs, victim);
+    const struct pages which = {.address = c->address,
+                                .end = capability_end(c),
+                                .victim = victim,
+                                /* and then all regions are locked */
+                                .everywhere = c->type == CAP_CNODE};
+    lock_space(d, d->me);
+    enum capability_verdict going = cspace_going(cs, victim);
+    unlock_space(d, d->me);
+    return going == CAP_NEEDS_AGREEMENT ? pages_go(d, &which, pinned) : monitor_verdict(going);
+}
+
+/* --- All pages of a range, before a revocation --- */
+
+/* Does that CNode hold what has a page and is not in the range itself? It would go with the CNode,
+ * on another core than the one that revokes. */
+static bool holds_pages(const struct cspace *cs, const struct cspace_revocation *r, uint32_t cnode)
+{
+    for (uint32_t slot = cnode << cs->slot_bits; slot < (cnode + 1) << cs->slot_bits; slot++) {
+        const struct capability *c = cspace_slot(cs, slot);
+        if (c->type == CAP_NULL ||
+            (r->address <= c->address && capability_end(c) <= r->address + r->size))
+            continue;
+        if (c->type == CAP_CNODE ? holds_pages(cs, r, (uint32_t)c->about)
+                                 : cspace_page(cspace_part(cs, c->part), slot) != NO_CAPABILITY)
+            return true;
+    }
+    return false;
+}
+
+/* Where there are CNodes in the range, all regions are locked. */
+static bool pages_anywhere(const struct cspace *cs)
+{
+    uint32_t mapped = 0;
+    for (uint32_t part = 0; part < cs->parts; part++)
+        mapped += cspace_part(cs, part)->mapped;
+    return mapped != 0;
+}
+
+static bool cnodes_hold_pages(struct driver *d, const struct cspace *cs,
+                              const struct cspace_revocation *r)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    const uint64_t end = r->address + r->size;
+    for (uint32_t i = mapping_database_overlapping(db, r->address, end); i != NO_CAPABILITY;
+         i = mapping_database_next_overlapping(db, i, r->address, end)) {
+        const struct capability *c = cspace_slot(cs, i);
+        if (c->type == CAP_CNODE && space_of(cs, i) != d->me &&
+            holds_pages(cs, r, (uint32_t)c->about))
+            return true;
+    }
+    return false;
+}
+
+enum verdict shared_frames_go(struct driver *d, const struct cspace *cs,
+                              const struct cspace_revocation *r, uint32_t *pinned)
+{
+    const bool cnodes = r->type == CAP_RAM && cs->cnode_objects && pages_anywhere(cs);
+    const struct pages which = {.address = r->address,
+                                .end = r->address + r->size,
+                                .range = true,
+                                .victim = cnodes ? (uint32_t)r->reference : NO_CAPABILITY,
+                                .everywhere = cnodes};
+    if (cnodes && cnodes_hold_pages(d, cs, r))
+        return monitor_verdict(CAP_MAPPED);
+    return cs->mapped || cnodes ? pages_go(d, &which, pinned) : VERDICT_OK;
+}

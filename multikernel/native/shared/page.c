@@ -1,0 +1,143 @@
+/* One page of the shared kernel: an entry of its table, and what the holders have in their page
+ * tables, changed together under the kernel's lock. The core that changes tells the others, does
+ * its own part meanwhile, and waits until all have acknowledged. Up to then the entry is reserved:
+ * who has been told, and faults, waits (kernel.c: fault), for others have not been told and
+ * may still go on. So a page is gone, or read-only, at one moment for all.
+ *
+ * Who calls it: kernel.c for pages of frames, map_frame.c for those of Frames
+ * that are capabilities. */
+#include <string.h>
+
+#include "shared/shared.h"
+
+/* Tells every other holder. What it returns is for await_acknowledgements: the line's counter, NULL
+ * when there is none to wait for. */
+static _Atomic uint32_t *tell(struct driver *d, struct shared_entry *entry, uint32_t slot,
+                              enum tell what, uint32_t rights)
+{
+    if (!d->local->shoot)
+        return line_tell(d, entry, slot, what, rights);
+    tree_tell(d, entry, slot, what, rights);
+    return NULL;
+}
+
+static enum verdict await_acknowledgements(struct driver *d, _Atomic uint32_t *missing)
+{
+    return d->local->shoot ? tree_await(d) : line_await(d, missing);
+}
+
+static int live(void *kernel, uint32_t slot, uint64_t *start, uint64_t *end)
+{
+    struct shared_entry *entry = entry_at(kernel, slot);
+    *start = entry->address;
+    *end = entry->address + entry->length;
+    return (entry_status(entry) & 0xff) != ENTRY_FREE;
+}
+
+enum verdict shared_page_reserve(struct driver *d, const struct request *request, uint32_t *slot)
+{
+    struct shared_kernel *k = d->shared;
+    struct shared_entry *entry = NULL;
+    for (uint32_t i = 0; i < k->slots && !entry; i++) {
+        *slot = (k->slot_next + i) % k->slots;
+        if ((entry_status(entry_at(k, *slot)) & 0xff) == ENTRY_FREE)
+            entry = entry_at(k, *slot);
+    }
+    uint64_t address =
+        entry ? address_range_take(&k->addresses, request->length, live, k, k->slots) : 0;
+    if (!address)
+        return VERDICT_NO_SLOT;
+    k->slot_next = (*slot + 1) % k->slots;
+    uint32_t generation = (uint32_t)(entry_status(entry) >> 32) + 1;
+    entry->address = address;
+    entry->frame = request->frame;
+    entry->length = request->length;
+    entry->mapping = 0;
+    memcpy(entry->sets, request->holders, 8 * (size_t)k->set_words);
+    memset(entry_pinners(k, entry), 0, 8 * (size_t)k->set_words);
+    entry_set(entry, ENTRY_RESERVED, request->rights, generation);
+    return VERDICT_OK;
+}
+
+void shared_page_free(struct driver *d, uint32_t slot)
+{
+    struct shared_entry *entry = entry_at(d->shared, slot);
+    entry_set(entry, ENTRY_FREE, 0, (uint32_t)(entry_status(entry) >> 32));
+}
+
+enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message *result)
+{
+    struct shared_entry *entry = entry_at(d->shared, slot);
+    const uint32_t rights = entry_status(entry) >> 8 & 0xff,
+                   generation = (uint32_t)(entry_status(entry) >> 32);
+    _Atomic uint32_t *missing = tell(d, entry, slot, TELL_INSERT, rights);
+    enum verdict own = VERDICT_OK;
+    if (core_set_has(entry->sets, d->me))
+        own = vspace_insert(&d->vspace, slot, entry->address, entry->frame, entry->length, rights);
+    enum verdict verdict = await_acknowledgements(d, missing);
+    if (verdict == VERDICT_OK)
+        verdict = own;
+    if (verdict != VERDICT_OK) {
+        missing = tell(d, entry, slot, TELL_UNMAP, RIGHTS_NONE);
+        vspace_protect(&d->vspace, slot, RIGHTS_NONE);
+        vspace_retire(&d->vspace, slot);
+        await_acknowledgements(d, missing);
+        shared_page_free(d, slot);
+        return verdict;
+    }
+    entry_set(entry, ENTRY_MAPPED, rights, generation);
+    result->word[1] = slot | (uint64_t)generation << 32;
+    result->word[2] = entry->address;
+    return VERDICT_OK;
+}
+
+bool shared_page_mapped(struct driver *d, uint32_t slot)
+{
+    return (entry_status(entry_at(d->shared, slot)) & 0xff) == ENTRY_MAPPED;
+}
+
+bool shared_page_closed(struct driver *d, uint32_t slot)
+{
+    return (entry_status(entry_at(d->shared, slot)) & 0xff) == ENTRY_RESERVED;
+}
+
+enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *core)
+{
+    struct shared_kernel *k = d->shared;
+    *core = core_set_next(entry_pinners(k, entry_at(k, slot)), d->cores, 0);
+    return *core >= d->cores ? VERDICT_OK : VERDICT_PINNED;
+}
+
+enum verdict shared_page_close(struct driver *d, uint32_t slot)
+{
+    struct shared_entry *entry = entry_at(d->shared, slot);
+    enum verdict own = VERDICT_OK;
+    entry_set(entry, ENTRY_RESERVED, 0, (uint32_t)(entry_status(entry) >> 32));
+    _Atomic uint32_t *missing = tell(d, entry, slot, TELL_UNMAP, RIGHTS_NONE);
+    if (core_set_has(entry->sets, d->me)) {
+        own = vspace_protect(&d->vspace, slot, RIGHTS_NONE);
+        vspace_retire(&d->vspace, slot);
+    }
+    enum verdict theirs = await_acknowledgements(d, missing);
+    return own != VERDICT_OK ? own : theirs;
+}
+
+enum verdict shared_page_unmap(struct driver *d, uint32_t slot)
+{
+    enum verdict verdict = shared_page_close(d, slot);
+    shared_page_free(d, slot);
+    return verdict;
+}
+
+enum verdict shared_page_protect(struct driver *d, uint32_t slot, uint32_t rights)
+{
+    struct shared_entry *entry = entry_at(d->shared, slot);
+    enum verdict own = VERDICT_OK;
+    entry_set(entry, ENTRY_RESERVED, 0, (uint32_t)(entry_status(entry) >> 32));
+    _Atomic uint32_t *missing = tell(d, entry, slot, TELL_PROTECT, rights);
+    if (core_set_has(entry->sets, d->me))
+        own = vspace_protect(&d->vspace, slot, rights);
+    enum verdict theirs = await_acknowledgements(d, missing);
+    entry_set(entry, ENTRY_MAPPED, rights, (uint32_t)(entry_status(entry) >> 32));
+    return own != VERDICT_OK ? own : theirs;
+}

@@ -1,0 +1,137 @@
+/* The shared kernel's state, in the segment and private, and how the holders of a page are told of
+ * a change: by one line that all poll (line.c), or along the initiator's multicast tree
+ * (tree.c). Which of the two is decided at boot; both run under the kernel's one lock, so
+ * one change is under way at a time. Who uses it: kernel.c, page.c, these two, and
+ * map_frame.c. */
+#pragma once
+
+#include "driver/driver.h"
+#include "locks/lock.h"
+#include "monitor/tree.h"
+#include "shared/told_line.h"
+
+enum shared_state { ENTRY_FREE = 0, ENTRY_MAPPED, ENTRY_RESERVED };
+enum tell { TELL_INSERT = 1, TELL_PROTECT, TELL_UNMAP };
+
+struct shared_entry {
+    /* state 0-7, rights 8-15, generation 32-63: read without the lock by faults */
+    _Atomic uint64_t status;
+    uint64_t address, frame, length;
+    /* the capability it goes with (map_frame.c), as a slot of all cores'; 0: none */
+    uint64_t mapping;
+    uint64_t sets[]; /* holders, then the cores that have it pinned */
+};
+
+struct shared_kernel {
+    struct lock lock;
+    struct told_line told;
+    _Alignas(PAD_BYTES) struct address_range addresses; /* under the lock from here on */
+    uint32_t slots, slot_next, entry_bytes, set_words;
+    uint64_t nodes_offset, entries_offset, trees_offset;
+};
+
+/* What this core has been told along a tree, or tells along its own: whom it waits for, and who
+ * waits for it. */
+struct shoot {
+    _Atomic uint64_t
+        /* nonzero: a told core has yet to answer. Atomic for the driver, which polls it as it
+         * polls the line. */
+        waits;
+    uint32_t missing;   /* children told, and not answered yet */
+    bool failed;        /* here, or below */
+    uint64_t answer_to; /* the parent's request */
+    struct shoot_child {
+        uint16_t core, line;
+    } child[]; /* those missing */
+};
+
+struct shared_private {
+    uint32_t *pins;                           /* this core's, by slot */
+    struct shared_capabilities *capabilities; /* in the segment */
+    const struct lock_algorithm *lock;
+    struct shoot *shoot; /* NULL: told by the line */
+};
+
+static inline struct shared_entry *entry_at(struct shared_kernel *k, uint32_t slot)
+{
+    return (struct shared_entry *)(void *)((char *)k + k->entries_offset +
+                                           (size_t)slot * k->entry_bytes);
+}
+
+/* Free entries keep their generation. */
+static inline uint64_t entry_word(uint32_t state, uint32_t rights, uint32_t generation)
+{
+    return state | (uint64_t)rights << 8 | (uint64_t)generation << 32;
+}
+static inline uint64_t entry_status(struct shared_entry *entry)
+{
+    /* Acquire pairs with entry_set: who sees an entry mapped sees its address. */
+    return atomic_load_explicit(&entry->status, memory_order_acquire);
+}
+static inline void entry_set(struct shared_entry *entry, uint32_t state, uint32_t rights,
+                             uint32_t generation)
+{
+    atomic_store_explicit(&entry->status, entry_word(state, rights, generation),
+                          memory_order_release);
+}
+
+static inline uint64_t *entry_pinners(const struct shared_kernel *k, struct shared_entry *entry)
+{
+    return entry->sets + k->set_words;
+}
+
+static inline uint32_t shared_others(const struct driver *d, const uint64_t *set)
+{
+    return core_set_count(set, d->cores) - core_set_has(set, d->me);
+}
+
+/* One moment of waiting for another core. */
+void shared_breathe(struct driver *d);
+/* ... in which this one answers what it is told: while it waits for a lock, or for what another
+ * core is at. context: the driver. */
+void shared_while_waiting(void *context);
+
+/* The kernel's one lock. */
+void shared_lock(struct driver *d);
+void shared_unlock(struct driver *d);
+
+/* --- Pages, under the lock: page.c --- */
+
+/* An entry and an address for the request's frame, which no core maps yet. NO_SLOT. */
+enum verdict shared_page_reserve(struct driver *d, const struct request *request, uint32_t *slot);
+/* ... is taken back. */
+void shared_page_free(struct driver *d, uint32_t slot);
+/* ... is mapped on all that are to hold it; or on none, and the entry is free. result: as map's. */
+enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message *result);
+bool shared_page_mapped(struct driver *d, uint32_t slot);
+/* PINNED: by that core. */
+enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *core);
+enum verdict shared_page_protect(struct driver *d, uint32_t slot, uint32_t rights);
+/* No core reaches it any more; the entry stays reserved up to shared_page_free, and accesses wait.
+ * HOST: a core's host refused. */
+enum verdict shared_page_close(struct driver *d, uint32_t slot);
+bool shared_page_closed(struct driver *d, uint32_t slot);
+/* Both. Whatever it returns, the entry is free. */
+enum verdict shared_page_unmap(struct driver *d, uint32_t slot);
+
+/* --- By the line: line.c --- */
+
+/* Tells every other holder; returns the counter to wait for, or NULL when there is nobody. */
+_Atomic uint32_t *line_tell(struct driver *d, struct shared_entry *entry, uint32_t slot,
+                            enum tell what, uint32_t rights);
+enum verdict line_await(struct driver *d, _Atomic uint32_t *missing);
+bool line_serve(struct driver *d);
+
+/* --- Along trees: tree.c --- */
+
+uint64_t shared_trees_bytes(uint32_t cores);
+/* Core 0 plants what the boot was given; every core readies itself to be told along trees. 0, or an
+ * errno. */
+int shared_trees_open(struct driver *d, const uint32_t *trees, uint32_t tree_count);
+/* Tells every other holder, those next below this core itself. */
+void tree_tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum tell what,
+               uint32_t rights);
+enum verdict tree_await(struct driver *d);
+bool tree_serve(struct driver *d);
+/* A piece of a tree that is installed, as monitor/install_tree.c has it; under the lock. */
+enum verdict shared_tree_piece(struct driver *d, const struct request *request);
