@@ -1,3 +1,5 @@
+/* The CPU driver's loop, its replies and waits, the system calls of programs, and opening one:
+ * driver.h says what it is. */
 #include "driver/driver.h"
 
 #include <errno.h>

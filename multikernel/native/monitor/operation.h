@@ -3,7 +3,7 @@
  * the explorer's tests.
  *
  * Who includes it: monitor/step.c, monitor/round.c, monitor/mapping/mapping.c, install_tree.c,
- * monitor/capability/*.c, monitor/capability/task.c, monitor/table/operations.c. */
+ * the files of monitor/capability, monitor/capability/task.c, monitor/table/operations.c. */
 #pragma once
 
 #include "monitor/monitor.h"

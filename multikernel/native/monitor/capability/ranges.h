@@ -1,4 +1,4 @@
-/* What the files monitor/capability/*.c share; for nobody else. The rows themselves, and how they
+/* What the files of monitor/capability share; for nobody else. The rows themselves, and how they
  * travel: ranges.c. */
 #pragma once
 
