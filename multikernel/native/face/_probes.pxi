@@ -107,9 +107,9 @@ cdef int _host(host_probe *p, Driver driver, str form, unsigned char[::1] memory
         if len(memory) < HOST_MEMORY:
             raise ValueError(f"{len(memory)} bytes of memory, not {HOST_MEMORY}")
         p.memory = &memory[0]
-        p.driver, p.form, p.role = driver.d, HOST_FORMS[form], role
-        p.first, p.count, p.batch = first, count, batch
-        p.receive, p.send = descriptors if descriptors else (-1, -1)
+    p.driver, p.form, p.role = driver.d, HOST_FORMS[form], role
+    p.first, p.count, p.batch = first, count, batch
+    p.receive, p.send = descriptors if descriptors else (-1, -1)
     return 0
 
 
@@ -212,8 +212,8 @@ def shootdown(Driver driver, tuple up, list children, tuple shared, list told, u
             p.up.core = driver.me
         if shared is not None:
             p.shared = _line(driver, shared)
-        p.child, p.children, p.below, p.sum = lines, len(children), len(told), sum(told)
-        p.use, p.count, p.batch = use, count, batch
+    p.child, p.children, p.below, p.sum = lines, len(children), len(told), sum(told)
+    p.use, p.count, p.batch = use, count, batch
         with nogil:
             wrong = probe_shootdown(driver.d, &p, times.h)
     finally:
