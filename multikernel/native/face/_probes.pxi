@@ -212,8 +212,8 @@ def shootdown(Driver driver, tuple up, list children, tuple shared, list told, u
             p.up.core = driver.me
         if shared is not None:
             p.shared = _line(driver, shared)
-    p.child, p.children, p.below, p.sum = lines, len(children), len(told), sum(told)
-    p.use, p.count, p.batch = use, count, batch
+        p.child, p.children, p.below, p.sum = lines, len(children), len(told), sum(told)
+        p.use, p.count, p.batch = use, count, batch
         with nogil:
             wrong = probe_shootdown(driver.d, &p, times.h)
     finally:
