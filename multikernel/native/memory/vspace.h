@@ -10,8 +10,10 @@
  * whose faults are caught. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "arch/arch.h"
-#include "monitor/monitor.h"
+#include "memory/mmu.h"
 
 struct vma {
     uint64_t address;

@@ -24,36 +24,12 @@
 
 #include "base/core_set.h"
 #include "base/message.h"
+#include "base/verdict.h"
 #include "capability/cspace.h"
 #include "memory/address_range.h"
+#include "memory/mmu.h"
 #include "monitor/capability/task.h"
 #include "monitor/tree.h"
-
-/* What became of a request, on the wire and to the caller. */
-enum verdict {
-    VERDICT_OK = 0,
-    VERDICT_BUSY,       /* locked by another operation: abort, retry; never surfaces */
-    VERDICT_NOT_MAPPED, /* no such mapping here */
-    VERDICT_PINNED,     /* a core holds a pin; the core is named */
-    VERDICT_STALE_VIEW, /* the message comes from another membership */
-    VERDICT_NO_SLOT,    /* the table of mappings, or the address range, is full */
-    VERDICT_HOST,       /* the host refused a mapping call (ENOMEM: too many mappings) */
-    VERDICT_BAD_REQUEST,
-    VERDICT_NO_MEMORY, /* no frame of that size */
-    VERDICT_FAULT,     /* page fault */
-    VERDICT_FRAME_IN_USE,
-    VERDICT_NOT_A_FRAME,
-    VERDICT_CORE_BUSY, /* the core runs a program already */
-    VERDICT_OVERTAKEN, /* another installation of that tree came in between */
-    VERDICT_LATER,     /* (carriers only) the reply will come as a message of its own */
-    VERDICT_PENDING,   /* (local only) not finished yet */
-    VERDICT_ALONE,     /* (a row's resume only) finished without asking anybody */
-    /* (between monitors only) who was asked to order it does not own the object, or no longer */
-    VERDICT_NOT_OWNER,
-    VERDICT_CAPABILITY = 64, /* and up: enum capability_verdict; but OK and BUSY are those above */
-};
-
-enum rights { RIGHTS_NONE = 0, RIGHTS_READ = 1, RIGHTS_WRITE = 3 };
 
 enum protocol { TWO_PHASE = 0, ONE_PHASE = 1 };
 
@@ -227,17 +203,6 @@ struct monitor {
 };
 
 /* --- What step is given --- */
-
-/* This core's page table. insert makes the slot's mapping with those rights; protect changes the
- * rights of all of it; retire says that it is unreachable for good and may be removed when there is
- * time. */
-struct mmu {
-    void *context;
-    enum verdict (*insert)(void *context, uint32_t slot, uint64_t address, uint64_t frame,
-                           uint64_t length, uint32_t rights);
-    enum verdict (*protect)(void *context, uint32_t slot, uint32_t rights);
-    void (*retire)(void *context, uint32_t slot);
-};
 
 struct environment {
     const struct mmu *mmu;
