@@ -1,4 +1,4 @@
-"""Seeded bugs: a copy of the native core with one text replaced, to be built and run in its place.
+"""Seeded bugs: a copy of the native core with some text replaced, to be built and run in its place.
 
 Product source holds the algorithm only. A test that is to see a bug names it here: the file, a
 text that occurs in it exactly once, and what stands there instead. A text that has moved, or occurs
@@ -7,7 +7,10 @@ twice, fails loudly, and so does a replacement that changes nothing.
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,30 +18,73 @@ NATIVE = Path(__file__).resolve().parents[1] / "multikernel" / "native"
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """In `file` (below multikernel/native) stands `replacement` where `text` stood."""
+
+    file: str
+    text: str
+    replacement: str
+
+    def made_in(self, source: str) -> str:
+        """The file's source with it. Raises ValueError."""
+        found = source.count(self.text)
+        if found != 1:
+            raise ValueError(f"the text occurs {found} times in {self.file}, not once: {self.text}")
+        if self.text == self.replacement:
+            raise ValueError(f"the replacement in {self.file} is the text: {self.text}")
+        return source.replace(self.text, self.replacement)
+
+
+@dataclass(frozen=True, slots=True)
 class Bug:
-    """One bug: in `file` (below multikernel/native) stands `replacement` where `text` stood.
+    """One bug: one edit, given by its parts, or all of `edits`.
 
     name: upper case, as tests and their ids have it. seen_by: the test that must notice, and its
     parameters.
     """
 
     name: str
-    file: str
-    text: str
-    replacement: str
+    file: str = ""
+    text: str = ""
+    replacement: str = ""
     seen_by: tuple[str, ...] = ()
+    edits: tuple[Edit, ...] = ()
 
-    def apply(self, native: Path) -> Path:
-        """Seeds it into a copy of the native core; the file that changed. Raises ValueError."""
-        path = native / self.file
-        source = path.read_text()
-        found = source.count(self.text)
-        if found != 1:
-            raise ValueError(f"{self.name}: its text occurs {found} times in {self.file}, not once")
-        if self.text == self.replacement:
-            raise ValueError(f"{self.name}: its replacement is its text")
-        path.write_text(source.replace(self.text, self.replacement))
-        return path
+    def __post_init__(self) -> None:
+        if bool(self.file) == bool(self.edits):
+            raise ValueError(f"{self.name}: one edit, or edits")
+        if self.file:
+            one = Edit(self.file, self.text, self.replacement)
+            object.__setattr__(self, "edits", (one,))
+
+    def changed(self) -> dict[str, str]:
+        """The files that it changes, and what they hold then. Raises ValueError."""
+        files: dict[str, str] = {}
+        for edit in self.edits:
+            source = files.get(edit.file) or (NATIVE / edit.file).read_text()
+            try:
+                files[edit.file] = edit.made_in(source)
+            except ValueError as error:
+                raise ValueError(f"{self.name}: {error}") from None
+        return files
+
+    def apply(self, native: Path) -> list[Path]:
+        """Writes the files that it changes below that directory; where they are."""
+        written = []
+        for file, source in self.changed().items():
+            path = native / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(source)
+            written.append(path)
+        return written
+
+
+def table(*bugs: Bug) -> dict[str, Bug]:
+    """By name. Raises ValueError where two have one."""
+    named = {bug.name: bug for bug in bugs}
+    if len(named) < len(bugs):
+        raise ValueError("two bugs have one name")
+    return named
 
 
 def copy_with(bug: Bug, into: Path) -> Path:
@@ -47,3 +93,21 @@ def copy_with(bug: Bug, into: Path) -> Path:
     shutil.copytree(NATIVE, native, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
     bug.apply(native)
     return native
+
+
+def sources_with(bug: Bug, into: Path, sources: Iterable[Path]) -> list[Path]:
+    """What of a program has to be compiled anew with that bug: the .c files that it changes, and of
+    a header those that depend on it. What changes is written to `into`, where headers are to be
+    looked for before NATIVE.
+    """
+    changed = {NATIVE / path.relative_to(into): path for path in bug.apply(into)}
+    headers = {path for path in changed if path.suffix == ".h"}
+    anew = [path for path in sources if path in changed or (headers and headers & included(path))]
+    return [changed.get(path, path) for path in anew]
+
+
+def included(source: Path) -> set[Path]:
+    cc = os.environ.get("CC", "cc").split()
+    command = [*cc, "-std=gnu11", "-D_GNU_SOURCE", f"-I{NATIVE}", "-MM", str(source)]
+    rule = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return {Path(path) for path in rule.replace("\\\n", " ").partition(":")[2].split()}

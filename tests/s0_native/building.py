@@ -15,42 +15,63 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from seeded import NATIVE, Bug, sources_with
 
 HERE = Path(__file__).resolve().parent
-NATIVE = HERE.parent.parent / "multikernel" / "native"
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Werror")
 Build = tuple[str, ...]
 
 
 class Compiler:
-    """Builds each combination of sources and flags once a session."""
+    """Builds each combination of sources, flags and seeded bug once a session, and so each object
+    of them."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.command = shlex.split(os.environ.get("CC", "cc"))
-        self.built: dict[Build, Path] = {}
+        self.command = (
+            *shlex.split(os.environ.get("CC", "cc")),
+            *("-std=gnu11", "-g", "-D_GNU_SOURCE", "-pthread", *WARNINGS, "-O2"),
+        )
+        self.changed: dict[Bug, Path] = {}
+        self.objects: dict[tuple[Path, Build, Bug | None], Path] = {}
+        self.programs: dict[tuple[Build, Build, Bug | None], Path] = {}
 
-    def build(self, *sources: Path | str, flags: Sequence[str] = ()) -> Path:
-        """The program made of those sources (relative to this folder, or absolute)."""
-        paths = [str(HERE / source) for source in sources]
-        key = (*paths, *flags)
-        if key not in self.built:
-            program = self.directory / f"{Path(paths[0]).stem}-{len(self.built)}"
-            common = [
-                "-std=gnu11",
-                "-g",
-                "-D_GNU_SOURCE",
-                f"-I{NATIVE}",
-                f"-I{HERE}",
-                "-pthread",
-                *WARNINGS,
-            ]
-            command = [*self.command, *common, "-O2", *flags, *paths, "-o", str(program)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                pytest.fail(f"{shlex.join(command)}\n{done.stderr}", pytrace=False)
-            self.built[key] = program
-        return self.built[key]
+    def build(
+        self, *sources: Path | str, flags: Sequence[str] = (), bug: Bug | None = None
+    ) -> Path:
+        """The program made of those sources (relative to this folder, or absolute), of a native
+        core with that bug."""
+        key = (tuple(map(str, sources)), tuple(flags), bug)
+        if key not in self.programs:
+            objects = [self._object(HERE / source, tuple(flags), bug) for source in sources]
+            program = self.directory / f"{Path(sources[0]).stem}-{len(self.programs)}"
+            self._run(*flags, *objects, "-o", program)
+            self.programs[key] = program
+        return self.programs[key]
+
+    def _object(self, source: Path, flags: Build, bug: Bug | None) -> Path:
+        path, includes = source, [f"-I{NATIVE}", f"-I{HERE}"]
+        if bug:
+            if bug not in self.changed:
+                self.changed[bug] = self.directory / f"changed-{len(self.changed)}"
+                bug.apply(self.changed[bug])
+            includes.insert(0, f"-I{self.changed[bug]}")
+            # What tests compile may include any file; the native core's own, headers alone.
+            if source.is_relative_to(NATIVE):
+                anew = sources_with(bug, self.changed[bug], [source])
+                path, bug = (anew[0], bug) if anew else (source, None)
+        key = (source, flags, bug)
+        if key not in self.objects:
+            compiled = self.directory / f"{source.stem}-{len(self.objects)}.o"
+            self._run(*flags, *includes, "-c", path, "-o", compiled)
+            self.objects[key] = compiled
+        return self.objects[key]
+
+    def _run(self, *arguments: Path | str) -> None:
+        command = [*self.command, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.fail(f"{shlex.join(command)}\n{done.stderr}", pytrace=False)
 
 
 @functools.cache

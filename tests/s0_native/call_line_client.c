@@ -53,10 +53,8 @@ static void check(const struct message *message, uint64_t value)
 
 static bool call(struct side *side)
 {
-#if !defined(MK_MUTANT_CALL_CREDIT)
     if (!call_has_credit(&side->calls))
         return false;
-#endif
     uint32_t line = side->calls.next;
     uint64_t value = value_of(side->name, side->sent);
     struct message request = filled(value);

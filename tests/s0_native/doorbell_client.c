@@ -71,7 +71,7 @@ int main(int argc, char **argv)
         if (at < 0) {
             uint32_t seen = doorbell_bell(&doorbell);
             doorbell_enter(&doorbell, MODE_PARKED);
-#if !defined(MUTANT_NO_LAST_LOOK)
+#if !defined(NO_LAST_LOOK)
             at = call_try_receive(&receiver, &message);
 #endif
             if (at < 0) {

@@ -1,26 +1,19 @@
-/* The shared kernel's capabilities between threads that stand for its cores: the kernel's own file,
- * without drivers around it.
+/* The shared kernel's capabilities between threads that stand for its cores: the kernel's own
+ * files, without drivers around them.
  *
  * First all cores do anything at once, to memory of more RAMs than there are regions, and to pages
  * of it. A lock that is missing is a race on what it guards, two in the wrong order are a deadlock;
  * a page has its Mapping, and its core a Frame (cspace_check); and in the end everything can be
  * taken back. Then one core revokes what takes several pieces, while another uses the copies that
  * go: once it has met one that is gone it meets no other. Then a slot goes from one region to
- * another and back under the eyes of its core.
+ * another and back under the eyes of its core. With no steps at random, it begins with unrelated
+ * memory: one core works on a region while another holds a different region's lock.
  *
- *     shared_capabilities_client SEED CORES STEPS SCOPE MUTANT */
-#include <stdint.h>
-
-static uint32_t mutant;
-#define MK_SHARED_MUTANT mutant
-#include "shared/capabilities.c"
-#include "shared/capability_locks.c"
-#include "shared/map_frame.c"
-
+ *     shared_capabilities_client SEED CORES STEPS SCOPE */
 #include <string.h>
 
 #include "clients.h"
-#include "locks/mcs.c"
+#include "shared/capability_locks.h"
 
 enum {
     CORES_MOST = 8,
@@ -458,7 +451,6 @@ int main(int argc, char **argv)
              scope = (uint32_t)argument(argc, argv, 4, SCOPE_REGION);
     const struct driver_options options = {.cnodes = CNODES, .lock_scope = scope};
     steps = argument(argc, argv, 3, 2000);
-    mutant = (uint32_t)argument(argc, argv, 5, 0);
     size_t bytes = shared_capabilities_bytes(cores, CNODES, scope);
     void *memory;
     CHECK(cores >= 2 && cores <= CORES_MOST && !posix_memalign(&memory, 4096, bytes), "%u cores",
@@ -486,7 +478,7 @@ int main(int argc, char **argv)
                     CNODE_ANY, false);
         }
     }
-    if (scope == SCOPE_REGION && !mutant)
+    if (scope == SCOPE_REGION && !steps)
         do_not_meet(&drivers[0], &drivers[1]);
     lock_used = (struct lock_algorithm){"later", acquire_later, lock_mcs.release};
     progress();

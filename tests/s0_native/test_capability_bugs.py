@@ -4,22 +4,15 @@ beside the model; what lies out of bounds or is undefined by sanitizers."""
 from __future__ import annotations
 
 import random
-import re
 import subprocess
 
 import pytest
 from s0_native.building import NATIVE, Compiler, Shell
+from s0_native.capability_bugs import BUGS
 from s0_native.capability_replicas import ShellReplica
 from s0_native.capability_world import World
 
 SOURCES = tuple(sorted((NATIVE / "capability").glob("*.c")))
-
-
-def mutant_names() -> list[str]:
-    """In the order of their numbers, from 1."""
-    return re.findall(
-        r"^ {4}CAP_MUTANT_(\w+)", (NATIVE / "capability" / "capability.h").read_text(), re.MULTILINE
-    )
 
 
 def found(shell: Shell, seeds: int) -> str | None:
@@ -36,11 +29,9 @@ def found(shell: Shell, seeds: int) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("mutant", mutant_names())
-def test_seeded_bug_is_found(compiler: Compiler, mutant: str) -> None:
-    number = mutant_names().index(mutant) + 1
-    flags = (f"-DMK_CAPABILITY_MUTANT={number}", "-O0")
-    shell = Shell(compiler.build("capability_shell.c", *SOURCES, flags=flags))
+@pytest.mark.parametrize("name", BUGS)
+def test_seeded_bug_is_found(compiler: Compiler, name: str) -> None:
+    shell = Shell(compiler.build("capability_shell.c", *SOURCES, flags=("-O0",), bug=BUGS[name]))
     try:
         assert found(shell, 40) is not None
     finally:

@@ -13,6 +13,8 @@ import subprocess
 
 import pytest
 from s0_native.building import HERE, NATIVE, Compiler, sanitizer_prefix
+from s0_native.channel_bugs import BUGS
+from seeded import Bug
 
 SANITIZER = ("-fsanitize=thread", "-O1")
 CLIENTS = {
@@ -22,31 +24,17 @@ CLIENTS = {
     "lock": "lock_client.c",
     "told_line": "told_line_client.c",
 }
-MUTANTS = {
-    "RING_RELEASE": "ring",
-    "RING_ACQUIRE": "ring",
-    "RING_CREDIT": "ring",
-    "USED_RELEASE": "used_ring",
-    "USED_ACQUIRE": "used_ring",
-    "USED_CLEAR": "used_ring",
-    "USED_REUSE": "used_ring",
-    "USED_CREDIT": "used_ring",
-    "CALL_RELEASE": "call_line",
-    "CALL_RECEIVE": "call_line",
-    "CALL_ACQUIRE": "call_line",
-    "CALL_REPLY": "call_line",
-    "CALL_CREDIT": "call_line",
-    "MCS_RELEASE": "lock",
-    "MCS_ACQUIRE": "lock",
-    "TOLD_NUMBER": "told_line",
-    "TOLD_ACKNOWLEDGE": "told_line",
-}
+SEEN_BY_CLIENTS = [name for name, bug in BUGS.items() if bug.seen_by[0] in CLIENTS]
 
 
 def run(
-    compiler: Compiler, client: str, *arguments: int, flags: tuple[str, ...] = ()
+    compiler: Compiler,
+    client: str,
+    *arguments: int,
+    flags: tuple[str, ...] = (),
+    bug: Bug | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    program = compiler.build(CLIENTS[client], flags=flags)
+    program = compiler.build(CLIENTS[client], flags=flags, bug=bug)
     prefix: tuple[str, ...] = ()
     if "-fsanitize=thread" in flags:
         prefix = sanitizer_prefix(compiler.build("sanitized.c", flags=SANITIZER))
@@ -108,22 +96,22 @@ def test_the_lock_loses_no_count(compiler: Compiler) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_seeded_bug_is_caught(compiler: Compiler, mutant: str) -> None:
-    client = MUTANTS[mutant]
+@pytest.mark.parametrize("name", SEEN_BY_CLIENTS)
+def test_a_seeded_bug_is_caught(compiler: Compiler, name: str) -> None:
+    (client,) = BUGS[name].seen_by
     # A race shows only in some interleavings: the more runs, the surer; nearly always the first run
     # ends it.
     for seed in range(20):
         arguments = random_arguments(client, seed, 5_000)
-        flags = (*SANITIZER, f"-DMK_MUTANT_{mutant}", "-DSTUCK_SECONDS=5", "-Wno-unused-variable")
-        done = run(compiler, client, *arguments, flags=flags)
+        flags = (*SANITIZER, "-DSTUCK_SECONDS=5")
+        done = run(compiler, client, *arguments, flags=flags, bug=BUGS[name])
         if done.returncode:
             break
     else:
-        pytest.fail(f"-DMK_MUTANT_{mutant} ran {seed + 1} times without being noticed")
+        pytest.fail(f"{name} ran {seed + 1} times without being noticed")
     # The right judge: an ordering bug is a race, a credit too many is a message overwritten, a
     # change taken twice is an acknowledgement too many.
-    if mutant.endswith(("CREDIT", "NUMBER")):
+    if name.endswith(("CREDIT", "NUMBER")):
         assert done.returncode in (1, 66, -14), done.stderr
     else:
         assert "data race" in done.stderr
@@ -138,13 +126,14 @@ def test_no_wake_up_is_lost(compiler: Compiler) -> None:
     assert lost == 0
 
 
-@pytest.mark.parametrize(
-    "flag", ["-DMK_MUTANT_BELL_CALLER", "-DMK_MUTANT_BELL_OWNER", "-DMUTANT_NO_LAST_LOOK"]
-)
-def test_a_lost_wake_up_is_noticed(compiler: Compiler, flag: str) -> None:
-    if len(os.sched_getaffinity(0)) < 2 and "BELL" in flag:
+@pytest.mark.parametrize("name", ["BELL_CALLER", "BELL_OWNER", "no last look"])
+def test_a_lost_wake_up_is_noticed(compiler: Compiler, name: str) -> None:
+    if len(os.sched_getaffinity(0)) < 2 and name in BUGS:
         pytest.skip("one CPU sees its own stores in order")
-    program = compiler.build("doorbell_client.c", NATIVE / "channel" / "doorbell.c", flags=(flag,))
+    flags = () if name in BUGS else ("-DNO_LAST_LOOK",)
+    program = compiler.build(
+        "doorbell_client.c", NATIVE / "channel" / "doorbell.c", flags=flags, bug=BUGS.get(name)
+    )
     for seed in range(20):
         done = subprocess.run(
             [program, str(seed), "3000"], capture_output=True, text=True, check=False

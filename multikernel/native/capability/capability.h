@@ -147,25 +147,3 @@ static inline bool capability_derives(uint32_t from, uint32_t to)
 /* The name of a verdict as errors and tests show it, lower case with hyphens; NULL beyond the
  * last. */
 const char *capability_verdict_name(uint32_t verdict);
-
-/* Seeded bugs, for tests only: build with -DMK_CAPABILITY_MUTANT=n. */
-#ifndef MK_CAPABILITY_MUTANT
-#define MK_CAPABILITY_MUTANT 0
-#endif
-enum capability_mutant {
-    CAP_MUTANT_LAST_PAGE_UNCHECKED = 1,
-    CAP_MUTANT_MINT_KEEPS_RIGHTS,
-    CAP_MUTANT_GENERATION_KEPT,
-    CAP_MUTANT_REACH_NOT_RAISED,
-    CAP_MUTANT_REACH_LOST_IN_ROTATION,
-    CAP_MUTANT_VIEWS_LEFT,
-    CAP_MUTANT_EARLIER_COPIES_SPARED,
-    CAP_MUTANT_LOCK_IGNORED,
-    CAP_MUTANT_CONTENTS_LEFT,
-    CAP_MUTANT_CYCLE_ALLOWED,
-    CAP_MUTANT_LAST_COPY_ALONE,
-    CAP_MUTANT_SLOT_CHECKED_LATE,
-    CAP_MUTANT_ANCESTORS_NOT_TOLD,
-    CAP_MUTANT_UNLOCK_ALL,
-};
-#define CAP_MUTANT(name) (MK_CAPABILITY_MUTANT == CAP_MUTANT_##name)

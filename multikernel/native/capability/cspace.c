@@ -9,7 +9,7 @@ uint32_t cspace_fill(struct cspace *cs, uint32_t slot, const struct capability *
                      uint32_t hint)
 {
     struct capability *c = cspace_slot(cs, slot);
-    uint32_t generation = c->generation + !CAP_MUTANT(GENERATION_KEPT);
+    uint32_t generation = c->generation + 1;
     *c = *record;
     c->generation = generation ? generation : 1; /* a reference is never 0 */
     c->flags = record->flags & CAP_REMOTE;
@@ -233,7 +233,7 @@ enum capability_verdict cspace_find_place(const struct cspace *cs, const struct 
      * that will be known. Not of another part, whose locks are not for this call to look at: there
      * it is in use until it is gone. */
     verdict = CAP_OK;
-    for (uint32_t i = 0; i < count && !CAP_MUTANT(SLOT_CHECKED_LATE); i++) {
+    for (uint32_t i = 0; i < count; i++) {
         const struct capability *there = cspace_slot(cs, *first + i);
         if (there->type != CAP_NULL && (there->part != cs->part || !held(cs, there, operation)))
             return CAP_SLOT_IN_USE;
@@ -285,11 +285,9 @@ enum capability_verdict cspace_mint(struct cspace *cs, uint64_t source, uint32_t
     if (!(copy.rights & CAP_GRANT) || rights & ~(uint32_t)copy.rights)
         return CAP_RIGHTS_EXCEEDED;
     if (copy.type == CAP_CNODE &&
-        cspace_cnode(cs, slot)->level >= cspace_cnodes(cs)[copy.about].level &&
-        !CAP_MUTANT(CYCLE_ALLOWED))
+        cspace_cnode(cs, slot)->level >= cspace_cnodes(cs)[copy.about].level)
         return CAP_CNODE_CYCLE;
-    if (!CAP_MUTANT(MINT_KEEPS_RIGHTS))
-        copy.rights = (uint8_t)rights;
+    copy.rights = (uint8_t)rights;
     cspace_fill(cs, slot, &copy, from);
     *made = cspace_reference(cs, slot);
     return CAP_OK;

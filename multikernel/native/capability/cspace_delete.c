@@ -36,7 +36,7 @@ static enum capability_verdict empty_dying(struct cspace *cs, const struct cspac
 static uint32_t first_view(const struct cspace *cs, uint32_t slot)
 {
     uint32_t next = mapping_database_next(cspace_database(cs), slot);
-    if (next == NO_CAPABILITY || CAP_MUTANT(VIEWS_LEFT))
+    if (next == NO_CAPABILITY)
         return NO_CAPABILITY;
     const struct capability *c = cspace_slot(cs, slot), *view = cspace_slot(cs, next);
     return capability_rules[view->type].view && capability_derives(c->type, view->type) &&
@@ -111,14 +111,14 @@ static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint
         *at = view;
         return CAP_NEEDS_AGREEMENT;
     }
-    if (cspace_needs_agreement(cs, c, operation) && !CAP_MUTANT(LAST_COPY_ALONE))
+    if (cspace_needs_agreement(cs, c, operation))
         return CAP_NEEDS_AGREEMENT;
     if (view != NO_CAPABILITY) {
         cspace_empty(cs, view);
         c->flags |= CAP_DYING;
         return CAP_MORE;
     }
-    if (c->type == CAP_CNODE && cspace_cnodes(cs)[c->about].used && !CAP_MUTANT(CONTENTS_LEFT)) {
+    if (c->type == CAP_CNODE && cspace_cnodes(cs)[c->about].used) {
         struct cnode *cnode = &cspace_cnodes(cs)[c->about];
         struct cspace_space *space = cspace_space_of(cs, slot);
         if (cnode->state == CNODE_DYING ||
@@ -189,8 +189,7 @@ uint32_t cspace_revoke_next(const struct cspace *cs, const struct cspace_revocat
     if (cspace_find_any(cs, revocation->reference, &keep) == CAP_OK &&
         capability_same(cspace_slot(cs, keep), &key)) {
         next = mapping_database_previous(db, keep);
-        if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), &key) &&
-            !CAP_MUTANT(EARLIER_COPIES_SPARED))
+        if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), &key))
             return next;
         next = mapping_database_next(db, keep);
     } else {

@@ -51,8 +51,6 @@ static enum capability_verdict plan_objects(const struct cspace *cs, const struc
     if (cspace_needs_agreement(cs, source, operation) || (source->owner != cs->me && !operation))
         /* whether that memory is anything else already is looked at on behalf of the operation */
         return CAP_NEEDS_AGREEMENT;
-    if (CAP_MUTANT(LAST_PAGE_UNCHECKED))
-        end -= CAP_PAGE;
     plan->hint = mapping_database_last_copy(db, plan->source);
     if (mapping_database_next_overlapping(db, plan->hint, plan->object.address, end) !=
         NO_CAPABILITY)

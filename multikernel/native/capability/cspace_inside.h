@@ -26,8 +26,7 @@ static inline void cspace_set_home(struct cspace *cs, uint32_t slot, uint32_t pa
 static inline bool cspace_locked(const struct cspace *cs, uint64_t address, uint64_t end,
                                  uint64_t operation)
 {
-    return operation != CSPACE_OUTCOME && !CAP_MUTANT(LOCK_IGNORED) &&
-           cspace_lock_on(cs, address, end, operation);
+    return operation != CSPACE_OUTCOME && cspace_lock_on(cs, address, end, operation);
 }
 
 /* May other cores hold what this core alone must not decide about? */

@@ -79,7 +79,7 @@ void cspace_unlock(struct cspace *cs, uint64_t operation)
 {
     struct cspace_lock *lock = cspace_locks(cs);
     for (uint32_t i = cs->locks; i-- > 0;) {
-        if (lock[i].operation != operation && !CAP_MUTANT(UNLOCK_ALL))
+        if (lock[i].operation != operation)
             continue;
         lock[i] = lock[--cs->locks];
         lock[cs->locks] = (struct cspace_lock){0};
@@ -142,8 +142,7 @@ enum capability_verdict cspace_relate(struct cspace *cs, uint64_t reference, uin
             c->owner = (uint16_t)owner;
             c->flags = (uint8_t)((c->flags & CAP_DYING) | (relations & CAP_REMOTE));
         } else if (c->size > key.size || c->type < key.type) {
-            if (relations & (CAP_REMOTE_COPIES | CAP_REMOTE_DESCENDANTS) &&
-                !CAP_MUTANT(ANCESTORS_NOT_TOLD))
+            if (relations & (CAP_REMOTE_COPIES | CAP_REMOTE_DESCENDANTS))
                 c->flags |= CAP_REMOTE_DESCENDANTS;
         } else {
             break;

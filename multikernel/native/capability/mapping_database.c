@@ -105,8 +105,7 @@ static void rotate_up(struct mapping_database *db, uint32_t i)
     if (moved != NO_CAPABILITY)
         node(db, moved)->parent = parent;
     down->parent = i;
-    if (!CAP_MUTANT(REACH_LOST_IN_ROTATION))
-        *kept_reach(db, i, parent) = reach(db, parent);
+    *kept_reach(db, i, parent) = reach(db, parent);
 }
 
 static void mend_insertion(struct mapping_database *db, uint32_t x)
@@ -227,7 +226,7 @@ void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t h
     for (uint32_t child = i; parent != NO_CAPABILITY;
          child = parent, parent = at(db, parent)->parent) {
         uint64_t *kept = kept_reach(db, parent, child);
-        if (*kept >= capability_end(c) || CAP_MUTANT(REACH_NOT_RAISED))
+        if (*kept >= capability_end(c))
             break;
         *kept = capability_end(c);
     }

@@ -56,18 +56,12 @@ static inline bool call_has_credit(const struct call_sender *end)
 static inline int call_try_send(struct call_sender *end, const struct message *request)
 {
     uint32_t line = end->next;
-#if !defined(MK_MUTANT_CALL_CREDIT)
     if (!call_has_credit(end))
         return -1;
-#endif
     struct slot *slot = &end->lines[line];
     slot_put(slot, request);
-#if defined(MK_MUTANT_CALL_RELEASE)
-    atomic_store_explicit(&slot->control, 2 * end->lap + 1, memory_order_relaxed);
-#else
     /* Pairs with the acquire in call_try_receive. */
     atomic_store_explicit(&slot->control, 2 * end->lap + 1, memory_order_release);
-#endif
     end->outstanding |= 1u << line;
     if (++end->next == end->window) {
         end->next = 0;
@@ -88,12 +82,8 @@ static inline uint64_t call_reply_control(const struct call_sender *end, uint32_
 static inline bool call_try_take(struct call_sender *end, uint32_t line, struct message *reply)
 {
     struct slot *slot = &end->lines[line];
-#if defined(MK_MUTANT_CALL_ACQUIRE)
-    uint64_t control = atomic_load_explicit(&slot->control, memory_order_relaxed);
-#else
     /* Pairs with the release in call_reply. */
     uint64_t control = atomic_load_explicit(&slot->control, memory_order_acquire);
-#endif
     if (control != call_reply_control(end, line))
         return false;
     slot_get(slot, reply);
@@ -106,12 +96,8 @@ static inline int call_try_receive(struct call_receiver *end, struct message *re
 {
     uint32_t line = end->next;
     struct slot *slot = &end->lines[line];
-#if defined(MK_MUTANT_CALL_RECEIVE)
-    uint64_t control = atomic_load_explicit(&slot->control, memory_order_relaxed);
-#else
     /* Pairs with the release in call_try_send. */
     uint64_t control = atomic_load_explicit(&slot->control, memory_order_acquire);
-#endif
     if (control != 2 * end->lap + 1)
         return -1;
     slot_get(slot, request);
@@ -129,10 +115,6 @@ static inline void call_reply(struct call_receiver *end, uint32_t line, const st
     /* our turn: nobody else writes */
     uint64_t control = atomic_load_explicit(&slot->control, memory_order_relaxed);
     slot_put(slot, reply);
-#if defined(MK_MUTANT_CALL_REPLY)
-    atomic_store_explicit(&slot->control, control + 1, memory_order_relaxed);
-#else
     /* Pairs with the acquire in call_try_take. */
     atomic_store_explicit(&slot->control, control + 1, memory_order_release);
-#endif
 }

@@ -62,10 +62,8 @@ static inline bool doorbell_seems_to_poll(const struct doorbell *doorbell)
 
 static inline void doorbell_ring(struct doorbell *doorbell)
 {
-#if !defined(MK_MUTANT_BELL_CALLER)
     /* Our message store before our mode load; pairs with the fence in doorbell_enter. */
     atomic_thread_fence(memory_order_seq_cst);
-#endif
     doorbell_ring_fenced(doorbell);
 }
 
@@ -74,10 +72,8 @@ static inline void doorbell_ring(struct doorbell *doorbell)
 static inline void doorbell_enter(struct doorbell *doorbell, enum core_mode mode)
 {
     atomic_store_explicit(&doorbell->mode, mode, memory_order_relaxed);
-#if !defined(MK_MUTANT_BELL_OWNER)
     /* Our mode store before our channel loads; pairs with the fence in doorbell_ring. */
     atomic_thread_fence(memory_order_seq_cst);
-#endif
 }
 
 /* Back to polling needs no fence: a caller that still sees the old mode rings once in vain. */

@@ -91,13 +91,9 @@ RING_INLINE void ring_publish(struct ring_end *end, const struct message *messag
     uint64_t control = sender->epoch | flags | (end->receiver.position << RING_ACK_SHIFT);
     if (message)
         slot_put(slot, message);
-#if defined(MK_MUTANT_RING_RELEASE)
-    atomic_store_explicit(&slot->control, control, memory_order_relaxed);
-#else
     /* Pairs with the acquire in ring_peek of the other side: who sees this epoch sees the words
      * above. */
     atomic_store_explicit(&slot->control, control, memory_order_release);
-#endif
     sender->position++;
     if (__builtin_expect((sender->position & sender->mask) == 0, 0))
         sender->epoch ^= RING_EPOCH;
@@ -107,14 +103,10 @@ RING_INLINE void ring_publish(struct ring_end *end, const struct message *messag
 RING_INLINE uint64_t ring_peek(struct ring_receiver *receiver, struct slot **slot)
 {
     *slot = &receiver->slots[receiver->position & receiver->mask];
-#if defined(MK_MUTANT_RING_ACQUIRE)
-    return atomic_load_explicit(&(*slot)->control, memory_order_relaxed);
-#else
     /* Pairs with the release in ring_publish of the other side. It is also the edge by which a
      * sender that learns of an acknowledgement here may overwrite the acknowledged slots: their
      * readers' loads came before that publication. */
     return atomic_load_explicit(&(*slot)->control, memory_order_acquire);
-#endif
 }
 
 /* Every message we write tells what was consumed. It is noted when more is consumed, not when it is
@@ -142,14 +134,12 @@ RING_INLINE void ring_acknowledge(struct ring_end *end)
     receiver->visit = (receiver->position | quarter) + 1;
     if (receiver->position - receiver->announced <= quarter)
         return;
-#if !defined(MK_MUTANT_RING_CREDIT)
     ring_learn(end);
     if (end->sender.position > end->sender.limit) {
         /* Even the reserved slot is in use: what frees it is on its way. */
         receiver->visit = receiver->position + 1;
         return;
     }
-#endif
     ring_publish(end, NULL, RING_ACK_ONLY);
 }
 
@@ -202,10 +192,8 @@ RING_INLINE bool ring_has_room(struct ring_end *end)
 /* False when the ring is full. */
 RING_INLINE bool ring_try_send(struct ring_end *end, const struct message *message)
 {
-#if !defined(MK_MUTANT_RING_CREDIT)
     if (__builtin_expect(end->sender.position >= end->sender.limit, 0) && !ring_has_room(end))
         return false;
-#endif
     ring_publish(end, message, 0);
     return true;
 }

@@ -57,25 +57,15 @@ static inline void used_ring_open_receiver(struct used_ring_receiver *end, struc
 static inline bool used_ring_try_send(struct used_ring_sender *end, const struct message *message)
 {
     struct slot *slot = &end->slots[end->next];
-#if !defined(MK_MUTANT_USED_CREDIT)
-#if defined(MK_MUTANT_USED_REUSE)
-    uint64_t control = atomic_load_explicit(&slot->control, memory_order_relaxed);
-#else
     /* Pairs with the release that clears it in used_ring_try_receive: the reader's loads came
      * before, and our stores come after. */
     uint64_t control = atomic_load_explicit(&slot->control, memory_order_acquire);
-#endif
     if (control != USED_RING_FREE)
         return false;
-#endif
     slot_put(slot, message);
-#if defined(MK_MUTANT_USED_RELEASE)
-    atomic_store_explicit(&slot->control, USED_RING_USED, memory_order_relaxed);
-#else
     /* Pairs with the acquire in used_ring_try_receive: who sees the slot used sees the words
      * above. */
     atomic_store_explicit(&slot->control, USED_RING_USED, memory_order_release);
-#endif
     end->next = (end->next + 1) & end->mask;
     return true;
 }
@@ -84,21 +74,13 @@ static inline bool used_ring_try_send(struct used_ring_sender *end, const struct
 static inline bool used_ring_try_receive(struct used_ring_receiver *end, struct message *message)
 {
     struct slot *slot = &end->slots[end->next];
-#if defined(MK_MUTANT_USED_ACQUIRE)
-    uint64_t control = atomic_load_explicit(&slot->control, memory_order_relaxed);
-#else
     /* Pairs with the release that sets it in used_ring_try_send. */
     uint64_t control = atomic_load_explicit(&slot->control, memory_order_acquire);
-#endif
     if (control == USED_RING_FREE)
         return false;
     slot_get(slot, message);
-#if defined(MK_MUTANT_USED_CLEAR)
-    atomic_store_explicit(&slot->control, USED_RING_FREE, memory_order_relaxed);
-#else
     /* Pairs with the acquire in used_ring_try_send: who finds the slot free finds it read. */
     atomic_store_explicit(&slot->control, USED_RING_FREE, memory_order_release);
-#endif
     end->next = (end->next + 1) & end->mask;
     return true;
 }

@@ -5,18 +5,6 @@
 
 #include <sched.h>
 
-/* Seeded ordering bugs, for the tests only. */
-#if defined(MK_MUTANT_MCS_RELEASE)
-#define ORDER_RELEASE memory_order_relaxed
-#else
-#define ORDER_RELEASE memory_order_release
-#endif
-#if defined(MK_MUTANT_MCS_ACQUIRE)
-#define ORDER_ACQUIRE memory_order_relaxed
-#else
-#define ORDER_ACQUIRE memory_order_acquire
-#endif
-
 static void acquire(struct lock *lock, struct lock_node *nodes, uint32_t me,
                     const struct lock_waiter *waiter)
 {
@@ -32,7 +20,7 @@ static void acquire(struct lock *lock, struct lock_node *nodes, uint32_t me,
      * initialised. */
     atomic_store_explicit(&nodes[before - 1].next, me + 1, memory_order_release);
     /* Pairs with the release store in release(): the state the predecessor left is ours to see. */
-    while (atomic_load_explicit(&node->waiting, ORDER_ACQUIRE))
+    while (atomic_load_explicit(&node->waiting, memory_order_acquire))
         waiter->while_waiting(waiter->context);
 }
 
@@ -44,7 +32,7 @@ static void release(struct lock *lock, struct lock_node *nodes, uint32_t me)
     if (!next) {
         uint32_t last = me + 1;
         /* Release: what we did under the lock is seen by whoever finds the queue empty. */
-        if (atomic_compare_exchange_strong_explicit(&lock->tail, &last, 0, ORDER_RELEASE,
+        if (atomic_compare_exchange_strong_explicit(&lock->tail, &last, 0, memory_order_release,
                                                     memory_order_relaxed))
             return;
         /* Somebody is between its exchange and its link: a few instructions, unless it lost its CPU
@@ -55,7 +43,7 @@ static void release(struct lock *lock, struct lock_node *nodes, uint32_t me)
                 sched_yield();
     }
     /* Pairs with the acquire of waiting in acquire(). */
-    atomic_store_explicit(&nodes[next - 1].waiting, 0, ORDER_RELEASE);
+    atomic_store_explicit(&nodes[next - 1].waiting, 0, memory_order_release);
 }
 
 const struct lock_algorithm lock_mcs = {"mcs", acquire, release};

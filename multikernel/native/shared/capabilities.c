@@ -51,7 +51,7 @@ static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct 
         return CAP_BUSY; /* a part of it: enough to forbid that the source goes */
     const uint32_t rights = t->move ? c->rights : t->rights;
     if (t->to != d->me) { /* in the order in which the multikernel finds out */
-        if (t->move && cspace_mapped(cs, slot) != CAP_OK && !SHARED_MUTANT(PAGE_LEFT_BEHIND))
+        if (t->move && cspace_mapped(cs, slot) != CAP_OK)
             return CAP_MAPPED;
         if (!capability_rules[c->type].copyable || !capability_rules[c->type].remote)
             return CAP_NOT_COPYABLE;
@@ -105,13 +105,10 @@ static enum capability_verdict derive(struct driver *d, struct capability_task *
     struct needs n = *next;
     struct cspace *cs = lock_for_making(d, &source, &cnode, &n);
     *next = n;
-    if (SHARED_MUTANT(RELEASED_EARLY))
-        unlock_regions(d, &n);
     enum capability_verdict verdict = t->row == ROW_CAP_COPY
                                           ? copy(d, cs, t, source, cnode, next)
                                           : retype(d, cs, t, source, cnode, next);
-    if (!SHARED_MUTANT(RELEASED_EARLY))
-        unlock_regions(d, &n);
+    unlock_regions(d, &n);
     if (verdict == CAP_OK)
         t->made = to_core(state, to, t->made);
     return verdict;
@@ -175,10 +172,10 @@ static enum capability_verdict revoke_piece(struct driver *d, struct cspace *cs,
             verdict = CAP_MORE;
             break;
         }
-        if (held != space_of(cs, victim) && (!SHARED_MUTANT(OWN_SPACE) || held != d->me)) {
+        if (held != space_of(cs, victim)) {
             if (held != UINT32_MAX)
                 unlock_space(d, held);
-            held = SHARED_MUTANT(OWN_SPACE) ? d->me : space_of(cs, victim);
+            held = space_of(cs, victim);
             lock_space(d, held);
         }
         verdict = cspace_revoke_step(cs, r, CSPACE_OUTCOME, 1, &progress);
@@ -205,7 +202,7 @@ static enum capability_verdict revoke_all(struct driver *d, uint64_t reference,
         verdict =
             outcome->page == VERDICT_OK ? revoke_piece(d, cs, &r, outcome) : CAP_NEEDS_AGREEMENT;
     }
-    if (verdict == CAP_MORE && !SHARED_MUTANT(RANGE_OPEN)) {
+    if (verdict == CAP_MORE) {
         enum capability_verdict locked = cspace_lock(cs, r.address, r.size, d->me + 1u);
         /* begin would have been refused, and there is room for one of each core */
         assert(locked == CAP_OK);

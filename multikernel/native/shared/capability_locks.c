@@ -83,23 +83,15 @@ static void give(struct driver *d, uint32_t index, uint32_t node)
                             d->me * nodes_a_core(k->regions) + node);
 }
 
-static uint32_t next_region(const struct driver *d, uint32_t left)
-{
-    const bool last = SHARED_MUTANT(UNORDERED) && d->me % 2;
-    return (uint32_t)(last ? 31 - __builtin_clz(left) : __builtin_ctz(left));
-}
-
 void lock_regions(struct driver *d, const struct needs *n)
 {
     struct shared_capabilities *k = shared_capabilities_of(d);
-    if (SHARED_MUTANT(REGION_NOT_TAKEN))
-        return;
     if (k->scope == SCOPE_BIG) {
         shared_lock(d);
         return;
     }
     for (uint32_t left = n->regions, region; left; left ^= 1u << region) {
-        region = next_region(d, left);
+        region = (uint32_t)__builtin_ctz(left);
         take(d, region, region);
     }
 }
@@ -107,8 +99,6 @@ void lock_regions(struct driver *d, const struct needs *n)
 void unlock_regions(struct driver *d, const struct needs *n)
 {
     struct shared_capabilities *k = shared_capabilities_of(d);
-    if (SHARED_MUTANT(REGION_NOT_TAKEN))
-        return;
     if (k->scope == SCOPE_BIG) {
         shared_unlock(d);
         return;
@@ -139,12 +129,11 @@ struct cspace *lock_for_making(struct driver *d, uint64_t *source, uint64_t *cno
                        around = home_of_cnode(state, *cnode, home);
         if (home == NO_PART || around == NO_PART)
             continue; /* just now */
-        *n = SHARED_MUTANT(WRONG_REGION) ? needs(d->me, d->me) : needs(home, around);
+        *n = needs(home, around);
         n->regions |= also;
         lock_regions(d, n);
-        if ((cspace_home(state, (uint32_t)*source) == home &&
-             home_of_cnode(state, *cnode, home) == around) ||
-            SHARED_MUTANT(HOME_READ_ONCE))
+        if (cspace_home(state, (uint32_t)*source) == home &&
+            home_of_cnode(state, *cnode, home) == around)
             return cspace_part(state, home);
         unlock_regions(d, n);
     }
@@ -165,7 +154,7 @@ struct cspace *lock_for_removal(struct driver *d, uint64_t reference, bool revok
             struct cspace *cs = cspace_part(state, home);
             bool cnodes =
                 revoke ? cs->cnode_objects != 0 : cspace_slot(cs, slot)->type == CAP_CNODE;
-            if (all || !cnodes || cs->parts == 1 || SHARED_MUTANT(CONTENTS_FREE))
+            if (all || !cnodes || cs->parts == 1)
                 return cs;
             all = true;
         }
@@ -178,8 +167,7 @@ enum capability_verdict slot_in_use(const struct cspace *cs, const struct cspace
 {
     uint32_t cnode, unused, other = NO_PART;
     bool goes = false;
-    if (cs->parts == 1 || SHARED_MUTANT(OCCUPANT_NOT_ASKED) ||
-        cspace_find(cs, place->cnode, &cnode) != CAP_OK)
+    if (cs->parts == 1 || cspace_find(cs, place->cnode, &cnode) != CAP_OK)
         return CAP_SLOT_IN_USE;
     const uint32_t first =
         (uint32_t)(cspace_slot(cs, cnode)->about << cs->slot_bits) + place->index;
@@ -203,13 +191,13 @@ enum capability_verdict slot_in_use(const struct cspace *cs, const struct cspace
 void lock_space(struct driver *d, uint32_t core)
 {
     struct shared_capabilities *k = shared_capabilities_of(d);
-    if (k->scope == SCOPE_REGION && !SHARED_MUTANT(SPACE_NOT_TAKEN))
+    if (k->scope == SCOPE_REGION)
         take(d, k->regions + core, k->regions);
 }
 
 void unlock_space(struct driver *d, uint32_t core)
 {
     struct shared_capabilities *k = shared_capabilities_of(d);
-    if (k->scope == SCOPE_REGION && !SHARED_MUTANT(SPACE_NOT_TAKEN))
+    if (k->scope == SCOPE_REGION)
         give(d, k->regions + core, k->regions);
 }

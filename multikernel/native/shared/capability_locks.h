@@ -22,28 +22,6 @@
 #include "shared/capabilities.h"
 #include "shared/shared.h"
 
-/* Seeded bugs, for tests only: tests/s0_native/shared_capabilities_client.c says which. */
-#ifndef MK_SHARED_MUTANT
-#define MK_SHARED_MUTANT 0
-#endif
-enum shared_mutant {
-    SHARED_MUTANT_REGION_NOT_TAKEN = 1,
-    SHARED_MUTANT_WRONG_REGION,
-    SHARED_MUTANT_RELEASED_EARLY,
-    SHARED_MUTANT_SPACE_NOT_TAKEN,
-    SHARED_MUTANT_OWN_SPACE,
-    SHARED_MUTANT_HOME_READ_ONCE,
-    SHARED_MUTANT_CONTENTS_FREE,
-    SHARED_MUTANT_RANGE_OPEN,
-    SHARED_MUTANT_UNORDERED,
-    SHARED_MUTANT_PAGES_UNLOCKED,
-    SHARED_MUTANT_PAGES_FIRST,
-    SHARED_MUTANT_PAGE_NOT_ASKED_AGAIN,
-    SHARED_MUTANT_PAGE_LEFT_BEHIND,
-    SHARED_MUTANT_OCCUPANT_NOT_ASKED,
-};
-#define SHARED_MUTANT(name) (MK_SHARED_MUTANT == SHARED_MUTANT_##name)
-
 /* In the segment: this, the locks, one a region and one a core, the queue nodes, and the state. */
 struct shared_capabilities {
     uint64_t locks_offset, nodes_offset, state_offset;

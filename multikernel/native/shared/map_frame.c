@@ -26,13 +26,13 @@
 /* After the regions' locks. */
 static void lock_pages(struct driver *d)
 {
-    if (shared_capabilities_of(d)->scope != SCOPE_BIG && !SHARED_MUTANT(PAGES_UNLOCKED))
+    if (shared_capabilities_of(d)->scope != SCOPE_BIG)
         shared_lock(d);
 }
 
 static void unlock_pages(struct driver *d)
 {
-    if (shared_capabilities_of(d)->scope != SCOPE_BIG && !SHARED_MUTANT(PAGES_UNLOCKED))
+    if (shared_capabilities_of(d)->scope != SCOPE_BIG)
         shared_unlock(d);
 }
 
@@ -160,17 +160,13 @@ enum verdict shared_frame_unmap(struct driver *d, const struct request *request,
 {
     struct needs n;
     uint32_t pinned;
-    if (SHARED_MUTANT(PAGES_FIRST))
-        lock_pages(d);
     if (!lock_for_removal(d, mapping, false, &n))
         return VERDICT_NOT_MAPPED;
-    if (!SHARED_MUTANT(PAGES_FIRST))
-        lock_pages(d);
+    lock_pages(d);
     /* No page has had that Mapping but this one. */
     enum verdict verdict = VERDICT_NOT_MAPPED;
-    if ((shared_page_mapped(d, request->slot) &&
-         entry_at(d->shared, request->slot)->mapping == mapping) ||
-        SHARED_MUTANT(PAGE_NOT_ASKED_AGAIN))
+    if (shared_page_mapped(d, request->slot) &&
+        entry_at(d->shared, request->slot)->mapping == mapping)
         verdict = shared_page_unpinned(d, request->slot, &pinned);
     if (verdict == VERDICT_PINNED)
         result->word[0] = message_head(message_kind(result), 0, 0, pinned, 0);

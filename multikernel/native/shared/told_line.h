@@ -82,25 +82,17 @@ static inline uint32_t told_slot(struct told_line *told)
  * of it is, and stays until this core acknowledges, if it is meant. */
 static inline bool told_holds(struct told_line *told, uint64_t sequence)
 {
-#if defined(MK_MUTANT_TOLD_NUMBER)
-    return told && sequence;
-#else
     /* Relaxed: the acquire of what was read orders it. */
     return atomic_load_explicit(&told->number, memory_order_relaxed) == sequence;
-#endif
 }
 
 static inline void told_acknowledge(struct told_line *told)
 {
     bool apart = atomic_load_explicit(&told->apart, memory_order_relaxed);
     _Atomic uint32_t *missing = apart ? &told->missing_apart : &told->missing_here;
-#if defined(MK_MUTANT_TOLD_ACKNOWLEDGE)
-    atomic_fetch_sub_explicit(missing, 1, memory_order_relaxed);
-#else
     /* Release: what we did is done before the writer can see the count fall (its acquire is in
      * told_missing). */
     atomic_fetch_sub_explicit(missing, 1, memory_order_release);
-#endif
 }
 
 static inline uint32_t told_missing(_Atomic uint32_t *missing)

@@ -1,0 +1,152 @@
+"""Seeded bugs in what threads share: rings, call lines, doorbells, the lock, the told line. All but
+the doorbell's are seen by the client named, under ThreadSanitizer.
+"""
+
+from __future__ import annotations
+
+import re
+
+from seeded import Bug, Edit, table
+
+RING, USED_RING, CALL_LINE = "channel/ring.h", "channel/used_ring.h", "channel/call_line.h"
+DOORBELL, MCS, TOLD_LINE = "channel/doorbell.h", "locks/mcs.c", "shared/told_line.h"
+
+
+def weaker(file: str, text: str) -> Edit:
+    """A release or acquire that orders nothing."""
+    return Edit(file, text, re.sub("memory_order_(release|acquire)", "memory_order_relaxed", text))
+
+
+def relaxed(name: str, client: str, file: str, *texts: str) -> Bug:
+    return Bug(name, edits=tuple(weaker(file, text) for text in texts), seen_by=(client,))
+
+
+BUGS = table(
+    relaxed(
+        "RING_RELEASE",
+        "ring",
+        RING,
+        "atomic_store_explicit(&slot->control, control, memory_order_release)",
+    ),
+    relaxed(
+        "RING_ACQUIRE",
+        "ring",
+        RING,
+        "atomic_load_explicit(&(*slot)->control, memory_order_acquire)",
+    ),
+    Bug(
+        "RING_CREDIT",
+        edits=(
+            Edit(RING, "if (end->sender.position > end->sender.limit) {", "if (false) {"),
+            Edit(
+                RING,
+                "    if (__builtin_expect(end->sender.position >= end->sender.limit, 0) &&"
+                " !ring_has_room(end))\n"
+                "        return false;\n",
+                "",
+            ),
+        ),
+        seen_by=("ring",),
+    ),
+    relaxed(
+        "USED_RELEASE",
+        "used_ring",
+        USED_RING,
+        "atomic_store_explicit(&slot->control, USED_RING_USED, memory_order_release)",
+    ),
+    relaxed(
+        "USED_ACQUIRE",
+        "used_ring",
+        USED_RING,
+        "memory_order_acquire);\n    if (control == USED_RING_FREE)",
+    ),
+    relaxed(
+        "USED_CLEAR",
+        "used_ring",
+        USED_RING,
+        "atomic_store_explicit(&slot->control, USED_RING_FREE, memory_order_release)",
+    ),
+    relaxed(
+        "USED_REUSE",
+        "used_ring",
+        USED_RING,
+        "memory_order_acquire);\n    if (control != USED_RING_FREE)",
+    ),
+    Bug(
+        "USED_CREDIT",
+        USED_RING,
+        "    uint64_t control = atomic_load_explicit(&slot->control, memory_order_acquire);\n"
+        "    if (control != USED_RING_FREE)\n"
+        "        return false;\n",
+        "",
+        seen_by=("used_ring",),
+    ),
+    relaxed(
+        "CALL_RELEASE",
+        "call_line",
+        CALL_LINE,
+        "atomic_store_explicit(&slot->control, 2 * end->lap + 1, memory_order_release)",
+    ),
+    relaxed(
+        "CALL_RECEIVE",
+        "call_line",
+        CALL_LINE,
+        "memory_order_acquire);\n    if (control != 2 * end->lap + 1)",
+    ),
+    relaxed(
+        "CALL_ACQUIRE",
+        "call_line",
+        CALL_LINE,
+        "memory_order_acquire);\n    if (control != call_reply_control(end, line))",
+    ),
+    relaxed(
+        "CALL_REPLY",
+        "call_line",
+        CALL_LINE,
+        "atomic_store_explicit(&slot->control, control + 1, memory_order_release)",
+    ),
+    Bug(
+        "CALL_CREDIT",
+        CALL_LINE,
+        "return !(end->outstanding >> end->next & 1);",
+        "return end->window;",
+        seen_by=("call_line",),
+    ),
+    relaxed(
+        "MCS_RELEASE",
+        "lock",
+        MCS,
+        "&last, 0, memory_order_release,",
+        "atomic_store_explicit(&nodes[next - 1].waiting, 0, memory_order_release)",
+    ),
+    relaxed(
+        "MCS_ACQUIRE", "lock", MCS, "atomic_load_explicit(&node->waiting, memory_order_acquire)"
+    ),
+    Bug(
+        "TOLD_NUMBER",
+        TOLD_LINE,
+        "return atomic_load_explicit(&told->number, memory_order_relaxed) == sequence;",
+        "return told && sequence;",
+        seen_by=("told_line",),
+    ),
+    relaxed(
+        "TOLD_ACKNOWLEDGE",
+        "told_line",
+        TOLD_LINE,
+        "atomic_fetch_sub_explicit(missing, 1, memory_order_release)",
+    ),
+    Bug(
+        "BELL_CALLER",
+        DOORBELL,
+        "    atomic_thread_fence(memory_order_seq_cst);\n    doorbell_ring_fenced(doorbell);\n",
+        "    doorbell_ring_fenced(doorbell);\n",
+        seen_by=("doorbell",),
+    ),
+    Bug(
+        "BELL_OWNER",
+        DOORBELL,
+        "    atomic_thread_fence(memory_order_seq_cst);\n}\n",
+        "}\n",
+        seen_by=("doorbell",),
+    ),
+)
