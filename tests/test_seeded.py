@@ -2,12 +2,14 @@
 
 import pytest
 from s0_native import capability_bugs, channel_bugs, shared_bugs
+from s3_agreement import bugs
 from seeded import Bug
 
 TABLES = {
     "capability": capability_bugs.BUGS,
     "channel": channel_bugs.BUGS,
     "shared": shared_bugs.BUGS,
+    "protocol": bugs.BUGS,
 }
 ALL = [pytest.param(bug, id=f"{at}-{name}") for at in TABLES for name, bug in TABLES[at].items()]
 

@@ -22,6 +22,7 @@ from s2_kernel.capability_programs import PAGE, ROOT
 from s2_kernel.capability_system import SYSTEMS, Copy, Request, State
 from s2_kernel.history_programs import Round
 from s2_kernel.linearizability import Event, NotLinearizable, order
+from s3_agreement.bugs import BUGS
 
 import multikernel
 from multikernel import System
@@ -116,16 +117,15 @@ def test_many_histories(system: System, seed: int) -> None:
     assert len(recorded) == 400
 
 
-MUTANTS = ["RETYPE_VOTE_IGNORED", "MOVE_KEEPS_SOURCE", "RANGE_NOT_TAKEN", "LOCK_IGNORED"]
+SEEN = ["RETYPE_VOTE_IGNORED", "MOVE_KEEPS_SOURCE", "RANGE_NOT_TAKEN", "LOCK_IGNORED"]
 
 
 @pytest.mark.full
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_seeded_bug_is_seen(mutant: str, tmp_path: Path) -> None:
-    said = mutants.histories(
-        tmp_path, mutants.flag(mutant), __file__, "many_histories and multikernel and not owner"
-    )
+@pytest.mark.parametrize("name", SEEN)
+def test_a_seeded_bug_is_seen(name: str, tmp_path: Path) -> None:
+    select = "many_histories and multikernel and not owner"
+    said = mutants.histories(tmp_path, BUGS[name], __file__, select)
     assert "no order explains this history" in said
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from s0_native import shared_bugs
 from s2_kernel import frame_history_programs as programs
 from s2_kernel import frame_system as model
 from s2_kernel import mutants
@@ -23,6 +24,7 @@ from s2_kernel.capability_system import SYSTEMS
 from s2_kernel.frame_history_programs import Round
 from s2_kernel.frame_system import Act, Response, State
 from s2_kernel.linearizability import Event, NotLinearizable, order
+from s3_agreement import bugs
 
 import multikernel
 from multikernel import System
@@ -203,15 +205,15 @@ def test_another_answer_is_noticed(system: System) -> None:
 
 MULTIKERNEL = "(many_histories or in_use) and multikernel and not owner"
 REGIONS = "(many_histories or in_use) and region"
-MUTANTS = {
-    "PREPARE_WITHOUT_REVOKE": ("MUTANT", MULTIKERNEL),
-    "REVOKE_HERE_ALONE": ("MUTANT", MULTIKERNEL),
-    "PAGE_KEPT": ("MUTANT", MULTIKERNEL),
-    "PAGE_NOT_BLOCKED": ("MUTANT", MULTIKERNEL),
-    "MAPPING_LEFT": ("MUTANT", MULTIKERNEL),
-    "PAGE_LEFT_BEHIND": ("SHARED_MUTANT", REGIONS),
-    "PAGE_NOT_ASKED_AGAIN": ("SHARED_MUTANT", REGIONS),
-    "OCCUPANT_NOT_ASKED": ("SHARED_MUTANT", REGIONS),
+SEEN = {
+    "PREPARE_WITHOUT_REVOKE": MULTIKERNEL,
+    "REVOKE_HERE_ALONE": MULTIKERNEL,
+    "PAGE_KEPT": MULTIKERNEL,
+    "PAGE_NOT_BLOCKED": MULTIKERNEL,
+    "MAPPING_LEFT": MULTIKERNEL,
+    "PAGE_LEFT_BEHIND": REGIONS,
+    "PAGE_NOT_ASKED_AGAIN": REGIONS,
+    "OCCUPANT_NOT_ASKED": REGIONS,
 }
 """Some others end in no answer at all, or are seen only by who chooses the order of messages (the
 explorer).
@@ -220,8 +222,8 @@ explorer).
 
 @pytest.mark.full
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_seeded_bug_is_seen(mutant: str, tmp_path: Path) -> None:
-    prefix, select = MUTANTS[mutant]
-    said = mutants.histories(tmp_path, mutants.flag(mutant, prefix), __file__, select)
+@pytest.mark.parametrize("name", SEEN)
+def test_a_seeded_bug_is_seen(name: str, tmp_path: Path) -> None:
+    bug = (shared_bugs.BUGS if SEEN[name] == REGIONS else bugs.BUGS)[name]
+    said = mutants.histories(tmp_path, bug, __file__, SEEN[name])
     assert "no order explains this history" in said

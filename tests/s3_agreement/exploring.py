@@ -1,13 +1,11 @@
 """Which scenarios there are and how many worlds they have, and running the explorer over one."""
 
-import re
 import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NATIVE = HERE.parent.parent / "multikernel" / "native"
 
 Explore = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -122,13 +120,6 @@ LARGE = ("unmap-3", *HEAVY, "lanes", "crossing", "lanes-apart", "revoke-far")
 
 # Of four cores there are 16 trees; core 0 has the one, the others have the other.
 TREES = [(one, other) for one in range(16) for other in range(16)]
-
-
-def mutant_names() -> list[str]:
-    """In the order of their numbers, from 1."""
-    return re.findall(
-        r"^ {4}MUTANT_(\w+)", (NATIVE / "monitor" / "operation.h").read_text(), re.MULTILINE
-    )
 
 
 def passes(explore: Explore, scenario: str, *arguments: str, cores: int = 3) -> None:

@@ -91,7 +91,7 @@ static enum verdict may_prepare(struct monitor *m, const struct operation *op)
         return VERDICT_BAD_REQUEST;
     if (p.is.position && (p.tree->staged != p.is.position || p.tree->number != p.is.number))
         return VERDICT_OVERTAKEN;
-    if (p.root == m->me && version_is_used(m, op, p.version) && !MUTANT(TREE_STAGED_OVER_LIVE))
+    if (p.root == m->me && version_is_used(m, op, p.version))
         return VERDICT_BUSY;
     return VERDICT_OK;
 }
@@ -111,12 +111,9 @@ static enum verdict prepare(struct monitor *m, struct operation *op, const struc
     p.tree->staged = (uint16_t)p.is.position;
     p.tree->number = (uint16_t)p.is.number;
     for (uint32_t i = 0; i < p.is.count; i++) {
-        if (!tree_takes(p.link, m->cores, p.root, p.is.edge[i])) {
-            if (!MUTANT(TREE_UNCHECKED))
-                /* what is staged of this piece is taken away again by the abort */
-                return VERDICT_BAD_REQUEST;
-            continue;
-        }
+        if (!tree_takes(p.link, m->cores, p.root, p.is.edge[i]))
+            /* what is staged of this piece is taken away again by the abort */
+            return VERDICT_BAD_REQUEST;
         tree_add(p.link, p.is.edge[i]);
         p.tree->staged++;
     }

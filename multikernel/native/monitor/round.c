@@ -65,24 +65,14 @@ static uint32_t forward(struct monitor *m, const struct operation *op, uint32_t 
     const struct row *row = monitor_rows[op->row];
     uint64_t buffer[CORE_SET_WORDS_MAX];
     const uint64_t *participants = row->object->participants(m, op, buffer);
-    uint32_t root = MUTANT(ROUTED_BY_INITIATOR) ? initiator_of(op) : op->root, sent = 0,
-             first = out->count;
-    const struct tree_link *link = monitor_links(
-        m, root, MUTANT(TREE_OF_THE_MOMENT) ? monitor_tree(m, root)->current : op->tree);
+    uint32_t root = op->root, sent = 0;
+    const struct tree_link *link = monitor_links(m, root, op->tree);
     bool set = row->set_travels && m->set_words > 1 && (kind == KIND_PREPARE || kind == KIND_APPLY);
     for (uint32_t core = NOBODY;
          (core = tree_next(link, participants, m->cores, root, m->me, core)) != NOBODY; sent++) {
         if (set)
             send_set(m, op, participants, core, out);
         fill(&emit(out, OUTPUT_REQUEST, core)->message, m, op, kind, root);
-    }
-    if (MUTANT(LAST_CHILD_FORGOTTEN) && kind == KIND_COMMIT && sent > 1) {
-        out->count--;
-        sent--;
-    }
-    if (MUTANT(ABORT_TO_NOBODY) && kind == KIND_ABORT) {
-        out->count = first;
-        sent = 0;
     }
     return sent;
 }
@@ -115,8 +105,6 @@ void agreement_own_part(struct monitor *m, const struct environment *env, struct
     switch (op->phase) {
     case PHASE_PREPARING:
         merge(op, row->prepare(m, op, env->mmu), m->me);
-        if (MUTANT(UNLOCK_AT_VOTE) && !root)
-            unlock(m, op);
         break;
     case PHASE_APPLYING:
         verdict = row->prepare(m, op, env->mmu);
@@ -125,18 +113,16 @@ void agreement_own_part(struct monitor *m, const struct environment *env, struct
             /* commits when all have answered: its lock is what orders concurrent one-phase
              * operations */
             break;
-        if (verdict == VERDICT_OK)
-            row->commit(m, op, env->mmu);
-        if (verdict == VERDICT_OK || MUTANT(UNLOCK_AT_FAILED_APPLY))
-            unlock(m,
-                   /* else at the ABORT that this brings: it must not undo what another operation
-                    * did meanwhile */
-                   op);
+        if (verdict != VERDICT_OK)
+            /* unlocks at the ABORT that this brings: that must not undo what another operation did
+             * meanwhile */
+            break;
+        row->commit(m, op, env->mmu);
+        unlock(m, op);
         break;
     case PHASE_COMMITTING:
         row->commit(m, op, env->mmu);
-        if (!(root || (is_own(m, op) && !MUTANT(ASKED_GIVES_EARLY))) || !row->settled ||
-            MUTANT(RANGE_GIVEN_EARLY))
+        if (!(root || is_own(m, op)) || !row->settled)
             unlock(m, op);
         break;
     case PHASE_ABORTING:
@@ -159,9 +145,6 @@ void agreement_begin_round(struct monitor *m, const struct environment *env, str
     };
     op->phase = phase_of[kind];
     op->waiting = forward(m, op, kind, out);
-    if ((MUTANT(REPLY_BEFORE_CHILDREN) && op->root != m->me) ||
-        (MUTANT(OWNER_ANSWERS_EARLY) && kind == KIND_COMMIT && op->root == m->me && !is_own(m, op)))
-        op->waiting = 0;
     op->local = 1;
     if (op->waiting) {
         /* The messages leave first; this core works while they travel. */
@@ -232,8 +215,7 @@ void agreement_attempt(struct monitor *m, const struct environment *env, struct 
     op->root = (uint16_t)m->me;
     enum verdict verdict;
     if (!own) /* while an outcome is awaited here, nobody can say who owns it */
-        verdict = agreement_holder(m, op) && !MUTANT(OWNER_TOO_SURE) ? VERDICT_BUSY
-                                                                     : row->sequence(m, op);
+        verdict = agreement_holder(m, op) ? VERDICT_BUSY : row->sequence(m, op);
     else
         verdict = row->resume ? row->resume(m, op) : row->may_prepare(m, op);
     if (verdict == VERDICT_BUSY || (verdict == VERDICT_OK && agreement_holder(m, op))) {
@@ -264,8 +246,7 @@ void agreement_attempt(struct monitor *m, const struct environment *env, struct 
         return;
     }
     op->tree = (uint8_t)monitor_tree(m, m->me)->current;
-    if (own || !MUTANT(OWNER_WITHOUT_LOCK))
-        agreement_take(m, op);
+    agreement_take(m, op);
     row->adopt(m, op);
     agreement_begin_round(m, env, op, op->protocol == ONE_PHASE ? KIND_APPLY : KIND_PREPARE, out);
 }
@@ -278,25 +259,16 @@ static void finish_driven(struct monitor *m, const struct environment *env, stru
     int yes = op->verdict == VERDICT_OK;
     switch (op->phase) {
     case PHASE_PREPARING:
-        if (MUTANT(NO_SECOND_ROUND) && yes) {
+        if (yes && monitor_rows[op->row]->more && monitor_rows[op->row]->more(m, op))
+            agreement_begin_round(m, env, op, KIND_PREPARE, out);
+        else
+            agreement_begin_round(m, env, op, yes ? KIND_COMMIT : KIND_ABORT, out);
+        break;
+    case PHASE_APPLYING:
+        if (yes) {
             op->phase = PHASE_COMMITTING;
             agreement_own_part(m, env, op);
             agreement_succeed(m, env, op, out);
-        } else if (yes && monitor_rows[op->row]->more && monitor_rows[op->row]->more(m, op)) {
-            agreement_begin_round(m, env, op, KIND_PREPARE, out);
-        } else {
-            agreement_begin_round(m, env, op,
-                                  yes || MUTANT(COMMIT_ON_REFUSAL) ? KIND_COMMIT : KIND_ABORT, out);
-        }
-        break;
-    case PHASE_APPLYING:
-        if (yes || MUTANT(ONE_PHASE_WITHOUT_RESTORE)) {
-            op->phase = PHASE_COMMITTING;
-            agreement_own_part(m, env, op);
-            if (yes)
-                agreement_succeed(m, env, op, out);
-            else
-                agreement_done(m, op, (enum verdict)op->verdict, op->named, out);
         } else {
             agreement_begin_round(m, env, op, KIND_ABORT, out);
         }
@@ -336,6 +308,6 @@ void agreement_finish_round(struct monitor *m, const struct environment *env, st
     else if (op->protocol == TWO_PHASE)
         m->engaged--;
     agreement_reply(m, op, out);
-    if (op->phase == PHASE_ABORTED && is_own(m, op) && !MUTANT(ASKED_NOT_AGAIN))
+    if (op->phase == PHASE_ABORTED && is_own(m, op))
         op->phase = PHASE_ASKED;
 }

@@ -145,21 +145,19 @@ static void join(struct monitor *m, const struct environment *env, const struct 
     op->token = in->token;
 
     const struct row *row = monitor_rows[op->row];
-    enum verdict verdict =
-        agreement_holder(m, op) && !MUTANT(LOCK_IGNORED) ? VERDICT_BUSY : row->may_prepare(m, op);
+    enum verdict verdict = agreement_holder(m, op) ? VERDICT_BUSY : row->may_prepare(m, op);
     if (verdict != VERDICT_OK) {
         merge(op, verdict, m->me);
         op->phase = PHASE_REFUSED;
         agreement_reply(m, op, out);
         if (own)
             op->phase = PHASE_ASKED;
-        if (again && !MUTANT(PIECE_REFUSED_ALONE))
+        if (again)
             op->phase = PHASE_PREPARED;
         return;
     }
     m->engaged -= again;
-    if (!own || !MUTANT(ASKED_WITHOUT_LOCK))
-        agreement_take(m, op);
+    agreement_take(m, op);
     row->adopt(m, op);
     agreement_begin_round(m, env, op, kind, out);
 }
@@ -232,7 +230,7 @@ static void answer(struct monitor *m, const struct environment *env, const struc
         return;
     op->waiting--;
     merge(op, message_verdict(message), message_core(message));
-    if (op->phase == PHASE_PREPARING && monitor_rows[op->row]->gather && !MUTANT(GATHER_FORGOTTEN))
+    if (op->phase == PHASE_PREPARING && monitor_rows[op->row]->gather)
         monitor_rows[op->row]->gather(m, op, &message->word[3]);
     agreement_finish_round(m, env, op, out);
 }

@@ -10,8 +10,7 @@ void capability_ask_to_copy(const struct monitor *m, struct operation *op,
     uint32_t owner = c->owner, how = t->move ? HOW_MOVE : 0;
     uint32_t relations = (c->flags & CAP_REMOTE) | capability_relations_here(cs, slot);
     if (t->move && owner == m->me && !mapping_database_has_copies(cspace_database(cs), slot)) {
-        how |= HOW_OWNER |
-               (c->flags & CAP_REMOTE_COPIES && !MUTANT(MOVE_OTHERS_NOT_TOLD) ? HOW_EVERYBODY : 0);
+        how |= HOW_OWNER | (c->flags & CAP_REMOTE_COPIES ? HOW_EVERYBODY : 0);
         owner = t->to;
     } else {
         relations |= CAP_REMOTE_COPIES;
@@ -36,9 +35,8 @@ static enum verdict copy_prepare(struct monitor *m, struct operation *op, const 
     (void)mmu;
     if (initiated_here(m, op)) { /* who asked an owner has waited without a lock */
         const struct capability_task *t = task_of(m, op);
-        enum capability_verdict found =
-            MUTANT(ASKED_UNCHECKED) ? CAP_OK : cspace_find(cs, t->source, &slot);
-        if (found == CAP_OK && t->move && !MUTANT(ASKED_MOVES_MAPPED))
+        enum capability_verdict found = cspace_find(cs, t->source, &slot);
+        if (found == CAP_OK && t->move)
             found = cspace_mapped(cs, (uint32_t)t->source);
         return monitor_verdict(found);
     }
@@ -81,15 +79,12 @@ static void copy_commit(struct monitor *m, struct operation *op, const struct mm
     if (initiated_here(m, op)) {
         struct capability_task *t = task_of(m, op);
         t->made = op->argument[3];
-        if (!MUTANT(COPY_NOT_NOTED))
-            note_copy(m, op);
-        if (t->move && !MUTANT(MOVE_KEEPS_SOURCE))
+        note_copy(m, op);
+        if (t->move)
             cspace_delete(cs, t->source, CSPACE_OUTCOME, UINT32_MAX, &progress);
     } else if (copy_how(op) & HOW_OWNER) {
         /* The destination too: what it was sent took after the copies that it had. */
         uint32_t brought = copy_destination(op) == m->me ? op->argument[1] >> 12 & CAP_REMOTE : 0;
-        if (MUTANT(OWNER_MOVES_FEARLESS))
-            brought = 0;
         capability_changes_hands(m);
         capability_owned_by(cs, capability_found(cs, op), copy_destination(op), brought);
     }
@@ -100,8 +95,7 @@ static void copy_abort(struct monitor *m, struct operation *op, const struct mmu
     struct cspace *cs = monitor_cspace(m);
     struct cspace_progress progress;
     (void)mmu;
-    if (!initiated_here(m, op) && copy_destination(op) == m->me && op->argument[3] &&
-        !MUTANT(COPY_ABORT_LEAVES))
+    if (!initiated_here(m, op) && copy_destination(op) == m->me && op->argument[3])
         cspace_delete(cs, op->argument[3], op->id, UINT32_MAX, &progress);
     op->argument[3] = 0;
 }

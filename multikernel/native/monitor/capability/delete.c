@@ -42,8 +42,8 @@ static void delete_commit(struct monitor *m, struct operation *op, const struct 
         relations |= op->argument[2] & HEIR_HAS_DESCENDANTS ? CAP_REMOTE_DESCENDANTS : 0;
         if (cspace_find_any(cs, copy, &slot) == CAP_OK)
             relations |= cspace_slot(cs, slot)->flags & CAP_REMOTE_ANCESTORS;
-        cspace_relate(cs, copy, m->me, MUTANT(DELETE_HEIR_FEARLESS) ? 0 : relations);
-    } else if (copy && !MUTANT(DELETE_OTHERS_NOT_TOLD)) {
+        cspace_relate(cs, copy, m->me, relations);
+    } else if (copy) {
         capability_changes_hands(m);
         capability_owned_by(cs, copy, (uint32_t)heir, 0);
     }

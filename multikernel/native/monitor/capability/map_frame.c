@@ -59,7 +59,7 @@ void mapping_free(struct monitor *m, uint32_t slot)
         return;
     mapping->recorded = 0;
     m->recorded--;
-    if (monitor_home(m, slot) == m->me && !MUTANT(MAPPING_LEFT))
+    if (monitor_home(m, slot) == m->me)
         capability_page_deleted(m, mapping);
 }
 
@@ -115,7 +115,7 @@ static enum verdict may_prepare(struct monitor *m, const struct operation *op)
     const uint64_t frame = op->argument[1], length = op->argument[2] & ((1ull << 56) - 1);
     if (!m->cspace_offset)
         return VERDICT_BAD_REQUEST;
-    if (cspace_locked(monitor_cspace(m), frame, frame + length, 0) && !MUTANT(PAGE_BEHIND_A_VOTE))
+    if (cspace_locked(monitor_cspace(m), frame, frame + length, 0))
         return VERDICT_BUSY;
     return map_row.may_prepare(m, op);
 }
@@ -133,7 +133,7 @@ static enum verdict prepare(struct monitor *m, struct operation *op, const struc
     if (!held(m, mapping))
         return VERDICT_OK;
     return mmu->insert(mmu->context, op->slot, mapping->address, mapping->frame, mapping->length,
-                       MUTANT(PAGE_BEFORE_COMMIT) ? mapping->rights : (uint32_t)RIGHTS_NONE);
+                       RIGHTS_NONE);
 }
 
 static void commit(struct monitor *m, struct operation *op, const struct mmu *mmu)

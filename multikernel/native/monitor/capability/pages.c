@@ -16,11 +16,9 @@ static bool held(const struct monitor *m, const struct mapping *mapping)
 enum verdict capability_page_may_go(const struct monitor *m, uint32_t slot)
 {
     const struct mapping *mapping = monitor_mapping((struct monitor *)(uintptr_t)m, slot);
-    if ((mapping->lock || mapping->state == MAPPING_RESERVED) && !MUTANT(PAGE_MAPPING_OVERLOOKED))
+    if (mapping->lock || mapping->state == MAPPING_RESERVED)
         return VERDICT_BUSY;
-    return mapping->state == MAPPING_MAPPED && mapping->pins && !MUTANT(PAGE_PIN_IGNORED)
-               ? VERDICT_PINNED
-               : VERDICT_OK;
+    return mapping->state == MAPPING_MAPPED && mapping->pins ? VERDICT_PINNED : VERDICT_OK;
 }
 
 enum verdict capability_page_block(struct monitor *m, const struct operation *op, uint32_t slot,
@@ -28,7 +26,7 @@ enum verdict capability_page_block(struct monitor *m, const struct operation *op
 {
     struct mapping *mapping = monitor_mapping(m, slot);
     mapping->lock = op->id;
-    return mapping->state == MAPPING_MAPPED && held(m, mapping) && !MUTANT(PAGE_NOT_BLOCKED)
+    return mapping->state == MAPPING_MAPPED && held(m, mapping)
                ? mmu->protect(mmu->context, slot, RIGHTS_NONE)
                : VERDICT_OK;
 }
@@ -39,7 +37,7 @@ void capability_page_restore(struct monitor *m, const struct operation *op, uint
     struct mapping *mapping = monitor_mapping(m, slot);
     if (mapping->lock != op->id)
         return;
-    if (mapping->state == MAPPING_MAPPED && held(m, mapping) && !MUTANT(PAGE_NOT_RESTORED))
+    if (mapping->state == MAPPING_MAPPED && held(m, mapping))
         mmu->protect(mmu->context, slot, mapping->rights);
     mapping->lock = 0;
     mapping_unlocked(m, slot);
@@ -52,10 +50,6 @@ void capability_page_drop(struct monitor *m, const struct operation *op, uint32_
     if (mapping->lock != op->id)
         return;
     bool here = mapping->state == MAPPING_MAPPED && held(m, mapping);
-    if (MUTANT(PAGE_KEPT) && !initiated_here(m, op)) {
-        capability_page_restore(m, op, slot, mmu);
-        return;
-    }
     mapping->lock = 0;
     mapping->released = 0;
     mapping_free(m, slot);
@@ -90,8 +84,7 @@ static bool holds_pages(const struct cspace *cs, const struct operation *op, uin
         if (c->type == CAP_NULL ||
             (range_address(op) <= c->address && capability_end(c) <= range_end(op)))
             continue;
-        bool page = MUTANT(PAGE_IN_CNODE_FORGOTTEN) ? cspace_mapped(cs, slot) != CAP_OK
-                                                    : cspace_page(cs, slot) != NO_CAPABILITY;
+        bool page = cspace_page(cs, slot) != NO_CAPABILITY;
         if (c->type == CAP_CNODE ? holds_pages(cs, op, (uint32_t)c->about) : page)
             return true;
     }

@@ -86,19 +86,14 @@ static uint64_t holder(struct monitor *m, const struct operation *op)
 {
     const struct cspace_lock *lock =
         cspace_lock_on(monitor_cspace(m), range_address(op), range_end(op), op->id);
-    if (MUTANT(RANGE_BY_ADDRESS) && lock && lock->address != range_address(op))
-        return 0;
     return lock ? lock->operation : 0;
 }
 
 static void take(struct monitor *m, const struct operation *op)
 {
-    if (MUTANT(RANGE_NOT_TAKEN) && !initiated_here(m, op))
-        return;
     enum capability_verdict verdict =
         cspace_lock(monitor_cspace(m), range_address(op), op->argument[0], op->id);
-    /* one lock an operation, and nobody else's in the way (holder) */
-    assert(verdict == CAP_OK || MK_MUTANT);
+    assert(verdict == CAP_OK); /* one lock an operation, and nobody else's in the way (holder) */
     (void)verdict;
 }
 
@@ -147,8 +142,7 @@ void capability_changes_hands(struct monitor *m)
     for (uint32_t lane = 0; lane < m->lanes && m->capability_protocol == CAPABILITIES_OWNER;
          lane++) {
         struct operation *own = monitor_own(m, lane);
-        if ((own->phase == PHASE_ASKED || own->phase == PHASE_BACKOFF) &&
-            !MUTANT(ASKED_MISSES_MOVE)) {
+        if (own->phase == PHASE_ASKED || own->phase == PHASE_BACKOFF) {
             own->declined = TREE_NOBODY; /* who was not the owner may be by now */
             own->moved = 1;
         }
@@ -196,8 +190,7 @@ enum verdict capability_resume(struct monitor *m, struct operation *op)
         return verdict;
     if (t->victim)
         op->row = ROW_CAP_DELETE;
-    if (m->capability_protocol == CAPABILITIES_OWNER &&
-        (c->owner != op->declined || MUTANT(OWNER_ASKED_FOR_EVER)))
+    if (m->capability_protocol == CAPABILITIES_OWNER && c->owner != op->declined)
         op->root = c->owner;
     about_range(op, c->address, c->size);
     switch (op->row) {
@@ -233,13 +226,12 @@ enum verdict capability_sequence(struct monitor *m, struct operation *op)
                                     &slot);
     if (!makes_sense(op))
         return VERDICT_BAD_REQUEST;
-    if (found != CAP_OK || (cspace_slot(cs, slot)->owner != m->me && !MUTANT(OWNER_OF_OLD)))
+    if (found != CAP_OK || cspace_slot(cs, slot)->owner != m->me)
         return VERDICT_NOT_OWNER;
     if (retype)
-        op->argument[3] =
-            cspace_slot(cs, slot)->flags & CAP_REMOTE_DESCENDANTS && !MUTANT(OWNER_VOUCHES_BLINDLY)
-                ? 0
-                : (uint64_t)RETYPE_OWNER_VOUCHES;
+        op->argument[3] = cspace_slot(cs, slot)->flags & CAP_REMOTE_DESCENDANTS
+                              ? 0
+                              : (uint64_t)RETYPE_OWNER_VOUCHES;
     return VERDICT_OK;
 }
 

@@ -16,8 +16,6 @@ static enum verdict may_prepare(struct monitor *m, const struct operation *op)
 {
     if (!makes_sense(op))
         return VERDICT_BAD_REQUEST;
-    if (MUTANT(RECLAIM_HERE_ALONE) && !initiated_here(m, op))
-        return VERDICT_OK;
     const struct mapping_database *db = cspace_database(monitor_cspace(m));
     return mapping_database_overlapping(db, range_address(op), range_end(op)) == NO_CAPABILITY
                ? VERDICT_OK

@@ -8,8 +8,6 @@ static enum verdict retype_may_prepare(struct monitor *m, const struct operation
 {
     if (!makes_sense(op))
         return VERDICT_BAD_REQUEST;
-    if (MUTANT(RETYPE_VOTE_IGNORED))
-        return VERDICT_OK;
     return monitor_verdict(cspace_conflict(monitor_cspace(m), op->argument[1], op->argument[2],
                                            range_address(op), range_end(op)));
 }
@@ -32,8 +30,7 @@ static enum verdict retype_prepare(struct monitor *m, struct operation *op, cons
 static void retype_commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     (void)mmu;
-    if (!initiated_here(m, op) && !MUTANT(DESCENDANTS_NOT_TOLD) &&
-        !(MUTANT(OWNER_FORGETS) && op->root == m->me))
+    if (!initiated_here(m, op))
         cspace_derived_elsewhere(monitor_cspace(m), range_address(op), range_end(op));
 }
 
@@ -45,7 +42,7 @@ static void retype_abort(struct monitor *m, struct operation *op, const struct m
     struct cspace *cs = monitor_cspace(m);
     struct capability_task *t = task_of(m, op);
     struct cspace_progress progress;
-    for (uint32_t i = 0; t->made && i < t->count && !MUTANT(RETYPE_ABORT_LEAVES); i++) {
+    for (uint32_t i = 0; t->made && i < t->count; i++) {
         /* What is of that type in the range that we hold is what we made; another's outcome may
          * have emptied the CNode. */
         uint32_t slot = (uint32_t)t->made + i;

@@ -10,8 +10,7 @@ static void own_alone(struct monitor *m, const struct operation *op)
     uint32_t slot;
     if (cspace_find_any(cs, source, &slot) != CAP_OK)
         return;
-    uint32_t owner = MUTANT(REVOKED_NOT_OWNED) ? cspace_slot(cs, slot)->owner : m->me;
-    cspace_relate(cs, source, owner, cspace_slot(cs, slot)->flags & CAP_REMOTE_ANCESTORS);
+    cspace_relate(cs, source, m->me, cspace_slot(cs, slot)->flags & CAP_REMOTE_ANCESTORS);
 }
 
 /* Pages of what goes are blocked. Who asked an owner has waited without a lock: what it wants to
@@ -19,7 +18,7 @@ static void own_alone(struct monitor *m, const struct operation *op)
 static enum verdict revoke_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     uint32_t slot;
-    if (initiated_here(m, op) && !MUTANT(ASKED_KEEPS_NOTHING)) {
+    if (initiated_here(m, op)) {
         enum capability_verdict kept =
             cspace_find(monitor_cspace(m), task_of(m, op)->source, &slot);
         if (kept != CAP_OK)
@@ -38,13 +37,7 @@ static void revoke_commit(struct monitor *m, struct operation *op, const struct 
         .size = op->argument[0],
         .type = (uint32_t)op->argument[1]};
     capability_pages_commit(m, op, mmu);
-    if (MUTANT(REVOKE_HERE_ALONE) && !initiated_here(m, op))
-        return;
     cspace_revoke_step(cs, &revocation, CSPACE_OUTCOME, UINT32_MAX, &progress);
-    if (MUTANT(REVOKE_SETTLED_EARLY) && initiated_here(m, op)) {
-        own_alone(m, op);
-        cspace_unlock(monitor_cspace(m), op->id);
-    }
 }
 
 static bool revoke_settled(struct monitor *m, struct operation *op)

@@ -65,16 +65,14 @@ static enum capability_verdict retype(const struct monitor *m, struct capability
                                     .type = t->type,
                                     .count = t->count,
                                     .to = {.cnode = t->cnode, .index = t->index}};
-    enum capability_verdict verdict =
-        cspace_retype(cs, &r, MUTANT(RETYPE_UNASKED) ? CSPACE_OUTCOME : 0, &t->made);
+    enum capability_verdict verdict = cspace_retype(cs, &r, 0, &t->made);
     if (verdict != CAP_NEEDS_AGREEMENT || m->capability_protocol != CAPABILITIES_OWNER)
         return verdict;
     /* Who has a copy elsewhere asks the owner before it derives: so an owner without descendants
      * elsewhere knows of all there are. No lock is in the way either, that would have come
      * first. */
     const struct capability *c = cspace_slot(cs, (uint32_t)t->source);
-    bool vouches = (c->owner == cs->me || MUTANT(OWNER_UNASKED)) &&
-                   (!(c->flags & CAP_REMOTE_DESCENDANTS) || MUTANT(OWNER_DERIVES_BLINDLY));
+    bool vouches = c->owner == cs->me && !(c->flags & CAP_REMOTE_DESCENDANTS);
     return vouches ? cspace_retype(cs, &r, CSPACE_OUTCOME, &t->made) : verdict;
 }
 

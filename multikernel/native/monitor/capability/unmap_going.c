@@ -127,8 +127,6 @@ static enum verdict may_go_here(struct monitor *m, uint32_t victim)
     enum verdict verdict = VERDICT_ALONE;
     for (uint32_t i = m->me * m->slots_per_core; (i = next_going(m, i, victim)) != BEGIN; i++) {
         enum verdict own = capability_page_may_go(m, i);
-        if (own == VERDICT_PINNED && MUTANT(HOME_PIN_IGNORED))
-            own = VERDICT_OK;
         if (own == VERDICT_BUSY)
             return own;
         if (verdict != VERDICT_PINNED)
@@ -188,13 +186,8 @@ static void adopt(struct monitor *m, struct operation *op)
     const uint32_t type = cspace_slot(cs, victim)->type;
     op->saved = type == CAP_CNODE || type == CAP_RAM ? SAVED_CNODE : 0;
     cspace_close(cs, victim);
-    for (uint32_t i = first; (i = next_going(m, i, victim)) != BEGIN; i++, count++) {
+    for (uint32_t i = first; (i = next_going(m, i, victim)) != BEGIN; i++, count++)
         monitor_mapping(m, i)->lock = op->id;
-        if (MUTANT(MAPPING_GOES_EARLY))
-            capability_page_deleted(m, monitor_mapping(m, i));
-    }
-    if (MUTANT(CNODE_LEFT_OPEN))
-        cspace_reopen(cs, victim);
     name_piece(m, op, first);
     op->generation = count == 1 ? monitor_mapping(m, op->slot)->generation : 0;
 }
@@ -235,8 +228,7 @@ static enum verdict prepare(struct monitor *m, struct operation *op, const struc
 /* Others have to be asked piece by piece. */
 static bool more(struct monitor *m, struct operation *op)
 {
-    return m->cores > 1 && !single(op) && !MUTANT(PIECES_UNASKED) &&
-           name_piece(m, op, op->slot + PIECE_SLOTS);
+    return m->cores > 1 && !single(op) && name_piece(m, op, op->slot + PIECE_SLOTS);
 }
 
 /* What is revoked is gone for programs from now on, and nothing of it is mapped while it is
@@ -260,11 +252,8 @@ static void commit(struct monitor *m, struct operation *op, const struct mmu *mm
         capability_page_drop(m, op, i, mmu);
     if (!initiated_here(m, op) || cspace_find_any(cs, task_of(m, op)->victim, &victim) != CAP_OK)
         return;
-    if (MUTANT(CNODE_NOT_CLOSED))
-        cspace_reopen(cs, victim);
-    else
-        cspace_closed(cs, victim);
-    if (cspace_slot(cs, victim)->type == CAP_RAM && !MUTANT(REVOKED_MAY_BE_MAPPED))
+    cspace_closed(cs, victim);
+    if (cspace_slot(cs, victim)->type == CAP_RAM)
         all_gone(cs, victim);
 }
 
@@ -272,7 +261,7 @@ static void undo(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     for (uint32_t i = locked_from(m, op); i < locked_to(m, op); i++)
         capability_page_restore(m, op, i, mmu);
-    if (initiated_here(m, op) && op->saved & SAVED_CNODE && !MUTANT(CNODE_NOT_REOPENED))
+    if (initiated_here(m, op) && op->saved & SAVED_CNODE)
         cspace_reopen(monitor_cspace(m), (uint32_t)task_of(m, op)->victim);
 }
 

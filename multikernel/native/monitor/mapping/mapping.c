@@ -21,8 +21,7 @@ static int initiated_here(const struct monitor *m, const struct operation *op)
 
 static int is_mapped(const struct mapping *mapping, uint32_t generation)
 {
-    return mapping->state == MAPPING_MAPPED &&
-           (mapping->generation == generation || MUTANT(GENERATION_IGNORED));
+    return mapping->state == MAPPING_MAPPED && mapping->generation == generation;
 }
 
 /* --- The object --- */
@@ -131,7 +130,7 @@ static enum verdict map_may_prepare(struct monitor *m, const struct operation *o
         return VERDICT_NO_SLOT;
     /* A set that came ahead (KIND_SET) while the last operation was still at the entry was not
      * taken: it has to come again. */
-    if (m->set_words > 1 && mapping->generation != op->generation && !MUTANT(SET_TAKEN_FOR_GRANTED))
+    if (m->set_words > 1 && mapping->generation != op->generation)
         return VERDICT_BUSY;
     return VERDICT_OK;
 }
@@ -176,7 +175,7 @@ static void map_abort(struct monitor *m, struct operation *op, const struct mmu 
         mmu->retire(mmu->context, op->slot);
     }
     /* Between two tries the slot stays the operation's: another map must not take it. */
-    if (initiated_here(m, op) && monitor_retries(op) && !MUTANT(SLOT_LOST_AT_RETRY))
+    if (initiated_here(m, op) && monitor_retries(op))
         mapping->state = MAPPING_RESERVED;
     else
         mapping_free(m, op->slot);
@@ -202,7 +201,7 @@ static enum verdict mapped_and_unpinned(struct monitor *m, const struct operatio
     const struct mapping *mapping = monitor_mapping(m, op->slot);
     if (!is_mapped(mapping, op->generation))
         return VERDICT_NOT_MAPPED;
-    return mapping->pins && !MUTANT(PIN_IGNORED) ? VERDICT_PINNED : VERDICT_OK;
+    return mapping->pins ? VERDICT_PINNED : VERDICT_OK;
 }
 
 static void unmap_adopt(struct monitor *m, struct operation *op)
@@ -212,7 +211,7 @@ static void unmap_adopt(struct monitor *m, struct operation *op)
 
 static enum verdict unmap_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
-    if (!held(m, monitor_mapping(m, op->slot)) || MUTANT(PREPARE_WITHOUT_REVOKE))
+    if (!held(m, monitor_mapping(m, op->slot)))
         return VERDICT_OK;
     return mmu->protect(mmu->context, op->slot, RIGHTS_NONE);
 }
@@ -235,14 +234,12 @@ static void unmap_commit(struct monitor *m, struct operation *op, const struct m
 static void unmap_abort(struct monitor *m, struct operation *op, const struct mmu *mmu)
 {
     struct mapping *mapping = monitor_mapping(m, op->slot);
-    /* which does no harm but for this */
-    bool trusting = MUTANT(PAGE_RETURNS) || MUTANT(UNLOCK_AT_FAILED_APPLY);
-    if ((mapping->state == MAPPING_FREE || mapping->generation != op->generation) && !trusting)
+    if (mapping->state == MAPPING_FREE || mapping->generation != op->generation)
         return;
     mapping->state = MAPPING_MAPPED;
-    if (mapping->lock && mapping->lock != op->id && !trusting)
+    if (mapping->lock && mapping->lock != op->id)
         return;
-    if (held(m, mapping) && !MUTANT(ABORT_WITHOUT_RESTORE))
+    if (held(m, mapping))
         mmu->protect(mmu->context, op->slot, op->saved);
 }
 

@@ -1,0 +1,352 @@
+"""Bugs of the protocol, each with the scenario that finds it and the route it is found along: those
+of the agreement about capabilities, and about pages of Frames that are capabilities.
+"""
+
+from seeded import Bug, Edit
+
+ROOM = "monitor/capability/"
+RANGES, TASK, COPY, RETYPE, REVOKE, DELETE, RECLAIM, FRAME, GOING, PAGE = (
+    f"{ROOM}{name}.c"
+    for name in (
+        *("ranges", "task", "copy", "retype", "revoke", "delete", "reclaim", "map_frame"),
+        *("unmap_going", "pages"),
+    )
+)
+
+CAPABILITIES = (
+    Bug(
+        "RANGE_NOT_TAKEN",
+        RANGES,
+        "    enum capability_verdict verdict =\n        cspace_lock(",
+        """    if (!initiated_here(m, op))
+        return;
+    enum capability_verdict verdict =
+        cspace_lock(""",
+        ("revoke", "flat"),
+    ),
+    Bug(
+        "RANGE_BY_ADDRESS",
+        seen_by=("retype-overlap", "flat"),
+        edits=(
+            Edit(
+                RANGES,
+                "return lock ? lock->operation : 0;",
+                "return lock && lock->address == range_address(op) ? lock->operation : 0;",
+            ),
+            # Two that hold parts of a range would be noticed here, before they do harm.
+            Edit(RANGES, "    assert(verdict == CAP_OK);", "   "),
+        ),
+    ),
+    Bug(
+        "COPY_NOT_NOTED",
+        COPY,
+        "        note_copy(m, op);\n",
+        "",
+        ("copy", "flat"),
+    ),
+    Bug(
+        "COPY_ABORT_LEAVES",
+        COPY,
+        "if (!initiated_here(m, op) && copy_destination(op) == m->me && op->argument[3])",
+        "if (0)",
+        ("revoke-cnode", "flat"),
+    ),
+    Bug(
+        "MOVE_KEEPS_SOURCE",
+        COPY,
+        """        if (t->move)
+            cspace_delete(cs, t->source, CSPACE_OUTCOME, UINT32_MAX, &progress);
+""",
+        "",
+        ("move", "flat"),
+    ),
+    Bug(
+        "MOVE_OTHERS_NOT_TOLD",
+        COPY,
+        "how |= HOW_OWNER | (c->flags & CAP_REMOTE_COPIES ? HOW_EVERYBODY : 0);",
+        "how |= HOW_OWNER;",
+        ("move-owned", "flat"),
+    ),
+    Bug(
+        "RETYPE_UNASKED",
+        TASK,
+        "cspace_retype(cs, &r, 0, &t->made)",
+        "cspace_retype(cs, &r, CSPACE_OUTCOME, &t->made)",
+        ("move", "flat"),
+    ),
+    Bug(
+        "RETYPE_VOTE_IGNORED",
+        RETYPE,
+        "    return monitor_verdict(cspace_conflict(",
+        "    return VERDICT_OK;\n    return monitor_verdict(cspace_conflict(",
+        ("move", "flat"),
+    ),
+    Bug(
+        "RETYPE_ABORT_LEAVES",
+        RETYPE,
+        "t->made && i < t->count; i++",
+        "0; i++",
+        ("move", "flat"),
+    ),
+    Bug(
+        "DESCENDANTS_NOT_TOLD",
+        RETYPE,
+        """    if (!initiated_here(m, op))
+        cspace_derived_elsewhere(monitor_cspace(m), range_address(op), range_end(op));
+""",
+        "",
+        ("retype", "flat"),
+    ),
+    Bug(
+        "REVOKE_HERE_ALONE",
+        REVOKE,
+        "    cspace_revoke_step(",
+        "    if (!initiated_here(m, op))\n        return;\n    cspace_revoke_step(",
+        ("revoke", "flat"),
+    ),
+    Bug(
+        "REVOKE_SETTLED_EARLY",
+        REVOKE,
+        "    cspace_revoke_step(cs, &revocation, CSPACE_OUTCOME, UINT32_MAX, &progress);\n",
+        """    cspace_revoke_step(cs, &revocation, CSPACE_OUTCOME, UINT32_MAX, &progress);
+    if (initiated_here(m, op)) {
+        own_alone(m, op);
+        cspace_unlock(cs, op->id);
+    }
+""",
+        ("revoke-far", "flat"),
+    ),
+    Bug(
+        "REVOKED_NOT_OWNED",
+        REVOKE,
+        "cspace_relate(cs, source, m->me, ",
+        "cspace_relate(cs, source, cspace_slot(cs, slot)->owner, ",
+        ("revoke-2", "flat"),
+    ),
+    Bug(
+        "DELETE_OTHERS_NOT_TOLD",
+        DELETE,
+        "} else if (copy) {",
+        "} else if (0) {",
+        ("delete", "chain"),
+    ),
+    Bug(
+        "DELETE_HEIR_FEARLESS",
+        DELETE,
+        "cspace_relate(cs, copy, m->me, relations);",
+        "cspace_relate(cs, copy, m->me, 0);",
+        ("delete", "chain"),
+    ),
+    Bug(
+        "OWNER_UNASKED",
+        TASK,
+        "c->owner == cs->me && !(c->flags & CAP_REMOTE_DESCENDANTS)",
+        "!(c->flags & CAP_REMOTE_DESCENDANTS)",
+        ("retype", "flat", "owner"),
+    ),
+    Bug(
+        "OWNER_DERIVES_BLINDLY",
+        TASK,
+        "c->owner == cs->me && !(c->flags & CAP_REMOTE_DESCENDANTS)",
+        "c->owner == cs->me",
+        ("owner-derived", "flat", "owner"),
+    ),
+    Bug(
+        "OWNER_VOUCHES_BLINDLY",
+        RANGES,
+        """cspace_slot(cs, slot)->flags & CAP_REMOTE_DESCENDANTS
+                              ? 0
+                              : (uint64_t)RETYPE_OWNER_VOUCHES;""",
+        "RETYPE_OWNER_VOUCHES;",
+        ("owner-derived", "flat", "owner"),
+    ),
+    Bug(
+        "OWNER_OF_OLD",
+        RANGES,
+        "if (found != CAP_OK || cspace_slot(cs, slot)->owner != m->me)",
+        "if (found != CAP_OK)",
+        ("owner-returns", "flat", "owner"),
+    ),
+    Bug(
+        "OWNER_FORGETS",
+        RETYPE,
+        "    if (!initiated_here(m, op))\n        cspace_derived_elsewhere(",
+        "    if (!initiated_here(m, op) && op->root != m->me)\n        cspace_derived_elsewhere(",
+        ("retype", "flat", "owner"),
+    ),
+    Bug(
+        "OWNER_ASKED_FOR_EVER",
+        RANGES,
+        "if (m->capability_protocol == CAPABILITIES_OWNER && c->owner != op->declined)",
+        "if (m->capability_protocol == CAPABILITIES_OWNER)",
+        ("owner-lost", "flat", "owner"),
+    ),
+    Bug(
+        "OWNER_MOVES_FEARLESS",
+        COPY,
+        "copy_destination(op) == m->me ? op->argument[1] >> 12 & CAP_REMOTE : 0;",
+        "0;",
+        ("move-owned", "flat", "owner"),
+    ),
+    Bug(
+        "ASKED_UNCHECKED",
+        COPY,
+        "enum capability_verdict found = cspace_find(cs, t->source, &slot);",
+        "enum capability_verdict found = CAP_OK;",
+        ("owner-sends", "flat", "owner"),
+    ),
+    Bug(
+        "ASKED_MISSES_MOVE",
+        RANGES,
+        "if (own->phase == PHASE_ASKED || own->phase == PHASE_BACKOFF) {",
+        "if (0) {",
+        ("owner-moves", "flat", "owner"),
+    ),
+    Bug(
+        "ASKED_KEEPS_NOTHING",
+        REVOKE,
+        "    if (initiated_here(m, op)) {\n        enum capability_verdict kept",
+        "    if (0) {\n        enum capability_verdict kept",
+        ("revoke-2", "flat", "owner"),
+    ),
+    Bug(
+        "RECLAIM_HERE_ALONE",
+        RECLAIM,
+        "        return VERDICT_BAD_REQUEST;\n    const struct mapping_database",
+        """        return VERDICT_BAD_REQUEST;
+    if (!initiated_here(m, op))
+        return VERDICT_OK;
+    const struct mapping_database""",
+        ("reclaim", "flat"),
+    ),
+)
+
+PAGES = (
+    Bug(
+        "PAGE_BEFORE_COMMIT",
+        FRAME,
+        "RIGHTS_NONE);",
+        "mapping->rights);",
+        ("page-fails", "flat"),
+    ),
+    Bug(
+        "PAGE_BEHIND_A_VOTE",
+        FRAME,
+        "if (cspace_locked(monitor_cspace(m), frame, frame + length, 0))",
+        "if (0)",
+        ("page-map", "flat"),
+    ),
+    Bug(
+        "PAGE_MAPPING_OVERLOOKED",
+        PAGE,
+        "if (mapping->lock || mapping->state == MAPPING_RESERVED)",
+        "if (0)",
+        ("page-map", "flat"),
+    ),
+    Bug(
+        "PAGE_NOT_BLOCKED",
+        PAGE,
+        "return mapping->state == MAPPING_MAPPED && held(m, mapping)",
+        "return 0",
+        ("page-revoke", "chain"),
+    ),
+    Bug(
+        "PAGE_KEPT",
+        PAGE,
+        "    bool here = mapping->state == MAPPING_MAPPED && held(m, mapping);\n",
+        """    bool here = mapping->state == MAPPING_MAPPED && held(m, mapping);
+    if (!initiated_here(m, op)) {
+        capability_page_restore(m, op, slot, mmu);
+        return;
+    }
+""",
+        ("page-revoke", "chain"),
+    ),
+    Bug(
+        "PAGE_NOT_RESTORED",
+        PAGE,
+        "if (mapping->state == MAPPING_MAPPED && held(m, mapping))",
+        "if (0)",
+        ("page-revoke", "chain"),
+    ),
+    Bug(
+        "PAGE_PIN_IGNORED",
+        PAGE,
+        "return mapping->state == MAPPING_MAPPED && mapping->pins ? VERDICT_PINNED : VERDICT_OK;",
+        "return VERDICT_OK;",
+        ("page-pin", "chain"),
+    ),
+    Bug(
+        "PAGE_IN_CNODE_FORGOTTEN",
+        PAGE,
+        "bool page = cspace_page(cs, slot) != NO_CAPABILITY;",
+        "bool page = cspace_mapped(cs, slot) != CAP_OK;",
+        ("page-cnode", "chain"),
+    ),
+    Bug(
+        "MAPPING_LEFT",
+        FRAME,
+        "if (monitor_home(m, slot) == m->me)",
+        "if (0)",
+        ("page-delete-one", "chain"),
+    ),
+    Bug(
+        "MAPPING_GOES_EARLY",
+        GOING,
+        "i++, count++)\n        monitor_mapping(m, i)->lock = op->id;",
+        """i++, count++) {
+        monitor_mapping(m, i)->lock = op->id;
+        capability_page_deleted(m, monitor_mapping(m, i));
+    }""",
+        ("page-delete", "chain"),
+    ),
+    Bug(
+        "HOME_PIN_IGNORED",
+        GOING,
+        "        if (own == VERDICT_BUSY)",
+        "        if (own == VERDICT_PINNED) own = VERDICT_OK;\n        if (own == VERDICT_BUSY)",
+        ("page-delete-pin", "chain"),
+    ),
+    Bug(
+        "ASKED_MOVES_MAPPED",
+        COPY,
+        "if (found == CAP_OK && t->move)",
+        "if (0)",
+        ("page-move", "flat", "owner"),
+    ),
+    Bug(
+        "PIECES_UNASKED",
+        GOING,
+        "return m->cores > 1 && !single(op) && name_piece(m, op, op->slot + PIECE_SLOTS);",
+        "return false;",
+        ("pages-pin", "flat"),
+    ),
+    Bug(
+        "CNODE_LEFT_OPEN",
+        GOING,
+        "    name_piece(m, op, first);",
+        "    cspace_reopen(cs, victim);\n    name_piece(m, op, first);",
+        ("cnode-map", "flat"),
+    ),
+    Bug(
+        "CNODE_NOT_REOPENED",
+        GOING,
+        "if (initiated_here(m, op) && op->saved & SAVED_CNODE)",
+        "if (0)",
+        ("cnode-pin", "flat"),
+    ),
+    Bug(
+        "CNODE_NOT_CLOSED",
+        GOING,
+        "    cspace_closed(cs, victim);",
+        "    cspace_reopen(cs, victim);",
+        ("cnode-map", "flat"),
+    ),
+    Bug(
+        "REVOKED_MAY_BE_MAPPED",
+        GOING,
+        "if (cspace_slot(cs, victim)->type == CAP_RAM)\n",
+        "if (0)\n",
+        ("cnode-revoke-pin", "flat"),
+    ),
+)
