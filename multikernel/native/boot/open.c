@@ -65,7 +65,7 @@ static int open_watches(struct driver *d, const struct driver_options *o)
     int error = watch_open(d);
     if (!error)
         error = d->transport->open(d, o->links);
-    d->transport_watches = d->watch_count;
+    d->transport_watches = d->watches_end;
     if (!error && !d->rings && d->segment->geometry.ring_slots)
         error = transport_rings.open(d, NULL);
     if (!error)

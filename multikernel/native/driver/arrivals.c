@@ -1,8 +1,10 @@
 /* One turn of the loop: what has arrived goes to the kernel, to dispatch, or to whoever waits for
  * it; what waits for something else is tried again. */
+#include <string.h>
+
 #include "driver/driver.h"
 
-enum { REPLIES_FIRST = 2 };
+enum { REPLIES_FIRST = 2, REPLIES_AHEAD = 4 };
 
 static bool from_channel(struct driver *d, struct watch *watch, struct arrival *a)
 {
@@ -43,18 +45,24 @@ static bool by_transport(uint64_t address)
     return type == REPLY_LINE || type == REPLY_RING || type == REPLY_HOST;
 }
 
+static inline void reply_to(struct driver *d, uint64_t waiter, const struct message *message)
+{
+    if (reply_type(waiter) == REPLY_GROUP)
+        collective_reply(d, waiter, message);
+    else
+        driver_reply(d, waiter, message);
+}
+
 static void route(struct driver *d, const struct arrival *a)
 {
     if (!a->reply) {
         if (message_kind(&a->message) >= KIND_PING || !by_transport(a->address) ||
             !d->kernel->message(d, a))
             dispatch(d, a->address, &a->message);
-    } else if (!a->address) {
-        d->kernel->message(d, a);
-    } else if (reply_type(a->address) == REPLY_GROUP) {
-        collective_reply(d, a->address, &a->message);
+    } else if (a->address) {
+        reply_to(d, a->address, &a->message);
     } else {
-        driver_reply(d, a->address, &a->message);
+        d->kernel->message(d, a);
     }
 }
 
@@ -70,9 +78,9 @@ static inline bool arrived(struct driver *d, struct watch *watch)
 bool driver_poll_transport(struct driver *d)
 {
     bool any = false;
-    for (uint32_t i = 0; i < d->transport_watches; i++)
-        if (watch_is_new(&d->watches[i]))
-            any |= arrived(d, &d->watches[i]);
+    for (struct watch *watch = d->watches; watch < d->transport_watches; watch++)
+        if (watch_is_new(watch))
+            any |= arrived(d, watch);
     notify_all(d);
     return any;
 }
@@ -80,11 +88,32 @@ bool driver_poll_transport(struct driver *d)
 /* The i-th reply that is awaited, if it has come. */
 static bool replied(struct driver *d, uint32_t i)
 {
-    struct arrival arrival;
-    if (!watch_take(d, i, &arrival))
+    const struct awaited awaited = d->awaited[i];
+    if (!watch_is_there(&awaited))
         return false;
-    if (arrival.address || lines_answered(d, &arrival.message))
-        route(d, &arrival);
+    if (!awaited.waiter && !outgoing_has_room(d))
+        return false; /* it is for the kernel, which may not step now */
+    struct arrival arrival;
+    call_try_take(awaited.sender, awaited.line, &arrival.message);
+    d->awaited_count--;
+    if (i)
+        memmove(&d->awaited[i], &d->awaited[i + 1], (d->awaited_count - i) * sizeof awaited);
+    else
+        d->awaited++;
+    /* The next ones are likely to be there too, the more so the more there were: let them come
+     * while this one is worked at. */
+    d->awaited_run++;
+    for (uint32_t next = i;
+         next < d->awaited_count && next < i + REPLIES_AHEAD && next < i + d->awaited_run; next++)
+        arch_prefetch_read(d->awaited[next].control);
+    if (awaited.waiter) {
+        reply_to(d, awaited.waiter, &arrival.message);
+    } else if (lines_answered(d, &arrival.message)) {
+        arrival.from = awaited.peer;
+        arrival.address = 0;
+        arrival.reply = true;
+        d->kernel->message(d, &arrival);
+    }
     return true;
 }
 
@@ -130,14 +159,15 @@ bool driver_poll(struct driver *d)
     if (outgoing_has_room(d)) {
         if (d->host)
             any |= poll_host(d);
-        for (uint32_t i = 0; i < d->watch_count; i++) {
+        uint32_t since = 0;
+        for (struct watch *watch = d->watches; watch < d->watches_end; watch++) {
             /* Who spoke last speaks next, mostly: between every few others, look there again. */
-            if (i % 4 == 0 && watch_is_new(&d->watches[d->hot_watch]))
-                any |= arrived(d, &d->watches[d->hot_watch]);
-            if (!watch_is_new(&d->watches[i]))
+            if (since++ % 4 == 0 && watch_is_new(d->hot_watch))
+                any |= arrived(d, d->hot_watch);
+            if (!watch_is_new(watch))
                 continue;
-            any |= arrived(d, &d->watches[i]);
-            d->hot_watch = i;
+            any |= arrived(d, watch);
+            d->hot_watch = watch;
             if (!outgoing_has_room(d))
                 break;
         }

@@ -67,10 +67,11 @@ struct driver {
     /* hot: read on every turn of the loop */
     struct watch *watches;
     struct awaited *awaited; /* in the order of their requests; somewhere in awaited_block */
-    uint32_t watch_count, awaited_count;
+    struct watch *watches_end;
+    struct watch *hot_watch; /* where the last message arrived */
+    uint32_t awaited_count;
     uint32_t awaited_run;  /* how many came one behind the other */
     uint32_t awaited_turn; /* which of those that are not the oldest was looked at last */
-    uint32_t hot_watch;    /* where the last message arrived */
     uint32_t outgoing_count, outgoing_max;
     uint32_t outgoing_step; /* what one step of the kernel may want to send at most */
     uint32_t deferred_count;
@@ -90,8 +91,8 @@ struct driver {
     struct doorbell *doorbell;
     struct peer *peers;
     uint32_t me, cores;
-    uint32_t channels;          /* user channels, all peers together */
-    uint32_t transport_watches; /* the first so many watches are the transport's */
+    uint32_t channels;               /* user channels, all peers together */
+    struct watch *transport_watches; /* the end of those of the transport, which come first */
     enum event event;
     volatile int disabled;         /* read by the signal handler */
     volatile int mark;             /* written by it */
@@ -221,6 +222,22 @@ int interrupt_open(struct driver *driver);
 void interrupt_tick(struct driver *driver, bool on);
 
 /* --- Sending and replying --- */
+
+/* A request was sent to that core on that line of sender; waiter: as in struct awaited. */
+static inline void watch_reply(struct driver *d, struct call_sender *sender, uint32_t to,
+                               uint32_t line, uint64_t waiter)
+{
+    if (d->awaited + d->awaited_count == d->awaited_block + 2 * d->awaited_max)
+        watch_to_front(d);
+    d->awaited[d->awaited_count++] = (struct awaited){
+        .control = &sender->lines[line].control,
+        .expected = call_reply_control(sender, line),
+        .waiter = waiter,
+        .sender = sender,
+        .peer = (uint16_t)to,
+        .line = (uint16_t)line,
+    };
+}
 
 /* Room for so many messages, of which one step of the kernel sends so many at most. 0, or an
  * errno. */

@@ -47,8 +47,11 @@ static inline bool watch_is_new(const struct watch *watch)
            watch->expected;
 }
 
-/* A request was sent to that core on that line of sender. */
-void watch_reply(struct driver *driver, struct call_sender *sender, uint32_t to, uint32_t line,
-                 uint64_t waiter);
-/* Takes the i-th reply that is awaited, if it has come. */
-bool watch_take(struct driver *driver, uint32_t i, struct arrival *arrival);
+static inline bool watch_is_there(const struct awaited *awaited)
+{
+    /* Relaxed: a hint. call_try_take looks again, and its acquire is the one that counts. */
+    return atomic_load_explicit(awaited->control, memory_order_relaxed) == awaited->expected;
+}
+
+/* There is no room behind the last reply awaited any more: they move to the block's beginning. */
+void watch_to_front(struct driver *driver);
