@@ -36,14 +36,14 @@ from multikernel.runtime import inspection, links
 from multikernel.runtime.launch import Launched
 from multikernel.runtime.plan import (
     CAPABILITY_PROTOCOLS,
-    CARRIERS,
-    HOST_CARRIERS,
+    HOST_TRANSPORTS,
     LOCK_SCOPES,
     PAGE,
+    TRANSPORTS,
     CapabilityProtocol,
-    Carrier,
     LockScope,
     Plan,
+    Transport,
 )
 from multikernel.user import memory
 from multikernel.user.access import ClientAccess, core_number
@@ -61,7 +61,7 @@ TREES = (CHOSEN, *TREE_KINDS)
 DEFAULT_MEMORY = 16 << 20
 RING_CORES = 64
 """Up to so many cores every pair has rings; beyond, only call lines."""
-HOST_CARRIER_CORES = 64
+HOST_TRANSPORT_CORES = 64
 """Up to so many cores the host carries the monitors' messages: a descriptor or two for each core in
 every core.
 """
@@ -304,7 +304,7 @@ def boot(
     memory: int = DEFAULT_MEMORY,
     slots: int | None = None,
     channels: int = 0,
-    carrier: Carrier = "call-line",
+    transport: Transport = "call-line",
     capabilities: CapabilityProtocol = "two-phase",
     trees: str | Mapping[int, Edges] | None = None,
     lock_scope: LockScope = "big",
@@ -313,8 +313,8 @@ def boot(
 
     cores: how many, or which CPUs ("0,2-3", [0, 2]); None: one a CPU allowed here. More cores than
     CPUs share them. memory: bytes of physical memory. slots: mappings for each core. channels:
-    further call lines for each pair of cores. carrier: what the monitors' messages travel by: lines
-    or rings in shared memory, or sockets or pipes, which share none. capabilities: who drives an
+    further call lines for each pair of cores. transport: what the monitors' messages travel by:
+    lines or rings in shared memory, or sockets, which share none. capabilities: who drives an
     operation on one that needs other cores: "two-phase" the core that asks for it, "owner" the core
     that owns the object. trees: "chosen", a kind of tree for every root (knowledge.trees.KINDS;
     "sequential": every root sends to all), or by root its edges (parent, child) in sending order,
@@ -338,9 +338,12 @@ def boot(
         raise BadInput("0 to 64 channels for each pair of cores", value=channels, where="channels")
     if slots is not None and not 1 <= _whole(slots, "slots") <= 1 << 16:
         raise BadInput("1 to 65536 mappings for each core", value=slots, where="slots")
-    if carrier not in CARRIERS:
+    if transport not in TRANSPORTS:
         raise BadInput(
-            "unknown carrier", value=carrier, where="carrier", hint="one of " + ", ".join(CARRIERS)
+            "unknown transport",
+            value=transport,
+            where="transport",
+            hint="one of " + ", ".join(TRANSPORTS),
         )
     if capabilities not in CAPABILITY_PROTOCOLS:
         raise BadInput(
@@ -366,14 +369,14 @@ def boot(
             where="lock_scope",
             hint='kernel="shared", or leave lock_scope out',
         )  # fmt: skip
-    refusal = refusal_of(carrier, count, kernel) if carrier in HOST_CARRIERS else None
+    refusal = refusal_of(transport, count, kernel) if transport in HOST_TRANSPORTS else None
     if refusal is not None:
         raise refusal
-    if carrier == "ring" and count > RING_CORES:
+    if transport == "ring" and count > RING_CORES:
         raise BadInput(
             f"rings for more than {RING_CORES} cores",
             value=count,
-            where="carrier",
+            where="transport",
             hint="use call-line",
         )
     if trees is not None and not isinstance(trees, (str, Mapping)):
@@ -402,7 +405,7 @@ def boot(
         poll_us=poll.us,
         channels=2 + channels,
         ring_slots=32 if count <= RING_CORES else 0,
-        carrier=carrier,
+        transport=transport,
         capabilities=capabilities,
         trees=encoded(planted, count),
         lock_scope=lock_scope,
@@ -428,24 +431,24 @@ def _whole(value: object, where: str) -> int:
     return value
 
 
-def refusal_of(carrier: Carrier, cores: int, kernel: Kernel = "multikernel") -> BadInput | None:
+def refusal_of(transport: Transport, cores: int, kernel: Kernel = "multikernel") -> BadInput | None:
     """Why the host cannot carry the messages of such a system; None if it can."""
     if kernel != "multikernel":
         return BadInput(
-            f"the {kernel} kernel's cores send each other no messages", value=carrier,
-            where="carrier",
-            hint="kernel=\"multikernel\", or leave carrier out",
+            f"the {kernel} kernel's cores send each other no messages", value=transport,
+            where="transport",
+            hint="kernel=\"multikernel\", or leave transport out",
         )  # fmt: skip
-    if cores > HOST_CARRIER_CORES:
+    if cores > HOST_TRANSPORT_CORES:
         return BadInput(
-            f"a {carrier} for each pair of more than {HOST_CARRIER_CORES} cores", value=cores,
-            where="carrier",
+            f"a {transport} for each pair of more than {HOST_TRANSPORT_CORES} cores", value=cores,
+            where="transport",
             hint="use call-line",
         )  # fmt: skip
-    allowed, needed = links.allowed(), links.needed(carrier, cores)
+    allowed, needed = links.allowed(), links.needed(transport, cores)
     if allowed < needed:
         return BadInput(
-            f"too few open files are allowed for a {carrier} for each pair of {cores} cores",
+            f"too few open files are allowed for a {transport} for each pair of {cores} cores",
             value=allowed,
             where="RLIMIT_NOFILE", hint=f"ulimit -n {needed}, or fewer cores",
         )  # fmt: skip

@@ -25,7 +25,7 @@ from multikernel.machine.topology import Topology
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from multikernel.runtime.plan import CapabilityProtocol, Carrier, LockScope
+    from multikernel.runtime.plan import CapabilityProtocol, LockScope, Transport
     from multikernel.system import Kernel, System
 
 REFRESH_SECONDS = 0.25
@@ -66,13 +66,12 @@ REFRESH_SECONDS = 0.25
     ),
 )
 @click.option(
-    "--carrier",
-    type=click.Choice(["call-line", "ring", "socket", "pipe"]),
+    "--transport",
+    type=click.Choice(["call-line", "ring", "socket"]),
     default="call-line",
     show_default=True,
     help=(
-        "What the multikernel's messages travel by: lines or rings in shared memory, or sockets or"
-        " pipes."
+        "What the multikernel's messages travel by: lines or rings in shared memory, or sockets."
     ),
 )
 @click.option(
@@ -89,7 +88,7 @@ def command(
     capabilities: CapabilityProtocol,
     lock_scope: LockScope,
     trees: str | None,
-    carrier: Carrier,
+    transport: Transport,
     memory: str,
     program: tuple[str, ...],
 ) -> int:
@@ -112,7 +111,7 @@ def command(
         list(placement.cpus),
         kernel=kernel,
         memory=size,
-        carrier=carrier,
+        transport=transport,
         capabilities=capabilities,
         lock_scope=lock_scope,
         trees=trees,

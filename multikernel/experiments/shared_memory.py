@@ -6,7 +6,7 @@ counts; a slice in which one was off its CPU does not count), back to back in ba
 core updates the same lines itself, in a special loop (raw). MSG: cores ask core 0, the server,
 through the booted driver; the server's own program does nothing, and what the update costs there is
 timed by the server, for the last call of each batch. With one core alone there is no other to ask:
-its program asks its own driver, and no message is sent. MSG again over sockets and pipes: the same
+its program asks its own driver, and no message is sent. MSG again over sockets: the same
 requests in systems whose cores talk by those, over the very channels of their monitors. Answers:
 the paper's figure 3 (SHM1 … SHM8, MSG1, MSG8, Server). Called by: the registry.
 """
@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from multikernel import system as system_
-from multikernel.experiments import carriers, document, on_core_paper
+from multikernel.experiments import document, host_transports, on_core_paper
 from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec, labelled
 from multikernel.experiments.floor import BATCH, floor_arms, floors_of, root_pairs
 from multikernel.experiments.measure import Bench, Call, samples_of
@@ -27,7 +27,7 @@ from multikernel.experiments.request import Request
 from multikernel.machine.clock import tsc_rate
 from multikernel.results.document import Caution, Document, System
 from multikernel.results.histogram import Histogram
-from multikernel.runtime.plan import HOST_CARRIERS, Carrier
+from multikernel.runtime.plan import HOST_TRANSPORTS, Transport
 
 NAME = "shared-memory"
 FIGURE = "figure 3"
@@ -52,12 +52,12 @@ PRESENT = 0.9
 @dataclass(frozen=True, slots=True)
 class Form:
     """One curve of the figure. name: the paper's, in lower case; lines: an update's; by_message: to
-    the server; carrier: what messages go by, if not by memory.
+    the server; transport: what messages go by, if not by memory.
     """
 
     lines: int
     by_message: bool
-    carrier: Carrier | None = None
+    transport: Transport | None = None
 
     @property
     def name(self) -> str:
@@ -66,7 +66,7 @@ class Form:
     @property
     def stem(self) -> str:
         """What its keys begin with."""
-        return self.name if self.carrier is None else f"{self.name}-{self.carrier}"
+        return self.name if self.transport is None else f"{self.name}-{self.transport}"
 
     def key(self, cores: int) -> str:
         """Of its series with so many cores."""
@@ -85,7 +85,7 @@ class Form:
         """Whether what it costs the server is a curve too. Once is enough: what carries requests is
         no part of it.
         """
-        return self.by_message and self.carrier is None
+        return self.by_message and self.transport is None
 
     def cores(self, count: int) -> tuple[int, ...]:
         """Who updates. With others there the server only serves."""
@@ -95,7 +95,7 @@ class Form:
 FORMS = [Form(lines, False) for lines in SHARED_LINES] + [
     Form(lines, True) for lines in MESSAGE_LINES
 ]
-CARRIED = [Form(lines, True, carrier) for carrier in HOST_CARRIERS for lines in MESSAGE_LINES]
+CARRIED = [Form(lines, True, transport) for transport in HOST_TRANSPORTS for lines in MESSAGE_LINES]
 CONTROL_OF = Form(8, True)
 AWAY = "core-away"
 """Why a slice is refused."""
@@ -119,7 +119,7 @@ def counts_of(cores: int) -> list[int]:
 class _Arms:
     """All arms of one boot."""
 
-    def __init__(self, request: Request, benches: Mapping[Carrier | None, Bench]) -> None:
+    def __init__(self, request: Request, benches: Mapping[Transport | None, Bench]) -> None:
         self.request = request
         self.benches = benches
         self.hz = tsc_rate().hz
@@ -132,7 +132,7 @@ class _Arms:
                 self._arm(form, count)
                 for count in counts_of(self.request.cores)
                 for form in forms_of(count)
-                if form.carrier in self.benches
+                if form.transport in self.benches
             ),
             self._arm(CONTROL_OF, self.request.cores, control=True),
             *floor_arms(self.benches[None], self.request, root_pairs(self.request.cores)),
@@ -143,10 +143,10 @@ class _Arms:
         return Arm(label, lambda: self._slice(form, count, control))
 
     def _slice(self, form: Form, count: int, control: bool) -> Outcome:
-        cores, size, bench = form.cores(count), self.request.size, self.benches[form.carrier]
+        cores, size, bench = form.cores(count), self.request.size, self.benches[form.transport]
         server = SERVER if form.by_message else None
         chunk, seconds = (
-            size.count(CHUNK if form.carrier is None else CHUNK_CARRIED, BATCH),
+            size.count(CHUNK if form.transport is None else CHUNK_CARRIED, BATCH),
             SECONDS * size.scale,
         )
         base, self.base = self.base, self.base + on_core_paper.MEETINGS
@@ -202,8 +202,8 @@ def _specs(request: Request) -> list[Spec]:
 
 def _specs_of(form: Form, count: int) -> list[Spec]:
     parameters: dict[str, Scalar] = {"operation": "update", "lines": form.lines}
-    if form.carrier is not None:
-        parameters["carrier"] = form.carrier
+    if form.transport is not None:
+        parameters["transport"] = form.transport
     system: System = "multikernel" if form.by_message else "raw"
     # A message is judged by the floor of the pairs it travels between; an update of one's own is no
     # round trip.
@@ -262,10 +262,10 @@ ALONE = Caution(
 )
 
 
-def _bench(request: Request, carrier: Carrier | None, stack: ExitStack) -> Bench:
+def _bench(request: Request, transport: Transport | None, stack: ExitStack) -> Bench:
     return Bench(
         stack.enter_context(
-            system_.boot(list(request.placement.cpus), carrier=carrier or "call-line")
+            system_.boot(list(request.placement.cpus), transport=transport or "call-line")
         )
     )
 
@@ -279,11 +279,11 @@ def run(request: Request) -> Document:
         request.progress(f"{NAME}: boot {boot + 1} of {request.size.boots}")
         with ExitStack() as stack:
             benches = {
-                carrier: _bench(request, carrier, stack)
-                for carrier in (None, *carriers.possible(request))
+                transport: _bench(request, transport, stack)
+                for transport in (None, *host_transports.possible(request))
             }
             collector.boot(boot, _Arms(request, benches).all())
-    warnings = [ALONE, *carriers.refused(request)]
+    warnings = [ALONE, *host_transports.refused(request)]
     floors = floors_of(collector, root_pairs(request.cores), request.placement.cpus)
     return document.finish(
         NAME, record, collector, floors, _specs(request), _ratios(request.cores), warnings

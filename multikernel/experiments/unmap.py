@@ -5,8 +5,8 @@ Guarantees: the multikernel by one and by two phases, the shared kernel under it
 Linux's threads, each with targets that poll, compute or sleep, and told by poll, signal, interrupt
 or not at all; beside them what the host's mapping call costs alone, what mapping and the first
 touch cost, what a computing program loses, and how many unmaps a second all cores manage when each
-has pages of its own; and, but for `compare`, the multikernel whose monitors' messages go by sockets
-and by pipes, which share no memory, and both kernels and Linux by number of cores and by tree
+has pages of its own; and, but for `compare`, the multikernel whose monitors' messages go by
+sockets, which share no memory, and both kernels and Linux by number of cores and by tree
 (`unmap_by_cores`). Arms are compared only within a boot, interleaved. That a target was told as
 claimed is counted, not assumed: interrupts of the cores by themselves, Linux's by /proc/interrupts.
 Answers: the paper's figure 7 (and, with the difference between its two phases, figure 8's agreement
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from multikernel import system as system_
-from multikernel.experiments import carriers, document, unmap_arms, unmap_by_cores
+from multikernel.experiments import document, host_transports, unmap_arms, unmap_by_cores
 from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome
 from multikernel.experiments.floor import floor_arms, floors_of, root_pairs
 from multikernel.experiments.linux_process import LinuxProcess, activity_of
@@ -33,7 +33,7 @@ from multikernel.machine.clock import tsc_rate
 from multikernel.results.document import Document
 from multikernel.results.histogram import Histogram
 from multikernel.routing.choosing import to_all
-from multikernel.runtime.plan import Carrier
+from multikernel.runtime.plan import Transport
 
 NAME = "unmap"
 FIGURE = "figure 7"
@@ -60,7 +60,7 @@ class _Boot:
     linux: LinuxProcess
     first: dict[str, int]
     pages: int
-    carried: dict[Carrier, Bench]
+    carried: dict[Transport, Bench]
     """The multikernel again, by what carries its monitors' messages."""
     plan: unmap_by_cores.Plan
     along: dict[str, Bench]
@@ -88,9 +88,9 @@ class _Arms:
             arms.append(self._unmap(key, bench, protocol, target))
             if key == unmap_arms.CONTROL_OF:
                 arms.append(self._unmap(key + CONTROL, bench, protocol, target))
-        for key, (carrier, protocol) in unmap_arms.CARRIED.items():
-            if carrier in boot.carried:
-                arms.append(self._unmap(key, boot.carried[carrier], protocol, "polling"))
+        for key, (transport, protocol) in unmap_arms.CARRIED.items():
+            if transport in boot.carried:
+                arms.append(self._unmap(key, boot.carried[transport], protocol, "polling"))
         for name, bench in (("multikernel", boot.multikernel), ("shared", boot.shared)):
             arms.append(self._own_pages(name, bench))
             arms.append(self._alone(name, bench))
@@ -202,8 +202,8 @@ class _Arms:
         return Outcome(samples=samples, sums=sums, activity=activity)
 
 
-def _carriers(request: Request) -> tuple[Carrier, ...]:
-    return () if request.comparing else carriers.possible(request)
+def _transports(request: Request) -> tuple[Transport, ...]:
+    return () if request.comparing else host_transports.possible(request)
 
 
 def _boots(request: Request, stack: ExitStack, plan: unmap_by_cores.Plan | None) -> _Boot:
@@ -214,8 +214,8 @@ def _boots(request: Request, stack: ExitStack, plan: unmap_by_cores.Plan | None)
         for name in get_args(system_.Kernel)
     }
     carried = {
-        carrier: Bench(stack.enter_context(system_.boot(list(cpus), carrier=carrier)))
-        for carrier in _carriers(request)
+        transport: Bench(stack.enter_context(system_.boot(list(cpus), transport=transport)))
+        for transport in _transports(request)
     }
     first = {name: bench.allocate_run(pages * request.cores) for name, bench in kernels.items()}
     linux = stack.enter_context(LinuxProcess(cpus, pages * request.cores * PAGE))
@@ -252,7 +252,7 @@ def run(request: Request, arms_of: Callable[[Request, _Boot], list[Arm]] | None 
         unmap_arms.with_count(spec, collector) for spec in unmap_by_cores.specs(plan, tuple(pairs))
     ]
     if not request.comparing:
-        warnings += carriers.refused(request)
+        warnings += host_transports.refused(request)
     return document.finish(
         NAME, record, collector, floors_of(collector, pairs, request.placement.cpus),
         specs, [*unmap_arms.RATIOS, *unmap_by_cores.ratios(plan)], warnings,

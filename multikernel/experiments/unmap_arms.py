@@ -21,7 +21,7 @@ from multikernel.machine.activity import Activity
 from multikernel.machine.host import Host
 from multikernel.results.document import Caution, System
 from multikernel.results.histogram import Histogram
-from multikernel.runtime.plan import HOST_CARRIERS, Carrier
+from multikernel.runtime.plan import HOST_TRANSPORTS, Transport
 
 KERNELS: dict[str, tuple[System, str, Target]] = {
     "one-phase-polling": ("multikernel", "one-phase", "polling"),
@@ -32,9 +32,9 @@ KERNELS: dict[str, tuple[System, str, Target]] = {
     "shared-computing": ("shared", "two-phase", "computing"),
 }
 """By key: the kernel, the protocol (the shared kernel ignores it), and what the targets do."""
-CARRIED: dict[str, tuple[Carrier, str]] = {
-    f"{protocol}-polling-{carrier}": (carrier, protocol)
-    for carrier in HOST_CARRIERS
+CARRIED: dict[str, tuple[Transport, str]] = {
+    f"{protocol}-polling-{transport}": (transport, protocol)
+    for transport in HOST_TRANSPORTS
     for protocol in ("one-phase", "two-phase")
 }
 """Of the multikernel too, by key: what carries the monitors' messages, and the protocol. The
@@ -112,8 +112,13 @@ def specs(request: Request, floor: tuple[tuple[int, int], ...], collector: Colle
         found.append(spec)
         if key == CONTROL_OF:
             found.append(replace(spec, key=key + CONTROL, control=True))
-    for key, (carrier, variant) in CARRIED.items():
-        parameters = {"operation": "unmap", "target": "polling", "told": "poll", "carrier": carrier}
+    for key, (transport, variant) in CARRIED.items():
+        parameters = {
+            "operation": "unmap",
+            "target": "polling",
+            "told": "poll",
+            "transport": transport,
+        }
         spec = Spec(
             key,
             "multikernel",

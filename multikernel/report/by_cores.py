@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from multikernel.report.table import number
-from multikernel.report.wording import host_carrier_of
+from multikernel.report.wording import host_transport_of
 from multikernel.results.document import Document, Series
 
 Curve = Mapping[int, Series]
@@ -105,7 +105,7 @@ def trees_of(series: Series) -> list[str]:
 
 
 def _ends_a_curve(series: Series, booted: int) -> bool:
-    if series.control or series.cores != booted or host_carrier_of(series) is not None:
+    if series.control or series.cores != booted or host_transport_of(series) is not None:
         return False
     how = (series.system, series.parameters.get("told"))
     # Over two cores the multikernel's usual arms are along the one tree that there is.

@@ -1,7 +1,7 @@
 """What is compared with what, and how it is worded: the list behind the verdict.
 
 Guarantees: "structure" holds only comparisons of arms told in the same way, "tree" those of one
-kernel told along different trees, or by messages and not, "carrier" what the monitors' messages
+kernel told along different trees, or by messages and not, "transport" what the monitors' messages
 cost where they share no memory, "spared" those where one side need not tell anybody, "asking" those
 where the multikernel's cores ask one another and the shared kernel's take locks, "telling" those
 told differently, "cost" what else is paid; every comparison says which side is the multikernel's. A
@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["structure", "tree", "carrier", "spared", "asking", "telling", "cost"]
+Kind = Literal["structure", "tree", "transport", "spared", "asking", "telling", "cost"]
 TITLES: dict[Kind, str] = {
     "structure": "What structure is worth (both sides told in the same way)",
     "tree": "What the tree is worth",
-    "carrier": "What shared memory is worth to messages (call lines against sockets and pipes)",
+    "transport": "What shared memory is worth to messages (call lines against sockets)",
     "spared": "What cores are spared that don't hold the page",
     "asking": "What it costs to ask all, where the shared kernel's cores take a lock",
     "telling": "What the way of telling is worth (poll, signal, interrupt, nothing)",
@@ -70,7 +70,7 @@ BY_THE_HOST = (
     "Polling is asking the host here, and every message a call of the host to send and another to"
     " receive; the shared kernel tells by shared memory, these messages need none."
 )
-HOST_CARRIERS = {"socket": "Unix sockets", "pipe": "pipes"}
+HOST_TRANSPORTS = {"socket": "Unix sockets"}
 AT_ONCE = "Cores with pages of their own, all unmapping at once"
 
 
@@ -90,16 +90,16 @@ def _always(text: str) -> dict[str, str]:
 
 
 def _carried() -> Iterator[Comparison]:
-    for carrier, name in HOST_CARRIERS.items():
+    for transport, name in HOST_TRANSPORTS.items():
         for protocol, who in (("one-phase", ONE), ("two-phase", TWO)):
-            arm = f"{protocol}-polling-{carrier}"
+            arm = f"{protocol}-polling-{transport}"
             yield Comparison(
-                f"{arm}-over-{protocol}-polling", "carrier", False, f"{who} over {name}",
+                f"{arm}-over-{protocol}-polling", "transport", False, f"{who} over {name}",
                 "the same over call lines", POLL, is_counterpart=False,
             )  # fmt: skip
             yield _unmap(
                 f"shared-polling-over-{arm}",
-                "carrier",
+                "transport",
                 f"{who} over {name}",
                 SHARED,
                 POLL,

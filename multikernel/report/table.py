@@ -95,9 +95,9 @@ def _what(document: Document, series: Series) -> str:
         if (one.system, one.variant) == (series.system, series.variant)
     ]
     words = [series.variant]
-    carrier = series.parameters.get("carrier")
-    if carrier is not None:
-        words.append(f"by {carrier}")
+    transport = series.parameters.get("transport")
+    if transport is not None:
+        words.append(f"by {transport}")
     if series.parameters.get("tree") is not None:
         words.append(f"tree {series.parameters['tree']}")
     if series.parameters.get("booted") is not None:

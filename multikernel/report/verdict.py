@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from multikernel.report import by_cores
 from multikernel.report.comparisons import COMPARISONS, TITLES, Comparison
-from multikernel.report.wording import host_carrier_of
+from multikernel.report.wording import host_transport_of
 from multikernel.results.compare import noise_of
 from multikernel.results.document import Document, Ratio, Series
 
@@ -163,7 +163,7 @@ def _costs(documents: Sequence[Document]) -> list[str]:
             _arm(series): series.p50
             for series in document.series
             if not series.control
-            and host_carrier_of(series) is None
+            and host_transport_of(series) is None
             and not by_cores.is_by_cores(series)
         }
         local, floors = (

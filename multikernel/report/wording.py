@@ -41,12 +41,10 @@ MODES: Mapping[str, str] = {
 UNITS: Mapping[str, str] = {"tsc-cycles": "TSC cycles", "ns": "ns"}
 
 
-def host_carrier_of(series: Series) -> str | None:
-    """What of the host carried the messages (sockets, pipes); None where they went by shared
-    memory.
-    """
-    carrier = series.parameters.get("carrier")
-    return None if carrier in (None, "call-line", "ring") else str(carrier)
+def host_transport_of(series: Series) -> str | None:
+    """What of the host carried the messages; None where they went by shared memory."""
+    transport = series.parameters.get("transport")
+    return None if transport in (None, "call-line", "ring") else str(transport)
 
 
 def unit_of(series: Series) -> str:
@@ -154,7 +152,7 @@ def _detail(name: str, value: Scalar) -> str:
         return f"every {value} {'µs' if unit == 'us' else unit}"
     if name == "slots":
         return f"{value} slot" if value == 1 else f"{value} slots"
-    if name == "carrier":
+    if name == "transport":
         return f"by {value}"
     return f"{name.replace('_', ' ')} {value}"
 

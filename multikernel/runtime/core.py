@@ -18,7 +18,13 @@ from multikernel.machine import pinning
 from multikernel.native import _native
 from multikernel.runtime import local, programs, segments
 from multikernel.runtime.links import Links
-from multikernel.runtime.plan import ADDRESS_BASE, CAPABILITY_PROTOCOLS, CARRIERS, LOCK_SCOPES, Plan
+from multikernel.runtime.plan import (
+    ADDRESS_BASE,
+    CAPABILITY_PROTOCOLS,
+    LOCK_SCOPES,
+    TRANSPORTS,
+    Plan,
+)
 
 CNODES = 16
 """That a core's capabilities have room for: 4096 slots in 256 KiB, of which only what is used is
@@ -78,7 +84,7 @@ def _open(
     options = {
         "me": me,
         "shared_kernel": plan.kernel == "shared",
-        "carrier": CARRIERS.index(plan.carrier),
+        "transport": TRANSPORTS.index(plan.transport),
         "crowded": plan.crowded,
         "slots_per_core": plan.slots,
         "cnodes": CNODES,

@@ -1,5 +1,4 @@
-"""The monitors' channels where the host carries them: a Unix socket pair, or two pipes, for each
-pair of cores.
+"""The monitors' channels where the host carries them: a Unix socket pair for each pair of cores.
 
 Guarantees: made by the supervisor, inherited by the two cores they join and by nobody else: every
 core closes what is not its own, the supervisor closes a core's ends once it is forked, and a
@@ -14,13 +13,10 @@ from __future__ import annotations
 import os
 import resource
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from multikernel.native import _native
-from multikernel.runtime.plan import HOST_CARRIERS
-
-End = tuple[int, int]
-"""Descriptors: received from, and sent to. The same where it is a socket."""
+from multikernel.runtime.plan import HOST_TRANSPORTS
 
 SPARE = 64
 """Descriptors that a process has for other things: its streams, segments, connection; besides one
@@ -28,9 +24,9 @@ for each core.
 """
 
 
-def needed(carrier: str, cores: int) -> int:
+def needed(transport: str, cores: int) -> int:
     """Descriptors that a process of such a system may come to have open at once."""
-    each = {"socket": 1, "pipe": 2}.get(carrier, 0)
+    each = 1 if transport in HOST_TRANSPORTS else 0
     most = max((core + 1) * (cores - 1 - core) + cores - 1 for core in range(cores))
     return each * most + cores + SPARE
 
@@ -42,26 +38,22 @@ def allowed() -> int:
 
 
 class Links:
-    """The ends of cores that are not forked yet. None of any, where the carrier is in shared
+    """The ends of cores that are not forked yet. None of any, where the transport is in shared
     memory.
     """
 
-    def __init__(self, carrier: str, cores: int) -> None:
-        self._carrier = carrier
-        self._ends: dict[int, dict[int, End]] = {core: {} for core in range(cores)}
+    def __init__(self, transport: str, cores: int) -> None:
+        self._transport = transport
+        self._ends: dict[int, dict[int, int]] = {core: {} for core in range(cores)}
 
     def make(self, core: int) -> None:
         """In the supervisor, before that core's fork, and that of any after it: joins it to
         those.
         """
-        if self._carrier not in HOST_CARRIERS:
+        if self._transport not in HOST_TRANSPORTS:
             return
         for other in range(core + 1, len(self._ends)):
-            if self._carrier == "socket":
-                ours, theirs = _native.socket_pair()
-                self._ends[core][other], self._ends[other][core] = (ours, ours), (theirs, theirs)
-            else:
-                self._ends[core][other], self._ends[other][core] = _native.pipe_pair()
+            self._ends[core][other], self._ends[other][core] = _native.socket_pair()
 
     def passed(self, core: int) -> None:
         """In the supervisor, after that core's fork: its ends are its own."""
@@ -69,21 +61,18 @@ class Links:
         self._ends[core] = {}
 
     def take(self, core: int) -> bytes | None:
-        """In the core: closes the others' ends; its own for the driver, two native integers for
-        each core.
+        """In the core: closes the others' ends; its own for the driver, a native integer for each
+        core.
         """
-        if self._carrier not in HOST_CARRIERS:
+        if self._transport not in HOST_TRANSPORTS:
             return None
         own = self._ends.pop(core)
         for others in self._ends.values():
             _close(others)
         cores = len(self._ends) + 1
-        return array(
-            "i", (one for other in range(cores) for one in own.get(other, (-1, -1)))
-        ).tobytes()
+        return array("i", (own.get(other, -1) for other in range(cores))).tobytes()
 
 
-def _close(ends: Mapping[int, End]) -> None:
-    descriptors: Iterable[int] = {one for end in ends.values() for one in end}
-    for descriptor in descriptors:
+def _close(ends: Mapping[int, int]) -> None:
+    for descriptor in ends.values():
         os.close(descriptor)

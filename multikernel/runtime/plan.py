@@ -16,10 +16,10 @@ aarch64's smallest user range.
 ADDRESS_BYTES = 1 << 36
 """The whole range, 64 GiB, divided among the cores."""
 PAGE = 4096
-Carrier = Literal["call-line", "ring", "socket", "pipe"]
-CARRIERS: tuple[Carrier, ...] = ("call-line", "ring", "socket", "pipe")
+Transport = Literal["call-line", "ring", "socket"]
+TRANSPORTS: tuple[Transport, ...] = ("call-line", "ring", "socket")
 """What the monitors' messages may travel by, in the order of the native core's numbers."""
-HOST_CARRIERS: tuple[Carrier, ...] = ("socket", "pipe")
+HOST_TRANSPORTS: tuple[Transport, ...] = ("socket",)
 """Those that share no memory."""
 CapabilityProtocol = Literal["two-phase", "owner"]
 CAPABILITY_PROTOCOLS: tuple[CapabilityProtocol, ...] = ("two-phase", "owner")
@@ -41,9 +41,9 @@ class Plan:
     monitors' call lines for each ordered pair, 1 to 32: twice as many as a core has operations in
     flight, so that those which take long are overtaken; channels: single lines a pair, 0 for
     programs' calls, 1 for groups, the rest for measuring; ring_slots: of the ring for each ordered
-    pair, 0 for none; carrier: one of CARRIERS, how the monitors' messages travel; capabilities: one
-    of CAPABILITY_PROTOCOLS; trees: of some roots, native 32-bit numbers, each the root and then its
-    cores - 1 edges (parent in the low half, child in the high half) in sending order; the other
+    pair, 0 for none; transport: one of TRANSPORTS, how the monitors' messages travel; capabilities:
+    one of CAPABILITY_PROTOCOLS; trees: of some roots, native 32-bit numbers, each the root and then
+    its cores - 1 edges (parent in the low half, child in the high half) in sending order; the other
     roots send to all. lock_scope: one of LOCK_SCOPES, of the shared kernel.
     """
 
@@ -56,7 +56,7 @@ class Plan:
     window: int = 32
     channels: int = 2
     ring_slots: int = 32
-    carrier: str = "call-line"
+    transport: str = "call-line"
     capabilities: CapabilityProtocol = "two-phase"
     trees: bytes = b""
     lock_scope: str = "big"

@@ -83,7 +83,7 @@ class _Supervisor:
         ready_read, ready_write = os.pipe()
         go_read, go_write = os.pipe()
         supervisor = os.getpid()
-        links = Links(self.plan.carrier, self.plan.cores)
+        links = Links(self.plan.transport, self.plan.cores)
         gc.collect()
         gc.freeze()
         allowed = os.sched_getaffinity(0)

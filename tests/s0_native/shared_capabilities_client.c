@@ -465,8 +465,8 @@ int main(int argc, char **argv)
         privates[core].lock = &lock_used;
         drivers[core].me = core;
         drivers[core].cores = cores;
-        drivers[core].local = &privates[core];
-        drivers[core].shared = &table.k;
+        privates[core].kernel = &table.k;
+        drivers[core].kernel_state = &privates[core];
         shared_capabilities_open(&drivers[core], memory, &options);
         seeds[core] = seed * CORES_MOST + core;
     }

@@ -29,7 +29,7 @@ import multikernel
 from multikernel import System
 from multikernel.errors import BadInput
 from multikernel.native._native import CAPABILITY_FLAGS, KINDS, VERDICTS
-from multikernel.runtime.plan import Carrier
+from multikernel.runtime.plan import Transport
 
 CORES = 3
 
@@ -245,15 +245,15 @@ def test_what_is_refused_changes_nothing(
     assert digests(system) == before
 
 
-@pytest.mark.parametrize("carrier", ["call-line", "ring", "socket"])
-def test_an_owner_is_asked_over_any_carrier(carrier: Carrier) -> None:
+@pytest.mark.parametrize("transport", ["call-line", "ring", "socket"])
+def test_an_owner_is_asked_over_any_transport(transport: Transport) -> None:
     """... and reaches the others through one of them."""
     chain = {
         root: [((root + i) % CORES, (root + i + 1) % CORES) for i in range(CORES - 1)]
         for root in range(CORES)
     }
     with multikernel.boot(
-        cores=CORES, carrier=carrier, capabilities="owner", trees=chain
+        cores=CORES, transport=transport, capabilities="owner", trees=chain
     ) as system:
         whole = ram(system, 24, SLOTS)
         for core in (1, 2):

@@ -95,11 +95,13 @@ def test_what_is_blocked_holds_up_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("trees", [CHAIN, STAR], ids=["chain", "star"])
-@pytest.mark.parametrize("carrier", ["call-line", "ring"])
-def test_all_cores_pipeline_at_once(trees: dict[int, list[tuple[int, int]]], carrier: str) -> None:
+@pytest.mark.parametrize("transport", ["call-line", "ring"])
+def test_all_cores_pipeline_at_once(
+    trees: dict[int, list[tuple[int, int]]], transport: str
+) -> None:
     """Every core retypes memory of its own that the others hold copies of; all cores vote."""
     pages, rounds = 24, 3
-    with multikernel.boot(cores=3, trees=trees, carrier=carrier) as system:  # type: ignore[arg-type]
+    with multikernel.boot(cores=3, trees=trees, transport=transport) as system:  # type: ignore[arg-type]
         for core in system.cores:
             ram(system, pages, 1 + core.index)
         mine = [ask(system, core.index, "CAP_LOOK", 1 + core.index)[0] for core in system.cores]

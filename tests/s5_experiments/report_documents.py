@@ -122,17 +122,16 @@ def unmap(cores: int = 2, **changes: Any) -> d.Document:
 
 
 def by_the_host_too(known: d.Document) -> d.Document:
-    """The same, and what the multikernel's cores ask one another by message over sockets and pipes
-    as well.
+    """The same, and what the multikernel's cores ask one another by message over sockets as
+    well.
     """
     found = [
         series(
-            times * one.p50,
+            5 * one.p50,
             variant=one.variant,
             cores=one.cores,
-            parameters={**one.parameters, "carrier": carrier},
+            parameters={**one.parameters, "transport": "socket"},
         )
-        for carrier, times in (("socket", 5), ("pipe", 3))
         for one in known.series
         if one.system == "multikernel"
         and (one.variant.startswith("msg") or one.variant.endswith("-phase"))

@@ -141,14 +141,14 @@ def test_unmap_has_every_arm_or_says_why_not() -> None:
     }
 
 
-def test_unmap_goes_by_sockets_and_pipes_too() -> None:
+def test_unmap_goes_by_sockets_too() -> None:
     document = document_of("unmap")
     by = {
-        (series.parameters["carrier"], series.variant): series
+        (series.parameters["transport"], series.variant): series
         for series in document.series
-        if "carrier" in series.parameters
+        if "transport" in series.parameters
     }
-    assert set(by) == {(c, p) for c in ("socket", "pipe") for p in ("one-phase", "two-phase")}
+    assert set(by) == {("socket", p) for p in ("one-phase", "two-phase")}
     for series in by.values():
         assert (series.system, series.parameters["told"], series.parameters["target"]) == (
             "multikernel", "poll", "polling",
@@ -162,13 +162,13 @@ def test_unmap_goes_by_sockets_and_pipes_too() -> None:
 def test_a_comparison_of_kernels_spares_itself_what_compares_the_multikernel_with_itself() -> None:
     request = Request(placement(), SIZES["smoke"], comparing=True)
     document = registry.get("unmap").run(request)
-    assert not any({"carrier", "booted"} & set(series.parameters) for series in document.series)
+    assert not any({"transport", "booted"} & set(series.parameters) for series in document.series)
     # How Linux's threads were told is counted, and a busy machine may count otherwise the second
     # time.
     wanted = {
         arm(series)[:3]
         for series in document_of("unmap").series
-        if "carrier" not in series.parameters
+        if "transport" not in series.parameters
     }
     assert {arm(series)[:3] for series in document.series} == wanted
 
@@ -178,15 +178,15 @@ def test_a_host_that_allows_few_open_files_loses_the_arms_that_need_them_and_no_
     name: str,
 ) -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (links.needed("pipe", 2) - 1, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (links.needed("socket", 2) - 1, before[1]))
     try:
         document = registry.get(name).run(Request(placement(), SIZES["smoke"]))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
-    assert {series.parameters.get("carrier") for series in document.series} == {None, "socket"}
-    (text,) = [warning.text for warning in document.warnings if warning.code == "carrier-refused"]
-    assert "over a pipe" in text
-    assert f"ulimit -n {links.needed('pipe', 2)}" in text
+    assert {series.parameters.get("transport") for series in document.series} == {None}
+    (text,) = [warning.text for warning in document.warnings if warning.code == "transport-refused"]
+    assert "over a socket" in text
+    assert f"ulimit -n {links.needed('socket', 2)}" in text
 
 
 def test_unmap_has_throughput_map_and_touch() -> None:

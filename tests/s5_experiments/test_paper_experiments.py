@@ -35,7 +35,7 @@ def medians(document: Document, measure: str = "") -> dict[tuple[str, int], floa
         (one.variant, one.cores): one.p50
         for one in document.series
         if not one.control
-        and "carrier" not in one.parameters
+        and "transport" not in one.parameters
         and (one.measure == measure if measure else one.measure != "throughput")
     }
 
@@ -94,25 +94,23 @@ def test_every_arm_of_figure_3_stands_at_every_number_of_cores() -> None:
     assert set(found) == {(name, cores) for name in names for cores in (1, 2)}
 
 
-def test_messages_go_by_sockets_and_pipes_too_where_there_is_somebody_to_ask() -> None:
+def test_messages_go_by_sockets_too_where_there_is_somebody_to_ask() -> None:
     document = document_of("shared-memory")
     carried = {
-        (one.parameters["carrier"], one.variant, one.cores, one.measure): one
+        (one.parameters["transport"], one.variant, one.cores, one.measure): one
         for one in document.series
-        if "carrier" in one.parameters
+        if "transport" in one.parameters
     }
     assert set(carried) == {
-        (carrier, name, 2, measure)
-        for carrier in ("socket", "pipe")
+        ("socket", name, 2, measure)
         for name in ("msg1", "msg8")
         for measure in ("round-trip", "throughput")
     }
-    for carrier in ("socket", "pipe"):
-        assert f"msg8-{carrier}-on-2-over-msg8-on-2" in {ratio.name for ratio in document.ratios}
-        # A call of the host to send and one to receive, there and back: never as cheap as the
-        # server's own work.
-        (server,) = [one for one in document.series if (one.variant, one.cores) == ("server8", 2)]
-        assert carried[carrier, "msg8", 2, "round-trip"].p5 > server.p50
+    assert "msg8-socket-on-2-over-msg8-on-2" in {ratio.name for ratio in document.ratios}
+    # A call of the host to send and one to receive, there and back: never as cheap as the server's
+    # own work.
+    (server,) = [one for one in document.series if (one.variant, one.cores) == ("server8", 2)]
+    assert carried["socket", "msg8", 2, "round-trip"].p5 > server.p50
 
 
 def test_updates_are_back_to_back_in_batches_and_the_servers_own_are_timed_singly() -> None:

@@ -100,7 +100,7 @@ def test_several_numbers_of_cores_give_the_papers_figure_7() -> None:
     assert registry.draw_together([known.unmap(2), known.unmap(2)]) == []
 
 
-def test_unmaps_by_sockets_and_pipes_stand_apart_and_are_named() -> None:
+def test_unmaps_by_sockets_stand_apart_and_are_named() -> None:
     completion, *_ = figures(known.by_the_host_too(known.unmap()))
     written = texts(completion)
     groups = [
@@ -114,32 +114,28 @@ def test_unmaps_by_sockets_and_pipes_stand_apart_and_are_named() -> None:
         "Told by signal",
     ]
     bars = [one for one in written if one.startswith("multikernel")]
-    assert bars[:6] == [
+    assert bars[:4] == [
         "multikernel · one-phase (polling)",
         "multikernel · two-phase (polling)",
-        *(
-            f"multikernel · {p}-phase (polling, by {c})"
-            for c in ("socket", "pipe")
-            for p in ("one", "two")
-        ),
+        *(f"multikernel · {p}-phase (polling, by socket)" for p in ("one", "two")),
     ]
-    assert classes(completion)["bar"] == 6 + 4
+    assert classes(completion)["bar"] == 6 + 2
     assert any("by call lines in shared memory" in note for note in completion.notes)
     assert not any(
         "by call lines in shared memory" in note for note in figures(known.unmap())[0].notes
     )
 
 
-def test_carriers_over_several_numbers_of_cores_are_a_figure_beside_the_papers() -> None:
+def test_transports_over_several_numbers_of_cores_are_a_figure_beside_the_papers() -> None:
     plain = [known.unmap(cores) for cores in (2, 3, 4)]
-    seventh, carriers = registry.draw_together([known.by_the_host_too(one) for one in plain])
+    seventh, transports = registry.draw_together([known.by_the_host_too(one) for one in plain])
     assert isinstance(seventh, Figure)
-    assert isinstance(carriers, Figure)
+    assert isinstance(transports, Figure)
     (alone,) = registry.draw_together(plain)
     assert seventh == alone
-    assert classes(carriers)["joint"] == 2 * 6
-    assert classes(carriers)["paper-line"] == 0
-    assert carriers.description.count("by socket") == carriers.description.count("by pipe") == 2
+    assert classes(transports)["joint"] == 2 * 4
+    assert classes(transports)["paper-line"] == 0
+    assert transports.description.count("by socket") == 2
 
 
 def test_one_document_of_several_numbers_of_cores_holds_the_papers_figure_7() -> None:
@@ -227,12 +223,12 @@ def test_shared_memory_is_a_line_an_arm_named_as_in_the_paper() -> None:
     assert "cores that update" in texts(figure)
 
 
-def test_messages_over_sockets_and_pipes_are_a_figure_beside_the_papers() -> None:
-    papers, carriers = figures(known.by_the_host_too(known.shared_memory()))
+def test_messages_over_sockets_are_a_figure_beside_the_papers() -> None:
+    papers, transports = figures(known.by_the_host_too(known.shared_memory()))
     assert papers == figures(known.shared_memory())[0]
-    assert {"MSG8", "MSG8 (by socket)", "MSG8 (by pipe)"} <= set(texts(carriers))
-    assert not any(one.startswith("SHM") for one in texts(carriers))
-    assert classes(carriers)["point"] == 9 + 3
+    assert {"MSG8", "MSG8 (by socket)"} <= set(texts(transports))
+    assert not any(one.startswith("SHM") for one in texts(transports))
+    assert classes(transports)["point"] == 6 + 2
 
 
 def test_messages_stand_in_the_form_of_table_2_with_the_papers_rows() -> None:

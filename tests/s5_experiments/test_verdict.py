@@ -121,13 +121,13 @@ def test_what_goes_by_the_host_is_told_from_what_goes_by_memory() -> None:
         ratio(f"{arm}-over-two-phase-polling", 5.0), ratio(f"shared-polling-over-{arm}", 0.2),
         ratio(f"linux-computing-over-{arm}", 1.5),
     )  # fmt: skip
-    carrier = found[TITLES["carrier"]]
-    assert len(carrier) == 2
+    transport = found[TITLES["transport"]]
+    assert len(transport) == 2
     assert all(
         "the multikernel in two phases over Unix sockets" in one and "5.00 ×" in one
-        for one in carrier
+        for one in transport
     )
-    assert "the same over call lines" in carrier[0]
+    assert "the same over call lines" in transport[0]
     assert TITLES["structure"] not in found
     (telling,) = found[TITLES["telling"]]
     assert "over Unix sockets" in telling

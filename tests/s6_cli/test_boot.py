@@ -47,7 +47,7 @@ def program(tmp_path: Path) -> Path:
     ("kernel", "options"),
     [
         ("multikernel", ("--capabilities", "owner", "--memory", "8MiB")),
-        ("multikernel", ("--carrier", "pipe")),
+        ("multikernel", ("--transport", "socket")),
         ("shared", ()),
         ("shared", ("--lock-scope", "region")),
     ],

@@ -21,9 +21,9 @@ import json, os, signal, sys, threading, time
 import multikernel
 from s7_faults import work
 
-kernel, cores, what, carrier = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
+kernel, cores, what, transport = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 print(json.dumps({"launcher": os.getpid()}), flush=True)
-with multikernel.boot(cores, kernel=kernel, carrier=carrier) as system:
+with multikernel.boot(cores, kernel=kernel, transport=transport) as system:
     pids = [core.pid for core in system.cores]
     print(json.dumps({"supervisor": system.launched.process.pid, "cores": pids}), flush=True)
     getattr(work, what)(system)
@@ -35,10 +35,10 @@ class Launcher:
     become known.
     """
 
-    def __init__(self, kernel: str, cores: int, what: str, carrier: str = "call-line") -> None:
+    def __init__(self, kernel: str, cores: int, what: str, transport: str = "call-line") -> None:
         environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", LAUNCHER, kernel, str(cores), what, carrier],
+            [sys.executable, "-c", LAUNCHER, kernel, str(cores), what, transport],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

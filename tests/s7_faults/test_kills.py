@@ -37,17 +37,16 @@ def test_while_the_shared_kernel_runs(what: str, victim: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("carrier", "what", "victim"),
+    ("transport", "what", "victim"),
     [
         ("socket", "unmaps", "core"),
-        ("pipe", "unmaps", "core"),
         ("socket", "rest", "core"),
-        ("pipe", "unmaps", "launcher"),
+        ("socket", "unmaps", "launcher"),
         ("socket", "unmaps", "supervisor"),
     ],
 )
-def test_while_the_host_carries(carrier: str, what: str, victim: str) -> None:
-    kill_while_it_runs(Launcher("multikernel", 3, what, carrier), victim)
+def test_while_the_host_carries(transport: str, what: str, victim: str) -> None:
+    kill_while_it_runs(Launcher("multikernel", 3, what, transport), victim)
 
 
 @pytest.mark.full
@@ -55,18 +54,17 @@ def test_while_the_host_carries(carrier: str, what: str, victim: str) -> None:
 @pytest.mark.parametrize("victim", VICTIMS)
 @pytest.mark.parametrize("what", ["rest", "programs", "unmaps"])
 @pytest.mark.parametrize(
-    ("kernel", "carrier"),
+    ("kernel", "transport"),
     [
         ("multikernel", "call-line"),
         ("multikernel", "socket"),
-        ("multikernel", "pipe"),
         ("shared", "call-line"),
     ],
 )
 def test_while_it_runs_many_times(
-    kernel: str, carrier: str, what: str, victim: str, trial: int
+    kernel: str, transport: str, what: str, victim: str, trial: int
 ) -> None:
-    kill_while_it_runs(Launcher(kernel, 3, what, carrier), victim)
+    kill_while_it_runs(Launcher(kernel, 3, what, transport), victim)
 
 
 def kill_while_it_runs(launcher: Launcher, victim: str) -> None:
@@ -96,10 +94,10 @@ def kill_while_it_runs(launcher: Launcher, victim: str) -> None:
     nothing_left(launcher)
 
 
-def kill_during_boot(kernel: str, seed: int, carrier: str = "call-line") -> str:
+def kill_during_boot(kernel: str, seed: int, transport: str = "call-line") -> str:
     """Once the processes of a boot are there, one of them is killed. Who."""
     chosen = random.Random(seed)
-    launcher = Launcher(kernel, chosen.choice((2, 4, 9)), "rest", carrier)
+    launcher = Launcher(kernel, chosen.choice((2, 4, 9)), "rest", transport)
     launcher.started()
     victim = chosen.choice(VICTIMS)
     deadline = time.monotonic() + chosen.random() * 0.25
@@ -134,11 +132,10 @@ def test_during_boot(kernel: str, trial: int) -> None:
 
 
 @pytest.mark.parametrize("trial", range(2))
-@pytest.mark.parametrize("carrier", ["socket", "pipe"])
-def test_during_boot_of_one_that_the_host_carries(carrier: str, trial: int) -> None:
+def test_during_boot_of_one_that_the_host_carries(trial: int) -> None:
     seed = random.randrange(1 << 30)
     print("seed", seed)
-    kill_during_boot("multikernel", seed, carrier)
+    kill_during_boot("multikernel", seed, "socket")
 
 
 @pytest.mark.full

@@ -18,7 +18,7 @@ enum verdict {
     VERDICT_NOT_A_FRAME,
     VERDICT_CORE_BUSY, /* the core runs a program already */
     VERDICT_OVERTAKEN, /* another installation of that tree came in between */
-    VERDICT_LATER,     /* (carriers only) the reply will come as a message of its own */
+    VERDICT_LATER,     /* (transports only) the reply will come as a message of its own */
     VERDICT_PENDING,   /* (local only) not finished yet */
     VERDICT_ALONE,     /* (a row's resume only) finished without asking anybody */
     /* (between monitors only) who was asked to order it does not own the object, or no longer */

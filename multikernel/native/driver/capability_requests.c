@@ -1,7 +1,6 @@
-/* What programs and the launcher ask a driver about capabilities. What one core decides alone is
- * decided here and now, and sends nothing; the rest is the monitors'. In the shared kernel each
- * decides all, under locks. The kinds and their words: driver.h. */
-#include "shared/capabilities.h"
+/* What programs and the launcher ask a driver about capabilities. What a core decides alone, and what
+ * takes others, is the kernel's to know. */
+#include "driver/driver.h"
 
 /* Memory that core 0 keeps becomes RAM, until nobody has any of it any more. */
 static enum verdict create(struct driver *d, const struct message *request, struct message *reply)
@@ -14,12 +13,10 @@ static enum verdict create(struct driver *d, const struct message *request, stru
     if (!size || size % CAP_PAGE)
         return monitor_verdict(CAP_BAD_SIZE);
     uint64_t address;
-    enum verdict verdict = driver_allocate(d, size, &address);
+    enum verdict verdict = memory_allocate(d, size, &address);
     if (verdict != VERDICT_OK)
         return verdict;
-    verdict = d->monitor ? monitor_verdict(cspace_create_ram(monitor_cspace(d->monitor), address,
-                                                             size, &place, &reply->word[1]))
-                         : shared_create_ram(d, address, size, &place, &reply->word[1]);
+    verdict = d->kernel->create_ram(d, address, size, &place, &reply->word[1]);
     if (verdict == VERDICT_OK)
         frames_keep(&d->frames, address);
     else
@@ -33,62 +30,14 @@ static enum verdict create(struct driver *d, const struct message *request, stru
 static enum verdict look(struct driver *d, const struct message *request, struct message *reply)
 {
     struct capability c;
-    if (!d->monitor) {
-        if (!shared_look(d, request->word[1], request->word[2] != 0, &c, &reply->word[1]))
-            return VERDICT_BAD_REQUEST;
-    } else {
-        const struct cspace *cs = monitor_cspace(d->monitor);
-        if (request->word[1] >= cspace_slots(cs))
-            return VERDICT_BAD_REQUEST;
-        uint32_t slot = (uint32_t)request->word[1];
-        while (request->word[2] && slot + 1 < cspace_slots(cs) &&
-               cspace_slot(cs, slot)->type == CAP_NULL)
-            slot++;
-        c = *cspace_slot(cs, slot);
-        reply->word[1] = cspace_reference(cs, slot);
-    }
+    if (!d->kernel->look(d, request->word[1], request->word[2] != 0, &c, &reply->word[1]))
+        return VERDICT_BAD_REQUEST;
     reply->word[2] = c.address;
     reply->word[3] = c.size;
     reply->word[4] = c.about;
     reply->word[5] =
         c.owner | (uint64_t)c.type << 16 | (uint64_t)c.rights << 24 | (uint64_t)c.flags << 32;
     return VERDICT_OK;
-}
-
-static void digest(struct driver *d, struct message *reply)
-{
-    if (!d->monitor) {
-        shared_capabilities_digest(d, &reply->word[1]);
-        return;
-    }
-    const struct cspace *cs = monitor_cspace(d->monitor);
-    reply->word[1] = cspace_digest(cs);
-    reply->word[2] = cspace_database(cs)->count;
-    reply->word[3] = cs->locks;
-    reply->word[4] = cspace_slots(cs);
-    reply->word[5] = cspace_check(cs) != NULL;
-}
-
-/* Memory that core 0 has given out comes back at once where this core can tell that a capability is
- * the last one: it owns RAM that nobody else has, or had, a part of (a revoke brings that about).
- * All other comes back when it is needed (reclaim.c). */
-static bool goes_for_good(const struct driver *d, const struct capability_task *task,
-                          struct capability *ram)
-{
-    const struct cspace *cs = monitor_cspace(d->monitor);
-    uint32_t slot;
-    if (d->me != 0 || task->row != ROW_CAP_DELETE || cspace_find(cs, task->source, &slot) != CAP_OK)
-        return false;
-    *ram = *cspace_slot(cs, slot);
-    return ram->type == CAP_RAM && ram->owner == d->me && !(ram->flags & CAP_REMOTE) &&
-           frames_kept(&d->frames, ram->address, ram->size);
-}
-
-static void take_back(struct driver *d, const struct capability *ram)
-{
-    const struct mapping_database *db = cspace_database(monitor_cspace(d->monitor));
-    if (mapping_database_overlapping(db, ram->address, capability_end(ram)) == NO_CAPABILITY)
-        frames_free(&d->frames, ram->address, ram->size);
 }
 
 static void task_of(const struct message *message, struct capability_task *task)
@@ -139,22 +88,10 @@ static enum verdict map(struct driver *d, uint64_t address, const struct message
     return d->kernel->begin(d, &request, reply);
 }
 
-static enum verdict shared_request(struct driver *d, struct capability_task *task,
-                                   struct message *reply)
-{
-    struct shared_outcome outcome;
-    enum verdict verdict = shared_capability(d, task, &outcome);
-    if (d->me == 0 && frames_kept(&d->frames, outcome.address, outcome.size))
-        frames_free(&d->frames, outcome.address, outcome.size);
-    if (verdict == VERDICT_PINNED)
-        reply->word[0] = message_head(message_kind(reply), 0, 0, outcome.pinned, 0);
-    reply->word[1] = task->made;
-    return verdict;
-}
-
 enum verdict capability_request(struct driver *d, uint64_t address, const struct message *message,
                                 struct message *reply)
 {
+    struct capability_task task;
     switch (message_kind(message)) {
     case KIND_CAP_CREATE:
         return create(d, message, reply);
@@ -163,31 +100,10 @@ enum verdict capability_request(struct driver *d, uint64_t address, const struct
     case KIND_CAP_LOOK:
         return look(d, message, reply);
     case KIND_CAP_DIGEST:
-        digest(d, reply);
+        d->kernel->capability_digest(d, &reply->word[1]);
         return VERDICT_OK;
     default:
-        break;
+        task_of(message, &task);
+        return d->kernel->capability(d, address, &task, reply);
     }
-    struct request request;
-    struct capability_task *task = &request.capability;
-    task_of(message, task);
-    if (!d->monitor)
-        return shared_request(d, task, reply);
-    struct capability ram;
-    bool last = goes_for_good(d, task, &ram);
-    enum verdict verdict = monitor_capability(d->monitor, task);
-    if (verdict == VERDICT_OK && last)
-        take_back(d, &ram);
-    if (verdict != VERDICT_PENDING && verdict != VERDICT_BUSY) {
-        reply->word[1] = task->made;
-        return verdict;
-    }
-    task->tried = verdict == VERDICT_PENDING;
-    /* BUSY too: what is half deleted has to be remembered, and waiting for another operation's
-     * outcome is the monitor's. */
-    request.row = task->row;
-    request.protocol = TWO_PHASE;
-    request.slot = request.generation = 0;
-    request.ticket = address;
-    return d->kernel->begin(d, &request, reply);
 }

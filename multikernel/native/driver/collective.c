@@ -76,19 +76,16 @@ static enum verdict open_group(struct driver *d, const struct message *request)
         memcpy(members, d->client_holders, sizeof members);
     if (!core_set_has(members, root) || !core_set_has(members, d->me))
         return VERDICT_BAD_REQUEST;
-    const struct tree *tree =
-        d->monitor ? monitor_tree(d->monitor, root) : shared_tree_hold(d, root);
+    const struct tree *tree = d->kernel->tree_hold(d, root);
     if (!tree && version)
         return VERDICT_BAD_REQUEST;
     enum verdict verdict = VERDICT_OK;
     if (tree && (tree->current != version || tree->installed != installed))
         verdict = VERDICT_STALE_VIEW;
-    else if (d->monitor)
-        join_group(d, g, root, monitor_links(d->monitor, root, version), members);
     else
-        join_group(d, g, root, shared_tree_links(d, root, version), members);
-    if (tree && !d->monitor)
-        shared_tree_release(d);
+        join_group(d, g, root, d->kernel->tree_links(d, root, version), members);
+    if (tree)
+        d->kernel->tree_release(d);
     return verdict;
 }
 
@@ -102,7 +99,7 @@ static bool send(struct driver *d, uint32_t to, uint32_t number, uint32_t up,
     int line = call_try_send(sender, message);
     if (line < 0)
         return false;
-    driver_await(d, sender, to, (uint32_t)line, reply_address(REPLY_GROUP, to, 0, number | up));
+    watch_reply(d, sender, to, (uint32_t)line, reply_address(REPLY_GROUP, to, 0, number | up));
     doorbell_ring(d->peers[to].doorbell);
     return true;
 }
@@ -314,13 +311,12 @@ static enum verdict take(struct driver *d, struct group *g, uint64_t address,
 enum verdict collective_request(struct driver *d, uint64_t address, const struct message *request,
                                 struct message *reply)
 {
-    bool local = address >> 60 == REPLY_LOCAL;
-    uint32_t from =
-        local ? d->me : (uint32_t)(address >> 44 & 0xffff) / d->segment->geometry.user_channels;
+    bool local = reply_type(address) == REPLY_LOCAL;
+    uint32_t from = local ? d->me : reply_who(address) / d->segment->geometry.user_channels;
     if (message_kind(request) == KIND_GROUP)
         return open_group(d, request);
     struct group *g = group_of(d, request);
-    if (!g || (!local && address >> 60 != REPLY_CHANNEL))
+    if (!g || (!local && reply_type(address) != REPLY_CHANNEL))
         return VERDICT_BAD_REQUEST;
     switch (message_kind(request)) {
     case KIND_GATHER:
@@ -334,7 +330,7 @@ enum verdict collective_request(struct driver *d, uint64_t address, const struct
 
 void collective_reply(struct driver *d, uint64_t address, const struct message *message)
 {
-    uint32_t line = address & 0xff, from = address >> 44 & 0xffff, number = line & ~(uint32_t)UP;
+    uint32_t line = reply_line(address), from = reply_who(address), number = line & ~(uint32_t)UP;
     struct group *g = &d->groups[number];
     if (line & UP) {
         finish(d, g, message_verdict(message), &message->word[2]);

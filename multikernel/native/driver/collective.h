@@ -18,7 +18,7 @@
  * A group copies its edges when it is opened. Trees that are installed later concern groups that
  * are opened later.
  *
- * Who calls it: dispatch.c. Programs come in by driver_here; the edges lie on user channel
+ * Programs come in by driver_here; the edges lie on user channel
  * GROUP_CHANNEL, which carries nothing else. Source: Smelt (OSDI'16), section 5 (collectives over
  * machine-aware trees); MPI for the names. Smelt's barrier, too, is a reduction and a broadcast;
  * that one line carries both is ours. */

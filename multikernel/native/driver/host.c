@@ -1,40 +1,48 @@
-/* The monitors' messages over channels that share no memory: for each pair of cores a Unix
- * SOCK_SEQPACKET socket pair, or two pipes (channel/socket.c, channel/pipe.c, by the interface in
- * channel.h). Neither the monitor nor the agreement engine knows.
+/* The transport that shares no memory: for each pair of cores a Unix SOCK_SEQPACKET socket pair
+ * (channel/socket.c). Neither the monitor nor the agreement engine knows.
  *
  * What is shared then, and what not. Nothing that core tells core about an operation goes by
  * memory: not the request, not the reply, not the attention it needs. A core that polls tries to
- * receive; one that has nothing to do sleeps in the host's ppoll until one of its descriptors is
+ * receive; one that has nothing to do sleeps in the host's ppoll until one of its sockets is
  * readable; one that runs a program is interrupted by the host (O_ASYNC, as SIGURG). Memory still
- * carries what is not the monitors': the launcher's requests, the programs' channels and groups,
- * and the doorbell by which those get attention. A core asleep in ppoll therefore publishes a mode
- * of its own, MODE_LISTENING, which is told by a signal.
+ * carries what is not the kernel's: the launcher's requests, the programs' channels and groups, and
+ * the doorbell by which those get attention. A core asleep in ppoll therefore publishes a mode of
+ * its own, MODE_LISTENING, and is notified by a signal.
  *
- * The signal is blocked while the driver works and let in by ppoll and by driver_leave: the host
- * then sets it pending and no more, so that a message to a core that polls costs it no interrupt;
- * and what came after the last look before either of them ends the sleep, or interrupts the program
- * at once. Nobody has to publish a mode and look again. Setting it pending costs the sender some
- * hundred cycles a message (measured: 3 to 8 % of a round trip); asking for it only when a program
- * is to run would cost each of its system calls two calls of the host for every other core.
+ * The signal is blocked while the driver works and let in by ppoll and when the driver is left: the
+ * host then sets it pending and no more, so that a message to a core that polls costs it no
+ * interrupt; and what came after the last look before either of them ends the sleep, or interrupts
+ * the program at once. Nobody has to publish a mode and look again. Setting it pending costs the
+ * sender some hundred cycles a message (measured: 3 to 8 % of a round trip); asking for it only
+ * when a program is to run would cost each of its system calls two calls of the host for every
+ * other core.
  *
- * A reply is a message, as with the rings; a notice has none. A host whose buffers are full
- * refuses, and the message waits in monitor_port.c's queue: nothing blocks and nothing is dropped.
- * A core that has ended is sent nothing; the supervisor is taking the system down. The ends are
- * made by the supervisor (runtime/links.py). Called by: monitor_port.c, arrivals.c, loop.c. */
+ * A reply is a message; a notice has none. A host whose buffers are full refuses, and the message
+ * waits in the driver's queue: nothing blocks and nothing is dropped. A core that has ended is sent
+ * nothing; the supervisor is taking the system down, and made the sockets. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "channel/channel.h"
 #include "driver/driver.h"
 
-static void close_link(struct driver *d, uint32_t with)
+struct host {
+    uint32_t next;            /* whom this turn looks at next; 0: nobody yet */
+    struct pollfd *receiving; /* by core; -1: closed */
+    struct pollfd *sending;   /* behind those; -1: there is room, as far as is known */
+    struct channel channel[];
+};
+
+static void close_channel(struct host *h, uint32_t with)
 {
-    d->links[with].fd = -1; /* ppoll passes over it */
-    channel_close(&d->peers[with].link);
+    h->receiving[with].fd = h->sending[with].fd = -1; /* ppoll passes over it */
+    channel_close(&h->channel[with]);
 }
 
 /* A monitor that has lost a message could never agree again. */
@@ -46,88 +54,93 @@ static _Noreturn void host_refuses(void)
     _exit(1);
 }
 
-bool link_send(struct driver *d, uint32_t to, const struct message *message)
+static bool send(struct driver *d, uint32_t to, const struct message *message)
 {
-    if (d->links[to].fd < 0)
+    struct host *h = d->host;
+    if (h->receiving[to].fd < 0)
         return true;
-    switch (channel_try_send(&d->peers[to].link, message)) {
+    switch (channel_try_send(&h->channel[to], message)) {
     case CHANNEL_OK:
+        h->sending[to].fd = -1;
         return true;
     case CHANNEL_AGAIN:
+        h->sending[to].fd = h->receiving[to].fd; /* what waits for room is worth waking for too */
         return false;
     case CHANNEL_CLOSED:
-        close_link(d, to);
+        close_channel(h, to);
         return true;
     default:
         host_refuses();
     }
 }
 
-static bool receive(struct driver *d, uint32_t from)
+static bool answer(struct driver *d, uint64_t address, const struct message *message)
 {
-    struct message message;
-    struct peer *peer = &d->peers[from];
-    if (d->links[from].fd < 0)
+    (void)d;
+    (void)address;
+    (void)message;
+    return false;
+}
+
+static bool receive_from(struct driver *d, uint32_t from, struct arrival *a)
+{
+    struct host *h = d->host;
+    if (h->receiving[from].fd < 0)
         return false;
-    switch (channel_try_receive(&peer->link, &message)) {
+    switch (channel_try_receive(&h->channel[from], &a->message)) {
     case CHANNEL_OK:
-        break;
+        transport_arrived(d, a, REPLY_HOST, from);
+        return true;
     case CHANNEL_AGAIN:
         return false;
     case CHANNEL_CLOSED:
-        close_link(d, from);
+        close_channel(h, from);
         return false;
     default:
         host_refuses();
     }
-    if (!(message.word[0] & FLAG_REPLY))
-        carrier_request(d, from, reply_address(REPLY_LINK, from, ++d->reply_count, 0), &message);
-    else if (message_kind(&message) >= KIND_PING)
-        driver_reply(d, peer->link_waiter, &message);
-    else
-        carrier_answer(d, from, &message);
-    return true;
 }
 
-bool link_poll(struct driver *d)
+/* One message a turn from each that has any. */
+static bool receive(struct driver *d, struct watch *watch, struct arrival *a)
 {
-    /* one place to look: asking first whether there is something would be a call more */
-    if (d->cores == 2)
-        return receive(d, 1 - d->me);
-    if (poll(d->links, d->cores, 0) <= 0)
+    struct host *h = d->host;
+    (void)watch;
+    if (h->next == 0 && d->cores == 2) {
+        /* one place to look: asking first whether there is something would be a call more */
+        h->next = d->cores;
+        if (receive_from(d, 1 - d->me, a))
+            return true;
+    } else if (h->next == 0 && poll(h->receiving, d->cores, 0) <= 0) {
         return false;
-    bool any = false;
-    for (uint32_t from = 0; from < d->cores && carrier_has_room(d); from++)
-        if (d->links[from].revents)
-            any |= receive(d, from);
-    return any;
+    }
+    while (h->next < d->cores) {
+        uint32_t from = h->next++;
+        if (h->receiving[from].revents && receive_from(d, from, a))
+            return true;
+    }
+    h->next = 0;
+    return false;
 }
 
-void link_deafen(bool deaf)
+static void interrupt(struct driver *d, bool allowed)
 {
+    (void)d;
     sigset_t urgent;
     sigemptyset(&urgent);
     sigaddset(&urgent, SIGURG);
-    pthread_sigmask(deaf ? SIG_BLOCK : SIG_UNBLOCK, &urgent, NULL);
+    pthread_sigmask(allowed ? SIG_UNBLOCK : SIG_BLOCK, &urgent, NULL);
 }
 
-void link_park(struct driver *d, uint32_t slice_us)
+static void park(struct driver *d, uint32_t seen, uint32_t slice_us)
 {
+    (void)seen; /* whoever rings sends a signal */
     struct timespec slice = {.tv_sec = slice_us / 1000000,
                              .tv_nsec = (long)(slice_us % 1000000) * 1000};
     sigset_t hearing;
     pthread_sigmask(SIG_SETMASK, NULL, &hearing);
     sigdelset(&hearing, SIGURG);
-    /* What waits for room is worth waking for too. */
-    for (uint32_t i = 0; i < d->outgoing_count; i++) {
-        uint32_t to = d->outgoing[i].to;
-        if (d->links[to].fd >= 0)
-            d->links[d->cores + to].fd =
-                d->peers[to].link.form->descriptor(&d->peers[to].link, true);
-    }
-    ppoll(d->links, 2 * d->cores, &slice, &hearing);
-    for (uint32_t i = 0; i < d->outgoing_count; i++)
-        d->links[d->cores + d->outgoing[i].to].fd = -1;
+    ppoll(d->host->receiving, 2 * d->cores, &slice, &hearing);
 }
 
 /* Readable, or no longer full: this thread gets SIGURG. */
@@ -141,27 +154,35 @@ static int ask_for_interrupt(int descriptor)
     return 0;
 }
 
-int link_open(struct driver *d, const int *descriptors)
+static int host_open(struct driver *d, const int *ends)
 {
-    d->links = calloc(2 * (size_t)d->cores, sizeof *d->links);
-    if (!d->links)
+    struct host *h = calloc(1, sizeof *h + d->cores * sizeof *h->channel);
+    struct pollfd *all = calloc(2 * (size_t)d->cores, sizeof *all);
+    if (!h || !all || !ends)
         return ENOMEM;
+    d->host = h;
+    h->receiving = all;
+    h->sending = all + d->cores;
     for (uint32_t other = 0; other < d->cores; other++) {
-        struct channel *channel = &d->peers[other].link;
-        int in = descriptors[2 * other], out = descriptors[2 * other + 1];
-        d->links[other] = (struct pollfd){.fd = -1, .events = POLLIN};
-        d->links[d->cores + other] = (struct pollfd){.fd = -1, .events = POLLOUT};
+        h->receiving[other] = (struct pollfd){.fd = -1, .events = POLLIN};
+        h->sending[other] = (struct pollfd){.fd = -1, .events = POLLOUT};
         if (other == d->me)
             continue;
-        int error = d->carrier == CARRIER_PIPE ? channel_pipe_open(channel, in, out)
-                                               : channel_socket_open(channel, in);
+        int error = channel_socket_open(&h->channel[other], ends[other]);
         if (!error)
-            error = ask_for_interrupt(in);
-        if (!error && out != in)
-            error = ask_for_interrupt(out);
+            error = ask_for_interrupt(ends[other]);
         if (error)
             return error;
-        d->links[other].fd = in;
+        h->receiving[other].fd = ends[other];
     }
     return 0;
 }
+
+const struct transport transport_host = {.name = "socket",
+                                         .by_host = true,
+                                         .open = host_open,
+                                         .send = send,
+                                         .answer = answer,
+                                         .receive = receive,
+                                         .park = park,
+                                         .interrupt = interrupt};

@@ -34,9 +34,7 @@ static void serve(struct driver *d)
             deadline = 0;
             continue;
         }
-        /* Voted and not told the outcome, or told along a tree and not answered. */
-        if (!(d->monitor ? d->monitor->engaged
-                         : atomic_load_explicit(d->told, memory_order_relaxed) != d->told_seen))
+        if (!d->kernel->engaged(d))
             return;
         uint64_t now = arch_cycles();
         if (!deadline)
@@ -52,9 +50,9 @@ static void on_interrupt(int signal, siginfo_t *info, void *context)
     (void)signal;
     (void)context;
     struct driver *d = interrupted;
-    /* the host has a message: host.c */
+    /* the host has a message */
     bool carried = info->si_code >= POLL_IN && info->si_code <= POLL_HUP;
-    if (!d || (info->si_code != SI_TKILL && info->si_code != SI_TIMER && !(carried && d->links)))
+    if (!d || (info->si_code != SI_TKILL && info->si_code != SI_TIMER && !(carried && d->host)))
         return; /* a socket's urgent data: not for us, and perhaps not even on the main thread */
     if (d->disabled) {
         d->mark = 1;

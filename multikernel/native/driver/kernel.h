@@ -1,20 +1,31 @@
 /* Two kernels, one interface. What differs between the multikernel and the shared kernel is behind
  * these functions; the driver's loop, its channels, its modes and the programs on top are the same
- * for both (DESIGN section 4). */
+ * for both. */
 #pragma once
 
+#include "driver/transport.h"
 #include "monitor/monitor.h"
 
-struct driver;
+struct driver_options;
 
 struct kernel {
     const char *name;
-    /* Begins map, unmap or protect. PENDING: driver_complete(request->ticket) follows. BUSY: ask
-     * again later. Otherwise the final verdict, with result filled like OUTPUT_DONE's message. */
-    enum verdict (*begin)(struct driver *, const struct request *, struct message *result);
-    /* Does what others have asked of this core by other ways than its channels; true if there was
-     * something. Safe in the interrupt handler and while waiting for a lock. */
+    /* Makes the core's state, in a driver that is open but for its channels. 0, or an errno. */
+    int (*open)(struct driver *, const struct driver_options *);
+
+    /* What the kernel of another core says to this one: a request of a kind below KIND_PING, or the
+     * reply to one. False: this kernel knows no such request. */
+    bool (*message)(struct driver *, const struct arrival *);
+    /* Does what is to be done without a message; true if there was something. The loop asks when
+     * the word that driver.pending points to has changed. Safe in the interrupt handler and while
+     * waiting for a lock. */
     bool (*serve)(struct driver *);
+    /* Others wait for this core, and are about to say more. */
+    bool (*engaged)(struct driver *);
+
+    /* Begins an operation. PENDING: driver_reply to the request's ticket follows. BUSY: ask again
+     * later. Otherwise the final verdict, with result filled like OUTPUT_DONE's message. */
+    enum verdict (*begin)(struct driver *, const struct request *, struct message *result);
     /* See monitor_pin, monitor_unpin, monitor_fault. */
     enum verdict (*pin)(struct driver *, uint32_t slot, uint32_t generation);
     enum verdict (*unpin)(struct driver *, uint32_t slot, uint32_t generation);
@@ -23,12 +34,27 @@ struct kernel {
     void (*count)(struct driver *, uint32_t *mapped, uint32_t *locked);
     /* Is a page of this frame mapped, as far as this core knows? */
     bool (*frame_in_use)(struct driver *, uint64_t frame, uint64_t length);
+
+    /* Root's tree, which does not change up to the release; NULL, and nothing to release, where
+     * there are none. Its edges in a version, NULL where it is flat. A digest of all trees. */
+    const struct tree *(*tree_hold)(struct driver *, uint32_t root);
+    const struct tree_link *(*tree_links)(struct driver *, uint32_t root, uint32_t version);
+    void (*tree_release)(struct driver *);
+    uint64_t (*trees_digest)(struct driver *);
+
+    /* Copy, move, retype, revoke or delete, as the kinds KIND_CAP_… say. PENDING: driver_reply to
+     * that address follows. */
+    enum verdict (*capability)(struct driver *, uint64_t address, struct capability_task *,
+                               struct message *reply);
+    enum verdict (*create_ram)(struct driver *, uint64_t address, uint64_t size,
+                               const struct cspace_place *, uint64_t *made);
+    /* What a slot of this core holds, or the next in use if there is one, and its reference; false:
+     * there is no such slot. */
+    bool (*look)(struct driver *, uint64_t slot, bool next, struct capability *,
+                 uint64_t *reference);
+    /* Words 1-5 of KIND_CAP_DIGEST's reply. */
+    void (*capability_digest)(struct driver *, uint64_t words[5]);
+    /* OK: no core has a capability to any of that memory. BUSY: it is being found out, ask again.
+     * Anything else: it is in use. */
+    enum verdict (*unused)(struct driver *, uint64_t address, uint64_t size);
 };
-
-extern const struct kernel kernel_multikernel, kernel_shared;
-
-/* Bytes of state the shared kernel needs in the segment; trees: whether it is told along trees;
- * cnodes: of each core's capabilities; scope: what the locks of those are of
- * (shared/capabilities.h). */
-uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bool trees, uint32_t cnodes,
-                             uint32_t scope);

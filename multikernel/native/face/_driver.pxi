@@ -5,12 +5,15 @@
 cdef extern from "driver/driver.h":
     struct driver:
         uint64_t client_holders[16]
+    struct transport:
+        pass
     struct program:
         pass
+    const transport transport_rings
     struct driver_options:
         uint32_t me
         uint32_t shared_kernel
-        uint32_t carrier
+        uint32_t transport
         uint32_t crowded
         uint32_t slots_per_core
         uint32_t cnodes
@@ -24,7 +27,6 @@ cdef extern from "driver/driver.h":
         const uint32_t *trees
         uint32_t tree_count
         const int *links
-    driver *driver_open(segment *s, int memory, const driver_options *o, const char **reason)
     int driver_run(driver *d) nogil
     int driver_finish(driver *d, const char *result, uint64_t bytes)
     const char *driver_code(driver *d, uint64_t *bytes)
@@ -37,10 +39,14 @@ cdef extern from "driver/driver.h":
     bint driver_poll(driver *d) nogil
     int driver_call(driver *d, uint32_t peer, uint32_t channel, const message *request,
             message *reply) nogil
-    int driver_call_ring(driver *d, uint32_t peer, const message *request, message *reply) nogil
+    int driver_call_over(driver *d, const transport *transport, uint32_t peer,
+            const message *request, message *reply) nogil
     int driver_access(driver *d, uint32_t slot, uint32_t generation, uint64_t address,
             void *buffer, size_t length,
                       int write) nogil
+
+cdef extern from "boot/open.h":
+    driver *driver_open(segment *s, int memory, const driver_options *o, const char **reason)
 
 
 cdef class Exported:
@@ -76,7 +82,7 @@ cdef class Driver:
         cdef const char *reason = NULL
         o.me = options["me"]
         o.shared_kernel = options["shared_kernel"]
-        o.carrier = options["carrier"]
+        o.transport = options["transport"]
         o.crowded = options["crowded"]
         o.slots_per_core = options["slots_per_core"]
         o.cnodes = options["cnodes"]
@@ -92,8 +98,8 @@ cdef class Driver:
         if len(trees) % (4 * segment.cores):
             raise ValueError("a tree is its root and one edge for each other core")
         o.links = <const int *>PyBytes_AS_STRING(links) if links is not None else NULL
-        if links is not None and len(links) != 2 * sizeof(int) * segment.cores:
-            raise ValueError("not two descriptors for each core")
+        if links is not None and len(links) != sizeof(int) * segment.cores:
+            raise ValueError("not a descriptor for each core")
         self.segment = segment
         self.me = o.me
         self.d = driver_open(segment.s, memory, &o, &reason)
@@ -156,7 +162,7 @@ cdef class Driver:
         cdef message request = _message(kind, words), reply
         self.enter()
         if ring:
-            driver_call_ring(self.d, peer, &request, &reply)
+            driver_call_over(self.d, &transport_rings, peer, &request, &reply)
         else:
             driver_call(self.d, peer, 0, &request, &reply)
         driver_leave(self.d)

@@ -32,7 +32,7 @@ cdef extern from "face/segment_access.h":
     void segment_core_state(segment *s, uint32_t core, uint64_t *out)
     void segment_scratch_store(segment *s, uint32_t core, uint32_t line, uint64_t value)
 
-cdef extern from "driver/kernel.h":
+cdef extern from "shared/kernel.h":
     uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bint trees,
             uint32_t cnodes, uint32_t scope)
 

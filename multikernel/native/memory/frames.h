@@ -12,10 +12,9 @@ struct frames {
     uint64_t *used;
     uint64_t *first;
     uint64_t *kept; /* on the first page: capabilities say what becomes of it */
-    /* A search for kept frames that nobody has any more (reclaim.c): where it is, and how many
-     * pages there are to go. */
+    /* A search for kept frames that nobody has any more: where it is, and how many pages there are
+     * to go. */
     uint64_t look_at, to_look_at;
-    uint64_t ticket, asked, asked_length; /* not 0: that frame's question is under way */
 };
 
 int frames_open(struct frames *frames, uint64_t bytes);

@@ -68,7 +68,7 @@ enum agreement_kind {
     AGREEMENT_KINDS
 };
 
-/* Word 0 of every kernel message: kind 0-7, row 8-15, verdict 16-23, flags 24-31 (24 the carriers',
+/* Word 0 of every kernel message: kind 0-7, row 8-15, verdict 16-23, flags 24-31 (24 a transport's,
  * 25-26 the version of the root's tree), core 32-47 (in the first four requests the root, in what
  * answers the core that the verdict names), view 48-63. Word 1: the operation, initiator 48-63 and
  * sequence 0-47. Word 2: the object: for mappings slot 0-31 and generation 32-63, for capabilities

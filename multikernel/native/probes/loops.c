@@ -15,7 +15,7 @@ static enum verdict ping(struct driver *d, uint32_t peer, int via, const struct 
                          struct message *reply)
 {
     if (via == VIA_RING)
-        return driver_call_ring(d, peer, request, reply);
+        return driver_call_over(d, &transport_rings, peer, request, reply);
     return driver_call(d, peer, via == VIA_CALL_LINE ? 0 : d->segment->geometry.user_channels - 1,
                        request, reply);
 }

@@ -243,7 +243,7 @@ enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, u
 void probe_update_shared(struct driver *d, uint32_t lines, uint64_t count, uint32_t batch,
                          struct histogram *histogram);
 /* ... or asks core `server` to update lines of its own (MSG), over a user channel, or over the
- * carrier's where that shares no memory; at_server: what it cost there, by the server's own
+ * transport's where that shares no memory; at_server: what it cost there, by the server's own
  * clock. */
 void probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uint64_t count,
                           uint32_t batch, struct histogram *histogram, struct histogram *at_server);

@@ -26,8 +26,8 @@ void probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uin
         for (uint32_t i = 0; i < batch; i++) {
             if (server == d->me)
                 driver_here(d, &request, &reply);
-            else if (d->links) /* the way by which the cores of this system talk */
-                driver_call_link(d, server, &request, &reply);
+            else if (d->transport->by_host) /* the way by which the cores of this system talk */
+                driver_call_over(d, d->transport, server, &request, &reply);
             else
                 driver_call(d, server, 0, &request, &reply);
         }

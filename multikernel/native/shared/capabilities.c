@@ -25,7 +25,7 @@
  * deletion first unmaps all pages that go with it, and a revocation all pages of its range and of
  * the CNodes in it, or none where one is pinned (map_frame.c).
  *
- * A core that waits answers what it is told meanwhile (kernel.c: shared_while_waiting).
+ * A core that waits answers what it is told meanwhile (shared_while_waiting).
  * Nobody owns anything: `owner` shows the core that looks, for it decides alone. A type that never
  * leaves its core in the multikernel (CNode, Dispatcher, Endpoint, Mapping) does not here either,
  * so that programs find the same. */

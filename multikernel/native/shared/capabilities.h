@@ -1,6 +1,5 @@
 /* Capabilities of the shared kernel: one state for all cores, in the segment, under locks that
- * capabilities.c describes. Who calls it: capability_requests.c where there is no monitor,
- * kernel.c when it opens. */
+ * capabilities.c describes. */
 #pragma once
 
 #include "driver/driver.h"

@@ -48,7 +48,7 @@ uint64_t shared_capabilities_bytes(uint32_t cores, uint32_t cnodes, uint32_t sco
 void shared_capabilities_open(struct driver *d, void *memory, const struct driver_options *o)
 {
     struct shared_capabilities *k = memory;
-    d->local->capabilities = k;
+    shared_private(d)->capabilities = k;
     if (d->me != 0)
         return;
     *k = layout_of(d->cores, o->lock_scope);
@@ -72,15 +72,15 @@ static void take(struct driver *d, uint32_t index, uint32_t node)
 {
     struct shared_capabilities *k = shared_capabilities_of(d);
     struct lock_waiter waiter = {shared_while_waiting, d};
-    d->local->lock->acquire(lock_at(k, index), nodes_of(k), d->me * nodes_a_core(k->regions) + node,
-                            &waiter);
+    shared_private(d)->lock->acquire(lock_at(k, index), nodes_of(k),
+                                     d->me * nodes_a_core(k->regions) + node, &waiter);
 }
 
 static void give(struct driver *d, uint32_t index, uint32_t node)
 {
     struct shared_capabilities *k = shared_capabilities_of(d);
-    d->local->lock->release(lock_at(k, index), nodes_of(k),
-                            d->me * nodes_a_core(k->regions) + node);
+    shared_private(d)->lock->release(lock_at(k, index), nodes_of(k),
+                                     d->me * nodes_a_core(k->regions) + node);
 }
 
 void lock_regions(struct driver *d, const struct needs *n)

@@ -31,7 +31,7 @@ struct shared_capabilities {
 
 static inline struct shared_capabilities *shared_capabilities_of(const struct driver *d)
 {
-    return d->local->capabilities;
+    return shared_private(d)->capabilities;
 }
 
 static inline struct cspace *shared_cspace(const struct driver *d)

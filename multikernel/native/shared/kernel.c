@@ -12,10 +12,10 @@
  *
  * What this structure has for free: a pin is seen under the lock, so an unmap is refused before
  * anybody is told. No second phase, no abort. */
+#include "shared/kernel.h"
+
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "shared/capabilities.h"
 #include "shared/shared.h"
@@ -51,40 +51,6 @@ static bool is_mapped(struct shared_entry *entry, uint32_t generation)
     return (status & 0xff) == ENTRY_MAPPED && status >> 32 == generation;
 }
 
-/* --- Waiting, and the lock --- */
-
-void shared_breathe(struct driver *d)
-{
-    if (d->crowded)
-        sched_yield();
-    else
-        arch_relax();
-    if (atomic_load_explicit(&d->segment->stop, memory_order_relaxed))
-        _exit(0);
-}
-
-void shared_while_waiting(void *context)
-{
-    struct driver *d = context;
-    if (!(d->local->shoot ? driver_poll_calls(d) | tree_serve(d) : line_serve(d)))
-        shared_breathe(d);
-}
-
-void shared_lock(struct driver *d)
-{
-    struct shared_kernel *k = d->shared;
-    struct lock_waiter waiter = {shared_while_waiting, d};
-    d->local->lock->acquire(&k->lock, (struct lock_node *)(void *)((char *)k + k->nodes_offset),
-                            d->me, &waiter);
-}
-
-void shared_unlock(struct driver *d)
-{
-    struct shared_kernel *k = d->shared;
-    d->local->lock->release(&k->lock, (struct lock_node *)(void *)((char *)k + k->nodes_offset),
-                            d->me);
-}
-
 /* --- Operations --- */
 
 static enum verdict map(struct driver *d, const struct request *request, struct message *result)
@@ -98,7 +64,7 @@ static enum verdict unpinned(struct driver *d, const struct request *request,
                              struct message *result)
 {
     uint32_t core;
-    if (!is_mapped(entry_at(d->shared, request->slot), request->generation))
+    if (!is_mapped(entry_at(shared_state(d), request->slot), request->generation))
         return VERDICT_NOT_MAPPED;
     enum verdict verdict = shared_page_unpinned(d, request->slot, &core);
     if (verdict == VERDICT_PINNED)
@@ -109,7 +75,7 @@ static enum verdict unpinned(struct driver *d, const struct request *request,
 /* Releases the lock itself. */
 static enum verdict unmap(struct driver *d, const struct request *request, struct message *result)
 {
-    struct shared_entry *entry = entry_at(d->shared, request->slot);
+    struct shared_entry *entry = entry_at(shared_state(d), request->slot);
     enum verdict verdict = unpinned(d, request, result);
     if (verdict != VERDICT_OK || entry->mapping) {
         const uint64_t mapping = entry->mapping;
@@ -133,7 +99,7 @@ static enum verdict unmap(struct driver *d, const struct request *request, struc
 
 static enum verdict protect(struct driver *d, const struct request *request, struct message *result)
 {
-    const struct shared_entry *entry = entry_at(d->shared, request->slot);
+    const struct shared_entry *entry = entry_at(shared_state(d), request->slot);
     enum verdict verdict = unpinned(d, request, result);
     if (verdict != VERDICT_OK)
         return verdict;
@@ -146,11 +112,11 @@ static enum verdict protect(struct driver *d, const struct request *request, str
 
 static enum verdict begin(struct driver *d, const struct request *request, struct message *result)
 {
-    struct shared_kernel *k = d->shared;
+    struct shared_kernel *k = shared_state(d);
     enum verdict verdict;
     if (request->row == ROW_CAP_MAP)
         return shared_frame_map(d, request, result);
-    if (request->row == ROW_TREE && !d->local->shoot)
+    if (request->row == ROW_TREE && !shared_private(d)->shootdown)
         return VERDICT_BAD_REQUEST;
     if (request->row != ROW_MAP && request->row != ROW_TREE && request->slot >= k->slots)
         return VERDICT_NOT_MAPPED;
@@ -175,13 +141,13 @@ static enum verdict begin(struct driver *d, const struct request *request, struc
 
 static enum verdict change_pin(struct driver *d, uint32_t slot, uint32_t generation, bool pinned)
 {
-    struct shared_kernel *k = d->shared;
+    struct shared_kernel *k = shared_state(d);
     if (slot >= k->slots)
         return VERDICT_NOT_MAPPED;
     struct shared_entry *entry = entry_at(k, slot);
     enum verdict verdict = VERDICT_OK;
     shared_lock(d);
-    uint32_t *count = &d->local->pins[slot];
+    uint32_t *count = &shared_private(d)->pins[slot];
     if (!is_mapped(entry, generation) || !core_set_has(entry->sets, d->me)) {
         verdict = VERDICT_NOT_MAPPED;
     } else if (pinned) {
@@ -208,7 +174,7 @@ static enum verdict unpin(struct driver *d, uint32_t slot, uint32_t generation)
 
 static enum verdict fault(struct driver *d, uint32_t slot, uint32_t generation, int write)
 {
-    struct shared_kernel *k = d->shared;
+    struct shared_kernel *k = shared_state(d);
     if (slot >= k->slots)
         return VERDICT_FAULT;
     struct shared_entry *entry = entry_at(k, slot);
@@ -224,7 +190,7 @@ static enum verdict fault(struct driver *d, uint32_t slot, uint32_t generation, 
 /* One state, hence one digest: equal on all cores by construction. */
 static uint64_t digest(struct driver *d, const uint64_t *set)
 {
-    struct shared_kernel *k = d->shared;
+    struct shared_kernel *k = shared_state(d);
     uint64_t sum = 0;
     for (uint32_t slot = 0; slot < k->slots; slot++) {
         struct shared_entry *entry = entry_at(k, slot);
@@ -240,7 +206,7 @@ static uint64_t digest(struct driver *d, const uint64_t *set)
 
 static void count(struct driver *d, uint32_t *mapped, uint32_t *locked)
 {
-    struct shared_kernel *k = d->shared;
+    struct shared_kernel *k = shared_state(d);
     *mapped = *locked = 0;
     for (uint32_t slot = 0; slot < k->slots; slot++) {
         *mapped += (entry_status(entry_at(k, slot)) & 0xff) == ENTRY_MAPPED;
@@ -250,7 +216,7 @@ static void count(struct driver *d, uint32_t *mapped, uint32_t *locked)
 
 static bool frame_in_use(struct driver *d, uint64_t frame, uint64_t length)
 {
-    struct shared_kernel *k = d->shared;
+    struct shared_kernel *k = shared_state(d);
     bool used = false;
     shared_lock(d);
     for (uint32_t slot = 0; slot < k->slots && !used; slot++) {
@@ -264,24 +230,89 @@ static bool frame_in_use(struct driver *d, uint64_t frame, uint64_t length)
 
 static bool serve(struct driver *d)
 {
-    return d->local->shoot ? tree_serve(d) : line_serve(d);
+    return shared_private(d)->shootdown ? tree_serve(d) : line_serve(d);
 }
 
-const struct kernel kernel_shared = {"shared", begin,  serve, pin,         unpin,
-                                     fault,    digest, count, frame_in_use};
-
-int shared_kernel_open(struct driver *d, const struct driver_options *o)
+/* Told along a tree, and not answered. */
+static bool engaged(struct driver *d)
 {
+    return atomic_load_explicit(d->pending, memory_order_relaxed) != d->pending_seen;
+}
+
+static bool message(struct driver *d, const struct arrival *a)
+{
+    /* a shootdown's replies are looked for by who made it */
+    if (a->reply || message_kind(&a->message) != KIND_SHOOTDOWN || !shared_private(d)->shootdown ||
+        reply_type(a->address) != REPLY_LINE)
+        return false;
+    tree_told(d, a);
+    return true;
+}
+
+/* --- Trees, for groups --- */
+
+static const struct tree *tree_hold(struct driver *d, uint32_t root)
+{
+    if (!shared_private(d)->shootdown)
+        return NULL;
+    shared_lock(d); /* so no installation is on its way */
+    return shared_tree(d, root);
+}
+
+static const struct tree_link *tree_links(struct driver *d, uint32_t root, uint32_t version)
+{
+    return shared_tree_links(d, root, version);
+}
+
+static void tree_release(struct driver *d)
+{
+    shared_unlock(d);
+}
+
+/* One state: there is nothing to compare. */
+static uint64_t trees_digest(struct driver *d)
+{
+    (void)d;
+    return 0;
+}
+
+/* --- Capabilities --- */
+
+static enum verdict capability(struct driver *d, uint64_t address, struct capability_task *task,
+                               struct message *reply)
+{
+    struct shared_outcome outcome;
+    (void)address; /* all verdicts are final */
+    enum verdict verdict = shared_capability(d, task, &outcome);
+    if (d->me == 0 && frames_kept(&d->frames, outcome.address, outcome.size))
+        frames_free(&d->frames, outcome.address, outcome.size);
+    if (verdict == VERDICT_PINNED)
+        reply->word[0] = message_head(message_kind(reply), 0, 0, outcome.pinned, 0);
+    reply->word[1] = task->made;
+    return verdict;
+}
+
+static enum verdict unused(struct driver *d, uint64_t address, uint64_t size)
+{
+    return shared_unused(d, address, size) ? VERDICT_OK : VERDICT_FRAME_IN_USE;
+}
+
+/* --- Opening --- */
+
+static int open(struct driver *d, const struct driver_options *o)
+{
+    struct shared_private *own = calloc(1, sizeof *own);
     struct shared_kernel *k =
         (struct shared_kernel *)(void *)((char *)d->segment + d->segment->shared_offset);
-    d->shared = k;
-    d->told = &k->told.sequence;
-    d->local = calloc(1, sizeof *d->local);
-    if (!d->local)
+    /* what its cores say to each other fits their lines */
+    if (!own || outgoing_open(d, 0, d->cores))
         return ENOMEM;
-    d->local->lock = &lock_mcs;
-    d->local->pins = calloc((size_t)o->slots_per_core * d->cores, sizeof *d->local->pins);
-    if (!d->local->pins)
+    d->kernel_state = own;
+    d->pending = &k->told.sequence;
+    own->kernel = k;
+    own->lock = &lock_mcs;
+    own->pins = calloc((size_t)o->slots_per_core * d->cores, sizeof *own->pins);
+    if (!own->pins)
         return ENOMEM;
     if (d->me == 0) { /* core 0 writes the state; nobody reads it before the supervisor says go */
         address_range_init(&k->addresses, o->address_base, o->address_size * d->cores);
@@ -297,3 +328,27 @@ int shared_kernel_open(struct driver *d, const struct driver_options *o)
         o);
     return o->tree_count ? shared_trees_open(d, o->trees, o->tree_count) : 0;
 }
+
+const struct kernel kernel_shared = {
+    .name = "shared",
+    .open = open,
+    .message = message,
+    .serve = serve,
+    .engaged = engaged,
+    .begin = begin,
+    .pin = pin,
+    .unpin = unpin,
+    .fault = fault,
+    .digest = digest,
+    .count = count,
+    .frame_in_use = frame_in_use,
+    .tree_hold = tree_hold,
+    .tree_links = tree_links,
+    .tree_release = tree_release,
+    .trees_digest = trees_digest,
+    .capability = capability,
+    .create_ram = shared_create_ram,
+    .look = shared_look,
+    .capability_digest = shared_capabilities_digest,
+    .unused = unused,
+};

@@ -4,7 +4,7 @@
 
 static bool is_meant(struct driver *d, uint32_t slot)
 {
-    struct shared_kernel *k = d->shared;
+    struct shared_kernel *k = shared_state(d);
     if (k->set_words == 1)
         return told_targets(&k->told) >> d->me & 1;
     bool has = core_set_has(entry_at(k, slot)->sets, d->me);
@@ -16,9 +16,9 @@ static bool is_meant(struct driver *d, uint32_t slot)
 
 bool line_serve(struct driver *d)
 {
-    struct shared_kernel *k = d->shared;
+    struct shared_kernel *k = shared_state(d);
     struct told_line *told = &k->told;
-    uint64_t sequence = told_look(told, &d->told_seen);
+    uint64_t sequence = told_look(told, &d->pending_seen);
     if (!sequence)
         return false;
     uint32_t slot = told_slot(told);
@@ -46,13 +46,13 @@ bool line_serve(struct driver *d)
 _Atomic uint32_t *line_tell(struct driver *d, struct shared_entry *entry, uint32_t slot,
                             enum tell what, uint32_t rights)
 {
-    struct shared_kernel *k = d->shared;
+    struct shared_kernel *k = shared_state(d);
     uint32_t count = shared_others(d, entry->sets);
     if (!count)
         return NULL;
     struct change change = {.slot = slot, .what = (uint8_t)what, .rights = (uint8_t)rights};
     change.targets = entry->sets[0] & (d->me < 64 ? ~(1ull << d->me) : ~0ull);
-    _Atomic uint32_t *missing = told_write(&k->told, &change, count, &d->told_seen);
+    _Atomic uint32_t *missing = told_write(&k->told, &change, count, &d->pending_seen);
     for (uint32_t core = core_set_next(entry->sets, d->cores, 0); core < d->cores;
          core = core_set_next(entry->sets, d->cores, core + 1))
         if (core != d->me)
@@ -62,7 +62,7 @@ _Atomic uint32_t *line_tell(struct driver *d, struct shared_entry *entry, uint32
 
 enum verdict line_await(struct driver *d, _Atomic uint32_t *missing)
 {
-    struct shared_kernel *k = d->shared;
+    struct shared_kernel *k = shared_state(d);
     /* Nobody else can tell anything now: we hold the lock. */
     while (missing && told_missing(missing))
         shared_breathe(d);

@@ -90,7 +90,7 @@ static enum verdict map_page(struct driver *d, struct cspace *cs, uint64_t frame
     enum verdict verdict = shared_page_reserve(d, request, &slot);
     if (verdict != VERDICT_OK)
         return verdict;
-    struct shared_entry *entry = entry_at(d->shared, slot);
+    struct shared_entry *entry = entry_at(shared_state(d), slot);
     verdict = monitor_verdict(
         mapping_made(d, cs, frame, entry->address, request->rights, place, &mapping, next));
     if (verdict != VERDICT_OK) {
@@ -149,7 +149,7 @@ enum verdict shared_frame_map(struct driver *d, const struct request *request,
 /* Under all locks but the space's; it has no pins. */
 static enum verdict page_goes(struct driver *d, uint32_t slot)
 {
-    const uint64_t mapping = entry_at(d->shared, slot)->mapping;
+    const uint64_t mapping = entry_at(shared_state(d), slot)->mapping;
     enum verdict verdict = shared_page_unmap(d, slot);
     mapping_goes(d, mapping);
     return verdict;
@@ -166,7 +166,7 @@ enum verdict shared_frame_unmap(struct driver *d, const struct request *request,
     /* No page has had that Mapping but this one. */
     enum verdict verdict = VERDICT_NOT_MAPPED;
     if (shared_page_mapped(d, request->slot) &&
-        entry_at(d->shared, request->slot)->mapping == mapping)
+        entry_at(shared_state(d), request->slot)->mapping == mapping)
         verdict = shared_page_unpinned(d, request->slot, &pinned);
     if (verdict == VERDICT_PINNED)
         result->word[0] = message_head(message_kind(result), 0, 0, pinned, 0);
@@ -204,7 +204,7 @@ static bool one_of(const struct pages *which, const struct cspace *cs,
  * too. */
 static uint32_t next_page(struct driver *d, const struct pages *which, uint32_t slot, bool closed)
 {
-    struct shared_kernel *k = d->shared;
+    struct shared_kernel *k = shared_state(d);
     const struct cspace *state = shared_cspace(d);
     for (; slot < k->slots; slot++)
         if ((closed ? shared_page_closed(d, slot) : shared_page_mapped(d, slot)) &&
@@ -238,7 +238,7 @@ static void victim_closed(struct driver *d, const struct pages *which, enum verd
 
 static enum verdict pages_go(struct driver *d, const struct pages *which, uint32_t *pinned)
 {
-    const uint32_t slots = ((struct shared_kernel *)d->shared)->slots;
+    const uint32_t slots = shared_state(d)->slots;
     enum verdict verdict = VERDICT_OK;
     lock_pages(d);
     close_victim(d, which);
@@ -248,7 +248,7 @@ static enum verdict pages_go(struct driver *d, const struct pages *which, uint32
     for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(d, which, i, false)) < slots; i++)
         verdict = shared_page_close(d, i);
     for (uint32_t i = 0; (i = next_page(d, which, i, true)) < slots; i++) {
-        mapping_goes(d, entry_at(d->shared, i)->mapping);
+        mapping_goes(d, entry_at(shared_state(d), i)->mapping);
         shared_page_free(d, i);
     }
     victim_closed(d, which, verdict);

@@ -15,7 +15,7 @@
 static _Atomic uint32_t *tell(struct driver *d, struct shared_entry *entry, uint32_t slot,
                               enum tell what, uint32_t rights)
 {
-    if (!d->local->shoot)
+    if (!shared_private(d)->shootdown)
         return line_tell(d, entry, slot, what, rights);
     tree_tell(d, entry, slot, what, rights);
     return NULL;
@@ -23,7 +23,7 @@ static _Atomic uint32_t *tell(struct driver *d, struct shared_entry *entry, uint
 
 static enum verdict await_acknowledgements(struct driver *d, _Atomic uint32_t *missing)
 {
-    return d->local->shoot ? tree_await(d) : line_await(d, missing);
+    return shared_private(d)->shootdown ? tree_await(d) : line_await(d, missing);
 }
 
 static int live(void *kernel, uint32_t slot, uint64_t *start, uint64_t *end)
@@ -36,7 +36,7 @@ static int live(void *kernel, uint32_t slot, uint64_t *start, uint64_t *end)
 
 enum verdict shared_page_reserve(struct driver *d, const struct request *request, uint32_t *slot)
 {
-    struct shared_kernel *k = d->shared;
+    struct shared_kernel *k = shared_state(d);
     struct shared_entry *entry = NULL;
     for (uint32_t i = 0; i < k->slots && !entry; i++) {
         *slot = (k->slot_next + i) % k->slots;
@@ -61,13 +61,13 @@ enum verdict shared_page_reserve(struct driver *d, const struct request *request
 
 void shared_page_free(struct driver *d, uint32_t slot)
 {
-    struct shared_entry *entry = entry_at(d->shared, slot);
+    struct shared_entry *entry = entry_at(shared_state(d), slot);
     entry_set(entry, ENTRY_FREE, 0, (uint32_t)(entry_status(entry) >> 32));
 }
 
 enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message *result)
 {
-    struct shared_entry *entry = entry_at(d->shared, slot);
+    struct shared_entry *entry = entry_at(shared_state(d), slot);
     const uint32_t rights = entry_status(entry) >> 8 & 0xff,
                    generation = (uint32_t)(entry_status(entry) >> 32);
     _Atomic uint32_t *missing = tell(d, entry, slot, TELL_INSERT, rights);
@@ -93,24 +93,24 @@ enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message 
 
 bool shared_page_mapped(struct driver *d, uint32_t slot)
 {
-    return (entry_status(entry_at(d->shared, slot)) & 0xff) == ENTRY_MAPPED;
+    return (entry_status(entry_at(shared_state(d), slot)) & 0xff) == ENTRY_MAPPED;
 }
 
 bool shared_page_closed(struct driver *d, uint32_t slot)
 {
-    return (entry_status(entry_at(d->shared, slot)) & 0xff) == ENTRY_RESERVED;
+    return (entry_status(entry_at(shared_state(d), slot)) & 0xff) == ENTRY_RESERVED;
 }
 
 enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *core)
 {
-    struct shared_kernel *k = d->shared;
+    struct shared_kernel *k = shared_state(d);
     *core = core_set_next(entry_pinners(k, entry_at(k, slot)), d->cores, 0);
     return *core >= d->cores ? VERDICT_OK : VERDICT_PINNED;
 }
 
 enum verdict shared_page_close(struct driver *d, uint32_t slot)
 {
-    struct shared_entry *entry = entry_at(d->shared, slot);
+    struct shared_entry *entry = entry_at(shared_state(d), slot);
     enum verdict own = VERDICT_OK;
     entry_set(entry, ENTRY_RESERVED, 0, (uint32_t)(entry_status(entry) >> 32));
     _Atomic uint32_t *missing = tell(d, entry, slot, TELL_UNMAP, RIGHTS_NONE);
@@ -131,7 +131,7 @@ enum verdict shared_page_unmap(struct driver *d, uint32_t slot)
 
 enum verdict shared_page_protect(struct driver *d, uint32_t slot, uint32_t rights)
 {
-    struct shared_entry *entry = entry_at(d->shared, slot);
+    struct shared_entry *entry = entry_at(shared_state(d), slot);
     enum verdict own = VERDICT_OK;
     entry_set(entry, ENTRY_RESERVED, 0, (uint32_t)(entry_status(entry) >> 32));
     _Atomic uint32_t *missing = tell(d, entry, slot, TELL_PROTECT, rights);

@@ -5,6 +5,9 @@
  * map_frame.c. */
 #pragma once
 
+#include <sched.h>
+#include <unistd.h>
+
 #include "driver/driver.h"
 #include "locks/lock.h"
 #include "monitor/tree.h"
@@ -30,9 +33,13 @@ struct shared_kernel {
     uint64_t nodes_offset, entries_offset, trees_offset;
 };
 
+/* Between the cores of a system that is told along trees (tree.c). */
+enum { KIND_SHOOTDOWN = AGREEMENT_KINDS };
+static_assert((int)KIND_SHOOTDOWN < (int)KIND_PING, "the kernel's own");
+
 /* What this core has been told along a tree, or tells along its own: whom it waits for, and who
  * waits for it. */
-struct shoot {
+struct shootdown {
     _Atomic uint64_t
         /* nonzero: a told core has yet to answer. Atomic for the driver, which polls it as it
          * polls the line. */
@@ -40,17 +47,27 @@ struct shoot {
     uint32_t missing;   /* children told, and not answered yet */
     bool failed;        /* here, or below */
     uint64_t answer_to; /* the parent's request */
-    struct shoot_child {
+    struct shootdown_child {
         uint16_t core, line;
     } child[]; /* those missing */
 };
 
 struct shared_private {
+    struct shared_kernel *kernel;
     uint32_t *pins;                           /* this core's, by slot */
     struct shared_capabilities *capabilities; /* in the segment */
     const struct lock_algorithm *lock;
-    struct shoot *shoot; /* NULL: told by the line */
+    struct shootdown *shootdown; /* NULL: told by the line */
 };
+
+static inline struct shared_private *shared_private(const struct driver *d)
+{
+    return d->kernel_state;
+}
+static inline struct shared_kernel *shared_state(const struct driver *d)
+{
+    return shared_private(d)->kernel;
+}
 
 static inline struct shared_entry *entry_at(struct shared_kernel *k, uint32_t slot)
 {
@@ -86,11 +103,21 @@ static inline uint32_t shared_others(const struct driver *d, const uint64_t *set
 }
 
 /* One moment of waiting for another core. */
-void shared_breathe(struct driver *d);
-/* ... in which this one answers what it is told: while it waits for a lock, or for what another
- * core is at. context: the driver. */
-void shared_while_waiting(void *context);
+static inline void shared_breathe(const struct driver *d)
+{
+    if (d->crowded)
+        sched_yield();
+    else
+        arch_relax();
+    if (driver_stopped(d))
+        _exit(0);
+}
 
+/* --- lock.c --- */
+
+/* One moment in which this core answers what it is told: while it waits for a lock, or for what
+ * another core is at. context: the driver. */
+void shared_while_waiting(void *context);
 /* The kernel's one lock. */
 void shared_lock(struct driver *d);
 void shared_unlock(struct driver *d);
@@ -135,3 +162,8 @@ enum verdict tree_await(struct driver *d);
 bool tree_serve(struct driver *d);
 /* A piece of a tree that is installed, as monitor/install_tree.c has it; under the lock. */
 enum verdict shared_tree_piece(struct driver *d, const struct request *request);
+/* Root's tree, and its edges in a version; under the lock. */
+struct tree *shared_tree(const struct driver *d, uint32_t root);
+const struct tree_link *shared_tree_links(const struct driver *d, uint32_t root, uint32_t version);
+/* A request of KIND_SHOOTDOWN. */
+void tree_told(struct driver *d, const struct arrival *arrival);

@@ -1,7 +1,7 @@
 /* Told along trees: the shared kernel's control. The state is one, under one lock, as it is when
  * told by the line; only the news of a change travels as the multikernel's does, along the
- * initiator's multicast tree over the cores' call lines (driver/driver.h: peers[].call). So what
- * the tree is worth is told apart from what the structure is worth (DESIGN section 4).
+ * initiator's multicast tree over the cores' call lines (lines_first). So what
+ * the tree is worth is told apart from what the structure is worth.
  *
  * A core that is told passes the request on to those next below it, does its own part, and answers
  * when all of them have. The trees lie in the shared state and are contracted to the page's holders
@@ -11,9 +11,9 @@
  * Why nothing waits for ever. The lock is held from the first request to the last answer, so one
  * change is under way at a time. A core answers after those below it, so when the last answer has
  * come every line is free: no send ever waits for a line, and the circle that LATER breaks in the
- * multikernel (driver/monitor_port.c) cannot close. Each core is asked once, by a core nearer to
+ * multikernel (driver/lines.c) cannot close. Each core is asked once, by a core nearer to
  * the root. What a core needs to answer is its own page table and the answers from below, never the
- * lock; and every core that waits, for the lock (kernel.c: while_waiting) or for anything else in
+ * lock; and every core that waits, for the lock (shared_while_waiting) or for anything else in
  * its driver's loop, goes on being told and answering. The initiator looks for its own answers
  * alone: it holds the lock, so there is nobody who could tell it anything. */
 #include <errno.h>
@@ -28,7 +28,7 @@ static struct message request_of(struct driver *d, const struct shared_entry *en
                                  enum tell what, uint32_t rights)
 {
     uint64_t head = slot | (uint64_t)what << 32 | (uint64_t)rights << 40 | (uint64_t)d->me << 48;
-    return (struct message){{message_head(KIND_SHOOT, 0, 0, d->me, 0), head, entry->sets[0],
+    return (struct message){{message_head(KIND_SHOOTDOWN, 0, 0, d->me, 0), head, entry->sets[0],
                              entry->address, entry->frame, entry->length}};
 }
 
@@ -45,26 +45,28 @@ uint64_t shared_trees_bytes(uint32_t cores)
     return PAD_BYTES + tree_stride(cores) * cores;
 }
 
-static struct tree *tree_of(const struct driver *d, uint32_t root)
+struct tree *shared_tree(const struct driver *d, uint32_t root)
 {
-    struct shared_kernel *k = d->shared;
+    struct shared_kernel *k = shared_state(d);
     uint64_t offset = (k->trees_offset + PAD_BYTES - 1) / PAD_BYTES * PAD_BYTES;
     return (struct tree *)(void *)((char *)k + offset + tree_stride(d->cores) * root);
 }
 
 static struct tree_link *links_of(const struct driver *d, uint32_t root, uint32_t version)
 {
-    return version == TREE_FLAT ? NULL : tree_of(d, root)->link + (size_t)(version - 1) * d->cores;
+    return version == TREE_FLAT ? NULL
+                                : shared_tree(d, root)->link + (size_t)(version - 1) * d->cores;
 }
 
 int shared_trees_open(struct driver *d, const uint32_t *trees, uint32_t tree_count)
 {
-    struct shoot *shoot = calloc(1, sizeof *shoot + d->cores * sizeof *shoot->child);
-    if (!shoot)
+    struct shootdown *shootdown =
+        calloc(1, sizeof *shootdown + d->cores * sizeof *shootdown->child);
+    if (!shootdown)
         return ENOMEM;
-    d->local->shoot = shoot;
-    /* The driver serves the kernel when this differs from told_seen, which stays 0. */
-    d->told = &shoot->waits;
+    shared_private(d)->shootdown = shootdown;
+    /* The driver serves the kernel when this differs from pending_seen, which stays 0. */
+    d->pending = &shootdown->waits;
     for (uint32_t i = 0; d->me == 0 && i < tree_count; i++) {
         const uint32_t *tree = trees + (size_t)i * d->cores;
         if (tree[0] >= d->cores)
@@ -76,7 +78,7 @@ int shared_trees_open(struct driver *d, const uint32_t *trees, uint32_t tree_cou
                 return EINVAL;
             tree_add(link, tree[edge]);
         }
-        tree_of(d, tree[0])->current = 1;
+        shared_tree(d, tree[0])->current = 1;
     }
     return 0;
 }
@@ -87,7 +89,7 @@ enum verdict shared_tree_piece(struct driver *d, const struct request *request)
     struct tree_piece p = tree_piece_of(request->argument);
     if (root >= d->cores || !tree_piece_fits(&p, d->cores))
         return VERDICT_BAD_REQUEST;
-    struct tree *tree = tree_of(d, root);
+    struct tree *tree = shared_tree(d, root);
     uint32_t version = tree->current == 1 ? 2 : 1;
     struct tree_link *link = links_of(d, root, version);
     if (p.position && (tree->staged != p.position || tree->number != p.number))
@@ -111,24 +113,9 @@ enum verdict shared_tree_piece(struct driver *d, const struct request *request)
     return VERDICT_OK;
 }
 
-/* --- For groups: see driver/driver.h --- */
-
-const struct tree *shared_tree_hold(struct driver *d, uint32_t root)
-{
-    if (!d->local->shoot)
-        return NULL;
-    shared_lock(d);
-    return tree_of(d, root);
-}
-
 const struct tree_link *shared_tree_links(const struct driver *d, uint32_t root, uint32_t version)
 {
     return links_of(d, root, version);
-}
-
-void shared_tree_release(struct driver *d)
-{
-    shared_unlock(d);
 }
 
 /* --- Telling --- */
@@ -137,36 +124,37 @@ void shared_tree_release(struct driver *d)
  * not poll. */
 static void pass_on(struct driver *d, uint32_t root, const struct message *request)
 {
-    struct shared_kernel *k = d->shared;
-    struct shoot *shoot = d->local->shoot;
+    struct shared_kernel *k = shared_state(d);
+    struct shootdown *shootdown = shared_private(d)->shootdown;
     const uint64_t *holders =
         k->set_words == 1 ? &request->word[2] : entry_at(k, (uint32_t)request->word[1])->sets;
-    const struct tree_link *link = links_of(d, root, tree_of(d, root)->current);
+    const struct tree_link *link = links_of(d, root, shared_tree(d, root)->current);
     uint32_t core = TREE_NOBODY;
-    shoot->missing = 0;
-    shoot->failed = false;
+    shootdown->missing = 0;
+    shootdown->failed = false;
     while ((core = tree_next(link, holders, d->cores, root, d->me, core)) != TREE_NOBODY) {
-        int line = call_try_send(&d->peers[core].call, request);
+        int line = call_try_send(lines_first(d, core), request);
         assert(line >= 0); /* free: see above */
-        shoot->child[shoot->missing++] = (struct shoot_child){(uint16_t)core, (uint16_t)line};
+        shootdown->child[shootdown->missing++] =
+            (struct shootdown_child){(uint16_t)core, (uint16_t)line};
     }
-    for (uint32_t i = 0; i < shoot->missing; i++)
-        doorbell_ring(d->peers[shoot->child[i].core].doorbell);
+    for (uint32_t i = 0; i < shootdown->missing; i++)
+        doorbell_ring(d->peers[shootdown->child[i].core].doorbell);
 }
 
 static bool collect(struct driver *d)
 {
-    struct shoot *shoot = d->local->shoot;
+    struct shootdown *shootdown = shared_private(d)->shootdown;
     bool any = false;
-    for (uint32_t i = 0; i < shoot->missing;) {
-        struct shoot_child child = shoot->child[i];
+    for (uint32_t i = 0; i < shootdown->missing;) {
+        struct shootdown_child child = shootdown->child[i];
         struct message answer;
-        if (!call_try_take(&d->peers[child.core].call, child.line, &answer)) {
+        if (!call_try_take(lines_first(d, child.core), child.line, &answer)) {
             i++;
             continue;
         }
-        shoot->failed |= message_verdict(&answer) != VERDICT_OK;
-        shoot->child[i] = shoot->child[--shoot->missing];
+        shootdown->failed |= message_verdict(&answer) != VERDICT_OK;
+        shootdown->child[i] = shootdown->child[--shootdown->missing];
         any = true;
     }
     return any;
@@ -181,54 +169,51 @@ void tree_tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum
 
 enum verdict tree_await(struct driver *d)
 {
-    while (d->local->shoot->missing)
+    while (shared_private(d)->shootdown->missing)
         if (!collect(d))
             shared_breathe(d);
-    return d->local->shoot->failed ? VERDICT_HOST : VERDICT_OK;
+    return shared_private(d)->shootdown->failed ? VERDICT_HOST : VERDICT_OK;
 }
 
 /* --- Being told --- */
 
 static void answer(struct driver *d)
 {
-    struct shoot *shoot = d->local->shoot;
+    struct shootdown *shootdown = shared_private(d)->shootdown;
     struct message reply = {
-        {message_head(KIND_SHOOT, 0, shoot->failed ? VERDICT_HOST : VERDICT_OK, d->me, 0)}};
-    atomic_store_explicit(&shoot->waits, 0, memory_order_relaxed); /* ours alone */
-    driver_reply(d, shoot->answer_to, &reply);
+        {message_head(KIND_SHOOTDOWN, 0, shootdown->failed ? VERDICT_HOST : VERDICT_OK, d->me, 0)}};
+    atomic_store_explicit(&shootdown->waits, 0, memory_order_relaxed); /* ours alone */
+    driver_reply(d, shootdown->answer_to, &reply);
 }
 
 bool tree_serve(struct driver *d)
 {
-    struct shoot *shoot = d->local->shoot;
-    if (!atomic_load_explicit(&shoot->waits, memory_order_relaxed) || !collect(d))
+    struct shootdown *shootdown = shared_private(d)->shootdown;
+    if (!atomic_load_explicit(&shootdown->waits, memory_order_relaxed) || !collect(d))
         return false;
-    if (!shoot->missing)
+    if (!shootdown->missing)
         answer(d);
     return true;
 }
 
-enum verdict shared_told(struct driver *d, uint64_t address, const struct message *request)
+void tree_told(struct driver *d, const struct arrival *arrival)
 {
-    if (d->monitor || !d->local->shoot || address >> 60 != REPLY_PEER)
-        return VERDICT_BAD_REQUEST;
-    struct shoot *shoot = d->local->shoot;
-    const uint64_t *word = request->word;
+    struct shootdown *shootdown = shared_private(d)->shootdown;
+    const uint64_t *word = arrival->message.word;
     uint32_t slot = (uint32_t)word[1], rights = word[1] >> 40 & 0xff;
     enum tell what = (enum tell)(word[1] >> 32 & 0xff);
-    pass_on(d, (uint32_t)(word[1] >> 48), request);
+    pass_on(d, (uint32_t)(word[1] >> 48), &arrival->message);
     enum verdict own =
         what == TELL_INSERT
             ? vspace_insert(&d->vspace, slot, word[3], word[4], word[5], rights)
             : vspace_protect(&d->vspace, slot, what == TELL_UNMAP ? (uint32_t)RIGHTS_NONE : rights);
-    shoot->failed |= own != VERDICT_OK;
-    shoot->answer_to = address;
+    shootdown->failed |= own != VERDICT_OK;
+    shootdown->answer_to = arrival->address;
     collect(d);
-    if (shoot->missing)
-        atomic_store_explicit(&shoot->waits, 1, memory_order_relaxed);
+    if (shootdown->missing)
+        atomic_store_explicit(&shootdown->waits, 1, memory_order_relaxed);
     else
         answer(d);
     if (what == TELL_UNMAP)
         vspace_retire(&d->vspace, slot);
-    return VERDICT_PENDING;
 }

@@ -14,7 +14,7 @@ from multikernel.report.figures import generic
 from multikernel.report.figures.parts import axis_of, line_figure
 from multikernel.report.lines import Line, lines
 from multikernel.report.paper_values import FIGURE_3, OTHERS
-from multikernel.report.wording import host_carrier_of
+from multikernel.report.wording import host_transport_of
 from multikernel.results.document import Document, Series
 
 
@@ -26,7 +26,7 @@ def draw(document: Document) -> list[Block]:
         if one.measure != "throughput" and one.unit == "tsc-cycles" and not one.control
     ]
     rest = [one for one in document.series if one not in ours]
-    carried = [one for one in ours if host_carrier_of(one) is not None]
+    carried = [one for one in ours if host_transport_of(one) is not None]
     found: list[Block] = []
     ours = [one for one in ours if one not in carried]
     every = [replace(line, label=_as_in_the_paper(line.label)) for line in _lines(ours)]
@@ -50,11 +50,11 @@ def draw(document: Document) -> list[Block]:
             )
         )
     if carried:
-        found.append(_by_carrier([one for one in ours if one.variant.startswith("msg")], carried))
+        found.append(_by_transport([one for one in ours if one.variant.startswith("msg")], carried))
     return [*found, *generic.of_series(document, rest)]
 
 
-def _by_carrier(by_memory: Sequence[Series], carried: Sequence[Series]) -> Block:
+def _by_transport(by_memory: Sequence[Series], carried: Sequence[Series]) -> Block:
     """Messages alone, by what carries them."""
     both = [*by_memory, *carried]
     named = generic.lines_over(both, generic.CORES, leaving=("lines",), systems=False)
@@ -62,7 +62,7 @@ def _by_carrier(by_memory: Sequence[Series], carried: Sequence[Series]) -> Block
     axis = f"{axis_of(both[0])} an update"
     drawing = lines(every, "cores that update", axis, linear=True)
     note = (
-        "By socket, by pipe: the same requests over channels that share no memory, each message a"
+        "By socket: the same requests over channels that share no memory, each message a"
         " call of the host to send and another to receive. Where nothing is said they go by call"
         " lines in shared memory."
     )

@@ -27,7 +27,7 @@ from multikernel.report.figures.parts import (
 )
 from multikernel.report.lines import Line, lines
 from multikernel.report.paper_values import FIGURE_7, OTHERS, PLOT, PaperValue
-from multikernel.report.wording import SYSTEMS, TOLD_TITLES, host_carrier_of, rate_of
+from multikernel.report.wording import SYSTEMS, TOLD_TITLES, host_transport_of, rate_of
 from multikernel.results.document import Document, Series
 
 TOLD_ORDER = ("poll", "signal", "interrupt", "none", None)
@@ -38,7 +38,7 @@ SIDE = {
 MOST_LINES = 8
 CARRIED_TITLE = "Told by poll, by messages that share no memory"
 CARRIED_NOTE = (
-    "By socket, by pipe: the monitors' messages and the attention they need go through the host;"
+    "By socket: the monitors' messages and the attention they need go through the host;"
     " where nothing is said they go by call lines in shared memory."
 )
 
@@ -99,10 +99,10 @@ def draw_together(documents: Sequence[Document]) -> list[Block]:
         for cores, document in latest.items()
     }
     by_memory = {
-        cores: [one for one in some if host_carrier_of(one) is None]
+        cores: [one for one in some if host_transport_of(one) is None]
         for cores, some in found.items()
     }
-    # Beside those of the same telling and system, so that the difference is the carrier's.
+    # Beside those of the same telling and system, so that the difference is the transport's.
     told_alike = {
         cores: [
             one
@@ -114,7 +114,7 @@ def draw_together(documents: Sequence[Document]) -> list[Block]:
     drawn = [
         _by_cores("Unmap by number of cores, as in the paper's figure 7", by_memory, paper=True)
     ]
-    if any(host_carrier_of(one) is not None for some in told_alike.values() for one in some):
+    if any(host_transport_of(one) is not None for some in told_alike.values() for one in some):
         drawn.append(
             _by_cores(
                 "Unmap by number of cores, by what carries the messages", told_alike, paper=False
@@ -128,8 +128,8 @@ def _by_cores(title: str, found: Mapping[int, Sequence[Series]], *, paper: bool)
     for cores, some in sorted(found.items()):
         for one in some:
             if not one.control:
-                told, carrier = TOLD_TITLES[one.parameters.get("told")], host_carrier_of(one)
-                how = told if carrier is None else f"by {carrier}, {told}"
+                told, transport = TOLD_TITLES[one.parameters.get("told")], host_transport_of(one)
+                how = told if transport is None else f"by {transport}, {told}"
                 points.setdefault(f"{SYSTEMS[one.system]} · {one.variant}, {how}", []).append(
                     (cores, one)
                 )
@@ -161,7 +161,7 @@ def _unmaps(document: Document) -> list[Series]:
 
 
 def _completion(document: Document, unmaps: Sequence[Series]) -> Block:
-    carried = [one for one in unmaps if host_carrier_of(one) is not None]
+    carried = [one for one in unmaps if host_transport_of(one) is not None]
     by_told = grouped([one for one in unmaps if one not in carried], "told")
     leaving = ("told", "operation", "cores")
     order = [*TOLD_ORDER, *(told for told in by_told if told not in TOLD_ORDER)]

@@ -1,5 +1,5 @@
-"""Carriers that share no memory: what is told by a descriptor alone, who holds which, and what a
-host may refuse.
+"""The transport that shares no memory: what is told by a descriptor alone, who holds which, and
+what a host may refuse.
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ from multikernel import Frame
 from multikernel.errors import BadInput, PageFault, PagePinned
 from multikernel.runtime import links
 
-CARRIERS = ("socket", "pipe")
 HOUR_US = 3_600_000_000
 TICK_SECONDS = 0.01
 
 
-@pytest.fixture(params=CARRIERS)
-def carrier(request: pytest.FixtureRequest) -> Any:
-    return request.param
+@pytest.fixture
+def transport() -> Any:
+    return "socket"
 
 
 @pytest.fixture
@@ -39,14 +38,14 @@ def limit() -> Iterator[None]:
 
 
 def carried(pid: int | str = "self") -> dict[int, str]:
-    """The sockets and pipes that a process has: what they are, by descriptor."""
+    """The sockets that a process has: what they are, by descriptor."""
     found = {}
     for path in Path(f"/proc/{pid}/fd").iterdir():
         try:
             name = os.readlink(path)
         except FileNotFoundError:  # the listing's own
             continue
-        if name.startswith(("socket:", "pipe:")):
+        if name.startswith("socket:"):
             found[int(path.name)] = name
     return found
 
@@ -73,15 +72,13 @@ def seen_by_a_child() -> set[str]:
 
 
 @pytest.mark.parametrize("cores", [4])
-def test_every_core_holds_its_own_ends_and_nobody_else_any(cores: int, carrier: Any) -> None:
+def test_every_core_holds_its_own_ends_and_nobody_else_any(cores: int, transport: Any) -> None:
     before = carried()
-    with multikernel.boot(cores, carrier=carrier) as system:
+    with multikernel.boot(cores, transport=transport) as system:
         held = [core.run(carried_beyond, 2) for core in system.cores]
-        each = (cores - 1) * (1 if carrier == "socket" else 2)
-        assert [len(one) for one in held] == [each] * cores
+        assert [len(one) for one in held] == [cores - 1] * cores
         names = [name for one in held for name in one.values()]
-        # A pipe has its two ends in two cores, and one name; a socket is one of two.
-        assert len(set(names)) == len(names) // (1 if carrier == "socket" else 2)
+        assert len(set(names)) == len(names)
         for core, one in zip(system.cores, held, strict=True):
             assert not core.run(seen_by_a_child) & set(one.values())
         for process in (system.launched.process.pid, "self"):
@@ -90,9 +87,9 @@ def test_every_core_holds_its_own_ends_and_nobody_else_any(cores: int, carrier: 
 
 
 @pytest.mark.parametrize("cores", [2, 4])
-def test_a_parked_core_is_told_by_whoever_asks(cores: int, carrier: Any) -> None:
+def test_a_parked_core_is_told_by_whoever_asks(cores: int, transport: Any) -> None:
     """Slices of an hour: nothing but being told ends a park."""
-    with multikernel.boot(cores, carrier=carrier) as system:
+    with multikernel.boot(cores, transport=transport) as system:
         for core in system.cores:
             core.policy(spin_us=0, yields=0, slice_us=HOUR_US)
         frame = system.allocate(4096)
@@ -120,11 +117,11 @@ def unmaps(frame: Frame, count: int) -> None:
         here.unmap(here.map(frame))
 
 
-def test_a_computing_core_is_interrupted_by_the_host(carrier: Any) -> None:
+def test_a_computing_core_is_interrupted_by_the_host(transport: Any) -> None:
     """More often than by the tick, which alone would bring every one of these unmaps to its end
     too.
     """
-    with multikernel.boot(2, carrier=carrier) as system:
+    with multikernel.boot(2, transport=transport) as system:
         frame = system.allocate(4096)
         task = system.cores[1].start(programs.compute, 60.0)
         while True:
@@ -137,8 +134,8 @@ def test_a_computing_core_is_interrupted_by_the_host(carrier: Any) -> None:
             assert not task.done(), "never told but by the tick"
 
 
-def test_a_pinned_page_stays(carrier: Any) -> None:
-    with multikernel.boot(3, carrier=carrier) as system:
+def test_a_pinned_page_stays(transport: Any) -> None:
+    with multikernel.boot(3, transport=transport) as system:
         page = system.map(system.allocate(4096))
         page.write(0, b"stays")
         page.pin(2)
@@ -154,30 +151,20 @@ def test_a_pinned_page_stays(carrier: Any) -> None:
 
 
 def narrow() -> None:
-    """The host's buffers as small as they can be made: six messages or so in a socket, one in a
-    pipe.
-    """
-    import fcntl
+    """The host's buffers as small as they can be made: six messages or so in a socket."""
     import socket
 
-    for descriptor, name in carried_beyond(2).items():
-        if name.startswith("socket:"):
-            with socket.socket(fileno=os.dup(descriptor)) as one:
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-        else:
-            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, 4096)
-            flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-            if flags & os.O_ACCMODE == os.O_WRONLY:
-                # A page for each write (pipe(7), packets); else one takes seventy messages.
-                fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_DIRECT)
+    for descriptor in carried_beyond(2):
+        with socket.socket(fileno=os.dup(descriptor)) as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
 
 
-def test_full_buffers_neither_block_nor_lose(carrier: Any) -> None:
+def test_full_buffers_neither_block_nor_lose(transport: Any) -> None:
     """All operations go through the last but one core to the last, which is stopped until that way
     is full.
     """
     cores = 12
-    with multikernel.boot(cores, carrier=carrier, trees=chain(cores)) as system:
+    with multikernel.boot(cores, transport=transport, trees=chain(cores)) as system:
         for core in system.cores:
             core.run(narrow)
         frame = system.allocate(4096)
@@ -196,25 +183,25 @@ def test_full_buffers_neither_block_nor_lose(carrier: Any) -> None:
 
 
 @pytest.mark.usefixtures("limit")
-def test_as_many_descriptors_as_are_said_to_be_needed(carrier: Any) -> None:
+def test_as_many_descriptors_as_are_said_to_be_needed(transport: Any) -> None:
     cores = 20
-    enough = links.needed(carrier, cores)
+    enough = links.needed(transport, cores)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (enough - 1, hard))
     with pytest.raises(BadInput, match=rf"{enough - 1} \(RLIMIT_NOFILE\).*ulimit -n {enough}"):
-        multikernel.boot(cores, carrier=carrier)
+        multikernel.boot(cores, transport=transport)
     resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
-    with multikernel.boot(cores, carrier=carrier) as system:
+    with multikernel.boot(cores, transport=transport) as system:
         page = system.map(system.allocate(4096))
         system.cores[19].write(page, 0, b"far")
         system.unmap(page)
         at_rest(system)
 
 
-def test_what_cannot_be(carrier: Any) -> None:
-    with pytest.raises(BadInput, match=r"more than 64 cores: 65.*carrier.*call-line"):
-        multikernel.boot(65, carrier=carrier)
+def test_what_cannot_be(transport: Any) -> None:
+    with pytest.raises(BadInput, match=r"more than 64 cores: 65.*transport.*call-line"):
+        multikernel.boot(65, transport=transport)
     with pytest.raises(
-        BadInput, match=f"shared kernel's cores send each other no messages: {carrier}"
+        BadInput, match=f"shared kernel's cores send each other no messages: {transport}"
     ):
-        multikernel.boot(2, kernel="shared", carrier=carrier)
+        multikernel.boot(2, kernel="shared", transport=transport)

@@ -1,4 +1,4 @@
-"""Trees and carriers: whatever the routes, whoever starts, nothing waits for ever, and replicas
+"""Trees and transports: whatever the routes, whoever starts, nothing waits for ever, and replicas
 agree in the end.
 """
 
@@ -29,22 +29,22 @@ import multikernel
 from multikernel import Frame, Page
 from multikernel.errors import BadInput
 
-CARRIERS = ("call-line", "ring", "socket", "pipe")
+TRANSPORTS = ("call-line", "ring", "socket")
 
 
 @pytest.mark.parametrize(
-    ("carrier", "cores", "trees"),
+    ("transport", "cores", "trees"),
     [
-        *product(CARRIERS, (2,), (chain,)),  # two cores have but one tree
-        *product(CARRIERS[:2], (3,), (ring_road,)),
-        *product(CARRIERS, (5,), (chain, binary)),
-        *product(CARRIERS[:2], (8,), (flat,)),
+        *product(TRANSPORTS, (2,), (chain,)),  # two cores have but one tree
+        *product(TRANSPORTS[:2], (3,), (ring_road,)),
+        *product(TRANSPORTS, (5,), (chain, binary)),
+        *product(TRANSPORTS[:2], (8,), (flat,)),
     ],
 )
 def test_all_cores_start_operations_at_once(
-    cores: int, trees: Callable[[int], Trees], carrier: Any
+    cores: int, trees: Callable[[int], Trees], transport: Any
 ) -> None:
-    with multikernel.boot(cores, carrier=carrier, trees=trees(cores)) as system:
+    with multikernel.boot(cores, transport=transport, trees=trees(cores)) as system:
         happened = everybody_at_once(system, seed=cores, rounds=80 if cores < 8 else 60)
     assert happened["unmap: ok"] > 0
 
@@ -54,32 +54,35 @@ def test_all_cores_start_operations_at_once(
     st.sampled_from([3, 5, 6, 8]),
     st.integers(0, 2**20),
     st.integers(0, 2**20),
-    st.sampled_from(CARRIERS),
+    st.sampled_from(TRANSPORTS),
 )
-def test_any_trees_will_do(cores: int, trees: int, seed: int, carrier: Any) -> None:
-    with multikernel.boot(cores, carrier=carrier, trees=any_trees(cores, trees)) as system:
+def test_any_trees_will_do(cores: int, trees: int, seed: int, transport: Any) -> None:
+    with multikernel.boot(cores, transport=transport, trees=any_trees(cores, trees)) as system:
         everybody_at_once(system, seed, rounds=100)
 
 
 @pytest.mark.full
 @settings(max_examples=80, deadline=None)
-@given(st.integers(2, 12), st.integers(0, 2**20), st.integers(0, 2**20), st.sampled_from(CARRIERS))
-def test_any_trees_will_do_for_long(cores: int, trees: int, seed: int, carrier: Any) -> None:
-    with multikernel.boot(cores, carrier=carrier, trees=any_trees(cores, trees)) as system:
+@given(
+    st.integers(2, 12), st.integers(0, 2**20), st.integers(0, 2**20), st.sampled_from(TRANSPORTS)
+)
+def test_any_trees_will_do_for_long(cores: int, trees: int, seed: int, transport: Any) -> None:
+    with multikernel.boot(cores, transport=transport, trees=any_trees(cores, trees)) as system:
         everybody_at_once(system, seed, rounds=150)
 
 
 @pytest.mark.parametrize(
-    ("cores", "carrier"), [(2, "call-line"), *product([5], CARRIERS), (9, "ring"), (9, "pipe")]
+    ("cores", "transport"),
+    [(2, "call-line"), *product([5], TRANSPORTS), (9, "ring"), (9, "socket")],
 )
-def test_trees_are_installed_while_operations_run(cores: int, carrier: Any) -> None:
+def test_trees_are_installed_while_operations_run(cores: int, transport: Any) -> None:
     """Cores are given one random tree after the other, by a thread each; nothing is lost, and all
     agree in the end.
     """
     import threading
 
     chosen = random.Random(cores)
-    with multikernel.boot(cores, carrier=carrier) as system:
+    with multikernel.boot(cores, transport=transport) as system:
         stop = threading.Event()
         failed: list[BaseException] = []
         installed: dict[int, int] = {}
@@ -136,12 +139,12 @@ def test_the_shared_kernel_too(cores: int) -> None:
         everybody_at_once(system, seed=cores, rounds=200)
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-def test_operations_of_one_core_run_side_by_side(carrier: Any) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_operations_of_one_core_run_side_by_side(transport: Any) -> None:
     """The client's threads, all through core 0: more at once than it has lanes."""
     import threading
 
-    with multikernel.boot(5, carrier=carrier, trees=chain(5)) as system:
+    with multikernel.boot(5, transport=transport, trees=chain(5)) as system:
         frame = system.allocate(4096)
         failed: list[BaseException] = []
 
@@ -221,7 +224,7 @@ def test_other_input_that_cannot_be() -> None:
         ({"cores": "998-999"}, "99[89]"),
         ({"cores": [2**20]}, str(2**20)),
         ({"kernel": "mono"}, "unknown kernel: mono"),
-        ({"carrier": "pigeon"}, "unknown carrier: pigeon"),
+        ({"transport": "pigeon"}, "unknown transport: pigeon"),
         ({"memory": 0}, "less than a page"),
         ({"slots": 0}, "mappings for each core"),
         ({"channels": 65}, "channels"),

@@ -1,0 +1,113 @@
+#include "boot/open.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "multikernel/kernel.h"
+#include "shared/kernel.h"
+
+enum {
+    SLICE_US = 10000,    /* the longest park, when something may have been missed */
+    CROWDED_YIELDS = 16, /* more cores than CPUs: let others run, then park */
+};
+
+/* As the options number them. */
+static const struct transport *const transports[] = {&transport_lines, &transport_rings,
+                                                     &transport_host};
+
+static int open_state(struct driver *d, const struct driver_options *o)
+{
+    d->peers = calloc(d->cores, sizeof *d->peers);
+    d->channels = d->cores * d->segment->geometry.user_channels;
+    d->user_answers = calloc(d->channels + 1, sizeof *d->user_answers);
+    d->user_calls = calloc(d->channels + 1, sizeof *d->user_calls);
+    if (!d->peers || !d->user_answers || !d->user_calls)
+        return ENOMEM;
+    for (uint32_t other = 0; other < d->cores; other++)
+        d->peers[other].doorbell = segment_doorbell(d->segment, other);
+    int error = vspace_open(&d->vspace, d->vspace.memory, o->address_base,
+                            o->address_size * d->cores, o->slots_per_core * d->cores);
+    if (!error)
+        error = dispatch_open(d);
+    if (!error)
+        error = collective_open(d);
+    if (!error && d->me == 0)
+        error = frames_open(&d->frames, o->memory_bytes);
+    if (error)
+        return error;
+    d->kernel = o->shared_kernel ? &kernel_shared : &kernel_multikernel;
+    return d->kernel->open(d, o);
+}
+
+static void open_channels(struct driver *d)
+{
+    const uint32_t each = d->segment->geometry.user_channels;
+    for (uint32_t index = 0; index < d->channels; index++) {
+        uint32_t other = index / each;
+        struct slot *in = segment_channel(d->segment, &d->region, other, d->me, index % each);
+        struct slot *out = segment_channel(d->segment, &d->region, d->me, other, index % each);
+        call_open_receiver(&d->user_answers[index], in, 1);
+        call_open_sender(&d->user_calls[index], out, 1);
+    }
+    for (uint32_t channel = 0; channel < CLIENT_CHANNELS; channel++)
+        call_open_receiver(&d->client[channel],
+                           segment_client(d->segment, &d->region, d->me, channel), CLIENT_LINES);
+}
+
+/* In the order in which they are looked at. */
+static int open_watches(struct driver *d, const struct driver_options *o)
+{
+    /* The shared kernel's cores say little to each other, and by lines. */
+    d->transport = o->shared_kernel ? &transport_lines : transports[o->transport];
+    int error = watch_open(d);
+    if (!error)
+        error = d->transport->open(d, o->links);
+    d->transport_watches = d->watches_end;
+    if (!error && !d->rings && d->segment->geometry.ring_slots)
+        error = transport_rings.open(d, NULL);
+    if (!error)
+        arrivals_open(d);
+    return error;
+}
+
+struct driver *driver_open(struct segment *segment, int memory, const struct driver_options *o,
+                           const char **reason)
+{
+    struct driver *d = calloc(1, sizeof *d);
+    *reason = "out of memory";
+    if (!d)
+        return NULL;
+    d->segment = segment;
+    d->me = o->me;
+    d->cores = segment->geometry.cores;
+    d->crowded = o->crowded != 0;
+    d->cycles_per_us = o->cycles_per_us;
+    d->vspace.memory = memory;
+    d->slice_us = SLICE_US;
+    d->patience =
+        d->crowded ? (struct patience){0, CROWDED_YIELDS} : (struct patience){o->spin_cycles, 0};
+    d->disabled = 1;
+    segment_region(&segment->geometry, &d->region);
+    d->doorbell = segment_doorbell(segment, d->me);
+    int error = open_state(d, o);
+    if (!error)
+        error = fault_install(d->vspace.base, d->vspace.size);
+    if (!error)
+        error = interrupt_open(d);
+    if (error) {
+        *reason = strerror(error);
+        return NULL;
+    }
+    open_channels(d);
+    if ((error = open_watches(d, o))) {
+        *reason = strerror(error);
+        return NULL;
+    }
+    d->doorbell->pid = (uint32_t)getpid();
+    d->doorbell->tid = (uint32_t)syscall(SYS_gettid);
+    doorbell_poll(d->doorbell);
+    return d;
+}

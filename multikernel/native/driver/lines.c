@@ -1,0 +1,212 @@
+/* The transport of call lines. An edge of a multicast tree is a request and its reply, so it is
+ * carried by a call line: one line there and back.
+ *
+ * A call line is in use until its reply is written, and an inner node of a tree replies only when
+ * its children have. Lines held while waiting for lines could make a circle, so a core that cannot
+ * forward at once answers LATER on every line whose operation waits, and so does one that is
+ * answered LATER; the reply proper then comes as a request of its own, which is acknowledged at
+ * once. A line is therefore held for a bounded time, whatever the trees and however many operations
+ * are under way.
+ *
+ * Many operations are in flight between two cores. A pair has one line that a single request at a
+ * time always takes, and a window for those beyond. (Measured: lines taken in turn cost a single
+ * retype half as much again where the CPUs are far apart, for the receiver polls the line that the
+ * next request goes to, and the sender has to fetch it first.) The window's lines are taken in
+ * turn: one whose operation takes long would stop the others when its turn comes again. So a core
+ * that is one message short of that answers LATER on it: what an operation waits for holds up
+ * nobody but that operation. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "driver/driver.h"
+
+enum {
+    WINDOW_LEAST = 4, /* beside the first line; one of so few lines is not worth it */
+    SEND_AHEAD = 3    /* lines; less than any window */
+};
+
+/* To and from one core. */
+struct lines {
+    struct call_receiver answer, answers; /* the first line; and the window, where there is one */
+    struct call_sender call, calls;
+    struct watch *watch; /* of the first line that is received on */
+    /* reply address of a request not yet answered, by line, the first being 0; 0: none */
+    uint64_t held[CALL_WINDOW_MAX];
+    uint64_t held_operation[CALL_WINDOW_MAX]; /* the operation it belongs to */
+};
+
+static bool has_window(const struct driver *d)
+{
+    return d->segment->geometry.window > WINDOW_LEAST;
+}
+
+/* --- Sending --- */
+
+static bool send(struct driver *d, uint32_t to, const struct message *message)
+{
+    struct lines *p = &d->lines[to];
+    /* The first line is the fastest: coming back with the reply, it is where the next request will
+     * be written. Only past it while the window is empty, or this message could be seen before
+     * those. */
+    struct call_sender *sender =
+        p->calls.window && (p->calls.outstanding || !call_has_credit(&p->call)) ? &p->calls
+                                                                                : &p->call;
+    int line = call_try_send(sender, message);
+    if (line < 0)
+        return false;
+    if (sender == &p->calls) {
+        /* A line is fetched from the other core before it can be written, one after the other
+         * unless asked for ahead. */
+        uint32_t ahead = sender->next + SEND_AHEAD;
+        arch_prefetch_write(
+            &sender->lines[ahead < sender->window ? ahead : ahead - sender->window]);
+    }
+    watch_reply(d, sender, to, (uint32_t)line, 0);
+    return true;
+}
+
+static void answer_on(struct lines *p, uint32_t line, const struct message *message)
+{
+    if (line)
+        call_reply(&p->answers, line - 1, message);
+    else
+        call_reply(&p->answer, 0, message);
+}
+
+static bool answer(struct driver *d, uint64_t address, const struct message *message)
+{
+    uint32_t to = reply_who(address), line = reply_line(address);
+    struct lines *p = &d->lines[to];
+    if (p->held[line] != address)
+        return false; /* LATER was the answer there */
+    p->held[line] = 0;
+    answer_on(p, line, message);
+    notify(d, to);
+    return true;
+}
+
+/* --- LATER --- */
+
+static void release(struct driver *d, uint32_t from, uint32_t line)
+{
+    struct lines *p = &d->lines[from];
+    struct message later = {{message_head(0, 0, VERDICT_LATER, d->me, 0), p->held_operation[line]}};
+    p->held[line] = 0; /* answer will find it gone */
+    answer_on(p, line, &later);
+    notify(d, from);
+}
+
+/* Every line of that operation; 0: of all. */
+static void release_lines(struct driver *d, uint64_t operation)
+{
+    for (uint32_t from = 0; from < d->cores; from++)
+        for (uint32_t line = 0; from != d->me && line < d->segment->geometry.window; line++)
+            if (d->lines[from].held[line] &&
+                (!operation || d->lines[from].held_operation[line] == operation))
+                release(d, from, line);
+}
+
+static void room(struct driver *d)
+{
+    release_lines(d, 0);
+}
+
+bool lines_answered(struct driver *d, const struct message *reply)
+{
+    if (message_verdict(reply) == VERDICT_LATER) {
+        release_lines(d, reply->word[1]);
+        return false;
+    }
+    return reply->word[0] != 0; /* else a line coming back, and nothing more */
+}
+
+/* --- Receiving --- */
+
+static bool took(struct driver *d, uint32_t from, uint32_t line, struct arrival *a)
+{
+    struct lines *p = &d->lines[from];
+    a->from = from;
+    a->reply = (a->message.word[0] & FLAG_REPLY) != 0;
+    if (a->reply) { /* what LATER promised */
+        const struct message taken = {{0}};
+        answer_on(p, line, &taken);
+        notify(d, from);
+        a->address = 0;
+        return true;
+    }
+    a->address = p->held[line] = reply_address(REPLY_LINE, from, ++d->reply_count, line);
+    p->held_operation[line] = a->message.word[1];
+    return true;
+}
+
+static bool receive_first(struct driver *d, struct watch *watch, struct arrival *a)
+{
+    struct lines *p = &d->lines[watch->index];
+    if (call_try_receive(&p->answer, &a->message) < 0)
+        return false;
+    watch_call(watch, &p->answer);
+    return took(d, watch->index, 0, a);
+}
+
+static bool receive_window(struct driver *d, struct watch *watch, struct arrival *a)
+{
+    struct lines *p = &d->lines[watch->index];
+    /* What is in the window was sent after what is on the first line, if that is new too. Acquire:
+     * having seen the one (watch_is_new) we see the other; pairs with the release in
+     * call_try_send. */
+    atomic_thread_fence(memory_order_acquire);
+    if (receive_first(d, p->watch, a))
+        return true;
+    int got = call_try_receive(&p->answers, &a->message);
+    if (got < 0)
+        return false;
+    watch_call(watch, &p->answers);
+    took(d, watch->index, 1 + (uint32_t)got, a);
+    /* The line that the next one will want must be free by then. */
+    if (p->held[1 + p->answers.next])
+        release(d, watch->index, 1 + p->answers.next);
+    /* The next one is likely to be on its way. Asked for to be written: its reply goes over it. */
+    arch_prefetch_write(&p->answers.lines[p->answers.next]);
+    return true;
+}
+
+/* --- Opening --- */
+
+static int lines_open(struct driver *d, const int *ends)
+{
+    const uint32_t window = d->segment->geometry.window;
+    (void)ends;
+    d->lines = calloc(d->cores, sizeof *d->lines);
+    if (!d->lines)
+        return ENOMEM;
+    for (uint32_t other = 0; other < d->cores; other++) {
+        struct lines *p = &d->lines[other];
+        if (other == d->me)
+            continue;
+        struct slot *out = segment_calls(d->segment, &d->region, d->me, other);
+        struct slot *in = segment_calls(d->segment, &d->region, other, d->me);
+        call_open_sender(&p->call, out, 1);
+        call_open_receiver(&p->answer, in, 1);
+        if (has_window(d)) {
+            call_open_sender(&p->calls, out + 1, window - 1);
+            call_open_receiver(&p->answers, in + 1, window - 1);
+        }
+        watch_call(p->watch = watch_add(d, receive_first, other), &p->answer);
+    }
+    for (uint32_t other = 0; other < d->cores && has_window(d); other++)
+        if (other != d->me)
+            watch_call(watch_add(d, receive_window, other), &d->lines[other].answers);
+    return 0;
+}
+
+struct call_sender *lines_first(struct driver *d, uint32_t to)
+{
+    return &d->lines[to].call;
+}
+
+const struct transport transport_lines = {.name = "call-line",
+                                          .open = lines_open,
+                                          .send = send,
+                                          .answer = answer,
+                                          .room = room,
+                                          .park = transport_park};

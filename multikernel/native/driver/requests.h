@@ -1,0 +1,92 @@
+/* The requests a driver answers, by kind, and the address that a reply goes to. */
+#pragma once
+
+#include "monitor/monitor.h"
+
+/* Requests a driver answers; they follow the agreement's kinds. Words 1-6 are theirs: */
+enum driver_kind {
+    KIND_PING = 16, /* 1-6 come back */
+    KIND_TOUCH,     /* 1 slot, generation; 2 address: reads there */
+    KIND_READ,      /* 1 slot, generation; 2 address; 3 length <= 48 -> 1-6 bytes */
+    KIND_WRITE,     /* 1 slot, generation; 2 address; 3 length <= 24; 4-6 bytes */
+    KIND_ALLOCATE,  /* 1 length -> 1 frame */
+    KIND_FREE,      /* 1 frame; 2 length */
+    /* 1 word; 2 bits: with more than 64 cores, a piece of the core set of the next MAP */
+    KIND_HOLDERS,
+    KIND_MAP,     /* 1 frame; 2 length; 3 rights; 4 core set -> 1 slot, generation; 2 address */
+    KIND_UNMAP,   /* 1 slot, generation; 2 protocol */
+    KIND_PROTECT, /* 1 slot, generation; 2 rights */
+    KIND_PIN,     /* 1 slot, generation */
+    KIND_UNPIN,   /* 1 slot, generation */
+    KIND_DIGEST,  /* 1 core or ~0: entries it holds too -> 1 digest; 2 mapped; 3 locked */
+    KIND_TREE,    /* 1 the operation's first argument (monitor/install_tree.c); 2-4 edges; 5 root */
+    /* 1 root -> 1 digest of all current trees; 2 version of the root's, and how many were
+     * installed */
+    KIND_TREES,
+    KIND_GROUP,  /* opens or closes a group; this and the next four: collective.h */
+    KIND_GATHER, /* 1 group_word; 2-6 values -> 2-6 outcome */
+    KIND_SPREAD, /* 1 group; 2-6 a message */
+    KIND_ORDER,  /* the same, to all members in one order: asked of the root */
+    /* 1 group; 2 do not wait -> 1 the sender's word 1, or ~0 for nothing; 2-6 the message */
+    KIND_TAKE,
+    KIND_POLICY,    /* 1 spin cycles; 2 yields; 3 slice in microseconds */
+    KIND_RUN_BEGIN, /* 1 bytes of the program */
+    KIND_RUN_DATA,  /* 1 offset; 2-6 forty bytes */
+    KIND_RUN_GO,    /* -> 1 bytes of its result, when it has ended */
+    KIND_RUN_FETCH, /* 1 offset -> 1-6 forty-eight bytes */
+    /* 1 lines <= 8: a service to measure with, which updates so many lines of its own -> 1
+     * cycles it took */
+    KIND_UPDATE,
+    /* 1 size; 2 CNode; 3 index -> 1 reference to RAM; 2 its address. Of core 0, which keeps the
+     * memory */
+    KIND_CAP_CREATE,
+    /* 1 source; 2 CNode there; 3 index 0-15, rights 16-23, move 24, core 32-63 -> 1 reference
+     * there */
+    KIND_CAP_COPY,
+    /* 1 source; 2 CNode; 3 index 0-15, type 16-31, count 32-63; 4 offset; 5 size; 6 about -> 1
+     * reference */
+    KIND_CAP_RETYPE,
+    KIND_CAP_REVOKE, /* 1 source */
+    KIND_CAP_DELETE, /* 1 source */
+    /* 1 slot; 2 not 0: or the next in use, if there is one -> 1 reference; 2 address; 3 size; 4
+     * about; 5 owner 0-15, type 16-23, rights 24-31, flags 32-39 */
+    KIND_CAP_LOOK,
+    /* 1 source; 2 CNode; 3 index 0-15, rights 16-23; 4 core set -> 1 slot, generation; 2
+     * address; 4 the Mapping's reference */
+    KIND_CAP_MAP,
+    /* -> 1 digest; 2 capabilities; 3 locks; 4 slots; 5 not 0: an invariant does not hold
+     * (cspace_check) */
+    KIND_CAP_DIGEST,
+    DRIVER_KINDS
+};
+
+/* Where a reply goes: type 60-63, peer or channel 44-59, count 8-43 (never twice the same), line
+ * 0-7. */
+enum reply_type {
+    REPLY_LOCAL = 1,
+    REPLY_CLIENT,
+    REPLY_LINE,
+    REPLY_CHANNEL,
+    REPLY_RING,
+    REPLY_HOST,
+    REPLY_GROUP
+};
+
+static inline uint64_t reply_address(enum reply_type type, uint32_t who, uint64_t count,
+                                     uint32_t line)
+{
+    return (uint64_t)type << 60 | (uint64_t)who << 44 | (count & ((1ull << 36) - 1)) << 8 | line;
+}
+
+static inline enum reply_type reply_type(uint64_t address)
+{
+    return (enum reply_type)(address >> 60);
+}
+static inline uint32_t reply_who(uint64_t address)
+{
+    return address >> 44 & 0xffff;
+}
+static inline uint32_t reply_line(uint64_t address)
+{
+    return address & 0xff;
+}

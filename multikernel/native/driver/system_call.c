@@ -1,0 +1,78 @@
+/* System calls of programs: requests to this core's own driver and to others', waited for. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "driver/driver.h"
+
+static enum verdict await(struct driver *d, uint64_t address, struct message *reply)
+{
+    struct wait wait = {0};
+    while (!driver_done(d, address, reply))
+        driver_wait(d, &wait);
+    return message_verdict(reply);
+}
+
+uint64_t driver_begin(struct driver *d, const struct message *request)
+{
+    uint64_t address = driver_local_address(d);
+    dispatch(d, address, request);
+    return address;
+}
+
+enum verdict driver_here(struct driver *d, const struct message *request, struct message *result)
+{
+    uint64_t address = driver_local_address(d);
+    dispatch(d, address, request);
+    notify_all(d);
+    return await(d, address, result);
+}
+
+enum verdict driver_call(struct driver *d, uint32_t to, uint32_t channel,
+                         const struct message *request, struct message *reply)
+{
+    struct call_sender *sender = &d->user_calls[to * d->segment->geometry.user_channels + channel];
+    uint64_t address = driver_local_address(d);
+    struct wait wait = {0};
+    int line;
+    while ((line = call_try_send(sender, request)) < 0)
+        driver_wait(d, &wait);
+    watch_reply(d, sender, to, (uint32_t)line, address);
+    doorbell_ring(d->peers[to].doorbell);
+    return await(d, address, reply);
+}
+
+enum verdict driver_call_over(struct driver *d, const struct transport *transport, uint32_t to,
+                              const struct message *request, struct message *reply)
+{
+    uint64_t address = d->peers[to].caller = driver_local_address(d);
+    struct wait wait = {0};
+    while (!transport->send(d, to, request))
+        driver_wait(d, &wait);
+    if (!transport->by_host)
+        doorbell_ring(d->peers[to].doorbell);
+    return await(d, address, reply);
+}
+
+enum verdict driver_access(struct driver *d, uint32_t slot, uint32_t generation, uint64_t address,
+                           void *buffer, size_t length, int write)
+{
+    struct wait wait = {0};
+    for (;;) {
+        enum verdict verdict = memory_access(d, slot, generation, address, buffer, length, write);
+        if (verdict != VERDICT_BUSY)
+            return verdict;
+        driver_wait(d, &wait);
+    }
+}
+
+int driver_finish(struct driver *d, const char *result, uint64_t bytes)
+{
+    char *copy = malloc(bytes ? bytes : 1);
+    if (!copy)
+        return -1;
+    memcpy(copy, result, bytes);
+    driver_enter(d);
+    program_ended(d, copy, bytes);
+    driver_leave(d);
+    return 0;
+}

@@ -1,0 +1,73 @@
+/* How messages travel between the drivers of two cores. A transport only carries: what has arrived
+ * it hands to the loop, which knows whom it is for.
+ *
+ * Three forms: call lines and rings in shared memory, and the host's sockets, which share none. A
+ * system has one for its kernel's messages; programs can be answered over the rings beside it.
+ *
+ * To who sends, the way to each core is a bounded FIFO. A reply is a message of its own, marked
+ * FLAG_REPLY, unless the transport has a place for it (answer). */
+#pragma once
+
+#include "base/message.h"
+
+#include <stdbool.h>
+
+struct driver;
+struct watch;
+
+/* in word 0 of a message that answers another one by a way that is not its line */
+enum { FLAG_REPLY = 1 << 24 };
+
+/* What has arrived. */
+struct arrival {
+    struct message message;
+    /* a request's: where its reply goes; a reply's: who waits for it, 0 for the kernel */
+    uint64_t address;
+    uint32_t from;
+    bool reply;
+};
+
+typedef bool receive_function(struct driver *, struct watch *, struct arrival *);
+
+struct transport {
+    const char *name;
+    /* The host carries and notifies. Else the sender notifies, once it has sent all (notify). */
+    bool by_host;
+    /* ends: by core, what the host's forms send to and receive from. 0, or an errno. */
+    int (*open)(struct driver *, const int *ends);
+    /* Waits for no other core. False: there is no room. */
+    bool (*send)(struct driver *, uint32_t to, const struct message *);
+    /* The reply to a request, where the request left room for it. False: it has to be sent. */
+    bool (*answer)(struct driver *, uint64_t address, const struct message *);
+    /* The next thing that has arrived; false ends a turn. Of a form in memory each place is a watch
+     * with its own (watch.h), and this is NULL. */
+    receive_function *receive;
+    /* Nothing that waits could be sent: gives back what other cores may wait for. May be NULL. */
+    void (*room)(struct driver *);
+    /* Sleeps until something comes or the slice ends. seen: the bell before the last look. */
+    void (*park)(struct driver *, uint32_t seen, uint32_t slice_us);
+    /* Whether the host may interrupt this core for a message. NULL: the doorbell's mode says so. */
+    void (*interrupt)(struct driver *, bool allowed);
+};
+
+extern const struct transport transport_lines, transport_rings, transport_host;
+
+/* Fills in all but the message, where replies are messages: type is the request's address'. */
+void transport_arrived(struct driver *driver, struct arrival *arrival, uint32_t type,
+                       uint32_t from);
+/* A park on the doorbell. */
+void transport_park(struct driver *driver, uint32_t seen, uint32_t slice_us);
+
+/* A reply came on a call line of the kernel's. True: it is for the kernel. */
+bool lines_answered(struct driver *driver, const struct message *reply);
+/* The line to that core which a single request takes, for who looks for the reply himself. */
+struct call_sender *lines_first(struct driver *driver, uint32_t to);
+
+/* A core was sent something in memory. One that does not poll is notified now, as waking takes
+ * long. One that seems to poll is looked at again when what there is to do has been done: the fence
+ * waits until the line has been fetched from that core, and meanwhile this core can do its own part
+ * of an operation, or answer others. */
+void notify(struct driver *driver, uint32_t to);
+/* All that were sent something since the last time: the fence, and another look at whether they
+ * poll. */
+void notify_rest(struct driver *driver);

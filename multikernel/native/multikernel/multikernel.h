@@ -1,0 +1,44 @@
+/* What a core's driver has of the multikernel: its monitor, and what the monitor is given. */
+#pragma once
+
+#include "driver/driver.h"
+
+struct multikernel {
+    struct monitor *monitor;
+    struct environment environment;
+    struct output *output;
+    _Atomic uint64_t waiting; /* the monitor's, where the loop sees it: it wants a tick */
+    uint64_t asked, ticket;   /* that memory is asked about, if ticket is not 0 (capabilities.c) */
+};
+
+static inline struct multikernel *multikernel_of(const struct driver *d)
+{
+    return d->kernel_state;
+}
+static inline struct monitor *monitor_of(const struct driver *d)
+{
+    return multikernel_of(d)->monitor;
+}
+
+/* --- monitor_port.c --- */
+
+/* Steps the monitor and delivers what comes out; returns the verdict of a DONE output for ticket,
+ * else PENDING. */
+enum verdict monitor_turn(struct driver *driver, const struct input *input, uint64_t ticket,
+                          struct message *result);
+/* What another core's monitor says. */
+bool monitor_message(struct driver *driver, const struct arrival *arrival);
+/* An operation of this core, as kernel->begin has it. */
+enum verdict monitor_begin(struct driver *driver, const struct request *request,
+                           struct message *result);
+
+/* --- capabilities.c; see struct kernel --- */
+
+enum verdict multikernel_capability(struct driver *driver, uint64_t address,
+                                    struct capability_task *task, struct message *reply);
+enum verdict multikernel_create_ram(struct driver *driver, uint64_t address, uint64_t size,
+                                    const struct cspace_place *to, uint64_t *made);
+bool multikernel_look(struct driver *driver, uint64_t slot, bool next, struct capability *found,
+                      uint64_t *reference);
+void multikernel_capability_digest(struct driver *driver, uint64_t words[5]);
+enum verdict multikernel_unused(struct driver *driver, uint64_t address, uint64_t size);

@@ -1,0 +1,25 @@
+/* The kernel's one lock, and waiting: a core that waits for it, or for what another core is at, goes
+ * on answering what it is told. */
+#include "shared/shared.h"
+
+void shared_while_waiting(void *context)
+{
+    struct driver *d = context;
+    if (!(shared_private(d)->shootdown ? driver_poll_transport(d) | tree_serve(d) : line_serve(d)))
+        shared_breathe(d);
+}
+
+void shared_lock(struct driver *d)
+{
+    struct shared_kernel *k = shared_state(d);
+    struct lock_waiter waiter = {shared_while_waiting, d};
+    shared_private(d)->lock->acquire(
+        &k->lock, (struct lock_node *)(void *)((char *)k + k->nodes_offset), d->me, &waiter);
+}
+
+void shared_unlock(struct driver *d)
+{
+    struct shared_kernel *k = shared_state(d);
+    shared_private(d)->lock->release(
+        &k->lock, (struct lock_node *)(void *)((char *)k + k->nodes_offset), d->me);
+}

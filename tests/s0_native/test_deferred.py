@@ -1,0 +1,26 @@
+"""A driver keeps every request that it cannot finish yet, however many can be made at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+from s0_native.building import NATIVE, Compiler
+
+ABOVE = ("client", "probes", "face")
+SOURCES = sorted(
+    path for path in NATIVE.rglob("*.c") if path.relative_to(NATIVE).parts[0] not in ABOVE
+)
+
+
+@pytest.mark.parametrize(("cores", "channels"), [(2, 2), (10, 66), (64, 2)])
+def test_as_many_as_there_are_places(compiler: Compiler, cores: int, channels: int) -> None:
+    program = compiler.build(
+        "deferred_client.c", *SOURCES, flags=("-O0", "-fsanitize=address", "-lm", "-lrt")
+    )
+    done = subprocess.run(
+        [program, str(cores), str(channels)], capture_output=True, text=True, check=False,
+        env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
