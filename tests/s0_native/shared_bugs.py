@@ -103,7 +103,7 @@ BUGS = table(
         "PAGE_NOT_ASKED_AGAIN",
         PAGES,
         "    if (shared_page_mapped(d, request->slot) &&\n"
-        "        entry_at(d->shared, request->slot)->mapping == mapping)\n",
+        "        entry_at(shared_state(d), request->slot)->mapping == mapping)\n",
         "    if (mapping)\n",
     ),
     Bug(
