@@ -6,50 +6,27 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
-
-import pytest
 
 from multikernel.native import _native
 
 STUB = ast.parse((Path(__file__).parents[2] / "multikernel/native/_native.pyi").read_text())
+CLASSES = [node for node in STUB.body if isinstance(node, ast.ClassDef)]
 
 
-def public(names: list[str]) -> set[str]:
+def public(names: Sequence[str]) -> set[str]:
     return {name for name in names if not name.startswith("_")}
 
 
-def declared(body: list[ast.stmt]) -> dict[str, ast.stmt]:
-    found: dict[str, ast.stmt] = {}
+def declared(body: Sequence[ast.stmt]) -> list[str]:
+    names: list[str] = []
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            found[node.name] = node
+            names.append(node.name)
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            found[node.target.id] = node
-    return found
-
-
-def parameters(function: ast.FunctionDef) -> list[str]:
-    return [
-        argument.arg
-        for argument in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
-        if argument.arg != "self"
-    ]
-
-
-def test_the_module_has_the_stubs_names() -> None:
-    there = {name for name in public(dir(_native)) if not inspect.ismodule(getattr(_native, name))}
-    assert public(list(declared(STUB.body))) == there
-
-
-CLASSES = [
-    node for node in STUB.body if isinstance(node, ast.ClassDef) and hasattr(_native, node.name)
-]
-
-
-@pytest.mark.parametrize("node", CLASSES, ids=[node.name for node in CLASSES])
-def test_a_class_has_the_stubs_members(node: ast.ClassDef) -> None:
-    assert public(list(declared(node.body))) == public(list(vars(getattr(_native, node.name))))
+            names.append(node.target.id)
+    return names
 
 
 def is_property(node: ast.FunctionDef) -> bool:
@@ -57,25 +34,45 @@ def is_property(node: ast.FunctionDef) -> bool:
     return bool(names & {"property", f"{node.name}.setter"})
 
 
-FUNCTIONS = [
-    (f"{owner}.{node.name}" if owner else node.name, node)
-    for owner, body in [("", STUB.body), *((node.name, node.body) for node in CLASSES)]
-    for node in body
-    if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and not is_property(node)
-]
+def parameters(function: ast.FunctionDef) -> list[str]:
+    every = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+    return [argument.arg for argument in every if argument.arg != "self"]
 
 
-@pytest.mark.parametrize(("name", "node"), FUNCTIONS, ids=[name for name, _ in FUNCTIONS])
-def test_a_function_has_the_stubs_parameters(name: str, node: ast.FunctionDef) -> None:
-    there: object = _native
-    for part in name.split("."):
-        there = getattr(there, part)
-    # Cython writes the signature into the first line of the docstring.
-    text = (there.__doc__ or "").split("\n")[0]
+def parameters_there(owner: object, name: str) -> list[str]:
+    """Cython writes the signature into the first line of the docstring."""
+    text = (getattr(owner, name).__doc__ or "").split("\n")[0]
     inside = text[text.index("(") + 1 : text.rindex(")")]
     inside = inside.replace("[::1]", "")  # a memory view's shape
     names = [
         part.split("=")[0].split(":")[0].split()[-1] for part in inside.split(",") if part.strip()
     ]
-    names = [one for one in names if one not in ("self", "*", "/")]
-    assert names == parameters(node), text
+    return [one for one in names if one not in ("self", "*", "/")]
+
+
+def test_names_are_those_of_the_module_and_its_classes() -> None:
+    there = {name for name in dir(_native) if not inspect.ismodule(getattr(_native, name))}
+    assert public(declared(STUB.body)) == public([*there])
+    for node in CLASSES:
+        members = public([*vars(getattr(_native, node.name))])
+        assert public(declared(node.body)) == members, f"of the class {node.name}"
+
+
+def test_parameters_are_those_of_the_functions() -> None:
+    bodies = [(_native, STUB.body), *((getattr(_native, node.name), node.body) for node in CLASSES)]
+    functions = [
+        (owner, node)
+        for owner, body in bodies
+        for node in body
+        if isinstance(node, ast.FunctionDef)
+        and not node.name.startswith("_")
+        and not is_property(node)
+        and hasattr(owner, node.name)  # what only the stub has, the test of names finds
+    ]
+    wrong = {
+        f"{owner.__name__}.{node.name}": (there, parameters(node))
+        for owner, node in functions
+        if (there := parameters_there(owner, node.name)) != parameters(node)
+    }
+    assert len(functions) > 50
+    assert wrong == {}, "function: (parameters in the module, in the stub)"
