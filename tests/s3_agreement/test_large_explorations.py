@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 import pytest
 from s3_agreement.exploring import (
+    ANY_ORDER,
     CAPABILITIES,
     CORES,
     LARGE,
+    ONE_FIFO,
     PAGES,
     PAGES_FLAT,
     REGION,
@@ -22,7 +24,6 @@ from s3_agreement.exploring import (
 
 pytestmark = pytest.mark.full
 
-ANY_ORDER, ONE_FIFO = "--any-order-replies --capacity 2", "--one-fifo"
 CHAIN, TREE, OWNER = (
     "--cores 4 --route chain",
     "--cores 4 --route binary",
@@ -32,7 +33,7 @@ CHAIN, TREE, OWNER = (
 # What has several hundred thousand worlds, or millions, of those below: from five seconds to
 # minutes each.
 MILLIONS: dict[str, tuple[str, ...]] = {
-    "unmap-3": (ANY_ORDER, ONE_FIFO),
+    "unmap-3": ("", ANY_ORDER, ONE_FIFO),
     "unmap-3-one": ("", ANY_ORDER, ONE_FIFO, CHAIN),
     "unmap-3-mixed": ("", ANY_ORDER, ONE_FIFO, CHAIN),
     "lanes": (ANY_ORDER, ONE_FIFO),
