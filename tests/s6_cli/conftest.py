@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,5 +26,17 @@ def cli(
             code = wanted.code if isinstance(wanted.code, int) else 1
         said = capsys.readouterr()
         return code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def here(
+    cli: Callable[..., tuple[int, str, str]],
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """What command.run() gives, without a process of its own: a tenth of the time."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(arguments, *cli(*arguments))
 
     return run

@@ -1,7 +1,9 @@
 """Bad input: one clear line on stderr, exit code 2, no traceback, and nothing measured."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from s6_cli.command import assert_one_line_and_code_2, run
@@ -28,9 +30,13 @@ ABSENT = max(Topology.read().possible) + 1
     ],
 )
 def test_cores_that_cannot_be(
-    command: tuple[str, ...], cores: str, word: str, tmp_path: Path
+    here: Callable[..., CompletedProcess[str]],
+    command: tuple[str, ...],
+    cores: str,
+    word: str,
+    tmp_path: Path,
 ) -> None:
-    assert_one_line_and_code_2(run(*command, "--cores", cores, cwd=tmp_path), word, "--cores")
+    assert_one_line_and_code_2(here(*command, "--cores", cores), word, "--cores")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -43,9 +49,11 @@ def test_a_cpu_that_is_not_allowed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [("compare",), ("bench", "run", "unmap")])
-def test_more_cores_than_cpus_need_oversubscribe(command: tuple[str, ...], tmp_path: Path) -> None:
+def test_more_cores_than_cpus_need_oversubscribe(
+    here: Callable[..., CompletedProcess[str]], command: tuple[str, ...]
+) -> None:
     cores = str(len(os.sched_getaffinity(0)) + 1)
-    done = run(*command, "--cores", cores, cwd=tmp_path)
+    done = here(*command, "--cores", cores)
     assert_one_line_and_code_2(done, f"{cores} cores", "--oversubscribe")
 
 
@@ -61,8 +69,10 @@ def test_compare_on_one_core(tmp_path: Path) -> None:
     ("4095", "less than a page"),
      ("9999999T", "no machine has as much"), ("0", "less than a page")],
 )  # fmt: skip
-def test_memory_that_cannot_be(memory: str, word: str, tmp_path: Path) -> None:
-    assert_one_line_and_code_2(run("boot", "--memory", memory, cwd=tmp_path), word, "memory")
+def test_memory_that_cannot_be(
+    here: Callable[..., CompletedProcess[str]], memory: str, word: str
+) -> None:
+    assert_one_line_and_code_2(here("boot", "--memory", memory), word, "memory")
 
 
 def test_more_memory_than_there_is(tmp_path: Path) -> None:
@@ -72,19 +82,20 @@ def test_more_memory_than_there_is(tmp_path: Path) -> None:
     assert "shared memory is full" in done.stderr
 
 
-def test_unknown_kernel_experiment_command_and_option(tmp_path: Path) -> None:
+def test_unknown_kernel_experiment_command_and_option(
+    here: Callable[..., CompletedProcess[str]], tmp_path: Path
+) -> None:
+    assert_one_line_and_code_2(here("boot", "--kernel", "hurd"), "hurd", "multikernel", "shared")
     assert_one_line_and_code_2(
-        run("boot", "--kernel", "hurd", cwd=tmp_path), "hurd", "multikernel", "shared"
+        here("boot", "--lock-scope", "region"), "region", "lock_scope", "shared"
     )
     assert_one_line_and_code_2(
-        run("boot", "--lock-scope", "region", cwd=tmp_path), "region", "lock_scope", "shared"
+        here("bench", "run", "floor", "nope"), "unknown experiment: nope", "round-trip"
     )
-    assert_one_line_and_code_2(
-        run("bench", "run", "floor", "nope", cwd=tmp_path), "unknown experiment: nope", "round-trip"
-    )
+    # The command as it is typed, too.
     assert_one_line_and_code_2(run("compair", cwd=tmp_path), "compair", "compare")
-    assert_one_line_and_code_2(run("compare", "--fast", cwd=tmp_path), "--fast")
-    assert_one_line_and_code_2(run("bench", "run", cwd=tmp_path), "NAME")
+    assert_one_line_and_code_2(here("compare", "--fast"), "--fast")
+    assert_one_line_and_code_2(here("bench", "run"), "NAME")
     assert list(tmp_path.iterdir()) == []
 
 

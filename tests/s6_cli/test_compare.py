@@ -6,7 +6,9 @@ import json
 import os
 import re
 import signal
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from s5_experiments import report_documents as known
@@ -49,8 +51,17 @@ def test_compare_prints_table_verdict_and_warnings_and_writes_documents(tmp_path
     assert "\x1b" not in done.stdout + done.stderr
 
 
-def test_json_is_all_there_is_on_stdout(tmp_path: Path) -> None:
-    done = run("compare", *SMOKE, "--json", "-", cwd=tmp_path)
+def test_json_is_all_there_is_on_stdout(
+    here: Callable[..., CompletedProcess[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The documents are fixed ones: test_bench_runs_what_is_named_once measures."""
+    documents = {"floor": known.floor(), "round-trip": known.round_trip(), "unmap": known.unmap()}
+
+    def of(name: str) -> registry.Experiment:
+        return registry.Experiment(name, "", "", lambda _: documents[name])
+
+    monkeypatch.setattr(registry, "get", of)
+    done = here("compare", *SMOKE, "--json", "-")
     assert done.returncode == 0, done.stderr
     array = json.loads(done.stdout)
     assert [one["experiment"] for one in array] == ["floor", "round-trip", "unmap"]
@@ -96,15 +107,17 @@ def test_bench_runs_what_is_named_once(tmp_path: Path) -> None:
 def test_oversubscribed_runs_and_claims_nothing(tmp_path: Path) -> None:
     cores = str(len(os.sched_getaffinity(0)) + 1)
     arguments = ("--cores", cores, "--oversubscribe", "--size", "smoke", "--json", "-")
-    done = run("bench", "run", "floor", "round-trip", *arguments, cwd=tmp_path)
+    done = run("bench", "run", "floor", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    for document in json.loads(done.stdout):
+    documents = json.loads(done.stdout)
+    assert [document["experiment"] for document in documents] == ["floor"]
+    for document in documents:
         assert {series["over_floor"] for series in document["series"]} == {None}
         assert "oversubscribed" in {warning["code"] for warning in document["warnings"]}
 
 
-def test_bench_list_names_every_experiment() -> None:
-    done = run("bench", "list")
+def test_bench_list_names_every_experiment(here: Callable[..., CompletedProcess[str]]) -> None:
+    done = here("bench", "list")
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     for name, figure in (("floor", "table 2"), ("round-trip", "table 2"), ("unmap", "figure 7")):

@@ -3,7 +3,9 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from s6_cli.command import run
@@ -31,8 +33,10 @@ def test_version() -> None:
         (("bench", "run", "--help"), ("NAME", "--cores", "--quick")),
     ],
 )
-def test_help(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
-    done = run(*arguments)
+def test_help(
+    here: Callable[..., CompletedProcess[str]], arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    done = here(*arguments)
     assert done.returncode == 0
     assert done.stderr == ""
     for word in words:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import psutil
 import pytest
@@ -33,20 +35,22 @@ def test_the_multicast_tree_as_json() -> None:
     assert edges == build("numa-aware", 0, site, Costs.from_topology(site)).edges
 
 
-def test_answers_to_read() -> None:
-    done = run("skb", "query", "placement", "k=2", "how=close", "--machine", "2x2")
+def test_answers_to_read(here: Callable[..., CompletedProcess[str]]) -> None:
+    done = here("skb", "query", "placement", "k=2", "how=close", "--machine", "2x2")
     assert done.returncode == 0
     assert done.stdout.splitlines()[0].split() == ["service", "core"]
     assert [line.split() for line in done.stdout.splitlines()[2:]] == [["0", "0"], ["1", "1"]]
     assert "assumed from the topology" in done.stderr
 
 
-def test_facts_of_this_host_can_be_asserted_again(tmp_path: Path) -> None:
-    done = run("skb", "facts")
+def test_facts_of_this_host_can_be_asserted_again(
+    here: Callable[..., CompletedProcess[str]], tmp_path: Path
+) -> None:
+    done = here("skb", "facts")
     assert done.returncode == 0
     assert "runs_on(0," in done.stdout
     (tmp_path / "again.lp").write_text(done.stdout)
-    again = run("skb", "facts", "--assert", str(tmp_path / "again.lp"))
+    again = here("skb", "facts", "--assert", str(tmp_path / "again.lp"))
     assert again.returncode == 0
     held, still = (
         [line.split("%")[0] for line in one.stdout.splitlines()] for one in (done, again)
@@ -54,8 +58,8 @@ def test_facts_of_this_host_can_be_asserted_again(tmp_path: Path) -> None:
     assert held == still
 
 
-def test_facts_of_some_predicates_as_json() -> None:
-    done = run(
+def test_facts_of_some_predicates_as_json(here: Callable[..., CompletedProcess[str]]) -> None:
+    done = here(
         "skb", "facts", "distance", "--machine", "2x2", "--json", "-", "--assert", "spare(1)"
     )
     found = json.loads(done.stdout)
@@ -65,14 +69,16 @@ def test_facts_of_some_predicates_as_json() -> None:
     }
 
 
-def test_costs_kept_for_this_host_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_costs_kept_for_this_host_are_used(
+    here: Callable[..., CompletedProcess[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     site = Site.of(Topology.read())
     assumed = Costs.from_topology(site)
     path = cost_store.save(
         replace(assumed, send=assumed.send + 7, origin=MEASURED), site, Host.read()
     )
-    done = run("skb", "ask", "all(@send(0,C)) :- core(C), C != 0. ok.")
+    done = here("skb", "ask", "all(@send(0,C)) :- core(C), C != 0. ok.")
     assert done.returncode == 0
     assert set(done.stdout.split()) == {"ok."} | {
         f"all({int(one)})." for one in assumed.send[0, 1:] + 7
@@ -80,23 +86,23 @@ def test_costs_kept_for_this_host_are_used(tmp_path: Path, monkeypatch: pytest.M
     assert done.stderr == f"costs of messages: measured earlier, kept in {path}\n"
 
 
-def test_a_rule_of_ones_own() -> None:
-    done = run(
+def test_a_rule_of_ones_own(here: Callable[..., CompletedProcess[str]]) -> None:
+    done = here(
         "skb", "ask", "remote(A,B) :- round_trip(A,B,R), R > 2000, A < B.", "--machine", "2x1"
     )
     assert (done.returncode, done.stdout) == (0, "remote(0,1).\n")
 
 
-def test_the_list_of_questions(tmp_path: Path) -> None:
+def test_the_list_of_questions(here: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
     (tmp_path / "mine.lp").write_text(
         "% mine(k): is it mine?\n% parameter k: number\n% answer: x(core)\nx(k).\n"
     )
-    done = run("skb", "list", "--rules", str(tmp_path))
+    done = here("skb", "list", "--rules", str(tmp_path))
     assert done.returncode == 0
     assert [line.split()[0] for line in done.stdout.splitlines()] == [
         "call_line_node", "mine", "multicast_tree", "nearest_memory", "placement", "sharing_cache",
     ]  # fmt: skip
-    asked = run(
+    asked = here(
         "skb", "query", "mine", "k=1", "--rules", str(tmp_path), "--machine", "2x1", "--json", "-"
     )
     assert json.loads(asked.stdout) == [{"core": 1}]
@@ -115,11 +121,15 @@ def test_the_list_of_questions(tmp_path: Path) -> None:
         (("facts", "--cores", "0"), ("give 1 to 1024",)),
     ],
 )
-def test_bad_input(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
-    assert_one_line_and_code_2(run("skb", *arguments), *words)
+def test_bad_input(
+    here: Callable[..., CompletedProcess[str]], arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    assert_one_line_and_code_2(here("skb", *arguments), *words)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.full)]
+)
 def test_a_rule_without_end_can_be_ended(number: signal.Signals) -> None:
     # Grounding is one call into C, where Python sees no signal.
     with started("skb", "ask", "n(0). n(N+1) :- n(N).") as process:
