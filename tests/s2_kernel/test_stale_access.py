@@ -83,7 +83,7 @@ def run(kernel: str, cores: int, rounds: int, polling: bool, protocol: str) -> N
 @pytest.mark.parametrize("protocol", ["two-phase", "one-phase"])
 @pytest.mark.parametrize("polling", [True, False], ids=["polling", "computing"])
 def test_nobody_reads_what_was_unmapped(kernel: str, polling: bool, protocol: str) -> None:
-    run(kernel, 2, 1000, polling, protocol)
+    run(kernel, 2, 400, polling, protocol)
 
 
 @pytest.mark.parametrize("polling", [True, False], ids=["polling", "computing"])

@@ -165,9 +165,8 @@ def test_it_can_be_looked_at_at_work(system: System) -> None:
         task.result()
 
 
+@pytest.mark.full  # it takes five seconds, as long as the supervisor waits
 def test_a_stopped_core_is_named_and_the_system_lives_on(system: System) -> None:
-    if system.kernel != "multikernel":
-        pytest.skip("it takes five seconds, and the supervisor knows no kernel")
     os.kill(system.cores[1].pid, signal.SIGSTOP)
     try:
         with pytest.raises(errors.MultikernelError, match="a core does not answer: 1"):

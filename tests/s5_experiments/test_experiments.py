@@ -173,7 +173,7 @@ def test_a_comparison_of_kernels_spares_itself_what_compares_the_multikernel_wit
     assert {arm(series)[:3] for series in document.series} == wanted
 
 
-@pytest.mark.parametrize("name", ["unmap", "shared-memory"])
+@pytest.mark.parametrize("name", [pytest.param("unmap", marks=pytest.mark.full), "shared-memory"])
 def test_a_host_that_allows_few_open_files_loses_the_arms_that_need_them_and_no_others(
     name: str,
 ) -> None:

@@ -65,7 +65,7 @@ def booted(request: pytest.FixtureRequest) -> Iterator[Booted]:
         yield Booted(system)
 
 
-@pytest.mark.parametrize("cores", [1, 2, CORES])
+@pytest.mark.parametrize("cores", [1, CORES])
 @pytest.mark.parametrize("in_flight", [1, experiment.MOST])
 @pytest.mark.parametrize("memory", MEMORIES)
 def test_all_retype_at_once_and_leave_everything_as_it_was(
@@ -274,6 +274,7 @@ def test_the_document_is_read_back_and_drawn() -> None:
     assert len({block.title for block in drawn}) == len(drawn) >= 4
 
 
+@pytest.mark.full
 def test_where_cores_share_cpus_it_runs_and_nothing_is_claimed() -> None:
     cpus = placement().cpus
     document = registry.get("retype-throughput").run(

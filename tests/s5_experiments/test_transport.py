@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from s5_experiments.smoke import document_of, placement
 
 from multikernel.experiments import registry, transport
@@ -140,6 +141,7 @@ def test_what_is_counted_without_the_hosts_kernel_says_so() -> None:
     assert "no counters" in refused.text
 
 
+@pytest.mark.full
 def test_where_cores_share_a_cpu_all_ways_run_and_nothing_is_claimed() -> None:
     cpu = placement().cpus[0]
     document = registry.get("transport").run(Request(Placement((cpu, cpu)), SIZES["smoke"]))

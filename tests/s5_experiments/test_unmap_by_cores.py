@@ -167,6 +167,7 @@ def test_four_cores_on_two_cpus_run_every_arm_and_claim_nothing() -> None:
     assert {"oversubscribed", "equal-trees"} <= {warning.code for warning in document.warnings}
 
 
+@pytest.mark.full
 def test_a_comparison_takes_trees_over_all_cores_alone() -> None:
     document = crowded(3, comparing=True)
     assert {series.cores for series in by_cores(document)} == {3}

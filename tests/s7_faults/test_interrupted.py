@@ -108,11 +108,14 @@ def at_rest(system: System) -> list[tuple[int, ...]]:
             time.sleep(0.001)
 
 
-def test_wherever_it_comes(system: System) -> None:
-    rng = random.Random(5)
+@pytest.mark.parametrize("times", [10, pytest.param(60, marks=pytest.mark.full)])
+def test_wherever_it_comes(system: System, times: int) -> None:
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    rng = random.Random(seed)
     work(system)
     before = [mappings for _, _, *mappings in digests(system)]
-    for _ in range(40):
+    for _ in range(times):
         until_interrupted(rng.uniform(0.0001, 0.02), lambda: work(system))
         at_rest(system)
         clear(system)

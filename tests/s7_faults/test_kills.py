@@ -22,8 +22,18 @@ def nothing_left(launcher: Launcher) -> None:
     assert names_of({*launcher.pids, launcher.process.pid}) == []
 
 
-@pytest.mark.parametrize("victim", VICTIMS)
-@pytest.mark.parametrize("what", ["rest", "programs", "unmaps"])
+# Each victim and each state of the cores twice; all pairs are with those of many times.
+@pytest.mark.parametrize(
+    ("what", "victim"),
+    [
+        ("rest", "core"),
+        ("rest", "supervisor"),
+        ("programs", "launcher"),
+        ("programs", "core"),
+        ("unmaps", "launcher"),
+        ("unmaps", "supervisor"),
+    ],
+)
 def test_while_it_runs(what: str, victim: str) -> None:
     kill_while_it_runs(Launcher("multikernel", 3, what), victim)
 
@@ -42,7 +52,6 @@ def test_while_the_shared_kernel_runs(what: str, victim: str) -> None:
         ("socket", "unmaps", "core"),
         ("socket", "rest", "core"),
         ("socket", "unmaps", "launcher"),
-        ("socket", "unmaps", "supervisor"),
     ],
 )
 def test_while_the_host_carries(transport: str, what: str, victim: str) -> None:
@@ -124,7 +133,7 @@ def kill_during_boot(kernel: str, seed: int, transport: str = "call-line") -> st
     return victim
 
 
-@pytest.mark.parametrize("trial", range(5))
+@pytest.mark.parametrize("trial", range(3))
 def test_during_boot(kernel: str, trial: int) -> None:
     seed = random.randrange(1 << 30)
     print("seed", seed)
