@@ -180,6 +180,7 @@ def others(event: Event) -> Iterable[Response]:
         yield "ok", None, None
 
 
+@pytest.mark.parametrize("system", ["multikernel", "shared-region"], indirect=True)
 def test_another_answer_is_noticed(system: System) -> None:
     """The same histories, with one answer turned into another: most of those cannot be explained
     any more.

@@ -191,11 +191,21 @@ def allocation(seconds: float) -> int:
     return rounds
 
 
-@pytest.mark.parametrize("work", [database, arithmetic, blocked, restarted, allocation])
+# By turns: how a core is interrupted is the same code in both kernels.
+@pytest.mark.parametrize(
+    ("kernel", "work"),
+    [
+        ("multikernel", database),
+        ("shared", arithmetic),
+        ("multikernel", blocked),
+        ("shared", restarted),
+        ("multikernel", allocation),
+    ],
+)
 def test_work_goes_on_beside_a_rain_of_interrupts(
-    boot: Callable[..., System], work: Callable[[float], Any]
+    boot: Callable[..., System], kernel: str, work: Callable[[float], Any]
 ) -> None:
-    system = boot(2)
+    system = boot(2, kernel=kernel)
     frame = system.allocate(4096)
     task = system.cores[1].start(work, 0.5)
     time.sleep(0.05)

@@ -88,7 +88,7 @@ def test_nobody_reads_what_was_unmapped(kernel: str, polling: bool, protocol: st
 
 @pytest.mark.parametrize("polling", [True, False], ids=["polling", "computing"])
 def test_nobody_reads_what_was_unmapped_on_a_crowded_machine(kernel: str, polling: bool) -> None:
-    run(kernel, 4, 20, polling, "two-phase")
+    run(kernel, 4, 12, polling, "two-phase")
 
 
 @pytest.mark.full

@@ -220,7 +220,8 @@ def test_signalled_arms_count_their_interrupts() -> None:
             assert each >= unmap_arms.SIGNALS
 
 
-def test_where_cores_share_cpus_everything_runs_and_no_latency_is_claimed() -> None:
+@pytest.mark.full
+def test_where_cores_share_one_cpu_everything_runs_and_no_latency_is_claimed() -> None:
     cpu = placement().cpus[0]
     document = registry.get("unmap").run(Request(Placement((cpu, cpu, cpu)), SIZES["smoke"]))
     assert {"multikernel", "shared", "linux", "raw"} == {

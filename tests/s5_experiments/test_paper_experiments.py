@@ -70,7 +70,13 @@ def test_percentiles_are_ordered_and_arms_have_a_control_and_a_floor(name: str) 
     assert len(document.floor) == 1
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name == "shared-memory" else pytest.param(name, marks=pytest.mark.full)
+        for name in FIGURES
+    ],
+)
 def test_where_cores_share_a_cpu_all_arms_run_and_nothing_is_claimed(name: str) -> None:
     document, apart = crowded(name), document_of(name)
     assert all(one.over_floor is None for one in document.series)

@@ -24,7 +24,7 @@ from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree as KindOfTree
 from multikernel.machine import synthetic
 from multikernel.machine.cpus import Placement
-from multikernel.results.document import Document, Series
+from multikernel.results.document import Document, Series, decode, encode
 from multikernel.user.trees import checked
 
 
@@ -163,7 +163,10 @@ def test_four_cores_on_two_cpus_run_every_arm_and_claim_nothing() -> None:
         assert found["shared", "mcs", cores] == along + line  # the same trees, and its own line
         assert found.get(("linux", "mprotect", cores), []) == line
     assert len(found["multikernel", "one-phase", 2]) == 1
+    assert {"multikernel", "shared", "linux", "raw"} == {one.system for one in document.series}
+    assert all(one.over_floor is None for one in document.series)
     assert not document.ratios
+    assert decode(encode(document)) == document
     assert {"oversubscribed", "equal-trees"} <= {warning.code for warning in document.warnings}
 
 

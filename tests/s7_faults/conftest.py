@@ -1,4 +1,6 @@
-"""A check around every test that no process and no segment stays."""
+"""A check around every test that no process and no segment stays; and the kernel: launcher and
+supervisor know none, so all but a few tests meet the shared one with --full alone.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 from s7_faults.systems import all_gone, descendants_of, names_of
+
+
+@pytest.fixture(params=["multikernel", pytest.param("shared", marks=pytest.mark.full)])
+def kernel(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
 
 
 @pytest.fixture(autouse=True)

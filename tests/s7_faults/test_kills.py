@@ -133,7 +133,7 @@ def kill_during_boot(kernel: str, seed: int, transport: str = "call-line") -> st
     return victim
 
 
-@pytest.mark.parametrize("trial", range(3))
+@pytest.mark.parametrize("trial", range(4))
 def test_during_boot(kernel: str, trial: int) -> None:
     seed = random.randrange(1 << 30)
     print("seed", seed)
