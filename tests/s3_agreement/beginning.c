@@ -37,18 +37,18 @@ void scenarios_print(void)
 
 /* Every root counts the cores from itself on, and the tree is over those ranks: rank's parent is
  * (rank - 1) / fan. */
-static void plant_complete(struct monitor *m, uint32_t root)
+static void plant_complete(struct world *w, uint32_t root)
 {
     uint32_t n = model.cores, edges[MODEL_CORES];
     for (uint32_t rank = 1; rank < n; rank++)
         edges[rank - 1] = tree_edge((root + (rank - 1) / model.fan) % n, (root + rank) % n);
-    if (!monitor_plant(m, root, edges))
+    if (!tree_make(w->table[root][0], model.cores, root, edges))
         violate("the tree of core %u is none", root);
 }
 
 /* The labelled tree of four cores with that number: its Prüfer code, two digits to the base of
  * four; rooted anywhere. */
-static void plant_numbered(struct monitor *m, uint32_t root, uint32_t number)
+static void plant_numbered(struct world *w, uint32_t root, uint32_t number)
 {
     uint32_t code[2] = {number / 4, number % 4}, degree[4] = {1, 1, 1, 1}, edges[3];
     bool linked[4][4] = {{false}}, inside[4] = {false};
@@ -74,17 +74,20 @@ static void plant_numbered(struct monitor *m, uint32_t root, uint32_t number)
                     inside[b] = true;
                     edges[count++] = tree_edge(a, b);
                 }
-    if (!monitor_plant(m, root, edges))
+    if (!tree_make(w->table[root][0], model.cores, root, edges))
         violate("the tree of core %u is none", root);
 }
 
-static void plant(struct monitor *m)
+static void plant(struct world *w)
 {
-    for (uint32_t root = 0; root < model.cores; root++)
+    for (uint32_t root = 0; root < model.cores && (model.numbered || model.fan); root++) {
         if (model.numbered)
-            plant_numbered(m, root, model.number[root > 0]);
-        else if (model.fan)
-            plant_complete(m, root);
+            plant_numbered(w, root, model.number[root > 0]);
+        else
+            plant_complete(w, root);
+        for (uint32_t core = 0; core < model.cores; core++)
+            monitor_planted(world_monitor(w, core), root);
+    }
 }
 
 static struct monitor_shape world_shape(void)
@@ -136,11 +139,11 @@ void world_init(struct world *w)
     for (uint32_t core = 0; core < model.cores; core++) {
         struct monitor *m = world_monitor(w, core);
         monitor_init(m, core, &shape, 0x10000, 0x100000);
-        plant(m);
         m->set_words += wide;
         m->mapping_stride += wide * 8;
         m->size += (size_t)slots * wide * 8;
     }
+    plant(w);
     for (uint32_t i = 0; i < MODEL_THREADS; i++) /* quiet, while pages are mapped */
         w->thread[i].at = MODEL_STEPS;
     for (uint32_t i = 0; i < MODEL_PAGES; i++)

@@ -49,7 +49,7 @@ enum action {
     READ,
     WRITE,
     AWAIT,   /* until the page's unmap has returned */
-    INSTALL, /* page: the root; argument: a shape, or one edge of it (EDGE) */
+    INSTALL, /* page: the root; argument: a shape */
     /* About capabilities; page is a slot on the thread's core: */
     CAP_COPY,
     CAP_MOVE,
@@ -77,7 +77,6 @@ enum action {
 /* Trees of any root, counted from it on: every core below the last, the other way round, all below
  * the root, and none at all. */
 enum shape { CHAIN = 0, BACKWARDS, STAR, NONSENSE };
-#define EDGE(shape, number) ((shape) | ((number) + 1) << 2)
 
 enum { ALL = 0xf };
 
@@ -199,6 +198,7 @@ struct world {
     uint8_t failing_protects;
     uint8_t installed[MODEL_CORES]; /* 1 + shape of the last installation that returned */
     uint8_t reserved[2];
+    struct tree_link table[MODEL_CORES][TREE_PLACES][MODEL_CORES]; /* by root */
     _Alignas(64) uint64_t
         /* one behind the other; the rest is not used, nor copied */
         monitors[MODEL_CORES * MODEL_MONITOR_WORDS];
@@ -276,6 +276,8 @@ const struct step *thread_step(const struct world *world, uint32_t thread);
 bool thread_may_run(const struct world *world, uint32_t thread);
 void thread_run(struct world *world, uint32_t thread);
 uint32_t shape_edge(uint32_t shape, uint32_t root, uint32_t number);
+/* The table of the tree that root has now; NULL: it is flat. */
+const struct tree_link *world_links(struct world *world, uint32_t root);
 void thread_ask(struct world *world, uint32_t core, uint32_t thread, const struct step *step);
 void capability_ask(struct world *world, uint32_t core, uint32_t thread, const struct step *step);
 void capability_create(struct world *world, uint32_t core, const struct step *step);

@@ -91,7 +91,7 @@ SCENARIOS = (
         "stale-one",
     ),
     *("host-fails", "lanes", "mixed", "mixed-subset"),
-    *("tree", "tree-one", "tree-pieces", "tree-rivals", "tree-all", "tree-nonsense", "crossing"),
+    *("tree", "tree-one", "tree-again", "tree-rivals", "tree-all", "tree-nonsense", "crossing"),
     *CAPABILITIES,
     *PAGES,
 )

@@ -26,21 +26,13 @@ uint32_t shape_edge(uint32_t shape, uint32_t root, uint32_t number)
     }
 }
 
-/* A whole tree, or one edge of it as a piece of its own. */
 static void ask_for_tree(struct world *w, uint32_t core, uint32_t thread, const struct step *step)
 {
-    uint32_t edges = model.cores - 1, first = step->argument >> 2 ? (step->argument >> 2) - 1u : 0;
-    uint32_t count = step->argument >> 2 ? 1 : edges;
     struct request request;
     memset(&request, 0, sizeof request);
     request.ticket = thread;
     request.row = ROW_TREE;
     request.slot = step->page;
-    request.argument[0] =
-        first | (uint64_t)edges << 16 | (uint64_t)(thread + 1) << 32 | (uint64_t)count << 48;
-    for (uint32_t i = 0; i < count; i++)
-        request.argument[1 + i / 2] |=
-            (uint64_t)shape_edge(step->argument & 3, step->page, first + i) << (i % 2 ? 32 : 0);
     w->thread[thread].waiting = 1;
     struct input input = {.kind = INPUT_REQUEST, .request = &request};
     world_turn(w, core, &input);

@@ -144,17 +144,11 @@ static void refused(struct thread *thread, uint32_t number, struct page *page,
 static void tree_done(struct world *w, uint32_t number, const struct step *step,
                       enum verdict verdict)
 {
-    uint32_t shape = step->argument & 3, piece = step->argument >> 2;
-    bool rivals = false;
-    for (uint32_t i = 0; i < MODEL_THREADS; i++)
-        for (const struct step *s = model.scenario->thread[i].step; s->action != STOP; s++)
-            rivals |= i != number && s->action == INSTALL && s->page == step->page;
-    if (verdict == VERDICT_OK && shape == NONSENSE)
+    if (verdict == VERDICT_OK && step->argument == NONSENSE)
         violate("thread %u: a tree that is none was installed", number);
-    else if (verdict == VERDICT_OK && (!piece || piece == model.cores - 1))
-        w->installed[step->page] = (uint8_t)(1 + shape);
-    else if (verdict != VERDICT_OK && !(verdict == VERDICT_BAD_REQUEST && shape == NONSENSE) &&
-             !(verdict == VERDICT_OVERTAKEN && rivals && piece > 1))
+    else if (verdict == VERDICT_OK)
+        w->installed[step->page] = (uint8_t)(1 + step->argument);
+    else if (verdict != VERDICT_BAD_REQUEST || step->argument != NONSENSE)
         violate("thread %u: the installation returned %s", number, verdict_name(verdict));
 }
 
@@ -325,7 +319,8 @@ static void check_tree(struct world *w, uint32_t root)
 {
     struct monitor *first = world_monitor(w, 0);
     const struct tree *tree = monitor_tree(first, root);
-    struct tree_link *link = monitor_links(first, root, tree->current), expected[MODEL_CORES];
+    const struct tree_link *link = world_links(w, root);
+    struct tree_link expected[MODEL_CORES];
     uint32_t installations = 0;
     for (uint32_t i = 0; i < MODEL_THREADS; i++)
         for (const struct step *s = model.scenario->thread[i].step; s->action != STOP; s++)
@@ -334,9 +329,7 @@ static void check_tree(struct world *w, uint32_t root)
         struct monitor *m = world_monitor(w, core);
         if (monitor_tree(m, root)->lock)
             violate("core %u: at rest, the tree of core %u is locked", core, root);
-        if (monitor_tree(m, root)->current != tree->current ||
-            (link &&
-             memcmp(monitor_links(m, root, tree->current), link, model.cores * sizeof *link) != 0))
+        if (monitor_tree(m, root)->version != tree->version)
             violate("cores 0 and %u differ about the tree of core %u at rest", core, root);
     }
     for (uint32_t core = 0; link && core < model.cores; core++) {

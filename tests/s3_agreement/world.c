@@ -63,6 +63,37 @@ static void mmu_retire(void *context, uint32_t slot)
         t->state = TRANSLATION_RETIRED;
 }
 
+/* --- The trees' tables --- */
+
+struct tables {
+    struct world *world;
+    struct tree_link (*table)[TREE_PLACES][MODEL_CORES];
+    uint32_t core;
+};
+
+static const struct tree_link *tables_links(void *context, uint32_t root, uint32_t place)
+{
+    const struct tables *t = context;
+    return t->table[root][place - 1];
+}
+
+/* Whoever travels by that place would be led astray from now on. */
+static bool tables_publish(void *context, uint32_t place, uint64_t ticket)
+{
+    const struct tables *t = context;
+    const struct step *step = thread_step(t->world, (uint32_t)ticket);
+    uint32_t edges[MODEL_CORES];
+    for (uint32_t i = 0; i + 1 < model.cores; i++)
+        edges[i] = shape_edge(step->argument, step->page, i);
+    return tree_make(t->table[t->core][place - 1], model.cores, t->core, edges);
+}
+
+const struct tree_link *world_links(struct world *w, uint32_t root)
+{
+    uint32_t place = tree_place(monitor_tree(world_monitor(w, 0), root)->version);
+    return place == TREE_FLAT ? NULL : w->table[root][place - 1];
+}
+
 /* --- Channels and outboxes --- */
 
 static int same_fifo(const struct packet *p, uint32_t from, uint32_t to, uint32_t reply)
@@ -132,14 +163,17 @@ union output_buffer {
 };
 
 static const struct output *run(struct world *w, uint32_t core, struct monitor *monitor,
-                                struct translation *translation, const struct input *input,
-                                union output_buffer *buffer, int poison)
+                                struct translation *translation,
+                                struct tree_link (*table)[TREE_PLACES][MODEL_CORES],
+                                const struct input *input, union output_buffer *buffer, int poison)
 {
     uint8_t inserts = w->failing_inserts, protects = w->failing_protects;
     struct mmu_context context = {translation, &inserts, &protects,
                                   core == model.scenario->failing_core, monitor};
     struct mmu mmu = {&context, mmu_insert, mmu_protect, mmu_retire};
-    struct environment environment = {&mmu, 0, 0};
+    struct tables tables = {w, table, core};
+    struct routing routing = {&tables, tables_links, tables_publish};
+    struct environment environment = {.mmu = &mmu, .routing = &routing};
     memset(buffer->bytes, poison, sizeof buffer->bytes);
     monitor_step(monitor, &environment, input, &buffer->output);
     if (poison == 0) { /* the run that counts is the second one */
@@ -176,13 +210,15 @@ void world_turn(struct world *w, uint32_t core, const struct input *input)
     static _Alignas(64) uint64_t twin[MODEL_MONITOR_WORDS];
     static union output_buffer first, second;
     struct translation translation[MODEL_SLOTS];
+    struct tree_link table[MODEL_CORES][TREE_PLACES][MODEL_CORES];
     struct monitor *monitor = world_monitor(w, core);
     size_t size = monitor->size;
 
     memcpy(twin, monitor, size);
     memcpy(translation, w->mmu[core], sizeof translation);
-    const struct output *expected = run(w, core, (void *)twin, translation, input, &first, 0x5a);
-    const struct output *output = run(w, core, monitor, w->mmu[core], input, &second, 0);
+    memcpy(table, w->table, sizeof table);
+    const struct output *expected = run(w, core, (void *)twin, translation, table, input, &first, 0x5a);
+    const struct output *output = run(w, core, monitor, w->mmu[core], w->table, input, &second, 0);
     if (memcmp(twin, monitor, size) != 0 || !same_output(expected, output))
         violate("core %u: the same input on the same state gave two results", core);
     if (output->count > model.entries) {

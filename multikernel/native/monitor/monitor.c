@@ -9,17 +9,11 @@ static size_t mapping_stride(uint32_t cores)
     return sizeof(struct mapping) + 8 * (size_t)core_set_words(cores);
 }
 
-static size_t tree_stride(uint32_t cores)
-{
-    return (sizeof(struct tree) + TREE_VERSIONS * cores * sizeof(struct tree_link) + 7) &
-           ~(size_t)7;
-}
-
 /* Everything but the capabilities, up to the next multiple of 64. */
 static size_t plain_size(const struct monitor_shape *shape)
 {
     size_t size = sizeof(struct monitor) + sizeof(struct operation) * shape->cores * shape->lanes +
-                  tree_stride(shape->cores) * shape->cores +
+                  sizeof(struct tree) * shape->cores +
                   mapping_stride(shape->cores) * shape->cores * shape->slots_per_core;
     return shape->cnodes ? (size + sizeof(struct capability_task) * shape->lanes + 63) & ~(size_t)63
                          : size;
@@ -61,10 +55,9 @@ void monitor_init(struct monitor *m, uint32_t me, const struct monitor_shape *sh
     m->view = 1;
     address_range_init(&m->addresses, address_base + me * address_size, address_size);
     m->slot_next = me * slots_per_core;
-    m->tree_stride = (uint32_t)tree_stride(cores);
     m->trees_offset = sizeof(struct monitor) + sizeof(struct operation) * cores * shape->lanes;
     m->mapping_stride = (uint32_t)mapping_stride(cores);
-    m->mappings_offset = m->trees_offset + (uint64_t)m->tree_stride * cores;
+    m->mappings_offset = m->trees_offset + sizeof(struct tree) * cores;
     if (!shape->cnodes)
         return;
     const struct cspace_shape inside = cspace_shape(shape);

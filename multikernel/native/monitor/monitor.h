@@ -188,7 +188,6 @@ struct monitor {
      * wanted */
     uint32_t waiting;
     uint32_t engaged; /* others' operations that this core voted for and whose outcome it awaits */
-    uint32_t tree_stride;
     uint32_t capability_protocol;
     uint32_t recorded; /* mappings with `recorded` */
     uint32_t reserved;
@@ -206,6 +205,7 @@ struct monitor {
 
 struct environment {
     const struct mmu *mmu;
+    const struct routing *routing;
     uint64_t now;     /* cycles */
     uint64_t backoff; /* cycles, the unit of waiting after a conflict */
 };
@@ -310,13 +310,7 @@ static inline struct operation *monitor_own(struct monitor *m, uint32_t lane)
 }
 static inline struct tree *monitor_tree(struct monitor *m, uint32_t root)
 {
-    return (struct tree *)((char *)m + m->trees_offset + (size_t)root * m->tree_stride);
-}
-/* That version of a root's tree; NULL when it is flat. */
-static inline struct tree_link *monitor_links(struct monitor *m, uint32_t root, uint32_t version)
-{
-    return version == TREE_FLAT ? NULL
-                                : monitor_tree(m, root)->link + (size_t)(version - 1) * m->cores;
+    return (struct tree *)((char *)m + m->trees_offset) + root;
 }
 /* This core's capabilities; only where cspace_offset is not 0. */
 static inline struct cspace *monitor_cspace(const struct monitor *m)
@@ -336,9 +330,8 @@ static inline uint32_t monitor_home(const struct monitor *m, uint32_t slot)
     return slot / m->slots_per_core;
 }
 
-/* Gives root its tree before anything runs: cores - 1 edges, as tree_edge makes them, in sending
- * order. False if they are none. */
-bool monitor_plant(struct monitor *monitor, uint32_t root, const uint32_t *edges);
+/* Before anything runs: root has a tree, whose table is at its first place. */
+void monitor_planted(struct monitor *monitor, uint32_t root);
 
 /* Core-local, no agreement. BUSY: an operation holds the entry; ask again after its outcome. */
 enum verdict monitor_pin(struct monitor *monitor, uint32_t slot, uint32_t generation);
@@ -358,7 +351,7 @@ enum verdict monitor_verdict(enum capability_verdict verdict);
 /* A hash of the replicated part of all mapped entries whose holders include every core of the set
  * (NULL: all entries). Equal at rest on any two cores for the entries both hold. */
 uint64_t monitor_digest(struct monitor *monitor, const uint64_t *set);
-/* A hash of all current trees: equal at rest on all cores. */
+/* A hash of the versions of all trees: equal at rest on all cores. */
 uint64_t monitor_trees_digest(struct monitor *monitor);
 /* Mapped entries (that this core holds, or knows as home), and entries locked by an operation. */
 void monitor_count(struct monitor *monitor, uint32_t *mapped, uint32_t *locked);

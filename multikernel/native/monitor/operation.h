@@ -47,13 +47,13 @@ struct row {
     enum verdict (*may_prepare)(struct monitor *, const struct operation *);
     /* The object is locked; note what is needed to undo. */
     void (*adopt)(struct monitor *, struct operation *);
-    enum verdict (*prepare)(struct monitor *, struct operation *, const struct mmu *);
+    enum verdict (*prepare)(struct monitor *, struct operation *, const struct environment *);
     /* Root, when all have prepared: is there another piece to prepare? The operation is about that
      * one then. NULL: never. */
     bool (*more)(struct monitor *, struct operation *);
-    void (*commit)(struct monitor *, struct operation *, const struct mmu *);
+    void (*commit)(struct monitor *, struct operation *, const struct environment *);
     /* Undo prepare; for one phase, undo commit. */
-    void (*abort)(struct monitor *, struct operation *, const struct mmu *);
+    void (*abort)(struct monitor *, struct operation *, const struct environment *);
     /* A child's answer to PREPARE adds to what this core's own will say, and COMMIT tells everybody
      * what it came to. NULL: answers carry a verdict and nothing else. */
     void (*gather)(struct monitor *, struct operation *, const uint64_t argument[4]);

@@ -57,16 +57,22 @@ static void send_set(const struct monitor *m, const struct operation *op, const 
     }
 }
 
+/* That place's table of root's; NULL: flat. */
+static const struct tree_link *links(const struct environment *env, uint32_t root, uint32_t place)
+{
+    return place == TREE_FLAT ? NULL : env->routing->links(env->routing->context, root, place);
+}
+
 /* Sends to this core's children: the participants below it in the root's tree with no participant
  * in between. */
-static uint32_t forward(struct monitor *m, const struct operation *op, uint32_t kind,
+static uint32_t forward(struct monitor *m, const struct environment *env, const struct operation *op, uint32_t kind,
                         struct output *out)
 {
     const struct row *row = monitor_rows[op->row];
     uint64_t buffer[CORE_SET_WORDS_MAX];
     const uint64_t *participants = row->object->participants(m, op, buffer);
     uint32_t root = op->root, sent = 0;
-    const struct tree_link *link = monitor_links(m, root, op->tree);
+    const struct tree_link *link = links(env, root, op->tree);
     bool set = row->set_travels && m->set_words > 1 && (kind == KIND_PREPARE || kind == KIND_APPLY);
     for (uint32_t core = NOBODY;
          (core = tree_next(link, participants, m->cores, root, m->me, core)) != NOBODY; sent++) {
@@ -104,10 +110,10 @@ void agreement_own_part(struct monitor *m, const struct environment *env, struct
     op->local = 0;
     switch (op->phase) {
     case PHASE_PREPARING:
-        merge(op, row->prepare(m, op, env->mmu), m->me);
+        merge(op, row->prepare(m, op, env), m->me);
         break;
     case PHASE_APPLYING:
-        verdict = row->prepare(m, op, env->mmu);
+        verdict = row->prepare(m, op, env);
         merge(op, verdict, m->me);
         if (root)
             /* commits when all have answered: its lock is what orders concurrent one-phase
@@ -117,16 +123,16 @@ void agreement_own_part(struct monitor *m, const struct environment *env, struct
             /* unlocks at the ABORT that this brings: that must not undo what another operation did
              * meanwhile */
             break;
-        row->commit(m, op, env->mmu);
+        row->commit(m, op, env);
         unlock(m, op);
         break;
     case PHASE_COMMITTING:
-        row->commit(m, op, env->mmu);
+        row->commit(m, op, env);
         if (!(root || is_own(m, op)) || !row->settled)
             unlock(m, op);
         break;
     case PHASE_ABORTING:
-        row->abort(m, op, env->mmu);
+        row->abort(m, op, env);
         unlock(m, op);
         break;
     default:
@@ -144,7 +150,7 @@ void agreement_begin_round(struct monitor *m, const struct environment *env, str
         [KIND_ABORT] = PHASE_ABORTING,
     };
     op->phase = phase_of[kind];
-    op->waiting = forward(m, op, kind, out);
+    op->waiting = forward(m, env, op, kind, out);
     op->local = 1;
     if (op->waiting) {
         /* The messages leave first; this core works while they travel. */
@@ -245,7 +251,7 @@ void agreement_attempt(struct monitor *m, const struct environment *env, struct 
         fill(&emit(out, OUTPUT_NOTICE, op->root)->message, m, op, KIND_ASK, op->root);
         return;
     }
-    op->tree = (uint8_t)monitor_tree(m, m->me)->current;
+    op->tree = (uint8_t)tree_place(monitor_tree(m, m->me)->version);
     agreement_take(m, op);
     row->adopt(m, op);
     agreement_begin_round(m, env, op, op->protocol == ONE_PHASE ? KIND_APPLY : KIND_PREPARE, out);

@@ -174,7 +174,7 @@ static void message(struct monitor *m, const struct environment *env, const stru
     if (message_view(message) != m->view)
         bad = VERDICT_STALE_VIEW;
     else if (kind == 0 || kind >= AGREEMENT_KINDS || row >= ROWS || initiator >= m->cores ||
-             message_tree(message) > TREE_VERSIONS ||
+             message_tree(message) > TREE_PLACES ||
              (kind <= KIND_ABORT && message_core(message) >= m->cores) ||
              !exists(m, row, (uint32_t)message->word[2]))
         bad = VERDICT_BAD_REQUEST;

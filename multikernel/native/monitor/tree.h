@@ -1,23 +1,24 @@
 /* A root's multicast tree, as data: of every core the parent, the first child and the next sibling,
  * siblings in sending order. Where a root has none, it sends to everybody itself (flat).
  *
- * Two versions are kept. A message says by which one it travels, so an operation keeps to one tree
- * through all its rounds whatever is installed meanwhile; only the root asks which is current
- * (install_tree.c). Trees are of all cores and are contracted to those that take part: a core that
- * does not is never sent anything, even where it is an inner node.
+ * The tables lie outside of the monitor's state, in the environment: one for each root and version,
+ * immutable while the version is in use, one copy for all cores. The state knows which version each
+ * root has. There are two places for tables a root, taken in turn. A message says by which place it
+ * travels, so an operation keeps to one tree through all its rounds whatever is installed
+ * meanwhile; only the root asks which version is current (install_tree.c).
  *
- * Who uses it: step.c (routing), install_tree.c (installing), collective.c (programs'
- * collectives), shared/tree.c (both, in the shared kernel). Source: paper section 5.1 (multicast
- * and NUMA-aware multicast trees); the tree comes from the system knowledge base (knowledge/). */
+ * Trees are of all cores and are contracted to those that take part: a core that does not is never
+ * sent anything, even where it is an inner node.
+ *
+ * Source: paper section 5.1 (multicast and NUMA-aware multicast trees); the tree comes from the
+ * system knowledge base (knowledge/). */
 #pragma once
 
 #include "base/core_set.h"
 
-enum { TREE_EDGES_MAX = 6 }; /* that a message carries */
-
 enum {
-    TREE_FLAT = 0, /* as a version: no tree */
-    TREE_VERSIONS = 2,
+    TREE_FLAT = 0,   /* as a version and as a place: no tree */
+    TREE_PLACES = 2, /* tables a root */
     TREE_NOBODY = 0xffff,
 };
 
@@ -27,49 +28,33 @@ struct tree_link {
     uint16_t next_sibling;
 };
 
+/* What a replica knows of a root's tree. */
 struct tree {
     uint64_t lock;    /* core-local: the installation that is under way, 0 when none */
-    uint16_t current; /* TREE_FLAT, or 1 + index of a version */
-    /* edges of the version that is not current, as far as they have come */
-    uint16_t staged;
-    uint16_t number;         /* of the installation they belong to */
-    uint16_t installed;      /* how many have been made current so far */
-    struct tree_link link[]; /* TREE_VERSIONS * cores */
+    uint32_t version; /* TREE_FLAT, then counted upwards */
+    uint32_t reserved;
+};
+
+/* Where that version's table lies: 1 or 2; TREE_FLAT where there is none. */
+static inline uint32_t tree_place(uint32_t version)
+{
+    return version == TREE_FLAT ? TREE_FLAT : 1 + (version - 1) % TREE_PLACES;
+}
+
+/* The tables, given to the monitor with its environment. */
+struct routing {
+    void *context;
+    /* The table at a root's place, a link for each core; not called for TREE_FLAT. */
+    const struct tree_link *(*links)(void *context, uint32_t root, uint32_t place);
+    /* On the root: the edges of the request with that ticket become the table at that place, which
+     * no operation uses. False: they are no tree of all cores. */
+    bool (*publish)(void *context, uint32_t place, uint64_t ticket);
 };
 
 /* An edge as it travels: parent in the low half, child in the high half. */
 static inline uint32_t tree_edge(uint32_t parent, uint32_t child)
 {
     return parent | child << 16;
-}
-
-/* Part of a tree that is being installed, in sending order. */
-struct tree_piece {
-    uint32_t position, total; /* of its first edge, and of all edges */
-    uint32_t number;          /* of the installation: any but 0 */
-    uint32_t count;
-    uint32_t edge[TREE_EDGES_MAX];
-};
-
-/* As it travels: word 0 has position 0-15, edges in all 16-31, the installation's number 32-47 and
- * edges here 48-63; words 1 to 3 have two edges each. */
-static inline struct tree_piece tree_piece_of(const uint64_t argument[4])
-{
-    struct tree_piece p = {
-        .position = argument[0] & 0xffff,
-        .total = argument[0] >> 16 & 0xffff,
-        .number = argument[0] >> 32 & 0xffff,
-        .count = (uint32_t)(argument[0] >> 48),
-    };
-    for (uint32_t i = 0; i < TREE_EDGES_MAX; i++)
-        p.edge[i] = (uint32_t)(argument[1 + i / 2] >> (i % 2 ? 32 : 0));
-    return p;
-}
-
-static inline bool tree_piece_fits(const struct tree_piece *p, uint32_t cores)
-{
-    return p->total == cores - 1 && p->count >= 1 && p->count <= TREE_EDGES_MAX &&
-           p->position + p->count <= p->total && p->number;
 }
 
 static inline void tree_clear(struct tree_link *link, uint32_t cores)
@@ -100,15 +85,17 @@ static inline void tree_add(struct tree_link *link, uint32_t edge)
     link[child].parent = (uint16_t)parent;
 }
 
-/* The inverse of tree_add, for the edge that was added last below its parent. */
-static inline void tree_remove(struct tree_link *link, uint32_t edge)
+/* Makes the table of cores - 1 edges in sending order. False if they are no tree of all cores. */
+static inline bool tree_make(struct tree_link *link, uint32_t cores, uint32_t root,
+                             const uint32_t *edges)
 {
-    uint32_t parent = edge & 0xffff, child = edge >> 16;
-    uint16_t *place = &link[parent].first_child;
-    while (*place != child)
-        place = &link[*place].next_sibling;
-    *place = TREE_NOBODY;
-    link[child].parent = TREE_NOBODY;
+    tree_clear(link, cores);
+    for (uint32_t i = 0; i + 1 < cores; i++) {
+        if (!tree_takes(link, cores, root, edges[i]))
+            return false;
+        tree_add(link, edges[i]);
+    }
+    return true;
 }
 
 /* The members next below `me` in root's tree, those with no member in between, one after the other

@@ -28,11 +28,11 @@ static enum verdict copy_may_prepare(struct monitor *m, const struct operation *
 
 /* A destination has the copy from now on, locked. The initiator notes it at commit: a refusal
  * changes nothing, and its lock keeps everybody from the range up to then. */
-static enum verdict copy_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static enum verdict copy_prepare(struct monitor *m, struct operation *op, const struct environment *env)
 {
     struct cspace *cs = monitor_cspace(m);
     uint32_t slot;
-    (void)mmu;
+    (void)env;
     if (initiated_here(m, op)) { /* who asked an owner has waited without a lock */
         const struct capability_task *t = task_of(m, op);
         enum capability_verdict found = cspace_find(cs, t->source, &slot);
@@ -71,11 +71,11 @@ static void note_copy(struct monitor *m, const struct operation *op)
         cspace_derived_elsewhere(cs, range_address(op), range_end(op));
 }
 
-static void copy_commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static void copy_commit(struct monitor *m, struct operation *op, const struct environment *env)
 {
     struct cspace *cs = monitor_cspace(m);
     struct cspace_progress progress;
-    (void)mmu;
+    (void)env;
     if (initiated_here(m, op)) {
         struct capability_task *t = task_of(m, op);
         t->made = op->argument[3];
@@ -90,11 +90,11 @@ static void copy_commit(struct monitor *m, struct operation *op, const struct mm
     }
 }
 
-static void copy_abort(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static void copy_abort(struct monitor *m, struct operation *op, const struct environment *env)
 {
     struct cspace *cs = monitor_cspace(m);
     struct cspace_progress progress;
-    (void)mmu;
+    (void)env;
     if (!initiated_here(m, op) && copy_destination(op) == m->me && op->argument[3])
         cspace_delete(cs, op->argument[3], op->id, UINT32_MAX, &progress);
     op->argument[3] = 0;

@@ -11,12 +11,12 @@ static void delete_gather(struct monitor *m, struct operation *op, const uint64_
                       ((ours | theirs) & HEIR_HAS_DESCENDANTS);
 }
 
-static enum verdict delete_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static enum verdict delete_prepare(struct monitor *m, struct operation *op, const struct environment *env)
 {
     const struct cspace *cs = monitor_cspace(m);
     uint64_t answer[4] = {0, 0, NO_HEIR, 0};
     uint64_t copy = capability_found(cs, op);
-    (void)mmu;
+    (void)env;
     if (initiated_here(m, op))
         return VERDICT_OK;
     if (copy)
@@ -28,13 +28,13 @@ static enum verdict delete_prepare(struct monitor *m, struct operation *op, cons
     return VERDICT_OK;
 }
 
-static void delete_commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static void delete_commit(struct monitor *m, struct operation *op, const struct environment *env)
 {
     struct cspace *cs = monitor_cspace(m);
     struct cspace_progress progress;
     uint64_t copy = capability_found(cs, op), heir = op->argument[2] & 0xffff;
     uint32_t slot;
-    (void)mmu;
+    (void)env;
     if (initiated_here(m, op)) {
         cspace_delete(cs, task_of(m, op)->victim, CSPACE_OUTCOME, UINT32_MAX, &progress);
     } else if (copy && heir == m->me) {

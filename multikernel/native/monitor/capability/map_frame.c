@@ -127,26 +127,26 @@ static bool held(const struct monitor *m, const struct mapping *mapping)
 
 /* Unreachable up to the commit: where a map is refused, its home gives the Mapping back before all
  * others have heard of it. */
-static enum verdict prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static enum verdict prepare(struct monitor *m, struct operation *op, const struct environment *env)
 {
     const struct mapping *mapping = monitor_mapping(m, op->slot);
     if (!held(m, mapping))
         return VERDICT_OK;
-    return mmu->insert(mmu->context, op->slot, mapping->address, mapping->frame, mapping->length,
+    return env->mmu->insert(env->mmu->context, op->slot, mapping->address, mapping->frame, mapping->length,
                        RIGHTS_NONE);
 }
 
-static void commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static void commit(struct monitor *m, struct operation *op, const struct environment *env)
 {
     const struct mapping *mapping = monitor_mapping(m, op->slot);
-    map_row.commit(m, op, mmu);
+    map_row.commit(m, op, env);
     if (held(m, mapping))
-        mmu->protect(mmu->context, op->slot, mapping->rights);
+        env->mmu->protect(env->mmu->context, op->slot, mapping->rights);
 }
 
-static void undo(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static void undo(struct monitor *m, struct operation *op, const struct environment *env)
 {
-    map_row.abort(m, op, mmu);
+    map_row.abort(m, op, env);
 }
 
 /* Who asked gets the Mapping too, in argument 1. */

@@ -22,29 +22,29 @@ enum verdict capability_page_may_go(const struct monitor *m, uint32_t slot)
 }
 
 enum verdict capability_page_block(struct monitor *m, const struct operation *op, uint32_t slot,
-                                   const struct mmu *mmu)
+                                   const struct environment *env)
 {
     struct mapping *mapping = monitor_mapping(m, slot);
     mapping->lock = op->id;
     return mapping->state == MAPPING_MAPPED && held(m, mapping)
-               ? mmu->protect(mmu->context, slot, RIGHTS_NONE)
+               ? env->mmu->protect(env->mmu->context, slot, RIGHTS_NONE)
                : VERDICT_OK;
 }
 
 void capability_page_restore(struct monitor *m, const struct operation *op, uint32_t slot,
-                             const struct mmu *mmu)
+                             const struct environment *env)
 {
     struct mapping *mapping = monitor_mapping(m, slot);
     if (mapping->lock != op->id)
         return;
     if (mapping->state == MAPPING_MAPPED && held(m, mapping))
-        mmu->protect(mmu->context, slot, mapping->rights);
+        env->mmu->protect(env->mmu->context, slot, mapping->rights);
     mapping->lock = 0;
     mapping_unlocked(m, slot);
 }
 
 void capability_page_drop(struct monitor *m, const struct operation *op, uint32_t slot,
-                          const struct mmu *mmu)
+                          const struct environment *env)
 {
     struct mapping *mapping = monitor_mapping(m, slot);
     if (mapping->lock != op->id)
@@ -54,7 +54,7 @@ void capability_page_drop(struct monitor *m, const struct operation *op, uint32_
     mapping->released = 0;
     mapping_free(m, slot);
     if (here)
-        mmu->retire(mmu->context, slot);
+        env->mmu->retire(env->mmu->context, slot);
 }
 
 /* --- All pages of a range, within a revoke --- */
@@ -107,7 +107,7 @@ static enum verdict cnodes_may_go(const struct monitor *m, const struct operatio
 }
 
 enum verdict capability_pages_prepare(struct monitor *m, struct operation *op,
-                                      const struct mmu *mmu)
+                                      const struct environment *env)
 {
     if (!m->recorded)
         return VERDICT_OK;
@@ -118,20 +118,20 @@ enum verdict capability_pages_prepare(struct monitor *m, struct operation *op,
         verdict = capability_page_may_go(m, i);
     left = m->recorded;
     for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(m, op, i, &left)) < slots; i++)
-        verdict = capability_page_block(m, op, i, mmu);
+        verdict = capability_page_block(m, op, i, env);
     return verdict;
 }
 
-void capability_pages_commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
+void capability_pages_commit(struct monitor *m, struct operation *op, const struct environment *env)
 {
     uint32_t left = m->recorded;
     for (uint32_t i = 0; (i = next_page(m, op, i, &left)) < monitor_slots(m); i++)
-        capability_page_drop(m, op, i, mmu);
+        capability_page_drop(m, op, i, env);
 }
 
-void capability_pages_abort(struct monitor *m, struct operation *op, const struct mmu *mmu)
+void capability_pages_abort(struct monitor *m, struct operation *op, const struct environment *env)
 {
     uint32_t left = m->recorded;
     for (uint32_t i = 0; (i = next_page(m, op, i, &left)) < monitor_slots(m); i++)
-        capability_page_restore(m, op, i, mmu);
+        capability_page_restore(m, op, i, env);
 }

@@ -249,11 +249,11 @@ enum verdict capability_may_prepare(struct monitor *m, const struct operation *o
                : VERDICT_BAD_REQUEST;
 }
 
-void capability_abort_nothing(struct monitor *m, struct operation *op, const struct mmu *mmu)
+void capability_abort_nothing(struct monitor *m, struct operation *op, const struct environment *env)
 {
     (void)m;
     (void)op;
-    (void)mmu;
+    (void)env;
 }
 
 bool capability_settled(struct monitor *m, struct operation *op)

@@ -81,7 +81,7 @@ enum verdict capability_resume(struct monitor *m, struct operation *op);
 enum verdict capability_sequence(struct monitor *m, struct operation *op);
 enum verdict capability_may_prepare(struct monitor *m, const struct operation *op);
 void capability_adopt(struct monitor *m, struct operation *op);
-void capability_abort_nothing(struct monitor *m, struct operation *op, const struct mmu *mmu);
+void capability_abort_nothing(struct monitor *m, struct operation *op, const struct environment *env);
 bool capability_settled(struct monitor *m, struct operation *op);
 /* A step on the way to what was asked for: what else is there to do? (delete, unmap) */
 bool capability_step_settled(struct monitor *m, struct operation *op);
@@ -98,14 +98,14 @@ void capability_page_deleted(struct monitor *m, const struct mapping *mapping);
  * back again, where the operation holds it. */
 enum verdict capability_page_may_go(const struct monitor *m, uint32_t slot);
 enum verdict capability_page_block(struct monitor *m, const struct operation *op, uint32_t slot,
-                                   const struct mmu *mmu);
+                                   const struct environment *env);
 void capability_page_drop(struct monitor *m, const struct operation *op, uint32_t slot,
-                          const struct mmu *mmu);
+                          const struct environment *env);
 void capability_page_restore(struct monitor *m, const struct operation *op, uint32_t slot,
-                             const struct mmu *mmu);
+                             const struct environment *env);
 /* A revoke's part in the pages of its range, on this core. PINNED, BUSY, or CAP_MAPPED refuse
  * it. */
 enum verdict capability_pages_prepare(struct monitor *m, struct operation *op,
-                                      const struct mmu *mmu);
-void capability_pages_commit(struct monitor *m, struct operation *op, const struct mmu *mmu);
-void capability_pages_abort(struct monitor *m, struct operation *op, const struct mmu *mmu);
+                                      const struct environment *env);
+void capability_pages_commit(struct monitor *m, struct operation *op, const struct environment *env);
+void capability_pages_abort(struct monitor *m, struct operation *op, const struct environment *env);

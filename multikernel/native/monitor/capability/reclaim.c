@@ -22,11 +22,11 @@ static enum verdict may_prepare(struct monitor *m, const struct operation *op)
                : monitor_verdict(CAP_RETYPE_CONFLICT);
 }
 
-static enum verdict prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static enum verdict prepare(struct monitor *m, struct operation *op, const struct environment *env)
 {
     (void)m;
     (void)op;
-    (void)mmu;
+    (void)env;
     return VERDICT_OK;
 }
 

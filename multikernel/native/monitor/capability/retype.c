@@ -12,9 +12,9 @@ static enum verdict retype_may_prepare(struct monitor *m, const struct operation
                                            range_address(op), range_end(op)));
 }
 
-static enum verdict retype_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static enum verdict retype_prepare(struct monitor *m, struct operation *op, const struct environment *env)
 {
-    (void)mmu;
+    (void)env;
     if (!initiated_here(m, op))
         return VERDICT_OK;
     struct capability_task *t = task_of(m, op);
@@ -27,16 +27,16 @@ static enum verdict retype_prepare(struct monitor *m, struct operation *op, cons
     return monitor_verdict(cspace_retype(monitor_cspace(m), &r, op->id, &t->made));
 }
 
-static void retype_commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static void retype_commit(struct monitor *m, struct operation *op, const struct environment *env)
 {
-    (void)mmu;
+    (void)env;
     if (!initiated_here(m, op))
         cspace_derived_elsewhere(monitor_cspace(m), range_address(op), range_end(op));
 }
 
-static void retype_abort(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static void retype_abort(struct monitor *m, struct operation *op, const struct environment *env)
 {
-    (void)mmu;
+    (void)env;
     if (!initiated_here(m, op))
         return;
     struct cspace *cs = monitor_cspace(m);

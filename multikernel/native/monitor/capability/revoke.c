@@ -15,7 +15,7 @@ static void own_alone(struct monitor *m, const struct operation *op)
 
 /* Pages of what goes are blocked. Who asked an owner has waited without a lock: what it wants to
  * keep may have been taken from it. */
-static enum verdict revoke_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static enum verdict revoke_prepare(struct monitor *m, struct operation *op, const struct environment *env)
 {
     uint32_t slot;
     if (initiated_here(m, op)) {
@@ -24,10 +24,10 @@ static enum verdict revoke_prepare(struct monitor *m, struct operation *op, cons
         if (kept != CAP_OK)
             return monitor_verdict(kept);
     }
-    return capability_pages_prepare(m, op, mmu);
+    return capability_pages_prepare(m, op, env);
 }
 
-static void revoke_commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static void revoke_commit(struct monitor *m, struct operation *op, const struct environment *env)
 {
     struct cspace *cs = monitor_cspace(m);
     struct cspace_progress progress;
@@ -36,7 +36,7 @@ static void revoke_commit(struct monitor *m, struct operation *op, const struct 
         .address = range_address(op),
         .size = op->argument[0],
         .type = (uint32_t)op->argument[1]};
-    capability_pages_commit(m, op, mmu);
+    capability_pages_commit(m, op, env);
     cspace_revoke_step(cs, &revocation, CSPACE_OUTCOME, UINT32_MAX, &progress);
 }
 

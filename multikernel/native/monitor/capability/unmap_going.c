@@ -206,7 +206,7 @@ static enum verdict may_prepare(struct monitor *m, const struct operation *op)
     return verdict;
 }
 
-static enum verdict prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static enum verdict prepare(struct monitor *m, struct operation *op, const struct environment *env)
 {
     enum verdict verdict = VERDICT_OK;
     if (initiated_here(m, op) && op->saved & SAVED_BLOCKED)
@@ -216,12 +216,12 @@ static enum verdict prepare(struct monitor *m, struct operation *op, const struc
         for (uint32_t i = next_named(op, BEGIN); i != BEGIN && verdict == VERDICT_OK;
              i = next_named(op, i))
             if (monitor_mapping(m, i)->state != MAPPING_FREE)
-                verdict = capability_page_block(m, op, i, mmu);
+                verdict = capability_page_block(m, op, i, env);
         return verdict;
     }
     for (uint32_t i = locked_from(m, op); i < locked_to(m, op) && verdict == VERDICT_OK; i++)
         if (monitor_mapping(m, i)->lock == op->id)
-            verdict = capability_page_block(m, op, i, mmu);
+            verdict = capability_page_block(m, op, i, env);
     return verdict;
 }
 
@@ -244,12 +244,12 @@ static void all_gone(struct cspace *cs, uint32_t kept)
             cspace_slot(cs, i)->flags |= CAP_DYING;
 }
 
-static void commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static void commit(struct monitor *m, struct operation *op, const struct environment *env)
 {
     struct cspace *cs = monitor_cspace(m);
     uint32_t victim;
     for (uint32_t i = locked_from(m, op); i < locked_to(m, op); i++)
-        capability_page_drop(m, op, i, mmu);
+        capability_page_drop(m, op, i, env);
     if (!initiated_here(m, op) || cspace_find_any(cs, task_of(m, op)->victim, &victim) != CAP_OK)
         return;
     cspace_closed(cs, victim);
@@ -257,10 +257,10 @@ static void commit(struct monitor *m, struct operation *op, const struct mmu *mm
         all_gone(cs, victim);
 }
 
-static void undo(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static void undo(struct monitor *m, struct operation *op, const struct environment *env)
 {
     for (uint32_t i = locked_from(m, op); i < locked_to(m, op); i++)
-        capability_page_restore(m, op, i, mmu);
+        capability_page_restore(m, op, i, env);
     if (initiated_here(m, op) && op->saved & SAVED_CNODE)
         cspace_reopen(monitor_cspace(m), (uint32_t)task_of(m, op)->victim);
 }

@@ -152,27 +152,27 @@ static void map_adopt(struct monitor *m, struct operation *op)
         mapping->holders[0] = op->argument[3]; /* larger sets came ahead, by KIND_SET */
 }
 
-static enum verdict map_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static enum verdict map_prepare(struct monitor *m, struct operation *op, const struct environment *env)
 {
     struct mapping *mapping = monitor_mapping(m, op->slot);
     if (!held(m, mapping))
         return VERDICT_OK;
-    return mmu->insert(mmu->context, op->slot, mapping->address, mapping->frame, mapping->length,
+    return env->mmu->insert(env->mmu->context, op->slot, mapping->address, mapping->frame, mapping->length,
                        mapping->rights);
 }
 
-static void map_commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static void map_commit(struct monitor *m, struct operation *op, const struct environment *env)
 {
-    (void)mmu;
+    (void)env;
     monitor_mapping(m, op->slot)->state = MAPPING_MAPPED;
 }
 
-static void map_abort(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static void map_abort(struct monitor *m, struct operation *op, const struct environment *env)
 {
     struct mapping *mapping = monitor_mapping(m, op->slot);
     if (held(m, mapping)) {
-        mmu->protect(mmu->context, op->slot, RIGHTS_NONE);
-        mmu->retire(mmu->context, op->slot);
+        env->mmu->protect(env->mmu->context, op->slot, RIGHTS_NONE);
+        env->mmu->retire(env->mmu->context, op->slot);
     }
     /* Between two tries the slot stays the operation's: another map must not take it. */
     if (initiated_here(m, op) && monitor_retries(op))
@@ -209,14 +209,14 @@ static void unmap_adopt(struct monitor *m, struct operation *op)
     op->saved = monitor_mapping(m, op->slot)->rights;
 }
 
-static enum verdict unmap_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static enum verdict unmap_prepare(struct monitor *m, struct operation *op, const struct environment *env)
 {
     if (!held(m, monitor_mapping(m, op->slot)))
         return VERDICT_OK;
-    return mmu->protect(mmu->context, op->slot, RIGHTS_NONE);
+    return env->mmu->protect(env->mmu->context, op->slot, RIGHTS_NONE);
 }
 
-static void unmap_commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static void unmap_commit(struct monitor *m, struct operation *op, const struct environment *env)
 {
     struct mapping *mapping = monitor_mapping(m, op->slot);
     int final = op->protocol == TWO_PHASE || initiated_here(m, op);
@@ -225,13 +225,13 @@ static void unmap_commit(struct monitor *m, struct operation *op, const struct m
     else
         mapping->state = MAPPING_GONE;
     if (held(m, mapping))
-        mmu->retire(mmu->context, op->slot);
+        env->mmu->retire(env->mmu->context, op->slot);
 }
 
 /* One phase gave the entry back before the outcome was known, and its root tells the others while
  * it goes on: a revoke may have locked the page meanwhile, and says what becomes of it, or has
  * taken it away, and another one may be there. */
-static void unmap_abort(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static void unmap_abort(struct monitor *m, struct operation *op, const struct environment *env)
 {
     struct mapping *mapping = monitor_mapping(m, op->slot);
     if (mapping->state == MAPPING_FREE || mapping->generation != op->generation)
@@ -240,7 +240,7 @@ static void unmap_abort(struct monitor *m, struct operation *op, const struct mm
     if (mapping->lock && mapping->lock != op->id)
         return;
     if (held(m, mapping))
-        mmu->protect(mmu->context, op->slot, op->saved);
+        env->mmu->protect(env->mmu->context, op->slot, op->saved);
 }
 
 static int unmap_release_home(struct monitor *m, const struct operation *op)
@@ -269,30 +269,30 @@ static enum verdict protect_begin(struct monitor *m, struct operation *op,
 
 /* Rights are taken away in prepare and given in commit: between the two a core has what both sides
  * of the change allow. */
-static enum verdict protect_prepare(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static enum verdict protect_prepare(struct monitor *m, struct operation *op, const struct environment *env)
 {
     struct mapping *mapping = monitor_mapping(m, op->slot);
     uint32_t both = mapping->rights & (uint32_t)op->argument[0];
     if (!held(m, mapping) || both == mapping->rights)
         return VERDICT_OK;
-    return mmu->protect(mmu->context, op->slot, both);
+    return env->mmu->protect(env->mmu->context, op->slot, both);
 }
 
-static void protect_commit(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static void protect_commit(struct monitor *m, struct operation *op, const struct environment *env)
 {
     struct mapping *mapping = monitor_mapping(m, op->slot);
     uint32_t rights = (uint32_t)op->argument[0];
     if (held(m, mapping) && (rights & op->saved) != rights)
-        mmu->protect(mmu->context, op->slot, rights);
+        env->mmu->protect(env->mmu->context, op->slot, rights);
     mapping->rights = (uint8_t)rights;
 }
 
-static void protect_abort(struct monitor *m, struct operation *op, const struct mmu *mmu)
+static void protect_abort(struct monitor *m, struct operation *op, const struct environment *env)
 {
     struct mapping *mapping = monitor_mapping(m, op->slot);
     mapping->rights = op->saved;
     if (held(m, mapping))
-        mmu->protect(mmu->context, op->slot, op->saved);
+        env->mmu->protect(env->mmu->context, op->slot, op->saved);
 }
 
 const struct row map_row = {
