@@ -90,15 +90,20 @@ static void plant(struct world *w)
     }
 }
 
+/* One page a piece, so that two are agreed about in several; one capability a step, so that what is
+ * half done is seen. */
 static struct monitor_shape world_shape(void)
 {
-    return (struct monitor_shape){.cores = model.cores,
-                                  .lanes = MODEL_LANES,
-                                  .slots_per_core = model.scenario->slots_per_core,
-                                  .cnodes = model.scenario->cnodes,
-                                  .slot_bits = MODEL_SLOT_BITS,
-                                  .capability_protocol =
-                                      model.owner ? CAPABILITIES_OWNER : CAPABILITIES_TWO_PHASE};
+    struct monitor_shape shape =
+        monitor_shape_whole(model.cores, MODEL_LANES, model.scenario->slots_per_core);
+    shape.cnodes = model.scenario->cnodes;
+    shape.slot_bits = MODEL_SLOT_BITS;
+    shape.capability_protocol = model.owner ? CAPABILITIES_OWNER : CAPABILITIES_TWO_PHASE;
+    shape.capability_work = shape.piece_slots = 1;
+    shape.sets = model.scenario->wide ? 2 : 0;
+    if (model.tight)
+        shape.agreements = 1;
+    return shape;
 }
 
 size_t world_monitor_size(void)
@@ -131,17 +136,13 @@ void world_init(struct world *w)
     const struct scenario *scenario = model.scenario;
     memset(w, 0, sizeof *w);
     const struct monitor_shape shape = world_shape();
-    uint32_t slots = model.cores * scenario->slots_per_core, wide = scenario->wide ? 1 : 0;
-    model.monitor_words = ((uint32_t)(monitor_size(&shape) / 8) + slots * wide + 7) & ~7u;
+    model.monitor_words = ((uint32_t)(monitor_size(&shape) / 8) + 7) & ~7u;
     model.words =
         (uint32_t)(offsetof(struct world, monitors) / 8) + model.cores * model.monitor_words;
     model.words = (model.words + 7) & ~7u;
     for (uint32_t core = 0; core < model.cores; core++) {
         struct monitor *m = world_monitor(w, core);
         monitor_init(m, core, &shape, 0x10000, 0x100000);
-        m->set_words += wide;
-        m->mapping_stride += wide * 8;
-        m->size += (size_t)slots * wide * 8;
     }
     plant(w);
     for (uint32_t i = 0; i < MODEL_THREADS; i++) /* quiet, while pages are mapped */

@@ -67,24 +67,11 @@ struct page *capability_page(struct world *w, const struct step *s)
     return &w->page[s->argument >> 8 & (MODEL_PAGES - 1)];
 }
 
-/* Which entry has it become? Over already where this core alone holds it. */
-static void find_entry(struct world *w, uint32_t core, uint32_t thread, struct page *page)
-{
-    for (uint32_t lane = 0; lane < MODEL_LANES; lane++) {
-        const struct operation *op = monitor_own(world_monitor(w, core), lane);
-        if (page->state == PAGE_MAPPING && op->phase != PHASE_IDLE && op->ticket == thread &&
-            op->row == ROW_CAP_MAP) {
-            page->slot = op->slot;
-            page->generation = op->generation;
-        }
-    }
-}
-
 void capability_ask(struct world *w, uint32_t core, uint32_t thread, const struct step *s)
 {
     struct page *page = capability_page(w, s);
     struct request request;
-    struct capability_task *t = &request.capability;
+    struct capability_task *t = &request.task;
     const struct cspace *cs = cspace_of(w, core);
     memset(&request, 0, sizeof request);
     request.ticket = thread;
@@ -99,36 +86,36 @@ void capability_ask(struct world *w, uint32_t core, uint32_t thread, const struc
     switch (s->action) {
     case CAP_COPY:
     case CAP_MOVE:
-        request.row = ROW_CAP_COPY;
+        request.operation = OPERATION_COPY;
         t->to = made_on(core, s);
         t->rights = cspace_slot(cs, s->page)->rights;
         t->move = s->action == CAP_MOVE;
         break;
     case CAP_RETYPE:
-        request.row = ROW_CAP_RETYPE;
+        request.operation = OPERATION_RETYPE;
         t->type = s->argument >> 4 & 7;
         t->offset = (s->argument >> 7 & 7) * (uint64_t)CAP_PAGE;
         t->size = (s->argument >> 10 & 7) * (uint64_t)CAP_PAGE;
         t->count = 1;
         break;
     case CAP_REVOKE:
-        request.row = ROW_CAP_REVOKE;
+        request.operation = OPERATION_REVOKE;
         break;
     case CAP_RECLAIM:
-        request.row = ROW_CAP_RECLAIM;
+        request.operation = OPERATION_RECLAIM;
         request.frame = MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE;
         request.length = (s->argument & 15) * (uint64_t)CAP_PAGE;
         break;
     case CAP_MAP:
-        request.row = t->row = ROW_CAP_MAP;
+        request.operation = OPERATION_MAP_FRAME;
         request.rights = page->rights;
-        request.holders[0] = s->argument >> 4 & ((1u << model.cores) - 1);
-        page->holders = (uint8_t)request.holders[0];
+        request.holders = s->argument >> 4 & ((1u << model.cores) - 1);
+        page->holders = (uint8_t)request.holders;
         page->state = PAGE_MAPPING;
         page->of_frame = 1;
         break;
     default:
-        request.row = ROW_CAP_DELETE;
+        request.operation = OPERATION_DELETE;
         break;
     }
     w->thread[thread].waiting = 1;
@@ -141,15 +128,17 @@ void capability_ask(struct world *w, uint32_t core, uint32_t thread, const struc
     struct input input = {.kind = INPUT_REQUEST, .request = &request};
     world_turn(w, core, &input);
     if (s->action == CAP_MAP)
-        find_entry(w, core, thread, page);
+        page_begun(w, core, thread, page);
 }
 
 void capability_create(struct world *w, uint32_t core, const struct step *s)
 {
-    struct cspace_place place = place_of(w, core, s->page);
-    uint64_t made;
-    if (cspace_create_ram(cspace_of(w, core), MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE,
-                          (s->argument & 15) * (uint64_t)CAP_PAGE, &place, &made) != CAP_OK)
+    const struct creation creation = {.address =
+                                          MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE,
+                                      .size = (s->argument & 15) * (uint64_t)CAP_PAGE,
+                                      .to = place_of(w, core, s->page)};
+    struct input input = {.kind = INPUT_CREATE, .creation = &creation};
+    if (world_turn(w, core, &input) != VERDICT_OK)
         violate("core %u: no RAM to begin with", core);
 }
 
@@ -327,7 +316,7 @@ void capability_done(struct world *w, uint32_t thread, uint32_t core, const stru
 static void check_root(struct world *w, uint32_t core, const struct message *message)
 {
     const uint64_t *word = message->word;
-    bool retype = message_row(message) == ROW_CAP_RETYPE;
+    bool retype = message_operation(message) == OPERATION_RETYPE;
     uint64_t address = retype ? word[4] : word[2], size = retype ? word[5] : word[3];
     uint32_t type = retype ? (uint32_t)CAP_RAM : word[4] & 0xff, slot, owner = model.cores;
     if (cspace_find_object(cspace_of(w, core), address, size, type, &slot) == CAP_OK)
@@ -353,6 +342,6 @@ void capability_check_message(struct world *w, uint32_t core, uint32_t to,
     uint32_t initiator = (uint32_t)(message->word[1] >> 48);
     /* by the owner */
     bool driven = model.owner && (message_kind(message) >= KIND_ASK || to == initiator);
-    if (message_row(message) == ROW_CAP_COPY && !(how & 4) && to != destination && !driven)
+    if (message_operation(message) == OPERATION_COPY && !(how & 4) && to != destination && !driven)
         violate("core %u sends core %u a copy that is for core %u", core, to, destination);
 }

@@ -9,10 +9,11 @@
 
 typedef void each_reference(uint64_t *reference, uint32_t core, void *context);
 
-static void visit_message(uint32_t row, uint64_t *argument, each_reference *each, void *context)
+static void visit_message(uint32_t operation, uint64_t *argument, each_reference *each,
+                          void *context)
 {
     uint32_t destination = (uint32_t)(argument[1] >> 48);
-    if (row != ROW_CAP_COPY || destination >= model.cores)
+    if (operation != OPERATION_COPY || destination >= model.cores)
         return;
     each(&argument[2], destination, context);
     each(&argument[3], destination, context);
@@ -23,14 +24,13 @@ static void visit(struct world *w, each_reference *each, void *context)
 {
     for (uint32_t core = 0; core < model.cores; core++) {
         struct monitor *m = world_monitor(w, core);
-        for (uint32_t i = 0; i < model.cores * MODEL_LANES; i++) {
-            struct operation *op = monitor_operation(m, i);
-            if (op->id || op->phase != PHASE_IDLE)
-                visit_message(op->row, op->argument, each, context);
+        for (uint32_t i = 1; i < m->agreements.fresh; i++) {
+            struct agreement *a = (void *)sparse_record(&m->agreements, i);
+            visit_message(a->operation, a->argument, each, context);
         }
         for (uint32_t lane = 0; lane < MODEL_LANES; lane++) {
-            struct capability_task *t = monitor_task(m, lane);
-            uint32_t to = t->row == ROW_CAP_COPY ? t->to : core;
+            struct capability_task *t = &monitor_workflow(m, lane)->task;
+            uint32_t to = t->operation == OPERATION_COPY ? t->to : core;
             each(&t->source, core, context);
             each(&t->victim, core, context);
             each(&t->cnode, to, context);
@@ -38,7 +38,7 @@ static void visit(struct world *w, each_reference *each, void *context)
         }
     }
     for (struct packet *p = w->packet; p < w->packet + MODEL_PACKETS && p->present; p++)
-        visit_message(message_row(&p->message), &p->message.word[3], each, context);
+        visit_message(message_operation(&p->message), &p->message.word[3], each, context);
 }
 
 struct generations {
@@ -119,11 +119,9 @@ void capability_canonicalise(struct world *w)
     for (uint32_t core = 0; core < model.cores; core++) {
         struct monitor *m = world_monitor(w, core);
         for (uint32_t lane = 0; lane < MODEL_LANES; lane++) {
-            struct capability_task *t = monitor_task(m, lane);
-            const struct operation *op = monitor_operation(m, core * MODEL_LANES + lane);
-            if (op->phase == PHASE_IDLE)
-                memset(t, 0, sizeof *t);
-            else if (op->phase == PHASE_BACKOFF && op->row != ROW_CAP_MAP)
+            struct capability_task *t = &monitor_workflow(m, lane)->task;
+            const struct workflow *flow = monitor_workflow(m, lane);
+            if (flow->state == WORKFLOW_WAITING && flow->operation != OPERATION_MAP_FRAME)
                 t->made = t->victim = 0; /* found anew at the next attempt */
         }
         order_locks(cspace_of(w, core));

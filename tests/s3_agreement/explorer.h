@@ -1,6 +1,6 @@
 /* The state-space explorer's model: what surrounds the monitors, small enough to be enumerated.
  *
- * The monitors are the library's own (native/monitor/step.c and the rows, compiled as they are);
+ * The monitors are the library's own (native/monitor, compiled as they are);
  * everything else is modelled:
  *   channels   bounded FIFOs between every two cores, requests and notices in one and replies in
  *              another, or both in one (as the ring carries them), or replies taken in any order
@@ -108,8 +108,7 @@ struct scenario {
     const char *about;
     uint8_t cores; /* at least */
     uint8_t slots_per_core;
-    /* core sets of two words, as more than 64 cores have: they travel ahead of a map */
-    uint8_t wide;
+    uint8_t wide;         /* core sets fit into no word: they are kept by who initiates a map */
     uint8_t failing_core; /* its MMU refuses the first calls: */
     uint8_t failing_inserts;
     uint8_t failing_protects;
@@ -199,6 +198,7 @@ struct world {
     uint8_t installed[MODEL_CORES]; /* 1 + shape of the last installation that returned */
     uint8_t reserved[2];
     struct tree_link table[MODEL_CORES][TREE_PLACES][MODEL_CORES]; /* by root */
+    uint64_t kept[MODEL_CORES][MODEL_LANES];                       /* sets, by initiator */
     _Alignas(64) uint64_t
         /* one behind the other; the rest is not used, nor copied */
         monitors[MODEL_CORES * MODEL_MONITOR_WORDS];
@@ -212,6 +212,7 @@ struct model {
     bool one_fifo;     /* replies travel behind requests */
     bool owner;        /* owners drive operations on capabilities, instead of who asks for them */
     bool peaceful;     /* no operation is aborted for another: a property of some scenarios */
+    bool tight;        /* room for one agreement of another core at a time */
     bool lazy;         /* moving from outbox to channel is a transition of its own */
     uint32_t fan;      /* of the trees to begin with; 0: none, every root sends to all */
     bool
@@ -269,7 +270,7 @@ void transition_name(struct world *world, struct transition transition, char *te
 
 /* Inside the model: a step of a core's monitor, and what comes of it. */
 bool world_has_room(const struct world *world, uint32_t core);
-void world_turn(struct world *world, uint32_t core, const struct input *input);
+enum verdict world_turn(struct world *world, uint32_t core, const struct input *input);
 void world_drain(struct world *world);
 void world_canonicalise(struct world *world);
 const struct step *thread_step(const struct world *world, uint32_t thread);
@@ -278,6 +279,8 @@ void thread_run(struct world *world, uint32_t thread);
 uint32_t shape_edge(uint32_t shape, uint32_t root, uint32_t number);
 /* The table of the tree that root has now; NULL: it is flat. */
 const struct tree_link *world_links(struct world *world, uint32_t root);
+/* A map has begun: which slot is it, if it is under way? */
+void page_begun(struct world *world, uint32_t core, uint32_t thread, struct page *page);
 void thread_ask(struct world *world, uint32_t core, uint32_t thread, const struct step *step);
 void capability_ask(struct world *world, uint32_t core, uint32_t thread, const struct step *step);
 void capability_create(struct world *world, uint32_t core, const struct step *step);

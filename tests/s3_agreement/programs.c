@@ -31,30 +31,49 @@ static void ask_for_tree(struct world *w, uint32_t core, uint32_t thread, const 
     struct request request;
     memset(&request, 0, sizeof request);
     request.ticket = thread;
-    request.row = ROW_TREE;
+    request.operation = OPERATION_TREE;
     request.slot = step->page;
     w->thread[thread].waiting = 1;
     struct input input = {.kind = INPUT_REQUEST, .request = &request};
     world_turn(w, core, &input);
 }
 
+void page_begun(struct world *w, uint32_t core, uint32_t thread, struct page *page)
+{
+    for (uint32_t lane = 0; lane < MODEL_LANES; lane++) {
+        const struct workflow *flow = monitor_workflow(world_monitor(w, core), lane);
+        const struct agreement *a = monitor_own(world_monitor(w, core), lane);
+        if (page->state == PAGE_MAPPING && flow->state != WORKFLOW_FREE && flow->ticket == thread &&
+            (flow->operation == OPERATION_MAP || flow->operation == OPERATION_MAP_FRAME)) {
+            page->slot = a->slot;
+            page->generation = a->generation;
+        }
+    }
+}
+
 void thread_ask(struct world *w, uint32_t core, uint32_t thread, const struct step *step)
 {
     struct page *page = &w->page[step->page];
+    uint64_t set = 0;
     struct request request;
     memset(&request, 0, sizeof request);
     request.ticket = thread;
     if (step->action == MAP) {
-        request.row = ROW_MAP;
+        request.operation = OPERATION_MAP;
         request.generation = 0xdeadbeef; /* not to be looked at */
         request.frame = step->page + 1u;
         request.length = 4096;
         request.rights = page->rights;
         page->holders = (uint8_t)(step->argument & ((1u << model.cores) - 1));
-        request.holders[0] = page->holders;
+        set = page->holders;
+        request.holders = page->holders;
+        if (model.scenario->wide) {
+            request.holders = (uint64_t)CORES_KEPT << 60;
+            request.kept = &set;
+        }
         page->state = PAGE_MAPPING;
     } else {
-        request.row = step->action == UNMAP ? ROW_UNMAP : ROW_PROTECT;
+        request.operation = step->action == UNMAP ? OPERATION_UNMAP : OPERATION_PROTECT;
         request.protocol = step->action == UNMAP ? step->argument : (uint32_t)TWO_PHASE;
         request.rights = step->action == PROTECT ? step->argument : 0u;
         request.slot = page->slot;
@@ -70,14 +89,7 @@ void thread_ask(struct world *w, uint32_t core, uint32_t thread, const struct st
     world_turn(w, core, &input);
     if (step->action != MAP || page->state != PAGE_MAPPING)
         return;
-    for (uint32_t lane = 0; lane < MODEL_LANES; lane++) { /* under way: which slot is it? */
-        const struct operation *op =
-            monitor_operation(world_monitor(w, core), core * MODEL_LANES + lane);
-        if (op->phase != PHASE_IDLE && op->ticket == thread && op->row == ROW_MAP) {
-            page->slot = op->slot;
-            page->generation = op->generation;
-        }
-    }
+    page_begun(w, core, thread, page);
 }
 
 static void access(struct world *w, uint32_t core, struct thread *thread, const struct step *step)
@@ -110,7 +122,8 @@ static void access(struct world *w, uint32_t core, struct thread *thread, const 
 static void pin(struct world *w, uint32_t core, struct thread *thread, const struct step *step)
 {
     struct page *page = &w->page[step->page];
-    enum verdict verdict = monitor_pin(world_monitor(w, core), page->slot, page->generation);
+    struct input input = {.kind = INPUT_PIN, .slot = page->slot, .generation = page->generation};
+    enum verdict verdict = world_turn(w, core, &input);
     if (verdict == VERDICT_BUSY)
         return;
     thread->at++;
@@ -134,7 +147,8 @@ static void unpin(struct world *w, uint32_t core, struct thread *thread, const s
     if (!page->pinned[core])
         return; /* the pin was refused */
     page->pinned[core]--;
-    enum verdict verdict = monitor_unpin(world_monitor(w, core), page->slot, page->generation);
+    struct input input = {.kind = INPUT_UNPIN, .slot = page->slot, .generation = page->generation};
+    enum verdict verdict = world_turn(w, core, &input);
     if (verdict != VERDICT_OK)
         violate("core %u: unpinning page %u, which it had pinned, returned %s", core, step->page,
                 verdict_name(verdict));

@@ -53,7 +53,7 @@ static void check_reply(struct world *w, uint32_t core, const struct output_entr
     uint64_t id = entry->message.word[1];
     uint32_t index = (uint32_t)((id >> 48) * MODEL_LANES + id % MODEL_LANES),
              kind = entry->token >> 24 & 0xff;
-    const struct operation *op = monitor_operation(world_monitor(w, core), index);
+    const struct agreement *op = monitor_agreement(world_monitor(w, core), index);
     if (!(entry->token >> 63) || (entry->token >> 32 & 0xff) != entry->to ||
         (entry->token >> 8 & 0xffff) != id >> 48 || (entry->token & 0xff) != id % MODEL_LANES)
         violate("core %u answers core %u with a token that is not its request's", core, entry->to);
@@ -72,17 +72,18 @@ void check_output(struct world *w, uint32_t core, const struct output *output)
             const struct message *message = &entry->message;
             if (entry->to == core || entry->to >= model.cores)
                 violate("core %u sends to core %u", core, entry->to);
-            uint32_t row = message_row(message);
-            bool mapping = row < ROW_TREE || row == ROW_CAP_MAP || row == ROW_CAP_UNMAP;
-            if (!mapping && row != ROW_TREE)
+            uint32_t operation = message_operation(message);
+            bool mapping = operation < OPERATION_TREE || operation == OPERATION_MAP_FRAME ||
+                           operation == OPERATION_UNMAP_GOING;
+            if (!mapping && operation != OPERATION_TREE)
                 capability_check_message(w, core, entry->to, message);
-            if (!mapping || (row == ROW_CAP_UNMAP && !(message->word[2] >> 32)))
+            if (!mapping || (operation == OPERATION_UNMAP_GOING && !(message->word[2] >> 32)))
                 continue; /* all cores take part */
             uint32_t slot = (uint32_t)message->word[2],
                      generation = (uint32_t)(message->word[2] >> 32);
             struct page *page = page_of(w, slot, generation);
             uint32_t holders = page ? page->holders : 0;
-            if (!page && (row == ROW_MAP || row == ROW_CAP_MAP)) /* first seen */
+            if (!page && (operation == OPERATION_MAP || operation == OPERATION_MAP_FRAME))
                 for (uint32_t p = 0; p < MODEL_PAGES; p++)
                     if (w->page[p].state == PAGE_MAPPING)
                         holders |= w->page[p].holders;
@@ -191,7 +192,7 @@ void thread_done(struct world *w, uint32_t number, const struct message *message
     if (verdict == VERDICT_BUSY) { /* every lane is taken: the driver asks again */
         struct monitor *m = world_monitor(w, script->core);
         for (uint32_t lane = 0; lane < MODEL_LANES; lane++)
-            if (monitor_operation(m, m->me * MODEL_LANES + lane)->phase == PHASE_IDLE)
+            if (monitor_workflow(m, lane)->state == WORKFLOW_FREE)
                 violate("thread %u is told BUSY though a lane is free", number);
         if (step->action == MAP)
             page->state = PAGE_NONE;
@@ -232,7 +233,7 @@ static void check_entry(struct world *w, uint32_t core, uint32_t slot)
     struct monitor *m = world_monitor(w, core);
     const struct mapping *mapping = monitor_mapping(m, slot);
     const struct translation *t = &w->mmu[core][slot];
-    int held = mapping->state == MAPPING_MAPPED && core_set_has(mapping->holders, core);
+    int held = mapping->state == MAPPING_MAPPED && mapping->held;
     if (mapping->pins && (!held || t->rights != mapping->rights))
         violate("core %u lost slot %u while it is pinned there", core, slot);
     if (mapping->lock)
@@ -285,13 +286,21 @@ bool world_finished(const struct world *w)
 static void check_rest(struct world *w, uint32_t core)
 {
     struct monitor *m = world_monitor(w, core);
-    for (uint32_t i = 0; i < model.cores * MODEL_LANES; i++) {
-        const struct operation *op = monitor_operation(m, i);
-        /* the other ends are cleared by then */
-        if (op->phase != PHASE_IDLE && op->phase != PHASE_APPLIED)
-            violate("core %u: at rest, core %u's operation is in phase %u", core, i / MODEL_LANES,
-                    op->phase);
+    for (uint32_t number = 0; number < model.cores * MODEL_LANES; number++) {
+        const struct agreement *a = monitor_agreement(m, number);
+        /* the other ends are forgotten by then */
+        if (a->phase != PHASE_IDLE && a->phase != PHASE_APPLIED)
+            violate("core %u: at rest, core %u's agreement is in phase %u", core,
+                    number / MODEL_LANES, a->phase);
+        if (m->tells_all && a->phase == PHASE_APPLIED)
+            violate("core %u: at rest, what core %u did by one phase is not known to be final",
+                    core, number / MODEL_LANES);
     }
+    for (uint32_t lane = 0; lane < MODEL_LANES; lane++)
+        if (monitor_workflow(m, lane)->state != WORKFLOW_FREE)
+            violate("core %u: at rest, a workflow is not over", core);
+    if (m->aborting || m->queue_first)
+        violate("core %u: at rest, something is aborted or queued", core);
     if (m->waiting)
         violate("core %u: at rest, %u operations wait", core, m->waiting);
     for (uint32_t slot = 0; slot < monitor_slots(m); slot++) {
@@ -304,13 +313,21 @@ static void check_rest(struct world *w, uint32_t core)
     }
 }
 
-static int same_entry(const struct monitor *m, const struct mapping *a, const struct mapping *b,
-                      int directory)
+static bool same_holders(const struct monitor *m, const struct mapping *a, const struct monitor *n,
+                         const struct mapping *b)
+{
+    bool same = true;
+    for (uint32_t core = 0; core < model.cores; core++)
+        same &= monitor_holds(m, a, core) == monitor_holds(n, b, core);
+    return same;
+}
+
+static int same_entry(const struct monitor *m, const struct mapping *a, const struct monitor *n,
+                      const struct mapping *b, int directory)
 {
     return a->generation == b->generation && a->state == b->state &&
            (directory || a->rights == b->rights) && a->address == b->address &&
-           a->frame == b->frame && a->length == b->length &&
-           memcmp(a->holders, b->holders, 8 * (size_t)m->set_words) == 0;
+           a->frame == b->frame && a->length == b->length && same_holders(m, a, n, b);
 }
 
 /* Whole, the same on every core, and what an installation that returned said; rivals may have
@@ -372,7 +389,8 @@ static void check_page(struct world *w, uint32_t index)
             const struct mapping *other = monitor_mapping(world_monitor(w, first), page->slot);
             if (!here)
                 violate("core %u lost page %u, which nobody unmapped", core, index);
-            else if (!same_entry(m, mapping, other, core == home && !(page->holders >> core & 1)))
+            else if (!same_entry(m, mapping, world_monitor(w, first), other,
+                                 core == home && !(page->holders >> core & 1)))
                 violate("cores %u and %u differ about page %u at rest", core, first, index);
         }
     }
@@ -408,9 +426,8 @@ void check_terminal(struct world *w)
     }
     for (uint32_t a = 0; a < model.cores; a++)
         for (uint32_t b = a + 1; b < model.cores; b++) {
-            uint64_t both[CORE_SET_WORDS_MAX] = {1ull << a | 1ull << b};
-            if (monitor_digest(world_monitor(w, a), both) !=
-                monitor_digest(world_monitor(w, b), both))
+            if (monitor_digest(world_monitor(w, a), a, b) !=
+                monitor_digest(world_monitor(w, b), a, b))
                 violate("the digests of cores %u and %u differ at rest", a, b);
         }
 }

@@ -68,6 +68,7 @@ static void mmu_retire(void *context, uint32_t slot)
 struct tables {
     struct world *world;
     struct tree_link (*table)[TREE_PLACES][MODEL_CORES];
+    uint64_t (*kept)[MODEL_LANES];
     uint32_t core;
 };
 
@@ -86,6 +87,18 @@ static bool tables_publish(void *context, uint32_t place, uint64_t ticket)
     for (uint32_t i = 0; i + 1 < model.cores; i++)
         edges[i] = shape_edge(step->argument, step->page, i);
     return tree_make(t->table[t->core][place - 1], model.cores, t->core, edges);
+}
+
+static const uint64_t *tables_set(void *context, uint32_t core, uint32_t lane)
+{
+    const struct tables *t = context;
+    return &t->kept[core][lane];
+}
+
+static void tables_keep(void *context, uint32_t lane, const uint64_t *set)
+{
+    const struct tables *t = context;
+    t->kept[t->core][lane] = *set;
 }
 
 const struct tree_link *world_links(struct world *w, uint32_t root)
@@ -165,15 +178,17 @@ union output_buffer {
 static const struct output *run(struct world *w, uint32_t core, struct monitor *monitor,
                                 struct translation *translation,
                                 struct tree_link (*table)[TREE_PLACES][MODEL_CORES],
-                                const struct input *input, union output_buffer *buffer, int poison)
+                                uint64_t (*kept)[MODEL_LANES], const struct input *input,
+                                union output_buffer *buffer, int poison)
 {
     uint8_t inserts = w->failing_inserts, protects = w->failing_protects;
     struct mmu_context context = {translation, &inserts, &protects,
                                   core == model.scenario->failing_core, monitor};
     struct mmu mmu = {&context, mmu_insert, mmu_protect, mmu_retire};
-    struct tables tables = {w, table, core};
-    struct routing routing = {&tables, tables_links, tables_publish};
-    struct environment environment = {.mmu = &mmu, .routing = &routing};
+    struct tables tables = {w, table, kept, core};
+    struct routing routing = {&tables, tables_links, tables_publish, tables_set, tables_keep};
+    struct environment environment = {
+        .operations = &monitor_operations, .mmu = &mmu, .routing = &routing};
     memset(buffer->bytes, poison, sizeof buffer->bytes);
     monitor_step(monitor, &environment, input, &buffer->output);
     if (poison == 0) { /* the run that counts is the second one */
@@ -185,7 +200,8 @@ static const struct output *run(struct world *w, uint32_t core, struct monitor *
 
 static int same_output(const struct output *a, const struct output *b)
 {
-    if (a->count != b->count || a->local != b->local)
+    if (a->count != b->count || a->local != b->local || a->verdict != b->verdict ||
+        a->made != b->made || a->next_tick != b->next_tick)
         return 0;
     for (uint32_t i = 0; i < a->count; i++) {
         const struct output_entry *x = &a->entry[i], *y = &b->entry[i];
@@ -205,26 +221,30 @@ static uint64_t token_of(uint32_t from, const struct message *message)
            (message->word[1] >> 48) << 8 | message->word[1] % MODEL_LANES;
 }
 
-void world_turn(struct world *w, uint32_t core, const struct input *input)
+enum verdict world_turn(struct world *w, uint32_t core, const struct input *input)
 {
     static _Alignas(64) uint64_t twin[MODEL_MONITOR_WORDS];
     static union output_buffer first, second;
     struct translation translation[MODEL_SLOTS];
     struct tree_link table[MODEL_CORES][TREE_PLACES][MODEL_CORES];
+    uint64_t kept[MODEL_CORES][MODEL_LANES];
     struct monitor *monitor = world_monitor(w, core);
     size_t size = monitor->size;
 
     memcpy(twin, monitor, size);
     memcpy(translation, w->mmu[core], sizeof translation);
     memcpy(table, w->table, sizeof table);
-    const struct output *expected = run(w, core, (void *)twin, translation, table, input, &first, 0x5a);
-    const struct output *output = run(w, core, monitor, w->mmu[core], w->table, input, &second, 0);
+    memcpy(kept, w->kept, sizeof kept);
+    const struct output *expected =
+        run(w, core, (void *)twin, translation, table, kept, input, &first, 0x5a);
+    const struct output *output =
+        run(w, core, monitor, w->mmu[core], w->table, w->kept, input, &second, 0);
     if (memcmp(twin, monitor, size) != 0 || !same_output(expected, output))
         violate("core %u: the same input on the same state gave two results", core);
     if (output->count > model.entries) {
         violate("core %u: a step put out %u entries, more than %u", core, output->count,
                 model.entries);
-        return;
+        return output->verdict;
     }
     check_output(w, core, output);
     for (uint32_t i = 0; i < output->count; i++) {
@@ -240,9 +260,20 @@ void world_turn(struct world *w, uint32_t core, const struct input *input)
         packet.message = entry->message;
         send(w, &packet);
     }
+    return output->verdict;
 }
 
 /* --- Transitions --- */
+
+/* Where it says since when that lane's operation has been waiting for a tick; NULL: it does not. */
+static uint64_t *waiting_since(const struct monitor *m, uint32_t number)
+{
+    struct workflow *flow = monitor_workflow(m, number % MODEL_LANES);
+    struct agreement *a = monitor_agreement(m, number);
+    if (number / MODEL_LANES == m->me)
+        return flow->state == WORKFLOW_WAITING ? &flow->retry_at : NULL;
+    return a->phase == PHASE_QUEUED ? &a->began : NULL;
+}
 
 uint32_t world_transitions(struct world *w, struct transition *list)
 {
@@ -268,10 +299,10 @@ uint32_t world_transitions(struct world *w, struct transition *list)
         if (!room[core])
             continue;
         for (uint32_t i = 0; i < model.cores * MODEL_LANES; i++)
-            if (monitor_operation(m, i)->local)
+            if (monitor_agreement(m, i)->local)
                 list[count++] = (struct transition){CONTINUE, (uint8_t)core, (uint8_t)i, 0};
         for (uint32_t i = 0; m->waiting && i < model.cores * MODEL_LANES; i++)
-            if (monitor_operation(m, i)->phase == PHASE_BACKOFF)
+            if (waiting_since(m, i))
                 list[count++] = (struct transition){TICK, (uint8_t)core, (uint8_t)i, 0};
     }
     for (uint32_t i = 0; i < MODEL_THREADS; i++)
@@ -300,11 +331,12 @@ static void tick(struct world *w, uint32_t core, uint32_t operation)
     struct monitor *m = world_monitor(w, core);
     struct input input = {.kind = INPUT_TICK};
     for (uint32_t i = 0; i < model.cores * MODEL_LANES; i++)
-        if (i != operation && monitor_operation(m, i)->phase == PHASE_BACKOFF)
-            monitor_operation(m, i)->retry_at = 1;
+        if (i != operation && waiting_since(m, i))
+            *waiting_since(m, i) = 1;
     world_turn(w, core, &input);
     for (uint32_t i = 0; i < model.cores * MODEL_LANES; i++)
-        monitor_operation(m, i)->retry_at = 0;
+        if (waiting_since(m, i))
+            *waiting_since(m, i) = 0;
 }
 
 void world_apply(struct world *w, struct transition t)
@@ -342,9 +374,9 @@ void world_apply(struct world *w, struct transition t)
 
 /* --- Names --- */
 
-static const char *const kind_names[] = {"?",   "PREPARE", "APPLY", "COMMIT", "ABORT",
-                                         "SET", "RELEASE", "ASK",   "ANSWER"};
-static const char *const phase_names[] = {"idle",       "backoff",   "preparing", "prepared",
+static const char *const kind_names[] = {"?",     "PREPARE", "APPLY", "COMMIT",
+                                         "ABORT", "RELEASE", "ASK",   "ANSWER"};
+static const char *const phase_names[] = {"idle",       "queued",    "preparing", "prepared",
                                           "committing", "committed", "aborting",  "aborted",
                                           "refused",    "applying",  "applied",   "asked"};
 static const char *const action_names[] = {
@@ -364,9 +396,9 @@ void transition_name(struct world *w, struct transition t, char *text, size_t si
                  t.kind == TAKE ? t.b : t.a, t.kind == TAKE ? "takes, from" : "sends, to", "core",
                  t.kind == TAKE ? t.a : t.b,
                  p->is_reply ? "reply" : kind_names[message_kind(&p->message) % AGREEMENT_KINDS],
-                 monitor_rows[message_row(&p->message) % ROWS]->name, (uint32_t)p->message.word[2],
-                 (uint32_t)(p->message.word[2] >> 32), (uint32_t)(p->message.word[1] >> 48),
-                 (uint32_t)(p->message.word[1] % MODEL_LANES),
+                 monitor_operations.kind[message_operation(&p->message) % OPERATIONS]->name,
+                 (uint32_t)p->message.word[2], (uint32_t)(p->message.word[2] >> 32),
+                 (uint32_t)(p->message.word[1] >> 48), (uint32_t)(p->message.word[1] % MODEL_LANES),
                  (uint32_t)(p->message.word[1] & 0xffff) / MODEL_LANES,
                  p->is_reply || message_kind(&p->message) == KIND_ANSWER
                      ? verdict_name(message_verdict(&p->message))
@@ -375,8 +407,8 @@ void transition_name(struct world *w, struct transition t, char *text, size_t si
     case CONTINUE:
         snprintf(text, size, "core %u does its own part of core %u's operation (%s, slot %u)", t.a,
                  t.b / MODEL_LANES,
-                 phase_names[monitor_operation(world_monitor(w, t.a), t.b)->phase % 12],
-                 monitor_operation(world_monitor(w, t.a), t.b)->slot);
+                 phase_names[monitor_agreement(world_monitor(w, t.a), t.b)->phase % 12],
+                 monitor_agreement(world_monitor(w, t.a), t.b)->slot);
         break;
     case TICK:
         snprintf(text, size, "core %u: tick, for core %u's operation", t.a, t.b / MODEL_LANES);

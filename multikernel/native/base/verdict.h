@@ -20,8 +20,9 @@ enum verdict {
     VERDICT_OVERTAKEN, /* another installation of that tree came in between */
     VERDICT_LATER,     /* (transports only) the reply will come as a message of its own */
     VERDICT_PENDING,   /* (local only) not finished yet */
-    VERDICT_ALONE,     /* (a row's resume only) finished without asking anybody */
+    VERDICT_ALONE,     /* (local only) finished without asking anybody */
     /* (between monitors only) who was asked to order it does not own the object, or no longer */
     VERDICT_NOT_OWNER,
+    VERDICT_MORE,            /* (local only) a part is done and there is more: ask again */
     VERDICT_CAPABILITY = 64, /* and up: enum capability_verdict; but OK and BUSY are those above */
 };

@@ -10,7 +10,7 @@
  * written over before the root is asked. The explorer found that.)
  *
  * As it travels: word 2 the root, argument 0 the version. */
-#include "monitor/operation.h"
+#include "monitor/install_tree.h"
 
 /* --- The object --- */
 
@@ -19,15 +19,16 @@ static uint32_t count(const struct monitor *m)
     return m->cores;
 }
 
-static uint64_t *lock(struct monitor *m, uint32_t root)
+static uint64_t *lock(const struct monitor *m, uint32_t root)
 {
     return &monitor_tree(m, root)->lock;
 }
 
-static const uint64_t *everybody(struct monitor *m, const struct operation *op, uint64_t *buffer)
+static const uint64_t *everybody(const struct monitor *m, const struct agreement *a,
+                                 uint64_t *buffer)
 {
     (void)m;
-    (void)op;
+    (void)a;
     (void)buffer;
     return NULL;
 }
@@ -36,88 +37,81 @@ static const struct object_kind trees = {.count = count, .lock = lock, .particip
 
 /* --- The row --- */
 
-static enum verdict begin(struct monitor *m, struct operation *op, const struct request *request)
+static enum verdict begin(struct monitor *m, const struct environment *env, struct workflow *w,
+                          struct agreement *a, const struct request *request)
 {
+    (void)env;
+    (void)w;
     (void)request;
-    return op->slot == m->me && m->cores > 1 ? VERDICT_OK : VERDICT_BAD_REQUEST;
+    return a->slot == m->me && m->cores > 1 ? VERDICT_OK : VERDICT_BAD_REQUEST;
 }
 
 /* An operation has ended when everybody has answered: nobody sends anything by its tree then. */
-static bool place_is_used(struct monitor *m, const struct operation *op, uint32_t place)
+static bool place_is_used(const struct monitor *m, const struct agreement *a, uint32_t place)
 {
-    for (uint32_t i = 0; i < m->cores * m->lanes; i++) {
-        const struct operation *other = monitor_operation(m, i);
-        if (other != op && other->root == m->me && other->phase != PHASE_IDLE &&
-            other->phase != PHASE_BACKOFF && other->tree == place)
+    for (uint32_t i = 1; i < m->agreements.fresh; i++) {
+        const struct agreement *other = (const void *)sparse_record(&m->agreements, i);
+        if (other != a && other->root == m->me && other->phase != PHASE_IDLE &&
+            other->phase != PHASE_QUEUED && other->place == place)
             return true;
     }
     return false;
 }
 
 /* Another installation may have come first: the version is counted at every attempt. */
-static enum verdict resume(struct monitor *m, struct operation *op)
+static enum verdict resume(struct monitor *m, struct workflow *w, struct agreement *a)
 {
-    op->argument[0] = monitor_tree(m, op->slot)->version + 1u;
-    return place_is_used(m, op, tree_place((uint32_t)op->argument[0])) ? VERDICT_BUSY : VERDICT_OK;
+    (void)w;
+    a->argument[0] = monitor_tree(m, a->slot)->version + 1u;
+    return place_is_used(m, a, tree_place((uint32_t)a->argument[0])) ? VERDICT_BUSY : VERDICT_OK;
 }
 
-static enum verdict may_prepare(struct monitor *m, const struct operation *op)
+static enum verdict check(const struct monitor *m, const struct agreement *a)
 {
-    return op->argument[0] == monitor_tree(m, op->slot)->version + 1u ? VERDICT_OK
-                                                                      : VERDICT_BAD_REQUEST;
-}
-
-static void adopt(struct monitor *m, struct operation *op)
-{
-    (void)m;
-    (void)op;
+    return a->argument[0] == monitor_tree(m, a->slot)->version + 1u ? VERDICT_OK
+                                                                    : VERDICT_BAD_REQUEST;
 }
 
 /* Nobody looks at the table before the commit. */
-static enum verdict prepare(struct monitor *m, struct operation *op,
-                            const struct environment *env)
+static enum verdict prepare(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     const struct routing *routing = env->routing;
-    if (op->root != m->me)
+    if (a->root != m->me)
         return VERDICT_OK;
-    return routing->publish(routing->context, tree_place((uint32_t)op->argument[0]), op->ticket)
+    return routing->publish(routing->context, tree_place((uint32_t)a->argument[0]),
+                            agreement_workflow(m, a)->ticket)
                ? VERDICT_OK
                : VERDICT_BAD_REQUEST;
 }
 
-static void commit(struct monitor *m, struct operation *op, const struct environment *env)
+static void commit(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     (void)env;
-    monitor_tree(m, op->slot)->version = (uint32_t)op->argument[0];
+    monitor_tree(m, a->slot)->version = (uint32_t)a->argument[0];
 }
 
-static void leave(struct monitor *m, struct operation *op, const struct environment *env)
+static void leave(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     (void)m;
-    (void)op;
+    (void)a;
     (void)env;
 }
 
-const struct row tree_row = {
+const struct operation_kind tree_operation = {
     .name = "tree",
     .object = &trees,
     .begin = begin,
     .resume = resume,
-    .may_prepare = may_prepare,
-    .adopt = adopt,
+    .check = check,
+    .adopt = leave,
     .prepare = prepare,
     .commit = commit,
-    .abort = leave,
+    .undo = leave,
 };
 
 /* --- Without agreement --- */
 
-void monitor_planted(struct monitor *m, uint32_t root)
-{
-    monitor_tree(m, root)->version = 1;
-}
-
-uint64_t monitor_trees_digest(struct monitor *m)
+uint64_t monitor_trees_digest(const struct monitor *m)
 {
     uint64_t sum = 0;
     for (uint32_t root = 0; root < m->cores; root++)

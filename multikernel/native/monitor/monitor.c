@@ -1,67 +1,97 @@
-/* How a monitor's block is laid out. What it does is in step.c, and what it agrees about in
- * the rows. */
-#include <string.h>
-
+/* How a monitor's block is laid out. What it does is in step.c, and what it agrees about in the
+ * table of operations. */
 #include "monitor/monitor.h"
 
-static size_t mapping_stride(uint32_t cores)
+static uint64_t rounded(uint64_t bytes)
 {
-    return sizeof(struct mapping) + 8 * (size_t)core_set_words(cores);
+    return (bytes + 63) / 64 * 64;
 }
 
-/* Everything but the capabilities, up to the next multiple of 64. */
-static size_t plain_size(const struct monitor_shape *shape)
-{
-    size_t size = sizeof(struct monitor) + sizeof(struct operation) * shape->cores * shape->lanes +
-                  sizeof(struct tree) * shape->cores +
-                  mapping_stride(shape->cores) * shape->cores * shape->slots_per_core;
-    return shape->cnodes ? (size + sizeof(struct capability_task) * shape->lanes + 63) & ~(size_t)63
-                         : size;
-}
-
-/* A core holds one lock an operation at most, and so there is always room for one more. */
+/* A core holds one lock an agreement at most, and so there is always room for one more. */
 static struct cspace_shape cspace_shape(const struct monitor_shape *shape)
 {
     return (struct cspace_shape){.cnodes = shape->cnodes,
                                  .slot_bits = shape->slot_bits,
-                                 .locks = shape->cores * shape->lanes};
+                                 .locks = shape->lanes + shape->agreements};
+}
+
+/* Sets the head's offsets; the size of it all. */
+static uint64_t lay_out(struct monitor *m, const struct monitor_shape *shape, uint32_t me)
+{
+    const uint32_t cores = shape->cores, slots = shape->slots_per_core, lanes = shape->lanes;
+    const uint64_t words = core_set_words(cores);
+    uint64_t at = rounded(sizeof *m), index;
+    index = at;
+    at += sparse_index_bytes(cores * lanes);
+    sparse_init(&m->agreements, cores * lanes, me * lanes, lanes, shape->agreements,
+                sizeof(struct agreement), index - offsetof(struct monitor, agreements),
+                at - offsetof(struct monitor, agreements));
+    at += sparse_record_bytes(lanes, shape->agreements, sizeof(struct agreement));
+    m->workflows_offset = at;
+    at += rounded(sizeof(struct workflow) * lanes);
+    m->trees_offset = at;
+    at += rounded(sizeof(struct tree) * cores);
+    m->members_offset = at;
+    at += rounded(8 * words);
+    index = at;
+    at += sparse_index_bytes(cores * slots);
+    sparse_init(&m->mappings, cores * slots, me * slots, slots, shape->mappings,
+                sizeof(struct mapping), index - offsetof(struct monitor, mappings),
+                at - offsetof(struct monitor, mappings));
+    at += sparse_record_bytes(slots, shape->mappings, sizeof(struct mapping));
+    m->sets_offset = at;
+    at += rounded(8 * shape->sets * (1 + words));
+    m->cspace_offset = shape->cnodes ? at : 0;
+    if (shape->cnodes) {
+        const struct cspace_shape inside = cspace_shape(shape);
+        at += cspace_size(&inside);
+    }
+    return at;
 }
 
 size_t monitor_size(const struct monitor_shape *shape)
 {
-    const struct cspace_shape inside = cspace_shape(shape);
-    return plain_size(shape) + (shape->cnodes ? cspace_size(&inside) : 0);
+    struct monitor head;
+    return (size_t)lay_out(&head, shape, 0);
 }
 
+/* To all others, a reply, an outcome, and a notice to the home. */
 uint32_t monitor_output_entries(uint32_t cores)
 {
-    return cores * (1 + (cores > 64 ? core_set_words(cores) : 0)) + 4;
+    return cores + 3;
 }
 
 void monitor_init(struct monitor *m, uint32_t me, const struct monitor_shape *shape,
                   uint64_t address_base, uint64_t address_size)
 {
-    uint32_t cores = shape->cores, slots_per_core = shape->slots_per_core;
+    const uint32_t cores = shape->cores, lanes = shape->lanes;
+    assert(lanes && !(lanes & (lanes - 1)) && cores <= CORES_MAX && shape->piece_slots <= 256);
     /* the rest of the block is zero already: fresh memory, or the caller's memset */
     memset(m, 0, sizeof *m);
-    m->size = monitor_size(shape);
+    m->size = lay_out(m, shape, me);
     m->me = me;
     m->cores = cores;
     m->set_words = core_set_words(cores);
-    m->lanes = shape->lanes;
+    m->lanes = lanes;
     m->capability_protocol = shape->capability_protocol;
-    assert(m->lanes && !(m->lanes & (m->lanes - 1)));
-    m->slots_per_core = slots_per_core;
+    m->capability_work = shape->capability_work;
+    m->piece_slots = shape->piece_slots;
+    m->slots_per_core = shape->slots_per_core;
+    m->sets = shape->sets;
+    m->tells_all = shape->agreements < (cores - 1) * lanes ||
+                   shape->mappings < (cores - 1) * shape->slots_per_core;
     m->view = 1;
+    for (uint32_t core = 0; core < cores; core++)
+        core_set_add(monitor_members(m), core);
     address_range_init(&m->addresses, address_base + me * address_size, address_size);
-    m->slot_next = me * slots_per_core;
-    m->trees_offset = sizeof(struct monitor) + sizeof(struct operation) * cores * shape->lanes;
-    m->mapping_stride = (uint32_t)mapping_stride(cores);
-    m->mappings_offset = m->trees_offset + sizeof(struct tree) * cores;
+    m->slot_next = me * shape->slots_per_core;
     if (!shape->cnodes)
         return;
     const struct cspace_shape inside = cspace_shape(shape);
-    m->tasks_offset = m->mappings_offset + (uint64_t)m->mapping_stride * cores * slots_per_core;
-    m->cspace_offset = plain_size(shape);
     cspace_init(monitor_cspace(m), me, &inside, CSPACE_ROOTS + (uint64_t)me * CNODE_BYTES);
+}
+
+void monitor_planted(struct monitor *m, uint32_t root)
+{
+    monitor_tree(m, root)->version = 1;
 }

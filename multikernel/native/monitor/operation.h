@@ -1,8 +1,6 @@
-/* What operations are about (objects) and what kinds of them there are (rows): the agreement engine
- * calls, the files with "row" in their name define.
- *
- * Who includes it: monitor/step.c, monitor/round.c, monitor/mapping/mapping.c, install_tree.c,
- * the files of monitor/capability, monitor/capability/task.c, monitor/table/operations.c. */
+/* What operations are about (objects), and what kinds of them there are: a kind is check, prepare,
+ * commit and undo over the flat state, plus how it is agreed. The engine calls them by the table in
+ * its environment and knows none by name. */
 #pragma once
 
 #include "monitor/monitor.h"
@@ -10,70 +8,104 @@
 /* What operations are about, what keeps two of them apart, and the cores that take part in one.
  * Objects are numbered things with a lock word each, or ranges, of which any two may overlap. */
 struct object_kind {
-    /* Numbered: how many there are, and the lock of one. NULL for ranges: may_prepare sees whether
-     * one makes sense. */
+    /* Numbered: how many there are, and the lock of one. NULL for ranges: check sees whether one
+     * makes sense. */
     uint32_t (*count)(const struct monitor *);
-    uint64_t *(*lock)(struct monitor *, uint32_t object);
-    /* Ranges. Who holds a part of this one, other than the operation itself? 0: nobody. */
-    uint64_t (*holder)(struct monitor *, const struct operation *);
-    void (*take)(struct monitor *, const struct operation *);
-    void (*give)(struct monitor *, const struct operation *);
-    /* NULL: all cores. A set that is kept nowhere is put into buffer, of CORE_SET_WORDS_MAX. */
-    const uint64_t *(*participants)(struct monitor *, const struct operation *, uint64_t *buffer);
+    uint64_t *(*lock)(const struct monitor *, uint32_t object);
+    /* Ranges. Who holds a part of this one, other than the attempt itself? 0: nobody. */
+    uint64_t (*holder)(const struct monitor *, const struct agreement *);
+    void (*take)(struct monitor *, const struct agreement *);
+    void (*give)(struct monitor *, const struct agreement *);
+    /* NULL: all members. A set that is kept nowhere is put into buffer, of CORE_SET_WORDS_MAX. */
+    const uint64_t *(*participants)(const struct monitor *, const struct agreement *,
+                                    uint64_t *buffer);
     /* The lock was given back. NULL: nothing to be done then. */
-    void (*unlocked)(struct monitor *, uint32_t object);
-    /* A notice (KIND_SET, KIND_RELEASE) about one. NULL: there are none. */
-    void (*notice)(struct monitor *, const struct message *);
+    void (*unlocked)(struct monitor *, const struct environment *, uint32_t object);
+    /* RELEASE: it is final everywhere. NULL: nobody is told so. */
+    void (*released)(struct monitor *, const struct environment *, const struct message *);
 };
 
-struct row {
+struct operation_kind {
     const char *name;
     const struct object_kind *object;
-    int one_phase; /* may be done by one phase: its abort can restore what was applied */
-    /* participants learn who takes part from the operation itself: more than 64 go ahead of it */
-    int set_travels;
-    /* Initiator: fills the operation from the request; VERDICT_OK, an error, or BUSY to be asked
-     * again. */
-    enum verdict (*begin)(struct monitor *, struct operation *, const struct request *);
-    /* Initiator, before every attempt: what is to be asked of the others now? OK, with a root where
-     * another core is to drive it; ALONE: nothing (any more), it is done; BUSY: later; or an error.
-     * NULL: what begin said. */
-    enum verdict (*resume)(struct monitor *, struct operation *);
+    bool one_phase; /* may be done by one phase: undo can restore what was committed */
+    bool in_parts;  /* alone may do a part, and more at the next call */
+    /* What this core can decide alone, before anything is agreed. PENDING: the others have to
+     * agree; BUSY or MORE: again later; else the verdict, and what was made in the task. NULL:
+     * nothing. */
+    enum verdict (*alone)(struct monitor *, struct capability_task *);
+    /* Initiator: fills the agreement from the request; OK, an error, or BUSY to be asked again. */
+    enum verdict (*begin)(struct monitor *, const struct environment *, struct workflow *,
+                          struct agreement *, const struct request *);
+    /* Initiator, before every attempt: what is to be asked of the others now? OK, with the kind of
+     * this step, and with a root where another core is to drive it; ALONE: nothing (any more), it
+     * is done; BUSY: something is in the way; MORE: at the next tick; or an error. NULL: what begin
+     * said. */
+    enum verdict (*resume)(struct monitor *, struct workflow *, struct agreement *);
     /* The core that was asked to drive it, before every attempt: NOT_OWNER, or OK with who has to
      * take part. NULL: only initiators drive. */
-    enum verdict (*sequence)(struct monitor *, struct operation *);
-    /* May this core take part? Changes nothing. Asked of the initiator too, but where there is
-     * resume. */
-    enum verdict (*may_prepare)(struct monitor *, const struct operation *);
-    /* The object is locked; note what is needed to undo. */
-    void (*adopt)(struct monitor *, struct operation *);
-    enum verdict (*prepare)(struct monitor *, struct operation *, const struct environment *);
-    /* Root, when all have prepared: is there another piece to prepare? The operation is about that
+    enum verdict (*sequence)(const struct monitor *, struct agreement *);
+    /* May this core take part? Asked of the initiator too, but where there is resume. */
+    enum verdict (*check)(const struct monitor *, const struct agreement *);
+    /* It does: make what is to be locked, note what is needed to undo. */
+    void (*adopt)(struct monitor *, const struct environment *, struct agreement *);
+    /* Down the tree: this core's part, which may refuse, and can be taken back. */
+    enum verdict (*prepare)(struct monitor *, const struct environment *, struct agreement *);
+    /* Root, when all have prepared: is there another piece to prepare? The agreement is about that
      * one then. NULL: never. */
-    bool (*more)(struct monitor *, struct operation *);
-    void (*commit)(struct monitor *, struct operation *, const struct environment *);
-    /* Undo prepare; for one phase, undo commit. */
-    void (*abort)(struct monitor *, struct operation *, const struct environment *);
+    bool (*more)(struct monitor *, struct agreement *);
+    void (*commit)(struct monitor *, const struct environment *, struct agreement *);
+    /* Takes prepare back; for one phase, commit. */
+    void (*undo)(struct monitor *, const struct environment *, struct agreement *);
     /* A child's answer to PREPARE adds to what this core's own will say, and COMMIT tells everybody
      * what it came to. NULL: answers carry a verdict and nothing else. */
-    void (*gather)(struct monitor *, struct operation *, const uint64_t argument[4]);
+    void (*gather)(struct agreement *, const uint64_t argument[4]);
     /* Initiator: the commit stands everywhere; true when that was all that was asked for. With
      * this, initiator and root keep their locks up to here. NULL: they go with their own commit. */
-    bool (*settled)(struct monitor *, struct operation *);
-    /* The operation is final everywhere: does the object's home, which took no part, have to be
-     * told? NULL: never. */
-    int (*release_home)(struct monitor *, const struct operation *);
+    bool (*settled)(struct monitor *, struct workflow *, struct agreement *);
 };
 
-extern const struct row map_row, unmap_row, protect_row, tree_row;
-extern const struct row capability_copy_row, capability_retype_row, capability_revoke_row,
-    capability_delete_row;
-extern const struct row capability_map_row, capability_unmap_row, capability_reclaim_row;
-extern const struct row *const monitor_rows[ROWS];
+/* Handed to the engine with its environment. */
+struct operations {
+    const struct operation_kind *kind[OPERATIONS];
+    /* A page is gone from its home that has a Mapping capability for it. */
+    void (*page_gone)(struct monitor *, const struct mapping *);
+};
 
-/* Has the operation met another one, so that its initiator tries again after the abort? Not mapped
- * there though mapped here counts too: another operation's outcome is under way to us. */
-static inline int monitor_retries(const struct operation *op)
+extern const struct operations monitor_operations; /* all of them */
+
+/* Asked for by this core? Then its record is one of the core's lanes. */
+static inline bool agreement_is_own(const struct monitor *m, const struct agreement *a)
 {
-    return op->verdict == VERDICT_BUSY || op->verdict == VERDICT_NOT_MAPPED;
+    return a->number - m->me * m->lanes < m->lanes;
+}
+
+static inline uint32_t agreement_lane(const struct monitor *m, const struct agreement *a)
+{
+    return a->number & (m->lanes - 1);
+}
+
+static inline uint32_t agreement_initiator(const struct agreement *a)
+{
+    return (uint32_t)(a->id >> 48);
+}
+
+static inline struct workflow *agreement_workflow(const struct monitor *m,
+                                                  const struct agreement *a)
+{
+    return monitor_workflow(m, agreement_lane(m, a));
+}
+
+/* The task of the workflow that an own agreement is a step of. */
+static inline struct capability_task *agreement_task(const struct monitor *m,
+                                                     const struct agreement *a)
+{
+    return &agreement_workflow(m, a)->task;
+}
+
+/* Has it met another one, so that its initiator tries again after the abort? Not mapped there
+ * though mapped here counts too: another outcome is under way to us. */
+static inline bool agreement_retries(const struct agreement *a)
+{
+    return a->verdict == VERDICT_BUSY || a->verdict == VERDICT_NOT_MAPPED;
 }

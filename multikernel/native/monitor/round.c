@@ -1,146 +1,126 @@
-/* A round of an operation: down the tree, this core's own part, and the answers; and what the root
- * makes of it. What the engine does is told in step.c, which takes the messages and calls
- * this. */
+/* A round of an agreement: down the tree, this core's own part, and the answers; and what the root
+ * makes of it. The engine as a whole is told in step.c. */
 #include "monitor/step_inside.h"
 
-static const struct object_kind *object_of(const struct operation *op)
+uint64_t agreement_holder(const struct monitor *m, const struct environment *env,
+                          const struct agreement *a)
 {
-    return monitor_rows[op->row]->object;
+    const struct object_kind *object = kind_of(env, a)->object;
+    return object->lock ? *object->lock(m, a->slot) : object->holder(m, a);
 }
 
-/* Who else holds the object, or a part of it; 0: nobody. */
-uint64_t agreement_holder(struct monitor *m, const struct operation *op)
+void agreement_take(struct monitor *m, const struct environment *env, const struct agreement *a)
 {
-    const struct object_kind *object = object_of(op);
-    return object->lock ? *object->lock(m, op->slot) : object->holder(m, op);
-}
-
-void agreement_take(struct monitor *m, const struct operation *op)
-{
-    const struct object_kind *object = object_of(op);
+    const struct object_kind *object = kind_of(env, a)->object;
     if (object->lock)
-        *object->lock(m, op->slot) = op->id;
+        *object->lock(m, a->slot) = a->id;
     else
-        object->take(m, op);
+        object->take(m, a);
 }
 
-static void fill(struct message *message, const struct monitor *m, const struct operation *op,
+static void give(struct monitor *m, const struct environment *env, const struct agreement *a)
+{
+    const struct object_kind *object = kind_of(env, a)->object;
+    if (!object->lock) {
+        object->give(m, a);
+        return;
+    }
+    uint64_t *lock = object->lock(m, a->slot);
+    if (*lock != a->id)
+        return;
+    *lock = 0;
+    if (object->unlocked)
+        object->unlocked(m, env, a->slot);
+}
+
+static void fill(struct message *message, const struct monitor *m, const struct agreement *a,
                  uint32_t kind, uint32_t core)
 {
-    message->word[0] = message_head(kind, op->row, op->verdict, core, m->view) | (uint64_t)op->tree
-                                                                                     << 25;
-    message->word[1] = op->id;
-    message->word[2] = op->slot | (uint64_t)op->generation << 32;
+    message->word[0] =
+        message_head(kind, a->operation, a->verdict, core, m->view) | (uint64_t)a->place << 25;
+    message->word[1] = a->id;
+    message->word[2] = a->slot | (uint64_t)a->generation << 32;
     for (int i = 0; i < 4; i++)
-        message->word[3 + i] = op->argument[i];
+        message->word[3 + i] = a->argument[i];
 }
 
-void agreement_reply(struct monitor *m, const struct operation *op, struct output *out)
+void agreement_reply(const struct monitor *m, const struct agreement *a, struct output *out)
 {
-    struct output_entry *entry = emit(out, OUTPUT_REPLY, op->from);
-    entry->token = op->token;
-    fill(&entry->message, m, op, op->phase, op->named);
+    struct output_entry *entry = emit(out, OUTPUT_REPLY, a->from);
+    entry->token = a->token;
+    fill(&entry->message, m, a, a->phase, a->named);
+    if (a->verdict == VERDICT_BUSY && a->opponent)
+        entry->message.word[3] = a->opponent; /* an inner node passes on what it heard */
 }
 
 /* --- Sending down the tree --- */
 
-/* A set of more than 64 cores that is not all of them travels ahead of the message, a window of 64
- * a notice. */
-static void send_set(const struct monitor *m, const struct operation *op, const uint64_t *set,
-                     uint32_t to, struct output *out)
-{
-    for (uint32_t word = 0; word < m->set_words; word++) {
-        struct output_entry *entry = emit(out, OUTPUT_NOTICE, to);
-        fill(&entry->message, m, op, KIND_SET, op->root);
-        entry->message.word[3] = word;
-        entry->message.word[4] = set[word];
-    }
-}
-
-/* That place's table of root's; NULL: flat. */
-static const struct tree_link *links(const struct environment *env, uint32_t root, uint32_t place)
-{
-    return place == TREE_FLAT ? NULL : env->routing->links(env->routing->context, root, place);
-}
-
 /* Sends to this core's children: the participants below it in the root's tree with no participant
  * in between. */
-static uint32_t forward(struct monitor *m, const struct environment *env, const struct operation *op, uint32_t kind,
+static uint32_t forward(const struct monitor *m, const struct environment *env,
+                        const struct agreement *a, uint32_t kind, enum output_kind as,
                         struct output *out)
 {
-    const struct row *row = monitor_rows[op->row];
     uint64_t buffer[CORE_SET_WORDS_MAX];
-    const uint64_t *participants = row->object->participants(m, op, buffer);
-    uint32_t root = op->root, sent = 0;
-    const struct tree_link *link = links(env, root, op->tree);
-    bool set = row->set_travels && m->set_words > 1 && (kind == KIND_PREPARE || kind == KIND_APPLY);
+    const uint64_t *participants = kind_of(env, a)->object->participants(m, a, buffer);
+    const struct routing *routing = env->routing;
+    const struct tree_link *link =
+        a->place == TREE_FLAT ? NULL : routing->links(routing->context, a->root, a->place);
+    uint32_t sent = 0;
     for (uint32_t core = NOBODY;
-         (core = tree_next(link, participants, m->cores, root, m->me, core)) != NOBODY; sent++) {
-        if (set)
-            send_set(m, op, participants, core, out);
-        fill(&emit(out, OUTPUT_REQUEST, core)->message, m, op, kind, root);
-    }
+         (core = tree_next(link, participants, m->cores, a->root, m->me, core)) != NOBODY; sent++)
+        fill(&emit(out, as, core)->message, m, a, kind, a->root);
     return sent;
+}
+
+void agreement_forward_release(const struct monitor *m, const struct environment *env,
+                               const struct agreement *a, struct output *out)
+{
+    forward(m, env, a, KIND_RELEASE, OUTPUT_NOTICE, out);
 }
 
 /* --- A round: forward, own part, gather --- */
 
-static void unlock(struct monitor *m, struct operation *op)
-{
-    const struct object_kind *object = object_of(op);
-    if (!object->lock) {
-        object->give(m, op);
-        return;
-    }
-    uint64_t *lock = object->lock(m, op->slot);
-    if (*lock != op->id)
-        return;
-    *lock = 0;
-    if (object->unlocked)
-        object->unlocked(m, op->slot);
-}
-
 /* This core's own part of the round. A root that does not hold the page has none, but for its
  * directory entry. */
-void agreement_own_part(struct monitor *m, const struct environment *env, struct operation *op)
+void agreement_own_part(struct monitor *m, const struct environment *env, struct agreement *a,
+                        struct output *out)
 {
-    const struct row *row = monitor_rows[op->row];
-    int root = op->root == m->me;
+    const struct operation_kind *kind = kind_of(env, a);
+    const bool root = a->root == m->me;
     enum verdict verdict;
-    op->local = 0;
-    switch (op->phase) {
+    a->local = 0;
+    out->work.operation = a->operation;
+    out->work.own_part = 1;
+    switch (a->phase) {
     case PHASE_PREPARING:
-        merge(op, row->prepare(m, op, env), m->me);
+        merge(a, kind->prepare(m, env, a), m->me);
         break;
     case PHASE_APPLYING:
-        verdict = row->prepare(m, op, env);
-        merge(op, verdict, m->me);
+        verdict = kind->prepare(m, env, a);
+        merge(a, verdict, m->me);
         if (root)
-            /* commits when all have answered: its lock is what orders concurrent one-phase
-             * operations */
-            break;
-        if (verdict != VERDICT_OK)
-            /* unlocks at the ABORT that this brings: that must not undo what another operation did
-             * meanwhile */
-            break;
-        row->commit(m, op, env);
-        unlock(m, op);
+            break; /* commits when all have answered: its lock orders concurrent ones */
+        if (verdict == VERDICT_OK) {
+            kind->commit(m, env, a);
+            give(m, env, a);
+        } /* else at the ABORT that this brings, which must not undo what another did meanwhile */
         break;
     case PHASE_COMMITTING:
-        row->commit(m, op, env);
-        if (!(root || is_own(m, op)) || !row->settled)
-            unlock(m, op);
+        kind->commit(m, env, a);
+        if (!(root || agreement_is_own(m, a)) || !kind->settled)
+            give(m, env, a);
         break;
     case PHASE_ABORTING:
-        row->abort(m, op, env);
-        unlock(m, op);
+        kind->undo(m, env, a);
+        give(m, env, a);
         break;
     default:
         break;
     }
 }
 
-void agreement_begin_round(struct monitor *m, const struct environment *env, struct operation *op,
+void agreement_begin_round(struct monitor *m, const struct environment *env, struct agreement *a,
                            uint32_t kind, struct output *out)
 {
     static const uint8_t phase_of[] = {
@@ -149,157 +129,245 @@ void agreement_begin_round(struct monitor *m, const struct environment *env, str
         [KIND_COMMIT] = PHASE_COMMITTING,
         [KIND_ABORT] = PHASE_ABORTING,
     };
-    op->phase = phase_of[kind];
-    op->waiting = forward(m, env, op, kind, out);
-    op->local = 1;
-    if (op->waiting) {
+    a->phase = phase_of[kind];
+    a->children = forward(m, env, a, kind, OUTPUT_REQUEST, out);
+    a->local = 1;
+    out->work.operation = a->operation;
+    out->work.kind = (uint8_t)kind;
+    out->work.role = a->root == m->me ? ROLE_ROOT : a->children ? ROLE_INNER : ROLE_LEAF;
+    if (kind == KIND_ABORT && a->root == m->me) {
+        a->began = env->now;
+        m->aborting++;
+    }
+    if (a->children) {
         /* The messages leave first; this core works while they travel. */
-        out->local = (uint32_t)(op - monitor_operation(m, 0));
+        out->local = a->number;
         return;
     }
-    agreement_own_part(m, env, op);
-    agreement_finish_round(m, env, op, out);
+    agreement_own_part(m, env, a, out);
+    agreement_finish_round(m, env, a, out);
 }
 
-/* --- The root --- */
+/* --- The end --- */
 
-void agreement_done(struct monitor *m, struct operation *op, enum verdict verdict, uint32_t core,
+void agreement_forget(struct monitor *m, struct agreement *a)
+{
+    if (agreement_is_own(m, a))
+        a->phase = PHASE_IDLE;
+    else if (sparse_find(&m->agreements, a->number))
+        sparse_drop(&m->agreements, a->number);
+}
+
+void agreement_done(struct monitor *m, struct agreement *a, enum verdict verdict, uint32_t core,
                     struct output *out)
 {
+    const bool own = agreement_is_own(m, a);
     struct output_entry *entry =
-        is_own(m, op) ? emit(out, OUTPUT_DONE, m->me) : emit(out, OUTPUT_NOTICE, initiator_of(op));
-    entry->token = is_own(m, op) ? op->ticket : 0;
-    op->verdict = (uint8_t)verdict;
-    op->named = (uint16_t)core;
-    fill(&entry->message, m, op, is_own(m, op) ? 0 : KIND_ANSWER, core);
-    op->phase = PHASE_IDLE;
+        own ? emit(out, OUTPUT_DONE, m->me) : emit(out, OUTPUT_NOTICE, agreement_initiator(a));
+    a->verdict = (uint8_t)verdict;
+    entry->token = 0;
+    fill(&entry->message, m, a, own ? 0 : KIND_ANSWER, core);
+    if (own) {
+        struct workflow *w = agreement_workflow(m, a);
+        entry->token = w->ticket;
+        w->state = WORKFLOW_FREE;
+    }
+    agreement_forget(m, a);
 }
 
-/* Without haste: at the next tick at which nobody else holds the object. */
-void agreement_wait_for_tick(struct monitor *m, const struct environment *env, struct operation *op)
+/* At the next tick after that time at which nobody else holds the object. */
+void agreement_wait(struct monitor *m, struct agreement *a, uint64_t until)
 {
-    op->phase = PHASE_BACKOFF;
-    op->retry_at = env->now;
     m->waiting++;
+    if (agreement_is_own(m, a)) {
+        struct workflow *w = agreement_workflow(m, a);
+        w->state = WORKFLOW_WAITING;
+        w->retry_at = until;
+        a->phase = PHASE_IDLE;
+        return;
+    }
+    const uint32_t record = sparse_find(&m->agreements, a->number);
+    a->phase = PHASE_QUEUED;
+    a->began = until;
+    a->next = 0;
+    if (m->queue_last)
+        ((struct agreement *)(void *)sparse_record(&m->agreements, m->queue_last))->next = record;
+    else
+        m->queue_first = record;
+    m->queue_last = record;
 }
 
-void agreement_succeed(struct monitor *m, const struct environment *env, struct operation *op,
+static void leave_queue(struct monitor *m, struct agreement *a)
+{
+    const uint32_t record = sparse_find(&m->agreements, a->number);
+    uint32_t before = 0;
+    for (uint32_t i = m->queue_first; i != record; before = i)
+        i = ((struct agreement *)(void *)sparse_record(&m->agreements, i))->next;
+    if (before)
+        ((struct agreement *)(void *)sparse_record(&m->agreements, before))->next = a->next;
+    else
+        m->queue_first = a->next;
+    if (m->queue_last == record)
+        m->queue_last = before;
+    a->next = 0;
+    a->phase = PHASE_IDLE;
+}
+
+void agreement_succeed(struct monitor *m, const struct environment *env, struct agreement *a,
                        struct output *out)
 {
-    const struct row *row = monitor_rows[op->row];
-    if (row->settled) {
-        unlock(m, op);
-        if (is_own(m, op) && !row->settled(m, op)) {
-            /* this was a step on the way to what was asked for */
-            agreement_wait_for_tick(m, env, op);
+    const struct operation_kind *kind = kind_of(env, a);
+    const bool own = agreement_is_own(m, a);
+    if (kind->settled) {
+        give(m, env, a);
+        if (own && !kind->settled(m, agreement_workflow(m, a), a)) {
+            agreement_wait(m, a, env->now); /* this was a step on the way to what was asked for */
             return;
         }
     }
-    int tell_home = row->release_home && row->release_home(m, op);
-    agreement_done(m, op, VERDICT_OK, m->me, out);
-    if (tell_home) {
-        struct output_entry *entry = emit(out, OUTPUT_NOTICE, monitor_home(m, op->slot));
-        fill(&entry->message, m, op, KIND_RELEASE, m->me);
-    }
+    if (a->tell_home)
+        fill(&emit(out, OUTPUT_NOTICE, monitor_home(m, a->slot))->message, m, a, KIND_RELEASE,
+             m->me);
+    agreement_done(m, a, VERDICT_OK, m->me, out);
 }
 
-static void back_off(struct monitor *m, const struct environment *env, struct operation *op)
+/* --- Attempts --- */
+
+/* Of two attempts that have met: both sides agree which one. */
+static bool is_stronger(uint64_t id, uint64_t other)
 {
-    uint32_t shift = op->attempts < 6 ? op->attempts : 6;
-    op->attempts++;
-    op->phase = PHASE_BACKOFF;
-    /* The wait grows with the core's number: two that collide do not collide again for ever. */
-    op->retry_at = env->now + (env->backoff << shift) * (m->me + 1);
-    m->waiting++;
+    const uint64_t one = hash_mix(0, id), two = hash_mix(0, other);
+    return one != two ? one > two : id > other;
 }
 
-void agreement_attempt(struct monitor *m, const struct environment *env, struct operation *op,
+/* After an abort. The stronger one tries again at once. The other lets it pass: its messages need
+ * about as long as an abort did here, and once they are here its lock says for how long to wait.
+ * Where that has not been enough, chance keeps several apart. Nothing of this depends on a core's
+ * number, nor on how many there are. */
+static void back_off(struct monitor *m, const struct environment *env, struct agreement *a)
+{
+    struct workflow *w = agreement_is_own(m, a) ? agreement_workflow(m, a) : NULL;
+    const uint64_t took = env->now - a->began, id = a->id;
+    const uint32_t attempts = w ? ++w->attempts : 1;
+    uint64_t wait = a->opponent && is_stronger(id, a->opponent) ? 0 : took;
+    if (attempts > 2)
+        wait += took * (hash_mix(id, attempts) % attempts);
+    agreement_wait(m, a, env->now + wait);
+}
+
+/* What is this core to drive now, for a workflow of its own or for another core? */
+static enum verdict next_step(struct monitor *m, const struct environment *env, struct agreement *a)
+{
+    const struct operation_kind *kind;
+    enum verdict verdict;
+    if (agreement_is_own(m, a)) {
+        struct workflow *w = agreement_workflow(m, a);
+        kind = env->operations->kind[w->operation];
+        a->protocol = w->protocol;
+        verdict = kind->resume ? kind->resume(m, w, a) : kind->check(m, a);
+        return verdict == VERDICT_OK && agreement_holder(m, env, a) ? VERDICT_BUSY : verdict;
+    }
+    /* while an outcome is awaited here, nobody can say who owns it */
+    if (agreement_holder(m, env, a))
+        return VERDICT_BUSY;
+    kind = kind_of(env, a);
+    verdict = kind->sequence(m, a);
+    if (verdict == VERDICT_OK && agreement_holder(m, env, a))
+        return VERDICT_BUSY;
+    return verdict == VERDICT_OK ? kind->check(m, a) : verdict;
+}
+
+void agreement_attempt(struct monitor *m, const struct environment *env, struct agreement *a,
                        struct output *out)
 {
-    const struct row *row = monitor_rows[op->row];
-    bool own = is_own(m, op);
-    op->root = (uint16_t)m->me;
-    enum verdict verdict;
-    if (!own) /* while an outcome is awaited here, nobody can say who owns it */
-        verdict = agreement_holder(m, op) ? VERDICT_BUSY : row->sequence(m, op);
-    else
-        verdict = row->resume ? row->resume(m, op) : row->may_prepare(m, op);
-    if (verdict == VERDICT_BUSY || (verdict == VERDICT_OK && agreement_holder(m, op))) {
-        /* another operation is at it, or there is more to do here */
-        agreement_wait_for_tick(m, env, op);
+    const bool own = agreement_is_own(m, a);
+    if (own && agreement_workflow(m, a)->state == WORKFLOW_WAITING) {
+        agreement_workflow(m, a)->state = WORKFLOW_AGREEING;
+        m->waiting--;
+    } else if (a->phase == PHASE_QUEUED) {
+        leave_queue(m, a);
+        m->waiting--;
+    }
+    a->root = (uint16_t)m->me;
+    const enum verdict verdict = next_step(m, env, a);
+    if (verdict == VERDICT_BUSY) {
+        agreement_wait(m, a, env->now + env->backoff);
         return;
     }
-    if (!own && verdict == VERDICT_OK)
-        verdict = row->may_prepare(m, op);
+    if (verdict == VERDICT_MORE) {
+        agreement_wait(m, a, env->now);
+        return;
+    }
     if (verdict != VERDICT_OK) {
-        agreement_done(m, op, verdict == VERDICT_ALONE ? VERDICT_OK : verdict, m->me, out);
+        agreement_done(m, a, verdict == VERDICT_ALONE ? VERDICT_OK : verdict, m->me, out);
         return;
     }
-    row = monitor_rows[op->row]; /* resume may have chosen another one, as a step on the way */
-    if (own) {
-        uint32_t lane = (uint32_t)(op - monitor_own(m, 0));
-        op->id =
-            (uint64_t)m->me << SEQUENCE_BITS | ((++m->sequence * m->lanes + lane) & SEQUENCE_MASK);
-        /* else all that was sent by that id has been answered: nothing will be mistaken for this
-     * attempt */
-    }
-    op->verdict = VERDICT_OK;
-    op->named = NOBODY;
-    if (op->root != m->me) {
-        op->phase = PHASE_ASKED;
-        op->moved = 0;
-        fill(&emit(out, OUTPUT_NOTICE, op->root)->message, m, op, KIND_ASK, op->root);
+    if (own)
+        a->id = (uint64_t)m->me << SEQUENCE_BITS |
+                ((++m->sequence * m->lanes + agreement_lane(m, a)) & SEQUENCE_MASK);
+    /* else all that was sent by that id has been answered: nothing will be mistaken for this */
+    a->verdict = VERDICT_OK;
+    a->named = NOBODY;
+    a->opponent = 0;
+    if (a->root != m->me) {
+        a->phase = PHASE_ASKED;
+        agreement_workflow(m, a)->moved = 0;
+        fill(&emit(out, OUTPUT_NOTICE, a->root)->message, m, a, KIND_ASK, a->root);
         return;
     }
-    op->tree = (uint8_t)tree_place(monitor_tree(m, m->me)->version);
-    agreement_take(m, op);
-    row->adopt(m, op);
-    agreement_begin_round(m, env, op, op->protocol == ONE_PHASE ? KIND_APPLY : KIND_PREPARE, out);
+    a->place = (uint8_t)tree_place(monitor_tree(m, m->me)->version);
+    kind_of(env, a)->adopt(m, env, a);
+    agreement_take(m, env, a);
+    agreement_begin_round(m, env, a, a->protocol == ONE_PHASE ? KIND_APPLY : KIND_PREPARE, out);
 }
 
 /* --- Rounds end --- */
 
-static void finish_driven(struct monitor *m, const struct environment *env, struct operation *op,
+static void finish_driven(struct monitor *m, const struct environment *env, struct agreement *a,
                           struct output *out)
 {
-    int yes = op->verdict == VERDICT_OK;
-    switch (op->phase) {
+    const struct operation_kind *kind = kind_of(env, a);
+    const bool yes = a->verdict == VERDICT_OK;
+    switch (a->phase) {
     case PHASE_PREPARING:
-        if (yes && monitor_rows[op->row]->more && monitor_rows[op->row]->more(m, op))
-            agreement_begin_round(m, env, op, KIND_PREPARE, out);
+        if (yes && kind->more && kind->more(m, a))
+            agreement_begin_round(m, env, a, KIND_PREPARE, out);
         else
-            agreement_begin_round(m, env, op, yes ? KIND_COMMIT : KIND_ABORT, out);
+            agreement_begin_round(m, env, a, yes ? KIND_COMMIT : KIND_ABORT, out);
         break;
     case PHASE_APPLYING:
         if (yes) {
-            op->phase = PHASE_COMMITTING;
-            agreement_own_part(m, env, op);
-            agreement_succeed(m, env, op, out);
+            if (m->tells_all) /* while the participants are known */
+                agreement_forward_release(m, env, a, out);
+            a->phase = PHASE_COMMITTING;
+            agreement_own_part(m, env, a, out);
+            agreement_succeed(m, env, a, out);
         } else {
-            agreement_begin_round(m, env, op, KIND_ABORT, out);
+            agreement_begin_round(m, env, a, KIND_ABORT, out);
         }
         break;
     case PHASE_COMMITTING:
-        agreement_succeed(m, env, op, out);
+        agreement_succeed(m, env, a, out);
         break;
     case PHASE_ABORTING:
-        if (monitor_retries(op))
-            back_off(m, env, op);
+        m->aborting--;
+        if (agreement_retries(a))
+            back_off(m, env, a);
         else
-            agreement_done(m, op, (enum verdict)op->verdict, op->named, out);
+            agreement_done(m, a, (enum verdict)a->verdict, a->named, out);
         break;
     default:
         break;
     }
 }
 
-void agreement_finish_round(struct monitor *m, const struct environment *env, struct operation *op,
+void agreement_finish_round(struct monitor *m, const struct environment *env, struct agreement *a,
                             struct output *out)
 {
-    if (op->waiting || op->local)
+    if (a->children || a->local)
         return;
-    if (op->root == m->me) {
-        finish_driven(m, env, op, out);
+    if (a->root == m->me) {
+        finish_driven(m, env, a, out);
         return;
     }
     static const uint8_t next[] = {
@@ -308,12 +376,16 @@ void agreement_finish_round(struct monitor *m, const struct environment *env, st
         [PHASE_COMMITTING] = PHASE_COMMITTED,
         [PHASE_ABORTING] = PHASE_ABORTED,
     };
-    op->phase = next[op->phase];
-    if (op->phase == PHASE_PREPARED)
+    a->phase = next[a->phase];
+    if (a->phase == PHASE_PREPARED)
         m->engaged++;
-    else if (op->protocol == TWO_PHASE)
+    else if (a->protocol == TWO_PHASE)
         m->engaged--;
-    agreement_reply(m, op, out);
-    if (op->phase == PHASE_ABORTED && is_own(m, op))
-        op->phase = PHASE_ASKED;
+    agreement_reply(m, a, out);
+    if (agreement_is_own(m, a)) {
+        if (a->phase == PHASE_ABORTED)
+            a->phase = PHASE_ASKED;
+    } else if (a->phase == PHASE_COMMITTED || a->phase == PHASE_ABORTED) {
+        agreement_forget(m, a);
+    }
 }

@@ -1,28 +1,33 @@
-/* The agreement engine: one- and two-phase commit over a tree, for any operation that is a row.
+/* The agreement engine: one- and two-phase commit over a tree, for any kind of operation.
  *
  * Two-phase, from the root. Round 1, PREPARE down the tree: a core that may not take part answers
- * no and forwards nothing; one that may locks the entry, forwards, does its own part, and answers
+ * no and forwards nothing; one that may locks the object, forwards, does its own part, and answers
  * when its children have, with the first refusal it met (but the initiator's own before all). Round
  * 2, COMMIT if all said yes, else ABORT: forwarded the same way, so the root knows that the outcome
  * stands everywhere. One-phase: APPLY does both at once; a refusal costs a second round (ABORT)
  * that restores what others applied.
  *
- * Conflict: who finds the entry locked answers BUSY; the root aborts and retries after a wait that
- * grows with its number, so of two the same one gives way. Nobody waits while it holds a lock,
- * hence no deadlock (paper.md section 4: Barrelfish 2011).
+ * Conflict: a core that finds the object locked answers BUSY and names the attempt that it met.
+ * Nobody waits while it holds a lock, hence no deadlock (paper.md section 4: Barrelfish 2011). The
+ * root aborts. Of two attempts that met, both roots agree which is the stronger: it tries again at
+ * once, and the other gives it the time that an abort takes here (round.c).
  *
- * Who drives an operation (its root) is who asked for it (its initiator), unless the row names
+ * A workflow is what a program asked for: it is tried alone, agreed on with the others, and tried
+ * again, in as many steps as it takes. An agreement is one attempt at one step; its kind never
+ * changes under way.
+ *
+ * Who drives an agreement (its root) is who asked for it (its initiator), unless its kind names
  * another core: then the initiator hands it over (ASK), takes part like anybody, and hears from the
- * root what became of it (ANSWER). The root uses the record that every core has for that lane of
- * that initiator, so there is always room; what meets a lock waits there, oldest first, without a
- * message. The initiator holds no lock while it waits.
+ * root what became of it (ANSWER). What meets a lock waits at the root, in the order of asking,
+ * without a message. The initiator holds no lock while it waits.
  *
  * A participant forwards to exactly the cores it would forward to in round 2: the object that names
- * the participants is locked in between, and all rounds travel by the version of the tree that the
+ * the participants is locked in between, and all rounds travel by the place of the tree that the
  * messages name. What does not fit into one PREPARE is prepared by several, one round after the
- * other, of one operation: one COMMIT or ABORT says what becomes of all (row.more). */
-#include <string.h>
-
+ * other, of one agreement: one COMMIT or ABORT says what becomes of all (operation_kind.more).
+ *
+ * A record of another core's agreement is there while it is under way. Where there is no room for
+ * one the answer is BUSY. */
 #include "monitor/step_inside.h"
 
 static void refuse(const struct monitor *m, const struct input *in, enum verdict verdict,
@@ -31,189 +36,271 @@ static void refuse(const struct monitor *m, const struct input *in, enum verdict
     struct output_entry *entry = emit(out, OUTPUT_REPLY, in->from);
     entry->token = in->token;
     entry->message = *in->message;
-    entry->message.word[0] =
-        message_head(message_kind(in->message), message_row(in->message), verdict, m->me, m->view);
+    entry->message.word[0] = message_head(message_kind(in->message), message_operation(in->message),
+                                          verdict, m->me, m->view);
+    if (verdict == VERDICT_BUSY)
+        entry->message.word[3] = 0; /* nobody's lock */
 }
 
-static bool exists(const struct monitor *m, uint32_t row, uint32_t number)
+static bool exists(const struct monitor *m, const struct operation_kind *kind, uint32_t number)
 {
-    const struct object_kind *object = monitor_rows[row]->object;
-    return object->count ? number < object->count(m) : m->cspace_offset != 0;
+    return kind->object->count ? number < kind->object->count(m) : m->cspace_offset != 0;
+}
+
+/* --- Requests --- */
+
+/* Whoever asked is told without any agreement. */
+static void at_once(const struct monitor *m, const struct request *request, enum verdict verdict,
+                    uint64_t made, struct output *out)
+{
+    struct output_entry *entry = emit(out, OUTPUT_DONE, m->me);
+    entry->token = request->ticket;
+    entry->message =
+        (struct message){{message_head(0, request->operation, verdict, m->me, m->view), 0, made}};
+}
+
+static struct workflow *free_lane(const struct monitor *m, uint32_t *lane)
+{
+    for (*lane = 0; *lane < m->lanes; ++*lane)
+        if (monitor_workflow(m, *lane)->state == WORKFLOW_FREE)
+            return monitor_workflow(m, *lane);
+    return NULL;
 }
 
 static void request(struct monitor *m, const struct environment *env, const struct request *request,
                     struct output *out)
 {
-    struct operation *op = NULL;
-    for (uint32_t lane = 0; lane < m->lanes && !op; lane++) {
-        struct operation *candidate = monitor_own(m, lane);
-        if (candidate->phase == PHASE_IDLE)
-            op = candidate;
-    }
-    struct operation scratch;
-    /* every lane is taken: the driver keeps the request and asks again */
-    enum verdict verdict = VERDICT_BUSY;
-    if (!op)
-        op = &scratch;
-    memset(op, 0, sizeof *op);
-    op->row = (uint8_t)request->row;
-    op->ticket = request->ticket;
-    op->generation = request->generation;
-    op->declined = NOBODY;
-    if (request->row >= ROWS || !exists(m, request->row, request->slot)) {
-        verdict = VERDICT_BAD_REQUEST;
-    } else if (op != &scratch) {
-        const struct row *row = monitor_rows[request->row];
-        op->slot = request->slot;
-        op->protocol = row->one_phase ? (uint8_t)request->protocol : TWO_PHASE;
-        verdict = row->begin(m, op, request);
-    }
-    if (verdict != VERDICT_OK) {
-        agreement_done(m, op, verdict, m->me, out);
+    uint32_t lane;
+    struct workflow *w = free_lane(m, &lane);
+    if (request->operation >= OPERATIONS || !env->operations->kind[request->operation]->begin ||
+        !exists(m, env->operations->kind[request->operation], request->slot)) {
+        at_once(m, request, VERDICT_BAD_REQUEST, 0, out);
         return;
     }
-    agreement_attempt(m, env, op, out);
+    const struct operation_kind *kind = env->operations->kind[request->operation];
+    struct capability_task task = request->task;
+    task.operation = (uint8_t)request->operation;
+    out->work = (struct work){.operation = (uint8_t)request->operation, .own_part = 1};
+    /* What is done in parts has to be remembered, so it needs a lane before it begins. */
+    if (kind->alone && (w || !kind->in_parts)) {
+        const enum verdict verdict = kind->alone(m, &task);
+        if (verdict != VERDICT_PENDING && verdict != VERDICT_BUSY && verdict != VERDICT_MORE) {
+            at_once(m, request, verdict, task.made, out);
+            return;
+        }
+        task.tried = verdict == VERDICT_PENDING;
+    }
+    if (!w) { /* every lane is taken: the driver keeps the request and asks again */
+        at_once(m, request, VERDICT_BUSY, 0, out);
+        return;
+    }
+    struct agreement *a = monitor_own(m, lane);
+    memset(a, 0, sizeof *a);
+    a->number = m->me * m->lanes + lane;
+    a->operation = (uint8_t)request->operation;
+    a->slot = request->slot;
+    a->generation = request->generation;
+    *w = (struct workflow){.ticket = request->ticket,
+                           .declined = NOBODY,
+                           .state = WORKFLOW_AGREEING,
+                           .operation = (uint8_t)request->operation,
+                           .protocol = kind->one_phase ? (uint8_t)request->protocol : TWO_PHASE,
+                           .task = task};
+    const enum verdict verdict = kind->begin(m, env, w, a, request);
+    if (verdict == VERDICT_OK)
+        agreement_attempt(m, env, a, out);
+    else
+        agreement_done(m, a, verdict, m->me, out);
 }
 
 /* --- Messages --- */
 
-static void adopt_message(struct operation *op, const struct message *message)
+static void adopt_message(struct agreement *a, const struct message *message)
 {
-    memset(op, 0, sizeof *op);
-    op->id = message->word[1];
-    op->slot = (uint32_t)message->word[2];
-    op->generation = (uint32_t)(message->word[2] >> 32);
-    memcpy(op->argument, &message->word[3], sizeof op->argument);
-    op->row = (uint8_t)message_row(message);
-    op->named = op->declined = NOBODY;
+    const uint32_t number = a->number;
+    memset(a, 0, sizeof *a);
+    a->number = number;
+    a->id = message->word[1];
+    a->slot = (uint32_t)message->word[2];
+    a->generation = (uint32_t)(message->word[2] >> 32);
+    memcpy(a->argument, &message->word[3], sizeof a->argument);
+    a->operation = (uint8_t)message_operation(message);
+    a->named = NOBODY;
+}
+
+/* The record for what the message is about, made if need be; NULL: no room. */
+static struct agreement *record_for(struct monitor *m, const struct message *message)
+{
+    const uint32_t number = number_of(m, message->word[1]);
+    struct agreement *a = sparse_make(&m->agreements, number);
+    if (a)
+        a->number = number;
+    return a;
 }
 
 /* Another core has asked this one to drive its operation. */
 static void asked(struct monitor *m, const struct environment *env, const struct input *in,
-                  struct operation *op, struct output *out)
+                  struct output *out)
 {
-    uint32_t initiator = (uint32_t)(in->message->word[1] >> SEQUENCE_BITS);
-    if (initiator != in->from || initiator == m->me || op->phase == PHASE_BACKOFF)
+    const struct message *message = in->message;
+    const uint32_t initiator = (uint32_t)(message->word[1] >> SEQUENCE_BITS);
+    if (initiator != in->from || initiator == m->me)
         return;
-    adopt_message(op, in->message);
-    op->from = (uint16_t)in->from;
-    if (monitor_rows[op->row]->sequence)
-        agreement_attempt(m, env, op, out);
+    struct agreement *a = record_for(m, message);
+    struct agreement none = {.number = number_of(m, message->word[1])};
+    if (a && a->phase == PHASE_QUEUED)
+        return;
+    if (!a)
+        a = &none;
+    adopt_message(a, message);
+    a->from = (uint16_t)in->from;
+    if (a == &none)
+        agreement_done(m, a, VERDICT_BUSY, m->me, out);
+    else if (!kind_of(env, a)->sequence)
+        agreement_done(m, a, VERDICT_BAD_REQUEST, m->me, out);
     else
-        agreement_done(m, op, VERDICT_BAD_REQUEST, m->me, out);
+        agreement_attempt(m, env, a, out);
 }
 
-/* What became of an operation that another core drove. */
+/* What became of an agreement that another core drove. */
 static void answered(struct monitor *m, const struct environment *env, const struct input *in,
-                     struct operation *op, struct output *out)
+                     struct agreement *a, struct output *out)
 {
-    enum verdict verdict = message_verdict(in->message);
-    if (op->id != in->message->word[1] || !is_own(m, op) || op->root != in->from ||
-        op->root == m->me)
+    const enum verdict verdict = message_verdict(in->message);
+    if (a->id != in->message->word[1] || !agreement_is_own(m, a) || a->root != in->from ||
+        a->root == m->me)
         return;
-    if (verdict == VERDICT_OK && op->phase == PHASE_COMMITTED) {
-        agreement_succeed(m, env, op, out);
-    } else if (verdict == VERDICT_NOT_OWNER && op->phase == PHASE_ASKED) {
-        op->declined = op->moved ? NOBODY : (uint16_t)in->from;
-        /* if it is about to move, the range is locked here too */
-        agreement_wait_for_tick(m, env, op);
-    } else if (verdict != VERDICT_OK && op->phase == PHASE_ASKED) {
-        agreement_done(m, op, verdict, message_core(in->message), out);
+    struct workflow *w = agreement_workflow(m, a);
+    if (verdict == VERDICT_OK && a->phase == PHASE_COMMITTED) {
+        agreement_succeed(m, env, a, out);
+    } else if (verdict == VERDICT_NOT_OWNER && a->phase == PHASE_ASKED) {
+        w->declined = w->moved ? NOBODY : (uint16_t)in->from;
+        agreement_wait(m, a, env->now); /* if it is about to move, the range is locked here too */
+    } else if (verdict == VERDICT_BUSY && a->phase == PHASE_ASKED) {
+        agreement_wait(m, a, env->now + env->backoff);
+    } else if (verdict != VERDICT_OK && a->phase == PHASE_ASKED) {
+        agreement_done(m, a, verdict, message_core(in->message), out);
     }
 }
 
 static void join(struct monitor *m, const struct environment *env, const struct input *in,
-                 struct operation *op, struct output *out)
+                 struct output *out)
 {
     const struct message *message = in->message;
-    uint32_t kind = message_kind(message);
-    uint64_t ticket = op->ticket;
-    bool own = message->word[1] >> SEQUENCE_BITS == m->me;
+    const uint32_t kind = message_kind(message);
+    const bool own = message->word[1] >> SEQUENCE_BITS == m->me;
+    struct agreement *a = record_for(m, message);
+    if (!a) {
+        refuse(m, in, VERDICT_BUSY, out);
+        return;
+    }
     /* One more piece of what is prepared here: a refusal leaves what there is to the ABORT. */
-    bool again = op->id == message->word[1] && op->phase == PHASE_PREPARED && kind == KIND_PREPARE;
-    if (own && (op->id != message->word[1] || op->phase != PHASE_ASKED ||
-                op->root != message_core(message))) {
+    const bool again =
+        a->id == message->word[1] && a->phase == PHASE_PREPARED && kind == KIND_PREPARE;
+    if (own && (a->id != message->word[1] || a->phase != PHASE_ASKED ||
+                a->root != message_core(message))) {
         refuse(m, in, VERDICT_BAD_REQUEST, out);
         return;
     }
-    adopt_message(op, message);
-    op->ticket = own ? ticket : 0;
-    op->root = (uint16_t)message_core(message);
-    op->tree = (uint8_t)message_tree(message);
-    op->protocol = kind == KIND_APPLY ? ONE_PHASE : TWO_PHASE;
-    op->from = (uint16_t)in->from;
-    op->token = in->token;
+    adopt_message(a, message);
+    a->root = (uint16_t)message_core(message);
+    a->place = (uint8_t)message_place(message);
+    a->protocol = kind == KIND_APPLY ? ONE_PHASE : TWO_PHASE;
+    a->from = (uint16_t)in->from;
+    a->token = in->token;
 
-    const struct row *row = monitor_rows[op->row];
-    enum verdict verdict = agreement_holder(m, op) ? VERDICT_BUSY : row->may_prepare(m, op);
+    const uint64_t holder = agreement_holder(m, env, a);
+    const enum verdict verdict = holder ? VERDICT_BUSY : kind_of(env, a)->check(m, a);
     if (verdict != VERDICT_OK) {
-        merge(op, verdict, m->me);
-        op->phase = PHASE_REFUSED;
-        agreement_reply(m, op, out);
+        merge(a, verdict, m->me);
+        a->phase = PHASE_REFUSED;
+        if (verdict == VERDICT_BUSY)
+            a->argument[0] = holder;
+        agreement_reply(m, a, out);
         if (own)
-            op->phase = PHASE_ASKED;
-        if (again)
-            op->phase = PHASE_PREPARED;
+            a->phase = PHASE_ASKED;
+        else if (again)
+            a->phase = PHASE_PREPARED;
+        else
+            agreement_forget(m, a);
         return;
     }
     m->engaged -= again;
-    agreement_take(m, op);
-    row->adopt(m, op);
-    agreement_begin_round(m, env, op, kind, out);
+    kind_of(env, a)->adopt(m, env, a);
+    agreement_take(m, env, a);
+    agreement_begin_round(m, env, a, kind, out);
+}
+
+static void outcome(struct monitor *m, const struct environment *env, const struct input *in,
+                    struct agreement *a, struct output *out)
+{
+    const struct message *message = in->message;
+    if (a->id != message->word[1] || (a->phase != PHASE_PREPARED && a->phase != PHASE_APPLIED)) {
+        refuse(m, in, VERDICT_OK, out); /* we refused: nothing to undo */
+        return;
+    }
+    a->token = in->token;
+    a->verdict = VERDICT_OK;
+    if (message_kind(message) == KIND_COMMIT && kind_of(env, a)->gather)
+        memcpy(a->argument, &message->word[3], sizeof a->argument);
+    agreement_begin_round(m, env, a, message_kind(message), out);
+}
+
+/* It is final everywhere. Where that is told to all, it is passed on, and what was kept for the
+ * case that it is taken back is forgotten. */
+static void released(struct monitor *m, const struct environment *env, const struct input *in,
+                     struct output *out)
+{
+    const struct message *message = in->message;
+    struct agreement *a = monitor_agreement(m, number_of(m, message->word[1]));
+    const struct object_kind *object = env->operations->kind[message_operation(message)]->object;
+    if (a->id == message->word[1] && a->phase == PHASE_APPLIED && !agreement_is_own(m, a)) {
+        if (m->tells_all)
+            agreement_forward_release(m, env, a, out);
+        agreement_forget(m, a);
+    }
+    if (object->released)
+        object->released(m, env, message);
 }
 
 static void message(struct monitor *m, const struct environment *env, const struct input *in,
                     struct output *out)
 {
     const struct message *message = in->message;
-    uint32_t kind = message_kind(message);
-    uint32_t initiator = (uint32_t)(message->word[1] >> SEQUENCE_BITS);
-    uint32_t row = message_row(message);
-    int notice = kind >= KIND_SET && kind < AGREEMENT_KINDS;
+    const uint32_t kind = message_kind(message), operation = message_operation(message);
+    const uint32_t initiator = (uint32_t)(message->word[1] >> SEQUENCE_BITS);
     enum verdict bad = VERDICT_OK;
     if (message_view(message) != m->view)
         bad = VERDICT_STALE_VIEW;
-    else if (kind == 0 || kind >= AGREEMENT_KINDS || row >= ROWS || initiator >= m->cores ||
-             message_tree(message) > TREE_PLACES ||
+    else if (kind == 0 || kind >= AGREEMENT_KINDS || operation >= OPERATIONS ||
+             initiator >= m->cores || message_place(message) > TREE_PLACES ||
              (kind <= KIND_ABORT && message_core(message) >= m->cores) ||
-             !exists(m, row, (uint32_t)message->word[2]))
+             !exists(m, env->operations->kind[operation], (uint32_t)message->word[2]))
         bad = VERDICT_BAD_REQUEST;
     if (bad != VERDICT_OK) {
-        if (!notice)
+        if (kind < KIND_RELEASE || kind >= AGREEMENT_KINDS)
             refuse(m, in, bad, out);
         return;
     }
-    struct operation *op = record_of(m, message->word[1]);
+    out->work = (struct work){.operation = (uint8_t)operation, .kind = (uint8_t)kind};
+    struct agreement *a = monitor_agreement(m, number_of(m, message->word[1]));
     switch (kind) {
     case KIND_PREPARE:
     case KIND_APPLY:
-        join(m, env, in, op, out);
+        join(m, env, in, out);
         break;
     case KIND_COMMIT:
     case KIND_ABORT:
-        if (op->id != message->word[1] ||
-            (op->phase != PHASE_PREPARED && op->phase != PHASE_APPLIED)) {
-            refuse(m, in, VERDICT_OK, out); /* we refused: nothing to undo */
-            break;
-        }
-        op->token = in->token;
-        op->verdict = VERDICT_OK;
-        if (kind == KIND_COMMIT && monitor_rows[op->row]->gather)
-            memcpy(op->argument, &message->word[3], sizeof op->argument);
-        agreement_begin_round(m, env, op, kind, out);
+        outcome(m, env, in, a, out);
         break;
-    case KIND_SET:
     case KIND_RELEASE:
-        if (monitor_rows[row]->object->notice)
-            monitor_rows[row]->object->notice(m, message);
+        released(m, env, in, out);
         break;
     case KIND_ASK:
-        asked(m, env, in, op, out);
-        break;
-    case KIND_ANSWER:
-        answered(m, env, in, op, out);
+        asked(m, env, in, out);
         break;
     default:
+        answered(m, env, in, a, out);
         break;
     }
 }
@@ -222,44 +309,108 @@ static void answer(struct monitor *m, const struct environment *env, const struc
                    struct output *out)
 {
     const struct message *message = in->message;
-    uint32_t initiator = (uint32_t)(message->word[1] >> SEQUENCE_BITS);
-    if (initiator >= m->cores)
+    if (message->word[1] >> SEQUENCE_BITS >= m->cores || message_view(message) != m->view)
         return;
-    struct operation *op = record_of(m, message->word[1]);
-    if (op->id != message->word[1] || !op->waiting)
+    struct agreement *a = monitor_agreement(m, number_of(m, message->word[1]));
+    if (a->id != message->word[1] || !a->children)
         return;
-    op->waiting--;
-    merge(op, message_verdict(message), message_core(message));
-    if (op->phase == PHASE_PREPARING && monitor_rows[op->row]->gather)
-        monitor_rows[op->row]->gather(m, op, &message->word[3]);
-    agreement_finish_round(m, env, op, out);
+    const enum verdict verdict = message_verdict(message);
+    a->children--;
+    if (verdict == VERDICT_BUSY && a->verdict == VERDICT_OK)
+        a->opponent = message->word[3];
+    merge(a, verdict, message_core(message));
+    if (a->phase == PHASE_PREPARING && verdict == VERDICT_OK && kind_of(env, a)->gather)
+        kind_of(env, a)->gather(a, &message->word[3]);
+    out->work = (struct work){.operation = a->operation, .kind = (uint8_t)message_kind(message)};
+    agreement_finish_round(m, env, a, out);
 }
 
+/* --- Ticks --- */
+
+static bool is_due(const struct monitor *m, const struct environment *env,
+                   const struct agreement *a, uint64_t at)
+{
+    return at <= env->now && !agreement_holder(m, env, a);
+}
+
+/* The one that has waited longest, of those that nothing stands in the way of any more. One a tick
+ * keeps the output within its bound. One that still has to wait becomes the youngest, and so keeps
+ * no other waiting. */
 static void tick(struct monitor *m, const struct environment *env, struct output *out)
 {
-    if (!m->waiting)
-        return;
-    /* Others' operations wait here only where owners drive. */
-    bool owner = m->capability_protocol == CAPABILITIES_OWNER;
-    struct operation *first = owner ? monitor_operation(m, 0) : monitor_own(m, 0), *oldest = NULL;
-    for (struct operation *op = first; op < first + (owner ? m->cores * m->lanes : m->lanes); op++)
-        if (op->phase == PHASE_BACKOFF && op->retry_at <= env->now && !agreement_holder(m, op) &&
-            (!oldest || op->retry_at < oldest->retry_at))
-            oldest = op;
-    if (!oldest)
-        return;
-    m->waiting--;
-    /* One a tick keeps the output within its bound. One that still has to wait becomes the
-     * youngest, and so keeps no other waiting. */
-    agreement_attempt(m, env, oldest, out);
+    struct agreement *oldest = NULL;
+    uint64_t since = 0;
+    for (uint32_t lane = 0; lane < m->lanes && m->waiting; lane++) {
+        const struct workflow *w = monitor_workflow(m, lane);
+        struct agreement *a = monitor_own(m, lane);
+        if (w->state == WORKFLOW_WAITING && (!oldest || w->retry_at < since) &&
+            is_due(m, env, a, w->retry_at)) {
+            oldest = a;
+            since = w->retry_at;
+        }
+    }
+    for (uint32_t i = m->queue_first; i;) {
+        struct agreement *a = (struct agreement *)(void *)sparse_record(&m->agreements, i);
+        i = a->next;
+        if ((!oldest || a->began < since) && is_due(m, env, a, a->began)) {
+            oldest = a;
+            since = a->began;
+        }
+    }
+    if (oldest)
+        agreement_attempt(m, env, oldest, out);
+}
+
+/* Something waits: when is a tick wanted? What is locked here is unlocked by another input, and
+ * then this is asked again. */
+static uint64_t next_tick(const struct monitor *m, const struct environment *env)
+{
+    uint64_t next = NEVER;
+    for (uint32_t lane = 0; lane < m->lanes; lane++) {
+        const struct workflow *w = monitor_workflow(m, lane);
+        if (w->state == WORKFLOW_WAITING && w->retry_at < next &&
+            !agreement_holder(m, env, monitor_own(m, lane)))
+            next = w->retry_at;
+    }
+    for (uint32_t i = m->queue_first; i;) {
+        const struct agreement *a = (const void *)sparse_record(&m->agreements, i);
+        i = a->next;
+        if (a->began < next && !agreement_holder(m, env, a))
+            next = a->began;
+    }
+    return next;
+}
+
+/* --- What concerns this core alone --- */
+
+static enum verdict pin(struct monitor *m, const struct input *in)
+{
+    if (in->slot >= monitor_slots(m))
+        return VERDICT_NOT_MAPPED;
+    struct mapping *mapping = monitor_mapping(m, in->slot);
+    if (mapping->state != MAPPING_MAPPED || mapping->generation != in->generation || !mapping->held)
+        return VERDICT_NOT_MAPPED;
+    if (in->kind == INPUT_UNPIN) {
+        if (!mapping->pins)
+            return VERDICT_BAD_REQUEST;
+        mapping->pins--;
+        return VERDICT_OK;
+    }
+    if (mapping->lock)
+        return VERDICT_BUSY;
+    mapping->pins++;
+    return VERDICT_OK;
 }
 
 void monitor_step(struct monitor *m, const struct environment *env, const struct input *in,
                   struct output *out)
 {
+    struct agreement *a;
     out->count = 0;
     out->local = NO_OPERATION;
-    struct operation *op;
+    out->verdict = VERDICT_OK;
+    out->work = (struct work){.operation = OPERATIONS};
+    out->made = 0;
     switch (in->kind) {
     case INPUT_MESSAGE:
         message(m, env, in, out);
@@ -271,14 +422,25 @@ void monitor_step(struct monitor *m, const struct environment *env, const struct
         request(m, env, in->request, out);
         break;
     case INPUT_CONTINUE:
-        op = monitor_operation(m, in->operation);
-        if (op->local) {
-            agreement_own_part(m, env, op);
-            agreement_finish_round(m, env, op, out);
+        a = monitor_agreement(m, in->operation);
+        if (a->local) {
+            agreement_own_part(m, env, a, out);
+            agreement_finish_round(m, env, a, out);
         }
         break;
     case INPUT_TICK:
         tick(m, env, out);
         break;
+    case INPUT_PIN:
+    case INPUT_UNPIN:
+        out->verdict = pin(m, in);
+        break;
+    default:
+        out->verdict = m->cspace_offset ? monitor_verdict(cspace_create_ram(
+                                              monitor_cspace(m), in->creation->address,
+                                              in->creation->size, &in->creation->to, &out->made))
+                                        : VERDICT_BAD_REQUEST;
+        break;
     }
+    out->next_tick = m->waiting ? next_tick(m, env) : NEVER;
 }

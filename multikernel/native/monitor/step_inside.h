@@ -1,4 +1,4 @@
-/* What the files monitor/step.c, monitor/round.c share; for nobody else. */
+/* What the files of the engine share: step.c, round.c. */
 #pragma once
 
 #include "monitor/operation.h"
@@ -6,22 +6,16 @@
 enum { SEQUENCE_BITS = 48, NOBODY = TREE_NOBODY };
 #define SEQUENCE_MASK ((1ull << SEQUENCE_BITS) - 1)
 
-static inline uint32_t initiator_of(const struct operation *op)
+static inline const struct operation_kind *kind_of(const struct environment *env,
+                                                   const struct agreement *a)
 {
-    return (uint32_t)(op->id >> SEQUENCE_BITS);
+    return env->operations->kind[a->operation];
 }
 
-/* Asked for here? (Before its first attempt it has no id.) */
-static inline bool is_own(const struct monitor *m, const struct operation *op)
+/* The record that an attempt's lane has; the initiator is a core there is. */
+static inline uint32_t number_of(const struct monitor *m, uint64_t id)
 {
-    return !op->id || initiator_of(op) == m->me;
-}
-
-/* The initiator is a core there is. */
-static inline struct operation *record_of(struct monitor *m, uint64_t id)
-{
-    return monitor_operation(m, (uint32_t)(id >> SEQUENCE_BITS) * m->lanes +
-                                    (uint32_t)(id & (m->lanes - 1)));
+    return (uint32_t)(id >> SEQUENCE_BITS) * m->lanes + (uint32_t)(id & (m->lanes - 1));
 }
 
 static inline struct output_entry *emit(struct output *out, enum output_kind kind, uint32_t to)
@@ -34,33 +28,39 @@ static inline struct output_entry *emit(struct output *out, enum output_kind kin
 
 /* The first refusal counts, but the initiator's own before all: what it asked with may be gone by
  * now, and then whatever else forbids the operation is beside the point. */
-static inline void merge(struct operation *op, enum verdict verdict, uint32_t core)
+static inline void merge(struct agreement *a, enum verdict verdict, uint32_t core)
 {
-    if (verdict != VERDICT_OK && (op->verdict == VERDICT_OK || core == initiator_of(op))) {
-        op->verdict = (uint8_t)verdict;
-        op->named = (uint16_t)core;
+    if (verdict != VERDICT_OK && (a->verdict == VERDICT_OK || core == agreement_initiator(a))) {
+        a->verdict = (uint8_t)verdict;
+        a->named = (uint16_t)core;
     }
 }
 
 /* Who else holds the object, or a part of it; 0: nobody. */
-uint64_t agreement_holder(struct monitor *m, const struct operation *op);
-void agreement_take(struct monitor *m, const struct operation *op);
+uint64_t agreement_holder(const struct monitor *m, const struct environment *env,
+                          const struct agreement *a);
+void agreement_take(struct monitor *m, const struct environment *env, const struct agreement *a);
 /* A participant has done a round, or refuses to. */
-void agreement_reply(struct monitor *m, const struct operation *op, struct output *out);
+void agreement_reply(const struct monitor *m, const struct agreement *a, struct output *out);
 /* Forwards, then this core's own part, at once or by INPUT_CONTINUE; the round ends when both are
  * done and all children have answered. */
-void agreement_begin_round(struct monitor *m, const struct environment *env, struct operation *op,
+void agreement_begin_round(struct monitor *m, const struct environment *env, struct agreement *a,
                            uint32_t kind, struct output *out);
-void agreement_own_part(struct monitor *m, const struct environment *env, struct operation *op);
-void agreement_finish_round(struct monitor *m, const struct environment *env, struct operation *op,
+void agreement_own_part(struct monitor *m, const struct environment *env, struct agreement *a,
+                        struct output *out);
+void agreement_finish_round(struct monitor *m, const struct environment *env, struct agreement *a,
                             struct output *out);
-/* This core drives it, or asks who is to; or it waits for a tick. */
-void agreement_attempt(struct monitor *m, const struct environment *env, struct operation *op,
+/* Sends a RELEASE on to this core's children. */
+void agreement_forward_release(const struct monitor *m, const struct environment *env,
+                               const struct agreement *a, struct output *out);
+/* A workflow's next step is tried, or what was asked of this core; or it waits for a tick. */
+void agreement_attempt(struct monitor *m, const struct environment *env, struct agreement *a,
                        struct output *out);
-void agreement_wait_for_tick(struct monitor *m, const struct environment *env,
-                             struct operation *op);
+void agreement_wait(struct monitor *m, struct agreement *a, uint64_t until);
 /* It has come to its end everywhere; and what is told whom. */
-void agreement_succeed(struct monitor *m, const struct environment *env, struct operation *op,
+void agreement_succeed(struct monitor *m, const struct environment *env, struct agreement *a,
                        struct output *out);
-void agreement_done(struct monitor *m, struct operation *op, enum verdict verdict, uint32_t core,
+void agreement_done(struct monitor *m, struct agreement *a, enum verdict verdict, uint32_t core,
                     struct output *out);
+/* Another core's is over here: its record is given back. */
+void agreement_forget(struct monitor *m, struct agreement *a);

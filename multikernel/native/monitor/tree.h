@@ -41,16 +41,6 @@ static inline uint32_t tree_place(uint32_t version)
     return version == TREE_FLAT ? TREE_FLAT : 1 + (version - 1) % TREE_PLACES;
 }
 
-/* The tables, given to the monitor with its environment. */
-struct routing {
-    void *context;
-    /* The table at a root's place, a link for each core; not called for TREE_FLAT. */
-    const struct tree_link *(*links)(void *context, uint32_t root, uint32_t place);
-    /* On the root: the edges of the request with that ticket become the table at that place, which
-     * no operation uses. False: they are no tree of all cores. */
-    bool (*publish)(void *context, uint32_t place, uint64_t ticket);
-};
-
 /* An edge as it travels: parent in the low half, child in the high half. */
 static inline uint32_t tree_edge(uint32_t parent, uint32_t child)
 {

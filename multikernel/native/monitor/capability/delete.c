@@ -1,45 +1,45 @@
 /* The deletion of an owner's last copy: the votes say who has another copy, and the commit names
  * the heir. What is said of all rows about capabilities is in ranges.c. */
-#include "monitor/capability/ranges.h"
+#include "monitor/capability/asking.h"
 
-static void delete_gather(struct monitor *m, struct operation *op, const uint64_t argument[4])
+static void delete_gather(struct agreement *a, const uint64_t argument[4])
 {
-    (void)m;
-    uint64_t ours = op->argument[2], theirs = argument[2];
+    uint64_t ours = a->argument[2], theirs = argument[2];
     uint64_t heir = (ours & 0xffff) < (theirs & 0xffff) ? ours & 0xffff : theirs & 0xffff;
-    op->argument[2] = heir | ((ours & 0xffff0000) + (theirs & 0xffff0000)) |
-                      ((ours | theirs) & HEIR_HAS_DESCENDANTS);
+    a->argument[2] = heir | ((ours & 0xffff0000) + (theirs & 0xffff0000)) |
+                     ((ours | theirs) & HEIR_HAS_DESCENDANTS);
 }
 
-static enum verdict delete_prepare(struct monitor *m, struct operation *op, const struct environment *env)
+static enum verdict delete_prepare(struct monitor *m, const struct environment *env,
+                                   struct agreement *a)
 {
     const struct cspace *cs = monitor_cspace(m);
     uint64_t answer[4] = {0, 0, NO_HEIR, 0};
-    uint64_t copy = capability_found(cs, op);
+    uint64_t copy = capability_found(cs, a);
     (void)env;
-    if (initiated_here(m, op))
+    if (agreement_is_own(m, a))
         return VERDICT_OK;
     if (copy)
         answer[2] = m->me | 1ull << 16;
-    if (op->argument[1] == CAP_RAM && cspace_conflict(cs, range_address(op), op->argument[0],
-                                                      range_address(op), range_end(op)) != CAP_OK)
+    if (a->argument[1] == CAP_RAM && cspace_conflict(cs, range_address(a), a->argument[0],
+                                                     range_address(a), range_end(a)) != CAP_OK)
         answer[2] |= HEIR_HAS_DESCENDANTS;
-    delete_gather(m, op, answer);
+    delete_gather(a, answer);
     return VERDICT_OK;
 }
 
-static void delete_commit(struct monitor *m, struct operation *op, const struct environment *env)
+static void delete_commit(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     struct cspace *cs = monitor_cspace(m);
     struct cspace_progress progress;
-    uint64_t copy = capability_found(cs, op), heir = op->argument[2] & 0xffff;
+    uint64_t copy = capability_found(cs, a), heir = a->argument[2] & 0xffff;
     uint32_t slot;
     (void)env;
-    if (initiated_here(m, op)) {
-        cspace_delete(cs, task_of(m, op)->victim, CSPACE_OUTCOME, UINT32_MAX, &progress);
+    if (agreement_is_own(m, a)) {
+        cspace_delete(cs, agreement_task(m, a)->victim, CSPACE_OUTCOME, UINT32_MAX, &progress);
     } else if (copy && heir == m->me) {
-        uint32_t relations = (op->argument[2] >> 16 & 0xffff) > 1 ? CAP_REMOTE_COPIES : 0;
-        relations |= op->argument[2] & HEIR_HAS_DESCENDANTS ? CAP_REMOTE_DESCENDANTS : 0;
+        uint32_t relations = (a->argument[2] >> 16 & 0xffff) > 1 ? CAP_REMOTE_COPIES : 0;
+        relations |= a->argument[2] & HEIR_HAS_DESCENDANTS ? CAP_REMOTE_DESCENDANTS : 0;
         if (cspace_find_any(cs, copy, &slot) == CAP_OK)
             relations |= cspace_slot(cs, slot)->flags & CAP_REMOTE_ANCESTORS;
         cspace_relate(cs, copy, m->me, relations);
@@ -49,26 +49,18 @@ static void delete_commit(struct monitor *m, struct operation *op, const struct 
     }
 }
 
-/* It may have been one step of emptying a CNode, or of a revoke. */
-bool capability_step_settled(struct monitor *m, struct operation *op)
-{
-    struct capability_task *t = task_of(m, op);
-    t->begun = 1;
-    if (monitor_capability(m, t) != VERDICT_OK)
-        return false; /* resume will see why */
-    return capability_settled(m, op);
-}
-
-const struct row capability_delete_row = {
+const struct operation_kind delete_operation = {
     .name = "delete",
     .object = &capability_ranges,
+    .in_parts = true,
+    .alone = capability_alone,
     .begin = capability_begin,
     .resume = capability_resume,
-    .may_prepare = capability_may_prepare,
-    .adopt = capability_adopt,
+    .check = capability_check,
+    .adopt = capability_nothing,
     .prepare = delete_prepare,
     .commit = delete_commit,
-    .abort = capability_abort_nothing,
+    .undo = capability_nothing,
     .gather = delete_gather,
     .settled = capability_step_settled,
 };

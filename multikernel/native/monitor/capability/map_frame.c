@@ -21,58 +21,17 @@
  *
  * Source: paper section 4.7; Barrelfish kernel/mapping.c and include/barrelfish_kpi (Frame_Mapping:
  * the page table slot in a capability). */
-#include <string.h>
-
 #include "monitor/capability/ranges.h"
 #include "monitor/mapping/mapping.h"
 
-uint32_t capability_of_page(const struct monitor *m, const struct mapping *mapping)
-{
-    const struct capability key = {.address = mapping->frame,
-                                   .size = mapping->length,
-                                   .about = mapping->address,
-                                   .type = CAP_MAPPING};
-    return mapping_database_find(cspace_database(monitor_cspace(m)), &key);
-}
-
-void capability_page_deleted(struct monitor *m, const struct mapping *mapping)
-{
-    struct cspace_progress progress;
-    struct cspace *cs = monitor_cspace(m);
-    uint32_t i = capability_of_page(m, mapping);
-    if (i != NO_CAPABILITY)
-        cspace_delete(cs, cspace_reference(cs, i), CSPACE_OUTCOME, 1, &progress);
-}
-
-void mapping_record(struct monitor *m, uint32_t slot)
-{
-    struct mapping *mapping = monitor_mapping(m, slot);
-    m->recorded += !mapping->recorded;
-    mapping->recorded = mapping->rights;
-}
-
-void mapping_free(struct monitor *m, uint32_t slot)
-{
-    struct mapping *mapping = monitor_mapping(m, slot);
-    mapping->state = MAPPING_FREE;
-    if (!mapping->recorded)
-        return;
-    mapping->recorded = 0;
-    m->recorded--;
-    if (monitor_home(m, slot) == m->me)
-        capability_page_deleted(m, mapping);
-}
-
-/* --- map --- */
-
-static enum verdict begin(struct monitor *m, struct operation *op, const struct request *request)
+static enum verdict begin(struct monitor *m, const struct environment *env, struct workflow *w,
+                          struct agreement *a, const struct request *request)
 {
     uint32_t slot;
     if (!m->cspace_offset)
         return VERDICT_BAD_REQUEST;
     struct cspace *cs = monitor_cspace(m);
-    struct capability_task *t = task_of(m, op);
-    *t = request->capability;
+    struct capability_task *t = &w->task;
     if (cspace_find(cs, t->source, &slot) != CAP_OK)
         return monitor_verdict(CAP_STALE);
     const struct capability *frame = cspace_slot(cs, slot);
@@ -83,88 +42,83 @@ static enum verdict begin(struct monitor *m, struct operation *op, const struct 
     struct request plain = *request;
     plain.frame = frame->address;
     plain.length = frame->size;
-    enum verdict verdict = map_row.begin(m, op, &plain);
+    enum verdict verdict = map_operation.begin(m, env, w, a, &plain);
     if (verdict != VERDICT_OK)
         return verdict;
     const struct cspace_place place = {.cnode = t->cnode, .index = t->index};
     verdict = monitor_verdict(
-        cspace_map(cs, t->source, op->argument[0], request->rights, &place, 0, &t->made));
+        cspace_map(cs, t->source, a->argument[0], request->rights, &place, 0, &t->made));
     /* nobody has heard of it: no address and no generation is lost by asking again */
     if (verdict != VERDICT_OK) {
         m->addresses = addresses;
         m->slot_next = next;
-        monitor_mapping(m, op->slot)->generation--;
-        mapping_free(m, op->slot);
+        monitor_mapping(m, a->slot)->generation--;
+        mapping_free(m, env, a->slot);
         return verdict;
     }
     cspace_slot(cs, (uint32_t)t->made)->flags |= CAP_REMOTE_COPIES;
-    mapping_record(m, op->slot);
+    mapping_record(m, a->slot);
     return VERDICT_OK;
 }
 
-static void adopt(struct monitor *m, struct operation *op)
+static void adopt(struct monitor *m, const struct environment *env, struct agreement *a)
 {
-    map_row.adopt(m, op);
-    mapping_record(m, op->slot);
+    map_operation.adopt(m, env, a);
+    mapping_record(m, a->slot);
 }
 
 /* Who has voted for a revoke has blocked all pages of its range: another one must not come behind
  * the vote. */
-static enum verdict may_prepare(struct monitor *m, const struct operation *op)
+static enum verdict check(const struct monitor *m, const struct agreement *a)
 {
-    const uint64_t frame = op->argument[1], length = op->argument[2] & ((1ull << 56) - 1);
+    const uint64_t frame = a->argument[1], length = a->argument[2] & ((1ull << 56) - 1);
     if (!m->cspace_offset)
         return VERDICT_BAD_REQUEST;
     if (cspace_locked(monitor_cspace(m), frame, frame + length, 0))
         return VERDICT_BUSY;
-    return map_row.may_prepare(m, op);
-}
-
-static bool held(const struct monitor *m, const struct mapping *mapping)
-{
-    return core_set_has(mapping->holders, m->me);
+    return map_operation.check(m, a);
 }
 
 /* Unreachable up to the commit: where a map is refused, its home gives the Mapping back before all
  * others have heard of it. */
-static enum verdict prepare(struct monitor *m, struct operation *op, const struct environment *env)
+static enum verdict prepare(struct monitor *m, const struct environment *env, struct agreement *a)
 {
-    const struct mapping *mapping = monitor_mapping(m, op->slot);
-    if (!held(m, mapping))
+    const struct mapping *mapping = monitor_mapping(m, a->slot);
+    if (!mapping->held)
         return VERDICT_OK;
-    return env->mmu->insert(env->mmu->context, op->slot, mapping->address, mapping->frame, mapping->length,
-                       RIGHTS_NONE);
+    return env->mmu->insert(env->mmu->context, a->slot, mapping->address, mapping->frame,
+                            mapping->length, RIGHTS_NONE);
 }
 
-static void commit(struct monitor *m, struct operation *op, const struct environment *env)
+static void commit(struct monitor *m, const struct environment *env, struct agreement *a)
 {
-    const struct mapping *mapping = monitor_mapping(m, op->slot);
-    map_row.commit(m, op, env);
-    if (held(m, mapping))
-        env->mmu->protect(env->mmu->context, op->slot, mapping->rights);
+    const struct mapping *mapping = monitor_mapping(m, a->slot);
+    map_operation.commit(m, env, a);
+    if (mapping->held)
+        env->mmu->protect(env->mmu->context, a->slot, mapping->rights);
 }
 
-static void undo(struct monitor *m, struct operation *op, const struct environment *env)
+static void undo(struct monitor *m, const struct environment *env, struct agreement *a)
 {
-    map_row.abort(m, op, env);
+    map_operation.undo(m, env, a);
 }
 
 /* Who asked gets the Mapping too, in argument 1. */
-static bool settled(struct monitor *m, struct operation *op)
+static bool settled(struct monitor *m, struct workflow *w, struct agreement *a)
 {
-    op->argument[1] = task_of(m, op)->made;
+    (void)m;
+    a->argument[1] = w->task.made;
     return true;
 }
 
-const struct row capability_map_row = {
+const struct operation_kind map_frame_operation = {
     .name = "map a Frame",
     .object = &monitor_mappings,
-    .set_travels = 1,
     .begin = begin,
-    .may_prepare = may_prepare,
+    .check = check,
     .adopt = adopt,
     .prepare = prepare,
     .commit = commit,
-    .abort = undo,
+    .undo = undo,
     .settled = settled,
 };

@@ -8,130 +8,140 @@
 #include "monitor/capability/ranges.h"
 #include "monitor/mapping/mapping.h"
 
-static bool held(const struct monitor *m, const struct mapping *mapping)
+uint32_t capability_of_page(const struct monitor *m, const struct mapping *mapping)
 {
-    return core_set_has(mapping->holders, m->me);
+    const struct capability key = {.address = mapping->frame,
+                                   .size = mapping->length,
+                                   .about = mapping->address,
+                                   .type = CAP_MAPPING};
+    return mapping_database_find(cspace_database(monitor_cspace(m)), &key);
+}
+
+void capability_page_deleted(struct monitor *m, const struct mapping *mapping)
+{
+    struct cspace_progress progress;
+    struct cspace *cs = monitor_cspace(m);
+    uint32_t i = capability_of_page(m, mapping);
+    if (i != NO_CAPABILITY)
+        cspace_delete(cs, cspace_reference(cs, i), CSPACE_OUTCOME, 1, &progress);
 }
 
 enum verdict capability_page_may_go(const struct monitor *m, uint32_t slot)
 {
-    const struct mapping *mapping = monitor_mapping((struct monitor *)(uintptr_t)m, slot);
+    const struct mapping *mapping = monitor_mapping(m, slot);
     if (mapping->lock || mapping->state == MAPPING_RESERVED)
         return VERDICT_BUSY;
     return mapping->state == MAPPING_MAPPED && mapping->pins ? VERDICT_PINNED : VERDICT_OK;
 }
 
-enum verdict capability_page_block(struct monitor *m, const struct operation *op, uint32_t slot,
-                                   const struct environment *env)
+enum verdict capability_page_block(struct monitor *m, const struct environment *env,
+                                   const struct agreement *a, uint32_t slot)
 {
     struct mapping *mapping = monitor_mapping(m, slot);
-    mapping->lock = op->id;
-    return mapping->state == MAPPING_MAPPED && held(m, mapping)
+    mapping->lock = a->id;
+    return mapping->state == MAPPING_MAPPED && mapping->held
                ? env->mmu->protect(env->mmu->context, slot, RIGHTS_NONE)
                : VERDICT_OK;
 }
 
-void capability_page_restore(struct monitor *m, const struct operation *op, uint32_t slot,
-                             const struct environment *env)
+void capability_page_restore(struct monitor *m, const struct environment *env,
+                             const struct agreement *a, uint32_t slot)
 {
     struct mapping *mapping = monitor_mapping(m, slot);
-    if (mapping->lock != op->id)
+    if (mapping->lock != a->id)
         return;
-    if (mapping->state == MAPPING_MAPPED && held(m, mapping))
+    if (mapping->state == MAPPING_MAPPED && mapping->held)
         env->mmu->protect(env->mmu->context, slot, mapping->rights);
     mapping->lock = 0;
-    mapping_unlocked(m, slot);
+    mapping_unlocked(m, env, slot);
 }
 
-void capability_page_drop(struct monitor *m, const struct operation *op, uint32_t slot,
-                          const struct environment *env)
+void capability_page_drop(struct monitor *m, const struct environment *env,
+                          const struct agreement *a, uint32_t slot)
 {
     struct mapping *mapping = monitor_mapping(m, slot);
-    if (mapping->lock != op->id)
+    if (mapping->lock != a->id)
         return;
-    bool here = mapping->state == MAPPING_MAPPED && held(m, mapping);
+    bool here = mapping->state == MAPPING_MAPPED && mapping->held;
     mapping->lock = 0;
     mapping->released = 0;
-    mapping_free(m, slot);
+    mapping_free(m, env, slot);
     if (here)
         env->mmu->retire(env->mmu->context, slot);
 }
 
 /* --- All pages of a range, within a revoke --- */
 
-/* The next entry from that one on that has a capability and whose frame shares a byte with the
- * operation's range; of the `left` entries that have one. monitor_slots: there is none. */
-static uint32_t next_page(const struct monitor *m, const struct operation *op, uint32_t slot,
-                          uint32_t *left)
+/* The next record from that one on of an entry that has a capability, and whose frame shares a byte
+ * with the agreement's range; NULL: there is none. */
+static const struct mapping *next_page(const struct monitor *m, const struct agreement *a,
+                                       uint32_t *record)
 {
-    for (; *left && slot < monitor_slots(m); slot++) {
-        const struct mapping *mapping = monitor_mapping((struct monitor *)(uintptr_t)m, slot);
-        *left -= mapping->recorded != 0;
-        if (mapping->recorded && mapping->frame < range_end(op) &&
-            range_address(op) < mapping->frame + mapping->length)
-            return slot;
+    while (m->recorded && *record < monitor_mapping_records(m)) {
+        const struct mapping *mapping = monitor_mapping_record(m, (*record)++);
+        if (mapping->recorded && mapping->frame < range_end(a) &&
+            range_address(a) < mapping->frame + mapping->length)
+            return mapping;
     }
-    return monitor_slots(m);
+    return NULL;
 }
 
 /* Does a CNode in the range hold what is mapped and is not in the range itself? It would go with
  * the CNode, and nobody was asked. Of Frames each counts, not the last one alone: the CNode may
  * hold all that there are. */
-static bool holds_pages(const struct cspace *cs, const struct operation *op, uint32_t cnode)
+static bool holds_pages(const struct cspace *cs, const struct agreement *a, uint32_t cnode)
 {
     for (uint32_t slot = cnode << cs->slot_bits; slot < (cnode + 1) << cs->slot_bits; slot++) {
         const struct capability *c = cspace_slot(cs, slot);
         if (c->type == CAP_NULL ||
-            (range_address(op) <= c->address && capability_end(c) <= range_end(op)))
+            (range_address(a) <= c->address && capability_end(c) <= range_end(a)))
             continue;
         bool page = cspace_page(cs, slot) != NO_CAPABILITY;
-        if (c->type == CAP_CNODE ? holds_pages(cs, op, (uint32_t)c->about) : page)
+        if (c->type == CAP_CNODE ? holds_pages(cs, a, (uint32_t)c->about) : page)
             return true;
     }
     return false;
 }
 
-static enum verdict cnodes_may_go(const struct monitor *m, const struct operation *op)
+static enum verdict cnodes_may_go(const struct monitor *m, const struct agreement *a)
 {
     const struct cspace *cs = monitor_cspace(m);
     const struct mapping_database *db = cspace_database(cs);
-    for (uint32_t i = mapping_database_overlapping(db, range_address(op), range_end(op));
+    for (uint32_t i = mapping_database_overlapping(db, range_address(a), range_end(a));
          i != NO_CAPABILITY;
-         i = mapping_database_next_overlapping(db, i, range_address(op), range_end(op))) {
+         i = mapping_database_next_overlapping(db, i, range_address(a), range_end(a))) {
         const struct capability *c = cspace_slot(cs, i);
-        if (c->type == CAP_CNODE && op->argument[1] == CAP_RAM &&
-            holds_pages(cs, op, (uint32_t)c->about))
+        if (c->type == CAP_CNODE && a->argument[1] == CAP_RAM &&
+            holds_pages(cs, a, (uint32_t)c->about))
             return monitor_verdict(CAP_MAPPED);
     }
     return VERDICT_OK;
 }
 
-enum verdict capability_pages_prepare(struct monitor *m, struct operation *op,
-                                      const struct environment *env)
+enum verdict capability_pages_prepare(struct monitor *m, const struct environment *env,
+                                      struct agreement *a)
 {
+    const struct mapping *page;
     if (!m->recorded)
         return VERDICT_OK;
-    const uint32_t slots = monitor_slots(m);
-    enum verdict verdict = cnodes_may_go(m, op);
-    uint32_t left = m->recorded;
-    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(m, op, i, &left)) < slots; i++)
-        verdict = capability_page_may_go(m, i);
-    left = m->recorded;
-    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(m, op, i, &left)) < slots; i++)
-        verdict = capability_page_block(m, op, i, env);
+    enum verdict verdict = cnodes_may_go(m, a);
+    for (uint32_t i = 1; verdict == VERDICT_OK && (page = next_page(m, a, &i));)
+        verdict = capability_page_may_go(m, (uint32_t)page->slot);
+    for (uint32_t i = 1; verdict == VERDICT_OK && (page = next_page(m, a, &i));)
+        verdict = capability_page_block(m, env, a, (uint32_t)page->slot);
     return verdict;
 }
 
-void capability_pages_commit(struct monitor *m, struct operation *op, const struct environment *env)
+void capability_pages_commit(struct monitor *m, const struct environment *env, struct agreement *a)
 {
-    uint32_t left = m->recorded;
-    for (uint32_t i = 0; (i = next_page(m, op, i, &left)) < monitor_slots(m); i++)
-        capability_page_drop(m, op, i, env);
+    const struct mapping *page;
+    for (uint32_t i = 1; (page = next_page(m, a, &i));)
+        capability_page_drop(m, env, a, (uint32_t)page->slot);
 }
 
-void capability_pages_abort(struct monitor *m, struct operation *op, const struct environment *env)
+void capability_pages_undo(struct monitor *m, const struct environment *env, struct agreement *a)
 {
-    uint32_t left = m->recorded;
-    for (uint32_t i = 0; (i = next_page(m, op, i, &left)) < monitor_slots(m); i++)
-        capability_page_restore(m, op, i, env);
+    const struct mapping *page;
+    for (uint32_t i = 1; (page = next_page(m, a, &i));)
+        capability_page_restore(m, env, a, (uint32_t)page->slot);
 }

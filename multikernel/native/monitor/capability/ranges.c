@@ -82,49 +82,50 @@
 
 /* --- The object --- */
 
-static uint64_t holder(struct monitor *m, const struct operation *op)
+static uint64_t holder(const struct monitor *m, const struct agreement *a)
 {
     const struct cspace_lock *lock =
-        cspace_lock_on(monitor_cspace(m), range_address(op), range_end(op), op->id);
+        cspace_lock_on(monitor_cspace(m), range_address(a), range_end(a), a->id);
     return lock ? lock->operation : 0;
 }
 
-static void take(struct monitor *m, const struct operation *op)
+static void take(struct monitor *m, const struct agreement *a)
 {
     enum capability_verdict verdict =
-        cspace_lock(monitor_cspace(m), range_address(op), op->argument[0], op->id);
+        cspace_lock(monitor_cspace(m), range_address(a), a->argument[0], a->id);
     assert(verdict == CAP_OK); /* one lock an operation, and nobody else's in the way (holder) */
     (void)verdict;
 }
 
-static void give(struct monitor *m, const struct operation *op)
+static void give(struct monitor *m, const struct agreement *a)
 {
-    cspace_unlock(monitor_cspace(m), op->id);
+    cspace_unlock(monitor_cspace(m), a->id);
 }
 
-static const uint64_t *participants(struct monitor *m, const struct operation *op, uint64_t *buffer)
+static const uint64_t *participants(const struct monitor *m, const struct agreement *a,
+                                    uint64_t *buffer)
 {
-    if (op->row == ROW_CAP_COPY
-            ? copy_how(op) & HOW_EVERYBODY
-            : op->row != ROW_CAP_RETYPE || op->argument[3] != RETYPE_OWNER_VOUCHES)
+    if (a->operation == OPERATION_COPY
+            ? copy_how(a) & HOW_EVERYBODY
+            : a->operation != OPERATION_RETYPE || a->argument[3] != RETYPE_OWNER_VOUCHES)
         return NULL;
     for (uint32_t word = 0; word < m->set_words; word++)
         buffer[word] = 0;
-    core_set_add(buffer, (uint32_t)(op->id >> 48));
-    core_set_add(buffer, op->root);
-    if (op->row == ROW_CAP_COPY)
-        core_set_add(buffer, copy_destination(op));
+    core_set_add(buffer, (uint32_t)(a->id >> 48));
+    core_set_add(buffer, a->root);
+    if (a->operation == OPERATION_COPY)
+        core_set_add(buffer, copy_destination(a));
     return buffer;
 }
 
 const struct object_kind capability_ranges = {
     .holder = holder, .take = take, .give = give, .participants = participants};
 
-uint64_t capability_found(const struct cspace *cs, const struct operation *op)
+uint64_t capability_found(const struct cspace *cs, const struct agreement *a)
 {
     uint32_t slot;
-    return cspace_find_object(cs, range_address(op), op->argument[0], op->argument[1] & 0xff,
-                              &slot) == CAP_OK
+    return cspace_find_object(cs, range_address(a), a->argument[0], a->argument[1] & 0xff, &slot) ==
+                   CAP_OK
                ? cspace_reference(cs, slot)
                : 0;
 }
@@ -141,24 +142,15 @@ void capability_changes_hands(struct monitor *m)
 {
     for (uint32_t lane = 0; lane < m->lanes && m->capability_protocol == CAPABILITIES_OWNER;
          lane++) {
-        struct operation *own = monitor_own(m, lane);
-        if (own->phase == PHASE_ASKED || own->phase == PHASE_BACKOFF) {
-            own->declined = TREE_NOBODY; /* who was not the owner may be by now */
-            own->moved = 1;
+        struct workflow *w = monitor_workflow(m, lane);
+        if (w->state == WORKFLOW_WAITING || monitor_own(m, lane)->phase == PHASE_ASKED) {
+            w->declined = TREE_NOBODY; /* who was not the owner may be by now */
+            w->moved = 1;
         }
     }
 }
 
-/* --- Beginning: the same for all rows --- */
-
-enum verdict capability_begin(struct monitor *m, struct operation *op,
-                              const struct request *request)
-{
-    struct capability_task *task = task_of(m, op);
-    *task = request->capability;
-    task->row = op->row;
-    return VERDICT_OK;
-}
+/* --- The same for several kinds --- */
 
 uint32_t capability_relations_here(const struct cspace *cs, uint32_t slot)
 {
@@ -167,99 +159,45 @@ uint32_t capability_relations_here(const struct cspace *cs, uint32_t slot)
            (mapping_database_has_ancestors(db, slot) ? CAP_REMOTE_ANCESTORS : 0);
 }
 
-/* Fills the operation for what is still to be agreed. What it is about may have changed since the
- * last attempt: everything is looked at anew. */
-enum verdict capability_resume(struct monitor *m, struct operation *op)
+enum verdict capability_sequence(const struct monitor *m, struct agreement *a)
 {
     const struct cspace *cs = monitor_cspace(m);
-    struct capability_task *t = task_of(m, op);
-    enum verdict verdict = t->tried ? VERDICT_PENDING : monitor_capability(m, t);
-    uint32_t slot;
-    t->tried = 0;
-    op->row = t->row;
-    if (verdict == VERDICT_OK) {
-        about_range(op, t->made, 0);
-        return VERDICT_ALONE;
-    }
-    if (verdict != VERDICT_PENDING)
-        return verdict;
-    if (cspace_find_any(cs, t->victim ? t->victim : t->source, &slot) != CAP_OK)
-        return monitor_verdict(CAP_STALE);
-    const struct capability *c = cspace_slot(cs, slot);
-    if (t->victim && (verdict = capability_ask_to_unmap(m, op, slot)) != VERDICT_ALONE)
-        return verdict;
-    if (t->victim)
-        op->row = ROW_CAP_DELETE;
-    if (m->capability_protocol == CAPABILITIES_OWNER && c->owner != op->declined)
-        op->root = c->owner;
-    about_range(op, c->address, c->size);
-    switch (op->row) {
-    case ROW_CAP_COPY:
-        capability_ask_to_copy(m, op, t, slot);
-        break;
-    case ROW_CAP_RETYPE:
-        about_range(op, c->address + t->offset, t->size * t->count);
-        op->argument[1] = c->address;
-        op->argument[2] = c->size;
-        break;
-    case ROW_CAP_DELETE:
-        op->argument[1] = c->type;
-        op->argument[2] = NO_HEIR;
-        if (capability_relations_here(cs, slot) & CAP_REMOTE_DESCENDANTS)
-            op->argument[2] |= HEIR_HAS_DESCENDANTS;
-        break;
-    default:
-        op->argument[1] = c->type;
-        break;
-    }
-    return VERDICT_OK;
-}
-
-enum verdict capability_sequence(struct monitor *m, struct operation *op)
-{
-    const struct cspace *cs = monitor_cspace(m);
-    bool retype = op->row == ROW_CAP_RETYPE;
+    bool retype = a->operation == OPERATION_RETYPE;
     uint32_t slot;
     enum capability_verdict found =
-        retype ? cspace_find_object(cs, op->argument[1], op->argument[2], CAP_RAM, &slot)
-               : cspace_find_object(cs, range_address(op), op->argument[0], op->argument[1] & 0xff,
+        retype ? cspace_find_object(cs, a->argument[1], a->argument[2], CAP_RAM, &slot)
+               : cspace_find_object(cs, range_address(a), a->argument[0], a->argument[1] & 0xff,
                                     &slot);
-    if (!makes_sense(op))
+    if (!makes_sense(a))
         return VERDICT_BAD_REQUEST;
     if (found != CAP_OK || cspace_slot(cs, slot)->owner != m->me)
         return VERDICT_NOT_OWNER;
     if (retype)
-        op->argument[3] = cspace_slot(cs, slot)->flags & CAP_REMOTE_DESCENDANTS
-                              ? 0
-                              : (uint64_t)RETYPE_OWNER_VOUCHES;
+        a->argument[3] = cspace_slot(cs, slot)->flags & CAP_REMOTE_DESCENDANTS
+                             ? 0
+                             : (uint64_t)RETYPE_OWNER_VOUCHES;
     return VERDICT_OK;
 }
 
-void capability_adopt(struct monitor *m, struct operation *op)
+enum verdict capability_check(const struct monitor *m, const struct agreement *a)
 {
     (void)m;
-    (void)op;
-}
-
-enum verdict capability_may_prepare(struct monitor *m, const struct operation *op)
-{
-    (void)m;
-    return makes_sense(op) && (op->row == ROW_CAP_RETYPE || op->argument[1] < CAP_TYPES)
+    return makes_sense(a) && (a->operation == OPERATION_RETYPE || a->argument[1] < CAP_TYPES)
                ? VERDICT_OK
                : VERDICT_BAD_REQUEST;
 }
 
-void capability_abort_nothing(struct monitor *m, struct operation *op, const struct environment *env)
+void capability_nothing(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     (void)m;
-    (void)op;
+    (void)a;
     (void)env;
 }
 
-bool capability_settled(struct monitor *m, struct operation *op)
+bool capability_settled(struct monitor *m, struct workflow *w, struct agreement *a)
 {
-    uint64_t made = task_of(m, op)->made;
-    op->slot = (uint32_t)made;
-    op->generation = (uint32_t)(made >> 32);
+    (void)m;
+    a->slot = (uint32_t)w->task.made;
+    a->generation = (uint32_t)(w->task.made >> 32);
     return true;
 }

@@ -4,39 +4,42 @@
  * replica. What is said of all rows about capabilities is in ranges.c. */
 #include "monitor/capability/ranges.h"
 
-static enum verdict begin(struct monitor *m, struct operation *op, const struct request *request)
+static enum verdict begin(struct monitor *m, const struct environment *env, struct workflow *w,
+                          struct agreement *a, const struct request *request)
 {
+    (void)env;
+    (void)w;
     if (!m->cspace_offset)
         return VERDICT_BAD_REQUEST;
-    about_range(op, request->frame, request->length);
+    about_range(a, request->frame, request->length);
     return VERDICT_OK;
 }
 
-static enum verdict may_prepare(struct monitor *m, const struct operation *op)
+static enum verdict check(const struct monitor *m, const struct agreement *a)
 {
-    if (!makes_sense(op))
+    if (!makes_sense(a))
         return VERDICT_BAD_REQUEST;
     const struct mapping_database *db = cspace_database(monitor_cspace(m));
-    return mapping_database_overlapping(db, range_address(op), range_end(op)) == NO_CAPABILITY
+    return mapping_database_overlapping(db, range_address(a), range_end(a)) == NO_CAPABILITY
                ? VERDICT_OK
                : monitor_verdict(CAP_RETYPE_CONFLICT);
 }
 
-static enum verdict prepare(struct monitor *m, struct operation *op, const struct environment *env)
+static enum verdict prepare(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     (void)m;
-    (void)op;
+    (void)a;
     (void)env;
     return VERDICT_OK;
 }
 
-const struct row capability_reclaim_row = {
+const struct operation_kind reclaim_operation = {
     .name = "reclaim",
     .object = &capability_ranges,
     .begin = begin,
-    .may_prepare = may_prepare,
-    .adopt = capability_adopt,
+    .check = check,
+    .adopt = capability_nothing,
     .prepare = prepare,
-    .commit = capability_abort_nothing,
-    .abort = capability_abort_nothing,
+    .commit = capability_nothing,
+    .undo = capability_nothing,
 };

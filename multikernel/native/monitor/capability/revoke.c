@@ -1,12 +1,12 @@
 /* Revoke where it needs agreement: at commit all cores delete what was derived, and the copies; the
  * initiator owns what it keeps. What is said of all rows about capabilities is in
  * ranges.c. */
-#include "monitor/capability/ranges.h"
+#include "monitor/capability/asking.h"
 
-static void own_alone(struct monitor *m, const struct operation *op)
+static void own_alone(struct monitor *m, const struct agreement *a)
 {
     struct cspace *cs = monitor_cspace(m);
-    uint64_t source = task_of(m, op)->source;
+    uint64_t source = agreement_task(m, a)->source;
     uint32_t slot;
     if (cspace_find_any(cs, source, &slot) != CAP_OK)
         return;
@@ -15,47 +15,50 @@ static void own_alone(struct monitor *m, const struct operation *op)
 
 /* Pages of what goes are blocked. Who asked an owner has waited without a lock: what it wants to
  * keep may have been taken from it. */
-static enum verdict revoke_prepare(struct monitor *m, struct operation *op, const struct environment *env)
+static enum verdict revoke_prepare(struct monitor *m, const struct environment *env,
+                                   struct agreement *a)
 {
     uint32_t slot;
-    if (initiated_here(m, op)) {
+    if (agreement_is_own(m, a)) {
         enum capability_verdict kept =
-            cspace_find(monitor_cspace(m), task_of(m, op)->source, &slot);
+            cspace_find(monitor_cspace(m), agreement_task(m, a)->source, &slot);
         if (kept != CAP_OK)
             return monitor_verdict(kept);
     }
-    return capability_pages_prepare(m, op, env);
+    return capability_pages_prepare(m, env, a);
 }
 
-static void revoke_commit(struct monitor *m, struct operation *op, const struct environment *env)
+static void revoke_commit(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     struct cspace *cs = monitor_cspace(m);
     struct cspace_progress progress;
     const struct cspace_revocation revocation = {
-        .reference = initiated_here(m, op) ? task_of(m, op)->source : 0,
-        .address = range_address(op),
-        .size = op->argument[0],
-        .type = (uint32_t)op->argument[1]};
-    capability_pages_commit(m, op, env);
+        .reference = agreement_is_own(m, a) ? agreement_task(m, a)->source : 0,
+        .address = range_address(a),
+        .size = a->argument[0],
+        .type = (uint32_t)a->argument[1]};
+    capability_pages_commit(m, env, a);
     cspace_revoke_step(cs, &revocation, CSPACE_OUTCOME, UINT32_MAX, &progress);
 }
 
-static bool revoke_settled(struct monitor *m, struct operation *op)
+static bool revoke_settled(struct monitor *m, struct workflow *w, struct agreement *a)
 {
-    own_alone(m, op);
-    return capability_settled(m, op);
+    own_alone(m, a);
+    return capability_settled(m, w, a);
 }
 
-const struct row capability_revoke_row = {
+const struct operation_kind revoke_operation = {
     .name = "revoke",
     .object = &capability_ranges,
+    .in_parts = true,
+    .alone = capability_alone,
     .begin = capability_begin,
     .resume = capability_resume,
     .sequence = capability_sequence,
-    .may_prepare = capability_may_prepare,
-    .adopt = capability_adopt,
+    .check = capability_check,
+    .adopt = capability_nothing,
     .prepare = revoke_prepare,
     .commit = revoke_commit,
-    .abort = capability_pages_abort,
+    .undo = capability_pages_undo,
     .settled = revoke_settled,
 };

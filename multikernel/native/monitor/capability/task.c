@@ -2,22 +2,17 @@
  * core, whatever concerns an object of this core without relations to others, and the deletion of
  * foreign copies. Nothing here sends anything.
  *
- * Deleting and revoking are done in pieces of bounded work, BUSY in between: the driver asks again
- * on a later turn of its loop. */
-#include "capability/cspace_inside.h"
-#include "monitor/operation.h"
-
-#ifndef MK_CAPABILITY_WORK /* a state-space explorer sets less, so that it sees what is half done */
-#define MK_CAPABILITY_WORK 64
-#endif
-enum { WORK = MK_CAPABILITY_WORK }; /* capabilities a call */
+ * Deleting and revoking are done in pieces of bounded work, MORE in between. */
+#include "monitor/capability/ranges.h"
 
 enum verdict monitor_verdict(enum capability_verdict verdict)
 {
     if (verdict == CAP_OK)
         return VERDICT_OK;
-    if (verdict == CAP_BUSY || verdict == CAP_MORE)
+    if (verdict == CAP_BUSY)
         return VERDICT_BUSY;
+    if (verdict == CAP_MORE)
+        return VERDICT_MORE;
     if (verdict == CAP_NEEDS_AGREEMENT)
         return VERDICT_PENDING;
     return (enum verdict)(VERDICT_CAPABILITY + verdict);
@@ -133,35 +128,36 @@ static enum capability_verdict revoke(const struct monitor *m, struct cspace *cs
         pages = CAP_NEEDS_AGREEMENT;
     if (pages != CAP_OK)
         return pages;
-    verdict = cspace_revoke_step(cs, &revocation, 0, WORK, &progress);
+    verdict = cspace_revoke_step(cs, &revocation, 0, m->capability_work, &progress);
     return went(cs, t, verdict, &progress);
 }
 
 /* What could refuse it, a page, is asked about before anything goes. */
-static enum capability_verdict delete(struct cspace *cs, struct capability_task *t)
+static enum capability_verdict delete(const struct monitor *m, struct cspace *cs,
+                                      struct capability_task *t)
 {
     struct cspace_progress progress = {.slot = (uint32_t)t->source};
     uint32_t slot;
     enum capability_verdict verdict =
         cspace_find(cs, t->source, &slot) == CAP_OK ? cspace_going(cs, slot) : CAP_OK;
     if (verdict == CAP_OK)
-        verdict = cspace_delete(cs, t->source, 0, WORK, &progress);
+        verdict = cspace_delete(cs, t->source, 0, m->capability_work, &progress);
     return went(cs, t, verdict, &progress);
 }
 
-enum verdict monitor_capability(struct monitor *m, struct capability_task *t)
+enum verdict capability_alone(struct monitor *m, struct capability_task *t)
 {
     struct cspace *cs = monitor_cspace(m);
     t->made = t->victim = 0;
-    switch (t->row) {
-    case ROW_CAP_COPY:
+    switch (t->operation) {
+    case OPERATION_COPY:
         return t->to < m->cores ? monitor_verdict(copy(cs, t)) : VERDICT_BAD_REQUEST;
-    case ROW_CAP_RETYPE:
+    case OPERATION_RETYPE:
         return monitor_verdict(retype(m, t));
-    case ROW_CAP_REVOKE:
+    case OPERATION_REVOKE:
         return monitor_verdict(revoke(m, cs, t));
-    case ROW_CAP_DELETE:
-        return monitor_verdict(delete(cs, t));
+    case OPERATION_DELETE:
+        return monitor_verdict(delete(m, cs, t));
     default:
         return VERDICT_BAD_REQUEST;
     }

@@ -18,8 +18,7 @@ struct capability_task {
     uint8_t move; /* copy: the source goes */
     /* delete, revoke: something is gone already, so that STALE means that others did the rest */
     uint8_t begun;
-    /* what is asked for; the operation's own row may be a deletion on the way to it */
-    uint8_t row;
+    uint8_t operation; /* what is asked for: enum operation */
     /* just now, on this core alone, with the outcome that the others have to agree */
     uint8_t tried;
     uint64_t victim; /* delete, revoke: what stands in the way and needs agreement; 0: nothing */

@@ -1,15 +1,37 @@
-/* What mapping.c shares with the rows in which mappings have capabilities
- * (monitor/capability/map_frame.c, monitor/capability/revoke.c). */
+/* The replica of mappings, as the kinds of operation change it. */
 #pragma once
 
 #include "monitor/operation.h"
 
-/* The object kind of all rows about mappings: entries, numbered and locked one by one. */
+/* The object kind of all that is about mappings: entries, numbered and locked one by one. */
 extern const struct object_kind monitor_mappings;
+extern const struct operation_kind map_operation, unmap_operation, protect_operation;
 
+/* The entry, made if this core has none. There is room: check has looked. */
+struct mapping *mapping_make(struct monitor *m, uint32_t slot);
 /* The entry is free from now on. At home its Mapping capability goes with it, if it has one. */
-void mapping_free(struct monitor *m, uint32_t slot);
+void mapping_free(struct monitor *m, const struct environment *env, uint32_t slot);
 /* The entry stands for a Mapping capability that its home has. */
 void mapping_record(struct monitor *m, uint32_t slot);
 /* What happens when an entry's lock is given back. */
-void mapping_unlocked(struct monitor *m, uint32_t slot);
+void mapping_unlocked(struct monitor *m, const struct environment *env, uint32_t slot);
+
+static inline bool mapping_is_mapped(const struct mapping *mapping, uint32_t generation)
+{
+    return mapping->state == MAPPING_MAPPED && mapping->generation == generation;
+}
+
+/* What unmap and protect have in common: the page is mapped and not pinned; its rights are noted. */
+enum verdict mapping_check_unpinned(const struct monitor *m, const struct agreement *a);
+void mapping_note_rights(struct monitor *m, const struct environment *env, struct agreement *a);
+
+/* --- Its holders --- */
+
+/* Cores in a word, of a set that came with a message or a request. There is room: check has
+ * looked. */
+void mapping_hold(struct monitor *m, struct mapping *mapping, uint64_t holders,
+                  const uint64_t *set);
+bool mapping_has_room(const struct monitor *m, uint32_t slot, uint64_t holders);
+/* NULL: all cores. */
+const uint64_t *mapping_holders(const struct monitor *m, const struct mapping *mapping,
+                                uint64_t *buffer);

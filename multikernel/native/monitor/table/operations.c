@@ -1,16 +1,22 @@
-/* The kinds of operation there are. The engine (monitor/step.c) knows them by this table alone. */
-#include "monitor/operation.h"
+/* The kinds of operation there are. The engine is handed this table with its environment. */
+#include "monitor/capability/ranges.h"
+#include "monitor/install_tree.h"
+#include "monitor/mapping/mapping.h"
 
-const struct row *const monitor_rows[ROWS] = {
-    [ROW_MAP] = &map_row,
-    [ROW_UNMAP] = &unmap_row,
-    [ROW_PROTECT] = &protect_row,
-    [ROW_TREE] = &tree_row,
-    [ROW_CAP_COPY] = &capability_copy_row,
-    [ROW_CAP_RETYPE] = &capability_retype_row,
-    [ROW_CAP_REVOKE] = &capability_revoke_row,
-    [ROW_CAP_DELETE] = &capability_delete_row,
-    [ROW_CAP_MAP] = &capability_map_row,
-    [ROW_CAP_UNMAP] = &capability_unmap_row,
-    [ROW_CAP_RECLAIM] = &capability_reclaim_row,
+const struct operations monitor_operations = {
+    .kind =
+        {
+            [OPERATION_MAP] = &map_operation,
+            [OPERATION_UNMAP] = &unmap_operation,
+            [OPERATION_PROTECT] = &protect_operation,
+            [OPERATION_TREE] = &tree_operation,
+            [OPERATION_COPY] = &copy_operation,
+            [OPERATION_RETYPE] = &retype_operation,
+            [OPERATION_REVOKE] = &revoke_operation,
+            [OPERATION_DELETE] = &delete_operation,
+            [OPERATION_MAP_FRAME] = &map_frame_operation,
+            [OPERATION_UNMAP_GOING] = &unmap_going_operation,
+            [OPERATION_RECLAIM] = &reclaim_operation,
+        },
+    .page_gone = capability_page_deleted,
 };

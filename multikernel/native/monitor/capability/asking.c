@@ -1,0 +1,96 @@
+/* What a workflow about capabilities asks of the others next. It is tried alone first (task.c); what
+ * one core must not decide alone becomes an agreement, and what is left after that is tried
+ * again. */
+#include "monitor/capability/asking.h"
+
+#include "monitor/capability/going.h"
+
+/* What was asked for is in the workflow's task. */
+enum verdict capability_begin(struct monitor *m, const struct environment *env, struct workflow *w,
+                              struct agreement *a, const struct request *request)
+{
+    (void)m;
+    (void)env;
+    (void)w;
+    (void)a;
+    (void)request;
+    return VERDICT_OK;
+}
+
+/* How a copy is to be made depends on who else has copies. */
+static void ask_to_copy(const struct monitor *m, struct agreement *a,
+                        const struct capability_task *t, uint32_t slot)
+{
+    const struct cspace *cs = monitor_cspace(m);
+    const struct capability *c = cspace_slot(cs, slot);
+    uint32_t owner = c->owner, how = t->move ? HOW_MOVE : 0;
+    uint32_t relations = (c->flags & CAP_REMOTE) | capability_relations_here(cs, slot);
+    if (t->move && owner == m->me && !mapping_database_has_copies(cspace_database(cs), slot)) {
+        how |= HOW_OWNER | (c->flags & CAP_REMOTE_COPIES ? HOW_EVERYBODY : 0);
+        owner = t->to;
+    } else {
+        relations |= CAP_REMOTE_COPIES;
+    }
+    a->argument[1] = c->type | (uint64_t)t->rights << 8 | (uint64_t)relations << 12 |
+                     (uint64_t)how << 16 | (uint64_t)t->index << 20 | (uint64_t)owner << 32 |
+                     (uint64_t)t->to << 48;
+    a->argument[2] = t->cnode;
+}
+
+/* Fills the operation for what is still to be agreed. What it is about may have changed since the
+ * last attempt: everything is looked at anew. */
+enum verdict capability_resume(struct monitor *m, struct workflow *w, struct agreement *a)
+{
+    const struct cspace *cs = monitor_cspace(m);
+    struct capability_task *t = &w->task;
+    enum verdict verdict = t->tried ? VERDICT_PENDING : capability_alone(m, t);
+    uint32_t slot;
+    t->tried = 0;
+    a->operation = t->operation;
+    if (verdict == VERDICT_OK) {
+        about_range(a, t->made, 0);
+        return VERDICT_ALONE;
+    }
+    if (verdict != VERDICT_PENDING)
+        return verdict;
+    if (cspace_find_any(cs, t->victim ? t->victim : t->source, &slot) != CAP_OK)
+        return monitor_verdict(CAP_STALE);
+    const struct capability *c = cspace_slot(cs, slot);
+    if (t->victim && (verdict = capability_ask_to_unmap(m, w, a, slot)) != VERDICT_ALONE)
+        return verdict;
+    if (t->victim)
+        a->operation = OPERATION_DELETE;
+    if (m->capability_protocol == CAPABILITIES_OWNER && c->owner != w->declined)
+        a->root = c->owner;
+    about_range(a, c->address, c->size);
+    switch (a->operation) {
+    case OPERATION_COPY:
+        ask_to_copy(m, a, t, slot);
+        break;
+    case OPERATION_RETYPE:
+        about_range(a, c->address + t->offset, t->size * t->count);
+        a->argument[1] = c->address;
+        a->argument[2] = c->size;
+        break;
+    case OPERATION_DELETE:
+        a->argument[1] = c->type;
+        a->argument[2] = NO_HEIR;
+        if (capability_relations_here(cs, slot) & CAP_REMOTE_DESCENDANTS)
+            a->argument[2] |= HEIR_HAS_DESCENDANTS;
+        break;
+    default:
+        a->argument[1] = c->type;
+        break;
+    }
+    return VERDICT_OK;
+}
+
+/* It may have been one step of emptying a CNode, or of a revoke. */
+bool capability_step_settled(struct monitor *m, struct workflow *w, struct agreement *a)
+{
+    struct capability_task *t = &w->task;
+    t->begun = 1;
+    if (capability_alone(m, t) != VERDICT_OK)
+        return false; /* resume will see why */
+    return capability_settled(m, w, a);
+}

@@ -1,0 +1,126 @@
+/* Mapping a frame: the home reserves a slot and an address, every holder inserts the page, and the
+ * commit makes it known.
+ *
+ * As it travels: argument 0 the address, 1 the frame, 2 length 0-55 and rights 56-63, 3 the holders,
+ * cores in a word; a set that fits into none is kept by its initiator for its lane. */
+#include "monitor/mapping/mapping.h"
+
+static int live(void *monitor, uint32_t i, uint64_t *start, uint64_t *end)
+{
+    const struct monitor *m = monitor;
+    const struct mapping *mapping = monitor_mapping(m, m->me * m->slots_per_core + i);
+    *start = mapping->address;
+    *end = mapping->address + mapping->length;
+    return mapping->state != MAPPING_FREE;
+}
+
+static enum verdict begin(struct monitor *m, const struct environment *env, struct workflow *w,
+                          struct agreement *a, const struct request *request)
+{
+    const uint32_t first = m->me * m->slots_per_core;
+    struct mapping *mapping = NULL;
+    (void)w;
+    for (uint32_t i = 0; i < m->slots_per_core && !mapping; i++) {
+        const uint32_t slot = first + (m->slot_next - first + i) % m->slots_per_core;
+        struct mapping *candidate = mapping_make(m, slot);
+        if (candidate->state == MAPPING_FREE && !candidate->lock) {
+            mapping = candidate;
+            a->slot = slot;
+        }
+    }
+    if (!mapping || !mapping_has_room(m, a->slot, request->holders))
+        return VERDICT_NO_SLOT;
+    const uint64_t address =
+        address_range_take(&m->addresses, request->length, live, m, m->slots_per_core);
+    if (!address)
+        return VERDICT_NO_SLOT;
+    m->slot_next = first + (a->slot - first + 1) % m->slots_per_core;
+    mapping->generation++;
+    mapping->state = MAPPING_RESERVED;
+    mapping->rights = (uint8_t)request->rights;
+    mapping->pins = 0;
+    mapping->address = address;
+    mapping->frame = request->frame;
+    mapping->length = request->length;
+    mapping_hold(m, mapping, request->holders, request->kept);
+    if (cores_form(request->holders) == CORES_KEPT)
+        env->routing->keep(env->routing->context, agreement_lane(m, a), request->kept);
+    a->generation = mapping->generation;
+    a->argument[0] = address;
+    a->argument[1] = request->frame;
+    a->argument[2] = request->length | (uint64_t)request->rights << 56;
+    a->argument[3] = request->holders;
+    return VERDICT_OK;
+}
+
+static enum verdict check(const struct monitor *m, const struct agreement *a)
+{
+    const struct mapping *mapping = monitor_mapping(m, a->slot);
+    if (agreement_is_own(m, a) || monitor_home(m, a->slot) == m->me)
+        return VERDICT_OK;
+    /* Its home found the slot free, so nobody maps it; GONE is what one-phase left for its home to
+     * release. */
+    if (mapping->state != MAPPING_FREE && mapping->state != MAPPING_GONE)
+        return VERDICT_NO_SLOT;
+    return mapping_has_room(m, a->slot, a->argument[3]) ? VERDICT_OK : VERDICT_NO_SLOT;
+}
+
+static void adopt(struct monitor *m, const struct environment *env, struct agreement *a)
+{
+    if (agreement_is_own(m, a))
+        return;
+    mapping_free(m, env, a->slot); /* what one phase left */
+    struct mapping *mapping = mapping_make(m, a->slot);
+    const uint64_t *set = NULL;
+    if (cores_form(a->argument[3]) == CORES_KEPT)
+        set =
+            env->routing->set(env->routing->context, agreement_initiator(a), agreement_lane(m, a));
+    mapping->generation = a->generation;
+    mapping->state = MAPPING_RESERVED;
+    mapping->pins = 0;
+    mapping->address = a->argument[0];
+    mapping->frame = a->argument[1];
+    mapping->length = a->argument[2] & ((1ull << 56) - 1);
+    mapping->rights = (uint8_t)(a->argument[2] >> 56);
+    mapping_hold(m, mapping, a->argument[3], set);
+}
+
+static enum verdict prepare(struct monitor *m, const struct environment *env, struct agreement *a)
+{
+    const struct mapping *mapping = monitor_mapping(m, a->slot);
+    if (!mapping->held)
+        return VERDICT_OK;
+    return env->mmu->insert(env->mmu->context, a->slot, mapping->address, mapping->frame,
+                            mapping->length, mapping->rights);
+}
+
+static void commit(struct monitor *m, const struct environment *env, struct agreement *a)
+{
+    (void)env;
+    monitor_mapping(m, a->slot)->state = MAPPING_MAPPED;
+}
+
+static void undo(struct monitor *m, const struct environment *env, struct agreement *a)
+{
+    struct mapping *mapping = monitor_mapping(m, a->slot);
+    if (mapping->held) {
+        env->mmu->protect(env->mmu->context, a->slot, RIGHTS_NONE);
+        env->mmu->retire(env->mmu->context, a->slot);
+    }
+    /* Between two tries the slot stays the operation's: another map must not take it. */
+    if (agreement_is_own(m, a) && agreement_retries(a))
+        mapping->state = MAPPING_RESERVED;
+    else
+        mapping_free(m, env, a->slot);
+}
+
+const struct operation_kind map_operation = {
+    .name = "map",
+    .object = &monitor_mappings,
+    .begin = begin,
+    .check = check,
+    .adopt = adopt,
+    .prepare = prepare,
+    .commit = commit,
+    .undo = undo,
+};

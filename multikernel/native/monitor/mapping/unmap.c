@@ -1,0 +1,78 @@
+/* Unmapping a page, by two phases or by one.
+ *
+ * A page becomes unreachable in prepare and is forgotten in commit, so from the vote to the outcome
+ * a read of it faults and waits (monitor_fault): PageFault after commit, success after an abort.
+ * Nothing here inserts or removes a host mapping; retire leaves that to idle time. */
+#include "monitor/mapping/mapping.h"
+
+static enum verdict begin(struct monitor *m, const struct environment *env, struct workflow *w,
+                          struct agreement *a, const struct request *request)
+{
+    const struct mapping *mapping = monitor_mapping(m, request->slot);
+    (void)env;
+    (void)a;
+    if (!mapping_is_mapped(mapping, request->generation))
+        return VERDICT_NOT_MAPPED;
+    /* One phase is ordered by the initiator's own lock on an entry that it holds; a home that only
+     * keeps the directory uses two. */
+    if (!mapping->held)
+        w->protocol = TWO_PHASE;
+    return VERDICT_OK;
+}
+
+static enum verdict prepare(struct monitor *m, const struct environment *env, struct agreement *a)
+{
+    if (!monitor_mapping(m, a->slot)->held)
+        return VERDICT_OK;
+    return env->mmu->protect(env->mmu->context, a->slot, RIGHTS_NONE);
+}
+
+/* Where the home took no part, or has what one phase left, it hears when all is over. */
+static bool home_is_told(const struct monitor *m, const struct agreement *a)
+{
+    const uint32_t home = monitor_home(m, a->slot);
+    const bool took_part = monitor_holds(m, monitor_mapping(m, a->slot), home);
+    if (!agreement_is_own(m, a) || home == m->me)
+        return false;
+    return a->protocol == ONE_PHASE ? !m->tells_all || !took_part : !took_part;
+}
+
+static void commit(struct monitor *m, const struct environment *env, struct agreement *a)
+{
+    struct mapping *mapping = monitor_mapping(m, a->slot);
+    const bool held = mapping->held;
+    a->tell_home = home_is_told(m, a);
+    if (a->protocol == TWO_PHASE || agreement_is_own(m, a))
+        mapping_free(m, env, a->slot);
+    else
+        mapping->state = MAPPING_GONE;
+    if (held)
+        env->mmu->retire(env->mmu->context, a->slot);
+}
+
+/* One phase gave the entry back before the outcome was known, and its root tells the others while
+ * it goes on: a revoke may have locked the page meanwhile, and says what becomes of it, or has
+ * taken it away, and another one may be there. */
+static void undo(struct monitor *m, const struct environment *env, struct agreement *a)
+{
+    struct mapping *mapping = monitor_mapping(m, a->slot);
+    if (mapping->state == MAPPING_FREE || mapping->generation != a->generation)
+        return;
+    mapping->state = MAPPING_MAPPED;
+    if (mapping->lock && mapping->lock != a->id)
+        return;
+    if (mapping->held)
+        env->mmu->protect(env->mmu->context, a->slot, a->saved);
+}
+
+const struct operation_kind unmap_operation = {
+    .name = "unmap",
+    .object = &monitor_mappings,
+    .one_phase = true,
+    .begin = begin,
+    .check = mapping_check_unpinned,
+    .adopt = mapping_note_rights,
+    .prepare = prepare,
+    .commit = commit,
+    .undo = undo,
+};

@@ -1,0 +1,198 @@
+/* A monitor's state: one flat block without pointers, sized by a shape and zero-padded, so that it
+ * can be copied, hashed and compared as bytes.
+ *
+ * Behind the head lie: what is agreed and under way (own lanes first), workflows, trees' versions,
+ * members, mappings, explicit core sets, and the core's capabilities. Of mappings a core has records
+ * of those that it holds and of those that it is the home of; of agreements, those under way. */
+#pragma once
+
+#include "base/core_set.h"
+#include "base/sparse.h"
+#include "capability/cspace.h"
+#include "memory/address_range.h"
+#include "memory/mmu.h"
+#include "monitor/capability/task.h"
+#include "monitor/protocol.h"
+#include "monitor/tree.h"
+
+/* --- The replica: mappings --- */
+
+enum mapping_state {
+    MAPPING_FREE = 0,
+    MAPPING_MAPPED,
+    MAPPING_RESERVED, /* a map operation is under way */
+    /* unmapped by one phase, not yet known to be final: data kept so that it can be restored */
+    MAPPING_GONE,
+};
+
+/* One entry, the same slot number on every core that holds the page, at the same virtual address.
+ * The slot's home is the core that mapped it (slot / slots_per_core); the home also keeps entries
+ * of pages that it does not hold itself, as a directory. */
+struct mapping {
+    uint32_t generation;
+    uint8_t state;
+    uint8_t rights;
+    uint8_t released; /* locked: its unmap by others is final, free it at the unlock */
+    /* its home has a Mapping capability for it, with those rights; 0: there is none */
+    uint8_t recorded;
+    uint32_t pins; /* core-local: outside the digest */
+    uint8_t held;  /* this core is one of the holders */
+    uint8_t reserved[3];
+    uint64_t lock; /* core-local: the attempt that holds this entry, 0 when none */
+    uint64_t address;
+    uint64_t frame;   /* offset in the memory segment */
+    uint64_t length;  /* bytes */
+    uint64_t holders; /* cores in a word; CORES_KEPT: bits 0-31 its place among the sets */
+    uint64_t slot;    /* its own number */
+};
+static_assert(sizeof(struct mapping) == 64, "an entry is one cache line");
+
+/* --- What is under way --- */
+
+enum phase {
+    PHASE_IDLE = 0,
+    PHASE_QUEUED, /* asked by its initiator, waits for its turn with the owner */
+    PHASE_PREPARING,
+    PHASE_PREPARED,
+    PHASE_COMMITTING,
+    PHASE_COMMITTED,
+    PHASE_ABORTING,
+    PHASE_ABORTED,
+    PHASE_REFUSED,
+    PHASE_APPLYING, /* one phase */
+    PHASE_APPLIED,
+    PHASE_ASKED, /* initiator: another core drives it, and takes this one as a participant */
+};
+
+/* One attempt at one agreement, as this core knows it. */
+struct agreement {
+    uint64_t id;   /* initiator (who asked for it) 48-63, sequence 0-47; 0: no attempt yet */
+    uint32_t slot; /* the object's number; of a range, with generation, its address */
+    uint32_t generation;
+    uint64_t argument[4];
+    uint64_t token;    /* participant: where the reply goes */
+    uint64_t opponent; /* BUSY: the attempt whose lock it met, 0: not known */
+    uint64_t began;    /* root: its ABORT, in cycles; QUEUED: not before */
+    uint32_t number;   /* of its record: initiator * lanes + lane */
+    uint32_t children; /* that have not answered this round */
+    uint32_t next;     /* QUEUED: the record behind this one, 0: none */
+    uint16_t from;
+    uint16_t named; /* the core the verdict names */
+    uint16_t root;  /* who drives it: the initiator, or whom it asked */
+    uint8_t operation;
+    uint8_t protocol;
+    uint8_t phase;
+    uint8_t verdict;
+    uint8_t local;     /* this core's own part of the round is still to be done (INPUT_CONTINUE) */
+    uint8_t saved;     /* the operation's: what it needs to undo */
+    uint8_t place;     /* of the root's tree that all its rounds travel by */
+    uint8_t tell_home; /* root: the object's home took no part, and hears when it is final */
+    uint8_t reserved[4];
+};
+
+/* What a program asked for, one a lane: tried alone, agreed on step by step, tried again. The
+ * agreement of its lane is the step that is under way. */
+enum workflow_state { WORKFLOW_FREE = 0, WORKFLOW_WAITING, WORKFLOW_AGREEING };
+
+struct workflow {
+    uint64_t ticket;   /* whom to tell */
+    uint64_t retry_at; /* WAITING: not before, in cycles */
+    uint32_t attempts; /* that were aborted */
+    uint16_t declined; /* who was asked last and was not the owner */
+    uint8_t state;
+    uint8_t operation; /* what was asked for */
+    uint8_t protocol;
+    uint8_t moved; /* since it asked, something here has got another owner */
+    uint8_t reserved[6];
+    struct capability_task task;
+};
+
+/* --- The block --- */
+
+struct monitor {
+    uint64_t size;
+    uint32_t me;
+    uint32_t cores;
+    uint32_t set_words;
+    uint32_t slots_per_core;
+    uint32_t view;
+    uint32_t lanes;    /* operations a core may have under way at once: a power of two */
+    uint32_t waiting;  /* workflows, and agreements that are queued */
+    uint32_t engaged;  /* others' agreements that this core voted for and whose outcome it awaits */
+    uint32_t aborting; /* ABORTs that this core drives: how long they take is to be known */
+    uint32_t queue_first, queue_last; /* records of agreements, 0: none */
+    uint32_t capability_protocol;
+    uint32_t capability_work;
+    uint32_t piece_slots;
+    uint32_t recorded;  /* mappings with `recorded` */
+    uint32_t tells_all; /* not everything has room here: what one phase did ends with a notice */
+    uint32_t slot_next;
+    uint32_t sets;                  /* explicit ones that there is room for */
+    uint64_t sequence;              /* attempts begun */
+    struct address_range addresses; /* this core's, for new mappings */
+    struct sparse agreements;       /* by initiator * lanes + lane */
+    struct sparse mappings;         /* by slot */
+    uint64_t workflows_offset;
+    uint64_t trees_offset;
+    uint64_t members_offset;
+    uint64_t sets_offset;   /* how often each is used; then the sets */
+    uint64_t cspace_offset; /* a multiple of 64; 0: no capabilities here */
+};
+
+#define NO_OPERATION UINT32_MAX
+
+/* To read; the blank one where there is none. */
+static inline struct mapping *monitor_mapping(const struct monitor *m, uint32_t slot)
+{
+    return sparse_at(&m->mappings, slot);
+}
+static inline uint32_t monitor_slots(const struct monitor *m)
+{
+    return m->cores * m->slots_per_core;
+}
+static inline uint32_t monitor_home(const struct monitor *m, uint32_t slot)
+{
+    return slot / m->slots_per_core;
+}
+/* The records of mappings that are or were in use, one after the other. */
+static inline uint32_t monitor_mapping_records(const struct monitor *m)
+{
+    return m->mappings.fresh;
+}
+static inline struct mapping *monitor_mapping_record(const struct monitor *m, uint32_t i)
+{
+    return (struct mapping *)(void *)sparse_record(&m->mappings, i);
+}
+
+static inline struct agreement *monitor_agreement(const struct monitor *m, uint32_t number)
+{
+    return sparse_at(&m->agreements, number);
+}
+static inline struct agreement *monitor_own(const struct monitor *m, uint32_t lane)
+{
+    return monitor_agreement(m, m->me * m->lanes + lane);
+}
+static inline struct workflow *monitor_workflow(const struct monitor *m, uint32_t lane)
+{
+    return (struct workflow *)((uintptr_t)m + m->workflows_offset) + lane;
+}
+
+static inline struct tree *monitor_tree(const struct monitor *m, uint32_t root)
+{
+    return (struct tree *)((uintptr_t)m + m->trees_offset) + root;
+}
+static inline uint64_t *monitor_members(const struct monitor *m)
+{
+    return (uint64_t *)((uintptr_t)m + m->members_offset);
+}
+static inline struct cspace *monitor_cspace(const struct monitor *m)
+{
+    return (struct cspace *)((uintptr_t)m + m->cspace_offset);
+}
+
+/* Fibonacci hashing, for digests. */
+static inline uint64_t hash_mix(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * 0x9e3779b97f4a7c15ull;
+    return hash ^ hash >> 29;
+}
