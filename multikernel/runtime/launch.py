@@ -91,12 +91,13 @@ class Launched:
 
     # --- requests ---
 
-    def request(self, core: int, kind: int, *words: int) -> Reply:
+    def request(self, core: int, kind: int, *words: int, kept: bytes = b"") -> Reply:
         """A request to a core's driver, waited for. Raises CoreDied, SystemClosed."""
         with self._locks[core][REQUESTS]:
-            return self.finish(core, REQUESTS, self.begin(core, REQUESTS, kind, *words))
+            line = self.begin(core, REQUESTS, kind, *words, kept=kept)
+            return self.finish(core, REQUESTS, line)
 
-    def begin(self, core: int, channel: int, kind: int, *words: int) -> int:
+    def begin(self, core: int, channel: int, kind: int, *words: int, kept: bytes = b"") -> int:
         """Sends a request; the line for finish. Hold the channel's lock: there is one at a time.
 
         So a line that is still in use was somebody's who has been interrupted, between any two
@@ -105,7 +106,7 @@ class Launched:
         while True:
             self.check()
             self.client.abandon(core, channel)
-            line: int = self.client.send(core, channel, kind, words)
+            line: int = self.client.send(core, channel, kind, words, kept)
             if line >= 0:
                 return line
             # the next line is an abandoned request's: its reply frees it

@@ -27,8 +27,8 @@ class Access(Protocol):
     plan: Plan
     home: int
 
-    def request(self, core: int, kind: int, *words: int) -> Reply:
-        """One request, answered."""
+    def request(self, core: int, kind: int, *words: int, kept: bytes = b"") -> Reply:
+        """One request, answered. kept: cores that it names (_native.cores_word)."""
         ...
 
     def read(self, core: int, slot: int, generation: int, address: int, length: int) -> bytes:
@@ -90,9 +90,10 @@ class ClientAccess:
         self.launched = launched
         self.plan = launched.plan
 
-    def request(self, core: int, kind: int, *words: int) -> Reply:
+    def request(self, core: int, kind: int, *words: int, kept: bytes = b"") -> Reply:
         """Over the request channel of that core."""
-        return self.launched.request(core_number(self.plan.cores, core, "request"), kind, *words)
+        core = core_number(self.plan.cores, core, "request")
+        return self.launched.request(core, kind, *words, kept=kept)
 
     def read(self, core: int, slot: int, generation: int, address: int, length: int) -> bytes:
         """48 bytes a request."""
@@ -113,14 +114,13 @@ class LocalAccess:
         self.plan = plan
         self.home = driver.me
 
-    def request(self, core: int, kind: int, *words: int) -> Reply:
+    def request(self, core: int, kind: int, *words: int, kept: bytes = b"") -> Reply:
         """A system call, or a call to another core's driver."""
         core = core_number(self.plan.cores, core, "request")
-        return (
-            self.driver.here(kind, words)
-            if core == self.home
-            else self.driver.call(core, kind, words)
-        )
+        if core == self.home:
+            return self.driver.here(kind, words, kept)
+        assert not kept  # what a core reads is its own program's, or the launcher's
+        return self.driver.call(core, kind, words)
 
     def read(self, core: int, slot: int, generation: int, address: int, length: int) -> bytes:
         """Directly through this core's page table, or by request."""

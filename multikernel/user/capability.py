@@ -295,10 +295,10 @@ class Capability(_Handle):
         """
         number = rights_number(rights)
         cnode, index = place_of(self._system, self.core, to, slot)
-        chosen, mask = holders(self._access, self.core, cores)
+        chosen, (word, kept) = holders(self._access, cores)
         what = f"map {rights}{_place_text(slot)}"
         words = self._request(
-            what, "CAP_MAP", self.reference, cnode, index | number << 16, mask, to=to
+            what, "CAP_MAP", self.reference, cnode, index | number << 16, word, to=to, kept=kept
         )
         handle = words[0]
         return Page(
@@ -335,10 +335,10 @@ class Capability(_Handle):
         return words
 
     def _request(
-        self, doing: str, kind: str, *words: int, to: Capability | None = None
+        self, doing: str, kind: str, *words: int, to: Capability | None = None, kept: bytes = b""
     ) -> tuple[int, ...]:
         """to: the CNode that words name, if they do: it may be the one that is gone, or is none."""
-        verdict, named, reply = self._access.request(self.core, KINDS[kind], *words)
+        verdict, named, reply = self._access.request(self.core, KINDS[kind], *words, kept=kept)
         if verdict == OK:
             return reply
         about = self

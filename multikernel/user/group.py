@@ -257,13 +257,10 @@ class Groups:
     def _try(self, number: int, members: tuple[int, ...], root: int) -> bool:
         _, _, words = self._access.request(root, KINDS["TREES"], root)
         mask = sum(1 << core for core in members)
-        low = (1 << 64) - 1
+        word, kept = _native.cores_word(mask, self._access.plan.cores)
         for place, core in enumerate(members):
-            if self._access.plan.cores > 64:
-                for word in range((self._access.plan.cores + 63) // 64):
-                    self._access.request(core, KINDS["HOLDERS"], word, mask >> 64 * word & low)
             verdict, named, _ = self._access.request(
-                core, KINDS["GROUP"], number, root | words[1] << 16, mask & low
+                core, KINDS["GROUP"], number, root | words[1] << 16, word, kept=kept
             )
             if verdict == OK:
                 continue

@@ -241,22 +241,17 @@ def free(access: Access, frame: Frame) -> None:
 
 
 def holders(
-    access: Access, core: int, cores: Iterable[SupportsIndex] | None
-) -> tuple[tuple[int, ...], int]:
-    """The cores a page is to be mapped on (None: all), and the set of them as a map request of that
-    core names it. Raises BadInput.
+    access: Access, cores: Iterable[SupportsIndex] | None
+) -> tuple[tuple[int, ...], tuple[int, bytes]]:
+    """The cores a page is to be mapped on (None: all), and the set of them as a map request names
+    it (_native.cores_word). Raises BadInput.
     """
     count = access.plan.cores
     named = range(count) if cores is None else cores
     chosen = tuple(sorted({core_number(count, one, "map") for one in named}))
     if not chosen:
         raise BadInput("a page is mapped on at least one core", value="[]", where="map cores")
-    mask = sum(1 << one for one in chosen)
-    low = (1 << 64) - 1
-    if access.plan.cores > 64:
-        for word in range((access.plan.cores + 63) // 64):
-            access.request(core, KINDS["HOLDERS"], word, mask >> 64 * word & low)
-    return chosen, mask & low
+    return chosen, _native.cores_word(sum(1 << one for one in chosen), count)
 
 
 def rights_number(rights: str) -> int:
@@ -271,9 +266,9 @@ def map_frame(
     OutOfSlots.
     """
     number = rights_number(rights)
-    chosen, mask = holders(access, access.home, cores)
+    chosen, (word, kept) = holders(access, cores)
     verdict, named, words = access.request(
-        access.home, KINDS["MAP"], frame.offset, frame.size, number, mask
+        access.home, KINDS["MAP"], frame.offset, frame.size, number, word, kept=kept
     )
     if verdict != OK:
         raise error_of(verdict, named, "map", value=repr(frame))

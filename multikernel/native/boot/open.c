@@ -31,6 +31,8 @@ static int open_state(struct driver *d, const struct driver_options *o)
     int error = vspace_open(&d->vspace, d->vspace.memory, o->address_base,
                             o->address_size * d->cores, o->slots_per_core * d->cores);
     if (!error)
+        error = trees_open(d, o->trees, o->tree_count);
+    if (!error)
         error = dispatch_open(d);
     if (!error)
         error = collective_open(d);

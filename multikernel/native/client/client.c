@@ -65,14 +65,18 @@ static uint64_t now_ns(void)
 }
 
 int client_send(struct client *client, uint32_t core, uint32_t channel,
-                const struct message *request)
+                const struct message *request, const uint64_t *set)
 {
     uint32_t index = core * CLIENT_CHANNELS + channel;
     struct message dropped;
     for (uint32_t left = client->abandoned[index]; left; left &= left - 1)
         if (call_try_take(&client->senders[index], (uint32_t)__builtin_ctz(left), &dropped))
             client->abandoned[index] &= ~(left & -left);
-    int line = call_try_send(&client->senders[index], request);
+    struct call_sender *sender = &client->senders[index];
+    if (set && call_has_credit(sender)) /* the line's release store publishes it */
+        memcpy(segment_client_set(client->segment, &client->region, core, channel, sender->next),
+               set, 8 * (size_t)core_set_words(client->segment->geometry.cores));
+    int line = call_try_send(sender, request);
     if (line >= 0)
         doorbell_ring(segment_doorbell(client->segment, core));
     return line;
@@ -124,7 +128,7 @@ static bool stream(struct client *client, uint32_t core, uint32_t kind, char *by
             uint64_t length = size - sent < piece ? size - sent : piece;
             if (kind == KIND_RUN_DATA)
                 memcpy(&request.word[2], bytes + sent, length);
-            int line = client_send(client, core, CHANNEL_PROGRAMS, &request);
+            int line = client_send(client, core, CHANNEL_PROGRAMS, &request, NULL);
             if (line < 0)
                 break;
             lines[head++ % CLIENT_LINES] = (uint32_t)line;

@@ -46,14 +46,14 @@ static void task_of(const struct message *message, struct capability_task *task)
     *task = (struct capability_task){.source = message->word[1], .cnode = message->word[2]};
     switch (message_kind(message)) {
     case KIND_CAP_COPY:
-        task->row = ROW_CAP_COPY;
+        task->operation = OPERATION_COPY;
         task->index = word & 0xffff;
         task->rights = word >> 16 & 0xff;
         task->move = word >> 24 & 1;
         task->to = (uint32_t)(word >> 32);
         break;
     case KIND_CAP_RETYPE:
-        task->row = ROW_CAP_RETYPE;
+        task->operation = OPERATION_RETYPE;
         task->index = word & 0xffff;
         task->type = word >> 16 & 0xffff;
         task->count = (uint32_t)(word >> 32);
@@ -62,10 +62,10 @@ static void task_of(const struct message *message, struct capability_task *task)
         task->about = message->word[6];
         break;
     case KIND_CAP_REVOKE:
-        task->row = ROW_CAP_REVOKE;
+        task->operation = OPERATION_REVOKE;
         break;
     default:
-        task->row = ROW_CAP_DELETE;
+        task->operation = OPERATION_DELETE;
         break;
     }
 }
@@ -73,17 +73,15 @@ static void task_of(const struct message *message, struct capability_task *task)
 static enum verdict map(struct driver *d, uint64_t address, const struct message *message,
                         struct message *reply)
 {
-    struct request request = {.row = ROW_CAP_MAP,
-                              .protocol = TWO_PHASE,
+    struct request request = {.operation = OPERATION_MAP_FRAME,
                               .rights = message->word[3] >> 16 & 0xff,
                               .ticket = address,
-                              .capability = {.row = ROW_CAP_MAP,
-                                             .source = message->word[1],
-                                             .cnode = message->word[2],
-                                             .index = message->word[3] & 0xffff}};
-    if (!driver_holders(d, message->word[4], request.holders))
-        return VERDICT_BAD_REQUEST;
-    if (request.rights != RIGHTS_READ && request.rights != RIGHTS_WRITE)
+                              .holders = message->word[4],
+                              .kept = driver_set(d, address, message->word[4]),
+                              .task = {.source = message->word[1],
+                                       .cnode = message->word[2],
+                                       .index = message->word[3] & 0xffff}};
+    if (!driver_may_map(d, &request))
         return VERDICT_BAD_REQUEST;
     return d->kernel->begin(d, &request, reply);
 }

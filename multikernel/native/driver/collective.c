@@ -33,7 +33,7 @@ static struct group *group_of(struct driver *d, const struct message *message)
 
 /* --- Opening --- */
 
-/* link: of the root's tree, NULL where it is flat. */
+/* link: of the root's tree, NULL where it is flat. members: NULL for all cores. */
 static void join_group(struct driver *d, struct group *g, uint32_t root,
                        const struct tree_link *link, const uint64_t *members)
 {
@@ -46,7 +46,7 @@ static void join_group(struct driver *d, struct group *g, uint32_t root,
     for (uint32_t at = d->me; link && d->me != root && at != root;) {
         at = link[at].parent;
         g->parent = (uint16_t)at;
-        if (core_set_has(members, at))
+        if (!members || core_set_has(members, at))
             break;
     }
     for (uint32_t core = TREE_NOBODY;
@@ -55,38 +55,35 @@ static void join_group(struct driver *d, struct group *g, uint32_t root,
     g->open = true;
 }
 
-/* Words: 1 the group's number; 2 root 0-15 (0xffff: close it), version of its tree 16-31,
- * installations so far 32-47; 3 members, or with more than 64 cores those that KIND_HOLDERS has
- * said. STALE_VIEW when the root's tree is another one by now. */
-static enum verdict open_group(struct driver *d, const struct message *request)
+/* Words: 1 the group's number; 2 root 0-15 (0xffff: close it), version of its tree 16-47; 3 members,
+ * cores in a word. STALE_VIEW when the root's tree is another one by now. */
+static enum verdict open_group(struct driver *d, uint64_t address, const struct message *request)
 {
-    uint32_t number = request->word[1] & 0xff, root = request->word[2] & 0xffff;
-    uint32_t version = request->word[2] >> 16 & 0xffff, installed = request->word[2] >> 32 & 0xffff;
-    if (number >= GROUPS || version > TREE_VERSIONS)
+    const uint32_t number = request->word[1] & 0xff, root = request->word[2] & 0xffff;
+    const uint32_t version = request->word[2] >> 16 & UINT32_MAX;
+    if (number >= GROUPS)
         return VERDICT_BAD_REQUEST;
     struct group *g = &d->groups[number];
     if (root == TREE_NOBODY) {
         g->open = false;
         return VERDICT_OK;
     }
-    if (root >= d->cores || g->open)
-        return VERDICT_BAD_REQUEST;
-    uint64_t members[CORE_SET_WORDS_MAX] = {request->word[3]};
-    if (d->cores > 64)
-        memcpy(members, d->client_holders, sizeof members);
-    if (!core_set_has(members, root) || !core_set_has(members, d->me))
+    const uint64_t *kept = driver_set(d, address, request->word[3]);
+    if (root >= d->cores || g->open || !cores_has(request->word[3], root, kept) ||
+        !cores_has(request->word[3], d->me, kept))
         return VERDICT_BAD_REQUEST;
     const struct tree *tree = d->kernel->tree_hold(d, root);
     if (!tree && version)
         return VERDICT_BAD_REQUEST;
-    enum verdict verdict = VERDICT_OK;
-    if (tree && (tree->current != version || tree->installed != installed))
-        verdict = VERDICT_STALE_VIEW;
-    else
-        join_group(d, g, root, d->kernel->tree_links(d, root, version), members);
+    uint64_t buffer[CORE_SET_WORDS_MAX];
+    const uint32_t place = tree_place(version);
+    const struct tree_link *link = place == TREE_FLAT ? NULL : trees_links(d, root, place);
+    const bool same = !tree || tree->version == version;
+    if (same)
+        join_group(d, g, root, link, cores_set(request->word[3], d->cores, kept, buffer));
     if (tree)
         d->kernel->tree_release(d);
-    return verdict;
+    return same ? VERDICT_OK : VERDICT_STALE_VIEW;
 }
 
 /* --- Sending --- */
@@ -314,7 +311,7 @@ enum verdict collective_request(struct driver *d, uint64_t address, const struct
     bool local = reply_type(address) == REPLY_LOCAL;
     uint32_t from = local ? d->me : reply_who(address) / d->segment->geometry.user_channels;
     if (message_kind(request) == KIND_GROUP)
-        return open_group(d, request);
+        return open_group(d, address, request);
     struct group *g = group_of(d, request);
     if (!g || (!local && reply_type(address) != REPLY_CHANNEL))
         return VERDICT_BAD_REQUEST;

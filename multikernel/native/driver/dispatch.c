@@ -38,7 +38,6 @@ static enum verdict handle(struct driver *d, uint64_t address, const struct mess
     case KIND_ALLOCATE:
     case KIND_FREE:
         return memory_request(d, request, reply);
-    case KIND_HOLDERS:
     case KIND_MAP:
     case KIND_UNMAP:
     case KIND_PROTECT:

@@ -12,7 +12,7 @@
  *   watch                      what is looked at
  *   transport: lines, rings, host   how messages travel
  *   outgoing, reply            what is sent to other cores, and to whoever asked
- *   program, memory_requests, kernel_requests, capability_requests, collective, dispatch
+ *   program, memory_requests, trees, kernel_requests, capability_requests, collective, dispatch
  *                              the requests that are answered (requests.h)
  *   arrivals                   one turn: whatever has arrived goes where it belongs
  *   waiting, mode, interrupt   between turns
@@ -23,6 +23,7 @@
 #include "driver/collective.h"
 #include "driver/kernel.h"
 #include "driver/requests.h"
+#include "driver/trees.h"
 #include "driver/watch.h"
 #include "memory/frames.h"
 #include "memory/vspace.h"
@@ -114,7 +115,8 @@ struct driver {
     struct completion completions[COMPLETIONS];
     struct patience patience;
     uint32_t slice_us;
-    uint64_t client_holders[CORE_SET_WORDS_MAX];
+    uint64_t program_set[CORE_SET_WORDS_MAX]; /* cores that the program's own request names */
+    struct tree_staging staging;
     uint64_t cycles_per_us;
 
     struct vspace vspace;
@@ -305,5 +307,13 @@ enum verdict memory_access(struct driver *driver, uint32_t slot, uint32_t genera
                            uint64_t address, void *buffer, size_t length, int write);
 /* Core 0's memory, a run of free pages: BUSY while it is being found out whether there is any. */
 enum verdict memory_allocate(struct driver *driver, uint64_t length, uint64_t *offset);
-/* The cores a map request is for; false: none. word: its core set. */
-bool driver_holders(const struct driver *driver, uint64_t word, uint64_t *holders);
+/* Has a map request holders, and rights that make sense? Cores that there are not are left out. */
+bool driver_may_map(const struct driver *driver, struct request *request);
+/* The set that a request's word names and that fits into none, where whoever asked has put it;
+ * NULL: it fits, or there is none. */
+const uint64_t *driver_set(struct driver *driver, uint64_t address, uint64_t word);
+/* KIND_TREE; and what a boot is given: of some roots each the root, then its edges. 0, or an
+ * errno. */
+enum verdict tree_request(struct driver *driver, uint64_t address, const struct message *request,
+                          struct message *reply);
+int trees_open(struct driver *driver, const uint32_t *trees, uint32_t count);

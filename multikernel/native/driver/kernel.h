@@ -26,25 +26,25 @@ struct kernel {
     /* Begins an operation. PENDING: driver_reply to the request's ticket follows. BUSY: ask again
      * later. Otherwise the final verdict, with result filled like OUTPUT_DONE's message. */
     enum verdict (*begin)(struct driver *, const struct request *, struct message *result);
-    /* See monitor_pin, monitor_unpin, monitor_fault. */
+    /* BUSY: an operation holds the page; ask again. fault: see monitor_fault. */
     enum verdict (*pin)(struct driver *, uint32_t slot, uint32_t generation);
     enum verdict (*unpin)(struct driver *, uint32_t slot, uint32_t generation);
     enum verdict (*fault)(struct driver *, uint32_t slot, uint32_t generation, int write);
-    uint64_t (*digest)(struct driver *, const uint64_t *set);
+    /* Of all mappings; or of those that both cores hold, unless they are TREE_NOBODY. */
+    uint64_t (*digest)(struct driver *, uint32_t one, uint32_t other);
     void (*count)(struct driver *, uint32_t *mapped, uint32_t *locked);
     /* Is a page of this frame mapped, as far as this core knows? */
     bool (*frame_in_use)(struct driver *, uint64_t frame, uint64_t length);
 
     /* Root's tree, which does not change up to the release; NULL, and nothing to release, where
-     * there are none. Its edges in a version, NULL where it is flat. A digest of all trees. */
+     * there are none. A digest of all trees. */
     const struct tree *(*tree_hold)(struct driver *, uint32_t root);
-    const struct tree_link *(*tree_links)(struct driver *, uint32_t root, uint32_t version);
     void (*tree_release)(struct driver *);
     uint64_t (*trees_digest)(struct driver *);
 
     /* Copy, move, retype, revoke or delete, as the kinds KIND_CAP_… say. PENDING: driver_reply to
      * that address follows. */
-    enum verdict (*capability)(struct driver *, uint64_t address, struct capability_task *,
+    enum verdict (*capability)(struct driver *, uint64_t address, const struct capability_task *,
                                struct message *reply);
     enum verdict (*create_ram)(struct driver *, uint64_t address, uint64_t size,
                                const struct cspace_place *, uint64_t *made);

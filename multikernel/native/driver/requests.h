@@ -11,22 +11,18 @@ enum driver_kind {
     KIND_WRITE,     /* 1 slot, generation; 2 address; 3 length <= 24; 4-6 bytes */
     KIND_ALLOCATE,  /* 1 length -> 1 frame */
     KIND_FREE,      /* 1 frame; 2 length */
-    /* 1 word; 2 bits: with more than 64 cores, a piece of the core set of the next MAP */
-    KIND_HOLDERS,
-    KIND_MAP,     /* 1 frame; 2 length; 3 rights; 4 core set -> 1 slot, generation; 2 address */
+    KIND_MAP, /* 1 frame; 2 length; 3 rights; 4 cores in a word -> 1 slot, generation; 2 address */
     KIND_UNMAP,   /* 1 slot, generation; 2 protocol */
     KIND_PROTECT, /* 1 slot, generation; 2 rights */
     KIND_PIN,     /* 1 slot, generation */
     KIND_UNPIN,   /* 1 slot, generation */
     KIND_DIGEST,  /* 1 core or ~0: entries it holds too -> 1 digest; 2 mapped; 3 locked */
-    KIND_TREE,    /* 1 the operation's first argument (monitor/install_tree.c); 2-4 edges; 5 root */
-    /* 1 root -> 1 digest of all current trees; 2 version of the root's, and how many were
-     * installed */
-    KIND_TREES,
-    KIND_GROUP,  /* opens or closes a group; this and the next four: collective.h */
-    KIND_GATHER, /* 1 group_word; 2-6 values -> 2-6 outcome */
-    KIND_SPREAD, /* 1 group; 2-6 a message */
-    KIND_ORDER,  /* the same, to all members in one order: asked of the root */
+    KIND_TREE,    /* a piece of the core's own tree: trees.c */
+    KIND_TREES,   /* 1 root -> 1 digest of all trees; 2 version of the root's, 0: it is flat */
+    KIND_GROUP,   /* opens or closes a group; this and the next four: collective.h */
+    KIND_GATHER,  /* 1 group_word; 2-6 values -> 2-6 outcome */
+    KIND_SPREAD,  /* 1 group; 2-6 a message */
+    KIND_ORDER,   /* the same, to all members in one order: asked of the root */
     /* 1 group; 2 do not wait -> 1 the sender's word 1, or ~0 for nothing; 2-6 the message */
     KIND_TAKE,
     KIND_POLICY,    /* 1 spin cycles; 2 yields; 3 slice in microseconds */
@@ -51,8 +47,8 @@ enum driver_kind {
     /* 1 slot; 2 not 0: or the next in use, if there is one -> 1 reference; 2 address; 3 size; 4
      * about; 5 owner 0-15, type 16-23, rights 24-31, flags 32-39 */
     KIND_CAP_LOOK,
-    /* 1 source; 2 CNode; 3 index 0-15, rights 16-23; 4 core set -> 1 slot, generation; 2
-     * address; 4 the Mapping's reference */
+    /* 1 source; 2 CNode; 3 index 0-15, rights 16-23; 4 cores in a word -> 1 slot,
+     * generation; 2 address; 4 the Mapping's reference */
     KIND_CAP_MAP,
     /* -> 1 digest; 2 capabilities; 3 locks; 4 slots; 5 not 0: an invariant does not hold
      * (cspace_check) */

@@ -2,6 +2,11 @@
 # core, asks the cores; and what a request and a reply look like to Python, for the client and the
 # driver both.
 
+cdef extern from "base/core_set.h":
+    enum:
+        CORE_SET_WORDS_MAX
+    uint64_t cores_word_ "cores_word"(const uint64_t *set, uint32_t cores)
+
 cdef extern from "monitor/monitor.h":
     uint64_t message_head(uint32_t kind, uint32_t row, uint32_t verdict, uint32_t core,
             uint32_t view) nogil
@@ -14,7 +19,8 @@ cdef extern from "client/client.h":
     client *client_open(segment *s, int supervisor)
     void client_close(client *c)
     bint client_gone(const client *c)
-    int client_send(client *c, uint32_t core, uint32_t channel, const message *request)
+    int client_send(client *c, uint32_t core, uint32_t channel, const message *request,
+            const uint64_t *kept)
     bint client_wait(client *c, uint32_t core, uint32_t channel, uint32_t line, message *reply,
             uint64_t timeout_us) nogil
     void client_abandon(client *c, uint32_t core, uint32_t channel)
@@ -30,6 +36,15 @@ cdef message _message(int kind, tuple words) except *:
     for i in range(len(words)):
         m.word[i + 1] = words[i]
     return m
+
+
+def cores_word(object mask, uint32_t cores):
+    """A set of cores (an int, a bit each) as requests name it: a word, and the set itself where it
+    fits into none, else nothing.
+    """
+    cdef bytes kept = mask.to_bytes(8 * CORE_SET_WORDS_MAX, "little")
+    cdef uint64_t word = cores_word_(<const uint64_t *>PyBytes_AS_STRING(kept), cores)
+    return word, kept if word >> 60 == 3 else b""
 
 
 cdef tuple _reply(message *m):
@@ -58,10 +73,11 @@ cdef class Client:
     def gone(self):
         return client_gone(self.c)
 
-    def send(self, uint32_t core, uint32_t channel, int kind, tuple words):
-        """Sends a request; returns its line, or -1 when all are in use."""
+    def send(self, uint32_t core, uint32_t channel, int kind, tuple words, bytes kept=b""):
+        """Sends a request; returns its line, or -1 when all are in use. kept: see cores_word."""
         cdef message m = _message(kind, words)
-        return client_send(self.c, core, channel, &m)
+        cdef const uint64_t *cores = <const uint64_t *>PyBytes_AS_STRING(kept) if kept else NULL
+        return client_send(self.c, core, channel, &m, cores)
 
     def wait(self, uint32_t core, uint32_t channel, uint32_t line, uint64_t timeout_us):
         """The reply as (verdict, core named, six words), or None after timeout_us microseconds."""

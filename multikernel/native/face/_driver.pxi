@@ -4,7 +4,7 @@
 
 cdef extern from "driver/driver.h":
     struct driver:
-        uint64_t client_holders[16]
+        uint64_t program_set[64]
     struct transport:
         pass
     struct program:
@@ -132,10 +132,11 @@ cdef class Driver:
             )
         driver_enter(self.d)
 
-    def here(self, int kind, tuple words):
-        """A system call: (verdict, core named, six words)."""
+    def here(self, int kind, tuple words, bytes kept=b""):
+        """A system call: (verdict, core named, six words). kept: see cores_word."""
         cdef message request = _message(kind, words), reply
         self.enter()
+        memcpy(self.d.program_set, PyBytes_AS_STRING(kept), len(kept))
         driver_here(self.d, &request, &reply)
         driver_leave(self.d)
         return _reply(&reply)

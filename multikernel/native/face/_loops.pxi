@@ -50,7 +50,7 @@ cdef extern from "probes/probes.h":
         uint32_t protocol
         uint32_t count
         uint32_t think_us
-        uint64_t holders[16]
+        uint64_t holders[64]
     int probe_unmap(driver *d, const unmap_probe *p, histogram *map, histogram *touch,
             histogram *unmap) nogil
     int probe_local(driver *d, uint64_t frame, uint32_t count, histogram *h) nogil

@@ -31,7 +31,6 @@ cdef extern from "driver/driver.h":
         KIND_WRITE
         KIND_ALLOCATE
         KIND_FREE
-        KIND_HOLDERS
         KIND_MAP
         KIND_UNMAP
         KIND_PROTECT
@@ -67,7 +66,6 @@ KINDS = {
     "WRITE": KIND_WRITE,
     "ALLOCATE": KIND_ALLOCATE,
     "FREE": KIND_FREE,
-    "HOLDERS": KIND_HOLDERS,
     "MAP": KIND_MAP,
     "UNMAP": KIND_UNMAP,
     "PROTECT": KIND_PROTECT,

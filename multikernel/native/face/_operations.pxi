@@ -3,10 +3,10 @@
 
 cdef extern from "probes/probes.h":
     enum:
-        OPERATION_RETYPE
-        OPERATION_COPY
-        OPERATION_REVOKE
-        OPERATION_DELETE
+        PROBE_RETYPE
+        PROBE_COPY
+        PROBE_REVOKE
+        PROBE_DELETE
         OPERATIONS_IN_FLIGHT
     struct operation_probe:
         uint32_t operation
@@ -47,10 +47,10 @@ cdef extern from "probes/probes.h":
             at_once_counts *counts) nogil
 
 OPERATIONS = {
-    "retype": OPERATION_RETYPE,
-    "copy": OPERATION_COPY,
-    "revoke": OPERATION_REVOKE,
-    "delete": OPERATION_DELETE,
+    "retype": PROBE_RETYPE,
+    "copy": PROBE_COPY,
+    "revoke": PROBE_REVOKE,
+    "delete": PROBE_DELETE,
 }
 IN_FLIGHT_MOST = OPERATIONS_IN_FLIGHT
 PAGES_IN_FLIGHT = AT_ONCE_PAGES

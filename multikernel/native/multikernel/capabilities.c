@@ -21,7 +21,8 @@ static bool goes_for_good(const struct driver *d, const struct capability_task *
 {
     const struct cspace *cs = cspace_of(d);
     uint32_t slot;
-    if (d->me != 0 || task->row != ROW_CAP_DELETE || cspace_find(cs, task->source, &slot) != CAP_OK)
+    if (d->me != 0 || task->operation != OPERATION_DELETE ||
+        cspace_find(cs, task->source, &slot) != CAP_OK)
         return false;
     *ram = *cspace_slot(cs, slot);
     return ram->type == CAP_RAM && ram->owner == d->me && !(ram->flags & CAP_REMOTE) &&
@@ -29,29 +30,23 @@ static bool goes_for_good(const struct driver *d, const struct capability_task *
 }
 
 enum verdict multikernel_capability(struct driver *d, uint64_t address,
-                                    struct capability_task *task, struct message *reply)
+                                    const struct capability_task *task, struct message *reply)
 {
     struct capability ram;
-    bool last = goes_for_good(d, task, &ram);
-    enum verdict verdict = monitor_capability(monitor_of(d), task);
+    const bool last = goes_for_good(d, task, &ram);
+    const struct request request = {.operation = task->operation, .ticket = address, .task = *task};
+    const enum verdict verdict = monitor_begin(d, &request, reply);
     if (verdict == VERDICT_OK && last && nothing_here(d, ram.address, ram.size))
         frames_free(&d->frames, ram.address, ram.size);
-    if (verdict != VERDICT_PENDING && verdict != VERDICT_BUSY) {
-        reply->word[1] = task->made;
-        return verdict;
-    }
-    task->tried = verdict == VERDICT_PENDING;
-    /* BUSY too: what is half deleted has to be remembered, and waiting for another operation's
-     * outcome is the monitor's. */
-    const struct request request = {
-        .row = task->row, .protocol = TWO_PHASE, .ticket = address, .capability = *task};
-    return monitor_begin(d, &request, reply);
+    return verdict;
 }
 
 enum verdict multikernel_create_ram(struct driver *d, uint64_t address, uint64_t size,
                                     const struct cspace_place *to, uint64_t *made)
 {
-    return monitor_verdict(cspace_create_ram(cspace_of(d), address, size, to, made));
+    const struct creation creation = {.address = address, .size = size, .to = *to};
+    const struct input input = {.kind = INPUT_CREATE, .creation = &creation};
+    return monitor_local(d, &input, made);
 }
 
 bool multikernel_look(struct driver *d, uint64_t slot, bool next, struct capability *found,
@@ -86,8 +81,7 @@ enum verdict multikernel_unused(struct driver *d, uint64_t address, uint64_t siz
     if (!k->ticket) {
         if (!nothing_here(d, address, size))
             return VERDICT_FRAME_IN_USE;
-        const struct request request = {.row = ROW_CAP_RECLAIM,
-                                        .protocol = TWO_PHASE,
+        const struct request request = {.operation = OPERATION_RECLAIM,
                                         .frame = address,
                                         .length = size,
                                         .ticket = driver_local_address(d)};

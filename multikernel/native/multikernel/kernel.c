@@ -4,19 +4,61 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
+#include "monitor/operation.h"
 #include "multikernel/multikernel.h"
 
-enum { LANES = 16, OUTGOING_MOST = 65536 };
+enum {
+    LANES = OPERATION_LANES,
+    OUTGOING_MOST = 65536,
+    WHOLE_CORES = 64,   /* up to so many every core has room for what all can have */
+    AGREEMENTS = 1024,  /* beyond: of others, under way here at once */
+    MAPPED_HOMES = 256, /* ... and room for what so many homes can map */
+    SETS = 64,          /* of cores that fit into no word */
+};
+
+/* --- What the monitor is given --- */
+
+static const uint64_t *set_of(void *driver, uint32_t core, uint32_t lane)
+{
+    struct driver *d = driver;
+    return segment_set(d->segment, &d->region, core, lane);
+}
+
+static void keep_set(void *driver, uint32_t lane, const uint64_t *set)
+{
+    struct driver *d = driver;
+    memcpy(segment_set(d->segment, &d->region, d->me, lane), set,
+           8 * (size_t)core_set_words(d->cores));
+}
+
+static struct monitor_shape shape_of(const struct driver *d, const struct driver_options *o)
+{
+    struct monitor_shape shape = monitor_shape_whole(d->cores, LANES, o->slots_per_core);
+    if (d->cores > WHOLE_CORES) {
+        const uint32_t mappings = MAPPED_HOMES * o->slots_per_core;
+        shape.agreements = AGREEMENTS;
+        shape.mappings = mappings < shape.mappings ? mappings : shape.mappings;
+        shape.sets = SETS;
+    }
+    shape.cnodes = o->cnodes;
+    shape.slot_bits = CNODE_SLOT_BITS;
+    shape.capability_protocol = o->capability_protocol;
+    return shape;
+}
+
+/* --- The interface --- */
 
 static bool serve(struct driver *d)
 {
     struct multikernel *k = multikernel_of(d);
-    if (!outgoing_has_room(d))
+    const uint64_t now = arch_cycles();
+    if (now < k->next_tick || !outgoing_has_room(d))
         return false;
-    k->environment.now = arch_cycles();
-    uint32_t waiting = k->monitor->waiting;
+    k->environment.now = now;
+    const uint32_t waiting = k->monitor->waiting;
     struct input input = {.kind = INPUT_TICK};
     monitor_turn(d, &input, 0, NULL);
     return k->monitor->waiting != waiting;
@@ -30,22 +72,26 @@ static bool engaged(struct driver *d)
 
 static enum verdict pin(struct driver *d, uint32_t slot, uint32_t generation)
 {
-    return monitor_pin(monitor_of(d), slot, generation);
+    const struct input input = {.kind = INPUT_PIN, .slot = slot, .generation = generation};
+    uint64_t made;
+    return monitor_local(d, &input, &made);
 }
 
 static enum verdict unpin(struct driver *d, uint32_t slot, uint32_t generation)
 {
-    return monitor_unpin(monitor_of(d), slot, generation);
+    const struct input input = {.kind = INPUT_UNPIN, .slot = slot, .generation = generation};
+    uint64_t made;
+    return monitor_local(d, &input, &made);
 }
 
 static enum verdict fault(struct driver *d, uint32_t slot, uint32_t generation, int write)
 {
-    return monitor_fault(monitor_of(d), slot, generation, write);
+    return monitor_fault(monitor_of(d), slot, generation, write != 0);
 }
 
-static uint64_t digest(struct driver *d, const uint64_t *set)
+static uint64_t digest(struct driver *d, uint32_t one, uint32_t other)
 {
-    return monitor_digest(monitor_of(d), set);
+    return monitor_digest(monitor_of(d), one, other);
 }
 
 static void count(struct driver *d, uint32_t *mapped, uint32_t *locked)
@@ -55,8 +101,8 @@ static void count(struct driver *d, uint32_t *mapped, uint32_t *locked)
 
 static bool frame_in_use(struct driver *d, uint64_t frame, uint64_t length)
 {
-    for (uint32_t slot = 0; slot < monitor_slots(monitor_of(d)); slot++) {
-        const struct mapping *mapping = monitor_mapping(monitor_of(d), slot);
+    for (uint32_t i = 1; i < monitor_mapping_records(monitor_of(d)); i++) {
+        const struct mapping *mapping = monitor_mapping_record(monitor_of(d), i);
         /* GONE is unmapped: only its slot is still its home's to release. */
         bool used = mapping->state == MAPPING_MAPPED || mapping->state == MAPPING_RESERVED;
         if (used && mapping->frame < frame + length && frame < mapping->frame + mapping->length)
@@ -68,11 +114,6 @@ static bool frame_in_use(struct driver *d, uint64_t frame, uint64_t length)
 static const struct tree *tree_hold(struct driver *d, uint32_t root)
 {
     return monitor_tree(monitor_of(d), root);
-}
-
-static const struct tree_link *tree_links(struct driver *d, uint32_t root, uint32_t version)
-{
-    return monitor_links(monitor_of(d), root, version);
 }
 
 static void tree_release(struct driver *d)
@@ -98,25 +139,21 @@ static int open(struct driver *d, const struct driver_options *o)
     k->output = calloc(1, sizeof *k->output + entries * sizeof(struct output_entry));
     if (!k->output)
         return ENOMEM;
-    k->environment.mmu = &d->vspace.mmu;
-    k->environment.backoff = 2 * o->cycles_per_us;
+    k->routing = (struct routing){d, trees_links, trees_publish, set_of, keep_set};
+    k->environment = (struct environment){.operations = &monitor_operations,
+                                          .mmu = &d->vspace.mmu,
+                                          .routing = &k->routing,
+                                          .backoff = 2 * o->cycles_per_us};
+    k->next_tick = NEVER;
+    const struct monitor_shape shape = shape_of(d, o);
     /* mmap, not calloc: the block must be zero, and only what is used should cost memory. */
-    const struct monitor_shape shape = {.cores = d->cores,
-                                        .lanes = LANES,
-                                        .slots_per_core = o->slots_per_core,
-                                        .cnodes = o->cnodes,
-                                        .slot_bits = CNODE_SLOT_BITS,
-                                        .capability_protocol = o->capability_protocol};
     k->monitor = mmap(NULL, monitor_size(&shape), PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (k->monitor == MAP_FAILED)
         return errno;
     monitor_init(k->monitor, d->me, &shape, o->address_base, o->address_size);
-    for (uint32_t i = 0; i < o->tree_count; i++) {
-        const uint32_t *tree = o->trees + (size_t)i * d->cores;
-        if (tree[0] >= d->cores || !monitor_plant(k->monitor, tree[0], tree + 1))
-            return EINVAL;
-    }
+    for (uint32_t i = 0; i < o->tree_count; i++)
+        monitor_planted(k->monitor, o->trees[(size_t)i * d->cores]);
     d->kernel_state = k;
     d->pending = &k->waiting;
     return 0;
@@ -136,7 +173,6 @@ const struct kernel kernel_multikernel = {
     .count = count,
     .frame_in_use = frame_in_use,
     .tree_hold = tree_hold,
-    .tree_links = tree_links,
     .tree_release = tree_release,
     .trees_digest = trees_digest,
     .capability = multikernel_capability,

@@ -17,10 +17,8 @@ static void deliver(struct driver *d, const struct output *output, uint64_t tick
             outgoing_reply(d, entry->token, &entry->message);
             break;
         case OUTPUT_DONE:
-            if (ticket && entry->token == ticket &&
-                message_verdict(&entry->message) != VERDICT_OK && result) {
-                *verdict = message_verdict(
-                    &entry->message); /* refused at once: the caller answers, or asks again */
+            if (ticket && entry->token == ticket && result) { /* at once: the caller answers */
+                *verdict = message_verdict(&entry->message);
                 *result = entry->message;
             } else {
                 driver_reply(d, entry->token, &entry->message);
@@ -45,8 +43,18 @@ enum verdict monitor_turn(struct driver *d, const struct input *input, uint64_t 
         monitor_step(k->monitor, &k->environment, &own, k->output);
         deliver(d, k->output, ticket, &verdict, NULL);
     }
-    atomic_store_explicit(&k->waiting, k->monitor->waiting, memory_order_relaxed); /* ours alone */
+    k->next_tick = k->output->next_tick;
+    atomic_store_explicit(&k->waiting, k->next_tick != NEVER,
+                          memory_order_relaxed); /* ours alone */
     return verdict;
+}
+
+enum verdict monitor_local(struct driver *d, const struct input *input, uint64_t *made)
+{
+    struct multikernel *k = multikernel_of(d);
+    monitor_step(k->monitor, &k->environment, input, k->output);
+    *made = k->output->made;
+    return k->output->verdict;
 }
 
 bool monitor_message(struct driver *d, const struct arrival *a)
@@ -55,13 +63,14 @@ bool monitor_message(struct driver *d, const struct arrival *a)
     const uint32_t kind = message_kind(&a->message);
     if (a->reply) {
         input.kind = INPUT_REPLY;
-        if (message_verdict(&a->message) != VERDICT_OK)
-            multikernel_of(d)->environment.now = arch_cycles(); /* it may have to back off */
+        /* It may have to back off, and then how long an abort takes is asked for. */
+        if (message_verdict(&a->message) != VERDICT_OK || monitor_of(d)->aborting)
+            multikernel_of(d)->environment.now = arch_cycles();
     } else {
         input.kind = INPUT_MESSAGE;
         if (kind >= AGREEMENT_KINDS)
             return false;
-        if (kind >= KIND_SET) {
+        if (kind >= KIND_RELEASE) {
             /* a notice: nobody waits for the monitor, but its line wants its turn back */
             const struct message taken = {{0}};
             d->transport->answer(d, a->address, &taken);

@@ -5,9 +5,11 @@
 
 struct multikernel {
     struct monitor *monitor;
+    struct routing routing;
     struct environment environment;
     struct output *output;
-    _Atomic uint64_t waiting; /* the monitor's, where the loop sees it: it wants a tick */
+    _Atomic uint64_t waiting; /* the monitor wants a tick; where the loop sees it */
+    uint64_t next_tick;       /* ... when, in cycles */
     uint64_t asked, ticket;   /* that memory is asked about, if ticket is not 0 (capabilities.c) */
 };
 
@@ -26,6 +28,8 @@ static inline struct monitor *monitor_of(const struct driver *d)
  * else PENDING. */
 enum verdict monitor_turn(struct driver *driver, const struct input *input, uint64_t ticket,
                           struct message *result);
+/* An input that is answered at once and puts out nothing: its verdict, and what was made. */
+enum verdict monitor_local(struct driver *driver, const struct input *input, uint64_t *made);
 /* What another core's monitor says. */
 bool monitor_message(struct driver *driver, const struct arrival *arrival);
 /* An operation of this core, as kernel->begin has it. */
@@ -35,7 +39,7 @@ enum verdict monitor_begin(struct driver *driver, const struct request *request,
 /* --- capabilities.c; see struct kernel --- */
 
 enum verdict multikernel_capability(struct driver *driver, uint64_t address,
-                                    struct capability_task *task, struct message *reply);
+                                    const struct capability_task *task, struct message *reply);
 enum verdict multikernel_create_ram(struct driver *driver, uint64_t address, uint64_t size,
                                     const struct cspace_place *to, uint64_t *made);
 bool multikernel_look(struct driver *driver, uint64_t slot, bool next, struct capability *found,

@@ -15,7 +15,7 @@ enum {
     SCRATCH_COUNTER = 102,
     SCRATCH_GENERATION = 103,
     SCRATCH_ROUNDS = 104, /* one line a round */
-    ROUNDS_MAX = 10,
+    ROUNDS_MAX = 12,
 };
 
 static_assert(1u << ROUNDS_MAX >= CORES_MAX, "a round for every power of two");

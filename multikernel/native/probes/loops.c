@@ -60,9 +60,9 @@ enum verdict probe_spread(struct driver *d, const uint32_t *groups, uint32_t gro
 static enum verdict map(struct driver *d, uint64_t frame, uint64_t length, const uint64_t *holders,
                         struct message *mapped)
 {
-    struct message request = {
-        {message_head(KIND_MAP, 0, 0, 0, 0), frame, length, RIGHTS_WRITE, holders[0]}};
-    memcpy(d->client_holders, holders, 8 * (size_t)core_set_words(d->cores));
+    struct message request = {{message_head(KIND_MAP, 0, 0, 0, 0), frame, length, RIGHTS_WRITE,
+                               cores_word(holders, d->cores)}};
+    memcpy(d->program_set, holders, 8 * (size_t)core_set_words(d->cores));
     return driver_here(d, &request, mapped);
 }
 

@@ -26,11 +26,11 @@ static struct message copy_of(uint64_t source, uint64_t cnode, uint32_t index, u
 static struct message timed_request(const struct operation_probe *p, uint32_t i, uint64_t made)
 {
     switch (p->operation) {
-    case OPERATION_RETYPE:
+    case PROBE_RETYPE:
         return retype_of(p, i);
-    case OPERATION_COPY:
+    case PROBE_COPY:
         return copy_of(made, p->to_cnode, p->to_index + i, p->to);
-    case OPERATION_REVOKE:
+    case PROBE_REVOKE:
         return asking_about(KIND_CAP_REVOKE, made);
     default:
         return asking_about(KIND_CAP_DELETE, made);
@@ -65,8 +65,7 @@ static enum verdict prepare(struct driver *d, const struct operation_probe *p, u
                             uint64_t *made, uint64_t *copies)
 {
     enum verdict verdict = VERDICT_OK;
-    for (uint32_t i = 0; i < batch && verdict == VERDICT_OK && p->operation != OPERATION_RETYPE;
-         i++)
+    for (uint32_t i = 0; i < batch && verdict == VERDICT_OK && p->operation != PROBE_RETYPE; i++)
         verdict = ask(d, d->me, retype_of(p, i), &made[i]);
     if (verdict == VERDICT_OK && p->copies)
         verdict = spread(d, p, made[0], copies);
@@ -78,15 +77,15 @@ static enum verdict clear(struct driver *d, const struct operation_probe *p, uin
 {
     enum verdict verdict = VERDICT_OK;
     for (uint32_t i = 0; i < batch && verdict == VERDICT_OK; i++) {
-        if (p->operation == OPERATION_COPY)
+        if (p->operation == PROBE_COPY)
             verdict = ask(d, p->to, asking_about(KIND_CAP_DELETE, result[i]), NULL);
-        if (verdict == VERDICT_OK && p->operation != OPERATION_DELETE)
-            verdict = ask(d, d->me,
-                          asking_about(KIND_CAP_DELETE,
-                                       p->operation == OPERATION_RETYPE ? result[i] : made[i]),
-                          NULL);
+        if (verdict == VERDICT_OK && p->operation != PROBE_DELETE)
+            verdict = ask(
+                d, d->me,
+                asking_about(KIND_CAP_DELETE, p->operation == PROBE_RETYPE ? result[i] : made[i]),
+                NULL);
     }
-    for (uint32_t i = 0; i < p->copies && verdict == VERDICT_OK && p->operation == OPERATION_DELETE;
+    for (uint32_t i = 0; i < p->copies && verdict == VERDICT_OK && p->operation == PROBE_DELETE;
          i++)
         verdict = ask(d, (p->to + i % p->cores) % d->cores,
                       asking_about(KIND_CAP_DELETE, copies[i]), NULL);

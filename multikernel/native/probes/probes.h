@@ -262,7 +262,7 @@ void probe_open_loop(struct driver *d, uint32_t peer, uint64_t count, uint64_t m
 
 /* --- operations.c --- */
 
-enum { OPERATION_RETYPE = 0, OPERATION_COPY, OPERATION_REVOKE, OPERATION_DELETE };
+enum { PROBE_RETYPE = 0, PROBE_COPY, PROBE_REVOKE, PROBE_DELETE };
 enum { OPERATIONS_IN_FLIGHT = 16 };
 
 struct operation_probe {

@@ -20,6 +20,12 @@ void segment_region(const struct geometry *g, struct region *region)
     at += region->ring_stride * g->cores;
     region->client = round_up(at, PAD_BYTES);
     at = region->client + (uint64_t)CLIENT_CHANNELS * CLIENT_LINES * LINE_BYTES;
+    region->trees = round_up(at, PAD_BYTES);
+    region->tree_stride = round_up(6 * (uint64_t)g->cores, PAD_BYTES);
+    region->sets = region->trees + 2 * region->tree_stride;
+    region->set_stride = round_up(8 * (uint64_t)core_set_words(g->cores), PAD_BYTES);
+    region->client_sets = region->sets + OPERATION_LANES * region->set_stride;
+    at = region->client_sets + CLIENT_CHANNELS * CLIENT_LINES * region->set_stride;
     region->scratch = at;
     region->bytes = round_up(at + (uint64_t)SCRATCH_LINES * PAD_BYTES, PAGE_BYTES);
 }

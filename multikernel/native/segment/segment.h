@@ -3,7 +3,7 @@
  * to touch it and it lies in the owner's memory.
  *
  *   region: doorbell | call lines from each core | user channels from each core | rings from each
- *   core | the client's lines
+ *   core | the client's lines | its tree's tables | core sets
  *           | scratch lines for the measuring loops
  *   after the regions: the shared kernel's state (locked, one copy) and its private-to-a-core MCS
  *   nodes
@@ -26,8 +26,9 @@ enum {
     CLIENT_LINES = 32, /* window of each of the clients' channels to a core */
     /* the launcher's: requests; programs and their results. The supervisor's: inspection */
     CLIENT_CHANNELS = 3,
-    SCRATCH_LINES = 128, /* padded lines, for probes */
-    UPDATE_LINES = 8,    /* the first of them: what the update experiment updates */
+    OPERATION_LANES = 16, /* operations a core may have under way at once */
+    SCRATCH_LINES = 128,  /* padded lines, for probes */
+    UPDATE_LINES = 8,     /* the first of them: what the update experiment updates */
 };
 
 /* What the supervisor decides; all else follows. */
@@ -58,6 +59,9 @@ struct region {
     uint64_t channels;
     uint64_t rings, ring_stride;
     uint64_t client;
+    uint64_t trees, tree_stride; /* two tables of the owner's tree */
+    uint64_t sets, set_stride;   /* core sets that the owner's operations name, by lane */
+    uint64_t client_sets;        /* ... and the client's requests, by channel and line */
     uint64_t scratch;
     uint64_t bytes;
 };
@@ -104,6 +108,20 @@ static inline struct slot *segment_client(struct segment *segment, const struct 
 {
     return (struct slot *)(void *)(segment_region_of(segment, core) + region->client +
                                    (uint64_t)channel * CLIENT_LINES * LINE_BYTES);
+}
+/* What a core's operation in that lane names; written by that core. */
+static inline uint64_t *segment_set(struct segment *segment, const struct region *region,
+                                    uint32_t core, uint32_t lane)
+{
+    return (uint64_t *)(void *)(segment_region_of(segment, core) + region->sets +
+                                lane * region->set_stride);
+}
+/* What the client's request on that line names; written by the client, before it sends. */
+static inline uint64_t *segment_client_set(struct segment *segment, const struct region *region,
+                                           uint32_t core, uint32_t channel, uint32_t line)
+{
+    return (uint64_t *)(void *)(segment_region_of(segment, core) + region->client_sets +
+                                (channel * CLIENT_LINES + line) * region->set_stride);
 }
 static inline char *segment_scratch(struct segment *segment, const struct region *region,
                                     uint32_t core)

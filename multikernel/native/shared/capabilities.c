@@ -100,12 +100,12 @@ static enum capability_verdict derive(struct driver *d, struct capability_task *
                                       struct needs *next)
 {
     struct cspace *state = shared_cspace(d);
-    const uint32_t to = t->row == ROW_CAP_COPY ? t->to : d->me;
+    const uint32_t to = t->operation == OPERATION_COPY ? t->to : d->me;
     uint64_t source = from_core(state, d->me, t->source), cnode = from_core(state, to, t->cnode);
     struct needs n = *next;
     struct cspace *cs = lock_for_making(d, &source, &cnode, &n);
     *next = n;
-    enum capability_verdict verdict = t->row == ROW_CAP_COPY
+    enum capability_verdict verdict = t->operation == OPERATION_COPY
                                           ? copy(d, cs, t, source, cnode, next)
                                           : retype(d, cs, t, source, cnode, next);
     unlock_regions(d, &n);
@@ -233,14 +233,14 @@ enum verdict shared_capability(struct driver *d, struct capability_task *t,
     bool begun = false;
     *outcome = (struct shared_outcome){0};
     t->made = 0;
-    if (t->row == ROW_CAP_COPY && t->to >= d->cores)
+    if (t->operation == OPERATION_COPY && t->to >= d->cores)
         return VERDICT_BAD_REQUEST;
     for (;;) {
-        if (t->row == ROW_CAP_DELETE)
+        if (t->operation == OPERATION_DELETE)
             verdict = delete_piece(d, reference, &begun, outcome);
         else
-            verdict =
-                t->row == ROW_CAP_REVOKE ? revoke_all(d, reference, outcome) : derive(d, t, &n);
+            verdict = t->operation == OPERATION_REVOKE ? revoke_all(d, reference, outcome)
+                                                       : derive(d, t, &n);
         if (verdict != CAP_MORE && verdict != CAP_BUSY)
             break;
         shared_while_waiting(d);

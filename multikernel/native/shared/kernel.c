@@ -114,21 +114,22 @@ static enum verdict begin(struct driver *d, const struct request *request, struc
 {
     struct shared_kernel *k = shared_state(d);
     enum verdict verdict;
-    if (request->row == ROW_CAP_MAP)
+    if (request->operation == OPERATION_MAP_FRAME)
         return shared_frame_map(d, request, result);
-    if (request->row == ROW_TREE && !shared_private(d)->shootdown)
+    if (request->operation == OPERATION_TREE && !shared_private(d)->shootdown)
         return VERDICT_BAD_REQUEST;
-    if (request->row != ROW_MAP && request->row != ROW_TREE && request->slot >= k->slots)
+    if (request->operation != OPERATION_MAP && request->operation != OPERATION_TREE &&
+        request->slot >= k->slots)
         return VERDICT_NOT_MAPPED;
     shared_lock(d);
-    switch (request->row) {
-    case ROW_MAP:
+    switch (request->operation) {
+    case OPERATION_MAP:
         verdict = map(d, request, result);
         break;
-    case ROW_UNMAP:
+    case OPERATION_UNMAP:
         return unmap(d, request, result);
-    case ROW_TREE:
-        verdict = shared_tree_piece(d, request);
+    case OPERATION_TREE:
+        verdict = shared_install_tree(d, request);
         break;
     default:
         verdict = protect(d, request, result);
@@ -188,16 +189,15 @@ static enum verdict fault(struct driver *d, uint32_t slot, uint32_t generation, 
 }
 
 /* One state, hence one digest: equal on all cores by construction. */
-static uint64_t digest(struct driver *d, const uint64_t *set)
+static uint64_t digest(struct driver *d, uint32_t one, uint32_t other)
 {
     struct shared_kernel *k = shared_state(d);
     uint64_t sum = 0;
     for (uint32_t slot = 0; slot < k->slots; slot++) {
         struct shared_entry *entry = entry_at(k, slot);
-        bool member = (entry_status(entry) & 0xff) == ENTRY_MAPPED;
-        for (uint32_t word = 0; word < k->set_words && set && member; word++)
-            member = (entry->sets[word] & set[word]) == set[word];
-        if (member)
+        if ((entry_status(entry) & 0xff) == ENTRY_MAPPED &&
+            (one == TREE_NOBODY ||
+             (core_set_has(entry->sets, one) && core_set_has(entry->sets, other))))
             sum += (entry_status(entry) ^ entry->address ^ entry->frame << 20 ^ slot) *
                    0x9e3779b97f4a7c15ull;
     }
@@ -259,11 +259,6 @@ static const struct tree *tree_hold(struct driver *d, uint32_t root)
     return shared_tree(d, root);
 }
 
-static const struct tree_link *tree_links(struct driver *d, uint32_t root, uint32_t version)
-{
-    return shared_tree_links(d, root, version);
-}
-
 static void tree_release(struct driver *d)
 {
     shared_unlock(d);
@@ -278,17 +273,18 @@ static uint64_t trees_digest(struct driver *d)
 
 /* --- Capabilities --- */
 
-static enum verdict capability(struct driver *d, uint64_t address, struct capability_task *task,
-                               struct message *reply)
+static enum verdict capability(struct driver *d, uint64_t address,
+                               const struct capability_task *asked, struct message *reply)
 {
     struct shared_outcome outcome;
+    struct capability_task task = *asked;
     (void)address; /* all verdicts are final */
-    enum verdict verdict = shared_capability(d, task, &outcome);
+    enum verdict verdict = shared_capability(d, &task, &outcome);
     if (d->me == 0 && frames_kept(&d->frames, outcome.address, outcome.size))
         frames_free(&d->frames, outcome.address, outcome.size);
     if (verdict == VERDICT_PINNED)
         reply->word[0] = message_head(message_kind(reply), 0, 0, outcome.pinned, 0);
-    reply->word[1] = task->made;
+    reply->word[1] = task.made;
     return verdict;
 }
 
@@ -343,7 +339,6 @@ const struct kernel kernel_shared = {
     .count = count,
     .frame_in_use = frame_in_use,
     .tree_hold = tree_hold,
-    .tree_links = tree_links,
     .tree_release = tree_release,
     .trees_digest = trees_digest,
     .capability = capability,

@@ -109,7 +109,7 @@ static enum verdict map_page(struct driver *d, struct cspace *cs, uint64_t frame
 static enum verdict map_frame(struct driver *d, const struct request *request,
                               struct message *result, struct needs *next)
 {
-    const struct capability_task *t = &request->capability;
+    const struct capability_task *t = &request->task;
     const struct cspace *state = shared_cspace(d);
     uint64_t source = from_core(state, d->me, t->source), cnode = from_core(state, d->me, t->cnode);
     struct needs n = *next;

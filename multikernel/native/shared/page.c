@@ -53,8 +53,11 @@ enum verdict shared_page_reserve(struct driver *d, const struct request *request
     entry->frame = request->frame;
     entry->length = request->length;
     entry->mapping = 0;
-    memcpy(entry->sets, request->holders, 8 * (size_t)k->set_words);
-    memset(entry_pinners(k, entry), 0, 8 * (size_t)k->set_words);
+    memset(entry->sets, 0, 16 * (size_t)k->set_words); /* nobody has it pinned */
+    for (uint32_t core = 0; core < d->cores; core++)
+        if (cores_has(request->holders, core, request->kept))
+            core_set_add(entry->sets, core);
+
     entry_set(entry, ENTRY_RESERVED, request->rights, generation);
     return VERDICT_OK;
 }

@@ -161,7 +161,7 @@ void tree_tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum
 enum verdict tree_await(struct driver *d);
 bool tree_serve(struct driver *d);
 /* A piece of a tree that is installed, as monitor/install_tree.c has it; under the lock. */
-enum verdict shared_tree_piece(struct driver *d, const struct request *request);
+enum verdict shared_install_tree(struct driver *d, const struct request *request);
 /* Root's tree, and its edges in a version; under the lock. */
 struct tree *shared_tree(const struct driver *d, uint32_t root);
 const struct tree_link *shared_tree_links(const struct driver *d, uint32_t root, uint32_t version);

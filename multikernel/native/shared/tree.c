@@ -34,28 +34,15 @@ static struct message request_of(struct driver *d, const struct shared_entry *en
 
 /* --- The trees --- */
 
-static size_t tree_stride(uint32_t cores)
-{
-    size_t bytes = sizeof(struct tree) + TREE_VERSIONS * cores * sizeof(struct tree_link);
-    return (bytes + PAD_BYTES - 1) / PAD_BYTES * PAD_BYTES;
-}
-
 uint64_t shared_trees_bytes(uint32_t cores)
 {
-    return PAD_BYTES + tree_stride(cores) * cores;
+    return PAD_BYTES + sizeof(struct tree) * cores;
 }
 
 struct tree *shared_tree(const struct driver *d, uint32_t root)
 {
     struct shared_kernel *k = shared_state(d);
-    uint64_t offset = (k->trees_offset + PAD_BYTES - 1) / PAD_BYTES * PAD_BYTES;
-    return (struct tree *)(void *)((char *)k + offset + tree_stride(d->cores) * root);
-}
-
-static struct tree_link *links_of(const struct driver *d, uint32_t root, uint32_t version)
-{
-    return version == TREE_FLAT ? NULL
-                                : shared_tree(d, root)->link + (size_t)(version - 1) * d->cores;
+    return (struct tree *)(void *)((char *)k + (k->trees_offset + 7) / 8 * 8) + root;
 }
 
 int shared_trees_open(struct driver *d, const uint32_t *trees, uint32_t tree_count)
@@ -67,55 +54,18 @@ int shared_trees_open(struct driver *d, const uint32_t *trees, uint32_t tree_cou
     shared_private(d)->shootdown = shootdown;
     /* The driver serves the kernel when this differs from pending_seen, which stays 0. */
     d->pending = &shootdown->waits;
-    for (uint32_t i = 0; d->me == 0 && i < tree_count; i++) {
-        const uint32_t *tree = trees + (size_t)i * d->cores;
-        if (tree[0] >= d->cores)
-            return EINVAL;
-        struct tree_link *link = links_of(d, tree[0], 1);
-        tree_clear(link, d->cores);
-        for (uint32_t edge = 1; edge < d->cores; edge++) {
-            if (!tree_takes(link, d->cores, tree[0], tree[edge]))
-                return EINVAL;
-            tree_add(link, tree[edge]);
-        }
-        shared_tree(d, tree[0])->current = 1;
-    }
+    for (uint32_t i = 0; d->me == 0 && i < tree_count; i++)
+        shared_tree(d, trees[(size_t)i * d->cores])->version = 1;
     return 0;
 }
 
-enum verdict shared_tree_piece(struct driver *d, const struct request *request)
+enum verdict shared_install_tree(struct driver *d, const struct request *request)
 {
-    uint32_t root = request->slot;
-    struct tree_piece p = tree_piece_of(request->argument);
-    if (root >= d->cores || !tree_piece_fits(&p, d->cores))
+    struct tree *tree = shared_tree(d, d->me);
+    if (!trees_publish(d, tree_place(tree->version + 1), request->ticket))
         return VERDICT_BAD_REQUEST;
-    struct tree *tree = shared_tree(d, root);
-    uint32_t version = tree->current == 1 ? 2 : 1;
-    struct tree_link *link = links_of(d, root, version);
-    if (p.position && (tree->staged != p.position || tree->number != p.number))
-        return VERDICT_OVERTAKEN;
-    if (!p.position)
-        tree_clear(link, d->cores);
-    tree->number = (uint16_t)p.number;
-    for (uint32_t i = 0; i < p.count; i++) {
-        if (!tree_takes(link, d->cores, root, p.edge[i])) {
-            tree->staged = tree->number = 0;
-            return VERDICT_BAD_REQUEST;
-        }
-        tree_add(link, p.edge[i]);
-    }
-    tree->staged = (uint16_t)(p.position + p.count);
-    if (tree->staged == p.total) {
-        tree->current = (uint16_t)version;
-        tree->staged = tree->number = 0;
-        tree->installed++;
-    }
+    tree->version++;
     return VERDICT_OK;
-}
-
-const struct tree_link *shared_tree_links(const struct driver *d, uint32_t root, uint32_t version)
-{
-    return links_of(d, root, version);
 }
 
 /* --- Telling --- */
@@ -128,7 +78,8 @@ static void pass_on(struct driver *d, uint32_t root, const struct message *reque
     struct shootdown *shootdown = shared_private(d)->shootdown;
     const uint64_t *holders =
         k->set_words == 1 ? &request->word[2] : entry_at(k, (uint32_t)request->word[1])->sets;
-    const struct tree_link *link = links_of(d, root, shared_tree(d, root)->current);
+    const uint32_t place = tree_place(shared_tree(d, root)->version);
+    const struct tree_link *link = place == TREE_FLAT ? NULL : trees_links(d, root, place);
     uint32_t core = TREE_NOBODY;
     shootdown->missing = 0;
     shootdown->failed = false;
