@@ -125,9 +125,12 @@ def test_a_tree_from_a_program_and_from_outside() -> None:
         mine = system.ask(0, "TREES")[0]
         assert mine != before
         system.cores[2].run(give, 1)  # by a call to core 1, whose tree it is
-        assert system.ask(2, "TREES")[0] == mine
+        second = {system.ask(core, "TREES", 1)[:2] for core in range(3)}
+        assert second == {(system.ask(2, "TREES")[0], 2)}
         system.install(1, [(1, 0), (1, 2)])
-        assert system.ask(2, "TREES")[0] not in (before, mine)
+        third = {system.ask(core, "TREES", 1)[:2] for core in range(3)}
+        assert third == {(system.ask(2, "TREES")[0], 3)}
+        assert len({before, mine, *(digest for digest, _ in second | third)}) == 4
         with pytest.raises(BadInput, match="does not span all cores"):
             system.install(0, [(0, 1)])
         system.unmap(system.map(system.allocate(4096)))

@@ -248,7 +248,7 @@ enum verdict shared_capability(struct driver *d, struct capability_task *t,
     if (verdict == CAP_NEEDS_AGREEMENT)
         return outcome->page;
     /* others did the rest */
-    return verdict == CAP_STALE && begun ? VERDICT_OK : monitor_verdict(verdict);
+    return verdict == CAP_STALE && begun ? VERDICT_OK : shared_verdict(verdict);
 }
 
 /* --- RAM, and looking --- */
@@ -274,7 +274,7 @@ enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size
         k->region_next = (region + 1) % k->regions;
         *made = to_core(state, d->me, *made);
     }
-    return monitor_verdict(verdict);
+    return shared_verdict(verdict);
 }
 
 bool shared_unused(struct driver *d, uint64_t address, uint64_t size)

@@ -18,6 +18,12 @@ struct shared_outcome {
     enum verdict page; /* what keeps a page that should have gone, or OK */
     uint32_t pinned;   /* PINNED: the core that has it pinned */
 };
+/* What a caller sees; MORE is what to try again, as BUSY is. */
+static inline enum verdict shared_verdict(enum capability_verdict verdict)
+{
+    return verdict == CAP_MORE ? VERDICT_BUSY : monitor_verdict(verdict);
+}
+
 /* As the kinds KIND_CAP_… say; final verdicts all. */
 enum verdict shared_capability(struct driver *d, struct capability_task *task,
                                struct shared_outcome *outcome);

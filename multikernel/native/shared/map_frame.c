@@ -91,7 +91,7 @@ static enum verdict map_page(struct driver *d, struct cspace *cs, uint64_t frame
     if (verdict != VERDICT_OK)
         return verdict;
     struct shared_entry *entry = entry_at(shared_state(d), slot);
-    verdict = monitor_verdict(
+    verdict = shared_verdict(
         mapping_made(d, cs, frame, entry->address, request->rights, place, &mapping, next));
     if (verdict != VERDICT_OK) {
         shared_page_free(d, slot);
@@ -119,7 +119,7 @@ static enum verdict map_frame(struct driver *d, const struct request *request,
     enum capability_verdict found = cspace_find(cs, source, &at);
     if (found == CAP_OK && cspace_slot(cs, at)->type != CAP_FRAME)
         found = CAP_WRONG_TYPE;
-    enum verdict verdict = monitor_verdict(found);
+    enum verdict verdict = shared_verdict(found);
     if (found == CAP_OK) {
         const struct cspace_place place = {.cnode = cnode, .index = t->index};
         struct request plain = *request;
@@ -275,7 +275,7 @@ enum verdict shared_frames_with(struct driver *d, uint32_t victim, uint32_t *pin
     lock_space(d, d->me);
     enum capability_verdict going = cspace_going(cs, victim);
     unlock_space(d, d->me);
-    return going == CAP_NEEDS_AGREEMENT ? pages_go(d, &which, pinned) : monitor_verdict(going);
+    return going == CAP_NEEDS_AGREEMENT ? pages_go(d, &which, pinned) : shared_verdict(going);
 }
 
 /* --- All pages of a range, before a revocation --- */
@@ -330,6 +330,6 @@ enum verdict shared_frames_go(struct driver *d, const struct cspace *cs,
                                 .victim = cnodes ? (uint32_t)r->reference : NO_CAPABILITY,
                                 .everywhere = cnodes};
     if (cnodes && cnodes_hold_pages(d, cs, r))
-        return monitor_verdict(CAP_MAPPED);
+        return shared_verdict(CAP_MAPPED);
     return cs->mapped || cnodes ? pages_go(d, &which, pinned) : VERDICT_OK;
 }
