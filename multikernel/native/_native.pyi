@@ -351,7 +351,7 @@ class CallEnd(_End):
     def reply_receive(self, data: tuple[int, ...] | Buffer, /) -> Words: ...
     def reply_receive_bytes(self, data: tuple[int, ...] | Buffer, /) -> bytes: ...
 
-def capability_rule_table() -> list[tuple[str, int, int, bool, bool, bool, int]]: ...
+def capability_rule_table() -> list[tuple[str, int, int, bool, bool, int]]: ...
 
 Revocation = tuple[int, int, int, int, int]
 
@@ -391,7 +391,6 @@ class Capabilities:
         count: int,
         cnode: int,
         index: int,
-        about: int = 0,
         operation: int = 0,
     ) -> tuple[int, int]: ...
     def may_retype(
@@ -403,7 +402,6 @@ class Capabilities:
         count: int,
         cnode: int,
         index: int,
-        about: int = 0,
         operation: int = 0,
     ) -> int: ...
     def map(

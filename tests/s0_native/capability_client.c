@@ -80,8 +80,6 @@ static enum capability_verdict step(uint64_t *made)
                                         .type = below(CAP_TYPES + 2),
                                         .count = below(8) ? 1 + below(4) : random_next(&seed),
                                         .to = to};
-        if (retype.type == CAP_ENDPOINT)
-            retype.offset = retype.size = 0;
         return cspace_retype(cs, &retype, operation, made);
     case 6:
         return cspace_map(cs, from, below(4) * CAP_PAGE, below(8), &to, operation, made);

@@ -8,7 +8,7 @@
  * c SOURCE CNODE INDEX OP: copy; the same
  * m SOURCE RIGHTS CNODE INDEX OP: mint; the same
  * p SOURCE ADDRESS RIGHTS CNODE INDEX OP: map; the same
- * t SOURCE TYPE OFFSET SIZE COUNT CNODE INDEX ABOUT OP: retype; the same
+ * t SOURCE TYPE OFFSET SIZE COUNT CNODE INDEX OP: retype; the same
  * q ...: may it? verdict
  * d REFERENCE WORK OP: delete; verdict, done, slot
  * s REFERENCE ADDRESS SIZE ABOUT TYPE WORK OP: revoke; the same
@@ -117,12 +117,11 @@ int main(void)
                                             .offset = n[2],
                                             .size = n[3],
                                             .count = (uint32_t)n[4],
-                                            .to = {.cnode = n[5], .index = (uint32_t)n[6]},
-                                            .about = n[7]};
+                                            .to = {.cnode = n[5], .index = (uint32_t)n[6]}};
             if (operation.letter == 't') {
-                answer[0] = cspace_retype(cs, &retype, n[8], &answer[1]);
+                answer[0] = cspace_retype(cs, &retype, n[7], &answer[1]);
             } else {
-                answer[0] = cspace_may_retype(cs, &retype, n[8]);
+                answer[0] = cspace_may_retype(cs, &retype, n[7]);
                 answers = 1;
             }
             break;

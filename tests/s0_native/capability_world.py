@@ -18,7 +18,6 @@ from s0_native.capability_model import (
     DERIVES,
     DESCENDANTS,
     DYING,
-    ENDPOINT,
     FIXED,
     FRAME,
     GRANT,
@@ -29,7 +28,6 @@ from s0_native.capability_model import (
     PAGE,
     RAM,
     REMOTE,
-    VNODE,
     Held,
     Model,
     V,
@@ -150,16 +148,11 @@ class World:
         count: int,
         cnode: int,
         index: int,
-        about: int,
         operation: int,
     ) -> None:
         sources = [one for one, derived in DERIVES.items() if kind in derived] if source % 5 else []
         held = self.reference(source, *sources)
         size = (0, 1000)[-pages] if pages <= 0 else FIXED.get(kind, pages * PAGE)
-        if kind == ENDPOINT and pages > 0:
-            page, size = 0, 0
-        if kind != ENDPOINT and pages > 1:
-            about = 0
         numbers = (
             held,
             kind,
@@ -169,7 +162,7 @@ class World:
             self.reference(cnode, CNODE),
             self.index(index),
         )
-        numbers = *numbers, about, operation
+        numbers = *numbers, operation
         asked = self.real.may_retype(*numbers)
         verdict, made = self.real.retype(*numbers)
         assert asked == verdict
@@ -179,13 +172,16 @@ class World:
     def map(
         self, source: int, page: int, rights: int, cnode: int, index: int, operation: int
     ) -> None:
-        held = self.reference(source, FRAME, VNODE) if source % 4 else self.reference(source)
+        held = self.reference(source, FRAME) if source % 4 else self.reference(source)
         address = page * PAGE if page >= 0 else 777
         place = self.reference(cnode, CNODE), self.index(index)
         verdict, made = self.real.map(held, address, rights, *place, operation)
         self.keep(verdict, made)
-        numbers = held, MAPPING, 0, 0, 1, *place, address, operation
-        self.settle(verdict, self.model.retype(*numbers, rights=rights, learn=self.real.slots()))
+        numbers = held, MAPPING, 0, 0, 1, *place, operation
+        expected = self.model.retype(
+            *numbers, about=address, rights=rights, learn=self.real.slots()
+        )
+        self.settle(verdict, expected)
 
     def went(
         self, verdict: int, done: int, slot: int, work: int, must: set[int], operation: int
@@ -346,7 +342,7 @@ class World:
         ram = self.references[-1]
         for cnode, index, offset in ((self.real.root, 2, 0), (0, 3, 1)):
             into = cnode or self.references[-1]
-            numbers = ram, CNODE, offset * 4 * PAGE, 4 * PAGE, 1, into, index, 0, 0
+            numbers = ram, CNODE, offset * 4 * PAGE, 4 * PAGE, 1, into, index, 0
             verdict, made = self.real.retype(*numbers)
             self.keep(verdict, made)
             self.settle(verdict, self.model.retype(*numbers, learn=self.real.slots()))
@@ -359,19 +355,18 @@ class World:
         big = n(1 << 16)
         steps: list[tuple[int, Any]] = [
             (2, lambda: self.create_ram(8 * n(8), n(20, -1), n(4096), n(15))),
-            (2, lambda: self.receive(n(9), n(64), n(9, 1), n(8), n(4, 2), n(8), n(4096), n(15))),
+            (2, lambda: self.receive(n(6), n(64), n(9, 1), n(8), n(4, 2), n(8), n(4096), n(15))),
             (4, lambda: self.mint(big, choose.choice((8, 8, n(8))), n(4096), n(15), who)),
             (
                 8,
                 lambda: self.retype(
                     big,
-                    n(9),
+                    n(6),
                     n(8),
                     n(9, -1),
                     choose.choice((1, 1, 2, 3, 0, 300)),
                     n(4096),
                     n(15),
-                    n(3),
                     who,
                 ),
             ),
@@ -382,7 +377,7 @@ class World:
             (1, lambda: self.lock(n(64), n(4), n(3, 1))),
             (3, lambda: self.unlock(n(3, 1))),
             (1, lambda: self.relate(big, n(5, 2), choose.choice((0, 0, n(8))))),
-            (1, lambda: self.find_object(big, n(9))),
+            (1, lambda: self.find_object(big, n(6))),
             (1, lambda: self.derived_elsewhere(n(64), n(8, 1)) if n(4) == 0 else None),
             (1, lambda: self.conflict(4 * n(16), n(9, 1), n(4), n(4, 1))),
         ]

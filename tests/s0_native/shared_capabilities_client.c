@@ -228,8 +228,7 @@ static void map_or_unmap(struct driver *d, uint64_t *seed, uint64_t source)
 
 static void step(struct driver *d, uint64_t *seed)
 {
-    static const uint32_t types[] = {CAP_RAM,   CAP_FRAME,      CAP_VNODE,   CAP_CNODE,
-                                     CAP_CNODE, CAP_DISPATCHER, CAP_ENDPOINT};
+    static const uint32_t types[] = {CAP_RAM, CAP_FRAME, CAP_FRAME, CAP_CNODE, CAP_CNODE};
     struct capability c;
     uint32_t slots = random_next(seed) % 3 ? 48 : CNODES * CNODE_SLOTS;
     uint32_t index = random_next(seed) % 3 ? CNODE_ANY : random_next(seed) % 64;
@@ -238,16 +237,15 @@ static void step(struct driver *d, uint64_t *seed)
     if (what < 20) {
         copy_to(d, source, to, to == d->me ? cnode_of(d, seed) : CSPACE_ROOT, index, what < 4);
     } else if (what < 40) {
-        uint32_t type = types[random_next(seed) % 7], size = capability_rules[type].size;
+        uint32_t type = types[random_next(seed) % 5], size = capability_rules[type].size;
         uint64_t pages = size ? size / CAP_PAGE : 1 + random_next(seed) % 4,
                  made = c.size / CAP_PAGE;
         struct capability_task t = {
             .row = ROW_CAP_RETYPE, .source = source, .cnode = cnode_of(d, seed), .index = index};
         t.type = type;
         t.count = 1 + random_next(seed) % 3;
-        t.size = type == CAP_ENDPOINT ? 0 : pages * CAP_PAGE;
-        t.offset = type == CAP_ENDPOINT ? 0 : random_next(seed) % (made ? made : 1) * CAP_PAGE;
-        t.about = type == CAP_ENDPOINT ? random_next(seed) % 8 : 0;
+        t.size = pages * CAP_PAGE;
+        t.offset = random_next(seed) % (made ? made : 1) * CAP_PAGE;
         ask(d, &t);
     } else if (what >= 64) {
         map_or_unmap(d, seed, source);

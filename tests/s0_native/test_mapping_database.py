@@ -12,8 +12,7 @@ from s0_native.building import NATIVE, Compiler, Shell
 
 PAGE = 4096
 NONE = -1
-RAM, FRAME, CNODE, VNODE, DISPATCHER, ENDPOINT, MAPPING = range(1, 8)
-VIEWS = (ENDPOINT, MAPPING)
+RAM, FRAME, CNODE, MAPPING = range(1, 5)
 SOURCES = tuple(NATIVE / "capability" / f"{name}.c" for name in ("mapping_database", "capability"))
 
 # address, size, type, about; of power-of-two sizes and aligned to them: any two nest or are
@@ -31,7 +30,7 @@ def database(compiler: Compiler) -> Iterator[Shell]:
 def objects(pages: int) -> st.SearchStrategy[Object]:
     def place(bits: int, at: int, kind: int, about: int) -> Object:
         size = PAGE << bits
-        return (at * PAGE) // size * size, size, kind, about if kind in VIEWS else 0
+        return (at * PAGE) // size * size, size, kind, about if kind == MAPPING else 0
 
     return st.builds(
         place,
@@ -85,7 +84,7 @@ class SortedList:
         """Is node below other: inside it, and smaller or of a type that comes later?"""
         (address, size, kind, _), (start, length, source, _) = self.object[node], self.object[other]
         inside = start <= address and address + size <= start + length
-        return inside and source not in VIEWS and (size < length or kind > source)
+        return inside and source != MAPPING and (size < length or kind > source)
 
 
 def agree(database: Shell, model: SortedList, pages: int) -> None:
@@ -167,7 +166,7 @@ def test_ancestors_are_what_covers(database: Shell) -> None:
             (0, 2 * PAGE, FRAME, 0),
             (0, 2 * PAGE, MAPPING, 7),
             (16 * PAGE, PAGE, RAM, 0),
-            (4 * PAGE, PAGE, DISPATCHER, 0),
+            (4 * PAGE, PAGE, CNODE, 0),
         ]
     ):
         database.ask("i", node, *one, NONE)

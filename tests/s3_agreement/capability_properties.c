@@ -29,9 +29,9 @@ static void check_pair(struct world *w, uint32_t a, const struct capability *c, 
     }
     if (a == b)
         return;
-    /* A view is made of a copy, and goes with it. */
+    /* A Mapping is made of a copy, and goes with it. */
     uint32_t enough =
-        CAP_REMOTE_DESCENDANTS | (capability_rules[d->type].view ? (uint32_t)CAP_REMOTE_COPIES : 0);
+        CAP_REMOTE_DESCENDANTS | (d->type == CAP_MAPPING ? (uint32_t)CAP_REMOTE_COPIES : 0);
     if (capability_same(c, d)) {
         if (c->owner != d->owner)
             violate("core %u says that core %u owns it, core %u says core %u", a, c->owner, b,
@@ -43,11 +43,13 @@ static void check_pair(struct world *w, uint32_t a, const struct capability *c, 
     }
 }
 
+/* A Mapping, or a Frame that can be mapped: in scenarios those are a page each. */
 static bool has(struct world *w, uint32_t core, uint32_t type, uint64_t address, uint64_t about)
 {
     for (uint32_t i = 0; i < cspace_slots(cspace_of(w, core)); i++) {
         const struct capability *c = capability_in(w, core, i);
-        if (c && c->type == type && c->address == address && c->about == about)
+        if (c && c->type == type && c->address == address && c->size == CAP_PAGE &&
+            c->about == about)
             return true;
     }
     return false;

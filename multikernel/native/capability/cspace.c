@@ -308,11 +308,10 @@ bool cspace_nests(const struct capability *outer, const struct capability *inner
         return true;
     if (outer->address > inner->address || capability_end(outer) < capability_end(inner))
         return false;
-    /* RAM, or what it is a view of, or another view of that */
-    if (capability_rules[inner->type].view)
+    if (inner->type == CAP_MAPPING) /* RAM, or its Frame, or another Mapping of that */
         return outer->type == CAP_RAM ||
                (outer->address == inner->address && outer->size == inner->size &&
-                (capability_derives(outer->type, inner->type) || outer->type == inner->type));
+                (outer->type == CAP_FRAME || outer->type == CAP_MAPPING));
     return outer->type == CAP_RAM && (inner->size < outer->size || inner->type != CAP_RAM);
 }
 

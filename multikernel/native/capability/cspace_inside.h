@@ -37,8 +37,8 @@ static inline bool cspace_needs_agreement(const struct cspace *cs, const struct 
            c->flags & (CAP_REMOTE_COPIES | CAP_REMOTE_DESCENDANTS);
 }
 
-/* May inner lie inside outer, or on it: the same object, or something derived from it, or beside it
- * another view? */
+/* May inner lie inside outer, or on it: the same object, or something derived from it, or another
+ * Mapping beside it? */
 bool cspace_nests(const struct capability *outer, const struct capability *inner);
 
 /* A Mapping that other cores know of (CAP_REMOTE_COPIES): this one, or the first that the same

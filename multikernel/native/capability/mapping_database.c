@@ -405,7 +405,7 @@ bool mapping_database_has_ancestors(const struct mapping_database *db, uint32_t 
      * all. */
     const struct capability *c = at(db, i);
     uint32_t first = mapping_database_overlapping(db, c->address, c->address + 1);
-    return !same(db, i, first) && !capability_rules[at(db, first)->type].view;
+    return !same(db, i, first) && at(db, first)->type != CAP_MAPPING;
 }
 
 uint32_t mapping_database_descendant(const struct mapping_database *db, uint32_t i, uint32_t after)
@@ -413,9 +413,9 @@ uint32_t mapping_database_descendant(const struct mapping_database *db, uint32_t
     const struct capability *c = at(db, i);
     uint32_t next = mapping_database_next(
         db, after == NO_CAPABILITY ? mapping_database_last_copy(db, i) : after);
-    /* Views of one object lie side by side and claim nothing of each other. */
+    /* Mappings of one Frame lie side by side and claim nothing of each other. */
     if (next == NO_CAPABILITY || at(db, next)->address >= capability_end(c) ||
-        capability_rules[c->type].view)
+        c->type == CAP_MAPPING)
         return NO_CAPABILITY;
     return next;
 }

@@ -59,7 +59,6 @@ static void task_of(const struct message *message, struct capability_task *task)
         task->count = (uint32_t)(word >> 32);
         task->offset = message->word[4];
         task->size = message->word[5];
-        task->about = message->word[6];
         break;
     case KIND_CAP_REVOKE:
         task->row = ROW_CAP_REVOKE;

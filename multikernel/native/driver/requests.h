@@ -43,8 +43,7 @@ enum driver_kind {
     /* 1 source; 2 CNode there; 3 index 0-15, rights 16-23, move 24, core 32-63 -> 1 reference
      * there */
     KIND_CAP_COPY,
-    /* 1 source; 2 CNode; 3 index 0-15, type 16-31, count 32-63; 4 offset; 5 size; 6 about -> 1
-     * reference */
+    /* 1 source; 2 CNode; 3 index 0-15, type 16-31, count 32-63; 4 offset; 5 size -> 1 reference */
     KIND_CAP_RETYPE,
     KIND_CAP_REVOKE, /* 1 source */
     KIND_CAP_DELETE, /* 1 source */

@@ -32,7 +32,6 @@ cdef extern from "capability/capability.h":
         uint8_t rights
         bint copyable
         bint remote
-        bint view
         uint32_t size
     const capability_rule *capability_rules
     const char *capability_verdict_name(uint32_t verdict)
@@ -57,7 +56,6 @@ cdef extern from "capability/cspace.h":
         uint64_t source
         uint64_t offset
         uint64_t size
-        uint64_t about
         uint32_t type
         uint32_t count
         cspace_place to
@@ -139,7 +137,7 @@ CAPABILITY_FLAGS = {
 
 def capability_rule_table():
     """The derivation table: for each type (by number) its name, the types it derives as a bit set,
-    rights, copyable, remote, view, size.
+    rights, copyable, remote, size.
     """
     cdef const capability_rule *r
     cdef uint32_t i
@@ -147,7 +145,7 @@ def capability_rule_table():
     for i in range(CAP_TYPES):
         r = &capability_rules[i]
         table.append((r.name.decode(), r.derives, r.rights, bool(r.copyable), bool(r.remote),
-                bool(r.view), r.size))
+                r.size))
     return table
 
 
@@ -230,24 +228,22 @@ cdef class Capabilities:
 
     def retype(
         self, uint64_t source, uint32_t type, uint64_t offset, uint64_t size, uint32_t count,
-        uint64_t cnode,
-        uint32_t index, uint64_t about=0, uint64_t operation=0,
+        uint64_t cnode, uint32_t index, uint64_t operation=0,
     ):
         """(verdict, reference to the first); the others are in the slots behind it."""
         cdef cspace_retype_request r = cspace_retype_request(
-            source, offset, size, about, type, count, cspace_place(cnode, index)
+            source, offset, size, type, count, cspace_place(cnode, index)
         )
         cdef uint64_t made = 0
         return cspace_do_retype(self._cs, &r, operation, &made), made
 
     def may_retype(
         self, uint64_t source, uint32_t type, uint64_t offset, uint64_t size, uint32_t count,
-        uint64_t cnode,
-        uint32_t index, uint64_t about=0, uint64_t operation=0,
+        uint64_t cnode, uint32_t index, uint64_t operation=0,
     ):
         """The verdict that retype would give."""
         cdef cspace_retype_request r = cspace_retype_request(
-            source, offset, size, about, type, count, cspace_place(cnode, index)
+            source, offset, size, type, count, cspace_place(cnode, index)
         )
         return cspace_may_retype(self._cs, &r, operation)
 

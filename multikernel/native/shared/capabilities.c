@@ -27,7 +27,7 @@
  *
  * A core that waits answers what it is told meanwhile (shared_while_waiting).
  * Nobody owns anything: `owner` shows the core that looks, for it decides alone. A type that never
- * leaves its core in the multikernel (CNode, Dispatcher, Endpoint, Mapping) does not here either,
+ * leaves its core in the multikernel (CNode, Mapping) does not here either,
  * so that programs find the same. */
 #include "capability/cspace_inside.h"
 #include "shared/capability_locks.h"
@@ -83,7 +83,6 @@ static enum capability_verdict retype(struct driver *d, struct cspace *cs,
     const struct cspace_retype r = {.source = source,
                                     .offset = t->offset,
                                     .size = t->size,
-                                    .about = t->about,
                                     .type = t->type,
                                     .count = t->count,
                                     .to = {.cnode = cnode, .index = t->index}};

@@ -61,7 +61,6 @@ static enum capability_verdict retype(const struct monitor *m, struct capability
     const struct cspace_retype r = {.source = t->source,
                                     .offset = t->offset,
                                     .size = t->size,
-                                    .about = t->about,
                                     .type = t->type,
                                     .count = t->count,
                                     .to = {.cnode = t->cnode, .index = t->index}};
