@@ -68,8 +68,6 @@ class Segment:
     @property
     def going(self) -> bool: ...
     def stop(self) -> None: ...
-    @property
-    def stopping(self) -> bool: ...
     def core_state(self, core: int) -> tuple[int, int, int, int, int, int]: ...
     def scratch_store(self, core: int, line: int, value: int) -> None: ...
 
@@ -196,9 +194,7 @@ IN_FLIGHT_MOST: int
 PAGES_IN_FLIGHT: int
 BARRIERS: dict[str, int]
 COLLECTIVES: dict[str, int]
-HOST_FORMS: dict[str, int]
 HOST_BYTES_OF_MEMORY: int
-COUNTERS: dict[str, int]
 
 def host_echo(
     driver: Driver,
@@ -393,17 +389,6 @@ class Capabilities:
         index: int,
         operation: int = 0,
     ) -> tuple[int, int]: ...
-    def may_retype(
-        self,
-        source: int,
-        type: int,
-        offset: int,
-        size: int,
-        count: int,
-        cnode: int,
-        index: int,
-        operation: int = 0,
-    ) -> int: ...
     def map(
         self,
         source: int,

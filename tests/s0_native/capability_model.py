@@ -242,10 +242,10 @@ class Model:
         *,
         about: int = 0,
         rights: int | None = None,
-        learn: list[Row] | None = None,
+        learn: list[Row],
     ) -> int:
         """rights: it is a map, at the address `about`. learn: the real slots afterwards, to learn
-        which CNode is which; None: only asks.
+        which CNode is which.
         """
         if kind == MAPPING and rights is None:
             return V["wrong-type"]
@@ -292,14 +292,13 @@ class Model:
             ):
                 return V["retype-conflict"]
             made = [replace(new, address=start + size * i, size=size) for i in range(count)]
-        if learn is not None:
-            real = {row[0]: row for row in learn}
-            for slot, one in enumerate(made, to[0]):
-                if kind == CNODE:
-                    one.about = real[slot][5]
-                    self.free.remove(one.about)
-                    self.level[one.about] = self.level[to[0] // self.slots] + 1
-                self.put(slot, one)
+        real = {row[0]: row for row in learn}
+        for slot, one in enumerate(made, to[0]):
+            if kind == CNODE:
+                one.about = real[slot][5]
+                self.free.remove(one.about)
+                self.level[one.about] = self.level[to[0] // self.slots] + 1
+            self.put(slot, one)
         return OK
 
     # --- deleting

@@ -25,7 +25,6 @@ class Replica(Protocol):
         self, source: int, rights: int, cnode: int, index: int, operation: int = 0
     ) -> tuple[int, int]: ...
     def retype(self, *numbers: int) -> tuple[int, int]: ...
-    def may_retype(self, *numbers: int) -> int: ...
     def map(self, *numbers: int) -> tuple[int, int]: ...
     def delete(self, reference: int, work: int, operation: int = 0) -> tuple[int, int, int]: ...
     def revoke_begin(
@@ -76,9 +75,6 @@ class ShellReplica:
 
     def retype(self, *numbers: int) -> tuple[int, int]:
         return self.pair("t", *numbers)
-
-    def may_retype(self, *numbers: int) -> int:
-        return self.shell.ask("q", *numbers)
 
     def map(self, *numbers: int) -> tuple[int, int]:
         return self.pair("p", *numbers)

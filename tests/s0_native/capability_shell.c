@@ -9,7 +9,6 @@
  * m SOURCE RIGHTS CNODE INDEX OP: mint; the same
  * p SOURCE ADDRESS RIGHTS CNODE INDEX OP: map; the same
  * t SOURCE TYPE OFFSET SIZE COUNT CNODE INDEX OP: retype; the same
- * q ...: may it? verdict
  * d REFERENCE WORK OP: delete; verdict, done, slot
  * s REFERENCE ADDRESS SIZE ABOUT TYPE WORK OP: revoke; the same
  * r REFERENCE OP: begin to revoke; verdict, then what s begins with
@@ -111,19 +110,13 @@ int main(void)
             answer[0] = cspace_map(cs, n[0], n[1], (uint32_t)n[2], &to, n[5], &answer[1]);
             break;
         case 't':
-        case 'q':
             retype = (struct cspace_retype){.source = n[0],
                                             .type = (uint32_t)n[1],
                                             .offset = n[2],
                                             .size = n[3],
                                             .count = (uint32_t)n[4],
                                             .to = {.cnode = n[5], .index = (uint32_t)n[6]}};
-            if (operation.letter == 't') {
-                answer[0] = cspace_retype(cs, &retype, n[7], &answer[1]);
-            } else {
-                answer[0] = cspace_may_retype(cs, &retype, n[7]);
-                answers = 1;
-            }
+            answer[0] = cspace_retype(cs, &retype, n[7], &answer[1]);
             break;
         case 'd':
             answer[0] = cspace_delete(cs, n[0], n[2], (uint32_t)n[1], &progress);

@@ -294,8 +294,8 @@ def test_operations_on_different_parts_of_one_ram_never_meet(
     assert replica.lock(3 * PAGE, 2 * PAGE, 9) == V["busy"]
     for page, operation in ((0, 7), (4, 8)):
         wanted = ram, FRAME, page * PAGE, PAGE, 4, replica.root, 10 + page
-        assert replica.may_retype(*wanted) == V["busy"]
-        assert replica.may_retype(*wanted, 15 - operation) == V["busy"]
+        assert replica.retype(*wanted)[0] == V["busy"]
+        assert replica.retype(*wanted, 15 - operation)[0] == V["busy"]
         assert replica.retype(*wanted, operation)[0] == OK
     assert replica.retype(ram, FRAME, 8 * PAGE, PAGE, 1, replica.root, 20)[0] == OK
     assert replica.copy(ram, replica.root, 21)[0] == OK
@@ -330,7 +330,6 @@ def test_the_parts_of_an_agreement_between_two_cores() -> None:
         assert core.retype(*wanted)[0] == V["needs-agreement"]
         for each in (core, far):
             assert each.lock(start, end - start, operation) == OK
-        assert core.may_retype(*wanted, operation) == OK
         assert far.conflict(0, 8 * PAGE, start, end) == OK
         made(core.retype(*wanted, operation))
         far.derived_elsewhere(start, end)

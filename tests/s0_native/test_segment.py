@@ -56,9 +56,6 @@ def test_one_segment_seen_twice(memory: int) -> None:
     assert not attached.going
     made.go()
     assert attached.going
-    assert not made.stopping
-    attached.stop()
-    assert made.stopping
     with pytest.raises(IndexError):
         made.scratch_store(0, 128, 1)
 

@@ -79,6 +79,12 @@ enum action {
 enum shape { CHAIN = 0, BACKWARDS, STAR, NONSENSE };
 #define EDGE(shape, number) ((shape) | ((number) + 1) << 2)
 
+/* An edge as struct tree_piece has it. */
+static inline uint32_t tree_edge(uint32_t parent, uint32_t child)
+{
+    return parent | child << 16;
+}
+
 enum { ALL = 0xf };
 
 struct step {

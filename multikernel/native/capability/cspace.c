@@ -110,8 +110,8 @@ static void init_part(struct cspace *cs, uint32_t me, const struct cspace_shape 
         .cnodes = shape->cnodes,
         .slot_bits = shape->slot_bits,
     };
-    mapping_database_share(cspace_database(cs), cspace_slots(cs),
-                           (struct capability *)((uintptr_t)cs + l.nodes_at - before));
+    mapping_database_init(cspace_database(cs), cspace_slots(cs),
+                          (struct capability *)((uintptr_t)cs + l.nodes_at - before));
 }
 
 static void init_space(struct cspace *cs, uint32_t space, uint64_t root_address)

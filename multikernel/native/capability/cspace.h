@@ -262,10 +262,7 @@ struct cspace_retype {
     struct cspace_place to;
 };
 /* Makes count objects of the source's memory in consecutive slots. Needs CAP_WRITE. made: the first
- * one's reference; may_retype says what retype would, without doing it. Mappings are made by
- * cspace_map. */
-enum capability_verdict cspace_may_retype(const struct cspace *cs,
-                                          const struct cspace_retype *retype, uint64_t operation);
+ * one's reference. Mappings are made by cspace_map. */
 enum capability_verdict cspace_retype(struct cspace *cs, const struct cspace_retype *retype,
                                       uint64_t operation, uint64_t *made);
 

@@ -97,13 +97,6 @@ static void derive(struct cspace *cs, struct plan *plan, uint32_t count, uint64_
     *made = cspace_reference(cs, plan->first);
 }
 
-enum capability_verdict cspace_may_retype(const struct cspace *cs, const struct cspace_retype *r,
-                                          uint64_t operation)
-{
-    struct plan plan;
-    return plan_retype(cs, r, operation, &plan);
-}
-
 enum capability_verdict cspace_retype(struct cspace *cs, const struct cspace_retype *r,
                                       uint64_t operation, uint64_t *made)
 {

@@ -87,7 +87,6 @@ cdef extern from "capability/cspace.h":
             uint64_t *made)
     int cspace_mint(cspace *cs, uint64_t source, uint32_t rights, const cspace_place *to,
             uint64_t operation, uint64_t *made)
-    int cspace_may_retype(const cspace *cs, const cspace_retype_request *r, uint64_t operation)
     int cspace_do_retype "cspace_retype"(cspace *cs, const cspace_retype_request *r,
             uint64_t operation, uint64_t *made)
     int cspace_map(cspace *cs, uint64_t source, uint64_t virtual_address, uint32_t rights,
@@ -236,16 +235,6 @@ cdef class Capabilities:
         )
         cdef uint64_t made = 0
         return cspace_do_retype(self._cs, &r, operation, &made), made
-
-    def may_retype(
-        self, uint64_t source, uint32_t type, uint64_t offset, uint64_t size, uint32_t count,
-        uint64_t cnode, uint32_t index, uint64_t operation=0,
-    ):
-        """The verdict that retype would give."""
-        cdef cspace_retype_request r = cspace_retype_request(
-            source, offset, size, type, count, cspace_place(cnode, index)
-        )
-        return cspace_may_retype(self._cs, &r, operation)
 
     def map(
         self, uint64_t source, uint64_t virtual_address, uint32_t rights, uint64_t cnode,

@@ -27,7 +27,6 @@ cdef extern from "face/segment_access.h":
     void segment_go(segment *s)
     bint segment_going(segment *s)
     void segment_stop(segment *s)
-    bint segment_stopping(segment *s)
     uint64_t segment_region_offset(segment *s, uint32_t core)
     void segment_core_state(segment *s, uint32_t core, uint64_t *out)
     void segment_scratch_store(segment *s, uint32_t core, uint32_t line, uint64_t value)
@@ -111,10 +110,6 @@ cdef class Segment:
     def stop(self):
         """Every core leaves its waits; parked ones are woken."""
         segment_stop(self.s)
-
-    @property
-    def stopping(self):
-        return segment_stopping(self.s)
 
     def core_state(self, uint32_t core):
         """(mode, pid, tid, requests served, interrupts, parks) as the core published them."""

@@ -35,11 +35,6 @@ void segment_stop(struct segment *segment)
     }
 }
 
-bool segment_stopping(struct segment *segment)
-{
-    return atomic_load_explicit(&segment->stop, memory_order_acquire) != 0;
-}
-
 uint64_t segment_region_offset(struct segment *segment, uint32_t core)
 {
     return segment->regions_offset + core * segment->region_bytes;

@@ -27,14 +27,6 @@ int frames_open(struct frames *frames, uint64_t bytes)
     return frames->used && frames->first && frames->kept ? 0 : ENOMEM;
 }
 
-void frames_close(struct frames *frames)
-{
-    free(frames->used);
-    free(frames->first);
-    free(frames->kept);
-    *frames = (struct frames){0};
-}
-
 static uint64_t search(const struct frames *frames, uint64_t from, uint64_t to, uint64_t count)
 {
     uint64_t run = 0;
@@ -125,12 +117,4 @@ void frames_free(struct frames *frames, uint64_t offset, uint64_t length)
     set(frames->kept, page, false);
     for (uint64_t i = 0; i < length / PAGE; i++)
         set(frames->used, page + i, false);
-}
-
-uint64_t frames_available(const struct frames *frames)
-{
-    uint64_t used = 0;
-    for (uint64_t word = 0; word <= frames->pages / 64; word++)
-        used += (uint64_t)__builtin_popcountll(frames->used[word]);
-    return (frames->pages - used) * PAGE;
 }

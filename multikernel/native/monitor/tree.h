@@ -37,18 +37,12 @@ struct tree {
     struct tree_link link[]; /* TREE_VERSIONS * cores */
 };
 
-/* An edge as it travels: parent in the low half, child in the high half. */
-static inline uint32_t tree_edge(uint32_t parent, uint32_t child)
-{
-    return parent | child << 16;
-}
-
 /* Part of a tree that is being installed, in sending order. */
 struct tree_piece {
     uint32_t position, total; /* of its first edge, and of all edges */
     uint32_t number;          /* of the installation: any but 0 */
     uint32_t count;
-    uint32_t edge[TREE_EDGES_MAX];
+    uint32_t edge[TREE_EDGES_MAX]; /* parent in the low half, child in the high half */
 };
 
 /* As it travels: word 0 has position 0-15, edges in all 16-31, the installation's number 32-47 and

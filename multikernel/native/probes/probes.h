@@ -214,8 +214,8 @@ int64_t probe_collective(struct driver *d, const struct collective_probe *probe,
 
 /* --- loops.c --- */
 
-/* the first user channel, the ring, the last user channel */
-enum { VIA_CALL_LINE = 0, VIA_RING = 1, VIA_CHANNEL = 2 };
+/* the first user channel; the ring; any other: the last user channel */
+enum { VIA_CALL_LINE = 0, VIA_RING = 1 };
 void probe_ping(struct driver *d, uint32_t peer, int via, uint64_t count, uint32_t batch,
                 struct histogram *histogram);
 
