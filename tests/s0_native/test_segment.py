@@ -57,7 +57,7 @@ def test_one_segment_seen_twice(memory: int) -> None:
     made.go()
     assert attached.going
     with pytest.raises(IndexError):
-        made.scratch_store(0, 128, 1)
+        made.stop_computing(made.cores)
 
 
 @pytest.mark.parametrize(

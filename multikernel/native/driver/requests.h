@@ -34,9 +34,6 @@ enum driver_kind {
     KIND_RUN_DATA,  /* 1 offset; 2-6 forty bytes */
     KIND_RUN_GO,    /* -> 1 bytes of its result, when it has ended */
     KIND_RUN_FETCH, /* 1 offset -> 1-6 forty-eight bytes */
-    /* 1 lines <= 8: a service to measure with, which updates so many lines of its own -> 1
-     * cycles it took */
-    KIND_UPDATE,
     /* 1 size; 2 CNode; 3 index -> 1 reference to RAM; 2 its address. Of core 0, which keeps the
      * memory */
     KIND_CAP_CREATE,
@@ -56,8 +53,10 @@ enum driver_kind {
     /* -> 1 digest; 2 capabilities; 3 locks; 4 slots; 5 not 0: an invariant does not hold
      * (cspace_check) */
     KIND_CAP_DIGEST,
-    DRIVER_KINDS
+    DRIVER_KINDS, /* from here on: driver_serve */
 };
+
+enum { SERVED_KINDS = 4 };
 
 /* Where a reply goes: type 60-63, peer or channel 44-59, count 8-43 (never twice the same), line
  * 0-7. */

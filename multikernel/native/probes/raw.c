@@ -7,14 +7,7 @@
 
 #include "probes/timed.h"
 
-enum {
-    SCRATCH_CALL = 64, /* one line: the raw call line, in the answering core's region */
-    SCRATCH_MEET = 66,
-    SCRATCH_RING = 80, /* 32 slots = 16 padded lines: the raw ring towards the region's owner */
-    SCRATCH_STOP = SCRATCH_LINES - 1,
-    SCRATCH_TURNS = SCRATCH_LINES - 2,
-    RING_LINES = RING_SLOTS * LINE_BYTES / PAD_BYTES,
-};
+enum { RING_LINES = RING_SLOTS * LINE_BYTES / PAD_BYTES };
 
 void probe_floor(struct driver *d, uint32_t b, int role, uint32_t line, uint64_t base,
                  uint64_t count, uint32_t batch, struct histogram *histogram)
@@ -267,6 +260,14 @@ uint64_t probe_compute(struct driver *d, uint64_t *cycles)
     atomic_store_explicit(published, 0, memory_order_relaxed);
     atomic_store_explicit(stop, 0, memory_order_relaxed);
     return turns;
+}
+
+void probe_stop_computing(struct segment *segment, uint32_t core)
+{
+    struct region region;
+    segment_region(&segment->geometry, &region);
+    char *line = segment_scratch(segment, &region, core) + (size_t)SCRATCH_STOP * PAD_BYTES;
+    atomic_store_explicit((_Atomic uint64_t *)(void *)line, 1, memory_order_relaxed);
 }
 
 uint64_t probe_turns(struct driver *d, uint32_t core)

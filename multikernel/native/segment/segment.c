@@ -21,7 +21,7 @@ void segment_region(const struct geometry *g, struct region *region)
     region->client = round_up(at, PAD_BYTES);
     at = region->client + (uint64_t)CLIENT_CHANNELS * CLIENT_LINES * LINE_BYTES;
     region->scratch = at;
-    region->bytes = round_up(at + (uint64_t)SCRATCH_LINES * PAD_BYTES, PAGE_BYTES);
+    region->bytes = round_up(at + SCRATCH_BYTES, PAGE_BYTES);
 }
 
 uint64_t segment_bytes(const struct geometry *g)
