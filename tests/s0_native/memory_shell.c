@@ -55,7 +55,7 @@ static uint64_t available(void)
     uint64_t used = 0;
     for (uint64_t word = 0; word <= frames.pages / 64; word++)
         used += (uint64_t)__builtin_popcountll(frames.used[word]);
-    return (frames.pages - used) * 4096;
+    return (frames.pages - used) * PAGE_BYTES;
 }
 
 /* As reclaim.c goes through them: the page and how many, or -1. */
@@ -65,7 +65,7 @@ static int64_t next_kept(void)
     if (!frames_next_kept(&frames, &offset, &length))
         return -1;
     frames_looked_at(&frames, length);
-    return (int64_t)(offset / 4096 * 1000 + length / 4096);
+    return (int64_t)(offset / PAGE_BYTES * 1000 + length / PAGE_BYTES);
 }
 
 int main(void)

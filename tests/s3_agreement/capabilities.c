@@ -107,8 +107,8 @@ void capability_ask(struct world *w, uint32_t core, uint32_t thread, const struc
     case CAP_RETYPE:
         request.row = ROW_CAP_RETYPE;
         t->type = s->argument >> 4 & 7;
-        t->offset = (s->argument >> 7 & 7) * (uint64_t)CAP_PAGE;
-        t->size = (s->argument >> 10 & 7) * (uint64_t)CAP_PAGE;
+        t->offset = (s->argument >> 7 & 7) * (uint64_t)PAGE_BYTES;
+        t->size = (s->argument >> 10 & 7) * (uint64_t)PAGE_BYTES;
         t->count = 1;
         break;
     case CAP_REVOKE:
@@ -116,8 +116,8 @@ void capability_ask(struct world *w, uint32_t core, uint32_t thread, const struc
         break;
     case CAP_RECLAIM:
         request.row = ROW_CAP_RECLAIM;
-        request.frame = MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE;
-        request.length = (s->argument & 15) * (uint64_t)CAP_PAGE;
+        request.frame = MODEL_RAM + (s->argument >> 4) * (uint64_t)PAGE_BYTES;
+        request.length = (s->argument & 15) * (uint64_t)PAGE_BYTES;
         break;
     case CAP_MAP:
         request.row = t->row = ROW_CAP_MAP;
@@ -148,8 +148,8 @@ void capability_create(struct world *w, uint32_t core, const struct step *s)
 {
     struct cspace_place place = place_of(w, core, s->page);
     uint64_t made;
-    if (cspace_create_ram(cspace_of(w, core), MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE,
-                          (s->argument & 15) * (uint64_t)CAP_PAGE, &place, &made) != CAP_OK)
+    if (cspace_create_ram(cspace_of(w, core), MODEL_RAM + (s->argument >> 4) * (uint64_t)PAGE_BYTES,
+                          (s->argument & 15) * (uint64_t)PAGE_BYTES, &place, &made) != CAP_OK)
         violate("core %u: no RAM to begin with", core);
 }
 
@@ -203,7 +203,7 @@ static void check_revoked(struct world *w, uint32_t core, uint32_t slot)
     for (uint32_t other = 0; other < model.cores; other++)
         for (uint32_t i = 0; i < monitor_slots(world_monitor(w, other)); i++) {
             const struct translation *t = &w->mmu[other][i];
-            uint64_t address = MODEL_RAM + (t->frame & (FRAME_OF_RAM - 1)) * (uint64_t)CAP_PAGE;
+            uint64_t address = MODEL_RAM + (t->frame & (FRAME_OF_RAM - 1)) * (uint64_t)PAGE_BYTES;
             if (t->frame >= FRAME_OF_RAM && t->rights != RIGHTS_NONE && kept->address <= address &&
                 address < capability_end(kept))
                 violate("core %u revoked slot %u, and core %u still reaches page slot %u", core,
@@ -254,10 +254,10 @@ static bool refused_for_a_page(const struct world *w, uint32_t thread, const str
 /* Nobody has any of it, so it is anybody's. */
 static void reclaimed(struct world *w, uint32_t core, const struct step *s)
 {
-    const uint64_t address = MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE;
+    const uint64_t address = MODEL_RAM + (s->argument >> 4) * (uint64_t)PAGE_BYTES;
     for (uint32_t other = 0; other < model.cores; other++) {
         if (mapping_database_overlapping(cspace_database(cspace_of(w, other)), address,
-                                         address + (s->argument & 15) * (uint64_t)CAP_PAGE) !=
+                                         address + (s->argument & 15) * (uint64_t)PAGE_BYTES) !=
             NO_CAPABILITY)
             violate("core %u takes back memory of which core %u has a capability", core, other);
         for (uint32_t i = 0; i < monitor_slots(world_monitor(w, other)); i++)

@@ -166,7 +166,7 @@ enum { MODEL_RAM = 0x100000, FRAME_OF_RAM = 0x80 };
 
 static inline uint8_t frame_number(uint64_t frame)
 {
-    return (uint8_t)(frame < MODEL_RAM ? frame : FRAME_OF_RAM | (frame - MODEL_RAM) / 4096);
+    return (uint8_t)(frame < MODEL_RAM ? frame : FRAME_OF_RAM | (frame - MODEL_RAM) / PAGE_BYTES);
 }
 
 enum page_state { PAGE_NONE = 0, PAGE_MAPPING, PAGE_MAPPED, PAGE_UNMAPPED, PAGE_FAILED };

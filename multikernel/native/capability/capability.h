@@ -19,12 +19,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-    CAP_PAGE = 4096,
-    CNODE_SLOT_BITS = 8,
-    CNODE_SLOTS = 1 << CNODE_SLOT_BITS,
-    CNODE_BYTES = CNODE_SLOTS * 64
-};
+#include "base/align.h"
+
+enum { CNODE_SLOT_BITS = 8, CNODE_SLOTS = 1 << CNODE_SLOT_BITS, CNODE_BYTES = CNODE_SLOTS * 64 };
 
 /* In the order of derivation: where two capabilities name the same range, the ancestor's type is
  * the smaller number. */

@@ -52,11 +52,6 @@ void cspace_empty(struct cspace *cs, uint32_t slot)
 
 /* --- Making one --- */
 
-static size_t rounded(size_t size, size_t unit)
-{
-    return (size + unit - 1) / unit * unit;
-}
-
 /* Where everything is, from the head of part 0: the parts' heads, each with its locks and its
  * database's head; then what they have in common. Who has several parts changes them on several
  * cores, so those keep two lines' distance. */
@@ -72,13 +67,13 @@ static struct layout layout_of(const struct cspace_shape *shape)
                        .parts = shape->parts ? shape->parts : 1};
     const size_t slots = l.spaces * shape->cnodes << shape->slot_bits;
     l.unit = l.parts > 1 ? 128 : 64;
-    l.database = rounded(sizeof(struct cspace) + sizeof(struct cspace_lock) * shape->locks, 64);
-    l.part_stride = rounded(l.database + sizeof(struct mapping_database), l.unit);
+    l.database = round_up(sizeof(struct cspace) + sizeof(struct cspace_lock) * shape->locks, 64);
+    l.part_stride = round_up(l.database + sizeof(struct mapping_database), l.unit);
     l.space_stride = l.spaces > 1 ? 128 : sizeof(struct cspace_space);
     l.spaces_at = l.parts * l.part_stride;
     l.cnodes_at = l.spaces_at + l.spaces * l.space_stride;
     l.homes_at = l.cnodes_at + sizeof(struct cnode) * shape->cnodes * l.spaces;
-    l.nodes_at = rounded(l.homes_at + (l.parts > 1 ? sizeof(uint16_t) * slots : 0), 64);
+    l.nodes_at = round_up(l.homes_at + (l.parts > 1 ? sizeof(uint16_t) * slots : 0), 64);
     l.size = l.nodes_at + sizeof(struct capability) * slots;
     return l;
 }

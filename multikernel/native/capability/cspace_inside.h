@@ -71,7 +71,7 @@ bool cspace_page_goes(const struct cspace *cs, uint32_t page, uint32_t victim);
 
 static inline bool cspace_whole_pages(uint64_t address, uint64_t size)
 {
-    return size && address % CAP_PAGE == 0 && size % CAP_PAGE == 0 && address + size > address;
+    return size && address % PAGE_BYTES == 0 && size % PAGE_BYTES == 0 && address + size > address;
 }
 
 /* Where the reference leads, be it dying or not. */

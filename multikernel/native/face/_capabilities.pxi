@@ -4,6 +4,10 @@
 
 from libc.stdint cimport uint8_t
 
+cdef extern from "base/align.h":
+    enum:
+        PAGE_BYTES
+
 cdef extern from "capability/capability.h":
     enum:
         CAP_TYPES
@@ -167,7 +171,7 @@ cdef class Capabilities:
         cdef cspace_shape shape = cspace_shape(cnodes, slot_bits, locks, 1, 1)
         if not 0 < cnodes <= 1 << 20:
             raise ValueError(f"a core has 1 to {1 << 20} CNodes, not {cnodes}")
-        if root_address % 4096:
+        if root_address % PAGE_BYTES:
             raise ValueError(f"the root CNode lies on a page, not at {root_address:#x}")
         if locks > 1 << 16:
             raise ValueError(f"a core has room for at most {1 << 16} locks, not {locks}")

@@ -120,7 +120,7 @@ struct host_probe {
     int role;
 };
 
-enum { HOST_MEMORY = 4096, HOST_MESSAGE = 64 };
+enum { HOST_MEMORY = PAGE_BYTES, HOST_MESSAGE = 64 };
 
 /* Messages of HOST_MESSAGE bytes. Return how many were wrong, or minus an errno, EPIPE where the
  * other side is gone. A stream is one of HOST_BYTES: the others carry no message. times: as those

@@ -2,11 +2,6 @@
 
 #include <string.h>
 
-static uint64_t round_up(uint64_t value, uint64_t unit)
-{
-    return (value + unit - 1) / unit * unit;
-}
-
 void segment_region(const struct geometry *g, struct region *region)
 {
     uint64_t at = sizeof(struct doorbell);

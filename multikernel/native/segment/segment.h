@@ -14,6 +14,7 @@
 
 #include <stddef.h>
 
+#include "base/align.h"
 #include "base/core_set.h"
 #include "channel/call_line.h"
 #include "channel/doorbell.h"
@@ -22,7 +23,6 @@
 #define SEGMENT_MAGIC 0x314c4e52454b4d75ull /* "uMKERNL1" */
 enum {
     SEGMENT_VERSION = 1,
-    PAGE_BYTES = 4096,
     CLIENT_LINES = 32, /* window of each of the clients' channels to a core */
     /* the launcher's: requests; programs and their results. The supervisor's: inspection */
     CLIENT_CHANNELS = 3,

@@ -36,8 +36,8 @@ static struct message request_of(struct driver *d, const struct shared_entry *en
 
 static size_t tree_stride(uint32_t cores)
 {
-    size_t bytes = sizeof(struct tree) + TREE_VERSIONS * cores * sizeof(struct tree_link);
-    return (bytes + PAD_BYTES - 1) / PAD_BYTES * PAD_BYTES;
+    return round_up(sizeof(struct tree) + TREE_VERSIONS * cores * sizeof(struct tree_link),
+                    PAD_BYTES);
 }
 
 uint64_t shared_trees_bytes(uint32_t cores)
@@ -48,7 +48,7 @@ uint64_t shared_trees_bytes(uint32_t cores)
 struct tree *shared_tree(const struct driver *d, uint32_t root)
 {
     struct shared_kernel *k = shared_state(d);
-    uint64_t offset = (k->trees_offset + PAD_BYTES - 1) / PAD_BYTES * PAD_BYTES;
+    uint64_t offset = round_up(k->trees_offset, PAD_BYTES);
     return (struct tree *)(void *)((char *)k + offset + tree_stride(d->cores) * root);
 }
 
