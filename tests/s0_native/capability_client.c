@@ -83,11 +83,11 @@ static enum capability_verdict step(uint64_t *made)
                                         .to = to};
         return cspace_retype(cs, &retype, operation, made);
     case 6:
-        return cspace_map(cs, from, below(4) * PAGE_BYTES, below(8), &to, operation, made);
+        return cspace_map(cs, from, below(4) * PAGE_BYTES, below(8), &to, made);
     case 7:
         return cspace_delete(cs, from, operation, below(5), &progress);
     case 8:
-        return cspace_revoke_begin(cs, from, operation, &revocation);
+        return cspace_revoke_begin(cs, from, &revocation);
     case 9:
         return cspace_revoke_step(cs, &revocation, operation, below(5), &progress);
     case 10:

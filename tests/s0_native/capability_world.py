@@ -167,15 +167,13 @@ class World:
         self.keep(verdict, made)
         self.settle(verdict, self.model.retype(*numbers, learn=self.real.slots()))
 
-    def map(
-        self, source: int, page: int, rights: int, cnode: int, index: int, operation: int
-    ) -> None:
+    def map(self, source: int, page: int, rights: int, cnode: int, index: int) -> None:
         held = self.reference(source, FRAME) if source % 4 else self.reference(source)
         address = page * PAGE if page >= 0 else 777
         place = self.reference(cnode, CNODE), self.index(index)
-        verdict, made = self.real.map(held, address, rights, *place, operation)
+        verdict, made = self.real.map(held, address, rights, *place)
         self.keep(verdict, made)
-        numbers = held, MAPPING, 0, 0, 1, *place, operation
+        numbers = held, MAPPING, 0, 0, 1, *place, 0
         expected = self.model.retype(
             *numbers, about=address, rights=rights, learn=self.real.slots()
         )
@@ -222,19 +220,19 @@ class World:
         else:
             self.went(verdict, done, slot, work, {reference & 0xFFFF_FFFF}, operation)
 
-    def revoke_begin(self, choice: int, operation: int) -> None:
+    def revoke_begin(self, choice: int) -> None:
         reference = self.reference(choice)
         held = self.model.find(reference)
-        verdict, revocation = self.real.revoke_begin(reference, operation)
+        verdict, revocation = self.real.revoke_begin(reference)
         if held is None:
             expected = V["stale"]
-        elif self.model.locked(held.address, held.end, operation):
+        elif self.model.locked(held.address, held.end, 0):
             expected = V["busy"]
         elif reference == self.real.root:
             expected = V["permanent"]
         elif not held.rights & GRANT:
             expected = V["rights-exceeded"]
-        elif not operation and (held.owner != ME or held.flags & (COPIES | DESCENDANTS)):
+        elif held.owner != ME or held.flags & (COPIES | DESCENDANTS):
             expected = V["needs-agreement"]
         else:
             expected = OK
@@ -368,9 +366,9 @@ class World:
                     who,
                 ),
             ),
-            (3, lambda: self.map(big, n(4, -1), choose.choice((1, 3, n(8))), n(4096), n(15), who)),
+            (3, lambda: self.map(big, n(4, -1), choose.choice((1, 3, n(8))), n(4096), n(15))),
             (4, lambda: self.delete(big, n(4), who)),
-            (1, lambda: self.revoke_begin(big, who)),
+            (1, lambda: self.revoke_begin(big)),
             (3, lambda: self.revoke_step(big, n(5), who)),
             (1, lambda: self.lock(n(64), n(4), n(3, 1))),
             (3, lambda: self.unlock(n(3, 1))),

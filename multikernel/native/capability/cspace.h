@@ -269,8 +269,7 @@ enum capability_verdict cspace_retype(struct cspace *cs, const struct cspace_ret
 /* Records that a Frame is mapped at that virtual address, with those of its rights.
  * Deleting the Mapping is unmapping. */
 enum capability_verdict cspace_map(struct cspace *cs, uint64_t source, uint64_t virtual_address,
-                                   uint32_t rights, const struct cspace_place *to,
-                                   uint64_t operation, uint64_t *made);
+                                   uint32_t rights, const struct cspace_place *to, uint64_t *made);
 
 /* Work done in a call, and the slot at which it stopped: the one the verdict is about. */
 struct cspace_progress {
@@ -300,7 +299,6 @@ struct cspace_revocation {
 uint32_t cspace_revoke_next(const struct cspace *cs, const struct cspace_revocation *revocation);
 /* May it be revoked? Needs CAP_GRANT. */
 enum capability_verdict cspace_revoke_begin(const struct cspace *cs, uint64_t reference,
-                                            uint64_t operation,
                                             struct cspace_revocation *revocation);
 /* Deletes descendants and other copies, at most `work` capabilities a call; else as delete. OK:
  * there are none left. A revoke that empties the CNode which holds its own capability loses that

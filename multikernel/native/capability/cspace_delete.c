@@ -154,20 +154,19 @@ enum capability_verdict cspace_delete(struct cspace *cs, uint64_t reference, uin
 }
 
 enum capability_verdict cspace_revoke_begin(const struct cspace *cs, uint64_t reference,
-                                            uint64_t operation,
                                             struct cspace_revocation *revocation)
 {
     uint32_t slot;
     if (cspace_find(cs, reference, &slot) != CAP_OK)
         return CAP_STALE;
     const struct capability *c = cspace_slot(cs, slot);
-    if (cspace_locked(cs, c->address, capability_end(c), operation))
+    if (cspace_locked(cs, c->address, capability_end(c), 0))
         return CAP_BUSY;
     if (cspace_is_root(cs, slot))
         return CAP_PERMANENT;
     if (!(c->rights & CAP_GRANT))
         return CAP_RIGHTS_EXCEEDED;
-    if (cspace_needs_agreement(cs, c, operation) || (c->owner != cs->me && !operation))
+    if (cspace_needs_agreement(cs, c, 0) || c->owner != cs->me)
         return CAP_NEEDS_AGREEMENT;
     *revocation = (struct cspace_revocation){.reference = reference,
                                              .address = c->address,

@@ -108,13 +108,12 @@ enum capability_verdict cspace_retype(struct cspace *cs, const struct cspace_ret
 }
 
 enum capability_verdict cspace_map(struct cspace *cs, uint64_t source, uint64_t virtual_address,
-                                   uint32_t rights, const struct cspace_place *to,
-                                   uint64_t operation, uint64_t *made)
+                                   uint32_t rights, const struct cspace_place *to, uint64_t *made)
 {
     const struct cspace_retype r = {.source = source, .type = CAP_MAPPING, .count = 1, .to = *to};
     const struct mapping_database *db = cspace_database(cs);
     struct plan plan;
-    enum capability_verdict verdict = plan_derivation(cs, &r, rights, operation, &plan);
+    enum capability_verdict verdict = plan_derivation(cs, &r, rights, 0, &plan);
     if (verdict != CAP_OK)
         return verdict;
     struct capability *mapping = &plan.object;
@@ -124,7 +123,7 @@ enum capability_verdict cspace_map(struct cspace *cs, uint64_t source, uint64_t 
     uint32_t next = mapping_database_not_before(db, mapping, 0);
     if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), mapping))
         return CAP_RETYPE_CONFLICT;
-    if (cspace_locked(cs, mapping->address, capability_end(mapping), operation))
+    if (cspace_locked(cs, mapping->address, capability_end(mapping), 0))
         return CAP_BUSY;
     if (rights & ~(uint32_t)capability_rules[CAP_MAPPING].rights)
         return CAP_RIGHTS_EXCEEDED;

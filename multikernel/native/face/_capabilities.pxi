@@ -1,6 +1,8 @@
-# Capabilities for Python, included by _native.pyx: one core's replica in a block of its own, for
-# tests, benches and inspection. Verdicts come back as numbers (CAPABILITY_VERDICTS has their
-# names); capabilities are named by references, as in cspace.h.
+# Capabilities for Python, included by _native.pyx: the numbers and the table; and one core's
+# replica in a block of its own. Of that the product runs the probes alone. The operations are there
+# for tests, which hold them against a model: no other way leads to this object code without a
+# system around it. Verdicts come back as numbers (CAPABILITY_VERDICTS has their names);
+# capabilities are named by references, as in cspace.h.
 
 from libc.stdint cimport uint8_t
 
@@ -94,10 +96,10 @@ cdef extern from "capability/cspace.h":
     int cspace_do_retype "cspace_retype"(cspace *cs, const cspace_retype_request *r,
             uint64_t operation, uint64_t *made)
     int cspace_map(cspace *cs, uint64_t source, uint64_t virtual_address, uint32_t rights,
-            const cspace_place *to, uint64_t operation, uint64_t *made)
+            const cspace_place *to, uint64_t *made)
     int cspace_delete(cspace *cs, uint64_t reference, uint64_t operation, uint32_t work,
             cspace_progress *progress)
-    int cspace_revoke_begin(const cspace *cs, uint64_t reference, uint64_t operation,
+    int cspace_revoke_begin(const cspace *cs, uint64_t reference,
             cspace_revocation *revocation)
     int cspace_revoke_step(cspace *cs, const cspace_revocation *revocation, uint64_t operation,
             uint32_t work, cspace_progress *progress)
@@ -243,12 +245,11 @@ cdef class Capabilities:
     def map(
         self, uint64_t source, uint64_t virtual_address, uint32_t rights, uint64_t cnode,
         uint32_t index,
-        uint64_t operation=0,
     ):
         """(verdict, reference to the Mapping)."""
         cdef cspace_place to = cspace_place(cnode, index)
         cdef uint64_t made = 0
-        return cspace_map(self._cs, source, virtual_address, rights, &to, operation, &made), made
+        return cspace_map(self._cs, source, virtual_address, rights, &to, &made), made
 
     def delete(self, uint64_t reference, uint32_t work, uint64_t operation=0):
         """(verdict, capabilities deleted or marked, slot it is about)."""
@@ -256,11 +257,11 @@ cdef class Capabilities:
         return cspace_delete(self._cs, reference, operation, work,
                 &progress), progress.done, progress.slot
 
-    def revoke_begin(self, uint64_t reference, uint64_t operation=0):
+    def revoke_begin(self, uint64_t reference):
         """(verdict, the revocation to step)."""
         cdef cspace_revocation r
         memset(&r, 0, sizeof(r))
-        verdict = cspace_revoke_begin(self._cs, reference, operation, &r)
+        verdict = cspace_revoke_begin(self._cs, reference, &r)
         return verdict, (r.reference, r.address, r.size, r.about, r.type)
 
     def revoke_step(self, tuple revocation, uint32_t work, uint64_t operation=0):

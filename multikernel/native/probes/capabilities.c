@@ -202,7 +202,7 @@ enum capability_verdict probe_capabilities_revoke(struct cspace *cs, uint32_t de
         if (verdict != CAP_OK)
             break;
         uint64_t start = arch_cycles();
-        verdict = cspace_revoke_begin(cs, cspace_reference(cs, TO_REVOKE), 0, &revocation);
+        verdict = cspace_revoke_begin(cs, cspace_reference(cs, TO_REVOKE), &revocation);
         if (verdict == CAP_OK)
             verdict = cspace_revoke_step(cs, &revocation, 0, UINT32_MAX, &progress);
         histogram_add(histogram, arch_cycles_behind() - start);

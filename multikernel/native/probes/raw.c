@@ -9,31 +9,10 @@
 
 enum { RING_LINES = RING_SLOTS * LINE_BYTES / PAD_BYTES };
 
-void probe_floor(struct driver *d, uint32_t b, int role, uint32_t line, uint64_t base,
-                 uint64_t count, uint32_t batch, struct histogram *histogram)
+/* Numbers there, and the next ones back; on one line or two. */
+static void bounce(struct driver *d, _Atomic uint64_t *there, _Atomic uint64_t *back, int role,
+                   uint64_t base, uint64_t count, uint32_t batch, struct histogram *histogram)
 {
-    _Atomic uint64_t *word = scratch(d, b, line);
-    if (role == 1) {
-        for (uint64_t i = 0; i < count; i++) {
-            while (atomic_load_explicit(word, memory_order_acquire) != base + 2 * i + 1)
-                spin(d);
-            atomic_store_explicit(word, base + 2 * i + 2, memory_order_release);
-        }
-        return;
-    }
-    uint64_t next = base + 1;
-    TIMED(count, batch, histogram, {
-        atomic_store_explicit(word, next, memory_order_release);
-        while (atomic_load_explicit(word, memory_order_acquire) != next + 1)
-            spin(d);
-        next += 2;
-    })
-}
-
-void probe_two_lines(struct driver *d, uint32_t from, uint32_t to, int role, uint32_t line,
-                     uint64_t base, uint64_t count, uint32_t batch, struct histogram *histogram)
-{
-    _Atomic uint64_t *there = scratch(d, to, line), *back = scratch(d, from, line);
     if (role == 1) {
         for (uint64_t i = 0; i < count; i++) {
             while (atomic_load_explicit(there, memory_order_acquire) != base + 2 * i + 1)
@@ -49,6 +28,19 @@ void probe_two_lines(struct driver *d, uint32_t from, uint32_t to, int role, uin
             spin(d);
         next += 2;
     })
+}
+
+void probe_floor(struct driver *d, uint32_t b, int role, uint32_t line, uint64_t base,
+                 uint64_t count, uint32_t batch, struct histogram *histogram)
+{
+    _Atomic uint64_t *word = scratch(d, b, line);
+    bounce(d, word, word, role, base, count, batch, histogram);
+}
+
+void probe_two_lines(struct driver *d, uint32_t from, uint32_t to, int role, uint32_t line,
+                     uint64_t base, uint64_t count, uint32_t batch, struct histogram *histogram)
+{
+    bounce(d, scratch(d, to, line), scratch(d, from, line), role, base, count, batch, histogram);
 }
 
 int probe_home(struct driver *d, uint32_t core, uint32_t line)

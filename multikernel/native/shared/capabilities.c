@@ -195,7 +195,7 @@ static enum capability_verdict revoke_all(struct driver *d, uint64_t reference,
     struct cspace *cs = lock_for_removal(d, reference, true, &n);
     if (!cs)
         return CAP_STALE;
-    enum capability_verdict verdict = cspace_revoke_begin(cs, reference, 0, &r);
+    enum capability_verdict verdict = cspace_revoke_begin(cs, reference, &r);
     if (verdict == CAP_OK) {
         outcome->page = shared_frames_go(d, cs, &r, &outcome->pinned);
         verdict =

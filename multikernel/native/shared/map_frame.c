@@ -60,7 +60,7 @@ static enum capability_verdict mapping_made(struct driver *d, struct cspace *cs,
                                             struct needs *n)
 {
     lock_space(d, d->me);
-    enum capability_verdict verdict = cspace_map(cs, frame, address, rights, place, 0, made);
+    enum capability_verdict verdict = cspace_map(cs, frame, address, rights, place, made);
     if (verdict == CAP_OK) {
         cspace_slot(cs, (uint32_t)*made)->flags |= CAP_REMOTE_COPIES;
         cs->mapped++;

@@ -108,7 +108,7 @@ static enum capability_verdict revoke(const struct monitor *m, struct cspace *cs
 {
     struct cspace_revocation revocation;
     struct cspace_progress progress;
-    enum capability_verdict verdict = cspace_revoke_begin(cs, t->source, 0, &revocation);
+    enum capability_verdict verdict = cspace_revoke_begin(cs, t->source, &revocation);
     if (verdict == CAP_OK) {
         t->offset = revocation.address;
         t->size = revocation.size;
