@@ -125,9 +125,7 @@ def _objects(seen: dict[str, Any]) -> list[tuple[str, ...]]:
         relations = sorted(
             {relation.removeprefix("remote-") for copy in copies for relation in copy["relations"]}
         )
-        about = {"Mapping": f" at {one['about']:#x}", "Endpoint": f" {one['about']}"}.get(
-            one["type"], ""
-        )
+        about = f" at {one['about']:#x}" if one["type"] == "Mapping" else ""
         name = "  " * one["depth"] + ("root " if one["root"] else "") + one["type"] + about
         found.append(
             (

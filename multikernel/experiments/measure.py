@@ -24,8 +24,6 @@ from multikernel.results.histogram import Histogram
 from multikernel.system import System
 
 FIRST_SECONDS, MARGIN_SECONDS, LONGEST_SECONDS = 0.02, 0.0005, 0.25
-STOP_LINE = 127
-"""The scratch line by which a computing program is stopped."""
 THINK_POLLING_US, THINK_COMPUTING_US = 2, 20
 """Between touching and unmapping. The longer one lets a told core get back from its interrupt to
 its program.
@@ -199,7 +197,7 @@ class Bench:
         finally:
             if not self.system.launched.closed:
                 for task in tasks:
-                    self.system.launched.segment.scratch_store(task.core, STOP_LINE, 1)
+                    self.system.launched.segment.stop_computing(task.core)
                 for task in tasks:
                     task.result()
 

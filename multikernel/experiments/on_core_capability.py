@@ -82,7 +82,7 @@ def _retype(
 ) -> int:
     cnode, index = place
     word = index | CAPABILITY_TYPES[kind] << 16 | 1 << 32
-    return _ask(driver, core, "CAP_RETYPE", ram, cnode, word, at, size, 0)
+    return _ask(driver, core, "CAP_RETYPE", ram, cnode, word, at, size)
 
 
 def furnish() -> None:

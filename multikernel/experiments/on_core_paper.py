@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 
+from multikernel.errors import ProtocolError
 from multikernel.experiments.on_core import (
     QUIET,
     QUIET_CROWDED,
@@ -26,7 +27,7 @@ from multikernel.experiments.on_core import (
     _set_policy,
     _watched,
 )
-from multikernel.native._native import Driver, Histogram
+from multikernel.native._native import VERDICTS, Driver, Histogram
 from multikernel.runtime import local
 
 # --- Figure 3: many cores update at once
@@ -54,6 +55,11 @@ def _meet(driver: Driver, others: tuple[int, ...], base: int) -> None:
         driver.probe_floor(driver.me, 1, MEETING_LINE, base, 1, 1, Histogram())
 
 
+def serve_updates() -> None:
+    """From now on this core's driver makes updates for those who ask it by message."""
+    _driver().probe_update_serve()
+
+
 def update(
     cores: tuple[int, ...], lines: int, server: int | None, chunk: int, batch: int, seconds: float,
     base: int,
@@ -62,9 +68,9 @@ def update(
     """Update lines for so many seconds, at least one chunk of updates, while all `cores` do.
     Samples: update, and with a server, which is asked by message, at_server.
 
-    cores: who takes part, first the one that calls the meetings; server: who makes the updates,
-    None: every core itself, on lines of core 0. Counts: wall_ns and cpu_ns, of this core, while it
-    counted.
+    cores: who takes part, first the one that calls the meetings; server: who makes the updates
+    (serve_updates), None: every core itself, on lines of core 0. Counts: wall_ns and cpu_ns, of
+    this core, while it counted.
     """
     driver, report = _driver(), Report()
     first = driver.me == cores[0]
@@ -75,7 +81,9 @@ def update(
         if server is None:
             driver.probe_update_shared(lines, count, batch, into)
         else:
-            driver.probe_update_message(server, lines, count, batch, into, there)
+            verdict = driver.probe_update_message(server, lines, count, batch, into, there)
+            if verdict != VERDICTS["OK"]:
+                raise ProtocolError("no update was made", value=verdict, where=f"core {server}")
 
     def unrecorded_until(end: int) -> None:
         while time.monotonic_ns() < end:

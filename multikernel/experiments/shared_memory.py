@@ -263,11 +263,11 @@ ALONE = Caution(
 
 
 def _bench(request: Request, transport: Transport | None, stack: ExitStack) -> Bench:
-    return Bench(
-        stack.enter_context(
-            system_.boot(list(request.placement.cpus), transport=transport or "call-line")
-        )
+    system = stack.enter_context(
+        system_.boot(list(request.placement.cpus), transport=transport or "call-line")
     )
+    system.cores[SERVER].run(on_core_paper.serve_updates)
+    return Bench(system)
 
 
 def run(request: Request) -> Document:

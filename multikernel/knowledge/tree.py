@@ -24,7 +24,6 @@ class Tree:
     root: int
     edges: tuple[tuple[int, int], ...]
     kind: str
-    _parents: dict[int, int] = field(init=False, repr=False, compare=False)
     _children: dict[int, tuple[int, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -44,7 +43,6 @@ class Tree:
             parents[child] = parent
             children[parent].append(child)
             children[child] = []
-        object.__setattr__(self, "_parents", parents)
         object.__setattr__(
             self, "_children", {core: tuple(sent) for core, sent in children.items()}
         )
@@ -61,11 +59,6 @@ class Tree:
         for parent, child in self.edges:
             levels[child] = levels[parent] + 1
         return max(levels.values())
-
-    def parent_of(self, core: int) -> int | None:
-        """Who tells `core`; None for the root. Raises BadInput for a core that is no member."""
-        self._known(core)
-        return self._parents.get(core)
 
     def children(self, core: int) -> tuple[int, ...]:
         """Whom `core` tells, in sending order. Raises BadInput for a core that is no member."""

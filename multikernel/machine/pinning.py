@@ -11,8 +11,6 @@ thread that reads its own file is the one it is running on.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from multikernel.errors import BadInput, BootFailed
@@ -90,19 +88,6 @@ def verify(cpu: int) -> None:
                 " edited)"
             ),
         )
-
-
-@contextmanager
-def pinned(cpu: int) -> Iterator[None]:
-    """Within the block the calling thread is pinned to `cpu`; its old mask comes back
-    afterwards.
-    """
-    before = os.sched_getaffinity(0)
-    pin(cpu)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def place_of(pid: int) -> ProcessPlace:

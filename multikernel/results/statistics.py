@@ -1,5 +1,4 @@
-"""Medians over boots, their intervals, ratios of arms, and the noise below which a ratio says
-nothing.
+"""Medians over boots, their intervals, and ratios of arms.
 
 Guarantees: the spread that counts is between boots, so every function takes one number a boot.
 Intervals assume nothing about the distribution: the k-th smallest and k-th largest of n values hold
@@ -68,24 +67,6 @@ def ratio(
     """
     ratios = _ratios(numerators, denominators)
     return Ratio(name=name, value=median(ratios), interval=median_interval(ratios, coverage))
-
-
-def noise_floor(
-    arm: Sequence[float], control: Sequence[float], coverage: float = COVERAGE
-) -> float:
-    """The relative difference that means nothing, from an arm and a control that repeats it, boot
-    by boot.
-
-    0.02 means: a ratio between 1/1.02 and 1.02 may be noise. It is the farther end of the interval
-    of control over arm, by how much it differs from 1.
-    """
-    interval = median_interval(_ratios(control, arm), coverage)
-    return max(interval.high, 1 / interval.high, interval.low, 1 / interval.low) - 1
-
-
-def exceeds_noise(found: Ratio, noise: float) -> bool:
-    """Whether the ratio's whole interval lies beyond what noise explains, on one side of 1."""
-    return found.interval.low > 1 + noise or found.interval.high < 1 / (1 + noise)
 
 
 def _checked(values: Sequence[float]) -> list[float]:

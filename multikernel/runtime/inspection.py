@@ -151,7 +151,7 @@ def _objects(capabilities: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 ],
             }
         )
-        if first["type"] not in ("Mapping", "Endpoint"):
+        if first["type"] != "Mapping":
             around.append(len(found) - 1)
     return found
 

@@ -48,15 +48,12 @@ class CapabilityType(StrEnum):
     RAM = "RAM"
     FRAME = "Frame"
     CNODE = "CNode"
-    VNODE = "VNode"
-    DISPATCHER = "Dispatcher"
-    ENDPOINT = "Endpoint"
     MAPPING = "Mapping"
 
 
 class CapabilityRights(IntFlag):
-    """What a capability allows. WRITE: of a Frame to store, of RAM and Dispatchers to derive, of a
-    CNode to fill it; GRANT: to copy, move and revoke.
+    """What a capability allows. WRITE: of a Frame to store, of RAM to derive, of a CNode to fill
+    it; GRANT: to copy, move and revoke.
     """
 
     READ = 1
@@ -64,22 +61,15 @@ class CapabilityRights(IntFlag):
     GRANT = 4
 
 
-RAM, FRAME, CNODE, VNODE = (
+RAM, FRAME, CNODE, MAPPING = (
     CapabilityType.RAM,
     CapabilityType.FRAME,
     CapabilityType.CNODE,
-    CapabilityType.VNODE,
-)
-DISPATCHER, ENDPOINT, MAPPING = (
-    CapabilityType.DISPATCHER,
-    CapabilityType.ENDPOINT,
     CapabilityType.MAPPING,
 )
 READ, WRITE, GRANT = CapabilityRights.READ, CapabilityRights.WRITE, CapabilityRights.GRANT
 
-_RULES = {
-    name: (rights, size, view) for name, _, rights, _, _, view, size in capability_rule_table()
-}
+_RULES = {name: (rights, size) for name, _, rights, _, _, size in capability_rule_table()}
 _BY_NUMBER = {number: name for name, number in CAPABILITY_TYPES.items()}
 _STALE = VERDICT_CAPABILITY_BASE + CAPABILITY_VERDICTS["stale"]
 _NOT_A_CNODE = VERDICT_CAPABILITY_BASE + CAPABILITY_VERDICTS["not-a-cnode"]
@@ -190,50 +180,36 @@ class Capability(_Handle):
         offset: int = 0,
         to: Capability | None = None,
         slot: int | None = None,
-        number: int = 0,
     ) -> list[Capability]:
         """Makes `count` objects of that type of its memory, one behind the other from `offset` on,
         and returns capabilities to them.
 
         size: of each, in bytes; by default the type's own, or what is left divided by count. to: a
         CNode of the same core, by default its root; slot: the first of the slots there, by default
-        the first that are free. number: of the first Endpoint. Raises RetypeConflict where a part
-        of that memory is something already on any core, WrongType, BadSize, RightsExceeded,
-        SlotInUse, CNodeFull, OutOfCNodes, CNodeCycle, RevokedCapability.
+        the first that are free. Raises RetypeConflict where a part of that memory is something
+        already on any core, WrongType, BadSize, RightsExceeded, SlotInUse, CNodeFull, OutOfCNodes,
+        CNodeCycle, RevokedCapability.
         """
         wanted = type_of(kind)
         many, offset = (
             _number(count, "the count", "retype"),
             _number(offset, "the offset", "retype"),
         )
-        rights, fixed, view = _RULES[wanted]
+        rights, fixed = _RULES[wanted]
         if size is None:
-            size = 0 if view else fixed or max(0, self.size - offset) // max(many, 1)
+            size = fixed or max(0, self.size - offset) // max(many, 1)
         size = _number(size, "the size", "retype")
         if many >= 1 << 32:
             raise BadSize("so many objects no memory holds", value=count, where="retype")
         cnode, index = place_of(self._system, self.core, to, slot)
         word = index | CAPABILITY_TYPES[wanted] << 16 | many << 32
-        number = _number(number, "the number", "retype")
-        objects = (
-            f"{many} {wanted} numbered from {number}"
-            if view
-            else f"{many} {wanted} of {size} bytes at {offset}"
-        )
         words = self._request(
-            f"retype to {objects}{_place_text(slot)}",
-            "CAP_RETYPE", self.reference, cnode, word, offset, size, number, to=to,
+            f"retype to {many} {wanted} of {size} bytes at {offset}{_place_text(slot)}",
+            "CAP_RETYPE", self.reference, cnode, word, offset, size, to=to,
         )  # fmt: skip
-        address, length = self.address + (0 if view else offset), self.size if view else size
+        first = self.address + offset
         return [
-            self._made(
-                words[0],
-                i,
-                wanted,
-                address + (0 if view else i * size),
-                length,
-                self.rights & rights,
-            )
+            self._made(words[0], i, wanted, first + i * size, size, self.rights & rights)
             for i in range(many)
         ]
 

@@ -43,23 +43,17 @@ _CAUSES: dict[str, tuple[type[CapabilityError], str, str]] = {
     "wrong-type": (
         errors.WrongType,
         "that cannot be derived from it",
-        (
-            "RAM becomes RAM, Frame, CNode, VNode and Dispatcher; a Dispatcher has Endpoints; map()"
-            " takes Frames"
-        ),
+        "RAM becomes RAM, Frame and CNode; map() takes Frames",
     ),
     "not-copyable": (
         errors.NotCopyable,
         "it cannot be copied there",
-        "CNodes, Dispatchers and Endpoints stay on their core, and a Mapping is there once",
+        "CNodes stay on their core, and a Mapping is there once",
     ),
     "bad-size": (
         errors.BadSize,
         "that is not a part of it in whole pages",
-        (
-            "offsets and sizes are multiples of 4096; a CNode takes 16384, a VNode or Dispatcher"
-            " 4096; RAM shrinks"
-        ),
+        "offsets and sizes are multiples of 4096; a CNode takes 16384; RAM shrinks",
     ),
     "retype-conflict": (
         errors.RetypeConflict,

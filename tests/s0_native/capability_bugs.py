@@ -12,7 +12,7 @@ BUGS = table(
         "LAST_PAGE_UNCHECKED",
         "capability/cspace_derive.c",
         "    plan->hint = mapping_database_last_copy(db, plan->source);\n",
-        "    end -= CAP_PAGE;\n    plan->hint = mapping_database_last_copy(db, plan->source);\n",
+        "    end -= PAGE_BYTES;\n    plan->hint = mapping_database_last_copy(db, plan->source);\n",
     ),
     Bug("MINT_KEEPS_RIGHTS", CSPACE, "    copy.rights = (uint8_t)rights;\n", ""),
     Bug("GENERATION_KEPT", CSPACE, "c->generation + 1;", "c->generation;"),
@@ -24,7 +24,7 @@ BUGS = table(
         "",
     ),
     Bug(
-        "VIEWS_LEFT",
+        "MAPPINGS_LEFT",
         DELETE,
         "    uint32_t next = mapping_database_next(cspace_database(cs), slot);\n",
         "    uint32_t next = cs ? NO_CAPABILITY : slot;\n",

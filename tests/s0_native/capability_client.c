@@ -58,10 +58,11 @@ static enum capability_verdict step(uint64_t *made)
     struct capability record;
     switch (below(12)) {
     case 0:
-        return cspace_create_ram(cs, page * CAP_PAGE, (uint64_t)below(PAGES) * CAP_PAGE, &to, made);
+        return cspace_create_ram(cs, page * PAGE_BYTES, (uint64_t)below(PAGES) * PAGE_BYTES, &to,
+                                 made);
     case 1:
-        record = (struct capability){.address = page * CAP_PAGE,
-                                     .size = (uint64_t)below(9) * CAP_PAGE,
+        record = (struct capability){.address = page * PAGE_BYTES,
+                                     .size = (uint64_t)below(9) * PAGE_BYTES,
                                      .owner = (uint16_t)below(4),
                                      .type = (uint8_t)below(CAP_TYPES + 2),
                                      .rights = (uint8_t)below(8),
@@ -74,26 +75,25 @@ static enum capability_verdict step(uint64_t *made)
     case 4:
     case 5:
         retype = (struct cspace_retype){.source = from,
-                                        .offset = (uint64_t)below(9) * CAP_PAGE,
-                                        .size = below(8) ? (uint64_t)(1 + below(4)) * CAP_PAGE
+                                        .offset = (uint64_t)below(9) * PAGE_BYTES,
+                                        .size = below(8) ? (uint64_t)(1 + below(4)) * PAGE_BYTES
                                                          : random_next(&seed),
                                         .type = below(CAP_TYPES + 2),
                                         .count = below(8) ? 1 + below(4) : random_next(&seed),
                                         .to = to};
-        if (retype.type == CAP_ENDPOINT)
-            retype.offset = retype.size = 0;
         return cspace_retype(cs, &retype, operation, made);
     case 6:
-        return cspace_map(cs, from, below(4) * CAP_PAGE, below(8), &to, operation, made);
+        return cspace_map(cs, from, below(4) * PAGE_BYTES, below(8), &to, made);
     case 7:
         return cspace_delete(cs, from, operation, below(5), &progress);
     case 8:
-        return cspace_revoke_begin(cs, from, operation, &revocation);
+        return cspace_revoke_begin(cs, from, &revocation);
     case 9:
         return cspace_revoke_step(cs, &revocation, operation, below(5), &progress);
     case 10:
         if (!below(3))
-            return cspace_lock(cs, page * CAP_PAGE, (uint64_t)below(8) * CAP_PAGE, 1 + below(2));
+            return cspace_lock(cs, page * PAGE_BYTES, (uint64_t)below(8) * PAGE_BYTES,
+                               1 + below(2));
         cspace_unlock(cs, 1 + below(2));
         return CAP_OK;
     default:
@@ -106,8 +106,8 @@ static uint64_t retype_one(uint64_t ram, uint64_t page, uint32_t type, uint64_t 
 {
     uint64_t made = 0;
     const struct cspace_retype retype = {.source = ram,
-                                         .offset = page * CAP_PAGE,
-                                         .size = pages * CAP_PAGE,
+                                         .offset = page * PAGE_BYTES,
+                                         .size = pages * PAGE_BYTES,
                                          .type = type,
                                          .count = 1,
                                          .to = {.cnode = cnode, .index = index}};
@@ -131,7 +131,7 @@ int main(int argc, char **argv)
     uint64_t made = 0;
     uint32_t seen[CAP_VERDICTS] = {0};
     for (uint64_t i = 0; i < steps; i++) {
-        if (i % 250 == 0 && cspace_create_ram(cs, 0, PAGES * CAP_PAGE, &first, &made) == CAP_OK) {
+        if (i % 250 == 0 && cspace_create_ram(cs, 0, PAGES * PAGE_BYTES, &first, &made) == CAP_OK) {
             const uint64_t outer = retype_one(made, 0, CAP_CNODE, 4, CSPACE_ROOT, 40 + below(100));
             retype_one(made, 4, CAP_CNODE, 4, outer, 3);
         }

@@ -13,22 +13,16 @@ from dataclasses import dataclass, replace
 from multikernel.native import _native
 
 PAGE = 4096
-NULL, RAM, FRAME, CNODE, VNODE, DISPATCHER, ENDPOINT, MAPPING = range(8)
+NULL, RAM, FRAME, CNODE, MAPPING = range(5)
 READ, WRITE, GRANT = 1, 2, 4
 COPIES, DESCENDANTS, ANCESTORS, DYING = 1, 2, 4, 8
 REMOTE = COPIES | DESCENDANTS | ANCESTORS
 LEVELS = 8
 
-DERIVES = {
-    RAM: {RAM, FRAME, CNODE, VNODE, DISPATCHER},
-    FRAME: {MAPPING},
-    VNODE: {MAPPING},
-    DISPATCHER: {ENDPOINT},
-}
-FIXED = {CNODE: 4 * PAGE, VNODE: PAGE, DISPATCHER: PAGE}
-VIEWS = {ENDPOINT, MAPPING}
-LEAVES_CORE = {RAM, FRAME, VNODE}
-RIGHTS = {RAM: 7, FRAME: 7, CNODE: 6, VNODE: 7, DISPATCHER: 6, ENDPOINT: 6, MAPPING: 3}
+DERIVES = {RAM: {RAM, FRAME, CNODE}, FRAME: {MAPPING}}
+FIXED = {CNODE: 4 * PAGE}
+LEAVES_CORE = {RAM, FRAME}
+RIGHTS = {RAM: 7, FRAME: 7, CNODE: 6, MAPPING: 3}
 
 V = _native.CAPABILITY_VERDICTS
 OK, MORE = V["ok"], V["more"]
@@ -67,20 +61,20 @@ def below(inner: Held, outer: Held) -> bool:
     """Is inner derived from outer, perhaps by way of others?"""
     if inner.object == outer.object or not inner.inside(outer):
         return False
-    if inner.type in VIEWS and inner.type in DERIVES.get(outer.type, ()):
+    if inner.type == MAPPING and outer.type == FRAME:
         return (inner.address, inner.size) == (outer.address, outer.size)
     return outer.type == RAM
 
 
 def agree(one: Held, other: Held) -> bool:
     """May both exist? If they share a byte: as one object, as one derived from the other, as two
-    views.
+    Mappings.
     """
     if not one.overlaps(other.address, other.end) or one.object == other.object:
         return True
     if below(one, other) or below(other, one):
         return True
-    return one.type == other.type and one.type in VIEWS and one.object[:2] == other.object[:2]
+    return one.type == other.type == MAPPING and one.object[:2] == other.object[:2]
 
 
 class Model:
@@ -244,14 +238,14 @@ class Model:
         count: int,
         cnode: int,
         index: int,
-        about: int,
         operation: int,
         *,
+        about: int = 0,
         rights: int | None = None,
-        learn: list[Row] | None = None,
+        learn: list[Row],
     ) -> int:
-        """rights: it is a map. learn: the real slots afterwards, to learn which CNode is which;
-        None: only asks.
+        """rights: it is a map, at the address `about`. learn: the real slots afterwards, to learn
+        which CNode is which.
         """
         if kind == MAPPING and rights is None:
             return V["wrong-type"]
@@ -268,25 +262,20 @@ class Model:
         elsewhere = held.flags & (COPIES | ANCESTORS) or held.owner != self.me
         new = Held(0, kind, held.address, held.size, about, held.rights & RIGHTS[kind], self.me, 0)
         new.flags = ANCESTORS if elsewhere else 0
-        made = []
-        if kind in VIEWS:
-            if offset or size or not count or about + count > 1 << 64:
-                return V["bad-size"]
-            made = [replace(new, about=about + i) for i in range(count)]
-            if any(self.copies(one) for one in made):
+        if rights is not None:
+            if self.copies(new):
                 return V["retype-conflict"]
             if self.locked(held.address, held.end, operation):
                 return V["busy"]
-            if rights is not None:
-                if rights & ~RIGHTS[MAPPING]:
-                    return V["rights-exceeded"]
-                if about % PAGE or about + held.size >= 1 << 64:
-                    return V["bad-size"]
-                made[0].rights = rights
+            if rights & ~RIGHTS[MAPPING]:
+                return V["rights-exceeded"]
+            if about % PAGE or about + held.size >= 1 << 64:
+                return V["bad-size"]
+            made = [replace(new, rights=rights)]
         else:
             fits = size and size % PAGE == offset % PAGE == 0 and offset + size * count <= held.size
             whole = kind == held.type and size == held.size
-            if about or not fits or not count or whole or FIXED.get(kind, size) != size:
+            if not fits or not count or whole or FIXED.get(kind, size) != size:
                 return V["bad-size"]
             if kind == CNODE and self.level[to[0] // self.slots] == LEVELS:
                 return V["cnode-cycle"]
@@ -303,21 +292,20 @@ class Model:
             ):
                 return V["retype-conflict"]
             made = [replace(new, address=start + size * i, size=size) for i in range(count)]
-        if learn is not None:
-            real = {row[0]: row for row in learn}
-            for slot, one in enumerate(made, to[0]):
-                if kind == CNODE:
-                    one.about = real[slot][5]
-                    self.free.remove(one.about)
-                    self.level[one.about] = self.level[to[0] // self.slots] + 1
-                self.put(slot, one)
+        real = {row[0]: row for row in learn}
+        for slot, one in enumerate(made, to[0]):
+            if kind == CNODE:
+                one.about = real[slot][5]
+                self.free.remove(one.about)
+                self.level[one.about] = self.level[to[0] // self.slots] + 1
+            self.put(slot, one)
         return OK
 
     # --- deleting
 
     def doomed(self, slots: set[int]) -> set[int]:
-        """What must go when those do: with the last copy of an object its views, with a CNode's its
-        contents.
+        """What must go when those do: with the last copy of a Frame its Mappings, with a CNode's
+        its contents.
         """
         while True:
             more = set(slots)

@@ -25,12 +25,9 @@ class Replica(Protocol):
         self, source: int, rights: int, cnode: int, index: int, operation: int = 0
     ) -> tuple[int, int]: ...
     def retype(self, *numbers: int) -> tuple[int, int]: ...
-    def may_retype(self, *numbers: int) -> int: ...
     def map(self, *numbers: int) -> tuple[int, int]: ...
     def delete(self, reference: int, work: int, operation: int = 0) -> tuple[int, int, int]: ...
-    def revoke_begin(
-        self, reference: int, operation: int = 0
-    ) -> tuple[int, _native.Revocation]: ...
+    def revoke_begin(self, reference: int) -> tuple[int, _native.Revocation]: ...
     def revoke_step(
         self, revocation: _native.Revocation, work: int, operation: int = 0
     ) -> tuple[int, int, int]: ...
@@ -77,9 +74,6 @@ class ShellReplica:
     def retype(self, *numbers: int) -> tuple[int, int]:
         return self.pair("t", *numbers)
 
-    def may_retype(self, *numbers: int) -> int:
-        return self.shell.ask("q", *numbers)
-
     def map(self, *numbers: int) -> tuple[int, int]:
         return self.pair("p", *numbers)
 
@@ -87,8 +81,8 @@ class ShellReplica:
         verdict, done, slot = self.shell.ask_many("d", reference, work, operation)
         return verdict, done, slot
 
-    def revoke_begin(self, reference: int, operation: int = 0) -> tuple[int, _native.Revocation]:
-        verdict, *revocation = self.shell.ask_many("r", reference, operation)
+    def revoke_begin(self, reference: int) -> tuple[int, _native.Revocation]:
+        verdict, *revocation = self.shell.ask_many("r", reference)
         keep, address, size, about, kind = revocation
         return verdict, (keep, address, size, about, kind)
 

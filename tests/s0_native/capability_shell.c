@@ -7,12 +7,11 @@
  * g TYPE ADDRESS SIZE RIGHTS OWNER RELATIONS CNODE INDEX OP: receive; the same
  * c SOURCE CNODE INDEX OP: copy; the same
  * m SOURCE RIGHTS CNODE INDEX OP: mint; the same
- * p SOURCE ADDRESS RIGHTS CNODE INDEX OP: map; the same
- * t SOURCE TYPE OFFSET SIZE COUNT CNODE INDEX ABOUT OP: retype; the same
- * q ...: may it? verdict
+ * p SOURCE ADDRESS RIGHTS CNODE INDEX: map; the same
+ * t SOURCE TYPE OFFSET SIZE COUNT CNODE INDEX OP: retype; the same
  * d REFERENCE WORK OP: delete; verdict, done, slot
  * s REFERENCE ADDRESS SIZE ABOUT TYPE WORK OP: revoke; the same
- * r REFERENCE OP: begin to revoke; verdict, then what s begins with
+ * r REFERENCE: begin to revoke; verdict, then what s begins with
  * l ADDRESS SIZE OP, u OP: lock, unlock
  * f ADDRESS SIZE START END: conflict
  * e REFERENCE OWNER RELATIONS: relate
@@ -108,23 +107,16 @@ int main(void)
             break;
         case 'p':
             to = (struct cspace_place){.cnode = n[3], .index = (uint32_t)n[4]};
-            answer[0] = cspace_map(cs, n[0], n[1], (uint32_t)n[2], &to, n[5], &answer[1]);
+            answer[0] = cspace_map(cs, n[0], n[1], (uint32_t)n[2], &to, &answer[1]);
             break;
         case 't':
-        case 'q':
             retype = (struct cspace_retype){.source = n[0],
                                             .type = (uint32_t)n[1],
                                             .offset = n[2],
                                             .size = n[3],
                                             .count = (uint32_t)n[4],
-                                            .to = {.cnode = n[5], .index = (uint32_t)n[6]},
-                                            .about = n[7]};
-            if (operation.letter == 't') {
-                answer[0] = cspace_retype(cs, &retype, n[8], &answer[1]);
-            } else {
-                answer[0] = cspace_may_retype(cs, &retype, n[8]);
-                answers = 1;
-            }
+                                            .to = {.cnode = n[5], .index = (uint32_t)n[6]}};
+            answer[0] = cspace_retype(cs, &retype, n[7], &answer[1]);
             break;
         case 'd':
             answer[0] = cspace_delete(cs, n[0], n[2], (uint32_t)n[1], &progress);
@@ -134,7 +126,7 @@ int main(void)
             break;
         case 'r':
             revocation = (struct cspace_revocation){0};
-            answer[0] = cspace_revoke_begin(cs, n[0], n[1], &revocation);
+            answer[0] = cspace_revoke_begin(cs, n[0], &revocation);
             answer[1] = revocation.reference;
             answer[2] = revocation.address;
             answer[3] = revocation.size;

@@ -18,7 +18,6 @@ from s0_native.capability_model import (
     DERIVES,
     DESCENDANTS,
     DYING,
-    ENDPOINT,
     FIXED,
     FRAME,
     GRANT,
@@ -29,7 +28,6 @@ from s0_native.capability_model import (
     PAGE,
     RAM,
     REMOTE,
-    VNODE,
     Held,
     Model,
     V,
@@ -150,16 +148,11 @@ class World:
         count: int,
         cnode: int,
         index: int,
-        about: int,
         operation: int,
     ) -> None:
         sources = [one for one, derived in DERIVES.items() if kind in derived] if source % 5 else []
         held = self.reference(source, *sources)
         size = (0, 1000)[-pages] if pages <= 0 else FIXED.get(kind, pages * PAGE)
-        if kind == ENDPOINT and pages > 0:
-            page, size = 0, 0
-        if kind != ENDPOINT and pages > 1:
-            about = 0
         numbers = (
             held,
             kind,
@@ -169,23 +162,22 @@ class World:
             self.reference(cnode, CNODE),
             self.index(index),
         )
-        numbers = *numbers, about, operation
-        asked = self.real.may_retype(*numbers)
+        numbers = *numbers, operation
         verdict, made = self.real.retype(*numbers)
-        assert asked == verdict
         self.keep(verdict, made)
         self.settle(verdict, self.model.retype(*numbers, learn=self.real.slots()))
 
-    def map(
-        self, source: int, page: int, rights: int, cnode: int, index: int, operation: int
-    ) -> None:
-        held = self.reference(source, FRAME, VNODE) if source % 4 else self.reference(source)
+    def map(self, source: int, page: int, rights: int, cnode: int, index: int) -> None:
+        held = self.reference(source, FRAME) if source % 4 else self.reference(source)
         address = page * PAGE if page >= 0 else 777
         place = self.reference(cnode, CNODE), self.index(index)
-        verdict, made = self.real.map(held, address, rights, *place, operation)
+        verdict, made = self.real.map(held, address, rights, *place)
         self.keep(verdict, made)
-        numbers = held, MAPPING, 0, 0, 1, *place, address, operation
-        self.settle(verdict, self.model.retype(*numbers, rights=rights, learn=self.real.slots()))
+        numbers = held, MAPPING, 0, 0, 1, *place, 0
+        expected = self.model.retype(
+            *numbers, about=address, rights=rights, learn=self.real.slots()
+        )
+        self.settle(verdict, expected)
 
     def went(
         self, verdict: int, done: int, slot: int, work: int, must: set[int], operation: int
@@ -228,19 +220,19 @@ class World:
         else:
             self.went(verdict, done, slot, work, {reference & 0xFFFF_FFFF}, operation)
 
-    def revoke_begin(self, choice: int, operation: int) -> None:
+    def revoke_begin(self, choice: int) -> None:
         reference = self.reference(choice)
         held = self.model.find(reference)
-        verdict, revocation = self.real.revoke_begin(reference, operation)
+        verdict, revocation = self.real.revoke_begin(reference)
         if held is None:
             expected = V["stale"]
-        elif self.model.locked(held.address, held.end, operation):
+        elif self.model.locked(held.address, held.end, 0):
             expected = V["busy"]
         elif reference == self.real.root:
             expected = V["permanent"]
         elif not held.rights & GRANT:
             expected = V["rights-exceeded"]
-        elif not operation and (held.owner != ME or held.flags & (COPIES | DESCENDANTS)):
+        elif held.owner != ME or held.flags & (COPIES | DESCENDANTS):
             expected = V["needs-agreement"]
         else:
             expected = OK
@@ -346,7 +338,7 @@ class World:
         ram = self.references[-1]
         for cnode, index, offset in ((self.real.root, 2, 0), (0, 3, 1)):
             into = cnode or self.references[-1]
-            numbers = ram, CNODE, offset * 4 * PAGE, 4 * PAGE, 1, into, index, 0, 0
+            numbers = ram, CNODE, offset * 4 * PAGE, 4 * PAGE, 1, into, index, 0
             verdict, made = self.real.retype(*numbers)
             self.keep(verdict, made)
             self.settle(verdict, self.model.retype(*numbers, learn=self.real.slots()))
@@ -359,30 +351,29 @@ class World:
         big = n(1 << 16)
         steps: list[tuple[int, Any]] = [
             (2, lambda: self.create_ram(8 * n(8), n(20, -1), n(4096), n(15))),
-            (2, lambda: self.receive(n(9), n(64), n(9, 1), n(8), n(4, 2), n(8), n(4096), n(15))),
+            (2, lambda: self.receive(n(6), n(64), n(9, 1), n(8), n(4, 2), n(8), n(4096), n(15))),
             (4, lambda: self.mint(big, choose.choice((8, 8, n(8))), n(4096), n(15), who)),
             (
                 8,
                 lambda: self.retype(
                     big,
-                    n(9),
+                    n(6),
                     n(8),
                     n(9, -1),
                     choose.choice((1, 1, 2, 3, 0, 300)),
                     n(4096),
                     n(15),
-                    n(3),
                     who,
                 ),
             ),
-            (3, lambda: self.map(big, n(4, -1), choose.choice((1, 3, n(8))), n(4096), n(15), who)),
+            (3, lambda: self.map(big, n(4, -1), choose.choice((1, 3, n(8))), n(4096), n(15))),
             (4, lambda: self.delete(big, n(4), who)),
-            (1, lambda: self.revoke_begin(big, who)),
+            (1, lambda: self.revoke_begin(big)),
             (3, lambda: self.revoke_step(big, n(5), who)),
             (1, lambda: self.lock(n(64), n(4), n(3, 1))),
             (3, lambda: self.unlock(n(3, 1))),
             (1, lambda: self.relate(big, n(5, 2), choose.choice((0, 0, n(8))))),
-            (1, lambda: self.find_object(big, n(9))),
+            (1, lambda: self.find_object(big, n(6))),
             (1, lambda: self.derived_elsewhere(n(64), n(8, 1)) if n(4) == 0 else None),
             (1, lambda: self.conflict(4 * n(16), n(9, 1), n(4), n(4, 1))),
         ]

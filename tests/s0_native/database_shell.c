@@ -10,7 +10,6 @@
  * w NODE ADDRESS END: the next one after NODE
  * l NODE: last copy
  * c, d, a NODE: has it copies, descendants, ancestors
- * e NODE AFTER: the next descendant
  * k: 1 when all invariants hold (what does not is said on stderr)
  * h: rank of the root, -1 when empty */
 #include "capability/mapping_database.h"
@@ -36,14 +35,16 @@ int main(void)
         const uint64_t *n = operation.number;
         uint32_t node = (uint32_t)n[0];
         struct capability like;
+        size_t size;
         const char *wrong;
         switch (operation.letter) {
         case 'o':
             free(db);
-            if (posix_memalign((void **)&db, 64, mapping_database_size(node)))
+            size = sizeof *db + sizeof(struct capability) * node;
+            if (posix_memalign((void **)&db, 64, size))
                 return 1;
-            memset(db, 0, mapping_database_size(node));
-            mapping_database_init(db, node);
+            memset(db, 0, size);
+            mapping_database_init(db, node, (struct capability *)(void *)(db + 1));
             shell_say(1);
             break;
         case 'i':
@@ -86,9 +87,6 @@ int main(void)
             break;
         case 'a':
             shell_say(mapping_database_has_ancestors(db, node));
-            break;
-        case 'e':
-            shell_say(number(mapping_database_descendant(db, node, (uint32_t)n[1])));
             break;
         case 'k':
             wrong = mapping_database_check(db);

@@ -43,6 +43,21 @@ static int64_t take(uint64_t slot, uint64_t length)
     return (int64_t)address;
 }
 
+static void close_frames(void)
+{
+    free(frames.used);
+    free(frames.first);
+    free(frames.kept);
+}
+
+static uint64_t available(void)
+{
+    uint64_t used = 0;
+    for (uint64_t word = 0; word <= frames.pages / 64; word++)
+        used += (uint64_t)__builtin_popcountll(frames.used[word]);
+    return (frames.pages - used) * PAGE_BYTES;
+}
+
 /* As reclaim.c goes through them: the page and how many, or -1. */
 static int64_t next_kept(void)
 {
@@ -50,7 +65,7 @@ static int64_t next_kept(void)
     if (!frames_next_kept(&frames, &offset, &length))
         return -1;
     frames_looked_at(&frames, length);
-    return (int64_t)(offset / 4096 * 1000 + length / 4096);
+    return (int64_t)(offset / PAGE_BYTES * 1000 + length / PAGE_BYTES);
 }
 
 int main(void)
@@ -72,7 +87,7 @@ int main(void)
             shell_say(1);
             break;
         case 'O':
-            frames_close(&frames);
+            close_frames();
             shell_say(frames_open(&frames, a) == 0);
             break;
         case 'a':
@@ -97,7 +112,7 @@ int main(void)
             shell_say(next_kept());
             break;
         case 'v':
-            shell_say((int64_t)frames_available(&frames));
+            shell_say((int64_t)available());
             break;
         case 'b':
             shell_say(histogram_bucket(a));

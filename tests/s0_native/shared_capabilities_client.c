@@ -87,7 +87,7 @@ enum verdict shared_page_reserve(struct driver *d, const struct request *request
     if (*slot == PAGES)
         return VERDICT_NO_SLOT;
     struct shared_entry *entry = &table.entry[*slot];
-    entry->address = ++table.count * (uint64_t)RAM_PAGES * CAP_PAGE;
+    entry->address = ++table.count * (uint64_t)RAM_PAGES * PAGE_BYTES;
     entry->frame = request->frame;
     entry->length = request->length;
     entry->mapping = 0;
@@ -151,7 +151,7 @@ static void create(struct driver *d, uint64_t ram, uint32_t index)
 {
     const struct cspace_place to = {.cnode = CSPACE_ROOT, .index = index};
     uint64_t made;
-    shared_create_ram(d, ram * RAM_PAGES * CAP_PAGE, RAM_PAGES * CAP_PAGE, &to, &made);
+    shared_create_ram(d, ram * RAM_PAGES * PAGE_BYTES, RAM_PAGES * PAGE_BYTES, &to, &made);
 }
 
 /* RAM that nobody has any more is RAM again at once: core 0 sees to it, as it keeps the memory. */
@@ -159,8 +159,8 @@ static enum verdict ask(struct driver *d, struct capability_task *t)
 {
     struct shared_outcome outcome;
     enum verdict verdict = shared_capability(d, t, &outcome);
-    if (d->me == 0 && outcome.size == RAM_PAGES * CAP_PAGE)
-        create(d, outcome.address / (RAM_PAGES * CAP_PAGE), CNODE_ANY);
+    if (d->me == 0 && outcome.size == RAM_PAGES * PAGE_BYTES)
+        create(d, outcome.address / (RAM_PAGES * PAGE_BYTES), CNODE_ANY);
     return verdict;
 }
 
@@ -228,8 +228,7 @@ static void map_or_unmap(struct driver *d, uint64_t *seed, uint64_t source)
 
 static void step(struct driver *d, uint64_t *seed)
 {
-    static const uint32_t types[] = {CAP_RAM,   CAP_FRAME,      CAP_VNODE,   CAP_CNODE,
-                                     CAP_CNODE, CAP_DISPATCHER, CAP_ENDPOINT};
+    static const uint32_t types[] = {CAP_RAM, CAP_FRAME, CAP_FRAME, CAP_CNODE, CAP_CNODE};
     struct capability c;
     uint32_t slots = random_next(seed) % 3 ? 48 : CNODES * CNODE_SLOTS;
     uint32_t index = random_next(seed) % 3 ? CNODE_ANY : random_next(seed) % 64;
@@ -238,16 +237,15 @@ static void step(struct driver *d, uint64_t *seed)
     if (what < 20) {
         copy_to(d, source, to, to == d->me ? cnode_of(d, seed) : CSPACE_ROOT, index, what < 4);
     } else if (what < 40) {
-        uint32_t type = types[random_next(seed) % 7], size = capability_rules[type].size;
-        uint64_t pages = size ? size / CAP_PAGE : 1 + random_next(seed) % 4,
-                 made = c.size / CAP_PAGE;
+        uint32_t type = types[random_next(seed) % 5], size = capability_rules[type].size;
+        uint64_t pages = size ? size / PAGE_BYTES : 1 + random_next(seed) % 4,
+                 made = c.size / PAGE_BYTES;
         struct capability_task t = {
             .row = ROW_CAP_RETYPE, .source = source, .cnode = cnode_of(d, seed), .index = index};
         t.type = type;
         t.count = 1 + random_next(seed) % 3;
-        t.size = type == CAP_ENDPOINT ? 0 : pages * CAP_PAGE;
-        t.offset = type == CAP_ENDPOINT ? 0 : random_next(seed) % (made ? made : 1) * CAP_PAGE;
-        t.about = type == CAP_ENDPOINT ? random_next(seed) % 8 : 0;
+        t.size = pages * PAGE_BYTES;
+        t.offset = random_next(seed) % (made ? made : 1) * PAGE_BYTES;
         ask(d, &t);
     } else if (what >= 64) {
         map_or_unmap(d, seed, source);
@@ -255,7 +253,7 @@ static void step(struct driver *d, uint64_t *seed)
         /* Not often what everything is made of. */
         if (c.type != CAP_RAM || random_next(seed) % 2 == 0)
             remove_by(d, ROW_CAP_DELETE, source);
-    } else if (c.size < RAM_PAGES * CAP_PAGE || random_next(seed) % 32 == 0) {
+    } else if (c.size < RAM_PAGES * PAGE_BYTES || random_next(seed) % 32 == 0) {
         remove_by(d, ROW_CAP_REVOKE, source);
     }
 }
@@ -407,7 +405,7 @@ static void do_not_meet(struct driver *busy, struct driver *d)
             .row = ROW_CAP_RETYPE, .source = ours, .cnode = CSPACE_ROOT, .type = CAP_FRAME};
         t.index = CNODE_ANY;
         t.count = 1;
-        t.size = CAP_PAGE;
+        t.size = PAGE_BYTES;
         lock_regions(busy, &n);
         lock_space(busy, busy->me);
         CHECK(ask(d, &t) == VERDICT_OK, "retype %u", i);

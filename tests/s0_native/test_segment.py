@@ -56,11 +56,8 @@ def test_one_segment_seen_twice(memory: int) -> None:
     assert not attached.going
     made.go()
     assert attached.going
-    assert not made.stopping
-    attached.stop()
-    assert made.stopping
     with pytest.raises(IndexError):
-        made.scratch_store(0, 128, 1)
+        made.stop_computing(made.cores)
 
 
 @pytest.mark.parametrize(

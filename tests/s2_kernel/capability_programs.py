@@ -23,7 +23,7 @@ SLOTS = 32
 NAMES = {VERDICT_CAPABILITY_BASE + number: name for name, number in CAPABILITY_VERDICTS.items()} | {
     0: "ok"
 }
-RAM, FRAME, VNODE, CNODE = (CAPABILITY_TYPES[name] for name in ("RAM", "Frame", "VNode", "CNode"))
+RAM, FRAME, CNODE = (CAPABILITY_TYPES[name] for name in ("RAM", "Frame", "CNode"))
 
 
 class Record(NamedTuple):
@@ -77,7 +77,7 @@ def look(slot: int) -> Record:
 def churn(seed: int, rounds: int, cnodes: bool) -> Counter[str]:
     """Random operations on whatever this core has; how often each ended how."""
     rng = random.Random(seed)
-    cores, kinds = multikernel.here().cores, (RAM, RAM, FRAME, VNODE, *((CNODE,) if cnodes else ()))
+    cores, kinds = multikernel.here().cores, (RAM, RAM, FRAME, FRAME, *((CNODE,) if cnodes else ()))
     outcomes: Counter[str] = Counter()
     for _ in range(rounds):
         have = [one for one in map(look, range(1, SLOTS)) if one.type]
@@ -91,12 +91,10 @@ def churn(seed: int, rounds: int, cnodes: bool) -> Counter[str]:
             verdict, _ = here("CAP_COPY", one.reference, ROOT, word)
         elif what == "RETYPE":
             kind = rng.choice(kinds)
-            pages = {VNODE: 1, CNODE: 4}.get(kind, rng.randint(1, 8))
+            pages = 4 if kind == CNODE else rng.randint(1, 8)
             offset = rng.randrange(max(one.size // PAGE, 1))
             word = retype_word(index, kind)
-            verdict, _ = here(
-                "CAP_RETYPE", one.reference, ROOT, word, offset * PAGE, pages * PAGE, 0
-            )
+            verdict, _ = here("CAP_RETYPE", one.reference, ROOT, word, offset * PAGE, pages * PAGE)
         else:
             verdict, _ = here(f"CAP_{what}", one.reference)
         outcomes[f"{what} {verdict}"] += 1
@@ -109,7 +107,7 @@ def retype_all(index: int, kind: int, pages: int) -> list[str]:
     for page in range(pages):
         source = look(index).reference
         word = retype_word(index + 1 + page, kind)
-        outcomes.append(here("CAP_RETYPE", source, ROOT, word, page * PAGE, PAGE, 0)[0])
+        outcomes.append(here("CAP_RETYPE", source, ROOT, word, page * PAGE, PAGE)[0])
     return outcomes
 
 
@@ -130,7 +128,7 @@ def split_until_revoked(index: int, first: int, pages: int) -> int:
     while True:
         for page in range(pages):
             word = retype_word(index + 1 + page, FRAME)
-            verdict, _ = here("CAP_RETYPE", source, ROOT, word, (first + page) * PAGE, PAGE, 0)
+            verdict, _ = here("CAP_RETYPE", source, ROOT, word, (first + page) * PAGE, PAGE)
             if verdict == "stale":
                 return made
             made += verdict == "ok"

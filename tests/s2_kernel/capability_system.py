@@ -27,21 +27,15 @@ SYSTEMS: dict[str, dict[str, Any]] = {
 }
 """What is held against the model, and how it is booted."""
 
-NULL, RAM, FRAME, CNODE, VNODE, DISPATCHER, ENDPOINT, MAPPING = range(8)
+NULL, RAM, FRAME, CNODE, MAPPING = range(5)
 READ, WRITE, GRANT = 1, 2, 4
 SLOTS, ANY = 256, CAPABILITY_ANY_SLOT
 LEVELS = 8
 
-DERIVES = {
-    RAM: {RAM, FRAME, CNODE, VNODE, DISPATCHER},
-    DISPATCHER: {ENDPOINT},
-    FRAME: {MAPPING},
-    VNODE: {MAPPING},
-}
-SIZE = {CNODE: 4 * PAGE, VNODE: PAGE, DISPATCHER: PAGE}
-RIGHTS = {RAM: 7, FRAME: 7, CNODE: 6, VNODE: 7, DISPATCHER: 6, ENDPOINT: 6, MAPPING: 3}
-VIEWS = {ENDPOINT, MAPPING}
-REMOTE = {RAM, FRAME, VNODE}
+DERIVES = {RAM: {RAM, FRAME, CNODE}, FRAME: {MAPPING}}
+SIZE = {CNODE: 4 * PAGE}
+RIGHTS = {RAM: 7, FRAME: 7, CNODE: 6, MAPPING: 3}
+REMOTE = {RAM, FRAME}
 """Types that may leave their core."""
 
 
@@ -50,9 +44,7 @@ class Object(NamedTuple):
     address: int
     size: int
     about: int = 0
-    """Endpoint: its number; CNode: how deep it lies below the root; Mapping: the number of its
-    page.
-    """
+    """CNode: how deep it lies below the root; Mapping: the number of its page."""
 
     @property
     def end(self) -> int:
@@ -65,7 +57,7 @@ class Object(NamedTuple):
         """Derived from outer, perhaps by way of others?"""
         if self == outer or not (outer.address <= self.address and self.end <= outer.end):
             return False
-        if self.type in VIEWS and self.type in DERIVES.get(outer.type, ()):
+        if self.type == MAPPING and outer.type == FRAME:
             return (self.address, self.size) == (outer.address, outer.size)
         return outer.type == RAM
 
@@ -118,15 +110,7 @@ class Request(NamedTuple):
                 return "CAP_COPY", self.source, self.cnode, word
             case "RETYPE":
                 word = retype_word(self.index, self.type, self.count)
-                return (
-                    "CAP_RETYPE",
-                    self.source,
-                    self.cnode,
-                    word,
-                    self.offset,
-                    self.size,
-                    self.about,
-                )
+                return "CAP_RETYPE", self.source, self.cnode, word, self.offset, self.size
             case "MAP":
                 return "CAP_MAP", self.source, self.cnode, self.index | self.rights << 16, self.to
             case _:
@@ -175,8 +159,8 @@ def place(state: State, core: int, cnode: int, index: int, count: int = 1) -> tu
 
 
 def without(state: State, going: Iterable[Copy]) -> State:
-    """And without what goes with them: with the last copy on a core its views, with a CNode what it
-    holds.
+    """And without what goes with them: with the last copy on a core its Mappings, with a CNode what
+    it holds.
     """
     gone: set[Copy] = set()
     ahead = set(going)
@@ -256,7 +240,7 @@ def _copy(state: State, r: Request, cores: int) -> tuple[State, tuple[Copy, ...]
             raise Refused("no-slots")
         cnode, index = place(state, r.to, r.cnode, r.index)
     made = Copy(r.to, cnode, index, source.object, rights)
-    # Without the source alone: on another core the views stay behind no more than on this one,
+    # Without the source alone: on another core the Mappings stay behind no more than on this one,
     # where a copy is left.
     after = state | {made}
     return without(after, {source}) if move else after, (made,)
@@ -272,30 +256,21 @@ def _retype(state: State, r: Request, cnodes: int) -> tuple[State, tuple[Copy, .
     if not source.rights & WRITE:
         raise Refused("rights-exceeded")
     old = source.object
-    if r.type in VIEWS:
-        if r.offset or r.size or not r.count or r.about + r.count >= 1 << 64:
-            raise Refused("bad-size")
-        new = [Object(r.type, old.address, old.size, r.about + i) for i in range(r.count)]
-        if any(copies(state, one) for one in new):
-            raise Refused("retype-conflict")
-    else:
-        fits = (
-            r.size
-            and r.size % PAGE == r.offset % PAGE == 0
-            and r.offset + r.size * r.count <= old.size
-        )
-        whole = r.type == old.type and r.size == old.size
-        if r.about or not fits or not r.count or whole or SIZE.get(r.type, r.size) != r.size:
-            raise Refused("bad-size")
-        if r.type == CNODE and cnode.about == LEVELS:
-            raise Refused("cnode-cycle")
-        if r.type == CNODE and r.count > cnodes - 1 - len(_cnodes(state, r.core)):
-            raise Refused("no-cnodes")
-        start, end = old.address + r.offset, old.address + r.offset + r.size * r.count
-        if any(copy.object.below(old) and copy.object.overlaps(start, end) for copy in state):
-            raise Refused("retype-conflict")
-        about = cnode.about + 1 if r.type == CNODE else 0
-        new = [Object(r.type, start + r.size * i, r.size, about) for i in range(r.count)]
+    fits = (
+        r.size and r.size % PAGE == r.offset % PAGE == 0 and r.offset + r.size * r.count <= old.size
+    )
+    whole = r.type == old.type and r.size == old.size
+    if not fits or not r.count or whole or SIZE.get(r.type, r.size) != r.size:
+        raise Refused("bad-size")
+    if r.type == CNODE and cnode.about == LEVELS:
+        raise Refused("cnode-cycle")
+    if r.type == CNODE and r.count > cnodes - 1 - len(_cnodes(state, r.core)):
+        raise Refused("no-cnodes")
+    start, end = old.address + r.offset, old.address + r.offset + r.size * r.count
+    if any(copy.object.below(old) and copy.object.overlaps(start, end) for copy in state):
+        raise Refused("retype-conflict")
+    about = cnode.about + 1 if r.type == CNODE else 0
+    new = [Object(r.type, start + r.size * i, r.size, about) for i in range(r.count)]
     made = tuple(
         Copy(r.core, cnode, index + i, one, source.rights & RIGHTS[r.type])
         for i, one in enumerate(new)

@@ -75,7 +75,7 @@ def clear(cores: int) -> bool:
     for index, place in enumerate(MEMORIES, 1):
         word = programs.retype_word(index, RAM)
         memory = programs.look(place).reference
-        done.append(programs.here("CAP_RETYPE", memory, ROOT, word, 0, PAGES * PAGE, 0)[0])
+        done.append(programs.here("CAP_RETYPE", memory, ROOT, word, 0, PAGES * PAGE)[0])
         for core in range(1, cores):
             word = programs.copy_word(index, 7, core)
             done.append(programs.here("CAP_COPY", programs.look(index).reference, ROOT, word)[0])

@@ -64,7 +64,7 @@ def clear(cores: int, pages: int) -> bool:
     word = programs.retype_word(1, RAM)
     done = [
         programs.here("CAP_REVOKE", memory)[0],
-        programs.here("CAP_RETYPE", memory, ROOT, word, 0, pages * PAGE, 0)[0],
+        programs.here("CAP_RETYPE", memory, ROOT, word, 0, pages * PAGE)[0],
     ]
     for core in range(1, cores):
         word = programs.copy_word(1, 7, core)

@@ -20,7 +20,7 @@ _blocked: list[int] = []
 def retypes(ram: int, first_index: int, pages: int) -> list[Request]:
     """Of every page of a RAM, one after the other, to a Frame of its own."""
     return [
-        ("CAP_RETYPE", (ram, ROOT, retype_word(first_index + page, FRAME), page * PAGE, PAGE, 0))
+        ("CAP_RETYPE", (ram, ROOT, retype_word(first_index + page, FRAME), page * PAGE, PAGE))
         for page in range(pages)
     ]
 

@@ -19,7 +19,6 @@ from s2_kernel.capability_programs import (
     RAM,
     ROOT,
     SLOTS,
-    VNODE,
     Record,
     copy_word,
     retype_word,
@@ -146,7 +145,7 @@ def test_a_page_is_one_thing_on_all_cores(system: System) -> None:
     whole = ram(system, pages)
     for core in (1, 2):
         assert ask(system, 0, "CAP_COPY", whole, ROOT, copy_word(1, 7, core))[0] == "ok"
-    kinds = (FRAME, VNODE, FRAME)
+    kinds = (FRAME, RAM, FRAME)
     tasks = [core.start(programs.retype_all, 1, kinds[core.index], pages) for core in system.cores]
     outcomes = [task.result() for task in tasks]
     for page in range(pages):
@@ -162,7 +161,7 @@ def test_revoke_leaves_nothing_elsewhere(system: System) -> None:
     whole = ram(system, 16)
     for core in (1, 2):
         assert ask(system, 0, "CAP_COPY", whole, ROOT, copy_word(1, 7, core))[0] == "ok"
-        system.cores[core].run(programs.retype_all, 1, VNODE, 4)
+        system.cores[core].run(programs.retype_all, 1, FRAME, 4)
     assert len(check(system)) == 3 + 4
     # A foreign copy revokes: the owner's goes too, and who revoked owns it from now on, alone.
     reference = ask(system, 2, "CAP_LOOK", 1)[1][0]
@@ -187,11 +186,11 @@ def test_a_cnode_goes_with_what_it_holds(system: System) -> None:
     """An owner's last copy lies in it: its deletion waits for somebody to inherit."""
     whole = ram(system, 8)
     verdict, (cnode, *_) = ask(
-        system, 0, "CAP_RETYPE", whole, ROOT, retype_word(2, CNODE), 0, 4 * PAGE, 0
+        system, 0, "CAP_RETYPE", whole, ROOT, retype_word(2, CNODE), 0, 4 * PAGE
     )
     assert verdict == "ok"
     verdict, (frame, *_) = ask(
-        system, 0, "CAP_RETYPE", whole, cnode, retype_word(0, FRAME, 2), 4 * PAGE, PAGE, 0
+        system, 0, "CAP_RETYPE", whole, cnode, retype_word(0, FRAME, 2), 4 * PAGE, PAGE
     )
     assert verdict == "ok"
     assert ask(system, 0, "CAP_COPY", frame, ROOT, copy_word(1, 7, 2))[0] == "ok"
@@ -224,12 +223,12 @@ def divided() -> Iterator[tuple[System, int]]:
         ("CAP_COPY", (None, ROOT, copy_word(2, 15, 1)), "rights-exceeded"),
         ("CAP_COPY", (None, ROOT, copy_word(2, 7, CORES)), str(VERDICTS["BAD_REQUEST"])),
         ("CAP_COPY", (ROOT, ROOT, copy_word(2, 6, 1)), "not-copyable"),
-        ("CAP_RETYPE", (None, ROOT, retype_word(2, FRAME), 0, 0, 0), "bad-size"),
-        ("CAP_RETYPE", (None, ROOT, retype_word(2, FRAME), 0, PAGE + 1, 0), "bad-size"),
-        ("CAP_RETYPE", (None, ROOT, retype_word(2, FRAME), 0, 64 * PAGE, 0), "bad-size"),
-        ("CAP_RETYPE", (None, ROOT, retype_word(2, 99), 0, PAGE, 0), "wrong-type"),
-        ("CAP_RETYPE", (None, ROOT, retype_word(1, FRAME), 0, PAGE, 0), "slot-in-use"),
-        ("CAP_RETYPE", (None, ROOT, retype_word(2, FRAME), 0, PAGE, 0), "retype-conflict"),
+        ("CAP_RETYPE", (None, ROOT, retype_word(2, FRAME), 0, 0), "bad-size"),
+        ("CAP_RETYPE", (None, ROOT, retype_word(2, FRAME), 0, PAGE + 1), "bad-size"),
+        ("CAP_RETYPE", (None, ROOT, retype_word(2, FRAME), 0, 64 * PAGE), "bad-size"),
+        ("CAP_RETYPE", (None, ROOT, retype_word(2, 99), 0, PAGE), "wrong-type"),
+        ("CAP_RETYPE", (None, ROOT, retype_word(1, FRAME), 0, PAGE), "slot-in-use"),
+        ("CAP_RETYPE", (None, ROOT, retype_word(2, FRAME), 0, PAGE), "retype-conflict"),
         ("CAP_REVOKE", (ROOT,), "permanent"),
         ("CAP_DELETE", (ROOT,), "permanent"),
         ("CAP_CREATE", (PAGE + 5, ROOT, 2), "bad-size"),

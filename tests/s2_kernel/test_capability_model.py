@@ -18,14 +18,11 @@ from s2_kernel import capability_system as model
 from s2_kernel.capability_programs import NAMES, PAGE, ROOT, Record
 from s2_kernel.capability_system import (
     CNODE,
-    DISPATCHER,
-    ENDPOINT,
     FRAME,
     MAPPING,
     RAM,
     SYSTEMS,
     TOP,
-    VNODE,
     Copy,
     Object,
     Request,
@@ -44,7 +41,7 @@ WHICH = st.integers(0, 99)
 # Mostly what makes sense.
 INDEX = st.sampled_from([*range(1, 15), *range(1, 15), 0, 255, 256, 4094, model.ANY])
 ALLOWED = st.sampled_from([*[7] * 8, 6, 5, 3, 1, 0, 8, 15])
-TYPE = st.sampled_from([*[RAM, FRAME, CNODE, VNODE, DISPATCHER, ENDPOINT] * 3, 0, 7, 8, 9])
+TYPE = st.sampled_from([*[RAM, FRAME, CNODE] * 5, 0, 4, 5, 6])
 PAGES = st.sampled_from([*[1, 2, 3, 4] * 4, 0, 0.5, 1.5, 64, 2**40])
 OFFSET = st.sampled_from([*range(12), *range(12), 0.5, 2**40])
 COUNT = st.sampled_from([*[1] * 8, 2, 2, 3, 0, 200, 2**32 - 1])
@@ -189,7 +186,6 @@ class Histories(RuleBasedStateMachine):
         offset=OFFSET,
         pages=PAGES,
         count=COUNT,
-        about=st.sampled_from([0, 0, 1, 2**64 - 2]),
         fits=st.sampled_from([True, True, True, True, False]),
     )
     def retype(
@@ -202,15 +198,13 @@ class Histories(RuleBasedStateMachine):
         offset: float,
         pages: float,
         count: int,
-        about: int,
         fits: bool,
     ) -> None:
-        """fits: with the size and number that such an object has."""
-        kinds = (DISPATCHER,) if type == ENDPOINT else (RAM,) if source < 80 else ()
+        """fits: with the size that such an object has."""
+        kinds = (RAM,) if source < 80 else ()
         size = int(pages * PAGE)
         if fits:
-            size = 0 if type == ENDPOINT else model.SIZE.get(type, size)
-            about, offset = (about, 0) if type == ENDPOINT else (0, offset)
+            size = model.SIZE.get(type, size)
         core, name = self.reference(core, source, *kinds)
         request = Request(
             "RETYPE",
@@ -222,7 +216,6 @@ class Histories(RuleBasedStateMachine):
             count=count,
             offset=int(offset * PAGE),
             size=size,
-            about=about,
         )
         self.ask(request, inside=cnode == 7)
 
@@ -392,7 +385,11 @@ class Histories(RuleBasedStateMachine):
             for number, core in self.pins.elements():
                 assert self.request(core, "UNPIN", self.pages[number - 1].handle)[0] == "ok"
             self.pins.clear()
-            self.ask(Request("REVOKE", 0, self.memory.name or 0))
+            revoke = Request("REVOKE", 0, self.memory.name or 0)
+            if self.takes_unasked(revoke, frozenset({self.memory})):
+                while model.pages(self.state):
+                    self.unmap(0, 0, False)
+            self.ask(revoke)
             assert self.state == {self.memory}
             self.place.clean = True
 

@@ -85,7 +85,7 @@ def test_what_is_blocked_holds_up_nothing_else() -> None:
     """
     with multikernel.boot(cores=3, trees=CHAIN) as system:
         whole, other = ram(system, 4, 1), ask(system, 0, "CAP_CREATE", PAGE, ROOT, 2)[0]
-        frame = ask(system, 0, "CAP_RETYPE", other, ROOT, retype_word(3, FRAME), 0, PAGE, 0)[0]
+        frame = ask(system, 0, "CAP_RETYPE", other, ROOT, retype_word(3, FRAME), 0, PAGE)[0]
         with stopped(system.cores[2]):
             system.cores[0].run(programs.begin, programs.retypes(whole, 100, 1))
             system.cores[0].run(programs.begin, programs.retypes(whole, 110, 1))

@@ -85,20 +85,16 @@ def test_long_revocations_end_while_others_derive(system: System) -> None:
 def test_a_cnode_takes_along_what_is_of_other_regions(system: System) -> None:
     first, second = ram(system, 4), ram(system, 2, 2)
     verdict, (cnode, *_) = ask(
-        system, 0, "CAP_RETYPE", first, ROOT, retype_word(3, programs.CNODE), 0, 4 * PAGE, 0
+        system, 0, "CAP_RETYPE", first, ROOT, retype_word(3, programs.CNODE), 0, 4 * PAGE
     )
     assert verdict == "ok"
-    assert (
-        ask(system, 0, "CAP_RETYPE", second, cnode, retype_word(0, FRAME, 2), 0, PAGE, 0)[0] == "ok"
-    )
+    assert ask(system, 0, "CAP_RETYPE", second, cnode, retype_word(0, FRAME, 2), 0, PAGE)[0] == "ok"
     assert ask(system, 0, "CAP_COPY", second, cnode, copy_word(9, 7, 0))[0] == "ok"
     assert ask(system, 0, "CAP_REVOKE", first)[0] == "ok"
     assert [(one.type, one.size) for _, one in check(system)] == [(RAM, 4 * PAGE), (RAM, 2 * PAGE)]
     # Its memory, and that of what it held, can be something else.
     for whole in (first, second):
-        assert (
-            ask(system, 0, "CAP_RETYPE", whole, ROOT, retype_word(5, FRAME), 0, PAGE, 0)[0] == "ok"
-        )
+        assert ask(system, 0, "CAP_RETYPE", whole, ROOT, retype_word(5, FRAME), 0, PAGE)[0] == "ok"
         assert ask(system, 0, "CAP_REVOKE", whole)[0] == "ok"
 
 
@@ -129,7 +125,7 @@ def test_a_core_cannot_name_what_others_have(system: System) -> None:
     slots = digests(system)[0][3]
     for reference in (whole, whole + slots, whole + 2 * slots, whole - slots, (1 << 32) + slots):
         verdict, _ = ask(
-            system, 1, "CAP_RETYPE", reference % 2**64, ROOT, retype_word(5, FRAME), 0, PAGE, 0
+            system, 1, "CAP_RETYPE", reference % 2**64, ROOT, retype_word(5, FRAME), 0, PAGE
         )
         assert verdict == "stale"
 

@@ -94,8 +94,8 @@ void capability_ask(struct world *w, uint32_t core, uint32_t thread, const struc
     case CAP_RETYPE:
         request.operation = OPERATION_RETYPE;
         t->type = s->argument >> 4 & 7;
-        t->offset = (s->argument >> 7 & 7) * (uint64_t)CAP_PAGE;
-        t->size = (s->argument >> 10 & 7) * (uint64_t)CAP_PAGE;
+        t->offset = (s->argument >> 7 & 7) * (uint64_t)PAGE_BYTES;
+        t->size = (s->argument >> 10 & 7) * (uint64_t)PAGE_BYTES;
         t->count = 1;
         break;
     case CAP_REVOKE:
@@ -103,8 +103,8 @@ void capability_ask(struct world *w, uint32_t core, uint32_t thread, const struc
         break;
     case CAP_RECLAIM:
         request.operation = OPERATION_RECLAIM;
-        request.frame = MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE;
-        request.length = (s->argument & 15) * (uint64_t)CAP_PAGE;
+        request.frame = MODEL_RAM + (s->argument >> 4) * (uint64_t)PAGE_BYTES;
+        request.length = (s->argument & 15) * (uint64_t)PAGE_BYTES;
         break;
     case CAP_MAP:
         request.operation = OPERATION_MAP_FRAME;
@@ -134,8 +134,8 @@ void capability_ask(struct world *w, uint32_t core, uint32_t thread, const struc
 void capability_create(struct world *w, uint32_t core, const struct step *s)
 {
     const struct creation creation = {.address =
-                                          MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE,
-                                      .size = (s->argument & 15) * (uint64_t)CAP_PAGE,
+                                          MODEL_RAM + (s->argument >> 4) * (uint64_t)PAGE_BYTES,
+                                      .size = (s->argument & 15) * (uint64_t)PAGE_BYTES,
                                       .to = place_of(w, core, s->page)};
     struct input input = {.kind = INPUT_CREATE, .creation = &creation};
     if (world_turn(w, core, &input) != VERDICT_OK)
@@ -192,7 +192,7 @@ static void check_revoked(struct world *w, uint32_t core, uint32_t slot)
     for (uint32_t other = 0; other < model.cores; other++)
         for (uint32_t i = 0; i < monitor_slots(world_monitor(w, other)); i++) {
             const struct translation *t = &w->mmu[other][i];
-            uint64_t address = MODEL_RAM + (t->frame & (FRAME_OF_RAM - 1)) * (uint64_t)CAP_PAGE;
+            uint64_t address = MODEL_RAM + (t->frame & (FRAME_OF_RAM - 1)) * (uint64_t)PAGE_BYTES;
             if (t->frame >= FRAME_OF_RAM && t->rights != RIGHTS_NONE && kept->address <= address &&
                 address < capability_end(kept))
                 violate("core %u revoked slot %u, and core %u still reaches page slot %u", core,
@@ -243,10 +243,10 @@ static bool refused_for_a_page(const struct world *w, uint32_t thread, const str
 /* Nobody has any of it, so it is anybody's. */
 static void reclaimed(struct world *w, uint32_t core, const struct step *s)
 {
-    const uint64_t address = MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE;
+    const uint64_t address = MODEL_RAM + (s->argument >> 4) * (uint64_t)PAGE_BYTES;
     for (uint32_t other = 0; other < model.cores; other++) {
         if (mapping_database_overlapping(cspace_database(cspace_of(w, other)), address,
-                                         address + (s->argument & 15) * (uint64_t)CAP_PAGE) !=
+                                         address + (s->argument & 15) * (uint64_t)PAGE_BYTES) !=
             NO_CAPABILITY)
             violate("core %u takes back memory of which core %u has a capability", core, other);
         for (uint32_t i = 0; i < monitor_slots(world_monitor(w, other)); i++)

@@ -108,7 +108,7 @@ static void order_locks(struct cspace *cs)
 static void rebuild(struct cspace *cs)
 {
     struct mapping_database *db = cspace_database(cs);
-    mapping_database_share(db, cspace_slots(cs), cspace_slot(cs, 0));
+    mapping_database_init(db, cspace_slots(cs), cspace_slot(cs, 0));
     for (uint32_t i = 0; i < cspace_slots(cs); i++)
         if (cspace_slot(cs, i)->type != CAP_NULL)
             mapping_database_insert(db, i, NO_CAPABILITY);

@@ -29,9 +29,9 @@ static void check_pair(struct world *w, uint32_t a, const struct capability *c, 
     }
     if (a == b)
         return;
-    /* A view is made of a copy, and goes with it. */
+    /* A Mapping is made of a copy, and goes with it. */
     uint32_t enough =
-        CAP_REMOTE_DESCENDANTS | (capability_rules[d->type].view ? (uint32_t)CAP_REMOTE_COPIES : 0);
+        CAP_REMOTE_DESCENDANTS | (d->type == CAP_MAPPING ? (uint32_t)CAP_REMOTE_COPIES : 0);
     if (capability_same(c, d)) {
         if (c->owner != d->owner)
             violate("core %u says that core %u owns it, core %u says core %u", a, c->owner, b,
@@ -43,11 +43,13 @@ static void check_pair(struct world *w, uint32_t a, const struct capability *c, 
     }
 }
 
+/* A Mapping, or a Frame that can be mapped: in scenarios those are a page each. */
 static bool has(struct world *w, uint32_t core, uint32_t type, uint64_t address, uint64_t about)
 {
     for (uint32_t i = 0; i < cspace_slots(cspace_of(w, core)); i++) {
         const struct capability *c = capability_in(w, core, i);
-        if (c && c->type == type && c->address == address && c->about == about)
+        if (c && c->type == type && c->address == address && c->size == PAGE_BYTES &&
+            c->about == about)
             return true;
     }
     return false;
@@ -71,7 +73,7 @@ static void check_pages(struct world *w)
                     violate("core %u has no Mapping for slot %u, which is mapped by capability",
                             core, slot);
             }
-            uint64_t frame = MODEL_RAM + (t->frame & (FRAME_OF_RAM - 1)) * (uint64_t)CAP_PAGE;
+            uint64_t frame = MODEL_RAM + (t->frame & (FRAME_OF_RAM - 1)) * (uint64_t)PAGE_BYTES;
             if (t->frame < FRAME_OF_RAM || t->rights == RIGHTS_NONE)
                 continue;
             if (!has(w, home, CAP_MAPPING, frame, mapping->address))
@@ -142,8 +144,8 @@ static void check_nothing_lost(struct world *w)
         const struct step *s = &model.scenario->before[i].step;
         const struct capability ram = {.type = CAP_RAM,
                                        .address =
-                                           MODEL_RAM + (s->argument >> 4) * (uint64_t)CAP_PAGE,
-                                       .size = (s->argument & 15) * (uint64_t)CAP_PAGE};
+                                           MODEL_RAM + (s->argument >> 4) * (uint64_t)PAGE_BYTES,
+                                       .size = (s->argument & 15) * (uint64_t)PAGE_BYTES};
         /* a CNode takes along what is in it */
         bool found = s->action != CAP_CREATE || model.scenario->cnodes > 1;
         for (uint32_t core = 0; core < model.cores; core++)

@@ -78,6 +78,12 @@ enum action {
  * the root, and none at all. */
 enum shape { CHAIN = 0, BACKWARDS, STAR, NONSENSE };
 
+/* An edge as struct tree_piece has it. */
+static inline uint32_t tree_edge(uint32_t parent, uint32_t child)
+{
+    return parent | child << 16;
+}
+
 enum { ALL = 0xf };
 
 struct step {
@@ -158,7 +164,7 @@ enum { MODEL_RAM = 0x100000, FRAME_OF_RAM = 0x80 };
 
 static inline uint8_t frame_number(uint64_t frame)
 {
-    return (uint8_t)(frame < MODEL_RAM ? frame : FRAME_OF_RAM | (frame - MODEL_RAM) / 4096);
+    return (uint8_t)(frame < MODEL_RAM ? frame : FRAME_OF_RAM | (frame - MODEL_RAM) / PAGE_BYTES);
 }
 
 enum page_state { PAGE_NONE = 0, PAGE_MAPPING, PAGE_MAPPED, PAGE_UNMAPPED, PAGE_FAILED };

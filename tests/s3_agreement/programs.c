@@ -62,7 +62,7 @@ void thread_ask(struct world *w, uint32_t core, uint32_t thread, const struct st
         request.operation = OPERATION_MAP;
         request.generation = 0xdeadbeef; /* not to be looked at */
         request.frame = step->page + 1u;
-        request.length = 4096;
+        request.length = PAGE_BYTES;
         request.rights = page->rights;
         page->holders = (uint8_t)(step->argument & ((1u << model.cores) - 1));
         set = page->holders;

@@ -17,14 +17,11 @@ from s4_user.capability_checks import clear, digests, held
 import multikernel
 from multikernel import (
     CNODE,
-    DISPATCHER,
-    ENDPOINT,
     FRAME,
     GRANT,
     MAPPING,
     RAM,
     READ,
-    VNODE,
     WRITE,
     Capability,
     CapabilityRights,
@@ -93,26 +90,10 @@ def test_the_names_of_types_may_be_written_out(system: System) -> None:
         system.ram(PAGE).retype("frame")
 
 
-@pytest.mark.parametrize(
-    ("kind", "size"), [(FRAME, 8 * PAGE), (CNODE, 4 * PAGE), (VNODE, PAGE), (DISPATCHER, PAGE)]
-)
+@pytest.mark.parametrize(("kind", "size"), [(FRAME, 8 * PAGE), (CNODE, 4 * PAGE)])
 def test_every_type_has_its_size(system: System, kind: CapabilityType, size: int) -> None:
     (one,) = system.ram(8 * PAGE).retype(kind)
     assert (one.type, one.size) == (kind, size)
-
-
-def test_endpoints_are_numbered_views(system: System) -> None:
-    (dispatcher,) = system.ram(PAGE).retype(DISPATCHER)
-    first, second = dispatcher.retype(ENDPOINT, 2, number=7)
-    assert (first.type, first.address, second.address) == (
-        ENDPOINT,
-        dispatcher.address,
-        dispatcher.address,
-    )
-    with pytest.raises(errors.RetypeConflict):
-        dispatcher.retype(ENDPOINT, number=8)
-    dispatcher.delete()
-    assert not first.alive
 
 
 def test_a_copy_on_another_core_can_do_the_same(system: System) -> None:
@@ -266,7 +247,7 @@ REFUSED: list[tuple[str, type[errors.MultikernelError], Case]] = [
     (
         "retyped elsewhere",
         errors.RetypeConflict,
-        lambda s, c: c["ram"].retype(VNODE, 1, PAGE, offset=2 * PAGE),
+        lambda s, c: c["ram"].retype(RAM, 1, PAGE, offset=2 * PAGE),
     ),
     (
         "retyped elsewhere, by a copy",
@@ -282,11 +263,6 @@ REFUSED: list[tuple[str, type[errors.MultikernelError], Case]] = [
         "a type that it does not become",
         errors.WrongType,
         lambda s, c: c["frame"].retype(FRAME, 1, PAGE),
-    ),
-    (
-        "an Endpoint of RAM",
-        errors.WrongType,
-        lambda s, c: c["ram"].retype(ENDPOINT),
     ),
     ("a Mapping by retype", errors.WrongType, lambda s, c: c["frame"].retype(MAPPING)),
     ("no CNode", errors.WrongType, lambda s, c: c["ram"].copy(to=c["frame"])),
@@ -380,7 +356,7 @@ REFUSED: list[tuple[str, type[errors.MultikernelError], Case]] = [
         errors.BadInput,
         lambda s, c: forged(c["ram"], core=-1).delete(),
     ),
-    ("a VNode mapped", errors.WrongType, lambda s, c: c["vnode"].map()),
+    ("a CNode mapped", errors.WrongType, lambda s, c: c["cnode"].map()),
     ("mapped where there is no core", errors.BadInput, lambda s, c: c["frame"].map([CORES])),
     ("mapped nowhere", errors.BadInput, lambda s, c: c["frame"].map([])),
     (
@@ -429,7 +405,7 @@ def setting(system: System) -> dict[str, Any]:
         "ram": ram, "frame": frame, "there": there, "cnode": cnode, "big": big, "gone": gone,
         "gone cnode": gone_cnode, "reader": big.mint(READ | GRANT),
         "writer": big.mint(READ | WRITE),
-        "full cnode": cnode.mint(GRANT), "vnode": ram.retype(VNODE, offset=8 * PAGE)[0],
+        "full cnode": cnode.mint(GRANT),
         "read frame": frame.mint(READ | GRANT),
     }  # fmt: skip
     return found

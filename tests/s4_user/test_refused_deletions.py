@@ -12,7 +12,7 @@ from s4_user import capability_on_core as on_core
 from s4_user.capability_checks import clear, digests, held, readers
 
 import multikernel
-from multikernel import CNODE, FRAME, MAPPING, VNODE, Capability, Page, System, errors
+from multikernel import CNODE, FRAME, MAPPING, RAM, Capability, Page, System, errors
 
 PAGE = 4096
 CORES = 3
@@ -115,7 +115,7 @@ def furnished(system: System) -> tuple[Capability, list[Page]]:
     ram, home = system.ram(64 * PAGE), system.ram(16 * PAGE)
     (outer,) = home.retype(CNODE)
     (inner,) = home.retype(CNODE, offset=4 * PAGE, to=outer)
-    ram.retype(VNODE, 2, to=outer)
+    ram.retype(RAM, 2, PAGE, to=outer)
     frames = ram.retype(FRAME, 3, PAGE, offset=8 * PAGE, to=outer)
     (within,) = ram.retype(FRAME, 1, 2 * PAGE, offset=16 * PAGE, to=inner)
     ram.copy(to=inner)
@@ -152,7 +152,7 @@ def test_ram_that_is_revoked_with_a_cnode_in_it(system: System, which: int) -> N
     """What the CNode holds is other memory; on one core, which need not ask."""
     home, other = system.ram(256 * PAGE), system.ram(4 * PAGE)
     (cnode,) = home.retype(CNODE)
-    home.retype(VNODE, 150, offset=64 * PAGE)
+    home.retype(FRAME, 150, PAGE, offset=64 * PAGE)
     (near,) = home.retype(FRAME, 1, PAGE, offset=32 * PAGE, to=cnode)
     (beside,) = home.retype(FRAME, 1, PAGE, offset=33 * PAGE)
     far, outside = other.retype(FRAME, 2, PAGE, to=cnode)

@@ -7,12 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from multikernel.results.document import Interval, Ratio
 from multikernel.results.statistics import (
     coverage_of,
-    exceeds_noise,
     median_interval,
-    noise_floor,
     ratio,
 )
 
@@ -102,34 +99,3 @@ def test_arms_that_cannot_be_paired_are_refused() -> None:
         ratio("x", [], [])
     with pytest.raises(ValueError, match="positive"):
         ratio("x", [1.0], [0.0])
-
-
-def test_the_noise_floor_is_what_two_equal_arms_differ_by() -> None:
-    assert noise_floor([100.0] * 6, [100.0] * 6) == 0
-    assert noise_floor([100.0] * 6, [110.0] * 6) == pytest.approx(0.1)
-    assert noise_floor([110.0] * 6, [100.0] * 6) == pytest.approx(0.1)
-    assert noise_floor([100.0] * 6, [80, 99, 100, 100, 100, 100]) == pytest.approx(0.25)
-    assert noise_floor([100.0] * 6, [98, 99, 100, 101, 102, 105]) == pytest.approx(0.05)
-
-
-def test_only_a_ratio_beyond_the_noise_says_something() -> None:
-    def found(low: float, high: float) -> Ratio:
-        interval = Interval(low=low, high=high, coverage=0.95, method="order-statistic")
-        return Ratio(name="x", value=(low + high) / 2, interval=interval)
-
-    assert exceeds_noise(found(1.06, 1.2), 0.05)
-    assert exceeds_noise(found(0.8, 0.94), 0.05)
-    assert not exceeds_noise(found(1.04, 1.2), 0.05)
-    assert not exceeds_noise(found(0.8, 0.97), 0.05)
-    assert not exceeds_noise(found(0.5, 1.5), 0.05)
-
-
-def test_equal_arms_rarely_exceed_their_own_noise() -> None:
-    random = np.random.default_rng(3)
-    false_alarms = 0
-    for _ in range(400):
-        arm, control, other = np.exp(random.normal(0, 0.05, (3, 20)))
-        false_alarms += exceeds_noise(
-            ratio("x", list(other), list(arm)), noise_floor(list(arm), list(control))
-        )
-    assert false_alarms / 400 < 0.05

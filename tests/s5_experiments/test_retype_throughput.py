@@ -105,7 +105,7 @@ def test_a_core_that_is_refused_says_so_and_keeps_nobody(booted: Booted) -> None
     before, ask = booted.contents(), booted.system.launched.request
     ram = ask(1, KINDS["CAP_LOOK"], SLOTS["alone"], 0)[2][0]
     word = on_core.FRAMES | CAPABILITY_TYPES["Frame"] << 16 | 1 << 32
-    in_the_way = ask(1, KINDS["CAP_RETYPE"], ram, on_core.ROOT, word, 0, on_core.PAGE, 0)[2][0]
+    in_the_way = ask(1, KINDS["CAP_RETYPE"], ram, on_core.ROOT, word, 0, on_core.PAGE)[2][0]
     work = Work("alone", 2, CORES, CORES, 0.0005, booted.base)
     booted.base += on_core.MEETINGS * CORES
     tasks = [core.start(on_core.at_once, work, None) for core in booted.system.cores]

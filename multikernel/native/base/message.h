@@ -12,7 +12,6 @@ enum {
     LINE_BYTES = 64,
     PAD_BYTES = 128, /* between two writers: the adjacent-line prefetcher pairs 64-byte lines */
     MESSAGE_WORDS = 7,
-    MESSAGE_BYTES = MESSAGE_WORDS * 8,
 };
 
 /* A message at rest, private to one core. */

@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/align.h"
+
 struct sparse {
     uint32_t numbers;
     uint32_t own, own_count;
@@ -29,11 +31,11 @@ struct sparse {
  * not one's own. */
 static inline uint64_t sparse_index_bytes(uint32_t numbers)
 {
-    return (4 * (uint64_t)numbers + 63) / 64 * 64;
+    return round_up(4 * (uint64_t)numbers, 64);
 }
 static inline uint64_t sparse_record_bytes(uint32_t own_count, uint32_t others, uint32_t stride)
 {
-    return ((uint64_t)stride * (1 + own_count + (uint64_t)others) + 63) / 64 * 64;
+    return round_up((uint64_t)stride * (1 + own_count + (uint64_t)others), 64);
 }
 
 static inline char *sparse_record(const struct sparse *s, uint32_t record)

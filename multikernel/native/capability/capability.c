@@ -6,7 +6,7 @@
 const struct capability_rule capability_rules[CAP_TYPES] = {
     [CAP_NULL] = {.name = "Null"},
     [CAP_RAM] = {.name = "RAM",
-                 .derives = BIT(RAM) | BIT(FRAME) | BIT(CNODE) | BIT(VNODE) | BIT(DISPATCHER),
+                 .derives = BIT(RAM) | BIT(FRAME) | BIT(CNODE),
                  .rights = CAP_RIGHTS_ALL,
                  .copyable = 1,
                  .remote = 1},
@@ -19,22 +19,7 @@ const struct capability_rule capability_rules[CAP_TYPES] = {
                    .rights = CAP_WRITE | CAP_GRANT,
                    .copyable = 1,
                    .size = CNODE_BYTES},
-    [CAP_VNODE] = {.name = "VNode",
-                   .derives = BIT(MAPPING),
-                   .rights = CAP_RIGHTS_ALL,
-                   .copyable = 1,
-                   .remote = 1,
-                   .size = CAP_PAGE},
-    [CAP_DISPATCHER] = {.name = "Dispatcher",
-                        .derives = BIT(ENDPOINT),
-                        .rights = CAP_WRITE | CAP_GRANT,
-                        .copyable = 1,
-                        .size = CAP_PAGE},
-    [CAP_ENDPOINT] = {.name = "Endpoint",
-                      .rights = CAP_WRITE | CAP_GRANT,
-                      .copyable = 1,
-                      .view = 1},
-    [CAP_MAPPING] = {.name = "Mapping", .rights = CAP_READ | CAP_WRITE, .view = 1},
+    [CAP_MAPPING] = {.name = "Mapping", .rights = CAP_READ | CAP_WRITE},
 };
 
 const char *capability_verdict_name(uint32_t verdict)

@@ -19,31 +19,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-    CAP_PAGE = 4096,
-    CNODE_SLOT_BITS = 8,
-    CNODE_SLOTS = 1 << CNODE_SLOT_BITS,
-    CNODE_BYTES = CNODE_SLOTS * 64
-};
+#include "base/align.h"
+
+enum { CNODE_SLOT_BITS = 8, CNODE_SLOTS = 1 << CNODE_SLOT_BITS, CNODE_BYTES = CNODE_SLOTS * 64 };
 
 /* In the order of derivation: where two capabilities name the same range, the ancestor's type is
  * the smaller number. */
 enum capability_type {
     CAP_NULL = 0,
-    CAP_RAM,        /* untyped memory */
-    CAP_FRAME,      /* memory that can be mapped */
-    CAP_CNODE,      /* slots for capabilities */
-    CAP_VNODE,      /* a page-table level of a domain's range */
-    CAP_DISPATCHER, /* a domain's control block on a core */
-    CAP_ENDPOINT,   /* where messages to a dispatcher arrive */
-    CAP_MAPPING,    /* the record that a Frame or VNode is mapped */
+    CAP_RAM,     /* untyped memory */
+    CAP_FRAME,   /* memory that can be mapped */
+    CAP_CNODE,   /* slots for capabilities */
+    CAP_MAPPING, /* the record that a Frame is mapped: claims no memory of its own */
     CAP_TYPES
 };
 
 enum capability_rights {
     CAP_READ = 1,
-    /* Frame: store; RAM and Dispatcher: derive; CNode: fill its slots; Endpoint: send */
-    CAP_WRITE = 2,
+    CAP_WRITE = 2, /* Frame: store; RAM: derive; CNode: fill its slots */
     CAP_GRANT = 4, /* hand on by copying, take back by revoking */
     CAP_RIGHTS_ALL = 7,
 };
@@ -87,10 +80,9 @@ enum capability_verdict {
 
 /* One capability, one slot, one node. An empty slot is zero but for its generation. */
 struct capability {
-    uint64_t address; /* bytes; of an Endpoint or Mapping: those of what it was derived from */
+    uint64_t address; /* bytes; of a Mapping: its Frame's */
     uint64_t size;    /* bytes */
-    /* Endpoint: its number; Mapping: the virtual address; CNode: its index here; else 0 */
-    uint64_t about;
+    uint64_t about;   /* Mapping: the virtual address; CNode: its index here; else 0 */
     /* the mapping database's: the largest end in either subtree, 0 without one */
     uint64_t reach_left, reach_right;
     uint32_t generation;
@@ -132,9 +124,7 @@ struct capability_rule {
     uint8_t rights;
     uint8_t copyable : 1; /* more than one capability may name an object */
     uint8_t remote : 1;   /* ... on other cores too; the rest never leave theirs */
-    /* as large as its source and beside others of it: claims no memory, and goes with the source */
-    uint8_t view : 1;
-    uint32_t size; /* bytes of an object; 0: any number of pages */
+    uint32_t size;        /* bytes of an object; 0: any number of pages */
 };
 
 extern const struct capability_rule capability_rules[CAP_TYPES];

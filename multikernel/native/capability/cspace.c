@@ -52,11 +52,6 @@ void cspace_empty(struct cspace *cs, uint32_t slot)
 
 /* --- Making one --- */
 
-static size_t rounded(size_t size, size_t unit)
-{
-    return (size + unit - 1) / unit * unit;
-}
-
 /* Where everything is, from the head of part 0: the parts' heads, each with its locks and its
  * database's head; then what they have in common. Who has several parts changes them on several
  * cores, so those keep two lines' distance. */
@@ -72,13 +67,13 @@ static struct layout layout_of(const struct cspace_shape *shape)
                        .parts = shape->parts ? shape->parts : 1};
     const size_t slots = l.spaces * shape->cnodes << shape->slot_bits;
     l.unit = l.parts > 1 ? 128 : 64;
-    l.database = rounded(sizeof(struct cspace) + sizeof(struct cspace_lock) * shape->locks, 64);
-    l.part_stride = rounded(l.database + sizeof(struct mapping_database), l.unit);
+    l.database = round_up(sizeof(struct cspace) + sizeof(struct cspace_lock) * shape->locks, 64);
+    l.part_stride = round_up(l.database + sizeof(struct mapping_database), l.unit);
     l.space_stride = l.spaces > 1 ? 128 : sizeof(struct cspace_space);
     l.spaces_at = l.parts * l.part_stride;
     l.cnodes_at = l.spaces_at + l.spaces * l.space_stride;
     l.homes_at = l.cnodes_at + sizeof(struct cnode) * shape->cnodes * l.spaces;
-    l.nodes_at = rounded(l.homes_at + (l.parts > 1 ? sizeof(uint16_t) * slots : 0), 64);
+    l.nodes_at = round_up(l.homes_at + (l.parts > 1 ? sizeof(uint16_t) * slots : 0), 64);
     l.size = l.nodes_at + sizeof(struct capability) * slots;
     return l;
 }
@@ -110,8 +105,8 @@ static void init_part(struct cspace *cs, uint32_t me, const struct cspace_shape 
         .cnodes = shape->cnodes,
         .slot_bits = shape->slot_bits,
     };
-    mapping_database_share(cspace_database(cs), cspace_slots(cs),
-                           (struct capability *)((uintptr_t)cs + l.nodes_at - before));
+    mapping_database_init(cspace_database(cs), cspace_slots(cs),
+                          (struct capability *)((uintptr_t)cs + l.nodes_at - before));
 }
 
 static void init_space(struct cspace *cs, uint32_t space, uint64_t root_address)
@@ -308,11 +303,10 @@ bool cspace_nests(const struct capability *outer, const struct capability *inner
         return true;
     if (outer->address > inner->address || capability_end(outer) < capability_end(inner))
         return false;
-    /* RAM, or what it is a view of, or another view of that */
-    if (capability_rules[inner->type].view)
+    if (inner->type == CAP_MAPPING) /* RAM, or its Frame, or another Mapping of that */
         return outer->type == CAP_RAM ||
                (outer->address == inner->address && outer->size == inner->size &&
-                (capability_derives(outer->type, inner->type) || outer->type == inner->type));
+                (outer->type == CAP_FRAME || outer->type == CAP_MAPPING));
     return outer->type == CAP_RAM && (inner->size < outer->size || inner->type != CAP_RAM);
 }
 

@@ -8,10 +8,10 @@
  * room for.
  *
  * What holds after every call:
- *  - A byte is part of one object at most that is neither RAM nor a view (a Mapping, an Endpoint):
- *    memory never has two types.
- *  - Ranges nest or are disjoint; a capability's descendants are inside its range, and views inside
- *    what they were derived from.
+ *  - A byte is part of one object at most that is neither RAM nor a Mapping: memory
+ *    never has two types.
+ *  - Ranges nest or are disjoint; a capability's descendants are inside its range, and a Mapping
+ *    covers its Frame.
  *  - Once the last capability to an object is gone, its bytes can be retyped again by whoever has
  *    RAM around them. Bytes that nobody
  *    holds RAM around can be made RAM again (cspace_create_ram).
@@ -30,7 +30,7 @@
  * ranges, not on capabilities: two operations on different parts of one RAM never meet, though each
  * of its capabilities covers both, and what is made in a locked range is locked without further
  * ado. While another operation holds a lock, BUSY is what meets its range: objects made there,
- * views of, deletion and revocation of what overlaps it, copies of what lies inside it, and slots
+ * Mappings of, deletion and revocation of what overlaps it, copies of what lies inside it, and slots
  * that hold such (it may be taken back, or go).
  *
  * Relations to other cores are kept per object, equal in all local copies: the owner, and cached
@@ -256,25 +256,20 @@ enum capability_verdict cspace_mint(struct cspace *cs, uint64_t source, uint32_t
 struct cspace_retype {
     uint64_t source; /* reference */
     uint64_t offset; /* bytes into the source, where the first object begins */
-    uint64_t size;   /* bytes of each; for Endpoints 0, and offset too */
-    uint64_t about;  /* of the first Endpoint, the others count up; else 0 */
+    uint64_t size;   /* bytes of each */
     uint32_t type;
     uint32_t count;
     struct cspace_place to;
 };
 /* Makes count objects of the source's memory in consecutive slots. Needs CAP_WRITE. made: the first
- * one's reference; may_retype says what retype would, without doing it. Mappings are made by
- * cspace_map. */
-enum capability_verdict cspace_may_retype(const struct cspace *cs,
-                                          const struct cspace_retype *retype, uint64_t operation);
+ * one's reference. Mappings are made by cspace_map. */
 enum capability_verdict cspace_retype(struct cspace *cs, const struct cspace_retype *retype,
                                       uint64_t operation, uint64_t *made);
 
-/* Records that a Frame or VNode is mapped at that virtual address, with those of its rights.
+/* Records that a Frame is mapped at that virtual address, with those of its rights.
  * Deleting the Mapping is unmapping. */
 enum capability_verdict cspace_map(struct cspace *cs, uint64_t source, uint64_t virtual_address,
-                                   uint32_t rights, const struct cspace_place *to,
-                                   uint64_t operation, uint64_t *made);
+                                   uint32_t rights, const struct cspace_place *to, uint64_t *made);
 
 /* Work done in a call, and the slot at which it stopped: the one the verdict is about. */
 struct cspace_progress {
@@ -282,8 +277,8 @@ struct cspace_progress {
     uint32_t slot;
 };
 
-/* Empties the slot. With an object's last capability its views go too, and with a CNode's last all
- * that it holds. A call deletes at most `work` capabilities; MORE: call again with the same
+/* Empties the slot. With a Frame's last capability its Mappings go too, and with a CNode's last
+ * all that it holds. A call deletes at most `work` capabilities; MORE: call again with the same
  * reference. An error from inside (BUSY, NEEDS_AGREEMENT) names the slot that stands in the way;
  * delete that one, or come back. An operation other than 0 vouches for all that its call deletes,
  * so a CNode is deleted on behalf of 0, and what in it needs agreement on behalf of the operation
@@ -304,7 +299,6 @@ struct cspace_revocation {
 uint32_t cspace_revoke_next(const struct cspace *cs, const struct cspace_revocation *revocation);
 /* May it be revoked? Needs CAP_GRANT. */
 enum capability_verdict cspace_revoke_begin(const struct cspace *cs, uint64_t reference,
-                                            uint64_t operation,
                                             struct cspace_revocation *revocation);
 /* Deletes descendants and other copies, at most `work` capabilities a call; else as delete. OK:
  * there are none left. A revoke that empties the CNode which holds its own capability loses that

@@ -106,15 +106,15 @@ void cspace_reopen(struct cspace *cs, uint32_t slot)
 
 /* --- What goes --- */
 
-/* A copy of what that view is one of: before the first view of it. */
-static uint32_t source_of(const struct cspace *cs, uint32_t view)
+/* A capability to the Frame of that Mapping: before its first Mapping. */
+static uint32_t source_of(const struct cspace *cs, uint32_t mapping)
 {
     const struct mapping_database *db =
-        cspace_database(cspace_part(cs, cspace_slot(cs, view)->part));
+        cspace_database(cspace_part(cs, cspace_slot(cs, mapping)->part));
     do
-        view = mapping_database_previous(db, view);
-    while (capability_rules[cspace_slot(cs, view)->type].view);
-    return view;
+        mapping = mapping_database_previous(db, mapping);
+    while (cspace_slot(cs, mapping)->type == CAP_MAPPING);
+    return mapping;
 }
 
 bool cspace_page_goes(const struct cspace *cs, uint32_t page, uint32_t victim)

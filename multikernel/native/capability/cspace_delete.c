@@ -32,15 +32,14 @@ static enum capability_verdict empty_dying(struct cspace *cs, const struct cspac
     return CAP_MORE;
 }
 
-/* The first view of that object, if there is one. */
-static uint32_t first_view(const struct cspace *cs, uint32_t slot)
+/* The first Mapping of that object, if there is one. */
+static uint32_t first_mapping(const struct cspace *cs, uint32_t slot)
 {
     uint32_t next = mapping_database_next(cspace_database(cs), slot);
     if (next == NO_CAPABILITY)
         return NO_CAPABILITY;
-    const struct capability *c = cspace_slot(cs, slot), *view = cspace_slot(cs, next);
-    return capability_rules[view->type].view && capability_derives(c->type, view->type) &&
-                   view->address == c->address
+    const struct capability *c = cspace_slot(cs, slot), *mapping = cspace_slot(cs, next);
+    return c->type == CAP_FRAME && mapping->type == CAP_MAPPING && mapping->address == c->address
                ? next
                : NO_CAPABILITY;
 }
@@ -49,19 +48,18 @@ uint32_t cspace_page(const struct cspace *cs, uint32_t slot)
 {
     const struct mapping_database *db = cspace_database(cs);
     const struct capability *c = cspace_slot(cs, slot);
-    uint32_t view = slot;
+    uint32_t page = slot;
     if (c->type != CAP_MAPPING)
-        view = capability_derives(c->type, CAP_MAPPING)
-                   ? first_view(cs, mapping_database_last_copy(db, slot))
-                   : NO_CAPABILITY;
-    for (; view != NO_CAPABILITY; view = mapping_database_next(db, view)) {
-        const struct capability *mapping = cspace_slot(cs, view);
+        page = c->type == CAP_FRAME ? first_mapping(cs, mapping_database_last_copy(db, slot))
+                                    : NO_CAPABILITY;
+    for (; page != NO_CAPABILITY; page = mapping_database_next(db, page)) {
+        const struct capability *mapping = cspace_slot(cs, page);
         if (mapping->type != CAP_MAPPING || mapping->address != c->address)
             return NO_CAPABILITY;
         if (mapping->flags & CAP_REMOTE_COPIES &&
-            cspace_space_of(cs, view) == cspace_space_of(cs, slot))
-            return view;
-        if (view == slot)
+            cspace_space_of(cs, page) == cspace_space_of(cs, slot))
+            return page;
+        if (page == slot)
             return NO_CAPABILITY;
     }
     return NO_CAPABILITY;
@@ -106,15 +104,16 @@ static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint
         cspace_empty(cs, slot);
         return CAP_OK;
     }
-    uint32_t view = first_view(cs, slot);
-    if (view != NO_CAPABILITY && cspace_needs_agreement(cs, cspace_slot(cs, view), operation)) {
-        *at = view;
+    const uint32_t mapping = first_mapping(cs, slot);
+    if (mapping != NO_CAPABILITY &&
+        cspace_needs_agreement(cs, cspace_slot(cs, mapping), operation)) {
+        *at = mapping;
         return CAP_NEEDS_AGREEMENT;
     }
     if (cspace_needs_agreement(cs, c, operation))
         return CAP_NEEDS_AGREEMENT;
-    if (view != NO_CAPABILITY) {
-        cspace_empty(cs, view);
+    if (mapping != NO_CAPABILITY) {
+        cspace_empty(cs, mapping);
         c->flags |= CAP_DYING;
         return CAP_MORE;
     }
@@ -155,20 +154,19 @@ enum capability_verdict cspace_delete(struct cspace *cs, uint64_t reference, uin
 }
 
 enum capability_verdict cspace_revoke_begin(const struct cspace *cs, uint64_t reference,
-                                            uint64_t operation,
                                             struct cspace_revocation *revocation)
 {
     uint32_t slot;
     if (cspace_find(cs, reference, &slot) != CAP_OK)
         return CAP_STALE;
     const struct capability *c = cspace_slot(cs, slot);
-    if (cspace_locked(cs, c->address, capability_end(c), operation))
+    if (cspace_locked(cs, c->address, capability_end(c), 0))
         return CAP_BUSY;
     if (cspace_is_root(cs, slot))
         return CAP_PERMANENT;
     if (!(c->rights & CAP_GRANT))
         return CAP_RIGHTS_EXCEEDED;
-    if (cspace_needs_agreement(cs, c, operation) || (c->owner != cs->me && !operation))
+    if (cspace_needs_agreement(cs, c, 0) || c->owner != cs->me)
         return CAP_NEEDS_AGREEMENT;
     *revocation = (struct cspace_revocation){.reference = reference,
                                              .address = c->address,
@@ -200,7 +198,7 @@ uint32_t cspace_revoke_next(const struct cspace *cs, const struct cspace_revocat
     /* While the object exists, or what was derived from it, this holds up to the end of its
      * range. */
     const struct capability *c = cspace_slot(cs, next);
-    bool below = cspace_nests(&key, c) && !capability_rules[key.type].view;
+    bool below = cspace_nests(&key, c) && key.type != CAP_MAPPING;
     return below || capability_same(c, &key) ? next : NO_CAPABILITY;
 }
 

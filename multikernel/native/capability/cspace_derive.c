@@ -11,31 +11,46 @@ struct plan {
     struct capability object;
 };
 
-static enum capability_verdict plan_view(const struct cspace *cs, const struct cspace_retype *r,
-                                         uint64_t operation, struct plan *plan)
+/* What objects and Mappings have in common; the object has no rights beyond its source's. */
+static enum capability_verdict plan_derivation(const struct cspace *cs,
+                                               const struct cspace_retype *r, uint32_t needed,
+                                               uint64_t operation, struct plan *plan)
 {
-    const struct mapping_database *db = cspace_database(cs);
-    if (r->offset || r->size || !r->count || r->about + r->count < r->about)
-        return CAP_BAD_SIZE;
-    uint32_t next = mapping_database_not_before(db, &plan->object, 0);
-    const struct capability *c = next == NO_CAPABILITY ? NULL : cspace_slot(cs, next);
-    if (c && c->address == plan->object.address && c->size == plan->object.size &&
-        c->type == r->type && c->about - r->about < r->count)
-        return CAP_RETYPE_CONFLICT; /* there is that view of it already */
-    if (cspace_locked(cs, plan->object.address, capability_end(&plan->object), operation))
-        return CAP_BUSY;
-    plan->hint = mapping_database_previous(db, next);
+    enum capability_verdict verdict = cspace_find_usable(cs, r->source, operation, &plan->source);
+    if (verdict != CAP_OK)
+        return verdict;
+    verdict = cspace_find_place(cs, &r->to, r->count, operation, &plan->first);
+    if (verdict != CAP_OK)
+        return verdict;
+    const struct capability *source = cspace_slot(cs, plan->source);
+    if (r->type >= CAP_TYPES || !capability_derives(source->type, r->type))
+        return CAP_WRONG_TYPE;
+    if (needed & ~(uint32_t)source->rights)
+        return CAP_RIGHTS_EXCEEDED;
+    bool elsewhere =
+        source->flags & (CAP_REMOTE_COPIES | CAP_REMOTE_ANCESTORS) || source->owner != cs->me;
+    plan->object = (struct capability){.address = source->address + r->offset,
+                                       .size = r->size,
+                                       .owner = (uint16_t)cs->me,
+                                       .type = (uint8_t)r->type,
+                                       .rights = source->rights & capability_rules[r->type].rights,
+                                       .flags = elsewhere ? CAP_REMOTE_ANCESTORS : 0};
     return CAP_OK;
 }
 
-static enum capability_verdict plan_objects(const struct cspace *cs, const struct cspace_retype *r,
-                                            uint64_t operation, struct plan *plan)
+static enum capability_verdict plan_retype(const struct cspace *cs, const struct cspace_retype *r,
+                                           uint64_t operation, struct plan *plan)
 {
+    if (r->type == CAP_MAPPING)
+        return CAP_WRONG_TYPE;
+    enum capability_verdict verdict = plan_derivation(cs, r, CAP_WRITE, operation, plan);
+    if (verdict != CAP_OK)
+        return verdict;
     const struct mapping_database *db = cspace_database(cs);
     const struct capability *source = cspace_slot(cs, plan->source);
     uint32_t size = capability_rules[r->type].size;
-    if (r->about || !cspace_whole_pages(r->offset, r->size) || (size && r->size != size) ||
-        !r->count || r->offset >= source->size || r->count > (source->size - r->offset) / r->size)
+    if (!cspace_whole_pages(r->offset, r->size) || (size && r->size != size) || !r->count ||
+        r->offset >= source->size || r->count > (source->size - r->offset) / r->size)
         return CAP_BAD_SIZE;
     if (r->type == source->type && r->size == source->size)
         return CAP_BAD_SIZE; /* it would be a copy */
@@ -58,34 +73,6 @@ static enum capability_verdict plan_objects(const struct cspace *cs, const struc
     return CAP_OK;
 }
 
-static enum capability_verdict plan_derivation(const struct cspace *cs,
-                                               const struct cspace_retype *r, uint32_t needed,
-                                               uint64_t operation, struct plan *plan)
-{
-    enum capability_verdict verdict = cspace_find_usable(cs, r->source, operation, &plan->source);
-    if (verdict != CAP_OK)
-        return verdict;
-    verdict = cspace_find_place(cs, &r->to, r->count, operation, &plan->first);
-    if (verdict != CAP_OK)
-        return verdict;
-    const struct capability *source = cspace_slot(cs, plan->source);
-    if (r->type >= CAP_TYPES || !capability_derives(source->type, r->type))
-        return CAP_WRONG_TYPE;
-    if (needed & ~(uint32_t)source->rights)
-        return CAP_RIGHTS_EXCEEDED;
-    const struct capability_rule *rule = &capability_rules[r->type];
-    bool elsewhere =
-        source->flags & (CAP_REMOTE_COPIES | CAP_REMOTE_ANCESTORS) || source->owner != cs->me;
-    plan->object = (struct capability){.address = source->address + (rule->view ? 0 : r->offset),
-                                       .size = rule->view ? source->size : r->size,
-                                       .about = r->about,
-                                       .owner = (uint16_t)cs->me,
-                                       .type = (uint8_t)r->type,
-                                       .rights = source->rights & rule->rights,
-                                       .flags = elsewhere ? CAP_REMOTE_ANCESTORS : 0};
-    return rule->view ? plan_view(cs, r, operation, plan) : plan_objects(cs, r, operation, plan);
-}
-
 static void derive(struct cspace *cs, struct plan *plan, uint32_t count, uint64_t *made)
 {
     uint32_t hint = plan->hint;
@@ -105,49 +92,44 @@ static void derive(struct cspace *cs, struct plan *plan, uint32_t count, uint64_
             object->about = index;
         }
         hint = cspace_fill(cs, plan->first + i, object, hint);
-        if (capability_rules[object->type].view)
-            object->about++;
-        else
-            object->address += object->size;
+        object->address += object->size;
     }
     *made = cspace_reference(cs, plan->first);
-}
-
-enum capability_verdict cspace_may_retype(const struct cspace *cs, const struct cspace_retype *r,
-                                          uint64_t operation)
-{
-    struct plan plan;
-    return r->type == CAP_MAPPING ? CAP_WRONG_TYPE
-                                  : plan_derivation(cs, r, CAP_WRITE, operation, &plan);
 }
 
 enum capability_verdict cspace_retype(struct cspace *cs, const struct cspace_retype *r,
                                       uint64_t operation, uint64_t *made)
 {
     struct plan plan;
-    if (r->type == CAP_MAPPING)
-        return CAP_WRONG_TYPE;
-    enum capability_verdict verdict = plan_derivation(cs, r, CAP_WRITE, operation, &plan);
+    enum capability_verdict verdict = plan_retype(cs, r, operation, &plan);
     if (verdict == CAP_OK)
         derive(cs, &plan, r->count, made);
     return verdict;
 }
 
 enum capability_verdict cspace_map(struct cspace *cs, uint64_t source, uint64_t virtual_address,
-                                   uint32_t rights, const struct cspace_place *to,
-                                   uint64_t operation, uint64_t *made)
+                                   uint32_t rights, const struct cspace_place *to, uint64_t *made)
 {
-    const struct cspace_retype r = {
-        .source = source, .about = virtual_address, .type = CAP_MAPPING, .count = 1, .to = *to};
+    const struct cspace_retype r = {.source = source, .type = CAP_MAPPING, .count = 1, .to = *to};
+    const struct mapping_database *db = cspace_database(cs);
     struct plan plan;
-    enum capability_verdict verdict = plan_derivation(cs, &r, rights, operation, &plan);
-    if (verdict == CAP_OK && rights & ~(uint32_t)capability_rules[CAP_MAPPING].rights)
-        verdict = CAP_RIGHTS_EXCEEDED;
-    if (verdict == CAP_OK && !cspace_whole_pages(virtual_address, plan.object.size))
-        verdict = CAP_BAD_SIZE;
+    enum capability_verdict verdict = plan_derivation(cs, &r, rights, 0, &plan);
     if (verdict != CAP_OK)
         return verdict;
-    plan.object.rights = (uint8_t)rights;
-    derive(cs, &plan, 1, made);
+    struct capability *mapping = &plan.object;
+    mapping->size = cspace_slot(cs, plan.source)->size;
+    mapping->about = virtual_address;
+    mapping->rights = (uint8_t)rights;
+    uint32_t next = mapping_database_not_before(db, mapping, 0);
+    if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), mapping))
+        return CAP_RETYPE_CONFLICT;
+    if (cspace_locked(cs, mapping->address, capability_end(mapping), 0))
+        return CAP_BUSY;
+    if (rights & ~(uint32_t)capability_rules[CAP_MAPPING].rights)
+        return CAP_RIGHTS_EXCEEDED;
+    if (!cspace_whole_pages(virtual_address, mapping->size))
+        return CAP_BAD_SIZE;
+    cspace_fill(cs, plan.first, mapping, mapping_database_previous(db, next));
+    *made = cspace_reference(cs, plan.first);
     return CAP_OK;
 }

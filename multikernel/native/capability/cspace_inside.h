@@ -37,8 +37,8 @@ static inline bool cspace_needs_agreement(const struct cspace *cs, const struct 
            c->flags & (CAP_REMOTE_COPIES | CAP_REMOTE_DESCENDANTS);
 }
 
-/* May inner lie inside outer, or on it: the same object, or something derived from it, or beside it
- * another view? */
+/* May inner lie inside outer, or on it: the same object, or something derived from it, or another
+ * Mapping beside it? */
 bool cspace_nests(const struct capability *outer, const struct capability *inner);
 
 /* A Mapping that other cores know of (CAP_REMOTE_COPIES): this one, or the first that the same
@@ -71,7 +71,7 @@ bool cspace_page_goes(const struct cspace *cs, uint32_t page, uint32_t victim);
 
 static inline bool cspace_whole_pages(uint64_t address, uint64_t size)
 {
-    return size && address % CAP_PAGE == 0 && size % CAP_PAGE == 0 && address + size > address;
+    return size && address % PAGE_BYTES == 0 && size % PAGE_BYTES == 0 && address + size > address;
 }
 
 /* Where the reference leads, be it dying or not. */

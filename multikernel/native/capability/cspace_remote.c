@@ -47,7 +47,7 @@ enum capability_verdict cspace_receive(struct cspace *cs, const struct capabilit
         copy.owner = here->owner;
         copy.flags = here->flags;
     } else if (copy.type != CAP_RAM) {
-        /* What begins and ends inside memory that is no RAM, and is no view of it. */
+        /* What begins and ends inside memory that is no RAM, and is no Mapping of it. */
         for (; next != NO_CAPABILITY && cspace_slot(cs, next)->address < end;
              next = mapping_database_next(db, next))
             if (!cspace_nests(&copy, cspace_slot(cs, next)))

@@ -175,13 +175,7 @@ static void mend_removal(struct mapping_database *db, uint32_t x, uint32_t p)
 
 /* --- insertion and removal --- */
 
-void mapping_database_init(struct mapping_database *db, uint32_t capacity)
-{
-    mapping_database_share(db, capacity, (struct capability *)(void *)(db + 1));
-}
-
-void mapping_database_share(struct mapping_database *db, uint32_t capacity,
-                            struct capability *nodes)
+void mapping_database_init(struct mapping_database *db, uint32_t capacity, struct capability *nodes)
 {
     *db = (struct mapping_database){.root = NO_CAPABILITY,
                                     .capacity = capacity,
@@ -396,7 +390,11 @@ bool mapping_database_has_copies(const struct mapping_database *db, uint32_t i)
 
 bool mapping_database_has_descendants(const struct mapping_database *db, uint32_t i)
 {
-    return mapping_database_descendant(db, i, NO_CAPABILITY) != NO_CAPABILITY;
+    const struct capability *c = at(db, i);
+    uint32_t next = mapping_database_next(db, mapping_database_last_copy(db, i));
+    /* Mappings of one Frame lie side by side and claim nothing of each other. */
+    return next != NO_CAPABILITY && at(db, next)->address < capability_end(c) &&
+           c->type != CAP_MAPPING;
 }
 
 bool mapping_database_has_ancestors(const struct mapping_database *db, uint32_t i)
@@ -405,19 +403,7 @@ bool mapping_database_has_ancestors(const struct mapping_database *db, uint32_t 
      * all. */
     const struct capability *c = at(db, i);
     uint32_t first = mapping_database_overlapping(db, c->address, c->address + 1);
-    return !same(db, i, first) && !capability_rules[at(db, first)->type].view;
-}
-
-uint32_t mapping_database_descendant(const struct mapping_database *db, uint32_t i, uint32_t after)
-{
-    const struct capability *c = at(db, i);
-    uint32_t next = mapping_database_next(
-        db, after == NO_CAPABILITY ? mapping_database_last_copy(db, i) : after);
-    /* Views of one object lie side by side and claim nothing of each other. */
-    if (next == NO_CAPABILITY || at(db, next)->address >= capability_end(c) ||
-        capability_rules[c->type].view)
-        return NO_CAPABILITY;
-    return next;
+    return !same(db, i, first) && at(db, first)->type != CAP_MAPPING;
 }
 
 /* --- for tests --- */

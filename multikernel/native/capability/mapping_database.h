@@ -38,17 +38,10 @@ static inline struct capability *mapping_database_node(const struct mapping_data
     return (struct capability *)((uintptr_t)db + db->nodes_offset) + i;
 }
 
-/* Of one with its nodes right behind it. */
-static inline size_t mapping_database_size(uint32_t capacity)
-{
-    return sizeof(struct mapping_database) + sizeof(struct capability) * capacity;
-}
-/* In zeroed memory. */
-void mapping_database_init(struct mapping_database *db, uint32_t capacity);
-/* On nodes that several databases have together: a node is in one of them at most. They follow the
- * head in memory. */
-void mapping_database_share(struct mapping_database *db, uint32_t capacity,
-                            struct capability *nodes);
+/* In zeroed memory. On nodes that several databases may have together: a node is in one of them at
+ * most. They follow the head in memory. */
+void mapping_database_init(struct mapping_database *db, uint32_t capacity,
+                           struct capability *nodes);
 
 /* Takes node i, whose capability is filled in, into the order. hint: a capability that it may come
  * next to, or NO_CAPABILITY; where nothing lies between the two, nothing is searched. */
@@ -77,9 +70,6 @@ uint32_t mapping_database_last_copy(const struct mapping_database *db, uint32_t 
 bool mapping_database_has_copies(const struct mapping_database *db, uint32_t i);
 bool mapping_database_has_descendants(const struct mapping_database *db, uint32_t i);
 bool mapping_database_has_ancestors(const struct mapping_database *db, uint32_t i);
-/* Descendants of i's object one by one: the first for after = NO_CAPABILITY, NO_CAPABILITY behind
- * the last. */
-uint32_t mapping_database_descendant(const struct mapping_database *db, uint32_t i, uint32_t after);
 
 /* For tests: NULL, or what is wrong with order, links, ranks, ends, count. */
 const char *mapping_database_check(const struct mapping_database *db);

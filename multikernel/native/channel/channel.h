@@ -29,6 +29,7 @@
 #include <stddef.h>
 
 #include "arch/arch.h"
+#include "base/align.h"
 #include "channel/call_line.h"
 #include "channel/ring.h"
 #include "channel/used_ring.h"
@@ -117,7 +118,7 @@ static inline void channel_close(struct channel *channel)
 /* --- In shared memory (in_memory.c) --- */
 
 #define CHANNEL_MAGIC 0x4c4e4e4148434b4dull /* "MKCHANNL" */
-enum { CHANNEL_VERSION = 1, CHANNEL_PAGE = 4096 };
+enum { CHANNEL_VERSION = 1 };
 
 enum channel_side_state { CHANNEL_SIDE_NEW = 0, CHANNEL_SIDE_OPEN, CHANNEL_SIDE_CLOSED };
 
@@ -136,7 +137,7 @@ struct channel_header {
 };
 
 static_assert(sizeof(struct channel_header) == 3 * PAD_BYTES &&
-                  sizeof(struct channel_header) <= CHANNEL_PAGE,
+                  sizeof(struct channel_header) <= PAGE_BYTES,
               "a line a writer");
 
 /* Bytes of memory that kind of channel takes with that many slots a direction; 0 when there is none

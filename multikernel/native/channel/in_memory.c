@@ -10,7 +10,7 @@
 
 static uint64_t lane_bytes(uint64_t slots)
 {
-    return (slots * LINE_BYTES + CHANNEL_PAGE - 1) / CHANNEL_PAGE * CHANNEL_PAGE;
+    return round_up(slots * LINE_BYTES, PAGE_BYTES);
 }
 
 uint64_t channel_memory_bytes(enum channel_kind kind, uint64_t slots)
@@ -30,7 +30,7 @@ uint64_t channel_memory_bytes(enum channel_kind kind, uint64_t slots)
     default:
         fits = false;
     }
-    return fits ? CHANNEL_PAGE + 2 * lane_bytes(slots) : 0;
+    return fits ? PAGE_BYTES + 2 * lane_bytes(slots) : 0;
 }
 
 const char *channel_memory_create(void *memory, uint64_t bytes, enum channel_kind kind,
@@ -42,7 +42,7 @@ const char *channel_memory_create(void *memory, uint64_t bytes, enum channel_kin
         return "no channel of this form has that many slots";
     if (bytes < needed)
         return "the memory is too small for it";
-    if ((uintptr_t)memory % CHANNEL_PAGE)
+    if ((uintptr_t)memory % PAGE_BYTES)
         return "the memory does not begin on a page";
     if (header->magic)
         return "the memory is in use: it must be all zero";
@@ -238,7 +238,7 @@ const char *channel_memory_open(struct channel *channel, void *memory, uint64_t 
                                 enum channel_kind kind, uint32_t side)
 {
     struct channel_header *header = memory;
-    if ((uintptr_t)memory % CHANNEL_PAGE)
+    if ((uintptr_t)memory % PAGE_BYTES)
         return "the memory does not begin on a page";
     if (bytes < sizeof *header || header->magic != CHANNEL_MAGIC)
         return "there is no channel in this memory";
@@ -261,7 +261,7 @@ const char *channel_memory_open(struct channel *channel, void *memory, uint64_t 
                                                  memory_order_relaxed))
         return "this side of the channel was opened before";
     atomic_store_explicit(&header->side[side].pid, (uint32_t)getpid(), memory_order_relaxed);
-    char *lane = (char *)memory + CHANNEL_PAGE;
+    char *lane = (char *)memory + PAGE_BYTES;
     struct slot *incoming = (struct slot *)(void *)(lane + (size_t)side * header->lane_bytes);
     struct slot *outgoing = (struct slot *)(void *)(lane + (size_t)(1 - side) * header->lane_bytes);
     channel->memory.header = header;

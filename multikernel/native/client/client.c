@@ -8,7 +8,6 @@
 #include "driver/driver.h"
 
 enum {
-    CHANNEL_REQUESTS = 0,
     CHANNEL_PROGRAMS = 1,
     PUT_BYTES = 40,
     GET_BYTES = 48,

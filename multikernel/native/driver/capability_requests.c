@@ -10,7 +10,7 @@ static enum verdict create(struct driver *d, const struct message *request, stru
     const struct cspace_place place = {.cnode = request->word[2],
                                        .index = (uint32_t)request->word[3]};
     uint64_t size = request->word[1];
-    if (!size || size % CAP_PAGE)
+    if (!size || size % PAGE_BYTES)
         return monitor_verdict(CAP_BAD_SIZE);
     uint64_t address;
     enum verdict verdict = memory_allocate(d, size, &address);
@@ -59,7 +59,6 @@ static void task_of(const struct message *message, struct capability_task *task)
         task->count = (uint32_t)(word >> 32);
         task->offset = message->word[4];
         task->size = message->word[5];
-        task->about = message->word[6];
         break;
     case KIND_CAP_REVOKE:
         task->operation = OPERATION_REVOKE;

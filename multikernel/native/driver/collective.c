@@ -253,7 +253,7 @@ static enum verdict spread(struct driver *d, struct group *g, uint64_t address, 
         return VERDICT_BAD_REQUEST;
     if (g->spreading || (order && d->deferred_count && !d->retrying))
         return VERDICT_BUSY; /* first who asked first */
-    bool keep = (!root || order) && !(message->word[1] & SPREAD_DROP);
+    bool keep = !root || order;
     if (keep && !g->taker && g->box_count == g->box_size) {
         if (root)
             return VERDICT_BUSY;

@@ -58,9 +58,6 @@ static inline uint64_t group_word(uint32_t group, enum join join, uint32_t value
     return group | (uint64_t)join << 8 | (uint64_t)values << 16 | (uint64_t)(all != 0) << 24;
 }
 
-/* in word 1: acknowledged like any other, but kept in no box. To measure with */
-enum { SPREAD_DROP = 1 << 24 };
-
 struct group_child {
     uint64_t held; /* where its outcome goes */
     uint16_t core;

@@ -12,18 +12,17 @@ static struct message answer_to(const struct message *request, enum verdict verd
     return (struct message){{message_head(message_kind(request), 0, verdict, 0xffff, 0)}};
 }
 
-/* --- A service to measure with --- */
-
-/* The server of the paper's Fig 3: data that only this core touches, updated on behalf of
- * others. */
-static void update_request(struct driver *d, const struct message *request, struct message *reply)
-{
-    uint64_t start = arch_cycles();
-    segment_update(segment_scratch(d->segment, &d->region, d->me), request->word[1]);
-    reply->word[1] = arch_cycles_behind() - start;
-}
-
 /* --- By kind --- */
+
+/* What programs of this core have added to the driver's kinds. */
+static enum verdict served(struct driver *d, const struct message *request, struct message *reply)
+{
+    uint32_t kind = message_kind(request);
+    if (kind < DRIVER_KINDS || kind >= DRIVER_KINDS + SERVED_KINDS ||
+        !d->served[kind - DRIVER_KINDS])
+        return VERDICT_BAD_REQUEST;
+    return d->served[kind - DRIVER_KINDS](d, request, reply);
+}
 
 static enum verdict handle(struct driver *d, uint64_t address, const struct message *request,
                            struct message *reply)
@@ -57,11 +56,6 @@ static enum verdict handle(struct driver *d, uint64_t address, const struct mess
         d->patience = (struct patience){request->word[1], (uint32_t)request->word[2]};
         d->slice_us = (uint32_t)request->word[3];
         return VERDICT_OK;
-    case KIND_UPDATE:
-        if (request->word[1] > UPDATE_LINES)
-            return VERDICT_BAD_REQUEST;
-        update_request(d, request, reply);
-        return VERDICT_OK;
     case KIND_CAP_CREATE:
     case KIND_CAP_COPY:
     case KIND_CAP_RETYPE:
@@ -77,7 +71,7 @@ static enum verdict handle(struct driver *d, uint64_t address, const struct mess
     case KIND_RUN_FETCH:
         return program_request(d, address, request, reply);
     default:
-        return VERDICT_BAD_REQUEST;
+        return served(d, request, reply);
     }
 }
 

@@ -62,6 +62,11 @@ struct program {
     uint64_t answer_to;
 };
 
+/* Answers a request: the verdict, and what it puts into reply, go back. Neither blocks nor
+ * allocates; BUSY: it is asked again. */
+typedef enum verdict driver_handler(struct driver *driver, const struct message *request,
+                                    struct message *reply);
+
 enum { COMPLETIONS = 64, UNNOTIFIED_MOST = 32, UNNOTIFIED_TURNS = 8 };
 
 struct driver {
@@ -122,6 +127,7 @@ struct driver {
     struct vspace vspace;
     struct frames frames;
     struct program program;
+    driver_handler *served[SERVED_KINDS]; /* by kind, from DRIVER_KINDS on */
     struct group *groups;
     struct region region;
     long timer;
@@ -169,6 +175,13 @@ static inline const char *driver_code(const struct driver *driver, uint64_t *byt
 static inline bool driver_inside(const struct driver *driver)
 {
     return driver->inside;
+}
+
+/* Requests of that kind, DRIVER_KINDS or one of the SERVED_KINDS - 1 behind it, are answered here by
+ * that function from now on, like all others. */
+static inline void driver_serve(struct driver *driver, uint32_t kind, driver_handler *handler)
+{
+    driver->served[kind - DRIVER_KINDS] = handler;
 }
 
 /* --- System calls, for programs (user mode) --- */

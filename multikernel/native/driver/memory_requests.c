@@ -76,7 +76,7 @@ enum verdict memory_allocate(struct driver *d, uint64_t length, uint64_t *offset
     *offset = frames_allocate(f, length);
     if (*offset != UINT64_MAX)
         return VERDICT_OK;
-    if (!length || length % CAP_PAGE || length / CAP_PAGE > f->pages)
+    if (!length || length % PAGE_BYTES || length / PAGE_BYTES > f->pages)
         return VERDICT_NO_MEMORY;
     if (!d->retrying)
         frames_search(f);

@@ -30,17 +30,13 @@ enum driver_kind {
     KIND_RUN_DATA,  /* 1 offset; 2-6 forty bytes */
     KIND_RUN_GO,    /* -> 1 bytes of its result, when it has ended */
     KIND_RUN_FETCH, /* 1 offset -> 1-6 forty-eight bytes */
-    /* 1 lines <= 8: a service to measure with, which updates so many lines of its own -> 1
-     * cycles it took */
-    KIND_UPDATE,
     /* 1 size; 2 CNode; 3 index -> 1 reference to RAM; 2 its address. Of core 0, which keeps the
      * memory */
     KIND_CAP_CREATE,
     /* 1 source; 2 CNode there; 3 index 0-15, rights 16-23, move 24, core 32-63 -> 1 reference
      * there */
     KIND_CAP_COPY,
-    /* 1 source; 2 CNode; 3 index 0-15, type 16-31, count 32-63; 4 offset; 5 size; 6 about -> 1
-     * reference */
+    /* 1 source; 2 CNode; 3 index 0-15, type 16-31, count 32-63; 4 offset; 5 size -> 1 reference */
     KIND_CAP_RETYPE,
     KIND_CAP_REVOKE, /* 1 source */
     KIND_CAP_DELETE, /* 1 source */
@@ -53,8 +49,10 @@ enum driver_kind {
     /* -> 1 digest; 2 capabilities; 3 locks; 4 slots; 5 not 0: an invariant does not hold
      * (cspace_check) */
     KIND_CAP_DIGEST,
-    DRIVER_KINDS
+    DRIVER_KINDS, /* from here on: driver_serve */
 };
+
+enum { SERVED_KINDS = 4 };
 
 /* Where a reply goes: type 60-63, peer or channel 44-59, count 8-43 (never twice the same), line
  * 0-7. */

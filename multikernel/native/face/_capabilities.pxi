@@ -1,8 +1,14 @@
-# Capabilities for Python, included by _native.pyx: one core's replica in a block of its own, for
-# tests, benches and inspection. Verdicts come back as numbers (CAPABILITY_VERDICTS has their
-# names); capabilities are named by references, as in cspace.h.
+# Capabilities for Python, included by _native.pyx: the numbers and the table; and one core's
+# replica in a block of its own. Of that the product runs the probes alone. The operations are there
+# for tests, which hold them against a model: no other way leads to this object code without a
+# system around it. Verdicts come back as numbers (CAPABILITY_VERDICTS has their names);
+# capabilities are named by references, as in cspace.h.
 
 from libc.stdint cimport uint8_t
+
+cdef extern from "base/align.h":
+    enum:
+        PAGE_BYTES
 
 cdef extern from "capability/capability.h":
     enum:
@@ -32,7 +38,6 @@ cdef extern from "capability/capability.h":
         uint8_t rights
         bint copyable
         bint remote
-        bint view
         uint32_t size
     const capability_rule *capability_rules
     const char *capability_verdict_name(uint32_t verdict)
@@ -57,7 +62,6 @@ cdef extern from "capability/cspace.h":
         uint64_t source
         uint64_t offset
         uint64_t size
-        uint64_t about
         uint32_t type
         uint32_t count
         cspace_place to
@@ -89,14 +93,13 @@ cdef extern from "capability/cspace.h":
             uint64_t *made)
     int cspace_mint(cspace *cs, uint64_t source, uint32_t rights, const cspace_place *to,
             uint64_t operation, uint64_t *made)
-    int cspace_may_retype(const cspace *cs, const cspace_retype_request *r, uint64_t operation)
     int cspace_do_retype "cspace_retype"(cspace *cs, const cspace_retype_request *r,
             uint64_t operation, uint64_t *made)
     int cspace_map(cspace *cs, uint64_t source, uint64_t virtual_address, uint32_t rights,
-            const cspace_place *to, uint64_t operation, uint64_t *made)
+            const cspace_place *to, uint64_t *made)
     int cspace_delete(cspace *cs, uint64_t reference, uint64_t operation, uint32_t work,
             cspace_progress *progress)
-    int cspace_revoke_begin(const cspace *cs, uint64_t reference, uint64_t operation,
+    int cspace_revoke_begin(const cspace *cs, uint64_t reference,
             cspace_revocation *revocation)
     int cspace_revoke_step(cspace *cs, const cspace_revocation *revocation, uint64_t operation,
             uint32_t work, cspace_progress *progress)
@@ -139,7 +142,7 @@ CAPABILITY_FLAGS = {
 
 def capability_rule_table():
     """The derivation table: for each type (by number) its name, the types it derives as a bit set,
-    rights, copyable, remote, view, size.
+    rights, copyable, remote, size.
     """
     cdef const capability_rule *r
     cdef uint32_t i
@@ -147,7 +150,7 @@ def capability_rule_table():
     for i in range(CAP_TYPES):
         r = &capability_rules[i]
         table.append((r.name.decode(), r.derives, r.rights, bool(r.copyable), bool(r.remote),
-                bool(r.view), r.size))
+                r.size))
     return table
 
 
@@ -170,7 +173,7 @@ cdef class Capabilities:
         cdef cspace_shape shape = cspace_shape(cnodes, slot_bits, locks, 1, 1)
         if not 0 < cnodes <= 1 << 20:
             raise ValueError(f"a core has 1 to {1 << 20} CNodes, not {cnodes}")
-        if root_address % 4096:
+        if root_address % PAGE_BYTES:
             raise ValueError(f"the root CNode lies on a page, not at {root_address:#x}")
         if locks > 1 << 16:
             raise ValueError(f"a core has room for at most {1 << 16} locks, not {locks}")
@@ -230,36 +233,23 @@ cdef class Capabilities:
 
     def retype(
         self, uint64_t source, uint32_t type, uint64_t offset, uint64_t size, uint32_t count,
-        uint64_t cnode,
-        uint32_t index, uint64_t about=0, uint64_t operation=0,
+        uint64_t cnode, uint32_t index, uint64_t operation=0,
     ):
         """(verdict, reference to the first); the others are in the slots behind it."""
         cdef cspace_retype_request r = cspace_retype_request(
-            source, offset, size, about, type, count, cspace_place(cnode, index)
+            source, offset, size, type, count, cspace_place(cnode, index)
         )
         cdef uint64_t made = 0
         return cspace_do_retype(self._cs, &r, operation, &made), made
 
-    def may_retype(
-        self, uint64_t source, uint32_t type, uint64_t offset, uint64_t size, uint32_t count,
-        uint64_t cnode,
-        uint32_t index, uint64_t about=0, uint64_t operation=0,
-    ):
-        """The verdict that retype would give."""
-        cdef cspace_retype_request r = cspace_retype_request(
-            source, offset, size, about, type, count, cspace_place(cnode, index)
-        )
-        return cspace_may_retype(self._cs, &r, operation)
-
     def map(
         self, uint64_t source, uint64_t virtual_address, uint32_t rights, uint64_t cnode,
         uint32_t index,
-        uint64_t operation=0,
     ):
         """(verdict, reference to the Mapping)."""
         cdef cspace_place to = cspace_place(cnode, index)
         cdef uint64_t made = 0
-        return cspace_map(self._cs, source, virtual_address, rights, &to, operation, &made), made
+        return cspace_map(self._cs, source, virtual_address, rights, &to, &made), made
 
     def delete(self, uint64_t reference, uint32_t work, uint64_t operation=0):
         """(verdict, capabilities deleted or marked, slot it is about)."""
@@ -267,11 +257,11 @@ cdef class Capabilities:
         return cspace_delete(self._cs, reference, operation, work,
                 &progress), progress.done, progress.slot
 
-    def revoke_begin(self, uint64_t reference, uint64_t operation=0):
+    def revoke_begin(self, uint64_t reference):
         """(verdict, the revocation to step)."""
         cdef cspace_revocation r
         memset(&r, 0, sizeof(r))
-        verdict = cspace_revoke_begin(self._cs, reference, operation, &r)
+        verdict = cspace_revoke_begin(self._cs, reference, &r)
         return verdict, (r.reference, r.address, r.size, r.about, r.type)
 
     def revoke_step(self, tuple revocation, uint32_t work, uint64_t operation=0):

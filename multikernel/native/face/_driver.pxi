@@ -292,7 +292,7 @@ cdef class Driver:
         return _wrong(wrong, slots)
 
     def probe_compute(self):
-        """(turns, cycles) of a computing loop that the client stops by scratch_store(core, 127, 1).
+        """(turns, cycles) of a computing loop, until Segment.stop_computing.
         """
         cdef uint64_t cycles, turns
         with nogil:
@@ -359,8 +359,15 @@ cdef class Driver:
 
     def probe_update_message(self, uint32_t server, uint32_t lines, uint64_t count, uint32_t batch,
             Histogram h, Histogram at_server):
+        """The verdict that ended it, 0 when all went well."""
+        cdef int verdict
         with nogil:
-            probe_update_message(self.d, server, lines, count, batch, h.h, at_server.h)
+            verdict = probe_update_message(self.d, server, lines, count, batch, h.h, at_server.h)
+        return verdict
+
+    def probe_update_serve(self):
+        """From now on this core answers the requests of probe_update_message."""
+        probe_update_serve(self.d)
 
     def probe_here(self, uint64_t count, uint32_t batch, Histogram h):
         with nogil:

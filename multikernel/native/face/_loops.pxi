@@ -59,7 +59,8 @@ cdef extern from "probes/probes.h":
                         uint64_t *cycles) nogil
     void probe_update_shared(driver *d, uint32_t lines, uint64_t count, uint32_t batch,
             histogram *h) nogil
-    void probe_update_message(driver *d, uint32_t server, uint32_t lines, uint64_t count,
+    void probe_update_serve(driver *d) nogil
+    int probe_update_message(driver *d, uint32_t server, uint32_t lines, uint64_t count,
             uint32_t batch, histogram *h,
                               histogram *at_server) nogil
     void probe_here(driver *d, uint64_t count, uint32_t batch, histogram *h) nogil

@@ -81,9 +81,9 @@ COLLECTIVES = {
     "broadcast": COLLECTIVE_BROADCAST,
     "agreement": COLLECTIVE_ORDER,
 }
-HOST_FORMS = {"bytes": HOST_BYTES, "eventfd": HOST_EVENTFD, "futex": HOST_FUTEX}
+_HOST_FORMS = {"bytes": HOST_BYTES, "eventfd": HOST_EVENTFD, "futex": HOST_FUTEX}
 HOST_BYTES_OF_MEMORY = HOST_MEMORY
-COUNTERS = {
+_COUNTERS = {
     "l1d-reads": COUNTER_L1D_READS,
     "l1d-misses": COUNTER_L1D_MISSES,
     "l1i-misses": COUNTER_L1I_MISSES,
@@ -100,14 +100,14 @@ cdef object _checked(int64_t wrong, str what):
 cdef int _host(host_probe *p, Driver driver, str form, unsigned char[::1] memory,
         tuple descriptors, int role, uint64_t first,
                uint64_t count, uint32_t batch) except -1:
-    if form not in HOST_FORMS:
-        raise ValueError(f"the host offers no {form}; one of {', '.join(HOST_FORMS)}")
+    if form not in _HOST_FORMS:
+        raise ValueError(f"the host offers no {form}; one of {', '.join(_HOST_FORMS)}")
     memset(p, 0, sizeof(host_probe))
     if memory is not None:
         if len(memory) < HOST_MEMORY:
             raise ValueError(f"{len(memory)} bytes of memory, not {HOST_MEMORY}")
         p.memory = &memory[0]
-    p.driver, p.form, p.role = driver.d, HOST_FORMS[form], role
+    p.driver, p.form, p.role = driver.d, _HOST_FORMS[form], role
     p.first, p.count, p.batch = first, count, batch
     p.receive, p.send = descriptors if descriptors else (-1, -1)
     return 0
@@ -172,9 +172,9 @@ def counter(str event, bint kernel):
     Raises OSError where it is not counted: no counters (ENOENT, EOPNOTSUPP), or not allowed
     (EACCES, EPERM).
     """
-    if event not in COUNTERS:
-        raise ValueError(f"no such event: {event}; one of {', '.join(COUNTERS)}")
-    cdef int descriptor = counter_open(<counter_event><int>COUNTERS[event], kernel)
+    if event not in _COUNTERS:
+        raise ValueError(f"no such event: {event}; one of {', '.join(_COUNTERS)}")
+    cdef int descriptor = counter_open(<counter_event><int>_COUNTERS[event], kernel)
     if descriptor < 0:
         raise OSError(-descriptor, f"perf_event_open for {event}")
     return descriptor

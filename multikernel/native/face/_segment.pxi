@@ -15,7 +15,6 @@ cdef extern from "segment/segment.h":
         uint64_t bytes
     enum:
         PAD_BYTES
-        SCRATCH_LINES
     uint64_t segment_bytes(const geometry *g)
     void segment_init(segment *s, const geometry *g)
     const char *segment_check(const segment *s, uint64_t mapped)
@@ -27,10 +26,11 @@ cdef extern from "face/segment_access.h":
     void segment_go(segment *s)
     bint segment_going(segment *s)
     void segment_stop(segment *s)
-    bint segment_stopping(segment *s)
     uint64_t segment_region_offset(segment *s, uint32_t core)
     void segment_core_state(segment *s, uint32_t core, uint64_t *out)
-    void segment_scratch_store(segment *s, uint32_t core, uint32_t line, uint64_t value)
+
+cdef extern from "probes/probes.h":
+    void probe_stop_computing(segment *s, uint32_t core)
 
 cdef extern from "shared/kernel.h":
     uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bint trees,
@@ -112,17 +112,14 @@ cdef class Segment:
         """Every core leaves its waits; parked ones are woken."""
         segment_stop(self.s)
 
-    @property
-    def stopping(self):
-        return segment_stopping(self.s)
-
     def core_state(self, uint32_t core):
         """(mode, pid, tid, requests served, interrupts, parks) as the core published them."""
         cdef uint64_t out[6]
         segment_core_state(self.s, core, out)
         return out[0], out[1], out[2], out[3], out[4], out[5]
 
-    def scratch_store(self, uint32_t core, uint32_t line, uint64_t value):
-        if line >= SCRATCH_LINES:
-            raise IndexError(line)
-        segment_scratch_store(self.s, core, line, value)
+    def stop_computing(self, uint32_t core):
+        """Ends the core's computing loop (Driver.probe_compute)."""
+        if core >= self.cores:
+            raise IndexError(core)
+        probe_stop_computing(self.s, core)

@@ -35,11 +35,6 @@ void segment_stop(struct segment *segment)
     }
 }
 
-bool segment_stopping(struct segment *segment)
-{
-    return atomic_load_explicit(&segment->stop, memory_order_acquire) != 0;
-}
-
 uint64_t segment_region_offset(struct segment *segment, uint32_t core)
 {
     return segment->regions_offset + core * segment->region_bytes;
@@ -54,13 +49,4 @@ void segment_core_state(struct segment *segment, uint32_t core, uint64_t *out)
     out[3] = atomic_load_explicit(&doorbell->served, memory_order_relaxed);
     out[4] = atomic_load_explicit(&doorbell->interrupts, memory_order_relaxed);
     out[5] = atomic_load_explicit(&doorbell->parks, memory_order_relaxed);
-}
-
-void segment_scratch_store(struct segment *segment, uint32_t core, uint32_t line, uint64_t value)
-{
-    struct region region;
-    segment_region(&segment->geometry, &region);
-    _Atomic uint64_t *word = (_Atomic uint64_t *)(void *)(segment_scratch(segment, &region, core) +
-                                                          (size_t)line * PAD_BYTES);
-    atomic_store_explicit(word, value, memory_order_release);
 }

@@ -9,8 +9,6 @@ void segment_unmap(struct segment *segment, uint64_t size);
 void segment_go(struct segment *segment);
 bool segment_going(struct segment *segment);
 void segment_stop(struct segment *segment);
-bool segment_stopping(struct segment *segment);
 uint64_t segment_region_offset(struct segment *segment, uint32_t core);
 /* mode, pid, tid, served, interrupts, parks */
 void segment_core_state(struct segment *segment, uint32_t core, uint64_t *out);
-void segment_scratch_store(struct segment *segment, uint32_t core, uint32_t line, uint64_t value);

@@ -5,7 +5,9 @@
 
 #include <stdint.h>
 
-enum { GUARD_BYTES = 4096 };
+#include "base/align.h"
+
+enum { GUARD_BYTES = PAGE_BYTES };
 
 struct address_range {
     uint64_t base, size;

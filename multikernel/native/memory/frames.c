@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { PAGE = 4096 };
+#include "base/align.h"
 
 static bool get(const uint64_t *bits, uint64_t i)
 {
@@ -19,20 +19,12 @@ static void set(uint64_t *bits, uint64_t i, bool value)
 
 int frames_open(struct frames *frames, uint64_t bytes)
 {
-    uint64_t words = bytes / PAGE / 64 + 1;
-    *frames = (struct frames){.pages = bytes / PAGE,
+    uint64_t words = bytes / PAGE_BYTES / 64 + 1;
+    *frames = (struct frames){.pages = bytes / PAGE_BYTES,
                               .used = calloc(words, 8),
                               .first = calloc(words, 8),
                               .kept = calloc(words, 8)};
     return frames->used && frames->first && frames->kept ? 0 : ENOMEM;
-}
-
-void frames_close(struct frames *frames)
-{
-    free(frames->used);
-    free(frames->first);
-    free(frames->kept);
-    *frames = (struct frames){0};
 }
 
 static uint64_t search(const struct frames *frames, uint64_t from, uint64_t to, uint64_t count)
@@ -48,8 +40,8 @@ static uint64_t search(const struct frames *frames, uint64_t from, uint64_t to, 
 
 uint64_t frames_allocate(struct frames *frames, uint64_t length)
 {
-    uint64_t count = length / PAGE;
-    if (!count || length % PAGE || count > frames->pages)
+    uint64_t count = length / PAGE_BYTES;
+    if (!count || length % PAGE_BYTES || count > frames->pages)
         return UINT64_MAX;
     uint64_t page = search(frames, frames->next, frames->pages, count);
     if (page == UINT64_MAX)
@@ -60,13 +52,13 @@ uint64_t frames_allocate(struct frames *frames, uint64_t length)
         set(frames->used, page + i, true);
     set(frames->first, page, true);
     frames->next = page + count;
-    return page * PAGE;
+    return page * PAGE_BYTES;
 }
 
 static bool has(const struct frames *frames, uint64_t offset, uint64_t length)
 {
-    uint64_t page = offset / PAGE, count = length / PAGE;
-    if (offset % PAGE || length % PAGE || !count || page >= frames->pages ||
+    uint64_t page = offset / PAGE_BYTES, count = length / PAGE_BYTES;
+    if (offset % PAGE_BYTES || length % PAGE_BYTES || !count || page >= frames->pages ||
         count > frames->pages - page)
         return false;
     for (uint64_t i = 0; i < count; i++)
@@ -78,17 +70,17 @@ static bool has(const struct frames *frames, uint64_t offset, uint64_t length)
 
 bool frames_has(const struct frames *frames, uint64_t offset, uint64_t length)
 {
-    return has(frames, offset, length) && !get(frames->kept, offset / PAGE);
+    return has(frames, offset, length) && !get(frames->kept, offset / PAGE_BYTES);
 }
 
 bool frames_kept(const struct frames *frames, uint64_t offset, uint64_t length)
 {
-    return has(frames, offset, length) && get(frames->kept, offset / PAGE);
+    return has(frames, offset, length) && get(frames->kept, offset / PAGE_BYTES);
 }
 
 void frames_keep(struct frames *frames, uint64_t offset)
 {
-    set(frames->kept, offset / PAGE, true);
+    set(frames->kept, offset / PAGE_BYTES, true);
 }
 
 void frames_search(struct frames *frames)
@@ -98,7 +90,7 @@ void frames_search(struct frames *frames)
 
 void frames_looked_at(struct frames *frames, uint64_t length)
 {
-    uint64_t count = length / PAGE;
+    uint64_t count = length / PAGE_BYTES;
     frames->look_at = (frames->look_at + count) % frames->pages;
     frames->to_look_at -= count < frames->to_look_at ? count : frames->to_look_at;
 }
@@ -107,30 +99,22 @@ bool frames_next_kept(struct frames *frames, uint64_t *offset, uint64_t *length)
 {
     while (frames->to_look_at &&
            !(get(frames->first, frames->look_at) && get(frames->kept, frames->look_at)))
-        frames_looked_at(frames, PAGE);
+        frames_looked_at(frames, PAGE_BYTES);
     uint64_t page = frames->look_at, end = page + 1;
     if (!frames->to_look_at)
         return false;
     while (end < frames->pages && get(frames->used, end) && !get(frames->first, end))
         end++;
-    *offset = page * PAGE;
-    *length = (end - page) * PAGE;
+    *offset = page * PAGE_BYTES;
+    *length = (end - page) * PAGE_BYTES;
     return true;
 }
 
 void frames_free(struct frames *frames, uint64_t offset, uint64_t length)
 {
-    uint64_t page = offset / PAGE;
+    uint64_t page = offset / PAGE_BYTES;
     set(frames->first, page, false);
     set(frames->kept, page, false);
-    for (uint64_t i = 0; i < length / PAGE; i++)
+    for (uint64_t i = 0; i < length / PAGE_BYTES; i++)
         set(frames->used, page + i, false);
-}
-
-uint64_t frames_available(const struct frames *frames)
-{
-    uint64_t used = 0;
-    for (uint64_t word = 0; word <= frames->pages / 64; word++)
-        used += (uint64_t)__builtin_popcountll(frames->used[word]);
-    return (frames->pages - used) * PAGE;
 }

@@ -18,7 +18,6 @@ struct frames {
 };
 
 int frames_open(struct frames *frames, uint64_t bytes);
-void frames_close(struct frames *frames);
 /* Offset of a run of free pages, or UINT64_MAX. length in bytes, a positive multiple of the page
  * size. */
 uint64_t frames_allocate(struct frames *frames, uint64_t length);
@@ -33,4 +32,3 @@ void frames_search(struct frames *frames);
 bool frames_next_kept(struct frames *frames, uint64_t *offset, uint64_t *length);
 void frames_looked_at(struct frames *frames, uint64_t length);
 void frames_free(struct frames *frames, uint64_t offset, uint64_t length);
-uint64_t frames_available(const struct frames *frames);

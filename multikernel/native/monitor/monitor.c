@@ -2,9 +2,11 @@
  * table of operations. */
 #include "monitor/monitor.h"
 
+#include "base/align.h"
+
 static uint64_t rounded(uint64_t bytes)
 {
-    return (bytes + 63) / 64 * 64;
+    return round_up(bytes, LINE_BYTES);
 }
 
 /* A core holds one lock an agreement at most, and so there is always room for one more. */

@@ -41,12 +41,6 @@ static inline uint32_t tree_place(uint32_t version)
     return version == TREE_FLAT ? TREE_FLAT : 1 + (version - 1) % TREE_PLACES;
 }
 
-/* An edge as it travels: parent in the low half, child in the high half. */
-static inline uint32_t tree_edge(uint32_t parent, uint32_t child)
-{
-    return parent | child << 16;
-}
-
 static inline void tree_clear(struct tree_link *link, uint32_t cores)
 {
     for (uint32_t core = 0; core < cores; core++)
@@ -75,7 +69,8 @@ static inline void tree_add(struct tree_link *link, uint32_t edge)
     link[child].parent = (uint16_t)parent;
 }
 
-/* Makes the table of cores - 1 edges in sending order. False if they are no tree of all cores. */
+/* Makes the table of cores - 1 edges, parent in the low half and child in the high half of each,
+ * in sending order. False if they are no tree of all cores. */
 static inline bool tree_make(struct tree_link *link, uint32_t cores, uint32_t root,
                              const uint32_t *edges)
 {

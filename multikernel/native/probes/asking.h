@@ -28,6 +28,6 @@ static inline struct message asking_for_frames(uint64_t ram, uint64_t cnode, uin
     request.word[2] = cnode;
     request.word[3] = index | (uint64_t)CAP_FRAME << ASKING_TYPE_SHIFT | count << ASKING_HIGH_SHIFT;
     request.word[4] = offset;
-    request.word[5] = CAP_PAGE;
+    request.word[5] = PAGE_BYTES;
     return request;
 }

@@ -42,7 +42,7 @@ static void begin(struct crew *c, struct lane *lane, bool deleting, uint64_t fra
     const struct message request =
         deleting ? asking_about(KIND_CAP_DELETE, frame)
                  : asking_for_frames(p->source, p->cnode, p->index + lane->page, 1,
-                                     p->offset + (uint64_t)lane->page * CAP_PAGE);
+                                     p->offset + (uint64_t)lane->page * PAGE_BYTES);
     lane->flying = true;
     lane->deleting = deleting;
     lane->ticket = driver_begin(c->d, &request);

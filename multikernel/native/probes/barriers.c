@@ -12,9 +12,6 @@
 #include "probes/together.h"
 
 enum {
-    SCRATCH_COUNTER = 102,
-    SCRATCH_GENERATION = 103,
-    SCRATCH_ROUNDS = 104, /* one line a round */
     ROUNDS_MAX = 12,
 };
 

@@ -10,7 +10,7 @@ enum {
     REVOKED,
     LEVELS = 64
 }; /* slots of the root CNode, each first of its kind */
-enum { OBJECT = 2 * CAP_PAGE, BATCH = 64, SPARE = 1 + PROBE_DESCENDANTS_MAX / CNODE_SLOTS };
+enum { OBJECT = 2 * PAGE_BYTES, BATCH = 64, SPARE = 1 + PROBE_DESCENDANTS_MAX / CNODE_SLOTS };
 #define CNODES_AT    (1ull << 30)
 #define TO_REVOKE_AT (1ull << 40)
 #define POOL_AT      (1ull << 41)
@@ -65,8 +65,8 @@ enum capability_verdict probe_capabilities_fill(struct cspace *cs, uint32_t coun
     if (verdict == CAP_OK)
         verdict = cspace_create_ram(cs, POOL_AT, (uint64_t)count * OBJECT, &pool, &made);
     if (verdict == CAP_OK)
-        verdict =
-            cspace_create_ram(cs, TO_REVOKE_AT, PROBE_DESCENDANTS_MAX * CAP_PAGE, &revoked, &made);
+        verdict = cspace_create_ram(cs, TO_REVOKE_AT, PROBE_DESCENDANTS_MAX * PAGE_BYTES, &revoked,
+                                    &made);
     if (verdict == CAP_OK)
         verdict = split(cs, FOR_CNODES, offset, CAP_CNODE, CNODE_BYTES, SPARE, 0, WORK);
     offset += SPARE * CNODE_BYTES;
@@ -196,13 +196,13 @@ enum capability_verdict probe_capabilities_revoke(struct cspace *cs, uint32_t de
     for (uint32_t round = 0; round < rounds && verdict == CAP_OK; round++) {
         for (uint32_t first = 0; first < descendants && verdict == CAP_OK; first += CNODE_SLOTS) {
             uint32_t left = descendants - first < CNODE_SLOTS ? descendants - first : CNODE_SLOTS;
-            verdict = split(cs, TO_REVOKE, (uint64_t)first * CAP_PAGE, CAP_FRAME, CAP_PAGE, left,
-                            REVOKED + first / CNODE_SLOTS, 0);
+            verdict = split(cs, TO_REVOKE, (uint64_t)first * PAGE_BYTES, CAP_FRAME, PAGE_BYTES,
+                            left, REVOKED + first / CNODE_SLOTS, 0);
         }
         if (verdict != CAP_OK)
             break;
         uint64_t start = arch_cycles();
-        verdict = cspace_revoke_begin(cs, cspace_reference(cs, TO_REVOKE), 0, &revocation);
+        verdict = cspace_revoke_begin(cs, cspace_reference(cs, TO_REVOKE), &revocation);
         if (verdict == CAP_OK)
             verdict = cspace_revoke_step(cs, &revocation, 0, UINT32_MAX, &progress);
         histogram_add(histogram, arch_cycles_behind() - start);

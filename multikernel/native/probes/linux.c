@@ -13,7 +13,7 @@
 
 #include "probes/probes.h"
 
-enum { PAGE = 4096, QUIET_US = 150 };
+enum { QUIET_US = 150 };
 
 struct team;
 
@@ -119,7 +119,7 @@ static void end_team(struct team *team)
  * away again than what it is compared with. */
 int probe_linux_unmap(const struct linux_probe *probe, struct histogram *histogram)
 {
-    enum { PLACES = 64, STEP = 2 * PAGE };
+    enum { PLACES = 64, STEP = 2 * PAGE_BYTES };
     struct team team = {.probe = probe};
     char *range =
         mmap(NULL, PLACES * STEP, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -128,8 +128,8 @@ int probe_linux_unmap(const struct linux_probe *probe, struct histogram *histogr
     int error = start_team(&team, hold_page);
     for (uint32_t i = 1; i <= probe->count && !error; i++) {
         char *page = range + i % PLACES * STEP;
-        if (mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, probe->memory, 0) !=
-            page) {
+        if (mmap(page, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, probe->memory,
+                 0) != page) {
             error = errno;
             break;
         }
@@ -140,9 +140,9 @@ int probe_linux_unmap(const struct linux_probe *probe, struct histogram *histogr
             sched_yield();
         wait_us(probe->idle ? QUIET_US : 2); /* idle: until they sleep */
         uint64_t start = arch_cycles();
-        int failed = mprotect(page, PAGE, PROT_NONE);
+        int failed = mprotect(page, PAGE_BYTES, PROT_NONE);
         histogram_add(histogram, arch_cycles_behind() - start);
-        if (failed || mmap(page, PAGE, PROT_NONE,
+        if (failed || mmap(page, PAGE_BYTES, PROT_NONE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != page)
             error = errno;
     }
@@ -155,16 +155,16 @@ int probe_linux_unmap(const struct linux_probe *probe, struct histogram *histogr
 static void own_pages(struct member *member)
 {
     struct team *team = member->team;
-    size_t step = 2 * PAGE; /* a hole between neighbours keeps each a mapping of its own */
+    size_t step = 2 * PAGE_BYTES; /* a hole between neighbours keeps each a mapping of its own */
     char *range = mmap(NULL, team->pages * step, PROT_NONE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (range == MAP_FAILED)
         abort();
     for (uint32_t round = 0; round < team->rounds; round++) {
         for (uint32_t i = 0; i < team->pages; i++) {
-            off_t offset = (off_t)((size_t)member->number * team->pages + i) * PAGE;
+            off_t offset = (off_t)((size_t)member->number * team->pages + i) * PAGE_BYTES;
             char *page = range + i * step;
-            if (mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+            if (mmap(page, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
                      team->probe->memory, offset) != page)
                 abort();
             *(volatile char *)page = 1;
@@ -172,7 +172,7 @@ static void own_pages(struct member *member)
         pthread_barrier_wait(&team->barrier);
         uint64_t start = arch_cycles();
         for (uint32_t i = 0; i < team->pages; i++)
-            if (mprotect(range + i * step, PAGE, PROT_NONE))
+            if (mprotect(range + i * step, PAGE_BYTES, PROT_NONE))
                 abort();
         member->cycles += arch_cycles_behind() - start;
         pthread_barrier_wait(&team->barrier);

@@ -43,9 +43,7 @@ enum verdict probe_spread(struct driver *d, const uint32_t *groups, uint32_t gro
     driver_enter(d);
     for (uint32_t i = 0; i < count && verdict == VERDICT_OK; i++)
         for (uint32_t k = 0; k < group_count && verdict == VERDICT_OK; k++) {
-            struct message request = {{message_head(KIND_SPREAD, 0, 0, 0, 0),
-                                       groups[k] | SPREAD_DROP}},
-                           reply;
+            struct message request = {{message_head(KIND_SPREAD, 0, 0, 0, 0), groups[k]}}, reply;
             uint64_t start = arch_cycles();
             verdict = driver_here(d, &request, &reply);
             cycles[k * count + i] = arch_cycles_behind() - start;

@@ -8,26 +8,19 @@
 #include <sched.h>
 
 #include "probes/probes.h"
-
-enum { SCRATCH_MEETING = 100 };
-
-static inline _Atomic uint64_t *meeting_counter(struct driver *d)
-{
-    return (_Atomic uint64_t *)(void *)(segment_scratch(d->segment, &d->region, 0) +
-                                        (size_t)SCRATCH_MEETING * PAD_BYTES);
-}
+#include "probes/scratch.h"
 
 static inline void meeting_come(struct driver *d)
 {
     /* Pairs with the acquire in meeting_has. */
-    atomic_fetch_add_explicit(meeting_counter(d), 1, memory_order_acq_rel);
+    atomic_fetch_add_explicit(scratch(d, 0, SCRATCH_MEETING), 1, memory_order_acq_rel);
 }
 
 /* Whether so many have come, since the system was booted; true as well where it stops. */
 static inline bool meeting_has(struct driver *d, uint64_t target)
 {
     /* Pairs with the release in meeting_come. */
-    return atomic_load_explicit(meeting_counter(d), memory_order_acquire) >= target ||
+    return atomic_load_explicit(scratch(d, 0, SCRATCH_MEETING), memory_order_acquire) >= target ||
            atomic_load_explicit(&d->segment->stop, memory_order_relaxed);
 }
 

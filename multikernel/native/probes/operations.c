@@ -10,7 +10,7 @@
 /* The object that operation i makes, or is about, lies in the i-th page of the source. */
 static struct message retype_of(const struct operation_probe *p, uint32_t i)
 {
-    return asking_for_frames(p->source, p->cnode, p->index + i, 1, (uint64_t)i * CAP_PAGE);
+    return asking_for_frames(p->source, p->cnode, p->index + i, 1, (uint64_t)i * PAGE_BYTES);
 }
 
 static struct message copy_of(uint64_t source, uint64_t cnode, uint32_t index, uint32_t core)
@@ -171,7 +171,7 @@ enum verdict probe_revoke(struct driver *d, uint64_t source, const uint64_t *cno
              first += CNODE_SLOTS) {
             uint64_t some = descendants - first < CNODE_SLOTS ? descendants - first : CNODE_SLOTS;
             struct message request = asking_for_frames(source, cnodes[first / CNODE_SLOTS], 0, some,
-                                                       (uint64_t)first * CAP_PAGE);
+                                                       (uint64_t)first * PAGE_BYTES);
             verdict = ask(d, d->me, request, NULL);
         }
         pause_between(d, 2 * d->cycles_per_us);

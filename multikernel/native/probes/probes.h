@@ -51,9 +51,10 @@ void probe_ring(struct driver *d, uint32_t peer, int role, uint64_t count, uint3
  * taken off. */
 void probe_message(struct driver *d, uint32_t peer, int role, uint32_t count, uint64_t *cycles);
 
-/* Counts until word 0 of the core's last scratch line is not 0; interruptible. Returns the turns,
- * and the cycles they took. */
+/* Counts until it is stopped, from any process that has the segment; interruptible. Returns the
+ * turns, and the cycles they took. */
 uint64_t probe_compute(struct driver *d, uint64_t *cycles);
+void probe_stop_computing(struct segment *segment, uint32_t core);
 /* Turns so far of the computing loop on that core, as it publishes them on a scratch line of its
  * own; 0 when none runs. */
 uint64_t probe_turns(struct driver *d, uint32_t core);
@@ -119,7 +120,7 @@ struct host_probe {
     int role;
 };
 
-enum { HOST_MEMORY = 4096, HOST_MESSAGE = 64 };
+enum { HOST_MEMORY = PAGE_BYTES, HOST_MESSAGE = 64 };
 
 /* Messages of HOST_MESSAGE bytes. Return how many were wrong, or minus an errno, EPIPE where the
  * other side is gone. A stream is one of HOST_BYTES: the others carry no message. times: as those
@@ -214,8 +215,8 @@ int64_t probe_collective(struct driver *d, const struct collective_probe *probe,
 
 /* --- loops.c --- */
 
-/* the first user channel, the ring, the last user channel */
-enum { VIA_CALL_LINE = 0, VIA_RING = 1, VIA_CHANNEL = 2 };
+/* the first user channel; the ring; any other: the last user channel */
+enum { VIA_CALL_LINE = 0, VIA_RING = 1 };
 void probe_ping(struct driver *d, uint32_t peer, int via, uint64_t count, uint32_t batch,
                 struct histogram *histogram);
 
@@ -243,16 +244,19 @@ enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, u
 void probe_update_shared(struct driver *d, uint32_t lines, uint64_t count, uint32_t batch,
                          struct histogram *histogram);
 /* ... or asks core `server` to update lines of its own (MSG), over a user channel, or over the
- * transport's where that shares no memory; at_server: what it cost there, by the server's own
- * clock. */
-void probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uint64_t count,
-                          uint32_t batch, struct histogram *histogram, struct histogram *at_server);
+ * transport's where that shares no memory; at_server: what it cost there, by the server's own clock.
+ * The verdict that ended it early, or OK. */
+enum verdict probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uint64_t count,
+                                  uint32_t batch, struct histogram *histogram,
+                                  struct histogram *at_server);
+/* From now on this core's driver answers that. */
+void probe_update_serve(struct driver *d);
 /* Table 1: a request to the own core's driver, from a program: a system call there and back, no
  * other process. */
 void probe_here(struct driver *d, uint64_t count, uint32_t batch, struct histogram *histogram);
 /* A message from the root of each of these groups to all members and their acknowledgements, by
- * turns, `count` times each: cycles, the groups' values side by side. The members' programs see
- * nothing of it. The verdict that ended it early, or OK. */
+ * turns, `count` times each: cycles, the groups' values side by side. The messages stay in the
+ * members' boxes, which must have room for them. The verdict that ended it early, or OK. */
 enum verdict probe_spread(struct driver *d, const uint32_t *groups, uint32_t group_count,
                           uint32_t count, uint64_t *cycles);
 /* Pings that come at intervals: exponential with that mean, from a fixed seed. Latency from the

@@ -7,40 +7,12 @@
 
 #include "probes/timed.h"
 
-enum {
-    SCRATCH_CALL = 64, /* one line: the raw call line, in the answering core's region */
-    SCRATCH_MEET = 66,
-    SCRATCH_RING = 80, /* 32 slots = 16 padded lines: the raw ring towards the region's owner */
-    SCRATCH_STOP = SCRATCH_LINES - 1,
-    SCRATCH_TURNS = SCRATCH_LINES - 2,
-    RING_LINES = RING_SLOTS * LINE_BYTES / PAD_BYTES,
-};
+enum { RING_LINES = RING_SLOTS * LINE_BYTES / PAD_BYTES };
 
-void probe_floor(struct driver *d, uint32_t b, int role, uint32_t line, uint64_t base,
-                 uint64_t count, uint32_t batch, struct histogram *histogram)
+/* Numbers there, and the next ones back; on one line or two. */
+static void bounce(struct driver *d, _Atomic uint64_t *there, _Atomic uint64_t *back, int role,
+                   uint64_t base, uint64_t count, uint32_t batch, struct histogram *histogram)
 {
-    _Atomic uint64_t *word = scratch(d, b, line);
-    if (role == 1) {
-        for (uint64_t i = 0; i < count; i++) {
-            while (atomic_load_explicit(word, memory_order_acquire) != base + 2 * i + 1)
-                spin(d);
-            atomic_store_explicit(word, base + 2 * i + 2, memory_order_release);
-        }
-        return;
-    }
-    uint64_t next = base + 1;
-    TIMED(count, batch, histogram, {
-        atomic_store_explicit(word, next, memory_order_release);
-        while (atomic_load_explicit(word, memory_order_acquire) != next + 1)
-            spin(d);
-        next += 2;
-    })
-}
-
-void probe_two_lines(struct driver *d, uint32_t from, uint32_t to, int role, uint32_t line,
-                     uint64_t base, uint64_t count, uint32_t batch, struct histogram *histogram)
-{
-    _Atomic uint64_t *there = scratch(d, to, line), *back = scratch(d, from, line);
     if (role == 1) {
         for (uint64_t i = 0; i < count; i++) {
             while (atomic_load_explicit(there, memory_order_acquire) != base + 2 * i + 1)
@@ -56,6 +28,19 @@ void probe_two_lines(struct driver *d, uint32_t from, uint32_t to, int role, uin
             spin(d);
         next += 2;
     })
+}
+
+void probe_floor(struct driver *d, uint32_t b, int role, uint32_t line, uint64_t base,
+                 uint64_t count, uint32_t batch, struct histogram *histogram)
+{
+    _Atomic uint64_t *word = scratch(d, b, line);
+    bounce(d, word, word, role, base, count, batch, histogram);
+}
+
+void probe_two_lines(struct driver *d, uint32_t from, uint32_t to, int role, uint32_t line,
+                     uint64_t base, uint64_t count, uint32_t batch, struct histogram *histogram)
+{
+    bounce(d, scratch(d, to, line), scratch(d, from, line), role, base, count, batch, histogram);
 }
 
 int probe_home(struct driver *d, uint32_t core, uint32_t line)
@@ -267,6 +252,14 @@ uint64_t probe_compute(struct driver *d, uint64_t *cycles)
     atomic_store_explicit(published, 0, memory_order_relaxed);
     atomic_store_explicit(stop, 0, memory_order_relaxed);
     return turns;
+}
+
+void probe_stop_computing(struct segment *segment, uint32_t core)
+{
+    struct region region;
+    segment_region(&segment->geometry, &region);
+    char *line = segment_scratch(segment, &region, core) + (size_t)SCRATCH_STOP * PAD_BYTES;
+    atomic_store_explicit((_Atomic uint64_t *)(void *)line, 1, memory_order_relaxed);
 }
 
 uint64_t probe_turns(struct driver *d, uint32_t core)

@@ -12,7 +12,7 @@
 #include "channel/used_ring.h"
 #include "probes/timed.h"
 
-enum { LANES_AT = 4096, SAMPLE_EVERY = 16 };
+enum { LANES_AT = PAGE_BYTES, SAMPLE_EVERY = 16 };
 
 /* Page 0 of the memory. */
 struct stream_page {

@@ -9,15 +9,9 @@
 #include <unistd.h>
 
 #include "probes/probes.h"
+#include "probes/scratch.h"
 
 enum { THINK_SPINS = 16 };
-
-/* The first word of a scratch line of that core's region. */
-static inline _Atomic uint64_t *scratch(struct driver *d, uint32_t core, uint32_t line)
-{
-    return (_Atomic uint64_t *)(void *)(segment_scratch(d->segment, &d->region, core) +
-                                        (size_t)line * PAD_BYTES);
-}
 
 /* Its system stops: the core ends here, as it has nothing to finish. */
 static inline void leave_if_stopped(struct driver *d)

@@ -15,8 +15,6 @@
 #include "base/message.h"
 #include "probes/timed.h"
 
-enum { SCRATCH_LEFT = 101 };
-
 struct together {
     struct driver *driver;
     const uint32_t *member;

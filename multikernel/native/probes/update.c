@@ -3,38 +3,70 @@
 #include <math.h>
 
 #include "probes/probes.h"
+#include "probes/scratch.h"
+
+/* A kind of request of this probe's own. 1 lines <= UPDATE_LINES -> 1 cycles it took */
+enum { KIND_UPDATE = DRIVER_KINDS, UPDATE_LINES = 8 };
+
+/* A word in each of so many lines is changed. Atomically, so that every update has to own its line:
+ * a plain load and store is served by the store buffer for as long as it likes, and would show no
+ * sharing at all. */
+static void update(_Atomic uint64_t *line, uint64_t lines)
+{
+    for (uint64_t i = 0; i < lines; i++)
+        atomic_fetch_add_explicit(line + i * (PAD_BYTES / 8), 1, memory_order_relaxed);
+}
 
 void probe_update_shared(struct driver *d, uint32_t lines, uint64_t count, uint32_t batch,
                          struct histogram *histogram)
 {
-    char *scratch = segment_scratch(d->segment, &d->region, 0);
+    _Atomic uint64_t *shared = scratch(d, 0, 0);
     for (uint64_t done = 0; done < count; done += batch) {
         uint64_t start = arch_cycles();
         for (uint32_t i = 0; i < batch; i++)
-            segment_update(scratch, lines);
+            update(shared, lines);
         histogram_add(histogram, (arch_cycles_behind() - start) / batch);
     }
 }
 
-void probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uint64_t count,
-                          uint32_t batch, struct histogram *histogram, struct histogram *at_server)
+/* The server: data that only its core touches, updated on behalf of others. */
+static enum verdict serve(struct driver *d, const struct message *request, struct message *reply)
+{
+    if (request->word[1] > UPDATE_LINES)
+        return VERDICT_BAD_REQUEST;
+    uint64_t start = arch_cycles();
+    update(scratch(d, d->me, 0), request->word[1]);
+    reply->word[1] = arch_cycles_behind() - start;
+    return VERDICT_OK;
+}
+
+void probe_update_serve(struct driver *d)
+{
+    driver_serve(d, KIND_UPDATE, serve);
+}
+
+enum verdict probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uint64_t count,
+                                  uint32_t batch, struct histogram *histogram,
+                                  struct histogram *at_server)
 {
     struct message request = {{message_head(KIND_UPDATE, 0, 0, 0, 0), lines}}, reply;
+    enum verdict verdict = VERDICT_OK;
     driver_enter(d);
-    for (uint64_t done = 0; done < count; done += batch) {
+    for (uint64_t done = 0; done < count && verdict == VERDICT_OK; done += batch) {
         uint64_t start = arch_cycles();
         for (uint32_t i = 0; i < batch; i++) {
             if (server == d->me)
-                driver_here(d, &request, &reply);
+                verdict = driver_here(d, &request, &reply);
             else if (d->transport->by_host) /* the way by which the cores of this system talk */
-                driver_call_over(d, d->transport, server, &request, &reply);
+                verdict = driver_call_over(d, d->transport, server, &request, &reply);
             else
-                driver_call(d, server, 0, &request, &reply);
+                verdict = driver_call(d, server, 0, &request, &reply);
         }
         histogram_add(histogram, (arch_cycles_behind() - start) / batch);
         histogram_add(at_server, reply.word[1]);
     }
     driver_leave(d);
+    return verdict;
 }
 
 void probe_here(struct driver *d, uint64_t count, uint32_t batch, struct histogram *histogram)

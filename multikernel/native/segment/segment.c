@@ -2,11 +2,6 @@
 
 #include <string.h>
 
-static uint64_t round_up(uint64_t value, uint64_t unit)
-{
-    return (value + unit - 1) / unit * unit;
-}
-
 void segment_region(const struct geometry *g, struct region *region)
 {
     uint64_t at = sizeof(struct doorbell);
@@ -27,7 +22,7 @@ void segment_region(const struct geometry *g, struct region *region)
     region->client_sets = region->sets + OPERATION_LANES * region->set_stride;
     at = region->client_sets + CLIENT_CHANNELS * CLIENT_LINES * region->set_stride;
     region->scratch = at;
-    region->bytes = round_up(at + (uint64_t)SCRATCH_LINES * PAD_BYTES, PAGE_BYTES);
+    region->bytes = round_up(at + SCRATCH_BYTES, PAGE_BYTES);
 }
 
 uint64_t segment_bytes(const struct geometry *g)

@@ -4,7 +4,7 @@
  *
  *   region: doorbell | call lines from each core | user channels from each core | rings from each
  *   core | the client's lines | its tree's tables | core sets
- *           | scratch lines for the measuring loops
+ *           | scratch memory that the kernels leave alone
  *   after the regions: the shared kernel's state (locked, one copy) and its private-to-a-core MCS
  *   nodes
  *
@@ -14,6 +14,7 @@
 
 #include <stddef.h>
 
+#include "base/align.h"
 #include "base/core_set.h"
 #include "channel/call_line.h"
 #include "channel/doorbell.h"
@@ -22,13 +23,11 @@
 #define SEGMENT_MAGIC 0x314c4e52454b4d75ull /* "uMKERNL1" */
 enum {
     SEGMENT_VERSION = 1,
-    PAGE_BYTES = 4096,
     CLIENT_LINES = 32, /* window of each of the clients' channels to a core */
     /* the launcher's: requests; programs and their results. The supervisor's: inspection */
     CLIENT_CHANNELS = 3,
     OPERATION_LANES = 16, /* operations a core may have under way at once */
-    SCRATCH_LINES = 128,  /* padded lines, for probes */
-    UPDATE_LINES = 8,     /* the first of them: what the update experiment updates */
+    SCRATCH_BYTES = 128 * PAD_BYTES,
 };
 
 /* What the supervisor decides; all else follows. */
@@ -127,14 +126,4 @@ static inline char *segment_scratch(struct segment *segment, const struct region
                                     uint32_t core)
 {
     return segment_region_of(segment, core) + region->scratch;
-}
-
-/* The paper's "update" of Fig 3: a word in each of so many lines is changed. Atomically, so that
- * every update has to own its line: a plain load and store is served by the store buffer for as
- * long as it likes, and would show no sharing at all. */
-static inline void segment_update(char *scratch, uint64_t lines)
-{
-    for (uint64_t line = 0; line < lines; line++)
-        atomic_fetch_add_explicit((_Atomic uint64_t *)(void *)(scratch + line * PAD_BYTES), 1,
-                                  memory_order_relaxed);
 }

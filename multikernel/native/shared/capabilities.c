@@ -27,7 +27,7 @@
  *
  * A core that waits answers what it is told meanwhile (shared_while_waiting).
  * Nobody owns anything: `owner` shows the core that looks, for it decides alone. A type that never
- * leaves its core in the multikernel (CNode, Dispatcher, Endpoint, Mapping) does not here either,
+ * leaves its core in the multikernel (CNode, Mapping) does not here either,
  * so that programs find the same. */
 #include "capability/cspace_inside.h"
 #include "shared/capability_locks.h"
@@ -83,7 +83,6 @@ static enum capability_verdict retype(struct driver *d, struct cspace *cs,
     const struct cspace_retype r = {.source = source,
                                     .offset = t->offset,
                                     .size = t->size,
-                                    .about = t->about,
                                     .type = t->type,
                                     .count = t->count,
                                     .to = {.cnode = cnode, .index = t->index}};
@@ -196,7 +195,7 @@ static enum capability_verdict revoke_all(struct driver *d, uint64_t reference,
     struct cspace *cs = lock_for_removal(d, reference, true, &n);
     if (!cs)
         return CAP_STALE;
-    enum capability_verdict verdict = cspace_revoke_begin(cs, reference, 0, &r);
+    enum capability_verdict verdict = cspace_revoke_begin(cs, reference, &r);
     if (verdict == CAP_OK) {
         outcome->page = shared_frames_go(d, cs, &r, &outcome->pinned);
         verdict =

@@ -2,11 +2,6 @@
 
 #include "capability/cspace_inside.h"
 
-static uint64_t rounded(uint64_t size)
-{
-    return (size + PAD_BYTES - 1) / PAD_BYTES * PAD_BYTES;
-}
-
 /* --- Where it is --- */
 
 static uint32_t regions_of(uint32_t scope)
@@ -33,7 +28,7 @@ static uint32_t nodes_a_core(uint32_t regions)
 static struct shared_capabilities layout_of(uint32_t cores, uint32_t scope)
 {
     struct shared_capabilities k = {.scope = scope, .regions = regions_of(scope)};
-    k.locks_offset = rounded(sizeof k);
+    k.locks_offset = round_up(sizeof k, PAD_BYTES);
     k.nodes_offset = k.locks_offset + sizeof(struct lock) * (k.regions + cores);
     k.state_offset = k.nodes_offset + sizeof(struct lock_node) * nodes_a_core(k.regions) * cores;
     return k;

@@ -35,7 +35,7 @@ static uint64_t bytes_before_capabilities(uint32_t cores, uint32_t slots_per_cor
 {
     uint64_t bytes =
         bytes_before_trees(cores, slots_per_core) + (trees ? shared_trees_bytes(cores) : 0);
-    return (bytes + PAD_BYTES - 1) / PAD_BYTES * PAD_BYTES;
+    return round_up(bytes, PAD_BYTES);
 }
 
 uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bool trees, uint32_t cnodes,

@@ -49,7 +49,7 @@ static void mapping_goes(struct driver *d, uint64_t mapping)
     cs->mapped--;
     enum capability_verdict verdict = cspace_delete(cs, mapping, CSPACE_OUTCOME, 1, &progress);
     unlock_space(d, core);
-    /* it is a view: nothing is made of it, and without a page nothing keeps it */
+    /* nothing is made of a Mapping, and without a page nothing keeps it */
     assert(verdict == CAP_OK);
     (void)verdict;
 }
@@ -60,7 +60,7 @@ static enum capability_verdict mapping_made(struct driver *d, struct cspace *cs,
                                             struct needs *n)
 {
     lock_space(d, d->me);
-    enum capability_verdict verdict = cspace_map(cs, frame, address, rights, place, 0, made);
+    enum capability_verdict verdict = cspace_map(cs, frame, address, rights, place, made);
     if (verdict == CAP_OK) {
         cspace_slot(cs, (uint32_t)*made)->flags |= CAP_REMOTE_COPIES;
         cs->mapped++;

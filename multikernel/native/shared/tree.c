@@ -42,7 +42,7 @@ uint64_t shared_trees_bytes(uint32_t cores)
 struct tree *shared_tree(const struct driver *d, uint32_t root)
 {
     struct shared_kernel *k = shared_state(d);
-    return (struct tree *)(void *)((char *)k + (k->trees_offset + 7) / 8 * 8) + root;
+    return (struct tree *)(void *)((char *)k + round_up(k->trees_offset, PAD_BYTES)) + root;
 }
 
 int shared_trees_open(struct driver *d, const uint32_t *trees, uint32_t tree_count)

@@ -47,7 +47,7 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
         return verdict;
     const struct cspace_place place = {.cnode = t->cnode, .index = t->index};
     verdict = monitor_verdict(
-        cspace_map(cs, t->source, a->argument[0], request->rights, &place, 0, &t->made));
+        cspace_map(cs, t->source, a->argument[0], request->rights, &place, &t->made));
     /* nobody has heard of it: no address and no generation is lost by asking again */
     if (verdict != VERDICT_OK) {
         m->addresses = addresses;

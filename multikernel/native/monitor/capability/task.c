@@ -56,7 +56,6 @@ static enum capability_verdict retype(const struct monitor *m, struct capability
     const struct cspace_retype r = {.source = t->source,
                                     .offset = t->offset,
                                     .size = t->size,
-                                    .about = t->about,
                                     .type = t->type,
                                     .count = t->count,
                                     .to = {.cnode = t->cnode, .index = t->index}};
@@ -104,7 +103,7 @@ static enum capability_verdict revoke(const struct monitor *m, struct cspace *cs
 {
     struct cspace_revocation revocation;
     struct cspace_progress progress;
-    enum capability_verdict verdict = cspace_revoke_begin(cs, t->source, 0, &revocation);
+    enum capability_verdict verdict = cspace_revoke_begin(cs, t->source, &revocation);
     if (verdict == CAP_OK) {
         t->offset = revocation.address;
         t->size = revocation.size;
