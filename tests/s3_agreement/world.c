@@ -221,6 +221,29 @@ static uint64_t token_of(uint32_t from, const struct message *message)
            (message->word[1] >> 48) << 8 | message->word[1] % MODEL_LANES;
 }
 
+/* What waits is counted, and the queue leads through all that are queued: canonical worlds have it
+ * made anew. */
+static void check_waiting(const struct monitor *m)
+{
+    uint32_t queued = 0, waiting = 0, last = 0;
+    for (uint32_t lane = 0; lane < MODEL_LANES; lane++)
+        waiting += monitor_workflow(m, lane)->state == WORKFLOW_WAITING;
+    for (uint32_t i = 1; i < m->agreements.fresh; i++)
+        queued +=
+            ((struct agreement *)(void *)sparse_record(&m->agreements, i))->phase == PHASE_QUEUED;
+    if (m->waiting != queued + waiting)
+        violate("core %u: %u wait, but %u are counted", m->me, queued + waiting, m->waiting);
+    for (uint32_t i = m->queue_first; i && queued < MODEL_CORES * MODEL_LANES; queued--) {
+        const struct agreement *a = (const void *)sparse_record(&m->agreements, i);
+        if (a->phase != PHASE_QUEUED)
+            violate("core %u: the queue has record %u, which is not queued", m->me, i);
+        last = i;
+        i = a->next;
+    }
+    if (queued || m->queue_last != last)
+        violate("core %u: the queue does not lead through all that are queued", m->me);
+}
+
 enum verdict world_turn(struct world *w, uint32_t core, const struct input *input)
 {
     static _Alignas(64) uint64_t twin[MODEL_MONITOR_WORDS];
@@ -247,6 +270,7 @@ enum verdict world_turn(struct world *w, uint32_t core, const struct input *inpu
         return output->verdict;
     }
     check_output(w, core, output);
+    check_waiting(monitor);
     for (uint32_t i = 0; i < output->count; i++) {
         const struct output_entry *entry = &output->entry[i];
         if (entry->kind == OUTPUT_DONE) {

@@ -201,8 +201,10 @@ static void leave_queue(struct monitor *m, struct agreement *a)
 {
     const uint32_t record = sparse_find(&m->agreements, a->number);
     uint32_t before = 0;
-    for (uint32_t i = m->queue_first; i != record; before = i)
+    for (uint32_t i = m->queue_first; i != record;) {
+        before = i;
         i = ((struct agreement *)(void *)sparse_record(&m->agreements, i))->next;
+    }
     if (before)
         ((struct agreement *)(void *)sparse_record(&m->agreements, before))->next = a->next;
     else
