@@ -330,7 +330,7 @@ static void killed(void)
 {
     pid_t child = split();
     struct message message;
-    uint32_t round = 0;
+    struct wait wait = {0};
     enum channel_status status;
     if (!child) {
         for (uint64_t i = 0; i < (slots + 1) / 2; i++)
@@ -347,7 +347,7 @@ static void killed(void)
     for (bool there = true;
          there && (status = channel_try_receive(&ends[0], &message)) != CHANNEL_CLOSED;) {
         CHECK(status == CHANNEL_AGAIN, "status %d", status);
-        there = channel_wait(&ends[0], AWAIT_MESSAGE, &round);
+        there = channel_wait(&ends[0], AWAIT_MESSAGE, &wait);
     }
     /* A process that is dead and not yet waited for is gone all the same. */
     CHECK(waitpid(child, NULL, 0) == child, "no child");

@@ -1,11 +1,12 @@
 /* Waiting is an operation, named and bounded: spin with relax, then yield the CPU, then tell the
- * caller to park. A wait that finds something starts over. On a machine with fewer CPUs than cores
+ * caller to park, or to sleep where nobody would wake it. A wait that finds something starts over. On a machine with fewer CPUs than cores
  * ("crowded") spinning only delays the core one waits for, so the spin is skipped: that is how a
  * 2-CPU laptop runs 8 cores. */
 #pragma once
 
 #include <sched.h>
 #include <stdbool.h>
+#include <time.h>
 
 #include "arch/arch.h"
 
@@ -18,11 +19,32 @@ struct wait {
     uint64_t started; /* 0: not started */
     uint32_t rounds;
     uint32_t yielded;
+    uint32_t slept;
 };
+
+enum { WAIT_SLEEP_NS = 20000, WAIT_SLEEP_DOUBLES = 6 };
 
 static inline void wait_restart(struct wait *wait)
 {
     *wait = (struct wait){0};
+}
+
+/* One moment, for who cannot park: what it waits for is some core's very next action. */
+static inline void wait_moment(bool crowded)
+{
+    if (crowded)
+        sched_yield();
+    else
+        arch_relax();
+}
+
+/* Sleeps, longer and longer up to a millisecond. */
+static inline void wait_sleep(struct wait *wait)
+{
+    uint32_t doubles = wait->slept < WAIT_SLEEP_DOUBLES ? wait->slept : WAIT_SLEEP_DOUBLES;
+    const struct timespec pause = {0, (long)WAIT_SLEEP_NS << doubles};
+    wait->slept++;
+    nanosleep(&pause, NULL);
 }
 
 /* One step of waiting. True: patience is at an end, park (or give up). The clock is read every 16th

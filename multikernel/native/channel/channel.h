@@ -30,6 +30,7 @@
 
 #include "arch/arch.h"
 #include "base/align.h"
+#include "base/wait.h"
 #include "channel/call_line.h"
 #include "channel/ring.h"
 #include "channel/used_ring.h"
@@ -236,10 +237,9 @@ enum channel_status channel_receive_each(struct channel *channel, struct message
 
 enum channel_awaited { AWAIT_ROOM, AWAIT_MESSAGE, AWAIT_REPLY };
 
-/* One bounded wait, to be followed by another look. Spin with relax, then yield, then sleep:
- * `round` counts the waits since something last came, and is the caller's. False when nothing more
- * can come: the other side's process is gone. */
-bool channel_wait(struct channel *channel, enum channel_awaited awaited, uint32_t *round);
+/* One bounded wait, to be followed by another look. False when nothing more can come: the other
+ * side's process is gone. */
+bool channel_wait(struct channel *channel, enum channel_awaited awaited, struct wait *wait);
 
 /* Looks for as long as something takes to come from a side that is awake, a few microseconds; then
  * AGAIN. */

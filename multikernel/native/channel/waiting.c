@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,14 +16,13 @@
 #include "arch/arch.h"
 
 enum {
-    SPINS = 64, /* rounds of RELAXES: some ten microseconds */
-    RELAXES = 16,
-    YIELDS = 64,
-    SLEEP_NS = 20000,   /* doubled each time, up to */
-    SLEEP_MAX = 6,      /* this often */
     HOST_SLICE_MS = 20, /* a sleep that the host ends earlier when there is a reason */
     ASK_EVERY = 16,
 };
+
+/* Cycles: some ten microseconds. Where the host carries nobody needs to yield: it knows who waits
+ * for whom. */
+static const struct patience in_memory = {40000, 64}, by_host = {40000, 0};
 
 uint64_t channel_now_ns(void)
 {
@@ -50,29 +48,20 @@ static bool other_process_is_gone(struct channel *channel)
     return poll(&process, 1, 0) > 0;
 }
 
-bool channel_wait(struct channel *channel, enum channel_awaited awaited, uint32_t *round)
+bool channel_wait(struct channel *channel, enum channel_awaited awaited, struct wait *wait)
 {
-    uint32_t now = (*round)++;
-    if (now < SPINS) {
-        for (int i = 0; i < RELAXES; i++)
-            arch_relax();
+    const bool memory = channel->form->shares_memory;
+    if (!wait_step(wait, memory ? &in_memory : &by_host))
         return true;
-    }
-    if (!channel->form->shares_memory) {
+    if (!memory) {
         bool sending = awaited == AWAIT_ROOM;
         struct pollfd descriptor = {.fd = channel->form->descriptor(channel, sending),
                                     .events = sending ? POLLOUT : POLLIN};
         poll(&descriptor, 1, HOST_SLICE_MS);
         return true;
     }
-    if (now < SPINS + YIELDS) {
-        sched_yield();
-        return true;
-    }
-    uint32_t slept = now - SPINS - YIELDS;
-    if (slept % ASK_EVERY == 0 && other_process_is_gone(channel))
+    if (wait->slept % ASK_EVERY == 0 && other_process_is_gone(channel))
         return false;
-    struct timespec pause = {0, (long)SLEEP_NS << (slept < SLEEP_MAX ? slept : SLEEP_MAX)};
-    nanosleep(&pause, NULL);
+    wait_sleep(wait);
     return true;
 }

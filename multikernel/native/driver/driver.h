@@ -15,7 +15,7 @@
  *   program, memory_requests, trees, kernel_requests, capability_requests, collective, dispatch
  *                              the requests that are answered (requests.h)
  *   arrivals                   one turn: whatever has arrived goes where it belongs
- *   waiting, mode, interrupt   between turns
+ *   interrupt                  modes and signals
  *   loop, system_call          who asks for turns: the core itself, and its programs */
 #pragma once
 
@@ -188,8 +188,6 @@ static inline void driver_serve(struct driver *driver, uint32_t kind, driver_han
 
 void driver_enter(struct driver *driver); /* disable, poll */
 void driver_leave(struct driver *driver); /* check the mark, enable */
-/* the same in the interrupt handler, whose end lets signals in */
-void driver_resume(struct driver *driver);
 
 /* A request to this core's own driver, waited for; result as the kinds say. VERDICT_BUSY never
  * comes back. This and all below: between driver_enter and driver_leave. */
@@ -230,8 +228,6 @@ static inline bool driver_stopped(const struct driver *driver)
     /* Pairs with the supervisor's store; nothing else is read through it. */
     return atomic_load_explicit(&driver->segment->stop, memory_order_relaxed) != 0;
 }
-/* The end of a wait that nothing else ended. */
-void driver_park(struct driver *driver);
 
 int interrupt_open(struct driver *driver);
 void interrupt_tick(struct driver *driver, bool on);

@@ -20,6 +20,45 @@
 
 enum { TICK_NS = 10000000 };
 
+/* --- In the driver, or in a program --- */
+
+void driver_enter(struct driver *d)
+{
+    d->disabled = 1;
+    /* The handler runs on this very thread: a compiler barrier is enough. */
+    atomic_signal_fence(memory_order_seq_cst);
+    doorbell_poll(d->doorbell);
+    if (d->transport->interrupt)
+        d->transport->interrupt(d, false);
+}
+
+/* Back to user mode. At the handler's end the host lets signals in by itself. */
+static void resume(struct driver *d)
+{
+    for (;;) {
+        doorbell_enter(d->doorbell, MODE_USER);
+        /* what was published before our mode was visible; pairs with doorbell_ring */
+        driver_poll(d);
+        notify_all(d);
+        d->disabled = 0;
+        atomic_signal_fence(memory_order_seq_cst);
+        if (!d->mark)
+            return;
+        d->disabled = 1;
+        atomic_signal_fence(memory_order_seq_cst);
+        d->mark = 0;
+    }
+}
+
+void driver_leave(struct driver *d)
+{
+    resume(d);
+    if (d->transport->interrupt)
+        d->transport->interrupt(d, true); /* what has come meanwhile interrupts now */
+}
+
+/* --- The signal --- */
+
 static struct driver *interrupted; /* the one driver of this process */
 
 /* After a vote the outcome comes within a round trip or two. Leaving at once would cost a second
@@ -63,9 +102,11 @@ static void on_interrupt(int signal, siginfo_t *info, void *context)
     d->disabled = 1;
     doorbell_poll(d->doorbell);
     serve(d);
-    driver_resume(d);
+    resume(d);
     errno = saved;
 }
+
+/* --- Opening --- */
 
 int interrupt_open(struct driver *d)
 {

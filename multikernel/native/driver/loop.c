@@ -1,11 +1,52 @@
-/* The CPU driver's loop: turns for as long as there is something, then what can wait, then sleep. */
+/* The CPU driver's loop: turns for as long as there is something, then what can wait, then sleep;
+ * and the same for who waits in the middle of a system call. */
+#include <unistd.h>
+
 #include "driver/driver.h"
 
 enum {
+    REPLY_LOOKS = 4,
+    SHORT_SLICE_US = 50,
     REAP_BATCH = 16,
     /* a core may be told to spin for long: it sees the end of the system all the same */
     STOP_LOOKS = 1024,
 };
+
+static void park(struct driver *d)
+{
+    uint32_t seen = doorbell_bell(d->doorbell);
+    doorbell_enter(d->doorbell, d->transport->by_host ? MODE_LISTENING : MODE_PARKED);
+    /* Once more: what was published before our mode was visible. Pairs with doorbell_ring. */
+    if (!driver_poll(d) && !driver_stopped(d)) {
+        /* With something to try again by time, sleep for moments only. */
+        bool again = d->deferred_count || d->groups_waiting ||
+                     atomic_load_explicit(d->pending, memory_order_relaxed) != d->pending_seen;
+        atomic_fetch_add_explicit(&d->doorbell->parks, 1, memory_order_relaxed);
+        d->transport->park(d, seen, again ? SHORT_SLICE_US : d->slice_us);
+    }
+    doorbell_poll(d->doorbell);
+}
+
+void driver_wait(struct driver *d, struct wait *wait)
+{
+    /* Mostly it is a reply that is waited for: look there more often than everywhere. */
+    for (int i = 0; i < REPLY_LOOKS && d->awaited_count; i++) {
+        if (driver_poll_replies(d)) {
+            wait_restart(wait);
+            return;
+        }
+        arch_relax();
+    }
+    if (driver_poll(d)) {
+        wait_restart(wait);
+        return;
+    }
+    if (!wait_step(wait, &d->patience))
+        return;
+    if (driver_stopped(d))
+        _exit(0); /* the system is being taken down in the middle of a system call */
+    park(d);
+}
 
 enum event driver_run(struct driver *d)
 {
@@ -24,7 +65,7 @@ enum event driver_run(struct driver *d)
         else if (patient)
             continue;
         else if (!vspace_reap(&d->vspace, REAP_BATCH))
-            driver_park(d);
+            park(d);
     }
     enum event event = d->event;
     d->event = EVENT_NONE;

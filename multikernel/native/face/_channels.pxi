@@ -13,6 +13,10 @@ from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 cdef extern from "arch/arch.h":
     void arch_relax() nogil
 
+cdef extern from "base/wait.h":
+    struct wait_state "wait":
+        uint32_t rounds, yielded, slept
+
 cdef extern from "channel/channel.h":
     enum channel_status:
         CHANNEL_OK
@@ -57,7 +61,7 @@ cdef extern from "channel/channel.h":
     channel_status channel_receive_soon(channel *c, message *m) noexcept nogil
     channel_status channel_take_soon(channel *c, uint32_t line, message *reply) noexcept nogil
     channel_status channel_request_soon(channel *c, message *request, uint32_t *line) noexcept nogil
-    bint channel_wait(channel *c, channel_awaited awaited, uint32_t *round) noexcept nogil
+    bint channel_wait(channel *c, channel_awaited awaited, wait_state *wait) noexcept nogil
     uint64_t channel_now_ns() noexcept nogil
 
 CHANNELS = {

@@ -104,10 +104,11 @@ cdef class _End:
             uint32_t *line) except *:
         cdef channel_status status = CHANNEL_AGAIN
         cdef uint64_t began = channel_now_ns(), now = began, until, limit = UINT64_MAX
-        cdef uint32_t waited = 0
+        cdef wait_state waited
         cdef bint there = True
         if self._timeout >= 0:
             limit = began + <uint64_t>(self._timeout * 1e9) if self._timeout < 1e9 else UINT64_MAX
+        memset(&waited, 0, sizeof(waited))
         self.unusable = 1
         try:
             while True:
@@ -116,7 +117,7 @@ cdef class _End:
                     while status == CHANNEL_AGAIN and there and now < until:
                         there = channel_wait(&self.c, awaited, &waited)
                         status = self.look(awaited, m, line)
-                        if waited % LOOKS_A_CLOCK == 0 or waited > 128:
+                        if waited.rounds % LOOKS_A_CLOCK == 0 or waited.yielded or waited.slept:
                             now = channel_now_ns()
                 if status != CHANNEL_AGAIN:
                     return status

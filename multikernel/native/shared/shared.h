@@ -5,7 +5,6 @@
  * map_frame.c. */
 #pragma once
 
-#include <sched.h>
 #include <unistd.h>
 
 #include "driver/driver.h"
@@ -105,10 +104,7 @@ static inline uint32_t shared_others(const struct driver *d, const uint64_t *set
 /* One moment of waiting for another core. */
 static inline void shared_breathe(const struct driver *d)
 {
-    if (d->crowded)
-        sched_yield();
-    else
-        arch_relax();
+    wait_moment(d->crowded);
     if (driver_stopped(d))
         _exit(0);
 }
