@@ -14,8 +14,6 @@ static bool from_channel(struct driver *d, struct watch *watch, struct arrival *
         return false;
     watch_call(watch, end);
     a->reply = false;
-    /* The reply goes over it: without this the line is fetched twice, first to be read. */
-    arch_prefetch_write(&end->lines[line]);
     a->address = reply_address(REPLY_CHANNEL, watch->index, ++d->reply_count, (uint32_t)line);
     return true;
 }
