@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 NATIVE = Path(__file__).resolve().parents[1] / "multikernel" / "native"
 
@@ -95,15 +98,29 @@ def copy_with(bug: Bug, into: Path) -> Path:
     return native
 
 
-def sources_with(bug: Bug, into: Path, sources: Iterable[Path]) -> list[Path]:
+def sources_with(bug: Bug, into: Path, sources: Iterable[Path]) -> dict[Path, Path]:
     """What of a program has to be compiled anew with that bug: the .c files that it changes, and of
-    a header those that depend on it. What changes is written to `into`, where headers are to be
-    looked for before NATIVE.
+    a header those that depend on it; and where each is to be read. What changes is written to
+    `into`, where headers are to be looked for before NATIVE.
     """
     changed = {NATIVE / path.relative_to(into): path for path in bug.apply(into)}
     headers = {path for path in changed if path.suffix == ".h"}
     anew = [path for path in sources if path in changed or (headers and headers & included(path))]
-    return [changed.get(path, path) for path in anew]
+    return {path: changed.get(path, path) for path in anew}
+
+
+def product_build() -> Path:
+    """Where scripts/setup has built the product."""
+    build = Path(sys.prefix) / "build"
+    if not build.exists():
+        pytest.skip("no build directory of scripts/setup to link with")
+    return build
+
+
+def product_object(source: Path) -> Path:
+    """What the product has of that file below NATIVE."""
+    objects = product_build() / "CMakeFiles" / "multikernel_native.dir"
+    return objects / f"{source.relative_to(NATIVE)}.o"
 
 
 def included(source: Path) -> set[Path]:

@@ -59,7 +59,7 @@ class Compiler:
             # What tests compile may include any file; the native core's own, headers alone.
             if source.is_relative_to(NATIVE):
                 anew = sources_with(bug, self.changed[bug], [source])
-                path, bug = (anew[0], bug) if anew else (source, None)
+                path, bug = (anew[source], bug) if anew else (source, None)
         key = (source, flags, bug)
         if key not in self.objects:
             compiled = self.directory / f"{source.stem}-{len(self.objects)}.o"

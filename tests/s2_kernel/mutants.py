@@ -7,23 +7,19 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import venv
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from site import getsitepackages
 
-import pytest
-from seeded import NATIVE, Bug, sources_with
+from seeded import NATIVE, Bug, product_build, sources_with
 
 PACKAGE = NATIVE.parent
 
 
 def relink(root: Path, bug: Bug) -> Path:
     """A Python whose multikernel has that bug, in a virtual environment of its own at root."""
-    build = Path(sys.prefix) / "build"
-    if not build.exists():
-        pytest.skip("no build directory of scripts/setup to link with")
+    build = product_build()
     (face,) = build.rglob("_native.c.o")
     cc = os.environ.get("CC", "cc").split()
     venv.create(root, symlinks=True)
@@ -40,7 +36,7 @@ def relink(root: Path, bug: Bug) -> Path:
     flags = ["-std=gnu11", "-O1", "-DNDEBUG", "-D_GNU_SOURCE", "-fPIC", *includes]
     sources = sources_with(bug, changed, sorted(NATIVE.rglob("*.c")))
     objects = [root / f"{number}.o" for number in range(len(sources))]
-    for path, into in zip(sources, objects, strict=True):
+    for path, into in zip(sources.values(), objects, strict=True):
         subprocess.run([*cc, *flags, "-c", path, "-o", into], check=True)
     module = package / "native" / f"_native{EXTENSION_SUFFIXES[0]}"
     # What the objects define is not looked for in the library.

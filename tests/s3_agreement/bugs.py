@@ -1,26 +1,33 @@
-"""Bugs of the protocol, each with the scenario that finds it and the route it is found along: those
-of the engine and of the agreement about mappings. And all of them by name.
+"""Bugs of the protocol, each with the scenario that finds it, the route it is found along and what
+else the explorer is told: those of the engine, of its records, and of the agreement about mappings.
+And all of them by name.
 """
 
 from s3_agreement.capability_bugs import CAPABILITIES, PAGES
 from seeded import Bug, Edit, table
 
-STEP, ROUND = "monitor/step.c", "monitor/round.c"
-TREE, MAPPING = "monitor/install_tree.c", "monitor/mapping/mapping.c"
+STEP, ROUND, TREE = "monitor/step.c", "monitor/round.c", "monitor/install_tree.c"
+MAPPING, MAP, UNMAP = (f"monitor/mapping/{name}.c" for name in ("mapping", "map", "unmap"))
 
-COMMITS_OR_ABORTS = "agreement_begin_round(m, env, op, yes ? KIND_COMMIT : KIND_ABORT, out);"
-UNLOCKS_REFUSED = """        if (verdict != VERDICT_OK)
-            unlock(m, op);
-        if (verdict != VERDICT_OK)
-"""
+COMMITS_OR_ABORTS = "agreement_begin_round(m, env, a, yes ? KIND_COMMIT : KIND_ABORT, out);"
+ABORTS_ONE_PHASE = """        } else {
+            agreement_begin_round(m, env, a, KIND_ABORT, out);
+        }"""
+ASKS_CHILDREN = "a->children = forward(m, env, a, kind, OUTPUT_REQUEST, out);"
+TAKES_LINKS = """const struct tree_link *link =
+        a->place == TREE_FLAT ? NULL : routing->links(routing->context, a->root, a->place);"""
 # The abort of an unmap that does not look what became of the page.
 ABORTS_BLINDLY = (
     Edit(
-        MAPPING,
-        "if (mapping->state == MAPPING_FREE || mapping->generation != op->generation)",
+        UNMAP,
+        "if (mapping->state == MAPPING_FREE || mapping->generation != a->generation)",
         "if (0)",
     ),
-    Edit(MAPPING, "if (mapping->lock && mapping->lock != op->id)", "if (0)"),
+    Edit(UNMAP, "if (mapping->lock && mapping->lock != a->id)", "if (0)"),
+)
+# The home hears that a page is gone while another operation holds its entry, and does not wait.
+RELEASES_LOCKED = Edit(
+    MAPPING, "    if (mapping->lock)\n        mapping->released = 1;\n    else\n", ""
 )
 
 ENGINE = (
@@ -28,21 +35,21 @@ ENGINE = (
         "COMMIT_ON_REFUSAL",
         ROUND,
         COMMITS_OR_ABORTS,
-        "agreement_begin_round(m, env, op, KIND_COMMIT, out);",
+        "agreement_begin_round(m, env, a, KIND_COMMIT, out);",
         ("unmap-2", "flat"),
     ),
     Bug(
         "REPLY_BEFORE_CHILDREN",
         ROUND,
-        "op->waiting = forward(m, op, kind, out);",
-        "op->waiting = forward(m, op, kind, out);\n    if (op->root != m->me) op->waiting = 0;",
+        ASKS_CHILDREN,
+        f"{ASKS_CHILDREN}\n    if (a->root != m->me) a->children = 0;",
         ("unmap", "chain"),
     ),
     Bug(
         "LOCK_IGNORED",
         STEP,
-        "agreement_holder(m, op) ? VERDICT_BUSY : row->may_prepare(m, op);",
-        "row->may_prepare(m, op);",
+        "holder ? VERDICT_BUSY : kind_of(env, a)->check(m, a);",
+        "kind_of(env, a)->check(m, a);",
         ("unmap-2", "flat"),
     ),
     Bug(
@@ -57,31 +64,29 @@ ENGINE = (
         ROUND,
         COMMITS_OR_ABORTS,
         """if (yes) {
-            op->phase = PHASE_COMMITTING;
-            agreement_own_part(m, env, op);
-            agreement_succeed(m, env, op, out);
+            a->phase = PHASE_COMMITTING;
+            agreement_own_part(m, env, a, out);
+            agreement_succeed(m, env, a, out);
         } else {
-            agreement_begin_round(m, env, op, KIND_ABORT, out);
+            agreement_begin_round(m, env, a, KIND_ABORT, out);
         }""",
         ("unmap", "flat"),
     ),
     Bug(
         "UNLOCK_AT_VOTE",
         ROUND,
-        "merge(op, row->prepare(m, op, env->mmu), m->me);",
-        "merge(op, row->prepare(m, op, env->mmu), m->me);\n        if (!root) unlock(m, op);",
+        "merge(a, kind->prepare(m, env, a), m->me);",
+        "merge(a, kind->prepare(m, env, a), m->me);\n        if (!root) give(m, env, a);",
         ("unmap", "chain"),
     ),
     Bug(
         "ONE_PHASE_WITHOUT_RESTORE",
         ROUND,
+        ABORTS_ONE_PHASE,
         """        } else {
-            agreement_begin_round(m, env, op, KIND_ABORT, out);
-        }""",
-        """        } else {
-            op->phase = PHASE_COMMITTING;
-            agreement_own_part(m, env, op);
-            agreement_done(m, op, (enum verdict)op->verdict, op->named, out);
+            a->phase = PHASE_COMMITTING;
+            agreement_own_part(m, env, a, out);
+            agreement_done(m, a, (enum verdict)a->verdict, a->named, out);
         }""",
         ("pin-one", "chain"),
     ),
@@ -96,113 +101,297 @@ ENGINE = (
         "UNLOCK_AT_FAILED_APPLY",
         seen_by=("host-fails", "flat"),
         edits=(
-            Edit(ROUND, "        if (verdict != VERDICT_OK)\n", UNLOCKS_REFUSED),
+            Edit(
+                ROUND,
+                "        if (verdict == VERDICT_OK) {\n",
+                """        if (verdict != VERDICT_OK)
+            give(m, env, a);
+        if (verdict == VERDICT_OK) {
+""",
+            ),
             *ABORTS_BLINDLY,  # one that looks does no harm
         ),
     ),
     Bug(
         "TREE_OF_THE_MOMENT",
         ROUND,
-        "monitor_links(m, root, op->tree)",
-        "monitor_links(m, root, monitor_tree(m, root)->current)",
+        TAKES_LINKS,
+        """const uint32_t place = tree_place(monitor_tree(m, a->root)->version);
+    const struct tree_link *link =
+        place == TREE_FLAT ? NULL : routing->links(routing->context, a->root, place);""",
         ("tree", "chain"),
     ),
     Bug(
-        "TREE_STAGED_OVER_LIVE",
+        "TREE_STAGED_OVER_LIVE",  # its place is not waited for
         TREE,
-        "if (p.root == m->me && version_is_used(m, op, p.version))",
-        "if (0)",
+        "place_is_used(m, a, tree_place((uint32_t)a->argument[0])) ? VERDICT_BUSY : VERDICT_OK;",
+        "VERDICT_OK;",
         ("tree", "chain"),
     ),
     Bug(
-        "TREE_UNCHECKED",
+        "TREE_UNCHECKED",  # what publish says of it
         TREE,
-        """            /* what is staged of this piece is taken away again by the abort */
-            return VERDICT_BAD_REQUEST;""",
-        "            continue;",
+        "? VERDICT_OK\n               : VERDICT_BAD_REQUEST;",
+        "? VERDICT_OK\n               : VERDICT_OK;",
         ("tree-nonsense", "flat"),
     ),
     Bug(
         "GATHER_FORGOTTEN",
         STEP,
-        "if (op->phase == PHASE_PREPARING && monitor_rows[op->row]->gather)",
+        "if (a->phase == PHASE_PREPARING && verdict == VERDICT_OK && kind_of(env, a)->gather)",
         "if (0)",
         ("copy", "flat"),
     ),
     Bug(
         "RANGE_GIVEN_EARLY",
         ROUND,
-        "if (!(root || is_own(m, op)) || !row->settled)\n            unlock(m, op);",
-        "unlock(m, op);",
+        "if (!(root || agreement_is_own(m, a)) || !kind->settled)\n            give(m, env, a);",
+        "give(m, env, a);",
         ("revoke", "flat"),
     ),
     Bug(
         "OWNER_WITHOUT_LOCK",
         ROUND,
-        "    agreement_take(m, op);\n    row->adopt(m, op);",
-        "    if (own) agreement_take(m, op);\n    row->adopt(m, op);",
+        "    agreement_take(m, env, a);\n",
+        "    if (own) agreement_take(m, env, a);\n",
         ("retype", "flat", "owner"),
     ),
     Bug(
         "OWNER_ANSWERS_EARLY",
         ROUND,
-        "op->waiting = forward(m, op, kind, out);",
-        """op->waiting = forward(m, op, kind, out);
-    if (kind == KIND_COMMIT && op->root == m->me && !is_own(m, op))
-        op->waiting = 0;""",
+        ASKS_CHILDREN,
+        f"""{ASKS_CHILDREN}
+    if (kind == KIND_COMMIT && a->root == m->me && !agreement_is_own(m, a))
+        a->children = 0;""",
         ("copy", "chain", "owner"),
     ),
     Bug(
         "OWNER_TOO_SURE",
         ROUND,
-        "verdict = agreement_holder(m, op) ? VERDICT_BUSY : row->sequence(m, op);",
-        "verdict = row->sequence(m, op);",
+        """    if (agreement_holder(m, env, a))
+        return VERDICT_BUSY;
+    kind = kind_of(env, a);
+""",
+        "    kind = kind_of(env, a);\n",
         ("move-owned", "flat", "owner"),
     ),
     Bug(
         "ASKED_NOT_AGAIN",
         ROUND,
-        "if (op->phase == PHASE_ABORTED && is_own(m, op))",
+        "if (a->phase == PHASE_ABORTED)",
         "if (0)",
         ("owner-nested", "flat", "owner"),
     ),
     Bug(
         "ASKED_WITHOUT_LOCK",
         STEP,
-        "    agreement_take(m, op);",
-        "    if (!own) agreement_take(m, op);",
+        "    agreement_take(m, env, a);",
+        "    if (!own) agreement_take(m, env, a);",
         ("retype-3", "flat", "owner"),
     ),
     Bug(
         "ASKED_GIVES_EARLY",
         ROUND,
-        "if (!(root || is_own(m, op)) || !row->settled)",
-        "if (!root || !row->settled)",
+        "if (!(root || agreement_is_own(m, a)) || !kind->settled)",
+        "if (!root || !kind->settled)",
         ("owner-nested", "flat", "owner"),
     ),
     Bug(
         "ROUTED_BY_INITIATOR",
-        ROUND,
-        "uint32_t root = op->root, sent = 0;",
-        "uint32_t root = initiator_of(op), sent = 0;",
-        ("retype-3", "chain", "owner"),
+        seen_by=("retype-3", "chain", "owner"),
+        edits=(
+            Edit(ROUND, TAKES_LINKS, TAKES_LINKS.replace("a->root", "agreement_initiator(a)")),
+            Edit(
+                ROUND,
+                "m->cores, a->root, m->me, core)",
+                "m->cores, agreement_initiator(a), m->me, core)",
+            ),
+            Edit(ROUND, "m, a, kind, a->root);", "m, a, kind, agreement_initiator(a));"),
+        ),
     ),
     Bug(
         "PIECE_REFUSED_ALONE",
         STEP,
-        "        if (again)\n            op->phase = PHASE_PREPARED;\n",
+        "        else if (again)\n            a->phase = PHASE_PREPARED;\n",
         "",
         ("pages-pin", "flat"),
+    ),
+)
+
+# What is remembered, for how long, and who is told when it is final.
+RECORDS = (
+    Bug(
+        "FORGOTTEN_AT_VOTE",
+        ROUND,
+        "} else if (a->phase == PHASE_COMMITTED || a->phase == PHASE_ABORTED) {",
+        "} else if (a->phase != PHASE_APPLIED) {",
+        ("unmap", "flat"),
+    ),
+    Bug(
+        "FORGOTTEN_AT_APPLY",
+        ROUND,
+        "} else if (a->phase == PHASE_COMMITTED || a->phase == PHASE_ABORTED) {",
+        "} else if (a->phase != PHASE_PREPARED) {",
+        ("pin-one", "flat"),
+    ),
+    Bug(
+        "REFUSED_NOT_FORGOTTEN",
+        STEP,
+        "        else\n            agreement_forget(m, a);\n",
+        "",
+        ("unmap-2", "flat"),
+    ),
+    Bug(
+        "NO_ROOM_FOR_GOOD",
+        STEP,
+        "refuse(m, in, VERDICT_BUSY, out);",
+        "refuse(m, in, VERDICT_BAD_REQUEST, out);",
+        ("unmap-different", "flat", "tight"),
+    ),
+    Bug(
+        "ENTRY_FORGOTTEN_AT_UNLOCK",
+        MAPPING,
+        "} else if (mapping->state == MAPPING_FREE) {",
+        "} else {",
+        ("map", "flat"),
+    ),
+    Bug(
+        "ENTRY_NOT_FORGOTTEN",
+        MAPPING,
+        "} else if (mapping->state == MAPPING_FREE) {",
+        "} else if (0) {",
+        ("unmap", "flat"),
+    ),
+    Bug(
+        "RELEASED_UNDER_LOCK",
+        seen_by=("page-revoke-one", "flat"),
+        edits=(RELEASES_LOCKED,),
+    ),
+    Bug(
+        "FORGOTTEN_UNDER_LOCK",
+        seen_by=("page-delete-one", "flat"),
+        edits=(
+            RELEASES_LOCKED,
+            Edit(
+                MAPPING,
+                "    if (!mapping->lock)\n        forget(m, slot);",
+                "    forget(m, slot);",
+            ),
+        ),
+    ),
+    Bug(
+        "RELEASE_OF_ANOTHER_PAGE",
+        MAPPING,
+        "if (mapping->generation != (uint32_t)(message->word[2] >> 32) || !mapping->generation)",
+        "if (0)",
+        ("page-again", "flat"),
+    ),
+    Bug(
+        "RELEASE_NOT_SENT",
+        ROUND,
+        "if (m->tells_all) /* while the participants are known */",
+        "if (0)",
+        ("unmap-one", "flat", "tight"),
+    ),
+    Bug(
+        "RELEASE_NOT_PASSED_ON",
+        STEP,
+        "if (m->tells_all)",
+        "if (0)",
+        ("unmap-one", "chain", "tight"),
+    ),
+    Bug(
+        "HOME_NOT_TOLD",
+        UNMAP,
+        "!m->tells_all || !took_part : !took_part;",
+        "!m->tells_all || !took_part : false;",
+        ("subset", "flat"),
+    ),
+    Bug(
+        "HOME_NOT_TOLD_OF_ONE_PHASE",
+        UNMAP,
+        "!m->tells_all || !took_part : !took_part;",
+        "!m->tells_all : !took_part;",
+        ("subset-one", "flat", "tight"),
+    ),
+    Bug(
+        "PLACE_NOT_TAKEN_OVER",
+        STEP,
+        "    a->place = (uint8_t)message_place(message);\n",
+        "",
+        ("unmap", "chain"),
+    ),
+    Bug(
+        "VERSION_COUNTED_ONCE",
+        TREE,
+        "    a->argument[0] = monitor_tree(m, a->slot)->version + 1u;\n",
+        """    if (!a->argument[0])
+        a->argument[0] = monitor_tree(m, a->slot)->version + 1u;
+""",
+        ("tree-rivals", "flat"),
+    ),
+    Bug(
+        "WAITS_TWICE",
+        ROUND,
+        "    m->waiting++;\n",
+        "    m->waiting += agreement_is_own(m, a) ? 2 : 1;\n",
+        ("unmap-2", "flat"),
+    ),
+    Bug(
+        "ANSWER_BUSY_ENDS",
+        STEP,
+        "} else if (verdict == VERDICT_BUSY && a->phase == PHASE_ASKED) {",
+        "} else if (0) {",
+        ("retype-3", "flat", "owner", "tight"),
+    ),
+    Bug(
+        "ENGAGED_TWICE",
+        STEP,
+        "    m->engaged -= again;\n",
+        "",
+        ("pages-map", "flat"),
+    ),
+    Bug(
+        "QUEUE_WITHOUT_END",
+        ROUND,
+        "    if (m->queue_last == record)\n        m->queue_last = before;\n",
+        "",
+        ("retype-3", "flat", "owner"),
+    ),
+    Bug(
+        "QUEUE_KEEPS_WHAT_LEFT",
+        ROUND,
+        """        before = i;
+        i = ((struct agreement *)(void *)sparse_record(&m->agreements, i))->next;
+""",
+        """        i = ((struct agreement *)(void *)sparse_record(&m->agreements, i))->next;
+        before = i;
+""",
+        ("delete", "flat", "owner"),
+    ),
+    Bug(
+        "QUEUED_UNSEEN",
+        STEP,
+        "if (a->began < next && !agreement_holder(m, env, a))",
+        "if (0)",
+        ("retype-3", "flat", "owner"),
+    ),
+    Bug(
+        "WAITING_UNSEEN",
+        STEP,
+        "if (w->state == WORKFLOW_WAITING && w->retry_at < next &&",
+        "if (w->state == WORKFLOW_WAITING && w->attempts > 1 && w->retry_at < next &&",
+        ("unmap-2", "flat"),
     ),
 )
 
 MAPPINGS = (
     Bug(
         "ABORT_WITHOUT_RESTORE",
-        MAPPING,
+        UNMAP,
         """        return;
-    if (held(m, mapping))
-        mmu->protect(mmu->context, op->slot, op->saved);""",
+    if (mapping->held)
+        env->mmu->protect(env->mmu->context, a->slot, a->saved);""",
         "        return;",
         ("pin", "flat"),
     ),
@@ -214,34 +403,48 @@ MAPPINGS = (
         ("pin", "chain"),
     ),
     Bug(
+        "PIN_BEHIND_A_VOTE",
+        STEP,
+        "    if (mapping->lock)\n        return VERDICT_BUSY;\n",
+        "",
+        ("pin", "flat"),
+    ),
+    Bug(
         "PREPARE_WITHOUT_REVOKE",
-        MAPPING,
-        "if (!held(m, monitor_mapping(m, op->slot)))",
+        UNMAP,
+        "if (!monitor_mapping(m, a->slot)->held)",
         "if (1)",
         ("unmap", "flat"),
     ),
     Bug(
         "GENERATION_IGNORED",
-        MAPPING,
+        "monitor/mapping/mapping.h",
         "return mapping->state == MAPPING_MAPPED && mapping->generation == generation;",
         "return mapping->state == MAPPING_MAPPED;",
         ("stale", "chain"),
     ),
     Bug(
         "SLOT_LOST_AT_RETRY",
-        MAPPING,
-        """    if (initiated_here(m, op) && monitor_retries(op))
+        MAP,
+        """    if (agreement_is_own(m, a) && agreement_retries(a))
         mapping->state = MAPPING_RESERVED;
     else
-        mapping_free(m, op->slot);""",
-        "    mapping_free(m, op->slot);",
+        mapping_free(m, env, a->slot);""",
+        "    mapping_free(m, env, a->slot);",
         ("map-again", "flat"),
     ),
     Bug(
-        "SET_TAKEN_FOR_GRANTED",
+        "SET_OF_ANOTHER_LANE",
+        MAP,
+        "agreement_initiator(a), agreement_lane(m, a));",
+        "agreement_initiator(a), agreement_lane(m, a) ^ 1);",
+        ("map-wide", "flat"),
+    ),
+    Bug(
+        "SET_NOT_GIVEN_BACK",
         MAPPING,
-        "if (m->set_words > 1 && mapping->generation != op->generation)",
-        "if (0)",
+        "set_users(m)[(uint32_t)mapping->holders]--;",
+        ";",
         ("map-wide", "flat"),
     ),
     Bug(
@@ -251,4 +454,4 @@ MAPPINGS = (
     ),
 )
 
-BUGS = table(*ENGINE, *MAPPINGS, *CAPABILITIES, *PAGES)
+BUGS = table(*ENGINE, *RECORDS, *MAPPINGS, *CAPABILITIES, *PAGES)

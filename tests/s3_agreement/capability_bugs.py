@@ -5,20 +5,21 @@ of the agreement about capabilities, and about pages of Frames that are capabili
 from seeded import Bug, Edit
 
 ROOM = "monitor/capability/"
-RANGES, TASK, COPY, RETYPE, REVOKE, DELETE, RECLAIM, FRAME, GOING, PAGE = (
+RANGES, TASK, ASKING, COPY, RETYPE, REVOKE, DELETE, RECLAIM, FRAME, GOING, UNMAP_GOING, PAGE = (
     f"{ROOM}{name}.c"
     for name in (
-        *("ranges", "task", "copy", "retype", "revoke", "delete", "reclaim", "map_frame"),
-        *("unmap_going", "pages"),
+        *("ranges", "task", "asking", "copy", "retype", "revoke", "delete", "reclaim"),
+        *("map_frame", "going", "unmap_going", "pages"),
     )
 )
+MAPPING = "monitor/mapping/mapping.c"
 
 CAPABILITIES = (
     Bug(
         "RANGE_NOT_TAKEN",
         RANGES,
         "    enum capability_verdict verdict =\n        cspace_lock(",
-        """    if (!initiated_here(m, op))
+        """    if (!agreement_is_own(m, a))
         return;
     enum capability_verdict verdict =
         cspace_lock(""",
@@ -31,7 +32,7 @@ CAPABILITIES = (
             Edit(
                 RANGES,
                 "return lock ? lock->operation : 0;",
-                "return lock && lock->address == range_address(op) ? lock->operation : 0;",
+                "return lock && lock->address == range_address(a) ? lock->operation : 0;",
             ),
             # Two that hold parts of a range would be noticed here, before they do harm.
             Edit(RANGES, "    assert(verdict == CAP_OK);", "   "),
@@ -40,14 +41,14 @@ CAPABILITIES = (
     Bug(
         "COPY_NOT_NOTED",
         COPY,
-        "        note_copy(m, op);\n",
+        "        note_copy(m, a);\n",
         "",
         ("copy", "flat"),
     ),
     Bug(
         "COPY_ABORT_LEAVES",
         COPY,
-        "if (!initiated_here(m, op) && copy_destination(op) == m->me && op->argument[3])",
+        "if (!agreement_is_own(m, a) && copy_destination(a) == m->me && a->argument[3])",
         "if (0)",
         ("revoke-cnode", "flat"),
     ),
@@ -62,7 +63,7 @@ CAPABILITIES = (
     ),
     Bug(
         "MOVE_OTHERS_NOT_TOLD",
-        COPY,
+        ASKING,
         "how |= HOW_OWNER | (c->flags & CAP_REMOTE_COPIES ? HOW_EVERYBODY : 0);",
         "how |= HOW_OWNER;",
         ("move-owned", "flat"),
@@ -91,8 +92,8 @@ CAPABILITIES = (
     Bug(
         "DESCENDANTS_NOT_TOLD",
         RETYPE,
-        """    if (!initiated_here(m, op))
-        cspace_derived_elsewhere(monitor_cspace(m), range_address(op), range_end(op));
+        """    if (!agreement_is_own(m, a))
+        cspace_derived_elsewhere(monitor_cspace(m), range_address(a), range_end(a));
 """,
         "",
         ("retype", "flat"),
@@ -101,7 +102,7 @@ CAPABILITIES = (
         "REVOKE_HERE_ALONE",
         REVOKE,
         "    cspace_revoke_step(",
-        "    if (!initiated_here(m, op))\n        return;\n    cspace_revoke_step(",
+        "    if (!agreement_is_own(m, a))\n        return;\n    cspace_revoke_step(",
         ("revoke", "flat"),
     ),
     Bug(
@@ -109,9 +110,9 @@ CAPABILITIES = (
         REVOKE,
         "    cspace_revoke_step(cs, &revocation, CSPACE_OUTCOME, UINT32_MAX, &progress);\n",
         """    cspace_revoke_step(cs, &revocation, CSPACE_OUTCOME, UINT32_MAX, &progress);
-    if (initiated_here(m, op)) {
-        own_alone(m, op);
-        cspace_unlock(cs, op->id);
+    if (agreement_is_own(m, a)) {
+        own_alone(m, a);
+        cspace_unlock(cs, a->id);
     }
 """,
         ("revoke-far", "flat"),
@@ -155,8 +156,8 @@ CAPABILITIES = (
         "OWNER_VOUCHES_BLINDLY",
         RANGES,
         """cspace_slot(cs, slot)->flags & CAP_REMOTE_DESCENDANTS
-                              ? 0
-                              : (uint64_t)RETYPE_OWNER_VOUCHES;""",
+                             ? 0
+                             : (uint64_t)RETYPE_OWNER_VOUCHES;""",
         "RETYPE_OWNER_VOUCHES;",
         ("owner-derived", "flat", "owner"),
     ),
@@ -170,21 +171,21 @@ CAPABILITIES = (
     Bug(
         "OWNER_FORGETS",
         RETYPE,
-        "    if (!initiated_here(m, op))\n        cspace_derived_elsewhere(",
-        "    if (!initiated_here(m, op) && op->root != m->me)\n        cspace_derived_elsewhere(",
+        "    if (!agreement_is_own(m, a))\n        cspace_derived_elsewhere(",
+        "    if (!agreement_is_own(m, a) && a->root != m->me)\n        cspace_derived_elsewhere(",
         ("retype", "flat", "owner"),
     ),
     Bug(
         "OWNER_ASKED_FOR_EVER",
-        RANGES,
-        "if (m->capability_protocol == CAPABILITIES_OWNER && c->owner != op->declined)",
+        ASKING,
+        "if (m->capability_protocol == CAPABILITIES_OWNER && c->owner != w->declined)",
         "if (m->capability_protocol == CAPABILITIES_OWNER)",
         ("owner-lost", "flat", "owner"),
     ),
     Bug(
         "OWNER_MOVES_FEARLESS",
         COPY,
-        "copy_destination(op) == m->me ? op->argument[1] >> 12 & CAP_REMOTE : 0;",
+        "copy_destination(a) == m->me ? a->argument[1] >> 12 & CAP_REMOTE : 0;",
         "0;",
         ("move-owned", "flat", "owner"),
     ),
@@ -198,14 +199,14 @@ CAPABILITIES = (
     Bug(
         "ASKED_MISSES_MOVE",
         RANGES,
-        "if (own->phase == PHASE_ASKED || own->phase == PHASE_BACKOFF) {",
+        "if (w->state == WORKFLOW_WAITING || monitor_own(m, lane)->phase == PHASE_ASKED) {",
         "if (0) {",
         ("owner-moves", "flat", "owner"),
     ),
     Bug(
         "ASKED_KEEPS_NOTHING",
         REVOKE,
-        "    if (initiated_here(m, op)) {\n        enum capability_verdict kept",
+        "    if (agreement_is_own(m, a)) {\n        enum capability_verdict kept",
         "    if (0) {\n        enum capability_verdict kept",
         ("revoke-2", "flat", "owner"),
     ),
@@ -214,7 +215,7 @@ CAPABILITIES = (
         RECLAIM,
         "        return VERDICT_BAD_REQUEST;\n    const struct mapping_database",
         """        return VERDICT_BAD_REQUEST;
-    if (!initiated_here(m, op))
+    if (!agreement_is_own(m, a))
         return VERDICT_OK;
     const struct mapping_database""",
         ("reclaim", "flat"),
@@ -246,17 +247,17 @@ PAGES = (
     Bug(
         "PAGE_NOT_BLOCKED",
         PAGE,
-        "return mapping->state == MAPPING_MAPPED && held(m, mapping)",
+        "return mapping->state == MAPPING_MAPPED && mapping->held",
         "return 0",
         ("page-revoke", "chain"),
     ),
     Bug(
         "PAGE_KEPT",
         PAGE,
-        "    bool here = mapping->state == MAPPING_MAPPED && held(m, mapping);\n",
-        """    bool here = mapping->state == MAPPING_MAPPED && held(m, mapping);
-    if (!initiated_here(m, op)) {
-        capability_page_restore(m, op, slot, mmu);
+        "    bool here = mapping->state == MAPPING_MAPPED && mapping->held;\n",
+        """    bool here = mapping->state == MAPPING_MAPPED && mapping->held;
+    if (!agreement_is_own(m, a)) {
+        capability_page_restore(m, env, a, slot);
         return;
     }
 """,
@@ -265,7 +266,7 @@ PAGES = (
     Bug(
         "PAGE_NOT_RESTORED",
         PAGE,
-        "if (mapping->state == MAPPING_MAPPED && held(m, mapping))",
+        "if (mapping->state == MAPPING_MAPPED && mapping->held)",
         "if (0)",
         ("page-revoke", "chain"),
     ),
@@ -285,17 +286,17 @@ PAGES = (
     ),
     Bug(
         "MAPPING_LEFT",
-        FRAME,
+        MAPPING,
         "if (monitor_home(m, slot) == m->me)",
         "if (0)",
         ("page-delete-one", "chain"),
     ),
     Bug(
         "MAPPING_GOES_EARLY",
-        GOING,
-        "i++, count++)\n        monitor_mapping(m, i)->lock = op->id;",
+        UNMAP_GOING,
+        "i++, count++)\n        monitor_mapping(m, i)->lock = a->id;",
         """i++, count++) {
-        monitor_mapping(m, i)->lock = op->id;
+        monitor_mapping(m, i)->lock = a->id;
         capability_page_deleted(m, monitor_mapping(m, i));
     }""",
         ("page-delete", "chain"),
@@ -316,35 +317,35 @@ PAGES = (
     ),
     Bug(
         "PIECES_UNASKED",
-        GOING,
-        "return m->cores > 1 && !single(op) && name_piece(m, op, op->slot + PIECE_SLOTS);",
+        UNMAP_GOING,
+        "return m->cores > 1 && !single(a) && name_piece(m, a, a->slot + m->piece_slots);",
         "return false;",
         ("pages-pin", "flat"),
     ),
     Bug(
         "CNODE_LEFT_OPEN",
-        GOING,
-        "    name_piece(m, op, first);",
-        "    cspace_reopen(cs, victim);\n    name_piece(m, op, first);",
+        UNMAP_GOING,
+        "    name_piece(m, a, first);",
+        "    cspace_reopen(cs, victim);\n    name_piece(m, a, first);",
         ("cnode-map", "flat"),
     ),
     Bug(
         "CNODE_NOT_REOPENED",
-        GOING,
-        "if (initiated_here(m, op) && op->saved & SAVED_CNODE)",
+        UNMAP_GOING,
+        "if (agreement_is_own(m, a) && a->saved & SAVED_CNODE)",
         "if (0)",
         ("cnode-pin", "flat"),
     ),
     Bug(
         "CNODE_NOT_CLOSED",
-        GOING,
+        UNMAP_GOING,
         "    cspace_closed(cs, victim);",
         "    cspace_reopen(cs, victim);",
         ("cnode-map", "flat"),
     ),
     Bug(
         "REVOKED_MAY_BE_MAPPED",
-        GOING,
+        UNMAP_GOING,
         "if (cspace_slot(cs, victim)->type == CAP_RAM)\n",
         "if (0)\n",
         ("cnode-revoke-pin", "flat"),

@@ -1,57 +1,67 @@
-"""The explorer, built once a session, and once more for each seeded bug that is asked for."""
+"""The explorer, linked once a session with the very objects of the product, and once more for each
+seeded bug that is asked for.
+"""
 
 import functools
 import os
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from s3_agreement.exploring import HERE, Explore
-from seeded import NATIVE, Bug, sources_with
+from seeded import NATIVE, Bug, product_object, sources_with
 
 MODEL = sorted(HERE.glob("*.c"))
 PROTOCOL = sorted([*(NATIVE / "monitor").rglob("*.c"), *(NATIVE / "capability").glob("*.c")])
-# One page a piece, so that two are agreed about in several; one capability a call, so that what is
-# half done is seen.
-SMALL = ("-DMK_PIECE_SLOTS=1", "-DMK_CAPABILITY_WORK=1")
-FLAGS = ("-std=gnu11", "-O2", *SMALL, "-g")
+FLAGS = ("-std=gnu11", "-O2", "-g")
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror")
 
 
-def compiled(sources: list[Path], into: Path, *flags: str) -> list[Path]:
-    into.mkdir(exist_ok=True)
+def compiled(sources: Iterable[Path], into: Path, *flags: str) -> list[Path]:
+    """The objects, in the order of their sources."""
+    into.mkdir(parents=True, exist_ok=True)
     cc = os.environ.get("CC", "cc").split()
     includes = [f"-I{NATIVE}", f"-I{HERE}"]
-    subprocess.run([*cc, *FLAGS, *flags, *includes, "-c", *map(str, sources)], cwd=into, check=True)
-    return sorted(into.glob("*.o"))
+    files = list(sources)
+    if files:
+        command = [*cc, *FLAGS, *flags, *includes, "-c", *map(str, files)]
+        subprocess.run(command, cwd=into, check=True)
+    return [into / f"{one.stem}.o" for one in files]
 
 
 @pytest.fixture(scope="session")
 def explore(tmp_path_factory: pytest.TempPathFactory) -> Explore:
-    """explore(*arguments, bug=None) runs an explorer, built on first use."""
+    """explore(*arguments, bug=None, asserting=False) runs an explorer, built on first use. The
+    product is built without its assertions; asserting: its sources are compiled with them.
+    """
     root = tmp_path_factory.mktemp("explorer")
 
     @functools.cache
-    def parts() -> list[Path]:
-        return compiled([*MODEL, *PROTOCOL], root / "parts", *WARNINGS)
+    def model() -> dict[Path, Path]:
+        return dict(zip(MODEL, compiled(MODEL, root / "model", *WARNINGS), strict=True))
 
     @functools.cache
-    def built(bug: Bug | None) -> Path:
-        into = root / (bug.name if bug else "none")
+    def built(bug: Bug | None, asserting: bool) -> Path:
+        into = root / ((bug.name if bug else "none") + "-asserting" * asserting)
         into.mkdir()
-        changed: list[Path] = []
+        objects = model() | {one: product_object(one) for one in PROTOCOL if not asserting}
+        if asserting:
+            objects |= zip(PROTOCOL, compiled(PROTOCOL, into, *WARNINGS), strict=True)
         if bug:  # what it leaves unused is no concern
-            sources = sources_with(bug, into, [*MODEL, *PROTOCOL])
-            changed = compiled(sources, into, f"-I{into}", "-w")
-        names = {one.name for one in changed}
-        objects = changed + [one for one in parts() if one.name not in names]
+            changed = sources_with(bug, into, [*MODEL, *PROTOCOL])
+            anew = compiled(changed.values(), into, f"-I{into}", "-DNDEBUG", "-w")
+            objects |= zip(changed, anew, strict=True)
         program = into / "explorer"
         cc = os.environ.get("CC", "cc").split()
-        subprocess.run([*cc, *map(str, objects), "-o", str(program)], check=True)
+        subprocess.run([*cc, *map(str, objects.values()), "-o", str(program)], check=True)
         return program
 
     @functools.cache  # the same arguments visit the same worlds
-    def run(*arguments: str, bug: Bug | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([built(bug), *arguments], capture_output=True, text=True, check=False)
+    def run(
+        *arguments: str, bug: Bug | None = None, asserting: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        command = [built(bug, asserting), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
     return run

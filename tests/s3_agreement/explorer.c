@@ -388,8 +388,7 @@ int main(int argc, char **argv)
         model.numbered = true;
     else if (strcmp(route, "flat") != 0)
         return usage("unknown route", route);
-    model.entries =
-        monitor_output_entries(model.cores) + (model.scenario->wide ? 2 * model.cores : 0);
+    model.entries = monitor_output_entries(model.cores);
     /* As the driver: room for four of the largest outputs. */
     model.outbox = outbox ? (uint32_t)outbox : 4 * model.entries;
     if (messages)

@@ -1,7 +1,7 @@
 /* The state-space explorer's model: what surrounds the monitors, small enough to be enumerated.
  *
- * The monitors are the library's own (native/monitor, compiled as they are);
- * everything else is modelled:
+ * The monitors are the product's own object files (native/monitor, native/capability); everything
+ * else is modelled:
  *   channels   bounded FIFOs between every two cores, requests and notices in one and replies in
  *              another, or both in one (as the ring carries them), or replies taken in any order
  *              (as call lines give them);

@@ -285,6 +285,25 @@ bool world_finished(const struct world *w)
     return true;
 }
 
+/* Another core's entry has a record while it is in use, and a set its place. */
+static void check_room(const struct monitor *m, uint32_t core)
+{
+    const uint32_t *users = (const void *)((const char *)m + m->sets_offset);
+    uint32_t others = 0, sets = 0;
+    for (uint32_t slot = 0; slot < monitor_slots(m); slot++) {
+        const struct mapping *mapping = monitor_mapping(m, slot);
+        others += monitor_home(m, slot) != core && mapping->state != MAPPING_FREE;
+        sets += cores_form(mapping->holders) == CORES_KEPT;
+    }
+    for (uint32_t i = 0; i < m->sets; i++)
+        sets -= users[i];
+    if (others != m->mappings.others)
+        violate("core %u: at rest, it has %u records of other cores' entries, for %u", core,
+                m->mappings.others, others);
+    if (sets)
+        violate("core %u: at rest, places of sets are not used as often as they seem", core);
+}
+
 static void check_rest(struct world *w, uint32_t core)
 {
     struct monitor *m = world_monitor(w, core);
@@ -303,8 +322,9 @@ static void check_rest(struct world *w, uint32_t core)
             violate("core %u: at rest, a workflow is not over", core);
     if (m->aborting || m->queue_first)
         violate("core %u: at rest, something is aborted or queued", core);
-    if (m->waiting)
-        violate("core %u: at rest, %u operations wait", core, m->waiting);
+    if (m->waiting || m->engaged)
+        violate("core %u: at rest, %u operations wait, and outcomes of %u are awaited", core,
+                m->waiting, m->engaged);
     for (uint32_t slot = 0; slot < monitor_slots(m); slot++) {
         const struct mapping *mapping = monitor_mapping(m, slot);
         if (mapping->lock || mapping->released)
@@ -313,6 +333,7 @@ static void check_rest(struct world *w, uint32_t core)
             (mapping->state == MAPPING_GONE && monitor_home(m, slot) == core))
             violate("core %u: at rest, slot %u is neither mapped nor free", core, slot);
     }
+    check_room(m, core);
 }
 
 static bool same_holders(const struct monitor *m, const struct mapping *a, const struct monitor *n,

@@ -199,9 +199,8 @@ const struct scenario page_scenarios[] = {
                 THREAD(0, {MAP, 1, 3}, {READ, 1, 0}, {UNMAP, 1, ONE_PHASE}, {MAP, 2, 6}),
                 THREAD(2, {READ, 0, 0}, {READ, 2, 0})}},
     {.name = "map-wide",
-     .about = "a slot is mapped anew for fewer cores, whose set travels ahead, while its last "
-              "unmap is still "
-              "on its way",
+     .about = "a slot is mapped anew for fewer cores, whose set its home keeps, while its last "
+              "unmap is still on its way",
      .cores = 3,
      .slots_per_core = 1,
      .wide = 1,

@@ -81,7 +81,7 @@ def test_over_other_channels(explore: Explore, scenario: str) -> None:
 @pytest.mark.parametrize("scenario", PAGES)
 @pytest.mark.parametrize("protocol", [[], ["--owner"]])
 def test_pages_over_all_channels(explore: Explore, scenario: str, protocol: list[str]) -> None:
-    channels = ("", ONE_FIFO, ANY_ORDER, "--route chain --lazy --outbox 7")
+    channels = ("", ONE_FIFO, ANY_ORDER, "--route chain --lazy --outbox 6")
     pass_in_all(explore, scenario, channels, *protocol)
 
 

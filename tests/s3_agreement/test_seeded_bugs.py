@@ -10,8 +10,8 @@ from s3_agreement.exploring import Explore
 
 @pytest.mark.parametrize("name", BUGS)
 def test_seeded_bug_is_found(explore: Explore, name: str) -> None:
-    scenario, route, *protocol = BUGS[name].seen_by
-    arguments = ["--scenario", scenario, "--route", route, *(f"--{one}" for one in protocol)]
+    scenario, route, *options = BUGS[name].seen_by
+    arguments = ["--scenario", scenario, "--route", route, *(f"--{one}" for one in options)]
     explore("--list")  # builds what both are made of
     with ThreadPoolExecutor(1) as pool:
         without = pool.submit(explore, *arguments)

@@ -168,7 +168,7 @@ void world_drain(struct world *w)
 
 /* --- A step of a monitor --- */
 
-enum { ENTRIES_MAX = MODEL_CORES * 3 + 4 + 8 };
+enum { ENTRIES_MAX = MODEL_CORES + 16 };
 
 union output_buffer {
     struct output output;
@@ -244,22 +244,43 @@ static void check_waiting(const struct monitor *m)
         violate("core %u: the queue does not lead through all that are queued", m->me);
 }
 
-enum verdict world_turn(struct world *w, uint32_t core, const struct input *input)
+/* On copies of everything that it may change. */
+static const struct output *rehearse(struct world *w, uint32_t core, struct monitor *copy,
+                                     const struct input *input)
 {
-    static _Alignas(64) uint64_t twin[MODEL_MONITOR_WORDS];
-    static union output_buffer first, second;
+    static union output_buffer buffer;
     struct translation translation[MODEL_SLOTS];
     struct tree_link table[MODEL_CORES][TREE_PLACES][MODEL_CORES];
     uint64_t kept[MODEL_CORES][MODEL_LANES];
+    memcpy(translation, w->mmu[core], sizeof translation);
+    memcpy(table, w->table, sizeof table);
+    memcpy(kept, w->kept, sizeof kept);
+    return run(w, core, copy, translation, table, kept, input, &buffer, 0x5a);
+}
+
+/* Where no tick is wanted, nothing can be done at one. */
+static void check_tick(struct world *w, uint32_t core, const struct output *output)
+{
+    static _Alignas(64) uint64_t twin[MODEL_MONITOR_WORDS];
+    static const struct input input = {.kind = INPUT_TICK};
+    struct monitor *m = world_monitor(w, core);
+    if (!m->waiting || output->next_tick != NEVER)
+        return;
+    memcpy(twin, m, m->size);
+    rehearse(w, core, (void *)twin, &input);
+    if (memcmp(twin, m, m->size) != 0)
+        violate("core %u wants no tick, but has something to do at one", core);
+}
+
+enum verdict world_turn(struct world *w, uint32_t core, const struct input *input)
+{
+    static _Alignas(64) uint64_t twin[MODEL_MONITOR_WORDS];
+    static union output_buffer second;
     struct monitor *monitor = world_monitor(w, core);
     size_t size = monitor->size;
 
     memcpy(twin, monitor, size);
-    memcpy(translation, w->mmu[core], sizeof translation);
-    memcpy(table, w->table, sizeof table);
-    memcpy(kept, w->kept, sizeof kept);
-    const struct output *expected =
-        run(w, core, (void *)twin, translation, table, kept, input, &first, 0x5a);
+    const struct output *expected = rehearse(w, core, (void *)twin, input);
     const struct output *output =
         run(w, core, monitor, w->mmu[core], w->table, w->kept, input, &second, 0);
     if (memcmp(twin, monitor, size) != 0 || !same_output(expected, output))
@@ -271,6 +292,7 @@ enum verdict world_turn(struct world *w, uint32_t core, const struct input *inpu
     }
     check_output(w, core, output);
     check_waiting(monitor);
+    check_tick(w, core, output);
     for (uint32_t i = 0; i < output->count; i++) {
         const struct output_entry *entry = &output->entry[i];
         if (entry->kind == OUTPUT_DONE) {
