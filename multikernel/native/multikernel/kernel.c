@@ -41,8 +41,9 @@ static struct monitor_shape shape_of(const struct driver *d, const struct driver
         const uint32_t mappings = MAPPED_HOMES * o->slots_per_core;
         shape.agreements = AGREEMENTS;
         shape.mappings = mappings < shape.mappings ? mappings : shape.mappings;
-        shape.sets = SETS;
     }
+    if (d->cores > CORES_IN_BITS)
+        shape.sets = SETS;
     shape.cnodes = o->cnodes;
     shape.slot_bits = CNODE_SLOT_BITS;
     shape.capability_protocol = o->capability_protocol;
