@@ -26,14 +26,34 @@ def compiled(sources: list[Path], into: Path, *flags: str) -> list[Path]:
     return sorted(into.glob("*.o"))
 
 
+def linked(objects: list[Path], program: Path) -> Path:
+    cc = os.environ.get("CC", "cc").split()
+    subprocess.run([*cc, *map(str, objects), "-o", str(program)], check=True)
+    return program
+
+
 @pytest.fixture(scope="session")
-def explore(tmp_path_factory: pytest.TempPathFactory) -> Explore:
+def protocol(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The library's own monitor, as objects."""
+    return compiled(PROTOCOL, tmp_path_factory.mktemp("monitor"), *WARNINGS)
+
+
+@pytest.fixture(scope="session")
+def replayer(protocol: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program that replays the log of a core's monitor."""
+    into = tmp_path_factory.mktemp("replay")
+    own = compiled(sorted((HERE / "replay").glob("*.c")), into, *WARNINGS)
+    return linked([*own, *protocol], into / "replay")
+
+
+@pytest.fixture(scope="session")
+def explore(protocol: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Explore:
     """explore(*arguments, bug=None) runs an explorer, built on first use."""
     root = tmp_path_factory.mktemp("explorer")
 
     @functools.cache
     def parts() -> list[Path]:
-        return compiled([*MODEL, *PROTOCOL], root / "parts", *WARNINGS)
+        return [*compiled(MODEL, root / "parts", *WARNINGS), *protocol]
 
     @functools.cache
     def built(bug: Bug | None) -> Path:
@@ -45,10 +65,7 @@ def explore(tmp_path_factory: pytest.TempPathFactory) -> Explore:
             changed = compiled(sources, into, f"-I{into}", "-w")
         names = {one.name for one in changed}
         objects = changed + [one for one in parts() if one.name not in names]
-        program = into / "explorer"
-        cc = os.environ.get("CC", "cc").split()
-        subprocess.run([*cc, *map(str, objects), "-o", str(program)], check=True)
-        return program
+        return linked(objects, into / "explorer")
 
     @functools.cache  # the same arguments visit the same worlds
     def run(*arguments: str, bug: Bug | None = None) -> subprocess.CompletedProcess[str]:
