@@ -65,6 +65,8 @@ void work_check(const struct input *in, const struct output *out)
     const struct sent round = before ? *before : (struct sent){0};
     for (uint32_t i = 0; i < out->count; i++) {
         const struct message *m = &out->entry[i].message;
+        if (work->operation != OPERATIONS)
+            is("operation", work->operation, message_operation(m));
         if (out->entry[i].kind != OUTPUT_REQUEST)
             continue;
         struct sent *s = sent_of(m->word[1]);
@@ -81,6 +83,4 @@ void work_check(const struct input *in, const struct output *out)
         check_message(in->message, work, sends, out);
     else if (in->kind >= INPUT_PIN)
         is("operation", work->operation, OPERATIONS);
-    else if (in->kind == INPUT_REQUEST && !sends && out->count && work->operation != OPERATIONS)
-        is("operation", work->operation, in->request->operation);
 }
