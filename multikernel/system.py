@@ -308,6 +308,7 @@ def boot(
     capabilities: CapabilityProtocol = "two-phase",
     trees: str | Mapping[int, Edges] | None = None,
     lock_scope: LockScope = "big",
+    record: str | os.PathLike[str] | None = None,
 ) -> System:
     """Boots a kernel and returns it running; close it, or use it as a context manager.
 
@@ -321,7 +322,9 @@ def boot(
     where a root without one sends to all; see System.choose_trees. None: chosen, but the shared
     kernel then has no trees and tells all by one line. lock_scope: what the shared kernel's
     capabilities are locked by: "big", the kernel's one lock; "region", one for each region of
-    memory. Raises BadInput, BootFailed, SegmentFull.
+    memory. record: a directory, for finding out why replicas differ: there each core of a
+    multikernel writes down what its monitor is given, 256 MiB in all at most; by default what
+    the environment's MULTIKERNEL_RECORD says. Raises BadInput, BootFailed, SegmentFull.
     """
     if kernel not in KERNELS:
         raise BadInput(
@@ -369,6 +372,22 @@ def boot(
             where="lock_scope",
             hint='kernel="shared", or leave lock_scope out',
         )  # fmt: skip
+    if record and kernel != "multikernel":
+        raise BadInput(
+            f"the {kernel} kernel has no monitors to record", value=os.fspath(record),
+            where="record",
+            hint='kernel="multikernel", or leave record out',
+        )  # fmt: skip
+    if record is None and kernel == "multikernel":
+        record = os.environ.get("MULTIKERNEL_RECORD")
+    if record:
+        try:
+            os.makedirs(record, exist_ok=True)
+        except OSError as error:
+            raise BadInput(
+                "no directory for logs", value=os.fspath(record), where="record",
+                hint=str(error.strerror),
+            ) from error  # fmt: skip
     refusal = refusal_of(transport, count, kernel) if transport in HOST_TRANSPORTS else None
     if refusal is not None:
         raise refusal
@@ -408,6 +427,7 @@ def boot(
         transport=transport,
         capabilities=capabilities,
         trees=encoded(planted, count),
+        record=os.path.abspath(record) if record else "",
         lock_scope=lock_scope,
         sys_path=tuple(sys.path),
         system=secrets.token_hex(4),

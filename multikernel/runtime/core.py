@@ -94,6 +94,7 @@ def _open(
         "address_size": plan.address_bytes,
         "memory_bytes": plan.memory,
         "cycles_per_us": plan.cycles_per_us,
+        "record": os.fsencode(plan.record and f"{plan.record}/{plan.system}-core-{me}.log"),
         "spin_cycles": round(plan.poll_us * plan.cycles_per_us),
     }
     return _native.Driver(segment, memory_fd, options, plan.trees, links)

@@ -44,7 +44,9 @@ class Plan:
     pair, 0 for none; transport: one of TRANSPORTS, how the monitors' messages travel; capabilities:
     one of CAPABILITY_PROTOCOLS; trees: of some roots, native 32-bit numbers, each the root and then
     its cores - 1 edges (parent in the low half, child in the high half) in sending order; the other
-    roots send to all. lock_scope: one of LOCK_SCOPES, of the shared kernel.
+    roots send to all. record: a directory, where each core of a multikernel writes down what its
+    monitor is given (native/multikernel/record.h), or "". lock_scope: one of LOCK_SCOPES, of the
+    shared kernel.
     """
 
     kernel: str
@@ -59,6 +61,7 @@ class Plan:
     transport: str = "call-line"
     capabilities: CapabilityProtocol = "two-phase"
     trees: bytes = b""
+    record: str = ""
     lock_scope: str = "big"
     sys_path: tuple[str, ...] = ()
     directory: str = ""

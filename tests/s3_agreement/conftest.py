@@ -30,6 +30,20 @@ def compiled(sources: Iterable[Path], into: Path, *flags: str) -> list[Path]:
     return [into / f"{one.stem}.o" for one in files]
 
 
+def linked(objects: list[Path], program: Path) -> Path:
+    cc = os.environ.get("CC", "cc").split()
+    subprocess.run([*cc, *map(str, objects), "-o", str(program)], check=True)
+    return program
+
+
+@pytest.fixture(scope="session")
+def replayer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program that replays the log of a core's monitor."""
+    into = tmp_path_factory.mktemp("replay")
+    own = compiled(sorted((HERE / "replay").glob("*.c")), into, *WARNINGS)
+    return linked([*own, *map(product_object, PROTOCOL)], into / "replay")
+
+
 @pytest.fixture(scope="session")
 def explore(tmp_path_factory: pytest.TempPathFactory) -> Explore:
     """explore(*arguments, bug=None, asserting=False) runs an explorer, built on first use. The
@@ -52,10 +66,7 @@ def explore(tmp_path_factory: pytest.TempPathFactory) -> Explore:
             changed = sources_with(bug, into, [*MODEL, *PROTOCOL])
             anew = compiled(changed.values(), into, f"-I{into}", "-DNDEBUG", "-w")
             objects |= zip(changed, anew, strict=True)
-        program = into / "explorer"
-        cc = os.environ.get("CC", "cc").split()
-        subprocess.run([*cc, *map(str, objects.values()), "-o", str(program)], check=True)
-        return program
+        return linked(list(objects.values()), into / "explorer")
 
     @functools.cache  # the same arguments visit the same worlds
     def run(

@@ -154,6 +154,8 @@ struct driver_options {
     uint32_t tree_count;
     /* by core: the descriptor of the socket to it; NULL: another transport */
     const int *links;
+    /* the file for a log of all that this core's monitor is given; NULL: none */
+    const char *record;
 };
 
 /* The loop. Returns EVENT_RUN when a program has arrived (the core is then in user mode) or

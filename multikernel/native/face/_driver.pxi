@@ -27,6 +27,7 @@ cdef extern from "driver/driver.h":
         const uint32_t *trees
         uint32_t tree_count
         const int *links
+        const char *record
     int driver_run(driver *d) nogil
     int driver_finish(driver *d, const char *result, uint64_t bytes)
     const char *driver_code(driver *d, uint64_t *bytes)
@@ -100,6 +101,8 @@ cdef class Driver:
         o.links = <const int *>PyBytes_AS_STRING(links) if links is not None else NULL
         if links is not None and len(links) != sizeof(int) * segment.cores:
             raise ValueError("not a descriptor for each core")
+        cdef bytes record = options["record"]
+        o.record = PyBytes_AS_STRING(record) if record else NULL
         self.segment = segment
         self.me = o.me
         self.d = driver_open(segment.s, memory, &o, &reason)

@@ -106,13 +106,14 @@ struct output_entry {
     struct message message;
 };
 
-/* What a step did, for traces and for virtual time. */
+/* What a step did, for traces and for virtual time: the round that it began last or went on with;
+ * else what came, or was tried again. */
 enum role { ROLE_NONE = 0, ROLE_ROOT, ROLE_INNER, ROLE_LEAF };
 struct work {
-    uint8_t operation; /* enum operation */
-    uint8_t kind;      /* enum agreement_kind: the round; 0: none */
+    uint8_t operation; /* enum operation; OPERATIONS: none */
+    uint8_t kind;      /* enum agreement_kind, of the round or of the message; 0: neither */
     uint8_t role;      /* in that round */
-    uint8_t own_part;  /* this core's own part of it was done */
+    uint8_t own_part;  /* this core's own part was done: of a round, or alone */
 };
 
 #define NEVER UINT64_MAX

@@ -90,7 +90,6 @@ void agreement_own_part(struct monitor *m, const struct environment *env, struct
     const bool root = a->root == m->me;
     enum verdict verdict;
     a->local = 0;
-    out->work.operation = a->operation;
     out->work.own_part = 1;
     switch (a->phase) {
     case PHASE_PREPARING:
@@ -132,9 +131,7 @@ void agreement_begin_round(struct monitor *m, const struct environment *env, str
     a->phase = phase_of[kind];
     a->children = forward(m, env, a, kind, OUTPUT_REQUEST, out);
     a->local = 1;
-    out->work.operation = a->operation;
-    out->work.kind = (uint8_t)kind;
-    out->work.role = a->root == m->me ? ROLE_ROOT : a->children ? ROLE_INNER : ROLE_LEAF;
+    note_round(m, a, !a->children, out);
     if (kind == KIND_ABORT && a->root == m->me) {
         a->began = env->now;
         m->aborting++;
@@ -292,6 +289,7 @@ void agreement_attempt(struct monitor *m, const struct environment *env, struct 
     }
     a->root = (uint16_t)m->me;
     const enum verdict verdict = next_step(m, env, a);
+    out->work.operation = a->operation;
     if (verdict == VERDICT_BUSY) {
         agreement_wait(m, a, env->now + env->backoff);
         return;

@@ -80,11 +80,12 @@ static void request(struct monitor *m, const struct environment *env, const stru
     const struct operation_kind *kind = env->operations->kind[request->operation];
     struct capability_task task = request->task;
     task.operation = (uint8_t)request->operation;
-    out->work = (struct work){.operation = (uint8_t)request->operation, .own_part = 1};
+    out->work.operation = (uint8_t)request->operation;
     /* What is done in parts has to be remembered, so it needs a lane before it begins. */
     if (kind->alone && (w || !kind->in_parts)) {
         const enum verdict verdict = kind->alone(m, &task);
         if (verdict != VERDICT_PENDING && verdict != VERDICT_BUSY && verdict != VERDICT_MORE) {
+            out->work.own_part = 1;
             at_once(m, request, verdict, task.made, out);
             return;
         }
@@ -282,7 +283,8 @@ static void message(struct monitor *m, const struct environment *env, const stru
             refuse(m, in, bad, out);
         return;
     }
-    out->work = (struct work){.operation = (uint8_t)operation, .kind = (uint8_t)kind};
+    out->work.operation = (uint8_t)operation;
+    out->work.kind = (uint8_t)kind;
     struct agreement *a = monitor_agreement(m, number_of(m, message->word[1]));
     switch (kind) {
     case KIND_PREPARE:
@@ -315,13 +317,13 @@ static void answer(struct monitor *m, const struct environment *env, const struc
     if (a->id != message->word[1] || !a->children)
         return;
     const enum verdict verdict = message_verdict(message);
+    note_round(m, a, false, out);
     a->children--;
     if (verdict == VERDICT_BUSY && a->verdict == VERDICT_OK)
         a->opponent = message->word[3];
     merge(a, verdict, message_core(message));
     if (a->phase == PHASE_PREPARING && verdict == VERDICT_OK && kind_of(env, a)->gather)
         kind_of(env, a)->gather(a, &message->word[3]);
-    out->work = (struct work){.operation = a->operation, .kind = (uint8_t)message_kind(message)};
     agreement_finish_round(m, env, a, out);
 }
 
@@ -424,6 +426,7 @@ void monitor_step(struct monitor *m, const struct environment *env, const struct
     case INPUT_CONTINUE:
         a = monitor_agreement(m, in->operation);
         if (a->local) {
+            note_round(m, a, false, out);
             agreement_own_part(m, env, a, out);
             agreement_finish_round(m, env, a, out);
         }

@@ -36,6 +36,21 @@ static inline void merge(struct agreement *a, enum verdict verdict, uint32_t cor
     }
 }
 
+/* The step was about that round, of which this core forwards nothing (leaf) or something. */
+static inline void note_round(const struct monitor *m, const struct agreement *a, bool leaf,
+                              struct output *out)
+{
+    static const uint8_t kind_in[] = {
+        [PHASE_PREPARING] = KIND_PREPARE,
+        [PHASE_APPLYING] = KIND_APPLY,
+        [PHASE_COMMITTING] = KIND_COMMIT,
+        [PHASE_ABORTING] = KIND_ABORT,
+    };
+    out->work.operation = a->operation;
+    out->work.kind = kind_in[a->phase];
+    out->work.role = a->root == m->me ? ROLE_ROOT : leaf ? ROLE_LEAF : ROLE_INNER;
+}
+
 /* Who else holds the object, or a part of it; 0: nobody. */
 uint64_t agreement_holder(const struct monitor *m, const struct environment *env,
                           const struct agreement *a);

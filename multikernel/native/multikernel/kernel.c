@@ -41,8 +41,9 @@ static struct monitor_shape shape_of(const struct driver *d, const struct driver
         const uint32_t mappings = MAPPED_HOMES * o->slots_per_core;
         shape.agreements = AGREEMENTS;
         shape.mappings = mappings < shape.mappings ? mappings : shape.mappings;
-        shape.sets = SETS;
     }
+    if (d->cores > CORES_IN_BITS)
+        shape.sets = SETS;
     shape.cnodes = o->cnodes;
     shape.slot_bits = CNODE_SLOT_BITS;
     shape.capability_protocol = o->capability_protocol;
@@ -146,14 +147,23 @@ static int open(struct driver *d, const struct driver_options *o)
                                           .backoff = 2 * o->cycles_per_us};
     k->next_tick = NEVER;
     const struct monitor_shape shape = shape_of(d, o);
-    /* mmap, not calloc: the block must be zero, and only what is used should cost memory. */
-    k->monitor = mmap(NULL, monitor_size(&shape), PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (k->monitor == MAP_FAILED)
-        return errno;
+    if (o->record) {
+        k->record = record_open(o->record, d->me, &shape, o->address_base, o->address_size);
+        if (!k->record)
+            return errno;
+        k->monitor = record_block(k->record);
+    } else {
+        /* mmap, not calloc: the block must be zero, and only what is used should cost memory. */
+        k->monitor = mmap(NULL, monitor_size(&shape), PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (k->monitor == MAP_FAILED)
+            return errno;
+    }
     monitor_init(k->monitor, d->me, &shape, o->address_base, o->address_size);
     for (uint32_t i = 0; i < o->tree_count; i++)
         monitor_planted(k->monitor, o->trees[(size_t)i * d->cores]);
+    if (k->record)
+        record_begin(k->record, &k->environment);
     d->kernel_state = k;
     d->pending = &k->waiting;
     return 0;

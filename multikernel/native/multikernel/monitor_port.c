@@ -31,16 +31,24 @@ static void deliver(struct driver *d, const struct output *output, uint64_t tick
             outgoing_notify(d, output->entry[i].to);
 }
 
+static void step(struct multikernel *k, const struct input *input)
+{
+    if (k->record)
+        record_step(k->record, &k->environment, input, k->output);
+    else
+        monitor_step(k->monitor, &k->environment, input, k->output);
+}
+
 enum verdict monitor_turn(struct driver *d, const struct input *input, uint64_t ticket,
                           struct message *result)
 {
     struct multikernel *k = multikernel_of(d);
     enum verdict verdict = VERDICT_PENDING;
-    monitor_step(k->monitor, &k->environment, input, k->output);
+    step(k, input);
     deliver(d, k->output, ticket, &verdict, result);
     while (k->output->local != NO_OPERATION) {
         struct input own = {.kind = INPUT_CONTINUE, .operation = k->output->local};
-        monitor_step(k->monitor, &k->environment, &own, k->output);
+        step(k, &own);
         deliver(d, k->output, ticket, &verdict, NULL);
     }
     k->next_tick = k->output->next_tick;
@@ -52,7 +60,7 @@ enum verdict monitor_turn(struct driver *d, const struct input *input, uint64_t 
 enum verdict monitor_local(struct driver *d, const struct input *input, uint64_t *made)
 {
     struct multikernel *k = multikernel_of(d);
-    monitor_step(k->monitor, &k->environment, input, k->output);
+    step(k, input);
     *made = k->output->made;
     return k->output->verdict;
 }

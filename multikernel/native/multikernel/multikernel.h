@@ -2,12 +2,14 @@
 #pragma once
 
 #include "driver/driver.h"
+#include "multikernel/record.h"
 
 struct multikernel {
     struct monitor *monitor;
     struct routing routing;
     struct environment environment;
     struct output *output;
+    struct record *record;    /* NULL: nothing is written down */
     _Atomic uint64_t waiting; /* the monitor wants a tick; where the loop sees it */
     uint64_t next_tick;       /* ... when, in cycles */
     uint64_t asked, ticket;   /* that memory is asked about, if ticket is not 0 (capabilities.c) */
