@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/core_set.h"
+#include "base/hash.h"
 #include "base/sparse.h"
 #include "capability/cspace.h"
 #include "memory/address_range.h"
@@ -188,11 +189,4 @@ static inline uint64_t *monitor_members(const struct monitor *m)
 static inline struct cspace *monitor_cspace(const struct monitor *m)
 {
     return (struct cspace *)((uintptr_t)m + m->cspace_offset);
-}
-
-/* Fibonacci hashing, for digests. */
-static inline uint64_t hash_mix(uint64_t hash, uint64_t value)
-{
-    hash = (hash ^ value) * 0x9e3779b97f4a7c15ull;
-    return hash ^ hash >> 29;
 }

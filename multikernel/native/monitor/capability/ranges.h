@@ -2,7 +2,7 @@
  * travel: ranges.c. */
 #pragma once
 
-#include "capability/cspace_inside.h"
+#include "capability/cspace_going.h"
 #include "monitor/mapping/mapping.h"
 
 enum how { HOW_MOVE = 1, HOW_OWNER = 2, HOW_EVERYBODY = 4 };
