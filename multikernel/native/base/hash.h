@@ -1,4 +1,5 @@
-/* One step of a digest: takes a value into a hash (Fibonacci hashing). The order of values counts. */
+/* One step of a digest: takes a value into a hash (Fibonacci hashing). The order of values
+ * counts. */
 #pragma once
 
 #include <stdint.h>

@@ -47,7 +47,7 @@ static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint
                                           uint32_t *at)
 {
     struct capability *c = cspace_slot(cs, slot);
-    /* what a CNode holds may be of other memory than the CNode itself */
+    /* What a CNode holds may be of other memory than the CNode itself. */
     cs = cspace_part(cs, c->part);
     *at = slot;
     if (cspace_locked(cs, c->address, capability_end(c), operation))

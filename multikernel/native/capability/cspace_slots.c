@@ -1,5 +1,5 @@
-/* The block of a state, its slots and its CNodes: where everything lies, what a slot takes and gives
- * back. */
+/* The block of a state, its slots and its CNodes: where everything lies, what a slot takes and
+ * gives back. */
 #include "capability/cspace_inside.h"
 
 /* --- Slots --- */
