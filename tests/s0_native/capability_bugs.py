@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from seeded import Bug, table
 
-CSPACE, DELETE = "capability/cspace.c", "capability/cspace_delete.c"
+CSPACE, SLOTS = "capability/cspace.c", "capability/cspace_slots.c"
+DELETE, PAGE_OF = "capability/cspace_delete.c", "capability/cspace_page.c"
 REMOTE, DATABASE = "capability/cspace_remote.c", "capability/mapping_database.c"
 
 BUGS = table(
@@ -15,7 +16,7 @@ BUGS = table(
         "    end -= PAGE_BYTES;\n    plan->hint = mapping_database_last_copy(db, plan->source);\n",
     ),
     Bug("MINT_KEEPS_RIGHTS", CSPACE, "    copy.rights = (uint8_t)rights;\n", ""),
-    Bug("GENERATION_KEPT", CSPACE, "c->generation + 1;", "c->generation;"),
+    Bug("GENERATION_KEPT", SLOTS, "c->generation + 1;", "c->generation;"),
     Bug("REACH_NOT_RAISED", DATABASE, "if (*kept >= capability_end(c))", "if (kept)"),
     Bug(
         "REACH_LOST_IN_ROTATION",
@@ -25,7 +26,7 @@ BUGS = table(
     ),
     Bug(
         "MAPPINGS_LEFT",
-        DELETE,
+        PAGE_OF,
         "    uint32_t next = mapping_database_next(cspace_database(cs), slot);\n",
         "    uint32_t next = cs ? NO_CAPABILITY : slot;\n",
     ),
@@ -38,7 +39,7 @@ BUGS = table(
     ),
     Bug(
         "LOCK_IGNORED",
-        "capability/cspace_inside.h",
+        "capability/cspace_going.h",
         "operation != CSPACE_OUTCOME && cspace_lock_on(",
         "false && operation != CSPACE_OUTCOME && cspace_lock_on(",
     ),

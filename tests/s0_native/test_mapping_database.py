@@ -13,7 +13,8 @@ from s0_native.building import NATIVE, Compiler, Shell
 PAGE = 4096
 NONE = -1
 RAM, FRAME, CNODE, MAPPING = range(1, 5)
-SOURCES = tuple(NATIVE / "capability" / f"{name}.c" for name in ("mapping_database", "capability"))
+ROOM = NATIVE / "capability"
+SOURCES = (*sorted(ROOM.glob("mapping_database*.c")), ROOM / "capability.c")
 
 # address, size, type, about; of power-of-two sizes and aligned to them: any two nest or are
 # disjoint.

@@ -6,7 +6,7 @@
  * one. Scenarios use every slot for one capability alone, so a slot tells what became of a step. */
 #include <string.h>
 
-#include "capability/cspace_inside.h"
+#include "capability/cspace_going.h"
 #include "explorer.h"
 
 static bool makes(const struct step *s)

@@ -1,5 +1,5 @@
 /* What must hold of all cores' capabilities together: in every world, and at rest. */
-#include "capability/cspace_inside.h"
+#include "capability/cspace_going.h"
 #include "explorer.h"
 
 /* --- Every world --- */

@@ -313,7 +313,7 @@ static void check_rest(struct world *w, uint32_t core)
         if (a->phase != PHASE_IDLE && a->phase != PHASE_APPLIED)
             violate("core %u: at rest, core %u's agreement is in phase %u", core,
                     number / MODEL_LANES, a->phase);
-        if (m->tells_all && a->phase == PHASE_APPLIED)
+        if (m->notifies_all && a->phase == PHASE_APPLIED)
             violate("core %u: at rest, what core %u did by one phase is not known to be final",
                     core, number / MODEL_LANES);
     }

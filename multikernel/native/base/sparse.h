@@ -2,8 +2,8 @@
  *
  * Numbers in [own, own + own_count) have a record each, for ever. Any other number gets one by
  * sparse_make and loses it by sparse_drop; up to then it reads as the blank record, which is zero.
- * So a reader asks for a number's record without asking first whether there is one; only who
- * writes has to make it. Nothing is searched: an index leads from a number to its record.
+ * So a reader asks for a number's record without asking first whether there is one; only a writer
+ * has to make it. Nothing is searched: an index leads from a number to its record.
  *
  * The block is zero at first and has no pointers. Records are zero when they are made. */
 #pragma once

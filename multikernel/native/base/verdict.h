@@ -21,7 +21,7 @@ enum verdict {
     VERDICT_LATER,     /* (transports only) the reply will come as a message of its own */
     VERDICT_PENDING,   /* (local only) not finished yet */
     VERDICT_ALONE,     /* (local only) finished without asking anybody */
-    /* (between monitors only) who was asked to order it does not own the object, or no longer */
+    /* (between monitors only) the core that was asked to order it does not own the object */
     VERDICT_NOT_OWNER,
     VERDICT_MORE,            /* (local only) a part is done and there is more: ask again */
     VERDICT_CAPABILITY = 64, /* and up: enum capability_verdict; but OK and BUSY are those above */

@@ -1,7 +1,7 @@
-/* Waiting is an operation, named and bounded: spin with relax, then yield the CPU, then tell the
- * caller to park, or to sleep where nobody would wake it. A wait that finds something starts over. On a machine with fewer CPUs than cores
- * ("crowded") spinning only delays the core one waits for, so the spin is skipped: that is how a
- * 2-CPU laptop runs 8 cores. */
+/* Waiting is an operation, named and bounded: spin with relax, then yield the CPU, then say that it
+ * is time to park, or to sleep where nobody would wake the waiter. A wait that finds something
+ * starts over. On a machine with fewer CPUs than cores ("crowded") spinning only delays the core
+ * one waits for, so the spin is skipped: that is how a 2-CPU laptop runs 8 cores. */
 #pragma once
 
 #include <sched.h>
@@ -29,7 +29,7 @@ static inline void wait_restart(struct wait *wait)
     *wait = (struct wait){0};
 }
 
-/* One moment, for who cannot park: what it waits for is some core's very next action. */
+/* One moment of a wait that must not park: it is for some core's very next action. */
 static inline void wait_moment(bool crowded)
 {
     if (crowded)

@@ -7,11 +7,9 @@
  * of two, because frames here come in any number of pages (Barrelfish gave its `bits` up for the
  * same reason).
  *
- * Who calls it: mapping_database.c keeps the records in order, cspace.c operates on them; the rows
- * of the agreement engine come on top. Source: paper section 4.7; Barrelfish capabilities/caps.hl
- * (types and derivation; the rules here are one table as that file is one list),
- * include/barrelfish_kpi/capabilities.h; relations to other cores after TN-013 ("owner", "foreign",
- * the cached relations). */
+ * Source: paper section 4.7; Barrelfish capabilities/caps.hl (types and derivation; the rules here
+ * are one table as that file is one list), include/barrelfish_kpi/capabilities.h; relations to
+ * other cores after TN-013 ("owner", "foreign", the cached relations). */
 #pragma once
 
 #include <assert.h>
@@ -42,8 +40,8 @@ enum capability_rights {
 };
 
 enum capability_flags {
-    /* What the owner knows, or must fear, of other cores; equal in all local copies. Set too often
-     * costs messages, too seldom safety. */
+    /* What the owner must reckon with on other cores; equal in all local copies. One set in vain
+     * costs messages, one that is missing costs safety. */
     CAP_REMOTE_COPIES = 1,
     CAP_REMOTE_DESCENDANTS = 2,
     CAP_REMOTE_ANCESTORS = 4,
@@ -54,27 +52,22 @@ enum capability_flags {
 /* What became of an operation. Whatever is not CAP_OK or CAP_MORE has changed no byte. */
 enum capability_verdict {
     CAP_OK = 0,
-    CAP_MORE,         /* delete, revoke: work was done and there is more; call again */
-    CAP_STALE,        /* the reference names no capability: deleted, revoked, or forged */
-    CAP_NOT_A_CNODE,  /* the destination is no CNode */
-    CAP_SLOT_IN_USE,  /* a destination slot holds a capability */
-    CAP_NO_SLOTS,     /* the destination slots reach beyond the CNode's end */
-    CAP_NO_CNODES,    /* this core's block has no slots for another CNode */
-    CAP_WRONG_TYPE,   /* the source's type cannot become that type */
-    CAP_NOT_COPYABLE, /* capabilities of that type exist once */
-    /* zero, no multiple of the page, not the type's, or beyond the source or the address space */
-    CAP_BAD_SIZE,
+    CAP_MORE,            /* delete, revoke: work was done and there is more; call again */
+    CAP_STALE,           /* the reference names no capability: deleted, revoked, or forged */
+    CAP_NOT_A_CNODE,     /* the destination is no CNode */
+    CAP_SLOT_IN_USE,     /* a destination slot holds a capability */
+    CAP_NO_SLOTS,        /* the destination slots reach beyond the CNode's end */
+    CAP_NO_CNODES,       /* this core's block has no slots for another CNode */
+    CAP_WRONG_TYPE,      /* the source's type cannot become that type */
+    CAP_NOT_COPYABLE,    /* capabilities of that type exist once */
+    CAP_BAD_SIZE,        /* zero, no multiple of the page, not the type's, or beyond the source */
     CAP_RETYPE_CONFLICT, /* that memory, or a part of it, is something else already */
     CAP_RIGHTS_EXCEEDED, /* the operation needs, or asks for, rights that the capability lacks */
-    /* that memory is locked by another operation, or too many operations hold locks */
-    CAP_BUSY,
-    /* a CNode would be reachable from itself (or is nested too deep to tell) */
-    CAP_CNODE_CYCLE,
-    /* other cores may hold copies or descendants: not to be decided here alone */
-    CAP_NEEDS_AGREEMENT,
-    CAP_PERMANENT, /* the root CNode is neither deleted nor revoked */
-    /* it is mapped, or holds what is, and would go without anybody being asked */
-    CAP_MAPPED,
+    CAP_BUSY,            /* another operation has locked that memory, or there is no lock left */
+    CAP_CNODE_CYCLE,     /* a CNode would be reachable from itself, or is nested too deep */
+    CAP_NEEDS_AGREEMENT, /* other cores may hold copies or descendants */
+    CAP_PERMANENT,       /* the root CNode is neither deleted nor revoked */
+    CAP_MAPPED,          /* it is mapped, or holds what is: others have to be asked */
     CAP_VERDICTS
 };
 
@@ -83,17 +76,14 @@ struct capability {
     uint64_t address; /* bytes; of a Mapping: its Frame's */
     uint64_t size;    /* bytes */
     uint64_t about;   /* Mapping: the virtual address; CNode: its index here; else 0 */
-    /* the mapping database's: the largest end in either subtree, 0 without one */
-    uint64_t reach_left, reach_right;
+    uint64_t reach_left, reach_right; /* the database's: the largest end in either subtree, or 0 */
     uint32_t generation;
-    /* the core that orders operations on it; another than this one: a foreign copy */
-    uint16_t owner;
+    uint16_t owner; /* the core that orders operations on it; not this one: a foreign copy */
     uint8_t type;
     uint8_t rights;
     uint8_t flags;
-    uint8_t rank; /* the mapping database's, and so are the links */
-    /* of the state, whose database it is in: cspace.h; 0 but for the shared kernel */
-    uint16_t part;
+    uint8_t rank;  /* the database's, and so are the links */
+    uint16_t part; /* of the state (cspace.h); 0 but for the shared kernel */
     uint32_t left, right, parent;
 };
 static_assert(sizeof(struct capability) == 64,
@@ -119,9 +109,8 @@ static inline bool capability_same(const struct capability *a, const struct capa
 
 struct capability_rule {
     const char *name;
-    uint16_t derives; /* the types it may be retyped to, a bit each */
-    /* those that mean something; what is derived has the source's rights among them */
-    uint8_t rights;
+    uint16_t derives;     /* the types it may be retyped to, a bit each */
+    uint8_t rights;       /* that mean something: a derived one has the source's among them */
     uint8_t copyable : 1; /* more than one capability may name an object */
     uint8_t remote : 1;   /* ... on other cores too; the rest never leave theirs */
     uint32_t size;        /* bytes of an object; 0: any number of pages */

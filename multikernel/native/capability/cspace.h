@@ -4,34 +4,32 @@
  * A CNode is up to 256 slots in 16 KiB of memory that somebody had as RAM: more slots exist only
  * where RAM was retyped to CNodes. A reference is a slot's number and its generation, so one that
  * outlived its capability is noticed. The slots of all CNodes are the nodes of the mapping
- * database; to make the state a block of known size, cspace_init is told how many CNodes it has
- * room for.
+ * database. A state is a block of known size: its shape says how many CNodes it has room for.
  *
  * What holds after every call:
- *  - A byte is part of one object at most that is neither RAM nor a Mapping: memory
- *    never has two types.
+ *  - A byte is part of one object at most that is neither RAM nor a Mapping: memory never has two
+ *    types.
  *  - Ranges nest or are disjoint; a capability's descendants are inside its range, and a Mapping
  *    covers its Frame.
  *  - Once the last capability to an object is gone, its bytes can be retyped again by whoever has
- *    RAM around them. Bytes that nobody
- *    holds RAM around can be made RAM again (cspace_create_ram).
+ *    RAM around them. Bytes that nobody holds RAM around can be made RAM again
+ *    (cspace_create_ram).
  *  - An operation that fails has changed no byte. Operations on many capabilities are done in calls
  *    of bounded work.
  *  - A CNode holds CNodes of deeper levels only, so none is reachable from itself; its level is one
- *    more than that of the CNode
- *    in which it was made. That forbids some arrangements which are no cycle, and is known without
- *    a search.
+ *    more than that of the CNode in which it was made. That forbids some arrangements which are no
+ *    cycle, and is known without a search.
  *
  * The state is one flat block without pointers, sized at init, padding zeroed: it is copied, hashed
  * and compared as bytes. Nothing here sends, sleeps, reads a clock or allocates.
  *
- * `operation` says on whose behalf: 0 for a program on this core, else the agreement engine's
- * operation, which may use what it has locked, and is not told CAP_NEEDS_AGREEMENT. Locks are on
- * ranges, not on capabilities: two operations on different parts of one RAM never meet, though each
- * of its capabilities covers both, and what is made in a locked range is locked without further
- * ado. While another operation holds a lock, BUSY is what meets its range: objects made there,
- * Mappings of, deletion and revocation of what overlaps it, copies of what lies inside it, and slots
- * that hold such (it may be taken back, or go).
+ * `operation` says on whose behalf: 0 for a program on this core, else an agreed operation, which
+ * may use what it has locked, and never meets CAP_NEEDS_AGREEMENT. Locks are on ranges, not on
+ * capabilities: two operations on different parts of one RAM never meet, though each of its
+ * capabilities covers both, and what is made in a locked range is locked without further ado. While
+ * another operation holds a lock, BUSY is what meets its range: objects made there, Mappings of,
+ * deletion and revocation of what overlaps it, copies of what lies inside it, and slots that hold
+ * such (it may be taken back, or go).
  *
  * Relations to other cores are kept per object, equal in all local copies: the owner, and cached
  * flags (enum capability_flags). Retype asks for agreement when the source is foreign or may have
@@ -45,12 +43,11 @@
  * may be in several *parts*: a part is a mapping database and its locks, and all that is made of a
  * piece of RAM is in that RAM's part. A struct cspace is the head of a part. Calls take the head of
  * the part that their source is in, and references count the slots of all spaces together; nothing
- * here locks, so who changes parts at the same time sees to it (shared/capabilities.c).
+ * here locks: whoever changes parts at the same time does (shared/capabilities.c).
  *
- * Who calls it: the rows of the agreement engine and the kernels' local operations; tests and
- * benches through _capabilities.pxi. Source: paper section 4.7; Barrelfish kernel/capabilities.c
- * (copy, retype, the checks), kernel/cap_delete.c (deleting in steps; the clear list is `dying`
- * here), usr/monitor/capops/ and TN-013 (relations). */
+ * Source: paper section 4.7; Barrelfish kernel/capabilities.c (copy, retype, the checks),
+ * kernel/cap_delete.c (deleting in steps; the clear list is `dying` here), usr/monitor/capops/ and
+ * TN-013 (relations). */
 #pragma once
 
 #include <stdatomic.h>
@@ -81,8 +78,7 @@ struct cspace_lock {
 struct cspace_space {
     uint32_t free; /* the first free CNode */
     uint32_t free_count;
-    /* the innermost CNode whose contents are being deleted; the others are those around it */
-    uint32_t dying;
+    uint32_t dying; /* the innermost CNode whose contents are being deleted; or NO_CNODE */
     uint32_t reserved;
 };
 
@@ -101,10 +97,8 @@ struct cspace {
     uint32_t part, parts, part_stride;
     uint32_t cnodes; /* of a space */
     uint32_t slot_bits;
-    /* of this part's Mappings, those with a page; counted in the shared kernel alone */
-    uint32_t mapped;
-    /* All locks since there was none lie between: where most looks for one end. Both 0 where there
-     * is none now. */
+    uint32_t mapped; /* this part's Mappings with a page; counted in the shared kernel alone */
+    /* All locks since there was none lie between: most looks for one end here. 0 without locks. */
     uint64_t locked_from, locked_to;
 };
 
@@ -128,7 +122,7 @@ static inline struct capability *cspace_slot(const struct cspace *cs, uint32_t s
 {
     return mapping_database_node(cspace_database(cs), slot);
 }
-/* Of a space, and of all of them. */
+/* How many there are: of a space, and of all of them. */
 static inline uint32_t cspace_space_slots(const struct cspace *cs)
 {
     return cs->cnodes << cs->slot_bits;
@@ -152,8 +146,8 @@ static inline struct cspace *cspace_part(const struct cspace *cs, uint32_t part)
     return (struct cspace *)((uintptr_t)cs +
                              (uintptr_t)(((int64_t)part - cs->part) * cs->part_stride));
 }
-/* Which part a slot is in, as far as one who holds no lock may know; NO_PART: it is empty, or there
- * is no such slot. */
+/* Which part a slot is in, as far as can be known without a lock; NO_PART: it is empty, or there is
+ * no such slot. */
 static inline uint32_t cspace_home(const struct cspace *cs, uint32_t slot)
 {
     if (!cs->homes_offset)
@@ -277,13 +271,13 @@ struct cspace_progress {
     uint32_t slot;
 };
 
-/* Empties the slot. With a Frame's last capability its Mappings go too, and with a CNode's last
- * all that it holds. A call deletes at most `work` capabilities; MORE: call again with the same
+/* Empties the slot. With a Frame's last capability its Mappings go too, and with a CNode's last all
+ * that it holds. A call deletes at most `work` capabilities; MORE: call again with the same
  * reference. An error from inside (BUSY, NEEDS_AGREEMENT) names the slot that stands in the way;
  * delete that one, or come back. An operation other than 0 vouches for all that its call deletes,
  * so a CNode is deleted on behalf of 0, and what in it needs agreement on behalf of the operation
- * that got it. One chain of nested CNodes is emptied at a time: who wants to delete another one
- * helps with the first. */
+ * that got it. One chain of nested CNodes is emptied at a time: a call that is to delete another
+ * one helps with the first. */
 enum capability_verdict cspace_delete(struct cspace *cs, uint64_t reference, uint64_t operation,
                                       uint32_t work, struct cspace_progress *progress);
 
@@ -302,8 +296,8 @@ enum capability_verdict cspace_revoke_begin(const struct cspace *cs, uint64_t re
                                             struct cspace_revocation *revocation);
 /* Deletes descendants and other copies, at most `work` capabilities a call; else as delete. OK:
  * there are none left. A revoke that empties the CNode which holds its own capability loses that
- * one too, and goes on to the end: it is the range that counts. Who interleaves it with operations
- * of others locks the range, or what they derive meanwhile is revoked as well. */
+ * one too, and goes on to the end: it is the range that counts. To interleave it with operations of
+ * others the range has to be locked, or what they derive meanwhile is revoked as well. */
 enum capability_verdict cspace_revoke_step(struct cspace *cs,
                                            const struct cspace_revocation *revocation,
                                            uint64_t operation, uint32_t work,
@@ -332,9 +326,9 @@ enum capability_verdict cspace_find_object(const struct cspace *cs, uint64_t add
  * CAP_REMOTE_DESCENDANTS. */
 void cspace_derived_elsewhere(struct cspace *cs, uint64_t address, uint64_t end);
 
-/* Who owns the object, and which relations (CAP_REMOTE_…) it has, in all its local copies; with
- * copies or descendants elsewhere its ancestors here get CAP_REMOTE_DESCENDANTS. NOT_COPYABLE for
- * types that never leave their core. */
+/* Sets the object's owner and its relations (CAP_REMOTE_…) in all its local copies; with copies or
+ * descendants elsewhere its ancestors here get CAP_REMOTE_DESCENDANTS. NOT_COPYABLE for types that
+ * never leave their core. */
 enum capability_verdict cspace_relate(struct cspace *cs, uint64_t reference, uint32_t owner,
                                       uint32_t relations);
 

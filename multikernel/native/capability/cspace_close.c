@@ -4,45 +4,11 @@
  * Deleting takes many calls, and with the last capability to a Frame its pages go, which a pin
  * forbids. So a CNode is *closed* first, with all CNodes that are reached from nowhere else: from
  * that moment on what they hold is gone for programs, and it is emptied in time. While the others
- * are asked whether its pages may go it is *closing*: who would use what it holds, or take away
- * what else there is of that, waits until it is known whether it closes or stays open.
+ * are asked whether its pages may go it is *closing*: an operation that would use what it holds, or
+ * take away what else there is of that, waits until it is known whether it closes or stays open.
  *
- * A revocation of RAM on one core alone does the same with the CNodes that lie in it.
- *
- * What is dying, or lies in a CNode that is closed, does not count as a capability that is left. A
- * Frame would else keep its pages by one that is on its way out, and that one would take them along
- * later, when nobody can refuse it any more. */
+ * A revocation of RAM on one core alone does the same with the CNodes that lie in it. */
 #include "capability/cspace_inside.h"
-
-bool cspace_gone(const struct cspace *cs, uint32_t slot)
-{
-    return cspace_slot(cs, slot)->flags & CAP_DYING ||
-           cspace_cnode(cs, slot)->state > CNODE_CLOSING;
-}
-
-/* Of the copies that a core has of what that slot, of any core, holds. */
-static enum left left_in(const struct cspace *cs, const struct cspace_space *space, uint32_t slot,
-                         uint32_t without)
-{
-    const struct capability *c = cspace_slot(cs, slot);
-    const struct mapping_database *db = cspace_database(cspace_part(cs, c->part));
-    enum left left = LEFT_NOTHING;
-    for (uint32_t i = mapping_database_last_copy(db, slot);
-         i != NO_CAPABILITY && capability_same(cspace_slot(cs, i), c);
-         i = mapping_database_previous(db, i)) {
-        if (i == without || cspace_space_of(cs, i) != space || cspace_gone(cs, i))
-            continue;
-        if (cspace_cnode(cs, i)->state != CNODE_CLOSING)
-            return LEFT_USABLE;
-        left = LEFT_CLOSING;
-    }
-    return left;
-}
-
-enum left cspace_left(const struct cspace *cs, uint32_t slot)
-{
-    return left_in(cs, cspace_space_of(cs, slot), slot, slot);
-}
 
 /* --- Closing --- */
 
@@ -105,35 +71,6 @@ void cspace_reopen(struct cspace *cs, uint32_t slot)
 }
 
 /* --- What goes --- */
-
-/* A capability to the Frame of that Mapping: before its first Mapping. */
-static uint32_t source_of(const struct cspace *cs, uint32_t mapping)
-{
-    const struct mapping_database *db =
-        cspace_database(cspace_part(cs, cspace_slot(cs, mapping)->part));
-    do
-        mapping = mapping_database_previous(db, mapping);
-    while (cspace_slot(cs, mapping)->type == CAP_MAPPING);
-    return mapping;
-}
-
-bool cspace_page_goes(const struct cspace *cs, uint32_t page, uint32_t victim)
-{
-    const struct capability *c = cspace_slot(cs, victim);
-    if (page == victim || cspace_cnode(cs, page)->state == CNODE_CLOSING)
-        return true;
-    if (c->type == CAP_MAPPING)
-        return false;
-    if (c->type == CAP_RAM && c->address <= cspace_slot(cs, page)->address &&
-        capability_end(cspace_slot(cs, page)) <= capability_end(c))
-        return true;
-    const uint32_t frame = source_of(cs, page);
-    if (has_cnodes(c))
-        return left_in(cs, cspace_space_of(cs, page), frame, NO_CAPABILITY) == LEFT_CLOSING;
-    return capability_same(cspace_slot(cs, frame), c) &&
-           cspace_space_of(cs, page) == cspace_space_of(cs, victim) &&
-           cspace_left(cs, victim) == LEFT_NOTHING;
-}
 
 /* OK: no page goes with the CNodes that are closing. BUSY: another operation is at some of it. */
 static enum capability_verdict pages_go(const struct cspace *cs, uint32_t victim)

@@ -25,44 +25,10 @@ static enum capability_verdict empty_dying(struct cspace *cs, const struct cspac
     enum capability_verdict verdict = delete_one(cs, slot, operation, at);
     if (verdict != CAP_OK && verdict != CAP_MORE)
         return verdict;
+    /* CNODE_DYING still: only its own deletion frees it. */
     if (slot >> cs->slot_bits == index)
-        cnode->cursor =
-            /* CNODE_DYING still: only its own deletion frees it */
-            (uint16_t)(slot - (index << cs->slot_bits));
+        cnode->cursor = (uint16_t)(slot - (index << cs->slot_bits));
     return CAP_MORE;
-}
-
-/* The first Mapping of that object, if there is one. */
-static uint32_t first_mapping(const struct cspace *cs, uint32_t slot)
-{
-    uint32_t next = mapping_database_next(cspace_database(cs), slot);
-    if (next == NO_CAPABILITY)
-        return NO_CAPABILITY;
-    const struct capability *c = cspace_slot(cs, slot), *mapping = cspace_slot(cs, next);
-    return c->type == CAP_FRAME && mapping->type == CAP_MAPPING && mapping->address == c->address
-               ? next
-               : NO_CAPABILITY;
-}
-
-uint32_t cspace_page(const struct cspace *cs, uint32_t slot)
-{
-    const struct mapping_database *db = cspace_database(cs);
-    const struct capability *c = cspace_slot(cs, slot);
-    uint32_t page = slot;
-    if (c->type != CAP_MAPPING)
-        page = c->type == CAP_FRAME ? first_mapping(cs, mapping_database_last_copy(db, slot))
-                                    : NO_CAPABILITY;
-    for (; page != NO_CAPABILITY; page = mapping_database_next(db, page)) {
-        const struct capability *mapping = cspace_slot(cs, page);
-        if (mapping->type != CAP_MAPPING || mapping->address != c->address)
-            return NO_CAPABILITY;
-        if (mapping->flags & CAP_REMOTE_COPIES &&
-            cspace_space_of(cs, page) == cspace_space_of(cs, slot))
-            return page;
-        if (page == slot)
-            return NO_CAPABILITY;
-    }
-    return NO_CAPABILITY;
 }
 
 /* The Mapping whose page is to be unmapped before that slot is emptied: a page is mapped by the
@@ -75,26 +41,18 @@ static uint32_t page_with(const struct cspace *cs, uint32_t slot)
                : NO_CAPABILITY;
 }
 
-enum capability_verdict cspace_mapped(const struct cspace *cs, uint32_t slot)
-{
-    const uint32_t page = cspace_page(cs, slot);
-    if (page == NO_CAPABILITY || (page != slot && cspace_left(cs, slot) == LEFT_USABLE))
-        return CAP_OK;
-    return page == slot || cspace_left(cs, slot) == LEFT_NOTHING ? CAP_MAPPED : CAP_BUSY;
-}
-
 /* Deletes one capability on the way to an empty slot. OK: the slot is empty. at: the slot that was
  * in the way. */
 static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint64_t operation,
                                           uint32_t *at)
 {
     struct capability *c = cspace_slot(cs, slot);
-    /* what a CNode holds may be of other memory than the CNode itself */
+    /* What a CNode holds may be of other memory than the CNode itself. */
     cs = cspace_part(cs, c->part);
     *at = slot;
     if (cspace_locked(cs, c->address, capability_end(c), operation))
         return CAP_BUSY;
-    /* In the shared kernel on whose behalf ever; here an operation has been asked about pages. */
+    /* An operation of the monitors has asked about pages before; the shared kernel asks here. */
     const uint32_t page = cs->mapped || !operation ? page_with(cs, slot) : NO_CAPABILITY;
     if (page != NO_CAPABILITY) {
         *at = page;
@@ -104,7 +62,7 @@ static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint
         cspace_empty(cs, slot);
         return CAP_OK;
     }
-    const uint32_t mapping = first_mapping(cs, slot);
+    const uint32_t mapping = cspace_first_mapping(cs, slot);
     if (mapping != NO_CAPABILITY &&
         cspace_needs_agreement(cs, cspace_slot(cs, mapping), operation)) {
         *at = mapping;

@@ -1,6 +1,6 @@
 /* What other cores have to do with the capabilities of this one: locks on behalf of operations that
- * span cores, what has been sent, who owns what, and what may have been derived elsewhere (after
- * Barrelfish usr/monitor/capops/ and TN-013). Messages are none of its business. */
+ * span cores, what has been sent, owners, and what may have been derived elsewhere (after
+ * Barrelfish usr/monitor/capops/ and TN-013). Nothing here sends. */
 #include "capability/cspace_inside.h"
 
 /* Does everything that covers that byte nest with the record? */

@@ -1,23 +1,22 @@
 /* The mapping database: all capabilities of a core in one order, found by address in O(log n).
  *
  * The order is address, size with the larger first, type, what it is about, slot. Ranges nest or
- * are disjoint (cspace.c sees to it), so copies of one object are neighbours, and right after them
- * come its descendants and nothing else until its range ends. A node knows the largest end in
- * either subtree: that finds the ranges which begin before an address and cover it, and by looking
- * at the nodes on one path alone, for with a million capabilities each of them is a cache miss.
+ * are disjoint (cspace.h), so copies of one object are neighbours, and right after them come its
+ * descendants and nothing else until its range ends. A node knows the largest end in either
+ * subtree: that finds the ranges which begin before an address and cover it, and by looking at the
+ * nodes on one path alone, for with a million capabilities each of them is a cache miss.
  *
  * A weak AVL tree: at most two rotations an insertion or removal, O(1) amortised in any mixture of
  * both (plain AVL trees promise that for insertions alone), no deeper than 2 log2 n, and as deep as
  * an AVL tree while nothing is removed; no random numbers, so that equal histories make equal
- * bytes. Links are indices; with the parent's among them, who has a slot's number removes it, or
- * inserts beside it, without a search from the root.
+ * bytes. Links are indices; with the parent's among them, a node is removed, or one inserted beside
+ * it, without a search from the root.
  *
  * Nodes are the slots of the CNodes, all of them one flat array: there is nothing to allocate.
  * Index NO_CAPABILITY is none.
  *
- * Who calls it: cspace.c. Source: Barrelfish lib/mdb/mdb_tree.c (an AA tree; `end` there is
- * reach_left and reach_right here), paper section 4.7; Haeupler, Sen and Tarjan, Rank-balanced
- * trees, 2015. */
+ * Source: Barrelfish lib/mdb/mdb_tree.c (an AA tree; `end` there is reach_left and reach_right
+ * here), paper section 4.7; Haeupler, Sen and Tarjan, Rank-balanced trees, 2015. */
 #pragma once
 
 #include <stdalign.h>

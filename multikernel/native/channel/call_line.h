@@ -6,8 +6,7 @@
  * is 2l+1 while it holds a request, 2l+2 while it holds the reply. Each side writes the line only
  * in its own turn, so the two never write at once.
  *
- * Idea: the "in place" round trip of this project's measurements; FFWD (SOSP'17) pairs request and
- * response lines. */
+ * Related: FFWD (SOSP'17) pairs request and response lines. */
 #pragma once
 
 #include <stdbool.h>
@@ -73,7 +72,7 @@ static inline int call_try_send(struct call_sender *end, const struct message *r
 /* What the control word of a line with an outstanding request becomes when the reply is there. */
 static inline uint64_t call_reply_control(const struct call_sender *end, uint32_t line)
 {
-    /* lines at or after next were last used a lap ago */
+    /* Lines at or after next were last used a lap ago. */
     uint64_t lap = line < end->next ? end->lap : end->lap - 1;
     return 2 * lap + 2;
 }
@@ -112,7 +111,7 @@ static inline int call_try_receive(struct call_receiver *end, struct message *re
 static inline void call_reply(struct call_receiver *end, uint32_t line, const struct message *reply)
 {
     struct slot *slot = &end->lines[line];
-    /* our turn: nobody else writes */
+    /* Relaxed: it is our turn, and nobody else writes. */
     uint64_t control = atomic_load_explicit(&slot->control, memory_order_relaxed);
     slot_put(slot, reply);
     /* Pairs with the acquire in call_try_take. */

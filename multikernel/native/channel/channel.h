@@ -5,25 +5,24 @@
  * try_send and try_receive never wait; what was sent before the other side closed still arrives,
  * then CLOSED; a send to a closed side is CLOSED. An end belongs to one thread at a time. A side
  * that dies without closing is noticed by the forms the host carries (the host closes for it), and
- * by those in shared memory only where somebody waits (waiting.c). Who is full goes on
- * receiving. In an epoch ring the news that there is room comes with the messages of the other
- * side: it may lie behind some that are not read, and is sent by a side that looks. Who only ever
- * sends takes another form.
+ * by those in shared memory only where somebody waits (waiting.c). A side that finds no room goes
+ * on receiving: in an epoch ring the news that there is room comes with the messages of the other
+ * side, may lie behind some that are not read, and is sent by a side that looks. For sending one
+ * way alone another form is better.
  *
  *   epoch-ring  ring.h                shared memory; capacity: slots - 1
  *   used-ring   used_ring.h           shared memory; capacity: slots
  *   call-line   call_line.h as FIFO   shared memory; capacity: slots, at most 32. A message is a
  *                                     request. Its reply is empty, nothing but the credit coming
  *                                     back: two line transfers a message, where the rings need
- *                                     little more than one. Who has a reply to send uses "calls".
+ *                                     little more than one. With replies to send: "calls".
  *   calls       call_line.h           shared memory; no FIFO: each side calls and answers, by
  *                                     channel_call and channel_request
- *   socket      socket.c      a pair of Unix sockets, SOCK_SEQPACKET; capacity: the host's
+ *   socket      socket.c              a pair of Unix sockets, SOCK_SEQPACKET; capacity: the host's
  *                                     buffers
- *   pipe        pipe.c        two pipes; capacity: the host's buffers
+ *   pipe        pipe.c                two pipes; capacity: the host's buffers
  *
- * Called by: the Python ends (_ends.pxi, _call_end.pxi), the transport experiments. The kernel's
- * own channels use ring.h and call_line.h directly. */
+ * The kernel's own channels use ring.h and call_line.h directly. */
 #pragma once
 
 #include <stddef.h>
@@ -39,8 +38,7 @@ enum channel_status {
     CHANNEL_OK = 0,
     CHANNEL_AGAIN,  /* full, or nothing there */
     CHANNEL_CLOSED, /* the other side has closed, or is gone */
-    /* what came is no message of ours, or the host refused: errno says why, 0 if it did not
-     * refuse */
+    /* what came is no message of ours (errno 0), or the host refused (errno says why) */
     CHANNEL_BROKEN,
 };
 
@@ -160,9 +158,9 @@ static inline bool channel_other_closed(const struct channel *channel)
                                 memory_order_acquire) == CHANNEL_SIDE_CLOSED;
 }
 
-/* --- Calls: the form "calls". Closing as with the others; CHANNEL_AGAIN from a call: every line is
- * in use. --- */
+/* --- Calls: the form "calls" --- */
 
+/* AGAIN: every line is in use. */
 static inline enum channel_status channel_call(struct channel *channel,
                                                const struct message *request, uint32_t *line)
 {

@@ -2,18 +2,16 @@
  *
  * Each core publishes its mode on a line that only it writes. A caller writes its message, fences,
  * and reads the mode:
- *   polling  nothing to do, the core will see the message;
- *   parked   wake it (futex on the bell, a line of its own because callers write it);
- *   user     interrupt it (a signal to its main thread);
- *   listening  parked in the host's ppoll, which lets that signal in and ends by it
- *              (driver/host.c).
+ *   polling    nothing to do, the core will see the message;
+ *   parked     wake it (futex on the bell, a line of its own because callers write it);
+ *   user       interrupt it (a signal to its main thread);
+ *   listening  the same: it is parked in the host's ppoll, which the signal ends.
  * A core that leaves polling publishes the new mode, fences, and looks at its channels once more.
  * Store-then-load on both sides (Dekker): either the core sees the message or the caller sees the
  * mode. Parks and user slices are bounded by a tick, so even a mark missed by a fault in this
  * reasoning costs a slice and never a hang.
  *
- * Source: DESIGN section 3; the paper's section 4.6 (poll, then block and let the monitor wake
- * you). */
+ * Source: paper section 4.6 (poll, then block and let the monitor wake the receiver). */
 #pragma once
 
 #include <stdbool.h>
@@ -29,7 +27,7 @@ enum core_mode {
 };
 
 struct doorbell {
-    /* written by the owner only, like the rest of this line */
+    /* This line is written by the owner alone. */
     _Alignas(PAD_BYTES) _Atomic uint32_t mode;
     uint32_t pid;
     uint32_t tid;
@@ -45,7 +43,7 @@ static_assert(sizeof(struct doorbell) == 2 * PAD_BYTES, "two writers, two padded
 /* After a message to the owner was published: get its attention if it takes more than polling. */
 void doorbell_ring_slowly(struct doorbell *doorbell, uint32_t mode);
 
-/* For who has fenced since: several messages, one fence. */
+/* After a fence behind the message: several messages can share one. */
 static inline void doorbell_ring_fenced(struct doorbell *doorbell)
 {
     uint32_t mode = atomic_load_explicit(&doorbell->mode, memory_order_relaxed);
@@ -53,8 +51,8 @@ static inline void doorbell_ring_fenced(struct doorbell *doorbell)
         doorbell_ring_slowly(doorbell, mode);
 }
 
-/* A hint: does the owner poll, as far as we have seen? Relaxed; who relies on it rings later all
- * the same. */
+/* A hint: does the owner poll, as far as we have seen? Relaxed: to rely on it, ring later all the
+ * same. */
 static inline bool doorbell_seems_to_poll(const struct doorbell *doorbell)
 {
     return atomic_load_explicit(&doorbell->mode, memory_order_relaxed) == MODE_POLLING;
@@ -85,8 +83,8 @@ static inline void doorbell_poll(struct doorbell *doorbell)
 /* The bell's count, read before the last look at the channels. */
 static inline uint32_t doorbell_bell(struct doorbell *doorbell)
 {
-    /* Acquire pairs with the release in doorbell_ring_slowly: who sees the ring sees the message
-     * before it. */
+    /* Acquire pairs with the release in doorbell_ring_slowly: a core that sees the ring sees the
+     * message before it. */
     return atomic_load_explicit(&doorbell->bell, memory_order_acquire);
 }
 

@@ -71,8 +71,7 @@ static int no_descriptor(const struct channel *channel, bool sending)
     return -1;
 }
 
-/* The four functions of a form whose own are SEND, RECEIVE, SEND_MANY and RECEIVE_MANY of an
- * end. */
+/* The four functions of a form, made of what its end does. */
 #define FORM(NAME, SEND, RECEIVE, SEND_MANY, RECEIVE_MANY)                                       \
     static enum channel_status NAME##_try_send(struct channel *channel,                          \
                                                const struct message *message)                    \
@@ -111,10 +110,10 @@ static int no_descriptor(const struct channel *channel, bool sending)
         return *done ? CHANNEL_OK : CHANNEL_CLOSED;                                              \
     }
 
-/* Who has read one message asks for the line of the next, to have it come while the caller is busy
- * with this one. Measured from Python, one call a message, 64 slots: 1.4 times the messages where a
- * line there and back took 160 cycles, and round trips no slower. A used ring's writer that asks
- * two slots ahead gained nothing in a stream and lost 40 % in round trips: it does not ask. */
+/* A receiver asks for the line of the next message, to have it come while the caller is busy with
+ * this one. Measured from Python, one call a message, 64 slots: 1.4 times the messages where a line
+ * there and back took 160 cycles, and round trips no slower. A used ring's writer that asks two
+ * slots ahead gained nothing in a stream and lost 40 % in round trips: it does not ask. */
 static inline void ask_for(const struct slot *slots, uint64_t position, uint32_t mask)
 {
     arch_prefetch_read(&slots[position & mask]);

@@ -6,7 +6,7 @@
  * and never writes the ring. How many messages a side has consumed travels back in the control
  * words of its own messages; when nothing flows back, an ACK message carries it. Data may use all
  * credits but one: the last is kept for the ACK, so two sides that have both filled their rings can
- * still tell each other what they consumed, and neither waits for ever.
+ * still say to each other what they consumed, and neither waits for ever.
  *
  * What is done for each message is kept short, because it was measured to matter: a reader gets its
  * speed from having the misses of the next few slots under way at once, as many as fit into the
@@ -50,12 +50,10 @@ struct ring_receiver {
     uint32_t mask;
     uint32_t epoch;     /* of the slot at position */
     uint64_t position;  /* messages consumed */
-    uint64_t announced; /* ... of which the other side had been told when we had written */
-    uint64_t spoken;    /* this many messages */
-    /* where to look whether it ought to be told; at the latest where a quarter ends */
-    uint64_t visit;
-    /* the newest control word: what it acknowledges is learnt when credit runs out */
-    uint64_t told;
+    uint64_t announced; /* ... as the last message that we wrote says */
+    uint64_t spoken;    /* messages that we had written then */
+    uint64_t visit;     /* where to look whether an ACK is due; a quarter's end at the latest */
+    uint64_t newest;    /* control word received: its ack is taken in when credit runs out */
 };
 
 struct ring_end {
@@ -80,7 +78,7 @@ static inline void ring_open(struct ring_end *end, struct slot *outgoing, struct
 RING_INLINE void ring_learn(struct ring_end *end)
 {
     uint64_t consumed = end->sender.limit - end->sender.mask;
-    end->sender.limit += (uint16_t)((end->receiver.told >> RING_ACK_SHIFT) - consumed);
+    end->sender.limit += (uint16_t)((end->receiver.newest >> RING_ACK_SHIFT) - consumed);
 }
 
 /* Writes the message and publishes it. The caller has checked for credit. */
@@ -91,7 +89,7 @@ RING_INLINE void ring_publish(struct ring_end *end, const struct message *messag
     uint64_t control = sender->epoch | flags | (end->receiver.position << RING_ACK_SHIFT);
     if (message)
         slot_put(slot, message);
-    /* Pairs with the acquire in ring_peek of the other side: who sees this epoch sees the words
+    /* Pairs with the acquire in ring_peek of the other side: this epoch seen, so are the words
      * above. */
     atomic_store_explicit(&slot->control, control, memory_order_release);
     sender->position++;
@@ -109,7 +107,7 @@ RING_INLINE uint64_t ring_peek(struct ring_receiver *receiver, struct slot **slo
     return atomic_load_explicit(&(*slot)->control, memory_order_acquire);
 }
 
-/* Every message we write tells what was consumed. It is noted when more is consumed, not when it is
+/* Every message we write says what was consumed. It is noted when more is consumed, not when it is
  * written: then a stream one way stores nothing for it, and a store more a message costs the writer
  * a fifth of its speed. */
 RING_INLINE void ring_note(struct ring_end *end)
@@ -121,10 +119,10 @@ RING_INLINE void ring_note(struct ring_end *end)
     }
 }
 
-/* Tells the other side what was consumed, if that is a quarter of the ring: rarely enough to be
- * cheap, early enough that a streaming sender does not stop. What it is not told here it learns
- * within the next quarter, so it never lacks more than half. An ACK always says something new: so
- * it frees the slot reserved for the answer to it. */
+/* Acknowledges what was consumed, if that is a quarter of the ring: rarely enough to be cheap,
+ * early enough that a streaming sender does not stop. What is not acknowledged here is within the
+ * next quarter, so the sender never lacks more than half. An ACK always says something new: so it
+ * frees the slot reserved for the answer to it. */
 RING_INLINE void ring_acknowledge(struct ring_end *end)
 {
     struct ring_receiver *receiver = &end->receiver;
@@ -163,8 +161,8 @@ RING_INLINE bool ring_skip(struct ring_end *end, struct slot **slot, uint64_t *c
         *control = ring_peek(&end->receiver, slot);
         if ((*control ^ end->receiver.epoch) & RING_EPOCH)
             return false;
-        /* a data message's too, though it stays: it may be all that comes */
-        end->receiver.told = *control;
+        /* Of a data message too, though it stays: it may be all that comes. */
+        end->receiver.newest = *control;
         if (!(*control & RING_ACK_ONLY))
             return true;
         ring_consume(end, answer);
@@ -179,12 +177,12 @@ RING_INLINE bool ring_has_room(struct ring_end *end)
     ring_learn(end);
     if (end->sender.position < end->sender.limit)
         return true;
-    /* Not answered: the message that there may be room for tells as much. */
+    /* Not acknowledged: the message that there may be room for says as much. */
     ring_skip(end, &slot, &control, false);
     ring_learn(end);
     if (end->sender.position < end->sender.limit)
         return true;
-    /* Perhaps owed since the reserved slot was in use: nothing else may come that tells it. */
+    /* Perhaps owed since the reserved slot was in use: nothing else may come that says it. */
     ring_acknowledge(end);
     return false;
 }
@@ -209,7 +207,7 @@ RING_INLINE bool ring_try_receive(struct ring_end *end, struct message *message)
         !ring_skip(end, &slot, &control, true))
         return false;
     slot_get(slot, message);
-    end->receiver.told = control;
+    end->receiver.newest = control;
     ring_consume(end, true);
     return true;
 }

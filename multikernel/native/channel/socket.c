@@ -1,6 +1,5 @@
 /* A channel that shares no memory: a pair of Unix sockets of type SOCK_SEQPACKET. The host keeps
- * the messages apart, in order and bounded; a packet is a message. The proof that a channel is an
- * interface: it passes the suite the rings pass. */
+ * the messages apart, in order and bounded; a packet is a message. */
 #include "channel/channel.h"
 
 #include <errno.h>

@@ -9,8 +9,7 @@
  *
  * Guarantees: FIFO, no loss, no duplicate, a message is seen whole or not at all; single-source
  * only. All slots may be in use. Ends are created once, one a side and direction, and live in
- * private memory. Called by: in_memory.c, the probes, and whoever wants to compare it with
- * ring.h, which the kernel uses. */
+ * private memory. */
 #pragma once
 
 #include <stdbool.h>
@@ -63,7 +62,7 @@ static inline bool used_ring_try_send(struct used_ring_sender *end, const struct
     if (control != USED_RING_FREE)
         return false;
     slot_put(slot, message);
-    /* Pairs with the acquire in used_ring_try_receive: who sees the slot used sees the words
+    /* Pairs with the acquire in used_ring_try_receive: the slot seen used, so are the words
      * above. */
     atomic_store_explicit(&slot->control, USED_RING_USED, memory_order_release);
     end->next = (end->next + 1) & end->mask;
@@ -79,7 +78,7 @@ static inline bool used_ring_try_receive(struct used_ring_receiver *end, struct 
     if (control == USED_RING_FREE)
         return false;
     slot_get(slot, message);
-    /* Pairs with the acquire in used_ring_try_send: who finds the slot free finds it read. */
+    /* Pairs with the acquire in used_ring_try_send: a slot found free has been read. */
     atomic_store_explicit(&slot->control, USED_RING_FREE, memory_order_release);
     end->next = (end->next + 1) & end->mask;
     return true;

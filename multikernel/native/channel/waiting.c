@@ -3,8 +3,9 @@
  * side may need this very CPU; then sleep, longer and longer up to a millisecond (in shared memory,
  * where nobody wakes anybody), or until the host says there is something (where it carries).
  *
- * A side that was killed closes nothing. Who has come to sleeping asks after the other side's
- * process, by a descriptor of it and not by its number, which the host may give to another one. */
+ * A side that was killed closes nothing. A wait that has come to sleeping asks after the other
+ * side's process, by a descriptor of it and not by its number, which the host may give to another
+ * one. */
 #include "channel/channel.h"
 
 #include <errno.h>
@@ -20,8 +21,8 @@ enum {
     ASK_EVERY = 16,
 };
 
-/* Cycles: some ten microseconds. Where the host carries nobody needs to yield: it knows who waits
- * for whom. */
+/* Cycles: some ten microseconds. Where the host carries, nobody needs to yield: it runs the process
+ * that is waited for. */
 static const struct patience in_memory = {40000, 64}, by_host = {40000, 0};
 
 uint64_t channel_now_ns(void)

@@ -21,8 +21,8 @@ void client_close(struct client *client);
 /* The system is being taken down, or its supervisor is dead. */
 bool client_gone(const struct client *client);
 
-/* The line that the reply will come in, or -1 when the window is full. */
-/* ... set: cores that the request names, where they fit into no word; else NULL. */
+/* The line that the reply will come in, or -1 when the window is full. set: cores that the request
+ * names, where they fit into no word; else NULL. */
 int client_send(struct client *client, uint32_t core, uint32_t channel,
                 const struct message *request, const uint64_t *set);
 /* Waits for the reply in a line, at most so long: true when it came. */

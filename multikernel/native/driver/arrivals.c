@@ -161,7 +161,7 @@ bool driver_poll(struct driver *d)
             any |= poll_host(d);
         uint32_t since = 0;
         for (struct watch *watch = d->watches; watch < d->watches_end; watch++) {
-            /* Who spoke last speaks next, mostly: between every few others, look there again. */
+            /* Mostly the next message comes from where the last one did: look there often. */
             if (since++ % 4 == 0 && watch_is_new(d->hot_watch))
                 any |= arrived(d, d->hot_watch);
             if (!watch_is_new(watch))

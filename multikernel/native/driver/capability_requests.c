@@ -1,5 +1,5 @@
-/* What programs and the launcher ask a driver about capabilities. What a core decides alone, and what
- * takes others, is the kernel's to know. */
+/* What programs and the launcher ask a driver about capabilities. What a core decides alone, and
+ * what takes others, is the kernel's to know. */
 #include "driver/driver.h"
 
 /* Memory that core 0 keeps becomes RAM, until nobody has any of it any more. */

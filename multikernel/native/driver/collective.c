@@ -55,8 +55,8 @@ static void join_group(struct driver *d, struct group *g, uint32_t root,
     g->open = true;
 }
 
-/* Words: 1 the group's number; 2 root 0-15 (0xffff: close it), version of its tree 16-47; 3 members,
- * cores in a word. STALE_VIEW when the root's tree is another one by now. */
+/* Words: 1 the group's number; 2 root 0-15 (0xffff: close it), version of its tree 16-47; 3
+ * members, cores in a word. STALE_VIEW when the root's tree is another one by now. */
 static enum verdict open_group(struct driver *d, uint64_t address, const struct message *request)
 {
     const uint32_t number = request->word[1] & 0xff, root = request->word[2] & 0xffff;
@@ -252,7 +252,7 @@ static enum verdict spread(struct driver *d, struct group *g, uint64_t address, 
     if (root ? from != d->me && !order : from != g->parent)
         return VERDICT_BAD_REQUEST;
     if (g->spreading || (order && d->deferred_count && !d->retrying))
-        return VERDICT_BUSY; /* first who asked first */
+        return VERDICT_BUSY; /* in the order of asking */
     bool keep = !root || order;
     if (keep && !g->taker && g->box_count == g->box_size) {
         if (root)

@@ -10,18 +10,19 @@
  * the root's.
  *
  * A message that finds a member's box full comes back BUSY and is sent again later, so a program
- * that takes nothing holds up its own group, and no line. Who waits in ORDER takes nothing either:
- * the root serves first who asked first, and a box has room for a message from every member beyond
- * GROUP_BOX, so who had no more than GROUP_BOX in its box when it asked is served whatever the
- * others do.
+ * that takes nothing holds up its own group, and no line. A program that waits in ORDER takes
+ * nothing either: the root serves in the order of asking, and a box has room for a message from
+ * every member beyond GROUP_BOX, so a member with no more than GROUP_BOX in its box when it asked
+ * is served whatever the others do.
  *
  * A group copies its edges when it is opened. Trees that are installed later concern groups that
  * are opened later.
  *
- * Programs come in by driver_here; the edges lie on user channel
- * GROUP_CHANNEL, which carries nothing else. Source: Smelt (OSDI'16), section 5 (collectives over
- * machine-aware trees); MPI for the names. Smelt's barrier, too, is a reduction and a broadcast;
- * that one line carries both is ours. */
+ * Programs come in by driver_here; the edges lie on user channel GROUP_CHANNEL, which carries
+ * nothing else.
+ *
+ * Source: Smelt (OSDI'16), section 5 (collectives over machine-aware trees); MPI for the names.
+ * Smelt's barrier, too, is a reduction and a broadcast; here one line carries both. */
 #pragma once
 
 #include "base/message.h"
@@ -32,8 +33,7 @@ struct driver;
 enum {
     GROUPS = 8,
     GROUP_VALUES = 5, /* words a message carries */
-    /* messages a member keeps until its program takes them, and one for each core */
-    GROUP_BOX = 64,
+    GROUP_BOX = 64,   /* messages that a member keeps for its program, beside one for each core */
     GROUP_CHANNEL = 1,
 };
 
@@ -80,7 +80,7 @@ struct group {
     /* down */
     bool spreading;
     uint32_t unacknowledged;
-    uint64_t spread_for; /* who is told when the subtree has it */
+    uint64_t spread_for; /* notified when the subtree has it */
     struct message spread;
     /* received */
     struct message *box;

@@ -9,14 +9,14 @@
  * comes while disabled leaves only the mark.
  *
  * Files, lowest first; none calls up:
- *   watch                      what is looked at
+ *   watch                           what is looked at
  *   transport: lines, rings, host   how messages travel
- *   outgoing, reply            what is sent to other cores, and to whoever asked
+ *   outgoing, reply                 requests to other cores, and replies
  *   program, memory_requests, trees, kernel_requests, capability_requests, collective, dispatch
- *                              the requests that are answered (requests.h)
- *   arrivals                   one turn: whatever has arrived goes where it belongs
- *   interrupt                  modes and signals
- *   loop, system_call          who asks for turns: the core itself, and its programs */
+ *                                   the requests that are answered (requests.h)
+ *   arrivals                        one turn: whatever has arrived goes where it belongs
+ *   interrupt                       modes and signals
+ *   loop, system_call               turns, for the core itself and for its programs */
 #pragma once
 
 #include "base/wait.h"
@@ -31,7 +31,7 @@
 
 struct peer {
     struct doorbell *doorbell;
-    uint64_t caller; /* who of this core waits for a reply that is a message; one at a time */
+    uint64_t caller; /* this core's request whose reply is a message; one at a time */
 };
 
 struct outgoing {
@@ -139,23 +139,18 @@ struct driver_options {
     uint32_t transport;     /* 0 call lines, 1 rings, 2 sockets */
     uint32_t crowded;
     uint32_t slots_per_core;
-    /* that a core's capabilities have room for, the root among them */
-    uint32_t cnodes;
+    uint32_t cnodes; /* that a core's capabilities have room for, the root among them */
     uint32_t capability_protocol; /* enum capability_protocol */
     uint32_t lock_scope;          /* the shared kernel's capabilities: 0 one lock, 1 one a region */
     uint64_t address_base;
     uint64_t address_size; /* a core's share of the range */
     uint64_t memory_bytes;
     uint64_t cycles_per_us;
-    /* how long an idle core polls before it parks; of no effect where cores share CPUs */
-    uint64_t spin_cycles;
-    /* of some roots: each the root, then its edges (monitor/tree.h) in sending order */
-    const uint32_t *trees;
+    uint64_t spin_cycles;  /* an idle core polls so long, then parks; not where CPUs are shared */
+    const uint32_t *trees; /* of some roots: each the root, then its edges (monitor/tree.h) */
     uint32_t tree_count;
-    /* by core: the descriptor of the socket to it; NULL: another transport */
-    const int *links;
-    /* the file for a log of all that this core's monitor is given; NULL: none */
-    const char *record;
+    const int *links;   /* by core: the descriptor of the socket to it; NULL: another transport */
+    const char *record; /* the file for a log of the inputs of this core's monitor; NULL: none */
 };
 
 /* The loop. Returns EVENT_RUN when a program has arrived (the core is then in user mode) or
@@ -179,8 +174,8 @@ static inline bool driver_inside(const struct driver *driver)
     return driver->inside;
 }
 
-/* Requests of that kind, DRIVER_KINDS or one of the SERVED_KINDS - 1 behind it, are answered here by
- * that function from now on, like all others. */
+/* Requests of that kind, DRIVER_KINDS or one of the SERVED_KINDS - 1 behind it, are answered here
+ * by that function from now on, like all others. */
 static inline void driver_serve(struct driver *driver, uint32_t kind, driver_handler *handler)
 {
     driver->served[kind - DRIVER_KINDS] = handler;

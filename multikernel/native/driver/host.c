@@ -1,13 +1,13 @@
 /* The transport that shares no memory: for each pair of cores a Unix SOCK_SEQPACKET socket pair
  * (channel/socket.c). Neither the monitor nor the agreement engine knows.
  *
- * What is shared then, and what not. Nothing that core tells core about an operation goes by
- * memory: not the request, not the reply, not the attention it needs. A core that polls tries to
- * receive; one that has nothing to do sleeps in the host's ppoll until one of its sockets is
- * readable; one that runs a program is interrupted by the host (O_ASYNC, as SIGURG). Memory still
- * carries what is not the kernel's: the launcher's requests, the programs' channels and groups, and
- * the doorbell by which those get attention. A core asleep in ppoll therefore publishes a mode of
- * its own, MODE_LISTENING, and is notified by a signal.
+ * What is shared then, and what not. Nothing about an operation goes by memory: not the request,
+ * not the reply, not the attention it needs. A core that polls tries to receive; one that has
+ * nothing to do sleeps in the host's ppoll until one of its sockets is readable; one that runs a
+ * program is interrupted by the host (O_ASYNC, as SIGURG). Memory still carries what is not the
+ * kernel's: the launcher's requests, the programs' channels and groups, and the doorbell by which
+ * those get attention. A core asleep in ppoll therefore publishes a mode of its own,
+ * MODE_LISTENING, and is notified by a signal.
  *
  * The signal is blocked while the driver works and let in by ppoll and when the driver is left: the
  * host then sets it pending and no more, so that a message to a core that polls costs it no
@@ -107,7 +107,7 @@ static bool receive(struct driver *d, struct watch *watch, struct arrival *a)
     struct host *h = d->host;
     (void)watch;
     if (h->next == 0 && d->cores == 2) {
-        /* one place to look: asking first whether there is something would be a call more */
+        /* One place to look: asking first whether there is something would be a call more. */
         h->next = d->cores;
         if (receive_from(d, 1 - d->me, a))
             return true;

@@ -37,7 +37,7 @@ static void resume(struct driver *d)
 {
     for (;;) {
         doorbell_enter(d->doorbell, MODE_USER);
-        /* what was published before our mode was visible; pairs with doorbell_ring */
+        /* What was published before our mode was visible; pairs with doorbell_ring. */
         driver_poll(d);
         notify_all(d);
         d->disabled = 0;
@@ -89,7 +89,7 @@ static void on_interrupt(int signal, siginfo_t *info, void *context)
     (void)signal;
     (void)context;
     struct driver *d = interrupted;
-    /* the host has a message */
+    /* The host has a message. */
     bool carried = info->si_code >= POLL_IN && info->si_code <= POLL_HUP;
     if (!d || (info->si_code != SI_TKILL && info->si_code != SI_TIMER && !(carried && d->host)))
         return; /* a socket's urgent data: not for us, and perhaps not even on the main thread */

@@ -13,8 +13,8 @@ struct kernel {
     /* Makes the core's state, in a driver that is open but for its channels. 0, or an errno. */
     int (*open)(struct driver *, const struct driver_options *);
 
-    /* What the kernel of another core says to this one: a request of a kind below KIND_PING, or the
-     * reply to one. False: this kernel knows no such request. */
+    /* From another core's kernel: a request of a kind below KIND_PING, or the reply to one. False:
+     * this kernel knows no such request. */
     bool (*message)(struct driver *, const struct arrival *);
     /* Does what is to be done without a message; true if there was something. The loop asks when
      * the word that driver.pending points to has changed. Safe in the interrupt handler and while

@@ -13,8 +13,8 @@
  * retype half as much again where the CPUs are far apart, for the receiver polls the line that the
  * next request goes to, and the sender has to fetch it first.) The window's lines are taken in
  * turn: one whose operation takes long would stop the others when its turn comes again. So a core
- * that is one message short of that answers LATER on it: what an operation waits for holds up
- * nobody but that operation. */
+ * that is one message short of that answers LATER on it: what an operation waits for holds up that
+ * operation alone. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -29,10 +29,9 @@ enum {
 struct lines {
     struct call_receiver answer, answers; /* the first line; and the window, where there is one */
     struct call_sender call, calls;
-    struct watch *watch; /* of the first line that is received on */
-    /* reply address of a request not yet answered, by line, the first being 0; 0: none */
-    uint64_t held[CALL_WINDOW_MAX];
-    uint64_t held_operation[CALL_WINDOW_MAX]; /* the operation it belongs to */
+    struct watch *watch;            /* of the first line that is received on */
+    uint64_t held[CALL_WINDOW_MAX]; /* by line, the first being 0: where its reply goes; 0: none */
+    uint64_t held_operation[CALL_WINDOW_MAX]; /* ... and the operation it belongs to */
 };
 
 static bool has_window(const struct driver *d)

@@ -1,5 +1,5 @@
 /* The CPU driver's loop: turns for as long as there is something, then what can wait, then sleep;
- * and the same for who waits in the middle of a system call. */
+ * and the same in the middle of a system call that waits. */
 #include <unistd.h>
 
 #include "driver/driver.h"
@@ -8,8 +8,7 @@ enum {
     REPLY_LOOKS = 4,
     SHORT_SLICE_US = 50,
     REAP_BATCH = 16,
-    /* a core may be told to spin for long: it sees the end of the system all the same */
-    STOP_LOOKS = 1024,
+    STOP_LOOKS = 1024, /* a core that spins for long sees the end of the system all the same */
 };
 
 static void park(struct driver *d)

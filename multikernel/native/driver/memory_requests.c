@@ -2,9 +2,9 @@
  *
  * What becomes of the memory of capabilities core 0 cannot know by itself: the RAM that it made may
  * be deleted while other cores have what was derived, and they part with that without a message. So
- * it is found out when it is needed: when there is no memory left, core 0 asks its kernel about what
- * it has given out, piece by piece, whether anybody has any of it, and what nobody has is free. A
- * request that waits for this is kept and tried again; several share one search. */
+ * it is found out when it is needed: when there is no memory left, core 0 asks its kernel about
+ * what it has given out, piece by piece, whether anybody has any of it, and what nobody has is
+ * free. A request that waits for this is kept and tried again; several share one search. */
 #include "driver/driver.h"
 
 /* --- Access --- */

@@ -25,7 +25,7 @@ void outgoing_send(struct driver *d, uint32_t to, const struct message *message)
 
 void outgoing_reply(struct driver *d, uint64_t address, const struct message *message)
 {
-    /* by the way that the request came */
+    /* By the way that the request came. */
     const struct transport *transport =
         reply_type(address) == REPLY_RING ? &transport_rings : d->transport;
     if (transport->answer(d, address, message))
@@ -42,7 +42,7 @@ bool outgoing_drain(struct driver *d)
     d->drains++;
     for (uint32_t i = 0; i < count; i++) {
         struct outgoing *entry = &d->outgoing[i];
-        /* FIFO for each destination: not past an entry that stays */
+        /* FIFO for each destination: not past an entry that stays. */
         if (d->full[entry->to] != d->drains && d->transport->send(d, entry->to, &entry->message)) {
             outgoing_notify(d, entry->to);
         } else {

@@ -1,4 +1,5 @@
-/* Programs: one comes in pieces, is run by the core's Python, and its result is fetched in pieces. */
+/* Programs: one comes in pieces, is run by the core's Python, and its result is fetched in
+ * pieces. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +17,7 @@ enum verdict program_request(struct driver *d, uint64_t address, const struct me
         if (program->state == PROGRAM_RUNNING)
             return VERDICT_CORE_BUSY;
         if (!d->inside)
-            /* between the end of a program and the loop: no malloc in the interrupt handler */
-            return VERDICT_BUSY;
+            return VERDICT_BUSY; /* not in the loop: the interrupt handler must not call malloc */
         free(program->result);
         free(program->code);
         program->result = NULL;

@@ -4,7 +4,7 @@
  * Three forms: call lines and rings in shared memory, and the host's sockets, which share none. A
  * system has one for its kernel's messages; programs can be answered over the rings beside it.
  *
- * To who sends, the way to each core is a bounded FIFO. A reply is a message of its own, marked
+ * To a sender, the way to each core is a bounded FIFO. A reply is a message of its own, marked
  * FLAG_REPLY, unless the transport has a place for it (answer). */
 #pragma once
 
@@ -15,14 +15,13 @@
 struct driver;
 struct watch;
 
-/* in word 0 of a message that answers another one by a way that is not its line */
+/* In word 0 of a message that answers another one by a way that is not its line. */
 enum { FLAG_REPLY = 1 << 24 };
 
 /* What has arrived. */
 struct arrival {
     struct message message;
-    /* a request's: where its reply goes; a reply's: who waits for it, 0 for the kernel */
-    uint64_t address;
+    uint64_t address; /* a request's: where its reply goes; a reply's: the waiter, 0: the kernel */
     uint32_t from;
     bool reply;
 };
@@ -60,7 +59,7 @@ void transport_park(struct driver *driver, uint32_t seen, uint32_t slice_us);
 
 /* A reply came on a call line of the kernel's. True: it is for the kernel. */
 bool lines_answered(struct driver *driver, const struct message *reply);
-/* The line to that core which a single request takes, for who looks for the reply himself. */
+/* The line to that core which a single request takes; its reply is the caller's to look for. */
 struct call_sender *lines_first(struct driver *driver, uint32_t to);
 
 /* A core was sent something in memory. One that does not poll is notified now, as waking takes

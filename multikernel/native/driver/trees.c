@@ -42,8 +42,7 @@ int trees_open(struct driver *d, const uint32_t *trees, uint32_t count)
 
 /* Word 1: position of the first edge 0-15, edges in all 16-31, the installation's number 32-47,
  * edges here 48-63; words 2 to 4: two edges each; 5 root. The last piece begins the installation.
- * Of two that come at once the one that began last goes on, and the other is told that it was
- * overtaken. */
+ * Of two that come at once the one that began last goes on, and the other is OVERTAKEN. */
 enum verdict tree_request(struct driver *d, uint64_t address, const struct message *request,
                           struct message *reply)
 {

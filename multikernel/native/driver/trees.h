@@ -1,5 +1,5 @@
-/* The trees' tables, in the segment: a core's own in its own region, which only it writes; and what
- * comes in pieces before it becomes one. For both kernels. */
+/* The trees' tables, in the segment: a core's own in its own region, which only it writes; and the
+ * edges that come in pieces before they become one. For both kernels. */
 #pragma once
 
 #include "monitor/tree.h"

@@ -3,8 +3,8 @@
  *
  * Every place is one watch: the address of a control word and the value that says "new". A turn is
  * a walk over the watches, a load and a comparison each, all in the first-level cache while nothing
- * arrives; the paper's complaint about polling many channels (section 5 of its follow-ups) is this
- * walk, so it is kept short. Replies awaited are a list of their own, short and walked first. */
+ * arrives; polling many channels costs this walk, so it is kept short. Replies awaited are a list
+ * of their own, short and walked first. */
 #pragma once
 
 #include "channel/call_line.h"
@@ -18,7 +18,7 @@ struct watch {
     uint32_t index;            /* the receive function's */
 };
 
-/* A reply that is on its way, and who asked: a local reply address, or 0 for the transport. */
+/* A reply that is on its way, and its waiter: a local reply address, or 0 for the kernel. */
 struct awaited {
     _Atomic uint64_t *control;
     uint64_t expected;

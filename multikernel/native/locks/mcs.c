@@ -16,7 +16,7 @@ static void acquire(struct lock *lock, struct lock_node *nodes, uint32_t me,
     uint32_t before = atomic_exchange_explicit(&lock->tail, me + 1, memory_order_acq_rel);
     if (!before)
         return;
-    /* Release pairs with the acquire of next in release(): who hands over sees our node as
+    /* Release pairs with the acquire of next in release(): the handover comes after our node was
      * initialised. */
     atomic_store_explicit(&nodes[before - 1].next, me + 1, memory_order_release);
     /* Pairs with the release store in release(): the state the predecessor left is ours to see. */

@@ -12,8 +12,7 @@ struct frames {
     uint64_t *used;
     uint64_t *first;
     uint64_t *kept; /* on the first page: capabilities say what becomes of it */
-    /* A search for kept frames that nobody has any more: where it is, and how many pages there are
-     * to go. */
+    /* A search for kept frames that nobody has any more: where it is, and pages to go. */
     uint64_t look_at, to_look_at;
 };
 
@@ -24,7 +23,7 @@ uint64_t frames_allocate(struct frames *frames, uint64_t length);
 /* Is this exactly a frame that was handed out? */
 bool frames_has(const struct frames *frames, uint64_t offset, uint64_t length);
 /* From now on the frame that begins there is the memory of capabilities, and frames_has denies it:
- * nobody who only names its place gets it. */
+ * naming its place is not enough to get it. */
 void frames_keep(struct frames *frames, uint64_t offset);
 bool frames_kept(const struct frames *frames, uint64_t offset, uint64_t length);
 /* All kept frames are to be looked at; the next one, if there is one left; and that it has been. */

@@ -6,8 +6,8 @@
  * or when idle. protect is one mprotect of a whole VMA and stays inside this process. Retired VMAs
  * stay behind as PROT_NONE until reaped.
  *
- * Loads and stores by the system go through the accessor (vspace_copy, vspace_load), the only code
- * whose faults are caught. */
+ * Loads and stores by the system go through the accessor (vspace_copy), the only code whose faults
+ * are caught. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,6 +1,6 @@
-/* Installing a tree in a running system is an agreement like any other, by the very engine that
- * sends by these trees. The root initiates: it makes the new version's table, and when all cores
- * have voted the commit makes that version current on all of them.
+/* Installing a tree in a running system is an agreement like any other, of the engine that sends by
+ * these trees. The root initiates: it makes the new version's table, and when all cores have voted
+ * the commit makes that version current on all of them.
  *
  * No operation is lost: those under way keep to the version that they began with. The new table
  * takes the place of the version before the current one, so the root waits until the last operation
@@ -35,7 +35,7 @@ static const uint64_t *everybody(const struct monitor *m, const struct agreement
 
 static const struct object_kind trees = {.count = count, .lock = lock, .participants = everybody};
 
-/* --- The row --- */
+/* --- The operation --- */
 
 static enum verdict begin(struct monitor *m, const struct environment *env, struct workflow *w,
                           struct agreement *a, const struct request *request)
@@ -109,7 +109,7 @@ const struct operation_kind tree_operation = {
     .undo = leave,
 };
 
-/* --- Without agreement --- */
+/* --- Looking --- */
 
 uint64_t monitor_trees_digest(const struct monitor *m)
 {

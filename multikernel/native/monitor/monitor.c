@@ -80,8 +80,8 @@ void monitor_init(struct monitor *m, uint32_t me, const struct monitor_shape *sh
     m->piece_slots = shape->piece_slots;
     m->slots_per_core = shape->slots_per_core;
     m->sets = shape->sets;
-    m->tells_all = shape->agreements < (cores - 1) * lanes ||
-                   shape->mappings < (cores - 1) * shape->slots_per_core;
+    m->notifies_all = shape->agreements < (cores - 1) * lanes ||
+                      shape->mappings < (cores - 1) * shape->slots_per_core;
     m->view = 1;
     for (uint32_t core = 0; core < cores; core++)
         core_set_add(monitor_members(m), core);

@@ -123,8 +123,7 @@ struct output {
     /* An operation whose own part is to be done by INPUT_CONTINUE once the messages are out, or
      * NO_OPERATION. */
     uint32_t local;
-    uint64_t
-        next_tick; /* when step wants an INPUT_TICK, in cycles; NEVER: not before another input */
+    uint64_t next_tick;   /* in cycles: an INPUT_TICK is wanted; NEVER: not before another input */
     enum verdict verdict; /* of PIN, UNPIN and CREATE */
     struct work work;
     uint64_t made;

@@ -12,7 +12,7 @@ struct object_kind {
      * makes sense. */
     uint32_t (*count)(const struct monitor *);
     uint64_t *(*lock)(const struct monitor *, uint32_t object);
-    /* Ranges. Who holds a part of this one, other than the attempt itself? 0: nobody. */
+    /* Ranges: the attempt that holds a part of this one, other than itself; 0: none. */
     uint64_t (*holder)(const struct monitor *, const struct agreement *);
     void (*take)(struct monitor *, const struct agreement *);
     void (*give)(struct monitor *, const struct agreement *);
@@ -21,7 +21,7 @@ struct object_kind {
                                     uint64_t *buffer);
     /* The lock was given back. NULL: nothing to be done then. */
     void (*unlocked)(struct monitor *, const struct environment *, uint32_t object);
-    /* RELEASE: it is final everywhere. NULL: nobody is told so. */
+    /* RELEASE: it is final everywhere. NULL: nobody is notified. */
     void (*released)(struct monitor *, const struct environment *, const struct message *);
 };
 
@@ -42,8 +42,8 @@ struct operation_kind {
      * is done; BUSY: something is in the way; MORE: at the next tick; or an error. NULL: what begin
      * said. */
     enum verdict (*resume)(struct monitor *, struct workflow *, struct agreement *);
-    /* The core that was asked to drive it, before every attempt: NOT_OWNER, or OK with who has to
-     * take part. NULL: only initiators drive. */
+    /* The core that was asked to drive it, before every attempt: NOT_OWNER, or OK, and which cores
+     * have to take part. NULL: only initiators drive. */
     enum verdict (*sequence)(const struct monitor *, struct agreement *);
     /* May this core take part? Asked of the initiator too, but where there is resume. */
     enum verdict (*check)(const struct monitor *, const struct agreement *);
@@ -57,8 +57,8 @@ struct operation_kind {
     void (*commit)(struct monitor *, const struct environment *, struct agreement *);
     /* Takes prepare back; for one phase, commit. */
     void (*undo)(struct monitor *, const struct environment *, struct agreement *);
-    /* A child's answer to PREPARE adds to what this core's own will say, and COMMIT tells everybody
-     * what it came to. NULL: answers carry a verdict and nothing else. */
+    /* A child's answer to PREPARE adds to what this core's own will say, and COMMIT carries what it
+     * came to. NULL: answers carry a verdict and nothing else. */
     void (*gather)(struct agreement *, const uint64_t argument[4]);
     /* Initiator: the commit stands everywhere; true when that was all that was asked for. With
      * this, initiator and root keep their locks up to here. NULL: they go with their own commit. */

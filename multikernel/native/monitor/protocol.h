@@ -24,7 +24,7 @@ enum operation {
     OPERATIONS
 };
 
-/* Who drives operations on capabilities, for all of a system: whoever asked for one, or the
+/* The core that drives an operation on capabilities, for all of a system: the initiator, or the
  * object's owner (capability/ranges.c). */
 enum capability_protocol { CAPABILITIES_TWO_PHASE = 0, CAPABILITIES_OWNER };
 
@@ -43,12 +43,12 @@ enum agreement_kind {
     AGREEMENT_KINDS
 };
 
-/* Word 0 of every message: kind 0-7, operation 8-15, verdict 16-23, flags 24-31 (24 the transports',
- * 25-26 the place of the root's tree), core 32-47 (in the first four requests the root, in what
- * answers the core that the verdict names), view 48-63. Word 1: the attempt, initiator 48-63 and
- * sequence 0-47. Word 2: the object: for mappings slot 0-31 and generation 32-63, for capabilities
- * the address of a range. Words 3-6: the operation's; in an answer that says BUSY, word 3 is the
- * attempt that it met. */
+/* Word 0 of every message: kind 0-7, operation 8-15, verdict 16-23, flags 24-31 (24: the
+ * transports', 25-26: the place of the root's tree), core 32-47 (in the first four requests the
+ * root, in what answers the core that the verdict names), view 48-63. Word 1: the attempt,
+ * initiator 48-63 and sequence 0-47. Word 2: the object: for mappings slot 0-31 and generation
+ * 32-63, for capabilities the address of a range. Words 3-6: the operation's; in an answer that
+ * says BUSY, word 3 is the attempt that it met. */
 static inline uint64_t message_head(uint32_t kind, uint32_t operation, uint32_t verdict,
                                     uint32_t core, uint32_t view)
 {

@@ -1,5 +1,5 @@
 /* A round of an agreement: down the tree, this core's own part, and the answers; and what the root
- * makes of it. The engine as a whole is told in step.c. */
+ * makes of it. The engine as a whole: step.c. */
 #include "monitor/step_inside.h"
 
 uint64_t agreement_holder(const struct monitor *m, const struct environment *env,
@@ -224,7 +224,7 @@ void agreement_succeed(struct monitor *m, const struct environment *env, struct 
             return;
         }
     }
-    if (a->tell_home)
+    if (a->notify_home)
         fill(&emit(out, OUTPUT_NOTICE, monitor_home(m, a->slot))->message, m, a, KIND_RELEASE,
              m->me);
     agreement_done(m, a, VERDICT_OK, m->me, out);
@@ -266,7 +266,7 @@ static enum verdict next_step(struct monitor *m, const struct environment *env, 
         verdict = kind->resume ? kind->resume(m, w, a) : kind->check(m, a);
         return verdict == VERDICT_OK && agreement_holder(m, env, a) ? VERDICT_BUSY : verdict;
     }
-    /* while an outcome is awaited here, nobody can say who owns it */
+    /* While an outcome is awaited here, its owner is not known. */
     if (agreement_holder(m, env, a))
         return VERDICT_BUSY;
     kind = kind_of(env, a);
@@ -305,7 +305,7 @@ void agreement_attempt(struct monitor *m, const struct environment *env, struct 
     if (own)
         a->id = (uint64_t)m->me << SEQUENCE_BITS |
                 ((++m->sequence * m->lanes + agreement_lane(m, a)) & SEQUENCE_MASK);
-    /* else all that was sent by that id has been answered: nothing will be mistaken for this */
+    /* Else the id is kept: all that was sent by it has been answered, so nothing is mistaken. */
     a->verdict = VERDICT_OK;
     a->named = NOBODY;
     a->opponent = 0;
@@ -337,7 +337,7 @@ static void finish_driven(struct monitor *m, const struct environment *env, stru
         break;
     case PHASE_APPLYING:
         if (yes) {
-            if (m->tells_all) /* while the participants are known */
+            if (m->notifies_all) /* while the participants are known */
                 agreement_forward_release(m, env, a, out);
             a->phase = PHASE_COMMITTING;
             agreement_own_part(m, env, a, out);

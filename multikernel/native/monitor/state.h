@@ -2,11 +2,12 @@
  * can be copied, hashed and compared as bytes.
  *
  * Behind the head lie: what is agreed and under way (own lanes first), workflows, trees' versions,
- * members, mappings, explicit core sets, and the core's capabilities. Of mappings a core has records
- * of those that it holds and of those that it is the home of; of agreements, those under way. */
+ * members, mappings, explicit core sets, and the core's capabilities. A core has records of those
+ * mappings that it holds or is the home of, and of those agreements that are under way. */
 #pragma once
 
 #include "base/core_set.h"
+#include "base/hash.h"
 #include "base/sparse.h"
 #include "capability/cspace.h"
 #include "memory/address_range.h"
@@ -33,10 +34,9 @@ struct mapping {
     uint8_t state;
     uint8_t rights;
     uint8_t released; /* locked: its unmap by others is final, free it at the unlock */
-    /* its home has a Mapping capability for it, with those rights; 0: there is none */
-    uint8_t recorded;
-    uint32_t pins; /* core-local: outside the digest */
-    uint8_t held;  /* this core is one of the holders */
+    uint8_t recorded; /* its home has a Mapping capability for it, with those rights; 0: none */
+    uint32_t pins;    /* core-local: outside the digest */
+    uint8_t held;     /* this core is one of the holders */
     uint8_t reserved[3];
     uint64_t lock; /* core-local: the attempt that holds this entry, 0 when none */
     uint64_t address;
@@ -66,7 +66,7 @@ enum phase {
 
 /* One attempt at one agreement, as this core knows it. */
 struct agreement {
-    uint64_t id;   /* initiator (who asked for it) 48-63, sequence 0-47; 0: no attempt yet */
+    uint64_t id;   /* initiator 48-63, sequence 0-47; 0: no attempt yet */
     uint32_t slot; /* the object's number; of a range, with generation, its address */
     uint32_t generation;
     uint64_t argument[4];
@@ -78,15 +78,15 @@ struct agreement {
     uint32_t next;     /* QUEUED: the record behind this one, 0: none */
     uint16_t from;
     uint16_t named; /* the core the verdict names */
-    uint16_t root;  /* who drives it: the initiator, or whom it asked */
+    uint16_t root;  /* drives it: the initiator, or the core that it asked */
     uint8_t operation;
     uint8_t protocol;
     uint8_t phase;
     uint8_t verdict;
-    uint8_t local;     /* this core's own part of the round is still to be done (INPUT_CONTINUE) */
-    uint8_t saved;     /* the operation's: what it needs to undo */
-    uint8_t place;     /* of the root's tree that all its rounds travel by */
-    uint8_t tell_home; /* root: the object's home took no part, and hears when it is final */
+    uint8_t local; /* this core's own part of the round is still to be done (INPUT_CONTINUE) */
+    uint8_t saved; /* the operation's: what it needs to undo */
+    uint8_t place; /* of the root's tree that all its rounds travel by */
+    uint8_t notify_home; /* root: the object's home took no part */
     uint8_t reserved[4];
 };
 
@@ -95,10 +95,10 @@ struct agreement {
 enum workflow_state { WORKFLOW_FREE = 0, WORKFLOW_WAITING, WORKFLOW_AGREEING };
 
 struct workflow {
-    uint64_t ticket;   /* whom to tell */
+    uint64_t ticket;   /* the request's */
     uint64_t retry_at; /* WAITING: not before, in cycles */
     uint32_t attempts; /* that were aborted */
-    uint16_t declined; /* who was asked last and was not the owner */
+    uint16_t declined; /* was asked last, and was not the owner */
     uint8_t state;
     uint8_t operation; /* what was asked for */
     uint8_t protocol;
@@ -124,8 +124,8 @@ struct monitor {
     uint32_t capability_protocol;
     uint32_t capability_work;
     uint32_t piece_slots;
-    uint32_t recorded;  /* mappings with `recorded` */
-    uint32_t tells_all; /* not everything has room here: what one phase did ends with a notice */
+    uint32_t recorded;     /* mappings with `recorded` */
+    uint32_t notifies_all; /* not everything has room here: what one phase did ends with a notice */
     uint32_t slot_next;
     uint32_t sets;                  /* explicit ones that there is room for */
     uint64_t sequence;              /* attempts begun */
@@ -188,11 +188,4 @@ static inline uint64_t *monitor_members(const struct monitor *m)
 static inline struct cspace *monitor_cspace(const struct monitor *m)
 {
     return (struct cspace *)((uintptr_t)m + m->cspace_offset);
-}
-
-/* Fibonacci hashing, for digests. */
-static inline uint64_t hash_mix(uint64_t hash, uint64_t value)
-{
-    hash = (hash ^ value) * 0x9e3779b97f4a7c15ull;
-    return hash ^ hash >> 29;
 }

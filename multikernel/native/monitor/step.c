@@ -8,7 +8,7 @@
  * that restores what others applied.
  *
  * Conflict: a core that finds the object locked answers BUSY and names the attempt that it met.
- * Nobody waits while it holds a lock, hence no deadlock (paper.md section 4: Barrelfish 2011). The
+ * Nobody waits while it holds a lock, hence no deadlock (as in Barrelfish, 2011). The
  * root aborts. Of two attempts that met, both roots agree which is the stronger: it tries again at
  * once, and the other gives it the time that an abort takes here (round.c).
  *
@@ -16,10 +16,10 @@
  * again, in as many steps as it takes. An agreement is one attempt at one step; its kind never
  * changes under way.
  *
- * Who drives an agreement (its root) is who asked for it (its initiator), unless its kind names
- * another core: then the initiator hands it over (ASK), takes part like anybody, and hears from the
- * root what became of it (ANSWER). What meets a lock waits at the root, in the order of asking,
- * without a message. The initiator holds no lock while it waits.
+ * The root of an agreement drives it: the initiator, unless its kind names another core. Then the
+ * initiator hands it over (ASK), takes part like any core, and hears from the root what became of
+ * it (ANSWER). What meets a lock waits at the root, in the order of asking, without a message. The
+ * initiator holds no lock while it waits.
  *
  * A participant forwards to exactly the cores it would forward to in round 2: the object that names
  * the participants is locked in between, and all rounds travel by the place of the tree that the
@@ -49,7 +49,7 @@ static bool exists(const struct monitor *m, const struct operation_kind *kind, u
 
 /* --- Requests --- */
 
-/* Whoever asked is told without any agreement. */
+/* The outcome of a request that needs no agreement. */
 static void at_once(const struct monitor *m, const struct request *request, enum verdict verdict,
                     uint64_t made, struct output *out)
 {
@@ -247,8 +247,8 @@ static void outcome(struct monitor *m, const struct environment *env, const stru
     agreement_begin_round(m, env, a, message_kind(message), out);
 }
 
-/* It is final everywhere. Where that is told to all, it is passed on, and what was kept for the
- * case that it is taken back is forgotten. */
+/* It is final everywhere. Where all are notified of that, it is passed on, and what was kept for
+ * the case that it is taken back is forgotten. */
 static void released(struct monitor *m, const struct environment *env, const struct input *in,
                      struct output *out)
 {
@@ -256,7 +256,7 @@ static void released(struct monitor *m, const struct environment *env, const str
     struct agreement *a = monitor_agreement(m, number_of(m, message->word[1]));
     const struct object_kind *object = env->operations->kind[message_operation(message)]->object;
     if (a->id == message->word[1] && a->phase == PHASE_APPLIED && !agreement_is_own(m, a)) {
-        if (m->tells_all)
+        if (m->notifies_all)
             agreement_forward_release(m, env, a, out);
         agreement_forget(m, a);
     }

@@ -51,7 +51,7 @@ static inline void note_round(const struct monitor *m, const struct agreement *a
     out->work.role = a->root == m->me ? ROLE_ROOT : leaf ? ROLE_LEAF : ROLE_INNER;
 }
 
-/* Who else holds the object, or a part of it; 0: nobody. */
+/* The attempt that holds the object, or a part of it; 0: none. */
 uint64_t agreement_holder(const struct monitor *m, const struct environment *env,
                           const struct agreement *a);
 void agreement_take(struct monitor *m, const struct environment *env, const struct agreement *a);
@@ -72,7 +72,7 @@ void agreement_forward_release(const struct monitor *m, const struct environment
 void agreement_attempt(struct monitor *m, const struct environment *env, struct agreement *a,
                        struct output *out);
 void agreement_wait(struct monitor *m, struct agreement *a, uint64_t until);
-/* It has come to its end everywhere; and what is told whom. */
+/* It has come to its end everywhere; and its outcome is put out. */
 void agreement_succeed(struct monitor *m, const struct environment *env, struct agreement *a,
                        struct output *out);
 void agreement_done(struct monitor *m, struct agreement *a, enum verdict verdict, uint32_t core,

@@ -1,5 +1,5 @@
 /* A root's multicast tree, as data: of every core the parent, the first child and the next sibling,
- * siblings in sending order. Where a root has none, it sends to everybody itself (flat).
+ * siblings in sending order. A root without one sends to every core itself (flat).
  *
  * The tables lie outside of the monitor's state, in the environment: one for each root and version,
  * immutable while the version is in use, one copy for all cores. The state knows which version each

@@ -13,7 +13,7 @@ static bool nothing_here(const struct driver *d, uint64_t address, uint64_t size
     return mapping_database_overlapping(db, address, address + size) == NO_CAPABILITY;
 }
 
-/* Memory that core 0 has given out comes back at once where this core can tell that a capability is
+/* Memory that core 0 has given out comes back at once where this core knows that a capability is
  * the last one: it owns RAM that nobody else has, or had, a part of (a revoke brings that about).
  * All other comes back when it is needed (unused). */
 static bool goes_for_good(const struct driver *d, const struct capability_task *task,
@@ -96,6 +96,6 @@ enum verdict multikernel_unused(struct driver *d, uint64_t address, uint64_t siz
     if (!driver_done(d, k->ticket, &reply))
         return VERDICT_BUSY;
     k->ticket = 0;
-    /* what was asked about may have come back by another way meanwhile */
+    /* What was asked about may have come back by another way meanwhile. */
     return k->asked == address ? message_verdict(&reply) : VERDICT_BUSY;
 }

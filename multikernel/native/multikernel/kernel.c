@@ -1,5 +1,5 @@
 /* The multikernel behind the kernel interface: operations are the monitor's, everything else is a
- * look at the own replica. */
+ * look at the core's own replica. */
 #include "multikernel/kernel.h"
 
 #include <errno.h>
@@ -13,10 +13,10 @@
 enum {
     LANES = OPERATION_LANES,
     OUTGOING_MOST = 65536,
-    WHOLE_CORES = 64,   /* up to so many every core has room for what all can have */
-    AGREEMENTS = 1024,  /* beyond: of others, under way here at once */
-    MAPPED_HOMES = 256, /* ... and room for what so many homes can map */
-    SETS = 64,          /* of cores that fit into no word */
+    WHOLE_CORES = 64,   /* up to so many cores each has room for what all can have */
+    AGREEMENTS = 1024,  /* beyond: room for so many of others, under way here at once, */
+    MAPPED_HOMES = 256, /* for what so many homes can map, */
+    SETS = 64,          /* and for so many sets of cores that fit into no word */
 };
 
 /* --- What the monitor is given --- */
@@ -65,7 +65,7 @@ static bool serve(struct driver *d)
     return k->monitor->waiting != waiting;
 }
 
-/* Voted, and not told the outcome. */
+/* Voted, and the outcome not known. */
 static bool engaged(struct driver *d)
 {
     return monitor_of(d)->engaged != 0;

@@ -1,6 +1,6 @@
-/* Between the monitor and the driver: what has arrived becomes an input, and what a step puts out is
- * sent, answered or told to whoever asked. The monitor sees no transport: it is given messages and
- * replies. */
+/* Between the monitor and the driver: what has arrived becomes an input, and what a step puts out
+ * is sent to other cores or answers a request. The monitor sees no transport: it is given messages
+ * and replies. */
 #include "multikernel/multikernel.h"
 
 static void deliver(struct driver *d, const struct output *output, uint64_t ticket,
@@ -52,8 +52,8 @@ enum verdict monitor_turn(struct driver *d, const struct input *input, uint64_t 
         deliver(d, k->output, ticket, &verdict, NULL);
     }
     k->next_tick = k->output->next_tick;
-    atomic_store_explicit(&k->waiting, k->next_tick != NEVER,
-                          memory_order_relaxed); /* ours alone */
+    /* Relaxed: this core alone reads it. */
+    atomic_store_explicit(&k->waiting, k->next_tick != NEVER, memory_order_relaxed);
     return verdict;
 }
 
@@ -79,7 +79,7 @@ bool monitor_message(struct driver *d, const struct arrival *a)
         if (kind >= AGREEMENT_KINDS)
             return false;
         if (kind >= KIND_RELEASE) {
-            /* a notice: nobody waits for the monitor, but its line wants its turn back */
+            /* A notice: nobody waits for the monitor, but its line wants its turn back. */
             const struct message taken = {{0}};
             d->transport->answer(d, a->address, &taken);
         }

@@ -1,12 +1,9 @@
 /* The kernel segment: everything cores say to one another, and nothing else. A header, then one
- * region a core. A region holds what its owner receives on, so that the owner, pinned, is the first
- * to touch it and it lies in the owner's memory.
+ * region a core, then the shared kernel's state. A region holds what its owner receives on, so that
+ * the owner, pinned, is the first to touch it and it lies in the owner's memory:
  *
- *   region: doorbell | call lines from each core | user channels from each core | rings from each
- *   core | the client's lines | its tree's tables | core sets
- *           | scratch memory that the kernels leave alone
- *   after the regions: the shared kernel's state (locked, one copy) and its private-to-a-core MCS
- *   nodes
+ *   doorbell | call lines from each core | user channels from each core | rings from each core |
+ *   the client's lines | its tree's tables | core sets | scratch memory, which no kernel uses
  *
  * Offsets, never pointers; magic, version and geometry are checked on attach. Made and unlinked by
  * the supervisor. */
@@ -23,9 +20,8 @@
 #define SEGMENT_MAGIC 0x314c4e52454b4d75ull /* "uMKERNL1" */
 enum {
     SEGMENT_VERSION = 1,
-    CLIENT_LINES = 32, /* window of each of the clients' channels to a core */
-    /* the launcher's: requests; programs and their results. The supervisor's: inspection */
-    CLIENT_CHANNELS = 3,
+    CLIENT_LINES = 32,    /* window of each of the clients' channels to a core */
+    CLIENT_CHANNELS = 3,  /* the launcher's requests, its programs, the supervisor's inspection */
     OPERATION_LANES = 16, /* operations a core may have under way at once */
     SCRATCH_BYTES = 128 * PAD_BYTES,
 };

@@ -29,7 +29,7 @@
  * Nobody owns anything: `owner` shows the core that looks, for it decides alone. A type that never
  * leaves its core in the multikernel (CNode, Mapping) does not here either,
  * so that programs find the same. */
-#include "capability/cspace_inside.h"
+#include "capability/cspace_going.h"
 #include "shared/capability_locks.h"
 
 enum { WORK = 64 }; /* capabilities a piece */

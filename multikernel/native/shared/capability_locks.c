@@ -1,6 +1,6 @@
 #include "shared/capability_locks.h"
 
-#include "capability/cspace_inside.h"
+#include "capability/cspace_going.h"
 
 /* --- Where it is --- */
 

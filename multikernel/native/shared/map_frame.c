@@ -20,7 +20,7 @@
  *
  * Who calls it: kernel.c (map and unmap), capabilities.c (what takes capabilities
  * away). */
-#include "capability/cspace_inside.h"
+#include "capability/cspace_going.h"
 #include "shared/capability_locks.h"
 
 /* After the regions' locks. */

@@ -1,5 +1,5 @@
-/* What a workflow about capabilities asks of the others next. It is tried alone first (task.c); what
- * one core must not decide alone becomes an agreement, and what is left after that is tried
+/* What a workflow about capabilities asks of the others next. It is tried alone first (task.c);
+ * what one core must not decide alone becomes an agreement, and what is left after that is tried
  * again. */
 #include "monitor/capability/asking.h"
 
@@ -17,7 +17,7 @@ enum verdict capability_begin(struct monitor *m, const struct environment *env, 
     return VERDICT_OK;
 }
 
-/* How a copy is to be made depends on who else has copies. */
+/* How a copy is to be made depends on the other cores that have copies. */
 static void ask_to_copy(const struct monitor *m, struct agreement *a,
                         const struct capability_task *t, uint32_t slot)
 {

@@ -1,5 +1,5 @@
 /* A copy, or a move, to another core: the destination takes the record in at prepare, the source of
- * a move goes at commit. What is said of all rows about capabilities is in ranges.c. */
+ * a move goes at commit. What all operations on capabilities have in common is in ranges.c. */
 #include "monitor/capability/asking.h"
 
 static enum verdict copy_check(const struct monitor *m, const struct agreement *a)
@@ -15,7 +15,7 @@ static enum verdict copy_prepare(struct monitor *m, const struct environment *en
     struct cspace *cs = monitor_cspace(m);
     uint32_t slot;
     (void)env;
-    if (agreement_is_own(m, a)) { /* who asked an owner has waited without a lock */
+    if (agreement_is_own(m, a)) { /* it may have waited for an owner, without a lock */
         const struct capability_task *t = agreement_task(m, a);
         enum capability_verdict found = cspace_find(cs, t->source, &slot);
         if (found == CAP_OK && t->move)

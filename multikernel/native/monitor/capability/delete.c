@@ -1,5 +1,5 @@
-/* The deletion of an owner's last copy: the votes say who has another copy, and the commit names
- * the heir. What is said of all rows about capabilities is in ranges.c. */
+/* The deletion of an owner's last copy: the votes say which cores have another copy, and the commit
+ * names the heir. What all operations on capabilities have in common is in ranges.c. */
 #include "monitor/capability/asking.h"
 
 static void delete_gather(struct agreement *a, const uint64_t argument[4])

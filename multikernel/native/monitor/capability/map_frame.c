@@ -1,5 +1,5 @@
-/* Pages of Frames that are capabilities: mapping one. A row about entries of the replica of
- * mappings, which is that of monitor/mapping/mapping.c with a capability beside.
+/* Mapping a page of a Frame that is a capability: the operation of monitor/mapping/map.c, with a
+ * Mapping capability beside the entry.
  *
  * What holds: a page of such a Frame is reachable on some core only while its home, the core that
  * mapped it, has the Mapping capability, and so the Frame that is derived from. The Mapping is made
@@ -15,9 +15,8 @@
  *
  * A Mapping is a capability with copies elsewhere, for what other cores have in their page tables
  * is one: so nothing that would take it along is decided by one core. A deletion unmaps all that
- * goes with it in one agreement before anything goes (unmap_going.c), a revoke all pages
- * of its range within its own two phases (revoke.c): a pin refuses either before
- * anything has changed.
+ * goes with it in one agreement before anything goes (unmap_going.c), a revoke all pages of its
+ * range within its own two phases (revoke.c): a pin refuses either before anything has changed.
  *
  * Source: paper section 4.7; Barrelfish kernel/mapping.c and include/barrelfish_kpi (Frame_Mapping:
  * the page table slot in a capability). */
@@ -48,8 +47,8 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
     const struct cspace_place place = {.cnode = t->cnode, .index = t->index};
     verdict = monitor_verdict(
         cspace_map(cs, t->source, a->argument[0], request->rights, &place, &t->made));
-    /* nobody has heard of it: no address and no generation is lost by asking again */
     if (verdict != VERDICT_OK) {
+        /* Nobody has heard of it: no address and no generation is lost by asking again. */
         m->addresses = addresses;
         m->slot_next = next;
         monitor_mapping(m, a->slot)->generation--;
@@ -67,8 +66,8 @@ static void adopt(struct monitor *m, const struct environment *env, struct agree
     mapping_record(m, a->slot);
 }
 
-/* Who has voted for a revoke has blocked all pages of its range: another one must not come behind
- * the vote. */
+/* A core that has voted for a revoke has blocked all pages of its range: another one must not come
+ * behind the vote. */
 static enum verdict check(const struct monitor *m, const struct agreement *a)
 {
     const uint64_t frame = a->argument[1], length = a->argument[2] & ((1ull << 56) - 1);
@@ -103,7 +102,7 @@ static void undo(struct monitor *m, const struct environment *env, struct agreem
     map_operation.undo(m, env, a);
 }
 
-/* Who asked gets the Mapping too, in argument 1. */
+/* The program gets the Mapping too, in argument 1. */
 static bool settled(struct monitor *m, struct workflow *w, struct agreement *a)
 {
     (void)m;

@@ -2,8 +2,8 @@
  * Mapping away: blocked at prepare, then gone or back again. And of all pages of a range, for
  * revokes.
  *
- * Who has voted has locked the entry: no pin comes behind the vote, and an unmap that one phase has
- * applied here already, and may undo, finds the lock and leaves the page table alone
+ * A core that has voted has locked the entry: no pin comes behind the vote, and an unmap that one
+ * phase has applied here already, and may undo, finds the lock and leaves the page table alone
  * (monitor/mapping/mapping.c). */
 #include "monitor/capability/ranges.h"
 #include "monitor/mapping/mapping.h"

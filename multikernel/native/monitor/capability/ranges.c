@@ -1,5 +1,4 @@
-/* What the monitors agree about: who may do what with a range of memory. Five rows of the agreement
- * engine, about ranges.
+/* What the monitors agree about capabilities: five operations on ranges of memory.
  *
  *   copy, move  initiator and destination (all cores when a move takes the ownership along and
  *               there may be copies elsewhere). The record travels, the destination takes it in at
@@ -9,31 +8,31 @@
  *               abort; with the commit the others know of descendants elsewhere.
  *   revoke      all cores: at commit each deletes what was derived, and the copies; then the
  *               initiator owns what it keeps, without relations.
- *   delete      all cores: the owner's last copy goes, and who has another one inherits. The votes
- *               say who; COMMIT names the heir.
+ *   delete      all cores: the owner's last copy goes, and a core with another one inherits. The
+ *               votes say which cores have one; COMMIT names the heir.
  *   reclaim     all cores: each votes whether it has anything of memory that core 0 would hand out
  *               anew.
  *
- * Who drives an operation is a property of a system (monitor.h: enum capability_protocol); rows and
- * engine are the same.
+ * Which core drives an operation is a property of a system (protocol.h: enum capability_protocol);
+ * operations and engine are the same.
  *
- *   two-phase   Who asks. Of two that meet on some core one is aborted, and tries again after a
- *               wait. Whoever has a copy is as good as the owner, so whoever derives has to ask all
- *               cores.
+ *   two-phase   The initiator. Of two that meet on some core one is aborted, and tries again after
+ *               a wait. Every core with a copy is as good as the owner, so all cores are asked
+ *               before anything is derived.
  *   owner       The object's owner: a core with a foreign copy describes what it wants (ASK; no
  *               reference travels), the owner makes it wait for what came before, drives it, and
- *               says what became of it (ANSWER). Who asked takes part, for it holds no lock while
- *               it waits, and what it wants to use may be gone when its turn comes. Operations on
- *               one object do not abort each other, as long as it stays with its owner and no
- *               PREPARE overtakes an ANSWER on its way through a tree; those on different objects
- *               that overlap may. Nothing is derived without the owner, so while it knows of no
- *               descendants elsewhere it derives alone, and another core needs nobody but it.
- *               Revoke is Barrelfish's mark, ready, commit, done: the PREPARE that locks, its
- *               votes, the COMMIT that deletes, its acknowledgements. Who is asked for what it does
- *               not own (any more) says so; it was handed on, and as everybody with a copy takes
- *               part in that, who asked waits for the news and asks the new one. If there is no
- *               news the object has lost its owner: then who asked drives, and all cores vote,
- *               which is safe by the locks alone.
+ *               says what became of it (ANSWER). The initiator takes part, for it holds no lock
+ *               while it waits, and what it wants to use may be gone when its turn comes.
+ *               Operations on one object do not abort each other, as long as it stays with its
+ *               owner and no PREPARE overtakes an ANSWER on its way through a tree; those on
+ *               different objects that overlap may. Nothing is derived without the owner, so while
+ *               it knows of no descendants elsewhere it derives alone, and another core needs
+ *               nobody but it. Revoke is Barrelfish's mark, ready, commit, done: the PREPARE that
+ *               locks, its votes, the COMMIT that deletes, its acknowledgements. A core that is
+ *               asked for what it does not own (any more) says so; the object was handed on, and as
+ *               every core with a copy takes part in that, the initiator waits for the news and
+ *               asks the new owner. Without news the object has lost its owner: then the initiator
+ *               drives, and all cores vote, which is safe by the locks alone.
  *
  * Both guarantee the same (tests/s3_agreement): no byte is usable as two things on any two cores, a
  * revoke that has returned leaves nothing anywhere, what is agreed happens on all and what is not
@@ -62,22 +61,22 @@
  * What lies in a CNode goes with the CNode. When a revoke's commit takes a CNode away, that may be
  * an owner's last copy of something else; nothing is sure to be agreed then, because a commit
  * cannot be refused. The copies elsewhere are left without an owner: they go on asking all cores,
- * and belong to whoever revokes one. A deletion of a CNode by its own core does better
- * (task.c): it stops there until the inheritance is agreed. What could refuse it, pages,
- * it has agreed about before (unmap_going.c).
+ * and a core that revokes one owns it. A deletion of a CNode by its own core does better (task.c):
+ * it stops there until the inheritance is agreed. What could refuse it, pages, it has agreed about
+ * before (unmap_going.c).
  *
- * As it travels: word 2 address, argument 0 size of the range; then, by row,
+ * As it travels: word 2 address, argument 0 size of the range; then, by operation,
  *   copy    1: type 0-7, rights 8-11, relations 12-15, how 16-19, index 20-31, owner 32-47,
  *           destination 48-63; 2: CNode; 3: reference made
- *   retype  1, 2: address and size of the source; 3: the owner vouches that it and who asks are
- *           enough
+ *   retype  1, 2: address and size of the source; 3: the owner vouches that it and the initiator
+ *           are enough
  *   revoke  1: type
  *   delete  1: type; 2: heir 0-15, cores that have a copy 16-31, descendants anywhere 32
  *
  * Source: paper section 4.7; Barrelfish 2011 usr/monitor (lock everywhere, apply, unlock); the
  * final tree's usr/monitor/capops/ and TN-013 (owners, retype checked by the owner,
  * find_descendants, revoke, moving ownership). There an answer is relied upon to arrive before the
- * next request; here channels keep no such order, so who asked is locked and acknowledges. */
+ * next request; here channels keep no such order, so the initiator is locked and acknowledges. */
 #include "monitor/capability/ranges.h"
 
 /* --- The object --- */
@@ -144,7 +143,7 @@ void capability_changes_hands(struct monitor *m)
          lane++) {
         struct workflow *w = monitor_workflow(m, lane);
         if (w->state == WORKFLOW_WAITING || monitor_own(m, lane)->phase == PHASE_ASKED) {
-            w->declined = TREE_NOBODY; /* who was not the owner may be by now */
+            w->declined = TREE_NOBODY; /* the core that declined may own it by now */
             w->moved = 1;
         }
     }

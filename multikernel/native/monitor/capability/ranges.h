@@ -1,13 +1,12 @@
-/* What the files of monitor/capability share; for nobody else. The rows themselves, and how they
- * travel: ranges.c. */
+/* What operations on capabilities share. What they are, and how they travel: ranges.c. */
 #pragma once
 
-#include "capability/cspace_inside.h"
+#include "capability/cspace_going.h"
 #include "monitor/mapping/mapping.h"
 
 enum how { HOW_MOVE = 1, HOW_OWNER = 2, HOW_EVERYBODY = 4 };
 
-/* Retype, argument 3: nobody but the owner and who asks has to be asked. */
+/* Retype, argument 3: nobody but owner and initiator has to take part. */
 enum { RETYPE_OWNER_VOUCHES = 1 };
 
 #define NO_HEIR              0xffffull
@@ -50,8 +49,8 @@ static inline bool makes_sense(const struct agreement *a)
 /* The object kind of all of them: a range of memory. */
 extern const struct object_kind capability_ranges;
 
-/* What others have, for who takes part in deciding: is anything derived from it here, or it from
- * something? (CAP_REMOTE_...) */
+/* Is anything derived from it here, or it from something? CAP_REMOTE_… as other cores have to see
+ * it. */
 uint32_t capability_relations_here(const struct cspace *cs, uint32_t slot);
 /* The first capability here to what the operation's range is; 0: there is none. */
 uint64_t capability_found(const struct cspace *cs, const struct agreement *a);
@@ -59,15 +58,17 @@ uint64_t capability_found(const struct cspace *cs, const struct agreement *a);
 void capability_owned_by(struct cspace *cs, uint64_t reference, uint32_t owner, uint32_t relations);
 /* Whom this core has asked in vain may own it from now on. */
 void capability_changes_hands(struct monitor *m);
+
 /* --- The same for several kinds --- */
 
 /* What one core decides alone (task.c). */
 enum verdict capability_alone(struct monitor *m, struct capability_task *t);
-/* Does this core own what another has asked it to order, and who has to take part? */
+/* Does this core own what another has asked it to order, and which cores have to take part? */
 enum verdict capability_sequence(const struct monitor *m, struct agreement *a);
 enum verdict capability_check(const struct monitor *m, const struct agreement *a);
 void capability_nothing(struct monitor *m, const struct environment *env, struct agreement *a);
 bool capability_settled(struct monitor *m, struct workflow *w, struct agreement *a);
+
 /* --- Pages of Frames --- */
 
 /* The Mapping that stands for an entry, at its home; and what is left to do when the entry goes

@@ -1,7 +1,7 @@
 /* Has anybody a capability to any of that memory? All cores vote, and what nobody has can be handed
- * out anew (reclaim.c). Each keeps the range locked from its vote to the outcome, so that a copy
- * which is on its way from one core to another is met on one of the two. Nothing changes in any
- * replica. What is said of all rows about capabilities is in ranges.c. */
+ * out anew. Each keeps the range locked from its vote to the outcome, so that a copy which is on
+ * its way from one core to another is met on one of the two. Nothing changes in any replica. What
+ * all operations on capabilities have in common is in ranges.c. */
 #include "monitor/capability/ranges.h"
 
 static enum verdict begin(struct monitor *m, const struct environment *env, struct workflow *w,

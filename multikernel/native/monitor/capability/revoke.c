@@ -1,5 +1,5 @@
 /* Revoke where it needs agreement: at commit all cores delete what was derived, and the copies; the
- * initiator owns what it keeps. What is said of all rows about capabilities is in
+ * initiator owns what it keeps. What all operations on capabilities have in common is in
  * ranges.c. */
 #include "monitor/capability/asking.h"
 
@@ -13,8 +13,8 @@ static void own_alone(struct monitor *m, const struct agreement *a)
     cspace_relate(cs, source, m->me, cspace_slot(cs, slot)->flags & CAP_REMOTE_ANCESTORS);
 }
 
-/* Pages of what goes are blocked. Who asked an owner has waited without a lock: what it wants to
- * keep may have been taken from it. */
+/* Pages of what goes are blocked. An initiator that asked an owner has waited without a lock: what
+ * it wants to keep may have been taken from it. */
 static enum verdict revoke_prepare(struct monitor *m, const struct environment *env,
                                    struct agreement *a)
 {

@@ -44,7 +44,7 @@ static enum capability_verdict copy(struct cspace *cs, struct capability_task *t
         return verdict;
     if (!capability_rules[c->type].copyable || !capability_rules[c->type].remote)
         return CAP_NOT_COPYABLE;
-    /* what is only prepared may yet be taken back */
+    /* What is only prepared may yet be taken back. */
     if (!(c->rights & CAP_GRANT) || t->rights & ~(uint32_t)c->rights)
         return cspace_touched(cs, c) ? CAP_BUSY : CAP_RIGHTS_EXCEEDED;
     return t->index < CNODE_SLOTS || t->index == CNODE_ANY ? CAP_NEEDS_AGREEMENT : CAP_NO_SLOTS;
@@ -62,8 +62,8 @@ static enum capability_verdict retype(const struct monitor *m, struct capability
     enum capability_verdict verdict = cspace_retype(cs, &r, 0, &t->made);
     if (verdict != CAP_NEEDS_AGREEMENT || m->capability_protocol != CAPABILITIES_OWNER)
         return verdict;
-    /* Who has a copy elsewhere asks the owner before it derives: so an owner without descendants
-     * elsewhere knows of all there are. No lock is in the way either, that would have come
+    /* A core with a foreign copy asks the owner before it derives: so an owner without descendants
+     * elsewhere knows of all there are. No lock is in the way either: that would have come
      * first. */
     const struct capability *c = cspace_slot(cs, (uint32_t)t->source);
     bool vouches = c->owner == cs->me && !(c->flags & CAP_REMOTE_DESCENDANTS);

@@ -1,9 +1,6 @@
 /* A program's request about capabilities, as its own core's monitor keeps it: references mean
- * something on that core alone, so none of this travels. What does travel is in ranges.c.
- *
- * Who calls it: the driver (capability_requests.c) fills one in; the monitor first tries it alone
- * (monitor_capability), and only what cspace.c does not let one core decide becomes an operation of
- * the agreement engine. */
+ * something on that core alone, so none of this travels. What does travel is in ranges.c. The
+ * monitor tries it alone first; only what one core must not decide becomes an agreement. */
 #pragma once
 
 #include <stdint.h>
@@ -14,13 +11,11 @@ struct capability_task {
     uint64_t offset, size, about;
     uint32_t index, count;
     uint32_t type, rights;
-    uint32_t to;  /* copy: the core */
-    uint8_t move; /* copy: the source goes */
-    /* delete, revoke: something is gone already, so that STALE means that others did the rest */
-    uint8_t begun;
+    uint32_t to;       /* copy: the core */
+    uint8_t move;      /* copy: the source goes */
+    uint8_t begun;     /* delete, revoke: something is gone; STALE means that others did the rest */
     uint8_t operation; /* what is asked for: enum operation */
-    /* just now, on this core alone, with the outcome that the others have to agree */
-    uint8_t tried;
-    uint64_t victim; /* delete, revoke: what stands in the way and needs agreement; 0: nothing */
+    uint8_t tried;     /* alone, just now, and the others have to agree */
+    uint64_t victim;   /* delete, revoke: what stands in the way and needs agreement; 0: nothing */
     uint64_t made;
 };

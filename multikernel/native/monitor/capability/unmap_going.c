@@ -5,13 +5,13 @@
  *
  * The pages are entries of the initiator's part of the table, for the Mappings are its own: a
  * message names up to piece_slots of them, and as many pieces as it takes are prepared one after
- * the other (operation_kind.more). Each core keeps the entries that it has voted for locked, by which it knows
- * them at the end. The initiator locks all of them when it begins, and the victim's range, and
- * holds CNodes that would go closing: nobody maps, moves or deletes anything meanwhile that would
- * change which pages go.
+ * the other (operation_kind.more). Each core keeps the entries that it has voted for locked, by
+ * which it knows them at the end. The initiator locks all of them when it begins, and the victim's
+ * range, and holds CNodes that would go closing: nobody maps, moves or deletes anything meanwhile
+ * that would change which pages go.
  *
  * A single page concerns its holders alone; several have holders that not every core knows, so all
- * take part. Who has heard of an unmap of a page before the home has, has nothing left to do.
+ * take part. A core that has heard of an unmap of a page before the home has nothing left to do.
  *
  * As it travels: word 2 the first slot of the piece 0-31, and 32-63 of a single page its
  * generation, else 0; the arguments: which of the slots from there on, a bit each. */
@@ -41,7 +41,7 @@ static uint32_t locked_to(const struct monitor *m, const struct agreement *a)
     return single(a) ? a->slot + 1 : first_slot(m, a) + m->slots_per_core;
 }
 
-/* The next slot of the piece after that one; NOBODY, which is no slot, behind the last. */
+/* The next slot of the piece after that one, the first after BEGIN; BEGIN behind the last. */
 enum { BEGIN = NO_PAGE };
 static uint32_t next_named(const struct agreement *a, uint32_t slot)
 {

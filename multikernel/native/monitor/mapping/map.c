@@ -1,8 +1,8 @@
 /* Mapping a frame: the home reserves a slot and an address, every holder inserts the page, and the
  * commit makes it known.
  *
- * As it travels: argument 0 the address, 1 the frame, 2 length 0-55 and rights 56-63, 3 the holders,
- * cores in a word; a set that fits into none is kept by its initiator for its lane. */
+ * As it travels: argument 0 the address, 1 the frame, 2 length 0-55 and rights 56-63, 3 the
+ * holders, cores in a word; a set that fits into none is kept by its initiator for its lane. */
 #include "monitor/mapping/mapping.h"
 
 static int live(void *monitor, uint32_t i, uint64_t *start, uint64_t *end)
@@ -72,9 +72,9 @@ static void adopt(struct monitor *m, const struct environment *env, struct agree
     mapping_free(m, env, a->slot); /* what one phase left */
     struct mapping *mapping = mapping_make(m, a->slot);
     const uint64_t *set = NULL;
+    const struct routing *r = env->routing;
     if (cores_form(a->argument[3]) == CORES_KEPT)
-        set =
-            env->routing->set(env->routing->context, agreement_initiator(a), agreement_lane(m, a));
+        set = r->set(r->context, agreement_initiator(a), agreement_lane(m, a));
     mapping->generation = a->generation;
     mapping->state = MAPPING_RESERVED;
     mapping->pins = 0;

@@ -21,7 +21,8 @@ static inline bool mapping_is_mapped(const struct mapping *mapping, uint32_t gen
     return mapping->state == MAPPING_MAPPED && mapping->generation == generation;
 }
 
-/* What unmap and protect have in common: the page is mapped and not pinned; its rights are noted. */
+/* What unmap and protect have in common: the page is mapped and not pinned; its rights are
+ * noted. */
 enum verdict mapping_check_unpinned(const struct monitor *m, const struct agreement *a);
 void mapping_note_rights(struct monitor *m, const struct environment *env, struct agreement *a);
 

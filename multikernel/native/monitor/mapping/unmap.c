@@ -27,21 +27,21 @@ static enum verdict prepare(struct monitor *m, const struct environment *env, st
     return env->mmu->protect(env->mmu->context, a->slot, RIGHTS_NONE);
 }
 
-/* Where the home took no part, or has what one phase left, it hears when all is over. */
-static bool home_is_told(const struct monitor *m, const struct agreement *a)
+/* Where the home took no part, or has what one phase left, it is notified when all is over. */
+static bool home_is_notified(const struct monitor *m, const struct agreement *a)
 {
     const uint32_t home = monitor_home(m, a->slot);
     const bool took_part = monitor_holds(m, monitor_mapping(m, a->slot), home);
     if (!agreement_is_own(m, a) || home == m->me)
         return false;
-    return a->protocol == ONE_PHASE ? !m->tells_all || !took_part : !took_part;
+    return a->protocol == ONE_PHASE ? !m->notifies_all || !took_part : !took_part;
 }
 
 static void commit(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     struct mapping *mapping = monitor_mapping(m, a->slot);
     const bool held = mapping->held;
-    a->tell_home = home_is_told(m, a);
+    a->notify_home = home_is_notified(m, a);
     if (a->protocol == TWO_PHASE || agreement_is_own(m, a))
         mapping_free(m, env, a->slot);
     else
@@ -50,8 +50,8 @@ static void commit(struct monitor *m, const struct environment *env, struct agre
         env->mmu->retire(env->mmu->context, a->slot);
 }
 
-/* One phase gave the entry back before the outcome was known, and its root tells the others while
- * it goes on: a revoke may have locked the page meanwhile, and says what becomes of it, or has
+/* One phase gave the entry back before the outcome was known, and other operations go on while the
+ * ABORT travels: a revoke may have locked the page meanwhile, and says what becomes of it, or has
  * taken it away, and another one may be there. */
 static void undo(struct monitor *m, const struct environment *env, struct agreement *a)
 {
