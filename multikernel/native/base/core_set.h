@@ -1,5 +1,5 @@
-/* A set of cores: as many 64-bit words as the system needs, never one machine word. And the same in
- * a word, as it travels in messages and as records keep it: all sets that come up often fit. */
+/* A set of cores: as many 64-bit words as the system needs. And the same in one word, as it travels
+ * in messages and as records keep it: all sets that come up often fit. */
 #pragma once
 
 #include <stdbool.h>
@@ -109,13 +109,13 @@ static inline uint64_t cores_word(const uint64_t *set, uint32_t cores)
         runs |= (uint64_t)core << (CORE_BITS * parts) | (uint64_t)last << (CORE_BITS * (parts + 1));
         parts += 2;
     }
-    if (parts == 2) /* one range is said twice; no core at all is no set that travels */
+    if (parts == 2) /* one range is given twice; the empty set does not travel */
         runs |= runs << 2 * CORE_BITS;
     return (uint64_t)CORES_RANGES << 60 | runs;
 }
 
-/* The set that a word says, in the buffer (of CORE_SET_WORDS_MAX) or where it is kept. NULL: all
- * cores are in it. */
+/* The set that a word stands for, in the buffer (of CORE_SET_WORDS_MAX) or where it is kept. NULL:
+ * all cores are in it. */
 static inline const uint64_t *cores_set(uint64_t word, uint32_t cores, const uint64_t *kept,
                                         uint64_t *buffer)
 {

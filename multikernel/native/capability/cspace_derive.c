@@ -64,8 +64,7 @@ static enum capability_verdict plan_retype(const struct cspace *cs, const struct
     if (cspace_locked(cs, plan->object.address, end, operation))
         return CAP_BUSY;
     if (cspace_needs_agreement(cs, source, operation) || (source->owner != cs->me && !operation))
-        /* whether that memory is anything else already is looked at on behalf of the operation */
-        return CAP_NEEDS_AGREEMENT;
+        return CAP_NEEDS_AGREEMENT; /* which finds out what is made of that memory already */
     plan->hint = mapping_database_last_copy(db, plan->source);
     if (mapping_database_next_overlapping(db, plan->hint, plan->object.address, end) !=
         NO_CAPABILITY)

@@ -7,13 +7,13 @@
 
 static void change_rank(struct mapping_database *db, uint32_t i, int by)
 {
-    node(db, i)->rank = (uint8_t)(node(db, i)->rank + by);
+    at(db, i)->rank = (uint8_t)(at(db, i)->rank + by);
 }
 
 /* What a node keeps of the side on which that child hangs. */
 static uint64_t *kept_reach(struct mapping_database *db, uint32_t parent, uint32_t child)
 {
-    struct capability *c = node(db, parent);
+    struct capability *c = at(db, parent);
     return c->left == child ? &c->reach_left : &c->reach_right;
 }
 
@@ -26,18 +26,18 @@ static void replace(struct mapping_database *db, uint32_t i, uint32_t by)
     if (parent == NO_CAPABILITY)
         db->root = by;
     else if (at(db, parent)->left == i)
-        node(db, parent)->left = by;
+        at(db, parent)->left = by;
     else
-        node(db, parent)->right = by;
+        at(db, parent)->right = by;
     if (by != NO_CAPABILITY)
-        node(db, by)->parent = parent;
+        at(db, by)->parent = parent;
 }
 
 /* Lifts i above its parent. Together they cover what they covered. */
 static void rotate_up(struct mapping_database *db, uint32_t i)
 {
     uint32_t parent = at(db, i)->parent, moved;
-    struct capability *up = node(db, i), *down = node(db, parent);
+    struct capability *up = at(db, i), *down = at(db, parent);
     replace(db, parent, i);
     if (down->left == i) {
         moved = down->left = up->right;
@@ -49,7 +49,7 @@ static void rotate_up(struct mapping_database *db, uint32_t i)
         up->left = parent;
     }
     if (moved != NO_CAPABILITY)
-        node(db, moved)->parent = parent;
+        at(db, moved)->parent = parent;
     down->parent = i;
     *kept_reach(db, i, parent) = reach(db, parent);
 }
@@ -130,7 +130,7 @@ void mapping_database_init(struct mapping_database *db, uint32_t capacity, struc
 
 void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t hint)
 {
-    struct capability *c = node(db, i);
+    struct capability *c = at(db, i);
     uint32_t parent = NO_CAPABILITY, previous = NO_CAPABILITY, next = NO_CAPABILITY;
     bool right = true, placed = false;
     if (hint != NO_CAPABILITY && compare(at(db, hint), hint, c, i) < 0) {
@@ -160,9 +160,9 @@ void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t h
     if (parent == NO_CAPABILITY)
         db->root = i;
     else if (right)
-        node(db, parent)->right = i;
+        at(db, parent)->right = i;
     else
-        node(db, parent)->left = i;
+        at(db, parent)->left = i;
     for (uint32_t child = i; parent != NO_CAPABILITY;
          child = parent, parent = at(db, parent)->parent) {
         uint64_t *kept = kept_reach(db, parent, child);
@@ -176,7 +176,7 @@ void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t h
 
 void mapping_database_remove(struct mapping_database *db, uint32_t i)
 {
-    struct capability *c = node(db, i);
+    struct capability *c = at(db, i);
     uint32_t x, p, heir = NO_CAPABILITY;
     if (c->left == NO_CAPABILITY || c->right == NO_CAPABILITY) {
         x = c->left == NO_CAPABILITY ? c->right : c->left;
@@ -190,18 +190,18 @@ void mapping_database_remove(struct mapping_database *db, uint32_t i)
             p = heir;
         } else {
             replace(db, heir, x);
-            node(db, heir)->right = c->right;
-            node(db, c->right)->parent = heir;
+            at(db, heir)->right = c->right;
+            at(db, c->right)->parent = heir;
         }
         replace(db, i, heir);
-        node(db, heir)->left = c->left;
-        node(db, c->left)->parent = heir;
-        node(db, heir)->reach_left = c->reach_left;
-        node(db, heir)->rank = c->rank;
+        at(db, heir)->left = c->left;
+        at(db, c->left)->parent = heir;
+        at(db, heir)->reach_left = c->reach_left;
+        at(db, heir)->rank = c->rank;
     }
     if (p != NO_CAPABILITY) {
-        node(db, p)->reach_left = reach(db, at(db, p)->left);
-        node(db, p)->reach_right = reach(db, at(db, p)->right);
+        at(db, p)->reach_left = reach(db, at(db, p)->left);
+        at(db, p)->reach_right = reach(db, at(db, p)->right);
     }
     /* Upwards while it changes anything, but at least to the heir, which is new where it is. */
     bool passed = heir == NO_CAPABILITY || p == heir;

@@ -3,12 +3,7 @@
 
 #include "capability/mapping_database.h"
 
-static inline const struct capability *at(const struct mapping_database *db, uint32_t i)
-{
-    return mapping_database_node(db, i);
-}
-
-static inline struct capability *node(struct mapping_database *db, uint32_t i)
+static inline struct capability *at(const struct mapping_database *db, uint32_t i)
 {
     return mapping_database_node(db, i);
 }

@@ -28,9 +28,8 @@
 #define RING_INLINE static inline __attribute__((always_inline))
 
 enum {
-    RING_SLOTS = 32, /* Barrelfish's monitor channels; other sizes by ring_open */
-    /* two messages at least before an ACK, the reserved slot, one to spare */
-    RING_SLOTS_MIN = 4,
+    RING_SLOTS = 32,    /* Barrelfish's monitor channels; other sizes by ring_open */
+    RING_SLOTS_MIN = 4, /* two messages at least before an ACK, the reserved slot, one to spare */
     RING_SLOTS_MAX = 32768, /* the acknowledgement is 16 bits wide */
     RING_EPOCH = 1,         /* control bit 0 */
     RING_ACK_ONLY = 2,      /* control bit 1: no payload */

@@ -155,7 +155,7 @@ bool driver_poll(struct driver *d)
     bool any = d->awaited_count && driver_poll_replies(d);
     if (d->outgoing_count)
         any |= outgoing_drain(d);
-    /* else the kernel may not step now; what has arrived waits in its channel */
+    /* Without room the kernel may not step; what has arrived waits in its channel. */
     if (outgoing_has_room(d)) {
         if (d->host)
             any |= poll_host(d);

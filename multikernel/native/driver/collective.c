@@ -6,7 +6,7 @@
 
 #include "driver/driver.h"
 
-/* in the line number of a reply address: the answer to a GATHER, else to a SPREAD */
+/* In the line number of a reply address: the answer to a GATHER, else to a SPREAD. */
 enum { UP = 0x80 };
 
 int collective_open(struct driver *d)

@@ -33,7 +33,7 @@ static bool answer(struct driver *d, uint64_t address, const struct message *mes
     struct message carried = *message;
     if (message_kind(message) < KIND_PING)
         return false;
-    /* a program's, one at a time: its request left room for the reply */
+    /* A program's, one at a time: its request left room for the reply. */
     carried.word[0] |= FLAG_REPLY;
     while (!send(d, to, &carried))
         arch_relax();

@@ -68,7 +68,7 @@ void monitor_init(struct monitor *m, uint32_t me, const struct monitor_shape *sh
 {
     const uint32_t cores = shape->cores, lanes = shape->lanes;
     assert(lanes && !(lanes & (lanes - 1)) && cores <= CORES_MAX && shape->piece_slots <= 256);
-    /* the rest of the block is zero already: fresh memory, or the caller's memset */
+    /* The rest of the block is zero already: fresh memory, or the caller's memset. */
     memset(m, 0, sizeof *m);
     m->size = lay_out(m, shape, me);
     m->me = me;

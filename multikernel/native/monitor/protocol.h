@@ -17,9 +17,8 @@ enum operation {
     OPERATION_RETYPE,
     OPERATION_REVOKE,
     OPERATION_DELETE,
-    OPERATION_MAP_FRAME, /* with a Mapping */
-    /* never asked for: a step of deleting a Frame, a Mapping, or a CNode that holds such */
-    OPERATION_UNMAP_GOING,
+    OPERATION_MAP_FRAME,   /* with a Mapping */
+    OPERATION_UNMAP_GOING, /* never asked for: a step of deleting what is mapped, or holds that */
     OPERATION_RECLAIM,
     OPERATIONS
 };

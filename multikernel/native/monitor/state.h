@@ -22,8 +22,7 @@ enum mapping_state {
     MAPPING_FREE = 0,
     MAPPING_MAPPED,
     MAPPING_RESERVED, /* a map operation is under way */
-    /* unmapped by one phase, not yet known to be final: data kept so that it can be restored */
-    MAPPING_GONE,
+    MAPPING_GONE,     /* unmapped by one phase, not yet final: kept so that it can be restored */
 };
 
 /* One entry, the same slot number on every core that holds the page, at the same virtual address.

@@ -85,12 +85,12 @@ enum verdict capability_resume(struct monitor *m, struct workflow *w, struct agr
     return VERDICT_OK;
 }
 
-/* It may have been one step of emptying a CNode, or of a revoke. */
+/* One step of a deletion or revoke that takes several: what is left is tried alone. */
 bool capability_step_settled(struct monitor *m, struct workflow *w, struct agreement *a)
 {
     struct capability_task *t = &w->task;
     t->begun = 1;
     if (capability_alone(m, t) != VERDICT_OK)
-        return false; /* resume will see why */
+        return false; /* resume finds out why */
     return capability_settled(m, w, a);
 }

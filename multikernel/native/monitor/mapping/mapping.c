@@ -1,5 +1,5 @@
-/* The replica of mappings: entries and their holders, and what can be seen of them. What the
- * operations do with entries is in map.c, unmap.c and protect.c.
+/* The replica of mappings: entries, their holders, and looks at them. What operations do with
+ * entries is in map.c, unmap.c and protect.c.
  *
  * A core has records of what it holds and of what it is the home of. Another core's entry is made
  * when this core takes part in its map, and forgotten when it is free and nobody holds its lock. */
