@@ -37,9 +37,9 @@ from multikernel.native._native import (
     capability_rule_table,
 )
 from multikernel.user.access import Access, core_number
-from multikernel.user.capability_outcome import NOBODY, capability_error
+from multikernel.user.capability_outcome import capability_error
 from multikernel.user.memory import Page, Rights, _Handle, holders, rights_number
-from multikernel.user.outcome import OK
+from multikernel.user.outcome import NOBODY, OK
 
 
 class CapabilityType(StrEnum):

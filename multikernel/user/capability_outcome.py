@@ -7,12 +7,9 @@ from __future__ import annotations
 from multikernel import errors
 from multikernel.errors import CapabilityError, MultikernelError
 from multikernel.native._native import CAPABILITY_VERDICTS, VERDICT_CAPABILITY_BASE
-from multikernel.user.outcome import error_of
+from multikernel.user.outcome import NOBODY, error_of
 
 _NAMES = {VERDICT_CAPABILITY_BASE + number: name for name, number in CAPABILITY_VERDICTS.items()}
-
-NOBODY = 0xFFFF
-"""As the core that a verdict names."""
 
 _CAUSES: dict[str, tuple[type[CapabilityError], str, str]] = {
     "stale": (

@@ -18,6 +18,8 @@ from multikernel.errors import (
 from multikernel.native._native import VERDICTS
 
 OK = VERDICTS["OK"]
+NOBODY = 0xFFFF
+"""What a verdict names where it is about no core."""
 _NAMES = {number: name for name, number in VERDICTS.items()}
 
 
@@ -74,7 +76,8 @@ def error_of(
             )
         case "NO_SLOT":
             return OutOfSlots(
-                "the table of mappings is full",
+                f"{f'core {named}' if named != NOBODY else 'the kernel'} has no room for one more"
+                " mapping",
                 value=value,
                 where=doing,
                 hint="unmap something, or boot(slots=…) more",

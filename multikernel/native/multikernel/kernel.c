@@ -10,14 +10,7 @@
 #include "monitor/operation.h"
 #include "multikernel/multikernel.h"
 
-enum {
-    LANES = OPERATION_LANES,
-    OUTGOING_MOST = 65536,
-    WHOLE_CORES = 64,   /* up to so many cores each has room for what all can have */
-    AGREEMENTS = 1024,  /* beyond: room for so many of others, under way here at once, */
-    MAPPED_HOMES = 256, /* for what so many homes can map, */
-    SETS = 64,          /* and for so many sets of cores that fit into no word */
-};
+enum { OUTGOING_MOST = 65536 };
 
 /* --- What the monitor is given --- */
 
@@ -32,22 +25,6 @@ static void keep_set(void *driver, uint32_t lane, const uint64_t *set)
     struct driver *d = driver;
     memcpy(segment_set(d->segment, &d->region, d->me, lane), set,
            8 * (size_t)core_set_words(d->cores));
-}
-
-static struct monitor_shape shape_of(const struct driver *d, const struct driver_options *o)
-{
-    struct monitor_shape shape = monitor_shape_whole(d->cores, LANES, o->slots_per_core);
-    if (d->cores > WHOLE_CORES) {
-        const uint32_t mappings = MAPPED_HOMES * o->slots_per_core;
-        shape.agreements = AGREEMENTS;
-        shape.mappings = mappings < shape.mappings ? mappings : shape.mappings;
-    }
-    if (d->cores > CORES_IN_BITS)
-        shape.sets = SETS;
-    shape.cnodes = o->cnodes;
-    shape.slot_bits = CNODE_SLOT_BITS;
-    shape.capability_protocol = o->capability_protocol;
-    return shape;
 }
 
 /* --- The interface --- */
@@ -132,7 +109,7 @@ static int open(struct driver *d, const struct driver_options *o)
     struct multikernel *k = calloc(1, sizeof *k);
     size_t entries = monitor_output_entries(d->cores);
     /* Room for every message that all operations under way can want to send at once. */
-    uint64_t most = (uint64_t)d->cores * d->cores * LANES;
+    uint64_t most = (uint64_t)d->cores * d->cores * OPERATION_LANES;
     if (!k ||
         outgoing_open(d, (uint32_t)entries,
                       (uint32_t)(4 * entries + (most < OUTGOING_MOST ? most : OUTGOING_MOST))))
@@ -146,7 +123,8 @@ static int open(struct driver *d, const struct driver_options *o)
                                           .routing = &k->routing,
                                           .backoff = 2 * o->cycles_per_us};
     k->next_tick = NEVER;
-    const struct monitor_shape shape = shape_of(d, o);
+    struct monitor_shape shape = multikernel_shape(d->cores, o->slots_per_core, o->cnodes);
+    shape.capability_protocol = o->capability_protocol;
     if (o->record) {
         k->record = record_open(o->record, d->me, &shape, o->address_base, o->address_size);
         if (!k->record)

@@ -24,6 +24,9 @@ static inline struct monitor *monitor_of(const struct driver *d)
     return multikernel_of(d)->monitor;
 }
 
+/* What a core's state has room for. */
+struct monitor_shape multikernel_shape(uint32_t cores, uint32_t slots_per_core, uint32_t cnodes);
+
 /* --- monitor_port.c --- */
 
 /* Steps the monitor and delivers what comes out; returns the verdict of a DONE output for ticket,
