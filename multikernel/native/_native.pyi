@@ -1,8 +1,7 @@
 """Types of the native module, written by hand beside `_native.pyx`.
 
 Guarantees: every name the module offers is here and nothing else is; a test holds the two against
-each other. Called by: every room that talks to the native core; type checkers and editors read it,
-nothing runs it.
+each other. Type checkers and editors read it, nothing runs it.
 """
 
 from array import array

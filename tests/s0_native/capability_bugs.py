@@ -72,7 +72,7 @@ BUGS = table(
         "        const struct capability *there = cspace_slot(cs, *first + i);\n",
     ),
     Bug(
-        "ANCESTORS_NOT_TOLD",
+        "ANCESTORS_NOT_NOTIFIED",
         REMOTE,
         "if (relations & (CAP_REMOTE_COPIES | CAP_REMOTE_DESCENDANTS))",
         "if (false)",

@@ -1,4 +1,4 @@
-# Channels for Python, included by _native.pyx: making them, and how a message is told in Python. A
+# Channels for Python, included by _native.pyx: making them, and what a message is in Python. A
 # message is seven words, given as a tuple of up to seven integers or as up to 56 bytes; what is
 # missing is zero, and what is received is always whole. Several are the rows of an array.
 

@@ -8,8 +8,8 @@ cdef extern from "base/core_set.h":
     uint64_t cores_word_ "cores_word"(const uint64_t *set, uint32_t cores)
 
 cdef extern from "monitor/monitor.h":
-    uint64_t message_head(uint32_t kind, uint32_t row, uint32_t verdict, uint32_t core,
-            uint32_t view) nogil
+    uint64_t message_head(uint32_t kind, uint32_t operation, uint32_t verdict,
+            uint32_t core, uint32_t view) nogil
     int message_verdict(const message *m) nogil
     uint32_t message_core(const message *m) nogil
 

@@ -1,9 +1,9 @@
 # Ends of channels for Python, included by _native.pyx: what all have in common, and those of FIFOs.
 # Messages are those of _channels.pxi. An end belongs to one thread at a time.
 #
-# Who waits spins for a few microseconds with the interpreter lock, as long as a message takes from
-# a side that is awake; only then is the lock released, and the rest of the wait is channel_wait's,
-# in slices after which signals are handled.
+# A call that waits spins for a few microseconds with the interpreter lock, as long as a message
+# takes from a side that is awake; only then is the lock released, and the rest of the wait is
+# channel_wait's, in slices after which signals are handled.
 #
 # A call a message costs its parsing. Methods of one argument take it by position alone; those of
 # none keep the usual convention. Each was tried both ways under CPython 3.11 and is some 20 cycles

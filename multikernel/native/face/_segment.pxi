@@ -1,5 +1,5 @@
-# The kernel segment for Python, included by _native.pyx: laid out by who boots, checked by who
-# attaches, and looked into from outside. See segment.h; nothing here waits.
+# The kernel segment for Python, included by _native.pyx: laid out at boot, checked on attach, and
+# looked into from outside. See segment.h; nothing here waits.
 
 cdef extern from "segment/segment.h":
     struct geometry:

@@ -15,8 +15,8 @@ void segment_unmap(struct segment *segment, uint64_t size)
 
 void segment_go(struct segment *segment)
 {
-    /* Pairs with segment_going: what the cores and the supervisor wrote before is seen by who sees
-     * it. */
+    /* Pairs with segment_going: a core that sees it sees what the others and the supervisor wrote
+     * before. */
     atomic_store_explicit(&segment->go, 1, memory_order_release);
 }
 

@@ -1,7 +1,5 @@
 /* The requests about capabilities that measuring loops make: a page of RAM to a Frame, and whatever
- * is about one capability. Their words: driver/driver.h.
- *
- * Called by: operations.c, at_once.c. */
+ * is about one capability. Their words: driver/requests.h. */
 #pragma once
 
 #include "probes/probes.h"

@@ -1,12 +1,11 @@
 /* Collectives through the booted drivers: each member's program asks its own driver, and the
  * drivers talk along the group's tree, as they do for any program (collective.h). Barrier and
  * reduction are timed from the last arrival to the last departure; a broadcast by its root, to
- * which it returns when all have it; an atomic broadcast in the same way by whoever asks for it.
+ * which it returns when all have it; an atomic broadcast in the same way by the member that asks
+ * for it.
  *
  * Every message carries the operation's number, every contribution a value that only its member
- * has: what arrives is checked.
- *
- * Called by: the collectives experiment, by all members at once, each in a program of its own. */
+ * has: what arrives is checked. */
 #include "probes/together.h"
 
 enum { THINK_CYCLES = 400 };

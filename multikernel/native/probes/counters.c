@@ -1,8 +1,7 @@
 /* What the processor counts of the calling thread. A virtual machine often has no counters, and a
  * kernel often gives them to its administrator only: then there is an errno and no number.
  *
- * Called by: the transport experiment, around a loop. Context switches are counted by the host's
- * kernel itself, wherever it counts anything; the tests know by them that an event is counted. */
+ * Context switches are counted by the host's kernel itself, wherever it counts anything. */
 #include <errno.h>
 #include <linux/perf_event.h>
 #include <string.h>

@@ -7,8 +7,7 @@
  * plainly as the manual pages do, a call to wake for every message and a call to sleep for every
  * one not there yet.
  *
- * Called by: the transport experiment, on two cores or on two that share a CPU. Reference: pipe(7),
- * unix(7), eventfd(2), futex(2). */
+ * Reference: pipe(7), unix(7), eventfd(2), futex(2). */
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>

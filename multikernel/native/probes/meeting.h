@@ -1,8 +1,6 @@
 /* Where cores that work at once meet: a counter on a line of core 0, which every core raises as it
- * comes. It is the measurement's, no part of any kernel. Whoever waits answers the others
- * meanwhile.
- *
- * Called by: loops.c, at_once.c. */
+ * comes. It is the measurement's, no part of any kernel. A core that waits answers the
+ * others meanwhile. */
 #pragma once
 
 #include <sched.h>

@@ -3,7 +3,6 @@
  * does the operation, timed, and clears away what it made; preparing and clearing are requests like
  * any others, and are not timed.
  *
- * Called by: the experiments two-phase-commit and capabilities, through _operations.pxi.
  * Source: the paper's figure 8 (retype, alone and pipelined). */
 #include "probes/asking.h"
 

@@ -1,5 +1,5 @@
-/* The messages of a TLB shootdown and nothing else, the paper's Fig 6: a root tells all others and
- * has all their acknowledgements. No kernel, no page table, no dispatch: what is left is the
+/* The messages of a TLB shootdown and nothing else, the paper's Fig 6: a root notifies all others
+ * and has all their acknowledgements. No kernel, no page table, no dispatch: what is left is the
  * protocol.
  *
  * One loop serves every protocol that is a tree: a core takes the request from its parent, passes
@@ -10,11 +10,10 @@
  * each acknowledges on a line of its own.
  *
  * Every message carries the operation's number, and every acknowledgement how many cores it speaks
- * for and the sum of their numbers, so a core that was left out, told twice or told something else
- * is seen by its parent or by the root.
+ * for and the sum of their numbers, so a core that was left out, or got a request twice or a wrong
+ * one, is seen by its parent or by the root.
  *
- * Called by: the shootdown experiment, by all its cores at once, each with its own place in the
- * same tree. Source: paper section 5.1, Figure 6. */
+ * Source: paper section 5.1, Figure 6. */
 #include <stdlib.h>
 
 #include "channel/call_line.h"
@@ -51,7 +50,7 @@ static void join(struct node *node, const struct message *acknowledgement, uint6
 
 /* --- A tree --- */
 
-static void tell(struct node *node, uint64_t operation)
+static void notify_children(struct node *node, uint64_t operation)
 {
     struct message request = {{operation}};
     for (uint32_t i = 0; i < node->probe->children; i++) {
@@ -82,7 +81,7 @@ static void gather(struct node *node, uint64_t operation)
     }
 }
 
-/* A core that is told: takes one request, and answers when all below have it. */
+/* Below the root: takes one request, and answers when all below have it. */
 static void pass_on(struct node *node, uint64_t operation)
 {
     struct message request;
@@ -90,7 +89,7 @@ static void pass_on(struct node *node, uint64_t operation)
     while ((line = call_try_receive(&node->parent, &request)) < 0)
         spin(node->driver);
     node->wrong += request.word[0] != operation;
-    tell(node, request.word[0]);
+    notify_children(node, request.word[0]);
     gather(node, request.word[0]);
     struct message acknowledgement = {
         {request.word[0], node->cores + 1, node->sum + node->driver->me}};
@@ -138,8 +137,8 @@ static void hear(struct node *node, struct slot *all, struct slot *own, uint64_t
     node->wrong += request.word[0] != operation;
     struct message acknowledgement = {{request.word[0], 1, node->driver->me}};
     slot_put(own, &acknowledgement);
-    /* Pairs with the acquire in shout(): who sees it may write the shared line again, which we have
-     * read. */
+    /* Pairs with the acquire in shout(): the root that sees it may write the shared line again,
+     * which we have read. */
     atomic_store_explicit(&own->control, 2 * node->lap + 2, memory_order_release);
     node->lap++;
 }
@@ -174,7 +173,7 @@ int64_t probe_shootdown(struct driver *d, const struct shootdown_probe *probe,
             if (all) {
                 shout(&node, all, operation);
             } else {
-                tell(&node, operation);
+                notify_children(&node, operation);
                 gather(&node, operation);
             }
             node.wrong += node.cores != probe->below || node.sum != probe->sum;

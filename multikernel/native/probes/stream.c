@@ -5,9 +5,9 @@
  * (Rings that publish every 32nd message only are faster when large; a message then waits for those
  * behind it.)
  *
- * Called by: the message experiment, by both cores with the same parameters but the role. The rings
- * lie in memory the caller maps on both: a page of meeting and counting lines, then the two lanes.
- * Each use clears what it uses, so the memory may be used again. */
+ * Both cores run it with the same parameters but the role. The rings lie in memory that is mapped
+ * on both: a page of meeting and counting lines, then the two lanes. Each use clears what it uses,
+ * so the memory may be used again. */
 #include "channel/call_line.h"
 #include "channel/used_ring.h"
 #include "probes/timed.h"
@@ -17,9 +17,7 @@ enum { LANES_AT = PAGE_BYTES, SAMPLE_EVERY = 16 };
 /* Page 0 of the memory. */
 struct stream_page {
     _Alignas(PAD_BYTES) _Atomic uint64_t meeting;
-    _Alignas(
-        /* by the sender, every SAMPLE_EVERY messages: how many it has sent */
-        PAD_BYTES) _Atomic uint64_t progress;
+    _Alignas(PAD_BYTES) _Atomic uint64_t progress;     /* sent so far, by the sender now and then */
     _Alignas(PAD_BYTES) _Atomic uint64_t acknowledged; /* of the plain ring */
 };
 
@@ -29,7 +27,7 @@ struct plain_end {
     struct slot *slots;
     _Atomic uint64_t *acknowledged;
     uint64_t position;
-    uint64_t known; /* sender: consumed as far as it knows. Receiver: as far as it has told */
+    uint64_t known; /* consumed, as far as the sender knows, or the receiver has acknowledged */
     uint64_t mask;
 };
 

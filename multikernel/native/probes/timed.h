@@ -1,8 +1,6 @@
 /* What bare loops share: how they wait, and how they time. A bare loop polls nothing else, so it
  * leaves when its system stops, and where cores share CPUs it gives its own away: the other side
- * needs it.
- *
- * Called by: raw.c, stream.c, host.c, shootdown.c, together.h (barriers.c, collectives.c). */
+ * needs it. */
 #pragma once
 
 #include <sched.h>

@@ -4,12 +4,12 @@
  * One clock cannot do that: a member that finds the others waiting may be through at once while
  * these still wait for its word. So every member says by the time stamp counter when it left, on a
  * line of its own, and the timing member takes the latest, outside of what is timed; only then it
- * begins the next, so the others, who begin at once, wait for it there. The counters of all CPUs
+ * begins the next, so the others, which begin at once, wait for it there. The counters of all CPUs
  * are taken to be one clock, as Linux verifies before it uses them so; a member that seems to have
  * left before the last came is counted as wrong.
  *
- * Called by: barriers.c, collectives.c. Source: the definition is the common one of barrier
- * latency, last arrival to last departure (Mellor-Crummey and Scott, TOCS 1991). */
+ * Source: the definition is the common one of barrier latency, last arrival to last departure
+ * (Mellor-Crummey and Scott, TOCS 1991). */
 #pragma once
 
 #include "base/message.h"
