@@ -171,16 +171,16 @@ static enum verdict copy_to(struct driver *d, uint64_t source, uint32_t to, uint
     uint64_t reference;
     shared_look(d, (uint32_t)source, false, &c, &reference);
     struct capability_task t = {
-        .row = ROW_CAP_COPY, .source = source, .cnode = cnode, .index = index};
+        .operation = OPERATION_COPY, .source = source, .cnode = cnode, .index = index};
     t.to = to;
     t.move = move;
     t.rights = c.rights;
     return ask(d, &t);
 }
 
-static enum verdict remove_by(struct driver *d, enum row_id row, uint64_t source)
+static enum verdict remove_by(struct driver *d, enum operation operation, uint64_t source)
 {
-    struct capability_task t = {.row = (uint8_t)row, .source = source};
+    struct capability_task t = {.operation = (uint8_t)operation, .source = source};
     return ask(d, &t);
 }
 
@@ -211,9 +211,9 @@ static uint64_t cnode_of(struct driver *d, uint64_t *seed)
 static void map_or_unmap(struct driver *d, uint64_t *seed, uint64_t source)
 {
     struct message result = {{0}};
-    struct request request = {.row = ROW_CAP_MAP, .rights = RIGHTS_READ};
+    struct request request = {.operation = OPERATION_MAP, .rights = RIGHTS_READ};
     if (random_next(seed) % 3) {
-        request.capability = (struct capability_task){
+        request.task = (struct capability_task){
             .source = source, .cnode = cnode_of(d, seed), .index = CNODE_ANY};
         shared_frame_map(d, &request, &result);
         return;
@@ -240,8 +240,10 @@ static void step(struct driver *d, uint64_t *seed)
         uint32_t type = types[random_next(seed) % 5], size = capability_rules[type].size;
         uint64_t pages = size ? size / PAGE_BYTES : 1 + random_next(seed) % 4,
                  made = c.size / PAGE_BYTES;
-        struct capability_task t = {
-            .row = ROW_CAP_RETYPE, .source = source, .cnode = cnode_of(d, seed), .index = index};
+        struct capability_task t = {.operation = OPERATION_RETYPE,
+                                    .source = source,
+                                    .cnode = cnode_of(d, seed),
+                                    .index = index};
         t.type = type;
         t.count = 1 + random_next(seed) % 3;
         t.size = pages * PAGE_BYTES;
@@ -252,9 +254,9 @@ static void step(struct driver *d, uint64_t *seed)
     } else if (what < 58) {
         /* Not often what everything is made of. */
         if (c.type != CAP_RAM || random_next(seed) % 2 == 0)
-            remove_by(d, ROW_CAP_DELETE, source);
+            remove_by(d, OPERATION_DELETE, source);
     } else if (c.size < RAM_PAGES * PAGE_BYTES || random_next(seed) % 32 == 0) {
-        remove_by(d, ROW_CAP_REVOKE, source);
+        remove_by(d, OPERATION_REVOKE, source);
     }
 }
 
@@ -264,7 +266,7 @@ static void let_go(struct driver *d)
     struct capability c;
     for (uint32_t slot = 1; slot < CNODE_SLOTS; slot++) {
         uint64_t reference = slot_from(d, slot, &c);
-        struct capability_task t = {.row = ROW_CAP_DELETE, .source = reference};
+        struct capability_task t = {.operation = OPERATION_DELETE, .source = reference};
         struct shared_outcome outcome;
         if (c.type && (uint32_t)reference < CNODE_SLOTS)
             CHECK(shared_capability(d, &t, &outcome) == VERDICT_OK, "slot %u", slot);
@@ -311,7 +313,7 @@ static void revoke_or_use(struct driver *d, uint64_t *seed)
             copies[i] = slot_from(d, i + 1, &c);
         other = slot_from(d, COPIES + 1, &c);
         struct capability_task t = {
-            .row = ROW_CAP_RETYPE, .source = copies[0], .type = CAP_CNODE, .count = 1};
+            .operation = OPERATION_RETYPE, .source = copies[0], .type = CAP_CNODE, .count = 1};
         t.cnode = CSPACE_ROOT;
         t.index = COPIES + 2;
         t.size = CNODE_BYTES;
@@ -320,12 +322,12 @@ static void revoke_or_use(struct driver *d, uint64_t *seed)
     }
     pthread_barrier_wait(&all);
     if (d->me == 0)
-        CHECK(remove_by(d, ROW_CAP_REVOKE, slot_from(d, 1, &c)) == VERDICT_OK, "revoke");
+        CHECK(remove_by(d, OPERATION_REVOKE, slot_from(d, 1, &c)) == VERDICT_OK, "revoke");
     bool filled[COPIES] = {false};
     for (uint32_t after = 0; d->me == 1 && after < 200;) {
         const uint32_t what = random_next(seed) % 4, copy = random_next(seed) % COPIES;
         progress();
-        struct capability_task t = {.row = ROW_CAP_COPY, .rights = CAP_RIGHTS_ALL, .to = 1};
+        struct capability_task t = {.operation = OPERATION_COPY, .rights = CAP_RIGHTS_ALL, .to = 1};
         t.source = what == 1 ? copies[copy] : other;
         t.cnode = what ? CSPACE_ROOT : cnode;
         t.index = what < 2 ? CNODE_ANY : copy + 1;
@@ -369,15 +371,17 @@ static void swap_or_use(struct driver *d)
     for (uint32_t i = 0; d->me == 0 && i < SWAPS; i++) {
         progress();
         copy_to(d, slot_from(d, 1 + i % 2, &c), 1, CSPACE_ROOT, 1, false);
-        CHECK(remove_by(d, ROW_CAP_REVOKE, slot_from(d, 1 + i % 2, &c)) == VERDICT_OK, "revoke %u",
-              i);
+        CHECK(remove_by(d, OPERATION_REVOKE, slot_from(d, 1 + i % 2, &c)) == VERDICT_OK,
+              "revoke %u", i);
     }
     if (d->me == 0)
         atomic_store(&over, true);
     while (d->me == 1 && !atomic_load(&over)) {
         shared_look(d, 1, false, &c, &reference);
-        struct capability_task t = {
-            .row = ROW_CAP_COPY, .source = reference, .rights = c.rights, .cnode = CSPACE_ROOT};
+        struct capability_task t = {.operation = OPERATION_COPY,
+                                    .source = reference,
+                                    .rights = c.rights,
+                                    .cnode = CSPACE_ROOT};
         t.index = CNODE_ANY;
         t.to = 1;
         if (c.type)
@@ -402,7 +406,7 @@ static void do_not_meet(struct driver *busy, struct driver *d)
         const struct needs n =
             needs(cspace_home(cs, (uint32_t)theirs), cspace_home(cs, (uint32_t)theirs));
         struct capability_task t = {
-            .row = ROW_CAP_RETYPE, .source = ours, .cnode = CSPACE_ROOT, .type = CAP_FRAME};
+            .operation = OPERATION_RETYPE, .source = ours, .cnode = CSPACE_ROOT, .type = CAP_FRAME};
         t.index = CNODE_ANY;
         t.count = 1;
         t.size = PAGE_BYTES;
@@ -410,8 +414,8 @@ static void do_not_meet(struct driver *busy, struct driver *d)
         lock_space(busy, busy->me);
         CHECK(ask(d, &t) == VERDICT_OK, "retype %u", i);
         CHECK(copy_to(d, t.made, d->me, CSPACE_ROOT, CNODE_ANY, false) == VERDICT_OK, "copy %u", i);
-        CHECK(remove_by(d, ROW_CAP_REVOKE, t.made) == VERDICT_OK, "revoke %u", i);
-        CHECK(remove_by(d, ROW_CAP_DELETE, t.made) == VERDICT_OK, "delete %u", i);
+        CHECK(remove_by(d, OPERATION_REVOKE, t.made) == VERDICT_OK, "revoke %u", i);
+        CHECK(remove_by(d, OPERATION_DELETE, t.made) == VERDICT_OK, "delete %u", i);
         unlock_space(busy, busy->me);
         unlock_regions(busy, &n);
     }
