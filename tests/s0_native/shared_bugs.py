@@ -33,8 +33,8 @@ BUGS = table(
             ),
             Edit(
                 CAPABILITIES,
-                ": retype(d, cs, t, source, cnode, next);\n    unlock_regions(d, &n);\n",
-                ": retype(d, cs, t, source, cnode, next);\n",
+                ": retype(d, cs, t, next);\n    unlock_regions(d, &n);\n",
+                ": retype(d, cs, t, next);\n",
             ),
         ),
     ),
@@ -108,8 +108,8 @@ BUGS = table(
     ),
     Bug(
         "PAGE_LEFT_BEHIND",
-        CAPABILITIES,
-        "if (t->move && cspace_mapped(cs, slot) != CAP_OK)",
+        "capability/request.c",
+        "if (t->move && (verdict = cspace_mapped(cs, slot)) != CAP_OK)",
         "if (false)",
     ),
     Bug(

@@ -9,10 +9,9 @@
 #include "base/core_set.h"
 #include "base/hash.h"
 #include "base/sparse.h"
-#include "capability/cspace.h"
+#include "capability/request.h"
 #include "memory/address_range.h"
 #include "memory/mmu.h"
-#include "monitor/capability/task.h"
 #include "monitor/protocol.h"
 #include "monitor/tree.h"
 

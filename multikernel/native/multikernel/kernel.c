@@ -71,16 +71,10 @@ static bool engaged(struct driver *d)
     return monitor_of(d)->engaged != 0;
 }
 
-static enum verdict pin(struct driver *d, uint32_t slot, uint32_t generation)
+static enum verdict pin(struct driver *d, uint32_t slot, uint32_t generation, bool pinned)
 {
-    const struct input input = {.kind = INPUT_PIN, .slot = slot, .generation = generation};
-    uint64_t made;
-    return monitor_local(d, &input, &made);
-}
-
-static enum verdict unpin(struct driver *d, uint32_t slot, uint32_t generation)
-{
-    const struct input input = {.kind = INPUT_UNPIN, .slot = slot, .generation = generation};
+    const struct input input = {
+        .kind = pinned ? INPUT_PIN : INPUT_UNPIN, .slot = slot, .generation = generation};
     uint64_t made;
     return monitor_local(d, &input, &made);
 }
@@ -177,7 +171,6 @@ const struct kernel kernel_multikernel = {
     .engaged = engaged,
     .begin = monitor_begin,
     .pin = pin,
-    .unpin = unpin,
     .fault = fault,
     .digest = digest,
     .count = count,

@@ -140,7 +140,7 @@ static enum verdict begin(struct driver *d, const struct request *request, struc
 
 /* --- Local looks --- */
 
-static enum verdict change_pin(struct driver *d, uint32_t slot, uint32_t generation, bool pinned)
+static enum verdict pin(struct driver *d, uint32_t slot, uint32_t generation, bool pinned)
 {
     struct shared_kernel *k = shared_state(d);
     if (slot >= k->slots)
@@ -162,15 +162,6 @@ static enum verdict change_pin(struct driver *d, uint32_t slot, uint32_t generat
     }
     shared_unlock(d);
     return verdict;
-}
-
-static enum verdict pin(struct driver *d, uint32_t slot, uint32_t generation)
-{
-    return change_pin(d, slot, generation, true);
-}
-static enum verdict unpin(struct driver *d, uint32_t slot, uint32_t generation)
-{
-    return change_pin(d, slot, generation, false);
 }
 
 static enum verdict fault(struct driver *d, uint32_t slot, uint32_t generation, int write)
@@ -333,7 +324,6 @@ const struct kernel kernel_shared = {
     .engaged = engaged,
     .begin = begin,
     .pin = pin,
-    .unpin = unpin,
     .fault = fault,
     .digest = digest,
     .count = count,
