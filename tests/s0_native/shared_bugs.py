@@ -102,9 +102,8 @@ BUGS = table(
     Bug(
         "PAGE_NOT_ASKED_AGAIN",
         PAGES,
-        "    if (shared_page_mapped(d, request->slot) &&\n"
-        "        entry_at(shared_state(d), request->slot)->mapping == mapping)\n",
-        "    if (mapping)\n",
+        "if (mapping_state(&entry->page) == MAPPING_MAPPED && entry->mapping == mapping)\n",
+        "if (mapping || entry->mapping)\n",
     ),
     Bug(
         "PAGE_LEFT_BEHIND",

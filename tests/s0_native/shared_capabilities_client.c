@@ -71,49 +71,46 @@ enum verdict monitor_verdict(enum capability_verdict verdict)
     return verdict == CAP_OK ? VERDICT_OK : (enum verdict)(VERDICT_CAPABILITY + verdict);
 }
 
-/* A table of pages that nobody maps: under the kernel's lock, so its words are plain ones. Every
- * seventh page has no place on some core. */
+/* A table of pages that nobody maps: under the kernel's lock. Every seventh page has no place on some
+ * core. */
 static struct {
     struct shared_kernel k;
-    struct shared_entry entry[PAGES];
-    uint32_t state[PAGES], count;
+    struct shared_entry entry[1 + PAGES];
+    uint32_t count;
 } table;
+
+static struct mapping *page_at(uint32_t slot)
+{
+    return &entry_at(&table.k, slot)->page;
+}
 
 enum verdict shared_page_reserve(struct driver *d, const struct request *request, uint32_t *slot)
 {
     (void)d;
-    for (*slot = 0; *slot < PAGES && table.state[*slot] != ENTRY_FREE;)
+    for (*slot = 0; *slot < PAGES && page_at(*slot)->state != MAPPING_FREE;)
         ++*slot;
     if (*slot == PAGES)
         return VERDICT_NO_SLOT;
-    struct shared_entry *entry = &table.entry[*slot];
-    entry->address = ++table.count * (uint64_t)RAM_PAGES * PAGE_BYTES;
-    entry->frame = request->frame;
-    entry->length = request->length;
-    entry->mapping = 0;
-    table.state[*slot] = ENTRY_RESERVED;
+    mapping_fill(page_at(*slot), 1, request->rights, request->rights,
+                 ++table.count * (uint64_t)RAM_PAGES * PAGE_BYTES, request->frame, request->length);
+    entry_at(&table.k, *slot)->mapping = 0;
     return VERDICT_OK;
 }
 
 void shared_page_free(struct driver *d, uint32_t slot)
 {
     (void)d;
-    table.state[slot] = ENTRY_FREE;
+    mapping_set(page_at(slot), MAPPING_FREE, 0);
 }
 
 enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message *result)
 {
     (void)d;
     result->word[1] = slot;
-    CHECK(table.entry[slot].mapping && table.state[slot] == ENTRY_RESERVED, "page %u", slot);
-    table.state[slot] = table.count % 7 ? ENTRY_MAPPED : ENTRY_FREE;
+    CHECK(entry_at(&table.k, slot)->mapping && page_at(slot)->state == MAPPING_RESERVED, "page %u",
+          slot);
+    mapping_set(page_at(slot), table.count % 7 ? MAPPING_MAPPED : MAPPING_FREE, 0);
     return table.count % 7 ? VERDICT_OK : VERDICT_HOST;
-}
-
-bool shared_page_mapped(struct driver *d, uint32_t slot)
-{
-    (void)d;
-    return table.state[slot] == ENTRY_MAPPED;
 }
 
 enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *core)
@@ -124,17 +121,11 @@ enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *cor
     return VERDICT_OK;
 }
 
-bool shared_page_closed(struct driver *d, uint32_t slot)
-{
-    (void)d;
-    return table.state[slot] == ENTRY_RESERVED;
-}
-
 enum verdict shared_page_close(struct driver *d, uint32_t slot)
 {
     (void)d;
-    CHECK(table.state[slot] == ENTRY_MAPPED, "page %u", slot);
-    table.state[slot] = ENTRY_RESERVED;
+    CHECK(page_at(slot)->state == MAPPING_MAPPED, "page %u", slot);
+    mapping_set(page_at(slot), MAPPING_RESERVED, 0);
     return VERDICT_OK;
 }
 
@@ -284,7 +275,7 @@ static void nothing_left(struct driver *d)
               (unsigned long long)words[1], (unsigned long long)words[2]);
     }
     for (uint32_t page = 0; page < PAGES; page++)
-        CHECK(table.state[page] == ENTRY_FREE, "page %u", page);
+        CHECK(page_at(page)->state == MAPPING_FREE, "page %u", page);
 }
 
 /* --- A long revocation --- */
@@ -461,8 +452,8 @@ int main(int argc, char **argv)
     CHECK(!pthread_barrier_init(&all, NULL, cores), "no barrier");
     lock_used = lock_mcs;
     table.k.slots = PAGES;
-    table.k.entry_bytes = sizeof *table.entry;
-    table.k.entries_offset = (uint64_t)((char *)table.entry - (char *)&table.k);
+    sparse_init(&table.k.mappings, PAGES, 0, PAGES, 0, sizeof *table.entry, 0,
+                (uint64_t)((char *)table.entry - (char *)&table.k.mappings));
     for (uint32_t core = 0; core < cores; core++) {
         privates[core].lock = &lock_used;
         drivers[core].me = core;

@@ -68,13 +68,6 @@ static enum capability_verdict mapping_made(struct driver *d, struct cspace *cs,
     return verdict;
 }
 
-/* Nobody changes a Mapping while it has a page, and the page goes under the kernel's lock: that one
- * is enough. */
-uint32_t shared_frame_rights(const struct driver *d, uint64_t mapping)
-{
-    return cspace_slot(shared_cspace(d), (uint32_t)mapping)->rights;
-}
-
 /* --- map --- */
 
 /* Under all locks but the space's. */
@@ -87,7 +80,7 @@ static enum verdict map_page(struct driver *d, struct cspace *cs, struct request
     if (verdict != VERDICT_OK)
         return verdict;
     struct shared_entry *entry = entry_at(shared_state(d), slot);
-    verdict = shared_verdict(mapping_made(d, cs, t, entry->address, request->rights, next));
+    verdict = shared_verdict(mapping_made(d, cs, t, entry->page.address, request->rights, next));
     if (verdict != VERDICT_OK) {
         shared_page_free(d, slot);
         return verdict;
@@ -155,8 +148,8 @@ enum verdict shared_frame_unmap(struct driver *d, const struct request *request,
     lock_pages(d);
     /* No page has had that Mapping but this one. */
     enum verdict verdict = VERDICT_NOT_MAPPED;
-    if (shared_page_mapped(d, request->slot) &&
-        entry_at(shared_state(d), request->slot)->mapping == mapping)
+    const struct shared_entry *entry = entry_at(shared_state(d), request->slot);
+    if (mapping_state(&entry->page) == MAPPING_MAPPED && entry->mapping == mapping)
         verdict = shared_page_unpinned(d, request->slot, &pinned);
     if (verdict == VERDICT_PINNED)
         result->word[0] = message_head(message_kind(result), 0, 0, pinned, 0);
@@ -181,7 +174,8 @@ struct pages {
 static bool one_of(const struct pages *which, const struct cspace *cs,
                    const struct shared_entry *entry)
 {
-    const bool inside = entry->frame < which->end && which->address < entry->frame + entry->length;
+    const struct mapping *page = &entry->page;
+    const bool inside = page->frame < which->end && which->address < page->frame + page->length;
     if (which->mapping || !entry->mapping)
         return entry->mapping && entry->mapping == which->mapping;
     return (which->range && inside) ||
@@ -192,14 +186,14 @@ static bool one_of(const struct pages *which, const struct cspace *cs,
 /* The next entry from that one on that is one of those and in that state; the table's size when
  * there is none. Other entries come and go under the kernel's lock; these under the region's
  * too. */
-static uint32_t next_page(struct driver *d, const struct pages *which, uint32_t slot, bool closed)
+static uint32_t next_page(struct driver *d, const struct pages *which, uint32_t slot,
+                          enum mapping_state state)
 {
     struct shared_kernel *k = shared_state(d);
-    const struct cspace *state = shared_cspace(d);
-    for (; slot < k->slots; slot++)
-        if ((closed ? shared_page_closed(d, slot) : shared_page_mapped(d, slot)) &&
-            one_of(which, state, entry_at(k, slot)))
-            break;
+    const struct cspace *cs = shared_cspace(d);
+    while (slot < k->slots && !(mapping_state(&entry_at(k, slot)->page) == state &&
+                                one_of(which, cs, entry_at(k, slot))))
+        slot++;
     return slot;
 }
 
@@ -228,12 +222,14 @@ static enum verdict pages_go(struct driver *d, const struct pages *which, uint32
     enum verdict verdict = VERDICT_OK;
     lock_pages(d);
     close_victim(d, which);
-    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(d, which, i, false)) < slots; i++)
+    for (uint32_t i = 0;
+         verdict == VERDICT_OK && (i = next_page(d, which, i, MAPPING_MAPPED)) < slots; i++)
         verdict = shared_page_unpinned(d, i, pinned);
     /* Nobody is told that one is gone while another one is still there. */
-    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(d, which, i, false)) < slots; i++)
+    for (uint32_t i = 0;
+         verdict == VERDICT_OK && (i = next_page(d, which, i, MAPPING_MAPPED)) < slots; i++)
         verdict = shared_page_close(d, i);
-    for (uint32_t i = 0; (i = next_page(d, which, i, true)) < slots; i++) {
+    for (uint32_t i = 0; (i = next_page(d, which, i, MAPPING_RESERVED)) < slots; i++) {
         mapping_goes(d, entry_at(shared_state(d), i)->mapping);
         shared_page_free(d, i);
     }

@@ -34,8 +34,7 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
     const enum capability_verdict found = capability_find_frame(cs, t, &slot);
     if (found != CAP_OK)
         return monitor_verdict(found);
-    const struct address_range addresses = m->addresses;
-    const uint32_t next = m->slot_next;
+    const struct new_mappings before = m->fresh;
     struct request plain = *request;
     plain.frame = cspace_slot(cs, slot)->address;
     plain.length = cspace_slot(cs, slot)->size;
@@ -45,8 +44,7 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
     verdict = monitor_verdict(capability_map(cs, t, a->argument[0], request->rights));
     if (verdict != VERDICT_OK) {
         /* Nobody has heard of it: no address and no generation is lost by asking again. */
-        m->addresses = addresses;
-        m->slot_next = next;
+        m->fresh = before;
         monitor_mapping(m, a->slot)->generation--;
         mapping_free(m, env, a->slot);
         return verdict;
