@@ -33,8 +33,8 @@ BUGS = table(
             ),
             Edit(
                 CAPABILITIES,
-                ": retype(d, cs, t, source, cnode, next);\n    unlock_regions(d, &n);\n",
-                ": retype(d, cs, t, source, cnode, next);\n",
+                ": retype(d, cs, t, next);\n    unlock_regions(d, &n);\n",
+                ": retype(d, cs, t, next);\n",
             ),
         ),
     ),
@@ -102,14 +102,13 @@ BUGS = table(
     Bug(
         "PAGE_NOT_ASKED_AGAIN",
         PAGES,
-        "    if (shared_page_mapped(d, request->slot) &&\n"
-        "        entry_at(shared_state(d), request->slot)->mapping == mapping)\n",
-        "    if (mapping)\n",
+        "if (mapping_state(&entry->page) == MAPPING_MAPPED && entry->mapping == mapping)\n",
+        "if (mapping || entry->mapping)\n",
     ),
     Bug(
         "PAGE_LEFT_BEHIND",
-        CAPABILITIES,
-        "if (t->move && cspace_mapped(cs, slot) != CAP_OK)",
+        "capability/request.c",
+        "if (t->move && (verdict = cspace_mapped(cs, slot)) != CAP_OK)",
         "if (false)",
     ),
     Bug(

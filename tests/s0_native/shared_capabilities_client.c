@@ -71,49 +71,46 @@ enum verdict monitor_verdict(enum capability_verdict verdict)
     return verdict == CAP_OK ? VERDICT_OK : (enum verdict)(VERDICT_CAPABILITY + verdict);
 }
 
-/* A table of pages that nobody maps: under the kernel's lock, so its words are plain ones. Every
- * seventh page has no place on some core. */
+/* A table of pages that nobody maps: under the kernel's lock. Every seventh page has no place on some
+ * core. */
 static struct {
     struct shared_kernel k;
-    struct shared_entry entry[PAGES];
-    uint32_t state[PAGES], count;
+    struct shared_entry entry[1 + PAGES];
+    uint32_t count;
 } table;
+
+static struct mapping *page_at(uint32_t slot)
+{
+    return &entry_at(&table.k, slot)->page;
+}
 
 enum verdict shared_page_reserve(struct driver *d, const struct request *request, uint32_t *slot)
 {
     (void)d;
-    for (*slot = 0; *slot < PAGES && table.state[*slot] != ENTRY_FREE;)
+    for (*slot = 0; *slot < PAGES && page_at(*slot)->state != MAPPING_FREE;)
         ++*slot;
     if (*slot == PAGES)
         return VERDICT_NO_SLOT;
-    struct shared_entry *entry = &table.entry[*slot];
-    entry->address = ++table.count * (uint64_t)RAM_PAGES * PAGE_BYTES;
-    entry->frame = request->frame;
-    entry->length = request->length;
-    entry->mapping = 0;
-    table.state[*slot] = ENTRY_RESERVED;
+    mapping_fill(page_at(*slot), 1, request->rights, request->rights,
+                 ++table.count * (uint64_t)RAM_PAGES * PAGE_BYTES, request->frame, request->length);
+    entry_at(&table.k, *slot)->mapping = 0;
     return VERDICT_OK;
 }
 
 void shared_page_free(struct driver *d, uint32_t slot)
 {
     (void)d;
-    table.state[slot] = ENTRY_FREE;
+    mapping_set(page_at(slot), MAPPING_FREE, 0);
 }
 
 enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message *result)
 {
     (void)d;
     result->word[1] = slot;
-    CHECK(table.entry[slot].mapping && table.state[slot] == ENTRY_RESERVED, "page %u", slot);
-    table.state[slot] = table.count % 7 ? ENTRY_MAPPED : ENTRY_FREE;
+    CHECK(entry_at(&table.k, slot)->mapping && page_at(slot)->state == MAPPING_RESERVED, "page %u",
+          slot);
+    mapping_set(page_at(slot), table.count % 7 ? MAPPING_MAPPED : MAPPING_FREE, 0);
     return table.count % 7 ? VERDICT_OK : VERDICT_HOST;
-}
-
-bool shared_page_mapped(struct driver *d, uint32_t slot)
-{
-    (void)d;
-    return table.state[slot] == ENTRY_MAPPED;
 }
 
 enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *core)
@@ -124,17 +121,11 @@ enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *cor
     return VERDICT_OK;
 }
 
-bool shared_page_closed(struct driver *d, uint32_t slot)
-{
-    (void)d;
-    return table.state[slot] == ENTRY_RESERVED;
-}
-
 enum verdict shared_page_close(struct driver *d, uint32_t slot)
 {
     (void)d;
-    CHECK(table.state[slot] == ENTRY_MAPPED, "page %u", slot);
-    table.state[slot] = ENTRY_RESERVED;
+    CHECK(page_at(slot)->state == MAPPING_MAPPED, "page %u", slot);
+    mapping_set(page_at(slot), MAPPING_RESERVED, 0);
     return VERDICT_OK;
 }
 
@@ -171,16 +162,16 @@ static enum verdict copy_to(struct driver *d, uint64_t source, uint32_t to, uint
     uint64_t reference;
     shared_look(d, (uint32_t)source, false, &c, &reference);
     struct capability_task t = {
-        .row = ROW_CAP_COPY, .source = source, .cnode = cnode, .index = index};
+        .operation = OPERATION_COPY, .source = source, .cnode = cnode, .index = index};
     t.to = to;
     t.move = move;
     t.rights = c.rights;
     return ask(d, &t);
 }
 
-static enum verdict remove_by(struct driver *d, enum row_id row, uint64_t source)
+static enum verdict remove_by(struct driver *d, enum operation operation, uint64_t source)
 {
-    struct capability_task t = {.row = (uint8_t)row, .source = source};
+    struct capability_task t = {.operation = (uint8_t)operation, .source = source};
     return ask(d, &t);
 }
 
@@ -211,9 +202,9 @@ static uint64_t cnode_of(struct driver *d, uint64_t *seed)
 static void map_or_unmap(struct driver *d, uint64_t *seed, uint64_t source)
 {
     struct message result = {{0}};
-    struct request request = {.row = ROW_CAP_MAP, .rights = RIGHTS_READ};
+    struct request request = {.operation = OPERATION_MAP, .rights = RIGHTS_READ};
     if (random_next(seed) % 3) {
-        request.capability = (struct capability_task){
+        request.task = (struct capability_task){
             .source = source, .cnode = cnode_of(d, seed), .index = CNODE_ANY};
         shared_frame_map(d, &request, &result);
         return;
@@ -240,8 +231,10 @@ static void step(struct driver *d, uint64_t *seed)
         uint32_t type = types[random_next(seed) % 5], size = capability_rules[type].size;
         uint64_t pages = size ? size / PAGE_BYTES : 1 + random_next(seed) % 4,
                  made = c.size / PAGE_BYTES;
-        struct capability_task t = {
-            .row = ROW_CAP_RETYPE, .source = source, .cnode = cnode_of(d, seed), .index = index};
+        struct capability_task t = {.operation = OPERATION_RETYPE,
+                                    .source = source,
+                                    .cnode = cnode_of(d, seed),
+                                    .index = index};
         t.type = type;
         t.count = 1 + random_next(seed) % 3;
         t.size = pages * PAGE_BYTES;
@@ -252,9 +245,9 @@ static void step(struct driver *d, uint64_t *seed)
     } else if (what < 58) {
         /* Not often what everything is made of. */
         if (c.type != CAP_RAM || random_next(seed) % 2 == 0)
-            remove_by(d, ROW_CAP_DELETE, source);
+            remove_by(d, OPERATION_DELETE, source);
     } else if (c.size < RAM_PAGES * PAGE_BYTES || random_next(seed) % 32 == 0) {
-        remove_by(d, ROW_CAP_REVOKE, source);
+        remove_by(d, OPERATION_REVOKE, source);
     }
 }
 
@@ -264,7 +257,7 @@ static void let_go(struct driver *d)
     struct capability c;
     for (uint32_t slot = 1; slot < CNODE_SLOTS; slot++) {
         uint64_t reference = slot_from(d, slot, &c);
-        struct capability_task t = {.row = ROW_CAP_DELETE, .source = reference};
+        struct capability_task t = {.operation = OPERATION_DELETE, .source = reference};
         struct shared_outcome outcome;
         if (c.type && (uint32_t)reference < CNODE_SLOTS)
             CHECK(shared_capability(d, &t, &outcome) == VERDICT_OK, "slot %u", slot);
@@ -282,7 +275,7 @@ static void nothing_left(struct driver *d)
               (unsigned long long)words[1], (unsigned long long)words[2]);
     }
     for (uint32_t page = 0; page < PAGES; page++)
-        CHECK(table.state[page] == ENTRY_FREE, "page %u", page);
+        CHECK(page_at(page)->state == MAPPING_FREE, "page %u", page);
 }
 
 /* --- A long revocation --- */
@@ -311,7 +304,7 @@ static void revoke_or_use(struct driver *d, uint64_t *seed)
             copies[i] = slot_from(d, i + 1, &c);
         other = slot_from(d, COPIES + 1, &c);
         struct capability_task t = {
-            .row = ROW_CAP_RETYPE, .source = copies[0], .type = CAP_CNODE, .count = 1};
+            .operation = OPERATION_RETYPE, .source = copies[0], .type = CAP_CNODE, .count = 1};
         t.cnode = CSPACE_ROOT;
         t.index = COPIES + 2;
         t.size = CNODE_BYTES;
@@ -320,12 +313,12 @@ static void revoke_or_use(struct driver *d, uint64_t *seed)
     }
     pthread_barrier_wait(&all);
     if (d->me == 0)
-        CHECK(remove_by(d, ROW_CAP_REVOKE, slot_from(d, 1, &c)) == VERDICT_OK, "revoke");
+        CHECK(remove_by(d, OPERATION_REVOKE, slot_from(d, 1, &c)) == VERDICT_OK, "revoke");
     bool filled[COPIES] = {false};
     for (uint32_t after = 0; d->me == 1 && after < 200;) {
         const uint32_t what = random_next(seed) % 4, copy = random_next(seed) % COPIES;
         progress();
-        struct capability_task t = {.row = ROW_CAP_COPY, .rights = CAP_RIGHTS_ALL, .to = 1};
+        struct capability_task t = {.operation = OPERATION_COPY, .rights = CAP_RIGHTS_ALL, .to = 1};
         t.source = what == 1 ? copies[copy] : other;
         t.cnode = what ? CSPACE_ROOT : cnode;
         t.index = what < 2 ? CNODE_ANY : copy + 1;
@@ -369,15 +362,17 @@ static void swap_or_use(struct driver *d)
     for (uint32_t i = 0; d->me == 0 && i < SWAPS; i++) {
         progress();
         copy_to(d, slot_from(d, 1 + i % 2, &c), 1, CSPACE_ROOT, 1, false);
-        CHECK(remove_by(d, ROW_CAP_REVOKE, slot_from(d, 1 + i % 2, &c)) == VERDICT_OK, "revoke %u",
-              i);
+        CHECK(remove_by(d, OPERATION_REVOKE, slot_from(d, 1 + i % 2, &c)) == VERDICT_OK,
+              "revoke %u", i);
     }
     if (d->me == 0)
         atomic_store(&over, true);
     while (d->me == 1 && !atomic_load(&over)) {
         shared_look(d, 1, false, &c, &reference);
-        struct capability_task t = {
-            .row = ROW_CAP_COPY, .source = reference, .rights = c.rights, .cnode = CSPACE_ROOT};
+        struct capability_task t = {.operation = OPERATION_COPY,
+                                    .source = reference,
+                                    .rights = c.rights,
+                                    .cnode = CSPACE_ROOT};
         t.index = CNODE_ANY;
         t.to = 1;
         if (c.type)
@@ -402,7 +397,7 @@ static void do_not_meet(struct driver *busy, struct driver *d)
         const struct needs n =
             needs(cspace_home(cs, (uint32_t)theirs), cspace_home(cs, (uint32_t)theirs));
         struct capability_task t = {
-            .row = ROW_CAP_RETYPE, .source = ours, .cnode = CSPACE_ROOT, .type = CAP_FRAME};
+            .operation = OPERATION_RETYPE, .source = ours, .cnode = CSPACE_ROOT, .type = CAP_FRAME};
         t.index = CNODE_ANY;
         t.count = 1;
         t.size = PAGE_BYTES;
@@ -410,8 +405,8 @@ static void do_not_meet(struct driver *busy, struct driver *d)
         lock_space(busy, busy->me);
         CHECK(ask(d, &t) == VERDICT_OK, "retype %u", i);
         CHECK(copy_to(d, t.made, d->me, CSPACE_ROOT, CNODE_ANY, false) == VERDICT_OK, "copy %u", i);
-        CHECK(remove_by(d, ROW_CAP_REVOKE, t.made) == VERDICT_OK, "revoke %u", i);
-        CHECK(remove_by(d, ROW_CAP_DELETE, t.made) == VERDICT_OK, "delete %u", i);
+        CHECK(remove_by(d, OPERATION_REVOKE, t.made) == VERDICT_OK, "revoke %u", i);
+        CHECK(remove_by(d, OPERATION_DELETE, t.made) == VERDICT_OK, "delete %u", i);
         unlock_space(busy, busy->me);
         unlock_regions(busy, &n);
     }
@@ -457,8 +452,8 @@ int main(int argc, char **argv)
     CHECK(!pthread_barrier_init(&all, NULL, cores), "no barrier");
     lock_used = lock_mcs;
     table.k.slots = PAGES;
-    table.k.entry_bytes = sizeof *table.entry;
-    table.k.entries_offset = (uint64_t)((char *)table.entry - (char *)&table.k);
+    sparse_init(&table.k.mappings, PAGES, 0, PAGES, 0, sizeof *table.entry, 0,
+                (uint64_t)((char *)table.entry - (char *)&table.k.mappings));
     for (uint32_t core = 0; core < cores; core++) {
         privates[core].lock = &lock_used;
         drivers[core].me = core;

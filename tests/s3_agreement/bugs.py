@@ -8,6 +8,7 @@ from seeded import Bug, Edit, table
 
 STEP, ROUND, TREE = "monitor/step.c", "monitor/round.c", "monitor/install_tree.c"
 MAPPING, MAP, UNMAP = (f"monitor/mapping/{name}.c" for name in ("mapping", "map", "unmap"))
+TABLE = "memory/mapping_table.h"
 
 COMMITS_OR_ABORTS = "agreement_begin_round(m, env, a, yes ? KIND_COMMIT : KIND_ABORT, out);"
 ABORTS_ONE_PHASE = """        } else {
@@ -397,15 +398,15 @@ MAPPINGS = (
     ),
     Bug(
         "PIN_IGNORED",
-        MAPPING,
-        "return mapping->pins ? VERDICT_PINNED : VERDICT_OK;",
+        TABLE,
+        "return pinned ? VERDICT_PINNED : VERDICT_OK;",
         "return VERDICT_OK;",
         ("pin", "chain"),
     ),
     Bug(
         "PIN_BEHIND_A_VOTE",
-        STEP,
-        "    if (mapping->lock)\n        return VERDICT_BUSY;\n",
+        TABLE,
+        "    if (pinned && m->lock)\n        return VERDICT_BUSY;\n",
         "",
         ("pin", "flat"),
     ),
@@ -418,9 +419,9 @@ MAPPINGS = (
     ),
     Bug(
         "GENERATION_IGNORED",
-        "monitor/mapping/mapping.h",
-        "return mapping->state == MAPPING_MAPPED && mapping->generation == generation;",
-        "return mapping->state == MAPPING_MAPPED;",
+        TABLE,
+        "return word_state(word) == MAPPING_MAPPED && (uint32_t)word == generation;",
+        "return word_state(word) == MAPPING_MAPPED;",
         ("stale", "chain"),
     ),
     Bug(

@@ -71,8 +71,8 @@ CAPABILITIES = (
     Bug(
         "RETYPE_UNASKED",
         TASK,
-        "cspace_retype(cs, &r, 0, &t->made)",
-        "cspace_retype(cs, &r, CSPACE_OUTCOME, &t->made)",
+        "capability_retype(cs, t, 0)",
+        "capability_retype(cs, t, CSPACE_OUTCOME)",
         ("move", "flat"),
     ),
     Bug(
@@ -279,9 +279,9 @@ PAGES = (
     ),
     Bug(
         "PAGE_IN_CNODE_FORGOTTEN",
-        PAGE,
-        "bool page = cspace_page(cs, slot) != NO_CAPABILITY;",
-        "bool page = cspace_mapped(cs, slot) != CAP_OK;",
+        "capability/cspace_close.c",
+        ": cspace_page(cspace_part(cs, c->part), slot) != NO_CAPABILITY)",
+        ": cspace_mapped(cs, slot) != CAP_OK)",
         ("page-cnode", "chain"),
     ),
     Bug(

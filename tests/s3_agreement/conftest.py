@@ -13,7 +13,13 @@ from s3_agreement.exploring import HERE, Explore
 from seeded import NATIVE, Bug, product_object, sources_with
 
 MODEL = sorted(HERE.glob("*.c"))
-PROTOCOL = sorted([*(NATIVE / "monitor").rglob("*.c"), *(NATIVE / "capability").glob("*.c")])
+PROTOCOL = sorted(
+    [
+        *(NATIVE / "monitor").rglob("*.c"),
+        *(NATIVE / "capability").glob("*.c"),
+        NATIVE / "memory" / "mapping_table.c",
+    ]
+)
 FLAGS = ("-std=gnu11", "-O2", "-g")
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror")
 

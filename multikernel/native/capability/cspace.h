@@ -340,5 +340,12 @@ uint64_t cspace_digest(const struct cspace *cs);
 /* The same of the slots of one space; and how many of them are in use. */
 uint64_t cspace_digest_space(const struct cspace *cs, uint32_t space, uint32_t *used);
 
+/* What that slot of a space holds, or the next in use if there is one, and its reference, as the
+ * space counts its own; false: there is no such slot. */
+bool cspace_look(const struct cspace *cs, uint32_t space, uint64_t slot, bool next,
+                 struct capability *found, uint64_t *reference);
+/* Of that space: the digest, slots in use, locks held, slots, and whether something is wrong. */
+void cspace_figures(const struct cspace *cs, uint32_t space, uint64_t words[5]);
+
 /* For tests: NULL, or what of the above does not hold. */
 const char *cspace_check(const struct cspace *cs);

@@ -38,6 +38,44 @@ uint64_t cspace_digest(const struct cspace *cs)
     return sum;
 }
 
+bool cspace_look(const struct cspace *cs, uint32_t space, uint64_t slot, bool next,
+                 struct capability *found, uint64_t *reference)
+{
+    const uint32_t first = space * cspace_space_slots(cs), end = first + cspace_space_slots(cs);
+    if (slot >= end - first)
+        return false;
+    uint32_t at = first + (uint32_t)slot;
+    while (next && at + 1 < end && cspace_slot(cs, at)->type == CAP_NULL) {
+        const uint32_t behind = ((at >> cs->slot_bits) + 1) << cs->slot_bits;
+        /* CNodes without contents at a step */
+        at = cspace_cnode(cs, at)->used || behind == end ? at + 1 : behind;
+    }
+    const struct capability *c = cspace_slot(cs, at);
+    /* What else there is of it is the mapping database's, which others may be changing. */
+    *found =
+        (struct capability){.address = c->address,
+                            .size = c->size,
+                            .about = c->about - (c->type == CAP_CNODE ? space * cs->cnodes : 0),
+                            .owner = c->owner,
+                            .type = c->type,
+                            .rights = c->rights,
+                            .flags = c->flags};
+    *reference = cspace_reference(cs, at) - first;
+    return true;
+}
+
+void cspace_figures(const struct cspace *cs, uint32_t space, uint64_t words[5])
+{
+    uint32_t used;
+    words[0] = cspace_digest_space(cs, space, &used);
+    words[1] = used;
+    words[2] = 0;
+    for (uint32_t part = 0; part < cs->parts; part++)
+        words[2] += cspace_part(cs, part)->locks;
+    words[3] = cspace_space_slots(cs);
+    words[4] = cspace_check(cs) != NULL;
+}
+
 static const char *check_cnodes(const struct cspace *cs, uint32_t space)
 {
     uint32_t free_count = 0;

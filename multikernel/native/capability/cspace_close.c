@@ -139,3 +139,28 @@ enum capability_verdict cspace_revoking(struct cspace *cs, uint32_t slot)
     cspace_reopen(cs, slot);
     return verdict;
 }
+
+static bool holds_pages(const struct cspace *cs, uint64_t address, uint64_t end, uint32_t cnode)
+{
+    for (uint32_t slot = cnode << cs->slot_bits; slot < (cnode + 1) << cs->slot_bits; slot++) {
+        const struct capability *c = cspace_slot(cs, slot);
+        if (c->type == CAP_NULL || (address <= c->address && capability_end(c) <= end))
+            continue;
+        if (c->type == CAP_CNODE ? holds_pages(cs, address, end, (uint32_t)c->about)
+                                 : cspace_page(cspace_part(cs, c->part), slot) != NO_CAPABILITY)
+            return true;
+    }
+    return false;
+}
+
+enum capability_verdict cspace_cnodes_mapped(const struct cspace *cs, uint64_t address,
+                                             uint64_t end, uint32_t but)
+{
+    const struct mapping_database *db = cspace_database(cs);
+    for (uint32_t i = mapping_database_overlapping(db, address, end); i != NO_CAPABILITY;
+         i = mapping_database_next_overlapping(db, i, address, end))
+        if (cspace_slot(cs, i)->type == CAP_CNODE && i / cspace_space_slots(cs) != but &&
+            holds_pages(cs, address, end, (uint32_t)cspace_slot(cs, i)->about))
+            return CAP_MAPPED;
+    return CAP_OK;
+}

@@ -50,3 +50,9 @@ void cspace_reopen(struct cspace *cs, uint32_t slot);
 /* Does that Mapping's page go with the victim, whose CNodes are closing? RAM: with what is made of
  * it. */
 bool cspace_page_goes(const struct cspace *cs, uint32_t page, uint32_t victim);
+/* MAPPED: a CNode in that range of memory, in another space than that one, holds what is mapped and
+ * is not in the range itself. It would go with the CNode, and nobody was asked. Of Frames each
+ * counts, not the last one alone: the CNode may hold all that there are. */
+enum capability_verdict cspace_cnodes_mapped(const struct cspace *cs, uint64_t address,
+                                             uint64_t end, uint32_t but);
+#define NO_SPACE UINT32_MAX

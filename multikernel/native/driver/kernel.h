@@ -27,8 +27,7 @@ struct kernel {
      * later. Otherwise the final verdict, with result filled like OUTPUT_DONE's message. */
     enum verdict (*begin)(struct driver *, const struct request *, struct message *result);
     /* BUSY: an operation holds the page; ask again. fault: see monitor_fault. */
-    enum verdict (*pin)(struct driver *, uint32_t slot, uint32_t generation);
-    enum verdict (*unpin)(struct driver *, uint32_t slot, uint32_t generation);
+    enum verdict (*pin)(struct driver *, uint32_t slot, uint32_t generation, bool pinned);
     enum verdict (*fault)(struct driver *, uint32_t slot, uint32_t generation, int write);
     /* Of all mappings; or of those that both cores hold, unless they are TREE_NOBODY. */
     uint64_t (*digest)(struct driver *, uint32_t one, uint32_t other);

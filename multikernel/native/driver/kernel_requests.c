@@ -95,9 +95,8 @@ enum verdict kernel_request(struct driver *d, uint64_t address, const struct mes
     case KIND_TREES:
         return trees_request(d, request, reply);
     case KIND_PIN:
-        return d->kernel->pin(d, slot, generation);
     case KIND_UNPIN:
-        return d->kernel->unpin(d, slot, generation);
+        return d->kernel->pin(d, slot, generation, message_kind(request) == KIND_PIN);
     case KIND_DIGEST:
         digest_request(d, request, reply);
         return VERDICT_OK;

@@ -85,8 +85,7 @@ void monitor_init(struct monitor *m, uint32_t me, const struct monitor_shape *sh
     m->view = 1;
     for (uint32_t core = 0; core < cores; core++)
         core_set_add(monitor_members(m), core);
-    address_range_init(&m->addresses, address_base + me * address_size, address_size);
-    m->slot_next = me * shape->slots_per_core;
+    address_range_init(&m->fresh.addresses, address_base + me * address_size, address_size);
     if (!shape->cnodes)
         return;
     const struct cspace_shape inside = cspace_shape(shape);

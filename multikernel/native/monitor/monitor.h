@@ -197,5 +197,3 @@ bool monitor_holds(const struct monitor *monitor, const struct mapping *mapping,
 uint64_t monitor_digest(const struct monitor *monitor, uint32_t one, uint32_t other);
 /* A hash of the versions of all trees, 0 where all are flat: equal at rest on all cores. */
 uint64_t monitor_trees_digest(const struct monitor *monitor);
-/* Mapped entries (that this core holds, or knows as home), and entries locked by an operation. */
-void monitor_count(const struct monitor *monitor, uint32_t *mapped, uint32_t *locked);

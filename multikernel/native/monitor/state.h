@@ -7,44 +7,10 @@
 #pragma once
 
 #include "base/core_set.h"
-#include "base/hash.h"
-#include "base/sparse.h"
-#include "capability/cspace.h"
-#include "memory/address_range.h"
-#include "memory/mmu.h"
-#include "monitor/capability/task.h"
+#include "capability/request.h"
+#include "memory/mapping_table.h"
 #include "monitor/protocol.h"
 #include "monitor/tree.h"
-
-/* --- The replica: mappings --- */
-
-enum mapping_state {
-    MAPPING_FREE = 0,
-    MAPPING_MAPPED,
-    MAPPING_RESERVED, /* a map operation is under way */
-    MAPPING_GONE,     /* unmapped by one phase, not yet final: kept so that it can be restored */
-};
-
-/* One entry, the same slot number on every core that holds the page, at the same virtual address.
- * The slot's home is the core that mapped it (slot / slots_per_core); the home also keeps entries
- * of pages that it does not hold itself, as a directory. */
-struct mapping {
-    uint32_t generation;
-    uint8_t state;
-    uint8_t rights;
-    uint8_t released; /* locked: its unmap by others is final, free it at the unlock */
-    uint8_t recorded; /* its home has a Mapping capability for it, with those rights; 0: none */
-    uint32_t pins;    /* core-local: outside the digest */
-    uint8_t held;     /* this core is one of the holders */
-    uint8_t reserved[3];
-    uint64_t lock; /* core-local: the attempt that holds this entry, 0 when none */
-    uint64_t address;
-    uint64_t frame;   /* offset in the memory segment */
-    uint64_t length;  /* bytes */
-    uint64_t holders; /* cores in a word; CORES_KEPT: bits 0-31 its place among the sets */
-    uint64_t slot;    /* its own number */
-};
-static_assert(sizeof(struct mapping) == 64, "an entry is one cache line");
 
 /* --- What is under way --- */
 
@@ -125,12 +91,11 @@ struct monitor {
     uint32_t piece_slots;
     uint32_t recorded;     /* mappings with `recorded` */
     uint32_t notifies_all; /* not everything has room here: what one phase did ends with a notice */
-    uint32_t slot_next;
-    uint32_t sets;                  /* explicit ones that there is room for */
-    uint64_t sequence;              /* attempts begun */
-    struct address_range addresses; /* this core's, for new mappings */
-    struct sparse agreements;       /* by initiator * lanes + lane */
-    struct sparse mappings;         /* by slot */
+    uint32_t sets;         /* explicit ones that there is room for */
+    uint64_t sequence;     /* attempts begun */
+    struct new_mappings fresh; /* this core's */
+    struct sparse agreements;  /* by initiator * lanes + lane */
+    struct sparse mappings;    /* by slot */
     uint64_t workflows_offset;
     uint64_t trees_offset;
     uint64_t members_offset;

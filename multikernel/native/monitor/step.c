@@ -390,18 +390,8 @@ static enum verdict pin(struct monitor *m, const struct input *in)
     if (in->slot >= monitor_slots(m))
         return VERDICT_NOT_MAPPED;
     struct mapping *mapping = monitor_mapping(m, in->slot);
-    if (mapping->state != MAPPING_MAPPED || mapping->generation != in->generation || !mapping->held)
-        return VERDICT_NOT_MAPPED;
-    if (in->kind == INPUT_UNPIN) {
-        if (!mapping->pins)
-            return VERDICT_BAD_REQUEST;
-        mapping->pins--;
-        return VERDICT_OK;
-    }
-    if (mapping->lock)
-        return VERDICT_BUSY;
-    mapping->pins++;
-    return VERDICT_OK;
+    return mapping_pin(mapping, in->generation, mapping->held, &mapping->pins,
+                       in->kind == INPUT_PIN);
 }
 
 void monitor_step(struct monitor *m, const struct environment *env, const struct input *in,

@@ -52,25 +52,12 @@ enum verdict multikernel_create_ram(struct driver *d, uint64_t address, uint64_t
 bool multikernel_look(struct driver *d, uint64_t slot, bool next, struct capability *found,
                       uint64_t *reference)
 {
-    const struct cspace *cs = cspace_of(d);
-    if (slot >= cspace_slots(cs))
-        return false;
-    uint32_t at = (uint32_t)slot;
-    while (next && at + 1 < cspace_slots(cs) && cspace_slot(cs, at)->type == CAP_NULL)
-        at++;
-    *found = *cspace_slot(cs, at);
-    *reference = cspace_reference(cs, at);
-    return true;
+    return cspace_look(cspace_of(d), 0, slot, next, found, reference);
 }
 
 void multikernel_capability_digest(struct driver *d, uint64_t words[5])
 {
-    const struct cspace *cs = cspace_of(d);
-    words[0] = cspace_digest(cs);
-    words[1] = cspace_database(cs)->count;
-    words[2] = cs->locks;
-    words[3] = cspace_slots(cs);
-    words[4] = cspace_check(cs) != NULL;
+    cspace_figures(cspace_of(d), 0, words);
 }
 
 /* The others vote: an agreement for each piece that this core has nothing of itself. */

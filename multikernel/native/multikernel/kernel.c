@@ -48,16 +48,10 @@ static bool engaged(struct driver *d)
     return monitor_of(d)->engaged != 0;
 }
 
-static enum verdict pin(struct driver *d, uint32_t slot, uint32_t generation)
+static enum verdict pin(struct driver *d, uint32_t slot, uint32_t generation, bool pinned)
 {
-    const struct input input = {.kind = INPUT_PIN, .slot = slot, .generation = generation};
-    uint64_t made;
-    return monitor_local(d, &input, &made);
-}
-
-static enum verdict unpin(struct driver *d, uint32_t slot, uint32_t generation)
-{
-    const struct input input = {.kind = INPUT_UNPIN, .slot = slot, .generation = generation};
+    const struct input input = {
+        .kind = pinned ? INPUT_PIN : INPUT_UNPIN, .slot = slot, .generation = generation};
     uint64_t made;
     return monitor_local(d, &input, &made);
 }
@@ -74,19 +68,12 @@ static uint64_t digest(struct driver *d, uint32_t one, uint32_t other)
 
 static void count(struct driver *d, uint32_t *mapped, uint32_t *locked)
 {
-    monitor_count(monitor_of(d), mapped, locked);
+    mapping_count(&monitor_of(d)->mappings, mapped, locked);
 }
 
 static bool frame_in_use(struct driver *d, uint64_t frame, uint64_t length)
 {
-    for (uint32_t i = 1; i < monitor_mapping_records(monitor_of(d)); i++) {
-        const struct mapping *mapping = monitor_mapping_record(monitor_of(d), i);
-        /* GONE is unmapped: only its slot is still its home's to release. */
-        bool used = mapping->state == MAPPING_MAPPED || mapping->state == MAPPING_RESERVED;
-        if (used && mapping->frame < frame + length && frame < mapping->frame + mapping->length)
-            return true;
-    }
-    return false;
+    return mapping_of_frame(&monitor_of(d)->mappings, frame, length);
 }
 
 static const struct tree *tree_hold(struct driver *d, uint32_t root)
@@ -155,7 +142,6 @@ const struct kernel kernel_multikernel = {
     .engaged = engaged,
     .begin = monitor_begin,
     .pin = pin,
-    .unpin = unpin,
     .fault = fault,
     .digest = digest,
     .count = count,

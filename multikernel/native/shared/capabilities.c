@@ -37,31 +37,17 @@ enum { WORK = 64 }; /* capabilities a piece */
 /* --- Copy and retype --- */
 
 static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct capability_task *t,
-                                    uint64_t source, uint64_t cnode, struct needs *n)
+                                    struct needs *n)
 {
-    const struct cspace_place place = {.cnode = cnode, .index = t->index};
-    uint32_t slot;
-    enum capability_verdict verdict = cspace_find(cs, source, &slot);
+    const struct cspace_place place = {.cnode = t->cnode, .index = t->index};
+    enum capability_verdict verdict = capability_check_copy(cs, t, t->to != d->me);
+    if (verdict == CAP_NEEDS_AGREEMENT) /* a part that is locked is enough to keep the source */
+        verdict =
+            t->move && cspace_touched(cs, cspace_slot(cs, (uint32_t)t->source)) ? CAP_BUSY : CAP_OK;
     if (verdict != CAP_OK)
         return verdict;
-    const struct capability *c = cspace_slot(cs, slot);
-    if (t->move && cspace_is_root(cs, slot))
-        return CAP_PERMANENT;
-    if (t->move && cspace_touched(cs, c))
-        return CAP_BUSY; /* a part of it: enough to forbid that the source goes */
-    const uint32_t rights = t->move ? c->rights : t->rights;
-    if (t->to != d->me) { /* in the order in which the multikernel finds out */
-        if (t->move && cspace_mapped(cs, slot) != CAP_OK)
-            return CAP_MAPPED;
-        if (!capability_rules[c->type].copyable || !capability_rules[c->type].remote)
-            return CAP_NOT_COPYABLE;
-        if (!(c->rights & CAP_GRANT) || rights & ~(uint32_t)c->rights)
-            return CAP_RIGHTS_EXCEEDED;
-        if (t->index >= CNODE_SLOTS && t->index != CNODE_ANY)
-            return CAP_NO_SLOTS;
-    }
     lock_space(d, t->to);
-    verdict = cspace_mint(cs, source, rights, &place, 0, &t->made);
+    verdict = cspace_mint(cs, t->source, t->rights, &place, 0, &t->made);
     if (verdict == CAP_SLOT_IN_USE)
         verdict = slot_in_use(cs, &place, 1, n);
     unlock_space(d, t->to);
@@ -70,26 +56,20 @@ static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct 
     struct cspace_progress progress;
     lock_space(d, d->me);
     /* there is another one now: nothing stands in the way */
-    verdict = cspace_delete(cs, source, 0, 1, &progress);
+    verdict = cspace_delete(cs, t->source, 0, 1, &progress);
     unlock_space(d, d->me);
     assert(verdict == CAP_OK);
     return verdict;
 }
 
 static enum capability_verdict retype(struct driver *d, struct cspace *cs,
-                                      struct capability_task *t, uint64_t source, uint64_t cnode,
-                                      struct needs *n)
+                                      struct capability_task *t, struct needs *n)
 {
-    const struct cspace_retype r = {.source = source,
-                                    .offset = t->offset,
-                                    .size = t->size,
-                                    .type = t->type,
-                                    .count = t->count,
-                                    .to = {.cnode = cnode, .index = t->index}};
+    const struct cspace_place place = {.cnode = t->cnode, .index = t->index};
     lock_space(d, d->me);
-    enum capability_verdict verdict = cspace_retype(cs, &r, 0, &t->made);
+    enum capability_verdict verdict = capability_retype(cs, t, 0);
     if (verdict == CAP_SLOT_IN_USE)
-        verdict = slot_in_use(cs, &r.to, r.count, n);
+        verdict = slot_in_use(cs, &place, t->count, n);
     unlock_space(d, d->me);
     return verdict;
 }
@@ -98,18 +78,12 @@ static enum capability_verdict retype(struct driver *d, struct cspace *cs,
 static enum capability_verdict derive(struct driver *d, struct capability_task *t,
                                       struct needs *next)
 {
-    struct cspace *state = shared_cspace(d);
-    const uint32_t to = t->operation == OPERATION_COPY ? t->to : d->me;
-    uint64_t source = from_core(state, d->me, t->source), cnode = from_core(state, to, t->cnode);
     struct needs n = *next;
-    struct cspace *cs = lock_for_making(d, &source, &cnode, &n);
+    struct cspace *cs = lock_for_making(d, &t->source, &t->cnode, &n);
     *next = n;
-    enum capability_verdict verdict = t->operation == OPERATION_COPY
-                                          ? copy(d, cs, t, source, cnode, next)
-                                          : retype(d, cs, t, source, cnode, next);
+    enum capability_verdict verdict =
+        t->operation == OPERATION_COPY ? copy(d, cs, t, next) : retype(d, cs, t, next);
     unlock_regions(d, &n);
-    if (verdict == CAP_OK)
-        t->made = to_core(state, to, t->made);
     return verdict;
 }
 
@@ -117,37 +91,31 @@ static enum capability_verdict derive(struct driver *d, struct capability_task *
 
 /* What stands in the way is unmapped, and the deletion goes on; or it does not, and why is the
  * outcome's. */
-static enum capability_verdict unmapped(struct driver *d, uint32_t slot,
+static enum capability_verdict unmapped(struct driver *d, uint32_t victim,
                                         struct shared_outcome *outcome)
 {
-    outcome->page = shared_frame_goes(d, slot, &outcome->pinned);
+    outcome->page = shared_pages_with(d, victim, &outcome->pinned);
     return outcome->page == VERDICT_OK ? CAP_MORE : CAP_NEEDS_AGREEMENT;
 }
 
-static enum capability_verdict delete_piece(struct driver *d, uint64_t reference, bool *begun,
+static enum capability_verdict delete_piece(struct driver *d, struct capability_task *t,
                                             struct shared_outcome *outcome)
 {
-    struct cspace_progress progress;
     struct needs n;
-    struct cspace *cs = lock_for_removal(d, reference, false, &n);
+    struct cspace *cs = lock_for_removal(d, t->source, false, &n);
     if (!cs)
         return CAP_STALE;
-    const struct capability c = *cspace_slot(cs, (uint32_t)reference);
-    uint32_t slot;
-    outcome->page = cspace_find(cs, reference, &slot) == CAP_OK
-                        ? shared_frames_with(d, slot, &outcome->pinned)
-                        : VERDICT_OK;
-    if (outcome->page != VERDICT_OK) {
-        unlock_regions(d, &n);
-        return outcome->page == VERDICT_BUSY ? CAP_BUSY : CAP_NEEDS_AGREEMENT;
+    const struct capability c = *cspace_slot(cs, (uint32_t)t->source);
+    enum capability_verdict verdict;
+    for (;;) {
+        lock_space(d, d->me);
+        verdict = capability_delete(cs, t, WORK);
+        unlock_space(d, d->me);
+        if (verdict != CAP_NEEDS_AGREEMENT ||
+            (verdict = unmapped(d, (uint32_t)t->victim, outcome)) != CAP_MORE)
+            break;
+        t->begun = 1;
     }
-    *begun |= c.type == CAP_MAPPING; /* it has gone with its page, if it had one */
-    lock_space(d, d->me);
-    enum capability_verdict verdict = cspace_delete(cs, reference, 0, WORK, &progress);
-    unlock_space(d, d->me);
-    if (verdict == CAP_NEEDS_AGREEMENT)
-        verdict = unmapped(d, progress.slot, outcome);
-    *begun |= progress.done != 0 || verdict == CAP_MORE;
     if (verdict == CAP_OK && mapping_database_overlapping(cspace_database(cs), c.address,
                                                           capability_end(&c)) == NO_CAPABILITY) {
         outcome->address = c.address;
@@ -197,7 +165,7 @@ static enum capability_verdict revoke_all(struct driver *d, uint64_t reference,
         return CAP_STALE;
     enum capability_verdict verdict = cspace_revoke_begin(cs, reference, &r);
     if (verdict == CAP_OK) {
-        outcome->page = shared_frames_go(d, cs, &r, &outcome->pinned);
+        outcome->page = shared_pages_of(d, cs, &r, &outcome->pinned);
         verdict =
             outcome->page == VERDICT_OK ? revoke_piece(d, cs, &r, outcome) : CAP_NEEDS_AGREEMENT;
     }
@@ -226,28 +194,32 @@ static enum capability_verdict revoke_all(struct driver *d, uint64_t reference,
 enum verdict shared_capability(struct driver *d, struct capability_task *t,
                                struct shared_outcome *outcome)
 {
-    const uint64_t reference = from_core(shared_cspace(d), d->me, t->source);
+    const struct cspace *state = shared_cspace(d);
+    const uint32_t to = t->operation == OPERATION_COPY ? t->to : d->me;
     enum capability_verdict verdict;
     struct needs n = {0};
-    bool begun = false;
     *outcome = (struct shared_outcome){0};
     t->made = 0;
-    if (t->operation == OPERATION_COPY && t->to >= d->cores)
+    if (to >= d->cores)
         return VERDICT_BAD_REQUEST;
+    t->source = from_core(state, d->me, t->source);
+    t->cnode = from_core(state, to, t->cnode);
     for (;;) {
         if (t->operation == OPERATION_DELETE)
-            verdict = delete_piece(d, reference, &begun, outcome);
+            verdict = delete_piece(d, t, outcome);
         else
-            verdict = t->operation == OPERATION_REVOKE ? revoke_all(d, reference, outcome)
+            verdict = t->operation == OPERATION_REVOKE ? revoke_all(d, t->source, outcome)
                                                        : derive(d, t, &n);
         if (verdict != CAP_MORE && verdict != CAP_BUSY)
             break;
         shared_while_waiting(d);
     }
+    if (t->made)
+        t->made = to_core(state, to, t->made);
     if (verdict == CAP_NEEDS_AGREEMENT)
         return outcome->page;
     /* others did the rest */
-    return verdict == CAP_STALE && begun ? VERDICT_OK : shared_verdict(verdict);
+    return verdict == CAP_STALE && t->begun ? VERDICT_OK : shared_verdict(verdict);
 }
 
 /* --- RAM, and looking --- */
@@ -292,48 +264,23 @@ bool shared_unused(struct driver *d, uint64_t address, uint64_t size)
 bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *found,
                  uint64_t *reference)
 {
-    struct cspace *cs = shared_cspace(d);
-    if (slot >= cspace_space_slots(cs))
-        return false;
-    const uint32_t end = (d->me + 1) * cspace_space_slots(cs);
-    uint32_t at = end - cspace_space_slots(cs) + (uint32_t)slot;
+    const struct cspace *cs = shared_cspace(d);
     const bool big = shared_capabilities_of(d)->scope == SCOPE_BIG;
     if (big)
         shared_lock(d);
     lock_space(d, d->me); /* enough, where there are regions */
-    while (next && at + 1 < end && cspace_slot(cs, at)->type == CAP_NULL) {
-        const uint32_t used = cspace_cnodes(cs)[at >> cs->slot_bits].used,
-                       behind = (at | (CNODE_SLOTS - 1)) + 1;
-        at = used || behind == end ? at + 1 : behind; /* CNodes without contents at a step */
-    }
-    const struct capability *c = cspace_slot(cs, at);
-    *found = (struct capability){.address = c->address,
-                                 .size = c->size,
-                                 .about = c->type == CAP_CNODE ? c->about - d->me * cs->cnodes
-                                                               : c->about,
-                                 .owner = (uint16_t)d->me,
-                                 .type = c->type,
-                                 .rights = c->rights,
-                                 .flags = c->flags};
-    *reference = to_core(cs, d->me, cspace_reference(cs, at));
+    const bool any = cspace_look(cs, d->me, slot, next, found, reference);
     unlock_space(d, d->me);
     if (big)
         shared_unlock(d);
-    return true;
+    found->owner = (uint16_t)d->me;
+    return any;
 }
 
 void shared_capabilities_digest(struct driver *d, uint64_t words[5])
 {
-    struct cspace *cs = shared_cspace(d);
     const struct needs everything = needs_all();
-    uint32_t used, locks = 0;
     lock_regions(d, &everything);
-    words[0] = cspace_digest_space(cs, d->me, &used);
-    for (uint32_t part = 0; part < cs->parts; part++)
-        locks += cspace_part(cs, part)->locks;
-    words[1] = used;
-    words[2] = locks;
-    words[3] = cspace_space_slots(cs);
-    words[4] = cspace_check(cs) != NULL;
+    cspace_figures(shared_cspace(d), d->me, words);
     unlock_regions(d, &everything);
 }

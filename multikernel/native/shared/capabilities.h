@@ -45,5 +45,3 @@ enum verdict shared_frame_map(struct driver *d, const struct request *request,
 /* Unmaps a page that was made with that Mapping, by all its ways. */
 enum verdict shared_frame_unmap(struct driver *d, const struct request *request, uint64_t mapping,
                                 struct message *result);
-/* What such a page may be protected to; under the kernel's lock. */
-uint32_t shared_frame_rights(const struct driver *d, uint64_t mapping);

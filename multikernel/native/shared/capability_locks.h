@@ -100,14 +100,11 @@ void unlock_space(struct driver *d, uint32_t core);
 
 /* --- Pages of Frames: map_frame.c --- */
 
-/* Under the region's lock: that Mapping goes, and its page first. PINNED: by that core, and nothing
- * has changed. */
-enum verdict shared_frame_goes(struct driver *d, uint32_t slot, uint32_t *pinned);
-/* Under the locks of a deletion, before it begins: all pages that go with it, or none: PINNED, by
- * that core. BUSY: a revocation is at some of it. HOST: some may have gone. OK: a CNode is closed,
- * and nothing in it can be mapped any more. */
-enum verdict shared_frames_with(struct driver *d, uint32_t victim, uint32_t *pinned);
+/* Under the locks of a deletion: all pages that go with the victim, and their Mappings, or none:
+ * PINNED, by that core. HOST: some may have gone. OK: a CNode is closed, and nothing in it can be
+ * mapped any more. */
+enum verdict shared_pages_with(struct driver *d, uint32_t victim, uint32_t *pinned);
 /* Under the locks of a revocation: all pages of its range go, or none: PINNED, by that core;
  * MAPPED, in a CNode of another core. HOST: some may have gone. */
-enum verdict shared_frames_go(struct driver *d, const struct cspace *cs,
-                              const struct cspace_revocation *r, uint32_t *pinned);
+enum verdict shared_pages_of(struct driver *d, const struct cspace *cs,
+                             const struct cspace_revocation *r, uint32_t *pinned);

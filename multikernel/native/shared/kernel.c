@@ -17,18 +17,25 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "monitor/mapping/mapping.h"
 #include "shared/capabilities.h"
 #include "shared/shared.h"
 
 static uint32_t entry_bytes(uint32_t cores)
 {
-    return (uint32_t)(sizeof(struct shared_entry) + 16 * (size_t)core_set_words(cores));
+    return (uint32_t)round_up(sizeof(struct shared_entry) + 16 * (size_t)core_set_words(cores),
+                              LINE_BYTES);
+}
+
+static uint64_t before_entries(uint32_t cores)
+{
+    return round_up(sizeof(struct shared_kernel) + sizeof(struct lock_node) * cores, PAD_BYTES);
 }
 
 static uint64_t bytes_before_trees(uint32_t cores, uint32_t slots_per_core)
 {
-    return sizeof(struct shared_kernel) + sizeof(struct lock_node) * cores +
-           (uint64_t)entry_bytes(cores) * cores * slots_per_core;
+    return before_entries(cores) +
+           sparse_record_bytes(cores * slots_per_core, 0, entry_bytes(cores));
 }
 
 static uint64_t bytes_before_capabilities(uint32_t cores, uint32_t slots_per_core, bool trees)
@@ -45,12 +52,6 @@ uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bool trees
            shared_capabilities_bytes(cores, cnodes, scope);
 }
 
-static bool is_mapped(struct shared_entry *entry, uint32_t generation)
-{
-    uint64_t status = entry_status(entry);
-    return (status & 0xff) == ENTRY_MAPPED && status >> 32 == generation;
-}
-
 /* --- Operations --- */
 
 static enum verdict map(struct driver *d, const struct request *request, struct message *result)
@@ -64,9 +65,9 @@ static enum verdict unpinned(struct driver *d, const struct request *request,
                              struct message *result)
 {
     uint32_t core;
-    if (!is_mapped(entry_at(shared_state(d), request->slot), request->generation))
-        return VERDICT_NOT_MAPPED;
-    enum verdict verdict = shared_page_unpinned(d, request->slot, &core);
+    const bool pinned = shared_page_unpinned(d, request->slot, &core) == VERDICT_PINNED;
+    const enum verdict verdict = mapping_check_unpinned(
+        &entry_at(shared_state(d), request->slot)->page, request->generation, pinned);
     if (verdict == VERDICT_PINNED)
         result->word[0] = message_head(message_kind(result), 0, 0, core, 0);
     return verdict;
@@ -85,11 +86,11 @@ static enum verdict unmap(struct driver *d, const struct request *request, struc
     if (core_set_has(entry->sets, d->me) && shared_others(d, entry->sets) == 0) {
         /* Nobody to tell. Reserved while the lock is free: the slot is not handed out before our
          * own page table is changed. */
-        entry_set(entry, ENTRY_RESERVED, 0, request->generation);
+        mapping_set(&entry->page, MAPPING_RESERVED, 0);
         shared_unlock(d);
         verdict = vspace_protect(&d->vspace, request->slot, RIGHTS_NONE);
         vspace_retire(&d->vspace, request->slot);
-        entry_set(entry, ENTRY_FREE, 0, request->generation);
+        mapping_set(&entry->page, MAPPING_FREE, 0);
         return verdict;
     }
     verdict = shared_page_unmap(d, request->slot);
@@ -99,15 +100,11 @@ static enum verdict unmap(struct driver *d, const struct request *request, struc
 
 static enum verdict protect(struct driver *d, const struct request *request, struct message *result)
 {
-    const struct shared_entry *entry = entry_at(shared_state(d), request->slot);
-    enum verdict verdict = unpinned(d, request, result);
-    if (verdict != VERDICT_OK)
-        return verdict;
-    if (request->rights != RIGHTS_READ && request->rights != RIGHTS_WRITE)
-        return VERDICT_BAD_REQUEST;
-    if (entry->mapping && request->rights & ~shared_frame_rights(d, entry->mapping))
-        return monitor_verdict(CAP_RIGHTS_EXCEEDED);
-    return shared_page_protect(d, request->slot, request->rights);
+    enum verdict verdict = mapping_check_rights(&entry_at(shared_state(d), request->slot)->page,
+                                                request->generation, request->rights);
+    if (verdict == VERDICT_OK)
+        verdict = unpinned(d, request, result);
+    return verdict == VERDICT_OK ? shared_page_protect(d, request->slot, request->rights) : verdict;
 }
 
 static enum verdict begin(struct driver *d, const struct request *request, struct message *result)
@@ -140,37 +137,24 @@ static enum verdict begin(struct driver *d, const struct request *request, struc
 
 /* --- Local looks --- */
 
-static enum verdict change_pin(struct driver *d, uint32_t slot, uint32_t generation, bool pinned)
+static enum verdict pin(struct driver *d, uint32_t slot, uint32_t generation, bool pinned)
 {
     struct shared_kernel *k = shared_state(d);
     if (slot >= k->slots)
         return VERDICT_NOT_MAPPED;
     struct shared_entry *entry = entry_at(k, slot);
-    enum verdict verdict = VERDICT_OK;
     shared_lock(d);
     uint32_t *count = &shared_private(d)->pins[slot];
-    if (!is_mapped(entry, generation) || !core_set_has(entry->sets, d->me)) {
-        verdict = VERDICT_NOT_MAPPED;
-    } else if (pinned) {
-        /* The set, not our count, survives a slot's reuse. */
-        *count = core_set_has(entry_pinners(k, entry), d->me) ? *count + 1 : 1;
+    if (!core_set_has(entry_pinners(k, entry), d->me))
+        *count = 0; /* the set, not our count, survives a slot's reuse */
+    const enum verdict verdict =
+        mapping_pin(&entry->page, generation, core_set_has(entry->sets, d->me), count, pinned);
+    if (verdict == VERDICT_OK && *count)
         core_set_add(entry_pinners(k, entry), d->me);
-    } else if (!core_set_has(entry_pinners(k, entry), d->me)) {
-        verdict = VERDICT_BAD_REQUEST;
-    } else if (--*count == 0) {
+    else if (verdict == VERDICT_OK)
         entry_pinners(k, entry)[d->me / 64] &= ~(1ull << (d->me % 64));
-    }
     shared_unlock(d);
     return verdict;
-}
-
-static enum verdict pin(struct driver *d, uint32_t slot, uint32_t generation)
-{
-    return change_pin(d, slot, generation, true);
-}
-static enum verdict unpin(struct driver *d, uint32_t slot, uint32_t generation)
-{
-    return change_pin(d, slot, generation, false);
 }
 
 static enum verdict fault(struct driver *d, uint32_t slot, uint32_t generation, int write)
@@ -178,14 +162,11 @@ static enum verdict fault(struct driver *d, uint32_t slot, uint32_t generation, 
     struct shared_kernel *k = shared_state(d);
     if (slot >= k->slots)
         return VERDICT_FAULT;
-    struct shared_entry *entry = entry_at(k, slot);
-    const uint64_t status = entry_status(entry);
-    if (status >> 32 != generation || (status & 0xff) == ENTRY_FREE ||
-        !core_set_has(entry->sets, d->me))
-        return VERDICT_FAULT;
-    if ((status & 0xff) == ENTRY_RESERVED)
-        return VERDICT_BUSY; /* being changed, and not yet on all cores */
-    return write && (status >> 8 & 0xff) != RIGHTS_WRITE ? VERDICT_FAULT : VERDICT_OK;
+    const struct shared_entry *entry = entry_at(k, slot);
+    const uint64_t word = mapping_word(&entry->page);
+    /* reserved: being changed, and not yet on all cores */
+    return mapping_fault(word, generation, core_set_has(entry->sets, d->me),
+                         word_state(word) == MAPPING_RESERVED, write != 0);
 }
 
 /* One state, hence one digest: equal on all cores by construction. */
@@ -194,36 +175,24 @@ static uint64_t digest(struct driver *d, uint32_t one, uint32_t other)
     struct shared_kernel *k = shared_state(d);
     uint64_t sum = 0;
     for (uint32_t slot = 0; slot < k->slots; slot++) {
-        struct shared_entry *entry = entry_at(k, slot);
-        if ((entry_status(entry) & 0xff) == ENTRY_MAPPED &&
+        const struct shared_entry *entry = entry_at(k, slot);
+        if (mapping_state(&entry->page) == MAPPING_MAPPED &&
             (one == TREE_NOBODY ||
              (core_set_has(entry->sets, one) && core_set_has(entry->sets, other))))
-            sum += (entry_status(entry) ^ entry->address ^ entry->frame << 20 ^ slot) *
-                   0x9e3779b97f4a7c15ull;
+            sum += mapping_hash(&entry->page);
     }
     return sum;
 }
 
 static void count(struct driver *d, uint32_t *mapped, uint32_t *locked)
 {
-    struct shared_kernel *k = shared_state(d);
-    *mapped = *locked = 0;
-    for (uint32_t slot = 0; slot < k->slots; slot++) {
-        *mapped += (entry_status(entry_at(k, slot)) & 0xff) == ENTRY_MAPPED;
-        *locked += (entry_status(entry_at(k, slot)) & 0xff) == ENTRY_RESERVED;
-    }
+    mapping_count(&shared_state(d)->mappings, mapped, locked);
 }
 
 static bool frame_in_use(struct driver *d, uint64_t frame, uint64_t length)
 {
-    struct shared_kernel *k = shared_state(d);
-    bool used = false;
     shared_lock(d);
-    for (uint32_t slot = 0; slot < k->slots && !used; slot++) {
-        struct shared_entry *entry = entry_at(k, slot);
-        used = (entry_status(entry) & 0xff) != ENTRY_FREE && entry->frame < frame + length &&
-               frame < entry->frame + entry->length;
-    }
+    const bool used = mapping_of_frame(&shared_state(d)->mappings, frame, length);
     shared_unlock(d);
     return used;
 }
@@ -311,12 +280,12 @@ static int open(struct driver *d, const struct driver_options *o)
     if (!own->pins)
         return ENOMEM;
     if (d->me == 0) { /* core 0 writes the state; nobody reads it before the supervisor says go */
-        address_range_init(&k->addresses, o->address_base, o->address_size * d->cores);
+        address_range_init(&k->fresh.addresses, o->address_base, o->address_size * d->cores);
         k->slots = o->slots_per_core * d->cores;
-        k->entry_bytes = entry_bytes(d->cores);
+        sparse_init(&k->mappings, k->slots, 0, k->slots, 0, entry_bytes(d->cores), 0,
+                    before_entries(d->cores) - offsetof(struct shared_kernel, mappings));
         k->set_words = core_set_words(d->cores);
         k->nodes_offset = sizeof *k;
-        k->entries_offset = sizeof *k + sizeof(struct lock_node) * d->cores;
         k->trees_offset = bytes_before_trees(d->cores, o->slots_per_core);
     }
     shared_capabilities_open(
@@ -333,7 +302,6 @@ const struct kernel kernel_shared = {
     .engaged = engaged,
     .begin = begin,
     .pin = pin,
-    .unpin = unpin,
     .fault = fault,
     .digest = digest,
     .count = count,

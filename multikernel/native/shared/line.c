@@ -24,14 +24,13 @@ bool line_serve(struct driver *d)
     uint32_t slot = told_slot(told);
     if (!is_meant(d, slot) || !told_holds(told, sequence))
         return false;
-    struct shared_entry *entry = entry_at(k, slot);
+    const struct mapping *page = &entry_at(k, slot)->page;
     /* Relaxed: it holds, so the acquire in told_look orders them. */
     uint32_t what = atomic_load_explicit(&told->what, memory_order_relaxed);
     uint32_t rights = atomic_load_explicit(&told->rights, memory_order_relaxed);
     enum verdict verdict = VERDICT_OK;
     if (what == TELL_INSERT)
-        verdict =
-            vspace_insert(&d->vspace, slot, entry->address, entry->frame, entry->length, rights);
+        verdict = vspace_insert(&d->vspace, slot, page->address, page->frame, page->length, rights);
     else
         verdict =
             vspace_protect(&d->vspace, slot, what == TELL_UNMAP ? (uint32_t)RIGHTS_NONE : rights);

@@ -54,91 +54,74 @@ static void mapping_goes(struct driver *d, uint64_t mapping)
     (void)verdict;
 }
 
-static enum capability_verdict mapping_made(struct driver *d, struct cspace *cs, uint64_t frame,
-                                            uint64_t address, uint32_t rights,
-                                            const struct cspace_place *place, uint64_t *made,
-                                            struct needs *n)
+static enum capability_verdict mapping_made(struct driver *d, struct cspace *cs,
+                                            struct capability_task *t, uint64_t address,
+                                            uint32_t rights, struct needs *n)
 {
+    const struct cspace_place place = {.cnode = t->cnode, .index = t->index};
     lock_space(d, d->me);
-    enum capability_verdict verdict = cspace_map(cs, frame, address, rights, place, made);
-    if (verdict == CAP_OK) {
-        cspace_slot(cs, (uint32_t)*made)->flags |= CAP_REMOTE_COPIES;
-        cs->mapped++;
-    } else if (verdict == CAP_SLOT_IN_USE) {
-        verdict = slot_in_use(cs, place, 1, n);
-    }
+    enum capability_verdict verdict = capability_map(cs, t, address, rights);
+    cs->mapped += verdict == CAP_OK;
+    if (verdict == CAP_SLOT_IN_USE)
+        verdict = slot_in_use(cs, &place, 1, n);
     unlock_space(d, d->me);
     return verdict;
-}
-
-/* Nobody changes a Mapping while it has a page, and the page goes under the kernel's lock: that one
- * is enough. */
-uint32_t shared_frame_rights(const struct driver *d, uint64_t mapping)
-{
-    return cspace_slot(shared_cspace(d), (uint32_t)mapping)->rights;
 }
 
 /* --- map --- */
 
 /* Under all locks but the space's. */
-static enum verdict map_page(struct driver *d, struct cspace *cs, uint64_t frame,
-                             const struct cspace_place *place, const struct request *request,
+static enum verdict map_page(struct driver *d, struct cspace *cs, struct request *request,
                              struct message *result, struct needs *next)
 {
+    struct capability_task *t = &request->task;
     uint32_t slot;
-    uint64_t mapping = 0;
     enum verdict verdict = shared_page_reserve(d, request, &slot);
     if (verdict != VERDICT_OK)
         return verdict;
     struct shared_entry *entry = entry_at(shared_state(d), slot);
-    verdict = shared_verdict(
-        mapping_made(d, cs, frame, entry->address, request->rights, place, &mapping, next));
+    verdict = shared_verdict(mapping_made(d, cs, t, entry->page.address, request->rights, next));
     if (verdict != VERDICT_OK) {
         shared_page_free(d, slot);
         return verdict;
     }
-    entry->mapping = mapping;
+    entry->mapping = t->made;
     verdict = shared_page_insert(d, slot, result);
     if (verdict != VERDICT_OK)
-        mapping_goes(d, mapping);
-    result->word[4] = to_core(cs, d->me, mapping);
+        mapping_goes(d, t->made);
+    result->word[4] = to_core(cs, d->me, t->made);
     return verdict;
 }
 
 /* One try. BUSY: another one, with the locks that next names. */
-static enum verdict map_frame(struct driver *d, const struct request *request,
-                              struct message *result, struct needs *next)
+static enum verdict map_frame(struct driver *d, struct request *request, struct message *result,
+                              struct needs *next)
 {
-    const struct capability_task *t = &request->task;
-    const struct cspace *state = shared_cspace(d);
-    uint64_t source = from_core(state, d->me, t->source), cnode = from_core(state, d->me, t->cnode);
+    struct capability_task *t = &request->task;
     struct needs n = *next;
-    struct cspace *cs = lock_for_making(d, &source, &cnode, &n);
-    uint32_t at;
+    struct cspace *cs = lock_for_making(d, &t->source, &t->cnode, &n);
+    uint32_t frame;
     *next = n;
-    enum capability_verdict found = cspace_find(cs, source, &at);
-    if (found == CAP_OK && cspace_slot(cs, at)->type != CAP_FRAME)
-        found = CAP_WRONG_TYPE;
-    enum verdict verdict = shared_verdict(found);
-    if (found == CAP_OK) {
-        const struct cspace_place place = {.cnode = cnode, .index = t->index};
-        struct request plain = *request;
-        plain.frame = cspace_slot(cs, at)->address;
-        plain.length = cspace_slot(cs, at)->size;
+    enum verdict verdict = shared_verdict(capability_find_frame(cs, t, &frame));
+    if (verdict == VERDICT_OK) {
+        request->frame = cspace_slot(cs, frame)->address;
+        request->length = cspace_slot(cs, frame)->size;
         lock_pages(d);
-        verdict = map_page(d, cs, source, &place, &plain, result, next);
+        verdict = map_page(d, cs, request, result, next);
         unlock_pages(d);
     }
     unlock_regions(d, &n);
     return verdict;
 }
 
-enum verdict shared_frame_map(struct driver *d, const struct request *request,
-                              struct message *result)
+enum verdict shared_frame_map(struct driver *d, const struct request *asked, struct message *result)
 {
+    struct request request = *asked;
     enum verdict verdict;
     struct needs n = {0};
-    while ((verdict = map_frame(d, request, result, &n)) == VERDICT_BUSY)
+    request.task.source = from_core(shared_cspace(d), d->me, asked->task.source);
+    request.task.cnode = from_core(shared_cspace(d), d->me, asked->task.cnode);
+    while ((verdict = map_frame(d, &request, result, &n)) == VERDICT_BUSY)
         /* a revocation has the range locked, and another core is at work on it */
         shared_while_waiting(d);
     return verdict;
@@ -165,8 +148,8 @@ enum verdict shared_frame_unmap(struct driver *d, const struct request *request,
     lock_pages(d);
     /* No page has had that Mapping but this one. */
     enum verdict verdict = VERDICT_NOT_MAPPED;
-    if (shared_page_mapped(d, request->slot) &&
-        entry_at(shared_state(d), request->slot)->mapping == mapping)
+    const struct shared_entry *entry = entry_at(shared_state(d), request->slot);
+    if (mapping_state(&entry->page) == MAPPING_MAPPED && entry->mapping == mapping)
         verdict = shared_page_unpinned(d, request->slot, &pinned);
     if (verdict == VERDICT_PINNED)
         result->word[0] = message_head(message_kind(result), 0, 0, pinned, 0);
@@ -191,7 +174,8 @@ struct pages {
 static bool one_of(const struct pages *which, const struct cspace *cs,
                    const struct shared_entry *entry)
 {
-    const bool inside = entry->frame < which->end && which->address < entry->frame + entry->length;
+    const struct mapping *page = &entry->page;
+    const bool inside = page->frame < which->end && which->address < page->frame + page->length;
     if (which->mapping || !entry->mapping)
         return entry->mapping && entry->mapping == which->mapping;
     return (which->range && inside) ||
@@ -202,14 +186,14 @@ static bool one_of(const struct pages *which, const struct cspace *cs,
 /* The next entry from that one on that is one of those and in that state; the table's size when
  * there is none. Other entries come and go under the kernel's lock; these under the region's
  * too. */
-static uint32_t next_page(struct driver *d, const struct pages *which, uint32_t slot, bool closed)
+static uint32_t next_page(struct driver *d, const struct pages *which, uint32_t slot,
+                          enum mapping_state state)
 {
     struct shared_kernel *k = shared_state(d);
-    const struct cspace *state = shared_cspace(d);
-    for (; slot < k->slots; slot++)
-        if ((closed ? shared_page_closed(d, slot) : shared_page_mapped(d, slot)) &&
-            one_of(which, state, entry_at(k, slot)))
-            break;
+    const struct cspace *cs = shared_cspace(d);
+    while (slot < k->slots && !(mapping_state(&entry_at(k, slot)->page) == state &&
+                                one_of(which, cs, entry_at(k, slot))))
+        slot++;
     return slot;
 }
 
@@ -228,11 +212,7 @@ static void victim_closed(struct driver *d, const struct pages *which, enum verd
     if (which->victim == NO_CAPABILITY)
         return;
     lock_space(d, d->me);
-    if (verdict != VERDICT_OK)
-        cspace_reopen(shared_cspace(d), which->victim);
-    /* a Mapping has gone with its page */
-    else if (cspace_slot(shared_cspace(d), which->victim)->type != CAP_NULL)
-        cspace_closed(shared_cspace(d), which->victim);
+    (verdict == VERDICT_OK ? cspace_closed : cspace_reopen)(shared_cspace(d), which->victim);
     unlock_space(d, d->me);
 }
 
@@ -242,12 +222,14 @@ static enum verdict pages_go(struct driver *d, const struct pages *which, uint32
     enum verdict verdict = VERDICT_OK;
     lock_pages(d);
     close_victim(d, which);
-    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(d, which, i, false)) < slots; i++)
+    for (uint32_t i = 0;
+         verdict == VERDICT_OK && (i = next_page(d, which, i, MAPPING_MAPPED)) < slots; i++)
         verdict = shared_page_unpinned(d, i, pinned);
     /* Nobody is told that one is gone while another one is still there. */
-    for (uint32_t i = 0; verdict == VERDICT_OK && (i = next_page(d, which, i, false)) < slots; i++)
+    for (uint32_t i = 0;
+         verdict == VERDICT_OK && (i = next_page(d, which, i, MAPPING_MAPPED)) < slots; i++)
         verdict = shared_page_close(d, i);
-    for (uint32_t i = 0; (i = next_page(d, which, i, true)) < slots; i++) {
+    for (uint32_t i = 0; (i = next_page(d, which, i, MAPPING_RESERVED)) < slots; i++) {
         mapping_goes(d, entry_at(shared_state(d), i)->mapping);
         shared_page_free(d, i);
     }
@@ -256,45 +238,20 @@ static enum verdict pages_go(struct driver *d, const struct pages *which, uint32
     return verdict;
 }
 
-enum verdict shared_frame_goes(struct driver *d, uint32_t slot, uint32_t *pinned)
+enum verdict shared_pages_with(struct driver *d, uint32_t victim, uint32_t *pinned)
 {
-    const struct pages which = {.mapping = cspace_reference(shared_cspace(d), slot),
-                                .victim = NO_CAPABILITY};
+    const struct capability *c = cspace_slot(shared_cspace(d), victim);
+    const bool mapping = c->type == CAP_MAPPING; /* which goes with its page: nothing to close */
+    const struct pages which = {.mapping = mapping ? cspace_reference(shared_cspace(d), victim) : 0,
+                                .address = c->address,
+                                .end = capability_end(c),
+                                .victim = mapping ? NO_CAPABILITY : victim,
+                                /* and then all regions are locked */
+                                .everywhere = c->type == CAP_CNODE};
     return pages_go(d, &which, pinned);
 }
 
-enum verdict shared_frames_with(struct driver *d, uint32_t victim, uint32_t *pinned)
-{
-    struct cspace *cs = shared_cspace(d);
-    const struct capability *c = cspace_slot(cs, victim);
-    const struct pages which = {.address = c->address,
-                                .end = capability_end(c),
-                                .victim = victim,
-                                /* and then all regions are locked */
-                                .everywhere = c->type == CAP_CNODE};
-    lock_space(d, d->me);
-    enum capability_verdict going = cspace_going(cs, victim);
-    unlock_space(d, d->me);
-    return going == CAP_NEEDS_AGREEMENT ? pages_go(d, &which, pinned) : shared_verdict(going);
-}
-
 /* --- All pages of a range, before a revocation --- */
-
-/* Does that CNode hold what has a page and is not in the range itself? It would go with the CNode,
- * on another core than the one that revokes. */
-static bool holds_pages(const struct cspace *cs, const struct cspace_revocation *r, uint32_t cnode)
-{
-    for (uint32_t slot = cnode << cs->slot_bits; slot < (cnode + 1) << cs->slot_bits; slot++) {
-        const struct capability *c = cspace_slot(cs, slot);
-        if (c->type == CAP_NULL ||
-            (r->address <= c->address && capability_end(c) <= r->address + r->size))
-            continue;
-        if (c->type == CAP_CNODE ? holds_pages(cs, r, (uint32_t)c->about)
-                                 : cspace_page(cspace_part(cs, c->part), slot) != NO_CAPABILITY)
-            return true;
-    }
-    return false;
-}
 
 /* Where there are CNodes in the range, all regions are locked. */
 static bool pages_anywhere(const struct cspace *cs)
@@ -305,23 +262,8 @@ static bool pages_anywhere(const struct cspace *cs)
     return mapped != 0;
 }
 
-static bool cnodes_hold_pages(struct driver *d, const struct cspace *cs,
-                              const struct cspace_revocation *r)
-{
-    const struct mapping_database *db = cspace_database(cs);
-    const uint64_t end = r->address + r->size;
-    for (uint32_t i = mapping_database_overlapping(db, r->address, end); i != NO_CAPABILITY;
-         i = mapping_database_next_overlapping(db, i, r->address, end)) {
-        const struct capability *c = cspace_slot(cs, i);
-        if (c->type == CAP_CNODE && space_of(cs, i) != d->me &&
-            holds_pages(cs, r, (uint32_t)c->about))
-            return true;
-    }
-    return false;
-}
-
-enum verdict shared_frames_go(struct driver *d, const struct cspace *cs,
-                              const struct cspace_revocation *r, uint32_t *pinned)
+enum verdict shared_pages_of(struct driver *d, const struct cspace *cs,
+                             const struct cspace_revocation *r, uint32_t *pinned)
 {
     const bool cnodes = r->type == CAP_RAM && cs->cnode_objects && pages_anywhere(cs);
     const struct pages which = {.address = r->address,
@@ -329,7 +271,7 @@ enum verdict shared_frames_go(struct driver *d, const struct cspace *cs,
                                 .range = true,
                                 .victim = cnodes ? (uint32_t)r->reference : NO_CAPABILITY,
                                 .everywhere = cnodes};
-    if (cnodes && cnodes_hold_pages(d, cs, r))
+    if (cnodes && cspace_cnodes_mapped(cs, which.address, which.end, d->me) != CAP_OK)
         return shared_verdict(CAP_MAPPED);
     return cs->mapped || cnodes ? pages_go(d, &which, pinned) : VERDICT_OK;
 }

@@ -26,57 +26,38 @@ static enum verdict await_acknowledgements(struct driver *d, _Atomic uint32_t *m
     return shared_private(d)->shootdown ? tree_await(d) : line_await(d, missing);
 }
 
-static int live(void *kernel, uint32_t slot, uint64_t *start, uint64_t *end)
-{
-    struct shared_entry *entry = entry_at(kernel, slot);
-    *start = entry->address;
-    *end = entry->address + entry->length;
-    return (entry_status(entry) & 0xff) != ENTRY_FREE;
-}
-
 enum verdict shared_page_reserve(struct driver *d, const struct request *request, uint32_t *slot)
 {
     struct shared_kernel *k = shared_state(d);
-    struct shared_entry *entry = NULL;
-    for (uint32_t i = 0; i < k->slots && !entry; i++) {
-        *slot = (k->slot_next + i) % k->slots;
-        if ((entry_status(entry_at(k, *slot)) & 0xff) == ENTRY_FREE)
-            entry = entry_at(k, *slot);
-    }
-    uint64_t address =
-        entry ? address_range_take(&k->addresses, request->length, live, k, k->slots) : 0;
-    if (!address)
+    struct mapping *page =
+        mapping_reserve(&k->mappings, &k->fresh, request->frame, request->length, request->rights,
+                        request->operation == OPERATION_MAP_FRAME ? request->rights : 0);
+    if (!page)
         return VERDICT_NO_SLOT;
-    k->slot_next = (*slot + 1) % k->slots;
-    uint32_t generation = (uint32_t)(entry_status(entry) >> 32) + 1;
-    entry->address = address;
-    entry->frame = request->frame;
-    entry->length = request->length;
+    *slot = (uint32_t)page->slot;
+    struct shared_entry *entry = entry_at(k, *slot);
     entry->mapping = 0;
     memset(entry->sets, 0, 16 * (size_t)k->set_words); /* nobody has it pinned */
     for (uint32_t core = 0; core < d->cores; core++)
         if (cores_has(request->holders, core, request->kept))
             core_set_add(entry->sets, core);
-
-    entry_set(entry, ENTRY_RESERVED, request->rights, generation);
     return VERDICT_OK;
 }
 
 void shared_page_free(struct driver *d, uint32_t slot)
 {
-    struct shared_entry *entry = entry_at(shared_state(d), slot);
-    entry_set(entry, ENTRY_FREE, 0, (uint32_t)(entry_status(entry) >> 32));
+    mapping_set(&entry_at(shared_state(d), slot)->page, MAPPING_FREE, 0);
 }
 
 enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message *result)
 {
     struct shared_entry *entry = entry_at(shared_state(d), slot);
-    const uint32_t rights = entry_status(entry) >> 8 & 0xff,
-                   generation = (uint32_t)(entry_status(entry) >> 32);
+    const struct mapping *page = &entry->page;
+    const uint32_t rights = page->rights;
     _Atomic uint32_t *missing = tell(d, entry, slot, TELL_INSERT, rights);
     enum verdict own = VERDICT_OK;
     if (core_set_has(entry->sets, d->me))
-        own = vspace_insert(&d->vspace, slot, entry->address, entry->frame, entry->length, rights);
+        own = vspace_insert(&d->vspace, slot, page->address, page->frame, page->length, rights);
     enum verdict verdict = await_acknowledgements(d, missing);
     if (verdict == VERDICT_OK)
         verdict = own;
@@ -88,20 +69,10 @@ enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message 
         shared_page_free(d, slot);
         return verdict;
     }
-    entry_set(entry, ENTRY_MAPPED, rights, generation);
-    result->word[1] = slot | (uint64_t)generation << 32;
-    result->word[2] = entry->address;
+    mapping_set(&entry->page, MAPPING_MAPPED, rights);
+    result->word[1] = slot | (uint64_t)page->generation << 32;
+    result->word[2] = page->address;
     return VERDICT_OK;
-}
-
-bool shared_page_mapped(struct driver *d, uint32_t slot)
-{
-    return (entry_status(entry_at(shared_state(d), slot)) & 0xff) == ENTRY_MAPPED;
-}
-
-bool shared_page_closed(struct driver *d, uint32_t slot)
-{
-    return (entry_status(entry_at(shared_state(d), slot)) & 0xff) == ENTRY_RESERVED;
 }
 
 enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *core)
@@ -115,7 +86,7 @@ enum verdict shared_page_close(struct driver *d, uint32_t slot)
 {
     struct shared_entry *entry = entry_at(shared_state(d), slot);
     enum verdict own = VERDICT_OK;
-    entry_set(entry, ENTRY_RESERVED, 0, (uint32_t)(entry_status(entry) >> 32));
+    mapping_set(&entry->page, MAPPING_RESERVED, 0);
     _Atomic uint32_t *missing = tell(d, entry, slot, TELL_UNMAP, RIGHTS_NONE);
     if (core_set_has(entry->sets, d->me)) {
         own = vspace_protect(&d->vspace, slot, RIGHTS_NONE);
@@ -136,11 +107,11 @@ enum verdict shared_page_protect(struct driver *d, uint32_t slot, uint32_t right
 {
     struct shared_entry *entry = entry_at(shared_state(d), slot);
     enum verdict own = VERDICT_OK;
-    entry_set(entry, ENTRY_RESERVED, 0, (uint32_t)(entry_status(entry) >> 32));
+    mapping_set(&entry->page, MAPPING_RESERVED, 0);
     _Atomic uint32_t *missing = tell(d, entry, slot, TELL_PROTECT, rights);
     if (core_set_has(entry->sets, d->me))
         own = vspace_protect(&d->vspace, slot, rights);
     enum verdict theirs = await_acknowledgements(d, missing);
-    entry_set(entry, ENTRY_MAPPED, rights, (uint32_t)(entry_status(entry) >> 32));
+    mapping_set(&entry->page, MAPPING_MAPPED, rights);
     return own != VERDICT_OK ? own : theirs;
 }

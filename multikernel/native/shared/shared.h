@@ -12,24 +12,22 @@
 #include "monitor/tree.h"
 #include "shared/told_line.h"
 
-enum shared_state { ENTRY_FREE = 0, ENTRY_MAPPED, ENTRY_RESERVED };
 enum tell { TELL_INSERT = 1, TELL_PROTECT, TELL_UNMAP };
 
+/* What is locked, or not: an entry's word is read without the lock by faults. */
 struct shared_entry {
-    /* state 0-7, rights 8-15, generation 32-63: read without the lock by faults */
-    _Atomic uint64_t status;
-    uint64_t address, frame, length;
-    /* the capability it goes with (map_frame.c), as a slot of all cores'; 0: none */
-    uint64_t mapping;
-    uint64_t sets[]; /* holders, then the cores that have it pinned */
+    struct mapping page;
+    uint64_t mapping; /* the capability that it goes with, as a slot of all cores'; 0: none */
+    uint64_t sets[];  /* holders, then the cores that have it pinned */
 };
 
 struct shared_kernel {
     struct lock lock;
     struct told_line told;
-    _Alignas(PAD_BYTES) struct address_range addresses; /* under the lock from here on */
-    uint32_t slots, slot_next, entry_bytes, set_words;
-    uint64_t nodes_offset, entries_offset, trees_offset;
+    _Alignas(PAD_BYTES) struct sparse mappings; /* under the lock from here on */
+    struct new_mappings fresh;
+    uint32_t slots, set_words;
+    uint64_t nodes_offset, trees_offset;
 };
 
 /* Between the cores of a system that is told along trees (tree.c). */
@@ -70,25 +68,7 @@ static inline struct shared_kernel *shared_state(const struct driver *d)
 
 static inline struct shared_entry *entry_at(struct shared_kernel *k, uint32_t slot)
 {
-    return (struct shared_entry *)(void *)((char *)k + k->entries_offset +
-                                           (size_t)slot * k->entry_bytes);
-}
-
-/* Free entries keep their generation. */
-static inline uint64_t entry_word(uint32_t state, uint32_t rights, uint32_t generation)
-{
-    return state | (uint64_t)rights << 8 | (uint64_t)generation << 32;
-}
-static inline uint64_t entry_status(struct shared_entry *entry)
-{
-    /* Acquire pairs with entry_set: who sees an entry mapped sees its address. */
-    return atomic_load_explicit(&entry->status, memory_order_acquire);
-}
-static inline void entry_set(struct shared_entry *entry, uint32_t state, uint32_t rights,
-                             uint32_t generation)
-{
-    atomic_store_explicit(&entry->status, entry_word(state, rights, generation),
-                          memory_order_release);
+    return sparse_at(&k->mappings, slot);
 }
 
 static inline uint64_t *entry_pinners(const struct shared_kernel *k, struct shared_entry *entry)
@@ -126,14 +106,12 @@ enum verdict shared_page_reserve(struct driver *d, const struct request *request
 void shared_page_free(struct driver *d, uint32_t slot);
 /* ... is mapped on all that are to hold it; or on none, and the entry is free. result: as map's. */
 enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message *result);
-bool shared_page_mapped(struct driver *d, uint32_t slot);
 /* PINNED: by that core. */
 enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *core);
 enum verdict shared_page_protect(struct driver *d, uint32_t slot, uint32_t rights);
 /* No core reaches it any more; the entry stays reserved up to shared_page_free, and accesses wait.
  * HOST: a core's host refused. */
 enum verdict shared_page_close(struct driver *d, uint32_t slot);
-bool shared_page_closed(struct driver *d, uint32_t slot);
 /* Both. Whatever it returns, the entry is free. */
 enum verdict shared_page_unmap(struct driver *d, uint32_t slot);
 

@@ -29,7 +29,7 @@ static struct message request_of(struct driver *d, const struct shared_entry *en
 {
     uint64_t head = slot | (uint64_t)what << 32 | (uint64_t)rights << 40 | (uint64_t)d->me << 48;
     return (struct message){{message_head(KIND_SHOOTDOWN, 0, 0, d->me, 0), head, entry->sets[0],
-                             entry->address, entry->frame, entry->length}};
+                             entry->page.address, entry->page.frame, entry->page.length}};
 }
 
 /* --- The trees --- */

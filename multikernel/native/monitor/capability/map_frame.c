@@ -31,31 +31,24 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
         return VERDICT_BAD_REQUEST;
     struct cspace *cs = monitor_cspace(m);
     struct capability_task *t = &w->task;
-    if (cspace_find(cs, t->source, &slot) != CAP_OK)
-        return monitor_verdict(CAP_STALE);
-    const struct capability *frame = cspace_slot(cs, slot);
-    if (frame->type != CAP_FRAME)
-        return monitor_verdict(CAP_WRONG_TYPE);
-    const struct address_range addresses = m->addresses;
-    const uint32_t next = m->slot_next;
+    const enum capability_verdict found = capability_find_frame(cs, t, &slot);
+    if (found != CAP_OK)
+        return monitor_verdict(found);
+    const struct new_mappings before = m->fresh;
     struct request plain = *request;
-    plain.frame = frame->address;
-    plain.length = frame->size;
+    plain.frame = cspace_slot(cs, slot)->address;
+    plain.length = cspace_slot(cs, slot)->size;
     enum verdict verdict = map_operation.begin(m, env, w, a, &plain);
     if (verdict != VERDICT_OK)
         return verdict;
-    const struct cspace_place place = {.cnode = t->cnode, .index = t->index};
-    verdict = monitor_verdict(
-        cspace_map(cs, t->source, a->argument[0], request->rights, &place, &t->made));
+    verdict = monitor_verdict(capability_map(cs, t, a->argument[0], request->rights));
     if (verdict != VERDICT_OK) {
         /* Nobody has heard of it: no address and no generation is lost by asking again. */
-        m->addresses = addresses;
-        m->slot_next = next;
+        m->fresh = before;
         monitor_mapping(m, a->slot)->generation--;
         mapping_free(m, env, a->slot);
         return verdict;
     }
-    cspace_slot(cs, (uint32_t)t->made)->flags |= CAP_REMOTE_COPIES;
     mapping_record(m, a->slot);
     return VERDICT_OK;
 }

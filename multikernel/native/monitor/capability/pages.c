@@ -86,45 +86,16 @@ static const struct mapping *next_page(const struct monitor *m, const struct agr
     return NULL;
 }
 
-/* Does a CNode in the range hold what is mapped and is not in the range itself? It would go with
- * the CNode, and nobody was asked. Of Frames each counts, not the last one alone: the CNode may
- * hold all that there are. */
-static bool holds_pages(const struct cspace *cs, const struct agreement *a, uint32_t cnode)
-{
-    for (uint32_t slot = cnode << cs->slot_bits; slot < (cnode + 1) << cs->slot_bits; slot++) {
-        const struct capability *c = cspace_slot(cs, slot);
-        if (c->type == CAP_NULL ||
-            (range_address(a) <= c->address && capability_end(c) <= range_end(a)))
-            continue;
-        bool page = cspace_page(cs, slot) != NO_CAPABILITY;
-        if (c->type == CAP_CNODE ? holds_pages(cs, a, (uint32_t)c->about) : page)
-            return true;
-    }
-    return false;
-}
-
-static enum verdict cnodes_may_go(const struct monitor *m, const struct agreement *a)
-{
-    const struct cspace *cs = monitor_cspace(m);
-    const struct mapping_database *db = cspace_database(cs);
-    for (uint32_t i = mapping_database_overlapping(db, range_address(a), range_end(a));
-         i != NO_CAPABILITY;
-         i = mapping_database_next_overlapping(db, i, range_address(a), range_end(a))) {
-        const struct capability *c = cspace_slot(cs, i);
-        if (c->type == CAP_CNODE && a->argument[1] == CAP_RAM &&
-            holds_pages(cs, a, (uint32_t)c->about))
-            return monitor_verdict(CAP_MAPPED);
-    }
-    return VERDICT_OK;
-}
-
 enum verdict capability_pages_prepare(struct monitor *m, const struct environment *env,
                                       struct agreement *a)
 {
     const struct mapping *page;
     if (!m->recorded)
         return VERDICT_OK;
-    enum verdict verdict = cnodes_may_go(m, a);
+    enum verdict verdict = VERDICT_OK;
+    if (a->argument[1] == CAP_RAM)
+        verdict = monitor_verdict(
+            cspace_cnodes_mapped(monitor_cspace(m), range_address(a), range_end(a), NO_SPACE));
     for (uint32_t i = 1; verdict == VERDICT_OK && (page = next_page(m, a, &i));)
         verdict = capability_page_may_go(m, (uint32_t)page->slot);
     for (uint32_t i = 1; verdict == VERDICT_OK && (page = next_page(m, a, &i));)

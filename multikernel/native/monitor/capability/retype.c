@@ -17,14 +17,7 @@ static enum verdict retype_prepare(struct monitor *m, const struct environment *
     (void)env;
     if (!agreement_is_own(m, a))
         return VERDICT_OK;
-    struct capability_task *t = agreement_task(m, a);
-    const struct cspace_retype r = {.source = t->source,
-                                    .offset = t->offset,
-                                    .size = t->size,
-                                    .type = t->type,
-                                    .count = t->count,
-                                    .to = {.cnode = t->cnode, .index = t->index}};
-    return monitor_verdict(cspace_retype(monitor_cspace(m), &r, a->id, &t->made));
+    return monitor_verdict(capability_retype(monitor_cspace(m), agreement_task(m, a), a->id));
 }
 
 static void retype_commit(struct monitor *m, const struct environment *env, struct agreement *a)

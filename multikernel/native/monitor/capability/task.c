@@ -18,48 +18,21 @@ enum verdict monitor_verdict(enum capability_verdict verdict)
     return (enum verdict)(VERDICT_CAPABILITY + verdict);
 }
 
-/* To another core, or a move; a local move is a copy and the deletion of its source at once. */
+/* A local move is a copy and the deletion of its source at once. */
 static enum capability_verdict copy(struct cspace *cs, struct capability_task *t)
 {
-    struct cspace_place place = {.cnode = t->cnode, .index = t->index};
+    const struct cspace_place place = {.cnode = t->cnode, .index = t->index};
     struct cspace_progress progress;
-    uint32_t slot;
-    if (t->to == cs->me && !t->move)
-        return cspace_mint(cs, t->source, t->rights, &place, 0, &t->made);
-    enum capability_verdict verdict = cspace_find(cs, t->source, &slot);
-    if (verdict != CAP_OK)
-        return verdict;
-    const struct capability *c = cspace_slot(cs, slot);
-    if (t->move && t->source == CSPACE_ROOT)
-        return CAP_PERMANENT;
-    if (t->move)
-        t->rights = c->rights;
-    if (t->to == cs->me) {
-        if (cspace_touched(cs, c))
-            return CAP_BUSY;
+    enum capability_verdict verdict = capability_check_copy(cs, t, t->to != cs->me);
+    if (verdict == CAP_OK)
         verdict = cspace_mint(cs, t->source, t->rights, &place, 0, &t->made);
-        return verdict == CAP_OK ? cspace_delete(cs, t->source, 0, 1, &progress) : verdict;
-    }
-    if (t->move && (verdict = cspace_mapped(cs, slot)) != CAP_OK)
-        return verdict;
-    if (!capability_rules[c->type].copyable || !capability_rules[c->type].remote)
-        return CAP_NOT_COPYABLE;
-    /* What is only prepared may yet be taken back. */
-    if (!(c->rights & CAP_GRANT) || t->rights & ~(uint32_t)c->rights)
-        return cspace_touched(cs, c) ? CAP_BUSY : CAP_RIGHTS_EXCEEDED;
-    return t->index < CNODE_SLOTS || t->index == CNODE_ANY ? CAP_NEEDS_AGREEMENT : CAP_NO_SLOTS;
+    return verdict == CAP_OK && t->move ? cspace_delete(cs, t->source, 0, 1, &progress) : verdict;
 }
 
-static enum capability_verdict retype(const struct monitor *m, struct capability_task *t)
+static enum capability_verdict retype(const struct monitor *m, struct cspace *cs,
+                                      struct capability_task *t)
 {
-    struct cspace *cs = monitor_cspace(m);
-    const struct cspace_retype r = {.source = t->source,
-                                    .offset = t->offset,
-                                    .size = t->size,
-                                    .type = t->type,
-                                    .count = t->count,
-                                    .to = {.cnode = t->cnode, .index = t->index}};
-    enum capability_verdict verdict = cspace_retype(cs, &r, 0, &t->made);
+    enum capability_verdict verdict = capability_retype(cs, t, 0);
     if (verdict != CAP_NEEDS_AGREEMENT || m->capability_protocol != CAPABILITIES_OWNER)
         return verdict;
     /* A core with a foreign copy asks the owner before it derives: so an owner without descendants
@@ -67,21 +40,7 @@ static enum capability_verdict retype(const struct monitor *m, struct capability
      * first. */
     const struct capability *c = cspace_slot(cs, (uint32_t)t->source);
     bool vouches = c->owner == cs->me && !(c->flags & CAP_REMOTE_DESCENDANTS);
-    return vouches ? cspace_retype(cs, &r, CSPACE_OUTCOME, &t->made) : verdict;
-}
-
-/* After some of it was deleted. */
-static enum capability_verdict went(const struct cspace *cs, struct capability_task *t,
-                                    enum capability_verdict verdict,
-                                    const struct cspace_progress *progress)
-{
-    if (verdict == CAP_STALE && t->begun)
-        return CAP_OK; /* others have done the rest */
-    if (verdict == CAP_NEEDS_AGREEMENT)
-        t->victim = cspace_reference(cs, progress->slot);
-    if (progress->done)
-        t->begun = 1;
-    return verdict;
+    return vouches ? capability_retype(cs, t, CSPACE_OUTCOME) : verdict;
 }
 
 /* Is anything of it mapped, as far as this core has the Mappings? */
@@ -128,20 +87,7 @@ static enum capability_verdict revoke(const struct monitor *m, struct cspace *cs
     if (pages != CAP_OK)
         return pages;
     verdict = cspace_revoke_step(cs, &revocation, 0, m->capability_work, &progress);
-    return went(cs, t, verdict, &progress);
-}
-
-/* What could refuse it, a page, is asked about before anything goes. */
-static enum capability_verdict delete(const struct monitor *m, struct cspace *cs,
-                                      struct capability_task *t)
-{
-    struct cspace_progress progress = {.slot = (uint32_t)t->source};
-    uint32_t slot;
-    enum capability_verdict verdict =
-        cspace_find(cs, t->source, &slot) == CAP_OK ? cspace_going(cs, slot) : CAP_OK;
-    if (verdict == CAP_OK)
-        verdict = cspace_delete(cs, t->source, 0, m->capability_work, &progress);
-    return went(cs, t, verdict, &progress);
+    return capability_went(cs, t, verdict, &progress);
 }
 
 enum verdict capability_alone(struct monitor *m, struct capability_task *t)
@@ -152,11 +98,11 @@ enum verdict capability_alone(struct monitor *m, struct capability_task *t)
     case OPERATION_COPY:
         return t->to < m->cores ? monitor_verdict(copy(cs, t)) : VERDICT_BAD_REQUEST;
     case OPERATION_RETYPE:
-        return monitor_verdict(retype(m, t));
+        return monitor_verdict(retype(m, cs, t));
     case OPERATION_REVOKE:
         return monitor_verdict(revoke(m, cs, t));
     case OPERATION_DELETE:
-        return monitor_verdict(delete(m, cs, t));
+        return monitor_verdict(capability_delete(cs, t, m->capability_work));
     default:
         return VERDICT_BAD_REQUEST;
     }

@@ -5,48 +5,22 @@
  * holders, cores in a word; a set that fits into none is kept by its initiator for its lane. */
 #include "monitor/mapping/mapping.h"
 
-static int live(void *monitor, uint32_t i, uint64_t *start, uint64_t *end)
-{
-    const struct monitor *m = monitor;
-    const struct mapping *mapping = monitor_mapping(m, m->me * m->slots_per_core + i);
-    *start = mapping->address;
-    *end = mapping->address + mapping->length;
-    return mapping->state != MAPPING_FREE;
-}
-
 static enum verdict begin(struct monitor *m, const struct environment *env, struct workflow *w,
                           struct agreement *a, const struct request *request)
 {
-    const uint32_t first = m->me * m->slots_per_core;
     struct mapping *mapping = NULL;
     (void)w;
-    for (uint32_t i = 0; i < m->slots_per_core && !mapping; i++) {
-        const uint32_t slot = first + (m->slot_next - first + i) % m->slots_per_core;
-        struct mapping *candidate = mapping_make(m, slot);
-        if (candidate->state == MAPPING_FREE && !candidate->lock) {
-            mapping = candidate;
-            a->slot = slot;
-        }
-    }
-    if (!mapping || !mapping_has_room(m, a->slot, request->holders))
+    if (mapping_has_room(m, m->mappings.own, request->holders))
+        mapping = mapping_reserve(&m->mappings, &m->fresh, request->frame, request->length,
+                                  request->rights, 0);
+    if (!mapping)
         return VERDICT_NO_SLOT;
-    const uint64_t address =
-        address_range_take(&m->addresses, request->length, live, m, m->slots_per_core);
-    if (!address)
-        return VERDICT_NO_SLOT;
-    m->slot_next = first + (a->slot - first + 1) % m->slots_per_core;
-    mapping->generation++;
-    mapping->state = MAPPING_RESERVED;
-    mapping->rights = (uint8_t)request->rights;
-    mapping->pins = 0;
-    mapping->address = address;
-    mapping->frame = request->frame;
-    mapping->length = request->length;
     mapping_hold(m, mapping, request->holders, request->kept);
     if (cores_form(request->holders) == CORES_KEPT)
         env->routing->keep(env->routing->context, agreement_lane(m, a), request->kept);
+    a->slot = (uint32_t)mapping->slot;
     a->generation = mapping->generation;
-    a->argument[0] = address;
+    a->argument[0] = mapping->address;
     a->argument[1] = request->frame;
     a->argument[2] = request->length | (uint64_t)request->rights << 56;
     a->argument[3] = request->holders;
@@ -75,13 +49,8 @@ static void adopt(struct monitor *m, const struct environment *env, struct agree
     const struct routing *r = env->routing;
     if (cores_form(a->argument[3]) == CORES_KEPT)
         set = r->set(r->context, agreement_initiator(a), agreement_lane(m, a));
-    mapping->generation = a->generation;
-    mapping->state = MAPPING_RESERVED;
-    mapping->pins = 0;
-    mapping->address = a->argument[0];
-    mapping->frame = a->argument[1];
-    mapping->length = a->argument[2] & ((1ull << 56) - 1);
-    mapping->rights = (uint8_t)(a->argument[2] >> 56);
+    mapping_fill(mapping, a->generation, (uint32_t)(a->argument[2] >> 56), 0, a->argument[0],
+                 a->argument[1], a->argument[2] & ((1ull << 56) - 1));
     mapping_hold(m, mapping, a->argument[3], set);
 }
 

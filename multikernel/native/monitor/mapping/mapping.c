@@ -58,12 +58,10 @@ void mapping_unlocked(struct monitor *m, const struct environment *env, uint32_t
     }
 }
 
-enum verdict mapping_check_unpinned(const struct monitor *m, const struct agreement *a)
+enum verdict mapping_check(const struct monitor *m, const struct agreement *a)
 {
     const struct mapping *mapping = monitor_mapping(m, a->slot);
-    if (!mapping_is_mapped(mapping, a->generation))
-        return VERDICT_NOT_MAPPED;
-    return mapping->pins ? VERDICT_PINNED : VERDICT_OK;
+    return mapping_check_unpinned(mapping, a->generation, mapping->pins);
 }
 
 void mapping_note_rights(struct monitor *m, const struct environment *env, struct agreement *a)
@@ -185,13 +183,7 @@ enum verdict monitor_fault(const struct monitor *m, uint32_t slot, uint32_t gene
     if (slot >= monitor_slots(m))
         return VERDICT_FAULT;
     const struct mapping *mapping = monitor_mapping(m, slot);
-    if (mapping->generation != generation || !mapping->held)
-        return VERDICT_FAULT;
-    if (mapping->lock)
-        return VERDICT_BUSY;
-    if (mapping->state != MAPPING_MAPPED)
-        return VERDICT_FAULT;
-    return write && mapping->rights != RIGHTS_WRITE ? VERDICT_FAULT : VERDICT_OK;
+    return mapping_fault(mapping_word(mapping), generation, mapping->held, mapping->lock, write);
 }
 
 uint64_t monitor_digest(const struct monitor *m, uint32_t one, uint32_t other)
@@ -203,24 +195,11 @@ uint64_t monitor_digest(const struct monitor *m, uint32_t one, uint32_t other)
             (one != TREE_NOBODY &&
              !(monitor_holds(m, mapping, one) && monitor_holds(m, mapping, other))))
             continue;
-        uint64_t hash =
-            hash_mix(hash_mix(hash_mix(mapping->slot, mapping->generation), mapping->rights),
-                     mapping->address);
-        hash = hash_mix(hash_mix(hash, mapping->frame), mapping->length);
+        uint64_t hash = mapping_hash(mapping);
         const uint64_t *set = kept(m, mapping);
         for (uint32_t word = 0; set && word < m->set_words; word++)
             hash = hash_mix(hash, set[word]);
         sum += set ? hash : hash_mix(hash, mapping->holders);
     }
     return sum;
-}
-
-void monitor_count(const struct monitor *m, uint32_t *mapped, uint32_t *locked)
-{
-    *mapped = *locked = 0;
-    for (uint32_t i = 1; i < monitor_mapping_records(m); i++) {
-        const struct mapping *mapping = monitor_mapping_record(m, i);
-        *mapped += mapping->state == MAPPING_MAPPED;
-        *locked += mapping->lock != 0;
-    }
 }

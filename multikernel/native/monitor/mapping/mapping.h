@@ -16,14 +16,11 @@ void mapping_record(struct monitor *m, uint32_t slot);
 /* What happens when an entry's lock is given back. */
 void mapping_unlocked(struct monitor *m, const struct environment *env, uint32_t slot);
 
-static inline bool mapping_is_mapped(const struct mapping *mapping, uint32_t generation)
-{
-    return mapping->state == MAPPING_MAPPED && mapping->generation == generation;
-}
-
-/* What unmap and protect have in common: the page is mapped and not pinned; its rights are
- * noted. */
-enum verdict mapping_check_unpinned(const struct monitor *m, const struct agreement *a);
+/* Are those rights that a page may be given, and its Mapping capability, if it has one, allows? */
+enum verdict mapping_check_rights(const struct mapping *mapping, uint32_t generation,
+                                  uint32_t rights);
+/* What unmap and protect have in common: the page is mapped and not pinned; its rights are noted. */
+enum verdict mapping_check(const struct monitor *m, const struct agreement *a);
 void mapping_note_rights(struct monitor *m, const struct environment *env, struct agreement *a);
 
 /* --- Its holders --- */

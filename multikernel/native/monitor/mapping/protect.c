@@ -2,20 +2,26 @@
  * core has what both sides of the change allow. */
 #include "monitor/mapping/mapping.h"
 
+enum verdict mapping_check_rights(const struct mapping *mapping, uint32_t generation,
+                                  uint32_t rights)
+{
+    if (!mapping_is_mapped(mapping, generation))
+        return VERDICT_NOT_MAPPED;
+    if (rights != RIGHTS_READ && rights != RIGHTS_WRITE)
+        return VERDICT_BAD_REQUEST;
+    return mapping->recorded && rights & ~(uint32_t)mapping->recorded
+               ? monitor_verdict(CAP_RIGHTS_EXCEEDED)
+               : VERDICT_OK;
+}
+
 static enum verdict begin(struct monitor *m, const struct environment *env, struct workflow *w,
                           struct agreement *a, const struct request *request)
 {
-    const struct mapping *mapping = monitor_mapping(m, request->slot);
     (void)env;
     (void)w;
-    if (!mapping_is_mapped(mapping, request->generation))
-        return VERDICT_NOT_MAPPED;
-    if (request->rights != RIGHTS_READ && request->rights != RIGHTS_WRITE)
-        return VERDICT_BAD_REQUEST;
-    if (mapping->recorded && request->rights & ~(uint32_t)mapping->recorded)
-        return monitor_verdict(CAP_RIGHTS_EXCEEDED);
     a->argument[0] = request->rights;
-    return VERDICT_OK;
+    return mapping_check_rights(monitor_mapping(m, request->slot), request->generation,
+                                request->rights);
 }
 
 static enum verdict prepare(struct monitor *m, const struct environment *env, struct agreement *a)
@@ -48,7 +54,7 @@ const struct operation_kind protect_operation = {
     .name = "protect",
     .object = &monitor_mappings,
     .begin = begin,
-    .check = mapping_check_unpinned,
+    .check = mapping_check,
     .adopt = mapping_note_rights,
     .prepare = prepare,
     .commit = commit,

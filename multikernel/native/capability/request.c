@@ -1,0 +1,84 @@
+#include "capability/request.h"
+
+#include "capability/cspace_inside.h"
+
+enum capability_verdict capability_check_copy(const struct cspace *cs, struct capability_task *t,
+                                              bool away)
+{
+    uint32_t slot;
+    enum capability_verdict verdict = cspace_find(cs, t->source, &slot);
+    if (verdict != CAP_OK)
+        return verdict;
+    const struct capability *c = cspace_slot(cs, slot);
+    if (t->move && cspace_is_root(cs, slot))
+        return CAP_PERMANENT;
+    if (t->move)
+        t->rights = c->rights;
+    if (!away)
+        return t->move && cspace_touched(cs, c) ? CAP_BUSY : CAP_OK;
+    if (t->move && (verdict = cspace_mapped(cs, slot)) != CAP_OK)
+        return verdict;
+    if (!capability_rules[c->type].copyable || !capability_rules[c->type].remote)
+        return CAP_NOT_COPYABLE;
+    /* what is only prepared may yet be taken back */
+    if (!(c->rights & CAP_GRANT) || t->rights & ~(uint32_t)c->rights)
+        return cspace_touched(cs, c) ? CAP_BUSY : CAP_RIGHTS_EXCEEDED;
+    return t->index < CNODE_SLOTS || t->index == CNODE_ANY ? CAP_NEEDS_AGREEMENT : CAP_NO_SLOTS;
+}
+
+enum capability_verdict capability_retype(struct cspace *cs, struct capability_task *t,
+                                          uint64_t operation)
+{
+    const struct cspace_retype r = {.source = t->source,
+                                    .offset = t->offset,
+                                    .size = t->size,
+                                    .type = t->type,
+                                    .count = t->count,
+                                    .to = {.cnode = t->cnode, .index = t->index}};
+    return cspace_retype(cs, &r, operation, &t->made);
+}
+
+enum capability_verdict capability_find_frame(const struct cspace *cs,
+                                              const struct capability_task *t, uint32_t *slot)
+{
+    if (cspace_find(cs, t->source, slot) != CAP_OK)
+        return CAP_STALE;
+    return cspace_slot(cs, *slot)->type == CAP_FRAME ? CAP_OK : CAP_WRONG_TYPE;
+}
+
+enum capability_verdict capability_map(struct cspace *cs, struct capability_task *t,
+                                       uint64_t virtual_address, uint32_t rights)
+{
+    const struct cspace_place place = {.cnode = t->cnode, .index = t->index};
+    enum capability_verdict verdict =
+        cspace_map(cs, t->source, virtual_address, rights, &place, &t->made);
+    if (verdict == CAP_OK)
+        cspace_slot(cs, (uint32_t)t->made)->flags |= CAP_REMOTE_COPIES;
+    return verdict;
+}
+
+enum capability_verdict capability_went(const struct cspace *cs, struct capability_task *t,
+                                        enum capability_verdict verdict,
+                                        const struct cspace_progress *progress)
+{
+    if (verdict == CAP_STALE && t->begun)
+        return CAP_OK; /* others have done the rest */
+    if (verdict == CAP_NEEDS_AGREEMENT)
+        t->victim = cspace_reference(cs, progress->slot);
+    if (progress->done)
+        t->begun = 1;
+    return verdict;
+}
+
+/* What could refuse it, a page, is asked about before anything goes. */
+enum capability_verdict capability_delete(struct cspace *cs, struct capability_task *t,
+                                          uint32_t work)
+{
+    struct cspace_progress progress = {.slot = (uint32_t)t->source};
+    uint32_t slot;
+    enum capability_verdict verdict =
+        cspace_find(cs, t->source, &slot) == CAP_OK ? cspace_going(cs, slot) : CAP_OK;
+    if (verdict == CAP_OK)
+        verdict = cspace_delete(cs, t->source, 0, work, &progress);
+    return capability_went(cs, t, verdict, &progress);
+}
