@@ -108,12 +108,12 @@ class Shell:
         stdin.flush()
         return int(self._pipe(self.process.stdout).readline())
 
-    def ask_many(self, operation: str, *numbers: int) -> list[int]:
-        """One operation that is answered by a line of numbers."""
-        stdin = self._pipe(self.process.stdin)
-        stdin.write(" ".join([operation, *map(str, numbers)]) + "\n")
+    def ask_lines(self, *operations: tuple[str | int, ...]) -> list[list[int]]:
+        """Operations in one switch to the shell and back, each answered by a line of numbers."""
+        stdin, stdout = self._pipe(self.process.stdin), self._pipe(self.process.stdout)
+        stdin.write("".join(" ".join(map(str, operation)) + "\n" for operation in operations))
         stdin.flush()
-        return [int(number) for number in self._pipe(self.process.stdout).readline().split()]
+        return [[int(number) for number in stdout.readline().split()] for _ in operations]
 
     def ask_all(self, operations: Sequence[tuple[str | int, ...]]) -> list[int]:
         """Many at once, in order: one switch to the shell and back for hundreds of them."""

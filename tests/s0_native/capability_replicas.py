@@ -1,131 +1,106 @@
-"""A replica of capabilities as the native module has it, and the same in a shell built from the
-same sources, perhaps with a seeded bug."""
+"""A replica of capabilities in a shell, built from the sources of the native core, perhaps with a
+seeded bug."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from s0_native.building import Shell
+from s0_native.building import NATIVE, Shell
 from s0_native.capability_model import Row
 
-from multikernel.native import _native
-
+SOURCES = (*sorted((NATIVE / "capability").glob("*.c")), NATIVE / "probes" / "capabilities.c")
 CNODES, ME, ROOT_ADDRESS, LOCKS, SLOT_BITS = 4, 3, 1 << 30, 3, 8
+Revocation = tuple[int, int, int, int, int]
 
 
-class Replica(Protocol):
-    """What class Capabilities of the native module offers, as far as it is compared."""
+class Replica:
+    """A fresh one in the place of the one that the shell had. Answers begin with the verdict."""
 
-    @property
-    def root(self) -> int: ...
-    def create_ram(self, address: int, size: int, cnode: int, index: int) -> tuple[int, int]: ...
-    def receive(self, *numbers: int) -> tuple[int, int]: ...
-    def copy(self, source: int, cnode: int, index: int, operation: int = 0) -> tuple[int, int]: ...
-    def mint(
-        self, source: int, rights: int, cnode: int, index: int, operation: int = 0
-    ) -> tuple[int, int]: ...
-    def retype(self, *numbers: int) -> tuple[int, int]: ...
-    def map(self, *numbers: int) -> tuple[int, int]: ...
-    def delete(self, reference: int, work: int, operation: int = 0) -> tuple[int, int, int]: ...
-    def revoke_begin(self, reference: int) -> tuple[int, _native.Revocation]: ...
-    def revoke_step(
-        self, revocation: _native.Revocation, work: int, operation: int = 0
-    ) -> tuple[int, int, int]: ...
-    def lock(self, address: int, size: int, operation: int) -> int: ...
-    def unlock(self, operation: int) -> None: ...
-    def locks(self) -> list[tuple[int, int, int]]: ...
-    def conflict(self, address: int, size: int, start: int, end: int) -> int: ...
-    def find_object(self, address: int, size: int, type: int) -> tuple[int, int]: ...
-    def derived_elsewhere(self, address: int, end: int) -> None: ...
-    def relate(self, reference: int, owner: int, relations: int) -> int: ...
-    def slots(self) -> list[Row]: ...
-    def order(self) -> list[int]: ...
-    def state(self) -> bytes: ...
-    def digest(self) -> int: ...
-    def check(self) -> str | None: ...
-
-
-class ShellReplica:
-    """The same from a shell, which may have been built with a seeded bug."""
-
-    def __init__(self, shell: Shell) -> None:
+    def __init__(
+        self,
+        shell: Shell,
+        cnodes: int = CNODES,
+        me: int = ME,
+        root_address: int = ROOT_ADDRESS,
+        slot_bits: int = SLOT_BITS,
+    ) -> None:
         self.shell = shell
         self.root = 1 << 32
-        shell.ask_many("o", CNODES, ME, ROOT_ADDRESS, LOCKS, SLOT_BITS)
+        self.do("o", cnodes, me, root_address, LOCKS, slot_bits)
 
-    def pair(self, letter: str, *numbers: int) -> tuple[int, int]:
-        verdict, reference = self.shell.ask_many(letter, *numbers)
-        return verdict, reference
+    def do(self, letter: str, *numbers: int) -> tuple[int, ...]:
+        """One operation and what the replica is then, in one switch to the shell and back."""
+        answer, whole = self.shell.ask_lines((letter, *numbers), ("A",))
+        self._fine, self._digest, self._bytes, locks, slots, *rest = whole
+        self._locks = rest[: 3 * locks]
+        self._order = rest[3 * locks : 3 * locks + slots]
+        self._slots = rest[3 * locks + slots :]
+        return tuple(answer)
 
-    def create_ram(self, address: int, size: int, cnode: int, index: int) -> tuple[int, int]:
-        return self.pair("a", address, size, cnode, index)
+    def create_ram(self, address: int, size: int, cnode: int, index: int) -> tuple[int, ...]:
+        return self.do("a", address, size, cnode, index)
 
-    def receive(self, *numbers: int) -> tuple[int, int]:
-        return self.pair("g", *numbers)
+    def receive(self, *numbers: int) -> tuple[int, ...]:
+        return self.do("g", *numbers)
 
-    def copy(self, source: int, cnode: int, index: int, operation: int = 0) -> tuple[int, int]:
-        return self.pair("c", source, cnode, index, operation)
+    def copy(self, source: int, cnode: int, index: int, operation: int = 0) -> tuple[int, ...]:
+        return self.do("c", source, cnode, index, operation)
 
     def mint(
         self, source: int, rights: int, cnode: int, index: int, operation: int = 0
-    ) -> tuple[int, int]:
-        return self.pair("m", source, rights, cnode, index, operation)
+    ) -> tuple[int, ...]:
+        return self.do("m", source, rights, cnode, index, operation)
 
-    def retype(self, *numbers: int) -> tuple[int, int]:
-        return self.pair("t", *numbers)
+    def retype(self, *numbers: int) -> tuple[int, ...]:
+        return self.do("t", *numbers)
 
-    def map(self, *numbers: int) -> tuple[int, int]:
-        return self.pair("p", *numbers)
+    def map(self, *numbers: int) -> tuple[int, ...]:
+        return self.do("p", *numbers)
 
-    def delete(self, reference: int, work: int, operation: int = 0) -> tuple[int, int, int]:
-        verdict, done, slot = self.shell.ask_many("d", reference, work, operation)
-        return verdict, done, slot
+    def delete(self, reference: int, work: int, operation: int = 0) -> tuple[int, ...]:
+        return self.do("d", reference, work, operation)
 
-    def revoke_begin(self, reference: int) -> tuple[int, _native.Revocation]:
-        verdict, *revocation = self.shell.ask_many("r", reference)
-        keep, address, size, about, kind = revocation
+    def revoke_begin(self, reference: int) -> tuple[int, Revocation]:
+        verdict, keep, address, size, about, kind = self.do("r", reference)
         return verdict, (keep, address, size, about, kind)
 
-    def revoke_step(
-        self, revocation: _native.Revocation, work: int, operation: int = 0
-    ) -> tuple[int, int, int]:
-        verdict, done, slot = self.shell.ask_many("s", *revocation, work, operation)
-        return verdict, done, slot
+    def revoke_step(self, revocation: Revocation, work: int, operation: int = 0) -> tuple[int, ...]:
+        return self.do("s", *revocation, work, operation)
 
     def lock(self, address: int, size: int, operation: int) -> int:
-        return self.shell.ask("l", address, size, operation)
+        return self.do("l", address, size, operation)[0]
 
     def unlock(self, operation: int) -> None:
-        self.shell.ask("u", operation)
-
-    def locks(self) -> list[tuple[int, int, int]]:
-        numbers = iter(self.shell.ask_many("L"))
-        return list(zip(*[numbers] * 3, strict=True))  # type: ignore[arg-type]
+        self.do("u", operation)
 
     def conflict(self, address: int, size: int, start: int, end: int) -> int:
-        return self.shell.ask("f", address, size, start, end)
+        return self.do("f", address, size, start, end)[0]
 
-    def find_object(self, address: int, size: int, type: int) -> tuple[int, int]:
-        return self.pair("x", address, size, type)
+    def find_object(self, address: int, size: int, kind: int) -> tuple[int, ...]:
+        return self.do("x", address, size, kind)
 
     def derived_elsewhere(self, address: int, end: int) -> None:
-        self.shell.ask_many("y", address, end)
+        self.do("y", address, end)
 
     def relate(self, reference: int, owner: int, relations: int) -> int:
-        return self.shell.ask("e", reference, owner, relations)
+        return self.do("e", reference, owner, relations)[0]
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def locks(self) -> list[tuple[int, ...]]:
+        return list(zip(*[iter(self._locks)] * 3, strict=True))
 
     def slots(self) -> list[Row]:
-        numbers = iter(self.shell.ask_many("S"))
-        return list(zip(*[numbers] * 9, strict=True))  # type: ignore[arg-type]
+        return list(zip(*[iter(self._slots)] * 9, strict=True))  # type: ignore[arg-type]
 
     def order(self) -> list[int]:
-        return self.shell.ask_many("O")
+        return self._order
 
-    def state(self) -> bytes:
-        return self.shell.ask("H").to_bytes(8, "little")
+    def state(self) -> int:
+        """A hash of all its bytes."""
+        return self._bytes
 
     def digest(self) -> int:
-        return self.shell.ask("h")
+        return self._digest
 
     def check(self) -> str | None:
-        return None if self.shell.ask("k") == 1 else "an invariant"
+        return None if self._fine else "an invariant"

@@ -1,6 +1,4 @@
-/* A replica of capabilities, one operation a line; each is answered by a line of numbers. As class
- * Capabilities of the native module, for builds of the same sources that the module is not: seeded
- * bugs.
+/* A replica of capabilities, one operation a line; each is answered by a line of numbers.
  *
  * o CNODES CORE ROOT_ADDRESS LOCKS SLOT_BITS: a fresh one
  * a ADDRESS SIZE CNODE INDEX: create RAM; verdict, reference
@@ -17,13 +15,14 @@
  * e REFERENCE OWNER RELATIONS: relate
  * x ADDRESS SIZE TYPE: find the object; verdict, slot
  * y ADDRESS END: derived elsewhere
- * S: nine numbers a used slot
- * L: three a lock
- * O: slots in order
- * h: digest
- * H: a hash of all bytes
- * k: 1 when all invariants hold */
+ * A: all of it: 1 when all invariants hold, digest, a hash of all bytes, locks, used slots; then
+ *    three numbers a lock, the slots in order, nine numbers a used slot
+ *
+ * The measuring loops, each with the verdict and how many values its histograms have:
+ * F COUNT: a fresh one, filled
+ * P ROUNDS SEED, Q ROUNDS SEED, V DESCENDANTS ROUNDS: operations, splits, revokes */
 #include "capability/cspace.h"
+#include "probes/capabilities.h"
 
 #include "shell.h"
 
@@ -50,13 +49,29 @@ static void open_fresh(const uint64_t *n)
 static uint64_t hash_bytes(void)
 {
     uint64_t hash = 0xcbf29ce484222325;
-    for (size_t i = 0; i < cs->size; i++)
-        hash = (hash ^ ((unsigned char *)cs)[i]) * 0x100000001b3;
+    for (size_t i = 0; i < cs->size / 8; i++)
+        hash = (hash ^ ((uint64_t *)(void *)cs)[i]) * 0x100000001b3;
     return hash;
 }
 
-static void say_slots(void)
+static uint32_t next_in_order(uint32_t slot)
 {
+    return mapping_database_next(cspace_database(cs), slot);
+}
+
+static void say_all(void)
+{
+    const char *wrong = cspace_check(cs);
+    if (wrong)
+        fprintf(stderr, "invariant: %s\n", wrong);
+    uint64_t head[5] = {!wrong, cspace_digest(cs), hash_bytes(), cs->locks};
+    for (uint32_t i = next_in_order(NO_CAPABILITY); i != NO_CAPABILITY; i = next_in_order(i))
+        head[4]++;
+    say(5, head);
+    for (uint32_t i = 0; i < cs->locks; i++)
+        say(3, &cspace_locks(cs)[i].address);
+    for (uint32_t i = next_in_order(NO_CAPABILITY); i != NO_CAPABILITY; i = next_in_order(i))
+        printf("%u ", i);
     for (uint32_t slot = 0; slot < cspace_slots(cs); slot++) {
         const struct capability *c = cspace_slot(cs, slot);
         const uint64_t numbers[9] = {slot,     c->generation, c->type,  c->address, c->size,
@@ -64,6 +79,13 @@ static void say_slots(void)
         if (c->type)
             say(9, numbers);
     }
+}
+
+static struct histogram *fresh_histogram(int i)
+{
+    static struct histogram histograms[3];
+    memset(&histograms[i], 0, sizeof histograms[i]);
+    return &histograms[i];
 }
 
 int main(void)
@@ -78,7 +100,7 @@ int main(void)
         struct cspace_retype retype;
         struct cspace_place to;
         struct capability record;
-        const char *wrong;
+        struct histogram *times[3];
         switch (operation.letter) {
         case 'o':
             open_fresh(n);
@@ -170,42 +192,41 @@ int main(void)
         case 'y':
             cspace_derived_elsewhere(cs, n[0], n[1]);
             break;
-        case 'S':
-            say_slots();
+        case 'A':
+            say_all();
             answers = 0;
             break;
-        case 'L':
-            for (uint32_t i = 0; i < cs->locks; i++)
-                say(3, &cspace_locks(cs)[i].address);
-            answers = 0;
-            break;
-        case 'O':
-            for (uint32_t i = mapping_database_next(cspace_database(cs), NO_CAPABILITY);
-                 i != NO_CAPABILITY; i = mapping_database_next(cspace_database(cs), i))
-                printf("%u ", i);
-            answers = 0;
-            break;
-        case 'h':
-            answer[0] = cspace_digest(cs);
+        case 'F':
+            open_fresh((const uint64_t[]){probe_capabilities_cnodes((uint32_t)n[0]), 0, 0, 0,
+                                          CNODE_SLOT_BITS});
+            answer[0] = probe_capabilities_fill(cs, (uint32_t)n[0]);
             answers = 1;
             break;
-        case 'H':
-            answer[0] = hash_bytes();
-            answers = 1;
+        case 'P':
+            for (int i = 0; i < 3; i++)
+                times[i] = fresh_histogram(i);
+            answer[0] = probe_capabilities(cs, (uint32_t)n[0], n[1], times[0], times[1], times[2]);
+            for (int i = 0; i < 3; i++)
+                answer[1 + i] = times[i]->n;
+            answers = 4;
             break;
-        case 'k':
-            wrong = cspace_check(cs);
-            if (wrong)
-                fprintf(stderr, "invariant: %s\n", wrong);
-            answer[0] = !wrong;
-            answers = 1;
+        case 'Q':
+            times[0] = fresh_histogram(0);
+            answer[0] = probe_capabilities_split(cs, (uint32_t)n[0], n[1], times[0]);
+            answer[1] = times[0]->n;
+            break;
+        case 'V':
+            times[0] = fresh_histogram(0);
+            answer[0] = probe_capabilities_revoke(cs, (uint32_t)n[0], (uint32_t)n[1], times[0]);
+            answer[1] = times[0]->n;
             break;
         default:
             shell_unknown(&operation);
         }
         say(answers, answer);
         printf("\n");
-        fflush(stdout);
+        if (operation.letter == 'A') /* asked for after every other operation */
+            fflush(stdout);
     }
     return 0;
 }

@@ -12,6 +12,7 @@ import random
 from dataclasses import replace
 from typing import Any
 
+from s0_native.building import Shell
 from s0_native.capability_model import (
     CNODE,
     COPIES,
@@ -33,18 +34,22 @@ from s0_native.capability_model import (
     V,
     below,
 )
-from s0_native.capability_replicas import CNODES, LOCKS, ME, ROOT_ADDRESS, SLOT_BITS, Replica
-
-from multikernel.native import _native
+from s0_native.capability_replicas import (
+    CNODES,
+    LOCKS,
+    ME,
+    ROOT_ADDRESS,
+    SLOT_BITS,
+    Replica,
+    Revocation,
+)
 
 
 class World:
     """A replica and the model, told the same things in small numbers, compared after each."""
 
-    def __init__(self, replica: Replica | None = None, slot_bits: int = SLOT_BITS) -> None:
-        self.real: Replica = replica or _native.Capabilities(
-            CNODES, ME, ROOT_ADDRESS, LOCKS, slot_bits
-        )
+    def __init__(self, shell: Shell, slot_bits: int = SLOT_BITS) -> None:
+        self.real = Replica(shell, slot_bits=slot_bits)
         self.model = Model(CNODES, ME, ROOT_ADDRESS, 1 << slot_bits)
         self.references = [
             0,
@@ -53,7 +58,7 @@ class World:
             1 << 32 | CNODES << slot_bits,
             (1 << 64) - 1,
         ]
-        self.revocations: list[_native.Revocation] = []
+        self.revocations: list[Revocation] = []
         self.digests: dict[int, Any] = {}
         self.seen: dict[int, int] = dict.fromkeys(V.values(), 0)
         self.before = self.real.state()

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from s0_native.building import Shell
 from s0_native.capability_model import (
     CNODE,
     DERIVES,
@@ -24,7 +26,7 @@ from s0_native.capability_model import (
     RIGHTS,
     V,
 )
-from s0_native.capability_replicas import CNODES, ME, ROOT_ADDRESS
+from s0_native.capability_replicas import ME, ROOT_ADDRESS, Replica
 from s0_native.capability_world import World
 
 from multikernel.native import _native
@@ -36,10 +38,15 @@ index = st.integers(0, 14)
 operation = st.sampled_from((0, 0, 0, 1, 2))
 
 
+Shells = Callable[[int], Shell]
+
+
 class CapabilityMachine(RuleBasedStateMachine):
+    shell: Shell
+
     def __init__(self) -> None:
         super().__init__()
-        self.world = World()
+        self.world = World(self.shell)
 
     @initialize(furnished=st.booleans())
     def begin(self, furnished: bool) -> None:
@@ -142,13 +149,18 @@ CapabilityMachine.TestCase.settings = settings(
 TestCapabilityMachine = CapabilityMachine.TestCase
 
 
-def test_every_verdict_is_met() -> None:
+@pytest.fixture(scope="module", autouse=True)
+def machine_shell(capabilities: Shells) -> None:
+    CapabilityMachine.shell = capabilities(0)
+
+
+def test_every_verdict_is_met(capabilities: Shells) -> None:
     """Long random runs, too, agree with the model; between them they see all that can be answered
     here: only a monitor knows of pages.
     """
     seen = dict.fromkeys(V.values(), 0)
     for seed in range(60):
-        world = World(slot_bits=8 if seed % 2 else 4)
+        world = World(capabilities(0), slot_bits=8 if seed % 2 else 4)
         world.furnish()
         choose = random.Random(seed)
         for _ in range(300):
@@ -161,19 +173,19 @@ def test_every_verdict_is_met() -> None:
 # --- one thing at a time
 
 
-def made(answer: tuple[int, int]) -> int:
+def made(answer: tuple[int, ...]) -> int:
     verdict, reference = answer
     assert NAMES[verdict] == "ok"
     return reference
 
 
 @pytest.fixture
-def replica() -> _native.Capabilities:
-    return _native.Capabilities(CNODES, ME, ROOT_ADDRESS)
+def replica(capabilities: Shells) -> Replica:
+    return Replica(capabilities(0))
 
 
 @pytest.fixture
-def ram(replica: _native.Capabilities) -> int:
+def ram(replica: Replica) -> int:
     return made(replica.create_ram(0, 64 * PAGE, replica.root, 1))
 
 
@@ -190,7 +202,7 @@ def test_the_table_is_what_the_model_knows() -> None:
         assert size == FIXED.get(kind, 0)
 
 
-def test_deleted_memory_can_be_retyped(replica: _native.Capabilities, ram: int) -> None:
+def test_deleted_memory_can_be_retyped(replica: Replica, ram: int) -> None:
     for kind, size in (
         (FRAME, 3 * PAGE),
         (CNODE, 4 * PAGE),
@@ -204,7 +216,7 @@ def test_deleted_memory_can_be_retyped(replica: _native.Capabilities, ram: int) 
         assert replica.delete(other, 9)[0] == OK
 
 
-def test_a_reference_outlives_its_capability(replica: _native.Capabilities, ram: int) -> None:
+def test_a_reference_outlives_its_capability(replica: Replica, ram: int) -> None:
     first = made(replica.retype(ram, FRAME, 0, PAGE, 1, replica.root, 2))
     assert replica.delete(first, 1)[0] == OK
     second = made(replica.retype(ram, FRAME, 0, PAGE, 1, replica.root, 2))
@@ -213,7 +225,7 @@ def test_a_reference_outlives_its_capability(replica: _native.Capabilities, ram:
     assert replica.delete(first, 1)[0] == V["stale"]
 
 
-def nested(replica: _native.Capabilities, ram: int, depth: int) -> list[int]:
+def nested(replica: Replica, ram: int, depth: int) -> list[int]:
     """CNodes, each in the one before, three slots of every one used."""
     cnodes, outer = [], replica.root
     for level in range(depth):
@@ -224,7 +236,7 @@ def nested(replica: _native.Capabilities, ram: int, depth: int) -> list[int]:
 
 
 @pytest.mark.parametrize("work", [1, 2, 7, 1000])
-def test_a_nest_of_cnodes_goes_in_steps(replica: _native.Capabilities, ram: int, work: int) -> None:
+def test_a_nest_of_cnodes_goes_in_steps(replica: Replica, ram: int, work: int) -> None:
     before = [row for row in replica.slots() if row[0] < 2]
     cnodes = nested(replica, ram, 3)
     steps = 0
@@ -240,8 +252,8 @@ def test_a_nest_of_cnodes_goes_in_steps(replica: _native.Capabilities, ram: int,
     assert len(replica) == 2
 
 
-def test_deeper_than_can_be_told() -> None:
-    replica = _native.Capabilities(12, 0, ROOT_ADDRESS)
+def test_deeper_than_can_be_told(capabilities: Shells) -> None:
+    replica = Replica(capabilities(0), 12, 0, ROOT_ADDRESS)
     cnodes = nested(replica, made(replica.create_ram(0, 64 * PAGE, replica.root, 1)), 8)
     inside = replica.retype(1 << 32 | 1, CNODE, 36 * PAGE, 4 * PAGE, 1, cnodes[-1], 5)
     assert NAMES[inside[0]] == "cnode-cycle"
@@ -251,7 +263,7 @@ def test_deeper_than_can_be_told() -> None:
         assert NAMES[verdict] == ("ok" if place < cnodes.index(inner) else "cnode-cycle")
 
 
-def test_a_revoke_may_saw_off_its_own_branch(replica: _native.Capabilities, ram: int) -> None:
+def test_a_revoke_may_saw_off_its_own_branch(replica: Replica, ram: int) -> None:
     """Memory is revoked by a capability that lies in a CNode made of that memory: all of it
     goes.
     """
@@ -266,7 +278,7 @@ def test_a_revoke_may_saw_off_its_own_branch(replica: _native.Capabilities, ram:
     assert [row[0] for row in replica.slots()] == [0, 1]
 
 
-def test_a_copy_elsewhere_blocks_what_contains_it(replica: _native.Capabilities, ram: int) -> None:
+def test_a_copy_elsewhere_blocks_what_contains_it(replica: Replica, ram: int) -> None:
     cnode = made(replica.retype(ram, CNODE, 0, 4 * PAGE, 1, replica.root, 2))
     frame = made(replica.retype(ram, FRAME, 8 * PAGE, PAGE, 1, cnode, 7))
     assert replica.relate(frame, ME, 1) == OK
@@ -282,9 +294,7 @@ def test_a_copy_elsewhere_blocks_what_contains_it(replica: _native.Capabilities,
     assert replica.delete(cnode, 9)[0] == OK
 
 
-def test_operations_on_different_parts_of_one_ram_never_meet(
-    replica: _native.Capabilities, ram: int
-) -> None:
+def test_operations_on_different_parts_of_one_ram_never_meet(replica: Replica, ram: int) -> None:
     """What agreement does on each core: lock what is asked for, ask, do, unlock. The RAM around it
     is nobody's.
     """
@@ -310,11 +320,11 @@ def test_operations_on_different_parts_of_one_ram_never_meet(
     assert replica.locks() == []
 
 
-def test_the_parts_of_an_agreement_between_two_cores() -> None:
+def test_the_parts_of_an_agreement_between_two_cores(capabilities: Shells) -> None:
     """By hand what a two-phase commit does by messages: copy to another core, retype, move,
     revoke.
     """
-    mine, other = (_native.Capabilities(2, core, ROOT_ADDRESS) for core in (0, 1))
+    mine, other = (Replica(capabilities(core), 2, core, ROOT_ADDRESS) for core in (0, 1))
     ram = made(mine.create_ram(0, 8 * PAGE, mine.root, 1))
     # Copy: what is sent is the record, and both know of one another.
     assert mine.relate(ram, 0, 1) == OK
@@ -359,7 +369,7 @@ def test_the_parts_of_an_agreement_between_two_cores() -> None:
     assert other.find_object(0, 8 * PAGE, RAM)[0] == V["stale"]
 
 
-def test_mappings_go_with_their_frame(replica: _native.Capabilities, ram: int) -> None:
+def test_mappings_go_with_their_frame(replica: Replica, ram: int) -> None:
     frame, second = (
         made(replica.retype(ram, FRAME, i * PAGE, PAGE, 1, replica.root, 2 + i)) for i in (0, 1)
     )
@@ -378,13 +388,13 @@ def test_mappings_go_with_their_frame(replica: _native.Capabilities, ram: int) -
 
 @settings(deadline=None, max_examples=30)
 @given(st.permutations(range(6)))
-def test_the_digest_knows_no_history(order: list[int]) -> None:
+def test_the_digest_knows_no_history(capabilities: Shells, order: list[int]) -> None:
     """Equal slots, equal digest, in whatever order they were filled; another slot, right or lock,
     another digest.
     """
     digests = set()
     for turn in (order, range(6)):
-        replica = _native.Capabilities(2, ME, ROOT_ADDRESS)
+        replica = Replica(capabilities(0), 2)
         ram = made(replica.create_ram(0, 8 * PAGE, replica.root, 1))
         for i in turn:
             made(replica.retype(ram, FRAME, i * PAGE, PAGE, 1, replica.root, 10 + i))
@@ -399,10 +409,10 @@ def test_the_digest_knows_no_history(order: list[int]) -> None:
     assert len(digests) == 3
 
 
-def test_equal_histories_make_equal_bytes() -> None:
+def test_equal_histories_make_equal_bytes(capabilities: Shells) -> None:
     states = []
     for _ in range(2):
-        world, choose = World(), random.Random(11)
+        world, choose = World(capabilities(0)), random.Random(11)
         world.furnish()
         for _ in range(100):
             world.random_step(choose)
@@ -416,29 +426,19 @@ def test_a_replica_of_no_size(cnodes: int) -> None:
         _native.Capabilities(cnodes)
 
 
-def test_a_cnode_with_more_slots_than_memory() -> None:
-    with pytest.raises(ValueError, match="slots"):
-        _native.Capabilities(1, slot_bits=9)
-
-
-def test_a_root_between_two_pages() -> None:
-    with pytest.raises(ValueError, match="page"):
-        _native.Capabilities(1, 0, 100)
-
-
-def test_probes_leave_what_they_found() -> None:
-    count = 700
-    replica = _native.Capabilities(_native.Capabilities.cnodes_to_probe(count))
-    replica.probe_fill(count)
-    before, histograms = replica.digest(), [_native.Histogram() for _ in range(5)]
-    held = {row[0]: row[2:] for row in replica.slots()}
+def test_probes_leave_what_they_found(capabilities: Shells) -> None:
+    count, replica = 700, Replica(capabilities(0))
+    assert replica.do("F", count) == (OK,)
+    before, held = replica.digest(), {row[0]: row[2:] for row in replica.slots()}
     assert sum(row[4] == 2 * PAGE and row[2] == RAM for row in replica.slots()) == count
-    replica.probe_operations(100, 5, *histograms[:3])
-    replica.probe_revoke(1000, 2, histograms[3])
+    assert replica.do("P", 100, 5) == (OK, 100, 100, 200)
+    assert replica.do("V", 1000, 2) == (OK, 2)
     assert replica.digest() == before
-    replica.probe_split(300, 5, histograms[4])  # to the same slots, with other generations
-    assert [h.n for h in histograms] == [100, 100, 200, 2, 300]
+    assert replica.do("Q", 300, 5) == (OK, 300)  # to the same slots, with other generations
     assert {row[0]: row[2:] for row in replica.slots()} == held
     assert replica.check() is None
+
+
+def test_probes_without_room() -> None:
     with pytest.raises(ValueError, match="no-cnodes"):
         _native.Capabilities(20).probe_fill(10_000)

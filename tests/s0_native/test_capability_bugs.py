@@ -7,12 +7,10 @@ import random
 import subprocess
 
 import pytest
-from s0_native.building import NATIVE, Compiler, Shell
+from s0_native.building import Compiler, Shell
 from s0_native.capability_bugs import BUGS
-from s0_native.capability_replicas import ShellReplica
+from s0_native.capability_replicas import SOURCES
 from s0_native.capability_world import World
-
-SOURCES = tuple(sorted((NATIVE / "capability").glob("*.c")))
 
 
 def found(shell: Shell, seeds: int) -> str | None:
@@ -20,7 +18,7 @@ def found(shell: Shell, seeds: int) -> str | None:
     for seed in range(seeds):
         choose = random.Random(seed)
         try:
-            world = World(ShellReplica(shell))
+            world = World(shell)
             world.furnish()
             for _ in range(150):
                 world.random_step(choose)

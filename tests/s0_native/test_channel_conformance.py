@@ -12,7 +12,7 @@ from s0_native.building import NATIVE, Compiler, sanitizer_prefix
 from s0_native.channel_bugs import BUGS
 from seeded import Bug
 
-SOURCES = [NATIVE / "channel" / f"{part}.c" for part in ("in_memory", "socket", "pipe", "waiting")]
+SOURCES = [NATIVE / "channel" / f"{part}.c" for part in ("in_memory", "by_host", "waiting")]
 SANITIZER = ("-fsanitize=thread", "-O1")
 FORMS = {
     "epoch-ring": (4, 64, 16384),

@@ -9,8 +9,8 @@ import subprocess
 
 import pytest
 from s0_native.building import NATIVE, Compiler, sanitizer_prefix
+from s0_native.capability_replicas import SOURCES as CAPABILITIES
 from s0_native.shared_bugs import BUGS
-from s0_native.test_capability_bugs import SOURCES as CAPABILITIES
 from seeded import Bug
 
 SHARED = ("shared/capabilities.c", "shared/capability_locks.c", "shared/map_frame.c", "locks/mcs.c")

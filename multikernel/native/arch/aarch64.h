@@ -49,29 +49,21 @@ static inline void arch_set_pc(ucontext_t *context, uintptr_t pc)
     context->uc_mcontext.pc = pc;
 }
 
-#define ARCH_ACCESSOR                                                                  \
-    __asm__(".text\n"                                                                  \
-            ".globl mk_access_copy, mk_access_load, mk_access_begin, mk_access_end, "  \
-            "mk_access_landing\n"                                                      \
-            ".hidden mk_access_copy, mk_access_load, mk_access_begin, mk_access_end, " \
-            "mk_access_landing\n"                                                      \
-            ".type mk_access_copy, %function\n"                                        \
-            ".type mk_access_load, %function\n"                                        \
-            "mk_access_begin:\n"                                                       \
-            "mk_access_copy:\n"                                                        \
-            "    cbz x2, 2f\n"                                                         \
-            "1:  ldrb w3, [x1], #1\n"                                                  \
-            "    strb w3, [x0], #1\n"                                                  \
-            "    subs x2, x2, #1\n"                                                    \
-            "    b.ne 1b\n"                                                            \
-            "2:  mov w0, #0\n"                                                         \
-            "    ret\n"                                                                \
-            "mk_access_load:\n"                                                        \
-            "    ldr x3, [x1]\n"                                                       \
-            "    str x3, [x0]\n"                                                       \
-            "    mov w0, #0\n"                                                         \
-            "    ret\n"                                                                \
-            "mk_access_end:\n"                                                         \
-            "mk_access_landing:\n"                                                     \
-            "    mov w0, #1\n"                                                         \
+#define ARCH_ACCESSOR                                                                     \
+    __asm__(".text\n"                                                                     \
+            ".globl mk_access_copy, mk_access_begin, mk_access_end, mk_access_landing\n"  \
+            ".hidden mk_access_copy, mk_access_begin, mk_access_end, mk_access_landing\n" \
+            ".type mk_access_copy, %function\n"                                           \
+            "mk_access_begin:\n"                                                          \
+            "mk_access_copy:\n"                                                           \
+            "    cbz x2, 2f\n"                                                            \
+            "1:  ldrb w3, [x1], #1\n"                                                     \
+            "    strb w3, [x0], #1\n"                                                     \
+            "    subs x2, x2, #1\n"                                                       \
+            "    b.ne 1b\n"                                                               \
+            "2:  mov w0, #0\n"                                                            \
+            "    ret\n"                                                                   \
+            "mk_access_end:\n"                                                            \
+            "mk_access_landing:\n"                                                        \
+            "    mov w0, #1\n"                                                            \
             "    ret\n")

@@ -19,6 +19,4 @@
  * took the landing pad. The three labels are the accessor's first byte, its end, and the landing
  * pad: a fault is ours only when its PC lies between the first two (fault.c). */
 extern int mk_access_copy(void *destination, const void *source, size_t length);
-/* One aligned 64-bit load, same contract; the value goes to *destination. */
-extern int mk_access_load(uint64_t *destination, const void *source);
 extern const char mk_access_begin[], mk_access_end[], mk_access_landing[];

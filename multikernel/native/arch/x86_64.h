@@ -55,28 +55,20 @@ static inline void arch_set_pc(ucontext_t *context, uintptr_t pc)
 }
 
 /* The accessor, System V convention. `rep movsb` may stop in the middle at a fault; the landing pad
- * forgets the rest. Both functions keep no frame, so jumping to the landing pad from any
- * instruction of either returns to their caller. */
-#define ARCH_ACCESSOR                                                                  \
-    __asm__(".text\n"                                                                  \
-            ".globl mk_access_copy, mk_access_load, mk_access_begin, mk_access_end, "  \
-            "mk_access_landing\n"                                                      \
-            ".hidden mk_access_copy, mk_access_load, mk_access_begin, mk_access_end, " \
-            "mk_access_landing\n"                                                      \
-            ".type mk_access_copy, @function\n"                                        \
-            ".type mk_access_load, @function\n"                                        \
-            "mk_access_begin:\n"                                                       \
-            "mk_access_copy:\n"                                                        \
-            "    movq %rdx, %rcx\n"                                                    \
-            "    rep movsb\n"                                                          \
-            "    xorl %eax, %eax\n"                                                    \
-            "    ret\n"                                                                \
-            "mk_access_load:\n"                                                        \
-            "    movq (%rsi), %rax\n"                                                  \
-            "    movq %rax, (%rdi)\n"                                                  \
-            "    xorl %eax, %eax\n"                                                    \
-            "    ret\n"                                                                \
-            "mk_access_end:\n"                                                         \
-            "mk_access_landing:\n"                                                     \
-            "    movl $1, %eax\n"                                                      \
+ * forgets the rest. It keeps no frame, so jumping to the landing pad from any instruction of it returns
+ * to its caller. */
+#define ARCH_ACCESSOR                                                                     \
+    __asm__(".text\n"                                                                     \
+            ".globl mk_access_copy, mk_access_begin, mk_access_end, mk_access_landing\n"  \
+            ".hidden mk_access_copy, mk_access_begin, mk_access_end, mk_access_landing\n" \
+            ".type mk_access_copy, @function\n"                                           \
+            "mk_access_begin:\n"                                                          \
+            "mk_access_copy:\n"                                                           \
+            "    movq %rdx, %rcx\n"                                                       \
+            "    rep movsb\n"                                                             \
+            "    xorl %eax, %eax\n"                                                       \
+            "    ret\n"                                                                   \
+            "mk_access_end:\n"                                                            \
+            "mk_access_landing:\n"                                                        \
+            "    movl $1, %eax\n"                                                         \
             "    ret\n")

@@ -29,6 +29,13 @@ static inline void wait_restart(struct wait *wait)
     *wait = (struct wait){0};
 }
 
+static inline uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 /* One moment of a wait that must not park: it is for some core's very next action. */
 static inline void wait_moment(bool crowded)
 {

@@ -18,9 +18,9 @@
  *                                     little more than one. With replies to send: "calls".
  *   calls       call_line.h           shared memory; no FIFO: each side calls and answers, by
  *                                     channel_call and channel_request
- *   socket      socket.c              a pair of Unix sockets, SOCK_SEQPACKET; capacity: the host's
+ *   socket      by_host.c             a pair of Unix sockets, SOCK_SEQPACKET; capacity: the host's
  *                                     buffers
- *   pipe        pipe.c                two pipes; capacity: the host's buffers
+ *   pipe        by_host.c             two pipes; capacity: the host's buffers
  *
  * The kernel's own channels use ring.h and call_line.h directly. */
 #pragma once
@@ -54,7 +54,6 @@ enum channel_kind {
 struct channel;
 
 struct channel_form {
-    const char *name;
     enum channel_kind kind;
     bool shares_memory;
     enum channel_status (*try_send)(struct channel *, const struct message *);
@@ -274,6 +273,3 @@ static inline enum channel_status channel_request_soon(struct channel *channel,
 {
     CHANNEL_SOON(channel_request(channel, request, line));
 }
-
-/* The host's monotonic clock. */
-uint64_t channel_now_ns(void);

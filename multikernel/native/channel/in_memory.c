@@ -71,42 +71,45 @@ static int no_descriptor(const struct channel *channel, bool sending)
     return -1;
 }
 
-/* The four functions of a form, made of what its end does. */
-#define FORM(NAME, SEND, RECEIVE, SEND_MANY, RECEIVE_MANY)                                       \
-    static enum channel_status NAME##_try_send(struct channel *channel,                          \
-                                               const struct message *message)                    \
-    {                                                                                            \
-        if (__builtin_expect(channel_other_closed(channel), 0))                                  \
-            return CHANNEL_CLOSED;                                                               \
-        return SEND(channel, message) ? CHANNEL_OK : CHANNEL_AGAIN;                              \
-    }                                                                                            \
-    static enum channel_status NAME##_try_receive(struct channel *channel,                       \
-                                                  struct message *message)                       \
-    {                                                                                            \
-        if (__builtin_expect(RECEIVE(channel, message), 1))                                      \
-            return CHANNEL_OK;                                                                   \
-        if (__builtin_expect(!channel_other_closed(channel), 1))                                 \
-            return CHANNEL_AGAIN;                                                                \
-        return RECEIVE(channel, message) ? CHANNEL_OK : CHANNEL_CLOSED;                          \
-    }                                                                                            \
+/* The functions of a form, made of what its end does. */
+#define FORM(NAME, SEND, RECEIVE)                                             \
+    static enum channel_status NAME##_try_send(struct channel *channel,       \
+                                               const struct message *message) \
+    {                                                                         \
+        if (__builtin_expect(channel_other_closed(channel), 0))               \
+            return CHANNEL_CLOSED;                                            \
+        return SEND(channel, message) ? CHANNEL_OK : CHANNEL_AGAIN;           \
+    }                                                                         \
+    static enum channel_status NAME##_try_receive(struct channel *channel,    \
+                                                  struct message *message)    \
+    {                                                                         \
+        if (__builtin_expect(RECEIVE(channel, message), 1))                   \
+            return CHANNEL_OK;                                                \
+        if (__builtin_expect(!channel_other_closed(channel), 1))              \
+            return CHANNEL_AGAIN;                                             \
+        return RECEIVE(channel, message) ? CHANNEL_OK : CHANNEL_CLOSED;       \
+    }
+
+/* And those of one that moves many at once: SEND and RECEIVE say how many. */
+#define FORM_MANY(NAME, SEND, RECEIVE)                                                           \
     static enum channel_status NAME##_send_many(                                                 \
         struct channel *channel, const struct message *messages, uint32_t count, uint32_t *done) \
     {                                                                                            \
         *done = 0;                                                                               \
         if (channel_other_closed(channel))                                                       \
             return CHANNEL_CLOSED;                                                               \
-        *done = SEND_MANY(channel, messages, count);                                             \
+        *done = SEND(channel, messages, count);                                                  \
         return *done ? CHANNEL_OK : CHANNEL_AGAIN;                                               \
     }                                                                                            \
     static enum channel_status NAME##_receive_many(                                              \
         struct channel *channel, struct message *messages, uint32_t count, uint32_t *done)       \
     {                                                                                            \
-        *done = RECEIVE_MANY(channel, messages, count);                                          \
+        *done = RECEIVE(channel, messages, count);                                               \
         if (*done)                                                                               \
             return CHANNEL_OK;                                                                   \
         if (!channel_other_closed(channel))                                                      \
             return CHANNEL_AGAIN;                                                                \
-        *done = RECEIVE_MANY(channel, messages, count);                                          \
+        *done = RECEIVE(channel, messages, count);                                               \
         return *done ? CHANNEL_OK : CHANNEL_CLOSED;                                              \
     }
 
@@ -136,7 +139,8 @@ static inline bool epoch_get(struct channel *channel, struct message *message)
 #define RING_RECEIVE_MANY(channel, messages, count) \
     ring_receive_many(&(channel)->memory.ring, messages, count)
 
-FORM(epoch, RING_SEND, epoch_get, RING_SEND_MANY, RING_RECEIVE_MANY)
+FORM(epoch, RING_SEND, epoch_get)
+FORM_MANY(epoch, RING_SEND_MANY, RING_RECEIVE_MANY)
 
 /* --- used ring --- */
 
@@ -176,7 +180,8 @@ static inline uint32_t used_get_many(struct channel *channel, struct message *me
     return received;
 }
 
-FORM(used, used_put, used_get, used_put_many, used_get_many)
+FORM(used, used_put, used_get)
+FORM_MANY(used, used_put_many, used_get_many)
 
 /* --- call line as a FIFO --- */
 
@@ -199,39 +204,19 @@ static inline bool line_get(struct channel *channel, struct message *message)
     return true;
 }
 
-static inline uint32_t line_put_many(struct channel *channel, const struct message *messages,
-                                     uint32_t count)
-{
-    uint32_t sent = 0;
-    while (sent < count && line_put(channel, &messages[sent]))
-        sent++;
-    return sent;
-}
-
-static inline uint32_t line_get_many(struct channel *channel, struct message *messages,
-                                     uint32_t count)
-{
-    uint32_t received = 0;
-    while (received < count && line_get(channel, &messages[received]))
-        received++;
-    return received;
-}
-
-FORM(line, line_put, line_get, line_put_many, line_get_many)
+FORM(line, line_put, line_get)
 
 /* Fields in the order of struct channel_form. */
-/* clang-format off */
-#define ENTRY(NAME, TEXT, KIND)                                                       \
-    {TEXT, KIND, true, NAME##_try_send, NAME##_try_receive, NAME##_send_many,         \
-     NAME##_receive_many, memory_close, no_descriptor}
+#define ENTRY(KIND, ...) [KIND] = {KIND, true, __VA_ARGS__, memory_close, no_descriptor}
 
 static const struct channel_form forms[] = {
-    ENTRY(epoch, "epoch-ring", CHANNEL_EPOCH_RING),
-    ENTRY(used, "used-ring", CHANNEL_USED_RING),
-    ENTRY(line, "call-line", CHANNEL_CALL_LINE),
-    {"calls", CHANNEL_CALLS, true, NULL, NULL, NULL, NULL, memory_close, no_descriptor},
+    ENTRY(CHANNEL_EPOCH_RING, epoch_try_send, epoch_try_receive, epoch_send_many,
+          epoch_receive_many),
+    ENTRY(CHANNEL_USED_RING, used_try_send, used_try_receive, used_send_many, used_receive_many),
+    ENTRY(CHANNEL_CALL_LINE, line_try_send, line_try_receive, channel_send_each,
+          channel_receive_each),
+    ENTRY(CHANNEL_CALLS, NULL, NULL, NULL, NULL),
 };
-/* clang-format on */
 
 const char *channel_memory_open(struct channel *channel, void *memory, uint64_t bytes,
                                 enum channel_kind kind, uint32_t side)
@@ -266,9 +251,7 @@ const char *channel_memory_open(struct channel *channel, void *memory, uint64_t 
     channel->memory.header = header;
     channel->memory.side = side;
     channel->memory.other_process = -1;
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
-        if (forms[i].kind == kind)
-            channel->form = &forms[i];
+    channel->form = &forms[kind];
     switch (kind) {
     case CHANNEL_EPOCH_RING:
         ring_open(&channel->memory.ring, outgoing, incoming, header->slots);

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "arch/arch.h"
@@ -24,13 +23,6 @@ enum {
 /* Cycles: some ten microseconds. Where the host carries, nobody needs to yield: it runs the process
  * that is waited for. */
 static const struct patience in_memory = {40000, 64}, by_host = {40000, 0};
-
-uint64_t channel_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static bool other_process_is_gone(struct channel *channel)
 {

@@ -3,18 +3,10 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "driver/driver.h"
 
-enum {
-    CHANNEL_PROGRAMS = 1,
-    PUT_BYTES = 40,
-    GET_BYTES = 48,
-    SPIN_NS = 20000,
-    SLEEP_MAX_NS = 1000000,
-    PATIENCE_US = 100000
-};
+enum { CHANNEL_PROGRAMS = 1, PUT_BYTES = 40, GET_BYTES = 48, YIELDS = 64, PATIENCE_US = 100000 };
 
 struct client *client_open(struct segment *segment, int supervisor)
 {
@@ -56,13 +48,6 @@ bool client_gone(const struct client *client)
            supervisor.revents & (POLLHUP | POLLRDHUP | POLLERR | POLLNVAL);
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 int client_send(struct client *client, uint32_t core, uint32_t channel,
                 const struct message *request, const uint64_t *set)
 {
@@ -84,28 +69,19 @@ int client_send(struct client *client, uint32_t core, uint32_t channel,
 bool client_wait(struct client *client, uint32_t core, uint32_t channel, uint32_t line,
                  struct message *reply, uint64_t timeout_us)
 {
+    /* Never a spin alone: the core may need this very CPU. */
+    static const struct patience patience = {0, YIELDS};
     struct call_sender *sender = &client->senders[core * CLIENT_CHANNELS + channel];
-    uint64_t start = 0, sleep_ns = 20000;
-    for (uint32_t round = 1;; round++) {
-        if (call_try_take(sender, line, reply))
-            return true;
-        if (round % 16) {
-            arch_relax();
+    const uint64_t start = clock_ns(CLOCK_MONOTONIC);
+    struct wait wait = {0};
+    while (!call_try_take(sender, line, reply)) {
+        if (!wait_step(&wait, &patience))
             continue;
-        }
-        uint64_t now = now_ns();
-        if (!start)
-            start = now;
-        if (now - start < SPIN_NS) {
-            sched_yield(); /* the core may need this very CPU */
-            continue;
-        }
-        if (now - start > timeout_us * 1000)
+        if (clock_ns(CLOCK_MONOTONIC) - start > timeout_us * 1000)
             return false;
-        struct timespec pause = {0, (long)sleep_ns};
-        nanosleep(&pause, NULL);
-        sleep_ns = sleep_ns * 2 < SLEEP_MAX_NS ? sleep_ns * 2 : SLEEP_MAX_NS;
+        wait_sleep(&wait);
     }
+    return true;
 }
 
 void client_abandon(struct client *client, uint32_t core, uint32_t channel)

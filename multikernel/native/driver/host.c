@@ -1,5 +1,5 @@
 /* The transport that shares no memory: for each pair of cores a Unix SOCK_SEQPACKET socket pair
- * (channel/socket.c). Neither the monitor nor the agreement engine knows.
+ * (channel/by_host.c). Neither the monitor nor the agreement engine knows.
  *
  * What is shared then, and what not. Nothing about an operation goes by memory: not the request,
  * not the reply, not the attention it needs. A core that polls tries to receive; one that has

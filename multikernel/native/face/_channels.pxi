@@ -8,32 +8,23 @@ from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release,
 )
 from cpython.exc cimport PyErr_CheckSignals
+from posix.time cimport CLOCK_MONOTONIC
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
-
-cdef extern from "arch/arch.h":
-    void arch_relax() nogil
 
 cdef extern from "base/wait.h":
     struct wait_state "wait":
         uint32_t rounds, yielded, slept
+    uint64_t clock_ns(int clock) noexcept nogil
 
 cdef extern from "channel/channel.h":
     enum channel_status:
-        CHANNEL_OK
-        CHANNEL_AGAIN
-        CHANNEL_CLOSED
-        CHANNEL_BROKEN
+        CHANNEL_OK, CHANNEL_AGAIN, CHANNEL_CLOSED, CHANNEL_BROKEN
     enum channel_kind:
-        CHANNEL_EPOCH_RING
-        CHANNEL_USED_RING
-        CHANNEL_CALL_LINE
         CHANNEL_CALLS
     enum:
         CHANNEL_SHORT_LOOKS
     enum channel_awaited:
-        AWAIT_ROOM
-        AWAIT_MESSAGE
-        AWAIT_REPLY
+        AWAIT_ROOM, AWAIT_MESSAGE, AWAIT_REPLY
     struct channel_form:
         channel_status (*send_many)(channel *, const message *, uint32_t, uint32_t *) noexcept nogil
         channel_status (*receive_many)(channel *, message *, uint32_t, uint32_t *) noexcept nogil
@@ -62,14 +53,6 @@ cdef extern from "channel/channel.h":
     channel_status channel_take_soon(channel *c, uint32_t line, message *reply) noexcept nogil
     channel_status channel_request_soon(channel *c, message *request, uint32_t *line) noexcept nogil
     bint channel_wait(channel *c, channel_awaited awaited, wait_state *wait) noexcept nogil
-    uint64_t channel_now_ns() noexcept nogil
-
-CHANNELS = {
-    "epoch-ring": CHANNEL_EPOCH_RING,
-    "used-ring": CHANNEL_USED_RING,
-    "call-line": CHANNEL_CALL_LINE,
-    "calls": CHANNEL_CALLS,
-}
 
 cdef enum:
     SLICE_NS = 20000000
@@ -77,19 +60,15 @@ cdef enum:
     MANY = 256 # from so many messages on, moving them is long enough to release the lock
 
 
-cdef int _kind(str form) except -1:
-    if form not in CHANNELS:
-        raise ValueError(
-            f"no channel in memory has this form: {form}; one of {', '.join(CHANNELS)}"
-        )
-    return CHANNELS[form]
+cdef channel_kind _kind(str form) except *:
+    return <channel_kind>_number(CHANNELS, form, "no channel in memory has this form")
 
 
 def channel_bytes(str form, uint64_t slots):
     """Bytes of memory for a channel of that form with that many slots (lines) a direction. Raises
     ValueError.
     """
-    cdef uint64_t size = channel_memory_bytes(<channel_kind>_kind(form), slots)
+    cdef uint64_t size = channel_memory_bytes(_kind(form), slots)
     if not size:
         raise ValueError(f"no {form} channel has {slots} slots")
     return size
@@ -98,9 +77,9 @@ def channel_bytes(str form, uint64_t slots):
 def channel_create(memory, str form, uint64_t slots):
     """Lays a channel out in zeroed, page-aligned memory (a writable buffer). Raises ValueError."""
     cdef Py_buffer view
-    cdef int kind = _kind(form)
+    cdef channel_kind kind = _kind(form)
     PyObject_GetBuffer(memory, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
-    cdef const char *wrong = channel_memory_create(view.buf, view.len, <channel_kind>kind, slots)
+    cdef const char *wrong = channel_memory_create(view.buf, view.len, kind, slots)
     PyBuffer_Release(&view)
     if wrong:
         raise ValueError(f"no {form} channel of {slots} slots can be made: {wrong.decode()}")
@@ -145,13 +124,6 @@ cdef int _fill_any(message *m, object data) except -1:
             m.word[i] = <object>PyTuple_GET_ITEM(data, i)
         for i in range(n, 7):
             m.word[i] = 0
-        return 0
-    if type(data) is bytes:
-        n = len(<bytes>data)
-        if n > <Py_ssize_t>sizeof(message):
-            raise ValueError(f"a message has 56 bytes, this one {n}")
-        memcpy(m.word, PyBytes_AS_STRING(<bytes>data), n)
-        memset(<char *>m.word + n, 0, sizeof(message) - n)
         return 0
     PyObject_GetBuffer(data, &view, PyBUF_C_CONTIGUOUS)
     try:

@@ -7,23 +7,13 @@ cdef extern from "driver/driver.h":
         uint64_t program_set[64]
     struct transport:
         pass
-    struct program:
-        pass
     const transport transport_rings
+    # One structure: what a dictionary converts to, and what is set beside it.
+    struct driver_numbers "driver_options":
+        uint32_t me, shared_kernel, transport, crowded, slots_per_core, cnodes
+        uint32_t capability_protocol, lock_scope
+        uint64_t address_base, address_size, memory_bytes, cycles_per_us, spin_cycles
     struct driver_options:
-        uint32_t me
-        uint32_t shared_kernel
-        uint32_t transport
-        uint32_t crowded
-        uint32_t slots_per_core
-        uint32_t cnodes
-        uint32_t capability_protocol
-        uint32_t lock_scope
-        uint64_t address_base
-        uint64_t address_size
-        uint64_t memory_bytes
-        uint64_t cycles_per_us
-        uint64_t spin_cycles
         const uint32_t *trees
         uint32_t tree_count
         const int *links
@@ -43,8 +33,7 @@ cdef extern from "driver/driver.h":
     int driver_call_over(driver *d, const transport *transport, uint32_t peer,
             const message *request, message *reply) nogil
     int driver_access(driver *d, uint32_t slot, uint32_t generation, uint64_t address,
-            void *buffer, size_t length,
-                      int write) nogil
+            void *buffer, size_t length, int write) nogil
 
 cdef extern from "boot/open.h":
     driver *driver_open(segment *s, int memory, const driver_options *o, const char **reason)
@@ -79,33 +68,21 @@ cdef class Driver:
 
     def __cinit__(self, Segment segment, int memory, dict options, bytes trees=b"",
             bytes links=None):
-        cdef driver_options o
+        cdef driver_numbers numbers = options
+        cdef driver_options *o = <driver_options *>&numbers
         cdef const char *reason = NULL
-        o.me = options["me"]
-        o.shared_kernel = options["shared_kernel"]
-        o.transport = options["transport"]
-        o.crowded = options["crowded"]
-        o.slots_per_core = options["slots_per_core"]
-        o.cnodes = options["cnodes"]
-        o.capability_protocol = options["capability_protocol"]
-        o.lock_scope = options["lock_scope"]
-        o.address_base = options["address_base"]
-        o.address_size = options["address_size"]
-        o.memory_bytes = options["memory_bytes"]
-        o.cycles_per_us = options["cycles_per_us"]
-        o.spin_cycles = options["spin_cycles"]
-        o.trees = <const uint32_t *>PyBytes_AS_STRING(trees)
-        o.tree_count = len(trees) // (4 * segment.cores)
         if len(trees) % (4 * segment.cores):
             raise ValueError("a tree is its root and one edge for each other core")
-        o.links = <const int *>PyBytes_AS_STRING(links) if links is not None else NULL
         if links is not None and len(links) != sizeof(int) * segment.cores:
             raise ValueError("not a descriptor for each core")
         cdef bytes record = options["record"]
+        o.trees = <const uint32_t *>PyBytes_AS_STRING(trees)
+        o.tree_count = len(trees) // (4 * segment.cores)
+        o.links = <const int *>PyBytes_AS_STRING(links) if links is not None else NULL
         o.record = PyBytes_AS_STRING(record) if record else NULL
         self.segment = segment
-        self.me = o.me
-        self.d = driver_open(segment.s, memory, &o, &reason)
+        self.me = numbers.me
+        self.d = driver_open(segment.s, memory, o, &reason)
         if not self.d:
             raise OSError(reason.decode())
 
@@ -220,8 +197,7 @@ cdef class Driver:
             probe_floor(self.d, b, role, line, base, count, batch, h.h)
 
     def probe_two_lines(self, uint32_t asker, uint32_t answerer, int role, uint32_t line,
-            uint64_t base, uint64_t count,
-                        uint32_t batch, Histogram h):
+            uint64_t base, uint64_t count, uint32_t batch, Histogram h):
         if line >= 64:
             raise IndexError(line)
         if asker >= self.segment.cores or answerer >= self.segment.cores:
@@ -244,23 +220,21 @@ cdef class Driver:
         probes.h.
         """
         cdef array.array cycles = array.array("Q", bytes(8 * count * (1 if role else 2)))
-        cdef uint64_t[::1] view = cycles
         if peer >= self.segment.cores or not count:
             raise IndexError(peer, count)
         with nogil:
-            probe_message(self.d, peer, role, count, &view[0])
+            probe_message(self.d, peer, role, count, <uint64_t *>cycles.data.as_voidptr)
         return cycles
 
     def probe_spread(self, tuple groups, uint32_t count):
         """(verdict, cycles, the groups' values side by side)."""
-        cdef array.array numbers = array.array("I", groups), cycles = array.array("Q",
-                bytes(8 * count * len(groups)))
-        cdef uint32_t[::1] which = numbers
-        cdef uint64_t[::1] view = cycles
+        cdef array.array which = array.array("I", groups)
+        cdef array.array cycles = array.array("Q", bytes(8 * count * len(groups)))
         cdef uint32_t many = len(groups)
         cdef int verdict
         with nogil:
-            verdict = probe_spread(self.d, &which[0], many, count, &view[0])
+            verdict = probe_spread(self.d, which.data.as_uints, many, count,
+                    <uint64_t *>cycles.data.as_voidptr)
         return verdict, cycles
 
     def probe_ring(self, uint32_t peer, int role, uint64_t count, uint32_t batch, Histogram h):
@@ -268,17 +242,14 @@ cdef class Driver:
             probe_ring(self.d, peer, role, count, batch, h.h)
 
     def probe_stream(self, memory, str form, int role, uint32_t slots, uint64_t use,
-            uint64_t count, uint32_t batch, Histogram times,
-                     Histogram ahead=None):
+            uint64_t count, uint32_t batch, Histogram times, Histogram ahead=None):
         """Messages that were wrong. memory: a shared buffer; role 0 sends, 1 receives, and takes
         how far the writer is ahead.
         """
-        cdef stream_probe p
-        cdef unsigned char[::1] view = memory
+        cdef stream_probe p = _stream(memory, form, role, slots, use, count, batch)
         cdef int64_t wrong
         if role and ahead is None:
             raise ValueError("the receiving side has a histogram for how far the writer is ahead")
-        _stream(&p, view, form, role, slots, use, count, batch)
         with nogil:
             wrong = probe_stream(self.d, &p, times.h, ahead.h if ahead is not None else NULL)
         return _wrong(wrong, slots)
@@ -286,10 +257,8 @@ cdef class Driver:
     def probe_echo(self, memory, str form, int role, uint32_t slots, uint64_t use, uint64_t count,
             uint32_t batch, Histogram times):
         """The same for messages that come straight back; role 0 asks."""
-        cdef stream_probe p
-        cdef unsigned char[::1] view = memory
+        cdef stream_probe p = _stream(memory, form, role, slots, use, count, batch)
         cdef int64_t wrong
-        _stream(&p, view, form, role, slots, use, count, batch)
         with nogil:
             wrong = probe_echo(self.d, &p, times.h)
         return _wrong(wrong, slots)
@@ -308,34 +277,19 @@ cdef class Driver:
             raise IndexError(core)
         return probe_turns(self.d, core)
 
-    def probe_hammer(self, uint32_t slot, uint32_t generation, uint64_t address, uint64_t poison,
-            bint polling):
-        """(last value, loads): loads from a mapping until it is unmapped or the poison is read."""
-        cdef hammer_probe p
-        cdef uint64_t loads, value
-        p.slot, p.generation, p.address = slot, generation, address
-        p.poison, p.polling = poison, polling
-        with nogil:
-            value = probe_hammer(self.d, &p, &loads)
-        return value, loads
-
     def probe_ping(self, uint32_t peer, int via, uint64_t count, uint32_t batch, Histogram h):
         with nogil:
             probe_ping(self.d, peer, via, count, batch, h.h)
 
     def probe_unmap(self, uint64_t frame, uint64_t length, tuple holders, uint32_t protocol,
-            uint32_t count, uint32_t think_us,
-                    Histogram map_times, Histogram touch_times, Histogram unmap_times):
+            uint32_t count, uint32_t think_us, Histogram map_times, Histogram touch_times,
+            Histogram unmap_times):
         """The verdict that ended it, 0 when all went well. holders: core-set words."""
-        cdef unmap_probe p
-        cdef int verdict, i
-        memset(&p, 0, sizeof(p))
-        p.frame, p.length, p.protocol = frame, length, protocol
-        p.count, p.think_us = count, think_us
-        for i in range(len(holders)):
-            p.holders[i] = holders[i]
+        cdef array.array words = array.array("Q", holders + (0,) * CORE_SET_WORDS_MAX)
+        cdef int verdict
         with nogil:
-            verdict = probe_unmap(self.d, &p, map_times.h, touch_times.h, unmap_times.h)
+            verdict = probe_unmap(self.d, frame, length, <const uint64_t *>words.data.as_voidptr,
+                    protocol, count, think_us, map_times.h, touch_times.h, unmap_times.h)
         return verdict
 
     def probe_local(self, uint64_t frame, uint32_t count, Histogram h):
@@ -352,7 +306,6 @@ cdef class Driver:
         with nogil:
             verdict = probe_own_pages(self.d, frame, pages, rounds, protocol, base, &cycles)
         return verdict, cycles
-
 
     def probe_update_shared(self, uint32_t lines, uint64_t count, uint32_t batch, Histogram h):
         if lines > 8:

@@ -37,11 +37,11 @@ cdef class _End:
             PyBuffer_Release(&self.view)
 
     cdef int open(self, object memory, str form, uint32_t side) except -1:
-        cdef int kind = _kind(form)
+        cdef channel_kind kind = _kind(form)
         cdef const char *wrong
         PyObject_GetBuffer(memory, &self.view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
         self.has_view = True
-        wrong = channel_memory_open(&self.c, self.view.buf, self.view.len, <channel_kind>kind, side)
+        wrong = channel_memory_open(&self.c, self.view.buf, self.view.len, kind, side)
         if wrong:
             raise ValueError(f"side {side} of a {form} channel cannot be opened: {wrong.decode()}")
         self.unusable = 0
@@ -103,7 +103,7 @@ cdef class _End:
     cdef channel_status wait_long(self, channel_awaited awaited, message *m,
             uint32_t *line) except *:
         cdef channel_status status = CHANNEL_AGAIN
-        cdef uint64_t began = channel_now_ns(), now = began, until, limit = UINT64_MAX
+        cdef uint64_t began = clock_ns(CLOCK_MONOTONIC), now = began, until, limit = UINT64_MAX
         cdef wait_state waited
         cdef bint there = True
         if self._timeout >= 0:
@@ -118,7 +118,7 @@ cdef class _End:
                         there = channel_wait(&self.c, awaited, &waited)
                         status = self.look(awaited, m, line)
                         if waited.rounds % LOOKS_A_CLOCK == 0 or waited.yielded or waited.slept:
-                            now = channel_now_ns()
+                            now = clock_ns(CLOCK_MONOTONIC)
                 if status != CHANNEL_AGAIN:
                     return status
                 if not there:
@@ -160,21 +160,23 @@ cdef class ChannelEnd(_End):
     def socket(int descriptor):
         """Over one of socket_pair(); the end closes it."""
         cdef ChannelEnd self = ChannelEnd()
-        cdef int error = channel_socket_open(&self.c, descriptor)
-        if error:
-            raise OSError(error, f"descriptor {descriptor} is no SOCK_SEQPACKET socket")
-        self.form, self.side, self.unusable = "socket", -1, 0
+        self.carried("socket", channel_socket_open(&self.c, descriptor),
+                f"descriptor {descriptor} is no SOCK_SEQPACKET socket")
         return self
 
     @staticmethod
     def pipe(int receive, int send):
         """Over one pair of pipe_pair(); the end closes both."""
         cdef ChannelEnd self = ChannelEnd()
-        cdef int error = channel_pipe_open(&self.c, receive, send)
-        if error:
-            raise OSError(error, f"descriptors {receive} and {send} are not those of pipes")
-        self.form, self.side, self.unusable = "pipe", -1, 0
+        self.carried("pipe", channel_pipe_open(&self.c, receive, send),
+                f"descriptors {receive} and {send} are not those of pipes")
         return self
+
+    cdef int carried(self, str form, int error, str wrong) except -1:
+        if error:
+            raise OSError(error, wrong)
+        self.form, self.side, self.unusable = form, -1, 0
+        return 0
 
     def fileno(self):
         """The descriptor that becomes readable with a message. Raises ValueError in shared memory,
@@ -271,14 +273,23 @@ cdef class ChannelEnd(_End):
         self.wait(_inside(data))
         return data
 
-    cdef uint32_t move(self, bint sending, void *rows, uint32_t count) except? 0xffffffff:
+    cdef channel_status some(self, bint sending, void *rows, uint32_t count,
+            uint32_t *done) noexcept nogil:
         """As many of the rows as go now."""
+        if sending:
+            return self.c.form.send_many(&self.c, <const message *>rows, count, done)
+        return self.c.form.receive_many(&self.c, <message *>rows, count, done)
+
+    cdef object move(self, bint sending, object array):
+        """As many of the array's rows as go now; how many."""
+        cdef Py_buffer view
         cdef uint32_t done = 0
         cdef channel_status status
-        if sending:
-            status = self.c.form.send_many(&self.c, <const message *>rows, count, &done)
-        else:
-            status = self.c.form.receive_many(&self.c, <message *>rows, count, &done)
+        if self.unusable:
+            self.refuse()
+        _rows(array, &view, not sending)
+        status = self.some(sending, view.buf, <uint32_t>min(view.shape[0], 1 << 30), &done)
+        PyBuffer_Release(&view)
         if status > CHANNEL_AGAIN:
             self.fail(status, sending)
         return done
@@ -289,27 +300,13 @@ cdef class ChannelEnd(_End):
         """Sends as many rows of an (n, 7) uint64 array, from the first, as there is room for; how
         many.
         """
-        cdef Py_buffer view
-        if self.unusable:
-            self.refuse()
-        _rows(array, &view, False)
-        try:
-            return self.move(True, view.buf, <uint32_t>min(view.shape[0], 1 << 30))
-        finally:
-            PyBuffer_Release(&view)
+        return self.move(True, array)
 
     @cython.binding(False)
     @cython.always_allow_keywords(False)
     def try_receive_many(self, array):
         """Receives into an (n, 7) uint64 array as many as have come; how many."""
-        cdef Py_buffer view
-        if self.unusable:
-            self.refuse()
-        _rows(array, &view, True)
-        try:
-            return self.move(False, view.buf, <uint32_t>min(view.shape[0], 1 << 30))
-        finally:
-            PyBuffer_Release(&view)
+        return self.move(False, array)
 
     def send_many(self, array):
         """Sends every row, waiting for room."""
@@ -361,12 +358,7 @@ cdef class ChannelEnd(_End):
         cdef channel_status status = CHANNEL_OK
         count[0] = 0
         while count[0] < wanted:
-            if sending:
-                status = self.c.form.send_many(&self.c, <const message *>rows + count[0],
-                        wanted - count[0], &moved)
-            else:
-                status = self.c.form.receive_many(&self.c, <message *>rows + count[0],
-                        wanted - count[0], &moved)
+            status = self.some(sending, <message *>rows + count[0], wanted - count[0], &moved)
             count[0] += moved
             if status == CHANNEL_OK:
                 looks = 0

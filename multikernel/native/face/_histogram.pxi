@@ -6,10 +6,7 @@ cdef extern from "base/histogram.h":
     enum:
         HISTOGRAM_BUCKETS
     struct histogram:
-        uint64_t n
-        uint64_t sum
-        uint64_t min
-        uint64_t max
+        uint64_t n, sum, min, max
         uint64_t count[1]
     void histogram_add(histogram *h, uint64_t value) nogil
 

@@ -4,11 +4,9 @@
 
 cdef extern from "probes/probes.h":
     void probe_floor(driver *d, uint32_t b, int role, uint32_t line, uint64_t base, uint64_t count,
-            uint32_t batch,
-                     histogram *h) nogil
+            uint32_t batch, histogram *h) nogil
     void probe_two_lines(driver *d, uint32_t a, uint32_t b, int role, uint32_t line, uint64_t base,
-            uint64_t count,
-                         uint32_t batch, histogram *h) nogil
+            uint64_t count, uint32_t batch, histogram *h) nogil
     int probe_home(driver *d, uint32_t core, uint32_t line) nogil
     void probe_call_line(driver *d, uint32_t peer, int role, uint64_t count, uint32_t batch,
             histogram *h) nogil
@@ -19,78 +17,39 @@ cdef extern from "probes/probes.h":
             histogram *h) nogil
     uint64_t probe_compute(driver *d, uint64_t *cycles) nogil
     uint64_t probe_turns(driver *d, uint32_t core) nogil
-    struct hammer_probe:
-        uint64_t address
-        uint64_t poison
-        uint32_t slot
-        uint32_t generation
-        int polling
-    uint64_t probe_hammer(driver *d, const hammer_probe *p, uint64_t *loads) nogil
     struct stream_probe:
         void *memory
-        uint64_t bytes
-        uint64_t use
-        uint64_t count
-        uint32_t batch
-        uint32_t form
-        uint32_t slots
+        uint64_t bytes, use, count
+        uint32_t batch, form, slots
         int role
-    enum:
-        STREAM_EPOCH
-        STREAM_USED
-        STREAM_PLAIN
-        STREAM_CALLS
     int64_t probe_stream(driver *d, const stream_probe *p, histogram *times, histogram *ahead) nogil
     int64_t probe_echo(driver *d, const stream_probe *p, histogram *times) nogil
     void probe_ping(driver *d, uint32_t peer, int via, uint64_t count, uint32_t batch,
             histogram *h) nogil
-    struct unmap_probe:
-        uint64_t frame
-        uint64_t length
-        uint32_t protocol
-        uint32_t count
-        uint32_t think_us
-        uint64_t holders[64]
-    int probe_unmap(driver *d, const unmap_probe *p, histogram *map, histogram *touch,
+    int probe_unmap(driver *d, uint64_t frame, uint64_t length, const uint64_t *holders,
+            uint32_t protocol, uint32_t count, uint32_t think_us, histogram *map, histogram *touch,
             histogram *unmap) nogil
     int probe_local(driver *d, uint64_t frame, uint32_t count, histogram *h) nogil
     int probe_own_pages(driver *d, uint64_t frame, uint32_t pages, uint32_t rounds,
-            uint32_t protocol, uint64_t base,
-                        uint64_t *cycles) nogil
+            uint32_t protocol, uint64_t base, uint64_t *cycles) nogil
     void probe_update_shared(driver *d, uint32_t lines, uint64_t count, uint32_t batch,
             histogram *h) nogil
     void probe_update_serve(driver *d) nogil
     int probe_update_message(driver *d, uint32_t server, uint32_t lines, uint64_t count,
-            uint32_t batch, histogram *h,
-                              histogram *at_server) nogil
+            uint32_t batch, histogram *h, histogram *at_server) nogil
     void probe_here(driver *d, uint64_t count, uint32_t batch, histogram *h) nogil
     void probe_open_loop(driver *d, uint32_t peer, uint64_t count, uint64_t mean_cycles,
             uint64_t seed, histogram *h) nogil
-    struct linux_probe:
-        int memory
-        const uint32_t *cpus
-        uint32_t threads
-        uint32_t count
-        int idle
-    int probe_linux_unmap(const linux_probe *p, histogram *h) nogil
-    int probe_linux_own_pages(const linux_probe *p, uint32_t pages, uint32_t rounds,
-            uint64_t *cycles) nogil
+    int probe_linux_unmap(int memory, const uint32_t *cpus, uint32_t threads, uint32_t count,
+            bint idle, histogram *h) nogil
+    int probe_linux_own_pages(int memory, const uint32_t *cpus, uint32_t threads, uint32_t pages,
+            uint32_t rounds, uint64_t *cycles) nogil
 
 
-STREAMS = {"epoch-ring": STREAM_EPOCH, "used-ring": STREAM_USED, "plain": STREAM_PLAIN,
-        "call-line": STREAM_CALLS}
-
-
-cdef int _stream(stream_probe *p, unsigned char[::1] memory, str form, int role, uint32_t slots,
-        uint64_t use, uint64_t count,
-                 uint32_t batch) except -1:
-    if form not in STREAMS:
-        raise ValueError(
-            f"no stream is measured over this form: {form}; one of {', '.join(STREAMS)}"
-        )
-    p.memory, p.bytes, p.use, p.count, p.batch = &memory[0], len(memory), use, count, batch
-    p.form, p.slots, p.role = STREAMS[form], slots, role
-    return 0
+cdef stream_probe _stream(unsigned char[::1] memory, str form, int role, uint32_t slots,
+        uint64_t use, uint64_t count, uint32_t batch) except *:
+    cdef int number = _number(STREAMS, form, "no stream is measured over this form")
+    return stream_probe(&memory[0], len(memory), use, count, batch, number, slots, role)
 
 
 cdef object _wrong(int64_t wrong, uint32_t slots):
@@ -104,31 +63,23 @@ cdef object _wrong(int64_t wrong, uint32_t slots):
 
 def linux_unmap(int memory, list cpus, uint32_t count, bint idle, Histogram h):
     """mprotect of a page that threads on all cpus use; raises OSError when the host refuses."""
-    cdef uint32_t *pinned = <uint32_t *>malloc(len(cpus) * sizeof(uint32_t))
-    cdef linux_probe p
-    cdef int error, i
-    for i in range(len(cpus)):
-        pinned[i] = cpus[i]
-    p.memory, p.cpus, p.threads, p.count, p.idle = memory, pinned, len(cpus), count, idle
+    cdef array.array pinned = array.array("I", cpus)
+    cdef uint32_t threads = len(cpus)
+    cdef int error
     with nogil:
-        error = probe_linux_unmap(&p, h.h)
-    free(pinned)
+        error = probe_linux_unmap(memory, pinned.data.as_uints, threads, count, idle, h.h)
     if error:
         raise OSError(error, "the Linux arm of the unmap experiment")
 
 
 def linux_own_pages(int memory, list cpus, uint32_t pages, uint32_t rounds):
     """Cycles of the slowest of the threads, which unmap pages of their own at once."""
-    cdef uint32_t *pinned = <uint32_t *>malloc(len(cpus) * sizeof(uint32_t))
-    cdef linux_probe p
-    cdef int error, i
+    cdef array.array pinned = array.array("I", cpus)
+    cdef uint32_t threads = len(cpus)
+    cdef int error
     cdef uint64_t cycles
-    for i in range(len(cpus)):
-        pinned[i] = cpus[i]
-    p.memory, p.cpus, p.threads, p.count, p.idle = memory, pinned, len(cpus), 0, 0
     with nogil:
-        error = probe_linux_own_pages(&p, pages, rounds, &cycles)
-    free(pinned)
+        error = probe_linux_own_pages(memory, pinned.data.as_uints, threads, pages, rounds, &cycles)
     if error:
         raise OSError(error, "the Linux arm of the own-pages experiment")
     return cycles

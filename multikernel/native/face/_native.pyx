@@ -10,23 +10,27 @@ import array
 from cpython cimport array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.buffer cimport PyBuffer_FillInfo
-from libc.stdint cimport UINT64_MAX, int32_t, int64_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.errno cimport errno
+from libc.signal cimport SIGKILL
+from libc.stdint cimport UINT64_MAX, int64_t, uint16_t, uint32_t, uint64_t, uint8_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 
 cdef extern from "arch/arch.h":
+    const char *ARCH_NAME
     uint64_t arch_cycles() nogil
+    void arch_relax() nogil
 
-cdef extern from "face/build.h":
-    const char *build_compiler()
-    const char *build_flags()
-    const char *build_type()
-    const char *build_architecture()
-
-cdef extern from "face/process.h":
-    int process_adopt(const char *name)
-    int process_name(const char *name)
+cdef extern from *:
+    """
+    #include <sys/prctl.h>
+    static unsigned long multikernel_cython(void) { return CYTHON_HEX_VERSION; }
+    """
+    unsigned long multikernel_cython()
+    const char *MK_BUILD_COMPILER, *MK_BUILD_FLAGS, *MK_BUILD_TYPE
+    int PR_SET_NAME, PR_SET_PDEATHSIG
+    int prctl(int option, ...)
 
 cdef extern from "base/message.h":
     struct message:
@@ -34,18 +38,19 @@ cdef extern from "base/message.h":
 
 
 def adopt(str name):
-    """Names this process and ties its life to the thread that forked it."""
-    cdef bytes encoded = name.encode()
-    cdef int error = process_adopt(encoded)
-    if error:
-        raise OSError(error, "prctl")
+    """Names this process (at most 15 bytes), and asks the host to kill it when the thread that
+    forked it ends.
+    """
+    adopt_name(name)
+    if prctl(PR_SET_PDEATHSIG, <unsigned long>SIGKILL):
+        raise OSError(errno, "prctl")
 
 
 def adopt_name(str name):
     """Names this process."""
     cdef bytes encoded = name.encode()
-    if process_name(encoded):
-        raise OSError("prctl")
+    if prctl(PR_SET_NAME, PyBytes_AS_STRING(encoded)):
+        raise OSError(errno, "prctl")
 
 
 def tsc():
@@ -56,20 +61,13 @@ def tsc():
 def build_info():
     """How the native core was built: compiler, flags, type, architecture, cython."""
     return {
-        "compiler": build_compiler().decode(),
-        "flags": build_flags().decode(),
-        "type": build_type().decode(),
-        "architecture": build_architecture().decode(),
+        "compiler": MK_BUILD_COMPILER.decode(),
+        "flags": MK_BUILD_FLAGS.decode(),
+        "type": MK_BUILD_TYPE.decode(),
+        "architecture": ARCH_NAME.decode(),
         "cython": "%d.%d.%d" % (multikernel_cython() >> 24, multikernel_cython() >> 16 & 255,
                 multikernel_cython() >> 8 & 255),
     }
-
-
-cdef extern from *:
-    """
-    static unsigned long multikernel_cython(void) { return CYTHON_HEX_VERSION; }
-    """
-    unsigned long multikernel_cython()
 
 
 # From the bottom up. Included, not imported: one module, so that calls between them stay calls of

@@ -1,114 +1,46 @@
 # The numbers of the native headers, by name, so that Python has no copy of its own. Included by
 # _native.pyx.
 
-cdef extern from "monitor/monitor.h":
-    enum:
-        VERDICT_OK
-        VERDICT_BUSY
-        VERDICT_NOT_MAPPED
-        VERDICT_PINNED
-        VERDICT_STALE_VIEW
-        VERDICT_NO_SLOT
-        VERDICT_HOST
-        VERDICT_BAD_REQUEST
-        VERDICT_NO_MEMORY
-        VERDICT_FAULT
-        VERDICT_FRAME_IN_USE
-        VERDICT_NOT_A_FRAME
-        VERDICT_CORE_BUSY
-        VERDICT_OVERTAKEN
-        VERDICT_CAPABILITY
-        RIGHTS_READ
-        RIGHTS_WRITE
-        ONE_PHASE
-        TWO_PHASE
+cdef extern from "face/numbers.h":
+    struct number:
+        const char *name
+        int value
+    const number numbers_kinds[], numbers_verdicts[], numbers_rights[], numbers_protocols[]
+    const number numbers_capability_rights[], numbers_capability_flags[], numbers_channels[]
+    const number numbers_streams[], numbers_host_forms[], numbers_counters[], numbers_barriers[]
+    const number numbers_collectives[], numbers_operations[]
 
 cdef extern from "driver/driver.h":
     enum:
-        KIND_PING
-        KIND_TOUCH
-        KIND_READ
-        KIND_WRITE
-        KIND_ALLOCATE
-        KIND_FREE
-        KIND_MAP
-        KIND_UNMAP
-        KIND_PROTECT
-        KIND_PIN
-        KIND_UNPIN
-        KIND_DIGEST
-        KIND_TREE
-        KIND_TREES
-        KIND_GROUP
-        KIND_GATHER
-        KIND_SPREAD
-        KIND_ORDER
-        KIND_TAKE
-        KIND_POLICY
-        KIND_RUN_BEGIN
-        KIND_RUN_DATA
-        KIND_RUN_GO
-        KIND_RUN_FETCH
-        KIND_CAP_CREATE
-        KIND_CAP_COPY
-        KIND_CAP_RETYPE
-        KIND_CAP_REVOKE
-        KIND_CAP_DELETE
-        KIND_CAP_LOOK
-        KIND_CAP_MAP
-        KIND_CAP_DIGEST
+        KIND_PIN, KIND_UNPIN, VERDICT_CAPABILITY
 
 
-KINDS = {
-    "PING": KIND_PING,
-    "TOUCH": KIND_TOUCH,
-    "READ": KIND_READ,
-    "WRITE": KIND_WRITE,
-    "ALLOCATE": KIND_ALLOCATE,
-    "FREE": KIND_FREE,
-    "MAP": KIND_MAP,
-    "UNMAP": KIND_UNMAP,
-    "PROTECT": KIND_PROTECT,
-    "PIN": KIND_PIN,
-    "UNPIN": KIND_UNPIN,
-    "DIGEST": KIND_DIGEST,
-    "TREE": KIND_TREE,
-    "TREES": KIND_TREES,
-    "GROUP": KIND_GROUP,
-    "GATHER": KIND_GATHER,
-    "SPREAD": KIND_SPREAD,
-    "ORDER": KIND_ORDER,
-    "TAKE": KIND_TAKE,
-    "POLICY": KIND_POLICY,
-    "RUN_BEGIN": KIND_RUN_BEGIN,
-    "RUN_DATA": KIND_RUN_DATA,
-    "RUN_GO": KIND_RUN_GO,
-    "RUN_FETCH": KIND_RUN_FETCH,
-    "CAP_CREATE": KIND_CAP_CREATE,
-    "CAP_COPY": KIND_CAP_COPY,
-    "CAP_RETYPE": KIND_CAP_RETYPE,
-    "CAP_REVOKE": KIND_CAP_REVOKE,
-    "CAP_DELETE": KIND_CAP_DELETE,
-    "CAP_LOOK": KIND_CAP_LOOK,
-    "CAP_MAP": KIND_CAP_MAP,
-    "CAP_DIGEST": KIND_CAP_DIGEST,
-}
-VERDICTS = {
-    "OK": VERDICT_OK,
-    "BUSY": VERDICT_BUSY,
-    "NOT_MAPPED": VERDICT_NOT_MAPPED,
-    "PINNED": VERDICT_PINNED,
-    "STALE_VIEW": VERDICT_STALE_VIEW,
-    "NO_SLOT": VERDICT_NO_SLOT,
-    "HOST": VERDICT_HOST,
-    "BAD_REQUEST": VERDICT_BAD_REQUEST,
-    "NO_MEMORY": VERDICT_NO_MEMORY,
-    "FAULT": VERDICT_FAULT,
-    "FRAME_IN_USE": VERDICT_FRAME_IN_USE,
-    "NOT_A_FRAME": VERDICT_NOT_A_FRAME,
-    "CORE_BUSY": VERDICT_CORE_BUSY,
-    "OVERTAKEN": VERDICT_OVERTAKEN,
-}
+cdef dict _table(const number *numbers):
+    table = {}
+    while numbers.name:
+        table[numbers.name.decode()] = numbers.value
+        numbers += 1
+    return table
+
+
+cdef int _number(dict table, str name, str what) except -1:
+    """Raises ValueError for a name that the table does not have."""
+    if name not in table:
+        raise ValueError(f"{what}: {name}; one of {', '.join(table)}")
+    return table[name]
+
+
+KINDS = _table(numbers_kinds)
+VERDICTS = _table(numbers_verdicts)
 VERDICT_CAPABILITY_BASE = VERDICT_CAPABILITY
-RIGHTS = {"read-only": RIGHTS_READ, "read-write": RIGHTS_WRITE}
-PROTOCOLS = {"two-phase": TWO_PHASE, "one-phase": ONE_PHASE}
+RIGHTS = _table(numbers_rights)
+PROTOCOLS = _table(numbers_protocols)
+CAPABILITY_RIGHTS = _table(numbers_capability_rights)
+CAPABILITY_FLAGS = _table(numbers_capability_flags)
+CHANNELS = _table(numbers_channels)
+STREAMS = _table(numbers_streams)
+BARRIERS = _table(numbers_barriers)
+COLLECTIVES = _table(numbers_collectives)
+OPERATIONS = _table(numbers_operations)
+_HOST_FORMS = _table(numbers_host_forms)
+_COUNTERS = _table(numbers_counters)

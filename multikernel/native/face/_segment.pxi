@@ -1,32 +1,23 @@
 # The kernel segment for Python, included by _native.pyx: laid out at boot, checked on attach, and
 # looked into from outside. See segment.h; nothing here waits.
 
+from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
+
 cdef extern from "segment/segment.h":
     struct geometry:
-        uint32_t cores
-        uint32_t window
-        uint32_t user_channels
-        uint32_t ring_slots
+        uint32_t cores, window, user_channels, ring_slots
         uint64_t shared_bytes
     struct segment:
         geometry geometry
-        uint64_t size
-    struct region:
-        uint64_t bytes
-    enum:
-        PAD_BYTES
+        uint64_t regions_offset, region_bytes
     uint64_t segment_bytes(const geometry *g)
     void segment_init(segment *s, const geometry *g)
     const char *segment_check(const segment *s, uint64_t mapped)
-    void segment_region(const geometry *g, region *r)
 
 cdef extern from "face/segment_access.h":
-    segment *segment_map(int fd, uint64_t size)
-    void segment_unmap(segment *s, uint64_t size)
     void segment_go(segment *s)
     bint segment_going(segment *s)
     void segment_stop(segment *s)
-    uint64_t segment_region_offset(segment *s, uint32_t core)
     void segment_core_state(segment *s, uint32_t core, uint64_t *out)
 
 cdef extern from "probes/probes.h":
@@ -60,29 +51,29 @@ cdef class Segment:
 
     def __dealloc__(self):
         if self.s:
-            segment_unmap(self.s, self.bytes)
+            munmap(self.s, self.bytes)
+
+    cdef int map(self, int fd, uint64_t size) except -1:
+        cdef void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
+        if memory == MAP_FAILED:
+            raise OSError("the kernel segment cannot be mapped")
+        self.s, self.bytes = <segment *>memory, size
+        return 0
 
     @staticmethod
     def create(int fd, uint32_t cores, uint32_t window, uint32_t user_channels,
             uint32_t ring_slots, uint64_t shared_bytes):
         cdef geometry g = geometry(cores, window, user_channels, ring_slots, shared_bytes)
         cdef Segment self = Segment()
-        self.bytes = segment_bytes(&g)
-        self.s = segment_map(fd, self.bytes)
-        if not self.s:
-            raise OSError("the kernel segment cannot be mapped")
+        self.map(fd, segment_bytes(&g))
         segment_init(self.s, &g)
         return self
 
     @staticmethod
     def attach(int fd, uint64_t size):
         cdef Segment self = Segment()
-        cdef const char *wrong
-        self.s = segment_map(fd, size)
-        if not self.s:
-            raise OSError("the kernel segment cannot be mapped")
-        self.bytes = size
-        wrong = segment_check(self.s, size)
+        self.map(fd, size)
+        cdef const char *wrong = segment_check(self.s, size)
         if wrong:
             raise ValueError(f"not this system's kernel segment: {wrong.decode()}")
         return self
@@ -97,9 +88,7 @@ cdef class Segment:
 
     def region(self, uint32_t core):
         """Offset and length of a core's region in the segment."""
-        cdef region r
-        segment_region(&self.s.geometry, &r)
-        return segment_region_offset(self.s, core), r.bytes
+        return self.s.regions_offset + core * self.s.region_bytes, self.s.region_bytes
 
     def go(self):
         segment_go(self.s)

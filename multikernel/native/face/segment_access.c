@@ -1,18 +1,5 @@
 #include "face/segment_access.h"
 
-#include <sys/mman.h>
-
-struct segment *segment_map(int fd, uint64_t size)
-{
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
-void segment_unmap(struct segment *segment, uint64_t size)
-{
-    munmap(segment, size);
-}
-
 void segment_go(struct segment *segment)
 {
     /* Pairs with segment_going: a core that sees it sees what the others and the supervisor wrote
@@ -33,11 +20,6 @@ void segment_stop(struct segment *segment)
         doorbell_ring_slowly(doorbell, MODE_PARKED); /* whatever it says: it may be about to park */
         doorbell_ring(doorbell);
     }
-}
-
-uint64_t segment_region_offset(struct segment *segment, uint32_t core)
-{
-    return segment->regions_offset + core * segment->region_bytes;
 }
 
 void segment_core_state(struct segment *segment, uint32_t core, uint64_t *out)

@@ -14,8 +14,6 @@
  *
  * Called by: the experiment retype-throughput, through _operations.pxi. Idea: will-it-scale (every
  * task repeats one operation for a while, and what they did is added up). */
-#include <time.h>
-
 #include "probes/asking.h"
 #include "probes/meeting.h"
 
@@ -66,8 +64,9 @@ static bool turn(struct crew *c, struct lane *lane)
         return true;
     }
     c->done++;
-    lane->page = lane->page % AT_ONCE_PAGES == AT_ONCE_PAGES - 1 ? lane->page - (AT_ONCE_PAGES - 1)
-                                                                 : lane->page + 1;
+    lane->page++;
+    if (lane->page % AT_ONCE_PAGES == 0)
+        lane->page -= AT_ONCE_PAGES;
     if (!c->closing)
         begin(c, lane, false, 0);
     return true;
@@ -90,16 +89,9 @@ static bool pass(struct crew *c)
     return flying;
 }
 
-static uint64_t nanoseconds(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static void stretch(struct crew *c, struct histogram *times, struct at_once_counts *counts)
 {
-    const uint64_t wall = nanoseconds(CLOCK_MONOTONIC), cpu = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+    const uint64_t wall = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     const uint64_t began = arch_cycles(), before = c->done;
     uint64_t marked = before, start = began;
     /* Who only answers is watched for as long: without it the others would be measured waiting. */
@@ -120,8 +112,8 @@ static void stretch(struct crew *c, struct histogram *times, struct at_once_coun
     counts->operations = marked - before;
     counts->began = began;
     counts->cycles = start - began;
-    counts->cpu_ns = nanoseconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
-    counts->wall_ns = nanoseconds(CLOCK_MONOTONIC) - wall;
+    counts->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
+    counts->wall_ns = clock_ns(CLOCK_MONOTONIC) - wall;
 }
 
 enum verdict probe_at_once(struct driver *d, const struct at_once_probe *p, struct histogram *times,

@@ -19,7 +19,7 @@ static_assert(1u << ROUNDS_MAX >= CORES_MAX, "a round for every power of two");
 
 struct barrier {
     struct together all;
-    uint32_t rank;
+    uint32_t rank, members;
     _Atomic uint64_t *counter, *generation;
     _Atomic uint64_t *told[ROUNDS_MAX], *tell[ROUNDS_MAX];
     uint32_t rounds;
@@ -29,7 +29,7 @@ static void central(const struct barrier *b, uint64_t operation)
 {
     /* Acquire and release: what the others did before they came is before what anyone does
      * after. */
-    if (atomic_fetch_add_explicit(b->counter, 1, memory_order_acq_rel) == b->all.members - 1) {
+    if (atomic_fetch_add_explicit(b->counter, 1, memory_order_acq_rel) == b->members - 1) {
         /* nobody adds before it sees the generation */
         atomic_store_explicit(b->counter, 0, memory_order_relaxed);
         /* Pairs with the acquire below. */
@@ -52,27 +52,26 @@ static void dissemination(const struct barrier *b, uint64_t operation)
     }
 }
 
-int64_t probe_barrier(struct driver *d, const struct barrier_probe *probe, struct histogram *times)
+int64_t probe_barrier(struct driver *d, const struct together_probe *p, uint32_t form,
+                      struct histogram *times)
 {
-    struct barrier b = {.all = {d, probe->member, probe->members, probe->timer, spin}};
+    struct barrier b = {.all = {d, p, spin}, .members = p->members};
     uint64_t wrong = 0;
-    while (b.rank < probe->members && probe->member[b.rank] != d->me)
+    while (b.rank < p->members && p->member[b.rank] != d->me)
         b.rank++;
-    if (b.rank == probe->members || probe->members > CORES_MAX)
+    if (b.rank == p->members || p->members > CORES_MAX)
         return -1;
-    b.counter = scratch(d, probe->member[0], SCRATCH_COUNTER);
-    b.generation = scratch(d, probe->member[0], SCRATCH_GENERATION);
-    for (; 1u << b.rounds < probe->members; b.rounds++) {
-        uint32_t next = probe->member[(b.rank + (1u << b.rounds)) % probe->members];
+    b.counter = scratch(d, p->member[0], SCRATCH_COUNTER);
+    b.generation = scratch(d, p->member[0], SCRATCH_GENERATION);
+    for (; 1u << b.rounds < p->members; b.rounds++) {
+        uint32_t next = p->member[(b.rank + (1u << b.rounds)) % p->members];
         b.tell[b.rounds] = scratch(d, next, SCRATCH_ROUNDS + b.rounds);
         b.told[b.rounds] = scratch(d, d->me, SCRATCH_ROUNDS + b.rounds);
     }
-    if (probe->form == BARRIER_CENTRAL) {
-        TOGETHER(&b.all, probe->use, probe->count, probe->batch, times, wrong, think(1), i,
-                 central(&b, i))
+    if (form == BARRIER_CENTRAL) {
+        TOGETHER(&b.all, times, wrong, think(1), i, central(&b, i))
     } else {
-        TOGETHER(&b.all, probe->use, probe->count, probe->batch, times, wrong, think(1), i,
-                 dissemination(&b, i))
+        TOGETHER(&b.all, times, wrong, think(1), i, dissemination(&b, i))
     }
     return (int64_t)wrong;
 }

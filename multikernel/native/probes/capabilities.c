@@ -26,18 +26,24 @@ static uint32_t cnode_in(const struct cspace *cs, uint32_t slot)
     return (uint32_t)cspace_slot(cs, slot)->about;
 }
 
+static struct cspace_retype retype_to(uint32_t type, uint64_t source, uint64_t offset,
+                                      uint64_t size, uint32_t count, uint64_t cnode, uint32_t index)
+{
+    return (struct cspace_retype){.source = source,
+                                  .offset = offset,
+                                  .size = size,
+                                  .type = type,
+                                  .count = count,
+                                  .to = {.cnode = cnode, .index = index}};
+}
+
 static enum capability_verdict split(struct cspace *cs, uint32_t source, uint64_t offset,
                                      uint32_t type, uint64_t size, uint32_t count,
                                      uint32_t cnode_slot, uint32_t index)
 {
     uint64_t made;
-    const struct cspace_retype r = {
-        .source = cspace_reference(cs, source),
-        .offset = offset,
-        .size = size,
-        .type = type,
-        .count = count,
-        .to = {.cnode = cspace_reference(cs, cnode_slot), .index = index}};
+    const struct cspace_retype r = retype_to(type, cspace_reference(cs, source), offset, size,
+                                             count, cspace_reference(cs, cnode_slot), index);
     return cspace_retype(cs, &r, 0, &made);
 }
 
@@ -86,6 +92,14 @@ enum capability_verdict probe_capabilities_fill(struct cspace *cs, uint32_t coun
     return verdict;
 }
 
+/* One operation, between two clocks. */
+#define CLOCKED(times, operation)                            \
+    do {                                                     \
+        uint64_t start_ = arch_cycles();                     \
+        verdict = (operation);                               \
+        histogram_add(times, arch_cycles_behind() - start_); \
+    } while (0)
+
 /* Knuth's MMIX generator. */
 static uint32_t random_below(uint64_t *seed, uint32_t limit)
 {
@@ -103,7 +117,7 @@ enum capability_verdict probe_capabilities(struct cspace *cs, uint32_t rounds, u
                                            struct histogram *delete_)
 {
     uint32_t count = (uint32_t)(cspace_slot(cs, POOL)->size / OBJECT), done = 0;
-    uint64_t picked[BATCH], made[2 * BATCH], frames[BATCH], start;
+    uint64_t picked[BATCH], made[2 * BATCH], frames[BATCH];
     struct cspace_place to = {.cnode = cspace_reference(cs, WORK)};
     struct cspace_progress progress;
     enum capability_verdict verdict = CAP_OK;
@@ -123,28 +137,19 @@ enum capability_verdict probe_capabilities(struct cspace *cs, uint32_t rounds, u
         }
         for (uint32_t i = 0; i < batch; i++) {
             to.index = i;
-            start = arch_cycles();
-            verdict = cspace_copy(cs, picked[i], &to, 0, &made[i]);
-            histogram_add(copy, arch_cycles_behind() - start);
+            CLOCKED(copy, cspace_copy(cs, picked[i], &to, 0, &made[i]));
             if (verdict != CAP_OK)
                 return verdict;
         }
         for (uint32_t i = 0; i < batch; i++) {
-            const struct cspace_retype r = {.source = frames[i],
-                                            .size = OBJECT,
-                                            .type = CAP_FRAME,
-                                            .count = 1,
-                                            .to = {.cnode = to.cnode, .index = BATCH + i}};
-            start = arch_cycles();
-            verdict = cspace_retype(cs, &r, 0, &made[batch + i]);
-            histogram_add(retype, arch_cycles_behind() - start);
+            const struct cspace_retype r =
+                retype_to(CAP_FRAME, frames[i], 0, OBJECT, 1, to.cnode, BATCH + i);
+            CLOCKED(retype, cspace_retype(cs, &r, 0, &made[batch + i]));
             if (verdict != CAP_OK)
                 return verdict;
         }
         for (uint32_t i = 0; i < 2 * batch; i++) {
-            start = arch_cycles();
-            verdict = cspace_delete(cs, made[i], 0, 1, &progress);
-            histogram_add(delete_, arch_cycles_behind() - start);
+            CLOCKED(delete_, cspace_delete(cs, made[i], 0, 1, &progress));
             if (verdict != CAP_OK)
                 return verdict;
         }
@@ -172,17 +177,10 @@ enum capability_verdict probe_capabilities_split(struct cspace *cs, uint32_t rou
     }
     for (uint32_t j = 0; j < n && verdict == CAP_OK; j++) {
         uint32_t leaf = gone[j] / CNODE_SLOTS, level = cnode_in(cs, LEVELS + leaf / CNODE_SLOTS);
-        const struct cspace_retype r = {
-            .source = cspace_reference(cs, POOL),
-            .offset = (uint64_t)gone[j] * OBJECT,
-            .size = OBJECT,
-            .type = CAP_RAM,
-            .count = 1,
-            .to = {.cnode = cspace_reference(cs, level * CNODE_SLOTS + leaf % CNODE_SLOTS),
-                   .index = gone[j] % CNODE_SLOTS}};
-        uint64_t start = arch_cycles();
-        verdict = cspace_retype(cs, &r, 0, &made);
-        histogram_add(histogram, arch_cycles_behind() - start);
+        const struct cspace_retype r = retype_to(
+            CAP_RAM, cspace_reference(cs, POOL), (uint64_t)gone[j] * OBJECT, OBJECT, 1,
+            cspace_reference(cs, level * CNODE_SLOTS + leaf % CNODE_SLOTS), gone[j] % CNODE_SLOTS);
+        CLOCKED(histogram, cspace_retype(cs, &r, 0, &made));
     }
     return verdict;
 }

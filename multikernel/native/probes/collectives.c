@@ -12,7 +12,9 @@ enum { THINK_CYCLES = 400 };
 
 struct member {
     struct driver *driver;
-    const struct collective_probe *probe;
+    const struct together_probe *probe;
+    uint32_t operation, group, root;
+    uint64_t sum; /* of the members' numbers, each counted from 1 */
     uint64_t wrong;
 };
 
@@ -23,38 +25,28 @@ static void idle(struct driver *d)
     leave_if_stopped(d);
 }
 
-static void pause_polling(struct driver *d)
-{
-    uint64_t until = arch_cycles() + THINK_CYCLES;
-    while (arch_cycles() < until)
-        driver_poll(d);
-}
-
 static void gather(struct member *m, uint64_t operation)
 {
-    bool reduce = m->probe->operation == COLLECTIVE_REDUCE;
-    uint64_t word = group_word(m->probe->group, reduce ? JOIN_SUM : JOIN_NONE, reduce ? 1 : 0, 1);
+    bool reduce = m->operation == COLLECTIVE_REDUCE;
+    uint64_t word = group_word(m->group, reduce ? JOIN_SUM : JOIN_NONE, reduce ? 1 : 0, 1);
     struct message request = {{message_head(KIND_GATHER, 0, 0, 0, 0), word,
                                operation * (m->driver->me + 1)}},
                    outcome;
     enum verdict verdict = driver_here(m->driver, &request, &outcome);
-    m->wrong += verdict != VERDICT_OK || (reduce && outcome.word[2] != operation * m->probe->sum);
+    m->wrong += verdict != VERDICT_OK || (reduce && outcome.word[2] != operation * m->sum);
 }
 
 static void send(struct member *m, enum driver_kind kind, uint64_t operation)
 {
-    struct message request = {{message_head((uint32_t)kind, 0, 0, 0, 0), m->probe->group,
-                               operation}},
+    struct message request = {{message_head((uint32_t)kind, 0, 0, 0, 0), m->group, operation}},
                    reply;
-    bool here = m->probe->root == m->driver->me;
-    enum verdict verdict = here ? driver_here(m->driver, &request, &reply)
-                                : driver_call(m->driver, m->probe->root, 0, &request, &reply);
+    enum verdict verdict = ask(m->driver, m->root, &request, &reply);
     m->wrong += verdict != VERDICT_OK;
 }
 
 static void take(struct member *m, uint64_t operation)
 {
-    struct message request = {{message_head(KIND_TAKE, 0, 0, 0, 0), m->probe->group}}, message;
+    struct message request = {{message_head(KIND_TAKE, 0, 0, 0, 0), m->group}}, message;
     enum verdict verdict = driver_here(m->driver, &request, &message);
     m->wrong += verdict != VERDICT_OK || message.word[2] != operation;
 }
@@ -63,8 +55,8 @@ static void take(struct member *m, uint64_t operation)
  * clocks only when many are timed at once. */
 static void messages(struct member *m, struct histogram *times)
 {
-    const struct collective_probe *p = m->probe;
-    bool order = p->operation == COLLECTIVE_ORDER, single = p->batch == 1;
+    const struct together_probe *p = m->probe;
+    bool order = m->operation == COLLECTIVE_ORDER, single = p->batch == 1;
     if (p->timer != m->driver->me) {
         for (uint64_t i = 0; i < p->count; i++)
             take(m, p->use + i);
@@ -72,7 +64,7 @@ static void messages(struct member *m, struct histogram *times)
     }
     for (uint64_t done = 0; done < p->count; done += p->batch) {
         if (single)
-            pause_polling(m->driver);
+            poll_for(m->driver, THINK_CYCLES);
         uint64_t start = arch_cycles(), took = 0;
         for (uint64_t i = done; i < done + p->batch; i++) {
             send(m, order ? KIND_ORDER : KIND_SPREAD, p->use + i);
@@ -85,15 +77,16 @@ static void messages(struct member *m, struct histogram *times)
     }
 }
 
-int64_t probe_collective(struct driver *d, const struct collective_probe *p,
-                         struct histogram *times)
+int64_t probe_collective(struct driver *d, const struct together_probe *p, uint32_t operation,
+                         uint32_t group, uint32_t root, struct histogram *times)
 {
-    struct together all = {d, p->member, p->members, p->timer, idle};
-    struct member member = {d, p, 0};
+    struct together all = {d, p, idle};
+    struct member member = {d, p, operation, group, root, 0, 0};
+    for (uint32_t i = 0; i < p->members; i++)
+        member.sum += p->member[i] + 1;
     driver_enter(d);
-    if (p->operation == COLLECTIVE_BARRIER || p->operation == COLLECTIVE_REDUCE) {
-        TOGETHER(&all, p->use, p->count, p->batch, times, member.wrong, pause_polling(d), i,
-                 gather(&member, i))
+    if (operation == COLLECTIVE_BARRIER || operation == COLLECTIVE_REDUCE) {
+        TOGETHER(&all, times, member.wrong, poll_for(d, THINK_CYCLES), i, gather(&member, i))
     } else {
         messages(&member, times);
     }

@@ -19,10 +19,12 @@
 #include "channel/channel.h"
 #include "probes/timed.h"
 
-enum { LETTER_WORDS = HOST_MESSAGE / 8, SLEEP_MS = 100 };
+enum { SLEEP_MS = 100 };
 
+/* In shared memory the last word is the control word. */
 struct letter {
-    uint64_t word[LETTER_WORDS];
+    struct message message;
+    uint64_t last;
 };
 
 static_assert(sizeof(struct letter) == HOST_MESSAGE, "as large as a line");
@@ -41,8 +43,7 @@ static struct box *box(const struct host_probe *probe, bool sending)
 
 static struct letter letter_of(uint64_t number)
 {
-    struct letter letter = {{number, ~number, 2, 3, 4, 5, 6, number + 7}};
-    return letter;
+    return (struct letter){{{number, ~number, 2, 3, 4, 5, 6}}, number + 7};
 }
 
 static bool is_letter(const struct letter *letter, uint64_t number)
@@ -92,9 +93,7 @@ static int get_bytes(const struct host_probe *probe, void *to, size_t size)
 
 static void put_line(struct box *box, const struct letter *letter, uint64_t number)
 {
-    struct message message;
-    memcpy(message.word, letter->word, sizeof message.word);
-    slot_put(&box->slot, &message);
+    slot_put(&box->slot, &letter->message);
     /* Pairs with the acquire in line_is_there. The eighth word is this one: the number itself. */
     atomic_store_explicit(&box->slot.control, number + 1, memory_order_release);
 }
@@ -107,10 +106,8 @@ static bool line_is_there(struct box *box, uint64_t number)
 
 static void get_line(struct box *box, struct letter *letter, uint64_t number)
 {
-    struct message message;
-    slot_get(&box->slot, &message);
-    memcpy(letter->word, message.word, sizeof message.word);
-    letter->word[LETTER_WORDS - 1] = number + 7;
+    slot_get(&box->slot, &letter->message);
+    letter->last = number + 7;
 }
 
 static uint32_t *futex_word(struct box *box)
@@ -192,20 +189,21 @@ int64_t probe_host_echo(const struct host_probe *probe, struct histogram *times)
     int error;
     if (!may_be(probe) || probe->count % probe->batch)
         return -EINVAL;
-    for (uint64_t i = 0; probe->role && i < probe->count; i++, number++) {
-        if ((error = get(probe, &letter, number)) || (error = put(probe, &letter, number)))
-            return -error;
-        wrong += !is_letter(&letter, number);
-    }
-    if (probe->role)
-        return wrong;
-    TIMED(probe->count, probe->batch, times, {
-        letter = letter_of(number);
-        if ((error = put(probe, &letter, number)) || (error = get(probe, &letter, number)))
-            return -error;
-        wrong += !is_letter(&letter, number);
-        number++;
-    })
+    ROUND_TRIPS(
+        probe->role, probe->count, probe->batch, times,
+        {
+            letter = letter_of(number);
+            if ((error = put(probe, &letter, number)) || (error = get(probe, &letter, number)))
+                return -error;
+            wrong += !is_letter(&letter, number);
+            number++;
+        },
+        {
+            if ((error = get(probe, &letter, number)) || (error = put(probe, &letter, number)))
+                return -error;
+            wrong += !is_letter(&letter, number);
+            number++;
+        })
     return wrong;
 }
 
@@ -216,24 +214,19 @@ int64_t probe_host_stream(const struct host_probe *probe, struct histogram *time
     int error;
     if (!may_be(probe) || probe->form != HOST_BYTES)
         return -EINVAL;
-    if (probe->role)
-        BATCHES(
-            probe, times,
-            {
-                if ((error = get_bytes(probe, &letter, sizeof letter)))
-                    return -error;
-                wrong += !is_letter(&letter, i);
-            },
-            (void)0)
-    else
-        BATCHES(
-            probe, times,
-            {
-                letter = letter_of(i);
-                if ((error = put_bytes(probe, &letter, sizeof letter)))
-                    return -error;
-            },
-            (void)0)
+    if (probe->role) {
+        BATCHES(probe->count, probe->batch, times, {
+            if ((error = get_bytes(probe, &letter, sizeof letter)))
+                return -error;
+            wrong += !is_letter(&letter, i);
+        })
+    } else {
+        BATCHES(probe->count, probe->batch, times, {
+            letter = letter_of(i);
+            if ((error = put_bytes(probe, &letter, sizeof letter)))
+                return -error;
+        })
+    }
     return wrong;
 }
 
@@ -258,18 +251,18 @@ static int64_t calls_echo(struct driver *d, struct channel *channel, int role, u
     int64_t wrong = 0;
     uint64_t number = 0;
     uint32_t line;
-    for (uint64_t i = 0; role && i < count; i++) {
-        UNTIL_IT_GOES(channel_request(channel, &message, &line))
-        channel_reply(channel, line, &message);
-    }
-    if (role)
-        return 0;
-    TIMED(count, batch, times, {
-        message.word[0] = number;
-        UNTIL_IT_GOES(channel_call(channel, &message, &line))
-        UNTIL_IT_GOES(channel_take(channel, line, &message))
-        wrong += message.word[0] != number++;
-    })
+    ROUND_TRIPS(
+        role, count, batch, times,
+        {
+            message.word[0] = number;
+            UNTIL_IT_GOES(channel_call(channel, &message, &line))
+            UNTIL_IT_GOES(channel_take(channel, line, &message))
+            wrong += message.word[0] != number++;
+        },
+        {
+            UNTIL_IT_GOES(channel_request(channel, &message, &line))
+            channel_reply(channel, line, &message);
+        })
     return wrong;
 }
 
@@ -283,18 +276,15 @@ int64_t probe_channel_echo(struct driver *d, struct channel *channel, int role, 
         return -EINVAL;
     if (channel->form->kind == CHANNEL_CALLS)
         return calls_echo(d, channel, role, count, batch, times);
-    for (uint64_t i = 0; role && i < count; i++) {
-        UNTIL_IT_GOES(channel_try_receive(channel, &message))
-        UNTIL_IT_GOES(channel_try_send(channel, &message))
-    }
-    if (role)
-        return 0;
-    TIMED(count, batch, times, {
-        message.word[0] = number;
-        UNTIL_IT_GOES(channel_try_send(channel, &message))
-        UNTIL_IT_GOES(channel_try_receive(channel, &message))
-        wrong += message.word[0] != number++;
-    })
+    ROUND_TRIPS(role, count, batch, times,
+                {
+                    message.word[0] = number;
+                    UNTIL_IT_GOES(channel_try_send(channel, &message))
+                    UNTIL_IT_GOES(channel_try_receive(channel, &message))
+                    wrong += message.word[0] != number++;
+                },
+                {UNTIL_IT_GOES(channel_try_receive(channel, &message))
+                     UNTIL_IT_GOES(channel_try_send(channel, &message))})
     return wrong;
 }
 
@@ -302,28 +292,19 @@ int64_t probe_channel_stream(struct driver *d, struct channel *channel, int role
                              uint32_t batch, struct histogram *times)
 {
     struct message message = {{1, 2, 3, 4, 5, 6, 7}};
-    const struct {
-        uint64_t count;
-        uint32_t batch;
-    } plan = {count, batch}, *probe = &plan;
     int64_t wrong = 0;
     if (!batch || channel->form->kind == CHANNEL_CALLS)
         return -EINVAL;
-    if (role)
-        BATCHES(
-            probe, times,
-            {
-                UNTIL_IT_GOES(channel_try_receive(channel, &message))
-                wrong += message.word[0] != i;
-            },
-            (void)0)
-    else
-        BATCHES(
-            probe, times,
-            {
-                message.word[0] = i;
-                UNTIL_IT_GOES(channel_try_send(channel, &message))
-            },
-            (void)0)
+    if (role) {
+        BATCHES(count, batch, times, {
+            UNTIL_IT_GOES(channel_try_receive(channel, &message))
+            wrong += message.word[0] != i;
+        })
+    } else {
+        BATCHES(count, batch, times, {
+            message.word[0] = i;
+            UNTIL_IT_GOES(channel_try_send(channel, &message))
+        })
+    }
     return wrong;
 }

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "probes/probes.h"
@@ -26,7 +25,10 @@ struct member {
 };
 
 struct team {
-    const struct linux_probe *probe;
+    int memory;
+    const uint32_t *cpus;
+    uint32_t threads;
+    bool idle;
     struct member *members;
     char *page;
     uint32_t pages, rounds;
@@ -53,7 +55,7 @@ static void *hold_page(void *argument)
     struct member *member = argument;
     struct team *team = member->team;
     volatile uint64_t work = member->number;
-    pin(team->probe->cpus[member->number]);
+    pin(team->cpus[member->number]);
     for (uint32_t seen = 0;;) {
         uint32_t turn = atomic_load_explicit(&team->turn, memory_order_acquire);
         if (turn == UINT32_MAX)
@@ -62,7 +64,7 @@ static void *hold_page(void *argument)
             seen = turn;
             (void)*(volatile char *)team->page;
             atomic_fetch_add_explicit(&team->touched, 1, memory_order_release);
-        } else if (team->probe->idle) {
+        } else if (team->idle) {
             syscall(SYS_futex, &team->turn, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
         } else {
             for (int i = 0; i < 64; i++)
@@ -75,24 +77,19 @@ static void next_turn(struct team *team, uint32_t turn)
 {
     atomic_store_explicit(&team->touched, 0, memory_order_relaxed);
     atomic_store_explicit(&team->turn, turn, memory_order_release);
-    if (team->probe->idle)
+    if (team->idle)
         syscall(SYS_futex, &team->turn, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 
 static void wait_us(uint64_t us)
 {
-    struct timespec start, now;
-    clock_gettime(CLOCK_MONOTONIC, &start);
-    do
-        clock_gettime(CLOCK_MONOTONIC, &now);
-    while ((uint64_t)(now.tv_sec - start.tv_sec) * 1000000 +
-               (uint64_t)(now.tv_nsec - start.tv_nsec) / 1000 <
-           us);
+    for (uint64_t until = clock_ns(CLOCK_MONOTONIC) + us * 1000; clock_ns(CLOCK_MONOTONIC) < until;)
+        ;
 }
 
 static int start_team(struct team *team, void *(*body)(void *))
 {
-    uint32_t threads = team->probe->threads;
+    uint32_t threads = team->threads;
     team->members = calloc(threads, sizeof *team->members);
     if (!team->members)
         return ENOMEM;
@@ -104,41 +101,41 @@ static int start_team(struct team *team, void *(*body)(void *))
             return error; /* the process ends with the error: no use in unwinding threads */
     }
     team->members[0].team = team;
-    return pin(team->probe->cpus[0]);
+    return pin(team->cpus[0]);
 }
 
-static void end_team(struct team *team)
+static void join_team(struct team *team)
 {
-    for (uint32_t i = 1; i < team->probe->threads; i++)
+    for (uint32_t i = 1; i < team->threads; i++)
         pthread_join(team->members[i].thread, NULL);
-    free(team->members);
 }
 
 /* A fresh mapping for every operation, walking through a reserved range as the kernels' maps do:
  * one that is only given its rights back keeps the host's tables warm, and would be cheaper to take
  * away again than what it is compared with. */
-int probe_linux_unmap(const struct linux_probe *probe, struct histogram *histogram)
+int probe_linux_unmap(int memory, const uint32_t *cpus, uint32_t threads, uint32_t count, bool idle,
+                      struct histogram *histogram)
 {
     enum { PLACES = 64, STEP = 2 * PAGE_BYTES };
-    struct team team = {.probe = probe};
+    struct team team = {.memory = memory, .cpus = cpus, .threads = threads, .idle = idle};
     char *range =
         mmap(NULL, PLACES * STEP, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (range == MAP_FAILED)
         return errno;
     int error = start_team(&team, hold_page);
-    for (uint32_t i = 1; i <= probe->count && !error; i++) {
+    for (uint32_t i = 1; i <= count && !error; i++) {
         char *page = range + i % PLACES * STEP;
-        if (mmap(page, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, probe->memory,
-                 0) != page) {
+        if (mmap(page, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memory, 0) !=
+            page) {
             error = errno;
             break;
         }
         team.page = page;
         *(volatile char *)page = 1;
         next_turn(&team, i);
-        while (atomic_load_explicit(&team.touched, memory_order_acquire) != probe->threads - 1)
+        while (atomic_load_explicit(&team.touched, memory_order_acquire) != threads - 1)
             sched_yield();
-        wait_us(probe->idle ? QUIET_US : 2); /* idle: until they sleep */
+        wait_us(idle ? QUIET_US : 2); /* idle: until they sleep */
         uint64_t start = arch_cycles();
         int failed = mprotect(page, PAGE_BYTES, PROT_NONE);
         histogram_add(histogram, arch_cycles_behind() - start);
@@ -147,7 +144,8 @@ int probe_linux_unmap(const struct linux_probe *probe, struct histogram *histogr
             error = errno;
     }
     next_turn(&team, UINT32_MAX);
-    end_team(&team);
+    join_team(&team);
+    free(team.members);
     munmap(range, PLACES * STEP);
     return error;
 }
@@ -164,8 +162,8 @@ static void own_pages(struct member *member)
         for (uint32_t i = 0; i < team->pages; i++) {
             off_t offset = (off_t)((size_t)member->number * team->pages + i) * PAGE_BYTES;
             char *page = range + i * step;
-            if (mmap(page, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-                     team->probe->memory, offset) != page)
+            if (mmap(page, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, team->memory,
+                     offset) != page)
                 abort();
             *(volatile char *)page = 1;
         }
@@ -183,25 +181,25 @@ static void own_pages(struct member *member)
 static void *own_pages_thread(void *argument)
 {
     struct member *member = argument;
-    pin(member->team->probe->cpus[member->number]);
+    pin(member->team->cpus[member->number]);
     own_pages(member);
     return NULL;
 }
 
-int probe_linux_own_pages(const struct linux_probe *probe, uint32_t pages, uint32_t rounds,
-                          uint64_t *cycles)
+int probe_linux_own_pages(int memory, const uint32_t *cpus, uint32_t threads, uint32_t pages,
+                          uint32_t rounds, uint64_t *cycles)
 {
-    struct team team = {.probe = probe, .pages = pages, .rounds = rounds};
-    int error = pthread_barrier_init(&team.barrier, NULL, probe->threads);
+    struct team team = {
+        .memory = memory, .cpus = cpus, .threads = threads, .pages = pages, .rounds = rounds};
+    int error = pthread_barrier_init(&team.barrier, NULL, threads);
     if (!error)
         error = start_team(&team, own_pages_thread);
     if (error)
         return error;
     own_pages(&team.members[0]);
     *cycles = 0;
-    for (uint32_t i = 1; i < probe->threads; i++)
-        pthread_join(team.members[i].thread, NULL);
-    for (uint32_t i = 0; i < probe->threads; i++)
+    join_team(&team);
+    for (uint32_t i = 0; i < threads; i++)
         *cycles = team.members[i].cycles > *cycles ? team.members[i].cycles : *cycles;
     free(team.members);
     pthread_barrier_destroy(&team.barrier);

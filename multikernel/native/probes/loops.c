@@ -3,13 +3,7 @@
 #include <string.h>
 
 #include "probes/meeting.h"
-
-static void think(struct driver *d, uint64_t cycles)
-{
-    uint64_t until = arch_cycles() + cycles;
-    while (arch_cycles() < until)
-        driver_poll(d);
-}
+#include "probes/timed.h"
 
 static enum verdict ping(struct driver *d, uint32_t peer, int via, const struct message *request,
                          struct message *reply)
@@ -25,14 +19,8 @@ void probe_ping(struct driver *d, uint32_t peer, int via, uint64_t count, uint32
 {
     struct message request = {{message_head(KIND_PING, 0, 0, 0, 0), 1, 2, 3, 4, 5, 6}}, reply;
     driver_enter(d);
-    for (uint64_t done = 0; done < count; done += batch) {
-        uint64_t start = arch_cycles();
-        for (uint32_t i = 0; i < batch; i++)
-            ping(d, peer, via, &request, &reply);
-        histogram_add(histogram, (arch_cycles_behind() - start) / batch);
-        if (batch == 1)
-            think(d, 400);
-    }
+    TIMED_BETWEEN(count, batch, histogram, if (batch == 1) poll_for(d, 400),
+                  ping(d, peer, via, &request, &reply))
     driver_leave(d);
 }
 
@@ -47,7 +35,7 @@ enum verdict probe_spread(struct driver *d, const uint32_t *groups, uint32_t gro
             uint64_t start = arch_cycles();
             verdict = driver_here(d, &request, &reply);
             cycles[k * count + i] = arch_cycles_behind() - start;
-            think(d, 400);
+            poll_for(d, 400);
         }
     driver_leave(d);
     return verdict;
@@ -72,12 +60,18 @@ static enum verdict touch(struct driver *d, const uint64_t *holders, const struc
                    reply;
     for (uint32_t core = core_set_next(holders, d->cores, 0); core < d->cores;
          core = core_set_next(holders, d->cores, core + 1)) {
-        enum verdict verdict = core == d->me ? driver_here(d, &request, &reply)
-                                             : driver_call(d, core, 0, &request, &reply);
+        enum verdict verdict = ask(d, core, &request, &reply);
         if (verdict != VERDICT_OK)
             return verdict;
     }
     return VERDICT_OK;
+}
+
+static enum verdict unmap(struct driver *d, const struct message *mapped, uint32_t protocol)
+{
+    struct message request = {{message_head(KIND_UNMAP, 0, 0, 0, 0), mapped->word[1], protocol}},
+                   reply;
+    return driver_here(d, &request, &reply);
 }
 
 static void record(struct histogram *histogram, uint64_t start)
@@ -86,29 +80,28 @@ static void record(struct histogram *histogram, uint64_t start)
         histogram_add(histogram, arch_cycles_behind() - start);
 }
 
-enum verdict probe_unmap(struct driver *d, const struct unmap_probe *probe,
+enum verdict probe_unmap(struct driver *d, uint64_t frame, uint64_t length, const uint64_t *holders,
+                         uint32_t protocol, uint32_t count, uint32_t think_us,
                          struct histogram *map_times, struct histogram *touch_times,
                          struct histogram *unmap_times)
 {
     enum verdict verdict = VERDICT_OK;
-    struct message mapped, reply;
+    struct message mapped;
     driver_enter(d);
-    for (uint32_t i = 0; i < probe->count && verdict == VERDICT_OK; i++) {
+    for (uint32_t i = 0; i < count && verdict == VERDICT_OK; i++) {
         uint64_t start = arch_cycles();
-        verdict = map(d, probe->frame, probe->length, probe->holders, &mapped);
+        verdict = map(d, frame, length, holders, &mapped);
         record(map_times, start);
         if (verdict != VERDICT_OK)
             break;
         start = arch_cycles();
-        verdict = touch(d, probe->holders, &mapped);
+        verdict = touch(d, holders, &mapped);
         record(touch_times, start);
         if (verdict != VERDICT_OK)
             break;
-        think(d, probe->think_us * d->cycles_per_us);
-        struct message request = {
-            {message_head(KIND_UNMAP, 0, 0, 0, 0), mapped.word[1], probe->protocol}};
+        poll_for(d, think_us * d->cycles_per_us);
         start = arch_cycles();
-        verdict = driver_here(d, &request, &reply);
+        verdict = unmap(d, &mapped, protocol);
         record(unmap_times, start);
     }
     driver_leave(d);
@@ -119,7 +112,7 @@ enum verdict probe_local(struct driver *d, uint64_t frame, uint32_t count,
                          struct histogram *histogram)
 {
     uint64_t own[CORE_SET_WORDS_MAX] = {0};
-    struct message mapped, reply;
+    struct message mapped;
     enum verdict verdict = VERDICT_OK;
     core_set_add(own, d->me);
     driver_enter(d);
@@ -131,13 +124,11 @@ enum verdict probe_local(struct driver *d, uint64_t frame, uint32_t count,
             verdict = touch(d, own, &mapped);
         if (verdict != VERDICT_OK)
             break;
-        think(d, 2 * d->cycles_per_us);
+        poll_for(d, 2 * d->cycles_per_us);
         uint64_t start = arch_cycles();
         vspace_protect(&d->vspace, (uint32_t)mapped.word[1], RIGHTS_NONE);
         histogram_add(histogram, arch_cycles_behind() - start);
-        struct message request = {
-            {message_head(KIND_UNMAP, 0, 0, 0, 0), mapped.word[1], TWO_PHASE}};
-        verdict = driver_here(d, &request, &reply);
+        verdict = unmap(d, &mapped, TWO_PHASE);
     }
     driver_leave(d);
     return verdict;
@@ -164,12 +155,8 @@ enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, u
         /* Even a core that failed meets the others, or they would wait for ever. */
         meet(d, base + (2 * (uint64_t)round + 1) * d->cores);
         uint64_t start = arch_cycles();
-        for (uint32_t i = 0; i < pages && verdict == VERDICT_OK; i++) {
-            struct message request = {{message_head(KIND_UNMAP, 0, 0, 0, 0), mapped[i].word[1],
-                                       protocol}},
-                           reply;
-            verdict = driver_here(d, &request, &reply);
-        }
+        for (uint32_t i = 0; i < pages && verdict == VERDICT_OK; i++)
+            verdict = unmap(d, &mapped[i], protocol);
         *cycles += arch_cycles_behind() - start;
         meet(d, base + (2 * (uint64_t)round + 2) * d->cores);
         while (vspace_reap(&d->vspace, 64))

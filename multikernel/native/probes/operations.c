@@ -5,6 +5,7 @@
  *
  * Source: the paper's figure 8 (retype, alone and pipelined). */
 #include "probes/asking.h"
+#include "probes/timed.h"
 
 /* The object that operation i makes, or is about, lies in the i-th page of the source. */
 static struct message retype_of(const struct operation_probe *p, uint32_t i)
@@ -36,14 +37,19 @@ static struct message timed_request(const struct operation_probe *p, uint32_t i,
     }
 }
 
-static enum verdict ask(struct driver *d, uint32_t core, struct message request, uint64_t *made)
+/* The capability that was made, where the request makes one. */
+static enum verdict ask_for(struct driver *d, uint32_t core, struct message request, uint64_t *made)
 {
     struct message reply;
-    enum verdict verdict = core == d->me ? driver_here(d, &request, &reply)
-                                         : driver_call(d, core, 0, &request, &reply);
-    if (made)
-        *made = reply.word[1];
+    enum verdict verdict = ask(d, core, &request, &reply);
+    *made = reply.word[1];
     return verdict;
+}
+
+static enum verdict ask_to_delete(struct driver *d, uint32_t core, uint64_t reference)
+{
+    struct message request = asking_about(KIND_CAP_DELETE, reference), reply;
+    return ask(d, core, &request, &reply);
 }
 
 /* Copies of operation i's Frame, as many as asked for, on the cores from p->to on, by turns. */
@@ -55,7 +61,7 @@ static enum verdict spread(struct driver *d, const struct operation_probe *p, ui
         uint32_t core = (p->to + i % p->cores) % d->cores;
         uint64_t cnode = core == d->me ? p->cnode : CSPACE_ROOT;
         verdict =
-            ask(d, d->me, copy_of(frame, cnode, p->to_index + i / p->cores, core), &copies[i]);
+            ask_for(d, d->me, copy_of(frame, cnode, p->to_index + i / p->cores, core), &copies[i]);
     }
     return verdict;
 }
@@ -65,7 +71,7 @@ static enum verdict prepare(struct driver *d, const struct operation_probe *p, u
 {
     enum verdict verdict = VERDICT_OK;
     for (uint32_t i = 0; i < batch && verdict == VERDICT_OK && p->operation != PROBE_RETYPE; i++)
-        verdict = ask(d, d->me, retype_of(p, i), &made[i]);
+        verdict = ask_for(d, d->me, retype_of(p, i), &made[i]);
     if (verdict == VERDICT_OK && p->copies)
         verdict = spread(d, p, made[0], copies);
     return verdict;
@@ -77,17 +83,13 @@ static enum verdict clear(struct driver *d, const struct operation_probe *p, uin
     enum verdict verdict = VERDICT_OK;
     for (uint32_t i = 0; i < batch && verdict == VERDICT_OK; i++) {
         if (p->operation == PROBE_COPY)
-            verdict = ask(d, p->to, asking_about(KIND_CAP_DELETE, result[i]), NULL);
+            verdict = ask_to_delete(d, p->to, result[i]);
         if (verdict == VERDICT_OK && p->operation != PROBE_DELETE)
-            verdict = ask(
-                d, d->me,
-                asking_about(KIND_CAP_DELETE, p->operation == PROBE_RETYPE ? result[i] : made[i]),
-                NULL);
+            verdict = ask_to_delete(d, d->me, p->operation == PROBE_RETYPE ? result[i] : made[i]);
     }
     for (uint32_t i = 0; i < p->copies && verdict == VERDICT_OK && p->operation == PROBE_DELETE;
          i++)
-        verdict = ask(d, (p->to + i % p->cores) % d->cores,
-                      asking_about(KIND_CAP_DELETE, copies[i]), NULL);
+        verdict = ask_to_delete(d, (p->to + i % p->cores) % d->cores, copies[i]);
     return verdict;
 }
 
@@ -127,13 +129,6 @@ static enum verdict fly(struct driver *d, const struct operation_probe *p, uint3
     return first;
 }
 
-static void pause_between(struct driver *d, uint64_t cycles)
-{
-    uint64_t until = arch_cycles() + cycles;
-    while (arch_cycles() < until)
-        driver_poll(d);
-}
-
 enum verdict probe_operations(struct driver *d, const struct operation_probe *p,
                               struct histogram *times)
 {
@@ -147,7 +142,7 @@ enum verdict probe_operations(struct driver *d, const struct operation_probe *p,
     for (uint64_t done = 0; done < p->count && verdict == VERDICT_OK; done += p->batch) {
         verdict = prepare(d, p, p->batch, made, copies);
         if (p->batch == 1)
-            pause_between(d, 2 * d->cycles_per_us);
+            poll_for(d, 2 * d->cycles_per_us);
         uint64_t start = arch_cycles();
         if (verdict == VERDICT_OK)
             verdict = fly(d, p, p->batch, made, result);
@@ -164,19 +159,22 @@ enum verdict probe_revoke(struct driver *d, uint64_t source, const uint64_t *cno
                           uint32_t descendants, uint32_t count, struct histogram *times)
 {
     enum verdict verdict = VERDICT_OK;
+    struct message request, reply;
     driver_enter(d);
     for (uint32_t done = 0; done < count && verdict == VERDICT_OK; done++) {
         for (uint32_t first = 0; first < descendants && verdict == VERDICT_OK;
              first += CNODE_SLOTS) {
             uint64_t some = descendants - first < CNODE_SLOTS ? descendants - first : CNODE_SLOTS;
-            struct message request = asking_for_frames(source, cnodes[first / CNODE_SLOTS], 0, some,
-                                                       (uint64_t)first * PAGE_BYTES);
-            verdict = ask(d, d->me, request, NULL);
+            request = asking_for_frames(source, cnodes[first / CNODE_SLOTS], 0, some,
+                                        (uint64_t)first * PAGE_BYTES);
+            verdict = driver_here(d, &request, &reply);
         }
-        pause_between(d, 2 * d->cycles_per_us);
+        if (verdict != VERDICT_OK)
+            break;
+        poll_for(d, 2 * d->cycles_per_us);
+        request = asking_about(KIND_CAP_REVOKE, source);
         uint64_t start = arch_cycles();
-        if (verdict == VERDICT_OK)
-            verdict = ask(d, d->me, asking_about(KIND_CAP_REVOKE, source), NULL);
+        verdict = driver_here(d, &request, &reply);
         if (verdict == VERDICT_OK)
             histogram_add(times, arch_cycles_behind() - start);
     }

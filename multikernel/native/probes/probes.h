@@ -59,18 +59,6 @@ void probe_stop_computing(struct segment *segment, uint32_t core);
  * own; 0 when none runs. */
 uint64_t probe_turns(struct driver *d, uint32_t core);
 
-/* --- hammer.c --- */
-
-struct hammer_probe {
-    uint64_t address, poison;
-    uint32_t slot, generation;
-    /* from inside the driver's loop, or like a program that computes and is interrupted */
-    int polling;
-};
-/* Loads there until the page is unmapped, or the poison is read; the last value, and how many loads
- * succeeded. */
-uint64_t probe_hammer(struct driver *d, const struct hammer_probe *probe, uint64_t *loads);
-
 /* --- stream.c: role 0 sends or asks, role 1 receives or answers; the rest is the same on both
  * sides. --- */
 
@@ -181,11 +169,12 @@ int64_t probe_shootdown(struct driver *d, const struct shootdown_probe *probe,
 
 enum { BARRIER_CENTRAL = 0, BARRIER_DISSEMINATION = 1 };
 
-struct barrier_probe {
+struct together_probe {
     const uint32_t *member;
     uint32_t members;
-    uint32_t form;
-    uint32_t timer; /* the member that comes last and fills the histogram */
+    /* the member that fills the histogram, and comes last; of a broadcast the root; of an atomic
+     * broadcast the only one that sends */
+    uint32_t timer;
     uint32_t batch;
     /* as of struct shootdown_probe, over all barriers and collectives of the system; not 0 */
     uint64_t use;
@@ -193,25 +182,15 @@ struct barrier_probe {
 };
 
 /* How often a member seemed to leave before all had come; -1 for a core that is no member. */
-int64_t probe_barrier(struct driver *d, const struct barrier_probe *probe, struct histogram *times);
+int64_t probe_barrier(struct driver *d, const struct together_probe *probe, uint32_t form,
+                      struct histogram *times);
 
 enum { COLLECTIVE_BARRIER = 0, COLLECTIVE_REDUCE, COLLECTIVE_BROADCAST, COLLECTIVE_ORDER };
 
-struct collective_probe {
-    const uint32_t *member;
-    uint32_t members;
-    uint32_t operation;
-    uint32_t group, root; /* an open group of these members */
-    /* as above; of a broadcast the root; of an atomic broadcast the only one that sends */
-    uint32_t timer;
-    uint32_t batch;
-    uint64_t sum; /* of the members' numbers, each counted from 1 */
-    uint64_t use, count;
-};
-
-/* How many outcomes and messages were wrong. */
-int64_t probe_collective(struct driver *d, const struct collective_probe *probe,
-                         struct histogram *times);
+/* How many outcomes and messages were wrong. group: an open one of these members, with that
+ * root. */
+int64_t probe_collective(struct driver *d, const struct together_probe *probe, uint32_t operation,
+                         uint32_t group, uint32_t root, struct histogram *times);
 
 /* --- loops.c --- */
 
@@ -220,17 +199,11 @@ enum { VIA_CALL_LINE = 0, VIA_RING = 1 };
 void probe_ping(struct driver *d, uint32_t peer, int via, uint64_t count, uint32_t batch,
                 struct histogram *histogram);
 
-struct unmap_probe {
-    uint64_t frame, length;
-    uint32_t protocol;
-    uint32_t count;
-    uint32_t think_us; /* between operations */
-    uint64_t holders[CORE_SET_WORDS_MAX];
-};
-/* Maps on the holders, touches on each, unmaps, count times. Any histogram may be NULL. The verdict
- * that ended it early, or OK. */
-enum verdict probe_unmap(struct driver *d, const struct unmap_probe *probe, struct histogram *map,
-                         struct histogram *touch, struct histogram *unmap);
+/* Maps on the holders, touches on each, waits, unmaps, count times. Any histogram may be NULL. The
+ * verdict that ended it early, or OK. */
+enum verdict probe_unmap(struct driver *d, uint64_t frame, uint64_t length, const uint64_t *holders,
+                         uint32_t protocol, uint32_t count, uint32_t think_us,
+                         struct histogram *map, struct histogram *touch, struct histogram *unmap);
 /* The mapping call alone: take all rights from a one-page mapping on this core, nobody told. */
 enum verdict probe_local(struct driver *d, uint64_t frame, uint32_t count,
                          struct histogram *histogram);
@@ -322,16 +295,12 @@ enum verdict probe_at_once(struct driver *d, const struct at_once_probe *probe,
 
 /* --- linux.c --- */
 
-struct linux_probe {
-    int memory; /* a shared segment, as the kernels' pages are */
-    const uint32_t *cpus;
-    uint32_t threads; /* the first unmaps, the others hold the page */
-    uint32_t count;
-    int idle; /* the others sleep instead of computing */
-};
-/* 0, or an errno. */
-int probe_linux_unmap(const struct linux_probe *probe, struct histogram *histogram);
+/* A thread on each of the CPUs: the first takes all rights from a page of that shared segment, as
+ * the kernels' pages are, and the others use it; where idle they sleep instead of computing. 0, or
+ * an errno. */
+int probe_linux_unmap(int memory, const uint32_t *cpus, uint32_t threads, uint32_t count, bool idle,
+                      struct histogram *histogram);
 /* Every thread unmaps pages of its own, as probe_own_pages; cycles of the slowest thread, summed
  * over rounds. */
-int probe_linux_own_pages(const struct linux_probe *probe, uint32_t pages, uint32_t rounds,
-                          uint64_t *cycles);
+int probe_linux_own_pages(int memory, const uint32_t *cpus, uint32_t threads, uint32_t pages,
+                          uint32_t rounds, uint64_t *cycles);

@@ -13,21 +13,21 @@ enum { RING_LINES = RING_SLOTS * LINE_BYTES / PAD_BYTES };
 static void bounce(struct driver *d, _Atomic uint64_t *there, _Atomic uint64_t *back, int role,
                    uint64_t base, uint64_t count, uint32_t batch, struct histogram *histogram)
 {
-    if (role == 1) {
-        for (uint64_t i = 0; i < count; i++) {
-            while (atomic_load_explicit(there, memory_order_acquire) != base + 2 * i + 1)
-                spin(d);
-            atomic_store_explicit(back, base + 2 * i + 2, memory_order_release);
-        }
-        return;
-    }
     uint64_t next = base + 1;
-    TIMED(count, batch, histogram, {
-        atomic_store_explicit(there, next, memory_order_release);
-        while (atomic_load_explicit(back, memory_order_acquire) != next + 1)
-            spin(d);
-        next += 2;
-    })
+    ROUND_TRIPS(
+        role, count, batch, histogram,
+        {
+            atomic_store_explicit(there, next, memory_order_release);
+            while (atomic_load_explicit(back, memory_order_acquire) != next + 1)
+                spin(d);
+            next += 2;
+        },
+        {
+            while (atomic_load_explicit(there, memory_order_acquire) != next)
+                spin(d);
+            atomic_store_explicit(back, next + 1, memory_order_release);
+            next += 2;
+        })
 }
 
 void probe_floor(struct driver *d, uint32_t b, int role, uint32_t line, uint64_t base,
@@ -122,25 +122,24 @@ void probe_call_line(struct driver *d, uint32_t peer, int role, uint64_t count, 
 {
     struct meeting meeting = begin(d, peer, role);
     struct message message = {{1, 2, 3, 4, 5, 6, 7}};
+    struct call_sender caller;
+    struct call_receiver answerer;
     int line;
-    if (role == 1) {
-        struct call_receiver answerer;
-        call_open_receiver(&answerer, (struct slot *)(void *)scratch(d, d->me, SCRATCH_CALL), 1);
-        for (uint64_t i = 0; i < count; i++) {
-            while ((line = call_try_receive(&answerer, &message)) < 0)
-                spin(d);
-            call_reply(&answerer, (uint32_t)line, &message);
-        }
-    } else {
-        struct call_sender caller;
-        call_open_sender(&caller, (struct slot *)(void *)scratch(d, peer, SCRATCH_CALL), 1);
-        TIMED(count, batch, histogram, {
+    call_open_sender(&caller, scratch_slot(d, peer, SCRATCH_CALL), 1);
+    call_open_receiver(&answerer, scratch_slot(d, d->me, SCRATCH_CALL), 1);
+    ROUND_TRIPS(
+        role, count, batch, histogram,
+        {
             while ((line = call_try_send(&caller, &message)) < 0)
                 spin(d);
             while (!call_try_take(&caller, (uint32_t)line, &message))
                 spin(d);
+        },
+        {
+            while ((line = call_try_receive(&answerer, &message)) < 0)
+                spin(d);
+            call_reply(&answerer, (uint32_t)line, &message);
         })
-    }
     finish(d, &meeting);
 }
 
@@ -171,7 +170,7 @@ void probe_message(struct driver *d, uint32_t peer, int role, uint32_t count, ui
     int line;
     if (role == 1) {
         struct call_receiver end;
-        call_open_receiver(&end, (struct slot *)(void *)scratch(d, d->me, SCRATCH_CALL), 1);
+        call_open_receiver(&end, scratch_slot(d, d->me, SCRATCH_CALL), 1);
         for (uint32_t i = 0; i < 2 * count; i++) {
             if (i < count)
                 settle(d); /* does not look: the first look is what is timed */
@@ -187,7 +186,7 @@ void probe_message(struct driver *d, uint32_t peer, int role, uint32_t count, ui
         }
     } else {
         struct call_sender end;
-        call_open_sender(&end, (struct slot *)(void *)scratch(d, peer, SCRATCH_CALL), 1);
+        call_open_sender(&end, scratch_slot(d, peer, SCRATCH_CALL), 1);
         for (uint32_t i = 0; i < 2 * count; i++) {
             think(1);
             start = arch_cycles();
@@ -214,23 +213,22 @@ void probe_ring(struct driver *d, uint32_t peer, int role, uint64_t count, uint3
     struct meeting meeting = begin(d, peer, role);
     struct message message = {{1, 2, 3, 4, 5, 6, 7}};
     struct ring_end ring;
-    ring_open(&ring, (struct slot *)(void *)scratch(d, peer, SCRATCH_RING),
-              (struct slot *)(void *)scratch(d, d->me, SCRATCH_RING), RING_SLOTS);
-    if (role == 1) {
-        for (uint64_t i = 0; i < count; i++) {
-            while (!ring_try_receive(&ring, &message))
-                spin(d);
-            while (!ring_try_send(&ring, &message))
-                spin(d);
-        }
-    } else {
-        TIMED(count, batch, histogram, {
+    ring_open(&ring, scratch_slot(d, peer, SCRATCH_RING), scratch_slot(d, d->me, SCRATCH_RING),
+              RING_SLOTS);
+    ROUND_TRIPS(
+        role, count, batch, histogram,
+        {
             while (!ring_try_send(&ring, &message))
                 spin(d);
             while (!ring_try_receive(&ring, &message))
+                spin(d);
+        },
+        {
+            while (!ring_try_receive(&ring, &message))
+                spin(d);
+            while (!ring_try_send(&ring, &message))
                 spin(d);
         })
-    }
     finish(d, &meeting);
 }
 
@@ -245,8 +243,7 @@ uint64_t probe_compute(struct driver *d, uint64_t *cycles)
             value = value * 6364136223846793005ull + 1442695040888963407ull;
         turns++;
         atomic_store_explicit(published, turns, memory_order_relaxed);
-        if (atomic_load_explicit(&d->segment->stop, memory_order_relaxed))
-            _exit(0);
+        leave_if_stopped(d);
     }
     *cycles = arch_cycles_behind() - start;
     atomic_store_explicit(published, 0, memory_order_relaxed);

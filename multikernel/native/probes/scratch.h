@@ -27,3 +27,8 @@ static inline _Atomic uint64_t *scratch(struct driver *d, uint32_t core, uint32_
     return (_Atomic uint64_t *)(void *)(segment_scratch(d->segment, &d->region, core) +
                                         (size_t)line * PAD_BYTES);
 }
+
+static inline struct slot *scratch_slot(struct driver *d, uint32_t core, uint32_t line)
+{
+    return (struct slot *)(void *)scratch(d, core, line);
+}

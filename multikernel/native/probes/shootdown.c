@@ -36,17 +36,26 @@ struct node {
     uint64_t cores, sum; /* the acknowledgements of one operation, joined */
 };
 
-static struct slot *slot_of(struct driver *d, const struct scratch_line *place)
-{
-    return (struct slot *)(void *)scratch(d, place->core, place->line);
-}
-
-static void join(struct node *node, const struct message *acknowledgement, uint64_t operation)
-{
-    node->wrong += acknowledgement->word[0] != operation;
-    node->cores += acknowledgement->word[1];
-    node->sum += acknowledgement->word[2];
-}
+/* Takes the acknowledgements of all children, in whatever order they come. there: takes the one of
+ * `child` into `acknowledgement`, if it is there. */
+#define GATHER(node, operation, there)                               \
+    (node)->cores = (node)->sum = 0;                                 \
+    for (uint32_t left = (node)->probe->children, before; left;) {   \
+        before = left;                                               \
+        for (uint32_t i = 0; i < (node)->probe->children; i++) {     \
+            struct child *child = &(node)->children[i];              \
+            struct message acknowledgement;                          \
+            if (child->answered || !(there))                         \
+                continue;                                            \
+            child->answered = true;                                  \
+            (node)->wrong += acknowledgement.word[0] != (operation); \
+            (node)->cores += acknowledgement.word[1];                \
+            (node)->sum += acknowledgement.word[2];                  \
+            left--;                                                  \
+        }                                                            \
+        if (left == before)                                          \
+            spin((node)->driver);                                    \
+    }
 
 /* --- A tree --- */
 
@@ -64,21 +73,7 @@ static void notify_children(struct node *node, uint64_t operation)
 
 static void gather(struct node *node, uint64_t operation)
 {
-    node->cores = node->sum = 0;
-    for (uint32_t left = node->probe->children; left;) {
-        uint32_t before = left;
-        for (uint32_t i = 0; i < node->probe->children; i++) {
-            struct child *child = &node->children[i];
-            struct message acknowledgement;
-            if (child->answered || !call_try_take(&child->line, child->number, &acknowledgement))
-                continue;
-            child->answered = true;
-            join(node, &acknowledgement, operation);
-            left--;
-        }
-        if (left == before)
-            spin(node->driver);
-    }
+    GATHER(node, operation, call_try_take(&child->line, child->number, &acknowledgement))
 }
 
 /* Below the root: takes one request, and answers when all below have it. */
@@ -98,32 +93,25 @@ static void pass_on(struct node *node, uint64_t operation)
 
 /* --- Broadcast --- */
 
+static bool heard(const struct child *child, uint64_t lap, struct message *acknowledgement)
+{
+    /* Pairs with the release in hear(). */
+    if (atomic_load_explicit(&child->slot->control, memory_order_acquire) != 2 * lap + 2)
+        return false;
+    slot_get(child->slot, acknowledgement);
+    return true;
+}
+
 static void shout(struct node *node, struct slot *all, uint64_t operation)
 {
-    struct message request = {{operation}}, acknowledgement;
+    const struct message request = {{operation}};
     slot_put(all, &request);
     /* Pairs with the acquire in hear(). Nobody still reads the last request: all have acknowledged
      * it. */
     atomic_store_explicit(&all->control, 2 * node->lap + 1, memory_order_release);
-    node->cores = node->sum = 0;
     for (uint32_t i = 0; i < node->probe->children; i++)
         node->children[i].answered = false;
-    for (uint32_t left = node->probe->children; left;) {
-        uint32_t before = left;
-        for (uint32_t i = 0; i < node->probe->children; i++) {
-            struct child *child = &node->children[i];
-            /* Pairs with the release in hear(). */
-            if (child->answered || atomic_load_explicit(&child->slot->control,
-                                                        memory_order_acquire) != 2 * node->lap + 2)
-                continue;
-            slot_get(child->slot, &acknowledgement);
-            child->answered = true;
-            join(node, &acknowledgement, operation);
-            left--;
-        }
-        if (left == before)
-            spin(node->driver);
-    }
+    GATHER(node, operation, heard(child, node->lap, &acknowledgement))
     node->lap++;
 }
 
@@ -150,13 +138,13 @@ int64_t probe_shootdown(struct driver *d, const struct shootdown_probe *probe,
 {
     bool root = probe->up.core == d->me && !probe->up.line;
     struct node node = {.driver = d, .probe = probe, .lap = probe->use};
-    struct slot *up = root ? NULL : slot_of(d, &probe->up);
+    struct slot *up = root ? NULL : scratch_slot(d, probe->up.core, probe->up.line);
     node.children = calloc(probe->children + 1, sizeof *node.children);
     if (!node.children)
         return -1;
     for (uint32_t i = 0; i < probe->children; i++) {
         struct child *child = &node.children[i];
-        child->slot = slot_of(d, &probe->child[i]);
+        child->slot = scratch_slot(d, probe->child[i].core, probe->child[i].line);
         call_open_sender(&child->line, child->slot, 1);
         /* Laps go on from use to use: whatever the line holds is of an earlier one, and nobody
          * needs to clear it. */
@@ -166,7 +154,8 @@ int64_t probe_shootdown(struct driver *d, const struct shootdown_probe *probe,
         call_open_receiver(&node.parent, up, 1);
         node.parent.lap = probe->use;
     }
-    struct slot *all = probe->shared.line ? slot_of(d, &probe->shared) : NULL;
+    struct slot *all =
+        probe->shared.line ? scratch_slot(d, probe->shared.core, probe->shared.line) : NULL;
     uint64_t operation = probe->use;
     if (root) {
         TIMED(probe->count, probe->batch, times, {

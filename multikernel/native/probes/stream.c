@@ -146,47 +146,41 @@ static inline __attribute__((always_inline)) bool calls_try_receive(struct call_
     return true;
 }
 
-/* One function a form and role: its end is a local variable and stays in registers. */
+/* One function a form: its end is a local variable and stays in registers. */
 #define STREAM(NAME, OUT, OPEN_OUT, TRY_SEND, IN, OPEN_IN, TRY_RECEIVE)                         \
-    static int64_t NAME##_out(struct driver *d, const struct stream_probe *probe,               \
-                              const struct lanes *lanes, struct histogram *times)               \
+    static int64_t NAME##_stream(struct driver *d, const struct stream_probe *probe,            \
+                                 const struct lanes *lanes, struct histogram *times,            \
+                                 struct histogram *ahead)                                       \
     {                                                                                           \
         struct message message = {{1, 2, 3, 4, 5, 6, 7}};                                       \
-        uint64_t often = often_of(probe->slots);                                                \
-        OUT end;                                                                                \
-        OPEN_OUT;                                                                               \
-        BATCHES(                                                                                \
-            probe, times,                                                                       \
-            {                                                                                   \
+        int64_t wrong = 0;                                                                      \
+        if (probe->role) {                                                                      \
+            IN end;                                                                             \
+            OPEN_IN;                                                                            \
+            BATCHES(                                                                            \
+                probe->count, probe->batch, times,                                              \
+                {                                                                               \
+                    while (!TRY_RECEIVE(&end, &message))                                        \
+                        spin(d);                                                                \
+                    wrong += message.word[0] != i;                                              \
+                },                                                                              \
+                {                                                                               \
+                    uint64_t sent =                                                             \
+                        atomic_load_explicit(&lanes->page->progress, memory_order_relaxed);     \
+                    histogram_add(ahead, sent > i ? sent - i : 0);                              \
+                })                                                                              \
+        } else {                                                                                \
+            uint64_t often = often_of(probe->slots);                                            \
+            OUT end;                                                                            \
+            OPEN_OUT;                                                                           \
+            BATCHES(probe->count, probe->batch, times, {                                        \
                 message.word[0] = i;                                                            \
                 while (!TRY_SEND(&end, &message))                                               \
                     spin(d);                                                                    \
                 if ((i & (often - 1)) == 0)                                                     \
                     atomic_store_explicit(&lanes->page->progress, i + 1, memory_order_relaxed); \
-            },                                                                                  \
-            (void)0)                                                                            \
-        return 0;                                                                               \
-    }                                                                                           \
-    static int64_t NAME##_in(struct driver *d, const struct stream_probe *probe,                \
-                             const struct lanes *lanes, struct histogram *times,                \
-                             struct histogram *ahead)                                           \
-    {                                                                                           \
-        struct message message = {{0}};                                                         \
-        int64_t wrong = 0;                                                                      \
-        IN end;                                                                                 \
-        OPEN_IN;                                                                                \
-        BATCHES(                                                                                \
-            probe, times,                                                                       \
-            {                                                                                   \
-                while (!TRY_RECEIVE(&end, &message))                                            \
-                    spin(d);                                                                    \
-                wrong += message.word[0] != i;                                                  \
-            },                                                                                  \
-            {                                                                                   \
-                uint64_t sent =                                                                 \
-                    atomic_load_explicit(&lanes->page->progress, memory_order_relaxed);         \
-                histogram_add(ahead, sent > i ? sent - i : 0);                                  \
             })                                                                                  \
+        }                                                                                       \
         return wrong;                                                                           \
     }
 
@@ -207,109 +201,78 @@ STREAM(calls, struct call_sender, call_open_sender(&end, lanes->outgoing, probe-
        calls_try_send, struct call_receiver,
        call_open_receiver(&end, lanes->incoming, probe->slots), calls_try_receive)
 
+typedef int64_t stream_form(struct driver *, const struct stream_probe *, const struct lanes *,
+                            struct histogram *times, struct histogram *ahead);
+
 int64_t probe_stream(struct driver *d, const struct stream_probe *probe, struct histogram *times,
                      struct histogram *ahead)
 {
+    static stream_form *const forms[] = {[STREAM_EPOCH] = epoch_stream,
+                                         [STREAM_USED] = used_stream,
+                                         [STREAM_PLAIN] = plain_stream,
+                                         [STREAM_CALLS] = calls_stream};
     struct lanes lanes;
-    int64_t wrong;
     if (!begin(d, probe, &lanes))
         return -1;
-    if (probe->form == STREAM_EPOCH)
-        wrong = probe->role ? epoch_in(d, probe, &lanes, times, ahead)
-                            : epoch_out(d, probe, &lanes, times);
-    else if (probe->form == STREAM_USED)
-        wrong = probe->role ? used_in(d, probe, &lanes, times, ahead)
-                            : used_out(d, probe, &lanes, times);
-    else if (probe->form == STREAM_CALLS)
-        wrong = probe->role ? calls_in(d, probe, &lanes, times, ahead)
-                            : calls_out(d, probe, &lanes, times);
-    else
-        wrong = probe->role ? plain_in(d, probe, &lanes, times, ahead)
-                            : plain_out(d, probe, &lanes, times);
+    int64_t wrong = forms[probe->form](d, probe, &lanes, times, ahead);
     meet(d, lanes.page, probe, 1);
     return wrong;
 }
 
 /* --- Echoes --- */
 
-#define ECHO(NAME, OUT, OPEN_OUT, TRY_SEND, IN, OPEN_IN, TRY_RECEIVE, RECEIVING)   \
-    static int64_t NAME##_echo(struct driver *d, const struct stream_probe *probe, \
-                               const struct lanes *lanes, struct histogram *times) \
-    {                                                                              \
-        struct message message = {{1, 2, 3, 4, 5, 6, 7}};                          \
-        int64_t wrong = 0;                                                         \
-        OUT out;                                                                   \
-        IN in;                                                                     \
-        OPEN_OUT;                                                                  \
-        OPEN_IN;                                                                   \
-        for (uint64_t i = 0; probe->role && i < probe->count; i++) {               \
-            while (!TRY_RECEIVE(RECEIVING, &message))                              \
-                spin(d);                                                           \
-            while (!TRY_SEND(&out, &message))                                      \
-                spin(d);                                                           \
-        }                                                                          \
-        if (probe->role)                                                           \
-            return 0;                                                              \
-        uint64_t i = 0;                                                            \
-        TIMED(probe->count, probe->batch, times, {                                 \
-            message.word[0] = i;                                                   \
-            while (!TRY_SEND(&out, &message))                                      \
-                spin(d);                                                           \
-            while (!TRY_RECEIVE(RECEIVING, &message))                              \
-                spin(d);                                                           \
-            wrong += message.word[0] != i++;                                       \
-        })                                                                         \
-        return wrong;                                                              \
-    }
-
-struct nothing {
-    char unused;
-};
-
-ECHO(epoch, struct ring_end, ring_open(&out, lanes->outgoing, lanes->incoming, probe->slots),
-     ring_try_send, struct nothing, (void)in, ring_try_receive, &out)
-ECHO(used, struct used_ring_sender, used_ring_open_sender(&out, lanes->outgoing, probe->slots),
-     used_ring_try_send, struct used_ring_receiver,
-     used_ring_open_receiver(&in, lanes->incoming, probe->slots), used_ring_try_receive, &in)
-
-/* Reply k is written over request k, on one line after the other. */
-static int64_t calls_echo(struct driver *d, const struct stream_probe *probe,
-                          const struct lanes *lanes, struct histogram *times)
-{
-    struct message message = {{1, 2, 3, 4, 5, 6, 7}};
-    if (probe->role) {
-        struct call_receiver end;
-        call_open_receiver(&end, lanes->incoming, probe->slots);
-        for (uint64_t i = 0; i < probe->count; i++)
-            while (!calls_try_receive(&end, &message))
-                spin(d);
-        return 0;
-    }
-    struct call_sender end;
-    int64_t wrong = 0;
-    uint64_t i = 0;
-    call_open_sender(&end, lanes->outgoing, probe->slots);
-    TIMED(probe->count, probe->batch, times, {
-        int line;
-        message.word[0] = i;
-        while ((line = call_try_send(&end, &message)) < 0)
-            spin(d);
-        while (!call_try_take(&end, (uint32_t)line, &message))
-            spin(d);
-        wrong += message.word[0] != i++;
-    })
-    return wrong;
-}
+/* send, take: of role 0; get, reply: of role 1. Each is true once it went. */
+#define ECHO(send, take, get, reply)                    \
+    ROUND_TRIPS(                                        \
+        probe->role, probe->count, probe->batch, times, \
+        {                                               \
+            message.word[0] = i;                        \
+            while (!(send))                             \
+                spin(d);                                \
+            while (!(take))                             \
+                spin(d);                                \
+            wrong += message.word[0] != i++;            \
+        },                                              \
+        {                                               \
+            while (!(get))                              \
+                spin(d);                                \
+            while (!(reply))                            \
+                spin(d);                                \
+        })
 
 int64_t probe_echo(struct driver *d, const struct stream_probe *probe, struct histogram *times)
 {
+    struct message message = {{1, 2, 3, 4, 5, 6, 7}};
     struct lanes lanes;
+    uint64_t i = 0;
+    int64_t wrong = 0;
     if (probe->form == STREAM_PLAIN || !probe->batch || probe->count % probe->batch ||
         !begin(d, probe, &lanes))
         return -1;
-    int64_t wrong = probe->form == STREAM_EPOCH  ? epoch_echo(d, probe, &lanes, times)
-                    : probe->form == STREAM_USED ? used_echo(d, probe, &lanes, times)
-                                                 : calls_echo(d, probe, &lanes, times);
+    if (probe->form == STREAM_EPOCH) {
+        struct ring_end end;
+        ring_open(&end, lanes.outgoing, lanes.incoming, probe->slots);
+        ECHO(ring_try_send(&end, &message), ring_try_receive(&end, &message),
+             ring_try_receive(&end, &message), ring_try_send(&end, &message))
+    } else if (probe->form == STREAM_USED) {
+        struct used_ring_sender out;
+        struct used_ring_receiver in;
+        used_ring_open_sender(&out, lanes.outgoing, probe->slots);
+        used_ring_open_receiver(&in, lanes.incoming, probe->slots);
+        ECHO(used_ring_try_send(&out, &message), used_ring_try_receive(&in, &message),
+             used_ring_try_receive(&in, &message), used_ring_try_send(&out, &message))
+    } else {
+        /* Reply k is written over request k, on one line after the other. */
+        struct call_sender out;
+        struct call_receiver in;
+        int line;
+        call_open_sender(&out, lanes.outgoing, probe->slots);
+        call_open_receiver(&in, lanes.incoming, probe->slots);
+        ECHO((line = call_try_send(&out, &message)) >= 0,
+             call_try_take(&out, (uint32_t)line, &message),
+             (line = call_try_receive(&in, &message)) >= 0,
+             (call_reply(&in, (uint32_t)line, &message), true))
+    }
     meet(d, lanes.page, probe, 1);
     return wrong;
 }

@@ -1,4 +1,4 @@
-/* What bare loops share: how they wait, and how they time. A bare loop polls nothing else, so it
+/* What measuring loops share: how they wait, ask and time. A bare loop polls nothing else, so it
  * leaves when its system stops, and where cores share CPUs it gives its own away: the other side
  * needs it. */
 #pragma once
@@ -20,11 +20,22 @@ static inline void leave_if_stopped(struct driver *d)
 
 static inline void spin(struct driver *d)
 {
-    if (d->crowded)
-        sched_yield();
-    else
-        arch_relax();
+    wait_moment(d->crowded);
     leave_if_stopped(d);
+}
+
+/* The same for a core in its driver, which answers the others for so long. */
+static inline void poll_for(struct driver *d, uint64_t cycles)
+{
+    for (uint64_t until = arch_cycles() + cycles; arch_cycles() < until;)
+        driver_poll(d);
+}
+
+/* A request to the driver of any core, this one's too. */
+static inline enum verdict ask(struct driver *d, uint32_t core, const struct message *request,
+                               struct message *reply)
+{
+    return core == d->me ? driver_here(d, request, reply) : driver_call(d, core, 0, request, reply);
 }
 
 /* Between operations that are timed one by one: what the last one left behind settles. */
@@ -36,28 +47,41 @@ static inline void think(uint32_t batch)
 }
 
 /* Runs `count` operations in batches; of each the mean is kept. */
-#define TIMED(count, batch, histogram, operation)                            \
+#define TIMED_BETWEEN(count, batch, histogram, between, operation)           \
     for (uint64_t done_ = 0; done_ < (count); done_ += (batch)) {            \
         uint64_t start_ = arch_cycles();                                     \
         for (uint32_t i_ = 0; i_ < (batch); i_++) {                          \
             operation;                                                       \
         }                                                                    \
         histogram_add(histogram, (arch_cycles_behind() - start_) / (batch)); \
-        think(batch);                                                        \
+        between;                                                             \
+    }
+
+#define TIMED(count, batch, histogram, operation) \
+    TIMED_BETWEEN(count, batch, histogram, think(batch), operation)
+
+/* Role 0 asks, timed; role 1 answers as often. */
+#define ROUND_TRIPS(role, count, batch, histogram, ask, answer) \
+    if (role) {                                                 \
+        for (uint64_t i_ = 0; i_ < (count); i_++) {             \
+            answer;                                             \
+        }                                                       \
+    } else {                                                    \
+        TIMED(count, batch, histogram, ask)                     \
     }
 
 /* Whole batches, each timed and not divided, as a message in a stream takes few cycles; then what
- * is left. `i` counts. */
-#define BATCHES(probe, times, operation, after)                  \
-    for (uint64_t i = 0, end_; i < (probe)->count;) {            \
-        bool whole_ = (probe)->count - i >= (probe)->batch;      \
-        end_ = whole_ ? i + (probe)->batch : (probe)->count;     \
+ * is left. `i` counts. What follows the operation is done after each whole batch. */
+#define BATCHES(count, batch, times, operation, ...)             \
+    for (uint64_t i = 0, end_; i < (count);) {                   \
+        bool whole_ = i + (batch) <= (count);                    \
+        end_ = whole_ ? i + (batch) : (count);                   \
         uint64_t start_ = arch_cycles();                         \
         for (; i < end_; i++) {                                  \
             operation;                                           \
         }                                                        \
         if (whole_) {                                            \
             histogram_add(times, arch_cycles_behind() - start_); \
-            after;                                               \
+            __VA_ARGS__;                                         \
         }                                                        \
     }

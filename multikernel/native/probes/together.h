@@ -17,20 +17,13 @@
 
 struct together {
     struct driver *driver;
-    const uint32_t *member;
-    uint32_t members;
-    uint32_t timer;                 /* the core that times */
+    const struct together_probe *probe;
     void (*idle)(struct driver *d); /* one step of waiting */
 };
 
-static inline struct slot *left_line(struct driver *d, uint32_t core)
-{
-    return (struct slot *)(void *)scratch(d, core, SCRATCH_LEFT);
-}
-
 static inline void say_left(const struct together *all, uint64_t operation)
 {
-    struct slot *line = left_line(all->driver, all->driver->me);
+    struct slot *line = scratch_slot(all->driver, all->driver->me, SCRATCH_LEFT);
     atomic_store_explicit(&line->word[0], arch_cycles_behind(), memory_order_relaxed);
     /* Pairs with the acquire in last_left. */
     atomic_store_explicit(&line->control, operation, memory_order_release);
@@ -41,10 +34,11 @@ static inline void say_left(const struct together *all, uint64_t operation)
 static inline uint64_t last_left(const struct together *all, uint64_t operation, uint64_t came,
                                  uint64_t left, uint64_t *wrong)
 {
-    for (uint32_t i = 0; i < all->members; i++) {
-        if (all->member[i] == all->timer)
+    const struct together_probe *p = all->probe;
+    for (uint32_t i = 0; i < p->members; i++) {
+        if (p->member[i] == p->timer)
             continue;
-        struct slot *line = left_line(all->driver, all->member[i]);
+        struct slot *line = scratch_slot(all->driver, p->member[i], SCRATCH_LEFT);
         /* Pairs with the release in say_left. */
         while (atomic_load_explicit(&line->control, memory_order_acquire) != operation)
             all->idle(all->driver);
@@ -56,24 +50,26 @@ static inline uint64_t last_left(const struct together *all, uint64_t operation,
     return left;
 }
 
-/* `count` operations by every member. batch 1: each until the last member has left, with a pause in
+/* The operations of every member. batch 1: each until the last member has left, with a pause in
  * front of it; else each batch's mean, by the timing member's clock alone. operation: counts from
  * `use` on; may add to wrong. */
-#define TOGETHER(all, use, count, batch, histogram, wrong, pause, operation_, statement) \
-    for (uint64_t operation_ = (use), end_ = (use) + (count); operation_ < end_;) {      \
-        bool times_ = (all)->driver->me == (all)->timer;                                 \
-        if (times_ && (batch) == 1)                                                      \
-            pause;                                                                       \
-        uint64_t start_ = arch_cycles(), first_ = operation_;                            \
-        for (; operation_ < first_ + (batch); operation_++) {                            \
-            statement;                                                                   \
-        }                                                                                \
-        if (times_) {                                                                    \
-            uint64_t now_ = arch_cycles_behind();                                        \
-            if ((batch) == 1)                                                            \
-                now_ = last_left(all, first_, start_, now_, &(wrong));                   \
-            histogram_add(histogram, (now_ - start_) / (batch));                         \
-        } else if ((batch) == 1) {                                                       \
-            say_left(all, first_);                                                       \
-        }                                                                                \
+#define TOGETHER(all, histogram, wrong, pause, operation_, statement)                      \
+    for (uint64_t operation_ = (all)->probe->use, end_ = operation_ + (all)->probe->count, \
+                  batch_ = (all)->probe->batch;                                            \
+         operation_ < end_;) {                                                             \
+        bool times_ = (all)->driver->me == (all)->probe->timer;                            \
+        if (times_ && batch_ == 1)                                                         \
+            pause;                                                                         \
+        uint64_t start_ = arch_cycles(), first_ = operation_;                              \
+        for (; operation_ < first_ + batch_; operation_++) {                               \
+            statement;                                                                     \
+        }                                                                                  \
+        if (times_) {                                                                      \
+            uint64_t now_ = arch_cycles_behind();                                          \
+            if (batch_ == 1)                                                               \
+                now_ = last_left(all, first_, start_, now_, &(wrong));                     \
+            histogram_add(histogram, (now_ - start_) / batch_);                            \
+        } else if (batch_ == 1) {                                                          \
+            say_left(all, first_);                                                         \
+        }                                                                                  \
     }

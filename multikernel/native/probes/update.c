@@ -2,8 +2,7 @@
  * server core, requests that stay on their core, and an open loop. What each measures: probes.h. */
 #include <math.h>
 
-#include "probes/probes.h"
-#include "probes/scratch.h"
+#include "probes/timed.h"
 
 /* A kind of request of this probe's own. 1 lines <= UPDATE_LINES -> 1 cycles it took */
 enum { KIND_UPDATE = DRIVER_KINDS, UPDATE_LINES = 8 };
@@ -21,12 +20,7 @@ void probe_update_shared(struct driver *d, uint32_t lines, uint64_t count, uint3
                          struct histogram *histogram)
 {
     _Atomic uint64_t *shared = scratch(d, 0, 0);
-    for (uint64_t done = 0; done < count; done += batch) {
-        uint64_t start = arch_cycles();
-        for (uint32_t i = 0; i < batch; i++)
-            update(shared, lines);
-        histogram_add(histogram, (arch_cycles_behind() - start) / batch);
-    }
+    TIMED_BETWEEN(count, batch, histogram, (void)0, update(shared, lines))
 }
 
 /* The server: data that only its core touches, updated on behalf of others. */
@@ -55,12 +49,10 @@ enum verdict probe_update_message(struct driver *d, uint32_t server, uint32_t li
     for (uint64_t done = 0; done < count && verdict == VERDICT_OK; done += batch) {
         uint64_t start = arch_cycles();
         for (uint32_t i = 0; i < batch; i++) {
-            if (server == d->me)
-                verdict = driver_here(d, &request, &reply);
-            else if (d->transport->by_host) /* the way by which the cores of this system talk */
+            if (server != d->me && d->transport->by_host) /* as the cores of this system talk */
                 verdict = driver_call_over(d, d->transport, server, &request, &reply);
             else
-                verdict = driver_call(d, server, 0, &request, &reply);
+                verdict = ask(d, server, &request, &reply);
         }
         histogram_add(histogram, (arch_cycles_behind() - start) / batch);
         histogram_add(at_server, reply.word[1]);
@@ -72,16 +64,12 @@ enum verdict probe_update_message(struct driver *d, uint32_t server, uint32_t li
 void probe_here(struct driver *d, uint64_t count, uint32_t batch, struct histogram *histogram)
 {
     struct message request = {{message_head(KIND_PING, 0, 0, 0, 0), 1, 2, 3, 4, 5, 6}}, reply;
-    for (uint64_t done = 0; done < count; done += batch) {
-        uint64_t start = arch_cycles();
-        for (uint32_t i = 0; i < batch; i++) {
-            /* disable, work, check the mark, enable: each call a system call of its own */
-            driver_enter(d);
-            driver_here(d, &request, &reply);
-            driver_leave(d);
-        }
-        histogram_add(histogram, (arch_cycles_behind() - start) / batch);
-    }
+    TIMED_BETWEEN(count, batch, histogram, (void)0, {
+        /* disable, work, check the mark, enable: each call a system call of its own */
+        driver_enter(d);
+        driver_here(d, &request, &reply);
+        driver_leave(d);
+    })
 }
 
 void probe_open_loop(struct driver *d, uint32_t peer, uint64_t count, uint64_t mean_cycles,
