@@ -1,5 +1,5 @@
-"""Seeded bugs in what threads share: rings, call lines, doorbells, the lock, the told line. All but
-the doorbell's are seen by the client named, under ThreadSanitizer.
+"""Seeded bugs in what threads share: rings, call lines, doorbells, the lock, the change line. All
+but the doorbell's are seen by the client named, under ThreadSanitizer.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from seeded import Bug, Edit, table
 
 RING, USED_RING, CALL_LINE = "channel/ring.h", "channel/used_ring.h", "channel/call_line.h"
-DOORBELL, MCS, TOLD_LINE = "channel/doorbell.h", "locks/mcs.c", "shared/told_line.h"
+DOORBELL, MCS, CHANGE_LINE = "channel/doorbell.h", "locks/mcs.c", "shared/change_line.h"
 
 
 def weaker(file: str, text: str) -> Edit:
@@ -123,16 +123,16 @@ BUGS = table(
         "MCS_ACQUIRE", "lock", MCS, "atomic_load_explicit(&node->waiting, memory_order_acquire)"
     ),
     Bug(
-        "TOLD_NUMBER",
-        TOLD_LINE,
-        "return atomic_load_explicit(&told->number, memory_order_relaxed) == sequence;",
-        "return told && sequence;",
-        seen_by=("told_line",),
+        "CHANGE_NUMBER",
+        CHANGE_LINE,
+        "return atomic_load_explicit(&line->number, memory_order_relaxed) == sequence;",
+        "return line && sequence;",
+        seen_by=("change_line",),
     ),
     relaxed(
-        "TOLD_ACKNOWLEDGE",
-        "told_line",
-        TOLD_LINE,
+        "CHANGE_ACKNOWLEDGE",
+        "change_line",
+        CHANGE_LINE,
         "atomic_fetch_sub_explicit(missing, 1, memory_order_release)",
     ),
     Bug(

@@ -1,5 +1,5 @@
-"""Ring, call line, lock, told line and doorbell between threads, under ThreadSanitizer where it can
-see; and every seeded bug is caught.
+"""Ring, call line, lock, change line and doorbell between threads, under ThreadSanitizer where it
+can see; and every seeded bug is caught.
 
 The same clients go to GenMC, which tries all executions of a small one, where it is installed.
 """
@@ -22,7 +22,7 @@ CLIENTS = {
     "used_ring": "used_ring_client.c",
     "call_line": "call_line_client.c",
     "lock": "lock_client.c",
-    "told_line": "told_line_client.c",
+    "change_line": "change_line_client.c",
 }
 SEEN_BY_CLIENTS = [name for name, bug in BUGS.items() if bug.seen_by[0] in CLIENTS]
 
@@ -71,7 +71,7 @@ def test_no_race_and_no_wrong_message(compiler: Compiler, client: str, seed: int
 def test_no_race_and_no_wrong_message_for_long(compiler: Compiler, client: str, seed: int) -> None:
     # Each operation of these waits for other threads, of which there are more than CPUs.
     arguments = random_arguments(
-        client, seed, 20_000 if client in ("told_line", "lock") else 200_000
+        client, seed, 20_000 if client in ("change_line", "lock") else 200_000
     )
     done = run(compiler, client, *arguments, flags=SANITIZER)
     assert done.returncode == 0, (arguments, done.stderr)

@@ -17,18 +17,19 @@
  * that nobody waits for a long time. A revocation of more than a piece first locks the range in the
  * database (cspace_lock): nobody derives more of it meanwhile, or uses what is about to go, so it
  * ends, and it looks as if it had been at one moment. It then heeds nobody else's range
- * (CSPACE_OUTCOME), hence waits for nobody while it holds one: no two wait for each other. Who
- * meets a locked range waits here, and so does who wants a slot out of which something is about to
- * go (slot_in_use); its owner is at work on another core.
+ * (CSPACE_OUTCOME), hence waits for nobody while it holds one: no two wait for each other. An
+ * operation that meets a locked range waits here, and so does one that wants a slot out of which
+ * something is about to go (slot_in_use): another core is at work on it.
  *
  * A Mapping with a page stands in the way of what would take it along (cspace_delete.c). So a
  * deletion first unmaps all pages that go with it, and a revocation all pages of its range and of
  * the CNodes in it, or none where one is pinned (map_frame.c).
  *
- * A core that waits answers what it is told meanwhile (shared_while_waiting).
+ * A core that waits goes on acting on what it is notified of (shared_while_waiting).
+ *
  * Nobody owns anything: `owner` shows the core that looks, for it decides alone. A type that never
- * leaves its core in the multikernel (CNode, Mapping) does not here either,
- * so that programs find the same. */
+ * leaves its core in the multikernel (CNode, Mapping) does not here either, so that programs find
+ * the same. */
 #include "capability/cspace_going.h"
 #include "shared/capability_locks.h"
 

@@ -2,10 +2,10 @@
  * taken. For capabilities.c and map_frame.c.
  *
  * Region by region. A filled slot belongs to the region of what it holds, and is changed under that
- * region's lock and its core's. So a reader needs one of the two: who derives holds the region's,
- * and sees its source and all its relatives; who looks for an empty slot or at a CNode's
- * bookkeeping holds the core's. Which region a reference leads to is read before any lock is held,
- * and once more under it: only who holds a region's lock makes a slot enter or leave that region.
+ * region's lock and its core's. So a reader needs one of the two: with the region's a derivation
+ * sees its source and all its relatives, with the core's it looks for an empty slot and at a
+ * CNode's bookkeeping. Which region a reference leads to is read before any lock is held, and once
+ * more under it: a slot enters or leaves a region only under that region's lock.
  *
  * The order: regions by number (as their first RAMs were created), then the kernel's lock where a
  * page is mapped or unmapped, then the lock of one core's space, a leaf, held while slots of it are

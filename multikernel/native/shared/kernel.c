@@ -2,16 +2,16 @@
  * the calling core.
  *
  * Page tables are still real and one a process, so a change must reach every core that holds the
- * page, as a TLB shootdown must. The core that changes tells the holders, by one line that all poll
- * (line.c) or, if it was booted with trees, along its own tree (tree.c); it does its
- * own part while they do theirs, and waits until all have acknowledged.
+ * page, as a TLB shootdown must. The core that makes it notifies the holders, by one line that all
+ * poll (line.c) or, if it was booted with trees, along its own tree (tree.c); it does its own part
+ * while they do theirs, and waits until all have acknowledged.
  *
  * The lock is held until all have acknowledged, as Linux holds mmap_lock across a flush; an
- * operation that concerns only its own core releases it before its own mapping call. Who waits, for
- * the lock or for acknowledgements, keeps answering.
+ * operation that concerns only its own core releases it before its own mapping call. A core that
+ * waits, for the lock or for acknowledgements, keeps answering.
  *
  * What this structure has for free: a pin is seen under the lock, so an unmap is refused before
- * anybody is told. No second phase, no abort. */
+ * anybody is notified. No second phase, no abort. */
 #include "shared/kernel.h"
 
 #include <errno.h>
@@ -84,7 +84,7 @@ static enum verdict unmap(struct driver *d, const struct request *request, struc
         return verdict == VERDICT_OK ? shared_frame_unmap(d, request, mapping, result) : verdict;
     }
     if (core_set_has(entry->sets, d->me) && shared_others(d, entry->sets) == 0) {
-        /* Nobody to tell. Reserved while the lock is free: the slot is not handed out before our
+        /* Nobody to notify. Reserved while the lock is free: the slot is not handed out before our
          * own page table is changed. */
         mapping_set(&entry->page, MAPPING_RESERVED, 0);
         shared_unlock(d);
@@ -202,7 +202,7 @@ static bool serve(struct driver *d)
     return shared_private(d)->shootdown ? tree_serve(d) : line_serve(d);
 }
 
-/* Told along a tree, and not answered. */
+/* Notified along a tree, and not answered. */
 static bool engaged(struct driver *d)
 {
     return atomic_load_explicit(d->pending, memory_order_relaxed) != d->pending_seen;
@@ -210,11 +210,11 @@ static bool engaged(struct driver *d)
 
 static bool message(struct driver *d, const struct arrival *a)
 {
-    /* a shootdown's replies are looked for by who made it */
+    /* Replies to a shootdown are not for the kernel: its initiator looks for them (tree.c). */
     if (a->reply || message_kind(&a->message) != KIND_SHOOTDOWN || !shared_private(d)->shootdown ||
         reply_type(a->address) != REPLY_LINE)
         return false;
-    tree_told(d, a);
+    tree_notified(d, a);
     return true;
 }
 
@@ -273,7 +273,7 @@ static int open(struct driver *d, const struct driver_options *o)
     if (!own || outgoing_open(d, 0, d->cores))
         return ENOMEM;
     d->kernel_state = own;
-    d->pending = &k->told.sequence;
+    d->pending = &k->line.sequence;
     own->kernel = k;
     own->lock = &lock_mcs;
     own->pins = calloc((size_t)o->slots_per_core * d->cores, sizeof *own->pins);

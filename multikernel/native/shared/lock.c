@@ -1,5 +1,5 @@
-/* The kernel's one lock, and waiting: a core that waits for it, or for what another core is at, goes
- * on answering what it is told. */
+/* The kernel's one lock, and waiting: a core that waits for it, or for what another core is at,
+ * goes on acting on what it is notified of. */
 #include "shared/shared.h"
 
 void shared_while_waiting(void *context)

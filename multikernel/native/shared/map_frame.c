@@ -5,21 +5,18 @@
  * Frame is reachable on some core only while the core that mapped it has the Mapping capability,
  * and so a Frame that it is derived from. The Mapping is made before any core maps the page, and
  * goes after all have unmapped it; all of that in one step, under the lock of the Frame's region
- * and the kernel's own. Who looks under either sees both or none.
+ * and the kernel's own. A look under either lock sees both or none.
  *
  * A Mapping with a page has CAP_REMOTE_COPIES, as there, for what other cores have in their page
  * tables is a copy. cspace_delete.c lets none go and names it instead: so whatever goes, no page is
  * forgotten. The entry names the Mapping, so that an unmap finds it; from a Mapping to its entry is
  * a search through the table.
  *
- * The locks: regions, then the kernel's, then a space's (capability_locks.h). An unmap by
- * its page, which knows no region yet, reads the Mapping's name under the kernel's lock, gives that
- * back, and begins with the region's. Under lock_scope big, regions and kernel have one lock. While
- * acknowledgements are awaited all are held: who waits for one of them goes on answering
- * (shared_while_waiting), and who is asked to unmap needs none.
- *
- * Who calls it: kernel.c (map and unmap), capabilities.c (what takes capabilities
- * away). */
+ * The locks: regions, then the kernel's, then a space's (capability_locks.h). An unmap by its page,
+ * which knows no region yet, reads the Mapping's name under the kernel's lock, gives that back, and
+ * begins with the region's. Under lock_scope big, regions and kernel have one lock. While
+ * acknowledgements are awaited all are held: a core that waits for one of them goes on answering
+ * (shared_while_waiting), and one that is to unmap needs none. */
 #include "capability/cspace_going.h"
 #include "shared/capability_locks.h"
 
@@ -225,7 +222,7 @@ static enum verdict pages_go(struct driver *d, const struct pages *which, uint32
     for (uint32_t i = 0;
          verdict == VERDICT_OK && (i = next_page(d, which, i, MAPPING_MAPPED)) < slots; i++)
         verdict = shared_page_unpinned(d, i, pinned);
-    /* Nobody is told that one is gone while another one is still there. */
+    /* No program sees that one is gone while another one is still there. */
     for (uint32_t i = 0;
          verdict == VERDICT_OK && (i = next_page(d, which, i, MAPPING_MAPPED)) < slots; i++)
         verdict = shared_page_close(d, i);

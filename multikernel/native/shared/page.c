@@ -1,23 +1,20 @@
 /* One page of the shared kernel: an entry of its table, and what the holders have in their page
- * tables, changed together under the kernel's lock. The core that changes tells the others, does
- * its own part meanwhile, and waits until all have acknowledged. Up to then the entry is reserved:
- * who has been told, and faults, waits (kernel.c: fault), for others have not been told and
- * may still go on. So a page is gone, or read-only, at one moment for all.
- *
- * Who calls it: kernel.c for pages of frames, map_frame.c for those of Frames
- * that are capabilities. */
+ * tables, changed together under the kernel's lock. The core that makes the change notifies the
+ * others, does its own part meanwhile, and waits until all have acknowledged. Up to then the entry
+ * is reserved: a notified core that faults waits (kernel.c: fault), for others have not been
+ * notified and may still go on. So a page is gone, or read-only, at one moment for all. */
 #include <string.h>
 
 #include "shared/shared.h"
 
-/* Tells every other holder. What it returns is for await_acknowledgements: the line's counter, NULL
+/* To every other holder. What it returns is for await_acknowledgements: the line's counter, NULL
  * when there is none to wait for. */
-static _Atomic uint32_t *tell(struct driver *d, struct shared_entry *entry, uint32_t slot,
-                              enum tell what, uint32_t rights)
+static _Atomic uint32_t *notify_holders(struct driver *d, struct shared_entry *entry, uint32_t slot,
+                                        enum change_kind what, uint32_t rights)
 {
     if (!shared_private(d)->shootdown)
-        return line_tell(d, entry, slot, what, rights);
-    tree_tell(d, entry, slot, what, rights);
+        return line_notify(d, entry, slot, what, rights);
+    tree_notify(d, entry, slot, what, rights);
     return NULL;
 }
 
@@ -54,7 +51,7 @@ enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message 
     struct shared_entry *entry = entry_at(shared_state(d), slot);
     const struct mapping *page = &entry->page;
     const uint32_t rights = page->rights;
-    _Atomic uint32_t *missing = tell(d, entry, slot, TELL_INSERT, rights);
+    _Atomic uint32_t *missing = notify_holders(d, entry, slot, CHANGE_INSERT, rights);
     enum verdict own = VERDICT_OK;
     if (core_set_has(entry->sets, d->me))
         own = vspace_insert(&d->vspace, slot, page->address, page->frame, page->length, rights);
@@ -62,7 +59,7 @@ enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message 
     if (verdict == VERDICT_OK)
         verdict = own;
     if (verdict != VERDICT_OK) {
-        missing = tell(d, entry, slot, TELL_UNMAP, RIGHTS_NONE);
+        missing = notify_holders(d, entry, slot, CHANGE_UNMAP, RIGHTS_NONE);
         vspace_protect(&d->vspace, slot, RIGHTS_NONE);
         vspace_retire(&d->vspace, slot);
         await_acknowledgements(d, missing);
@@ -87,7 +84,7 @@ enum verdict shared_page_close(struct driver *d, uint32_t slot)
     struct shared_entry *entry = entry_at(shared_state(d), slot);
     enum verdict own = VERDICT_OK;
     mapping_set(&entry->page, MAPPING_RESERVED, 0);
-    _Atomic uint32_t *missing = tell(d, entry, slot, TELL_UNMAP, RIGHTS_NONE);
+    _Atomic uint32_t *missing = notify_holders(d, entry, slot, CHANGE_UNMAP, RIGHTS_NONE);
     if (core_set_has(entry->sets, d->me)) {
         own = vspace_protect(&d->vspace, slot, RIGHTS_NONE);
         vspace_retire(&d->vspace, slot);
@@ -108,7 +105,7 @@ enum verdict shared_page_protect(struct driver *d, uint32_t slot, uint32_t right
     struct shared_entry *entry = entry_at(shared_state(d), slot);
     enum verdict own = VERDICT_OK;
     mapping_set(&entry->page, MAPPING_RESERVED, 0);
-    _Atomic uint32_t *missing = tell(d, entry, slot, TELL_PROTECT, rights);
+    _Atomic uint32_t *missing = notify_holders(d, entry, slot, CHANGE_PROTECT, rights);
     if (core_set_has(entry->sets, d->me))
         own = vspace_protect(&d->vspace, slot, rights);
     enum verdict theirs = await_acknowledgements(d, missing);

@@ -1,8 +1,7 @@
-/* The shared kernel's state, in the segment and private, and how the holders of a page are told of
- * a change: by one line that all poll (line.c), or along the initiator's multicast tree
- * (tree.c). Which of the two is decided at boot; both run under the kernel's one lock, so
- * one change is under way at a time. Who uses it: kernel.c, page.c, these two, and
- * map_frame.c. */
+/* The shared kernel's state, in the segment and private, and how the holders of a page are notified
+ * of a change: by one line that all poll (line.c), or along the initiator's multicast tree
+ * (tree.c). Which of the two is decided at boot; both run under the kernel's one lock, so one
+ * change is under way at a time. */
 #pragma once
 
 #include <unistd.h>
@@ -10,9 +9,9 @@
 #include "driver/driver.h"
 #include "locks/lock.h"
 #include "monitor/tree.h"
-#include "shared/told_line.h"
+#include "shared/change_line.h"
 
-enum tell { TELL_INSERT = 1, TELL_PROTECT, TELL_UNMAP };
+enum change_kind { CHANGE_INSERT = 1, CHANGE_PROTECT, CHANGE_UNMAP };
 
 /* What is locked, or not: an entry's word is read without the lock by faults. */
 struct shared_entry {
@@ -23,27 +22,24 @@ struct shared_entry {
 
 struct shared_kernel {
     struct lock lock;
-    struct told_line told;
+    struct change_line line;
     _Alignas(PAD_BYTES) struct sparse mappings; /* under the lock from here on */
     struct new_mappings fresh;
     uint32_t slots, set_words;
     uint64_t nodes_offset, trees_offset;
 };
 
-/* Between the cores of a system that is told along trees (tree.c). */
+/* Between the cores of a system that notifies along trees (tree.c). */
 enum { KIND_SHOOTDOWN = AGREEMENT_KINDS };
 static_assert((int)KIND_SHOOTDOWN < (int)KIND_PING, "the kernel's own");
 
-/* What this core has been told along a tree, or tells along its own: whom it waits for, and who
+/* A change that this core passes on along a tree: the cores that it waits for, and the one that
  * waits for it. */
 struct shootdown {
-    _Atomic uint64_t
-        /* nonzero: a told core has yet to answer. Atomic for the driver, which polls it as it
-         * polls the line. */
-        waits;
-    uint32_t missing;   /* children told, and not answered yet */
-    bool failed;        /* here, or below */
-    uint64_t answer_to; /* the parent's request */
+    _Atomic uint64_t waits; /* nonzero: yet to answer. Atomic, as the line that the driver polls */
+    uint32_t missing;       /* children that have not answered yet */
+    bool failed;            /* here, or below */
+    uint64_t answer_to;     /* the parent's request */
     struct shootdown_child {
         uint16_t core, line;
     } child[]; /* those missing */
@@ -54,7 +50,7 @@ struct shared_private {
     uint32_t *pins;                           /* this core's, by slot */
     struct shared_capabilities *capabilities; /* in the segment */
     const struct lock_algorithm *lock;
-    struct shootdown *shootdown; /* NULL: told by the line */
+    struct shootdown *shootdown; /* NULL: notified by the line */
 };
 
 static inline struct shared_private *shared_private(const struct driver *d)
@@ -91,8 +87,8 @@ static inline void shared_breathe(const struct driver *d)
 
 /* --- lock.c --- */
 
-/* One moment in which this core answers what it is told: while it waits for a lock, or for what
- * another core is at. context: the driver. */
+/* One moment in which this core acts on what it is notified of: while it waits for a lock, or for
+ * what another core is at. context: the driver. */
 void shared_while_waiting(void *context);
 /* The kernel's one lock. */
 void shared_lock(struct driver *d);
@@ -117,21 +113,21 @@ enum verdict shared_page_unmap(struct driver *d, uint32_t slot);
 
 /* --- By the line: line.c --- */
 
-/* Tells every other holder; returns the counter to wait for, or NULL when there is nobody. */
-_Atomic uint32_t *line_tell(struct driver *d, struct shared_entry *entry, uint32_t slot,
-                            enum tell what, uint32_t rights);
+/* Notifies every other holder; returns the counter to wait for, or NULL when there is nobody. */
+_Atomic uint32_t *line_notify(struct driver *d, struct shared_entry *entry, uint32_t slot,
+                              enum change_kind what, uint32_t rights);
 enum verdict line_await(struct driver *d, _Atomic uint32_t *missing);
 bool line_serve(struct driver *d);
 
 /* --- Along trees: tree.c --- */
 
 uint64_t shared_trees_bytes(uint32_t cores);
-/* Core 0 plants what the boot was given; every core readies itself to be told along trees. 0, or an
- * errno. */
+/* Core 0 plants what the boot was given; every core readies itself to be notified along trees. 0,
+ * or an errno. */
 int shared_trees_open(struct driver *d, const uint32_t *trees, uint32_t tree_count);
-/* Tells every other holder, those next below this core itself. */
-void tree_tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum tell what,
-               uint32_t rights);
+/* Notifies the holders next below this core, which pass it on. */
+void tree_notify(struct driver *d, struct shared_entry *entry, uint32_t slot, enum change_kind what,
+                 uint32_t rights);
 enum verdict tree_await(struct driver *d);
 bool tree_serve(struct driver *d);
 /* A piece of a tree that is installed, as monitor/install_tree.c has it; under the lock. */
@@ -140,4 +136,4 @@ enum verdict shared_install_tree(struct driver *d, const struct request *request
 struct tree *shared_tree(const struct driver *d, uint32_t root);
 const struct tree_link *shared_tree_links(const struct driver *d, uint32_t root, uint32_t version);
 /* A request of KIND_SHOOTDOWN. */
-void tree_told(struct driver *d, const struct arrival *arrival);
+void tree_notified(struct driver *d, const struct arrival *arrival);

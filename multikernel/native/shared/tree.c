@@ -1,21 +1,21 @@
-/* Told along trees: the shared kernel's control. The state is one, under one lock, as it is when
- * told by the line; only the news of a change travels as the multikernel's does, along the
- * initiator's multicast tree over the cores' call lines (lines_first). So what
- * the tree is worth is told apart from what the structure is worth.
+/* Notified along trees: the shared kernel's control. The state is one, under one lock, as it is
+ * with the line; only the news of a change travels as the multikernel's does, along the initiator's
+ * multicast tree over the cores' call lines (lines_first). So what the tree is worth can be told
+ * apart from what the structure is worth.
  *
- * A core that is told passes the request on to those next below it, does its own part, and answers
- * when all of them have. The trees lie in the shared state and are contracted to the page's holders
- * (monitor/tree.h); a root without one tells everybody itself, by call lines too. Installing one
- * is a change under the lock, so no change is on its way meanwhile.
+ * A core that is notified passes the request on to those next below it, does its own part, and
+ * answers when all of them have. The trees lie in the shared state and are contracted to the page's
+ * holders (monitor/tree.h); a root without one notifies every core itself, by call lines too.
+ * Installing one is a change under the lock, so no change is on its way meanwhile.
  *
  * Why nothing waits for ever. The lock is held from the first request to the last answer, so one
  * change is under way at a time. A core answers after those below it, so when the last answer has
  * come every line is free: no send ever waits for a line, and the circle that LATER breaks in the
- * multikernel (driver/lines.c) cannot close. Each core is asked once, by a core nearer to
- * the root. What a core needs to answer is its own page table and the answers from below, never the
- * lock; and every core that waits, for the lock (shared_while_waiting) or for anything else in
- * its driver's loop, goes on being told and answering. The initiator looks for its own answers
- * alone: it holds the lock, so there is nobody who could tell it anything. */
+ * multikernel (driver/lines.c) cannot close. Each core is asked once, by a core nearer to the root.
+ * What a core needs to answer is its own page table and the answers from below, never the lock; and
+ * every core that waits, for the lock (shared_while_waiting) or for anything else in its driver's
+ * loop, goes on passing requests on and answering. The initiator looks for its own answers alone:
+ * it holds the lock, so no other core can notify it of anything. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -25,7 +25,7 @@
  * cores; 3-5 address, frame, length, so that nobody need look at the entry, which the initiator has
  * just written. */
 static struct message request_of(struct driver *d, const struct shared_entry *entry, uint32_t slot,
-                                 enum tell what, uint32_t rights)
+                                 enum change_kind what, uint32_t rights)
 {
     uint64_t head = slot | (uint64_t)what << 32 | (uint64_t)rights << 40 | (uint64_t)d->me << 48;
     return (struct message){{message_head(KIND_SHOOTDOWN, 0, 0, d->me, 0), head, entry->sets[0],
@@ -68,7 +68,7 @@ enum verdict shared_install_tree(struct driver *d, const struct request *request
     return VERDICT_OK;
 }
 
-/* --- Telling --- */
+/* --- Notifying --- */
 
 /* To those next below this core in root's tree: first all requests, then the bells of cores that do
  * not poll. */
@@ -111,8 +111,8 @@ static bool collect(struct driver *d)
     return any;
 }
 
-void tree_tell(struct driver *d, struct shared_entry *entry, uint32_t slot, enum tell what,
-               uint32_t rights)
+void tree_notify(struct driver *d, struct shared_entry *entry, uint32_t slot, enum change_kind what,
+                 uint32_t rights)
 {
     struct message request = request_of(d, entry, slot, what, rights);
     pass_on(d, d->me, &request);
@@ -126,7 +126,7 @@ enum verdict tree_await(struct driver *d)
     return shared_private(d)->shootdown->failed ? VERDICT_HOST : VERDICT_OK;
 }
 
-/* --- Being told --- */
+/* --- Being notified --- */
 
 static void answer(struct driver *d)
 {
@@ -147,17 +147,17 @@ bool tree_serve(struct driver *d)
     return true;
 }
 
-void tree_told(struct driver *d, const struct arrival *arrival)
+void tree_notified(struct driver *d, const struct arrival *arrival)
 {
     struct shootdown *shootdown = shared_private(d)->shootdown;
     const uint64_t *word = arrival->message.word;
     uint32_t slot = (uint32_t)word[1], rights = word[1] >> 40 & 0xff;
-    enum tell what = (enum tell)(word[1] >> 32 & 0xff);
+    enum change_kind what = (enum change_kind)(word[1] >> 32 & 0xff);
     pass_on(d, (uint32_t)(word[1] >> 48), &arrival->message);
-    enum verdict own =
-        what == TELL_INSERT
-            ? vspace_insert(&d->vspace, slot, word[3], word[4], word[5], rights)
-            : vspace_protect(&d->vspace, slot, what == TELL_UNMAP ? (uint32_t)RIGHTS_NONE : rights);
+    enum verdict own = what == CHANGE_INSERT
+                           ? vspace_insert(&d->vspace, slot, word[3], word[4], word[5], rights)
+                           : vspace_protect(&d->vspace, slot,
+                                            what == CHANGE_UNMAP ? (uint32_t)RIGHTS_NONE : rights);
     shootdown->failed |= own != VERDICT_OK;
     shootdown->answer_to = arrival->address;
     collect(d);
@@ -165,6 +165,6 @@ void tree_told(struct driver *d, const struct arrival *arrival)
         atomic_store_explicit(&shootdown->waits, 1, memory_order_relaxed);
     else
         answer(d);
-    if (what == TELL_UNMAP)
+    if (what == CHANGE_UNMAP)
         vspace_retire(&d->vspace, slot);
 }

@@ -1,16 +1,16 @@
-/* Threads tell one another of changes, each a random set of the others, one at a time under the
- * lock. Whoever is meant writes down what it was told in a plain place of its own, which the teller
- * then reads: an ordering that is missing is a race on it, a change taken by one who was not meant,
- * or twice, shows in what is written there.
+/* Threads notify one another of changes, each a random set of the others, one at a time under the
+ * lock. A thread that is meant writes the change down in a plain place of its own, which the writer
+ * of the change then reads: an ordering that is missing is a race on it, a change taken by one that
+ * was not meant, or twice, shows in what is written there.
  *
- * told_line_client SEED THREADS ROUNDS */
+ * change_line_client SEED THREADS ROUNDS */
 #include "clients.h"
 
 #ifdef GENMC
 #define sched_yield() ((void)0)
 #endif
 #include "locks/mcs.c"
-#include "shared/told_line.h"
+#include "shared/change_line.h"
 
 #ifdef GENMC
 enum { THREADS_MOST = 3, ROUNDS = 1 };
@@ -20,8 +20,8 @@ enum { THREADS_MOST = 16 };
 
 static struct lock the_lock;
 static struct lock_node nodes[THREADS_MOST];
-static struct told_line line;
-static uint64_t said; /* what a change is about; written by the teller before it tells */
+static struct change_line line;
+static uint64_t said; /* what a change is about; written before it is notified */
 static struct place {
     /* the last two under the lock */
     _Alignas(PAD_BYTES) uint64_t times, last, want_times, want_last;
@@ -47,18 +47,18 @@ static void lose_the_cpu(uint64_t *seed)
 
 static int serve(struct core *core)
 {
-    uint64_t sequence = told_look(&line, &core->seen);
+    uint64_t sequence = change_look(&line, &core->seen);
     if (!sequence)
         return 0;
     lose_the_cpu(&seeds[core->me]);
-    uint32_t slot = told_slot(&line);
-    if (!(told_targets(&line) >> core->me & 1) || !told_holds(&line, sequence))
+    uint32_t slot = change_slot(&line);
+    if (!(change_targets(&line) >> core->me & 1) || !change_holds(&line, sequence))
         return 0;
     places[core->me].times++;
     places[core->me].last = said;
-    CHECK(said == slot, "core %u was told %u and read %llu", core->me, slot,
+    CHECK(said == slot, "core %u was notified of %u and read %llu", core->me, slot,
           (unsigned long long)said);
-    told_acknowledge(&line);
+    change_acknowledge(&line);
     return 1;
 }
 
@@ -68,7 +68,7 @@ static void while_waiting(void *context)
         GIVE_WAY();
 }
 
-static void tell(struct core *core, uint64_t *seed)
+static void notify_others(struct core *core, uint64_t *seed)
 {
     uint32_t meant = 0, slot = (uint32_t)random_next(seed) & 0xffff;
     uint64_t targets = random_next(seed) & ((1ull << count) - 1) & ~(1ull << core->me);
@@ -78,8 +78,8 @@ static void tell(struct core *core, uint64_t *seed)
         return;
     said = slot;
     struct change change = {.targets = targets, .slot = slot};
-    _Atomic uint32_t *missing = told_write(&line, &change, meant, &core->seen);
-    while (told_missing(missing))
+    _Atomic uint32_t *missing = change_write(&line, &change, meant, &core->seen);
+    while (change_missing(missing))
         GIVE_WAY();
     for (uint32_t other = 0; other < count; other++)
         if (targets >> other & 1) {
@@ -101,7 +101,7 @@ static void *run(void *argument)
     struct lock_waiter waiter = {while_waiting, &core};
     for (uint64_t i = 0; i < rounds; i++) {
         lock_mcs.acquire(&the_lock, nodes, core.me, &waiter);
-        tell(&core, seed);
+        notify_others(&core, seed);
         if (random_next(seed) % 64 == 0)
             progress();
         lock_mcs.release(&the_lock, nodes, core.me);
