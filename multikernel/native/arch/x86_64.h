@@ -55,8 +55,8 @@ static inline void arch_set_pc(ucontext_t *context, uintptr_t pc)
 }
 
 /* The accessor, System V convention. `rep movsb` may stop in the middle at a fault; the landing pad
- * forgets the rest. It keeps no frame, so jumping to the landing pad from any instruction of it returns
- * to its caller. */
+ * forgets the rest. It keeps no frame, so jumping to the landing pad from any instruction of it
+ * returns to its caller. */
 #define ARCH_ACCESSOR                                                                     \
     __asm__(".text\n"                                                                     \
             ".globl mk_access_copy, mk_access_begin, mk_access_end, mk_access_landing\n"  \

@@ -23,7 +23,7 @@ enum mapping_state {
  * of pages that it does not hold itself, as a directory. */
 struct mapping {
     union {
-        _Atomic uint64_t word; /* all of it, for who looks without a lock */
+        _Atomic uint64_t word; /* all of it, for looks without a lock */
         struct {
             uint32_t generation; /* first: a record that is given back has its link there */
             uint8_t state;
@@ -56,7 +56,7 @@ struct new_mappings {
 
 static inline uint64_t mapping_word(const struct mapping *m)
 {
-    /* Acquire pairs with mapping_set: who sees an entry mapped sees its address. */
+    /* Acquire pairs with mapping_set: an entry seen mapped, so is its address. */
     return atomic_load_explicit(&m->word, memory_order_acquire);
 }
 static inline enum mapping_state word_state(uint64_t word)

@@ -9,11 +9,11 @@
  *
  * All meet, work unrecorded until the last to start surely has, and then count, each for a stretch
  * by its own clock; afterwards they go on unrecorded until all have counted: no core is counted
- * while another is through. A core with nothing in flight only answers. Whoever asked looks whether
- * all were on their CPUs.
+ * while another is through. A core with nothing in flight only answers. The experiment looks
+ * whether all were on their CPUs.
  *
- * Called by: the experiment retype-throughput, through _operations.pxi. Idea: will-it-scale (every
- * task repeats one operation for a while, and what they did is added up). */
+ * Idea: will-it-scale (every task repeats one operation for a while, and what they did is added
+ * up). */
 #include "probes/asking.h"
 #include "probes/meeting.h"
 
@@ -94,7 +94,7 @@ static void stretch(struct crew *c, struct histogram *times, struct at_once_coun
     const uint64_t wall = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     const uint64_t began = arch_cycles(), before = c->done;
     uint64_t marked = before, start = began;
-    /* Who only answers is watched for as long: without it the others would be measured waiting. */
+    /* A core that only answers does so for as long: else the others would be measured waiting. */
     while (!c->p->in_flight && start - began < c->p->cycles) {
         pass(c);
         start = arch_cycles();

@@ -2,13 +2,13 @@
  * loops on scratch lines, no kernel.
  *
  * Central: a counter that all add to and a line that all poll, written by the last to come; what
- * OpenMP's run-time libraries do while they spin. Dissemination: in round k every core tells the
+ * OpenMP's run-time libraries do while they spin. Dissemination: in round k every core notifies the
  * one 2^k further on and waits for the one 2^k behind; log2 n rounds, and no line that more than
  * two cores touch.
  *
- * Called by: the collectives experiment, by all members at once. Source: Mellor-Crummey and Scott,
- * Algorithms for scalable synchronization (TOCS 1991), sections 3.1 and 3.3; Hensgen, Finkel and
- * Manber (1988) for dissemination. Numbers that only grow take the place of a sense. */
+ * Source: Mellor-Crummey and Scott, Algorithms for scalable synchronization (TOCS 1991), sections
+ * 3.1 and 3.3; Hensgen, Finkel and Manber (1988) for dissemination. Numbers that only grow take the
+ * place of a sense. */
 #include "probes/together.h"
 
 enum {
@@ -21,7 +21,7 @@ struct barrier {
     struct together all;
     uint32_t rank, members;
     _Atomic uint64_t *counter, *generation;
-    _Atomic uint64_t *told[ROUNDS_MAX], *tell[ROUNDS_MAX];
+    _Atomic uint64_t *before[ROUNDS_MAX], *after[ROUNDS_MAX];
     uint32_t rounds;
 };
 
@@ -45,9 +45,9 @@ static void dissemination(const struct barrier *b, uint64_t operation)
 {
     for (uint32_t k = 0; k < b->rounds; k++) {
         /* Pairs with the acquire in the other's same round. */
-        atomic_store_explicit(b->tell[k], operation, memory_order_release);
-        /* Pairs with the release in the other's; who tells us may be one barrier ahead. */
-        while (atomic_load_explicit(b->told[k], memory_order_acquire) < operation)
+        atomic_store_explicit(b->after[k], operation, memory_order_release);
+        /* Pairs with the release in the other's same round; it may be one barrier ahead. */
+        while (atomic_load_explicit(b->before[k], memory_order_acquire) < operation)
             spin(b->all.driver);
     }
 }
@@ -65,8 +65,8 @@ int64_t probe_barrier(struct driver *d, const struct together_probe *p, uint32_t
     b.generation = scratch(d, p->member[0], SCRATCH_GENERATION);
     for (; 1u << b.rounds < p->members; b.rounds++) {
         uint32_t next = p->member[(b.rank + (1u << b.rounds)) % p->members];
-        b.tell[b.rounds] = scratch(d, next, SCRATCH_ROUNDS + b.rounds);
-        b.told[b.rounds] = scratch(d, d->me, SCRATCH_ROUNDS + b.rounds);
+        b.after[b.rounds] = scratch(d, next, SCRATCH_ROUNDS + b.rounds);
+        b.before[b.rounds] = scratch(d, d->me, SCRATCH_ROUNDS + b.rounds);
     }
     if (form == BARRIER_CENTRAL) {
         TOGETHER(&b.all, times, wrong, think(1), i, central(&b, i))

@@ -10,10 +10,10 @@
  * stream.c  bare rings of any size in memory of their own: streams one way, echoes (system: raw)
  * host.c    the same over any channel of channel.h (raw), and over what the host offers to two
  *           processes (linux)
- * counters.c what the processor counts meanwhile
- * shootdown.c the messages of a shootdown over any tree, or by a line that all poll (raw)
- * barriers.c barriers over shared memory (raw)
- * collectives.c what the members of a group do together, through the booted drivers
+ * counters.c  what the processor counts meanwhile
+ * shootdown.c  the messages of a shootdown over any tree, or by a line that all poll (raw)
+ * barriers.c  barriers over shared memory (raw)
+ * collectives.c  what the members of a group do together, through the booted drivers
  * loops.c   through the booted driver: its loop, its channels, dispatch by kind (system:
  *           multikernel, shared)
  * operations.c, at_once.c capabilities through the booted driver
@@ -91,7 +91,7 @@ enum host_form {
     HOST_BYTES = 0,
     /* an eventfd each way says that there is a message; the message is in shared memory */
     HOST_EVENTFD = 1,
-    /* a futex each way says so; nothing but memory, and the host wakes who sleeps on it */
+    /* a futex each way says so; nothing but memory, and the host wakes the sleeper */
     HOST_FUTEX = 2,
 };
 
@@ -204,7 +204,7 @@ void probe_ping(struct driver *d, uint32_t peer, int via, uint64_t count, uint32
 enum verdict probe_unmap(struct driver *d, uint64_t frame, uint64_t length, const uint64_t *holders,
                          uint32_t protocol, uint32_t count, uint32_t think_us,
                          struct histogram *map, struct histogram *touch, struct histogram *unmap);
-/* The mapping call alone: take all rights from a one-page mapping on this core, nobody told. */
+/* The mapping call alone: take all rights from a one-page mapping on this core, nobody notified. */
 enum verdict probe_local(struct driver *d, uint64_t frame, uint32_t count,
                          struct histogram *histogram);
 /* Every core at once: map `pages` pages of its own, meet the others, unmap them all, `rounds`
@@ -217,8 +217,8 @@ enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, u
 void probe_update_shared(struct driver *d, uint32_t lines, uint64_t count, uint32_t batch,
                          struct histogram *histogram);
 /* ... or asks core `server` to update lines of its own (MSG), over a user channel, or over the
- * transport's where that shares no memory; at_server: what it cost there, by the server's own clock.
- * The verdict that ended it early, or OK. */
+ * transport's where that shares no memory; at_server: what it cost there, by the server's own
+ * clock. The verdict that ended it early, or OK. */
 enum verdict probe_update_message(struct driver *d, uint32_t server, uint32_t lines, uint64_t count,
                                   uint32_t batch, struct histogram *histogram,
                                   struct histogram *at_server);

@@ -19,7 +19,8 @@ void mapping_unlocked(struct monitor *m, const struct environment *env, uint32_t
 /* Are those rights that a page may be given, and its Mapping capability, if it has one, allows? */
 enum verdict mapping_check_rights(const struct mapping *mapping, uint32_t generation,
                                   uint32_t rights);
-/* What unmap and protect have in common: the page is mapped and not pinned; its rights are noted. */
+/* What unmap and protect have in common: the page is mapped and not pinned; its rights are
+ * noted. */
 enum verdict mapping_check(const struct monitor *m, const struct agreement *a);
 void mapping_note_rights(struct monitor *m, const struct environment *env, struct agreement *a);
 
