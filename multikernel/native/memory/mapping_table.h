@@ -14,8 +14,7 @@ enum mapping_state {
     MAPPING_FREE = 0,
     MAPPING_MAPPED,
     MAPPING_RESERVED, /* an operation on it is under way; in the multikernel, its map */
-    /* unmapped by one phase, not yet known to be final: data kept so that it can be restored */
-    MAPPING_GONE,
+    MAPPING_GONE,     /* unmapped by one phase, not yet final: kept so that it can be restored */
 };
 
 /* One entry, the same slot number on every core that holds the page, at the same virtual address.
@@ -29,8 +28,7 @@ struct mapping {
             uint8_t state;
             uint8_t rights;
             uint8_t released; /* locked: its unmap by others is final, free it at the unlock */
-            /* there is a Mapping capability for it, with those rights; 0: there is none */
-            uint8_t recorded;
+            uint8_t recorded; /* there is a Mapping capability, with those rights; 0: none */
         };
     };
     uint32_t pins; /* core-local: outside the digest */
