@@ -6,7 +6,8 @@ And all of them by name.
 from s3_agreement.capability_bugs import CAPABILITIES, PAGES
 from seeded import Bug, Edit, table
 
-STEP, ROUND, TREE = "monitor/step.c", "monitor/round.c", "monitor/install_tree.c"
+STEP, ROUND, WAITING = "monitor/step.c", "monitor/round.c", "monitor/waiting.c"
+TREE = "monitor/install_tree.c"
 MAPPING, MAP, UNMAP = (f"monitor/mapping/{name}.c" for name in ("mapping", "map", "unmap"))
 TABLE = "memory/mapping_table.h"
 
@@ -333,7 +334,7 @@ RECORDS = (
     ),
     Bug(
         "WAITS_TWICE",
-        ROUND,
+        WAITING,
         "    m->waiting++;\n",
         "    m->waiting += agreement_is_own(m, a) ? 2 : 1;\n",
         ("unmap-2", "flat"),
@@ -354,14 +355,14 @@ RECORDS = (
     ),
     Bug(
         "QUEUE_WITHOUT_END",
-        ROUND,
+        WAITING,
         "    if (m->queue_last == record)\n        m->queue_last = before;\n",
         "",
         ("retype-3", "flat", "owner"),
     ),
     Bug(
         "QUEUE_KEEPS_WHAT_LEFT",
-        ROUND,
+        WAITING,
         """        before = i;
         i = ((struct agreement *)(void *)sparse_record(&m->agreements, i))->next;
 """,
@@ -372,14 +373,14 @@ RECORDS = (
     ),
     Bug(
         "QUEUED_UNSEEN",
-        STEP,
+        WAITING,
         "if (a->began < next && !agreement_holder(m, env, a))",
         "if (0)",
         ("retype-3", "flat", "owner"),
     ),
     Bug(
         "WAITING_UNSEEN",
-        STEP,
+        WAITING,
         "if (w->state == WORKFLOW_WAITING && w->retry_at < next &&",
         "if (w->state == WORKFLOW_WAITING && w->attempts > 1 && w->retry_at < next &&",
         ("unmap-2", "flat"),

@@ -2,13 +2,6 @@
  * makes of it. The engine as a whole: step.c. */
 #include "monitor/step_inside.h"
 
-uint64_t agreement_holder(const struct monitor *m, const struct environment *env,
-                          const struct agreement *a)
-{
-    const struct object_kind *object = kind_of(env, a)->object;
-    return object->lock ? *object->lock(m, a->slot) : object->holder(m, a);
-}
-
 void agreement_take(struct monitor *m, const struct environment *env, const struct agreement *a)
 {
     const struct object_kind *object = kind_of(env, a)->object;
@@ -172,46 +165,6 @@ void agreement_done(struct monitor *m, struct agreement *a, enum verdict verdict
     agreement_forget(m, a);
 }
 
-/* At the next tick after that time at which nobody else holds the object. */
-void agreement_wait(struct monitor *m, struct agreement *a, uint64_t until)
-{
-    m->waiting++;
-    if (agreement_is_own(m, a)) {
-        struct workflow *w = agreement_workflow(m, a);
-        w->state = WORKFLOW_WAITING;
-        w->retry_at = until;
-        a->phase = PHASE_IDLE;
-        return;
-    }
-    const uint32_t record = sparse_find(&m->agreements, a->number);
-    a->phase = PHASE_QUEUED;
-    a->began = until;
-    a->next = 0;
-    if (m->queue_last)
-        ((struct agreement *)(void *)sparse_record(&m->agreements, m->queue_last))->next = record;
-    else
-        m->queue_first = record;
-    m->queue_last = record;
-}
-
-static void leave_queue(struct monitor *m, struct agreement *a)
-{
-    const uint32_t record = sparse_find(&m->agreements, a->number);
-    uint32_t before = 0;
-    for (uint32_t i = m->queue_first; i != record;) {
-        before = i;
-        i = ((struct agreement *)(void *)sparse_record(&m->agreements, i))->next;
-    }
-    if (before)
-        ((struct agreement *)(void *)sparse_record(&m->agreements, before))->next = a->next;
-    else
-        m->queue_first = a->next;
-    if (m->queue_last == record)
-        m->queue_last = before;
-    a->next = 0;
-    a->phase = PHASE_IDLE;
-}
-
 void agreement_succeed(struct monitor *m, const struct environment *env, struct agreement *a,
                        struct output *out)
 {
@@ -280,13 +233,7 @@ void agreement_attempt(struct monitor *m, const struct environment *env, struct 
                        struct output *out)
 {
     const bool own = agreement_is_own(m, a);
-    if (own && agreement_workflow(m, a)->state == WORKFLOW_WAITING) {
-        agreement_workflow(m, a)->state = WORKFLOW_AGREEING;
-        m->waiting--;
-    } else if (a->phase == PHASE_QUEUED) {
-        leave_queue(m, a);
-        m->waiting--;
-    }
+    agreement_wait_no_longer(m, a);
     a->root = (uint16_t)m->me;
     const enum verdict verdict = next_step(m, env, a);
     out->work.operation = a->operation;

@@ -327,62 +327,6 @@ static void answer(struct monitor *m, const struct environment *env, const struc
     agreement_finish_round(m, env, a, out);
 }
 
-/* --- Ticks --- */
-
-static bool is_due(const struct monitor *m, const struct environment *env,
-                   const struct agreement *a, uint64_t at)
-{
-    return at <= env->now && !agreement_holder(m, env, a);
-}
-
-/* The one that has waited longest, of those that nothing stands in the way of any more. One a tick
- * keeps the output within its bound. One that still has to wait becomes the youngest, and so keeps
- * no other waiting. */
-static void tick(struct monitor *m, const struct environment *env, struct output *out)
-{
-    struct agreement *oldest = NULL;
-    uint64_t since = 0;
-    for (uint32_t lane = 0; lane < m->lanes && m->waiting; lane++) {
-        const struct workflow *w = monitor_workflow(m, lane);
-        struct agreement *a = monitor_own(m, lane);
-        if (w->state == WORKFLOW_WAITING && (!oldest || w->retry_at < since) &&
-            is_due(m, env, a, w->retry_at)) {
-            oldest = a;
-            since = w->retry_at;
-        }
-    }
-    for (uint32_t i = m->queue_first; i;) {
-        struct agreement *a = (struct agreement *)(void *)sparse_record(&m->agreements, i);
-        i = a->next;
-        if ((!oldest || a->began < since) && is_due(m, env, a, a->began)) {
-            oldest = a;
-            since = a->began;
-        }
-    }
-    if (oldest)
-        agreement_attempt(m, env, oldest, out);
-}
-
-/* Something waits: when is a tick wanted? What is locked here is unlocked by another input, and
- * then this is asked again. */
-static uint64_t next_tick(const struct monitor *m, const struct environment *env)
-{
-    uint64_t next = NEVER;
-    for (uint32_t lane = 0; lane < m->lanes; lane++) {
-        const struct workflow *w = monitor_workflow(m, lane);
-        if (w->state == WORKFLOW_WAITING && w->retry_at < next &&
-            !agreement_holder(m, env, monitor_own(m, lane)))
-            next = w->retry_at;
-    }
-    for (uint32_t i = m->queue_first; i;) {
-        const struct agreement *a = (const void *)sparse_record(&m->agreements, i);
-        i = a->next;
-        if (a->began < next && !agreement_holder(m, env, a))
-            next = a->began;
-    }
-    return next;
-}
-
 /* --- What concerns this core alone --- */
 
 static enum verdict pin(struct monitor *m, const struct input *in)
@@ -422,7 +366,9 @@ void monitor_step(struct monitor *m, const struct environment *env, const struct
         }
         break;
     case INPUT_TICK:
-        tick(m, env, out);
+        a = agreement_waiting_longest(m, env);
+        if (a)
+            agreement_attempt(m, env, a, out);
         break;
     case INPUT_PIN:
     case INPUT_UNPIN:
@@ -435,5 +381,5 @@ void monitor_step(struct monitor *m, const struct environment *env, const struct
                                         : VERDICT_BAD_REQUEST;
         break;
     }
-    out->next_tick = m->waiting ? next_tick(m, env) : NEVER;
+    out->next_tick = m->waiting ? agreement_next_tick(m, env) : NEVER;
 }

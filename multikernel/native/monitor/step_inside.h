@@ -51,9 +51,25 @@ static inline void note_round(const struct monitor *m, const struct agreement *a
     out->work.role = a->root == m->me ? ROLE_ROOT : leaf ? ROLE_LEAF : ROLE_INNER;
 }
 
+/* --- waiting.c --- */
+
 /* The attempt that holds the object, or a part of it; 0: none. */
 uint64_t agreement_holder(const struct monitor *m, const struct environment *env,
                           const struct agreement *a);
+/* Until a tick after that time at which nobody else holds the object. */
+void agreement_wait(struct monitor *m, struct agreement *a, uint64_t until);
+/* If it does. */
+void agreement_wait_no_longer(struct monitor *m, struct agreement *a);
+/* The one that has waited longest, of those that nothing stands in the way of any more; NULL: none.
+ * One a tick keeps the output within its bound. One that still has to wait becomes the youngest,
+ * and so keeps no other waiting. */
+struct agreement *agreement_waiting_longest(struct monitor *m, const struct environment *env);
+/* Something waits: when is a tick wanted? What is locked here is unlocked by another input, and
+ * then this is asked again. */
+uint64_t agreement_next_tick(const struct monitor *m, const struct environment *env);
+
+/* --- round.c --- */
+
 void agreement_take(struct monitor *m, const struct environment *env, const struct agreement *a);
 /* A participant has done a round, or refuses to. */
 void agreement_reply(const struct monitor *m, const struct agreement *a, struct output *out);
@@ -68,10 +84,9 @@ void agreement_finish_round(struct monitor *m, const struct environment *env, st
 /* Sends a RELEASE on to this core's children. */
 void agreement_forward_release(const struct monitor *m, const struct environment *env,
                                const struct agreement *a, struct output *out);
-/* A workflow's next step is tried, or what was asked of this core; or it waits for a tick. */
+/* A workflow's next step is tried, or what was asked of this core. */
 void agreement_attempt(struct monitor *m, const struct environment *env, struct agreement *a,
                        struct output *out);
-void agreement_wait(struct monitor *m, struct agreement *a, uint64_t until);
 /* It has come to its end everywhere; and its outcome is put out. */
 void agreement_succeed(struct monitor *m, const struct environment *env, struct agreement *a,
                        struct output *out);
