@@ -294,18 +294,17 @@ class Topology:
         if a == b:
             return "same"
         shared = self._shared[b]
-        return next(
-            (name for name, group in self._shared[a].items() if shared.get(name) == group), "system"
-        )
+        return next((group[0] for group in self._shared[a] if group in shared), "system")
 
     @cached_property
     def _by_number(self) -> dict[int, Cpu]:
         return {cpu.id: cpu for cpu in self.cpus}
 
     @cached_property
-    def _shared(self) -> dict[int, dict[Relation, int]]:
-        """For each CPU what it shares, from the fewest CPUs to the most: the number of the group,
-        by relation.
+    def _shared(self) -> dict[int, list[tuple[Relation, int]]]:
+        """For each CPU what it shares, from the fewest CPUs to the most: the relation, and the
+        number of the group. Files that contradict each other put a CPU into two groups of one
+        relation.
         """
         levels: tuple[tuple[Relation, tuple[tuple[int, ...], ...]], ...] = (
             ("smt", self.cores),
@@ -322,7 +321,7 @@ class Topology:
                     found[cpu].append((len(group), name, number))
         # Sorting is stable: of equal sizes the level named first comes first.
         return {
-            cpu: {name: number for _, name, number in sorted(shared, key=lambda one: one[0])}
+            cpu: [(name, number) for _, name, number in sorted(shared, key=lambda one: one[0])]
             for cpu, shared in found.items()
         }
 

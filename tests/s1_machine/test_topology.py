@@ -283,6 +283,12 @@ def test_whatever_the_files_say_the_topology_does_not_contradict_itself(
             assert topology.relation(one, other) == topology.relation(other, one)
 
 
+def test_a_cpu_in_two_caches_of_one_level() -> None:
+    files = dict(TREES[2]) | {f"{trees.CPU}/cpu0/cache/index3/shared_cpu_list": "0"}
+    topology = Reader(Captured(files), source="fuzz").read()
+    assert topology.relation(0, 1) == topology.relation(1, 0) == "smt"
+
+
 @settings(deadline=None)
 @given(st.sets(st.integers(0, 200)))
 def test_masks_say_what_lists_say(cpus: set[int]) -> None:
