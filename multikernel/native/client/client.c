@@ -6,7 +6,7 @@
 
 #include "driver/driver.h"
 
-enum { CHANNEL_PROGRAMS = 1, PUT_BYTES = 40, GET_BYTES = 48, YIELDS = 64, PATIENCE_US = 100000 };
+enum { CHANNEL_PROGRAMS = 1, PUT_BYTES = 40, GET_BYTES = 48, YIELDS = 32, PATIENCE_US = 100000 };
 
 struct client *client_open(struct segment *segment, int supervisor)
 {
