@@ -6,9 +6,8 @@ in one line (`what: value (where); hint`); the parts stay readable as attributes
 survives pickling with its attributes, because exceptions travel from a core's process to its
 caller. This file imports nothing, so any process may import it at any moment.
 
-Called by: every room. The command line turns `BadInput` into one line on stderr and exit code 2.
-Idea: one error, one place, one sentence (NrOS's error type); a catalogue indexed by the symptom a
-user sees.
+The command line turns `BadInput` into one line on stderr and exit code 2. Idea: one error, one
+place, one sentence (NrOS's error type); a catalogue indexed by the symptom a user sees.
 """
 
 

@@ -8,7 +8,7 @@
         system.unmap(page)
 
 Guarantees: what is booted is gone when the block ends, or the process does, however it ends. Every
-call is safe from any thread. Called by programs, experiments and the command line.
+call is safe from any thread.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An entry: packed documents, a figure a file, and a README made from them.
 
 Guarantees: everything is read and drawn before anything is written; what stood in the entry before
-is replaced as a whole, and only files of the kinds made here are. Called by: `__main__`, tests.
+is replaced as a whole, and only files of the kinds made here are.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Libraries for messages between processes: pyzmq, pynng, iceoryx2. Each is the extra `peers`; each
 may be missing.
 
-Each imports its library only where it is used, in a worker. Called by: `run`.
+Each imports its library only where it is used, in a worker.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     mpiexec -n 2 python -m bench.peers.mpi SOCKET CPU CPU        (as `Mpi.measure` does)
 
 A rank tells its number over the socket and is a worker from then on. The launcher dies with what
-started it, the ranks with the launcher. Called by: `run`.
+started it, the ranks with the launcher.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Our own channels: native loops on two booted cores, and from Python with one call a message.
 
 The floor is one cache line there and back, measured in the same rounds by the same cores. Between
-their slices the cores are parked. Called by: `run`.
+their slices the cores are parked.
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ measuring it.
 Guarantees: a peer that isn't there says why in a sentence (`missing`) and is never started;
 whatever goes wrong in a slice comes out as `Failed` with a sentence. An object of a process peer
 travels to its workers, so its state is plain.
-
-Called by: the files of peers; `run`.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 Guarantees: what drifts on the machine drifts through all of them, and each is compared with the
 floor of its moment; a peer that isn't there or fails is skipped by name with the reason, and the
 run goes on; whatever was made in /dev/shm is gone when the run ends, and when it is killed.
-
-Called by: `__main__`, tests.
 """
 
 from __future__ import annotations

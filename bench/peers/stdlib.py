@@ -1,7 +1,5 @@
 """What Python and Linux bring along: pipes, sockets, queues, and the spin over shared memory that
 people write first.
-
-Called by: `run`.
 """
 
 from __future__ import annotations

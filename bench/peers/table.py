@@ -1,7 +1,4 @@
-"""The table of a run, for people: plain text, or Markdown as a README shows it.
-
-Called by: `__main__`.
-"""
+"""The table of a run, for people: plain text, or Markdown as a README shows it."""
 
 from __future__ import annotations
 

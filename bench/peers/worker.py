@@ -4,8 +4,6 @@ Guarantees: it dies with the process that started it; it runs on its CPU alone, 
 library included; no garbage is collected inside a loop. What it is told and what it answers are
 tuples over the control connection: ("round_trips", count, batch), ("stream", count), ("stop",); an
 answer is ("ok", result) or ("failed", sentence).
-
-Called by: `workers`, as the main function of a process; `mpi`, in a rank.
 """
 
 from __future__ import annotations

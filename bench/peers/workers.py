@@ -3,8 +3,6 @@
 Guarantees: every wait is bounded; both processes are gone when a block of `spawned` ends, however
 it ends. Counts are chosen so that a slice lasts as long as the plan says, and batches so that
 reading the clock does not count.
-
-Called by: `peer`, `mpi`.
 """
 
 from __future__ import annotations

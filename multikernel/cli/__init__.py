@@ -3,8 +3,7 @@
 Guarantees: what the user did wrong is one line on stderr and exit code 2; what went wrong otherwise
 and was foreseen is one line and exit code 1; neither shows a traceback. Ctrl-C and SIGTERM end a
 command in the same way, with everything it started gone. Help costs little: a command's file is
-imported when the command runs. Called by: the `multikernel` script and `python -m multikernel`. One
-file a command; shared options in `options`.
+imported when the command runs. One file a command; shared options in `options`.
 """
 
 from __future__ import annotations

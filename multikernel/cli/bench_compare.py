@@ -2,8 +2,7 @@
 
 Guarantees: exit code 0 where nothing crossed the threshold, 3 where something did, 2 where the runs
 cannot be compared (different machines, nothing in common, files that are no documents). What has no
-partner is counted, not passed over. Called by: people after a change, and scripts that guard
-against regressions.
+partner is counted, not passed over.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The group of commands, each imported when it is run or its own help is asked for.
 
 Guarantees: `multikernel --help` and `--version` import no command, no numpy and no native module.
-Called by: `cli.main`. Idea: click's own pattern of a lazy group.
+Idea: click's own pattern of a lazy group.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ a file.
 Guarantees: what can be wrong with the options is found before anything is measured; stdout holds
 the final table, or with --json - the document, and nothing else; what goes on meanwhile goes to
 stderr, and is drawn between measurements only, as drawing takes a CPU that is being measured.
-Called by: the group of commands.
 """
 
 from __future__ import annotations

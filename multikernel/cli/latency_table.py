@@ -3,7 +3,7 @@ related.
 
 Guarantees: a cell holds both directions of a pair (their mean); what is estimated has a tilde, what
 is not known a dash; no more than TRIANGLE CPUs make a triangle. Plain text, no colour, columns that
-line up. Called by: `latency`. Idea: core-to-core-latency's triangle.
+line up. Idea: core-to-core-latency's triangle.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Options that several commands share, and what follows from them.
 
 Guarantees: everything that can be wrong with what the user gave is found here, before anything is
-booted or measured. Called by: `compare`, `bench`, `boot`, `latency`, `topology`.
+booted or measured.
 """
 
 from __future__ import annotations

@@ -3,8 +3,7 @@ what was measured.
 
 Guarantees: nothing is measured and nothing but the file that is asked for is written, never over
 one that is there; a machine that nobody has says so in the first line. stdout holds the drawing, or
-the JSON, and nothing else. Called by: the group of commands. Idea: lstopo and
-hwloc-gather-topology.
+the JSON, and nothing else. Idea: lstopo and hwloc-gather-topology.
 """
 
 from __future__ import annotations

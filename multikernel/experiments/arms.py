@@ -5,8 +5,8 @@ Guarantees: within a boot every arm has its slice in every round, in an order dr
 from the request's seed, so that what drifts drifts through all of them. A slice in which the
 machine disturbed the measurement is measured again, twice at most, and then dropped; an arm of
 which nothing trustworthy remains has no series but a sentence that says why. A series' interval and
-every ratio are over boots, and ratios are taken within each. Called by: every experiment. Idea:
-hyperfine's interleaving and its warnings; statistics as in `results.statistics`.
+every ratio are over boots, and ratios are taken within each. Idea: hyperfine's interleaving and its
+warnings; statistics as in `results.statistics`.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 
 Guarantees: the ways of deciding, each a system of its own that is booted fresh in every boot: the
 multikernel by two phases and by owners, the shared kernel under its one lock and under one a region
-of memory. All of them are asked the same requests, through the same loop. Called by:
-`two_phase_commit`, `capabilities`; `retype_throughput` (WAYS).
+of memory. All of them are asked the same requests, through the same loop.
 """
 
 from __future__ import annotations

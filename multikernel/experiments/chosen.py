@@ -3,7 +3,6 @@ one run.
 
 Guarantees: the tree is the one that boots with `trees="chosen"` have, decided by running candidates
 on the cores; what is said of it is drawn from ratios within boots, and a slower one is called so.
-Called by: shootdown, collectives.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ last in the tree. Everything that arrives is checked. Beside them, bare: barrier
 as OpenMP's libraries spin in them, mpi4py's where it is installed, and the messages of the chosen
 tree alone. Trees are the knowledge base's, as in `shootdown`; those with equal edges are one and
 are measured once. Answers: section 5.1 of the paper, for programs, and Smelt's collectives (OSDI'16
-§5). Called by: the registry.
+§5).
 """
 
 from __future__ import annotations

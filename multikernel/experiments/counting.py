@@ -1,8 +1,7 @@
 """What the processor counts of a thread while it runs a loop: cache lines loaded and missed.
 
 Guarantees: a number is one that the processor counted; where it has no counters, or they are not
-given to us, there is none but the reason. Called by: `transport` (what can be counted here),
-`on_core_transport` (counts). Light, since cores import it. Source: perf_event_open(2).
+given to us, there is none but the reason. Light, since cores import it. Source: perf_event_open(2).
 """
 
 from __future__ import annotations

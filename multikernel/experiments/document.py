@@ -2,7 +2,7 @@
 warnings.
 
 Guarantees: every document is made in this one way, so that all say the same things of the machine;
-`over_floor` is filled in only from floors of the same run. Called by: every experiment.
+`over_floor` is filled in only from floors of the same run.
 """
 
 from __future__ import annotations

@@ -5,8 +5,7 @@ Guarantees: at least 16 lines of each pair, in both modes (*back-to-back*, no cl
 *single*, a clock around each round trip, with a pause between), on the same lines by turns; medians
 by line are in the document. Answers: the paper's table 2 (what a message costs by distance), of
 which this is the part the hardware takes. The arms here are also what the other experiments put
-among theirs, to judge them by. Called by: the registry; `round_trip` and `unmap` (floor_arms,
-floors_of).
+among theirs, to judge them by.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 the others.
 
 Guarantees: a host that cannot have them (too many cores, too few open files) loses these arms
-alone, with a sentence. Called by: `unmap`, `shared_memory`.
+alone, with a sentence.
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ pair is done when its interval over boots is tight. Which pairs are measured is 
 all of a small machine, enough of a large one, and what is estimated is called that. Between the
 others one pair is measured again and again: where it moves, the machine moved, and the document
 says so. Answers: the paper's table 2 (what a message costs by distance), of which this is the part
-the hardware takes. Called by: cli (`multikernel latency`), the registry. Idea:
-core-to-core-latency's matrix; ours says where lines lie.
+the hardware takes. Idea: core-to-core-latency's matrix; ours says where lines lie.
 """
 
 from __future__ import annotations

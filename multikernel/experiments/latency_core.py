@@ -2,8 +2,7 @@
 
 Guarantees: both sides run the same rounds in the same order, on scratch lines that are spread over
 the region of the core they belong to; where each line lies is asked of the host after it was
-touched. A core imports this page once, so it stays light. Called by: `latency`, through
-`Core.start`.
+touched. A core imports this page once, so it stays light.
 """
 
 from __future__ import annotations

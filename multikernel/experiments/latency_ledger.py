@@ -2,8 +2,7 @@
 and of its lines.
 
 Guarantees: thousands of arms fit, one histogram each; what cannot be of one place is told from what
-is. A reference pair, measured again and again between the others, has a key of its own. Called by:
-`latency` and its words.
+is. A reference pair, measured again and again between the others, has a key of its own.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 how far nodes are.
 
 Guarantees: pure values, from what the machine declares or a test invents; relations are those of
-`Topology.relation`, fast enough for a quarter of a million pairs. Called by: `latency_plan`,
-`latency` and its words.
+`Topology.relation`, fast enough for a quarter of a million pairs.
 """
 
 from __future__ import annotations

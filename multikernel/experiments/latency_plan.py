@@ -7,8 +7,8 @@ the machine declares they share; a few of every group are measured, and every CP
 least one of them; where members of a group disagree by more than noise and tolerance, the group is
 divided, first where a CPU stands out, else by where the two ends lie (node, die, cache, core, in
 the end pair by pair), and its parts are measured in turn. A budget bounds it all; a group that
-still disagrees when it is spent is said to be unsettled. Called by: `latency`. Idea: MCTOP infers
-levels from latencies alone; here the declared ones are tested by latencies.
+still disagrees when it is spent is said to be unsettled. Idea: MCTOP infers levels from latencies
+alone; here the declared ones are tested by latencies.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 moved, what is estimated.
 
 Guarantees: every pair that has no series is counted in a sentence, by how it is related, with what
-it is taken to cost or that nothing is known of it. Called by: `latency`.
+it is taken to cost or that nothing is known of it.
 """
 
 from __future__ import annotations

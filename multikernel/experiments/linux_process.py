@@ -4,7 +4,7 @@ nothing else.
 Guarantees: the process is exec'd, so it inherits neither the kernels' segments nor the caller's
 threads; its memory is a segment without a name, as the kernels' pages are; its threads are pinned
 to the same CPUs as the cores; between slices it sleeps; it is gone with the thread that started it,
-or when its input ends. Commands and answers are JSON, one a line. Called by: `unmap`.
+or when its input ends. Commands and answers are JSON, one a line.
 
 Run as: python -m multikernel.experiments.linux_process PARENT CPU[,CPU…] BYTES
 """

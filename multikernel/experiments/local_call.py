@@ -5,7 +5,7 @@ core's driver, which works in disabled mode and answers; no address space is lef
 one CPU*: two cores are booted on the same CPU, and the host switches from the one's process to the
 other's and back, once because each yields and once because each sleeps until it is woken. Neither
 is what the paper measured, and the document says so. A message to a core with a CPU of its own
-stands beside them. Answers: the paper's table 1 (LRPC on one core). Called by: the registry.
+stands beside them. Answers: the paper's table 1 (LRPC on one core).
 """
 
 from __future__ import annotations

@@ -4,8 +4,7 @@ loops run on them.
 Guarantees: between slices every core of the system is parked, so another kernel's slice has the
 CPUs to itself; cores that poll never park while they are measured; a computing program is stopped
 however the slice ends. The client sleeps through a slice, because it needs a CPU that the cores are
-using. Called by: the experiments. Not thread-safe: one slice at a time on the whole machine is the
-point.
+using. Not thread-safe: one slice at a time on the whole machine is the point.
 """
 
 from __future__ import annotations

@@ -3,8 +3,7 @@ started by the library's own launcher.
 
 Guarantees: a rank is pinned to the CPU of the core with its number; between slices it sleeps
 outside of MPI; launcher and ranks are gone with the thread that started them, or when the
-connection ends. What the library leaves behind lies in a directory that is removed. Called by:
-`collectives`.
+connection ends. What the library leaves behind lies in a directory that is removed.
 
 Run as: mpiexec -n N python -m multikernel.experiments.mpi_process SOCKET CPU[,CPU…]
 """

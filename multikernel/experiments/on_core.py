@@ -4,8 +4,7 @@ gets back.
 Guarantees: the core is verified to run on its CPU before it measures; what happened to the
 measuring CPUs and tasks meanwhile comes back with the samples, taken by the measuring core itself
 right around the loop, so that the client's own stirring does not count. A verdict that is not OK is
-an error here. Called by: `measure` and the experiments, through `Core.run`; a core imports this
-page once, so it stays light.
+an error here.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Guarantees: as `on_core`, whose manners these follow. Every core is furnished on
 memory that it alone retypes (MEMORIES), and leaves it as it found it; what it makes goes to its
 root CNode, whose slots need no lock of a region of their own. In the shared kernel with a lock a
 region the cores' memories lie in regions that differ, up to REGIONS cores, but for "common", which
-lies in one. Called by: `retype_throughput`, through `Core.start`.
+lies in one.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@
 Guarantees: as `on_core`, whose manners these follow. A core is furnished once a boot with the
 memory and the CNodes that the operations work on (SOURCES); every loop leaves them as it found
 them. The mapping database alone is measured in a replica beside the core's own, on the same CPU.
-Called by: `capability_kernels`, `capabilities`, through `Core.run`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ an open loop.
 
 Guarantees: as `on_core`, whose manners these follow. The two sides of a loop get the same numbers
 and differ in their role; each use of the rings' memory has a number of its own, larger than all
-before. A message that came wrong is an error. Called by: `message`, through `Core.start`.
+before. A message that came wrong is an error.
 """
 
 from __future__ import annotations

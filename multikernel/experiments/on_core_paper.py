@@ -4,8 +4,7 @@ experiments send to a core.
 Guarantees: as `on_core`, whose manners these follow. Cores that update at once have met before any
 of them counts, and go on unrecorded for a while after the last that counts, so that no sample is of
 a core that was alone. CPU time of a core is read while it sleeps, when the host's account of it is
-exact. Called by: `shared_memory`, `local_call`, `poll_or_block`, through `Core.start`. Idea: the
-rendezvous is the floor's own bounced line, used once.
+exact. Idea: the rendezvous is the floor's own bounced line, used once.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ host offers.
 Guarantees: as `on_core`, whose manners these follow. A core takes its ends once, from the process
 that made them, and keeps them for as long as it lives; it holds no end of the other side, so where
 pipe or socket carries, a side that dies is noticed. Every message is looked at when it arrives; one
-that is wrong is an error. Called by: `transport`, through `Core.start`.
+that is wrong is an error.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Guarantees: as `on_core`, whose manners these follow. All cores of a tree get the same plan, each
 with its own place in the tree. A request or an acknowledgement that was wrong, on any core, is an
-error. Called by: `shootdown`, through `Core.start`.
+error.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ where messages are rare enough not to queue). The document says which P loses le
 which P stays nearest to the best at all of them, what the rule P = C says, and where the default
 stands. A C that was measured and does not drown in noise is kept for this machine, and every boot
 here polls for it from then on (knowledge.block_cost); the document says whether. Answers: the
-paper's section 4.6. Called by: the registry. Idea: with a budget of C nobody loses more than twice
-what a prophet would (the ski-rental bound).
+paper's section 4.6. Idea: with a budget of C nobody loses more than twice what a prophet would (the
+ski-rental bound).
 """
 
 from __future__ import annotations

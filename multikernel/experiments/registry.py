@@ -1,8 +1,7 @@
 """The experiments by name.
 
 Guarantees: a name here is the `experiment` of the documents it makes; every experiment names the
-paper's figure that it answers. An experiment's file is imported when it is asked for. Called by:
-cli.
+paper's figure that it answers. An experiment's file is imported when it is asked for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What is asked of an experiment: on which cores, how large, and who wants to hear of its progress.
 
 Guarantees: a request says everything that decides what is run; two equal requests run the same
-slices in the same order. Called by: cli (makes them), every experiment (reads them).
+slices in the same order.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ asked); or its own while all others have copies (in the multikernel agreement, w
 many in flight, and every core answers the others while it has operations of its own under way); or
 its part of one RAM that all have. In every kernel and way of deciding, by number of cores, and by
 one core alone, so that it can be said what the others add. Answers: the paper's figure 8, in
-throughput. Called by: the registry. Idea: as `unmap`'s own pages and `shared_memory`'s updates.
+throughput. Idea: as `unmap`'s own pages and `shared_memory`'s updates.
 """
 
 from __future__ import annotations

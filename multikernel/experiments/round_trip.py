@@ -5,7 +5,7 @@ Guarantees: the same two modes as the floor, interleaved with it on the same cor
 driver" means the driver's own loop, its dispatch by kind, and 8 further channels of that pair
 polled in every turn; bare ends run in a loop of their own and are called raw. Answers: the paper's
 table 2 (latency of a message by distance) and the cost of its channel's form: one line that carries
-request and reply, against a ring each way. Called by: the registry.
+request and reply, against a ring each way.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ counts; a slice in which one was off its CPU does not count), back to back in ba
 core updates the same lines itself, in a special loop (raw). MSG: cores ask core 0, the server,
 through the booted driver; the server's own program does nothing, and what the update costs there is
 timed by the server, for the last call of each batch. With one core alone there is no other to ask:
-its program asks its own driver, and no message is sent. MSG again over sockets: the same
-requests in systems whose cores talk by those, over the very channels of their monitors. Answers:
-the paper's figure 3 (SHM1 … SHM8, MSG1, MSG8, Server). Called by: the registry.
+its program asks its own driver, and no message is sent. MSG again over sockets: the same requests
+in systems whose cores talk by those, over the very channels of their monitors. Answers: the paper's
+figure 3 (SHM1 … SHM8, MSG1, MSG8, Server).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ acknowledgement says whom it speaks for, which is checked. Both modes of the flo
 the system knowledge base, for just the cores that take part, from costs that were measured on this
 machine if any are kept; what they are from is in the document. Protocols that come to the same tree
 on the same memory nodes are measured once, and the document says which. Answers: the paper's figure
-6. Called by: the registry.
+6.
 """
 
 from __future__ import annotations

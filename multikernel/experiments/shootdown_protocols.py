@@ -3,8 +3,8 @@
 Guarantees: every edge has a line of its own, and the line lies with the receiver or, in the
 protocols that the paper has before it thinks of memory nodes, with the sender. Protocols that come
 to the same on a machine, edge for edge and memory node for memory node, are one and are not
-measured twice. Called by: `shootdown`. Source: the paper's section 5.1 and figure 6 (broadcast,
-unicast, multicast, NUMA-aware multicast).
+measured twice. Source: the paper's section 5.1 and figure 6 (broadcast, unicast, multicast,
+NUMA-aware multicast).
 """
 
 from __future__ import annotations

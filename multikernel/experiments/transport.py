@@ -9,7 +9,7 @@ sleeps also with both processes on one CPU, where no other CPU has to be woken. 
 whether it crosses the host's kernel, whether it sleeps, whether it shares memory and how large its
 messages are. Cache lines are those the processor counts, on the side that asks; where it does not
 let them be counted the document says so and why. Answers: the paper's table 3, with the host's own
-mechanisms in the place of L4's IPC. Called by: the registry.
+mechanisms in the place of L4's IPC.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What carries messages between two processes, made in pairs of sides and given to two cores.
 
 Guarantees: each core gets its own sides and no others, over a Unix socket of this process that only
-it may use; when they are given nobody else holds a descriptor of them. Called by: `transport`.
+it may use; when they are given nobody else holds a descriptor of them.
 Idea: SCM_RIGHTS, as the boot hands the kernel's segment to the cores.
 """
 

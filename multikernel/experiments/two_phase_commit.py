@@ -10,7 +10,7 @@ the owner; in the shared kernel, whose cores need not be asked, under one lock a
 region. What the same request costs where nobody has to be asked (the local work) is in the same
 slices, and so are the floors: what agreement adds is said in multiples of them. Trees with the same
 edges are one, as in `collectives`. One core asks, the others answer; what all cores get done at
-once is `retype_throughput`'s. Answers: the paper's figure 8. Called by: the registry.
+once is `retype_throughput`'s. Answers: the paper's figure 8.
 """
 
 from __future__ import annotations

@@ -10,8 +10,7 @@ sockets, which share no memory, and both kernels and Linux by number of cores an
 (`unmap_by_cores`). Arms are compared only within a boot, interleaved. That a target was told as
 claimed is counted, not assumed: interrupts of the cores by themselves, Linux's by /proc/interrupts.
 Answers: the paper's figure 7 (and, with the difference between its two phases, figure 8's agreement
-for one operation). Called by: the registry. The arms' descriptions and the checks are in
-`unmap_arms`.
+for one operation). The arms' descriptions and the checks are in `unmap_arms`.
 """
 
 from __future__ import annotations

@@ -4,8 +4,7 @@ as it claims.
 Guarantees: a series whose targets were not told as it says is refused with the count that shows it.
 Signalled cores count their own interrupts: an operation is a map, a touch and an unmap, each of
 which has to interrupt. Linux's shootdowns are the TLB line of /proc/interrupts on the told CPUs,
-1.00 an operation and CPU when they are real; where the peers sleep there are none. Called by:
-`unmap`.
+1.00 an operation and CPU when they are real; where the peers sleep there are none.
 """
 
 from __future__ import annotations

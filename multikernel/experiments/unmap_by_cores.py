@@ -7,8 +7,7 @@ is worth), by the shared kernel's line, and by Linux's threads on the same CPUs.
 tree that the system chose is among them. Trees with the same edges are run once and their other
 names are said; over two cores all are one. One system serves all trees of a kernel: a tree is
 installed before its slice, and its edges beyond the holders are contracted away. Answers: the
-paper's figure 7 over cores, with the trees of its section 5.1. Called by: `unmap`, which compares,
-shuffles and checks.
+paper's figure 7 over cores, with the trees of its section 5.1.
 """
 
 from __future__ import annotations

@@ -12,6 +12,6 @@ same answers. The machine may be this host, a capture or an invented one.
 - `tree`, `trees`, `optimum`: multicast trees; `model`: what a tree is predicted to take
 - `skb`, `facts`, `questions`, `rules/*.lp`: the system knowledge base, in clingo
 
-Called by: runtime and system (which tree is installed, where services go), experiments, cli. Idea:
-Barrelfish's system knowledge base (SOSP'09 §4.9) and the multicast of its §5.1; Smelt (OSDI'16).
+Idea: Barrelfish's system knowledge base (SOSP'09 §4.9) and the multicast of its §5.1; Smelt
+(OSDI'16).
 """

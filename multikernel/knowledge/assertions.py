@@ -2,8 +2,6 @@
 
 Guarantees: every fact remembers its file and line. Only facts are taken: a rule, a variable, a
 choice, or something that cannot be parsed is one error with its file and line.
-
-Called by: skb.
 """
 
 import os

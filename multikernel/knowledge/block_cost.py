@@ -5,8 +5,6 @@ Guarantees: a core that polls for C before it sleeps never loses more than C bey
 have lost by the better of the two, whenever the message comes (paper §4.6). C is kept under the
 rules of `kept`; where there is none to use, cores poll for `DEFAULT_US`. Reading it takes well
 under a millisecond; it is measured by `multikernel bench run poll-or-block`.
-
-Called by: system.boot (`budget`), experiments (`save`: poll-or-block), cli.
 """
 
 from dataclasses import dataclass

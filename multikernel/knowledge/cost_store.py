@@ -2,8 +2,6 @@
 
 Guarantees: kept by CPU, not by core: a system on some of the CPUs reuses what a system on all of
 them has measured. Costs that were only assumed are never kept.
-
-Called by: runtime or experiments after they have measured (`save`) and before (`load`), cli.
 """
 
 from pathlib import Path

@@ -10,10 +10,9 @@ a message from a, the transfer of its line included; `round_trip[a, b]` from a's
 a's receive of the answer. What a round trip takes beyond its sends and receives is `wire`, in which
 neither core is busy.
 
-Called by: trees, optimum, model, facts; from_samples by what measures on running cores. Source:
-LogP (Culler et al., 1993) for the three terms, an overhead and a latency a pair; Smelt (Kaestle et
-al., OSDI'16) for measuring send and receive a pair. The assumed figures are Smelt's for a 2×10 Ivy
-Bridge (same and other socket); what lies between is interpolated.
+Source: LogP (Culler et al., 1993) for the three terms, an overhead and a latency a pair; Smelt
+(Kaestle et al., OSDI'16) for measuring send and receive a pair. The assumed figures are Smelt's for
+a 2×10 Ivy Bridge (same and other socket); what lies between is interpolated.
 """
 
 from collections.abc import Iterable, Mapping

@@ -10,8 +10,7 @@ What a fact may say is in `VOCABULARY`: for each predicate the names of its argu
 of them are the key, which has one value only. Predicates that are not in it are the user's own:
 they hold as they are.
 
-Called by: skb. Idea: the SKB's three sources of facts (SOSP'09 §4.9); clingo's input language for
-writing them.
+Idea: the SKB's three sources of facts (SOSP'09 §4.9); clingo's input language for writing them.
 """
 
 import re

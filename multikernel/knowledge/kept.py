@@ -8,8 +8,6 @@ not at all.
 Files lie in $XDG_CACHE_HOME/multikernel/costs (~/.cache/… without it) or below, one a machine and
 `Store`, named by the machine's fingerprint; they hold no host or user name. Deleting them costs a
 measurement and nothing else.
-
-Called by: cost_store (what messages cost), block_cost (what blocking costs).
 """
 
 import hashlib

@@ -12,9 +12,9 @@ It ends when the root has taken its last acknowledgement. A leaf answers at once
 operation itself is left out, being the same in every tree. Not modelled: contention between lines
 under way, and cores that share a CPU (their sends and receives overlap here).
 
-Called by: trees, optimum. Source: LogP (Culler et al., 1993) for busy ends and idle wires; Smelt
-(OSDI'16) for forwarding in sending order with a cost a pair. That acknowledgements queue at the
-parent is what the monitors here do.
+Source: LogP (Culler et al., 1993) for busy ends and idle wires; Smelt (OSDI'16) for forwarding in
+sending order with a cost a pair. That acknowledgements queue at the parent is what the monitors
+here do.
 """
 
 from dataclasses import dataclass

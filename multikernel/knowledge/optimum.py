@@ -12,8 +12,8 @@ that. If that already takes as long as the best tree so far, the choices that ma
 others, are given back to clingo as a nogood, which excludes them for good. A complete tree that is
 better becomes the best so far; the search ends when nothing is left.
 
-Called by: trees. Source: clingo's propagators (Gebser et al., ICLP'16), used as in branch and
-bound; the model is model.py's.
+Source: clingo's propagators (Gebser et al., ICLP'16), used as in branch and bound; the model is
+model.py's.
 """
 
 from collections.abc import Sequence

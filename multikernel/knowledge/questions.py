@@ -18,8 +18,6 @@ may be left out. In the rules its name stands for its value. The answer names th
 its arguments are called. Answers are sorted by these arguments, from the first on; those whose
 names begin with `_` sort and are not shown. Behind the answer may stand `a tree from root`: then
 its parent and child must be a tree over all cores.
-
-Called by: skb, cli.
 """
 
 import os

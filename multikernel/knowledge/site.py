@@ -3,7 +3,7 @@
 Guarantees: cores are numbered 0 … n-1; several may share a CPU. Answers are numpy arrays over the
 cores, so that 512 cores cost milliseconds. What the machine does not say divides no cores.
 
-Called by: costs, trees, facts. The placement comes from machine.cpus.
+The placement comes from machine.cpus.
 """
 
 from collections.abc import Callable, Sequence

@@ -12,9 +12,8 @@ so a question about 512 cores costs what it asks for. An answer that claims to b
 all cores, or an error says where it was claimed. What is wrong with a rule or a fact is BadInput
 with file and line.
 
-Called by: runtime and system (placement, trees), experiments, cli. Idea: Barrelfish's SKB (SOSP'09
-§4.9), which keeps facts and rules in a constraint solver, ECLiPSe CLP; here they are answer set
-programs.
+Idea: Barrelfish's SKB (SOSP'09 §4.9), which keeps facts and rules in a constraint solver, ECLiPSe
+CLP; here they are answer set programs.
 """
 
 import os

@@ -7,7 +7,7 @@ rules, the constraint that excludes every answer is named with its line, and wit
 it if there is one. Ctrl-C interrupts the caller even while clingo grounds without end (its thread
 is left behind then). Runs are deterministic: one thread, the default seed.
 
-Called by: skb, assertions (messages). Source: clingo's Python API (Potassco).
+Source: clingo's Python API (Potassco).
 """
 
 import re

@@ -4,9 +4,6 @@ Guarantees: a `Tree` spans its members, exactly once each, from its root; one th
 be made: BadInput names the edge. Edges stand in sending order: a core's edges in the order it sends
 them, and none before the edge that reaches it. So the edges, taken one after the other, are a
 schedule that can be run.
-
-Called by: trees and optimum (makers), model, skb (trees that rules answer), runtime (installs
-them).
 """
 
 from collections.abc import Iterable

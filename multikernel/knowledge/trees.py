@@ -30,8 +30,7 @@ one package what divides them next (Site.group).
   if the search was
   given up before nothing better was proven to be left (optimum).
 
-Called by: runtime (what is installed), experiments, cli. Costs come from costs, what a tree takes
-from model.
+Costs come from costs, what a tree takes from model.
 """
 
 import heapq

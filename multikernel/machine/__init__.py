@@ -4,6 +4,5 @@ Guarantees: facts come from /sys and /proc under any root, so a captured tree re
 machine; a file that is missing makes a fact unknown, never an error. Importing this room imports no
 third-party package, because the supervisor process imports it while it boots.
 
-Called by: knowledge, runtime (pinning, placement), experiments (environment, caveats, activity,
-clock), cli. Idea: hwloc's: a topology that can be tested without the machine.
+Idea: hwloc's: a topology that can be tested without the machine.
 """

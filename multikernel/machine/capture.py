@@ -11,7 +11,7 @@ kernel wrote, it may have been cut short on the way.
 
 An archive may also be one of hwloc's (hwloc-gather-topology), or a directory with the same files.
 
-Called by: named, cli.topology.
+
 Source: Documentation/ABI/stable/sysfs-devices-system-cpu of Linux; the idea is hwloc's.
 """
 

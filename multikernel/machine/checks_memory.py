@@ -3,8 +3,8 @@
 Guarantees: each check answers from files alone (and, on the live machine, one statvfs of /dev/shm),
 and answers "unknown" where they are missing.
 
-Called by: doctor. Source: Documentation/admin-guide/sysctl/{vm,kernel}.rst and mm/transhuge.rst of
-Linux, proc(5), tmpfs(5).
+Source: Documentation/admin-guide/sysctl/{vm,kernel}.rst and mm/transhuge.rst of Linux, proc(5),
+tmpfs(5).
 """
 
 import os

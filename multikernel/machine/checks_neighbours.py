@@ -4,9 +4,9 @@ tick.
 Guarantees: each check answers from files alone and answers "unknown" where they are missing. No
 path, command line or name of another process is repeated.
 
-Called by: doctor. Source: cgroups(7), cpuset(7), Documentation/core-api/irq/irq-affinity.rst and
-timers/no_hz.rst of Linux. That the floor between two virtual CPUs moves was measured on such
-machines: the same pair, minutes apart, up to 5 times slower.
+Source: cgroups(7), cpuset(7), Documentation/core-api/irq/irq-affinity.rst and timers/no_hz.rst of
+Linux. That the floor between two virtual CPUs moves was measured on such machines: the same pair,
+minutes apart, up to 5 times slower.
 """
 
 import re

@@ -2,9 +2,9 @@
 
 Guarantees: each check answers from files alone and answers "unknown" where they are missing.
 
-Called by: doctor. Source: Documentation/admin-guide/pm (cpufreq, intel_pstate, amd-pstate,
-cpuidle), power/pm_qos_interface.rst and admin-guide/hw-vuln of Linux; what to look for at all:
-Intel's and Red Hat's guides to low-latency tuning.
+Source: Documentation/admin-guide/pm (cpufreq, intel_pstate, amd-pstate, cpuidle),
+power/pm_qos_interface.rst and admin-guide/hw-vuln of Linux; what to look for at all: Intel's and
+Red Hat's guides to low-latency tuning.
 """
 
 import re

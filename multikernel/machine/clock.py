@@ -10,8 +10,8 @@ values, so the narrower the bracket the surer the pair. Take the narrowest of ma
 again at the end: the error of the rate is half the two brackets over the distance. Being
 interrupted in between costs nothing.
 
-Called by: environment (the record), experiments (cycles → ns). "Counter" means rdtsc on x86-64 and
-the generic timer on aarch64: TSC cycles, never core clock cycles.
+"Counter" means rdtsc on x86-64 and the generic timer on aarch64: TSC cycles, never core clock
+cycles.
 """
 
 import importlib

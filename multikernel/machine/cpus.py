@@ -9,8 +9,6 @@ The grammar: a bare number counts cores ("4" = four cores); anything with a comm
 CPUs ("0,2-3" = three cores on exactly these, in this order; "1," = one core on CPU 1). A count is
 laid over the allowed CPUs in numerical order, one physical core after the other first, then their
 second hardware threads, and so on; more cores than CPUs begin again at the first.
-
-Called by: cli (options), system.boot, experiments.
 """
 
 from collections.abc import Sequence

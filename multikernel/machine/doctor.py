@@ -6,9 +6,8 @@ Guarantees: it reads /proc, /sys and /dev under any root and changes nothing. Th
 never an error. What matters or is bad always has a remedy: the command, or a sentence that says
 that there is none.
 
-Called by: cli (`multikernel doctor`), environment (a run carries its findings, as caveats). Idea:
-pyperf's `system show` and hyperfine's warnings: the cause and the remedy in one place; a doctor
-that only looks, because what to change on a machine is its owner's decision.
+Idea: pyperf's `system show` and hyperfine's warnings: the cause and the remedy in one place; a
+doctor that only looks, because what to change on a machine is its owner's decision.
 """
 
 import os

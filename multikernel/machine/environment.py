@@ -5,7 +5,7 @@ Guarantees: the record is plain data with a fixed set of keys, each present in e
 where unknown); it holds no host name, user name or path but the command line as it was given. Taken
 in two steps, because steal and load mean something only as before and after.
 
-Called by: experiments and the commands that run them:
+How it is used:
 
     environment = Environment.begin(placement, seed=1)
     …measure…

@@ -6,7 +6,7 @@ unreadable or garbled is None to the check that asks, never an error. A check is
 `Evidence` to an `Answer`, made a `Check` by the decorator that gives it its code, its title and the
 sentence that says why it matters.
 
-Called by: the checks_* files, doctor.
+
 Source: proc(5), cgroups(7), Documentation/admin-guide/kernel-parameters.rst of Linux.
 """
 

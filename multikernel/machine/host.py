@@ -4,9 +4,9 @@ clock source.
 Guarantees: read from /proc and /sys under any root; what is not said is None or empty. Only facts,
 no judgement: caveats.py judges.
 
-Called by: environment (the record), caveats. Source: proc(5) on cpuinfo; Linux's
-arch/x86/include/asm/cpufeatures.h for the flags; the DMI strings hypervisors give their machines
-(as systemd-detect-virt knows them too); Arm's MIDR part numbers.
+Source: proc(5) on cpuinfo; Linux's arch/x86/include/asm/cpufeatures.h for the flags; the DMI
+strings hypervisors give their machines (as systemd-detect-virt knows them too); Arm's MIDR part
+numbers.
 """
 
 import os

@@ -22,9 +22,8 @@ CPUs, or all pairs of a CPU, and is LEAST pairs (groups: two); and two levels th
 are. Between these bounds it depends. All this as surely as statistics allow: an accident in
 thousands of machines remains. Where pairs are known worse, nothing is said but that.
 
-Called by: cli.topology. Ideas: MCTOP (EuroSys'17) infers levels from latencies alone; here declared
-ones are tested. The floor of the warning is the valley: a class is told from a tail by the lack of
-values between.
+Ideas: MCTOP (EuroSys'17) infers levels from latencies alone; here declared ones are tested. The
+floor of the warning is the valley: a class is told from a tail by the lack of values between.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 `multikernel topology -o`.
 
 Guarantees: the same text means the same on every host, except "live" and names of files. What is
-none of these is refused in one sentence. Called by: cli (`--machine` of topology, skb).
+none of these is refused in one sentence.
 """
 
 import os

@@ -4,8 +4,8 @@ cores.
 Guarantees: every online CPU is in exactly one core, every core in exactly one place; a box holds at
 least two cores or is the only thing that says something (a package of one core). What consists of
 the same CPUs is one box with several names. What lies across others (a node of half of two
-packages) is no box, and is named in `across`. Called by: report (drawings of machines). Idea:
-hwloc's tree of objects, with levels merged that add no structure.
+packages) is no box, and is named in `across`. Idea: hwloc's tree of objects, with levels merged
+that add no structure.
 """
 
 from __future__ import annotations

@@ -20,8 +20,7 @@ The grammar:
 Distances are derived, not read: 10 at home, 12 between nodes of one package, 20 between packages;
 where links are known, 10 and 6 more for each link on the shortest way.
 
-Called by: named, tests. Idea: hwloc's synthetic topologies; the machines: paper.md §3 (SOSP'09
-§4.1).
+Idea: hwloc's synthetic topologies; the machines: paper.md §3 (SOSP'09 §4.1).
 """
 
 import re

@@ -7,9 +7,8 @@ file (topology_document). `source` says which, and is printed wherever the machi
 CPUs have entries. Ids are the kernel's and opaque: they have gaps, and die ids repeat in every
 package.
 
-Called by: cpus (placement), environment and caveats (the record), knowledge (facts), report
-(drawings). Source: Documentation/ABI/stable/sysfs-devices-system-cpu and sysfs-devices-node of
-Linux; hwloc for what is asked.
+Source: Documentation/ABI/stable/sysfs-devices-system-cpu and sysfs-devices-node of Linux; hwloc for
+what is asked.
 """
 
 import os

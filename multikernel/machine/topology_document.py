@@ -5,8 +5,7 @@ types, ranges, sizes, and that it does not contradict itself (a cache of CPUs th
 CPU in two nodes). What is refused is refused in one sentence that names the file and the line, and
 the place (`$.cpus[3].package`) where it is JSON but no machine.
 
-Called by: Topology.to_json and from_json, named, cli. CPU lists are in the kernel's format, as in
-the result documents.
+CPU lists are in the kernel's format, as in the result documents.
 """
 
 import json

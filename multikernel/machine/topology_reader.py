@@ -6,8 +6,8 @@ of its own, a machine with no package ids is one package, one without nodes is o
 contradicts itself is absent too: CPUs are siblings only if each lists the same ones, and a CPU is
 in one node. `core_id` is not read at all, because it is not unique.
 
-Called by: Topology.read, capture. Source: Documentation/ABI/stable/sysfs-devices-system-cpu and
-sysfs-devices-node of Linux; cgroups(7), cpuset(7).
+Source: Documentation/ABI/stable/sysfs-devices-system-cpu and sysfs-devices-node of Linux;
+cgroups(7), cpuset(7).
 """
 
 import re

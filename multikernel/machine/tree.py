@@ -2,7 +2,7 @@
 
 Guarantees: a file that is missing, no plain file, unreadable or larger than MOST_BYTES has no text,
 and a directory that is not there has no names; neither is ever an error. Nothing is waited for (a
-pipe in the place of a file). Called by: topology_reader, capture.
+pipe in the place of a file).
 """
 
 import os

@@ -3,7 +3,7 @@ nought.
 
 Guarantees: every bar's value stands beside it in figures, so nothing has to be read off the axis;
 the error bar is the interval given; a bar of the paper is hollow and dashed, and says whose it is;
-rows are wide enough for a phone. Called by: figures.
+rows are wide enough for a phone.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Guarantees: a curve holds one way of telling in one kernel; where kinds of tree have the same edges
 the series that was run stands for all of them. From which number of cores on one is cheaper is said
 only where the whole interval of every ratio from there on says so. Nothing is said of a document of
-one number of cores. Called by: verdict, the figures.
+one number of cores.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ kernel told along different trees, or by messages and not, "transport" what the 
 cost where they share no memory, "spared" those where one side need not tell anybody, "asking" those
 where the multikernel's cores ask one another and the shared kernel's take locks, "telling" those
 told differently, "cost" what else is paid; every comparison says which side is the multikernel's. A
-comparison whose ratio a document does not have is left out. Called by: `verdict`.
+comparison whose ratio a document does not have is left out.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Guarantees: everything is read and drawn before a file is made; a file appears under its name whole
 or not at all; one that is there stays as it is unless it is to be replaced. What the user can mend
-raises BadInput, a file that is no document DocumentError; then nothing was written. Called by: cli.
+raises BadInput, a file that is no document DocumentError; then nothing was written.
 """
 
 from __future__ import annotations

@@ -3,8 +3,7 @@
 Guarantees: every figure has a title and a description that says in words what is to be seen, for
 those who do not see it; a drawing is drawn for a width of WIDTH, so that its letters can be read on
 a phone as they are on paper; colours are classes, so that one style sheet serves light, dark and
-print, on a page and in a file of its own. Called by: the charts (make drawings), figures (make
-figures and tables), page and export (show them).
+print, on a page and in a file of its own.
 """
 
 from __future__ import annotations

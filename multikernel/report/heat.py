@@ -2,8 +2,7 @@
 
 Guarantees: one hue from light to dark, so it is read by those who see few colours, and in grey on
 paper; numbers are written in the squares up to 16 CPUs; beyond 64 the squares become one picture,
-so that hundreds of CPUs stay a small file; a pair that was not measured is empty. Called by:
-figures (the latency matrix).
+so that hundreds of CPUs stay a small file; a pair that was not measured is empty.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ single points.
 
 Guarantees: lines differ by colour, by the shape of their points and by name in the legend below; a
 curve of the paper is dashed and without error bars; the axis of values begins at nought unless the
-values span more than two powers of ten. Called by: figures.
+values span more than two powers of ten.
 """
 
 from __future__ import annotations

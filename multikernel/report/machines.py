@@ -3,7 +3,7 @@ be said of it.
 
 Guarantees: documents of different machines never share a section; the same document given twice
 appears once; within a machine experiments come as the paper has them, the latest run first. Nothing
-names a host or a user, because no document does. Called by: page, export.
+names a host or a user, because no document does.
 """
 
 from __future__ import annotations

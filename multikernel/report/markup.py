@@ -3,8 +3,7 @@
 Guarantees: whatever is not `Markup` already is escaped, in text and in attributes alike, so a
 document that holds hostile strings cannot become part of the page; characters that XML forbids, and
 those that turn the direction of writing round, are replaced by U+FFFD. Element and attribute names
-are the program's own, never a document's. Called by: everything in this room that draws or writes
-pages.
+are the program's own, never a document's.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ else.
 Guarantees: no script, no network (a content policy in the page forbids both), every text of a
 document escaped; light or dark as the reader's system is, and a style for paper; figures with
 titles and descriptions, tables with headings. All documents are in it, as downloads, whole.
-Documents of several machines are sections of their own. Called by: export. Idea: what hyperfine and
+Documents of several machines are sections of their own. Idea: what hyperfine and
 core-to-core-latency put side by side, in the form of a short paper.
 """
 

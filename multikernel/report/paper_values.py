@@ -4,7 +4,6 @@ Guarantees: only values that two independent secondary sources agree on (mark P)
 known from one source or from memory is not. Values read off a plot are marked approximate: good to
 about ±0.5 k cycles. Cycles are those of the machine named, and its clock turns them into
 nanoseconds; they are other machines of another time, so shapes and ratios travel and cycles don't.
-Called by: figures, page.
 """
 
 from __future__ import annotations

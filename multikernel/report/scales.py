@@ -3,7 +3,6 @@ them.
 
 Guarantees: every value between the ends lies between the ends of the drawing; ticks are round
 numbers within the scale, at least two of them. A linear scale that bars stand on begins at nought.
-Called by: the charts.
 """
 
 from __future__ import annotations

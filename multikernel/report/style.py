@@ -2,7 +2,7 @@
 
 Guarantees: colours are told apart by people who see few of them (the Okabe-Ito set, lightened on
 dark ground), and nothing is said by colour alone; light, dark and print come from the same classes;
-no font, image or sheet is fetched from anywhere. Called by: figure (drawings in files), page.
+no font, image or sheet is fetched from anywhere.
 """
 
 _LIGHT = """

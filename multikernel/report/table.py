@@ -2,7 +2,7 @@
 
 Guarantees: every series of every document has a row, in the documents' order; a number that makes
 no sense somewhere is a dash there. On a terminal the table has lines and colour, anywhere else it
-is plain text of the same columns. Called by: cli.
+is plain text of the same columns.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ figures.
 
 Guarantees: the same boxes, collapsed in the same places, the same words below; no wider than a
 page; a core that may not be used is dashed and its numbers are in parentheses, so nothing is said
-by colour alone. Called by: cli.topology.
+by colour alone.
 """
 
 from __future__ import annotations

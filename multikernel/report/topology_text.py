@@ -3,7 +3,7 @@ must be said of it.
 
 Guarantees: no line is wider than asked for (but never narrower than NARROWEST); every online CPU is
 shown, or stands for others like it and says for which; a machine nobody has says so in the first
-line. Nothing is said by colour. Called by: cli.topology.
+line. Nothing is said by colour.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ one. Kernels told in the same way are compared for what structure is worth; arms
 are compared only with the remark that the difference is the telling's, and would hold for any
 kernel. A ratio whose interval reaches into what the control arm shows to be noise is called no
 difference. How costs go with the number of cores is said only of documents that hold several
-(`by_cores`); nothing at all is claimed where cores shared CPUs. Called by: cli. The comparisons are
-listed in `comparisons`.
+(`by_cores`); nothing at all is claimed where cores shared CPUs. The comparisons are listed in
+`comparisons`.
 """
 
 from __future__ import annotations

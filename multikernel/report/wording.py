@@ -2,8 +2,7 @@
 
 Guarantees: a label holds what tells a series from the others it stands with, and no more; values
 measured in cycles are given in nanoseconds too wherever the document knows the counter's rate; what
-error bars are is said in words, with how many boots they are over. Called by: figures, charts,
-page, export.
+error bars are is said in words, with how many boots they are over.
 """
 
 from __future__ import annotations

@@ -3,6 +3,4 @@
 Guarantees: what is written has been checked, what is read has been checked, nothing is ever
 overwritten. This room stands beside the others and imports none of them but the errors, so
 documents can be read where no kernel runs.
-
-Called by: experiments (to write), report and cli (to read).
 """

@@ -10,8 +10,6 @@ Method: the change is new median over old median. The runs are independent, so i
 from the low end of the new median's interval over the high end of the old one's, to the high end
 over the low end. If the two intervals cover c and d, this one covers at least c + d − 1
 (Bonferroni): 87.5 % for two runs of 5 boots.
-
-Called by: cli (`bench compare`), report (which documents are of one machine).
 """
 
 from __future__ import annotations

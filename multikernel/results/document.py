@@ -6,7 +6,7 @@ no unknown field, no number that is not finite, percentiles in order, as many sa
 histogram as are claimed. What is refused is refused in one sentence that names the place
 (`$.series[3].p50`). Figures and reports need nothing but documents.
 
-Called by: experiments (make and encode), store (write, read), report and cli (read).
+
 The version after the slash grows when a reader of the older one would misread the newer.
 """
 

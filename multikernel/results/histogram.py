@@ -14,7 +14,7 @@ begins at (2**s + i mod 2**s) << e with e = i // 2**s - 1, and is 2**e wide. Val
 above are counted in the last bucket; there are (49 - s) * 2**s buckets (5376 for s = 7). A
 percentile is given as the middle of its bucket's whole numbers, drawn into [minimum, maximum].
 
-Called by: experiments (counts from the native loops), document (the sparse form), report.
+
 Idea: HdrHistogram's buckets; nearest rank, numpy's "inverted_cdf".
 """
 

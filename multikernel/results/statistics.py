@@ -6,8 +6,8 @@ the true median with a probability that is binomial and known, and is reported w
 arms were interleaved within a boot, so ratios are taken within each boot, and what disturbed both
 cancels.
 
-Called by: experiments. Source: order-statistic intervals for a quantile: David and Nagaraja, Order
-Statistics, 3rd edition, section 7.1.
+Source: order-statistic intervals for a quantile: David and Nagaraja, Order Statistics, 3rd edition,
+section 7.1.
 """
 
 from collections.abc import Sequence

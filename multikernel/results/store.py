@@ -5,9 +5,6 @@ ever overwritten: a second document of an experiment gets the next free name (`u
 Directory names hold the time and random digits, never a host or user name. What the user can mend
 (a directory that is not writable, a path that is not there) raises BadInput; a file that is no
 document raises DocumentError.
-
-Called by: cli and experiments (`prepare` before the first measurement, so that minutes of work are
-not lost to a typing error; `write` after each), report (`read`).
 """
 
 import errno

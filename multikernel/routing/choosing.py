@@ -11,7 +11,7 @@ Of a large system `CONTESTS` roots are decided so, and every other root gets the
 the nearest of them. Costs measured once are kept for this machine (knowledge.cost_store), choices
 for this process.
 
-Called by: system.boot, System.choose_trees. Source: as the page of this room.
+Source: as the page of this room.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ time, each pair both ways. The cores run their own loops on lines of their own, 
 on meanwhile. Where cores share CPUs nothing is measured: a turn there takes a time slice and says
 nothing of the machine.
 
-Called by: choosing. Source: Smelt (OSDI'16 §4) measures send and receive a pair; a receive is timed
-on a message that has been there for a while, so that no waiting is in it.
+Source: Smelt (OSDI'16 §4) measures send and receive a pair; a receive is timed on a message that
+has been there for a while, so that no waiting is in it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What routing runs on the cores. Light: every core imports it.
-
-Called by: measuring, choosing, through Core.start.
-"""
+"""What routing runs on the cores. Light: every core imports it."""
 
 from __future__ import annotations
 

@@ -2,6 +2,5 @@
 
 Guarantees: cores are forked by a single-threaded supervisor that was exec'd, never by the user's
 own process; segments have no name by the time the kernel runs; whatever is killed, no process and
-no segment stays behind. Called by `system`; the idea of a boot driver that starts one CPU driver a
-core is Barrelfish's (kernel/ and usr/monitor boot), the supervisor is this project's.
+no segment stays behind.
 """

@@ -5,8 +5,6 @@ Guarantees: nothing is left anywhere, whatever is killed: an abstract socket has
 with its process. Only its own user (and root) is answered, and whoever asks knows that the answer
 is the supervisor's: both sides ask the host who the other is. The supervisor goes on watching: an
 inspection ends after moments, or at once when a core or the launcher ends.
-
-Called by: runtime/supervisor.py (Listener) and the command `inspect` (found, fetch).
 """
 
 from __future__ import annotations

@@ -4,8 +4,7 @@ Guarantees: made by the supervisor, inherited by the two cores they join and by 
 core closes what is not its own, the supervisor closes a core's ends once it is forked, and a
 program that a core executes inherits none (close-on-exec). Nothing has a name, so nothing is left
 behind whatever is killed. Made as late as they can be, a core's just before its fork, so that the
-supervisor holds at most about a quarter of all at once. Called by: supervisor (makes and passes
-them), core (takes its own), system (what they need of the host).
+supervisor holds at most about a quarter of all at once.
 """
 
 from __future__ import annotations

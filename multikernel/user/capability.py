@@ -15,9 +15,8 @@ How this relates to `allocate` and `map`: those hand out physical memory of thei
 and without types, as part 1 of the paper's story needs it; the memory of capabilities is none of
 theirs.
 
-Called by: programs and the launcher, through System, Core and Here. Source: paper section 4.7;
-Barrelfish include/barrelfish/capabilities.h (cap_copy, cap_mint, cap_retype, cap_delete,
-cap_revoke).
+Source: paper section 4.7; Barrelfish include/barrelfish/capabilities.h (cap_copy, cap_mint,
+cap_retype, cap_delete, cap_revoke).
 """
 
 from __future__ import annotations

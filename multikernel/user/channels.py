@@ -20,8 +20,7 @@ pair: on a machine of several nodes, make it on the node of the side that receiv
 Programs on cores use memory of the kernel's instead: a frame mapped on both, `make` on one of them,
 then `attach` on each.
 
-Called by: programs, and the transport experiment. Idea: Barrelfish binds two domains by a frame
-that both map (usr/monitor's UMP binding).
+Idea: Barrelfish binds two domains by a frame that both map (usr/monitor's UMP binding).
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@ agreement.
 
 Guarantees: a tree is checked before anything is sent, and the error names the edge; every core
 checks it again. An installation that returned is in force on all cores; operations under way keep
-to the tree they began with and none is lost (native/monitor/install_tree.c). Called by:
-system.boot, System.install, Here.install. Where trees come from: knowledge/.
+to the tree they began with and none is lost (native/monitor/install_tree.c). Where trees come from:
+knowledge/.
 """
 
 from __future__ import annotations

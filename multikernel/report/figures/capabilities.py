@@ -1,7 +1,7 @@
 """Operations on capabilities: bars by operation; lines by the number of copies, of descendants, and
 of capabilities.
 
-Called by: registry. Answers: section 4.7 of the paper.
+Answers: section 4.7 of the paper.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What cores do together: each operation by tree and cores, beside what needs no tree.
 
 Guarantees: trees that were the same on some number of cores share their points there, and the note
-says so. Called by: registry. Answers: the paper's section 5.1, for programs.
+says so. Answers: the paper's section 5.1, for programs.
 """
 
 from __future__ import annotations

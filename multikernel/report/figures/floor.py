@@ -1,6 +1,6 @@
 """The floor, line by line: what a cache line costs there and back depends on which line it is.
 
-Called by: registry. Answers: the part of the paper's table 2 that the hardware takes.
+Answers: the part of the paper's table 2 that the hardware takes.
 """
 
 from __future__ import annotations

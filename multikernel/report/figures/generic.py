@@ -2,8 +2,7 @@
 
 Guarantees: every series of the document is drawn, whatever the experiment, but a control that
 stands alone. Series of one measure and unit share a figure; where one numeric choice (cores, size,
-budget, rate, …) was made in at least three ways it becomes the axis. Called by: registry; other
-figures, for what they have no form of their own for.
+budget, rate, …) was made in at least three ways it becomes the axis.
 """
 
 from __future__ import annotations

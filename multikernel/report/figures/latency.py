@@ -2,7 +2,7 @@
 
 Guarantees: one heat map a way of measuring; a pair measured in one direction only stands in both,
 and it is said; with several series for a pair (lines, home nodes) the least median of them is
-drawn. Called by: registry. Idea: core-to-core-latency's picture.
+drawn. Idea: core-to-core-latency's picture.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A request that stays on its CPU, and a message beside it: bars, and which boundary each crosses.
 
-Called by: registry. Answers: the paper's table 1.
+Answers: the paper's table 1.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ several rates of requests.
 
 Guarantees: a row pairs a latency with the throughput of the same system, variant and parameters;
 what has no partner has a dash. The paper's rows are in the table beside. The table has rings of one
-size, the figures all of them. Called by: registry. Answers: the paper's table 2.
+size, the figures all of them. Answers: the paper's table 2.
 """
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
 """What most figures are put together from: bars of series, lines over a parameter, and descriptions
 of both in words.
-
-Called by: the figures.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Guarantees: where the document names the measured cost C of blocking (a series of variant `block`,
 or a parameter `block_cost`), it is drawn upright at P = C, where the loss is bounded by C. Latency,
-CPU time lost and their sum are figures of their own, each called what it is. Called by: registry.
+CPU time lost and their sum are figures of their own, each called what it is.
 Answers: the paper's section 4.6.
 """
 

@@ -1,8 +1,7 @@
 """Which figures belong to which experiment, and in what order experiments are told.
 
 Guarantees: a name that is not here is drawn by `generic`. A document whose series are not what a
-figure expects is drawn by `generic` too, so a newer experiment's document still appears. Called by:
-page, export.
+figure expects is drawn by `generic` too, so a newer experiment's document still appears.
 """
 
 from __future__ import annotations

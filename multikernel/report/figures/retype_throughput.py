@@ -2,7 +2,7 @@
 how many cores do it.
 
 Guarantees: bars of one group retype memory of one kind, so within a group they are to be compared.
-Called by: registry. Answers: the paper's figure 8, in throughput.
+Answers: the paper's figure 8, in throughput.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A message there and back, each mode with the floor that judges it drawn across.
 
-Called by: registry. Answers: the paper's table 2.
+Answers: the paper's table 2.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Shared memory or messages: the cost of an update of shared lines by the number of cores that make
 it.
 
-Called by: registry. Answers: the paper's figure 3 (SHM1 … SHM8, MSG1, MSG8, Server, over cores).
+Answers: the paper's figure 3 (SHM1 … SHM8, MSG1, MSG8, Server, over cores).
 """
 
 from __future__ import annotations

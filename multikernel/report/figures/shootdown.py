@@ -1,7 +1,7 @@
 """The messages of a shootdown: cycles until all have acknowledged, by protocol and cores.
 
 Guarantees: a protocol that came to the same as another on some number of cores is drawn there as
-that one, and the note says so; nothing is drawn that was not measured. Called by: registry.
+that one, and the note says so; nothing is drawn that was not measured.
 Answers: the paper's figure 6.
 """
 

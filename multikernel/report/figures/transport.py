@@ -3,8 +3,8 @@ table 3.
 
 Guarantees: what differs by orders of magnitude is not drawn on one axis: what stays in cache lines,
 what goes through the host's kernel, what sleeps there, and what shares a CPU have a figure each.
-Cache lines stand in the table where the document has them; where not, it says why. Called by:
-registry. Answers: the paper's table 3.
+Cache lines stand in the table where the document has them; where not, it says why. Answers: the
+paper's table 3.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 are in flight.
 
 Guarantees: nothing is drawn that was not measured; trees that came to the same share their points,
-as their series say. Called by: registry. Answers: the paper's figure 8, which has the same two
-curves.
+as their series say. Answers: the paper's figure 8, which has the same two curves.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ what else is paid.
 Guarantees: arms that are told differently never share a group, nor do arms whose messages share no
 memory share one with those whose do. Over several numbers of cores, in one document
 (`unmap_by_cores`) or in several, the paper's figure 7 is drawn as the paper draws it, with what is
-known of its curves. Called by: registry. Answers: the paper's figure 7.
+known of its curves. Answers: the paper's figure 7.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 is worth.
 
 Guarantees: the kernels stand side by side only along the same tree, the shared kernel's line and
-Linux as what they are. Called by: unmap. Answers: figure 7 over cores.
+Linux as what they are. Answers: figure 7 over cores.
 """
 
 from __future__ import annotations
