@@ -67,22 +67,22 @@ def test_requests_to_a_core_that_computes(system: System) -> None:
     core = system.cores[1]
     page = system.map(system.allocate(4096))
     page.write(0, b"answer")
-    task = core.start(programs.compute, 0.5)
     before = core.counters()["interrupts"]
     answered = 0
-    while not task.done():
-        assert core.mode in ("user", "polling", "parked")
-        assert core.read(page, 0, 6) == b"answer"
-        page.pin(1)
-        page.unpin(1)
-        other = system.map(system.allocate(1))
-        system.unmap(other, protocol="one-phase" if answered % 2 else "two-phase")
-        with pytest.raises(PageFault):
-            core.read(other, 0, 1)
-        answered += 1
-    assert answered > 10
+    while answered <= 10:  # on a machine with other work a program may end after a few
+        task = core.start(programs.compute, 0.5)
+        while not task.done():
+            assert core.mode in ("user", "polling", "parked")
+            assert core.read(page, 0, 6) == b"answer"
+            page.pin(1)
+            page.unpin(1)
+            other = system.map(system.allocate(1))
+            system.unmap(other, protocol="one-phase" if answered % 2 else "two-phase")
+            with pytest.raises(PageFault):
+                core.read(other, 0, 1)
+            answered += 1
+        assert task.result() > 0
     assert core.counters()["interrupts"] > before
-    assert task.result() > 0
 
 
 def test_all_compute_and_all_are_interrupted(system: System) -> None:
