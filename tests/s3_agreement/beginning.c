@@ -100,6 +100,7 @@ static struct monitor_shape world_shape(void)
     shape.slot_bits = MODEL_SLOT_BITS;
     shape.capability_protocol = model.owner ? CAPABILITIES_OWNER : CAPABILITIES_TWO_PHASE;
     shape.capability_work = shape.piece_slots = 1;
+    shape.strength_max = MODEL_STRENGTH;
     shape.sets = model.scenario->wide ? 2 : 0;
     if (model.tight)
         shape.agreements = 1;

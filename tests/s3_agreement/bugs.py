@@ -50,9 +50,30 @@ ENGINE = (
     Bug(
         "LOCK_IGNORED",
         STEP,
-        "holder ? VERDICT_BUSY : kind_of(env, a)->check(m, a);",
-        "kind_of(env, a)->check(m, a);",
+        "holder ? VERDICT_BUSY : kind->check(m, a);",
+        "kind->check(m, a);",
         ("unmap-2", "flat"),
+    ),
+    Bug(
+        "WAITS_FOR_A_STRONGER_ONE",
+        STEP,
+        "if (holder && !own && !again && agreement_may_wait(m, a, holder)) {",
+        "if (holder && !own && !again) {",
+        ("unmap-2", "flat"),
+    ),
+    Bug(
+        "STRONGER_CAME_BETWEEN_UNSEEN",
+        WAITING,
+        "return !holder || (agreement_waits_to_join(m, a) && !agreement_may_wait(m, a, holder));",
+        "return !holder;",
+        ("unmap-3", "chain"),
+    ),
+    Bug(
+        "ABORT_KEPT_FROM_WHAT_JOINED",
+        ROUND,
+        "if (kind != KIND_ABORT || a->joined || kind_of(env, a)->more)",
+        "if (kind != KIND_ABORT || kind_of(env, a)->more)",
+        ("unmap-3", "flat"),
     ),
     Bug(
         "LAST_CHILD_FORGOTTEN",
@@ -374,7 +395,7 @@ RECORDS = (
     Bug(
         "QUEUED_UNSEEN",
         WAITING,
-        "if (a->began < next && !agreement_holder(m, env, a))",
+        "if (a->began < next && is_free(m, env, a))",
         "if (0)",
         ("retype-3", "flat", "owner"),
     ),

@@ -116,7 +116,8 @@ static void clear(struct world *w, uint32_t core)
     }
     for (uint32_t lane = 0; lane < MODEL_LANES; lane++) {
         struct workflow *flow = monitor_workflow(m, lane);
-        flow->attempts = 0;
+        if (flow->attempts > m->strength_max) /* lengthens the wait and nothing else */
+            flow->attempts = m->strength_max;
         if (flow->state == WORKFLOW_FREE) {
             memset(flow, 0, sizeof *flow);
             memset(monitor_own(m, lane), 0, sizeof(struct agreement));

@@ -51,6 +51,14 @@ def replayer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def contention(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program that has two cores want the same page, under a clock of its own."""
+    into = tmp_path_factory.mktemp("contention")
+    own = compiled(sorted((HERE / "contention").glob("*.c")), into, *WARNINGS)
+    return linked([*own, *map(product_object, PROTOCOL)], into / "contention")
+
+
+@pytest.fixture(scope="session")
 def explore(tmp_path_factory: pytest.TempPathFactory) -> Explore:
     """explore(*arguments, bug=None, asserting=False) runs an explorer, built on first use. The
     product is built without its assertions; asserting: its sources are compiled with them.

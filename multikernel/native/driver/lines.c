@@ -2,11 +2,11 @@
  * carried by a call line: one line there and back.
  *
  * A call line is in use until its reply is written, and an inner node of a tree replies only when
- * its children have. Lines held while waiting for lines could make a circle, so a core that cannot
- * forward at once answers LATER on every line whose operation waits, and so does one that is
- * answered LATER; the reply proper then comes as a request of its own, which is acknowledged at
- * once. A line is therefore held for a bounded time, whatever the trees and however many operations
- * are under way.
+ * its children have. Lines held while waiting for lines could make a circle. So a core answers
+ * LATER on every line whose operation waits: where it cannot forward at once, where the request has
+ * to wait for another operation, and where it is itself answered LATER. The reply proper then comes
+ * as a request of its own, which is acknowledged at once. A line is therefore held for a bounded
+ * time, whatever the trees and however many operations are under way.
  *
  * Many operations are in flight between two cores. A pair has one line that a single request at a
  * time always takes, and a window for those beyond. (Measured: lines taken in turn cost a single
@@ -103,11 +103,6 @@ static void release_lines(struct driver *d, uint64_t operation)
             if (d->lines[from].held[line] &&
                 (!operation || d->lines[from].held_operation[line] == operation))
                 release(d, from, line);
-}
-
-static void room(struct driver *d)
-{
-    release_lines(d, 0);
 }
 
 bool lines_answered(struct driver *d, const struct message *reply)
@@ -207,5 +202,5 @@ const struct transport transport_lines = {.name = "call-line",
                                           .open = lines_open,
                                           .send = send,
                                           .answer = answer,
-                                          .room = room,
+                                          .later = release_lines,
                                           .park = transport_park};

@@ -51,7 +51,7 @@ bool outgoing_drain(struct driver *d)
         }
     }
     d->outgoing_count = kept;
-    if (kept == count && d->transport->room)
-        d->transport->room(d); /* nothing moved: do not hold what others may be waiting for */
+    if (kept == count && d->transport->later)
+        d->transport->later(d, 0); /* nothing moved: do not hold what others may be waiting for */
     return kept != count;
 }

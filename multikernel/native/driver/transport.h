@@ -41,8 +41,9 @@ struct transport {
     /* The next thing that has arrived; false ends a turn. Of a form in memory each place is a watch
      * with its own (watch.h), and this is NULL. */
     receive_function *receive;
-    /* Nothing that waits could be sent: gives back what other cores may wait for. May be NULL. */
-    void (*room)(struct driver *);
+    /* Replies to that operation's requests (0: to all) come later: gives back the room that they
+     * hold here, which what they wait for may need. NULL: they hold none. */
+    void (*later)(struct driver *, uint64_t operation);
     /* Sleeps until something comes or the slice ends. seen: the bell before the last look. */
     void (*park)(struct driver *, uint32_t seen, uint32_t slice_us);
     /* Whether the host may interrupt this core for a message. NULL: the doorbell's mode says so. */

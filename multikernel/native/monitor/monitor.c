@@ -67,7 +67,8 @@ void monitor_init(struct monitor *m, uint32_t me, const struct monitor_shape *sh
                   uint64_t address_base, uint64_t address_size)
 {
     const uint32_t cores = shape->cores, lanes = shape->lanes;
-    assert(lanes && !(lanes & (lanes - 1)) && cores <= CORES_MAX && shape->piece_slots <= 256);
+    assert(lanes && !(lanes & (lanes - 1)) && cores <= CORES_MAX && shape->piece_slots <= 256 &&
+           shape->strength_max <= STRENGTH_MAX);
     /* The rest of the block is zero already: fresh memory, or the caller's memset. */
     memset(m, 0, sizeof *m);
     m->size = lay_out(m, shape, me);
@@ -78,6 +79,7 @@ void monitor_init(struct monitor *m, uint32_t me, const struct monitor_shape *sh
     m->capability_protocol = shape->capability_protocol;
     m->capability_work = shape->capability_work;
     m->piece_slots = shape->piece_slots;
+    m->strength_max = shape->strength_max;
     m->slots_per_core = shape->slots_per_core;
     m->sets = shape->sets;
     m->notifies_all = shape->agreements < (cores - 1) * lanes ||

@@ -114,6 +114,7 @@ struct work {
     uint8_t kind;      /* enum agreement_kind, of the round or of the message; 0: neither */
     uint8_t role;      /* in that round */
     uint8_t own_part;  /* this core's own part was done: of a round, or alone */
+    uint8_t waits;     /* a request to take part is kept until another agreement has ended */
 };
 
 #define NEVER UINT64_MAX
@@ -145,6 +146,7 @@ struct monitor_shape {
     uint32_t capability_protocol;
     uint32_t capability_work; /* capabilities that one step deletes at most */
     uint32_t piece_slots;     /* entries that a PREPARE of several names at most: up to 256 */
+    uint32_t strength_max;    /* aborted attempts that make one stronger: up to STRENGTH_MAX */
 };
 
 /* Room for everything that all cores together can have. */
@@ -157,7 +159,8 @@ static inline struct monitor_shape monitor_shape_whole(uint32_t cores, uint32_t 
                                   .mappings = (cores - 1) * slots_per_core,
                                   .agreements = (cores - 1) * lanes,
                                   .capability_work = 64,
-                                  .piece_slots = 256};
+                                  .piece_slots = 256,
+                                  .strength_max = STRENGTH_MAX};
 }
 
 /* Where the root CNodes lie: core c's at CSPACE_ROOTS + c * CNODE_BYTES, behind all memory there

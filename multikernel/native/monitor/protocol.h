@@ -43,11 +43,11 @@ enum agreement_kind {
 };
 
 /* Word 0 of every message: kind 0-7, operation 8-15, verdict 16-23, flags 24-31 (24: the
- * transports', 25-26: the place of the root's tree), core 32-47 (in the first four requests the
- * root, in what answers the core that the verdict names), view 48-63. Word 1: the attempt,
- * initiator 48-63 and sequence 0-47. Word 2: the object: for mappings slot 0-31 and generation
- * 32-63, for capabilities the address of a range. Words 3-6: the operation's; in an answer that
- * says BUSY, word 3 is the attempt that it met. */
+ * transports', 25-26: the place of the root's tree, 27-31: the attempt's strength), core 32-47 (in
+ * the first four requests the root, in what answers the core that the verdict names), view 48-63.
+ * Word 1: the attempt, initiator 48-63 and sequence 0-47. Word 2: the object: for mappings slot
+ * 0-31 and generation 32-63, for capabilities the address of a range. Words 3-6: the operation's;
+ * in an answer that says BUSY, word 3 is the attempt that it met. */
 static inline uint64_t message_head(uint32_t kind, uint32_t operation, uint32_t verdict,
                                     uint32_t core, uint32_t view)
 {
@@ -77,4 +77,10 @@ static inline uint32_t message_view(const struct message *m)
 static inline uint32_t message_place(const struct message *m)
 {
     return m->word[0] >> 25 & 3;
+}
+/* Of the attempt: how often its operation was aborted before. */
+enum { STRENGTH_MAX = 31 };
+static inline uint32_t message_strength(const struct message *m)
+{
+    return m->word[0] >> 27 & STRENGTH_MAX;
 }

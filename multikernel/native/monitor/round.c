@@ -29,8 +29,8 @@ static void give(struct monitor *m, const struct environment *env, const struct 
 static void fill(struct message *message, const struct monitor *m, const struct agreement *a,
                  uint32_t kind, uint32_t core)
 {
-    message->word[0] =
-        message_head(kind, a->operation, a->verdict, core, m->view) | (uint64_t)a->place << 25;
+    message->word[0] = message_head(kind, a->operation, a->verdict, core, m->view) |
+                       (uint64_t)a->place << 25 | (uint64_t)a->strength << 27;
     message->word[1] = a->id;
     message->word[2] = a->slot | (uint64_t)a->generation << 32;
     for (int i = 0; i < 4; i++)
@@ -122,7 +122,10 @@ void agreement_begin_round(struct monitor *m, const struct environment *env, str
         [KIND_ABORT] = PHASE_ABORTING,
     };
     a->phase = phase_of[kind];
-    a->children = forward(m, env, a, kind, OUTPUT_REQUEST, out);
+    a->children = 0;
+    /* A child that refused has forwarded nothing and keeps nothing, but for pieces before. */
+    if (kind != KIND_ABORT || a->joined || kind_of(env, a)->more)
+        a->children = forward(m, env, a, kind, OUTPUT_REQUEST, out);
     a->local = 1;
     note_round(m, a, !a->children, out);
     if (kind == KIND_ABORT && a->root == m->me) {
@@ -185,25 +188,21 @@ void agreement_succeed(struct monitor *m, const struct environment *env, struct 
 
 /* --- Attempts --- */
 
-/* Of two attempts that have met: both sides agree which one. */
-static bool is_stronger(uint64_t id, uint64_t other)
-{
-    const uint64_t one = hash_mix(0, id), two = hash_mix(0, other);
-    return one != two ? one > two : id > other;
-}
-
-/* After an abort. The stronger one tries again at once. The other lets it pass: its messages need
- * about as long as an abort did here, and once they are here its lock says for how long to wait.
- * Where that has not been enough, chance keeps several apart. Nothing of this depends on a core's
- * number, nor on how many there are. */
+/* After an abort. The stronger attempt that this one met comes next, if it waits here already; else
+ * it is let pass: its messages are here by the time that an abort takes, and then its lock says for
+ * how long to wait. Where that has not been enough, chance keeps several apart. Nothing of this
+ * depends on a core's number, nor on how many there are. */
 static void back_off(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     struct workflow *w = agreement_is_own(m, a) ? agreement_workflow(m, a) : NULL;
-    const uint64_t took = env->now - a->began, id = a->id;
-    const uint32_t attempts = w ? ++w->attempts : 1;
-    uint64_t wait = a->opponent && is_stronger(id, a->opponent) ? 0 : took;
+    const struct agreement *other = monitor_agreement(m, number_of(m, a->opponent));
+    const uint64_t took = env->now - a->began;
+    const uint64_t lap = took > env->backoff ? took : env->backoff;
+    const uint32_t attempts = w ? ++w->attempts : a->strength + 1u;
+    uint64_t wait = other->phase == PHASE_QUEUED && other->id == a->opponent ? 0 : lap;
     if (attempts > 2)
-        wait += took * (hash_mix(id, attempts) % attempts);
+        wait += lap * (hash_mix(a->id, attempts) % attempts);
+    a->strength = (uint8_t)(attempts < m->strength_max ? attempts : m->strength_max);
     agreement_wait(m, a, env->now + wait);
 }
 
@@ -256,6 +255,7 @@ void agreement_attempt(struct monitor *m, const struct environment *env, struct 
     a->verdict = VERDICT_OK;
     a->named = NOBODY;
     a->opponent = 0;
+    a->joined = 0;
     if (a->root != m->me) {
         a->phase = PHASE_ASKED;
         agreement_workflow(m, a)->moved = 0;

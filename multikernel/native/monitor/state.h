@@ -16,7 +16,7 @@
 
 enum phase {
     PHASE_IDLE = 0,
-    PHASE_QUEUED, /* asked by its initiator, waits for its turn with the owner */
+    PHASE_QUEUED, /* another core's: waits for its turn with the owner, or for a weaker one's end */
     PHASE_PREPARING,
     PHASE_PREPARED,
     PHASE_COMMITTING,
@@ -52,7 +52,9 @@ struct agreement {
     uint8_t saved; /* the operation's: what it needs to undo */
     uint8_t place; /* of the root's tree that all its rounds travel by */
     uint8_t notify_home; /* root: the object's home took no part */
-    uint8_t reserved[4];
+    uint8_t joined;      /* some child took part, so it has to know of an abort */
+    uint8_t strength;    /* attempts aborted before, up to the monitor's limit */
+    uint8_t reserved[2];
 };
 
 /* What a program asked for, one a lane: tried alone, agreed on step by step, tried again. The
@@ -89,6 +91,7 @@ struct monitor {
     uint32_t capability_protocol;
     uint32_t capability_work;
     uint32_t piece_slots;
+    uint32_t strength_max;
     uint32_t recorded;     /* mappings with `recorded` */
     uint32_t notifies_all; /* not everything has room here: what one phase did ends with a notice */
     uint32_t sets;         /* explicit ones that there is room for */

@@ -7,10 +7,12 @@
  * stands everywhere. One-phase: APPLY does both at once; a refusal costs a second round (ABORT)
  * that restores what others applied.
  *
- * Conflict: a core that finds the object locked answers BUSY and names the attempt that it met.
- * Nobody waits while it holds a lock, hence no deadlock (as in Barrelfish, 2011). The
- * root aborts. Of two attempts that met, both roots agree which is the stronger: it tries again at
- * once, and the other gives it the time that an abort takes here (round.c).
+ * Conflict: of two attempts that meet, all cores agree which is the stronger. A core that finds the
+ * object locked by a stronger attempt answers BUSY and names it; the root aborts, and tries again
+ * later (round.c), stronger than before. One that finds it locked by a weaker attempt keeps the
+ * request until that one has ended. So what waits while it holds locks waits for weaker attempts
+ * only, and there is no circle: hence no deadlock. (Wait-die: Rosenkrantz, Stearns and Lewis, ACM
+ * TODS 3(2), 1978. In Barrelfish both abort.)
  *
  * A workflow is what a program asked for: it is tried alone, agreed on with the others, and tried
  * again, in as many steps as it takes. An agreement is one attempt at one step; its kind never
@@ -155,6 +157,7 @@ static void asked(struct monitor *m, const struct environment *env, const struct
         a = &none;
     adopt_message(a, message);
     a->from = (uint16_t)in->from;
+    a->strength = (uint8_t)message_strength(message);
     if (a == &none)
         agreement_done(m, a, VERDICT_BUSY, m->me, out);
     else if (!kind_of(env, a)->sequence)
@@ -184,6 +187,38 @@ static void answered(struct monitor *m, const struct environment *env, const str
     }
 }
 
+/* own: asked for here, and driven by another core. again: there are pieces of it here already. */
+static void take_part(struct monitor *m, const struct environment *env, struct agreement *a,
+                      bool own, bool again, struct output *out)
+{
+    const struct operation_kind *kind = kind_of(env, a);
+    const uint64_t holder = agreement_holder(m, env, a);
+    if (holder && !own && !again && agreement_may_wait(m, a, holder)) {
+        out->work.waits = 1;
+        agreement_wait(m, a, env->now);
+        return;
+    }
+    const enum verdict verdict = holder ? VERDICT_BUSY : kind->check(m, a);
+    if (verdict != VERDICT_OK) {
+        merge(a, verdict, m->me);
+        a->phase = PHASE_REFUSED;
+        if (verdict == VERDICT_BUSY)
+            a->argument[0] = holder;
+        agreement_reply(m, a, out);
+        if (own)
+            a->phase = PHASE_ASKED;
+        else if (again)
+            a->phase = PHASE_PREPARED;
+        else
+            agreement_forget(m, a);
+        return;
+    }
+    m->engaged -= again;
+    kind->adopt(m, env, a);
+    agreement_take(m, env, a);
+    agreement_begin_round(m, env, a, a->protocol == ONE_PHASE ? KIND_APPLY : KIND_PREPARE, out);
+}
+
 static void join(struct monitor *m, const struct environment *env, const struct input *in,
                  struct output *out)
 {
@@ -206,30 +241,11 @@ static void join(struct monitor *m, const struct environment *env, const struct 
     adopt_message(a, message);
     a->root = (uint16_t)message_core(message);
     a->place = (uint8_t)message_place(message);
+    a->strength = (uint8_t)message_strength(message);
     a->protocol = kind == KIND_APPLY ? ONE_PHASE : TWO_PHASE;
     a->from = (uint16_t)in->from;
     a->token = in->token;
-
-    const uint64_t holder = agreement_holder(m, env, a);
-    const enum verdict verdict = holder ? VERDICT_BUSY : kind_of(env, a)->check(m, a);
-    if (verdict != VERDICT_OK) {
-        merge(a, verdict, m->me);
-        a->phase = PHASE_REFUSED;
-        if (verdict == VERDICT_BUSY)
-            a->argument[0] = holder;
-        agreement_reply(m, a, out);
-        if (own)
-            a->phase = PHASE_ASKED;
-        else if (again)
-            a->phase = PHASE_PREPARED;
-        else
-            agreement_forget(m, a);
-        return;
-    }
-    m->engaged -= again;
-    kind_of(env, a)->adopt(m, env, a);
-    agreement_take(m, env, a);
-    agreement_begin_round(m, env, a, kind, out);
+    take_part(m, env, a, own, again, out);
 }
 
 static void outcome(struct monitor *m, const struct environment *env, const struct input *in,
@@ -319,6 +335,7 @@ static void answer(struct monitor *m, const struct environment *env, const struc
     const enum verdict verdict = message_verdict(message);
     note_round(m, a, false, out);
     a->children--;
+    a->joined |= message_kind(message) != PHASE_REFUSED;
     if (verdict == VERDICT_BUSY && a->verdict == VERDICT_OK)
         a->opponent = message->word[3];
     merge(a, verdict, message_core(message));
@@ -367,8 +384,12 @@ void monitor_step(struct monitor *m, const struct environment *env, const struct
         break;
     case INPUT_TICK:
         a = agreement_waiting_longest(m, env);
-        if (a)
+        if (a && agreement_waits_to_join(m, a)) {
+            agreement_wait_no_longer(m, a);
+            take_part(m, env, a, false, false, out);
+        } else if (a) {
             agreement_attempt(m, env, a, out);
+        }
         break;
     case INPUT_PIN:
     case INPUT_UNPIN:

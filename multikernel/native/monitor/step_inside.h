@@ -56,6 +56,14 @@ static inline void note_round(const struct monitor *m, const struct agreement *a
 /* The attempt that holds the object, or a part of it; 0: none. */
 uint64_t agreement_holder(const struct monitor *m, const struct environment *env,
                           const struct agreement *a);
+/* Is it stronger than the attempt that holds its object here? Of any two all cores agree which one
+ * is: what was aborted more often, then the lower number. */
+bool agreement_may_wait(const struct monitor *m, const struct agreement *a, uint64_t holder);
+/* Another core drives it, and asked this one to take part. */
+static inline bool agreement_waits_to_join(const struct monitor *m, const struct agreement *a)
+{
+    return a->phase == PHASE_QUEUED && a->root != m->me;
+}
 /* Until a tick after that time at which nobody else holds the object. */
 void agreement_wait(struct monitor *m, struct agreement *a, uint64_t until);
 /* If it does. */

@@ -9,10 +9,19 @@ uint64_t agreement_holder(const struct monitor *m, const struct environment *env
     return object->lock ? *object->lock(m, a->slot) : object->holder(m, a);
 }
 
-static bool is_due(const struct monitor *m, const struct environment *env,
-                   const struct agreement *a, uint64_t at)
+bool agreement_may_wait(const struct monitor *m, const struct agreement *a, uint64_t holder)
 {
-    return at <= env->now && !agreement_holder(m, env, a);
+    const uint32_t number = number_of(m, holder), strength = monitor_agreement(m, number)->strength;
+    return a->strength != strength ? a->strength > strength : a->number < number;
+}
+
+/* Nothing stands in its way any more; or a stronger attempt has come in between, by which what
+ * waits to take part is refused. */
+static bool is_free(const struct monitor *m, const struct environment *env,
+                    const struct agreement *a)
+{
+    const uint64_t holder = agreement_holder(m, env, a);
+    return !holder || (agreement_waits_to_join(m, a) && !agreement_may_wait(m, a, holder));
 }
 
 void agreement_wait(struct monitor *m, struct agreement *a, uint64_t until)
@@ -73,7 +82,7 @@ struct agreement *agreement_waiting_longest(struct monitor *m, const struct envi
         const struct workflow *w = monitor_workflow(m, lane);
         struct agreement *a = monitor_own(m, lane);
         if (w->state == WORKFLOW_WAITING && (!oldest || w->retry_at < since) &&
-            is_due(m, env, a, w->retry_at)) {
+            w->retry_at <= env->now && is_free(m, env, a)) {
             oldest = a;
             since = w->retry_at;
         }
@@ -81,7 +90,7 @@ struct agreement *agreement_waiting_longest(struct monitor *m, const struct envi
     for (uint32_t i = m->queue_first; i;) {
         struct agreement *a = (struct agreement *)(void *)sparse_record(&m->agreements, i);
         i = a->next;
-        if ((!oldest || a->began < since) && is_due(m, env, a, a->began)) {
+        if ((!oldest || a->began < since) && a->began <= env->now && is_free(m, env, a)) {
             oldest = a;
             since = a->began;
         }
@@ -95,13 +104,13 @@ uint64_t agreement_next_tick(const struct monitor *m, const struct environment *
     for (uint32_t lane = 0; lane < m->lanes; lane++) {
         const struct workflow *w = monitor_workflow(m, lane);
         if (w->state == WORKFLOW_WAITING && w->retry_at < next &&
-            !agreement_holder(m, env, monitor_own(m, lane)))
+            is_free(m, env, monitor_own(m, lane)))
             next = w->retry_at;
     }
     for (uint32_t i = m->queue_first; i;) {
         const struct agreement *a = (const void *)sparse_record(&m->agreements, i);
         i = a->next;
-        if (a->began < next && !agreement_holder(m, env, a))
+        if (a->began < next && is_free(m, env, a))
             next = a->began;
     }
     return next;

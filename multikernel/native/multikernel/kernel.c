@@ -108,7 +108,7 @@ static int open(struct driver *d, const struct driver_options *o)
     k->environment = (struct environment){.operations = &monitor_operations,
                                           .mmu = &d->vspace.mmu,
                                           .routing = &k->routing,
-                                          .backoff = 2 * o->cycles_per_us};
+                                          .backoff = o->cycles_per_us};
     k->next_tick = NEVER;
     struct monitor_shape shape = multikernel_shape(d->cores, o->slots_per_core, o->cnodes);
     shape.capability_protocol = o->capability_protocol;

@@ -85,6 +85,8 @@ bool monitor_message(struct driver *d, const struct arrival *a)
         }
     }
     monitor_turn(d, &input, 0, NULL);
+    if (multikernel_of(d)->output->work.waits && d->transport->later)
+        d->transport->later(d, a->message.word[1]);
     return true;
 }
 

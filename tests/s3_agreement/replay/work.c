@@ -41,9 +41,19 @@ static void check_message(const struct message *m, const struct work *work, bool
     if (kind > KIND_ABORT)
         return;
     is("kind", work->kind, kind);
+    is("waits", work->waits, !out->count && out->local == NO_OPERATION);
+    if (work->waits)
+        return;
     is("role", work->role, sends ? ROLE_INNER : work->own_part ? ROLE_LEAF : ROLE_NONE);
     if (!sends && kind <= KIND_APPLY && message_verdict(&out->entry[0].message) == VERDICT_OK)
         is("role", work->role, ROLE_LEAF);
+}
+
+/* An abort of which nobody else has to know: all refused. */
+static bool is_abort_alone(const struct work *work, const struct sent *round)
+{
+    return work->kind == KIND_ABORT && work->own_part && round->root &&
+           (round->kind == KIND_PREPARE || round->kind == KIND_APPLY);
 }
 
 /* What it sends on is of the round that it says; an answer and a CONTINUE are of the round that was
@@ -75,7 +85,7 @@ void work_check(const struct input *in, const struct output *out)
         is_round(work, s);
         sends = true;
     }
-    if (before && !sends)
+    if (before && !sends && !is_abort_alone(work, &round))
         is_round(work, &round);
     if (out->local != NO_OPERATION && in->kind != INPUT_CONTINUE)
         is("own_part", work->own_part, 0);
