@@ -15,7 +15,8 @@ COMMITS_OR_ABORTS = "agreement_begin_round(m, env, a, yes ? KIND_COMMIT : KIND_A
 ABORTS_ONE_PHASE = """        } else {
             agreement_begin_round(m, env, a, KIND_ABORT, out);
         }"""
-ASKS_CHILDREN = "a->children = forward(m, env, a, kind, OUTPUT_REQUEST, out);"
+AWAITS = "core_set_add(a->awaited, out->entry[i].to);"
+EACH_CHILD = "for (uint32_t i = before; i < out->count; i++)"
 TAKES_LINKS = """const struct tree_link *link =
         a->place == TREE_FLAT ? NULL : routing->links(routing->context, a->root, a->place);"""
 # The abort of an unmap that does not look what became of the page.
@@ -43,8 +44,8 @@ ENGINE = (
     Bug(
         "REPLY_BEFORE_CHILDREN",
         ROUND,
-        ASKS_CHILDREN,
-        f"{ASKS_CHILDREN}\n    if (a->root != m->me) a->children = 0;",
+        AWAITS,
+        f"if (a->root == m->me) {AWAITS}",
         ("unmap", "chain"),
     ),
     Bug(
@@ -78,8 +79,8 @@ ENGINE = (
     Bug(
         "LAST_CHILD_FORGOTTEN",
         ROUND,
-        "    return sent;",
-        "    if (kind == KIND_COMMIT && sent > 1) out->count--, sent--;\n    return sent;",
+        EACH_CHILD,
+        f"if (kind == KIND_COMMIT && out->count > before + 1) out->count--;\n    {EACH_CHILD}",
         ("unmap", "flat"),
     ),
     Bug(
@@ -116,8 +117,8 @@ ENGINE = (
     Bug(
         "ABORT_TO_NOBODY",
         ROUND,
-        "    return sent;",
-        "    if (kind == KIND_ABORT) out->count -= sent, sent = 0;\n    return sent;",
+        EACH_CHILD,
+        f"if (kind == KIND_ABORT) out->count = before;\n    {EACH_CHILD}",
         ("unmap-2", "chain"),
     ),
     Bug(
@@ -182,10 +183,9 @@ ENGINE = (
     Bug(
         "OWNER_ANSWERS_EARLY",
         ROUND,
-        ASKS_CHILDREN,
-        f"""{ASKS_CHILDREN}
-    if (kind == KIND_COMMIT && a->root == m->me && !agreement_is_own(m, a))
-        a->children = 0;""",
+        AWAITS,
+        f"""if (kind != KIND_COMMIT || a->root != m->me || agreement_is_own(m, a))
+            {AWAITS}""",
         ("copy", "chain", "owner"),
     ),
     Bug(

@@ -26,9 +26,9 @@
 
 enum {
     MODEL_CORES = 4,
-    MODEL_LANES = 4,  /* operations a core may have under way at once */
+    MODEL_LANES = 4,    /* operations a core may have under way at once */
     MODEL_STRENGTH = 1, /* aborted attempts that make an operation stronger */
-    MODEL_SLOTS = 12, /* of all cores together */
+    MODEL_SLOTS = 12,   /* of all cores together */
     MODEL_PAGES = 8,
     MODEL_THREADS = 6,
     MODEL_STEPS = 5,

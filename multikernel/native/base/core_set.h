@@ -23,6 +23,19 @@ static inline void core_set_add(uint64_t *set, uint32_t core)
     set[core / 64] |= 1ull << (core % 64);
 }
 
+static inline void core_set_remove(uint64_t *set, uint32_t core)
+{
+    set[core / 64] &= ~(1ull << (core % 64));
+}
+
+static inline bool core_set_is_empty(const uint64_t *set, uint32_t cores)
+{
+    for (uint32_t word = 0; word < core_set_words(cores); word++)
+        if (set[word])
+            return false;
+    return true;
+}
+
 static inline uint32_t core_set_count(const uint64_t *set, uint32_t cores)
 {
     uint32_t count = 0;

@@ -26,9 +26,9 @@ static uint64_t lay_out(struct monitor *m, const struct monitor_shape *shape, ui
     index = at;
     at += sparse_index_bytes(cores * lanes);
     sparse_init(&m->agreements, cores * lanes, me * lanes, lanes, shape->agreements,
-                sizeof(struct agreement), index - offsetof(struct monitor, agreements),
+                agreement_bytes(cores), index - offsetof(struct monitor, agreements),
                 at - offsetof(struct monitor, agreements));
-    at += sparse_record_bytes(lanes, shape->agreements, sizeof(struct agreement));
+    at += sparse_record_bytes(lanes, shape->agreements, agreement_bytes(cores));
     m->workflows_offset = at;
     at += rounded(sizeof(struct workflow) * lanes);
     m->trees_offset = at;

@@ -50,20 +50,18 @@ void agreement_reply(const struct monitor *m, const struct agreement *a, struct 
 
 /* Sends to this core's children: the participants below it in the root's tree with no participant
  * in between. */
-static uint32_t forward(const struct monitor *m, const struct environment *env,
-                        const struct agreement *a, uint32_t kind, enum output_kind as,
-                        struct output *out)
+static void forward(const struct monitor *m, const struct environment *env,
+                    const struct agreement *a, uint32_t kind, enum output_kind as,
+                    struct output *out)
 {
     uint64_t buffer[CORE_SET_WORDS_MAX];
     const uint64_t *participants = kind_of(env, a)->object->participants(m, a, buffer);
     const struct routing *routing = env->routing;
     const struct tree_link *link =
         a->place == TREE_FLAT ? NULL : routing->links(routing->context, a->root, a->place);
-    uint32_t sent = 0;
     for (uint32_t core = NOBODY;
-         (core = tree_next(link, participants, m->cores, a->root, m->me, core)) != NOBODY; sent++)
+         (core = tree_next(link, participants, m->cores, a->root, m->me, core)) != NOBODY;)
         fill(&emit(out, as, core)->message, m, a, kind, a->root);
-    return sent;
 }
 
 void agreement_forward_release(const struct monitor *m, const struct environment *env,
@@ -122,17 +120,19 @@ void agreement_begin_round(struct monitor *m, const struct environment *env, str
         [KIND_ABORT] = PHASE_ABORTING,
     };
     a->phase = phase_of[kind];
-    a->children = 0;
+    const uint32_t before = out->count;
     /* A child that refused has forwarded nothing and keeps nothing, but for pieces before. */
     if (kind != KIND_ABORT || a->joined || kind_of(env, a)->more)
-        a->children = forward(m, env, a, kind, OUTPUT_REQUEST, out);
+        forward(m, env, a, kind, OUTPUT_REQUEST, out);
+    for (uint32_t i = before; i < out->count; i++)
+        core_set_add(a->awaited, out->entry[i].to);
     a->local = 1;
-    note_round(m, a, !a->children, out);
+    note_round(m, a, out->count == before, out);
     if (kind == KIND_ABORT && a->root == m->me) {
         a->began = env->now;
         m->aborting++;
     }
-    if (a->children) {
+    if (out->count > before) {
         /* The messages leave first; this core works while they travel. */
         out->local = a->number;
         return;
@@ -311,7 +311,7 @@ static void finish_driven(struct monitor *m, const struct environment *env, stru
 void agreement_finish_round(struct monitor *m, const struct environment *env, struct agreement *a,
                             struct output *out)
 {
-    if (a->children || a->local)
+    if (a->local || !core_set_is_empty(a->awaited, m->cores))
         return;
     if (a->root == m->me) {
         finish_driven(m, env, a, out);

@@ -39,7 +39,6 @@ struct agreement {
     uint64_t opponent; /* BUSY: the attempt whose lock it met, 0: not known */
     uint64_t began;    /* root: its ABORT, in cycles; QUEUED: not before */
     uint32_t number;   /* of its record: initiator * lanes + lane */
-    uint32_t children; /* that have not answered this round */
     uint32_t next;     /* QUEUED: the record behind this one, 0: none */
     uint16_t from;
     uint16_t named; /* the core the verdict names */
@@ -54,7 +53,7 @@ struct agreement {
     uint8_t notify_home; /* root: the object's home took no part */
     uint8_t joined;      /* some child took part, so it has to know of an abort */
     uint8_t strength;    /* attempts aborted before, up to the monitor's limit */
-    uint8_t reserved[2];
+    uint64_t awaited[];  /* a set of cores: children that have not answered this round */
 };
 
 /* What a program asked for, one a lane: tried alone, agreed on step by step, tried again. The
@@ -105,6 +104,12 @@ struct monitor {
     uint64_t sets_offset;   /* how often each is used; then the sets */
     uint64_t cspace_offset; /* a multiple of 64; 0: no capabilities here */
 };
+
+/* Bytes of an agreement's record. */
+static inline uint32_t agreement_bytes(uint32_t cores)
+{
+    return (uint32_t)sizeof(struct agreement) + 8 * core_set_words(cores);
+}
 
 #define NO_OPERATION UINT32_MAX
 

@@ -330,11 +330,11 @@ static void answer(struct monitor *m, const struct environment *env, const struc
     if (message->word[1] >> SEQUENCE_BITS >= m->cores || message_view(message) != m->view)
         return;
     struct agreement *a = monitor_agreement(m, number_of(m, message->word[1]));
-    if (a->id != message->word[1] || !a->children)
+    if (a->id != message->word[1] || !core_set_has(a->awaited, in->from))
         return;
     const enum verdict verdict = message_verdict(message);
     note_round(m, a, false, out);
-    a->children--;
+    core_set_remove(a->awaited, in->from);
     a->joined |= message_kind(message) != PHASE_REFUSED;
     if (verdict == VERDICT_BUSY && a->verdict == VERDICT_OK)
         a->opponent = message->word[3];

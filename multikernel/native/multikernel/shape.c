@@ -4,7 +4,7 @@
 
 enum {
     WHOLE_CORES = 64,   /* up to so many cores each has room for what all can have */
-    AGREEMENTS = 1024,  /* beyond: room for so many of others, under way here at once, */
+    AGREEMENTS = 768,   /* beyond: room for so many of others, under way here at once, */
     MAPPED_HOMES = 256, /* for what so many homes can map, */
     SETS = 64,          /* and for so many sets of cores that fit into no word */
 };

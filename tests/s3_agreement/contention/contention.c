@@ -187,8 +187,7 @@ int main(int argc, char **argv)
         memset(monitor[core], 0, monitor_size(&shape));
         monitor_init(monitor[core], core, &shape, 1 << 20, 1 << 20);
         for (uint32_t rank = 1; fan && rank < cores; rank++)
-            edges[rank - 1] =
-                (core + (rank - 1) / fan) % cores | ((core + rank) % cores) << 16;
+            edges[rank - 1] = (core + (rank - 1) / fan) % cores | ((core + rank) % cores) << 16;
         if (fan && !tree_make(table + (size_t)core * cores, cores, core, edges))
             return 2;
     }
