@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from s3_agreement.exploring import HERE, Explore
-from seeded import NATIVE, Bug, product_object, sources_with
+from seeded import NATIVE, Bug, product_build, product_object, sources_with
 
 MODEL = sorted(HERE.glob("*.c"))
 PROTOCOL = sorted(
@@ -47,7 +47,7 @@ def replayer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program that replays the log of a core's monitor."""
     into = tmp_path_factory.mktemp("replay")
     own = compiled(sorted((HERE / "replay").glob("*.c")), into, *WARNINGS)
-    return linked([*own, *map(product_object, PROTOCOL)], into / "replay")
+    return linked([*own, product_build() / "libmultikernel_native.a"], into / "replay")
 
 
 @pytest.fixture(scope="session")

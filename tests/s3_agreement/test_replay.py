@@ -221,6 +221,18 @@ def test_one_changed_byte_is_noticed(
     assert noticed in done.stdout
 
 
+def test_a_log_of_another_build_is_refused(replayer: Path, tmp_path: Path) -> None:
+    with multikernel.boot(1, record=tmp_path):
+        pass
+    (log,) = tmp_path.iterdir()
+    build = int.from_bytes(log.read_bytes()[8:16], "little")
+    changed(log, 8)
+    done = run(replayer, log)
+    assert done.returncode == 1
+    assert f"of build {build ^ 4:016x}," in done.stdout
+    assert f"is of build {build:016x}\n" in done.stdout
+
+
 def test_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no monitors"):
         multikernel.boot(1, kernel="shared", record=tmp_path)

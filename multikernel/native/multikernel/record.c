@@ -199,7 +199,8 @@ struct record *record_open(const char *path, uint32_t me, const struct monitor_s
     r->monitor = (struct monitor *)(void *)(block + RECORD_PAGE);
     r->at = r->log = (uint64_t *)(void *)(block + log_offset);
     r->end = r->log + log_bytes / 8;
-    *r->header = (struct record_header){.state_offset = RECORD_PAGE,
+    *r->header = (struct record_header){.build = record_build,
+                                        .state_offset = RECORD_PAGE,
                                         .log_offset = log_offset,
                                         .log_bytes = log_bytes,
                                         .address_base = address_base,

@@ -10,7 +10,11 @@
 
 #include "monitor/monitor.h"
 
-#define RECORD_MAGIC 0x31676f6c6b6d756dull
+#define RECORD_MAGIC 0x32676f6c6b6d756dull
+
+/* The build: a hash of the sources that it is made from, computed by CMake. */
+extern const uint64_t record_build;
+
 enum {
     RECORD_ALL_BYTES = 256 << 20, /* of a system's logs */
     RECORD_LOG_BYTES = 16 << 20,  /* of one, at most */
@@ -38,6 +42,7 @@ enum record_tag {
 
 struct record_header {
     uint64_t magic;
+    uint64_t build;                    /* that wrote it */
     uint64_t state_offset, log_offset; /* in the file */
     uint64_t log_bytes;                /* that there is room for */
     uint64_t address_base, address_size;

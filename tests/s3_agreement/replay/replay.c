@@ -275,12 +275,17 @@ static void read_file(const char *path)
     fclose(file);
     header = (struct record_header *)(void *)block;
     if (bytes < RECORD_PAGE || header->magic != RECORD_MAGIC)
-        unusable(path, "no log of a monitor, or of another build");
+        unusable(path, "no log of a monitor, or of a build that did not name itself in it");
+    if (header->build != record_build) {
+        printf("%s: of build %016llx, and this replayer is of build %016llx\n", path,
+               (unsigned long long)header->build, (unsigned long long)record_build);
+        exit(1);
+    }
     const uint64_t log = RECORD_PAGE + round_up(monitor_size(&header->shape), RECORD_PAGE);
     if (header->state_offset != RECORD_PAGE || header->log_offset != log ||
         bytes != log + header->log_bytes || header->used > header->log_bytes / 8 ||
         header->me >= header->shape.cores)
-        unusable(path, "of another build, or damaged");
+        unusable(path, "damaged");
     start = at = (const uint64_t *)(void *)(block + log);
     end = at + header->used;
 }
