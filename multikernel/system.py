@@ -14,37 +14,25 @@ call is safe from any thread.
 from __future__ import annotations
 
 import os
-import secrets
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal, SupportsIndex
+from typing import Any, SupportsIndex
 
 from multikernel.errors import BadInput
 from multikernel.knowledge.block_cost import Budget, budget
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
 from multikernel.knowledge.trees import KINDS as TREE_KINDS
-from multikernel.machine.clock import tsc_rate
-from multikernel.machine.cpus import resolve
 from multikernel.machine.topology import Topology
 from multikernel.native._native import KINDS
 from multikernel.routing.choosing import Choice, choose, of_kind, to_all
 from multikernel.routing.measuring import placement
-from multikernel.runtime import inspection, links
+from multikernel.runtime import inspection
+from multikernel.runtime.asked import one_of, planned
 from multikernel.runtime.launch import Launched
-from multikernel.runtime.plan import (
-    CAPABILITY_PROTOCOLS,
-    HOST_TRANSPORTS,
-    LOCK_SCOPES,
-    PAGE,
-    TRANSPORTS,
-    CapabilityProtocol,
-    LockScope,
-    Plan,
-    Transport,
-)
+from multikernel.runtime.plan import CapabilityProtocol, Kernel, LockScope, Plan, Transport
 from multikernel.user import memory
 from multikernel.user.access import ClientAccess, core_number
 from multikernel.user.capability import Capability, ram_of, root_of
@@ -54,17 +42,9 @@ from multikernel.user.outcome import OK, error_of
 from multikernel.user.task import Task
 from multikernel.user.trees import Edges, encoded, install
 
-Kernel = Literal["multikernel", "shared"]
-KERNELS = ("multikernel", "shared")
 CHOSEN = "chosen"
 TREES = (CHOSEN, *TREE_KINDS)
 DEFAULT_MEMORY = 16 << 20
-RING_CORES = 64
-"""Up to so many cores every pair has rings; beyond, only call lines."""
-HOST_TRANSPORT_CORES = 64
-"""Up to so many cores the host carries the monitors' messages: a descriptor or two for each core in
-every core.
-"""
 
 
 class Core:
@@ -320,84 +300,25 @@ def boot(
     that owns the object. trees: "chosen", a kind of tree for every root (knowledge.trees.KINDS;
     "sequential": every root sends to all), or by root its edges (parent, child) in sending order,
     where a root without one sends to all; see System.choose_trees. None: chosen, but the shared
-    kernel then has no trees and tells all by one line. lock_scope: what the shared kernel's
+    kernel then has no trees and notifies all by one line. lock_scope: what the shared kernel's
     capabilities are locked by: "big", the kernel's one lock; "region", one for each region of
     memory. record: a directory, for finding out why replicas differ: there each core of a
     multikernel writes down what its monitor is given, 256 MiB in all at most; by default what
     the environment's MULTIKERNEL_RECORD says. Raises BadInput, BootFailed, SegmentFull.
     """
-    if kernel not in KERNELS:
-        raise BadInput(
-            "unknown kernel", value=kernel, where="kernel", hint="one of " + ", ".join(KERNELS)
-        )
     topology = Topology.read()
-    placement = resolve(cores, topology, where="cores")
-    count = len(placement.cpus)
-    if _whole(memory, "memory") < PAGE:
-        raise BadInput(
-            f"physical memory of less than a page of {PAGE} bytes", value=memory, where="memory"
-        )
-    if not 0 <= _whole(channels, "channels") <= 64:
-        raise BadInput("0 to 64 channels for each pair of cores", value=channels, where="channels")
-    if slots is not None and not 1 <= _whole(slots, "slots") <= 1 << 16:
-        raise BadInput("1 to 65536 mappings for each core", value=slots, where="slots")
-    if transport not in TRANSPORTS:
-        raise BadInput(
-            "unknown transport",
-            value=transport,
-            where="transport",
-            hint="one of " + ", ".join(TRANSPORTS),
-        )
-    if capabilities not in CAPABILITY_PROTOCOLS:
-        raise BadInput(
-            "unknown protocol for capabilities", value=capabilities, where="capabilities",
-            hint="one of " + ", ".join(CAPABILITY_PROTOCOLS),
-        )  # fmt: skip
-    if capabilities != "two-phase" and kernel != "multikernel":
-        raise BadInput(
-            f"the {kernel} kernel's cores agree by a lock", value=capabilities,
-            where="capabilities",
-            hint="kernel=\"multikernel\", or leave capabilities out",
-        )  # fmt: skip
-    if lock_scope not in LOCK_SCOPES:
-        raise BadInput(
-            "unknown lock scope",
-            value=lock_scope,
-            where="lock_scope",
-            hint="one of " + ", ".join(LOCK_SCOPES),
-        )
-    if lock_scope != "big" and kernel != "shared":
-        raise BadInput(
-            f"the {kernel}'s cores share no state, so they lock none", value=lock_scope,
-            where="lock_scope",
-            hint='kernel="shared", or leave lock_scope out',
-        )  # fmt: skip
-    if record and kernel != "multikernel":
-        raise BadInput(
-            f"the {kernel} kernel has no monitors to record", value=os.fspath(record),
-            where="record",
-            hint='kernel="multikernel", or leave record out',
-        )  # fmt: skip
-    if record is None and kernel == "multikernel":
-        record = os.environ.get("MULTIKERNEL_RECORD")
-    if record:
-        try:
-            os.makedirs(record, exist_ok=True)
-        except OSError as error:
-            raise BadInput(
-                "no directory for logs", value=os.fspath(record), where="record",
-                hint=str(error.strerror),
-            ) from error  # fmt: skip
-    refusal = refusal_of(transport, count, kernel) if transport in HOST_TRANSPORTS else None
-    if refusal is not None:
-        raise refusal
-    if transport == "ring" and count > RING_CORES:
-        raise BadInput(
-            f"rings for more than {RING_CORES} cores",
-            value=count,
-            where="transport",
-            hint="use call-line",
-        )
+    plan = planned(
+        topology,
+        cores,
+        kernel=kernel,
+        memory=memory,
+        slots=slots,
+        channels=channels,
+        transport=transport,
+        capabilities=capabilities,
+        lock_scope=lock_scope,
+        record=record,
+    )
     if trees is not None and not isinstance(trees, (str, Mapping)):
         raise BadInput(
             "trees are a kind, or edges by root",
@@ -405,34 +326,15 @@ def boot(
             where="trees",
             hint="trees={0: [(0, 1)]}",
         )
-    if isinstance(trees, str) and trees not in TREES:
-        raise BadInput(
-            "unknown kind of tree", value=trees, where="trees", hint="one of " + ", ".join(TREES)
-        )
+    if isinstance(trees, str):
+        one_of(TREES, trees, "kind of tree", "trees")
     if trees is None and kernel == "multikernel":
         trees = CHOSEN
     planted = dict(trees) if isinstance(trees, Mapping) else {}
     if kernel == "shared" and isinstance(trees, str):
-        planted = {0: to_all(0, count)}  # to be told along trees at all; they are installed then
+        planted = {0: to_all(0, plan.cores)}  # so that it has trees; then those are installed
     poll = budget(topology)
-    plan = Plan(
-        kernel=kernel,
-        cpus=placement.cpus,
-        memory=(memory + PAGE - 1) // PAGE * PAGE,
-        slots=slots if slots is not None else max(64, min(4096, 65536 // count)),
-        cycles_per_us=max(1, round(tsc_rate().hz / 1e6)),
-        poll_us=poll.us,
-        channels=2 + channels,
-        ring_slots=32 if count <= RING_CORES else 0,
-        transport=transport,
-        capabilities=capabilities,
-        trees=encoded(planted, count),
-        record=os.path.abspath(record) if record else "",
-        lock_scope=lock_scope,
-        sys_path=tuple(sys.path),
-        system=secrets.token_hex(4),
-        launcher=os.getpid(),
-    )
+    plan = replace(plan, poll_us=poll.us, trees=encoded(planted, plan.cores))
     system = System(plan, poll)
     if isinstance(trees, str):
         try:
@@ -441,38 +343,6 @@ def boot(
             system.close()
             raise
     return system
-
-
-def _whole(value: object, where: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise BadInput("this is a whole number", value=repr(value), where=where)
-    if value >= 1 << 60:
-        raise BadInput("no machine has as much", value=value, where=where)
-    return value
-
-
-def refusal_of(transport: Transport, cores: int, kernel: Kernel = "multikernel") -> BadInput | None:
-    """Why the host cannot carry the messages of such a system; None if it can."""
-    if kernel != "multikernel":
-        return BadInput(
-            f"the {kernel} kernel's cores send each other no messages", value=transport,
-            where="transport",
-            hint="kernel=\"multikernel\", or leave transport out",
-        )  # fmt: skip
-    if cores > HOST_TRANSPORT_CORES:
-        return BadInput(
-            f"a {transport} for each pair of more than {HOST_TRANSPORT_CORES} cores", value=cores,
-            where="transport",
-            hint="use call-line",
-        )  # fmt: skip
-    allowed, needed = links.allowed(), links.needed(transport, cores)
-    if allowed < needed:
-        return BadInput(
-            f"too few open files are allowed for a {transport} for each pair of {cores} cores",
-            value=allowed,
-            where="RLIMIT_NOFILE", hint=f"ulimit -n {needed}, or fewer cores",
-        )  # fmt: skip
-    return None
 
 
 _current: System | None = None

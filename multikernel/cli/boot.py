@@ -25,8 +25,8 @@ from multikernel.machine.topology import Topology
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from multikernel.runtime.plan import CapabilityProtocol, LockScope, Transport
-    from multikernel.system import Kernel, System
+    from multikernel.runtime.plan import CapabilityProtocol, Kernel, LockScope, Transport
+    from multikernel.system import System
 
 REFRESH_SECONDS = 0.25
 

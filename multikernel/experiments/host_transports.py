@@ -7,26 +7,22 @@ alone, with a sentence.
 
 from __future__ import annotations
 
-from multikernel import system
 from multikernel.experiments.request import Request
 from multikernel.results.document import Caution
+from multikernel.runtime.asked import refusal_of
 from multikernel.runtime.plan import HOST_TRANSPORTS, Transport
 
 
 def possible(request: Request) -> tuple[Transport, ...]:
     """Those that a system of so many cores can have here."""
     return tuple(
-        transport
-        for transport in HOST_TRANSPORTS
-        if system.refusal_of(transport, request.cores) is None
+        transport for transport in HOST_TRANSPORTS if refusal_of(transport, request.cores) is None
     )
 
 
 def refused(request: Request) -> list[Caution]:
     """Why there are no others."""
-    found = {
-        transport: system.refusal_of(transport, request.cores) for transport in HOST_TRANSPORTS
-    }
+    found = {transport: refusal_of(transport, request.cores) for transport in HOST_TRANSPORTS}
     return [
         Caution(code="transport-refused", text=f"Nothing is measured over a {transport}: {error}.")
         for transport, error in found.items()

@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import get_args
 
 from multikernel import system as system_
 from multikernel.experiments import document, host_transports, unmap_arms, unmap_by_cores
@@ -32,7 +31,7 @@ from multikernel.machine.clock import tsc_rate
 from multikernel.results.document import Document
 from multikernel.results.histogram import Histogram
 from multikernel.routing.choosing import to_all
-from multikernel.runtime.plan import Transport
+from multikernel.runtime.plan import KERNELS, Transport
 
 NAME = "unmap"
 FIGURE = "figure 7"
@@ -208,9 +207,9 @@ def _transports(request: Request) -> tuple[Transport, ...]:
 def _boots(request: Request, stack: ExitStack, plan: unmap_by_cores.Plan | None) -> _Boot:
     cpus, pages = request.placement.cpus, own_pages_of(request.cores, request.size.scale)
     memory = max(system_.DEFAULT_MEMORY, 2 * pages * request.cores * PAGE)
-    kernels = {
+    kernels: dict[str, Bench] = {
         name: Bench(stack.enter_context(system_.boot(list(cpus), kernel=name, memory=memory)))
-        for name in get_args(system_.Kernel)
+        for name in KERNELS
     }
     carried = {
         transport: Bench(stack.enter_context(system_.boot(list(cpus), transport=transport)))

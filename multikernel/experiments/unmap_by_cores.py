@@ -26,7 +26,7 @@ from multikernel.knowledge.tree import Tree as KindOfTree
 from multikernel.machine.topology import Topology
 from multikernel.results.document import Caution, System
 from multikernel.routing.choosing import costs_of
-from multikernel.system import Kernel
+from multikernel.runtime.plan import Kernel
 
 KINDS = ("sequential", "cluster", "numa-aware", "adaptive")
 """The trees of the paper's section 5.1, and one that sees costs. Of those with the same edges the

@@ -16,6 +16,8 @@ aarch64's smallest user range.
 ADDRESS_BYTES = 1 << 36
 """The whole range, 64 GiB, divided among the cores."""
 PAGE = 4096
+Kernel = Literal["multikernel", "shared"]
+KERNELS: tuple[Kernel, ...] = ("multikernel", "shared")
 Transport = Literal["call-line", "ring", "socket"]
 TRANSPORTS: tuple[Transport, ...] = ("call-line", "ring", "socket")
 """What the monitors' messages may travel by, in the order of the native core's numbers."""
@@ -34,7 +36,7 @@ LOCK_SCOPES: tuple[LockScope, ...] = ("big", "region")
 
 @dataclass(frozen=True)
 class Plan:
-    """kernel: "multikernel" or "shared"; cpus: core i runs on cpus[i]; memory: bytes of physical
+    """kernel: one of KERNELS; cpus: core i runs on cpus[i]; memory: bytes of physical
     memory.
 
     poll_us: how long an idle core polls before it parks, where it has a CPU of its own. window:
@@ -49,12 +51,12 @@ class Plan:
     shared kernel.
     """
 
-    kernel: str
+    kernel: Kernel
     cpus: tuple[int, ...]
     memory: int
     slots: int
     cycles_per_us: int
-    poll_us: float
+    poll_us: float = 0.0
     window: int = 32
     channels: int = 2
     ring_slots: int = 32

@@ -11,7 +11,7 @@ import multikernel
 from multikernel.knowledge import block_cost
 from multikernel.machine.host import Host
 from multikernel.machine.topology import Topology
-from multikernel.system import Kernel
+from multikernel.runtime.plan import Kernel
 
 
 @pytest.mark.parametrize("kernel", ["multikernel", "shared"])

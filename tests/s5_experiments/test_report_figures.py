@@ -1,45 +1,20 @@
-"""Figures of fixed documents: their structure (what is drawn, how often, named how), not their
-pixels.
-"""
+"""Figures of fixed documents: their structure, not their pixels."""
 
 import re
 import xml.etree.ElementTree as ElementTree
-from collections import Counter
 from collections.abc import Callable
 
 import pytest
 from msgspec import structs
 from s5_experiments import report_documents as known
+from s5_experiments.figure_structure import SVG, classes, figures, parsed, texts
 
-from multikernel.report.figure import Figure, Table, stacked
+from multikernel.report.figure import Table
 from multikernel.report.figures import message, registry
 from multikernel.report.heat import heat
 from multikernel.report.paper_values import ANSWERS, BESIDE, PaperValue
 from multikernel.report.scales import Linear, Log, from_nought, over_counts
-from multikernel.results.document import Caution, Document
-
-SVG = "{http://www.w3.org/2000/svg}"
-
-
-def parsed(figure: Figure) -> ElementTree.Element:
-    """The drawing as a file of its own holds it."""
-    return ElementTree.fromstring(stacked([figure]))
-
-
-def classes(figure: Figure) -> Counter[str]:
-    """How often each class is used."""
-    found = (one.get("class") or "" for one in parsed(figure).iter())
-    return Counter(name for several in found for name in several.split())
-
-
-def texts(figure: Figure) -> list[str]:
-    """All that is written in it."""
-    return [one.text or "" for one in parsed(figure).iter(SVG + "text")]
-
-
-def figures(document: Document) -> list[Figure]:
-    """Its figures, without its tables."""
-    return [block for block in registry.draw(document) if isinstance(block, Figure)]
+from multikernel.results.document import Caution
 
 
 def test_floor_is_drawn_line_by_line() -> None:
@@ -60,142 +35,6 @@ def test_round_trip_has_a_floor_across_each_mode() -> None:
     assert {"floor 310", "floor 560"} <= set(texts(figure))
     assert "multikernel · call-line (control)" in texts(figure)
     assert figure.paper
-
-
-def test_unmap_is_grouped_by_how_the_others_are_told() -> None:
-    completion, own, program, side = figures(known.unmap())
-    groups = [
-        one.text
-        for one in parsed(completion).iter(SVG + "text")
-        if "group" in (one.get("class") or "")
-    ]
-    assert groups == [
-        "Told by poll", "Told by signal", "Told by interrupt", "Nobody told",
-        "The paper's figure 7 at 2 cores (8×4 AMD 8350, 2.0 GHz)",
-    ]  # fmt: skip
-    assert classes(completion)["bar"] == 6
-    assert classes(completion)["paper"] == 3
-    assert "≈ 10 300 cycles · 5 150 ns" in texts(completion)
-    assert "Longer is better" in " ".join(own.notes)
-    assert (own.title, program.title, side.title) == (
-        "Every core unmaps pages of its own at once, 2 cores",
-        "What a computing program keeps",
-        "What mapping and the first touch cost",
-    )
-
-
-def test_unmap_at_a_number_of_cores_the_paper_lacks_shows_no_value_of_it() -> None:
-    assert classes(figures(known.unmap(cores=4))[0])["paper"] == 0
-
-
-def test_several_numbers_of_cores_give_the_papers_figure_7() -> None:
-    documents = [known.unmap(cores) for cores in (2, 3, 4)]
-    (figure,) = registry.draw_together(documents)
-    assert isinstance(figure, Figure)
-    assert classes(figure)["joint"] == 2 * 6  # a line, and one in the legend
-    assert classes(figure)["paper-line"] == 2 * 3
-    assert classes(figure)["paper-point"] == 7 + 3
-    assert "Barrelfish, the paper" in texts(figure)
-    assert registry.draw_together(documents[:1]) == []
-    assert registry.draw_together([known.unmap(2), known.unmap(2)]) == []
-
-
-def test_unmaps_by_sockets_stand_apart_and_are_named() -> None:
-    completion, *_ = figures(known.by_the_host_too(known.unmap()))
-    written = texts(completion)
-    groups = [
-        one.text
-        for one in parsed(completion).iter(SVG + "text")
-        if "group" in (one.get("class") or "")
-    ]
-    assert groups[:3] == [
-        "Told by poll",
-        "Told by poll, by messages that share no memory",
-        "Told by signal",
-    ]
-    bars = [one for one in written if one.startswith("multikernel")]
-    assert bars[:4] == [
-        "multikernel · one-phase (polling)",
-        "multikernel · two-phase (polling)",
-        *(f"multikernel · {p}-phase (polling, by socket)" for p in ("one", "two")),
-    ]
-    assert classes(completion)["bar"] == 6 + 2
-    assert any("by call lines in shared memory" in note for note in completion.notes)
-    assert not any(
-        "by call lines in shared memory" in note for note in figures(known.unmap())[0].notes
-    )
-
-
-def test_transports_over_several_numbers_of_cores_are_a_figure_beside_the_papers() -> None:
-    plain = [known.unmap(cores) for cores in (2, 3, 4)]
-    seventh, transports = registry.draw_together([known.by_the_host_too(one) for one in plain])
-    assert isinstance(seventh, Figure)
-    assert isinstance(transports, Figure)
-    (alone,) = registry.draw_together(plain)
-    assert seventh == alone
-    assert classes(transports)["joint"] == 2 * 4
-    assert classes(transports)["paper-line"] == 0
-    assert transports.description.count("by socket") == 2
-
-
-def test_one_document_of_several_numbers_of_cores_holds_the_papers_figure_7() -> None:
-    completion, seventh, one_phase, two_phase, same, *rest = figures(
-        known.by_cores_too(known.unmap(4))
-    )
-    assert [completion, *rest] == figures(known.unmap(4))  # nothing that was there is changed
-    written = texts(seventh)
-    assert {
-        "multikernel · one-phase, tree numa-aware", "multikernel · two-phase, tree numa-aware",
-        "shared kernel · mcs, tree numa-aware", "shared kernel · mcs, its line",
-        "Linux · mprotect, told by interrupt",
-        "Barrelfish, the paper", "Linux 2.6.26, the paper",
-        "Windows Server 2008 R2 beta, the paper",
-    } <= set(written)  # fmt: skip
-    assert classes(seventh)["paper-point"] == 7 + 3
-    # Over two cores the tree that was run stands for its equals; over all, the line and Linux are
-    # the usual arms.
-    for label, values in {
-        "one-phase, tree numa-aware": [4000, 5000, 6000],
-        "mcs, its line": [3800, 5700, 4400],
-        "told by interrupt": [28_000, 42_000, 28_000],
-    }.items():
-        told = re.search(rf"{label}: ([^.]+)\.", seventh.description)
-        assert told
-        points = [point.split(" at ") for point in told[1].split(", ")]
-        assert [int(cores) for _, cores in points] == [2, 3, 4]
-        found = [int(re.sub(r"\D", "", value)) for value, _ in points]
-        assert found == pytest.approx(values, rel=0.01)
-    assert seventh.paper
-    for figure, protocol in ((one_phase, "one-phase"), (two_phase, "two-phase")):
-        assert f"multikernel · {protocol}, sequential" in texts(figure)
-        assert f"multikernel · {protocol}, numa-aware" in texts(figure)
-        assert classes(figure)["paper-line"] == 0
-    groups = [
-        one.text for one in parsed(same).iter(SVG + "text") if "group" in (one.get("class") or "")
-    ]
-    assert groups == [
-        "Along the tree sequential, cluster",
-        "Along the tree numa-aware",
-        "By the shared kernel's line",
-    ]
-    assert classes(same)["bar"] == 3 + 3 + 1
-
-
-def test_two_cores_show_the_one_tree_in_both_kernels() -> None:
-    completion, same, *rest = figures(known.by_cores_too(known.unmap(2)))
-    assert [completion, *rest] == figures(known.unmap(2))
-    assert classes(same)["bar"] == 3 + 1
-    assert (
-        "Along the tree sequential, cluster, numa-aware: multikernel · one-phase"
-        in same.description
-    )
-
-
-def test_documents_together_hold_only_what_all_their_cores_did() -> None:
-    plain = [known.unmap(cores) for cores in (2, 3, 4)]
-    assert registry.draw_together(
-        [known.by_cores_too(one) for one in plain]
-    ) == registry.draw_together(plain)
 
 
 def test_latency_is_a_square_a_pair() -> None:
