@@ -14,32 +14,14 @@
 
 #include "clients.h"
 #include "shared/capability_locks.h"
+#include "shared_around.h"
 
-enum {
-    CORES_MOST = 8,
-    CNODES = 4,
-    PAGES = 24,
-    RAMS = 20,
-    RAM_PAGES = 32,
-    COPIES = 200,
-    REVOCATIONS = 12,
-    SWAPS = 1000
-};
+enum { CNODES = 4, RAMS = 20, COPIES = 200, REVOCATIONS = 12, SWAPS = 1000 };
 
 static struct driver drivers[CORES_MOST];
 static struct shared_private privates[CORES_MOST];
-static struct lock big;
-static struct lock_node nodes[CORES_MOST];
 static uint64_t steps, seeds[CORES_MOST], copies[COPIES];
 static pthread_barrier_t all;
-
-/* --- What the kernel around it would be --- */
-
-void shared_while_waiting(void *context)
-{
-    (void)context;
-    GIVE_WAY();
-}
 
 /* The lock as it is, but others may come in between the decision to take it and its taking. */
 static void acquire_later(struct lock *lock, struct lock_node *queue, uint32_t me,
@@ -52,89 +34,6 @@ static void acquire_later(struct lock *lock, struct lock_node *queue, uint32_t m
 }
 
 static struct lock_algorithm lock_used;
-
-void shared_lock(struct driver *d)
-{
-    struct lock_waiter waiter = {shared_while_waiting, d};
-    lock_mcs.acquire(&big, nodes, d->me, &waiter);
-}
-
-void shared_unlock(struct driver *d)
-{
-    lock_mcs.release(&big, nodes, d->me);
-}
-
-enum verdict monitor_verdict(enum capability_verdict verdict)
-{
-    if (verdict == CAP_BUSY || verdict == CAP_MORE)
-        return VERDICT_BUSY;
-    return verdict == CAP_OK ? VERDICT_OK : (enum verdict)(VERDICT_CAPABILITY + verdict);
-}
-
-/* A table of pages that nobody maps: under the kernel's lock. Every seventh page has no place on some
- * core. */
-static struct {
-    struct shared_kernel k;
-    struct shared_entry entry[1 + PAGES];
-    uint32_t count;
-} table;
-
-static struct mapping *page_at(uint32_t slot)
-{
-    return &entry_at(&table.k, slot)->page;
-}
-
-enum verdict shared_page_reserve(struct driver *d, const struct request *request, uint32_t *slot)
-{
-    (void)d;
-    for (*slot = 0; *slot < PAGES && page_at(*slot)->state != MAPPING_FREE;)
-        ++*slot;
-    if (*slot == PAGES)
-        return VERDICT_NO_SLOT;
-    mapping_fill(page_at(*slot), 1, request->rights, request->rights,
-                 ++table.count * (uint64_t)RAM_PAGES * PAGE_BYTES, request->frame, request->length);
-    entry_at(&table.k, *slot)->mapping = 0;
-    return VERDICT_OK;
-}
-
-void shared_page_free(struct driver *d, uint32_t slot)
-{
-    (void)d;
-    mapping_set(page_at(slot), MAPPING_FREE, 0);
-}
-
-enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message *result)
-{
-    (void)d;
-    result->word[1] = slot;
-    CHECK(entry_at(&table.k, slot)->mapping && page_at(slot)->state == MAPPING_RESERVED, "page %u",
-          slot);
-    mapping_set(page_at(slot), table.count % 7 ? MAPPING_MAPPED : MAPPING_FREE, 0);
-    return table.count % 7 ? VERDICT_OK : VERDICT_HOST;
-}
-
-enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *core)
-{
-    (void)d;
-    (void)slot;
-    *core = UINT32_MAX;
-    return VERDICT_OK;
-}
-
-enum verdict shared_page_close(struct driver *d, uint32_t slot)
-{
-    (void)d;
-    CHECK(page_at(slot)->state == MAPPING_MAPPED, "page %u", slot);
-    mapping_set(page_at(slot), MAPPING_RESERVED, 0);
-    return VERDICT_OK;
-}
-
-enum verdict shared_page_unmap(struct driver *d, uint32_t slot)
-{
-    shared_page_close(d, slot);
-    shared_page_free(d, slot);
-    return VERDICT_OK;
-}
 
 /* --- Asking --- */
 
@@ -211,7 +110,7 @@ static void map_or_unmap(struct driver *d, uint64_t *seed, uint64_t source)
     }
     request.slot = random_next(seed) % PAGES;
     shared_lock(d);
-    const uint64_t mapping = table.entry[request.slot].mapping;
+    const uint64_t mapping = around_mapping(request.slot);
     shared_unlock(d);
     if (mapping)
         shared_frame_unmap(d, &request, mapping, &result);
@@ -275,7 +174,7 @@ static void nothing_left(struct driver *d)
               (unsigned long long)words[1], (unsigned long long)words[2]);
     }
     for (uint32_t page = 0; page < PAGES; page++)
-        CHECK(page_at(page)->state == MAPPING_FREE, "page %u", page);
+        CHECK(around_free(page), "page %u", page);
 }
 
 /* --- A long revocation --- */
@@ -451,14 +350,12 @@ int main(int argc, char **argv)
     memset(memory, 0, bytes);
     CHECK(!pthread_barrier_init(&all, NULL, cores), "no barrier");
     lock_used = lock_mcs;
-    table.k.slots = PAGES;
-    sparse_init(&table.k.mappings, PAGES, 0, PAGES, 0, sizeof *table.entry, 0,
-                (uint64_t)((char *)table.entry - (char *)&table.k.mappings));
+    struct shared_kernel *k = around_open();
     for (uint32_t core = 0; core < cores; core++) {
         privates[core].lock = &lock_used;
         drivers[core].me = core;
         drivers[core].cores = cores;
-        privates[core].kernel = &table.k;
+        privates[core].kernel = k;
         drivers[core].kernel_state = &privates[core];
         shared_capabilities_open(&drivers[core], memory, &options);
         seeds[core] = seed * CORES_MOST + core;

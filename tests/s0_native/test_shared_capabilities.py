@@ -29,7 +29,9 @@ def run(
     sanitized: bool = True,
 ) -> subprocess.CompletedProcess[str]:
     flags = (*(SANITIZER if sanitized else ()), "-DSTUCK_SECONDS=6")
-    program = compiler.build("shared_capabilities_client.c", *SOURCES, flags=flags, bug=bug)
+    program = compiler.build(
+        "shared_capabilities_client.c", "shared_around.c", *SOURCES, flags=flags, bug=bug
+    )
     prefix = sanitizer_prefix(compiler.build("sanitized.c", flags=SANITIZER)) if sanitized else ()
     environment = {
         **os.environ,
