@@ -1,8 +1,7 @@
 """Measuring loops over trees, as programs: what `shootdown` sends to the cores of a tree.
 
-Guarantees: as `on_core`, whose manners these follow. All cores of a tree get the same plan, each
-with its own place in the tree. A request or an acknowledgement that was wrong, on any core, is an
-error.
+Guarantees: those of `on_core`. All cores of a tree get the same plan, each with its own place in
+the tree. A request or an acknowledgement that was wrong, on any core, is an error.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ Line = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A core's in a tree. up: the line to its parent, None at the root; children: the lines to
-    them, in sending order; shared: the one that all poll, of a broadcast; told: at the root, all
-    the others.
+    """A core's place in a tree. up: the line to its parent, None at the root; children: the lines
+    to them, in sending order; shared: the one that all poll, of a broadcast; targets: at the root,
+    all the others.
     """
 
     up: Line | None
     children: tuple[Line, ...]
     shared: Line | None = None
-    told: tuple[int, ...] = ()
+    targets: tuple[int, ...] = ()
 
 
 def span(plan: Plan) -> int:
@@ -48,7 +47,7 @@ def messages(place: Place, use: int, plan: Plan, watch: Watch | None) -> Report:
             place.up,
             list(place.children),
             place.shared,
-            list(place.told),
+            list(place.targets),
             at,
             count,
             batch,

@@ -262,7 +262,7 @@ def shootdown(
     up: tuple[int, int] | None,
     children: list[tuple[int, int]],
     shared: tuple[int, int] | None,
-    told: list[int],
+    targets: list[int],
     use: int,
     count: int,
     batch: int,

@@ -75,7 +75,7 @@ cdef class _End:
         self._timeout = -1 if seconds is None else seconds
 
     def close(self):
-        """The other side is told, after what was sent. Idempotent."""
+        """The other side is notified, after what was sent. Idempotent."""
         if self.unusable == 1:
             self.refuse()
         self.end()

@@ -126,13 +126,13 @@ cdef scratch_line _line(Driver driver, tuple place) except *:
     return scratch_line(core, line)
 
 
-def shootdown(Driver driver, tuple up, list children, tuple shared, list told, uint64_t use,
+def shootdown(Driver driver, tuple up, list children, tuple shared, list targets, uint64_t use,
         uint64_t count, uint32_t batch, Histogram times):
     """Requests and acknowledgements that were wrong, of `count` shootdowns in whole batches.
 
     up, children (in sending order), shared (broadcast, else None): scratch lines (core, line 1 …
-    62); up is None at the root, which alone fills `times`. told: all the others, as the root
-    expects to hear of. use: as large as all operations these lines have seen.
+    62); up is None at the root, which alone fills `times`. targets: at the root, all the
+    others, each of which must acknowledge. use: as large as all operations these lines have seen.
     """
     cdef scratch_line parent = scratch_line(driver.me, 0), polled = scratch_line(0, 0)
     cdef array.array child = array.array("I", [number for place in children for number in place])
@@ -144,7 +144,7 @@ def shootdown(Driver driver, tuple up, list children, tuple shared, list told, u
     if shared is not None:
         polled = _line(driver, shared)
     cdef shootdown_probe p = shootdown_probe(parent, <scratch_line *>child.data.as_voidptr,
-            len(children), len(told), sum(told), polled, use, count, batch)
+            len(children), len(targets), sum(targets), polled, use, count, batch)
     with nogil:
         wrong = probe_shootdown(driver.d, &p, times.h)
     if wrong < 0:
