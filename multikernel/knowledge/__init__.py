@@ -7,8 +7,8 @@ same answers. The machine may be this host, a capture or an invented one.
 
 - `site`: cores of a system on CPUs of a topology; `costs`: what a message costs between them
 - `kept`: what was measured on a machine, kept for its next boots: `cost_store`, the costs of
-  messages; `block_cost`,
-  what it costs a core to sleep and be woken, and how long one polls for that
+  messages; `block_cost`, what it costs a core to sleep and be woken, and how long one polls for
+  that
 - `tree`, `trees`, `optimum`: multicast trees; `model`: what a tree is predicted to take
 - `skb`, `facts`, `questions`, `rules/*.lp`: the system knowledge base, in clingo
 

@@ -115,7 +115,7 @@ class _Bound(clingo.Propagator):
                 self.choices.append((init.solver_literal(atom.literal), name, a.number, b.number))
 
     def check(self, control: clingo.PropagateControl) -> None:
-        """Called by clingo whenever it has drawn its conclusions."""
+        """Clingo's hook: it has drawn its conclusions."""
         holds = control.assignment.is_true
         made = [choice for choice in self.choices if holds(choice[0])]
         takes = self._takes(made)
@@ -143,18 +143,18 @@ class _Bound(clingo.Propagator):
             else:
                 first.setdefault(b, []).append(a)
 
-        def acknowledged(core: int, told: float) -> float:
+        def acknowledged(core: int, reached: float) -> float:
             send = self.send[core]
             mine = children.get(core, ())
             arriving = []
             for child in mine:
-                sent = told + send[child]
+                sent = reached + send[child]
                 for other in first.get(child, ()):
                     if other in mine:
                         sent += send[other]
                 done = acknowledged(child, sent + self.onward[core][child])
                 arriving.append((done + self.back[child][core], child))
-            free = told + sum([send[child] for child in mine])
+            free = reached + sum([send[child] for child in mine])
             for arrival, child in sorted(arriving):
                 free = max(free, arrival) + self.receive[child][core]
             return free

@@ -1,4 +1,4 @@
-"""A multicast tree: who tells whom, and in which order.
+"""A multicast tree: which core sends to which, and in which order.
 
 Guarantees: a `Tree` spans its members, exactly once each, from its root; one that does not cannot
 be made: BadInput names the edge. Edges stand in sending order: a core's edges in the order it sends
@@ -31,11 +31,11 @@ class Tree:
                 raise self._wrong("the root is nobody's child", parent, child)
             if child in parents:
                 raise self._wrong(
-                    f"core {child} is told twice, first by {parents[child]}", parent, child
+                    f"core {child} is reached twice, first from {parents[child]}", parent, child
                 )
             if parent not in children:
                 raise self._wrong(
-                    f"core {parent} sends before it is told, or never is", parent, child
+                    f"core {parent} sends before it is reached, or never is", parent, child
                 )
             parents[child] = parent
             children[parent].append(child)
@@ -58,7 +58,9 @@ class Tree:
         return max(levels.values())
 
     def children(self, core: int) -> tuple[int, ...]:
-        """Whom `core` tells, in sending order. Raises BadInput for a core that is no member."""
+        """The cores that `core` sends to, in sending order. Raises BadInput for a core that is no
+        member.
+        """
         self._known(core)
         return self._children[core]
 

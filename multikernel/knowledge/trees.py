@@ -5,30 +5,25 @@ lower number); 512 cores take well under a second, but for the exact optimum, wh
 systems (optimum). Shapes that look at the machine follow the packages, or where all cores are in
 one package what divides them next (Site.group).
 
-- `sequential`: the root tells everybody, in order of number (the paper's unicast).
+- `sequential`: the root sends to all, in order of number (the paper's unicast).
 - `binary`, `k-ary`: complete trees over the numbers, blind to the machine; `arity` says how wide,
   "3-ary" as well.
 - `minimum-spanning`: the cheapest round trips that hold the cores together (Prim), slow branches
   first.
-- `cluster`: the root tells the lowest-numbered core of every other group and the cores of its own;
-  each of these
-  leaders tells its group (the paper's multicast, §5.1).
+- `cluster`: the root sends to the leader of every other group, its lowest-numbered core, and to the
+  cores of its own; each leader sends to its group (the paper's multicast, §5.1).
 - `numa-aware`: the same tree, the farthest first: every core sends by decreasing measured round
-  trip, to leaders
-  before its own neighbours (§5.1; Barrelfish's rule). Buffers lie at the receiver, wherever
-  channels are made.
+  trip, to leaders before its own neighbours (§5.1; Barrelfish's rule). Buffers lie at the receiver,
+  wherever channels are made.
 - `adaptive`: as Smelt's (OSDI'16; sched_adaptive.py of its simulator): whoever is free first sends
-  next; into the
-  dearest group that nobody sends to yet if there is one, since that is where time is lost, and
-  there to the core that is the cheapest to send to; else to the dearest core left in its own group.
-  Each group is entered once.
+  next; into the dearest group that nobody sends to yet if there is one, since that is where time is
+  lost, and there to the core that is the cheapest to send to; else to the dearest core left in its
+  own group. Each group is entered once.
 - `gathering`: grown like the adaptive tree, but a send also keeps its sender busy for a share of
-  the acknowledgement
-  that will come back, so that fewer of them queue at one core; the best of some shares under the
-  model. Ours.
+  the acknowledgement that will come back, so that fewer of them queue at one core; the best of some
+  shares under the model. Ours.
 - `optimum`: the best tree under the model, searched by clingo for up to ten cores; its kind says so
-  if the search was
-  given up before nothing better was proven to be left (optimum).
+  if the search was given up before nothing better was proven to be left (optimum).
 
 Costs come from costs, what a tree takes from model.
 """
@@ -170,7 +165,7 @@ def _arity(kind: str, arity: int | None) -> int | None:
 
 
 def _complete(cores: list[int], width: int) -> Edges:
-    """Core i of the list tells those at width · i + 1 … width · i + width."""
+    """Core i of the list sends to those at width · i + 1 … width · i + width."""
     return [(cores[(place - 1) // width], cores[place]) for place in range(1, len(cores))]
 
 
@@ -208,8 +203,8 @@ def _numa_aware(root: int, others: list[int], site: Site, costs: Costs) -> Tree:
 
 
 def _by_leaders(root: int, others: list[int], site: Site, key: Callable[[int, int], int]) -> Edges:
-    """The root to the leaders, then to its own group; then each leader to its group, as the leaders
-    were told.
+    """The root to the leaders, then to its own group; then each leader to its group, in the order
+    of the leaders.
 
     key(parent, child): sorts what a core sends; then comes the lower number.
     """
@@ -250,20 +245,20 @@ def _grown(root: int, others: list[int], site: Site, costs: Costs, share: float)
     group = site.group
     left: NDArray[np.bool_] = np.zeros(site.n, dtype=bool)
     left[others] = True
-    untold = left & (group != group[root])  # members of groups that nobody sends to yet
+    unreached = left & (group != group[root])  # members of groups that nobody sends to yet
     edges: Edges = []
     free = [(0.0, root)]
     while left.any():
         now, core = heapq.heappop(free)
         reach = costs.reach[core]
-        if untold.any():
-            dearest = group[np.argmax(np.where(untold, reach, -1.0))]
+        if unreached.any():
+            dearest = group[np.argmax(np.where(unreached, reach, -1.0))]
             child = int(np.argmin(np.where(left & (group == dearest), costs.send[core], np.inf)))
-            untold &= group != dearest
+            unreached &= group != dearest
         elif (own := left & (group == group[core])).any():
             child = int(np.argmax(np.where(own, reach, -1.0)))
         else:
-            continue  # its group is told, and all others are looked after
+            continue  # its group is reached, and every other has a leader
         left[child] = False
         edges.append((core, child))
         busy = costs.send[core, child] + share * costs.receive[child, core]

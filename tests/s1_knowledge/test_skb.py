@@ -137,7 +137,7 @@ def test_five_hundred_and_twelve_cores() -> None:
     assert skb.tree(300).edges == build("numa-aware", 300, site, skb.costs).edges
     assert len(skb.facts()) < 20_000
     assert not [fact for fact in skb.facts() if fact.predicate in facts.COSTS]
-    # Pairs are no facts there, and a rule that counts on them is told, not answered wrongly.
+    # Pairs are no facts there, and a rule that counts on them gets an error, not a wrong answer.
     with pytest.raises(BadInput, match=r"up to 64 cores only: 512 cores .*@round_trip\(A,B\)"):
         skb.ask("far(A,B) :- round_trip(A,B,R), R > 1000.")
     (answer,) = skb.ask("cost(@round_trip(0,511)).")

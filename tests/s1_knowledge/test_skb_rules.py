@@ -89,7 +89,7 @@ def test_facts_that_a_machine_does_not_have_are_no_typing_error(tmp_path: Path) 
     ("body", "words"),
     [
         ("e(root, C) :- core(C), C != root, C < 3.", ("does not reach all cores: 3",)),
-        ("e(root, C) :- core(C), C != root. e(1, 2).", ("core 2 is told twice", "edge 1 → 2")),
+        ("e(root, C) :- core(C), C != root. e(1, 2).", ("core 2 is reached twice", "edge 1 → 2")),
         ("e(C, C + 1) :- core(C).", ("no members: 4",)),
         ("e(C, root) :- core(C), C != root.", ("the root is nobody's child",)),
         ("e(root, me).", ("'me'",)),

@@ -34,13 +34,13 @@ def test_every_tree_spans_its_members_in_an_order_that_can_be_run(
     root = data.draw(st.sampled_from(members))
     for kind in HEURISTICS:
         tree = build(kind, root, site, costs, members=members)
-        told = {root}
+        reached = {root}
         for parent, child in tree.edges:
-            assert parent in told
-            assert child not in told
+            assert parent in reached
+            assert child not in reached
             assert child in tree.children(parent)
-            told.add(child)
-        assert told == set(members) == set(tree.members)
+            reached.add(child)
+        assert reached == set(members) == set(tree.members)
         assert tree == build(kind, root, site, costs, members=members[::-1])
 
 
@@ -134,15 +134,16 @@ def test_adaptive_goes_into_the_dearest_group_by_its_cheapest_core() -> None:
 
 
 def test_adaptive_is_the_best_broadcast_where_all_cores_are_alike() -> None:
-    # LogP's optimal broadcast: nobody who has been told is ever idle. Counted by hand: with send 1
-    # and reach 3 of the ages 3, 4, 5, 6 (told by the root), 6, 7, 7 … eight cores are told at 7.
+    # LogP's optimal broadcast: no core that has been reached is ever idle. Counted by hand: with
+    # send 1 and reach 3 of the ages 3, 4, 5, 6 (from the root), 6, 7, 7 … eight cores are reached
+    # at 7.
     n = 9
     one = np.ones((n, n))
     costs = Costs(one, one, 6 * one, "measured")
     assert costs.reach[0, 1] == 3
     site = Site.of(from_string("1x9"))
-    told = simulate(build("adaptive", 0, site, costs), costs).told
-    assert sorted(told.values()) == [0, 3, 4, 5, 6, 6, 7, 7, 7]
+    reached = simulate(build("adaptive", 0, site, costs), costs).reached
+    assert sorted(reached.values()) == [0, 3, 4, 5, 6, 6, 7, 7, 7]
 
 
 def test_the_model_by_hand() -> None:
@@ -151,7 +152,7 @@ def test_the_model_by_hand() -> None:
     send, receive = np.full((n, n), 10.0), np.full((n, n), 20.0)
     costs = Costs(send, receive, np.full((n, n), 70.0), "measured")
     timing = simulate(Tree(0, ((0, 1), (0, 2), (1, 3)), "by hand"), costs)
-    assert timing.told == {0: 0, 1: 10 + 25, 2: 20 + 25, 3: 35 + 10 + 25}
+    assert timing.reached == {0: 0, 1: 10 + 25, 2: 20 + 25, 3: 35 + 10 + 25}
     # 2 acknowledges at 45: there at 60, taken at 80. 3 at 70: taken by 1 at 105, which is there at
     # 120, taken at 140.
     assert timing.total == 140
@@ -228,10 +229,10 @@ def test_five_hundred_and_twelve_cores() -> None:
 @pytest.mark.parametrize(
     ("edges", "words"),
     [
-        (((0, 1), (2, 1)), ("told twice, first by 0", "edge 2 → 1")),
-        (((1, 2), (0, 1)), ("core 1 sends before it is told", "edge 1 → 2")),
+        (((0, 1), (2, 1)), ("reached twice, first from 0", "edge 2 → 1")),
+        (((1, 2), (0, 1)), ("core 1 sends before it is reached", "edge 1 → 2")),
         (((0, 1), (1, 0)), ("the root is nobody's child", "edge 1 → 0")),
-        (((0, 1), (1, 1)), ("told twice", "edge 1 → 1")),
+        (((0, 1), (1, 1)), ("reached twice", "edge 1 → 1")),
     ],
 )
 def test_what_is_no_tree_names_the_edge(
