@@ -120,7 +120,7 @@ class CapabilityError(_AtCore):
 
 
 class RevokedCapability(CapabilityError):
-    """The reference names no capability (any more): it was deleted, moved, revoked by whoever held
+    """The reference names no capability (any more): it was deleted, moved, revoked by the holder of
     an ancestor or a copy, or forged.
     """
 
@@ -166,7 +166,7 @@ class OutOfCNodes(CapabilityError, OutOfSlots):
 
 
 class CNodeCycle(CapabilityError):
-    """A CNode would be reachable from itself, or is nested too deep to tell."""
+    """A CNode would be reachable from itself, or is nested too deep to be checked."""
 
 
 class PermanentCapability(CapabilityError):

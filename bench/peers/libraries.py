@@ -115,7 +115,7 @@ class Iceoryx(ProcessPeer):
             )
 
         publishing, subscribing = service(role), service(1 - role)
-        # By default who finds the other's buffer full tries again until there is room.
+        # By default a side that finds the other's buffer full tries again until there is room.
         publisher = publishing.publisher_builder().create()
         subscriber = subscribing.subscriber_builder().create()
         payload = Payload.from_buffer_copy(MESSAGE)

@@ -2,7 +2,7 @@
 
     mpiexec -n 2 python -m bench.peers.mpi SOCKET CPU CPU        (as `Mpi.measure` does)
 
-A rank tells its number over the socket and is a worker from then on. The launcher dies with what
+A rank sends its number over the socket and is a worker from then on. The launcher dies with what
 started it, the ranks with the launcher.
 """
 
@@ -101,7 +101,7 @@ def _environment(place: Place) -> dict[str, str]:
         # What a library leaves behind, it leaves in the scratch directory.
         "TMPDIR": str(place.directory),
         "OMPI_MCA_btl_sm_backing_directory": str(place.directory),
-        # Open MPI refuses the superuser unless told twice; containers have no other user.
+        # Open MPI runs as the superuser only with both; containers have no other user.
         "OMPI_ALLOW_RUN_AS_ROOT": "1",
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     }

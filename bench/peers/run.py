@@ -103,7 +103,7 @@ def _scratch(cpus: tuple[int, int]) -> Iterator[Place]:
     janitor = subprocess.Popen(
         [sys.executable, "-I", "-c", JANITOR, str(directory), str(base / prefix)],
         stdin=subprocess.PIPE,
-        # Who kills the run's whole group at once does not kill this.
+        # A signal to the run's whole process group does not reach this.
         start_new_session=True,
     )
     try:

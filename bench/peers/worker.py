@@ -1,9 +1,10 @@
-"""One of the two processes of a peer: pins itself, opens its end, and runs the loops it is told to.
+"""One of the two processes of a peer: pins itself, opens its end, and runs the loops it is asked
+for.
 
 Guarantees: it dies with the process that started it; it runs on its CPU alone, the threads of the
-library included; no garbage is collected inside a loop. What it is told and what it answers are
-tuples over the control connection: ("round_trips", count, batch), ("stream", count), ("stop",); an
-answer is ("ok", result) or ("failed", sentence).
+library included; no garbage is collected inside a loop. Requests and answers are tuples over the
+control connection: ("round_trips", count, batch), ("stream", count), ("stop",); an answer is ("ok",
+result) or ("failed", sentence).
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def main(
 
 
 def serve(peer: ProcessPeer, role: int, cpu: int, side: Any, control: Connection) -> None:
-    """Opens the end and does what it is told, until it is told to stop."""
+    """Opens the end and serves requests until one says stop."""
     try:
         pinning.pin(cpu)
         end = peer.open(side, role)

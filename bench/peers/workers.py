@@ -1,4 +1,4 @@
-"""The two processes of a peer as seen by the one that measures: started, told what to do, ended.
+"""The two processes of a peer from the side that measures: started, asked, ended.
 
 Guarantees: every wait is bounded; both processes are gone when a block of `spawned` ends, however
 it ends. Counts are chosen so that a slice lasts as long as the plan says, and batches so that
@@ -27,7 +27,7 @@ BATCH_NS = 100_000
 """What a batch lasts at least: reading the clock costs a thousandth of it."""
 LEAST_BATCHES = 16
 PATIENCE = 1.0
-"""Seconds in which a worker that was told to stop ends by itself."""
+"""Seconds in which a worker that was asked to stop ends by itself."""
 STREAMS = 8
 
 
@@ -118,7 +118,7 @@ def spawned(peer: ProcessPeer, sides: tuple[Any, Any], place: Place, plan: Plan)
 
 
 def _ended(process: multiprocessing.process.BaseProcess, patience: list[float]) -> None:
-    """Waits for one that was told to stop; ends any other at once."""
+    """Waits for one that was asked to stop; ends any other at once."""
     process.join(sum(patience))
     if process.is_alive():
         process.kill()

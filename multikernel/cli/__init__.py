@@ -69,7 +69,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     except click.Abort as error:
         return _interrupted(error)
     except BrokenPipeError:
-        # Whoever read our output has enough. Python would complain once more when it flushes at
+        # The reader of our output is gone. Python would complain once more when it flushes at
         # exit.
         sys.stdout = open("/dev/null", "w")  # noqa: SIM115
         return FAILED

@@ -49,7 +49,7 @@ def command(
     """Compare two runs: result directories, or documents.
 
     A series got worse, or better, if the whole interval of new over old lies beyond what the
-    control arms show to be noise; both runs need at least 4 boots for that. Exit code 3: a series
+    controls show to be noise; both runs need at least 4 boots for that. Exit code 3: a series
     got worse by more than the threshold.
     """
     from multikernel.report.export import collect

@@ -30,7 +30,7 @@ def command(json_to: str | None, root: str) -> None:
     """Say what on this host spoils measurements, why, and how to mend it. Changes nothing.
 
     Verdicts: bad (numbers taken like this mislead, or nothing runs), matters (numbers hold if it is
-    said beside them), unknown (this host does not tell), good.
+    said beside them), unknown (this host does not say), good.
     """
     if json_to not in (None, "-"):
         raise BadInput(

@@ -140,8 +140,8 @@ def _print(document: Document) -> None:
 
 @contextmanager
 def _live() -> Iterator[tuple[Callable[[str], None], Callable[[Look], None] | None]]:
-    """Who is told in words how far it is, and who is shown the matrix: on a terminal the second,
-    else the first.
+    """Receives progress as words, and as the matrix so far: on a terminal the second, else the
+    first.
     """
     if not sys.stderr.isatty():
         yield progress_to_stderr, None
@@ -152,7 +152,7 @@ def _live() -> Iterator[tuple[Callable[[str], None], Callable[[Look], None] | No
 
     from multikernel.cli import latency_table
 
-    # It is drawn when it is told to, and never by a thread of its own.
+    # Drawn on request alone: no thread of its own disturbs the measurement.
     with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
         last = 0.0
 

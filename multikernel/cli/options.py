@@ -100,7 +100,7 @@ def check_new_file(file: str | None, forms: Iterable[str], *, where: str = "-o")
         return
     if not file.lower().endswith(tuple(forms)):
         raise BadInput(
-            "cannot tell the form of the file from this name",
+            "the name does not say which form the file has",
             value=file,
             where=where,
             hint="end it in " + ", ".join(forms),
@@ -156,8 +156,8 @@ class Run:
         self.refused: list[MeasurementRefused] = []
 
     def all(self, names: Iterable[str], request: Request) -> list[Document]:
-        """Runs them and writes each document when it is there. One that cannot be trusted is told
-        of and left out: the others may have taken long.
+        """Runs them and writes each document when it is there. One that cannot be trusted is
+        reported and left out: the others may have taken long.
         """
         from multikernel.experiments import registry
 

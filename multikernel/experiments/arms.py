@@ -1,5 +1,5 @@
-"""Arms measured by turns: slices of every arm, interleaved, over several boots; then series and
-ratios of them.
+"""Configurations ("arms") measured by turns: slices of each, interleaved, over several boots; then
+series and ratios of them.
 
 Guarantees: within a boot every arm has its slice in every round, in an order drawn anew each time
 from the request's seed, so that what drifts drifts through all of them. A slice in which the
@@ -36,8 +36,8 @@ REPEATS, REPEATS_SHARE = 2, 0.25
 is never quiet.
 """
 PREEMPTED_FEW, PREEMPTED_SHARE = 4, 0.05
-"""Preemptions that a slice may have and still count: so many, or that share of its samples. Medians
-don't feel them.
+"""Preemptions that a slice may have and still count: so many, or that share of its samples. A
+median does not move for them.
 """
 
 CONTROL = "-control"
@@ -88,7 +88,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One thing to measure. name: for people; run: one slice of it."""
+    """One configuration to measure. name: for people; run: one slice of it."""
 
     name: str
     run: Callable[[], Outcome]
@@ -140,7 +140,7 @@ class Collector:
             self.repeated += 1
 
     def keep(self, number: int, outcome: Outcome) -> None:
-        """Counts a slice's samples in."""
+        """Adds a slice's samples to the arm's."""
         for key, histogram in outcome.samples.items():
             self._tallies[key][number].append(histogram)
         self.sums.update(outcome.sums)

@@ -36,15 +36,15 @@ class Way:
 TWO_PHASE = Way("two-phase", "multikernel")
 OWNER = Way("owner", "multikernel", (("capabilities", "owner"),))
 FOREIGN = Way("foreign-owner", "multikernel", OWNER.options, "foreign")
-"""By the owner, who is another core than the one that asks."""
+"""By the owner, which is another core than the one that asks."""
 BIG = Way("big-lock", "shared", (("kernel", "shared"),))
 REGION = Way("region-locks", "shared", (("kernel", "shared"), ("lock_scope", "region")))
 WAYS = (TWO_PHASE, OWNER, BIG, REGION)
 
 
 def booted(stack: ExitStack, way: Way, cpus: Sequence[int]) -> Bench:
-    """A system of that way on those CPUs, furnished; without a choice of trees, as whoever measures
-    gives it some.
+    """A system of that way on those CPUs, furnished; without a choice of trees, as the experiment
+    installs its own.
     """
     options = dict(way.options)
     if way.system == "multikernel":
@@ -57,8 +57,8 @@ def booted(stack: ExitStack, way: Way, cpus: Sequence[int]) -> Bench:
 def arm(
     key: str, bench: Bench, task: Task, edges: tuple[tuple[int, int], ...] | None = None
 ) -> Arm:
-    """Slices of that operation on core 0. edges: the tree along which it tells the others, where it
-    does.
+    """Slices of that operation on core 0. edges: the tree along which the others are asked, where
+    they are.
     """
 
     def slice_of() -> Outcome:

@@ -4,8 +4,8 @@ shared memory.
 Guarantees: collectives go through the booted drivers, asked by a program on each member, along a
 tree that was installed by agreement before. A barrier or all-reduce takes from the last arrival to
 the last departure, on whichever core that is; a broadcast until its root knows that all have it; an
-agreement (atomic broadcast) until the same is known to the core that asked, which is the one told
-last in the tree. Everything that arrives is checked. Beside them, bare: barriers over shared memory
+agreement (atomic broadcast) until the same is known to the core that asked, which is the last one
+in the tree. Everything that arrives is checked. Beside them, bare: barriers over shared memory
 as OpenMP's libraries spin in them, mpi4py's where it is installed, and the messages of the chosen
 tree alone. Trees are the knowledge base's, as in `shootdown`; those with equal edges are one and
 are measured once. Answers: section 5.1 of the paper, for programs, and Smelt's collectives (OSDI'16
@@ -76,7 +76,7 @@ class Shape:
 
     @property
     def last(self) -> int:
-        """Whoever is told last, or a core that is told when nothing is left to be sent."""
+        """The core that is sent to last."""
         return self.tree.edges[-1][1]
 
     def whole(self, cores: int) -> tuple[tuple[int, int], ...]:
@@ -126,8 +126,8 @@ def known(request: Request, chosen: Tree | None = None) -> tuple[ByCores, Costs]
 
 
 def key_of(what: str, tree: str, count: int, request: Request, mode: Mode) -> str:
-    """Of a series; nothing is said of the chosen tree, nor of all cores. tree: "" where there is
-    none.
+    """A series' key. The chosen tree and the full number of cores are left out of it. tree: ""
+    where there is none.
     """
     shape = "" if tree in ("", CHOSEN) else f"-{tree}"
     return f"{what}{shape}{'' if count == request.cores else f'-on-{count}'}-{mode}"

@@ -84,12 +84,12 @@ def floor_arms(
 
 
 def key_of(pair: Pair, mode: Mode) -> str:
-    """The floor's key: with the control's it makes the ratio's name."""
+    """The key of a pair's floor."""
     return f"floor-{pair[0]}-{pair[1]}-{mode}"
 
 
 def line_key(pair: Pair, mode: Mode, line: int) -> str:
-    """Of one line."""
+    """The key of one line's floor."""
     return f"{key_of(pair, mode)}.line-{line}"
 
 

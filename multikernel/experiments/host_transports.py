@@ -1,8 +1,8 @@
 """Which transports that share no memory an experiment can measure on this host, and what it says of
 the others.
 
-Guarantees: a host that cannot have them (too many cores, too few open files) loses these arms
-alone, with a sentence.
+Guarantees: a host that cannot have them (too many cores, too few open files) loses these
+configurations alone, with a sentence.
 """
 
 from __future__ import annotations

@@ -64,8 +64,8 @@ REFERENCE_EVERY = 16
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How far it is. values: cycles of one line, by (from, to), measured so far; planned: pairs
-    that are measured or will be, as far as is known; pairs: all there are.
+    """Progress. values: cycles of one line, by (from, to), measured so far; planned: pairs that are
+    measured or will be, as far as is known; pairs: all there are.
     """
 
     cpus: tuple[int, ...]
@@ -120,7 +120,7 @@ class Matrix:
             self.planner.learn({pair: self.reading(pair) for pair in wave})
 
     def boot(self, pairs: Sequence[Pair]) -> None:
-        """Some slices of each pair in a fresh system, the reference pair in between."""
+        """Measures some slices of each pair in a fresh system, the reference pair in between."""
         assert self.reference is not None
         self.boots += 1
         self.request.progress(
@@ -140,7 +140,7 @@ class Matrix:
                         since = self.look_back(rig, since)
                     self.ledger.slice(self.boots, rig.arm(turn, self.counts))
                     since += turn
-                    self.tell(turn)
+                    self.report(turn)
             self.look_back(rig, since)
 
     def look_back(self, rig: _Rig, since: Sequence[Pair]) -> list[Pair]:
@@ -157,8 +157,8 @@ class Matrix:
             self.suspects.update(since)
         return []
 
-    def tell(self, turn: Sequence[Pair]) -> None:
-        """The one who watches, if there is one."""
+    def report(self, turn: Sequence[Pair]) -> None:
+        """To the watcher, if there is one: how far it is."""
         for pair in turn:
             key = self.best(pair)
             if key is not None:
@@ -184,7 +184,7 @@ class Matrix:
         return min(keys, key=lambda key: median(self.ledger.medians(key).values()), default=None)
 
     def done(self, pair: Pair) -> bool:
-        """Whether further boots would tell nothing new."""
+        """Whether further boots would show nothing new."""
         for key in (*self.keys(pair), key_of(TWO_LINES, self.homes(pair)[0], pair)):
             values = list(self.ledger.medians(key).values())
             if not values:
@@ -195,7 +195,7 @@ class Matrix:
         return True
 
     def reading(self, pair: Pair) -> Reading | None:
-        """What the planner is told: between boots where there are several, else between slices."""
+        """What the planner learns: between boots where there are several, else between slices."""
         key = self.best(pair)
         if key is None:
             return None
@@ -260,7 +260,7 @@ class Matrix:
     def spec(
         self, what: str, home: str, pair: Pair, shared: Mapping[str, Scalar], suffix: str = ""
     ) -> Spec:
-        """Of one series."""
+        """The description of one series."""
         node = self.homes_found.get((pair, home), (-1, 1))[0]
         lines = self.lines(what, home, pair)
         return Spec(
@@ -290,7 +290,7 @@ class Matrix:
         return {pair: means[pair] for pair in (*order[:1], *order[-1:])}
 
     def keys(self, pair: Pair) -> list[str]:
-        """Of its one line, by home."""
+        """The keys of its one line, by home."""
         return [key_of(ONE_LINE, home, pair) for home in self.homes(pair)]
 
     def ratios(self) -> Iterator[tuple[str, str]]:
@@ -372,7 +372,7 @@ def run(
     request: Request, *, parallel: bool = False, watcher: Callable[[Look], None] | None = None
 ) -> Document:
     """Measures; see the page. parallel: pairs without a CPU in common at the same time; watcher:
-    told after every turn. Raises BadInput, MeasurementRefused.
+    called after every turn. Raises BadInput, MeasurementRefused.
     """
     cpus = request.placement.cpus
     if request.crowded:

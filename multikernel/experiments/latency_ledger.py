@@ -1,8 +1,8 @@
 """What slices of pairs brought: by pair, number of lines and home; of each the medians of slices,
 and of its lines.
 
-Guarantees: thousands of arms fit, one histogram each; what cannot be of one place is told from what
-is. A reference pair, measured again and again between the others, has a key of its own.
+Guarantees: thousands of pairs fit, one histogram each; what cannot be of one place is recognised. A
+reference pair, measured again and again between the others, has a key of its own.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Ledger(Collector):
         self.lines_of: dict[str, list[list[float]]] = defaultdict(list)
 
     def keep(self, number: int, outcome: Outcome) -> None:
-        """Counts a slice's samples in."""
+        """Adds a slice's samples to the pair's."""
         for key, histogram in outcome.samples.items():
             self.slices_of[key].append((number, histogram.percentile(50)))
             held = self._tallies[key][0]
@@ -65,7 +65,7 @@ class Ledger(Collector):
         return self._tallies[key][0][0].percentile(50)
 
     def series(self, spec: Spec, floors: Mapping[Pair, Mapping[Mode, float]]) -> Series | None:
-        """As ever; the samples of all boots lie together."""
+        """As a collector's; the samples of all boots are pooled."""
         one = super().series(spec, floors)
         return None if one is None else replace(one, boots=len(self.medians(spec.key)))
 
@@ -78,12 +78,12 @@ def homes_of(from_node: int, to_node: int, several_nodes: bool) -> tuple[str, ..
 
 
 def key_of(what: str, home: str, pair: Pair) -> str:
-    """Of a pair's series."""
+    """The key of a pair's series."""
     return f"{what}.{home}.{pair[0]}-{pair[1]}"
 
 
 def reference_key(pair: Pair) -> str:
-    """Of the reference pair's."""
+    """The key of the reference pair's series."""
     return key_of(ONE_LINE, "to", pair) + CONTROL
 
 

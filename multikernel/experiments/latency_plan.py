@@ -110,7 +110,9 @@ def _both(place: Callable[[Site], Hashable], a: Site, b: Site) -> Hashable:
 
 
 class Planner:
-    """Asked for a wave of pairs, told what they took, asked again; until a wave is empty."""
+    """Gives a wave of pairs to measure, learns what they took, gives the next; an empty one is the
+    last.
+    """
 
     def __init__(
         self,
@@ -142,7 +144,7 @@ class Planner:
         self.groups = self._roots()
         self._first = True
 
-    # --- asking and telling ---
+    # --- waves ---
 
     def wave(self) -> list[Pair]:
         """What to measure next; empty when all is known, or the budget is spent."""
@@ -260,7 +262,7 @@ class Planner:
         return []
 
     def _probe(self, group: Group) -> list[Pair]:
-        """Pairs that tell whether single CPUs stand out. When that is known and some do, the group
+        """Pairs that show whether single CPUs stand out. When that is known and some do, the group
         is divided.
         """
         group.odd_known = True

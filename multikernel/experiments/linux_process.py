@@ -1,5 +1,4 @@
-"""The Linux arm: threads of one address space on the host's own kernel, in a process that is
-nothing else.
+"""Linux: threads of one address space on the host's own kernel, in a process that is nothing else.
 
 Guarantees: the process is exec'd, so it inherits neither the kernels' segments nor the caller's
 threads; its memory is a segment without a name, as the kernels' pages are; its threads are pinned
@@ -77,14 +76,12 @@ class LinuxProcess:
             raise self._gone()
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise MultikernelError("the Linux arm failed", value=answer["error"])
+            raise MultikernelError("the Linux process failed", value=answer["error"])
         return answer
 
     def _gone(self) -> CoreDied:
         status = self.process.wait(CLOSE_SECONDS)
-        return CoreDied(
-            "the process of the Linux arm ended", value=f"status {status}", status=status
-        )
+        return CoreDied("the Linux process ended", value=f"status {status}", status=status)
 
     def close(self) -> None:
         """The process is gone when this returns. Idempotent."""

@@ -61,7 +61,7 @@ NOT_LRPC = Caution(
     code="not-the-papers-lrpc",
     text=(
         "Table 1 of the paper is an upcall between two address spaces that one kernel, its CPU"
-        " driver, switches between. Neither arm here is that. The system call crosses from a"
+        " driver, switches between. Neither is measured here. The system call crosses from a"
         " program into its core's driver and back, inside one process: no privilege level and no"
         " page table changes, so less is done than in an LRPC. Between two processes on one CPU the"
         " address space does change, but the host's scheduler decides when, by its own system calls"

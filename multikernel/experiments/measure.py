@@ -24,8 +24,7 @@ from multikernel.system import System
 
 FIRST_SECONDS, MARGIN_SECONDS, LONGEST_SECONDS = 0.02, 0.0005, 0.25
 THINK_POLLING_US, THINK_COMPUTING_US = 2, 20
-"""Between touching and unmapping. The longer one lets a told core get back from its interrupt to
-its program.
+"""Between touching and unmapping. The longer one lets an interrupted core get back to its program.
 """
 
 Target = Literal["polling", "computing"]
@@ -148,8 +147,8 @@ class Bench:
         return report
 
     def alone(self, seconds: float) -> Report:
-        """What computing programs reach when nobody tells them anything. Counts: turns and cycles
-        of them all.
+        """What computing programs reach when nobody interrupts them. Counts: turns and cycles of
+        them all.
         """
         with self.computing():
             return self.one("alone", on_core.idle, seconds, self.watch)

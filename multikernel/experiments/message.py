@@ -9,8 +9,8 @@ full ring does to its writer; at the end of each stretch, which falls on another
 each time, the receiver looks how far ahead the writer is. The call line streams with a window: each
 message comes back as its own reply, and the next one on that line waits for it. In the open loop
 requests go through both booted drivers at random times that do not depend on the answers, and
-latency counts from when each should have been sent. Pairs of cores: one for each distance that the
-machine's topology tells apart. Answers: the paper's table 2.
+latency counts from when each should have been sent. Pairs of cores: one for each distance in the
+machine's topology. Answers: the paper's table 2.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ class MpiProcess:
             if line.strip(" -")
         ]
         return CoreDied(
-            "the ranks of the MPI arm did not come or ended", value=(lines or ["silently"])[0][:200]
+            "the MPI ranks did not start, or ended", value=(lines or ["silently"])[0][:200]
         )
 
     def close(self) -> None:
@@ -147,7 +147,7 @@ def _environment(directory: str) -> dict[str, str]:
         # Ranks are pinned by themselves.
         "PRTE_MCA_hwloc_default_binding_policy": "none",
         "OMPI_MCA_hwloc_base_binding_policy": "none",
-        # Open MPI refuses the superuser unless told twice; containers have no other user.
+        # Open MPI runs as the superuser only with both; containers have no other user.
         "OMPI_ALLOW_RUN_AS_ROOT": "1",
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     }

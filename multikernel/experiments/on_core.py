@@ -3,7 +3,7 @@ gets back.
 
 Guarantees: the core is verified to run on its CPU before it measures; what happened to the
 measuring CPUs and tasks meanwhile comes back with the samples, taken by the measuring core itself
-right around the loop, so that the client's own stirring does not count. A verdict that is not OK is
+right around the loop, so that the client's own work does not count. A verdict that is not OK is
 an error here.
 """
 
@@ -30,7 +30,7 @@ START_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Whose disturbance counts: the CPUs and the tasks of all that take part."""
+    """The CPUs and tasks of all that take part: their disturbance counts."""
 
     cpus: tuple[int, ...]
     tasks: tuple[int, ...]
@@ -273,7 +273,7 @@ def _turns(
 
 
 def local_call(frame: int, count: int, watch: Watch | None) -> Report:
-    """The host's mapping call alone, nobody told. Samples: local."""
+    """The host's mapping call alone: nobody is notified. Samples: local."""
     driver, report, times = _driver(), Report(), Histogram()
     _watched(watch, lambda: _fine(driver.probe_local(frame, count, times), "local call"), report)
     report.keep(local=times)

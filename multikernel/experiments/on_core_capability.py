@@ -1,9 +1,9 @@
 """Operations on capabilities as programs: what `two-phase-commit` and `capabilities` send to core
 0.
 
-Guarantees: as `on_core`, whose manners these follow. A core is furnished once a boot with the
-memory and the CNodes that the operations work on (SOURCES); every loop leaves them as it found
-them. The mapping database alone is measured in a replica beside the core's own, on the same CPU.
+Guarantees: those of `on_core`. A core is furnished once a boot with the memory and the CNodes that
+the operations work on (SOURCES); every loop leaves them as it found them. The mapping database
+alone is measured in a replica beside the core's own, on the same CPU.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Measuring loops of what cores do together, as programs: what `collectives` sends to every member.
 
-Guarantees: as `on_core`, whose manners these follow. All members get the same numbers. An outcome
-or a message that was wrong, or a core that left before all had come, is an error.
+Guarantees: those of `on_core`. All members get the same numbers. An outcome or a message that was
+wrong, or a core that left before all had come, is an error.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Measuring loops of the paper's table 2, as programs: bare rings and call lines of any size, and
 an open loop.
 
-Guarantees: as `on_core`, whose manners these follow. The two sides of a loop get the same numbers
-and differ in their role; each use of the rings' memory has a number of its own, larger than all
-before. A message that came wrong is an error.
+Guarantees: those of `on_core`. The two sides of a loop get the same numbers and differ in their
+role; each use of the rings' memory has a number of its own, larger than all before. A message that
+came wrong is an error.
 """
 
 from __future__ import annotations

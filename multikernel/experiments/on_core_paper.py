@@ -1,10 +1,10 @@
 """Measuring loops of the paper's figure 3, table 1 and section 4.6, as programs: what their
 experiments send to a core.
 
-Guarantees: as `on_core`, whose manners these follow. Cores that update at once have met before any
-of them counts, and go on unrecorded for a while after the last that counts, so that no sample is of
-a core that was alone. CPU time of a core is read while it sleeps, when the host's account of it is
-exact. Idea: the rendezvous is the floor's own bounced line, used once.
+Guarantees: those of `on_core`. Cores that update at once have met before any of them counts, and go
+on unrecorded for a while after the last that counts, so that no sample is of a core that was alone.
+CPU time of a core is read while it sleeps, when the host's account of it is exact. Idea: the
+rendezvous is the floor's own bounced line, used once.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ all.
 
 
 def _meet(driver: Driver, others: tuple[int, ...], base: int) -> None:
-    """Returns when all have come. others: on the core that calls the meeting, whom it meets; on
-    those, nobody.
+    """Returns when all have come. others: on the core that calls the meeting, those it meets; on
+    these, empty.
     """
     for other in others:
         driver.probe_floor(other, 0, MEETING_LINE, base, 1, 1, Histogram())
@@ -67,9 +67,9 @@ def update(
     """Update lines for so many seconds, at least one chunk of updates, while all `cores` do.
     Samples: update, and with a server, which is asked by message, at_server.
 
-    cores: who takes part, first the one that calls the meetings; server: who makes the updates
-    (serve_updates), None: every core itself, on lines of core 0. Counts: wall_ns and cpu_ns, of
-    this core, while it counted.
+    cores: those that take part, first the one that calls the meetings; server: the core that
+    updates (serve_updates), None: every core itself, on lines of core 0. Counts: wall_ns and
+    cpu_ns, of this core, while it counted.
     """
     driver, report = _driver(), Report()
     first = driver.me == cores[0]
@@ -108,8 +108,7 @@ def update(
     with _polling(driver, polling):
         if len(cores) > 1:
             _meet(driver, others, base)
-        # Until the second meeting nobody updates: whoever watches may take the time that looking
-        # takes.
+        # Until the second meeting nobody updates, so reading the counters disturbs nothing.
         _watched(watch, loop, report)
     report.keep(update=found, at_server=at_server)
     return report
@@ -163,7 +162,7 @@ def neighbour(peer: int, policy: Policy, plan: Plan, watch: Watch | None) -> Rep
 ASLEEP: Policy = (0, 0, 1_000_000)
 """Parks at once."""
 SETTLE_SECONDS = 0.001
-"""After so long a core that was told to sleep does."""
+"""After so long a core that was asked to sleep does."""
 
 
 def open_loop(

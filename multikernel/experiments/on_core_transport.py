@@ -1,10 +1,10 @@
 """Measuring loops of the paper's table 3, as programs: messages over channels and over what the
 host offers.
 
-Guarantees: as `on_core`, whose manners these follow. A core takes its ends once, from the process
-that made them, and keeps them for as long as it lives; it holds no end of the other side, so where
-pipe or socket carries, a side that dies is noticed. Every message is looked at when it arrives; one
-that is wrong is an error.
+Guarantees: those of `on_core`. A core takes its ends once, from the process that made them, and
+keeps them for as long as it lives; it holds no end of the other side, so where the transport is a
+pipe or socket, a side that dies is noticed. Every message is looked at when it arrives; one that is
+wrong is an error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MOST_DESCRIPTORS = 250
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One side of something that carries messages, without its descriptors, which travel beside.
+    """One side of a transport, without its descriptors, which travel beside.
 
     form: bytes, eventfd or futex, as host.c has them, or a channel, and then side is its text.
     count: of descriptors.
@@ -57,7 +57,7 @@ _held: dict[str, _Held] = {}
 
 
 def take(address: bytes, tickets: tuple[Ticket, ...]) -> None:
-    """Fetches the descriptors of these sides from who listens there, and opens them."""
+    """Fetches the descriptors of these sides from the listener at that address, and opens them."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect(address)
         _, descriptors, _, _ = socket.recv_fds(connection, 1, MOST_DESCRIPTORS)

@@ -183,8 +183,8 @@ def judged(
         return Caution(
             code="budget-undecided",
             text=(
-                f"An arm measured twice loses up to {noise:.2f} × what it loses the other time:"
-                " which budget loses least cannot be told. Repeat on a quieter machine."
+                f"A configuration measured twice loses up to {noise:.2f} × what it loses the other"
+                " time: which budget loses least is unknown. Repeat on a quieter machine."
             ),
         )
     if cost_us is None:

@@ -1,4 +1,4 @@
-"""What is asked of an experiment: on which cores, how large, and who wants to hear of its progress.
+"""What is asked of an experiment: on which cores, how large, and what receives its progress.
 
 Guarantees: a request says everything that decides what is run; two equal requests run the same
 slices in the same order.
@@ -45,14 +45,14 @@ SIZES = {
 
 
 def nobody(_: str) -> None:
-    """Progress that nobody wants to hear."""
+    """Ignores progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """placement: where the cores run; seed: of the order of arms; comparing: only what two kernels
     and Linux are compared by, not what takes long and compares the multikernel with itself;
-    progress: told in a few words what is going on.
+    progress: called with a few words on what is going on.
     """
 
     placement: Placement

@@ -70,7 +70,7 @@ class Form:
 
     @property
     def key(self) -> str:
-        """What its series' keys begin with; nothing is said of one in flight, nor of all cores."""
+        """How its series' keys begin; one in flight and all cores are left out."""
         flight = "" if self.in_flight == 1 else f"-{self.in_flight}-in-flight"
         cores = "" if self.cores == self.of else f"-on-{self.cores}"
         return f"{self.way.name}-{self.memory}{flight}{cores}"
@@ -99,7 +99,7 @@ class Form:
 
     @property
     def members(self) -> int:
-        """Of how many cores something is wanted. The others sleep."""
+        """How many cores take part. The others sleep."""
         return self.booted if self.asks else self.cores
 
     def by(self, way: Way, in_flight: int = 1) -> Form:
@@ -231,7 +231,7 @@ def _specs(request: Request) -> Iterator[Spec]:
         yield rate
         if form == _control(request):
             yield replace(rate, key=rate.key + CONTROL, control=True)
-        # Who asks nobody is judged by no line between cores.
+        # What asks no other core is judged by no line between cores.
         floor = tuple((0, core) for core in range(1, form.booted)) if form.asks else ()
         yield Spec(
             form.interval, form.way.system, form.way.name, form.cores, "interval", "back-to-back",
@@ -275,8 +275,8 @@ def _ratios(request: Request) -> Iterator[tuple[str, str]]:
 
 
 def _slower(request: Request, collector: Collector) -> Iterator[Caution]:
-    """A sentence for every arm in which the multikernel gets less done, with the numbers of cores
-    where it does.
+    """A sentence for every configuration in which the multikernel gets less done, with the numbers
+    of cores where it does.
     """
     found: dict[tuple[Form, Way], list[str]] = {}
     for ours, theirs in _against(request):

@@ -41,8 +41,8 @@ ARMS: dict[str, tuple[System, str, str]] = {
     "multikernel-channel": ("multikernel", "channel", "2"),
     "shared-call-line": ("shared", "call-line", "0"),
 }
-"""By key: whose it is, the variant, and what the loop calls it: the bare end, or the number of the
-way in.
+"""By key: the system, the variant, and what the loop calls it: the bare end, or the channel's
+number.
 """
 CONTROL_OF = "multikernel-call-line"
 

@@ -42,7 +42,7 @@ SECONDS = 0.004
 """Of a slice, on every core."""
 CHUNK = 1000
 """Updates between two looks at the time."""
-CHUNK_CARRIED = 200
+CHUNK_BY_THE_HOST = 200
 """The same where the host carries each of them."""
 COUNTS_MAX = 16
 PRESENT = 0.9
@@ -69,41 +69,43 @@ class Form:
         return self.name if self.transport is None else f"{self.name}-{self.transport}"
 
     def key(self, cores: int) -> str:
-        """Of its series with so many cores."""
+        """The key of its series with so many cores."""
         return f"{self.stem}-on-{cores}"
 
     def server_key(self, cores: int) -> str:
-        """Of what it costs the server meanwhile."""
+        """The key of what it costs the server meanwhile."""
         return f"server{self.lines}-on-{cores}"
 
     def rate_key(self, cores: int) -> str:
-        """Of how many updates a second all cores together make."""
+        """The key of how many updates a second all cores together make."""
         return f"{self.stem}-rate-on-{cores}"
 
     @property
     def has_server(self) -> bool:
-        """Whether what it costs the server is a curve too. Once is enough: what carries requests is
-        no part of it.
+        """Whether what it costs the server is a curve too. Once is enough: the transport of
+        requests is no part of it.
         """
         return self.by_message and self.transport is None
 
     def cores(self, count: int) -> tuple[int, ...]:
-        """Who updates. With others there the server only serves."""
+        """The cores that update. With others there the server only serves."""
         return tuple(range(1 if self.by_message and count > 1 else 0, count))
 
 
 FORMS = [Form(lines, False) for lines in SHARED_LINES] + [
     Form(lines, True) for lines in MESSAGE_LINES
 ]
-CARRIED = [Form(lines, True, transport) for transport in HOST_TRANSPORTS for lines in MESSAGE_LINES]
+BY_THE_HOST = [
+    Form(lines, True, transport) for transport in HOST_TRANSPORTS for lines in MESSAGE_LINES
+]
 CONTROL_OF = Form(8, True)
 AWAY = "core-away"
 """Why a slice is refused."""
 
 
 def forms_of(count: int) -> list[Form]:
-    """What so many cores measure. One alone sends nothing, whatever would carry it."""
-    return FORMS + CARRIED if count > 1 else FORMS
+    """What so many cores measure. One alone sends nothing, over whichever transport."""
+    return FORMS + BY_THE_HOST if count > 1 else FORMS
 
 
 def counts_of(cores: int) -> list[int]:
@@ -146,7 +148,7 @@ class _Arms:
         cores, size, bench = form.cores(count), self.request.size, self.benches[form.transport]
         server = SERVER if form.by_message else None
         chunk, seconds = (
-            size.count(CHUNK if form.transport is None else CHUNK_CARRIED, BATCH),
+            size.count(CHUNK if form.transport is None else CHUNK_BY_THE_HOST, BATCH),
             SECONDS * size.scale,
         )
         base, self.base = self.base, self.base + on_core_paper.MEETINGS
@@ -192,7 +194,7 @@ def was_away(report: Report) -> bool:
 
 def _specs(request: Request) -> list[Spec]:
     found = []
-    for form in FORMS + CARRIED:
+    for form in FORMS + BY_THE_HOST:
         for count in counts_of(request.cores):
             if form in forms_of(count):
                 found += _specs_of(form, count)
@@ -245,7 +247,7 @@ def _ratios(cores: int) -> list[tuple[str, str]]:
                 found.append((own.key(count), message.key(count)))
                 found.append((own.rate_key(count), message.rate_key(count)))
             found.append((message.key(count), message.server_key(count)))
-            for form in (one for one in CARRIED if count > 1 and one.lines == message.lines):
+            for form in (one for one in BY_THE_HOST if count > 1 and one.lines == message.lines):
                 found.append((form.key(count), message.key(count)))
                 found.append((own.key(count), form.key(count)))
                 found.append((form.rate_key(count), message.rate_key(count)))

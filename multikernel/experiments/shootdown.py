@@ -1,5 +1,5 @@
-"""The messages of a TLB shootdown, by protocol and by number of cores: what a root pays to tell all
-and hear from all.
+"""The messages of a TLB shootdown, by protocol and by number of cores: what a root pays to notify
+all and hear from all.
 
 Guarantees: nothing but messages, on lines of their own between booted cores, in one loop that
 serves every tree (raw); completion is when the root has every acknowledgement, and each
@@ -34,8 +34,8 @@ from multikernel.results.document import Caution, Document, Mode, Ratio
 NAME = "shootdown"
 FIGURE = "figure 6"
 SUMMARY = (
-    "Telling all cores and hearing from all, messages alone: broadcast, unicast, multicast and the"
-    " chosen tree."
+    "Notifying all cores and hearing from all, messages alone: broadcast, unicast, multicast and"
+    " the chosen tree."
 )
 
 USUAL: dict[Mode, int] = {"back-to-back": 4000, "single": 1000}
@@ -63,7 +63,7 @@ def known(request: Request, chosen: Tree | None = None) -> tuple[ByCores, Costs]
 
 
 def key_of(name: str, count: int, request: Request, mode: Mode) -> str:
-    """Of a series; those of all cores are what the others are not named for."""
+    """A series' key. The full number of cores is left out of it."""
     return f"{name}-{mode}" if count == request.cores else f"{name}-on-{count}-{mode}"
 
 

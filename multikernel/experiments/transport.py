@@ -81,8 +81,8 @@ COUNTED = 200
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way to carry messages. make: its two sides, None where the kernels have it already; via:
-    which of theirs.
+    """One transport. make: its two sides, None where the kernels have it already; via: which of
+    theirs.
     """
 
     name: str
@@ -97,12 +97,12 @@ class Way:
 
     @property
     def system(self) -> System:
-        """Whose it is."""
+        """The system of its series."""
         return SYSTEMS[self.kind]
 
     @property
     def weight(self) -> str:
-        """How dear it is: a key of USUAL."""
+        """Its class of cost: a key of USUAL."""
         return "sleeps" if self.waits == "sleeps" else "kernel" if self.crosses else "memory"
 
     def latency(self, mode: Mode) -> str:
@@ -336,8 +336,8 @@ def sleeps(activity: Activity) -> int:
 
 def _with_counts(spec: Spec, sums: Mapping[str, float]) -> Spec:
     """What was counted for each message there and back: the processor's events beside the
-    back-to-back latency, and for what sleeps how often both sides together did. Who finds its
-    message there does not sleep.
+    back-to-back latency, and for what sleeps how often both sides together did. A side that
+    finds its message there does not sleep.
     """
     if spec.measure != "round-trip" or spec.control:
         return spec

@@ -1,8 +1,8 @@
-"""What carries messages between two processes, made in pairs of sides and given to two cores.
+"""The host's transports between two processes, made in pairs of sides and given to two cores.
 
 Guarantees: each core gets its own sides and no others, over a Unix socket of this process that only
-it may use; when they are given nobody else holds a descriptor of them.
-Idea: SCM_RIGHTS, as the boot hands the kernel's segment to the cores.
+it may use; when they are given nobody else holds a descriptor of them. Idea: SCM_RIGHTS, as the
+boot hands the kernel's segment to the cores.
 """
 
 from __future__ import annotations

@@ -61,8 +61,8 @@ Benches = dict[tuple[str, int], Bench]
 def key(
     way: Way, shape: Shape | None, cores: int, request: Request, in_flight: int | None = None
 ) -> str:
-    """Of a series; nothing is said of all cores. shape: the tree of the multikernel by two phases,
-    else None.
+    """A series' key. The full number of cores is left out of it. shape: the tree of the multikernel
+    by two phases, else None.
     """
     name = way.name if shape is None else f"{way.name}-{shape.name}"
     return f"{name}{'' if cores == request.cores else f'-on-{cores}'}-{_suffix(in_flight)}"

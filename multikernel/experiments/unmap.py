@@ -2,12 +2,12 @@
 more.
 
 Guarantees: the multikernel by one and by two phases, the shared kernel under its MCS lock, and
-Linux's threads, each with targets that poll, compute or sleep, and told by poll, signal, interrupt
-or not at all; beside them what the host's mapping call costs alone, what mapping and the first
-touch cost, what a computing program loses, and how many unmaps a second all cores manage when each
-has pages of its own; and, but for `compare`, the multikernel whose monitors' messages go by
+Linux's threads, each with targets that poll, compute or sleep, and notified by poll, signal,
+interrupt or not at all; beside them what the host's mapping call costs alone, what mapping and the
+first touch cost, what a computing program loses, and how many unmaps a second all cores manage when
+each has pages of its own; and, but for `compare`, the multikernel whose monitors' messages go by
 sockets, which share no memory, and both kernels and Linux by number of cores and by tree
-(`unmap_by_cores`). Arms are compared only within a boot, interleaved. That a target was told as
+(`unmap_by_cores`). Comparisons are within a boot, interleaved. That a target was notified as
 claimed is counted, not assumed: interrupts of the cores by themselves, Linux's by /proc/interrupts.
 Answers: the paper's figure 7 (and, with the difference between its two phases, figure 8's agreement
 for one operation). The arms' descriptions and the checks are in `unmap_arms`.
@@ -58,8 +58,8 @@ class _Boot:
     linux: LinuxProcess
     first: dict[str, int]
     pages: int
-    carried: dict[Transport, Bench]
-    """The multikernel again, by what carries its monitors' messages."""
+    by_transport: dict[Transport, Bench]
+    """The multikernel again, by the transport of its monitors' messages."""
     plan: unmap_by_cores.Plan
     along: dict[str, Bench]
     """Kernels whose trees are given, by name."""
@@ -86,9 +86,9 @@ class _Arms:
             arms.append(self._unmap(key, bench, protocol, target))
             if key == unmap_arms.CONTROL_OF:
                 arms.append(self._unmap(key + CONTROL, bench, protocol, target))
-        for key, (transport, protocol) in unmap_arms.CARRIED.items():
-            if transport in boot.carried:
-                arms.append(self._unmap(key, boot.carried[transport], protocol, "polling"))
+        for key, (transport, protocol) in unmap_arms.BY_THE_HOST.items():
+            if transport in boot.by_transport:
+                arms.append(self._unmap(key, boot.by_transport[transport], protocol, "polling"))
         for name, bench in (("multikernel", boot.multikernel), ("shared", boot.shared)):
             arms.append(self._own_pages(name, bench))
             arms.append(self._alone(name, bench))
@@ -190,13 +190,13 @@ class _Arms:
         threads: int,
     ) -> Outcome:
         activity = activity_of(answer)
-        told = unmap_arms.shootdowns(
+        interrupts = unmap_arms.shootdowns(
             activity, None if key == "own-pages-linux" else self.request.placement.cpus[0]
         )
         others = len(set(self.request.placement.cpus[:threads])) - 1
         sums = {f"{key}.operations": float(operations * others)}
-        if told is not None:
-            sums[f"{key}.interrupts"] = float(told)
+        if interrupts is not None:
+            sums[f"{key}.interrupts"] = float(interrupts)
         return Outcome(samples=samples, sums=sums, activity=activity)
 
 
@@ -211,7 +211,7 @@ def _boots(request: Request, stack: ExitStack, plan: unmap_by_cores.Plan | None)
         name: Bench(stack.enter_context(system_.boot(list(cpus), kernel=name, memory=memory)))
         for name in KERNELS
     }
-    carried = {
+    by_transport = {
         transport: Bench(stack.enter_context(system_.boot(list(cpus), transport=transport)))
         for transport in _transports(request)
     }
@@ -223,7 +223,7 @@ def _boots(request: Request, stack: ExitStack, plan: unmap_by_cores.Plan | None)
         booted = system_.boot(list(cpus), kernel=name, trees={0: to_all(0, request.cores)})
         along[name] = Bench(stack.enter_context(booted))
     return _Boot(
-        kernels["multikernel"], kernels["shared"], linux, first, pages, carried, plan, along
+        kernels["multikernel"], kernels["shared"], linux, first, pages, by_transport, plan, along
     )
 
 

@@ -1,10 +1,10 @@
-"""What the arms of the unmap experiment are, which of them are compared, and whether each was told
-as it claims.
+"""The configurations of the unmap experiment, which of them are compared, and whether each was
+notified as it claims.
 
-Guarantees: a series whose targets were not told as it says is refused with the count that shows it.
-Signalled cores count their own interrupts: an operation is a map, a touch and an unmap, each of
-which has to interrupt. Linux's shootdowns are the TLB line of /proc/interrupts on the told CPUs,
-1.00 an operation and CPU when they are real; where the peers sleep there are none.
+Guarantees: a series whose targets were not notified as it says is refused, with the count that
+shows it. Signalled cores count their own interrupts: an operation is a map, a touch and an unmap,
+each of which has to interrupt. Linux's shootdowns are the TLB line of /proc/interrupts on the
+target CPUs, 1.00 an operation and CPU when they are real; where the peers sleep there are none.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ KERNELS: dict[str, tuple[System, str, Target]] = {
     "shared-computing": ("shared", "two-phase", "computing"),
 }
 """By key: the kernel, the protocol (the shared kernel ignores it), and what the targets do."""
-CARRIED: dict[str, tuple[Transport, str]] = {
+BY_THE_HOST: dict[str, tuple[Transport, str]] = {
     f"{protocol}-polling-{transport}": (transport, protocol)
     for transport in HOST_TRANSPORTS
     for protocol in ("one-phase", "two-phase")
 }
-"""Of the multikernel too, by key: what carries the monitors' messages, and the protocol. The
-targets poll, asking the host for messages; nothing is told by memory."""
+"""Of the multikernel too, by key: the transport of the monitors' messages, and the protocol. The
+targets poll, asking the host for messages; nothing goes by memory."""
 CONTROL_OF = "two-phase-polling"
 SIDE_ARMS = {"two-phase-polling": "multikernel", "shared-polling": "shared"}
-"""Arms whose mapping and first touch are series too, and whose those are."""
+"""Arms whose mapping and first touch are series too, and the system of these."""
 PROGRAMS = {
     "two-phase-computing": "program-multikernel-interrupted",
     "shared-computing": "program-shared-interrupted",
@@ -49,18 +49,18 @@ PROGRAMS = {
 
 RATIOS = [
     (CONTROL_OF + CONTROL, CONTROL_OF),
-    # told by poll, or by nobody
+    # notified by poll, or not at all
     ("shared-polling", "one-phase-polling"),
     ("shared-polling", "two-phase-polling"),
     ("two-phase-polling", "one-phase-polling"),
     ("one-phase-polling", "local"),
     ("two-phase-polling", "local"),
     ("shared-polling", "local"),
-    # told by signal
+    # notified by signal
     ("shared-computing", "one-phase-computing"),
     ("shared-computing", "two-phase-computing"),
     ("two-phase-computing", "one-phase-computing"),
-    # against Linux's interrupt, and against Linux with nobody to tell
+    # against Linux's interrupt, and against Linux with nobody to notify
     ("linux-computing", "one-phase-polling"),
     ("linux-computing", "two-phase-polling"),
     ("linux-computing", "shared-polling"),
@@ -78,14 +78,14 @@ RATIOS = [
     ("own-pages-multikernel", "own-pages-shared"),
     ("own-pages-multikernel", "own-pages-linux"),
     ("own-pages-shared", "own-pages-linux"),
-    # what carries the messages
-    *((key, f"{protocol}-polling") for key, (_, protocol) in CARRIED.items()),
-    *(("shared-polling", key) for key in CARRIED),
-    *(("linux-computing", key) for key in CARRIED),
+    # the transport of the messages
+    *((key, f"{protocol}-polling") for key, (_, protocol) in BY_THE_HOST.items()),
+    *(("shared-polling", key) for key in BY_THE_HOST),
+    *(("linux-computing", key) for key in BY_THE_HOST),
 ]
 
 ENOUGH = 0.9
-"""Interrupts an operation and told CPU below which an arm was not told by interrupt, or not every
+"""Fewer interrupts an operation and target CPU: it was not notified by interrupt, or not every
 time.
 """
 QUIET = 0.1
@@ -101,7 +101,7 @@ def specs(request: Request, floor: tuple[tuple[int, int], ...], collector: Colle
         parameters: dict[str, Scalar] = {
             "operation": "unmap",
             "target": target,
-            "told": _told(target),
+            "told": _notified_by(target),
         }
         variant = "mcs" if system == "shared" else protocol
         spec = Spec(
@@ -111,7 +111,7 @@ def specs(request: Request, floor: tuple[tuple[int, int], ...], collector: Colle
         found.append(spec)
         if key == CONTROL_OF:
             found.append(replace(spec, key=key + CONTROL, control=True))
-    for key, (transport, variant) in CARRIED.items():
+    for key, (transport, variant) in BY_THE_HOST.items():
         parameters = {
             "operation": "unmap",
             "target": "polling",
@@ -129,11 +129,11 @@ def specs(request: Request, floor: tuple[tuple[int, int], ...], collector: Colle
             floor=floor,
         )
         found.append(spec)
-    for key, told, target_name in (
+    for key, notified, target_name in (
         ("linux-computing", "interrupt", "computing"),
         ("linux-idle", "none", "idle"),
     ):
-        parameters = {"operation": "unmap", "target": target_name, "told": told}
+        parameters = {"operation": "unmap", "target": target_name, "told": notified}
         spec = Spec(
             key, "linux", "mprotect", n, "completion", "single", parameters=parameters, floor=floor
         )
@@ -181,7 +181,7 @@ def specs(request: Request, floor: tuple[tuple[int, int], ...], collector: Colle
 
 
 def _throughput(name: str, cores: int, collector: Collector) -> Spec:
-    # Threads that wait for one another's lock sleep, and are then not told: fewer than one
+    # Threads that wait for one another's lock sleep, and are then not interrupted: fewer than one
     # interrupt is no fault here.
     interrupted = name == "linux" and (interrupts_of("own-pages-linux", collector) or 0) > QUIET
     parameters: dict[str, Scalar] = {
@@ -201,7 +201,7 @@ def _system(name: str) -> System:
     return found[name]
 
 
-def _told(target: Target) -> str:
+def _notified_by(target: Target) -> str:
     return "poll" if target == "polling" else "signal"
 
 
@@ -213,7 +213,7 @@ def with_count(spec: Spec, collector: Collector) -> Spec:
     return replace(spec, parameters={**spec.parameters, "interrupts_per_operation": round(each, 3)})
 
 
-# --- Whether they were told
+# --- Whether they were notified so
 # -----------------------------------------------------------------------------------------
 
 
@@ -227,15 +227,15 @@ def shootdowns(activity: Activity, initiator: int | None) -> int | None:
 
 
 def interrupts_of(key: str, collector: Collector) -> float | None:
-    """Interrupts an operation and told CPU (core); None where none were counted."""
+    """Interrupts an operation and target CPU (core); None where none were counted."""
     operations = collector.sums.get(f"{key}.operations", 0)
     interrupts = collector.sums.get(f"{key}.interrupts")
     return None if interrupts is None or not operations else interrupts / operations
 
 
 def check(collector: Collector, request: Request, linux: Sequence[str] = ()) -> list[Caution]:
-    """Takes out the arms that were not told as they claim, and says so. Where cores share CPUs
-    nothing is claimed. linux: further arms of it whose peers compute.
+    """Takes out what was not notified as it claims, and says so. Where cores share CPUs nothing is
+    claimed. linux: further arms of it whose peers compute.
     """
     if request.crowded:
         return []
@@ -280,8 +280,8 @@ def _check_linux(key: str, collector: Collector) -> Caution | None:
     return Caution(
         code="refused",
         text=(
-            f"{key}: refused, since {count} for each operation and told CPU, and {ENOUGH} are"
-            f" needed to show that the others were told by interrupt.{reason}"
+            f"{key}: refused, since {count} for each operation and target CPU, and {ENOUGH}"
+            f" are needed to show that the others were notified by interrupt.{reason}"
         ),
     )
 
@@ -300,13 +300,13 @@ def _check_signals(key: str, collector: Collector) -> Caution | None:
         text=(
             f"{key}: refused, since the computing cores took {each or 0:.2f} interrupts an"
             f" operation (map, touch and unmap), and {SIGNALS:.1f} are needed to show that they"
-            " were told by signal every time."
+            " were notified by signal every time."
         ),
     )
 
 
 def histogram_of(answer: dict[str, Any]) -> Histogram:
-    """The samples of the Linux arm's answer."""
+    """The samples of the Linux process's answer."""
     samples = answer["samples"]
     sparse = {"sub_bits": 7, "counts": samples["counts"]}
     mean = samples["sum"] / samples["n"]

@@ -2,10 +2,10 @@
 
 Guarantees: a page is mapped on the first 2, 3, … of the cores that are booted, the others asleep,
 and unmapped by core 0: by the multikernel along each kind of tree over these cores, by the shared
-kernel along *the same tree* (the control: what the tree is worth told apart from what the structure
-is worth), by the shared kernel's line, and by Linux's threads on the same CPUs. Over all cores the
-tree that the system chose is among them. Trees with the same edges are run once and their other
-names are said; over two cores all are one. One system serves all trees of a kernel: a tree is
+kernel along *the same tree* (the control: it separates what the tree is worth from what the
+structure is worth), by the shared kernel's line, and by Linux's threads on the same CPUs. Over all
+cores the tree that the system chose is among them. Trees with the same edges are run once and their
+other names are said; over two cores all are one. One system serves all trees of a kernel: a tree is
 installed before its slice, and its edges beyond the holders are contracted away. Answers: the
 paper's figure 7 over cores, with the trees of its section 5.1.
 """
@@ -60,26 +60,24 @@ class Plan:
     counts: tuple[int, ...]
     trees: tuple[Tree, ...]
     chosen: str
-    """The kind of tree along which the multikernel's other arms are told."""
+    """The kind of tree that the multikernel's other configurations use."""
 
     def key(self, stem: str, cores: int) -> str:
-        """Of an arm with so many cores: all of them need not be said."""
+        """The key of an arm with so many cores; the full number is left out of it."""
         return stem if cores == self.booted else f"{stem}-on-{cores}"
 
     def with_tree(self, arm: str, tree: Tree) -> str:
-        """Of an arm whose cores are told along that tree. arm: a protocol of the multikernel, or
-        "shared".
-        """
+        """The key of an arm along that tree. arm: a protocol of the multikernel, or "shared"."""
         return self.key(f"{arm}-polling-{tree.kind}", tree.cores)
 
     def protocols(self) -> tuple[str, ...]:
-        """Of the multikernel along trees. With two cores the arms that there are anyhow are told
-        along the one tree.
+        """Of the multikernel along trees. With two cores there is but one tree, which the other
+        arms use.
         """
         return PROTOCOLS if self.booted > 2 else ()
 
     def kernels(self) -> tuple[Kernel, ...]:
-        """Which are to be booted with trees."""
+        """The kernels that are booted with trees."""
         if not self.trees:
             return ()
         return ("multikernel", "shared") if self.protocols() else ("shared",)

@@ -5,7 +5,6 @@ Guarantees: `Activity.take` reads counters that only grow, for chosen CPUs and t
 root; `after - before` is what happened in between. A counter the kernel does not keep is None,
 never 0. Reading is a few files of text and must stay outside what is being measured.
 
-
 Source: proc(5): /proc/stat, /proc/interrupts, /proc/PID/status, /proc/PID/sched (only with
 CONFIG_SCHED_DEBUG).
 """

@@ -11,7 +11,6 @@ kernel wrote, it may have been cut short on the way.
 
 An archive may also be one of hwloc's (hwloc-gather-topology), or a directory with the same files.
 
-
 Source: Documentation/ABI/stable/sysfs-devices-system-cpu of Linux; the idea is hwloc's.
 """
 

@@ -8,7 +8,6 @@ What the host's settings spoil is the doctor's to say, and its findings come in 
 codes, the urgent first. What only a run has (which CPUs, what was stolen meanwhile) is said here:
 single-node, few-cpus, smt-shared, mixed-cores, tsc-rate-uncertain, steal, oversubscribed.
 
-
 Idea: hyperfine's warnings: the cause and the remedy in the place where the number is read.
 """
 

@@ -42,7 +42,7 @@ def virtual(look: Evidence) -> Answer:
         return good("no")
     return matters(
         f"yes ({look.hypervisor or 'hypervisor not named'})",
-        "Cannot be fixed here: use bare metal, or compare only arms that are told in the same way.",
+        "Cannot be fixed here: use bare metal, or compare only what is notified in the same way.",
     )
 
 
@@ -89,8 +89,8 @@ def steal(look: Evidence) -> Answer:
 @check(
     "container",
     "Container",
-    "A system-call filter makes every Linux arm dearer, and what else runs on the CPUs is not to be"
-    " seen.",
+    "A system-call filter makes all that Linux does dearer, and what else runs on the CPUs cannot"
+    " be seen.",
 )
 def container(look: Evidence) -> Answer:
     """The marks containers leave, and whether system calls are filtered."""
@@ -127,8 +127,8 @@ def cpu_quota(look: Evidence) -> Answer:
     """The tightest limit of the process's control group and of those around it."""
     quota = control_groups.cpu_quota(look.text)
     if quota is None:
-        told = look.text("proc/self/cgroup") is not None and look.has(control_groups.MOUNT)
-        return good("none") if told else unknown()
+        readable = look.text("proc/self/cgroup") is not None and look.has(control_groups.MOUNT)
+        return good("none") if readable else unknown()
     value = f"{quota:g} CPUs' worth of time"
     return bad(
         value,

@@ -206,9 +206,7 @@ def tsc(look: Evidence) -> Answer:
     "A clock that is no counter costs a system call or a device access a reading.",
 )
 def clocksource(look: Evidence) -> Answer:
-    """What the kernel tells the time by; that it gave up the TSC also says that it doesn't trust
-    it.
-    """
+    """The kernel's clock source. Where that is not the TSC, the kernel does not trust the TSC."""
     directory = "sys/devices/system/clocksource/clocksource0"
     current = look.text(f"{directory}/current_clocksource")
     if not current:
@@ -225,7 +223,7 @@ def clocksource(look: Evidence) -> Answer:
 @check(
     "broadcast-tlb",
     "Broadcast invalidation",
-    "Hardware that flushes other CPUs' translations spares Linux the interrupt its arms are charged"
+    "Hardware that flushes other CPUs' translations spares Linux the interrupt that it is charged"
     " for.",
 )
 def broadcast_tlb(look: Evidence) -> Answer:
@@ -235,13 +233,13 @@ def broadcast_tlb(look: Evidence) -> Answer:
         return unknown()
     if processor.architecture == "aarch64":
         return matters(
-            "TLBI reaches all CPUs", "Cannot be fixed: Linux arms count no interrupts here; say so."
+            "TLBI reaches all CPUs", "Cannot be fixed: Linux counts no interrupts here; say so."
         )
     if processor.architecture != "x86_64":
         return unknown(processor.architecture)
     if "invlpgb" in processor.flags:
         return matters(
-            "INVLPGB", "boot with clearcpuid=invlpgb, or say that Linux arms count no interrupts"
+            "INVLPGB", "boot with clearcpuid=invlpgb, or say that Linux counts no interrupts"
         )
     return good("none: other CPUs are interrupted")
 
@@ -249,7 +247,7 @@ def broadcast_tlb(look: Evidence) -> Answer:
 @check(
     "mitigations",
     "Mitigations",
-    "They make system calls and faults dearer, so Linux arms look worse than messages, which make"
+    "They make system calls and faults dearer, so Linux looks worse than messages, which make"
     " none.",
 )
 def mitigations(look: Evidence) -> Answer:
@@ -269,7 +267,7 @@ def mitigations(look: Evidence) -> Answer:
         return good("none that every system call pays for")
     return matters(
         ", ".join(dear),
-        "say so beside Linux arms, or boot with mitigations=off where nothing untrusted runs",
+        "say so beside what Linux takes, or boot with mitigations=off where nothing untrusted runs",
     )
 
 

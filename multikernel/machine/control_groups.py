@@ -6,7 +6,6 @@ listed too, because the tightest limit of them holds. The path that a container 
 in its tree, its root does; a host that names no group is taken to show its only one as the root.
 What is missing or garbled is no limit, never an error.
 
-
 Source: cgroups(7), cpuset(7); Documentation/admin-guide/cgroup-v2.rst of Linux.
 """
 

@@ -2,7 +2,7 @@
 it.
 
 Guarantees: it reads /proc, /sys and /dev under any root and changes nothing. The answer has one
-`Finding` for every check, in the same order on every host; what a host does not tell is "unknown",
+`Finding` for every check, in the same order on every host; what a host does not say is "unknown",
 never an error. What matters or is bad always has a remedy: the command, or a sentence that says
 that there is none.
 

@@ -6,7 +6,6 @@ unreadable or garbled is None to the check that asks, never an error. A check is
 `Evidence` to an `Answer`, made a `Check` by the decorator that gives it its code, its title and the
 sentence that says why it matters.
 
-
 Source: proc(5), cgroups(7), Documentation/admin-guide/kernel-parameters.rst of Linux.
 """
 
@@ -24,7 +23,7 @@ from multikernel.machine.topology import parse_cpu_list
 
 Verdict = Literal["good", "matters", "bad", "unknown"]
 """good: nothing to do. matters: numbers hold if it is said beside them. bad: numbers taken like
-this mislead, or nothing runs. unknown: this host does not tell."""
+this mislead, or nothing runs. unknown: this host does not say."""
 
 SYS_CPU = "sys/devices/system/cpu"
 CAP_IPC_LOCK, CAP_SYS_ADMIN, CAP_PERFMON = 14, 21, 38
@@ -163,15 +162,15 @@ class Evidence:
 
     @cached_property
     def virtual(self) -> bool | None:
-        """Whether this is a virtual machine; None where nothing tells."""
+        """Whether this is a virtual machine; None where nothing says."""
         if self.processor is None:
             return None
         return True if self.hypervisor else self.processor.virtualised
 
     @cached_property
     def hypervisor(self) -> str:
-        """The hypervisor's name, from firmware or from the drivers the kernel has for it; "" if not
-        told.
+        """The hypervisor's name, from firmware or from the drivers the kernel has for it; ""
+        where neither says.
         """
         if self.processor is None:
             return ""
@@ -184,13 +183,13 @@ class Evidence:
             self.text("sys/devices/system/clocksource/clocksource0/available_clocksource") or ""
         )
         release = self.processor.kernel.lower()
-        for name, told in (
+        for name, found in (
             ("Hyper-V (WSL)", "microsoft" in release),
             ("Hyper-V", "hyperv" in clocks),
             ("Xen", "xen" in clocks.split()),
             ("KVM", driver == "haltpoll" or "kvm-clock" in clocks.split()),
         ):
-            if told:
+            if found:
                 return name
         return ""
 

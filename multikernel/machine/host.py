@@ -63,7 +63,7 @@ _ARM_PARTS = {
 class Host:
     """The facts. flags: those of `FLAGS_THAT_MATTER` this processor has, in that order.
 
-    virtualised: None where nothing tells. hypervisor: its name where one is given. governor: of the
+    virtualised: None where nothing says. hypervisor: its name where one is given. governor: of the
     CPUs asked about, joined by "+" if they differ; None without frequency scaling. cpu_quota: CPUs'
     worth of time that the process's control groups grant, None for no limit. load: the 1, 5 and 15
     minute averages.
@@ -110,7 +110,7 @@ class Host:
 
 
 def load_average(root: str | os.PathLike[str] = "/") -> tuple[float, float, float] | None:
-    """Runnable and uninterruptible tasks, averaged over 1, 5 and 15 minutes; None if not told."""
+    """Runnable and uninterruptible tasks, averaged over 1, 5 and 15 minutes; None if unknown."""
     number = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
     match = re.match(f"{number} {number} {number} ", _text(Path(root) / "proc/loadavg") + " ")
     return (float(match[1]), float(match[2]), float(match[3])) if match else None

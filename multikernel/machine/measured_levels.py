@@ -6,9 +6,8 @@ of their nodes, of some kinds of cores. The measurement has classes: pairs that 
 This file finds the classes and warns
 
 - of a *split*: within one declared level there are two classes, so the machine has a level that it
-  does not declare (a
-  virtual machine that hides hardware threads; two dies in a package that is declared as one; a CPU
-  that is elsewhere);
+  does not declare (a virtual machine that hides hardware threads; two dies in a package that is
+  declared as one; a CPU that is elsewhere);
 - of a *merge*: two declared levels take the same, so one of them is not there, or makes no
   difference to a cache line;
 - of an *inversion*: what is declared to be nearer takes longer.
@@ -23,7 +22,7 @@ are. Between these bounds it depends. All this as surely as statistics allow: an
 thousands of machines remains. Where pairs are known worse, nothing is said but that.
 
 Ideas: MCTOP (EuroSys'17) infers levels from latencies alone; here declared ones are tested. The
-floor of the warning is the valley: a class is told from a tail by the lack of values between.
+floor of the warning is the valley: a class differs from a tail by the lack of values between.
 """
 
 from __future__ import annotations
@@ -187,7 +186,7 @@ def compared(topology: Topology, measured: Mapping[Pair, Measured | Sequence[flo
     )
     if noise > NOISE:
         text = (
-            f"The round trips are typically known to ±{noise:.0%} only: they cannot tell whether"
+            f"The round trips are typically known to ±{noise:.0%} only: they cannot show whether"
             f" the machine is built as it says (±{NOISE:.0%} would do)."
         )
         return Comparison((), (Disagreement("too-noisy", text),), noise, len(values))
@@ -250,7 +249,7 @@ def _cut(ordered: Sequence[Pair], values: Sequence[float], level: Sequence[Pair]
     """
     count = len(values)
     pairs_of = Counter(cpu for pair in level for cpu in pair)
-    # Classes are told from tails by the valley between them.
+    # A class differs from a tail by the valley before it.
     for at in _steps(values):
         low, high = values[at // 2], values[(at + count) // 2]
         far = high - low

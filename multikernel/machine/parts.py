@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from multikernel.machine.topology import Topology, format_cpu_list
 
 LEVELS = ("package", "node", "die", "L3", "cluster", "L2", "core")
-"""From the outside in, where sizes do not tell."""
+"""From the outside in, where sizes do not decide."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ thread runs is asked of the kernel, not assumed from the mask. A mask belongs to
 and processes started later inherit it, threads started earlier do not, so a core pins itself before
 it starts anything.
 
-
 Source: sched_setaffinity(2), proc(5): field 39 of /proc/…/stat is the CPU last run on, which for a
 thread that reads its own file is the one it is running on.
 """

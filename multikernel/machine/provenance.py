@@ -3,7 +3,6 @@
 Guarantees: never fails; what cannot be found out is None or left out. Asking does not import the
 packages asked about.
 
-
 Idea: the build recorded in the product (contourpy).
 """
 

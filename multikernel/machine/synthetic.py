@@ -9,18 +9,16 @@ The grammar:
 
 - "8x4" is 8 packages of 4 cores, "2x4x2" 2 packages of 4 cores of 2 threads.
 - Words, from the outside in: "2 packages, 3 dies, 8 cores, smt 2" is 3 dies in each package, 8
-  cores in each die,
-  2 threads in each core. Between packages and cores may stand, in any order, "nodes", "dies", "l3",
-  "clusters" and "l2": each says how many there are of them in what was named before it. "0 l3" is a
-  machine without any.
+  cores in each die, 2 threads in each core. Between packages and cores may stand, in any order,
+  "nodes", "dies", "l3", "clusters" and "l2": each says how many there are of them in what was named
+  before it. "0 l3" is a machine without any.
 - What is not named: one package; in each package one memory node; one third-level cache in each die
-  if dies are
-  named, else in each package; in each core a second-level cache of its own.
+  if dies are named, else in each package; in each core a second-level cache of its own.
 
 Distances are derived, not read: 10 at home, 12 between nodes of one package, 20 between packages;
 where links are known, 10 and 6 more for each link on the shortest way.
 
-Idea: hwloc's synthetic topologies; the machines: paper.md §3 (SOSP'09 §4.1).
+Idea: hwloc's synthetic topologies; the machines: SOSP'09 §4.1.
 """
 
 import re

@@ -50,7 +50,7 @@ class Reader:
 
     def read(self, allowed: Iterable[int] | None = None, online: Iterable[int] = ()) -> Topology:
         """The machine. allowed: as in Topology.read; None: what the tree says. online: these, where
-        no file tells.
+        no file says.
 
         Raises BadInput when there is no CPU at all.
         """

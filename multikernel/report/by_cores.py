@@ -1,9 +1,9 @@
 """Unmaps by number of cores and by tree, as curves; and what they say, in sentences.
 
-Guarantees: a curve holds one way of telling in one kernel; where kinds of tree have the same edges
-the series that was run stands for all of them. From which number of cores on one is cheaper is said
-only where the whole interval of every ratio from there on says so. Nothing is said of a document of
-one number of cores.
+Guarantees: a curve holds one kind of notification in one kernel; where kinds of tree have the same
+edges the series that was run stands for all of them. From which number of cores on one is cheaper
+is said only where the whole interval of every ratio from there on says so. Nothing is said of a
+document of one number of cores.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OTHERS = {
     "shared-polling": ("the shared kernel by its line", ""),
     "linux-computing": (
         "Linux",
-        " The one is told by poll and the other by interrupt: any kernel whose cores poll has it.",
+        " One is notified by poll, the other by interrupt: any kernel whose cores poll has it.",
     ),
 }
 
@@ -108,7 +108,7 @@ def _ends_a_curve(series: Series, booted: int) -> bool:
     if series.control or series.cores != booted or host_transport_of(series) is not None:
         return False
     how = (series.system, series.parameters.get("told"))
-    # Over two cores the multikernel's usual arms are along the one tree that there is.
+    # Over two cores there is but one tree, which the multikernel's usual series are along.
     return how in {("shared", "poll"), ("linux", "interrupt")} or (
         booted == 2 and how == ("multikernel", "poll")
     )
@@ -136,7 +136,7 @@ def _courses(curves: Curves) -> Iterator[str]:
     }
     named[f"the shared kernel, tree {kind}"] = curves.along("shared", "mcs", kind)
     named["the shared kernel, its line"] = curves.without("shared")
-    named["Linux, told by interrupt"] = curves.without("linux")
+    named["Linux, notified by interrupt"] = curves.without("linux")
     for name, curve in named.items():
         if len(curve) > 1:
             few, many = min(curve), max(curve)

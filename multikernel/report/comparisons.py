@@ -1,11 +1,11 @@
 """What is compared with what, and how it is worded: the list behind the verdict.
 
-Guarantees: "structure" holds only comparisons of arms told in the same way, "tree" those of one
-kernel told along different trees, or by messages and not, "transport" what the monitors' messages
-cost where they share no memory, "spared" those where one side need not tell anybody, "asking" those
-where the multikernel's cores ask one another and the shared kernel's take locks, "telling" those
-told differently, "cost" what else is paid; every comparison says which side is the multikernel's. A
-comparison whose ratio a document does not have is left out.
+Guarantees: in "structure" both sides are notified in the same way; in "tree" one kernel is notified
+along different trees, or by messages and by its line; "transport" is what the monitors' messages
+cost where they share no memory; in "spared" one side has nobody to notify; in "asking" the
+multikernel's cores agree and the shared kernel's take locks; in "notification" the sides are
+notified differently; "cost" is what else is paid. Every comparison says which side is the
+multikernel's. A comparison whose ratio a document does not have is left out.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["structure", "tree", "transport", "spared", "asking", "telling", "cost"]
+Kind = Literal["structure", "tree", "transport", "spared", "asking", "notification", "cost"]
 TITLES: dict[Kind, str] = {
-    "structure": "What structure is worth (both sides told in the same way)",
+    "structure": "What structure is worth (both sides notified in the same way)",
     "tree": "What the tree is worth",
     "transport": "What shared memory is worth to messages (call lines against sockets)",
     "spared": "What cores are spared that don't hold the page",
     "asking": "What it costs to ask all, where the shared kernel's cores take a lock",
-    "telling": "What the way of telling is worth (poll, signal, interrupt, nothing)",
+    "notification": "What the kind of notification is worth (poll, signal, interrupt, nothing)",
     "cost": "What else is paid",
 }
 TIME = ("is {} as fast as", "is slower and takes {} the time of")
@@ -35,7 +35,7 @@ class Comparison:
 
     words: what a better and a worse multikernel does, with a place for the factor. remarks: what
     must be added, by outcome (faster, slower, same). is_counterpart: whether the other side is
-    another kernel's, not another arm of the multikernel.
+    another kernel's, not another configuration of the multikernel.
     """
 
     ratio: str
@@ -49,26 +49,28 @@ class Comparison:
     is_counterpart: bool = True
 
 
-POLL = "Unmap, targets polling, told by poll"
-SIGNAL = "Unmap, targets computing, told by signal"
+POLL = "Unmap, targets polling, notified by poll"
+SIGNAL = "Unmap, targets computing, notified by signal"
 ONE, TWO = "the multikernel in one phase", "the multikernel in two phases"
 SHARED = "the shared kernel under its lock"
 ANY_KERNEL = (
-    "The one is told by poll and the other by interrupt: this is what telling is worth, and any"
-    " kernel whose cores poll would have it."
+    "One is notified by poll, the other by interrupt: this is what the notification is worth, and"
+    " any kernel whose cores poll would have it."
 )
 ANY_SHARED = (
-    "The shared kernel, told by poll, has it too: this is the telling's, not the structure's."
+    "The shared kernel, notified by poll, has it too: it comes of the notification, not of the"
+    " structure."
 )
-NOBODY = "Linux has nobody to tell here: its peers sleep, and it pays the local call alone."
+NOBODY = "Linux has nobody to notify here: its peers sleep, and it pays the local call alone."
 OWN_LINUX = (
-    "The multikernel tells only cores that hold the page, and nobody else holds these; threads of"
-    " one address space share all pages, so Linux must interrupt every CPU that runs one. What an"
-    " interrupt costs here is part of it."
+    "The multikernel notifies only cores that hold the page, and nobody else holds these; threads"
+    " of one address space share all pages, so Linux must interrupt every CPU that runs one. What"
+    " an interrupt costs here is part of it."
 )
 BY_THE_HOST = (
     "Polling is asking the host here, and every message a call of the host to send and another to"
-    " receive; the shared kernel tells by shared memory, these messages need none."
+    " receive; the shared kernel notifies by shared memory, these messages need"
+    " none."
 )
 HOST_TRANSPORTS = {"socket": "Unix sockets"}
 AT_ONCE = "Cores with pages of their own, all unmapping at once"
@@ -89,16 +91,16 @@ def _always(text: str) -> dict[str, str]:
     return {"faster": text, "slower": text}
 
 
-def _carried() -> Iterator[Comparison]:
+def _by_the_host() -> Iterator[Comparison]:
     for transport, name in HOST_TRANSPORTS.items():
         for protocol, who in (("one-phase", ONE), ("two-phase", TWO)):
-            arm = f"{protocol}-polling-{transport}"
+            ours = f"{protocol}-polling-{transport}"
             yield Comparison(
-                f"{arm}-over-{protocol}-polling", "transport", False, f"{who} over {name}",
+                f"{ours}-over-{protocol}-polling", "transport", False, f"{who} over {name}",
                 "the same over call lines", POLL, is_counterpart=False,
             )  # fmt: skip
             yield _unmap(
-                f"shared-polling-over-{arm}",
+                f"shared-polling-over-{ours}",
                 "transport",
                 f"{who} over {name}",
                 SHARED,
@@ -106,7 +108,8 @@ def _carried() -> Iterator[Comparison]:
                 _always(BY_THE_HOST),
             )
             yield _unmap(
-                f"linux-computing-over-{arm}", "telling", f"{who} over {name}, targets polling,",
+                f"linux-computing-over-{ours}", "notification",
+                f"{who} over {name}, targets polling,",
                 "Linux, peers computing", "Unmap", _always(ANY_KERNEL),
             )  # fmt: skip
 
@@ -119,13 +122,13 @@ TREES = (
 chose them.
 """
 MESSAGES_COST = (
-    "Along a tree the shared kernel tells by messages, where its line is one for all: both are in"
-    " this."
+    "Along a tree the shared kernel notifies by messages, where its line is one for all: both are"
+    " in this."
 )
 
 
 def _along_trees() -> Iterator[Comparison]:
-    lead = "Unmap, targets polling, told by messages along the same tree"
+    lead = "Unmap, targets polling, notified by messages along the same tree"
     protocols = (("one-phase", ONE), ("two-phase", TWO))
     for kind in TREES:
         tree, shared = f"along the tree {kind}", f"shared-polling-{kind}"
@@ -139,7 +142,7 @@ def _along_trees() -> Iterator[Comparison]:
                 lead,
             )
             yield _unmap(
-                f"linux-computing-over-{ours}", "telling", f"{who} {tree}, targets polling,",
+                f"linux-computing-over-{ours}", "notification", f"{who} {tree}, targets polling,",
                 "Linux, peers computing", "Unmap", _always(ANY_KERNEL),
             )  # fmt: skip
             if kind != TREES[0]:
@@ -156,7 +159,8 @@ def _along_trees() -> Iterator[Comparison]:
     for protocol, who in protocols:
         yield _unmap(
             f"shared-polling-{TREES[0]}-over-{protocol}-polling", "structure", who,
-            "the shared kernel told by messages too", "Unmap on two cores, which have but one tree",
+            "the shared kernel notified by messages too",
+            "Unmap on two cores, which have but one tree",
         )  # fmt: skip
 
 
@@ -218,8 +222,8 @@ def _plain(ring: str, name: str, slots: int) -> Comparison:
 
 def _host(way: str, other: str, remark: str) -> Comparison:
     return Comparison(
-        f"{way}-back-to-back-over-call-line-back-to-back", "telling", True, "a call line", other,
-        THERE_AND_BACK,
+        f"{way}-back-to-back-over-call-line-back-to-back", "notification", True,
+        "a call line", other, THERE_AND_BACK,
         remarks=_always(remark),
     )  # fmt: skip
 
@@ -279,7 +283,7 @@ COMPARISONS = (
     ),
     _unmap(
         "linux-computing-over-one-phase-polling",
-        "telling",
+        "notification",
         f"{ONE}, targets polling,",
         "Linux, peers computing",
         "Unmap",
@@ -287,7 +291,7 @@ COMPARISONS = (
     ),
     _unmap(
         "linux-computing-over-two-phase-polling",
-        "telling",
+        "notification",
         f"{TWO}, targets polling,",
         "Linux, peers computing",
         "Unmap",
@@ -295,7 +299,7 @@ COMPARISONS = (
     ),
     Comparison(
         "linux-computing-over-shared-polling",
-        "telling",
+        "notification",
         True,
         "the shared kernel, targets polling,",
         "Linux, peers computing",
@@ -305,21 +309,21 @@ COMPARISONS = (
     ),
     _unmap(
         "linux-computing-over-one-phase-computing",
-        "telling",
-        f"{ONE}, told by signal,",
-        "Linux, told by interrupt",
+        "notification",
+        f"{ONE}, notified by signal,",
+        "Linux, notified by interrupt",
         "Unmap, peers computing in both",
     ),
     _unmap(
         "linux-computing-over-two-phase-computing",
-        "telling",
-        f"{TWO}, told by signal,",
-        "Linux, told by interrupt",
+        "notification",
+        f"{TWO}, notified by signal,",
+        "Linux, notified by interrupt",
         "Unmap, peers computing in both",
     ),
     _unmap(
         "linux-idle-over-one-phase-polling",
-        "telling",
+        "notification",
         f"{ONE}, targets polling,",
         "Linux, peers asleep",
         "Unmap",
@@ -327,7 +331,7 @@ COMPARISONS = (
     ),
     _unmap(
         "linux-idle-over-two-phase-polling",
-        "telling",
+        "notification",
         f"{TWO}, targets polling,",
         "Linux, peers asleep",
         "Unmap",
@@ -353,7 +357,7 @@ COMPARISONS = (
         "program-multikernel-interrupted-over-program-multikernel-alone",
         "cost",
         True,
-        "a program computing on a told core of the multikernel",
+        "a program computing on a notified core of the multikernel",
         "the same left alone",
         "Maps, touches and unmaps one after the other, each an interrupt",
         RATE,
@@ -363,7 +367,7 @@ COMPARISONS = (
         "program-shared-interrupted-over-program-shared-alone",
         "cost",
         True,
-        "a program computing on a told core of the shared kernel",
+        "a program computing on a notified core of the shared kernel",
         "the same left alone",
         "Maps, touches and unmaps one after the other, each an interrupt",
         RATE,
@@ -388,7 +392,7 @@ COMPARISONS = (
         is_counterpart=False,
     ),
     *_along_trees(),
-    *_carried(),
+    *_by_the_host(),
     *_retypes(),
     *MESSAGES,
 )

@@ -169,7 +169,7 @@ def form_of(output: str) -> Callable[[Sequence[Document]], bytes]:
     suffix = Path(output).suffix.lower()
     if suffix not in FORMS:
         raise BadInput(
-            "cannot tell the form of the report from this name",
+            "the name does not say which form the report has",
             value=json.dumps(output, ensure_ascii=False),
             where=WHERE,
             hint="end it in .html, .svg, .csv or .json",

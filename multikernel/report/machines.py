@@ -94,7 +94,7 @@ def described(machine: Machine) -> str:
     where = {
         True: "a virtual machine",
         False: "bare metal",
-        None: "virtual or not, it does not tell",
+        None: "virtual or not, it does not say",
     }
     kind = where[environment.virtualised] + (
         f" ({environment.hypervisor})" if environment.hypervisor else ""

@@ -130,9 +130,9 @@ def _warnings(machine: Machine) -> Markup:
     over = f"{boots[0]}" if len(boots) == 1 else f"{boots[0]} to {boots[-1]}" if boots else "no"
     first = element(
         "p",
-        "Each number is a median; what it is worth is told by how it differs between fresh boots"
-        f" ({over} of them). Compare arms that are told in the same way, and ratios rather than"
-        " cycles."
+        "Each number is a median; how far it differs between fresh boots"
+        f" ({over} of them) shows what it is worth. Compare what is notified in the same way, and"
+        " ratios rather than cycles."
         + (
             " What concerns one experiment alone stands with its figures."
             if len(here) < len(listed)
@@ -315,12 +315,12 @@ def _ratios(machine: Machine) -> Markup:
     headings = ("experiment", "ratio", "median over boots", "interval", "covers")
     note = (
         "A ratio is taken within each boot, so what disturbed both sides cancels. A control repeats"
-        " its arm: how "
+        " its configuration: how "
     )
     return joined([
         element("h2", "Ratios"),
         _table(headings, cells, right=frozenset({2, 3, 4}), heads=2, class_="series",
-        caption="Arms over arms"),
+        caption="Ratios"),
         element("p", note + "far its ratio is from 1 is noise.", class_="note"),
     ])  # fmt: skip
 

@@ -133,7 +133,7 @@ ANSWERS = {
     "message": "Messages by cache distance: the paper's table 2.",
     "transport": "Our channels beside the host's own: the paper's table 3.",
     "poll-or-block": "How long to poll before sleeping: the paper's section 4.6.",
-    "shootdown": "Telling all cores, messages alone: the paper's figure 6.",
+    "shootdown": "Notifying all cores, messages alone: the paper's figure 6.",
     "collectives": "What cores do together, along the trees of the paper's section 5.1.",
     "unmap": "Taking a page from all cores: the paper's figure 7.",
     "two-phase-commit": (

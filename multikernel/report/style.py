@@ -1,8 +1,8 @@
 """The report's looks: one style sheet for drawings, one for pages.
 
-Guarantees: colours are told apart by people who see few of them (the Okabe-Ito set, lightened on
-dark ground), and nothing is said by colour alone; light, dark and print come from the same classes;
-no font, image or sheet is fetched from anywhere.
+Guarantees: colours differ for people who see few of them (the Okabe-Ito set, lightened on dark
+ground), and nothing is said by colour alone; light, dark and print come from the same classes; no
+font, image or sheet is fetched from anywhere.
 """
 
 _LIGHT = """

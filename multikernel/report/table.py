@@ -13,7 +13,7 @@ from typing import IO
 from multikernel.results.document import Document, Interval, Series
 
 HEADINGS = (
-    "experiment", "system", "what", "target", "told", "TSC cycles", "ns", "× floor",
+    "experiment", "system", "what", "target", "notified", "TSC cycles", "ns", "× floor",
     "median of boots", "p5 – p99",
 )  # fmt: skip
 NUMBERS = range(5, 10)
@@ -34,8 +34,8 @@ def number(value: float) -> str:
 
 
 def rows(documents: Sequence[Document]) -> list[tuple[str, ...]]:
-    """The cells, one row a series. What would be called the same is told apart by all that
-    differs.
+    """The cells, one row a series. Series that would be called the same get all that differs
+    between them.
     """
     found = []
     for document in documents:
@@ -88,7 +88,7 @@ def _row(document: Document, series: Series) -> tuple[str, ...]:
 
 
 def _what(document: Document, series: Series) -> str:
-    """What tells the row from the document's others, but for how cores were told."""
+    """What distinguishes the row from the document's others, but for how cores were notified."""
     alike = [
         one
         for one in document.series

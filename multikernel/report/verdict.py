@@ -1,12 +1,12 @@
 """The verdict: what the documents show, in sentences with ratios, and what they don't.
 
-Guarantees: every comparison has its sentence, so every arm in which the multikernel is slower has
-one. Kernels told in the same way are compared for what structure is worth; arms told differently
-are compared only with the remark that the difference is the telling's, and would hold for any
-kernel. A ratio whose interval reaches into what the control arm shows to be noise is called no
-difference. How costs go with the number of cores is said only of documents that hold several
-(`by_cores`); nothing at all is claimed where cores shared CPUs. The comparisons are listed in
-`comparisons`.
+Guarantees: every comparison has its sentence, so every configuration in which the multikernel is
+slower has one. Kernels notified in the same way are compared for what structure is worth; those
+notified differently only with the remark that the difference comes of the notification, and would
+hold for any kernel. A ratio whose interval reaches into what the control shows to be noise is no
+measurable difference. How costs go with the number of cores is said only of documents that hold
+several (`by_cores`); nothing at all is claimed where cores shared CPUs. The comparisons are listed
+in `comparisons`.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def judge(ratio: Ratio, comparison: Comparison, noise: float) -> Judgement:
     else:
         outcome = "same"
         sides = f"{comparison.multikernel.rstrip(',')} and {comparison.other}"
-        how = f"no difference that rises above the noise between {sides}"
+        how = f"no measurable difference between {sides}"
         span = f"ratio of speeds {value:.2f}, {low:.2f} – {high:.2f}"
     lead = f"{comparison.lead}: " if comparison.lead else ""
     sentence = f"{lead}{how} ({span})."
@@ -98,8 +98,8 @@ def verdict(documents: Sequence[Document]) -> list[tuple[str, list[str]]]:
     ):
         systems = sorted({series.system for document in documents for series in document.series})
         sentence = (
-            f"Every arm ran and gave correct answers ({', '.join(systems)}). Cores shared CPUs: no"
-            " latency is claimed, no arm compared."
+            f"Every configuration ran and gave correct answers ({', '.join(systems)}). Cores shared"
+            " CPUs: no latency is claimed, nothing compared."
         )
         return [("What this shows", [sentence])]
     found = judgements(documents)
@@ -124,7 +124,7 @@ def _slower(found: Sequence[Judgement]) -> list[str]:
     slower = [one for one in found if one.outcome == "slower" and one.comparison.is_counterpart]
     if not found:
         return ["Nothing was compared."]
-    return [one.sentence for one in slower] or ["In none of the arms compared above."]
+    return [one.sentence for one in slower] or ["In nothing that is compared above."]
 
 
 def _caveats(documents: Sequence[Document]) -> list[str]:
@@ -133,8 +133,8 @@ def _caveats(documents: Sequence[Document]) -> list[str]:
         noise = noise_of(document)
         if noise:
             control = (
-                f"{document.experiment}: an arm measured twice differs by up to {100 * noise:.1f} %"
-                " from itself."
+                f"{document.experiment}: a configuration measured twice differs by up to"
+                f" {100 * noise:.1f} % from itself."
             )
             texts[control] = None
         for warning in document.warnings:
@@ -160,7 +160,7 @@ def _costs(documents: Sequence[Document]) -> list[str]:
     """What an unmap costs beyond the local call, in floors."""
     for document in documents:
         medians = {
-            _arm(series): series.p50
+            _name(series): series.p50
             for series in document.series
             if not series.control
             and host_transport_of(series) is None
@@ -170,7 +170,7 @@ def _costs(documents: Sequence[Document]) -> list[str]:
             medians.get("raw local None"),
             [floor.back_to_back for floor in document.floor],
         )
-        told = [
+        notified = [
             (name, medians[key])
             for name, key in (
                 ("in one phase", "multikernel one-phase polling"),
@@ -179,17 +179,18 @@ def _costs(documents: Sequence[Document]) -> list[str]:
             )
             if key in medians
         ]
-        if local and floors and told:
+        if local and floors and notified:
             beyond = ", ".join(
-                f"{(median - local) / max(floors):.1f} {name}" for name, median in told
+                f"{(median - local) / max(floors):.1f} {name}" for name, median in notified
             )
             sentence = (
-                f"Beyond the mapping call itself ({local:.0f} cycles, nobody told), an unmap told"
-                f" by poll costs so many back-to-back floors of {max(floors):.0f} cycles: {beyond}."
+                f"Beyond the mapping call itself ({local:.0f} cycles, nobody notified), an unmap"
+                " notified by poll costs so many back-to-back floors of"
+                f" {max(floors):.0f} cycles: {beyond}."
             )
             return [sentence]
     return []
 
 
-def _arm(series: Series) -> str:
+def _name(series: Series) -> str:
     return f"{series.system} {series.variant} {series.parameters.get('target')}"

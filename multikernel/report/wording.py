@@ -1,6 +1,6 @@
 """How series, values and intervals are written, everywhere in the report alike.
 
-Guarantees: a label holds what tells a series from the others it stands with, and no more; values
+Guarantees: a label holds what distinguishes a series from those beside it, and no more; values
 measured in cycles are given in nanoseconds too wherever the document knows the counter's rate; what
 error bars are is said in words, with how many boots they are over.
 """
@@ -26,12 +26,12 @@ MEASURES: Mapping[str, str] = {
     "throughput": "throughput",
     "occupancy": "messages ahead",
 }
-TOLD_TITLES: Mapping[object, str] = {
-    "poll": "told by poll",
-    "signal": "told by signal",
-    "interrupt": "told by interrupt",
-    "none": "nobody told",
-    None: "way of telling not stated",
+NOTIFIED_TITLES: Mapping[object, str] = {
+    "poll": "notified by poll",
+    "signal": "notified by signal",
+    "interrupt": "notified by interrupt",
+    "none": "nobody notified",
+    None: "kind of notification not stated",
 }
 MODES: Mapping[str, str] = {
     "back-to-back": "back-to-back, no clock inside",
@@ -41,7 +41,7 @@ UNITS: Mapping[str, str] = {"tsc-cycles": "TSC cycles", "ns": "ns"}
 
 
 def host_transport_of(series: Series) -> str | None:
-    """What of the host carried the messages; None where they went by shared memory."""
+    """The host's transport of the messages; None where they went by shared memory."""
     transport = series.parameters.get("transport")
     return None if transport in (None, "call-line", "ring") else str(transport)
 
@@ -143,7 +143,7 @@ def _detail(name: str, value: Scalar) -> str:
     if name == "pair":
         return f"CPUs {value}"
     if name == "told":
-        return TOLD_TITLES.get(value, str(value))
+        return NOTIFIED_TITLES.get(value, str(value))
     if name in ("target", "operation"):
         return str(value)
     if name.startswith("every_"):

@@ -2,9 +2,9 @@
 
 Guarantees: only what was measured in the same way is compared: the same experiment, system,
 variant, cores, parameters, measure, mode, batch and unit. A change is called one only if its
-interval lies wholly on one side of what the control arms of both runs show to be noise. Runs of
-different machines are told apart here, and what differs is named; whether they may be compared is
-the caller's to ask.
+interval lies wholly on one side of what the controls of both runs show to be noise. Runs of
+different machines are recognised, and what differs is named; whether to compare them all the same
+is for the caller to decide.
 
 Method: the change is new median over old median. The runs are independent, so its interval reaches
 from the low end of the new median's interval over the high end of the old one's, to the high end
@@ -24,7 +24,7 @@ from multikernel.results.document import Document, Environment, Interval, Scalar
 METHOD = (
     "change: new median over old median; interval: opposite ends of the two medians' intervals over"
     " boots, which covers at least the sum of both coverages less 1; noise: the farther end of the"
-    " control arms' ratios"
+    " controls' ratios"
 )
 SURE = 0.7
 """An interval that covers less decides nothing: runs of fewer than 4 boots each."""
@@ -40,16 +40,16 @@ Key = tuple[object, ...]
 
 
 def machine_of(environment: Environment) -> dict[str, object]:
-    """What makes it this machine and no other: hardware, as far as it tells."""
+    """What makes it this machine and no other: hardware, as far as it is known."""
     topology: dict[str, Any] = environment.topology
-    told = ("packages", "dies", "cores", "cpus", "threads_per_core", "l2", "l3", "nodes", "kinds")
+    known = ("packages", "dies", "cores", "cpus", "threads_per_core", "l2", "l3", "nodes", "kinds")
     return {
         "cpu_model": environment.cpu_model,
         "architecture": environment.architecture,
         "cpu_flags": frozenset(environment.cpu_flags),
         "virtualised": environment.virtualised,
         "hypervisor": environment.hypervisor,
-        **{f"topology.{name}": topology[name] for name in told if name in topology},
+        **{f"topology.{name}": topology[name] for name in known if name in topology},
     }
 
 
@@ -286,16 +286,16 @@ def _by_key(several: Sequence[Series], *, fractions: bool) -> dict[Key, list[Ser
 
 
 CONTROL = "control-over-"
-"""How the name of a ratio begins whose arm was measured twice."""
+"""How the name of a control's ratio begins."""
 MEASURED_AS = ("-back-to-back", "-single", "-rate")
-"""How names of ratios end that say how both arms were measured."""
+"""How names of ratios end that say how both sides were measured."""
 
 
 def noise_of(document: Document, ratio: str = "") -> float:
-    """The relative difference that means nothing: the farther end of the control arms' ratios; 0
+    """The relative difference that means nothing: the farther end of the controls' ratios; 0
     without any.
 
-    ratio: to be judged by it; then controls that were measured as its arms were count, if there are
+    ratio: the one to be judged; controls measured as its sides were count alone, if there are
     some.
     """
     controls = [one for one in document.ratios if one.name.startswith(CONTROL)]

@@ -6,7 +6,6 @@ no unknown field, no number that is not finite, percentiles in order, as many sa
 histogram as are claimed. What is refused is refused in one sentence that names the place
 (`$.series[3].p50`). Figures and reports need nothing but documents.
 
-
 The version after the slash grows when a reader of the older one would misread the newer.
 """
 
@@ -36,7 +35,7 @@ Measure = Literal["round-trip", "one-way", "completion", "interval", "throughput
 Mode = Literal["back-to-back", "single"]
 Unit = Literal["tsc-cycles", "ns", "operations/s", "messages/s", "bytes/s", "messages"]
 TARGETS = ("polling", "computing", "idle")
-TOLD = ("poll", "signal", "interrupt", "none")
+NOTIFIED = ("poll", "signal", "interrupt", "none")
 
 T = TypeVar("T")
 Scalar = str | int | float | bool | None
@@ -92,7 +91,7 @@ class Moment(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Environment(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What ran, on what, and what the machine did meanwhile; None where the machine does not tell.
+    """What ran, on what, and what the machine did meanwhile; None where the machine does not say.
 
     topology: counts and CPU lists, as `machine` summarises them. cpus: core i ran on cpus[i].
     tsc_error: relative. time: UTC, ISO 8601. revision: of the source, if it ran from a checkout.
@@ -182,12 +181,12 @@ class Series(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing measured in one way.
 
     cores: how many took part. parameters: what else was chosen; `target` (polling, computing, idle)
-    and `told` (poll, signal, interrupt, none) mean the same everywhere. measure: occupancy is how
-    many messages a writer was ahead of its reader, when somebody looked. batch: operations between
-    two clock readings; percentiles of a batch greater than 1 are of batch means. boots: fresh
-    systems the samples come from. min … mean: in `unit`. median_interval: of the median over boots.
-    over_floor: p50 over the floor of the same mode, null where it makes no sense. control: this arm
-    repeats another one, to show what difference means nothing.
+    and `told` (how the others were notified: poll, signal, interrupt, none) mean the same
+    everywhere. measure: occupancy is how many messages a writer was ahead of its reader. batch:
+    operations between two clock readings; percentiles of a batch greater than 1 are of batch means.
+    boots: fresh systems the samples come from. min … mean: in `unit`. median_interval: of the
+    median over boots. over_floor: p50 over the floor of the same mode, null where it makes no
+    sense. control: this repeats another series, to show which difference means nothing.
     """
 
     system: System
@@ -232,7 +231,7 @@ class Series(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
         self._check_ends()
         if self.mode == "single" and self.batch != 1:
             raise ValueError(f"a single operation cannot come in batches of {self.batch}")
-        for key, known in (("target", TARGETS), ("told", TOLD)):
+        for key, known in (("target", TARGETS), ("told", NOTIFIED)):
             value = self.parameters.get(key)
             if value is not None and value not in known:
                 raise ValueError(f"parameter {key} is {value!r}, not one of {', '.join(known)}")

@@ -14,7 +14,6 @@ begins at (2**s + i mod 2**s) << e with e = i // 2**s - 1, and is 2**e wide. Val
 above are counted in the last bucket; there are (49 - s) * 2**s buckets (5376 for s = 7). A
 percentile is given as the middle of its bucket's whole numbers, drawn into [minimum, maximum].
 
-
 Idea: HdrHistogram's buckets; nearest rank, numpy's "inverted_cdf".
 """
 
@@ -30,7 +29,7 @@ import numpy.typing as npt
 from multikernel.errors import DocumentError
 
 SUB_BITS = 7
-"""Linear buckets per power of two, as a power of two, unless told otherwise."""
+"""Linear buckets per power of two, as a power of two, by default."""
 VALUE_BITS = 48
 """Values of 2**VALUE_BITS and above are counted in the last bucket."""
 PERCENTILES = {"p5": 5.0, "p50": 50.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}

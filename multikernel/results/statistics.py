@@ -1,10 +1,10 @@
-"""Medians over boots, their intervals, and ratios of arms.
+"""Medians over boots, their intervals, and ratios.
 
 Guarantees: the spread that counts is between boots, so every function takes one number a boot.
 Intervals assume nothing about the distribution: the k-th smallest and k-th largest of n values hold
-the true median with a probability that is binomial and known, and is reported with them. Compared
-arms were interleaved within a boot, so ratios are taken within each boot, and what disturbed both
-cancels.
+the true median with a probability that is binomial and known, and is reported with them. What is
+compared was interleaved within a boot, so ratios are taken within each boot, and what disturbed
+both cancels.
 
 Source: order-statistic intervals for a quantile: David and Nagaraja, Order Statistics, 3rd edition,
 section 7.1.
@@ -60,7 +60,7 @@ def ratio(
     denominators: Sequence[float],
     coverage: float = COVERAGE,
 ) -> Ratio:
-    """How many times the one arm is the other: the median, over boots, of numerator over
+    """How many times the one is the other: the median, over boots, of numerator over
     denominator.
 
     Both hold one positive number a boot, in the same order of boots (ValueError otherwise).
@@ -81,7 +81,7 @@ def _checked(values: Sequence[float]) -> list[float]:
 def _ratios(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
     if len(numerators) != len(denominators) or not numerators:
         raise ValueError(
-            f"arms of {len(numerators)} and {len(denominators)} boots cannot be paired"
+            f"series of {len(numerators)} and {len(denominators)} boots cannot be paired"
         )
     if min(*numerators, *denominators) <= 0:
         raise ValueError("a ratio needs positive values")

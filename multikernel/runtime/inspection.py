@@ -2,10 +2,8 @@
 are related, and digests.
 
 Guarantees: looks and changes nothing. Cores are asked one after another while they go on, so with
-operations under way two of them may show two moments; at rest what is shown is the state. Called
-by: System.inspect in the launcher, and the supervisor for `multikernel inspect`
-(runtime/inspection_socket.py). Idea: Barrelfish's `capability dump` of usr/skb and kernel debug
-caps.
+operations under way two of them may show two moments; at rest what is shown is the state. Idea:
+Barrelfish's `capability dump` of usr/skb and kernel debug caps.
 """
 
 from __future__ import annotations

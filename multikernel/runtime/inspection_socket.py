@@ -2,9 +2,9 @@
 by its pid.
 
 Guarantees: nothing is left anywhere, whatever is killed: an abstract socket has no file and goes
-with its process. Only its own user (and root) is answered, and whoever asks knows that the answer
-is the supervisor's: both sides ask the host who the other is. The supervisor goes on watching: an
-inspection ends after moments, or at once when a core or the launcher ends.
+with its process. Only its own user (and root) is answered, and the asker knows that the answer is
+the supervisor's: both sides ask the host for the other's pid and user. The supervisor goes on
+watching: an inspection ends after moments, or at once when a core or the launcher ends.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from multikernel.runtime import wire
 
 NAME = "mk-supervisor"
 SECONDS = 5.0
-"""How long an inspection may take, and how long who asks waits for each piece of the answer."""
+"""How long an inspection may take, and how long the asker waits for each piece of the answer."""
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -53,7 +53,7 @@ class Listener:
         return self._socket.fileno()
 
     def answer(self) -> None:
-        """Answers one who has connected. Whatever they do, this returns."""
+        """Answers one connection. Whatever the other side does, this returns."""
         try:
             connection, _ = self._socket.accept()
         except OSError:

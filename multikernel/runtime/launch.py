@@ -100,8 +100,8 @@ class Launched:
     def begin(self, core: int, channel: int, kind: int, *words: int, kept: bytes = b"") -> int:
         """Sends a request; the line for finish. Hold the channel's lock: there is one at a time.
 
-        So a line that is still in use was somebody's who has been interrupted, between any two
-        instructions of theirs: only here it is sure that nobody waits for it.
+        A line that is still in use belonged to a request that was interrupted (Ctrl-C, at any
+        instruction): only here is it certain that nobody waits for it.
         """
         while True:
             self.check()
@@ -113,7 +113,7 @@ class Launched:
             threading.Event().wait(0.001)
 
     def finish(self, core: int, channel: int, line: int) -> Reply:
-        """Waits for the reply. Who is interrupted leaves it to begin."""
+        """Waits for the reply. Interrupted, it leaves the line to begin."""
         while (reply := self.client.wait(core, channel, line, SLICE_US)) is None:
             self.check()
         return reply
@@ -146,7 +146,7 @@ class Launched:
             raise self._death()
 
     def _learn(self) -> None:
-        """What the supervisor had to say last."""
+        """Reads the supervisor's last message: why the system ended."""
         if self._died is not None:
             return
         self._died = {}
@@ -192,7 +192,7 @@ class Launched:
 
 
 def _hang_up(connection: socket.socket, process: subprocess.Popen[bytes], owner: int) -> None:
-    """Closing the socket tells the supervisor to end everything. A forked copy of the launcher must
+    """Closing the socket makes the supervisor end everything. A forked copy of the launcher must
     not.
     """
     if os.getpid() != owner:

@@ -25,8 +25,8 @@ HOST_TRANSPORTS: tuple[Transport, ...] = ("socket",)
 """Those that share no memory."""
 CapabilityProtocol = Literal["two-phase", "owner"]
 CAPABILITY_PROTOCOLS: tuple[CapabilityProtocol, ...] = ("two-phase", "owner")
-"""Who drives operations on capabilities, whoever asks for one or the object's owner; in the native
-core's order.
+"""Which core drives an operation on capabilities, the one that asks or the object's owner; in the
+native core's order.
 """
 LockScope = Literal["big", "region"]
 LOCK_SCOPES: tuple[LockScope, ...] = ("big", "region")
@@ -36,8 +36,7 @@ LOCK_SCOPES: tuple[LockScope, ...] = ("big", "region")
 
 @dataclass(frozen=True)
 class Plan:
-    """kernel: one of KERNELS; cpus: core i runs on cpus[i]; memory: bytes of physical
-    memory.
+    """kernel: one of KERNELS; cpus: core i runs on cpus[i]; memory: bytes of physical memory.
 
     poll_us: how long an idle core polls before it parks, where it has a CPU of its own. window:
     monitors' call lines for each ordered pair, 1 to 32: twice as many as a core has operations in

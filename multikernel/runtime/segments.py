@@ -2,8 +2,8 @@
 
 A segment is made with posix_ipc under a random name, exclusively, readable by its owner only, and
 unlinked at once: from then on it lives as long as a descriptor or a mapping of it. Between making
-and unlinking a SIGKILL could leave the name; so the name carries the maker's pid, and everybody who
-boots a system sweeps away what dead makers left.
+and unlinking a SIGKILL could leave the name; so the name carries the maker's pid, and every boot
+sweeps away what dead makers left.
 """
 
 import contextlib

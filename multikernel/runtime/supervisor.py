@@ -68,8 +68,8 @@ class _Supervisor:
         kernel = segments.create(size)
         memory = segments.create(plan.memory)
         segments.back(memory, 0, plan.memory)
-        # The regions are the cores' own to back; the header and the shared kernel's state are
-        # nobody's.
+        # Each core backs its own region; the header and the shared kernel's state belong to no
+        # core.
         segments.back(kernel, 0, 4096)
         self.segment = _native.Segment.create(kernel, *geometry)
         end = sum(self.segment.region(plan.cores - 1))
@@ -202,7 +202,7 @@ class _Supervisor:
         return inspection.inspect(ask, self.plan, self.segment)
 
     def _ended(self) -> bool:
-        """Has a core, or the launcher?"""
+        """Whether a core or the launcher has ended."""
         poll = select.poll()
         for descriptor in (self.connection.fileno(), *self.watched):
             poll.register(descriptor, select.POLLIN)

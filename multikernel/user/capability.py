@@ -8,12 +8,11 @@
 
 A capability lies in a slot of a CNode of one core, and operations on it run on that core; where
 other cores have a say, the monitors agree. A handle names slot and generation, so one that outlived
-its capability raises RevokedCapability, also when slot or memory are somebody else's by now.
+its capability raises RevokedCapability, also when slot or memory are in other use by now.
 Handles are plain data: they may be pickled into programs and back.
 
-How this relates to `allocate` and `map`: those hand out physical memory of their own, by its place
-and without types, as part 1 of the paper's story needs it; the memory of capabilities is none of
-theirs.
+`System.allocate` and `map` hand out other memory: physical pages by their place, without types or
+rights.
 
 Source: paper section 4.7; Barrelfish include/barrelfish/capabilities.h (cap_copy, cap_mint,
 cap_retype, cap_delete, cap_revoke).
@@ -74,7 +73,7 @@ _STALE = VERDICT_CAPABILITY_BASE + CAPABILITY_VERDICTS["stale"]
 _NOT_A_CNODE = VERDICT_CAPABILITY_BASE + CAPABILITY_VERDICTS["not-a-cnode"]
 _BAD_SIZE = VERDICT_CAPABILITY_BASE + CAPABILITY_VERDICTS["bad-size"]
 _NO_REFERENCE = 0
-"""Generations begin at 1: no capability is ever named by it."""
+"""Generations begin at 1, so this names no capability."""
 
 
 def _number(value: object, what: str, where: str) -> int:

@@ -1,11 +1,9 @@
 """Channels between any two processes: one message a cache line, from Python.
 
     ours, theirs = channels.pair("calls")
-    process = multiprocessing.Process(target=serve, args=(theirs,))      # serve: end =
-                                                                         theirs.open(); ...
+    process = multiprocessing.Process(target=serve, args=(theirs,))  # which does theirs.open()
     end = ours.open()
-    end.call((1, 2, 3))                                                  # raises ChannelClosed when
-                                                                         nobody is there
+    end.call((1, 2, 3))  # raises ChannelClosed when nobody is there
 
 Guarantees: what channel.h guarantees of every form. A pair leaves nothing behind: its segment has
 no name, and is gone with the last process that holds it. Each side is opened once, in one process,
@@ -14,8 +12,8 @@ as long as `end.timeout` says.
 
 Forms: "calls" (requests and replies, the fastest there and back); a FIFO each way in shared memory:
 "used-ring", "epoch-ring", "call-line"; the same carried by the host: "socket", "pipe". On an epoch
-ring who sends must also receive: see channel.h. The segment is backed by the process that makes the
-pair: on a machine of several nodes, make it on the node of the side that receives more.
+ring a side that sends must also receive: see channel.h. The segment is backed by the process that
+makes the pair: on a machine of several nodes, make it on the node of the side that receives more.
 
 Programs on cores use memory of the kernel's instead: a frame mapped on both, `make` on one of them,
 then `attach` on each.
@@ -45,7 +43,7 @@ MemoryForm = Literal["epoch-ring", "used-ring", "call-line", "calls"]
 Form = Literal["epoch-ring", "used-ring", "call-line", "calls", "socket", "pipe"]
 End = _native.ChannelEnd | _native.CallEnd
 SLOTS = {"call-line": 32, "calls": 1}
-"""How many slots a form has when nobody says; else 64."""
+"""How many slots a form has by default, where that is not 64."""
 
 
 @dataclass(frozen=True, slots=True)

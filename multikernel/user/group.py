@@ -14,7 +14,7 @@ Guarantees: collectives are called by all members, in the same order, as in MPI;
 something else gets BadInput and the others wait. Messages travel along the tree that the root had
 when the group was opened. A message that `broadcast` or `order` returned for is in every member's
 box; a member that takes nothing for long holds up its group. Real sums are joined in the order of
-arrival: their last bits may differ from run to run. Source: native/collective.h.
+arrival: their last bits may differ from run to run. Source: native/driver/collective.h.
 """
 
 from __future__ import annotations

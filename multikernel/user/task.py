@@ -38,7 +38,7 @@ class _Run:
         if outcome is None:
             launched.check()
             raise CoreDied("a core did not give its result", core=self.core)
-        # Last, and twice does no harm: whoever is interrupted before may settle it again.
+        # Last, and twice does no harm: a caller interrupted before may settle it again.
         self.outcome = outcome
         launched.runs.pop(self.core, None)
         return True
@@ -99,7 +99,7 @@ class Task:
                 break
             if left <= 0:
                 raise TimeoutError(f"the program on core {self.core} still runs after {timeout} s")
-            time.sleep(0.0001)  # the lock goes to who waits for it, not to us again
+            time.sleep(0.0001)  # so that a waiting thread gets the lock before this one does again
         assert self._run.outcome is not None
         return programs.outcome_of(self._run.outcome)
 

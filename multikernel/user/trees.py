@@ -78,7 +78,7 @@ def install(access: Access, root: int, edges: Edges) -> None:
     cores = access.plan.cores
     if access.plan.kernel == "shared" and not access.plan.trees:
         raise BadInput(
-            "this shared kernel was booted without trees, so it tells all cores by one line",
+            "this shared kernel was booted without trees, so it notifies all cores by one line",
             where="install",
             hint='boot it with trees, as boot(kernel="shared", trees={0: edges})',
         )

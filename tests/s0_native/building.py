@@ -1,5 +1,5 @@
-"""Compiling the C of these tests: clients that run as threads, shells that are told what to do line
-by line.
+"""Compiling the C of these tests: clients that run as threads, shells that take operations line by
+line.
 """
 
 from __future__ import annotations

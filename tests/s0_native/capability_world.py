@@ -1,4 +1,4 @@
-"""A replica of capabilities and the model of it, told the same things in small numbers and compared
+"""A replica of capabilities and its model, given the same operations in small numbers and compared
 after each.
 
 What deleting and revoking have done at the end of a step is read off the replica: it must lie
@@ -46,7 +46,7 @@ from s0_native.capability_replicas import (
 
 
 class World:
-    """A replica and the model, told the same things in small numbers, compared after each."""
+    """A replica and the model, given the same operations in small numbers, compared after each."""
 
     def __init__(self, shell: Shell, slot_bits: int = SLOT_BITS) -> None:
         self.real = Replica(shell, slot_bits=slot_bits)

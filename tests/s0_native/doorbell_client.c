@@ -1,6 +1,6 @@
 /* One side parks whenever it finds nothing, the other sends and rings. A wake-up is lost when the
  * owner slept though the message was there and the caller, having looked at the mode, did not ring:
- * told by the bell's count, not by a clock. The park's slice only bounds how long finding one
+ * decided by the bell's count, not by a clock. The park's slice only bounds how long finding one
  * takes.
  *
  * doorbell_client SEED ROUNDS: prints how often the owner slept, and the lost wake-ups; fails if

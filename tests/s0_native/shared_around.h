@@ -1,5 +1,5 @@
-/* The kernel around the shared kernel's capabilities, for threads that stand for its cores: its lock,
- * and a table of pages that nobody maps. */
+/* The kernel around the shared kernel's capabilities, for threads that stand for its cores: its
+ * lock, and a table of pages that nobody maps. */
 #pragma once
 
 #include <stdbool.h>

@@ -86,8 +86,8 @@ def test_what_is_full_is_never_full_for_ever(
 @pytest.mark.parametrize("end", [0, 1])
 def test_the_acknowledgement_wraps_around(channels: Shell, slots: int, end: int) -> None:
     rings = Rings(channels, slots)
-    # One way only, so that nothing but ACK messages tells what was consumed; then right at the
-    # wrap, step by step.
+    # One way only, so that only ACK messages say what was consumed; then right at
+    # the wrap, step by step.
     for base in range(4):
         count = 65536 if base else 65500
         rings.drain()

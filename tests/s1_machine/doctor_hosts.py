@@ -219,8 +219,8 @@ def container() -> dict[str, str]:
 
 
 def arm64() -> dict[str, str]:
-    """A virtual machine on an arm64 server: firmware tables name its maker, nothing tells of sleep
-    or frequency.
+    """A virtual machine on an arm64 server: firmware tables name its maker, nothing says anything
+    of sleep or frequency.
     """
     return {
         "proc/cmdline": "console=ttyAMA0",

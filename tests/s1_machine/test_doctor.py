@@ -1,4 +1,4 @@
-"""The doctor against captured hosts: each check both ways, nothing told is "unknown", nothing ever
+"""The doctor against captured hosts: each check both ways, nothing said is "unknown", nothing ever
 raises.
 """
 

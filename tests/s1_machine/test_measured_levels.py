@@ -186,7 +186,7 @@ def test_what_is_declared_nearer_and_takes_longer() -> None:
 
 
 def test_the_papers_intel_as_its_firmware_says_it() -> None:
-    """Linux sees one die a package there; the caches tell that there are two, and so do the
+    """Linux sees one die a package there; the caches show that there are two, and so do the
     latencies without them.
     """
     truth = from_string("2x4-intel")

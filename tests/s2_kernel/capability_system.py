@@ -7,7 +7,7 @@ no messages: a request changes the set at one moment, or is refused and changes 
 are held against it, one request after another (test_capability_model.py) and many at once
 (test_capability_histories.py).
 
-A kernel chooses what a copy is called; the model is told so afterwards (`learn`). Names that were
+A kernel chooses what a copy is called; the model learns it afterwards (`learn`). Names that were
 not learnt cannot be used."""
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ MEMORIES = SLOTS[-2:]
 PAGES = 2
 """Of each of them."""
 KEPT, ENTRY = 6, 40
-"""Pages of a core that others are told of, and the bytes it takes to tell of one."""
+"""Pages of a core that others learn of, and the bytes that describe one."""
 NAMES = programs.NAMES | {
     number: name.lower().replace("_", "-") for name, number in VERDICTS.items()
 }
@@ -44,22 +44,22 @@ class Round(NamedTuple):
 
 
 class Board:
-    """A page of no capability, mapped on all cores: where each tells the others of the pages it has
+    """A page of no capability, mapped on all cores: where each publishes the pages that it has
     mapped.
     """
 
     def __init__(self, page: multikernel.Page, core: int, cores: int) -> None:
         self.page, self.core, self.cores = page, core, cores
-        self.told = 0
+        self.published = 0
 
     def clear(self) -> None:
-        self.told = 0
+        self.published = 0
         self.page.write(ENTRY * KEPT * self.core, bytes(ENTRY * KEPT))
 
     def tell(self, page: Page) -> None:
         words = struct.pack("<QQQQQ", *page, sum(page))
-        self.page.write(ENTRY * (KEPT * self.core + self.told % KEPT), words)
-        self.told += 1
+        self.page.write(ENTRY * (KEPT * self.core + self.published % KEPT), words)
+        self.published += 1
 
     def known(self) -> list[Page]:
         """A page that is just being written there is left out: it doesn't add up."""

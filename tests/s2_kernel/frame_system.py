@@ -1,16 +1,17 @@
 """A naive model of Frames that are mapped: that of all capabilities (capability_system.py), with
 pages and memory beside.
 
-A page is there while its Mapping is: who takes the one away takes the other, on all cores at one
-moment. Memory is one byte for each page of RAM, through whichever mapping; nobody says what it
-holds in the beginning, so the first who reads it does.
+A page is there while its Mapping is: both go together, on all cores at one moment. Memory is one
+byte for each page of RAM, through whichever mapping; what it holds in the beginning is open until
+the first read.
 
-Three things are weaker, and are told. In the multikernel, to delete a core's last Frame is first to
-unmap what the core has mapped of it, and then to delete it, and what others do may come in between
-(UNMAPS). There, too, the core that has a page's Mapping hears last of an unmap by another one, by a
-message that nobody waits for: when the page is gone (UNMAP-FIRST) its Mapping may be there for a
-moment (HOME-HEARS), take its slot, and be deleted. And where two things forbid a retype, a slot in
-use and a conflict, either is told: they are known on different cores."""
+Three things are weaker. In the multikernel, to delete a core's last Frame is first to unmap what
+the core has mapped of it, and then to delete it, and what others do may come in between (UNMAPS).
+There, too, the core that has a page's Mapping hears last of an unmap by another one, by a message
+that nobody waits for: when the page is gone (UNMAP-FIRST) its Mapping may be there for a moment
+(HOME-HEARS), take its slot, and be deleted. And where two things forbid a retype, a slot in use and
+a conflict, either may be the answer: they are known on different cores.
+"""
 
 from __future__ import annotations
 

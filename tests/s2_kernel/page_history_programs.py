@@ -1,4 +1,4 @@
-"""A program that records histories of pages: what a core asked, what it was told, and when by the
+"""A program that records histories of pages: what a core asked, the answer, and when by the
 time-stamp counter. Imported on cores by name, so it imports nothing that a core would not.
 """
 
@@ -29,7 +29,7 @@ class Act(NamedTuple):
 
 
 def shared_pages(group: Group, frames: list[Frame]) -> list[Page]:
-    """New mappings on all cores, of frames that hold zeros, made by the root and told to the
+    """New mappings on all cores, of frames that hold zeros, made by the root and sent to the
     others.
     """
     here = multikernel.here()
@@ -39,10 +39,10 @@ def shared_pages(group: Group, frames: list[Frame]) -> list[Page]:
             page.write(0, bytes(1))
             group.broadcast(struct.pack("<IIQ", page.slot, page.generation, page.address))
         return pages
-    told = [struct.unpack("<IIQ", group.receive() or b"") for _ in frames]
+    sent = [struct.unpack("<IIQ", group.receive() or b"") for _ in frames]
     return [
         Page(frames[0]._system, slot, generation, address, PAGE, group.cores)
-        for slot, generation, address in told
+        for slot, generation, address in sent
     ]
 
 

@@ -163,7 +163,7 @@ def test_revoke_leaves_nothing_elsewhere(system: System) -> None:
         assert ask(system, 0, "CAP_COPY", whole, ROOT, copy_word(1, 7, core))[0] == "ok"
         system.cores[core].run(programs.retype_all, 1, FRAME, 4)
     assert len(check(system)) == 3 + 4
-    # A foreign copy revokes: the owner's goes too, and who revoked owns it from now on, alone.
+    # A foreign copy revokes: the owner's goes too, and the core that revoked owns it, alone.
     reference = ask(system, 2, "CAP_LOOK", 1)[1][0]
     assert ask(system, 2, "CAP_REVOKE", reference)[0] == "ok"
     ((core, left),) = check(system)

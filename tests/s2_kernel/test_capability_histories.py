@@ -1,11 +1,12 @@
-"""Capabilities, all cores at once: what programs were told can be explained by one order of what
-they asked, an order that leads to what is there in the end.
+"""Capabilities, all cores at once: the answers can be explained by one order of what they asked, an
+order that leads to what is there in the end.
 
 Two things are weaker, and are not claimed. A program that looks at its slots (KIND_CAP_LOOK) while
 others are at work sees what is prepared and may yet be taken back; looks choose here what to ask
 about, and only those in which all is at rest have to be explained. And what lies in a CNode goes
 with it capability by capability, on each core in its time (cspace.h,
-native/monitor/capability/ranges.c)."""
+native/monitor/capability/ranges.c).
+"""
 
 from __future__ import annotations
 

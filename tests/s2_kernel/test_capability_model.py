@@ -348,7 +348,7 @@ class Histories(RuleBasedStateMachine):
         return programs.record(words)
 
     def compare(self, name: int, made: tuple[Copy, ...]) -> None:
-        """made: what has no name yet, the first of them the one that the answer told."""
+        """made: what has no name yet, the first of them the one that the answer names."""
         there = {copy.object for copy in self.state}
         self.numbers = {key: number for key, number in self.numbers.items() if key[1] in there}
         owners: dict[Object, set[int]] = {}

@@ -1,6 +1,5 @@
-"""Frames that are mapped, all cores at once: what programs were told of capabilities, pages and
-memory can be explained by one order of what they asked, an order that leads to what is there in the
-end.
+"""Frames that are mapped, all cores at once: the answers about capabilities, pages and memory can
+be explained by one order of what they asked, an order that leads to what is there in the end.
 
 A page that somebody has read after a revoke returned, a write that one core sees and another one,
 later, does not, a Mapping without a page, a slot in use by what another core knows to be gone: none
@@ -161,7 +160,7 @@ def test_many_histories(system: System, seed: int) -> None:
 
 
 def others(event: Event) -> Iterable[Response]:
-    """What it might have been told instead, and was not."""
+    """What might have been the answer, and was not."""
     verdict, made, page = event.response
     kind = event.operation.kind
     if kind == "READ" and made is not None:
@@ -216,7 +215,7 @@ SEEN = {
     "PAGE_NOT_ASKED_AGAIN": REGIONS,
     "OCCUPANT_NOT_ASKED": REGIONS,
 }
-"""Some others end in no answer at all, or are seen only by who chooses the order of messages (the
+"""Some others end in no answer at all, or are seen only where the order of messages is chosen (the
 explorer).
 """
 

@@ -1,4 +1,4 @@
-"""The transport that shares no memory: what is told by a descriptor alone, who holds which, and
+"""The transport that shares no memory: what a descriptor alone notifies of, who holds which, and
 what a host may refuse.
 """
 
@@ -88,7 +88,7 @@ def test_every_core_holds_its_own_ends_and_nobody_else_any(cores: int, transport
 
 @pytest.mark.parametrize("cores", [2, 4])
 def test_a_parked_core_is_told_by_whoever_asks(cores: int, transport: Any) -> None:
-    """Slices of an hour: nothing but being told ends a park."""
+    """Slices of an hour: nothing but a notification ends a park."""
     with multikernel.boot(cores, transport=transport) as system:
         for core in system.cores:
             core.policy(spin_us=0, yields=0, slice_us=HOUR_US)
@@ -131,7 +131,7 @@ def test_a_computing_core_is_interrupted_by_the_host(transport: Any) -> None:
             interrupts = system.cores[1].counters()["interrupts"] - before
             if interrupts >= 50 and interrupts > 2 * ticks:
                 break
-            assert not task.done(), "never told but by the tick"
+            assert not task.done(), "notified by nothing but the tick"
 
 
 def test_a_pinned_page_stays(transport: Any) -> None:

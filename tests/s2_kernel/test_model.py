@@ -299,8 +299,8 @@ def test_exactly_one_of_concurrent_unmaps_returns(kernel: str, cores: int) -> No
             gate.write(0, b"\1", core=turn % cores)
             outcomes = [outcome for task in tasks for outcome in task.result()]
             if pinned:
-                # One phase takes the page away before it knows: until it is back, others are told
-                # that it is gone.
+                # One phase takes the page away before it knows: until it is back, others
+                # find it gone.
                 refusals = {("PagePinned", turn % cores)}
                 assert refusals <= set(outcomes)
                 assert set(outcomes) <= refusals | (

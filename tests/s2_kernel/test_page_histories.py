@@ -1,5 +1,5 @@
-"""Pages, all cores at once, in both kernels: what programs were told can be explained by one order
-of what they asked.
+"""Pages, all cores at once, in both kernels: the answers can be explained by one order of what they
+asked.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def test_two_phases_are_linearizable(running: System, pins: bool) -> None:
 
 
 def settled(history: list[Event]) -> list[Event]:
-    """Without refusals by whoever could meet an unmap that was under way."""
+    """Without refusals that an unmap under way explains."""
     unmaps = [event for event in history if event.operation.kind == "unmap"]
     return [
         event

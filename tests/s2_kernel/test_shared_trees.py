@@ -1,5 +1,5 @@
-"""The shared kernel told along trees: whatever the trees nothing waits for ever, and they alone say
-who tells whom.
+"""The shared kernel notified along trees: whatever the trees nothing waits for ever, and they alone
+say which core notifies which.
 """
 
 from __future__ import annotations
@@ -103,9 +103,7 @@ def unmapping_without(core: Core, system: System, page: Page) -> Iterator[thread
 
 
 def reaches(core: Core, page: Page) -> bool:
-    """Whether its page table has the page: what it was told, though nobody hears of that before all
-    are.
-    """
+    """Whether its page table has the page, which a notification changes before all are notified."""
     for line in Path(f"/proc/{core.pid}/maps").read_text().splitlines():
         addresses, rights, *_ = line.split()
         first, end = (int(word, 16) for word in addresses.split("-"))
@@ -114,7 +112,7 @@ def reaches(core: Core, page: Page) -> bool:
     return False
 
 
-def told_in_the_end(core: Core, page: Page) -> None:
+def notified_in_the_end(core: Core, page: Page) -> None:
     for _ in range(2000):
         if not reaches(core, page):
             return
@@ -123,7 +121,7 @@ def told_in_the_end(core: Core, page: Page) -> None:
 
 
 def test_a_core_is_told_by_its_parent_and_by_nobody_else() -> None:
-    """Until all are, one that has been told waits, and one that has not may go on."""
+    """Until all are, one that was notified waits, and one that has not may go on."""
     edges = [(0, 1), (0, 3), (1, 2)]
     seen: list[str] = []
 
@@ -134,7 +132,7 @@ def test_a_core_is_told_by_its_parent_and_by_nobody_else() -> None:
         page = system.map(system.allocate(4096))
         page.write(0, b"x")
         with unmapping_without(system.cores[1], system, page) as thread:
-            told_in_the_end(system.cores[3], page)
+            notified_in_the_end(system.cores[3], page)
             reader = threading.Thread(target=read, args=(system.cores[3], page))
             reader.start()
             for _ in range(10):
@@ -166,7 +164,7 @@ def test_a_root_without_a_tree_tells_everybody_itself() -> None:
     with multikernel.boot(3, kernel="shared", trees={1: [(1, 0), (0, 2)]}) as system:
         page = system.map(system.allocate(4096))
         with unmapping_without(system.cores[1], system, page):
-            told_in_the_end(system.cores[2], page)
+            notified_in_the_end(system.cores[2], page)
 
 
 def test_a_tree_is_installed_under_the_lock() -> None:
@@ -175,7 +173,7 @@ def test_a_tree_is_installed_under_the_lock() -> None:
         page = system.map(system.allocate(4096))
         page.write(0, b"x")
         with unmapping_without(system.cores[1], system, page):
-            told_in_the_end(system.cores[2], page)
+            notified_in_the_end(system.cores[2], page)
         with pytest.raises(BadInput, match="does not span all cores"):
             system.install(0, [(0, 1)])
     with (

@@ -1,6 +1,6 @@
 """When an unmap has returned, no core reads through that mapping any more: cores read as fast as
-they can while another unmaps, and at once gives the memory another content. Whoever still had a
-translation would see that."""
+they can while another unmaps, and at once gives the memory another content. A core that still had a
+translation would read that."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def test_every_type_has_its_size(system: System, kind: CapabilityType, size: int
 def test_a_copy_on_another_core_can_do_the_same(system: System) -> None:
     ram = system.ram(4 * PAGE)
     there = ram.copy(system.cores[1])
-    # Who decides: in the shared kernel every core for itself.
+    # The core that decides: in the shared kernel every core for itself.
     owner = 0 if system.kernel == "multikernel" else 1
     assert (there.core, there.owner, there.type, there.size, there.rights) == (
         1, owner, RAM, 4 * PAGE, READ | WRITE | GRANT,

@@ -240,7 +240,9 @@ def test_two_groups_at_once() -> None:
 
 def test_what_cannot_be(kernel: Any) -> None:
     def wrong(group: Group, late: int) -> str:
-        """Who comes second is refused, and then does as the first. late: who probably is second."""
+        """The second to come is refused, and then does as the first. late: the one that probably is
+        second.
+        """
         calls = [lambda: repr(group.all_reduce([1 + group.core])), lambda: repr(group.barrier())]
         if group.core == late:
             time.sleep(0.02)

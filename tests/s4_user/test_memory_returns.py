@@ -114,7 +114,7 @@ LEFT: list[Callable[[Capability], None]] = [
 
 @pytest.mark.parametrize("leave", LEFT, ids=lambda leave: leave.__name__.replace("_", "-"))
 def test_what_the_last_one_leaves(system: System, leave: Callable[[Capability], None]) -> None:
-    """RAM goes before what was made of it: its memory is whoever has that's, up to the last."""
+    """RAM goes before what was made of it: its memory belongs to the holders of that."""
     for _ in range(2):
         ram = everything(system)
         address = ram.address

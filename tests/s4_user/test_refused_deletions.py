@@ -80,7 +80,7 @@ def test_a_frame_with_many_pages(system: System, at: int, which: int) -> None:
 
 
 def test_the_last_frame_of_its_core_with_one_elsewhere(system: System) -> None:
-    """The owner's: who has the other one inherits."""
+    """The owner's: the holder of the other one inherits."""
     (frame,) = system.ram(PAGE).retype(FRAME)
     other, pages = frame.copy(1), [frame.map(), frame.map([2])]
     kept = other.map([1])

@@ -86,7 +86,7 @@ def round_trip() -> d.Document:
 
 
 def unmap(cores: int = 2, **changes: Any) -> d.Document:
-    """Arms told in four ways, throughput, programs, map and touch."""
+    """Four kinds of notification, throughput, programs, map and touch."""
     arms: tuple[tuple[d.System, str, float, str, str], ...] = (
         ("multikernel", "one-phase", 4700, "polling", "poll"),
         ("multikernel", "two-phase", 5200, "polling", "poll"),

@@ -154,7 +154,7 @@ def test_ratios_are_of_boots_that_have_both_arms() -> None:
     assert control.name == "control-over-under"
 
 
-# --- Linux is told by interrupt, or is not shown
+# --- Linux is notified by interrupt, or is not shown
 # ------------------------------------------------------------------
 
 

@@ -175,12 +175,12 @@ def test_a_shapes_edges_are_a_tree_of_the_whole_system_too(machine: str) -> None
         assert sorted(names) == sorted((*TREES, CHOSEN))
         assert len({shape.tree.edges for shape in several}) == len(several)
         for shape in several:
-            told = [0]
+            reached = [0]
             for parent, child in shape.whole(len(cpus)):
-                assert parent in told
-                assert child not in told
-                told.append(child)
-            assert sorted(told) == list(range(len(cpus)))
+                assert parent in reached
+                assert child not in reached
+                reached.append(child)
+            assert sorted(reached) == list(range(len(cpus)))
             assert shape.tree.children(shape.last) == ()
 
 

@@ -155,7 +155,7 @@ def test_unmap_goes_by_sockets_too() -> None:
         )  # fmt: skip
     made = {ratio.name for ratio in document.ratios}
     assert {
-        f"{key}-over-{protocol}-polling" for key, (_, protocol) in unmap_arms.CARRIED.items()
+        f"{key}-over-{protocol}-polling" for key, (_, protocol) in unmap_arms.BY_THE_HOST.items()
     } <= made
 
 
@@ -163,8 +163,8 @@ def test_a_comparison_of_kernels_spares_itself_what_compares_the_multikernel_wit
     request = Request(placement(), SIZES["smoke"], comparing=True)
     document = registry.get("unmap").run(request)
     assert not any({"transport", "booted"} & set(series.parameters) for series in document.series)
-    # How Linux's threads were told is counted, and a busy machine may count otherwise the second
-    # time.
+    # How Linux's threads were notified is counted, and a busy machine may count otherwise the
+    # second time.
     wanted = {
         arm(series)[:3]
         for series in document_of("unmap").series

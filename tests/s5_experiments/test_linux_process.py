@@ -1,6 +1,4 @@
-"""The process of the Linux arm: it answers, it is a process of its own, and it is gone with its
-parent.
-"""
+"""The Linux process: it answers, it is a process of its own, and it is gone with its parent."""
 
 import os
 import subprocess
@@ -46,7 +44,7 @@ def test_it_leaves_no_segment() -> None:
 def test_its_death_is_an_error_with_a_name() -> None:
     with LinuxProcess(placement().cpus, MEMORY) as linux:
         linux.process.kill()
-        with pytest.raises(CoreDied, match="Linux arm ended"):
+        with pytest.raises(CoreDied, match="Linux process ended"):
             linux.ask("unmap", count=20, idle=False)
 
 

@@ -1,4 +1,4 @@
-"""Intervals hold what they claim on simulated boots; ratios cancel what disturbs both arms; noise
+"""Intervals hold what they claim on simulated boots; ratios cancel what disturbs both sides; noise
 is noise.
 """
 
@@ -82,7 +82,7 @@ def test_no_values_or_no_numbers_are_refused() -> None:
 
 
 def test_a_ratio_is_taken_within_each_boot() -> None:
-    # Boots differ by a factor of three; the arms of one boot by 2 to within 1 %.
+    # Boots differ by a factor of three; the sides of one boot by 2 to within 1 %.
     drift = np.linspace(100, 300, 12)
     wobble = np.array([0.99, 1.01, 1.0] * 4)
     found = ratio("two-over-one", list(2 * drift * wobble), list(drift))

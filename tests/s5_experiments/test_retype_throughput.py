@@ -260,7 +260,7 @@ def test_every_way_has_a_rate_and_an_interval_of_every_memory_and_number_of_core
     assert {memory for _, memory, _, cores in expected if cores == 2} == set(MEMORIES)
     assert {one.unit for one in by["throughput"]} == {"operations/s"}
     assert [one for one in by["throughput"] if one.control]
-    # Who asks nobody is judged by no line between cores.
+    # What asks no other core is judged by no line between cores.
     assert all(one.over_floor is None for one in found if one.parameters["told"] == "none")
     assert {"operation", "regions", "who-is-asked"} <= {
         caution.code for caution in document.warnings

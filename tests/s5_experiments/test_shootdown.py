@@ -93,7 +93,7 @@ def test_the_papers_protocols_follow_one_another_over_the_same_lines(system: Sys
 def test_an_acknowledgement_that_is_missing_a_core_is_an_error(
     system: System, shared: bool
 ) -> None:
-    """The root expects to hear of a core that nobody told."""
+    """The root expects to hear of a core that nobody notified."""
     site = Site(from_string("1x3"), (0, 1, 2))
     tree = Tree(ROOT, ((0, 1), (1, 2)) if not shared else ((0, 1), (0, 2)), "short")
     form = Form("short", "short", shared=shared)

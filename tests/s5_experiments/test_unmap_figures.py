@@ -10,10 +10,10 @@ from multikernel.report.figure import Figure
 from multikernel.report.figures import registry
 
 
-def test_unmap_is_grouped_by_how_the_others_are_told() -> None:
+def test_unmap_is_grouped_by_how_the_others_are_notified() -> None:
     completion, own, program, side = figures(known.unmap())
     assert groups(completion) == [
-        "Told by poll", "Told by signal", "Told by interrupt", "Nobody told",
+        "Notified by poll", "Notified by signal", "Notified by interrupt", "Nobody notified",
         "The paper's figure 7 at 2 cores (8×4 AMD 8350, 2.0 GHz)",
     ]  # fmt: skip
     assert classes(completion)["bar"] == 6
@@ -47,9 +47,9 @@ def test_unmaps_by_sockets_stand_apart_and_are_named() -> None:
     completion, *_ = figures(known.by_the_host_too(known.unmap()))
     written = texts(completion)
     assert groups(completion)[:3] == [
-        "Told by poll",
-        "Told by poll, by messages that share no memory",
-        "Told by signal",
+        "Notified by poll",
+        "Notified by poll, by messages that share no memory",
+        "Notified by signal",
     ]
     bars = [one for one in written if one.startswith("multikernel")]
     assert bars[:4] == [
@@ -85,24 +85,24 @@ def test_one_document_of_several_numbers_of_cores_holds_the_papers_figure_7() ->
     assert {
         "multikernel · one-phase, tree numa-aware", "multikernel · two-phase, tree numa-aware",
         "shared kernel · mcs, tree numa-aware", "shared kernel · mcs, its line",
-        "Linux · mprotect, told by interrupt",
+        "Linux · mprotect, notified by interrupt",
         "Barrelfish, the paper", "Linux 2.6.26, the paper",
         "Windows Server 2008 R2 beta, the paper",
     } <= set(written)  # fmt: skip
     assert classes(seventh)["paper-point"] == 7 + 3
     # Over two cores the tree that was run stands for its equals; over all, the line and Linux are
-    # the usual arms.
+    # the usual series.
     for label, values in {
         "one-phase, tree numa-aware": [4000, 5000, 6000],
         "mcs, its line": [3800, 5700, 4400],
-        "told by interrupt": [28_000, 42_000, 28_000],
+        "notified by interrupt": [28_000, 42_000, 28_000],
     }.items():
-        told = re.search(rf"{label}: ([^.]+)\.", seventh.description)
-        assert told
-        points = [point.split(" at ") for point in told[1].split(", ")]
+        found = re.search(rf"{label}: ([^.]+)\.", seventh.description)
+        assert found
+        points = [point.split(" at ") for point in found[1].split(", ")]
         assert [int(cores) for _, cores in points] == [2, 3, 4]
-        found = [int(re.sub(r"\D", "", value)) for value, _ in points]
-        assert found == pytest.approx(values, rel=0.01)
+        values_drawn = [int(re.sub(r"\D", "", value)) for value, _ in points]
+        assert values_drawn == pytest.approx(values, rel=0.01)
     assert seventh.paper
     for figure, protocol in ((one_phase, "one-phase"), (two_phase, "two-phase")):
         assert f"multikernel · {protocol}, sequential" in texts(figure)

@@ -45,7 +45,7 @@ def only(*ratios: d.Ratio) -> v.Judgement:
 
 SHARED = "shared-polling-over-two-phase-polling"
 LINUX = "linux-computing-over-two-phase-polling"
-TOLD_ALIKE = "linux-computing-over-two-phase-computing"
+NOTIFIED_ALIKE = "linux-computing-over-two-phase-computing"
 CONTROL = "control-over-two-phase-polling"
 
 
@@ -63,7 +63,7 @@ def test_outcome_needs_the_whole_interval_beyond_the_noise(
 ) -> None:
     judgement = only(ratio(SHARED, value, low, high), ratio(CONTROL, 1.0, 0.97, 1.05))
     assert judgement.outcome == outcome
-    assert ("no difference" in judgement.sentence) == (outcome == "same")
+    assert ("no measurable difference" in judgement.sentence) == (outcome == "same")
 
 
 def test_an_arm_is_judged_by_the_control_that_was_measured_as_it_was() -> None:
@@ -83,11 +83,11 @@ def test_the_same_ratio_is_a_difference_where_the_noise_is_less() -> None:
 
 
 def test_a_slower_multikernel_has_its_sentence_with_the_ratio() -> None:
-    found = sentences(ratio(SHARED, 0.5), ratio(TOLD_ALIKE, 0.8), ratio(LINUX, 9.0))
+    found = sentences(ratio(SHARED, 0.5), ratio(NOTIFIED_ALIKE, 0.8), ratio(LINUX, 9.0))
     slower = found["Where the multikernel is slower"]
     assert len(slower) == 2
     assert any("shared kernel" in one and "2.00 ×" in one for one in slower)
-    assert any("Linux, told by interrupt" in one and "1.25 ×" in one for one in slower)
+    assert any("Linux, notified by interrupt" in one and "1.25 ×" in one for one in slower)
 
 
 def test_every_comparison_with_another_kernel_can_be_lost() -> None:
@@ -102,10 +102,10 @@ def test_every_comparison_with_another_kernel_can_be_lost() -> None:
 
 def test_poll_against_interrupt_is_said_to_hold_for_any_kernel() -> None:
     found = sentences(ratio(LINUX, 12.0), ratio(SHARED, 1.2))
-    (telling,) = found[TITLES["telling"]]
+    (notification,) = found[TITLES["notification"]]
     (structure,) = found[TITLES["structure"]]
-    assert "any kernel" in telling
-    assert "told by poll and the other by interrupt" in telling
+    assert "any kernel" in notification
+    assert "notified by poll, the other by interrupt" in notification
     assert "interrupt" not in structure
 
 
@@ -129,9 +129,9 @@ def test_what_goes_by_the_host_is_told_from_what_goes_by_memory() -> None:
     )
     assert "the same over call lines" in transport[0]
     assert TITLES["structure"] not in found
-    (telling,) = found[TITLES["telling"]]
-    assert "over Unix sockets" in telling
-    assert "any kernel" in telling
+    (notification,) = found[TITLES["notification"]]
+    assert "over Unix sockets" in notification
+    assert "any kernel" in notification
     (slower,) = found["Where the multikernel is slower"]
     assert "the shared kernel" in slower
 
@@ -261,7 +261,7 @@ def test_every_compared_ratio_is_one_that_an_experiment_makes() -> None:
 def test_table_has_a_row_a_series_in_cycles_ns_floors_and_interval() -> None:
     (row,) = table.rows([documents.document()])
     cells = dict(zip(table.HEADINGS, row, strict=True))
-    assert (cells["system"], cells["what"], cells["target"], cells["told"]) == (
+    assert (cells["system"], cells["what"], cells["target"], cells["notified"]) == (
         "multikernel", "two-phase", "polling", "poll",
     )  # fmt: skip
     assert (cells["TSC cycles"], cells["ns"], cells["× floor"]) == ("310", "119", "1.50")
@@ -318,7 +318,7 @@ def test_plain_table_is_text_in_columns() -> None:
     heading, rule, row, *_ = out.getvalue().splitlines()
     assert "\x1b" not in out.getvalue()
     assert set(rule) == {"-", " "}
-    assert heading.index("told") == row.index("poll", row.index("polling") + 7)
+    assert heading.index("notified") == row.index("poll", row.index("polling") + 7)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def started(*arguments: str, cwd: Path | None = None) -> Iterator[subprocess.Pop
 
 
 def family_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Everything it has started: supervisors, cores, the Linux arm."""
+    """Everything it has started: supervisors, cores, the Linux process."""
     return psutil.Process(process.pid).children(recursive=True)
 
 

@@ -103,7 +103,7 @@ def test_unwritable_output_is_found_before_measuring(tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.write_text("a file")
     done = run("compare", "--cores", "2", "--oversubscribe", "--output", str(taken))
-    # One line: no progress was told, so nothing was measured.
+    # One line: no progress was printed, so nothing was measured.
     assert_one_line_and_code_2(done, "cannot write results", str(taken), "--output")
 
 

@@ -28,9 +28,9 @@ def test_compare_prints_table_verdict_and_warnings_and_writes_documents(tmp_path
     done = run("compare", *SMOKE, "--output", "here", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     heading, *_ = done.stdout.splitlines()
-    for column in ("system", "TSC cycles", "ns", "× floor", "told"):
+    for column in ("system", "TSC cycles", "ns", "× floor", "notified"):
         assert column in heading
-    for arm in (
+    for variant in (
         "one-line",
         "call-line",
         "epoch-ring",
@@ -41,7 +41,7 @@ def test_compare_prints_table_verdict_and_warnings_and_writes_documents(tmp_path
         "own-pages",
         "local",
     ):
-        assert arm in done.stdout
+        assert variant in done.stdout
     title = "What this shows" if CROWDED else "Where the multikernel is slower"
     assert f"\n{title}\n" in done.stdout
     assert "here" in done.stderr
@@ -66,9 +66,9 @@ def test_json_is_all_there_is_on_stdout(
     array = json.loads(done.stdout)
     assert [one["experiment"] for one in array] == ["floor", "round-trip", "unmap"]
     assert [one.experiment for one in decode_all(done.stdout)] == ["floor", "round-trip", "unmap"]
-    told = re.search(r"result documents: (.*)", done.stderr)
-    assert told is not None
-    directory = tmp_path / told[1]
+    printed = re.search(r"result documents: (.*)", done.stderr)
+    assert printed is not None
+    directory = tmp_path / printed[1]
     assert directory.parent == tmp_path / "results"
     assert len(list(directory.glob("*.json"))) == 3
 

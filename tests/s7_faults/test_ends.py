@@ -149,18 +149,18 @@ def test_processes_are_called_what_they_are(kernel: str) -> None:
 
 
 def test_programs_and_requests_learn_of_a_death(kernel: str) -> None:
-    """Everybody who waits is told, whatever they wait for."""
+    """Everybody who waits learns of it, whatever they wait for."""
     system = multikernel.boot(3, kernel=kernel)  # type: ignore[arg-type]
     tasks = [core.start(time.sleep, 100) for core in system.cores]
-    told: list[int | None] = []
+    learned: list[int | None] = []
 
     def wait_for(task: multikernel.user.task.Task) -> None:
         try:
             task.result()
         except CoreDied as error:
-            told.append(error.core)
+            learned.append(error.core)
         except SystemClosed:
-            told.append(-1)
+            learned.append(-1)
 
     waiters = [threading.Thread(target=wait_for, args=(task,)) for task in tasks]
     for thread in waiters:
@@ -169,7 +169,7 @@ def test_programs_and_requests_learn_of_a_death(kernel: str) -> None:
     os.kill(system.cores[2].pid, signal.SIGKILL)
     for thread in waiters:
         thread.join()
-    assert len(told) == 3
-    assert 2 in told
+    assert len(learned) == 3
+    assert 2 in learned
     with pytest.raises(SystemClosed):
         system.allocate(1)

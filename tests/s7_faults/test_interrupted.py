@@ -50,7 +50,7 @@ def test_a_request_whose_sender_was_interrupted_before_it_could_wait(channel: in
 
 
 def test_a_result_that_was_taken_and_not_kept() -> None:
-    """Who was interrupted while a result was on its way asks once more."""
+    """A caller interrupted while a result was on its way asks once more."""
     with multikernel.boot(2) as system:
         task = system.cores[1].start(abs, -3)
         with system.launched.lock(1, PROGRAMS):
@@ -64,7 +64,7 @@ def test_a_result_that_was_taken_and_not_kept() -> None:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, told from one of whoever runs the tests."""
+    """Ctrl-C, and not that of whoever runs the tests."""
 
 
 def until_interrupted(seconds: float, action: Callable[[], None]) -> None:

@@ -107,7 +107,7 @@ def _table(document: Document) -> list[Block]:
         return []
     rows = []
     for label, one in latencies:
-        # A throughput stands once, in the first row of its own arm.
+        # A throughput stands once, in the first row of its series.
         rows.append(
             _row(
                 document,

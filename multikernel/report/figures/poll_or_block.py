@@ -2,8 +2,8 @@
 
 Guarantees: where the document names the measured cost C of blocking (a series of variant `block`,
 or a parameter `block_cost`), it is drawn upright at P = C, where the loss is bounded by C. Latency,
-CPU time lost and their sum are figures of their own, each called what it is.
-Answers: the paper's section 4.6.
+CPU time lost and their sum are figures of their own, each called what it is. Answers: the paper's
+section 4.6.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ COSTS = ("block_cost", "c", "block_cycles")
 
 
 def draw(document: Document) -> list[Block]:
-    """A line an arm, over the budget, a figure for each thing measured; the rest as of any
+    """A line a variant, over the budget, a figure for each thing measured; the rest as of any
     experiment.
     """
     name = next(

@@ -1,4 +1,4 @@
-"""Which figures belong to which experiment, and in what order experiments are told.
+"""Which figures belong to which experiment, and in what order they stand.
 
 Guarantees: a name that is not here is drawn by `generic`. A document whose series are not what a
 figure expects is drawn by `generic` too, so a newer experiment's document still appears.

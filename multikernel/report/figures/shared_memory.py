@@ -19,16 +19,16 @@ from multikernel.results.document import Document, Series
 
 
 def draw(document: Document) -> list[Block]:
-    """A line an arm, over cores; throughput and the rest as of any experiment."""
+    """A line a variant, over cores; throughput and the rest as of any experiment."""
     ours = [
         one
         for one in document.series
         if one.measure != "throughput" and one.unit == "tsc-cycles" and not one.control
     ]
     rest = [one for one in document.series if one not in ours]
-    carried = [one for one in ours if host_transport_of(one) is not None]
+    by_the_host = [one for one in ours if host_transport_of(one) is not None]
     found: list[Block] = []
-    ours = [one for one in ours if one not in carried]
+    ours = [one for one in ours if one not in by_the_host]
     every = [replace(line, label=_as_in_the_paper(line.label)) for line in _lines(ours)]
     for some in generic.portions(every, generic.LINES):
         title = "The cost of an update, by cores" + (
@@ -49,14 +49,16 @@ def draw(document: Document) -> list[Block]:
                 title, drawing, some, "cores", axis_of(ours[0]), ours, notes=notes, paper=paper
             )
         )
-    if carried:
-        found.append(_by_transport([one for one in ours if one.variant.startswith("msg")], carried))
+    if by_the_host:
+        found.append(
+            _by_transport([one for one in ours if one.variant.startswith("msg")], by_the_host)
+        )
     return [*found, *generic.of_series(document, rest)]
 
 
-def _by_transport(by_memory: Sequence[Series], carried: Sequence[Series]) -> Block:
-    """Messages alone, by what carries them."""
-    both = [*by_memory, *carried]
+def _by_transport(by_memory: Sequence[Series], by_the_host: Sequence[Series]) -> Block:
+    """Messages alone, by transport."""
+    both = [*by_memory, *by_the_host]
     named = generic.lines_over(both, generic.CORES, leaving=("lines",), systems=False)
     every = [replace(line, label=_as_in_the_paper(line.label)) for line in named]
     axis = f"{axis_of(both[0])} an update"
@@ -67,7 +69,7 @@ def _by_transport(by_memory: Sequence[Series], carried: Sequence[Series]) -> Blo
         " lines in shared memory."
     )
     return line_figure(
-        "The cost of an update by message, by what carries it", drawing, every, "cores",
+        "The cost of an update by message, by transport", drawing, every, "cores",
         axis_of(both[0]), both,
         notes=(note,),
     )  # fmt: skip

@@ -1,8 +1,8 @@
 """The messages of a shootdown: cycles until all have acknowledged, by protocol and cores.
 
 Guarantees: a protocol that came to the same as another on some number of cores is drawn there as
-that one, and the note says so; nothing is drawn that was not measured.
-Answers: the paper's figure 6.
+that one, and the note says so; nothing is drawn that was not measured. Answers: the paper's figure
+6.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from multikernel.report.wording import MODES, rate_of
 from multikernel.results.document import Document, Series
 
 BESIDES = ("tree", "depth", "same")
-"""What a protocol's tree was: it changes with the number of cores, and tells no lines apart."""
+"""What a protocol's tree was: it changes with the number of cores, so it names no line."""
 WHAT = (
     "Broadcast: all poll one line, each acknowledges on its own. Unicast: a line a core. Multicast:"
     " over a tree by the machine's parts. NUMA-aware: the same tree, farthest first, lines at the"
@@ -46,7 +46,7 @@ def draw(document: Document) -> list[Block]:
     for mode in dict.fromkeys(one.mode for one in ours):
         measured = [one for one in ours if one.mode == mode]
         every = _by_name(measured)
-        title = f"Telling all cores and hearing from all, {MODES[mode]}"
+        title = f"Notifying all cores and hearing from all, {MODES[mode]}"
         notes = (WHAT, BARE, *([EQUAL] if len(every) > len(measured) else []), f"{PLOT} {OTHERS}")
         paper = () if found else FIGURE_6
         axis = axis_of(measured[0])

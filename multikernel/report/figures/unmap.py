@@ -1,10 +1,10 @@
-"""Unmap: bars by how the other cores are told, the paper's values at the same number of cores, and
-what else is paid.
+"""Unmap: bars by how the other cores are notified, the paper's values at the same number of cores,
+and what else is paid.
 
-Guarantees: arms that are told differently never share a group, nor do arms whose messages share no
-memory share one with those whose do. Over several numbers of cores, in one document
-(`unmap_by_cores`) or in several, the paper's figure 7 is drawn as the paper draws it, with what is
-known of its curves. Answers: the paper's figure 7.
+Guarantees: configurations that are notified differently never share a group, nor do those whose
+messages share no memory share one with those whose do. Over several numbers of cores, in one
+document (`unmap_by_cores`) or in several, the paper's figure 7 is drawn as the paper draws it, with
+what is known of its curves. Answers: the paper's figure 7.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from multikernel.report.figures.parts import (
 )
 from multikernel.report.lines import Line, lines
 from multikernel.report.paper_values import FIGURE_7, OTHERS, PLOT, PaperValue
-from multikernel.report.wording import SYSTEMS, TOLD_TITLES, host_transport_of, rate_of
+from multikernel.report.wording import NOTIFIED_TITLES, SYSTEMS, host_transport_of, rate_of
 from multikernel.results.document import Document, Series
 
-TOLD_ORDER = ("poll", "signal", "interrupt", "none", None)
+NOTIFIED_ORDER = ("poll", "signal", "interrupt", "none", None)
 SIDE = {
     "map-on-all-cores": "Mapping on all cores",
     "first-touch-on-all-cores": "First touch on all cores",
 }
 MOST_LINES = 8
-CARRIED_TITLE = "Told by poll, by messages that share no memory"
-CARRIED_NOTE = (
+HOST_TITLE = "Notified by poll, by messages that share no memory"
+HOST_NOTE = (
     "By socket: the monitors' messages and the attention they need go through the host;"
     " where nothing is said they go by call lines in shared memory."
 )
 
 
 def draw(document: Document) -> list[Block]:
-    """Completion by how told; own pages; what a computing program keeps; map and touch."""
+    """Completion by notification; own pages; what a computing program keeps; map and touch."""
     unmaps = _unmaps(document)
     own = [one for one in document.series if one.variant == "own-pages"]
     programs = [one for one in document.series if one.variant == "computing-program"]
@@ -68,7 +68,7 @@ def draw(document: Document) -> list[Block]:
     if programs:
         note = (
             "Longer is better: what programs computing on the other cores get done, left alone or"
-            " told of unmaps."
+            " notified of unmaps."
         )
         found.append(_throughput(document, programs, "What a computing program keeps", note))
     if side:
@@ -102,8 +102,8 @@ def draw_together(documents: Sequence[Document]) -> list[Block]:
         cores: [one for one in some if host_transport_of(one) is None]
         for cores, some in found.items()
     }
-    # Beside those of the same telling and system, so that the difference is the transport's.
-    told_alike = {
+    # Beside those of the same notification and system, so that the difference is the transport's.
+    notified_alike = {
         cores: [
             one
             for one in some
@@ -114,11 +114,9 @@ def draw_together(documents: Sequence[Document]) -> list[Block]:
     drawn = [
         _by_cores("Unmap by number of cores, as in the paper's figure 7", by_memory, paper=True)
     ]
-    if any(host_transport_of(one) is not None for some in told_alike.values() for one in some):
+    if any(host_transport_of(one) is not None for some in notified_alike.values() for one in some):
         drawn.append(
-            _by_cores(
-                "Unmap by number of cores, by what carries the messages", told_alike, paper=False
-            )
+            _by_cores("Unmap by number of cores, by transport", notified_alike, paper=False)
         )
     return [block for block in drawn if block is not None]
 
@@ -128,8 +126,9 @@ def _by_cores(title: str, found: Mapping[int, Sequence[Series]], *, paper: bool)
     for cores, some in sorted(found.items()):
         for one in some:
             if not one.control:
-                told, transport = TOLD_TITLES[one.parameters.get("told")], host_transport_of(one)
-                how = told if transport is None else f"by {transport}, {told}"
+                how, transport = NOTIFIED_TITLES[one.parameters.get("told")], host_transport_of(one)
+                if transport is not None:
+                    how = f"by {transport}, {how}"
                 points.setdefault(f"{SYSTEMS[one.system]} · {one.variant}, {how}", []).append(
                     (cores, one)
                 )
@@ -141,7 +140,7 @@ def _by_cores(title: str, found: Mapping[int, Sequence[Series]], *, paper: bool)
         *ours,
         *(unmap_by_cores.paper_curve(name) for name in unmap_by_cores.CURVES if paper),
     ]
-    notes = unmap_by_cores.OF_THE_PAPER if paper else (CARRIED_NOTE,)
+    notes = unmap_by_cores.OF_THE_PAPER if paper else (HOST_NOTE,)
     drawing = lines(several, "cores", unmap_by_cores.AXIS, linear=True)
     measured = [one for _, own in kept for _, one in own]
     return line_figure(
@@ -161,21 +160,21 @@ def _unmaps(document: Document) -> list[Series]:
 
 
 def _completion(document: Document, unmaps: Sequence[Series]) -> Block:
-    carried = [one for one in unmaps if host_transport_of(one) is not None]
-    by_told = grouped([one for one in unmaps if one not in carried], "told")
+    by_the_host = [one for one in unmaps if host_transport_of(one) is not None]
+    by_notification = grouped([one for one in unmaps if one not in by_the_host], "told")
     leaving = ("told", "operation", "cores")
-    order = [*TOLD_ORDER, *(told for told in by_told if told not in TOLD_ORDER)]
+    order = [*NOTIFIED_ORDER, *(how for how in by_notification if how not in NOTIFIED_ORDER)]
     groups = []
-    for told in order:
-        if told in by_told:
-            bars = bars_of(by_told[told], rate_of(document), leaving=leaving, among=unmaps)
-            title = TOLD_TITLES.get(told, f"told by {told}")
+    for how in order:
+        if how in by_notification:
+            bars = bars_of(by_notification[how], rate_of(document), leaving=leaving, among=unmaps)
+            title = NOTIFIED_TITLES.get(how, f"notified by {how}")
             groups.append(Group(title[:1].upper() + title[1:], bars))
-        if told == "poll" and carried:
+        if how == "poll" and by_the_host:
             groups.append(
                 Group(
-                    CARRIED_TITLE,
-                    bars_of(carried, rate_of(document), leaving=leaving, among=unmaps),
+                    HOST_TITLE,
+                    bars_of(by_the_host, rate_of(document), leaving=leaving, among=unmaps),
                 )
             )
     cores = max(one.cores for one in unmaps)
@@ -186,9 +185,9 @@ def _completion(document: Document, unmaps: Sequence[Series]) -> Block:
     notes = (
         (
             "Time until no core can read the page. Compare within a group: what structure is worth"
-            " shows only between kernels told in the same way."
+            " shows only between kernels notified in the same way."
         ),
-        *((CARRIED_NOTE,) if carried else ()),
+        *((HOST_NOTE,) if by_the_host else ()),
         *((f"{PLOT} {OTHERS}",) if points else (OTHERS,)),
     )
     title = f"Unmap of a page that all cores hold, {size_sentence(document)}"

@@ -30,8 +30,8 @@ BOOTED = (
     " threads."
 )
 SAME = (
-    "Compare within a group: both kernels are told along the same tree, by messages over the same"
-    " call lines. Between the shared kernel's line and its trees lies what messages cost it;"
+    "Compare within a group: both kernels are notified along the same tree, by messages over the"
+    " same call lines. Between the shared kernel's line and its trees lies what messages cost it;"
     " between trees of one kernel, what the tree is worth."
 )
 
@@ -82,7 +82,7 @@ def _figure_7(curves: Curves) -> Block:
         f"multikernel · two-phase, tree {kind}": curves.along("multikernel", "two-phase", kind),
         f"{shared} · mcs, tree {kind}": curves.along("shared", "mcs", kind),
         f"{shared} · mcs, its line": curves.without("shared"),
-        "Linux · mprotect, told by interrupt": curves.without("linux"),
+        "Linux · mprotect, notified by interrupt": curves.without("linux"),
     }
     notes = (
         BOOTED.format(curves.booted),
