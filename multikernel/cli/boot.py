@@ -46,8 +46,8 @@ REFRESH_SECONDS = 0.25
     default="two-phase",
     show_default=True,
     help=(
-        "Who drives an operation on a capability that needs other cores: who asks for it, or its"
-        " owner."
+        "The core that drives an operation on a capability which needs others: the one that asks,"
+        " or the owner."
     ),
 )
 @click.option(

@@ -27,7 +27,7 @@ from multikernel.results.document import Document
 NAME = "capabilities"
 FIGURE = "§4.7"
 SUMMARY = (
-    "Copy, retype, revoke and delete by who else has to do with the memory; the mapping database by"
+    "Copy, retype, revoke and delete by which other cores know the memory; the mapping database by"
     " its size."
 )
 

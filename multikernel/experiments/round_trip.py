@@ -41,8 +41,7 @@ ARMS: dict[str, tuple[System, str, str]] = {
     "multikernel-channel": ("multikernel", "channel", "2"),
     "shared-call-line": ("shared", "call-line", "0"),
 }
-"""By key: the system, the variant, and what the loop calls it: the bare end, or the channel's
-number.
+"""By key: the system, the variant, and what the loop calls it: the bare end, or `ping`'s via.
 """
 CONTROL_OF = "multikernel-call-line"
 

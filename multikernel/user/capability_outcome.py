@@ -15,7 +15,7 @@ _CAUSES: dict[str, tuple[type[CapabilityError], str, str]] = {
     "stale": (
         errors.RevokedCapability,
         "there is no such capability (any more)",
-        "it was deleted, moved or revoked: ask whoever has the memory for another",
+        "it was deleted, moved or revoked: ask a holder of the memory for another",
     ),
     "not-a-cnode": (
         errors.WrongType,

@@ -124,8 +124,8 @@ def _table(document: Document, trips: Sequence[Series], rates: Sequence[Series])
             "Latency there and back, back-to-back; ns and × floor are of it. The paper gives the"
             " latency of a message. " + OTHERS,
             (
-                "Sleeps: of both sides together, for a message there and back; who finds its"
-                " message there does not sleep."
+                "Sleeps: of both sides together, for a message there and back; a side that finds"
+                " its message there does not sleep."
             ),
             (
                 "A line of ours holds 56 bytes of message and its control word; the host's own"
