@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from s0_native.building import NATIVE, Compiler
+from seeded import product_build
 
 ABOVE = ("client", "probes", "face")
 SOURCES = sorted(
@@ -16,9 +17,8 @@ SOURCES = sorted(
 
 @pytest.mark.parametrize(("cores", "channels"), [(2, 2), (10, 66), (64, 2)])
 def test_as_many_as_there_are_places(compiler: Compiler, cores: int, channels: int) -> None:
-    program = compiler.build(
-        "deferred_client.c", *SOURCES, flags=("-O0", "-fsanitize=address", "-lm", "-lrt")
-    )
+    sources = ("deferred_client.c", *SOURCES, product_build() / "record_build.c")
+    program = compiler.build(*sources, flags=("-O0", "-fsanitize=address", "-lm", "-lrt"))
     done = subprocess.run(
         [program, str(cores), str(channels)], capture_output=True, text=True, check=False,
         env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},

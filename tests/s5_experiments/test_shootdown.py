@@ -55,8 +55,8 @@ def any_tree(cores: int, root: int, chosen: random.Random) -> Tree:
 _uses = [1]
 
 
-def shoot(system: System, places: dict[int, on_core_tree.Place]) -> dict[str, int]:
-    """Samples by name at the root, who alone measures."""
+def shootdowns(system: System, places: dict[int, on_core_tree.Place]) -> dict[str, int]:
+    """Samples by name at the root, which alone measures."""
     use = _uses[0]
     _uses[0] += on_core_tree.span(PLAN)
     tasks = {
@@ -78,7 +78,7 @@ def test_every_core_of_any_tree_hears_every_operation(
     site = Site(from_string(f"1x{CORES}"), tuple(range(CORES)))
     tree = any_tree(members, ROOT, random.Random(seed))
     form = Form("random", "random", near=near)
-    found = shoot(system, Protocol(form, tree, lines_of(tree, site, near=near)).places())
+    found = shootdowns(system, Protocol(form, tree, lines_of(tree, site, near=near)).places())
     assert found == {"back-to-back": 4, "single": 12}
 
 
@@ -86,7 +86,7 @@ def test_the_papers_protocols_follow_one_another_over_the_same_lines(system: Sys
     site = Site(from_string("2x2"), tuple(range(CORES)))
     several = protocols(site, Costs.from_topology(site))
     for protocol in [*several, *reversed(several)]:
-        assert shoot(system, protocol.places()) == {"back-to-back": 4, "single": 12}
+        assert shootdowns(system, protocol.places()) == {"back-to-back": 4, "single": 12}
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -101,7 +101,7 @@ def test_an_acknowledgement_that_is_missing_a_core_is_an_error(
     place = places[ROOT]
     places[ROOT] = on_core_tree.Place(None, place.children, place.shared, (1, 2, 3))
     with pytest.raises(ProtocolError, match=str(64 + 40 + 12)):
-        shoot(system, places)
+        shootdowns(system, places)
 
 
 def _refused(line: tuple[int, int]) -> None:
