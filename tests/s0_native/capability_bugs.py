@@ -12,18 +12,13 @@ BUGS = table(
     Bug(
         "LAST_PAGE_UNCHECKED",
         "capability/cspace_derive.c",
-        "    plan->hint = mapping_database_last_copy(db, plan->source);\n",
-        "    end -= PAGE_BYTES;\n    plan->hint = mapping_database_last_copy(db, plan->source);\n",
+        "    plan->hint = mapping_database_last_copy(",
+        "    end -= PAGE_BYTES;\n    plan->hint = mapping_database_last_copy(",
     ),
     Bug("MINT_KEEPS_RIGHTS", CSPACE, "    copy.rights = (uint8_t)rights;\n", ""),
     Bug("GENERATION_KEPT", SLOTS, "c->generation + 1;", "c->generation;"),
     Bug("REACH_NOT_RAISED", DATABASE, "if (*kept >= capability_end(c))", "if (kept)"),
-    Bug(
-        "REACH_LOST_IN_ROTATION",
-        DATABASE,
-        "    *kept_reach(db, i, parent) = reach(db, parent);\n",
-        "",
-    ),
+    Bug("REACH_LOST_IN_ROTATION", DATABASE, "    up->reach[!side] = reach(db, parent);\n", ""),
     Bug(
         "MAPPINGS_LEFT",
         PAGE_OF,

@@ -71,10 +71,10 @@ int main(void)
             shell_say(number(mapping_database_not_before(db, &like, (uint32_t)n[4])));
             break;
         case 'v':
-            shell_say(number(mapping_database_overlapping(db, n[0], n[1])));
+            shell_say(number(mapping_database_overlapping(db, NO_CAPABILITY, n[0], n[1])));
             break;
         case 'w':
-            shell_say(number(mapping_database_next_overlapping(db, node, n[1], n[2])));
+            shell_say(number(mapping_database_overlapping(db, node, n[1], n[2])));
             break;
         case 'l':
             shell_say(number(mapping_database_last_copy(db, node)));

@@ -213,11 +213,8 @@ CAPABILITIES = (
     Bug(
         "RECLAIM_HERE_ALONE",
         RECLAIM,
-        "        return VERDICT_BAD_REQUEST;\n    const struct mapping_database",
-        """        return VERDICT_BAD_REQUEST;
-    if (!agreement_is_own(m, a))
-        return VERDICT_OK;
-    const struct mapping_database""",
+        "    return nobodys ? ",
+        "    return nobodys || !agreement_is_own(m, a) ? ",
         ("reclaim", "flat"),
     ),
 )

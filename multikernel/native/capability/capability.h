@@ -73,10 +73,10 @@ enum capability_verdict {
 
 /* One capability, one slot, one node. An empty slot is zero but for its generation. */
 struct capability {
-    uint64_t address; /* bytes; of a Mapping: its Frame's */
-    uint64_t size;    /* bytes */
-    uint64_t about;   /* Mapping: the virtual address; CNode: its index here; else 0 */
-    uint64_t reach_left, reach_right; /* the database's: the largest end in either subtree, or 0 */
+    uint64_t address;  /* bytes; of a Mapping: its Frame's */
+    uint64_t size;     /* bytes */
+    uint64_t about;    /* Mapping: the virtual address; CNode: its index here; else 0 */
+    uint64_t reach[2]; /* the database's: the largest end in either subtree, left first, or 0 */
     uint32_t generation;
     uint16_t owner; /* the core that orders operations on it; not this one: a foreign copy */
     uint8_t type;
@@ -84,7 +84,7 @@ struct capability {
     uint8_t flags;
     uint8_t rank;  /* the database's, and so are the links */
     uint16_t part; /* of the state (cspace.h); 0 but for the shared kernel */
-    uint32_t left, right, parent;
+    uint32_t child[2], parent;
 };
 static_assert(sizeof(struct capability) == 64,
               "a slot is one cache line, a CNode's memory is its slots");

@@ -101,7 +101,7 @@ enum capability_verdict cspace_create_ram(struct cspace *cs, uint64_t address, u
         return CAP_BAD_SIZE;
     if (cspace_locked(cs, address, address + size, 0))
         return CAP_BUSY;
-    if (mapping_database_overlapping(cspace_database(cs), address, address + size) != NO_CAPABILITY)
+    if (!cspace_is_clear(cs, address, address + size))
         return CAP_RETYPE_CONFLICT;
     const struct capability ram = {.address = address,
                                    .size = size,

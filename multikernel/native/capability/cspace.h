@@ -122,6 +122,16 @@ static inline struct capability *cspace_slot(const struct cspace *cs, uint32_t s
 {
     return mapping_database_node(cspace_database(cs), slot);
 }
+/* Of the capabilities in this part; see mapping_database_overlapping. */
+static inline uint32_t cspace_overlapping(const struct cspace *cs, uint32_t i, uint64_t address,
+                                          uint64_t end)
+{
+    return mapping_database_overlapping(cspace_database(cs), i, address, end);
+}
+static inline bool cspace_is_clear(const struct cspace *cs, uint64_t address, uint64_t end)
+{
+    return cspace_overlapping(cs, NO_CAPABILITY, address, end) == NO_CAPABILITY;
+}
 /* How many there are: of a space, and of all of them. */
 static inline uint32_t cspace_space_slots(const struct cspace *cs)
 {

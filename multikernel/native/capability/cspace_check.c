@@ -109,8 +109,8 @@ static const char *check_part(const struct cspace *cs)
          i = mapping_database_next(db, i)) {
         const struct capability *c = cspace_slot(cs, i);
         bool source = false;
-        for (uint32_t j = mapping_database_overlapping(db, c->address, c->address + 1); j != i;
-             j = mapping_database_next_overlapping(db, j, c->address, c->address + 1)) {
+        uint32_t j = NO_CAPABILITY;
+        while ((j = cspace_overlapping(cs, j, c->address, c->address + 1)) != i) {
             if (!cspace_nests(cspace_slot(cs, j), c))
                 wrong = "memory under two types";
             source |= cspace_slot(cs, j)->type == CAP_FRAME &&
@@ -128,8 +128,7 @@ static const char *check_part(const struct cspace *cs)
             wrong = "a capability in another part's database";
         for (uint32_t part = 0; part < cs->parts; part++)
             if (part != cs->part &&
-                mapping_database_overlapping(cspace_database(cspace_part(cs, part)), c->address,
-                                             capability_end(c)) != NO_CAPABILITY)
+                !cspace_is_clear(cspace_part(cs, part), c->address, capability_end(c)))
                 wrong = "memory in two parts";
         if (c->type != CAP_CNODE)
             continue;

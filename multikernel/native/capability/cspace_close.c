@@ -12,34 +12,31 @@
 
 /* --- Closing --- */
 
-/* One with several capabilities is closed when the last of those is met that lie in closing
- * ones. */
-static void close_cnode(struct cspace *cs, uint32_t index)
+/* The CNode, if there is one in that slot. Of those that it holds, one with several capabilities is
+ * closed when the last of them is met that lie in closing ones. */
+static void close_if_live(struct cspace *cs, uint32_t cnode)
 {
-    cspace_cnodes(cs)[index].state = CNODE_CLOSING;
-    for (uint32_t slot = index << cs->slot_bits; slot < (index + 1) << cs->slot_bits; slot++) {
-        const struct capability *c = cspace_slot(cs, slot);
-        if (c->type == CAP_CNODE && cspace_cnodes(cs)[c->about].state == CNODE_LIVE &&
-            cspace_left(cs, slot) != LEFT_USABLE)
-            close_cnode(cs, (uint32_t)c->about); /* CNODE_LEVELS deep at most */
-    }
+    const struct capability *c = cspace_slot(cs, cnode);
+    const uint32_t first = (uint32_t)c->about << cs->slot_bits;
+    if (c->type != CAP_CNODE || cspace_cnodes(cs)[c->about].state != CNODE_LIVE)
+        return;
+    cspace_cnodes(cs)[c->about].state = CNODE_CLOSING;
+    for (uint32_t slot = first; slot < first + (1u << cs->slot_bits); slot++)
+        if (cspace_slot(cs, slot)->type == CAP_CNODE && cspace_left(cs, slot) != LEFT_USABLE)
+            close_if_live(cs, slot); /* CNODE_LEVELS deep at most */
 }
 
 void cspace_close(struct cspace *cs, uint32_t slot)
 {
     const struct capability *c = cspace_slot(cs, slot);
-    const struct mapping_database *db = cspace_database(cspace_part(cs, c->part));
-    if (c->type == CAP_CNODE && cspace_cnodes(cs)[c->about].state == CNODE_LIVE)
-        close_cnode(cs, (uint32_t)c->about);
+    uint32_t i = NO_CAPABILITY;
+    cs = cspace_part(cs, c->part);
     if (c->type != CAP_RAM)
-        return;
-    for (uint32_t i = mapping_database_overlapping(db, c->address, capability_end(c));
-         i != NO_CAPABILITY;
-         i = mapping_database_next_overlapping(db, i, c->address, capability_end(c)))
-        if (cspace_slot(cs, i)->type == CAP_CNODE &&
-            cspace_space_of(cs, i) == cspace_space_of(cs, slot) &&
-            cspace_cnodes(cs)[cspace_slot(cs, i)->about].state == CNODE_LIVE)
-            close_cnode(cs, (uint32_t)cspace_slot(cs, i)->about);
+        close_if_live(cs, slot);
+    else
+        while ((i = cspace_overlapping(cs, i, c->address, capability_end(c))) != NO_CAPABILITY)
+            if (cspace_space_of(cs, i) == cspace_space_of(cs, slot))
+                close_if_live(cs, i);
 }
 
 static void settle(struct cspace *cs, uint32_t slot, enum cnode_state state)
@@ -156,9 +153,8 @@ static bool holds_pages(const struct cspace *cs, uint64_t address, uint64_t end,
 enum capability_verdict cspace_cnodes_mapped(const struct cspace *cs, uint64_t address,
                                              uint64_t end, uint32_t but)
 {
-    const struct mapping_database *db = cspace_database(cs);
-    for (uint32_t i = mapping_database_overlapping(db, address, end); i != NO_CAPABILITY;
-         i = mapping_database_next_overlapping(db, i, address, end))
+    uint32_t i = NO_CAPABILITY;
+    while ((i = cspace_overlapping(cs, i, address, end)) != NO_CAPABILITY)
         if (cspace_slot(cs, i)->type == CAP_CNODE && i / cspace_space_slots(cs) != but &&
             holds_pages(cs, address, end, (uint32_t)cspace_slot(cs, i)->about))
             return CAP_MAPPED;

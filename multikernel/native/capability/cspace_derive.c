@@ -46,7 +46,6 @@ static enum capability_verdict plan_retype(const struct cspace *cs, const struct
     enum capability_verdict verdict = plan_derivation(cs, r, CAP_WRITE, operation, plan);
     if (verdict != CAP_OK)
         return verdict;
-    const struct mapping_database *db = cspace_database(cs);
     const struct capability *source = cspace_slot(cs, plan->source);
     uint32_t size = capability_rules[r->type].size;
     if (!cspace_whole_pages(r->offset, r->size) || (size && r->size != size) || !r->count ||
@@ -65,9 +64,8 @@ static enum capability_verdict plan_retype(const struct cspace *cs, const struct
         return CAP_BUSY;
     if (cspace_needs_agreement(cs, source, operation) || (source->owner != cs->me && !operation))
         return CAP_NEEDS_AGREEMENT; /* which finds out what is made of that memory already */
-    plan->hint = mapping_database_last_copy(db, plan->source);
-    if (mapping_database_next_overlapping(db, plan->hint, plan->object.address, end) !=
-        NO_CAPABILITY)
+    plan->hint = mapping_database_last_copy(cspace_database(cs), plan->source);
+    if (cspace_overlapping(cs, plan->hint, plan->object.address, end) != NO_CAPABILITY)
         return CAP_RETYPE_CONFLICT;
     return CAP_OK;
 }

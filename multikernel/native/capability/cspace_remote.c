@@ -6,9 +6,8 @@
 /* Does everything that covers that byte nest with the record? */
 static bool nests_at(const struct cspace *cs, const struct capability *record, uint64_t byte)
 {
-    const struct mapping_database *db = cspace_database(cs);
-    for (uint32_t i = mapping_database_overlapping(db, byte, byte + 1); i != NO_CAPABILITY;
-         i = mapping_database_next_overlapping(db, i, byte, byte + 1)) {
+    uint32_t i = NO_CAPABILITY;
+    while ((i = cspace_overlapping(cs, i, byte, byte + 1)) != NO_CAPABILITY) {
         const struct capability *c = cspace_slot(cs, i);
         if (!cspace_nests(c, record) && !cspace_nests(record, c))
             return false;
@@ -91,10 +90,9 @@ void cspace_unlock(struct cspace *cs, uint64_t operation)
 enum capability_verdict cspace_conflict(const struct cspace *cs, uint64_t address, uint64_t size,
                                         uint64_t from, uint64_t end)
 {
-    const struct mapping_database *db = cspace_database(cs);
     const struct capability ram = {.address = address, .size = size, .type = CAP_RAM};
-    for (uint32_t i = mapping_database_overlapping(db, from, end); i != NO_CAPABILITY;
-         i = mapping_database_next_overlapping(db, i, from, end)) {
+    uint32_t i = NO_CAPABILITY;
+    while ((i = cspace_overlapping(cs, i, from, end)) != NO_CAPABILITY) {
         const struct capability *c = cspace_slot(cs, i);
         if (!capability_same(c, &ram) && !cspace_nests(c, &ram))
             return CAP_RETYPE_CONFLICT;
@@ -114,9 +112,8 @@ enum capability_verdict cspace_find_object(const struct cspace *cs, uint64_t add
 
 void cspace_derived_elsewhere(struct cspace *cs, uint64_t address, uint64_t end)
 {
-    const struct mapping_database *db = cspace_database(cs);
-    for (uint32_t i = mapping_database_overlapping(db, address, address + 1); i != NO_CAPABILITY;
-         i = mapping_database_next_overlapping(db, i, address, address + 1)) {
+    uint32_t i = NO_CAPABILITY;
+    while ((i = cspace_overlapping(cs, i, address, address + 1)) != NO_CAPABILITY) {
         struct capability *c = cspace_slot(cs, i);
         if (c->type == CAP_RAM && capability_end(c) >= end)
             c->flags |= CAP_REMOTE_DESCENDANTS;
@@ -126,17 +123,14 @@ void cspace_derived_elsewhere(struct cspace *cs, uint64_t address, uint64_t end)
 enum capability_verdict cspace_relate(struct cspace *cs, uint64_t reference, uint32_t owner,
                                       uint32_t relations)
 {
-    const struct mapping_database *db = cspace_database(cs);
-    uint32_t slot;
+    uint32_t slot, i = NO_CAPABILITY;
     if (cspace_find_any(cs, reference, &slot) != CAP_OK)
         return CAP_STALE;
     const struct capability key = *cspace_slot(cs, slot);
     if (!capability_rules[key.type].remote)
         return CAP_NOT_COPYABLE;
     /* All that covers the first byte: ancestors first, then the copies. */
-    for (uint32_t i = mapping_database_overlapping(db, key.address, key.address + 1);
-         i != NO_CAPABILITY;
-         i = mapping_database_next_overlapping(db, i, key.address, key.address + 1)) {
+    while ((i = cspace_overlapping(cs, i, key.address, key.address + 1)) != NO_CAPABILITY) {
         struct capability *c = cspace_slot(cs, i);
         if (capability_same(c, &key)) {
             c->owner = (uint16_t)owner;

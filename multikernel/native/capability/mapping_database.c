@@ -10,14 +10,12 @@ static void change_rank(struct mapping_database *db, uint32_t i, int by)
     at(db, i)->rank = (uint8_t)(at(db, i)->rank + by);
 }
 
-/* What a node keeps of the side on which that child hangs. */
-static uint64_t *kept_reach(struct mapping_database *db, uint32_t parent, uint32_t child)
-{
-    struct capability *c = at(db, parent);
-    return c->left == child ? &c->reach_left : &c->reach_right;
-}
-
 /* --- shape --- */
+
+static enum side side_of(const struct mapping_database *db, uint32_t parent, uint32_t child)
+{
+    return at(db, parent)->child[RIGHT] == child ? RIGHT : LEFT;
+}
 
 /* Puts `by` where i hangs below its parent. */
 static void replace(struct mapping_database *db, uint32_t i, uint32_t by)
@@ -25,10 +23,8 @@ static void replace(struct mapping_database *db, uint32_t i, uint32_t by)
     uint32_t parent = at(db, i)->parent;
     if (parent == NO_CAPABILITY)
         db->root = by;
-    else if (at(db, parent)->left == i)
-        at(db, parent)->left = by;
     else
-        at(db, parent)->right = by;
+        at(db, parent)->child[side_of(db, parent, i)] = by;
     if (by != NO_CAPABILITY)
         at(db, by)->parent = parent;
 }
@@ -36,36 +32,31 @@ static void replace(struct mapping_database *db, uint32_t i, uint32_t by)
 /* Lifts i above its parent. Together they cover what they covered. */
 static void rotate_up(struct mapping_database *db, uint32_t i)
 {
-    uint32_t parent = at(db, i)->parent, moved;
+    uint32_t parent = at(db, i)->parent;
+    enum side side = side_of(db, parent, i);
     struct capability *up = at(db, i), *down = at(db, parent);
+    uint32_t moved = up->child[!side];
     replace(db, parent, i);
-    if (down->left == i) {
-        moved = down->left = up->right;
-        down->reach_left = up->reach_right;
-        up->right = parent;
-    } else {
-        moved = down->right = up->left;
-        down->reach_right = up->reach_left;
-        up->left = parent;
-    }
+    down->child[side] = moved;
+    down->reach[side] = up->reach[!side];
     if (moved != NO_CAPABILITY)
         at(db, moved)->parent = parent;
     down->parent = i;
-    *kept_reach(db, i, parent) = reach(db, parent);
+    up->child[!side] = parent;
+    up->reach[!side] = reach(db, parent);
 }
 
 static void mend_insertion(struct mapping_database *db, uint32_t x)
 {
     for (uint32_t p = at(db, x)->parent; p != NO_CAPABILITY && rank(db, p) == rank(db, x);
          p = at(db, x)->parent) {
-        int left = at(db, p)->left == x;
-        uint32_t sibling = left ? at(db, p)->right : at(db, p)->left;
-        if (rank(db, p) - rank(db, sibling) == 1) {
+        enum side side = side_of(db, p, x);
+        if (rank(db, p) - rank(db, at(db, p)->child[!side]) == 1) {
             change_rank(db, p, 1);
             x = p;
             continue;
         }
-        uint32_t inner = left ? at(db, x)->right : at(db, x)->left;
+        uint32_t inner = at(db, x)->child[!side];
         if (rank(db, x) - rank(db, inner) == 2) {
             rotate_up(db, x);
         } else {
@@ -79,20 +70,23 @@ static void mend_insertion(struct mapping_database *db, uint32_t x)
     }
 }
 
+static bool is_leaf(const struct capability *c)
+{
+    return c->child[LEFT] == NO_CAPABILITY && c->child[RIGHT] == NO_CAPABILITY;
+}
+
 /* x, which may be missing, has taken the place of what was removed below p. */
 static void mend_removal(struct mapping_database *db, uint32_t x, uint32_t p)
 {
-    if (p != NO_CAPABILITY && rank(db, p) == 1 && at(db, p)->left == NO_CAPABILITY &&
-        at(db, p)->right == NO_CAPABILITY) {
+    if (p != NO_CAPABILITY && rank(db, p) == 1 && is_leaf(at(db, p))) {
         change_rank(db, p, -1);
         x = p;
         p = at(db, p)->parent;
     }
     while (p != NO_CAPABILITY && rank(db, p) - rank(db, x) == 3) {
-        int left = at(db, p)->left == x;
-        uint32_t y = left ? at(db, p)->right : at(db, p)->left;
-        uint32_t outer = left ? at(db, y)->right : at(db, y)->left;
-        uint32_t inner = left ? at(db, y)->left : at(db, y)->right;
+        enum side side = side_of(db, p, x);
+        uint32_t y = at(db, p)->child[!side];
+        uint32_t outer = at(db, y)->child[!side], inner = at(db, y)->child[side];
         int to_outer = rank(db, y) - rank(db, outer), to_inner = rank(db, y) - rank(db, inner);
         if (rank(db, p) - rank(db, y) == 2) {
             change_rank(db, p, -1);
@@ -102,9 +96,7 @@ static void mend_removal(struct mapping_database *db, uint32_t x, uint32_t p)
         } else if (to_outer == 1) {
             rotate_up(db, y);
             change_rank(db, y, 1);
-            change_rank(db, p, -1);
-            if (at(db, p)->left == NO_CAPABILITY && at(db, p)->right == NO_CAPABILITY)
-                change_rank(db, p, -1);
+            change_rank(db, p, is_leaf(at(db, p)) ? -2 : -1);
             return;
         } else {
             rotate_up(db, inner);
@@ -132,7 +124,8 @@ void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t h
 {
     struct capability *c = at(db, i);
     uint32_t parent = NO_CAPABILITY, previous = NO_CAPABILITY, next = NO_CAPABILITY;
-    bool right = true, placed = false;
+    enum side side = RIGHT;
+    bool placed = false;
     if (hint != NO_CAPABILITY && compare(at(db, hint), hint, c, i) < 0) {
         previous = hint;
         next = mapping_database_next(db, hint);
@@ -144,28 +137,25 @@ void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t h
     }
     if (placed) {
         /* Of two neighbours one has no child on the side of the other. */
-        right = previous != NO_CAPABILITY && at(db, previous)->right == NO_CAPABILITY;
-        parent = right ? previous : next;
+        side = previous != NO_CAPABILITY && at(db, previous)->child[RIGHT] == NO_CAPABILITY;
+        parent = side == RIGHT ? previous : next;
     } else {
-        for (uint32_t down = db->root; down != NO_CAPABILITY;) {
+        for (uint32_t down = db->root; down != NO_CAPABILITY; down = at(db, parent)->child[side]) {
             parent = down;
-            right = compare(c, i, at(db, parent), parent) > 0;
-            down = right ? at(db, parent)->right : at(db, parent)->left;
+            side = compare(c, i, at(db, parent), parent) > 0;
         }
     }
-    c->left = c->right = NO_CAPABILITY;
+    c->child[LEFT] = c->child[RIGHT] = NO_CAPABILITY;
     c->parent = parent;
     c->rank = 0;
-    c->reach_left = c->reach_right = 0;
+    c->reach[LEFT] = c->reach[RIGHT] = 0;
     if (parent == NO_CAPABILITY)
         db->root = i;
-    else if (right)
-        at(db, parent)->right = i;
     else
-        at(db, parent)->left = i;
+        at(db, parent)->child[side] = i;
     for (uint32_t child = i; parent != NO_CAPABILITY;
          child = parent, parent = at(db, parent)->parent) {
-        uint64_t *kept = kept_reach(db, parent, child);
+        uint64_t *kept = &at(db, parent)->reach[side_of(db, parent, child)];
         if (*kept >= capability_end(c))
             break;
         *kept = capability_end(c);
@@ -178,45 +168,44 @@ void mapping_database_remove(struct mapping_database *db, uint32_t i)
 {
     struct capability *c = at(db, i);
     uint32_t x, p, heir = NO_CAPABILITY;
-    if (c->left == NO_CAPABILITY || c->right == NO_CAPABILITY) {
-        x = c->left == NO_CAPABILITY ? c->right : c->left;
+    if (c->child[LEFT] == NO_CAPABILITY || c->child[RIGHT] == NO_CAPABILITY) {
+        x = c->child[c->child[LEFT] == NO_CAPABILITY];
         p = c->parent;
         replace(db, i, x);
     } else {
-        heir = leftmost(db, c->right); /* takes i's place, and its own right child the heir's */
-        x = at(db, heir)->right;
+        /* takes i's place, and its own right child the heir's */
+        heir = outermost(db, c->child[RIGHT], LEFT);
+        x = at(db, heir)->child[RIGHT];
         p = at(db, heir)->parent;
         if (p == i) {
             p = heir;
         } else {
             replace(db, heir, x);
-            at(db, heir)->right = c->right;
-            at(db, c->right)->parent = heir;
+            at(db, heir)->child[RIGHT] = c->child[RIGHT];
+            at(db, c->child[RIGHT])->parent = heir;
         }
         replace(db, i, heir);
-        at(db, heir)->left = c->left;
-        at(db, c->left)->parent = heir;
-        at(db, heir)->reach_left = c->reach_left;
+        at(db, heir)->child[LEFT] = c->child[LEFT];
+        at(db, c->child[LEFT])->parent = heir;
+        at(db, heir)->reach[LEFT] = c->reach[LEFT];
         at(db, heir)->rank = c->rank;
     }
-    if (p != NO_CAPABILITY) {
-        at(db, p)->reach_left = reach(db, at(db, p)->left);
-        at(db, p)->reach_right = reach(db, at(db, p)->right);
-    }
+    for (int side = LEFT; p != NO_CAPABILITY && side <= RIGHT; side++)
+        at(db, p)->reach[side] = reach(db, at(db, p)->child[side]);
     /* Upwards while it changes anything, but at least to the heir, which is new where it is. */
     bool passed = heir == NO_CAPABILITY || p == heir;
     for (uint32_t child = p; child != NO_CAPABILITY && at(db, child)->parent != NO_CAPABILITY;
          child = at(db, child)->parent) {
         uint32_t up = at(db, child)->parent;
-        uint64_t *kept = kept_reach(db, up, child), now = reach(db, child);
+        uint64_t *kept = &at(db, up)->reach[side_of(db, up, child)], now = reach(db, child);
         if (*kept == now && passed)
             break;
         *kept = now;
         passed = passed || up == heir;
     }
     mend_removal(db, x, p);
-    c->left = c->right = c->parent = 0;
-    c->reach_left = c->reach_right = 0;
+    c->child[LEFT] = c->child[RIGHT] = c->parent = 0;
+    c->reach[LEFT] = c->reach[RIGHT] = 0;
     c->rank = 0;
     db->count--;
 }

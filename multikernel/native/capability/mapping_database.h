@@ -15,8 +15,7 @@
  * Nodes are the slots of the CNodes, all of them one flat array: there is nothing to allocate.
  * Index NO_CAPABILITY is none.
  *
- * Source: Barrelfish lib/mdb/mdb_tree.c (an AA tree; `end` there is reach_left and reach_right
- * here), paper section 4.7; Haeupler, Sen and Tarjan, Rank-balanced trees, 2015. */
+ * Source: Barrelfish lib/mdb/mdb_tree.c (an AA tree; `end` there is `reach` here), paper section 4.7; Haeupler, Sen and Tarjan, Rank-balanced trees, 2015. */
 #pragma once
 
 #include <stdalign.h>
@@ -57,12 +56,10 @@ uint32_t mapping_database_not_before(const struct mapping_database *db,
                                      const struct capability *key, uint32_t slot);
 /* The first copy of that object. */
 uint32_t mapping_database_find(const struct mapping_database *db, const struct capability *key);
-/* The first capability that shares a byte with [address, end), and the next such after i. Outermost
- * first. */
-uint32_t mapping_database_overlapping(const struct mapping_database *db, uint64_t address,
-                                      uint64_t end);
-uint32_t mapping_database_next_overlapping(const struct mapping_database *db, uint32_t i,
-                                           uint64_t address, uint64_t end);
+/* The next capability after i, the first for NO_CAPABILITY, that shares a byte with [address, end).
+ * Outermost first. */
+uint32_t mapping_database_overlapping(const struct mapping_database *db, uint32_t i,
+                                      uint64_t address, uint64_t end);
 
 /* The last copy of i's object (i itself when it is the only one). */
 uint32_t mapping_database_last_copy(const struct mapping_database *db, uint32_t i);

@@ -1,37 +1,33 @@
 /* Finding in the mapping database: neighbours, ranges, relations; and whether its promises hold. */
 #include "capability/mapping_database_inside.h"
 
-static uint32_t rightmost(const struct mapping_database *db, uint32_t i)
+/* --- neighbours and ranges --- */
+
+/* The nearest ancestor on that side: i is below its other one. */
+static uint32_t above(const struct mapping_database *db, uint32_t i, enum side side)
 {
-    while (at(db, i)->right != NO_CAPABILITY)
-        i = at(db, i)->right;
-    return i;
+    uint32_t up = at(db, i)->parent;
+    for (; up != NO_CAPABILITY && at(db, up)->child[side] == i; up = at(db, up)->parent)
+        i = up;
+    return up;
 }
 
-/* --- neighbours and ranges --- */
+static uint32_t neighbour(const struct mapping_database *db, uint32_t i, enum side side)
+{
+    uint32_t down = i == NO_CAPABILITY ? db->root : at(db, i)->child[side];
+    if (down != NO_CAPABILITY)
+        return outermost(db, down, !side);
+    return i == NO_CAPABILITY ? NO_CAPABILITY : above(db, i, side);
+}
 
 uint32_t mapping_database_next(const struct mapping_database *db, uint32_t i)
 {
-    if (i == NO_CAPABILITY)
-        return db->root == NO_CAPABILITY ? NO_CAPABILITY : leftmost(db, db->root);
-    if (at(db, i)->right != NO_CAPABILITY)
-        return leftmost(db, at(db, i)->right);
-    uint32_t up = at(db, i)->parent;
-    for (; up != NO_CAPABILITY && at(db, up)->right == i; up = at(db, up)->parent)
-        i = up;
-    return up;
+    return neighbour(db, i, RIGHT);
 }
 
 uint32_t mapping_database_previous(const struct mapping_database *db, uint32_t i)
 {
-    if (i == NO_CAPABILITY)
-        return db->root == NO_CAPABILITY ? NO_CAPABILITY : rightmost(db, db->root);
-    if (at(db, i)->left != NO_CAPABILITY)
-        return rightmost(db, at(db, i)->left);
-    uint32_t up = at(db, i)->parent;
-    for (; up != NO_CAPABILITY && at(db, up)->left == i; up = at(db, up)->parent)
-        i = up;
-    return up;
+    return neighbour(db, i, LEFT);
 }
 
 uint32_t mapping_database_not_before(const struct mapping_database *db,
@@ -39,12 +35,10 @@ uint32_t mapping_database_not_before(const struct mapping_database *db,
 {
     uint32_t found = NO_CAPABILITY;
     for (uint32_t i = db->root; i != NO_CAPABILITY;) {
-        if (compare(at(db, i), i, key, slot) < 0) {
-            i = at(db, i)->right;
-        } else {
+        bool before = compare(at(db, i), i, key, slot) < 0;
+        if (!before)
             found = i;
-            i = at(db, i)->left;
-        }
+        i = at(db, i)->child[before];
     }
     return found;
 }
@@ -59,43 +53,33 @@ uint32_t mapping_database_find(const struct mapping_database *db, const struct c
 static uint32_t first_reaching(const struct mapping_database *db, uint32_t i, uint64_t address)
 {
     for (;;) {
-        if (at(db, i)->reach_left > address)
-            i = at(db, i)->left;
+        if (at(db, i)->reach[LEFT] > address)
+            i = at(db, i)->child[LEFT];
         else if (capability_end(at(db, i)) > address)
             return i;
         else
-            i = at(db, i)->right;
+            i = at(db, i)->child[RIGHT];
     }
 }
 
-uint32_t mapping_database_overlapping(const struct mapping_database *db, uint64_t address,
-                                      uint64_t end)
-{
-    if (reach(db, db->root) <= address)
-        return NO_CAPABILITY;
-    uint32_t i = first_reaching(db, db->root, address);
-    return at(db, i)->address < end ? i : NO_CAPABILITY; /* all that follow begin no earlier */
-}
-
-uint32_t mapping_database_next_overlapping(const struct mapping_database *db, uint32_t i,
-                                           uint64_t address, uint64_t end)
+uint32_t mapping_database_overlapping(const struct mapping_database *db, uint32_t i,
+                                      uint64_t address, uint64_t end)
 {
     uint32_t found = NO_CAPABILITY;
-    if (at(db, i)->reach_right > address)
-        found = first_reaching(db, at(db, i)->right, address);
+    if (i == NO_CAPABILITY && reach(db, db->root) > address)
+        found = first_reaching(db, db->root, address);
+    else if (i != NO_CAPABILITY && at(db, i)->reach[RIGHT] > address)
+        found = first_reaching(db, at(db, i)->child[RIGHT], address);
     while (found == NO_CAPABILITY) {
-        uint32_t up = at(db, i)->parent;
-        for (; up != NO_CAPABILITY && at(db, up)->right == i; up = at(db, up)->parent)
-            i = up;
-        if (up == NO_CAPABILITY || at(db, up)->address >= end)
+        i = i == NO_CAPABILITY ? i : above(db, i, RIGHT);
+        if (i == NO_CAPABILITY || at(db, i)->address >= end)
             return NO_CAPABILITY;
-        if (capability_end(at(db, up)) > address)
-            found = up;
-        else if (at(db, up)->reach_right > address)
-            found = first_reaching(db, at(db, up)->right, address);
-        i = up;
+        if (capability_end(at(db, i)) > address)
+            found = i;
+        else if (at(db, i)->reach[RIGHT] > address)
+            found = first_reaching(db, at(db, i)->child[RIGHT], address);
     }
-    return at(db, found)->address < end ? found : NO_CAPABILITY;
+    return at(db, found)->address < end ? found : NO_CAPABILITY; /* all behind begin no earlier */
 }
 
 /* --- relations --- */
@@ -135,7 +119,7 @@ bool mapping_database_has_ancestors(const struct mapping_database *db, uint32_t 
     /* An ancestor covers i's first byte and comes before its copies; the outermost comes before
      * all. */
     const struct capability *c = at(db, i);
-    uint32_t first = mapping_database_overlapping(db, c->address, c->address + 1);
+    uint32_t first = mapping_database_overlapping(db, NO_CAPABILITY, c->address, c->address + 1);
     return !same(db, i, first) && at(db, first)->type != CAP_MAPPING;
 }
 
@@ -146,25 +130,21 @@ static const char *check_node(const struct mapping_database *db, uint32_t i)
     const struct capability *c = at(db, i);
     if (c->type == CAP_NULL || c->type >= CAP_TYPES)
         return "type";
-    if (c->left == NO_CAPABILITY && c->right == NO_CAPABILITY && c->rank != 0)
+    if (c->child[LEFT] == NO_CAPABILITY && c->child[RIGHT] == NO_CAPABILITY && c->rank != 0)
         return "a leaf's rank is not 0";
-    const uint32_t children[2] = {c->left, c->right};
-    for (int side = 0; side < 2; side++) {
-        int difference = rank(db, i) - rank(db, children[side]);
+    for (int side = LEFT; side <= RIGHT; side++) {
+        uint32_t child = c->child[side];
+        if (child != NO_CAPABILITY && child >= db->capacity)
+            return "a link leads out of the array";
+        if (child != NO_CAPABILITY && at(db, child)->parent != i)
+            return "a child names another parent";
+        int difference = rank(db, i) - rank(db, child);
         if (difference < 1 || difference > 2)
             return "ranks";
-        if (children[side] == NO_CAPABILITY)
-            continue;
-        if (children[side] >= db->capacity)
-            return "a link leads out of the array";
-        if (at(db, children[side])->parent != i)
-            return "a child names another parent";
-        int order = compare(at(db, children[side]), children[side], c, i);
-        if (side ? order <= 0 : order >= 0)
-            return "a child is on the wrong side";
+        if (c->reach[side] != reach(db, child))
+            return "reach";
     }
-    return c->reach_left == reach(db, c->left) && c->reach_right == reach(db, c->right) ? NULL
-                                                                                        : "reach";
+    return NULL;
 }
 
 const char *mapping_database_check(const struct mapping_database *db)

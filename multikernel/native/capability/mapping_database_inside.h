@@ -3,6 +3,8 @@
 
 #include "capability/mapping_database.h"
 
+enum side { LEFT, RIGHT };
+
 static inline struct capability *at(const struct mapping_database *db, uint32_t i)
 {
     return mapping_database_node(db, i);
@@ -34,13 +36,14 @@ static inline uint64_t reach(const struct mapping_database *db, uint32_t i)
     if (i == NO_CAPABILITY)
         return 0;
     const struct capability *c = at(db, i);
-    uint64_t furthest = c->reach_left > c->reach_right ? c->reach_left : c->reach_right;
+    uint64_t furthest = c->reach[LEFT] > c->reach[RIGHT] ? c->reach[LEFT] : c->reach[RIGHT];
     return capability_end(c) > furthest ? capability_end(c) : furthest;
 }
 
-static inline uint32_t leftmost(const struct mapping_database *db, uint32_t i)
+/* The last node below i, or i, on that side. */
+static inline uint32_t outermost(const struct mapping_database *db, uint32_t i, enum side side)
 {
-    while (at(db, i)->left != NO_CAPABILITY)
-        i = at(db, i)->left;
+    while (at(db, i)->child[side] != NO_CAPABILITY)
+        i = at(db, i)->child[side];
     return i;
 }

@@ -7,12 +7,6 @@ static struct cspace *cspace_of(const struct driver *d)
     return monitor_cspace(monitor_of(d));
 }
 
-static bool nothing_here(const struct driver *d, uint64_t address, uint64_t size)
-{
-    const struct mapping_database *db = cspace_database(cspace_of(d));
-    return mapping_database_overlapping(db, address, address + size) == NO_CAPABILITY;
-}
-
 /* Memory that core 0 has given out comes back at once where this core knows that a capability is
  * the last one: it owns RAM that nobody else has, or had, a part of (a revoke brings that about).
  * All other comes back when it is needed (unused). */
@@ -36,7 +30,8 @@ enum verdict multikernel_capability(struct driver *d, uint64_t address,
     const bool last = goes_for_good(d, task, &ram);
     const struct request request = {.operation = task->operation, .ticket = address, .task = *task};
     const enum verdict verdict = monitor_begin(d, &request, reply);
-    if (verdict == VERDICT_OK && last && nothing_here(d, ram.address, ram.size))
+    if (verdict == VERDICT_OK && last &&
+        cspace_is_clear(cspace_of(d), ram.address, capability_end(&ram)))
         frames_free(&d->frames, ram.address, ram.size);
     return verdict;
 }
@@ -66,7 +61,7 @@ enum verdict multikernel_unused(struct driver *d, uint64_t address, uint64_t siz
     struct multikernel *k = multikernel_of(d);
     struct message reply;
     if (!k->ticket) {
-        if (!nothing_here(d, address, size))
+        if (!cspace_is_clear(cspace_of(d), address, address + size))
             return VERDICT_FRAME_IN_USE;
         const struct request request = {.operation = OPERATION_RECLAIM,
                                         .frame = address,

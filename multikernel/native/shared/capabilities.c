@@ -117,8 +117,7 @@ static enum capability_verdict delete_piece(struct driver *d, struct capability_
             break;
         t->begun = 1;
     }
-    if (verdict == CAP_OK && mapping_database_overlapping(cspace_database(cs), c.address,
-                                                          capability_end(&c)) == NO_CAPABILITY) {
+    if (verdict == CAP_OK && cspace_is_clear(cs, c.address, capability_end(&c))) {
         outcome->address = c.address;
         outcome->size = c.size;
     }
@@ -256,8 +255,7 @@ bool shared_unused(struct driver *d, uint64_t address, uint64_t size)
     bool unused = true;
     lock_regions(d, &everything);
     for (uint32_t part = 0; part < state->parts; part++)
-        unused &= mapping_database_overlapping(cspace_database(cspace_part(state, part)), address,
-                                               address + size) == NO_CAPABILITY;
+        unused &= cspace_is_clear(cspace_part(state, part), address, address + size);
     unlock_regions(d, &everything);
     return unused;
 }

@@ -19,10 +19,8 @@ static enum verdict check(const struct monitor *m, const struct agreement *a)
 {
     if (!makes_sense(a))
         return VERDICT_BAD_REQUEST;
-    const struct mapping_database *db = cspace_database(monitor_cspace(m));
-    return mapping_database_overlapping(db, range_address(a), range_end(a)) == NO_CAPABILITY
-               ? VERDICT_OK
-               : monitor_verdict(CAP_RETYPE_CONFLICT);
+    const bool nobodys = cspace_is_clear(monitor_cspace(m), range_address(a), range_end(a));
+    return nobodys ? VERDICT_OK : monitor_verdict(CAP_RETYPE_CONFLICT);
 }
 
 static enum verdict prepare(struct monitor *m, const struct environment *env, struct agreement *a)

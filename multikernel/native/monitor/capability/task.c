@@ -46,10 +46,9 @@ static enum capability_verdict retype(const struct monitor *m, struct cspace *cs
 /* Is anything of it mapped, as far as this core has the Mappings? */
 static bool mapped(const struct cspace *cs, const struct cspace_revocation *revocation)
 {
-    const struct mapping_database *db = cspace_database(cs);
     uint64_t address = revocation->address, end = address + revocation->size;
-    for (uint32_t i = mapping_database_overlapping(db, address, end); i != NO_CAPABILITY;
-         i = mapping_database_next_overlapping(db, i, address, end)) {
+    uint32_t i = NO_CAPABILITY;
+    while ((i = cspace_overlapping(cs, i, address, end)) != NO_CAPABILITY) {
         const struct capability *c = cspace_slot(cs, i);
         if (c->type == CAP_MAPPING && c->flags & CAP_REMOTE_COPIES)
             return true;

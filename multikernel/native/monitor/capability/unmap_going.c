@@ -171,11 +171,9 @@ static bool more(struct monitor *m, struct agreement *a)
  * deleted. */
 static void all_gone(struct cspace *cs, uint32_t kept)
 {
-    const struct mapping_database *db = cspace_database(cs);
     const struct capability *c = cspace_slot(cs, kept);
-    for (uint32_t i = mapping_database_overlapping(db, c->address, capability_end(c));
-         i != NO_CAPABILITY;
-         i = mapping_database_next_overlapping(db, i, c->address, capability_end(c)))
+    uint32_t i = NO_CAPABILITY;
+    while ((i = cspace_overlapping(cs, i, c->address, capability_end(c))) != NO_CAPABILITY)
         if (i != kept && cspace_nests(c, cspace_slot(cs, i)))
             cspace_slot(cs, i)->flags |= CAP_DYING;
 }
