@@ -222,9 +222,9 @@ CAPABILITIES = (
 PAGES = (
     Bug(
         "PAGE_BEFORE_COMMIT",
-        FRAME,
-        "RIGHTS_NONE);",
-        "mapping->rights);",
+        "monitor/mapping/map.c",
+        "mapping->recorded ? RIGHTS_NONE : mapping->rights;",
+        "mapping->rights;",
         ("page-fails", "flat"),
     ),
     Bug(

@@ -53,12 +53,6 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
     return VERDICT_OK;
 }
 
-static void adopt(struct monitor *m, const struct environment *env, struct agreement *a)
-{
-    map_operation.adopt(m, env, a);
-    mapping_record(m, a->slot);
-}
-
 /* A core that has voted for a revoke has blocked all pages of its range: another one must not come
  * behind the vote. */
 static enum verdict check(const struct monitor *m, const struct agreement *a)
@@ -69,30 +63,6 @@ static enum verdict check(const struct monitor *m, const struct agreement *a)
     if (cspace_locked(monitor_cspace(m), frame, frame + length, 0))
         return VERDICT_BUSY;
     return map_operation.check(m, a);
-}
-
-/* Unreachable up to the commit: where a map is refused, its home gives the Mapping back before all
- * others have heard of it. */
-static enum verdict prepare(struct monitor *m, const struct environment *env, struct agreement *a)
-{
-    const struct mapping *mapping = monitor_mapping(m, a->slot);
-    if (!mapping->held)
-        return VERDICT_OK;
-    return env->mmu->insert(env->mmu->context, a->slot, mapping->address, mapping->frame,
-                            mapping->length, RIGHTS_NONE);
-}
-
-static void commit(struct monitor *m, const struct environment *env, struct agreement *a)
-{
-    const struct mapping *mapping = monitor_mapping(m, a->slot);
-    map_operation.commit(m, env, a);
-    if (mapping->held)
-        env->mmu->protect(env->mmu->context, a->slot, mapping->rights);
-}
-
-static void undo(struct monitor *m, const struct environment *env, struct agreement *a)
-{
-    map_operation.undo(m, env, a);
 }
 
 /* The program gets the Mapping too, in argument 1. */
@@ -108,9 +78,9 @@ const struct operation_kind map_frame_operation = {
     .object = &monitor_mappings,
     .begin = begin,
     .check = check,
-    .adopt = adopt,
-    .prepare = prepare,
-    .commit = commit,
-    .undo = undo,
+    .adopt = map_adopt,
+    .prepare = map_prepare,
+    .commit = map_commit,
+    .undo = map_undo,
     .settled = settled,
 };

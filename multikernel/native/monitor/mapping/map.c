@@ -39,7 +39,7 @@ static enum verdict check(const struct monitor *m, const struct agreement *a)
     return mapping_has_room(m, a->slot, a->argument[3]) ? VERDICT_OK : VERDICT_NO_SLOT;
 }
 
-static void adopt(struct monitor *m, const struct environment *env, struct agreement *a)
+void map_adopt(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     if (agreement_is_own(m, a))
         return;
@@ -52,24 +52,31 @@ static void adopt(struct monitor *m, const struct environment *env, struct agree
     mapping_fill(mapping, a->generation, (uint32_t)(a->argument[2] >> 56), 0, a->argument[0],
                  a->argument[1], a->argument[2] & ((1ull << 56) - 1));
     mapping_hold(m, mapping, a->argument[3], set);
+    if (a->operation == OPERATION_MAP_FRAME)
+        mapping_record(m, a->slot);
 }
 
-static enum verdict prepare(struct monitor *m, const struct environment *env, struct agreement *a)
+enum verdict map_prepare(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     const struct mapping *mapping = monitor_mapping(m, a->slot);
+    /* By capability it is unreachable up to the commit: where a map is refused, its home gives the
+     * Mapping back before all others have heard of it. */
+    const uint32_t rights = mapping->recorded ? RIGHTS_NONE : mapping->rights;
     if (!mapping->held)
         return VERDICT_OK;
     return env->mmu->insert(env->mmu->context, a->slot, mapping->address, mapping->frame,
-                            mapping->length, mapping->rights);
+                            mapping->length, rights);
 }
 
-static void commit(struct monitor *m, const struct environment *env, struct agreement *a)
+void map_commit(struct monitor *m, const struct environment *env, struct agreement *a)
 {
-    (void)env;
-    monitor_mapping(m, a->slot)->state = MAPPING_MAPPED;
+    struct mapping *mapping = monitor_mapping(m, a->slot);
+    mapping->state = MAPPING_MAPPED;
+    if (mapping->recorded && mapping->held)
+        env->mmu->protect(env->mmu->context, a->slot, mapping->rights);
 }
 
-static void undo(struct monitor *m, const struct environment *env, struct agreement *a)
+void map_undo(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     struct mapping *mapping = monitor_mapping(m, a->slot);
     if (mapping->held) {
@@ -88,8 +95,8 @@ const struct operation_kind map_operation = {
     .object = &monitor_mappings,
     .begin = begin,
     .check = check,
-    .adopt = adopt,
-    .prepare = prepare,
-    .commit = commit,
-    .undo = undo,
+    .adopt = map_adopt,
+    .prepare = map_prepare,
+    .commit = map_commit,
+    .undo = map_undo,
 };

@@ -7,6 +7,12 @@
 extern const struct object_kind monitor_mappings;
 extern const struct operation_kind map_operation, unmap_operation, protect_operation;
 
+/* What a map does once it has begun, of a Frame that is a capability or not. */
+void map_adopt(struct monitor *m, const struct environment *env, struct agreement *a);
+enum verdict map_prepare(struct monitor *m, const struct environment *env, struct agreement *a);
+void map_commit(struct monitor *m, const struct environment *env, struct agreement *a);
+void map_undo(struct monitor *m, const struct environment *env, struct agreement *a);
+
 /* The entry, made if this core has none. There is room: check has looked. */
 struct mapping *mapping_make(struct monitor *m, uint32_t slot);
 /* The entry is free from now on. At home its Mapping capability goes with it, if it has one. */
