@@ -3,7 +3,7 @@
  * taken back.
  *
  *     capability_client SEED STEPS */
-#include "capability/cspace.h"
+#include "capability/cspace_going.h"
 
 #include "clients.h"
 
@@ -55,6 +55,7 @@ static enum capability_verdict step(uint64_t *made)
     const uint64_t operation = below(4) ? 0 : 1 + below(2), page = below(PAGES), from = reference();
     struct cspace_progress progress;
     struct cspace_retype retype;
+    uint32_t found, all;
     struct capability record;
     switch (below(12)) {
     case 0:
@@ -69,8 +70,9 @@ static enum capability_verdict step(uint64_t *made)
                                      .flags = (uint8_t)below(8)};
         return cspace_receive(cs, &record, &to, operation, made);
     case 2:
-        return below(2) ? cspace_copy(cs, from, &to, operation, made)
-                        : cspace_mint(cs, from, below(8), &to, operation, made);
+        found = cspace_find(cs, from);
+        all = found == NO_CAPABILITY ? 0 : cspace_slot(cs, found)->rights;
+        return cspace_mint(cs, from, below(2) ? all : below(8), &to, operation, made);
     case 3:
     case 4:
     case 5:
@@ -97,7 +99,8 @@ static enum capability_verdict step(uint64_t *made)
         cspace_unlock(cs, 1 + below(2));
         return CAP_OK;
     default:
-        return below(3) ? CAP_OK : cspace_relate(cs, from, below(4), below(8));
+        return below(3) ? CAP_OK
+                        : cspace_relate(cs, cspace_find_any(cs, from), below(4), 0, below(8));
     }
 }
 

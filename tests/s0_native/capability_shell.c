@@ -21,7 +21,8 @@
  * The measuring loops, each with the verdict and how many values its histograms have:
  * F COUNT: a fresh one, filled
  * P ROUNDS SEED, Q ROUNDS SEED, V DESCENDANTS ROUNDS: operations, splits, revokes */
-#include "capability/cspace.h"
+#include "base/hash.h"
+#include "capability/cspace_going.h"
 #include "probes/capabilities.h"
 
 #include "shell.h"
@@ -59,12 +60,30 @@ static uint32_t next_in_order(uint32_t slot)
     return mapping_database_next(cspace_database(cs), slot);
 }
 
+static uint64_t hash_lock(const struct cspace_lock *lock)
+{
+    return hash_mix(hash_mix(lock->address, lock->end), lock->operation);
+}
+
+/* With all its rights. */
+static enum capability_verdict copy(uint64_t source, const struct cspace_place *to,
+                                    uint64_t operation, uint64_t *made)
+{
+    const uint32_t slot = cspace_find(cs, source);
+    const uint32_t rights = slot == NO_CAPABILITY ? 0 : cspace_slot(cs, slot)->rights;
+    return cspace_mint(cs, source, rights, to, operation, made);
+}
+
 static void say_all(void)
 {
     const char *wrong = cspace_check(cs);
     if (wrong)
         fprintf(stderr, "invariant: %s\n", wrong);
-    uint64_t head[5] = {!wrong, cspace_digest(cs), hash_bytes(), cs->locks};
+    uint64_t figures[5];
+    cspace_figures(cs, 0, figures);
+    for (uint32_t i = 0; i < cs->locks; i++)
+        figures[0] += hash_lock(&cspace_locks(cs)[i]);
+    uint64_t head[5] = {!wrong, figures[0], hash_bytes(), cs->locks};
     for (uint32_t i = next_in_order(NO_CAPABILITY); i != NO_CAPABILITY; i = next_in_order(i))
         head[4]++;
     say(5, head);
@@ -121,7 +140,7 @@ int main(void)
             break;
         case 'c':
             to = (struct cspace_place){.cnode = n[1], .index = (uint32_t)n[2]};
-            answer[0] = cspace_copy(cs, n[0], &to, n[3], &answer[1]);
+            answer[0] = copy(n[0], &to, n[3], &answer[1]);
             break;
         case 'm':
             to = (struct cspace_place){.cnode = n[2], .index = (uint32_t)n[3]};
@@ -180,12 +199,13 @@ int main(void)
             answers = 1;
             break;
         case 'e':
-            answer[0] = cspace_relate(cs, n[0], (uint32_t)n[1], (uint32_t)n[2]);
+            answer[0] =
+                cspace_relate(cs, cspace_find_any(cs, n[0]), (uint32_t)n[1], 0, (uint32_t)n[2]);
             answers = 1;
             break;
         case 'x': {
-            uint32_t slot = 0;
-            answer[0] = cspace_find_object(cs, n[0], n[1], (uint32_t)n[2], &slot);
+            uint32_t slot = cspace_find_object(cs, n[0], n[1], (uint32_t)n[2]);
+            answer[0] = slot == NO_CAPABILITY ? CAP_STALE : CAP_OK;
             answer[1] = slot;
             break;
         }

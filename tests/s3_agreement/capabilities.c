@@ -206,7 +206,6 @@ static void check_untouched(struct world *w, uint32_t thread, uint32_t core,
 {
     const struct cspace *cs = cspace_of(w, core);
     const struct capability *c = capability_in(w, core, step->page);
-    uint32_t found;
     bool alone = true; /* in taking something away */
     for (uint32_t i = 0; i < MODEL_THREADS; i++)
         for (const struct step *s = model.scenario->thread[i].step; s->action != STOP; s++)
@@ -214,7 +213,7 @@ static void check_untouched(struct world *w, uint32_t thread, uint32_t core,
                      (s->action != CAP_REVOKE && s->action != CAP_DELETE && s->action != CAP_MOVE);
     if (!c || (step->action == CAP_REVOKE && !alone))
         return;
-    if (cspace_find(cs, cspace_reference(cs, step->page), &found) != CAP_OK)
+    if (cspace_find(cs, cspace_reference(cs, step->page)) == NO_CAPABILITY)
         violate("core %u was refused to take slot %u away, which cannot be used any more", core,
                 step->page);
     for (uint32_t i = 0; i < cs->cnodes && alone; i++)
@@ -245,9 +244,8 @@ static void reclaimed(struct world *w, uint32_t core, const struct step *s)
 {
     const uint64_t address = MODEL_RAM + (s->argument >> 4) * (uint64_t)PAGE_BYTES;
     for (uint32_t other = 0; other < model.cores; other++) {
-        if (mapping_database_overlapping(cspace_database(cspace_of(w, other)), address,
-                                         address + (s->argument & 15) * (uint64_t)PAGE_BYTES) !=
-            NO_CAPABILITY)
+        if (!cspace_is_clear(cspace_of(w, other), address,
+                             address + (s->argument & 15) * (uint64_t)PAGE_BYTES))
             violate("core %u takes back memory of which core %u has a capability", core, other);
         for (uint32_t i = 0; i < monitor_slots(world_monitor(w, other)); i++)
             if (w->mmu[other][i].rights != RIGHTS_NONE && w->mmu[other][i].frame >= FRAME_OF_RAM)
@@ -318,15 +316,16 @@ static void check_root(struct world *w, uint32_t core, const struct message *mes
     const uint64_t *word = message->word;
     bool retype = message_operation(message) == OPERATION_RETYPE;
     uint64_t address = retype ? word[4] : word[2], size = retype ? word[5] : word[3];
-    uint32_t type = retype ? (uint32_t)CAP_RAM : word[4] & 0xff, slot, owner = model.cores;
-    if (cspace_find_object(cspace_of(w, core), address, size, type, &slot) == CAP_OK)
+    uint32_t type = retype ? (uint32_t)CAP_RAM : word[4] & 0xff, owner = model.cores;
+    uint32_t slot = cspace_find_object(cspace_of(w, core), address, size, type);
+    if (slot != NO_CAPABILITY)
         owner = cspace_slot(cspace_of(w, core), slot)->owner;
     if (retype && word[6] == 1 && owner != core)
         violate("core %u vouches for what core %u owns", core, owner);
     if (owner == core || owner >= model.cores || cspace_of(w, owner)->locks)
         return;
-    if (cspace_find_object(cspace_of(w, owner), address, size, type, &slot) == CAP_OK &&
-        cspace_slot(cspace_of(w, owner), slot)->owner == owner)
+    slot = cspace_find_object(cspace_of(w, owner), address, size, type);
+    if (slot != NO_CAPABILITY && cspace_slot(cspace_of(w, owner), slot)->owner == owner)
         violate("core %u drives an operation on what core %u owns", core, owner);
 }
 

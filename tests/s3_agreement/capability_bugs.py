@@ -111,7 +111,8 @@ CAPABILITIES = (
         "    cspace_revoke_step(cs, &revocation, CSPACE_OUTCOME, UINT32_MAX, &progress);\n",
         """    cspace_revoke_step(cs, &revocation, CSPACE_OUTCOME, UINT32_MAX, &progress);
     if (agreement_is_own(m, a)) {
-        own_alone(m, a);
+        uint32_t kept = cspace_find_any(cs, agreement_task(m, a)->source);
+        cspace_relate(cs, kept, m->me, CAP_REMOTE_ANCESTORS, 0);
         cspace_unlock(cs, a->id);
     }
 """,
@@ -120,22 +121,22 @@ CAPABILITIES = (
     Bug(
         "REVOKED_NOT_OWNED",
         REVOKE,
-        "cspace_relate(cs, source, m->me, ",
-        "cspace_relate(cs, source, cspace_slot(cs, slot)->owner, ",
+        "m->me, CAP_REMOTE_ANCESTORS, 0);",
+        "cspace_slot(cs, (uint32_t)w->task.source)->owner, CAP_REMOTE_ANCESTORS, 0);",
         ("revoke-2", "flat"),
     ),
     Bug(
         "DELETE_OTHERS_NOT_TOLD",
         DELETE,
-        "} else if (copy) {",
+        "} else if (copy != NO_CAPABILITY) {",
         "} else if (0) {",
         ("delete", "chain"),
     ),
     Bug(
         "DELETE_HEIR_FEARLESS",
         DELETE,
-        "cspace_relate(cs, copy, m->me, relations);",
-        "cspace_relate(cs, copy, m->me, 0);",
+        "cspace_relate(cs, copy, m->me, CAP_REMOTE_ANCESTORS, relations);",
+        "cspace_relate(cs, copy, m->me, 0, 0);",
         ("delete", "chain"),
     ),
     Bug(
@@ -164,8 +165,8 @@ CAPABILITIES = (
     Bug(
         "OWNER_OF_OLD",
         RANGES,
-        "if (found != CAP_OK || cspace_slot(cs, slot)->owner != m->me)",
-        "if (found != CAP_OK)",
+        "if (slot == NO_CAPABILITY || cspace_slot(cs, slot)->owner != m->me)",
+        "if (slot == NO_CAPABILITY)",
         ("owner-returns", "flat", "owner"),
     ),
     Bug(
@@ -192,8 +193,8 @@ CAPABILITIES = (
     Bug(
         "ASKED_UNCHECKED",
         COPY,
-        "enum capability_verdict found = cspace_find(cs, t->source, &slot);",
-        "enum capability_verdict found = CAP_OK;",
+        "const uint32_t slot = cspace_find(cs, t->source);",
+        "const uint32_t slot = (uint32_t)t->source;",
         ("owner-sends", "flat", "owner"),
     ),
     Bug(
@@ -206,8 +207,8 @@ CAPABILITIES = (
     Bug(
         "ASKED_KEEPS_NOTHING",
         REVOKE,
-        "    if (agreement_is_own(m, a)) {\n        enum capability_verdict kept",
-        "    if (0) {\n        enum capability_verdict kept",
+        "    if (agreement_is_own(m, a) &&\n        cspace_find(",
+        "    if (false && cspace_find(",
         ("revoke-2", "flat", "owner"),
     ),
     Bug(
@@ -308,8 +309,8 @@ PAGES = (
     Bug(
         "ASKED_MOVES_MAPPED",
         COPY,
-        "if (found == CAP_OK && t->move)",
-        "if (0)",
+        "return t->move ? ",
+        "return false ? ",
         ("page-move", "flat", "owner"),
     ),
     Bug(

@@ -4,10 +4,10 @@
 
 /* --- Finding --- */
 
-enum capability_verdict cspace_find(const struct cspace *cs, uint64_t reference, uint32_t *slot)
+uint32_t cspace_find(const struct cspace *cs, uint64_t reference)
 {
-    return cspace_find_any(cs, reference, slot) != CAP_OK || cspace_gone(cs, *slot) ? CAP_STALE
-                                                                                    : CAP_OK;
+    const uint32_t slot = cspace_find_any(cs, reference);
+    return slot != NO_CAPABILITY && cspace_gone(cs, slot) ? NO_CAPABILITY : slot;
 }
 
 /* Does another operation hold all of it? */
@@ -26,7 +26,8 @@ static bool held(const struct cspace *cs, const struct capability *c, uint64_t o
 enum capability_verdict cspace_find_usable(const struct cspace *cs, uint64_t reference,
                                            uint64_t operation, uint32_t *slot)
 {
-    if (cspace_find(cs, reference, slot) != CAP_OK)
+    *slot = cspace_find(cs, reference);
+    if (*slot == NO_CAPABILITY)
         return CAP_STALE;
     if (cspace_cnode(cs, *slot)->state == CNODE_CLOSING)
         return CAP_BUSY;
@@ -136,15 +137,6 @@ enum capability_verdict cspace_mint(struct cspace *cs, uint64_t source, uint32_t
     cspace_fill(cs, slot, &copy, from);
     *made = cspace_reference(cs, slot);
     return CAP_OK;
-}
-
-enum capability_verdict cspace_copy(struct cspace *cs, uint64_t source,
-                                    const struct cspace_place *to, uint64_t operation,
-                                    uint64_t *made)
-{
-    uint32_t from;
-    uint32_t rights = cspace_find(cs, source, &from) == CAP_OK ? cspace_slot(cs, from)->rights : 0;
-    return cspace_mint(cs, source, rights, to, operation, made);
 }
 
 bool cspace_nests(const struct capability *outer, const struct capability *inner)

@@ -245,14 +245,11 @@ enum capability_verdict cspace_receive(struct cspace *cs, const struct capabilit
 
 /* --- Operations --- */
 
-/* Where the reference leads; STALE. Capabilities whose deletion has begun, or in CNodes that are
- * being emptied, count as gone. */
-enum capability_verdict cspace_find(const struct cspace *cs, uint64_t reference, uint32_t *slot);
+/* The slot where the reference leads; NO_CAPABILITY: it is stale. Capabilities whose deletion has
+ * begun, or in CNodes that are being emptied, count as gone. */
+uint32_t cspace_find(const struct cspace *cs, uint64_t reference);
 
 /* Another capability to the same object, with those of its rights. Copying needs CAP_GRANT. */
-enum capability_verdict cspace_copy(struct cspace *cs, uint64_t source,
-                                    const struct cspace_place *to, uint64_t operation,
-                                    uint64_t *made);
 enum capability_verdict cspace_mint(struct cspace *cs, uint64_t source, uint32_t rights,
                                     const struct cspace_place *to, uint64_t operation,
                                     uint64_t *made);
@@ -327,34 +324,30 @@ void cspace_unlock(struct cspace *cs, uint64_t operation);
 enum capability_verdict cspace_conflict(const struct cspace *cs, uint64_t address, uint64_t size,
                                         uint64_t from, uint64_t end);
 
-/* The same object's first capability here, as another core names it; STALE when there is none, or
- * its deletion has begun. */
-enum capability_verdict cspace_find_object(const struct cspace *cs, uint64_t address, uint64_t size,
-                                           uint32_t type, uint32_t *slot);
+/* The same object's first capability here, as another core names it; NO_CAPABILITY when there is
+ * none, or its deletion has begun. */
+uint32_t cspace_find_object(const struct cspace *cs, uint64_t address, uint64_t size,
+                            uint32_t type);
 
 /* Another core has made something of RAM in that range: all RAM here that has all of it gets
  * CAP_REMOTE_DESCENDANTS. */
 void cspace_derived_elsewhere(struct cspace *cs, uint64_t address, uint64_t end);
 
-/* Sets the object's owner and its relations (CAP_REMOTE_…) in all its local copies; with copies or
- * descendants elsewhere its ancestors here get CAP_REMOTE_DESCENDANTS. NOT_COPYABLE for types that
- * never leave their core. */
-enum capability_verdict cspace_relate(struct cspace *cs, uint64_t reference, uint32_t owner,
-                                      uint32_t relations);
+/* Sets the object's owner in all its local copies, and its relations (CAP_REMOTE_…) to what is kept
+ * of them and what is new; with copies or descendants elsewhere its ancestors here get
+ * CAP_REMOTE_DESCENDANTS. NOT_COPYABLE for types that never leave their core; STALE for
+ * NO_CAPABILITY. */
+enum capability_verdict cspace_relate(struct cspace *cs, uint32_t slot, uint32_t owner,
+                                      uint32_t kept, uint32_t new);
 
 /* --- Looking --- */
-
-/* A hash of what every slot holds, and of the locks: equal for equal contents, whatever the history
- * and the shape of the tree. */
-uint64_t cspace_digest(const struct cspace *cs);
-/* The same of the slots of one space; and how many of them are in use. */
-uint64_t cspace_digest_space(const struct cspace *cs, uint32_t space, uint32_t *used);
 
 /* What that slot of a space holds, or the next in use if there is one, and its reference, as the
  * space counts its own; false: there is no such slot. */
 bool cspace_look(const struct cspace *cs, uint32_t space, uint64_t slot, bool next,
                  struct capability *found, uint64_t *reference);
-/* Of that space: the digest, slots in use, locks held, slots, and whether something is wrong. */
+/* Of that space: a digest of what every slot holds, equal for equal contents, whatever the history
+ * and the shape of the tree; slots in use, locks held, slots, and whether something is wrong. */
 void cspace_figures(const struct cspace *cs, uint32_t space, uint64_t words[5]);
 
 /* For tests: NULL, or what of the above does not hold. */

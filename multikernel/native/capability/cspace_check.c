@@ -4,40 +4,6 @@
 
 /* --- Looking --- */
 
-uint64_t cspace_digest_space(const struct cspace *cs, uint32_t space, uint32_t *used)
-{
-    uint64_t sum = 0;
-    *used = 0;
-    const uint32_t first = space * cspace_space_slots(cs);
-    for (uint32_t slot = first; slot < first + cspace_space_slots(cs); slot++) {
-        const struct capability *c = cspace_slot(cs, slot);
-        if (c->type == CAP_NULL)
-            continue;
-        uint64_t hash =
-            hash_mix(hash_mix(hash_mix(cspace_reference(cs, slot), c->address), c->size), c->about);
-        sum += hash_mix(hash_mix(hash, c->owner),
-                        c->type | (uint64_t)c->rights << 8 | (uint64_t)c->flags << 16);
-        ++*used;
-    }
-    return sum;
-}
-
-uint64_t cspace_digest(const struct cspace *cs)
-{
-    uint64_t sum = 0;
-    uint32_t used;
-    for (uint32_t space = 0; space < cs->spaces; space++)
-        sum += cspace_digest_space(cs, space, &used);
-    for (uint32_t part = 0; part < cs->parts; part++) {
-        const struct cspace *head = cspace_part(cs, part);
-        const struct cspace_lock *lock = cspace_locks(head);
-        for (uint32_t i = 0; i < head->locks; i++, lock++)
-            sum += hash_mix(hash_mix(hash_mix(~lock->operation, lock->address), lock->end),
-                            lock->operation);
-    }
-    return sum;
-}
-
 bool cspace_look(const struct cspace *cs, uint32_t space, uint64_t slot, bool next,
                  struct capability *found, uint64_t *reference)
 {
@@ -66,13 +32,21 @@ bool cspace_look(const struct cspace *cs, uint32_t space, uint64_t slot, bool ne
 
 void cspace_figures(const struct cspace *cs, uint32_t space, uint64_t words[5])
 {
-    uint32_t used;
-    words[0] = cspace_digest_space(cs, space, &used);
-    words[1] = used;
-    words[2] = 0;
+    const uint32_t slots = cspace_space_slots(cs), first = space * slots;
+    words[0] = words[1] = words[2] = 0;
+    for (uint32_t slot = first; slot < first + slots; slot++) {
+        const struct capability *c = cspace_slot(cs, slot);
+        if (c->type == CAP_NULL)
+            continue;
+        uint64_t hash =
+            hash_mix(hash_mix(hash_mix(cspace_reference(cs, slot), c->address), c->size), c->about);
+        words[0] += hash_mix(hash_mix(hash, c->owner),
+                             c->type | (uint64_t)c->rights << 8 | (uint64_t)c->flags << 16);
+        words[1]++;
+    }
     for (uint32_t part = 0; part < cs->parts; part++)
         words[2] += cspace_part(cs, part)->locks;
-    words[3] = cspace_space_slots(cs);
+    words[3] = slots;
     words[4] = cspace_check(cs) != NULL;
 }
 

@@ -94,9 +94,9 @@ static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint
 enum capability_verdict cspace_delete(struct cspace *cs, uint64_t reference, uint64_t operation,
                                       uint32_t work, struct cspace_progress *progress)
 {
-    uint32_t slot, unused;
+    const uint32_t slot = cspace_find_any(cs, reference);
     *progress = (struct cspace_progress){.slot = (uint32_t)reference};
-    if (cspace_find_any(cs, reference, &slot) != CAP_OK)
+    if (slot == NO_CAPABILITY)
         return CAP_STALE;
     if (cspace_is_root(cs, slot))
         return CAP_PERMANENT;
@@ -105,7 +105,7 @@ enum capability_verdict cspace_delete(struct cspace *cs, uint64_t reference, uin
         if (verdict != CAP_OK && verdict != CAP_MORE)
             return progress->done ? CAP_MORE : verdict;
         progress->done++;
-        if (cspace_find_any(cs, reference, &unused) != CAP_OK)
+        if (cspace_find_any(cs, reference) == NO_CAPABILITY)
             return CAP_OK;
     }
     return CAP_MORE;
@@ -114,8 +114,8 @@ enum capability_verdict cspace_delete(struct cspace *cs, uint64_t reference, uin
 enum capability_verdict cspace_revoke_begin(const struct cspace *cs, uint64_t reference,
                                             struct cspace_revocation *revocation)
 {
-    uint32_t slot;
-    if (cspace_find(cs, reference, &slot) != CAP_OK)
+    const uint32_t slot = cspace_find(cs, reference);
+    if (slot == NO_CAPABILITY)
         return CAP_STALE;
     const struct capability *c = cspace_slot(cs, slot);
     if (cspace_locked(cs, c->address, capability_end(c), 0))
@@ -141,9 +141,8 @@ uint32_t cspace_revoke_next(const struct cspace *cs, const struct cspace_revocat
                                    .size = revocation->size,
                                    .about = revocation->about,
                                    .type = (uint8_t)revocation->type};
-    uint32_t next, keep;
-    if (cspace_find_any(cs, revocation->reference, &keep) == CAP_OK &&
-        capability_same(cspace_slot(cs, keep), &key)) {
+    uint32_t next, keep = cspace_find_any(cs, revocation->reference);
+    if (keep != NO_CAPABILITY && capability_same(cspace_slot(cs, keep), &key)) {
         next = mapping_database_previous(db, keep);
         if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), &key))
             return next;

@@ -12,8 +12,7 @@ static inline bool cspace_locked(const struct cspace *cs, uint64_t address, uint
 }
 
 /* Where the reference leads, be it dying or not. */
-enum capability_verdict cspace_find_any(const struct cspace *cs, uint64_t reference,
-                                        uint32_t *slot);
+uint32_t cspace_find_any(const struct cspace *cs, uint64_t reference);
 /* The capability to work on. BUSY: it lies inside a range that another operation has locked; a part
  * of it may be. */
 enum capability_verdict cspace_find_usable(const struct cspace *cs, uint64_t reference,

@@ -100,14 +100,12 @@ enum capability_verdict cspace_conflict(const struct cspace *cs, uint64_t addres
     return CAP_OK;
 }
 
-enum capability_verdict cspace_find_object(const struct cspace *cs, uint64_t address, uint64_t size,
-                                           uint32_t type, uint32_t *slot)
+uint32_t cspace_find_object(const struct cspace *cs, uint64_t address, uint64_t size, uint32_t type)
 {
     const struct capability key = {.address = address, .size = size, .type = (uint8_t)type};
-    *slot = type < CAP_TYPES ? mapping_database_find(cspace_database(cs), &key) : NO_CAPABILITY;
-    if (*slot == NO_CAPABILITY)
-        return CAP_STALE;
-    return cspace_slot(cs, *slot)->flags & CAP_DYING ? CAP_STALE : CAP_OK;
+    uint32_t slot =
+        type < CAP_TYPES ? mapping_database_find(cspace_database(cs), &key) : NO_CAPABILITY;
+    return slot != NO_CAPABILITY && cspace_slot(cs, slot)->flags & CAP_DYING ? NO_CAPABILITY : slot;
 }
 
 void cspace_derived_elsewhere(struct cspace *cs, uint64_t address, uint64_t end)
@@ -120,13 +118,14 @@ void cspace_derived_elsewhere(struct cspace *cs, uint64_t address, uint64_t end)
     }
 }
 
-enum capability_verdict cspace_relate(struct cspace *cs, uint64_t reference, uint32_t owner,
-                                      uint32_t relations)
+enum capability_verdict cspace_relate(struct cspace *cs, uint32_t slot, uint32_t owner,
+                                      uint32_t kept, uint32_t new)
 {
-    uint32_t slot, i = NO_CAPABILITY;
-    if (cspace_find_any(cs, reference, &slot) != CAP_OK)
+    if (slot == NO_CAPABILITY)
         return CAP_STALE;
     const struct capability key = *cspace_slot(cs, slot);
+    const uint32_t relations = (key.flags & kept) | new;
+    uint32_t i = NO_CAPABILITY;
     if (!capability_rules[key.type].remote)
         return CAP_NOT_COPYABLE;
     /* All that covers the first byte: ancestors first, then the copies. */

@@ -49,13 +49,12 @@ void cspace_empty(struct cspace *cs, uint32_t slot)
     cspace_set_home(cs, slot, NO_PART);
 }
 
-enum capability_verdict cspace_find_any(const struct cspace *cs, uint64_t reference, uint32_t *slot)
+uint32_t cspace_find_any(const struct cspace *cs, uint64_t reference)
 {
-    *slot = (uint32_t)reference;
-    if (*slot >= cspace_slots(cs))
-        return CAP_STALE;
-    const struct capability *c = cspace_slot(cs, *slot);
-    return c->type == CAP_NULL || c->generation != reference >> 32 ? CAP_STALE : CAP_OK;
+    const uint32_t slot = (uint32_t)reference;
+    if (slot >= cspace_slots(cs) || cspace_slot(cs, slot)->type == CAP_NULL)
+        return NO_CAPABILITY;
+    return cspace_reference(cs, slot) == reference ? slot : NO_CAPABILITY;
 }
 
 /* --- The block --- */

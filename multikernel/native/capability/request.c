@@ -5,11 +5,11 @@
 enum capability_verdict capability_check_copy(const struct cspace *cs, struct capability_task *t,
                                               bool away)
 {
-    uint32_t slot;
-    enum capability_verdict verdict = cspace_find(cs, t->source, &slot);
-    if (verdict != CAP_OK)
-        return verdict;
+    const uint32_t slot = cspace_find(cs, t->source);
+    if (slot == NO_CAPABILITY)
+        return CAP_STALE;
     const struct capability *c = cspace_slot(cs, slot);
+    enum capability_verdict verdict;
     if (t->move && cspace_is_root(cs, slot))
         return CAP_PERMANENT;
     if (t->move)
@@ -41,7 +41,8 @@ enum capability_verdict capability_retype(struct cspace *cs, struct capability_t
 enum capability_verdict capability_find_frame(const struct cspace *cs,
                                               const struct capability_task *t, uint32_t *slot)
 {
-    if (cspace_find(cs, t->source, slot) != CAP_OK)
+    *slot = cspace_find(cs, t->source);
+    if (*slot == NO_CAPABILITY)
         return CAP_STALE;
     return cspace_slot(cs, *slot)->type == CAP_FRAME ? CAP_OK : CAP_WRONG_TYPE;
 }
@@ -75,9 +76,8 @@ enum capability_verdict capability_delete(struct cspace *cs, struct capability_t
                                           uint32_t work)
 {
     struct cspace_progress progress = {.slot = (uint32_t)t->source};
-    uint32_t slot;
-    enum capability_verdict verdict =
-        cspace_find(cs, t->source, &slot) == CAP_OK ? cspace_going(cs, slot) : CAP_OK;
+    const uint32_t slot = cspace_find(cs, t->source);
+    enum capability_verdict verdict = slot == NO_CAPABILITY ? CAP_OK : cspace_going(cs, slot);
     if (verdict == CAP_OK)
         verdict = cspace_delete(cs, t->source, 0, work, &progress);
     return capability_went(cs, t, verdict, &progress);

@@ -137,7 +137,7 @@ enum capability_verdict probe_capabilities(struct cspace *cs, uint32_t rounds, u
         }
         for (uint32_t i = 0; i < batch; i++) {
             to.index = i;
-            CLOCKED(copy, cspace_copy(cs, picked[i], &to, 0, &made[i]));
+            CLOCKED(copy, cspace_mint(cs, picked[i], CAP_RIGHTS_ALL, &to, 0, &made[i]));
             if (verdict != CAP_OK)
                 return verdict;
         }

@@ -160,9 +160,10 @@ struct cspace *lock_for_removal(struct driver *d, uint64_t reference, bool revok
 enum capability_verdict slot_in_use(const struct cspace *cs, const struct cspace_place *place,
                                     uint32_t count, struct needs *n)
 {
-    uint32_t cnode, unused, other = NO_PART;
+    const uint32_t cnode = cspace_find(cs, place->cnode);
+    uint32_t unused, other = NO_PART;
     bool goes = false;
-    if (cs->parts == 1 || cspace_find(cs, place->cnode, &cnode) != CAP_OK)
+    if (cs->parts == 1 || cnode == NO_CAPABILITY)
         return CAP_SLOT_IN_USE;
     const uint32_t first =
         (uint32_t)(cspace_slot(cs, cnode)->about << cs->slot_bits) + place->index;

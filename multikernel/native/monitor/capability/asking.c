@@ -44,7 +44,6 @@ enum verdict capability_resume(struct monitor *m, struct workflow *w, struct agr
     const struct cspace *cs = monitor_cspace(m);
     struct capability_task *t = &w->task;
     enum verdict verdict = t->tried ? VERDICT_PENDING : capability_alone(m, t);
-    uint32_t slot;
     t->tried = 0;
     a->operation = t->operation;
     if (verdict == VERDICT_OK) {
@@ -53,7 +52,8 @@ enum verdict capability_resume(struct monitor *m, struct workflow *w, struct agr
     }
     if (verdict != VERDICT_PENDING)
         return verdict;
-    if (cspace_find_any(cs, t->victim ? t->victim : t->source, &slot) != CAP_OK)
+    const uint32_t slot = cspace_find_any(cs, t->victim ? t->victim : t->source);
+    if (slot == NO_CAPABILITY)
         return monitor_verdict(CAP_STALE);
     const struct capability *c = cspace_slot(cs, slot);
     if (t->victim && (verdict = capability_ask_to_unmap(m, w, a, slot)) != VERDICT_ALONE)

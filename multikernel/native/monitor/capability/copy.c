@@ -13,14 +13,13 @@ static enum verdict copy_prepare(struct monitor *m, const struct environment *en
                                  struct agreement *a)
 {
     struct cspace *cs = monitor_cspace(m);
-    uint32_t slot;
     (void)env;
     if (agreement_is_own(m, a)) { /* it may have waited for an owner, without a lock */
         const struct capability_task *t = agreement_task(m, a);
-        enum capability_verdict found = cspace_find(cs, t->source, &slot);
-        if (found == CAP_OK && t->move)
-            found = cspace_mapped(cs, (uint32_t)t->source);
-        return monitor_verdict(found);
+        const uint32_t slot = cspace_find(cs, t->source);
+        if (slot == NO_CAPABILITY)
+            return monitor_verdict(CAP_STALE);
+        return t->move ? monitor_verdict(cspace_mapped(cs, slot)) : VERDICT_OK;
     }
     if (copy_destination(a) != m->me)
         return VERDICT_OK;
@@ -45,9 +44,9 @@ static void copy_gather(struct agreement *a, const uint64_t argument[4])
 static void note_copy(struct monitor *m, const struct agreement *a)
 {
     struct cspace *cs = monitor_cspace(m);
-    uint64_t copy = capability_found(cs, a);
-    if (copy)
-        capability_owned_by(cs, copy, cspace_slot(cs, (uint32_t)copy)->owner, CAP_REMOTE_COPIES);
+    uint32_t copy = capability_found(cs, a);
+    if (copy != NO_CAPABILITY)
+        cspace_relate(cs, copy, cspace_slot(cs, copy)->owner, CAP_REMOTE, CAP_REMOTE_COPIES);
     else
         cspace_derived_elsewhere(cs, range_address(a), range_end(a));
 }
@@ -67,7 +66,7 @@ static void copy_commit(struct monitor *m, const struct environment *env, struct
         /* The destination too: what it was sent took after the copies that it had. */
         uint32_t brought = copy_destination(a) == m->me ? a->argument[1] >> 12 & CAP_REMOTE : 0;
         capability_changes_hands(m);
-        capability_owned_by(cs, capability_found(cs, a), copy_destination(a), brought);
+        cspace_relate(cs, capability_found(cs, a), copy_destination(a), CAP_REMOTE, brought);
     }
 }
 

@@ -15,11 +15,10 @@ static enum verdict delete_prepare(struct monitor *m, const struct environment *
 {
     const struct cspace *cs = monitor_cspace(m);
     uint64_t answer[4] = {0, 0, NO_HEIR, 0};
-    uint64_t copy = capability_found(cs, a);
     (void)env;
     if (agreement_is_own(m, a))
         return VERDICT_OK;
-    if (copy)
+    if (capability_found(cs, a) != NO_CAPABILITY)
         answer[2] = m->me | 1ull << 16;
     if (a->argument[1] == CAP_RAM && cspace_conflict(cs, range_address(a), a->argument[0],
                                                      range_address(a), range_end(a)) != CAP_OK)
@@ -32,20 +31,17 @@ static void delete_commit(struct monitor *m, const struct environment *env, stru
 {
     struct cspace *cs = monitor_cspace(m);
     struct cspace_progress progress;
-    uint64_t copy = capability_found(cs, a), heir = a->argument[2] & 0xffff;
-    uint32_t slot;
+    const uint32_t copy = capability_found(cs, a), heir = a->argument[2] & 0xffff;
     (void)env;
     if (agreement_is_own(m, a)) {
         cspace_delete(cs, agreement_task(m, a)->victim, CSPACE_OUTCOME, UINT32_MAX, &progress);
-    } else if (copy && heir == m->me) {
+    } else if (copy != NO_CAPABILITY && heir == m->me) {
         uint32_t relations = (a->argument[2] >> 16 & 0xffff) > 1 ? CAP_REMOTE_COPIES : 0;
         relations |= a->argument[2] & HEIR_HAS_DESCENDANTS ? CAP_REMOTE_DESCENDANTS : 0;
-        if (cspace_find_any(cs, copy, &slot) == CAP_OK)
-            relations |= cspace_slot(cs, slot)->flags & CAP_REMOTE_ANCESTORS;
-        cspace_relate(cs, copy, m->me, relations);
-    } else if (copy) {
+        cspace_relate(cs, copy, m->me, CAP_REMOTE_ANCESTORS, relations);
+    } else if (copy != NO_CAPABILITY) {
         capability_changes_hands(m);
-        capability_owned_by(cs, copy, (uint32_t)heir, 0);
+        cspace_relate(cs, copy, heir, CAP_REMOTE, 0);
     }
 }
 

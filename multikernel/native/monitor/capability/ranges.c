@@ -120,21 +120,9 @@ static const uint64_t *participants(const struct monitor *m, const struct agreem
 const struct object_kind capability_ranges = {
     .holder = holder, .take = take, .give = give, .participants = participants};
 
-uint64_t capability_found(const struct cspace *cs, const struct agreement *a)
+uint32_t capability_found(const struct cspace *cs, const struct agreement *a)
 {
-    uint32_t slot;
-    return cspace_find_object(cs, range_address(a), a->argument[0], a->argument[1] & 0xff, &slot) ==
-                   CAP_OK
-               ? cspace_reference(cs, slot)
-               : 0;
-}
-
-void capability_owned_by(struct cspace *cs, uint64_t reference, uint32_t owner, uint32_t relations)
-{
-    uint32_t slot;
-    if (reference && cspace_find_any(cs, reference, &slot) == CAP_OK)
-        cspace_relate(cs, reference, owner,
-                      (cspace_slot(cs, slot)->flags & CAP_REMOTE) | relations);
+    return cspace_find_object(cs, range_address(a), a->argument[0], a->argument[1] & 0xff);
 }
 
 void capability_changes_hands(struct monitor *m)
@@ -162,14 +150,11 @@ enum verdict capability_sequence(const struct monitor *m, struct agreement *a)
 {
     const struct cspace *cs = monitor_cspace(m);
     bool retype = a->operation == OPERATION_RETYPE;
-    uint32_t slot;
-    enum capability_verdict found =
-        retype ? cspace_find_object(cs, a->argument[1], a->argument[2], CAP_RAM, &slot)
-               : cspace_find_object(cs, range_address(a), a->argument[0], a->argument[1] & 0xff,
-                                    &slot);
+    uint32_t slot = retype ? cspace_find_object(cs, a->argument[1], a->argument[2], CAP_RAM)
+                           : capability_found(cs, a);
     if (!makes_sense(a))
         return VERDICT_BAD_REQUEST;
-    if (found != CAP_OK || cspace_slot(cs, slot)->owner != m->me)
+    if (slot == NO_CAPABILITY || cspace_slot(cs, slot)->owner != m->me)
         return VERDICT_NOT_OWNER;
     if (retype)
         a->argument[3] = cspace_slot(cs, slot)->flags & CAP_REMOTE_DESCENDANTS

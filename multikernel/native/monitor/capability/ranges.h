@@ -52,10 +52,8 @@ extern const struct object_kind capability_ranges;
 /* Is anything derived from it here, or it from something? CAP_REMOTE_… as other cores have to see
  * it. */
 uint32_t capability_relations_here(const struct cspace *cs, uint32_t slot);
-/* The first capability here to what the operation's range is; 0: there is none. */
-uint64_t capability_found(const struct cspace *cs, const struct agreement *a);
-/* Copies here, of an object that has another owner from now on, and more relations, if any. */
-void capability_owned_by(struct cspace *cs, uint64_t reference, uint32_t owner, uint32_t relations);
+/* The first capability here to what the operation's range is; NO_CAPABILITY. */
+uint32_t capability_found(const struct cspace *cs, const struct agreement *a);
 /* Whom this core has asked in vain may own it from now on. */
 void capability_changes_hands(struct monitor *m);
 

@@ -3,28 +3,14 @@
  * ranges.c. */
 #include "monitor/capability/asking.h"
 
-static void own_alone(struct monitor *m, const struct agreement *a)
-{
-    struct cspace *cs = monitor_cspace(m);
-    uint64_t source = agreement_task(m, a)->source;
-    uint32_t slot;
-    if (cspace_find_any(cs, source, &slot) != CAP_OK)
-        return;
-    cspace_relate(cs, source, m->me, cspace_slot(cs, slot)->flags & CAP_REMOTE_ANCESTORS);
-}
-
 /* Pages of what goes are blocked. An initiator that asked an owner has waited without a lock: what
  * it wants to keep may have been taken from it. */
 static enum verdict revoke_prepare(struct monitor *m, const struct environment *env,
                                    struct agreement *a)
 {
-    uint32_t slot;
-    if (agreement_is_own(m, a)) {
-        enum capability_verdict kept =
-            cspace_find(monitor_cspace(m), agreement_task(m, a)->source, &slot);
-        if (kept != CAP_OK)
-            return monitor_verdict(kept);
-    }
+    if (agreement_is_own(m, a) &&
+        cspace_find(monitor_cspace(m), agreement_task(m, a)->source) == NO_CAPABILITY)
+        return monitor_verdict(CAP_STALE);
     return capability_pages_prepare(m, env, a);
 }
 
@@ -43,7 +29,8 @@ static void revoke_commit(struct monitor *m, const struct environment *env, stru
 
 static bool revoke_settled(struct monitor *m, struct workflow *w, struct agreement *a)
 {
-    own_alone(m, a);
+    struct cspace *cs = monitor_cspace(m);
+    cspace_relate(cs, cspace_find_any(cs, w->task.source), m->me, CAP_REMOTE_ANCESTORS, 0);
     return capability_settled(m, w, a);
 }
 

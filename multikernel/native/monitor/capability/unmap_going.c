@@ -181,11 +181,12 @@ static void all_gone(struct cspace *cs, uint32_t kept)
 static void commit(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     struct cspace *cs = monitor_cspace(m);
-    uint32_t victim;
     for (uint32_t i = locked_from(m, a); i < locked_to(m, a); i++)
         capability_page_drop(m, env, a, i);
-    if (!agreement_is_own(m, a) ||
-        cspace_find_any(cs, agreement_task(m, a)->victim, &victim) != CAP_OK)
+    if (!agreement_is_own(m, a))
+        return;
+    const uint32_t victim = cspace_find_any(cs, agreement_task(m, a)->victim);
+    if (victim == NO_CAPABILITY)
         return;
     cspace_closed(cs, victim);
     if (cspace_slot(cs, victim)->type == CAP_RAM)
