@@ -28,7 +28,7 @@ BUGS = table(
     Bug(
         "EARLIER_COPIES_SPARED",
         DELETE,
-        "        if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), &key))\n"
+        "        if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), of))\n"
         "            return next;\n",
         "",
     ),

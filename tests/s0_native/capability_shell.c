@@ -169,18 +169,16 @@ int main(void)
             revocation = (struct cspace_revocation){0};
             answer[0] = cspace_revoke_begin(cs, n[0], &revocation);
             answer[1] = revocation.reference;
-            answer[2] = revocation.address;
-            answer[3] = revocation.size;
-            answer[4] = revocation.about;
-            answer[5] = revocation.type;
+            answer[2] = revocation.of.address;
+            answer[3] = revocation.of.size;
+            answer[4] = revocation.of.about;
+            answer[5] = revocation.of.type;
             answers = 6;
             break;
         case 's':
-            revocation = (struct cspace_revocation){.reference = n[0],
-                                                    .address = n[1],
-                                                    .size = n[2],
-                                                    .about = n[3],
-                                                    .type = (uint32_t)n[4]};
+            revocation = (struct cspace_revocation){
+                .reference = n[0],
+                .of = {.address = n[1], .size = n[2], .about = n[3], .type = (uint8_t)n[4]}};
             answer[0] = cspace_revoke_step(cs, &revocation, n[6], (uint32_t)n[5], &progress);
             answer[1] = progress.done;
             answer[2] = progress.slot;

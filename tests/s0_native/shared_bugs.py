@@ -114,7 +114,7 @@ BUGS = table(
     Bug(
         "OCCUPANT_NOT_ASKED",
         LOCKS,
-        "if (cs->parts == 1 || cspace_find(cs, place->cnode, &cnode) != CAP_OK)",
-        "if (cs->parts || cspace_find(cs, place->cnode, &cnode) != CAP_OK)",
+        "if (cs->parts == 1 || cnode == NO_CAPABILITY)",
+        "if (cs->parts || cnode == NO_CAPABILITY)",
     ),
 )

@@ -290,10 +290,8 @@ enum capability_verdict cspace_delete(struct cspace *cs, uint64_t reference, uin
 
 /* A revoke under way. For a core where no copy stays: reference 0, the rest as the message says. */
 struct cspace_revocation {
-    uint64_t reference; /* the capability that stays */
-    uint64_t address, size, about;
-    uint32_t type;
-    uint32_t reserved;
+    uint64_t reference;   /* the capability that stays */
+    struct capability of; /* the object: address, size, about and type count */
 };
 /* The slot of a copy or descendant that has to go, other than the capability that stays;
  * NO_CAPABILITY: none is left. */

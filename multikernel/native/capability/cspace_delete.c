@@ -31,16 +31,6 @@ static enum capability_verdict empty_dying(struct cspace *cs, const struct cspac
     return CAP_MORE;
 }
 
-/* The Mapping whose page is to be unmapped before that slot is emptied: a page is mapped by the
- * core that has the Mapping, and that core has its Frame. */
-static uint32_t page_with(const struct cspace *cs, uint32_t slot)
-{
-    const uint32_t page = cspace_page(cs, slot);
-    return page == slot || page == NO_CAPABILITY || cspace_left(cs, slot) == LEFT_NOTHING
-               ? page
-               : NO_CAPABILITY;
-}
-
 /* Deletes one capability on the way to an empty slot. OK: the slot is empty. at: the slot that was
  * in the way. */
 static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint64_t operation,
@@ -53,23 +43,17 @@ static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint
     if (cspace_locked(cs, c->address, capability_end(c), operation))
         return CAP_BUSY;
     /* An operation of the monitors has asked about pages before; the shared kernel asks here. */
-    const uint32_t page = cs->mapped || !operation ? page_with(cs, slot) : NO_CAPABILITY;
-    if (page != NO_CAPABILITY) {
-        *at = page;
+    if ((cs->mapped || !operation) && cspace_mapped(cs, slot) == CAP_MAPPED) {
+        *at = cspace_page(cs, slot);
         return CAP_NEEDS_AGREEMENT;
     }
     if (mapping_database_has_copies(cspace_database(cs), slot)) {
         cspace_empty(cs, slot);
         return CAP_OK;
     }
-    const uint32_t mapping = cspace_first_mapping(cs, slot);
-    if (mapping != NO_CAPABILITY &&
-        cspace_needs_agreement(cs, cspace_slot(cs, mapping), operation)) {
-        *at = mapping;
-        return CAP_NEEDS_AGREEMENT;
-    }
     if (cspace_needs_agreement(cs, c, operation))
         return CAP_NEEDS_AGREEMENT;
+    const uint32_t mapping = cspace_first_mapping(cs, slot);
     if (mapping != NO_CAPABILITY) {
         cspace_empty(cs, mapping);
         c->flags |= CAP_DYING;
@@ -126,37 +110,30 @@ enum capability_verdict cspace_revoke_begin(const struct cspace *cs, uint64_t re
         return CAP_RIGHTS_EXCEEDED;
     if (cspace_needs_agreement(cs, c, 0) || c->owner != cs->me)
         return CAP_NEEDS_AGREEMENT;
-    *revocation = (struct cspace_revocation){.reference = reference,
-                                             .address = c->address,
-                                             .size = c->size,
-                                             .about = c->about,
-                                             .type = c->type};
+    *revocation = (struct cspace_revocation){.reference = reference, .of = *c};
     return CAP_OK;
 }
 
 uint32_t cspace_revoke_next(const struct cspace *cs, const struct cspace_revocation *revocation)
 {
     const struct mapping_database *db = cspace_database(cs);
-    const struct capability key = {.address = revocation->address,
-                                   .size = revocation->size,
-                                   .about = revocation->about,
-                                   .type = (uint8_t)revocation->type};
+    const struct capability *of = &revocation->of;
     uint32_t next, keep = cspace_find_any(cs, revocation->reference);
-    if (keep != NO_CAPABILITY && capability_same(cspace_slot(cs, keep), &key)) {
+    if (keep != NO_CAPABILITY && capability_same(cspace_slot(cs, keep), of)) {
         next = mapping_database_previous(db, keep);
-        if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), &key))
+        if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), of))
             return next;
         next = mapping_database_next(db, keep);
     } else {
-        next = mapping_database_not_before(db, &key, 0);
+        next = mapping_database_not_before(db, of, 0);
     }
     if (next == NO_CAPABILITY)
         return NO_CAPABILITY;
     /* While the object exists, or what was derived from it, this holds up to the end of its
      * range. */
     const struct capability *c = cspace_slot(cs, next);
-    bool below = cspace_nests(&key, c) && key.type != CAP_MAPPING;
-    return below || capability_same(c, &key) ? next : NO_CAPABILITY;
+    bool below = cspace_nests(of, c) && of->type != CAP_MAPPING;
+    return below || capability_same(c, of) ? next : NO_CAPABILITY;
 }
 
 enum capability_verdict cspace_revoke_step(struct cspace *cs,

@@ -69,10 +69,9 @@ uint32_t cspace_page(const struct cspace *cs, uint32_t slot)
 
 enum capability_verdict cspace_mapped(const struct cspace *cs, uint32_t slot)
 {
-    const uint32_t page = cspace_page(cs, slot);
-    if (page == NO_CAPABILITY || (page != slot && cspace_left(cs, slot) == LEFT_USABLE))
-        return CAP_OK;
-    return page == slot || cspace_left(cs, slot) == LEFT_NOTHING ? CAP_MAPPED : CAP_BUSY;
+    static const enum capability_verdict with[] = {
+        [LEFT_NOTHING] = CAP_MAPPED, [LEFT_CLOSING] = CAP_BUSY, [LEFT_USABLE] = CAP_OK};
+    return cspace_page(cs, slot) == NO_CAPABILITY ? CAP_OK : with[cspace_left(cs, slot)];
 }
 
 /* A capability to the Frame of that Mapping: before its first Mapping. */

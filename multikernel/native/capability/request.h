@@ -6,9 +6,9 @@
 #include "capability/cspace.h"
 
 struct capability_task {
-    uint64_t source; /* reference */
-    uint64_t cnode;  /* reference, on the core where the new capability goes */
-    uint64_t offset, size, about;
+    uint64_t source;       /* reference */
+    uint64_t cnode;        /* reference, on the core where the new capability goes */
+    uint64_t offset, size; /* of a revoke that has begun, the range's address */
     uint32_t index, count;
     uint32_t type, rights;
     uint32_t to;       /* copy: the core */

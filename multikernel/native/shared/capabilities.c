@@ -170,7 +170,7 @@ static enum capability_verdict revoke_all(struct driver *d, uint64_t reference,
             outcome->page == VERDICT_OK ? revoke_piece(d, cs, &r, outcome) : CAP_NEEDS_AGREEMENT;
     }
     if (verdict == CAP_MORE) {
-        enum capability_verdict locked = cspace_lock(cs, r.address, r.size, d->me + 1u);
+        enum capability_verdict locked = cspace_lock(cs, r.of.address, r.of.size, d->me + 1u);
         /* begin would have been refused, and there is room for one of each core */
         assert(locked == CAP_OK);
         (void)locked;

@@ -262,9 +262,9 @@ static bool pages_anywhere(const struct cspace *cs)
 enum verdict shared_pages_of(struct driver *d, const struct cspace *cs,
                              const struct cspace_revocation *r, uint32_t *pinned)
 {
-    const bool cnodes = r->type == CAP_RAM && cs->cnode_objects && pages_anywhere(cs);
-    const struct pages which = {.address = r->address,
-                                .end = r->address + r->size,
+    const bool cnodes = r->of.type == CAP_RAM && cs->cnode_objects && pages_anywhere(cs);
+    const struct pages which = {.address = r->of.address,
+                                .end = capability_end(&r->of),
                                 .range = true,
                                 .victim = cnodes ? (uint32_t)r->reference : NO_CAPABILITY,
                                 .everywhere = cnodes};

@@ -20,9 +20,8 @@ static void revoke_commit(struct monitor *m, const struct environment *env, stru
     struct cspace_progress progress;
     const struct cspace_revocation revocation = {
         .reference = agreement_is_own(m, a) ? agreement_task(m, a)->source : 0,
-        .address = range_address(a),
-        .size = a->argument[0],
-        .type = (uint32_t)a->argument[1]};
+        .of = {
+            .address = range_address(a), .size = a->argument[0], .type = (uint8_t)a->argument[1]}};
     capability_pages_commit(m, env, a);
     cspace_revoke_step(cs, &revocation, CSPACE_OUTCOME, UINT32_MAX, &progress);
 }

@@ -44,11 +44,10 @@ static enum capability_verdict retype(const struct monitor *m, struct cspace *cs
 }
 
 /* Is anything of it mapped, as far as this core has the Mappings? */
-static bool mapped(const struct cspace *cs, const struct cspace_revocation *revocation)
+static bool mapped(const struct cspace *cs, const struct capability *of)
 {
-    uint64_t address = revocation->address, end = address + revocation->size;
     uint32_t i = NO_CAPABILITY;
-    while ((i = cspace_overlapping(cs, i, address, end)) != NO_CAPABILITY) {
+    while ((i = cspace_overlapping(cs, i, of->address, capability_end(of))) != NO_CAPABILITY) {
         const struct capability *c = cspace_slot(cs, i);
         if (c->type == CAP_MAPPING && c->flags & CAP_REMOTE_COPIES)
             return true;
@@ -63,14 +62,12 @@ static enum capability_verdict revoke(const struct monitor *m, struct cspace *cs
     struct cspace_progress progress;
     enum capability_verdict verdict = cspace_revoke_begin(cs, t->source, &revocation);
     if (verdict == CAP_OK) {
-        t->offset = revocation.address;
-        t->size = revocation.size;
-        t->about = revocation.about;
-        t->type = revocation.type;
+        t->offset = revocation.of.address;
+        t->size = revocation.of.size;
     } else if (verdict == CAP_STALE && t->begun) {
-        /* It was in a CNode that went with the rest. */
+        /* It was in a CNode that went with the rest: RAM. */
         revocation = (struct cspace_revocation){
-            .address = t->offset, .size = t->size, .about = t->about, .type = t->type};
+            .of = {.address = t->offset, .size = t->size, .type = CAP_RAM}};
     } else {
         return verdict;
     }
@@ -81,7 +78,7 @@ static enum capability_verdict revoke(const struct monitor *m, struct cspace *cs
         pages = cspace_revoking(cs, (uint32_t)t->source);
     if (pages == CAP_NEEDS_AGREEMENT)
         t->victim = t->source;
-    if (pages == CAP_OK && verdict == CAP_OK && m->recorded && mapped(cs, &revocation))
+    if (pages == CAP_OK && verdict == CAP_OK && m->recorded && mapped(cs, &revocation.of))
         pages = CAP_NEEDS_AGREEMENT;
     if (pages != CAP_OK)
         return pages;
