@@ -5,11 +5,11 @@ of the agreement about capabilities, and about pages of Frames that are capabili
 from seeded import Bug, Edit
 
 ROOM = "monitor/capability/"
-RANGES, TASK, ASKING, COPY, RETYPE, REVOKE, DELETE, RECLAIM, FRAME, GOING, UNMAP_GOING, PAGE = (
+RANGES, TASK, ASKING, COPY, RETYPE, REVOKE, DELETE, RECLAIM, FRAME, UNMAP_GOING, PAGE = (
     f"{ROOM}{name}.c"
     for name in (
         *("ranges", "task", "asking", "copy", "retype", "revoke", "delete", "reclaim"),
-        *("map_frame", "going", "unmap_going", "pages"),
+        *("map_frame", "unmap_going", "pages"),
     )
 )
 MAPPING = "monitor/mapping/mapping.c"
@@ -252,19 +252,16 @@ PAGES = (
     Bug(
         "PAGE_KEPT",
         PAGE,
-        "    bool here = mapping->state == MAPPING_MAPPED && mapping->held;\n",
-        """    bool here = mapping->state == MAPPING_MAPPED && mapping->held;
-    if (!agreement_is_own(m, a)) {
-        capability_page_restore(m, env, a, slot);
-        return;
-    }
+        "    const bool here = mapping->state == MAPPING_MAPPED && mapping->held;\n",
+        """    const bool here = mapping->state == MAPPING_MAPPED && mapping->held;
+    goes = goes && agreement_is_own(m, a);
 """,
         ("page-revoke", "chain"),
     ),
     Bug(
         "PAGE_NOT_RESTORED",
         PAGE,
-        "if (mapping->state == MAPPING_MAPPED && mapping->held)",
+        "if (here && !goes)",
         "if (0)",
         ("page-revoke", "chain"),
     ),
@@ -301,9 +298,9 @@ PAGES = (
     ),
     Bug(
         "HOME_PIN_IGNORED",
-        GOING,
-        "        if (own == VERDICT_BUSY)",
-        "        if (own == VERDICT_PINNED) own = VERDICT_OK;\n        if (own == VERDICT_BUSY)",
+        UNMAP_GOING,
+        "        if (own == VERDICT_BUSY || ",
+        "        if (own == VERDICT_PINNED) own = VERDICT_OK;\n        if (own == VERDICT_BUSY || ",
         ("page-delete-pin", "chain"),
     ),
     Bug(
@@ -316,7 +313,7 @@ PAGES = (
     Bug(
         "PIECES_UNASKED",
         UNMAP_GOING,
-        "return m->cores > 1 && !single(a) && name_piece(m, a, a->slot + m->piece_slots);",
+        "return !single(a) && name_piece(m, a, a->slot + m->piece_slots);",
         "return false;",
         ("pages-pin", "flat"),
     ),
@@ -324,13 +321,13 @@ PAGES = (
         "CNODE_LEFT_OPEN",
         UNMAP_GOING,
         "    name_piece(m, a, first);",
-        "    cspace_reopen(cs, victim);\n    name_piece(m, a, first);",
+        "    cspace_reopen(monitor_cspace(m), victim);\n    name_piece(m, a, first);",
         ("cnode-map", "flat"),
     ),
     Bug(
         "CNODE_NOT_REOPENED",
         UNMAP_GOING,
-        "if (agreement_is_own(m, a) && a->saved & SAVED_CNODE)",
+        "if (victim != NO_CAPABILITY)",
         "if (0)",
         ("cnode-pin", "flat"),
     ),

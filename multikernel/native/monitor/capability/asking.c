@@ -3,8 +3,6 @@
  * again. */
 #include "monitor/capability/asking.h"
 
-#include "monitor/capability/going.h"
-
 /* What was asked for is in the workflow's task. */
 enum verdict capability_begin(struct monitor *m, const struct environment *env, struct workflow *w,
                               struct agreement *a, const struct request *request)

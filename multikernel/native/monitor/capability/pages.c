@@ -44,29 +44,19 @@ enum verdict capability_page_block(struct monitor *m, const struct environment *
                : VERDICT_OK;
 }
 
-void capability_page_restore(struct monitor *m, const struct environment *env,
-                             const struct agreement *a, uint32_t slot)
+void capability_page_settle(struct monitor *m, const struct environment *env,
+                            const struct agreement *a, uint32_t slot, bool goes)
 {
     struct mapping *mapping = monitor_mapping(m, slot);
+    const bool here = mapping->state == MAPPING_MAPPED && mapping->held;
     if (mapping->lock != a->id)
         return;
-    if (mapping->state == MAPPING_MAPPED && mapping->held)
+    if (here && !goes)
         env->mmu->protect(env->mmu->context, slot, mapping->rights);
     mapping->lock = 0;
+    mapping->released |= goes;
     mapping_unlocked(m, env, slot);
-}
-
-void capability_page_drop(struct monitor *m, const struct environment *env,
-                          const struct agreement *a, uint32_t slot)
-{
-    struct mapping *mapping = monitor_mapping(m, slot);
-    if (mapping->lock != a->id)
-        return;
-    bool here = mapping->state == MAPPING_MAPPED && mapping->held;
-    mapping->lock = 0;
-    mapping->released = 0;
-    mapping_free(m, env, slot);
-    if (here)
+    if (here && goes)
         env->mmu->retire(env->mmu->context, slot);
 }
 
@@ -103,16 +93,10 @@ enum verdict capability_pages_prepare(struct monitor *m, const struct environmen
     return verdict;
 }
 
-void capability_pages_commit(struct monitor *m, const struct environment *env, struct agreement *a)
+void capability_pages_settle(struct monitor *m, const struct environment *env,
+                             const struct agreement *a, bool go)
 {
     const struct mapping *page;
     for (uint32_t i = 1; (page = next_page(m, a, &i));)
-        capability_page_drop(m, env, a, (uint32_t)page->slot);
-}
-
-void capability_pages_undo(struct monitor *m, const struct environment *env, struct agreement *a)
-{
-    const struct mapping *page;
-    for (uint32_t i = 1; (page = next_page(m, a, &i));)
-        capability_page_restore(m, env, a, (uint32_t)page->slot);
+        capability_page_settle(m, env, a, (uint32_t)page->slot, go);
 }

@@ -79,16 +79,14 @@ void capability_page_deleted(struct monitor *m, const struct mapping *mapping);
 enum verdict capability_page_may_go(const struct monitor *m, uint32_t slot);
 enum verdict capability_page_block(struct monitor *m, const struct environment *env,
                                    const struct agreement *a, uint32_t slot);
-void capability_page_drop(struct monitor *m, const struct environment *env,
-                          const struct agreement *a, uint32_t slot);
-void capability_page_restore(struct monitor *m, const struct environment *env,
-                             const struct agreement *a, uint32_t slot);
+void capability_page_settle(struct monitor *m, const struct environment *env,
+                            const struct agreement *a, uint32_t slot, bool goes);
 /* A revoke's part in the pages of its range, on this core. PINNED, BUSY, or CAP_MAPPED refuse
  * it. */
 enum verdict capability_pages_prepare(struct monitor *m, const struct environment *env,
                                       struct agreement *a);
-void capability_pages_commit(struct monitor *m, const struct environment *env, struct agreement *a);
-void capability_pages_undo(struct monitor *m, const struct environment *env, struct agreement *a);
+void capability_pages_settle(struct monitor *m, const struct environment *env,
+                             const struct agreement *a, bool go);
 
 extern const struct operation_kind copy_operation, retype_operation, revoke_operation;
 extern const struct operation_kind delete_operation, map_frame_operation, unmap_going_operation;

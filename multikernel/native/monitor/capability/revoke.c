@@ -22,8 +22,13 @@ static void revoke_commit(struct monitor *m, const struct environment *env, stru
         .reference = agreement_is_own(m, a) ? agreement_task(m, a)->source : 0,
         .of = {
             .address = range_address(a), .size = a->argument[0], .type = (uint8_t)a->argument[1]}};
-    capability_pages_commit(m, env, a);
+    capability_pages_settle(m, env, a, true);
     cspace_revoke_step(cs, &revocation, CSPACE_OUTCOME, UINT32_MAX, &progress);
+}
+
+static void revoke_abort(struct monitor *m, const struct environment *env, struct agreement *a)
+{
+    capability_pages_settle(m, env, a, false);
 }
 
 static bool revoke_settled(struct monitor *m, struct workflow *w, struct agreement *a)
@@ -45,6 +50,6 @@ const struct operation_kind revoke_operation = {
     .adopt = capability_nothing,
     .prepare = revoke_prepare,
     .commit = revoke_commit,
-    .undo = capability_pages_undo,
+    .undo = revoke_abort,
     .settled = revoke_settled,
 };

@@ -16,10 +16,9 @@
  * As it travels: word 2 the first slot of the piece 0-31, and 32-63 of a single page its
  * generation, else 0; the arguments: which of the slots from there on, a bit each. */
 #include "monitor/capability/asking.h"
-#include "monitor/capability/going.h"
 
 enum { NAMED_SLOTS = 256 }; /* the bits of four arguments */
-enum { SAVED_CNODE = 1, SAVED_BLOCKED = 2 };
+enum { NO_PAGE = UINT32_MAX };
 
 static uint32_t first_slot(const struct monitor *m, const struct agreement *a)
 {
@@ -31,31 +30,72 @@ static bool single(const struct agreement *a)
     return a->generation != 0;
 }
 
-/* The entries that it can have locked: those from here up to there. */
-static uint32_t locked_from(const struct monitor *m, const struct agreement *a)
-{
-    return single(a) ? a->slot : first_slot(m, a);
-}
-static uint32_t locked_to(const struct monitor *m, const struct agreement *a)
-{
-    return single(a) ? a->slot + 1 : first_slot(m, a) + m->slots_per_core;
-}
-
-/* The next slot of the piece after that one, the first after BEGIN; BEGIN behind the last. */
-enum { BEGIN = NO_PAGE };
+/* The next slot of the piece after that one, the first after NO_PAGE; NO_PAGE behind the last. */
 static uint32_t next_named(const struct agreement *a, uint32_t slot)
 {
-    for (uint32_t i = slot == BEGIN ? 0 : slot - a->slot + 1; i < NAMED_SLOTS; i++)
+    for (uint32_t i = slot == NO_PAGE ? 0 : slot - a->slot + 1; i < NAMED_SLOTS; i++)
         if (a->argument[i / 64] >> (i % 64) & 1)
             return a->slot + i;
-    return BEGIN;
+    return NO_PAGE;
+}
+
+/* The victim of an own one; NO_CAPABILITY: it is another core's, or gone. */
+static uint32_t own_victim(const struct monitor *m, const struct agreement *a)
+{
+    return agreement_is_own(m, a) ? cspace_find_any(monitor_cspace(m), agreement_task(m, a)->victim)
+                                  : NO_CAPABILITY;
+}
+
+/* --- What goes --- */
+
+/* The next own page from that slot on that goes with the victim, whose CNodes are closing; NO_PAGE:
+ * there is none. */
+static uint32_t next_going(const struct monitor *m, uint32_t slot, uint32_t victim)
+{
+    const uint32_t end = (m->me + 1) * m->slots_per_core;
+    const struct capability *c = cspace_slot(monitor_cspace(m), victim);
+    const bool anywhere = c->type == CAP_CNODE || c->type == CAP_RAM;
+    for (; slot < end; slot++) {
+        const struct mapping *mapping = monitor_mapping(m, slot);
+        if (!mapping->recorded ||
+            (!anywhere && (mapping->frame != c->address || mapping->length != c->size)))
+            continue;
+        const uint32_t page = capability_of_page(m, mapping);
+        if (page != NO_CAPABILITY && cspace_page_goes(monitor_cspace(m), page, victim))
+            return slot;
+    }
+    return NO_PAGE;
+}
+
+enum verdict capability_ask_to_unmap(struct monitor *m, const struct workflow *w,
+                                     struct agreement *a, uint32_t victim)
+{
+    struct cspace *cs = monitor_cspace(m);
+    const struct capability_task *t = &w->task;
+    const bool revoked = t->operation == OPERATION_REVOKE && t->victim == t->source;
+    enum verdict verdict = VERDICT_ALONE;
+    if (!revoked && cspace_slot(cs, victim)->type != CAP_CNODE &&
+        cspace_page(cs, victim) == NO_CAPABILITY)
+        return VERDICT_ALONE; /* others have copies of it, or what is made of it */
+    cspace_close(cs, victim);
+    for (uint32_t i = m->me * m->slots_per_core;
+         verdict != VERDICT_BUSY && (i = next_going(m, i, victim)) != NO_PAGE; i++) {
+        enum verdict own = capability_page_may_go(m, i);
+        if (own == VERDICT_BUSY || verdict != VERDICT_PINNED)
+            verdict = own;
+    }
+    cspace_reopen(cs, victim);
+    assert(verdict != VERDICT_ALONE); /* a Mapping with copies has an entry */
+    a->operation = OPERATION_UNMAP_GOING;
+    memset(a->argument, 0, sizeof a->argument);
+    return verdict;
 }
 
 /* --- The object --- */
 
 static uint64_t holder(const struct monitor *m, const struct agreement *a)
 {
-    for (uint32_t i = next_named(a, BEGIN); i != BEGIN && i < monitor_slots(m);
+    for (uint32_t i = next_named(a, NO_PAGE); i != NO_PAGE && i < monitor_slots(m);
          i = next_named(a, i))
         if (monitor_mapping(m, i)->lock && monitor_mapping(m, i)->lock != a->id)
             return monitor_mapping(m, i)->lock;
@@ -66,12 +106,13 @@ static uint64_t holder(const struct monitor *m, const struct agreement *a)
 static void take(struct monitor *m, const struct agreement *a)
 {
     struct cspace *cs = monitor_cspace(m);
-    for (uint32_t i = next_named(a, BEGIN); i != BEGIN; i = next_named(a, i))
+    const uint32_t victim = own_victim(m, a);
+    for (uint32_t i = next_named(a, NO_PAGE); i != NO_PAGE; i = next_named(a, i))
         if (monitor_mapping(m, i)->state != MAPPING_FREE)
             monitor_mapping(m, i)->lock = a->id;
-    if (!agreement_is_own(m, a))
+    if (victim == NO_CAPABILITY)
         return;
-    const struct capability *c = cspace_slot(cs, (uint32_t)agreement_task(m, a)->victim);
+    const struct capability *c = cspace_slot(cs, victim);
     enum capability_verdict verdict = cspace_lock(cs, c->address, c->size, a->id);
     assert(verdict == CAP_OK); /* asked at resume; one lock an operation */
     (void)verdict;
@@ -112,17 +153,13 @@ static bool name_piece(struct monitor *m, struct agreement *a, uint32_t slot)
 
 static void adopt(struct monitor *m, const struct environment *env, struct agreement *a)
 {
-    (void)env;
-    if (!agreement_is_own(m, a))
-        return;
-    struct cspace *cs = monitor_cspace(m);
-    const uint32_t victim = (uint32_t)agreement_task(m, a)->victim,
-                   first = m->me * m->slots_per_core;
+    const uint32_t victim = own_victim(m, a), first = first_slot(m, a);
     uint32_t count = 0;
-    const uint32_t type = cspace_slot(cs, victim)->type;
-    a->saved = type == CAP_CNODE || type == CAP_RAM ? SAVED_CNODE : 0;
-    cspace_close(cs, victim);
-    for (uint32_t i = first; (i = capability_next_going(m, i, victim)) != BEGIN; i++, count++)
+    (void)env;
+    if (victim == NO_CAPABILITY)
+        return;
+    cspace_close(monitor_cspace(m), victim);
+    for (uint32_t i = first; (i = next_going(m, i, victim)) != NO_PAGE; i++, count++)
         monitor_mapping(m, i)->lock = a->id;
     name_piece(m, a, first);
     a->generation = count == 1 ? monitor_mapping(m, a->slot)->generation : 0;
@@ -133,7 +170,7 @@ static void adopt(struct monitor *m, const struct environment *env, struct agree
 static enum verdict check(const struct monitor *m, const struct agreement *a)
 {
     enum verdict verdict = m->cspace_offset ? VERDICT_OK : VERDICT_BAD_REQUEST;
-    for (uint32_t i = next_named(a, BEGIN); i != BEGIN && verdict == VERDICT_OK;
+    for (uint32_t i = next_named(a, NO_PAGE); i != NO_PAGE && verdict == VERDICT_OK;
          i = next_named(a, i)) {
         if (i - first_slot(m, a) >= m->slots_per_core)
             return VERDICT_BAD_REQUEST;
@@ -145,26 +182,16 @@ static enum verdict check(const struct monitor *m, const struct agreement *a)
 static enum verdict prepare(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     enum verdict verdict = VERDICT_OK;
-    if (agreement_is_own(m, a) && a->saved & SAVED_BLOCKED)
-        return VERDICT_OK; /* all of its own, with the first piece */
-    a->saved |= SAVED_BLOCKED;
-    if (!agreement_is_own(m, a)) {
-        for (uint32_t i = next_named(a, BEGIN); i != BEGIN && verdict == VERDICT_OK;
-             i = next_named(a, i))
-            if (monitor_mapping(m, i)->state != MAPPING_FREE)
-                verdict = capability_page_block(m, env, a, i);
-        return verdict;
-    }
-    for (uint32_t i = locked_from(m, a); i < locked_to(m, a) && verdict == VERDICT_OK; i++)
+    for (uint32_t i = next_named(a, NO_PAGE); i != NO_PAGE && verdict == VERDICT_OK;
+         i = next_named(a, i))
         if (monitor_mapping(m, i)->lock == a->id)
             verdict = capability_page_block(m, env, a, i);
     return verdict;
 }
 
-/* Others have to be asked piece by piece. */
 static bool more(struct monitor *m, struct agreement *a)
 {
-    return m->cores > 1 && !single(a) && name_piece(m, a, a->slot + m->piece_slots);
+    return !single(a) && name_piece(m, a, a->slot + m->piece_slots);
 }
 
 /* What is revoked is gone for programs from now on, and nothing of it is mapped while it is
@@ -178,14 +205,20 @@ static void all_gone(struct cspace *cs, uint32_t kept)
             cspace_slot(cs, i)->flags |= CAP_DYING;
 }
 
+/* All of what this core has locked: its pages go, or are there again. */
+static void settle(struct monitor *m, const struct environment *env, const struct agreement *a,
+                   bool go)
+{
+    const uint32_t end = single(a) ? a->slot + 1 : first_slot(m, a) + m->slots_per_core;
+    for (uint32_t i = single(a) ? a->slot : first_slot(m, a); i < end; i++)
+        capability_page_settle(m, env, a, i, go);
+}
+
 static void commit(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     struct cspace *cs = monitor_cspace(m);
-    for (uint32_t i = locked_from(m, a); i < locked_to(m, a); i++)
-        capability_page_drop(m, env, a, i);
-    if (!agreement_is_own(m, a))
-        return;
-    const uint32_t victim = cspace_find_any(cs, agreement_task(m, a)->victim);
+    settle(m, env, a, true);
+    const uint32_t victim = own_victim(m, a);
     if (victim == NO_CAPABILITY)
         return;
     cspace_closed(cs, victim);
@@ -195,10 +228,10 @@ static void commit(struct monitor *m, const struct environment *env, struct agre
 
 static void undo(struct monitor *m, const struct environment *env, struct agreement *a)
 {
-    for (uint32_t i = locked_from(m, a); i < locked_to(m, a); i++)
-        capability_page_restore(m, env, a, i);
-    if (agreement_is_own(m, a) && a->saved & SAVED_CNODE)
-        cspace_reopen(monitor_cspace(m), (uint32_t)agreement_task(m, a)->victim);
+    settle(m, env, a, false);
+    const uint32_t victim = own_victim(m, a);
+    if (victim != NO_CAPABILITY)
+        cspace_reopen(monitor_cspace(m), victim);
 }
 
 const struct operation_kind unmap_going_operation = {
