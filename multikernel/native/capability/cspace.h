@@ -85,10 +85,9 @@ struct cspace_space {
 struct cspace {
     uint64_t size; /* bytes of the whole block */
     uint64_t database_offset;
-    uint64_t locks_offset;
     uint64_t spaces_offset; /* of all parts, as what follows */
     uint64_t cnodes_offset;
-    uint64_t homes_offset; /* by slot, the part that it is in; 0: there is one part */
+    uint64_t homes_offset; /* by slot, the part that it is in, where there are several */
     uint32_t locks;        /* held now, the first of lock_limit */
     uint32_t lock_limit;
     uint32_t cnode_objects; /* made in this part */
@@ -116,7 +115,7 @@ static inline struct mapping_database *cspace_database(const struct cspace *cs)
 }
 static inline struct cspace_lock *cspace_locks(const struct cspace *cs)
 {
-    return (struct cspace_lock *)((uintptr_t)cs + cs->locks_offset);
+    return (struct cspace_lock *)(uintptr_t)(cs + 1);
 }
 static inline struct capability *cspace_slot(const struct cspace *cs, uint32_t slot)
 {
@@ -160,7 +159,7 @@ static inline struct cspace *cspace_part(const struct cspace *cs, uint32_t part)
  * no such slot. */
 static inline uint32_t cspace_home(const struct cspace *cs, uint32_t slot)
 {
-    if (!cs->homes_offset)
+    if (cs->parts == 1)
         return 0;
     const _Atomic uint16_t *home = (const _Atomic uint16_t *)((uintptr_t)cs + cs->homes_offset);
     /* Relaxed: a hint, until it is read once more under that part's lock. */

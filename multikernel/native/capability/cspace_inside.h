@@ -17,7 +17,7 @@ static inline struct cspace_space *cspace_space_of(const struct cspace *cs, uint
 
 static inline void cspace_set_home(struct cspace *cs, uint32_t slot, uint32_t part)
 {
-    if (cs->homes_offset) /* relaxed: see cspace_home */
+    if (cs->parts > 1) /* relaxed: see cspace_home */
         atomic_store_explicit(&((_Atomic uint16_t *)((uintptr_t)cs + cs->homes_offset))[slot],
                               (uint16_t)part, memory_order_relaxed);
 }

@@ -59,61 +59,46 @@ uint32_t cspace_find_any(const struct cspace *cs, uint64_t reference)
 
 /* --- The block --- */
 
-/* Where everything is, from the head of part 0: the parts' heads, each with its locks and its
- * database's head; then what they have in common. Several parts are changed by several cores, so
- * two lines lie between them. */
-struct layout {
-    size_t spaces, parts, unit; /* how many; and the distance */
-    size_t database, part_stride, space_stride;
-    size_t spaces_at, cnodes_at, homes_at, nodes_at, size;
-};
-
-static struct layout layout_of(const struct cspace_shape *shape)
+/* The head of part 0. It says where everything is: behind the parts' heads, each with its locks and
+ * its database's head, what they have in common. Several parts are changed by several cores, so two
+ * lines lie between them. */
+static struct cspace head_of(const struct cspace_shape *shape)
 {
-    struct layout l = {.spaces = shape->spaces ? shape->spaces : 1,
-                       .parts = shape->parts ? shape->parts : 1};
-    const size_t slots = l.spaces * shape->cnodes << shape->slot_bits;
-    l.unit = l.parts > 1 ? 128 : 64;
-    l.database = round_up(sizeof(struct cspace) + sizeof(struct cspace_lock) * shape->locks, 64);
-    l.part_stride = round_up(l.database + sizeof(struct mapping_database), l.unit);
-    l.space_stride = l.spaces > 1 ? 128 : sizeof(struct cspace_space);
-    l.spaces_at = l.parts * l.part_stride;
-    l.cnodes_at = l.spaces_at + l.spaces * l.space_stride;
-    l.homes_at = l.cnodes_at + sizeof(struct cnode) * shape->cnodes * l.spaces;
-    l.nodes_at = round_up(l.homes_at + (l.parts > 1 ? sizeof(uint16_t) * slots : 0), 64);
-    l.size = l.nodes_at + sizeof(struct capability) * slots;
-    return l;
+    struct cspace cs = {.lock_limit = shape->locks,
+                        .spaces = shape->spaces ? shape->spaces : 1,
+                        .parts = shape->parts ? shape->parts : 1,
+                        .cnodes = shape->cnodes,
+                        .slot_bits = shape->slot_bits};
+    const bool several = cs.parts > 1;
+    const size_t slots = cspace_slots(&cs);
+    cs.database_offset = round_up(sizeof cs + sizeof(struct cspace_lock) * shape->locks, 64);
+    cs.part_stride = (uint32_t)round_up(cs.database_offset + sizeof(struct mapping_database),
+                                        several ? 128 : 64);
+    cs.space_stride = cs.spaces > 1 ? 128 : sizeof(struct cspace_space);
+    cs.spaces_offset = (uint64_t)cs.parts * cs.part_stride;
+    cs.cnodes_offset = cs.spaces_offset + (uint64_t)cs.spaces * cs.space_stride;
+    cs.homes_offset = cs.cnodes_offset + sizeof(struct cnode) * cs.cnodes * cs.spaces;
+    cs.size = round_up(cs.homes_offset + (several ? sizeof(uint16_t) * slots : 0), 64) +
+              sizeof(struct capability) * slots;
+    return cs;
 }
 
 size_t cspace_size(const struct cspace_shape *shape)
 {
-    return layout_of(shape).size;
+    return head_of(shape).size;
 }
 
-static void init_part(struct cspace *cs, uint32_t me, const struct cspace_shape *shape,
-                      uint32_t part)
+static void init_part(struct cspace *cs, const struct cspace *head, uint32_t part)
 {
-    const struct layout l = layout_of(shape);
-    const size_t before = part * l.part_stride;
-    *cs = (struct cspace){
-        .size = l.size,
-        .database_offset = l.database,
-        .locks_offset = sizeof(struct cspace),
-        .spaces_offset = l.spaces_at - before,
-        .cnodes_offset = l.cnodes_at - before,
-        .homes_offset = l.parts > 1 ? l.homes_at - before : 0,
-        .lock_limit = shape->locks,
-        .me = me,
-        .spaces = (uint32_t)l.spaces,
-        .space_stride = (uint32_t)l.space_stride,
-        .part = part,
-        .parts = (uint32_t)l.parts,
-        .part_stride = (uint32_t)l.part_stride,
-        .cnodes = shape->cnodes,
-        .slot_bits = shape->slot_bits,
-    };
+    const uint64_t before = (uint64_t)part * head->part_stride;
+    const uint64_t nodes = head->size - sizeof(struct capability) * cspace_slots(head);
+    *cs = *head;
+    cs->part = part;
+    cs->spaces_offset -= before;
+    cs->cnodes_offset -= before;
+    cs->homes_offset -= before;
     mapping_database_init(cspace_database(cs), cspace_slots(cs),
-                          (struct capability *)((uintptr_t)cs + l.nodes_at - before));
+                          (struct capability *)((uintptr_t)cs + nodes - before));
 }
 
 static void init_space(struct cspace *cs, uint32_t space, uint64_t root_address)
@@ -139,10 +124,10 @@ void cspace_init(struct cspace *cs, uint32_t me, const struct cspace_shape *shap
                  uint64_t root_address)
 {
     assert(shape->cnodes && shape->slot_bits <= CNODE_SLOT_BITS);
-    const uint32_t parts = shape->parts ? shape->parts : 1;
-    cs->part_stride = (uint32_t)layout_of(shape).part_stride; /* leads to the other parts */
-    for (uint32_t part = 0; part < parts; part++)
-        init_part((struct cspace *)((uintptr_t)cs + part * (uintptr_t)cs->part_stride), me, shape,
+    struct cspace head = head_of(shape);
+    head.me = me;
+    for (uint32_t part = 0; part < head.parts; part++)
+        init_part((struct cspace *)((uintptr_t)cs + (uintptr_t)part * head.part_stride), &head,
                   part);
     for (uint32_t slot = 0; slot < cspace_slots(cs); slot++)
         cspace_set_home(cs, slot, NO_PART);
