@@ -62,7 +62,8 @@ static uint32_t next_in_order(uint32_t slot)
 
 static uint64_t hash_lock(const struct cspace_lock *lock)
 {
-    return hash_mix(hash_mix(lock->address, lock->end), lock->operation);
+    const uint64_t hash = hash_mix(~lock->operation, lock->address);
+    return hash_mix(hash_mix(hash, lock->end), lock->operation);
 }
 
 /* With all its rights. */
