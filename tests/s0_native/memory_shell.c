@@ -43,18 +43,11 @@ static int64_t take(uint64_t slot, uint64_t length)
     return (int64_t)address;
 }
 
-static void close_frames(void)
-{
-    free(frames.used);
-    free(frames.first);
-    free(frames.kept);
-}
-
 static uint64_t available(void)
 {
     uint64_t used = 0;
-    for (uint64_t word = 0; word <= frames.pages / 64; word++)
-        used += (uint64_t)__builtin_popcountll(frames.used[word]);
+    for (uint64_t page = 0; page < frames.pages; page++)
+        used += frames.state[page] != PAGE_FREE;
     return (frames.pages - used) * PAGE_BYTES;
 }
 
@@ -87,7 +80,7 @@ int main(void)
             shell_say(1);
             break;
         case 'O':
-            close_frames();
+            free(frames.state);
             shell_say(frames_open(&frames, a) == 0);
             break;
         case 'a':

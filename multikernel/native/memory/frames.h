@@ -1,17 +1,17 @@
 /* Physical memory: which pages of the memory segment are handed out as frames. Kept by core 0 for
- * both kernels, one bit a page and one more for "a frame starts here"; first fit from where the
- * last search ended. */
+ * both kernels, one byte a page; first fit from where the last search ended. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
+/* KEPT: as FIRST, but capabilities say what becomes of the frame. */
+enum page_state { PAGE_FREE = 0, PAGE_FIRST, PAGE_KEPT, PAGE_REST };
+
 struct frames {
     uint64_t pages;
     uint64_t next;
-    uint64_t *used;
-    uint64_t *first;
-    uint64_t *kept; /* on the first page: capabilities say what becomes of it */
+    uint8_t *state; /* of each page */
     /* A search for kept frames that nobody has any more: where it is, and pages to go. */
     uint64_t look_at, to_look_at;
 };
