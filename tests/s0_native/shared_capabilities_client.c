@@ -61,7 +61,7 @@ static enum verdict copy_to(struct driver *d, uint64_t source, uint32_t to, uint
     uint64_t reference;
     shared_look(d, (uint32_t)source, false, &c, &reference);
     struct capability_task t = {
-        .operation = OPERATION_COPY, .source = source, .cnode = cnode, .index = index};
+        .operation = OPERATION_COPY, .source = source, .place = {.cnode = cnode, .index = index}};
     t.to = to;
     t.move = move;
     t.rights = c.rights;
@@ -104,7 +104,7 @@ static void map_or_unmap(struct driver *d, uint64_t *seed, uint64_t source)
     struct request request = {.operation = OPERATION_MAP, .rights = RIGHTS_READ};
     if (random_next(seed) % 3) {
         request.task = (struct capability_task){
-            .source = source, .cnode = cnode_of(d, seed), .index = CNODE_ANY};
+            .source = source, .place = {.cnode = cnode_of(d, seed), .index = CNODE_ANY}};
         shared_frame_map(d, &request, &result);
         return;
     }
@@ -132,8 +132,7 @@ static void step(struct driver *d, uint64_t *seed)
                  made = c.size / PAGE_BYTES;
         struct capability_task t = {.operation = OPERATION_RETYPE,
                                     .source = source,
-                                    .cnode = cnode_of(d, seed),
-                                    .index = index};
+                                    .place = {.cnode = cnode_of(d, seed), .index = index}};
         t.type = type;
         t.count = 1 + random_next(seed) % 3;
         t.size = pages * PAGE_BYTES;
@@ -204,8 +203,8 @@ static void revoke_or_use(struct driver *d, uint64_t *seed)
         other = slot_from(d, COPIES + 1, &c);
         struct capability_task t = {
             .operation = OPERATION_RETYPE, .source = copies[0], .type = CAP_CNODE, .count = 1};
-        t.cnode = CSPACE_ROOT;
-        t.index = COPIES + 2;
+        t.place.cnode = CSPACE_ROOT;
+        t.place.index = COPIES + 2;
         t.size = CNODE_BYTES;
         CHECK(ask(d, &t) == VERDICT_OK, "no CNode");
         cnode = t.made;
@@ -219,8 +218,8 @@ static void revoke_or_use(struct driver *d, uint64_t *seed)
         progress();
         struct capability_task t = {.operation = OPERATION_COPY, .rights = CAP_RIGHTS_ALL, .to = 1};
         t.source = what == 1 ? copies[copy] : other;
-        t.cnode = what ? CSPACE_ROOT : cnode;
-        t.index = what < 2 ? CNODE_ANY : copy + 1;
+        t.place.cnode = what ? CSPACE_ROOT : cnode;
+        t.place.index = what < 2 ? CNODE_ANY : copy + 1;
         if (what >= 2 && filled[copy])
             continue;
         enum verdict verdict = ask(d, &t);
@@ -271,8 +270,8 @@ static void swap_or_use(struct driver *d)
         struct capability_task t = {.operation = OPERATION_COPY,
                                     .source = reference,
                                     .rights = c.rights,
-                                    .cnode = CSPACE_ROOT};
-        t.index = CNODE_ANY;
+                                    .place.cnode = CSPACE_ROOT};
+        t.place.index = CNODE_ANY;
         t.to = 1;
         if (c.type)
             ask(d, &t);
@@ -295,9 +294,11 @@ static void do_not_meet(struct driver *busy, struct driver *d)
                  ours = slot_from(d, i + 1, &c);
         const struct needs n =
             needs(cspace_home(cs, (uint32_t)theirs), cspace_home(cs, (uint32_t)theirs));
-        struct capability_task t = {
-            .operation = OPERATION_RETYPE, .source = ours, .cnode = CSPACE_ROOT, .type = CAP_FRAME};
-        t.index = CNODE_ANY;
+        struct capability_task t = {.operation = OPERATION_RETYPE,
+                                    .source = ours,
+                                    .place.cnode = CSPACE_ROOT,
+                                    .type = CAP_FRAME};
+        t.place.index = CNODE_ANY;
         t.count = 1;
         t.size = PAGE_BYTES;
         lock_regions(busy, &n);

@@ -22,11 +22,11 @@ TAKES_LINKS = """const struct tree_link *link =
 # The abort of an unmap that does not look what became of the page.
 ABORTS_BLINDLY = (
     Edit(
-        UNMAP,
+        MAPPING,
         "if (mapping->state == MAPPING_FREE || mapping->generation != a->generation)",
         "if (0)",
     ),
-    Edit(UNMAP, "if (mapping->lock && mapping->lock != a->id)", "if (0)"),
+    Edit(MAPPING, "if (mapping->lock && mapping->lock != a->id)", "if (0)"),
 )
 # The home hears that a page is gone while another operation holds its entry, and does not wait.
 RELEASES_LOCKED = Edit(
@@ -411,7 +411,7 @@ RECORDS = (
 MAPPINGS = (
     Bug(
         "ABORT_WITHOUT_RESTORE",
-        UNMAP,
+        MAPPING,
         """        return;
     if (mapping->held)
         env->mmu->protect(env->mmu->context, a->slot, a->saved);""",
@@ -434,8 +434,8 @@ MAPPINGS = (
     ),
     Bug(
         "PREPARE_WITHOUT_REVOKE",
-        UNMAP,
-        "if (!monitor_mapping(m, a->slot)->held)",
+        MAPPING,
+        "if (!mapping->held || both == mapping->rights)",
         "if (1)",
         ("unmap", "flat"),
     ),

@@ -78,11 +78,8 @@ void capability_ask(struct world *w, uint32_t core, uint32_t thread, const struc
     t->source = cspace_reference(cs, s->page);
     if (cspace_slot(cs, s->page)->type == CAP_NULL)
         t->source = UINT32_MAX;
-    if (makes(s)) {
-        struct cspace_place place = place_of(w, made_on(core, s), made_in(s));
-        t->cnode = place.cnode;
-        t->index = place.index;
-    }
+    if (makes(s))
+        t->place = place_of(w, made_on(core, s), made_in(s));
     switch (s->action) {
     case CAP_COPY:
     case CAP_MOVE:

@@ -298,7 +298,7 @@ PAGES = (
     ),
     Bug(
         "HOME_PIN_IGNORED",
-        UNMAP_GOING,
+        ASKING,
         "        if (own == VERDICT_BUSY || ",
         "        if (own == VERDICT_PINNED) own = VERDICT_OK;\n        if (own == VERDICT_BUSY || ",
         ("page-delete-pin", "chain"),

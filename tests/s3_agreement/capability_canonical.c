@@ -33,7 +33,7 @@ static void visit(struct world *w, each_reference *each, void *context)
             uint32_t to = t->operation == OPERATION_COPY ? t->to : core;
             each(&t->source, core, context);
             each(&t->victim, core, context);
-            each(&t->cnode, to, context);
+            each(&t->place.cnode, to, context);
             each(&t->made, to, context);
         }
     }

@@ -118,11 +118,6 @@ struct capability_rule {
 
 extern const struct capability_rule capability_rules[CAP_TYPES];
 
-static inline bool capability_derives(uint32_t from, uint32_t to)
-{
-    return capability_rules[from].derives >> to & 1;
-}
-
 /* The name of a verdict as errors and tests show it, lower case with hyphens; NULL beyond the
  * last. */
 const char *capability_verdict_name(uint32_t verdict);

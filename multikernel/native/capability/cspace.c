@@ -41,18 +41,16 @@ enum capability_verdict cspace_find_usable(const struct cspace *cs, uint64_t ref
 static enum capability_verdict find_empty(const struct cspace *cs, uint32_t index, uint32_t count,
                                           uint32_t *first)
 {
-    const uint32_t slots = 1u << cs->slot_bits;
+    const uint32_t slots = 1u << cs->slot_bits, begin = index << cs->slot_bits;
     uint32_t run = 0;
-    *first = index << cs->slot_bits;
-    if (!count)
-        return CAP_OK; /* what asks for nothing is refused for that */
-    for (uint32_t i = 0; i < slots && count <= slots - cspace_cnodes(cs)[index].used; i++) {
-        *first = (index << cs->slot_bits) + i + 1 - count;
-        run = cspace_slot(cs, (index << cs->slot_bits) + i)->type == CAP_NULL ? run + 1 : 0;
-        if (run == count)
-            return CAP_OK;
+    *first = begin; /* what asks for nothing is refused for that */
+    if (count > slots - cspace_cnodes(cs)[index].used)
+        return CAP_NO_SLOTS;
+    for (uint32_t slot = begin; run < count && slot < begin + slots; slot++) {
+        run = cspace_slot(cs, slot)->type == CAP_NULL ? run + 1 : 0;
+        *first = slot + 1 - run;
     }
-    return CAP_NO_SLOTS;
+    return run < count ? CAP_NO_SLOTS : CAP_OK;
 }
 
 enum capability_verdict cspace_find_place(const struct cspace *cs, const struct cspace_place *to,

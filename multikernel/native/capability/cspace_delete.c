@@ -53,7 +53,7 @@ static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint
     }
     if (cspace_needs_agreement(cs, c, operation))
         return CAP_NEEDS_AGREEMENT;
-    const uint32_t mapping = cspace_first_mapping(cs, slot);
+    const uint32_t mapping = c->type == CAP_FRAME ? cspace_next_mapping(cs, slot) : NO_CAPABILITY;
     if (mapping != NO_CAPABILITY) {
         cspace_empty(cs, mapping);
         c->flags |= CAP_DYING;

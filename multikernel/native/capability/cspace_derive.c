@@ -23,7 +23,7 @@ static enum capability_verdict plan_derivation(const struct cspace *cs,
     if (verdict != CAP_OK)
         return verdict;
     const struct capability *source = cspace_slot(cs, plan->source);
-    if (r->type >= CAP_TYPES || !capability_derives(source->type, r->type))
+    if (r->type >= CAP_TYPES || !(capability_rules[source->type].derives >> r->type & 1))
         return CAP_WRONG_TYPE;
     if (needed & ~(uint32_t)source->rights)
         return CAP_RIGHTS_EXCEEDED;

@@ -30,8 +30,8 @@ static inline bool cspace_needs_agreement(const struct cspace *cs, const struct 
            c->flags & (CAP_REMOTE_COPIES | CAP_REMOTE_DESCENDANTS);
 }
 
-/* The first Mapping of that object; NO_CAPABILITY. */
-uint32_t cspace_first_mapping(const struct cspace *cs, uint32_t slot);
+/* Of a Frame the Mapping that is next to it, or of a Mapping another one; NO_CAPABILITY. */
+uint32_t cspace_next_mapping(const struct cspace *cs, uint32_t slot);
 /* Its deletion, or that of the CNode which it lies in, has begun. */
 bool cspace_gone(const struct cspace *cs, uint32_t slot);
 /* What its core has of the same besides: capabilities that are as good as gone do not count. */

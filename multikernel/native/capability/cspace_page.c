@@ -35,35 +35,27 @@ enum left cspace_left(const struct cspace *cs, uint32_t slot)
     return left_in(cs, cspace_space_of(cs, slot), slot, slot);
 }
 
-uint32_t cspace_first_mapping(const struct cspace *cs, uint32_t slot)
+uint32_t cspace_next_mapping(const struct cspace *cs, uint32_t slot)
 {
     uint32_t next = mapping_database_next(cspace_database(cs), slot);
-    if (next == NO_CAPABILITY)
-        return NO_CAPABILITY;
-    const struct capability *c = cspace_slot(cs, slot), *mapping = cspace_slot(cs, next);
-    return c->type == CAP_FRAME && mapping->type == CAP_MAPPING && mapping->address == c->address
+    return next != NO_CAPABILITY && cspace_slot(cs, next)->type == CAP_MAPPING &&
+                   cspace_slot(cs, next)->address == cspace_slot(cs, slot)->address
                ? next
                : NO_CAPABILITY;
 }
 
 uint32_t cspace_page(const struct cspace *cs, uint32_t slot)
 {
-    const struct mapping_database *db = cspace_database(cs);
     const struct capability *c = cspace_slot(cs, slot);
-    uint32_t page = slot;
-    if (c->type != CAP_MAPPING)
-        page = c->type == CAP_FRAME ? cspace_first_mapping(cs, mapping_database_last_copy(db, slot))
-                                    : NO_CAPABILITY;
-    for (; page != NO_CAPABILITY; page = mapping_database_next(db, page)) {
-        const struct capability *mapping = cspace_slot(cs, page);
-        if (mapping->type != CAP_MAPPING || mapping->address != c->address)
-            return NO_CAPABILITY;
-        if (mapping->flags & CAP_REMOTE_COPIES &&
+    if (c->type == CAP_MAPPING)
+        return c->flags & CAP_REMOTE_COPIES ? slot : NO_CAPABILITY;
+    if (c->type != CAP_FRAME)
+        return NO_CAPABILITY;
+    for (uint32_t page = mapping_database_last_copy(cspace_database(cs), slot);
+         (page = cspace_next_mapping(cs, page)) != NO_CAPABILITY;)
+        if (cspace_slot(cs, page)->flags & CAP_REMOTE_COPIES &&
             cspace_space_of(cs, page) == cspace_space_of(cs, slot))
             return page;
-        if (page == slot)
-            return NO_CAPABILITY;
-    }
     return NO_CAPABILITY;
 }
 

@@ -26,20 +26,15 @@ enum capability_verdict cspace_receive(struct cspace *cs, const struct capabilit
         return verdict;
     if (record->type >= CAP_TYPES || !capability_rules[record->type].remote)
         return CAP_NOT_COPYABLE;
-    uint32_t size = capability_rules[record->type].size;
-    if (!cspace_whole_pages(record->address, record->size) || (size && size != record->size))
+    if (!cspace_whole_pages(record->address, record->size))
         return CAP_BAD_SIZE;
     uint64_t end = capability_end(record);
     if (cspace_locked(cs, record->address, end, operation))
         return CAP_BUSY;
     if (!nests_at(cs, record, record->address) || !nests_at(cs, record, end - 1))
         return CAP_RETYPE_CONFLICT;
-    struct capability copy = {.address = record->address,
-                              .size = record->size,
-                              .owner = record->owner,
-                              .type = record->type,
-                              .rights = record->rights & capability_rules[record->type].rights,
-                              .flags = record->flags};
+    struct capability copy = *record;
+    copy.rights &= capability_rules[copy.type].rights;
     uint32_t next = mapping_database_not_before(db, &copy, 0);
     if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), &copy)) {
         const struct capability *here = cspace_slot(cs, next);

@@ -23,7 +23,8 @@ enum capability_verdict capability_check_copy(const struct cspace *cs, struct ca
     /* what is only prepared may yet be taken back */
     if (!(c->rights & CAP_GRANT) || t->rights & ~(uint32_t)c->rights)
         return cspace_touched(cs, c) ? CAP_BUSY : CAP_RIGHTS_EXCEEDED;
-    return t->index < CNODE_SLOTS || t->index == CNODE_ANY ? CAP_NEEDS_AGREEMENT : CAP_NO_SLOTS;
+    return t->place.index < CNODE_SLOTS || t->place.index == CNODE_ANY ? CAP_NEEDS_AGREEMENT
+                                                                       : CAP_NO_SLOTS;
 }
 
 enum capability_verdict capability_retype(struct cspace *cs, struct capability_task *t,
@@ -34,7 +35,7 @@ enum capability_verdict capability_retype(struct cspace *cs, struct capability_t
                                     .size = t->size,
                                     .type = t->type,
                                     .count = t->count,
-                                    .to = {.cnode = t->cnode, .index = t->index}};
+                                    .to = t->place};
     return cspace_retype(cs, &r, operation, &t->made);
 }
 
@@ -50,9 +51,8 @@ enum capability_verdict capability_find_frame(const struct cspace *cs,
 enum capability_verdict capability_map(struct cspace *cs, struct capability_task *t,
                                        uint64_t virtual_address, uint32_t rights)
 {
-    const struct cspace_place place = {.cnode = t->cnode, .index = t->index};
     enum capability_verdict verdict =
-        cspace_map(cs, t->source, virtual_address, rights, &place, &t->made);
+        cspace_map(cs, t->source, virtual_address, rights, &t->place, &t->made);
     if (verdict == CAP_OK)
         cspace_slot(cs, (uint32_t)t->made)->flags |= CAP_REMOTE_COPIES;
     return verdict;

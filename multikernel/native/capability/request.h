@@ -6,17 +6,17 @@
 #include "capability/cspace.h"
 
 struct capability_task {
-    uint64_t source;       /* reference */
-    uint64_t cnode;        /* reference, on the core where the new capability goes */
-    uint64_t offset, size; /* of a revoke that has begun, the range's address */
-    uint32_t index, count;
-    uint32_t type, rights;
+    uint64_t source;           /* reference */
+    struct cspace_place place; /* on the core where the new capability goes */
+    uint64_t offset, size;     /* of a revoke that has begun, the range's address */
+    uint32_t type, count, rights;
     uint32_t to;       /* copy: the core */
     uint8_t move;      /* copy: the source goes */
     uint8_t begun;     /* delete, revoke: something is gone; STALE means that others did the rest */
     uint8_t operation; /* what is asked for: enum operation */
     uint8_t tried;     /* alone, just now, and the others have to agree */
-    uint64_t victim;   /* delete, revoke: what stands in the way and needs agreement; 0: nothing */
+    uint32_t reserved;
+    uint64_t victim; /* delete, revoke: what stands in the way and needs agreement; 0: nothing */
     uint64_t made;
 };
 

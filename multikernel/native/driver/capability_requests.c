@@ -43,18 +43,18 @@ static enum verdict look(struct driver *d, const struct message *request, struct
 static void task_of(const struct message *message, struct capability_task *task)
 {
     uint64_t word = message->word[3];
-    *task = (struct capability_task){.source = message->word[1], .cnode = message->word[2]};
+    *task = (struct capability_task){.source = message->word[1], .place.cnode = message->word[2]};
     switch (message_kind(message)) {
     case KIND_CAP_COPY:
         task->operation = OPERATION_COPY;
-        task->index = word & 0xffff;
+        task->place.index = word & 0xffff;
         task->rights = word >> 16 & 0xff;
         task->move = word >> 24 & 1;
         task->to = (uint32_t)(word >> 32);
         break;
     case KIND_CAP_RETYPE:
         task->operation = OPERATION_RETYPE;
-        task->index = word & 0xffff;
+        task->place.index = word & 0xffff;
         task->type = word >> 16 & 0xffff;
         task->count = (uint32_t)(word >> 32);
         task->offset = message->word[4];
@@ -72,14 +72,14 @@ static void task_of(const struct message *message, struct capability_task *task)
 static enum verdict map(struct driver *d, uint64_t address, const struct message *message,
                         struct message *reply)
 {
-    struct request request = {.operation = OPERATION_MAP_FRAME,
-                              .rights = message->word[3] >> 16 & 0xff,
-                              .ticket = address,
-                              .holders = message->word[4],
-                              .kept = driver_set(d, address, message->word[4]),
-                              .task = {.source = message->word[1],
-                                       .cnode = message->word[2],
-                                       .index = message->word[3] & 0xffff}};
+    struct request request = {
+        .operation = OPERATION_MAP_FRAME,
+        .rights = message->word[3] >> 16 & 0xff,
+        .ticket = address,
+        .holders = message->word[4],
+        .kept = driver_set(d, address, message->word[4]),
+        .task = {.source = message->word[1],
+                 .place = {.cnode = message->word[2], .index = message->word[3] & 0xffff}}};
     if (!driver_may_map(d, &request))
         return VERDICT_BAD_REQUEST;
     return d->kernel->begin(d, &request, reply);

@@ -40,7 +40,6 @@ enum { WORK = 64 }; /* capabilities a piece */
 static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct capability_task *t,
                                     struct needs *n)
 {
-    const struct cspace_place place = {.cnode = t->cnode, .index = t->index};
     enum capability_verdict verdict = capability_check_copy(cs, t, t->to != d->me);
     if (verdict == CAP_NEEDS_AGREEMENT) /* a part that is locked is enough to keep the source */
         verdict =
@@ -48,9 +47,9 @@ static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct 
     if (verdict != CAP_OK)
         return verdict;
     lock_space(d, t->to);
-    verdict = cspace_mint(cs, t->source, t->rights, &place, 0, &t->made);
+    verdict = cspace_mint(cs, t->source, t->rights, &t->place, 0, &t->made);
     if (verdict == CAP_SLOT_IN_USE)
-        verdict = slot_in_use(cs, &place, 1, n);
+        verdict = slot_in_use(cs, &t->place, 1, n);
     unlock_space(d, t->to);
     if (verdict != CAP_OK || !t->move)
         return verdict;
@@ -66,11 +65,10 @@ static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct 
 static enum capability_verdict retype(struct driver *d, struct cspace *cs,
                                       struct capability_task *t, struct needs *n)
 {
-    const struct cspace_place place = {.cnode = t->cnode, .index = t->index};
     lock_space(d, d->me);
     enum capability_verdict verdict = capability_retype(cs, t, 0);
     if (verdict == CAP_SLOT_IN_USE)
-        verdict = slot_in_use(cs, &place, t->count, n);
+        verdict = slot_in_use(cs, &t->place, t->count, n);
     unlock_space(d, d->me);
     return verdict;
 }
@@ -80,7 +78,7 @@ static enum capability_verdict derive(struct driver *d, struct capability_task *
                                       struct needs *next)
 {
     struct needs n = *next;
-    struct cspace *cs = lock_for_making(d, &t->source, &t->cnode, &n);
+    struct cspace *cs = lock_for_making(d, &t->source, &t->place.cnode, &n);
     *next = n;
     enum capability_verdict verdict =
         t->operation == OPERATION_COPY ? copy(d, cs, t, next) : retype(d, cs, t, next);
@@ -203,7 +201,7 @@ enum verdict shared_capability(struct driver *d, struct capability_task *t,
     if (to >= d->cores)
         return VERDICT_BAD_REQUEST;
     t->source = from_core(state, d->me, t->source);
-    t->cnode = from_core(state, to, t->cnode);
+    t->place.cnode = from_core(state, to, t->place.cnode);
     for (;;) {
         if (t->operation == OPERATION_DELETE)
             verdict = delete_piece(d, t, outcome);

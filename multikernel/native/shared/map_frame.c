@@ -55,12 +55,11 @@ static enum capability_verdict mapping_made(struct driver *d, struct cspace *cs,
                                             struct capability_task *t, uint64_t address,
                                             uint32_t rights, struct needs *n)
 {
-    const struct cspace_place place = {.cnode = t->cnode, .index = t->index};
     lock_space(d, d->me);
     enum capability_verdict verdict = capability_map(cs, t, address, rights);
     cs->mapped += verdict == CAP_OK;
     if (verdict == CAP_SLOT_IN_USE)
-        verdict = slot_in_use(cs, &place, 1, n);
+        verdict = slot_in_use(cs, &t->place, 1, n);
     unlock_space(d, d->me);
     return verdict;
 }
@@ -96,7 +95,7 @@ static enum verdict map_frame(struct driver *d, struct request *request, struct 
 {
     struct capability_task *t = &request->task;
     struct needs n = *next;
-    struct cspace *cs = lock_for_making(d, &t->source, &t->cnode, &n);
+    struct cspace *cs = lock_for_making(d, &t->source, &t->place.cnode, &n);
     uint32_t frame;
     *next = n;
     enum verdict verdict = shared_verdict(capability_find_frame(cs, t, &frame));
@@ -117,7 +116,7 @@ enum verdict shared_frame_map(struct driver *d, const struct request *asked, str
     enum verdict verdict;
     struct needs n = {0};
     request.task.source = from_core(shared_cspace(d), d->me, asked->task.source);
-    request.task.cnode = from_core(shared_cspace(d), d->me, asked->task.cnode);
+    request.task.place.cnode = from_core(shared_cspace(d), d->me, asked->task.place.cnode);
     while ((verdict = map_frame(d, &request, result, &n)) == VERDICT_BUSY)
         /* a revocation has the range locked, and another core is at work on it */
         shared_while_waiting(d);

@@ -30,9 +30,52 @@ static void ask_to_copy(const struct monitor *m, struct agreement *a,
         relations |= CAP_REMOTE_COPIES;
     }
     a->argument[1] = c->type | (uint64_t)t->rights << 8 | (uint64_t)relations << 12 |
-                     (uint64_t)how << 16 | (uint64_t)t->index << 20 | (uint64_t)owner << 32 |
+                     (uint64_t)how << 16 | (uint64_t)t->place.index << 20 | (uint64_t)owner << 32 |
                      (uint64_t)t->to << 48;
-    a->argument[2] = t->cnode;
+    a->argument[2] = t->place.cnode;
+}
+
+uint32_t capability_next_going(const struct monitor *m, uint32_t slot, uint32_t victim)
+{
+    const uint32_t end = (m->me + 1) * m->slots_per_core;
+    const struct capability *c = cspace_slot(monitor_cspace(m), victim);
+    const bool anywhere = c->type == CAP_CNODE || c->type == CAP_RAM;
+    for (; slot < end; slot++) {
+        const struct mapping *mapping = monitor_mapping(m, slot);
+        if (!mapping->recorded ||
+            (!anywhere && (mapping->frame != c->address || mapping->length != c->size)))
+            continue;
+        const uint32_t page = capability_of_page(m, mapping);
+        if (page != NO_CAPABILITY && cspace_page_goes(monitor_cspace(m), page, victim))
+            return slot;
+    }
+    return NO_PAGE;
+}
+
+/* All pages that have to go before the task's victim, which was found just now, are to be unmapped.
+ * OK; ALONE: there are none; BUSY, or PINNED here. */
+static enum verdict ask_to_unmap(struct monitor *m, const struct workflow *w, struct agreement *a,
+                                 uint32_t victim)
+{
+    struct cspace *cs = monitor_cspace(m);
+    const struct capability_task *t = &w->task;
+    const bool revoked = t->operation == OPERATION_REVOKE && t->victim == t->source;
+    enum verdict verdict = VERDICT_ALONE;
+    if (!revoked && cspace_slot(cs, victim)->type != CAP_CNODE &&
+        cspace_page(cs, victim) == NO_CAPABILITY)
+        return VERDICT_ALONE; /* others have copies of it, or what is made of it */
+    cspace_close(cs, victim);
+    for (uint32_t i = m->me * m->slots_per_core;
+         verdict != VERDICT_BUSY && (i = capability_next_going(m, i, victim)) != NO_PAGE; i++) {
+        enum verdict own = capability_page_may_go(m, i);
+        if (own == VERDICT_BUSY || verdict != VERDICT_PINNED)
+            verdict = own;
+    }
+    cspace_reopen(cs, victim);
+    assert(verdict != VERDICT_ALONE); /* a Mapping with copies has an entry */
+    a->operation = OPERATION_UNMAP_GOING;
+    memset(a->argument, 0, sizeof a->argument);
+    return verdict;
 }
 
 /* Fills the operation for what is still to be agreed. What it is about may have changed since the
@@ -54,7 +97,7 @@ enum verdict capability_resume(struct monitor *m, struct workflow *w, struct agr
     if (slot == NO_CAPABILITY)
         return monitor_verdict(CAP_STALE);
     const struct capability *c = cspace_slot(cs, slot);
-    if (t->victim && (verdict = capability_ask_to_unmap(m, w, a, slot)) != VERDICT_ALONE)
+    if (t->victim && (verdict = ask_to_unmap(m, w, a, slot)) != VERDICT_ALONE)
         return verdict;
     if (t->victim)
         a->operation = OPERATION_DELETE;

@@ -80,10 +80,8 @@ enum verdict capability_pages_prepare(struct monitor *m, const struct environmen
                                       struct agreement *a)
 {
     const struct mapping *page;
-    if (!m->recorded)
-        return VERDICT_OK;
     enum verdict verdict = VERDICT_OK;
-    if (a->argument[1] == CAP_RAM)
+    if (m->recorded && a->argument[1] == CAP_RAM)
         verdict = monitor_verdict(
             cspace_cnodes_mapped(monitor_cspace(m), range_address(a), range_end(a), NO_SPACE));
     for (uint32_t i = 1; verdict == VERDICT_OK && (page = next_page(m, a, &i));)

@@ -18,7 +18,6 @@
 #include "monitor/capability/asking.h"
 
 enum { NAMED_SLOTS = 256 }; /* the bits of four arguments */
-enum { NO_PAGE = UINT32_MAX };
 
 static uint32_t first_slot(const struct monitor *m, const struct agreement *a)
 {
@@ -44,51 +43,6 @@ static uint32_t own_victim(const struct monitor *m, const struct agreement *a)
 {
     return agreement_is_own(m, a) ? cspace_find_any(monitor_cspace(m), agreement_task(m, a)->victim)
                                   : NO_CAPABILITY;
-}
-
-/* --- What goes --- */
-
-/* The next own page from that slot on that goes with the victim, whose CNodes are closing; NO_PAGE:
- * there is none. */
-static uint32_t next_going(const struct monitor *m, uint32_t slot, uint32_t victim)
-{
-    const uint32_t end = (m->me + 1) * m->slots_per_core;
-    const struct capability *c = cspace_slot(monitor_cspace(m), victim);
-    const bool anywhere = c->type == CAP_CNODE || c->type == CAP_RAM;
-    for (; slot < end; slot++) {
-        const struct mapping *mapping = monitor_mapping(m, slot);
-        if (!mapping->recorded ||
-            (!anywhere && (mapping->frame != c->address || mapping->length != c->size)))
-            continue;
-        const uint32_t page = capability_of_page(m, mapping);
-        if (page != NO_CAPABILITY && cspace_page_goes(monitor_cspace(m), page, victim))
-            return slot;
-    }
-    return NO_PAGE;
-}
-
-enum verdict capability_ask_to_unmap(struct monitor *m, const struct workflow *w,
-                                     struct agreement *a, uint32_t victim)
-{
-    struct cspace *cs = monitor_cspace(m);
-    const struct capability_task *t = &w->task;
-    const bool revoked = t->operation == OPERATION_REVOKE && t->victim == t->source;
-    enum verdict verdict = VERDICT_ALONE;
-    if (!revoked && cspace_slot(cs, victim)->type != CAP_CNODE &&
-        cspace_page(cs, victim) == NO_CAPABILITY)
-        return VERDICT_ALONE; /* others have copies of it, or what is made of it */
-    cspace_close(cs, victim);
-    for (uint32_t i = m->me * m->slots_per_core;
-         verdict != VERDICT_BUSY && (i = next_going(m, i, victim)) != NO_PAGE; i++) {
-        enum verdict own = capability_page_may_go(m, i);
-        if (own == VERDICT_BUSY || verdict != VERDICT_PINNED)
-            verdict = own;
-    }
-    cspace_reopen(cs, victim);
-    assert(verdict != VERDICT_ALONE); /* a Mapping with copies has an entry */
-    a->operation = OPERATION_UNMAP_GOING;
-    memset(a->argument, 0, sizeof a->argument);
-    return verdict;
 }
 
 /* --- The object --- */
@@ -159,7 +113,7 @@ static void adopt(struct monitor *m, const struct environment *env, struct agree
     if (victim == NO_CAPABILITY)
         return;
     cspace_close(monitor_cspace(m), victim);
-    for (uint32_t i = first; (i = next_going(m, i, victim)) != NO_PAGE; i++, count++)
+    for (uint32_t i = first; (i = capability_next_going(m, i, victim)) != NO_PAGE; i++, count++)
         monitor_mapping(m, i)->lock = a->id;
     name_piece(m, a, first);
     a->generation = count == 1 ? monitor_mapping(m, a->slot)->generation : 0;

@@ -70,6 +70,32 @@ void mapping_note_rights(struct monitor *m, const struct environment *env, struc
     a->saved = monitor_mapping(m, a->slot)->rights;
 }
 
+enum verdict mapping_take_rights(struct monitor *m, const struct environment *env,
+                                 struct agreement *a)
+{
+    const struct mapping *mapping = monitor_mapping(m, a->slot);
+    const uint32_t both = mapping->rights & (uint32_t)a->argument[0];
+    if (!mapping->held || both == mapping->rights)
+        return VERDICT_OK;
+    return env->mmu->protect(env->mmu->context, a->slot, both);
+}
+
+/* One phase gave the entry back before the outcome was known, and other operations go on while the
+ * ABORT travels: a revoke may have locked the page meanwhile, and says what becomes of it, or has
+ * taken it away, and another one may be there. */
+void mapping_restore(struct monitor *m, const struct environment *env, struct agreement *a)
+{
+    struct mapping *mapping = monitor_mapping(m, a->slot);
+    if (mapping->state == MAPPING_FREE || mapping->generation != a->generation)
+        return;
+    mapping->state = MAPPING_MAPPED;
+    mapping->rights = a->saved;
+    if (mapping->lock && mapping->lock != a->id)
+        return;
+    if (mapping->held)
+        env->mmu->protect(env->mmu->context, a->slot, a->saved);
+}
+
 /* --- The object --- */
 
 static uint64_t *lock(const struct monitor *m, uint32_t slot)

@@ -24,15 +24,6 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
                                 request->rights);
 }
 
-static enum verdict prepare(struct monitor *m, const struct environment *env, struct agreement *a)
-{
-    const struct mapping *mapping = monitor_mapping(m, a->slot);
-    const uint32_t both = mapping->rights & (uint32_t)a->argument[0];
-    if (!mapping->held || both == mapping->rights)
-        return VERDICT_OK;
-    return env->mmu->protect(env->mmu->context, a->slot, both);
-}
-
 static void commit(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     struct mapping *mapping = monitor_mapping(m, a->slot);
@@ -42,21 +33,13 @@ static void commit(struct monitor *m, const struct environment *env, struct agre
     mapping->rights = (uint8_t)rights;
 }
 
-static void undo(struct monitor *m, const struct environment *env, struct agreement *a)
-{
-    struct mapping *mapping = monitor_mapping(m, a->slot);
-    mapping->rights = a->saved;
-    if (mapping->held)
-        env->mmu->protect(env->mmu->context, a->slot, a->saved);
-}
-
 const struct operation_kind protect_operation = {
     .name = "protect",
     .object = &monitor_mappings,
     .begin = begin,
     .check = mapping_check,
     .adopt = mapping_note_rights,
-    .prepare = prepare,
+    .prepare = mapping_take_rights,
     .commit = commit,
-    .undo = undo,
+    .undo = mapping_restore,
 };

@@ -10,7 +10,7 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
 {
     const struct mapping *mapping = monitor_mapping(m, request->slot);
     (void)env;
-    (void)a;
+    a->argument[0] = RIGHTS_NONE;
     if (!mapping_is_mapped(mapping, request->generation))
         return VERDICT_NOT_MAPPED;
     /* One phase is ordered by the initiator's own lock on an entry that it holds; a home that only
@@ -18,13 +18,6 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
     if (!mapping->held)
         w->protocol = TWO_PHASE;
     return VERDICT_OK;
-}
-
-static enum verdict prepare(struct monitor *m, const struct environment *env, struct agreement *a)
-{
-    if (!monitor_mapping(m, a->slot)->held)
-        return VERDICT_OK;
-    return env->mmu->protect(env->mmu->context, a->slot, RIGHTS_NONE);
 }
 
 /* Where the home took no part, or has what one phase left, it is notified when all is over. */
@@ -50,21 +43,6 @@ static void commit(struct monitor *m, const struct environment *env, struct agre
         env->mmu->retire(env->mmu->context, a->slot);
 }
 
-/* One phase gave the entry back before the outcome was known, and other operations go on while the
- * ABORT travels: a revoke may have locked the page meanwhile, and says what becomes of it, or has
- * taken it away, and another one may be there. */
-static void undo(struct monitor *m, const struct environment *env, struct agreement *a)
-{
-    struct mapping *mapping = monitor_mapping(m, a->slot);
-    if (mapping->state == MAPPING_FREE || mapping->generation != a->generation)
-        return;
-    mapping->state = MAPPING_MAPPED;
-    if (mapping->lock && mapping->lock != a->id)
-        return;
-    if (mapping->held)
-        env->mmu->protect(env->mmu->context, a->slot, a->saved);
-}
-
 const struct operation_kind unmap_operation = {
     .name = "unmap",
     .object = &monitor_mappings,
@@ -72,7 +50,7 @@ const struct operation_kind unmap_operation = {
     .begin = begin,
     .check = mapping_check,
     .adopt = mapping_note_rights,
-    .prepare = prepare,
+    .prepare = mapping_take_rights,
     .commit = commit,
-    .undo = undo,
+    .undo = mapping_restore,
 };
