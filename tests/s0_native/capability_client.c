@@ -4,6 +4,7 @@
  *
  *     capability_client SEED STEPS */
 #include "capability/cspace_going.h"
+#include "capability/request.h"
 
 #include "clients.h"
 
@@ -54,7 +55,8 @@ static enum capability_verdict step(uint64_t *made)
     const struct cspace_place to = place();
     const uint64_t operation = below(4) ? 0 : 1 + below(2), page = below(PAGES), from = reference();
     struct cspace_progress progress;
-    struct cspace_retype retype;
+    struct capability_task task;
+    enum capability_verdict verdict;
     uint32_t found, all;
     struct capability record;
     switch (below(12)) {
@@ -76,14 +78,16 @@ static enum capability_verdict step(uint64_t *made)
     case 3:
     case 4:
     case 5:
-        retype = (struct cspace_retype){.source = from,
+        task = (struct capability_task){.source = from,
                                         .offset = (uint64_t)below(9) * PAGE_BYTES,
                                         .size = below(8) ? (uint64_t)(1 + below(4)) * PAGE_BYTES
                                                          : random_next(&seed),
                                         .type = below(CAP_TYPES + 2),
                                         .count = below(8) ? 1 + below(4) : random_next(&seed),
-                                        .to = to};
-        return cspace_retype(cs, &retype, operation, made);
+                                        .place = to};
+        verdict = capability_retype(cs, &task, operation);
+        *made = task.made;
+        return verdict;
     case 6:
         return cspace_map(cs, from, below(4) * PAGE_BYTES, below(8), &to, made);
     case 7:
@@ -107,16 +111,15 @@ static enum capability_verdict step(uint64_t *made)
 static uint64_t retype_one(uint64_t ram, uint64_t page, uint32_t type, uint64_t pages,
                            uint64_t cnode, uint32_t index)
 {
-    uint64_t made = 0;
-    const struct cspace_retype retype = {.source = ram,
-                                         .offset = page * PAGE_BYTES,
-                                         .size = pages * PAGE_BYTES,
-                                         .type = type,
-                                         .count = 1,
-                                         .to = {.cnode = cnode, .index = index}};
-    const enum capability_verdict verdict = cspace_retype(cs, &retype, 0, &made);
+    struct capability_task task = {.source = ram,
+                                   .offset = page * PAGE_BYTES,
+                                   .size = pages * PAGE_BYTES,
+                                   .type = type,
+                                   .count = 1,
+                                   .place = {.cnode = cnode, .index = index}};
+    const enum capability_verdict verdict = capability_retype(cs, &task, 0);
     CHECK(verdict == CAP_OK, "%s", capability_verdict_name(verdict));
-    return made;
+    return task.made;
 }
 
 int main(int argc, char **argv)

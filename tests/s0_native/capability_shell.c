@@ -23,6 +23,7 @@
  * P ROUNDS SEED, Q ROUNDS SEED, V DESCENDANTS ROUNDS: operations, splits, revokes */
 #include "base/hash.h"
 #include "capability/cspace_going.h"
+#include "capability/request.h"
 #include "probes/capabilities.h"
 
 #include "shell.h"
@@ -117,7 +118,7 @@ int main(void)
         int answers = 2;
         struct cspace_progress progress;
         struct cspace_revocation revocation;
-        struct cspace_retype retype;
+        struct capability_task task;
         struct cspace_place to;
         struct capability record;
         struct histogram *times[3];
@@ -152,13 +153,14 @@ int main(void)
             answer[0] = cspace_map(cs, n[0], n[1], (uint32_t)n[2], &to, &answer[1]);
             break;
         case 't':
-            retype = (struct cspace_retype){.source = n[0],
+            task = (struct capability_task){.source = n[0],
                                             .type = (uint32_t)n[1],
                                             .offset = n[2],
                                             .size = n[3],
                                             .count = (uint32_t)n[4],
-                                            .to = {.cnode = n[5], .index = (uint32_t)n[6]}};
-            answer[0] = cspace_retype(cs, &retype, n[7], &answer[1]);
+                                            .place = {.cnode = n[5], .index = (uint32_t)n[6]}};
+            answer[0] = capability_retype(cs, &task, n[7]);
+            answer[1] = task.made;
             break;
         case 'd':
             answer[0] = cspace_delete(cs, n[0], n[2], (uint32_t)n[1], &progress);

@@ -253,19 +253,6 @@ enum capability_verdict cspace_mint(struct cspace *cs, uint64_t source, uint32_t
                                     const struct cspace_place *to, uint64_t operation,
                                     uint64_t *made);
 
-struct cspace_retype {
-    uint64_t source; /* reference */
-    uint64_t offset; /* bytes into the source, where the first object begins */
-    uint64_t size;   /* bytes of each */
-    uint32_t type;
-    uint32_t count;
-    struct cspace_place to;
-};
-/* Makes count objects of the source's memory in consecutive slots. Needs CAP_WRITE. made: the first
- * one's reference. Mappings are made by cspace_map. */
-enum capability_verdict cspace_retype(struct cspace *cs, const struct cspace_retype *retype,
-                                      uint64_t operation, uint64_t *made);
-
 /* Records that a Frame is mapped at that virtual address, with those of its rights.
  * Deleting the Mapping is unmapping. */
 enum capability_verdict cspace_map(struct cspace *cs, uint64_t source, uint64_t virtual_address,

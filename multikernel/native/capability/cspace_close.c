@@ -39,32 +39,29 @@ void cspace_close(struct cspace *cs, uint32_t slot)
                 close_if_live(cs, i);
 }
 
+/* A CNode's or RAM's; nothing else has any. */
 static void settle(struct cspace *cs, uint32_t slot, enum cnode_state state)
 {
+    const uint32_t type = cspace_slot(cs, slot)->type;
     const uint32_t first = slot / cspace_space_slots(cs) * cs->cnodes;
+    if (type != CAP_CNODE && type != CAP_RAM)
+        return;
     for (uint32_t i = first; i < first + cs->cnodes; i++)
         if (cspace_cnodes(cs)[i].state == CNODE_CLOSING)
             cspace_cnodes(cs)[i].state = (uint8_t)state;
 }
 
-static bool has_cnodes(const struct capability *c)
-{
-    return c->type == CAP_CNODE || c->type == CAP_RAM;
-}
-
 void cspace_closed(struct cspace *cs, uint32_t slot)
 {
     struct capability *c = cspace_slot(cs, slot);
-    if (has_cnodes(c))
-        settle(cs, slot, CNODE_CLOSED);
+    settle(cs, slot, CNODE_CLOSED);
     if (c->type != CAP_RAM) /* which stays */
         c->flags |= CAP_DYING;
 }
 
 void cspace_reopen(struct cspace *cs, uint32_t slot)
 {
-    if (has_cnodes(cspace_slot(cs, slot)))
-        settle(cs, slot, CNODE_LIVE);
+    settle(cs, slot, CNODE_LIVE);
 }
 
 /* --- What goes --- */

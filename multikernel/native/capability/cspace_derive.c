@@ -2,6 +2,7 @@
  * which cannot fail (Barrelfish kernel/capabilities.c, caps_retype; there too the checks come
  * first). */
 #include "capability/cspace_inside.h"
+#include "capability/request.h"
 
 /* What a derivation will do, once all checks have passed. */
 struct plan {
@@ -13,53 +14,53 @@ struct plan {
 
 /* What objects and Mappings have in common; the object has no rights beyond its source's. */
 static enum capability_verdict plan_derivation(const struct cspace *cs,
-                                               const struct cspace_retype *r, uint32_t needed,
+                                               const struct capability_task *t, uint32_t needed,
                                                uint64_t operation, struct plan *plan)
 {
-    enum capability_verdict verdict = cspace_find_usable(cs, r->source, operation, &plan->source);
+    enum capability_verdict verdict = cspace_find_usable(cs, t->source, operation, &plan->source);
     if (verdict != CAP_OK)
         return verdict;
-    verdict = cspace_find_place(cs, &r->to, r->count, operation, &plan->first);
+    verdict = cspace_find_place(cs, &t->place, t->count, operation, &plan->first);
     if (verdict != CAP_OK)
         return verdict;
     const struct capability *source = cspace_slot(cs, plan->source);
-    if (r->type >= CAP_TYPES || !(capability_rules[source->type].derives >> r->type & 1))
+    if (t->type >= CAP_TYPES || !(capability_rules[source->type].derives >> t->type & 1))
         return CAP_WRONG_TYPE;
     if (needed & ~(uint32_t)source->rights)
         return CAP_RIGHTS_EXCEEDED;
     bool elsewhere =
         source->flags & (CAP_REMOTE_COPIES | CAP_REMOTE_ANCESTORS) || source->owner != cs->me;
-    plan->object = (struct capability){.address = source->address + r->offset,
-                                       .size = r->size,
+    plan->object = (struct capability){.address = source->address + t->offset,
+                                       .size = t->size,
                                        .owner = (uint16_t)cs->me,
-                                       .type = (uint8_t)r->type,
-                                       .rights = source->rights & capability_rules[r->type].rights,
+                                       .type = (uint8_t)t->type,
+                                       .rights = source->rights & capability_rules[t->type].rights,
                                        .flags = elsewhere ? CAP_REMOTE_ANCESTORS : 0};
     return CAP_OK;
 }
 
-static enum capability_verdict plan_retype(const struct cspace *cs, const struct cspace_retype *r,
+static enum capability_verdict plan_retype(const struct cspace *cs, const struct capability_task *t,
                                            uint64_t operation, struct plan *plan)
 {
-    if (r->type == CAP_MAPPING)
+    if (t->type == CAP_MAPPING)
         return CAP_WRONG_TYPE;
-    enum capability_verdict verdict = plan_derivation(cs, r, CAP_WRITE, operation, plan);
+    enum capability_verdict verdict = plan_derivation(cs, t, CAP_WRITE, operation, plan);
     if (verdict != CAP_OK)
         return verdict;
     const struct capability *source = cspace_slot(cs, plan->source);
-    uint32_t size = capability_rules[r->type].size;
-    if (!cspace_whole_pages(r->offset, r->size) || (size && r->size != size) || !r->count ||
-        r->offset >= source->size || r->count > (source->size - r->offset) / r->size)
+    uint32_t size = capability_rules[t->type].size;
+    if (!cspace_whole_pages(t->offset, t->size) || (size && t->size != size) || !t->count ||
+        t->offset >= source->size || t->count > (source->size - t->offset) / t->size)
         return CAP_BAD_SIZE;
-    if (r->type == source->type && r->size == source->size)
+    if (t->type == source->type && t->size == source->size)
         return CAP_BAD_SIZE; /* it would be a copy */
-    if (r->type == CAP_CNODE) {
+    if (t->type == CAP_CNODE) {
         if (cspace_cnode(cs, plan->first)->level == CNODE_LEVELS)
             return CAP_CNODE_CYCLE;
-        if (r->count > cspace_space_of(cs, plan->first)->free_count)
+        if (t->count > cspace_space_of(cs, plan->first)->free_count)
             return CAP_NO_CNODES;
     }
-    uint64_t end = plan->object.address + r->size * r->count;
+    uint64_t end = plan->object.address + t->size * t->count;
     if (cspace_locked(cs, plan->object.address, end, operation))
         return CAP_BUSY;
     if (cspace_needs_agreement(cs, source, operation) || (source->owner != cs->me && !operation))
@@ -94,23 +95,24 @@ static void derive(struct cspace *cs, struct plan *plan, uint32_t count, uint64_
     *made = cspace_reference(cs, plan->first);
 }
 
-enum capability_verdict cspace_retype(struct cspace *cs, const struct cspace_retype *r,
-                                      uint64_t operation, uint64_t *made)
+enum capability_verdict capability_retype(struct cspace *cs, struct capability_task *t,
+                                          uint64_t operation)
 {
     struct plan plan;
-    enum capability_verdict verdict = plan_retype(cs, r, operation, &plan);
+    enum capability_verdict verdict = plan_retype(cs, t, operation, &plan);
     if (verdict == CAP_OK)
-        derive(cs, &plan, r->count, made);
+        derive(cs, &plan, t->count, &t->made);
     return verdict;
 }
 
 enum capability_verdict cspace_map(struct cspace *cs, uint64_t source, uint64_t virtual_address,
                                    uint32_t rights, const struct cspace_place *to, uint64_t *made)
 {
-    const struct cspace_retype r = {.source = source, .type = CAP_MAPPING, .count = 1, .to = *to};
+    const struct capability_task t = {
+        .source = source, .place = *to, .type = CAP_MAPPING, .count = 1};
     const struct mapping_database *db = cspace_database(cs);
     struct plan plan;
-    enum capability_verdict verdict = plan_derivation(cs, &r, rights, 0, &plan);
+    enum capability_verdict verdict = plan_derivation(cs, &t, rights, 0, &plan);
     if (verdict != CAP_OK)
         return verdict;
     struct capability *mapping = &plan.object;

@@ -120,31 +120,42 @@ void mapping_database_init(struct mapping_database *db, uint32_t capacity, struc
                                     .nodes_offset = (uint64_t)((char *)nodes - (char *)db)};
 }
 
+/* What the nodes above that one keep, upwards while it changes anything, but at least to `last`,
+ * where there is one. */
+static void update_above(struct mapping_database *db, uint32_t child, uint32_t last)
+{
+    bool passed = last == NO_CAPABILITY || child == last;
+    for (uint32_t up = at(db, child)->parent; up != NO_CAPABILITY;
+         child = up, up = at(db, up)->parent) {
+        uint64_t *kept = &at(db, up)->reach[side_of(db, up, child)], now = reach(db, child);
+        if (*kept == now && passed)
+            return;
+        *kept = now;
+        passed = passed || up == last;
+    }
+}
+
 void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t hint)
 {
     struct capability *c = at(db, i);
-    uint32_t parent = NO_CAPABILITY, previous = NO_CAPABILITY, next = NO_CAPABILITY;
+    uint32_t parent = NO_CAPABILITY;
     enum side side = RIGHT;
-    bool placed = false;
-    if (hint != NO_CAPABILITY && compare(at(db, hint), hint, c, i) < 0) {
-        previous = hint;
-        next = mapping_database_next(db, hint);
-        placed = next == NO_CAPABILITY || compare(c, i, at(db, next), next) < 0;
-    } else if (hint != NO_CAPABILITY) {
-        next = hint;
-        previous = mapping_database_previous(db, hint);
-        placed = previous == NO_CAPABILITY || compare(at(db, previous), previous, c, i) < 0;
+    if (hint != NO_CAPABILITY) {
+        side = compare(at(db, hint), hint, c, i) < 0;
+        uint32_t other =
+            side == RIGHT ? mapping_database_next(db, hint) : mapping_database_previous(db, hint);
+        if (other == NO_CAPABILITY || (compare(c, i, at(db, other), other) < 0) == side) {
+            /* Of two neighbours one has no child on the side of the other. */
+            bool below_other = at(db, hint)->child[side] != NO_CAPABILITY;
+            parent = below_other ? other : hint;
+            side ^= below_other;
+        }
     }
-    if (placed) {
-        /* Of two neighbours one has no child on the side of the other. */
-        side = previous != NO_CAPABILITY && at(db, previous)->child[RIGHT] == NO_CAPABILITY;
-        parent = side == RIGHT ? previous : next;
-    } else {
+    if (parent == NO_CAPABILITY)
         for (uint32_t down = db->root; down != NO_CAPABILITY; down = at(db, parent)->child[side]) {
             parent = down;
             side = compare(c, i, at(db, parent), parent) > 0;
         }
-    }
     c->child[LEFT] = c->child[RIGHT] = NO_CAPABILITY;
     c->parent = parent;
     c->rank = 0;
@@ -153,13 +164,7 @@ void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t h
         db->root = i;
     else
         at(db, parent)->child[side] = i;
-    for (uint32_t child = i; parent != NO_CAPABILITY;
-         child = parent, parent = at(db, parent)->parent) {
-        uint64_t *kept = &at(db, parent)->reach[side_of(db, parent, child)];
-        if (*kept >= capability_end(c))
-            break;
-        *kept = capability_end(c);
-    }
+    update_above(db, i, NO_CAPABILITY);
     mend_insertion(db, i);
     db->count++;
 }
@@ -192,17 +197,8 @@ void mapping_database_remove(struct mapping_database *db, uint32_t i)
     }
     for (int side = LEFT; p != NO_CAPABILITY && side <= RIGHT; side++)
         at(db, p)->reach[side] = reach(db, at(db, p)->child[side]);
-    /* Upwards while it changes anything, but at least to the heir, which is new where it is. */
-    bool passed = heir == NO_CAPABILITY || p == heir;
-    for (uint32_t child = p; child != NO_CAPABILITY && at(db, child)->parent != NO_CAPABILITY;
-         child = at(db, child)->parent) {
-        uint32_t up = at(db, child)->parent;
-        uint64_t *kept = &at(db, up)->reach[side_of(db, up, child)], now = reach(db, child);
-        if (*kept == now && passed)
-            break;
-        *kept = now;
-        passed = passed || up == heir;
-    }
+    if (p != NO_CAPABILITY)
+        update_above(db, p, heir); /* which is new where it is */
     mend_removal(db, x, p);
     c->child[LEFT] = c->child[RIGHT] = c->parent = 0;
     c->reach[LEFT] = c->reach[RIGHT] = 0;

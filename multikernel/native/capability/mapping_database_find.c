@@ -94,8 +94,7 @@ uint32_t mapping_database_last_copy(const struct mapping_database *db, uint32_t 
     uint32_t next = mapping_database_next(db, i);
     if (!same(db, i, next))
         return i; /* the common case, without a search */
-    struct capability behind = *at(db, i);
-    next = mapping_database_not_before(db, &behind, NO_CAPABILITY);
+    next = mapping_database_not_before(db, at(db, i), NO_CAPABILITY);
     return mapping_database_previous(db, next);
 }
 

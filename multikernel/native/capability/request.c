@@ -27,18 +27,6 @@ enum capability_verdict capability_check_copy(const struct cspace *cs, struct ca
                                                                        : CAP_NO_SLOTS;
 }
 
-enum capability_verdict capability_retype(struct cspace *cs, struct capability_task *t,
-                                          uint64_t operation)
-{
-    const struct cspace_retype r = {.source = t->source,
-                                    .offset = t->offset,
-                                    .size = t->size,
-                                    .type = t->type,
-                                    .count = t->count,
-                                    .to = t->place};
-    return cspace_retype(cs, &r, operation, &t->made);
-}
-
 enum capability_verdict capability_find_frame(const struct cspace *cs,
                                               const struct capability_task *t, uint32_t *slot)
 {

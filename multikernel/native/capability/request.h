@@ -25,6 +25,9 @@ struct capability_task {
  * here. */
 enum capability_verdict capability_check_copy(const struct cspace *cs, struct capability_task *t,
                                               bool away);
+/* Makes count objects of the source's memory, each of that size and the first at that offset, in
+ * consecutive slots. Needs CAP_WRITE. made: the first one's reference. Mappings are made by
+ * cspace_map. */
 enum capability_verdict capability_retype(struct cspace *cs, struct capability_task *t,
                                           uint64_t operation);
 /* The Frame to map. */

@@ -26,25 +26,25 @@ static uint32_t cnode_in(const struct cspace *cs, uint32_t slot)
     return (uint32_t)cspace_slot(cs, slot)->about;
 }
 
-static struct cspace_retype retype_to(uint32_t type, uint64_t source, uint64_t offset,
-                                      uint64_t size, uint32_t count, uint64_t cnode, uint32_t index)
+static struct capability_task retype_to(uint32_t type, uint64_t source, uint64_t offset,
+                                        uint64_t size, uint32_t count, uint64_t cnode,
+                                        uint32_t index)
 {
-    return (struct cspace_retype){.source = source,
-                                  .offset = offset,
-                                  .size = size,
-                                  .type = type,
-                                  .count = count,
-                                  .to = {.cnode = cnode, .index = index}};
+    return (struct capability_task){.source = source,
+                                    .offset = offset,
+                                    .size = size,
+                                    .type = type,
+                                    .count = count,
+                                    .place = {.cnode = cnode, .index = index}};
 }
 
 static enum capability_verdict split(struct cspace *cs, uint32_t source, uint64_t offset,
                                      uint32_t type, uint64_t size, uint32_t count,
                                      uint32_t cnode_slot, uint32_t index)
 {
-    uint64_t made;
-    const struct cspace_retype r = retype_to(type, cspace_reference(cs, source), offset, size,
-                                             count, cspace_reference(cs, cnode_slot), index);
-    return cspace_retype(cs, &r, 0, &made);
+    struct capability_task r = retype_to(type, cspace_reference(cs, source), offset, size, count,
+                                         cspace_reference(cs, cnode_slot), index);
+    return capability_retype(cs, &r, 0);
 }
 
 uint32_t probe_capabilities_cnodes(uint32_t count)
@@ -142,9 +142,10 @@ enum capability_verdict probe_capabilities(struct cspace *cs, uint32_t rounds, u
                 return verdict;
         }
         for (uint32_t i = 0; i < batch; i++) {
-            const struct cspace_retype r =
+            struct capability_task r =
                 retype_to(CAP_FRAME, frames[i], 0, OBJECT, 1, to.cnode, BATCH + i);
-            CLOCKED(retype, cspace_retype(cs, &r, 0, &made[batch + i]));
+            CLOCKED(retype, capability_retype(cs, &r, 0));
+            made[batch + i] = r.made;
             if (verdict != CAP_OK)
                 return verdict;
         }
@@ -165,7 +166,6 @@ enum capability_verdict probe_capabilities_split(struct cspace *cs, uint32_t rou
              n = 0;
     enum capability_verdict verdict = CAP_OK;
     struct cspace_progress progress;
-    uint64_t made;
     if (rounds > PROBE_SPLITS_MAX || rounds > count / 2)
         return CAP_BAD_SIZE;
     while (n < rounds && verdict == CAP_OK) {
@@ -177,10 +177,10 @@ enum capability_verdict probe_capabilities_split(struct cspace *cs, uint32_t rou
     }
     for (uint32_t j = 0; j < n && verdict == CAP_OK; j++) {
         uint32_t leaf = gone[j] / CNODE_SLOTS, level = cnode_in(cs, LEVELS + leaf / CNODE_SLOTS);
-        const struct cspace_retype r = retype_to(
+        struct capability_task r = retype_to(
             CAP_RAM, cspace_reference(cs, POOL), (uint64_t)gone[j] * OBJECT, OBJECT, 1,
             cspace_reference(cs, level * CNODE_SLOTS + leaf % CNODE_SLOTS), gone[j] % CNODE_SLOTS);
-        CLOCKED(histogram, cspace_retype(cs, &r, 0, &made));
+        CLOCKED(histogram, capability_retype(cs, &r, 0));
     }
     return verdict;
 }

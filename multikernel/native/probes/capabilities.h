@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/histogram.h"
-#include "capability/cspace.h"
+#include "capability/request.h"
 
 enum { PROBE_DESCENDANTS_MAX = 4096, PROBE_SPLITS_MAX = 4096 };
 

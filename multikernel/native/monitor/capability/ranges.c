@@ -166,9 +166,7 @@ enum verdict capability_sequence(const struct monitor *m, struct agreement *a)
 enum verdict capability_check(const struct monitor *m, const struct agreement *a)
 {
     (void)m;
-    return makes_sense(a) && (a->operation == OPERATION_RETYPE || a->argument[1] < CAP_TYPES)
-               ? VERDICT_OK
-               : VERDICT_BAD_REQUEST;
+    return makes_sense(a) && a->argument[1] < CAP_TYPES ? VERDICT_OK : VERDICT_BAD_REQUEST;
 }
 
 void capability_nothing(struct monitor *m, const struct environment *env, struct agreement *a)
