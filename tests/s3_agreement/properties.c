@@ -26,8 +26,23 @@ const char *verdict_name(enum verdict verdict)
         "OK",        "BUSY",        "NOT_MAPPED", "PINNED",  "STALE_VIEW",   "NO_SLOT",
         "HOST",      "BAD_REQUEST", "NO_MEMORY",  "FAULT",   "FRAME_IN_USE", "NOT_A_FRAME",
         "CORE_BUSY", "OVERTAKEN",   "LATER",      "PENDING", "ALONE",        "NOT_OWNER"};
+    static const char *const capability_names[CAP_VERDICTS] = {
+        [CAP_STALE] = "stale",
+        [CAP_NOT_A_CNODE] = "not a CNode",
+        [CAP_SLOT_IN_USE] = "slot in use",
+        [CAP_NO_SLOTS] = "no slots",
+        [CAP_NO_CNODES] = "no CNodes",
+        [CAP_WRONG_TYPE] = "wrong type",
+        [CAP_NOT_COPYABLE] = "not copyable",
+        [CAP_BAD_SIZE] = "bad size",
+        [CAP_RETYPE_CONFLICT] = "retype conflict",
+        [CAP_RIGHTS_EXCEEDED] = "rights exceeded",
+        [CAP_CNODE_CYCLE] = "CNode cycle",
+        [CAP_PERMANENT] = "permanent",
+        [CAP_MAPPED] = "mapped",
+    };
     if (verdict > VERDICT_CAPABILITY && verdict < (unsigned)VERDICT_CAPABILITY + CAP_VERDICTS)
-        return capability_verdict_name((uint32_t)verdict - VERDICT_CAPABILITY);
+        return capability_names[verdict - VERDICT_CAPABILITY];
     return (unsigned)verdict < sizeof names / sizeof *names ? names[verdict] : "?";
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "explorer.h"
+#include "operation_names.h"
 
 struct model model;
 
@@ -442,7 +443,7 @@ void transition_name(struct world *w, struct transition t, char *text, size_t si
                  t.kind == TAKE ? t.b : t.a, t.kind == TAKE ? "takes, from" : "sends, to", "core",
                  t.kind == TAKE ? t.a : t.b,
                  p->is_reply ? "reply" : kind_names[message_kind(&p->message) % AGREEMENT_KINDS],
-                 monitor_operations.kind[message_operation(&p->message) % OPERATIONS]->name,
+                 operation_names[message_operation(&p->message) % OPERATIONS],
                  (uint32_t)p->message.word[2], (uint32_t)(p->message.word[2] >> 32),
                  (uint32_t)(p->message.word[1] >> 48), (uint32_t)(p->message.word[1] % MODEL_LANES),
                  (uint32_t)(p->message.word[1] & 0xffff) / MODEL_LANES,

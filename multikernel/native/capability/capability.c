@@ -21,27 +21,3 @@ const struct capability_rule capability_rules[CAP_TYPES] = {
                    .size = CNODE_BYTES},
     [CAP_MAPPING] = {.name = "Mapping", .rights = CAP_READ | CAP_WRITE},
 };
-
-const char *capability_verdict_name(uint32_t verdict)
-{
-    static const char *const names[CAP_VERDICTS] = {
-        [CAP_OK] = "ok",
-        [CAP_MORE] = "more",
-        [CAP_STALE] = "stale",
-        [CAP_NOT_A_CNODE] = "not-a-cnode",
-        [CAP_SLOT_IN_USE] = "slot-in-use",
-        [CAP_NO_SLOTS] = "no-slots",
-        [CAP_NO_CNODES] = "no-cnodes",
-        [CAP_WRONG_TYPE] = "wrong-type",
-        [CAP_NOT_COPYABLE] = "not-copyable",
-        [CAP_BAD_SIZE] = "bad-size",
-        [CAP_RETYPE_CONFLICT] = "retype-conflict",
-        [CAP_RIGHTS_EXCEEDED] = "rights-exceeded",
-        [CAP_BUSY] = "busy",
-        [CAP_CNODE_CYCLE] = "cnode-cycle",
-        [CAP_NEEDS_AGREEMENT] = "needs-agreement",
-        [CAP_PERMANENT] = "permanent",
-        [CAP_MAPPED] = "mapped",
-    };
-    return verdict < CAP_VERDICTS ? names[verdict] : NULL;
-}

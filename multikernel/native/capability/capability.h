@@ -117,7 +117,3 @@ struct capability_rule {
 };
 
 extern const struct capability_rule capability_rules[CAP_TYPES];
-
-/* The name of a verdict as errors and tests show it, lower case with hyphens; NULL beyond the
- * last. */
-const char *capability_verdict_name(uint32_t verdict);

@@ -3,7 +3,7 @@
 
 cdef extern from "capability/capability.h":
     enum:
-        CAP_TYPES, CAP_VERDICTS, CNODE_SLOT_BITS
+        CAP_TYPES, CNODE_SLOT_BITS
     struct capability_rule:
         const char *name
         uint16_t derives
@@ -11,7 +11,6 @@ cdef extern from "capability/capability.h":
         bint copyable, remote
         uint32_t size
     const capability_rule *capability_rules
-    const char *capability_verdict_name(uint32_t verdict)
 
 cdef extern from "capability/cspace.h":
     const uint64_t CSPACE_ROOT
@@ -36,7 +35,6 @@ cdef extern from "probes/capabilities.h":
             histogram *h) nogil
 
 CAPABILITY_TYPES = {capability_rules[_i].name.decode(): _i for _i in range(CAP_TYPES)}
-CAPABILITY_VERDICTS = {capability_verdict_name(_i).decode(): _i for _i in range(CAP_VERDICTS)}
 CAPABILITY_ROOT = CSPACE_ROOT
 CAPABILITY_ANY_SLOT = CNODE_ANY
 
@@ -87,7 +85,7 @@ cdef class Capabilities:
 
     cdef int done(self, int verdict) except -1:
         if verdict:
-            name = capability_verdict_name(verdict).decode()
+            name = next(name for name, number in CAPABILITY_VERDICTS.items() if number == verdict)
             raise ValueError(f"the probe's own operation failed: {name}")
         return 0
 

@@ -7,6 +7,7 @@ cdef extern from "face/numbers.h":
         int value
     const number numbers_kinds[], numbers_verdicts[], numbers_rights[], numbers_protocols[]
     const number numbers_capability_rights[], numbers_capability_flags[], numbers_channels[]
+    const number numbers_capability_verdicts[]
     const number numbers_streams[], numbers_host_forms[], numbers_counters[], numbers_barriers[]
     const number numbers_collectives[], numbers_operations[]
 
@@ -37,6 +38,7 @@ RIGHTS = _table(numbers_rights)
 PROTOCOLS = _table(numbers_protocols)
 CAPABILITY_RIGHTS = _table(numbers_capability_rights)
 CAPABILITY_FLAGS = _table(numbers_capability_flags)
+CAPABILITY_VERDICTS = _table(numbers_capability_verdicts)
 CHANNELS = _table(numbers_channels)
 STREAMS = _table(numbers_streams)
 BARRIERS = _table(numbers_barriers)

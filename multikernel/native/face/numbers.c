@@ -35,6 +35,24 @@ const struct number numbers_capability_flags[] = {
     NUMBER("remote-copies", CAP_REMOTE_COPIES),
     NUMBER("remote-descendants", CAP_REMOTE_DESCENDANTS),
     NUMBER("remote-ancestors", CAP_REMOTE_ANCESTORS), NUMBER("dying", CAP_DYING), END};
+const struct number numbers_capability_verdicts[] = {NUMBER("ok", CAP_OK),
+                                                     NUMBER("more", CAP_MORE),
+                                                     NUMBER("stale", CAP_STALE),
+                                                     NUMBER("not-a-cnode", CAP_NOT_A_CNODE),
+                                                     NUMBER("slot-in-use", CAP_SLOT_IN_USE),
+                                                     NUMBER("no-slots", CAP_NO_SLOTS),
+                                                     NUMBER("no-cnodes", CAP_NO_CNODES),
+                                                     NUMBER("wrong-type", CAP_WRONG_TYPE),
+                                                     NUMBER("not-copyable", CAP_NOT_COPYABLE),
+                                                     NUMBER("bad-size", CAP_BAD_SIZE),
+                                                     NUMBER("retype-conflict", CAP_RETYPE_CONFLICT),
+                                                     NUMBER("rights-exceeded", CAP_RIGHTS_EXCEEDED),
+                                                     NUMBER("busy", CAP_BUSY),
+                                                     NUMBER("cnode-cycle", CAP_CNODE_CYCLE),
+                                                     NUMBER("needs-agreement", CAP_NEEDS_AGREEMENT),
+                                                     NUMBER("permanent", CAP_PERMANENT),
+                                                     NUMBER("mapped", CAP_MAPPED),
+                                                     END};
 const struct number numbers_channels[] = {
     NUMBER("epoch-ring", CHANNEL_EPOCH_RING), NUMBER("used-ring", CHANNEL_USED_RING),
     NUMBER("call-line", CHANNEL_CALL_LINE), NUMBER("calls", CHANNEL_CALLS), END};

@@ -8,5 +8,5 @@ struct number {
 
 extern const struct number numbers_kinds[], numbers_verdicts[], numbers_rights[],
     numbers_protocols[], numbers_capability_rights[], numbers_capability_flags[],
-    numbers_channels[], numbers_streams[], numbers_host_forms[], numbers_counters[],
-    numbers_barriers[], numbers_collectives[], numbers_operations[];
+    numbers_capability_verdicts[], numbers_channels[], numbers_streams[], numbers_host_forms[],
+    numbers_counters[], numbers_barriers[], numbers_collectives[], numbers_operations[];

@@ -98,7 +98,6 @@ static void leave(struct monitor *m, const struct environment *env, struct agree
 }
 
 const struct operation_kind tree_operation = {
-    .name = "tree",
     .object = &trees,
     .begin = begin,
     .resume = resume,

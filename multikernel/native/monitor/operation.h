@@ -26,7 +26,6 @@ struct object_kind {
 };
 
 struct operation_kind {
-    const char *name;
     const struct object_kind *object;
     bool one_phase; /* may be done by one phase: undo can restore what was committed */
     bool in_parts;  /* alone may do a part, and more at the next call */

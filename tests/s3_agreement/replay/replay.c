@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "multikernel/record.h"
+#include "operation_names.h"
 #include "replay/replay.h"
 
 /* A log that was damaged may make a loop of a tree. */
@@ -166,10 +167,8 @@ static void say(const struct input *in, const struct output *out, const uint64_t
            input_names[in->kind]);
     if (in->message)
         printf(" from %u, attempt %llx", in->from, (unsigned long long)in->message->word[1]);
-    printf(": %s %s %s, %u out\n",
-           out->work.operation < OPERATIONS ? monitor_operations.kind[out->work.operation]->name
-                                            : "-",
-           kind_names[out->work.kind], role_names[out->work.role], out->count);
+    printf(": %s %s %s, %u out\n", operation_names[out->work.operation], kind_names[out->work.kind],
+           role_names[out->work.role], out->count);
 }
 
 static void step(uint64_t item, struct output *out)

@@ -3,15 +3,14 @@
  * again. */
 #include "monitor/capability/asking.h"
 
-/* What was asked for is in the workflow's task. */
+/* What was asked for is in the workflow's task; the range to reclaim is not. */
 enum verdict capability_begin(struct monitor *m, const struct environment *env, struct workflow *w,
                               struct agreement *a, const struct request *request)
 {
     (void)m;
     (void)env;
     (void)w;
-    (void)a;
-    (void)request;
+    about_range(a, request->frame, request->length);
     return VERDICT_OK;
 }
 

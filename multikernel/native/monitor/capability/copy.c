@@ -81,7 +81,6 @@ static void copy_abort(struct monitor *m, const struct environment *env, struct 
 }
 
 const struct operation_kind copy_operation = {
-    .name = "copy",
     .object = &capability_ranges,
     .alone = capability_alone,
     .begin = capability_begin,

@@ -46,7 +46,6 @@ static void delete_commit(struct monitor *m, const struct environment *env, stru
 }
 
 const struct operation_kind delete_operation = {
-    .name = "delete",
     .object = &capability_ranges,
     .in_parts = true,
     .alone = capability_alone,

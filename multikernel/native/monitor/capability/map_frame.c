@@ -74,7 +74,6 @@ static bool settled(struct monitor *m, struct workflow *w, struct agreement *a)
 }
 
 const struct operation_kind map_frame_operation = {
-    .name = "map a Frame",
     .object = &monitor_mappings,
     .begin = begin,
     .check = check,

@@ -48,7 +48,6 @@ static void retype_abort(struct monitor *m, const struct environment *env, struc
 }
 
 const struct operation_kind retype_operation = {
-    .name = "retype",
     .object = &capability_ranges,
     .alone = capability_alone,
     .begin = capability_begin,

@@ -39,7 +39,6 @@ static bool revoke_settled(struct monitor *m, struct workflow *w, struct agreeme
 }
 
 const struct operation_kind revoke_operation = {
-    .name = "revoke",
     .object = &capability_ranges,
     .in_parts = true,
     .alone = capability_alone,

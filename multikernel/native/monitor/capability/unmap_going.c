@@ -189,7 +189,6 @@ static void undo(struct monitor *m, const struct environment *env, struct agreem
 }
 
 const struct operation_kind unmap_going_operation = {
-    .name = "unmap what goes",
     .object = &pages,
     .resume = capability_resume,
     .check = check,

@@ -91,7 +91,6 @@ void map_undo(struct monitor *m, const struct environment *env, struct agreement
 }
 
 const struct operation_kind map_operation = {
-    .name = "map",
     .object = &monitor_mappings,
     .begin = begin,
     .check = check,

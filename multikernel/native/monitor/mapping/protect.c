@@ -34,7 +34,6 @@ static void commit(struct monitor *m, const struct environment *env, struct agre
 }
 
 const struct operation_kind protect_operation = {
-    .name = "protect",
     .object = &monitor_mappings,
     .begin = begin,
     .check = mapping_check,

@@ -44,7 +44,6 @@ static void commit(struct monitor *m, const struct environment *env, struct agre
 }
 
 const struct operation_kind unmap_operation = {
-    .name = "unmap",
     .object = &monitor_mappings,
     .one_phase = true,
     .begin = begin,
