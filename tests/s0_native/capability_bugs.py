@@ -17,7 +17,7 @@ BUGS = table(
     ),
     Bug("MINT_KEEPS_RIGHTS", CSPACE, "    copy.rights = (uint8_t)rights;\n", ""),
     Bug("GENERATION_KEPT", SLOTS, "c->generation + 1;", "c->generation;"),
-    Bug("REACH_NOT_RAISED", DATABASE, "if (*kept == now && passed)", "if (passed)"),
+    Bug("REACH_NOT_RAISED", DATABASE, "if (*kept >= capability_end(c))", "if (kept)"),
     Bug("REACH_LOST_IN_ROTATION", DATABASE, "    up->reach[!side] = reach(db, parent);\n", ""),
     Bug(
         "MAPPINGS_LEFT",

@@ -23,17 +23,18 @@ static void replace(struct mapping_database *db, uint32_t i, uint32_t by)
     uint32_t parent = at(db, i)->parent;
     if (parent == NO_CAPABILITY)
         db->root = by;
+    else if (at(db, parent)->child[LEFT] == i)
+        at(db, parent)->child[LEFT] = by;
     else
-        at(db, parent)->child[side_of(db, parent, i)] = by;
+        at(db, parent)->child[RIGHT] = by;
     if (by != NO_CAPABILITY)
         at(db, by)->parent = parent;
 }
 
-/* Lifts i above its parent. Together they cover what they covered. */
-static void rotate_up(struct mapping_database *db, uint32_t i)
+/* Lifts i above its parent, whose child it is on that side. Together they cover what they
+ * covered. */
+static inline void rotate(struct mapping_database *db, uint32_t i, uint32_t parent, enum side side)
 {
-    uint32_t parent = at(db, i)->parent;
-    enum side side = side_of(db, parent, i);
     struct capability *up = at(db, i), *down = at(db, parent);
     uint32_t moved = up->child[!side];
     replace(db, parent, i);
@@ -44,6 +45,16 @@ static void rotate_up(struct mapping_database *db, uint32_t i)
     down->parent = i;
     up->child[!side] = parent;
     up->reach[!side] = reach(db, parent);
+}
+
+/* A side that is known when this is compiled saves time: hence not rotate(…, side_of(…)). */
+static void rotate_up(struct mapping_database *db, uint32_t i)
+{
+    uint32_t parent = at(db, i)->parent;
+    if (side_of(db, parent, i) == LEFT)
+        rotate(db, i, parent, LEFT);
+    else
+        rotate(db, i, parent, RIGHT);
 }
 
 static void mend_insertion(struct mapping_database *db, uint32_t x)
@@ -70,11 +81,6 @@ static void mend_insertion(struct mapping_database *db, uint32_t x)
     }
 }
 
-static bool is_leaf(const struct capability *c)
-{
-    return c->child[LEFT] == NO_CAPABILITY && c->child[RIGHT] == NO_CAPABILITY;
-}
-
 /* x, which may be missing, has taken the place of what was removed below p. */
 static void mend_removal(struct mapping_database *db, uint32_t x, uint32_t p)
 {
@@ -84,9 +90,10 @@ static void mend_removal(struct mapping_database *db, uint32_t x, uint32_t p)
         p = at(db, p)->parent;
     }
     while (p != NO_CAPABILITY && rank(db, p) - rank(db, x) == 3) {
-        enum side side = side_of(db, p, x);
-        uint32_t y = at(db, p)->child[!side];
-        uint32_t outer = at(db, y)->child[!side], inner = at(db, y)->child[side];
+        int left = at(db, p)->child[LEFT] == x;
+        uint32_t y = left ? at(db, p)->child[RIGHT] : at(db, p)->child[LEFT];
+        uint32_t outer = left ? at(db, y)->child[RIGHT] : at(db, y)->child[LEFT];
+        uint32_t inner = left ? at(db, y)->child[LEFT] : at(db, y)->child[RIGHT];
         int to_outer = rank(db, y) - rank(db, outer), to_inner = rank(db, y) - rank(db, inner);
         if (rank(db, p) - rank(db, y) == 2) {
             change_rank(db, p, -1);
@@ -96,7 +103,9 @@ static void mend_removal(struct mapping_database *db, uint32_t x, uint32_t p)
         } else if (to_outer == 1) {
             rotate_up(db, y);
             change_rank(db, y, 1);
-            change_rank(db, p, is_leaf(at(db, p)) ? -2 : -1);
+            change_rank(db, p, -1);
+            if (is_leaf(at(db, p)))
+                change_rank(db, p, -1);
             return;
         } else {
             rotate_up(db, inner);
@@ -118,21 +127,6 @@ void mapping_database_init(struct mapping_database *db, uint32_t capacity, struc
     *db = (struct mapping_database){.root = NO_CAPABILITY,
                                     .capacity = capacity,
                                     .nodes_offset = (uint64_t)((char *)nodes - (char *)db)};
-}
-
-/* What the nodes above that one keep, upwards while it changes anything, but at least to `last`,
- * where there is one. */
-static void update_above(struct mapping_database *db, uint32_t child, uint32_t last)
-{
-    bool passed = last == NO_CAPABILITY || child == last;
-    for (uint32_t up = at(db, child)->parent; up != NO_CAPABILITY;
-         child = up, up = at(db, up)->parent) {
-        uint64_t *kept = &at(db, up)->reach[side_of(db, up, child)], now = reach(db, child);
-        if (*kept == now && passed)
-            return;
-        *kept = now;
-        passed = passed || up == last;
-    }
 }
 
 void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t hint)
@@ -164,7 +158,13 @@ void mapping_database_insert(struct mapping_database *db, uint32_t i, uint32_t h
         db->root = i;
     else
         at(db, parent)->child[side] = i;
-    update_above(db, i, NO_CAPABILITY);
+    for (uint32_t child = i; parent != NO_CAPABILITY;
+         child = parent, parent = at(db, parent)->parent) {
+        uint64_t *kept = &at(db, parent)->reach[side_of(db, parent, child)];
+        if (*kept >= capability_end(c))
+            break;
+        *kept = capability_end(c);
+    }
     mend_insertion(db, i);
     db->count++;
 }
@@ -174,7 +174,7 @@ void mapping_database_remove(struct mapping_database *db, uint32_t i)
     struct capability *c = at(db, i);
     uint32_t x, p, heir = NO_CAPABILITY;
     if (c->child[LEFT] == NO_CAPABILITY || c->child[RIGHT] == NO_CAPABILITY) {
-        x = c->child[c->child[LEFT] == NO_CAPABILITY];
+        x = c->child[LEFT] == NO_CAPABILITY ? c->child[RIGHT] : c->child[LEFT];
         p = c->parent;
         replace(db, i, x);
     } else {
@@ -195,10 +195,21 @@ void mapping_database_remove(struct mapping_database *db, uint32_t i)
         at(db, heir)->reach[LEFT] = c->reach[LEFT];
         at(db, heir)->rank = c->rank;
     }
-    for (int side = LEFT; p != NO_CAPABILITY && side <= RIGHT; side++)
-        at(db, p)->reach[side] = reach(db, at(db, p)->child[side]);
-    if (p != NO_CAPABILITY)
-        update_above(db, p, heir); /* which is new where it is */
+    if (p != NO_CAPABILITY) {
+        at(db, p)->reach[LEFT] = reach(db, at(db, p)->child[LEFT]);
+        at(db, p)->reach[RIGHT] = reach(db, at(db, p)->child[RIGHT]);
+    }
+    /* Upwards while it changes anything, but at least to the heir, which is new where it is. */
+    bool passed = heir == NO_CAPABILITY || p == heir;
+    for (uint32_t child = p; child != NO_CAPABILITY && at(db, child)->parent != NO_CAPABILITY;
+         child = at(db, child)->parent) {
+        uint32_t up = at(db, child)->parent;
+        uint64_t *kept = &at(db, up)->reach[side_of(db, up, child)], now = reach(db, child);
+        if (*kept == now && passed)
+            break;
+        *kept = now;
+        passed = passed || up == heir;
+    }
     mend_removal(db, x, p);
     c->child[LEFT] = c->child[RIGHT] = c->parent = 0;
     c->reach[LEFT] = c->reach[RIGHT] = 0;

@@ -129,7 +129,7 @@ static const char *check_node(const struct mapping_database *db, uint32_t i)
     const struct capability *c = at(db, i);
     if (c->type == CAP_NULL || c->type >= CAP_TYPES)
         return "type";
-    if (c->child[LEFT] == NO_CAPABILITY && c->child[RIGHT] == NO_CAPABILITY && c->rank != 0)
+    if (is_leaf(c) && c->rank != 0)
         return "a leaf's rank is not 0";
     for (int side = LEFT; side <= RIGHT; side++) {
         uint32_t child = c->child[side];

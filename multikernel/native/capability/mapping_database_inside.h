@@ -15,6 +15,11 @@ static inline int rank(const struct mapping_database *db, uint32_t i)
     return i == NO_CAPABILITY ? -1 : at(db, i)->rank;
 }
 
+static inline bool is_leaf(const struct capability *c)
+{
+    return c->child[LEFT] == NO_CAPABILITY && c->child[RIGHT] == NO_CAPABILITY;
+}
+
 /* Below 0 when a in slot i comes first, above when b in slot j does, 0 when they are one. */
 static inline int compare(const struct capability *a, uint32_t i, const struct capability *b,
                           uint32_t j)
