@@ -89,7 +89,12 @@ static enum capability_verdict step(uint64_t *made)
         *made = task.made;
         return verdict;
     case 6:
-        return cspace_map(cs, from, below(4) * PAGE_BYTES, below(8), &to, made);
+        task = (struct capability_task){.source = from, .place = to};
+        verdict = capability_map(cs, &task, below(4) * PAGE_BYTES, below(8));
+        *made = task.made;
+        if (verdict == CAP_OK) /* only a monitor knows of pages */
+            cspace_slot(cs, (uint32_t)*made)->flags &= (uint8_t)~CAP_REMOTE_COPIES;
+        return verdict;
     case 7:
         return cspace_delete(cs, from, operation, below(5), &progress);
     case 8:

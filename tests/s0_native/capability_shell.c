@@ -149,8 +149,12 @@ int main(void)
             answer[0] = cspace_mint(cs, n[0], (uint32_t)n[1], &to, n[4], &answer[1]);
             break;
         case 'p':
-            to = (struct cspace_place){.cnode = n[3], .index = (uint32_t)n[4]};
-            answer[0] = cspace_map(cs, n[0], n[1], (uint32_t)n[2], &to, &answer[1]);
+            task = (struct capability_task){.source = n[0],
+                                            .place = {.cnode = n[3], .index = (uint32_t)n[4]}};
+            answer[0] = capability_map(cs, &task, n[1], (uint32_t)n[2]);
+            answer[1] = task.made;
+            if (answer[0] == CAP_OK) /* only a monitor knows of pages */
+                cspace_slot(cs, (uint32_t)task.made)->flags &= (uint8_t)~CAP_REMOTE_COPIES;
             break;
         case 't':
             task = (struct capability_task){.source = n[0],

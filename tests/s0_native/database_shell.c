@@ -80,7 +80,7 @@ int main(void)
             shell_say(number(mapping_database_last_copy(db, node)));
             break;
         case 'c':
-            shell_say(mapping_database_has_copies(db, node));
+            shell_say(mapping_database_other_copy(db, node) != NO_CAPABILITY);
             break;
         case 'd':
             shell_say(mapping_database_has_descendants(db, node));

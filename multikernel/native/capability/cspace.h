@@ -253,11 +253,6 @@ enum capability_verdict cspace_mint(struct cspace *cs, uint64_t source, uint32_t
                                     const struct cspace_place *to, uint64_t operation,
                                     uint64_t *made);
 
-/* Records that a Frame is mapped at that virtual address, with those of its rights.
- * Deleting the Mapping is unmapping. */
-enum capability_verdict cspace_map(struct cspace *cs, uint64_t source, uint64_t virtual_address,
-                                   uint32_t rights, const struct cspace_place *to, uint64_t *made);
-
 /* Work done in a call, and the slot at which it stopped: the one the verdict is about. */
 struct cspace_progress {
     uint32_t done;

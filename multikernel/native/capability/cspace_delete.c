@@ -47,7 +47,7 @@ static enum capability_verdict delete_one(struct cspace *cs, uint32_t slot, uint
         *at = cspace_page(cs, slot);
         return CAP_NEEDS_AGREEMENT;
     }
-    if (mapping_database_has_copies(cspace_database(cs), slot)) {
+    if (mapping_database_other_copy(cspace_database(cs), slot) != NO_CAPABILITY) {
         cspace_empty(cs, slot);
         return CAP_OK;
     }

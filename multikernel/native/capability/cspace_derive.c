@@ -105,20 +105,21 @@ enum capability_verdict capability_retype(struct cspace *cs, struct capability_t
     return verdict;
 }
 
-enum capability_verdict cspace_map(struct cspace *cs, uint64_t source, uint64_t virtual_address,
-                                   uint32_t rights, const struct cspace_place *to, uint64_t *made)
+enum capability_verdict capability_map(struct cspace *cs, struct capability_task *t,
+                                       uint64_t virtual_address, uint32_t rights)
 {
-    const struct capability_task t = {
-        .source = source, .place = *to, .type = CAP_MAPPING, .count = 1};
     const struct mapping_database *db = cspace_database(cs);
     struct plan plan;
-    enum capability_verdict verdict = plan_derivation(cs, &t, rights, 0, &plan);
+    t->type = CAP_MAPPING;
+    t->count = 1;
+    enum capability_verdict verdict = plan_derivation(cs, t, rights, 0, &plan);
     if (verdict != CAP_OK)
         return verdict;
     struct capability *mapping = &plan.object;
     mapping->size = cspace_slot(cs, plan.source)->size;
     mapping->about = virtual_address;
     mapping->rights = (uint8_t)rights;
+    mapping->flags |= CAP_REMOTE_COPIES;
     uint32_t next = mapping_database_not_before(db, mapping, 0);
     if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), mapping))
         return CAP_RETYPE_CONFLICT;
@@ -129,6 +130,6 @@ enum capability_verdict cspace_map(struct cspace *cs, uint64_t source, uint64_t 
     if (!cspace_whole_pages(virtual_address, mapping->size))
         return CAP_BAD_SIZE;
     cspace_fill(cs, plan.first, mapping, mapping_database_previous(db, next));
-    *made = cspace_reference(cs, plan.first);
+    t->made = cspace_reference(cs, plan.first);
     return CAP_OK;
 }

@@ -3,11 +3,12 @@
  * Barrelfish usr/monitor/capops/ and TN-013). Nothing here sends. */
 #include "capability/cspace_inside.h"
 
-/* Does everything that covers that byte nest with the record? */
-static bool nests_at(const struct cspace *cs, const struct capability *record, uint64_t byte)
+/* Does everything that shares a byte with that range nest with the record? */
+static bool nests_in(const struct cspace *cs, const struct capability *record, uint64_t from,
+                     uint64_t to)
 {
     uint32_t i = NO_CAPABILITY;
-    while ((i = cspace_overlapping(cs, i, byte, byte + 1)) != NO_CAPABILITY) {
+    while ((i = cspace_overlapping(cs, i, from, to)) != NO_CAPABILITY) {
         const struct capability *c = cspace_slot(cs, i);
         if (!cspace_nests(c, record) && !cspace_nests(record, c))
             return false;
@@ -31,7 +32,9 @@ enum capability_verdict cspace_receive(struct cspace *cs, const struct capabilit
     uint64_t end = capability_end(record);
     if (cspace_locked(cs, record->address, end, operation))
         return CAP_BUSY;
-    if (!nests_at(cs, record, record->address) || !nests_at(cs, record, end - 1))
+    /* Whatever begins and ends inside RAM may be made of it. */
+    uint64_t first = record->type == CAP_RAM ? record->address + 1 : end;
+    if (!nests_in(cs, record, record->address, first) || !nests_in(cs, record, end - 1, end))
         return CAP_RETYPE_CONFLICT;
     struct capability copy = *record;
     copy.rights &= capability_rules[copy.type].rights;
@@ -40,12 +43,6 @@ enum capability_verdict cspace_receive(struct cspace *cs, const struct capabilit
         const struct capability *here = cspace_slot(cs, next);
         copy.owner = here->owner;
         copy.flags = here->flags;
-    } else if (copy.type != CAP_RAM) {
-        /* What begins and ends inside memory that is no RAM, and is no Mapping of it. */
-        for (; next != NO_CAPABILITY && cspace_slot(cs, next)->address < end;
-             next = mapping_database_next(db, next))
-            if (!cspace_nests(&copy, cspace_slot(cs, next)))
-                return CAP_RETYPE_CONFLICT;
     }
     cspace_fill(cs, slot, &copy, NO_CAPABILITY);
     *made = cspace_reference(cs, slot);

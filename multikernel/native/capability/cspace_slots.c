@@ -25,13 +25,11 @@ void cspace_empty(struct cspace *cs, uint32_t slot)
     struct capability *c = cspace_slot(cs, slot);
     struct cnode *holder = cspace_cnode(cs, slot);
     if (c->type == CAP_CNODE) {
-        uint32_t index = (uint32_t)c->about, next = mapping_database_next(db, slot);
+        const uint32_t index = (uint32_t)c->about, other = mapping_database_other_copy(db, slot);
         struct cnode *cnode = &cspace_cnodes(cs)[index];
         struct cspace_space *space = cspace_space_of(cs, slot);
-        if (next == NO_CAPABILITY || !capability_same(cspace_slot(cs, next), c))
-            next = mapping_database_previous(db, slot);
-        if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), c)) {
-            cnode->capability = next; /* any that is left */
+        if (other != NO_CAPABILITY) {
+            cnode->capability = other; /* any that is left */
         } else {
             if (space->dying == index)
                 space->dying = holder->state == CNODE_DYING ? (uint32_t)(holder - cspace_cnodes(cs))

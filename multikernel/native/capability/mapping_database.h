@@ -63,7 +63,8 @@ uint32_t mapping_database_overlapping(const struct mapping_database *db, uint32_
 
 /* The last copy of i's object (i itself when it is the only one). */
 uint32_t mapping_database_last_copy(const struct mapping_database *db, uint32_t i);
-bool mapping_database_has_copies(const struct mapping_database *db, uint32_t i);
+/* A neighbour that is another copy; NO_CAPABILITY: there is none. */
+uint32_t mapping_database_other_copy(const struct mapping_database *db, uint32_t i);
 bool mapping_database_has_descendants(const struct mapping_database *db, uint32_t i);
 bool mapping_database_has_ancestors(const struct mapping_database *db, uint32_t i);
 

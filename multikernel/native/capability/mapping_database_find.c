@@ -98,19 +98,21 @@ uint32_t mapping_database_last_copy(const struct mapping_database *db, uint32_t 
     return mapping_database_previous(db, next);
 }
 
-bool mapping_database_has_copies(const struct mapping_database *db, uint32_t i)
+uint32_t mapping_database_other_copy(const struct mapping_database *db, uint32_t i)
 {
-    return same(db, i, mapping_database_next(db, i)) ||
-           same(db, i, mapping_database_previous(db, i));
+    uint32_t other = mapping_database_next(db, i);
+    if (!same(db, i, other))
+        other = mapping_database_previous(db, i);
+    return same(db, i, other) ? other : NO_CAPABILITY;
 }
 
 bool mapping_database_has_descendants(const struct mapping_database *db, uint32_t i)
 {
     const struct capability *c = at(db, i);
-    uint32_t next = mapping_database_next(db, mapping_database_last_copy(db, i));
+    uint32_t last = mapping_database_last_copy(db, i);
     /* Mappings of one Frame lie side by side and claim nothing of each other. */
-    return next != NO_CAPABILITY && at(db, next)->address < capability_end(c) &&
-           c->type != CAP_MAPPING;
+    return c->type != CAP_MAPPING &&
+           mapping_database_overlapping(db, last, c->address, capability_end(c)) != NO_CAPABILITY;
 }
 
 bool mapping_database_has_ancestors(const struct mapping_database *db, uint32_t i)

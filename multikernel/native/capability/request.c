@@ -36,16 +36,6 @@ enum capability_verdict capability_find_frame(const struct cspace *cs,
     return cspace_slot(cs, *slot)->type == CAP_FRAME ? CAP_OK : CAP_WRONG_TYPE;
 }
 
-enum capability_verdict capability_map(struct cspace *cs, struct capability_task *t,
-                                       uint64_t virtual_address, uint32_t rights)
-{
-    enum capability_verdict verdict =
-        cspace_map(cs, t->source, virtual_address, rights, &t->place, &t->made);
-    if (verdict == CAP_OK)
-        cspace_slot(cs, (uint32_t)t->made)->flags |= CAP_REMOTE_COPIES;
-    return verdict;
-}
-
 enum capability_verdict capability_went(const struct cspace *cs, struct capability_task *t,
                                         enum capability_verdict verdict,
                                         const struct cspace_progress *progress)

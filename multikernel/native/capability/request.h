@@ -27,13 +27,14 @@ enum capability_verdict capability_check_copy(const struct cspace *cs, struct ca
                                               bool away);
 /* Makes count objects of the source's memory, each of that size and the first at that offset, in
  * consecutive slots. Needs CAP_WRITE. made: the first one's reference. Mappings are made by
- * cspace_map. */
+ * capability_map. */
 enum capability_verdict capability_retype(struct cspace *cs, struct capability_task *t,
                                           uint64_t operation);
 /* The Frame to map. */
 enum capability_verdict capability_find_frame(const struct cspace *cs,
                                               const struct capability_task *t, uint32_t *slot);
-/* Its Mapping, which has a page from now on: copies of it are in the cores' page tables. */
+/* Records that a Frame is mapped at that virtual address, with those of its rights. The Mapping has
+ * a page from now on: copies of it are in the cores' page tables. Deleting it is unmapping. */
 enum capability_verdict capability_map(struct cspace *cs, struct capability_task *t,
                                        uint64_t virtual_address, uint32_t rights);
 /* At most that many capabilities; MORE: again. NEEDS_AGREEMENT: the pages that go with the task's

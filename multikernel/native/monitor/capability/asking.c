@@ -22,7 +22,8 @@ static void ask_to_copy(const struct monitor *m, struct agreement *a,
     const struct capability *c = cspace_slot(cs, slot);
     uint32_t owner = c->owner, how = t->move ? HOW_MOVE : 0;
     uint32_t relations = (c->flags & CAP_REMOTE) | capability_relations_here(cs, slot);
-    if (t->move && owner == m->me && !mapping_database_has_copies(cspace_database(cs), slot)) {
+    if (t->move && owner == m->me &&
+        mapping_database_other_copy(cspace_database(cs), slot) == NO_CAPABILITY) {
         how |= HOW_OWNER | (c->flags & CAP_REMOTE_COPIES ? HOW_EVERYBODY : 0);
         owner = t->to;
     } else {

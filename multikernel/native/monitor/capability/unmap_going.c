@@ -49,8 +49,7 @@ static uint32_t own_victim(const struct monitor *m, const struct agreement *a)
 
 static uint64_t holder(const struct monitor *m, const struct agreement *a)
 {
-    for (uint32_t i = next_named(a, NO_PAGE); i != NO_PAGE && i < monitor_slots(m);
-         i = next_named(a, i))
+    for (uint32_t i = NO_PAGE; (i = next_named(a, i)) < monitor_slots(m);)
         if (monitor_mapping(m, i)->lock && monitor_mapping(m, i)->lock != a->id)
             return monitor_mapping(m, i)->lock;
     return 0;
@@ -61,7 +60,7 @@ static void take(struct monitor *m, const struct agreement *a)
 {
     struct cspace *cs = monitor_cspace(m);
     const uint32_t victim = own_victim(m, a);
-    for (uint32_t i = next_named(a, NO_PAGE); i != NO_PAGE; i = next_named(a, i))
+    for (uint32_t i = NO_PAGE; (i = next_named(a, i)) != NO_PAGE;)
         if (monitor_mapping(m, i)->state != MAPPING_FREE)
             monitor_mapping(m, i)->lock = a->id;
     if (victim == NO_CAPABILITY)
@@ -124,8 +123,7 @@ static void adopt(struct monitor *m, const struct environment *env, struct agree
 static enum verdict check(const struct monitor *m, const struct agreement *a)
 {
     enum verdict verdict = m->cspace_offset ? VERDICT_OK : VERDICT_BAD_REQUEST;
-    for (uint32_t i = next_named(a, NO_PAGE); i != NO_PAGE && verdict == VERDICT_OK;
-         i = next_named(a, i)) {
+    for (uint32_t i = NO_PAGE; verdict == VERDICT_OK && (i = next_named(a, i)) != NO_PAGE;) {
         if (i - first_slot(m, a) >= m->slots_per_core)
             return VERDICT_BAD_REQUEST;
         verdict = capability_page_may_go(m, i);
@@ -136,8 +134,7 @@ static enum verdict check(const struct monitor *m, const struct agreement *a)
 static enum verdict prepare(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     enum verdict verdict = VERDICT_OK;
-    for (uint32_t i = next_named(a, NO_PAGE); i != NO_PAGE && verdict == VERDICT_OK;
-         i = next_named(a, i))
+    for (uint32_t i = NO_PAGE; verdict == VERDICT_OK && (i = next_named(a, i)) != NO_PAGE;)
         if (monitor_mapping(m, i)->lock == a->id)
             verdict = capability_page_block(m, env, a, i);
     return verdict;

@@ -141,13 +141,13 @@ static uint64_t *set_at(const struct monitor *m, uint32_t place)
            (size_t)place * m->set_words;
 }
 
-/* The place that holds that set already, or a free one; m->sets: neither. */
+/* The place that holds that set already, or a free one, as for NULL; m->sets: neither. */
 static uint32_t place_for(const struct monitor *m, const uint64_t *set)
 {
     const uint32_t *users = set_users(m);
     uint32_t found = m->sets;
     for (uint32_t i = 0; i < m->sets; i++) {
-        if (users[i] && memcmp(set_at(m, i), set, 8 * (size_t)m->set_words) == 0)
+        if (users[i] && set && memcmp(set_at(m, i), set, 8 * (size_t)m->set_words) == 0)
             return i;
         if (!users[i] && found == m->sets)
             found = i;
@@ -158,9 +158,7 @@ static uint32_t place_for(const struct monitor *m, const uint64_t *set)
 /* A place that is free is enough: an equal set needs none. */
 bool mapping_has_room(const struct monitor *m, uint32_t slot, uint64_t holders)
 {
-    bool place = cores_form(holders) != CORES_KEPT;
-    for (uint32_t i = 0; i < m->sets && !place; i++)
-        place = !set_users(m)[i];
+    const bool place = cores_form(holders) != CORES_KEPT || place_for(m, NULL) < m->sets;
     return place && (sparse_find(&m->mappings, slot) || sparse_has_room(&m->mappings));
 }
 
