@@ -466,7 +466,7 @@ MAPPINGS = (
     Bug(
         "SET_NOT_GIVEN_BACK",
         MAPPING,
-        "set_users(m)[(uint32_t)mapping->holders]--;",
+        "--*users_at(m, (uint32_t)mapping->holders);",
         ";",
         ("map-wide", "flat"),
     ),

@@ -303,7 +303,7 @@ bool world_finished(const struct world *w)
 /* Another core's entry has a record while it is in use, and a set its place. */
 static void check_room(const struct monitor *m, uint32_t core)
 {
-    const uint32_t *users = (const void *)((const char *)m + m->sets_offset);
+    const uint64_t *users = (const void *)((const char *)m + m->sets_offset);
     uint32_t others = 0, sets = 0;
     for (uint32_t slot = 0; slot < monitor_slots(m); slot++) {
         const struct mapping *mapping = monitor_mapping(m, slot);
@@ -311,7 +311,7 @@ static void check_room(const struct monitor *m, uint32_t core)
         sets += cores_form(mapping->holders) == CORES_KEPT;
     }
     for (uint32_t i = 0; i < m->sets; i++)
-        sets -= users[i];
+        sets -= (uint32_t)users[i * (1 + m->set_words)];
     if (others != m->mappings.others)
         violate("core %u: at rest, it has %u records of other cores' entries, for %u", core,
                 m->mappings.others, others);

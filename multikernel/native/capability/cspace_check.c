@@ -79,8 +79,8 @@ static const char *check_part(const struct cspace *cs)
     const struct mapping_database *db = cspace_database(cs);
     const char *wrong = mapping_database_check(db);
     uint32_t mapped = 0;
-    for (uint32_t i = mapping_database_next(db, NO_CAPABILITY); i != NO_CAPABILITY && !wrong;
-         i = mapping_database_next(db, i)) {
+    uint32_t i = NO_CAPABILITY;
+    while (!wrong && (i = mapping_database_next(db, i)) != NO_CAPABILITY) {
         const struct capability *c = cspace_slot(cs, i);
         bool source = false;
         uint32_t j = NO_CAPABILITY;

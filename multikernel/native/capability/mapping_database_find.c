@@ -153,9 +153,8 @@ const char *mapping_database_check(const struct mapping_database *db)
     if (db->root != NO_CAPABILITY &&
         (db->root >= db->capacity || at(db, db->root)->parent != NO_CAPABILITY))
         return "root";
-    uint32_t count = 0, last = NO_CAPABILITY;
-    for (uint32_t i = mapping_database_next(db, NO_CAPABILITY); i != NO_CAPABILITY;
-         i = mapping_database_next(db, i)) {
+    uint32_t count = 0, last = NO_CAPABILITY, i = NO_CAPABILITY;
+    while ((i = mapping_database_next(db, i)) != NO_CAPABILITY) {
         const char *wrong = check_node(db, i);
         if (wrong)
             return wrong;

@@ -101,7 +101,7 @@ struct monitor {
     uint64_t workflows_offset;
     uint64_t trees_offset;
     uint64_t members_offset;
-    uint64_t sets_offset;   /* how often each is used; then the sets */
+    uint64_t sets_offset;   /* of each how often it is used; then the set */
     uint64_t cspace_offset; /* a multiple of 64; 0: no capabilities here */
 };
 

@@ -60,27 +60,24 @@ static enum capability_verdict revoke(const struct monitor *m, struct cspace *cs
     struct cspace_revocation revocation;
     struct cspace_progress progress;
     enum capability_verdict verdict = cspace_revoke_begin(cs, t->source, &revocation);
-    if (verdict == CAP_OK) {
-        t->offset = revocation.of.address;
-        t->size = revocation.of.size;
-    } else if (verdict == CAP_STALE && t->begun) {
+    if (verdict == CAP_STALE && t->begun) {
         /* It was in a CNode that went with the rest: RAM. */
         revocation = (struct cspace_revocation){
             .of = {.address = t->offset, .size = t->size, .type = CAP_RAM}};
-    } else {
-        return verdict;
+        verdict = CAP_OK;
+    } else if (verdict == CAP_OK) {
+        t->offset = revocation.of.address;
+        t->size = revocation.of.size;
+        /* All of it at once, or nothing: pages in CNodes first, with those of the memory itself,
+         * else those alone. */
+        verdict = m->recorded ? cspace_revoking(cs, (uint32_t)t->source) : CAP_OK;
+        if (verdict == CAP_NEEDS_AGREEMENT)
+            t->victim = t->source;
+        if (verdict == CAP_OK && m->recorded && mapped(cs, &revocation.of))
+            verdict = CAP_NEEDS_AGREEMENT;
     }
-    /* All of it at once, or nothing: pages in CNodes first, with those of the memory itself, else
-     * those alone. */
-    enum capability_verdict pages = CAP_OK;
-    if (verdict == CAP_OK && m->recorded)
-        pages = cspace_revoking(cs, (uint32_t)t->source);
-    if (pages == CAP_NEEDS_AGREEMENT)
-        t->victim = t->source;
-    if (pages == CAP_OK && verdict == CAP_OK && m->recorded && mapped(cs, &revocation.of))
-        pages = CAP_NEEDS_AGREEMENT;
-    if (pages != CAP_OK)
-        return pages;
+    if (verdict != CAP_OK)
+        return verdict;
     verdict = cspace_revoke_step(cs, &revocation, 0, m->capability_work, &progress);
     return capability_went(cs, t, verdict, &progress);
 }

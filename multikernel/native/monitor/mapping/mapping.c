@@ -130,26 +130,21 @@ const struct object_kind monitor_mappings = {.count = monitor_slots,
 
 /* --- Holders --- */
 
-static uint32_t *set_users(const struct monitor *m)
+/* How many mappings have the set at that place, and behind that the set. */
+static uint64_t *users_at(const struct monitor *m, uint32_t place)
 {
-    return (uint32_t *)((uintptr_t)m + m->sets_offset);
-}
-
-static uint64_t *set_at(const struct monitor *m, uint32_t place)
-{
-    return (uint64_t *)((uintptr_t)m + m->sets_offset + 8 * (uint64_t)m->sets) +
-           (size_t)place * m->set_words;
+    return (uint64_t *)((uintptr_t)m + m->sets_offset) + (size_t)place * (1 + m->set_words);
 }
 
 /* The place that holds that set already, or a free one, as for NULL; m->sets: neither. */
 static uint32_t place_for(const struct monitor *m, const uint64_t *set)
 {
-    const uint32_t *users = set_users(m);
     uint32_t found = m->sets;
     for (uint32_t i = 0; i < m->sets; i++) {
-        if (users[i] && set && memcmp(set_at(m, i), set, 8 * (size_t)m->set_words) == 0)
+        const uint64_t *users = users_at(m, i);
+        if (*users && set && memcmp(users + 1, set, 8 * (size_t)m->set_words) == 0)
             return i;
-        if (!users[i] && found == m->sets)
+        if (!*users && found == m->sets)
             found = i;
     }
     return found;
@@ -171,21 +166,21 @@ void mapping_hold(struct monitor *m, struct mapping *mapping, uint64_t holders, 
         return;
     const uint32_t place = place_for(m, set);
     assert(place < m->sets);
-    memcpy(set_at(m, place), set, 8 * (size_t)m->set_words);
-    set_users(m)[place]++;
+    memcpy(users_at(m, place) + 1, set, 8 * (size_t)m->set_words);
+    ++*users_at(m, place);
     mapping->holders = holders | place;
 }
 
 static void unhold(struct monitor *m, struct mapping *mapping)
 {
     if (cores_form(mapping->holders) == CORES_KEPT)
-        set_users(m)[(uint32_t)mapping->holders]--;
+        --*users_at(m, (uint32_t)mapping->holders);
     mapping->holders = 0;
 }
 
 static const uint64_t *kept(const struct monitor *m, const struct mapping *mapping)
 {
-    return cores_form(mapping->holders) == CORES_KEPT ? set_at(m, (uint32_t)mapping->holders)
+    return cores_form(mapping->holders) == CORES_KEPT ? users_at(m, (uint32_t)mapping->holders) + 1
                                                       : NULL;
 }
 
