@@ -87,7 +87,7 @@ int main(void)
             shell_say((int64_t)frames_allocate(&frames, a));
             break;
         case 'h':
-            shell_say(frames_has(&frames, a, b));
+            shell_say(frames_has(&frames, a, b, PAGE_FIRST));
             break;
         case 'f':
             frames_free(&frames, a, b);

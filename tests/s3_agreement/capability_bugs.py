@@ -56,7 +56,7 @@ CAPABILITIES = (
         "MOVE_KEEPS_SOURCE",
         COPY,
         """        if (t->move)
-            cspace_delete(cs, t->source, CSPACE_OUTCOME, UINT32_MAX, &progress);
+            cspace_delete(cs, t->source, CSPACE_OUTCOME, UINT32_MAX, NULL);
 """,
         "",
         ("move", "flat"),
@@ -108,8 +108,8 @@ CAPABILITIES = (
     Bug(
         "REVOKE_SETTLED_EARLY",
         REVOKE,
-        "    cspace_revoke_step(cs, &revocation, CSPACE_OUTCOME, UINT32_MAX, &progress);\n",
-        """    cspace_revoke_step(cs, &revocation, CSPACE_OUTCOME, UINT32_MAX, &progress);
+        "    cspace_revoke_step(cs, &revocation, CSPACE_OUTCOME, UINT32_MAX, NULL);\n",
+        """    cspace_revoke_step(cs, &revocation, CSPACE_OUTCOME, UINT32_MAX, NULL);
     if (agreement_is_own(m, a)) {
         uint32_t kept = cspace_find_any(cs, agreement_task(m, a)->source);
         cspace_relate(cs, kept, m->me, CAP_REMOTE_ANCESTORS, 0);

@@ -253,7 +253,8 @@ enum capability_verdict cspace_mint(struct cspace *cs, uint64_t source, uint32_t
                                     const struct cspace_place *to, uint64_t operation,
                                     uint64_t *made);
 
-/* Work done in a call, and the slot at which it stopped: the one the verdict is about. */
+/* Work done in a call, and the slot at which it stopped: the one the verdict is about. NULL where
+ * nobody wants to know. */
 struct cspace_progress {
     uint32_t done;
     uint32_t slot;

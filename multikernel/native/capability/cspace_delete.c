@@ -79,6 +79,8 @@ enum capability_verdict cspace_delete(struct cspace *cs, uint64_t reference, uin
                                       uint32_t work, struct cspace_progress *progress)
 {
     const uint32_t slot = cspace_find_any(cs, reference);
+    struct cspace_progress unasked;
+    progress = progress ? progress : &unasked;
     *progress = (struct cspace_progress){.slot = (uint32_t)reference};
     if (slot == NO_CAPABILITY)
         return CAP_STALE;
@@ -141,6 +143,8 @@ enum capability_verdict cspace_revoke_step(struct cspace *cs,
                                            uint64_t operation, uint32_t work,
                                            struct cspace_progress *progress)
 {
+    struct cspace_progress unasked;
+    progress = progress ? progress : &unasked;
     *progress = (struct cspace_progress){.slot = (uint32_t)revocation->reference};
     for (;;) {
         uint32_t victim = cspace_revoke_next(cs, revocation);

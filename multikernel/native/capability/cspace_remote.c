@@ -20,7 +20,6 @@ enum capability_verdict cspace_receive(struct cspace *cs, const struct capabilit
                                        const struct cspace_place *to, uint64_t operation,
                                        uint64_t *made)
 {
-    const struct mapping_database *db = cspace_database(cs);
     uint32_t slot;
     enum capability_verdict verdict = cspace_find_place(cs, to, 1, operation, &slot);
     if (verdict != CAP_OK)
@@ -38,11 +37,10 @@ enum capability_verdict cspace_receive(struct cspace *cs, const struct capabilit
         return CAP_RETYPE_CONFLICT;
     struct capability copy = *record;
     copy.rights &= capability_rules[copy.type].rights;
-    uint32_t next = mapping_database_not_before(db, &copy, 0);
-    if (next != NO_CAPABILITY && capability_same(cspace_slot(cs, next), &copy)) {
-        const struct capability *here = cspace_slot(cs, next);
-        copy.owner = here->owner;
-        copy.flags = here->flags;
+    const uint32_t here = mapping_database_find(cspace_database(cs), &copy);
+    if (here != NO_CAPABILITY) {
+        copy.owner = cspace_slot(cs, here)->owner;
+        copy.flags = cspace_slot(cs, here)->flags;
     }
     cspace_fill(cs, slot, &copy, NO_CAPABILITY);
     *made = cspace_reference(cs, slot);
@@ -84,11 +82,9 @@ enum capability_verdict cspace_conflict(const struct cspace *cs, uint64_t addres
 {
     const struct capability ram = {.address = address, .size = size, .type = CAP_RAM};
     uint32_t i = NO_CAPABILITY;
-    while ((i = cspace_overlapping(cs, i, from, end)) != NO_CAPABILITY) {
-        const struct capability *c = cspace_slot(cs, i);
-        if (!capability_same(c, &ram) && !cspace_nests(c, &ram))
+    while ((i = cspace_overlapping(cs, i, from, end)) != NO_CAPABILITY)
+        if (!cspace_nests(cspace_slot(cs, i), &ram))
             return CAP_RETYPE_CONFLICT;
-    }
     return CAP_OK;
 }
 

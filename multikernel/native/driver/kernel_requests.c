@@ -54,7 +54,7 @@ static enum verdict operation(struct driver *d, uint64_t address, const struct m
                                    .kept = driver_set(d, address, message->word[4])};
         if (!driver_may_map(d, &request))
             return VERDICT_BAD_REQUEST;
-        if (d->me == 0 && !frames_has(&d->frames, request.frame, request.length))
+        if (d->me == 0 && !frames_has(&d->frames, request.frame, request.length, PAGE_FIRST))
             return VERDICT_NOT_A_FRAME;
     }
     return d->kernel->begin(d, &request, reply);

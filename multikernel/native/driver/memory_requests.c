@@ -97,7 +97,7 @@ static enum verdict frame_request(struct driver *d, const struct message *reques
         return VERDICT_BAD_REQUEST; /* core 0 keeps the memory */
     if (message_kind(request) == KIND_ALLOCATE)
         return memory_allocate(d, request->word[1], &reply->word[1]);
-    if (!frames_has(&d->frames, request->word[1], request->word[2]))
+    if (!frames_has(&d->frames, request->word[1], request->word[2], PAGE_FIRST))
         return VERDICT_NOT_A_FRAME;
     if (d->kernel->frame_in_use(d, request->word[1], request->word[2]))
         return VERDICT_FRAME_IN_USE;

@@ -49,22 +49,12 @@ static uint64_t length_of(const struct frames *frames, uint64_t page)
     return (end - page) * PAGE_BYTES;
 }
 
-static bool has(const struct frames *frames, uint64_t offset, uint64_t length,
+bool frames_has(const struct frames *frames, uint64_t offset, uint64_t length,
                 enum page_state first)
 {
     uint64_t page = offset / PAGE_BYTES;
     return offset % PAGE_BYTES == 0 && page < frames->pages && frames->state[page] == first &&
            length_of(frames, page) == length;
-}
-
-bool frames_has(const struct frames *frames, uint64_t offset, uint64_t length)
-{
-    return has(frames, offset, length, PAGE_FIRST);
-}
-
-bool frames_kept(const struct frames *frames, uint64_t offset, uint64_t length)
-{
-    return has(frames, offset, length, PAGE_KEPT);
 }
 
 void frames_keep(struct frames *frames, uint64_t offset)

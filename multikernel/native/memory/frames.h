@@ -20,12 +20,12 @@ int frames_open(struct frames *frames, uint64_t bytes);
 /* Offset of a run of free pages, or UINT64_MAX. length in bytes, a positive multiple of the page
  * size. */
 uint64_t frames_allocate(struct frames *frames, uint64_t length);
-/* Is this exactly a frame that was handed out? */
-bool frames_has(const struct frames *frames, uint64_t offset, uint64_t length);
-/* From now on the frame that begins there is the memory of capabilities, and frames_has denies it:
+/* Is this exactly a frame that was handed out, with such a first page? */
+bool frames_has(const struct frames *frames, uint64_t offset, uint64_t length,
+                enum page_state first);
+/* From now on the frame that begins there is the memory of capabilities, and no longer FIRST:
  * naming its place is not enough to get it. */
 void frames_keep(struct frames *frames, uint64_t offset);
-bool frames_kept(const struct frames *frames, uint64_t offset, uint64_t length);
 /* All kept frames are to be looked at; the next one, if there is one left; and that it has been. */
 void frames_search(struct frames *frames);
 bool frames_next_kept(struct frames *frames, uint64_t *offset, uint64_t *length);

@@ -19,7 +19,7 @@ static bool goes_for_good(const struct driver *d, const struct capability_task *
         return false;
     *ram = *cspace_slot(cs, slot);
     return ram->type == CAP_RAM && ram->owner == d->me && !(ram->flags & CAP_REMOTE) &&
-           frames_kept(&d->frames, ram->address, ram->size);
+           frames_has(&d->frames, ram->address, ram->size, PAGE_KEPT);
 }
 
 enum verdict multikernel_capability(struct driver *d, uint64_t address,

@@ -119,7 +119,6 @@ enum capability_verdict probe_capabilities(struct cspace *cs, uint32_t rounds, u
     uint32_t count = (uint32_t)(cspace_slot(cs, POOL)->size / OBJECT), done = 0;
     uint64_t picked[BATCH], made[2 * BATCH], frames[BATCH];
     struct cspace_place to = {.cnode = cspace_reference(cs, WORK)};
-    struct cspace_progress progress;
     enum capability_verdict verdict = CAP_OK;
     while (done < rounds) {
         uint32_t batch = rounds - done < BATCH ? rounds - done : BATCH;
@@ -150,7 +149,7 @@ enum capability_verdict probe_capabilities(struct cspace *cs, uint32_t rounds, u
                 return verdict;
         }
         for (uint32_t i = 0; i < 2 * batch; i++) {
-            CLOCKED(delete_, cspace_delete(cs, made[i], 0, 1, &progress));
+            CLOCKED(delete_, cspace_delete(cs, made[i], 0, 1, NULL));
             if (verdict != CAP_OK)
                 return verdict;
         }
@@ -165,14 +164,13 @@ enum capability_verdict probe_capabilities_split(struct cspace *cs, uint32_t rou
     uint32_t count = (uint32_t)(cspace_slot(cs, POOL)->size / OBJECT), gone[PROBE_SPLITS_MAX],
              n = 0;
     enum capability_verdict verdict = CAP_OK;
-    struct cspace_progress progress;
     if (rounds > PROBE_SPLITS_MAX || rounds > count / 2)
         return CAP_BAD_SIZE;
     while (n < rounds && verdict == CAP_OK) {
         uint32_t i = random_below(&seed, count), slot = slot_of(cs, i);
         if (cspace_slot(cs, slot)->type == CAP_NULL)
             continue;
-        verdict = cspace_delete(cs, cspace_reference(cs, slot), 0, 1, &progress);
+        verdict = cspace_delete(cs, cspace_reference(cs, slot), 0, 1, NULL);
         gone[n++] = i;
     }
     for (uint32_t j = 0; j < n && verdict == CAP_OK; j++) {
@@ -189,7 +187,6 @@ enum capability_verdict probe_capabilities_revoke(struct cspace *cs, uint32_t de
                                                   uint32_t rounds, struct histogram *histogram)
 {
     struct cspace_revocation revocation;
-    struct cspace_progress progress;
     enum capability_verdict verdict = descendants > PROBE_DESCENDANTS_MAX ? CAP_BAD_SIZE : CAP_OK;
     for (uint32_t round = 0; round < rounds && verdict == CAP_OK; round++) {
         for (uint32_t first = 0; first < descendants && verdict == CAP_OK; first += CNODE_SLOTS) {
@@ -202,7 +199,7 @@ enum capability_verdict probe_capabilities_revoke(struct cspace *cs, uint32_t de
         uint64_t start = arch_cycles();
         verdict = cspace_revoke_begin(cs, cspace_reference(cs, TO_REVOKE), &revocation);
         if (verdict == CAP_OK)
-            verdict = cspace_revoke_step(cs, &revocation, 0, UINT32_MAX, &progress);
+            verdict = cspace_revoke_step(cs, &revocation, 0, UINT32_MAX, NULL);
         histogram_add(histogram, arch_cycles_behind() - start);
     }
     return verdict;

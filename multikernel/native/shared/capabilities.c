@@ -53,10 +53,9 @@ static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct 
     unlock_space(d, t->to);
     if (verdict != CAP_OK || !t->move)
         return verdict;
-    struct cspace_progress progress;
     lock_space(d, d->me);
     /* there is another one now: nothing stands in the way */
-    verdict = cspace_delete(cs, t->source, 0, 1, &progress);
+    verdict = cspace_delete(cs, t->source, 0, 1, NULL);
     unlock_space(d, d->me);
     assert(verdict == CAP_OK);
     return verdict;

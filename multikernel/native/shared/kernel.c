@@ -249,7 +249,7 @@ static enum verdict capability(struct driver *d, uint64_t address,
     struct capability_task task = *asked;
     (void)address; /* all verdicts are final */
     enum verdict verdict = shared_capability(d, &task, &outcome);
-    if (d->me == 0 && frames_kept(&d->frames, outcome.address, outcome.size))
+    if (d->me == 0 && frames_has(&d->frames, outcome.address, outcome.size, PAGE_KEPT))
         frames_free(&d->frames, outcome.address, outcome.size);
     if (verdict == VERDICT_PINNED)
         reply->word[0] = message_head(message_kind(reply), 0, 0, outcome.pinned, 0);

@@ -40,11 +40,10 @@ static void mapping_goes(struct driver *d, uint64_t mapping)
     struct cspace *state = shared_cspace(d);
     const uint32_t slot = (uint32_t)mapping, core = space_of(state, slot);
     struct cspace *cs = cspace_part(state, cspace_slot(state, slot)->part);
-    struct cspace_progress progress;
     lock_space(d, core);
     cspace_slot(cs, slot)->flags &= (uint8_t)~CAP_REMOTE_COPIES;
     cs->mapped--;
-    enum capability_verdict verdict = cspace_delete(cs, mapping, CSPACE_OUTCOME, 1, &progress);
+    enum capability_verdict verdict = cspace_delete(cs, mapping, CSPACE_OUTCOME, 1, NULL);
     unlock_space(d, core);
     /* nothing is made of a Mapping, and without a page nothing keeps it */
     assert(verdict == CAP_OK);

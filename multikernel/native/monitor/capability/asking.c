@@ -104,24 +104,16 @@ enum verdict capability_resume(struct monitor *m, struct workflow *w, struct agr
     if (m->capability_protocol == CAPABILITIES_OWNER && c->owner != w->declined)
         a->root = c->owner;
     about_range(a, c->address, c->size);
-    switch (a->operation) {
-    case OPERATION_COPY:
+    a->argument[1] = c->type;
+    if (a->operation == OPERATION_COPY) {
         ask_to_copy(m, a, t, slot);
-        break;
-    case OPERATION_RETYPE:
+    } else if (a->operation == OPERATION_RETYPE) {
         about_range(a, c->address + t->offset, t->size * t->count);
         a->argument[1] = c->address;
         a->argument[2] = c->size;
-        break;
-    case OPERATION_DELETE:
-        a->argument[1] = c->type;
-        a->argument[2] = NO_HEIR;
-        if (capability_relations_here(cs, slot) & CAP_REMOTE_DESCENDANTS)
-            a->argument[2] |= HEIR_HAS_DESCENDANTS;
-        break;
-    default:
-        a->argument[1] = c->type;
-        break;
+    } else if (a->operation == OPERATION_DELETE) {
+        const bool derived = capability_relations_here(cs, slot) & CAP_REMOTE_DESCENDANTS;
+        a->argument[2] = NO_HEIR | (derived ? HEIR_HAS_DESCENDANTS : 0);
     }
     return VERDICT_OK;
 }

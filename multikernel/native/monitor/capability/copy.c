@@ -54,14 +54,13 @@ static void note_copy(struct monitor *m, const struct agreement *a)
 static void copy_commit(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     struct cspace *cs = monitor_cspace(m);
-    struct cspace_progress progress;
     (void)env;
     if (agreement_is_own(m, a)) {
         struct capability_task *t = agreement_task(m, a);
         t->made = a->argument[3];
         note_copy(m, a);
         if (t->move)
-            cspace_delete(cs, t->source, CSPACE_OUTCOME, UINT32_MAX, &progress);
+            cspace_delete(cs, t->source, CSPACE_OUTCOME, UINT32_MAX, NULL);
     } else if (copy_how(a) & HOW_OWNER) {
         /* The destination too: what it was sent took after the copies that it had. */
         uint32_t brought = copy_destination(a) == m->me ? a->argument[1] >> 12 & CAP_REMOTE : 0;
@@ -73,10 +72,9 @@ static void copy_commit(struct monitor *m, const struct environment *env, struct
 static void copy_abort(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     struct cspace *cs = monitor_cspace(m);
-    struct cspace_progress progress;
     (void)env;
     if (!agreement_is_own(m, a) && copy_destination(a) == m->me && a->argument[3])
-        cspace_delete(cs, a->argument[3], a->id, UINT32_MAX, &progress);
+        cspace_delete(cs, a->argument[3], a->id, UINT32_MAX, NULL);
     a->argument[3] = 0;
 }
 

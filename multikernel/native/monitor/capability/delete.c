@@ -30,11 +30,10 @@ static enum verdict delete_prepare(struct monitor *m, const struct environment *
 static void delete_commit(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     struct cspace *cs = monitor_cspace(m);
-    struct cspace_progress progress;
     const uint32_t copy = capability_found(cs, a), heir = a->argument[2] & 0xffff;
     (void)env;
     if (agreement_is_own(m, a)) {
-        cspace_delete(cs, agreement_task(m, a)->victim, CSPACE_OUTCOME, UINT32_MAX, &progress);
+        cspace_delete(cs, agreement_task(m, a)->victim, CSPACE_OUTCOME, UINT32_MAX, NULL);
     } else if (copy != NO_CAPABILITY && heir == m->me) {
         uint32_t relations = (a->argument[2] >> 16 & 0xffff) > 1 ? CAP_REMOTE_COPIES : 0;
         relations |= a->argument[2] & HEIR_HAS_DESCENDANTS ? CAP_REMOTE_DESCENDANTS : 0;

@@ -19,11 +19,10 @@ uint32_t capability_of_page(const struct monitor *m, const struct mapping *mappi
 
 void capability_page_deleted(struct monitor *m, const struct mapping *mapping)
 {
-    struct cspace_progress progress;
     struct cspace *cs = monitor_cspace(m);
     uint32_t i = capability_of_page(m, mapping);
     if (i != NO_CAPABILITY)
-        cspace_delete(cs, cspace_reference(cs, i), CSPACE_OUTCOME, 1, &progress);
+        cspace_delete(cs, cspace_reference(cs, i), CSPACE_OUTCOME, 1, NULL);
 }
 
 enum verdict capability_page_may_go(const struct monitor *m, uint32_t slot)

@@ -34,7 +34,6 @@ static void retype_abort(struct monitor *m, const struct environment *env, struc
         return;
     struct cspace *cs = monitor_cspace(m);
     struct capability_task *t = agreement_task(m, a);
-    struct cspace_progress progress;
     for (uint32_t i = 0; t->made && i < t->count; i++) {
         /* What is of that type in the range that we hold is what we made; another's outcome may
          * have emptied the CNode. */
@@ -42,7 +41,7 @@ static void retype_abort(struct monitor *m, const struct environment *env, struc
         const struct capability *c = cspace_slot(cs, slot);
         if (c->type == t->type && c->address >= range_address(a) &&
             capability_end(c) <= range_end(a))
-            cspace_delete(cs, cspace_reference(cs, slot), CSPACE_OUTCOME, UINT32_MAX, &progress);
+            cspace_delete(cs, cspace_reference(cs, slot), CSPACE_OUTCOME, UINT32_MAX, NULL);
     }
     t->made = 0;
 }

@@ -17,13 +17,12 @@ static enum verdict revoke_prepare(struct monitor *m, const struct environment *
 static void revoke_commit(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     struct cspace *cs = monitor_cspace(m);
-    struct cspace_progress progress;
     const struct cspace_revocation revocation = {
         .reference = agreement_is_own(m, a) ? agreement_task(m, a)->source : 0,
         .of = {
             .address = range_address(a), .size = a->argument[0], .type = (uint8_t)a->argument[1]}};
     capability_pages_settle(m, env, a, true);
-    cspace_revoke_step(cs, &revocation, CSPACE_OUTCOME, UINT32_MAX, &progress);
+    cspace_revoke_step(cs, &revocation, CSPACE_OUTCOME, UINT32_MAX, NULL);
 }
 
 static void revoke_abort(struct monitor *m, const struct environment *env, struct agreement *a)

@@ -21,11 +21,10 @@ enum verdict monitor_verdict(enum capability_verdict verdict)
 /* A local move is a copy and the deletion of its source at once. */
 static enum capability_verdict copy(struct cspace *cs, struct capability_task *t)
 {
-    struct cspace_progress progress;
     enum capability_verdict verdict = capability_check_copy(cs, t, t->to != cs->me);
     if (verdict == CAP_OK)
         verdict = cspace_mint(cs, t->source, t->rights, &t->place, 0, &t->made);
-    return verdict == CAP_OK && t->move ? cspace_delete(cs, t->source, 0, 1, &progress) : verdict;
+    return verdict == CAP_OK && t->move ? cspace_delete(cs, t->source, 0, 1, NULL) : verdict;
 }
 
 static enum capability_verdict retype(const struct monitor *m, struct cspace *cs,
