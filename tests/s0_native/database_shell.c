@@ -83,10 +83,10 @@ int main(void)
             shell_say(mapping_database_other_copy(db, node) != NO_CAPABILITY);
             break;
         case 'd':
-            shell_say(mapping_database_has_descendants(db, node));
+            shell_say((mapping_database_relations(db, node) & CAP_REMOTE_DESCENDANTS) != 0);
             break;
         case 'a':
-            shell_say(mapping_database_has_ancestors(db, node));
+            shell_say((mapping_database_relations(db, node) & CAP_REMOTE_ANCESTORS) != 0);
             break;
         case 'k':
             wrong = mapping_database_check(db);

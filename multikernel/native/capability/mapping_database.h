@@ -65,8 +65,9 @@ uint32_t mapping_database_overlapping(const struct mapping_database *db, uint32_
 uint32_t mapping_database_last_copy(const struct mapping_database *db, uint32_t i);
 /* A neighbour that is another copy; NO_CAPABILITY: there is none. */
 uint32_t mapping_database_other_copy(const struct mapping_database *db, uint32_t i);
-bool mapping_database_has_descendants(const struct mapping_database *db, uint32_t i);
-bool mapping_database_has_ancestors(const struct mapping_database *db, uint32_t i);
+/* Is anything here derived from it, or it from something? CAP_REMOTE_DESCENDANTS and
+ * CAP_REMOTE_ANCESTORS, as other cores have to see it. */
+uint32_t mapping_database_relations(const struct mapping_database *db, uint32_t i);
 
 /* For tests: NULL, or what is wrong with order, links, ranks, ends, count. */
 const char *mapping_database_check(const struct mapping_database *db);

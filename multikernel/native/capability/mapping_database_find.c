@@ -106,22 +106,20 @@ uint32_t mapping_database_other_copy(const struct mapping_database *db, uint32_t
     return same(db, i, other) ? other : NO_CAPABILITY;
 }
 
-bool mapping_database_has_descendants(const struct mapping_database *db, uint32_t i)
+uint32_t mapping_database_relations(const struct mapping_database *db, uint32_t i)
 {
     const struct capability *c = at(db, i);
-    uint32_t last = mapping_database_last_copy(db, i);
+    uint32_t last = mapping_database_last_copy(db, i), relations = 0;
     /* Mappings of one Frame lie side by side and claim nothing of each other. */
-    return c->type != CAP_MAPPING &&
-           mapping_database_overlapping(db, last, c->address, capability_end(c)) != NO_CAPABILITY;
-}
-
-bool mapping_database_has_ancestors(const struct mapping_database *db, uint32_t i)
-{
+    if (c->type != CAP_MAPPING &&
+        mapping_database_overlapping(db, last, c->address, capability_end(c)) != NO_CAPABILITY)
+        relations |= CAP_REMOTE_DESCENDANTS;
     /* An ancestor covers i's first byte and comes before its copies; the outermost comes before
      * all. */
-    const struct capability *c = at(db, i);
     uint32_t first = mapping_database_overlapping(db, NO_CAPABILITY, c->address, c->address + 1);
-    return !same(db, i, first) && at(db, first)->type != CAP_MAPPING;
+    if (!same(db, i, first) && at(db, first)->type != CAP_MAPPING)
+        relations |= CAP_REMOTE_ANCESTORS;
+    return relations;
 }
 
 /* --- for tests --- */

@@ -1,7 +1,7 @@
 /* What a workflow about capabilities asks of the others next. It is tried alone first (task.c);
  * what one core must not decide alone becomes an agreement, and what is left after that is tried
  * again. */
-#include "monitor/capability/asking.h"
+#include "monitor/capability/ranges.h"
 
 /* What was asked for is in the workflow's task; the range to reclaim is not. */
 enum verdict capability_begin(struct monitor *m, const struct environment *env, struct workflow *w,
@@ -19,11 +19,11 @@ static void ask_to_copy(const struct monitor *m, struct agreement *a,
                         const struct capability_task *t, uint32_t slot)
 {
     const struct cspace *cs = monitor_cspace(m);
+    const struct mapping_database *db = cspace_database(cs);
     const struct capability *c = cspace_slot(cs, slot);
     uint32_t owner = c->owner, how = t->move ? HOW_MOVE : 0;
-    uint32_t relations = (c->flags & CAP_REMOTE) | capability_relations_here(cs, slot);
-    if (t->move && owner == m->me &&
-        mapping_database_other_copy(cspace_database(cs), slot) == NO_CAPABILITY) {
+    uint32_t relations = (c->flags & CAP_REMOTE) | mapping_database_relations(db, slot);
+    if (t->move && owner == m->me && mapping_database_other_copy(db, slot) == NO_CAPABILITY) {
         how |= HOW_OWNER | (c->flags & CAP_REMOTE_COPIES ? HOW_EVERYBODY : 0);
         owner = t->to;
     } else {
@@ -112,7 +112,8 @@ enum verdict capability_resume(struct monitor *m, struct workflow *w, struct agr
         a->argument[1] = c->address;
         a->argument[2] = c->size;
     } else if (a->operation == OPERATION_DELETE) {
-        const bool derived = capability_relations_here(cs, slot) & CAP_REMOTE_DESCENDANTS;
+        const bool derived =
+            mapping_database_relations(cspace_database(cs), slot) & CAP_REMOTE_DESCENDANTS;
         a->argument[2] = NO_HEIR | (derived ? HEIR_HAS_DESCENDANTS : 0);
     }
     return VERDICT_OK;

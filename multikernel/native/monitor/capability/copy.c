@@ -1,6 +1,6 @@
 /* A copy, or a move, to another core: the destination takes the record in at prepare, the source of
  * a move goes at commit. What all operations on capabilities have in common is in ranges.c. */
-#include "monitor/capability/asking.h"
+#include "monitor/capability/ranges.h"
 
 static enum verdict copy_check(const struct monitor *m, const struct agreement *a)
 {

@@ -1,6 +1,6 @@
 /* The deletion of an owner's last copy: the votes say which cores have another copy, and the commit
  * names the heir. What all operations on capabilities have in common is in ranges.c. */
-#include "monitor/capability/asking.h"
+#include "monitor/capability/ranges.h"
 
 static void delete_gather(struct agreement *a, const uint64_t argument[4])
 {

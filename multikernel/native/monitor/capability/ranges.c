@@ -139,13 +139,6 @@ void capability_changes_hands(struct monitor *m)
 
 /* --- The same for several kinds --- */
 
-uint32_t capability_relations_here(const struct cspace *cs, uint32_t slot)
-{
-    const struct mapping_database *db = cspace_database(cs);
-    return (mapping_database_has_descendants(db, slot) ? CAP_REMOTE_DESCENDANTS : 0) |
-           (mapping_database_has_ancestors(db, slot) ? CAP_REMOTE_ANCESTORS : 0);
-}
-
 enum verdict capability_sequence(const struct monitor *m, struct agreement *a)
 {
     const struct cspace *cs = monitor_cspace(m);

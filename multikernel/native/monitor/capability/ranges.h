@@ -49,9 +49,6 @@ static inline bool makes_sense(const struct agreement *a)
 /* The object kind of all of them: a range of memory. */
 extern const struct object_kind capability_ranges;
 
-/* Is anything derived from it here, or it from something? CAP_REMOTE_… as other cores have to see
- * it. */
-uint32_t capability_relations_here(const struct cspace *cs, uint32_t slot);
 /* The first capability here to what the operation's range is; NO_CAPABILITY. */
 uint32_t capability_found(const struct cspace *cs, const struct agreement *a);
 /* Whom this core has asked in vain may own it from now on. */
@@ -66,6 +63,19 @@ enum verdict capability_sequence(const struct monitor *m, struct agreement *a);
 enum verdict capability_check(const struct monitor *m, const struct agreement *a);
 void capability_nothing(struct monitor *m, const struct environment *env, struct agreement *a);
 bool capability_settled(struct monitor *m, struct workflow *w, struct agreement *a);
+
+/* --- How workflows go on from step to step (asking.c) --- */
+
+enum verdict capability_begin(struct monitor *m, const struct environment *env, struct workflow *w,
+                              struct agreement *a, const struct request *request);
+/* Fills the agreement for what is still to be agreed. */
+enum verdict capability_resume(struct monitor *m, struct workflow *w, struct agreement *a);
+/* The next own page from that slot on that goes with the victim, whose CNodes are closing; NO_PAGE:
+ * there is none. */
+uint32_t capability_next_going(const struct monitor *m, uint32_t slot, uint32_t victim);
+enum { NO_PAGE = UINT32_MAX };
+/* After a step on the way to what was asked for: true when nothing is left to do. */
+bool capability_step_settled(struct monitor *m, struct workflow *w, struct agreement *a);
 
 /* --- Pages of Frames --- */
 

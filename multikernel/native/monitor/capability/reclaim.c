@@ -2,7 +2,7 @@
  * out anew. Each keeps the range locked from its vote to the outcome, so that a copy which is on
  * its way from one core to another is met on one of the two. Nothing changes in any replica. What
  * all operations on capabilities have in common is in ranges.c. */
-#include "monitor/capability/asking.h"
+#include "monitor/capability/ranges.h"
 
 static enum verdict reclaim_prepare(struct monitor *m, const struct environment *env,
                                     struct agreement *a)

@@ -1,7 +1,7 @@
 /* Retype where it needs agreement: all cores vote, or the owner alone where it vouches for the
  * others; the initiator makes the objects at prepare, and by the commit the others know of
  * descendants elsewhere. What all operations on capabilities have in common is in ranges.c. */
-#include "monitor/capability/asking.h"
+#include "monitor/capability/ranges.h"
 
 static enum verdict retype_check(const struct monitor *m, const struct agreement *a)
 {

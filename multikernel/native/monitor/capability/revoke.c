@@ -1,7 +1,7 @@
 /* Revoke where it needs agreement: at commit all cores delete what was derived, and the copies; the
  * initiator owns what it keeps. What all operations on capabilities have in common is in
  * ranges.c. */
-#include "monitor/capability/asking.h"
+#include "monitor/capability/ranges.h"
 
 /* Pages of what goes are blocked. An initiator that asked an owner has waited without a lock: what
  * it wants to keep may have been taken from it. */

@@ -15,7 +15,7 @@
  *
  * As it travels: word 2 the first slot of the piece 0-31, and 32-63 of a single page its
  * generation, else 0; the arguments: which of the slots from there on, a bit each. */
-#include "monitor/capability/asking.h"
+#include "monitor/capability/ranges.h"
 
 enum { NAMED_SLOTS = 256 }; /* the bits of four arguments */
 
