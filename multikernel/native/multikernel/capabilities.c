@@ -14,8 +14,10 @@ static bool goes_for_good(const struct driver *d, const struct capability_task *
                           struct capability *ram)
 {
     const struct cspace *cs = cspace_of(d);
+    if (d->me != 0 || task->operation != OPERATION_DELETE)
+        return false;
     const uint32_t slot = cspace_find(cs, task->source);
-    if (d->me != 0 || task->operation != OPERATION_DELETE || slot == NO_CAPABILITY)
+    if (slot == NO_CAPABILITY)
         return false;
     *ram = *cspace_slot(cs, slot);
     return ram->type == CAP_RAM && ram->owner == d->me && !(ram->flags & CAP_REMOTE) &&
