@@ -257,6 +257,18 @@ def test_all_the_frames_that_a_cnode_holds_count(system: System) -> None:
     assert len(mappings(system)) == int(cnode.alive)
 
 
+@pytest.mark.parametrize(("cores", "slots", "each"), [(1, 1024, 200), (2, 1024, 200), (2, 4, 1)])
+def test_several_pages_go_at_once(cores: int, slots: int, each: int) -> None:
+    """More than a message names, and fewer than it could name in a table so small."""
+    with multikernel.boot(cores=cores, slots=slots) as system:
+        cnodes = system.ram(4 * 16384).retype(CNODE, 3)
+        (frame,) = system.ram(PAGE).retype(FRAME)
+        pages = [frame.map(to=cnode) for cnode in cnodes for _ in range(each)]
+        frame.delete()
+        assert [readers(system, page) for page in pages[::each]] == [[]] * 3
+        assert [core.digest()[1] for core in system.cores] == [0] * cores
+
+
 @pytest.fixture(params=["two-phase", "shared", "shared, by region"])
 def narrow(request: pytest.FixtureRequest) -> Iterator[System]:
     """With a table of two mappings."""

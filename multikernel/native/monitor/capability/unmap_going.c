@@ -95,7 +95,7 @@ static bool name_piece(struct monitor *m, struct agreement *a, uint32_t slot)
     memset(a->argument, 0, sizeof a->argument);
     while (slot < end && monitor_mapping(m, slot)->lock != a->id)
         slot++;
-    if (slot == end)
+    if (slot >= end)
         return false;
     a->slot = slot;
     for (uint32_t i = 0; i < m->piece_slots && slot + i < end; i++)
