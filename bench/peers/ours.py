@@ -54,11 +54,10 @@ def ring_on_core(
     """
     driver, report, times = here().driver, Report(), _native.Histogram()
     with page.view() as memory:
-        if probe == "echo":
-            wrong = driver.probe_echo(memory, form, role, SLOTS, use, count, batch, times)
-        else:
-            ahead = _native.Histogram() if role else None
-            wrong = driver.probe_stream(memory, form, role, SLOTS, use, count, batch, times, ahead)
+        wrong = driver.probe(
+            probe, memory=memory, form=form, role=role, slots=SLOTS, base=use, count=count,
+            batch=batch, times=(times, _native.Histogram()),
+        )  # fmt: skip
     report.keep(batch=times)
     report.counts["wrong"] = wrong
     return report

@@ -35,11 +35,12 @@ from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
 from multikernel.machine.activity import Activity
 from multikernel.machine.topology import Topology
-from multikernel.native._native import BARRIERS, COLLECTIVES
+from multikernel.native._native import PROBE_FORMS
 from multikernel.results.document import Caution, Document, Mode, Ratio
 from multikernel.results.histogram import Histogram
 
 NAME = "collectives"
+BARRIERS, COLLECTIVES = PROBE_FORMS["shared-barrier"], PROBE_FORMS["collective"]
 FIGURE = "§5.1"
 SUMMARY = (
     "Barrier, all-reduce, broadcast and agreement, by tree, beside barriers over shared memory and"

@@ -54,11 +54,12 @@ def bounce(
     def trip(
         what: str, home: str, line: int, start: int, count: int, batch: int, into: Histogram
     ) -> None:
-        if what == TWO_LINES:
-            driver.probe_two_lines(asker, answerer, role, line, start, count, batch, into)
-        else:
-            owner = asker if home == "from" else answerer
-            driver.probe_floor(owner, role, line, start, count, batch, into)
+        two = what == TWO_LINES
+        core = answerer if (role == 0 if two else home == "to") else asker
+        driver.probe(
+            "two-lines" if two else "floor", core=core, role=role, line=line, base=start,
+            count=count, batch=batch, times=into,
+        )  # fmt: skip
 
     before = Activity.take(watch.cpus, watch.tasks) if watch else None
     at = base

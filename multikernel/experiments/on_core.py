@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from multikernel.errors import ProtocolError
 from multikernel.machine import pinning
 from multikernel.machine.activity import Activity
-from multikernel.native._native import KINDS, VERDICTS, Driver, Histogram, tsc
+from multikernel.native._native import KINDS, PROTOCOLS, VERDICTS, Driver, Histogram, tsc
 from multikernel.runtime import local
 from multikernel.user.here import here
 
@@ -136,6 +137,9 @@ Plan = tuple[tuple[str, int, int], ...]
 """(name, count, batch): what is done one after the other."""
 WARM = 64
 """Operations before the first that counts: the other side may not have come yet."""
+CALL_LINE = "call-line"
+VIA = (CALL_LINE, "ring", "user")
+"""How a request goes, as `ping` numbers it."""
 
 
 def floor(owner: int, role: int, lines: int, base: int, plan: Plan, watch: Watch | None) -> Report:
@@ -148,11 +152,12 @@ def floor(owner: int, role: int, lines: int, base: int, plan: Plan, watch: Watch
     def loop() -> None:
         for line in range(lines):
             at = base
-            driver.probe_floor(owner, role, line, at, WARM, 1, Histogram())
-            at += 2 * WARM
-            for name, count, batch in plan:
-                histogram = found[f"{name}.{line}"] = Histogram()
-                driver.probe_floor(owner, role, line, at, count, batch, histogram)
+            found.update({f"{name}.{line}": Histogram() for name, _, _ in plan})
+            for name, count, batch in (("", WARM, 1), *plan):
+                driver.probe(
+                    "floor", core=owner, role=role, line=line, base=at, count=count, batch=batch,
+                    times=found.get(f"{name}.{line}", Histogram()),
+                )  # fmt: skip
                 at += 2 * count
 
     _watched(watch, loop, report)
@@ -168,14 +173,19 @@ def floor_span(plan: Plan) -> int:
 def raw(end: str, peer: int, role: int, plan: Plan, watch: Watch | None) -> Report:
     """A message each way between bare ends. end: "call_line" or "ring"."""
     driver, report = _driver(), Report()
-    probe = driver.probe_call_line if end == "call_line" else driver.probe_ring
+    form = CALL_LINE if end == "call_line" else "epoch-ring"
     found: dict[str, Histogram] = {}
 
+    def some(count: int, batch: int, into: Histogram) -> None:
+        driver.probe(
+            "bare-echo", form=form, core=peer, role=role, count=count, batch=batch, times=into
+        )
+
     def loop() -> None:
-        probe(peer, role, WARM, 1, Histogram())
+        some(WARM, 1, Histogram())
         for name, count, batch in plan:
             found[name] = Histogram()
-            probe(peer, role, count, batch, found[name])
+            some(count, batch, found[name])
 
     _watched(watch, loop, report)
     report.keep(**found)
@@ -191,18 +201,20 @@ def ping(peer: int, via: int, plan: Plan, watch: Watch | None) -> Report:
     user channel.
     """
     driver, report = _driver(), Report()
-    found: dict[str, Histogram] = {}
-
-    def loop() -> None:
-        driver.probe_ping(peer, via, WARM, 1, Histogram())
-        for name, count, batch in plan:
-            found[name] = Histogram()
-            driver.probe_ping(peer, via, count, batch, found[name])
-
     with _polling(driver, (driver.me, peer)):
-        _watched(watch, loop, report)
-    report.keep(**found)
+        _watched(watch, lambda: report.keep(**pings(driver, peer, VIA[via], plan)), report)
     return report
+
+
+def pings(driver: Driver, peer: int, form: str, plan: Plan) -> dict[str, Histogram]:
+    """The plan's requests, after some that warm up; by the plan's names."""
+    found = {name: Histogram() for name, _, _ in plan}
+    for name, count, batch in (("", WARM, 1), *plan):
+        driver.probe(
+            "ping", form=form, core=peer, count=count, batch=batch,
+            times=found.get(name, Histogram()),
+        )  # fmt: skip
+    return found
 
 
 def unmap(
@@ -227,7 +239,12 @@ def unmap(
     holders = _first(holding, local.plan.cores)
 
     def unmaps(number: int, into: tuple[Histogram, Histogram, Histogram]) -> None:
-        _fine(driver.probe_unmap(frame, PAGE, holders, protocol, number, think_us, *into), "unmap")
+        mapping, touching, unmapping = into
+        verdict = driver.probe(
+            "unmap", form="all", frame=frame, each=holders, protocol=protocol, count=number,
+            think_us=think_us, times=(unmapping, mapping, touching),
+        )  # fmt: skip
+        _fine(verdict, "unmap")
 
     with _polling(driver, polling):
         unmaps(2, warm)
@@ -262,20 +279,28 @@ def _turns(
     """
     others = [core for core in range(cores) if core not in polling]
     deadline = time.monotonic() + START_SECONDS
-    while not all(driver.probe_turns(core) for core in others):
+    while not all(driver.probe("turns", core=core) for core in others):
         if time.monotonic() > deadline:
             raise ProtocolError("a computing program does not begin", value=others)
         time.sleep(0.0001)
-    before, began = [driver.probe_turns(core) for core in others], tsc()
+    before, began = [driver.probe("turns", core=core) for core in others], tsc()
     loop()
-    after, cycles = [driver.probe_turns(core) for core in others], tsc() - began
+    after, cycles = [driver.probe("turns", core=core) for core in others], tsc() - began
     return {"turns": sum(after) - sum(before), "cycles": cycles * len(others)}
 
 
 def local_call(frame: int, count: int, watch: Watch | None) -> Report:
     """The host's mapping call alone: nobody is notified. Samples: local."""
     driver, report, times = _driver(), Report(), Histogram()
-    _watched(watch, lambda: _fine(driver.probe_local(frame, count, times), "local call"), report)
+
+    def loop() -> None:
+        verdict = driver.probe(
+            "unmap", form="local", frame=frame, protocol=PROTOCOLS["two-phase"], count=count,
+            think_us=2, times=times,
+        )  # fmt: skip
+        _fine(verdict, "local call")
+
+    _watched(watch, loop, report)
     report.keep(local=times)
     return report
 
@@ -289,9 +314,12 @@ def own_pages(
     driver, report = _driver(), Report()
 
     def loop() -> None:
-        verdict, report.counts["cycles"] = driver.probe_own_pages(
-            frame, pages, rounds, protocol, base
-        )
+        cycles = array("Q", [0])
+        verdict = driver.probe(
+            "own-pages", frame=frame, pages=pages, count=rounds, protocol=protocol, base=base,
+            results=cycles,
+        )  # fmt: skip
+        report.counts["cycles"] = cycles[0]
         _fine(verdict, "own pages")
 
     with _polling(driver, (driver.me,)):
@@ -300,7 +328,7 @@ def own_pages(
 
 def compute() -> Report:
     """Compute until the client says stop."""
-    _driver().probe_compute()
+    _driver().probe("compute")
     return Report()
 
 

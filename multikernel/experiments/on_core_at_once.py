@@ -9,6 +9,7 @@ lie in regions that differ, up to REGIONS cores, but for "common", which lies in
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +20,6 @@ from multikernel.native._native import (
     PAGES_IN_FLIGHT,
     Driver,
     Histogram,
-    retypes_at_once,
 )
 from multikernel.runtime import local
 
@@ -93,6 +93,7 @@ class Work:
 
 
 MEETINGS = 2
+COUNTED = ("operations", "began", "cycles", "cpu_ns", "wall_ns")
 
 
 def at_once(work: Work, watch: Watch | None) -> Report:
@@ -109,18 +110,17 @@ def at_once(work: Work, watch: Watch | None) -> Report:
     edge, cycles = EDGE_US * plan.cycles_per_us, round(work.seconds * 1e6 * plan.cycles_per_us)
 
     def loop() -> None:
-        verdict, counts = retypes_at_once(
-            driver, (ram, offset), (ROOT, FRAMES), in_flight, work.members, work.base, edge, cycles,
-            BATCH,
-            times,
+        counts = array("Q", bytes(8 * len(COUNTED)))
+        verdict = driver.probe(
+            "at-once", source=ram, offset=offset, cnode=ROOT, index=FRAMES, in_flight=in_flight,
+            cores=work.members, base=work.base, edge=edge, cycles=cycles, batch=BATCH, times=times,
+            results=counts,
         )  # fmt: skip
         _fine(
             verdict,
             f"retype and delete, memory {work.memory}, on core {driver.me} of {work.cores} at once",
         )
-        report.counts.update(
-            zip(("operations", "began", "cycles", "cpu_ns", "wall_ns"), counts, strict=True)
-        )
+        report.counts.update(zip(COUNTED, counts, strict=True))
 
     with _polling(driver, (driver.me,)):
         _watched(watch, loop, report)

@@ -21,8 +21,6 @@ from multikernel.native._native import (
     Capabilities,
     Driver,
     Histogram,
-    operations,
-    revokes,
 )
 from multikernel.runtime import local
 
@@ -150,14 +148,16 @@ def operate(task: Task, watch: Watch | None) -> Report:
     driver, report, times = _driver(), Report(), Histogram()
     assert local.plan is not None
     assert _furniture is not None
-    mine = (_furniture.sources[task.source], _furniture.cnode, 0)
-    here = task.to == driver.me
-    theirs = (task.to, _furniture.cnode if here else ROOT, BATCH if here else TO_INDEX)
+    furniture, here = _furniture, task.to == driver.me
 
     def some(count: int, into: Histogram) -> None:
-        verdict = operations(
-            driver, task.operation, mine, theirs, count, task.batch, into,
+        verdict = driver.probe(
+            "operations", form=task.operation,
+            source=furniture.sources[task.source], cnode=furniture.cnode, index=0,
+            core=task.to, to_cnode=furniture.cnode if here else ROOT,
+            to_index=BATCH if here else TO_INDEX,
             in_flight=task.in_flight, copies=task.copies, cores=task.spread,
+            count=count, batch=task.batch, times=into,
         )  # fmt: skip
         _fine(verdict, f"{task.operation} of memory that is {task.source}")
 
@@ -175,10 +175,11 @@ def revoke_descendants(descendants: int, count: int, watch: Watch | None) -> Rep
     furniture = _furniture
 
     def some(number: int, into: Histogram) -> None:
-        _fine(
-            revokes(driver, furniture.wide, furniture.wide_cnodes, descendants, number, into),
-            f"revoke of {descendants} descendants",
-        )
+        verdict = driver.probe(
+            "revokes", source=furniture.wide, each=furniture.wide_cnodes, pages=descendants,
+            count=number, times=into,
+        )  # fmt: skip
+        _fine(verdict, f"revoke of {descendants} descendants")
 
     with _polling(driver, (driver.me,)):
         some(1, Histogram())

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from multikernel.errors import ProtocolError
 from multikernel.experiments.on_core import WARM, Plan, Report, Watch, _driver, _polling, _watched
-from multikernel.native._native import Driver, Histogram, barriers, collectives
+from multikernel.native._native import Driver, Histogram
 
 
 def shared_barrier(
@@ -20,8 +20,9 @@ def shared_barrier(
     `timer`: by the plan's names.
     """
     return _all(
-        lambda driver, at, count, batch, into: barriers(
-            driver, form, list(members), timer, at, count, batch, into
+        lambda driver, at, count, batch, into: driver.probe(
+            "shared-barrier", form=form, each=members, timer=timer, base=at, count=count,
+            batch=batch, times=into,
         ),
         use, plan, watch,
     )  # fmt: skip
@@ -38,8 +39,9 @@ def collective(
     driver = _driver()
     with _polling(driver, (driver.me,)):
         return _all(
-            lambda driver, at, count, batch, into: collectives(
-                driver, operation, list(members), group, root, timer, at, count, batch, into
+            lambda driver, at, count, batch, into: driver.probe(
+                "collective", form=operation, each=members, timer=timer, group=group, core=root,
+                base=at, count=count, batch=batch, times=into,
             ),
             use, plan, watch,
         )  # fmt: skip

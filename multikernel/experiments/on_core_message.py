@@ -9,7 +9,16 @@ came wrong is an error.
 from __future__ import annotations
 
 from multikernel.errors import ProtocolError
-from multikernel.experiments.on_core import WARM, Plan, Report, Watch, _driver, _polling, _watched
+from multikernel.experiments.on_core import (
+    CALL_LINE,
+    WARM,
+    Plan,
+    Report,
+    Watch,
+    _driver,
+    _polling,
+    _watched,
+)
 from multikernel.native._native import Histogram
 from multikernel.user.memory import Page
 
@@ -39,12 +48,16 @@ def echo(
     with page.view() as memory:
 
         def loop() -> None:
-            wrong = driver.probe_echo(memory, form, role, slots, use, WARM, 1, Histogram())
+            def some(base: int, count: int, batch: int, into: Histogram) -> int:
+                return driver.probe(
+                    "echo", memory=memory, form=form, role=role, slots=slots, base=base,
+                    count=count, batch=batch, times=into,
+                )  # fmt: skip
+
+            wrong = some(use, WARM, 1, Histogram())
             for number, (name, count, batch) in enumerate(plan):
                 found[name] = Histogram()
-                wrong += driver.probe_echo(
-                    memory, form, role, slots, use + 1 + number, count, batch, found[name]
-                )
+                wrong += some(use + 1 + number, count, batch, found[name])
             _right(wrong, form, slots)
 
         _watched(watch, loop, report)
@@ -71,11 +84,11 @@ def stream(
     with page.view() as memory:
 
         def loop() -> None:
-            _right(
-                driver.probe_stream(memory, form, role, slots, use, count, batch, times, ahead),
-                form,
-                slots,
-            )
+            wrong = driver.probe(
+                "stream", memory=memory, form=form, role=role, slots=slots, base=use, count=count,
+                batch=batch, times=(times, ahead),
+            )  # fmt: skip
+            _right(wrong, form, slots)
 
         _watched(watch, loop, report)
     if role:
@@ -90,8 +103,10 @@ def open_loop(peer: int, count: int, mean_cycles: int, seed: int, watch: Watch |
     driver, report, latency = _driver(), Report(), Histogram()
 
     def loop() -> None:
-        driver.probe_ping(peer, 0, WARM, 1, Histogram())
-        driver.probe_open_loop(peer, count, mean_cycles, seed, latency)
+        driver.probe("ping", form=CALL_LINE, core=peer, count=WARM, batch=1, times=Histogram())
+        driver.probe(
+            "open-loop", core=peer, cycles=mean_cycles, seed=seed, count=count, times=latency
+        )
 
     with _polling(driver, (driver.me, peer)):
         _watched(watch, loop, report)

@@ -14,9 +14,9 @@ from contextlib import ExitStack
 
 from multikernel.errors import ProtocolError
 from multikernel.experiments.on_core import (
+    CALL_LINE,
     QUIET,
     QUIET_CROWDED,
-    WARM,
     Plan,
     Policy,
     Report,
@@ -25,6 +25,7 @@ from multikernel.experiments.on_core import (
     _polling,
     _set_policy,
     _watched,
+    pings,
 )
 from multikernel.native._native import VERDICTS, Driver, Histogram
 from multikernel.runtime import local
@@ -48,15 +49,16 @@ def _meet(driver: Driver, others: tuple[int, ...], base: int) -> None:
     """Returns when all have come. others: on the core that calls the meeting, those it meets; on
     these, empty.
     """
-    for other in others:
-        driver.probe_floor(other, 0, MEETING_LINE, base, 1, 1, Histogram())
-    if not others:
-        driver.probe_floor(driver.me, 1, MEETING_LINE, base, 1, 1, Histogram())
+    for core in others or (driver.me,):
+        driver.probe(
+            "floor", core=core, role=0 if others else 1, line=MEETING_LINE, base=base, count=1,
+            batch=1, times=Histogram(),
+        )  # fmt: skip
 
 
 def serve_updates() -> None:
     """From now on this core's driver makes updates for those who ask it by message."""
-    _driver().probe_update_serve()
+    _driver().probe("serve-updates")
 
 
 def update(
@@ -78,9 +80,12 @@ def update(
 
     def some(count: int, into: Histogram, there: Histogram) -> None:
         if server is None:
-            driver.probe_update_shared(lines, count, batch, into)
+            driver.probe("update-shared", lines=lines, count=count, batch=batch, times=into)
         else:
-            verdict = driver.probe_update_message(server, lines, count, batch, into, there)
+            verdict = driver.probe(
+                "update-message", core=server, lines=lines, count=count, batch=batch,
+                times=(into, there),
+            )  # fmt: skip
             if verdict != VERDICTS["OK"]:
                 raise ProtocolError("no update was made", value=verdict, where=f"core {server}")
 
@@ -121,17 +126,11 @@ def update(
 def own_driver(plan: Plan, watch: Watch | None) -> Report:
     """Requests of a program to its own core's driver. Samples: by the plan's names."""
     driver, report = _driver(), Report()
-    found: dict[str, Histogram] = {}
 
     def loop() -> None:
-        driver.probe_here(WARM, 1, Histogram())
-        for name, count, batch in plan:
-            found[name] = Histogram()
-            driver.probe_here(count, batch, found[name])
+        report.keep(**pings(driver, driver.me, CALL_LINE, plan))
 
-    _watched(watch, loop, report)
-    report.keep(**found)
-    return report
+    return _watched(watch, loop, report)
 
 
 def neighbour(peer: int, policy: Policy, plan: Plan, watch: Watch | None) -> Report:
@@ -139,20 +138,15 @@ def neighbour(peer: int, policy: Policy, plan: Plan, watch: Watch | None) -> Rep
     the plan's names.
     """
     driver, report = _driver(), Report()
-    found: dict[str, Histogram] = {}
 
     def loop() -> None:
-        driver.probe_ping(peer, 0, WARM, 1, Histogram())
-        for name, count, batch in plan:
-            found[name] = Histogram()
-            driver.probe_ping(peer, 0, count, batch, found[name])
+        report.keep(**pings(driver, peer, CALL_LINE, plan))
 
     _set_policy(driver, (driver.me, peer), policy)
     try:
         _watched(watch, loop, report)
     finally:
         _set_policy(driver, (driver.me, peer), _quiet())
-    report.keep(**found)
     return report
 
 
@@ -182,7 +176,9 @@ def open_loop(
 
     def loop() -> None:
         _set_policy(driver, (peer,), policy)
-        driver.probe_open_loop(peer, count, mean_cycles, seed, latency)
+        driver.probe(
+            "open-loop", core=peer, cycles=mean_cycles, seed=seed, count=count, times=latency
+        )
         _set_policy(driver, (peer,), ASLEEP)
 
     with ExitStack() as stack:

@@ -13,7 +13,6 @@ import mmap
 import os
 import socket
 from dataclasses import dataclass, replace
-from typing import cast
 
 from multikernel.errors import ProtocolError
 from multikernel.experiments.counting import count_events
@@ -82,11 +81,15 @@ def _opened(ticket: Ticket, own: tuple[int, ...]) -> _Held:
 
 def _echo(driver: Driver, held: _Held, role: int, count: int, batch: int, times: Histogram) -> None:
     if held.end is not None:
-        wrong = _native.channel_echo(driver, held.end, role, count, batch, times)
-    else:
-        wrong = _native.host_echo(
-            driver, held.form, held.memory, held.descriptors, role, held.passed, count, batch, times
+        wrong = driver.probe(
+            "channel-echo", channel=held.end, role=role, count=count, batch=batch, times=times
         )
+    else:
+        receive, send = held.descriptors or (-1, -1)
+        wrong = driver.probe(
+            "host-echo", form=held.form, memory=held.memory, receive=receive, send=send, role=role,
+            base=held.passed, count=count, batch=batch, times=times,
+        )  # fmt: skip
         held.passed += count
     _right(wrong, held)
 
@@ -136,10 +139,16 @@ def stream(name: str, role: int, count: int, batch: int, watch: Watch | None) ->
     def loop() -> None:
         _echo(driver, held, role, WARM, 1, Histogram())
         if held.end is not None:
-            end = cast(_native.ChannelEnd, held.end)
-            _right(_native.channel_stream(driver, end, role, count, batch, times), held)
+            wrong = driver.probe(
+                "channel-stream", channel=held.end, role=role, count=count, batch=batch, times=times
+            )
         else:
-            _right(_native.host_stream(driver, held.descriptors, role, count, batch, times), held)
+            receive, send = held.descriptors
+            wrong = driver.probe(
+                "host-stream", receive=receive, send=send, role=role, count=count, batch=batch,
+                times=times,
+            )  # fmt: skip
+        _right(wrong, held)
 
     _watched(watch, loop, report)
     if role:

@@ -7,13 +7,15 @@ the tree. A request or an acknowledgement that was wrong, on any core, is an err
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 from multikernel.errors import ProtocolError
 from multikernel.experiments.on_core import WARM, Plan, Report, Watch, _driver, _watched
-from multikernel.native._native import Histogram, shootdown
+from multikernel.native._native import Histogram
 
 Line = tuple[int, int]
-"""A scratch line: in which core's region, and its number there."""
+"""A scratch line: in which core's region, and its number there, from 1 on."""
+NO_LINE = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +44,12 @@ def messages(place: Place, use: int, plan: Plan, watch: Watch | None) -> Report:
     found: dict[str, Histogram] = {}
 
     def some(at: int, count: int, batch: int, into: Histogram) -> int:
-        return shootdown(
-            driver,
-            place.up,
-            list(place.children),
-            place.shared,
-            list(place.targets),
-            at,
-            count,
-            batch,
-            into,
-        )
+        (core, line), (shared_core, shared_line) = place.up or NO_LINE, place.shared or NO_LINE
+        return driver.probe(
+            "shootdown", core=core, line=line, each=chain(*place.children),
+            shared_core=shared_core, shared_line=shared_line, below=len(place.targets),
+            sum=sum(place.targets), base=at, count=count, batch=batch, times=into,
+        )  # fmt: skip
 
     def loop() -> None:
         wrong, at = some(use, WARM, 1, Histogram()), use + WARM

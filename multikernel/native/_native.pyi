@@ -5,6 +5,7 @@ each other. Type checkers and editors read it, nothing runs it.
 """
 
 from array import array
+from collections.abc import Iterable
 from typing import Any, Self, final
 
 from typing_extensions import Buffer
@@ -14,7 +15,6 @@ VERDICTS: dict[str, int]
 VERDICT_CAPABILITY_BASE: int
 RIGHTS: dict[str, int]
 PROTOCOLS: dict[str, int]
-STREAMS: dict[str, int]
 CHANNELS: dict[str, int]
 CAPABILITY_TYPES: dict[str, int]
 CAPABILITY_ROOT: int
@@ -119,177 +119,25 @@ class Driver:
     def export(
         self, slot: int, generation: int, address: int, length: int, writable: bool
     ) -> tuple[int, Exported | None]: ...
-    def probe_floor(
-        self, b: int, role: int, line: int, base: int, count: int, batch: int, h: Histogram
-    ) -> None: ...
-    def probe_two_lines(
+    def probe(
         self,
-        asker: int,
-        answerer: int,
-        role: int,
-        line: int,
-        base: int,
-        count: int,
-        batch: int,
-        h: Histogram,
-    ) -> None: ...
+        name: str,
+        *,
+        form: str = "",
+        times: Histogram | tuple[Histogram, ...] = (),
+        channel: _End | None = None,
+        memory: Buffer | None = None,
+        each: Iterable[int] = (),
+        results: array[int] | None = None,
+        **numbers: int,
+    ) -> int: ...
     def probe_home(self, core: int, line: int) -> int: ...
-    def probe_call_line(
-        self, peer: int, role: int, count: int, batch: int, h: Histogram
-    ) -> None: ...
-    def probe_message(self, peer: int, role: int, count: int) -> array[int]: ...
-    def probe_spread(self, groups: tuple[int, ...], count: int) -> tuple[int, array[int]]: ...
-    def probe_ring(self, peer: int, role: int, count: int, batch: int, h: Histogram) -> None: ...
-    def probe_stream(
-        self,
-        memory: Buffer,
-        form: str,
-        role: int,
-        slots: int,
-        use: int,
-        count: int,
-        batch: int,
-        times: Histogram,
-        ahead: Histogram | None = None,
-    ) -> int: ...
-    def probe_echo(
-        self,
-        memory: Buffer,
-        form: str,
-        role: int,
-        slots: int,
-        use: int,
-        count: int,
-        batch: int,
-        times: Histogram,
-    ) -> int: ...
-    def probe_compute(self) -> tuple[int, int]: ...
-    def probe_turns(self, core: int) -> int: ...
-    def probe_ping(self, peer: int, via: int, count: int, batch: int, h: Histogram) -> None: ...
-    def probe_update_shared(self, lines: int, count: int, batch: int, h: Histogram) -> None: ...
-    def probe_update_message(
-        self, server: int, lines: int, count: int, batch: int, h: Histogram, at_server: Histogram
-    ) -> int: ...
-    def probe_update_serve(self) -> None: ...
-    def probe_here(self, count: int, batch: int, h: Histogram) -> None: ...
-    def probe_open_loop(
-        self, peer: int, count: int, mean_cycles: int, seed: int, h: Histogram
-    ) -> None: ...
-    def probe_unmap(
-        self,
-        frame: int,
-        length: int,
-        holders: tuple[int, ...],
-        protocol: int,
-        count: int,
-        think_us: int,
-        map_times: Histogram,
-        touch_times: Histogram,
-        unmap_times: Histogram,
-    ) -> int: ...
-    def probe_local(self, frame: int, count: int, h: Histogram) -> int: ...
-    def probe_own_pages(
-        self, frame: int, pages: int, rounds: int, protocol: int, base: int
-    ) -> tuple[int, int]: ...
 
-OPERATIONS: dict[str, int]
+PROBE_FORMS: dict[str, tuple[str, ...]]
 IN_FLIGHT_MOST: int
 PAGES_IN_FLIGHT: int
-BARRIERS: dict[str, int]
-COLLECTIVES: dict[str, int]
 HOST_BYTES_OF_MEMORY: int
 
-def host_echo(
-    driver: Driver,
-    form: str,
-    memory: Buffer | None,
-    descriptors: tuple[int, ...],
-    role: int,
-    first: int,
-    count: int,
-    batch: int,
-    times: Histogram,
-) -> int: ...
-def host_stream(
-    driver: Driver,
-    descriptors: tuple[int, ...],
-    role: int,
-    count: int,
-    batch: int,
-    times: Histogram,
-) -> int: ...
-def channel_echo(
-    driver: Driver, end: ChannelEnd | CallEnd, role: int, count: int, batch: int, times: Histogram
-) -> int: ...
-def channel_stream(
-    driver: Driver, end: ChannelEnd, role: int, count: int, batch: int, times: Histogram
-) -> int: ...
-def operations(
-    driver: Driver,
-    operation: str,
-    source: tuple[int, int, int],
-    to: tuple[int, int, int],
-    count: int,
-    batch: int,
-    times: Histogram,
-    *,
-    in_flight: int = 1,
-    copies: int = 0,
-    cores: int = 1,
-) -> int: ...
-def retypes_at_once(
-    driver: Driver,
-    source: tuple[int, int],
-    to: tuple[int, int],
-    in_flight: int,
-    members: int,
-    base: int,
-    edge: int,
-    cycles: int,
-    batch: int,
-    times: Histogram,
-) -> tuple[int, tuple[int, int, int, int, int]]: ...
-def revokes(
-    driver: Driver,
-    source: int,
-    cnodes: tuple[int, ...],
-    descendants: int,
-    count: int,
-    times: Histogram,
-) -> int: ...
-def shootdown(
-    driver: Driver,
-    up: tuple[int, int] | None,
-    children: list[tuple[int, int]],
-    shared: tuple[int, int] | None,
-    targets: list[int],
-    use: int,
-    count: int,
-    batch: int,
-    times: Histogram,
-) -> int: ...
-def barriers(
-    driver: Driver,
-    form: str,
-    members: list[int],
-    timer: int,
-    use: int,
-    count: int,
-    batch: int,
-    times: Histogram,
-) -> int: ...
-def collectives(
-    driver: Driver,
-    operation: str,
-    members: list[int],
-    group: int,
-    root: int,
-    timer: int,
-    use: int,
-    count: int,
-    batch: int,
-    times: Histogram,
-) -> int: ...
 def counter(event: str, kernel: bool) -> int: ...
 def channel_bytes(form: str, slots: int) -> int: ...
 def channel_create(memory: Buffer, form: str, slots: int) -> None: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from statistics import median
 
 from multikernel.errors import ProtocolError
@@ -22,10 +23,13 @@ def message_costs(turns: list[Turn], count: int) -> tuple[dict[Turn, tuple[float
     found: dict[Turn, tuple[float, ...]] = {}
     for asker, answerer in turns:
         if driver.me == asker:
-            cycles = driver.probe_message(answerer, 0, count)
+            cycles = array("Q", bytes(2 * 8 * count))
+            driver.probe("message", core=answerer, role=0, count=count, results=cycles)
             found[asker, answerer] = median(cycles[:count]), median(cycles[count:])
         elif driver.me == answerer:
-            found[asker, answerer] = (median(driver.probe_message(asker, 1, count)),)
+            cycles = array("Q", bytes(8 * count))
+            driver.probe("message", core=asker, role=1, count=count, results=cycles)
+            found[asker, answerer] = (median(cycles),)
     return found, driver.probe_home(driver.me, 0)
 
 
@@ -43,7 +47,8 @@ def contest(groups: tuple[int, ...], count: int) -> list[float]:
     """
     driver = local.driver
     assert driver is not None
-    verdict, cycles = driver.probe_spread(groups, count)
+    cycles = array("Q", bytes(8 * count * len(groups)))
+    verdict = driver.probe("spread", each=groups, count=count, results=cycles)
     if verdict != VERDICTS["OK"]:
         raise ProtocolError(
             "a message to a group was refused", value=verdict, where=f"core {driver.me}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 import multikernel
-from multikernel.native._native import STREAMS, Histogram
+from multikernel.native._native import PROBE_FORMS, Histogram
 from multikernel.user.here import here
 
 SLOTS = (4, 16, 64, 1024, 16384)
@@ -17,18 +17,22 @@ COUNT, BATCH = 3000, 256
 
 def _run(page: multikernel.Page, role: int, use: int) -> list[tuple[str, int, int, int, int, int]]:
     driver, found = here().driver, []
-    for form in STREAMS:
+    for form in PROBE_FORMS["stream"]:
         for slots in WINDOWS if form == "call-line" else SLOTS:
             times, ahead = Histogram(), Histogram()
             use += 1
-            wrong = driver.probe_stream(
-                page.view(), form, role, slots, use, COUNT, BATCH, times, ahead
-            )
+            wrong = driver.probe(
+                "stream", memory=page.view(), form=form, role=role, slots=slots, base=use,
+                count=COUNT, batch=BATCH, times=(times, ahead),
+            )  # fmt: skip
             found.append((form, slots, wrong, times.n, ahead.n, ahead.max))
             if form != "plain":
                 use += 1
                 times = Histogram()
-                wrong = driver.probe_echo(page.view(), form, role, slots, use, 100, 10, times)
+                wrong = driver.probe(
+                    "echo", memory=page.view(), form=form, role=role, slots=slots, base=use,
+                    count=100, batch=10, times=times,
+                )  # fmt: skip
                 found.append((f"echo {form}", slots, wrong, times.n, 0, 0))
     return found
 
@@ -51,7 +55,10 @@ def test_streams_of_every_form_and_size() -> None:
 
 
 def _refused(page: multikernel.Page, form: str, slots: int) -> None:
-    here().driver.probe_stream(page.view(), form, 0, slots, 1, 1, 1, Histogram())
+    here().driver.probe(
+        "stream", memory=page.view(), form=form, role=0, slots=slots, base=1, count=1, batch=1,
+        times=Histogram(),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

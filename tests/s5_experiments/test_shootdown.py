@@ -111,7 +111,7 @@ def _refused(line: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("line", [(CORES, FIRST_LINE), (0, 0), (0, 63), (0, 128)])
 def test_a_line_that_is_not_there_is_refused(system: System, line: tuple[int, int]) -> None:
-    with pytest.raises(IndexError, match="no scratch line"):
+    with pytest.raises(ValueError, match="lines 1 to 62"):
         system.cores[0].run(_refused, line)
 
 

@@ -19,8 +19,6 @@ cdef extern from "base/wait.h":
 cdef extern from "channel/channel.h":
     enum channel_status:
         CHANNEL_OK, CHANNEL_AGAIN, CHANNEL_CLOSED, CHANNEL_BROKEN
-    enum channel_kind:
-        CHANNEL_CALLS
     enum:
         CHANNEL_SHORT_LOOKS
     enum channel_awaited:

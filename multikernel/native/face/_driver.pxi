@@ -1,5 +1,5 @@
 # The CPU driver for Python, included by _native.pyx: system calls of the core this process is,
-# memory of its mappings, and the measuring loops that run on it (_loops.pxi). Loops that wait for
+# memory of its mappings, and the measuring loops that run on it (_probe.pxi). Loops that wait for
 # another core release the interpreter lock; system calls keep it.
 
 cdef extern from "driver/driver.h":
@@ -187,149 +187,19 @@ cdef class Driver:
         exported.pinned = True
         return 0, exported
 
-    # --- measuring loops: probes/probes.h ---
+    def probe(self, str name, *, str form="", times=(), _End channel=None, memory=None, each=(),
+            array.array results=None, **numbers):
+        """Runs a measuring loop; probes/table.c says which there are, what each takes and returns.
 
-    def probe_floor(self, uint32_t b, int role, uint32_t line, uint64_t base, uint64_t count,
-            uint32_t batch, Histogram h):
-        if line >= 64:
-            raise IndexError(line)
-        with nogil:
-            probe_floor(self.d, b, role, line, base, count, batch, h.h)
-
-    def probe_two_lines(self, uint32_t asker, uint32_t answerer, int role, uint32_t line,
-            uint64_t base, uint64_t count, uint32_t batch, Histogram h):
-        if line >= 64:
-            raise IndexError(line)
-        if asker >= self.segment.cores or answerer >= self.segment.cores:
-            raise IndexError(max(asker, answerer))
-        with nogil:
-            probe_two_lines(self.d, asker, answerer, role, line, base, count, batch, h.h)
+        times: the histograms it fills, one or a tuple of them; each: numbers of which there are
+        many; results: filled by it. Raises TypeError and ValueError for what it does not take, and
+        OSError.
+        """
+        return _probe(self.d, name, form, times if isinstance(times, tuple) else (times,), channel,
+                memory, each, results, numbers)
 
     def probe_home(self, uint32_t core, uint32_t line):
         """The memory node of a scratch line, or minus an errno where the host does not say."""
-        if core >= self.segment.cores or line >= 64:
+        if core >= self.segment.cores or line >= FREE_LINES:
             raise IndexError(core, line)
         return probe_home(self.d, core, line)
-
-    def probe_call_line(self, uint32_t peer, int role, uint64_t count, uint32_t batch, Histogram h):
-        with nogil:
-            probe_call_line(self.d, peer, role, count, batch, h.h)
-
-    def probe_message(self, uint32_t peer, int role, uint32_t count):
-        """Cycles: of role 0 its sends, then as many round trips; of role 1 its receives. See
-        probes.h.
-        """
-        cdef array.array cycles = array.array("Q", bytes(8 * count * (1 if role else 2)))
-        if peer >= self.segment.cores or not count:
-            raise IndexError(peer, count)
-        with nogil:
-            probe_message(self.d, peer, role, count, <uint64_t *>cycles.data.as_voidptr)
-        return cycles
-
-    def probe_spread(self, tuple groups, uint32_t count):
-        """(verdict, cycles, the groups' values side by side)."""
-        cdef array.array which = array.array("I", groups)
-        cdef array.array cycles = array.array("Q", bytes(8 * count * len(groups)))
-        cdef uint32_t many = len(groups)
-        cdef int verdict
-        with nogil:
-            verdict = probe_spread(self.d, which.data.as_uints, many, count,
-                    <uint64_t *>cycles.data.as_voidptr)
-        return verdict, cycles
-
-    def probe_ring(self, uint32_t peer, int role, uint64_t count, uint32_t batch, Histogram h):
-        with nogil:
-            probe_ring(self.d, peer, role, count, batch, h.h)
-
-    def probe_stream(self, memory, str form, int role, uint32_t slots, uint64_t use,
-            uint64_t count, uint32_t batch, Histogram times, Histogram ahead=None):
-        """Messages that were wrong. memory: a shared buffer; role 0 sends, 1 receives, and takes
-        how far the writer is ahead.
-        """
-        cdef stream_probe p = _stream(memory, form, role, slots, use, count, batch)
-        cdef int64_t wrong
-        if role and ahead is None:
-            raise ValueError("the receiving side has a histogram for how far the writer is ahead")
-        with nogil:
-            wrong = probe_stream(self.d, &p, times.h, ahead.h if ahead is not None else NULL)
-        return _wrong(wrong, slots)
-
-    def probe_echo(self, memory, str form, int role, uint32_t slots, uint64_t use, uint64_t count,
-            uint32_t batch, Histogram times):
-        """The same for messages that come straight back; role 0 asks."""
-        cdef stream_probe p = _stream(memory, form, role, slots, use, count, batch)
-        cdef int64_t wrong
-        with nogil:
-            wrong = probe_echo(self.d, &p, times.h)
-        return _wrong(wrong, slots)
-
-    def probe_compute(self):
-        """(turns, cycles) of a computing loop, until Segment.stop_computing.
-        """
-        cdef uint64_t cycles, turns
-        with nogil:
-            turns = probe_compute(self.d, &cycles)
-        return turns, cycles
-
-    def probe_turns(self, uint32_t core):
-        """Turns so far of the computing loop on a core; 0 when none runs there."""
-        if core >= self.segment.cores:
-            raise IndexError(core)
-        return probe_turns(self.d, core)
-
-    def probe_ping(self, uint32_t peer, int via, uint64_t count, uint32_t batch, Histogram h):
-        with nogil:
-            probe_ping(self.d, peer, via, count, batch, h.h)
-
-    def probe_unmap(self, uint64_t frame, uint64_t length, tuple holders, uint32_t protocol,
-            uint32_t count, uint32_t think_us, Histogram map_times, Histogram touch_times,
-            Histogram unmap_times):
-        """The verdict that ended it, 0 when all went well. holders: core-set words."""
-        cdef array.array words = array.array("Q", holders + (0,) * CORE_SET_WORDS_MAX)
-        cdef int verdict
-        with nogil:
-            verdict = probe_unmap(self.d, frame, length, <const uint64_t *>words.data.as_voidptr,
-                    protocol, count, think_us, map_times.h, touch_times.h, unmap_times.h)
-        return verdict
-
-    def probe_local(self, uint64_t frame, uint32_t count, Histogram h):
-        cdef int verdict
-        with nogil:
-            verdict = probe_local(self.d, frame, count, h.h)
-        return verdict
-
-    def probe_own_pages(self, uint64_t frame, uint32_t pages, uint32_t rounds, uint32_t protocol,
-            uint64_t base):
-        """(verdict, cycles of the unmapping phases)."""
-        cdef int verdict
-        cdef uint64_t cycles
-        with nogil:
-            verdict = probe_own_pages(self.d, frame, pages, rounds, protocol, base, &cycles)
-        return verdict, cycles
-
-    def probe_update_shared(self, uint32_t lines, uint64_t count, uint32_t batch, Histogram h):
-        if lines > 8:
-            raise ValueError(lines)
-        with nogil:
-            probe_update_shared(self.d, lines, count, batch, h.h)
-
-    def probe_update_message(self, uint32_t server, uint32_t lines, uint64_t count, uint32_t batch,
-            Histogram h, Histogram at_server):
-        """The verdict that ended it, 0 when all went well."""
-        cdef int verdict
-        with nogil:
-            verdict = probe_update_message(self.d, server, lines, count, batch, h.h, at_server.h)
-        return verdict
-
-    def probe_update_serve(self):
-        """From now on this core answers the requests of probe_update_message."""
-        probe_update_serve(self.d)
-
-    def probe_here(self, uint64_t count, uint32_t batch, Histogram h):
-        with nogil:
-            probe_here(self.d, count, batch, h.h)
-
-    def probe_open_loop(self, uint32_t peer, uint64_t count, uint64_t mean_cycles, uint64_t seed,
-            Histogram h):
-        with nogil:
-            probe_open_loop(self.d, peer, count, mean_cycles, seed, h.h)

@@ -10,7 +10,7 @@ import array
 from cpython cimport array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.buffer cimport PyBuffer_FillInfo
-from libc.errno cimport errno
+from libc.errno cimport EINVAL, errno
 from libc.signal cimport SIGKILL
 from libc.stdint cimport UINT64_MAX, int64_t, uint16_t, uint32_t, uint64_t, uint8_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
@@ -76,11 +76,9 @@ include "_numbers.pxi"
 include "_histogram.pxi"
 include "_segment.pxi"
 include "_client.pxi"
-include "_loops.pxi"
-include "_driver.pxi"
 include "_channels.pxi"
 include "_ends.pxi"
 include "_call_end.pxi"
-include "_probes.pxi"
-include "_operations.pxi"
+include "_driver.pxi"
+include "_probe.pxi"
 include "_capabilities.pxi"

@@ -1,27 +1,67 @@
 # The numbers of the native headers, by name, so that Python has no copy of its own. Included by
 # _native.pyx.
 
-cdef extern from "face/numbers.h":
-    struct number:
-        const char *name
-        int value
-    const number numbers_kinds[], numbers_verdicts[], numbers_rights[], numbers_protocols[]
-    const number numbers_capability_rights[], numbers_capability_flags[], numbers_channels[]
-    const number numbers_capability_verdicts[]
-    const number numbers_streams[], numbers_host_forms[], numbers_counters[], numbers_barriers[]
-    const number numbers_collectives[], numbers_operations[]
-
 cdef extern from "driver/driver.h":
     enum:
-        KIND_PIN, KIND_UNPIN, VERDICT_CAPABILITY
+        KIND_PING, KIND_TOUCH, KIND_READ, KIND_WRITE, KIND_ALLOCATE, KIND_FREE, KIND_MAP
+        KIND_UNMAP, KIND_PROTECT, KIND_PIN, KIND_UNPIN, KIND_DIGEST, KIND_TREE, KIND_TREES
+        KIND_GROUP, KIND_GATHER, KIND_SPREAD, KIND_ORDER, KIND_TAKE, KIND_POLICY
+        KIND_RUN_BEGIN, KIND_RUN_GO, KIND_CAP_CREATE, KIND_CAP_COPY, KIND_CAP_RETYPE
+        KIND_CAP_REVOKE, KIND_CAP_DELETE, KIND_CAP_LOOK, KIND_CAP_MAP, KIND_CAP_DIGEST
+        VERDICT_OK, VERDICT_BUSY, VERDICT_NOT_MAPPED, VERDICT_PINNED, VERDICT_STALE_VIEW
+        VERDICT_NO_SLOT, VERDICT_HOST, VERDICT_BAD_REQUEST, VERDICT_NO_MEMORY, VERDICT_FAULT
+        VERDICT_FRAME_IN_USE, VERDICT_NOT_A_FRAME, VERDICT_CORE_BUSY, VERDICT_OVERTAKEN
+        VERDICT_CAPABILITY
+        RIGHTS_READ, RIGHTS_WRITE, TWO_PHASE, ONE_PHASE
+        CAP_READ, CAP_WRITE, CAP_GRANT
+        CAP_REMOTE_COPIES, CAP_REMOTE_DESCENDANTS, CAP_REMOTE_ANCESTORS, CAP_DYING
+        CAP_OK, CAP_MORE, CAP_STALE, CAP_NOT_A_CNODE, CAP_SLOT_IN_USE, CAP_NO_SLOTS, CAP_NO_CNODES
+        CAP_WRONG_TYPE, CAP_NOT_COPYABLE, CAP_BAD_SIZE, CAP_RETYPE_CONFLICT, CAP_RIGHTS_EXCEEDED
+        CAP_BUSY, CAP_CNODE_CYCLE, CAP_NEEDS_AGREEMENT, CAP_PERMANENT, CAP_MAPPED
 
+cdef extern from "channel/channel.h":
+    enum channel_kind:
+        CHANNEL_EPOCH_RING, CHANNEL_USED_RING, CHANNEL_CALL_LINE, CHANNEL_CALLS
 
-cdef dict _table(const number *numbers):
-    table = {}
-    while numbers.name:
-        table[numbers.name.decode()] = numbers.value
-        numbers += 1
-    return table
+KINDS = {
+    "PING": KIND_PING, "TOUCH": KIND_TOUCH, "READ": KIND_READ, "WRITE": KIND_WRITE,
+    "ALLOCATE": KIND_ALLOCATE, "FREE": KIND_FREE, "MAP": KIND_MAP, "UNMAP": KIND_UNMAP,
+    "PROTECT": KIND_PROTECT, "PIN": KIND_PIN, "UNPIN": KIND_UNPIN, "DIGEST": KIND_DIGEST,
+    "TREE": KIND_TREE, "TREES": KIND_TREES, "GROUP": KIND_GROUP, "GATHER": KIND_GATHER,
+    "SPREAD": KIND_SPREAD, "ORDER": KIND_ORDER, "TAKE": KIND_TAKE, "POLICY": KIND_POLICY,
+    "RUN_BEGIN": KIND_RUN_BEGIN, "RUN_GO": KIND_RUN_GO, "CAP_CREATE": KIND_CAP_CREATE,
+    "CAP_COPY": KIND_CAP_COPY, "CAP_RETYPE": KIND_CAP_RETYPE, "CAP_REVOKE": KIND_CAP_REVOKE,
+    "CAP_DELETE": KIND_CAP_DELETE, "CAP_LOOK": KIND_CAP_LOOK, "CAP_MAP": KIND_CAP_MAP,
+    "CAP_DIGEST": KIND_CAP_DIGEST,
+}
+VERDICTS = {
+    "OK": VERDICT_OK, "BUSY": VERDICT_BUSY, "NOT_MAPPED": VERDICT_NOT_MAPPED,
+    "PINNED": VERDICT_PINNED, "STALE_VIEW": VERDICT_STALE_VIEW, "NO_SLOT": VERDICT_NO_SLOT,
+    "HOST": VERDICT_HOST, "BAD_REQUEST": VERDICT_BAD_REQUEST, "NO_MEMORY": VERDICT_NO_MEMORY,
+    "FAULT": VERDICT_FAULT, "FRAME_IN_USE": VERDICT_FRAME_IN_USE,
+    "NOT_A_FRAME": VERDICT_NOT_A_FRAME, "CORE_BUSY": VERDICT_CORE_BUSY,
+    "OVERTAKEN": VERDICT_OVERTAKEN,
+}
+VERDICT_CAPABILITY_BASE = VERDICT_CAPABILITY
+RIGHTS = {"read-only": RIGHTS_READ, "read-write": RIGHTS_WRITE}
+PROTOCOLS = {"two-phase": TWO_PHASE, "one-phase": ONE_PHASE}
+CAPABILITY_RIGHTS = {"read": CAP_READ, "write": CAP_WRITE, "grant": CAP_GRANT}
+CAPABILITY_FLAGS = {
+    "remote-copies": CAP_REMOTE_COPIES, "remote-descendants": CAP_REMOTE_DESCENDANTS,
+    "remote-ancestors": CAP_REMOTE_ANCESTORS, "dying": CAP_DYING,
+}
+CAPABILITY_VERDICTS = {
+    "ok": CAP_OK, "more": CAP_MORE, "stale": CAP_STALE, "not-a-cnode": CAP_NOT_A_CNODE,
+    "slot-in-use": CAP_SLOT_IN_USE, "no-slots": CAP_NO_SLOTS, "no-cnodes": CAP_NO_CNODES,
+    "wrong-type": CAP_WRONG_TYPE, "not-copyable": CAP_NOT_COPYABLE, "bad-size": CAP_BAD_SIZE,
+    "retype-conflict": CAP_RETYPE_CONFLICT, "rights-exceeded": CAP_RIGHTS_EXCEEDED,
+    "busy": CAP_BUSY, "cnode-cycle": CAP_CNODE_CYCLE, "needs-agreement": CAP_NEEDS_AGREEMENT,
+    "permanent": CAP_PERMANENT, "mapped": CAP_MAPPED,
+}
+CHANNELS = {
+    "epoch-ring": CHANNEL_EPOCH_RING, "used-ring": CHANNEL_USED_RING,
+    "call-line": CHANNEL_CALL_LINE, "calls": CHANNEL_CALLS,
+}
 
 
 cdef int _number(dict table, str name, str what) except -1:
@@ -29,20 +69,3 @@ cdef int _number(dict table, str name, str what) except -1:
     if name not in table:
         raise ValueError(f"{what}: {name}; one of {', '.join(table)}")
     return table[name]
-
-
-KINDS = _table(numbers_kinds)
-VERDICTS = _table(numbers_verdicts)
-VERDICT_CAPABILITY_BASE = VERDICT_CAPABILITY
-RIGHTS = _table(numbers_rights)
-PROTOCOLS = _table(numbers_protocols)
-CAPABILITY_RIGHTS = _table(numbers_capability_rights)
-CAPABILITY_FLAGS = _table(numbers_capability_flags)
-CAPABILITY_VERDICTS = _table(numbers_capability_verdicts)
-CHANNELS = _table(numbers_channels)
-STREAMS = _table(numbers_streams)
-BARRIERS = _table(numbers_barriers)
-COLLECTIVES = _table(numbers_collectives)
-OPERATIONS = _table(numbers_operations)
-_HOST_FORMS = _table(numbers_host_forms)
-_COUNTERS = _table(numbers_counters)

@@ -108,7 +108,7 @@ cdef class Segment:
         return out[0], out[1], out[2], out[3], out[4], out[5]
 
     def stop_computing(self, uint32_t core):
-        """Ends the core's computing loop (Driver.probe_compute)."""
+        """Ends the core's computing loop (Driver.probe)."""
         if core >= self.cores:
             raise IndexError(core)
         probe_stop_computing(self.s, core)

@@ -14,6 +14,8 @@
  *
  * Idea: will-it-scale (every task repeats one operation for a while, and what they did is added
  * up). */
+#include <errno.h>
+
 #include "probes/asking.h"
 #include "probes/meeting.h"
 
@@ -26,7 +28,7 @@ struct lane {
 
 struct crew {
     struct driver *d;
-    const struct at_once_probe *p;
+    const struct probe *p;
     struct wait wait;
     struct lane lane[OPERATIONS_IN_FLIGHT];
     uint64_t done;        /* operations */
@@ -36,7 +38,7 @@ struct crew {
 
 static void begin(struct crew *c, struct lane *lane, bool deleting, uint64_t frame)
 {
-    const struct at_once_probe *p = c->p;
+    const struct probe *p = c->p;
     const struct message request =
         deleting ? asking_about(KIND_CAP_DELETE, frame)
                  : asking_for_frames(p->source, p->cnode, p->index + lane->page, 1,
@@ -89,7 +91,8 @@ static bool pass(struct crew *c)
     return flying;
 }
 
-static void stretch(struct crew *c, struct histogram *times, struct at_once_counts *counts)
+/* What it counted goes to the results, in the order of the table. */
+static void stretch(struct crew *c)
 {
     const uint64_t wall = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     const uint64_t began = arch_cycles(), before = c->done;
@@ -105,25 +108,26 @@ static void stretch(struct crew *c, struct histogram *times, struct at_once_coun
         if (c->done - marked < c->p->batch)
             continue;
         const uint64_t now = arch_cycles_behind();
-        histogram_add(times, (now - start) / (c->done - marked));
+        histogram_add(c->p->times[0], (now - start) / (c->done - marked));
         start = now;
         marked = c->done;
     }
-    counts->operations = marked - before;
-    counts->began = began;
-    counts->cycles = start - began;
-    counts->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
-    counts->wall_ns = clock_ns(CLOCK_MONOTONIC) - wall;
+    c->p->results[0] = marked - before;
+    c->p->results[1] = began;
+    c->p->results[2] = start - began;
+    c->p->results[3] = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
+    c->p->results[4] = clock_ns(CLOCK_MONOTONIC) - wall;
 }
 
-enum verdict probe_at_once(struct driver *d, const struct at_once_probe *p, struct histogram *times,
-                           struct at_once_counts *counts)
+int64_t probe_at_once(struct driver *d, const struct probe *p)
 {
     struct crew crew = {.d = d, .p = p, .verdict = VERDICT_OK};
-    if (!p->batch || p->in_flight > OPERATIONS_IN_FLIGHT || !p->members || p->members > d->cores)
+    if (p->in_flight > OPERATIONS_IN_FLIGHT || !p->cores || p->cores > d->cores)
         return VERDICT_BAD_REQUEST;
+    if (p->result_count < 5)
+        return -EINVAL;
     driver_enter(d);
-    meet(d, p->base + p->members);
+    meet(d, p->base + p->cores);
     for (uint32_t i = 0; i < p->in_flight; i++) {
         crew.lane[i].page = i * AT_ONCE_PAGES;
         begin(&crew, &crew.lane[i], false, 0);
@@ -131,10 +135,10 @@ enum verdict probe_at_once(struct driver *d, const struct at_once_probe *p, stru
     const uint64_t edge = arch_cycles() + p->edge;
     while (arch_cycles() < edge)
         pass(&crew);
-    stretch(&crew, times, counts);
+    stretch(&crew);
     /* Even a core that failed comes, or the others would go on for ever. */
     meeting_come(d);
-    while (!meeting_has(d, p->base + 2 * (uint64_t)p->members)) {
+    while (!meeting_has(d, p->base + 2 * (uint64_t)p->cores)) {
         pass(&crew);
         if (d->crowded)
             sched_yield();

@@ -9,17 +9,17 @@
  * Source: Mellor-Crummey and Scott, Algorithms for scalable synchronization (TOCS 1991), sections
  * 3.1 and 3.3; Hensgen, Finkel and Manber (1988) for dissemination. Numbers that only grow take the
  * place of a sense. */
+#include <errno.h>
+
 #include "probes/together.h"
 
-enum {
-    ROUNDS_MAX = 12,
-};
+enum { ROUNDS_MAX = 12 };
 
 static_assert(1u << ROUNDS_MAX >= CORES_MAX, "a round for every power of two");
 
 struct barrier {
     struct together all;
-    uint32_t rank, members;
+    uint32_t members;
     _Atomic uint64_t *counter, *generation;
     _Atomic uint64_t *before[ROUNDS_MAX], *after[ROUNDS_MAX];
     uint32_t rounds;
@@ -52,26 +52,24 @@ static void dissemination(const struct barrier *b, uint64_t operation)
     }
 }
 
-int64_t probe_barrier(struct driver *d, const struct together_probe *p, uint32_t form,
-                      struct histogram *times)
+int64_t probe_barrier(struct driver *d, const struct probe *p)
 {
-    struct barrier b = {.all = {d, p, spin}, .members = p->members};
+    const int64_t rank = rank_of(d, p);
+    struct barrier b = {.all = {d, p, spin}, .members = (uint32_t)p->each_count};
     uint64_t wrong = 0;
-    while (b.rank < p->members && p->member[b.rank] != d->me)
-        b.rank++;
-    if (b.rank == p->members || p->members > CORES_MAX)
-        return -1;
-    b.counter = scratch(d, p->member[0], SCRATCH_COUNTER);
-    b.generation = scratch(d, p->member[0], SCRATCH_GENERATION);
-    for (; 1u << b.rounds < p->members; b.rounds++) {
-        uint32_t next = p->member[(b.rank + (1u << b.rounds)) % p->members];
-        b.after[b.rounds] = scratch(d, next, SCRATCH_ROUNDS + b.rounds);
+    if (rank < 0)
+        return -EINVAL;
+    b.counter = scratch(d, (uint32_t)p->each[0], SCRATCH_COUNTER);
+    b.generation = scratch(d, (uint32_t)p->each[0], SCRATCH_GENERATION);
+    for (; 1u << b.rounds < b.members; b.rounds++) {
+        uint64_t next = p->each[((uint32_t)rank + (1u << b.rounds)) % b.members];
+        b.after[b.rounds] = scratch(d, (uint32_t)next, SCRATCH_ROUNDS + b.rounds);
         b.before[b.rounds] = scratch(d, d->me, SCRATCH_ROUNDS + b.rounds);
     }
-    if (form == BARRIER_CENTRAL) {
-        TOGETHER(&b.all, times, wrong, think(1), i, central(&b, i))
+    if (p->form == BARRIER_CENTRAL) {
+        TOGETHER(&b.all, wrong, think(1), i, central(&b, i))
     } else {
-        TOGETHER(&b.all, times, wrong, think(1), i, dissemination(&b, i))
+        TOGETHER(&b.all, wrong, think(1), i, dissemination(&b, i))
     }
     return (int64_t)wrong;
 }

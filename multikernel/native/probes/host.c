@@ -8,7 +8,6 @@
  * one not there yet.
  *
  * Reference: pipe(7), unix(7), eventfd(2), futex(2). */
-#include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <string.h>
@@ -17,294 +16,219 @@
 #include <unistd.h>
 
 #include "channel/channel.h"
-#include "probes/timed.h"
+#include "probes/exchange.h"
 
 enum { SLEEP_MS = 100 };
 
-/* In shared memory the last word is the control word. */
+/* A message in bytes, as large as a line: all of it follows from its number. */
 struct letter {
     struct message message;
     uint64_t last;
 };
 
-static_assert(sizeof(struct letter) == HOST_MESSAGE, "as large as a line");
+static_assert(sizeof(struct letter) == LINE_BYTES, "as large as a line");
 static_assert(sizeof(struct letter) <= PIPE_BUF, "a pipe takes it whole");
 
-/* The memory of eventfd and futex: a direction each, written by its sender. The word that is slept
- * on is the low half of `sent`, which lies with the message as its control word does in a ring. */
-struct box {
-    _Alignas(PAD_BYTES) struct slot slot;
+struct host_end {
+    struct driver *driver;
+    int receive, send;
+    /* Of eventfd and futex: a direction each, written by its sender. The control word says which
+     * message it holds, and is what a futex sleeps on. */
+    struct slot *in, *out;
+    uint64_t received, sent; /* over this memory */
 };
-
-static struct box *box(const struct host_probe *probe, bool sending)
-{
-    return (struct box *)probe->memory + (sending == (probe->role == 0) ? 0 : 1);
-}
 
 static struct letter letter_of(uint64_t number)
 {
     return (struct letter){{{number, ~number, 2, 3, 4, 5, 6}}, number + 7};
 }
 
-static bool is_letter(const struct letter *letter, uint64_t number)
+/* 1 for a whole message, whichever it is. */
+static int opened(const struct letter *letter, struct message *message)
 {
-    struct letter wanted = letter_of(number);
-    return memcmp(letter, &wanted, sizeof wanted) == 0;
+    struct letter wanted = letter_of(letter->message.word[0]);
+    *message = letter->message;
+    return memcmp(letter, &wanted, sizeof wanted) ? -EPROTO : 1;
 }
+
+/* --- Bytes --- */
 
 /* What a call that did not work means: look again, or give up with that errno. */
 static int again(struct driver *d)
 {
     if (errno != EAGAIN && errno != EINTR)
-        return errno;
+        return -errno;
     spin(d);
     return 0;
 }
 
-/* --- Bytes: 0, or an errno. --- */
-
-static int put_bytes(const struct host_probe *probe, const void *from, size_t size)
+static int put_bytes(const struct host_end *end, const void *from, size_t size)
 {
     /* A pipe takes so few bytes whole or not at all, and a packet is one; a stream of bytes may
      * take some of them. */
     for (size_t done = 0; done < size;) {
-        ssize_t put = write(probe->send, (const char *)from + done, size - done);
-        int error = put < 0 ? again(probe->driver) : 0;
+        ssize_t put = write(end->send, (const char *)from + done, size - done);
+        int error = put < 0 ? again(end->driver) : 0;
         if (error)
             return error;
         done += put < 0 ? 0 : (size_t)put;
     }
-    return 0;
+    return 1;
 }
 
-static int get_bytes(const struct host_probe *probe, void *to, size_t size)
+static int get_bytes(const struct host_end *end, void *to, size_t size)
 {
     for (size_t done = 0; done < size;) {
-        ssize_t got = read(probe->receive, (char *)to + done, size - done);
-        int error = got < 0 ? again(probe->driver) : got == 0 ? EPIPE : 0;
+        ssize_t got = read(end->receive, (char *)to + done, size - done);
+        int error = got < 0 ? again(end->driver) : got == 0 ? -EPIPE : 0;
         if (error)
             return error;
         done += got < 0 ? 0 : (size_t)got;
     }
-    return 0;
+    return 1;
+}
+
+static int bytes_send(void *end, struct message *message)
+{
+    const struct letter letter = letter_of(message->word[0]);
+    return put_bytes(end, &letter, sizeof letter);
+}
+
+static int bytes_receive(void *end, struct message *message)
+{
+    struct letter letter;
+    int got = get_bytes(end, &letter, sizeof letter);
+    return got < 0 ? got : opened(&letter, message);
 }
 
 /* --- Eventfd and futex: the message in a line, then the word that says so. --- */
 
-static void put_line(struct box *box, const struct letter *letter, uint64_t number)
+static void put_line(struct host_end *end, const struct message *message)
 {
-    slot_put(&box->slot, &letter->message);
-    /* Pairs with the acquire in line_is_there. The eighth word is this one: the number itself. */
-    atomic_store_explicit(&box->slot.control, number + 1, memory_order_release);
+    const struct letter letter = letter_of(message->word[0]);
+    slot_put(end->out, &letter.message);
+    /* Pairs with the acquire in line_is_there. */
+    atomic_store_explicit(&end->out->control, ++end->sent, memory_order_release);
 }
 
 /* Pairs with the release in put_line. */
-static bool line_is_there(struct box *box, uint64_t number)
+static bool line_is_there(const struct host_end *end)
 {
-    return atomic_load_explicit(&box->slot.control, memory_order_acquire) == number + 1;
+    return atomic_load_explicit(&end->in->control, memory_order_acquire) == end->received + 1;
 }
 
-static void get_line(struct box *box, struct letter *letter, uint64_t number)
+static int get_line(struct host_end *end, struct message *message)
 {
-    slot_get(&box->slot, &letter->message);
-    letter->last = number + 7;
+    struct letter letter;
+    slot_get(end->in, &letter.message);
+    letter.last = letter.message.word[0] + 7;
+    end->received++;
+    return opened(&letter, message);
 }
 
-static uint32_t *futex_word(struct box *box)
+static uint32_t *futex_word(struct slot *slot)
 {
     /* The low half, where numbers change. */
-    char *control = (char *)(void *)&box->slot.control;
+    char *control = (char *)(void *)&slot->control;
     return (uint32_t *)(void *)(control + (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0 : 4));
 }
 
-static int put_futex(const struct host_probe *probe, const struct letter *letter, uint64_t number)
+static int futex_send(void *end, struct message *message)
 {
-    struct box *out = box(probe, true);
-    put_line(out, letter, number);
-    return syscall(SYS_futex, futex_word(out), FUTEX_WAKE, 1, NULL, NULL, 0) < 0 ? errno : 0;
+    struct host_end *host = end;
+    put_line(host, message);
+    return syscall(SYS_futex, futex_word(host->out), FUTEX_WAKE, 1, NULL, NULL, 0) < 0 ? -errno : 1;
 }
 
-static int get_futex(const struct host_probe *probe, struct letter *letter, uint64_t number)
+static int futex_receive(void *end, struct message *message)
 {
-    struct box *in = box(probe, false);
+    struct host_end *host = end;
     const struct timespec slice = {0, SLEEP_MS * 1000000L};
-    while (!line_is_there(in, number)) {
+    while (!line_is_there(host)) {
         /* The host compares and sleeps in one: a message that came since is seen. */
-        if (syscall(SYS_futex, futex_word(in), FUTEX_WAIT, (uint32_t)number, &slice, NULL, 0) < 0 &&
+        if (syscall(SYS_futex, futex_word(host->in), FUTEX_WAIT, (uint32_t)host->received, &slice,
+                    NULL, 0) < 0 &&
             errno != EAGAIN && errno != EINTR && errno != ETIMEDOUT)
-            return errno;
-        leave_if_stopped(probe->driver);
+            return -errno;
+        leave_if_stopped(host->driver);
     }
-    get_line(in, letter, number);
-    return 0;
+    return get_line(host, message);
 }
 
-static int put_eventfd(const struct host_probe *probe, const struct letter *letter, uint64_t number)
+static int eventfd_send(void *end, struct message *message)
 {
     const uint64_t one = 1;
-    put_line(box(probe, true), letter, number);
-    return put_bytes(probe, &one, sizeof one);
+    put_line(end, message);
+    return put_bytes(end, &one, sizeof one);
 }
 
-static int get_eventfd(const struct host_probe *probe, struct letter *letter, uint64_t number)
+static int eventfd_receive(void *end, struct message *message)
 {
-    struct box *in = box(probe, false);
     uint64_t how_many;
-    int error = get_bytes(probe, &how_many, sizeof how_many);
-    if (error)
-        return error;
-    if (how_many != 1 || !line_is_there(in, number))
-        return EPROTO;
-    get_line(in, letter, number);
-    return 0;
+    int got = get_bytes(end, &how_many, sizeof how_many);
+    if (got < 0)
+        return got;
+    return how_many == 1 && line_is_there(end) ? get_line(end, message) : -EPROTO;
 }
 
-/* --- The loops --- */
-
-static inline int put(const struct host_probe *probe, const struct letter *letter, uint64_t number)
+int64_t probe_host_echo(struct driver *d, const struct probe *p)
 {
-    return probe->form == HOST_BYTES     ? put_bytes(probe, letter, sizeof *letter)
-           : probe->form == HOST_EVENTFD ? put_eventfd(probe, letter, number)
-                                         : put_futex(probe, letter, number);
-}
-
-static inline int get(const struct host_probe *probe, struct letter *letter, uint64_t number)
-{
-    return probe->form == HOST_BYTES     ? get_bytes(probe, letter, sizeof *letter)
-           : probe->form == HOST_EVENTFD ? get_eventfd(probe, letter, number)
-                                         : get_futex(probe, letter, number);
-}
-
-static bool may_be(const struct host_probe *probe)
-{
-    bool memory = probe->form != HOST_BYTES;
-    return probe->batch && probe->form <= HOST_FUTEX && memory == (probe->memory != NULL);
-}
-
-int64_t probe_host_echo(const struct host_probe *probe, struct histogram *times)
-{
-    struct letter letter;
-    uint64_t number = probe->first;
-    int64_t wrong = 0;
-    int error;
-    if (!may_be(probe) || probe->count % probe->batch)
+    static attempt *const sends[] = {bytes_send, eventfd_send, futex_send}, *const receives[] = {
+                                                                                bytes_receive,
+                                                                                eventfd_receive,
+                                                                                futex_receive};
+    struct host_end end = {d, p->receive, p->send, NULL, NULL, p->base, p->base};
+    if (p->form == HOST_BYTES ? p->bytes : p->bytes < HOST_MEMORY)
         return -EINVAL;
-    ROUND_TRIPS(
-        probe->role, probe->count, probe->batch, times,
-        {
-            letter = letter_of(number);
-            if ((error = put(probe, &letter, number)) || (error = get(probe, &letter, number)))
-                return -error;
-            wrong += !is_letter(&letter, number);
-            number++;
-        },
-        {
-            if ((error = get(probe, &letter, number)) || (error = put(probe, &letter, number)))
-                return -error;
-            wrong += !is_letter(&letter, number);
-            number++;
-        })
-    return wrong;
-}
-
-int64_t probe_host_stream(const struct host_probe *probe, struct histogram *times)
-{
-    struct letter letter;
-    int64_t wrong = 0;
-    int error;
-    if (!may_be(probe) || probe->form != HOST_BYTES)
-        return -EINVAL;
-    if (probe->role) {
-        BATCHES(probe->count, probe->batch, times, {
-            if ((error = get_bytes(probe, &letter, sizeof letter)))
-                return -error;
-            wrong += !is_letter(&letter, i);
-        })
-    } else {
-        BATCHES(probe->count, probe->batch, times, {
-            letter = letter_of(i);
-            if ((error = put_bytes(probe, &letter, sizeof letter)))
-                return -error;
-        })
+    if (p->memory) {
+        struct slot *first = p->memory, *second = first + PAD_BYTES / LINE_BYTES;
+        end.in = p->role ? first : second;
+        end.out = p->role ? second : first;
     }
-    return wrong;
+    return echo(d, p, &end, sends[p->form], &end, receives[p->form]);
+}
+
+int64_t probe_host_stream(struct driver *d, const struct probe *p)
+{
+    struct host_end end = {.driver = d, .receive = p->receive, .send = p->send};
+    return stream(d, p, &end, bytes_send, &end, bytes_receive, NULL);
 }
 
 /* --- Channels --- */
 
-static int64_t error_of(enum channel_status status)
+struct channel_end {
+    struct channel *channel;
+    uint32_t line; /* of the form "calls": the last request's */
+};
+
+EXCHANGE_INLINE int outcome(enum channel_status status)
 {
+    if (__builtin_expect(status <= CHANNEL_AGAIN, 1))
+        return status == CHANNEL_OK;
     return status == CHANNEL_CLOSED ? -EPIPE : errno ? -errno : -EPROTO;
 }
 
-#define UNTIL_IT_GOES(TRY)                                  \
-    for (enum channel_status status_; (status_ = (TRY));) { \
-        if (__builtin_expect(status_ != CHANNEL_AGAIN, 0))  \
-            return error_of(status_);                       \
-        spin(d);                                            \
-    }
+ATTEMPT(channel_send, struct channel_end, outcome(channel_try_send(end->channel, message)))
+ATTEMPT(channel_receive, struct channel_end, outcome(channel_try_receive(end->channel, message)))
+ATTEMPT(channel_ask, struct channel_end, outcome(channel_call(end->channel, message, &end->line)))
+ATTEMPT(channel_get, struct channel_end, outcome(channel_take(end->channel, end->line, message)))
+ATTEMPT(channel_hear, struct channel_end,
+        outcome(channel_request(end->channel, message, &end->line)))
+ATTEMPT(channel_answer, struct channel_end, (channel_reply(end->channel, end->line, message), 1))
 
-static int64_t calls_echo(struct driver *d, struct channel *channel, int role, uint64_t count,
-                          uint32_t batch, struct histogram *times)
+int64_t probe_channel_echo(struct driver *d, const struct probe *p)
 {
-    struct message message = {{1, 2, 3, 4, 5, 6, 7}};
-    int64_t wrong = 0;
-    uint64_t number = 0;
-    uint32_t line;
-    ROUND_TRIPS(
-        role, count, batch, times,
-        {
-            message.word[0] = number;
-            UNTIL_IT_GOES(channel_call(channel, &message, &line))
-            UNTIL_IT_GOES(channel_take(channel, line, &message))
-            wrong += message.word[0] != number++;
-        },
-        {
-            UNTIL_IT_GOES(channel_request(channel, &message, &line))
-            channel_reply(channel, line, &message);
-        })
-    return wrong;
+    struct channel_end end = {.channel = p->channel};
+    if (p->channel->form->kind != CHANNEL_CALLS)
+        return echo(d, p, &end, channel_send, &end, channel_receive);
+    return p->role ? echo(d, p, &end, channel_answer, &end, channel_hear)
+                   : echo(d, p, &end, channel_ask, &end, channel_get);
 }
 
-int64_t probe_channel_echo(struct driver *d, struct channel *channel, int role, uint64_t count,
-                           uint32_t batch, struct histogram *times)
+int64_t probe_channel_stream(struct driver *d, const struct probe *p)
 {
-    struct message message = {{1, 2, 3, 4, 5, 6, 7}};
-    int64_t wrong = 0;
-    uint64_t number = 0;
-    if (!batch || count % batch)
+    struct channel_end end = {.channel = p->channel};
+    if (p->channel->form->kind == CHANNEL_CALLS)
         return -EINVAL;
-    if (channel->form->kind == CHANNEL_CALLS)
-        return calls_echo(d, channel, role, count, batch, times);
-    ROUND_TRIPS(role, count, batch, times,
-                {
-                    message.word[0] = number;
-                    UNTIL_IT_GOES(channel_try_send(channel, &message))
-                    UNTIL_IT_GOES(channel_try_receive(channel, &message))
-                    wrong += message.word[0] != number++;
-                },
-                {UNTIL_IT_GOES(channel_try_receive(channel, &message))
-                     UNTIL_IT_GOES(channel_try_send(channel, &message))})
-    return wrong;
-}
-
-int64_t probe_channel_stream(struct driver *d, struct channel *channel, int role, uint64_t count,
-                             uint32_t batch, struct histogram *times)
-{
-    struct message message = {{1, 2, 3, 4, 5, 6, 7}};
-    int64_t wrong = 0;
-    if (!batch || channel->form->kind == CHANNEL_CALLS)
-        return -EINVAL;
-    if (role) {
-        BATCHES(count, batch, times, {
-            UNTIL_IT_GOES(channel_try_receive(channel, &message))
-            wrong += message.word[0] != i;
-        })
-    } else {
-        BATCHES(count, batch, times, {
-            message.word[0] = i;
-            UNTIL_IT_GOES(channel_try_send(channel, &message))
-        })
-    }
-    return wrong;
+    return stream(d, p, &end, channel_send, &end, channel_receive, NULL);
 }

@@ -1,40 +1,50 @@
 /* Loops through the booted driver, as any caller of it goes: round trips, one request to several
- * cores, unmaps and what they need beside them. What each measures: probes.h. */
+ * cores, unmaps and what they need beside them. What each measures: table.c. */
+#include <errno.h>
 #include <string.h>
 
 #include "probes/meeting.h"
 #include "probes/timed.h"
 
-static enum verdict ping(struct driver *d, uint32_t peer, int via, const struct message *request,
+static enum verdict ping(struct driver *d, const struct probe *p, const struct message *request,
                          struct message *reply)
 {
-    if (via == VIA_RING)
-        return driver_call_over(d, &transport_rings, peer, request, reply);
-    return driver_call(d, peer, via == VIA_CALL_LINE ? 0 : d->segment->geometry.user_channels - 1,
-                       request, reply);
+    const uint32_t last = d->segment->geometry.user_channels - 1;
+    if (p->form == VIA_RING)
+        return driver_call_over(d, &transport_rings, p->core, request, reply);
+    return driver_call(d, p->core, p->form == VIA_CALL_LINE ? 0 : last, request, reply);
 }
 
-void probe_ping(struct driver *d, uint32_t peer, int via, uint64_t count, uint32_t batch,
-                struct histogram *histogram)
+int64_t probe_ping(struct driver *d, const struct probe *p)
 {
     struct message request = {{message_head(KIND_PING, 0, 0, 0, 0), 1, 2, 3, 4, 5, 6}}, reply;
+    if (p->core == d->me) {
+        TIMED_BETWEEN(p, (void)0, {
+            /* disable, work, check the mark, enable: each call a system call of its own */
+            driver_enter(d);
+            driver_here(d, &request, &reply);
+            driver_leave(d);
+        })
+        return 0;
+    }
     driver_enter(d);
-    TIMED_BETWEEN(count, batch, histogram, if (batch == 1) poll_for(d, 400),
-                  ping(d, peer, via, &request, &reply))
+    TIMED_BETWEEN(p, if (p->batch == 1) poll_for(d, 400), ping(d, p, &request, &reply))
     driver_leave(d);
+    return 0;
 }
 
-enum verdict probe_spread(struct driver *d, const uint32_t *groups, uint32_t group_count,
-                          uint32_t count, uint64_t *cycles)
+int64_t probe_spread(struct driver *d, const struct probe *p)
 {
     enum verdict verdict = VERDICT_OK;
+    if (p->result_count < p->each_count * p->count)
+        return -EINVAL;
     driver_enter(d);
-    for (uint32_t i = 0; i < count && verdict == VERDICT_OK; i++)
-        for (uint32_t k = 0; k < group_count && verdict == VERDICT_OK; k++) {
-            struct message request = {{message_head(KIND_SPREAD, 0, 0, 0, 0), groups[k]}}, reply;
+    for (uint64_t i = 0; i < p->count && verdict == VERDICT_OK; i++)
+        for (uint64_t k = 0; k < p->each_count && verdict == VERDICT_OK; k++) {
+            struct message request = {{message_head(KIND_SPREAD, 0, 0, 0, 0), p->each[k]}}, reply;
             uint64_t start = arch_cycles();
             verdict = driver_here(d, &request, &reply);
-            cycles[k * count + i] = arch_cycles_behind() - start;
+            p->results[k * p->count + i] = arch_cycles_behind() - start;
             poll_for(d, 400);
         }
     driver_leave(d);
@@ -43,10 +53,10 @@ enum verdict probe_spread(struct driver *d, const uint32_t *groups, uint32_t gro
 
 /* --- unmap --- */
 
-static enum verdict map(struct driver *d, uint64_t frame, uint64_t length, const uint64_t *holders,
+static enum verdict map(struct driver *d, uint64_t frame, const uint64_t *holders,
                         struct message *mapped)
 {
-    struct message request = {{message_head(KIND_MAP, 0, 0, 0, 0), frame, length, RIGHTS_WRITE,
+    struct message request = {{message_head(KIND_MAP, 0, 0, 0, 0), frame, PAGE_BYTES, RIGHTS_WRITE,
                                cores_word(holders, d->cores)}};
     memcpy(d->program_set, holders, 8 * (size_t)core_set_words(d->cores));
     return driver_here(d, &request, mapped);
@@ -74,94 +84,72 @@ static enum verdict unmap(struct driver *d, const struct message *mapped, uint32
     return driver_here(d, &request, &reply);
 }
 
-static void record(struct histogram *histogram, uint64_t start)
+/* A fresh mapping each time: one that is reused keeps the host's tables warm. */
+int64_t probe_unmap(struct driver *d, const struct probe *p)
 {
-    if (histogram)
-        histogram_add(histogram, arch_cycles_behind() - start);
-}
-
-enum verdict probe_unmap(struct driver *d, uint64_t frame, uint64_t length, const uint64_t *holders,
-                         uint32_t protocol, uint32_t count, uint32_t think_us,
-                         struct histogram *map_times, struct histogram *touch_times,
-                         struct histogram *unmap_times)
-{
+    uint64_t holders[CORE_SET_WORDS_MAX] = {0};
     enum verdict verdict = VERDICT_OK;
     struct message mapped;
+    if (p->each_count > CORE_SET_WORDS_MAX)
+        return -EINVAL;
+    if (p->form == UNMAP_LOCAL)
+        core_set_add(holders, d->me);
+    else
+        memcpy(holders, p->each, p->each_count * sizeof *p->each);
     driver_enter(d);
-    for (uint32_t i = 0; i < count && verdict == VERDICT_OK; i++) {
+    for (uint64_t i = 0; i < p->count && verdict == VERDICT_OK; i++) {
         uint64_t start = arch_cycles();
-        verdict = map(d, frame, length, holders, &mapped);
-        record(map_times, start);
+        verdict = map(d, p->frame, holders, &mapped);
+        record(p->times[1], start);
         if (verdict != VERDICT_OK)
             break;
         start = arch_cycles();
         verdict = touch(d, holders, &mapped);
-        record(touch_times, start);
+        record(p->times[2], start);
         if (verdict != VERDICT_OK)
             break;
-        poll_for(d, think_us * d->cycles_per_us);
+        poll_for(d, p->think_us * d->cycles_per_us);
         start = arch_cycles();
-        verdict = unmap(d, &mapped, protocol);
-        record(unmap_times, start);
+        if (p->form == UNMAP_LOCAL) {
+            vspace_protect(&d->vspace, (uint32_t)mapped.word[1], RIGHTS_NONE);
+            record(p->times[0], start);
+            verdict = unmap(d, &mapped, p->protocol);
+        } else {
+            verdict = unmap(d, &mapped, p->protocol);
+            record(p->times[0], start);
+        }
     }
     driver_leave(d);
     return verdict;
 }
 
-enum verdict probe_local(struct driver *d, uint64_t frame, uint32_t count,
-                         struct histogram *histogram)
-{
-    uint64_t own[CORE_SET_WORDS_MAX] = {0};
-    struct message mapped;
-    enum verdict verdict = VERDICT_OK;
-    core_set_add(own, d->me);
-    driver_enter(d);
-    for (uint32_t i = 0; i < count && verdict == VERDICT_OK; i++) {
-        /* A fresh mapping each time, as the unmaps have: one that is reused keeps the host's tables
-         * warm. */
-        verdict = map(d, frame, PAGE_BYTES, own, &mapped);
-        if (verdict == VERDICT_OK)
-            verdict = touch(d, own, &mapped);
-        if (verdict != VERDICT_OK)
-            break;
-        poll_for(d, 2 * d->cycles_per_us);
-        uint64_t start = arch_cycles();
-        vspace_protect(&d->vspace, (uint32_t)mapped.word[1], RIGHTS_NONE);
-        histogram_add(histogram, arch_cycles_behind() - start);
-        verdict = unmap(d, &mapped, TWO_PHASE);
-    }
-    driver_leave(d);
-    return verdict;
-}
-
-enum verdict probe_own_pages(struct driver *d, uint64_t frame, uint32_t pages, uint32_t rounds,
-                             uint32_t protocol, uint64_t base, uint64_t *cycles)
+int64_t probe_own_pages(struct driver *d, const struct probe *p)
 {
     enum { MOST = 1024 };
     static struct message mapped[MOST];
-    uint64_t own[CORE_SET_WORDS_MAX] = {0};
+    uint64_t own[CORE_SET_WORDS_MAX] = {0}, cycles = 0;
     enum verdict verdict = VERDICT_OK;
-    *cycles = 0;
     core_set_add(own, d->me);
-    if (pages > MOST)
-        return VERDICT_BAD_REQUEST;
+    if (p->pages > MOST || !p->result_count)
+        return -EINVAL;
     driver_enter(d);
-    for (uint32_t round = 0; round < rounds; round++) {
-        for (uint32_t i = 0; i < pages && verdict == VERDICT_OK; i++) {
-            verdict = map(d, frame + (uint64_t)i * PAGE_BYTES, PAGE_BYTES, own, &mapped[i]);
+    for (uint64_t round = 0; round < p->count; round++) {
+        for (uint32_t i = 0; i < p->pages && verdict == VERDICT_OK; i++) {
+            verdict = map(d, p->frame + (uint64_t)i * PAGE_BYTES, own, &mapped[i]);
             if (verdict == VERDICT_OK)
                 verdict = touch(d, own, &mapped[i]);
         }
         /* Even a core that failed meets the others, or they would wait for ever. */
-        meet(d, base + (2 * (uint64_t)round + 1) * d->cores);
+        meet(d, p->base + (2 * round + 1) * d->cores);
         uint64_t start = arch_cycles();
-        for (uint32_t i = 0; i < pages && verdict == VERDICT_OK; i++)
-            verdict = unmap(d, &mapped[i], protocol);
-        *cycles += arch_cycles_behind() - start;
-        meet(d, base + (2 * (uint64_t)round + 2) * d->cores);
+        for (uint32_t i = 0; i < p->pages && verdict == VERDICT_OK; i++)
+            verdict = unmap(d, &mapped[i], p->protocol);
+        cycles += arch_cycles_behind() - start;
+        meet(d, p->base + (2 * round + 2) * d->cores);
         while (vspace_reap(&d->vspace, 64))
             ;
     }
     driver_leave(d);
+    p->results[0] = cycles;
     return verdict;
 }

@@ -4,11 +4,13 @@
  * any others, and are not timed.
  *
  * Source: the paper's figure 8 (retype, alone and pipelined). */
+#include <errno.h>
+
 #include "probes/asking.h"
 #include "probes/timed.h"
 
 /* The object that operation i makes, or is about, lies in the i-th page of the source. */
-static struct message retype_of(const struct operation_probe *p, uint32_t i)
+static struct message retype_of(const struct probe *p, uint32_t i)
 {
     return asking_for_frames(p->source, p->cnode, p->index + i, 1, (uint64_t)i * PAGE_BYTES);
 }
@@ -23,13 +25,13 @@ static struct message copy_of(uint64_t source, uint64_t cnode, uint32_t index, u
 }
 
 /* made: the Frame that operation i is about, where there is one. */
-static struct message timed_request(const struct operation_probe *p, uint32_t i, uint64_t made)
+static struct message timed_request(const struct probe *p, uint32_t i, uint64_t made)
 {
-    switch (p->operation) {
+    switch (p->form) {
     case PROBE_RETYPE:
         return retype_of(p, i);
     case PROBE_COPY:
-        return copy_of(made, p->to_cnode, p->to_index + i, p->to);
+        return copy_of(made, p->to_cnode, p->to_index + i, p->core);
     case PROBE_REVOKE:
         return asking_about(KIND_CAP_REVOKE, made);
     default:
@@ -52,13 +54,13 @@ static enum verdict ask_to_delete(struct driver *d, uint32_t core, uint64_t refe
     return ask(d, core, &request, &reply);
 }
 
-/* Copies of operation i's Frame, as many as asked for, on the cores from p->to on, by turns. */
-static enum verdict spread(struct driver *d, const struct operation_probe *p, uint64_t frame,
+/* Copies of operation i's Frame, as many as asked for, on the cores from p->core on, by turns. */
+static enum verdict spread(struct driver *d, const struct probe *p, uint64_t frame,
                            uint64_t *copies)
 {
     enum verdict verdict = VERDICT_OK;
     for (uint32_t i = 0; i < p->copies && verdict == VERDICT_OK; i++) {
-        uint32_t core = (p->to + i % p->cores) % d->cores;
+        uint32_t core = (p->core + i % p->cores) % d->cores;
         uint64_t cnode = core == d->me ? p->cnode : CSPACE_ROOT;
         verdict =
             ask_for(d, d->me, copy_of(frame, cnode, p->to_index + i / p->cores, core), &copies[i]);
@@ -66,35 +68,34 @@ static enum verdict spread(struct driver *d, const struct operation_probe *p, ui
     return verdict;
 }
 
-static enum verdict prepare(struct driver *d, const struct operation_probe *p, uint32_t batch,
-                            uint64_t *made, uint64_t *copies)
+static enum verdict prepare(struct driver *d, const struct probe *p, uint32_t batch, uint64_t *made,
+                            uint64_t *copies)
 {
     enum verdict verdict = VERDICT_OK;
-    for (uint32_t i = 0; i < batch && verdict == VERDICT_OK && p->operation != PROBE_RETYPE; i++)
+    for (uint32_t i = 0; i < batch && verdict == VERDICT_OK && p->form != PROBE_RETYPE; i++)
         verdict = ask_for(d, d->me, retype_of(p, i), &made[i]);
     if (verdict == VERDICT_OK && p->copies)
         verdict = spread(d, p, made[0], copies);
     return verdict;
 }
 
-static enum verdict clear(struct driver *d, const struct operation_probe *p, uint32_t batch,
+static enum verdict clear(struct driver *d, const struct probe *p, uint32_t batch,
                           const uint64_t *made, const uint64_t *result, const uint64_t *copies)
 {
     enum verdict verdict = VERDICT_OK;
     for (uint32_t i = 0; i < batch && verdict == VERDICT_OK; i++) {
-        if (p->operation == PROBE_COPY)
-            verdict = ask_to_delete(d, p->to, result[i]);
-        if (verdict == VERDICT_OK && p->operation != PROBE_DELETE)
-            verdict = ask_to_delete(d, d->me, p->operation == PROBE_RETYPE ? result[i] : made[i]);
+        if (p->form == PROBE_COPY)
+            verdict = ask_to_delete(d, p->core, result[i]);
+        if (verdict == VERDICT_OK && p->form != PROBE_DELETE)
+            verdict = ask_to_delete(d, d->me, p->form == PROBE_RETYPE ? result[i] : made[i]);
     }
-    for (uint32_t i = 0; i < p->copies && verdict == VERDICT_OK && p->operation == PROBE_DELETE;
-         i++)
-        verdict = ask_to_delete(d, (p->to + i % p->cores) % d->cores, copies[i]);
+    for (uint32_t i = 0; i < p->copies && verdict == VERDICT_OK && p->form == PROBE_DELETE; i++)
+        verdict = ask_to_delete(d, (p->core + i % p->cores) % d->cores, copies[i]);
     return verdict;
 }
 
 /* A batch with that many in flight: as soon as one is done the next one begins. */
-static enum verdict fly(struct driver *d, const struct operation_probe *p, uint32_t batch,
+static enum verdict fly(struct driver *d, const struct probe *p, uint32_t batch,
                         const uint64_t *made, uint64_t *result)
 {
     uint64_t ticket[OPERATIONS_IN_FLIGHT];
@@ -129,14 +130,12 @@ static enum verdict fly(struct driver *d, const struct operation_probe *p, uint3
     return first;
 }
 
-enum verdict probe_operations(struct driver *d, const struct operation_probe *p,
-                              struct histogram *times)
+int64_t probe_operations(struct driver *d, const struct probe *p)
 {
     uint64_t made[CNODE_SLOTS] = {0}, result[CNODE_SLOTS] = {0}, copies[CNODE_SLOTS] = {0};
     enum verdict verdict = VERDICT_OK;
-    if (!p->batch || p->batch > CNODE_SLOTS || !p->in_flight ||
-        p->in_flight > OPERATIONS_IN_FLIGHT || p->copies > CNODE_SLOTS ||
-        (p->copies && (p->batch != 1 || !p->cores)))
+    if (p->batch > CNODE_SLOTS || !p->in_flight || p->in_flight > OPERATIONS_IN_FLIGHT ||
+        p->copies > CNODE_SLOTS || (p->copies && (p->batch != 1 || !p->cores)))
         return VERDICT_BAD_REQUEST;
     driver_enter(d);
     for (uint64_t done = 0; done < p->count && verdict == VERDICT_OK; done += p->batch) {
@@ -147,7 +146,7 @@ enum verdict probe_operations(struct driver *d, const struct operation_probe *p,
         if (verdict == VERDICT_OK)
             verdict = fly(d, p, p->batch, made, result);
         if (verdict == VERDICT_OK)
-            histogram_add(times, (arch_cycles_behind() - start) / p->batch);
+            histogram_add(p->times[0], (arch_cycles_behind() - start) / p->batch);
         if (verdict == VERDICT_OK)
             verdict = clear(d, p, p->batch, made, result, copies);
     }
@@ -155,28 +154,28 @@ enum verdict probe_operations(struct driver *d, const struct operation_probe *p,
     return verdict;
 }
 
-enum verdict probe_revoke(struct driver *d, uint64_t source, const uint64_t *cnodes,
-                          uint32_t descendants, uint32_t count, struct histogram *times)
+int64_t probe_revoke(struct driver *d, const struct probe *p)
 {
     enum verdict verdict = VERDICT_OK;
     struct message request, reply;
+    if (p->pages > p->each_count * CNODE_SLOTS)
+        return -EINVAL;
     driver_enter(d);
-    for (uint32_t done = 0; done < count && verdict == VERDICT_OK; done++) {
-        for (uint32_t first = 0; first < descendants && verdict == VERDICT_OK;
-             first += CNODE_SLOTS) {
-            uint64_t some = descendants - first < CNODE_SLOTS ? descendants - first : CNODE_SLOTS;
-            request = asking_for_frames(source, cnodes[first / CNODE_SLOTS], 0, some,
+    for (uint64_t done = 0; done < p->count && verdict == VERDICT_OK; done++) {
+        for (uint32_t first = 0; first < p->pages && verdict == VERDICT_OK; first += CNODE_SLOTS) {
+            uint64_t some = p->pages - first < CNODE_SLOTS ? p->pages - first : CNODE_SLOTS;
+            request = asking_for_frames(p->source, p->each[first / CNODE_SLOTS], 0, some,
                                         (uint64_t)first * PAGE_BYTES);
             verdict = driver_here(d, &request, &reply);
         }
         if (verdict != VERDICT_OK)
             break;
         poll_for(d, 2 * d->cycles_per_us);
-        request = asking_about(KIND_CAP_REVOKE, source);
+        request = asking_about(KIND_CAP_REVOKE, p->source);
         uint64_t start = arch_cycles();
         verdict = driver_here(d, &request, &reply);
         if (verdict == VERDICT_OK)
-            histogram_add(times, arch_cycles_behind() - start);
+            record(p->times[0], start);
     }
     driver_leave(d);
     return verdict;

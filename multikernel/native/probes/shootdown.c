@@ -14,6 +14,7 @@
  * one, is seen by its parent or by the root.
  *
  * Source: paper section 5.1, Figure 6. */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "channel/call_line.h"
@@ -28,7 +29,8 @@ struct child {
 
 struct node {
     struct driver *driver;
-    const struct shootdown_probe *probe;
+    const struct probe *probe;
+    uint64_t child_count;
     struct call_receiver parent;
     struct child *children;
     uint64_t lap;
@@ -40,9 +42,9 @@ struct node {
  * `child` into `acknowledgement`, if it is there. */
 #define GATHER(node, operation, there)                               \
     (node)->cores = (node)->sum = 0;                                 \
-    for (uint32_t left = (node)->probe->children, before; left;) {   \
+    for (uint64_t left = (node)->child_count, before; left;) {       \
         before = left;                                               \
-        for (uint32_t i = 0; i < (node)->probe->children; i++) {     \
+        for (uint64_t i = 0; i < (node)->child_count; i++) {         \
             struct child *child = &(node)->children[i];              \
             struct message acknowledgement;                          \
             if (child->answered || !(there))                         \
@@ -62,7 +64,7 @@ struct node {
 static void notify_children(struct node *node, uint64_t operation)
 {
     struct message request = {{operation}};
-    for (uint32_t i = 0; i < node->probe->children; i++) {
+    for (uint64_t i = 0; i < node->child_count; i++) {
         struct child *child = &node->children[i];
         int line = call_try_send(&child->line, &request);
         node->wrong += line < 0; /* cannot be: the last acknowledgement was taken */
@@ -109,7 +111,7 @@ static void shout(struct node *node, struct slot *all, uint64_t operation)
     /* Pairs with the acquire in hear(). Nobody still reads the last request: all have acknowledged
      * it. */
     atomic_store_explicit(&all->control, 2 * node->lap + 1, memory_order_release);
-    for (uint32_t i = 0; i < node->probe->children; i++)
+    for (uint64_t i = 0; i < node->child_count; i++)
         node->children[i].answered = false;
     GATHER(node, operation, heard(child, node->lap, &acknowledgement))
     node->lap++;
@@ -133,49 +135,70 @@ static void hear(struct node *node, struct slot *all, struct slot *own, uint64_t
 
 /* --- Both --- */
 
-int64_t probe_shootdown(struct driver *d, const struct shootdown_probe *probe,
-                        struct histogram *times)
+/* NULL where there is no such line. */
+static struct slot *line_of(struct driver *d, uint64_t core, uint64_t line)
 {
-    bool root = probe->up.core == d->me && !probe->up.line;
-    struct node node = {.driver = d, .probe = probe, .lap = probe->use};
-    struct slot *up = root ? NULL : scratch_slot(d, probe->up.core, probe->up.line);
-    node.children = calloc(probe->children + 1, sizeof *node.children);
-    if (!node.children)
-        return -1;
-    for (uint32_t i = 0; i < probe->children; i++) {
-        struct child *child = &node.children[i];
-        child->slot = scratch_slot(d, probe->child[i].core, probe->child[i].line);
+    /* The last is where cores are met. */
+    bool is = core < d->cores && line && line < FREE_LINES - 1;
+    return is ? scratch_slot(d, (uint32_t)core, (uint32_t)line) : NULL;
+}
+
+static bool open_children(struct node *node)
+{
+    const struct probe *p = node->probe;
+    for (uint64_t i = 0; i < node->child_count; i++) {
+        struct child *child = &node->children[i];
+        child->slot = line_of(node->driver, p->each[2 * i], p->each[2 * i + 1]);
+        if (!child->slot)
+            return false;
         call_open_sender(&child->line, child->slot, 1);
         /* Laps go on from use to use: whatever the line holds is of an earlier one, and nobody
          * needs to clear it. */
-        child->line.lap = probe->use;
+        child->line.lap = p->base;
     }
-    if (up) {
-        call_open_receiver(&node.parent, up, 1);
-        node.parent.lap = probe->use;
-    }
-    struct slot *all =
-        probe->shared.line ? scratch_slot(d, probe->shared.core, probe->shared.line) : NULL;
-    uint64_t operation = probe->use;
-    if (root) {
-        TIMED(probe->count, probe->batch, times, {
+    return true;
+}
+
+static void run(struct node *node, struct slot *all, struct slot *up)
+{
+    const struct probe *p = node->probe;
+    uint64_t operation = p->base;
+    if (!up) {
+        TIMED(p, {
             if (all) {
-                shout(&node, all, operation);
+                shout(node, all, operation);
             } else {
-                notify_children(&node, operation);
-                gather(&node, operation);
+                notify_children(node, operation);
+                gather(node, operation);
             }
-            node.wrong += node.cores != probe->below || node.sum != probe->sum;
+            node->wrong += node->cores != p->below || node->sum != p->sum;
             operation++;
         })
-    } else {
-        for (uint64_t i = 0; i < probe->count; i++, operation++) {
-            if (all)
-                hear(&node, all, up, operation);
-            else
-                pass_on(&node, operation);
-        }
+        return;
     }
+    call_open_receiver(&node->parent, up, 1);
+    node->parent.lap = p->base;
+    for (uint64_t i = 0; i < p->count; i++, operation++) {
+        if (all)
+            hear(node, all, up, operation);
+        else
+            pass_on(node, operation);
+    }
+}
+
+int64_t probe_shootdown(struct driver *d, const struct probe *p)
+{
+    struct node node = {.driver = d, .probe = p, .child_count = p->each_count / 2, .lap = p->base};
+    struct slot *up = line_of(d, p->core, p->line),
+                *all = line_of(d, p->shared_core, p->shared_line);
+    if ((p->line && !up) || (p->shared_line && !all))
+        return -EINVAL;
+    node.children = calloc(node.child_count + 1, sizeof *node.children);
+    if (!node.children)
+        return -ENOMEM;
+    int64_t error = open_children(&node) ? 0 : -EINVAL;
+    if (!error)
+        run(&node, all, up);
     free(node.children);
-    return (int64_t)node.wrong;
+    return error ? error : (int64_t)node.wrong;
 }

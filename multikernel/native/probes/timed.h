@@ -31,6 +31,13 @@ static inline void poll_for(struct driver *d, uint64_t cycles)
         driver_poll(d);
 }
 
+/* Where the histogram is wanted. */
+static inline void record(struct histogram *histogram, uint64_t start)
+{
+    if (histogram)
+        histogram_add(histogram, arch_cycles_behind() - start);
+}
+
 /* A request to the driver of any core, this one's too. */
 static inline enum verdict ask(struct driver *d, uint32_t core, const struct message *request,
                                struct message *reply)
@@ -46,42 +53,25 @@ static inline void think(uint32_t batch)
             arch_relax();
 }
 
-/* Runs `count` operations in batches; of each the mean is kept. */
-#define TIMED_BETWEEN(count, batch, histogram, between, operation)           \
-    for (uint64_t done_ = 0; done_ < (count); done_ += (batch)) {            \
-        uint64_t start_ = arch_cycles();                                     \
-        for (uint32_t i_ = 0; i_ < (batch); i_++) {                          \
-            operation;                                                       \
-        }                                                                    \
-        histogram_add(histogram, (arch_cycles_behind() - start_) / (batch)); \
-        between;                                                             \
+/* Runs p->count operations in batches; of each the mean is kept. */
+#define TIMED_BETWEEN(p, between, operation)                                             \
+    for (uint64_t done_ = 0, batch_ = (p)->batch; done_ < (p)->count; done_ += batch_) { \
+        uint64_t start_ = arch_cycles();                                                 \
+        for (uint64_t i_ = 0; i_ < batch_; i_++) {                                       \
+            operation;                                                                   \
+        }                                                                                \
+        histogram_add((p)->times[0], (arch_cycles_behind() - start_) / batch_);          \
+        between;                                                                         \
     }
 
-#define TIMED(count, batch, histogram, operation) \
-    TIMED_BETWEEN(count, batch, histogram, think(batch), operation)
+#define TIMED(p, operation) TIMED_BETWEEN(p, think((p)->batch), operation)
 
 /* Role 0 asks, timed; role 1 answers as often. */
-#define ROUND_TRIPS(role, count, batch, histogram, ask, answer) \
-    if (role) {                                                 \
-        for (uint64_t i_ = 0; i_ < (count); i_++) {             \
-            answer;                                             \
-        }                                                       \
-    } else {                                                    \
-        TIMED(count, batch, histogram, ask)                     \
-    }
-
-/* Whole batches, each timed and not divided, as a message in a stream takes few cycles; then what
- * is left. `i` counts. What follows the operation is done after each whole batch. */
-#define BATCHES(count, batch, times, operation, ...)             \
-    for (uint64_t i = 0, end_; i < (count);) {                   \
-        bool whole_ = i + (batch) <= (count);                    \
-        end_ = whole_ ? i + (batch) : (count);                   \
-        uint64_t start_ = arch_cycles();                         \
-        for (; i < end_; i++) {                                  \
-            operation;                                           \
-        }                                                        \
-        if (whole_) {                                            \
-            histogram_add(times, arch_cycles_behind() - start_); \
-            __VA_ARGS__;                                         \
-        }                                                        \
+#define ROUND_TRIPS(p, ask, answer)                \
+    if ((p)->role) {                               \
+        for (uint64_t i_ = (p)->count; i_; i_--) { \
+            answer;                                \
+        }                                          \
+    } else {                                       \
+        TIMED(p, ask)                              \
     }

@@ -17,9 +17,24 @@
 
 struct together {
     struct driver *driver;
-    const struct together_probe *probe;
+    const struct probe *probe;
     void (*idle)(struct driver *d); /* one step of waiting */
 };
+
+/* This core's place among the members; -1 where it or the timer is none, or one is no core. */
+static inline int64_t rank_of(const struct driver *d, const struct probe *p)
+{
+    int64_t rank = -1;
+    bool timed = false;
+    for (uint64_t i = 0; i < p->each_count; i++) {
+        if (p->each[i] >= d->cores)
+            return -1;
+        timed |= p->each[i] == p->timer;
+        if (p->each[i] == d->me)
+            rank = (int64_t)i;
+    }
+    return timed ? rank : -1;
+}
 
 static inline void say_left(const struct together *all, uint64_t operation)
 {
@@ -34,11 +49,11 @@ static inline void say_left(const struct together *all, uint64_t operation)
 static inline uint64_t last_left(const struct together *all, uint64_t operation, uint64_t came,
                                  uint64_t left, uint64_t *wrong)
 {
-    const struct together_probe *p = all->probe;
-    for (uint32_t i = 0; i < p->members; i++) {
-        if (p->member[i] == p->timer)
+    const struct probe *p = all->probe;
+    for (uint64_t i = 0; i < p->each_count; i++) {
+        if (p->each[i] == p->timer)
             continue;
-        struct slot *line = scratch_slot(all->driver, p->member[i], SCRATCH_LEFT);
+        struct slot *line = scratch_slot(all->driver, (uint32_t)p->each[i], SCRATCH_LEFT);
         /* Pairs with the release in say_left. */
         while (atomic_load_explicit(&line->control, memory_order_acquire) != operation)
             all->idle(all->driver);
@@ -52,24 +67,24 @@ static inline uint64_t last_left(const struct together *all, uint64_t operation,
 
 /* The operations of every member. batch 1: each until the last member has left, with a pause in
  * front of it; else each batch's mean, by the timing member's clock alone. operation: counts from
- * `use` on; may add to wrong. */
-#define TOGETHER(all, histogram, wrong, pause, operation_, statement)                      \
-    for (uint64_t operation_ = (all)->probe->use, end_ = operation_ + (all)->probe->count, \
-                  batch_ = (all)->probe->batch;                                            \
-         operation_ < end_;) {                                                             \
-        bool times_ = (all)->driver->me == (all)->probe->timer;                            \
-        if (times_ && batch_ == 1)                                                         \
-            pause;                                                                         \
-        uint64_t start_ = arch_cycles(), first_ = operation_;                              \
-        for (; operation_ < first_ + batch_; operation_++) {                               \
-            statement;                                                                     \
-        }                                                                                  \
-        if (times_) {                                                                      \
-            uint64_t now_ = arch_cycles_behind();                                          \
-            if (batch_ == 1)                                                               \
-                now_ = last_left(all, first_, start_, now_, &(wrong));                     \
-            histogram_add(histogram, (now_ - start_) / batch_);                            \
-        } else if (batch_ == 1) {                                                          \
-            say_left(all, first_);                                                         \
-        }                                                                                  \
+ * `base` on; may add to wrong. */
+#define TOGETHER(all, wrong, pause, operation_, statement)                                  \
+    for (uint64_t operation_ = (all)->probe->base, end_ = operation_ + (all)->probe->count, \
+                  batch_ = (all)->probe->batch;                                             \
+         operation_ < end_;) {                                                              \
+        bool times_ = (all)->driver->me == (all)->probe->timer;                             \
+        if (times_ && batch_ == 1)                                                          \
+            pause;                                                                          \
+        uint64_t start_ = arch_cycles(), first_ = operation_;                               \
+        for (; operation_ < first_ + batch_; operation_++) {                                \
+            statement;                                                                      \
+        }                                                                                   \
+        if (times_) {                                                                       \
+            uint64_t now_ = arch_cycles_behind();                                           \
+            if (batch_ == 1)                                                                \
+                now_ = last_left(all, first_, start_, now_, &(wrong));                      \
+            histogram_add((all)->probe->times[0], (now_ - start_) / batch_);                \
+        } else if (batch_ == 1) {                                                           \
+            say_left(all, first_);                                                          \
+        }                                                                                   \
     }

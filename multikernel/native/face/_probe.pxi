@@ -1,0 +1,140 @@
+# The measuring loops for Python, included by _native.pyx: probes/table.c says which there are and
+# what each takes. And what is measured without a driver: the Linux arms, and the processor's
+# counters.
+
+cdef extern from "probes/probes.h":
+    enum:
+        FREE_LINES, HOST_MEMORY, OPERATIONS_IN_FLIGHT, AT_ONCE_PAGES
+    # One structure: what a dictionary converts to, and what is set beside it.
+    struct probe_numbers "probe":
+        uint64_t count, base, seed, sum, frame, source, offset, cnode, to_cnode, cycles, edge
+        uint32_t batch, form, role, core, line, slots, lines, shared_core, shared_line, below
+        uint32_t timer, group, protocol, pages, think_us, index, to_index, copies, cores, in_flight
+        int receive, send
+    struct probe:
+        histogram *times[3]
+        channel *channel
+        void *memory
+        uint64_t bytes, each_count, result_count
+        const uint64_t *each
+        uint64_t *results
+    struct probe_kind:
+        const char *name, *takes, *forms, *must
+    const probe_kind probe_kinds[]
+    int64_t probe_run(driver *d, const probe_kind *kind, const probe *p) nogil
+    int probe_home(driver *d, uint32_t core, uint32_t line) nogil
+    enum counter_event:
+        COUNTER_L1D_READS, COUNTER_L1D_MISSES, COUNTER_L1I_MISSES, COUNTER_CONTEXT_SWITCHES
+    int counter_open(counter_event event, bint kernel)
+    int probe_linux_unmap(int memory, const uint32_t *cpus, uint32_t threads, uint32_t count,
+            bint idle, histogram *h) nogil
+    int probe_linux_own_pages(int memory, const uint32_t *cpus, uint32_t threads, uint32_t pages,
+            uint32_t rounds, uint64_t *cycles) nogil
+
+HOST_BYTES_OF_MEMORY = HOST_MEMORY
+IN_FLIGHT_MOST = OPERATIONS_IN_FLIGHT
+PAGES_IN_FLIGHT = AT_ONCE_PAGES
+
+
+cdef dict _blank_probe():
+    """Every number that a loop can be given, as it is where none is given."""
+    cdef probe_numbers p
+    memset(&p, 0, sizeof(p))
+    p.batch = 1
+    return p
+
+
+cdef dict _loops():
+    """By name: the place in the table, the numbers that it takes, the forms, what must hold."""
+    cdef const probe_kind *kind = probe_kinds
+    loops, blank = {}, _blank_probe()
+    while kind.name:
+        takes = blank.keys() & kind.takes.decode().split()
+        loops[kind.name.decode()] = (kind - probe_kinds, takes - {"form"},
+                tuple(kind.forms.decode().split()), kind.must.decode())
+        kind += 1
+    return loops
+
+_BLANK = _blank_probe()
+_LOOPS = _loops()
+PROBE_FORMS = {name: forms for name, (_, _, forms, _) in _LOOPS.items()}
+
+
+cdef int64_t _probe(driver *d, str name, str form, tuple times, _End end, memory, each,
+        array.array results, dict given) except -1:
+    if name not in _LOOPS:
+        raise ValueError(f"no such loop: {name}; one of {', '.join(_LOOPS)}")
+    place, takes, forms, must = _LOOPS[name]
+    if given.keys() != takes or len(times) > 3:
+        raise TypeError(f"the loop {name} takes {', '.join(sorted(takes))}, not {given}")
+    if form not in forms and (form or forms):
+        raise ValueError(f"the loop {name} has no form {form}; one of {', '.join(forms)}")
+    cdef probe_numbers numbers = {**_BLANK, **given, "form": forms.index(form) if form else 0}
+    cdef probe *p = <probe *>&numbers
+    cdef const probe_kind *kind = &probe_kinds[<int>place]
+    cdef array.array words = array.array("Q", each)
+    cdef unsigned char[::1] view = memory
+    cdef Py_ssize_t i
+    cdef int64_t value
+    for i in range(3):
+        p.times[i] = (<Histogram?>times[i]).h if i < len(times) else NULL
+    if end is not None and end.unusable:
+        end.refuse()
+    p.channel = &end.c if end is not None else NULL
+    p.memory = &view[0] if view is not None else NULL
+    p.bytes = len(view) if view is not None else 0
+    p.each, p.each_count = <const uint64_t *>words.data.as_voidptr, len(words)
+    p.results = <uint64_t *>results.data.as_voidptr if results is not None else NULL
+    p.result_count = len(results) if results is not None else 0
+    with nogil:
+        value = probe_run(d, kind, p)
+    if value == -EINVAL:
+        what = must or "cores of this system, lines 0 to 63, batches of one or more"
+        raise ValueError(f"{what}: {name} {form} of {given}")
+    if value < 0:
+        raise OSError(-value, f"{name} over {form or end.form if end else 'bytes'}")
+    return value
+
+
+def linux_unmap(int memory, list cpus, uint32_t count, bint idle, Histogram h):
+    """mprotect of a page that threads on all cpus use; raises OSError when the host refuses."""
+    cdef array.array pinned = array.array("I", cpus)
+    cdef uint32_t threads = len(cpus)
+    cdef int error
+    with nogil:
+        error = probe_linux_unmap(memory, pinned.data.as_uints, threads, count, idle, h.h)
+    if error:
+        raise OSError(error, "the Linux arm of the unmap experiment")
+
+
+def linux_own_pages(int memory, list cpus, uint32_t pages, uint32_t rounds):
+    """Cycles of the slowest of the threads, which unmap pages of their own at once."""
+    cdef array.array pinned = array.array("I", cpus)
+    cdef uint32_t threads = len(cpus)
+    cdef int error
+    cdef uint64_t cycles
+    with nogil:
+        error = probe_linux_own_pages(memory, pinned.data.as_uints, threads, pages, rounds, &cycles)
+    if error:
+        raise OSError(error, "the Linux arm of the own-pages experiment")
+    return cycles
+
+
+_COUNTERS = {
+    "l1d-reads": COUNTER_L1D_READS, "l1d-misses": COUNTER_L1D_MISSES,
+    "l1i-misses": COUNTER_L1I_MISSES, "context-switches": COUNTER_CONTEXT_SWITCHES,
+}
+
+
+def counter(str event, bint kernel):
+    """A descriptor that counts an event of this thread from now on: os.read(…, 8) is the count.
+    kernel: in the host's kernel too.
+
+    Raises OSError where it is not counted: no counters (ENOENT, EOPNOTSUPP), or not allowed
+    (EACCES, EPERM).
+    """
+    cdef int number = _number(_COUNTERS, event, "no such event")
+    cdef int descriptor = counter_open(<counter_event>number, kernel)
+    if descriptor < 0:
+        raise OSError(-descriptor, f"perf_event_open for {event}")
+    return descriptor
