@@ -14,6 +14,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from threading import Thread
 from typing import Any
 
 from multikernel.errors import CoreDied, MultikernelError
@@ -118,19 +120,52 @@ def _histogram(h: _native.Histogram) -> dict[str, Any]:
     return {"n": h.n, "sum": h.sum, "min": h.min, "max": h.max, "counts": filled}
 
 
+def _on_all(cpus: list[int], first: Callable[[], None], other: Callable[[int], None]) -> None:
+    """`first` in this thread, on the first CPU, while a thread on each other one runs `other`.
+    Raises OSError.
+    """
+    failed: list[OSError] = []
+
+    def run(number: int) -> None:
+        try:
+            other(number)
+        except OSError as error:
+            failed.append(error)
+
+    threads = [Thread(target=run, args=(number,)) for number in range(1, len(cpus))]
+    for cpu, thread in zip(cpus[1:], threads, strict=True):
+        os.sched_setaffinity(0, {cpu})  # a thread begins with that of its maker
+        thread.start()
+    os.sched_setaffinity(0, {cpus[0]})
+    first()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
 def _do(command: dict[str, Any], memory: int, cpus: list[int]) -> dict[str, Any]:
     cpus = cpus[: command.get("cores", len(cpus))]
     watched = sorted(set(cpus))
     before = Activity.take(watched, [os.getpid()])
     answer: dict[str, Any] = {}
     if command["do"] == "unmap":
-        histogram = _native.Histogram()
-        _native.linux_unmap(memory, cpus, command["count"], command["idle"], histogram)
-        answer["samples"] = histogram
-    else:
-        answer["cycles"] = _native.linux_own_pages(
-            memory, cpus, command["pages"], command["rounds"]
+        histogram = answer["samples"] = _native.Histogram()
+        _native.linux_team(memory, len(cpus), command["idle"])
+        _on_all(
+            cpus,
+            lambda: _native.linux_unmap(command["count"], histogram),
+            lambda _: _native.linux_hold(),
         )
+    else:
+        pages, rounds, cycles = command["pages"], command["rounds"], [0] * len(cpus)
+
+        def own_pages(number: int) -> None:
+            cycles[number] = _native.linux_own_pages(number, pages, rounds)
+
+        _native.linux_team(memory, len(cpus), False)
+        _on_all(cpus, lambda: own_pages(0), own_pages)
+        answer["cycles"] = max(cycles)
     activity = Activity.take(watched, [os.getpid()]) - before
     answer["activity"] = {"time_ns": activity.time_ns, **activity.record()}
     if "samples" in answer:
@@ -143,7 +178,8 @@ def main(parent: int, cpus: list[int], size: int) -> int:
     _native.adopt(NAME)
     if os.getppid() != parent:
         return 0  # it died before the death signal was in place
-    os.sched_setaffinity(0, {cpus[0]})
+    for cpu in reversed(cpus):
+        os.sched_setaffinity(0, {cpu})  # all of them can be had; stays on the first
     memory = segments.create(size)
     try:
         segments.back(memory, 0, size)

@@ -26,10 +26,11 @@ cdef extern from "probes/probes.h":
     enum counter_event:
         COUNTER_L1D_READS, COUNTER_L1D_MISSES, COUNTER_L1I_MISSES, COUNTER_CONTEXT_SWITCHES
     int counter_open(counter_event event, bint kernel)
-    int probe_linux_unmap(int memory, const uint32_t *cpus, uint32_t threads, uint32_t count,
-            bint idle, histogram *h) nogil
-    int probe_linux_own_pages(int memory, const uint32_t *cpus, uint32_t threads, uint32_t pages,
-            uint32_t rounds, uint64_t *cycles) nogil
+    int probe_linux_team(int memory, uint32_t threads, bint idle)
+    int probe_linux_unmap(uint32_t count, histogram *h) nogil
+    void probe_linux_hold() nogil
+    int probe_linux_own_pages(uint32_t number, uint32_t pages, uint32_t rounds,
+            uint64_t *cycles) nogil
 
 HOST_BYTES_OF_MEMORY = HOST_MEMORY
 IN_FLIGHT_MOST = OPERATIONS_IN_FLIGHT
@@ -96,27 +97,38 @@ cdef int64_t _probe(driver *d, str name, str form, tuple times, _End end, memory
     return value
 
 
-def linux_unmap(int memory, list cpus, uint32_t count, bint idle, Histogram h):
-    """mprotect of a page that threads on all cpus use; raises OSError when the host refuses."""
-    cdef array.array pinned = array.array("I", cpus)
-    cdef uint32_t threads = len(cpus)
-    cdef int error
-    with nogil:
-        error = probe_linux_unmap(memory, pinned.data.as_uints, threads, count, idle, h.h)
+cdef int _linux(int error) except -1:
     if error:
         raise OSError(error, "the Linux arm of the unmap experiment")
+    return 0
 
 
-def linux_own_pages(int memory, list cpus, uint32_t pages, uint32_t rounds):
-    """Cycles of the slowest of the threads, which unmap pages of their own at once."""
-    cdef array.array pinned = array.array("I", cpus)
-    cdef uint32_t threads = len(cpus)
+def linux_team(int memory, uint32_t threads, bint idle):
+    """Begins a team: so many threads, each of which calls one of what follows."""
+    _linux(probe_linux_team(memory, threads, idle))
+
+
+def linux_unmap(uint32_t count, Histogram h):
+    """mprotect of a page that all other threads hold; raises OSError when the host refuses."""
     cdef int error
-    cdef uint64_t cycles
     with nogil:
-        error = probe_linux_own_pages(memory, pinned.data.as_uints, threads, pages, rounds, &cycles)
-    if error:
-        raise OSError(error, "the Linux arm of the own-pages experiment")
+        error = probe_linux_unmap(count, h.h)
+    _linux(error)
+
+
+def linux_hold():
+    """Uses the page, until the thread that unmaps it ends."""
+    with nogil:
+        probe_linux_hold()
+
+
+def linux_own_pages(uint32_t number, uint32_t pages, uint32_t rounds):
+    """Cycles in which this thread unmapped pages of its own, at once with all others."""
+    cdef uint64_t cycles
+    cdef int error
+    with nogil:
+        error = probe_linux_own_pages(number, pages, rounds, &cycles)
+    _linux(error)
     return cycles
 
 

@@ -1,71 +1,54 @@
 /* What the host's Linux does: threads of one address space, one page of a shared segment that is a
  * mapping of its own, all rights taken from it by one mprotect, which returns when no thread can
- * use the page any more. */
+ * use the page any more. Who calls has started and pinned the threads. */
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "probes/probes.h"
 
-enum { QUIET_US = 150 };
+enum { QUIET_US = 150, LEAVE = UINT32_MAX };
+/* A hole between neighbours keeps each page a mapping of its own. */
+enum { STEP = 2 * PAGE_BYTES };
 
-struct team;
-
-struct member {
-    struct team *team;
-    uint32_t number;
-    pthread_t thread;
-    uint64_t cycles;
-    char pad[PAD_BYTES];
-};
-
-struct team {
+static struct {
     int memory;
-    const uint32_t *cpus;
     uint32_t threads;
     bool idle;
-    struct member *members;
     char *page;
-    uint32_t pages, rounds;
-    _Alignas(PAD_BYTES) _Atomic uint32_t turn; /* touch once for every turn; UINT32_MAX: leave */
+    _Alignas(PAD_BYTES) _Atomic uint32_t turn; /* touch once for every turn, until LEAVE */
     _Alignas(PAD_BYTES) _Atomic uint32_t touched;
     _Alignas(PAD_BYTES) pthread_barrier_t barrier;
-};
+} team;
 
-static int pin(uint32_t cpu)
+int probe_linux_team(int memory, uint32_t threads, bool idle)
 {
-    cpu_set_t *set = CPU_ALLOC(cpu + 1);
-    if (!set)
-        return ENOMEM;
-    size_t size = CPU_ALLOC_SIZE(cpu + 1);
-    CPU_ZERO_S(size, set);
-    CPU_SET_S(cpu, size, set);
-    int error = sched_setaffinity(0, size, set) ? errno : 0;
-    CPU_FREE(set);
-    return error;
+    if (team.threads)
+        pthread_barrier_destroy(&team.barrier);
+    team.memory = memory;
+    team.threads = threads;
+    team.idle = idle;
+    atomic_store_explicit(&team.turn, 0, memory_order_relaxed);
+    return pthread_barrier_init(&team.barrier, NULL, threads);
 }
 
-static void *hold_page(void *argument)
+void probe_linux_hold(void)
 {
-    struct member *member = argument;
-    struct team *team = member->team;
-    volatile uint64_t work = member->number;
-    pin(team->cpus[member->number]);
+    volatile uint64_t work = 1;
     for (uint32_t seen = 0;;) {
-        uint32_t turn = atomic_load_explicit(&team->turn, memory_order_acquire);
-        if (turn == UINT32_MAX)
-            return NULL;
+        uint32_t turn = atomic_load_explicit(&team.turn, memory_order_acquire);
+        if (turn == LEAVE)
+            return;
         if (turn != seen) {
             seen = turn;
-            (void)*(volatile char *)team->page;
-            atomic_fetch_add_explicit(&team->touched, 1, memory_order_release);
-        } else if (team->idle) {
-            syscall(SYS_futex, &team->turn, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+            (void)*(volatile char *)team.page;
+            atomic_fetch_add_explicit(&team.touched, 1, memory_order_release);
+        } else if (team.idle) {
+            syscall(SYS_futex, &team.turn, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
         } else {
             for (int i = 0; i < 64; i++)
                 work = work * 6364136223846793005ull + 1442695040888963407ull;
@@ -73,12 +56,12 @@ static void *hold_page(void *argument)
     }
 }
 
-static void next_turn(struct team *team, uint32_t turn)
+static void next_turn(uint32_t turn)
 {
-    atomic_store_explicit(&team->touched, 0, memory_order_relaxed);
-    atomic_store_explicit(&team->turn, turn, memory_order_release);
-    if (team->idle)
-        syscall(SYS_futex, &team->turn, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+    atomic_store_explicit(&team.touched, 0, memory_order_relaxed);
+    atomic_store_explicit(&team.turn, turn, memory_order_release);
+    if (team.idle)
+        syscall(SYS_futex, &team.turn, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 
 static void wait_us(uint64_t us)
@@ -87,121 +70,66 @@ static void wait_us(uint64_t us)
         ;
 }
 
-static int start_team(struct team *team, void *(*body)(void *))
+/* Addresses without memory, from there on or anywhere. */
+static char *reserve(char *at, size_t bytes)
 {
-    uint32_t threads = team->threads;
-    team->members = calloc(threads, sizeof *team->members);
-    if (!team->members)
-        return ENOMEM;
-    for (uint32_t i = 1; i < threads; i++) {
-        team->members[i].team = team;
-        team->members[i].number = i;
-        int error = pthread_create(&team->members[i].thread, NULL, body, &team->members[i]);
-        if (error)
-            return error; /* the process ends with the error: no use in unwinding threads */
-    }
-    team->members[0].team = team;
-    return pin(team->cpus[0]);
+    return mmap(at, bytes, PROT_NONE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0), -1, 0);
 }
 
-static void join_team(struct team *team)
+/* That page of the memory, there, and used. */
+static int map(char *at, uint64_t page)
 {
-    for (uint32_t i = 1; i < team->threads; i++)
-        pthread_join(team->members[i].thread, NULL);
+    if (mmap(at, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, team.memory,
+             (off_t)(page * PAGE_BYTES)) != at)
+        return errno;
+    *(volatile char *)at = 1;
+    return 0;
 }
 
 /* A fresh mapping for every operation, walking through a reserved range as the kernels' maps do:
  * one that is only given its rights back keeps the host's tables warm, and would be cheaper to take
  * away again than what it is compared with. */
-int probe_linux_unmap(int memory, const uint32_t *cpus, uint32_t threads, uint32_t count, bool idle,
-                      struct histogram *histogram)
+int probe_linux_unmap(uint32_t count, struct histogram *histogram)
 {
-    enum { PLACES = 64, STEP = 2 * PAGE_BYTES };
-    struct team team = {.memory = memory, .cpus = cpus, .threads = threads, .idle = idle};
-    char *range =
-        mmap(NULL, PLACES * STEP, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (range == MAP_FAILED)
-        return errno;
-    int error = start_team(&team, hold_page);
+    enum { PLACES = 64 };
+    char *range = reserve(NULL, PLACES * STEP);
+    int error = range == MAP_FAILED ? errno : 0;
     for (uint32_t i = 1; i <= count && !error; i++) {
-        char *page = range + i % PLACES * STEP;
-        if (mmap(page, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memory, 0) !=
-            page) {
-            error = errno;
+        team.page = range + i % PLACES * STEP;
+        if ((error = map(team.page, 0)))
             break;
-        }
-        team.page = page;
-        *(volatile char *)page = 1;
-        next_turn(&team, i);
-        while (atomic_load_explicit(&team.touched, memory_order_acquire) != threads - 1)
+        next_turn(i);
+        while (atomic_load_explicit(&team.touched, memory_order_acquire) != team.threads - 1)
             sched_yield();
-        wait_us(idle ? QUIET_US : 2); /* idle: until they sleep */
+        wait_us(team.idle ? QUIET_US : 2); /* idle: until they sleep */
         uint64_t start = arch_cycles();
-        int failed = mprotect(page, PAGE_BYTES, PROT_NONE);
+        int failed = mprotect(team.page, PAGE_BYTES, PROT_NONE);
         histogram_add(histogram, arch_cycles_behind() - start);
-        if (failed || mmap(page, PAGE_BYTES, PROT_NONE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != page)
+        if (failed || reserve(team.page, PAGE_BYTES) != team.page)
             error = errno;
     }
-    next_turn(&team, UINT32_MAX);
-    join_team(&team);
-    free(team.members);
+    next_turn(LEAVE);
     munmap(range, PLACES * STEP);
     return error;
 }
 
-static void own_pages(struct member *member)
+int probe_linux_own_pages(uint32_t number, uint32_t pages, uint32_t rounds, uint64_t *cycles)
 {
-    struct team *team = member->team;
-    size_t step = 2 * PAGE_BYTES; /* a hole between neighbours keeps each a mapping of its own */
-    char *range = mmap(NULL, team->pages * step, PROT_NONE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (range == MAP_FAILED)
-        abort();
-    for (uint32_t round = 0; round < team->rounds; round++) {
-        for (uint32_t i = 0; i < team->pages; i++) {
-            off_t offset = (off_t)((size_t)member->number * team->pages + i) * PAGE_BYTES;
-            char *page = range + i * step;
-            if (mmap(page, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, team->memory,
-                     offset) != page)
-                abort();
-            *(volatile char *)page = 1;
-        }
-        pthread_barrier_wait(&team->barrier);
-        uint64_t start = arch_cycles();
-        for (uint32_t i = 0; i < team->pages; i++)
-            if (mprotect(range + i * step, PAGE_BYTES, PROT_NONE))
-                abort();
-        member->cycles += arch_cycles_behind() - start;
-        pthread_barrier_wait(&team->barrier);
-    }
-    munmap(range, team->pages * step);
-}
-
-static void *own_pages_thread(void *argument)
-{
-    struct member *member = argument;
-    pin(member->team->cpus[member->number]);
-    own_pages(member);
-    return NULL;
-}
-
-int probe_linux_own_pages(int memory, const uint32_t *cpus, uint32_t threads, uint32_t pages,
-                          uint32_t rounds, uint64_t *cycles)
-{
-    struct team team = {
-        .memory = memory, .cpus = cpus, .threads = threads, .pages = pages, .rounds = rounds};
-    int error = pthread_barrier_init(&team.barrier, NULL, threads);
-    if (!error)
-        error = start_team(&team, own_pages_thread);
-    if (error)
-        return error;
-    own_pages(&team.members[0]);
+    char *range = reserve(NULL, pages * (size_t)STEP);
+    int error = range == MAP_FAILED ? errno : 0;
     *cycles = 0;
-    join_team(&team);
-    for (uint32_t i = 0; i < threads; i++)
-        *cycles = team.members[i].cycles > *cycles ? team.members[i].cycles : *cycles;
-    free(team.members);
-    pthread_barrier_destroy(&team.barrier);
-    return 0;
+    for (uint32_t round = 0; round < rounds; round++) {
+        for (uint32_t i = 0; i < pages && !error; i++)
+            error = map(range + i * (size_t)STEP, (uint64_t)number * pages + i);
+        /* Even a thread that failed meets the others, or they would wait for ever. */
+        pthread_barrier_wait(&team.barrier);
+        uint64_t start = arch_cycles();
+        for (uint32_t i = 0; i < pages && !error; i++)
+            error = mprotect(range + i * (size_t)STEP, PAGE_BYTES, PROT_NONE) ? errno : 0;
+        *cycles += arch_cycles_behind() - start;
+        pthread_barrier_wait(&team.barrier);
+    }
+    munmap(range, pages * (size_t)STEP);
+    return error;
 }

@@ -137,12 +137,12 @@ enum counter_event {
  * does not let it be counted. kernel: what the host does for it too. */
 int counter_open(enum counter_event event, bool kernel);
 
-/* A thread on each of the CPUs: the first takes all rights from a page of that shared segment, as
- * the kernels' pages are, and the others use it; where idle they sleep instead of computing. 0, or
- * an errno. */
-int probe_linux_unmap(int memory, const uint32_t *cpus, uint32_t threads, uint32_t count, bool idle,
-                      struct histogram *histogram);
-/* Every thread unmaps pages of its own, as probe_own_pages; cycles of the slowest thread, summed
- * over rounds. */
-int probe_linux_own_pages(int memory, const uint32_t *cpus, uint32_t threads, uint32_t pages,
-                          uint32_t rounds, uint64_t *cycles);
+/* Threads of this process, one on each CPU, that the caller has started; one team at a time. Begins
+ * one. All of these return 0 or an errno. */
+int probe_linux_team(int memory, uint32_t threads, bool idle);
+/* The first takes all rights from a page of that shared segment, as the kernels' pages are, */
+int probe_linux_unmap(uint32_t count, struct histogram *histogram);
+/* while the others use it, until it ends; where idle they sleep instead of computing. */
+void probe_linux_hold(void);
+/* Every thread unmaps pages of its own, as probe_own_pages; its cycles, summed over rounds. */
+int probe_linux_own_pages(uint32_t number, uint32_t pages, uint32_t rounds, uint64_t *cycles);
