@@ -2,6 +2,7 @@
 # lines (call_line.h). How it waits, and is called, is that of all ends: _ends.pxi.
 
 @cython.final
+@cython.binding(False)
 cdef class CallEnd(_End):
     """One end of a calls channel: it calls the other side, and answers its calls. A round trip
     moves one cache line.
@@ -44,8 +45,7 @@ cdef class CallEnd(_End):
         """Sends a request, waiting for a free line: the line."""
         cdef uint32_t line = 0
         cdef channel_status status
-        if self.unusable:
-            self.refuse()
+        self.ready()
         _fill(m, data)
         if self.abandoned:
             self.drop()
@@ -69,7 +69,6 @@ cdef class CallEnd(_End):
             raise
         return 0
 
-    @cython.binding(False)
     @cython.always_allow_keywords(False)
     def call(self, data):
         """Calls the other side; the seven words of its reply. The reply of a call that timed out is
@@ -79,7 +78,6 @@ cdef class CallEnd(_End):
         self.answered(&m, self.ask(&m, data))
         return _words(&m)
 
-    @cython.binding(False)
     @cython.always_allow_keywords(False)
     def call_bytes(self, data):
         """The same; the 56 bytes of the reply."""
@@ -94,7 +92,6 @@ cdef class CallEnd(_End):
         self.answered(_inside(reply), line)
         return reply
 
-    @cython.binding(False)
     @cython.always_allow_keywords(False)
     def begin(self, data):
         """Sends a request and does not wait for its reply: the line to take it from. Waits for a
@@ -103,29 +100,21 @@ cdef class CallEnd(_End):
         cdef message m
         return self.ask(&m, data)
 
-    @cython.binding(False)
     @cython.always_allow_keywords(False)
     def try_begin(self, data):
         """The same, or -1 when the next line is in use."""
         cdef message m
         cdef uint32_t line = 0
-        cdef channel_status status
-        if self.unusable:
-            self.refuse()
+        self.ready()
         _fill(&m, data)
-        status = self.look(AWAIT_ROOM, &m, &line)
-        if status > CHANNEL_AGAIN:
-            self.fail(status, True)
-        return <int>line if status == CHANNEL_OK else -1
+        return <int>line if self.went(self.look(AWAIT_ROOM, &m, &line), True) else -1
 
     cdef int outstanding(self, uint32_t line) except -1:
-        if self.unusable:
-            self.refuse()
+        self.ready()
         if not channel_call_outstanding(&self.c, line) or self.abandoned >> line & 1:
             raise ValueError(f"nothing was called on line {line}, or its reply is taken")
         return 0
 
-    @cython.binding(False)
     @cython.always_allow_keywords(False)
     def take(self, uint32_t line):
         """The reply on that line, waited for."""
@@ -136,25 +125,19 @@ cdef class CallEnd(_End):
             self.finish(status, AWAIT_REPLY, &m, &line)
         return _words(&m)
 
-    @cython.binding(False)
     @cython.always_allow_keywords(False)
     def try_take(self, uint32_t line):
         """The reply on that line, or None."""
         cdef message m
-        cdef channel_status status
         self.outstanding(line)
-        status = channel_take(&self.c, line, &m)
-        if status > CHANNEL_AGAIN:
-            self.fail(status, False)
-        return _words(&m) if status == CHANNEL_OK else None
+        return _words(&m) if self.went(channel_take(&self.c, line, &m), False) else None
 
     # --- answering: requests come in order, and are answered in order ---
 
     cdef inline int hold(self, message *m, bint wait) except -1:
         cdef uint32_t line = 0
         cdef channel_status status
-        if self.unusable:
-            self.refuse()
+        self.ready()
         status = channel_request_soon(&self.c, m, &line) if wait else channel_request(&self.c, m,
                 &line)
         if status != CHANNEL_OK:
@@ -167,8 +150,7 @@ cdef class CallEnd(_End):
 
     cdef inline int answer(self, object data) except -1:
         cdef message m
-        if self.unusable:
-            self.refuse()
+        self.ready()
         if self.head == self.tail:
             raise ValueError("there is no request to reply to")
         _fill(&m, data)
@@ -176,7 +158,6 @@ cdef class CallEnd(_End):
         self.tail += 1
         return 0
 
-    @cython.binding(False)
     def try_receive(self):
         """The next request's seven words, or None. Raises ChannelClosed when the other side has
         closed.
@@ -184,27 +165,23 @@ cdef class CallEnd(_End):
         cdef message m
         return _words(&m) if self.hold(&m, False) else None
 
-    @cython.binding(False)
     def receive(self):
         """The next request's seven words, waited for."""
         cdef message m
         self.hold(&m, True)
         return _words(&m)
 
-    @cython.binding(False)
     def receive_bytes(self):
         """The next request's 56 bytes, waited for."""
         cdef bytes request = _blank()
         self.hold(_inside(request), True)
         return request
 
-    @cython.binding(False)
     @cython.always_allow_keywords(False)
     def reply(self, data):
         """Answers the oldest request that is received and not answered."""
         self.answer(data)
 
-    @cython.binding(False)
     @cython.always_allow_keywords(False)
     def reply_receive(self, data):
         """reply, then receive, in one call: what a server does all day."""
@@ -213,7 +190,6 @@ cdef class CallEnd(_End):
         self.hold(&m, True)
         return _words(&m)
 
-    @cython.binding(False)
     @cython.always_allow_keywords(False)
     def reply_receive_bytes(self, data):
         """The same in bytes."""

@@ -49,6 +49,11 @@ cdef class _End:
         self.side = side
         return 0
 
+    @cython.final
+    cdef inline int ready(self) except -1:
+        """Raises where the end cannot be used now."""
+        return self.refuse() if self.unusable else 0
+
     cdef int refuse(self) except -1:
         if self.unusable == 1:
             raise RuntimeError(
@@ -132,6 +137,13 @@ cdef class _End:
         finally:
             self.unusable = 0
 
+    @cython.final
+    cdef inline bint went(self, channel_status status, bint sending) except -1:
+        """Whether one try went; raises what hinders it for good."""
+        if status > CHANNEL_AGAIN:
+            self.fail(status, sending)
+        return status == CHANNEL_OK
+
     cdef int fail(self, channel_status status, bint sending) except -1:
         if status == CHANNEL_CLOSED:
             # not when this module is loaded: cores load it without
@@ -144,6 +156,7 @@ cdef class _End:
 
 
 @cython.final
+@cython.binding(False)
 cdef class ChannelEnd(_End):
     """One end of a FIFO of messages each way: epoch-ring, used-ring, call-line, socket or pipe."""
 
@@ -182,8 +195,7 @@ cdef class ChannelEnd(_End):
         """The descriptor that becomes readable with a message. Raises ValueError in shared memory,
         where there is none.
         """
-        if self.unusable:
-            self.refuse()
+        self.ready()
         cdef int descriptor = self.c.form.descriptor(&self.c, False)
         if descriptor < 0:
             raise ValueError(f"a {self.form} channel has no descriptor")
@@ -195,57 +207,38 @@ cdef class ChannelEnd(_End):
             return channel_try_send(&self.c, m)
         return channel_try_receive(&self.c, m)
 
-    @cython.binding(False)
     @cython.always_allow_keywords(False)
     def try_send(self, data):
         """True, or False when the channel is full. Raises ChannelClosed when the other side has
         closed.
         """
         cdef message m
-        cdef channel_status status
-        if self.unusable:
-            self.refuse()
+        self.ready()
         _fill(&m, data)
-        status = channel_try_send(&self.c, &m)
-        if status == CHANNEL_OK:
-            return True
-        if status != CHANNEL_AGAIN:
-            self.fail(status, True)
-        return False
+        return self.went(channel_try_send(&self.c, &m), True)
 
-    @cython.binding(False)
     @cython.always_allow_keywords(False)
     def send(self, data):
         """The same, waiting for room."""
         cdef message m
-        if self.unusable:
-            self.refuse()
+        self.ready()
         _fill(&m, data)
         cdef channel_status status = channel_send_soon(&self.c, &m)
         if status != CHANNEL_OK:
             self.finish(status, AWAIT_ROOM, &m, NULL)
 
     cdef bint got(self, message *m) except -1:
-        cdef channel_status status
-        if self.unusable:
-            self.refuse()
-        status = channel_try_receive(&self.c, m)
-        if status == CHANNEL_OK:
-            return True
-        if status != CHANNEL_AGAIN:
-            self.fail(status, False)
-        return False
+        self.ready()
+        return self.went(channel_try_receive(&self.c, m), False)
 
     cdef inline int wait(self, message *m) except -1:
         cdef channel_status status
-        if self.unusable:
-            self.refuse()
+        self.ready()
         status = channel_receive_soon(&self.c, m)
         if status != CHANNEL_OK:
             self.finish(status, AWAIT_MESSAGE, m, NULL)
         return 0
 
-    @cython.binding(False)
     def try_receive(self):
         """Seven words, or None when there is nothing. Raises ChannelClosed when the other side has
         closed and all is read.
@@ -253,20 +246,17 @@ cdef class ChannelEnd(_End):
         cdef message m
         return _words(&m) if self.got(&m) else None
 
-    @cython.binding(False)
     def try_receive_bytes(self):
         """56 bytes, or None."""
         cdef message m
         return PyBytes_FromStringAndSize(<char *>m.word, sizeof(message)) if self.got(&m) else None
 
-    @cython.binding(False)
     def receive(self):
         """Seven words, waited for."""
         cdef message m
         self.wait(&m)
         return _words(&m)
 
-    @cython.binding(False)
     def receive_bytes(self):
         """56 bytes, waited for."""
         cdef bytes data = _blank()
@@ -285,16 +275,13 @@ cdef class ChannelEnd(_End):
         cdef Py_buffer view
         cdef uint32_t done = 0
         cdef channel_status status
-        if self.unusable:
-            self.refuse()
+        self.ready()
         _rows(array, &view, not sending)
         status = self.some(sending, view.buf, <uint32_t>min(view.shape[0], 1 << 30), &done)
         PyBuffer_Release(&view)
-        if status > CHANNEL_AGAIN:
-            self.fail(status, sending)
+        self.went(status, sending)
         return done
 
-    @cython.binding(False)
     @cython.always_allow_keywords(False)
     def try_send_many(self, array):
         """Sends as many rows of an (n, 7) uint64 array, from the first, as there is room for; how
@@ -302,7 +289,6 @@ cdef class ChannelEnd(_End):
         """
         return self.move(True, array)
 
-    @cython.binding(False)
     @cython.always_allow_keywords(False)
     def try_receive_many(self, array):
         """Receives into an (n, 7) uint64 array as many as have come; how many."""
@@ -324,8 +310,7 @@ cdef class ChannelEnd(_End):
         cdef uint32_t moved, looks
         cdef channel_status status = CHANNEL_OK
         cdef char *row
-        if self.unusable:
-            self.refuse()
+        self.ready()
         _rows(array, &view, not sending)
         try:
             count = view.shape[0]
