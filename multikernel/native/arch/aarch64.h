@@ -29,11 +29,6 @@ static inline void arch_relax(void)
     __asm__ volatile("isb" ::: "memory");
 }
 
-static inline void arch_prefetch_read(const void *line)
-{
-    __builtin_prefetch(line, 0, 3);
-}
-
 static inline void arch_prefetch_write(const void *line)
 {
     __builtin_prefetch(line, 1, 3);

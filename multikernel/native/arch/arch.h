@@ -15,6 +15,11 @@
 #error "multikernel knows x86-64 and aarch64; add a header of this processor"
 #endif
 
+static inline void arch_prefetch_read(const void *line)
+{
+    __builtin_prefetch(line, 0, 3);
+}
+
 /* Copies length bytes; returns 0, or 1 when a load or store in it faulted and the fault handler
  * took the landing pad. The three labels are the accessor's first byte, its end, and the landing
  * pad: a fault is ours only when its PC lies between the first two (fault.c). */

@@ -32,11 +32,6 @@ static inline void arch_relax(void)
     __asm__ volatile("pause" ::: "memory");
 }
 
-static inline void arch_prefetch_read(const void *line)
-{
-    __builtin_prefetch(line, 0, 3);
-}
-
 /* The instruction by name: without -mprfchw a compiler makes a read of it. Where a processor has
  * none it does nothing. */
 static inline void arch_prefetch_write(const void *line)

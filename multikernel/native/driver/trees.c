@@ -5,20 +5,21 @@
 
 #include "driver/driver.h"
 
+static void *table_of(struct driver *d, uint32_t root, uint32_t place)
+{
+    return segment_at(d->segment, root, d->region.trees + (place - 1) * d->region.tree_stride);
+}
+
 const struct tree_link *trees_links(void *driver, uint32_t root, uint32_t place)
 {
-    struct driver *d = driver;
-    return (const void *)(segment_region_of(d->segment, root) + d->region.trees +
-                          (place - 1) * d->region.tree_stride);
+    return table_of(driver, root, place);
 }
 
 bool trees_publish(void *driver, uint32_t place, uint64_t ticket)
 {
     struct driver *d = driver;
-    struct tree_link *table = (void *)(segment_region_of(d->segment, d->me) + d->region.trees +
-                                       (place - 1) * d->region.tree_stride);
     d->staging.ticket = 0;
-    return ticket != 0 && tree_make(table, d->cores, d->me, d->staging.edges);
+    return ticket != 0 && tree_make(table_of(d, d->me, place), d->cores, d->me, d->staging.edges);
 }
 
 /* Every core makes its own tree's table, before any core goes. */

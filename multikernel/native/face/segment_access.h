@@ -3,8 +3,36 @@
 
 #include "segment/segment.h"
 
-void segment_go(struct segment *segment);
-bool segment_going(struct segment *segment);
-void segment_stop(struct segment *segment);
+static inline void segment_go(struct segment *segment)
+{
+    /* Pairs with segment_going: a core that sees it sees what the others and the supervisor wrote
+     * before. */
+    atomic_store_explicit(&segment->go, 1, memory_order_release);
+}
+
+static inline bool segment_going(struct segment *segment)
+{
+    return atomic_load_explicit(&segment->go, memory_order_acquire) != 0;
+}
+
+static inline void segment_stop(struct segment *segment)
+{
+    atomic_store_explicit(&segment->stop, 1, memory_order_release);
+    for (uint32_t core = 0; core < segment->geometry.cores; core++) {
+        struct doorbell *doorbell = segment_doorbell(segment, core);
+        doorbell_ring_slowly(doorbell, MODE_PARKED); /* whatever it says: it may be about to park */
+        doorbell_ring(doorbell);
+    }
+}
+
 /* mode, pid, tid, served, interrupts, parks */
-void segment_core_state(struct segment *segment, uint32_t core, uint64_t *out);
+static inline void segment_core_state(struct segment *segment, uint32_t core, uint64_t *out)
+{
+    struct doorbell *doorbell = segment_doorbell(segment, core);
+    out[0] = atomic_load_explicit(&doorbell->mode, memory_order_acquire);
+    out[1] = doorbell->pid;
+    out[2] = doorbell->tid;
+    out[3] = atomic_load_explicit(&doorbell->served, memory_order_relaxed);
+    out[4] = atomic_load_explicit(&doorbell->interrupts, memory_order_relaxed);
+    out[5] = atomic_load_explicit(&doorbell->parks, memory_order_relaxed);
+}

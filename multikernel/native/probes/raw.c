@@ -141,8 +141,8 @@ void probe_stop_computing(struct segment *segment, uint32_t core)
 {
     struct region region;
     segment_region(&segment->geometry, &region);
-    char *line = segment_scratch(segment, &region, core) + (size_t)SCRATCH_STOP * PAD_BYTES;
-    atomic_store_explicit((_Atomic uint64_t *)(void *)line, 1, memory_order_relaxed);
+    _Atomic uint64_t *stop = segment_at(segment, core, region.scratch + SCRATCH_STOP * PAD_BYTES);
+    atomic_store_explicit(stop, 1, memory_order_relaxed);
 }
 
 int64_t probe_turns(struct driver *d, const struct probe *p)

@@ -24,11 +24,10 @@ static_assert(SCRATCH_STOP < SCRATCH_LINES, "every line lies in its region");
 /* The first word of such a line. */
 static inline _Atomic uint64_t *scratch(struct driver *d, uint32_t core, uint32_t line)
 {
-    return (_Atomic uint64_t *)(void *)(segment_scratch(d->segment, &d->region, core) +
-                                        (size_t)line * PAD_BYTES);
+    return segment_at(d->segment, core, d->region.scratch + (uint64_t)line * PAD_BYTES);
 }
 
 static inline struct slot *scratch_slot(struct driver *d, uint32_t core, uint32_t line)
 {
-    return (struct slot *)(void *)scratch(d, core, line);
+    return (void *)scratch(d, core, line);
 }

@@ -70,56 +70,48 @@ void segment_init(struct segment *segment, const struct geometry *geometry);
 /* NULL when fine, else what is wrong with it, for an error message. */
 const char *segment_check(const struct segment *segment, uint64_t mapped_bytes);
 
-static inline char *segment_region_of(struct segment *segment, uint32_t core)
+/* What lies so far into a core's region. */
+static inline void *segment_at(struct segment *segment, uint32_t core, uint64_t offset)
 {
-    return (char *)segment + segment->regions_offset + core * segment->region_bytes;
+    return (char *)segment + segment->regions_offset + core * segment->region_bytes + offset;
 }
 static inline struct doorbell *segment_doorbell(struct segment *segment, uint32_t core)
 {
-    return (struct doorbell *)(void *)segment_region_of(segment, core);
+    return segment_at(segment, core, 0);
 }
 /* The lines on which `from` calls `to`; they lie with the answering side, which polls them. */
 static inline struct slot *segment_calls(struct segment *segment, const struct region *region,
                                          uint32_t from, uint32_t to)
 {
-    return (struct slot *)(void *)(segment_region_of(segment, to) + region->calls +
-                                   from * region->call_stride);
+    return segment_at(segment, to, region->calls + from * region->call_stride);
 }
 static inline struct slot *segment_channel(struct segment *segment, const struct region *region,
                                            uint32_t from, uint32_t to, uint32_t k)
 {
     uint64_t index = (uint64_t)from * segment->geometry.user_channels + k;
-    return (struct slot *)(void *)(segment_region_of(segment, to) + region->channels +
-                                   index * PAD_BYTES);
+    return segment_at(segment, to, region->channels + index * PAD_BYTES);
 }
 static inline struct slot *segment_ring(struct segment *segment, const struct region *region,
                                         uint32_t from, uint32_t to)
 {
-    return (struct slot *)(void *)(segment_region_of(segment, to) + region->rings +
-                                   from * region->ring_stride);
+    return segment_at(segment, to, region->rings + from * region->ring_stride);
 }
 static inline struct slot *segment_client(struct segment *segment, const struct region *region,
                                           uint32_t core, uint32_t channel)
 {
-    return (struct slot *)(void *)(segment_region_of(segment, core) + region->client +
-                                   (uint64_t)channel * CLIENT_LINES * LINE_BYTES);
+    return segment_at(segment, core,
+                      region->client + (uint64_t)channel * CLIENT_LINES * LINE_BYTES);
 }
 /* What a core's operation in that lane names; written by that core. */
 static inline uint64_t *segment_set(struct segment *segment, const struct region *region,
                                     uint32_t core, uint32_t lane)
 {
-    return (uint64_t *)(void *)(segment_region_of(segment, core) + region->sets +
-                                lane * region->set_stride);
+    return segment_at(segment, core, region->sets + lane * region->set_stride);
 }
 /* What the client's request on that line names; written by the client, before it sends. */
 static inline uint64_t *segment_client_set(struct segment *segment, const struct region *region,
                                            uint32_t core, uint32_t channel, uint32_t line)
 {
-    return (uint64_t *)(void *)(segment_region_of(segment, core) + region->client_sets +
-                                (channel * CLIENT_LINES + line) * region->set_stride);
-}
-static inline char *segment_scratch(struct segment *segment, const struct region *region,
-                                    uint32_t core)
-{
-    return segment_region_of(segment, core) + region->scratch;
+    return segment_at(segment, core,
+                      region->client_sets + (channel * CLIENT_LINES + line) * region->set_stride);
 }
