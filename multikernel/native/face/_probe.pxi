@@ -46,12 +46,12 @@ cdef dict _blank_probe():
 
 
 cdef dict _loops():
-    """By name: the place in the table, the numbers that it takes, the forms, what must hold."""
+    """By name: the place in the table, what must be given, the forms, what has to hold."""
     cdef const probe_kind *kind = probe_kinds
-    loops, blank = {}, _blank_probe()
+    loops = {}
     while kind.name:
-        takes = blank.keys() & kind.takes.decode().split()
-        loops[kind.name.decode()] = (kind - probe_kinds, takes - {"form"},
+        takes = {*kind.takes.decode().split()} - {"form", "memory", "each", "results"}
+        loops[kind.name.decode()] = (kind - probe_kinds, takes,
                 tuple(kind.forms.decode().split()), kind.must.decode())
         kind += 1
     return loops
@@ -66,8 +66,9 @@ cdef int64_t _probe(driver *d, str name, str form, tuple times, _End end, memory
     if name not in _LOOPS:
         raise ValueError(f"no such loop: {name}; one of {', '.join(_LOOPS)}")
     place, takes, forms, must = _LOOPS[name]
-    if given.keys() != takes or len(times) > 3:
-        raise TypeError(f"the loop {name} takes {', '.join(sorted(takes))}, not {given}")
+    there = {*given, *(["times"] if times else []), *(["channel"] if end is not None else [])}
+    if there != takes or len(times) > 3:
+        raise TypeError(f"{name} takes {', '.join(sorted(takes))}, not {', '.join(sorted(there))}")
     if form not in forms and (form or forms):
         raise ValueError(f"the loop {name} has no form {form}; one of {', '.join(forms)}")
     cdef probe_numbers numbers = {**_BLANK, **given, "form": forms.index(form) if form else 0}
@@ -86,14 +87,14 @@ cdef int64_t _probe(driver *d, str name, str form, tuple times, _End end, memory
     p.bytes = len(view) if view is not None else 0
     p.each, p.each_count = <const uint64_t *>words.data.as_voidptr, len(words)
     p.results = <uint64_t *>results.data.as_voidptr if results is not None else NULL
-    p.result_count = len(results) if results is not None else 0
+    p.result_count = len(results) * results.itemsize // 8 if results is not None else 0
     with nogil:
         value = probe_run(d, kind, p)
     if value == -EINVAL:
         what = must or "cores of this system, lines 0 to 63, batches of one or more"
         raise ValueError(f"{what}: {name} {form} of {given}")
     if value < 0:
-        raise OSError(-value, f"{name} over {form or end.form if end else 'bytes'}")
+        raise OSError(-value, f"{name} {form or (end.form if end is not None else '')}")
     return value
 
 

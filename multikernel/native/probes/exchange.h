@@ -22,11 +22,11 @@ typedef int attempt(void *end, struct message *message);
         return TRY;                                                  \
     }
 
-EXCHANGE_INLINE int until_it_goes(struct driver *d, attempt *try, void *end,
+EXCHANGE_INLINE int until_it_goes(struct driver *d, attempt *once, void *end,
                                   struct message *message)
 {
     int went;
-    while (!(went = try (end, message)))
+    while (!(went = once(end, message)))
         spin(d);
     return went;
 }

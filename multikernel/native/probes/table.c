@@ -66,7 +66,7 @@ const struct probe_kind probe_kinds[] = {
     /* ... or asks a core to update lines of its own, over a user channel, or over the transport's
      * where that shares no memory; times: also what it cost there, by its own clock. Returns the
      * verdict that ended it early, or OK, as all below. */
-    {"update-message", probe_update_message, "core lines count batch times", "", ""},
+    {"update-message", probe_update_message, "core lines count batch times", "", "at most 8 lines"},
     /* From now on this core's driver answers that. */
     {"serve-updates", probe_update_serve, "", "", ""},
     /* Pings at exponential intervals, from that seed. Latency from the intended time of sending. */
