@@ -15,8 +15,8 @@ enum { SLOTS_MOST = 4096 };
 #endif
 
 struct side {
-    struct used_ring_sender sender;
-    struct used_ring_receiver receiver;
+    struct used_ring_end sender;
+    struct used_ring_end receiver;
     uint64_t *outgoing, *incoming; /* the plain cells */
     uint64_t messages, random, name;
 };
@@ -104,8 +104,8 @@ int main(int argc, char **argv)
          .name = 1},
     };
     for (int i = 0; i < 2; i++) {
-        used_ring_open_sender(&sides[i].sender, lanes[i], slots);
-        used_ring_open_receiver(&sides[i].receiver, lanes[1 - i], slots);
+        used_ring_open(&sides[i].sender, lanes[i], slots);
+        used_ring_open(&sides[i].receiver, lanes[1 - i], slots);
     }
     progress();
     pthread_t other;

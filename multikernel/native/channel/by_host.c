@@ -74,18 +74,33 @@ static void host_close(struct channel *channel)
         close(channel->host.send);
 }
 
-static int host_descriptor(const struct channel *channel, bool sending)
+/* One after the other: the host knows no better. */
+static enum channel_status send_each(struct channel *channel, const struct message *messages,
+                                     uint32_t count, uint32_t *done)
 {
-    return sending ? channel->host.send : channel->host.receive;
+    enum channel_status status = CHANNEL_OK;
+    for (*done = 0; *done < count; ++*done)
+        if ((status = channel_try_send(channel, &messages[*done])) != CHANNEL_OK)
+            break;
+    return *done ? CHANNEL_OK : status;
+}
+
+static enum channel_status receive_each(struct channel *channel, struct message *messages,
+                                        uint32_t count, uint32_t *done)
+{
+    enum channel_status status = CHANNEL_OK;
+    for (*done = 0; *done < count; ++*done)
+        if ((status = channel_try_receive(channel, &messages[*done])) != CHANNEL_OK)
+            break;
+    return *done ? CHANNEL_OK : status;
 }
 
 /* Fields in the order of struct channel_form. */
-static const struct channel_form socket_form = {
-    CHANNEL_SOCKET,       false,      socket_try_send, socket_try_receive, channel_send_each,
-    channel_receive_each, host_close, host_descriptor};
+static const struct channel_form socket_form = {CHANNEL_SOCKET,     false,     socket_try_send,
+                                                socket_try_receive, send_each, receive_each,
+                                                host_close};
 static const struct channel_form pipe_form = {
-    CHANNEL_PIPE,         false,      pipe_try_send,  pipe_try_receive, channel_send_each,
-    channel_receive_each, host_close, host_descriptor};
+    CHANNEL_PIPE, false, pipe_try_send, pipe_try_receive, send_each, receive_each, host_close};
 
 int channel_socket_pair(int ends[2])
 {
@@ -140,24 +155,4 @@ int channel_pipe_open(struct channel *channel, int receive, int send)
     channel->host.receive = receive;
     channel->host.send = send;
     return 0;
-}
-
-enum channel_status channel_send_each(struct channel *channel, const struct message *messages,
-                                      uint32_t count, uint32_t *done)
-{
-    enum channel_status status = CHANNEL_OK;
-    for (*done = 0; *done < count; ++*done)
-        if ((status = channel_try_send(channel, &messages[*done])) != CHANNEL_OK)
-            break;
-    return *done ? CHANNEL_OK : status;
-}
-
-enum channel_status channel_receive_each(struct channel *channel, struct message *messages,
-                                         uint32_t count, uint32_t *done)
-{
-    enum channel_status status = CHANNEL_OK;
-    for (*done = 0; *done < count; ++*done)
-        if ((status = channel_try_receive(channel, &messages[*done])) != CHANNEL_OK)
-            break;
-    return *done ? CHANNEL_OK : status;
 }

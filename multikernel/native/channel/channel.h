@@ -64,7 +64,6 @@ struct channel_form {
     enum channel_status (*receive_many)(struct channel *, struct message *, uint32_t count,
                                         uint32_t *done);
     void (*close)(struct channel *);
-    int (*descriptor)(const struct channel *, bool sending); /* to poll for, or -1: look again */
 };
 
 /* One end. Lives in private memory, is opened once and closed once. */
@@ -78,8 +77,7 @@ struct channel {
             union {
                 struct ring_end ring;
                 struct {
-                    struct used_ring_sender sender;
-                    struct used_ring_receiver receiver;
+                    struct used_ring_end sender, receiver;
                 } used;
                 struct {
                     struct call_sender sender;
@@ -105,6 +103,14 @@ static inline enum channel_status channel_try_receive(struct channel *channel,
     return channel->form->try_receive(channel, message);
 }
 
+/* To poll for; -1: there is none. */
+static inline int channel_descriptor(const struct channel *channel, bool sending)
+{
+    if (channel->form->shares_memory)
+        return -1;
+    return sending ? channel->host.send : channel->host.receive;
+}
+
 /* Idempotent. */
 static inline void channel_close(struct channel *channel)
 {
@@ -125,8 +131,7 @@ struct channel_header {
     uint64_t magic;
     uint32_t version;
     uint32_t kind;
-    uint32_t slots;
-    uint32_t lane_bytes;
+    uint64_t slots;
     uint64_t bytes;
     struct {
         _Alignas(PAD_BYTES) _Atomic uint32_t state; /* written by that side only */
@@ -223,12 +228,6 @@ int channel_pipe_pair(int ends[2][2]);
 /* The process must ignore SIGPIPE, as every Python does, or a send to a closed side ends it: pipes
  * know no MSG_NOSIGNAL. */
 int channel_pipe_open(struct channel *channel, int receive, int send);
-
-/* The many of forms that know no better than one after the other. */
-enum channel_status channel_send_each(struct channel *channel, const struct message *messages,
-                                      uint32_t count, uint32_t *done);
-enum channel_status channel_receive_each(struct channel *channel, struct message *messages,
-                                         uint32_t count, uint32_t *done);
 
 /* --- Waiting (waiting.c) --- */
 

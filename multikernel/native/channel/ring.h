@@ -12,8 +12,7 @@
  * speed from having the misses of the next few slots under way at once, as many as fit into the
  * processor's window, and bookkeeping that is stored to memory takes places in the store queue from
  * messages. So acknowledgements are taken in only when credit runs out, the rest is done once a
- * quarter, and everything is inline: a loop whose end is a local variable keeps it in registers
- * (ring_send_many).
+ * quarter, and everything is inline: a loop whose end is a local variable keeps it in registers.
  *
  * Guarantees: FIFO, no loss, no duplicate, a message is seen whole or not at all; single-source
  * only. Ends are created once, one a side, and live in private memory: positions are never
@@ -209,28 +208,4 @@ RING_INLINE bool ring_try_receive(struct ring_end *end, struct message *message)
     end->receiver.newest = control;
     ring_consume(end, true);
     return true;
-}
-
-/* As many as there is room for, in order; returns how many. */
-static inline uint32_t ring_send_many(struct ring_end *end, const struct message *messages,
-                                      uint32_t count)
-{
-    struct ring_end local = *end;
-    uint32_t sent = 0;
-    while (sent < count && ring_try_send(&local, &messages[sent]))
-        sent++;
-    *end = local;
-    return sent;
-}
-
-/* As many as have arrived, at most count. */
-static inline uint32_t ring_receive_many(struct ring_end *end, struct message *messages,
-                                         uint32_t count)
-{
-    struct ring_end local = *end;
-    uint32_t received = 0;
-    while (received < count && ring_try_receive(&local, &messages[received]))
-        received++;
-    *end = local;
-    return received;
 }

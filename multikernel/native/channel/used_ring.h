@@ -23,37 +23,23 @@ enum {
     USED_RING_USED = 1,
 };
 
-struct used_ring_sender {
-    struct slot *slots;
-    uint32_t mask;
-    uint32_t next;
-};
-
-struct used_ring_receiver {
+/* The writing end of a direction, or its reading end. */
+struct used_ring_end {
     struct slot *slots;
     uint32_t mask;
     uint32_t next;
 };
 
 /* slots must be a power of two, the memory zeroed and not yet used by anybody. */
-static inline void used_ring_open_sender(struct used_ring_sender *end, struct slot *memory,
-                                         uint32_t slots)
+static inline void used_ring_open(struct used_ring_end *end, struct slot *memory, uint32_t slots)
 {
     assert(slots >= USED_RING_SLOTS_MIN && slots <= USED_RING_SLOTS_MAX &&
            (slots & (slots - 1)) == 0);
-    *end = (struct used_ring_sender){.slots = memory, .mask = slots - 1};
-}
-
-static inline void used_ring_open_receiver(struct used_ring_receiver *end, struct slot *memory,
-                                           uint32_t slots)
-{
-    assert(slots >= USED_RING_SLOTS_MIN && slots <= USED_RING_SLOTS_MAX &&
-           (slots & (slots - 1)) == 0);
-    *end = (struct used_ring_receiver){.slots = memory, .mask = slots - 1};
+    *end = (struct used_ring_end){.slots = memory, .mask = slots - 1};
 }
 
 /* False when the ring is full. */
-static inline bool used_ring_try_send(struct used_ring_sender *end, const struct message *message)
+static inline bool used_ring_try_send(struct used_ring_end *end, const struct message *message)
 {
     struct slot *slot = &end->slots[end->next];
     /* Pairs with the release that clears it in used_ring_try_receive: the reader's loads came
@@ -70,7 +56,7 @@ static inline bool used_ring_try_send(struct used_ring_sender *end, const struct
 }
 
 /* False when nothing has arrived. */
-static inline bool used_ring_try_receive(struct used_ring_receiver *end, struct message *message)
+static inline bool used_ring_try_receive(struct used_ring_end *end, struct message *message)
 {
     struct slot *slot = &end->slots[end->next];
     /* Pairs with the release that sets it in used_ring_try_send. */

@@ -48,7 +48,7 @@ bool channel_wait(struct channel *channel, enum channel_awaited awaited, struct 
         return true;
     if (!memory) {
         bool sending = awaited == AWAIT_ROOM;
-        struct pollfd descriptor = {.fd = channel->form->descriptor(channel, sending),
+        struct pollfd descriptor = {.fd = channel_descriptor(channel, sending),
                                     .events = sending ? POLLOUT : POLLIN};
         poll(&descriptor, 1, HOST_SLICE_MS);
         return true;

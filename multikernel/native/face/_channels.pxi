@@ -26,11 +26,11 @@ cdef extern from "channel/channel.h":
     struct channel_form:
         channel_status (*send_many)(channel *, const message *, uint32_t, uint32_t *) noexcept nogil
         channel_status (*receive_many)(channel *, message *, uint32_t, uint32_t *) noexcept nogil
-        int (*descriptor)(const channel *, bint) noexcept nogil
     struct channel:
         const channel_form *form
     channel_status channel_try_send(channel *c, const message *m) noexcept nogil
     channel_status channel_try_receive(channel *c, message *m) noexcept nogil
+    int channel_descriptor(const channel *c, bint sending)
     void channel_close(channel *c) noexcept nogil
     uint64_t channel_memory_bytes(channel_kind kind, uint64_t slots)
     const char *channel_memory_create(void *memory, uint64_t size, channel_kind kind,

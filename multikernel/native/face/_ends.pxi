@@ -196,7 +196,7 @@ cdef class ChannelEnd(_End):
         where there is none.
         """
         self.ready()
-        cdef int descriptor = self.c.form.descriptor(&self.c, False)
+        cdef int descriptor = channel_descriptor(&self.c, False)
         if descriptor < 0:
             raise ValueError(f"a {self.form} channel has no descriptor")
         return descriptor

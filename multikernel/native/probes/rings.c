@@ -55,8 +55,8 @@ EXCHANGE_INLINE int plain_receive(void *plain, struct message *message)
 
 ATTEMPT(epoch_send, struct ring_end, ring_try_send(end, message))
 ATTEMPT(epoch_receive, struct ring_end, ring_try_receive(end, message))
-ATTEMPT(used_send, struct used_ring_sender, used_ring_try_send(end, message))
-ATTEMPT(used_receive, struct used_ring_receiver, used_ring_try_receive(end, message))
+ATTEMPT(used_send, struct used_ring_end, used_ring_try_send(end, message))
+ATTEMPT(used_receive, struct used_ring_end, used_ring_try_receive(end, message))
 
 /* Reply k is written over request k, on one line after the other. */
 struct calls {
@@ -100,10 +100,9 @@ static int64_t over_epoch_ring(struct driver *d, const struct probe *p, const st
 static int64_t over_used_ring(struct driver *d, const struct probe *p, const struct lanes *l,
                               bool one_way)
 {
-    struct used_ring_sender out;
-    struct used_ring_receiver in;
-    used_ring_open_sender(&out, l->outgoing, l->slots);
-    used_ring_open_receiver(&in, l->incoming, l->slots);
+    struct used_ring_end out, in;
+    used_ring_open(&out, l->outgoing, l->slots);
+    used_ring_open(&in, l->incoming, l->slots);
     return one_way ? stream(d, p, &out, used_send, &in, used_receive, &l->page->progress)
                    : echo(d, p, &out, used_send, &in, used_receive);
 }
