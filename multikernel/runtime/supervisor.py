@@ -57,7 +57,7 @@ class _Supervisor:
         segments.sweep()
         shared = (
             _native.shared_state_bytes(
-                plan.cores, plan.slots, bool(plan.trees), CNODES, LOCK_SCOPES.index(plan.lock_scope)
+                plan.cores, plan.slots, CNODES, LOCK_SCOPES.index(plan.lock_scope)
             )
             if plan.kernel == "shared"
             else 0

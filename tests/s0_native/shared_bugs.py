@@ -12,29 +12,25 @@ LOCKS = "shared/capability_locks.c"
 
 def nothing(function: str) -> Edit:
     """That function of the regions' locks does nothing."""
-    head = (
-        f"void {function}(struct driver *d, const struct needs *n)\n"
-        "{\n"
-        "    struct shared_capabilities *k = shared_capabilities_of(d);\n"
-    )
-    return Edit(LOCKS, head, head + "    if (k)\n        return;\n")
+    head = f"\nvoid {function}(struct driver *d, uint32_t regions)\n{{\n"
+    return Edit(LOCKS, head, head + "    if (regions)\n        return;\n")
 
 
 BUGS = table(
     Bug("REGION_NOT_TAKEN", edits=(nothing("lock_regions"), nothing("unlock_regions"))),
-    Bug("WRONG_REGION", LOCKS, "*n = needs(home, around);", "*n = needs(d->me, d->me);"),
+    Bug("WRONG_REGION", LOCKS, "1u << home | 1u << around | also;", "1u << d->me | also;"),
     Bug(
         "RELEASED_EARLY",
         edits=(
             Edit(
                 CAPABILITIES,
-                "    *next = n;\n    enum",
-                "    *next = n;\n    unlock_regions(d, &n);\n    enum",
+                "regions = a->regions;\n",
+                "regions = a->regions;\n    unlock_regions(d, regions);\n",
             ),
             Edit(
                 CAPABILITIES,
-                ": retype(d, cs, t, next);\n    unlock_regions(d, &n);\n",
-                ": retype(d, cs, t, next);\n",
+                ": shared_frame_map(d, cs, a);\n    unlock_regions(d, regions);\n",
+                ": shared_frame_map(d, cs, a);\n",
             ),
         ),
     ),
@@ -42,10 +38,14 @@ BUGS = table(
         "SPACE_NOT_TAKEN",
         edits=(
             Edit(
-                LOCKS, "        take(d, k->regions + core, k->regions);\n", "        (void)core;\n"
+                LOCKS,
+                "        take(d, SHARED_REGIONS + core, SHARED_REGIONS);\n",
+                "        (void)core;\n",
             ),
             Edit(
-                LOCKS, "        give(d, k->regions + core, k->regions);\n", "        (void)core;\n"
+                LOCKS,
+                "        give(d, SHARED_REGIONS + core, SHARED_REGIONS);\n",
+                "        (void)core;\n",
             ),
         ),
     ),
@@ -92,11 +92,11 @@ BUGS = table(
     Bug(
         "PAGES_FIRST",
         PAGES,
-        "    if (!lock_for_removal(d, mapping, false, &n))\n"
+        "    if (!lock_for_removal(d, mapping, false, &regions))\n"
         "        return VERDICT_NOT_MAPPED;\n"
         "    lock_pages(d);\n",
         "    lock_pages(d);\n"
-        "    if (!lock_for_removal(d, mapping, false, &n))\n"
+        "    if (!lock_for_removal(d, mapping, false, &regions))\n"
         "        return VERDICT_NOT_MAPPED;\n",
     ),
     Bug(

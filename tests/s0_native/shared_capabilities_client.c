@@ -16,7 +16,14 @@
 #include "shared/capability_locks.h"
 #include "shared_around.h"
 
-enum { CNODES = 4, RAMS = 20, COPIES = 200, REVOCATIONS = 12, SWAPS = 1000 };
+enum {
+    CNODES = 4,
+    RAMS = 20,
+    RAM_BYTES = RAM_PAGES * PAGE_BYTES,
+    COPIES = 200,
+    REVOCATIONS = 12,
+    SWAPS = 1000
+};
 
 static struct driver drivers[CORES_MOST];
 static struct shared_private privates[CORES_MOST];
@@ -41,16 +48,29 @@ static void create(struct driver *d, uint64_t ram, uint32_t index)
 {
     const struct cspace_place to = {.cnode = CSPACE_ROOT, .index = index};
     uint64_t made;
-    shared_create_ram(d, ram * RAM_PAGES * PAGE_BYTES, RAM_PAGES * PAGE_BYTES, &to, &made);
+    shared_create_ram(d, ram * RAM_BYTES, RAM_BYTES, &to, &made);
 }
 
-/* RAM that nobody has any more is RAM again at once: core 0 sees to it, as it keeps the memory. */
+/* The RAM whose memory core 0, which keeps the memory, has found to be nobody's; or UINT64_MAX. */
+static uint64_t freed(struct driver *d)
+{
+    const uint64_t address = frames_allocate(&d->frames, RAM_BYTES);
+    if (address == UINT64_MAX)
+        return UINT64_MAX;
+    frames_keep(&d->frames, address);
+    return address / RAM_BYTES;
+}
+
+/* RAM that nobody has any more is RAM again at once. */
 static enum verdict ask(struct driver *d, struct capability_task *t)
 {
-    struct shared_outcome outcome;
-    enum verdict verdict = shared_capability(d, t, &outcome);
-    if (d->me == 0 && outcome.size == RAM_PAGES * PAGE_BYTES)
-        create(d, outcome.address / (RAM_PAGES * PAGE_BYTES), CNODE_ANY);
+    const struct request request = {.operation = t->operation, .task = *t};
+    struct message result = {{0}};
+    const enum verdict verdict = shared_capability(d, &request, &result);
+    const uint64_t ram = freed(d);
+    if (ram != UINT64_MAX)
+        create(d, ram, CNODE_ANY);
+    t->made = result.word[1];
     return verdict;
 }
 
@@ -101,11 +121,11 @@ static uint64_t cnode_of(struct driver *d, uint64_t *seed)
 static void map_or_unmap(struct driver *d, uint64_t *seed, uint64_t source)
 {
     struct message result = {{0}};
-    struct request request = {.operation = OPERATION_MAP, .rights = RIGHTS_READ};
+    struct request request = {.operation = OPERATION_MAP_FRAME, .rights = RIGHTS_READ};
     if (random_next(seed) % 3) {
         request.task = (struct capability_task){
             .source = source, .place = {.cnode = cnode_of(d, seed), .index = CNODE_ANY}};
-        shared_frame_map(d, &request, &result);
+        shared_capability(d, &request, &result);
         return;
     }
     request.slot = random_next(seed) % PAGES;
@@ -144,7 +164,7 @@ static void step(struct driver *d, uint64_t *seed)
         /* Not often what everything is made of. */
         if (c.type != CAP_RAM || random_next(seed) % 2 == 0)
             remove_by(d, OPERATION_DELETE, source);
-    } else if (c.size < RAM_PAGES * PAGE_BYTES || random_next(seed) % 32 == 0) {
+    } else if (c.size < RAM_BYTES || random_next(seed) % 32 == 0) {
         remove_by(d, OPERATION_REVOKE, source);
     }
 }
@@ -155,10 +175,12 @@ static void let_go(struct driver *d)
     struct capability c;
     for (uint32_t slot = 1; slot < CNODE_SLOTS; slot++) {
         uint64_t reference = slot_from(d, slot, &c);
-        struct capability_task t = {.operation = OPERATION_DELETE, .source = reference};
-        struct shared_outcome outcome;
+        const struct request request = {.operation = OPERATION_DELETE,
+                                        .task = {.source = reference}};
+        struct message result;
         if (c.type && (uint32_t)reference < CNODE_SLOTS)
-            CHECK(shared_capability(d, &t, &outcome) == VERDICT_OK, "slot %u", slot);
+            CHECK(shared_capability(d, &request, &result) == VERDICT_OK, "slot %u", slot);
+        freed(d);
     }
 }
 
@@ -292,8 +314,7 @@ static void do_not_meet(struct driver *busy, struct driver *d)
     for (uint32_t i = 1; i + 1 < SHARED_REGIONS; i++) {
         uint64_t theirs = from_core(cs, busy->me, slot_from(busy, i, &c)),
                  ours = slot_from(d, i + 1, &c);
-        const struct needs n =
-            needs(cspace_home(cs, (uint32_t)theirs), cspace_home(cs, (uint32_t)theirs));
+        const uint32_t region = 1u << cspace_home(cs, (uint32_t)theirs);
         struct capability_task t = {.operation = OPERATION_RETYPE,
                                     .source = ours,
                                     .place.cnode = CSPACE_ROOT,
@@ -301,14 +322,14 @@ static void do_not_meet(struct driver *busy, struct driver *d)
         t.place.index = CNODE_ANY;
         t.count = 1;
         t.size = PAGE_BYTES;
-        lock_regions(busy, &n);
+        lock_regions(busy, region);
         lock_space(busy, busy->me);
         CHECK(ask(d, &t) == VERDICT_OK, "retype %u", i);
         CHECK(copy_to(d, t.made, d->me, CSPACE_ROOT, CNODE_ANY, false) == VERDICT_OK, "copy %u", i);
         CHECK(remove_by(d, OPERATION_REVOKE, t.made) == VERDICT_OK, "revoke %u", i);
         CHECK(remove_by(d, OPERATION_DELETE, t.made) == VERDICT_OK, "delete %u", i);
         unlock_space(busy, busy->me);
-        unlock_regions(busy, &n);
+        unlock_regions(busy, region);
     }
 }
 
@@ -361,6 +382,9 @@ int main(int argc, char **argv)
         shared_capabilities_open(&drivers[core], memory, &options);
         seeds[core] = seed * CORES_MOST + core;
     }
+    CHECK(!frames_open(&drivers[0].frames, (RAMS + 2) * RAM_BYTES), "no frames");
+    for (uint64_t ram = 0; ram < RAMS + 2; ram++)
+        CHECK(freed(&drivers[0]) == ram, "%llu", (unsigned long long)ram);
     for (uint64_t ram = 0; ram < RAMS; ram++) {
         create(&drivers[0], ram, CNODE_ANY);
         for (uint32_t core = 1; core < cores; core++) {

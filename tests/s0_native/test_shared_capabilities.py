@@ -13,7 +13,10 @@ from s0_native.capability_replicas import SOURCES as CAPABILITIES
 from s0_native.shared_bugs import BUGS
 from seeded import Bug
 
-SHARED = ("shared/capabilities.c", "shared/capability_locks.c", "shared/map_frame.c", "locks/mcs.c")
+SHARED = (
+    "shared/capabilities.c", "shared/capability_locks.c", "shared/map_frame.c", "locks/mcs.c",
+    "memory/frames.c",
+)  # fmt: skip
 SOURCES = (*CAPABILITIES, *(NATIVE / file for file in SHARED))
 SANITIZER = ("-fsanitize=thread", "-O1")
 BIG, REGION = 0, 1

@@ -15,8 +15,7 @@ enum { SLOTS_MOST = 4096 };
 #endif
 
 struct side {
-    struct used_ring_end sender;
-    struct used_ring_end receiver;
+    struct used_ring_end end;
     uint64_t *outgoing, *incoming; /* the plain cells */
     uint64_t messages, random, name;
 };
@@ -37,14 +36,14 @@ static bool send_one(struct side *side, uint64_t number)
     for (uint64_t i = 0; i < MESSAGE_WORDS; i++)
         message.word[i] = value + i;
     side->outgoing[number % (slots + 2)] = value;
-    return used_ring_try_send(&side->sender, &message);
+    return used_ring_try_send(&side->end, &message);
 }
 
 static bool receive_one(struct side *side, uint64_t number)
 {
     uint64_t value = value_of(side->name ^ 1, number);
     struct message message;
-    if (!used_ring_try_receive(&side->receiver, &message))
+    if (!used_ring_try_receive(&side->end, &message))
         return false;
     for (uint64_t i = 0; i < MESSAGE_WORDS; i++)
         CHECK(message.word[i] == value + i, "message %llu, word %llu", (unsigned long long)number,
@@ -103,10 +102,8 @@ int main(int argc, char **argv)
          .random = ~seed,
          .name = 1},
     };
-    for (int i = 0; i < 2; i++) {
-        used_ring_open(&sides[i].sender, lanes[i], slots);
-        used_ring_open(&sides[i].receiver, lanes[1 - i], slots);
-    }
+    for (int i = 0; i < 2; i++)
+        used_ring_open(&sides[i].end, lanes[i], lanes[1 - i], slots);
     progress();
     pthread_t other;
     CHECK(!pthread_create(&other, NULL, run, &sides[1]), "no thread");

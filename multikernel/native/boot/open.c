@@ -22,23 +22,18 @@ static int open_state(struct driver *d, const struct driver_options *o)
 {
     d->peers = calloc(d->cores, sizeof *d->peers);
     d->channels = d->cores * d->segment->geometry.user_channels;
-    d->user_answers = calloc(d->channels + 1, sizeof *d->user_answers);
+    d->answers = calloc(d->channels + CLIENT_CHANNELS, sizeof *d->answers);
     d->user_calls = calloc(d->channels + 1, sizeof *d->user_calls);
-    if (!d->peers || !d->user_answers || !d->user_calls)
+    if (!d->peers || !d->answers || !d->user_calls)
         return ENOMEM;
     for (uint32_t other = 0; other < d->cores; other++)
         d->peers[other].doorbell = segment_doorbell(d->segment, other);
-    int error = vspace_open(&d->vspace, d->vspace.memory, o->address_base,
-                            o->address_size * d->cores, o->slots_per_core * d->cores);
-    if (!error)
-        error = trees_open(d, o->trees, o->tree_count);
-    if (!error)
-        error = dispatch_open(d);
-    if (!error)
-        error = collective_open(d);
-    if (!error && d->me == 0)
-        error = frames_open(&d->frames, o->memory_bytes);
-    if (error)
+    int error;
+    if ((error = vspace_open(&d->vspace, d->vspace.memory, o->address_base,
+                             o->address_size * d->cores, o->slots_per_core * d->cores)) ||
+        (error = trees_open(d, o->trees, o->tree_count)) || (error = dispatch_open(d)) ||
+        (error = collective_open(d)) ||
+        (d->me == 0 && (error = frames_open(&d->frames, o->memory_bytes))))
         return error;
     d->kernel = o->shared_kernel ? &kernel_shared : &kernel_multikernel;
     return d->kernel->open(d, o);
@@ -51,11 +46,11 @@ static void open_channels(struct driver *d)
         uint32_t other = index / each;
         struct slot *in = segment_channel(d->segment, &d->region, other, d->me, index % each);
         struct slot *out = segment_channel(d->segment, &d->region, d->me, other, index % each);
-        call_open_receiver(&d->user_answers[index], in, 1);
+        call_open_receiver(&d->answers[index], in, 1);
         call_open_sender(&d->user_calls[index], out, 1);
     }
     for (uint32_t channel = 0; channel < CLIENT_CHANNELS; channel++)
-        call_open_receiver(&d->client[channel],
+        call_open_receiver(&d->answers[d->channels + channel],
                            segment_client(d->segment, &d->region, d->me, channel), CLIENT_LINES);
 }
 
@@ -64,6 +59,7 @@ static int open_watches(struct driver *d, const struct driver_options *o)
 {
     /* The shared kernel's cores say little to each other, and by lines. */
     d->transport = o->shared_kernel ? &transport_lines : transports[o->transport];
+    open_channels(d);
     int error = watch_open(d);
     if (!error)
         error = d->transport->open(d, o->links);
@@ -99,12 +95,9 @@ struct driver *driver_open(struct segment *segment, int memory, const struct dri
         error = fault_install(d->vspace.base, d->vspace.size);
     if (!error)
         error = interrupt_open(d);
+    if (!error)
+        error = open_watches(d, o);
     if (error) {
-        *reason = strerror(error);
-        return NULL;
-    }
-    open_channels(d);
-    if ((error = open_watches(d, o))) {
         *reason = strerror(error);
         return NULL;
     }

@@ -146,10 +146,8 @@ static int never_block(int descriptor)
 
 int channel_pipe_open(struct channel *channel, int receive, int send)
 {
-    int error = never_block(receive);
-    if (!error)
-        error = never_block(send);
-    if (error)
+    int error;
+    if ((error = never_block(receive)) || (error = never_block(send)))
         return error;
     channel->form = &pipe_form;
     channel->host.receive = receive;

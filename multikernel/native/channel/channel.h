@@ -76,9 +76,7 @@ struct channel {
             int other_process; /* a descriptor of it, -1: not asked for yet */
             union {
                 struct ring_end ring;
-                struct {
-                    struct used_ring_end sender, receiver;
-                } used;
+                struct used_ring_end used;
                 struct {
                     struct call_sender sender;
                     struct call_receiver receiver;

@@ -7,11 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* SIGURG: ignored by default, so one that arrives before a core has its handler, or after it has
- * ended, harms nobody; it does not queue, so callers that ring at once interrupt once. Go's runtime
- * interrupts its goroutines by it for these reasons. */
-enum { INTERRUPT_SIGNAL = SIGURG };
-
 void doorbell_ring_slowly(struct doorbell *doorbell, uint32_t mode)
 {
     int saved = errno;
@@ -20,9 +15,13 @@ void doorbell_ring_slowly(struct doorbell *doorbell, uint32_t mode)
         atomic_fetch_add_explicit(&doorbell->bell, 1, memory_order_release);
         syscall(SYS_futex, &doorbell->bell, FUTEX_WAKE, 1, NULL, NULL, 0);
     } else if (mode == MODE_USER || mode == MODE_LISTENING) {
-        /* The pid cannot have been reused: the supervisor reaps no core before the whole system
+        /* SIGURG: ignored by default, so one that arrives before a core has its handler, or after
+         * it has ended, harms nobody; it does not queue, so callers that ring at once interrupt
+         * once. Go's runtime interrupts its goroutines by it for these reasons.
+         *
+         * The pid cannot have been reused: the supervisor reaps no core before the whole system
          * ends. */
-        syscall(SYS_tgkill, doorbell->pid, doorbell->tid, INTERRUPT_SIGNAL);
+        syscall(SYS_tgkill, doorbell->pid, doorbell->tid, SIGURG);
     }
     errno = saved;
 }

@@ -31,7 +31,6 @@ struct doorbell {
     _Alignas(PAD_BYTES) _Atomic uint32_t mode;
     uint32_t pid;
     uint32_t tid;
-    uint32_t cpu;
     _Atomic uint64_t served; /* requests answered since boot */
     _Atomic uint64_t interrupts;
     _Atomic uint64_t parks;

@@ -21,22 +21,19 @@ static struct slot *lane(struct channel_header *header, uint32_t side)
 
 uint64_t channel_memory_bytes(enum channel_kind kind, uint64_t slots)
 {
-    bool power = slots && (slots & (slots - 1)) == 0, fits;
-    switch (kind) {
-    case CHANNEL_EPOCH_RING:
-        fits = power && slots >= RING_SLOTS_MIN && slots <= RING_SLOTS_MAX;
-        break;
-    case CHANNEL_USED_RING:
-        fits = power && slots >= USED_RING_SLOTS_MIN && slots <= USED_RING_SLOTS_MAX;
-        break;
-    case CHANNEL_CALL_LINE:
-    case CHANNEL_CALLS:
-        fits = slots >= 1 && slots <= CALL_WINDOW_MAX;
-        break;
-    default:
-        fits = false;
-    }
-    return fits ? PAGE_BYTES + 2 * lane_bytes(slots) : 0;
+    static const struct {
+        uint32_t least, most;
+        bool power;
+    } limits[] = {
+        [CHANNEL_EPOCH_RING] = {RING_SLOTS_MIN, RING_SLOTS_MAX, true},
+        [CHANNEL_USED_RING] = {USED_RING_SLOTS_MIN, USED_RING_SLOTS_MAX, true},
+        [CHANNEL_CALL_LINE] = {1, CALL_WINDOW_MAX, false},
+        [CHANNEL_CALLS] = {1, CALL_WINDOW_MAX, false},
+    };
+    if (kind < CHANNEL_EPOCH_RING || kind > CHANNEL_CALLS || slots < limits[kind].least ||
+        slots > limits[kind].most || (limits[kind].power && slots & (slots - 1)))
+        return 0;
+    return PAGE_BYTES + 2 * lane_bytes(slots);
 }
 
 const char *channel_memory_create(void *memory, uint64_t bytes, enum channel_kind kind,
@@ -136,7 +133,7 @@ static inline bool used_get(struct used_ring_end *end, struct message *message)
 {
     bool got = used_ring_try_receive(end, message);
     if (got)
-        ask_for(end->slots, end->next, end->mask);
+        ask_for(end->incoming, end->next_in, end->mask);
     return got;
 }
 
@@ -160,7 +157,7 @@ static inline bool line_get(struct call_receiver *end, struct message *message)
 }
 
 FORM(epoch, ring, ring_try_send, ring, epoch_get, ring_try_receive)
-FORM(used, used.sender, used_ring_try_send, used.receiver, used_get, used_ring_try_receive)
+FORM(used, used, used_ring_try_send, used, used_get, used_ring_try_receive)
 FORM(line, calls.sender, line_put, calls.receiver, line_get, line_get)
 
 /* Fields in the order of struct channel_form. */
@@ -217,8 +214,7 @@ const char *channel_memory_open(struct channel *channel, void *memory, uint64_t 
         ring_open(&channel->memory.ring, outgoing, incoming, slots);
         break;
     case CHANNEL_USED_RING:
-        used_ring_open(&channel->memory.used.sender, outgoing, slots);
-        used_ring_open(&channel->memory.used.receiver, incoming, slots);
+        used_ring_open(&channel->memory.used, outgoing, incoming, slots);
         break;
     default:
         call_open_sender(&channel->memory.calls.sender, outgoing, slots);

@@ -13,8 +13,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "arch/arch.h"
-
 enum {
     HOST_SLICE_MS = 20, /* a sleep that the host ends earlier when there is a reason */
     ASK_EVERY = 16,

@@ -6,43 +6,26 @@
 
 enum { REPLIES_FIRST = 2, REPLIES_AHEAD = 4 };
 
-static bool from_channel(struct driver *d, struct watch *watch, struct arrival *a)
+static bool called(struct driver *d, struct watch *watch, struct arrival *a)
 {
-    struct call_receiver *end = &d->user_answers[watch->index];
+    struct call_receiver *end = &d->answers[watch->index];
+    const bool client = watch->index >= d->channels;
     int line = call_try_receive(end, &a->message);
     if (line < 0)
         return false;
     watch_call(watch, end);
     a->reply = false;
-    a->address = reply_address(REPLY_CHANNEL, watch->index, ++d->reply_count, (uint32_t)line);
-    return true;
-}
-
-static bool from_client(struct driver *d, struct watch *watch, struct arrival *a)
-{
-    struct call_receiver *end = &d->client[watch->index];
-    int line = call_try_receive(end, &a->message);
-    if (line < 0)
-        return false;
-    watch_call(watch, end);
-    a->reply = false;
-    a->address = reply_address(REPLY_CLIENT, watch->index, ++d->reply_count, (uint32_t)line);
+    a->address = reply_address(client ? REPLY_CLIENT : REPLY_CHANNEL,
+                               client ? watch->index - d->channels : watch->index, ++d->reply_count,
+                               (uint32_t)line);
     return true;
 }
 
 void arrivals_open(struct driver *d)
 {
-    for (uint32_t channel = 0; channel < d->channels; channel++)
-        if (channel / d->segment->geometry.user_channels != d->me)
-            watch_call(watch_add(d, from_channel, channel), &d->user_answers[channel]);
-    for (uint32_t channel = 0; channel < CLIENT_CHANNELS; channel++)
-        watch_call(watch_add(d, from_client, channel), &d->client[channel]);
-}
-
-static bool by_transport(uint64_t address)
-{
-    enum reply_type type = reply_type(address);
-    return type == REPLY_LINE || type == REPLY_RING || type == REPLY_HOST;
+    for (uint32_t i = 0; i < d->channels + CLIENT_CHANNELS; i++)
+        if (i / d->segment->geometry.user_channels != d->me || i >= d->channels)
+            watch_call(watch_add(d, called, i), &d->answers[i]);
 }
 
 static inline void reply_to(struct driver *d, uint64_t waiter, const struct message *message)
@@ -56,7 +39,7 @@ static inline void reply_to(struct driver *d, uint64_t waiter, const struct mess
 static void route(struct driver *d, const struct arrival *a)
 {
     if (!a->reply) {
-        if (message_kind(&a->message) >= KIND_PING || !by_transport(a->address) ||
+        if (message_kind(&a->message) >= KIND_PING || reply_type(a->address) < REPLY_LINE ||
             !d->kernel->message(d, a))
             dispatch(d, a->address, &a->message);
     } else if (a->address) {

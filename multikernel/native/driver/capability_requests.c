@@ -40,67 +40,48 @@ static enum verdict look(struct driver *d, const struct message *request, struct
     return VERDICT_OK;
 }
 
-static void task_of(const struct message *message, struct capability_task *task)
+/* Every kind has its numbers in the same places, as far as it has them. */
+static enum verdict operation(struct driver *d, uint64_t address, const struct message *message,
+                              struct message *reply)
 {
-    uint64_t word = message->word[3];
-    *task = (struct capability_task){.source = message->word[1], .place.cnode = message->word[2]};
-    switch (message_kind(message)) {
-    case KIND_CAP_COPY:
-        task->operation = OPERATION_COPY;
-        task->place.index = word & 0xffff;
-        task->rights = word >> 16 & 0xff;
-        task->move = word >> 24 & 1;
-        task->to = (uint32_t)(word >> 32);
-        break;
-    case KIND_CAP_RETYPE:
-        task->operation = OPERATION_RETYPE;
-        task->place.index = word & 0xffff;
-        task->type = word >> 16 & 0xffff;
-        task->count = (uint32_t)(word >> 32);
-        task->offset = message->word[4];
-        task->size = message->word[5];
-        break;
-    case KIND_CAP_REVOKE:
-        task->operation = OPERATION_REVOKE;
-        break;
-    default:
-        task->operation = OPERATION_DELETE;
-        break;
-    }
-}
-
-static enum verdict map(struct driver *d, uint64_t address, const struct message *message,
-                        struct message *reply)
-{
+    static_assert(OPERATION_MAP_FRAME - OPERATION_COPY == KIND_CAP_MAP - KIND_CAP_COPY,
+                  "in the same order");
+    const uint64_t *word = message->word;
     struct request request = {
-        .operation = OPERATION_MAP_FRAME,
-        .rights = message->word[3] >> 16 & 0xff,
+        .operation = OPERATION_COPY + (message_kind(message) - KIND_CAP_COPY),
         .ticket = address,
-        .holders = message->word[4],
-        .kept = driver_set(d, address, message->word[4]),
-        .task = {.source = message->word[1],
-                 .place = {.cnode = message->word[2], .index = message->word[3] & 0xffff}}};
-    if (!driver_may_map(d, &request))
-        return VERDICT_BAD_REQUEST;
+        .rights = word[3] >> 16 & 0xff,
+        .holders = word[4],
+        .task = {.source = word[1],
+                 .place = {.cnode = word[2], .index = word[3] & 0xffff},
+                 .rights = word[3] >> 16 & 0xff,
+                 .type = word[3] >> 16 & 0xffff,
+                 .move = word[3] >> 24 & 1,
+                 .count = (uint32_t)(word[3] >> 32),
+                 .to = (uint32_t)(word[3] >> 32),
+                 .offset = word[4],
+                 .size = word[5]},
+    };
+    if (request.operation == OPERATION_MAP_FRAME) {
+        request.kept = driver_set(d, address, word[4]);
+        if (!driver_may_map(d, &request))
+            return VERDICT_BAD_REQUEST;
+    }
     return d->kernel->begin(d, &request, reply);
 }
 
 enum verdict capability_request(struct driver *d, uint64_t address, const struct message *message,
                                 struct message *reply)
 {
-    struct capability_task task;
     switch (message_kind(message)) {
     case KIND_CAP_CREATE:
         return create(d, message, reply);
-    case KIND_CAP_MAP:
-        return map(d, address, message, reply);
     case KIND_CAP_LOOK:
         return look(d, message, reply);
     case KIND_CAP_DIGEST:
         d->kernel->capability_digest(d, &reply->word[1]);
         return VERDICT_OK;
     default:
-        task_of(message, &task);
-        return d->kernel->capability(d, address, &task, reply);
+        return operation(d, address, message, reply);
     }
 }

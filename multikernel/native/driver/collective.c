@@ -12,23 +12,29 @@ enum { UP = 0x80 };
 int collective_open(struct driver *d)
 {
     d->groups = calloc(GROUPS, sizeof *d->groups);
-    struct group_child *children = calloc((size_t)GROUPS * d->cores, sizeof *children);
-    size_t size = GROUP_BOX + d->cores;
-    struct message *boxes = calloc(GROUPS * size, sizeof *boxes);
-    if (!d->groups || !children || !boxes)
-        return ENOMEM;
-    for (uint32_t i = 0; i < GROUPS; i++) {
-        d->groups[i].child = children + (size_t)i * d->cores;
-        d->groups[i].box = boxes + i * size;
-        d->groups[i].box_size = (uint32_t)size;
+    for (uint32_t i = 0; d->groups && i < GROUPS; i++) {
+        struct group *g = &d->groups[i];
+        g->box_size = GROUP_BOX + d->cores;
+        g->box = calloc(g->box_size, sizeof *g->box);
+        g->child = calloc(d->cores, sizeof *g->child);
+        if (!g->box || !g->child)
+            return ENOMEM;
     }
-    return 0;
+    return d->groups ? 0 : ENOMEM;
 }
 
 static struct group *group_of(struct driver *d, const struct message *message)
 {
     uint32_t number = message->word[1] & 0xff;
     return number < GROUPS && d->groups[number].open ? &d->groups[number] : NULL;
+}
+
+static struct group_child *child_of(struct group *g, uint32_t core)
+{
+    for (uint32_t i = 0; i < g->child_count; i++)
+        if (g->child[i].core == core)
+            return &g->child[i];
+    return NULL;
 }
 
 /* --- Opening --- */
@@ -38,11 +44,11 @@ static void join_group(struct driver *d, struct group *g, uint32_t root,
                        const struct tree_link *link, const uint64_t *members)
 {
     struct group_child *child = g->child;
-    *g = (struct group){
-        .child = child, .box = g->box, .box_size = g->box_size, .root = (uint16_t)root};
-    g->parent = TREE_NOBODY;
-    if (d->me != root)
-        g->parent = (uint16_t)root;
+    *g = (struct group){.open = true,
+                        .parent = d->me == root ? TREE_NOBODY : (uint16_t)root,
+                        .child = child,
+                        .box = g->box,
+                        .box_size = g->box_size};
     for (uint32_t at = d->me; link && d->me != root && at != root;) {
         at = link[at].parent;
         g->parent = (uint16_t)at;
@@ -52,7 +58,6 @@ static void join_group(struct driver *d, struct group *g, uint32_t root,
     for (uint32_t core = TREE_NOBODY;
          (core = tree_next(link, members, d->cores, root, d->me, core)) != TREE_NOBODY;)
         child[g->child_count++] = (struct group_child){.core = (uint16_t)core};
-    g->open = true;
 }
 
 /* Words: 1 the group's number; 2 root 0-15 (0xffff: close it), version of its tree 16-47; 3
@@ -72,17 +77,14 @@ static enum verdict open_group(struct driver *d, uint64_t address, const struct 
     if (root >= d->cores || g->open || !cores_has(request->word[3], root, kept) ||
         !cores_has(request->word[3], d->me, kept))
         return VERDICT_BAD_REQUEST;
-    const struct tree *tree = d->kernel->tree_hold(d, root);
-    if (!tree && version)
-        return VERDICT_BAD_REQUEST;
     uint64_t buffer[CORE_SET_WORDS_MAX];
     const uint32_t place = tree_place(version);
     const struct tree_link *link = place == TREE_FLAT ? NULL : trees_links(d, root, place);
-    const bool same = !tree || tree->version == version;
+    d->kernel->hold(d);
+    const bool same = d->trees[root].version == version;
     if (same)
         join_group(d, g, root, link, cores_set(request->word[3], d->cores, kept, buffer));
-    if (tree)
-        d->kernel->tree_release(d);
+    d->kernel->release(d);
     return same ? VERDICT_OK : VERDICT_STALE_VIEW;
 }
 
@@ -91,14 +93,7 @@ static enum verdict open_group(struct driver *d, uint64_t address, const struct 
 static bool send(struct driver *d, uint32_t to, uint32_t number, uint32_t up,
                  const struct message *message)
 {
-    struct call_sender *sender =
-        &d->user_calls[to * d->segment->geometry.user_channels + GROUP_CHANNEL];
-    int line = call_try_send(sender, message);
-    if (line < 0)
-        return false;
-    watch_reply(d, sender, to, (uint32_t)line, reply_address(REPLY_GROUP, to, 0, number | up));
-    doorbell_ring(d->peers[to].doorbell);
-    return true;
+    return user_send(d, to, GROUP_CHANNEL, message, reply_address(REPLY_GROUP, to, 0, number | up));
 }
 
 static bool pump(struct driver *d, struct group *g)
@@ -108,22 +103,17 @@ static bool pump(struct driver *d, struct group *g)
     if (g->unsent) {
         struct message up = {{message_head(KIND_GATHER, 0, 0, 0, 0), g->what}};
         memcpy(&up.word[2], g->value, sizeof g->value);
-        if (send(d, g->parent, number, UP, &up)) {
-            g->unsent = false;
-            any = true;
-        }
+        any = send(d, g->parent, number, UP, &up);
+        g->unsent = !any;
     }
     bool left = g->unsent;
     for (uint32_t i = 0; g->spreading && i < g->child_count; i++) {
         struct group_child *child = &g->child[i];
         if (!child->unsent)
             continue;
-        if (send(d, child->core, number, 0, &g->spread)) {
-            child->unsent = 0;
-            any = true;
-        } else {
-            left = true;
-        }
+        child->unsent = !send(d, child->core, number, 0, &g->spread);
+        any |= !child->unsent;
+        left |= child->unsent;
     }
     if (left)
         d->groups_waiting |= 1u << number;
@@ -178,41 +168,36 @@ static void finish(struct driver *d, struct group *g, enum verdict verdict, cons
     struct message outcome = {{message_head(KIND_GATHER, 0, verdict, d->me, 0), g->what}};
     memcpy(&outcome.word[2], value, sizeof g->value);
     bool all = g->what >> 24 & 1;
-    uint64_t waiter = g->waiter;
-    g->started = g->here = false;
+    g->here = false;
     g->arrived = 0;
     for (uint32_t i = 0; i < g->child_count; i++) {
         g->child[i].arrived = 0;
         if (all)
             driver_reply(d, g->child[i].held, &outcome);
     }
-    driver_reply(d, waiter, &outcome);
+    driver_reply(d, g->waiter, &outcome);
 }
 
 static enum verdict gather(struct driver *d, struct group *g, uint64_t address, uint32_t from,
                            const struct message *message, struct message *reply)
 {
-    struct group_child *child = NULL;
-    for (uint32_t i = 0; from != d->me && i < g->child_count && !child; i++)
-        if (g->child[i].core == from)
-            child = &g->child[i];
+    struct group_child *child = from == d->me ? NULL : child_of(g, from);
+    const bool started = g->here || g->arrived;
     if ((message->word[1] >> 16 & 0xff) > GROUP_VALUES || (message->word[1] >> 8 & 0xff) >= JOINS ||
         (from != d->me && !child))
         return VERDICT_BAD_REQUEST;
     if (child ? child->arrived : g->here)
         return VERDICT_BUSY; /* it is one round ahead */
-    if (g->started && g->what != message->word[1])
+    if (started && g->what != message->word[1])
         return VERDICT_BAD_REQUEST; /* the members called different things */
-    if (g->started) {
+    if (started) {
         enum join join = (enum join)(g->what >> 8 & 0xff);
         for (uint32_t i = 0; i < (g->what >> 16 & 0xff); i++)
             g->value[i] = joined(join, g->value[i], message->word[2 + i]);
     } else {
-        g->started = true;
         g->what = message->word[1];
         memcpy(g->value, &message->word[2], sizeof g->value);
     }
-    bool all = g->what >> 24 & 1;
     if (child) {
         child->arrived = 1;
         child->held = address;
@@ -221,7 +206,7 @@ static enum verdict gather(struct driver *d, struct group *g, uint64_t address, 
         g->here = true;
         g->waiter = address;
     }
-    if (child && !all) {
+    if (child && !(g->what >> 24 & 1)) {
         reply->word[1] = g->what;
         driver_reply(d, address, reply); /* taken; it may go on */
     }
@@ -237,13 +222,6 @@ static enum verdict gather(struct driver *d, struct group *g, uint64_t address, 
 }
 
 /* --- Down --- */
-
-static void give(struct driver *d, uint64_t taker, const struct message *message)
-{
-    struct message reply = *message;
-    reply.word[0] = message_head(KIND_TAKE, 0, VERDICT_OK, d->me, 0);
-    driver_reply(d, taker, &reply);
-}
 
 static enum verdict spread(struct driver *d, struct group *g, uint64_t address, uint32_t from,
                            const struct message *message, struct message *reply)
@@ -273,8 +251,10 @@ static enum verdict spread(struct driver *d, struct group *g, uint64_t address, 
     }
     if (keep && g->taker) {
         uint64_t taker = g->taker;
+        struct message given = *message;
+        given.word[0] = message_head(KIND_TAKE, 0, VERDICT_OK, d->me, 0);
         g->taker = 0;
-        give(d, taker, message);
+        driver_reply(d, taker, &given);
     } else if (keep) {
         g->box[(g->box_first + g->box_count++) % g->box_size] = *message;
     }
@@ -282,10 +262,9 @@ static enum verdict spread(struct driver *d, struct group *g, uint64_t address, 
 }
 
 /* Word 2: do not wait. Word 1 of the reply: whether there was a message. */
-static enum verdict take(struct driver *d, struct group *g, uint64_t address,
-                         const struct message *request, struct message *reply)
+static enum verdict take(struct group *g, uint64_t address, const struct message *request,
+                         struct message *reply)
 {
-    (void)d;
     if (g->box_count) {
         memcpy(&reply->word[1], &g->box[g->box_first].word[1],
                sizeof reply->word - sizeof reply->word[0]);
@@ -319,7 +298,7 @@ enum verdict collective_request(struct driver *d, uint64_t address, const struct
     case KIND_GATHER:
         return gather(d, g, address, from, request, reply);
     case KIND_TAKE:
-        return local ? take(d, g, address, request, reply) : VERDICT_BAD_REQUEST;
+        return local ? take(g, address, request, reply) : VERDICT_BAD_REQUEST;
     default:
         return spread(d, g, address, from, request, reply);
     }
@@ -334,9 +313,7 @@ void collective_reply(struct driver *d, uint64_t address, const struct message *
         return;
     }
     if (message_verdict(message) == VERDICT_BUSY) {
-        for (uint32_t i = 0; i < g->child_count; i++)
-            if (g->child[i].core == from)
-                g->child[i].unsent = 1;
+        child_of(g, from)->unsent = 1;
         d->groups_waiting |= 1u << number;
         return;
     }
@@ -344,7 +321,7 @@ void collective_reply(struct driver *d, uint64_t address, const struct message *
         return;
     g->spreading = false;
     struct message done = {
-        {message_head(KIND_SPREAD, 0, message_verdict(message), message_core(message), 0)}};
-    done.word[1] = g->spread.word[1];
+        {message_head(KIND_SPREAD, 0, message_verdict(message), message_core(message), 0),
+         g->spread.word[1]}};
     driver_reply(d, g->spread_for, &done);
 }

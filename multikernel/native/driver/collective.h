@@ -68,11 +68,10 @@ struct group_child {
 struct group {
     bool open;
     uint16_t parent; /* TREE_NOBODY at the root */
-    uint16_t root;
     uint32_t child_count;
     struct group_child *child;
     /* up */
-    bool started, here, unsent;
+    bool here, unsent;
     uint32_t arrived;
     uint64_t what; /* word 1 of the contributions, which must be the same */
     uint64_t value[GROUP_VALUES];

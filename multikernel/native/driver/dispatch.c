@@ -7,23 +7,6 @@
 
 #include "driver/driver.h"
 
-static struct message answer_to(const struct message *request, enum verdict verdict)
-{
-    return (struct message){{message_head(message_kind(request), 0, verdict, 0xffff, 0)}};
-}
-
-/* --- By kind --- */
-
-/* What programs of this core have added to the driver's kinds. */
-static enum verdict served(struct driver *d, const struct message *request, struct message *reply)
-{
-    uint32_t kind = message_kind(request);
-    if (kind < DRIVER_KINDS || kind >= DRIVER_KINDS + SERVED_KINDS ||
-        !d->served[kind - DRIVER_KINDS])
-        return VERDICT_BAD_REQUEST;
-    return d->served[kind - DRIVER_KINDS](d, request, reply);
-}
-
 static enum verdict handle(struct driver *d, uint64_t address, const struct message *request,
                            struct message *reply)
 {
@@ -31,66 +14,40 @@ static enum verdict handle(struct driver *d, uint64_t address, const struct mess
     case KIND_PING:
         *reply = *request;
         return VERDICT_OK;
-    case KIND_TOUCH:
-    case KIND_READ:
-    case KIND_WRITE:
-    case KIND_ALLOCATE:
-    case KIND_FREE:
-        return memory_request(d, request, reply);
-    case KIND_MAP:
-    case KIND_UNMAP:
-    case KIND_PROTECT:
-    case KIND_TREE:
-    case KIND_TREES:
-    case KIND_PIN:
-    case KIND_UNPIN:
-    case KIND_DIGEST:
+    case KIND_TOUCH ... KIND_WRITE:
+        return access_request(d, request, reply);
+    case KIND_ALLOCATE ... KIND_FREE:
+        return frame_request(d, request, reply);
+    case KIND_MAP ... KIND_TREES:
         return kernel_request(d, address, request, reply);
-    case KIND_GROUP:
-    case KIND_GATHER:
-    case KIND_SPREAD:
-    case KIND_ORDER:
-    case KIND_TAKE:
+    case KIND_GROUP ... KIND_TAKE:
         return collective_request(d, address, request, reply);
     case KIND_POLICY:
         d->patience = (struct patience){request->word[1], (uint32_t)request->word[2]};
         d->slice_us = (uint32_t)request->word[3];
         return VERDICT_OK;
-    case KIND_CAP_CREATE:
-    case KIND_CAP_COPY:
-    case KIND_CAP_RETYPE:
-    case KIND_CAP_REVOKE:
-    case KIND_CAP_DELETE:
-    case KIND_CAP_LOOK:
-    case KIND_CAP_MAP:
-    case KIND_CAP_DIGEST:
-        return capability_request(d, address, request, reply);
-    case KIND_RUN_BEGIN:
-    case KIND_RUN_DATA:
-    case KIND_RUN_GO:
-    case KIND_RUN_FETCH:
+    case KIND_RUN_BEGIN ... KIND_RUN_FETCH:
         return program_request(d, address, request, reply);
+    case KIND_CAP_CREATE ... KIND_CAP_DIGEST:
+        return capability_request(d, address, request, reply);
+    case KIND_SERVED:
+        return d->served ? d->served(d, request, reply) : VERDICT_BAD_REQUEST;
     default:
-        return served(d, request, reply);
+        return VERDICT_BAD_REQUEST;
     }
 }
 
-/* The kernel's own DONE message carries slot, generation and address where the requester's reply
- * has words 1 and 2. */
-static void finish(struct driver *d, uint64_t address, enum verdict verdict, struct message *reply)
-{
-    reply->word[0] = (reply->word[0] & ~(0xffull << 16)) | (uint64_t)verdict << 16;
-    driver_reply(d, address, reply);
-}
-
+/* False: it is to be tried again. */
 static bool turn(struct driver *d, uint64_t address, const struct message *request)
 {
-    struct message reply = answer_to(request, VERDICT_OK);
-    enum verdict verdict = handle(d, address, request, &reply);
+    struct message reply = {{message_head(message_kind(request), 0, VERDICT_OK, 0xffff, 0)}};
+    const enum verdict verdict = handle(d, address, request, &reply);
     if (verdict == VERDICT_BUSY)
         return false;
-    if (verdict != VERDICT_PENDING)
-        finish(d, address, verdict, &reply);
+    if (verdict == VERDICT_PENDING)
+        return true;
+    reply.word[0] = (reply.word[0] & ~(0xffull << 16)) | (uint64_t)verdict << 16;
+    driver_reply(d, address, &reply);
     return true;
 }
 
@@ -111,14 +68,14 @@ void dispatch(struct driver *d, uint64_t address, const struct message *request)
     if (turn(d, address, request))
         return;
     assert(d->deferred_count < d->deferred_max);
-    d->deferred[d->deferred_count++] = (struct deferred){address, *request};
+    d->deferred[d->deferred_count++] = (struct addressed){address, *request};
 }
 
 bool dispatch_deferred(struct driver *d)
 {
     uint32_t kept = 0, count = d->deferred_count;
     for (uint32_t i = 0; i < count; i++) {
-        struct deferred again = d->deferred[i];
+        struct addressed again = d->deferred[i];
         d->retrying = true;
         bool done = outgoing_has_room(d) && turn(d, again.address, &again.message);
         d->retrying = false;

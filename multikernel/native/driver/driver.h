@@ -34,12 +34,8 @@ struct peer {
     uint64_t caller; /* this core's request whose reply is a message; one at a time */
 };
 
-struct outgoing {
-    uint32_t to;
-    struct message message;
-};
-
-struct deferred {
+/* A message that waits: to be sent to that core, or to be answered at that address. */
+struct addressed {
     uint64_t address;
     struct message message;
 };
@@ -89,6 +85,8 @@ struct driver {
     uint64_t pending_seen;
     const struct kernel *kernel;
     void *kernel_state;
+    const struct sparse *mappings; /* the kernel's table: kernel.h says when it may be looked at */
+    const struct tree *trees;      /* ... and trees, by root */
     const struct transport *transport; /* of the kernel's messages */
     struct lines *lines;               /* by core, like the next; each its transport's own */
     struct rings *rings;               /* NULL: there are none */
@@ -105,18 +103,17 @@ struct driver {
     struct awaited *awaited_block; /* twice as large as all that can be awaited at once */
     uint32_t awaited_max;
     uint32_t deferred_max;
-    bool crowded;  /* more cores than CPUs */
-    bool retrying; /* a deferred request is tried again */
-    bool inside;   /* a driver function is on the stack */
-    struct call_receiver *user_answers;
+    bool crowded;                  /* more cores than CPUs */
+    bool retrying;                 /* a deferred request is tried again */
+    bool inside;                   /* a driver function is on the stack */
+    struct call_receiver *answers; /* user channels, then the client's */
     struct call_sender *user_calls;
-    struct call_receiver client[CLIENT_CHANNELS];
     uint64_t reply_count;
 
-    struct outgoing *outgoing;
+    struct addressed *outgoing;
     uint32_t *full; /* by core: the drain in which there was no room to it */
     uint32_t drains;
-    struct deferred *deferred;
+    struct addressed *deferred;
     struct completion completions[COMPLETIONS];
     struct patience patience;
     uint32_t slice_us;
@@ -127,7 +124,7 @@ struct driver {
     struct vspace vspace;
     struct frames frames;
     struct program program;
-    driver_handler *served[SERVED_KINDS]; /* by kind, from DRIVER_KINDS on */
+    driver_handler *served; /* NULL: nobody */
     struct group *groups;
     struct region region;
     long timer;
@@ -174,11 +171,10 @@ static inline bool driver_inside(const struct driver *driver)
     return driver->inside;
 }
 
-/* Requests of that kind, DRIVER_KINDS or one of the SERVED_KINDS - 1 behind it, are answered here
- * by that function from now on, like all others. */
-static inline void driver_serve(struct driver *driver, uint32_t kind, driver_handler *handler)
+/* Requests of KIND_SERVED are answered here by that function from now on, like all others. */
+static inline void driver_serve(struct driver *driver, driver_handler *handler)
 {
-    driver->served[kind - DRIVER_KINDS] = handler;
+    driver->served = handler;
 }
 
 /* --- System calls, for programs (user mode) --- */
@@ -250,6 +246,9 @@ static inline void watch_reply(struct driver *d, struct call_sender *sender, uin
 /* Room for so many messages, of which one step of the kernel sends so many at most. 0, or an
  * errno. */
 int outgoing_open(struct driver *driver, uint32_t step, uint32_t most);
+/* Over a user channel, at once; false: its line is in use. waiter: as in struct awaited. */
+bool user_send(struct driver *driver, uint32_t to, uint32_t channel, const struct message *message,
+               uint64_t waiter);
 /* To that core's kernel, now or behind what waits. The sender notifies (outgoing_notify) when it
  * has sent all. */
 void outgoing_send(struct driver *driver, uint32_t to, const struct message *message);
@@ -297,8 +296,10 @@ int dispatch_open(struct driver *driver); /* 0, or an errno */
 void dispatch(struct driver *driver, uint64_t address, const struct message *message);
 bool dispatch_deferred(struct driver *driver);
 /* By kind; see requests.h. BUSY: try again later. PENDING: driver_reply follows. */
-enum verdict memory_request(struct driver *driver, const struct message *message,
+enum verdict access_request(struct driver *driver, const struct message *message,
                             struct message *reply);
+enum verdict frame_request(struct driver *driver, const struct message *message,
+                           struct message *reply);
 enum verdict kernel_request(struct driver *driver, uint64_t address, const struct message *message,
                             struct message *reply);
 enum verdict capability_request(struct driver *driver, uint64_t address,

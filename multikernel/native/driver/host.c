@@ -74,14 +74,6 @@ static bool send(struct driver *d, uint32_t to, const struct message *message)
     }
 }
 
-static bool answer(struct driver *d, uint64_t address, const struct message *message)
-{
-    (void)d;
-    (void)address;
-    (void)message;
-    return false;
-}
-
 static bool receive_from(struct driver *d, uint32_t from, struct arrival *a)
 {
     struct host *h = d->host;
@@ -123,18 +115,9 @@ static bool receive(struct driver *d, struct watch *watch, struct arrival *a)
     return false;
 }
 
-static void interrupt(struct driver *d, bool allowed)
+/* Whoever rings the doorbell sends a signal. */
+static void park(struct driver *d, uint32_t slice_us)
 {
-    (void)d;
-    sigset_t urgent;
-    sigemptyset(&urgent);
-    sigaddset(&urgent, SIGURG);
-    pthread_sigmask(allowed ? SIG_UNBLOCK : SIG_BLOCK, &urgent, NULL);
-}
-
-static void park(struct driver *d, uint32_t seen, uint32_t slice_us)
-{
-    (void)seen; /* whoever rings sends a signal */
     struct timespec slice = {.tv_sec = slice_us / 1000000,
                              .tv_nsec = (long)(slice_us % 1000000) * 1000};
     sigset_t hearing;
@@ -178,11 +161,5 @@ static int host_open(struct driver *d, const int *ends)
     return 0;
 }
 
-const struct transport transport_host = {.name = "socket",
-                                         .by_host = true,
-                                         .open = host_open,
-                                         .send = send,
-                                         .answer = answer,
-                                         .receive = receive,
-                                         .park = park,
-                                         .interrupt = interrupt};
+const struct transport transport_host = {
+    .by_host = true, .open = host_open, .send = send, .receive = receive, .park = park};

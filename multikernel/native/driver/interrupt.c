@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,14 +21,22 @@ enum { TICK_NS = 10000000 };
 
 /* --- In the driver, or in a program --- */
 
+static int let_in(bool allowed)
+{
+    sigset_t urgent;
+    sigemptyset(&urgent);
+    sigaddset(&urgent, SIGURG);
+    return pthread_sigmask(allowed ? SIG_UNBLOCK : SIG_BLOCK, &urgent, NULL);
+}
+
 void driver_enter(struct driver *d)
 {
     d->disabled = 1;
     /* The handler runs on this very thread: a compiler barrier is enough. */
     atomic_signal_fence(memory_order_seq_cst);
     doorbell_poll(d->doorbell);
-    if (d->transport->interrupt)
-        d->transport->interrupt(d, false);
+    if (d->transport->by_host)
+        let_in(false);
 }
 
 /* Back to user mode. At the handler's end the host lets signals in by itself. */
@@ -53,8 +60,8 @@ static void resume(struct driver *d)
 void driver_leave(struct driver *d)
 {
     resume(d);
-    if (d->transport->interrupt)
-        d->transport->interrupt(d, true); /* what has come meanwhile interrupts now */
+    if (d->transport->by_host)
+        let_in(true); /* what has come meanwhile interrupts now */
 }
 
 /* --- The signal --- */
@@ -111,23 +118,13 @@ static void on_interrupt(int signal, siginfo_t *info, void *context)
 int interrupt_open(struct driver *d)
 {
     interrupted = d;
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_sigaction = on_interrupt;
-    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
-    sigemptyset(&action.sa_mask);
-    if (sigaction(SIGURG, &action, NULL))
+    const struct sigaction action = {.sa_sigaction = on_interrupt,
+                                     .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
+    if (sigaction(SIGURG, &action, NULL) || (errno = let_in(true)))
         return errno;
-    sigset_t urgent;
-    sigemptyset(&urgent);
-    sigaddset(&urgent, SIGURG);
-    if (pthread_sigmask(SIG_UNBLOCK, &urgent, NULL))
-        return EINVAL;
-    struct sigevent event;
-    memset(&event, 0, sizeof event);
-    event.sigev_notify = SIGEV_THREAD_ID;
-    event.sigev_signo = SIGURG;
-    event.sigev_notify_thread_id = (int)syscall(SYS_gettid);
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID,
+                             .sigev_signo = SIGURG,
+                             .sigev_notify_thread_id = (int)syscall(SYS_gettid)};
     timer_t timer;
     if (timer_create(CLOCK_MONOTONIC, &event, &timer))
         return errno;

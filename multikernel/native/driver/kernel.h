@@ -9,7 +9,6 @@
 struct driver_options;
 
 struct kernel {
-    const char *name;
     /* Makes the core's state, in a driver that is open but for its channels. 0, or an errno. */
     int (*open)(struct driver *, const struct driver_options *);
 
@@ -31,20 +30,10 @@ struct kernel {
     enum verdict (*fault)(struct driver *, uint32_t slot, uint32_t generation, int write);
     /* Of all mappings; or of those that both cores hold, unless they are TREE_NOBODY. */
     uint64_t (*digest)(struct driver *, uint32_t one, uint32_t other);
-    void (*count)(struct driver *, uint32_t *mapped, uint32_t *locked);
-    /* Is a page of this frame mapped, as far as this core knows? */
-    bool (*frame_in_use)(struct driver *, uint64_t frame, uint64_t length);
+    /* The table of mappings and the trees do not change between the two. */
+    void (*hold)(struct driver *);
+    void (*release)(struct driver *);
 
-    /* Root's tree, which does not change up to the release; NULL, and nothing to release, where
-     * there are none. A digest of all trees. */
-    const struct tree *(*tree_hold)(struct driver *, uint32_t root);
-    void (*tree_release)(struct driver *);
-    uint64_t (*trees_digest)(struct driver *);
-
-    /* Copy, move, retype, revoke or delete, as the kinds KIND_CAP_… say. PENDING: driver_reply to
-     * that address follows. */
-    enum verdict (*capability)(struct driver *, uint64_t address, const struct capability_task *,
-                               struct message *reply);
     enum verdict (*create_ram)(struct driver *, uint64_t address, uint64_t size,
                                const struct cspace_place *, uint64_t *made);
     /* What a slot of this core holds, or the next in use if there is one, and its reference; false:

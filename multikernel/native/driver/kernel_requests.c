@@ -5,15 +5,12 @@ const uint64_t *driver_set(struct driver *d, uint64_t address, uint64_t word)
 {
     if (cores_form(word) != CORES_KEPT)
         return NULL;
-    switch (reply_type(address)) {
-    case REPLY_LOCAL:
+    if (reply_type(address) == REPLY_LOCAL)
         return d->program_set;
-    case REPLY_CLIENT:
-        return segment_client_set(d->segment, &d->region, d->me, reply_who(address),
-                                  reply_line(address));
-    default:
-        return NULL;
-    }
+    return reply_type(address) == REPLY_CLIENT
+               ? segment_client_set(d->segment, &d->region, d->me, reply_who(address),
+                                    reply_line(address))
+               : NULL;
 }
 
 bool driver_may_map(const struct driver *d, struct request *request)
@@ -32,30 +29,28 @@ bool driver_may_map(const struct driver *d, struct request *request)
 static enum verdict operation(struct driver *d, uint64_t address, const struct message *message,
                               struct message *reply)
 {
-    struct request request = {.ticket = address,
-                              .slot = (uint32_t)message->word[1],
-                              .generation = (uint32_t)(message->word[1] >> 32)};
-    switch (message_kind(message)) {
-    case KIND_UNMAP:
-        request.operation = OPERATION_UNMAP;
-        request.protocol = message->word[2] == ONE_PHASE ? ONE_PHASE : TWO_PHASE;
-        break;
-    case KIND_PROTECT:
-        request.operation = OPERATION_PROTECT;
-        request.rights = (uint32_t)message->word[2];
-        break;
-    default:
-        request = (struct request){.operation = OPERATION_MAP,
-                                   .ticket = address,
-                                   .frame = message->word[1],
-                                   .length = message->word[2],
-                                   .rights = (uint32_t)message->word[3],
-                                   .holders = message->word[4],
-                                   .kept = driver_set(d, address, message->word[4])};
+    static_assert(OPERATION_PROTECT - OPERATION_MAP == KIND_PROTECT - KIND_MAP,
+                  "in the same order");
+    const uint64_t *word = message->word;
+    struct request request = {.operation = OPERATION_MAP + (message_kind(message) - KIND_MAP),
+                              .ticket = address};
+    if (request.operation == OPERATION_MAP) {
+        request.frame = word[1];
+        request.length = word[2];
+        request.rights = (uint32_t)word[3];
+        request.holders = word[4];
+        request.kept = driver_set(d, address, word[4]);
         if (!driver_may_map(d, &request))
             return VERDICT_BAD_REQUEST;
         if (d->me == 0 && !frames_has(&d->frames, request.frame, request.length, PAGE_FIRST))
             return VERDICT_NOT_A_FRAME;
+    } else {
+        request.slot = (uint32_t)word[1];
+        request.generation = (uint32_t)(word[1] >> 32);
+        if (request.operation == OPERATION_PROTECT)
+            request.rights = (uint32_t)word[2];
+        else
+            request.protocol = word[2] == ONE_PHASE ? ONE_PHASE : TWO_PHASE;
     }
     return d->kernel->begin(d, &request, reply);
 }
@@ -66,7 +61,7 @@ static void digest_request(struct driver *d, const struct message *request, stru
     uint32_t mapped, locked;
     reply->word[1] = d->kernel->digest(d, one ? d->me : TREE_NOBODY,
                                        one ? (uint32_t)request->word[1] : TREE_NOBODY);
-    d->kernel->count(d, &mapped, &locked);
+    mapping_count(d->mappings, &mapped, &locked);
     reply->word[2] = mapped;
     reply->word[3] = locked;
 }
@@ -76,12 +71,12 @@ static enum verdict trees_request(struct driver *d, const struct message *reques
 {
     if (request->word[1] >= d->cores)
         return VERDICT_BAD_REQUEST;
-    const struct tree *tree = d->kernel->tree_hold(d, (uint32_t)request->word[1]);
-    reply->word[1] = d->kernel->trees_digest(d);
-    if (!tree)
-        return VERDICT_OK; /* no trees: all flat */
-    reply->word[2] = tree->version;
-    d->kernel->tree_release(d);
+    d->kernel->hold(d);
+    for (uint32_t root = 0; root < d->cores; root++)
+        if (d->trees[root].version != TREE_FLAT)
+            reply->word[1] += hash_mix(hash_mix(0, root), d->trees[root].version);
+    reply->word[2] = d->trees[request->word[1]].version;
+    d->kernel->release(d);
     return VERDICT_OK;
 }
 

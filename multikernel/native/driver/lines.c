@@ -34,11 +34,6 @@ struct lines {
     uint64_t held_operation[CALL_WINDOW_MAX]; /* ... and the operation it belongs to */
 };
 
-static bool has_window(const struct driver *d)
-{
-    return d->segment->geometry.window > WINDOW_LEAST;
-}
-
 /* --- Sending --- */
 
 static bool send(struct driver *d, uint32_t to, const struct message *message)
@@ -66,10 +61,7 @@ static bool send(struct driver *d, uint32_t to, const struct message *message)
 
 static void answer_on(struct lines *p, uint32_t line, const struct message *message)
 {
-    if (line)
-        call_reply(&p->answers, line - 1, message);
-    else
-        call_reply(&p->answer, 0, message);
+    call_reply(line ? &p->answers : &p->answer, line ? line - 1 : 0, message);
 }
 
 static bool answer(struct driver *d, uint64_t address, const struct message *message)
@@ -116,7 +108,7 @@ bool lines_answered(struct driver *d, const struct message *reply)
 
 /* --- Receiving --- */
 
-static bool took(struct driver *d, uint32_t from, uint32_t line, struct arrival *a)
+static void took(struct driver *d, uint32_t from, uint32_t line, struct arrival *a)
 {
     struct lines *p = &d->lines[from];
     a->from = from;
@@ -126,11 +118,10 @@ static bool took(struct driver *d, uint32_t from, uint32_t line, struct arrival 
         answer_on(p, line, &taken);
         notify(d, from);
         a->address = 0;
-        return true;
+        return;
     }
     a->address = p->held[line] = reply_address(REPLY_LINE, from, ++d->reply_count, line);
     p->held_operation[line] = a->message.word[1];
-    return true;
 }
 
 static bool receive_first(struct driver *d, struct watch *watch, struct arrival *a)
@@ -139,7 +130,8 @@ static bool receive_first(struct driver *d, struct watch *watch, struct arrival 
     if (call_try_receive(&p->answer, &a->message) < 0)
         return false;
     watch_call(watch, &p->answer);
-    return took(d, watch->index, 0, a);
+    took(d, watch->index, 0, a);
+    return true;
 }
 
 static bool receive_window(struct driver *d, struct watch *watch, struct arrival *a)
@@ -169,6 +161,7 @@ static bool receive_window(struct driver *d, struct watch *watch, struct arrival
 static int lines_open(struct driver *d, const int *ends)
 {
     const uint32_t window = d->segment->geometry.window;
+    const bool has_window = window > WINDOW_LEAST;
     (void)ends;
     d->lines = calloc(d->cores, sizeof *d->lines);
     if (!d->lines)
@@ -181,26 +174,17 @@ static int lines_open(struct driver *d, const int *ends)
         struct slot *in = segment_calls(d->segment, &d->region, other, d->me);
         call_open_sender(&p->call, out, 1);
         call_open_receiver(&p->answer, in, 1);
-        if (has_window(d)) {
+        if (has_window) {
             call_open_sender(&p->calls, out + 1, window - 1);
             call_open_receiver(&p->answers, in + 1, window - 1);
         }
         watch_call(p->watch = watch_add(d, receive_first, other), &p->answer);
     }
-    for (uint32_t other = 0; other < d->cores && has_window(d); other++)
+    for (uint32_t other = 0; other < d->cores && has_window; other++)
         if (other != d->me)
             watch_call(watch_add(d, receive_window, other), &d->lines[other].answers);
     return 0;
 }
 
-struct call_sender *lines_first(struct driver *d, uint32_t to)
-{
-    return &d->lines[to].call;
-}
-
-const struct transport transport_lines = {.name = "call-line",
-                                          .open = lines_open,
-                                          .send = send,
-                                          .answer = answer,
-                                          .later = release_lines,
-                                          .park = transport_park};
+const struct transport transport_lines = {
+    .open = lines_open, .send = send, .answer = answer, .later = release_lines};

@@ -21,7 +21,11 @@ static void park(struct driver *d)
         bool again = d->deferred_count || d->groups_waiting ||
                      atomic_load_explicit(d->pending, memory_order_relaxed) != d->pending_seen;
         atomic_fetch_add_explicit(&d->doorbell->parks, 1, memory_order_relaxed);
-        d->transport->park(d, seen, again ? SHORT_SLICE_US : d->slice_us);
+        const uint32_t slice_us = again ? SHORT_SLICE_US : d->slice_us;
+        if (d->transport->park)
+            d->transport->park(d, slice_us);
+        else
+            doorbell_park(d->doorbell, seen, slice_us);
     }
     doorbell_poll(d->doorbell);
 }

@@ -1,4 +1,4 @@
-/* What is to be sent to the kernels of other cores. What finds no room waits here and nowhere else:
+/* What is sent to other cores, and to their kernels in order: what finds no room waits here and nowhere else:
  * a core with full channels goes on receiving, and two such cores do not wait for each other. */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,13 +14,25 @@ int outgoing_open(struct driver *d, uint32_t step, uint32_t most)
     return d->outgoing && d->full ? 0 : ENOMEM;
 }
 
+bool user_send(struct driver *d, uint32_t to, uint32_t channel, const struct message *message,
+               uint64_t waiter)
+{
+    struct call_sender *sender = &d->user_calls[to * d->segment->geometry.user_channels + channel];
+    int line = call_try_send(sender, message);
+    if (line < 0)
+        return false;
+    watch_reply(d, sender, to, (uint32_t)line, waiter);
+    doorbell_ring(d->peers[to].doorbell);
+    return true;
+}
+
 void outgoing_send(struct driver *d, uint32_t to, const struct message *message)
 {
     /* Behind anything that waits already: a channel is FIFO to the kernel. */
     if (!d->outgoing_count && d->transport->send(d, to, message))
         return;
     assert(d->outgoing_count < d->outgoing_max);
-    d->outgoing[d->outgoing_count++] = (struct outgoing){to, *message};
+    d->outgoing[d->outgoing_count++] = (struct addressed){to, *message};
 }
 
 void outgoing_reply(struct driver *d, uint64_t address, const struct message *message)
@@ -28,7 +40,7 @@ void outgoing_reply(struct driver *d, uint64_t address, const struct message *me
     /* By the way that the request came. */
     const struct transport *transport =
         reply_type(address) == REPLY_RING ? &transport_rings : d->transport;
-    if (transport->answer(d, address, message))
+    if (transport->answer && transport->answer(d, address, message))
         return;
     struct message carried = *message;
     carried.word[0] |= FLAG_REPLY;
@@ -41,12 +53,13 @@ bool outgoing_drain(struct driver *d)
     uint32_t kept = 0, count = d->outgoing_count;
     d->drains++;
     for (uint32_t i = 0; i < count; i++) {
-        struct outgoing *entry = &d->outgoing[i];
+        const struct addressed *entry = &d->outgoing[i];
+        const uint32_t to = (uint32_t)entry->address;
         /* FIFO for each destination: not past an entry that stays. */
-        if (d->full[entry->to] != d->drains && d->transport->send(d, entry->to, &entry->message)) {
-            outgoing_notify(d, entry->to);
+        if (d->full[to] != d->drains && d->transport->send(d, to, &entry->message)) {
+            outgoing_notify(d, to);
         } else {
-            d->full[entry->to] = d->drains;
+            d->full[to] = d->drains;
             d->outgoing[kept++] = *entry;
         }
     }

@@ -22,37 +22,20 @@ bool driver_done(struct driver *d, uint64_t ticket, struct message *reply)
     return true;
 }
 
-/* A monitor's DONE message carries slot and generation in word 2 and the address in word 3; a
- * requester wants them in 1 and 2. Converted once: a requester on another core passes it on by
- * driver_reply too, and must not take it for a monitor's. */
-static struct message for_requester(const struct message *message)
-{
-    struct message reply = *message;
-    reply.word[0] |= KIND_PING;
-    reply.word[1] = message->word[2];
-    reply.word[2] = message->word[3];
-    return reply;
-}
-
 void driver_reply(struct driver *d, uint64_t address, const struct message *message)
 {
     uint32_t line = reply_line(address), who = reply_who(address);
-    struct message converted;
-    if (message_kind(message) == 0) {
-        converted = for_requester(message);
-        message = &converted;
-    }
     switch (reply_type(address)) {
     case REPLY_LOCAL:
         d->completions[line].message = *message;
         d->completions[line].done = true;
         break;
     case REPLY_CLIENT:
-        call_reply(&d->client[who], line, message);
+        call_reply(&d->answers[d->channels + who], line, message);
         atomic_fetch_add_explicit(&d->doorbell->served, 1, memory_order_relaxed);
         break;
     case REPLY_CHANNEL:
-        call_reply(&d->user_answers[who], line, message);
+        call_reply(&d->answers[who], line, message);
         doorbell_ring(d->peers[who / d->segment->geometry.user_channels].doorbell);
         break;
     default:

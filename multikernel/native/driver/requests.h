@@ -3,7 +3,8 @@
 
 #include "monitor/monitor.h"
 
-/* Requests a driver answers; they follow the agreement's kinds. Words 1-6 are theirs: */
+/* Requests a driver answers; they follow the agreement's kinds. Those of one kind stand together
+ * (dispatch.c), and operations in the order of enum operation. Words 1-6 are theirs: */
 enum driver_kind {
     KIND_PING = 16, /* 1-6 come back */
     KIND_TOUCH,     /* 1 slot, generation; 2 address: reads there */
@@ -18,11 +19,11 @@ enum driver_kind {
     KIND_UNPIN,   /* 1 slot, generation */
     KIND_DIGEST,  /* 1 core or ~0: entries it holds too -> 1 digest; 2 mapped; 3 locked */
     KIND_TREE,    /* a piece of the core's own tree: trees.c */
-    KIND_TREES,   /* 1 root -> 1 digest of all trees; 2 version of the root's, 0: it is flat */
-    KIND_GROUP,   /* opens or closes a group; this and the next four: collective.h */
-    KIND_GATHER,  /* 1 group_word; 2-6 values -> 2-6 outcome */
-    KIND_SPREAD,  /* 1 group; 2-6 a message */
-    KIND_ORDER,   /* the same, to all members in one order: asked of the root */
+    KIND_TREES, /* 1 root -> 1 digest of all, 0: all flat; 2 version of the root's, 0: it is flat */
+    KIND_GROUP, /* opens or closes a group; this and the next four: collective.h */
+    KIND_GATHER, /* 1 group_word; 2-6 values -> 2-6 outcome */
+    KIND_SPREAD, /* 1 group; 2-6 a message */
+    KIND_ORDER,  /* the same, to all members in one order: asked of the root */
     KIND_TAKE,   /* 1 group; 2 do not wait -> 1 the sender's word 1, ~0: nothing; 2-6 the message */
     KIND_POLICY, /* 1 spin cycles; 2 yields; 3 slice in microseconds */
     KIND_RUN_BEGIN, /* 1 bytes of the program */
@@ -39,30 +40,28 @@ enum driver_kind {
     KIND_CAP_RETYPE,
     KIND_CAP_REVOKE, /* 1 source */
     KIND_CAP_DELETE, /* 1 source */
-    /* 1 slot; 2 not 0: or the next in use, if there is one -> 1 reference; 2 address; 3 size; 4
-     * about; 5 owner 0-15, type 16-23, rights 24-31, flags 32-39 */
-    KIND_CAP_LOOK,
     /* 1 source; 2 CNode; 3 index 0-15, rights 16-23; 4 cores in a word -> 1 slot,
      * generation; 2 address; 4 the Mapping's reference */
     KIND_CAP_MAP,
+    /* 1 slot; 2 not 0: or the next in use, if there is one -> 1 reference; 2 address; 3 size; 4
+     * about; 5 owner 0-15, type 16-23, rights 24-31, flags 32-39 */
+    KIND_CAP_LOOK,
     /* -> 1 digest; 2 capabilities; 3 locks; 4 slots; 5 not 0: an invariant does not hold
      * (cspace_check) */
     KIND_CAP_DIGEST,
-    DRIVER_KINDS, /* from here on: driver_serve */
+    KIND_SERVED, /* see driver_serve */
 };
-
-enum { SERVED_KINDS = 4 };
 
 /* Where a reply goes: type 60-63, peer or channel 44-59, count 8-43 (never twice the same), line
  * 0-7. */
 enum reply_type {
     REPLY_LOCAL = 1,
     REPLY_CLIENT,
-    REPLY_LINE,
     REPLY_CHANNEL,
+    REPLY_GROUP,
+    REPLY_LINE, /* from here on: of what came by a transport */
     REPLY_RING,
     REPLY_HOST,
-    REPLY_GROUP
 };
 
 static inline uint64_t reply_address(enum reply_type type, uint32_t who, uint64_t count,

@@ -72,5 +72,4 @@ static int rings_open(struct driver *d, const int *ends)
     return 0;
 }
 
-const struct transport transport_rings = {
-    .name = "ring", .open = rings_open, .send = send, .answer = answer, .park = transport_park};
+const struct transport transport_rings = {.open = rings_open, .send = send, .answer = answer};

@@ -32,8 +32,7 @@ uint64_t driver_begin(struct driver *d, const struct message *request)
 
 enum verdict driver_here(struct driver *d, const struct message *request, struct message *result)
 {
-    uint64_t address = driver_local_address(d);
-    dispatch(d, address, request);
+    uint64_t address = driver_begin(d, request);
     notify_all(d);
     return await(d, address, result);
 }
@@ -41,14 +40,10 @@ enum verdict driver_here(struct driver *d, const struct message *request, struct
 enum verdict driver_call(struct driver *d, uint32_t to, uint32_t channel,
                          const struct message *request, struct message *reply)
 {
-    struct call_sender *sender = &d->user_calls[to * d->segment->geometry.user_channels + channel];
     uint64_t address = driver_local_address(d);
     struct wait wait = {0};
-    int line;
-    while ((line = call_try_send(sender, request)) < 0)
+    while (!user_send(d, to, channel, request, address))
         driver_wait(d, &wait);
-    watch_reply(d, sender, to, (uint32_t)line, address);
-    doorbell_ring(d->peers[to].doorbell);
     before_the_first_look();
     return await(d, address, reply);
 }

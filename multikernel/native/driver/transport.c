@@ -31,8 +31,3 @@ void transport_arrived(struct driver *d, struct arrival *a, uint32_t type, uint3
     else
         a->address = message_kind(&a->message) >= KIND_PING ? d->peers[from].caller : 0;
 }
-
-void transport_park(struct driver *d, uint32_t seen, uint32_t slice_us)
-{
-    doorbell_park(d->doorbell, seen, slice_us);
-}

@@ -29,14 +29,15 @@ struct arrival {
 typedef bool receive_function(struct driver *, struct watch *, struct arrival *);
 
 struct transport {
-    const char *name;
-    /* The host carries and notifies. Else the sender notifies, once it has sent all (notify). */
+    /* The host carries and notifies: it may interrupt a core that runs a program. Else the sender
+     * notifies, once it has sent all (notify). */
     bool by_host;
     /* ends: by core, what the host's forms send to and receive from. 0, or an errno. */
     int (*open)(struct driver *, const int *ends);
     /* Waits for no other core. False: there is no room. */
     bool (*send)(struct driver *, uint32_t to, const struct message *);
-    /* The reply to a request, where the request left room for it. False: it has to be sent. */
+    /* The reply to a request, where the request left room for it. False: it has to be sent. NULL:
+     * always. */
     bool (*answer)(struct driver *, uint64_t address, const struct message *);
     /* The next thing that has arrived; false ends a turn. Of a form in memory each place is a watch
      * with its own (watch.h), and this is NULL. */
@@ -44,10 +45,8 @@ struct transport {
     /* Replies to that operation's requests (0: to all) come later: gives back the room that they
      * hold here, which what they wait for may need. NULL: they hold none. */
     void (*later)(struct driver *, uint64_t operation);
-    /* Sleeps until something comes or the slice ends. seen: the bell before the last look. */
-    void (*park)(struct driver *, uint32_t seen, uint32_t slice_us);
-    /* Whether the host may interrupt this core for a message. NULL: the doorbell's mode says so. */
-    void (*interrupt)(struct driver *, bool allowed);
+    /* Sleeps until something comes or the slice ends. NULL: on the doorbell. */
+    void (*park)(struct driver *, uint32_t slice_us);
 };
 
 extern const struct transport transport_lines, transport_rings, transport_host;
@@ -55,13 +54,9 @@ extern const struct transport transport_lines, transport_rings, transport_host;
 /* Fills in all but the message, where replies are messages: type is the request's address'. */
 void transport_arrived(struct driver *driver, struct arrival *arrival, uint32_t type,
                        uint32_t from);
-/* A park on the doorbell. */
-void transport_park(struct driver *driver, uint32_t seen, uint32_t slice_us);
 
 /* A reply came on a call line of the kernel's. True: it is for the kernel. */
 bool lines_answered(struct driver *driver, const struct message *reply);
-/* The line to that core which a single request takes; its reply is the caller's to look for. */
-struct call_sender *lines_first(struct driver *driver, uint32_t to);
 
 /* A core was sent something in memory. One that does not poll is notified now, as waking takes
  * long. One that seems to poll is looked at again when what there is to do has been done: the fence

@@ -24,8 +24,8 @@ cdef extern from "probes/probes.h":
     void probe_stop_computing(segment *s, uint32_t core)
 
 cdef extern from "shared/kernel.h":
-    uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bint trees,
-            uint32_t cnodes, uint32_t scope)
+    uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, uint32_t cnodes,
+            uint32_t scope)
 
 
 def kernel_segment_bytes(uint32_t cores, uint32_t window, uint32_t user_channels,
@@ -35,10 +35,10 @@ def kernel_segment_bytes(uint32_t cores, uint32_t window, uint32_t user_channels
     return segment_bytes(&g)
 
 
-def shared_state_bytes(uint32_t cores, uint32_t slots_per_core, bint trees, uint32_t cnodes,
+def shared_state_bytes(uint32_t cores, uint32_t slots_per_core, uint32_t cnodes,
         uint32_t lock_scope):
     """Bytes of state the shared kernel keeps in the segment."""
-    return shared_kernel_bytes(cores, slots_per_core, trees, cnodes, lock_scope)
+    return shared_kernel_bytes(cores, slots_per_core, cnodes, lock_scope)
 
 
 cdef class Segment:

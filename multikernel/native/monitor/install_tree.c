@@ -107,14 +107,3 @@ const struct operation_kind tree_operation = {
     .commit = commit,
     .undo = leave,
 };
-
-/* --- Looking --- */
-
-uint64_t monitor_trees_digest(const struct monitor *m)
-{
-    uint64_t sum = 0;
-    for (uint32_t root = 0; root < m->cores; root++)
-        if (monitor_tree(m, root)->version != TREE_FLAT)
-            sum += hash_mix(hash_mix(0, root), monitor_tree(m, root)->version);
-    return sum;
-}

@@ -198,5 +198,3 @@ bool monitor_holds(const struct monitor *monitor, const struct mapping *mapping,
 /* A hash of the replicated part of all mapped entries that both cores hold (NOBODY: all entries).
  * Equal at rest on any two cores for the entries both hold. */
 uint64_t monitor_digest(const struct monitor *monitor, uint32_t one, uint32_t other);
-/* A hash of the versions of all trees, 0 where all are flat: equal at rest on all cores. */
-uint64_t monitor_trees_digest(const struct monitor *monitor);

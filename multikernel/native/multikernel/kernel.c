@@ -66,30 +66,94 @@ static uint64_t digest(struct driver *d, uint32_t one, uint32_t other)
     return monitor_digest(monitor_of(d), one, other);
 }
 
-static void count(struct driver *d, uint32_t *mapped, uint32_t *locked)
+/* Nobody else changes this replica. */
+static void nothing(struct driver *d)
 {
-    mapping_count(&monitor_of(d)->mappings, mapped, locked);
+    (void)d;
 }
 
-static bool frame_in_use(struct driver *d, uint64_t frame, uint64_t length)
+/* --- Capabilities: what one core decides alone is decided here and now, and sends nothing --- */
+
+static struct cspace *cspace_of(const struct driver *d)
 {
-    return mapping_of_frame(&monitor_of(d)->mappings, frame, length);
+    return monitor_cspace(monitor_of(d));
 }
 
-static const struct tree *tree_hold(struct driver *d, uint32_t root)
+/* Memory that core 0 has given out comes back at once where this core knows that a capability is
+ * the last one: it owns RAM that nobody else has, or had, a part of (a revoke brings that about).
+ * All other comes back when it is needed (unused). */
+static bool goes_for_good(const struct driver *d, const struct request *request,
+                          struct capability *ram)
 {
-    return monitor_tree(monitor_of(d), root);
+    const struct cspace *cs = cspace_of(d);
+    if (d->me != 0 || request->operation != OPERATION_DELETE)
+        return false;
+    const uint32_t slot = cspace_find(cs, request->task.source);
+    if (slot == NO_CAPABILITY)
+        return false;
+    *ram = *cspace_slot(cs, slot);
+    return ram->type == CAP_RAM && ram->owner == d->me && !(ram->flags & CAP_REMOTE) &&
+           frames_has(&d->frames, ram->address, ram->size, PAGE_KEPT);
 }
 
-static void tree_release(struct driver *d)
+static enum verdict begin(struct driver *d, const struct request *request, struct message *result)
 {
-    (void)d; /* nobody else changes this replica */
+    struct capability ram;
+    const bool last = goes_for_good(d, request, &ram);
+    const enum verdict verdict = monitor_begin(d, request, result);
+    if (verdict == VERDICT_OK && last &&
+        cspace_is_clear(cspace_of(d), ram.address, capability_end(&ram)))
+        frames_free(&d->frames, ram.address, ram.size);
+    return verdict;
 }
 
-static uint64_t trees_digest(struct driver *d)
+static enum verdict create_ram(struct driver *d, uint64_t address, uint64_t size,
+                               const struct cspace_place *to, uint64_t *made)
 {
-    return monitor_trees_digest(monitor_of(d));
+    const struct creation creation = {.address = address, .size = size, .to = *to};
+    const struct input input = {.kind = INPUT_CREATE, .creation = &creation};
+    return monitor_local(d, &input, made);
 }
+
+static bool look(struct driver *d, uint64_t slot, bool next, struct capability *found,
+                 uint64_t *reference)
+{
+    return cspace_look(cspace_of(d), 0, slot, next, found, reference);
+}
+
+static void capability_digest(struct driver *d, uint64_t words[5])
+{
+    cspace_figures(cspace_of(d), 0, words);
+}
+
+/* The others vote: an agreement for each piece that this core has nothing of itself. */
+static enum verdict unused(struct driver *d, uint64_t address, uint64_t size)
+{
+    struct multikernel *k = multikernel_of(d);
+    struct message reply;
+    if (!k->ticket) {
+        if (!cspace_is_clear(cspace_of(d), address, address + size))
+            return VERDICT_FRAME_IN_USE;
+        const struct request request = {.operation = OPERATION_RECLAIM,
+                                        .frame = address,
+                                        .length = size,
+                                        .ticket = driver_local_address(d)};
+        enum verdict verdict = monitor_begin(d, &request, &reply);
+        if (verdict != VERDICT_PENDING) {
+            driver_forget(d, request.ticket);
+            return verdict;
+        }
+        k->ticket = request.ticket;
+        k->asked = address;
+    }
+    if (!driver_done(d, k->ticket, &reply))
+        return VERDICT_BUSY;
+    k->ticket = 0;
+    /* What was asked about may have come back by another way meanwhile. */
+    return k->asked == address ? message_verdict(&reply) : VERDICT_BUSY;
+}
+
+/* --- Opening --- */
 
 static int open(struct driver *d, const struct driver_options *o)
 {
@@ -113,10 +177,10 @@ static int open(struct driver *d, const struct driver_options *o)
     struct monitor_shape shape = multikernel_shape(d->cores, o->slots_per_core, o->cnodes);
     shape.capability_protocol = o->capability_protocol;
     if (o->record) {
-        k->record = record_open(o->record, d->me, &shape, o->address_base, o->address_size);
+        k->record =
+            record_open(o->record, d->me, &shape, o->address_base, o->address_size, &k->monitor);
         if (!k->record)
             return errno;
-        k->monitor = record_block(k->record);
     } else {
         /* mmap, not calloc: the block must be zero, and only what is used should cost memory. */
         k->monitor = mmap(NULL, monitor_size(&shape), PROT_READ | PROT_WRITE,
@@ -130,28 +194,25 @@ static int open(struct driver *d, const struct driver_options *o)
     if (k->record)
         record_begin(k->record, &k->environment);
     d->kernel_state = k;
+    d->mappings = &k->monitor->mappings;
+    d->trees = monitor_tree(k->monitor, 0);
     d->pending = &k->waiting;
     return 0;
 }
 
 const struct kernel kernel_multikernel = {
-    .name = "multikernel",
     .open = open,
     .message = monitor_message,
     .serve = serve,
     .engaged = engaged,
-    .begin = monitor_begin,
+    .begin = begin,
     .pin = pin,
     .fault = fault,
     .digest = digest,
-    .count = count,
-    .frame_in_use = frame_in_use,
-    .tree_hold = tree_hold,
-    .tree_release = tree_release,
-    .trees_digest = trees_digest,
-    .capability = multikernel_capability,
-    .create_ram = multikernel_create_ram,
-    .look = multikernel_look,
-    .capability_digest = multikernel_capability_digest,
-    .unused = multikernel_unused,
+    .hold = nothing,
+    .release = nothing,
+    .create_ram = create_ram,
+    .look = look,
+    .capability_digest = capability_digest,
+    .unused = unused,
 };

@@ -3,11 +3,23 @@
  * and replies. */
 #include "multikernel/multikernel.h"
 
+/* A DONE message carries slot and generation in word 2 and the address in word 3; a requester wants
+ * them in 1 and 2. */
+static struct message for_requester(const struct message *done)
+{
+    struct message reply = *done;
+    reply.word[0] |= KIND_PING;
+    reply.word[1] = done->word[2];
+    reply.word[2] = done->word[3];
+    return reply;
+}
+
 static void deliver(struct driver *d, const struct output *output, uint64_t ticket,
                     enum verdict *verdict, struct message *result)
 {
     for (uint32_t i = 0; i < output->count; i++) {
         const struct output_entry *entry = &output->entry[i];
+        struct message done;
         switch (entry->kind) {
         case OUTPUT_REQUEST:
         case OUTPUT_NOTICE:
@@ -17,11 +29,12 @@ static void deliver(struct driver *d, const struct output *output, uint64_t tick
             outgoing_reply(d, entry->token, &entry->message);
             break;
         case OUTPUT_DONE:
+            done = for_requester(&entry->message);
             if (ticket && entry->token == ticket && result) { /* at once: the caller answers */
-                *verdict = message_verdict(&entry->message);
-                *result = entry->message;
+                *verdict = message_verdict(&done);
+                *result = done;
             } else {
-                driver_reply(d, entry->token, &entry->message);
+                driver_reply(d, entry->token, &done);
             }
             break;
         }
@@ -81,7 +94,8 @@ bool monitor_message(struct driver *d, const struct arrival *a)
         if (kind >= KIND_RELEASE) {
             /* A notice: nobody waits for the monitor, but its line wants its turn back. */
             const struct message taken = {{0}};
-            d->transport->answer(d, a->address, &taken);
+            if (d->transport->answer)
+                d->transport->answer(d, a->address, &taken);
         }
     }
     monitor_turn(d, &input, 0, NULL);

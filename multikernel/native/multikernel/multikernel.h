@@ -12,7 +12,7 @@ struct multikernel {
     struct record *record;    /* NULL: nothing is written down */
     _Atomic uint64_t waiting; /* the monitor wants a tick; where the loop sees it */
     uint64_t next_tick;       /* ... when, in cycles */
-    uint64_t asked, ticket;   /* that memory is asked about, if ticket is not 0 (capabilities.c) */
+    uint64_t asked, ticket;   /* that memory is asked about, if ticket is not 0 */
 };
 
 static inline struct multikernel *multikernel_of(const struct driver *d)
@@ -40,14 +40,3 @@ bool monitor_message(struct driver *driver, const struct arrival *arrival);
 /* An operation of this core, as kernel->begin has it. */
 enum verdict monitor_begin(struct driver *driver, const struct request *request,
                            struct message *result);
-
-/* --- capabilities.c; see struct kernel --- */
-
-enum verdict multikernel_capability(struct driver *driver, uint64_t address,
-                                    const struct capability_task *task, struct message *reply);
-enum verdict multikernel_create_ram(struct driver *driver, uint64_t address, uint64_t size,
-                                    const struct cspace_place *to, uint64_t *made);
-bool multikernel_look(struct driver *driver, uint64_t slot, bool next, struct capability *found,
-                      uint64_t *reference);
-void multikernel_capability_digest(struct driver *driver, uint64_t words[5]);
-enum verdict multikernel_unused(struct driver *driver, uint64_t address, uint64_t size);

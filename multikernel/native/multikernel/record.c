@@ -11,9 +11,7 @@ struct record {
     struct record_header *header;
     struct monitor *monitor;
     uint64_t *log, *at, *end;
-    /* what is asked, and what is asked instead */
-    const struct mmu *asked_mmu;
-    const struct routing *asked_routing;
+    struct environment asked; /* what is asked, and what is asked instead */
     struct mmu mmu;
     struct routing routing;
     struct tree_link *tables; /* by root and place, as they were last written down */
@@ -21,14 +19,6 @@ struct record {
 };
 
 /* --- Words --- */
-
-static void put(struct record *r, uint64_t word)
-{
-    if (r->at == r->end)
-        r->header->full = 1;
-    else
-        *r->at++ = word;
-}
 
 static void put_bytes(struct record *r, const void *from, size_t bytes)
 {
@@ -42,6 +32,10 @@ static void put_bytes(struct record *r, const void *from, size_t bytes)
     r->at += words;
 }
 
+/* Those words. */
+#define PUT(RECORD, ...) \
+    put_bytes(RECORD, (uint64_t[]){__VA_ARGS__}, sizeof((uint64_t[]){__VA_ARGS__}))
+
 /* --- What the environment answers --- */
 
 static enum verdict insert(void *record, uint32_t slot, uint64_t address, uint64_t frame,
@@ -49,36 +43,34 @@ static enum verdict insert(void *record, uint32_t slot, uint64_t address, uint64
 {
     struct record *r = record;
     const enum verdict verdict =
-        r->asked_mmu->insert(r->asked_mmu->context, slot, address, frame, length, rights);
-    put(r, record_item(RECORD_INSERT, verdict, 0, slot));
-    put_bytes(r, (uint64_t[]){address, frame, length, rights}, 4 * sizeof(uint64_t));
+        r->asked.mmu->insert(r->asked.mmu->context, slot, address, frame, length, rights);
+    PUT(r, record_item(RECORD_INSERT, verdict, 0, slot), address, frame, length, rights);
     return verdict;
 }
 
 static enum verdict protect(void *record, uint32_t slot, uint32_t rights)
 {
     struct record *r = record;
-    const enum verdict verdict = r->asked_mmu->protect(r->asked_mmu->context, slot, rights);
-    put(r, record_item(RECORD_PROTECT, verdict, 0, slot));
-    put(r, rights);
+    const enum verdict verdict = r->asked.mmu->protect(r->asked.mmu->context, slot, rights);
+    PUT(r, record_item(RECORD_PROTECT, verdict, 0, slot), rights);
     return verdict;
 }
 
 static void retire(void *record, uint32_t slot)
 {
     struct record *r = record;
-    r->asked_mmu->retire(r->asked_mmu->context, slot);
-    put(r, record_item(RECORD_RETIRE, 0, 0, slot));
+    r->asked.mmu->retire(r->asked.mmu->context, slot);
+    PUT(r, record_item(RECORD_RETIRE, 0, 0, slot));
 }
 
 static const struct tree_link *links(void *record, uint32_t root, uint32_t place)
 {
     struct record *r = record;
-    const struct tree_link *table = r->asked_routing->links(r->asked_routing->context, root, place);
+    const struct tree_link *table = r->asked.routing->links(r->asked.routing->context, root, place);
     struct tree_link *before = r->tables + ((size_t)root * TREE_PLACES + place - 1) * r->cores;
     const size_t bytes = r->cores * sizeof *table;
     const bool other = memcmp(before, table, bytes) != 0;
-    put(r, record_item(RECORD_LINKS, other, place, root));
+    PUT(r, record_item(RECORD_LINKS, other, place, root));
     if (other) {
         memcpy(before, table, bytes);
         put_bytes(r, before, bytes);
@@ -89,17 +81,16 @@ static const struct tree_link *links(void *record, uint32_t root, uint32_t place
 static bool publish(void *record, uint32_t place, uint64_t ticket)
 {
     struct record *r = record;
-    const bool answer = r->asked_routing->publish(r->asked_routing->context, place, ticket);
-    put(r, record_item(RECORD_PUBLISH, answer, place, 0));
-    put(r, ticket);
+    const bool answer = r->asked.routing->publish(r->asked.routing->context, place, ticket);
+    PUT(r, record_item(RECORD_PUBLISH, answer, place, 0), ticket);
     return answer;
 }
 
 static const uint64_t *set(void *record, uint32_t core, uint32_t lane)
 {
     struct record *r = record;
-    const uint64_t *answer = r->asked_routing->set(r->asked_routing->context, core, lane);
-    put(r, record_item(RECORD_SET, 0, lane, core));
+    const uint64_t *answer = r->asked.routing->set(r->asked.routing->context, core, lane);
+    PUT(r, record_item(RECORD_SET, 0, lane, core));
     put_bytes(r, answer, 8 * (size_t)core_set_words(r->cores));
     return answer;
 }
@@ -107,27 +98,26 @@ static const uint64_t *set(void *record, uint32_t core, uint32_t lane)
 static void keep(void *record, uint32_t lane, const uint64_t *kept)
 {
     struct record *r = record;
-    r->asked_routing->keep(r->asked_routing->context, lane, kept);
-    put(r, record_item(RECORD_KEEP, 0, lane, 0));
+    r->asked.routing->keep(r->asked.routing->context, lane, kept);
+    PUT(r, record_item(RECORD_KEEP, 0, lane, 0));
 }
 
 /* --- Steps --- */
 
 static void put_state(struct record *r)
 {
-    put(r, record_item(RECORD_STATE, 0, 0, 0));
-    put(r, record_state_hash(r->monitor));
+    PUT(r, record_item(RECORD_STATE, 0, 0, 0), record_state_hash(r->monitor));
 }
 
 static void put_input(struct record *r, const struct environment *env, const struct input *in)
 {
     const bool about_slot = in->kind == INPUT_PIN || in->kind == INPUT_UNPIN;
-    put(r, record_item(RECORD_STEP, in->kind, in->from, about_slot ? in->slot : in->operation));
-    put(r, env->now);
+    PUT(r, record_item(RECORD_STEP, in->kind, in->from, about_slot ? in->slot : in->operation),
+        env->now);
     switch (in->kind) {
     case INPUT_MESSAGE:
     case INPUT_REPLY:
-        put(r, in->token);
+        PUT(r, in->token);
         put_bytes(r, in->message, sizeof *in->message);
         break;
     case INPUT_REQUEST:
@@ -137,7 +127,7 @@ static void put_input(struct record *r, const struct environment *env, const str
         break;
     case INPUT_PIN:
     case INPUT_UNPIN:
-        put(r, in->generation);
+        PUT(r, in->generation);
         break;
     case INPUT_CREATE:
         put_bytes(r, in->creation, sizeof *in->creation);
@@ -158,8 +148,7 @@ void record_step(struct record *r, const struct environment *env, const struct i
     h->begun++;
     put_input(r, env, in);
     monitor_step(r->monitor, env, in, out);
-    put(r, record_item(RECORD_OUTPUT, 0, 0, 0));
-    put(r, record_output_hash(out));
+    PUT(r, record_item(RECORD_OUTPUT, 0, 0, 0), record_output_hash(out));
     if (h->full)
         return;
     h->steps++;
@@ -171,7 +160,7 @@ void record_step(struct record *r, const struct environment *env, const struct i
 /* --- Opening --- */
 
 struct record *record_open(const char *path, uint32_t me, const struct monitor_shape *shape,
-                           uint64_t address_base, uint64_t address_size)
+                           uint64_t address_base, uint64_t address_size, struct monitor **monitor)
 {
     const size_t log_offset = RECORD_PAGE + round_up(monitor_size(shape), RECORD_PAGE);
     const size_t share = round_up(RECORD_ALL_BYTES / shape->cores, RECORD_PAGE);
@@ -196,7 +185,7 @@ struct record *record_open(const char *path, uint32_t me, const struct monitor_s
         return NULL;
     close(file);
     r->header = (struct record_header *)(void *)block;
-    r->monitor = (struct monitor *)(void *)(block + RECORD_PAGE);
+    *monitor = r->monitor = (struct monitor *)(void *)(block + RECORD_PAGE);
     r->at = r->log = (uint64_t *)(void *)(block + log_offset);
     r->end = r->log + log_bytes / 8;
     *r->header = (struct record_header){.build = record_build,
@@ -210,22 +199,16 @@ struct record *record_open(const char *path, uint32_t me, const struct monitor_s
     return r;
 }
 
-struct monitor *record_block(struct record *r)
-{
-    return r->monitor;
-}
-
 void record_begin(struct record *r, struct environment *env)
 {
-    r->asked_mmu = env->mmu;
-    r->asked_routing = env->routing;
+    r->asked = *env;
     r->mmu = (struct mmu){r, insert, protect, retire};
     r->routing = (struct routing){r, links, publish, set, keep};
     env->mmu = &r->mmu;
     env->routing = &r->routing;
     for (uint32_t root = 0; root < r->cores; root++)
         if (monitor_tree(r->monitor, root)->version != TREE_FLAT)
-            put(r, record_item(RECORD_PLANTED, 0, 0, root));
+            PUT(r, record_item(RECORD_PLANTED, 0, 0, root));
     put_state(r);
     r->header->backoff = env->backoff;
     r->header->used = (uint64_t)(r->at - r->log);

@@ -102,11 +102,9 @@ static inline uint64_t record_output_hash(const struct output *out)
 
 struct record;
 
-/* Makes the file, which nothing outgrows; NULL, with errno. */
+/* Makes the file, which nothing outgrows; NULL, with errno. monitor: the block for it, zeroed. */
 struct record *record_open(const char *path, uint32_t me, const struct monitor_shape *shape,
-                           uint64_t address_base, uint64_t address_size);
-/* The block for the monitor, zeroed. */
-struct monitor *record_block(struct record *record);
+                           uint64_t address_base, uint64_t address_size, struct monitor **monitor);
 /* The state is laid out: from now on what the environment answers is written down. */
 void record_begin(struct record *record, struct environment *environment);
 /* monitor_step, written down for as long as there is room. */

@@ -1,5 +1,4 @@
 /* How large the state of a core is: what it has room for. */
-#include "monitor/monitor.h"
 #include "multikernel/multikernel.h"
 
 enum {

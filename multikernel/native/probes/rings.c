@@ -100,11 +100,10 @@ static int64_t over_epoch_ring(struct driver *d, const struct probe *p, const st
 static int64_t over_used_ring(struct driver *d, const struct probe *p, const struct lanes *l,
                               bool one_way)
 {
-    struct used_ring_end out, in;
-    used_ring_open(&out, l->outgoing, l->slots);
-    used_ring_open(&in, l->incoming, l->slots);
-    return one_way ? stream(d, p, &out, used_send, &in, used_receive, &l->page->progress)
-                   : echo(d, p, &out, used_send, &in, used_receive);
+    struct used_ring_end end;
+    used_ring_open(&end, l->outgoing, l->incoming, l->slots);
+    return one_way ? stream(d, p, &end, used_send, &end, used_receive, &l->page->progress)
+                   : echo(d, p, &end, used_send, &end, used_receive);
 }
 
 /* Of role 0 it is the sender, of role 1 the receiver. */

@@ -6,7 +6,7 @@
 #include "probes/timed.h"
 
 /* A kind of request of this probe's own. 1 lines <= UPDATE_LINES -> 1 cycles it took */
-enum { KIND_UPDATE = DRIVER_KINDS };
+enum { KIND_UPDATE = KIND_SERVED };
 
 /* A word in each of so many lines is changed. Atomically, so that every update has to own its line:
  * a plain load and store is served by the store buffer for as long as it likes, and would show no
@@ -38,7 +38,7 @@ static enum verdict serve(struct driver *d, const struct message *request, struc
 int64_t probe_update_serve(struct driver *d, const struct probe *p)
 {
     (void)p;
-    driver_serve(d, KIND_UPDATE, serve);
+    driver_serve(d, serve);
     return 0;
 }
 

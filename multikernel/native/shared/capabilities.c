@@ -37,20 +37,15 @@ enum { WORK = 64 }; /* capabilities a piece */
 
 /* --- Copy and retype --- */
 
-static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct capability_task *t,
-                                    struct needs *n)
+static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct attempt *a)
 {
+    struct capability_task *t = &a->request.task;
     enum capability_verdict verdict = capability_check_copy(cs, t, t->to != d->me);
     if (verdict == CAP_NEEDS_AGREEMENT) /* a part that is locked is enough to keep the source */
         verdict =
             t->move && cspace_touched(cs, cspace_slot(cs, (uint32_t)t->source)) ? CAP_BUSY : CAP_OK;
-    if (verdict != CAP_OK)
-        return verdict;
-    lock_space(d, t->to);
-    verdict = cspace_mint(cs, t->source, t->rights, &t->place, 0, &t->made);
-    if (verdict == CAP_SLOT_IN_USE)
-        verdict = slot_in_use(cs, &t->place, 1, n);
-    unlock_space(d, t->to);
+    if (verdict == CAP_OK)
+        verdict = fill_slots(d, cs, a, 0);
     if (verdict != CAP_OK || !t->move)
         return verdict;
     lock_space(d, d->me);
@@ -61,46 +56,35 @@ static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct 
     return verdict;
 }
 
-static enum capability_verdict retype(struct driver *d, struct cspace *cs,
-                                      struct capability_task *t, struct needs *n)
+/* One try at what needs a source and a place. MORE: another one, with the locks that are named. */
+static enum capability_verdict derive(struct driver *d, struct attempt *a)
 {
-    lock_space(d, d->me);
-    enum capability_verdict verdict = capability_retype(cs, t, 0);
-    if (verdict == CAP_SLOT_IN_USE)
-        verdict = slot_in_use(cs, &t->place, t->count, n);
-    unlock_space(d, d->me);
-    return verdict;
-}
-
-/* One try at what needs a source and a place. MORE: another one, with the locks that next names. */
-static enum capability_verdict derive(struct driver *d, struct capability_task *t,
-                                      struct needs *next)
-{
-    struct needs n = *next;
-    struct cspace *cs = lock_for_making(d, &t->source, &t->place.cnode, &n);
-    *next = n;
-    enum capability_verdict verdict =
-        t->operation == OPERATION_COPY ? copy(d, cs, t, next) : retype(d, cs, t, next);
-    unlock_regions(d, &n);
+    struct capability_task *t = &a->request.task;
+    struct cspace *cs = lock_for_making(d, &t->source, &t->place.cnode, &a->regions);
+    const uint32_t operation = a->request.operation, regions = a->regions;
+    const enum capability_verdict verdict = operation == OPERATION_COPY ? copy(d, cs, a)
+                                            : operation == OPERATION_RETYPE
+                                                ? fill_slots(d, cs, a, 0)
+                                                : shared_frame_map(d, cs, a);
+    unlock_regions(d, regions);
     return verdict;
 }
 
 /* --- Delete and revoke, in pieces --- */
 
 /* What stands in the way is unmapped, and the deletion goes on; or it does not, and why is the
- * outcome's. */
-static enum capability_verdict unmapped(struct driver *d, uint32_t victim,
-                                        struct shared_outcome *outcome)
+ * page's. */
+static enum capability_verdict unmapped(struct driver *d, uint32_t victim, struct attempt *a)
 {
-    outcome->page = shared_pages_with(d, victim, &outcome->pinned);
-    return outcome->page == VERDICT_OK ? CAP_MORE : CAP_NEEDS_AGREEMENT;
+    a->page = shared_pages_with(d, victim, a->result);
+    return a->page == VERDICT_OK ? CAP_MORE : CAP_NEEDS_AGREEMENT;
 }
 
-static enum capability_verdict delete_piece(struct driver *d, struct capability_task *t,
-                                            struct shared_outcome *outcome)
+static enum capability_verdict delete_piece(struct driver *d, struct attempt *a)
 {
-    struct needs n;
-    struct cspace *cs = lock_for_removal(d, t->source, false, &n);
+    struct capability_task *t = &a->request.task;
+    uint32_t regions;
+    struct cspace *cs = lock_for_removal(d, t->source, false, &regions);
     if (!cs)
         return CAP_STALE;
     const struct capability c = *cspace_slot(cs, (uint32_t)t->source);
@@ -110,22 +94,20 @@ static enum capability_verdict delete_piece(struct driver *d, struct capability_
         verdict = capability_delete(cs, t, WORK);
         unlock_space(d, d->me);
         if (verdict != CAP_NEEDS_AGREEMENT ||
-            (verdict = unmapped(d, (uint32_t)t->victim, outcome)) != CAP_MORE)
+            (verdict = unmapped(d, (uint32_t)t->victim, a)) != CAP_MORE)
             break;
         t->begun = 1;
     }
-    if (verdict == CAP_OK && cspace_is_clear(cs, c.address, capability_end(&c))) {
-        outcome->address = c.address;
-        outcome->size = c.size;
-    }
-    unlock_regions(d, &n);
+    if (verdict == CAP_OK && d->me == 0 && frames_has(&d->frames, c.address, c.size, PAGE_KEPT) &&
+        cspace_is_clear(cs, c.address, capability_end(&c)))
+        frames_free(&d->frames, c.address, c.size); /* nobody has any of it any more */
+    unlock_regions(d, regions);
     return verdict;
 }
 
 /* Under the regions' locks. */
 static enum capability_verdict revoke_piece(struct driver *d, struct cspace *cs,
-                                            struct cspace_revocation *r,
-                                            struct shared_outcome *outcome)
+                                            struct cspace_revocation *r, struct attempt *a)
 {
     uint32_t held = UINT32_MAX, victim;
     enum capability_verdict verdict = CAP_OK;
@@ -149,22 +131,21 @@ static enum capability_verdict revoke_piece(struct driver *d, struct cspace *cs,
     if (held != UINT32_MAX)
         unlock_space(d, held);
     /* Of a Frame that goes with a CNode, or mapped since the last piece. */
-    return verdict == CAP_NEEDS_AGREEMENT ? unmapped(d, progress.slot, outcome) : verdict;
+    return verdict == CAP_NEEDS_AGREEMENT ? unmapped(d, progress.slot, a) : verdict;
 }
 
-static enum capability_verdict revoke_all(struct driver *d, uint64_t reference,
-                                          struct shared_outcome *outcome)
+static enum capability_verdict revoke_all(struct driver *d, struct attempt *a)
 {
+    const uint64_t reference = a->request.task.source;
     struct cspace_revocation r;
-    struct needs n;
-    struct cspace *cs = lock_for_removal(d, reference, true, &n);
+    uint32_t regions;
+    struct cspace *cs = lock_for_removal(d, reference, true, &regions);
     if (!cs)
         return CAP_STALE;
     enum capability_verdict verdict = cspace_revoke_begin(cs, reference, &r);
     if (verdict == CAP_OK) {
-        outcome->page = shared_pages_of(d, cs, &r, &outcome->pinned);
-        verdict =
-            outcome->page == VERDICT_OK ? revoke_piece(d, cs, &r, outcome) : CAP_NEEDS_AGREEMENT;
+        a->page = shared_pages_of(d, cs, &r, a->result);
+        verdict = a->page == VERDICT_OK ? revoke_piece(d, cs, &r, a) : CAP_NEEDS_AGREEMENT;
     }
     if (verdict == CAP_MORE) {
         enum capability_verdict locked = cspace_lock(cs, r.of.address, r.of.size, d->me + 1u);
@@ -173,50 +154,48 @@ static enum capability_verdict revoke_all(struct driver *d, uint64_t reference,
         (void)locked;
     }
     while (verdict == CAP_MORE) {
-        unlock_regions(d, &n);
+        unlock_regions(d, regions);
         shared_while_waiting(d);
         /* those of before: in a locked range nobody has made a CNode meanwhile */
-        lock_regions(d, &n);
+        lock_regions(d, regions);
         if (cspace_home(cs, (uint32_t)r.reference) != cs->part)
             /* it was in a CNode that went with the rest, or with something of another revocation */
             r.reference = 0;
-        verdict = revoke_piece(d, cs, &r, outcome);
+        verdict = revoke_piece(d, cs, &r, a);
         if (verdict != CAP_MORE)
             cspace_unlock(cs, d->me + 1u);
     }
-    unlock_regions(d, &n);
+    unlock_regions(d, regions);
     return verdict;
 }
 
-enum verdict shared_capability(struct driver *d, struct capability_task *t,
-                               struct shared_outcome *outcome)
+enum verdict shared_capability(struct driver *d, const struct request *request,
+                               struct message *result)
 {
     const struct cspace *state = shared_cspace(d);
-    const uint32_t to = t->operation == OPERATION_COPY ? t->to : d->me;
+    const uint32_t operation = request->operation;
+    struct attempt a = {.request = *request, .result = result};
+    struct capability_task *t = &a.request.task;
+    const uint32_t to = operation == OPERATION_COPY ? t->to : d->me;
     enum capability_verdict verdict;
-    struct needs n = {0};
-    *outcome = (struct shared_outcome){0};
-    t->made = 0;
     if (to >= d->cores)
         return VERDICT_BAD_REQUEST;
     t->source = from_core(state, d->me, t->source);
     t->place.cnode = from_core(state, to, t->place.cnode);
     for (;;) {
-        if (t->operation == OPERATION_DELETE)
-            verdict = delete_piece(d, t, outcome);
-        else
-            verdict = t->operation == OPERATION_REVOKE ? revoke_all(d, t->source, outcome)
-                                                       : derive(d, t, &n);
+        verdict = operation == OPERATION_DELETE   ? delete_piece(d, &a)
+                  : operation == OPERATION_REVOKE ? revoke_all(d, &a)
+                                                  : derive(d, &a);
         if (verdict != CAP_MORE && verdict != CAP_BUSY)
             break;
         shared_while_waiting(d);
     }
     if (t->made)
-        t->made = to_core(state, to, t->made);
+        result->word[operation == OPERATION_MAP_FRAME ? 4 : 1] = to_core(state, to, t->made);
     if (verdict == CAP_NEEDS_AGREEMENT)
-        return outcome->page;
+        return a.page;
     /* others did the rest */
-    return verdict == CAP_STALE && t->begun ? VERDICT_OK : shared_verdict(verdict);
+    return verdict == CAP_STALE && t->begun ? VERDICT_OK : monitor_verdict(verdict);
 }
 
 /* --- RAM, and looking --- */
@@ -224,59 +203,53 @@ enum verdict shared_capability(struct driver *d, struct capability_task *t,
 enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size,
                                const struct cspace_place *to, uint64_t *made)
 {
-    struct shared_capabilities *k = shared_capabilities_of(d);
     struct cspace *state = shared_cspace(d);
     const struct cspace_place place = {.cnode = from_core(state, d->me, to->cnode),
                                        .index = to->index};
-    const uint32_t region = k->region_next;
-    struct needs everything = needs_all();
-    lock_regions(d, &everything); /* it is rare, and of the CNode's region nobody need know */
+    uint32_t *region = &shared_private(d)->region_next;
+    uint32_t everything = ALL_REGIONS; /* it is rare, and of the CNode's region nobody need know */
+    lock_regions(d, everything);
     lock_space(d, d->me);
     enum capability_verdict verdict =
-        cspace_create_ram(cspace_part(state, region), address, size, &place, made);
+        cspace_create_ram(cspace_part(state, *region), address, size, &place, made);
     if (verdict == CAP_SLOT_IN_USE)
         verdict = slot_in_use(state, &place, 1, &everything);
     unlock_space(d, d->me);
-    unlock_regions(d, &everything);
+    unlock_regions(d, everything);
     if (verdict == CAP_OK) {
-        k->region_next = (region + 1) % k->regions;
+        *region = (*region + 1) % state->parts;
         *made = to_core(state, d->me, *made);
     }
-    return shared_verdict(verdict);
+    return monitor_verdict(verdict);
 }
 
-bool shared_unused(struct driver *d, uint64_t address, uint64_t size)
+enum verdict shared_unused(struct driver *d, uint64_t address, uint64_t size)
 {
     struct cspace *state = shared_cspace(d);
-    const struct needs everything = needs_all();
     bool unused = true;
-    lock_regions(d, &everything);
+    lock_regions(d, ALL_REGIONS);
     for (uint32_t part = 0; part < state->parts; part++)
         unused &= cspace_is_clear(cspace_part(state, part), address, address + size);
-    unlock_regions(d, &everything);
-    return unused;
+    unlock_regions(d, ALL_REGIONS);
+    return unused ? VERDICT_OK : VERDICT_FRAME_IN_USE;
 }
 
 bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *found,
                  uint64_t *reference)
 {
     const struct cspace *cs = shared_cspace(d);
-    const bool big = shared_capabilities_of(d)->scope == SCOPE_BIG;
-    if (big)
-        shared_lock(d);
-    lock_space(d, d->me); /* enough, where there are regions */
+    lock_regions(d, 0); /* the space's is enough, where there are regions */
+    lock_space(d, d->me);
     const bool any = cspace_look(cs, d->me, slot, next, found, reference);
     unlock_space(d, d->me);
-    if (big)
-        shared_unlock(d);
+    unlock_regions(d, 0);
     found->owner = (uint16_t)d->me;
     return any;
 }
 
 void shared_capabilities_digest(struct driver *d, uint64_t words[5])
 {
-    const struct needs everything = needs_all();
-    lock_regions(d, &everything);
+    lock_regions(d, ALL_REGIONS);
     cspace_figures(shared_cspace(d), d->me, words);
-    unlock_regions(d, &everything);
+    unlock_regions(d, ALL_REGIONS);
 }

@@ -12,36 +12,18 @@ uint64_t shared_capabilities_bytes(uint32_t cores, uint32_t cnodes, uint32_t sco
 /* On that memory, a multiple of 128; core 0 writes the state. */
 void shared_capabilities_open(struct driver *d, void *memory, const struct driver_options *o);
 
-struct shared_outcome {
-    /* memory that no capability names any more, since this deletion; else size 0 */
-    uint64_t address, size;
-    enum verdict page; /* what keeps a page that should have gone, or OK */
-    uint32_t pinned;   /* PINNED: the core that has it pinned */
-};
-/* What a caller sees; MORE is what to try again, as BUSY is. */
-static inline enum verdict shared_verdict(enum capability_verdict verdict)
-{
-    return verdict == CAP_MORE ? VERDICT_BUSY : monitor_verdict(verdict);
-}
-
-/* As the kinds KIND_CAP_… say; final verdicts all. */
-enum verdict shared_capability(struct driver *d, struct capability_task *task,
-                               struct shared_outcome *outcome);
+/* An operation on capabilities, as kernel->begin has it; final verdicts all. */
+enum verdict shared_capability(struct driver *d, const struct request *request,
+                               struct message *result);
 enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size,
                                const struct cspace_place *to, uint64_t *made);
-/* Has no core a capability to any of that memory? */
-bool shared_unused(struct driver *d, uint64_t address, uint64_t size);
+enum verdict shared_unused(struct driver *d, uint64_t address, uint64_t size);
 /* What a slot of this core holds, or the next in use if there is one, and its reference; false:
  * there is no such slot. */
 bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *found,
                  uint64_t *reference);
 void shared_capabilities_digest(struct driver *d, uint64_t words[5]);
 
-/* --- Pages of Frames: map_frame.c --- */
-
-/* KIND_CAP_MAP, as kernel->begin has it. */
-enum verdict shared_frame_map(struct driver *d, const struct request *request,
-                              struct message *result);
-/* Unmaps a page that was made with that Mapping, by all its ways. */
+/* Unmaps a page that was made with that Mapping (map_frame.c), by all its ways. */
 enum verdict shared_frame_unmap(struct driver *d, const struct request *request, uint64_t mapping,
                                 struct message *result);

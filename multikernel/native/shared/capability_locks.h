@@ -22,39 +22,21 @@
 #include "shared/capabilities.h"
 #include "shared/shared.h"
 
-/* In the segment: this, the locks, one a region and one a core, the queue nodes, and the state. */
-struct shared_capabilities {
-    uint64_t locks_offset, nodes_offset, state_offset;
-    uint32_t scope, regions;
-    uint32_t region_next; /* core 0 alone creates RAM */
-};
-
-static inline struct shared_capabilities *shared_capabilities_of(const struct driver *d)
-{
-    return shared_private(d)->capabilities;
-}
-
 static inline struct cspace *shared_cspace(const struct driver *d)
 {
-    struct shared_capabilities *k = shared_capabilities_of(d);
-    return (struct cspace *)(void *)((char *)k + k->state_offset);
+    return shared_private(d)->cspace;
 }
 
-/* The regions an operation needs, a bit each: taken in the order of the bits. */
-struct needs {
-    uint32_t regions;
+/* Of regions a bit each: they are locked in the order of the bits. */
+enum { ALL_REGIONS = (1 << SHARED_REGIONS) - 1 };
+
+/* What a program asks for, try by try. */
+struct attempt {
+    struct request request; /* its references count the slots of all cores */
+    struct message *result;
+    uint32_t regions;  /* to be locked, beside those of source and CNode */
+    enum verdict page; /* what hinders a page's mapping or unmapping: of NEEDS_AGREEMENT */
 };
-
-static inline struct needs needs(uint32_t one, uint32_t other)
-{
-    static_assert(SHARED_REGIONS < 32, "a bit each");
-    return (struct needs){.regions = 1u << one | 1u << other};
-}
-
-static inline struct needs needs_all(void)
-{
-    return (struct needs){.regions = (1u << SHARED_REGIONS) - 1};
-}
 
 /* --- References: a core counts its own slots from 0 --- */
 
@@ -78,33 +60,42 @@ static inline uint32_t space_of(const struct cspace *cs, uint32_t slot)
 
 /* --- Locks --- */
 
-void lock_regions(struct driver *d, const struct needs *n);
-void unlock_regions(struct driver *d, const struct needs *n);
-/* Those of a source and of the CNode that something made of it goes into, and those that n names
+void lock_regions(struct driver *d, uint32_t regions);
+void unlock_regions(struct driver *d, uint32_t regions);
+/* Those of a source and of the CNode that something made of it goes into, and those that are named
  * already; the head of the source's part. References to empty slots become such that lead nowhere
  * for sure: what else is wrong may come first, as ever. */
 struct cspace *lock_for_making(struct driver *d, uint64_t *source, uint64_t *cnode,
-                               struct needs *n);
+                               uint32_t *regions);
 /* What the reference's deletion or revocation needs; the head of its part, or NULL, with nothing
  * locked: it leads nowhere. */
-struct cspace *lock_for_removal(struct driver *d, uint64_t reference, bool revoke, struct needs *n);
-/* What a SLOT_IN_USE for that many slots there comes to, under n's locks and that of the space,
- * where occupants may be of other parts than the source's: SLOT_IN_USE, BUSY (what is there goes
- * with a revocation, or is taken back: wait, with nothing locked), or MORE: n names one region more
- * now, to begin again with. Regions are only added, so that is said sixteen times at most. */
+struct cspace *lock_for_removal(struct driver *d, uint64_t reference, bool revoke,
+                                uint32_t *regions);
+/* What a SLOT_IN_USE for that many slots there comes to, under the locks of those regions and of
+ * the space, where occupants may be of other parts than the source's: SLOT_IN_USE, BUSY (what is
+ * there goes with a revocation, or is taken back: wait, with nothing locked), or MORE: one region
+ * more is named now, to begin again with. Regions are only added, so that is said sixteen times at
+ * most. */
 enum capability_verdict slot_in_use(const struct cspace *cs, const struct cspace_place *place,
-                                    uint32_t count, struct needs *n);
+                                    uint32_t count, uint32_t *regions);
 /* One core's space, the last lock to take. */
 void lock_space(struct driver *d, uint32_t core);
 void unlock_space(struct driver *d, uint32_t core);
 
+/* Under the regions' locks: what is copied, retyped or mapped, at that address, goes into its slots;
+ * SLOT_IN_USE as above. */
+enum capability_verdict fill_slots(struct driver *d, struct cspace *cs, struct attempt *a,
+                                   uint64_t address);
+
 /* --- Pages of Frames: map_frame.c --- */
 
+/* Under the locks of the Frame's region, a try at MAP_FRAME; as the others of capabilities.c. */
+enum capability_verdict shared_frame_map(struct driver *d, struct cspace *cs, struct attempt *a);
 /* Under the locks of a deletion: all pages that go with the victim, and their Mappings, or none:
- * PINNED, by that core. HOST: some may have gone. OK: a CNode is closed, and nothing in it can be
- * mapped any more. */
-enum verdict shared_pages_with(struct driver *d, uint32_t victim, uint32_t *pinned);
-/* Under the locks of a revocation: all pages of its range go, or none: PINNED, by that core;
- * MAPPED, in a CNode of another core. HOST: some may have gone. */
+ * PINNED, by the core that the result names. HOST: some may have gone. OK: a CNode is closed, and
+ * nothing in it can be mapped any more. */
+enum verdict shared_pages_with(struct driver *d, uint32_t victim, struct message *result);
+/* Under the locks of a revocation: all pages of its range go, or none: PINNED, as above; MAPPED, in
+ * a CNode of another core. HOST: some may have gone. */
 enum verdict shared_pages_of(struct driver *d, const struct cspace *cs,
-                             const struct cspace_revocation *r, uint32_t *pinned);
+                             const struct cspace_revocation *r, struct message *result);

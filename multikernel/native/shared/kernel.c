@@ -21,56 +21,39 @@
 #include "shared/capabilities.h"
 #include "shared/shared.h"
 
-static uint32_t entry_bytes(uint32_t cores)
+/* Where things lie behind the lock's queue, each on a line of its own, and bytes of all. */
+struct layout {
+    uint32_t entry_bytes;
+    uint64_t entries, trees, capabilities, bytes;
+};
+
+static struct layout layout_of(uint32_t cores, uint32_t slots, uint32_t cnodes, uint32_t scope)
 {
-    return (uint32_t)round_up(sizeof(struct shared_entry) + 16 * (size_t)core_set_words(cores),
-                              LINE_BYTES);
+    const uint64_t sets = 16 * (uint64_t)core_set_words(cores);
+    struct layout l = {
+        .entry_bytes = (uint32_t)round_up(sizeof(struct shared_entry) + sets, LINE_BYTES),
+        .entries =
+            round_up(sizeof(struct shared_kernel) + sizeof(struct lock_node) * cores, PAD_BYTES)};
+    l.trees = round_up(l.entries + sparse_record_bytes(slots, 0, l.entry_bytes), PAD_BYTES);
+    l.capabilities = round_up(l.trees + sizeof(struct tree) * cores, PAD_BYTES);
+    l.bytes = l.capabilities + shared_capabilities_bytes(cores, cnodes, scope);
+    return l;
 }
 
-static uint64_t before_entries(uint32_t cores)
-{
-    return round_up(sizeof(struct shared_kernel) + sizeof(struct lock_node) * cores, PAD_BYTES);
-}
-
-static uint64_t bytes_before_trees(uint32_t cores, uint32_t slots_per_core)
-{
-    return before_entries(cores) +
-           sparse_record_bytes(cores * slots_per_core, 0, entry_bytes(cores));
-}
-
-static uint64_t bytes_before_capabilities(uint32_t cores, uint32_t slots_per_core, bool trees)
-{
-    uint64_t bytes =
-        bytes_before_trees(cores, slots_per_core) + (trees ? shared_trees_bytes(cores) : 0);
-    return round_up(bytes, PAD_BYTES);
-}
-
-uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, bool trees, uint32_t cnodes,
+uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, uint32_t cnodes,
                              uint32_t scope)
 {
-    return bytes_before_capabilities(cores, slots_per_core, trees) +
-           shared_capabilities_bytes(cores, cnodes, scope);
+    return layout_of(cores, cores * slots_per_core, cnodes, scope).bytes;
 }
 
 /* --- Operations --- */
 
-static enum verdict map(struct driver *d, const struct request *request, struct message *result)
-{
-    uint32_t slot = 0;
-    enum verdict verdict = shared_page_reserve(d, request, &slot);
-    return verdict == VERDICT_OK ? shared_page_insert(d, slot, result) : verdict;
-}
-
 static enum verdict unpinned(struct driver *d, const struct request *request,
                              struct message *result)
 {
-    uint32_t core;
-    const bool pinned = shared_page_unpinned(d, request->slot, &core) == VERDICT_PINNED;
     const enum verdict verdict = mapping_check_unpinned(
-        &entry_at(shared_state(d), request->slot)->page, request->generation, pinned);
-    if (verdict == VERDICT_PINNED)
-        result->word[0] = message_head(message_kind(result), 0, 0, core, 0);
-    return verdict;
+        &entry_at(shared_state(d), request->slot)->page, request->generation, false);
+    return verdict == VERDICT_OK ? shared_page_unpinned(d, request->slot, result) : verdict;
 }
 
 /* Releases the lock itself. */
@@ -109,19 +92,18 @@ static enum verdict protect(struct driver *d, const struct request *request, str
 
 static enum verdict begin(struct driver *d, const struct request *request, struct message *result)
 {
-    struct shared_kernel *k = shared_state(d);
     enum verdict verdict;
-    if (request->operation == OPERATION_MAP_FRAME)
-        return shared_frame_map(d, request, result);
-    if (request->operation == OPERATION_TREE && !shared_private(d)->shootdown)
-        return VERDICT_BAD_REQUEST;
-    if (request->operation != OPERATION_MAP && request->operation != OPERATION_TREE &&
-        request->slot >= k->slots)
+    uint32_t slot;
+    if (request->operation >= OPERATION_COPY)
+        return shared_capability(d, request, result);
+    if (request->slot >= shared_state(d)->slots)
         return VERDICT_NOT_MAPPED;
     shared_lock(d);
     switch (request->operation) {
     case OPERATION_MAP:
-        verdict = map(d, request, result);
+        verdict = shared_page_reserve(d, request, &slot);
+        if (verdict == VERDICT_OK)
+            verdict = shared_page_insert(d, slot, result);
         break;
     case OPERATION_UNMAP:
         return unmap(d, request, result);
@@ -184,134 +166,72 @@ static uint64_t digest(struct driver *d, uint32_t one, uint32_t other)
     return sum;
 }
 
-static void count(struct driver *d, uint32_t *mapped, uint32_t *locked)
-{
-    mapping_count(&shared_state(d)->mappings, mapped, locked);
-}
-
-static bool frame_in_use(struct driver *d, uint64_t frame, uint64_t length)
-{
-    shared_lock(d);
-    const bool used = mapping_of_frame(&shared_state(d)->mappings, frame, length);
-    shared_unlock(d);
-    return used;
-}
-
-static bool serve(struct driver *d)
-{
-    return shared_private(d)->shootdown ? tree_serve(d) : line_serve(d);
-}
-
 /* Notified along a tree, and not answered. */
 static bool engaged(struct driver *d)
 {
-    return atomic_load_explicit(d->pending, memory_order_relaxed) != d->pending_seen;
+    return shared_private(d)->shootdown.answer_to != 0;
 }
 
 static bool message(struct driver *d, const struct arrival *a)
 {
-    /* Replies to a shootdown are not for the kernel: its initiator looks for them (tree.c). */
-    if (a->reply || message_kind(&a->message) != KIND_SHOOTDOWN || !shared_private(d)->shootdown ||
-        reply_type(a->address) != REPLY_LINE)
+    if (message_kind(&a->message) != KIND_SHOOTDOWN || !shared_private(d)->along_trees ||
+        (!a->reply && reply_type(a->address) != REPLY_LINE))
         return false;
-    tree_notified(d, a);
+    if (a->reply)
+        tree_answered(d, &a->message);
+    else
+        tree_notified(d, a);
     return true;
-}
-
-/* --- Trees, for groups --- */
-
-static const struct tree *tree_hold(struct driver *d, uint32_t root)
-{
-    if (!shared_private(d)->shootdown)
-        return NULL;
-    shared_lock(d); /* so no installation is on its way */
-    return shared_tree(d, root);
-}
-
-static void tree_release(struct driver *d)
-{
-    shared_unlock(d);
-}
-
-/* One state: there is nothing to compare. */
-static uint64_t trees_digest(struct driver *d)
-{
-    (void)d;
-    return 0;
-}
-
-/* --- Capabilities --- */
-
-static enum verdict capability(struct driver *d, uint64_t address,
-                               const struct capability_task *asked, struct message *reply)
-{
-    struct shared_outcome outcome;
-    struct capability_task task = *asked;
-    (void)address; /* all verdicts are final */
-    enum verdict verdict = shared_capability(d, &task, &outcome);
-    if (d->me == 0 && frames_has(&d->frames, outcome.address, outcome.size, PAGE_KEPT))
-        frames_free(&d->frames, outcome.address, outcome.size);
-    if (verdict == VERDICT_PINNED)
-        reply->word[0] = message_head(message_kind(reply), 0, 0, outcome.pinned, 0);
-    reply->word[1] = task.made;
-    return verdict;
-}
-
-static enum verdict unused(struct driver *d, uint64_t address, uint64_t size)
-{
-    return shared_unused(d, address, size) ? VERDICT_OK : VERDICT_FRAME_IN_USE;
 }
 
 /* --- Opening --- */
 
 static int open(struct driver *d, const struct driver_options *o)
 {
+    const uint32_t slots = o->slots_per_core * d->cores;
+    const struct layout l = layout_of(d->cores, slots, o->cnodes, o->lock_scope);
+    char *state = (char *)d->segment + d->segment->shared_offset;
+    struct shared_kernel *k = (struct shared_kernel *)(void *)state;
     struct shared_private *own = calloc(1, sizeof *own);
-    struct shared_kernel *k =
-        (struct shared_kernel *)(void *)((char *)d->segment + d->segment->shared_offset);
     /* what its cores say to each other fits their lines */
     if (!own || outgoing_open(d, 0, d->cores))
         return ENOMEM;
     d->kernel_state = own;
     d->pending = &k->line.sequence;
+    d->mappings = &k->mappings;
     own->kernel = k;
     own->lock = &lock_mcs;
-    own->pins = calloc((size_t)o->slots_per_core * d->cores, sizeof *own->pins);
+    d->trees = own->trees = (struct tree *)(void *)(state + l.trees);
+    own->pins = calloc(slots, sizeof *own->pins);
     if (!own->pins)
         return ENOMEM;
     if (d->me == 0) { /* core 0 writes the state; nobody reads it before the supervisor says go */
         address_range_init(&k->fresh.addresses, o->address_base, o->address_size * d->cores);
-        k->slots = o->slots_per_core * d->cores;
-        sparse_init(&k->mappings, k->slots, 0, k->slots, 0, entry_bytes(d->cores), 0,
-                    before_entries(d->cores) - offsetof(struct shared_kernel, mappings));
+        k->slots = slots;
+        sparse_init(&k->mappings, slots, 0, slots, 0, l.entry_bytes, 0,
+                    l.entries - offsetof(struct shared_kernel, mappings));
         k->set_words = core_set_words(d->cores);
-        k->nodes_offset = sizeof *k;
-        k->trees_offset = bytes_before_trees(d->cores, o->slots_per_core);
     }
-    shared_capabilities_open(
-        d, (char *)k + bytes_before_capabilities(d->cores, o->slots_per_core, o->tree_count != 0),
-        o);
-    return o->tree_count ? shared_trees_open(d, o->trees, o->tree_count) : 0;
+    own->along_trees = o->tree_count != 0;
+    for (uint32_t i = 0; d->me == 0 && i < o->tree_count; i++)
+        own->trees[o->trees[(size_t)i * d->cores]].version = 1;
+    shared_capabilities_open(d, state + l.capabilities, o);
+    return 0;
 }
 
 const struct kernel kernel_shared = {
-    .name = "shared",
     .open = open,
     .message = message,
-    .serve = serve,
+    .serve = line_serve,
     .engaged = engaged,
     .begin = begin,
     .pin = pin,
     .fault = fault,
     .digest = digest,
-    .count = count,
-    .frame_in_use = frame_in_use,
-    .tree_hold = tree_hold,
-    .tree_release = tree_release,
-    .trees_digest = trees_digest,
-    .capability = capability,
+    .hold = shared_lock,
+    .release = shared_unlock,
     .create_ram = shared_create_ram,
     .look = shared_look,
     .capability_digest = shared_capabilities_digest,
-    .unused = unused,
+    .unused = shared_unused,
 };

@@ -24,17 +24,10 @@ bool line_serve(struct driver *d)
     uint32_t slot = change_slot(line);
     if (!is_meant(d, slot) || !change_holds(line, sequence))
         return false;
-    const struct mapping *page = &entry_at(k, slot)->page;
     /* Relaxed: it holds, so the acquire in change_look orders them. */
-    uint32_t what = atomic_load_explicit(&line->what, memory_order_relaxed);
+    enum change_kind what = atomic_load_explicit(&line->what, memory_order_relaxed);
     uint32_t rights = atomic_load_explicit(&line->rights, memory_order_relaxed);
-    enum verdict verdict = VERDICT_OK;
-    if (what == CHANGE_INSERT)
-        verdict = vspace_insert(&d->vspace, slot, page->address, page->frame, page->length, rights);
-    else
-        verdict =
-            vspace_protect(&d->vspace, slot, what == CHANGE_UNMAP ? (uint32_t)RIGHTS_NONE : rights);
-    if (verdict != VERDICT_OK)
+    if (shared_own_part(d, slot, what, rights, &entry_at(k, slot)->page) != VERDICT_OK)
         atomic_store_explicit(&line->failed, 1, memory_order_relaxed);
     change_acknowledge(line);
     if (what == CHANGE_UNMAP)
@@ -42,35 +35,37 @@ bool line_serve(struct driver *d)
     return true;
 }
 
-_Atomic uint32_t *line_notify(struct driver *d, struct shared_entry *entry, uint32_t slot,
-                              enum change_kind what, uint32_t rights)
+void line_notify(struct driver *d, uint32_t slot, enum change_kind what, uint32_t rights)
 {
     struct shared_kernel *k = shared_state(d);
-    uint32_t count = shared_others(d, entry->sets);
+    const uint64_t *holders = entry_at(k, slot)->sets;
+    const uint32_t count = shared_others(d, holders);
+    shared_private(d)->missing = NULL;
     if (!count)
-        return NULL;
+        return;
     struct change change = {.slot = slot, .what = (uint8_t)what, .rights = (uint8_t)rights};
-    change.targets = entry->sets[0] & (d->me < 64 ? ~(1ull << d->me) : ~0ull);
-    _Atomic uint32_t *missing = change_write(&k->line, &change, count, &d->pending_seen);
-    for (uint32_t core = core_set_next(entry->sets, d->cores, 0); core < d->cores;
-         core = core_set_next(entry->sets, d->cores, core + 1))
+    change.targets = holders[0] & (d->me < 64 ? ~(1ull << d->me) : ~0ull);
+    shared_private(d)->missing = change_write(&k->line, &change, count, &d->pending_seen);
+    for (uint32_t core = core_set_next(holders, d->cores, 0); core < d->cores;
+         core = core_set_next(holders, d->cores, core + 1))
         if (core != d->me)
             doorbell_ring(d->peers[core].doorbell);
-    return missing;
 }
 
-enum verdict line_await(struct driver *d, _Atomic uint32_t *missing)
+enum verdict line_await(struct driver *d)
 {
     struct shared_kernel *k = shared_state(d);
+    _Atomic uint32_t *missing = shared_private(d)->missing;
+    if (!missing)
+        return VERDICT_OK;
     /* No other change can come now: we hold the lock. */
-    while (missing && change_missing(missing))
+    while (change_missing(missing))
         shared_breathe(d);
-    if (missing && k->set_words > 1) {
+    if (k->set_words > 1) {
         /* Sets larger than a word are in the entry, which may change from now on, and somebody not
          * meant may still be looking. */
         atomic_store_explicit(&k->line.number, 0, memory_order_relaxed);
         atomic_thread_fence(memory_order_release); /* pairs with is_meant */
     }
-    return missing && atomic_load_explicit(&k->line.failed, memory_order_relaxed) ? VERDICT_HOST
-                                                                                  : VERDICT_OK;
+    return atomic_load_explicit(&k->line.failed, memory_order_relaxed) ? VERDICT_HOST : VERDICT_OK;
 }

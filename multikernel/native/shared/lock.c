@@ -5,7 +5,8 @@
 void shared_while_waiting(void *context)
 {
     struct driver *d = context;
-    if (!(shared_private(d)->shootdown ? driver_poll_transport(d) | tree_serve(d) : line_serve(d)))
+    if (!(shared_private(d)->along_trees ? driver_poll_transport(d) | driver_poll_replies(d)
+                                         : line_serve(d)))
         shared_breathe(d);
 }
 
@@ -13,13 +14,11 @@ void shared_lock(struct driver *d)
 {
     struct shared_kernel *k = shared_state(d);
     struct lock_waiter waiter = {shared_while_waiting, d};
-    shared_private(d)->lock->acquire(
-        &k->lock, (struct lock_node *)(void *)((char *)k + k->nodes_offset), d->me, &waiter);
+    shared_private(d)->lock->acquire(&k->lock, k->nodes, d->me, &waiter);
 }
 
 void shared_unlock(struct driver *d)
 {
     struct shared_kernel *k = shared_state(d);
-    shared_private(d)->lock->release(
-        &k->lock, (struct lock_node *)(void *)((char *)k + k->nodes_offset), d->me);
+    shared_private(d)->lock->release(&k->lock, k->nodes, d->me);
 }

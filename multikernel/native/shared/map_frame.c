@@ -23,13 +23,13 @@
 /* After the regions' locks. */
 static void lock_pages(struct driver *d)
 {
-    if (shared_capabilities_of(d)->scope != SCOPE_BIG)
+    if (shared_private(d)->scope != SCOPE_BIG)
         shared_lock(d);
 }
 
 static void unlock_pages(struct driver *d)
 {
-    if (shared_capabilities_of(d)->scope != SCOPE_BIG)
+    if (shared_private(d)->scope != SCOPE_BIG)
         shared_unlock(d);
 }
 
@@ -50,108 +50,64 @@ static void mapping_goes(struct driver *d, uint64_t mapping)
     (void)verdict;
 }
 
-static enum capability_verdict mapping_made(struct driver *d, struct cspace *cs,
-                                            struct capability_task *t, uint64_t address,
-                                            uint32_t rights, struct needs *n)
-{
-    lock_space(d, d->me);
-    enum capability_verdict verdict = capability_map(cs, t, address, rights);
-    cs->mapped += verdict == CAP_OK;
-    if (verdict == CAP_SLOT_IN_USE)
-        verdict = slot_in_use(cs, &t->place, 1, n);
-    unlock_space(d, d->me);
-    return verdict;
-}
-
 /* --- map --- */
 
 /* Under all locks but the space's. */
-static enum verdict map_page(struct driver *d, struct cspace *cs, struct request *request,
-                             struct message *result, struct needs *next)
+static enum capability_verdict map_page(struct driver *d, struct cspace *cs, struct attempt *a)
 {
-    struct capability_task *t = &request->task;
     uint32_t slot;
-    enum verdict verdict = shared_page_reserve(d, request, &slot);
-    if (verdict != VERDICT_OK)
-        return verdict;
+    a->page = shared_page_reserve(d, &a->request, &slot);
+    if (a->page != VERDICT_OK)
+        return CAP_NEEDS_AGREEMENT;
     struct shared_entry *entry = entry_at(shared_state(d), slot);
-    verdict = shared_verdict(mapping_made(d, cs, t, entry->page.address, request->rights, next));
-    if (verdict != VERDICT_OK) {
+    const enum capability_verdict verdict = fill_slots(d, cs, a, entry->page.address);
+    if (verdict != CAP_OK) {
         shared_page_free(d, slot);
         return verdict;
     }
-    entry->mapping = t->made;
-    verdict = shared_page_insert(d, slot, result);
-    if (verdict != VERDICT_OK)
-        mapping_goes(d, t->made);
-    result->word[4] = to_core(cs, d->me, t->made);
-    return verdict;
+    cs->mapped++;
+    entry->mapping = a->request.task.made;
+    a->page = shared_page_insert(d, slot, a->result);
+    if (a->page == VERDICT_OK)
+        return CAP_OK;
+    mapping_goes(d, a->request.task.made);
+    return CAP_NEEDS_AGREEMENT;
 }
 
-/* One try. BUSY: another one, with the locks that next names. */
-static enum verdict map_frame(struct driver *d, struct request *request, struct message *result,
-                              struct needs *next)
+enum capability_verdict shared_frame_map(struct driver *d, struct cspace *cs, struct attempt *a)
 {
-    struct capability_task *t = &request->task;
-    struct needs n = *next;
-    struct cspace *cs = lock_for_making(d, &t->source, &t->place.cnode, &n);
     uint32_t frame;
-    *next = n;
-    enum verdict verdict = shared_verdict(capability_find_frame(cs, t, &frame));
-    if (verdict == VERDICT_OK) {
-        request->frame = cspace_slot(cs, frame)->address;
-        request->length = cspace_slot(cs, frame)->size;
-        lock_pages(d);
-        verdict = map_page(d, cs, request, result, next);
-        unlock_pages(d);
-    }
-    unlock_regions(d, &n);
-    return verdict;
-}
-
-enum verdict shared_frame_map(struct driver *d, const struct request *asked, struct message *result)
-{
-    struct request request = *asked;
-    enum verdict verdict;
-    struct needs n = {0};
-    request.task.source = from_core(shared_cspace(d), d->me, asked->task.source);
-    request.task.place.cnode = from_core(shared_cspace(d), d->me, asked->task.place.cnode);
-    while ((verdict = map_frame(d, &request, result, &n)) == VERDICT_BUSY)
-        /* a revocation has the range locked, and another core is at work on it */
-        shared_while_waiting(d);
+    enum capability_verdict verdict = capability_find_frame(cs, &a->request.task, &frame);
+    if (verdict != CAP_OK)
+        return verdict;
+    a->request.frame = cspace_slot(cs, frame)->address;
+    a->request.length = cspace_slot(cs, frame)->size;
+    lock_pages(d);
+    verdict = map_page(d, cs, a);
+    unlock_pages(d);
     return verdict;
 }
 
 /* --- unmap --- */
 
-/* Under all locks but the space's; it has no pins. */
-static enum verdict page_goes(struct driver *d, uint32_t slot)
-{
-    const uint64_t mapping = entry_at(shared_state(d), slot)->mapping;
-    enum verdict verdict = shared_page_unmap(d, slot);
-    mapping_goes(d, mapping);
-    return verdict;
-}
-
 enum verdict shared_frame_unmap(struct driver *d, const struct request *request, uint64_t mapping,
                                 struct message *result)
 {
-    struct needs n;
-    uint32_t pinned;
-    if (!lock_for_removal(d, mapping, false, &n))
+    uint32_t regions;
+    if (!lock_for_removal(d, mapping, false, &regions))
         return VERDICT_NOT_MAPPED;
     lock_pages(d);
     /* No page has had that Mapping but this one. */
     enum verdict verdict = VERDICT_NOT_MAPPED;
     const struct shared_entry *entry = entry_at(shared_state(d), request->slot);
     if (mapping_state(&entry->page) == MAPPING_MAPPED && entry->mapping == mapping)
-        verdict = shared_page_unpinned(d, request->slot, &pinned);
-    if (verdict == VERDICT_PINNED)
-        result->word[0] = message_head(message_kind(result), 0, 0, pinned, 0);
-    if (verdict == VERDICT_OK)
-        verdict = page_goes(d, request->slot);
+        verdict = shared_page_unpinned(d, request->slot, result);
+    if (verdict == VERDICT_OK) {
+        verdict = shared_page_unmap(d, request->slot);
+        mapping_goes(d, mapping);
+    }
     unlock_pages(d);
-    unlock_regions(d, &n);
+    unlock_regions(d, regions);
     return verdict;
 }
 
@@ -159,7 +115,6 @@ enum verdict shared_frame_unmap(struct driver *d, const struct request *request,
 
 /* Which ones. */
 struct pages {
-    uint64_t mapping; /* the one of that Mapping; else 0 */
     uint64_t address, end;
     bool range;      /* all of Frames that share a byte with that range */
     uint32_t victim; /* and what goes with that capability; or NO_CAPABILITY */
@@ -171,8 +126,8 @@ static bool one_of(const struct pages *which, const struct cspace *cs,
 {
     const struct mapping *page = &entry->page;
     const bool inside = page->frame < which->end && which->address < page->frame + page->length;
-    if (which->mapping || !entry->mapping)
-        return entry->mapping && entry->mapping == which->mapping;
+    if (!entry->mapping)
+        return false;
     return (which->range && inside) ||
            (which->victim != NO_CAPABILITY && (inside || which->everywhere) &&
             cspace_page_goes(cs, (uint32_t)entry->mapping, which->victim));
@@ -192,34 +147,28 @@ static uint32_t next_page(struct driver *d, const struct pages *which, uint32_t 
     return slot;
 }
 
-/* What goes with a victim is closed meanwhile, and stays so if they have gone. */
-static void close_victim(struct driver *d, const struct pages *which)
+static void change_victim(struct driver *d, uint32_t victim,
+                          void (*change)(struct cspace *, uint32_t))
 {
-    if (which->victim == NO_CAPABILITY)
-        return;
     lock_space(d, d->me);
-    cspace_close(shared_cspace(d), which->victim);
+    change(shared_cspace(d), victim);
     unlock_space(d, d->me);
 }
 
-static void victim_closed(struct driver *d, const struct pages *which, enum verdict verdict)
+static enum verdict pages_go(struct driver *d, const struct pages *which, struct message *result)
 {
-    if (which->victim == NO_CAPABILITY)
-        return;
-    lock_space(d, d->me);
-    (verdict == VERDICT_OK ? cspace_closed : cspace_reopen)(shared_cspace(d), which->victim);
-    unlock_space(d, d->me);
-}
-
-static enum verdict pages_go(struct driver *d, const struct pages *which, uint32_t *pinned)
-{
-    const uint32_t slots = shared_state(d)->slots;
+    const uint32_t slots = shared_state(d)->slots, victim = which->victim;
+    /* What goes with a victim is closed meanwhile, and stays so if they have gone; a Mapping itself
+     * goes with its page. */
+    const bool closes =
+        victim != NO_CAPABILITY && cspace_slot(shared_cspace(d), victim)->type != CAP_MAPPING;
     enum verdict verdict = VERDICT_OK;
     lock_pages(d);
-    close_victim(d, which);
+    if (closes)
+        change_victim(d, victim, cspace_close);
     for (uint32_t i = 0;
          verdict == VERDICT_OK && (i = next_page(d, which, i, MAPPING_MAPPED)) < slots; i++)
-        verdict = shared_page_unpinned(d, i, pinned);
+        verdict = shared_page_unpinned(d, i, result);
     /* No program sees that one is gone while another one is still there. */
     for (uint32_t i = 0;
          verdict == VERDICT_OK && (i = next_page(d, which, i, MAPPING_MAPPED)) < slots; i++)
@@ -228,22 +177,21 @@ static enum verdict pages_go(struct driver *d, const struct pages *which, uint32
         mapping_goes(d, entry_at(shared_state(d), i)->mapping);
         shared_page_free(d, i);
     }
-    victim_closed(d, which, verdict);
+    if (closes)
+        change_victim(d, victim, verdict == VERDICT_OK ? cspace_closed : cspace_reopen);
     unlock_pages(d);
     return verdict;
 }
 
-enum verdict shared_pages_with(struct driver *d, uint32_t victim, uint32_t *pinned)
+enum verdict shared_pages_with(struct driver *d, uint32_t victim, struct message *result)
 {
     const struct capability *c = cspace_slot(shared_cspace(d), victim);
-    const bool mapping = c->type == CAP_MAPPING; /* which goes with its page: nothing to close */
-    const struct pages which = {.mapping = mapping ? cspace_reference(shared_cspace(d), victim) : 0,
-                                .address = c->address,
+    const struct pages which = {.address = c->address,
                                 .end = capability_end(c),
-                                .victim = mapping ? NO_CAPABILITY : victim,
+                                .victim = victim,
                                 /* and then all regions are locked */
                                 .everywhere = c->type == CAP_CNODE};
-    return pages_go(d, &which, pinned);
+    return pages_go(d, &which, result);
 }
 
 /* --- All pages of a range, before a revocation --- */
@@ -258,7 +206,7 @@ static bool pages_anywhere(const struct cspace *cs)
 }
 
 enum verdict shared_pages_of(struct driver *d, const struct cspace *cs,
-                             const struct cspace_revocation *r, uint32_t *pinned)
+                             const struct cspace_revocation *r, struct message *result)
 {
     const bool cnodes = r->of.type == CAP_RAM && cs->cnode_objects && pages_anywhere(cs);
     const struct pages which = {.address = r->of.address,
@@ -267,6 +215,6 @@ enum verdict shared_pages_of(struct driver *d, const struct cspace *cs,
                                 .victim = cnodes ? (uint32_t)r->reference : NO_CAPABILITY,
                                 .everywhere = cnodes};
     if (cnodes && cspace_cnodes_mapped(cs, which.address, which.end, d->me) != CAP_OK)
-        return shared_verdict(CAP_MAPPED);
-    return cs->mapped || cnodes ? pages_go(d, &which, pinned) : VERDICT_OK;
+        return monitor_verdict(CAP_MAPPED);
+    return cs->mapped || cnodes ? pages_go(d, &which, result) : VERDICT_OK;
 }

@@ -7,20 +7,20 @@
 
 #include "shared/shared.h"
 
-/* To every other holder. What it returns is for await_acknowledgements: the line's counter, NULL
- * when there is none to wait for. */
-static _Atomic uint32_t *notify_holders(struct driver *d, struct shared_entry *entry, uint32_t slot,
-                                        enum change_kind what, uint32_t rights)
+/* On all that hold the page; what went wrong here, or elsewhere. */
+static enum verdict change(struct driver *d, uint32_t slot, enum change_kind what, uint32_t rights)
 {
-    if (!shared_private(d)->shootdown)
-        return line_notify(d, entry, slot, what, rights);
-    tree_notify(d, entry, slot, what, rights);
-    return NULL;
-}
-
-static enum verdict await_acknowledgements(struct driver *d, _Atomic uint32_t *missing)
-{
-    return shared_private(d)->shootdown ? tree_await(d) : line_await(d, missing);
+    const bool along_tree = shared_private(d)->along_trees;
+    const struct shared_entry *entry = entry_at(shared_state(d), slot);
+    enum verdict own = VERDICT_OK;
+    (along_tree ? tree_notify : line_notify)(d, slot, what, rights);
+    if (core_set_has(entry->sets, d->me)) {
+        own = shared_own_part(d, slot, what, rights, &entry->page);
+        if (what == CHANGE_UNMAP)
+            vspace_retire(&d->vspace, slot);
+    }
+    const enum verdict theirs = along_tree ? tree_await(d) : line_await(d);
+    return own != VERDICT_OK ? own : theirs;
 }
 
 enum verdict shared_page_reserve(struct driver *d, const struct request *request, uint32_t *slot)
@@ -48,49 +48,33 @@ void shared_page_free(struct driver *d, uint32_t slot)
 
 enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message *result)
 {
-    struct shared_entry *entry = entry_at(shared_state(d), slot);
-    const struct mapping *page = &entry->page;
-    const uint32_t rights = page->rights;
-    _Atomic uint32_t *missing = notify_holders(d, entry, slot, CHANGE_INSERT, rights);
-    enum verdict own = VERDICT_OK;
-    if (core_set_has(entry->sets, d->me))
-        own = vspace_insert(&d->vspace, slot, page->address, page->frame, page->length, rights);
-    enum verdict verdict = await_acknowledgements(d, missing);
-    if (verdict == VERDICT_OK)
-        verdict = own;
+    struct mapping *page = &entry_at(shared_state(d), slot)->page;
+    const enum verdict verdict = change(d, slot, CHANGE_INSERT, page->rights);
     if (verdict != VERDICT_OK) {
-        missing = notify_holders(d, entry, slot, CHANGE_UNMAP, RIGHTS_NONE);
-        vspace_protect(&d->vspace, slot, RIGHTS_NONE);
-        vspace_retire(&d->vspace, slot);
-        await_acknowledgements(d, missing);
+        change(d, slot, CHANGE_UNMAP, RIGHTS_NONE);
         shared_page_free(d, slot);
         return verdict;
     }
-    mapping_set(&entry->page, MAPPING_MAPPED, rights);
+    mapping_set(page, MAPPING_MAPPED, page->rights);
     result->word[1] = slot | (uint64_t)page->generation << 32;
     result->word[2] = page->address;
     return VERDICT_OK;
 }
 
-enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *core)
+enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, struct message *result)
 {
     struct shared_kernel *k = shared_state(d);
-    *core = core_set_next(entry_pinners(k, entry_at(k, slot)), d->cores, 0);
-    return *core >= d->cores ? VERDICT_OK : VERDICT_PINNED;
+    const uint32_t core = core_set_next(entry_pinners(k, entry_at(k, slot)), d->cores, 0);
+    if (core >= d->cores)
+        return VERDICT_OK;
+    result->word[0] = message_head(message_kind(result), 0, 0, core, 0);
+    return VERDICT_PINNED;
 }
 
 enum verdict shared_page_close(struct driver *d, uint32_t slot)
 {
-    struct shared_entry *entry = entry_at(shared_state(d), slot);
-    enum verdict own = VERDICT_OK;
-    mapping_set(&entry->page, MAPPING_RESERVED, 0);
-    _Atomic uint32_t *missing = notify_holders(d, entry, slot, CHANGE_UNMAP, RIGHTS_NONE);
-    if (core_set_has(entry->sets, d->me)) {
-        own = vspace_protect(&d->vspace, slot, RIGHTS_NONE);
-        vspace_retire(&d->vspace, slot);
-    }
-    enum verdict theirs = await_acknowledgements(d, missing);
-    return own != VERDICT_OK ? own : theirs;
+    mapping_set(&entry_at(shared_state(d), slot)->page, MAPPING_RESERVED, 0);
+    return change(d, slot, CHANGE_UNMAP, RIGHTS_NONE);
 }
 
 enum verdict shared_page_unmap(struct driver *d, uint32_t slot)
@@ -102,13 +86,9 @@ enum verdict shared_page_unmap(struct driver *d, uint32_t slot)
 
 enum verdict shared_page_protect(struct driver *d, uint32_t slot, uint32_t rights)
 {
-    struct shared_entry *entry = entry_at(shared_state(d), slot);
-    enum verdict own = VERDICT_OK;
-    mapping_set(&entry->page, MAPPING_RESERVED, 0);
-    _Atomic uint32_t *missing = notify_holders(d, entry, slot, CHANGE_PROTECT, rights);
-    if (core_set_has(entry->sets, d->me))
-        own = vspace_protect(&d->vspace, slot, rights);
-    enum verdict theirs = await_acknowledgements(d, missing);
-    mapping_set(&entry->page, MAPPING_MAPPED, rights);
-    return own != VERDICT_OK ? own : theirs;
+    struct mapping *page = &entry_at(shared_state(d), slot)->page;
+    mapping_set(page, MAPPING_RESERVED, 0);
+    const enum verdict verdict = change(d, slot, CHANGE_PROTECT, rights);
+    mapping_set(page, MAPPING_MAPPED, rights);
+    return verdict;
 }

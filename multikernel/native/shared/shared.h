@@ -26,31 +26,34 @@ struct shared_kernel {
     _Alignas(PAD_BYTES) struct sparse mappings; /* under the lock from here on */
     struct new_mappings fresh;
     uint32_t slots, set_words;
-    uint64_t nodes_offset, trees_offset;
+    struct lock_node nodes[]; /* the lock's queue, by core */
 };
 
 /* Between the cores of a system that notifies along trees (tree.c). */
 enum { KIND_SHOOTDOWN = AGREEMENT_KINDS };
 static_assert((int)KIND_SHOOTDOWN < (int)KIND_PING, "the kernel's own");
 
-/* A change that this core passes on along a tree: the cores that it waits for, and the one that
- * waits for it. */
+/* A change that this core makes, or passes on, along a tree. */
 struct shootdown {
-    _Atomic uint64_t waits; /* nonzero: yet to answer. Atomic, as the line that the driver polls */
-    uint32_t missing;       /* children that have not answered yet */
-    bool failed;            /* here, or below */
-    uint64_t answer_to;     /* the parent's request */
-    struct shootdown_child {
-        uint16_t core, line;
-    } child[]; /* those missing */
+    uint32_t missing;   /* children that have not answered yet */
+    bool failed;        /* here, or below */
+    uint64_t answer_to; /* the parent's request; 0: the change is this core's, or answered */
 };
 
 struct shared_private {
     struct shared_kernel *kernel;
-    uint32_t *pins;                           /* this core's, by slot */
-    struct shared_capabilities *capabilities; /* in the segment */
+    uint32_t *pins;     /* this core's, by slot */
+    struct tree *trees; /* by root, in the segment: under the lock */
     const struct lock_algorithm *lock;
-    struct shootdown *shootdown; /* NULL: notified by the line */
+    bool along_trees; /* else by the line */
+    struct shootdown shootdown;
+    _Atomic uint32_t *missing; /* the line's count of those notified; NULL: there are none */
+    /* of capabilities; in the segment but for the last two */
+    struct cspace *cspace;
+    struct lock *locks; /* one a region, one a core's space */
+    struct lock_node *nodes;
+    uint32_t scope;
+    uint32_t region_next; /* core 0 alone creates RAM */
 };
 
 static inline struct shared_private *shared_private(const struct driver *d)
@@ -75,6 +78,15 @@ static inline uint64_t *entry_pinners(const struct shared_kernel *k, struct shar
 static inline uint32_t shared_others(const struct driver *d, const uint64_t *set)
 {
     return core_set_count(set, d->cores) - core_set_has(set, d->me);
+}
+
+/* A change in this core's page table. rights: NONE of an unmap. */
+static inline enum verdict shared_own_part(struct driver *d, uint32_t slot, enum change_kind what,
+                                           uint32_t rights, const struct mapping *page)
+{
+    if (what == CHANGE_INSERT)
+        return vspace_insert(&d->vspace, slot, page->address, page->frame, page->length, rights);
+    return vspace_protect(&d->vspace, slot, rights);
 }
 
 /* One moment of waiting for another core. */
@@ -102,8 +114,8 @@ enum verdict shared_page_reserve(struct driver *d, const struct request *request
 void shared_page_free(struct driver *d, uint32_t slot);
 /* ... is mapped on all that are to hold it; or on none, and the entry is free. result: as map's. */
 enum verdict shared_page_insert(struct driver *d, uint32_t slot, struct message *result);
-/* PINNED: by that core. */
-enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, uint32_t *core);
+/* PINNED: by the core that the result names. */
+enum verdict shared_page_unpinned(struct driver *d, uint32_t slot, struct message *result);
 enum verdict shared_page_protect(struct driver *d, uint32_t slot, uint32_t rights);
 /* No core reaches it any more; the entry stays reserved up to shared_page_free, and accesses wait.
  * HOST: a core's host refused. */
@@ -113,27 +125,18 @@ enum verdict shared_page_unmap(struct driver *d, uint32_t slot);
 
 /* --- By the line: line.c --- */
 
-/* Notifies every other holder; returns the counter to wait for, or NULL when there is nobody. */
-_Atomic uint32_t *line_notify(struct driver *d, struct shared_entry *entry, uint32_t slot,
-                              enum change_kind what, uint32_t rights);
-enum verdict line_await(struct driver *d, _Atomic uint32_t *missing);
+/* Notifies every other holder; and waits until all have acknowledged. */
+void line_notify(struct driver *d, uint32_t slot, enum change_kind what, uint32_t rights);
+enum verdict line_await(struct driver *d);
 bool line_serve(struct driver *d);
 
 /* --- Along trees: tree.c --- */
 
-uint64_t shared_trees_bytes(uint32_t cores);
-/* Core 0 plants what the boot was given; every core readies itself to be notified along trees. 0,
- * or an errno. */
-int shared_trees_open(struct driver *d, const uint32_t *trees, uint32_t tree_count);
 /* Notifies the holders next below this core, which pass it on. */
-void tree_notify(struct driver *d, struct shared_entry *entry, uint32_t slot, enum change_kind what,
-                 uint32_t rights);
+void tree_notify(struct driver *d, uint32_t slot, enum change_kind what, uint32_t rights);
 enum verdict tree_await(struct driver *d);
-bool tree_serve(struct driver *d);
 /* A piece of a tree that is installed, as monitor/install_tree.c has it; under the lock. */
 enum verdict shared_install_tree(struct driver *d, const struct request *request);
-/* Root's tree, and its edges in a version; under the lock. */
-struct tree *shared_tree(const struct driver *d, uint32_t root);
-const struct tree_link *shared_tree_links(const struct driver *d, uint32_t root, uint32_t version);
-/* A request of KIND_SHOOTDOWN. */
+/* A request of KIND_SHOOTDOWN, and the reply to one. */
 void tree_notified(struct driver *d, const struct arrival *arrival);
+void tree_answered(struct driver *d, const struct message *reply);
