@@ -1,5 +1,6 @@
-/* What is sent to other cores, and to their kernels in order: what finds no room waits here and nowhere else:
- * a core with full channels goes on receiving, and two such cores do not wait for each other. */
+/* What is sent to other cores: to their programs, and to their kernels. What finds no room there
+ * waits here and nowhere else: a core with full channels goes on receiving, and two such cores do
+ * not wait for each other. */
 #include <errno.h>
 #include <stdlib.h>
 

@@ -82,8 +82,8 @@ enum capability_verdict slot_in_use(const struct cspace *cs, const struct cspace
 void lock_space(struct driver *d, uint32_t core);
 void unlock_space(struct driver *d, uint32_t core);
 
-/* Under the regions' locks: what is copied, retyped or mapped, at that address, goes into its slots;
- * SLOT_IN_USE as above. */
+/* Under the regions' locks: what is copied, retyped or mapped, at that address, goes into its
+ * slots; SLOT_IN_USE as above. */
 enum capability_verdict fill_slots(struct driver *d, struct cspace *cs, struct attempt *a,
                                    uint64_t address);
 
