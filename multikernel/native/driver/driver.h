@@ -85,8 +85,6 @@ struct driver {
     uint64_t pending_seen;
     const struct kernel *kernel;
     void *kernel_state;
-    const struct sparse *mappings; /* the kernel's table: kernel.h says when it may be looked at */
-    const struct tree *trees;      /* ... and trees, by root */
     const struct transport *transport; /* of the kernel's messages */
     struct lines *lines;               /* by core, like the next; each its transport's own */
     struct rings *rings;               /* NULL: there are none */
@@ -128,6 +126,8 @@ struct driver {
     struct group *groups;
     struct region region;
     long timer;
+    const struct sparse *mappings; /* the kernel's table: kernel.h says when it may be looked at */
+    const struct tree *trees;      /* ... and trees, by root */
 };
 
 struct driver_options {
@@ -247,8 +247,17 @@ static inline void watch_reply(struct driver *d, struct call_sender *sender, uin
  * errno. */
 int outgoing_open(struct driver *driver, uint32_t step, uint32_t most);
 /* Over a user channel, at once; false: its line is in use. waiter: as in struct awaited. */
-bool user_send(struct driver *driver, uint32_t to, uint32_t channel, const struct message *message,
-               uint64_t waiter);
+static inline bool user_send(struct driver *d, uint32_t to, uint32_t channel,
+                             const struct message *message, uint64_t waiter)
+{
+    struct call_sender *sender = &d->user_calls[to * d->segment->geometry.user_channels + channel];
+    int line = call_try_send(sender, message);
+    if (line < 0)
+        return false;
+    watch_reply(d, sender, to, (uint32_t)line, waiter);
+    doorbell_ring(d->peers[to].doorbell);
+    return true;
+}
 /* To that core's kernel, now or behind what waits. The sender notifies (outgoing_notify) when it
  * has sent all. */
 void outgoing_send(struct driver *driver, uint32_t to, const struct message *message);

@@ -1,6 +1,5 @@
-/* What is sent to other cores: to their programs, and to their kernels. What finds no room there
- * waits here and nowhere else: a core with full channels goes on receiving, and two such cores do
- * not wait for each other. */
+/* What is to be sent to the kernels of other cores. What finds no room waits here and nowhere else:
+ * a core with full channels goes on receiving, and two such cores do not wait for each other. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -13,18 +12,6 @@ int outgoing_open(struct driver *d, uint32_t step, uint32_t most)
     d->outgoing = calloc(most, sizeof *d->outgoing);
     d->full = calloc(d->cores, sizeof *d->full);
     return d->outgoing && d->full ? 0 : ENOMEM;
-}
-
-bool user_send(struct driver *d, uint32_t to, uint32_t channel, const struct message *message,
-               uint64_t waiter)
-{
-    struct call_sender *sender = &d->user_calls[to * d->segment->geometry.user_channels + channel];
-    int line = call_try_send(sender, message);
-    if (line < 0)
-        return false;
-    watch_reply(d, sender, to, (uint32_t)line, waiter);
-    doorbell_ring(d->peers[to].doorbell);
-    return true;
 }
 
 void outgoing_send(struct driver *d, uint32_t to, const struct message *message)
