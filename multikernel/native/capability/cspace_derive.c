@@ -112,6 +112,7 @@ enum capability_verdict capability_map(struct cspace *cs, struct capability_task
     struct plan plan;
     t->type = CAP_MAPPING;
     t->count = 1;
+    t->offset = 0; /* all of it */
     enum capability_verdict verdict = plan_derivation(cs, t, rights, 0, &plan);
     if (verdict != CAP_OK)
         return verdict;
