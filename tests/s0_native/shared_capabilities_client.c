@@ -64,7 +64,7 @@ static uint64_t freed(struct driver *d)
 /* RAM that nobody has any more is RAM again at once. */
 static enum verdict ask(struct driver *d, struct capability_task *t)
 {
-    const struct request request = {.operation = t->operation, .task = *t};
+    const struct request request = {.operation = t->operation, .task = t};
     struct message result = {{0}};
     const enum verdict verdict = shared_capability(d, &request, &result);
     const uint64_t ram = freed(d);
@@ -123,8 +123,9 @@ static void map_or_unmap(struct driver *d, uint64_t *seed, uint64_t source)
     struct message result = {{0}};
     struct request request = {.operation = OPERATION_MAP_FRAME, .rights = RIGHTS_READ};
     if (random_next(seed) % 3) {
-        request.task = (struct capability_task){
+        const struct capability_task task = {
             .source = source, .place = {.cnode = cnode_of(d, seed), .index = CNODE_ANY}};
+        request.task = &task;
         shared_capability(d, &request, &result);
         return;
     }
@@ -175,8 +176,8 @@ static void let_go(struct driver *d)
     struct capability c;
     for (uint32_t slot = 1; slot < CNODE_SLOTS; slot++) {
         uint64_t reference = slot_from(d, slot, &c);
-        const struct request request = {.operation = OPERATION_DELETE,
-                                        .task = {.source = reference}};
+        const struct capability_task task = {.source = reference};
+        const struct request request = {.operation = OPERATION_DELETE, .task = &task};
         struct message result;
         if (c.type && (uint32_t)reference < CNODE_SLOTS)
             CHECK(shared_capability(d, &request, &result) == VERDICT_OK, "slot %u", slot);

@@ -71,9 +71,11 @@ void capability_ask(struct world *w, uint32_t core, uint32_t thread, const struc
 {
     struct page *page = capability_page(w, s);
     struct request request;
-    struct capability_task *t = &request.task;
+    struct capability_task task, *t = &task;
     const struct cspace *cs = cspace_of(w, core);
     memset(&request, 0, sizeof request);
+    memset(&task, 0, sizeof task);
+    request.task = &task;
     request.ticket = thread;
     t->source = cspace_reference(cs, s->page);
     if (cspace_slot(cs, s->page)->type == CAP_NULL)

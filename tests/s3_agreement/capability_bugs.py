@@ -282,7 +282,7 @@ PAGES = (
     Bug(
         "MAPPING_LEFT",
         MAPPING,
-        "if (monitor_home(m, slot) == m->me)",
+        "if (monitor_is_home(m, slot))",
         "if (0)",
         ("page-delete-one", "chain"),
     ),

@@ -136,12 +136,11 @@ static inline const uint64_t *cores_set(uint64_t word, uint32_t cores, const uin
         return NULL;
     if (cores_form(word) == CORES_KEPT)
         return kept;
-    for (uint32_t i = 0; i < core_set_words(cores); i++)
+    buffer[0] = cores_form(word) == CORES_BITS ? word : 0;
+    for (uint32_t i = 1; i < core_set_words(cores); i++)
         buffer[i] = 0;
-    if (cores_form(word) == CORES_BITS) {
-        buffer[0] = word;
+    if (cores_form(word) == CORES_BITS)
         return buffer;
-    }
     for (uint32_t core = 0; core < cores; core++)
         if (cores_has(word, core, NULL))
             core_set_add(buffer, core);

@@ -47,20 +47,23 @@ static enum verdict operation(struct driver *d, uint64_t address, const struct m
     static_assert(OPERATION_MAP_FRAME - OPERATION_COPY == KIND_CAP_MAP - KIND_CAP_COPY,
                   "in the same order");
     const uint64_t *word = message->word;
+    const struct capability_task task = {
+        .source = word[1],
+        .place = {.cnode = word[2], .index = word[3] & 0xffff},
+        .rights = word[3] >> 16 & 0xff,
+        .type = word[3] >> 16 & 0xffff,
+        .move = word[3] >> 24 & 1,
+        .count = (uint32_t)(word[3] >> 32),
+        .to = (uint32_t)(word[3] >> 32),
+        .offset = word[4],
+        .size = word[5],
+    };
     struct request request = {
         .operation = OPERATION_COPY + (message_kind(message) - KIND_CAP_COPY),
         .ticket = address,
         .rights = word[3] >> 16 & 0xff,
         .holders = word[4],
-        .task = {.source = word[1],
-                 .place = {.cnode = word[2], .index = word[3] & 0xffff},
-                 .rights = word[3] >> 16 & 0xff,
-                 .type = word[3] >> 16 & 0xffff,
-                 .move = word[3] >> 24 & 1,
-                 .count = (uint32_t)(word[3] >> 32),
-                 .to = (uint32_t)(word[3] >> 32),
-                 .offset = word[4],
-                 .size = word[5]},
+        .task = &task,
     };
     if (request.operation == OPERATION_MAP_FRAME) {
         request.kept = driver_set(d, address, word[4]);

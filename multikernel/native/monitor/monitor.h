@@ -50,7 +50,8 @@ struct environment {
 
 /* A local request. map: frame, length, rights, holders; unmap and protect: slot, generation,
  * rights; tree: the root for slot; about capabilities: the task, of map_frame rights and holders
- * too; reclaim: frame, length. What is not named is 0. */
+ * too; reclaim: frame, length. What is not named is 0, and there is no task but where one is
+ * named. */
 struct request {
     uint32_t operation;
     uint32_t protocol;
@@ -62,7 +63,7 @@ struct request {
     uint64_t ticket;
     uint64_t holders;     /* cores in a word */
     const uint64_t *kept; /* the set, where its form is CORES_KEPT */
-    struct capability_task task;
+    const struct capability_task *task;
 };
 
 /* RAM that core 0 makes of memory nobody has. */

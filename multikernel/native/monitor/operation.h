@@ -46,7 +46,7 @@ struct operation_kind {
     enum verdict (*sequence)(const struct monitor *, struct agreement *);
     /* May this core take part? Asked of the initiator too, but where there is resume. */
     enum verdict (*check)(const struct monitor *, const struct agreement *);
-    /* It does: make what is to be locked, note what is needed to undo. */
+    /* It does: make what is to be locked, note what is needed to undo. NULL: nothing of that. */
     void (*adopt)(struct monitor *, const struct environment *, struct agreement *);
     /* Down the tree: this core's part, which may refuse, and can be taken back. */
     enum verdict (*prepare)(struct monitor *, const struct environment *, struct agreement *);

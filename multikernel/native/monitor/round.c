@@ -2,9 +2,12 @@
  * makes of it. The engine as a whole: step.c. */
 #include "monitor/step_inside.h"
 
-void agreement_take(struct monitor *m, const struct environment *env, const struct agreement *a)
+void agreement_take(struct monitor *m, const struct environment *env, struct agreement *a)
 {
-    const struct object_kind *object = kind_of(env, a)->object;
+    const struct operation_kind *kind = kind_of(env, a);
+    const struct object_kind *object = kind->object;
+    if (kind->adopt)
+        kind->adopt(m, env, a);
     if (object->lock)
         *object->lock(m, a->slot) = a->id;
     else
@@ -55,10 +58,12 @@ static void forward(const struct monitor *m, const struct environment *env,
                     struct output *out)
 {
     uint64_t buffer[CORE_SET_WORDS_MAX];
-    const uint64_t *participants = kind_of(env, a)->object->participants(m, a, buffer);
     const struct routing *routing = env->routing;
     const struct tree_link *link =
         a->place == TREE_FLAT ? NULL : routing->links(routing->context, a->root, a->place);
+    if (tree_is_leaf(link, a->root, m->me))
+        return;
+    const uint64_t *participants = kind_of(env, a)->object->participants(m, a, buffer);
     for (uint32_t core = NOBODY;
          (core = tree_next(link, participants, m->cores, a->root, m->me, core)) != NOBODY;)
         fill(&emit(out, as, core)->message, m, a, kind, a->root);
@@ -263,7 +268,6 @@ void agreement_attempt(struct monitor *m, const struct environment *env, struct 
         return;
     }
     a->place = (uint8_t)tree_place(monitor_tree(m, m->me)->version);
-    kind_of(env, a)->adopt(m, env, a);
     agreement_take(m, env, a);
     agreement_begin_round(m, env, a, a->protocol == ONE_PHASE ? KIND_APPLY : KIND_PREPARE, out);
 }

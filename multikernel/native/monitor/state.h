@@ -70,7 +70,7 @@ struct workflow {
     uint8_t protocol;
     uint8_t moved; /* since it asked, something here has got another owner */
     uint8_t reserved[6];
-    struct capability_task task;
+    struct capability_task task; /* of what is about capabilities */
 };
 
 /* --- The block --- */
@@ -125,6 +125,10 @@ static inline uint32_t monitor_slots(const struct monitor *m)
 static inline uint32_t monitor_home(const struct monitor *m, uint32_t slot)
 {
     return slot / m->slots_per_core;
+}
+static inline bool monitor_is_home(const struct monitor *m, uint32_t slot)
+{
+    return slot - m->mappings.own < m->mappings.own_count;
 }
 /* The records of mappings that are or were in use, one after the other. */
 static inline uint32_t monitor_mapping_records(const struct monitor *m)

@@ -78,7 +78,8 @@ uint64_t agreement_next_tick(const struct monitor *m, const struct environment *
 
 /* --- round.c --- */
 
-void agreement_take(struct monitor *m, const struct environment *env, const struct agreement *a);
+/* This core takes part: what is to be locked is made, and locked. */
+void agreement_take(struct monitor *m, const struct environment *env, struct agreement *a);
 /* A participant has done a round, or refuses to. */
 void agreement_reply(const struct monitor *m, const struct agreement *a, struct output *out);
 /* Forwards, then this core's own part, at once or by INPUT_CONTINUE; the round ends when both are

@@ -83,6 +83,12 @@ static inline bool tree_make(struct tree_link *link, uint32_t cores, uint32_t ro
     return true;
 }
 
+/* Is nobody below `me` in root's tree? link NULL: flat. */
+static inline bool tree_is_leaf(const struct tree_link *link, uint32_t root, uint32_t me)
+{
+    return link ? link[me].first_child == TREE_NOBODY : root != me;
+}
+
 /* The members next below `me` in root's tree, those with no member in between, one after the other
  * in sending order: the one after `at`, the first for TREE_NOBODY; TREE_NOBODY when there is none
  * left. link NULL: flat. members NULL: all cores are. */

@@ -88,7 +88,7 @@ static bool goes_for_good(const struct driver *d, const struct request *request,
     const struct cspace *cs = cspace_of(d);
     if (d->me != 0 || request->operation != OPERATION_DELETE)
         return false;
-    const uint32_t slot = cspace_find(cs, request->task.source);
+    const uint32_t slot = cspace_find(cs, request->task->source);
     if (slot == NO_CAPABILITY)
         return false;
     *ram = *cspace_slot(cs, slot);

@@ -124,6 +124,8 @@ static void put_input(struct record *r, const struct environment *env, const str
         put_bytes(r, in->request, sizeof *in->request);
         if (in->request->kept)
             put_bytes(r, in->request->kept, 8 * (size_t)core_set_words(r->cores));
+        if (in->request->task)
+            put_bytes(r, in->request->task, sizeof *in->request->task);
         break;
     case INPUT_PIN:
     case INPUT_UNPIN:

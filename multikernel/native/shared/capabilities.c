@@ -39,7 +39,7 @@ enum { WORK = 64 }; /* capabilities a piece */
 
 static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct attempt *a)
 {
-    struct capability_task *t = &a->request.task;
+    struct capability_task *t = &a->task;
     enum capability_verdict verdict = capability_check_copy(cs, t, t->to != d->me);
     if (verdict == CAP_NEEDS_AGREEMENT) /* a part that is locked is enough to keep the source */
         verdict =
@@ -59,7 +59,7 @@ static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct 
 /* One try at what needs a source and a place. MORE: another one, with the locks that are named. */
 static enum capability_verdict derive(struct driver *d, struct attempt *a)
 {
-    struct capability_task *t = &a->request.task;
+    struct capability_task *t = &a->task;
     struct cspace *cs = lock_for_making(d, &t->source, &t->place.cnode, &a->regions);
     const uint32_t operation = a->request.operation, regions = a->regions;
     const enum capability_verdict verdict = operation == OPERATION_COPY ? copy(d, cs, a)
@@ -82,7 +82,7 @@ static enum capability_verdict unmapped(struct driver *d, uint32_t victim, struc
 
 static enum capability_verdict delete_piece(struct driver *d, struct attempt *a)
 {
-    struct capability_task *t = &a->request.task;
+    struct capability_task *t = &a->task;
     uint32_t regions;
     struct cspace *cs = lock_for_removal(d, t->source, false, &regions);
     if (!cs)
@@ -136,7 +136,7 @@ static enum capability_verdict revoke_piece(struct driver *d, struct cspace *cs,
 
 static enum capability_verdict revoke_all(struct driver *d, struct attempt *a)
 {
-    const uint64_t reference = a->request.task.source;
+    const uint64_t reference = a->task.source;
     struct cspace_revocation r;
     uint32_t regions;
     struct cspace *cs = lock_for_removal(d, reference, true, &regions);
@@ -174,8 +174,8 @@ enum verdict shared_capability(struct driver *d, const struct request *request,
 {
     const struct cspace *state = shared_cspace(d);
     const uint32_t operation = request->operation;
-    struct attempt a = {.request = *request, .result = result};
-    struct capability_task *t = &a.request.task;
+    struct attempt a = {.request = *request, .task = *request->task, .result = result};
+    struct capability_task *t = &a.task;
     const uint32_t to = operation == OPERATION_COPY ? t->to : d->me;
     enum capability_verdict verdict;
     if (to >= d->cores)

@@ -171,7 +171,7 @@ void unlock_space(struct driver *d, uint32_t core)
 enum capability_verdict fill_slots(struct driver *d, struct cspace *cs, struct attempt *a,
                                    uint64_t address)
 {
-    struct capability_task *t = &a->request.task;
+    struct capability_task *t = &a->task;
     const uint32_t operation = a->request.operation;
     const uint32_t space = operation == OPERATION_COPY ? t->to : d->me;
     enum capability_verdict verdict;

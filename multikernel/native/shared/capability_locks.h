@@ -32,7 +32,8 @@ enum { ALL_REGIONS = (1 << SHARED_REGIONS) - 1 };
 
 /* What a program asks for, try by try. */
 struct attempt {
-    struct request request; /* its references count the slots of all cores */
+    struct request request;
+    struct capability_task task; /* its references count the slots of all cores */
     struct message *result;
     uint32_t regions;  /* to be locked, beside those of source and CNode */
     enum verdict page; /* what hinders a page's mapping or unmapping: of NEEDS_AGREEMENT */

@@ -66,18 +66,18 @@ static enum capability_verdict map_page(struct driver *d, struct cspace *cs, str
         return verdict;
     }
     cs->mapped++;
-    entry->mapping = a->request.task.made;
+    entry->mapping = a->task.made;
     a->page = shared_page_insert(d, slot, a->result);
     if (a->page == VERDICT_OK)
         return CAP_OK;
-    mapping_goes(d, a->request.task.made);
+    mapping_goes(d, a->task.made);
     return CAP_NEEDS_AGREEMENT;
 }
 
 enum capability_verdict shared_frame_map(struct driver *d, struct cspace *cs, struct attempt *a)
 {
     uint32_t frame;
-    enum capability_verdict verdict = capability_find_frame(cs, &a->request.task, &frame);
+    enum capability_verdict verdict = capability_find_frame(cs, &a->task, &frame);
     if (verdict != CAP_OK)
         return verdict;
     a->request.frame = cspace_slot(cs, frame)->address;

@@ -192,6 +192,8 @@ static void step(uint64_t item, struct output *out)
         memcpy(&request, take(sizeof request), sizeof request);
         if (request.kept)
             request.kept = take(8 * (size_t)monitor->set_words);
+        if (request.task)
+            request.task = take(sizeof *request.task);
         in.request = &request;
         break;
     case INPUT_CONTINUE:

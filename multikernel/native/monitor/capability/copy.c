@@ -85,7 +85,6 @@ const struct operation_kind copy_operation = {
     .resume = capability_resume,
     .sequence = capability_sequence,
     .check = copy_check,
-    .adopt = capability_nothing,
     .prepare = copy_prepare,
     .commit = copy_commit,
     .undo = copy_abort,

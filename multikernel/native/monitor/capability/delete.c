@@ -51,7 +51,6 @@ const struct operation_kind delete_operation = {
     .begin = capability_begin,
     .resume = capability_resume,
     .check = capability_check,
-    .adopt = capability_nothing,
     .prepare = delete_prepare,
     .commit = delete_commit,
     .undo = capability_nothing,

@@ -16,7 +16,6 @@ const struct operation_kind reclaim_operation = {
     .object = &capability_ranges,
     .begin = capability_begin,
     .check = capability_check,
-    .adopt = capability_nothing,
     .prepare = reclaim_prepare,
     .commit = capability_nothing,
     .undo = capability_nothing,

@@ -53,7 +53,6 @@ const struct operation_kind retype_operation = {
     .resume = capability_resume,
     .sequence = capability_sequence,
     .check = retype_check,
-    .adopt = capability_nothing,
     .prepare = retype_prepare,
     .commit = retype_commit,
     .undo = retype_abort,

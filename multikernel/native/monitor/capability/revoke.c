@@ -45,7 +45,6 @@ const struct operation_kind revoke_operation = {
     .resume = capability_resume,
     .sequence = capability_sequence,
     .check = capability_check,
-    .adopt = capability_nothing,
     .prepare = revoke_prepare,
     .commit = revoke_commit,
     .undo = revoke_abort,

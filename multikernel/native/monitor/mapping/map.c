@@ -30,7 +30,7 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
 static enum verdict check(const struct monitor *m, const struct agreement *a)
 {
     const struct mapping *mapping = monitor_mapping(m, a->slot);
-    if (agreement_is_own(m, a) || monitor_home(m, a->slot) == m->me)
+    if (agreement_is_own(m, a) || monitor_is_home(m, a->slot))
         return VERDICT_OK;
     /* Its home found the slot free, so nobody maps it; GONE is what one-phase left for its home to
      * release. */

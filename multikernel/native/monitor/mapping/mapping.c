@@ -17,7 +17,7 @@ struct mapping *mapping_make(struct monitor *m, uint32_t slot)
 
 static void forget(struct monitor *m, uint32_t slot)
 {
-    if (monitor_home(m, slot) != m->me && sparse_find(&m->mappings, slot))
+    if (!monitor_is_home(m, slot) && sparse_find(&m->mappings, slot))
         sparse_drop(&m->mappings, slot);
 }
 
@@ -32,15 +32,15 @@ static void unhold(struct monitor *m, struct mapping *mapping);
 
 void mapping_free(struct monitor *m, const struct environment *env, uint32_t slot)
 {
-    struct mapping *mapping = monitor_mapping(m, slot);
     if (!sparse_find(&m->mappings, slot))
         return;
+    struct mapping *mapping = monitor_mapping(m, slot);
     mapping->state = MAPPING_FREE;
     unhold(m, mapping);
     if (mapping->recorded) {
         mapping->recorded = 0;
         m->recorded--;
-        if (monitor_home(m, slot) == m->me)
+        if (monitor_is_home(m, slot))
             env->operations->page_gone(m, mapping);
     }
     if (!mapping->lock)
@@ -64,17 +64,12 @@ enum verdict mapping_check(const struct monitor *m, const struct agreement *a)
     return mapping_check_unpinned(mapping, a->generation, mapping->pins);
 }
 
-void mapping_note_rights(struct monitor *m, const struct environment *env, struct agreement *a)
-{
-    (void)env;
-    a->saved = monitor_mapping(m, a->slot)->rights;
-}
-
 enum verdict mapping_take_rights(struct monitor *m, const struct environment *env,
                                  struct agreement *a)
 {
     const struct mapping *mapping = monitor_mapping(m, a->slot);
     const uint32_t both = mapping->rights & (uint32_t)a->argument[0];
+    a->saved = mapping->rights;
     if (!mapping->held || both == mapping->rights)
         return VERDICT_OK;
     return env->mmu->protect(env->mmu->context, a->slot, both);

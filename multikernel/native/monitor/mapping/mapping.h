@@ -25,10 +25,9 @@ void mapping_unlocked(struct monitor *m, const struct environment *env, uint32_t
 /* Are those rights that a page may be given, and its Mapping capability, if it has one, allows? */
 enum verdict mapping_check_rights(const struct mapping *mapping, uint32_t generation,
                                   uint32_t rights);
-/* What unmap and protect have in common: the page is mapped and not pinned; its rights are noted;
- * those that are not in argument 0 are taken away; it has them again. */
+/* What unmap and protect have in common: the page is mapped and not pinned; its rights are noted,
+ * and those that are not in argument 0 taken away; it has them again. */
 enum verdict mapping_check(const struct monitor *m, const struct agreement *a);
-void mapping_note_rights(struct monitor *m, const struct environment *env, struct agreement *a);
 enum verdict mapping_take_rights(struct monitor *m, const struct environment *env,
                                  struct agreement *a);
 void mapping_restore(struct monitor *m, const struct environment *env, struct agreement *a);

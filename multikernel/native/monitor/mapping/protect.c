@@ -37,7 +37,6 @@ const struct operation_kind protect_operation = {
     .object = &monitor_mappings,
     .begin = begin,
     .check = mapping_check,
-    .adopt = mapping_note_rights,
     .prepare = mapping_take_rights,
     .commit = commit,
     .undo = mapping_restore,

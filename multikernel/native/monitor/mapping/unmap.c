@@ -23,10 +23,9 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
 /* Where the home took no part, or has what one phase left, it is notified when all is over. */
 static bool home_is_notified(const struct monitor *m, const struct agreement *a)
 {
-    const uint32_t home = monitor_home(m, a->slot);
-    const bool took_part = monitor_holds(m, monitor_mapping(m, a->slot), home);
-    if (!agreement_is_own(m, a) || home == m->me)
+    if (!agreement_is_own(m, a) || monitor_is_home(m, a->slot))
         return false;
+    const bool took_part = monitor_holds(m, monitor_mapping(m, a->slot), monitor_home(m, a->slot));
     return a->protocol == ONE_PHASE ? !m->notifies_all || !took_part : !took_part;
 }
 
@@ -48,7 +47,6 @@ const struct operation_kind unmap_operation = {
     .one_phase = true,
     .begin = begin,
     .check = mapping_check,
-    .adopt = mapping_note_rights,
     .prepare = mapping_take_rights,
     .commit = commit,
     .undo = mapping_restore,
