@@ -117,16 +117,24 @@ static int64_t over_plain_ring(struct driver *d, const struct probe *p, const st
     return stream(d, p, &end, plain_send, &end, plain_receive, &l->page->progress);
 }
 
-static int64_t over_calls(struct driver *d, const struct probe *p, const struct lanes *l,
-                          bool one_way)
+EXCHANGE_INLINE int64_t over_window(struct driver *d, const struct probe *p, const struct lanes *l,
+                                    uint32_t window, bool one_way)
 {
     struct calls calls;
-    call_open_sender(&calls.caller, l->outgoing, l->slots);
-    call_open_receiver(&calls.answerer, l->incoming, l->slots);
+    call_open_sender(&calls.caller, l->outgoing, window);
+    call_open_receiver(&calls.answerer, l->incoming, window);
     if (one_way)
         return stream(d, p, &calls, calls_send, &calls, calls_receive, &l->page->progress);
     return p->role ? echo(d, p, &calls, calls_answer, &calls, calls_hear)
                    : echo(d, p, &calls, calls_ask, &calls, calls_take);
+}
+
+static int64_t over_calls(struct driver *d, const struct probe *p, const struct lanes *l,
+                          bool one_way)
+{
+    /* A loop over one line alone knows which it is. */
+    return l->slots == 1 ? over_window(d, p, l, 1, one_way)
+                         : over_window(d, p, l, l->slots, one_way);
 }
 
 static int64_t over_rings(struct driver *d, const struct probe *p, bool one_way)
