@@ -1,247 +1,29 @@
 """Bugs of the protocol, each with the scenario that finds it, the route it is found along and what
-else the explorer is told: those of the engine, of its records, and of the agreement about mappings.
-And all of them by name.
+else the explorer is told: those of the engine's records, and of the agreement about mappings. And
+all of them by name.
 """
 
 from s3_agreement.capability_bugs import CAPABILITIES, PAGES
+from s3_agreement.engine_bugs import (
+    ABORTS_BLINDLY,
+    ENGINE,
+    HANDED_OVER,
+    MAPPING,
+    ROUND,
+    STEP,
+    TREE,
+    WAITING,
+)
 from seeded import Bug, Edit, table
 
-STEP, ROUND, WAITING = "monitor/step.c", "monitor/round.c", "monitor/waiting.c"
-TREE = "monitor/install_tree.c"
-MAPPING, MAP, UNMAP = (f"monitor/mapping/{name}.c" for name in ("mapping", "map", "unmap"))
+MAP, UNMAP = "monitor/mapping/map.c", "monitor/mapping/unmap.c"
 TABLE = "memory/mapping_table.h"
 
-COMMITS_OR_ABORTS = "agreement_begin_round(m, env, a, yes ? KIND_COMMIT : KIND_ABORT, out);"
-ABORTS_ONE_PHASE = """        } else {
-            agreement_begin_round(m, env, a, KIND_ABORT, out);
-        }"""
-AWAITS = "core_set_add(a->awaited, out->entry[i].to);"
-EACH_CHILD = "for (uint32_t i = before; i < out->count; i++)"
-TAKES_LINKS = """const struct tree_link *link =
-        a->place == TREE_FLAT ? NULL : routing->links(routing->context, a->root, a->place);"""
-# The abort of an unmap that does not look what became of the page.
-ABORTS_BLINDLY = (
-    Edit(
-        MAPPING,
-        "if (mapping->state == MAPPING_FREE || mapping->generation != a->generation)",
-        "if (0)",
-    ),
-    Edit(MAPPING, "if (mapping->lock && mapping->lock != a->id)", "if (0)"),
-)
 # The home hears that a page is gone while another operation holds its entry, and does not wait.
 RELEASES_LOCKED = Edit(
     MAPPING, "    if (mapping->lock)\n        mapping->released = 1;\n    else\n", ""
 )
 
-ENGINE = (
-    Bug(
-        "COMMIT_ON_REFUSAL",
-        ROUND,
-        COMMITS_OR_ABORTS,
-        "agreement_begin_round(m, env, a, KIND_COMMIT, out);",
-        ("unmap-2", "flat"),
-    ),
-    Bug(
-        "REPLY_BEFORE_CHILDREN",
-        ROUND,
-        AWAITS,
-        f"if (a->root == m->me) {AWAITS}",
-        ("unmap", "chain"),
-    ),
-    Bug(
-        "LOCK_IGNORED",
-        STEP,
-        "holder ? VERDICT_BUSY : kind->check(m, a);",
-        "kind->check(m, a);",
-        ("unmap-2", "flat"),
-    ),
-    Bug(
-        "WAITS_FOR_A_STRONGER_ONE",
-        STEP,
-        "if (holder && !own && !again && agreement_may_wait(m, a, holder)) {",
-        "if (holder && !own && !again) {",
-        ("unmap-2", "flat"),
-    ),
-    Bug(
-        "STRONGER_CAME_BETWEEN_UNSEEN",
-        WAITING,
-        "return !holder || (agreement_waits_to_join(m, a) && !agreement_may_wait(m, a, holder));",
-        "return !holder;",
-        ("unmap-3", "chain"),
-    ),
-    Bug(
-        "ABORT_KEPT_FROM_WHAT_JOINED",
-        ROUND,
-        "if (kind != KIND_ABORT || a->joined || kind_of(env, a)->more)",
-        "if (kind != KIND_ABORT || kind_of(env, a)->more)",
-        ("unmap-3", "flat"),
-    ),
-    Bug(
-        "LAST_CHILD_FORGOTTEN",
-        ROUND,
-        EACH_CHILD,
-        f"if (kind == KIND_COMMIT && out->count > before + 1) out->count--;\n    {EACH_CHILD}",
-        ("unmap", "flat"),
-    ),
-    Bug(
-        "NO_SECOND_ROUND",
-        ROUND,
-        COMMITS_OR_ABORTS,
-        """if (yes) {
-            a->phase = PHASE_COMMITTING;
-            agreement_own_part(m, env, a, out);
-            agreement_succeed(m, env, a, out);
-        } else {
-            agreement_begin_round(m, env, a, KIND_ABORT, out);
-        }""",
-        ("unmap", "flat"),
-    ),
-    Bug(
-        "UNLOCK_AT_VOTE",
-        ROUND,
-        "merge(a, kind->prepare(m, env, a), m->me);",
-        "merge(a, kind->prepare(m, env, a), m->me);\n        if (!root) give(m, env, a);",
-        ("unmap", "chain"),
-    ),
-    Bug(
-        "ONE_PHASE_WITHOUT_RESTORE",
-        ROUND,
-        ABORTS_ONE_PHASE,
-        """        } else {
-            a->phase = PHASE_COMMITTING;
-            agreement_own_part(m, env, a, out);
-            agreement_done(m, a, (enum verdict)a->verdict, a->named, out);
-        }""",
-        ("pin-one", "chain"),
-    ),
-    Bug(
-        "ABORT_TO_NOBODY",
-        ROUND,
-        EACH_CHILD,
-        f"if (kind == KIND_ABORT) out->count = before;\n    {EACH_CHILD}",
-        ("unmap-2", "chain"),
-    ),
-    Bug(
-        "UNLOCK_AT_FAILED_APPLY",
-        seen_by=("host-fails", "flat"),
-        edits=(
-            Edit(
-                ROUND,
-                "        if (verdict == VERDICT_OK) {\n",
-                """        if (verdict != VERDICT_OK)
-            give(m, env, a);
-        if (verdict == VERDICT_OK) {
-""",
-            ),
-            *ABORTS_BLINDLY,  # one that looks does no harm
-        ),
-    ),
-    Bug(
-        "TREE_OF_THE_MOMENT",
-        ROUND,
-        TAKES_LINKS,
-        """const uint32_t place = tree_place(monitor_tree(m, a->root)->version);
-    const struct tree_link *link =
-        place == TREE_FLAT ? NULL : routing->links(routing->context, a->root, place);""",
-        ("tree", "chain"),
-    ),
-    Bug(
-        "TREE_STAGED_OVER_LIVE",  # its place is not waited for
-        TREE,
-        "place_is_used(m, a, tree_place((uint32_t)a->argument[0])) ? VERDICT_BUSY : VERDICT_OK;",
-        "VERDICT_OK;",
-        ("tree", "chain"),
-    ),
-    Bug(
-        "TREE_UNCHECKED",  # what publish says of it
-        TREE,
-        "? VERDICT_OK\n               : VERDICT_BAD_REQUEST;",
-        "? VERDICT_OK\n               : VERDICT_OK;",
-        ("tree-nonsense", "flat"),
-    ),
-    Bug(
-        "GATHER_FORGOTTEN",
-        STEP,
-        "if (a->phase == PHASE_PREPARING && verdict == VERDICT_OK && kind_of(env, a)->gather)",
-        "if (0)",
-        ("copy", "flat"),
-    ),
-    Bug(
-        "RANGE_GIVEN_EARLY",
-        ROUND,
-        "if (!(root || agreement_is_own(m, a)) || !kind->settled)\n            give(m, env, a);",
-        "give(m, env, a);",
-        ("revoke", "flat"),
-    ),
-    Bug(
-        "OWNER_WITHOUT_LOCK",
-        ROUND,
-        "    agreement_take(m, env, a);\n",
-        "    if (own) agreement_take(m, env, a);\n",
-        ("retype", "flat", "owner"),
-    ),
-    Bug(
-        "OWNER_ANSWERS_EARLY",
-        ROUND,
-        AWAITS,
-        f"""if (kind != KIND_COMMIT || a->root != m->me || agreement_is_own(m, a))
-            {AWAITS}""",
-        ("copy", "chain", "owner"),
-    ),
-    Bug(
-        "OWNER_TOO_SURE",
-        ROUND,
-        """    if (agreement_holder(m, env, a))
-        return VERDICT_BUSY;
-    kind = kind_of(env, a);
-""",
-        "    kind = kind_of(env, a);\n",
-        ("move-owned", "flat", "owner"),
-    ),
-    Bug(
-        "ASKED_NOT_AGAIN",
-        ROUND,
-        "if (a->phase == PHASE_ABORTED)",
-        "if (0)",
-        ("owner-nested", "flat", "owner"),
-    ),
-    Bug(
-        "ASKED_WITHOUT_LOCK",
-        STEP,
-        "    agreement_take(m, env, a);",
-        "    if (!own) agreement_take(m, env, a);",
-        ("retype-3", "flat", "owner"),
-    ),
-    Bug(
-        "ASKED_GIVES_EARLY",
-        ROUND,
-        "if (!(root || agreement_is_own(m, a)) || !kind->settled)",
-        "if (!root || !kind->settled)",
-        ("owner-nested", "flat", "owner"),
-    ),
-    Bug(
-        "ROUTED_BY_INITIATOR",
-        seen_by=("retype-3", "chain", "owner"),
-        edits=(
-            Edit(ROUND, TAKES_LINKS, TAKES_LINKS.replace("a->root", "agreement_initiator(a)")),
-            Edit(
-                ROUND,
-                "m->cores, a->root, m->me, core)",
-                "m->cores, agreement_initiator(a), m->me, core)",
-            ),
-            Edit(ROUND, "m, a, kind, a->root);", "m, a, kind, agreement_initiator(a));"),
-        ),
-    ),
-    Bug(
-        "PIECE_REFUSED_ALONE",
-        STEP,
-        "        else if (again)\n            a->phase = PHASE_PREPARED;\n",
-        "",
-        ("pages-pin", "flat"),
-    ),
-)
-
-# What is remembered, for how long, and who is told when it is final.
 RECORDS = (
     Bug(
         "FORGOTTEN_AT_VOTE",
@@ -362,7 +144,7 @@ RECORDS = (
     ),
     Bug(
         "ANSWER_BUSY_ENDS",
-        STEP,
+        HANDED_OVER,
         "} else if (verdict == VERDICT_BUSY && a->phase == PHASE_ASKED) {",
         "} else if (0) {",
         ("retype-3", "flat", "owner", "tight"),

@@ -10,10 +10,10 @@
  *   the MMU    rights and state of every slot on every core;
  *   programs   threads of a few steps each: map, unmap, protect, pin, read; copy, move, retype,
  *              revoke, delete capabilities, and map Frames by them.
- * A world is all of that. scenarios_*.c and beginning.c say where to begin, world.c, programs.c and
- * capabilities.c what can happen next, canonical.c and capability_canonical.c which worlds are the
- * same, properties.c and capability_properties.c what must hold, and explorer.c visits every world
- * that can be reached.
+ * A world is all of that. scenarios_*.c and beginning.c say where to begin, world.c, turn.c,
+ * programs.c and capabilities.c what can happen next, canonical.c and capability_canonical.c which
+ * worlds are the same, properties.c, at_rest.c and capability_properties.c what must hold, and
+ * explorer.c visits every world that can be reached.
  *
  * Time is left out: a retry may come at any moment (now and backoff are 0, so every wait is over at
  * once, each at a tick of its own, which may be arbitrarily late). That is more than any clock
@@ -280,6 +280,7 @@ bool world_has_room(const struct world *world, uint32_t core);
 enum verdict world_turn(struct world *world, uint32_t core, const struct input *input);
 void world_drain(struct world *world);
 void world_canonicalise(struct world *world);
+void world_send(struct world *world, const struct packet *packet);
 const struct step *thread_step(const struct world *world, uint32_t thread);
 bool thread_may_run(const struct world *world, uint32_t thread);
 void thread_run(struct world *world, uint32_t thread);

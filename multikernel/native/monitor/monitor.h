@@ -12,7 +12,7 @@
  *
  * Source: paper sections 4.4 and 4.7 (monitors, agreement); Barrelfish usr/monitor/ (2011:
  * broadcast with convergecast, busy means abort and retry; the final tree: an owner orders). Unlike
- * there, the engine (step.c, round.c) knows no operation: kinds of operation are a table
+ * there, the engine (step.c and on) knows no operation: kinds of operation are a table
  * (operation.h, table/operations.c), each about one kind of object. */
 #pragma once
 

@@ -61,24 +61,6 @@ static void at_once(const struct monitor *m, const struct request *request, enum
         (struct message){{message_head(0, request->operation, verdict, m->me, m->view), 0, made}};
 }
 
-/* A new attempt: nothing is left of the last one. (Field by field: of a memset gcc makes a string
- * instruction here, some 30 cycles.) */
-static void renew(struct agreement *a, uint64_t id, uint32_t slot, uint32_t generation,
-                  uint32_t operation)
-{
-    a->id = id;
-    a->slot = slot;
-    a->generation = generation;
-    a->argument[0] = a->argument[1] = a->argument[2] = a->argument[3] = 0;
-    a->token = a->opponent = a->began = 0;
-    a->next = 0;
-    a->from = a->named = a->root = 0;
-    a->operation = (uint8_t)operation;
-    a->protocol = a->phase = a->verdict = 0;
-    a->local = a->saved = a->place = a->notify_home = 0;
-    a->joined = a->strength = 0;
-}
-
 static struct workflow *free_lane(const struct monitor *m, uint32_t *lane)
 {
     for (*lane = 0; *lane < m->lanes; ++*lane)
@@ -120,7 +102,7 @@ static void request(struct monitor *m, const struct environment *env, const stru
     }
     struct agreement *a = monitor_own(m, lane);
     a->number = m->me * m->lanes + lane;
-    renew(a, 0, request->slot, request->generation, request->operation);
+    agreement_renew(a, 0, request->slot, request->generation, request->operation);
     w->ticket = request->ticket;
     w->retry_at = 0;
     w->attempts = 0;
@@ -137,72 +119,6 @@ static void request(struct monitor *m, const struct environment *env, const stru
 }
 
 /* --- Messages --- */
-
-static void adopt_message(struct agreement *a, const struct message *message)
-{
-    renew(a, message->word[1], (uint32_t)message->word[2], (uint32_t)(message->word[2] >> 32),
-          message_operation(message));
-    memcpy(a->argument, &message->word[3], sizeof a->argument);
-    a->named = NOBODY;
-}
-
-/* The record for what the message is about, made if need be; NULL: no room. */
-static struct agreement *record_for(struct monitor *m, const struct message *message)
-{
-    const uint32_t number = number_of(m, message->word[1]);
-    struct agreement *a = sparse_make(&m->agreements, number);
-    if (a)
-        a->number = number;
-    return a;
-}
-
-/* Another core has asked this one to drive its operation. */
-static void asked(struct monitor *m, const struct environment *env, const struct input *in,
-                  struct output *out)
-{
-    const struct message *message = in->message;
-    const uint32_t initiator = (uint32_t)(message->word[1] >> SEQUENCE_BITS);
-    if (initiator != in->from || initiator == m->me)
-        return;
-    struct agreement *a = record_for(m, message);
-    struct agreement none;
-    if (a && a->phase == PHASE_QUEUED)
-        return;
-    if (!a) {
-        a = &none;
-        a->number = number_of(m, message->word[1]);
-    }
-    adopt_message(a, message);
-    a->from = (uint16_t)in->from;
-    a->strength = (uint8_t)message_strength(message);
-    if (a == &none)
-        agreement_done(m, a, VERDICT_BUSY, m->me, out);
-    else if (!kind_of(env, a)->sequence)
-        agreement_done(m, a, VERDICT_BAD_REQUEST, m->me, out);
-    else
-        agreement_attempt(m, env, a, out);
-}
-
-/* What became of an agreement that another core drove. */
-static void answered(struct monitor *m, const struct environment *env, const struct input *in,
-                     struct agreement *a, struct output *out)
-{
-    const enum verdict verdict = message_verdict(in->message);
-    if (a->id != in->message->word[1] || !agreement_is_own(m, a) || a->root != in->from ||
-        a->root == m->me)
-        return;
-    struct workflow *w = agreement_workflow(m, a);
-    if (verdict == VERDICT_OK && a->phase == PHASE_COMMITTED) {
-        agreement_succeed(m, env, a, out);
-    } else if (verdict == VERDICT_NOT_OWNER && a->phase == PHASE_ASKED) {
-        w->declined = w->moved ? NOBODY : (uint16_t)in->from;
-        agreement_wait(m, a, env->now); /* if it is about to move, the range is locked here too */
-    } else if (verdict == VERDICT_BUSY && a->phase == PHASE_ASKED) {
-        agreement_wait(m, a, env->now + env->backoff);
-    } else if (verdict != VERDICT_OK && a->phase == PHASE_ASKED) {
-        agreement_done(m, a, verdict, message_core(in->message), out);
-    }
-}
 
 /* own: asked for here, and driven by another core. again: there are pieces of it here already. */
 static void take_part(struct monitor *m, const struct environment *env, struct agreement *a,
@@ -241,7 +157,7 @@ static void join(struct monitor *m, const struct environment *env, const struct 
     const struct message *message = in->message;
     const uint32_t kind = message_kind(message);
     const bool own = message->word[1] >> SEQUENCE_BITS == m->me;
-    struct agreement *a = record_for(m, message);
+    struct agreement *a = agreement_record_for(m, message);
     if (!a) {
         refuse(m, in, VERDICT_BUSY, out);
         return;
@@ -254,7 +170,7 @@ static void join(struct monitor *m, const struct environment *env, const struct 
         refuse(m, in, VERDICT_BAD_REQUEST, out);
         return;
     }
-    adopt_message(a, message);
+    agreement_adopt(a, message);
     a->root = (uint16_t)message_core(message);
     a->place = (uint8_t)message_place(message);
     a->strength = (uint8_t)message_strength(message);
@@ -331,10 +247,10 @@ static void message(struct monitor *m, const struct environment *env, const stru
         released(m, env, in, out);
         break;
     case KIND_ASK:
-        asked(m, env, in, out);
+        agreement_asked(m, env, in, out);
         break;
     default:
-        answered(m, env, in, monitor_agreement(m, number), out);
+        agreement_answered(m, env, in, monitor_agreement(m, number), out);
         break;
     }
 }
