@@ -170,7 +170,7 @@ ENGINE = (
         "OWNER_WITHOUT_LOCK",
         ROUND,
         "    agreement_take(m, env, a);\n",
-        "    if (own) agreement_take(m, env, a);\n",
+        "    if (agreement_is_own(m, a)) agreement_take(m, env, a);\n",
         ("retype", "flat", "owner"),
     ),
     Bug(

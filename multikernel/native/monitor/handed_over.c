@@ -47,6 +47,14 @@ void agreement_answered(struct monitor *m, const struct environment *env, const 
     } else if (verdict == VERDICT_BUSY && a->phase == PHASE_ASKED) {
         agreement_wait(m, a, env->now + env->backoff);
     } else if (verdict != VERDICT_OK && a->phase == PHASE_ASKED) {
-        agreement_done(m, a, verdict, message_core(in->message), out);
+        /* What it asked with may be gone by now: then whatever else forbids it is beside the point.
+         * Or another step comes first now. */
+        const uint8_t operation = a->operation;
+        const bool asks = agreement_looks(m, env, a, out);
+        if (asks && a->operation == operation)
+            agreement_done(m, a, verdict, message_core(in->message), out);
+        else if (asks)
+            agreement_wait(m, a, env->now);
+        out->work.operation = operation;
     }
 }

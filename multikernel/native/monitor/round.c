@@ -233,27 +233,28 @@ static enum verdict next_step(struct monitor *m, const struct environment *env, 
     return verdict == VERDICT_OK ? kind->check(m, a) : verdict;
 }
 
-void agreement_attempt(struct monitor *m, const struct environment *env, struct agreement *a,
-                       struct output *out)
+bool agreement_looks(struct monitor *m, const struct environment *env, struct agreement *a,
+                     struct output *out)
 {
-    const bool own = agreement_is_own(m, a);
-    agreement_wait_no_longer(m, a);
     a->root = (uint16_t)m->me;
     const enum verdict verdict = next_step(m, env, a);
     out->work.operation = a->operation;
-    if (verdict == VERDICT_BUSY) {
+    if (verdict == VERDICT_BUSY)
         agreement_wait(m, a, env->now + env->backoff);
-        return;
-    }
-    if (verdict == VERDICT_MORE) {
+    else if (verdict == VERDICT_MORE)
         agreement_wait(m, a, env->now);
-        return;
-    }
-    if (verdict != VERDICT_OK) {
+    else if (verdict != VERDICT_OK)
         agreement_done(m, a, verdict == VERDICT_ALONE ? VERDICT_OK : verdict, m->me, out);
+    return verdict == VERDICT_OK;
+}
+
+void agreement_attempt(struct monitor *m, const struct environment *env, struct agreement *a,
+                       struct output *out)
+{
+    agreement_wait_no_longer(m, a);
+    if (!agreement_looks(m, env, a, out))
         return;
-    }
-    if (own)
+    if (agreement_is_own(m, a))
         a->id = (uint64_t)m->me << SEQUENCE_BITS |
                 ((++m->sequence * m->lanes + agreement_lane(m, a)) & SEQUENCE_MASK);
     /* Else the id is kept: all that was sent by it has been answered, so nothing is mistaken. */

@@ -141,6 +141,10 @@ void agreement_finish_round(struct monitor *m, const struct environment *env, st
 /* Sends a RELEASE on to this core's children. */
 void agreement_forward_release(const struct monitor *m, const struct environment *env,
                                const struct agreement *a, struct output *out);
+/* Are others to be asked about a workflow's next step, or about what was asked of this core? Else
+ * it waits, or is done. */
+bool agreement_looks(struct monitor *m, const struct environment *env, struct agreement *a,
+                     struct output *out);
 /* A workflow's next step is tried, or what was asked of this core. */
 void agreement_attempt(struct monitor *m, const struct environment *env, struct agreement *a,
                        struct output *out);
