@@ -147,14 +147,21 @@ def _on_all(cpus: list[int], first: Callable[[], None], other: Callable[[int], N
 def _do(command: dict[str, Any], memory: int, cpus: list[int]) -> dict[str, Any]:
     cpus = cpus[: command.get("cores", len(cpus))]
     watched = sorted(set(cpus))
-    before = Activity.take(watched, [os.getpid()])
     answer: dict[str, Any] = {}
+
+    def watch(work: Callable[[], None]) -> None:
+        """From here on: a thread is started on its CPU by moving there, which is no disturbance."""
+        before = Activity.take(watched, [os.getpid()])
+        work()
+        activity = Activity.take(watched, [os.getpid()]) - before
+        answer["activity"] = {"time_ns": activity.time_ns, **activity.record()}
+
     if command["do"] == "unmap":
         histogram = answer["samples"] = _native.Histogram()
         _native.linux_team(memory, len(cpus), command["idle"])
         _on_all(
             cpus,
-            lambda: _native.linux_unmap(command["count"], histogram),
+            lambda: watch(lambda: _native.linux_unmap(command["count"], histogram)),
             lambda _: _native.linux_hold(),
         )
     else:
@@ -164,10 +171,8 @@ def _do(command: dict[str, Any], memory: int, cpus: list[int]) -> dict[str, Any]
             cycles[number] = _native.linux_own_pages(number, pages, rounds)
 
         _native.linux_team(memory, len(cpus), False)
-        _on_all(cpus, lambda: own_pages(0), own_pages)
+        _on_all(cpus, lambda: watch(lambda: own_pages(0)), own_pages)
         answer["cycles"] = max(cycles)
-    activity = Activity.take(watched, [os.getpid()]) - before
-    answer["activity"] = {"time_ns": activity.time_ns, **activity.record()}
     if "samples" in answer:
         answer["samples"] = _histogram(answer["samples"])
     return answer

@@ -27,6 +27,15 @@ def test_it_measures_and_says_what_happened() -> None:
     assert linux.process.poll() == 0
 
 
+def test_threads_have_their_cpus_before_a_slice_begins() -> None:
+    """A task that moves in a slice makes it worthless."""
+    with LinuxProcess(placement().cpus, MEMORY) as linux:
+        slices = [linux.ask("unmap", count=20, idle=idle) for idle in (False, True)]
+        slices.append(linux.ask("own-pages", pages=8, rounds=2))
+    moved = [task.migrations for one in slices for task in activity_of(one).tasks.values()]
+    assert not any(moved)
+
+
 def test_it_is_pinned_and_named() -> None:
     cpus = placement().cpus
     with LinuxProcess(cpus, MEMORY) as linux:
