@@ -1,12 +1,25 @@
-"""What tests of capabilities look at: what lies in the slots of a core, and whether any replica has
-changed.
+"""What tests of capabilities share: the systems that they run on, what lies in the slots of a core,
+and whether any replica has changed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import multikernel
 from multikernel import GRANT, MAPPING, Capability, System, errors
 from multikernel.native._native import CAPABILITY_TYPES
 
+# Of the capability protocols, and of the scopes of the shared kernel's locks.
+SYSTEMS: dict[str, dict[str, Any]] = {
+    "two-phase": {},
+    "owner": {"capabilities": "owner"},
+    "big": {"kernel": "shared"},
+    "region": {"kernel": "shared", "lock_scope": "region"},
+}
 NAMES = {number: name for name, number in CAPABILITY_TYPES.items()}
 
 
@@ -68,3 +81,21 @@ def readers(system: System, page: object) -> list[int]:
             continue
         found.append(core.index)
     return found
+
+
+def fixtures(options: dict[str, dict[str, Any]], cores: int) -> tuple[Any, Any]:
+    """A file's `booted` and `system`: booted once with each of those options. Every test leaves the
+    system as it found it, with no capabilities but the roots, and no pages.
+    """
+
+    @pytest.fixture(params=options, scope="module")
+    def booted(request: pytest.FixtureRequest) -> Iterator[System]:
+        with multikernel.boot(cores=cores, **options[request.param]) as system:
+            yield system
+
+    @pytest.fixture
+    def system(booted: System) -> Iterator[System]:
+        yield booted
+        clear(booted)
+
+    return booted, system

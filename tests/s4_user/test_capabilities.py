@@ -5,14 +5,11 @@ between processes.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from s4_user import capability_on_core as on_core
-from s4_user.capability_checks import clear, held
+from s4_user.capability_checks import SYSTEMS, fixtures, held
 
-import multikernel
 from multikernel import (
     CNODE,
     FRAME,
@@ -29,25 +26,8 @@ from multikernel.native._native import CAPABILITY_RIGHTS, CAPABILITY_TYPES
 
 PAGE = 4096
 CORES = 3
-SYSTEMS: dict[str, dict[str, Any]] = {
-    "two-phase": {},
-    "owner": {"capabilities": "owner"},
-    "big": {"kernel": "shared"},
-    "region": {"kernel": "shared", "lock_scope": "region"},
-}
 
-
-@pytest.fixture(params=SYSTEMS, scope="module")
-def booted(request: pytest.FixtureRequest) -> Iterator[System]:
-    with multikernel.boot(cores=CORES, **SYSTEMS[request.param]) as system:
-        yield system
-
-
-@pytest.fixture
-def system(booted: System) -> Iterator[System]:
-    """Every test leaves the capabilities as it found them: none but the roots."""
-    yield booted
-    clear(booted)
+booted, system = fixtures(SYSTEMS, CORES)
 
 
 def test_the_names_are_the_tables() -> None:

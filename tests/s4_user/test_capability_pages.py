@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from s4_user import capability_on_core as on_core
-from s4_user.capability_checks import clear, digests, held, readers
+from s4_user.capability_checks import digests, fixtures, held, readers
 
 import multikernel
 from multikernel import (
@@ -41,17 +41,7 @@ KERNELS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module", params=KERNELS)
-def booted(request: pytest.FixtureRequest) -> Iterator[System]:
-    with multikernel.boot(cores=CORES, **KERNELS[request.param]) as system:
-        yield system
-
-
-@pytest.fixture
-def system(booted: System) -> Iterator[System]:
-    """Every test leaves it as it found it: no capabilities but the roots, and no pages."""
-    yield booted
-    clear(booted)
+booted, system = fixtures(KERNELS, CORES)
 
 
 def mappings(system: System) -> list[Capability]:

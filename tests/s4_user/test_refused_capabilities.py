@@ -4,14 +4,14 @@ foreign handles.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from s4_user import capability_on_core as on_core
-from s4_user.capability_checks import clear, digests
+from s4_user.capability_checks import SYSTEMS, digests, fixtures
 
 import multikernel
 from multikernel import CNODE, FRAME, GRANT, MAPPING, RAM, READ, WRITE, Capability, System, errors
@@ -20,25 +20,8 @@ from multikernel.user.capability_outcome import capability_error
 
 PAGE = 4096
 CORES = 3
-SYSTEMS: dict[str, dict[str, Any]] = {
-    "two-phase": {},
-    "owner": {"capabilities": "owner"},
-    "big": {"kernel": "shared"},
-    "region": {"kernel": "shared", "lock_scope": "region"},
-}
 
-
-@pytest.fixture(params=SYSTEMS, scope="module")
-def booted(request: pytest.FixtureRequest) -> Iterator[System]:
-    with multikernel.boot(cores=CORES, **SYSTEMS[request.param]) as system:
-        yield system
-
-
-@pytest.fixture
-def system(booted: System) -> Iterator[System]:
-    """Every test leaves the capabilities as it found them: none but the roots."""
-    yield booted
-    clear(booted)
+booted, system = fixtures(SYSTEMS, CORES)
 
 
 Case = Callable[[System, dict[str, Any]], Any]

@@ -4,14 +4,13 @@ changes nothing, on any core, and all there was can be used as before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from s4_user import capability_on_core as on_core
-from s4_user.capability_checks import clear, digests, held, readers
+from s4_user.capability_checks import digests, fixtures, held, readers
 
-import multikernel
 from multikernel import CNODE, FRAME, MAPPING, RAM, Capability, Page, System, errors
 
 PAGE = 4096
@@ -27,17 +26,7 @@ KERNELS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module", params=KERNELS)
-def booted(request: pytest.FixtureRequest) -> Iterator[System]:
-    with multikernel.boot(cores=CORES, **KERNELS[request.param]) as system:
-        yield system
-
-
-@pytest.fixture
-def system(booted: System) -> Iterator[System]:
-    """Every test leaves it as it found it: no capabilities but the roots, and no pages."""
-    yield booted
-    clear(booted)
+booted, system = fixtures(KERNELS, CORES)
 
 
 def refused(
