@@ -38,7 +38,7 @@ void driver_wait(struct driver *d, struct wait *wait)
             wait_restart(wait);
             return;
         }
-        arch_relax();
+        wait_relax((uint32_t)i);
     }
     if (driver_poll(d)) {
         wait_restart(wait);
