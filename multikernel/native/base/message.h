@@ -32,6 +32,17 @@ static_assert(sizeof(struct slot) == LINE_BYTES, "a slot is one cache line");
 #define EACH_WORD(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
 static_assert(MESSAGE_WORDS == 7, "EACH_WORD names them all");
 
+/* Word by word: a copy in pieces of 16 bytes, as compilers make it, has to wait until a word that
+ * was just written by itself has left the store buffer. */
+static inline void message_copy(struct message *to, const struct message *from)
+{
+#define COPY(i)                                                                       \
+    __atomic_store_n(&to->word[i], __atomic_load_n(&from->word[i], __ATOMIC_RELAXED), \
+                     __ATOMIC_RELAXED);
+    EACH_WORD(COPY)
+#undef COPY
+}
+
 /* Relaxed on purpose: the release store of slot->control orders them (writer side of ring.h and
  * call_line.h). */
 static inline void slot_put(struct slot *slot, const struct message *message)

@@ -1,4 +1,5 @@
 /* What is asked of the kernel: operations on pages and trees, pins, and looks at its state. */
+#include "base/hint.h"
 #include "driver/driver.h"
 
 const uint64_t *driver_set(struct driver *d, uint64_t address, uint64_t word)
@@ -26,31 +27,36 @@ bool driver_may_map(const struct driver *d, struct request *request)
     return anybody && (request->rights == RIGHTS_READ || request->rights == RIGHTS_WRITE);
 }
 
-static enum verdict operation(struct driver *d, uint64_t address, const struct message *message,
+APART static enum verdict map(struct driver *d, uint64_t address, const uint64_t *word,
                               struct message *reply)
 {
-    static_assert(OPERATION_PROTECT - OPERATION_MAP == KIND_PROTECT - KIND_MAP,
-                  "in the same order");
+    struct request request = {.operation = OPERATION_MAP,
+                              .ticket = address,
+                              .frame = word[1],
+                              .length = word[2],
+                              .rights = (uint32_t)word[3],
+                              .holders = word[4],
+                              .kept = driver_set(d, address, word[4])};
+    if (!driver_may_map(d, &request))
+        return VERDICT_BAD_REQUEST;
+    if (d->me == 0 && !frames_has(&d->frames, request.frame, request.length, PAGE_FIRST))
+        return VERDICT_NOT_A_FRAME;
+    return d->kernel->begin(d, &request, reply);
+}
+
+static enum verdict change(struct driver *d, uint64_t address, const struct message *message,
+                           struct message *reply)
+{
     const uint64_t *word = message->word;
-    struct request request = {.operation = OPERATION_MAP + (message_kind(message) - KIND_MAP),
-                              .ticket = address};
-    if (request.operation == OPERATION_MAP) {
-        request.frame = word[1];
-        request.length = word[2];
-        request.rights = (uint32_t)word[3];
-        request.holders = word[4];
-        request.kept = driver_set(d, address, word[4]);
-        if (!driver_may_map(d, &request))
-            return VERDICT_BAD_REQUEST;
-        if (d->me == 0 && !frames_has(&d->frames, request.frame, request.length, PAGE_FIRST))
-            return VERDICT_NOT_A_FRAME;
+    struct request request = {.operation = OPERATION_UNMAP,
+                              .ticket = address,
+                              .slot = (uint32_t)word[1],
+                              .generation = (uint32_t)(word[1] >> 32)};
+    if (message_kind(message) == KIND_PROTECT) {
+        request.operation = OPERATION_PROTECT;
+        request.rights = (uint32_t)word[2];
     } else {
-        request.slot = (uint32_t)word[1];
-        request.generation = (uint32_t)(word[1] >> 32);
-        if (request.operation == OPERATION_PROTECT)
-            request.rights = (uint32_t)word[2];
-        else
-            request.protocol = word[2] == ONE_PHASE ? ONE_PHASE : TWO_PHASE;
+        request.protocol = word[2] == ONE_PHASE ? ONE_PHASE : TWO_PHASE;
     }
     return d->kernel->begin(d, &request, reply);
 }
@@ -80,22 +86,29 @@ static enum verdict trees_request(struct driver *d, const struct message *reques
     return VERDICT_OK;
 }
 
+static enum verdict pin(struct driver *d, const struct message *request)
+{
+    return d->kernel->pin(d, (uint32_t)request->word[1], (uint32_t)(request->word[1] >> 32),
+                          message_kind(request) == KIND_PIN);
+}
+
 enum verdict kernel_request(struct driver *d, uint64_t address, const struct message *request,
                             struct message *reply)
 {
-    uint32_t slot = (uint32_t)request->word[1], generation = (uint32_t)(request->word[1] >> 32);
     switch (message_kind(request)) {
+    case KIND_MAP:
+        return map(d, address, request->word, reply);
     case KIND_TREE:
         return tree_request(d, address, request, reply);
     case KIND_TREES:
         return trees_request(d, request, reply);
     case KIND_PIN:
     case KIND_UNPIN:
-        return d->kernel->pin(d, slot, generation, message_kind(request) == KIND_PIN);
+        return pin(d, request);
     case KIND_DIGEST:
         digest_request(d, request, reply);
         return VERDICT_OK;
     default:
-        return operation(d, address, request, reply);
+        return change(d, address, request, reply);
     }
 }

@@ -25,13 +25,19 @@ enum {
     SEND_AHEAD = 3    /* lines; less than any window */
 };
 
+/* A line whose request is not answered yet: where the reply goes, 0: there is none; and the
+ * operation that it belongs to. */
+struct held {
+    uint64_t address;
+    uint64_t operation;
+};
+
 /* To and from one core. */
 struct lines {
     struct call_receiver answer, answers; /* the first line; and the window, where there is one */
     struct call_sender call, calls;
-    struct watch *watch;            /* of the first line that is received on */
-    uint64_t held[CALL_WINDOW_MAX]; /* by line, the first being 0: where its reply goes; 0: none */
-    uint64_t held_operation[CALL_WINDOW_MAX]; /* ... and the operation it belongs to */
+    struct watch *watch;               /* of the first line that is received on */
+    struct held held[CALL_WINDOW_MAX]; /* by line, the first being 0 */
 };
 
 /* --- Sending --- */
@@ -68,9 +74,9 @@ static bool answer(struct driver *d, uint64_t address, const struct message *mes
 {
     uint32_t to = reply_who(address), line = reply_line(address);
     struct lines *p = &d->lines[to];
-    if (p->held[line] != address)
+    if (p->held[line].address != address)
         return false; /* LATER was the answer there */
-    p->held[line] = 0;
+    p->held[line].address = 0;
     answer_on(p, line, message);
     notify(d, to);
     return true;
@@ -81,8 +87,8 @@ static bool answer(struct driver *d, uint64_t address, const struct message *mes
 static void release(struct driver *d, uint32_t from, uint32_t line)
 {
     struct lines *p = &d->lines[from];
-    struct message later = {{message_head(0, 0, VERDICT_LATER, d->me, 0), p->held_operation[line]}};
-    p->held[line] = 0; /* answer will find it gone */
+    struct message later = {{message_head(0, 0, VERDICT_LATER, d->me, 0), p->held[line].operation}};
+    p->held[line].address = 0; /* answer will find it gone */
     answer_on(p, line, &later);
     notify(d, from);
 }
@@ -91,10 +97,11 @@ static void release(struct driver *d, uint32_t from, uint32_t line)
 static void release_lines(struct driver *d, uint64_t operation)
 {
     for (uint32_t from = 0; from < d->cores; from++)
-        for (uint32_t line = 0; from != d->me && line < d->segment->geometry.window; line++)
-            if (d->lines[from].held[line] &&
-                (!operation || d->lines[from].held_operation[line] == operation))
+        for (uint32_t line = 0; from != d->me && line < d->segment->geometry.window; line++) {
+            const struct held *held = &d->lines[from].held[line];
+            if (held->address && (!operation || held->operation == operation))
                 release(d, from, line);
+        }
 }
 
 bool lines_answered(struct driver *d, const struct message *reply)
@@ -120,8 +127,8 @@ static void took(struct driver *d, uint32_t from, uint32_t line, struct arrival 
         a->address = 0;
         return;
     }
-    a->address = p->held[line] = reply_address(REPLY_LINE, from, ++d->reply_count, line);
-    p->held_operation[line] = a->message.word[1];
+    a->address = reply_address(REPLY_LINE, from, ++d->reply_count, line);
+    p->held[line] = (struct held){a->address, a->message.word[1]};
 }
 
 static bool receive_first(struct driver *d, struct watch *watch, struct arrival *a)
@@ -149,7 +156,7 @@ static bool receive_window(struct driver *d, struct watch *watch, struct arrival
     watch_call(watch, &p->answers);
     took(d, watch->index, 1 + (uint32_t)got, a);
     /* The line that the next one will want must be free by then. */
-    if (p->held[1 + p->answers.next])
+    if (p->held[1 + p->answers.next].address)
         release(d, watch->index, 1 + p->answers.next);
     /* The next one is likely to be on its way. Asked for to be written: its reply goes over it. */
     arch_prefetch_write(&p->answers.lines[p->answers.next]);

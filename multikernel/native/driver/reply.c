@@ -17,7 +17,7 @@ bool driver_done(struct driver *d, uint64_t ticket, struct message *reply)
     struct completion *completion = &d->completions[reply_line(ticket)];
     if (!completion->done)
         return false;
-    *reply = completion->message;
+    message_copy(reply, &completion->message);
     completion->used = completion->done = false;
     return true;
 }
@@ -27,7 +27,7 @@ void driver_reply(struct driver *d, uint64_t address, const struct message *mess
     uint32_t line = reply_line(address), who = reply_who(address);
     switch (reply_type(address)) {
     case REPLY_LOCAL:
-        d->completions[line].message = *message;
+        message_copy(&d->completions[line].message, message);
         d->completions[line].done = true;
         break;
     case REPLY_CLIENT:
