@@ -79,8 +79,8 @@ RECORDS = (
             RELEASES_LOCKED,
             Edit(
                 MAPPING,
-                "    if (!mapping->lock)\n        forget(m, slot);",
-                "    forget(m, slot);",
+                "    if (!mapping->lock)\n        forget(m, mapping);",
+                "    forget(m, mapping);",
             ),
         ),
     ),
@@ -234,8 +234,8 @@ MAPPINGS = (
         """    if (agreement_is_own(m, a) && agreement_retries(a))
         mapping->state = MAPPING_RESERVED;
     else
-        mapping_free(m, env, a->slot);""",
-        "    mapping_free(m, env, a->slot);",
+        mapping_free(m, env, mapping);""",
+        "    mapping_free(m, env, mapping);",
         ("map-again", "flat"),
     ),
     Bug(

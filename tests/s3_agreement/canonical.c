@@ -112,7 +112,7 @@ static void clear(struct world *w, uint32_t core)
             continue;
         a->opponent = 0;
         if (is_dead(w, core, a))
-            sparse_drop(&m->agreements, number);
+            sparse_drop(&m->agreements, number, m->agreements.stride);
     }
     for (uint32_t lane = 0; lane < MODEL_LANES; lane++) {
         struct workflow *flow = monitor_workflow(m, lane);

@@ -282,7 +282,7 @@ PAGES = (
     Bug(
         "MAPPING_LEFT",
         MAPPING,
-        "if (monitor_is_home(m, slot))",
+        "if (monitor_is_home(m, (uint32_t)mapping->slot))",
         "if (0)",
         ("page-delete-one", "chain"),
     ),

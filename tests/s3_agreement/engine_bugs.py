@@ -4,18 +4,25 @@ and what else the explorer is told.
 
 from seeded import Bug, Edit
 
-STEP, ROUND, WAITING = "monitor/step.c", "monitor/round.c", "monitor/waiting.c"
+STEP, ROUND, ATTEMPT = "monitor/step.c", "monitor/round.c", "monitor/attempt.c"
+WAITING = "monitor/waiting.c"
 TREE, HANDED_OVER = "monitor/install_tree.c", "monitor/handed_over.c"
 MAPPING = "monitor/mapping/mapping.c"
 
-COMMITS_OR_ABORTS = "agreement_begin_round(m, env, a, yes ? KIND_COMMIT : KIND_ABORT, out);"
-ABORTS_ONE_PHASE = """        } else {
-            agreement_begin_round(m, env, a, KIND_ABORT, out);
-        }"""
-AWAITS = "core_set_add(a->awaited, out->entry[i].to);"
-EACH_CHILD = "for (uint32_t i = before; i < out->count; i++)"
-TAKES_LINKS = """const struct tree_link *link =
-        a->place == TREE_FLAT ? NULL : routing->links(routing->context, a->root, a->place);"""
+COMMITS_OR_ABORTS = (
+    "return !yes ? KIND_ABORT : kind->more && kind->more(m, a) ? KIND_PREPARE : KIND_COMMIT;"
+)
+AWAITS = "if (asked)\n            core_set_add(asked, core);"
+ASKS = "forward(m, env, a, link, kind, OUTPUT_REQUEST, a->awaited, out);"
+FORGETS_ONE = "core_set_remove(a->awaited, out->entry[--out->count].to);"
+ASKS_THOSE = "if (kind <= KIND_APPLY || a->joined || kind_of(env, a)->more)"
+TAKES_LINKS = "routing->links(routing->context, a->root, a->place);"
+COMMITS_ALONE = """{
+        a->phase = PHASE_COMMITTING;
+        own_part(m, env, a, out);
+        return 0;
+    }
+"""
 # The abort of an unmap that does not look what became of the page.
 ABORTS_BLINDLY = (
     Edit(
@@ -31,14 +38,14 @@ ENGINE = (
         "COMMIT_ON_REFUSAL",
         ROUND,
         COMMITS_OR_ABORTS,
-        "agreement_begin_round(m, env, a, KIND_COMMIT, out);",
+        "return KIND_COMMIT;",
         ("unmap-2", "flat"),
     ),
     Bug(
         "REPLY_BEFORE_CHILDREN",
         ROUND,
         AWAITS,
-        f"if (a->root == m->me) {AWAITS}",
+        AWAITS.replace("asked)", "asked && a->root == m->me)", 1),
         ("unmap", "chain"),
     ),
     Bug(
@@ -65,53 +72,59 @@ ENGINE = (
     Bug(
         "ABORT_KEPT_FROM_WHAT_JOINED",
         ROUND,
-        "if (kind != KIND_ABORT || a->joined || kind_of(env, a)->more)",
+        ASKS_THOSE,
         "if (kind != KIND_ABORT || kind_of(env, a)->more)",
         ("unmap-3", "flat"),
     ),
     Bug(
+        "COMMIT_KEPT_FROM_WHAT_JOINED",
+        ROUND,
+        ASKS_THOSE,
+        "if (kind != KIND_COMMIT || kind_of(env, a)->more)",
+        ("unmap", "flat"),
+    ),
+    Bug(
         "LAST_CHILD_FORGOTTEN",
         ROUND,
-        EACH_CHILD,
-        f"if (kind == KIND_COMMIT && out->count > before + 1) out->count--;\n    {EACH_CHILD}",
+        ASKS,
+        f"{{ {ASKS} if (kind == KIND_COMMIT && out->count > before + 1) {FORGETS_ONE} }}",
         ("unmap", "flat"),
     ),
     Bug(
         "NO_SECOND_ROUND",
         ROUND,
         COMMITS_OR_ABORTS,
-        """if (yes) {
-            a->phase = PHASE_COMMITTING;
-            agreement_own_part(m, env, a, out);
-            agreement_succeed(m, env, a, out);
-        } else {
-            agreement_begin_round(m, env, a, KIND_ABORT, out);
-        }""",
+        f"{{ if (!yes) return KIND_ABORT; {COMMITS_ALONE} }}",
         ("unmap", "flat"),
     ),
     Bug(
         "UNLOCK_AT_VOTE",
         ROUND,
         "merge(a, kind->prepare(m, env, a), m->me);",
-        "merge(a, kind->prepare(m, env, a), m->me);\n        if (!root) give(m, env, a);",
+        """merge(a, kind->prepare(m, env, a), m->me);
+        if (!root)
+            kind->object->give(m, env, a);""",
         ("unmap", "chain"),
     ),
     Bug(
         "ONE_PHASE_WITHOUT_RESTORE",
         ROUND,
-        ABORTS_ONE_PHASE,
-        """        } else {
-            a->phase = PHASE_COMMITTING;
-            agreement_own_part(m, env, a, out);
-            agreement_done(m, a, (enum verdict)a->verdict, a->named, out);
-        }""",
+        "    if (!yes)\n        return KIND_ABORT;\n",
+        """    if (!yes) {
+        a->phase = PHASE_COMMITTING;
+        own_part(m, env, a, out);
+        a->phase = PHASE_ABORTING;
+        m->aborting++;
+        return 0;
+    }
+""",
         ("pin-one", "chain"),
     ),
     Bug(
         "ABORT_TO_NOBODY",
         ROUND,
-        EACH_CHILD,
-        f"if (kind == KIND_ABORT) out->count = before;\n    {EACH_CHILD}",
+        ASKS,
+        f"{{ {ASKS} while (kind == KIND_ABORT && out->count > before) {FORGETS_ONE} }}",
         ("unmap-2", "chain"),
     ),
     Bug(
@@ -122,7 +135,7 @@ ENGINE = (
                 ROUND,
                 "        if (verdict == VERDICT_OK) {\n",
                 """        if (verdict != VERDICT_OK)
-            give(m, env, a);
+            kind->object->give(m, env, a);
         if (verdict == VERDICT_OK) {
 """,
             ),
@@ -132,10 +145,11 @@ ENGINE = (
     Bug(
         "TREE_OF_THE_MOMENT",
         ROUND,
-        TAKES_LINKS,
-        """const uint32_t place = tree_place(monitor_tree(m, a->root)->version);
-    const struct tree_link *link =
-        place == TREE_FLAT ? NULL : routing->links(routing->context, a->root, place);""",
+        "        const struct tree_link *link = links(env, a);",
+        """        const uint32_t place = tree_place(monitor_tree(m, a->root)->version);
+        const struct tree_link *link =
+            place == TREE_FLAT ? NULL
+                               : env->routing->links(env->routing->context, a->root, place);""",
         ("tree", "chain"),
     ),
     Bug(
@@ -154,7 +168,7 @@ ENGINE = (
     ),
     Bug(
         "GATHER_FORGOTTEN",
-        STEP,
+        ROUND,
         "if (a->phase == PHASE_PREPARING && verdict == VERDICT_OK && kind_of(env, a)->gather)",
         "if (0)",
         ("copy", "flat"),
@@ -162,13 +176,14 @@ ENGINE = (
     Bug(
         "RANGE_GIVEN_EARLY",
         ROUND,
-        "if (!(root || agreement_is_own(m, a)) || !kind->settled)\n            give(m, env, a);",
-        "give(m, env, a);",
+        """if (!(root || agreement_is_own(m, a)) || !kind->settled)
+            kind->object->give(m, env, a);""",
+        "kind->object->give(m, env, a);",
         ("revoke", "flat"),
     ),
     Bug(
         "OWNER_WITHOUT_LOCK",
-        ROUND,
+        ATTEMPT,
         "    agreement_take(m, env, a);\n",
         "    if (agreement_is_own(m, a)) agreement_take(m, env, a);\n",
         ("retype", "flat", "owner"),
@@ -183,7 +198,7 @@ ENGINE = (
     ),
     Bug(
         "OWNER_TOO_SURE",
-        ROUND,
+        ATTEMPT,
         """    if (agreement_holder(m, env, a))
         return VERDICT_BUSY;
     kind = kind_of(env, a);

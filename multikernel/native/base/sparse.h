@@ -35,7 +35,7 @@ static inline uint64_t sparse_index_bytes(uint32_t numbers)
 }
 static inline uint64_t sparse_record_bytes(uint32_t own_count, uint32_t others, uint32_t stride)
 {
-    return round_up((uint64_t)stride * (1 + own_count + (uint64_t)others), 64);
+    return round_up(stride, 64) + round_up((uint64_t)stride * (own_count + (uint64_t)others), 64);
 }
 
 static inline char *sparse_record(const struct sparse *s, uint32_t record)
@@ -60,6 +60,12 @@ static inline void *sparse_at(const struct sparse *s, uint32_t number)
     return sparse_record(s, sparse_find(s, number));
 }
 
+/* The same where the stride is a constant: what a product takes is saved at every look. */
+static inline void *sparse_at_of(const struct sparse *s, uint32_t number, uint32_t stride)
+{
+    return (char *)(uintptr_t)s + s->records_offset + (uint64_t)sparse_find(s, number) * stride;
+}
+
 static inline bool sparse_has_room(const struct sparse *s)
 {
     return s->free || s->fresh < s->records;
@@ -74,7 +80,7 @@ static inline void *sparse_make(struct sparse *s, uint32_t number)
     if (s->free) {
         record = s->free;
         memcpy(&s->free, sparse_record(s, record), sizeof s->free);
-        memset(sparse_record(s, record), 0, sizeof s->free);
+        memset(sparse_record(s, record), 0, 8); /* a word, as it is read next */
     } else if (s->fresh < s->records) {
         record = s->fresh++;
     } else {
@@ -85,20 +91,21 @@ static inline void *sparse_make(struct sparse *s, uint32_t number)
     return sparse_record(s, record);
 }
 
-/* A number that is not one's own and has a record. */
-static inline void sparse_drop(struct sparse *s, uint32_t number)
+/* A number that is not one's own and has a record, of which so many bytes may not be zero. */
+static inline void sparse_drop(struct sparse *s, uint32_t number, size_t bytes)
 {
     uint32_t *record = &sparse_index(s)[number];
     assert(*record && number - s->own >= s->own_count);
     char *place = sparse_record(s, *record);
-    memset(place, 0, s->stride);
+    memset(place, 0, bytes);
     memcpy(place, &s->free, sizeof s->free);
     s->free = *record;
     *record = 0;
     s->others--;
 }
 
-/* At those offsets in a zeroed block that begins at base. */
+/* At those offsets, multiples of 64, in a zeroed block. The blank record ends where a cache line
+ * does, so that the first own one touches no more lines than it must. */
 static inline void sparse_init(struct sparse *s, uint32_t numbers, uint32_t own, uint32_t own_count,
                                uint32_t others, uint32_t stride, uint64_t index_offset,
                                uint64_t records_offset)
@@ -110,5 +117,5 @@ static inline void sparse_init(struct sparse *s, uint32_t numbers, uint32_t own,
                          .stride = stride,
                          .fresh = 1 + own_count,
                          .index_offset = index_offset,
-                         .records_offset = records_offset};
+                         .records_offset = records_offset + round_up(stride, 64) - stride};
 }

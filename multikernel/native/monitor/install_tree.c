@@ -19,9 +19,22 @@ static uint32_t count(const struct monitor *m)
     return m->cores;
 }
 
-static uint64_t *lock(const struct monitor *m, uint32_t root)
+static uint64_t holder(const struct monitor *m, const struct agreement *a)
 {
-    return &monitor_tree(m, root)->lock;
+    return monitor_tree(m, a->slot)->lock;
+}
+
+static void take(struct monitor *m, const struct agreement *a)
+{
+    monitor_tree(m, a->slot)->lock = a->id;
+}
+
+static void give(struct monitor *m, const struct environment *env, const struct agreement *a)
+{
+    struct tree *tree = monitor_tree(m, a->slot);
+    (void)env;
+    if (tree->lock == a->id)
+        tree->lock = 0;
 }
 
 static const uint64_t *everybody(const struct monitor *m, const struct agreement *a,
@@ -33,7 +46,8 @@ static const uint64_t *everybody(const struct monitor *m, const struct agreement
     return NULL;
 }
 
-static const struct object_kind trees = {.count = count, .lock = lock, .participants = everybody};
+static const struct object_kind trees = {
+    .count = count, .holder = holder, .take = take, .give = give, .participants = everybody};
 
 /* --- The operation --- */
 

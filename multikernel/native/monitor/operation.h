@@ -3,24 +3,22 @@
  * its environment and knows none by name. */
 #pragma once
 
+#include "base/hint.h"
 #include "monitor/monitor.h"
 
 /* What operations are about, what keeps two of them apart, and the cores that take part in one.
- * Objects are numbered things with a lock word each, or ranges, of which any two may overlap. */
+ * Objects are numbered, with a lock word each, or ranges, of which any two may overlap. */
 struct object_kind {
-    /* Numbered: how many there are, and the lock of one. NULL for ranges: check sees whether one
-     * makes sense. */
+    /* How many there are. NULL for ranges: check sees whether one makes sense. */
     uint32_t (*count)(const struct monitor *);
-    uint64_t *(*lock)(const struct monitor *, uint32_t object);
-    /* Ranges: the attempt that holds a part of this one, other than itself; 0: none. */
+    /* The attempt that holds it, or a part of it; 0: none. This one is locked from now on, until it
+     * gives back what it holds of it. */
     uint64_t (*holder)(const struct monitor *, const struct agreement *);
     void (*take)(struct monitor *, const struct agreement *);
-    void (*give)(struct monitor *, const struct agreement *);
+    void (*give)(struct monitor *, const struct environment *, const struct agreement *);
     /* NULL: all members. A set that is kept nowhere is put into buffer, of CORE_SET_WORDS_MAX. */
     const uint64_t *(*participants)(const struct monitor *, const struct agreement *,
                                     uint64_t *buffer);
-    /* The lock was given back. NULL: nothing to be done then. */
-    void (*unlocked)(struct monitor *, const struct environment *, uint32_t object);
     /* RELEASE: it is final everywhere. NULL: nobody is notified. */
     void (*released)(struct monitor *, const struct environment *, const struct message *);
 };

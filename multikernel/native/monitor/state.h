@@ -76,7 +76,7 @@ struct workflow {
 /* --- The block --- */
 
 struct monitor {
-    uint64_t size;
+    /* Three cache lines that every step looks at, or nearly. */
     uint32_t me;
     uint32_t cores;
     uint32_t set_words;
@@ -86,23 +86,25 @@ struct monitor {
     uint32_t waiting;  /* workflows, and agreements that are queued */
     uint32_t engaged;  /* others' agreements that this core voted for and whose outcome it awaits */
     uint32_t aborting; /* ABORTs that this core drives: how long they take is to be known */
+    uint32_t notifies_all; /* not everything has room here: what one phase did ends with a notice */
+    uint64_t sequence;     /* attempts begun */
+    uint64_t workflows_offset;
+    uint64_t trees_offset;
+    struct sparse agreements; /* by initiator * lanes + lane */
+    uint32_t strength_max;
+    uint32_t recorded;      /* mappings with `recorded` */
+    uint64_t cspace_offset; /* a multiple of 64; 0: no capabilities here */
+    struct sparse mappings; /* by slot */
+    uint64_t members_offset;
+    uint64_t sets_offset; /* of each how often it is used; then the set */
+    /* The rest. */
+    uint64_t size;
     uint32_t queue_first, queue_last; /* records of agreements, 0: none */
     uint32_t capability_protocol;
     uint32_t capability_work;
     uint32_t piece_slots;
-    uint32_t strength_max;
-    uint32_t recorded;     /* mappings with `recorded` */
-    uint32_t notifies_all; /* not everything has room here: what one phase did ends with a notice */
-    uint32_t sets;         /* explicit ones that there is room for */
-    uint64_t sequence;     /* attempts begun */
+    uint32_t sets;             /* explicit ones that there is room for */
     struct new_mappings fresh; /* this core's */
-    struct sparse agreements;  /* by initiator * lanes + lane */
-    struct sparse mappings;    /* by slot */
-    uint64_t workflows_offset;
-    uint64_t trees_offset;
-    uint64_t members_offset;
-    uint64_t sets_offset;   /* of each how often it is used; then the set */
-    uint64_t cspace_offset; /* a multiple of 64; 0: no capabilities here */
 };
 
 /* Bytes of an agreement's record. */
@@ -116,7 +118,7 @@ static inline uint32_t agreement_bytes(uint32_t cores)
 /* To read; the blank one where there is none. */
 static inline struct mapping *monitor_mapping(const struct monitor *m, uint32_t slot)
 {
-    return sparse_at(&m->mappings, slot);
+    return sparse_at_of(&m->mappings, slot, sizeof(struct mapping));
 }
 static inline uint32_t monitor_slots(const struct monitor *m)
 {
@@ -146,7 +148,7 @@ static inline struct agreement *monitor_agreement(const struct monitor *m, uint3
 }
 static inline struct agreement *monitor_own(const struct monitor *m, uint32_t lane)
 {
-    return monitor_agreement(m, m->me * m->lanes + lane);
+    return (struct agreement *)(void *)sparse_record(&m->agreements, 1 + lane);
 }
 static inline struct workflow *monitor_workflow(const struct monitor *m, uint32_t lane)
 {

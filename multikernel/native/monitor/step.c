@@ -9,7 +9,7 @@
  *
  * Conflict: of two attempts that meet, all cores agree which is the stronger. A core that finds the
  * object locked by a stronger attempt answers BUSY and names it; the root aborts, and tries again
- * later (round.c), stronger than before. One that finds it locked by a weaker attempt keeps the
+ * later (attempt.c), stronger than before. One that finds it locked by a weaker attempt keeps the
  * request until that one has ended. So what waits while it holds locks waits for weaker attempts
  * only, and there is no circle: hence no deadlock. (Wait-die: Rosenkrantz, Stearns and Lewis, ACM
  * TODS 3(2), 1978. In Barrelfish both abort.)
@@ -32,8 +32,8 @@
  * one the answer is BUSY. */
 #include "monitor/step_inside.h"
 
-static void refuse(const struct monitor *m, const struct input *in, enum verdict verdict,
-                   struct output *out)
+RARE static void refuse(const struct monitor *m, const struct input *in, enum verdict verdict,
+                        struct output *out)
 {
     struct output_entry *entry = emit(out, OUTPUT_REPLY, in->from);
     entry->token = in->token;
@@ -262,18 +262,8 @@ static void answer(struct monitor *m, const struct environment *env, const struc
     if (message->word[1] >> SEQUENCE_BITS >= m->cores || message_view(message) != m->view)
         return;
     struct agreement *a = monitor_agreement(m, number_of(m, message->word[1]));
-    if (a->id != message->word[1] || !core_set_has(a->awaited, in->from))
-        return;
-    const enum verdict verdict = message_verdict(message);
-    note_round(m, a, false, out);
-    core_set_remove(a->awaited, in->from);
-    a->joined |= message_kind(message) != PHASE_REFUSED;
-    if (verdict == VERDICT_BUSY && a->verdict == VERDICT_OK)
-        a->opponent = message->word[3];
-    merge(a, verdict, message_core(message));
-    if (a->phase == PHASE_PREPARING && verdict == VERDICT_OK && kind_of(env, a)->gather)
-        kind_of(env, a)->gather(a, &message->word[3]);
-    agreement_finish_round(m, env, a, out);
+    if (agreement_answer(m, env, in, a, out))
+        agreement_end(m, env, a, out);
 }
 
 /* --- What concerns this core alone --- */
@@ -308,11 +298,8 @@ void monitor_step(struct monitor *m, const struct environment *env, const struct
         break;
     case INPUT_CONTINUE:
         a = monitor_agreement(m, in->operation);
-        if (a->local) {
-            note_round(m, a, false, out);
-            agreement_own_part(m, env, a, out);
-            agreement_finish_round(m, env, a, out);
-        }
+        if (agreement_continue(m, env, a, out))
+            agreement_end(m, env, a, out);
         break;
     case INPUT_TICK:
         a = agreement_waiting_longest(m, env);

@@ -90,57 +90,99 @@ static inline struct agreement *agreement_record_for(struct monitor *m,
     return a;
 }
 
+/* Another core's is over here: its record is given back. */
+static inline void agreement_forget(struct monitor *m, struct agreement *a)
+{
+    if (agreement_is_own(m, a)) {
+        a->phase = PHASE_IDLE;
+    } else if (sparse_find(&m->agreements, a->number)) {
+        assert(core_set_is_empty(a->awaited, m->cores));
+        sparse_drop(&m->agreements, a->number, sizeof *a);
+    }
+}
+
+/* This core takes part: what is to be locked is made, and locked. */
+static inline void agreement_take(struct monitor *m, const struct environment *env,
+                                  struct agreement *a)
+{
+    const struct operation_kind *kind = kind_of(env, a);
+    if (kind->adopt)
+        kind->adopt(m, env, a);
+    kind->object->take(m, a);
+}
+
+static inline void agreement_fill(struct message *message, const struct monitor *m,
+                                  const struct agreement *a, uint32_t kind, uint32_t core)
+{
+    message->word[0] = message_head(kind, a->operation, a->verdict, core, m->view) |
+                       (uint64_t)a->place << 25 | (uint64_t)a->strength << 27;
+    message->word[1] = a->id;
+    message->word[2] = a->slot | (uint64_t)a->generation << 32;
+    for (int i = 0; i < 4; i++)
+        message->word[3 + i] = a->argument[i];
+}
+
 /* --- handed_over.c --- */
 
 /* Another core has asked this one to drive its operation. */
-void agreement_asked(struct monitor *m, const struct environment *env, const struct input *in,
-                     struct output *out);
+RARE void agreement_asked(struct monitor *m, const struct environment *env, const struct input *in,
+                          struct output *out);
 /* What became of an agreement that another core drove. */
-void agreement_answered(struct monitor *m, const struct environment *env, const struct input *in,
-                        struct agreement *a, struct output *out);
+RARE void agreement_answered(struct monitor *m, const struct environment *env,
+                             const struct input *in, struct agreement *a, struct output *out);
 
 /* --- waiting.c --- */
 
 /* The attempt that holds the object, or a part of it; 0: none. */
-uint64_t agreement_holder(const struct monitor *m, const struct environment *env,
-                          const struct agreement *a);
+static inline uint64_t agreement_holder(const struct monitor *m, const struct environment *env,
+                                        const struct agreement *a)
+{
+    return kind_of(env, a)->object->holder(m, a);
+}
 /* Is it stronger than the attempt that holds its object here? Of any two all cores agree which one
  * is: what was aborted more often, then the lower number. */
-bool agreement_may_wait(const struct monitor *m, const struct agreement *a, uint64_t holder);
+RARE bool agreement_may_wait(const struct monitor *m, const struct agreement *a, uint64_t holder);
 /* Another core drives it, and asked this one to take part. */
 static inline bool agreement_waits_to_join(const struct monitor *m, const struct agreement *a)
 {
     return a->phase == PHASE_QUEUED && a->root != m->me;
 }
 /* Until a tick after that time at which nobody else holds the object. */
-void agreement_wait(struct monitor *m, struct agreement *a, uint64_t until);
+RARE void agreement_wait(struct monitor *m, struct agreement *a, uint64_t until);
 /* If it does. */
-void agreement_wait_no_longer(struct monitor *m, struct agreement *a);
+RARE void agreement_leave(struct monitor *m, struct agreement *a);
+static inline void agreement_wait_no_longer(struct monitor *m, struct agreement *a)
+{
+    if (m->waiting)
+        agreement_leave(m, a);
+}
 /* The one that has waited longest, of those that nothing stands in the way of any more; NULL: none.
  * One a tick keeps the output within its bound. One that still has to wait becomes the youngest,
  * and so keeps no other waiting. */
-struct agreement *agreement_waiting_longest(struct monitor *m, const struct environment *env);
+RARE struct agreement *agreement_waiting_longest(struct monitor *m, const struct environment *env);
 /* Something waits: when is a tick wanted? What is locked here is unlocked by another input, and
  * then this is asked again. */
-uint64_t agreement_next_tick(const struct monitor *m, const struct environment *env);
+RARE uint64_t agreement_next_tick(const struct monitor *m, const struct environment *env);
 
 /* --- round.c --- */
 
-/* This core takes part: what is to be locked is made, and locked. */
-void agreement_take(struct monitor *m, const struct environment *env, struct agreement *a);
 /* A participant has done a round, or refuses to. */
 void agreement_reply(const struct monitor *m, const struct agreement *a, struct output *out);
-/* Forwards, then this core's own part, at once or by INPUT_CONTINUE; the round ends when both are
- * done and all children have answered. */
-void agreement_begin_round(struct monitor *m, const struct environment *env, struct agreement *a,
-                           uint32_t kind, struct output *out);
-void agreement_own_part(struct monitor *m, const struct environment *env, struct agreement *a,
-                        struct output *out);
-void agreement_finish_round(struct monitor *m, const struct environment *env, struct agreement *a,
-                            struct output *out);
 /* Sends a RELEASE on to this core's children. */
-void agreement_forward_release(const struct monitor *m, const struct environment *env,
-                               const struct agreement *a, struct output *out);
+RARE void agreement_forward_release(const struct monitor *m, const struct environment *env,
+                                    const struct agreement *a, struct output *out);
+/* Forwards, then this core's own part, at once or by INPUT_CONTINUE; the round ends when that is
+ * done and all children have answered, and another one may begin. The second: that INPUT_CONTINUE.
+ * The third: a child has answered. True: the last round of one that this core drives has ended. */
+bool agreement_begin_round(struct monitor *m, const struct environment *env, struct agreement *a,
+                           uint32_t kind, struct output *out);
+bool agreement_continue(struct monitor *m, const struct environment *env, struct agreement *a,
+                        struct output *out);
+bool agreement_answer(struct monitor *m, const struct environment *env, const struct input *in,
+                      struct agreement *a, struct output *out);
+
+/* --- attempt.c --- */
+
 /* Are others to be asked about a workflow's next step, or about what was asked of this core? Else
  * it waits, or is done. */
 bool agreement_looks(struct monitor *m, const struct environment *env, struct agreement *a,
@@ -148,10 +190,11 @@ bool agreement_looks(struct monitor *m, const struct environment *env, struct ag
 /* A workflow's next step is tried, or what was asked of this core. */
 void agreement_attempt(struct monitor *m, const struct environment *env, struct agreement *a,
                        struct output *out);
-/* It has come to its end everywhere; and its outcome is put out. */
+/* Its last round has ended: it has come to its end everywhere, or is tried again. */
+void agreement_end(struct monitor *m, const struct environment *env, struct agreement *a,
+                   struct output *out);
 void agreement_succeed(struct monitor *m, const struct environment *env, struct agreement *a,
                        struct output *out);
+/* Its outcome is put out. */
 void agreement_done(struct monitor *m, struct agreement *a, enum verdict verdict, uint32_t core,
                     struct output *out);
-/* Another core's is over here: its record is given back. */
-void agreement_forget(struct monitor *m, struct agreement *a);

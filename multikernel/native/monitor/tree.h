@@ -15,6 +15,7 @@
 #pragma once
 
 #include "base/core_set.h"
+#include "base/hint.h"
 
 enum {
     TREE_FLAT = 0,   /* as a version and as a place: no tree */
@@ -89,23 +90,10 @@ static inline bool tree_is_leaf(const struct tree_link *link, uint32_t root, uin
     return link ? link[me].first_child == TREE_NOBODY : root != me;
 }
 
-/* The members next below `me` in root's tree, those with no member in between, one after the other
- * in sending order: the one after `at`, the first for TREE_NOBODY; TREE_NOBODY when there is none
- * left. link NULL: flat. members NULL: all cores are. */
-static inline uint32_t tree_next(const struct tree_link *link, const uint64_t *members,
-                                 uint32_t cores, uint32_t root, uint32_t me, uint32_t at)
+/* The next after `at`, where there is a tree. */
+APART static uint32_t tree_next_linked(const struct tree_link *link, const uint64_t *members,
+                                       uint32_t me, uint32_t at)
 {
-    if (!link) {
-        if (root != me)
-            return TREE_NOBODY;
-        for (uint32_t core = at == TREE_NOBODY ? 0 : at + 1; core < cores; core++) {
-            if (members)
-                core = core_set_next(members, cores, core);
-            if (core < cores && core != me)
-                return core;
-        }
-        return TREE_NOBODY;
-    }
     int down = at == TREE_NOBODY; /* into me's children; otherwise past what is below `at` */
     uint32_t core = down ? me : at;
     for (;;) {
@@ -122,4 +110,23 @@ static inline uint32_t tree_next(const struct tree_link *link, const uint64_t *m
             return core;
         down = 1;
     }
+}
+
+/* The members next below `me` in root's tree, those with no member in between, one after the other
+ * in sending order: the one after `at`, the first for TREE_NOBODY; TREE_NOBODY when there is none
+ * left. link NULL: flat. members NULL: all cores are. */
+static inline uint32_t tree_next(const struct tree_link *link, const uint64_t *members,
+                                 uint32_t cores, uint32_t root, uint32_t me, uint32_t at)
+{
+    if (!link) {
+        if (root != me)
+            return TREE_NOBODY;
+        uint32_t core = at == TREE_NOBODY ? 0 : at + 1;
+        if (members)
+            core = core_set_next(members, cores, core);
+        if (core == me)
+            core = members ? core_set_next(members, cores, core + 1) : core + 1;
+        return core < cores ? core : TREE_NOBODY;
+    }
+    return tree_next_linked(link, members, me, at);
 }

@@ -2,13 +2,6 @@
  * other cores have asked for, in the order of asking. A tick goes on with one. */
 #include "monitor/step_inside.h"
 
-uint64_t agreement_holder(const struct monitor *m, const struct environment *env,
-                          const struct agreement *a)
-{
-    const struct object_kind *object = kind_of(env, a)->object;
-    return object->lock ? *object->lock(m, a->slot) : object->holder(m, a);
-}
-
 bool agreement_may_wait(const struct monitor *m, const struct agreement *a, uint64_t holder)
 {
     const uint32_t number = number_of(m, holder), strength = monitor_agreement(m, number)->strength;
@@ -63,7 +56,7 @@ static void leave_queue(struct monitor *m, struct agreement *a)
     a->phase = PHASE_IDLE;
 }
 
-void agreement_wait_no_longer(struct monitor *m, struct agreement *a)
+void agreement_leave(struct monitor *m, struct agreement *a)
 {
     if (agreement_is_own(m, a) && agreement_workflow(m, a)->state == WORKFLOW_WAITING) {
         agreement_workflow(m, a)->state = WORKFLOW_AGREEING;

@@ -86,7 +86,7 @@ static bool goes_for_good(const struct driver *d, const struct request *request,
                           struct capability *ram)
 {
     const struct cspace *cs = cspace_of(d);
-    if (d->me != 0 || request->operation != OPERATION_DELETE)
+    if (d->me != 0)
         return false;
     const uint32_t slot = cspace_find(cs, request->task->source);
     if (slot == NO_CAPABILITY)
@@ -96,15 +96,22 @@ static bool goes_for_good(const struct driver *d, const struct request *request,
            frames_has(&d->frames, ram->address, ram->size, PAGE_KEPT);
 }
 
-static enum verdict begin(struct driver *d, const struct request *request, struct message *result)
+RARE static enum verdict delete(struct driver *d, const struct request *request,
+                                struct message *result)
 {
-    struct capability ram;
+    struct capability ram = {0};
     const bool last = goes_for_good(d, request, &ram);
     const enum verdict verdict = monitor_begin(d, request, result);
     if (verdict == VERDICT_OK && last &&
         cspace_is_clear(cspace_of(d), ram.address, capability_end(&ram)))
         frames_free(&d->frames, ram.address, ram.size);
     return verdict;
+}
+
+static enum verdict begin(struct driver *d, const struct request *request, struct message *result)
+{
+    return request->operation == OPERATION_DELETE ? delete(d, request, result)
+                                                  : monitor_begin(d, request, result);
 }
 
 static enum verdict create_ram(struct driver *d, uint64_t address, uint64_t size,
@@ -157,7 +164,7 @@ static enum verdict unused(struct driver *d, uint64_t address, uint64_t size)
 
 static int open(struct driver *d, const struct driver_options *o)
 {
-    struct multikernel *k = calloc(1, sizeof *k);
+    struct multikernel *k = aligned_alloc(LINE_BYTES, sizeof *k);
     size_t entries = monitor_output_entries(d->cores);
     /* Room for every message that all operations under way can want to send at once. */
     uint64_t most = (uint64_t)d->cores * d->cores * OPERATION_LANES;
@@ -165,6 +172,7 @@ static int open(struct driver *d, const struct driver_options *o)
         outgoing_open(d, (uint32_t)entries,
                       (uint32_t)(4 * entries + (most < OUTGOING_MOST ? most : OUTGOING_MOST))))
         return ENOMEM;
+    *k = (struct multikernel){0};
     k->output = calloc(1, sizeof *k->output + entries * sizeof(struct output_entry));
     if (!k->output)
         return ENOMEM;

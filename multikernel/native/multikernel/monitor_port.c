@@ -3,45 +3,43 @@
  * and replies. */
 #include "multikernel/multikernel.h"
 
-/* A DONE message carries slot and generation in word 2 and the address in word 3; a requester wants
- * them in 1 and 2. */
-static struct message for_requester(const struct message *done)
+/* What the requester is told: a DONE message has slot and generation, or the reference made, in
+ * word 2, and the address in word 3; a requester wants them in 1 and 2. A Mapping's reference is in
+ * word 4 of both. */
+static void for_requester(struct message *reply, const struct message *done)
 {
-    struct message reply = *done;
-    reply.word[0] |= KIND_PING;
-    reply.word[1] = done->word[2];
-    reply.word[2] = done->word[3];
-    return reply;
+    reply->word[0] = done->word[0] | KIND_PING;
+    reply->word[1] = done->word[2];
+    reply->word[2] = done->word[3];
+    reply->word[4] = done->word[4];
 }
 
-static void deliver(struct driver *d, const struct output *output, uint64_t ticket,
-                    enum verdict *verdict, struct message *result)
+/* The verdict of a DONE for the ticket, with the result: the caller answers. Else PENDING. */
+static enum verdict deliver(struct driver *d, const struct output *output, uint64_t ticket,
+                            struct message *result)
 {
-    for (uint32_t i = 0; i < output->count; i++) {
-        const struct output_entry *entry = &output->entry[i];
-        struct message done;
-        switch (entry->kind) {
-        case OUTPUT_REQUEST:
-        case OUTPUT_NOTICE:
+    const struct output_entry *end = output->entry + output->count;
+    enum verdict verdict = VERDICT_PENDING;
+    bool sent = false;
+    for (const struct output_entry *entry = output->entry; entry < end; entry++) {
+        if (entry->kind <= OUTPUT_NOTICE) {
             outgoing_send(d, entry->to, &entry->message);
-            break;
-        case OUTPUT_REPLY:
+            sent = true;
+        } else if (entry->kind == OUTPUT_REPLY) {
             outgoing_reply(d, entry->token, &entry->message);
-            break;
-        case OUTPUT_DONE:
-            done = for_requester(&entry->message);
-            if (ticket && entry->token == ticket && result) { /* at once: the caller answers */
-                *verdict = message_verdict(&done);
-                *result = done;
-            } else {
-                driver_reply(d, entry->token, &done);
-            }
-            break;
+        } else if (ticket && entry->token == ticket) {
+            verdict = message_verdict(&entry->message);
+            for_requester(result, &entry->message);
+        } else {
+            struct message reply = {{0}};
+            for_requester(&reply, &entry->message);
+            driver_reply(d, entry->token, &reply);
         }
     }
-    for (uint32_t i = 0; i < output->count; i++)
-        if (output->entry[i].kind == OUTPUT_REQUEST || output->entry[i].kind == OUTPUT_NOTICE)
-            outgoing_notify(d, output->entry[i].to);
+    for (const struct output_entry *entry = output->entry; sent && entry < end; entry++)
+        if (entry->kind <= OUTPUT_NOTICE)
+            outgoing_notify(d, entry->to);
+    return verdict;
 }
 
 static void step(struct multikernel *k, const struct input *input)
@@ -56,13 +54,12 @@ enum verdict monitor_turn(struct driver *d, const struct input *input, uint64_t 
                           struct message *result)
 {
     struct multikernel *k = multikernel_of(d);
-    enum verdict verdict = VERDICT_PENDING;
     step(k, input);
-    deliver(d, k->output, ticket, &verdict, result);
+    const enum verdict verdict = deliver(d, k->output, ticket, result);
     while (k->output->local != NO_OPERATION) {
-        struct input own = {.kind = INPUT_CONTINUE, .operation = k->output->local};
+        const struct input own = {.kind = INPUT_CONTINUE, .operation = k->output->local};
         step(k, &own);
-        deliver(d, k->output, ticket, &verdict, NULL);
+        deliver(d, k->output, 0, NULL);
     }
     k->next_tick = k->output->next_tick;
     /* Relaxed: this core alone reads it. */

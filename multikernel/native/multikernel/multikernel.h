@@ -5,14 +5,15 @@
 #include "multikernel/record.h"
 
 struct multikernel {
-    struct monitor *monitor;
-    struct routing routing;
-    struct environment environment;
+    /* Two cache lines that every message looks at. */
+    _Alignas(LINE_BYTES) struct monitor *monitor;
     struct output *output;
     struct record *record;    /* NULL: nothing is written down */
     _Atomic uint64_t waiting; /* the monitor wants a tick; where the loop sees it */
     uint64_t next_tick;       /* ... when, in cycles */
-    uint64_t asked, ticket;   /* that memory is asked about, if ticket is not 0 */
+    struct environment environment;
+    uint64_t asked, ticket; /* that memory is asked about, if ticket is not 0 */
+    struct routing routing;
 };
 
 static inline struct multikernel *multikernel_of(const struct driver *d)

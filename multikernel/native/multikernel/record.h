@@ -108,5 +108,5 @@ struct record *record_open(const char *path, uint32_t me, const struct monitor_s
 /* The state is laid out: from now on what the environment answers is written down. */
 void record_begin(struct record *record, struct environment *environment);
 /* monitor_step, written down for as long as there is room. */
-void record_step(struct record *record, const struct environment *environment,
-                 const struct input *input, struct output *output);
+RARE void record_step(struct record *record, const struct environment *environment,
+                      const struct input *input, struct output *output);

@@ -46,7 +46,7 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
         /* Nobody has heard of it: no address and no generation is lost by asking again. */
         m->fresh = before;
         monitor_mapping(m, a->slot)->generation--;
-        mapping_free(m, env, a->slot);
+        mapping_free(m, env, monitor_mapping(m, a->slot));
         return verdict;
     }
     mapping_record(m, a->slot);

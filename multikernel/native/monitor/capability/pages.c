@@ -52,9 +52,8 @@ void capability_page_settle(struct monitor *m, const struct environment *env,
         return;
     if (here && !goes)
         env->mmu->protect(env->mmu->context, slot, mapping->rights);
-    mapping->lock = 0;
     mapping->released |= goes;
-    mapping_unlocked(m, env, slot);
+    mapping_unlock(m, env, mapping);
     if (here && goes)
         env->mmu->retire(env->mmu->context, slot);
 }

@@ -96,8 +96,9 @@ static void take(struct monitor *m, const struct agreement *a)
     (void)verdict;
 }
 
-static void give(struct monitor *m, const struct agreement *a)
+static void give(struct monitor *m, const struct environment *env, const struct agreement *a)
 {
+    (void)env;
     cspace_unlock(monitor_cspace(m), a->id);
 }
 

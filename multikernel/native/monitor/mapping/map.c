@@ -43,7 +43,8 @@ void map_adopt(struct monitor *m, const struct environment *env, struct agreemen
 {
     if (agreement_is_own(m, a))
         return;
-    mapping_free(m, env, a->slot); /* what one phase left */
+    if (sparse_find(&m->mappings, a->slot)) /* what one phase left */
+        mapping_free(m, env, monitor_mapping(m, a->slot));
     struct mapping *mapping = mapping_make(m, a->slot);
     const uint64_t *set = NULL;
     const struct routing *r = env->routing;
@@ -87,7 +88,7 @@ void map_undo(struct monitor *m, const struct environment *env, struct agreement
     if (agreement_is_own(m, a) && agreement_retries(a))
         mapping->state = MAPPING_RESERVED;
     else
-        mapping_free(m, env, a->slot);
+        mapping_free(m, env, mapping);
 }
 
 const struct operation_kind map_operation = {

@@ -5,6 +5,79 @@
  * when this core takes part in its map, and forgotten when it is free and nobody holds its lock. */
 #include "monitor/mapping/mapping.h"
 
+/* --- Holders --- */
+
+/* How many mappings have the set at that place, and behind that the set. */
+static uint64_t *users_at(const struct monitor *m, uint32_t place)
+{
+    return (uint64_t *)((uintptr_t)m + m->sets_offset) + (size_t)place * (1 + m->set_words);
+}
+
+/* The place that holds that set already, or a free one, as for NULL; m->sets: neither. */
+static uint32_t place_for(const struct monitor *m, const uint64_t *set)
+{
+    uint32_t found = m->sets;
+    for (uint32_t i = 0; i < m->sets; i++) {
+        const uint64_t *users = users_at(m, i);
+        if (*users && set && memcmp(users + 1, set, 8 * (size_t)m->set_words) == 0)
+            return i;
+        if (!*users && found == m->sets)
+            found = i;
+    }
+    return found;
+}
+
+/* A place that is free is enough: an equal set needs none. */
+bool mapping_has_room(const struct monitor *m, uint32_t slot, uint64_t holders)
+{
+    const bool place = cores_form(holders) != CORES_KEPT || place_for(m, NULL) < m->sets;
+    return place && (sparse_find(&m->mappings, slot) || sparse_has_room(&m->mappings));
+}
+
+static void unhold(struct monitor *m, struct mapping *mapping)
+{
+    if (cores_form(mapping->holders) == CORES_KEPT)
+        --*users_at(m, (uint32_t)mapping->holders);
+    mapping->holders = 0;
+}
+
+void mapping_hold(struct monitor *m, struct mapping *mapping, uint64_t holders, const uint64_t *set)
+{
+    unhold(m, mapping);
+    mapping->holders = holders;
+    mapping->held = cores_has(holders, m->me, set);
+    if (cores_form(holders) != CORES_KEPT)
+        return;
+    const uint32_t place = place_for(m, set);
+    assert(place < m->sets);
+    memcpy(users_at(m, place) + 1, set, 8 * (size_t)m->set_words);
+    ++*users_at(m, place);
+    mapping->holders = holders | place;
+}
+
+static const uint64_t *kept(const struct monitor *m, const struct mapping *mapping)
+{
+    return cores_form(mapping->holders) == CORES_KEPT ? users_at(m, (uint32_t)mapping->holders) + 1
+                                                      : NULL;
+}
+
+/* Are they a set in memory as they are? */
+static bool is_word(const struct monitor *m, const struct mapping *mapping)
+{
+    return m->set_words == 1 && cores_form(mapping->holders) == CORES_BITS;
+}
+
+const uint64_t *mapping_holders(const struct monitor *m, const struct mapping *mapping,
+                                uint64_t *buffer)
+{
+    return cores_set(mapping->holders, m->cores, kept(m, mapping), buffer);
+}
+
+bool monitor_holds(const struct monitor *m, const struct mapping *mapping, uint32_t core)
+{
+    return cores_has(mapping->holders, core, kept(m, mapping));
+}
+
 /* --- Entries --- */
 
 struct mapping *mapping_make(struct monitor *m, uint32_t slot)
@@ -15,10 +88,10 @@ struct mapping *mapping_make(struct monitor *m, uint32_t slot)
     return mapping;
 }
 
-static void forget(struct monitor *m, uint32_t slot)
+static void forget(struct monitor *m, const struct mapping *mapping)
 {
-    if (!monitor_is_home(m, slot) && sparse_find(&m->mappings, slot))
-        sparse_drop(&m->mappings, slot);
+    if (!monitor_is_home(m, (uint32_t)mapping->slot))
+        sparse_drop(&m->mappings, (uint32_t)mapping->slot, sizeof *mapping);
 }
 
 void mapping_record(struct monitor *m, uint32_t slot)
@@ -28,33 +101,28 @@ void mapping_record(struct monitor *m, uint32_t slot)
     mapping->recorded = mapping->rights;
 }
 
-static void unhold(struct monitor *m, struct mapping *mapping);
-
-void mapping_free(struct monitor *m, const struct environment *env, uint32_t slot)
+void mapping_free(struct monitor *m, const struct environment *env, struct mapping *mapping)
 {
-    if (!sparse_find(&m->mappings, slot))
-        return;
-    struct mapping *mapping = monitor_mapping(m, slot);
     mapping->state = MAPPING_FREE;
     unhold(m, mapping);
     if (mapping->recorded) {
         mapping->recorded = 0;
         m->recorded--;
-        if (monitor_is_home(m, slot))
+        if (monitor_is_home(m, (uint32_t)mapping->slot))
             env->operations->page_gone(m, mapping);
     }
     if (!mapping->lock)
-        forget(m, slot);
+        forget(m, mapping);
 }
 
-void mapping_unlocked(struct monitor *m, const struct environment *env, uint32_t slot)
+void mapping_unlock(struct monitor *m, const struct environment *env, struct mapping *mapping)
 {
-    struct mapping *mapping = monitor_mapping(m, slot);
+    mapping->lock = 0;
     if (mapping->released) {
         mapping->released = 0;
-        mapping_free(m, env, slot);
+        mapping_free(m, env, mapping);
     } else if (mapping->state == MAPPING_FREE) {
-        forget(m, slot);
+        forget(m, mapping);
     }
 }
 
@@ -93,14 +161,27 @@ void mapping_restore(struct monitor *m, const struct environment *env, struct ag
 
 /* --- The object --- */
 
-static uint64_t *lock(const struct monitor *m, uint32_t slot)
+static uint64_t holder(const struct monitor *m, const struct agreement *a)
 {
-    return &monitor_mapping(m, slot)->lock;
+    return monitor_mapping(m, a->slot)->lock;
+}
+
+static void take(struct monitor *m, const struct agreement *a)
+{
+    monitor_mapping(m, a->slot)->lock = a->id;
+}
+
+static void give(struct monitor *m, const struct environment *env, const struct agreement *a)
+{
+    struct mapping *mapping = monitor_mapping(m, a->slot);
+    if (mapping->lock == a->id)
+        mapping_unlock(m, env, mapping);
 }
 
 static const uint64_t *holders(const struct monitor *m, const struct agreement *a, uint64_t *buffer)
 {
-    return mapping_holders(m, monitor_mapping(m, a->slot), buffer);
+    const struct mapping *mapping = monitor_mapping(m, a->slot);
+    return is_word(m, mapping) ? &mapping->holders : mapping_holders(m, mapping, buffer);
 }
 
 /* An unmap by others is final. */
@@ -114,81 +195,15 @@ static void released(struct monitor *m, const struct environment *env,
     if (mapping->lock)
         mapping->released = 1;
     else
-        mapping_free(m, env, slot);
+        mapping_free(m, env, mapping);
 }
 
 const struct object_kind monitor_mappings = {.count = monitor_slots,
-                                             .lock = lock,
+                                             .holder = holder,
+                                             .take = take,
+                                             .give = give,
                                              .participants = holders,
-                                             .unlocked = mapping_unlocked,
                                              .released = released};
-
-/* --- Holders --- */
-
-/* How many mappings have the set at that place, and behind that the set. */
-static uint64_t *users_at(const struct monitor *m, uint32_t place)
-{
-    return (uint64_t *)((uintptr_t)m + m->sets_offset) + (size_t)place * (1 + m->set_words);
-}
-
-/* The place that holds that set already, or a free one, as for NULL; m->sets: neither. */
-static uint32_t place_for(const struct monitor *m, const uint64_t *set)
-{
-    uint32_t found = m->sets;
-    for (uint32_t i = 0; i < m->sets; i++) {
-        const uint64_t *users = users_at(m, i);
-        if (*users && set && memcmp(users + 1, set, 8 * (size_t)m->set_words) == 0)
-            return i;
-        if (!*users && found == m->sets)
-            found = i;
-    }
-    return found;
-}
-
-/* A place that is free is enough: an equal set needs none. */
-bool mapping_has_room(const struct monitor *m, uint32_t slot, uint64_t holders)
-{
-    const bool place = cores_form(holders) != CORES_KEPT || place_for(m, NULL) < m->sets;
-    return place && (sparse_find(&m->mappings, slot) || sparse_has_room(&m->mappings));
-}
-
-void mapping_hold(struct monitor *m, struct mapping *mapping, uint64_t holders, const uint64_t *set)
-{
-    unhold(m, mapping);
-    mapping->holders = holders;
-    mapping->held = cores_has(holders, m->me, set);
-    if (cores_form(holders) != CORES_KEPT)
-        return;
-    const uint32_t place = place_for(m, set);
-    assert(place < m->sets);
-    memcpy(users_at(m, place) + 1, set, 8 * (size_t)m->set_words);
-    ++*users_at(m, place);
-    mapping->holders = holders | place;
-}
-
-static void unhold(struct monitor *m, struct mapping *mapping)
-{
-    if (cores_form(mapping->holders) == CORES_KEPT)
-        --*users_at(m, (uint32_t)mapping->holders);
-    mapping->holders = 0;
-}
-
-static const uint64_t *kept(const struct monitor *m, const struct mapping *mapping)
-{
-    return cores_form(mapping->holders) == CORES_KEPT ? users_at(m, (uint32_t)mapping->holders) + 1
-                                                      : NULL;
-}
-
-const uint64_t *mapping_holders(const struct monitor *m, const struct mapping *mapping,
-                                uint64_t *buffer)
-{
-    return cores_set(mapping->holders, m->cores, kept(m, mapping), buffer);
-}
-
-bool monitor_holds(const struct monitor *m, const struct mapping *mapping, uint32_t core)
-{
-    return cores_has(mapping->holders, core, kept(m, mapping));
-}
 
 /* --- Looking --- */
 

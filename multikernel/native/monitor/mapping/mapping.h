@@ -16,11 +16,11 @@ void map_undo(struct monitor *m, const struct environment *env, struct agreement
 /* The entry, made if this core has none. There is room: check has looked. */
 struct mapping *mapping_make(struct monitor *m, uint32_t slot);
 /* The entry is free from now on. At home its Mapping capability goes with it, if it has one. */
-void mapping_free(struct monitor *m, const struct environment *env, uint32_t slot);
+void mapping_free(struct monitor *m, const struct environment *env, struct mapping *mapping);
 /* The entry stands for a Mapping capability that its home has. */
 void mapping_record(struct monitor *m, uint32_t slot);
-/* What happens when an entry's lock is given back. */
-void mapping_unlocked(struct monitor *m, const struct environment *env, uint32_t slot);
+/* Its lock is given back, and with that all that was to be forgotten then. */
+void mapping_unlock(struct monitor *m, const struct environment *env, struct mapping *mapping);
 
 /* Are those rights that a page may be given, and its Mapping capability, if it has one, allows? */
 enum verdict mapping_check_rights(const struct mapping *mapping, uint32_t generation,

@@ -35,7 +35,7 @@ static void commit(struct monitor *m, const struct environment *env, struct agre
     const bool held = mapping->held;
     a->notify_home = home_is_notified(m, a);
     if (a->protocol == TWO_PHASE || agreement_is_own(m, a))
-        mapping_free(m, env, a->slot);
+        mapping_free(m, env, mapping);
     else
         mapping->state = MAPPING_GONE;
     if (held)
