@@ -230,7 +230,8 @@ def _copy(state: State, r: Request, cores: int) -> tuple[State, tuple[Copy, ...]
         if source.object.type == CNODE and cnode.about >= source.object.about:
             raise Refused("cnode-cycle")
     else:
-        if move and pages(state - without(state, {source})):
+        # Of a CNode nobody asks what it holds: it never goes to another core.
+        if move and source.object.type != CNODE and pages(state - without(state, {source})):
             raise Refused("mapped")
         if source.object.type not in REMOTE:
             raise Refused("not-copyable")
