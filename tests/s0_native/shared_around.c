@@ -34,7 +34,7 @@ enum verdict monitor_verdict(enum capability_verdict verdict)
 /* Under the kernel's lock. Every seventh page has no place on some core. */
 static struct {
     struct shared_kernel k;
-    struct shared_entry entry[1 + PAGES];
+    struct shared_entry entry[2 + PAGES]; /* a blank one, which is aligned to its end */
     uint32_t count;
 } table;
 
@@ -105,7 +105,7 @@ struct shared_kernel *around_open(void)
 
 uint64_t around_mapping(uint32_t slot)
 {
-    return table.entry[slot].mapping;
+    return entry_at(&table.k, slot)->mapping;
 }
 
 bool around_free(uint32_t slot)

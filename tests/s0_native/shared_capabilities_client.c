@@ -130,8 +130,10 @@ static void map_or_unmap(struct driver *d, uint64_t *seed, uint64_t source)
         return;
     }
     request.slot = random_next(seed) % PAGES;
+    /* The Mapping that the page had a moment ago, or has never had. */
+    const uint32_t of = random_next(seed) % 4 ? request.slot : random_next(seed) % PAGES;
     shared_lock(d);
-    const uint64_t mapping = around_mapping(request.slot);
+    const uint64_t mapping = around_mapping(of);
     shared_unlock(d);
     if (mapping)
         shared_frame_unmap(d, &request, mapping, &result);
