@@ -21,7 +21,7 @@ from typing import Any
 from multikernel.errors import CoreDied, MultikernelError
 from multikernel.machine.activity import Activity, CpuActivity, TaskActivity
 from multikernel.native import _native
-from multikernel.runtime import segments
+from multikernel.runtime import child, segments
 
 NAME = "mk-linux"
 CLOSE_SECONDS = 10.0
@@ -32,16 +32,8 @@ class LinuxProcess:
 
     def __init__(self, cpus: tuple[int, ...], memory: int) -> None:
         """cpus: thread i runs on cpus[i], the first one unmaps; memory: bytes."""
-        command = [
-            sys.executable,
-            "-m",
-            __name__,
-            str(os.getpid()),
-            ",".join(map(str, cpus)),
-            str(memory),
-        ]
         self.process = subprocess.Popen(
-            command,
+            child.command(__name__, str(os.getpid()), ",".join(map(str, cpus)), str(memory)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

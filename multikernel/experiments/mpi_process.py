@@ -23,6 +23,7 @@ from pathlib import Path
 
 from multikernel.errors import CoreDied
 from multikernel.native import _native
+from multikernel.runtime import child
 
 NAME = "mk-mpi"
 START_SECONDS, SLICE_SECONDS = 60.0, 60.0
@@ -56,9 +57,8 @@ class MpiProcess:
         listener.settimeout(0.2)
         self._log = open(os.path.join(self._directory.name, "log"), "w+b")  # noqa: SIM115
         self.process = subprocess.Popen(
-            [str(_launcher()), "-n", str(len(cpus)), sys.executable, "-m",
-            "multikernel.experiments.mpi_process",
-             path, ",".join(map(str, cpus))],
+            [str(_launcher()), "-n", str(len(cpus)),
+             *child.command("multikernel.experiments.mpi_process", path, ",".join(map(str, cpus)))],
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
             env=_environment(self._directory.name),
             start_new_session=True, preexec_fn=lambda: _native.adopt(NAME),

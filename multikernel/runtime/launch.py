@@ -12,14 +12,13 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import threading
 import weakref
 from typing import Any, Protocol
 
 from multikernel.errors import BootFailed, CoreDied, MultikernelError, SystemClosed
 from multikernel.native import _native
-from multikernel.runtime import segments, wire
+from multikernel.runtime import child, segments, wire
 from multikernel.runtime.plan import Plan
 
 REQUESTS, PROGRAMS = 0, 1
@@ -50,34 +49,25 @@ class Launched:
         self.plan = plan
         self.owner = os.getpid()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with theirs:
-            command = [sys.executable, "-m", "multikernel.runtime.supervisor", str(theirs.fileno())]
-            self.process = subprocess.Popen(
-                command,
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
         self._connection = ours
         self._closed = False
         self._died: dict[str, Any] | None = None
         self._close_lock = threading.Lock()
         self.runs: dict[int, Run] = {}
         self._locks = [[threading.Lock() for _ in (REQUESTS, PROGRAMS)] for _ in plan.cpus]
-        self._finalizer = weakref.finalize(self, _hang_up, ours, self.process, self.owner)
-        try:
-            wire.send(ours, plan.encode())
-            received = wire.receive(ours)
-        except ConnectionError:
-            received = None  # it was dead before it had read its plan
-        except BaseException:
-            self.close()
-            raise
-        record: dict[str, Any] = (
-            json.loads(received[0])
-            if received
-            else {"error": "the supervisor ended without a word"}
-        )
+        with child.LastWords() as words:
+            with theirs:
+                passed = theirs.fileno(), words.ours
+                self.process = subprocess.Popen(
+                    child.command("multikernel.runtime.supervisor", *map(str, passed)),
+                    pass_fds=passed,
+                    stdin=subprocess.DEVNULL,
+                    stderr=words.stderr,
+                    start_new_session=True,
+                )
+            self._finalizer = weakref.finalize(self, _hang_up, ours, self.process, self.owner)
+            received = self._boot(plan)
+            record = json.loads(received[0]) if received else self._last_words(words)
         if "size" not in record or received is None:
             self.close()
             raise _boot_error(record)
@@ -88,6 +78,25 @@ class Launched:
         finally:
             os.close(kernel)
         self.client = _native.Client(self.segment, ours.fileno())
+
+    def _boot(self, plan: Plan) -> tuple[bytes, list[int]] | None:
+        """Sends the plan; what came back, None where the supervisor has ended."""
+        try:
+            wire.send(self._connection, plan.encode())
+            return wire.receive(self._connection)
+        except ConnectionError:
+            return None  # it was dead before it had read its plan
+        except BaseException:
+            self.close()
+            raise
+
+    def _last_words(self, words: child.LastWords) -> dict[str, Any]:
+        """What a supervisor that has ended leaves to be said."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(CLOSE_SECONDS)
+        status = self.process.returncode
+        said = words.read() or f"status {status}, without a word"
+        return {"error": f"the supervisor ended: {said}"}
 
     # --- requests ---
 

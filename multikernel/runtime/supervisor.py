@@ -6,7 +6,7 @@ launcher says so, when the launcher is gone (by its pidfd, so that copies of the
 launcher's children don't matter), or when a core dies: a system with a dead core is taken down
 whole. Cores are reaped only at the end, so no pid that a core may signal is ever reused.
 
-Run as: python -m multikernel.runtime.supervisor DESCRIPTOR
+Run as: python -P -m multikernel.runtime.supervisor DESCRIPTOR STDERR
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import cloudpickle  # noqa: F401  imported before the fork, for all cores at onc
 from multikernel.errors import MultikernelError, SegmentFull
 from multikernel.machine import pinning
 from multikernel.native import _native
-from multikernel.runtime import inspection, segments, wire
+from multikernel.runtime import child, inspection, segments, wire
 from multikernel.runtime.core import CNODES, be_core
 from multikernel.runtime.inspection_socket import Listener
 from multikernel.runtime.links import Links
@@ -70,7 +70,7 @@ class _Supervisor:
         segments.back(memory, 0, plan.memory)
         # Each core backs its own region; the header and the shared kernel's state belong to no
         # core.
-        segments.back(kernel, 0, 4096)
+        segments.back(kernel, 0, _native.SEGMENT_HEADER_BYTES)
         self.segment = _native.Segment.create(kernel, *geometry)
         end = sum(self.segment.region(plan.cores - 1))
         segments.back(kernel, end, size - end)
@@ -227,8 +227,10 @@ class _Supervisor:
             os.waitpid(pid, 0)
 
 
-def main(descriptor: int) -> int:
+def main(descriptor: int, stderr: int) -> int:
     """The process's life; its exit code."""
+    child.speaks(stderr)
+    child.hears_of_children()
     connection = socket.socket(fileno=descriptor)
     connection.set_inheritable(False)
     received = wire.receive(connection)
@@ -267,4 +269,4 @@ def main(descriptor: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))

@@ -11,7 +11,9 @@ import pytest
 from s7_faults.systems import all_gone, descendants_of, names_of
 
 
-@pytest.fixture(params=["multikernel", pytest.param("shared", marks=pytest.mark.full)])
+@pytest.fixture(
+    params=["multikernel", pytest.param("shared", marks=pytest.mark.full)], scope="module"
+)
 def kernel(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name

@@ -12,7 +12,10 @@ cdef extern from "segment/segment.h":
         uint64_t regions_offset, region_bytes
     uint64_t segment_bytes(const geometry *g)
     void segment_init(segment *s, const geometry *g)
+    int segment_keep_layout(segment *s, int file)
     const char *segment_check(const segment *s, uint64_t mapped)
+    enum:
+        HEADER_BYTES
 
 cdef extern from "face/segment_access.h":
     void segment_go(segment *s)
@@ -26,6 +29,9 @@ cdef extern from "probes/probes.h":
 cdef extern from "shared/kernel.h":
     uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, uint32_t cnodes,
             uint32_t scope)
+
+
+SEGMENT_HEADER_BYTES = HEADER_BYTES
 
 
 def kernel_segment_bytes(uint32_t cores, uint32_t window, uint32_t user_channels,
@@ -60,6 +66,12 @@ cdef class Segment:
         self.s, self.bytes = <segment *>memory, size
         return 0
 
+    cdef int keep_layout(self, int fd) except -1:
+        cdef int error = segment_keep_layout(self.s, fd)
+        if error:
+            raise OSError(error, "the kernel segment's header")
+        return 0
+
     @staticmethod
     def create(int fd, uint32_t cores, uint32_t window, uint32_t user_channels,
             uint32_t ring_slots, uint64_t shared_bytes):
@@ -67,12 +79,15 @@ cdef class Segment:
         cdef Segment self = Segment()
         self.map(fd, segment_bytes(&g))
         segment_init(self.s, &g)
+        self.keep_layout(fd)
         return self
 
     @staticmethod
     def attach(int fd, uint64_t size):
         cdef Segment self = Segment()
         self.map(fd, size)
+        if size >= HEADER_BYTES:
+            self.keep_layout(fd)
         cdef const char *wrong = segment_check(self.s, size)
         if wrong:
             raise ValueError(f"not this system's kernel segment: {wrong.decode()}")

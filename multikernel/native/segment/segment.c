@@ -1,6 +1,8 @@
 #include "segment/segment.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 void segment_region(const struct geometry *g, struct region *region)
 {
@@ -29,8 +31,7 @@ uint64_t segment_bytes(const struct geometry *g)
 {
     struct region region;
     segment_region(g, &region);
-    return round_up(sizeof(struct segment), PAGE_BYTES) + region.bytes * g->cores +
-           round_up(g->shared_bytes, PAGE_BYTES);
+    return HEADER_BYTES + region.bytes * g->cores + round_up(g->shared_bytes, PAGE_BYTES);
 }
 
 void segment_init(struct segment *segment, const struct geometry *g)
@@ -42,9 +43,19 @@ void segment_init(struct segment *segment, const struct geometry *g)
     segment->geometry = *g;
     segment->size = segment_bytes(g);
     segment->region_bytes = region.bytes;
-    segment->regions_offset = round_up(sizeof(struct segment), PAGE_BYTES);
+    segment->regions_offset = HEADER_BYTES;
     segment->shared_offset = segment->regions_offset + region.bytes * g->cores;
     segment->magic = SEGMENT_MAGIC;
+}
+
+int segment_keep_layout(struct segment *segment, int file)
+{
+    if (mmap(segment, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, file, 0) ==
+        MAP_FAILED)
+        return errno;
+    /* A private page is the file's until it is written. */
+    *(volatile uint32_t *)&segment->version = segment->version;
+    return mprotect(segment, PAGE_BYTES, PROT_READ) ? errno : 0;
 }
 
 const char *segment_check(const struct segment *segment, uint64_t mapped)

@@ -6,7 +6,9 @@
  *   the client's lines | its tree's tables | core sets | scratch memory, which no kernel uses
  *
  * Offsets, never pointers; magic, version and geometry are checked on attach. Made and unlinked by
- * the supervisor. */
+ * the supervisor. The header's first page says where everything lies, so every process keeps a copy
+ * of its own that nobody can write: a wild pointer of a program on one core leads nobody astray who
+ * is not a core. */
 #pragma once
 
 #include <stddef.h>
@@ -24,6 +26,7 @@ enum {
     CLIENT_CHANNELS = 3,  /* the launcher's requests, its programs, the supervisor's inspection */
     OPERATION_LANES = 16, /* operations a core may have under way at once */
     SCRATCH_BYTES = 128 * PAD_BYTES,
+    HEADER_BYTES = 2 * PAGE_BYTES,
 };
 
 /* What the supervisor decides; all else follows. */
@@ -44,9 +47,10 @@ struct segment {
     uint64_t region_bytes;
     uint64_t regions_offset;
     uint64_t shared_offset;
-    _Alignas(PAD_BYTES) _Atomic uint32_t go; /* supervisor: every core is ready */
-    _Atomic uint32_t stop;                   /* supervisor: leave your waits */
+    _Alignas(PAGE_BYTES) _Atomic uint32_t go; /* supervisor: every core is ready */
+    _Atomic uint32_t stop;                    /* supervisor: leave your waits */
 };
+static_assert(sizeof(struct segment) == HEADER_BYTES, "what is shared of it has a page to itself");
 
 /* Offsets inside a region. */
 struct region {
@@ -66,6 +70,10 @@ uint64_t segment_bytes(const struct geometry *geometry);
 
 /* Writes the header into zeroed memory of segment_bytes. */
 void segment_init(struct segment *segment, const struct geometry *geometry);
+
+/* The segment is that file, mapped: from here on the first page is a copy that nobody can write, of
+ * this process and those that it forks. 0, or an errno. */
+int segment_keep_layout(struct segment *segment, int file);
 
 /* NULL when fine, else what is wrong with it, for an error message. */
 const char *segment_check(const struct segment *segment, uint64_t mapped_bytes);
