@@ -1,16 +1,19 @@
 """How a command reaches a running system: every supervisor listens on an abstract Unix socket named
-by its pid.
+by its pid and by chance.
 
 Guarantees: nothing is left anywhere, whatever is killed: an abstract socket has no file and goes
 with its process. Only its own user (and root) is answered, and the asker knows that the answer is
-the supervisor's: both sides ask the host for the other's pid and user. The supervisor goes on
-watching: an inspection ends after moments, or at once when a core or the launcher ends.
+the supervisor's: both sides ask the host for the other's pid and user. Names are anybody's to take:
+nobody can foresee one, and the asker tries all that may be the supervisor's. A supervisor without a
+name is not inspected, and goes on all the same; an inspection ends after moments, or at once when a
+core or the launcher ends.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import socket
 import struct
 import time
@@ -27,8 +30,16 @@ SECONDS = 5.0
 _CREDENTIALS = struct.Struct("3i")
 
 
-def _address(pid: int) -> str:
-    return f"\0multikernel-inspect-{pid}"
+def _prefix(pid: int) -> str:
+    return f"multikernel-inspect-{pid}-"
+
+
+def _addresses(pid: int) -> list[str]:
+    """All names there are that may be that supervisor's."""
+    with open("/proc/net/unix", errors="replace") as table:
+        fields = [line.split(None, 7) for line in table]
+    names = {line[7].rstrip("\n") for line in fields if len(line) == 8}
+    return sorted("\0" + name[1:] for name in names if name.startswith("@" + _prefix(pid)))
 
 
 def _peer(connection: socket.socket) -> tuple[int, int]:
@@ -44,8 +55,9 @@ class Listener:
     def __init__(self, look: Callable[[float], dict[str, Any]]) -> None:
         self._look = look
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.bind(_address(os.getpid()))
-        self._socket.listen(8)
+        with contextlib.suppress(OSError):  # without a name nobody comes
+            self._socket.bind("\0" + _prefix(os.getpid()) + secrets.token_hex(8))
+            self._socket.listen(8)
         self._socket.setblocking(False)
 
     def fileno(self) -> int:
@@ -121,24 +133,34 @@ def choose(pid: int | None) -> Running:
 def fetch(running: Running) -> dict[str, Any]:
     """What that system looks like now. Raises MultikernelError."""
     where = f"supervisor {running.pid}"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(2 * SECONDS)
-        try:
-            connection.connect(_address(running.pid))
-            if _peer(connection) != (running.pid, running.user):
-                raise MultikernelError("somebody else answers in the system's name", where=where)
-            received = wire.receive(connection)
-        except TimeoutError:
-            raise MultikernelError(
-                "the system does not answer", where=where, hint="is it stopped?"
-            ) from None
-        except OSError as error:
-            raise MultikernelError(
-                "the system is just starting or ending",
-                value=error.strerror,
-                where=where,
-                hint="try again",
-            ) from None
+    others = 0
+    for address in _addresses(running.pid):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            # A name whose queue is full lets nobody wait.
+            connection.setblocking(False)
+            try:
+                connection.connect(address)
+                if _peer(connection) != running:
+                    others += 1
+                    continue
+            except OSError:
+                continue  # gone meanwhile, or not to be had
+            return _answer(connection, where)
+    if others:
+        raise MultikernelError("somebody else answers in the system's name", where=where)
+    raise MultikernelError("the system is just starting or ending", where=where, hint="try again")
+
+
+def _answer(connection: socket.socket, where: str) -> dict[str, Any]:
+    connection.settimeout(2 * SECONDS)
+    try:
+        received = wire.receive(connection)
+    except TimeoutError:
+        raise MultikernelError(
+            "the system does not answer", where=where, hint="is it stopped?"
+        ) from None
+    except OSError:
+        received = None
     if received is None:
         raise MultikernelError("the system ended", where=where)
     record: dict[str, Any] = wire.decoded(received[0])
