@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import secrets
 import struct
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -41,6 +42,7 @@ _WHOLE = {"sum": 1, "min": 2, "max": 3, "and": 4, "or": 5}
 _REAL = {"sum": 6, "min": 7, "max": 8}
 _NOTHING = (1 << 64) - 1
 _TRIES = 100
+_CLOSE, _MAY_CLOSE = 0xFFFF, 0xFFFE
 
 
 _taken: dict[str, deque[bytes]] = {}
@@ -212,7 +214,8 @@ class Groups:
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._open: dict[int, Group] = {}
+        self._open: dict[int, Group | None] = {}  # None: a thread is about to open or close it
+        self._lock = threading.Lock()
 
     def open(self, cores: Iterable[SupportsIndex] | None, root: SupportsIndex | None) -> Group:
         """Raises BadInput, OutOfSlots."""
@@ -229,30 +232,57 @@ class Groups:
                 where="group",
                 hint=f"members are {list(members)}",
             )
-        number = next((number for number in range(GROUPS) if number not in self._open), None)
-        if number is None:
-            raise OutOfSlots(
-                f"{GROUPS} groups are open", where="group", hint="system.close_group(group)"
+        with self._lock:
+            number = next((number for number in range(GROUPS) if number not in self._open), None)
+            if number is None:
+                raise OutOfSlots(
+                    f"{GROUPS} groups are open", where="group", hint="system.close_group(group)"
+                )
+            self._open[number] = None
+        group = None
+        try:
+            for _ in range(_TRIES):
+                if self._try(number, members, top):
+                    group = Group(plan.system, number, members, top, secrets.token_hex(8))
+                    return group
+                time.sleep(0.001)
+            raise SystemClosed(
+                "the root's tree does not stay the same for long enough to open a group",
+                where="group",
             )
-        for _ in range(_TRIES):
-            if self._try(number, members, top):
-                self._open[number] = Group(plan.system, number, members, top, secrets.token_hex(8))
-                return self._open[number]
-            time.sleep(0.001)
-        raise SystemClosed(
-            "the root's tree does not stay the same for long enough to open a group", where="group"
-        )
+        finally:
+            self._is_now(number, group)
 
     def close(self, group: Group) -> None:
         """Its number may be used again. No member may be in a collective. Raises BadInput."""
-        if self._open.get(group.number) is not group:
-            raise BadInput("this group is not open", value=repr(group), where="close_group")
-        self._shut(group.number, group.cores)
-        del self._open[group.number]
+        with self._lock:
+            if self._open.get(group.number) is not group:
+                raise BadInput("this group is not open", value=repr(group), where="close_group")
+            self._open[group.number] = None
+        left: Group | None = group
+        try:
+            for core in group.cores:
+                if self._access.request(core, KINDS["GROUP"], group.number, _MAY_CLOSE)[0] != OK:
+                    raise BadInput(
+                        "a member waits in this group", value=f"core {core}", where="close_group",
+                        hint="let all members call what it waits in, or end its program",
+                    )  # fmt: skip
+            self._shut(group.number, group.cores)
+            left = None
+        finally:
+            self._is_now(group.number, left)
+
+    def _is_now(self, number: int, group: Group | None) -> None:
+        """That group has the number from now on; None: its number is free."""
+        with self._lock:
+            if group is None:
+                del self._open[number]
+            else:
+                self._open[number] = group
 
     def _shut(self, number: int, cores: Sequence[int]) -> None:
         for core in cores:
-            self._access.request(core, KINDS["GROUP"], number, 0xFFFF)
+            self._access.request(core, KINDS["GROUP"], number, _CLOSE)
 
     def _try(self, number: int, members: tuple[int, ...], root: int) -> bool:
         _, _, words = self._access.request(root, KINDS["TREES"], root)

@@ -289,3 +289,22 @@ def test_what_cannot_be(kernel: Any) -> None:
         with pytest.raises(BadInput, match="not open"):
             system.close_group(more[0])
         system.group()
+
+
+def waits(group: Group) -> str:
+    group.barrier()
+    return "passed"
+
+
+def test_a_group_in_which_a_member_waits_is_not_closed(kernel: Any) -> None:
+    with multikernel.boot(cores=3, kernel=kernel) as system:
+        group = system.group(root=1)
+        first = system.cores[0].start(waits, group)
+        time.sleep(0.2)
+        with pytest.raises(BadInput, match="a member waits in this group: core 0"):
+            system.close_group(group)
+        others = [system.cores[core].start(waits, group) for core in (1, 2)]
+        assert [task.result() for task in (first, *others)] == ["passed"] * 3
+        system.close_group(group)
+        again = system.group(root=1)
+        assert on_all(system, again, waits) == ["passed"] * 3

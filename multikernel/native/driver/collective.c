@@ -8,6 +8,7 @@
 
 /* In the line number of a reply address: the answer to a GATHER, else to a SPREAD. */
 enum { UP = 0x80 };
+enum { MAY_CLOSE = 0xfffe };
 
 int collective_open(struct driver *d)
 {
@@ -45,6 +46,7 @@ static void join_group(struct driver *d, struct group *g, uint32_t root,
 {
     struct group_child *child = g->child;
     *g = (struct group){.open = true,
+                        .opened = g->opened + 1,
                         .parent = d->me == root ? TREE_NOBODY : (uint16_t)root,
                         .child = child,
                         .box = g->box,
@@ -60,8 +62,15 @@ static void join_group(struct driver *d, struct group *g, uint32_t root,
         child[g->child_count++] = (struct group_child){.core = (uint16_t)core};
 }
 
-/* Words: 1 the group's number; 2 root 0-15 (0xffff: close it), version of its tree 16-47; 3
- * members, cores in a word. STALE_VIEW when the root's tree is another one by now. */
+/* Somebody waits in it here, or for what is here. */
+static bool engaged(const struct group *g)
+{
+    return g->open && (g->here || g->arrived || g->taker || g->spreading);
+}
+
+/* Words: 1 the group's number; 2 root 0-15 (0xffff: close it; 0xfffe: CORE_BUSY where somebody
+ * waits), version of its tree 16-47; 3 members, cores in a word. STALE_VIEW when the root's tree is
+ * another one by now. */
 static enum verdict open_group(struct driver *d, uint64_t address, const struct message *request)
 {
     const uint32_t number = request->word[1] & 0xff, root = request->word[2] & 0xffff;
@@ -69,6 +78,8 @@ static enum verdict open_group(struct driver *d, uint64_t address, const struct 
     if (number >= GROUPS)
         return VERDICT_BAD_REQUEST;
     struct group *g = &d->groups[number];
+    if (root == MAY_CLOSE)
+        return engaged(g) ? VERDICT_CORE_BUSY : VERDICT_OK;
     if (root == TREE_NOBODY) {
         g->open = false;
         return VERDICT_OK;
@@ -93,7 +104,8 @@ static enum verdict open_group(struct driver *d, uint64_t address, const struct 
 static bool send(struct driver *d, uint32_t to, uint32_t number, uint32_t up,
                  const struct message *message)
 {
-    return user_send(d, to, GROUP_CHANNEL, message, reply_address(REPLY_GROUP, to, 0, number | up));
+    return user_send(d, to, GROUP_CHANNEL, message,
+                     reply_address(REPLY_GROUP, to, d->groups[number].opened, number | up));
 }
 
 static bool pump(struct driver *d, struct group *g)
@@ -308,6 +320,8 @@ void collective_reply(struct driver *d, uint64_t address, const struct message *
 {
     uint32_t line = reply_line(address), from = reply_who(address), number = line & ~(uint32_t)UP;
     struct group *g = &d->groups[number];
+    if (!g->open || reply_count(address) != g->opened)
+        return;
     if (line & UP) {
         finish(d, g, message_verdict(message), &message->word[2]);
         return;

@@ -68,6 +68,7 @@ struct group_child {
 struct group {
     bool open;
     uint16_t parent; /* TREE_NOBODY at the root */
+    uint32_t opened; /* how often: a reply to what was asked before is for nobody */
     uint32_t child_count;
     struct group_child *child;
     /* up */

@@ -78,6 +78,10 @@ static inline uint32_t reply_who(uint64_t address)
 {
     return address >> 44 & 0xffff;
 }
+static inline uint64_t reply_count(uint64_t address)
+{
+    return address >> 8 & ((1ull << 36) - 1);
+}
 static inline uint32_t reply_line(uint64_t address)
 {
     return address & 0xff;
