@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -102,7 +103,9 @@ def _open(
 
 def _serve(plan: Plan, me: int, driver: _native.Driver) -> None:
     local.enter(driver, plan)
+    os.register_at_fork(after_in_child=local.leave)
     where = f"core {me}"
+    signal.signal(signal.SIGINT, programs.on_interrupt)
     while driver.run():
         result = programs.execute(driver.code(), where)
         for stream in (sys.stdout, sys.stderr):
@@ -110,6 +113,7 @@ def _serve(plan: Plan, me: int, driver: _native.Driver) -> None:
                 stream.flush()
             except Exception:  # the program's output has nowhere to go: its result still has
                 continue
+        signal.signal(signal.SIGINT, programs.on_interrupt)  # whatever the program has put there
         driver.finish(result)
 
 

@@ -14,6 +14,12 @@ driver: _native.Driver | None = None
 plan: Plan | None = None
 
 
+def leave() -> None:
+    """This process is no core any more: it is a child that a program has made."""
+    global driver, plan
+    driver = plan = None
+
+
 def enter(the_driver: _native.Driver, the_plan: Plan) -> None:
     """This process is a core from now on."""
     global driver, plan

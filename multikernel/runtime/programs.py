@@ -8,12 +8,22 @@ note.
 
 from __future__ import annotations
 
+import os
 import pickle
+import sys
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from multikernel.errors import BadInput, RemoteError
+
+_running = False
+
+
+def on_interrupt(*_: object) -> None:
+    """A core's handler of SIGINT: it is the program's, and without one nobody's."""
+    if _running:
+        raise KeyboardInterrupt
 
 
 def encode(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
@@ -39,10 +49,21 @@ def execute(code: bytes, where: str) -> bytes:
     """
     import cloudpickle
 
+    global _running
+    core = os.getpid()
     try:
-        function, args, kwargs = pickle.loads(code)
-        return bytes(cloudpickle.dumps((True, function(*args, **kwargs))))
+        _running = True
+        try:
+            function, args, kwargs = pickle.loads(code)
+            value = function(*args, **kwargs)
+        finally:
+            _running = False
+        if os.getpid() != core:
+            _end_child(None)
+        return bytes(cloudpickle.dumps((True, value)))
     except BaseException as error:
+        if os.getpid() != core:
+            _end_child(error)
         text = traceback.format_exc()
         # SystemExit, KeyboardInterrupt: the program's, not the core's
         if not isinstance(error, Exception):
@@ -63,6 +84,27 @@ def execute(code: bytes, where: str) -> bytes:
             stand_in = RemoteError(str(error), where=where, type_name=name, traceback=text)
             stand_in.add_note(f"Traceback on {where}:\n{text}")
             return bytes(cloudpickle.dumps((False, stand_in)))
+
+
+def _end_child(error: BaseException | None) -> NoReturn:
+    """A child that the program has made leaves the program: it ends, as it would at the end of a
+    script. The outcome is the program's own.
+    """
+    status = 0
+    if isinstance(error, SystemExit):
+        code = error.code
+        status = code if isinstance(code, int) else int(code is not None)
+        if status and not isinstance(code, int):
+            print(code, file=sys.stderr)
+    elif error is not None:
+        status = 1
+        traceback.print_exception(error)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            status = status or 1
+    os._exit(status & 0xFF)
 
 
 def outcome_of(data: bytes) -> Any:

@@ -103,7 +103,6 @@ struct driver {
     uint32_t deferred_max;
     bool crowded;                  /* more cores than CPUs */
     bool retrying;                 /* a deferred request is tried again */
-    bool inside;                   /* a driver function is on the stack */
     struct call_receiver *answers; /* user channels, then the client's */
     struct call_sender *user_calls;
     uint64_t reply_count;
@@ -128,6 +127,13 @@ struct driver {
     long timer;
     const struct sparse *mappings; /* the kernel's table: kernel.h says when it may be looked at */
     const struct tree *trees;      /* ... and trees, by root */
+
+    /* Other threads of this process, and its children (interrupt.c). */
+    _Atomic bool inside;   /* the core is in its loop, or measures: nobody else comes in */
+    _Atomic bool guest;    /* another thread has come in */
+    _Atomic bool handling; /* the signal handler is at work, or looks whether it may be */
+    bool forked;           /* this is a child: the core is its parent */
+    _Atomic(struct dropped *) dropped;
 };
 
 struct driver_options {
@@ -165,10 +171,14 @@ static inline const char *driver_code(const struct driver *driver, uint64_t *byt
     return driver->program.code;
 }
 
-/* Is a thread of this process inside driver_run? */
-static inline bool driver_inside(const struct driver *driver)
+/* No other thread comes in from here on, while the core is in its loop or measures; or they may
+ * again. */
+void driver_keep_out(struct driver *driver, bool out);
+
+/* Is this a child that a program on the core has made? Then nothing here may be called any more. */
+static inline bool driver_forked(const struct driver *driver)
 {
-    return driver->inside;
+    return driver->forked;
 }
 
 /* Requests of KIND_SERVED are answered here by that function from now on, like all others. */
@@ -181,6 +191,10 @@ static inline void driver_serve(struct driver *driver, driver_handler *handler)
 
 void driver_enter(struct driver *driver); /* disable, poll */
 void driver_leave(struct driver *driver); /* check the mark, enable */
+/* The same for a thread that is not the process's first: one at a time, and not while the signal
+ * handler is at work. False: the core is in its loop, or measures. */
+bool driver_enter_as_guest(struct driver *driver);
+void driver_leave_as_guest(struct driver *driver);
 
 /* A request to this core's own driver, waited for; result as the kinds say. VERDICT_BUSY never
  * comes back. This and all below: between driver_enter and driver_leave. */
@@ -200,6 +214,14 @@ enum verdict driver_call(struct driver *driver, uint32_t peer, uint32_t channel,
  * once. */
 enum verdict driver_call_over(struct driver *driver, const struct transport *transport,
                               uint32_t peer, const struct message *request, struct message *reply);
+/* A pin that is given up where no system call can be made: the loop does it at its next turn. The
+ * record is the driver's from now on, and was allocated. */
+struct dropped {
+    struct dropped *next;
+    uint64_t handle; /* slot 0-31, generation 32-63 */
+};
+void driver_drop(struct driver *driver, struct dropped *dropped);
+void driver_unpin_dropped(struct driver *driver);
 /* Reads or writes memory of a mapping on this core; waits out prepared pages. OK or FAULT. */
 enum verdict driver_access(struct driver *driver, uint32_t slot, uint32_t generation,
                            uint64_t address, void *buffer, size_t length, int write);

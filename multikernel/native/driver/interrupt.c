@@ -3,10 +3,20 @@
  * program. A tick every 10 ms while in user mode is the fallback.
  *
  * Only system calls and plain memory accesses happen in here; errno is kept; SA_RESTART resumes
- * what the program was blocked in. */
+ * what the program was blocked in.
+ *
+ * The driver is one thread's at a time. Of the first thread a plain word says that it is in there,
+ * for the handler runs on that thread. Another thread of a program comes in as a guest: it says so,
+ * and then waits until the handler is not at work; the handler says that it is, and then looks for
+ * a guest. Against each other the program's threads are kept by the interpreter's lock, under which
+ * they come in; where the first one gives it up, in the loop and to measure, it keeps others out.
+ *
+ * A child of the process is no core: it keeps out of everything. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,9 +74,96 @@ void driver_leave(struct driver *d)
         let_in(true); /* what has come meanwhile interrupts now */
 }
 
-/* --- The signal --- */
-
 static struct driver *interrupted; /* the one driver of this process */
+
+/* --- Other threads, and children --- */
+
+static pthread_mutex_t guests = PTHREAD_MUTEX_INITIALIZER;
+
+void driver_keep_out(struct driver *d, bool out)
+{
+    /* Our store before our look for a guest; pairs with the one in come_in. */
+    atomic_store_explicit(&d->inside, out, memory_order_seq_cst);
+    while (out && atomic_load_explicit(&d->guest, memory_order_seq_cst))
+        sched_yield();
+}
+
+/* Acquire pairs with the release at the handler's end: what it did to the driver is seen. */
+static void await_handler(struct driver *d)
+{
+    while (atomic_load_explicit(&d->handling, memory_order_acquire))
+        sched_yield();
+}
+
+static bool come_in(struct driver *d)
+{
+    /* Our store before our looks; pairs with those in driver_keep_out and on_interrupt. */
+    atomic_store_explicit(&d->guest, true, memory_order_seq_cst);
+    if (atomic_load_explicit(&d->inside, memory_order_seq_cst)) {
+        atomic_store_explicit(&d->guest, false, memory_order_release);
+        return false;
+    }
+    await_handler(d);
+    return true;
+}
+
+bool driver_enter_as_guest(struct driver *d)
+{
+    pthread_mutex_lock(&guests);
+    if (!come_in(d)) {
+        pthread_mutex_unlock(&guests);
+        return false;
+    }
+    driver_enter(d);
+    return true;
+}
+
+void driver_leave_as_guest(struct driver *d)
+{
+    do {
+        driver_leave(d);
+        /* As in come_in. A handler that has found us may be about to leave its mark. */
+        atomic_store_explicit(&d->guest, false, memory_order_seq_cst);
+        await_handler(d);
+        if (!d->mark || !come_in(d))
+            break;
+        d->mark = 0;
+        driver_enter(d);
+    } while (true);
+    pthread_mutex_unlock(&guests);
+}
+
+void driver_drop(struct driver *d, struct dropped *dropped)
+{
+    dropped->next = atomic_load_explicit(&d->dropped, memory_order_relaxed);
+    /* Release pairs with the acquire in driver_unpin_dropped. */
+    while (!atomic_compare_exchange_weak_explicit(&d->dropped, &dropped->next, dropped,
+                                                  memory_order_release, memory_order_relaxed))
+        ;
+}
+
+void driver_unpin_dropped(struct driver *d)
+{
+    /* Acquire pairs with the release in driver_drop. */
+    struct dropped *dropped = atomic_exchange_explicit(&d->dropped, NULL, memory_order_acquire);
+    while (dropped) {
+        struct dropped *next = dropped->next;
+        d->kernel->pin(d, (uint32_t)dropped->handle, (uint32_t)(dropped->handle >> 32), false);
+        free(dropped);
+        dropped = next;
+    }
+}
+
+static void in_child(void)
+{
+    struct driver *d = interrupted;
+    if (!d)
+        return; /* a child's child */
+    interrupted = NULL;
+    d->forked = true;
+}
+
+/* --- The signal --- */
 
 /* After a vote the outcome comes within a round trip or two. Leaving at once would cost a second
  * interrupt, so the handler stays for it, for at most this long. */
@@ -100,16 +197,23 @@ static void on_interrupt(int signal, siginfo_t *info, void *context)
     bool carried = info->si_code >= POLL_IN && info->si_code <= POLL_HUP;
     if (!d || (info->si_code != SI_TKILL && info->si_code != SI_TIMER && !(carried && d->host)))
         return; /* a socket's urgent data: not for us, and perhaps not even on the main thread */
-    if (d->disabled) {
+    /* Our store before our look for a guest; pairs with come_in. */
+    atomic_store_explicit(&d->handling, true, memory_order_seq_cst);
+    if (d->disabled || atomic_load_explicit(&d->guest, memory_order_seq_cst)) {
         d->mark = 1;
+        /* Release: the mark before; pairs with await_handler. */
+        atomic_store_explicit(&d->handling, false, memory_order_release);
         return;
     }
     int saved = errno;
+    fault_stand_first();
     atomic_fetch_add_explicit(&d->doorbell->interrupts, 1, memory_order_relaxed);
     d->disabled = 1;
     doorbell_poll(d->doorbell);
     serve(d);
     resume(d);
+    /* Release: what was done before; pairs with await_handler. */
+    atomic_store_explicit(&d->handling, false, memory_order_release);
     errno = saved;
 }
 
@@ -118,6 +222,9 @@ static void on_interrupt(int signal, siginfo_t *info, void *context)
 int interrupt_open(struct driver *d)
 {
     interrupted = d;
+    errno = pthread_atfork(NULL, NULL, in_child);
+    if (errno)
+        return errno;
     const struct sigaction action = {.sa_sigaction = on_interrupt,
                                      .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
     if (sigaction(SIGURG, &action, NULL) || (errno = let_in(true)))

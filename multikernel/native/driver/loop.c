@@ -54,10 +54,14 @@ void driver_wait(struct driver *d, struct wait *wait)
 enum event driver_run(struct driver *d)
 {
     struct wait wait = {0};
+    driver_keep_out(d, true);
+    fault_stand_first();
     driver_enter(d);
     interrupt_tick(d, false);
-    d->inside = true;
     while (d->event == EVENT_NONE) {
+        /* Relaxed: a hint; driver_unpin_dropped looks itself. */
+        if (atomic_load_explicit(&d->dropped, memory_order_relaxed))
+            driver_unpin_dropped(d);
         if (driver_poll(d)) {
             wait_restart(&wait);
             continue;
@@ -72,8 +76,8 @@ enum event driver_run(struct driver *d)
     }
     enum event event = d->event;
     d->event = EVENT_NONE;
-    d->inside = false;
     interrupt_tick(d, event == EVENT_RUN);
     driver_leave(d);
+    driver_keep_out(d, false);
     return event;
 }

@@ -20,11 +20,9 @@ enum verdict program_request(struct driver *d, uint64_t address, const struct me
             return VERDICT_BUSY; /* not in the loop: the interrupt handler must not call malloc */
         free(program->result);
         free(program->code);
-        program->result = NULL;
-        program->code = malloc(at ? at : 1);
-        program->code_bytes = at;
+        *program = (struct program){.code = malloc(at ? at : 1), .code_bytes = at};
         if (!program->code)
-            return VERDICT_NO_MEMORY;
+            return VERDICT_NO_MEMORY; /* nothing is being loaded */
         program->state = PROGRAM_LOADING;
         return VERDICT_OK;
     case KIND_RUN_DATA:

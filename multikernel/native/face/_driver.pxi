@@ -21,7 +21,14 @@ cdef extern from "driver/driver.h":
     int driver_run(driver *d) nogil
     int driver_finish(driver *d, const char *result, uint64_t bytes)
     const char *driver_code(driver *d, uint64_t *bytes)
-    bint driver_inside(driver *d)
+    bint driver_forked(driver *d)
+    void driver_keep_out(driver *d, bint out) nogil
+    bint driver_enter_as_guest(driver *d) nogil
+    void driver_leave_as_guest(driver *d) nogil
+    struct dropped:
+        uint64_t handle
+    void driver_drop(driver *d, dropped *what)
+    int fault_stand_first()
     void driver_enter(driver *d) nogil
     void driver_leave(driver *d) nogil
     int driver_here(driver *d, const message *request, message *result) nogil
@@ -34,6 +41,9 @@ cdef extern from "driver/driver.h":
             const message *request, message *reply) nogil
     int driver_access(driver *d, uint32_t slot, uint32_t generation, uint64_t address,
             void *buffer, size_t length, int write) nogil
+
+cdef extern from "pythread.h":
+    unsigned long PyThread_get_thread_ident()
 
 cdef extern from "boot/open.h":
     driver *driver_open(segment *s, int memory, const driver_options *o, const char **reason)
@@ -50,7 +60,7 @@ cdef class Exported:
 
     def __dealloc__(self):
         if self.pinned:
-            self.driver.here(KIND_UNPIN, (self.handle,))
+            self.driver.unpin(self.handle)
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
         PyBuffer_FillInfo(buffer, self, <void *><uintptr_t>self.address, self.length,
@@ -64,6 +74,7 @@ cdef class Driver:
 
     cdef driver *d
     cdef Segment segment
+    cdef unsigned long first_thread
     cdef readonly uint32_t me
 
     def __cinit__(self, Segment segment, int memory, dict options, bytes trees=b"",
@@ -82,6 +93,7 @@ cdef class Driver:
         o.record = PyBytes_AS_STRING(record) if record else NULL
         self.segment = segment
         self.me = numbers.me
+        self.first_thread = PyThread_get_thread_ident()
         self.d = driver_open(segment.s, memory, o, &reason)
         if not self.d:
             raise OSError(reason.decode())
@@ -105,12 +117,50 @@ cdef class Driver:
         if driver_finish(self.d, PyBytes_AS_STRING(result), len(result)):
             raise MemoryError("result")
 
+    cdef int refuse_child(self) except -1:
+        if driver_forked(self.d):
+            raise _SystemClosed(
+                "a child of a program is not the core", value=f"core {self.me}",
+                where="fork", hint="ask the program itself, over a pipe or a queue",
+            )
+        return 0
+
+    cdef bint comes_in(self) except *:
+        """False: the core is in its loop, or measures."""
+        self.refuse_child()
+        fault_stand_first()
+        if PyThread_get_thread_ident() != self.first_thread:
+            return driver_enter_as_guest(self.d)
+        driver_enter(self.d)
+        return True
+
     cdef void enter(self) except *:
-        if driver_inside(self.d):
+        if not self.comes_in():
             raise RuntimeError(
                 "a thread of this core asked for a system call while the core is in its driver"
             )
-        driver_enter(self.d)
+
+    cdef void leave(self):
+        if PyThread_get_thread_ident() == self.first_thread:
+            driver_leave(self.d)
+        else:
+            driver_leave_as_guest(self.d)
+
+    cdef void unpin(self, uint64_t handle):
+        """One pin less; in a child, nothing."""
+        cdef message request, reply
+        cdef dropped *later
+        if driver_forked(self.d):
+            return
+        if self.comes_in():
+            request = _message(KIND_UNPIN, (handle,))
+            driver_here(self.d, &request, &reply)
+            self.leave()
+            return
+        later = <dropped *>malloc(sizeof(dropped))
+        if later:
+            later.handle = handle
+            driver_drop(self.d, later)
 
     def here(self, int kind, tuple words, bytes kept=b""):
         """A system call: (verdict, core named, six words). kept: see cores_word."""
@@ -118,7 +168,7 @@ cdef class Driver:
         self.enter()
         memcpy(self.d.program_set, PyBytes_AS_STRING(kept), len(kept))
         driver_here(self.d, &request, &reply)
-        driver_leave(self.d)
+        self.leave()
         return _reply(&reply)
 
     def begin(self, int kind, tuple words):
@@ -126,7 +176,7 @@ cdef class Driver:
         cdef message request = _message(kind, words)
         self.enter()
         cdef uint64_t ticket = driver_begin(self.d, &request)
-        driver_leave(self.d)
+        self.leave()
         return ticket
 
     def done(self, uint64_t ticket):
@@ -135,7 +185,7 @@ cdef class Driver:
         self.enter()
         driver_poll(self.d)
         cdef bint there = driver_done(self.d, ticket, &reply)
-        driver_leave(self.d)
+        self.leave()
         return _reply(&reply) if there else None
 
     def call(self, uint32_t peer, int kind, tuple words, bint ring=False):
@@ -146,7 +196,7 @@ cdef class Driver:
             driver_call_over(self.d, &transport_rings, peer, &request, &reply)
         else:
             driver_call(self.d, peer, 0, &request, &reply)
-        driver_leave(self.d)
+        self.leave()
         return _reply(&reply)
 
     def read(self, uint32_t slot, uint32_t generation, uint64_t address, uint64_t length):
@@ -155,7 +205,7 @@ cdef class Driver:
         self.enter()
         cdef int verdict = driver_access(self.d, slot, generation, address,
                 PyBytes_AS_STRING(result), length, 0)
-        driver_leave(self.d)
+        self.leave()
         return result if verdict == 0 else None
 
     def write(self, uint32_t slot, uint32_t generation, uint64_t address,
@@ -166,7 +216,7 @@ cdef class Driver:
         self.enter()
         cdef int verdict = driver_access(self.d, slot, generation, address, <void *>&data[0],
                 len(data), 1)
-        driver_leave(self.d)
+        self.leave()
         return verdict == 0
 
     def export(self, uint32_t slot, uint32_t generation, uint64_t address, uint64_t length,
@@ -195,6 +245,9 @@ cdef class Driver:
         many; results: filled by it. Raises TypeError and ValueError for what it does not take, and
         OSError.
         """
+        self.refuse_child()
+        if PyThread_get_thread_ident() != self.first_thread:
+            raise RuntimeError("a loop that measures runs in the first thread of its core")
         return _probe(self.d, name, form, times if isinstance(times, tuple) else (times,), channel,
                 memory, each, results, numbers)
 

@@ -7,6 +7,8 @@ driver keep it.
 
 import array
 
+from multikernel.errors import SystemClosed as _SystemClosed
+
 from cpython cimport array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.buffer cimport PyBuffer_FillInfo

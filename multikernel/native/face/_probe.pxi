@@ -89,7 +89,9 @@ cdef int64_t _probe(driver *d, str name, str form, tuple times, _End end, memory
     p.results = <uint64_t *>results.data.as_voidptr if results is not None else NULL
     p.result_count = len(results) * results.itemsize // 8 if results is not None else 0
     with nogil:
+        driver_keep_out(d, True)
         value = probe_run(d, kind, p)
+        driver_keep_out(d, False)
     if value == -EINVAL:
         what = must or "cores of this system, lines 0 to 63, batches of one or more"
         raise ValueError(f"{what}: {name} {form} of {given}")

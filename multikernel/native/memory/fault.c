@@ -19,8 +19,17 @@ ARCH_ACCESSOR;
 static uint64_t range_base, range_size;
 static struct sigaction previous_segv, previous_bus;
 
+/* The default, now: what others have put in our place says no more than it has said. */
+static void die(int number)
+{
+    struct sigaction end = {.sa_handler = SIG_DFL};
+    sigaction(number, &end, NULL);
+    raise(number);
+}
+
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
+    static _Thread_local bool passed_on;
     ucontext_t *machine = context;
     uintptr_t pc = arch_fault_pc(machine), address = (uintptr_t)info->si_addr;
     if (pc >= (uintptr_t)mk_access_begin && pc < (uintptr_t)mk_access_end &&
@@ -29,13 +38,40 @@ static void on_fault(int signal, siginfo_t *info, void *context)
         return;
     }
     struct sigaction *previous = signal == SIGSEGV ? &previous_segv : &previous_bus;
-    if (previous->sa_flags & SA_SIGINFO) {
-        previous->sa_sigaction(signal, info, context);
-    } else if (previous->sa_handler == SIG_DFL || previous->sa_handler == SIG_IGN) {
-        sigaction(signal, previous, NULL); /* the access runs again and dies */
-    } else {
-        previous->sa_handler(signal);
+    const bool nobody = !(previous->sa_flags & SA_SIGINFO) &&
+                        (previous->sa_handler == SIG_DFL || previous->sa_handler == SIG_IGN);
+    /* A signal that somebody has sent comes but once. One that comes back while it is passed on is
+     * for whoever was there before all. */
+    if (nobody || passed_on) {
+        die(signal);
+        return;
     }
+    passed_on = true;
+    if (previous->sa_flags & SA_SIGINFO)
+        previous->sa_sigaction(signal, info, context);
+    else
+        previous->sa_handler(signal);
+    passed_on = false;
+}
+
+static const struct sigaction ours = {.sa_sigaction = on_fault,
+                                      .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+
+static int stand_before(int number, struct sigaction *previous)
+{
+    struct sigaction now;
+    if (sigaction(number, NULL, &now))
+        return errno;
+    if (now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_fault)
+        return 0;
+    *previous = now;
+    return sigaction(number, &ours, NULL) ? errno : 0;
+}
+
+int fault_stand_first(void)
+{
+    const int error = stand_before(SIGSEGV, &previous_segv);
+    return error ? error : stand_before(SIGBUS, &previous_bus);
 }
 
 int fault_install(uint64_t base, uint64_t size)
@@ -48,10 +84,5 @@ int fault_install(uint64_t base, uint64_t size)
     stack_t stack = {.ss_sp = malloc(stack_size), .ss_size = stack_size};
     if (!stack.ss_sp || sigaltstack(&stack, NULL))
         return errno;
-    struct sigaction action = {.sa_sigaction = on_fault,
-                               .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
-    sigemptyset(&action.sa_mask);
-    if (sigaction(SIGSEGV, &action, &previous_segv) || sigaction(SIGBUS, &action, &previous_bus))
-        return errno;
-    return 0;
+    return fault_stand_first();
 }

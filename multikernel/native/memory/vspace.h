@@ -51,6 +51,9 @@ bool vspace_reap(struct vspace *vspace, uint32_t limit);
 /* Installs the handler for SIGSEGV and SIGBUS, with an alternate stack, in front of whatever is
  * there. 0, or an errno. */
 int fault_install(uint64_t base, uint64_t size);
+/* Where a program has put a handler of its own in ours' place, ours stands before it again: what is
+ * not ours goes on to it. 0, or an errno. */
+int fault_stand_first(void);
 
 /* 0, or 1 when the access faulted. One side must lie in the reserved range, the other must be
  * ordinary memory. */
