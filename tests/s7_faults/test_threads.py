@@ -16,7 +16,7 @@ import pytest
 
 import multikernel
 from multikernel import Frame, Page, System
-from multikernel.errors import PagePinned
+from multikernel.errors import CoreBusy, PagePinned
 
 SECONDS = 1.0
 
@@ -120,12 +120,18 @@ def calls_of(system: System, frame: Frame) -> dict[str, Callable[[], object]]:
         copy.delete()
         ram.delete()
 
+    def program() -> None:
+        try:
+            assert system.cores[2].run(abs, -2) == 2
+        except CoreBusy:  # another thread's program runs there
+            return
+
     return {
         "pages": pages,
         "frames": lambda: system.free(system.allocate(4096)),
         "capabilities": capabilities,
         "groups": lambda: system.close_group(system.group()),
-        "programs": lambda: system.cores[2].index,
+        "programs": program,
         "inspect": system.inspect,
         "trees": lambda: system.install(0, [(0, 1), (0, 2)]),
         "counters": system.cores[1].counters,

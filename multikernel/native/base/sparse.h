@@ -55,15 +55,15 @@ static inline uint32_t sparse_find(const struct sparse *s, uint32_t number)
     return own < s->own_count ? 1 + own : sparse_index(s)[number];
 }
 
-static inline void *sparse_at(const struct sparse *s, uint32_t number)
-{
-    return sparse_record(s, sparse_find(s, number));
-}
-
-/* The same where the stride is a constant: what a product takes is saved at every look. */
+/* Its record. Where the stride is a constant, what a product takes is saved at every look. */
 static inline void *sparse_at_of(const struct sparse *s, uint32_t number, uint32_t stride)
 {
     return (char *)(uintptr_t)s + s->records_offset + (uint64_t)sparse_find(s, number) * stride;
+}
+
+static inline void *sparse_at(const struct sparse *s, uint32_t number)
+{
+    return sparse_at_of(s, number, s->stride);
 }
 
 static inline bool sparse_has_room(const struct sparse *s)

@@ -120,7 +120,7 @@ bool driver_enter_as_guest(struct driver *d)
 
 void driver_leave_as_guest(struct driver *d)
 {
-    do {
+    for (;;) {
         driver_leave(d);
         /* As in come_in. A handler that has found us may be about to leave its mark. */
         atomic_store_explicit(&d->guest, false, memory_order_seq_cst);
@@ -129,7 +129,7 @@ void driver_leave_as_guest(struct driver *d)
             break;
         d->mark = 0;
         driver_enter(d);
-    } while (true);
+    }
     pthread_mutex_unlock(&guests);
 }
 
