@@ -126,6 +126,10 @@ def calls_of(system: System, frame: Frame) -> dict[str, Callable[[], object]]:
         except CoreBusy:  # another thread's program runs there
             return
 
+    def trees() -> None:
+        if system.kernel == "multikernel":  # the shared one was booted without
+            system.install(0, [(0, 1), (0, 2)])
+
     return {
         "pages": pages,
         "frames": lambda: system.free(system.allocate(4096)),
@@ -133,7 +137,7 @@ def calls_of(system: System, frame: Frame) -> dict[str, Callable[[], object]]:
         "groups": lambda: system.close_group(system.group()),
         "programs": program,
         "inspect": system.inspect,
-        "trees": lambda: system.install(0, [(0, 1), (0, 2)]),
+        "trees": trees,
         "counters": system.cores[1].counters,
     }
 
