@@ -28,7 +28,13 @@ def test_by_a_core(benchmark: Any, note: Note, system: System, protocol: str) ->
     frame = system.allocate(4096)
     report = benchmark.pedantic(
         lambda: system.cores[0].run(
-            on_core.unmap, frame.offset, (0, 1), PROTOCOLS[protocol], COUNT, THINK_US, None
+            on_core.unmap,
+            (frame.offset, frame.name),
+            (0, 1),
+            PROTOCOLS[protocol],
+            COUNT,
+            THINK_US,
+            None,
         ),
         rounds=10,
         warmup_rounds=1,

@@ -191,11 +191,15 @@ class System:
         return ram_of(self._access, self.plan.system, size, to, slot)
 
     def allocate(self, size: int) -> Frame:
-        """A frame of at least `size` bytes, in whole pages. Raises BadInput, OutOfMemory."""
+        """A frame of at least `size` bytes, in whole pages, all zero; core 0 keeps it. Raises
+        BadInput, OutOfMemory.
+        """
         return memory.allocate(self._access, self.plan.system, size)
 
     def free(self, frame: Frame) -> None:
-        """Gives a frame back. Raises BadInput while it is mapped as far as core 0 knows."""
+        """Gives a frame back. Raises BadInput while any core maps it, DeadHandle when it was freed
+        before.
+        """
         self.own(frame, Frame, "free")
         memory.free(self._access, frame)
 
@@ -207,7 +211,7 @@ class System:
         rights: memory.Rights = "read-write",
     ) -> Page:
         """Maps a frame at one address on those cores, by default on all. Raises BadInput,
-        OutOfSlots.
+        DeadHandle when the frame was freed, OutOfSlots.
         """
         self.own(frame, Frame, "map")
         return memory.map_frame(self._access, self.plan.system, frame, cores, rights)

@@ -58,7 +58,8 @@ class Bench:
         self._meetings = 0
         self._expected: dict[str, float] = {}
         self._along: dict[int, tuple[tuple[int, int], ...]] = {}
-        self._frame = system.allocate(on_core.PAGE).offset
+        frame = system.allocate(on_core.PAGE)
+        self._frame = frame.offset, frame.name
         system.cores[0].run(on_core.be_quiet)
 
     @property
@@ -157,32 +158,28 @@ class Bench:
         """The mapping call alone, on core 0."""
         return self.one("local", on_core.local_call, self._frame, count, self.watch)
 
-    def own_pages(self, first: int, pages: int, rounds: int, protocol: str = "two-phase") -> Report:
+    def own_pages(self, pages: int, rounds: int, protocol: str = "two-phase") -> Report:
         """Every core unmaps pages of its own at once. Counts: operations of all, cycles of the
-        slowest.
+        slowest, and mapping, the cycles that it mapped in.
         """
         base = self._meetings
         self._meetings += 2 * rounds * self.cores
         calls: dict[int, Call] = {
             core: (
                 on_core.own_pages,
-                (
-                    first + core * pages * on_core.PAGE, pages, rounds, PROTOCOLS[protocol], base,
-                    self.watch if core == 0 else None,
-                ),
+                (pages, rounds, PROTOCOLS[protocol], base, self.watch if core == 0 else None),
             )
             for core in reversed(range(self.cores))
-        }  # fmt: skip
+        }
         reports = self.run("own pages", calls)
-        slowest = max(report.counts["cycles"] for report in reports.values())
+        slowest = {
+            name: max(report.counts[name] for report in reports.values())
+            for name in ("cycles", "mapping")
+        }
         return Report(
-            counts={"operations": self.cores * pages * rounds, "cycles": slowest},
+            counts={"operations": self.cores * pages * rounds, **slowest},
             activity=reports[0].activity,
         )
-
-    def allocate_run(self, pages: int) -> int:
-        """Frames side by side, for own_pages; the offset of the first."""
-        return int(self.system.cores[0].run(on_core.allocate_run, pages))
 
     # --- computing targets ---
 

@@ -218,7 +218,7 @@ def pings(driver: Driver, peer: int, form: str, plan: Plan) -> dict[str, Histogr
 
 
 def unmap(
-    frame: int,
+    frame: tuple[int, int],
     polling: tuple[int, ...],
     holding: int,
     protocol: int,
@@ -229,8 +229,9 @@ def unmap(
     """Map on the first `holding` cores, touch on each, wait think_us, unmap; count times. Samples:
     map, touch, unmap (cycles).
 
-    polling: the cores that poll meanwhile, this one among them; the other holders compute. Counts:
-    turns of the computing cores and cycles, both of them together, during the loop.
+    frame: offset and name. polling: the cores that poll meanwhile, this one among them; the other
+    holders compute. Counts: turns of the computing cores and cycles, both of them together, during
+    the loop.
     """
     driver, report = _driver(), Report()
     times = Histogram(), Histogram(), Histogram()
@@ -241,8 +242,9 @@ def unmap(
     def unmaps(number: int, into: tuple[Histogram, Histogram, Histogram]) -> None:
         mapping, touching, unmapping = into
         verdict = driver.probe(
-            "unmap", form="all", frame=frame, each=holders, protocol=protocol, count=number,
-            think_us=think_us, times=(unmapping, mapping, touching),
+            "unmap", form="all", frame=frame[0], frame_name=frame[1], each=holders,
+            protocol=protocol, count=number, think_us=think_us,
+            times=(unmapping, mapping, touching),
         )  # fmt: skip
         _fine(verdict, "unmap")
 
@@ -289,14 +291,14 @@ def _turns(
     return {"turns": sum(after) - sum(before), "cycles": cycles * len(others)}
 
 
-def local_call(frame: int, count: int, watch: Watch | None) -> Report:
+def local_call(frame: tuple[int, int], count: int, watch: Watch | None) -> Report:
     """The host's mapping call alone: nobody is notified. Samples: local."""
     driver, report, times = _driver(), Report(), Histogram()
 
     def loop() -> None:
         verdict = driver.probe(
-            "unmap", form="local", frame=frame, protocol=PROTOCOLS["two-phase"], count=count,
-            think_us=2, times=times,
+            "unmap", form="local", frame=frame[0], frame_name=frame[1],
+            protocol=PROTOCOLS["two-phase"], count=count, think_us=2, times=times,
         )  # fmt: skip
         _fine(verdict, "local call")
 
@@ -305,21 +307,18 @@ def local_call(frame: int, count: int, watch: Watch | None) -> Report:
     return report
 
 
-def own_pages(
-    frame: int, pages: int, rounds: int, protocol: int, base: int, watch: Watch | None
-) -> Report:
-    """Unmap pages of one's own while the other cores do. Counts: cycles, of the unmapping
-    phases.
+def own_pages(pages: int, rounds: int, protocol: int, base: int, watch: Watch | None) -> Report:
+    """Unmap pages of one's own while the other cores do. Counts: cycles, of the unmapping phases,
+    and mapping, of the others: map and touch.
     """
     driver, report = _driver(), Report()
 
     def loop() -> None:
-        cycles = array("Q", [0])
+        cycles = array("Q", [0, 0])
         verdict = driver.probe(
-            "own-pages", frame=frame, pages=pages, count=rounds, protocol=protocol, base=base,
-            results=cycles,
-        )  # fmt: skip
-        report.counts["cycles"] = cycles[0]
+            "own-pages", pages=pages, count=rounds, protocol=protocol, base=base, results=cycles
+        )
+        report.counts.update(cycles=cycles[0], mapping=cycles[1])
         _fine(verdict, "own pages")
 
     with _polling(driver, (driver.me,)):
@@ -330,22 +329,6 @@ def compute() -> Report:
     """Compute until the client says stop."""
     _driver().probe("compute")
     return Report()
-
-
-def allocate_run(pages: int) -> int:
-    """That many single-page frames side by side, on core 0 of a fresh system; the offset of the
-    first.
-    """
-    driver, first = _driver(), -1
-    for page in range(pages):
-        verdict, _, words = driver.here(KINDS["ALLOCATE"], (PAGE,))
-        _fine(verdict, "allocate")
-        if page and words[0] != first + page * PAGE:
-            raise ProtocolError(
-                "the frames of a fresh system do not lie side by side", value=hex(words[0])
-            )
-        first = first if page else words[0]
-    return first
 
 
 def _first(count: int, cores: int) -> tuple[int, ...]:

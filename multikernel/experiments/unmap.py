@@ -56,7 +56,6 @@ class _Boot:
     multikernel: Bench
     shared: Bench
     linux: LinuxProcess
-    first: dict[str, int]
     pages: int
     by_transport: dict[Transport, Bench]
     """The multikernel again, by the transport of its monitors' messages."""
@@ -149,7 +148,7 @@ class _Arms:
 
     def _own_pages(self, name: str, bench: Bench) -> Arm:
         def slice_of() -> Outcome:
-            report = bench.own_pages(self.boot.first[name], self.boot.pages, self._rounds())
+            report = bench.own_pages(self.boot.pages, self._rounds())
             rate = self._throughput(report.counts["operations"], report.counts["cycles"])
             return Outcome(samples={f"own-pages-{name}": rate}, activity=report.activity)
 
@@ -215,16 +214,13 @@ def _boots(request: Request, stack: ExitStack, plan: unmap_by_cores.Plan | None)
         transport: Bench(stack.enter_context(system_.boot(list(cpus), transport=transport)))
         for transport in _transports(request)
     }
-    first = {name: bench.allocate_run(pages * request.cores) for name, bench in kernels.items()}
     linux = stack.enter_context(LinuxProcess(cpus, pages * request.cores * PAGE))
     plan = plan or unmap_by_cores.plan(request, kernels["multikernel"])
     along: dict[str, Bench] = {}
     for name in plan.kernels():
         booted = system_.boot(list(cpus), kernel=name, trees={0: to_all(0, request.cores)})
         along[name] = Bench(stack.enter_context(booted))
-    return _Boot(
-        kernels["multikernel"], kernels["shared"], linux, first, pages, by_transport, plan, along
-    )
+    return _Boot(kernels["multikernel"], kernels["shared"], linux, pages, by_transport, plan, along)
 
 
 def run(request: Request, arms_of: Callable[[Request, _Boot], list[Arm]] | None = None) -> Document:

@@ -57,7 +57,7 @@ class _Supervisor:
         segments.sweep()
         shared = (
             _native.shared_state_bytes(
-                plan.cores, plan.slots, CNODES, LOCK_SCOPES.index(plan.lock_scope)
+                plan.cores, plan.slots, CNODES, LOCK_SCOPES.index(plan.lock_scope), plan.memory
             )
             if plan.kernel == "shared"
             else 0
@@ -75,7 +75,7 @@ class _Supervisor:
         end = sum(self.segment.region(plan.cores - 1))
         segments.back(kernel, end, size - end)
         self._fork_all(kernel, memory)
-        os.close(memory)  # no other mapping of physical memory than the cores' page tables
+        os.close(memory)  # no other mapping of physical memory than the cores'
         return kernel, size
 
     def _fork_all(self, kernel: int, memory: int) -> None:

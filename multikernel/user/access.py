@@ -31,6 +31,10 @@ class Access(Protocol):
         """One request, answered. kept: cores that it names (_native.cores_word)."""
         ...
 
+    def allocate(self, length: int) -> Reply:
+        """A frame of the home core's."""
+        ...
+
     def read(self, core: int, slot: int, generation: int, address: int, length: int) -> bytes:
         """Bytes of a mapping, by the page table of that core. Raises PageFault."""
         ...
@@ -95,6 +99,10 @@ class ClientAccess:
         core = core_number(self.plan.cores, core, "request")
         return self.launched.request(core, kind, *words, kept=kept)
 
+    def allocate(self, length: int) -> Reply:
+        """Of core 0."""
+        return self.request(self.home, KINDS["ALLOCATE"], length)
+
     def read(self, core: int, slot: int, generation: int, address: int, length: int) -> bytes:
         """48 bytes a request."""
         self.launched.check()
@@ -121,6 +129,10 @@ class LocalAccess:
             return self.driver.here(kind, words, kept)
         assert not kept  # what a core reads is its own program's, or the launcher's
         return self.driver.call(core, kind, words)
+
+    def allocate(self, length: int) -> Reply:
+        """A system call."""
+        return self.driver.allocate(length)
 
     def read(self, core: int, slot: int, generation: int, address: int, length: int) -> bytes:
         """Directly through this core's page table, or by request."""

@@ -41,8 +41,13 @@ class Here:
         return root_of(self._access, self._system, self.core)
 
     def allocate(self, size: int) -> Frame:
-        """A frame, from core 0. See System.allocate."""
+        """A frame, which this core keeps. See System.allocate."""
         return memory.allocate(self._access, self._system, size)
+
+    def free(self, frame: Frame) -> None:
+        """Gives a frame back to the core that keeps it. See System.free."""
+        memory.own(frame, Frame, self._system, "free")
+        memory.free(self._access, frame)
 
     def map(
         self,

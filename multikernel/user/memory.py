@@ -75,15 +75,34 @@ def local_access(system: str) -> Access:
 
 
 class Frame(_Handle):
-    """A run of physical pages. size in bytes."""
+    """A run of physical pages, good until it is freed.
 
-    def __init__(self, system: str, offset: int, size: int, access: Access | None = None) -> None:
+    offset: in the memory segment, and size, in bytes; keeper: the core that handed it out, which
+    takes part in every map of it; generation: how often a frame had begun at that offset.
+    """
+
+    def __init__(
+        self,
+        system: str,
+        offset: int,
+        size: int,
+        keeper: int,
+        generation: int,
+        access: Access | None = None,
+    ) -> None:
         super().__init__(system, access)
         self.offset = offset
         self.size = size
+        self.keeper = keeper
+        self.generation = generation
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Frame, (self._system, self.offset, self.size)
+        return Frame, (self._system, self.offset, self.size, self.keeper, self.generation)
+
+    @property
+    def name(self) -> int:
+        """Generation and keeper as they travel."""
+        return self.generation | self.keeper << 32
 
     def __repr__(self) -> str:
         return f"<Frame {self.size} bytes at {self.offset:#x} of system {self._system}>"
@@ -218,24 +237,26 @@ def own(handle: object, kind: type[Frame] | type[Page], system: str, where: str)
 
 
 def allocate(access: Access, system: str, size: int) -> Frame:
-    """A frame of at least `size` bytes (whole pages). Raises BadInput, OutOfMemory."""
+    """A frame of at least `size` bytes (whole pages), all zero. Raises BadInput, OutOfMemory."""
     if not isinstance(size, int) or size <= 0:  # type: ignore[redundant-expr]  # callers may be untyped
         raise BadInput("a frame has at least one byte", value=size, where="allocate")
     length = (size + PAGE - 1) // PAGE * PAGE
     if length >= 1 << 55:
         raise error_of(_native.VERDICTS["NO_MEMORY"], 0, "allocate", value=f"{size} bytes")
-    verdict, named, words = access.request(0, KINDS["ALLOCATE"], length)
+    verdict, named, words = access.allocate(length)
     if verdict != OK:
         wanted = f"{size} bytes of {access.plan.memory} in all"
         raise error_of(verdict, named, "allocate", value=wanted)
-    return Frame(system, words[0], length, access)
+    return Frame(system, words[0], length, words[1] >> 32, words[1] & 0xFFFFFFFF, access)
 
 
 def free(access: Access, frame: Frame) -> None:
     """Gives a frame back. Raises BadInput while it is mapped, DeadHandle when it was freed
     before.
     """
-    verdict, named, _ = access.request(0, KINDS["FREE"], frame.offset, frame.size)
+    verdict, named, _ = access.request(
+        frame.keeper, KINDS["FREE"], frame.offset, frame.size, frame.generation
+    )
     if verdict != OK:
         raise error_of(verdict, named, "free", value=repr(frame))
 
@@ -268,7 +289,7 @@ def map_frame(
     number = rights_number(rights)
     chosen, (word, kept) = holders(access, cores)
     verdict, named, words = access.request(
-        access.home, KINDS["MAP"], frame.offset, frame.size, number, word, kept=kept
+        access.home, KINDS["MAP"], frame.offset, frame.size, number, word, frame.name, kept=kept
     )
     if verdict != OK:
         raise error_of(verdict, named, "map", value=repr(frame))

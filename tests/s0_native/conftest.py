@@ -21,7 +21,8 @@ def channels(compiler: Compiler) -> Iterator[Shell]:
 
 @pytest.fixture(scope="session")
 def memory(compiler: Compiler) -> Iterator[Shell]:
-    shell = Shell(compiler.build("memory_shell.c", NATIVE / "memory" / "frames.c"))
+    memory = NATIVE / "memory"
+    shell = Shell(compiler.build("memory_shell.c", memory / "frames.c", memory / "mapping_table.c"))
     yield shell
     shell.close()
 

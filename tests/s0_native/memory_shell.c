@@ -3,11 +3,15 @@
  * address range  o BASE SIZE: an empty table
  *                t SLOT LENGTH: an address that SLOT then holds, 0 full
  *                u SLOT: free again, 1
- * frames         O BYTES: all free
- *                a BYTES: offset, -1 none
- *                h OFFSET BYTES: is that a frame
- *                f OFFSET BYTES: 1 freed
- *                v: bytes available
+ * frames         O BYTES: a lender that has all of them, and a borrower that has none
+ *                w WHICH: from now on the lender (0) or the borrower
+ *                d ACTION OFFSET BYTES GENERATION MOST USED: the verdict, and then offset, bytes,
+ *                  generation and used
+ *                h OFFSET BYTES GENERATION: is that a frame
+ *                n PAGE: pages that begin there and may come back
+ *                x OFFSET BYTES: they leave, or one is in use (0)
+ *                X OFFSET BYTES GONE
+ *                v: pages available
  * histogram      b VALUE: its bucket */
 #include "base/histogram.h"
 #include "memory/address_range.h"
@@ -23,7 +27,9 @@ struct table {
 
 static struct table table;
 static struct address_range range;
-static struct frames frames;
+static struct frames *frames[2];
+static uint32_t which;
+static const struct sparse no_mappings;
 
 static int live(void *context, uint32_t i, uint64_t *start, uint64_t *end)
 {
@@ -43,22 +49,30 @@ static int64_t take(uint64_t slot, uint64_t length)
     return (int64_t)address;
 }
 
-static uint64_t available(void)
+static void open_frames(uint64_t pages)
 {
-    uint64_t used = 0;
-    for (uint64_t page = 0; page < frames.pages; page++)
-        used += frames.state[page] != PAGE_FREE;
-    return (frames.pages - used) * PAGE_BYTES;
+    which = 0;
+    for (int i = 0; i < 2; i++) {
+        free(frames[i]);
+        frames[i] = calloc(1, frames_bytes(pages));
+        if (!frames[i])
+            exit(2);
+        frames_init(frames[i], pages, i == 0);
+    }
 }
 
-/* As reclaim.c goes through them: the page and how many, or -1. */
-static int64_t next_kept(void)
+static void act(const uint64_t *n)
 {
-    uint64_t offset, length;
-    if (!frames_next_kept(&frames, &offset, &length))
-        return -1;
-    frames_looked_at(&frames, length);
-    return (int64_t)(offset / PAGE_BYTES * 1000 + length / PAGE_BYTES);
+    struct frames_request r = {.action = (uint32_t)n[0],
+                               .offset = n[1],
+                               .length = n[2],
+                               .generation = (uint32_t)n[3],
+                               .most = n[4],
+                               .used = n[5]};
+    const enum verdict verdict = frames_do(frames[which], &no_mappings, 1, &r);
+    printf("%d %llu %llu %u %d\n", verdict, (unsigned long long)r.offset,
+           (unsigned long long)r.length, r.generation, r.used != 0);
+    fflush(stdout);
 }
 
 int main(void)
@@ -80,32 +94,31 @@ int main(void)
             shell_say(1);
             break;
         case 'O':
-            free(frames.state);
-            shell_say(frames_open(&frames, a) == 0);
+            open_frames(a / PAGE_BYTES);
+            shell_say(1);
             break;
-        case 'a':
-            shell_say((int64_t)frames_allocate(&frames, a));
+        case 'w':
+            which = (uint32_t)a;
+            shell_say(1);
+            break;
+        case 'd':
+            act(operation.number);
             break;
         case 'h':
-            shell_say(frames_has(&frames, a, b, PAGE_FIRST));
-            break;
-        case 'f':
-            frames_free(&frames, a, b);
-            shell_say(1);
-            break;
-        case 'k':
-            frames_keep(&frames, a);
-            shell_say(1);
-            break;
-        case 's':
-            frames_search(&frames);
-            shell_say(1);
+            shell_say(frames_has(frames[which], a, b, (uint32_t)operation.number[2]));
             break;
         case 'n':
-            shell_say(next_kept());
+            shell_say((int64_t)frames_out(frames[which], a));
+            break;
+        case 'x':
+            shell_say(frames_leave(frames[which], a, b));
+            break;
+        case 'X':
+            frames_left(frames[which], a, b, operation.number[2] != 0);
+            shell_say(1);
             break;
         case 'v':
-            shell_say((int64_t)available());
+            shell_say((int64_t)frames[which]->free);
             break;
         case 'b':
             shell_say(histogram_bucket(a));

@@ -51,14 +51,23 @@ static void create(struct driver *d, uint64_t ram, uint32_t index)
     shared_create_ram(d, ram * RAM_BYTES, RAM_BYTES, &to, &made);
 }
 
-/* The RAM whose memory core 0, which keeps the memory, has found to be nobody's; or UINT64_MAX. */
+/* The RAM whose memory core 0, which makes it, has found to be nobody's; or UINT64_MAX. */
 static uint64_t freed(struct driver *d)
 {
-    const uint64_t address = frames_allocate(&d->frames, RAM_BYTES);
-    if (address == UINT64_MAX)
-        return UINT64_MAX;
-    frames_keep(&d->frames, address);
-    return address / RAM_BYTES;
+    struct frames_request memory = {.action = FRAMES_KEEP, .length = RAM_BYTES};
+    return shared_frames_do(d, &memory) == VERDICT_OK ? memory.offset / RAM_BYTES : UINT64_MAX;
+}
+
+/* Physical memory: new Frames are cleared there. */
+static char *open_memory(struct shared_kernel *k)
+{
+    const uint64_t bytes = (RAMS + 2) * RAM_BYTES;
+    struct frames *frames = calloc(1, frames_bytes(bytes / PAGE_BYTES));
+    char *physical = calloc(1, bytes);
+    CHECK(frames && physical, "no memory");
+    frames_init(frames, bytes / PAGE_BYTES, true);
+    k->frames = (uint64_t)((char *)frames - (char *)k);
+    return physical;
 }
 
 /* RAM that nobody has any more is RAM again at once. */
@@ -67,7 +76,7 @@ static enum verdict ask(struct driver *d, struct capability_task *t)
     const struct request request = {.operation = t->operation, .task = t};
     struct message result = {{0}};
     const enum verdict verdict = shared_capability(d, &request, &result);
-    const uint64_t ram = freed(d);
+    const uint64_t ram = d->me == 0 ? freed(d) : UINT64_MAX;
     if (ram != UINT64_MAX)
         create(d, ram, CNODE_ANY);
     t->made = result.word[1];
@@ -376,16 +385,17 @@ int main(int argc, char **argv)
     CHECK(!pthread_barrier_init(&all, NULL, cores), "no barrier");
     lock_used = lock_mcs;
     struct shared_kernel *k = around_open();
+    char *physical = open_memory(k);
     for (uint32_t core = 0; core < cores; core++) {
         privates[core].lock = &lock_used;
         drivers[core].me = core;
+        drivers[core].vspace.all = physical;
         drivers[core].cores = cores;
         privates[core].kernel = k;
         drivers[core].kernel_state = &privates[core];
         shared_capabilities_open(&drivers[core], memory, &options);
         seeds[core] = seed * CORES_MOST + core;
     }
-    CHECK(!frames_open(&drivers[0].frames, (RAMS + 2) * RAM_BYTES), "no frames");
     for (uint64_t ram = 0; ram < RAMS + 2; ram++)
         CHECK(freed(&drivers[0]) == ram, "%llu", (unsigned long long)ram);
     for (uint64_t ram = 0; ram < RAMS; ram++) {

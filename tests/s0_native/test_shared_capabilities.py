@@ -15,7 +15,7 @@ from seeded import Bug
 
 SHARED = (
     "shared/capabilities.c", "shared/capability_locks.c", "shared/map_frame.c", "locks/mcs.c",
-    "memory/frames.c",
+    "shared/frames.c", "memory/frames.c", "memory/mapping_table.c", "memory/vspace.c",
 )  # fmt: skip
 SOURCES = (*CAPABILITIES, *(NATIVE / file for file in SHARED))
 SANITIZER = ("-fsanitize=thread", "-O1")

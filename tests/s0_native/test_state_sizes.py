@@ -15,6 +15,7 @@ SOURCES = [
     NATIVE / "multikernel" / "shape.c",
     *sorted((NATIVE / "monitor").rglob("*.c")),
     *sorted((NATIVE / "capability").glob("*.c")),
+    NATIVE / "memory" / "frames.c",
     NATIVE / "memory" / "mapping_table.c",
 ]
 MB = 1 << 20

@@ -54,6 +54,10 @@ def allocate_here(size: int) -> Frame:
     return multikernel.here().allocate(size)
 
 
+def free_here(frame: Frame) -> None:
+    multikernel.here().free(frame)
+
+
 def who() -> tuple[int, int, int, str, set[int]]:
     here = multikernel.here()
     return here.core, os.getpid(), here.cores, here.kernel, os.sched_getaffinity(0)

@@ -22,7 +22,9 @@ from hypothesis.stateful import (
 )
 from s2_kernel.programs import (
     Outcome,
+    allocate_here,
     attempt,
+    free_here,
     map_here,
     protect_here,
     read_here,
@@ -110,24 +112,21 @@ class Histories(RuleBasedStateMachine):
         assert outcome[0] == "ok"
         return True
 
-    @rule(target=frames, pages=st.integers(1, 3))
-    def allocate(self, pages: int) -> Any:
-        if len(self.all_frames) >= 12:
+    @rule(target=frames, pages=st.integers(1, 3), core=CORE)
+    def allocate(self, pages: int, core: int) -> Any:
+        if sum(not frame.freed for frame in self.all_frames) >= 12:
             return multiple()
-        frame = NaiveFrame(tuple(system.allocate(pages * PAGE) for system in self.systems))  # type: ignore[arg-type]
-        for system, handle in zip(
-            self.systems, frame.handles, strict=True
-        ):  # what its last owner wrote stays there
-            page = system.map(handle)
-            page.write(0, bytes(16))
-            system.unmap(page)
+        frame = NaiveFrame(
+            tuple(  # type: ignore[arg-type]
+                system.cores[core].run(allocate_here, pages * PAGE) for system in self.systems
+            )
+        )
+        assert all(frame.handles[0].keeper == core == handle.keeper for handle in frame.handles)
         self.all_frames.append(frame)
         return frame
 
     @rule(target=pages, frame=frames, cores=st.sets(CORE, min_size=1), mapper=CORE, rights=RIGHTS)
     def map(self, frame: NaiveFrame, cores: set[int], mapper: int, rights: str) -> Any:
-        if frame.freed and mapper != 0:
-            return multiple()  # only core 0 keeps the books
         verdict, handles = self.on(mapper, map_here, frame.handles, sorted(cores), rights)
         if frame.freed:
             assert verdict == "DeadHandle"
@@ -213,14 +212,18 @@ class Histories(RuleBasedStateMachine):
         else:
             assert outcome[0] == "PageFault"
 
-    @rule(frame=frames)
-    def free(self, frame: NaiveFrame) -> None:
+    @rule(frame=frames, core=st.none() | CORE)
+    def free(self, frame: NaiveFrame, core: int | None) -> None:
         users = [page for page in self.all_pages if page.frame is frame and page.mapped]
-        if users and not any(page.knows(0) for page in users):
-            return  # core 0 would not know
-        outcome = self.from_outside(
-            *(lambda s=s, h=h: s.free(h) for s, h in zip(self.systems, frame.handles, strict=True))
-        )
+        if core is None:
+            outcome = self.from_outside(
+                *(
+                    lambda s=s, h=h: s.free(h)
+                    for s, h in zip(self.systems, frame.handles, strict=True)
+                )
+            )
+        else:
+            outcome = self.on(core, free_here, frame.handles)
         assert outcome[0] == ("DeadHandle" if frame.freed else "BadInput" if users else "ok")
         frame.freed = frame.freed or not users
 
@@ -251,7 +254,12 @@ class Histories(RuleBasedStateMachine):
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[type[Histories]]:
-    with multikernel.boot(CORES) as one, multikernel.boot(CORES, kernel="shared") as other:
+    """With little memory, so that a place has many owners."""
+    memory = 128 * PAGE
+    with (
+        multikernel.boot(CORES, memory=memory) as one,
+        multikernel.boot(CORES, memory=memory, kernel="shared") as other,
+    ):
         yield type("Machine", (Histories,), {"systems": (one, other)})
 
 

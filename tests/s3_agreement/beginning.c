@@ -104,6 +104,7 @@ static struct monitor_shape world_shape(void)
     shape.sets = model.scenario->wide ? 2 : 0;
     if (model.tight)
         shape.agreements = 1;
+    shape.pages = model.scenario->keeper ? MODEL_PAGES + 1 : 0;
     return shape;
 }
 
@@ -132,6 +133,29 @@ static void prepare_capabilities(struct world *w)
     }
 }
 
+static void frames(struct world *w, uint32_t core, enum frames_action action, uint64_t pages)
+{
+    struct frames_request request = {.action = action, .length = pages * PAGE_BYTES};
+    const struct input input = {.kind = INPUT_FRAMES, .frames = &request};
+    if (world_turn(w, core, &input) != VERDICT_OK)
+        violate("there are no frames to begin with");
+}
+
+/* Page i has the frame i + 1. */
+static void hand_out_frames(struct world *w)
+{
+    const uint32_t keeper = model.scenario->keeper - 1u;
+    if (!model.scenario->keeper)
+        return;
+    if (keeper != 0) {
+        frames(w, 0, FRAMES_OFFER, MODEL_PAGES + 1);
+        frames(w, keeper, FRAMES_BORROW, MODEL_PAGES + 1);
+        frames(w, 0, FRAMES_LEND, MODEL_PAGES + 1);
+    }
+    for (uint32_t i = 0; i <= MODEL_PAGES; i++)
+        frames(w, keeper, FRAMES_ALLOCATE, 1);
+}
+
 void world_init(struct world *w)
 {
     const struct scenario *scenario = model.scenario;
@@ -146,6 +170,7 @@ void world_init(struct world *w)
         monitor_init(m, core, &shape, 0x10000, 0x100000);
     }
     plant(w);
+    hand_out_frames(w);
     for (uint32_t i = 0; i < MODEL_THREADS; i++) /* quiet, while pages are mapped */
         w->thread[i].at = MODEL_STEPS;
     for (uint32_t i = 0; i < MODEL_PAGES; i++)

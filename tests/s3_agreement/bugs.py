@@ -259,4 +259,36 @@ MAPPINGS = (
     ),
 )
 
-BUGS = table(*ENGINE, *RECORDS, *MAPPINGS, *CAPABILITIES, *PAGES)
+FRAMES = (
+    Bug(
+        "KEEPER_NOT_ASKED",
+        MAPPING,
+        "    core_set_add(buffer, keeper);\n",
+        "",
+        ("free-map", "flat"),
+    ),
+    Bug(
+        "MAPPED_BEFORE_THE_KEEPER_AGREES",
+        MAP,
+        """mapping->recorded ||
+           (mapping->keeper && mapping->keeper != monitor_home(m, (uint32_t)mapping->slot) + 1);""",
+        "mapping->recorded != 0;",
+        ("free-map", "flat"),
+    ),
+    Bug(
+        "FREED_WHILE_UNDECIDED",
+        "memory/mapping_table.c",
+        "        verdict = VERDICT_BUSY;\n",
+        "        if (state != MAPPING_GONE)\n            verdict = VERDICT_BUSY;\n",
+        ("free-unmap-one", "flat"),
+    ),
+    Bug(
+        "KEEPER_NOT_NOTIFIED",
+        UNMAP,
+        "mapping->keeper == monitor_home(m, request->slot) + 1))",
+        "mapping->keeper))",
+        ("free-unmap-third", "flat"),
+    ),
+)
+
+BUGS = table(*ENGINE, *RECORDS, *MAPPINGS, *FRAMES, *CAPABILITIES, *PAGES)

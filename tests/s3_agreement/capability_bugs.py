@@ -214,8 +214,8 @@ CAPABILITIES = (
     Bug(
         "RECLAIM_HERE_ALONE",
         RECLAIM,
-        "    return nobodys ? ",
-        "    return nobodys || !agreement_is_own(m, a) ? ",
+        "    if (!cspace_is_clear(",
+        "    if (agreement_is_own(m, a) && !cspace_is_clear(",
         ("reclaim", "flat"),
     ),
 )
@@ -224,14 +224,14 @@ PAGES = (
     Bug(
         "PAGE_BEFORE_COMMIT",
         "monitor/mapping/map.c",
-        "mapping->recorded ? RIGHTS_NONE : mapping->rights;",
+        "is_hidden(m, mapping) ? RIGHTS_NONE : mapping->rights;",
         "mapping->rights;",
         ("page-fails", "flat"),
     ),
     Bug(
         "PAGE_BEHIND_A_VOTE",
         FRAME,
-        "if (cspace_locked(monitor_cspace(m), frame, frame + length, 0))",
+        "if (cspace_locked(monitor_cspace(m), map_frame(a), map_frame(a) + map_length(a), 0))",
         "if (0)",
         ("page-map", "flat"),
     ),

@@ -17,6 +17,7 @@ PROTOCOL = sorted(
     [
         *(NATIVE / "monitor").rglob("*.c"),
         *(NATIVE / "capability").glob("*.c"),
+        NATIVE / "memory" / "frames.c",
         NATIVE / "memory" / "mapping_table.c",
     ]
 )

@@ -49,7 +49,8 @@ enum action {
     UNPIN,
     READ,
     WRITE,
-    AWAIT,   /* until the page's unmap has returned */
+    AWAIT, /* until the page's unmap has returned */
+    FREE, /* the page's frame, by the core that keeps it; tried again while an outcome is awaited */
     INSTALL, /* page: the root; argument: a shape */
     /* About capabilities; page is a slot on the thread's core: */
     CAP_COPY,
@@ -119,6 +120,7 @@ struct scenario {
     uint8_t failing_core; /* its MMU refuses the first calls: */
     uint8_t failing_inserts;
     uint8_t failing_protects;
+    uint8_t keeper; /* of all pages' frames, and 1; 0: nobody keeps them */
     uint8_t cnodes; /* of each core; 0: no capabilities */
     struct {
         uint8_t core;
@@ -165,7 +167,8 @@ enum { MODEL_RAM = 0x100000, FRAME_OF_RAM = 0x80 };
 
 static inline uint8_t frame_number(uint64_t frame)
 {
-    return (uint8_t)(frame < MODEL_RAM ? frame : FRAME_OF_RAM | (frame - MODEL_RAM) / PAGE_BYTES);
+    return (uint8_t)(frame < MODEL_RAM ? frame / PAGE_BYTES
+                                       : FRAME_OF_RAM | (frame - MODEL_RAM) / PAGE_BYTES);
 }
 
 enum page_state { PAGE_NONE = 0, PAGE_MAPPING, PAGE_MAPPED, PAGE_UNMAPPED, PAGE_FAILED };
@@ -179,7 +182,8 @@ struct page {
     uint8_t price;  /* a one-phase unmap was refused: the documented window was open */
     uint8_t pinned[MODEL_CORES];
     uint8_t of_frame; /* mapped by capability */
-    uint8_t reserved[2];
+    uint8_t freed;    /* its frame */
+    uint8_t reserved;
     uint32_t slot;
     uint32_t generation;
 };
@@ -306,6 +310,7 @@ void check_state(struct world *world);
 void check_terminal(struct world *world);
 bool world_finished(const struct world *world); /* every thread has ended */
 void check_output(struct world *world, uint32_t core, const struct output *output);
+void free_done(struct world *world, uint32_t thread, struct page *page, enum verdict verdict);
 void map_done(struct world *world, struct thread *thread, uint32_t core, struct page *page,
               const struct message *message);
 void thread_done(struct world *world, uint32_t thread, const struct message *message);

@@ -92,6 +92,7 @@ SCENARIOS = (
     ),
     *("host-fails", "lanes", "mixed", "mixed-subset"),
     *("tree", "tree-one", "tree-again", "tree-rivals", "tree-all", "tree-nonsense", "crossing"),
+    *("free-map", "free-map-own", "free-unmap", "free-unmap-one", "free-unmap-third"),
     *CAPABILITIES,
     *PAGES,
 )
@@ -117,7 +118,7 @@ THREE = (
 # By one phase, in a few thousand worlds where there is room for one agreement of another core.
 ONE_PHASE = (
     *("unmap-one", "unmap-2-one", "unmap-2-mixed", "mixed", "stale-one", "map-again-one"),
-    *("tree-one", "subset-one", "pin-one", "host-fails"),
+    *("tree-one", "subset-one", "pin-one", "host-fails", "free-map-own", "free-unmap-one"),
 )
 
 # Too many states with a lazy outbox or four cores in a tree; the last two have several operations a

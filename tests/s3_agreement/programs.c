@@ -60,8 +60,9 @@ void thread_ask(struct world *w, uint32_t core, uint32_t thread, const struct st
     request.ticket = thread;
     if (step->action == MAP) {
         request.operation = OPERATION_MAP;
-        request.generation = 0xdeadbeef; /* not to be looked at */
-        request.frame = step->page + 1u;
+        request.keeper = model.scenario->keeper;
+        request.generation = request.keeper ? 1 : 0xdeadbeef; /* not to be looked at */
+        request.frame = (step->page + 1u) * (uint64_t)PAGE_BYTES;
         request.length = PAGE_BYTES;
         request.rights = page->rights;
         page->holders = (uint8_t)(step->argument & ((1u << model.cores) - 1));
@@ -140,6 +141,16 @@ static void pin(struct world *w, uint32_t core, struct thread *thread, const str
     }
 }
 
+static void free_frame(struct world *w, uint32_t core, uint32_t index, const struct step *step)
+{
+    struct frames_request frame = {.action = FRAMES_FREE,
+                                   .offset = (step->page + 1u) * (uint64_t)PAGE_BYTES,
+                                   .length = PAGE_BYTES,
+                                   .generation = 1};
+    struct input input = {.kind = INPUT_FRAMES, .frames = &frame};
+    free_done(w, index, &w->page[step->page], world_turn(w, core, &input));
+}
+
 static void unpin(struct world *w, uint32_t core, struct thread *thread, const struct step *step)
 {
     struct page *page = &w->page[step->page];
@@ -165,6 +176,10 @@ void thread_run(struct world *w, uint32_t index)
     }
     if (step->action >= CAP_COPY) {
         capability_ask(w, core, index, step);
+        return;
+    }
+    if (step->action == FREE) {
+        free_frame(w, core, index, step);
         return;
     }
     if (step->action != MAP && w->page[step->page].state == PAGE_FAILED) {
@@ -196,6 +211,8 @@ bool thread_may_run(const struct world *w, uint32_t index)
     const struct step *step = thread_step(w, index);
     if (w->thread[index].waiting || step->action == STOP)
         return 0;
+    if (step->action == FREE)
+        return 1;
     if (step->action >= INSTALL)
         return world_has_room(w, model.scenario->thread[index].core);
     const struct page *page = &w->page[step->page];

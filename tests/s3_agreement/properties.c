@@ -98,6 +98,8 @@ void check_output(struct world *w, uint32_t core, const struct output *output)
                      generation = (uint32_t)(message->word[2] >> 32);
             struct page *page = page_of(w, slot, generation);
             uint32_t holders = page ? page->holders : 0;
+            if (model.scenario->keeper)
+                holders |= 1u << (model.scenario->keeper - 1);
             if (!page && (operation == OPERATION_MAP || operation == OPERATION_MAP_FRAME))
                 for (uint32_t p = 0; p < MODEL_PAGES; p++)
                     if (w->page[p].state == PAGE_MAPPING)
@@ -116,6 +118,22 @@ void check_output(struct world *w, uint32_t core, const struct output *output)
 }
 
 /* --- Outcomes --- */
+
+void free_done(struct world *w, uint32_t number, struct page *page, enum verdict verdict)
+{
+    if (verdict == VERDICT_BUSY)
+        return; /* tried again */
+    w->thread[number].at++;
+    if (verdict == VERDICT_OK && !page->freed) {
+        page->freed = 1;
+    } else if (verdict == VERDICT_FRAME_IN_USE) {
+        if (page->freed || page->state == PAGE_NONE || page->state == PAGE_UNMAPPED ||
+            page->state == PAGE_FAILED)
+            violate("thread %u: a frame is in use that no page has", number);
+    } else if (verdict != VERDICT_NOT_A_FRAME || !page->freed) {
+        violate("thread %u: a free returned %s", number, verdict_name(verdict));
+    }
+}
 
 void map_done(struct world *w, struct thread *thread, uint32_t core, struct page *page,
               const struct message *message)
@@ -136,6 +154,8 @@ void map_done(struct world *w, struct thread *thread, uint32_t core, struct page
             violate("core %u: an empty table is full", core);
     } else {
         page->state = PAGE_FAILED;
+        if (verdict == VERDICT_NOT_A_FRAME && page->freed)
+            return;
         if (verdict != VERDICT_HOST || !model.scenario->failing_inserts)
             violate("core %u: map returned %s", core, verdict_name(verdict));
     }
@@ -278,6 +298,9 @@ void check_state(struct world *w)
                     (uint8_t)w->page[i].generation == t->generation)
                     violate("the unmap of page %u has returned, but core %u's MMU allows it", i,
                             core);
+            for (uint32_t i = 0; i < MODEL_PAGES && t->rights != RIGHTS_NONE; i++)
+                if (w->page[i].freed && t->frame == i + 1)
+                    violate("the frame of page %u is freed, but core %u's MMU allows it", i, core);
             check_entry(w, core, slot);
         }
     }

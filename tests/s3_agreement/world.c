@@ -183,9 +183,10 @@ static const char *const kind_names[] = {"?",     "PREPARE", "APPLY", "COMMIT",
 static const char *const phase_names[] = {"idle",       "queued",    "preparing", "prepared",
                                           "committing", "committed", "aborting",  "aborted",
                                           "refused",    "applying",  "applied",   "asked"};
-static const char *const action_names[] = {
-    "stop",    "map",  "unmap", "protect", "pin",    "unpin",  "read",      "write",   "await",
-    "install", "copy", "move",  "retype",  "revoke", "delete", "map frame", "reclaim", "create"};
+static const char *const action_names[] = {"stop",    "map",       "unmap",   "protect", "pin",
+                                           "unpin",   "read",      "write",   "await",   "free",
+                                           "install", "copy",      "move",    "retype",  "revoke",
+                                           "delete",  "map frame", "reclaim", "create"};
 
 void transition_name(struct world *w, struct transition t, char *text, size_t size)
 {

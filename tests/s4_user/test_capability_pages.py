@@ -324,7 +324,7 @@ def test_memory_that_is_somebody_elses_now_is_noticed(small: System) -> None:
 def test_frames_made_up_of_places_get_no_capabilitys_memory(small: System) -> None:
     system = small
     ram = system.ram(4 * PAGE)
-    made_up = multikernel.Frame(system.plan.system, ram.address, ram.size)
+    made_up = multikernel.Frame(system.plan.system, ram.address, ram.size, 0, 1)
     for use in (system.map, system.free):
         with pytest.raises(errors.DeadHandle):
             use(made_up)

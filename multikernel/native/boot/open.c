@@ -29,11 +29,10 @@ static int open_state(struct driver *d, const struct driver_options *o)
     for (uint32_t other = 0; other < d->cores; other++)
         d->peers[other].doorbell = segment_doorbell(d->segment, other);
     int error;
-    if ((error = vspace_open(&d->vspace, d->vspace.memory, o->address_base,
+    if ((error = vspace_open(&d->vspace, d->vspace.memory, o->memory_bytes, o->address_base,
                              o->address_size * d->cores, o->slots_per_core * d->cores)) ||
         (error = trees_open(d, o->trees, o->tree_count)) || (error = dispatch_open(d)) ||
-        (error = collective_open(d)) ||
-        (d->me == 0 && (error = frames_open(&d->frames, o->memory_bytes))))
+        (error = collective_open(d)))
         return error;
     d->kernel = o->shared_kernel ? &kernel_shared : &kernel_multikernel;
     return d->kernel->open(d, o);

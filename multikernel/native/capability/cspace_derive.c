@@ -100,9 +100,12 @@ enum capability_verdict capability_retype(struct cspace *cs, struct capability_t
 {
     struct plan plan;
     enum capability_verdict verdict = plan_retype(cs, t, operation, &plan);
-    if (verdict == CAP_OK)
-        derive(cs, &plan, t->count, &t->made);
-    return verdict;
+    if (verdict != CAP_OK)
+        return verdict;
+    t->fresh = plan.object.address;
+    t->fresh_size = t->type == CAP_FRAME ? t->size * t->count : 0;
+    derive(cs, &plan, t->count, &t->made);
+    return CAP_OK;
 }
 
 enum capability_verdict capability_map(struct cspace *cs, struct capability_task *t,

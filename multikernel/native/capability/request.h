@@ -18,6 +18,7 @@ struct capability_task {
     uint32_t reserved;
     uint64_t victim; /* delete, revoke: what stands in the way and needs agreement; 0: nothing */
     uint64_t made;
+    uint64_t fresh, fresh_size; /* what is a Frame now and was not: to be cleared; in bytes */
 };
 
 /* May it be copied, or moved, there? Of a move, the task gets the source's rights. OK: within the

@@ -9,21 +9,20 @@ static enum verdict create(struct driver *d, const struct message *request, stru
         return VERDICT_BAD_REQUEST;
     const struct cspace_place place = {.cnode = request->word[2],
                                        .index = (uint32_t)request->word[3]};
-    uint64_t size = request->word[1];
-    if (!size || size % PAGE_BYTES)
+    struct frames_request ram = {.action = FRAMES_KEEP, .length = request->word[1]};
+    if (!ram.length || ram.length % PAGE_BYTES)
         return monitor_verdict(CAP_BAD_SIZE);
-    uint64_t address;
-    enum verdict verdict = memory_allocate(d, size, &address);
+    enum verdict verdict = memory_take(d, &ram);
     if (verdict != VERDICT_OK)
         return verdict;
-    verdict = d->kernel->create_ram(d, address, size, &place, &reply->word[1]);
-    if (verdict == VERDICT_OK)
-        frames_keep(&d->frames, address);
-    else
-        frames_free(&d->frames, address, size);
+    verdict = d->kernel->create_ram(d, ram.offset, ram.length, &place, &reply->word[1]);
+    if (verdict != VERDICT_OK) {
+        ram.action = FRAMES_RETURN;
+        d->kernel->frames(d, &ram);
+    }
     if (verdict == VERDICT_BUSY)
-        frames_search(&d->frames); /* it may be somebody else's at the next try */
-    reply->word[2] = address;
+        memory_search(d); /* it may be somebody else's at the next try */
+    reply->word[2] = ram.offset;
     return verdict;
 }
 

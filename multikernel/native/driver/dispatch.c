@@ -16,7 +16,7 @@ static enum verdict handle(struct driver *d, uint64_t address, const struct mess
         return VERDICT_OK;
     case KIND_TOUCH ... KIND_WRITE:
         return access_request(d, request, reply);
-    case KIND_ALLOCATE ... KIND_FREE:
+    case KIND_ALLOCATE ... KIND_BORROWED:
         return frame_request(d, request, reply);
     case KIND_MAP ... KIND_TREES:
         return kernel_request(d, address, request, reply);

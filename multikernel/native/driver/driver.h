@@ -119,14 +119,17 @@ struct driver {
     uint64_t cycles_per_us;
 
     struct vspace vspace;
-    struct frames frames;
     struct program program;
     driver_handler *served; /* NULL: nobody */
     struct group *groups;
     struct region region;
     long timer;
     const struct sparse *mappings; /* the kernel's table: kernel.h says when it may be looked at */
-    const struct tree *trees;      /* ... and trees, by root */
+    const struct tree *trees;      /* ... and trees, by root, */
+    const struct frames *frames;   /* ... and frames */
+    /* Core 0: a search for memory that is not free and that nobody has any more: the page it has
+     * come to, and how many are left. */
+    uint64_t search_at, to_search;
 
     /* Other threads of this process, and its children (interrupt.c). */
     _Atomic bool inside;   /* the core is in its loop, or measures: nobody else comes in */
@@ -210,6 +213,8 @@ bool driver_done(struct driver *driver, uint64_t ticket, struct message *reply);
  * that very operation. */
 enum verdict driver_call(struct driver *driver, uint32_t peer, uint32_t channel,
                          const struct message *request, struct message *reply);
+/* KIND_ALLOCATE of this core; where it has nothing left, out of memory that core 0 lends. */
+enum verdict driver_allocate(struct driver *driver, uint64_t length, struct message *reply);
 /* Over a transport whose replies are messages, and which is open: for requests that are answered at
  * once. */
 enum verdict driver_call_over(struct driver *driver, const struct transport *transport,
@@ -343,8 +348,11 @@ void program_ended(struct driver *driver, char *result, uint64_t bytes);
  * yet. */
 enum verdict memory_access(struct driver *driver, uint32_t slot, uint32_t generation,
                            uint64_t address, void *buffer, size_t length, int write);
-/* Core 0's memory, a run of free pages: BUSY while it is being found out whether there is any. */
-enum verdict memory_allocate(struct driver *driver, uint64_t length, uint64_t *offset);
+/* A request for memory. Core 0 looks for it with all others: BUSY while it is being found out whether
+ * there is any. */
+enum verdict memory_take(struct driver *driver, struct frames_request *request);
+/* What was looked at already may have come back: from the beginning. */
+void memory_search(struct driver *driver);
 /* Has a map request holders, and rights that make sense? Cores that there are not are left out. */
 bool driver_may_map(const struct driver *driver, struct request *request);
 /* The set that a request's word names and that fits into none, where whoever asked has put it;

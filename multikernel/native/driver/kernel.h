@@ -30,10 +30,12 @@ struct kernel {
     enum verdict (*fault)(struct driver *, uint32_t slot, uint32_t generation, int write);
     /* Of all mappings; or of those that both cores hold, unless they are TREE_NOBODY. */
     uint64_t (*digest)(struct driver *, uint32_t one, uint32_t other);
-    /* The table of mappings and the trees do not change between the two. */
+    /* The table of mappings, frames and the trees do not change between the two. */
     void (*hold)(struct driver *);
     void (*release)(struct driver *);
 
+    /* Frames that are handed out, lent or taken back: this core's, or everybody's. */
+    enum verdict (*frames)(struct driver *, struct frames_request *);
     enum verdict (*create_ram)(struct driver *, uint64_t address, uint64_t size,
                                const struct cspace_place *, uint64_t *made);
     /* What a slot of this core holds, or the next in use if there is one, and its reference; false:

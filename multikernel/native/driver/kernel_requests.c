@@ -36,11 +36,11 @@ APART static enum verdict map(struct driver *d, uint64_t address, const uint64_t
                               .length = word[2],
                               .rights = (uint32_t)word[3],
                               .holders = word[4],
+                              .generation = (uint32_t)word[5],
+                              .keeper = (word[5] >> 32 & 0xffff) + 1,
                               .kept = driver_set(d, address, word[4])};
-    if (!driver_may_map(d, &request))
+    if (!driver_may_map(d, &request) || request.keeper > d->cores)
         return VERDICT_BAD_REQUEST;
-    if (d->me == 0 && !frames_has(&d->frames, request.frame, request.length, PAGE_FIRST))
-        return VERDICT_NOT_A_FRAME;
     return d->kernel->begin(d, &request, reply);
 }
 

@@ -1,10 +1,11 @@
-/* Memory: a core's access to its mappings for others, and core 0's frames.
+/* Memory: a core's access to its mappings for others, and frames.
  *
  * What becomes of the memory of capabilities core 0 cannot know by itself: the RAM that it made may
- * be deleted while other cores have what was derived, and they part with that without a message. So
- * it is found out when it is needed: when there is no memory left, core 0 asks its kernel about
- * what it has given out, piece by piece, whether anybody has any of it, and what nobody has is
- * free. A request that waits for this is kept and tried again; several share one search. */
+ * be deleted while other cores have what was derived, and they part with that without a message.
+ * Nor does it know which pages that it lent are in use. So it is found out when it is needed: when
+ * there is no memory left, core 0 asks its kernel about what it has given out, piece by piece,
+ * whether anybody has any of it, and what nobody has is free. A request that waits for this is kept
+ * and tried again; several share one search. */
 #include "driver/driver.h"
 
 /* --- Access --- */
@@ -42,42 +43,101 @@ enum verdict access_request(struct driver *d, const struct message *request, str
 
 /* --- Frames --- */
 
-enum verdict memory_allocate(struct driver *d, uint64_t length, uint64_t *offset)
+static void searched(struct driver *d, uint64_t pages)
 {
-    struct frames *f = &d->frames;
+    d->search_at = (d->search_at + pages) % d->frames->pages;
+    d->to_search -= pages < d->to_search ? pages : d->to_search;
+}
+
+/* The next piece that may come back; its pages, or 0: the search is over. */
+static uint64_t next_out(struct driver *d)
+{
+    uint64_t pages = 0;
+    d->kernel->hold(d);
+    while (d->to_search && !(pages = frames_out(d->frames, d->search_at)))
+        searched(d, 1);
+    d->kernel->release(d);
+    return pages;
+}
+
+static bool makes_sense(const struct driver *d, uint64_t length)
+{
+    return length && length % PAGE_BYTES == 0 && length / PAGE_BYTES <= d->frames->pages;
+}
+
+void memory_search(struct driver *d)
+{
+    d->to_search = d->frames->pages;
+}
+
+enum verdict memory_take(struct driver *d, struct frames_request *request)
+{
+    const struct frames_request wanted = *request;
     for (bool searching = d->retrying;; searching = true) {
-        uint64_t kept, size; /* the next piece that was given out */
-        *offset = frames_allocate(f, length);
-        if (*offset != UINT64_MAX)
-            return VERDICT_OK;
-        if (!length || length % PAGE_BYTES || length / PAGE_BYTES > f->pages)
-            return VERDICT_NO_MEMORY;
+        uint64_t pages;
+        *request = wanted;
+        enum verdict verdict = d->kernel->frames(d, request);
+        if (verdict != VERDICT_NO_MEMORY || d->me != 0 || !makes_sense(d, wanted.length))
+            return verdict;
         if (!searching)
-            frames_search(f);
-        if (!frames_next_kept(f, &kept, &size))
+            memory_search(d);
+        if (!(pages = next_out(d)))
             return VERDICT_NO_MEMORY;
-        const enum verdict verdict = d->kernel->unused(d, kept, size);
+        struct frames_request piece = {.action = FRAMES_RETURN,
+                                       .offset = d->search_at * PAGE_BYTES,
+                                       .length = pages * PAGE_BYTES};
+        verdict = d->kernel->unused(d, piece.offset, piece.length);
         if (verdict == VERDICT_BUSY)
             return VERDICT_BUSY; /* the same one again */
         if (verdict == VERDICT_OK)
-            frames_free(f, kept, size);
-        frames_looked_at(f, size);
+            d->kernel->frames(d, &piece);
+        searched(d, pages);
     }
+}
+
+static enum verdict allocate(struct driver *d, const struct message *request, struct message *reply)
+{
+    struct frames_request frame = {.action = FRAMES_ALLOCATE, .length = request->word[1]};
+    const enum verdict verdict = memory_take(d, &frame);
+    if (verdict != VERDICT_OK)
+        return verdict;
+    if (frame.used)
+        vspace_clear(&d->vspace, frame.offset, frame.length);
+    reply->word[1] = frame.offset;
+    reply->word[2] = frame.generation | (uint64_t)d->me << 32;
+    return VERDICT_OK;
+}
+
+/* A run that spares its borrower some further questions: so many pages, and no more than an eighth
+ * of what would be each core's. */
+static enum verdict lend(struct driver *d, const struct message *request, struct message *reply)
+{
+    enum { LENT_MOST = 64 };
+    const uint64_t share = d->frames->pages / (8 * d->cores);
+    struct frames_request run = {.action = FRAMES_OFFER,
+                                 .length = request->word[1],
+                                 .most = (share < LENT_MOST ? share : LENT_MOST) * PAGE_BYTES};
+    const enum verdict verdict = memory_take(d, &run);
+    reply->word[1] = run.offset;
+    reply->word[2] = run.length;
+    reply->word[3] = run.used;
+    return verdict;
 }
 
 enum verdict frame_request(struct driver *d, const struct message *request, struct message *reply)
 {
-    if (d->me != 0)
-        return VERDICT_BAD_REQUEST; /* core 0 keeps the memory */
-    if (message_kind(request) == KIND_ALLOCATE)
-        return memory_allocate(d, request->word[1], &reply->word[1]);
-    if (!frames_has(&d->frames, request->word[1], request->word[2], PAGE_FIRST))
-        return VERDICT_NOT_A_FRAME;
-    d->kernel->hold(d);
-    const bool in_use = mapping_of_frame(d->mappings, request->word[1], request->word[2]);
-    d->kernel->release(d);
-    if (in_use)
-        return VERDICT_FRAME_IN_USE;
-    frames_free(&d->frames, request->word[1], request->word[2]);
-    return VERDICT_OK;
+    struct frames_request frame = {.offset = request->word[1], .length = request->word[2]};
+    switch (message_kind(request)) {
+    case KIND_ALLOCATE:
+        return allocate(d, request, reply);
+    case KIND_FREE:
+        frame.action = FRAMES_FREE;
+        frame.generation = (uint32_t)request->word[3];
+        return d->kernel->frames(d, &frame);
+    case KIND_BORROW:
+        return d->me == 0 ? lend(d, request, reply) : VERDICT_BAD_REQUEST;
+    default:
+        frame.action = FRAMES_LEND;
+        return d->me == 0 ? d->kernel->frames(d, &frame) : VERDICT_BAD_REQUEST;
+    }
 }

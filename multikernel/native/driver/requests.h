@@ -10,9 +10,15 @@ enum driver_kind {
     KIND_TOUCH,     /* 1 slot, generation; 2 address: reads there */
     KIND_READ,      /* 1 slot, generation; 2 address; 3 length <= 48 -> 1-6 bytes */
     KIND_WRITE,     /* 1 slot, generation; 2 address; 3 length <= 24; 4-6 bytes */
-    KIND_ALLOCATE,  /* 1 length -> 1 frame */
-    KIND_FREE,      /* 1 frame; 2 length */
-    KIND_MAP, /* 1 frame; 2 length; 3 rights; 4 cores in a word -> 1 slot, generation; 2 address */
+    KIND_ALLOCATE,  /* 1 length -> 1 frame; 2 generation 0-31, keeper 32-47 */
+    KIND_FREE,      /* of its keeper. 1 frame; 2 length; 3 generation */
+    /* Memory for another core to hand out, of core 0. 1 length -> 1 address; 2 length; 3 not 0:
+     * somebody had it. And: the borrower has it. 1 address; 2 length */
+    KIND_BORROW,
+    KIND_BORROWED,
+    /* 1 frame; 2 length; 3 rights; 4 cores in a word; 5 generation 0-31, keeper 32-47 -> 1 slot,
+     * generation; 2 address */
+    KIND_MAP,
     KIND_UNMAP,   /* 1 slot, generation; 2 protocol */
     KIND_PROTECT, /* 1 slot, generation; 2 rights */
     KIND_PIN,     /* 1 slot, generation */

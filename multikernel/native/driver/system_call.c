@@ -48,6 +48,29 @@ enum verdict driver_call(struct driver *d, uint32_t to, uint32_t channel,
     return await(d, address, reply);
 }
 
+enum verdict driver_allocate(struct driver *d, uint64_t length, struct message *reply)
+{
+    const struct message allocate = {{message_head(KIND_ALLOCATE, 0, 0, 0, 0), length}};
+    const struct message run = {{message_head(KIND_BORROW, 0, 0, 0, 0), length}};
+    for (;;) {
+        enum verdict verdict = driver_here(d, &allocate, reply);
+        if (verdict != VERDICT_NO_MEMORY || d->me == 0)
+            return verdict;
+        verdict = driver_call(d, 0, 0, &run, reply);
+        if (verdict != VERDICT_OK)
+            return verdict;
+        struct frames_request borrowed = {.action = FRAMES_BORROW,
+                                          .offset = reply->word[1],
+                                          .length = reply->word[2],
+                                          .used = reply->word[3]};
+        d->kernel->frames(d, &borrowed);
+        /* Only from now on core 0 may ask for it back. */
+        const struct message has_it = {
+            {message_head(KIND_BORROWED, 0, 0, 0, 0), borrowed.offset, borrowed.length}};
+        driver_call(d, 0, 0, &has_it, reply);
+    }
+}
+
 enum verdict driver_call_over(struct driver *d, const struct transport *transport, uint32_t to,
                               const struct message *request, struct message *reply)
 {

@@ -37,6 +37,7 @@ cdef extern from "driver/driver.h":
     bint driver_poll(driver *d) nogil
     int driver_call(driver *d, uint32_t peer, uint32_t channel, const message *request,
             message *reply) nogil
+    int driver_allocate(driver *d, uint64_t length, message *reply) nogil
     int driver_call_over(driver *d, const transport *transport, uint32_t peer,
             const message *request, message *reply) nogil
     int driver_access(driver *d, uint32_t slot, uint32_t generation, uint64_t address,
@@ -196,6 +197,14 @@ cdef class Driver:
             driver_call_over(self.d, &transport_rings, peer, &request, &reply)
         else:
             driver_call(self.d, peer, 0, &request, &reply)
+        self.leave()
+        return _reply(&reply)
+
+    def allocate(self, uint64_t length):
+        """A frame, out of what core 0 has lent this core or lends it now; as `here`."""
+        cdef message reply
+        self.enter()
+        driver_allocate(self.d, length, &reply)
         self.leave()
         return _reply(&reply)
 

@@ -28,7 +28,7 @@ cdef extern from "probes/probes.h":
 
 cdef extern from "shared/kernel.h":
     uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, uint32_t cnodes,
-            uint32_t scope)
+            uint32_t scope, uint64_t memory_bytes)
 
 
 SEGMENT_HEADER_BYTES = HEADER_BYTES
@@ -42,9 +42,9 @@ def kernel_segment_bytes(uint32_t cores, uint32_t window, uint32_t user_channels
 
 
 def shared_state_bytes(uint32_t cores, uint32_t slots_per_core, uint32_t cnodes,
-        uint32_t lock_scope):
+        uint32_t lock_scope, uint64_t memory_bytes):
     """Bytes of state the shared kernel keeps in the segment."""
-    return shared_kernel_bytes(cores, slots_per_core, cnodes, lock_scope)
+    return shared_kernel_bytes(cores, slots_per_core, cnodes, lock_scope, memory_bytes)
 
 
 cdef class Segment:

@@ -40,14 +40,19 @@ void mapping_count(const struct sparse *table, uint32_t *mapped, uint32_t *locke
     }
 }
 
-bool mapping_of_frame(const struct sparse *table, uint64_t frame, uint64_t length)
+enum verdict mapping_of_frame(const struct sparse *table, uint32_t keeper, uint64_t frame,
+                              uint64_t length)
 {
+    enum verdict verdict = VERDICT_OK;
     for (uint32_t i = 1; i < table->fresh; i++) {
         const struct mapping *mapping = (void *)sparse_record(table, i);
         const enum mapping_state state = mapping_state(mapping);
-        if ((state == MAPPING_MAPPED || state == MAPPING_RESERVED) &&
-            mapping->frame < frame + length && frame < mapping->frame + mapping->length)
-            return true;
+        if (state == MAPPING_FREE || mapping->keeper != keeper ||
+            mapping->frame >= frame + length || frame >= mapping->frame + mapping->length)
+            continue;
+        if (state == MAPPING_MAPPED && !mapping->lock)
+            return VERDICT_FRAME_IN_USE;
+        verdict = VERDICT_BUSY;
     }
-    return false;
+    return verdict;
 }

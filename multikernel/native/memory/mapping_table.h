@@ -33,8 +33,9 @@ struct mapping {
     };
     uint32_t pins; /* core-local: outside the digest */
     uint8_t held;  /* this core is one of the holders */
-    uint8_t reserved[3];
-    uint64_t lock; /* core-local: the attempt that holds this entry, 0 when none */
+    uint8_t reserved;
+    uint16_t keeper; /* the core that keeps the frame (frames.h), and 1; 0: capabilities do */
+    uint64_t lock;   /* core-local: the attempt that holds this entry, 0 when none */
     uint64_t address;
     uint64_t frame;   /* offset in the memory segment */
     uint64_t length;  /* bytes */
@@ -145,6 +146,7 @@ struct mapping *mapping_reserve(struct sparse *table, struct new_mappings *to, u
                                 uint64_t length, uint32_t rights, uint32_t recorded);
 /* Mapped entries, and those that an operation has. */
 void mapping_count(const struct sparse *table, uint32_t *mapped, uint32_t *locked);
-/* Is a page of that memory mapped? GONE is unmapped: only its slot is still its home's to
- * release. */
-bool mapping_of_frame(const struct sparse *table, uint64_t frame, uint64_t length);
+/* Is a page mapped of that memory, as far as it has that keeper? FRAME_IN_USE; BUSY: what becomes of
+ * it is being decided; OK: there is none. */
+enum verdict mapping_of_frame(const struct sparse *table, uint32_t keeper, uint64_t frame,
+                              uint64_t length);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 enum vma_state { VMA_NONE = 0, VMA_PRESENT, VMA_RETIRED };
@@ -29,7 +30,8 @@ static void *reserve(uint64_t address, uint64_t length, int fixed)
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1, 0);
 }
 
-int vspace_open(struct vspace *vspace, int memory, uint64_t base, uint64_t size, uint32_t slots)
+int vspace_open(struct vspace *vspace, int memory, uint64_t memory_bytes, uint64_t base,
+                uint64_t size, uint32_t slots)
 {
     *vspace = (struct vspace){.memory = memory, .base = base, .size = size, .slots = slots};
     vspace->mmu = (struct mmu){vspace, vspace_insert, vspace_protect, vspace_retire};
@@ -38,9 +40,17 @@ int vspace_open(struct vspace *vspace, int memory, uint64_t base, uint64_t size,
     if (!vspace->vmas || !vspace->queue)
         return ENOMEM;
     void *got = reserve(base, size, MAP_FIXED_NOREPLACE);
-    if (got == MAP_FAILED)
+    if (got == MAP_FAILED || madvise(got, size, MADV_DONTFORK))
         return errno;
-    return madvise(got, size, MADV_DONTFORK) ? errno : 0;
+    vspace->all = mmap(NULL, memory_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+    if (vspace->all == MAP_FAILED || madvise(vspace->all, memory_bytes, MADV_DONTFORK))
+        return errno;
+    return 0;
+}
+
+void vspace_clear(const struct vspace *vspace, uint64_t frame, uint64_t length)
+{
+    memset(vspace->all + frame, 0, length);
 }
 
 static enum verdict remap(struct vspace *vspace, struct vma *vma, uint32_t rights)

@@ -25,6 +25,7 @@ struct vma {
 
 struct vspace {
     int memory;          /* descriptor of the memory segment */
+    char *all;           /* ... all of it, for the kernel itself, to clear */
     uint64_t base, size; /* the range that all mappings lie in, reserved PROT_NONE */
     uint32_t slots;
     uint32_t retired; /* how many slots queue for reaping */
@@ -35,13 +36,17 @@ struct vspace {
 };
 
 /* Reserves the range and keeps it from children of fork. 0, or an errno. */
-int vspace_open(struct vspace *vspace, int memory, uint64_t base, uint64_t size, uint32_t slots);
+int vspace_open(struct vspace *vspace, int memory, uint64_t memory_bytes, uint64_t base,
+                uint64_t size, uint32_t slots);
 
 /* The MMU's functions, context = the vspace; see struct mmu. */
 enum verdict vspace_insert(void *vspace, uint32_t slot, uint64_t address, uint64_t frame,
                            uint64_t length, uint32_t rights);
 enum verdict vspace_protect(void *vspace, uint32_t slot, uint32_t rights);
 void vspace_retire(void *vspace, uint32_t slot);
+
+/* That memory is zero, in every core's mappings of it. */
+void vspace_clear(const struct vspace *vspace, uint64_t frame, uint64_t length);
 
 /* Removes up to limit retired VMAs; true if any. */
 bool vspace_reap(struct vspace *vspace, uint32_t limit);

@@ -43,6 +43,8 @@ static uint64_t lay_out(struct monitor *m, const struct monitor_shape *shape, ui
     at += sparse_record_bytes(slots, shape->mappings, sizeof(struct mapping));
     m->sets_offset = at;
     at += rounded(8 * shape->sets * (1 + words));
+    m->frames_offset = at;
+    at += rounded(frames_bytes(shape->pages));
     m->cspace_offset = shape->cnodes ? at : 0;
     if (shape->cnodes) {
         const struct cspace_shape inside = cspace_shape(shape);
@@ -88,6 +90,7 @@ void monitor_init(struct monitor *m, uint32_t me, const struct monitor_shape *sh
     for (uint32_t core = 0; core < cores; core++)
         core_set_add(monitor_members(m), core);
     address_range_init(&m->fresh.addresses, address_base + me * address_size, address_size);
+    frames_init(monitor_frames(m), shape->pages, me == 0);
     if (!shape->cnodes)
         return;
     const struct cspace_shape inside = cspace_shape(shape);

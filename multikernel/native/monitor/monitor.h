@@ -48,7 +48,7 @@ struct environment {
     uint64_t backoff; /* cycles: between two looks at what is in the way here */
 };
 
-/* A local request. map: frame, length, rights, holders; unmap and protect: slot, generation,
+/* A local request. map: frame, length, its keeper and generation, rights, holders; unmap and protect: slot, generation,
  * rights; tree: the root for slot; about capabilities: the task, of map_frame rights and holders
  * too; reclaim: frame, length. What is not named is 0, and there is no task but where one is
  * named. */
@@ -58,6 +58,7 @@ struct request {
     uint32_t slot;
     uint32_t generation;
     uint32_t rights;
+    uint32_t keeper; /* as in struct mapping */
     uint64_t frame;
     uint64_t length;
     uint64_t ticket;
@@ -82,6 +83,7 @@ enum input_kind {
     INPUT_PIN,
     INPUT_UNPIN,
     INPUT_CREATE, /* output.made: its reference */
+    INPUT_FRAMES, /* answered in place */
     INPUTS
 };
 
@@ -94,6 +96,7 @@ struct input {
     const struct message *message;
     const struct request *request;
     const struct creation *creation;
+    struct frames_request *frames;
 };
 
 enum output_kind { OUTPUT_REQUEST, OUTPUT_NOTICE, OUTPUT_REPLY, OUTPUT_DONE };
@@ -103,7 +106,8 @@ struct output_entry {
     uint32_t to;
     uint64_t token; /* REPLY: the request's; DONE: the ticket */
     /* DONE: word 0 verdict and core, word 2 slot and generation or the reference made, word 3 a
-     * map's address */
+     * map's address. Of a retype, words 5 and 6: address and bytes of what is a Frame now, to be
+     * cleared before anybody hears of it */
     struct message message;
 };
 
@@ -126,7 +130,7 @@ struct output {
      * NO_OPERATION. */
     uint32_t local;
     uint64_t next_tick;   /* in cycles: an INPUT_TICK is wanted; NEVER: not before another input */
-    enum verdict verdict; /* of PIN, UNPIN and CREATE */
+    enum verdict verdict; /* of PIN, UNPIN, CREATE and FRAMES */
     struct work work;
     uint64_t made;
     struct output_entry entry[];
@@ -142,6 +146,7 @@ struct monitor_shape {
     uint32_t mappings;       /* ... that it holds and another core is the home of */
     uint32_t agreements;     /* of other initiators that it takes part in at once */
     uint32_t sets;           /* of cores that fit into no word, in use at once */
+    uint64_t pages;          /* of memory */
     uint32_t cnodes;         /* 0: no capabilities */
     uint32_t slot_bits;      /* as in struct cspace_shape */
     uint32_t capability_protocol;

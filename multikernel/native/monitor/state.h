@@ -2,12 +2,13 @@
  * can be copied, hashed and compared as bytes.
  *
  * Behind the head lie: what is agreed and under way (own lanes first), workflows, trees' versions,
- * members, mappings, explicit core sets, and the core's capabilities. A core has records of those
+ * members, mappings, explicit core sets, frames, and the core's capabilities. A core has records of those
  * mappings that it holds or is the home of, and of those agreements that are under way. */
 #pragma once
 
 #include "base/core_set.h"
 #include "capability/request.h"
+#include "memory/frames.h"
 #include "memory/mapping_table.h"
 #include "monitor/protocol.h"
 #include "monitor/tree.h"
@@ -98,6 +99,7 @@ struct monitor {
     uint64_t members_offset;
     uint64_t sets_offset; /* of each how often it is used; then the set */
     /* The rest. */
+    uint64_t frames_offset;
     uint64_t size;
     uint32_t queue_first, queue_last; /* records of agreements, 0: none */
     uint32_t capability_protocol;
@@ -162,6 +164,10 @@ static inline struct tree *monitor_tree(const struct monitor *m, uint32_t root)
 static inline uint64_t *monitor_members(const struct monitor *m)
 {
     return (uint64_t *)((uintptr_t)m + m->members_offset);
+}
+static inline struct frames *monitor_frames(const struct monitor *m)
+{
+    return (struct frames *)((uintptr_t)m + m->frames_offset);
 }
 static inline struct cspace *monitor_cspace(const struct monitor *m)
 {

@@ -53,12 +53,17 @@ static bool exists(const struct monitor *m, const struct operation_kind *kind, u
 
 /* The outcome of a request that needs no agreement. */
 static void at_once(const struct monitor *m, const struct request *request, enum verdict verdict,
-                    uint64_t made, struct output *out)
+                    const struct capability_task *task, struct output *out)
 {
     struct output_entry *entry = emit(out, OUTPUT_DONE, m->me);
     entry->token = request->ticket;
     entry->message =
-        (struct message){{message_head(0, request->operation, verdict, m->me, m->view), 0, made}};
+        (struct message){{message_head(0, request->operation, verdict, m->me, m->view)}};
+    if (!task)
+        return;
+    entry->message.word[2] = task->made;
+    entry->message.word[5] = task->fresh;
+    entry->message.word[6] = task->fresh_size;
 }
 
 static struct workflow *free_lane(const struct monitor *m, uint32_t *lane)
@@ -76,7 +81,7 @@ static void request(struct monitor *m, const struct environment *env, const stru
     struct workflow *w = free_lane(m, &lane);
     if (request->operation >= OPERATIONS || !env->operations->kind[request->operation]->begin ||
         !exists(m, env->operations->kind[request->operation], request->slot)) {
-        at_once(m, request, VERDICT_BAD_REQUEST, 0, out);
+        at_once(m, request, VERDICT_BAD_REQUEST, NULL, out);
         return;
     }
     const struct operation_kind *kind = env->operations->kind[request->operation];
@@ -91,13 +96,13 @@ static void request(struct monitor *m, const struct environment *env, const stru
         const enum verdict verdict = kind->alone(m, task);
         if (verdict != VERDICT_PENDING && verdict != VERDICT_BUSY && verdict != VERDICT_MORE) {
             out->work.own_part = 1;
-            at_once(m, request, verdict, task->made, out);
+            at_once(m, request, verdict, task, out);
             return;
         }
         task->tried = verdict == VERDICT_PENDING;
     }
     if (!w) { /* every lane is taken: the driver keeps the request and asks again */
-        at_once(m, request, VERDICT_BUSY, 0, out);
+        at_once(m, request, VERDICT_BUSY, NULL, out);
         return;
     }
     struct agreement *a = monitor_own(m, lane);
@@ -313,6 +318,9 @@ void monitor_step(struct monitor *m, const struct environment *env, const struct
     case INPUT_PIN:
     case INPUT_UNPIN:
         out->verdict = pin(m, in);
+        break;
+    case INPUT_FRAMES:
+        out->verdict = frames_do(monitor_frames(m), &m->mappings, m->me + 1, in->frames);
         break;
     default:
         out->verdict = m->cspace_offset ? monitor_verdict(cspace_create_ram(

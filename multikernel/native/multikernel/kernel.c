@@ -72,6 +72,13 @@ static void nothing(struct driver *d)
     (void)d;
 }
 
+static enum verdict frames(struct driver *d, struct frames_request *request)
+{
+    const struct input input = {.kind = INPUT_FRAMES, .frames = request};
+    uint64_t made;
+    return monitor_local(d, &input, &made);
+}
+
 /* --- Capabilities: what one core decides alone is decided here and now, and sends nothing --- */
 
 static struct cspace *cspace_of(const struct driver *d)
@@ -93,7 +100,7 @@ static bool goes_for_good(const struct driver *d, const struct request *request,
         return false;
     *ram = *cspace_slot(cs, slot);
     return ram->type == CAP_RAM && ram->owner == d->me && !(ram->flags & CAP_REMOTE) &&
-           frames_has(&d->frames, ram->address, ram->size, PAGE_KEPT);
+           frames_is_kept(d->frames, ram->address, ram->size);
 }
 
 RARE static enum verdict delete(struct driver *d, const struct request *request,
@@ -103,8 +110,11 @@ RARE static enum verdict delete(struct driver *d, const struct request *request,
     const bool last = goes_for_good(d, request, &ram);
     const enum verdict verdict = monitor_begin(d, request, result);
     if (verdict == VERDICT_OK && last &&
-        cspace_is_clear(cspace_of(d), ram.address, capability_end(&ram)))
-        frames_free(&d->frames, ram.address, ram.size);
+        cspace_is_clear(cspace_of(d), ram.address, capability_end(&ram))) {
+        struct frames_request memory = {
+            .action = FRAMES_RETURN, .offset = ram.address, .length = ram.size};
+        frames(d, &memory);
+    }
     return verdict;
 }
 
@@ -183,6 +193,7 @@ static int open(struct driver *d, const struct driver_options *o)
                                           .backoff = o->cycles_per_us};
     k->next_tick = NEVER;
     struct monitor_shape shape = multikernel_shape(d->cores, o->slots_per_core, o->cnodes);
+    shape.pages = o->memory_bytes / PAGE_BYTES;
     shape.capability_protocol = o->capability_protocol;
     if (o->record) {
         k->record =
@@ -204,6 +215,7 @@ static int open(struct driver *d, const struct driver_options *o)
     d->kernel_state = k;
     d->mappings = &k->monitor->mappings;
     d->trees = monitor_tree(k->monitor, 0);
+    d->frames = monitor_frames(k->monitor);
     d->pending = &k->waiting;
     return 0;
 }
@@ -219,6 +231,7 @@ const struct kernel kernel_multikernel = {
     .digest = digest,
     .hold = nothing,
     .release = nothing,
+    .frames = frames,
     .create_ram = create_ram,
     .look = look,
     .capability_digest = capability_digest,

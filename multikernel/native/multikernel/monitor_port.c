@@ -5,10 +5,13 @@
 
 /* What the requester is told: a DONE message has slot and generation, or the reference made, in
  * word 2, and the address in word 3; a requester wants them in 1 and 2. A Mapping's reference is in
- * word 4 of both. */
-static void for_requester(struct message *reply, const struct message *done)
+ * word 4 of both. New Frames are cleared here: nobody has heard of them, and nobody can revoke them
+ * while this core does not answer. */
+static void for_requester(const struct driver *d, struct message *reply, const struct message *done)
 {
     reply->word[0] = done->word[0] | KIND_PING;
+    if (message_operation(done) == OPERATION_RETYPE && message_verdict(done) == VERDICT_OK)
+        vspace_clear(&d->vspace, done->word[5], done->word[6]);
     reply->word[1] = done->word[2];
     reply->word[2] = done->word[3];
     reply->word[4] = done->word[4];
@@ -28,11 +31,11 @@ static enum verdict deliver(struct driver *d, const struct output *output, uint6
         } else if (entry->kind == OUTPUT_REPLY) {
             outgoing_reply(d, entry->token, &entry->message);
         } else if (ticket && entry->token == ticket) {
+            for_requester(d, result, &entry->message);
             verdict = message_verdict(&entry->message);
-            for_requester(result, &entry->message);
         } else {
             struct message reply = {{0}};
-            for_requester(&reply, &entry->message);
+            for_requester(d, &reply, &entry->message);
             driver_reply(d, entry->token, &reply);
         }
     }

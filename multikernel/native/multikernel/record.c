@@ -134,6 +134,9 @@ static void put_input(struct record *r, const struct environment *env, const str
     case INPUT_CREATE:
         put_bytes(r, in->creation, sizeof *in->creation);
         break;
+    case INPUT_FRAMES:
+        put_bytes(r, in->frames, sizeof *in->frames);
+        break;
     default:
         break;
     }

@@ -27,7 +27,7 @@ enum record_tag {
     RECORD_PLANTED,   /* root; before the first step */
     /* A step begins. Kind, from, and operation or slot; now; then of a message its token and words;
      * of a request the struct, its set if one is kept, and its task if it has one; of a pin the
-     * generation; of a creation the struct */
+     * generation; of a creation, or a request for frames, the struct */
     RECORD_STEP,
     /* Inside of a step, in the order of the calls, answers in 8-15. */
     RECORD_INSERT,  /* verdict, -, slot; address, frame, length, rights */

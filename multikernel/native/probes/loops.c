@@ -53,11 +53,11 @@ int64_t probe_spread(struct driver *d, const struct probe *p)
 
 /* --- unmap --- */
 
-static enum verdict map(struct driver *d, uint64_t frame, const uint64_t *holders,
+static enum verdict map(struct driver *d, uint64_t frame, uint64_t name, const uint64_t *holders,
                         struct message *mapped)
 {
     struct message request = {{message_head(KIND_MAP, 0, 0, 0, 0), frame, PAGE_BYTES, RIGHTS_WRITE,
-                               cores_word(holders, d->cores)}};
+                               cores_word(holders, d->cores), name}};
     memcpy(d->program_set, holders, 8 * (size_t)core_set_words(d->cores));
     return driver_here(d, &request, mapped);
 }
@@ -99,7 +99,7 @@ int64_t probe_unmap(struct driver *d, const struct probe *p)
     driver_enter(d);
     for (uint64_t i = 0; i < p->count && verdict == VERDICT_OK; i++) {
         uint64_t start = arch_cycles();
-        verdict = map(d, p->frame, holders, &mapped);
+        verdict = map(d, p->frame, p->frame_name, holders, &mapped);
         record(p->times[1], start);
         if (verdict != VERDICT_OK)
             break;
@@ -123,33 +123,59 @@ int64_t probe_unmap(struct driver *d, const struct probe *p)
     return verdict;
 }
 
+/* --- own pages --- */
+
+enum { OWN_PAGES_MOST = 1024 };
+
+/* That many frames of this core, as KIND_ALLOCATE's replies. */
+static enum verdict allocate(struct driver *d, uint32_t pages, struct message *frames)
+{
+    enum verdict verdict = VERDICT_OK;
+    for (uint32_t i = 0; i < pages && verdict == VERDICT_OK; i++)
+        verdict = driver_allocate(d, PAGE_BYTES, &frames[i]);
+    return verdict;
+}
+
+static void give_back(struct driver *d, uint32_t pages, const struct message *frames)
+{
+    for (uint32_t i = 0; i < pages && message_verdict(&frames[i]) == VERDICT_OK; i++) {
+        struct message request = {{message_head(KIND_FREE, 0, 0, 0, 0), frames[i].word[1],
+                                   PAGE_BYTES, (uint32_t)frames[i].word[2]}},
+                       reply;
+        driver_here(d, &request, &reply);
+    }
+}
+
 int64_t probe_own_pages(struct driver *d, const struct probe *p)
 {
-    enum { MOST = 1024 };
-    static struct message mapped[MOST];
-    uint64_t own[CORE_SET_WORDS_MAX] = {0}, cycles = 0;
-    enum verdict verdict = VERDICT_OK;
+    static struct message frames[OWN_PAGES_MOST], mapped[OWN_PAGES_MOST];
+    uint64_t own[CORE_SET_WORDS_MAX] = {0}, unmapping = 0, mapping = 0;
     core_set_add(own, d->me);
-    if (p->pages > MOST || !p->result_count)
+    if (p->pages > OWN_PAGES_MOST || p->result_count < 2)
         return -EINVAL;
     driver_enter(d);
+    enum verdict verdict = allocate(d, p->pages, frames);
     for (uint64_t round = 0; round < p->count; round++) {
+        uint64_t start = arch_cycles();
         for (uint32_t i = 0; i < p->pages && verdict == VERDICT_OK; i++) {
-            verdict = map(d, p->frame + (uint64_t)i * PAGE_BYTES, own, &mapped[i]);
+            verdict = map(d, frames[i].word[1], frames[i].word[2], own, &mapped[i]);
             if (verdict == VERDICT_OK)
                 verdict = touch(d, own, &mapped[i]);
         }
+        mapping += arch_cycles_behind() - start;
         /* Even a core that failed meets the others, or they would wait for ever. */
         meet(d, p->base + (2 * round + 1) * d->cores);
-        uint64_t start = arch_cycles();
+        start = arch_cycles();
         for (uint32_t i = 0; i < p->pages && verdict == VERDICT_OK; i++)
             verdict = unmap(d, &mapped[i], p->protocol);
-        cycles += arch_cycles_behind() - start;
+        unmapping += arch_cycles_behind() - start;
         meet(d, p->base + (2 * round + 2) * d->cores);
         while (vspace_reap(&d->vspace, 64))
             ;
     }
+    give_back(d, p->pages, frames);
     driver_leave(d);
-    p->results[0] = cycles;
+    p->results[0] = unmapping;
+    p->results[1] = mapping;
     return verdict;
 }

@@ -56,7 +56,7 @@ struct probe {
     uint32_t timer; /* of the members: fills the histogram and comes last; a broadcast's root */
     uint32_t group;
 
-    uint64_t frame; /* to be mapped */
+    uint64_t frame, frame_name; /* to be mapped: its offset; generation 0-31, keeper 32-47 */
     uint32_t protocol;
     uint32_t pages;
     uint32_t think_us; /* between map and unmap */

@@ -81,11 +81,11 @@ const struct probe_kind probe_kinds[] = {
     /* Maps a page on the holders, touches it on each, waits, unmaps. times: of the unmap, map,
      * touch. Local: on this core alone, and what is timed is the host's call that takes the rights
      * away. */
-    {"unmap", probe_unmap, "form frame each protocol count think_us times", "all local", ""},
-    /* Every core at once: map pages of its own, meet the others, unmap them all, count times. The
-     * result: cycles of the unmapping. */
-    {"own-pages", probe_own_pages, "frame pages count protocol base results", "",
-     "at most 1024 pages"},
+    {"unmap", probe_unmap, "form frame frame_name each protocol count think_us times", "all local",
+     ""},
+    /* Every core at once: map pages of frames of its own, meet the others, unmap them all, count
+     * times. Results: cycles of the unmapping, and of the mapping and a touch. */
+    {"own-pages", probe_own_pages, "pages count protocol base results", "", "at most 1024 pages"},
 
     /* Retypes a page of the source to a Frame; or copies, revokes, deletes such a Frame. copies: of
      * revoke and delete, and batch is 1 then; on another core they are in its root CNode, here in

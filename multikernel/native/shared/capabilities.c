@@ -56,6 +56,16 @@ static enum capability_verdict copy(struct driver *d, struct cspace *cs, struct 
     return verdict;
 }
 
+/* New Frames are cleared under the region's lock: once it is given back, another core may revoke
+ * them, and make its own of that memory. */
+static enum capability_verdict retype(struct driver *d, struct cspace *cs, struct attempt *a)
+{
+    const enum capability_verdict verdict = fill_slots(d, cs, a, 0);
+    if (verdict == CAP_OK)
+        vspace_clear(&d->vspace, a->task.fresh, a->task.fresh_size);
+    return verdict;
+}
+
 /* One try at what needs a source and a place. MORE: another one, with the locks that are named. */
 static enum capability_verdict derive(struct driver *d, struct attempt *a)
 {
@@ -64,7 +74,7 @@ static enum capability_verdict derive(struct driver *d, struct attempt *a)
     const uint32_t operation = a->request.operation, regions = a->regions;
     const enum capability_verdict verdict = operation == OPERATION_COPY ? copy(d, cs, a)
                                             : operation == OPERATION_RETYPE
-                                                ? fill_slots(d, cs, a, 0)
+                                                ? retype(d, cs, a)
                                                 : shared_frame_map(d, cs, a);
     unlock_regions(d, regions);
     return verdict;
@@ -98,10 +108,12 @@ static enum capability_verdict delete_piece(struct driver *d, struct attempt *a)
             break;
         t->begun = 1;
     }
-    if (verdict == CAP_OK && d->me == 0 && frames_has(&d->frames, c.address, c.size, PAGE_KEPT) &&
-        cspace_is_clear(cs, c.address, capability_end(&c)))
-        frames_free(&d->frames, c.address, c.size); /* nobody has any of it any more */
+    /* Core 0 alone makes RAM, and takes back what nobody has any of any more. */
+    const bool goes = verdict == CAP_OK && d->me == 0 && c.type == CAP_RAM &&
+                      cspace_is_clear(cs, c.address, capability_end(&c));
     unlock_regions(d, regions);
+    if (goes)
+        shared_frames_return(d, c.address, c.size);
     return verdict;
 }
 

@@ -24,10 +24,11 @@
 /* Where things lie behind the lock's queue, each on a line of its own, and bytes of all. */
 struct layout {
     uint32_t entry_bytes;
-    uint64_t entries, trees, capabilities, bytes;
+    uint64_t entries, trees, frames, capabilities, bytes;
 };
 
-static struct layout layout_of(uint32_t cores, uint32_t slots, uint32_t cnodes, uint32_t scope)
+static struct layout layout_of(uint32_t cores, uint32_t slots, uint32_t cnodes, uint32_t scope,
+                               uint64_t memory_bytes)
 {
     const uint64_t sets = 16 * (uint64_t)core_set_words(cores);
     struct layout l = {
@@ -35,15 +36,16 @@ static struct layout layout_of(uint32_t cores, uint32_t slots, uint32_t cnodes, 
         .entries =
             round_up(sizeof(struct shared_kernel) + sizeof(struct lock_node) * cores, PAD_BYTES)};
     l.trees = round_up(l.entries + sparse_record_bytes(slots, 0, l.entry_bytes), PAD_BYTES);
-    l.capabilities = round_up(l.trees + sizeof(struct tree) * cores, PAD_BYTES);
+    l.frames = round_up(l.trees + sizeof(struct tree) * cores, PAD_BYTES);
+    l.capabilities = round_up(l.frames + frames_bytes(memory_bytes / PAGE_BYTES), PAD_BYTES);
     l.bytes = l.capabilities + shared_capabilities_bytes(cores, cnodes, scope);
     return l;
 }
 
 uint64_t shared_kernel_bytes(uint32_t cores, uint32_t slots_per_core, uint32_t cnodes,
-                             uint32_t scope)
+                             uint32_t scope, uint64_t memory_bytes)
 {
-    return layout_of(cores, cores * slots_per_core, cnodes, scope).bytes;
+    return layout_of(cores, cores * slots_per_core, cnodes, scope, memory_bytes).bytes;
 }
 
 /* --- Operations --- */
@@ -101,7 +103,9 @@ static enum verdict begin(struct driver *d, const struct request *request, struc
     shared_lock(d);
     switch (request->operation) {
     case OPERATION_MAP:
-        verdict = shared_page_reserve(d, request, &slot);
+        verdict = frames_has(d->frames, request->frame, request->length, request->generation)
+                      ? shared_page_reserve(d, request, &slot)
+                      : VERDICT_NOT_A_FRAME;
         if (verdict == VERDICT_OK)
             verdict = shared_page_insert(d, slot, result);
         break;
@@ -189,7 +193,7 @@ static bool message(struct driver *d, const struct arrival *a)
 static int open(struct driver *d, const struct driver_options *o)
 {
     const uint32_t slots = o->slots_per_core * d->cores;
-    const struct layout l = layout_of(d->cores, slots, o->cnodes, o->lock_scope);
+    const struct layout l = layout_of(d->cores, slots, o->cnodes, o->lock_scope, o->memory_bytes);
     char *state = (char *)d->segment + d->segment->shared_offset;
     struct shared_kernel *k = (struct shared_kernel *)(void *)state;
     struct shared_private *own = calloc(1, sizeof *own);
@@ -211,7 +215,10 @@ static int open(struct driver *d, const struct driver_options *o)
         sparse_init(&k->mappings, slots, 0, slots, 0, l.entry_bytes, 0,
                     l.entries - offsetof(struct shared_kernel, mappings));
         k->set_words = core_set_words(d->cores);
+        k->frames = l.frames;
+        frames_init(shared_frames(k), o->memory_bytes / PAGE_BYTES, true);
     }
+    d->frames = (const struct frames *)(const void *)(state + l.frames);
     own->along_trees = o->tree_count != 0;
     for (uint32_t i = 0; d->me == 0 && i < o->tree_count; i++)
         own->trees[o->trees[(size_t)i * d->cores]].version = 1;
@@ -230,6 +237,7 @@ const struct kernel kernel_shared = {
     .digest = digest,
     .hold = shared_lock,
     .release = shared_unlock,
+    .frames = shared_frames_do,
     .create_ram = shared_create_ram,
     .look = shared_look,
     .capability_digest = shared_capabilities_digest,

@@ -26,6 +26,7 @@ struct shared_kernel {
     _Alignas(PAD_BYTES) struct sparse mappings; /* under the lock from here on */
     struct new_mappings fresh;
     uint32_t slots, set_words;
+    uint64_t frames;          /* where they lie, in bytes from here */
     struct lock_node nodes[]; /* the lock's queue, by core */
 };
 
@@ -63,6 +64,11 @@ static inline struct shared_private *shared_private(const struct driver *d)
 static inline struct shared_kernel *shared_state(const struct driver *d)
 {
     return shared_private(d)->kernel;
+}
+
+static inline struct frames *shared_frames(struct shared_kernel *k)
+{
+    return (struct frames *)((uintptr_t)k + k->frames);
 }
 
 static inline struct shared_entry *entry_at(struct shared_kernel *k, uint32_t slot)
@@ -122,6 +128,13 @@ enum verdict shared_page_protect(struct driver *d, uint32_t slot, uint32_t right
 enum verdict shared_page_close(struct driver *d, uint32_t slot);
 /* Both. Whatever it returns, the entry is free. */
 enum verdict shared_page_unmap(struct driver *d, uint32_t slot);
+
+/* --- frames.c --- */
+
+/* As kernel->frames. */
+enum verdict shared_frames_do(struct driver *d, struct frames_request *request);
+/* Nobody has any of that memory any more; free, if it is exactly what was given to capabilities. */
+void shared_frames_return(struct driver *d, uint64_t offset, uint64_t length);
 
 /* --- By the line: line.c --- */
 

@@ -181,6 +181,7 @@ static void step(uint64_t item, struct output *out)
                                             .backoff = header->backoff};
     struct request request;
     struct creation creation;
+    struct frames_request frames;
     struct input in = {.kind = (enum input_kind)small(item), .from = middle(item)};
     switch (in.kind) {
     case INPUT_MESSAGE:
@@ -209,6 +210,10 @@ static void step(uint64_t item, struct output *out)
     case INPUT_CREATE:
         memcpy(&creation, take(sizeof creation), sizeof creation);
         in.creation = &creation;
+        break;
+    case INPUT_FRAMES:
+        memcpy(&frames, take(sizeof frames), sizeof frames);
+        in.frames = &frames;
         break;
     case INPUT_TICK:
         break;

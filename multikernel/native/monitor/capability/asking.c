@@ -88,7 +88,7 @@ enum verdict capability_resume(struct monitor *m, struct workflow *w, struct agr
     t->tried = 0;
     a->operation = t->operation;
     if (verdict == VERDICT_OK) {
-        about_range(a, t->made, 0);
+        capability_made(a, t);
         return VERDICT_ALONE;
     }
     if (verdict != VERDICT_PENDING)

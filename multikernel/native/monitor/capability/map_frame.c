@@ -38,6 +38,7 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
     struct request plain = *request;
     plain.frame = cspace_slot(cs, slot)->address;
     plain.length = cspace_slot(cs, slot)->size;
+    plain.keeper = 0;
     enum verdict verdict = map_operation.begin(m, env, w, a, &plain);
     if (verdict != VERDICT_OK)
         return verdict;
@@ -57,10 +58,9 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
  * behind the vote. */
 static enum verdict check(const struct monitor *m, const struct agreement *a)
 {
-    const uint64_t frame = a->argument[1], length = a->argument[2] & ((1ull << 56) - 1);
     if (!m->cspace_offset)
         return VERDICT_BAD_REQUEST;
-    if (cspace_locked(monitor_cspace(m), frame, frame + length, 0))
+    if (cspace_locked(monitor_cspace(m), map_frame(a), map_frame(a) + map_length(a), 0))
         return VERDICT_BUSY;
     return map_operation.check(m, a);
 }

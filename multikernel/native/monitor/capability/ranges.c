@@ -173,7 +173,6 @@ void capability_nothing(struct monitor *m, const struct environment *env, struct
 bool capability_settled(struct monitor *m, struct workflow *w, struct agreement *a)
 {
     (void)m;
-    a->slot = (uint32_t)w->task.made;
-    a->generation = (uint32_t)(w->task.made >> 32);
+    capability_made(a, &w->task);
     return true;
 }

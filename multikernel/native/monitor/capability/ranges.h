@@ -30,6 +30,14 @@ static inline void about_range(struct agreement *a, uint64_t address, uint64_t s
     a->argument[1] = a->argument[2] = a->argument[3] = 0;
 }
 
+/* What the program gets: DONE, as struct output_entry has it. */
+static inline void capability_made(struct agreement *a, const struct capability_task *t)
+{
+    about_range(a, t->made, 0);
+    a->argument[2] = t->fresh;
+    a->argument[3] = t->fresh_size;
+}
+
 static inline uint32_t copy_destination(const struct agreement *a)
 {
     return (uint32_t)(a->argument[1] >> 48);

@@ -84,7 +84,7 @@ static enum capability_verdict revoke(const struct monitor *m, struct cspace *cs
 enum verdict capability_alone(struct monitor *m, struct capability_task *t)
 {
     struct cspace *cs = monitor_cspace(m);
-    t->made = t->victim = 0;
+    t->made = t->victim = t->fresh = t->fresh_size = 0;
     switch (t->operation) {
     case OPERATION_COPY:
         return t->to < m->cores ? monitor_verdict(copy(cs, t)) : VERDICT_BAD_REQUEST;

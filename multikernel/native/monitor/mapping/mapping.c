@@ -178,10 +178,18 @@ static void give(struct monitor *m, const struct environment *env, const struct 
         mapping_unlock(m, env, mapping);
 }
 
-static const uint64_t *holders(const struct monitor *m, const struct agreement *a, uint64_t *buffer)
+static const uint64_t *participants(const struct monitor *m, const struct agreement *a,
+                                    uint64_t *buffer)
 {
     const struct mapping *mapping = monitor_mapping(m, a->slot);
-    return is_word(m, mapping) ? &mapping->holders : mapping_holders(m, mapping, buffer);
+    const uint32_t keeper = mapping->keeper - 1u;
+    if (!mapping->keeper || monitor_holds(m, mapping, keeper))
+        return is_word(m, mapping) ? &mapping->holders : mapping_holders(m, mapping, buffer);
+    const uint64_t *all = mapping_holders(m, mapping, buffer);
+    if (all != buffer)
+        memcpy(buffer, all, 8 * (size_t)m->set_words);
+    core_set_add(buffer, keeper);
+    return buffer;
 }
 
 /* An unmap by others is final. */
@@ -202,7 +210,7 @@ const struct object_kind monitor_mappings = {.count = monitor_slots,
                                              .holder = holder,
                                              .take = take,
                                              .give = give,
-                                             .participants = holders,
+                                             .participants = participants,
                                              .released = released};
 
 /* --- Looking --- */

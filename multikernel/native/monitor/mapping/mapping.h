@@ -12,6 +12,9 @@ void map_adopt(struct monitor *m, const struct environment *env, struct agreemen
 enum verdict map_prepare(struct monitor *m, const struct environment *env, struct agreement *a);
 void map_commit(struct monitor *m, const struct environment *env, struct agreement *a);
 void map_undo(struct monitor *m, const struct environment *env, struct agreement *a);
+/* What is to be mapped, in bytes. */
+uint64_t map_frame(const struct agreement *a);
+uint64_t map_length(const struct agreement *a);
 
 /* The entry, made if this core has none. There is room: check has looked. */
 struct mapping *mapping_make(struct monitor *m, uint32_t slot);
@@ -39,6 +42,13 @@ void mapping_restore(struct monitor *m, const struct environment *env, struct ag
 void mapping_hold(struct monitor *m, struct mapping *mapping, uint64_t holders,
                   const uint64_t *set);
 bool mapping_has_room(const struct monitor *m, uint32_t slot, uint64_t holders);
+/* Takes that core part in what is done with the page? Those that hold it do, and the one that keeps
+ * its frame. */
+static inline bool mapping_concerns(const struct monitor *m, const struct mapping *mapping,
+                                    uint32_t core)
+{
+    return mapping->keeper == core + 1 || monitor_holds(m, mapping, core);
+}
 /* NULL: all cores. */
 const uint64_t *mapping_holders(const struct monitor *m, const struct mapping *mapping,
                                 uint64_t *buffer);

@@ -14,8 +14,10 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
     if (!mapping_is_mapped(mapping, request->generation))
         return VERDICT_NOT_MAPPED;
     /* One phase is ordered by the initiator's own lock on an entry that it holds; a home that only
-     * keeps the directory uses two. */
-    if (!mapping->held)
+     * keeps the directory uses two. So does one whose frame is kept by a third core, which nobody
+     * would notify that the unmap is final. */
+    if (!mapping->held || !(mapping->keeper == m->me + 1 || !mapping->keeper ||
+                            mapping->keeper == monitor_home(m, request->slot) + 1))
         w->protocol = TWO_PHASE;
     return VERDICT_OK;
 }
@@ -25,7 +27,8 @@ static bool home_is_notified(const struct monitor *m, const struct agreement *a)
 {
     if (!agreement_is_own(m, a) || monitor_is_home(m, a->slot))
         return false;
-    const bool took_part = monitor_holds(m, monitor_mapping(m, a->slot), monitor_home(m, a->slot));
+    const bool took_part =
+        mapping_concerns(m, monitor_mapping(m, a->slot), monitor_home(m, a->slot));
     return a->protocol == ONE_PHASE ? !m->notifies_all || !took_part : !took_part;
 }
 
