@@ -250,6 +250,8 @@ static inline bool driver_stopped(const struct driver *driver)
 }
 
 int interrupt_open(struct driver *driver);
+/* The signal has its handler and is let in, whatever a program has done to it. 0, or an errno. */
+int interrupt_arm(void);
 void interrupt_tick(struct driver *driver, bool on);
 
 /* --- Sending and replying --- */

@@ -219,16 +219,21 @@ static void on_interrupt(int signal, siginfo_t *info, void *context)
 
 /* --- Opening --- */
 
+int interrupt_arm(void)
+{
+    const struct sigaction action = {.sa_sigaction = on_interrupt,
+                                     .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
+    return sigaction(SIGURG, &action, NULL) ? errno : let_in(true);
+}
+
 int interrupt_open(struct driver *d)
 {
     interrupted = d;
-    errno = pthread_atfork(NULL, NULL, in_child);
-    if (errno)
-        return errno;
-    const struct sigaction action = {.sa_sigaction = on_interrupt,
-                                     .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
-    if (sigaction(SIGURG, &action, NULL) || (errno = let_in(true)))
-        return errno;
+    int error = pthread_atfork(NULL, NULL, in_child);
+    if (!error)
+        error = interrupt_arm();
+    if (error)
+        return error;
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID,
                              .sigev_signo = SIGURG,
                              .sigev_notify_thread_id = (int)syscall(SYS_gettid)};

@@ -56,6 +56,7 @@ enum event driver_run(struct driver *d)
     struct wait wait = {0};
     driver_keep_out(d, true);
     fault_stand_first();
+    interrupt_arm();
     driver_enter(d);
     interrupt_tick(d, false);
     while (d->event == EVENT_NONE) {
