@@ -54,6 +54,7 @@ def be_core(
             os._exit(0)  # it died before the death signal was in place
         pinning.verify(plan.cpus[me])  # pinned since before the fork
         driver = _open(plan, me, segment, kernel_fd, memory_fd, links.take(me))
+        os.close(memory_fd)
         _report(ready, {"core": me})
         os.close(ready)
         os.read(go, 1)  # end of file when every core is ready

@@ -4,12 +4,14 @@ core. And handlers that a program puts in the place of ours.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -116,3 +118,44 @@ def test_page_faults_with_a_handler_of_the_programs(kernel: str, handler: str) -
         with pytest.raises(PageFault):
             gone.read(0, 1, core=1)
         assert page.read(0, 1, core=1) == b"x"
+
+
+def blocks_all() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+def ignores_all() -> None:
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        with contextlib.suppress(OSError, ValueError):  # those that the C library keeps
+            signal.signal(number, signal.SIG_IGN)
+
+
+def closes_all() -> None:
+    os.closerange(3, 4096)
+
+
+def computes_until_told(page: Page) -> None:
+    flag = page.view()
+    while not flag[0]:
+        pass
+
+
+@pytest.mark.parametrize("rude", [blocks_all, ignores_all, closes_all])
+def test_what_a_program_did_to_its_process_harms_no_later_one(
+    system: System, rude: Callable[[], None]
+) -> None:
+    """The next one is interrupted when others want the core to answer: a core that waits until it
+    has ended waits for ever.
+    """
+    system.cores[1].run(rude)
+    told = system.map(system.allocate(4096))
+    task = system.cores[1].start(computes_until_told, told)
+    for _ in range(20):
+        frame = system.allocate(4096)
+        page = system.map(frame)
+        page.write(0, b"x", core=1)
+        system.unmap(page)
+        system.free(frame)
+    told.write(0, b"x")
+    assert task.result() is None
+    system.unmap(told)

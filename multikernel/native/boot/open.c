@@ -18,7 +18,7 @@ enum {
 static const struct transport *const transports[] = {&transport_lines, &transport_rings,
                                                      &transport_host};
 
-static int open_state(struct driver *d, const struct driver_options *o)
+static int open_state(struct driver *d, int memory, const struct driver_options *o)
 {
     d->peers = calloc(d->cores, sizeof *d->peers);
     d->channels = d->cores * d->segment->geometry.user_channels;
@@ -29,7 +29,7 @@ static int open_state(struct driver *d, const struct driver_options *o)
     for (uint32_t other = 0; other < d->cores; other++)
         d->peers[other].doorbell = segment_doorbell(d->segment, other);
     int error;
-    if ((error = vspace_open(&d->vspace, d->vspace.memory, o->memory_bytes, o->address_base,
+    if ((error = vspace_open(&d->vspace, memory, o->memory_bytes, o->address_base,
                              o->address_size * d->cores, o->slots_per_core * d->cores)) ||
         (error = trees_open(d, o->trees, o->tree_count)) || (error = dispatch_open(d)) ||
         (error = collective_open(d)))
@@ -82,14 +82,13 @@ struct driver *driver_open(struct segment *segment, int memory, const struct dri
     d->cores = segment->geometry.cores;
     d->crowded = o->crowded != 0;
     d->cycles_per_us = o->cycles_per_us;
-    d->vspace.memory = memory;
     d->slice_us = SLICE_US;
     d->patience =
         d->crowded ? (struct patience){0, CROWDED_YIELDS} : (struct patience){o->spin_cycles, 0};
     d->disabled = 1;
     segment_region(&segment->geometry, &d->region);
     d->doorbell = segment_doorbell(segment, d->me);
-    int error = open_state(d, o);
+    int error = open_state(d, memory, o);
     if (!error)
         error = fault_install(d->vspace.base, d->vspace.size);
     if (!error)

@@ -33,7 +33,7 @@ static void *reserve(uint64_t address, uint64_t length, int fixed)
 int vspace_open(struct vspace *vspace, int memory, uint64_t memory_bytes, uint64_t base,
                 uint64_t size, uint32_t slots)
 {
-    *vspace = (struct vspace){.memory = memory, .base = base, .size = size, .slots = slots};
+    *vspace = (struct vspace){.base = base, .size = size, .slots = slots};
     vspace->mmu = (struct mmu){vspace, vspace_insert, vspace_protect, vspace_retire};
     vspace->vmas = calloc(slots, sizeof *vspace->vmas);
     vspace->queue = calloc(slots, sizeof *vspace->queue);
@@ -56,12 +56,14 @@ void vspace_clear(const struct vspace *vspace, uint64_t frame, uint64_t length)
 static enum verdict remap(struct vspace *vspace, struct vma *vma, uint32_t rights)
 {
     void *at = place(vma->address);
-    if (mmap(at, vma->length, protection(rights), MAP_SHARED | MAP_FIXED, vspace->memory,
-             (off_t)vma->frame) == MAP_FAILED)
+    /* A second mapping of the same memory, as kept from children: no descriptor is needed, which a
+     * program might close. */
+    if (mremap(vspace->all + vma->frame, 0, vma->length, MREMAP_MAYMOVE | MREMAP_FIXED, at) ==
+        MAP_FAILED)
         return VERDICT_HOST;
-    /* A child of user code must not reach the system's memory. */
-    madvise(at, vma->length, MADV_DONTFORK);
     vma->state = VMA_PRESENT;
+    if (rights != RIGHTS_WRITE && mprotect(at, vma->length, protection(rights)))
+        return VERDICT_HOST;
     return VERDICT_OK;
 }
 

@@ -24,8 +24,7 @@ struct vma {
 };
 
 struct vspace {
-    int memory;          /* descriptor of the memory segment */
-    char *all;           /* ... all of it, for the kernel itself, to clear */
+    char *all;           /* the memory segment, for the kernel itself: to clear, and to map */
     uint64_t base, size; /* the range that all mappings lie in, reserved PROT_NONE */
     uint32_t slots;
     uint32_t retired; /* how many slots queue for reaping */
@@ -35,7 +34,8 @@ struct vspace {
     struct mmu mmu; /* what the monitor is given */
 };
 
-/* Reserves the range and keeps it from children of fork. 0, or an errno. */
+/* Reserves the range, and keeps it and the memory from children of fork. memory: a descriptor, which
+ * is not needed afterwards. 0, or an errno. */
 int vspace_open(struct vspace *vspace, int memory, uint64_t memory_bytes, uint64_t base,
                 uint64_t size, uint32_t slots);
 
