@@ -21,7 +21,8 @@ from functools import partial
 from statistics import median
 
 from multikernel.errors import BadInput
-from multikernel.experiments.latency_map import RELATIONS, Map, Pair, Site, relation
+from multikernel.experiments.latency_map import Map, Pair, Site, relation
+from multikernel.machine.measured_levels import RELATIONS
 
 WHOLE = 32
 """Up to so many CPUs, every pair."""

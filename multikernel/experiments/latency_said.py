@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from multikernel.experiments.latency_ledger import MOVED, moved, reference_key
-from multikernel.experiments.latency_map import RELATIONS
 from multikernel.experiments.latency_plan import TOLERANCE, Group, Planner
 from multikernel.machine.clock import tsc_rate
+from multikernel.machine.measured_levels import RELATIONS
 from multikernel.results.document import Caution
 
 if TYPE_CHECKING:

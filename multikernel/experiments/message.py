@@ -26,7 +26,7 @@ from multikernel.experiments.measure import Bench, Call, samples_of
 from multikernel.experiments.on_core import Report
 from multikernel.experiments.request import Request
 from multikernel.machine.clock import tsc_rate
-from multikernel.machine.topology import Topology
+from multikernel.machine.topology import Relation, Topology
 from multikernel.results.document import Caution, Document, Mode
 from multikernel.results.histogram import Histogram, bucket_bounds
 from multikernel.user.memory import Page
@@ -56,10 +56,11 @@ OPEN_LOOP_NS = (400, 800, 2_000, 10_000)
 """Mean time between requests: from more than half of what the channel can do to hardly anything."""
 OPEN_LOOP_COUNT = 2_000
 CONTROL_OF = (EPOCH, 64)
-DISTANCES: Mapping[str, str] = {
+DISTANCES: Mapping[Relation, str] = {
     "same": "one CPU",
     "smt": "one core, two threads",
     "l2": "shared second-level cache",
+    "cluster": "one cluster",
     "l3": "shared third-level cache",
     "die": "one die",
     "package": "one package",

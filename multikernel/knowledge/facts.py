@@ -42,6 +42,7 @@ VOCABULARY: dict[str, tuple[tuple[str, ...], int]] = {
     "cache_size": (("cache", "kib"), 1),
     "uses": (("cpu", "cache"), 2),
     "node": (("node",), 1),
+    "device": (("node", "kind"), 1),
     "distance": (("node", "node", "distance"), 2),
     "link": (("package", "package"), 2),
     "send": (("core", "core", "cycles"), 2),
@@ -51,7 +52,8 @@ VOCABULARY: dict[str, tuple[tuple[str, ...], int]] = {
 }
 """Predicate → names of its arguments, and how many of them, from the first, are the key.
 
-`group` is the group of `Site.group`; `thread_of` names the first CPU of the physical core;
+`group` is the group of `Site.group`; `thread_of` names the first CPU of the physical core; `device`
+says of which device a node is the memory, for nodes that are not the machine's own;
 `between` has the median costs of messages from a core of one group to a core of another (or of the
 same).
 """
@@ -101,11 +103,15 @@ def discovered(site: Site) -> Iterator[Fact]:
         yield fact("core", core)
         yield fact("runs_on", core, cpu)
         yield fact("group", core, int(site.group[core]))
+    unplaced = set(topology.unplaced)
     for entry in topology.cpus:
         yield fact("cpu", entry.id)
         yield fact("in_package", entry.id, entry.package)
         yield fact("in_die", entry.id, entry.package, entry.die)
-        yield fact("in_node", entry.id, entry.node)
+        if entry.id in unplaced:
+            yield Fact("in_node", (entry.id, entry.node), ASSUMED, "no memory node lists this CPU")
+        else:
+            yield fact("in_node", entry.id, entry.node)
         yield fact("thread_of", entry.id, min(entry.siblings, default=entry.id))
         if entry.cluster is not None:
             yield fact("in_cluster", entry.id, entry.cluster)
@@ -137,6 +143,8 @@ def _distances(site: Site, where: str) -> Iterator[Fact]:
         nodes.setdefault(entry.node, site.topology.nodes[0])
     for a in sorted(nodes):
         yield Fact("node", (a,), DISCOVERED, where)
+        if nodes[a].id == a and nodes[a].device:
+            yield Fact("device", (a, _word(nodes[a].device)), DISCOVERED, where)
         for b in sorted(nodes):
             distance = nodes[a].distance(b) if nodes[a].id == a else None
             if distance is None:

@@ -87,37 +87,27 @@ class Site:
         Groups are the coarsest of packages, memory nodes, dies and third-level caches that divide
         the cores at all, as the paper's packages do; one group if none does.
         """
-        for labels in (self.package, self.node, self.die, self.l3):
-            groups = np.unique(labels)
-            if 1 < len(groups) < len(set(self.cpus)):
-                return np.searchsorted(groups, labels)
-        return np.zeros(self.n, dtype=np.int64)
+        dividing = [
+            (len(groups), labels)
+            for labels in (self.package, self.node, self.die, self.l3)
+            if 1 < len(groups := np.unique(labels)) < len(set(self.cpus))
+        ]
+        if not dividing:
+            return np.zeros(self.n, dtype=np.int64)
+        _, coarsest = min(dividing, key=lambda one: one[0])
+        return np.searchsorted(np.unique(coarsest), coarsest)
 
     @cached_property
     def relation(self) -> NDArray[np.int8]:
         """By pair of cores, the index in `RELATIONS` of the closest thing their CPUs share."""
-        topology = self.topology
-        levels: dict[Relation, tuple[tuple[int, ...], ...]] = {
-            "smt": topology.cores,
-            "l2": topology.l2,
-            "cluster": topology.clusters,
-            "l3": topology.l3,
-            "die": topology.dies,
-            "package": topology.packages,
-        }
-        groups = [
-            (len(group), RELATIONS.index(name), group)
-            for name, many in levels.items()
-            for group in many
-        ]
         cores_on: dict[int, list[int]] = {}
         for core, cpu in enumerate(self.cpus):
             cores_on.setdefault(cpu, []).append(core)
         found = np.full((self.n, self.n), SYSTEM, dtype=np.int8)
-        # From wide to narrow: what is narrower, or as wide and named earlier, overwrites.
-        for _, relation, group in sorted(groups, reverse=True):
+        # From wide to narrow: what is narrower overwrites.
+        for kind, group in reversed(self.topology.groups):
             here = [core for cpu in group for core in cores_on.get(cpu, ())]
-            found[np.ix_(here, here)] = relation
+            found[np.ix_(here, here)] = RELATIONS.index(kind)
         for here in cores_on.values():
             found[np.ix_(here, here)] = RELATIONS.index("same")
         return found

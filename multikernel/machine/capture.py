@@ -27,6 +27,7 @@ from pathlib import Path
 
 from multikernel.errors import BadInput
 from multikernel.machine.topology import (
+    Lists,
     Topology,
     capture_source,
     format_cpu_list,
@@ -34,7 +35,7 @@ from multikernel.machine.topology import (
     parse_cpu_mask,
     shown,
 )
-from multikernel.machine.topology_reader import CPU, KINDS, NODE, Reader
+from multikernel.machine.topology_reader import CPU, GPUS, KINDS, NODE, Reader
 from multikernel.machine.tree import MOST_BYTES as MOST_FILE_BYTES
 from multikernel.machine.tree import Captured, Directory, Tree, stripped
 
@@ -72,6 +73,11 @@ def _distances(text: str) -> None:
             raise ValueError(f"{shown(word)} is no distance")
 
 
+def _gpu(line: str) -> None:
+    if line.startswith("Node:"):
+        _number(line.partition(":")[2])
+
+
 def _status(line: str) -> None:
     if line.startswith("Cpus_allowed_list:"):
         parse_cpu_list(line.partition(":")[2])
@@ -87,6 +93,7 @@ Check = Callable[[str], object]
 _IN_TOPOLOGY: dict[str, Check] = {
     "physical_package_id": _number,
     "die_id": _number,
+    "core_id": _number,
     **dict.fromkeys(
         (
             "core_cpus_list",
@@ -122,6 +129,8 @@ def _check_of(path: str) -> Check | None:
     directory, name = "/".join(parts[:-1]), parts[-1]
     if path in ("proc/self/status", "proc/self/cgroup"):
         return _status if name == "status" else _group
+    if re.fullmatch(rf"{GPUS}/[0-9a-fA-F:.]{{1,30}}/numa_status", path):
+        return _gpu
     if directory in (CPU, NODE) and name in ("online", "possible", "present"):
         return parse_cpu_list
     if path.startswith(f"{CPU}/cpu"):
@@ -150,6 +159,7 @@ def _paths(tree: Tree) -> Iterator[str]:
                     for index in tree.names(f"{base}/{one}/cache"):
                         yield from (f"{base}/{one}/cache/{index}/{name}" for name in _IN_CACHE)
     yield from (f"sys/devices/{driver}/cpus" for driver in KINDS)
+    yield from (f"{GPUS}/{name}/numa_status" for name in tree.names(GPUS))
 
 
 def files_of(root: str | os.PathLike[str] = "/") -> dict[str, str]:
@@ -160,6 +170,8 @@ def files_of(root: str | os.PathLike[str] = "/") -> dict[str, str]:
     found = {}
     for path in _paths(tree):
         text = tree.text(path) if _check_of(path) else None
+        if text and path.startswith(GPUS):
+            text = "\n".join(line for line in text.split("\n") if line.startswith("Node:"))
         # Where there is a list, its older form, the mask, says nothing more.
         if text and not (path.endswith(("_siblings", "_map", "cpumap")) and _newer(path) in found):
             found[path] = text
@@ -223,10 +235,15 @@ def load(path: str | os.PathLike[str]) -> Topology:
     else:
         files = _unpacked(_bytes(Path(path), where), where)
     architecture = _architecture(files.pop(LABEL, None), where)
+    lists = Lists()
     for member, text in files.items():
-        _check(member, text, where)
+        _check(member, text, where, lists)
     return Reader(
-        Captured(files), source=capture_source(path), architecture=architecture, where=where
+        Captured(files),
+        source=capture_source(path),
+        architecture=architecture,
+        where=where,
+        lists=lists,
     ).read()
 
 
@@ -319,7 +336,7 @@ def _path(name: str) -> str:
     return rest if first not in ("sys", "proc") and rest.startswith(("sys/", "proc/")) else name
 
 
-def _check(member: str, text: str, where: str) -> None:
+def _check(member: str, text: str, where: str, lists: Lists) -> None:
     """Whether a file says what a file of its name says. hwloc's captures have empty files for what
     was not there.
     """
@@ -330,7 +347,10 @@ def _check(member: str, text: str, where: str) -> None:
         try:
             if number > 1 and not member.startswith("proc/"):
                 raise ValueError("there is more than one line")
-            check(line)
+            if check in (parse_cpu_list, parse_cpu_mask):
+                lists.read(line, check)
+            else:
+                check(line)
         except ValueError as error:
             raise BadInput(
                 f"this capture is damaged: {error}",

@@ -85,6 +85,19 @@ def resolve(
     return _from_list(cpus, topology, where)
 
 
+def left_out(cores: str | int | Sequence[int] | None, topology: Topology) -> str:
+    """What must be said where cores were not named and there are more CPUs than a system has
+    cores; "" elsewhere.
+    """
+    count = len(topology.allowed)
+    if cores is not None or count <= MAX_CORES:
+        return ""
+    return (
+        f"a system has at most {MAX_CORES} cores: these are on the first {MAX_CORES} of {count}"
+        " allowed CPUs; --cores names others"
+    )
+
+
 def _from_text(text: str, topology: Topology, order: tuple[int, ...], where: str) -> Placement:
     stripped = text.strip()
     if stripped.isascii() and stripped.isdigit():

@@ -62,7 +62,7 @@ TRIED = 128
 DEEPEST = 4
 """A level is divided no more often, one part within the other."""
 
-_RELATIONS: Mapping[Relation, str] = {
+RELATIONS: Mapping[str, str] = {
     "smt": "hardware threads of one core",
     "l2": "CPUs that share a second-level cache",
     "cluster": "CPUs of one cluster",
@@ -71,6 +71,7 @@ _RELATIONS: Mapping[Relation, str] = {
     "package": "CPUs of one package",
     "system": "CPUs of different packages",
 }
+"""What two CPUs share at most, in words."""
 
 Pair = tuple[int, int]
 
@@ -107,7 +108,7 @@ class Level:
     @property
     def label(self) -> str:
         """In words."""
-        text = _RELATIONS[self.relation]
+        text = RELATIONS[self.relation]
         if self.kinds:
             text += f" ({' and '.join(dict.fromkeys(self.kinds))} cores)"
         if self.distance:
@@ -218,7 +219,7 @@ def _undirected(measured: Mapping[Pair, Measured | Sequence[float]]) -> dict[Pai
 
 
 def _nearness(level: Level) -> tuple[int, tuple[int, ...], tuple[str, ...]]:
-    return list(_RELATIONS).index(level.relation), level.distance, level.kinds
+    return list(RELATIONS).index(level.relation), level.distance, level.kinds
 
 
 # --- One level

@@ -96,7 +96,7 @@ def boxes(topology: Topology) -> Boxes:
         # What a single core has of its own is said of all cores at once.
         if name.kind in ("L2", "L3", "cluster") and cpus <= core_of[min(cpus)]:
             continue
-        whole = all(core_of[cpu] <= cpus for cpu in cpus)
+        whole = all(core <= cpus for core in {core_of[cpu] for cpu in cpus})
         if not whole or not _insert(root, name, cpus):
             across.append(f"{name}: CPUs {format_cpu_list(cpus)}")
     kinds = {cpu.id: cpu.kind for cpu in topology.cpus}

@@ -14,11 +14,11 @@ what is asked.
 import os
 import platform
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from multikernel.errors import BadInput
 
@@ -26,6 +26,9 @@ MAX_CPU_ID = 65535
 """Largest CPU number accepted in a list: Linux is built for at most 8192 (x86-64) today; the rest
 is a typing error.
 """
+
+MOST_NAMED = 1 << 18
+"""Most CPUs in a list, those that are named twice counted twice."""
 
 Relation = Literal["same", "smt", "l2", "cluster", "l3", "die", "package", "system"]
 """The closest thing two CPUs share, from nearest to farthest on most machines.
@@ -41,7 +44,7 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
     """Read the kernel's list format, "0,2-3" → (0, 2, 3), in the order written; "" → ().
 
     Raises ValueError, with a sentence, on anything else: signs, reversed ranges, numbers above
-    `MAX_CPU_ID`.
+    `MAX_CPU_ID`, more than `MOST_NAMED` of them.
     """
     cpus: list[int] = []
     if not text.strip():
@@ -57,6 +60,8 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
         last = first if match[2] is None else int(match[2])
         if last < first:
             raise ValueError(f"the range {shown(part)} runs backwards")
+        if len(cpus) + last - first > MOST_NAMED:
+            raise ValueError(f"more than {MOST_NAMED} CPUs are named")
         cpus.extend(range(first, last + 1))
     return tuple(cpus)
 
@@ -76,6 +81,30 @@ def parse_cpu_mask(text: str) -> tuple[int, ...]:
     for word in words:
         bits = bits << 32 | int(word, 16)
     return tuple(cpu for cpu in range(bits.bit_length()) if bits >> cpu & 1)
+
+
+class Lists:
+    """The lists of CPUs of one machine's files, sorted and without repeats. A text is read once,
+    and all of them are no longer together than a machine can need: thousands of files that each
+    name every CPU take neither the time nor the memory of that.
+    """
+
+    def __init__(self) -> None:
+        self._room = 1 << 23
+        self._read: dict[tuple[Callable[[str], tuple[int, ...]], str], tuple[int, ...]] = {}
+
+    def read(
+        self, text: str, parse: Callable[[str], tuple[int, ...]] = parse_cpu_list
+    ) -> tuple[int, ...]:
+        """The CPUs; equal texts give the same object. Raises ValueError, as `parse` does."""
+        found = self._read.get((parse, text))
+        if found is None:
+            cpus = parse(text)
+            self._room -= len(cpus)
+            if self._room < 0:
+                raise ValueError("all lists together name more CPUs than a machine has")
+            found = self._read[parse, text] = tuple(sorted(set(cpus)))
+        return found
 
 
 def format_cpu_list(cpus: Iterable[int]) -> str:
@@ -101,6 +130,11 @@ def capture_source(path: str | os.PathLike[str]) -> str:
     """The `source` of a machine that was captured into this file or directory."""
     name = os.fsencode(Path(path).resolve().name).decode("utf-8", "replace")
     return "capture " + "".join(one if one.isprintable() else "?" for one in name)[:120]
+
+
+def closest(a: Mapping[int, Relation], b: Mapping[int, Relation]) -> Relation:
+    """The closest thing that is shared by two CPUs, of each of which is given what it shares."""
+    return next((kind for place, kind in a.items() if place in b), "system")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +175,14 @@ class Node:
     """One memory node; cpus is empty for memory without processors.
 
     distances: (node id, distance) for every online node, in the firmware's units (10 = local);
-    empty if unknown.
+    empty if unknown. device: what kind of device this is the memory of ("GPU"), "" for the
+    machine's own.
     """
 
     id: int
     cpus: tuple[int, ...]
     distances: tuple[tuple[int, int], ...] = ()
+    device: str = ""
 
     def distance(self, node: int) -> int | None:
         """Firmware distance from this node to `node` (10 = local), None where unknown."""
@@ -285,44 +321,53 @@ class Topology:
             )
         return found
 
+    @property
+    def unplaced(self) -> tuple[int, ...]:
+        """Online CPUs that no memory node lists; which node they are near is assumed."""
+        placed = {cpu for node in self.nodes for cpu in node.cpus}
+        return tuple(cpu for cpu in self.online if cpu not in placed)
+
     def relation(self, a: int, b: int) -> Relation:
         """The closest thing that online CPUs `a` and `b` share; raises BadInput for a CPU that is
         not online.
         """
-        self.cpu(a), self.cpu(b)
-        if a == b:
-            return "same"
-        shared = self._shared[b]
-        return next((group[0] for group in self._shared[a] if group in shared), "system")
+        return "same" if a == b else closest(self.shared(a), self.shared(b))
+
+    def shared(self, number: int) -> Mapping[int, Relation]:
+        """What an online CPU shares, the closest first: places in `groups`, and of what kind they
+        are. Raises BadInput. Files that contradict each other put a CPU into two groups of one
+        kind.
+        """
+        return self._shared[self.cpu(number).id]
+
+    @cached_property
+    def groups(self) -> tuple[tuple[Relation, tuple[int, ...]], ...]:
+        """All that CPUs share: of what kind it is, and by which CPUs. From the fewest CPUs to the
+        most; of equals the kind comes first that Relation names first.
+        """
+        levels: dict[Relation, tuple[tuple[int, ...], ...]] = {
+            "smt": self.cores,
+            "l2": self.l2,
+            "cluster": self.clusters,
+            "l3": self.l3,
+            "die": self.dies,
+            "package": self.packages,
+        }
+        order = get_args(Relation)
+        found = [(name, group) for name, many in levels.items() for group in many]
+        return tuple(sorted(found, key=lambda one: (len(one[1]), order.index(one[0]))))
 
     @cached_property
     def _by_number(self) -> dict[int, Cpu]:
         return {cpu.id: cpu for cpu in self.cpus}
 
     @cached_property
-    def _shared(self) -> dict[int, list[tuple[Relation, int]]]:
-        """For each CPU what it shares, from the fewest CPUs to the most: the relation, and the
-        number of the group. Files that contradict each other put a CPU into two groups of one
-        relation.
-        """
-        levels: tuple[tuple[Relation, tuple[tuple[int, ...], ...]], ...] = (
-            ("smt", self.cores),
-            ("l2", self.l2),
-            ("cluster", self.clusters),
-            ("l3", self.l3),
-            ("die", self.dies),
-            ("package", self.packages),
-        )
-        found: dict[int, list[tuple[int, Relation, int]]] = {cpu.id: [] for cpu in self.cpus}
-        for name, groups in levels:
-            for number, group in enumerate(groups):
-                for cpu in group:
-                    found[cpu].append((len(group), name, number))
-        # Sorting is stable: of equal sizes the level named first comes first.
-        return {
-            cpu: [(name, number) for _, name, number in sorted(shared, key=lambda one: one[0])]
-            for cpu, shared in found.items()
-        }
+    def _shared(self) -> dict[int, dict[int, Relation]]:
+        found: dict[int, dict[int, Relation]] = {cpu.id: {} for cpu in self.cpus}
+        for place, (name, group) in enumerate(self.groups):
+            for cpu in group:
+                found[cpu][place] = name
+        return found
 
     def summary(self) -> dict[str, Any]:
         """The topology as a result document records it: counts, and CPU lists in the kernel's

@@ -11,6 +11,7 @@ CPU lists are in the kernel's format, as in the result documents.
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TypeVar
 
 from multikernel.errors import BadInput
@@ -18,10 +19,10 @@ from multikernel.machine.topology import (
     MAX_CPU_ID,
     Cache,
     Cpu,
+    Lists,
     Node,
     Topology,
     format_cpu_list,
-    parse_cpu_list,
     shown,
 )
 
@@ -39,6 +40,7 @@ T = TypeVar("T")
 
 def encoded(topology: Topology) -> str:
     """JSON text, one CPU, cache or node a line, newline at the end."""
+    listed = cache(format_cpu_list)
     record = {
         "schema": SCHEMA,
         "source": topology.source,
@@ -55,7 +57,7 @@ def encoded(topology: Topology) -> str:
                 "die": cpu.die,
                 "node": cpu.node,
                 "cluster": cpu.cluster,
-                "siblings": format_cpu_list(cpu.siblings),
+                "siblings": listed(cpu.siblings),
                 "capacity": cpu.capacity,
                 "kind": cpu.kind,
             }
@@ -75,6 +77,7 @@ def encoded(topology: Topology) -> str:
                 "id": node.id,
                 "cpus": format_cpu_list(node.cpus),
                 "distances": [list(pair) for pair in node.distances],
+                **({"device": node.device} if node.device else {}),
             }
             for node in topology.nodes
         ],
@@ -127,7 +130,7 @@ def decoded(text: str | bytes, where: str = "") -> Topology:
             ),
         )
     try:
-        return _consistent(_topology(_Place("$", value)))
+        return _consistent(_topology(_Place("$", value, Lists())))
     except _Wrong as error:
         at = f"line {_line_of(plain, str(error).split()[0])}"
         raise BadInput(
@@ -194,8 +197,8 @@ class _Wrong(ValueError):
 class _Place:
     """A value of the document and the way to it."""
 
-    def __init__(self, path: str, value: object) -> None:
-        self.path, self.value = path, value
+    def __init__(self, path: str, value: object, lists: Lists) -> None:
+        self.path, self.value, self.lists = path, value, lists
 
     def wrong(self, expected: str) -> _Wrong:
         """What should be here."""
@@ -205,24 +208,29 @@ class _Place:
             f" {found if len(found) <= 60 else found[:59] + '…'}"
         )
 
-    def fields(self, *names: str) -> dict[str, "_Place"]:
-        """Exactly these members."""
+    def fields(self, *names: str, also: Mapping[str, object] | None = None) -> dict[str, "_Place"]:
+        """Exactly these members. also: others, and what they are where they are left out."""
         if not isinstance(self.value, Mapping):
             raise self.wrong("an object")
-        unknown = next((name for name in self.value if name not in names), None)
+        value = {**(also or {}), **self.value}
+        names = (*names, *(also or {}))
+        unknown = next((name for name in value if name not in names), None)
         if unknown is not None:
             raise _Wrong(f"{self.path} has a member {shown(unknown)} that is not known")
-        missing = next((name for name in names if name not in self.value), None)
+        missing = next((name for name in names if name not in value), None)
         if missing is not None:
             raise _Wrong(f"{self.path}.{missing} is missing")
-        return {name: _Place(f"{self.path}.{name}", self.value[name]) for name in names}
+        return {name: self._inside(f".{name}", value[name]) for name in names}
+
+    def _inside(self, way: str, value: object) -> "_Place":
+        return _Place(self.path + way, value, self.lists)
 
     def items(self, make: Callable[["_Place"], T]) -> tuple[T, ...]:
         """A list, each made of one."""
         if not isinstance(self.value, list):
             raise self.wrong("a list")
         return tuple(
-            make(_Place(f"{self.path}[{number}]", one)) for number, one in enumerate(self.value)
+            make(self._inside(f"[{number}]", one)) for number, one in enumerate(self.value)
         )
 
     def number(self, low: int = 0, high: int = _LARGEST) -> int:
@@ -253,7 +261,7 @@ class _Place:
         if not isinstance(self.value, str):
             raise self.wrong("a list of CPUs such as '0,2-3'")
         try:
-            return tuple(sorted(set(parse_cpu_list(self.value))))
+            return self.lists.read(self.value)
         except ValueError as error:
             raise _Wrong(f"{self.path}: {error}") from None
 
@@ -306,9 +314,12 @@ def _cache(place: _Place) -> Cache:
 
 
 def _node(place: _Place) -> Node:
-    of = place.fields("id", "cpus", "distances")
+    of = place.fields("id", "cpus", "distances", also={"device": ""})
     return Node(
-        id=of["id"].number(), cpus=of["cpus"].cpus(), distances=of["distances"].items(_Place.pair)
+        id=of["id"].number(),
+        cpus=of["cpus"].cpus(),
+        distances=of["distances"].items(_Place.pair),
+        device=of["device"].text(),
     )
 
 
@@ -325,14 +336,15 @@ def _consistent(topology: Topology) -> Topology:
         raise _Wrong(
             "$.nodes names a node twice" if nodes else "$.nodes is empty: all memory is somewhere"
         )
-    core_of = {cpu.id: set(cpu.siblings) for cpu in topology.cpus}
+    there = set(nodes)
+    listing: dict[tuple[int, ...], list[int]] = {}
+    for cpu in topology.cpus:
+        listing.setdefault(cpu.siblings, []).append(cpu.id)
+    agreed = {siblings for siblings, cpus in listing.items() if siblings == tuple(cpus)}
     for place, cpu in enumerate(topology.cpus):
-        if cpu.node not in nodes:
+        if cpu.node not in there:
             raise _Wrong(f"$.cpus[{place}].node is {cpu.node}, and there is no such node")
-        siblings = core_of[cpu.id]
-        if siblings and (
-            cpu.id not in siblings or any(core_of.get(other) != siblings for other in siblings)
-        ):
+        if cpu.siblings and cpu.siblings not in agreed:
             raise _Wrong(f"$.cpus[{place}].siblings do not say the same of each other")
     groups = [(f"$.caches[{place}]", one.cpus) for place, one in enumerate(topology.caches)]
     groups += [(f"$.nodes[{place}]", one.cpus) for place, one in enumerate(topology.nodes)]

@@ -3,15 +3,19 @@
 Guarantees: missing or garbled files (virtual machines without memory nodes, arm64 without cache
 information, old kernels) make the fact absent, never an error: a CPU with no sibling list is a core
 of its own, a machine with no package ids is one package, one without nodes is one node. What
-contradicts itself is absent too: CPUs are siblings only if each lists the same ones, and a CPU is
-in one node. `core_id` is not read at all, because it is not unique.
+contradicts itself is absent too: CPUs are siblings only if each lists the same ones, a CPU is in
+one node, and a node that lists only CPUs of others is none (some firmware lists all of them in
+each). `core_id` is not unique; it tells apart only those whom the kernel lists as siblings: the two
+cores of an AMD module, which have a first-level cache each and share the rest, as a cluster.
 
 Source: Documentation/ABI/stable/sysfs-devices-system-cpu and sysfs-devices-node of Linux;
 cgroups(7), cpuset(7).
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
+from dataclasses import replace
 
 from multikernel.errors import BadInput
 from multikernel.machine import control_groups
@@ -19,6 +23,7 @@ from multikernel.machine.topology import (
     MAX_CPU_ID,
     Cache,
     Cpu,
+    Lists,
     Node,
     Topology,
     parse_cpu_list,
@@ -34,16 +39,33 @@ KINDS = {"cpu_core": "performance", "cpu_atom": "efficiency", "cpu_lowpower": "l
 """Hybrid x86: the performance-counter drivers list the CPUs of each kind, in
 sys/devices/DRIVER/cpus.
 """
+MAX_NODES = 1024
+"""Of more memory nodes, no distances are read: Linux knows no more."""
+GPUS = "proc/driver/nvidia/gpus"
+"""Of graphics processors whose memory is a node: GPUS/ADDRESS/numa_status says which."""
 
 
 class Reader:
     """Reads one tree; every accessor answers None for a file that is missing or does not parse.
 
     source, architecture: as in Topology. where: what to name when there is no machine in the tree.
+    lists: those that were read of this tree before.
     """
 
-    def __init__(self, tree: Tree, *, source: str, architecture: str = "", where: str = "") -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        *,
+        source: str,
+        architecture: str = "",
+        where: str = "",
+        lists: Lists | None = None,
+    ) -> None:
         self.tree = tree
+        self.lists = Lists() if lists is None else lists
+        self._online_set: frozenset[int] = frozenset()
+        self._mates_of: dict[int, tuple[int, ...]] = {}
+        self._one_object: dict[tuple[int, ...], tuple[int, ...]] = {}
         self.source = source
         self.architecture = architecture
         self.where = where
@@ -61,6 +83,7 @@ class Reader:
                 value=self.where,
                 hint="name the directory that holds 'sys'",
             )
+        self._online_set = frozenset(numbers)
         cpuset = self.cpuset()
         if allowed is None:
             allowed = set(numbers if cpuset is None else cpuset) & set(self.affinity() or numbers)
@@ -94,7 +117,7 @@ class Reader:
         text = self.tree.text("proc/self/status") or ""
         match = re.search(r"^Cpus_allowed_list:\s*(\S+)$", text, re.MULTILINE)
         try:
-            return tuple(sorted(set(parse_cpu_list(match[1])))) if match else None
+            return self.lists.read(match[1]) if match else None
         except ValueError:
             return None
 
@@ -120,12 +143,21 @@ class Reader:
         for path in paths:
             parse = parse_cpu_mask if path.endswith(MASKS) else parse_cpu_list
             try:
-                cpus = parse(self.tree.text(path) or "")
+                cpus = self.lists.read(self.tree.text(path) or "", parse)
             except ValueError:
                 continue
             if cpus:
-                return tuple(sorted(set(cpus)))
+                return cpus
         return None
+
+    def _mates(self, *paths: str) -> tuple[int, ...]:
+        """The online CPUs of such a list, () for none; equal ones are the same object."""
+        listed = self._list(*paths) or ()
+        found = self._mates_of.get(id(listed))
+        if found is None:
+            online = tuple(cpu for cpu in listed if cpu in self._online_set)
+            found = self._mates_of[id(listed)] = self._one_object.setdefault(online, online)
+        return found
 
     def _numbered(self, directory: str, prefix: str) -> list[int]:
         """N of every entry `prefix`N in `directory`, sorted; empty if there is no such
@@ -147,42 +179,62 @@ class Reader:
         )
 
     def _cpus(self, numbers: tuple[int, ...], nodes: tuple[Node, ...]) -> tuple[Cpu, ...]:
-        online = frozenset(numbers)
         node_of = {cpu: node.id for node in nodes for cpu in node.cpus}
         kinds = {
             cpu: kind
             for driver, kind in KINDS.items()
             for cpu in self._list(f"sys/devices/{driver}/cpus") or ()
         }
-        listed = {}
-        for number in numbers:
-            directory = f"{CPU}/cpu{number}/topology"
-            names = ("core_cpus_list", "thread_siblings_list", "thread_siblings")
-            found = self._list(*(f"{directory}/{name}" for name in names)) or ()
-            listed[number] = tuple(sorted(online.intersection(found) | {number}))
+        modules = self._modules(numbers)
         return tuple(
             self._cpu(
                 number,
-                online,
                 node_of.get(number, nodes[0].id),
-                listed[number]
-                if all(listed[one] == listed[number] for one in listed[number])
-                else (number,),
+                *modules.get(number, ((number,), (number,))),
                 kinds.get(number, ""),
             )
             for number in numbers
         )
 
+    def _modules(
+        self, numbers: tuple[int, ...]
+    ) -> dict[int, tuple[tuple[int, ...], tuple[int, ...]]]:
+        """Of CPUs that all list the same ones as siblings: those of the core, and all of them."""
+        listing: dict[tuple[int, ...], list[int]] = {}
+        for number in numbers:
+            directory = f"{CPU}/cpu{number}/topology"
+            names = ("core_cpus_list", "thread_siblings_list", "thread_siblings")
+            group = self._mates(*(f"{directory}/{name}" for name in names))
+            listing.setdefault(group, []).append(number)
+        found = {}
+        for group, members in listing.items():
+            if group != tuple(members):
+                continue
+            cores: dict[int | None, list[int]] = {}
+            for number in group:
+                core = self._int(f"{CPU}/cpu{number}/topology/core_id")
+                cores.setdefault(core, []).append(number)
+            for siblings in map(tuple, cores.values()):
+                found.update(dict.fromkeys(siblings, (siblings, group)))
+        return found
+
     def _cpu(
-        self, number: int, online: frozenset[int], node: int, siblings: tuple[int, ...], kind: str
+        self,
+        number: int,
+        node: int,
+        siblings: tuple[int, ...],
+        module: tuple[int, ...],
+        kind: str,
     ) -> Cpu:
         directory = f"{CPU}/cpu{number}/topology"
         package = self._int(f"{directory}/physical_package_id")
         if package is None or package < 0:  # -1: the firmware does not say
             names = ("package_cpus_list", "core_siblings_list", "core_siblings")
             mates = self._list(*(f"{directory}/{name}" for name in names))
-            package = min(mates) if mates else 0
-        cluster = sorted(online.intersection(self._list(f"{directory}/cluster_cpus_list") or ()))
+            package = mates[0] if mates else 0
+        cluster = self._mates(f"{directory}/cluster_cpus_list")
+        if len(cluster) <= len(module) or not _holds(cluster, number):
+            cluster = module
         return Cpu(
             id=number,
             package=package,
@@ -192,33 +244,29 @@ class Reader:
             capacity=self._amount(f"{CPU}/cpu{number}/cpu_capacity"),
             kind=kind,
             # Kernels without an idea of clusters list the core, or the CPU alone.
-            cluster=cluster[0] if number in cluster and len(cluster) > len(siblings) else None,
+            cluster=cluster[0] if len(cluster) > len(siblings) else None,
         )
 
     def _caches(self, numbers: tuple[int, ...]) -> tuple[Cache, ...]:
-        online = frozenset(numbers)
-        caches: dict[tuple[int, tuple[int, ...]], Cache] = {}
+        caches: dict[tuple[int, int], Cache] = {}
         for number in numbers:
             directory = f"{CPU}/cpu{number}/cache"
             for index in self._numbered(directory, "index"):
                 entry = f"{directory}/index{index}"
-                level, shared = (
-                    self._int(f"{entry}/level"),
-                    self._list(f"{entry}/shared_cpu_list", f"{entry}/shared_cpu_map"),
-                )
-                if level is None or not 1 <= level <= 9 or shared is None:
+                level = self._int(f"{entry}/level")
+                if level is None or not 1 <= level <= 9:
                     continue
                 # Instruction caches carry no messages.
                 if self.tree.text(f"{entry}/type") == "Instruction":
                     continue
-                cpus = tuple(cpu for cpu in shared if cpu in online)
-                if number in cpus:
+                cpus = self._mates(f"{entry}/shared_cpu_list", f"{entry}/shared_cpu_map")
+                if _holds(cpus, number):
                     size, line = (
                         self._size(f"{entry}/size"),
                         self._amount(f"{entry}/coherency_line_size"),
                     )
-                    caches[level, cpus] = Cache(level=level, cpus=cpus, size=size, line=line)
-        return tuple(caches[key] for key in sorted(caches))
+                    caches[level, id(cpus)] = Cache(level=level, cpus=cpus, size=size, line=line)
+        return tuple(sorted(caches.values(), key=lambda one: (one.level, one.cpus)))
 
     def _size(self, path: str) -> int | None:
         match = re.fullmatch(r"([0-9]{1,9})([KMG]?)", self.tree.text(path) or "", re.ASCII)
@@ -227,6 +275,7 @@ class Reader:
     def _nodes(self, numbers: tuple[int, ...]) -> tuple[Node, ...]:
         # "distance" has one column an *online* node, not one a possible node.
         columns = self._list(f"{NODE}/online") or tuple(self._numbered(NODE, "node"))
+        of_gpus = self._of_gpus()
         left = set(numbers)
         nodes = []
         for number in columns:
@@ -234,14 +283,35 @@ class Reader:
             if not self.tree.names(directory):
                 continue
             words = (self.tree.text(f"{directory}/distance") or "").split()
-            known = len(words) == len(columns) and all(
+            known = len(words) == len(columns) <= MAX_NODES and all(
                 re.fullmatch(r"[0-9]{1,9}", word) for word in words
             )
-            mates = self._list(f"{directory}/cpulist", f"{directory}/cpumap") or ()
+            mates = self._mates(f"{directory}/cpulist", f"{directory}/cpumap")
             cpus = tuple(cpu for cpu in mates if cpu in left)
+            if mates and not cpus:
+                continue
             left.difference_update(cpus)
             distances = tuple(zip(columns, map(int, words), strict=True)) if known else ()
-            nodes.append(Node(id=number, cpus=cpus, distances=distances))
+            device = "GPU" if number in of_gpus else ""
+            nodes.append(Node(id=number, cpus=cpus, distances=distances, device=device))
         if not any(node.cpus for node in nodes):
             return (Node(id=0, cpus=numbers, distances=((0, 10),)),)
-        return tuple(nodes)
+        there = {node.id for node in nodes}
+        return tuple(
+            replace(node, distances=tuple(one for one in node.distances if one[0] in there))
+            for node in nodes
+        )
+
+    def _of_gpus(self) -> set[int]:
+        """Nodes that are the memory of a graphics processor."""
+        texts = (
+            self.tree.text(f"{GPUS}/{name}/numa_status") or "" for name in self.tree.names(GPUS)
+        )
+        matches = (re.search(r"^Node:\s*([0-9]{1,9})$", text, re.MULTILINE) for text in texts)
+        return {int(match[1]) for match in matches if match}
+
+
+def _holds(cpus: tuple[int, ...], number: int) -> bool:
+    """Whether a sorted list names a CPU."""
+    at = bisect_left(cpus, number)
+    return at < len(cpus) and cpus[at] == number

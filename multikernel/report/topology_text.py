@@ -66,7 +66,7 @@ def heading(topology: Topology) -> list[str]:
 
 def remarks(topology: Topology) -> list[str]:
     """What the boxes do not show, and what the marks mean."""
-    core_of = {cpu: set(core) for core in topology.cores for cpu in core}
+    core_of = {cpu: core for core in map(frozenset, topology.cores) for cpu in core}
     own = {
         (one.level, one.size or 0)
         for one in topology.caches
@@ -105,12 +105,22 @@ def remarks(topology: Topology) -> list[str]:
         found.append(f"offline: CPUs {format_cpu_list(topology.offline)}")
     if topology.links:
         found.append("links between packages: " + ", ".join(f"{a}–{b}" for a, b in topology.links))
-    bare = [node.id for node in topology.nodes if not node.cpus]
-    if bare:
-        found.append(
-            f"memory without CPUs: {'node' if len(bare) == 1 else 'nodes'} {format_cpu_list(bare)}"
-        )
-    return found
+    bare = [node for node in topology.nodes if not node.cpus or node.device]
+    for device in sorted({node.device for node in bare}):
+        ids = [node.id for node in bare if node.device == device]
+        what = f"memory of a device ({device})" if device else "memory without CPUs"
+        found.append(f"{what}: {'node' if len(ids) == 1 else 'nodes'} {format_cpu_list(ids)}")
+    return found + assumed_nodes(topology, topology.online)
+
+
+def assumed_nodes(topology: Topology, cpus: Iterable[int]) -> list[str]:
+    """What must be said of those among these CPUs that no memory node lists."""
+    unplaced = [topology.cpu(cpu) for cpu in sorted(set(topology.unplaced).intersection(cpus))]
+    return [
+        f"in no memory node: CPUs {format_cpu_list(cpu.id for cpu in unplaced if cpu.node == node)}"
+        f", assumed to be near node {node}"
+        for node in sorted({cpu.node for cpu in unplaced})
+    ]
 
 
 def distance_rows(topology: Topology) -> list[tuple[str, ...]]:

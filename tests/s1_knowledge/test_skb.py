@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from s1_knowledge.machines import sites, sites_and_costs
+from s1_machine import machines
 
 from multikernel.errors import BadInput
 from multikernel.knowledge import facts
@@ -58,7 +61,7 @@ def test_nearest_memory_is_by_distance_and_the_own_node_is_first() -> None:
     skb = Skb(site)
     for core in (0, 13, 31):
         found = skb.query("nearest_memory", core=core)
-        assert found[0] == {"distance": 10, "node": int(site.node[core])}
+        assert found[0] == {"distance": 10, "node": int(site.node[core]), "of": "machine"}
         assert [answer["distance"] for answer in found] == sorted(
             answer["distance"] for answer in found
         )
@@ -112,6 +115,79 @@ def test_spread_uses_packages_caches_and_physical_cores_evenly(data: st.DataObje
         if len(set(labels)) < site.n and min(labels) >= 0:
             used = [sum(labels[core] == group for core in chosen) for group in set(labels)]
             assert max(used) - min(used) <= 1
+
+
+@pytest.mark.parametrize(
+    ("machine", "k"),
+    [("kvm-packages", 2), ("power7-packages", 8), ("opteron-modules", 32), ("kunpeng-920", 32),
+     ("xeon-snc2", 4), ("epyc-nps4", 4), ("opteron-sparse-nodes", 8)],
+)  # fmt: skip
+def test_spread_is_over_nodes_packages_and_clusters(machine: str, k: int) -> None:
+    topology = machines.read(machine)
+    site = Site.of(topology)
+    skb = Skb(site)
+    cluster = np.array([topology.cpu(cpu).cluster or 0 for cpu in site.cpus])
+    for count in (2, k, k + 1):
+        chosen = [answer["core"] for answer in skb.query("placement", k=count)]
+        for labels in (site.node, site.package, cluster):
+            used = [sum(labels[core] == group for core in chosen) for group in set(labels)]
+            assert max(used) - min(used) <= 1
+    # Close is the contrary.
+    near = [answer["core"] for answer in skb.query("placement", k=2, how="close")]
+    assert len({int(site.node[core]) for core in near}) == 1
+
+
+def test_answers_about_cores_name_the_cpu() -> None:
+    site = Site.of(machines.read("power9-gpu-memory"), "8,4,0-2")
+    skb = Skb(site)
+    for name, parameters in (("placement", {"k": 4}), ("sharing_cache", {"core": 2})):
+        answers = skb.query(name, **parameters)
+        assert answers
+        assert all(answer["cpu"] == site.cpus[answer["core"]] for answer in answers)
+    for answer in skb.query("multicast_tree", root=1):
+        assert answer["parent_cpu"] == site.cpus[answer["parent"]]
+        assert answer["child_cpu"] == site.cpus[answer["child"]]
+
+
+def test_memory_of_a_device_is_called_so_and_holds_no_line() -> None:
+    site = Site.of(machines.read("power9-gpu-memory"))
+    skb = Skb(site)
+    found = {answer["node"]: answer["of"] for answer in skb.query("nearest_memory", core=0)}
+    assert found == {0: "machine", 8: "machine", **dict.fromkeys(range(250, 256), "gpu")}
+    near_a_gpu = [f"distance({node}, 250, 1)" for node in (0, 8)]
+    topology = replace(
+        site.topology, nodes=tuple(replace(node, distances=()) for node in site.topology.nodes)
+    )
+    skb = Skb(Site.of(topology), asserted=near_a_gpu)
+    (best,) = skb.query("call_line_node", caller=0, callee=1)
+    assert best["node"] == 0
+
+
+def test_a_cpu_outside_all_nodes_is_assumed_to_be_near_one() -> None:
+    topology = machines.read("offline-first")
+    assert topology.unplaced
+    held = {
+        fact.arguments[0]: fact for fact in Skb(Site.of(topology)).facts()
+        if fact.predicate == "in_node"
+    }  # fmt: skip
+    for cpu in topology.online:
+        expected = facts.ASSUMED if cpu in topology.unplaced else facts.DISCOVERED
+        assert held[cpu].origin == expected
+    cpu = topology.unplaced[0]
+    elsewhere = max(node.id for node in topology.nodes)
+    (said,) = Skb(Site.of(topology), asserted=[f"in_node({cpu}, {elsewhere})"]).ask(
+        f"n(N) :- in_node({cpu}, N)."
+    )
+    assert said["arguments"] == [elsewhere]
+
+
+def test_trees_cross_into_the_largest_parts_once() -> None:
+    site = Site.of(machines.read("power7-packages"))
+    assert len(set(site.group.tolist())) == 8
+    crossing = [
+        edge for edge in Skb(site).tree(0).edges if site.node[edge[0]] != site.node[edge[1]]
+    ]
+    assert len(crossing) == 7
 
 
 def test_close_takes_the_smallest_neighbourhood_of_physical_cores() -> None:

@@ -11,6 +11,8 @@ NAME.machine says in words what /sys and /proc hold, and is expanded to such a t
     core: 0,8 | 1,9                      core_cpus_list, groups separated by |
     old core: 0,8 | 1,9                  thread_siblings_list, all there was before Linux 5.4
     cluster: 0-3 | 4-7                   cluster_cpus_list
+    core ids: by 8 0-15                  core_id, counted from 0 in each group; else 0 everywhere
+    gpu nodes: 250-255                   memory of graphics processors, one each
     cache 2 Unified 1024K: 0,8 | 1,9     the next index of cache
     node 0 10 21: 0-7                    cpulist and distance
     nodes: 0-2                           node/online; without it there are no nodes
@@ -36,6 +38,7 @@ from s1_machine.trees import CPU, NODE, write
 from multikernel.machine import capture
 from multikernel.machine.synthetic import from_string
 from multikernel.machine.topology import Topology, parse_cpu_list
+from multikernel.machine.topology_reader import GPUS
 
 DIRECTORY = Path(__file__).parent / "machines"
 NAMES = sorted(
@@ -76,6 +79,13 @@ def expanded(text: str) -> dict[str, str]:
                 files["proc/self/status"] = (
                     f"Name:\tmain\nCpus_allowed:\tff\nCpus_allowed_list:\t{value}"
                 )
+            case ["core", "ids"]:
+                for group in groups(value):
+                    for place, cpu in enumerate(parse_cpu_list(group)):
+                        files[f"{CPU}/cpu{cpu}/topology/core_id"] = str(place)
+            case ["gpu", "nodes"]:
+                for node in parse_cpu_list(value):
+                    files[f"{GPUS}/0004:{node:02x}:00.0/numa_status"] = f"Node:      {node}"
             case ["file", path]:
                 files[path] = value.replace("\\n", "\n")
             case ["kind", kind]:

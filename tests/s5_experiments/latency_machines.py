@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from multikernel.experiments.latency_map import Map, Pair, Site, relation
+from multikernel.experiments.latency_map import Map, Pair, Site, map_of, relation
+from multikernel.machine.synthetic import from_string
 
 CYCLES = {"smt": 60.0, "l2": 60.0, "l3": 120.0, "die": 250.0, "package": 300.0, "system": 600.0}
 Cost = Callable[[Site, Site], float]
@@ -16,13 +17,10 @@ def big(cpus: int = 512) -> Map:
     """Two packages of two dies each, caches of 8 cores at most, two threads a core; a node a
     package.
     """
-    cores = cpus // 2
-    sites = []
-    for cpu in range(cpus):
-        core = cpu % cores
-        package, die = core * 2 // cores, core * 4 // cores
-        sites.append(Site(cpu, core, core, core // min(8, cores // 4), package, die, package))
-    return Map(tuple(sites), {(0, 0): 10, (1, 1): 10, (0, 1): 21, (1, 0): 21})
+    cores = cpus // 8
+    caches = max(cores // 8, 1)
+    topology = from_string(f"2 packages, 2 dies, {caches} l3, {cores // caches} cores, smt 2")
+    return map_of(topology, topology.online)
 
 
 def declared(a: Site, b: Site) -> float:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from s1_machine import trees
+from s1_machine import machines, trees
 from s5_experiments.latency_machines import Cost, big, declared
 
 from multikernel.errors import BadInput
-from multikernel.experiments import latency_said
+from multikernel.experiments import latency_said, message
 from multikernel.experiments.latency_map import Map, Pair, Site, map_of, relation
 from multikernel.experiments.latency_plan import (
     WHOLE,
@@ -20,6 +20,10 @@ from multikernel.experiments.latency_plan import (
     systems,
     turns,
 )
+from multikernel.knowledge.costs import ASSUMPTIONS
+from multikernel.knowledge.site import RELATIONS
+from multikernel.knowledge.site import Site as Placed
+from multikernel.machine import measured_levels
 from multikernel.machine.topology import Topology
 
 
@@ -145,6 +149,23 @@ def test_map_relates_cpus_as_the_topology_does(tmp_path: Path) -> None:
     for a in machine.sites:
         for b in machine.sites:
             assert relation(a, b) == topology.relation(a.cpu, b.cpu)
+
+
+@pytest.mark.parametrize("name", machines.NAMES)
+def test_all_relate_cpus_in_the_same_way(name: str) -> None:
+    topology = machines.read(name)
+    machine = map_of(topology, topology.online)
+    table = Placed(topology, topology.online).relation
+    for row in (0, len(topology.online) // 2, len(topology.online) - 1):
+        for column, cpu in enumerate(topology.online):
+            declared = topology.relation(topology.online[row], cpu)
+            assert relation(machine.sites[row], machine.sites[column]) == declared
+            assert RELATIONS[table[row, column]] == declared
+
+
+def test_every_relation_has_its_words_and_costs() -> None:
+    for table in (measured_levels.RELATIONS, message.DISTANCES, ASSUMPTIONS):
+        assert {*table, "same"} == set(RELATIONS)
 
 
 def test_disagreement_is_beyond_noise_and_tolerance() -> None:
