@@ -2,13 +2,25 @@
 `MultikernelError`.
 
 Guarantees: every message says what happened, the value, where, and what to try, in that order and
-in one line (`what: value (where); hint`); the parts stay readable as attributes. Every exception
-survives pickling with its attributes, because exceptions travel from a core's process to its
-caller. This file imports nothing, so any process may import it at any moment.
+in one line (`what: value (where); hint`), of letters that can be shown on a terminal whatever is
+quoted; the parts stay readable as attributes. Every exception survives pickling with its
+attributes, because exceptions travel from a core's process to its caller. This file imports
+nothing, so any process may import it at any moment.
 
 The command line turns `BadInput` into one line on stderr and exit code 2. Idea: one error, one
 place, one sentence (NrOS's error type); a catalogue indexed by the symptom a user sees.
 """
+
+_SPACES = "\u00a0\u2009\u202f"
+
+
+def printable(text: str) -> str:
+    """The text with what would act on a terminal (controls, line ends, marks that turn the
+    direction of writing round) written as Python writes it: \\n, \\x1b, \\u202e.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in _SPACES else repr(one)[1:-1] for one in text)
 
 
 class MultikernelError(Exception):
@@ -21,8 +33,7 @@ class MultikernelError(Exception):
     def __init__(
         self, what: str = "", *, value: object = None, where: str = "", hint: str = ""
     ) -> None:
-        # A value may hold line ends (a path, another's message): the sentence stays in one line.
-        self.value = None if value is None else str(value).replace("\n", "\\n")
+        self.value = None if value is None else printable(str(value))
         message = what if self.value is None else f"{what}: {self.value}"
         if where:
             message += f" ({where})"
@@ -31,7 +42,7 @@ class MultikernelError(Exception):
         # Pickle rebuilds an exception as class(*args) and then restores __dict__: one composed
         # message is the only positional argument, so every subclass survives without a __reduce__
         # of its own.
-        super().__init__(message)
+        super().__init__(printable(str(message)))
         self.where = where
         self.hint = hint
 
@@ -300,6 +311,16 @@ class RemoteError(MultikernelError):
         super().__init__(what, value=value, where=where, hint=hint)
         self.type_name = type_name
         self.traceback = traceback
+
+
+class OutputError(MultikernelError):
+    """What was to be written could not be, though its place is a good one: it is full, or
+    broken.
+    """
+
+
+class Unanswered(MultikernelError):
+    """A question to the knowledge base took more time, or memory, than it was given."""
 
 
 class DocumentError(MultikernelError):

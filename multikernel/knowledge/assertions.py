@@ -12,7 +12,7 @@ from clingo import ast
 
 from multikernel.errors import BadInput
 from multikernel.knowledge.facts import ASSERTED, Fact, Value
-from multikernel.knowledge.solver import Messages, place_of
+from multikernel.knowledge.solver import Messages, place_of, text_of
 
 HINT = "write facts such as in_node(3,1). or round_trip(0,1,900)."
 
@@ -24,14 +24,7 @@ def read(source: str | os.PathLike[str]) -> list[Fact]:
     Raises BadInput.
     """
     if not isinstance(source, str) or source.strip().endswith(".lp") or os.path.isfile(source):
-        path = Path(source)
-        try:
-            return of_text(path.read_text(encoding="utf-8"), str(source))
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-            raise BadInput(
-                f"cannot read the asserted facts: {reason}", value=source, hint=HINT
-            ) from None
+        return of_text(text_of(Path(source), "the asserted facts", HINT), str(source))
     return of_text(source if source.rstrip().endswith(".") else source + ".", "--assert")
 
 

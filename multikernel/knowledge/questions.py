@@ -26,7 +26,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from multikernel.errors import BadInput
+from multikernel.errors import BadInput, printable
+from multikernel.knowledge.solver import text_of
 
 RULES = Path(__file__).parent / "rules"
 KINDS = ("core", "cpu", "node", "number")
@@ -90,7 +91,7 @@ def every(directories: Iterable[Path] = ()) -> list[Question]:
     found: dict[str, Question] = {}
     for directory in [*directories, RULES]:
         for path in sorted(directory.glob("*.lp")):
-            if path.stem not in found:
+            if path.stem not in found and path.is_file():
                 found[path.stem] = read(path)
     return [found[name] for name in sorted(found)]
 
@@ -105,11 +106,7 @@ def directory(path: str | os.PathLike[str], where: str = "--rules") -> Path:
 
 def read(path: Path) -> Question:
     """The question of a file. Raises BadInput."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise BadInput(f"cannot read the rules: {reason}", value=path) from None
+    lines = text_of(path, "the rules").splitlines()
     comment: list[str] = []
     for line in lines:
         if not line.startswith("%"):
@@ -147,7 +144,7 @@ def read(path: Path) -> Question:
             "arguments parent and child, and a parameter as root",
         )
     return Question(
-        path.stem, title[3], path, tuple(parameters), answer[1], fields, answer[3], where
+        path.stem, printable(title[3]), path, tuple(parameters), answer[1], fields, answer[3], where
     )
 
 

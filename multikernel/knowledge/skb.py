@@ -40,7 +40,7 @@ class Skb:
 
     costs: measured or assumed; None for assumed ones. asserted: files of facts, or facts as text.
     rules: directories with further questions, looked through in this order before the ones that
-    come along.
+    come along. seconds: how long an answer may take (and then how much memory); None: any time.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Skb:
         *,
         asserted: Iterable[str | os.PathLike[str]] = (),
         rules: Iterable[str | os.PathLike[str]] = (),
+        seconds: float | None = None,
     ) -> None:
         known = Costs.from_topology(site) if costs is None else costs
         if known.n != site.n:
@@ -58,6 +59,7 @@ class Skb:
             )
         said = [fact for source in asserted for fact in assertions.read(source)]
         self.site = site
+        self.seconds = seconds
         self.directories = [questions.directory(path) for path in rules]
         self._facts = facts.merged(
             [
@@ -81,7 +83,7 @@ class Skb:
         """The answer to a question, a dictionary each, in the question's order.
 
         Raises BadInput for an unknown question, a parameter that is missing, unknown or of another
-        kind, and for whatever is wrong with the rules.
+        kind, and for whatever is wrong with the rules; Unanswered where that took too long.
         """
         question = questions.find(name, self.directories)
         constants = self._constants(question, parameters)
@@ -119,7 +121,7 @@ class Skb:
         """What follows from rules given as text: {"predicate": …, "arguments": […]} for every atom
         they derive, sorted.
 
-        A `#show` in the text says instead what is shown. Raises BadInput.
+        A `#show` in the text says instead what is shown. Raises BadInput, Unanswered.
         """
         text = rule if rule.rstrip().endswith(".") else rule + "."
         statements = solver.parse(text, "the rule")
@@ -169,6 +171,7 @@ class Skb:
             known=lambda predicate: predicate in VOCABULARY or predicate in said,
             constants=[f"{name}={value}" for name, value in constants.items()],
             context=_Functions(self.costs, called),
+            seconds=self.seconds,
         )
 
     def _constants(self, question: Question, given: dict[str, Value]) -> dict[str, str]:

@@ -4,28 +4,50 @@ with its place.
 Guarantees: what clingo says (a syntax error, an unsafe variable, an atom that no rule and no fact
 speaks of) becomes BadInput with file and line; nothing is printed. Where nothing satisfies the
 rules, the constraint that excludes every answer is named with its line, and with the comment above
-it if there is one. Ctrl-C interrupts the caller even while clingo grounds without end (its thread
-is left behind then). Runs are deterministic: one thread, the default seed.
+it if there is one. Ctrl-C interrupts the caller even while clingo grounds without end, and so does
+the end of the time or memory it was given (its thread is left behind then). Runs are deterministic:
+one thread, the default seed.
 
 Source: clingo's Python API (Potassco).
 """
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import clingo
+import psutil
 from clingo import ast
 
-from multikernel.errors import BadInput
+from multikernel.errors import BadInput, Unanswered
 
+MOST_BYTES = 16 << 20
+"""Of a file of rules or facts."""
+MOST_MEMORY = 2 << 30
+"""What an answer may take besides, where its time is limited."""
 STRING = "<string>"
 """What clingo calls text that comes from no file."""
 _MESSAGE = re.compile(
     r"(?P<file>.*?):(?P<line>\d+):(?P<column>\d+)[-\d:]*: (?P<level>\w+): (?P<text>.*)", re.DOTALL
 )
+
+
+def text_of(path: Path, what: str, hint: str = "") -> str:
+    """The text of a file of rules or facts. Raises BadInput; what: what it is to hold."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) <= MOST_BYTES:
+            return data.decode()
+        reason = f"it is longer than {MOST_BYTES >> 20} MB"
+    except UnicodeDecodeError:
+        reason = "it is no UTF-8 text"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    raise BadInput(f"cannot read {what}: {reason}", value=path, hint=hint)
 
 
 class Messages:
@@ -156,14 +178,18 @@ def solve(
     known: Callable[[str], bool],
     constants: Sequence[str] = (),
     context: object = None,
+    seconds: float | None = None,
 ) -> list[clingo.Symbol]:
-    """The shown atoms of an answer (of the best, if the rules minimize). Raises BadInput.
+    """The shown atoms of an answer (of the best, if the rules minimize). Raises BadInput,
+    Unanswered.
 
     name: what to call rules that come from no file. known: whether there may be facts of a
     predicate of that name, even if this machine has none. constants: "name=value". context: an
-    object whose methods are @functions.
+    object whose methods are @functions. seconds: how long it may take; None: any time, and memory.
     """
-    return _interruptible(lambda: _solve(statements, facts, name, known, constants, context))
+    return _interruptible(
+        lambda: _solve(statements, facts, name, known, constants, context), name, seconds
+    )
 
 
 def _solve(
@@ -262,14 +288,16 @@ def _comment_above(statement: ast.AST) -> str:
     """
     begin = statement.location.begin
     try:
-        lines = Path(begin.filename).read_text(encoding="utf-8").splitlines()
+        lines = text_of(Path(begin.filename), "the rules").splitlines()
         line = lines[begin.line - 2].strip() if begin.line >= 2 else ""
-    except (OSError, UnicodeDecodeError, IndexError):
+    except (BadInput, IndexError):
         return ""
     return line.lstrip("% ").rstrip(". ") if line.startswith("%") else ""
 
 
-def _interruptible(work: Callable[[], list[clingo.Symbol]]) -> list[clingo.Symbol]:
+def _interruptible(
+    work: Callable[[], list[clingo.Symbol]], name: str, seconds: float | None
+) -> list[clingo.Symbol]:
     """Run it in a thread that may be left behind: signals reach Python only between calls into C,
     and grounding is one call that cannot be stopped.
     """
@@ -282,10 +310,26 @@ def _interruptible(work: Callable[[], list[clingo.Symbol]]) -> list[clingo.Symbo
             outcome["error"] = error
 
     thread = threading.Thread(target=run, name="mk-skb", daemon=True)
+    began, before = time.monotonic(), psutil.Process().memory_info().rss
     thread.start()
     while thread.is_alive():
         thread.join(0.1)
+        if seconds is None:
+            continue
+        if time.monotonic() - began > seconds:
+            raise _unanswered(f"{seconds:g} s", name)
+        if psutil.Process().memory_info().rss - before > MOST_MEMORY:
+            raise _unanswered(f"{MOST_MEMORY >> 30} GB of memory", name)
     if "error" in outcome:
         raise outcome["error"]
     found: list[clingo.Symbol] = outcome["found"]
     return found
+
+
+def _unanswered(limit: str, name: str) -> Unanswered:
+    return Unanswered(
+        "there was no answer within",
+        value=limit,
+        where=name,
+        hint="does a rule derive ever more of the same? Else give it more time: --time",
+    )

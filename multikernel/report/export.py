@@ -184,7 +184,7 @@ def form_of(output: str) -> Callable[[Sequence[Document]], bytes]:
 def write(data: bytes, output: str | None, *, replace: bool = False) -> Path:
     """Writes a file and returns its name. None: report.html here, or the next free report-2.html.
 
-    replace: over one that is there. Raises BadInput.
+    replace: over one that is there. Raises BadInput, OutputError.
     """
     if output is not None:
         target = Path(output)
@@ -223,9 +223,10 @@ def _written(data: bytes, target: Path, *, replace: bool) -> bool:
         finally:
             temporary.unlink(missing_ok=True)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise BadInput(
-            f"cannot write the report: {reason}",
+        failure = error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))
+        raise store.cannot_write(
+            "the report",
+            failure,
             value=target,
             where=WHERE,
             hint="name a file in a directory that is there and can be written",

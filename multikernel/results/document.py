@@ -4,7 +4,8 @@ judge it.
 Guarantees: a document that was written can be read, and both check the same: types, enumerations,
 no unknown field, no number that is not finite, percentiles in order, as many samples in the
 histogram as are claimed. What is refused is refused in one sentence that names the place
-(`$.series[3].p50`). Figures and reports need nothing but documents.
+(`$.series[3].p50`). Text is printable, whoever wrote it: what would act on a terminal is written as
+`\\x1b`. Figures and reports need nothing but documents.
 
 The version after the slash grows when a reader of the older one would misread the newer.
 """
@@ -18,14 +19,14 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from multikernel.errors import DocumentError
+from multikernel.errors import DocumentError, printable
 from multikernel.results.histogram import Histogram, bucket_bounds, bucket_count, check_sparse
 
 FAMILY = "multikernel-results"
 VERSION = 1
 SCHEMA: Literal["multikernel-results/1"] = "multikernel-results/1"
 
-Slug = Annotated[str, Meta(pattern=r"^[a-z0-9]+([-.][a-z0-9]+)*$", max_length=80)]
+Slug = Annotated[str, Meta(pattern=r"^[a-z0-9]+([-.][a-z0-9]+)*\Z", max_length=80)]
 """Names made for machines: lower case, digits, single dashes or dots between."""
 Positive = Annotated[float, Meta(gt=0)]
 Cpu = Annotated[int, Meta(ge=0)]
@@ -49,6 +50,20 @@ class _Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             _check_finite(name, getattr(self, name))
+
+
+def _shown(value: Any) -> Any:
+    """The same, with all text in it printable."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, Mapping):
+        return {printable(key): _shown(one) for key, one in value.items()}
+    return [_shown(one) for one in value] if isinstance(value, list) else value
+
+
+def _show(record: _Record, *names: str) -> None:
+    for name in names:
+        msgspec.structs.force_setattr(record, name, _shown(getattr(record, name)))
 
 
 def _check_finite(name: str, value: object) -> None:
@@ -122,7 +137,11 @@ class Environment(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True
     revision: str | None
     command: list[str]
     seed: int | None
-    time: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$")]
+    time: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z\Z")]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _show(self, *self.__struct_fields__)
 
 
 class LineFloors(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -214,6 +233,7 @@ class Series(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _show(self, "parameters")
         order = ("min", "p5", "p50", "p95", "p99", "p999", "max")
         for lower, upper in pairwise(order):
             if getattr(self, lower) > getattr(self, upper):
@@ -277,6 +297,10 @@ class Caution(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     code: Slug
     text: Annotated[str, Meta(min_length=1)]
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _show(self, "text")
+
 
 class Document(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One experiment's result. experiment: its registered name."""
@@ -309,16 +333,19 @@ def encode_all(documents: Sequence[Document]) -> bytes:
 
 def decode(data: bytes | str, where: str = "") -> Document:
     """Read one document; where: the file to name in errors. Raises DocumentError."""
-    value = _json(data, where)
-    return _document_of(value, where)
+    _check_schema(_parsed(data, _Head, where), where)
+    return _checked(lambda: msgspec.json.decode(data, type=Document), where)
 
 
 def decode_all(data: bytes | str, where: str = "") -> list[Document]:
     """Read one document or a JSON array of them, such as `--json -` prints; raises
     DocumentError.
     """
-    value = _json(data, where)
-    return [_document_of(one, where) for one in (value if isinstance(value, list) else [value])]
+    if data.lstrip()[:1] not in ("[", b"["):
+        return [decode(data, where)]
+    for head in _parsed(data, list[_Head], where):
+        _check_schema(head, where)
+    return _checked(lambda: msgspec.json.decode(data, type=list[Document]), where)
 
 
 def _encode_one(document: Document) -> bytes:
@@ -329,23 +356,29 @@ def _encode_one(document: Document) -> bytes:
     return data
 
 
-def _json(data: bytes | str, where: str) -> Any:
+class _Head(Struct):
+    """Of a document what says whether it is one; the rest is passed over and takes no memory."""
+
+    schema: object = None
+
+
+def _parsed(data: bytes | str, kind: type[T], where: str) -> T:
     try:
-        return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError:
+        raise _foreign(None, where) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DocumentError(
             "not a result document, nor JSON at all",
-            value=error,
+            value="nested too deep" if isinstance(error, RecursionError) else error,
             where=where,
             hint="name a file that multikernel wrote",
         ) from None
 
 
-def _document_of(value: Any, where: str) -> Document:
-    schema = value.get("schema") if isinstance(value, dict) else None
-    if schema != SCHEMA:
-        raise _foreign(schema, where)
-    return _checked(lambda: msgspec.convert(value, Document), where)
+def _check_schema(head: _Head, where: str) -> None:
+    if head.schema != SCHEMA:
+        raise _foreign(head.schema, where)
 
 
 def _foreign(schema: object, where: str) -> DocumentError:
@@ -378,7 +411,7 @@ def _checked(action: Callable[[], T], where: str) -> T:
     """
     try:
         return action()
-    except (msgspec.MsgspecError, ValueError, TypeError) as error:
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
         raise DocumentError(
             "this result document is damaged or contradicts itself",
             value=error,

@@ -3,24 +3,29 @@
 Guarantees: a document appears under its name whole or not at all, and nothing that was there is
 ever overwritten: a second document of an experiment gets the next free name (`unmap-2.json`).
 Directory names hold the time and random digits, never a host or user name. What the user can mend
-(a directory that is not writable, a path that is not there) raises BadInput; a file that is no
-document raises DocumentError.
+(a directory that is not writable, a path that is not there) raises BadInput, a disk that is full
+OutputError; a file that is no document raises DocumentError, and no file makes this program read
+more than MOST_BYTES.
 """
 
 import errno
 import gzip
+import io
 import os
 import secrets
 import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from multikernel.errors import BadInput, DocumentError
+from multikernel.errors import BadInput, DocumentError, MultikernelError, OutputError
 from multikernel.results.document import Document, decode_all, encode
 
 DEFAULT_BASE = "results"
 PACKED = ".json.gz"
+MOST_BYTES = 64 << 20
+"""Of a file, unpacked: hundreds of times what one is."""
 _TEMPORARY = ".writing-"
+_NO_FAULT_OF_THE_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def default_directory(
@@ -34,7 +39,7 @@ def default_directory(
 def prepare(directory: str | os.PathLike[str] | None = None, *, where: str = "--output") -> Path:
     """Make the directory (None: a fresh default one) and prove that a file can be written there.
 
-    Raises BadInput. where: the option to name in errors.
+    Raises BadInput, OutputError. where: the option to name in errors.
     """
     path = default_directory() if directory is None else Path(directory)
     probe = path / f"{_TEMPORARY}{secrets.token_hex(8)}"
@@ -54,7 +59,7 @@ def write(
     existed before.
 
     Raises DocumentError for a document that contradicts itself (nothing is written then), BadInput
-    for a directory that cannot be written.
+    for a directory that cannot be written, OutputError for one without room.
     """
     data = encode(document)
     path = prepare(directory, where=where)
@@ -83,7 +88,9 @@ def read(source: str | os.PathLike[str]) -> dict[Path, list[Document]]:
     path = Path(source)
     try:
         if path.is_dir():
-            files = sorted(file for file in path.iterdir() if holds_documents(file))
+            files = sorted(
+                file for file in path.iterdir() if holds_documents(file) and file.is_file()
+            )
             if not files:
                 raise BadInput(
                     "no result documents in this directory",
@@ -117,10 +124,11 @@ def pack(document: Document, directory: Path) -> Path:
 
 
 def _decoded(file: Path) -> list[Document]:
-    data = file.read_bytes()
-    if file.name.endswith(PACKED):
+    with open(file, "rb") as raw:
+        packed = file.name.endswith(PACKED)
+        stream: io.BufferedIOBase = gzip.GzipFile(fileobj=raw) if packed else raw
         try:
-            data = gzip.decompress(data)
+            data = stream.read(MOST_BYTES + 1)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise DocumentError(
                 "this compressed result document is damaged",
@@ -128,6 +136,13 @@ def _decoded(file: Path) -> list[Document]:
                 where=str(file),
                 hint="copy it again",
             ) from None
+    if len(data) > MOST_BYTES:
+        raise DocumentError(
+            "too long for a result document",
+            value=f"more than {MOST_BYTES >> 20} MB" + " unpacked" * packed,
+            where=str(file),
+            hint="name a file that multikernel wrote",
+        )
     documents = decode_all(data, str(file))
     if not documents:
         raise DocumentError("this file holds an empty list of result documents", where=str(file))
@@ -169,10 +184,16 @@ def _renamed(temporary: Path, target: Path) -> bool:
     return True
 
 
-def _unwritable(path: Path, error: OSError, where: str) -> BadInput:
-    return BadInput(
-        f"cannot write results: {error.strerror}",
-        value=path,
-        where=where,
-        hint="name a directory that can be written, with room in it",
-    )
+def _unwritable(path: Path, error: OSError, where: str) -> MultikernelError:
+    hint = "name a directory that can be written, with room in it"
+    return cannot_write("results", error, value=path, where=where, hint=hint)
+
+
+def cannot_write(
+    what: str, error: OSError, *, value: object, where: str, hint: str
+) -> MultikernelError:
+    """BadInput if another place is to be named, OutputError if the place is good and has no room,
+    or is broken.
+    """
+    kind = OutputError if error.errno in _NO_FAULT_OF_THE_PLACE else BadInput
+    return kind(f"cannot write {what}: {error.strerror}", value=value, where=where, hint=hint)

@@ -6,7 +6,8 @@ with its process. Only its own user (and root) is answered, and the asker knows 
 the supervisor's: both sides ask the host for the other's pid and user. Names are anybody's to take:
 nobody can foresee one, and the asker tries all that may be the supervisor's. A supervisor without a
 name is not inspected, and goes on all the same; an inspection ends after moments, or at once when a
-core or the launcher ends.
+core or the launcher ends. Who only claims to be a supervisor is held to the form, the length and
+the time of an answer.
 """
 
 from __future__ import annotations
@@ -152,9 +153,15 @@ def fetch(running: Running) -> dict[str, Any]:
 
 
 def _answer(connection: socket.socket, where: str) -> dict[str, Any]:
+    from multikernel.runtime import inspection_answer  # the supervisor needs none of it
+
     connection.settimeout(2 * SECONDS)
     try:
-        received = wire.receive(connection)
+        received = wire.receive(
+            connection, inspection_answer.MOST_BYTES, time.monotonic() + 2 * SECONDS
+        )
+    except wire.TooLong as error:
+        raise inspection_answer.nonsense(error, where) from None
     except TimeoutError:
         raise MultikernelError(
             "the system does not answer", where=where, hint="is it stopped?"
@@ -163,10 +170,10 @@ def _answer(connection: socket.socket, where: str) -> dict[str, Any]:
         received = None
     if received is None:
         raise MultikernelError("the system ended", where=where)
-    record: dict[str, Any] = wire.decoded(received[0])
-    if "error" in record:
-        raise MultikernelError(record["error"], where=where)
-    return record
+    data, descriptors = received
+    for descriptor in descriptors:  # nobody asked for any
+        os.close(descriptor)
+    return inspection_answer.checked(data, where)
 
 
 def _parent(pid: int) -> int | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import time
 from typing import Any
 
 from multikernel.errors import SegmentFull
@@ -37,23 +38,37 @@ def decoded(data: bytes) -> dict[str, Any]:
     return record
 
 
-def receive(connection: socket.socket) -> tuple[bytes, list[int]] | None:
-    """One record and its descriptors; None when the other side is gone."""
+class TooLong(ValueError):
+    """A record of more bytes than the receiver takes."""
+
+
+def receive(
+    connection: socket.socket, most: int | None = None, until: float | None = None
+) -> tuple[bytes, list[int]] | None:
+    """One record and its descriptors; None when the other side is gone. most: bytes that are taken
+    from a side that is not trusted, else TooLong is raised; until: when it must all be there (a
+    monotonic time), else TimeoutError is.
+    """
     try:
         head, descriptors, _, _ = socket.recv_fds(connection, _HEAD.size, 4)
     except ConnectionError:
         return None
-    head += _exactly(connection, _HEAD.size - len(head)) if 0 < len(head) < _HEAD.size else b""
+    if 0 < len(head) < _HEAD.size:
+        head += _exactly(connection, _HEAD.size - len(head), until)
     if len(head) < _HEAD.size:
         return None
     (length,) = _HEAD.unpack(head)
-    data = _exactly(connection, length)
+    if most is not None and length > most:
+        raise TooLong(f"{length} bytes")
+    data = _exactly(connection, length, until)
     return (data, descriptors) if len(data) == length else None
 
 
-def _exactly(connection: socket.socket, length: int) -> bytes:
+def _exactly(connection: socket.socket, length: int, until: float | None) -> bytes:
     parts = []
     while length:
+        if until is not None:
+            connection.settimeout(max(until - time.monotonic(), 1e-3))
         try:
             part = connection.recv(min(length, 1 << 20))
         except ConnectionError:
