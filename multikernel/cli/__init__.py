@@ -1,9 +1,11 @@
 """The command line: `multikernel compare`, `boot`, `bench`.
 
 Guarantees: what the user did wrong is one line on stderr and exit code 2; what went wrong otherwise
-and was foreseen is one line and exit code 1; neither shows a traceback. Ctrl-C and SIGTERM end a
-command in the same way, with everything it started gone. Help costs little: a command's file is
-imported when the command runs. One file a command; shared options in `options`.
+and was foreseen is one line and exit code 1, output that cannot be written included (`output`);
+neither shows a traceback. Ctrl-C and SIGTERM end a command in the same way, with everything it
+started gone and exit code 128 plus the signal's number; so does a reader of the output that goes
+away, quietly. Help costs little: a command's file is imported when the command runs. One file a
+command; shared options in `options`.
 """
 
 from __future__ import annotations
@@ -13,6 +15,9 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
+
+from multikernel.cli.output import Streams, status_of
+from multikernel.errors import printable
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 128
 """Exit codes; the last one plus the number of the signal."""
@@ -27,14 +32,46 @@ def _on_sigterm(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; its exit code. A command's own exit code comes as SystemExit."""
+    """Runs the command line; its exit code."""
     signal.signal(signal.SIGTERM, _on_sigterm)
+    with Streams() as streams:
+        if streams.closed:
+            return fail(
+                "standard output is closed; redirect it to a file, or to /dev/null if nobody reads"
+                " it",
+                FAILED,
+            )
+        try:
+            return _ended(streams, _guarded(arguments, streams))
+        except (
+            KeyboardInterrupt
+        ) as error:  # where click is not yet, or no more: it hands them on as its own Abort
+            return _interrupted(error)
+
+
+def _guarded(arguments: Sequence[str] | None, streams: Streams) -> int:
+    """The exit code, whatever way the command ends; 0 too where only its output is lost."""
     try:
         return _main(arguments)
-    except (
-        KeyboardInterrupt
-    ) as error:  # where click is not yet, or no more: it hands them on as its own Abort
-        return _interrupted(error)
+    except OSError as error:
+        if not streams.ended_by(error):
+            raise
+        return 0
+    except SystemExit as wanted:
+        if streams.ended_by(wanted):
+            return 0
+        return wanted.code if isinstance(wanted.code, int) else FAILED
+
+
+def _ended(streams: Streams, code: int) -> int:
+    """The exit code once all is written, or lost."""
+    lost = streams.lost()
+    if lost is None:
+        return code
+    status = status_of(lost)
+    if status == FAILED:
+        fail(f"cannot write to standard output: {lost.strerror}", FAILED)
+    return code or status
 
 
 def _main(arguments: Sequence[str] | None) -> int:
@@ -49,7 +86,6 @@ def _main(arguments: Sequence[str] | None) -> int:
             prog_name="multikernel",
             standalone_mode=False,
         )
-        sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as wanted:
         return wanted.exit_code
@@ -59,20 +95,17 @@ def _main(arguments: Sequence[str] | None) -> int:
         ):  # click 8.2; older ones exit
             print(error.ctx.get_help())
             return 0
-        return _fail(error.format_message(), BAD_INPUT)
+        return fail(error.format_message(), BAD_INPUT)
     except click.ClickException as error:
-        return _fail(error.format_message(), FAILED)
+        return fail(error.format_message(), FAILED)
     except BadInput as error:
-        return _fail(str(error), BAD_INPUT)
+        return fail(str(error), BAD_INPUT)
     except MultikernelError as error:
-        return _fail(str(error), FAILED)
+        return fail(str(error), FAILED)
     except click.Abort as error:
+        if isinstance(error.__cause__, MultikernelError):  # click takes what is an EOFError for it
+            return fail(str(error.__cause__), FAILED)
         return _interrupted(error)
-    except BrokenPipeError:
-        # The reader of our output is gone. Python would complain once more when it flushes at
-        # exit.
-        sys.stdout = open("/dev/null", "w")  # noqa: SIM115
-        return FAILED
 
 
 def _interrupted(error: BaseException) -> int:
@@ -80,6 +113,7 @@ def _interrupted(error: BaseException) -> int:
     return INTERRUPTED + (signal.SIGTERM if terminated else signal.SIGINT)
 
 
-def _fail(sentence: str, code: int) -> int:
-    print("multikernel: " + " ".join(sentence.split()), file=sys.stderr)
+def fail(sentence: str, code: int) -> int:
+    """Says what went wrong, in one line; the exit code."""
+    print("multikernel: " + printable(" ".join(sentence.split())), file=sys.stderr)
     return code

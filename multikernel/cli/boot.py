@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from multikernel.cli.options import cores_option
+from multikernel.cli.options import cores_option, note
 from multikernel.errors import BadInput
-from multikernel.machine.cpus import resolve
+from multikernel.machine.cpus import left_out, resolve
 from multikernel.machine.topology import Topology
 
 if TYPE_CHECKING:
@@ -100,7 +100,9 @@ def command(
     """
     from multikernel import system as system_
 
-    placement = resolve(cores, Topology.read())
+    topology = Topology.read()
+    placement = resolve(cores, topology)
+    note(left_out(cores, topology))
     size = _bytes(memory)
     if program:
         _check(program[0])
@@ -117,7 +119,7 @@ def command(
         trees=trees,
     ) as booted:
         if not program:
-            return _stay(booted)
+            _stay(booted)
         with system_.as_current(booted):
             return _run(program)
 
@@ -185,16 +187,13 @@ def _show(error: BaseException, path: str) -> None:
 # --------------------------------------------------------------------------------------------------
 
 
-def _stay(booted: System) -> int:
-    try:
-        if sys.stdout.isatty():
-            _watch(booted)
-        print(_text(booted), end="", flush=True)
-        while True:
-            time.sleep(REFRESH_SECONDS)
-            booted.launched.check()
-    except KeyboardInterrupt:
-        return 0  # the way this command is meant to end
+def _stay(booted: System) -> NoReturn:
+    if sys.stdout.isatty():
+        _watch(booted)
+    print(_text(booted), end="", flush=True)
+    while True:
+        time.sleep(REFRESH_SECONDS)
+        booted.launched.check()
 
 
 def _watch(booted: System) -> NoReturn:

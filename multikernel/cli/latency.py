@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from multikernel.cli.options import Run, check_new_file, cores_option, progress_to_stderr
+from multikernel.cli.options import Run, check_new_file, cores_option, note, progress_to_stderr
 from multikernel.errors import BadInput
 from multikernel.experiments.request import SIZES, Request
-from multikernel.machine.cpus import Placement, resolve
+from multikernel.machine.cpus import Placement, left_out, resolve
 from multikernel.machine.topology import Topology, format_cpu_list
 
 if TYPE_CHECKING:
@@ -72,14 +72,15 @@ def command(
     side. Of more than 32 CPUs some pairs of every kind are measured, more where they disagree, and
     the others are estimated.
     """
-    placement = placement_of(resolve(cores, Topology.read()))
+    topology = Topology.read()
+    placement = placement_of(resolve(cores, topology))
+    note(left_out(cores, topology))
     check_new_file(file, FORMS)
     running = Run(output, json_to)
     chosen = SIZES[size or ("quick" if quick else "full")]
 
     from multikernel.experiments import latency
     from multikernel.report import export
-    from multikernel.results import store
 
     with _live() as (progress, watcher):
         document = latency.run(
@@ -87,14 +88,16 @@ def command(
             parallel=parallel,
             watcher=watcher,
         )
-    store.write(document, running.directory)
-    if running.json:
-        running.show([document], verdict=False)
-    else:
-        _print(document)
-        print(f"result documents: {running.directory}", file=sys.stderr)
-    if file is not None:
-        print(export.write(export.form_of(file)([document]), file), file=sys.stderr)
+    running.keep(document)
+    with running.telling():
+        try:
+            if running.json:
+                running.print_json([document])
+            else:
+                _print(document)
+        finally:
+            if file is not None:
+                print(export.write(export.form_of(file)([document]), file), file=sys.stderr)
 
 
 def placement_of(placement: Placement) -> Placement:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from multikernel.errors import BadInput, MeasurementRefused
+from multikernel.errors import BadInput, MeasurementRefused, MultikernelError, OutputError
 from multikernel.experiments.request import SIZES, Request
-from multikernel.machine.cpus import Placement, resolve
+from multikernel.machine.cpus import Placement, left_out, resolve
 from multikernel.machine.topology import Topology, format_cpu_list
 from multikernel.results import store
 from multikernel.results.document import Document, encode_all
@@ -82,6 +83,7 @@ def placement_of(cores: str | None, *, oversubscribe: bool) -> Placement:
     """Where the cores run. Raises BadInput for more cores than CPUs, unless that is wanted."""
     topology = Topology.read()
     placement = resolve(cores, topology)
+    note(left_out(cores, topology))
     if placement.oversubscribed and not oversubscribe:
         raise BadInput(
             "more cores than CPUs, where nothing can be measured",
@@ -90,6 +92,12 @@ def placement_of(cores: str | None, *, oversubscribe: bool) -> Placement:
             hint="add --oversubscribe to run it all for correctness, without latencies",
         )
     return placement
+
+
+def note(sentence: str) -> None:
+    """Says it beside the answer, if there is something to say."""
+    if sentence:
+        click.echo(f"note: {sentence}", err=True)
 
 
 def check_new_file(file: str | None, forms: Iterable[str], *, where: str = "-o") -> None:
@@ -153,11 +161,12 @@ class Run:
             )
         self.json = json_to is not None
         self.directory: Path = store.prepare(output)
-        self.refused: list[MeasurementRefused] = []
+        self.wrong: list[MultikernelError] = []
 
     def all(self, names: Iterable[str], request: Request) -> list[Document]:
         """Runs them and writes each document when it is there. One that cannot be trusted is
-        reported and left out: the others may have taken long.
+        reported and left out: the others may have taken long. One that cannot be written is the
+        last.
         """
         from multikernel.experiments import registry
 
@@ -168,28 +177,53 @@ class Run:
                 documents.append(registry.get(name).run(request))
             except MeasurementRefused as error:
                 progress_to_stderr(f"{name}: {error}")
-                self.refused.append(error)
+                self.wrong.append(error)
                 continue
-            store.write(documents[-1], self.directory)
             progress_to_stderr(f"{name}: done in {time.monotonic() - began:.0f} s\n".rstrip("\n"))
             if sys.stderr.isatty():
                 sys.stderr.write("\n")
+            if not self.keep(documents[-1]):
+                break
         if not documents:
-            raise self.refused[0]
+            raise self.wrong[0]
         return documents
 
-    def show(self, documents: list[Document], *, verdict: bool) -> None:
-        """JSON, or table, verdict and warnings; then where it all lies. Raises MeasurementRefused
-        where one was.
+    def keep(self, document: Document) -> bool:
+        """Writes it. False if that cannot be: it is still to be shown, and then `show` raises
+        why.
         """
-        if self.json:
-            sys.stdout.buffer.write(encode_all(documents))
-            sys.stdout.buffer.flush()
-        else:
-            _show(documents, verdict=verdict)
-        print(f"result documents: {self.directory}", file=sys.stderr)
-        if self.refused:
-            raise self.refused[0]
+        try:
+            store.write(document, self.directory)
+        except (BadInput, OutputError) as error:
+            # It could be written when the run began, so the user's input was good.
+            self.wrong.insert(0, OutputError(str(error)))
+            return False
+        return True
+
+    def show(self, documents: list[Document], *, verdict: bool) -> None:
+        """JSON, or table, verdict and warnings; then where it all lies."""
+        with self.telling():
+            if self.json:
+                self.print_json(documents)
+            else:
+                _show(documents, verdict=verdict)
+
+    def print_json(self, documents: list[Document]) -> None:
+        """One array, to stdout."""
+        sys.stdout.buffer.write(encode_all(documents))
+        sys.stdout.buffer.flush()
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """While the documents are shown: says then where they lie, also if they cannot be shown.
+        Raises MeasurementRefused where one was, OutputError where one could not be written.
+        """
+        try:
+            yield
+        finally:
+            print(f"result documents: {self.directory}", file=sys.stderr)
+        if self.wrong:
+            raise self.wrong[0]
 
 
 def _show(documents: list[Document], *, verdict: bool) -> None:

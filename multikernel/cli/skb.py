@@ -11,19 +11,19 @@ import contextlib
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import click
 
-from multikernel.cli import INTERRUPTED, Terminated
-from multikernel.cli.options import cores_option
-from multikernel.errors import BadInput
+from multikernel.cli import FAILED, INTERRUPTED, Terminated, fail
+from multikernel.cli.options import cores_option, note
+from multikernel.errors import BadInput, Unanswered
 from multikernel.knowledge import cost_store, questions
 from multikernel.knowledge.costs import MEASURED
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.skb import Skb
+from multikernel.machine.cpus import left_out
 from multikernel.machine.named import machine_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -57,6 +57,15 @@ def _knowing_options(function: Function) -> Function:
                 help="Facts to hold as well: a file (.lp), or text such as 'round_trip(0,1,900).'",
             ),
             _rules_option,
+            click.option(
+                "--time",
+                "seconds",
+                type=click.FloatRange(min=0, min_open=True),
+                default=60,
+                show_default=True,
+                metavar="SECONDS",
+                help="How long an answer may take.",
+            ),
             click.option(
                 "--json",
                 "json_to",
@@ -173,17 +182,24 @@ def _skb(
     cores: str | None,
     asserted: tuple[str, ...],
     rules: tuple[str, ...],
+    seconds: float,
 ) -> tuple[Skb, str]:
-    """The knowledge base, and whence its costs."""
-    site = Site.of(machine_of(machine), cores)
+    """The knowledge base, and whence its costs. Says what it takes for granted of the machine."""
+    from multikernel.report.topology_text import assumed_nodes
+
+    topology = machine_of(machine)
+    site = Site.of(topology, cores)
+    for sentence in (left_out(cores, topology), *assumed_nodes(topology, site.cpus)):
+        note(sentence)
     costs, why = cost_store.known(site)
     whence = why if costs.origin == MEASURED else f"{costs.origin} ({why})"
-    return Skb(site, costs, asserted=asserted, rules=rules), f"costs of messages: {whence}"
+    skb = Skb(site, costs, asserted=asserted, rules=rules, seconds=seconds)
+    return skb, f"costs of messages: {whence}"
 
 
 @contextlib.contextmanager
 def _left_at_once() -> Iterator[None]:
-    """Ctrl-C or SIGTERM ends the process here, with the usual exit code.
+    """Ctrl-C, SIGTERM or the end of the time ends the process here, with the usual exit code.
 
     Clingo may still be grounding in its thread, which nothing can stop; an interpreter that is
     taken down around it crashes.
@@ -191,10 +207,11 @@ def _left_at_once() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        sys.stdout.flush()
         os._exit(
             INTERRUPTED + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
         )
+    except Unanswered as error:
+        os._exit(fail(str(error), FAILED))
 
 
 def _parameter(text: str) -> tuple[str, str]:
