@@ -29,12 +29,17 @@ ERRORS = "multikernel-shown"
 
 
 class _Patient(io.FileIO):
-    """A descriptor that is waited for where it does not block."""
+    """A descriptor that takes all it is given: where it does not block, it is waited for."""
 
     def write(self, data: Any) -> int:
-        while (written := super().write(data)) is None:
-            select.select((), (self,), ())
-        return written
+        left = memoryview(data).cast("B")
+        while left:
+            written = super().write(left)
+            if written is None:
+                select.select((), (self,), ())
+            else:
+                left = left[written:]
+        return memoryview(data).nbytes
 
 
 class _Output(_Patient):

@@ -18,7 +18,7 @@ import click
 
 from multikernel.cli import FAILED, INTERRUPTED, Terminated, fail
 from multikernel.cli.options import cores_option, note
-from multikernel.errors import BadInput, Unanswered
+from multikernel.errors import BadInput, Unanswered, printable
 from multikernel.knowledge import cost_store, questions
 from multikernel.knowledge.costs import MEASURED
 from multikernel.knowledge.site import Site
@@ -131,10 +131,10 @@ def facts(predicates: tuple[str, ...], json_to: str | None, **known: Any) -> Non
             ]
         )
         return
-    lines = [f"{fact}." for fact in chosen]
+    lines = [printable(f"{fact}.") for fact in chosen]
     width = min(max(map(len, lines), default=0), 40)
     for fact, line in zip(chosen, lines, strict=True):
-        click.echo(f"{line:<{width}}  % {fact.origin}: {fact.where}")
+        click.echo(f"{line:<{width}}  % {fact.origin}: {printable(fact.where)}")
     click.echo(whence, err=True)
 
 
@@ -173,7 +173,9 @@ def ask(rule: str, json_to: str | None, **known: Any) -> None:
         click.echo("nothing follows")
     for answer in answers:
         inner = ",".join(map(str, answer["arguments"]))
-        click.echo(f"{answer['predicate']}({inner})." if inner else f"{answer['predicate']}.")
+        click.echo(
+            printable(f"{answer['predicate']}({inner})." if inner else f"{answer['predicate']}.")
+        )
     click.echo(whence, err=True)
 
 
@@ -241,5 +243,5 @@ def _show(answers: Sequence[dict[str, Any]]) -> None:
         click.echo("no answer: nothing on this machine is like that")
         return
     headings = list(answers[0])
-    cells = [[str(answer[heading]) for heading in headings] for answer in answers]
+    cells = [[printable(str(answer[heading])) for heading in headings] for answer in answers]
     click.echo(plain(headings, cells, right=range(len(headings))), nl=False)

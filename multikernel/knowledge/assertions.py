@@ -11,6 +11,7 @@ import clingo
 from clingo import ast
 
 from multikernel.errors import BadInput
+from multikernel.knowledge import nesting
 from multikernel.knowledge.facts import ASSERTED, Fact, Value
 from multikernel.knowledge.solver import Messages, place_of, text_of
 
@@ -30,6 +31,7 @@ def read(source: str | os.PathLike[str]) -> list[Fact]:
 
 def of_text(text: str, name: str) -> list[Fact]:
     """The facts in a text; name: what to call it in errors and as their origin. Raises BadInput."""
+    nesting.check(text, name)
     messages = Messages(name)
     statements: list[ast.AST] = []
     try:

@@ -23,6 +23,7 @@ import psutil
 from clingo import ast
 
 from multikernel.errors import BadInput, Unanswered
+from multikernel.knowledge import nesting
 
 MOST_BYTES = 16 << 20
 """Of a file of rules or facts."""
@@ -93,6 +94,10 @@ def parse(source: str | Path, name: str) -> list[ast.AST]:
     """The statements of a file (a Path) or of a text. Raises BadInput with the place of what cannot
     be parsed.
     """
+    if isinstance(source, Path):
+        _check_nesting(text_of(source, "the rules"), str(source), source.parent, set())
+    else:
+        _check_nesting(source, name, Path(), set())
     messages, statements = Messages(name), list[ast.AST]()
     try:
         if isinstance(source, Path):
@@ -102,6 +107,19 @@ def parse(source: str | Path, name: str) -> list[ast.AST]:
     except RuntimeError:
         raise messages.error("cannot read the rule") from None
     return statements
+
+
+def _check_nesting(text: str, name: str, directory: Path, seen: set[Path]) -> None:
+    """Of a text, and of the files that it includes: as it names them, or beside it."""
+    nesting.check(text, name)
+    for file in nesting.included(text):
+        path = next((one for one in (Path(file), directory / file) if one.exists()), None)
+        if path is None or path.resolve() in seen:
+            continue  # clingo says that it is not there
+        if not path.is_file():
+            raise BadInput("what the rules include is no file", value=path, where=name)
+        seen.add(path.resolve())
+        _check_nesting(text_of(path, "the rules"), str(path), path.parent, seen)
 
 
 class _Names(ast.Transformer):

@@ -4,14 +4,16 @@ place.
 
 from __future__ import annotations
 
+import os
 import re
+import threading
 from pathlib import Path
 
 import pytest
-from s1_knowledge.rules import SMALL, rule_file
+from s1_knowledge.rules import SMALL, refused, rule_file
 
-from multikernel.errors import BadInput
-from multikernel.knowledge import questions
+from multikernel.errors import BadInput, Unanswered
+from multikernel.knowledge import questions, solver
 from multikernel.knowledge.skb import Skb
 
 
@@ -200,3 +202,66 @@ def test_what_is_wrong_with_a_rule_in_text_names_its_line(
     for word in words:
         assert word in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+# --- Rules from strangers
+# --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        f"a({'f(' * 50_000}1{')' * 50_000}).",
+        f"a(X) :- X = {'-' * 50_000}1.",
+        f"a(X) :- X = {'1+' * 50_000}1.",
+        f"a(X) :- X = {'2**' * 50_000}2.",
+        f'b("%"). a({"f(2, 1+" * 5_000}1{")" * 5_000}).',
+    ],
+)
+def test_rules_that_are_nested_without_measure(tmp_path: Path, rule: str) -> None:
+    skb = Skb(SMALL, rules=[tmp_path])
+    with pytest.raises(BadInput, match=r"nested more than .*\(the rule:1\)"):
+        skb.ask(rule)
+    path = rule_file(tmp_path, "deep", rule)
+    with pytest.raises(BadInput, match=rf"nested more than .*\({re.escape(str(path))}:5\)"):
+        skb.query("deep")
+    (tmp_path / "included.lp").write_text(rule)
+    rule_file(tmp_path, "deep", f'#include "{tmp_path}/included.lp".\nx(1).')
+    with pytest.raises(BadInput, match=r"nested more than .*included\.lp:1\)"):
+        skb.query("deep")
+    if rule.startswith("a(f"):
+        refused(asserted=[rule], words=("nested more than", "--assert:1"))
+
+
+def test_what_is_deep_but_not_too_deep_is_answered(tmp_path: Path) -> None:
+    skb = Skb(SMALL, rules=[tmp_path])
+    deep = f"{'f(' * 90}1{')' * 90}"
+    assert skb.ask(f"a({deep}).") == [{"predicate": "a", "arguments": [deep]}]
+    assert skb.ask(f"a({'1+' * 90}1).") == [{"predicate": "a", "arguments": [91]}]
+    assert len(skb.ask("p(" + ";".join(f"-{one}" for one in range(1, 500)) + ").")) == 499
+    assert skb.ask("% " + "-(" * 500 + "\na(1).") == [{"predicate": "a", "arguments": [1]}]
+
+
+def test_files_that_are_none_or_endless_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.lp")
+    skb = Skb(SMALL, rules=[tmp_path])
+    assert "pipe" not in [one.name for one in skb.questions()]
+    with pytest.raises(BadInput, match="unknown question: pipe"):
+        skb.query("pipe")
+    with pytest.raises(BadInput, match=r"include is no file: .*pipe\.lp"):
+        skb.ask(f'#include "{tmp_path}/pipe.lp".')
+    (tmp_path / "zeros.lp").symlink_to("/dev/zero")
+    refused(asserted=[tmp_path / "zeros.lp"], words=("longer than 16 MB", "zeros.lp"))
+
+
+def test_an_answer_that_takes_too_long_or_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What can be ended, so that nothing goes on in this process.
+    rule = "n(0). n(N+1) :- n(N), N < 1500000."
+    with pytest.raises(Unanswered, match=r"there was no answer within: 0\.2 s \(the rule\)"):
+        Skb(SMALL, seconds=0.2).ask(rule)
+    monkeypatch.setattr(solver, "MOST_MEMORY", 1 << 20)
+    with pytest.raises(Unanswered, match="GB of memory"):
+        Skb(SMALL, seconds=60).ask(rule)
+    for thread in threading.enumerate():
+        if thread.name == "mk-skb":
+            thread.join()

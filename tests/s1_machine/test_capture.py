@@ -236,3 +236,64 @@ def test_damaged_archives_are_read_or_refused(
     with contextlib.suppress(BadInput):
         topology = capture.load(path)
         assert Topology.from_json(topology.to_json()) == topology
+
+
+# --- Machines from strangers
+# ------------------------------------------------------------------------------------------
+
+
+def everywhere(cpus: int, *files: str) -> dict[str, str]:
+    """Files of every CPU, each of which names all CPUs."""
+    found = {f"{trees.CPU}/online": f"0-{cpus - 1}"}
+    for cpu in range(cpus):
+        found |= {f"{trees.CPU}/cpu{cpu}/{file}": f"0-{cpus - 1}" for file in files}
+    return found
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["topology/core_cpus_list", "topology/package_cpus_list", "topology/cluster_cpus_list",
+     "cache/index3/shared_cpu_list"],
+)  # fmt: skip
+def test_thousands_of_files_that_name_every_cpu(tmp_path: Path, file: str) -> None:
+    """Took hours, and the memory of their product."""
+    cpus = 4096
+    path = tmp_path / "wide.tar.gz"
+    level = {f"{trees.CPU}/cpu{cpu}/cache/index3/level": "3" for cpu in range(cpus)}
+    path.write_bytes(capture.packed(everywhere(cpus, file) | level, ""))
+    topology = capture.load(path)
+    assert len(topology.online) == cpus
+    if file.endswith("core_cpus_list"):
+        assert topology.cores == (topology.online,)
+        assert Topology.from_json(topology.to_json()) == topology
+
+
+def test_lists_that_name_more_than_any_machine_has(tmp_path: Path) -> None:
+    path = tmp_path / "long.tar.gz"
+    path.write_bytes(capture.packed({f"{trees.CPU}/online": ",".join(["0-65535"] * 8000)}, ""))
+    with pytest.raises(BadInput, match=r"more than \d+ CPUs are named.*online, line 1"):
+        capture.load(path)
+    files = {
+        f"{trees.CPU}/cpu{cpu}/topology/core_cpus_list": f"0-65535,{cpu}" for cpu in range(200)
+    }
+    path.write_bytes(capture.packed({f"{trees.CPU}/online": "0-65535", **files}, ""))
+    with pytest.raises(BadInput, match="all lists together name more CPUs than a machine has"):
+        capture.load(path)
+
+
+def test_the_memory_of_a_gpu_is_captured_without_its_addresses(tmp_path: Path) -> None:
+    where = "proc/driver/nvidia/gpus/0004:05:00.0/numa_status"
+    files = {
+        f"{trees.CPU}/online": "0",
+        f"{trees.NODE}/online": "0,255",
+        f"{trees.NODE}/node0/cpulist": "0",
+        f"{trees.NODE}/node255/distance": "80 10",
+        where: "Node:      255\nStatus:    online\nAddress:   40000000000",
+    }
+    kept = capture.files_of(trees.write(tmp_path / "root", files))
+    assert kept[where] == "Node:      255"
+    path = tmp_path / "gpu.tar.gz"
+    path.write_bytes(capture.packed(kept, ""))
+    topology = capture.load(path)
+    assert [(node.id, node.device) for node in topology.nodes] == [(0, ""), (255, "GPU")]
+    assert Topology.from_json(topology.to_json()) == topology

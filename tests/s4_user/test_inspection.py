@@ -4,13 +4,16 @@ replicas say themselves.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
+import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -18,7 +21,7 @@ from s4_user.capability_checks import held
 
 import multikernel
 from multikernel import CNODE, FRAME, GRANT, MAPPING, READ, System, errors
-from multikernel.runtime import inspection_socket
+from multikernel.runtime import inspection_socket, wire
 from multikernel.runtime.inspection_socket import Listener, Running, choose, fetch
 
 PAGE = 4096
@@ -203,6 +206,63 @@ def test_nothing_is_left_when_it_is_killed() -> None:
         fetch(running)
     assert running not in inspection_socket.found()
     assert not inspection_socket._addresses(running.pid)
+
+
+def answered_by(send: Callable[[socket.socket], object]) -> str:
+    """What is said of an answer of this process, which only claims to be a supervisor."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(f"\0multikernel-inspect-{os.getpid()}-{secrets.token_hex(8)}")
+        listening.listen()
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection, contextlib.suppress(OSError):
+                send(connection)
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        with pytest.raises(errors.MultikernelError) as caught:
+            fetch(Running(os.getpid(), os.getuid()))
+        answering.join()
+    assert type(caught.value) is errors.MultikernelError
+    assert str(caught.value).isprintable()
+    assert f"supervisor {os.getpid()}" in str(caught.value)
+    return str(caught.value)
+
+
+def test_strange_answers_are_refused_in_a_sentence(system: System) -> None:
+    good = json.loads(json.dumps(system.inspect()))
+    core, thing = good["cores"][0], good["objects"][0]
+    for strange in (
+        b"\xff\xfe", b"", b"[", b"null", b"[1]", b"[" * 100_000, b'{"error": 1}', b"{}",
+        json.dumps({**good, "schema": "multikernel-inspection/9"}).encode(),
+        json.dumps({**good, "kernel": "\x1b[2J"}).encode(),
+        json.dumps({**good, "memory": -1}).encode(),
+        json.dumps({**good, "cores": [{**core, "mode": "x" * 5000}]}).encode(),
+        json.dumps({**good, "cores": [{**core, "served": "many"}]}).encode(),
+        json.dumps({**good, "objects": [{**thing, "depth": 10**9}]}).encode(),
+        json.dumps({**good, "replicas": {"compared": 1, "differing": [[1]]}}).encode(),
+    ):  # fmt: skip
+        said = answered_by(lambda connection, data=strange: wire.send(connection, data))
+        assert "what answers is no system of this version" in said
+    refusal = json.dumps({"error": "\x1b]0;mine\x07\n" * 10}).encode()
+    assert "mine" in answered_by(lambda connection: wire.send(connection, refusal))
+
+
+def test_answers_without_end_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection_socket, "SECONDS", 0.1)
+    for length in (300 << 20, 1 << 60):
+        head = struct.pack("<Q", length)
+        assert str(length) in answered_by(lambda connection, head=head: connection.sendall(head))
+
+    # Every piece comes in time, and all of them never do.
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(struct.pack("<Q", 1 << 20))
+        while True:
+            connection.sendall(b" ")
+            time.sleep(0.01)
+
+    assert "does not answer" in answered_by(drip)
 
 
 def test_another_users_system_is_refused_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,18 +3,23 @@ sentence.
 """
 
 import errno
+import gzip
+import json
 import os
 import re
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 from s5_experiments import documents
 
-from multikernel.errors import BadInput, DocumentError
+from multikernel.errors import BadInput, DocumentError, OutputError
 from multikernel.results import store
-from multikernel.results.document import encode, encode_all
+from multikernel.results.document import decode_all, encode, encode_all
 
 NOT_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
 
@@ -109,7 +114,7 @@ def test_a_failure_half_way_leaves_nothing(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, call, full)
-    with pytest.raises(BadInput, match="cannot write results: No space left on device"):
+    with pytest.raises(OutputError, match="cannot write results: No space left on device"):
         store.write(documents.document(), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -183,3 +188,82 @@ def test_a_file_may_hold_the_array_that_was_printed(tmp_path: Path) -> None:
     both = [documents.document(), documents.document(experiment="floor")]
     (tmp_path / "all.json").write_bytes(encode_all(both))
     assert store.read(tmp_path) == {tmp_path / "all.json": both}
+
+
+# --- Documents from strangers
+# ------------------------------------------------------------------------------------------
+
+
+def peak_of(code: str, folder: Path) -> int:
+    """Memory, in MB, that a process takes which reads the documents of a folder, refused."""
+    program = (
+        "import re, sys\n"
+        "from multikernel.errors import DocumentError\n"
+        "from multikernel.results import store\n"
+        f"try:\n    {code}\nexcept DocumentError as error:\n    print(error, file=sys.stderr)\n"
+        "else:\n    sys.exit('accepted')\n"
+        "print(int(re.search(r'VmHWM:\\s*(\\d+) kB', open('/proc/self/status').read())[1]) >> 10)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, folder], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert str(folder) in done.stderr
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize("head", [b'{"schema":"multikernel-results/1","x":"', b'{"x":"', b'["'])
+def test_a_document_that_unpacks_without_measure(tmp_path: Path, head: bytes) -> None:
+    with open(tmp_path / "bomb.json.gz", "wb") as file:
+        file.write(gzip.compress(head))
+        file.write(gzip.compress(b"a" * (1 << 20)) * 512)
+    assert peak_of("store.read(sys.argv[1])", tmp_path) < 400
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[" * 200_000,
+        b'{"schema":' + b"[" * 200_000,
+        b'{"schema":"multikernel-results/1","environment":{"topology":' + b'{"a":' * 100_000,
+        b'{"schema":"multikernel-results/1","x":[' + b"[],[]," * 9_000_000 + b"1]}",
+        b"[" + b"[],{}," * 9_000_000 + b"1]",
+        b'{"schema":' + b"9" * 5_000_000 + b"}",
+    ],
+    ids=["arrays", "schema", "objects", "many", "many-documents", "digits"],
+)
+def test_nesting_and_numbers_without_measure(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "deep.json").write_bytes(text)
+    assert peak_of("store.read(sys.argv[1])", tmp_path) < 400
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "directory.json").mkdir()
+    (tmp_path / "zeros.json").symlink_to("/dev/zero")
+    (tmp_path / "gone.json").symlink_to("nowhere")
+    with pytest.raises(BadInput, match="no result documents in this directory"):
+        store.read(tmp_path)
+    store.write(documents.document(), tmp_path)
+    assert len(store.read(tmp_path)) == 1
+    with pytest.raises(DocumentError, match=r"too long for a result document.*zeros\.json"):
+        store.read(tmp_path / "zeros.json")
+
+
+def test_text_of_a_document_acts_on_no_terminal(tmp_path: Path) -> None:
+    """Whoever wrote it, and whatever was quoted when it was made."""
+    hostile = "\x1b]0;mine\x07\u202e\x9b31m\r\n"
+    good = documents.document()
+    plain = encode(good).decode()
+    for place, old in (("model", good.environment.cpu_model), ("warning", good.warnings[0].text)):
+        quoted = json.dumps(old, ensure_ascii=False)
+        assert quoted in plain, place
+        bad = plain.replace(quoted, json.dumps(hostile))
+        (tmp_path / "bad.json").write_text(bad)
+        (read,) = store.read(tmp_path / "bad.json")[tmp_path / "bad.json"]
+        text = read.environment.cpu_model if place == "model" else read.warnings[0].text
+        assert text == "\\x1b]0;mine\\x07\\u202e\\x9b31m\\r\\n"
+        assert encode(read) == encode(decode_all(encode(read))[0])
+    made = msgspec.structs.replace(good.environment, command=["multikernel", hostile])
+    assert made.command[1].isprintable()

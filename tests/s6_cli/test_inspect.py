@@ -114,7 +114,7 @@ def test_it_finds_a_system_by_its_launcher_and_leaves_nothing(tmp_path: Path) ->
         assert f"of process {process.pid}: 2 cores" in done.stdout
         assert "mk-supervisor" in names_of(family_of(process))
         end(process, signal.SIGINT)
-        assert process.returncode == 0
+        assert process.returncode == 128 + signal.SIGINT
         assert_all_gone(family)
         assert_one_line_and_code_2(
             run("inspect", str(process.pid)), "no system of that pid runs here"

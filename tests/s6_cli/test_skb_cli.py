@@ -28,7 +28,7 @@ def test_the_multicast_tree_as_json() -> None:
     done = run("skb", "query", "multicast_tree", "root=0", "--machine", "8x4", "--json", "-")
     assert (done.returncode, done.stderr) == (0, "")
     answers = json.loads(done.stdout)
-    assert all(list(answer) == ["parent", "child"] for answer in answers)
+    assert all(answer["child_cpu"] == answer["child"] for answer in answers)  # one core a CPU
     edges = tuple((answer["parent"], answer["child"]) for answer in answers)
     Tree(0, edges, "asked").check(range(32))
     site = Site.of(from_string("8x4"))
@@ -38,8 +38,10 @@ def test_the_multicast_tree_as_json() -> None:
 def test_answers_to_read(here: Callable[..., CompletedProcess[str]]) -> None:
     done = here("skb", "query", "placement", "k=2", "how=close", "--machine", "2x2")
     assert done.returncode == 0
-    assert done.stdout.splitlines()[0].split() == ["service", "core"]
-    assert [line.split() for line in done.stdout.splitlines()[2:]] == [["0", "0"], ["1", "1"]]
+    assert done.stdout.splitlines()[0].split() == ["service", "core", "cpu"]
+    assert [line.split() for line in done.stdout.splitlines()[2:]] == [
+        ["0", "0", "0"], ["1", "1", "1"],
+    ]  # fmt: skip
     assert "assumed from the topology" in done.stderr
 
 
@@ -139,3 +141,46 @@ def test_a_rule_without_end_can_be_ended(number: signal.Signals) -> None:
         process.send_signal(number)
         process.wait()
     assert process.returncode == 128 + number
+
+
+@pytest.mark.parametrize(
+    ("rule", "limit"),
+    [
+        ("n(0). n(N+1) :- n(N).", "1 s"),  # grounds for ever
+        ("{ p(1..99) }. q(N) :- N = #sum { X*X : p(X) }. :- q(N), N \\ 7919 != 13.", "1 s"),
+    ],
+)
+def test_an_answer_has_a_time_limit(rule: str, limit: str) -> None:
+    done = run("skb", "ask", rule, "--machine", "2x2", "--time", "1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"multikernel: there was no answer within: {limit} (the rule); ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_system_of_fewer_cores_than_cpus_says_so(
+    here: Callable[..., CompletedProcess[str]],
+) -> None:
+    asked = ("skb", "query", "multicast_tree", "root=0", "--json", "-", "--machine", "32x64")
+    done = here(*asked)
+    assert len(json.loads(done.stdout)) == 1023
+    assert "the first 1024 of 2048 allowed CPUs" in done.stderr
+    done = here(*asked, "--cores", "1024-1027")
+    assert (len(json.loads(done.stdout)), done.stderr) == (3, "")
+
+
+def test_what_is_taken_for_granted_of_a_machine_is_said(
+    here: Callable[..., CompletedProcess[str]], tmp_path: Path
+) -> None:
+    machine = replace(from_string("2x2"), source="capture mine")
+    nodes = (replace(machine.nodes[0], cpus=(0,)), machine.nodes[1])
+    (tmp_path / "mine.json").write_text(replace(machine, nodes=nodes).to_json())
+    for arguments in (("skb", "query", "nearest_memory", "core=1"), ("topology",)):
+        done = here(*arguments, "--machine", "mine.json")
+        assert done.returncode == 0, done.stderr
+        said = done.stdout + done.stderr
+        assert "in no memory node: CPUs 1, assumed to be near node 0" in said
+
+
+def test_text_of_rules_acts_on_no_terminal(here: Callable[..., CompletedProcess[str]]) -> None:
+    done = here("skb", "ask", 'p("\x1b[31m\u202e").', "--machine", "2x2")
+    assert done.stdout == "p(\\x1b[31m\\u202e).\n"
