@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from multikernel.machine.topology import format_cpu_list
+from multikernel.machine.tree import text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +235,4 @@ def _minus(after: int | None, before: int | None) -> int | None:
 
 def _text(path: Path) -> str:
     """The file's text, "" if it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+    return text_of(path) or ""

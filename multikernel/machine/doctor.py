@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from multikernel.errors import printable
 from multikernel.machine import checks_memory, checks_neighbours, checks_processor
 from multikernel.machine.evidence import Check, Evidence, Verdict
 
@@ -87,4 +88,5 @@ def _examine(check: Check, look: Evidence) -> Finding:
     remedy = answer.remedy
     if look.frozen and _OF_THE_KERNEL.search(remedy):
         remedy = f"on the container's host: {remedy}"
-    return Finding(check.code, check.title, answer.value, answer.verdict, check.why, remedy)
+    value, remedy = printable(answer.value), printable(remedy)
+    return Finding(check.code, check.title, value, answer.verdict, check.why, remedy)

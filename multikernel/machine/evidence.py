@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from multikernel.machine import control_groups
+from multikernel.machine import control_groups, tree
 from multikernel.machine.host import Host
 from multikernel.machine.topology import parse_cpu_list
 
@@ -75,6 +75,11 @@ def check(code: str, title: str, why: str) -> Callable[[Callable[["Evidence"], A
     return lambda look: Check(code, title, why, look)
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Opens without waiting for the other side of a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 class Evidence:
     """One host. Names of files are relative to its root; text comes without surrounding blanks."""
 
@@ -83,17 +88,15 @@ class Evidence:
         self.live = os.path.realpath(root) == "/"
 
     def text(self, name: str) -> str | None:
-        """A file's text; None if it cannot be read."""
-        try:
-            return (self.base / name).read_text(encoding="utf-8", errors="replace").strip()
-        except OSError:
-            return None
+        """A file's text; None if it cannot be read, or is no plain file."""
+        text = tree.text_of(self.base / name)
+        return None if text is None else text.strip()
 
     def data(self, name: str, size: int) -> bytes:
         """A file's first bytes; none if it cannot be read."""
         try:
-            with open(self.base / name, "rb") as file:
-                return file.read(size)
+            with open(self.base / name, "rb", 0, opener=_at_once) as file:
+                return file.read(size) or b""
         except OSError:
             return b""
 

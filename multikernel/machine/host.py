@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multikernel.machine.control_groups import cpu_quota
+from multikernel.machine.tree import text_of
 
 FLAGS_THAT_MATTER = (
     # the counter and the machine under it
@@ -162,7 +163,4 @@ def _virtualisation(
 
 def _text(path: Path) -> str:
     """The file's text without surrounding blanks, "" if it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
+    return (text_of(path) or "").strip()

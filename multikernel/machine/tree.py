@@ -13,11 +13,37 @@ from typing import Protocol
 
 MOST_BYTES = 1 << 16
 """Longest file of interest: a list of thousands of CPUs takes a few pages."""
+MOST_PROC_BYTES = 64 << 20
+"""Longest file of /proc: those that have a column a CPU (interrupts) take megabytes on large
+machines.
+"""
 
 
 def stripped(text: str) -> str:
     """Without blanks around it, nor the zero byte with which some kernels end some files."""
     return text.strip(" \t\r\n\0")
+
+
+def text_of(path: Path, most: int = MOST_PROC_BYTES) -> str | None:
+    """What a plain file says; None for one of more than so many bytes, and for all that is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except (OSError, ValueError):
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        parts = []
+        room = most + 1
+        # /sys hands out a page at a time
+        while room > 0 and (part := os.read(descriptor, min(room, 1 << 18))):
+            parts.append(part)
+            room -= len(part)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return b"".join(parts).decode("utf-8", "replace") if room > 0 else None
 
 
 class Tree(Protocol):
@@ -38,24 +64,8 @@ class Directory:
 
     def text(self, path: str) -> str | None:
         """As Tree.text."""
-        try:
-            descriptor = os.open(self.root / path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-        except (OSError, ValueError):
-            return None
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return None
-            parts = []
-            room = MOST_BYTES + 1
-            # /sys hands out a page at a time
-            while room > 0 and (part := os.read(descriptor, room)):
-                parts.append(part)
-                room -= len(part)
-        except OSError:
-            return None
-        finally:
-            os.close(descriptor)
-        return stripped(b"".join(parts).decode("utf-8", "replace")) if room > 0 else None
+        text = text_of(self.root / path, MOST_BYTES)
+        return None if text is None else stripped(text)
 
     def names(self, path: str) -> list[str]:
         """As Tree.names."""

@@ -381,3 +381,21 @@ def test_bad_input_is_refused_in_one_line(
         assert (code, output, errors.count("\n")) == (2, "", 1)
         assert words in errors
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_host_of_pipes_endless_files_and_escapes(tmp_path: Path) -> None:
+    """A captured host that somebody made up: nothing is waited for, nothing acts on a terminal."""
+    for name in ("proc/cpuinfo", "proc/stat", "proc/interrupts", "dev/cpu_dma_latency"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "proc/meminfo").symlink_to("/dev/zero")
+    hostile = "\x1b]0;mine\x07\u202e"
+    for name in ("class/dmi/id/sys_vendor", "devices/system/cpu/cpu0/cpufreq/scaling_governor",
+                 "devices/system/clocksource/clocksource0/current_clocksource"):  # fmt: skip
+        (tmp_path / "sys" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "sys" / name).write_text(f"QEMU {hostile}\n")
+    findings = doctor(tmp_path)
+    assert len(findings) > 20
+    assert any("mine" in finding.value for finding in findings)
+    for finding in findings:
+        assert all(text.isprintable() for text in finding.record().values()), finding
