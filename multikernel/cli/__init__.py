@@ -10,8 +10,10 @@ command; shared options in `options`.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
@@ -31,9 +33,24 @@ def _on_sigterm(_number: int, _frame: FrameType | None) -> NoReturn:
     raise Terminated
 
 
+def _dropped(what: sys.UnraisableHookArgs) -> None:
+    """Called for what is raised where nobody can catch it. An interruption that fell into a
+    finalizer, or a callback of an import, comes once more a moment later.
+    """
+    if not isinstance(what.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(what)
+        return
+    number = signal.SIGTERM if isinstance(what.exc_value, Terminated) else signal.SIGINT
+    again = threading.Timer(0.02, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; its exit code."""
     signal.signal(signal.SIGTERM, _on_sigterm)
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = _dropped
     with Streams() as streams:
         if streams.closed:
             return fail(

@@ -153,7 +153,8 @@ def _plain(seen: dict[str, Any]) -> None:
 def _on_terminal(seen: dict[str, Any]) -> None:
     from rich.console import Console
 
-    console = Console()
+    # What a process says of itself is text, and neither markup nor emoji.
+    console = Console(markup=False, emoji=False)
     console.print(_title(seen), highlight=False)
     console.print(_table(CORES, _cores(seen), right=(0, 1, 2, 4, 5, 7, 8)))
     console.print(_table(OBJECTS, _objects(seen), right=(1, 2, 3)))

@@ -174,4 +174,5 @@ def _show_on_terminal(cells: Sequence[Sequence[str]], out: IO[str]) -> None:
             table.add_section()
             before = line[0]
         table.add_row(*line, style=colours.get(line[1]))
-    Console(file=out).print(table)
+    # Parameters are text, and neither markup nor emoji.
+    Console(file=out, markup=False, emoji=False).print(table)

@@ -90,6 +90,36 @@ def test_ctrl_c_before_the_command_has_begun() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGINT, "", "")
 
 
+DROPPED = """
+import signal
+import sys
+class Falls:
+    def __del__(self):
+        signal.raise_signal(signal.{name})
+        for _ in range(1000):
+            pass
+class Into:
+    def find_spec(self, name, path=None, target=None):
+        if name == "multikernel.cli.boot":
+            Falls()
+sys.meta_path.insert(0, Into())
+from multikernel.cli import main
+sys.exit(main(["boot", "--cores", "1"]))
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_ctrl_c_that_falls_where_python_drops_it(name: str) -> None:
+    """As in a callback of an import, which is then told on standard error and forgotten."""
+    done = subprocess.run(
+        [sys.executable, "-c", DROPPED.format(name=name)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.strip()) == (128 + getattr(signal, name), "")
+
+
 def test_a_system_as_json() -> None:
     with multikernel.boot(cores=2, kernel="shared") as system:
         system.ram(PAGE)
