@@ -18,7 +18,7 @@ def big(cpus: int = 512) -> Map:
     package.
     """
     cores = cpus // 8
-    caches = max(cores // 8, 1)
+    caches = -(-cores // 8)
     topology = from_string(f"2 packages, 2 dies, {caches} l3, {cores // caches} cores, smt 2")
     return map_of(topology, topology.online)
 
