@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from multikernel.cli.options import cores_option, note
+from multikernel.cli.output import loss_in
 from multikernel.errors import BadInput
 from multikernel.machine.cpus import left_out, resolve
 from multikernel.machine.topology import Topology
@@ -160,6 +161,8 @@ def _run(program: tuple[str, ...]) -> int:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
+        if isinstance(error, OSError) and loss_in(error) is error:
+            raise  # what it printed is lost, as any command's may be
         sys.stdout.flush()
         _show(error, program[0])
         return 1

@@ -21,7 +21,6 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Iterator
 from typing import Any, TextIO
 
 NO_READER = 128 + signal.SIGPIPE
@@ -43,15 +42,16 @@ class _Patient(io.FileIO):
 
 
 class _Output(_Patient):
-    """Remembers what went wrong."""
+    """Remembers why it could not be written to, and marks the error."""
 
-    failures: tuple[OSError, ...] = ()
+    failure: OSError | None = None
 
     def write(self, data: Any) -> int:
         try:
             return super().write(data)
         except OSError as error:
-            self.failures += (error,)
+            self.failure = error
+            error.output_is_lost = True  # type: ignore[attr-defined]
             raise
 
 
@@ -116,12 +116,10 @@ class Streams:
         """Whether output that could not be written is what this error comes from. Of an exit it is
         if there was any: click and rich exit when the reader is gone, and do not say so.
         """
-        failures = () if self._out is None else self._out[0].failures
-        found = next((one for one in failures if one in _chain(error)), None)
-        if found is None and isinstance(error, SystemExit):
-            found = next(iter(failures), None)
-        self._lost = found
-        return found is not None
+        self._lost = loss_in(error)
+        if self._lost is None and isinstance(error, SystemExit) and self._out is not None:
+            self._lost = self._out[0].failure
+        return self._lost is not None
 
     def lost(self) -> OSError | None:
         """Why output is lost, once all is written that can be; None where all is well."""
@@ -135,14 +133,17 @@ class Streams:
         return self._lost
 
     def _flush(self) -> None:
-        if self._out is not None:
+        if self._out is not None and not self._out[1].closed:
             self._out[1].flush()
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def loss_in(error: BaseException | None) -> OSError | None:
+    """The output that could not be written, of which this error comes; None if of none."""
     while error is not None:
-        yield error
+        if isinstance(error, OSError) and getattr(error, "output_is_lost", False):
+            return error
         error = error.__cause__ or error.__context__
+    return None
 
 
 def status_of(lost: OSError) -> int:

@@ -27,7 +27,7 @@ from multikernel.machine.topology import (
 )
 
 SCHEMA = "multikernel-topology/1"
-MOST_BYTES = 64 << 20
+MOST_BYTES = 32 << 20
 """A machine of MAX_CPU_ID CPUs takes less."""
 _FIELDS = (
     "schema", "source", "architecture", "cpus", "caches", "nodes", "possible", "present", "allowed",
