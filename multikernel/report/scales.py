@@ -117,7 +117,7 @@ def over_counts(values: Sequence[float], start: float, end: float) -> Scale:
     """For what was chosen (cores, sizes, budgets): by factors where the choices were made so, else
     linear.
     """
-    low, high = min(values), max(values)
+    low, high = float(min(values)), float(max(values))
     if low > 0 and high / low >= 16:
         doubling = all(
             float(value).is_integer() and _is_power_of_two(int(value)) for value in values
@@ -127,7 +127,8 @@ def over_counts(values: Sequence[float], start: float, end: float) -> Scale:
     if low == 0 and len(positive) > 1 and high / min(positive) >= 16:
         return LogBesideNought(min(positive), high, start, end)
     if high <= low:
-        return Linear(low - 1, low + 1, start, end, 2)
+        beside = max(1.0, abs(low) * 1e-6)  # one more is the same number, of very large ones
+        return Linear(low - beside, low + beside, start, end, 2)
     return Linear(low, high, start, end)
 
 

@@ -29,6 +29,10 @@ SCHEMA: Literal["multikernel-results/1"] = "multikernel-results/1"
 Slug = Annotated[str, Meta(pattern=r"^[a-z0-9]+([-.][a-z0-9]+)*\Z", max_length=80)]
 """Names made for machines: lower case, digits, single dashes or dots between."""
 Positive = Annotated[float, Meta(gt=0)]
+Rate = Annotated[float, Meta(ge=1e3, le=1e12)]
+"""Of a clock, in Hz."""
+MOST = 1e30
+"""No measurement is larger; quotients of what is smaller are finite."""
 Cpu = Annotated[int, Meta(ge=0)]
 
 System = Literal["multikernel", "shared", "linux", "raw"]
@@ -67,7 +71,7 @@ def _show(record: _Record, *names: str) -> None:
 
 
 def _check_finite(name: str, value: object) -> None:
-    if isinstance(value, float) and not isfinite(value):
+    if isinstance(value, float) and (not isfinite(value) or abs(value) > MOST):
         raise ValueError(f"{name} is {value}, which is no measurement")
     if isinstance(value, Mapping):
         for key, one in value.items():
@@ -124,7 +128,7 @@ class Environment(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True
     governor: str | None
     clocksource: str | None
     cpu_quota: float | None
-    tsc_hz: Positive | None
+    tsc_hz: Rate | None
     tsc_error: float | None
     tsc_source: Literal["stated", "measured"] | None
     before: Moment

@@ -316,3 +316,10 @@ def test_scales_have_round_ticks(scale: Callable[[], Linear | Log], ticks: list[
     made = scale()
     assert made.ticks() == pytest.approx(ticks)
     assert all(0 <= made.at(tick) <= 100 for tick in made.ticks())
+
+
+@pytest.mark.parametrize("values", [[2**63], [2**62, 2**62 + 1], [1e30], [-(2**63)], [0, 2**63]])
+def test_choices_beyond_all_measure_have_a_place(values: list[float]) -> None:
+    scale = over_counts(values, 0.0, 100.0)
+    assert all(0.0 <= scale.at(value) <= 100.0 for value in values)
+    assert len(scale.ticks()) >= 2

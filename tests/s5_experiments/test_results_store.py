@@ -12,6 +12,7 @@ import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -267,3 +268,19 @@ def test_text_of_a_document_acts_on_no_terminal(tmp_path: Path) -> None:
         assert encode(read) == encode(decode_all(encode(read))[0])
     made = msgspec.structs.replace(good.environment, command=["multikernel", hostile])
     assert made.command[1].isprintable()
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(("environment", "tsc_hz"), 5e-324), (("environment", "tsc_hz"), 1e300),
+     (("environment", "cpu_quota"), 1e300), (("series", 0, "parameters", "x"), -1e300)],
+)  # fmt: skip
+def test_numbers_whose_quotients_are_none(place: tuple[Any, ...], value: float) -> None:
+    """A comparison by them ended in a traceback."""
+    record = json.loads(encode(documents.document()))
+    inner = record
+    for one in place[:-1]:
+        inner = inner[one]
+    inner[place[-1]] = value
+    with pytest.raises(DocumentError, match=place[0]):
+        decode_all(json.dumps(record))
