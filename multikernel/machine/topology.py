@@ -232,6 +232,16 @@ class Topology:
         return tuple(cpu for cpu in self.online if cpu not in allowed)
 
     @property
+    def granted(self) -> tuple[int, ...]:
+        """Online CPUs that the control group grants: a process may widen the mask that it was
+        started with to these.
+        """
+        if self.cpuset is None:
+            return self.online
+        listed = {*self.cpuset, *self.allowed}
+        return tuple(cpu for cpu in self.online if cpu in listed)
+
+    @property
     def invented(self) -> bool:
         """Whether nobody has this machine: wherever it appears, that must be said."""
         return self.source.startswith("invented")
