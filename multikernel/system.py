@@ -296,10 +296,11 @@ def boot(
 ) -> System:
     """Boots a kernel and returns it running; close it, or use it as a context manager.
 
-    cores: how many, or which CPUs ("0,2-3", [0, 2]); None: one a CPU allowed here. More cores than
-    CPUs share them. memory: bytes of physical memory. slots: mappings for each core. channels:
-    further call lines for each pair of cores. transport: what the monitors' messages travel by:
-    lines or rings in shared memory, or sockets, which share none. capabilities: which core drives
+    cores: how many, on CPUs of the inherited mask, or which CPUs of those that the control group
+    grants ("0,2-3", [0, 2]); None: one a CPU of the mask. More cores than CPUs share them. memory:
+    bytes of physical memory. slots: mappings for each core. channels: further call lines for each
+    pair of cores. transport: what the monitors' messages travel by: lines or rings in shared
+    memory, or sockets, which share none. capabilities: which core drives
     an operation that needs other cores: "two-phase" the core that asks for it, "owner" the core
     that owns the object. trees: "chosen", a kind of tree for every root (knowledge.trees.KINDS;
     "sequential": every root sends to all), or by root its edges (parent, child) in sending order,

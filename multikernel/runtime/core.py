@@ -15,7 +15,7 @@ import sys
 from typing import NoReturn
 
 from multikernel.errors import MultikernelError, SegmentFull
-from multikernel.machine import pinning
+from multikernel.machine import limits, pinning
 from multikernel.native import _native
 from multikernel.runtime import local, programs, segments
 from multikernel.runtime.links import Links
@@ -49,7 +49,8 @@ def be_core(
     """
     status = 1
     try:
-        _native.adopt(f"mk-core-{me}")
+        with limits.naming("prctl(PR_SET_PDEATHSIG)"):
+            _native.adopt(f"mk-core-{me}")
         if os.getppid() != supervisor:
             os._exit(0)  # it died before the death signal was in place
         pinning.verify(plan.cpus[me])  # pinned since before the fork
@@ -99,7 +100,10 @@ def _open(
         "record": os.fsencode(plan.record and f"{plan.record}/{plan.system}-core-{me}.log"),
         "spin_cycles": round(plan.poll_us * plan.cycles_per_us),
     }
-    return _native.Driver(segment, memory_fd, options, plan.trees, links)
+    try:
+        return _native.Driver(segment, memory_fd, options, plan.trees, links)
+    except OSError as error:
+        raise limits.refusal(error, error.strerror or "a core") from error
 
 
 def _serve(plan: Plan, me: int, driver: _native.Driver) -> None:

@@ -8,6 +8,7 @@ forks nothing itself, and its requests to one core are serialised by a lock for 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -17,6 +18,7 @@ import weakref
 from typing import Any, Protocol
 
 from multikernel.errors import BootFailed, CoreDied, MultikernelError, SystemClosed
+from multikernel.machine import limits
 from multikernel.native import _native
 from multikernel.runtime import child, segments, wire
 from multikernel.runtime.plan import Plan
@@ -48,15 +50,36 @@ class Launched:
         """Boots it. Raises BootFailed, SegmentFull."""
         self.plan = plan
         self.owner = os.getpid()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._connection = ours
         self._closed = False
         self._died: dict[str, Any] | None = None
         self._close_lock = threading.Lock()
         self.runs: dict[int, Run] = {}
         self._locks = [[threading.Lock() for _ in (REQUESTS, PROGRAMS)] for _ in plan.cpus]
-        with child.LastWords() as words:
-            with theirs:
+        self._killed_before = limits.killed_for_memory()
+        try:
+            record, received = self._start(plan)
+        except MultikernelError as error:
+            raise _boot_error({"error": str(error)}) from error
+        if "size" not in record:
+            self.close()
+            raise _boot_error(record)
+        self.pids: tuple[int, ...] = tuple(record["pids"])
+        try:
+            self.segment = self._attach(received, record["size"])
+        except MultikernelError as error:
+            self.close()
+            raise _boot_error({"error": str(error)}) from error
+        self.client = _native.Client(self.segment, self._connection.fileno())
+
+    def _start(self, plan: Plan) -> tuple[dict[str, Any], list[int]]:
+        """A supervisor, and what came of its boot: a record, and descriptors. Raises
+        MultikernelError.
+        """
+        with limits.naming("a new process"), child.standard_streams(), child.LastWords() as words:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._connection = ours
+            with contextlib.ExitStack() as refused, theirs:
+                refused.callback(ours.close)
                 passed = theirs.fileno(), words.ours
                 self.process = subprocess.Popen(
                     child.command("multikernel.runtime.supervisor", *map(str, passed)),
@@ -65,19 +88,12 @@ class Launched:
                     stderr=words.stderr,
                     start_new_session=True,
                 )
+                refused.pop_all()
             self._finalizer = weakref.finalize(self, _hang_up, ours, self.process, self.owner)
             received = self._boot(plan)
-            record = json.loads(received[0]) if received else self._last_words(words)
-        if "size" not in record or received is None:
-            self.close()
-            raise _boot_error(record)
-        self.pids: tuple[int, ...] = tuple(record["pids"])
-        (kernel,) = received[1]
-        try:
-            self.segment = _native.Segment.attach(kernel, record["size"])
-        finally:
-            os.close(kernel)
-        self.client = _native.Client(self.segment, ours.fileno())
+            if received is None:
+                return self._last_words(words), []
+            return json.loads(received[0]), received[1]
 
     def _boot(self, plan: Plan) -> tuple[bytes, list[int]] | None:
         """Sends the plan; what came back, None where the supervisor has ended."""
@@ -90,12 +106,28 @@ class Launched:
             self.close()
             raise
 
+    def _attach(self, descriptors: list[int], size: int) -> _native.Segment:
+        """Raises MultikernelError where the host does not let it be mapped, or passed no
+        descriptor on.
+        """
+        with limits.naming("mmap of the kernel's segment"):
+            if not descriptors:
+                raise OSError(errno.EMFILE, "")  # the host drops what has no room
+            try:
+                return _native.Segment.attach(descriptors[0], size)
+            finally:
+                os.close(descriptors[0])
+
     def _last_words(self, words: child.LastWords) -> dict[str, Any]:
         """What a supervisor that has ended leaves to be said."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(CLOSE_SECONDS)
         status = self.process.returncode
-        said = words.read() or f"status {status}, without a word"
+        said = (
+            words.read()
+            or limits.killed_since(self._killed_before)
+            or f"status {status}, without a word"
+        )
         return {"error": f"the supervisor ended: {said}"}
 
     # --- requests ---
@@ -167,21 +199,11 @@ class Launched:
 
     def _death(self) -> MultikernelError:
         died = self._died or {}
-        if "died" not in died:
-            return CoreDied(
-                "the system is gone: its supervisor was killed", hint="boot another one"
-            )
-        status = died["status"]
-        how = (
-            f"killed by signal {-status}"
-            if status is not None and status < 0
-            else f"exit status {status}"
-        )
+        if "died" in died:
+            return wire.died_error(died, "and the system was taken down")
         return CoreDied(
-            f"core {died['died']} died ({how}) and the system was taken down",
-            core=died["died"],
-            pid=died["pid"],
-            status=status,
+            "the system is gone: its supervisor was killed",
+            value=limits.killed_since(self._killed_before) or None,
             hint="boot another one",
         )
 

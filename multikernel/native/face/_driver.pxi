@@ -47,7 +47,7 @@ cdef extern from "pythread.h":
     unsigned long PyThread_get_thread_ident()
 
 cdef extern from "boot/open.h":
-    driver *driver_open(segment *s, int memory, const driver_options *o, const char **reason)
+    driver *driver_open(segment *s, int memory, const driver_options *o, const char **refused)
 
 
 cdef class Exported:
@@ -82,7 +82,7 @@ cdef class Driver:
             bytes links=None):
         cdef driver_numbers numbers = options
         cdef driver_options *o = <driver_options *>&numbers
-        cdef const char *reason = NULL
+        cdef const char *refused = NULL
         if len(trees) % (4 * segment.cores):
             raise ValueError("a tree is its root and one edge for each other core")
         if links is not None and len(links) != sizeof(int) * segment.cores:
@@ -95,9 +95,9 @@ cdef class Driver:
         self.segment = segment
         self.me = numbers.me
         self.first_thread = PyThread_get_thread_ident()
-        self.d = driver_open(segment.s, memory, o, &reason)
+        self.d = driver_open(segment.s, memory, o, &refused)
         if not self.d:
-            raise OSError(reason.decode())
+            raise OSError(errno, refused.decode())
 
     def run(self):
         """The driver's loop; True when a program has arrived (`code`), False when the system stops.
