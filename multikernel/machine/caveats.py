@@ -55,7 +55,7 @@ def find(
     before the run.
     """
     found = (
-        _of_machine(topology)
+        _of_machine(topology, placement)
         + _of_placement(topology, placement)
         + _of_clock(rate)
         + _stolen(during)
@@ -95,7 +95,7 @@ def _stolen(during: Activity | None) -> list[Caveat]:
     return found
 
 
-def _of_machine(topology: Topology) -> list[Caveat]:
+def _of_machine(topology: Topology, placement: Placement) -> list[Caveat]:
     found = []
     if len([node for node in topology.nodes if node.cpus]) < 2:
         found.append(
@@ -103,8 +103,8 @@ def _of_machine(topology: Topology) -> list[Caveat]:
                 "single-node", "There is one memory node: nothing here shows what distance costs."
             )
         )
-    if len(topology.allowed) < SCALING_CPUS:
-        number = len(topology.allowed)
+    number = len({*topology.allowed, *placement.cpus})
+    if number < SCALING_CPUS:
         found.append(
             Caveat(
                 "few-cpus",

@@ -62,8 +62,11 @@ def live(name: str) -> str | None:
 
 
 def soft(limit: int) -> int | None:
-    """This process's soft limit (resource.RLIMIT_…); None for no limit."""
-    value = resource.getrlimit(limit)[0]
+    """This process's soft limit (resource.RLIMIT_…); None for no limit, or none that is said."""
+    try:
+        value = resource.getrlimit(limit)[0]
+    except OSError:
+        return None
     return None if value in (resource.RLIM_INFINITY, -1) else value
 
 
@@ -280,14 +283,16 @@ def killed_for_memory(text: Text = live) -> int | None:
 
 
 def cause_of_death(pid: int, status: int, killed_before: int | None, text: Text = live) -> str:
-    """Which limit has ended a process (not yet reaped) with that status, "" if none. killed_before:
-    killed_for_memory() at the beginning.
+    """Which limit has ended a process (not yet reaped) with that status, and what helps; "" if none
+    has. killed_before: killed_for_memory() at the beginning.
     """
+    if status == -signal.SIGSYS:
+        return "a system-call filter kills for a call (docker: --security-opt seccomp=FILE)"
     if status not in (-signal.SIGKILL, -signal.SIGXCPU):
         return ""
     most = soft(resource.RLIMIT_CPU)
     if most is not None and (status == -signal.SIGXCPU or _cpu_seconds(pid, text) >= 0.9 * most):
-        return f"RLIMIT_CPU is {most} seconds (ulimit -t), and a core polls"
+        return f"RLIMIT_CPU is {most} s, and an idle core polls (ulimit -t unlimited)"
     return killed_since(killed_before, text) if status == -signal.SIGKILL else ""
 
 
@@ -305,7 +310,8 @@ def killed_since(before: int | None, text: Text = live) -> str:
     if before is None or now is None or now <= before:
         return ""
     limit = _of_memory(text)
-    return "the host killed it for lack of memory" + (f": {limit}" if limit else "")
+    said = f": {limit}" if limit else ""
+    return f"the host killed it for lack of memory{said} (raise that, or ask for less)"
 
 
 def _whole(word: str | None) -> int | None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from multikernel.errors import BadInput
+from multikernel.machine import limits
 
 MAX_CPU_ID = 65535
 """Largest CPU number accepted in a list: Linux is built for at most 8192 (x86-64) today; the rest
@@ -194,7 +195,8 @@ class Topology:
 
         tree = Directory(root)
         if os.path.realpath(root) == "/":
-            mask = os.sched_getaffinity(0)
+            with limits.naming("sched_getaffinity"):
+                mask = os.sched_getaffinity(0)
             reader = Reader(tree, source=LIVE, architecture=platform.machine(), where=str(root))
             return reader.read(mask if allowed is None else allowed, online=mask)
         return Reader(tree, source=capture_source(root), where=str(root)).read(allowed)

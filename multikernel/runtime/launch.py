@@ -125,7 +125,7 @@ class Launched:
         status = self.process.returncode
         said = (
             words.read()
-            or limits.killed_since(self._killed_before)
+            or limits.cause_of_death(self.process.pid, status, self._killed_before)
             or f"status {status}, without a word"
         )
         return {"error": f"the supervisor ended: {said}"}

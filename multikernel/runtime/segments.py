@@ -63,8 +63,9 @@ def _in_shared_memory() -> int | None:
     except (posix_ipc.Error, OSError):
         return None
     try:
-        with contextlib.suppress(posix_ipc.ExistentialError):  # somebody's sweep was faster
-            posix_ipc.unlink_shared_memory(name)
+        # somebody's sweep was faster
+        with limits.naming("unlink"), contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{DIRECTORY}{name}")
     except BaseException:
         os.close(segment.fd)
         raise
@@ -126,23 +127,25 @@ def _memory_files() -> bool:
 
 def available() -> int:
     """Bytes of /dev/shm that may still be used: 0 where it is missing, or not to be written."""
-    if not os.access(DIRECTORY, os.W_OK | os.X_OK):
+    state = _state()
+    if state is None or not os.access(DIRECTORY, os.W_OK | os.X_OK):
         return 0
-    state = os.statvfs(DIRECTORY)
     return state.f_bavail * state.f_frsize
+
+
+def _state() -> os.statvfs_result | None:
+    try:
+        return os.statvfs(DIRECTORY)
+    except OSError:
+        return None
 
 
 def full(needed: int, room: limits.Room | None = None) -> SegmentFull:
     """The error, with the file system's size and what is available of it now. room: what the host
     has outside of it.
     """
-    try:
-        state = os.statvfs(DIRECTORY)
-    except OSError:
-        size = 0
-    else:
-        size = state.f_blocks * state.f_frsize
-    free = available()
+    state, free = _state(), available()
+    size = 0 if state is None else state.f_blocks * state.f_frsize
     outside = f"; outside of it, {room}" if room is not None and room.left < needed else ""
     return SegmentFull(
         f"shared memory is full: {needed} bytes are needed, {free} of {size} are available",

@@ -242,7 +242,6 @@ def _pidfd(pid: int) -> int | None:
 
 def main(descriptor: int, stderr: int) -> int:
     """The process's life; its exit code."""
-    child.speaks(stderr)
     child.hears_of_children()
     connection = socket.socket(fileno=descriptor)
     connection.set_inheritable(False)
@@ -250,6 +249,7 @@ def main(descriptor: int, stderr: int) -> int:
     if received is None:
         return 0
     plan = Plan.decode(received[0])
+    child.speaks(stderr)  # from here on it can say what is wrong
     launcher = _pidfd(plan.launcher)
     if os.getppid() != plan.launcher:
         return 0  # it died, and its pid is somebody else's now

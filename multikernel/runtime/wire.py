@@ -77,7 +77,7 @@ def died_error(record: dict[str, Any], then: str) -> CoreDied:
         core=record["died"],
         pid=record["pid"],
         status=status,
-        hint="raise the limit, or ask for less" if limit else "boot another one",
+        hint="boot another one",
     )
 
 

@@ -147,8 +147,8 @@ def test_kills_for_lack_of_memory(files: Mapping[str, str], killed: int | None) 
     ("status", "limit", "seconds", "says"),
     [
         (-9, None, 99, ""),
-        (-24, 5, 0, "RLIMIT_CPU is 5 seconds"),
-        (-9, 5, 4.9, "RLIMIT_CPU is 5 seconds"),
+        (-24, 5, 0, "RLIMIT_CPU is 5 s"),
+        (-9, 5, 4.9, "RLIMIT_CPU is 5 s"),
         (-9, 5, 3, ""),
         (-11, 5, 6, ""),
         (1, 5, 6, ""),

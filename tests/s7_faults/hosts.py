@@ -33,7 +33,8 @@ NUMBERS = {
         "perf_event_open": 241, "pidfd_send_signal": 424, "sigaltstack": 132,
     },
 }.get(platform.machine(), {})  # fmt: skip
-_REFUSED, _NO_NEW_PRIVILEGES, _SECCOMP, _FILTER = 0x00050001, 38, 22, 2
+_REFUSED, _KILLED, _ALLOWED = 0x00050001, 0x80000000, 0x7FFF0000
+_NO_NEW_PRIVILEGES, _SECCOMP, _FILTER = 38, 22, 2
 
 USES = """
 import multikernel, sys
@@ -55,14 +56,16 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
-def forbids(*calls: str) -> Callable[[], None]:
-    """For preexec_fn: these answer EPERM from here on. Skips where that cannot be."""
+def forbids(*calls: str, kills: bool = False) -> Callable[[], None]:
+    """For preexec_fn: from here on these answer EPERM, or kill the process that makes them. Skips
+    where that cannot be.
+    """
     if any(call not in NUMBERS for call in calls):
         pytest.skip(f"the numbers of system calls are not known for {platform.machine()}")
     numbers = [NUMBERS[call] for call in calls]
     rows = [(0x20, 0, 0, 0)]  # load the number
     rows += [(0x15, len(numbers) - at, 0, number) for at, number in enumerate(numbers)]
-    rows += [(0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, _REFUSED)]
+    rows += [(0x06, 0, 0, _ALLOWED), (0x06, 0, 0, _KILLED if kills else _REFUSED)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *row) for row in rows))
     program = _Program(len(rows), ctypes.addressof(code))
     libc = ctypes.CDLL(None, use_errno=True)

@@ -41,6 +41,16 @@ def test_what_it_needs_is_named(call: str) -> None:
     hosts.one_sentence(done, "BootFailed", call, "Operation not permitted")
 
 
+@pytest.mark.parametrize(
+    ("call", "who"),
+    [("pidfd_open", "the supervisor ended: a"), ("timer_create", " died (killed by signal 31: a")],
+)
+def test_a_filter_that_kills_is_named(call: str, who: str) -> None:
+    done = hosts.python(hosts.use(), before=hosts.forbids(call, kills=True))
+    assert (done.status, done.errors) == (0, ""), done
+    assert f"{who} system-call filter kills" in done.said
+
+
 def test_the_doctor_tries_them() -> None:
     filters = hosts.forbids("prctl", "pidfd_open")
     done = subprocess.run(
@@ -51,6 +61,22 @@ def test_the_doctor_tries_them() -> None:
         "bad", "forbidden: pidfd_open, prctl; nothing boots without prctl",
     )  # fmt: skip
     assert "seccomp" in found["remedy"]
+
+
+def test_the_doctor_says_where_memory_lies() -> None:
+    within = hosts.mounts("mount -t tmpfs -o ro none /dev/shm")
+    for filters, verdict, value in (
+        (None, "matters", "read-only: memory files (memfd_create) where it does not suffice"),
+        ("memfd_create", "bad", "read-only, and memory files (memfd_create) are forbidden"),
+    ):
+        done = subprocess.run(
+            [*within, SCRIPT, "doctor", "--json", "-"],
+            preexec_fn=hosts.forbids(filters) if filters else None,
+            capture_output=True,
+            check=False,
+        )
+        (found,) = (one for one in json.loads(done.stdout)["findings"] if one["code"] == "shm")
+        assert (found["verdict"], found["value"]) == (verdict, value)
 
 
 STAYS = """

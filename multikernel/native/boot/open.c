@@ -71,7 +71,7 @@ static int open_watches(struct driver *d, const struct driver_options *o)
 static int open_all(struct driver *d, int memory, const struct driver_options *o,
                     const char **refused)
 {
-    *refused = "mmap of the range of addresses";
+    *refused = "mmap or madvise of the range of addresses";
     int error = vspace_open(&d->vspace, memory, o->memory_bytes, o->address_base,
                             o->address_size * d->cores, o->slots_per_core * d->cores);
     if (error)
