@@ -10,13 +10,11 @@ of Linux.
 
 import errno
 import os
-import re
 import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
 from multikernel.errors import MultikernelError
 from multikernel.machine import control_groups
@@ -28,8 +26,7 @@ such.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """name: as the host calls it. value: in its own unit, as text. remedy: what raises it."""
 
     name: str
@@ -40,8 +37,7 @@ class Limit:
         return f"{self.name} is {self.value}"
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(NamedTuple):
     """Memory that may still be taken under a limit: left, limit in bytes."""
 
     left: int
@@ -56,7 +52,8 @@ class Room:
 def live(name: str) -> str | None:
     """A file of this host by its name below the root; None if it cannot be read."""
     try:
-        return Path("/", name).read_text(encoding="utf-8", errors="replace").strip()
+        with open(f"/{name}", encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
     except OSError:
         return None
 
@@ -205,10 +202,7 @@ def memory_room(text: Text = live) -> Room | None:
     those around it, or the machine's. None where nothing says.
     """
     of_all = {
-        found[1]: int(found[2]) << 10
-        for found in re.finditer(
-            r"^(\w+): +([0-9]{1,15}) kB$", text("proc/meminfo") or "", re.MULTILINE | re.ASCII
-        )
+        name.rstrip(":"): amount << 10 for name, amount in _amounts(text("proc/meminfo")).items()
     }
     swap = of_all.get("SwapFree", 0)
     rooms = []
@@ -234,14 +228,8 @@ def _group_room(text: Text, group: str, swap: int) -> Room | None:
     limit, used = _whole(text(f"{group}/{name}")), _whole(text(f"{group}/{usage}")) or 0
     if limit is None or limit >= NO_LIMIT:
         return None
-    cached = sum(
-        int(amount)
-        for amount in re.findall(
-            rf"^{total}(?:in)?active_file ([0-9]{{1,18}})$",
-            text(f"{group}/memory.stat") or "",
-            re.MULTILINE | re.ASCII,
-        )
-    )
+    stat = _amounts(text(f"{group}/memory.stat"))
+    cached = sum(stat.get(f"{total}{kind}_file", 0) for kind in ("active", "inactive"))
     left = limit - used + cached + _group_swap(text, group, swap, limit, used, first_version)
     return Room(
         max(0, left),
@@ -276,9 +264,9 @@ def killed_for_memory(text: Text = live) -> int | None:
         for name in ("memory.events", "memory.oom_control")
     ]
     for name in (*files, "proc/vmstat"):
-        found = re.search(r"^oom_kill ([0-9]{1,18})$", text(name) or "", re.MULTILINE | re.ASCII)
-        if found:
-            return int(found[1])
+        killed = _amounts(text(name)).get("oom_kill")
+        if killed is not None:
+            return killed
     return None
 
 
@@ -314,6 +302,15 @@ def killed_since(before: int | None, text: Text = live) -> str:
     return f"the host killed it for lack of memory{said} (raise that, or ask for less)"
 
 
+def _amounts(text: str | None) -> dict[str, int]:
+    """Lines of a name, a number, and perhaps its unit."""
+    lines = [line.split() for line in (text or "").splitlines()]
+    numbers = {words[0]: _whole(words[1]) for words in lines if len(words) in (2, 3)}
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
 def _whole(word: str | None) -> int | None:
     """A number of up to 19 digits; None for anything else, such as "max"."""
-    return int(word) if word is not None and re.fullmatch("[0-9]{1,19}", word, re.ASCII) else None
+    if word is None or not (word.isascii() and word.isdigit() and len(word) < 20):
+        return None
+    return int(word)
