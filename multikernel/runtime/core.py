@@ -56,6 +56,7 @@ def be_core(
         pinning.verify(plan.cpus[me])  # pinned since before the fork
         driver = _open(plan, me, segment, kernel_fd, memory_fd, links.take(me))
         os.close(memory_fd)
+        signal.signal(signal.SIGINT, programs.on_interrupt)  # whoever hears of it may send one
         _report(ready, {"core": me})
         os.close(ready)
         os.read(go, 1)  # end of file when every core is ready
@@ -110,7 +111,6 @@ def _serve(plan: Plan, me: int, driver: _native.Driver) -> None:
     local.enter(driver, plan)
     os.register_at_fork(after_in_child=local.leave)
     where = f"core {me}"
-    signal.signal(signal.SIGINT, programs.on_interrupt)
     while driver.run():
         result = programs.execute(driver.code(), where)
         for stream in (sys.stdout, sys.stderr):
