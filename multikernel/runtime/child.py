@@ -10,6 +10,9 @@ import signal
 import sys
 from types import TracebackType
 
+from multikernel.runtime.plan import Plan
+
+SUPERVISOR = "multikernel.runtime.supervisor"
 WORDS_BYTES = 4096
 """What is kept of what a child wrote, from the end."""
 
@@ -19,6 +22,11 @@ def command(module: str, *arguments: str) -> list[str]:
     `select.py` there is the user's and none of ours.
     """
     return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def about(plan: Plan) -> tuple[str, str, str]:
+    """What a supervisor's command says of its system, for whoever lists processes."""
+    return plan.kernel, str(plan.cores), plan.system
 
 
 class LastWords:

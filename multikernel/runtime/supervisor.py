@@ -6,7 +6,7 @@ launcher says so, when the launcher is gone (by its pidfd, so that copies of the
 launcher's children don't matter), or when a core dies: a system with a dead core is taken down
 whole. Cores are reaped only at the end, so no pid that a core may signal is ever reused.
 
-Run as: python -P -m multikernel.runtime.supervisor DESCRIPTOR STDERR
+Run as: python -P -m multikernel.runtime.supervisor DESCRIPTOR STDERR ABOUT…
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import cloudpickle  # noqa: F401  imported before the fork, for all cores at once
@@ -26,8 +27,9 @@ import cloudpickle  # noqa: F401  imported before the fork, for all cores at onc
 from multikernel.errors import MultikernelError, SegmentFull
 from multikernel.machine import pinning
 from multikernel.native import _native
-from multikernel.runtime import child, inspection, segments, wire
+from multikernel.runtime import child, inspection, leftovers, segments, wire
 from multikernel.runtime.core import CNODES, be_core
+from multikernel.runtime.inspection import Words
 from multikernel.runtime.inspection_socket import Listener
 from multikernel.runtime.links import Links
 from multikernel.runtime.plan import LOCK_SCOPES, Plan
@@ -150,7 +152,8 @@ class _Supervisor:
     def watch(self, launcher: int) -> dict[str, Any]:
         """Until it is time to end; why, for the launcher."""
         poll = select.poll()
-        for descriptor in (launcher, self.connection.fileno(), *self.watched):
+        asked = _sigterm()
+        for descriptor in (asked, launcher, self.connection.fileno(), *self.watched):
             poll.register(descriptor, select.POLLIN)
         listener = self.listener
         poll.register(listener.fileno(), select.POLLIN)
@@ -171,6 +174,8 @@ class _Supervisor:
                             state.si_status if state.si_code == os.CLD_EXITED else -state.si_status
                         )
                     return {"died": core, "pid": self.pids[core], "status": status}
+                if descriptor == asked:
+                    return {"stopped": True}
                 return {"closed": True}
 
     def _inspect(self, deadline: float) -> dict[str, Any]:
@@ -182,8 +187,7 @@ class _Supervisor:
             self.client = _native.Client(self.segment, self.connection.fileno())
         client = self.client
 
-        def ask(core: int, kind: str, *words: int) -> tuple[int, ...]:
-            line = client.send(core, INSPECTION, _native.KINDS[kind], words)
+        def answer(core: int, line: int, kind: str) -> tuple[int, ...]:
             while line >= 0:
                 reply = client.wait(core, INSPECTION, line, WAIT_US)
                 if reply is not None:
@@ -193,11 +197,23 @@ class _Supervisor:
                         )
                     return reply[2]
                 if time.monotonic() > deadline or self._ended():
-                    client.abandon(core, INSPECTION)
                     break
             raise MultikernelError(
                 "a core does not answer", value=core, hint="is its process stopped?"
             )
+
+        def ask(kind: str, by_core: Mapping[int, Words]) -> dict[int, Words]:
+            number = _native.KINDS[kind]
+            lines = [
+                (core, client.send(core, INSPECTION, number, words))
+                for core, words in by_core.items()
+            ]
+            try:
+                return {core: answer(core, line, kind) for core, line in lines}
+            except BaseException:
+                for core, _ in lines:
+                    client.abandon(core, INSPECTION)
+                raise
 
         return inspection.inspect(ask, self.plan, self.segment)
 
@@ -225,6 +241,15 @@ class _Supervisor:
             signal.pidfd_send_signal(descriptor, signal.SIGKILL)
         for pid in self.pids:
             os.waitpid(pid, 0)
+        leftovers.end(os.getpid())
+
+
+def _sigterm() -> int:
+    """From here on it ends nothing at once, but is read from this descriptor."""
+    reads, writes = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.set_wakeup_fd(writes)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    return reads
 
 
 def main(descriptor: int, stderr: int) -> int:

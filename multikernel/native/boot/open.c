@@ -94,6 +94,8 @@ struct driver *driver_open(struct segment *segment, int memory, const struct dri
     if (!error)
         error = interrupt_open(d);
     if (!error)
+        error = cancel_open(d, (int)o->cancel_signal);
+    if (!error)
         error = open_watches(d, o);
     if (error) {
         *reason = strerror(error);
