@@ -60,22 +60,30 @@ class Launched:
         self._close_lock = threading.RLock()  # a signal's handler may close what is being closed
         self.runs: dict[int, Run] = {}
         self._locks = [[threading.Lock() for _ in (REQUESTS, PROGRAMS)] for _ in plan.cpus]
-        with child.LastWords() as words:
-            with theirs:
-                passed = theirs.fileno(), words.ours
-                self.process = subprocess.Popen(
-                    child.command(child.SUPERVISOR, *map(str, passed), *child.about(plan)),
-                    pass_fds=passed,
-                    stdin=subprocess.DEVNULL,
-                    stderr=words.stderr,
-                    start_new_session=True,
-                )
-            self._finalizer = weakref.finalize(self, _hang_up, ours, self.process, self.owner)
-            try:
+        try:
+            with child.LastWords() as words:
+                self._start(plan, theirs, words)
                 self._boot(plan, words)
-            except BaseException:
+        except BaseException:  # Ctrl-C too, at any moment
+            if hasattr(self, "_finalizer"):
                 self.close()
-                raise
+            ours.close()
+            theirs.close()
+            raise
+
+    def _start(self, plan: Plan, theirs: socket.socket, words: child.LastWords) -> None:
+        with theirs:
+            passed = theirs.fileno(), words.ours
+            self.process = subprocess.Popen(
+                child.command(child.SUPERVISOR, *map(str, passed), *child.about(plan)),
+                pass_fds=passed,
+                stdin=subprocess.DEVNULL,
+                stderr=words.stderr,
+                start_new_session=True,
+            )
+        self._finalizer = weakref.finalize(
+            self, _hang_up, self._connection, self.process, self.owner
+        )
 
     def _boot(self, plan: Plan, words: child.LastWords) -> None:
         received = self._come_up(plan)

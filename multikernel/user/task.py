@@ -45,23 +45,27 @@ class _Run:
         self.function = function
         self.since = time.time()
         self.line = -1
+        self.size: int | None = None  # of the outcome, once it has ended
         self.outcome: bytes | None = None
 
     def settle(self, launched: Launched, timeout_us: int) -> bool:
         if self.outcome is not None:
             return True
-        reply = launched.poll(self.core, PROGRAMS, self.line, timeout_us)
-        if reply is None:
-            return False
-        verdict, named, words = reply
-        if verdict != OK:
-            launched.runs.pop(self.core, None)
-            raise error_of(verdict, named, "run", core=self.core)
-        outcome = launched.client.get(self.core, words[0])
+        # Each step may be interrupted, and is done again then.
+        if self.size is None:
+            reply = launched.poll(self.core, PROGRAMS, self.line, timeout_us)
+            if reply is None:
+                return False
+            verdict, named, words = reply
+            if verdict != OK:
+                launched.runs.pop(self.core, None)
+                raise error_of(verdict, named, "run", core=self.core)
+            self.size = words[0]
+        launched.client.abandon(self.core, PROGRAMS)
+        outcome = launched.client.get(self.core, self.size)
         if outcome is None:
             launched.check()
             raise CoreDied("a core did not give its result", core=self.core)
-        # Last, and twice does no harm: a caller interrupted before may settle it again.
         self.outcome = outcome
         launched.runs.pop(self.core, None)
         return True
