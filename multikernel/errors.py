@@ -1,5 +1,5 @@
 """The catalogue of exceptions: everything multikernel raises on purpose derives from
-`MultikernelError`.
+`MultikernelError`, but for `Cancelled`, which a program is not to catch by accident.
 
 Guarantees: every message says what happened, the value, where, and what to try, in that order and
 in one line (`what: value (where); hint`); the parts stay readable as attributes. Every exception
