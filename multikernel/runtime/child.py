@@ -12,6 +12,9 @@ import sys
 from collections.abc import Iterator
 from types import TracebackType
 
+from multikernel.runtime.plan import Plan
+
+SUPERVISOR = "multikernel.runtime.supervisor"
 WORDS_BYTES = 4096
 """What is read of what a child wrote, at a time."""
 
@@ -38,6 +41,11 @@ def standard_streams() -> Iterator[None]:
     finally:
         for descriptor in held:
             os.close(descriptor)
+
+
+def about(plan: Plan) -> tuple[str, str, str]:
+    """What a supervisor's command says of its system, for whoever lists processes."""
+    return plan.kernel, str(plan.cores), plan.system
 
 
 class LastWords:

@@ -25,10 +25,11 @@ class End(NamedTuple):
 
 
 class Children:
-    """One a process."""
+    """One a process. heard: numbers of the signals that came, of those with a handler in Python."""
 
     def __init__(self) -> None:
         self._read = self._write = -1
+        self.heard: set[int] = set()
 
     def listen(self) -> None:
         """Before the first fork. Raises OSError."""
@@ -43,8 +44,8 @@ class Children:
     def ended(self, pid: int | None = None) -> End | None:
         """A child that has ended, or that one if it has."""
         try:
-            while os.read(self._read, 4096):
-                continue
+            while numbers := os.read(self._read, 4096):
+                self.heard.update(numbers)
         except BlockingIOError:
             pass
         kind, number = (os.P_ALL, 0) if pid is None else (os.P_PID, pid)

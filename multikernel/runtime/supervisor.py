@@ -7,7 +7,7 @@ launcher's children don't matter; where the host gives no pidfd it looks every s
 is), or when a core dies: a system with a dead core is taken down whole. Cores are reaped only at
 the end, so no pid that a core may signal is ever reused.
 
-Run as: python -P -m multikernel.runtime.supervisor DESCRIPTOR STDERR
+Run as: python -P -m multikernel.runtime.supervisor DESCRIPTOR STDERR ABOUT…
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import cloudpickle  # noqa: F401  imported before the fork, for all cores at once
@@ -28,9 +29,10 @@ import cloudpickle  # noqa: F401  imported before the fork, for all cores at onc
 from multikernel.errors import MultikernelError, SegmentFull
 from multikernel.machine import limits, pinning
 from multikernel.native import _native
-from multikernel.runtime import child, inspection, segments, wire
+from multikernel.runtime import child, inspection, leftovers, segments, wire
 from multikernel.runtime.children import Children, End
 from multikernel.runtime.core import CNODES, be_core
+from multikernel.runtime.inspection import Words
 from multikernel.runtime.inspection_socket import Listener
 from multikernel.runtime.links import Links
 from multikernel.runtime.plan import LOCK_SCOPES, Plan
@@ -174,19 +176,25 @@ class _Supervisor:
     def watch(self, launcher: int | None) -> dict[str, Any]:
         """Until it is time to end; why, for the launcher."""
         poll, listener = select.poll(), self.listener
+        signal.signal(signal.SIGTERM, lambda *_: None)  # heard of beside the children
         ends = [self.connection.fileno(), *([] if launcher is None else [launcher])]
         for descriptor in (*ends, self.children.fileno(), listener.fileno()):
             poll.register(descriptor, select.POLLIN)
         patience = LAUNCHER_SECONDS * 1000 if launcher is None else None
+        events: dict[int, int] = {}
         while True:
-            events = dict(poll.poll(patience))
             end = self.children.ended()
             if end is not None:
                 return self._death(end)
+            if signal.SIGTERM in self.children.heard:
+                return {"stopped": True}
             if not events.keys().isdisjoint(ends) or os.getppid() != self.plan.launcher:
                 return {"closed": True}
             if listener.fileno() in events:
                 listener.answer()
+                events = {}  # an end that came meanwhile has been heard of there
+                continue
+            events = dict(poll.poll(patience))
 
     def _inspect(self, deadline: float) -> dict[str, Any]:
         """Asks the cores, over a channel of their own for it. Raises MultikernelError when one does
@@ -197,8 +205,7 @@ class _Supervisor:
             self.client = _native.Client(self.segment, self.connection.fileno())
         client = self.client
 
-        def ask(core: int, kind: str, *words: int) -> tuple[int, ...]:
-            line = client.send(core, INSPECTION, _native.KINDS[kind], words)
+        def answer(core: int, line: int, kind: str) -> tuple[int, ...]:
             while line >= 0:
                 reply = client.wait(core, INSPECTION, line, WAIT_US)
                 if reply is not None:
@@ -208,11 +215,23 @@ class _Supervisor:
                         )
                     return reply[2]
                 if time.monotonic() > deadline or self._ended():
-                    client.abandon(core, INSPECTION)
                     break
             raise MultikernelError(
                 "a core does not answer", value=core, hint="is its process stopped?"
             )
+
+        def ask(kind: str, by_core: Mapping[int, Words]) -> dict[int, Words]:
+            number = _native.KINDS[kind]
+            lines = [
+                (core, client.send(core, INSPECTION, number, words))
+                for core, words in by_core.items()
+            ]
+            try:
+                return {core: answer(core, line, kind) for core, line in lines}
+            except BaseException:
+                for core, _ in lines:
+                    client.abandon(core, INSPECTION)
+                raise
 
         return inspection.inspect(ask, self.plan, self.segment)
 
@@ -230,6 +249,7 @@ class _Supervisor:
             os.kill(pid, signal.SIGKILL)  # not reaped, so it is that core's
         for pid in self.pids:
             os.waitpid(pid, 0)
+        leftovers.end(os.getpid())
 
 
 def _pidfd(pid: int) -> int | None:

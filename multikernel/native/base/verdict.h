@@ -23,6 +23,7 @@ enum verdict {
     VERDICT_ALONE,     /* (local only) finished without asking anybody */
     /* (between monitors only) the core that was asked to order it does not own the object */
     VERDICT_NOT_OWNER,
+    VERDICT_CANCELLED,       /* (local only) the program is cancelled: it waits no longer */
     VERDICT_MORE,            /* (local only) a part is done and there is more: ask again */
     VERDICT_NO_ADDRESS,      /* the core's range has no gap of that length */
     VERDICT_CAPABILITY = 64, /* and up: enum capability_verdict; but OK and BUSY are those above */

@@ -85,6 +85,9 @@ static int open_all(struct driver *d, int memory, const struct driver_options *o
     *refused = "timer_create";
     if ((error = interrupt_open(d)))
         return error;
+    *refused = "the cancelling signal";
+    if ((error = cancel_open(d, (int)o->cancel_signal)))
+        return error;
     *refused = "the channels";
     return open_watches(d, o);
 }

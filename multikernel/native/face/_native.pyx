@@ -8,11 +8,12 @@ driver keep it.
 import array
 from contextlib import suppress as _suppress
 
-from multikernel.errors import SystemClosed as _SystemClosed
+from multikernel.errors import Cancelled as _Cancelled, SystemClosed as _SystemClosed
 
 from cpython cimport array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EINVAL, errno
 from libc.signal cimport SIGKILL
 from libc.stdint cimport UINT64_MAX, int64_t, uint16_t, uint32_t, uint64_t, uint8_t, uintptr_t
