@@ -178,8 +178,8 @@ class _Supervisor:
         for descriptor in (*ends, self.children.fileno(), listener.fileno()):
             poll.register(descriptor, select.POLLIN)
         patience = LAUNCHER_SECONDS * 1000 if launcher is None else None
+        events: dict[int, int] = {}
         while True:
-            events = dict(poll.poll(patience))
             end = self.children.ended()
             if end is not None:
                 return self._death(end)
@@ -187,6 +187,9 @@ class _Supervisor:
                 return {"closed": True}
             if listener.fileno() in events:
                 listener.answer()
+                events = {}  # an end that came meanwhile has been heard of there
+                continue
+            events = dict(poll.poll(patience))
 
     def _inspect(self, deadline: float) -> dict[str, Any]:
         """Asks the cores, over a channel of their own for it. Raises MultikernelError when one does
