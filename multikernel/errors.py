@@ -1,5 +1,5 @@
 """The catalogue of exceptions: everything multikernel raises on purpose derives from
-`MultikernelError`.
+`MultikernelError`, but for `Cancelled`, which a program is not to catch by accident.
 
 Guarantees: every message says what happened, the value, where, and what to try, in that order and
 in one line (`what: value (where); hint`), of letters that can be shown on a terminal whatever is
@@ -272,11 +272,51 @@ class BootFailed(MultikernelError):
     """
 
 
-class CoreBusy(_AtCore):
-    """A core cannot take this request now because it is running another one that cannot be
-    interleaved with it.
+class _OfProgram(_AtCore):
+    """Shared shape of errors about a program on a core; never raised itself.
 
-    core: its id, None where unknown.
+    core: the core's id; function: the program's name; since: when it was started, in seconds since
+    the epoch. None where unknown.
+    """
+
+    def __init__(
+        self,
+        what: str = "",
+        *,
+        core: int | None = None,
+        function: str | None = None,
+        since: float | None = None,
+        value: object = None,
+        where: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(what, core=core, value=value, where=where, hint=hint)
+        self.function = function
+        self.since = since
+
+
+class CoreBusy(_OfProgram):
+    """A core cannot take this request now because it is running another one that cannot be
+    interleaved with it: the program that it names.
+    """
+
+
+class Cancelled(BaseException):
+    """Raised in a program on a core, in its first thread, when its task is cancelled.
+
+    As asyncio's, it derives from BaseException, so that `except Exception` lets it pass; it is no
+    KeyboardInterrupt. Clean up in `finally`. A program that catches it and returns ends as usual;
+    one that catches it and goes on is told no second time unless it is cancelled again.
+    """
+
+
+class TaskCancelled(_OfProgram):
+    """The result of a program that was cancelled: Cancelled left it."""
+
+
+class CannotCancel(_OfProgram):
+    """A program did not end within the grace that it was given after it was cancelled: it does not
+    come back to Python, caught Cancelled, or is not done with cleaning up. Nothing was killed.
     """
 
 

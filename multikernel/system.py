@@ -31,9 +31,10 @@ from multikernel.routing.choosing import Choice, choose, of_kind, to_all
 from multikernel.routing.measuring import placement
 from multikernel.runtime import inspection
 from multikernel.runtime.asked import one_of, planned
+from multikernel.runtime.inspection import Words
 from multikernel.runtime.launch import Launched
 from multikernel.runtime.plan import CapabilityProtocol, Kernel, LockScope, Plan, Transport
-from multikernel.user import memory
+from multikernel.user import memory, task
 from multikernel.user.access import ClientAccess, core_number
 from multikernel.user.capability import Capability, ram_of, root_of
 from multikernel.user.group import Group, Groups
@@ -85,18 +86,32 @@ class Core:
         self._system.own(page, Page, "write")
         page.write(offset, data, core=self.index)
 
-    def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    @property
+    def task(self) -> Task | None:
+        """The program that runs on this core now, None where there is none."""
+        return task.running(self._system.launched, self.index)
+
+    def run(
+        self,
+        function: Callable[..., Any],
+        /,
+        *args: Any,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> Any:
         """Runs function(*args, **kwargs) on this core and returns its value, or raises what it
         raised.
 
-        The core goes on answering other cores meanwhile. Raises CoreBusy while it runs another
-        program, CoreDied.
+        The core goes on answering other cores meanwhile. Interrupted by Ctrl-C it cancels the
+        program; so it does after `timeout` seconds, and raises TimeoutError. (A parameter of the
+        function's own of that name is given by functools.partial.) Raises CoreBusy while the core
+        runs another program, CoreDied; BadInput for what cannot be sent there or back.
         """
-        return self.start(function, *args, **kwargs).result()
+        return task.run(self._system.launched, self.index, function, args, kwargs, timeout)
 
     def start(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Task:
         """Starts the same without waiting; see Task."""
-        return Task(self._system.launched, self.index, function, args, kwargs)
+        return task.start(self._system.launched, self.index, function, args, kwargs)
 
     def policy(self, *, spin_us: float, yields: int = 0, slice_us: int = 10_000) -> None:
         """How the core waits when idle: spin so long (microseconds), yield so often, then park for
@@ -137,12 +152,16 @@ class System:
         self.plan = plan
         self.poll = poll
         self.launched = Launched(plan)
-        self.kernel = plan.kernel
-        self._access = ClientAccess(self.launched)
-        memory.booted(plan.system, self._access)
-        self._groups = Groups(self._access)
-        self.trees: dict[int, Choice] = {}
-        self.cores = [Core(self, index) for index in range(plan.cores)]
+        try:
+            self.kernel = plan.kernel
+            self._access = ClientAccess(self.launched)
+            memory.booted(plan.system, self._access)
+            self._groups = Groups(self._access)
+            self.trees: dict[int, Choice] = {}
+            self.cores = [Core(self, index) for index in range(plan.cores)]
+        except BaseException:  # Ctrl-C
+            self.launched.close()
+            raise
 
     def __enter__(self) -> System:
         return self
@@ -234,7 +253,14 @@ class System:
         digests and counts of its replica, and every object of memory with its owner, its
         capabilities on all cores and what it was made of.
         """
-        return inspection.inspect(self.ask, self.plan, self.launched.segment)
+        return inspection.inspect(self._ask_many, self.plan, self.launched.segment)
+
+    def _ask_many(self, kind: str, by_core: Mapping[int, Words]) -> dict[int, Words]:
+        replies = self.launched.request_many(KINDS[kind], by_core)
+        for core, (verdict, named, _) in replies.items():
+            if verdict != OK:
+                raise error_of(verdict, named, kind.lower(), core=core)
+        return {core: words for core, (_, _, words) in replies.items()}
 
     def group(
         self, cores: Iterable[SupportsIndex] | None = None, *, root: SupportsIndex | None = None
@@ -296,10 +322,11 @@ def boot(
 ) -> System:
     """Boots a kernel and returns it running; close it, or use it as a context manager.
 
-    cores: how many, or which CPUs ("0,2-3", [0, 2]); None: one a CPU allowed here. More cores than
-    CPUs share them. memory: bytes of physical memory. slots: mappings for each core. channels:
-    further call lines for each pair of cores. transport: what the monitors' messages travel by:
-    lines or rings in shared memory, or sockets, which share none. capabilities: which core drives
+    cores: how many, on CPUs of the inherited mask, or which CPUs of those that the control group
+    grants ("0,2-3", [0, 2]); None: one a CPU of the mask. More cores than CPUs share them. memory:
+    bytes of physical memory. slots: mappings for each core. channels: further call lines for each
+    pair of cores. transport: what the monitors' messages travel by: lines or rings in shared
+    memory, or sockets, which share none. capabilities: which core drives
     an operation that needs other cores: "two-phase" the core that asks for it, "owner" the core
     that owns the object. trees: "chosen", a kind of tree for every root (knowledge.trees.KINDS;
     "sequential": every root sends to all), or by root its edges (parent, child) in sending order,

@@ -224,7 +224,9 @@ def _title(booted: System) -> str:
     tree = f", {booted.trees[0].tree.kind} tree from core 0" if len(booted.trees) > 2 else ""
     idle = "share CPUs" if booted.plan.crowded else f"poll for {booted.poll} before they sleep"
     what = f"{booted.kernel}: {len(booted.cores)} cores, {booted.plan.memory >> 20} MiB{tree}"
-    return f"{what}; they {idle}; Ctrl-C ends it"
+    outside = left_out(Topology.read())
+    more = f"; {outside}: --cores takes them by name" if outside else ""
+    return f"{what}; they {idle}{more}; Ctrl-C ends it"
 
 
 def _text(booted: System) -> str:

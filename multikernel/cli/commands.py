@@ -16,6 +16,8 @@ COMMANDS = {
     "compare": ("compare", "Boot both kernels, measure them beside Linux, and print the verdict."),
     "boot": ("boot", "Boot a kernel and watch it, or run a program in it."),
     "inspect": ("inspect", "Show a running system: replicas, owners, relations, digests."),
+    "ps": ("ps", "List the systems of yours that run here."),
+    "stop": ("stop", "End a system of yours, or all of them."),
     "doctor": ("doctor", "Say what on this host spoils measurements, and how to mend it."),
     "topology": (
         "topology",

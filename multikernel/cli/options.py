@@ -89,7 +89,8 @@ def placement_of(cores: str | None, *, oversubscribe: bool) -> Placement:
             "more cores than CPUs, where nothing can be measured",
             value=f"{len(placement.cpus)} cores on CPUs {format_cpu_list(placement.cpus)}",
             where="--cores",
-            hint="add --oversubscribe to run it all for correctness, without latencies",
+            hint="add --oversubscribe to run it all for correctness, without latencies"
+            + (f"; {outside}: name them" if (outside := left_out(topology)) else ""),
         )
     return placement
 

@@ -19,6 +19,7 @@ from threading import Thread
 from typing import Any
 
 from multikernel.errors import CoreDied, MultikernelError
+from multikernel.machine import limits, pinning
 from multikernel.machine.activity import Activity, CpuActivity, TaskActivity
 from multikernel.native import _native
 from multikernel.runtime import child, segments
@@ -32,13 +33,14 @@ class LinuxProcess:
 
     def __init__(self, cpus: tuple[int, ...], memory: int) -> None:
         """cpus: thread i runs on cpus[i], the first one unmaps; memory: bytes."""
-        self.process = subprocess.Popen(
-            child.command(__name__, str(os.getpid()), ",".join(map(str, cpus)), str(memory)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        with limits.naming("a new process"), child.standard_streams():
+            self.process = subprocess.Popen(
+                child.command(__name__, str(os.getpid()), ",".join(map(str, cpus)), str(memory)),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
         try:
             self._receive()
         except BaseException:
@@ -172,13 +174,15 @@ def _do(command: dict[str, Any], memory: int, cpus: list[int]) -> dict[str, Any]
 
 def main(parent: int, cpus: list[int], size: int) -> int:
     """The process's life; its exit code."""
-    _native.adopt(NAME)
-    if os.getppid() != parent:
-        return 0  # it died before the death signal was in place
-    for cpu in reversed(cpus):
-        os.sched_setaffinity(0, {cpu})  # all of them can be had; stays on the first
-    memory = segments.create(size)
     try:
+        with limits.naming("prctl(PR_SET_PDEATHSIG)"):
+            _native.adopt(NAME)
+        if os.getppid() != parent:
+            return 0  # it died before the death signal was in place
+        for cpu in reversed(cpus):
+            pinning.pin(cpu)  # all of them can be had; stays on the first
+        segments.require(size)
+        memory = segments.create(size)
         segments.back(memory, 0, size)
     except MultikernelError as error:
         print(json.dumps({"error": str(error)}), flush=True)

@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from multikernel.errors import CoreDied
+from multikernel.machine import limits
 from multikernel.native import _native
 from multikernel.runtime import child
 
@@ -49,20 +50,24 @@ class MpiProcess:
         """cpus: rank i runs on cpus[i]. Raises CoreDied where the ranks do not come up."""
         self.pids: list[int] = []
         self._ranks: list[Connection] = []
-        self._directory = tempfile.TemporaryDirectory(prefix="mk-mpi-")
+        with limits.naming("a directory for temporary files (TMPDIR)"):
+            self._directory = tempfile.TemporaryDirectory(prefix="mk-mpi-")
         path = os.path.join(self._directory.name, "socket")
         listener = socket.socket(socket.AF_UNIX)
-        listener.bind(path)
+        with limits.naming("a socket there"):
+            listener.bind(path)
         listener.listen(len(cpus))
         listener.settimeout(0.2)
         self._log = open(os.path.join(self._directory.name, "log"), "w+b")  # noqa: SIM115
-        self.process = subprocess.Popen(
-            [str(_launcher()), "-n", str(len(cpus)),
-             *child.command("multikernel.experiments.mpi_process", path, ",".join(map(str, cpus)))],
-            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
-            env=_environment(self._directory.name),
-            start_new_session=True, preexec_fn=lambda: _native.adopt(NAME),
-        )  # fmt: skip
+        module = "multikernel.experiments.mpi_process"
+        with limits.naming("a new process"):
+            self.process = subprocess.Popen(
+                [str(_launcher()), "-n", str(len(cpus)),
+                 *child.command(module, path, ",".join(map(str, cpus)))],
+                stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+                env=_environment(self._directory.name),
+                start_new_session=True, preexec_fn=lambda: _native.adopt(NAME),
+            )  # fmt: skip
         try:
             with listener:
                 found = dict(self._accept(listener) for _ in cpus)

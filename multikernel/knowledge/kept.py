@@ -2,20 +2,23 @@
 
 Guarantees: what is kept is used on the machine it was measured on and no other: same processor
 model, same kernel, same topology, no older than `MAX_AGE`; whatever is not used is passed over with
-a reason that can be shown, never an error, since it can be measured again. A file appears whole or
-not at all.
+a reason that can be shown, never an error, since it can be measured again, whatever lies there: a
+damaged file, a pipe, another user's, or no home at all. A file appears whole or not at all.
 
 Files lie in $XDG_CACHE_HOME/multikernel/costs (~/.cache/… without it) or below, one a machine and
 `Store`, named by the machine's fingerprint; they hold no host or user name. Deleting them costs a
 measurement and nothing else.
 """
 
+import errno
 import hashlib
 import json
 import os
 import secrets
+import stat
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,14 +30,26 @@ from multikernel.machine.topology import LIVE, Topology
 MAX_AGE = 30 * 86400
 """Seconds. Firmware, hypervisors and neighbours change without a new kernel."""
 
+_NO_HOME = "this user has no home directory"
+_SET_ONE = "set HOME or XDG_CACHE_HOME"
+
 T = TypeVar("T")
 
 
-def directory() -> Path:
-    """Where measurements are kept."""
+MOST_BYTES = 256 << 20
+"""A file of costs between 1024 CPUs has about 60 MB."""
+
+
+def directory() -> Path | None:
+    """Where measurements are kept; None where the user has no home."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     # The specification says to pass over a path that is not absolute.
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "multikernel" / "costs"
+    if not os.path.isabs(base):
+        home = os.path.expanduser("~")
+        if not os.path.isabs(home):
+            return None
+        base = os.path.join(home, ".cache")
+    return Path(base) / "multikernel" / "costs"
 
 
 def fingerprint(host: Host, topology: Topology) -> dict[str, str]:
@@ -64,9 +79,10 @@ class Store:
     missing: str
     folder: str = ""
 
-    def directory(self) -> Path:
+    def directory(self) -> Path | None:
         """Where its files lie."""
-        return directory() / self.folder
+        base = directory()
+        return base and base / self.folder
 
     def save(
         self, content: dict[str, Any], topology: Topology, host: Host, where: Path | None = None
@@ -74,8 +90,11 @@ class Store:
         """Keep this, as JSON, in place of an older one of this machine; the file. BadInput: it
         cannot be written.
         """
+        base = where or self.directory()
+        if base is None:
+            raise BadInput(f"cannot keep {self.what}: {_NO_HOME}", hint=_SET_ONE)
         machine = fingerprint(host, topology)
-        path = (where or self.directory()) / _name(machine)
+        path = base / _name(machine)
         document = {"schema": self.schema, "machine": machine, "time": int(time.time()), **content}
         temporary = path.with_name(f".writing-{secrets.token_hex(8)}")
         try:
@@ -106,15 +125,17 @@ class Store:
         if topology.source != LIVE:
             return f"{self.are} kept for this host only"
         base = where or self.directory()
+        if base is None:
+            return f"nothing is kept: {_NO_HOME}; {_SET_ONE}"
         machine = fingerprint(host, topology)
         path = base / _name(machine)
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = _content(path)
         except FileNotFoundError:
             return self._why_absent(base, machine)
         except OSError as error:
             return f"{path} cannot be read: {error.strerror}"
-        except ValueError as error:
+        except Exception as error:
             return _damaged(path, error)
         try:
             if document["schema"] != self.schema:
@@ -130,23 +151,35 @@ class Store:
                     f" {max_age / 86400:.0f} days"
                 )
             return read(document), path
-        except (ValueError, KeyError, TypeError, AttributeError, BadInput) as error:
+        except Exception as error:  # whatever is made of it, it is no more than a cache
             return _damaged(path, error)
 
     def _why_absent(self, base: Path, machine: dict[str, str]) -> str:
         """In how far what is kept is of another machine, by the nearest of them."""
         others: list[str] = []
-        for path in sorted(base.glob("*.json")):
-            try:
-                others.append(
-                    _differing(json.loads(path.read_text(encoding="utf-8"))["machine"], machine)
-                )
-            except (OSError, ValueError, KeyError, TypeError, AttributeError):
-                continue
+        with suppress(OSError):
+            for path in sorted(base.glob("*.json")):
+                with suppress(Exception):
+                    others.append(_differing(_content(path)["machine"], machine))
         if not others:
             return self.missing
         nearest = min(others, key=lambda terms: terms.count(" and "))
         return f"{self.are} kept, but of another machine: {nearest}"
+
+
+def _content(path: Path) -> Any:
+    """What lies there, if it is a file; a pipe is not waited for. Raises OSError, and what damaged
+    JSON makes it raise.
+    """
+    with open(
+        os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), "rb"
+    ) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise ValueError(f"it is larger than {MOST_BYTES} bytes")
+    return json.loads(data.decode("utf-8"))
 
 
 def _name(machine: dict[str, str]) -> str:

@@ -35,7 +35,7 @@ class Caveat:
 
 OF_A_RUN = {"cpuset": "few-cpus", "smt": "smt-shared"}
 """Findings of which a run says more where it has something to say: theirs, and under which code."""
-NOT_OF_NUMBERS = ("counters", "shm", "map-count")
+NOT_OF_NUMBERS = ("counters", "shm", "map-count", "system-calls", "limits")
 """Findings that decide what can be run, not what a number that was measured is worth."""
 
 
@@ -55,7 +55,7 @@ def find(
     before the run.
     """
     found = (
-        _of_machine(topology)
+        _of_machine(topology, placement)
         + _of_placement(topology, placement)
         + _of_clock(rate)
         + _stolen(during)
@@ -64,6 +64,8 @@ def find(
     left_out = {theirs for theirs, ours in OF_A_RUN.items() if ours in said} | {*NOT_OF_NUMBERS}
     if during is not None:
         left_out.add("steal")  # how much it was, or that it was none, is known now
+    if not set(placement.cpus) <= set(topology.allowed):
+        left_out |= {"cpuset", "isolation"}  # they were named, whatever mask was inherited
     if host.cpu_quota is not None and host.cpu_quota >= len(set(placement.cpus)):
         left_out.add("cpu-quota")  # these cores cannot use it up
     listed = [
@@ -93,7 +95,7 @@ def _stolen(during: Activity | None) -> list[Caveat]:
     return found
 
 
-def _of_machine(topology: Topology) -> list[Caveat]:
+def _of_machine(topology: Topology, placement: Placement) -> list[Caveat]:
     found = []
     if len([node for node in topology.nodes if node.cpus]) < 2:
         found.append(
@@ -101,8 +103,8 @@ def _of_machine(topology: Topology) -> list[Caveat]:
                 "single-node", "There is one memory node: nothing here shows what distance costs."
             )
         )
-    if len(topology.allowed) < SCALING_CPUS:
-        number = len(topology.allowed)
+    number = len({*topology.allowed, *placement.cpus})
+    if number < SCALING_CPUS:
         found.append(
             Caveat(
                 "few-cpus",

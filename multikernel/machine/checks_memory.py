@@ -10,6 +10,7 @@ tmpfs(5).
 import os
 import re
 
+from multikernel.machine import checks_limits
 from multikernel.machine.evidence import (
     CAP_IPC_LOCK,
     Answer,
@@ -116,13 +117,17 @@ def locked_memory(look: Evidence) -> Answer:
 
 @check("shm", "/dev/shm", "A system's memory and channels live there, all of it set aside at boot.")
 def shm(look: Evidence) -> Answer:
-    """Its size and what is free; of a captured host only the size is known."""
+    """Its size and what is free, or that memory files stand in; of a captured host only the size is
+    known, and memory files are taken to be there.
+    """
     if look.text("proc/self/mounts") is None:
         return unknown()
     mounted = look.mount("/dev/shm")
     if mounted is None or mounted[0] not in ("tmpfs", "ramfs"):
         found = "not mounted" if mounted is None else f"a {mounted[0]}"
-        return bad(found, "sudo mount -t tmpfs tmpfs /dev/shm")
+        return _memory_files(look, found, "sudo mount -t tmpfs tmpfs /dev/shm")
+    if "ro" in mounted[1].split(","):
+        return _memory_files(look, "read-only", "sudo mount -o remount,rw /dev/shm")
     size, free = _space(look, mounted[1])
     if size is None:
         return unknown()
@@ -130,8 +135,15 @@ def shm(look: Evidence) -> Answer:
     remedy = "sudo mount -o remount,size=1g /dev/shm (docker: --shm-size=1g)"
     left = size if free is None else free
     if left <= SHM_NEEDED:
-        return bad(value, remedy)
+        return _memory_files(look, value, remedy)
     return matters(value, remedy) if left < SHM_COMFORTABLE else good(value)
+
+
+def _memory_files(look: Evidence, found: str, remedy: str) -> Answer:
+    """What does not fit into /dev/shm."""
+    if look.live and "memfd_create" in checks_limits.forbidden():
+        return bad(f"{found}, and memory files (memfd_create) are forbidden", remedy)
+    return matters(f"{found}: memory files (memfd_create) where it does not suffice", remedy)
 
 
 @check(

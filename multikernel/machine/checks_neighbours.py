@@ -157,7 +157,9 @@ def cpuset(look: Evidence) -> Answer:
     "On CPUs that are not set apart, any other task may take a core's place.",
 )
 def isolation(look: Evidence) -> Answer:
-    """isolcpus, or an isolated cpuset; set-apart CPUs that this process may not use help nobody."""
+    """isolcpus, or an isolated cpuset; set-apart CPUs outside of the inherited mask are to be
+    named.
+    """
     if look.isolated is None:
         return unknown()
     if not look.isolated:
@@ -168,7 +170,7 @@ def isolation(look: Evidence) -> Answer:
         )
     listed = format_cpu_list(look.isolated)
     if look.allowed is not None and not set(look.isolated) & set(look.allowed):
-        return matters(f"{listed}, not allowed here", f"taskset -c {listed} multikernel …")
+        return matters(f"{listed}, used only when named", f"multikernel … --cores {listed}")
     return good(listed)
 
 

@@ -1,9 +1,10 @@
 """Which CPU each core runs on: from what the user wrote (`--cores`, `boot(cores=…)`) to a list of
 CPUs.
 
-Guarantees: the result names only CPUs that exist and are allowed, one for each core, between 1 and
-1024 cores; two calls on the same machine give the same answer. Bad input is refused in one sentence
-that says what to try.
+Guarantees: the result names only CPUs that exist and may be used, one for each core, between 1 and
+1024 cores; two calls on the same machine give the same answer. CPUs that are listed may be any that
+the control group grants, whatever mask was inherited (isolcpus=, taskset); a count takes those of
+the mask. Bad input is refused in one sentence that says what to try.
 
 The grammar: a bare number counts cores ("4" = four cores); anything with a comma or a dash lists
 CPUs ("0,2-3" = three cores on exactly these, in this order; "1," = one core on CPU 1). A count is
@@ -37,6 +38,12 @@ class Placement:
         return len(set(self.cpus)) < len(self.cpus)
 
 
+def left_out(topology: Topology) -> str:
+    """What a count passes over and a list may name, in words; "" if nothing."""
+    listed = format_cpu_list(set(topology.granted) - set(topology.allowed))
+    return listed and f"CPUs {listed} are outside of the inherited mask (isolated, or taskset)"
+
+
 def spread_order(topology: Topology) -> tuple[int, ...]:
     """All allowed CPUs: the first allowed thread of every physical core, then the second ones, and
     so on.
@@ -59,20 +66,12 @@ def resolve(
     every allowed CPU (at most 1024). where: the option or argument to name in errors. Raises
     BadInput.
     """
-    order = spread_order(topology)
-    if not order:
-        raise BadInput(
-            "none of the allowed CPUs is online",
-            value=format_cpu_list(topology.online),
-            where=where,
-            hint="widen the affinity mask (taskset) or the control group's cpuset",
-        )
     if cores is None:
-        return Placement(order[:MAX_CORES])
+        return Placement(_counted(topology, where)[:MAX_CORES])
     if isinstance(cores, str):
-        return _from_text(cores, topology, order, where)
+        return _from_text(cores, topology, where)
     if isinstance(cores, int):
-        return _from_count(cores, order, where)
+        return _from_count(cores, topology, where)
     try:
         cpus = tuple(cores)
     except TypeError:
@@ -98,12 +97,25 @@ def left_out(cores: str | int | Sequence[int] | None, topology: Topology) -> str
     )
 
 
-def _from_text(text: str, topology: Topology, order: tuple[int, ...], where: str) -> Placement:
+def _counted(topology: Topology, where: str) -> tuple[int, ...]:
+    """The CPUs that a count is laid over. Raises BadInput where there are none."""
+    order = spread_order(topology)
+    if not order:
+        raise BadInput(
+            "none of the allowed CPUs is online",
+            value=format_cpu_list(topology.online),
+            where=where,
+            hint="widen the affinity mask (taskset) or the control group's cpuset",
+        )
+    return order
+
+
+def _from_text(text: str, topology: Topology, where: str) -> Placement:
     stripped = text.strip()
     if stripped.isascii() and stripped.isdigit():
         if len(stripped) > 18:
             raise _out_of_range(shown(stripped), where)
-        return _from_count(int(stripped), order, where)
+        return _from_count(int(stripped), topology, where)
     listed = stripped[:-1] if stripped.endswith(",") else stripped
     how = "give a number of cores such as 4, or a list of CPUs such as 0,2-3"
     try:
@@ -117,9 +129,10 @@ def _from_text(text: str, topology: Topology, order: tuple[int, ...], where: str
     return _from_list(cpus, topology, where)
 
 
-def _from_count(count: int, order: tuple[int, ...], where: str) -> Placement:
+def _from_count(count: int, topology: Topology, where: str) -> Placement:
     if isinstance(count, bool) or not 1 <= count <= MAX_CORES:
         raise _out_of_range(count, where)
+    order = _counted(topology, where)
     return Placement(tuple(order[i % len(order)] for i in range(count)))
 
 
@@ -130,7 +143,7 @@ def _from_list(cpus: tuple[int, ...], topology: Topology, where: str) -> Placeme
         )
     if not 1 <= len(cpus) <= MAX_CORES:
         raise _out_of_range(len(cpus), where)
-    online, allowed = set(topology.online), set(topology.allowed)
+    online, granted = set(topology.online), set(topology.granted)
     absent = sorted({cpu for cpu in cpus if cpu not in online})
     if absent:
         offline = [cpu for cpu in absent if cpu in topology.possible]
@@ -140,14 +153,13 @@ def _from_list(cpus: tuple[int, ...], topology: Topology, where: str) -> Placeme
             where=where,
             hint=f"this machine has CPUs {format_cpu_list(topology.online)} online",
         )
-    barred = sorted({cpu for cpu in cpus if cpu not in allowed})
+    barred = sorted({cpu for cpu in cpus if cpu not in granted})
     if barred:
         raise BadInput(
             "CPU is not allowed for this process",
             value=format_cpu_list(barred),
             where=where,
-            hint=f"allowed are {format_cpu_list(allowed)}; the affinity mask (taskset) "
-            "or a control group's cpuset keeps it out",
+            hint=f"allowed are {format_cpu_list(granted)}; the control group's cpuset keeps it out",
         )
     return Placement(cpus)
 

@@ -1,7 +1,8 @@
 """Every setting of the host that spoils measurements between cores: found, judged, and how to mend
 it.
 
-Guarantees: it reads /proc, /sys and /dev under any root and changes nothing. The answer has one
+Guarantees: it reads /proc, /sys and /dev under any root and changes nothing; on the live machine it
+tries the system calls that a boot needs. The answer has one
 `Finding` for every check, in the same order on every host; what a host does not say is "unknown",
 never an error. What matters or is bad always has a remedy: the command, or a sentence that says
 that there is none.
@@ -17,14 +18,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from multikernel.errors import printable
-from multikernel.machine import checks_memory, checks_neighbours, checks_processor
+from multikernel.machine import (
+    checks_limits,
+    checks_memory,
+    checks_neighbours,
+    checks_processor,
+)
 from multikernel.machine.evidence import Check, Evidence, Verdict
 
 VERDICTS: tuple[Verdict, ...] = ("bad", "matters", "unknown", "good")
 """In order of urgency."""
 
 CHECKS: tuple[Check, ...] = (
-    checks_neighbours.CHECKS + checks_processor.CHECKS + checks_memory.CHECKS
+    checks_neighbours.CHECKS + checks_processor.CHECKS + checks_memory.CHECKS + checks_limits.CHECKS
 )
 
 # Remedies that change the one kernel which a container shares with its host.

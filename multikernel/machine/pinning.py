@@ -5,14 +5,15 @@ thread runs is asked of the kernel, not assumed from the mask. A mask belongs to
 and processes started later inherit it, threads started earlier do not, so a core pins itself before
 it starts anything.
 
-Source: sched_setaffinity(2), proc(5): field 39 of /proc/…/stat is the CPU last run on, which for a
-thread that reads its own file is the one it is running on.
+Source: sched_setaffinity(2), sched_getcpu(3).
 """
 
+import errno
 import os
 from dataclasses import dataclass
 
 from multikernel.errors import BadInput, BootFailed
+from multikernel.machine import limits
 from multikernel.machine.topology import format_cpu_list
 
 
@@ -28,47 +29,36 @@ class ProcessPlace:
     status: str
 
 
-def processor_field(stat: str) -> int:
-    """CPU number out of the text of a /proc stat file.
-
-    The process name, field 2, may hold blanks and brackets: count from the last ')'. Raises
-    ValueError if garbled.
-    """
-    fields = stat.rpartition(")")[2].split()
-    if len(fields) < 37:
-        raise ValueError(f"a stat line with {len(fields) + 2} fields has no processor field")
-    return int(fields[36])
-
-
 def current_cpu() -> int:
     """The CPU the calling thread is running on, now; may be another by the time the caller looks at
     the answer.
     """
-    # /proc/self is the whole process, that is its first thread; a core may be asked from any
-    # thread.
-    try:
-        with open("/proc/thread-self/stat", encoding="utf-8", errors="replace") as file:
-            return processor_field(file.read())
-    except FileNotFoundError:
-        with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:
-            return processor_field(file.read())
+    # Imported here: this room is of use without the native core.
+    from multikernel.native import _native
+
+    return _native.current_cpu()
 
 
 def pin(cpu: int) -> None:
     """Pin the calling thread to `cpu` and verify it.
 
-    Raises BadInput if the CPU does not exist or is not allowed, BootFailed if the kernel agreed and
-    the thread runs elsewhere all the same.
+    Raises BadInput if the CPU does not exist or is not allowed, MultikernelError if the host
+    forbids the call, BootFailed if the kernel agreed and the thread runs elsewhere all the same.
     """
     try:
         os.sched_setaffinity(0, {cpu})
     except (OSError, ValueError, OverflowError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise limits.refusal(error, "sched_setaffinity") from None
         allowed = format_cpu_list(os.sched_getaffinity(0))
         raise BadInput(
             "cannot pin to this CPU",
             value=cpu,
             where=str(error),
-            hint=f"now allowed are CPUs {allowed}",
+            hint=(
+                f"the mask has CPUs {allowed}; this one is not there, or the control group's cpuset"
+                " keeps it out"
+            ),
         ) from None
     verify(cpu)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from multikernel.errors import BadInput
+from multikernel.machine import limits
 
 MAX_CPU_ID = 65535
 """Largest CPU number accepted in a list: Linux is built for at most 8192 (x86-64) today; the rest
@@ -230,7 +231,8 @@ class Topology:
 
         tree = Directory(root)
         if os.path.realpath(root) == "/":
-            mask = os.sched_getaffinity(0)
+            with limits.naming("sched_getaffinity"):
+                mask = os.sched_getaffinity(0)
             reader = Reader(tree, source=LIVE, architecture=platform.machine(), where=str(root))
             return reader.read(mask if allowed is None else allowed, online=mask)
         return Reader(tree, source=capture_source(root), where=str(root)).read(allowed)
@@ -266,6 +268,16 @@ class Topology:
         """Online CPUs that this process may not run on."""
         allowed = set(self.allowed)
         return tuple(cpu for cpu in self.online if cpu not in allowed)
+
+    @property
+    def granted(self) -> tuple[int, ...]:
+        """Online CPUs that the control group grants: a process may widen the mask that it was
+        started with to these.
+        """
+        if self.cpuset is None:
+            return self.online
+        listed = {*self.cpuset, *self.allowed}
+        return tuple(cpu for cpu in self.online if cpu in listed)
 
     @property
     def invented(self) -> bool:

@@ -7,16 +7,19 @@ to ask for instead.
 from __future__ import annotations
 
 import os
+import resource
 import secrets
 import sys
 from collections.abc import Sequence
 
 from multikernel.errors import BadInput
+from multikernel.machine import limits
 from multikernel.machine.clock import tsc_rate
 from multikernel.machine.cpus import resolve
 from multikernel.machine.topology import Topology
 from multikernel.runtime import links
 from multikernel.runtime.plan import (
+    ADDRESS_BYTES,
     CAPABILITY_PROTOCOLS,
     HOST_TRANSPORTS,
     KERNELS,
@@ -84,11 +87,12 @@ def planned(
             where="transport",
             hint="use call-line",
         )
+    mappings = slots if slots is not None else max(64, min(4096, 65536 // count))
     return Plan(
         kernel=kernel,
         cpus=cpus,
         memory=(memory + PAGE - 1) // PAGE * PAGE,
-        slots=slots if slots is not None else max(64, min(4096, 65536 // count)),
+        slots=mappings,
         cycles_per_us=max(1, round(tsc_rate().hz / 1e6)),
         channels=2 + channels,
         ring_slots=32 if count <= RING_CORES else 0,
@@ -96,10 +100,29 @@ def planned(
         capabilities=capabilities,
         record=directory,
         lock_scope=lock_scope,
+        addresses=_addresses(count, mappings),
         sys_path=tuple(sys.path),
         system=secrets.token_hex(4),
         launcher=os.getpid(),
     )
+
+
+def _addresses(cores: int, mappings: int) -> int:
+    """Of the range: half of what each core's process may have, the other half is for what else it
+    does. Raises BadInput where that is less than a page and a guard for each mapping.
+    """
+    limit = limits.soft(resource.RLIMIT_AS)
+    if limit is None or limit // 2 >= ADDRESS_BYTES:
+        return ADDRESS_BYTES
+    needed = 2 * PAGE * mappings * cores
+    if limit // 2 < needed:
+        raise BadInput(
+            f"too few addresses are allowed for {mappings} mappings on each of {cores} cores",
+            value=limits.mib(limit),
+            where="RLIMIT_AS",
+            hint=f"ulimit -v unlimited, or at least {2 * needed >> 10}, or fewer cores or slots",
+        )
+    return limit // 2
 
 
 def one_of(known: Sequence[str], value: str, what: str, where: str) -> None:

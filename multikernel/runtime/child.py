@@ -4,14 +4,19 @@ is imported there, and what it writes before it can speak for itself is not lost
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from types import TracebackType
 
+from multikernel.runtime.plan import Plan
+
+SUPERVISOR = "multikernel.runtime.supervisor"
 WORDS_BYTES = 4096
-"""What is kept of what a child wrote, from the end."""
+"""What is read of what a child wrote, at a time."""
 
 
 def command(module: str, *arguments: str) -> list[str]:
@@ -21,25 +26,48 @@ def command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
+@contextlib.contextmanager
+def standard_streams() -> Iterator[None]:
+    """In the block descriptors 0 to 2 are open: where whoever started us has closed them, nothing
+    that is made meanwhile is taken for one of them, here or in a child.
+    """
+    held: list[int] = []
+    try:
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+            os.set_inheritable(descriptor, True)
+            held.append(descriptor)
+        os.close(descriptor)
+        yield
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+
+
+def about(plan: Plan) -> tuple[str, str, str]:
+    """What a supervisor's command says of its system, for whoever lists processes."""
+    return plan.kernel, str(plan.cores), plan.system
+
+
 class LastWords:
     """Standard error of a child until it says speaks(): an interpreter that does not start, or a
-    module that cannot be imported, says why there.
+    module that cannot be imported, says why there. Within standard_streams().
     """
 
     def __init__(self) -> None:
-        self.stderr = os.memfd_create("mk-last-words")
-        # Not 0 to 2, which may be free here and are taken there.
+        self.ours = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 3)
         try:
-            self.ours = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 3)
-        except OSError:  # closed by whoever started us
-            null = os.open(os.devnull, os.O_WRONLY)
-            self.ours = fcntl.fcntl(null, fcntl.F_DUPFD_CLOEXEC, 3)
-            os.close(null)
+            # A child that says much loses the end of it, and never waits.
+            self._words, self.stderr = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            os.close(self.ours)
+            raise
 
     def read(self) -> str:
         """The last line that says something, "" if none does."""
-        size = os.fstat(self.stderr).st_size
-        data = os.pread(self.stderr, WORDS_BYTES, max(0, size - WORDS_BYTES))
+        data = b""
+        with contextlib.suppress(BlockingIOError):
+            while piece := os.read(self._words, WORDS_BYTES):
+                data += piece
         lines = [line.strip() for line in data.decode(errors="replace").splitlines()]
         return next((line for line in reversed(lines) if line), "")
 
@@ -50,8 +78,8 @@ class LastWords:
         self, kind: type[BaseException] | None, error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:  # fmt: skip
-        os.close(self.stderr)
-        os.close(self.ours)
+        for descriptor in (self._words, self.stderr, self.ours):
+            os.close(descriptor)
 
 
 def speaks(ours: int) -> None:
@@ -61,5 +89,8 @@ def speaks(ours: int) -> None:
 
 
 def hears_of_children() -> None:
-    """In the child: it waits for children of its own, whatever whoever started us ignores."""
+    """In the child: it waits for children of its own, whatever whoever started us ignores; and
+    whatever that has blocked, it gets its signals.
+    """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())

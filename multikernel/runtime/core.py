@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from typing import NoReturn
 
 from multikernel.errors import MultikernelError, SegmentFull
-from multikernel.machine import pinning
+from multikernel.machine import limits, pinning
 from multikernel.native import _native
 from multikernel.runtime import local, programs, segments
+from multikernel.runtime.handlers import Handlers
 from multikernel.runtime.links import Links
 from multikernel.runtime.plan import (
     ADDRESS_BASE,
@@ -49,12 +49,14 @@ def be_core(
     """
     status = 1
     try:
-        _native.adopt(f"mk-core-{me}")
+        with limits.naming("prctl(PR_SET_PDEATHSIG)"):
+            _native.adopt(f"mk-core-{me}")
         if os.getppid() != supervisor:
             os._exit(0)  # it died before the death signal was in place
         pinning.verify(plan.cpus[me])  # pinned since before the fork
         driver = _open(plan, me, segment, kernel_fd, memory_fd, links.take(me))
         os.close(memory_fd)
+        signal.signal(signal.SIGINT, programs.on_interrupt)  # whoever hears of it may send one
         _report(ready, {"core": me})
         os.close(ready)
         os.read(go, 1)  # end of file when every core is ready
@@ -65,12 +67,7 @@ def be_core(
     except BaseException as error:
         _report(ready, {"core": me, **_described(error)})
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except Exception:
-                status = 1
-        os._exit(status)
+        os._exit(status if programs.flush() else 1)
 
 
 def _open(
@@ -92,6 +89,7 @@ def _open(
         "cnodes": CNODES,
         "capability_protocol": CAPABILITY_PROTOCOLS.index(plan.capabilities),
         "lock_scope": LOCK_SCOPES.index(plan.lock_scope),
+        "cancel_signal": programs.CANCEL_SIGNAL,
         "address_base": ADDRESS_BASE,
         "address_size": plan.address_bytes,
         "memory_bytes": plan.memory,
@@ -99,22 +97,21 @@ def _open(
         "record": os.fsencode(plan.record and f"{plan.record}/{plan.system}-core-{me}.log"),
         "spin_cycles": round(plan.poll_us * plan.cycles_per_us),
     }
-    return _native.Driver(segment, memory_fd, options, plan.trees, links)
+    try:
+        return _native.Driver(segment, memory_fd, options, plan.trees, links)
+    except OSError as error:
+        raise limits.refusal(error, error.strerror or "a core") from error
 
 
 def _serve(plan: Plan, me: int, driver: _native.Driver) -> None:
     local.enter(driver, plan)
     os.register_at_fork(after_in_child=local.leave)
     where = f"core {me}"
-    signal.signal(signal.SIGINT, programs.on_interrupt)
+    signal.signal(programs.CANCEL_SIGNAL, programs.on_cancel)
+    ours = Handlers()
     while driver.run():
-        result = programs.execute(driver.code(), where)
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except Exception:  # the program's output has nowhere to go: its result still has
-                continue
-        signal.signal(signal.SIGINT, programs.on_interrupt)  # whatever the program has put there
+        result = programs.execute(driver.code(), where, ours.put_back)
+        programs.flush()
         driver.finish(result)
 
 

@@ -1,14 +1,15 @@
 """What a running system looks like from outside: its replicas, who owns which memory, how objects
 are related, and digests.
 
-Guarantees: looks and changes nothing. Cores are asked one after another while they go on, so with
-operations under way two of them may show two moments; at rest what is shown is the state. Idea:
+Guarantees: looks and changes nothing. Cores are asked while they go on, each question many at once,
+so with operations under way two of them may show two moments; at rest what is shown is the state.
+A core that sleeps takes long to wake up: the answers of many are waited for together. Idea:
 Barrelfish's `capability dump` of usr/skb and kernel debug caps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from multikernel.native import _native
@@ -22,18 +23,22 @@ _EVERYTHING = (1 << 64) - 1
 _TYPES = {number: name for name, number in _native.CAPABILITY_TYPES.items()}
 _ROOT_SLOT = _native.CAPABILITY_ROOT & 0xFFFFFFFF
 
-Ask = Callable[..., tuple[int, ...]]
-"""ask(core, kind by name, words…): the reply's six words, or an exception."""
+Words = tuple[int, ...]
+Ask = Callable[[str, Mapping[int, Words]], dict[int, Words]]
+"""ask(kind by name, by core the request's words): by core the reply's six, or an exception."""
 
 
 def inspect(ask: Ask, plan: Plan, segment: _native.Segment) -> dict[str, Any]:
     """The whole system as plain data: numbers in bytes, digests as hexadecimal text, addresses as
     numbers.
     """
-    cores = [_core(ask, plan, segment, core) for core in range(plan.cores)]
-    capabilities = [one for core in range(plan.cores) for one in _capabilities(ask, core)]
+    everybody = range(plan.cores)
+    held = ask("CAP_DIGEST", dict.fromkeys(everybody, ()))
+    mapped = ask("DIGEST", dict.fromkeys(everybody, (_EVERYTHING,)))
+    cores = [_core(plan, segment, core, held[core], mapped[core]) for core in everybody]
+    capabilities = _capabilities(ask, {core: words[1] for core, words in held.items()})
     pairs = _pairs(plan.cores)
-    differing = [pair for pair in pairs if _shared(ask, *pair) != _shared(ask, *reversed(pair))]
+    differing = _differing(ask, pairs)
     return {
         "schema": SCHEMA,
         "system": plan.system,
@@ -48,10 +53,12 @@ def inspect(ask: Ask, plan: Plan, segment: _native.Segment) -> dict[str, Any]:
     }
 
 
-def _core(ask: Ask, plan: Plan, segment: _native.Segment, core: int) -> dict[str, Any]:
+def _core(
+    plan: Plan, segment: _native.Segment, core: int, of_capabilities: Words, of_mappings: Words
+) -> dict[str, Any]:
     mode, pid, _, served, interrupts, parks = segment.core_state(core)
-    digest, count, locks, slots, broken, *_ = ask(core, "CAP_DIGEST")
-    mappings, mapped, locked, *_ = ask(core, "DIGEST", _EVERYTHING)
+    digest, count, locks, slots, broken, *_ = of_capabilities
+    mappings, mapped, locked, *_ = of_mappings
     return {
         "core": core,
         "cpu": plan.cpus[core],
@@ -71,34 +78,39 @@ def _core(ask: Ask, plan: Plan, segment: _native.Segment, core: int) -> dict[str
     }
 
 
-def _capabilities(ask: Ask, core: int) -> list[dict[str, Any]]:
-    """All of a core, in the order of their slots."""
-    found: list[dict[str, Any]] = []
-    slots, slot = ask(core, "CAP_DIGEST")[3], 0
-    while slot < slots:
-        reference, address, size, about, more, _ = ask(core, "CAP_LOOK", slot, 1)
-        kind, rights, flags = more >> 16 & 0xFF, more >> 24 & 0xFF, more >> 32 & 0xFF
-        if not kind:
-            break
-        slot = reference & 0xFFFFFFFF
-        found.append(
-            {
-                "core": core,
-                "slot": slot,
-                "generation": reference >> 32,
-                "type": _TYPES[kind],
-                "address": address,
-                "size": size,
-                "about": about,
-                "owner": more & 0xFFFF,
-                "rights": [name for name, bit in _native.CAPABILITY_RIGHTS.items() if rights & bit],
-                "relations": [
-                    name for name, bit in _native.CAPABILITY_FLAGS.items() if flags & bit
-                ],
-            }
-        )
-        slot += 1
-    return found
+def _capabilities(ask: Ask, counts: Mapping[int, int]) -> list[dict[str, Any]]:
+    """All, by core and in the order of their slots. counts: how many each core has."""
+    found: dict[int, list[dict[str, Any]]] = {core: [] for core in counts}
+    ahead = {core: (0, 1) for core, count in counts.items() if count}
+    while ahead:
+        for core, words in ask("CAP_LOOK", ahead).items():
+            one = _capability(core, words)
+            if one is not None:
+                found[core].append(one)
+            if one is None or len(found[core]) >= counts[core]:
+                del ahead[core]
+            else:
+                ahead[core] = (one["slot"] + 1, 1)
+    return [one for core in sorted(found) for one in found[core]]
+
+
+def _capability(core: int, words: Words) -> dict[str, Any] | None:
+    reference, address, size, about, more, _ = words
+    kind, rights, flags = more >> 16 & 0xFF, more >> 24 & 0xFF, more >> 32 & 0xFF
+    if not kind:
+        return None
+    return {
+        "core": core,
+        "slot": reference & 0xFFFFFFFF,
+        "generation": reference >> 32,
+        "type": _TYPES[kind],
+        "address": address,
+        "size": size,
+        "about": about,
+        "owner": more & 0xFFFF,
+        "rights": [name for name, bit in _native.CAPABILITY_RIGHTS.items() if rights & bit],
+        "relations": [name for name, bit in _native.CAPABILITY_FLAGS.items() if flags & bit],
+    }
 
 
 def _pairs(cores: int) -> list[tuple[int, int]]:
@@ -107,9 +119,23 @@ def _pairs(cores: int) -> list[tuple[int, int]]:
     return [(a, a + 1) for a in range(cores - 1)]
 
 
-def _shared(ask: Ask, core: int, other: int) -> int:
-    """The digest of those mappings of a core that the other one holds too."""
-    return ask(core, "DIGEST", other)[0]
+def _differing(ask: Ask, pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Those of which one core's mappings that the other one holds too are not the other's. A core
+    is asked one thing at a time, so pairs of distinct cores are asked about together.
+    """
+    left, differing = list(pairs), []
+    while left:
+        asked: dict[int, Words] = {}
+        later = []
+        for a, b in left:
+            if a in asked or b in asked:
+                later.append((a, b))
+            else:
+                asked |= {a: (b,), b: (a,)}
+        seen = ask("DIGEST", asked)
+        differing += [(a, b) for a, b in left if asked.get(a) == (b,) and seen[a][0] != seen[b][0]]
+        left = later
+    return sorted(differing)
 
 
 def _objects(capabilities: list[dict[str, Any]]) -> list[dict[str, Any]]:

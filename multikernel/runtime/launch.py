@@ -8,17 +8,21 @@ forks nothing itself, and its requests to one core are serialised by a lock for 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import socket
 import subprocess
 import threading
+import time
 import weakref
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from multikernel.errors import BootFailed, CoreDied, MultikernelError, SystemClosed
+from multikernel.machine import limits
 from multikernel.native import _native
-from multikernel.runtime import child, segments, wire
+from multikernel.runtime import child, leftovers, segments, wire
 from multikernel.runtime.plan import Plan
 
 REQUESTS, PROGRAMS = 0, 1
@@ -26,6 +30,8 @@ REQUESTS, PROGRAMS = 0, 1
 SLICE_US = 50_000
 """How long one wait in native code may last, so that Ctrl-C and a dead system are noticed."""
 CLOSE_SECONDS = 10.0
+AT_ONCE = 64
+"""Cores that are asked before the first answer is waited for."""
 
 Reply = tuple[int, int, tuple[int, ...]]
 """verdict, the core it names, six words."""
@@ -48,54 +54,81 @@ class Launched:
         """Boots it. Raises BootFailed, SegmentFull."""
         self.plan = plan
         self.owner = os.getpid()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._connection = ours
         self._closed = False
+        self._ended = False
         self._died: dict[str, Any] | None = None
-        self._close_lock = threading.Lock()
+        self._close_lock = threading.RLock()  # a signal's handler may close what is being closed
         self.runs: dict[int, Run] = {}
         self._locks = [[threading.Lock() for _ in (REQUESTS, PROGRAMS)] for _ in plan.cpus]
-        with child.LastWords() as words:
-            with theirs:
-                passed = theirs.fileno(), words.ours
-                self.process = subprocess.Popen(
-                    child.command("multikernel.runtime.supervisor", *map(str, passed)),
-                    pass_fds=passed,
-                    stdin=subprocess.DEVNULL,
-                    stderr=words.stderr,
-                    start_new_session=True,
-                )
-            self._finalizer = weakref.finalize(self, _hang_up, ours, self.process, self.owner)
-            received = self._boot(plan)
-            record = json.loads(received[0]) if received else self._last_words(words)
+        self._killed_before = limits.killed_for_memory()
+        try:
+            asked = "a new process"
+            with limits.naming(asked), child.standard_streams(), child.LastWords() as words:
+                self._start(plan, words)
+                self._boot(plan, words)
+        except BaseException as error:  # Ctrl-C too, at any moment
+            if hasattr(self, "_finalizer"):
+                self.close()
+            if hasattr(self, "_connection"):
+                self._connection.close()
+            if type(error) is MultikernelError:  # of a call that the host has refused
+                raise _boot_error({"error": str(error)}) from error
+            raise
+
+    def _start(self, plan: Plan, words: child.LastWords) -> None:
+        self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with theirs:
+            passed = theirs.fileno(), words.ours
+            self.process = subprocess.Popen(
+                child.command(child.SUPERVISOR, *map(str, passed), *child.about(plan)),
+                pass_fds=passed,
+                stdin=subprocess.DEVNULL,
+                stderr=words.stderr,
+                start_new_session=True,
+            )
+        self._finalizer = weakref.finalize(
+            self, _hang_up, self._connection, self.process, self.owner
+        )
+
+    def _boot(self, plan: Plan, words: child.LastWords) -> None:
+        received = self._come_up(plan)
+        record = json.loads(received[0]) if received else self._last_words(words)
         if "size" not in record or received is None:
-            self.close()
             raise _boot_error(record)
         self.pids: tuple[int, ...] = tuple(record["pids"])
-        (kernel,) = received[1]
-        try:
-            self.segment = _native.Segment.attach(kernel, record["size"])
-        finally:
-            os.close(kernel)
-        self.client = _native.Client(self.segment, ours.fileno())
+        self.segment = self._attach(received[1], record["size"])
+        self.client = _native.Client(self.segment, self._connection.fileno())
 
-    def _boot(self, plan: Plan) -> tuple[bytes, list[int]] | None:
+    def _come_up(self, plan: Plan) -> tuple[bytes, list[int]] | None:
         """Sends the plan; what came back, None where the supervisor has ended."""
         try:
             wire.send(self._connection, plan.encode())
             return wire.receive(self._connection)
         except ConnectionError:
             return None  # it was dead before it had read its plan
-        except BaseException:
-            self.close()
-            raise
+
+    def _attach(self, descriptors: list[int], size: int) -> _native.Segment:
+        """Raises MultikernelError where the host does not let it be mapped, or passed no
+        descriptor on.
+        """
+        with limits.naming("mmap of the kernel's segment"):
+            if not descriptors:
+                raise OSError(errno.EMFILE, "")  # the host drops what has no room
+            try:
+                return _native.Segment.attach(descriptors[0], size)
+            finally:
+                os.close(descriptors[0])
 
     def _last_words(self, words: child.LastWords) -> dict[str, Any]:
         """What a supervisor that has ended leaves to be said."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(CLOSE_SECONDS)
         status = self.process.returncode
-        said = words.read() or f"status {status}, without a word"
+        said = (
+            words.read()
+            or limits.cause_of_death(self.process.pid, status, self._killed_before)
+            or f"status {status}, without a word"
+        )
         return {"error": f"the supervisor ended: {said}"}
 
     # --- requests ---
@@ -105,6 +138,36 @@ class Launched:
         with self._locks[core][REQUESTS]:
             line = self.begin(core, REQUESTS, kind, *words, kept=kept)
             return self.finish(core, REQUESTS, line)
+
+    def request_many(self, kind: int, by_core: Mapping[int, tuple[int, ...]]) -> dict[int, Reply]:
+        """The same of many cores, all waited for together; by core its words."""
+        cores = sorted(by_core)
+        replies: dict[int, Reply] = {}
+        for at in range(0, len(cores), AT_ONCE):
+            replies |= self._request_many(kind, by_core, cores[at : at + AT_ONCE], ())
+        return replies
+
+    def _request_many(
+        self, kind: int, by_core: Mapping[int, tuple[int, ...]], cores: Sequence[int],
+        sent: Sequence[tuple[int, int]],
+    ) -> dict[int, Reply]:  # fmt: skip
+        """A call a core: nothing else gives back a lock wherever it is interrupted."""
+        if not cores:
+            return {core: self.finish(core, REQUESTS, line) for core, line in sent}
+        core = cores[0]
+        with self._locks[core][REQUESTS]:
+            line = self.begin(core, REQUESTS, kind, *by_core[core])
+            return self._request_many(kind, by_core, cores[1:], (*sent, (core, line)))
+
+    def request_within(self, seconds: float, core: int, kind: int, *words: int) -> Reply | None:
+        """The same; None where the core has not answered in time."""
+        deadline = time.monotonic() + seconds
+        with self._locks[core][REQUESTS]:
+            line = self.begin(core, REQUESTS, kind, *words)
+            while (reply := self.poll(core, REQUESTS, line, SLICE_US)) is None:
+                if time.monotonic() > deadline:
+                    break
+            return reply
 
     def begin(self, core: int, channel: int, kind: int, *words: int, kept: bytes = b"") -> int:
         """Sends a request; the line for finish. Hold the channel's lock: there is one at a time.
@@ -167,21 +230,16 @@ class Launched:
 
     def _death(self) -> MultikernelError:
         died = self._died or {}
-        if "died" not in died:
-            return CoreDied(
-                "the system is gone: its supervisor was killed", hint="boot another one"
-            )
-        status = died["status"]
-        how = (
-            f"killed by signal {-status}"
-            if status is not None and status < 0
-            else f"exit status {status}"
-        )
+        if "stopped" in died:
+            return SystemClosed(
+                "this system was stopped from outside", value=self.plan.system,
+                where="multikernel stop, or SIGTERM to its supervisor", hint="boot another one",
+            )  # fmt: skip
+        if "died" in died:
+            return wire.died_error(died, "and the system was taken down")
         return CoreDied(
-            f"core {died['died']} died ({how}) and the system was taken down",
-            core=died["died"],
-            pid=died["pid"],
-            status=status,
+            "the system is gone: its supervisor was killed",
+            value=limits.killed_since(self._killed_before) or None,
             hint="boot another one",
         )
 
@@ -193,11 +251,14 @@ class Launched:
     def close(self) -> None:
         """Takes the system down and waits until every process of it is gone. Idempotent."""
         with self._close_lock:
-            if self._closed or os.getpid() != self.owner:
+            if self._ended or os.getpid() != self.owner:
                 return
             self._closed = True
-            self._finalizer()
+            # Interrupted, it is done again by the next call.
+            _hang_up(self._connection, self.process, self.owner)
+            self._finalizer.detach()
             segments.sweep()
+            self._ended = True
 
 
 def _hang_up(connection: socket.socket, process: subprocess.Popen[bytes], owner: int) -> None:
@@ -208,12 +269,29 @@ def _hang_up(connection: socket.socket, process: subprocess.Popen[bytes], owner:
         return
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_WR)
-    try:
-        process.wait(CLOSE_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    deadline = time.monotonic() + CLOSE_SECONDS
+    pause = 0.0005
+    # It is not reaped before it is known how it ended, so that its session is still its own.
+    while process.returncode is None and not _has_ended(process):
+        if time.monotonic() > deadline:
+            process.kill()
+        time.sleep(pause)
+        pause = min(2 * pause, 0.01)
     connection.close()
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether the supervisor has; then it is reaped. Where it was killed, what programs have left
+    behind has nobody else to end it.
+    """
+    with contextlib.suppress(ChildProcessError):  # reaped already, by whoever ignores SIGCHLD
+        how = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        if how is None:
+            return False
+        if how.si_code != os.CLD_EXITED:
+            leftovers.end(process.pid)
+    process.wait()
+    return True
 
 
 def _boot_error(record: dict[str, Any]) -> MultikernelError:

@@ -14,26 +14,24 @@ import resource
 from array import array
 from collections.abc import Mapping
 
+from multikernel.machine import limits
 from multikernel.native import _native
 from multikernel.runtime.plan import HOST_TRANSPORTS
 
 SPARE = 64
-"""Descriptors that a process has for other things: its streams, segments, connection; besides one
-for each core.
-"""
+"""Descriptors that a process has for other things: its streams, segments, connection."""
 
 
 def needed(transport: str, cores: int) -> int:
     """Descriptors that a process of such a system may come to have open at once."""
     each = 1 if transport in HOST_TRANSPORTS else 0
     most = max((core + 1) * (cores - 1 - core) + cores - 1 for core in range(cores))
-    return each * most + cores + SPARE
+    return each * most + SPARE
 
 
 def allowed() -> int:
     """Descriptors that a process may have open here (the soft RLIMIT_NOFILE)."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return (1 << 62) if soft == resource.RLIM_INFINITY else soft
+    return limits.soft(resource.RLIMIT_NOFILE) or 1 << 62
 
 
 class Links:

@@ -14,7 +14,7 @@ ADDRESS_BASE = 0x20_0000_0000
 aarch64's smallest user range.
 """
 ADDRESS_BYTES = 1 << 36
-"""The whole range, 64 GiB, divided among the cores."""
+"""The whole range, 64 GiB, divided among the cores; less where the host limits addresses."""
 PAGE = 4096
 Kernel = Literal["multikernel", "shared"]
 KERNELS: tuple[Kernel, ...] = ("multikernel", "shared")
@@ -47,7 +47,7 @@ class Plan:
     its cores - 1 edges (parent in the low half, child in the high half) in sending order; the other
     roots send to all. record: a directory, where each core of a multikernel writes down what its
     monitor is given (native/multikernel/record.h), or "". lock_scope: one of LOCK_SCOPES, of the
-    shared kernel.
+    shared kernel. addresses: bytes of the range that mappings lie in.
     """
 
     kernel: Kernel
@@ -64,6 +64,7 @@ class Plan:
     trees: bytes = b""
     record: str = ""
     lock_scope: str = "big"
+    addresses: int = ADDRESS_BYTES
     sys_path: tuple[str, ...] = ()
     directory: str = ""
     system: str = ""
@@ -83,7 +84,7 @@ class Plan:
     @property
     def address_bytes(self) -> int:
         """Each core's share of the address range."""
-        return ADDRESS_BYTES // self.cores // PAGE * PAGE
+        return self.addresses // self.cores // PAGE * PAGE
 
     def encode(self) -> bytes:
         """As JSON, for the supervisor."""

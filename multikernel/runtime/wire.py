@@ -10,7 +10,7 @@ import struct
 import time
 from typing import Any
 
-from multikernel.errors import SegmentFull
+from multikernel.errors import CoreDied, SegmentFull
 
 _HEAD = struct.Struct("<Q")
 
@@ -78,6 +78,22 @@ def _exactly(connection: socket.socket, length: int, until: float | None) -> byt
         parts.append(part)
         length -= len(part)
     return b"".join(parts)
+
+
+def died_error(record: dict[str, Any], then: str) -> CoreDied:
+    """The CoreDied that a record describes: core, pid, status, and the limit that has ended it, if
+    one did. then: what became of the system.
+    """
+    status = record["status"]
+    how = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+    limit = record["limit"]
+    return CoreDied(
+        f"core {record['died']} died ({how}{f': {limit}' if limit else ''}) {then}",
+        core=record["died"],
+        pid=record["pid"],
+        status=status,
+        hint="boot another one",
+    )
 
 
 def full_error(record: dict[str, Any]) -> SegmentFull:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+
 from multikernel.errors import (
     BadInput,
     CoreBusy,
@@ -15,12 +17,25 @@ from multikernel.errors import (
     ProtocolError,
     TreeOvertaken,
 )
+from multikernel.machine import limits
 from multikernel.native._native import VERDICTS
+from multikernel.runtime.plan import ADDRESS_BYTES
 
 OK = VERDICTS["OK"]
 NOBODY = 0xFFFF
 """What a verdict names where it is about no core."""
 _NAMES = {number: name for name, number in VERDICTS.items()}
+
+
+def _range() -> str:
+    """How long it is, and why."""
+    limit = limits.soft(resource.RLIMIT_AS)
+    if limit is None or limit // 2 >= ADDRESS_BYTES:
+        return f"all cores share {limits.mib(ADDRESS_BYTES)} equally, so fewer have more each"
+    return (
+        f"all cores share {limits.mib(limit // 2)} equally, half of RLIMIT_AS (ulimit -v unlimited"
+        " before the boot)"
+    )
 
 
 def error_of(
@@ -82,12 +97,19 @@ def error_of(
                 where=doing,
                 hint="unmap something, or boot(slots=…) more",
             )
-        case "HOST":
+        case "NO_ADDRESS":
             return OutOfSlots(
-                "the host refused a mapping",
+                "the core's share of the range of addresses has no gap of that size",
                 value=value,
                 where=doing,
-                hint="see the limit vm.max_map_count and the memory left",
+                hint=f"unmap something: {_range()}",
+            )
+        case "HOST":
+            return OutOfSlots(
+                f"the host refused a mapping: {limits.of_mappings()}",
+                value=value,
+                where=doing,
+                hint="unmap something, or raise the limit: " + limits.MORE_MAPPINGS,
             )
         case "NO_MEMORY":
             return OutOfMemory(

@@ -42,8 +42,10 @@ def test_what_was_kept_is_the_budget(directory: Path) -> None:
 
 def test_kept_beside_the_costs_of_messages_and_not_taken_for_them() -> None:
     path = block_cost.save(30, HERE, HOST)
-    assert path.is_relative_to(kept.directory())
-    assert path not in kept.directory().glob("*.json")
+    directory = kept.directory()
+    assert directory is not None
+    assert path.is_relative_to(directory)
+    assert path not in directory.glob("*.json")
 
 
 def test_another_machines_is_not_used() -> None:

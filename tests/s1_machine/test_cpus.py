@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from s1_machine import trees
 
 from multikernel.errors import BadInput
-from multikernel.machine.cpus import MAX_CORES, Placement, resolve, spread_order
+from multikernel.machine.cpus import MAX_CORES, Placement, left_out, resolve, spread_order
 from multikernel.machine.topology import (
     MAX_CPU_ID,
     Cpu,
@@ -147,7 +147,7 @@ def test_the_same_cpu_twice_is_oversubscribed() -> None:
         ("8-9,7", "CPU does not exist: 7-9 (--cores)"),
         (
             "2-3",
-            "CPU is not allowed for this process: 2 (--cores); allowed are 0,3; the affinity mask",
+            "CPU is not allowed for this process: 2 (--cores); allowed are 0,3; the control group",
         ),
         ("", "no cores named: '' (--cores); give a number of cores such as 4, or a list"),
         (
@@ -165,7 +165,9 @@ def test_the_same_cpu_twice_is_oversubscribed() -> None:
     ],
 )
 def test_bad_cores_are_refused_in_a_sentence(tmp_path: Path, text: str, what: str) -> None:
-    topology = Topology.read(trees.offline(tmp_path), allowed=[0, 3])
+    trees.write(trees.offline(tmp_path), {"sys/fs/cgroup/cpuset.cpus.effective": "0,3"})
+    trees.write(tmp_path, {"proc/self/cgroup": "0::/"})
+    topology = Topology.read(tmp_path, allowed=[0, 3])
     with pytest.raises(BadInput) as caught:
         resolve(text, topology)
     assert str(caught.value).startswith(what)
@@ -175,6 +177,28 @@ def test_bad_cores_are_refused_in_a_sentence(tmp_path: Path, text: str, what: st
 def test_bad_cores_from_python_are_refused_naming_the_argument(cores: object) -> None:
     with pytest.raises(BadInput, match=r"\(cores=\)"):
         resolve(cores, machine(2), where="cores=")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("cpuset", [None, "0-2"])
+def test_a_list_names_what_the_group_grants_and_a_count_takes_the_mask(
+    tmp_path: Path, cpuset: str | None
+) -> None:
+    trees.two_packages(tmp_path)
+    if cpuset is not None:
+        trees.write(tmp_path, {"sys/fs/cgroup/x/cpuset.cpus": cpuset, "proc/self/cgroup": "0::/x"})
+    topology = Topology.read(tmp_path, allowed=[1])
+    assert resolve("0,2", topology).cpus == (0, 2)
+    assert resolve([2, 1], topology).cpus == (2, 1)
+    assert resolve("3", topology).cpus == (1, 1, 1)
+    assert resolve(None, topology).cpus == (1,)
+    assert left_out(topology).startswith("CPUs 0,2-15 are" if cpuset is None else "CPUs 0,2 are")
+    if cpuset is not None:
+        with pytest.raises(BadInput, match=r"not allowed for this process: 3 .* allowed are 0-2"):
+            resolve("2-3", topology)
+
+
+def test_nothing_is_left_out_by_a_mask_of_all(tmp_path: Path) -> None:
+    assert left_out(Topology.read(trees.two_packages(tmp_path))) == ""
 
 
 def test_no_allowed_cpu_says_so() -> None:

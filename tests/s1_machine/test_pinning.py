@@ -65,13 +65,6 @@ def test_pin_asks_the_kernel_where_the_thread_is(
         pinning.pin(max(mask))
 
 
-def test_the_processor_field_is_found_behind_any_name() -> None:
-    fields = " ".join(str(number) for number in range(4, 53))
-    assert pinning.processor_field(f"17 (evil) S 1 (x) R {fields}\n") == 39
-    with pytest.raises(ValueError, match="no processor field"):
-        pinning.processor_field("17 (short) R 1 2 3")
-
-
 def test_place_of_another_process(mask: set[int]) -> None:
     child = os.fork()
     if child == 0:

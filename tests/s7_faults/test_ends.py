@@ -7,6 +7,8 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -173,3 +175,25 @@ def test_programs_and_requests_learn_of_a_death(kernel: str) -> None:
     assert 2 in learned
     with pytest.raises(SystemClosed):
         system.allocate(1)
+
+
+def looks_until_it_dies(system: System) -> None:
+    while True:
+        system.launched.check()
+        time.sleep(0.01)
+
+
+def test_a_core_that_is_killed_while_it_is_inspected() -> None:
+    with multikernel.boot(cores=2) as system:
+        stopped = system.cores[1].pid
+        os.kill(stopped, signal.SIGSTOP)
+        inspect = [sys.executable, "-m", "multikernel", "inspect", "--json", "-"]
+        asking = subprocess.Popen(
+            [*inspect, str(os.getpid())], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(1.0)
+        os.kill(stopped, signal.SIGKILL)
+        asking.wait()
+        with pytest.raises(CoreDied) as died:
+            looks_until_it_dies(system)
+        assert (died.value.core, died.value.status) == (1, -signal.SIGKILL)

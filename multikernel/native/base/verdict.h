@@ -9,7 +9,7 @@ enum verdict {
     VERDICT_NOT_MAPPED, /* no such mapping here */
     VERDICT_PINNED,     /* a core holds a pin; the core is named */
     VERDICT_STALE_VIEW, /* the message comes from another membership */
-    VERDICT_NO_SLOT,    /* the table of mappings, or the address range, is full */
+    VERDICT_NO_SLOT,    /* the table of mappings is full */
     VERDICT_HOST,       /* the host refused a mapping call (ENOMEM: too many mappings) */
     VERDICT_BAD_REQUEST,
     VERDICT_NO_MEMORY, /* no frame of that size */
@@ -23,6 +23,8 @@ enum verdict {
     VERDICT_ALONE,     /* (local only) finished without asking anybody */
     /* (between monitors only) the core that was asked to order it does not own the object */
     VERDICT_NOT_OWNER,
+    VERDICT_CANCELLED,       /* (local only) the program is cancelled: it waits no longer */
     VERDICT_MORE,            /* (local only) a part is done and there is more: ask again */
+    VERDICT_NO_ADDRESS,      /* the core's range has no gap of that length */
     VERDICT_CAPABILITY = 64, /* and up: enum capability_verdict; but OK and BUSY are those above */
 };

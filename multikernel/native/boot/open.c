@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -18,7 +17,7 @@ enum {
 static const struct transport *const transports[] = {&transport_lines, &transport_rings,
                                                      &transport_host};
 
-static int open_state(struct driver *d, int memory, const struct driver_options *o)
+static int open_state(struct driver *d, const struct driver_options *o)
 {
     d->peers = calloc(d->cores, sizeof *d->peers);
     d->channels = d->cores * d->segment->geometry.user_channels;
@@ -29,9 +28,7 @@ static int open_state(struct driver *d, int memory, const struct driver_options 
     for (uint32_t other = 0; other < d->cores; other++)
         d->peers[other].doorbell = segment_doorbell(d->segment, other);
     int error;
-    if ((error = vspace_open(&d->vspace, memory, o->memory_bytes, o->address_base,
-                             o->address_size * d->cores, o->slots_per_core * d->cores)) ||
-        (error = trees_open(d, o->trees, o->tree_count)) || (error = dispatch_open(d)) ||
+    if ((error = trees_open(d, o->trees, o->tree_count)) || (error = dispatch_open(d)) ||
         (error = collective_open(d)))
         return error;
     d->kernel = o->shared_kernel ? &kernel_shared : &kernel_multikernel;
@@ -70,11 +67,36 @@ static int open_watches(struct driver *d, const struct driver_options *o)
     return error;
 }
 
+/* 0, or an errno; refused: of what. */
+static int open_all(struct driver *d, int memory, const struct driver_options *o,
+                    const char **refused)
+{
+    *refused = "mmap or madvise of the range of addresses";
+    int error = vspace_open(&d->vspace, memory, o->memory_bytes, o->address_base,
+                            o->address_size * d->cores, o->slots_per_core * d->cores);
+    if (error)
+        return error;
+    *refused = "the kernel's state";
+    if ((error = open_state(d, o)))
+        return error;
+    *refused = "sigaltstack";
+    if ((error = fault_install(d->vspace.base, d->vspace.size)))
+        return error;
+    *refused = "timer_create";
+    if ((error = interrupt_open(d)))
+        return error;
+    *refused = "the cancelling signal";
+    if ((error = cancel_open(d, (int)o->cancel_signal)))
+        return error;
+    *refused = "the channels";
+    return open_watches(d, o);
+}
+
 struct driver *driver_open(struct segment *segment, int memory, const struct driver_options *o,
-                           const char **reason)
+                           const char **refused)
 {
     struct driver *d = calloc(1, sizeof *d);
-    *reason = "out of memory";
+    *refused = "memory";
     if (!d)
         return NULL;
     d->segment = segment;
@@ -88,15 +110,9 @@ struct driver *driver_open(struct segment *segment, int memory, const struct dri
     d->disabled = 1;
     segment_region(&segment->geometry, &d->region);
     d->doorbell = segment_doorbell(segment, d->me);
-    int error = open_state(d, memory, o);
-    if (!error)
-        error = fault_install(d->vspace.base, d->vspace.size);
-    if (!error)
-        error = interrupt_open(d);
-    if (!error)
-        error = open_watches(d, o);
+    const int error = open_all(d, memory, o, refused);
     if (error) {
-        *reason = strerror(error);
+        errno = error;
         return NULL;
     }
     d->doorbell->pid = (uint32_t)getpid();

@@ -73,7 +73,8 @@ struct channel {
         struct {
             struct channel_header *header;
             uint32_t side;
-            int other_process; /* a descriptor of it, -1: not asked for yet */
+            int other_process;  /* a descriptor of it, -1: not asked for yet */
+            bool other_by_stat; /* it is its stat in /proc, as the host gives no pidfd */
             union {
                 struct ring_end ring;
                 struct used_ring_end used;

@@ -5,11 +5,15 @@
  *
  * A side that was killed closes nothing. A wait that has come to sleeping asks after the other
  * side's process, by a descriptor of it and not by its number, which the host may give to another
- * one. */
+ * one: a pidfd, or where it gives none (a system-call filter, an old kernel) the stat in /proc. */
 #include "channel/channel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -22,6 +26,25 @@ enum {
  * that is waited for. */
 static const struct patience in_memory = {40000, 64}, by_host = {40000, 0};
 
+static int stat_of(pid_t pid)
+{
+    char path[32];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Gone, or dead and not yet reaped: the letter behind the name, which may hold brackets. */
+static bool stat_says_gone(int descriptor)
+{
+    char text[256];
+    const ssize_t got = pread(descriptor, text, sizeof text - 1, 0);
+    if (got <= 0)
+        return got == 0 || errno == ESRCH;
+    text[got] = 0;
+    const char *name_end = strrchr(text, ')');
+    return name_end && name_end[1] && strchr("ZX", name_end[2]) && name_end[2];
+}
+
 static bool other_process_is_gone(struct channel *channel)
 {
     struct channel_header *header = channel->memory.header;
@@ -31,10 +54,15 @@ static bool other_process_is_gone(struct channel *channel)
         return false;
     if (channel->memory.other_process < 0) {
         int descriptor = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
-        if (descriptor < 0)
-            return errno == ESRCH;
+        if (descriptor < 0 && errno == ESRCH)
+            return true;
+        channel->memory.other_by_stat = descriptor < 0;
+        if (descriptor < 0 && (descriptor = stat_of((pid_t)pid)) < 0)
+            return kill((pid_t)pid, 0) && errno == ESRCH;
         channel->memory.other_process = descriptor;
     }
+    if (channel->memory.other_by_stat)
+        return stat_says_gone(channel->memory.other_process);
     struct pollfd process = {.fd = channel->memory.other_process, .events = POLLIN};
     return poll(&process, 1, 0) > 0;
 }

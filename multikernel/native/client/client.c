@@ -6,7 +6,8 @@
 
 #include "driver/driver.h"
 
-enum { CHANNEL_PROGRAMS = 1, PUT_BYTES = 40, GET_BYTES = 48, YIELDS = 32, PATIENCE_US = 100000 };
+enum { CHANNEL_PROGRAMS = 1, PUT_BYTES = 40, GET_BYTES = 48, YIELDS = 32 };
+enum { STEP_US = 50000, CLOCK_PIECES = 256 };
 
 struct client *client_open(struct segment *segment, int supervisor)
 {
@@ -91,47 +92,35 @@ void client_abandon(struct client *client, uint32_t core, uint32_t channel)
 }
 
 /* Both directions: pieces go out as lines are free, replies are taken in the order of sending. */
-static bool stream(struct client *client, uint32_t core, uint32_t kind, char *bytes, uint64_t size)
+enum transfer_state client_transfer(struct client *client, uint32_t core, struct transfer *t)
 {
-    const uint64_t piece = kind == KIND_RUN_DATA ? PUT_BYTES : GET_BYTES;
-    uint64_t sent = 0, done = 0;
-    uint32_t lines[CLIENT_LINES], head = 0, tail = 0;
-    bool fine = true;
-    while (tail != head || (fine && sent < size)) {
-        while (fine && sent < size && head - tail < CLIENT_LINES) {
-            struct message request = {{message_head(kind, 0, 0, 0, 0), sent}};
-            uint64_t length = size - sent < piece ? size - sent : piece;
-            if (kind == KIND_RUN_DATA)
-                memcpy(&request.word[2], bytes + sent, length);
+    const bool fetch = t->fetch;
+    const uint64_t piece = fetch ? GET_BYTES : PUT_BYTES, start = clock_ns(CLOCK_MONOTONIC);
+    for (uint32_t taken = 1; t->tail != t->head || (!t->refused && t->sent < t->size); taken++) {
+        while (!t->refused && t->sent < t->size && t->head - t->tail < CLIENT_LINES) {
+            struct message request = {
+                {message_head(fetch ? KIND_RUN_FETCH : KIND_RUN_DATA, 0, 0, 0, 0), t->sent}};
+            uint64_t length = t->size - t->sent < piece ? t->size - t->sent : piece;
+            if (!fetch)
+                memcpy(&request.word[2], t->bytes + t->sent, length);
             int line = client_send(client, core, CHANNEL_PROGRAMS, &request, NULL);
             if (line < 0)
                 break;
-            lines[head++ % CLIENT_LINES] = (uint32_t)line;
-            sent += length;
+            t->lines[t->head++ % CLIENT_LINES] = (uint32_t)line;
+            t->sent += length;
         }
         struct message reply;
-        if (tail == head || !client_wait(client, core, CHANNEL_PROGRAMS, lines[tail % CLIENT_LINES],
-                                         &reply, PATIENCE_US)) {
-            if (client_gone(client))
-                return false;
-            continue;
-        }
-        tail++;
-        fine = fine && message_verdict(&reply) == VERDICT_OK;
-        uint64_t length = size - done < piece ? size - done : piece;
-        if (kind == KIND_RUN_FETCH && fine)
-            memcpy(bytes + done, &reply.word[1], length);
-        done += length;
+        if (t->tail == t->head || !client_wait(client, core, CHANNEL_PROGRAMS,
+                                               t->lines[t->tail % CLIENT_LINES], &reply, STEP_US))
+            return client_gone(client) ? TRANSFER_FAILED : TRANSFER_MORE;
+        t->tail++;
+        t->refused |= message_verdict(&reply) != VERDICT_OK;
+        uint64_t length = t->size - t->done < piece ? t->size - t->done : piece;
+        if (fetch && !t->refused)
+            memcpy(t->bytes + t->done, &reply.word[1], length);
+        t->done += length;
+        if (taken % CLOCK_PIECES == 0 && clock_ns(CLOCK_MONOTONIC) - start > STEP_US * 1000)
+            return TRANSFER_MORE;
     }
-    return fine;
-}
-
-bool client_put(struct client *client, uint32_t core, const char *bytes, uint64_t size)
-{
-    return stream(client, core, KIND_RUN_DATA, (char *)(uintptr_t)bytes, size);
-}
-
-bool client_get(struct client *client, uint32_t core, char *bytes, uint64_t size)
-{
-    return stream(client, core, KIND_RUN_FETCH, bytes, size);
+    return t->refused ? TRANSFER_FAILED : TRANSFER_DONE;
 }

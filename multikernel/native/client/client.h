@@ -33,7 +33,23 @@ bool client_wait(struct client *client, uint32_t core, uint32_t channel, uint32_
  * comes. */
 void client_abandon(struct client *client, uint32_t core, uint32_t channel);
 
-/* Streams a program to a core (RUN_DATA), or its result from it (RUN_FETCH), pipelined. False: the
- * system is gone, or refused. */
-bool client_put(struct client *client, uint32_t core, const char *bytes, uint64_t size);
-bool client_get(struct client *client, uint32_t core, char *bytes, uint64_t size);
+/* A program on its way to a core (RUN_DATA), or its result from there (RUN_FETCH: fetch), pipelined.
+ * Zeroed but for these three. */
+struct transfer {
+    char *bytes;
+    uint64_t size;
+    bool fetch;
+    bool refused;
+    uint64_t sent, done;
+    uint32_t lines[CLIENT_LINES], head, tail;
+};
+
+enum transfer_state {
+    TRANSFER_MORE, /* call again: the caller may want to look around first */
+    TRANSFER_DONE,
+    TRANSFER_FAILED, /* the system is gone, or the core refused */
+};
+
+/* Goes on with it for moments. */
+enum transfer_state client_transfer(struct client *client, uint32_t core,
+                                    struct transfer *transfer);

@@ -24,7 +24,7 @@ int collective_open(struct driver *d)
     return d->groups ? 0 : ENOMEM;
 }
 
-static struct group *group_of(struct driver *d, const struct message *message)
+static struct group *group_of(const struct driver *d, const struct message *message)
 {
     uint32_t number = message->word[1] & 0xff;
     return number < GROUPS && d->groups[number].open ? &d->groups[number] : NULL;
@@ -62,10 +62,40 @@ static void join_group(struct driver *d, struct group *g, uint32_t root,
         child[g->child_count++] = (struct group_child){.core = (uint16_t)core};
 }
 
-/* Somebody waits in it here, or for what is here. */
-static bool engaged(const struct group *g)
+static bool all_want_it(const struct group *g)
 {
-    return g->open && (g->here || g->arrived || g->taker || g->spreading);
+    return g->what >> 24 & 1;
+}
+
+/* The own program waits in it, or nobody does and a round is half done. A child that waits for the
+ * outcome says so on its own core. */
+static bool engaged(const struct driver *d, const struct group *g)
+{
+    for (uint32_t i = 0; i < d->deferred_count; i++) {
+        const struct addressed *later = &d->deferred[i];
+        if (reply_type(later->address) == REPLY_LOCAL &&
+            driver_awaits_programs(message_kind(&later->message)) &&
+            group_of(d, &later->message) == g)
+            return true;
+    }
+    return g->open && ((g->here && g->waiter) || (g->arrived && !all_want_it(g)) || g->taker ||
+                       (g->spreading && g->spread_for));
+}
+
+/* What programs have given up is left in it: whose lines it holds is told. */
+static void close_group(struct driver *d, struct group *g)
+{
+    const struct message closed = {{message_head(KIND_GATHER, 0, VERDICT_BAD_REQUEST, d->me, 0)}};
+    g->open = false;
+    for (uint32_t i = 0; i < g->child_count; i++)
+        if (g->child[i].arrived && all_want_it(g))
+            driver_reply(d, g->child[i].held, &closed);
+    if (g->spreading && g->spread_for)
+        driver_reply(d, g->spread_for, &closed);
+    if (g->taker)
+        driver_reply(d, g->taker, &closed);
+    if (g->here && g->waiter)
+        driver_reply(d, g->waiter, &closed);
 }
 
 /* Words: 1 the group's number; 2 root 0-15 (0xffff: close it; 0xfffe: CORE_BUSY where somebody
@@ -79,9 +109,10 @@ static enum verdict open_group(struct driver *d, uint64_t address, const struct 
         return VERDICT_BAD_REQUEST;
     struct group *g = &d->groups[number];
     if (root == MAY_CLOSE)
-        return engaged(g) ? VERDICT_CORE_BUSY : VERDICT_OK;
+        return engaged(d, g) ? VERDICT_CORE_BUSY : VERDICT_OK;
     if (root == TREE_NOBODY) {
-        g->open = false;
+        if (g->open)
+            close_group(d, g);
         return VERDICT_OK;
     }
     const uint64_t *kept = driver_set(d, address, request->word[3]);
@@ -179,7 +210,7 @@ static void finish(struct driver *d, struct group *g, enum verdict verdict, cons
 {
     struct message outcome = {{message_head(KIND_GATHER, 0, verdict, d->me, 0), g->what}};
     memcpy(&outcome.word[2], value, sizeof g->value);
-    bool all = g->what >> 24 & 1;
+    const bool all = all_want_it(g);
     g->here = false;
     g->arrived = 0;
     for (uint32_t i = 0; i < g->child_count; i++) {
@@ -187,7 +218,8 @@ static void finish(struct driver *d, struct group *g, enum verdict verdict, cons
         if (all)
             driver_reply(d, g->child[i].held, &outcome);
     }
-    driver_reply(d, g->waiter, &outcome);
+    if (g->waiter)
+        driver_reply(d, g->waiter, &outcome);
 }
 
 static enum verdict gather(struct driver *d, struct group *g, uint64_t address, uint32_t from,
@@ -218,7 +250,7 @@ static enum verdict gather(struct driver *d, struct group *g, uint64_t address, 
         g->here = true;
         g->waiter = address;
     }
-    if (child && !(g->what >> 24 & 1)) {
+    if (child && !all_want_it(g)) {
         reply->word[1] = g->what;
         driver_reply(d, address, reply); /* taken; it may go on */
     }
@@ -337,5 +369,17 @@ void collective_reply(struct driver *d, uint64_t address, const struct message *
     struct message done = {
         {message_head(KIND_SPREAD, 0, message_verdict(message), message_core(message), 0),
          g->spread.word[1]}};
-    driver_reply(d, g->spread_for, &done);
+    if (g->spread_for)
+        driver_reply(d, g->spread_for, &done);
+}
+
+void collective_give_up(struct driver *d, uint64_t address)
+{
+    for (uint32_t i = 0; i < GROUPS; i++) {
+        struct group *g = &d->groups[i];
+        uint64_t *const waits[] = {&g->waiter, &g->taker, &g->spread_for};
+        for (uint32_t j = 0; j < 3; j++)
+            if (*waits[j] == address)
+                *waits[j] = 0;
+    }
 }

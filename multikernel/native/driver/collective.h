@@ -26,7 +26,7 @@
 #pragma once
 
 #include "base/message.h"
-#include "monitor/monitor.h"
+#include "driver/requests.h"
 
 struct driver;
 
@@ -88,7 +88,16 @@ struct group {
     uint64_t taker; /* the own program waits for a message */
 };
 
+/* Of requests: what they wait for is done by other programs, perhaps never. */
+static inline bool driver_awaits_programs(uint32_t kind)
+{
+    return kind >= KIND_GATHER && kind <= KIND_TAKE;
+}
+
 int collective_open(struct driver *driver);
+/* The own program, cancelled, waits no longer for the reply to that request. What it has given to
+ * a round counts, and its message goes on; a message for it stays in the box. */
+void collective_give_up(struct driver *driver, uint64_t address);
 /* KIND_GROUP, KIND_GATHER, KIND_SPREAD, KIND_ORDER, KIND_TAKE; PENDING when driver_reply will
  * follow. */
 enum verdict collective_request(struct driver *driver, uint64_t address,

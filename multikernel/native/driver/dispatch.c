@@ -4,6 +4,7 @@
  * a program is allocated only in the loop proper. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "driver/driver.h"
 
@@ -26,7 +27,7 @@ static enum verdict handle(struct driver *d, uint64_t address, const struct mess
         d->patience = (struct patience){request->word[1], (uint32_t)request->word[2]};
         d->slice_us = (uint32_t)request->word[3];
         return VERDICT_OK;
-    case KIND_RUN_BEGIN ... KIND_RUN_FETCH:
+    case KIND_RUN_BEGIN ... KIND_RUN_CANCEL:
         return program_request(d, address, request, reply);
     case KIND_CAP_CREATE ... KIND_CAP_DIGEST:
         return capability_request(d, address, request, reply);
@@ -69,6 +70,17 @@ void dispatch(struct driver *d, uint64_t address, const struct message *request)
         return;
     assert(d->deferred_count < d->deferred_max);
     d->deferred[d->deferred_count++] = (struct addressed){address, *request};
+}
+
+bool dispatch_forget(struct driver *d, uint64_t address)
+{
+    for (uint32_t i = 0; i < d->deferred_count; i++)
+        if (d->deferred[i].address == address) {
+            memmove(&d->deferred[i], &d->deferred[i + 1],
+                    (--d->deferred_count - i) * sizeof *d->deferred);
+            return true;
+        }
+    return false;
 }
 
 bool dispatch_deferred(struct driver *d)

@@ -12,7 +12,7 @@
  *   watch                           what is looked at
  *   transport: lines, rings, host   how messages travel
  *   outgoing, reply                 requests to other cores, and replies
- *   program, memory_requests, trees, kernel_requests, capability_requests, collective, dispatch
+ *   cancel, program, memory_requests, trees, kernel_requests, capability_requests, collective, dispatch
  *                                   the requests that are answered (requests.h)
  *   arrivals                        one turn: whatever has arrived goes where it belongs
  *   interrupt                       modes and signals
@@ -43,6 +43,7 @@ struct addressed {
 struct completion {
     bool used;
     bool done;
+    bool dropped; /* nobody waits for it: it is free when it has come */
     struct message message;
 };
 
@@ -51,6 +52,7 @@ enum event { EVENT_NONE = 0, EVENT_RUN, EVENT_STOP };
 /* Programs in transit between the client and the core's Python. */
 struct program {
     enum { PROGRAM_IDLE, PROGRAM_LOADING, PROGRAM_RUNNING } state;
+    uint64_t number; /* counts: no two programs of a core have the same */
     char *code;
     uint64_t code_bytes;
     char *result;
@@ -63,6 +65,7 @@ struct program {
 typedef enum verdict driver_handler(struct driver *driver, const struct message *request,
                                     struct message *reply);
 
+enum { CANCEL_NONE, CANCEL_ASKED, CANCEL_TOLD };
 enum { COMPLETIONS = 64, UNNOTIFIED_MOST = 32, UNNOTIFIED_TURNS = 8 };
 
 struct driver {
@@ -124,6 +127,8 @@ struct driver {
     struct group *groups;
     struct region region;
     long timer;
+    long cancel_timer;
+    _Atomic uint32_t cancel;       /* of the program that runs (cancel.c) */
     const struct sparse *mappings; /* the kernel's table: kernel.h says when it may be looked at */
     const struct tree *trees;      /* ... and trees, by root, */
     const struct frames *frames;   /* ... and frames */
@@ -148,6 +153,7 @@ struct driver_options {
     uint32_t cnodes; /* that a core's capabilities have room for, the root among them */
     uint32_t capability_protocol; /* enum capability_protocol */
     uint32_t lock_scope;          /* the shared kernel's capabilities: 0 one lock, 1 one a region */
+    uint32_t cancel_signal;       /* interrupts a program that is to be cancelled */
     uint64_t address_base;
     uint64_t address_size; /* a core's share of the range */
     uint64_t memory_bytes;
@@ -172,6 +178,15 @@ static inline const char *driver_code(const struct driver *driver, uint64_t *byt
 {
     *bytes = driver->program.code_bytes;
     return driver->program.code;
+}
+
+/* The program was cancelled and has not noticed yet: true once for each time that it was asked for.
+ * Any thread may ask, in a signal handler too. */
+bool driver_cancelled(struct driver *driver);
+/* Only whether it is so. */
+static inline bool driver_to_be_cancelled(const struct driver *driver)
+{
+    return atomic_load_explicit(&driver->cancel, memory_order_relaxed) == CANCEL_ASKED;
 }
 
 /* No other thread comes in from here on, while the core is in its loop or measures; or they may
@@ -200,7 +215,7 @@ bool driver_enter_as_guest(struct driver *driver);
 void driver_leave_as_guest(struct driver *driver);
 
 /* A request to this core's own driver, waited for; result as the kinds say. VERDICT_BUSY never
- * comes back. This and all below: between driver_enter and driver_leave. */
+ * comes back, VERDICT_CANCELLED only from a wait for other programs (driver_awaits_programs). This and all below: between driver_enter and driver_leave. */
 enum verdict driver_here(struct driver *driver, const struct message *request,
                          struct message *result);
 /* The same in two steps, so that many are in flight from one core (at most COMPLETIONS / 2 at a
@@ -327,12 +342,20 @@ static inline void driver_forget(struct driver *driver, uint64_t ticket)
     driver->completions[reply_line(ticket)].used = false;
 }
 
+/* One may still come, and nobody waits for it. */
+static inline void driver_drop_reply(struct driver *d, uint64_t ticket)
+{
+    d->completions[reply_line(ticket)].dropped = true;
+}
+
 /* --- Requests --- */
 
 /* Answers a request, now or (by deferring it) later. */
 int dispatch_open(struct driver *driver); /* 0, or an errno */
 void dispatch(struct driver *driver, uint64_t address, const struct message *message);
 bool dispatch_deferred(struct driver *driver);
+/* Whether it was deferred; it is not tried again. */
+bool dispatch_forget(struct driver *driver, uint64_t address);
 /* By kind; see requests.h. BUSY: try again later. PENDING: driver_reply follows. */
 enum verdict access_request(struct driver *driver, const struct message *message,
                             struct message *reply);
@@ -344,6 +367,12 @@ enum verdict capability_request(struct driver *driver, uint64_t address,
                                 const struct message *message, struct message *reply);
 enum verdict program_request(struct driver *driver, uint64_t address, const struct message *message,
                              struct message *reply);
+/* KIND_RUN_CANCEL; the program has ended; and at boot, with the signal that interrupts: 0, or an
+ * errno. */
+enum verdict cancel_request(struct driver *driver, const struct message *request,
+                            struct message *reply);
+void cancel_over(struct driver *driver);
+int cancel_open(struct driver *driver, int number);
 /* The program has ended, with that result, which is kept up to the next program. */
 void program_ended(struct driver *driver, char *result, uint64_t bytes);
 /* One try of driver_access: OK, FAULT, or BUSY when the page is prepared and the outcome not known

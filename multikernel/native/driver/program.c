@@ -20,10 +20,12 @@ enum verdict program_request(struct driver *d, uint64_t address, const struct me
             return VERDICT_BUSY; /* not in the loop: the interrupt handler must not call malloc */
         free(program->result);
         free(program->code);
-        *program = (struct program){.code = malloc(at ? at : 1), .code_bytes = at};
+        *program = (struct program){
+            .number = program->number + 1, .code = malloc(at ? at : 1), .code_bytes = at};
         if (!program->code)
             return VERDICT_NO_MEMORY; /* nothing is being loaded */
         program->state = PROGRAM_LOADING;
+        reply->word[1] = program->number;
         return VERDICT_OK;
     case KIND_RUN_DATA:
         if (program->state != PROGRAM_LOADING || at >= program->code_bytes)
@@ -38,6 +40,8 @@ enum verdict program_request(struct driver *d, uint64_t address, const struct me
         program->answer_to = address;
         d->event = EVENT_RUN;
         return VERDICT_PENDING;
+    case KIND_RUN_CANCEL:
+        return cancel_request(d, request, reply);
     default:
         if (!program->result || at >= program->result_bytes)
             return VERDICT_BAD_REQUEST;
@@ -55,6 +59,7 @@ void program_ended(struct driver *d, char *result, uint64_t bytes)
     program->result = result;
     program->result_bytes = bytes;
     program->state = PROGRAM_IDLE;
+    cancel_over(d);
     struct message reply = {{message_head(KIND_RUN_GO, 0, VERDICT_OK, 0xffff, 0), bytes}};
     driver_reply(d, program->answer_to, &reply);
 }

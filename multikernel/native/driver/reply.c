@@ -27,6 +27,10 @@ void driver_reply(struct driver *d, uint64_t address, const struct message *mess
     uint32_t line = reply_line(address), who = reply_who(address);
     switch (reply_type(address)) {
     case REPLY_LOCAL:
+        if (d->completions[line].dropped) {
+            d->completions[line].used = d->completions[line].dropped = false;
+            break;
+        }
         message_copy(&d->completions[line].message, message);
         d->completions[line].done = true;
         break;

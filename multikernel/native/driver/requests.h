@@ -32,10 +32,13 @@ enum driver_kind {
     KIND_ORDER,  /* the same, to all members in one order: asked of the root */
     KIND_TAKE,   /* 1 group; 2 do not wait -> 1 the sender's word 1, ~0: nothing; 2-6 the message */
     KIND_POLICY, /* 1 spin cycles; 2 yields; 3 slice in microseconds */
-    KIND_RUN_BEGIN, /* 1 bytes of the program */
+    KIND_RUN_BEGIN, /* 1 bytes of the program -> 1 number of the run */
     KIND_RUN_DATA,  /* 1 offset; 2-6 forty bytes */
     KIND_RUN_GO,    /* -> 1 bytes of its result, when it has ended */
     KIND_RUN_FETCH, /* 1 offset -> 1-6 forty-eight bytes */
+    /* 1 number of the run; 2 not 0: cancel it -> 1 what it is at: 0 not running, 1 running, 2 not
+     * interrupted yet, 3 interrupted */
+    KIND_RUN_CANCEL,
     /* 1 size; 2 CNode; 3 index -> 1 reference to RAM; 2 its address. Of core 0, which keeps the
      * memory */
     KIND_CAP_CREATE,

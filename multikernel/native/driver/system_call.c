@@ -15,6 +15,24 @@ static void before_the_first_look(void)
         arch_relax();
 }
 
+/* A cancelled program waits no longer: true if there was a reply before. */
+static bool await_programs(struct driver *d, uint64_t address, struct message *reply)
+{
+    struct wait wait = {0};
+    while (!driver_done(d, address, reply)) {
+        if (driver_to_be_cancelled(d))
+            return false;
+        driver_wait(d, &wait);
+    }
+    return true;
+}
+
+static enum verdict cancelled(struct message *reply)
+{
+    *reply = (struct message){{message_head(0, 0, VERDICT_CANCELLED, 0xffff, 0)}};
+    return VERDICT_CANCELLED;
+}
+
 static enum verdict await(struct driver *d, uint64_t address, struct message *reply)
 {
     struct wait wait = {0};
@@ -34,18 +52,36 @@ enum verdict driver_here(struct driver *d, const struct message *request, struct
 {
     uint64_t address = driver_begin(d, request);
     notify_all(d);
-    return await(d, address, result);
+    if (!driver_awaits_programs(message_kind(request)))
+        return await(d, address, result);
+    if (await_programs(d, address, result))
+        return message_verdict(result);
+    dispatch_forget(d, address);
+    collective_give_up(d, address);
+    driver_forget(d, address);
+    return cancelled(result);
 }
 
 enum verdict driver_call(struct driver *d, uint32_t to, uint32_t channel,
                          const struct message *request, struct message *reply)
 {
+    const bool programs = driver_awaits_programs(message_kind(request));
     uint64_t address = driver_local_address(d);
     struct wait wait = {0};
-    while (!user_send(d, to, channel, request, address))
+    while (!user_send(d, to, channel, request, address)) {
+        if (programs && driver_to_be_cancelled(d)) {
+            driver_forget(d, address);
+            return cancelled(reply);
+        }
         driver_wait(d, &wait);
+    }
     before_the_first_look();
-    return await(d, address, reply);
+    if (!programs)
+        return await(d, address, reply);
+    if (await_programs(d, address, reply))
+        return message_verdict(reply);
+    driver_drop_reply(d, address);
+    return cancelled(reply);
 }
 
 enum verdict driver_allocate(struct driver *d, uint64_t length, struct message *reply)

@@ -7,7 +7,6 @@ cimport cython
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release,
 )
-from cpython.exc cimport PyErr_CheckSignals
 from posix.time cimport CLOCK_MONOTONIC
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 

@@ -24,8 +24,13 @@ cdef extern from "client/client.h":
     bint client_wait(client *c, uint32_t core, uint32_t channel, uint32_t line, message *reply,
             uint64_t timeout_us) nogil
     void client_abandon(client *c, uint32_t core, uint32_t channel)
-    bint client_put(client *c, uint32_t core, const char *bytes, uint64_t size) nogil
-    bint client_get(client *c, uint32_t core, char *bytes, uint64_t size) nogil
+    struct transfer:
+        char *bytes
+        uint64_t size
+        bint fetch
+    enum transfer_state:
+        TRANSFER_MORE, TRANSFER_DONE
+    transfer_state client_transfer(client *c, uint32_t core, transfer *t) nogil
 
 
 cdef message _message(int kind, tuple words) except *:
@@ -90,18 +95,23 @@ cdef class Client:
     def abandon(self, uint32_t core, uint32_t channel):
         client_abandon(self.c, core, channel)
 
-    def put(self, uint32_t core, bytes program):
-        cdef const char *data = PyBytes_AS_STRING(program)
-        cdef uint64_t size = len(program)
-        cdef bint fine
-        with nogil:
-            fine = client_put(self.c, core, data, size)
-        return fine
+    cdef bint transfer(self, uint32_t core, char *data, uint64_t size, bint fetch) except *:
+        """False: the system is gone, or the core refused. Between its steps signals are heard."""
+        cdef transfer t
+        cdef transfer_state state = TRANSFER_MORE
+        memset(&t, 0, sizeof(t))
+        t.bytes, t.size, t.fetch = data, size, fetch
+        while state == TRANSFER_MORE:
+            with nogil:
+                state = client_transfer(self.c, core, &t)
+            PyErr_CheckSignals()
+        return state == TRANSFER_DONE
+
+    def put(self, uint32_t core, const unsigned char[::1] program):
+        """Whether the core has taken it. Ctrl-C is heard meanwhile, and leaves it half there."""
+        return self.transfer(core, <char *><uintptr_t>&program[0], len(program), False)
 
     def get(self, uint32_t core, uint64_t size):
+        """The result of the core's last program, None if it does not give it. Ctrl-C as above."""
         cdef bytes result = PyBytes_FromStringAndSize(NULL, size)
-        cdef char *data = PyBytes_AS_STRING(result)
-        cdef bint fine
-        with nogil:
-            fine = client_get(self.c, core, data, size)
-        return result if fine else None
+        return result if self.transfer(core, PyBytes_AS_STRING(result), size, True) else None

@@ -11,7 +11,7 @@ cdef extern from "driver/driver.h":
     # One structure: what a dictionary converts to, and what is set beside it.
     struct driver_numbers "driver_options":
         uint32_t me, shared_kernel, transport, crowded, slots_per_core, cnodes
-        uint32_t capability_protocol, lock_scope
+        uint32_t capability_protocol, lock_scope, cancel_signal
         uint64_t address_base, address_size, memory_bytes, cycles_per_us, spin_cycles
     struct driver_options:
         const uint32_t *trees
@@ -22,6 +22,7 @@ cdef extern from "driver/driver.h":
     int driver_finish(driver *d, const char *result, uint64_t bytes)
     const char *driver_code(driver *d, uint64_t *bytes)
     bint driver_forked(driver *d)
+    bint driver_cancelled(driver *d)
     void driver_keep_out(driver *d, bint out) nogil
     bint driver_enter_as_guest(driver *d) nogil
     void driver_leave_as_guest(driver *d) nogil
@@ -47,7 +48,7 @@ cdef extern from "pythread.h":
     unsigned long PyThread_get_thread_ident()
 
 cdef extern from "boot/open.h":
-    driver *driver_open(segment *s, int memory, const driver_options *o, const char **reason)
+    driver *driver_open(segment *s, int memory, const driver_options *o, const char **refused)
 
 
 cdef class Exported:
@@ -82,7 +83,7 @@ cdef class Driver:
             bytes links=None):
         cdef driver_numbers numbers = options
         cdef driver_options *o = <driver_options *>&numbers
-        cdef const char *reason = NULL
+        cdef const char *refused = NULL
         if len(trees) % (4 * segment.cores):
             raise ValueError("a tree is its root and one edge for each other core")
         if links is not None and len(links) != sizeof(int) * segment.cores:
@@ -95,9 +96,9 @@ cdef class Driver:
         self.segment = segment
         self.me = numbers.me
         self.first_thread = PyThread_get_thread_ident()
-        self.d = driver_open(segment.s, memory, o, &reason)
+        self.d = driver_open(segment.s, memory, o, &refused)
         if not self.d:
-            raise OSError(reason.decode())
+            raise OSError(errno, refused.decode())
 
     def run(self):
         """The driver's loop; True when a program has arrived (`code`), False when the system stops.
@@ -113,9 +114,13 @@ cdef class Driver:
         cdef const char *data = driver_code(self.d, &size)
         return PyBytes_FromStringAndSize(data, size)
 
-    def finish(self, bytes result):
+    def cancelled(self):
+        """Whether the program was cancelled, once for each time; the signal says when to ask."""
+        return driver_cancelled(self.d)
+
+    def finish(self, const unsigned char[::1] result):
         """Sends the program's result back."""
-        if driver_finish(self.d, PyBytes_AS_STRING(result), len(result)):
+        if driver_finish(self.d, <const char *>&result[0], len(result)):
             raise MemoryError("result")
 
     cdef int refuse_child(self) except -1:
@@ -163,13 +168,21 @@ cdef class Driver:
             later.handle = handle
             driver_drop(self.d, later)
 
+    cdef int raise_cancelled(self) except -1:
+        """Out of a wait for other programs. Another thread leaves it to the first one to notice."""
+        if PyThread_get_thread_ident() == self.first_thread:
+            driver_cancelled(self.d)
+        raise _Cancelled
+
     def here(self, int kind, tuple words, bytes kept=b""):
         """A system call: (verdict, core named, six words). kept: see cores_word."""
         cdef message request = _message(kind, words), reply
         self.enter()
         memcpy(self.d.program_set, PyBytes_AS_STRING(kept), len(kept))
-        driver_here(self.d, &request, &reply)
+        cdef int verdict = driver_here(self.d, &request, &reply)
         self.leave()
+        if verdict == VERDICT_CANCELLED:
+            self.raise_cancelled()
         return _reply(&reply)
 
     def begin(self, int kind, tuple words):
@@ -192,12 +205,15 @@ cdef class Driver:
     def call(self, uint32_t peer, int kind, tuple words, bint ring=False):
         """A request to another core's driver, waited for."""
         cdef message request = _message(kind, words), reply
+        cdef int verdict
         self.enter()
         if ring:
-            driver_call_over(self.d, &transport_rings, peer, &request, &reply)
+            verdict = driver_call_over(self.d, &transport_rings, peer, &request, &reply)
         else:
-            driver_call(self.d, peer, 0, &request, &reply)
+            verdict = driver_call(self.d, peer, 0, &request, &reply)
         self.leave()
+        if verdict == VERDICT_CANCELLED:
+            self.raise_cancelled()
         return _reply(&reply)
 
     def allocate(self, uint64_t length):

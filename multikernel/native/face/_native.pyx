@@ -6,12 +6,14 @@ driver keep it.
 """
 
 import array
+from contextlib import suppress as _suppress
 
-from multikernel.errors import SystemClosed as _SystemClosed
+from multikernel.errors import Cancelled as _Cancelled, SystemClosed as _SystemClosed
 
 from cpython cimport array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EINVAL, errno
 from libc.signal cimport SIGKILL
 from libc.stdint cimport UINT64_MAX, int64_t, uint16_t, uint32_t, uint64_t, uint8_t, uintptr_t
@@ -26,6 +28,7 @@ cdef extern from "arch/arch.h":
 
 cdef extern from *:
     """
+    #include <sched.h>
     #include <sys/prctl.h>
     static unsigned long multikernel_cython(void) { return CYTHON_HEX_VERSION; }
     """
@@ -33,6 +36,7 @@ cdef extern from *:
     const char *MK_BUILD_COMPILER, *MK_BUILD_FLAGS, *MK_BUILD_TYPE
     int PR_SET_NAME, PR_SET_PDEATHSIG
     int prctl(int option, ...)
+    int sched_getcpu()
 
 cdef extern from "base/message.h":
     struct message:
@@ -45,14 +49,20 @@ def adopt(str name):
     """
     adopt_name(name)
     if prctl(PR_SET_PDEATHSIG, <unsigned long>SIGKILL):
-        raise OSError(errno, "prctl")
+        raise OSError(errno, "prctl(PR_SET_PDEATHSIG)")
 
 
 def adopt_name(str name):
-    """Names this process."""
+    """Names this process, where the host lets it."""
     cdef bytes encoded = name.encode()
     if prctl(PR_SET_NAME, PyBytes_AS_STRING(encoded)):
-        raise OSError(errno, "prctl")
+        with _suppress(OSError), open("/proc/self/comm", "wb") as file:
+            file.write(encoded)
+
+
+def current_cpu():
+    """The CPU that the calling thread runs on, now."""
+    return sched_getcpu()
 
 
 def tsc():

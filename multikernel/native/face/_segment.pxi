@@ -62,7 +62,7 @@ cdef class Segment:
     cdef int map(self, int fd, uint64_t size) except -1:
         cdef void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
         if memory == MAP_FAILED:
-            raise OSError("the kernel segment cannot be mapped")
+            raise OSError(errno, "the kernel segment cannot be mapped")
         self.s, self.bytes = <segment *>memory, size
         return 0
 

@@ -9,8 +9,9 @@ static int live(void *table, uint32_t i, uint64_t *start, uint64_t *end)
     return mapping_state(mapping) != MAPPING_FREE;
 }
 
-struct mapping *mapping_reserve(struct sparse *table, struct new_mappings *to, uint64_t frame,
-                                uint64_t length, uint32_t rights, uint32_t recorded)
+enum verdict mapping_reserve(struct sparse *table, struct new_mappings *to, uint64_t frame,
+                             uint64_t length, uint32_t rights, uint32_t recorded,
+                             struct mapping **reserved)
 {
     struct mapping *mapping = NULL;
     for (uint32_t i = 0; i < table->own_count && !mapping; i++) {
@@ -21,13 +22,16 @@ struct mapping *mapping_reserve(struct sparse *table, struct new_mappings *to, u
             mapping->slot = slot;
         }
     }
+    if (!mapping)
+        return VERDICT_NO_SLOT;
     const uint64_t address =
-        mapping ? address_range_take(&to->addresses, length, live, table, table->own_count) : 0;
+        address_range_take(&to->addresses, length, live, table, table->own_count);
     if (!address)
-        return NULL;
+        return VERDICT_NO_ADDRESS;
     to->next = (mapping->slot - table->own + 1) % table->own_count;
     mapping_fill(mapping, mapping->generation + 1, rights, recorded, address, frame, length);
-    return mapping;
+    *reserved = mapping;
+    return VERDICT_OK;
 }
 
 void mapping_count(const struct sparse *table, uint32_t *mapped, uint32_t *locked)

@@ -141,9 +141,10 @@ static inline uint64_t mapping_hash(const struct mapping *m)
 
 /* --- The table --- */
 
-/* A free own entry is filled, with the next generation and an address; NULL: there is none. */
-struct mapping *mapping_reserve(struct sparse *table, struct new_mappings *to, uint64_t frame,
-                                uint64_t length, uint32_t rights, uint32_t recorded);
+/* A free own entry is filled, with the next generation and an address. NO_SLOT, NO_ADDRESS. */
+enum verdict mapping_reserve(struct sparse *table, struct new_mappings *to, uint64_t frame,
+                             uint64_t length, uint32_t rights, uint32_t recorded,
+                             struct mapping **reserved);
 /* Mapped entries, and those that an operation has. */
 void mapping_count(const struct sparse *table, uint32_t *mapped, uint32_t *locked);
 /* Is a page mapped of that memory, as far as it has that keeper? FRAME_IN_USE; BUSY: what becomes of

@@ -26,11 +26,12 @@ static enum verdict change(struct driver *d, uint32_t slot, enum change_kind wha
 enum verdict shared_page_reserve(struct driver *d, const struct request *request, uint32_t *slot)
 {
     struct shared_kernel *k = shared_state(d);
-    struct mapping *page =
-        mapping_reserve(&k->mappings, &k->fresh, request->frame, request->length, request->rights,
-                        request->operation == OPERATION_MAP_FRAME ? request->rights : 0);
-    if (!page)
-        return VERDICT_NO_SLOT;
+    const uint32_t recorded = request->operation == OPERATION_MAP_FRAME ? request->rights : 0;
+    struct mapping *page;
+    const enum verdict verdict = mapping_reserve(&k->mappings, &k->fresh, request->frame,
+                                                 request->length, request->rights, recorded, &page);
+    if (verdict != VERDICT_OK)
+        return verdict;
     *slot = (uint32_t)page->slot;
     struct shared_entry *entry = entry_at(k, *slot);
     entry->mapping = 0;

@@ -114,7 +114,8 @@ void shared_unlock(struct driver *d);
 
 /* --- Pages, under the lock: page.c --- */
 
-/* An entry and an address for the request's frame, which no core maps yet. NO_SLOT. */
+/* An entry and an address for the request's frame, which no core maps yet. NO_SLOT,
+ * NO_ADDRESS. */
 enum verdict shared_page_reserve(struct driver *d, const struct request *request, uint32_t *slot);
 /* ... is taken back. */
 void shared_page_free(struct driver *d, uint32_t slot);

@@ -38,18 +38,19 @@ static bool has_bits(const struct monitor *m, const struct request *request)
 static enum verdict begin(struct monitor *m, const struct environment *env, struct workflow *w,
                           struct agreement *a, const struct request *request)
 {
-    struct mapping *mapping = NULL;
+    struct mapping *mapping;
     (void)w;
     /* From the reservation on the frame cannot be freed (mapping_of_frame). */
     if (!has_bits(m, request) ||
         (request->keeper == m->me + 1 &&
          !frames_has(monitor_frames(m), request->frame, request->length, request->generation)))
         return VERDICT_NOT_A_FRAME;
-    if (mapping_has_room(m, m->mappings.own, request->holders))
-        mapping = mapping_reserve(&m->mappings, &m->fresh, request->frame, request->length,
-                                  request->rights, 0);
-    if (!mapping)
+    if (!mapping_has_room(m, m->mappings.own, request->holders))
         return VERDICT_NO_SLOT;
+    const enum verdict verdict = mapping_reserve(&m->mappings, &m->fresh, request->frame,
+                                                 request->length, request->rights, 0, &mapping);
+    if (verdict != VERDICT_OK)
+        return verdict;
     mapping_hold(m, mapping, request->holders, request->kept);
     mapping->keeper = (uint16_t)request->keeper;
     if (cores_form(request->holders) == CORES_KEPT)
