@@ -20,7 +20,7 @@ import click
 from multikernel.cli.options import cores_option, note
 from multikernel.cli.output import loss_in
 from multikernel.errors import BadInput
-from multikernel.machine.cpus import left_out, resolve
+from multikernel.machine.cpus import left_out, outside_mask, resolve
 from multikernel.machine.topology import Topology
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def _title(booted: System) -> str:
     tree = f", {booted.trees[0].tree.kind} tree from core 0" if len(booted.trees) > 2 else ""
     idle = "share CPUs" if booted.plan.crowded else f"poll for {booted.poll} before they sleep"
     what = f"{booted.kernel}: {len(booted.cores)} cores, {booted.plan.memory >> 20} MiB{tree}"
-    outside = left_out(Topology.read())
+    outside = outside_mask(Topology.read())
     more = f"; {outside}: --cores takes them by name" if outside else ""
     return f"{what}; they {idle}{more}; Ctrl-C ends it"
 

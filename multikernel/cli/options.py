@@ -18,7 +18,7 @@ import click
 
 from multikernel.errors import BadInput, MeasurementRefused, MultikernelError, OutputError
 from multikernel.experiments.request import SIZES, Request
-from multikernel.machine.cpus import Placement, left_out, resolve
+from multikernel.machine.cpus import Placement, left_out, outside_mask, resolve
 from multikernel.machine.topology import Topology, format_cpu_list
 from multikernel.results import store
 from multikernel.results.document import Document, encode_all
@@ -90,7 +90,7 @@ def placement_of(cores: str | None, *, oversubscribe: bool) -> Placement:
             value=f"{len(placement.cpus)} cores on CPUs {format_cpu_list(placement.cpus)}",
             where="--cores",
             hint="add --oversubscribe to run it all for correctness, without latencies"
-            + (f"; {outside}: name them" if (outside := left_out(topology)) else ""),
+            + (f"; {outside}: name them" if (outside := outside_mask(topology)) else ""),
         )
     return placement
 

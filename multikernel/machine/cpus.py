@@ -38,7 +38,7 @@ class Placement:
         return len(set(self.cpus)) < len(self.cpus)
 
 
-def left_out(topology: Topology) -> str:
+def outside_mask(topology: Topology) -> str:
     """What a count passes over and a list may name, in words; "" if nothing."""
     listed = format_cpu_list(set(topology.granted) - set(topology.allowed))
     return listed and f"CPUs {listed} are outside of the inherited mask (isolated, or taskset)"

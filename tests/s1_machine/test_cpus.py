@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from s1_machine import trees
 
 from multikernel.errors import BadInput
-from multikernel.machine.cpus import MAX_CORES, Placement, left_out, resolve, spread_order
+from multikernel.machine.cpus import MAX_CORES, Placement, outside_mask, resolve, spread_order
 from multikernel.machine.topology import (
     MAX_CPU_ID,
     Cpu,
@@ -191,14 +191,14 @@ def test_a_list_names_what_the_group_grants_and_a_count_takes_the_mask(
     assert resolve([2, 1], topology).cpus == (2, 1)
     assert resolve("3", topology).cpus == (1, 1, 1)
     assert resolve(None, topology).cpus == (1,)
-    assert left_out(topology).startswith("CPUs 0,2-15 are" if cpuset is None else "CPUs 0,2 are")
+    assert outside_mask(topology).startswith("CPUs 0,2-15 are" if cpuset is None else "CPUs 0,2 are")
     if cpuset is not None:
         with pytest.raises(BadInput, match=r"not allowed for this process: 3 .* allowed are 0-2"):
             resolve("2-3", topology)
 
 
 def test_nothing_is_left_out_by_a_mask_of_all(tmp_path: Path) -> None:
-    assert left_out(Topology.read(trees.two_packages(tmp_path))) == ""
+    assert outside_mask(Topology.read(trees.two_packages(tmp_path))) == ""
 
 
 def test_no_allowed_cpu_says_so() -> None:
