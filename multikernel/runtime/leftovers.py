@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import psutil
 
 GRACE_SECONDS = 0.5
+KILLED_SECONDS = 5.0
+"""After that, what the host does not end (it waits for a disk) is left to the host."""
 
 
 def members(leader: int) -> list[psutil.Process]:
@@ -45,7 +47,7 @@ def end(leader: int) -> None:
     """
     deadline = time.monotonic() + GRACE_SECONDS
     told: set[psutil.Process] = set()
-    while left := members(leader):
+    while (left := members(leader)) and time.monotonic() < deadline + KILLED_SECONDS:
         import psutil
 
         for process in left:
