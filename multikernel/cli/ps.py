@@ -12,7 +12,7 @@ import time
 
 import click
 
-from multikernel.errors import BadInput
+from multikernel.errors import BadInput, printable
 
 HEADINGS = ("PID", "age", "kernel", "cores", "launcher", "command")
 WIDTH = 60
@@ -75,5 +75,5 @@ def _short(words: tuple[str, ...]) -> str:
         named[i] = os.path.basename(word)
         if i and not word.startswith("-"):
             break  # the script; what follows are its own arguments
-    line = "".join(one if one.isprintable() else "?" for one in shlex.join(named))
+    line = printable(shlex.join(named))
     return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
