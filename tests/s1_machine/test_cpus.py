@@ -191,7 +191,9 @@ def test_a_list_names_what_the_group_grants_and_a_count_takes_the_mask(
     assert resolve([2, 1], topology).cpus == (2, 1)
     assert resolve("3", topology).cpus == (1, 1, 1)
     assert resolve(None, topology).cpus == (1,)
-    assert outside_mask(topology).startswith("CPUs 0,2-15 are" if cpuset is None else "CPUs 0,2 are")
+    assert outside_mask(topology).startswith(
+        "CPUs 0,2-15 are" if cpuset is None else "CPUs 0,2 are"
+    )
     if cpuset is not None:
         with pytest.raises(BadInput, match=r"not allowed for this process: 3 .* allowed are 0-2"):
             resolve("2-3", topology)
