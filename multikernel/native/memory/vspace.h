@@ -15,6 +15,12 @@
 #include "arch/arch.h"
 #include "memory/mmu.h"
 
+/* Where mappings lie, on every core, unless a build says otherwise: at 128 GiB, below what the host
+ * uses on x86-64 and within aarch64's smallest user range. */
+#ifndef VSPACE_BASE
+#define VSPACE_BASE 0x2000000000ull
+#endif
+
 struct vma {
     uint64_t address;
     uint64_t frame;
