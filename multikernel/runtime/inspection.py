@@ -78,9 +78,9 @@ def _capabilities(ask: Ask, core: int) -> list[dict[str, Any]]:
     while slot < slots:
         reference, address, size, about, more, _ = ask(core, "CAP_LOOK", slot, 1)
         kind, rights, flags = more >> 16 & 0xFF, more >> 24 & 0xFF, more >> 32 & 0xFF
-        if not kind:
+        if not kind or kind not in _TYPES:
             break
-        slot = reference & 0xFFFFFFFF
+        slot = max(slot, reference & 0xFFFFFFFF)
         found.append(
             {
                 "core": core,
