@@ -80,9 +80,13 @@ static struct message some_request(void)
         break;
     case KIND_MAP:
         word[4] = draw_cores(d->cores);
+        word[5] = draw(3) | (uint64_t)(one_in(4) ? draw(0x10000) : draw(d->cores)) << 32;
         word[3] = one_in(8) ? draw64() : one_in(2) ? RIGHTS_READ : RIGHTS_WRITE;
-        /* fall through */
-    case KIND_FREE:
+        word[1] = (uint64_t)draw(MEMORY_PAGES + 1) * PAGE_BYTES;
+        word[2] = some_length();
+        break;
+    case KIND_FREE ... KIND_BORROWED:
+        word[3] = draw(3);
         word[1] = (uint64_t)draw(MEMORY_PAGES + 1) * PAGE_BYTES;
         word[2] = some_length();
         break;
@@ -236,7 +240,8 @@ static void open_driver(bool shared, uint32_t cores)
         .window = WINDOW,
         .user_channels = EACH,
         .ring_slots = one_in(2) ? RING_SLOTS : 0,
-        .shared_bytes = shared ? shared_kernel_bytes(cores, SLOTS, 4, 1) : 0,
+        .shared_bytes =
+            shared ? shared_kernel_bytes(cores, SLOTS, 4, 1, MEMORY_PAGES * PAGE_BYTES) : 0,
     };
     segment = mmap(NULL, segment_bytes(&geometry), PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -37,7 +37,6 @@ BUGS = table(
         "own && !asked",
         ("step",),
     ),
-    Bug("COMMIT_OF_WHAT_IS_APPLIED", STEP, "(commit || a->phase", "(a->phase", ("step",)),
     Bug(
         "ROOT_CNODES_AGREED_ABOUT",
         "monitor/capability/ranges.h",
@@ -92,13 +91,6 @@ BUGS = table(
         "driver/program.c",
         "program->code_bytes - at < 40 ? program->code_bytes - at : 40",
         "40",
-        ("dispatch",),
-    ),
-    Bug(
-        "VALUES_UNCOUNTED",
-        "driver/collective.c",
-        "(message->word[1] >> 16 & 0xff) > GROUP_VALUES || ",
-        "",
         ("dispatch",),
     ),
 )

@@ -18,8 +18,8 @@ BUGS = table(
     Bug(
         "GUEST_NOT_SEEN",
         INTERRUPT,
-        "if (d->disabled || atomic_load_explicit(&d->guest, memory_order_seq_cst)) {",
-        "if (d->disabled) {",
+        " ||\n        atomic_load_explicit(&d->guest, memory_order_seq_cst)) {",
+        ") {",
     ),
     Bug(
         "GUEST_NOT_KEPT_OUT",
@@ -27,5 +27,4 @@ BUGS = table(
         "if (atomic_load_explicit(&d->inside, memory_order_seq_cst)) {",
         "if (false) {",
     ),
-    Bug("MARK_NOT_LOOKED_AT", INTERRUPT, "if (!d->mark || !come_in(d))", "if (true)"),
 )

@@ -248,6 +248,21 @@ static uint64_t some_page(uint32_t pages)
 
 /* --- Requests: what the driver lets through --- */
 
+/* Mostly what makes sense; answered in place. */
+static struct frames_request some_frames(uint32_t core)
+{
+    struct frames_request frames = {
+        .action = one_in(2) ? FRAMES_ALLOCATE : draw(FRAMES_RETURN + 2),
+        .generation = draw(4),
+        .offset = one_in(8) ? draw_word(CORES) : (uint64_t)draw(16) * PAGE_BYTES,
+        .length = one_in(8) ? draw_word(CORES) : (1ull + draw(4)) * PAGE_BYTES,
+        .most = one_in(8) ? draw_word(CORES) : (uint64_t)draw(8) * PAGE_BYTES,
+        .used = one_in(2),
+    };
+    turn(core, &(struct input){.kind = INPUT_FRAMES, .frames = &frames});
+    return frames;
+}
+
 static void ask(uint32_t core)
 {
     const struct monitor *m = now.monitor[core];
@@ -292,9 +307,16 @@ static void ask(uint32_t core)
         .holders = one_in(2) ? CORES_ALL : kept,
         .task = &task,
     };
+    if (request.operation == OPERATION_MAP && one_in(2)) {
+        const struct frames_request frames = some_frames(core);
+        request.keeper = one_in(8) ? draw_word(CORES) & 0x1ffff : core + 1;
+        request.frame = frames.offset;
+        request.length = frames.length;
+        request.generation = frames.generation;
+    }
     if (request.operation == OPERATION_PROTECT && one_in(4))
         request.rights = (uint32_t)draw64();
-    if (one_in(8)) {
+    if (one_in(8) && request.operation != OPERATION_MAP) {
         request.slot = (uint32_t)draw_word(CORES);
         request.generation = (uint32_t)draw_word(CORES);
     }
@@ -327,6 +349,8 @@ static void local(uint32_t core)
     static const enum input_kind kinds[] = {INPUT_TICK, INPUT_TICK,  INPUT_TICK,
                                             INPUT_PIN,  INPUT_UNPIN, INPUT_CREATE};
     in.kind = kinds[draw(sizeof kinds / sizeof *kinds)];
+    if (one_in(8))
+        some_frames(core);
     if (one_in(8)) {
         in.slot = (uint32_t)draw_word(CORES);
         in.generation = (uint32_t)draw_word(CORES);
@@ -406,8 +430,9 @@ static void make_up(struct packet *p)
         word[2] = ((one_in(8) ? draw(CORES) : home) * SLOTS + draw(SLOTS)) | (uint64_t)draw(4)
                                                                                  << 32;
         word[3] = 0x10000 + (uint64_t)draw(64) * PAGE_BYTES;
-        word[4] = some_page(RAM_PAGES);
-        word[5] = (1ull + draw(4)) * PAGE_BYTES | (uint64_t)(one_in(2) ? 1 : 3) << 56;
+        word[4] = draw(64) | (uint64_t)(one_in(8) ? draw(0x10000) : draw(CORES + 1)) << 40 |
+                  (uint64_t)(one_in(2) ? RIGHTS_READ : RIGHTS_WRITE) << 56;
+        word[5] = (1 + draw(4)) | (uint64_t)draw(4) << 32;
         word[6] = draw_cores(CORES);
     }
 }
@@ -452,6 +477,7 @@ static void begin(void)
     shape = monitor_shape_whole(CORES, LANES, SLOTS);
     shape.cnodes = one_in(8) ? 0 : 4;
     shape.slot_bits = 4;
+    shape.pages = RAM_AT / PAGE_BYTES + RAM_PAGES;
     shape.capability_protocol = one_in(2) ? CAPABILITIES_OWNER : CAPABILITIES_TWO_PHASE;
     shape.capability_work = 1 + draw(8);
     shape.piece_slots = 1 + draw(4);

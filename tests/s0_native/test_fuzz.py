@@ -23,7 +23,7 @@ CLIENTS: dict[str, list[Path]] = {
         path
         for path in DRIVER
         if path.relative_to(NATIVE).parts[0] in ("monitor", "capability")
-        or path.name == "mapping_table.c"
+        or path in (NATIVE / "memory" / "mapping_table.c", NATIVE / "memory" / "frames.c")
     ],
     "attach": [path for path in DRIVER if path.parent.name in ("channel", "segment")],
     "dispatch": list(DRIVER),

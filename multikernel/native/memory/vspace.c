@@ -33,7 +33,8 @@ static void *reserve(uint64_t address, uint64_t length, int fixed)
 int vspace_open(struct vspace *vspace, int memory, uint64_t memory_bytes, uint64_t base,
                 uint64_t size, uint32_t slots)
 {
-    *vspace = (struct vspace){.base = base, .size = size, .slots = slots};
+    *vspace =
+        (struct vspace){.memory_bytes = memory_bytes, .base = base, .size = size, .slots = slots};
     vspace->mmu = (struct mmu){vspace, vspace_insert, vspace_protect, vspace_retire};
     vspace->vmas = calloc(slots, sizeof *vspace->vmas);
     vspace->queue = calloc(slots, sizeof *vspace->queue);
@@ -50,7 +51,8 @@ int vspace_open(struct vspace *vspace, int memory, uint64_t memory_bytes, uint64
 
 void vspace_clear(const struct vspace *vspace, uint64_t frame, uint64_t length)
 {
-    memset(vspace->all + frame, 0, length);
+    if (frame <= vspace->memory_bytes && length <= vspace->memory_bytes - frame)
+        memset(vspace->all + frame, 0, length);
 }
 
 static enum verdict remap(struct vspace *vspace, struct vma *vma, uint32_t rights)
