@@ -18,7 +18,9 @@ from multikernel.user.group import Group
 
 PAGE = 4096
 STALE = 0.2
-"""So often an act is on a page of the round before, whose handle leads nowhere."""
+"""So often an act is on a page of an earlier round, whose handle leads nowhere."""
+AGO, SLOTS = 3, 6
+"""Which round that is: when its slots, of so many, come to be used again."""
 
 
 class Act(NamedTuple):
@@ -81,8 +83,9 @@ def histories(
     here = multikernel.here()
     rng = random.Random(seed)
     done: list[list[Event]] = []
-    old: list[Page] = []
+    past: list[list[Page]] = [[]] * AGO
     for _ in range(rounds):
+        old = past[-AGO]
         pages = shared_pages(group, frames) + old
         pinned = [0] * len(pages)
         events: list[Event] = []
@@ -113,8 +116,8 @@ def histories(
                 do(Act("unpin", here.core, index))
         done.append(events)
         group.barrier()
-        old = pages[: len(frames)]
+        past.append(pages[: len(frames)])
         if here.core == group.root:
-            for page in old:
+            for page in past[-1]:
                 attempt(here.unmap, page)
     return done

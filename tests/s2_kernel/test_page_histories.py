@@ -19,11 +19,11 @@ from multikernel import System
 CORES = 3
 PAGES = 2
 ALL_PAGES = 2 * PAGES
-"""With those of the round before."""
+"""With those of an earlier round."""
 
 
 class Naive(NamedTuple):
-    """One page, mapped on all cores to begin with, unless it is of the round before."""
+    """One page, mapped on all cores to begin with, unless it is of an earlier round."""
 
     mapped: bool = True
     rights: str = "read-write"
@@ -63,8 +63,8 @@ def outcomes(page: Naive, act: Act) -> list[tuple[tuple[str, Any], Naive]]:
 
 @pytest.fixture(scope="module")
 def running(kernel: Any) -> Iterator[System]:
-    # So few slots that the handle of a page of the round before is soon that of another one's slot.
-    with multikernel.boot(CORES, kernel=kernel, slots=6) as booted:
+    slots = programs.SLOTS // (1 if kernel == "multikernel" else CORES)
+    with multikernel.boot(CORES, kernel=kernel, slots=slots) as booted:
         yield booted
 
 
