@@ -49,9 +49,15 @@ int vspace_open(struct vspace *vspace, int memory, uint64_t memory_bytes, uint64
     return 0;
 }
 
+/* What is no memory may be anything else that this process has mapped. */
+static bool is_memory(const struct vspace *vspace, uint64_t frame, uint64_t length)
+{
+    return frame <= vspace->memory_bytes && length <= vspace->memory_bytes - frame;
+}
+
 void vspace_clear(const struct vspace *vspace, uint64_t frame, uint64_t length)
 {
-    if (frame <= vspace->memory_bytes && length <= vspace->memory_bytes - frame)
+    if (is_memory(vspace, frame, length))
         memset(vspace->all + frame, 0, length);
 }
 
@@ -86,7 +92,7 @@ enum verdict vspace_insert(void *context, uint32_t slot, uint64_t address, uint6
     struct vspace *vspace = context;
     struct vma *vma = &vspace->vmas[slot];
     if (address < vspace->base || length > vspace->size ||
-        address + length > vspace->base + vspace->size)
+        address + length > vspace->base + vspace->size || !is_memory(vspace, frame, length))
         return VERDICT_BAD_REQUEST;
     if (vspace->retired > RETIRED_MAX)
         vspace_reap(vspace, 2);
