@@ -30,6 +30,7 @@ def tsc() -> int: ...
 def build_info() -> dict[str, str]: ...
 
 SEGMENT_HEADER_BYTES: int
+ADDRESS_BASE: int
 
 def kernel_segment_bytes(
     cores: int, window: int, user_channels: int, ring_slots: int, shared_bytes: int

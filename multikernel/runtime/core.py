@@ -20,7 +20,6 @@ from multikernel.runtime import local, programs, segments
 from multikernel.runtime.handlers import Handlers
 from multikernel.runtime.links import Links
 from multikernel.runtime.plan import (
-    ADDRESS_BASE,
     CAPABILITY_PROTOCOLS,
     LOCK_SCOPES,
     TRANSPORTS,
@@ -90,7 +89,7 @@ def _open(
         "capability_protocol": CAPABILITY_PROTOCOLS.index(plan.capabilities),
         "lock_scope": LOCK_SCOPES.index(plan.lock_scope),
         "cancel_signal": programs.CANCEL_SIGNAL,
-        "address_base": ADDRESS_BASE,
+        "address_base": _native.ADDRESS_BASE,
         "address_size": plan.address_bytes,
         "memory_bytes": plan.memory,
         "cycles_per_us": plan.cycles_per_us,

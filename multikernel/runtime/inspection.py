@@ -90,14 +90,14 @@ def _capabilities(ask: Ask, counts: Mapping[int, int]) -> list[dict[str, Any]]:
             if one is None or len(found[core]) >= counts[core]:
                 del ahead[core]
             else:
-                ahead[core] = (one["slot"] + 1, 1)
+                ahead[core] = (max(one["slot"], ahead[core][0]) + 1, 1)
     return [one for core in sorted(found) for one in found[core]]
 
 
 def _capability(core: int, words: Words) -> dict[str, Any] | None:
     reference, address, size, about, more, _ = words
     kind, rights, flags = more >> 16 & 0xFF, more >> 24 & 0xFF, more >> 32 & 0xFF
-    if not kind:
+    if not kind or kind not in _TYPES:
         return None
     return {
         "core": core,

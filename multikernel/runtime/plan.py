@@ -9,12 +9,10 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-ADDRESS_BASE = 0x20_0000_0000
-"""Where mappings lie, on every core: 128 GiB, below what the host uses on x86-64 and within
-aarch64's smallest user range.
-"""
 ADDRESS_BYTES = 1 << 36
-"""The whole range, 64 GiB, divided among the cores; less where the host limits addresses."""
+"""The whole range in which mappings lie, 64 GiB, divided among the cores; less where the host limits
+addresses.
+"""
 PAGE = 4096
 Kernel = Literal["multikernel", "shared"]
 KERNELS: tuple[Kernel, ...] = ("multikernel", "shared")

@@ -51,7 +51,8 @@ _taken: dict[str, deque[bytes]] = {}
 
 class Group:
     """A group, as its members and its maker see it. cores: the members, in order; root: the core
-    whose tree it uses.
+    whose tree it uses; number: its name among all that the system has opened
+    (native/driver/collective.h).
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Group:
 
     def __repr__(self) -> str:
         return (
-            f"<Group {self.number} of cores {list(self.cores)}, root {self.root}, of system"
+            f"<Group {self.number & 0xFF} of cores {list(self.cores)}, root {self.root}, of system"
             f" {self._system}>"
         )
 
@@ -215,6 +216,7 @@ class Groups:
     def __init__(self, access: Access) -> None:
         self._access = access
         self._open: dict[int, Group | None] = {}  # None: a thread is about to open or close it
+        self._opened = 0
         self._lock = threading.Lock()
 
     def open(self, cores: Iterable[SupportsIndex] | None, root: SupportsIndex | None) -> Group:
@@ -233,12 +235,14 @@ class Groups:
                 hint=f"members are {list(members)}",
             )
         with self._lock:
-            number = next((number for number in range(GROUPS) if number not in self._open), None)
-            if number is None:
+            place = next((place for place in range(GROUPS) if place not in self._open), None)
+            if place is None:
                 raise OutOfSlots(
                     f"{GROUPS} groups are open", where="group", hint="system.close_group(group)"
                 )
-            self._open[number] = None
+            self._open[place] = None
+            self._opened += 1
+            number = place | (self._opened & 0xFFFFFFFF) << 32
         group = None
         try:
             for _ in range(_TRIES):
@@ -251,14 +255,15 @@ class Groups:
                 where="group",
             )
         finally:
-            self._is_now(number, group)
+            self._is_now(place, group)
 
     def close(self, group: Group) -> None:
-        """Its number may be used again. No member may be in a collective. Raises BadInput."""
+        """Its place may be used again. No member may be in a collective. Raises BadInput."""
+        place = group.number & 0xFF
         with self._lock:
-            if self._open.get(group.number) is not group:
+            if self._open.get(place) is not group:
                 raise BadInput("this group is not open", value=repr(group), where="close_group")
-            self._open[group.number] = None
+            self._open[place] = None
         left: Group | None = group
         try:
             for core in group.cores:
@@ -270,15 +275,15 @@ class Groups:
             self._shut(group.number, group.cores)
             left = None
         finally:
-            self._is_now(group.number, left)
+            self._is_now(place, left)
 
-    def _is_now(self, number: int, group: Group | None) -> None:
-        """That group has the number from now on; None: its number is free."""
+    def _is_now(self, place: int, group: Group | None) -> None:
+        """That group has the place from now on; None: it is free."""
         with self._lock:
             if group is None:
-                del self._open[number]
+                del self._open[place]
             else:
-                self._open[number] = group
+                self._open[place] = group
 
     def _shut(self, number: int, cores: Sequence[int]) -> None:
         for core in cores:

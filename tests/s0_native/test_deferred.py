@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import pytest
-from s0_native.building import NATIVE, Compiler
+from s0_native.building import NATIVE, SANITIZED, SANITIZED_ENVIRONMENT, Compiler
 from seeded import product_build
 
 ABOVE = ("client", "probes", "face")
@@ -18,9 +18,9 @@ SOURCES = sorted(
 @pytest.mark.parametrize(("cores", "channels"), [(2, 2), (10, 66), (64, 2)])
 def test_as_many_as_there_are_places(compiler: Compiler, cores: int, channels: int) -> None:
     sources = ("deferred_client.c", *SOURCES, product_build() / "record_build.c")
-    program = compiler.build(*sources, flags=("-O0", "-fsanitize=address", "-lm", "-lrt"))
+    program = compiler.build(*sources, flags=SANITIZED)
     done = subprocess.run(
         [program, str(cores), str(channels)], capture_output=True, text=True, check=False,
-        env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},
+        env={**os.environ, **SANITIZED_ENVIRONMENT},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

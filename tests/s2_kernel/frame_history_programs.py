@@ -14,7 +14,7 @@ from s2_kernel import capability_programs as programs
 from s2_kernel.capability_programs import FRAME, PAGE, RAM, ROOT
 from s2_kernel.capability_system import MAPPING, TOP, Copy, Request
 from s2_kernel.frame_system import READ_ONLY, READ_WRITE, Act, Page, Response
-from s2_kernel.history_programs import SLOTS, looks
+from s2_kernel.history_programs import SLOTS, STALE, Past, looks
 from s2_kernel.linearizability import Event
 
 import multikernel
@@ -29,6 +29,8 @@ PAGES = 2
 """Of each of them."""
 KEPT, ENTRY = 6, 40
 """Pages of a core that others learn of, and the bytes that describe one."""
+OLD = 12
+"""Pages that a core remembers when they are gone."""
 NAMES = programs.NAMES | {
     number: name.lower().replace("_", "-") for name, number in VERDICTS.items()
 }
@@ -51,6 +53,8 @@ class Board:
     def __init__(self, page: multikernel.Page, core: int, cores: int) -> None:
         self.page, self.core, self.cores = page, core, cores
         self.published = 0
+        self.old: list[Page] = []
+        """Of rounds before."""
 
     def clear(self) -> None:
         self.published = 0
@@ -60,6 +64,9 @@ class Board:
         words = struct.pack("<QQQQQ", *page, sum(page))
         self.page.write(ENTRY * (KEPT * self.core + self.published % KEPT), words)
         self.published += 1
+
+    def round_ends(self) -> None:
+        self.old = [*self.old, *self.known()][-OLD:]
 
     def known(self) -> list[Page]:
         """A page that is just being written there is left out: it doesn't add up."""
@@ -82,15 +89,21 @@ def clear(cores: int) -> bool:
     return set(done) == {"ok"}
 
 
-def some_request(rng: random.Random, core: int, cores: int, board: Board) -> Request | Act:
+def some_request(
+    rng: random.Random, core: int, cores: int, board: Board, past: Past
+) -> Request | Act:
     have = [copy for copy in looks(core) if core or copy.index not in MEMORIES]
+    gone = past.gone(have)
+    stale = bool(gone) and rng.random() < STALE
     frames = [copy for copy in have if copy.object.type == FRAME]
-    pages = board.known()
+    pages = board.old if board.old and rng.random() < STALE else board.known()
     # in the multikernel others do not know of it
     ours = [page for page in pages if page.holders >> core & 1]
     # A core's last Frame takes one page along, not one after another.
     mapped = {copy.object.address for copy in have if copy.object.type == MAPPING}
     free = [copy for copy in frames if copy.object.address not in mapped]
+    if stale:
+        have, frames, free = gone, past.gone(have, FRAME), past.gone(have, FRAME)
     index = rng.choice(SLOTS[: -len(MEMORIES)])
     kinds = {
         "READ": 6 * bool(pages),
@@ -177,10 +190,10 @@ def ask(asked: Request | Act) -> Response:
 class Player:
     """One core's part in a round."""
 
-    def __init__(self, rng: random.Random, board: Board) -> None:
+    def __init__(self, rng: random.Random, board: Board, past: Past) -> None:
         here = multikernel.here()
         self.me, self.cores = here.core, here.cores
-        self.rng, self.board = rng, board
+        self.rng, self.board, self.past = rng, board, past
         self.events: list[Event] = []
 
     def do(self, asked: Request | Act) -> None:
@@ -197,7 +210,7 @@ class Player:
 
     def anything(self, operations: int) -> None:
         for _ in range(operations):
-            self.do(some_request(self.rng, self.me, self.cores, self.board))
+            self.do(some_request(self.rng, self.me, self.cores, self.board, self.past))
 
     def two_pages(self) -> None:
         """Of two Frames, mapped on all cores: in slots 3 and 5, their Mappings behind them."""
@@ -270,7 +283,7 @@ def play(
     all cores.
     """
     me, cores = multikernel.here().core, multikernel.here().cores
-    rng, board = random.Random(seed), Board(on, me, cores)
+    rng, board, past = random.Random(seed), Board(on, me, cores), Past()
     prepare, act = SCENARIOS[scenario]
     done: list[Round] = []
     for _ in range(rounds):
@@ -278,7 +291,7 @@ def play(
         ready = clear(cores) if me == 0 else True
         if not group.all_reduce([int(ready)], "min")[0]:
             break
-        player, before = Player(rng, board), looks(me, USED)
+        player, before = Player(rng, board, past), looks(me, USED)
         group.barrier()
         if me == 0:
             prepare(player)
@@ -287,5 +300,6 @@ def play(
         group.barrier()
         reads = [(one, ask(one)) for one in (Act("READ", me, page) for page in board.known())]
         done.append(Round(before, player.events, looks(me, USED), reads))
+        board.round_ends()
         group.barrier()
     return done

@@ -72,15 +72,42 @@ def clear(cores: int, pages: int) -> bool:
     return set(done) == {"ok"}
 
 
-def some_request(rng: random.Random, core: int, cores: int, cnodes: bool) -> Request:
+class Past:
+    """What a core has had, by its names."""
+
+    def __init__(self) -> None:
+        self._copies: dict[int | None, Copy] = {}
+
+    def gone(self, have: list[Copy], type: int | None = None) -> list[Copy]:
+        """What is not among that any more, of the last that there were."""
+        self._copies |= {copy.name: copy for copy in have}
+        for name in list(self._copies)[:-PAST]:
+            del self._copies[name]
+        names = {copy.name for copy in have}
+        return [
+            copy
+            for name, copy in self._copies.items()
+            if name not in names and type in (None, copy.object.type)
+        ]
+
+
+PAST = 40
+STALE = 0.2
+"""So often a request is about what is gone, if anything is."""
+
+
+def some_request(rng: random.Random, core: int, cores: int, cnodes: bool, past: Past) -> Request:
     """About what lies in one of the own slots just now, or lay there before."""
     have = [copy for copy in looks(core) if copy.place != (0, TOP, SLOTS[-1])]
+    gone = past.gone(have)
     have = have or [Copy(core, TOP, 1, TOP, 7, programs.look(1).reference)]
-    one = rng.choice(have)
+    one = rng.choice(gone if gone and rng.random() < STALE else have)
     name, size = one.name or 0, max(one.object.size, 0)
     kind = rng.choices(("COPY", "MOVE", "RETYPE", "REVOKE", "DELETE"), (6, 4, 6, 1, 4))[0]
     index, to = rng.choice(SLOTS[:-1]), rng.randrange(cores)
     holders = [copy.name or 0 for copy in have if copy.object.type == CNODE]
+    if rng.random() < STALE:
+        holders += [copy.name or 0 for copy in past.gone(have, CNODE)]
     cnode = (
         rng.choice(holders) if holders and rng.random() < 0.5 and one.object.type != CNODE else ROOT
     )
@@ -104,7 +131,7 @@ def capabilities(
 ) -> list[Round]:
     """On every core at once: that many random requests a round, all cores beginning together."""
     me, cores = multikernel.here().core, multikernel.here().cores
-    rng = random.Random(seed)
+    rng, past = random.Random(seed), Past()
     done: list[Round] = []
     for _ in range(rounds):
         ready = clear(cores, PAGES[cnodes]) if me == 0 else True
@@ -113,7 +140,7 @@ def capabilities(
         before, events = looks(me), []
         group.barrier()
         for _ in range(operations):
-            request = some_request(rng, me, cores, cnodes)
+            request = some_request(rng, me, cores, cnodes, past)
             called = _native.tsc()
             verdict, words = programs.here(*request.call)  # type: ignore[arg-type]
             returned = _native.tsc()

@@ -20,19 +20,26 @@ PACKAGE = NATIVE.parent
 RUNS = 8
 
 
+def installed(root: Path) -> Path:
+    """A virtual environment at root, of what our own has, with a multikernel of its own: where that
+    one's native module has to be put.
+    """
+    venv.create(root, symlinks=True)
+    (site,) = root.glob("lib/python*/site-packages")
+    # An editable installation's hook is not looked for there.
+    (site / "others.pth").write_text("\n".join(getsitepackages()))
+    package = site / "multikernel"
+    ignored = shutil.ignore_patterns("*.[cho]", "*.so", "__pycache__")
+    shutil.copytree(PACKAGE, package, ignore=ignored)
+    return package / "native" / f"_native{EXTENSION_SUFFIXES[0]}"
+
+
 def relink(root: Path, bug: Bug) -> Path:
     """A Python whose multikernel has that bug, in a virtual environment of its own at root."""
     build = product_build()
     (face,) = build.rglob("_native.c.o")
     cc = os.environ.get("CC", "cc").split()
-    venv.create(root, symlinks=True)
-    (site,) = root.glob("lib/python*/site-packages")
-    # What our own environment has, but not its multikernel: an editable installation's hook is not
-    # looked for there.
-    (site / "others.pth").write_text("\n".join(getsitepackages()))
-    package = site / "multikernel"
-    ignored = shutil.ignore_patterns("*.[cho]", "*.so", "__pycache__")
-    shutil.copytree(PACKAGE, package, ignore=ignored)
+    module = installed(root)
     library = build / "libmultikernel_native.a"
     changed = root / "changed"
     includes = [f"-I{changed}", f"-I{NATIVE}"]
@@ -41,7 +48,6 @@ def relink(root: Path, bug: Bug) -> Path:
     objects = [root / f"{number}.o" for number in range(len(sources))]
     for path, into in zip(sources.values(), objects, strict=True):
         subprocess.run([*cc, *flags, "-c", path, "-o", into], check=True)
-    module = package / "native" / f"_native{EXTENSION_SUFFIXES[0]}"
     # What the objects define is not looked for in the library.
     parts = [face, *objects, library, "-lpthread", "-lrt", "-lm"]
     subprocess.run([*cc, "-shared", *parts, "-o", module], check=True)

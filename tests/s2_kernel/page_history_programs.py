@@ -17,6 +17,10 @@ from multikernel.native import _native
 from multikernel.user.group import Group
 
 PAGE = 4096
+STALE = 0.2
+"""So often an act is on a page of an earlier round, whose handle leads nowhere."""
+AGO, SLOTS = 3, 6
+"""Which round that is: when its slots, of so many, come to be used again."""
 
 
 class Act(NamedTuple):
@@ -46,8 +50,13 @@ def shared_pages(group: Group, frames: list[Frame]) -> list[Page]:
     ]
 
 
-def some_act(rng: random.Random, core: int, pages: int, pinned: list[int], pins: bool) -> Act:
-    page = rng.randrange(pages)
+def some_act(
+    rng: random.Random, core: int, pages: int, old: int, pinned: list[int], pins: bool
+) -> Act:
+    """old: the last of those pages."""
+    page = rng.randrange(pages - old)
+    if old and rng.random() < STALE:
+        page = rng.randrange(pages - old, pages)
     kinds = (
         ["read"] * 5
         + ["write"] * 3
@@ -68,12 +77,16 @@ def some_act(rng: random.Random, core: int, pages: int, pinned: list[int], pins:
 def histories(
     group: Group, frames: list[Frame], seed: int, rounds: int, acts: int, protocol: str, pins: bool
 ) -> list[list[Event]]:
-    """On every core at once: that many random acts a round, all cores beginning together."""
+    """On every core at once: that many random acts a round, all cores beginning together. Pages
+    are counted from the round's own on.
+    """
     here = multikernel.here()
     rng = random.Random(seed)
     done: list[list[Event]] = []
+    past: list[list[Page]] = [[]] * AGO
     for _ in range(rounds):
-        pages = shared_pages(group, frames)
+        old = past[-AGO]
+        pages = shared_pages(group, frames) + old
         pinned = [0] * len(pages)
         events: list[Event] = []
 
@@ -95,7 +108,7 @@ def histories(
 
         group.barrier()
         for _ in range(acts):
-            act = some_act(rng, here.core, len(pages), pinned, pins)
+            act = some_act(rng, here.core, len(pages), len(old), pinned, pins)
             if do(act) == "ok" and act.kind in ("pin", "unpin"):
                 pinned[act.page] += 1 if act.kind == "pin" else -1
         for index, count in enumerate(pinned):
@@ -103,7 +116,8 @@ def histories(
                 do(Act("unpin", here.core, index))
         done.append(events)
         group.barrier()
+        past.append(pages[: len(frames)])
         if here.core == group.root:
-            for page in pages:
+            for page in past[-1]:
                 attempt(here.unmap, page)
     return done

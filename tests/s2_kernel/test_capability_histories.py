@@ -105,7 +105,10 @@ def test_histories(system: System) -> None:
         together += overlaps(events[:-1])
         met.update(f"{event.operation.kind} {event.response[0]}" for event in events[:-1])
     assert together
-    for outcome in ("COPY ok", "MOVE ok", "RETYPE ok", "DELETE ok", "COPY stale"):
+    for outcome in (
+        *("COPY ok", "MOVE ok", "RETYPE ok", "DELETE ok"),
+        *("COPY stale", "MOVE stale", "RETYPE stale", "DELETE stale"),
+    ):
         assert met[outcome], met
 
 

@@ -35,6 +35,8 @@ from multikernel.native._native import KINDS, VERDICTS
 CORES = 3
 MOST = 24
 """Capabilities in a history: looking at them is what takes the time."""
+MAPPED = 6
+"""Pages of a core, and the slots that it has for them: soon each has had several."""
 
 CORE = st.integers(0, CORES - 1)
 WHICH = st.integers(0, 99)
@@ -75,7 +77,7 @@ class Place:
     def enter(self) -> tuple[System, Copy]:
         if self.system is None or not self.clean:
             self.close()
-            self.system = multikernel.boot(CORES, **self.options)
+            self.system = multikernel.boot(CORES, slots=MAPPED, **self.options)
             size = 32 * PAGE
             _, _, words = self.system.launched.request(0, KINDS["CAP_CREATE"], size, ROOT, 254)
             self.memory = Copy(0, TOP, 254, Object(RAM, words[1], size), 7, words[0])
@@ -118,25 +120,28 @@ class Histories(RuleBasedStateMachine):
 
     def reference(self, core: int, which: int, *kinds: int) -> tuple[int, int]:
         """A core, and a name: mostly that one or another core's, of a capability that is there;
-        else that core's, of one that it had, or of none.
+        else that core's, of one that it had, or, seldom, of none.
         """
         there = sorted(
             copy for copy in self.state - {self.memory} if copy.object.type in (kinds or range(9))
         )
-        if which < 90 and there:
+        if which < 70 and there:
             copy = there[(core + which) % len(there)]
             return copy.core, copy.name or 0
-        names = [*(name for name in self.known[core] if name != self.memory.name), *FORGED, ROOT]
-        return core, names[which % len(names)]
+        names = {copy.name for copy in self.state if copy.core == core}
+        gone = [name for name in self.known[core] if name not in names]
+        others = [*FORGED, ROOT]
+        chosen = gone if gone and which < 95 else others
+        return core, chosen[which % len(chosen)]
 
     def cnode(self, core: int, which: int) -> int:
         """A name that is mostly a CNode's there."""
         mine = sorted(
             copy for copy in self.state if copy.core == core and copy.object.type == CNODE
         )
-        if which < 60 or (which < 90 and not mine):
+        if which < 55 or (which < 80 and not mine):
             return ROOT
-        return mine[which % len(mine)].name or 0 if which < 90 else self.reference(core, which)[1]
+        return mine[which % len(mine)].name or 0 if which < 80 else self.reference(core, which)[1]
 
     # --- what is done
 
@@ -242,6 +247,9 @@ class Histories(RuleBasedStateMachine):
         self, core: int, source: int, cnode: int, index: int, rights: int, holders: int
     ) -> None:
         core, name = self.reference(core, source, *((FRAME,) if source < 80 else ()))
+        mapped = [page for page in model.pages(self.state) if self.pages[page - 1].home == core]
+        if len(mapped) == MAPPED:
+            return
         number = len(self.pages) + 1
         there = self.cnode(core, cnode)
         self.ask(
@@ -250,9 +258,12 @@ class Histories(RuleBasedStateMachine):
         )
 
     def mapped(self, which: int) -> int:
-        """The number of a page: one that is mapped, if there is one; 0: there has been none."""
-        there = sorted(model.pages(self.state)) or range(len(self.pages) + 1)
-        return there[which % len(there)]
+        """The number of a page: mostly of one that is mapped, if there is one; 0: there has been
+        none.
+        """
+        there = sorted(model.pages(self.state)) if which < 65 else []
+        chosen = there or range(min(1, len(self.pages)), len(self.pages) + 1)
+        return chosen[which % len(chosen)]
 
     @rule(core=CORE, which=WHICH)
     def pin(self, core: int, which: int) -> None:
@@ -263,11 +274,20 @@ class Histories(RuleBasedStateMachine):
             if there:
                 self.pins[number, core] += 1
 
-    @rule(which=WHICH)
-    def unpin(self, which: int) -> None:
-        if there := sorted(self.pins.elements()):
+    @rule(core=CORE, which=WHICH)
+    def unpin(self, core: int, which: int) -> None:
+        there = sorted(self.pins.elements())
+        number = self.mapped(which)
+        if there and which < 65:
             number, core = there[which % len(there)]
-            assert self.request(core, "UNPIN", self.pages[number - 1].handle)[0] == "ok"
+        if not number:
+            return
+        page = self.pages[number - 1]
+        expected = "not-mapped"
+        if number in model.pages(self.state) and page.holders >> core & 1:
+            expected = "ok" if self.pins[number, core] else "bad-request"
+        assert self.request(core, "UNPIN", page.handle)[0] == expected
+        if expected == "ok":
             self.pins -= Counter([(number, core)])
 
     @rule(core=CORE, which=WHICH, one_phase=st.booleans())
@@ -406,6 +426,8 @@ def test_histories(machine: type[Histories]) -> None:
     run_state_machine_as_test(
         machine, settings=settings(max_examples=20, stateful_step_count=30, deadline=None)
     )
+    stale = sum(count for name, count in machine.seen.items() if name.endswith(" stale"))
+    assert stale > machine.seen.total() / 10, machine.seen
 
 
 @pytest.mark.full

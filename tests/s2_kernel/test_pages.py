@@ -227,7 +227,6 @@ def test_an_old_handle_does_not_act_on_the_next_page_in_its_slot(
             act(old)
     for page in pages:
         assert page.read(0, 1) == b"\0"
-    # The read of an old handle goes to its own address, where nothing is.
     with pytest.raises(PageFault):
         old.read(0, 1)
 
@@ -371,23 +370,35 @@ def test_out_of_slots(boot: Callable[..., System]) -> None:
 
 def test_addresses_come_round(boot: Callable[..., System]) -> None:
     """More is mapped than there are addresses, without a pause in which the old could be cleaned
-    up.
+    up. The handle of a page that lay where another one lies now reads nothing.
     """
     system = boot(2, memory=1 << 30)
     frame = system.allocate(256 << 20)
     fit = (1 << 36) // (2 if system.kernel == "multikernel" else 1) // (frame.size + PAGE)
-    page = system.cores[1].run(map_and_unmap, frame, fit + 10)  # where the oldest ones lay
+    page, old = system.cores[1].run(map_and_unmap, frame, fit + 10)  # where the oldest ones lay
     programs.sleep(0.1)
+    assert page.address == old.address
     assert [core.run(programs.read_here, page, 0, 5) for core in system.cores] == [b"alive"] * 2
+    for core in system.cores:
+        assert core.run(programs.attempt, programs.read_here, old, 0, 5) == ("PageFault", None)
+        with pytest.raises(PageFault):
+            core.write(old, 0, b"gone")
+    assert page.read(0, 5) == b"alive"
 
 
-def map_and_unmap(frame: multikernel.Frame, times: int) -> multikernel.Page:
+def map_and_unmap(
+    frame: multikernel.Frame, times: int
+) -> tuple[multikernel.Page, multikernel.Page]:
+    """The last page, and one that lay there before."""
     here = multikernel.here()
+    there: dict[int, multikernel.Page] = {}
     for _ in range(times):
-        here.unmap(here.map(frame))
+        page = here.map(frame)
+        there.setdefault(page.address, page)
+        here.unmap(page)
     page = here.map(frame)
     page.write(0, b"alive")
-    return page
+    return page, there[page.address]
 
 
 def test_many_pages_at_once(system: System) -> None:

@@ -172,6 +172,22 @@ def test_a_program_that_was_given_up_half_way(system: System) -> None:
     assert system.cores[1].run(abs, -5) == 5
 
 
+def test_a_program_for_which_there_is_no_memory(system: System) -> None:
+    """Nothing of it is loaded, and none of its pieces goes where the last one was."""
+    begin, core = KINDS["RUN_BEGIN"], 1
+    data = begin + 1
+    assert system.cores[core].run(sum, [1, 2]) == 3
+    for before in ((), (1000,)):  # another one half way, or none
+        for size in before:
+            assert system.launched.request(core, begin, size)[0] == VERDICTS["OK"]
+        assert system.launched.request(core, begin, 1 << 62)[0] == VERDICTS["NO_MEMORY"]
+        for offset in (0, 40, 999, 1 << 61):
+            refused = system.launched.request(core, data, offset, 1, 2, 3, 4, 5)[0]
+            assert refused == VERDICTS["BAD_REQUEST"]
+        assert system.launched.request(core, KINDS["RUN_GO"])[0] == VERDICTS["BAD_REQUEST"]
+    assert system.cores[core].run(sum, [1, 2]) == 3
+
+
 def test_all_cores_at_once(system: System) -> None:
     tasks = [core.start(programs.sleep, 0.5) for core in system.cores]
     while {core.mode for core in system.cores} != {"user"}:

@@ -128,7 +128,7 @@ CAPABILITIES = (
     Bug(
         "DELETE_OTHERS_NOT_TOLD",
         DELETE,
-        "} else if (copy != NO_CAPABILITY) {",
+        "} else if (copy != NO_CAPABILITY && heir < m->cores) {",
         "} else if (0) {",
         ("delete", "chain"),
     ),

@@ -308,3 +308,31 @@ def test_a_group_in_which_a_member_waits_is_not_closed(kernel: Any) -> None:
         system.close_group(group)
         again = system.group(root=1)
         assert on_all(system, again, waits) == ["passed"] * 3
+
+
+def uses(group: Group) -> list[str]:
+    """What a member is told that uses it in every way."""
+    said = []
+    for use in (
+        group.barrier,
+        lambda: group.all_reduce([1]),
+        lambda: group.order(b""),
+        lambda: group.receive(wait=False),
+    ):
+        try:
+            use()
+            said.append("done")
+        except BadInput:
+            said.append("refused")
+    return said
+
+
+def test_a_closed_group_is_not_the_next_one_in_its_place(kernel: Any) -> None:
+    with multikernel.boot(cores=2, kernel=kernel) as system:
+        closed = system.group()
+        system.close_group(closed)
+        assert on_all(system, closed, uses) == [["refused"] * 4] * 2
+        group = system.group()
+        assert group.number & 0xFF == closed.number & 0xFF
+        assert on_all(system, closed, uses) == [["refused"] * 4] * 2
+        assert on_all(system, group, waits) == ["passed"] * 2

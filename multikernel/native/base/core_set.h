@@ -80,14 +80,15 @@ static inline uint32_t cores_part(uint64_t word, uint32_t i)
     return word >> (CORE_BITS * i) & ((1u << CORE_BITS) - 1);
 }
 
-/* Is the core in it? kept: the set, where its form is CORES_KEPT. */
+/* Is the core in it? kept: the set, where its form is CORES_KEPT. Any word may be asked about: one
+ * that cores_word has not made names some cores, or none. */
 static inline bool cores_has(uint64_t word, uint32_t core, const uint64_t *kept)
 {
     switch (cores_form(word)) {
     case CORES_BITS:
         return core < CORES_IN_BITS && word >> core & 1;
     case CORES_ALL_BUT:
-        for (uint32_t i = 0; i < (word >> 56 & 0xf); i++)
+        for (uint32_t i = 0; i < CORES_EXCEPTED && i < (word >> 56 & 0xf); i++)
             if (cores_part(word, i) == core)
                 return false;
         return true;

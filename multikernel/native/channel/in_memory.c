@@ -14,9 +14,9 @@ static uint64_t lane_bytes(uint64_t slots)
 }
 
 /* The slots that a side receives on. */
-static struct slot *lane(struct channel_header *header, uint32_t side)
+static struct slot *lane(struct channel_header *header, uint32_t slots, uint32_t side)
 {
-    return (struct slot *)(void *)((char *)header + PAGE_BYTES + side * lane_bytes(header->slots));
+    return (struct slot *)(void *)((char *)header + PAGE_BYTES + side * lane_bytes(slots));
 }
 
 uint64_t channel_memory_bytes(enum channel_kind kind, uint64_t slots)
@@ -189,9 +189,12 @@ const char *channel_memory_open(struct channel *channel, void *memory, uint64_t 
         return "the channel is of another version";
     if (header->kind != (uint32_t)kind)
         return "the channel is of another form";
-    if (!header->bytes || header->bytes != channel_memory_bytes(kind, header->slots))
+    /* Read once: the other side has this memory too. */
+    const uint64_t given = __atomic_load_n(&header->slots, __ATOMIC_RELAXED);
+    const uint64_t needed = channel_memory_bytes(kind, given);
+    if (!needed || header->bytes != needed)
         return "the channel is laid out in another way: it comes from another build";
-    if (bytes < header->bytes)
+    if (bytes < needed)
         return "the memory is truncated";
     if (side > 1)
         return "a channel has two sides, 0 and 1";
@@ -203,8 +206,8 @@ const char *channel_memory_open(struct channel *channel, void *memory, uint64_t 
                                                  memory_order_relaxed))
         return "this side of the channel was opened before";
     atomic_store_explicit(&header->side[side].pid, (uint32_t)getpid(), memory_order_relaxed);
-    const uint32_t slots = (uint32_t)header->slots;
-    struct slot *incoming = lane(header, side), *outgoing = lane(header, 1 - side);
+    const uint32_t slots = (uint32_t)given;
+    struct slot *incoming = lane(header, slots, side), *outgoing = lane(header, slots, 1 - side);
     channel->memory.header = header;
     channel->memory.side = side;
     channel->memory.other_process = -1;

@@ -26,8 +26,9 @@ int collective_open(struct driver *d)
 
 static struct group *group_of(const struct driver *d, const struct message *message)
 {
-    uint32_t number = message->word[1] & 0xff;
-    return number < GROUPS && d->groups[number].open ? &d->groups[number] : NULL;
+    const uint64_t name = message->word[1] & GROUP_NAME;
+    struct group *g = (name & 0xff) < GROUPS ? &d->groups[name & 0xff] : NULL;
+    return g && g->open && g->name == name ? g : NULL;
 }
 
 static struct group_child *child_of(struct group *g, uint32_t core)
@@ -41,12 +42,13 @@ static struct group_child *child_of(struct group *g, uint32_t core)
 /* --- Opening --- */
 
 /* link: of the root's tree, NULL where it is flat. members: NULL for all cores. */
-static void join_group(struct driver *d, struct group *g, uint32_t root,
+static void join_group(struct driver *d, struct group *g, uint64_t name, uint32_t root,
                        const struct tree_link *link, const uint64_t *members)
 {
     struct group_child *child = g->child;
     *g = (struct group){.open = true,
                         .opened = g->opened + 1,
+                        .name = name,
                         .parent = d->me == root ? TREE_NOBODY : (uint16_t)root,
                         .child = child,
                         .box = g->box,
@@ -98,7 +100,7 @@ static void close_group(struct driver *d, struct group *g)
         driver_reply(d, g->waiter, &closed);
 }
 
-/* Words: 1 the group's number; 2 root 0-15 (0xffff: close it; 0xfffe: CORE_BUSY where somebody
+/* Words: 1 the group's name; 2 root 0-15 (0xffff: close it; 0xfffe: CORE_BUSY where somebody
  * waits), version of its tree 16-47; 3 members, cores in a word. STALE_VIEW when the root's tree is
  * another one by now. */
 static enum verdict open_group(struct driver *d, uint64_t address, const struct message *request)
@@ -122,10 +124,13 @@ static enum verdict open_group(struct driver *d, uint64_t address, const struct 
     uint64_t buffer[CORE_SET_WORDS_MAX];
     const uint32_t place = tree_place(version);
     const struct tree_link *link = place == TREE_FLAT ? NULL : trees_links(d, root, place);
+    if (link && !tree_is_made(link, root))
+        return VERDICT_STALE_VIEW;
     d->kernel->hold(d);
     const bool same = d->trees[root].version == version;
     if (same)
-        join_group(d, g, root, link, cores_set(request->word[3], d->cores, kept, buffer));
+        join_group(d, g, request->word[1] & GROUP_NAME, root, link,
+                   cores_set(request->word[3], d->cores, kept, buffer));
     d->kernel->release(d);
     return same ? VERDICT_OK : VERDICT_STALE_VIEW;
 }

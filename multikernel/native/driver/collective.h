@@ -51,9 +51,11 @@ enum join {
     JOINS
 };
 
-/* Word 1 of a request: group 0-7, join 8-15, number of values 16-23, and whether all want the
- * outcome, 24. */
-static inline uint64_t group_word(uint32_t group, enum join join, uint32_t values, int all)
+/* A group's name is its place 0-7, and which of those that were opened there 32-63: one that was
+ * closed is not mistaken for the next. Word 1 of a request: the name, join 8-15, number of values
+ * 16-23, and whether all want the outcome, 24. */
+#define GROUP_NAME 0xffffffff000000ffull
+static inline uint64_t group_word(uint64_t group, enum join join, uint32_t values, int all)
 {
     return group | (uint64_t)join << 8 | (uint64_t)values << 16 | (uint64_t)(all != 0) << 24;
 }
@@ -69,6 +71,7 @@ struct group {
     bool open;
     uint16_t parent; /* TREE_NOBODY at the root */
     uint32_t opened; /* how often: a reply to what was asked before is for nobody */
+    uint64_t name;
     uint32_t child_count;
     struct group_child *child;
     /* up */

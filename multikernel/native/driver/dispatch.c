@@ -68,7 +68,12 @@ void dispatch(struct driver *d, uint64_t address, const struct message *request)
 {
     if (turn(d, address, request))
         return;
-    assert(d->deferred_count < d->deferred_max);
+    if (d->deferred_count == d->deferred_max) { /* not by the rules above: garbage */
+        const struct message refused = {
+            {message_head(message_kind(request), 0, VERDICT_BAD_REQUEST, 0xffff, 0)}};
+        driver_reply(d, address, &refused);
+        return;
+    }
     d->deferred[d->deferred_count++] = (struct addressed){address, *request};
 }
 

@@ -99,8 +99,8 @@ struct driver {
     uint32_t channels;               /* user channels, all peers together */
     struct watch *transport_watches; /* the end of those of the transport, which come first */
     enum event event;
-    volatile int disabled;         /* read by the signal handler */
-    volatile int mark;             /* written by it */
+    _Atomic bool disabled;         /* read by the signal handler */
+    _Atomic bool mark;             /* written by it */
     struct awaited *awaited_block; /* twice as large as all that can be awaited at once */
     uint32_t awaited_max;
     uint32_t deferred_max;

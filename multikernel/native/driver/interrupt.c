@@ -31,6 +31,24 @@ enum { TICK_NS = 10000000 };
 
 /* --- In the driver, or in a program --- */
 
+/* Relaxed: for the handler on this very thread a compiler barrier is enough; a guest's are ordered by
+ * what it says before and after (come_in, await_handler). */
+static void set_disabled(struct driver *d, bool disabled)
+{
+    atomic_store_explicit(&d->disabled, disabled, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+static bool is_marked(const struct driver *d)
+{
+    return atomic_load_explicit(&d->mark, memory_order_relaxed);
+}
+
+static void set_mark(struct driver *d, bool mark)
+{
+    atomic_store_explicit(&d->mark, mark, memory_order_relaxed);
+}
+
 static int let_in(bool allowed)
 {
     sigset_t urgent;
@@ -41,9 +59,7 @@ static int let_in(bool allowed)
 
 void driver_enter(struct driver *d)
 {
-    d->disabled = 1;
-    /* The handler runs on this very thread: a compiler barrier is enough. */
-    atomic_signal_fence(memory_order_seq_cst);
+    set_disabled(d, true);
     doorbell_poll(d->doorbell);
     if (d->transport->by_host)
         let_in(false);
@@ -57,13 +73,11 @@ static void resume(struct driver *d)
         /* What was published before our mode was visible; pairs with doorbell_ring. */
         driver_poll(d);
         notify_all(d);
-        d->disabled = 0;
-        atomic_signal_fence(memory_order_seq_cst);
-        if (!d->mark)
+        set_disabled(d, false);
+        if (!is_marked(d))
             return;
-        d->disabled = 1;
-        atomic_signal_fence(memory_order_seq_cst);
-        d->mark = 0;
+        set_disabled(d, true);
+        set_mark(d, false);
     }
 }
 
@@ -125,9 +139,9 @@ void driver_leave_as_guest(struct driver *d)
         /* As in come_in. A handler that has found us may be about to leave its mark. */
         atomic_store_explicit(&d->guest, false, memory_order_seq_cst);
         await_handler(d);
-        if (!d->mark || !come_in(d))
+        if (!is_marked(d) || !come_in(d))
             break;
-        d->mark = 0;
+        set_mark(d, false);
         driver_enter(d);
     }
     pthread_mutex_unlock(&guests);
@@ -199,8 +213,9 @@ static void on_interrupt(int signal, siginfo_t *info, void *context)
         return; /* a socket's urgent data: not for us, and perhaps not even on the main thread */
     /* Our store before our look for a guest; pairs with come_in. */
     atomic_store_explicit(&d->handling, true, memory_order_seq_cst);
-    if (d->disabled || atomic_load_explicit(&d->guest, memory_order_seq_cst)) {
-        d->mark = 1;
+    if (atomic_load_explicit(&d->disabled, memory_order_relaxed) ||
+        atomic_load_explicit(&d->guest, memory_order_seq_cst)) {
+        set_mark(d, true);
         /* Release: the mark before; pairs with await_handler. */
         atomic_store_explicit(&d->handling, false, memory_order_release);
         return;
@@ -208,7 +223,7 @@ static void on_interrupt(int signal, siginfo_t *info, void *context)
     int saved = errno;
     fault_stand_first();
     atomic_fetch_add_explicit(&d->doorbell->interrupts, 1, memory_order_relaxed);
-    d->disabled = 1;
+    set_disabled(d, true);
     doorbell_poll(d->doorbell);
     serve(d);
     resume(d);

@@ -10,12 +10,26 @@
 
 /* --- Access --- */
 
+/* Does that lie in the page which the handle names? Another one may have its slot by now, or its
+ * address. Whether it may be accessed, the host's page table says. */
+static bool lies_in_page(const struct driver *d, uint32_t slot, uint32_t generation,
+                         uint64_t address, uint64_t length)
+{
+    if (slot >= d->mappings->numbers)
+        return false;
+    const struct mapping *page = sparse_at(d->mappings, slot);
+    const uint64_t word = mapping_word(page), offset = address - page->address;
+    return (uint32_t)word == generation && word_state(word) != MAPPING_FREE &&
+           offset <= page->length && length <= page->length - offset;
+}
+
 enum verdict memory_access(struct driver *d, uint32_t slot, uint32_t generation, uint64_t address,
                            void *buffer, size_t length, int write)
 {
     void *page = (void *)(uintptr_t)address;
     if (address < d->vspace.base || length > d->vspace.size ||
-        address - d->vspace.base > d->vspace.size - length)
+        address - d->vspace.base > d->vspace.size - length ||
+        !lies_in_page(d, slot, generation, address, length))
         return VERDICT_FAULT;
     for (int tries = 0; tries < 3; tries++) {
         int faulted = write ? vspace_copy(page, buffer, length) : vspace_copy(buffer, page, length);

@@ -28,10 +28,10 @@ enum driver_kind {
     KIND_TREES, /* 1 root -> 1 digest of all, 0: all flat; 2 version of the root's, 0: it is flat */
     KIND_GROUP, /* opens or closes a group; this and the next four: collective.h */
     KIND_GATHER, /* 1 group_word; 2-6 values -> 2-6 outcome */
-    KIND_SPREAD, /* 1 group; 2-6 a message */
+    KIND_SPREAD, /* 1 the group's name; 2-6 a message */
     KIND_ORDER,  /* the same, to all members in one order: asked of the root */
-    KIND_TAKE,   /* 1 group; 2 do not wait -> 1 the sender's word 1, ~0: nothing; 2-6 the message */
-    KIND_POLICY, /* 1 spin cycles; 2 yields; 3 slice in microseconds */
+    KIND_TAKE, /* 1 the name; 2 do not wait -> 1 the sender's word 1, ~0: nothing; 2-6 the message */
+    KIND_POLICY,    /* 1 spin cycles; 2 yields; 3 slice in microseconds */
     KIND_RUN_BEGIN, /* 1 bytes of the program -> 1 number of the run */
     KIND_RUN_DATA,  /* 1 offset; 2-6 forty bytes */
     KIND_RUN_GO,    /* -> 1 bytes of its result, when it has ended */

@@ -44,6 +44,11 @@ cdef extern from "driver/driver.h":
     int driver_access(driver *d, uint32_t slot, uint32_t generation, uint64_t address,
             void *buffer, size_t length, int write) nogil
 
+cdef extern from "memory/vspace.h":
+    uint64_t VSPACE_BASE
+
+ADDRESS_BASE = VSPACE_BASE
+
 cdef extern from "pythread.h":
     unsigned long PyThread_get_thread_ident()
 

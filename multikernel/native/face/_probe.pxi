@@ -7,9 +7,10 @@ cdef extern from "probes/probes.h":
         FREE_LINES, HOST_MEMORY, OPERATIONS_IN_FLIGHT, AT_ONCE_PAGES
     # One structure: what a dictionary converts to, and what is set beside it.
     struct probe_numbers "probe":
-        uint64_t count, base, seed, sum, frame, frame_name, source, offset, cnode, to_cnode, cycles, edge
+        uint64_t count, base, seed, sum, frame, frame_name, source, offset, cnode, to_cnode, cycles
+        uint64_t edge, group
         uint32_t batch, form, role, core, line, slots, lines, shared_core, shared_line, below
-        uint32_t timer, group, protocol, pages, think_us, index, to_index, copies, cores, in_flight
+        uint32_t timer, protocol, pages, think_us, index, to_index, copies, cores, in_flight
         int receive, send
     struct probe:
         histogram *times[3]

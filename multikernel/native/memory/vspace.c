@@ -33,7 +33,8 @@ static void *reserve(uint64_t address, uint64_t length, int fixed)
 int vspace_open(struct vspace *vspace, int memory, uint64_t memory_bytes, uint64_t base,
                 uint64_t size, uint32_t slots)
 {
-    *vspace = (struct vspace){.base = base, .size = size, .slots = slots};
+    *vspace =
+        (struct vspace){.memory_bytes = memory_bytes, .base = base, .size = size, .slots = slots};
     vspace->mmu = (struct mmu){vspace, vspace_insert, vspace_protect, vspace_retire};
     vspace->vmas = calloc(slots, sizeof *vspace->vmas);
     vspace->queue = calloc(slots, sizeof *vspace->queue);
@@ -48,9 +49,16 @@ int vspace_open(struct vspace *vspace, int memory, uint64_t memory_bytes, uint64
     return 0;
 }
 
+/* What is no memory may be anything else that this process has mapped. */
+static bool is_memory(const struct vspace *vspace, uint64_t frame, uint64_t length)
+{
+    return frame <= vspace->memory_bytes && length <= vspace->memory_bytes - frame;
+}
+
 void vspace_clear(const struct vspace *vspace, uint64_t frame, uint64_t length)
 {
-    memset(vspace->all + frame, 0, length);
+    if (is_memory(vspace, frame, length))
+        memset(vspace->all + frame, 0, length);
 }
 
 static enum verdict remap(struct vspace *vspace, struct vma *vma, uint32_t rights)
@@ -84,7 +92,7 @@ enum verdict vspace_insert(void *context, uint32_t slot, uint64_t address, uint6
     struct vspace *vspace = context;
     struct vma *vma = &vspace->vmas[slot];
     if (address < vspace->base || length > vspace->size ||
-        address + length > vspace->base + vspace->size)
+        address + length > vspace->base + vspace->size || !is_memory(vspace, frame, length))
         return VERDICT_BAD_REQUEST;
     if (vspace->retired > RETIRED_MAX)
         vspace_reap(vspace, 2);

@@ -15,6 +15,12 @@
 #include "arch/arch.h"
 #include "memory/mmu.h"
 
+/* Where mappings lie, on every core, unless a build says otherwise: at 128 GiB, below what the host
+ * uses on x86-64 and within aarch64's smallest user range. */
+#ifndef VSPACE_BASE
+#define VSPACE_BASE 0x2000000000ull
+#endif
+
 struct vma {
     uint64_t address;
     uint64_t frame;
@@ -24,7 +30,8 @@ struct vma {
 };
 
 struct vspace {
-    char *all;           /* the memory segment, for the kernel itself: to clear, and to map */
+    char *all; /* the memory segment, for the kernel itself: to clear, and to map */
+    uint64_t memory_bytes;
     uint64_t base, size; /* the range that all mappings lie in, reserved PROT_NONE */
     uint32_t slots;
     uint32_t retired; /* how many slots queue for reaping */
@@ -45,7 +52,7 @@ enum verdict vspace_insert(void *vspace, uint32_t slot, uint64_t address, uint64
 enum verdict vspace_protect(void *vspace, uint32_t slot, uint32_t rights);
 void vspace_retire(void *vspace, uint32_t slot);
 
-/* That memory is zero, in every core's mappings of it. */
+/* That memory is zero, in every core's mappings of it; of what is no memory, nothing. */
 void vspace_clear(const struct vspace *vspace, uint64_t frame, uint64_t length);
 
 /* Removes up to limit retired VMAs; true if any. */

@@ -13,7 +13,7 @@ void agreement_asked(struct monitor *m, const struct environment *env, const str
         return;
     struct agreement *a = agreement_record_for(m, message);
     struct agreement none;
-    if (a && a->phase == PHASE_QUEUED)
+    if (a && !agreement_is_over(a))
         return;
     if (!a) {
         a = &none;

@@ -82,8 +82,8 @@ static enum verdict resume(struct monitor *m, struct workflow *w, struct agreeme
 
 static enum verdict check(const struct monitor *m, const struct agreement *a)
 {
-    return a->argument[0] == monitor_tree(m, a->slot)->version + 1u ? VERDICT_OK
-                                                                    : VERDICT_BAD_REQUEST;
+    const bool next = a->argument[0] == monitor_tree(m, a->slot)->version + 1u;
+    return next && a->slot == agreement_initiator(a) ? VERDICT_OK : VERDICT_BAD_REQUEST;
 }
 
 /* Nobody looks at the table before the commit. */

@@ -55,8 +55,9 @@ struct operation_kind {
     /* Takes prepare back; for one phase, commit. */
     void (*undo)(struct monitor *, const struct environment *, struct agreement *);
     /* A child's answer to PREPARE adds to what this core's own will say, and COMMIT carries what it
-     * came to. NULL: answers carry a verdict and nothing else. */
+     * came to, in that argument. NULL: answers carry a verdict and nothing else. */
     void (*gather)(struct agreement *, const uint64_t argument[4]);
+    uint8_t gathered;
     /* Initiator: the commit stands everywhere; true when that was all that was asked for. With
      * this, initiator and root keep their locks up to here. NULL: they go with their own commit. */
     bool (*settled)(struct monitor *, struct workflow *, struct agreement *);

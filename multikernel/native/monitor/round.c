@@ -208,7 +208,7 @@ bool agreement_answer(struct monitor *m, const struct environment *env, const st
     core_set_remove(a->awaited, in->from);
     a->joined |= message_kind(message) != PHASE_REFUSED;
     if (verdict == VERDICT_BUSY && a->verdict == VERDICT_OK)
-        a->opponent = message->word[3];
+        a->opponent = message->word[3] >> SEQUENCE_BITS < m->cores ? message->word[3] : 0;
     merge(a, verdict, message_core(message));
     if (a->phase == PHASE_PREPARING && verdict == VERDICT_OK && kind_of(env, a)->gather)
         kind_of(env, a)->gather(a, &message->word[3]);

@@ -168,10 +168,11 @@ static void join(struct monitor *m, const struct environment *env, const struct 
         return;
     }
     /* One more piece of what is prepared here: a refusal leaves what there is to the ABORT. */
-    const bool again =
-        a->id == message->word[1] && a->phase == PHASE_PREPARED && kind == KIND_PREPARE;
-    if (own && (a->id != message->word[1] || a->phase != PHASE_ASKED ||
-                a->root != message_core(message))) {
+    const bool known = a->id == message->word[1] && a->operation == message_operation(message);
+    const bool again = known && a->phase == PHASE_PREPARED && kind == KIND_PREPARE &&
+                       env->operations->kind[a->operation]->more;
+    const bool asked = known && a->phase == PHASE_ASKED && a->root == message_core(message);
+    if (own ? !asked : !(again || agreement_is_over(a))) {
         refuse(m, in, VERDICT_BAD_REQUEST, out);
         return;
     }
@@ -189,14 +190,17 @@ static void outcome(struct monitor *m, const struct environment *env, const stru
                     struct agreement *a, struct output *out)
 {
     const struct message *message = in->message;
-    if (a->id != message->word[1] || (a->phase != PHASE_PREPARED && a->phase != PHASE_APPLIED)) {
+    const bool commit = message_kind(message) == KIND_COMMIT;
+    if (a->id != message->word[1] ||
+        (a->phase != PHASE_PREPARED && (commit || a->phase != PHASE_APPLIED))) {
         refuse(m, in, VERDICT_OK, out); /* we refused: nothing to undo */
         return;
     }
+    const uint32_t gathered = kind_of(env, a)->gathered;
     a->token = in->token;
     a->verdict = VERDICT_OK;
-    if (message_kind(message) == KIND_COMMIT && kind_of(env, a)->gather)
-        memcpy(a->argument, &message->word[3], sizeof a->argument);
+    if (commit && gathered) /* the rest is as it was prepared */
+        a->argument[gathered] = message->word[3 + gathered];
     agreement_begin_round(m, env, a, message_kind(message), out);
 }
 
@@ -217,6 +221,19 @@ static void released(struct monitor *m, const struct environment *env, const str
         object->released(m, env, message);
 }
 
+/* Does it come down the tree of another core, and is there such a tree? */
+static bool travels(const struct monitor *m, const struct environment *env,
+                    const struct message *message)
+{
+    const uint32_t root = message_core(message), place = message_place(message);
+    if (root >= m->cores || root == m->me || place > TREE_PLACES)
+        return false;
+    return place == TREE_FLAT ||
+           tree_is_made(env->routing->links(env->routing->context, root, place), root);
+}
+
+/* What comes from others is taken for true, for they are parts of one system: but whatever it says,
+ * it leads nowhere out of this state, and no walk round in a circle. */
 static void message(struct monitor *m, const struct environment *env, const struct input *in,
                     struct output *out)
 {
@@ -227,8 +244,9 @@ static void message(struct monitor *m, const struct environment *env, const stru
     if (message_view(message) != m->view)
         bad = VERDICT_STALE_VIEW;
     else if (kind == 0 || kind >= AGREEMENT_KINDS || operation >= OPERATIONS ||
-             initiator >= m->cores || message_place(message) > TREE_PLACES ||
-             (kind <= KIND_ABORT && message_core(message) >= m->cores) ||
+             initiator >= m->cores || !message->word[1] ||
+             (kind <= KIND_ABORT && !travels(m, env, message)) ||
+             (kind == KIND_APPLY && !env->operations->kind[operation]->one_phase) ||
              !exists(m, env->operations->kind[operation], (uint32_t)message->word[2]))
         bad = VERDICT_BAD_REQUEST;
     if (bad != VERDICT_OK) {

@@ -79,6 +79,13 @@ static inline void agreement_adopt(struct agreement *a, const struct message *me
     a->named = NOBODY;
 }
 
+/* Is nothing under way by that record, of another core, so that it can be used anew? What one phase
+ * has applied is kept for the case that it is taken back. */
+static inline bool agreement_is_over(const struct agreement *a)
+{
+    return a->phase == PHASE_IDLE || a->phase == PHASE_APPLIED;
+}
+
 /* The record for what the message is about, made if need be; NULL: no room. */
 static inline struct agreement *agreement_record_for(struct monitor *m,
                                                      const struct message *message)

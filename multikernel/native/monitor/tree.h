@@ -84,6 +84,12 @@ static inline bool tree_make(struct tree_link *link, uint32_t cores, uint32_t ro
     return true;
 }
 
+/* Has that table been made? One that has not is zero, and leads round in a circle. */
+static inline bool tree_is_made(const struct tree_link *link, uint32_t root)
+{
+    return link[root].parent == TREE_NOBODY;
+}
+
 /* Is nobody below `me` in root's tree? link NULL: flat. */
 static inline bool tree_is_leaf(const struct tree_link *link, uint32_t root, uint32_t me)
 {

@@ -54,7 +54,7 @@ struct probe {
     uint32_t below;                    /* at the root: how many others there are, */
     uint64_t sum;                      /* and the sum of their numbers */
     uint32_t timer; /* of the members: fills the histogram and comes last; a broadcast's root */
-    uint32_t group;
+    uint64_t group; /* its name */
 
     uint64_t frame, frame_name; /* to be mapped: its offset; generation 0-31, keeper 32-47 */
     uint32_t protocol;

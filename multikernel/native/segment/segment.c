@@ -58,6 +58,17 @@ int segment_keep_layout(struct segment *segment, int file)
     return mprotect(segment, PAGE_BYTES, PROT_READ) ? errno : 0;
 }
 
+enum { LAYOUT_BYTES = offsetof(struct segment, shared_offset) + sizeof(uint64_t) };
+
+/* Is there such a segment? What follows from the numbers is then far from wrapping round. */
+static bool makes_sense(const struct geometry *g)
+{
+    return g->cores - 1 < CORES_MAX && g->window - 1 < CALL_WINDOW_MAX &&
+           g->user_channels - 1 < USER_CHANNELS_MAX && g->shared_bytes < 1ull << 48 &&
+           (!g->ring_slots || (g->ring_slots >= RING_SLOTS_MIN && g->ring_slots <= RING_SLOTS_MAX &&
+                               !(g->ring_slots & (g->ring_slots - 1))));
+}
+
 const char *segment_check(const struct segment *segment, uint64_t mapped)
 {
     if (mapped < sizeof(struct segment))
@@ -66,8 +77,10 @@ const char *segment_check(const struct segment *segment, uint64_t mapped)
         return "its magic number is not a kernel segment's";
     if (segment->version != SEGMENT_VERSION)
         return "its version is another one";
-    if (segment->header_bytes != sizeof(struct segment) ||
-        segment->size != segment_bytes(&segment->geometry))
+    struct segment made = {.magic = 0};
+    if (makes_sense(&segment->geometry))
+        segment_init(&made, &segment->geometry);
+    if (memcmp(segment, &made, LAYOUT_BYTES) != 0)
         return "its layout is another one: it comes from another build";
     return segment->size > mapped ? "it is truncated" : NULL;
 }

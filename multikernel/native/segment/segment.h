@@ -25,6 +25,7 @@ enum {
     CLIENT_LINES = 32,    /* window of each of the clients' channels to a core */
     CLIENT_CHANNELS = 3,  /* the launcher's requests, its programs, the supervisor's inspection */
     OPERATION_LANES = 16, /* operations a core may have under way at once */
+    USER_CHANNELS_MAX = 1 << 16, /* more than anybody asks for */
     SCRATCH_BYTES = 128 * PAD_BYTES,
     HEADER_BYTES = 2 * PAGE_BYTES,
 };

@@ -2,9 +2,15 @@
  * a move goes at commit. What all operations on capabilities have in common is in ranges.c. */
 #include "monitor/capability/ranges.h"
 
+static uint16_t copy_owner(const struct agreement *a)
+{
+    return (uint16_t)(a->argument[1] >> 32);
+}
+
 static enum verdict copy_check(const struct monitor *m, const struct agreement *a)
 {
-    return makes_sense(a) && copy_destination(a) < m->cores ? VERDICT_OK : VERDICT_BAD_REQUEST;
+    const bool cores = copy_destination(a) < m->cores && copy_owner(a) < m->cores;
+    return makes_sense(a) && cores ? VERDICT_OK : VERDICT_BAD_REQUEST;
 }
 
 /* A destination has the copy from now on, locked. The initiator notes it at commit: a refusal
@@ -28,7 +34,7 @@ static enum verdict copy_prepare(struct monitor *m, const struct environment *en
                                       .type = a->argument[1] & 0xff,
                                       .rights = a->argument[1] >> 8 & 0xf,
                                       .flags = a->argument[1] >> 12 & 0xf,
-                                      .owner = (uint16_t)(a->argument[1] >> 32)};
+                                      .owner = copy_owner(a)};
     const struct cspace_place place = {.cnode = a->argument[2],
                                        .index = a->argument[1] >> 20 & 0xfff};
     return monitor_verdict(cspace_receive(cs, &record, &place, a->id, &a->argument[3]));
@@ -89,5 +95,6 @@ const struct operation_kind copy_operation = {
     .commit = copy_commit,
     .undo = copy_abort,
     .gather = copy_gather,
+    .gathered = 3,
     .settled = capability_settled,
 };

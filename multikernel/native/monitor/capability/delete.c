@@ -38,7 +38,7 @@ static void delete_commit(struct monitor *m, const struct environment *env, stru
         uint32_t relations = (a->argument[2] >> 16 & 0xffff) > 1 ? CAP_REMOTE_COPIES : 0;
         relations |= a->argument[2] & HEIR_HAS_DESCENDANTS ? CAP_REMOTE_DESCENDANTS : 0;
         cspace_relate(cs, copy, m->me, CAP_REMOTE_ANCESTORS, relations);
-    } else if (copy != NO_CAPABILITY) {
+    } else if (copy != NO_CAPABILITY && heir < m->cores) {
         capability_changes_hands(m);
         cspace_relate(cs, copy, heir, CAP_REMOTE, 0);
     }
@@ -55,5 +55,6 @@ const struct operation_kind delete_operation = {
     .commit = delete_commit,
     .undo = capability_nothing,
     .gather = delete_gather,
+    .gathered = 2,
     .settled = capability_step_settled,
 };

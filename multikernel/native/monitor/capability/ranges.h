@@ -48,10 +48,10 @@ static inline uint32_t copy_how(const struct agreement *a)
     return a->argument[1] >> 16 & 0xf;
 }
 
-/* What came in a message is not trusted. */
+/* What came in a message is not trusted. Root CNodes are nobody's to agree about. */
 static inline bool makes_sense(const struct agreement *a)
 {
-    return cspace_whole_pages(range_address(a), a->argument[0]);
+    return cspace_whole_pages(range_address(a), a->argument[0]) && range_end(a) <= CSPACE_ROOTS;
 }
 
 /* The object kind of all of them: a range of memory. */

@@ -30,7 +30,7 @@ static uint32_t rights_of(const struct agreement *a)
 
 static bool has_bits(const struct monitor *m, const struct request *request)
 {
-    return request->frame % PAGE_BYTES == 0 && request->length % PAGE_BYTES == 0 &&
+    return request->length && (request->frame | request->length) % PAGE_BYTES == 0 &&
            request->frame / PAGE_BYTES >> PAGE_NUMBER_BITS == 0 &&
            request->length / PAGE_BYTES <= UINT32_MAX && request->keeper <= m->cores;
 }
@@ -68,8 +68,12 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
 static enum verdict check(const struct monitor *m, const struct agreement *a)
 {
     const struct mapping *mapping = monitor_mapping(m, a->slot);
-    if (agreement_is_own(m, a) || monitor_is_home(m, a->slot))
+    const uint32_t rights = rights_of(a);
+    if (agreement_is_own(m, a))
         return VERDICT_OK;
+    if (monitor_home(m, a->slot) != agreement_initiator(a) || keeper_of(a) > m->cores ||
+        (rights != RIGHTS_READ && rights != RIGHTS_WRITE))
+        return VERDICT_BAD_REQUEST;
     if (keeper_of(a) == m->me + 1 && !frames_has(monitor_frames(m), map_frame(a), map_length(a),
                                                  (uint32_t)(a->argument[2] >> 32)))
         return VERDICT_NOT_A_FRAME;

@@ -52,7 +52,7 @@ void mapping_hold(struct monitor *m, struct mapping *mapping, uint64_t holders, 
     assert(place < m->sets);
     memcpy(users_at(m, place) + 1, set, 8 * (size_t)m->set_words);
     ++*users_at(m, place);
-    mapping->holders = holders | place;
+    mapping->holders = (uint64_t)CORES_KEPT << 60 | place;
 }
 
 static const uint64_t *kept(const struct monitor *m, const struct mapping *mapping)

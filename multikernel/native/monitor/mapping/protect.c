@@ -33,10 +33,17 @@ static void commit(struct monitor *m, const struct environment *env, struct agre
     mapping->rights = (uint8_t)rights;
 }
 
+static enum verdict check(const struct monitor *m, const struct agreement *a)
+{
+    const enum verdict verdict =
+        mapping_check_rights(monitor_mapping(m, a->slot), a->generation, (uint32_t)a->argument[0]);
+    return verdict == VERDICT_OK ? mapping_check(m, a) : verdict;
+}
+
 const struct operation_kind protect_operation = {
     .object = &monitor_mappings,
     .begin = begin,
-    .check = mapping_check,
+    .check = check,
     .prepare = mapping_take_rights,
     .commit = commit,
     .undo = mapping_restore,
