@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 ADDRESS_BYTES = 1 << 36
-"""The whole range in which mappings lie, 64 GiB, divided among the cores; less where the host limits
-addresses.
+"""The whole range in which mappings lie, 64 GiB, divided among the cores; less where the host
+limits addresses.
 """
 PAGE = 4096
 Kernel = Literal["multikernel", "shared"]
