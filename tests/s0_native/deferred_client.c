@@ -4,6 +4,7 @@
  * address sanitizer looks), and when they can be finished each is answered once.
  *
  *     deferred_client CORES CHANNELS */
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -51,7 +52,8 @@ int main(int argc, char **argv)
                                            .address_base = 0x200000000000,
                                            .address_size = 1 << 24,
                                            .memory_bytes = 1 << 20,
-                                           .cycles_per_us = 1000};
+                                           .cycles_per_us = 1000,
+                                           .cancel_signal = SIGCHLD};
     const char *reason;
     struct driver *d = driver_open(segment, memfd_create("memory", MFD_CLOEXEC), &options, &reason);
     CHECK(d, "%s", reason);

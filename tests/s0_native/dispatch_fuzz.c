@@ -8,6 +8,7 @@
  * Each generation is a process of its own, with a driver of its own. */
 #include "fuzz.h"
 
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -255,7 +256,8 @@ static void open_driver(bool shared, uint32_t cores)
                                            .address_base = 0x200000000000,
                                            .address_size = 1 << 20,
                                            .memory_bytes = MEMORY_PAGES * PAGE_BYTES,
-                                           .cycles_per_us = 1};
+                                           .cycles_per_us = 1,
+                                           .cancel_signal = SIGCHLD};
     const int memory = memfd_create("memory", MFD_CLOEXEC);
     FUZZ_CHECK(ftruncate(memory, MEMORY_PAGES * PAGE_BYTES) == 0, "no memory");
     const char *reason;

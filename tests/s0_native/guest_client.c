@@ -7,6 +7,7 @@
  * that up in the loop and to measure, and keeps others out meanwhile.
  *
  *     guest_client SEED ROUNDS */
+#include <signal.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -114,7 +115,8 @@ int main(int argc, char **argv)
                                            .address_base = VSPACE_BASE,
                                            .address_size = 1 << 24,
                                            .memory_bytes = 1 << 20,
-                                           .cycles_per_us = 1000};
+                                           .cycles_per_us = 1000,
+                                           .cancel_signal = SIGCHLD};
     const char *reason;
     d = driver_open(segment, memfd_create("memory", MFD_CLOEXEC), &options, &reason);
     CHECK(d, "%s", reason);
