@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from s2_kernel import capability_system as model
+from s2_kernel.capability_programs import PAGE
 from s2_kernel.capability_system import FRAME, MAPPING, READ, WRITE, Copy, Object, Refused, Request
 
 from multikernel.native._native import RIGHTS
@@ -98,10 +99,14 @@ def _request(state: State, asked: Request, response: Response, cores: int) -> St
         verdict = elsewhere if response[0] == elsewhere == "retype-conflict" else verdict
     if verdict != response[0]:
         return None
+    memory = dict(state.memory)
     for copy in made:
         assert response[1] is not None
         copies = model.learn(copies, copy, response[1])
-    return settled(state._replace(copies=copies))
+        if (asked.kind, copy.object.type) == ("RETYPE", FRAME):  # which clears it
+            end = copy.object.address + copy.object.size
+            memory.update(dict.fromkeys(range(copy.object.address, end, PAGE), 0))
+    return settled(state._replace(copies=copies, memory=frozenset(memory.items())))
 
 
 def _mapped(copies: model.State, core: int, name: int) -> set[Copy]:
