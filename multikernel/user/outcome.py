@@ -99,7 +99,7 @@ def error_of(
             )
         case "NO_ADDRESS":
             return OutOfSlots(
-                "the core's share of the range of addresses has no gap of that size",
+                "the range of addresses that the core maps into has no gap of that size",
                 value=value,
                 where=doing,
                 hint=f"unmap something: {_range()}",

@@ -230,6 +230,9 @@ class Player:
             programs.look(3).reference,
             self.board.known(),
         )
+        if not pages:  # none could be mapped: the history is to say why
+            self.rest()
+            return
         take = Act("UNMAP", 0, pages[0]), Request("DELETE", 0, frame), Request("REVOKE", 0, ram)
         use = [Act("READ", self.me, page) for page in pages] * 2 + [
             Act("WRITE", self.me, page) for page in pages

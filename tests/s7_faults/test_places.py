@@ -180,6 +180,8 @@ def test_whoever_started_us_has_blocked_all_signals(kernel: str) -> None:
     ],
 )
 def test_little_of_the_host_is_to_be_seen(commands: list[str], kernel: str) -> None:
+    if "/tmp" in commands[0] and Path(sys.executable).is_relative_to("/tmp"):
+        pytest.skip("this checkout lies in /tmp itself")
     done = hosts.python(hosts.use(3, kernel=kernel), within=hosts.mounts(*commands))
     assert (done.status, done.said, done.errors) == (0, hosts.USED, "")
 
