@@ -66,7 +66,7 @@ RIGHT = {
     ],
     "used while it goes": [
         asked("REVOKE", 0, 1, 10, 19),
-        read(1, 7, 11, 12),
+        read(1, 0, 11, 12),
         read(1, None, 13, 14),
     ],
     "unmapped by another core": [
@@ -86,14 +86,15 @@ RIGHT = {
             14,
         ),
     ],
-    "nobody knows what it held": [
-        read(1, 3, 10, 11),
-        read(0, 3, 12, 13),
+    "clear, and then written": [
+        read(1, 0, 10, 11),
+        read(0, 0, 12, 13),
         write(1, 4, 14, 15),
         read(0, 4, 16, 17),
     ],
 }
 WRONG = {
+    "what an earlier owner wrote": [read(1, 3, 10, 11)],
     "read after the revoke": [asked("REVOKE", 2, 1, 10, 11), read(1, 7, 12, 13)],
     "written after the deletion of its Frame": [
         asked("DELETE", 0, 10, 10, 11),

@@ -43,6 +43,15 @@ def usable(system: System) -> Iterator[None]:
     assert system.inspect()["replicas"]["differing"] == []
 
 
+@pytest.fixture(
+    params=["multikernel", pytest.param("shared", marks=pytest.mark.full)], scope="module"
+)
+def kernel(request: pytest.FixtureRequest) -> str:
+    """Tasks know no kernel: all of them meet the shared one with --full alone."""
+    name: str = request.param
+    return name
+
+
 def in_python() -> None:
     while True:
         pass

@@ -126,7 +126,9 @@ except errors.SystemClosed as error:
 """
 
 
-@pytest.mark.parametrize("held", [False, True], ids=["", "held"])
+@pytest.mark.parametrize(
+    "held", [False, pytest.param(True, marks=pytest.mark.full)], ids=["", "held"]
+)
 def test_another_launcher_learns_of_it(held: bool) -> None:
     launcher = subprocess.Popen(
         [sys.executable, "-c", STOPPED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -23,7 +23,12 @@ KERNELS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=KERNELS)
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=() if name in ("two-phase", "shared") else pytest.mark.full)
+        for name in KERNELS
+    ]
+)
 def system(request: pytest.FixtureRequest) -> Iterator[System]:
     """With so little memory that a place soon has another owner."""
     with multikernel.boot(CORES, memory=PAGES * PAGE, **KERNELS[request.param]) as booted:

@@ -137,6 +137,7 @@ def test_a_pipe_that_does_not_block_gets_everything(here: Path, unbuffered: bool
     assert len(machine["cpus"]) == 1024
 
 
+@pytest.mark.full
 def test_letters_that_the_terminal_does_not_have(here: Path) -> None:
     name = os.fsdecode(b"results-\xff")
     for command in (*COMMANDS, f"topology capture -o {name}.tar.gz"):
