@@ -21,6 +21,8 @@ from pathlib import Path
 
 import pytest
 
+from multikernel.runtime import segments
+
 NUMBERS = {
     "x86_64": {
         "pidfd_open": 434, "prctl": 157, "memfd_create": 319, "sched_setaffinity": 203,
@@ -193,3 +195,13 @@ def _new_group(controller: str) -> Path:
             return group
         group.rmdir()
     pytest.skip(f"no control group for {controller} can be made here")
+
+
+def is_private_and_backs(descriptor: int) -> None:
+    """What a segment of two pages is, whoever made it: its user's alone, and one page backed when
+    that is asked for.
+    """
+    assert os.fstat(descriptor).st_mode & 0o777 == 0o600
+    assert not os.get_inheritable(descriptor)
+    segments.back(descriptor, 4096, 4096)
+    assert os.fstat(descriptor).st_blocks * 512 == 4096

@@ -74,11 +74,6 @@ static uint64_t next_out(struct driver *d)
     return pages;
 }
 
-static bool makes_sense(const struct driver *d, uint64_t length)
-{
-    return length && length % PAGE_BYTES == 0 && length / PAGE_BYTES <= d->frames->pages;
-}
-
 void memory_search(struct driver *d)
 {
     d->to_search = d->frames->pages;
@@ -91,7 +86,8 @@ enum verdict memory_take(struct driver *d, struct frames_request *request)
         uint64_t pages;
         *request = wanted;
         enum verdict verdict = d->kernel->frames(d, request);
-        if (verdict != VERDICT_NO_MEMORY || d->me != 0 || !makes_sense(d, wanted.length))
+        if (verdict != VERDICT_NO_MEMORY || d->me != 0 ||
+            !frames_there_are(d->frames, 0, wanted.length))
             return verdict;
         if (!searching)
             memory_search(d);

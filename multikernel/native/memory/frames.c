@@ -47,8 +47,7 @@ static bool begins(enum page_state state)
 
 /* --- Several --- */
 
-/* Whole pages that there are. */
-static bool makes_sense(const struct frames *f, uint64_t offset, uint64_t length)
+bool frames_there_are(const struct frames *f, uint64_t offset, uint64_t length)
 {
     const uint64_t bytes = f->pages * PAGE_BYTES;
     return length && length % PAGE_BYTES == 0 && offset % PAGE_BYTES == 0 && length <= bytes &&
@@ -114,7 +113,7 @@ static void change(struct frames *f, const struct frames_request *r, uint32_t st
 
 static enum verdict allocate(struct frames *f, struct frames_request *r)
 {
-    if (!makes_sense(f, 0, r->length))
+    if (!frames_there_are(f, 0, r->length))
         return VERDICT_NO_MEMORY;
     const uint64_t page =
         take(f, r->length / PAGE_BYTES, r->action == FRAMES_KEEP ? PAGE_KEPT : PAGE_FIRST,
@@ -129,16 +128,14 @@ static enum verdict allocate(struct frames *f, struct frames_request *r)
 
 static enum verdict offer(struct frames *f, struct frames_request *r)
 {
-    if (!makes_sense(f, 0, r->length))
+    if (!frames_there_are(f, 0, r->length))
         return VERDICT_NO_MEMORY;
-    uint64_t page = UINT64_MAX;
-    if (r->most > r->length && makes_sense(f, 0, r->most)) {
-        page = take(f, r->most / PAGE_BYTES, PAGE_OFFERED, PAGE_OFFERED, &r->used);
-        if (page != UINT64_MAX)
-            r->length = r->most;
-    }
-    if (page == UINT64_MAX)
-        page = take(f, r->length / PAGE_BYTES, PAGE_OFFERED, PAGE_OFFERED, &r->used);
+    const uint64_t least = r->length / PAGE_BYTES, most = r->most / PAGE_BYTES;
+    uint64_t count = most > least ? most : least;
+    uint64_t page = take(f, count, PAGE_OFFERED, PAGE_OFFERED, &r->used);
+    if (page == UINT64_MAX && count > least)
+        page = take(f, count = least, PAGE_OFFERED, PAGE_OFFERED, &r->used);
+    r->length = count * PAGE_BYTES;
     r->offset = page * PAGE_BYTES;
     return page == UINT64_MAX ? VERDICT_NO_MEMORY : VERDICT_OK;
 }
@@ -177,7 +174,7 @@ enum verdict frames_do(struct frames *f, const struct sparse *mappings, uint32_t
     default:
         break;
     }
-    if (!makes_sense(f, r->offset, r->length))
+    if (!frames_there_are(f, r->offset, r->length))
         return VERDICT_NOT_A_FRAME;
     switch (r->action) {
     case FRAMES_FREE:
@@ -203,7 +200,7 @@ enum verdict frames_do(struct frames *f, const struct sparse *mappings, uint32_t
 bool frames_has(const struct frames *f, uint64_t offset, uint64_t length, uint32_t generation)
 {
     const uint64_t page = offset / PAGE_BYTES;
-    return makes_sense(f, offset, length) && state_of(f, page) == PAGE_FIRST &&
+    return frames_there_are(f, offset, length) && state_of(f, page) == PAGE_FIRST &&
            f->page[page] >> GENERATION_SHIFT == generation &&
            count_of(f, page) == length / PAGE_BYTES;
 }
@@ -211,7 +208,7 @@ bool frames_has(const struct frames *f, uint64_t offset, uint64_t length, uint32
 bool frames_is_kept(const struct frames *f, uint64_t offset, uint64_t length)
 {
     const uint64_t page = offset / PAGE_BYTES;
-    return makes_sense(f, offset, length) && state_of(f, page) == PAGE_KEPT &&
+    return frames_there_are(f, offset, length) && state_of(f, page) == PAGE_KEPT &&
            count_of(f, page) == length / PAGE_BYTES;
 }
 
@@ -225,7 +222,7 @@ uint64_t frames_out(const struct frames *f, uint64_t page)
 
 bool frames_leave(struct frames *f, uint64_t offset, uint64_t length)
 {
-    if (!makes_sense(f, offset, length))
+    if (!frames_there_are(f, offset, length))
         return true;
     for (uint64_t i = 0; i < length / PAGE_BYTES; i++) {
         const enum page_state state = state_of(f, offset / PAGE_BYTES + i);
@@ -243,6 +240,6 @@ bool frames_leave(struct frames *f, uint64_t offset, uint64_t length)
 void frames_left(struct frames *f, uint64_t offset, uint64_t length, bool gone)
 {
     const struct frames_request range = {.offset = offset, .length = length};
-    if (makes_sense(f, offset, length))
+    if (frames_there_are(f, offset, length))
         change(f, &range, 1u << PAGE_LEAVING, gone ? PAGE_AWAY : PAGE_FREE);
 }

@@ -61,6 +61,8 @@ void frames_init(struct frames *frames, uint64_t pages, bool all);
 enum verdict frames_do(struct frames *frames, const struct sparse *mappings, uint32_t keeper,
                        struct frames_request *request);
 
+/* Is that memory, in whole pages? */
+bool frames_there_are(const struct frames *frames, uint64_t offset, uint64_t length);
 /* Is that exactly a frame that is handed out here? */
 bool frames_has(const struct frames *frames, uint64_t offset, uint64_t length, uint32_t generation);
 /* ... or memory that was given to capabilities? */
