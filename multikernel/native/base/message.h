@@ -52,8 +52,18 @@ static inline void slot_put(struct slot *slot, const struct message *message)
 #undef PUT
 }
 
+/* A word of a line in this core's turn, read once: another process may write it all the same. */
+static inline uint64_t slot_word(const struct slot *slot, uint32_t word)
+{
+    return atomic_load_explicit(&slot->word[word], memory_order_relaxed);
+}
+static inline void slot_set(struct slot *slot, uint32_t word, uint64_t value)
+{
+    atomic_store_explicit(&slot->word[word], value, memory_order_relaxed);
+}
+
 /* Relaxed on purpose: the acquire load of slot->control that saw the message orders them. */
-static inline void slot_get(struct slot *slot, struct message *message)
+static inline void slot_get(const struct slot *slot, struct message *message)
 {
 #define GET(i) message->word[i] = atomic_load_explicit(&slot->word[i], memory_order_relaxed);
     EACH_WORD(GET)

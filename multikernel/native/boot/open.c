@@ -59,12 +59,13 @@ static int open_watches(struct driver *d, const struct driver_options *o)
     int error = watch_open(d);
     if (!error)
         error = d->transport->open(d, o->links);
-    d->transport_watches = d->watches_end;
     if (!error && !d->rings && d->segment->geometry.ring_slots)
         error = transport_rings.open(d, NULL);
-    if (!error)
-        arrivals_open(d);
-    return error;
+    if (error)
+        return error;
+    arrivals_open(d);
+    watch_begin(d);
+    return 0;
 }
 
 /* 0, or an errno; refused: of what. */

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/message.h"
 
@@ -48,6 +49,12 @@ static inline void call_open_receiver(struct call_receiver *end, struct slot *li
 static inline bool call_has_credit(const struct call_sender *end)
 {
     return !(end->outstanding >> end->next & 1);
+}
+
+/* Was nothing sent yet? */
+static inline bool call_is_unused(const struct call_sender *end)
+{
+    return !end->lap && !end->next;
 }
 
 /* Sends a request; returns the line that its reply will come in, or -1 when that line is still in
@@ -90,30 +97,49 @@ static inline bool call_try_take(struct call_sender *end, uint32_t line, struct 
     return true;
 }
 
-/* The next request in order; returns its line for call_reply, or -1 when there is none. */
-static inline int call_try_receive(struct call_receiver *end, struct message *request)
+/* The line that the next request has come on, in order; NULL when there is none. It may be answered
+ * where it lies. */
+static inline struct slot *call_arrived(const struct call_receiver *end)
 {
-    uint32_t line = end->next;
-    struct slot *slot = &end->lines[line];
+    struct slot *slot = &end->lines[end->next];
     /* Pairs with the release in call_try_send. */
     uint64_t control = atomic_load_explicit(&slot->control, memory_order_acquire);
-    if (control != 2 * end->lap + 1)
-        return -1;
-    slot_get(slot, request);
+    return control == 2 * end->lap + 1 ? slot : NULL;
+}
+
+/* It is taken up; returns its line for call_reply. */
+static inline uint32_t call_take_up(struct call_receiver *end)
+{
+    const uint32_t line = end->next;
     if (++end->next == end->window) {
         end->next = 0;
         end->lap++;
     }
-    return (int)line;
+    return line;
+}
+
+/* The next request in order; returns its line for call_reply, or -1 when there is none. */
+static inline int call_try_receive(struct call_receiver *end, struct message *request)
+{
+    const struct slot *slot = call_arrived(end);
+    if (!slot)
+        return -1;
+    slot_get(slot, request);
+    return (int)call_take_up(end);
+}
+
+/* Its words are the reply's now. */
+static inline void call_return(struct slot *slot)
+{
+    /* Relaxed: it is our turn, and nobody else writes. */
+    uint64_t control = atomic_load_explicit(&slot->control, memory_order_relaxed);
+    /* Pairs with the acquire in call_try_take. */
+    atomic_store_explicit(&slot->control, control + 1, memory_order_release);
 }
 
 /* Answers a received request, each exactly once, in any order. */
 static inline void call_reply(struct call_receiver *end, uint32_t line, const struct message *reply)
 {
-    struct slot *slot = &end->lines[line];
-    /* Relaxed: it is our turn, and nobody else writes. */
-    uint64_t control = atomic_load_explicit(&slot->control, memory_order_relaxed);
-    slot_put(slot, reply);
-    /* Pairs with the acquire in call_try_take. */
-    atomic_store_explicit(&slot->control, control + 1, memory_order_release);
+    slot_put(&end->lines[line], reply);
+    call_return(&end->lines[line]);
 }

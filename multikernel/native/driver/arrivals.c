@@ -4,28 +4,51 @@
 
 #include "driver/driver.h"
 
-enum { REPLIES_FIRST = 2, REPLIES_AHEAD = 4 };
+enum { REPLIES_FIRST = 2, REPLIES_AHEAD = 4, RUN_MOST = 8 };
 
-static bool called(struct driver *d, struct watch *watch, struct arrival *a)
+/* By another core's program, which is answered where its request lies, if that can be. */
+static enum received called(struct driver *d, struct place *place, struct arrival *a)
 {
-    struct call_receiver *end = &d->answers[watch->index];
-    const bool client = watch->index >= d->channels;
+    struct call_receiver *end = &d->answers[place->index];
+    struct slot *slot = call_arrived(end);
+    if (!slot)
+        return NOTHING;
+    const uint32_t line = call_take_up(end);
+    watch_call(d, place, end);
+    if (dispatch_in_place(d, slot)) {
+        call_return(slot);
+        doorbell_ring(d->peers[place->from].doorbell);
+        return ANSWERED;
+    }
+    slot_get(slot, &a->message);
+    a->reply = false;
+    a->address = reply_address(REPLY_CHANNEL, place->index, ++d->reply_count, line);
+    return ARRIVED;
+}
+
+static enum received launched(struct driver *d, struct place *place, struct arrival *a)
+{
+    struct call_receiver *end = &d->answers[place->index];
     int line = call_try_receive(end, &a->message);
     if (line < 0)
-        return false;
-    watch_call(watch, end);
+        return NOTHING;
+    watch_call(d, place, end);
     a->reply = false;
-    a->address = reply_address(client ? REPLY_CLIENT : REPLY_CHANNEL,
-                               client ? watch->index - d->channels : watch->index, ++d->reply_count,
-                               (uint32_t)line);
-    return true;
+    a->address =
+        reply_address(REPLY_CLIENT, place->index - d->channels, ++d->reply_count, (uint32_t)line);
+    return ARRIVED;
 }
 
 void arrivals_open(struct driver *d)
 {
-    for (uint32_t i = 0; i < d->channels + CLIENT_CHANNELS; i++)
-        if (i / d->segment->geometry.user_channels != d->me || i >= d->channels)
-            watch_call(watch_add(d, called, i), &d->answers[i]);
+    const uint32_t each = d->segment->geometry.user_channels;
+    for (uint32_t i = 0; i < d->channels; i++)
+        if (i / each != d->me)
+            watch_call(d, watch_place(d, i / each, PLACE_CHANNELS + i % each, called, i),
+                       &d->answers[i]);
+    for (uint32_t i = 0; i < CLIENT_CHANNELS; i++)
+        watch_call(d, watch_launcher(d, i, launched, d->channels + i),
+                   &d->answers[d->channels + i]);
 }
 
 static inline void reply_to(struct driver *d, uint64_t waiter, const struct message *message)
@@ -49,21 +72,53 @@ static void route(struct driver *d, const struct arrival *a)
     }
 }
 
-static inline bool arrived(struct driver *d, struct watch *watch)
+static bool arrived(struct driver *d, struct place *place)
 {
     struct arrival arrival;
-    if (!watch->receive(d, watch, &arrival))
+    const enum received what = place->receive(d, place, &arrival);
+    if (what == NOTHING)
         return false;
-    route(d, &arrival);
+    for (uint32_t i = 0; d->cores > DOORBELL_WATCHED + 1 && i < DOORBELL_WATCHED; i++)
+        d->heard |= (uint32_t)(d->watched[i] == place->from) << i;
+    if (what == ARRIVED)
+        route(d, &arrival);
     return true;
+}
+
+/* Of four looks some are new. Where one message has come the next is likely to. */
+static bool look_closer(struct driver *d, uint32_t first)
+{
+    const uint32_t arranged = d->arranged;
+    bool any = false;
+    for (uint32_t i = first; i < first + LOOKS_AT_ONCE; i++)
+        for (uint32_t n = 0; n < RUN_MOST && look_is_new(&d->looks[i]) && outgoing_has_room(d);
+             n++) {
+            any |= arrived(d, d->looked_at[i]);
+            if (d->arranged != arranged)
+                return true; /* what was handled looked around itself */
+        }
+    return any;
+}
+
+/* Without room the kernel may not step; what has arrived waits in its channel. */
+static inline bool look_around(struct driver *d, uint32_t count)
+{
+    bool any = false;
+    if (d->hints_left || hints_are_there(&d->doorbell->hints))
+        watch_hinted(d);
+    for (uint32_t i = 0; i < count; i += LOOKS_AT_ONCE) {
+        const struct look *at = &d->looks[i];
+        if (__builtin_expect(look_is_new(at) | look_is_new(at + 1) | look_is_new(at + 2) |
+                                 look_is_new(at + 3),
+                             0))
+            any |= look_closer(d, i);
+    }
+    return any;
 }
 
 bool driver_poll_transport(struct driver *d)
 {
-    bool any = false;
-    for (struct watch *watch = d->watches; watch < d->transport_watches; watch++)
-        if (watch_is_new(watch))
-            any |= arrived(d, watch);
+    bool any = look_around(d, d->transport_looks);
     notify_all(d);
     return any;
 }
@@ -138,22 +193,10 @@ bool driver_poll(struct driver *d)
     bool any = d->awaited_count && driver_poll_replies(d);
     if (d->outgoing_count)
         any |= outgoing_drain(d);
-    /* Without room the kernel may not step; what has arrived waits in its channel. */
     if (outgoing_has_room(d)) {
         if (d->host)
             any |= poll_host(d);
-        uint32_t since = 0;
-        for (struct watch *watch = d->watches; watch < d->watches_end; watch++) {
-            /* Mostly the next message comes from where the last one did: look there often. */
-            if (since++ % 4 == 0 && watch_is_new(d->hot_watch))
-                any |= arrived(d, d->hot_watch);
-            if (!watch_is_new(watch))
-                continue;
-            any |= arrived(d, watch);
-            d->hot_watch = watch;
-            if (!outgoing_has_room(d))
-                break;
-        }
+        any |= look_around(d, d->look_count);
     }
     /* Relaxed: a hint; the kernel looks itself. */
     if (atomic_load_explicit(d->pending, memory_order_relaxed) != d->pending_seen)

@@ -140,8 +140,12 @@ static enum verdict open_group(struct driver *d, uint64_t address, const struct 
 static bool send(struct driver *d, uint32_t to, uint32_t number, uint32_t up,
                  const struct message *message)
 {
-    return user_send(d, to, GROUP_CHANNEL, message,
-                     reply_address(REPLY_GROUP, to, d->groups[number].opened, number | up));
+    struct call_sender *sender = user_sender(d, to, GROUP_CHANNEL);
+    const int line = user_send(d, to, sender, message);
+    if (line >= 0)
+        watch_reply(d, sender, to, (uint32_t)line,
+                    reply_address(REPLY_GROUP, to, d->groups[number].opened, number | up));
+    return line >= 0;
 }
 
 static bool pump(struct driver *d, struct group *g)

@@ -8,18 +8,73 @@
 
 #include "driver/driver.h"
 
+/* --- Where it lies --- */
+
+/* A handler reads the words that it needs from the line, each once, and writes those that it
+ * changes. BUSY: it has written none. */
+typedef enum verdict line_handler(struct driver *, struct slot *);
+
+static enum verdict ping(struct driver *d, struct slot *line)
+{
+    (void)d;
+    (void)line;
+    return VERDICT_OK;
+}
+
+static enum verdict pin(struct driver *d, struct slot *line)
+{
+    const uint64_t page = slot_word(line, 1);
+    return d->kernel->pin(d, (uint32_t)page, (uint32_t)(page >> 32),
+                          (slot_word(line, 0) & 0xff) == KIND_PIN);
+}
+
+static line_handler *const in_place[] = {
+    [KIND_PING] = ping,
+    [KIND_TOUCH] = access_in_place,
+    [KIND_READ] = access_in_place,
+    [KIND_WRITE] = access_in_place,
+    [KIND_PIN] = pin,
+    [KIND_UNPIN] = pin,
+};
+
+bool dispatch_in_place(struct driver *d, struct slot *line)
+{
+    const uint32_t kind = slot_word(line, 0) & 0xff;
+    line_handler *handler = kind < sizeof in_place / sizeof *in_place ? in_place[kind] : NULL;
+    if (!handler)
+        return false;
+    const enum verdict verdict = handler(d, line);
+    if (verdict == VERDICT_BUSY)
+        return false;
+    slot_set(line, 0, message_head(kind, 0, verdict, 0xffff, 0));
+    return true;
+}
+
+/* --- Copied off --- */
+
+/* What comes by a transport of messages, or has had to wait. */
+static enum verdict again_in_place(struct driver *d, const struct message *request,
+                                   struct message *reply)
+{
+    struct slot line;
+    slot_put(&line, request);
+    if (!dispatch_in_place(d, &line))
+        return VERDICT_BUSY;
+    slot_get(&line, reply);
+    return message_verdict(reply);
+}
+
 static enum verdict handle(struct driver *d, uint64_t address, const struct message *request,
                            struct message *reply)
 {
     switch (message_kind(request)) {
-    case KIND_PING:
-        *reply = *request;
-        return VERDICT_OK;
-    case KIND_TOUCH ... KIND_WRITE:
-        return access_request(d, request, reply);
+    case KIND_PING ... KIND_WRITE:
+    case KIND_PIN ... KIND_UNPIN:
+        return again_in_place(d, request, reply);
     case KIND_ALLOCATE ... KIND_BORROWED:
         return frame_request(d, request, reply);
-    case KIND_MAP ... KIND_TREES:
+    case KIND_MAP ... KIND_PROTECT:
+    case KIND_DIGEST ... KIND_TREES:
         return kernel_request(d, address, request, reply);
     case KIND_GROUP ... KIND_TAKE:
         return collective_request(d, address, request, reply);

@@ -70,11 +70,11 @@ enum { COMPLETIONS = 64, UNNOTIFIED_MOST = 32, UNNOTIFIED_TURNS = 8 };
 
 struct driver {
     /* hot: read on every turn of the loop */
-    struct watch *watches;
+    struct look *looks;
+    uint32_t look_count, transport_looks; /* of all, those come first; multiples of LOOKS_AT_ONCE */
     struct awaited *awaited; /* in the order of their requests; somewhere in awaited_block */
-    struct watch *watches_end;
-    struct watch *hot_watch; /* where the last message arrived */
     uint32_t awaited_count;
+    bool hints_left;       /* some are taken, and who left them is not watched yet */
     uint32_t awaited_run;  /* how many came one behind the other */
     uint32_t awaited_turn; /* which of those that are not the oldest was looked at last */
     uint32_t outgoing_count, outgoing_max;
@@ -96,12 +96,20 @@ struct driver {
     struct doorbell *doorbell;
     struct peer *peers;
     uint32_t me, cores;
-    uint32_t channels;               /* user channels, all peers together */
-    struct watch *transport_watches; /* the end of those of the transport, which come first */
+    uint32_t channels; /* user channels, all peers together */
     enum event event;
-    _Atomic bool disabled;         /* read by the signal handler */
-    _Atomic bool mark;             /* written by it */
-    struct awaited *awaited_block; /* twice as large as all that can be awaited at once */
+    _Atomic bool disabled;    /* read by the signal handler */
+    _Atomic bool mark;        /* written by it */
+    struct place *places;     /* by core, then the launcher's */
+    struct place **looked_at; /* by look */
+    uint32_t places_each;     /* a core has */
+    uint32_t arranged;        /* how often the looks were */
+    uint32_t heard, hand;     /* of those watched, who has sent something; who is next to go */
+    uint32_t hint_next, doubt_next;
+    uint16_t watched[DOORBELL_WATCHED];
+    uint64_t hinted[CORE_SET_WORDS_MAX]; /* who has left hints that were taken */
+    _Atomic uint64_t never;              /* 0 */
+    struct awaited *awaited_block;       /* twice as large as all that can be awaited at once */
     uint32_t awaited_max;
     uint32_t deferred_max;
     bool crowded;                  /* more cores than CPUs */
@@ -290,17 +298,19 @@ static inline void watch_reply(struct driver *d, struct call_sender *sender, uin
 /* Room for so many messages, of which one step of the kernel sends so many at most. 0, or an
  * errno. */
 int outgoing_open(struct driver *driver, uint32_t step, uint32_t most);
-/* Over a user channel, at once; false: its line is in use. waiter: as in struct awaited. */
-static inline bool user_send(struct driver *d, uint32_t to, uint32_t channel,
-                             const struct message *message, uint64_t waiter)
+static inline struct call_sender *user_sender(const struct driver *d, uint32_t to, uint32_t channel)
 {
-    struct call_sender *sender = &d->user_calls[to * d->segment->geometry.user_channels + channel];
-    int line = call_try_send(sender, message);
-    if (line < 0)
-        return false;
-    watch_reply(d, sender, to, (uint32_t)line, waiter);
-    doorbell_ring(d->peers[to].doorbell);
-    return true;
+    return &d->user_calls[to * d->segment->geometry.user_channels + channel];
+}
+/* Over a user channel, at once: the line, on which the caller awaits the reply; -1: it is in use. */
+static inline int user_send(struct driver *d, uint32_t to, struct call_sender *sender,
+                            const struct message *message)
+{
+    const bool first = call_is_unused(sender);
+    const int line = call_try_send(sender, message);
+    if (line >= 0)
+        doorbell_call(d->peers[to].doorbell, d->me, d->cores, first);
+    return line;
 }
 /* To that core's kernel, now or behind what waits. The sender notifies (outgoing_notify) when it
  * has sent all. */
@@ -315,7 +325,7 @@ static inline bool outgoing_has_room(const struct driver *driver)
 static inline void outgoing_notify(struct driver *driver, uint32_t to)
 {
     if (!driver->transport->by_host)
-        notify(driver, to);
+        notify_request(driver, to, false);
 }
 
 /* Before anything that waits for others, or leaves the driver. */
@@ -353,12 +363,14 @@ static inline void driver_drop_reply(struct driver *d, uint64_t ticket)
 /* Answers a request, now or (by deferring it) later. */
 int dispatch_open(struct driver *driver); /* 0, or an errno */
 void dispatch(struct driver *driver, uint64_t address, const struct message *message);
+/* Answers a request in its line, all but publishing that; false: that cannot be, or not now. */
+bool dispatch_in_place(struct driver *driver, struct slot *line);
+/* KIND_TOUCH, KIND_READ, KIND_WRITE. */
+enum verdict access_in_place(struct driver *driver, struct slot *line);
 bool dispatch_deferred(struct driver *driver);
 /* Whether it was deferred; it is not tried again. */
 bool dispatch_forget(struct driver *driver, uint64_t address);
 /* By kind; see requests.h. BUSY: try again later. PENDING: driver_reply follows. */
-enum verdict access_request(struct driver *driver, const struct message *message,
-                            struct message *reply);
 enum verdict frame_request(struct driver *driver, const struct message *message,
                            struct message *reply);
 enum verdict kernel_request(struct driver *driver, uint64_t address, const struct message *message,

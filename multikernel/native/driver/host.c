@@ -94,25 +94,25 @@ static bool receive_from(struct driver *d, uint32_t from, struct arrival *a)
 }
 
 /* One message a turn from each that has any. */
-static bool receive(struct driver *d, struct watch *watch, struct arrival *a)
+static enum received receive(struct driver *d, struct place *place, struct arrival *a)
 {
     struct host *h = d->host;
-    (void)watch;
+    (void)place;
     if (h->next == 0 && d->cores == 2) {
         /* One place to look: asking first whether there is something would be a call more. */
         h->next = d->cores;
         if (receive_from(d, 1 - d->me, a))
-            return true;
+            return ARRIVED;
     } else if (h->next == 0 && poll(h->receiving, d->cores, 0) <= 0) {
-        return false;
+        return NOTHING;
     }
     while (h->next < d->cores) {
         uint32_t from = h->next++;
         if (h->receiving[from].revents && receive_from(d, from, a))
-            return true;
+            return ARRIVED;
     }
     h->next = 0;
-    return false;
+    return NOTHING;
 }
 
 /* Whoever rings the doorbell sends a signal. */

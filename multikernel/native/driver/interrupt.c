@@ -225,6 +225,8 @@ static void on_interrupt(int signal, siginfo_t *info, void *context)
     atomic_fetch_add_explicit(&d->doorbell->interrupts, 1, memory_order_relaxed);
     set_disabled(d, true);
     doorbell_poll(d->doorbell);
+    if (info->si_code == SI_TIMER)
+        watch_doubted(d);
     serve(d);
     resume(d);
     /* Release: what was done before; pairs with await_handler. */

@@ -86,12 +86,6 @@ static enum verdict trees_request(struct driver *d, const struct message *reques
     return VERDICT_OK;
 }
 
-static enum verdict pin(struct driver *d, const struct message *request)
-{
-    return d->kernel->pin(d, (uint32_t)request->word[1], (uint32_t)(request->word[1] >> 32),
-                          message_kind(request) == KIND_PIN);
-}
-
 enum verdict kernel_request(struct driver *d, uint64_t address, const struct message *request,
                             struct message *reply)
 {
@@ -102,9 +96,6 @@ enum verdict kernel_request(struct driver *d, uint64_t address, const struct mes
         return tree_request(d, address, request, reply);
     case KIND_TREES:
         return trees_request(d, request, reply);
-    case KIND_PIN:
-    case KIND_UNPIN:
-        return pin(d, request);
     case KIND_DIGEST:
         digest_request(d, request, reply);
         return VERDICT_OK;

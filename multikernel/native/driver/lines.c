@@ -36,7 +36,7 @@ struct held {
 struct lines {
     struct call_receiver answer, answers; /* the first line; and the window, where there is one */
     struct call_sender call, calls;
-    struct watch *watch;               /* of the first line that is received on */
+    struct place *place;               /* the first line that is received on */
     struct held held[CALL_WINDOW_MAX]; /* by line, the first being 0 */
 };
 
@@ -51,6 +51,7 @@ static bool send(struct driver *d, uint32_t to, const struct message *message)
     struct call_sender *sender =
         p->calls.window && (p->calls.outstanding || !call_has_credit(&p->call)) ? &p->calls
                                                                                 : &p->call;
+    const bool first = call_is_unused(sender);
     int line = call_try_send(sender, message);
     if (line < 0)
         return false;
@@ -62,6 +63,8 @@ static bool send(struct driver *d, uint32_t to, const struct message *message)
             &sender->lines[ahead < sender->window ? ahead : ahead - sender->window]);
     }
     watch_reply(d, sender, to, (uint32_t)line, 0);
+    if (first)
+        notify_request(d, to, true);
     return true;
 }
 
@@ -131,36 +134,36 @@ static void took(struct driver *d, uint32_t from, uint32_t line, struct arrival 
     p->held[line] = (struct held){a->address, a->message.word[1]};
 }
 
-static bool receive_first(struct driver *d, struct watch *watch, struct arrival *a)
+static enum received receive_first(struct driver *d, struct place *place, struct arrival *a)
 {
-    struct lines *p = &d->lines[watch->index];
+    struct lines *p = &d->lines[place->index];
     if (call_try_receive(&p->answer, &a->message) < 0)
-        return false;
-    watch_call(watch, &p->answer);
-    took(d, watch->index, 0, a);
-    return true;
+        return NOTHING;
+    watch_call(d, place, &p->answer);
+    took(d, place->index, 0, a);
+    return ARRIVED;
 }
 
-static bool receive_window(struct driver *d, struct watch *watch, struct arrival *a)
+static enum received receive_window(struct driver *d, struct place *place, struct arrival *a)
 {
-    struct lines *p = &d->lines[watch->index];
+    struct lines *p = &d->lines[place->index];
     /* What is in the window was sent after what is on the first line, if that is new too. Acquire:
-     * having seen the one (watch_is_new) we see the other; pairs with the release in
+     * having seen the one (look_is_new) we see the other; pairs with the release in
      * call_try_send. */
     atomic_thread_fence(memory_order_acquire);
-    if (receive_first(d, p->watch, a))
-        return true;
+    if (receive_first(d, p->place, a))
+        return ARRIVED;
     int got = call_try_receive(&p->answers, &a->message);
     if (got < 0)
-        return false;
-    watch_call(watch, &p->answers);
-    took(d, watch->index, 1 + (uint32_t)got, a);
+        return NOTHING;
+    watch_call(d, place, &p->answers);
+    took(d, place->index, 1 + (uint32_t)got, a);
     /* The line that the next one will want must be free by then. */
     if (p->held[1 + p->answers.next].address)
-        release(d, watch->index, 1 + p->answers.next);
+        release(d, place->index, 1 + p->answers.next);
     /* The next one is likely to be on its way. Asked for to be written: its reply goes over it. */
     arch_prefetch_write(&p->answers.lines[p->answers.next]);
-    return true;
+    return ARRIVED;
 }
 
 /* --- Opening --- */
@@ -185,11 +188,11 @@ static int lines_open(struct driver *d, const int *ends)
             call_open_sender(&p->calls, out + 1, window - 1);
             call_open_receiver(&p->answers, in + 1, window - 1);
         }
-        watch_call(p->watch = watch_add(d, receive_first, other), &p->answer);
+        p->place = watch_place(d, other, PLACE_FIRST, receive_first, other);
+        watch_call(d, p->place, &p->answer);
+        if (has_window)
+            watch_call(d, watch_place(d, other, PLACE_WINDOW, receive_window, other), &p->answers);
     }
-    for (uint32_t other = 0; other < d->cores && has_window; other++)
-        if (other != d->me)
-            watch_call(watch_add(d, receive_window, other), &d->lines[other].answers);
     return 0;
 }
 

@@ -26,6 +26,7 @@ static void park(struct driver *d)
             d->transport->park(d, slice_us);
         else
             doorbell_park(d->doorbell, seen, slice_us);
+        watch_doubted(d);
     }
     doorbell_poll(d->doorbell);
 }

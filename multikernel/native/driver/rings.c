@@ -8,22 +8,23 @@
 /* To and from one core. */
 struct rings {
     struct ring_end end;
-    struct watch *watch;
+    struct place *place;
 };
 
-static void look(struct rings *p)
+static void look(struct driver *d, struct rings *p)
 {
     const struct ring_receiver *end = &p->end.receiver;
-    p->watch->control = &end->slots[end->position & end->mask].control;
-    p->watch->expected = end->epoch;
-    p->watch->mask = RING_EPOCH;
+    watch_for(d, p->place, &end->slots[end->position & end->mask].control, end->epoch, RING_EPOCH);
 }
 
 static bool send(struct driver *d, uint32_t to, const struct message *message)
 {
     struct rings *p = &d->rings[to];
+    const bool first = !p->end.sender.position;
     bool sent = ring_try_send(&p->end, message);
-    look(p); /* it may have consumed acknowledgements */
+    look(d, p); /* it may have consumed acknowledgements */
+    if (sent && first)
+        notify_request(d, to, true);
     return sent;
 }
 
@@ -37,18 +38,18 @@ static bool answer(struct driver *d, uint64_t address, const struct message *mes
     carried.word[0] |= FLAG_REPLY;
     while (!send(d, to, &carried))
         arch_relax();
-    doorbell_ring(d->peers[to].doorbell);
+    doorbell_call(d->peers[to].doorbell, d->me, d->cores, false);
     return true;
 }
 
-static bool receive(struct driver *d, struct watch *watch, struct arrival *a)
+static enum received receive(struct driver *d, struct place *place, struct arrival *a)
 {
-    struct rings *p = &d->rings[watch->index];
+    struct rings *p = &d->rings[place->index];
     bool got = ring_try_receive(&p->end, &a->message);
-    look(p); /* at the next slot, even if it was an acknowledgement only */
+    look(d, p); /* at the next slot, even if it was an acknowledgement only */
     if (got)
-        transport_arrived(d, a, REPLY_RING, watch->index);
-    return got;
+        transport_arrived(d, a, REPLY_RING, place->index);
+    return got ? ARRIVED : NOTHING;
 }
 
 static int rings_open(struct driver *d, const int *ends)
@@ -66,8 +67,8 @@ static int rings_open(struct driver *d, const int *ends)
             continue;
         ring_open(&p->end, segment_ring(d->segment, &d->region, d->me, other),
                   segment_ring(d->segment, &d->region, other, d->me), slots);
-        p->watch = watch_add(d, receive, other);
-        look(p);
+        p->place = watch_place(d, other, PLACE_RING, receive, other);
+        look(d, p);
     }
     return 0;
 }

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 
 struct driver;
-struct watch;
+struct place;
 
 /* In word 0 of a message that answers another one by a way that is not its line. */
 enum { FLAG_REPLY = 1 << 24 };
@@ -26,7 +26,9 @@ struct arrival {
     bool reply;
 };
 
-typedef bool receive_function(struct driver *, struct watch *, struct arrival *);
+/* There was nothing for the driver after all; it is done with; or it is handed on. */
+enum received { NOTHING = 0, ANSWERED, ARRIVED };
+typedef enum received receive_function(struct driver *, struct place *, struct arrival *);
 
 struct transport {
     /* The host carries and notifies: it may interrupt a core that runs a program. Else the sender
@@ -39,8 +41,8 @@ struct transport {
     /* The reply to a request, where the request left room for it. False: it has to be sent. NULL:
      * always. */
     bool (*answer)(struct driver *, uint64_t address, const struct message *);
-    /* The next thing that has arrived; false ends a turn. Of a form in memory each place is a watch
-     * with its own (watch.h), and this is NULL. */
+    /* The next thing that has arrived; false ends a turn. Of a form in memory each place has its own
+     * (watch.h), and this is NULL. */
     receive_function *receive;
     /* Replies to that operation's requests (0: to all) come later: gives back the room that they
      * hold here, which what they wait for may need. NULL: they hold none. */
@@ -58,11 +60,13 @@ void transport_arrived(struct driver *driver, struct arrival *arrival, uint32_t 
 /* A reply came on a call line of the kernel's. True: it is for the kernel. */
 bool lines_answered(struct driver *driver, const struct message *reply);
 
-/* A core was sent something in memory. One that does not poll is notified now, as waking takes
- * long. One that seems to poll is looked at again when what there is to do has been done: the fence
- * waits until the line has been fetched from that core, and meanwhile this core can do its own part
- * of an operation, or answer others. */
+/* A core was sent a reply in memory. One that does not poll is notified now, as waking takes long.
+ * One that seems to poll is looked at again when what there is to do has been done: the fence waits
+ * until the line has been fetched from that core, and meanwhile this core can do its own part of an
+ * operation, or answer others. */
 void notify(struct driver *driver, uint32_t to);
+/* A request: likewise for one that seems to watch this core. first: to that place. */
+void notify_request(struct driver *driver, uint32_t to, bool first);
 /* All that were sent something since the last time: the fence, and another look at whether they
  * poll. */
 void notify_rest(struct driver *driver);

@@ -46,7 +46,7 @@ static void pass_on(struct driver *d, uint32_t root, const struct message *reque
         const bool sent = d->transport->send(d, core, request);
         assert(sent); /* its line is free: see above */
         (void)sent;
-        notify(d, core);
+        notify_request(d, core, false);
     }
 }
 
