@@ -145,8 +145,43 @@ BUGS = table(
     Bug(
         "BELL_OWNER",
         DOORBELL,
-        "    atomic_thread_fence(memory_order_seq_cst);\n}\n",
-        "}\n",
+        " pairs with the fence in doorbell_ring. */\n"
+        "    atomic_thread_fence(memory_order_seq_cst);\n",
+        " */\n",
+        seen_by=("doorbell",),
+    ),
+    Bug(
+        "WATCH_OWNER",
+        DOORBELL,
+        "    /* Pairs with the fence in doorbell_call. */\n"
+        "    atomic_thread_fence(memory_order_seq_cst);\n",
+        "",
+        seen_by=("doorbell",),
+    ),
+    Bug(
+        "WATCH_CALLER",
+        DOORBELL,
+        "    atomic_thread_fence(memory_order_seq_cst);\n    if (__builtin_expect(first",
+        "    if (__builtin_expect(first",
+        seen_by=("doorbell",),
+    ),
+    Bug(
+        "HINT_BEHIND_THE_MODE",
+        DOORBELL,
+        "        hints_give(&doorbell->hints, from, cores);\n    doorbell_ring_fenced(doorbell);\n",
+        "    {\n        doorbell_ring_fenced(doorbell);\n"
+        "        hints_give(&doorbell->hints, from, cores);\n    }\n"
+        "    else\n        doorbell_ring_fenced(doorbell);\n",
+        seen_by=("doorbell",),
+    ),
+    Bug(
+        "HINT_UPPER_FIRST",
+        "channel/hints.h",
+        "        hints_set(&hints->core[core / 64], core % 64);\n        core /= 64;\n    }\n"
+        "    hints_set(&hints->first, core);\n",
+        "        hints_set(&hints->first, core / 64);\n"
+        "        hints_set(&hints->core[core / 64], core % 64);\n    } else {\n"
+        "        hints_set(&hints->first, core);\n    }\n",
         seen_by=("doorbell",),
     ),
 )

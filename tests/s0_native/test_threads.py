@@ -24,6 +24,7 @@ CLIENTS = {
     "lock": "lock_client.c",
     "change_line": "change_line_client.c",
 }
+SEEN_BY_DOORBELLS = [name for name, bug in BUGS.items() if bug.seen_by == ("doorbell",)]
 SEEN_BY_CLIENTS = [name for name, bug in BUGS.items() if bug.seen_by[0] in CLIENTS]
 
 
@@ -117,16 +118,40 @@ def test_a_seeded_bug_is_caught(compiler: Compiler, name: str) -> None:
         assert "data race" in done.stderr
 
 
-def test_no_wake_up_is_lost(compiler: Compiler) -> None:
+# One caller, which is watched; more than are watched, by one level of hints and by two.
+@pytest.mark.parametrize(
+    ("rounds", "callers", "apart"), [(60_000, 1, 1), (5_000, 6, 1), (5_000, 8, 1), (5_000, 8, 30)]
+)
+def test_no_wake_up_is_lost(compiler: Compiler, rounds: int, callers: int, apart: int) -> None:
     program = compiler.build("doorbell_client.c", NATIVE / "channel" / "doorbell.c")
-    done = subprocess.run([program, "3", "60000"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr or f"slept and lost: {done.stdout}"
-    slept, lost = map(int, done.stdout.split())
+    command = [str(program), "3", str(rounds), str(callers), str(apart)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr or f"slept, and lost: {done.stdout}"
+    slept, wake_ups, messages = map(int, done.stdout.split())
     assert slept > 100, "the client did not exercise parking"
-    assert lost == 0
+    assert wake_ups == messages == 0
 
 
-@pytest.mark.parametrize("name", ["BELL_CALLER", "BELL_OWNER", "no last look"])
+@pytest.mark.parametrize("seed", range(4))
+def test_hints_are_no_race(compiler: Compiler, seed: int) -> None:
+    program = compiler.build(
+        "doorbell_client.c", NATIVE / "channel" / "doorbell.c", flags=(*SANITIZER, "-Wno-tsan")
+    )
+    prefix = sanitizer_prefix(compiler.build("sanitized.c", flags=SANITIZER))
+    command = [*prefix, str(program), str(seed), "2000", "6", str(1 + 29 * (seed % 2))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+LOST_BY = {
+    "WATCH_OWNER": (3_000, 6, 1),
+    "HINT_BEHIND_THE_MODE": (20_000, 1, 1, 1),
+    "HINT_UPPER_FIRST": (20_000, 1, 30, 1),
+}
+"""Rounds, callers, how far apart, and whether nobody is watched."""
+
+
+@pytest.mark.parametrize("name", [*SEEN_BY_DOORBELLS, "no last look"])
 def test_a_lost_wake_up_is_noticed(compiler: Compiler, name: str) -> None:
     if len(os.sched_getaffinity(0)) < 2 and name in BUGS:
         pytest.skip("one CPU sees its own stores in order")
@@ -136,12 +161,15 @@ def test_a_lost_wake_up_is_noticed(compiler: Compiler, name: str) -> None:
     )
     for seed in range(20):
         done = subprocess.run(
-            [program, str(seed), "3000"], capture_output=True, text=True, check=False
+            [program, str(seed), *map(str, LOST_BY.get(name, (20_000, 1, 1)))],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             break
     assert done.returncode == 1
-    assert int(done.stdout.split()[1]) > 0
+    assert sum(map(int, done.stdout.split()[1:])) > 0
 
 
 @pytest.mark.parametrize("client", CLIENTS)

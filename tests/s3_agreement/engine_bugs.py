@@ -176,10 +176,25 @@ ENGINE = (
     Bug(
         "RANGE_GIVEN_EARLY",
         ROUND,
-        """if (!(root || agreement_is_own(m, a)) || !kind->settled)
+        """if (!(root || agreement_is_own(m, a)) || !kind->settled || agreement_is_early(env, a))
             kind->object->give(m, env, a);""",
         "kind->object->give(m, env, a);",
         ("revoke", "flat"),
+    ),
+    Bug(
+        "ANSWERED_BEFORE_THE_VOTES",
+        ROUND,
+        "if (a->phase == PHASE_COMMITTING && a->root == m->me && agreement_is_early(env, a))",
+        "if (a->root == m->me && agreement_is_early(env, a) && a->protocol == TWO_PHASE &&"
+        " agreement_workflow(m, a)->state == WORKFLOW_AGREEING)",
+        ("unmap", "flat"),
+    ),
+    Bug(
+        "UNDECIDED_IS_REFUSED",
+        "monitor/mapping/unmap.c",
+        "&&\n        !mapping_is_undecided(mapping, request->generation)",
+        "",
+        ("map", "flat"),
     ),
     Bug(
         "OWNER_WITHOUT_LOCK",
@@ -223,8 +238,8 @@ ENGINE = (
     Bug(
         "ASKED_GIVES_EARLY",
         ROUND,
-        "if (!(root || agreement_is_own(m, a)) || !kind->settled)",
-        "if (!root || !kind->settled)",
+        "if (!(root || agreement_is_own(m, a)) || !kind->settled ||",
+        "if (!root || !kind->settled ||",
         ("owner-nested", "flat", "owner"),
     ),
     Bug(

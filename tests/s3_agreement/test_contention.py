@@ -9,7 +9,7 @@ import pytest
 
 FLAT = 0  # the initiator sends to every core; else the fan of a complete tree
 ROUNDS = 60
-LOSER = 3.0  # times what it takes alone
+LOSER = 3.0  # times what both rounds take alone
 
 
 @pytest.mark.parametrize("flight", [500, 5000])
@@ -21,4 +21,4 @@ def test_loser_of_a_conflict(contention: Path, cores: int, tree: int, flight: in
     rounds = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
     assert len(rounds) == ROUNDS
     assert all(last <= LOSER * alone for alone, _, last in rounds)
-    assert any(last > 1.5 * alone for alone, _, last in rounds), "nobody met anybody"
+    assert any(last > 1.2 * alone for alone, _, last in rounds), "nobody met anybody"

@@ -315,8 +315,9 @@ static inline int user_send(struct driver *d, uint32_t to, struct call_sender *s
 /* To that core's kernel, now or behind what waits. The sender notifies (outgoing_notify) when it
  * has sent all. */
 void outgoing_send(struct driver *driver, uint32_t to, const struct message *message);
-/* The reply to what came from another core by a transport. */
-void outgoing_reply(struct driver *driver, uint64_t address, const struct message *message);
+/* The reply to what came from another core by a transport. awaited: by somebody there. */
+void outgoing_reply(struct driver *driver, uint64_t address, const struct message *message,
+                    bool awaited);
 bool outgoing_drain(struct driver *driver);
 static inline bool outgoing_has_room(const struct driver *driver)
 {

@@ -73,7 +73,7 @@ static void answer_on(struct lines *p, uint32_t line, const struct message *mess
     call_reply(line ? &p->answers : &p->answer, line ? line - 1 : 0, message);
 }
 
-static bool answer(struct driver *d, uint64_t address, const struct message *message)
+static bool answer(struct driver *d, uint64_t address, const struct message *message, bool awaited)
 {
     uint32_t to = reply_who(address), line = reply_line(address);
     struct lines *p = &d->lines[to];
@@ -81,7 +81,8 @@ static bool answer(struct driver *d, uint64_t address, const struct message *mes
         return false; /* LATER was the answer there */
     p->held[line].address = 0;
     answer_on(p, line, message);
-    notify(d, to);
+    if (awaited)
+        notify(d, to);
     return true;
 }
 

@@ -23,12 +23,12 @@ void outgoing_send(struct driver *d, uint32_t to, const struct message *message)
     d->outgoing[d->outgoing_count++] = (struct addressed){to, *message};
 }
 
-void outgoing_reply(struct driver *d, uint64_t address, const struct message *message)
+void outgoing_reply(struct driver *d, uint64_t address, const struct message *message, bool awaited)
 {
     /* By the way that the request came. */
     const struct transport *transport =
         reply_type(address) == REPLY_RING ? &transport_rings : d->transport;
-    if (transport->answer && transport->answer(d, address, message))
+    if (transport->answer && transport->answer(d, address, message, awaited))
         return;
     struct message carried = *message;
     carried.word[0] |= FLAG_REPLY;

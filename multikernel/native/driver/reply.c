@@ -43,7 +43,7 @@ void driver_reply(struct driver *d, uint64_t address, const struct message *mess
         doorbell_ring(d->peers[who / d->segment->geometry.user_channels].doorbell);
         break;
     default:
-        outgoing_reply(d, address, message);
+        outgoing_reply(d, address, message, true);
         break;
     }
 }

@@ -28,8 +28,9 @@ static bool send(struct driver *d, uint32_t to, const struct message *message)
     return sent;
 }
 
-static bool answer(struct driver *d, uint64_t address, const struct message *message)
+static bool answer(struct driver *d, uint64_t address, const struct message *message, bool awaited)
 {
+    (void)awaited;
     uint32_t to = reply_who(address);
     struct message carried = *message;
     if (message_kind(message) < KIND_PING)

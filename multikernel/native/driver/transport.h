@@ -39,8 +39,8 @@ struct transport {
     /* Waits for no other core. False: there is no room. */
     bool (*send)(struct driver *, uint32_t to, const struct message *);
     /* The reply to a request, where the request left room for it. False: it has to be sent. NULL:
-     * always. */
-    bool (*answer)(struct driver *, uint64_t address, const struct message *);
+     * always. What nobody awaits gets nobody's attention. */
+    bool (*answer)(struct driver *, uint64_t address, const struct message *, bool awaited);
     /* The next thing that has arrived; false ends a turn. Of a form in memory each place has its own
      * (watch.h), and this is NULL. */
     receive_function *receive;

@@ -72,6 +72,12 @@ static inline bool mapping_is_mapped(const struct mapping *m, uint32_t generatio
     return word_state(word) == MAPPING_MAPPED && (uint32_t)word == generation;
 }
 
+/* Another operation is at it, and what becomes of it is not known here. */
+static inline bool mapping_is_undecided(const struct mapping *m, uint32_t generation)
+{
+    return m->lock && m->state != MAPPING_FREE && m->generation == generation;
+}
+
 static inline void mapping_set(struct mapping *m, enum mapping_state state, uint32_t rights)
 {
     const uint64_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
@@ -108,12 +114,12 @@ static inline enum verdict mapping_check_unpinned(const struct mapping *m, uint3
 static inline enum verdict mapping_pin(const struct mapping *m, uint32_t generation, bool held,
                                        uint32_t *pins, bool pinned)
 {
+    if (pinned && held && mapping_is_undecided(m, generation))
+        return VERDICT_BUSY;
     if (!mapping_is_mapped(m, generation) || !held)
         return VERDICT_NOT_MAPPED;
     if (!pinned && !*pins)
         return VERDICT_BAD_REQUEST;
-    if (pinned && m->lock)
-        return VERDICT_BUSY;
     *pins += pinned ? 1 : UINT32_MAX;
     return VERDICT_OK;
 }

@@ -8,16 +8,13 @@
 void agreement_done(struct monitor *m, struct agreement *a, enum verdict verdict, uint32_t core,
                     struct output *out)
 {
-    const bool own = agreement_is_own(m, a);
-    struct output_entry *entry =
-        own ? emit(out, OUTPUT_DONE, m->me) : emit(out, OUTPUT_NOTICE, agreement_initiator(a));
     a->verdict = (uint8_t)verdict;
-    entry->token = 0;
-    agreement_fill(&entry->message, m, a, own ? 0 : KIND_ANSWER, core);
-    if (own) {
-        struct workflow *w = agreement_workflow(m, a);
-        entry->token = w->ticket;
-        w->state = WORKFLOW_FREE;
+    if (agreement_is_own(m, a)) {
+        agreement_tell(m, a, verdict, core, out);
+        agreement_workflow(m, a)->state = WORKFLOW_FREE;
+    } else {
+        agreement_fill(&emit(out, OUTPUT_NOTICE, agreement_initiator(a))->message, m, a,
+                       KIND_ANSWER, core);
     }
     agreement_forget(m, a);
 }
@@ -27,7 +24,8 @@ void agreement_succeed(struct monitor *m, const struct environment *env, struct 
 {
     const struct operation_kind *kind = kind_of(env, a);
     const bool own = agreement_is_own(m, a);
-    if (kind->settled) {
+    const bool answered = own && agreement_workflow(m, a)->state == WORKFLOW_ANSWERED;
+    if (kind->settled && !answered) {
         kind->object->give(m, env, a);
         if (own && !kind->settled(m, agreement_workflow(m, a), a)) {
             agreement_wait(m, a, env->now); /* this was a step on the way to what was asked for */
@@ -37,7 +35,12 @@ void agreement_succeed(struct monitor *m, const struct environment *env, struct 
     if (a->notify_home)
         agreement_fill(&emit(out, OUTPUT_NOTICE, monitor_home(m, a->slot))->message, m, a,
                        KIND_RELEASE, m->me);
-    agreement_done(m, a, VERDICT_OK, m->me, out);
+    if (answered) {
+        agreement_workflow(m, a)->state = WORKFLOW_FREE;
+        agreement_forget(m, a);
+    } else {
+        agreement_done(m, a, VERDICT_OK, m->me, out);
+    }
 }
 
 /* After an abort. The stronger attempt that this one met comes next, if it waits here already; else
@@ -83,7 +86,10 @@ static enum verdict next_step(struct monitor *m, const struct environment *env, 
         struct workflow *w = agreement_workflow(m, a);
         kind = env->operations->kind[w->operation];
         a->protocol = w->protocol;
-        verdict = kind->resume ? kind->resume(m, w, a) : kind->check(m, a);
+        /* While another's outcome is awaited here, what the object is is not known. */
+        if (!kind->resume)
+            return agreement_holder(m, env, a) ? VERDICT_BUSY : kind->check(m, a);
+        verdict = kind->resume(m, w, a);
         return verdict == VERDICT_OK && agreement_holder(m, env, a) ? VERDICT_BUSY : verdict;
     }
     /* While an outcome is awaited here, its owner is not known. */

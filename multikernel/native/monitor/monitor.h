@@ -104,6 +104,7 @@ enum output_kind { OUTPUT_REQUEST, OUTPUT_NOTICE, OUTPUT_REPLY, OUTPUT_DONE };
 struct output_entry {
     enum output_kind kind;
     uint32_t to;
+    bool unawaited; /* REPLY: nobody waits for it; it is for the receiver's books */
     uint64_t token; /* REPLY: the request's; DONE: the ticket */
     /* DONE: word 0 verdict and core, word 2 slot and generation or the reference made, word 3 a
      * map's address. Of a retype, words 5 and 6: address and bytes of what is a Frame now, to be

@@ -27,6 +27,10 @@ struct operation_kind {
     const struct object_kind *object;
     bool one_phase; /* may be done by one phase: undo can restore what was committed */
     bool in_parts;  /* alone may do a part, and more at the next call */
+    /* What the caller is promised holds once all have voted and the commit is on its way: it hears
+     * that it is done as soon as this core's own part is. Whoever comes to a core that has not heard
+     * the commit finds the lock, and waits. */
+    bool early;
     /* What this core can decide alone, before anything is agreed. PENDING: the others have to
      * agree; BUSY or MORE: again later; else the verdict, and what was made in the task. NULL:
      * nothing. */

@@ -2,13 +2,15 @@
  * comes next. The engine as a whole: step.c. */
 #include "monitor/step_inside.h"
 
-void agreement_reply(const struct monitor *m, const struct agreement *a, struct output *out)
+void agreement_reply(const struct monitor *m, const struct environment *env,
+                     const struct agreement *a, struct output *out)
 {
     struct output_entry *entry = emit(out, OUTPUT_REPLY, a->from);
     entry->token = a->token;
     agreement_fill(&entry->message, m, a, a->phase, a->named);
     if (a->verdict == VERDICT_BUSY && a->opponent)
         entry->message.word[3] = a->opponent; /* an inner node passes on what it heard */
+    entry->unawaited = a->phase == PHASE_COMMITTED && agreement_is_early(env, a);
 }
 
 /* --- Sending down the tree --- */
@@ -73,7 +75,7 @@ static inline void own_part(struct monitor *m, const struct environment *env, st
         break;
     case PHASE_COMMITTING:
         kind->commit(m, env, a);
-        if (!(root || agreement_is_own(m, a)) || !kind->settled)
+        if (!(root || agreement_is_own(m, a)) || !kind->settled || agreement_is_early(env, a))
             kind->object->give(m, env, a);
         break;
     case PHASE_ABORTING:
@@ -137,7 +139,8 @@ static inline uint32_t next_round(struct monitor *m, const struct environment *e
 }
 
 /* ... and of one that another core drives. */
-static inline void report(struct monitor *m, struct agreement *a, struct output *out)
+static inline void report(struct monitor *m, const struct environment *env, struct agreement *a,
+                          struct output *out)
 {
     static const uint8_t next[] = {
         [PHASE_PREPARING] = PHASE_PREPARED,
@@ -150,7 +153,7 @@ static inline void report(struct monitor *m, struct agreement *a, struct output 
         m->engaged++;
     else if (a->protocol == TWO_PHASE)
         m->engaged--;
-    agreement_reply(m, a, out);
+    agreement_reply(m, env, a, out);
     if (agreement_is_own(m, a)) {
         if (a->phase == PHASE_ABORTED)
             a->phase = PHASE_ASKED;
@@ -165,7 +168,7 @@ bool agreement_begin_round(struct monitor *m, const struct environment *env, str
     while (!begin(m, env, a, kind, out)) {
         own_part(m, env, a, out);
         if (a->root != m->me) {
-            report(m, a, out);
+            report(m, env, a, out);
             return false;
         }
         kind = next_round(m, env, a, out);
@@ -180,11 +183,25 @@ static bool end_round(struct monitor *m, const struct environment *env, struct a
                       struct output *out)
 {
     if (a->root != m->me) {
-        report(m, a, out);
+        report(m, env, a, out);
         return false;
     }
     const uint32_t kind = next_round(m, env, a, out);
     return !kind || agreement_begin_round(m, env, a, kind, out);
+}
+
+/* The record stays as it is, up to the acknowledgements. */
+static inline void answer_early(struct monitor *m, const struct environment *env,
+                                struct agreement *a, struct output *out)
+{
+    const struct operation_kind *kind = kind_of(env, a);
+    struct workflow *w = agreement_workflow(m, a);
+    struct agreement told = *a;
+    const bool all = !kind->settled || kind->settled(m, w, &told);
+    assert(all); /* an early kind asks for nothing more */
+    (void)all;
+    agreement_tell(m, &told, VERDICT_OK, m->me, out);
+    w->state = WORKFLOW_ANSWERED;
 }
 
 bool agreement_continue(struct monitor *m, const struct environment *env, struct agreement *a,
@@ -194,7 +211,11 @@ bool agreement_continue(struct monitor *m, const struct environment *env, struct
         return false;
     note_round(m, a, false, out);
     own_part(m, env, a, out);
-    return core_set_is_empty(a->awaited, m->cores) && end_round(m, env, a, out);
+    if (core_set_is_empty(a->awaited, m->cores))
+        return end_round(m, env, a, out);
+    if (a->phase == PHASE_COMMITTING && a->root == m->me && agreement_is_early(env, a))
+        answer_early(m, env, a, out);
+    return false;
 }
 
 bool agreement_answer(struct monitor *m, const struct environment *env, const struct input *in,

@@ -59,7 +59,12 @@ struct agreement {
 
 /* What a program asked for, one a lane: tried alone, agreed on step by step, tried again. The
  * agreement of its lane is the step that is under way. */
-enum workflow_state { WORKFLOW_FREE = 0, WORKFLOW_WAITING, WORKFLOW_AGREEING };
+enum workflow_state {
+    WORKFLOW_FREE = 0,
+    WORKFLOW_WAITING,
+    WORKFLOW_AGREEING,
+    WORKFLOW_ANSWERED, /* the caller has its answer; acknowledgements are on their way */
+};
 
 struct workflow {
     uint64_t ticket;   /* the request's */

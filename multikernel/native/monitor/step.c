@@ -142,7 +142,7 @@ static void take_part(struct monitor *m, const struct environment *env, struct a
         a->phase = PHASE_REFUSED;
         if (verdict == VERDICT_BUSY)
             a->argument[0] = holder;
-        agreement_reply(m, a, out);
+        agreement_reply(m, env, a, out);
         if (own)
             a->phase = PHASE_ASKED;
         else if (again)

@@ -23,6 +23,7 @@ static inline struct output_entry *emit(struct output *out, enum output_kind kin
     struct output_entry *entry = &out->entry[out->count++];
     entry->kind = kind;
     entry->to = to;
+    entry->unawaited = false;
     return entry;
 }
 
@@ -129,6 +130,22 @@ static inline void agreement_fill(struct message *message, const struct monitor 
         message->word[3 + i] = a->argument[i];
 }
 
+/* Its caller is answered before the acknowledgements have come: nobody waits for those. */
+static inline bool agreement_is_early(const struct environment *env, const struct agreement *a)
+{
+    return kind_of(env, a)->early && a->root == agreement_initiator(a);
+}
+
+/* The caller hears what has become of an own agreement. */
+static inline void agreement_tell(const struct monitor *m, const struct agreement *a,
+                                  enum verdict verdict, uint32_t core, struct output *out)
+{
+    struct output_entry *entry = emit(out, OUTPUT_DONE, m->me);
+    entry->token = agreement_workflow(m, a)->ticket;
+    agreement_fill(&entry->message, m, a, 0, core);
+    entry->message.word[0] = message_head(0, a->operation, verdict, core, m->view);
+}
+
 /* --- handed_over.c --- */
 
 /* Another core has asked this one to drive its operation. */
@@ -174,7 +191,8 @@ RARE uint64_t agreement_next_tick(const struct monitor *m, const struct environm
 /* --- round.c --- */
 
 /* A participant has done a round, or refuses to. */
-void agreement_reply(const struct monitor *m, const struct agreement *a, struct output *out);
+void agreement_reply(const struct monitor *m, const struct environment *env,
+                     const struct agreement *a, struct output *out);
 /* Sends a RELEASE on to this core's children. */
 RARE void agreement_forward_release(const struct monitor *m, const struct environment *env,
                                     const struct agreement *a, struct output *out);

@@ -29,7 +29,7 @@ static enum verdict deliver(struct driver *d, const struct output *output, uint6
             outgoing_send(d, entry->to, &entry->message);
             sent = true;
         } else if (entry->kind == OUTPUT_REPLY) {
-            outgoing_reply(d, entry->token, &entry->message);
+            outgoing_reply(d, entry->token, &entry->message, !entry->unawaited);
         } else if (ticket && entry->token == ticket) {
             for_requester(d, result, &entry->message);
             verdict = message_verdict(&entry->message);
@@ -95,7 +95,7 @@ bool monitor_message(struct driver *d, const struct arrival *a)
             /* A notice: nobody waits for the monitor, but its line wants its turn back. */
             const struct message taken = {{0}};
             if (d->transport->answer)
-                d->transport->answer(d, a->address, &taken);
+                d->transport->answer(d, a->address, &taken, false);
         }
     }
     monitor_turn(d, &input, 0, NULL);

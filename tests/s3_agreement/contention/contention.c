@@ -7,14 +7,14 @@
  *
  * TREE: 0 flat, else the fan of a complete tree. FLIGHT: of a message, in cycles. Every round has
  * another pair, and the second asks at another moment of the first one's operation. Prints for each
- * round what an operation takes alone, and of the two the first to return and the last, in
- * cycles. */
+ * round what an operation takes alone, up to its last acknowledgement, and of the two the first to
+ * return and the last, in cycles. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "monitor/operation.h"
 
-enum { STEP = 100, SEND = 13, LANES = 4, BACKOFF = 2600 };
+enum { STEP = 100, SEND = 13, LANES = 4, BACKOFF = 2600, QUIET = 1000 };
 
 struct event {
     uint64_t time;
@@ -156,7 +156,7 @@ static uint64_t run(uint64_t now, uint64_t until)
         now = event.time;
         turn(event.to, event.time, &input);
     }
-    return now + 1000;
+    return now + QUIET;
 }
 
 static void ask(uint32_t core, uint64_t now, struct request request, uint64_t ticket)
@@ -211,8 +211,8 @@ int main(int argc, char **argv)
         uint64_t alone = now;
         ask(one, now, change, 0);
         now = run(now, NEVER);
-        alone = finished[0] - alone;
-        /* At any moment of the first one's operation. */
+        alone = free_at[one] - alone;
+        /* At any moment up to the first one's last acknowledgement. */
         const uint64_t late = alone * round / rounds;
         const uint64_t began = now;
         done = 0;

@@ -97,4 +97,5 @@ const struct operation_kind copy_operation = {
     .gather = copy_gather,
     .gathered = 3,
     .settled = capability_settled,
+    .early = true,
 };

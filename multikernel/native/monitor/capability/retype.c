@@ -57,4 +57,5 @@ const struct operation_kind retype_operation = {
     .commit = retype_commit,
     .undo = retype_abort,
     .settled = capability_settled,
+    .early = true,
 };

@@ -152,4 +152,5 @@ const struct operation_kind map_operation = {
     .prepare = map_prepare,
     .commit = map_commit,
     .undo = map_undo,
+    .early = true,
 };

@@ -20,8 +20,10 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
     (void)env;
     (void)w;
     a->argument[0] = request->rights;
-    return mapping_check_rights(monitor_mapping(m, request->slot), request->generation,
-                                request->rights);
+    const struct mapping *mapping = monitor_mapping(m, request->slot);
+    return mapping_is_undecided(mapping, request->generation)
+               ? VERDICT_OK
+               : mapping_check_rights(mapping, request->generation, request->rights);
 }
 
 static void commit(struct monitor *m, const struct environment *env, struct agreement *a)
@@ -47,4 +49,5 @@ const struct operation_kind protect_operation = {
     .prepare = mapping_take_rights,
     .commit = commit,
     .undo = mapping_restore,
+    .early = true,
 };

@@ -11,7 +11,8 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
     const struct mapping *mapping = monitor_mapping(m, request->slot);
     (void)env;
     a->argument[0] = RIGHTS_NONE;
-    if (!mapping_is_mapped(mapping, request->generation))
+    if (!mapping_is_mapped(mapping, request->generation) &&
+        !mapping_is_undecided(mapping, request->generation))
         return VERDICT_NOT_MAPPED;
     /* One phase is ordered by the initiator's own lock on an entry that it holds; a home that only
      * keeps the directory uses two. So does one whose frame is kept by a third core, which nobody
@@ -48,6 +49,7 @@ static void commit(struct monitor *m, const struct environment *env, struct agre
 const struct operation_kind unmap_operation = {
     .object = &monitor_mappings,
     .one_phase = true,
+    .early = true,
     .begin = begin,
     .check = mapping_check,
     .prepare = mapping_take_rights,
