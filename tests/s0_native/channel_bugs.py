@@ -91,7 +91,7 @@ BUGS = table(
         "CALL_RECEIVE",
         "call_line",
         CALL_LINE,
-        "memory_order_acquire);\n    if (control != 2 * end->lap + 1)",
+        "memory_order_acquire);\n    return control == 2 * end->lap + 1",
     ),
     relaxed(
         "CALL_ACQUIRE",

@@ -73,6 +73,7 @@ int main(int argc, char **argv)
         call_open_sender(&programs[index],
                          segment_channel(segment, &d->region, index / each, 0, index % each), 1);
         ask(&programs[index]);
+        doorbell_call(d->doorbell, index / each, cores, true);
     }
     for (uint32_t i = 0; i < COMPLETIONS; i++)
         tickets[i] = driver_begin(d, &request);

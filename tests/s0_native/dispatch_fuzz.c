@@ -195,7 +195,13 @@ static void ask_from_there(void)
     const struct message m = some_news();
     struct call_sender *end = one_in(3) ? &asks : one_in(2) ? &asks_more : &programs[draw(EACH)];
     take_replies(end);
+    const bool first = call_is_unused(end);
     call_try_send(end, &m);
+    doorbell_call(d->doorbell, 1, d->cores, first || one_in(16));
+    if (one_in(64)) { /* garbage */
+        d->doorbell->hints.first |= draw64();
+        d->doorbell->hints.core[draw(CORE_SET_WORDS_MAX)] |= draw64();
+    }
 }
 
 static void answer_from(struct call_receiver *end)
@@ -309,10 +315,11 @@ static void live(void)
     if (cores > 1)
         return;
     /* Nobody else is waited for. */
-    if (d->program.state == PROGRAM_RUNNING)
-        FUZZ_CHECK(driver_finish(d, "", 0) == 0, "no memory");
-    for (uint32_t turn = 0; turn < 1000; turn++)
+    for (uint32_t turn = 0; turn < 1000; turn++) {
+        if (d->program.state == PROGRAM_RUNNING)
+            FUZZ_CHECK(driver_finish(d, "", 0) == 0, "no memory");
         driver_poll(d);
+    }
     for (uint32_t i = 0; i < CLIENT_CHANNELS; i++) {
         take_replies(&launcher[i]);
         FUZZ_CHECK(!launcher[i].outstanding, "lines %x of channel %u are not answered",

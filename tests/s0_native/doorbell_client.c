@@ -15,7 +15,7 @@
 #include "channel/call_line.h"
 #include "channel/doorbell.h"
 
-enum { SLICE_US = 20000, LOOKS = 1200, PAUSE = 1200, CALLERS_MOST = 8 };
+enum { SLICE_US = 20000, LOOKS = 150, PAUSE = 1200, CALLERS_MOST = 8 };
 
 static struct caller {
     _Alignas(PAD_BYTES) struct slot line[1];

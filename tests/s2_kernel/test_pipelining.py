@@ -67,6 +67,7 @@ def test_as_many_as_there_are_lanes_are_prepared_at_once(
     """
     with multikernel.boot(cores=3, trees=trees) as system:
         whole = ram(system, 32, 1)
+        system.cores[2].run(len, ())  # has acknowledged what was agreed before
         with stopped(system.cores[2]):
             system.cores[0].run(programs.begin, programs.retypes(whole, 100, LANES + 4))
             for _ in range(2000):

@@ -44,7 +44,7 @@ void arrivals_open(struct driver *d)
     const uint32_t each = d->segment->geometry.user_channels;
     for (uint32_t i = 0; i < d->channels; i++)
         if (i / each != d->me)
-            watch_call(d, watch_place(d, i / each, PLACE_CHANNELS + i % each, called, i),
+            watch_call(d, watch_place(d, i / each, PLACE_CHANNELS + i % each, false, called, i),
                        &d->answers[i]);
     for (uint32_t i = 0; i < CLIENT_CHANNELS; i++)
         watch_call(d, watch_launcher(d, i, launched, d->channels + i),

@@ -189,10 +189,11 @@ static int lines_open(struct driver *d, const int *ends)
             call_open_sender(&p->calls, out + 1, window - 1);
             call_open_receiver(&p->answers, in + 1, window - 1);
         }
-        p->place = watch_place(d, other, PLACE_FIRST, receive_first, other);
+        p->place = watch_place(d, other, PLACE_FIRST, true, receive_first, other);
         watch_call(d, p->place, &p->answer);
         if (has_window)
-            watch_call(d, watch_place(d, other, PLACE_WINDOW, receive_window, other), &p->answers);
+            watch_call(d, watch_place(d, other, PLACE_WINDOW, true, receive_window, other),
+                       &p->answers);
     }
     return 0;
 }

@@ -68,7 +68,8 @@ static int rings_open(struct driver *d, const int *ends)
             continue;
         ring_open(&p->end, segment_ring(d->segment, &d->region, d->me, other),
                   segment_ring(d->segment, &d->region, other, d->me), slots);
-        p->place = watch_place(d, other, PLACE_RING, receive, other);
+        p->place =
+            watch_place(d, other, PLACE_RING, d->transport == &transport_rings, receive, other);
         look(d, p);
     }
     return 0;

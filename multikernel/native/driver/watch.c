@@ -35,11 +35,11 @@ static struct place *add(struct place *place, receive_function *receive, uint32_
     return place;
 }
 
-struct place *watch_place(struct driver *d, uint32_t core, uint32_t place,
+struct place *watch_place(struct driver *d, uint32_t core, uint32_t place, bool transport,
                           receive_function *receive, uint32_t index)
 {
     struct place *p = add(places_of(d, core) + place, receive, index, core);
-    p->transport = place < PLACE_RING || (place == PLACE_RING && d->transport == &transport_rings);
+    p->transport = transport;
     return p;
 }
 

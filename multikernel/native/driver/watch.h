@@ -46,9 +46,9 @@ struct awaited {
 
 /* Room for all there can be. 0, or an errno. */
 int watch_open(struct driver *driver);
-/* That place of that core, or the launcher's channel of that number. Still to be pointed at its
- * control word. */
-struct place *watch_place(struct driver *driver, uint32_t core, uint32_t place,
+/* That place of that core, of the kernel's transport or not; or the launcher's channel of that
+ * number. Still to be pointed at its control word. */
+struct place *watch_place(struct driver *driver, uint32_t core, uint32_t place, bool transport,
                           receive_function *receive, uint32_t index);
 struct place *watch_launcher(struct driver *driver, uint32_t channel, receive_function *receive,
                              uint32_t index);
