@@ -290,6 +290,12 @@ class PythonCalls(PythonEnd):
             queue.close()
 
         end = End(queue.send, queue.receive_bytes, message=WORDS, close=close)
+        self.calls_by(end, calls, role)
+        return end
+
+    @staticmethod
+    def calls_by(end: End, calls: Any, role: int) -> None:
+        """Puts into the end how that side makes a round trip."""
         if role == 0:
             end.exchange = calls.call_bytes
         else:
@@ -298,7 +304,20 @@ class PythonCalls(PythonEnd):
                 calls.reply_receive_bytes,
                 calls.reply,
             )
-        return end
+
+
+class PythonCallsInto(PythonCalls):
+    """call_into, and serve_into."""
+
+    key, name = "python-call-line-into", "call line, from Python, into buffers"
+
+    @staticmethod
+    def calls_by(end: End, calls: Any, role: int) -> None:
+        """See PythonCalls."""
+        if role == 0:
+            end.exchange_into = calls.call_into
+        else:
+            end.answer_into, end.last = calls.serve_into, calls.reply
 
 
 class PythonBatches(PythonEnd):

@@ -98,15 +98,19 @@ class End:
     """One side of a peer's channel in its worker. What is called once a message is as near to the
     library as can be.
 
-    exchange: sends and receives the answer, in one call. first, answer, last: receives; answers
-    what was received and receives the next; answers what was received (where that isn't done by
-    receive and send). send_many, receive_many: that many messages, for those who have more than a
-    loop to offer. content: the bytes of what `receive` returns.
+    exchange: sends and receives the answer, in one call; exchange_into: into a buffer. answer_into:
+    answers what was received, if anything, by what is in the buffer, and receives the next into it.
+    first, answer, last: receives; answers what was received and receives the next; answers what was
+    received (where that isn't done by receive and send). send_many, receive_many: that many
+    messages, for those who have more than a loop to offer. content: the bytes of what `receive`
+    returns.
     """
 
     send: Callable[[bytes], object]
     receive: Callable[[], object]
     exchange: Callable[[bytes], object] | None = None
+    exchange_into: Callable[[bytes, bytearray], object] | None = None
+    answer_into: Callable[[bytearray], object] | None = None
     first: Callable[[], object] | None = None
     answer: Callable[[bytes], object] | None = None
     last: Callable[[bytes], object] | None = None

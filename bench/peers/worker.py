@@ -96,8 +96,15 @@ def _ask(end: End, count: int, batch: int) -> list[int]:
     message, send, receive, exchange = end.message, end.send, end.receive, end.exchange
     clock, times = time.perf_counter_ns, []
     received: object = None
+    into, buffer = end.exchange_into, bytearray(len(message))
     for _ in range(count // batch):
-        if exchange is not None:
+        if into is not None:
+            began = clock()
+            for _ in range(batch):
+                into(message, buffer)
+            times.append(clock() - began)
+            received = buffer
+        elif exchange is not None:
             began = clock()
             for _ in range(batch):
                 received = exchange(message)
@@ -115,7 +122,12 @@ def _ask(end: End, count: int, batch: int) -> list[int]:
 def _answer(end: End, count: int) -> None:
     message, send, receive, answer = end.message, end.send, end.receive, end.answer
     received: object = None
-    if end.first is not None and answer is not None and end.last is not None:
+    if end.answer_into is not None and end.last is not None:
+        received = buffer = bytearray(len(message))
+        for _ in range(count):
+            end.answer_into(buffer)
+        end.last(message)
+    elif end.first is not None and answer is not None and end.last is not None:
         received = end.first()
         for _ in range(count - 1):
             received = answer(message)

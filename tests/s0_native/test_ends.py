@@ -4,10 +4,12 @@ cannot be.
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -228,6 +230,59 @@ def test_two_processes_call(window: int) -> None:
             assert end.call((number, 5))[0] == number + 5
         lines = [end.begin((number, 1)) for number in range(window)]
         assert [end.take(line)[0] for line in lines] == list(range(1, window + 1))
+
+
+def serve_into(memory: mmap.mmap) -> None:
+    end, buffer = CallEnd.attach(memory, 1), memoryview(bytearray(56))
+    words = buffer.cast("Q")
+    try:
+        while True:
+            end.serve_into(buffer)
+            words[0] += words[1]
+    except EOFError:
+        end.close()
+
+
+@pytest.mark.parametrize("window", [1, 4])
+@pytest.mark.parametrize("kind", [bytearray, lambda size: memoryview(bytearray(size))])
+def test_two_processes_call_into_buffers(window: int, kind: Callable[[int], Any]) -> None:
+    memory = shared("calls", window)
+    with child(serve_into, memory), CallEnd.attach(memory, 0) as end:
+        request, reply = kind(56), kind(56)
+        asked, told = memoryview(request).cast("Q"), memoryview(reply).cast("Q")
+        for number in range(1000):
+            asked[0], asked[1] = number, 5
+            end.call_into(request, reply)
+            assert (told[0], told[1], asked[0]) == (number + 5, 5, number)
+        end.call_into(request, request)
+        assert asked[0] == 1004
+        blocks = sys.getallocatedblocks()
+        for _ in itertools.repeat(None, 1000):
+            end.call_into(request, reply)
+        assert sys.getallocatedblocks() - blocks < 10
+
+
+@pytest.mark.parametrize(
+    ("buffer", "error"),
+    [
+        (bytearray(55), ValueError),
+        (memoryview(bytearray(57)), ValueError),
+        (b"x" * 56, BufferError),
+        (memoryview(bytearray(112))[::2], BufferError),
+        ((1,), TypeError),
+    ],
+)
+def test_what_takes_no_message_is_refused_before_anything_is_sent(
+    buffer: Any, error: type[Exception]
+) -> None:
+    ours, theirs = call_pair(1)
+    with pytest.raises(error):
+        ours.call_into(bytes(56), buffer)
+    assert theirs.try_receive() is None
+    ours.begin((7,))
+    with pytest.raises(error):
+        theirs.serve_into(buffer)
+    assert theirs.receive()[0] == 7
 
 
 def wait_to_be_killed(memory: mmap.mmap, form: str) -> None:

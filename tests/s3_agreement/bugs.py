@@ -210,7 +210,8 @@ MAPPINGS = (
     Bug(
         "PIN_BEHIND_A_VOTE",
         TABLE,
-        "    if (pinned && held && mapping_is_undecided(m, generation))\n        return VERDICT_BUSY;\n",
+        "    if (pinned && held && mapping_is_undecided(m, generation))\n"
+        "        return VERDICT_BUSY;\n",
         "",
         ("pin", "flat"),
     ),

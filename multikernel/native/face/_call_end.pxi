@@ -93,6 +93,20 @@ cdef class CallEnd(_End):
         return reply
 
     @cython.always_allow_keywords(False)
+    def call_into(self, request, reply, /):
+        """The same from one buffer of 56 bytes into another, or into the same: memoryviews and
+        bytearrays. Nothing is allocated, which makes this the fast way to call; serve_into is its
+        other side. Raises ValueError for a buffer of another size, and BufferError for one that
+        cannot be written to, before anything is sent.
+        """
+        cdef message m
+        cdef uint32_t line
+        _room(reply, NULL)
+        line = self.ask(&m, request)
+        self.answered(&m, line)
+        _room(reply, &m)
+
+    @cython.always_allow_keywords(False)
     def begin(self, data):
         """Sends a request and does not wait for its reply: the line to take it from. Waits for a
         free line.
@@ -189,6 +203,19 @@ cdef class CallEnd(_End):
         self.answer(data)
         self.hold(&m, True)
         return _words(&m)
+
+    @cython.always_allow_keywords(False)
+    def serve_into(self, buffer, /):
+        """Answers the request that was received before, if there is one, with the buffer's 56
+        bytes, and receives the next one into it, waited for. Nothing is allocated, as in call_into,
+        and errors are the same.
+        """
+        cdef message m
+        _room(buffer, NULL)
+        if self.head != self.tail:
+            self.answer(buffer)
+        self.hold(&m, True)
+        _room(buffer, &m)
 
     @cython.always_allow_keywords(False)
     def reply_receive_bytes(self, data):

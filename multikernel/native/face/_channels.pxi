@@ -107,7 +107,32 @@ cdef inline int _fill(message *m, object data) except -1:
     if type(data) is bytes and PyBytes_GET_SIZE(data) == <Py_ssize_t>sizeof(message):
         memcpy(m.word, PyBytes_AS_STRING(data), sizeof(message))
         return 0
+    if type(data) is bytearray and PyByteArray_GET_SIZE(data) == <Py_ssize_t>sizeof(message):
+        memcpy(m.word, PyByteArray_AS_STRING(data), sizeof(message))
+        return 0
     return _fill_any(m, data)
+
+
+cdef inline int _room(object buffer, const message *m) except -1:
+    """Is that a buffer that takes a message? Then this one goes there, unless it is NULL."""
+    if type(buffer) is bytearray and PyByteArray_GET_SIZE(buffer) == <Py_ssize_t>sizeof(message):
+        if m:
+            memcpy(PyByteArray_AS_STRING(buffer), m.word, sizeof(message))
+        return 0
+    return _room_any(buffer, m)
+
+
+cdef int _room_any(object buffer, const message *m) except -1:
+    cdef Py_buffer view
+    cdef Py_ssize_t size
+    PyObject_GetBuffer(buffer, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+    size = view.len
+    if m and size == <Py_ssize_t>sizeof(message):
+        memcpy(view.buf, m.word, sizeof(message))
+    PyBuffer_Release(&view)
+    if size != <Py_ssize_t>sizeof(message):
+        raise ValueError(f"a message has 56 bytes, this buffer {size}")
+    return 0
 
 
 cdef int _fill_any(message *m, object data) except -1:

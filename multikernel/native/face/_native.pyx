@@ -11,6 +11,7 @@ from contextlib import suppress as _suppress
 from multikernel.errors import Cancelled as _Cancelled, SystemClosed as _SystemClosed
 
 from cpython cimport array
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.exc cimport PyErr_CheckSignals
