@@ -15,11 +15,8 @@ static enum received called(struct driver *d, struct place *place, struct arriva
         return NOTHING;
     const uint32_t line = call_take_up(end);
     watch_call(d, place, end);
-    if (dispatch_in_place(d, slot)) {
-        call_return(slot);
-        doorbell_ring(d->peers[place->from].doorbell);
+    if (dispatch_in_place(d, slot, place->from))
         return ANSWERED;
-    }
     slot_get(slot, &a->message);
     a->reply = false;
     a->address = reply_address(REPLY_CHANNEL, place->index, ++d->reply_count, line);

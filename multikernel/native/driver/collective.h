@@ -9,6 +9,10 @@
  * one message after the other: since every edge is FIFO all members get all messages in one order,
  * the root's.
  *
+ * Whoever asks for an atomic broadcast gets its own copy with the reply, where nobody is below it and
+ * the root is next to it: the message need not go to it and back once more. It has kept room in its
+ * box. The root's next message may be seen first, but the reply is there by then, and is looked for.
+ *
  * A message that finds a member's box full comes back BUSY and is sent again later, so a program
  * that takes nothing holds up its own group, and no line. A program that waits in ORDER takes
  * nothing either: the root serves in the order of asking, and a box has room for a message from
@@ -25,7 +29,7 @@
  * Smelt's barrier, too, is a reduction and a broadcast; here one line carries both. */
 #pragma once
 
-#include "base/message.h"
+#include "channel/call_line.h"
 #include "driver/requests.h"
 
 struct driver;
@@ -64,7 +68,8 @@ struct group_child {
     uint64_t held; /* where its outcome goes */
     uint16_t core;
     uint8_t arrived;
-    uint8_t unsent; /* the message that is being spread */
+    uint8_t unsent;    /* the message that is being spread */
+    uint8_t looked_at; /* its acknowledgement, by the root's own program */
 };
 
 struct group {
@@ -84,11 +89,16 @@ struct group {
     bool spreading;
     uint32_t unacknowledged;
     uint64_t spread_for; /* notified when the subtree has it */
+    bool carries;        /* ... and gets its own copy with that */
     struct message spread;
     /* received */
     struct message *box;
     uint32_t box_size, box_first, box_count;
     uint64_t taker; /* the own program waits for a message */
+    /* The own program has asked the root for a broadcast: its line, as long as the own copy may come
+     * with the reply, and what that line's control word is then. */
+    const struct slot *order;
+    uint64_t ordered;
 };
 
 /* Of requests: what they wait for is done by other programs, perhaps never. */
@@ -105,6 +115,20 @@ void collective_give_up(struct driver *driver, uint64_t address);
  * follow. */
 enum verdict collective_request(struct driver *driver, uint64_t address,
                                 const struct message *request, struct message *reply);
+/* KIND_SPREAD where it lies, from that core. */
+bool collective_in_place(struct driver *driver, struct slot *line, uint32_t from);
+/* SPREAD and ORDER of the root's own program, whose reply goes to that address: all its children's
+ * lines are written, and the program looks at them itself, until no acknowledgement is left to look
+ * for (false), or it leaves that to the loop. NULL: it cannot be done so. */
+struct group *collective_spreads(struct driver *driver, const struct message *request,
+                                 uint64_t address);
+bool collective_looks(struct driver *driver, struct group *group);
+void collective_leaves(struct driver *driver, struct group *group);
+/* KIND_ORDER, about to be sent to that core: may the reply bring the own copy? Then the request says
+ * so, and once it is on that line of the sender the group looks there; the reply's address. */
+struct group *collective_orders(struct driver *driver, uint32_t root, struct message *request);
+uint64_t collective_ordered(struct driver *driver, struct group *group, uint32_t root,
+                            const struct call_sender *sender, uint32_t line);
 /* What an edge brought back. */
 void collective_reply(struct driver *driver, uint64_t address, const struct message *message);
 /* Sends what found its line in use; true if something went. */

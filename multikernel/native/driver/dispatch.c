@@ -10,22 +10,26 @@
 
 /* --- Where it lies --- */
 
-/* A handler reads the words that it needs from the line, each once, and writes those that it
- * changes. BUSY: it has written none. */
-typedef enum verdict line_handler(struct driver *, struct slot *);
+/* A handler reads the words that it needs from the line, each once, writes those that it changes,
+ * and gives the line back (line_return), after which it may keep its books. False: it has done
+ * nothing of that. */
+typedef bool line_handler(struct driver *, struct slot *, uint32_t from);
 
-static enum verdict ping(struct driver *d, struct slot *line)
+static bool ping(struct driver *d, struct slot *line, uint32_t from)
 {
-    (void)d;
-    (void)line;
-    return VERDICT_OK;
+    line_return(d, line, from, VERDICT_OK);
+    return true;
 }
 
-static enum verdict pin(struct driver *d, struct slot *line)
+static bool pin(struct driver *d, struct slot *line, uint32_t from)
 {
     const uint64_t page = slot_word(line, 1);
-    return d->kernel->pin(d, (uint32_t)page, (uint32_t)(page >> 32),
-                          (slot_word(line, 0) & 0xff) == KIND_PIN);
+    const enum verdict verdict = d->kernel->pin(d, (uint32_t)page, (uint32_t)(page >> 32),
+                                                (slot_word(line, 0) & 0xff) == KIND_PIN);
+    if (verdict == VERDICT_BUSY)
+        return false;
+    line_return(d, line, from, verdict);
+    return true;
 }
 
 static line_handler *const in_place[] = {
@@ -35,19 +39,14 @@ static line_handler *const in_place[] = {
     [KIND_WRITE] = access_in_place,
     [KIND_PIN] = pin,
     [KIND_UNPIN] = pin,
+    [KIND_SPREAD] = collective_in_place,
 };
 
-bool dispatch_in_place(struct driver *d, struct slot *line)
+bool dispatch_in_place(struct driver *d, struct slot *line, uint32_t from)
 {
     const uint32_t kind = slot_word(line, 0) & 0xff;
     line_handler *handler = kind < sizeof in_place / sizeof *in_place ? in_place[kind] : NULL;
-    if (!handler)
-        return false;
-    const enum verdict verdict = handler(d, line);
-    if (verdict == VERDICT_BUSY)
-        return false;
-    slot_set(line, 0, message_head(kind, 0, verdict, 0xffff, 0));
-    return true;
+    return handler && handler(d, line, from);
 }
 
 /* --- Copied off --- */
@@ -56,9 +55,9 @@ bool dispatch_in_place(struct driver *d, struct slot *line)
 static enum verdict again_in_place(struct driver *d, const struct message *request,
                                    struct message *reply)
 {
-    struct slot line;
+    struct slot line = {.control = 0};
     slot_put(&line, request);
-    if (!dispatch_in_place(d, &line))
+    if (!dispatch_in_place(d, &line, d->me))
         return VERDICT_BUSY;
     slot_get(&line, reply);
     return message_verdict(reply);

@@ -12,7 +12,8 @@
  *   watch                           what is looked at
  *   transport: lines, rings, host   how messages travel
  *   outgoing, reply                 requests to other cores, and replies
- *   cancel, program, memory_requests, trees, kernel_requests, capability_requests, collective, dispatch
+ *   cancel, program, memory_requests, trees, kernel_requests, capability_requests, spread, gather,
+ *   collective, dispatch
  *                                   the requests that are answered (requests.h)
  *   arrivals                        one turn: whatever has arrived goes where it belongs
  *   interrupt                       modes and signals
@@ -364,10 +365,19 @@ static inline void driver_drop_reply(struct driver *d, uint64_t ticket)
 /* Answers a request, now or (by deferring it) later. */
 int dispatch_open(struct driver *driver); /* 0, or an errno */
 void dispatch(struct driver *driver, uint64_t address, const struct message *message);
-/* Answers a request in its line, all but publishing that; false: that cannot be, or not now. */
-bool dispatch_in_place(struct driver *driver, struct slot *line);
+/* Answers that core's request, or a program's here, in its line; false: that cannot be, or not
+ * now. */
+bool dispatch_in_place(struct driver *driver, struct slot *line, uint32_t from);
+static inline void line_return(struct driver *driver, struct slot *line, uint32_t from,
+                               enum verdict verdict)
+{
+    slot_set(line, 0, message_head(slot_word(line, 0) & 0xff, 0, verdict, 0xffff, 0));
+    call_return(line);
+    if (from != driver->me)
+        doorbell_ring(driver->peers[from].doorbell);
+}
 /* KIND_TOUCH, KIND_READ, KIND_WRITE. */
-enum verdict access_in_place(struct driver *driver, struct slot *line);
+bool access_in_place(struct driver *driver, struct slot *line, uint32_t from);
 bool dispatch_deferred(struct driver *driver);
 /* Whether it was deferred; it is not tried again. */
 bool dispatch_forget(struct driver *driver, uint64_t address);

@@ -43,22 +43,27 @@ enum verdict memory_access(struct driver *d, uint32_t slot, uint32_t generation,
     return VERDICT_FAULT;
 }
 
-enum verdict access_in_place(struct driver *d, struct slot *line)
+bool access_in_place(struct driver *d, struct slot *line, uint32_t from)
 {
     const uint32_t kind = slot_word(line, 0) & 0xff;
     const uint64_t page = slot_word(line, 1), address = slot_word(line, 2);
     const uint64_t length = kind == KIND_TOUCH ? 8 : slot_word(line, 3);
     const bool write = kind == KIND_WRITE;
     uint64_t bytes[6] = {0};
-    if (length > (write ? 24 : 48))
-        return VERDICT_BAD_REQUEST;
+    if (length > (write ? 24 : 48)) {
+        line_return(d, line, from, VERDICT_BAD_REQUEST);
+        return true;
+    }
     for (uint32_t i = 0; write && i < 3; i++)
         bytes[i] = slot_word(line, 4 + i);
     const enum verdict verdict =
         memory_access(d, (uint32_t)page, (uint32_t)(page >> 32), address, bytes, length, write);
     for (uint32_t i = 0; kind == KIND_READ && verdict == VERDICT_OK && i < 6; i++)
         slot_set(line, 1 + i, bytes[i]);
-    return verdict;
+    if (verdict == VERDICT_BUSY)
+        return false;
+    line_return(d, line, from, verdict);
+    return true;
 }
 
 /* --- Frames --- */

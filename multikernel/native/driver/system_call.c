@@ -4,16 +4,7 @@
 
 #include "driver/driver.h"
 
-enum { RELAXES_AHEAD = 2, OWN_LOOKS = 64, LOOKS_A_TURN = 4 };
-
-/* No reply comes sooner than a line goes there and back, and a look before that takes the line away
- * from the core that is about to write it. (Measured where that takes least: 300 cycles a round
- * trip without this, 240 with it.) */
-static void before_the_first_look(void)
-{
-    for (int i = 0; i < RELAXES_AHEAD; i++)
-        arch_relax();
-}
+enum { OWN_LOOKS = 64, LOOKS_A_TURN = 4 };
 
 /* A cancelled program waits no longer: true if there was a reply before. */
 static bool await_programs(struct driver *d, uint64_t address, struct message *reply)
@@ -48,19 +39,42 @@ uint64_t driver_begin(struct driver *d, const struct message *request)
     return address;
 }
 
+/* The root of a round looks at its children's lines. One that is closed meanwhile has none left. */
+static bool spreads(struct driver *d, const struct message *request, uint64_t address)
+{
+    struct group *g = collective_spreads(d, request, address);
+    if (!g)
+        return false;
+    wait_for_a_line();
+    const uint32_t opened = g->opened;
+    for (uint32_t looks = 1; looks <= OWN_LOOKS && collective_looks(d, g); looks++) {
+        if (looks % LOOKS_A_TURN == 0)
+            driver_poll(d);
+        if (!g->open || g->opened != opened)
+            return true;
+    }
+    collective_leaves(d, g);
+    return true;
+}
+
 enum verdict driver_here(struct driver *d, const struct message *request, struct message *result)
 {
-    struct slot line;
+    struct slot line = {.control = 0};
     slot_put(&line, request);
-    if (dispatch_in_place(d, &line)) {
+    if (dispatch_in_place(d, &line, d->me)) {
         notify_all(d);
         slot_get(&line, result);
         return message_verdict(result);
     }
-    uint64_t address = driver_begin(d, request);
+    const uint32_t kind = message_kind(request);
+    const uint64_t address = driver_local_address(d);
+    if ((kind != KIND_SPREAD && kind != KIND_ORDER) || !spreads(d, request, address))
+        dispatch(d, address, request);
     notify_all(d);
-    if (!driver_awaits_programs(message_kind(request)))
+    if (!driver_awaits_programs(kind))
         return await(d, address, result);
+    if (d->awaited_count)
+        wait_for_a_line();
     if (await_programs(d, address, result))
         return message_verdict(result);
     dispatch_forget(d, address);
@@ -84,6 +98,52 @@ static bool look_at_own_line(struct driver *d, struct call_sender *sender, uint3
     return false;
 }
 
+/* The reply to what was sent on that line; otherwise: who takes it when this program is cancelled
+ * while it waits, 0: nobody. */
+static enum verdict await_line(struct driver *d, uint32_t to, struct call_sender *sender,
+                               uint32_t line, uint64_t otherwise, struct message *reply,
+                               bool programs)
+{
+    wait_for_a_line();
+    if (look_at_own_line(d, sender, line, reply))
+        return message_verdict(reply);
+    const uint64_t address = driver_local_address(d);
+    watch_reply(d, sender, to, line, address);
+    if (!programs)
+        return await(d, address, reply);
+    if (await_programs(d, address, reply))
+        return message_verdict(reply);
+    if (otherwise) {
+        watch_hand_over(d, address, otherwise);
+        driver_forget(d, address);
+    } else {
+        driver_drop_reply(d, address);
+    }
+    return cancelled(reply);
+}
+
+/* An atomic broadcast, whose reply may bring the own copy. */
+static enum verdict order(struct driver *d, uint32_t to, struct call_sender *sender,
+                          const struct message *request, struct message *reply)
+{
+    struct wait wait = {0};
+    for (;;) {
+        struct message asked = *request;
+        struct group *g = collective_orders(d, to, &asked);
+        const int line = user_send(d, to, sender, &asked);
+        if (line >= 0) {
+            const uint64_t group = g ? collective_ordered(d, g, to, sender, (uint32_t)line) : 0;
+            enum verdict verdict = await_line(d, to, sender, (uint32_t)line, group, reply, true);
+            if (group && verdict != VERDICT_CANCELLED)
+                collective_reply(d, group, reply);
+            return verdict;
+        }
+        if (driver_to_be_cancelled(d))
+            return cancelled(reply);
+        driver_wait(d, &wait);
+    }
+}
+
 enum verdict driver_call(struct driver *d, uint32_t to, uint32_t channel,
                          const struct message *request, struct message *reply)
 {
@@ -91,22 +151,14 @@ enum verdict driver_call(struct driver *d, uint32_t to, uint32_t channel,
     struct call_sender *sender = user_sender(d, to, channel);
     struct wait wait = {0};
     int line;
+    if (message_kind(request) == KIND_ORDER)
+        return order(d, to, sender, request, reply);
     while ((line = user_send(d, to, sender, request)) < 0) {
         if (programs && driver_to_be_cancelled(d))
             return cancelled(reply);
         driver_wait(d, &wait);
     }
-    before_the_first_look();
-    if (look_at_own_line(d, sender, (uint32_t)line, reply))
-        return message_verdict(reply);
-    uint64_t address = driver_local_address(d);
-    watch_reply(d, sender, to, (uint32_t)line, address);
-    if (!programs)
-        return await(d, address, reply);
-    if (await_programs(d, address, reply))
-        return message_verdict(reply);
-    driver_drop_reply(d, address);
-    return cancelled(reply);
+    return await_line(d, to, sender, (uint32_t)line, 0, reply, programs);
 }
 
 enum verdict driver_allocate(struct driver *d, uint64_t length, struct message *reply)
@@ -141,7 +193,7 @@ enum verdict driver_call_over(struct driver *d, const struct transport *transpor
         driver_wait(d, &wait);
     if (!transport->by_host)
         doorbell_call(d->peers[to].doorbell, d->me, d->cores, false);
-    before_the_first_look();
+    wait_for_a_line();
     return await(d, address, reply);
 }
 

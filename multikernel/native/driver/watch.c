@@ -199,6 +199,13 @@ void watch_begin(struct driver *d)
     arrange(d);
 }
 
+void watch_hand_over(struct driver *d, uint64_t waiter, uint64_t other)
+{
+    for (uint32_t i = 0; i < d->awaited_count; i++)
+        if (d->awaited[i].waiter == waiter)
+            d->awaited[i].waiter = other;
+}
+
 void watch_to_front(struct driver *d)
 {
     memmove(d->awaited_block, d->awaited, d->awaited_count * sizeof *d->awaited);

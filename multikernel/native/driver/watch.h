@@ -85,5 +85,7 @@ static inline bool watch_is_there(const struct awaited *awaited)
     return atomic_load_explicit(awaited->control, memory_order_relaxed) == awaited->expected;
 }
 
+/* Another one waits for that reply now. */
+void watch_hand_over(struct driver *driver, uint64_t waiter, uint64_t other);
 /* There is no room behind the last reply awaited any more: they move to the block's beginning. */
 void watch_to_front(struct driver *driver);
