@@ -41,6 +41,7 @@ RATIOS = (
     ("unmap-computing", "", "unmap-computing-by-hand"),
     ("own-pages", "", "own-pages-by-hand"),
     ("life", "", "life-by-hand"),
+    ("life-reused", "", "life-by-hand-reused"),
     ("retype", "retype-local", "floor"),
 )
 """(a, b, c): (a - b) / c within each round."""

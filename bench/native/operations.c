@@ -236,11 +236,11 @@ static uint64_t unmap_computing(void)
 }
 
 /* Mapped, touched, unmapped and removed on both, one after the other. */
-static uint64_t life(void)
+static uint64_t life(bool afresh)
 {
     enum { LIVES = 500 };
-    struct message map =
-                       REQUEST(KIND_MAP, have.frame, PAGE_BYTES, RIGHTS_WRITE, 3, have.frame_name),
+    struct message map = REQUEST(KIND_MAP, have.frame, PAGE_BYTES,
+                                 RIGHTS_WRITE | (afresh ? MAP_AFRESH : 0), 3, have.frame_name),
                    reply;
     driver_enter(pair.driver);
     const uint64_t start = arch_cycles();
@@ -257,6 +257,15 @@ static uint64_t life(void)
     const uint64_t took = arch_cycles_behind() - start;
     driver_leave(pair.driver);
     return took / LIVES;
+}
+
+static uint64_t life_fresh(void)
+{
+    return life(true);
+}
+static uint64_t life_reused(void)
+{
+    return life(false);
 }
 
 static uint64_t own_pages(void)
@@ -411,7 +420,8 @@ static const struct measured {
     {"unmap-one-phase", unmap_one, ANY},
     {"unmap-two-phase", unmap_two, MULTIKERNEL},
     {"map", map_both, ANY},
-    {"life", life, ANY},
+    {"life", life_fresh, ANY},
+    {"life-reused", life_reused, ANY},
     {"life-by-hand", hand_life_fresh, ANY},
     {"life-by-hand-reused", hand_life_reused, ANY},
     {"own-pages", own_pages, TWO},

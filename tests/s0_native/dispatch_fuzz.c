@@ -304,7 +304,7 @@ static void live(void)
         if (cores > 1 && !one_in(3))
             be_other_core();
         if (one_in(16))
-            vspace_reap(&d->vspace, draw(8));
+            vspace_reap(&d->vspace, draw(40));
         if (d->event == EVENT_RUN && one_in(2)) {
             d->event = EVENT_NONE;
             FUZZ_CHECK(driver_finish(d, "a result", draw(9)) == 0, "no memory");

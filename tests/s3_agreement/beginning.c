@@ -104,6 +104,8 @@ static struct monitor_shape world_shape(void)
     shape.sets = model.scenario->wide ? 2 : 0;
     if (model.tight)
         shape.agreements = 1;
+    if (model.remember)
+        shape.remembered = 2;
     shape.pages = model.scenario->keeper ? MODEL_PAGES + 1 : 0;
     return shape;
 }

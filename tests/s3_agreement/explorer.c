@@ -4,7 +4,7 @@
  *
  *     explorer --scenario NAME [--cores 3] [--capacity 1] [--route flat|chain|binary|N,M] [--outbox
  *     N] [--any-order-replies]
- *              [--one-fifo] [--lazy] [--tight] [--owner] [--peaceful] [--limit STATES]
+ *              [--one-fifo] [--lazy] [--tight] [--remember] [--owner] [--peaceful] [--limit STATES]
  *     explorer --scenario NAME --messages …     counts those of one order of events instead
  *     explorer --list
  *
@@ -348,6 +348,10 @@ int main(int argc, char **argv)
         }
         if (strcmp(argv[i], "--tight") == 0) {
             model.tight = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--remember") == 0) {
+            model.remember = true;
             continue;
         }
         if (strcmp(argv[i], "--lazy") == 0) {

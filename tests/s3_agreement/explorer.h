@@ -224,6 +224,7 @@ struct model {
     bool owner;        /* owners drive operations on capabilities, instead of who asks for them */
     bool peaceful;     /* no operation is aborted for another: a property of some scenarios */
     bool tight;        /* room for one agreement of another core at a time */
+    bool remember;     /* a frame is mapped where it was last */
     bool lazy;         /* moving from outbox to channel is a transition of its own */
     uint32_t fan;      /* of the trees to begin with; 0: none, every root sends to all */
     bool

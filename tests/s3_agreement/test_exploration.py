@@ -38,6 +38,11 @@ COSTS: dict[str, tuple[Callable[[int], int], Callable[[int], int]]] = {
 }
 
 
+MAPPED_AGAIN = (
+    *("map", "map-fails", "map-full", "map-again", "map-again-one", "map-wide", "stale"),
+    *("stale-one", "alone", "subset-one", "free-map", "free-map-own", "page-again"),
+)
+
 # Every kind of operation among them.
 ASSERTED = (
     *("mixed", "map-wide", "map-full", "protect-one", "tree-one", "copy", "retype", "revoke-2"),
@@ -84,6 +89,12 @@ def test_owners_drive(explore: Explore, scenario: str) -> None:
     """The same properties, and that nobody but the owner drives what has one."""
     chain = [f"--route chain --owner {one}" for one in (ONE_FIFO, ANY_ORDER, "--lazy --outbox 6")]
     pass_in_all(explore, scenario, ["--route flat --owner", *chain])
+
+
+@pytest.mark.parametrize("scenario", MAPPED_AGAIN)
+def test_a_frame_is_mapped_where_it_was(explore: Explore, scenario: str) -> None:
+    ways = [f"--route {route} --remember" for route in ("flat", f"chain {ANY_ORDER}")]
+    pass_in_all(explore, scenario, ways)
 
 
 @pytest.mark.parametrize("scenario", ["retype", "revoke-2", "page-revoke-one", "pages-pin"])

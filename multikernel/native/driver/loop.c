@@ -7,7 +7,6 @@
 enum {
     REPLY_LOOKS = 4,
     SHORT_SLICE_US = 50,
-    REAP_BATCH = 16,
     STOP_LOOKS = 1024, /* a core that spins for long sees the end of the system all the same */
 };
 
@@ -73,7 +72,7 @@ enum event driver_run(struct driver *d)
             d->event = EVENT_STOP;
         else if (patient)
             continue;
-        else if (!vspace_reap(&d->vspace, REAP_BATCH))
+        else if (!vspace_reap(&d->vspace, RETIRED_KEPT))
             park(d);
     }
     enum event event = d->event;

@@ -16,8 +16,8 @@ enum driver_kind {
      * somebody had it. And: the borrower has it. 1 address; 2 length */
     KIND_BORROW,
     KIND_BORROWED,
-    /* 1 frame; 2 length; 3 rights; 4 cores in a word; 5 generation 0-31, keeper 32-47 -> 1 slot,
-     * generation; 2 address */
+    /* 1 frame; 2 length; 3 rights 0-7, afresh 8; 4 cores in a word; 5 generation 0-31, keeper 32-47
+     * -> 1 slot, generation; 2 address */
     KIND_MAP,
     KIND_UNMAP,   /* 1 slot, generation; 2 protocol */
     KIND_PROTECT, /* 1 slot, generation; 2 rights */
@@ -60,6 +60,8 @@ enum driver_kind {
     KIND_CAP_DIGEST,
     KIND_SERVED, /* see driver_serve */
 };
+
+enum { MAP_AFRESH = 1 << 8 }; /* in word 3 of MAP */
 
 /* Where a reply goes: type 60-63, peer or channel 44-59, count 8-43 (never twice the same), line
  * 0-7. */

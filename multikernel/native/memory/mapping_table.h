@@ -31,9 +31,9 @@ struct mapping {
             uint8_t recorded; /* there is a Mapping capability, with those rights; 0: none */
         };
     };
-    uint32_t pins; /* core-local: outside the digest */
-    uint8_t held;  /* this core is one of the holders */
-    uint8_t reserved;
+    uint32_t pins;   /* core-local: outside the digest */
+    uint8_t held;    /* this core is one of the holders */
+    uint8_t last;    /* free, and remembered: nobody else is given its address */
     uint16_t keeper; /* the core that keeps the frame (frames.h), and 1; 0: capabilities do */
     uint64_t lock;   /* core-local: the attempt that holds this entry, 0 when none */
     uint64_t address;
@@ -45,11 +45,30 @@ struct mapping {
 static_assert(sizeof(struct mapping) == 64, "an entry is one cache line");
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the generation is a word's lower half");
 
-/* Where a table's new mappings go: own slots and addresses, one after the other. */
+/* Where a table's new mappings go: own slots and addresses, one after the other. But a frame that
+ * was mapped before gets the slot and the address that it had, if nothing came in between: cores may
+ * still have that mapping, without rights (vspace.h). */
 struct new_mappings {
     struct address_range addresses;
-    uint64_t next; /* the slot, counted from the first own one */
+    uint64_t next;       /* the slot, counted from the first own one */
+    uint64_t remembered; /* how many frames there is room for: a power of two, or 0 */
+    uint64_t offset;     /* of those, from here on */
 };
+
+/* Of a frame, by the number of its first page. */
+struct remembered {
+    uint32_t slot;       /* counted from 1; 0: none */
+    uint32_t generation; /* the frame's: another owner's is another frame */
+};
+
+/* As many as make sense beside so many own slots. */
+static inline uint32_t mappings_remembered(uint32_t slots)
+{
+    uint32_t count = 64;
+    while (count > 1 && count > slots / 4)
+        count /= 2;
+    return slots ? count : 0;
+}
 
 /* --- An entry --- */
 
@@ -147,10 +166,11 @@ static inline uint64_t mapping_hash(const struct mapping *m)
 
 /* --- The table --- */
 
-/* A free own entry is filled, with the next generation and an address. NO_SLOT, NO_ADDRESS. */
+/* A free own entry is filled, with the next generation and an address: those that the frame of that
+ * generation had last, unless that is 0. NO_SLOT, NO_ADDRESS. */
 enum verdict mapping_reserve(struct sparse *table, struct new_mappings *to, uint64_t frame,
-                             uint64_t length, uint32_t rights, uint32_t recorded,
-                             struct mapping **reserved);
+                             uint32_t frame_generation, uint64_t length, uint32_t rights,
+                             uint32_t recorded, struct mapping **reserved);
 /* Mapped entries, and those that an operation has. */
 void mapping_count(const struct sparse *table, uint32_t *mapped, uint32_t *locked);
 /* Is a page mapped of that memory, as far as it has that keeper? FRAME_IN_USE; BUSY: what becomes of

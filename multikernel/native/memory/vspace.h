@@ -4,7 +4,9 @@
  * Every mapping is a VMA of its own. Only insert and remove (reap) make or destroy one; those take
  * a lock of the host that all cores share (the segment's i_mmap lock), so they happen at map time
  * or when idle. protect is one mprotect of a whole VMA and stays inside this process. Retired VMAs
- * stay behind as PROT_NONE until reaped.
+ * stay behind as PROT_NONE until reaped, the oldest first, neighbours in one call. An insert that
+ * finds its slot's VMA retired, at the same address and of the same memory, only gives it its rights
+ * back.
  *
  * Loads and stores by the system go through the accessor (vspace_copy), the only code whose faults
  * are caught. */
@@ -25,8 +27,8 @@ struct vma {
     uint64_t address;
     uint64_t frame;
     uint64_t length;
-    uint8_t state; /* enum vma_state */
-    uint8_t queued;
+    uint32_t retired; /* RETIRED: when, by the count of what was */
+    uint8_t state;    /* enum vma_state */
 };
 
 struct vspace {
@@ -34,8 +36,12 @@ struct vspace {
     uint64_t memory_bytes;
     uint64_t base, size; /* the range that all mappings lie in, reserved PROT_NONE */
     uint32_t slots;
-    uint32_t retired; /* how many slots queue for reaping */
-    uint32_t *queue;
+    uint32_t retired; /* how many are */
+    /* In the order in which they were retired, with what has been used again since; a ring. */
+    struct retired {
+        uint32_t slot, when;
+    } *queue;
+    uint32_t queue_size, first, queued, when;
     uint64_t retired_low, retired_high; /* all retired VMAs lie in between */
     struct vma *vmas;
     struct mmu mmu; /* what the monitor is given */
@@ -55,8 +61,10 @@ void vspace_retire(void *vspace, uint32_t slot);
 /* That memory is zero, in every core's mappings of it; of what is no memory, nothing. */
 void vspace_clear(const struct vspace *vspace, uint64_t frame, uint64_t length);
 
-/* Removes up to limit retired VMAs; true if any. */
-bool vspace_reap(struct vspace *vspace, uint32_t limit);
+/* Removes up to REAP_MOST retired VMAs, those that were retired first, and leaves that many; true if
+ * any. */
+enum { REAP_MOST = 16, RETIRED_KEPT = 32 };
+bool vspace_reap(struct vspace *vspace, uint32_t keep);
 
 /* --- faults (fault.c) --- */
 

@@ -41,6 +41,9 @@ static uint64_t lay_out(struct monitor *m, const struct monitor_shape *shape, ui
                 sizeof(struct mapping), index - offsetof(struct monitor, mappings),
                 at - offsetof(struct monitor, mappings));
     at += sparse_record_bytes(slots, shape->mappings, sizeof(struct mapping));
+    m->fresh.remembered = shape->remembered;
+    m->fresh.offset = at - offsetof(struct monitor, fresh);
+    at += rounded(sizeof(struct remembered) * shape->remembered);
     m->sets_offset = at;
     at += rounded(8 * shape->sets * (1 + words));
     m->frames_offset = at;

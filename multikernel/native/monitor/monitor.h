@@ -48,7 +48,7 @@ struct environment {
     uint64_t backoff; /* cycles: between two looks at what is in the way here */
 };
 
-/* A local request. map: frame, length, its keeper and generation, rights, holders; unmap and protect: slot, generation,
+/* A local request. map: frame, length, its keeper and generation, rights, holders, and whether afresh; unmap and protect: slot, generation,
  * rights; tree: the root for slot; about capabilities: the task, of map_frame rights and holders
  * too; reclaim: frame, length. What is not named is 0, and there is no task but where one is
  * named. */
@@ -59,6 +59,7 @@ struct request {
     uint32_t generation;
     uint32_t rights;
     uint32_t keeper; /* as in struct mapping */
+    bool afresh;     /* at an address that it was not at last */
     uint64_t frame;
     uint64_t length;
     uint64_t ticket;
@@ -145,11 +146,12 @@ struct monitor_shape {
     uint32_t lanes;          /* operations a core may have under way at once: a power of two */
     uint32_t slots_per_core; /* for mappings that it is the home of */
     uint32_t mappings;       /* ... that it holds and another core is the home of */
-    uint32_t agreements;     /* of other initiators that it takes part in at once */
-    uint32_t sets;           /* of cores that fit into no word, in use at once */
-    uint64_t pages;          /* of memory */
-    uint32_t cnodes;         /* 0: no capabilities */
-    uint32_t slot_bits;      /* as in struct cspace_shape */
+    uint32_t remembered; /* frames of which it remembers where they were mapped: a power of two */
+    uint32_t agreements; /* of other initiators that it takes part in at once */
+    uint32_t sets;       /* of cores that fit into no word, in use at once */
+    uint64_t pages;      /* of memory */
+    uint32_t cnodes;     /* 0: no capabilities */
+    uint32_t slot_bits;  /* as in struct cspace_shape */
     uint32_t capability_protocol;
     uint32_t capability_work; /* capabilities that one step deletes at most */
     uint32_t piece_slots;     /* entries that a PREPARE of several names at most: up to 256 */

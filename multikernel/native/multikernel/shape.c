@@ -18,6 +18,7 @@ struct monitor_shape multikernel_shape(uint32_t cores, uint32_t slots_per_core, 
     }
     if (cores > CORES_IN_BITS)
         shape.sets = SETS;
+    shape.remembered = mappings_remembered(slots_per_core);
     shape.cnodes = cnodes;
     shape.slot_bits = CNODE_SLOT_BITS;
     return shape;

@@ -56,8 +56,8 @@ int64_t probe_spread(struct driver *d, const struct probe *p)
 static enum verdict map(struct driver *d, uint64_t frame, uint64_t name, const uint64_t *holders,
                         struct message *mapped)
 {
-    struct message request = {{message_head(KIND_MAP, 0, 0, 0, 0), frame, PAGE_BYTES, RIGHTS_WRITE,
-                               cores_word(holders, d->cores), name}};
+    struct message request = {{message_head(KIND_MAP, 0, 0, 0, 0), frame, PAGE_BYTES,
+                               RIGHTS_WRITE | MAP_AFRESH, cores_word(holders, d->cores), name}};
     memcpy(d->program_set, holders, 8 * (size_t)core_set_words(d->cores));
     return driver_here(d, &request, mapped);
 }
@@ -170,7 +170,7 @@ int64_t probe_own_pages(struct driver *d, const struct probe *p)
             verdict = unmap(d, &mapped[i], p->protocol);
         unmapping += arch_cycles_behind() - start;
         meet(d, p->base + (2 * round + 2) * d->cores);
-        while (vspace_reap(&d->vspace, 64))
+        while (vspace_reap(&d->vspace, 0))
             ;
     }
     give_back(d, p->pages, frames);

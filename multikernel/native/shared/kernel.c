@@ -24,7 +24,7 @@
 /* Where things lie behind the lock's queue, each on a line of its own, and bytes of all. */
 struct layout {
     uint32_t entry_bytes;
-    uint64_t entries, trees, frames, capabilities, bytes;
+    uint64_t entries, remembered, trees, frames, capabilities, bytes;
 };
 
 static struct layout layout_of(uint32_t cores, uint32_t slots, uint32_t cnodes, uint32_t scope,
@@ -35,7 +35,9 @@ static struct layout layout_of(uint32_t cores, uint32_t slots, uint32_t cnodes, 
         .entry_bytes = (uint32_t)round_up(sizeof(struct shared_entry) + sets, LINE_BYTES),
         .entries =
             round_up(sizeof(struct shared_kernel) + sizeof(struct lock_node) * cores, PAD_BYTES)};
-    l.trees = round_up(l.entries + sparse_record_bytes(slots, 0, l.entry_bytes), PAD_BYTES);
+    l.remembered = round_up(l.entries + sparse_record_bytes(slots, 0, l.entry_bytes), PAD_BYTES);
+    l.trees =
+        round_up(l.remembered + sizeof(struct remembered) * mappings_remembered(slots), PAD_BYTES);
     l.frames = round_up(l.trees + sizeof(struct tree) * cores, PAD_BYTES);
     l.capabilities = round_up(l.frames + frames_bytes(memory_bytes / PAGE_BYTES), PAD_BYTES);
     l.bytes = l.capabilities + shared_capabilities_bytes(cores, cnodes, scope);
@@ -211,6 +213,8 @@ static int open(struct driver *d, const struct driver_options *o)
         return ENOMEM;
     if (d->me == 0) { /* core 0 writes the state; nobody reads it before the supervisor says go */
         address_range_init(&k->fresh.addresses, o->address_base, o->address_size * d->cores);
+        k->fresh.remembered = mappings_remembered(slots);
+        k->fresh.offset = l.remembered - offsetof(struct shared_kernel, fresh);
         k->slots = slots;
         sparse_init(&k->mappings, slots, 0, slots, 0, l.entry_bytes, 0,
                     l.entries - offsetof(struct shared_kernel, mappings));

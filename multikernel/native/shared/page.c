@@ -29,6 +29,7 @@ enum verdict shared_page_reserve(struct driver *d, const struct request *request
     const uint32_t recorded = request->operation == OPERATION_MAP_FRAME ? request->rights : 0;
     struct mapping *page;
     const enum verdict verdict = mapping_reserve(&k->mappings, &k->fresh, request->frame,
+                                                 request->afresh ? 0 : request->generation,
                                                  request->length, request->rights, recorded, &page);
     if (verdict != VERDICT_OK)
         return verdict;

@@ -48,6 +48,7 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
     if (!mapping_has_room(m, m->mappings.own, request->holders))
         return VERDICT_NO_SLOT;
     const enum verdict verdict = mapping_reserve(&m->mappings, &m->fresh, request->frame,
+                                                 request->afresh ? 0 : request->generation,
                                                  request->length, request->rights, 0, &mapping);
     if (verdict != VERDICT_OK)
         return verdict;
