@@ -12,10 +12,11 @@ from __future__ import annotations
 import argparse
 import statistics
 import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 
-from . import building
+from . import building, instructions
 
 NEAR = 400
 """Cycles of a floor, back to back: below it the CPUs share a cache."""
@@ -101,10 +102,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4, help="rounds of each boot (4)")
     parser.add_argument("--cores", type=int, default=2, help="that the geometry is for (2)")
     parser.add_argument("--kernel", choices=("multikernel", "shared"), default="multikernel")
+    parser.add_argument(
+        "--instructions", action="store_true", help="count instructions, against the budget"
+    )
+    parser.add_argument(
+        "--set-budget", action="store_true", help="and make them the budget of this compiler"
+    )
     parser.add_argument("operations", nargs="*", help="all, if none is named (operations.c)")
     asked = parser.parse_args()
     builds = {asked.against: building.of_commit(asked.against)} if asked.against else {}
     builds["here"] = building.here()
+    if asked.instructions or asked.set_budget:
+        sys.exit(instructions.judge(builds, asked.set_budget))
     near: dict[str, list[Round]] = defaultdict(list)
     far: dict[str, list[Round]] = defaultdict(list)
     for _ in range(asked.turns):

@@ -109,8 +109,7 @@ void check_output(struct world *w, uint32_t core, const struct output *output)
                 violate("core %u releases slot %u to core %u, which is not its home", core, slot,
                         entry->to);
             else if (!released && !(holders >> entry->to & 1) &&
-                     !(message_kind(message) == KIND_RELEASE &&
-                       entry->to == monitor_home(world_monitor(w, core), slot)))
+                     entry->to != monitor_home(world_monitor(w, core), slot))
                 violate("core %u is sent a message about slot %u, which it does not hold",
                         entry->to, slot);
         }
@@ -147,11 +146,12 @@ void map_done(struct world *w, struct thread *thread, uint32_t core, struct page
         page->state = PAGE_NONE; /* the table is full: until another unmap is known at home */
         page->slot = page->generation = 0;
         thread->at--;
-        bool unmapped = false;
+        uint32_t taken = 0;
         for (uint32_t i = 0; i < MODEL_PAGES; i++)
-            unmapped |= w->page[i].state != PAGE_NONE;
-        if (!unmapped)
-            violate("core %u: an empty table is full", core);
+            taken += w->page[i].state == PAGE_MAPPED || w->page[i].state == PAGE_MAPPING;
+        if (taken < model.scenario->slots_per_core)
+            violate("core %u: the table is full, though no more than %u pages are mapped", core,
+                    taken);
     } else {
         page->state = PAGE_FAILED;
         if (verdict == VERDICT_NOT_A_FRAME && page->freed)
@@ -190,6 +190,16 @@ static void tree_done(struct world *w, uint32_t number, const struct step *step,
         violate("thread %u: the installation returned %s", number, verdict_name(verdict));
 }
 
+static bool slot_is_undecided(const struct monitor *m)
+{
+    for (uint32_t i = 0; i < m->slots_per_core; i++) {
+        const struct mapping *mapping = monitor_mapping(m, m->me * m->slots_per_core + i);
+        if (mapping->state == MAPPING_GONE || mapping->lock)
+            return true;
+    }
+    return false;
+}
+
 void thread_done(struct world *w, uint32_t number, const struct message *message)
 {
     if (number >= MODEL_THREADS) {
@@ -226,10 +236,13 @@ void thread_done(struct world *w, uint32_t number, const struct message *message
         capability_page(w, step)->state = PAGE_NONE;
         return;
     }
-    if (verdict == VERDICT_BUSY) { /* every lane is taken: the driver asks again */
+    if (verdict ==
+        VERDICT_BUSY) { /* every lane is taken, or every slot and one is about to be free:
+                                    * the driver asks again */
         struct monitor *m = world_monitor(w, script->core);
+        const bool slots = step->action == MAP && slot_is_undecided(m);
         for (uint32_t lane = 0; lane < MODEL_LANES; lane++)
-            if (monitor_workflow(m, lane)->state == WORKFLOW_FREE)
+            if (!slots && monitor_workflow(m, lane)->state == WORKFLOW_FREE)
                 violate("thread %u is told BUSY though a lane is free", number);
         if (step->action == MAP)
             page->state = PAGE_NONE;

@@ -47,6 +47,8 @@ enum capability_flags {
     CAP_REMOTE_ANCESTORS = 4,
     CAP_REMOTE = 7,
     CAP_DYING = 8, /* its deletion has begun and takes more calls: usable for nothing else */
+    CAP_UNDECIDED =
+        16, /* Mapping: its page is being unmapped; that it goes along is not known yet */
 };
 
 /* What became of an operation. Whatever is not CAP_OK or CAP_MORE has changed no byte. */

@@ -79,7 +79,8 @@ enum capability_verdict cspace_find_place(const struct cspace *cs, const struct 
     verdict = CAP_OK;
     for (uint32_t i = 0; i < count; i++) {
         const struct capability *there = cspace_slot(cs, *first + i);
-        if (there->type != CAP_NULL && (there->part != cs->part || !held(cs, there, operation)))
+        if (there->type != CAP_NULL && !(there->flags & CAP_UNDECIDED) &&
+            (there->part != cs->part || !held(cs, there, operation)))
             return CAP_SLOT_IN_USE;
         if (there->type != CAP_NULL)
             verdict = CAP_BUSY;

@@ -121,7 +121,8 @@ enum capability_verdict cspace_relate(struct cspace *cs, uint32_t slot, uint32_t
         struct capability *c = cspace_slot(cs, i);
         if (capability_same(c, &key)) {
             c->owner = (uint16_t)owner;
-            c->flags = (uint8_t)((c->flags & CAP_DYING) | (relations & CAP_REMOTE));
+            c->flags =
+                (uint8_t)((c->flags & (CAP_DYING | CAP_UNDECIDED)) | (relations & CAP_REMOTE));
         } else if (c->size > key.size || c->type < key.type) {
             if (relations & (CAP_REMOTE_COPIES | CAP_REMOTE_DESCENDANTS))
                 c->flags |= CAP_REMOTE_DESCENDANTS;

@@ -29,8 +29,10 @@ static enum verdict create(struct driver *d, const struct message *request, stru
 static enum verdict look(struct driver *d, const struct message *request, struct message *reply)
 {
     struct capability c;
-    if (!d->kernel->look(d, request->word[1], request->word[2] != 0, &c, &reply->word[1]))
-        return VERDICT_BAD_REQUEST;
+    const enum verdict verdict =
+        d->kernel->look(d, request->word[1], request->word[2] != 0, &c, &reply->word[1]);
+    if (verdict != VERDICT_OK)
+        return verdict;
     reply->word[2] = c.address;
     reply->word[3] = c.size;
     reply->word[4] = c.about;

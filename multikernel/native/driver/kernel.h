@@ -38,10 +38,10 @@ struct kernel {
     enum verdict (*frames)(struct driver *, struct frames_request *);
     enum verdict (*create_ram)(struct driver *, uint64_t address, uint64_t size,
                                const struct cspace_place *, uint64_t *made);
-    /* What a slot of this core holds, or the next in use if there is one, and its reference; false:
-     * there is no such slot. */
-    bool (*look)(struct driver *, uint64_t slot, bool next, struct capability *,
-                 uint64_t *reference);
+    /* What a slot of this core holds, or the next in use if there is one, and its reference.
+     * BAD_REQUEST: there is no such slot. BUSY: whether it is still there is being decided. */
+    enum verdict (*look)(struct driver *, uint64_t slot, bool next, struct capability *,
+                         uint64_t *reference);
     /* Words 1-5 of KIND_CAP_DIGEST's reply. */
     void (*capability_digest)(struct driver *, uint64_t words[5]);
     /* OK: no core has a capability to any of that memory. BUSY: it is being found out, ask again.

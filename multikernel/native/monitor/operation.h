@@ -70,8 +70,10 @@ struct operation_kind {
 /* Handed to the engine with its environment. */
 struct operations {
     const struct operation_kind *kind[OPERATIONS];
-    /* A page is gone from its home that has a Mapping capability for it. */
+    /* A page is gone from its home that has a Mapping capability for it; or that is going to be
+     * known, or known now: it stays. */
     void (*page_gone)(struct monitor *, const struct mapping *);
+    void (*page_undecided)(struct monitor *, const struct mapping *, bool undecided);
 };
 
 extern const struct operations monitor_operations; /* all of them */
@@ -87,9 +89,11 @@ static inline uint32_t agreement_lane(const struct monitor *m, const struct agre
     return a->number & (m->lanes - 1);
 }
 
+enum { AGREEMENT_CORE_SHIFT = 48 }; /* in an attempt's number */
+
 static inline uint32_t agreement_initiator(const struct agreement *a)
 {
-    return (uint32_t)(a->id >> 48);
+    return (uint32_t)(a->id >> AGREEMENT_CORE_SHIFT);
 }
 
 static inline struct workflow *agreement_workflow(const struct monitor *m,

@@ -132,10 +132,12 @@ static enum verdict create_ram(struct driver *d, uint64_t address, uint64_t size
     return monitor_local(d, &input, made);
 }
 
-static bool look(struct driver *d, uint64_t slot, bool next, struct capability *found,
-                 uint64_t *reference)
+static enum verdict look(struct driver *d, uint64_t slot, bool next, struct capability *found,
+                         uint64_t *reference)
 {
-    return cspace_look(cspace_of(d), 0, slot, next, found, reference);
+    if (!cspace_look(cspace_of(d), 0, slot, next, found, reference))
+        return VERDICT_BAD_REQUEST;
+    return found->flags & CAP_UNDECIDED ? VERDICT_BUSY : VERDICT_OK;
 }
 
 static void capability_digest(struct driver *d, uint64_t words[5])

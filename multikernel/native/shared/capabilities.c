@@ -246,8 +246,8 @@ enum verdict shared_unused(struct driver *d, uint64_t address, uint64_t size)
     return unused ? VERDICT_OK : VERDICT_FRAME_IN_USE;
 }
 
-bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *found,
-                 uint64_t *reference)
+enum verdict shared_look(struct driver *d, uint64_t slot, bool next, struct capability *found,
+                         uint64_t *reference)
 {
     const struct cspace *cs = shared_cspace(d);
     lock_regions(d, 0); /* the space's is enough, where there are regions */
@@ -256,7 +256,7 @@ bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *
     unlock_space(d, d->me);
     unlock_regions(d, 0);
     found->owner = (uint16_t)d->me;
-    return any;
+    return any ? VERDICT_OK : VERDICT_BAD_REQUEST;
 }
 
 void shared_capabilities_digest(struct driver *d, uint64_t words[5])

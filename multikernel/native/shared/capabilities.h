@@ -18,10 +18,9 @@ enum verdict shared_capability(struct driver *d, const struct request *request,
 enum verdict shared_create_ram(struct driver *d, uint64_t address, uint64_t size,
                                const struct cspace_place *to, uint64_t *made);
 enum verdict shared_unused(struct driver *d, uint64_t address, uint64_t size);
-/* What a slot of this core holds, or the next in use if there is one, and its reference; false:
- * there is no such slot. */
-bool shared_look(struct driver *d, uint64_t slot, bool next, struct capability *found,
-                 uint64_t *reference);
+/* As kernel->look. */
+enum verdict shared_look(struct driver *d, uint64_t slot, bool next, struct capability *found,
+                         uint64_t *reference);
 void shared_capabilities_digest(struct driver *d, uint64_t words[5]);
 
 /* Unmaps a page that was made with that Mapping (map_frame.c), by all its ways. */

@@ -25,6 +25,15 @@ void capability_page_deleted(struct monitor *m, const struct mapping *mapping)
         cspace_delete(cs, cspace_reference(cs, i), CSPACE_OUTCOME, 1, NULL);
 }
 
+void capability_page_undecided(struct monitor *m, const struct mapping *mapping, bool undecided)
+{
+    const uint32_t i = capability_of_page(m, mapping);
+    if (i == NO_CAPABILITY)
+        return;
+    struct capability *c = cspace_slot(monitor_cspace(m), i);
+    c->flags = (uint8_t)(undecided ? c->flags | CAP_UNDECIDED : c->flags & ~CAP_UNDECIDED);
+}
+
 enum verdict capability_page_may_go(const struct monitor *m, uint32_t slot)
 {
     const struct mapping *mapping = monitor_mapping(m, slot);

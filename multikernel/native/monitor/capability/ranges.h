@@ -91,6 +91,7 @@ bool capability_step_settled(struct monitor *m, struct workflow *w, struct agree
  * (pages.c). */
 uint32_t capability_of_page(const struct monitor *m, const struct mapping *mapping);
 void capability_page_deleted(struct monitor *m, const struct mapping *mapping);
+void capability_page_undecided(struct monitor *m, const struct mapping *mapping, bool undecided);
 
 /* One page, by its entry: OK, PINNED or BUSY; then it is unreachable, and at the end it is gone, or
  * back again, where the operation holds it. */

@@ -35,6 +35,19 @@ static bool has_bits(const struct monitor *m, const struct request *request)
            request->length / PAGE_BYTES <= UINT32_MAX && request->keeper <= m->cores;
 }
 
+/* Of this core's own slots, is one in use of which another core has said, or is about to say, that it
+ * is free? */
+static bool is_about_to_change(const struct monitor *m)
+{
+    for (uint32_t i = 0; i < m->mappings.own_count; i++) {
+        const struct mapping *mapping = monitor_mapping(m, m->mappings.own + i);
+        if (mapping->state == MAPPING_GONE ||
+            (mapping->lock && mapping->lock >> AGREEMENT_CORE_SHIFT != m->me))
+            return true;
+    }
+    return false;
+}
+
 static enum verdict begin(struct monitor *m, const struct environment *env, struct workflow *w,
                           struct agreement *a, const struct request *request)
 {
@@ -47,9 +60,11 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
         return VERDICT_NOT_A_FRAME;
     if (!mapping_has_room(m, m->mappings.own, request->holders))
         return VERDICT_NO_SLOT;
-    const enum verdict verdict = mapping_reserve(&m->mappings, &m->fresh, request->frame,
-                                                 request->afresh ? 0 : request->generation,
-                                                 request->length, request->rights, 0, &mapping);
+    enum verdict verdict = mapping_reserve(&m->mappings, &m->fresh, request->frame,
+                                           request->afresh ? 0 : request->generation,
+                                           request->length, request->rights, 0, &mapping);
+    if ((verdict == VERDICT_NO_SLOT || verdict == VERDICT_NO_ADDRESS) && is_about_to_change(m))
+        verdict = VERDICT_BUSY;
     if (verdict != VERDICT_OK)
         return verdict;
     mapping_hold(m, mapping, request->holders, request->kept);

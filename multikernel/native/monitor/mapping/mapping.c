@@ -182,12 +182,14 @@ static const uint64_t *participants(const struct monitor *m, const struct agreem
                                     uint64_t *buffer)
 {
     const struct mapping *mapping = monitor_mapping(m, a->slot);
-    const uint32_t keeper = mapping->keeper - 1u;
-    if (!mapping->keeper || monitor_holds(m, mapping, keeper))
+    const uint32_t home = monitor_home(m, a->slot),
+                   keeper = mapping->keeper ? mapping->keeper - 1u : home;
+    if (monitor_holds(m, mapping, home) && (keeper == home || monitor_holds(m, mapping, keeper)))
         return is_word(m, mapping) ? &mapping->holders : mapping_holders(m, mapping, buffer);
     const uint64_t *all = mapping_holders(m, mapping, buffer);
     if (all != buffer)
         memcpy(buffer, all, 8 * (size_t)m->set_words);
+    core_set_add(buffer, home);
     core_set_add(buffer, keeper);
     return buffer;
 }

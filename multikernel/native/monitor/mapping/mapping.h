@@ -42,13 +42,6 @@ void mapping_restore(struct monitor *m, const struct environment *env, struct ag
 void mapping_hold(struct monitor *m, struct mapping *mapping, uint64_t holders,
                   const uint64_t *set);
 bool mapping_has_room(const struct monitor *m, uint32_t slot, uint64_t holders);
-/* Takes that core part in what is done with the page? Those that hold it do, and the one that keeps
- * its frame. */
-static inline bool mapping_concerns(const struct monitor *m, const struct mapping *mapping,
-                                    uint32_t core)
-{
-    return mapping->keeper == core + 1 || monitor_holds(m, mapping, core);
-}
 /* NULL: all cores. */
 const uint64_t *mapping_holders(const struct monitor *m, const struct mapping *mapping,
                                 uint64_t *buffer);

@@ -23,21 +23,34 @@ static enum verdict begin(struct monitor *m, const struct environment *env, stru
     return VERDICT_OK;
 }
 
-/* Where the home took no part, or has what one phase left, it is notified when all is over. */
-static bool home_is_notified(const struct monitor *m, const struct agreement *a)
+/* At home a Mapping may go along: up to the outcome it counts neither as there nor as gone. */
+static void decided(struct monitor *m, const struct environment *env, const struct agreement *a,
+                    bool undecided)
 {
-    if (!agreement_is_own(m, a) || monitor_is_home(m, a->slot))
-        return false;
-    const bool took_part =
-        mapping_concerns(m, monitor_mapping(m, a->slot), monitor_home(m, a->slot));
-    return a->protocol == ONE_PHASE ? !m->notifies_all || !took_part : !took_part;
+    const struct mapping *mapping = monitor_mapping(m, a->slot);
+    if (mapping->recorded && monitor_is_home(m, a->slot) && mapping->generation == a->generation)
+        env->operations->page_undecided(m, mapping, undecided);
+}
+
+static enum verdict prepare(struct monitor *m, const struct environment *env, struct agreement *a)
+{
+    decided(m, env, a, true);
+    return mapping_take_rights(m, env, a);
+}
+
+static void undo(struct monitor *m, const struct environment *env, struct agreement *a)
+{
+    mapping_restore(m, env, a);
+    decided(m, env, a, false);
 }
 
 static void commit(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     struct mapping *mapping = monitor_mapping(m, a->slot);
     const bool held = mapping->held;
-    a->notify_home = home_is_notified(m, a);
+    /* What one phase left there. */
+    a->notify_home = a->protocol == ONE_PHASE && !m->notifies_all && agreement_is_own(m, a) &&
+                     !monitor_is_home(m, a->slot);
     if (a->protocol == TWO_PHASE || agreement_is_own(m, a))
         mapping_free(m, env, mapping);
     else
@@ -52,7 +65,7 @@ const struct operation_kind unmap_operation = {
     .early = true,
     .begin = begin,
     .check = mapping_check,
-    .prepare = mapping_take_rights,
+    .prepare = prepare,
     .commit = commit,
-    .undo = mapping_restore,
+    .undo = undo,
 };

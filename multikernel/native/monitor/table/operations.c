@@ -19,4 +19,5 @@ const struct operations monitor_operations = {
             [OPERATION_RECLAIM] = &reclaim_operation,
         },
     .page_gone = capability_page_deleted,
+    .page_undecided = capability_page_undecided,
 };
