@@ -15,7 +15,9 @@ SOURCES = sorted(
 )
 
 
-@pytest.mark.parametrize(("cores", "channels"), [(2, 2), (10, 66), (64, 2)])
+@pytest.mark.parametrize(
+    ("cores", "channels"), [(10, 66), pytest.param(2, 2, marks=pytest.mark.full), (64, 2)]
+)
 def test_as_many_as_there_are_places(compiler: Compiler, cores: int, channels: int) -> None:
     sources = ("deferred_client.c", *SOURCES, product_build() / "record_build.c")
     program = compiler.build(*sources, flags=SANITIZED)

@@ -179,7 +179,7 @@ ENGINE = (
         """if (!(root || agreement_is_own(m, a)) || !kind->settled || agreement_is_early(env, a))
             kind->object->give(m, env, a);""",
         "kind->object->give(m, env, a);",
-        ("revoke", "flat"),
+        ("revoke-far", "flat"),
     ),
     Bug(
         "ANSWERED_BEFORE_THE_VOTES",

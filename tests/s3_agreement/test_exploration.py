@@ -76,7 +76,13 @@ def ways(scenario: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+LONG = ("move-owned", "reclaim", "crossing")
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [pytest.param(one, marks=pytest.mark.full) if one in LONG else one for one in SCENARIOS],
+)
 def test_no_order_of_events_breaks_a_property(explore: Explore, scenario: str) -> None:
     """Of pages, for one: a page is reachable only while its home has the Mapping and the Frame; a
     revoke takes all pages, or none.

@@ -232,12 +232,6 @@ def test_the_document_holds_every_operation_and_what_stands_beside_it() -> None:
     assert "same-tree" in {warning.code for warning in document.warnings}
 
 
-def test_an_agreement_asked_for_from_afar_takes_longer_than_the_broadcast_in_it() -> None:
-    found = completions(document_of("collectives"))
-    for mode in ("back-to-back", "single"):
-        assert found["agreement", 2, "sequential", mode] > found["broadcast", 2, "sequential", mode]
-
-
 def test_more_cores_than_cpus_run_every_tree_and_claim_nothing() -> None:
     cpus = placement().cpus
     request = Request(Placement((*cpus, *cpus)), SIZES["smoke"])

@@ -71,6 +71,7 @@ def test_a_full_disk_is_one_sentence_and_status_1(here: Path) -> None:
             assert "Traceback" not in said
 
 
+@pytest.mark.full
 def test_a_reader_that_is_gone_is_told_as_sigpipe_and_quietly(here: Path) -> None:
     for number, command in enumerate(COMMANDS):
         reads, writes = os.pipe()
@@ -207,7 +208,11 @@ def test_a_disk_that_fills_up_while_it_is_measured(here: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     "arguments",
-    ["boot --cores 2", "boot --cores 2 -- sleeps.py", "latency --size smoke --cores 2"],
+    [
+        "boot --cores 2",
+        pytest.param("boot --cores 2 -- sleeps.py", marks=pytest.mark.full),
+        pytest.param("latency --size smoke --cores 2", marks=pytest.mark.full),
+    ],
 )
 def test_ctrl_c_is_told_in_the_same_way_everywhere(
     here: Path, arguments: str, number: signal.Signals
