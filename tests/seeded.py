@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,6 +108,14 @@ def sources_with(bug: Bug, into: Path, sources: Iterable[Path]) -> dict[Path, Pa
     headers = {path for path in changed if path.suffix == ".h"}
     anew = [path for path in sources if path in changed or (headers and headers & included(path))]
     return {path: changed.get(path, path) for path in anew}
+
+
+def every(step: int, names: Iterable[str]) -> list[Any]:
+    """As parameters: every so many-th is for each run, the others for the whole one."""
+    return [
+        pytest.param(name, marks=pytest.mark.full) if number % step else name
+        for number, name in enumerate(names)
+    ]
 
 
 def product_build() -> Path:

@@ -108,7 +108,7 @@ static enum verdict remove_by(struct driver *d, enum operation operation, uint64
 static uint64_t slot_from(struct driver *d, uint32_t slot, struct capability *c)
 {
     uint64_t reference = 0;
-    CHECK(shared_look(d, slot, true, c, &reference), "slot %u", slot);
+    CHECK(shared_look(d, slot, true, c, &reference) == VERDICT_OK, "slot %u", slot);
     return reference;
 }
 

@@ -11,6 +11,7 @@ from s0_native.building import Compiler, Shell
 from s0_native.capability_bugs import BUGS
 from s0_native.capability_replicas import SOURCES
 from s0_native.capability_world import World
+from seeded import every
 
 
 def found(shell: Shell, seeds: int) -> str | None:
@@ -27,7 +28,7 @@ def found(shell: Shell, seeds: int) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("name", BUGS)
+@pytest.mark.parametrize("name", every(3, BUGS))
 def test_seeded_bug_is_found(compiler: Compiler, name: str) -> None:
     shell = Shell(compiler.build("capability_shell.c", *SOURCES, flags=("-O0",), bug=BUGS[name]))
     try:

@@ -14,7 +14,7 @@ import subprocess
 import pytest
 from s0_native.building import HERE, NATIVE, Compiler, sanitizer_prefix
 from s0_native.channel_bugs import BUGS
-from seeded import Bug
+from seeded import Bug, every
 
 SANITIZER = ("-fsanitize=thread", "-O1")
 CLIENTS = {
@@ -97,7 +97,7 @@ def test_the_lock_loses_no_count(compiler: Compiler) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", SEEN_BY_CLIENTS)
+@pytest.mark.parametrize("name", every(3, SEEN_BY_CLIENTS))
 def test_a_seeded_bug_is_caught(compiler: Compiler, name: str) -> None:
     (client,) = BUGS[name].seen_by
     # A race shows only in some interleavings: the more runs, the surer; nearly always the first run

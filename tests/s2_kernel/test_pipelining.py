@@ -20,7 +20,7 @@ from multikernel import System
 from multikernel.native._native import KINDS
 from multikernel.system import Core
 
-LANES = 16
+LANES = 32
 CHAIN = {root: [(root, 1 - root), (1 - root, 2)] for root in (0, 1)} | {2: [(2, 1), (1, 0)]}
 """Core 2 is reached through the other one."""
 STAR = {root: [(root, core) for core in range(3) if core != root] for root in range(3)}
@@ -62,11 +62,11 @@ def stopped(core: Core) -> Iterator[None]:
 def test_as_many_as_there_are_lanes_are_prepared_at_once(
     trees: dict[int, list[tuple[int, int]]],
 ) -> None:
-    """One core does not answer, so nothing ends; the other one has locked what all sixteen are
+    """One core does not answer, so nothing ends; the other one has locked what all of them are
     about.
     """
     with multikernel.boot(cores=3, trees=trees) as system:
-        whole = ram(system, 32, 1)
+        whole = ram(system, LANES + 8, 1)
         system.cores[2].run(len, ())  # has acknowledged what was agreed before
         with stopped(system.cores[2]):
             system.cores[0].run(programs.begin, programs.retypes(whole, 100, LANES + 4))

@@ -8,12 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from s3_agreement.bugs import BUGS
 from s3_agreement.exploring import Explore
+from seeded import every
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.full) if i % 4 else name for i, name in enumerate(BUGS)],
-)
+@pytest.mark.parametrize("name", every(4, BUGS))
 def test_seeded_bug_is_found(explore: Explore, name: str) -> None:
     scenario, route, *options = BUGS[name].seen_by
     arguments = ["--scenario", scenario, "--route", route, *(f"--{one}" for one in options)]

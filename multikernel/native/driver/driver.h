@@ -67,7 +67,7 @@ typedef enum verdict driver_handler(struct driver *driver, const struct message 
                                     struct message *reply);
 
 enum { CANCEL_NONE, CANCEL_ASKED, CANCEL_TOLD };
-enum { COMPLETIONS = 64, UNNOTIFIED_MOST = 32, UNNOTIFIED_TURNS = 8 };
+enum { COMPLETIONS = 128, UNNOTIFIED_MOST = 32, UNNOTIFIED_TURNS = 8 };
 
 struct driver {
     /* hot: read on every turn of the loop */

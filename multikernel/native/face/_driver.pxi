@@ -191,7 +191,7 @@ cdef class Driver:
         return _reply(&reply)
 
     def begin(self, int kind, tuple words):
-        """A system call that is not waited for: a ticket. At most 32 at a time."""
+        """A system call that is not waited for: a ticket. At most 64 at a time."""
         cdef message request = _message(kind, words)
         self.enter()
         cdef uint64_t ticket = driver_begin(self.d, &request)

@@ -2,6 +2,7 @@
 #include "multikernel/multikernel.h"
 
 enum {
+    MANY_CORES = 8,     /* beyond: fewer operations of each */
     WHOLE_CORES = 64,   /* up to so many cores each has room for what all can have */
     AGREEMENTS = 768,   /* beyond: room for so many of others, under way here at once, */
     MAPPED_HOMES = 256, /* for what so many homes can map, */
@@ -10,7 +11,8 @@ enum {
 
 struct monitor_shape multikernel_shape(uint32_t cores, uint32_t slots_per_core, uint32_t cnodes)
 {
-    struct monitor_shape shape = monitor_shape_whole(cores, OPERATION_LANES, slots_per_core);
+    const uint32_t lanes = cores > MANY_CORES ? OPERATION_LANES / 2 : OPERATION_LANES;
+    struct monitor_shape shape = monitor_shape_whole(cores, lanes, slots_per_core);
     if (cores > WHOLE_CORES) {
         const uint32_t mappings = MAPPED_HOMES * slots_per_core;
         shape.agreements = AGREEMENTS;

@@ -22,9 +22,11 @@
 #define SEGMENT_MAGIC 0x314c4e52454b4d75ull /* "uMKERNL1" */
 enum {
     SEGMENT_VERSION = 1,
-    CLIENT_LINES = 32,    /* window of each of the clients' channels to a core */
-    CLIENT_CHANNELS = 3,  /* the launcher's requests, its programs, the supervisor's inspection */
-    OPERATION_LANES = 16, /* operations a core may have under way at once */
+    CLIENT_LINES = 32,   /* window of each of the clients' channels to a core */
+    CLIENT_CHANNELS = 3, /* the launcher's requests, its programs, the supervisor's inspection */
+    /* Operations a core may have under way at once, with those of which only acknowledgements are
+     * missing; in a large system half as many (multikernel/shape.c). */
+    OPERATION_LANES = 32,
     USER_CHANNELS_MAX = 1 << 16, /* more than anybody asks for */
     SCRATCH_BYTES = 128 * PAD_BYTES,
     HEADER_BYTES = 2 * PAGE_BYTES,
