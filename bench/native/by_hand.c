@@ -1,3 +1,4 @@
+/* Two processes that do by hand what the kernels do: by_hand.h. */
 #include "by_hand.h"
 
 #include <signal.h>

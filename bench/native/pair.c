@@ -1,3 +1,4 @@
+/* Boots the two, and has core 1 do what it is told: pair.h. */
 #include "pair.h"
 
 #include <sched.h>

@@ -1,3 +1,5 @@
+/* Collectives: groups are opened and closed, and requests and replies handed on to the way up
+ * (gather.c) or down (spread.c). What they are: collective.h. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
