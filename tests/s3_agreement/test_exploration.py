@@ -76,7 +76,7 @@ def ways(scenario: str) -> list[str]:
     return found
 
 
-LONG = ("move-owned", "reclaim", "crossing")
+LONG = ("move-owned", "reclaim", "crossing", "lanes", "owner-moves")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,10 @@ def test_no_order_of_events_breaks_a_property(explore: Explore, scenario: str) -
     pass_in_all(explore, scenario, ways(scenario))
 
 
-@pytest.mark.parametrize("scenario", CAPABILITIES)
+@pytest.mark.parametrize(
+    "scenario",
+    [pytest.param(one, marks=pytest.mark.full) if one in LONG else one for one in CAPABILITIES],
+)
 def test_owners_drive(explore: Explore, scenario: str) -> None:
     """The same properties, and that nobody but the owner drives what has one."""
     chain = [f"--route chain --owner {one}" for one in (ONE_FIFO, ANY_ORDER, "--lazy --outbox 6")]

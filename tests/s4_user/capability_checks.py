@@ -85,10 +85,14 @@ def readers(system: System, page: object) -> list[int]:
 
 def fixtures(options: dict[str, dict[str, Any]], cores: int) -> tuple[Any, Any]:
     """A file's `booted` and `system`: booted once with each of those options. Every test leaves the
-    system as it found it, with no capabilities but the roots, and no pages.
+    system as it found it, with no capabilities but the roots, and no pages. What differs by its
+    trees alone is for the whole run.
     """
+    names = [
+        pytest.param(name, marks=pytest.mark.full) if "trees" in name else name for name in options
+    ]
 
-    @pytest.fixture(params=options, scope="module")
+    @pytest.fixture(params=names, scope="module")
     def booted(request: pytest.FixtureRequest) -> Iterator[System]:
         with multikernel.boot(cores=cores, **options[request.param]) as system:
             yield system
