@@ -99,11 +99,11 @@ uint64_t broadcast(void)
 {
     return collective(COLLECTIVE_BROADCAST, 1, 1);
 }
-uint64_t agreement_root(void)
+uint64_t order_by_root(void)
 {
     return collective(COLLECTIVE_ORDER, 1, 1);
 }
-uint64_t agreement_asked(void)
+uint64_t order_by_other(void)
 {
     return collective(COLLECTIVE_ORDER, 0, 1);
 }
