@@ -1,6 +1,19 @@
 /* What is one line, or a few: floors, calls, a turn of the loop, collectives. */
 #include "running.h"
 
+/* The time stamp counter moves in steps: no single operation is known better than to one. */
+uint64_t tsc_step(void)
+{
+    uint64_t least = UINT64_MAX, last = arch_cycles();
+    for (int i = 0; i < MANY; i++) {
+        const uint64_t now = arch_cycles();
+        if (now != last && now - last < least)
+            least = now - last;
+        last = now;
+    }
+    return least;
+}
+
 /* --- Lines --- */
 
 static uint64_t floor_of(uint32_t batch, uint64_t count)

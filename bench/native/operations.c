@@ -19,6 +19,7 @@ static const struct measured {
     uint64_t (*cost)(void);
     uint32_t where;
 } operations[] = {
+    {"tsc-step", tsc_step, ANY},
     {"floor", floor_many, ANY},
     {"floor-single", floor_single, ANY},
     {"call-line", call_line, ANY},

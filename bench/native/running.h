@@ -27,9 +27,9 @@ void run_theirs(struct driver *d, struct probe *p);
 
 /* The operations: cycles of one, with core 1 in its loop before and afterwards. */
 /* calls.c */
-uint64_t floor_many(void), floor_single(void), call_line(void), call(void), call_single(void),
-    user_channel(void), system_call(void), idle_turn(void), barrier(void), barrier_single(void),
-    broadcast(void), order_by_root(void), order_by_other(void);
+uint64_t tsc_step(void), floor_many(void), floor_single(void), call_line(void), call(void),
+    call_single(void), user_channel(void), system_call(void), idle_turn(void), barrier(void),
+    barrier_single(void), broadcast(void), order_by_root(void), order_by_other(void);
 /* pages.c */
 uint64_t unmap_local(void), hand_unmap(void), unmap_one(void), unmap_two(void), map_both(void),
     life_fresh(void), life_reused(void), hand_life_fresh(void), hand_life_reused(void),
