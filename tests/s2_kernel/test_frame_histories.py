@@ -213,14 +213,14 @@ REGIONS = "(many_histories or in_use) and region"
 SEEN = {
     "REVOKE_HERE_ALONE": MULTIKERNEL,
     "PAGE_KEPT": MULTIKERNEL,
-    "MAPPING_LEFT": MULTIKERNEL,
     "PAGE_LEFT_BEHIND": REGIONS,
     "PAGE_NOT_ASKED_AGAIN": REGIONS,
     "OCCUPANT_NOT_ASKED": REGIONS,
 }
-"""Some others end in no answer at all, or are seen only where the order of messages is chosen (the
-explorer). That a page keeps its rights is not seen either: what a program reads by its handle is
-refused by the entry before the page's rights are asked for.
+"""Some others end in no answer at all (a Mapping that is left is undecided for ever), or are seen
+only where the order of messages is chosen (the explorer). That a page keeps its rights is not seen
+either: what a program reads by its handle is refused by the entry before the page's rights are
+asked for.
 """
 
 
