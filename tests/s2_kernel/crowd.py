@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from resting import rest
 from s2_kernel import programs
 
 from multikernel import System
@@ -61,6 +62,7 @@ def any_trees(cores: int, seed: int) -> Trees:
 
 
 def at_rest(system: System) -> None:
+    rest(system)
     digests = [core.digest() for core in system.cores]
     assert [locked for _, _, locked in digests] == [0] * len(system.cores)
     for one in system.cores:
@@ -102,5 +104,6 @@ def everybody_at_once(system: System, seed: int, rounds: int, pages: int = 6) ->
             for core in system.cores:
                 assert core.read(page, 0, 8) == bytes([number] * 8)
             system.unmap(page)
+    rest(system)
     assert {core.digest()[1] for core in system.cores} == {0}, "something is still mapped"
     return happened

@@ -20,6 +20,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from resting import rest
 from s2_kernel.programs import (
     Outcome,
     allocate_here,
@@ -245,6 +246,7 @@ class Histories(RuleBasedStateMachine):
                 core = page.cores[0]
                 assert self.on(core, unmap_here, page.handles, "two-phase") == ("ok", None)
         for system in self.systems:
+            rest(system)
             assert [core.digest()[1:] for core in system.cores] == [(0, 0)] * CORES
         for frame in self.all_frames:
             if not frame.freed:

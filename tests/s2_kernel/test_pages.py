@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from resting import rest
 from s2_kernel import programs
 
 import multikernel
@@ -418,6 +419,7 @@ def test_replicas_are_equal_at_rest(system: System) -> None:
     frame = system.allocate(PAGE)
     for cores in ([0], [1, 2], None, [0, 1], None):
         system.map(frame, cores=cores)
+    rest(system)
     for one in system.cores:
         assert one.digest()[2] == 0, "something is locked at rest"
         for other in system.cores:

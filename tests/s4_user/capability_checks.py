@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from resting import rest
 
 import multikernel
 from multikernel import GRANT, MAPPING, Capability, System, errors
@@ -49,6 +50,7 @@ def held(system: System, core: int) -> list[Capability]:
 def digests(system: System) -> list[tuple[int, ...]]:
     """Of every replica, capabilities and mappings; no lock is left, and every invariant holds."""
     found = []
+    rest(system)
     for core in system.cores:
         digest, count, locks, _, broken, *_ = system.ask(core.index, "CAP_DIGEST")
         assert not locks
@@ -68,6 +70,7 @@ def clear(system: System) -> None:
                     capability.revoke()
                 capability.delete()
     assert not any(held(system, core.index) for core in system.cores)
+    rest(system)
     assert [core.digest()[1] for core in system.cores] == [0] * len(system.cores)
 
 

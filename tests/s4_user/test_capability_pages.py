@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from resting import rest
 from s4_user import capability_on_core as on_core
 from s4_user.capability_checks import digests, fixtures, held, readers
 
@@ -256,6 +257,7 @@ def test_several_pages_go_at_once(cores: int, slots: int, each: int) -> None:
         pages = [frame.map(to=cnode) for cnode in cnodes for _ in range(each)]
         frame.delete()
         assert [readers(system, page) for page in pages[::each]] == [[]] * 3
+        rest(system)
         assert [core.digest()[1] for core in system.cores] == [0] * cores
 
 
@@ -283,6 +285,7 @@ def test_a_place_in_the_table_is_used_again(narrow: System) -> None:
         system.unmap(before)
     for page in after:
         system.unmap(page)
+    rest(system)
     assert system.cores[0].digest()[1] == 0
 
 
@@ -390,5 +393,6 @@ def test_all_cores_at_once(system: System, seed: int) -> None:
     assert [(one.core, one.type) for core in ALL for one in held(system, core)] == [(0, RAM)] * len(
         rams
     )
+    rest(system)
     assert [core.digest()[1] for core in system.cores] == [0] * CORES, entries
     assert all(GRANT in ram.rights for ram in rams)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from resting import rest
 from s4_user.capability_checks import held
 
 import multikernel
@@ -102,6 +103,7 @@ def test_it_shows_what_came_of_what(system: System) -> None:
 
 def test_digests_are_the_replicas(system: System) -> None:
     furnish(system)
+    rest(system)
     before = system.inspect()
     for core, shown in zip(system.cores, before["cores"], strict=True):
         digest, mapped, locked = core.digest()

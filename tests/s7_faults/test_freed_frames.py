@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from resting import rest
 
 import multikernel
 from multikernel import FRAME, Frame, Page, System, errors
@@ -92,6 +93,7 @@ def test_a_freed_frame_is_mapped_by_nobody(system: System, keeper: int) -> None:
             assert page.read(0, 4, core=2) == b"mine"
             system.unmap(page)
             system.free(new)
+    rest(system)
     assert [core.digest()[1:] for core in system.cores] == [(0, 0)] * CORES
 
 
