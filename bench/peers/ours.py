@@ -363,5 +363,5 @@ def peers() -> list[Peer]:
     cores = Cores()
     return [
         Floor(cores), CallLine(cores), EpochRing(cores), UsedRing(cores),
-        PythonCalls(), PythonRing(), PythonBatches(),
+        PythonCalls(), PythonCallsInto(), PythonRing(), PythonBatches(),
     ]  # fmt: skip

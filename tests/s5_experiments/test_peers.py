@@ -54,7 +54,8 @@ def test_smoke() -> None:
     assert document["skipped"] == []
     rows = {row["key"]: row for row in document["rows"]}
     assert list(rows) == [
-        "floor", "call-line", "epoch-ring", "used-ring", "python-call-line", "python-ring",
+        "floor", "call-line", "epoch-ring", "used-ring", "python-call-line",
+        "python-call-line-into", "python-ring",
         "python-ring-batches",
         "shared-memory", "os-pipe", "unix-socket", "mp-pipe", "mp-queue",
     ]  # fmt: skip
