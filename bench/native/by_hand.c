@@ -162,9 +162,9 @@ static void close_both(void)
     pair_join();
 }
 
-void by_hand_unmap(uint64_t count, bool signals, bool fresh, struct histogram *times)
+void by_hand_unmap(uint64_t count, bool signals, struct histogram *times)
 {
-    open_both(signals, fresh);
+    open_both(signals, true);
     for (uint64_t i = 0; i < PLACES + count; i++) {
         both(MAP, i);
         for (uint64_t until = arch_cycles() + THINK_US * pair.driver->cycles_per_us;

@@ -106,7 +106,7 @@ static uint64_t by_hand(bool signals)
 {
     memset(times, 0, sizeof times);
     pair_leave_loop();
-    by_hand_unmap(PAGES, signals, true, times);
+    by_hand_unmap(PAGES, signals, times);
     pair_loop();
     return pair_median(times);
 }

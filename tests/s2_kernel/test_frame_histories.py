@@ -190,7 +190,7 @@ def test_another_answer_is_noticed(system: System) -> None:
     any more.
     """
     noticed: Counter[str] = Counter()
-    for rounds in record(system, 99, 4, 8) + record(system, 99, 4, 30, "pages in use"):
+    for rounds in record(system, 99, 4, 8) + record(system, 99, 4, 90, "pages in use"):
         for core, one in enumerate(rounds):
             for index, event in enumerate(one.events):
                 for other in others(event):
@@ -204,9 +204,8 @@ def test_another_answer_is_noticed(system: System) -> None:
                         explain(wrong, in_steps(system))
                     except NotLinearizable:
                         noticed[f"{event.operation.kind} {event.response[0]}"] += 1
-    names = ("READ ok", "READ fault", "WRITE ok", "MAP ok", "REVOKE ok")
-    # What cores do at once is chance: one of them may have no history that shows it.
-    assert sum(noticed[name] > 0 for name in names) >= len(names) - 1, noticed
+    for name in ("READ ok", "READ fault", "WRITE ok", "MAP ok", "REVOKE ok"):
+        assert noticed[name], noticed
 
 
 MULTIKERNEL = "(many_histories or in_use) and multikernel and not owner"

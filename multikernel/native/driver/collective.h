@@ -124,9 +124,11 @@ struct group *collective_spreads(struct driver *driver, const struct message *re
                                  uint64_t address);
 bool collective_looks(struct driver *driver, struct group *group);
 void collective_leaves(struct driver *driver, struct group *group);
-/* KIND_ORDER, about to be sent to that core: may the reply bring the own copy? Then the request says
- * so, and once it is on that line of the sender the group looks there; the reply's address. */
-struct group *collective_orders(struct driver *driver, uint32_t root, struct message *request);
+/* KIND_ORDER, about to be sent to that core: may the reply bring the own copy? Then that is to be
+ * sent instead, which says so, and once it is on that line of the sender the group looks there; the
+ * reply's address. NULL: it may not. */
+struct group *collective_orders(struct driver *driver, uint32_t root, const struct message *request,
+                                struct message *instead);
 uint64_t collective_ordered(struct driver *driver, struct group *group, uint32_t root,
                             const struct call_sender *sender, uint32_t line);
 /* What an edge brought back. */

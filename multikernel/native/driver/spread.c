@@ -4,15 +4,25 @@
 
 #include "driver/collective_inside.h"
 
+/* An edge is a channel of one line. */
+static bool send(struct driver *d, uint32_t to, const struct message *message)
+{
+    return user_send(d, to, user_sender(d, to, GROUP_CHANNEL), message) >= 0;
+}
+
+static void watch_edge(struct driver *d, const struct group *g, uint32_t to, uint32_t up)
+{
+    watch_reply(d, user_sender(d, to, GROUP_CHANNEL), to, 0,
+                reply_address(REPLY_GROUP, to, g->opened, (uint32_t)(g - d->groups) | up));
+}
+
 bool group_send(struct driver *d, const struct group *g, uint32_t to, uint32_t up,
                 const struct message *message)
 {
-    struct call_sender *sender = user_sender(d, to, GROUP_CHANNEL);
-    const int line = user_send(d, to, sender, message);
-    if (line >= 0)
-        watch_reply(d, sender, to, (uint32_t)line,
-                    reply_address(REPLY_GROUP, to, g->opened, (uint32_t)(g - d->groups) | up));
-    return line >= 0;
+    const bool sent = send(d, to, message);
+    if (sent)
+        watch_edge(d, g, to, up);
+    return sent;
 }
 
 bool group_send_down(struct driver *d, struct group *g)
@@ -87,12 +97,14 @@ bool collective_in_place(struct driver *d, struct slot *line, uint32_t from)
     return true;
 }
 
-struct group *collective_orders(struct driver *d, uint32_t root, struct message *request)
+struct group *collective_orders(struct driver *d, uint32_t root, const struct message *request,
+                                struct message *instead)
 {
     struct group *g = group_of(d, request);
     if (!g || g->child_count || g->parent != root || g->order || !has_room(g))
         return NULL;
-    request->word[0] |= CARRIED;
+    *instead = *request;
+    instead->word[0] |= CARRIED;
     return g;
 }
 
@@ -102,6 +114,17 @@ uint64_t collective_ordered(struct driver *d, struct group *g, uint32_t root,
     g->order = &sender->lines[line];
     g->ordered = call_reply_control(sender, line);
     return reply_address(REPLY_GROUP, root, g->opened, (uint32_t)(g - d->groups) | ORDERED);
+}
+
+/* That many are to be sent it. */
+static void begin(struct group *g, const struct message *message, uint64_t address, uint32_t others)
+{
+    g->spread = *message;
+    g->spread.word[0] = message_head(KIND_SPREAD, 0, 0, 0, 0);
+    g->spreading = true;
+    g->spread_for = address;
+    g->carries = false;
+    g->unacknowledged = others;
 }
 
 enum verdict group_spread(struct driver *d, struct group *g, uint64_t address, uint32_t from,
@@ -124,12 +147,8 @@ enum verdict group_spread(struct driver *d, struct group *g, uint64_t address, u
         return VERDICT_PENDING;
     }
     if (others) {
-        g->spread = *message;
-        g->spread.word[0] = message_head(KIND_SPREAD, 0, 0, 0, 0);
-        g->spreading = true;
-        g->spread_for = address;
+        begin(g, message, address, others);
         g->carries = carries;
-        g->unacknowledged = others;
         for (uint32_t i = 0; i < g->child_count; i++)
             g->child[i].unsent = !carries || g->child[i].core != from;
         group_send_down(d, g); /* first on its way, then the own copy */
@@ -191,9 +210,7 @@ void collective_leaves(struct driver *d, struct group *g)
     for (uint32_t i = 0; i < g->child_count; i++) {
         struct group_child *child = &g->child[i];
         if (child->looked_at)
-            watch_reply(
-                d, user_sender(d, child->core, GROUP_CHANNEL), child->core, 0,
-                reply_address(REPLY_GROUP, child->core, g->opened, (uint32_t)(g - d->groups)));
+            watch_edge(d, g, child->core, 0);
         child->looked_at = 0;
     }
 }
@@ -205,16 +222,10 @@ struct group *collective_spreads(struct driver *d, const struct message *request
     if (!g || g->parent != TREE_NOBODY || !g->child_count || g->spreading || d->deferred_count ||
         (order && !g->taker && !has_room(g)))
         return NULL;
-    g->spread = *request;
-    g->spread.word[0] = message_head(KIND_SPREAD, 0, 0, 0, 0);
-    g->spreading = true;
-    g->spread_for = address;
-    g->carries = false;
-    g->unacknowledged = g->child_count;
+    begin(g, request, address, g->child_count);
     for (uint32_t i = 0; i < g->child_count; i++) {
         struct group_child *child = &g->child[i];
-        child->looked_at =
-            user_send(d, child->core, user_sender(d, child->core, GROUP_CHANNEL), &g->spread) >= 0;
+        child->looked_at = send(d, child->core, &g->spread);
         child->unsent = !child->looked_at;
         d->groups_waiting |= (uint32_t)child->unsent << (g - d->groups);
     }

@@ -68,12 +68,13 @@ enum verdict driver_here(struct driver *d, const struct message *request, struct
     }
     const uint32_t kind = message_kind(request);
     const uint64_t address = driver_local_address(d);
-    if ((kind != KIND_SPREAD && kind != KIND_ORDER) || !spreads(d, request, address))
+    const bool root = (kind == KIND_SPREAD || kind == KIND_ORDER) && spreads(d, request, address);
+    if (!root)
         dispatch(d, address, request);
     notify_all(d);
     if (!driver_awaits_programs(kind))
         return await(d, address, result);
-    if (d->awaited_count)
+    if (!root && d->awaited_count)
         wait_for_a_line();
     if (await_programs(d, address, result))
         return message_verdict(result);
@@ -122,43 +123,32 @@ static enum verdict await_line(struct driver *d, uint32_t to, struct call_sender
     return cancelled(reply);
 }
 
-/* An atomic broadcast, whose reply may bring the own copy. */
-static enum verdict order(struct driver *d, uint32_t to, struct call_sender *sender,
-                          const struct message *request, struct message *reply)
-{
-    struct wait wait = {0};
-    for (;;) {
-        struct message asked = *request;
-        struct group *g = collective_orders(d, to, &asked);
-        const int line = user_send(d, to, sender, &asked);
-        if (line >= 0) {
-            const uint64_t group = g ? collective_ordered(d, g, to, sender, (uint32_t)line) : 0;
-            enum verdict verdict = await_line(d, to, sender, (uint32_t)line, group, reply, true);
-            if (group && verdict != VERDICT_CANCELLED)
-                collective_reply(d, group, reply);
-            return verdict;
-        }
-        if (driver_to_be_cancelled(d))
-            return cancelled(reply);
-        driver_wait(d, &wait);
-    }
-}
-
 enum verdict driver_call(struct driver *d, uint32_t to, uint32_t channel,
                          const struct message *request, struct message *reply)
 {
     const bool programs = driver_awaits_programs(message_kind(request));
     struct call_sender *sender = user_sender(d, to, channel);
     struct wait wait = {0};
-    int line;
-    if (message_kind(request) == KIND_ORDER)
-        return order(d, to, sender, request, reply);
-    while ((line = user_send(d, to, sender, request)) < 0) {
-        if (programs && driver_to_be_cancelled(d))
+    struct message order;
+    struct group *g = NULL;
+    for (;;) {
+        /* Of an atomic broadcast the reply may bring the own copy. */
+        if (message_kind(request) == KIND_ORDER)
+            g = collective_orders(d, to, request, &order);
+        const int line = user_send(d, to, sender, g ? &order : request);
+        if (line < 0 && programs && driver_to_be_cancelled(d))
             return cancelled(reply);
-        driver_wait(d, &wait);
+        if (line < 0) {
+            driver_wait(d, &wait);
+            continue;
+        }
+        const uint64_t group = g ? collective_ordered(d, g, to, sender, (uint32_t)line) : 0;
+        const enum verdict verdict =
+            await_line(d, to, sender, (uint32_t)line, group, reply, programs);
+        if (group && verdict != VERDICT_CANCELLED)
+            collective_reply(d, group, reply);
+        return verdict;
     }
-    return await_line(d, to, sender, (uint32_t)line, 0, reply, programs);
 }
 
 enum verdict driver_allocate(struct driver *d, uint64_t length, struct message *reply)

@@ -100,6 +100,16 @@ def pipe_pair():
     return (ends[0][0], ends[0][1]), (ends[1][0], ends[1][1])
 
 
+cdef inline void _copy(void *to, const void *source) noexcept:
+    """A message that was just written, word by word as it was (base/message.h), where both lie so
+    that it can be.
+    """
+    if (<uintptr_t>to | <uintptr_t>source) % sizeof(uint64_t) == 0:
+        message_copy(<message *>to, <const message *>source)
+    else:
+        memcpy(to, source, sizeof(message))
+
+
 cdef inline int _fill(message *m, object data) except -1:
     """A whole message in bytes is the usual case, and worth a path that is short enough to be
     inlined.
@@ -108,7 +118,7 @@ cdef inline int _fill(message *m, object data) except -1:
         memcpy(m.word, PyBytes_AS_STRING(data), sizeof(message))
         return 0
     if type(data) is bytearray and PyByteArray_GET_SIZE(data) == <Py_ssize_t>sizeof(message):
-        memcpy(m.word, PyByteArray_AS_STRING(data), sizeof(message))
+        _copy(m.word, PyByteArray_AS_STRING(data))
         return 0
     return _fill_any(m, data)
 
@@ -117,7 +127,7 @@ cdef inline int _room(object buffer, const message *m) except -1:
     """Is that a buffer that takes a message? Then this one goes there, unless it is NULL."""
     if type(buffer) is bytearray and PyByteArray_GET_SIZE(buffer) == <Py_ssize_t>sizeof(message):
         if m:
-            memcpy(PyByteArray_AS_STRING(buffer), m.word, sizeof(message))
+            _copy(PyByteArray_AS_STRING(buffer), m.word)
         return 0
     return _room_any(buffer, m)
 
@@ -128,7 +138,7 @@ cdef int _room_any(object buffer, const message *m) except -1:
     PyObject_GetBuffer(buffer, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
     size = view.len
     if m and size == <Py_ssize_t>sizeof(message):
-        memcpy(view.buf, m.word, sizeof(message))
+        _copy(view.buf, m.word)
     PyBuffer_Release(&view)
     if size != <Py_ssize_t>sizeof(message):
         raise ValueError(f"a message has 56 bytes, this buffer {size}")

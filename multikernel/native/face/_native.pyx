@@ -42,6 +42,7 @@ cdef extern from *:
 cdef extern from "base/message.h":
     struct message:
         uint64_t word[7]
+    void message_copy(message *to, const message *source)
 
 
 def adopt(str name):

@@ -51,7 +51,7 @@ struct agreement {
     uint8_t local; /* this core's own part of the round is still to be done (INPUT_CONTINUE) */
     uint8_t saved; /* the operation's: what it needs to undo */
     uint8_t place; /* of the root's tree that all its rounds travel by */
-    uint8_t notify_home; /* root: the object's home took no part */
+    uint8_t notify_home; /* root: the object's home has what one phase left */
     uint8_t joined;      /* some child took part, so it has to know of an abort */
     uint8_t strength;    /* attempts aborted before, up to the monitor's limit */
     uint64_t awaited[];  /* a set of cores: children that have not answered this round */

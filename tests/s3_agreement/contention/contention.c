@@ -7,8 +7,8 @@
  *
  * TREE: 0 flat, else the fan of a complete tree. FLIGHT: of a message, in cycles. Every round has
  * another pair, and the second asks at another moment of the first one's operation. Prints for each
- * round what an operation takes alone, up to its last acknowledgement, and of the two the first to
- * return and the last, in cycles. */
+ * round what an operation takes alone, up to its answer and up to its last acknowledgement, and of
+ * the two the first to return and the last, in cycles. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -211,6 +211,7 @@ int main(int argc, char **argv)
         uint64_t alone = now;
         ask(one, now, change, 0);
         now = run(now, NEVER);
+        const uint64_t answered = finished[0] - alone;
         alone = free_at[one] - alone;
         /* At any moment up to the first one's last acknowledgement. */
         const uint64_t late = alone * round / rounds;
@@ -223,8 +224,8 @@ int main(int argc, char **argv)
         if (done != 2)
             return 1;
         const uint64_t a = finished[0] - began, b = finished[1] - began - late;
-        printf("%llu %llu %llu\n", (unsigned long long)alone, (unsigned long long)(a < b ? a : b),
-               (unsigned long long)(a < b ? b : a));
+        printf("%llu %llu %llu %llu\n", (unsigned long long)answered, (unsigned long long)alone,
+               (unsigned long long)(a < b ? a : b), (unsigned long long)(a < b ? b : a));
     }
     return 0;
 }

@@ -6,9 +6,9 @@
  * before any core maps the page, in the step in which the operation begins; it goes in the step in
  * which the entry becomes free at home, which every way of unmapping comes to (mapping_free).
  *
- * An unmap by another core is over before the home, where it took no part, has heard of it
- * (RELEASE, which nobody answers): for that moment the Mapping is there without its page, takes its
- * slot, and can be deleted.
+ * An unmap by another core may have returned before the home has heard the outcome (COMMIT, or
+ * RELEASE). From the home's vote up to then the Mapping is undecided (CAP_UNDECIDED): what asks for
+ * its slot waits.
  *
  * Every core keeps to it by the locks of ranges: a map is refused, and tries again, where a revoke
  * of that memory awaits its outcome.
