@@ -25,7 +25,7 @@ BUGS = table(
     ),
     Bug(
         "TREE_THAT_IS_NOT_MADE",
-        STEP,
+        "monitor/step_inside.h",
         "tree_is_made(env->routing->links(env->routing->context, root, place), root);",
         "env->routing->links(env->routing->context, root, place);",
         ("step",),

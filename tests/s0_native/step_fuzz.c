@@ -7,6 +7,7 @@
  * promised: who may send between cores is believed. */
 #include "fuzz.h"
 
+#include "../s3_agreement/foreseen.h"
 #include "capability/cspace.h"
 #include "monitor/operation.h"
 
@@ -44,6 +45,7 @@ static size_t bytes;
 static uint64_t serial, clock_now;
 static struct environment environment;
 static uint32_t me; /* whose step it is */
+static struct asked asked;
 
 static void *zeroed(size_t size)
 {
@@ -63,9 +65,11 @@ static enum verdict insert(void *context, uint32_t slot, uint64_t address, uint6
 }
 static enum verdict protect(void *context, uint32_t slot, uint32_t rights)
 {
-    (void)context, (void)rights;
+    (void)context;
     FUZZ_CHECK(slot < CORES * SLOTS, "slot %u", slot);
-    return one_in(64) ? VERDICT_HOST : VERDICT_OK;
+    const bool refused = one_in(64);
+    asked_to_protect(&asked, slot, rights, refused);
+    return refused ? VERDICT_HOST : VERDICT_OK;
 }
 static void retire(void *context, uint32_t slot)
 {
@@ -151,18 +155,18 @@ static void copy(struct world *to, const struct world *from)
 
 /* --- Steps --- */
 
-static void put(const struct output_entry *entry)
+static void put(const struct output_entry *entry, uint32_t to)
 {
     static const char *const kinds[] = {"a request", "a notice", "a reply", "an outcome"};
     FUZZ_CHECK(entry->kind <= OUTPUT_DONE, "an output of kind %u", entry->kind);
-    FUZZ_CHECK(entry->to < CORES && (entry->to == me) == (entry->kind == OUTPUT_DONE),
-               "%s from core %u to core %u", kinds[entry->kind], me, entry->to);
+    FUZZ_CHECK(to < CORES && (to == me) == (entry->kind == OUTPUT_DONE),
+               "%s from core %u to core %u", kinds[entry->kind], me, to);
     if (entry->kind == OUTPUT_DONE || now.packets == PACKETS)
         return;
     now.packet[now.packets++] = (struct packet){
         .reply = entry->kind == OUTPUT_REPLY,
         .from = me,
-        .to = entry->to,
+        .to = to,
         .token = entry->kind == OUTPUT_REPLY ? entry->token : ++serial,
         .message = entry->message,
     };
@@ -175,10 +179,17 @@ static void turn(uint32_t core, const struct input *input)
     me = core;
     for (uint32_t steps = 0;; steps++) {
         environment.now = ++clock_now;
+        struct foresight foresight;
+        const bool foreseen =
+            in.kind == INPUT_MESSAGE && monitor_foresees(m, &environment, in.message, &foresight);
+        asked = (struct asked){0};
         monitor_step(m, &environment, &in, output);
-        FUZZ_CHECK(output->count <= monitor_output_entries(CORES), "%u entries", output->count);
+        const char *wrong = foreseen ? foreseen_wrongly(&foresight, &in, &asked, output) : NULL;
+        FUZZ_CHECK(!wrong, "%s is not as it was foreseen", wrong);
+        FUZZ_CHECK(output->count <= OUTPUT_ENTRIES, "%u entries", output->count);
         for (uint32_t i = 0; i < output->count; i++)
-            put(&output->entry[i]);
+            for (uint32_t n = 0; n < output_receivers(output, &output->entry[i]); n++)
+                put(&output->entry[i], output_receiver(output, &output->entry[i], n));
         if (output->local == NO_OPERATION)
             return;
         FUZZ_CHECK(output->local < CORES * LANES && steps < 16, "it goes on with %u",
@@ -510,7 +521,7 @@ static void begin(void)
 
 static uint64_t generation(void)
 {
-    output = zeroed(sizeof *output + monitor_output_entries(CORES) * sizeof *output->entry);
+    output = zeroed(monitor_output_size(CORES));
     begin();
     for (uint32_t steps = draw(400); steps; steps--)
         genuine();

@@ -218,8 +218,8 @@ MAPPINGS = (
     Bug(
         "PREPARE_WITHOUT_REVOKE",
         MAPPING,
-        "if (!mapping->held || both == mapping->rights)",
-        "if (1)",
+        "return f.protects ? env->mmu->protect(env->mmu->context, f.slot, f.rights) : VERDICT_OK;",
+        "return VERDICT_OK;",
         ("unmap", "flat"),
     ),
     Bug(

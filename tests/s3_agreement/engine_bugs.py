@@ -5,7 +5,7 @@ and what else the explorer is told.
 from seeded import Bug, Edit
 
 STEP, ROUND, ATTEMPT = "monitor/step.c", "monitor/round.c", "monitor/attempt.c"
-WAITING = "monitor/waiting.c"
+WAITING, FORESIGHT = "monitor/waiting.c", "monitor/foresight.c"
 TREE, HANDED_OVER = "monitor/install_tree.c", "monitor/handed_over.c"
 MAPPING = "monitor/mapping/mapping.c"
 
@@ -13,8 +13,8 @@ COMMITS_OR_ABORTS = (
     "return !yes ? KIND_ABORT : kind->more && kind->more(m, a) ? KIND_PREPARE : KIND_COMMIT;"
 )
 AWAITS = "if (asked)\n            core_set_add(asked, core);"
-ASKS = "forward(m, env, a, link, kind, OUTPUT_REQUEST, a->awaited, out);"
-FORGETS_ONE = "core_set_remove(a->awaited, out->entry[--out->count].to);"
+ASKS = "sent = forward(m, env, a, kind, OUTPUT_REQUEST, a->awaited, out);"
+FORGETS_ONE = "core_set_remove(a->awaited, out->below[--out->below_count]);"
 ASKS_THOSE = "if (kind <= KIND_APPLY || a->joined || kind_of(env, a)->more)"
 TAKES_LINKS = "routing->links(routing->context, a->root, a->place);"
 COMMITS_ALONE = """{
@@ -87,7 +87,7 @@ ENGINE = (
         "LAST_CHILD_FORGOTTEN",
         ROUND,
         ASKS,
-        f"{{ {ASKS} if (kind == KIND_COMMIT && out->count > before + 1) {FORGETS_ONE} }}",
+        f"{{ {ASKS} if (sent && kind == KIND_COMMIT && out->below_count > 1) {FORGETS_ONE} }}",
         ("unmap", "flat"),
     ),
     Bug(
@@ -124,7 +124,15 @@ ENGINE = (
         "ABORT_TO_NOBODY",
         ROUND,
         ASKS,
-        f"{{ {ASKS} while (kind == KIND_ABORT && out->count > before) {FORGETS_ONE} }}",
+        f"""{{
+            {ASKS}
+            while (sent && kind == KIND_ABORT && out->below_count)
+                {FORGETS_ONE}
+            if (sent && kind == KIND_ABORT) {{
+                out->count--;
+                sent = false;
+            }}
+        }}""",
         ("unmap-2", "chain"),
     ),
     Bug(
@@ -145,11 +153,10 @@ ENGINE = (
     Bug(
         "TREE_OF_THE_MOMENT",
         ROUND,
-        "        const struct tree_link *link = links(env, a);",
-        """        const uint32_t place = tree_place(monitor_tree(m, a->root)->version);
-        const struct tree_link *link =
-            place == TREE_FLAT ? NULL
-                               : env->routing->links(env->routing->context, a->root, place);""",
+        "    const struct tree_link *link = agreement_links(env, a);",
+        """    const uint32_t place = tree_place(monitor_tree(m, a->root)->version);
+    const struct tree_link *link =
+        place == TREE_FLAT ? NULL : env->routing->links(env->routing->context, a->root, place);""",
         ("tree", "chain"),
     ),
     Bug(
@@ -180,6 +187,34 @@ ENGINE = (
             kind->object->give(m, env, a);""",
         "kind->object->give(m, env, a);",
         ("revoke-far", "flat"),
+    ),
+    Bug(
+        "LOCK_UNFORESEEN",
+        FORESIGHT,
+        "kind->object->holder(m, &a) || ",
+        "",
+        ("unmap-2", "flat"),
+    ),
+    Bug(
+        "REFUSAL_UNFORESEEN",
+        FORESIGHT,
+        " || kind->check(m, &a) != VERDICT_OK",
+        "",
+        ("retype-overlap", "flat"),
+    ),
+    Bug(
+        "CHILDREN_UNFORESEEN",
+        FORESIGHT,
+        "if (!tree_is_leaf(agreement_links(env, &a), a.root, m->me))",
+        "if (0)",
+        ("unmap", "chain"),
+    ),
+    Bug(
+        "RIGHTS_UNFORESEEN",
+        FORESIGHT,
+        "    kind->foresee(m, &a, f);",
+        "    kind->foresee(m, &a, f);\n    f->protects = false;",
+        ("unmap", "flat"),
     ),
     Bug(
         "ANSWERED_BEFORE_THE_VOTES",
@@ -246,7 +281,11 @@ ENGINE = (
         "ROUTED_BY_INITIATOR",
         seen_by=("retype-3", "chain", "owner"),
         edits=(
-            Edit(ROUND, TAKES_LINKS, TAKES_LINKS.replace("a->root", "agreement_initiator(a)")),
+            Edit(
+                "monitor/step_inside.h",
+                TAKES_LINKS,
+                TAKES_LINKS.replace("a->root", "agreement_initiator(a)"),
+            ),
             Edit(
                 ROUND,
                 "m->cores, a->root, m->me, core)",

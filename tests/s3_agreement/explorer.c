@@ -392,9 +392,9 @@ int main(int argc, char **argv)
         model.numbered = true;
     else if (strcmp(route, "flat") != 0)
         return usage("unknown route", route);
-    model.entries = monitor_output_entries(model.cores);
+    model.messages = monitor_output_messages(model.cores);
     /* As the driver: room for four of the largest outputs. */
-    model.outbox = outbox ? (uint32_t)outbox : 4 * model.entries;
+    model.outbox = outbox ? (uint32_t)outbox : 4 * model.messages;
     if (messages)
         return count_messages();
     return explore(limit > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)limit);

@@ -233,7 +233,7 @@ struct model {
         numbered;
     uint32_t number[2];
     const struct scenario *scenario;
-    uint32_t entries;       /* the largest output of a step */
+    uint32_t messages;      /* ... that a step may put out */
     uint32_t monitor_words; /* of one monitor */
     uint32_t words;         /* of a world */
 };

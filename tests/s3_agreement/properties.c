@@ -77,42 +77,44 @@ static void check_reply(struct world *w, uint32_t core, const struct output_entr
         violate("core %u answers core %u with the token of an earlier round", core, entry->to);
 }
 
+/* A message goes to a core that takes part in what it is about. */
+static void check_sent(struct world *w, uint32_t core, uint32_t to, const struct message *message)
+{
+    if (to == core || to >= model.cores)
+        violate("core %u sends to core %u", core, to);
+    uint32_t operation = message_operation(message);
+    bool mapping = operation < OPERATION_TREE || operation == OPERATION_MAP_FRAME ||
+                   operation == OPERATION_UNMAP_GOING;
+    if (!mapping && operation != OPERATION_TREE)
+        capability_check_message(w, core, to, message);
+    if (!mapping || (operation == OPERATION_UNMAP_GOING && !(message->word[2] >> 32)))
+        return; /* all cores take part */
+    uint32_t slot = (uint32_t)message->word[2], generation = (uint32_t)(message->word[2] >> 32);
+    struct page *page = page_of(w, slot, generation);
+    uint32_t holders = page ? page->holders : 0;
+    if (model.scenario->keeper)
+        holders |= 1u << (model.scenario->keeper - 1);
+    if (!page && (operation == OPERATION_MAP || operation == OPERATION_MAP_FRAME))
+        for (uint32_t p = 0; p < MODEL_PAGES; p++)
+            if (w->page[p].state == PAGE_MAPPING)
+                holders |= w->page[p].holders;
+    const bool released = message_kind(message) == KIND_RELEASE && !model.tight;
+    const uint32_t home = monitor_home(world_monitor(w, core), slot);
+    if (released && to != home)
+        violate("core %u releases slot %u to core %u, which is not its home", core, slot, to);
+    else if (!released && !(holders >> to & 1) && to != home)
+        violate("core %u is sent a message about slot %u, which it does not hold", to, slot);
+}
+
 void check_output(struct world *w, uint32_t core, const struct output *output)
 {
     for (uint32_t i = 0; i < output->count; i++) {
         const struct output_entry *entry = &output->entry[i];
-        if (entry->kind == OUTPUT_REPLY) {
+        if (entry->kind == OUTPUT_REPLY)
             check_reply(w, core, entry);
-        } else if (entry->kind != OUTPUT_DONE) {
-            const struct message *message = &entry->message;
-            if (entry->to == core || entry->to >= model.cores)
-                violate("core %u sends to core %u", core, entry->to);
-            uint32_t operation = message_operation(message);
-            bool mapping = operation < OPERATION_TREE || operation == OPERATION_MAP_FRAME ||
-                           operation == OPERATION_UNMAP_GOING;
-            if (!mapping && operation != OPERATION_TREE)
-                capability_check_message(w, core, entry->to, message);
-            if (!mapping || (operation == OPERATION_UNMAP_GOING && !(message->word[2] >> 32)))
-                continue; /* all cores take part */
-            uint32_t slot = (uint32_t)message->word[2],
-                     generation = (uint32_t)(message->word[2] >> 32);
-            struct page *page = page_of(w, slot, generation);
-            uint32_t holders = page ? page->holders : 0;
-            if (model.scenario->keeper)
-                holders |= 1u << (model.scenario->keeper - 1);
-            if (!page && (operation == OPERATION_MAP || operation == OPERATION_MAP_FRAME))
-                for (uint32_t p = 0; p < MODEL_PAGES; p++)
-                    if (w->page[p].state == PAGE_MAPPING)
-                        holders |= w->page[p].holders;
-            const bool released = message_kind(message) == KIND_RELEASE && !model.tight;
-            if (released && entry->to != monitor_home(world_monitor(w, core), slot))
-                violate("core %u releases slot %u to core %u, which is not its home", core, slot,
-                        entry->to);
-            else if (!released && !(holders >> entry->to & 1) &&
-                     entry->to != monitor_home(world_monitor(w, core), slot))
-                violate("core %u is sent a message about slot %u, which it does not hold",
-                        entry->to, slot);
-        }
+        else if (entry->kind != OUTPUT_DONE)
+            for (uint32_t n = 0; n < output_receivers(output, entry); n++)
+                check_sent(w, core, output_receiver(output, entry, n), &entry->message);
     }
 }
 

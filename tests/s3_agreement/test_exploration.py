@@ -160,10 +160,10 @@ def test_outbox_without_room_for_a_second_operation_deadlocks(explore: Explore) 
     they sent.
     """
     crossing = ("--scenario", "crossing", "--cores", "2", "--capacity", "1", "--outbox")
-    done = explore(*crossing, "5")
+    done = explore(*crossing, "3")
     assert done.returncode == 1
     assert "deadlock" in done.stdout
-    assert explore(*crossing, "6").returncode == 0
+    assert explore(*crossing, "4").returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "explorer.h"
+#include "foreseen.h"
 
 /* --- The model MMU --- */
 
@@ -12,6 +13,7 @@ struct mmu_context {
     uint8_t *failing_protects;
     bool fails;
     struct monitor *monitor;
+    struct asked asked;
 };
 
 static bool fails(uint8_t *left, const struct mmu_context *c)
@@ -42,7 +44,10 @@ static enum verdict mmu_protect(void *context, uint32_t slot, uint32_t rights)
 {
     struct mmu_context *c = context;
     struct translation *t = &c->translation[slot];
-    if (rights == RIGHTS_NONE && t->state == TRANSLATION_PRESENT && fails(c->failing_protects, c))
+    const bool refused =
+        rights == RIGHTS_NONE && t->state == TRANSLATION_PRESENT && fails(c->failing_protects, c);
+    asked_to_protect(&c->asked, slot, rights, refused);
+    if (refused)
         return VERDICT_HOST;
     if (rights != RIGHTS_NONE) {
         if (t->state == TRANSLATION_NONE)
@@ -106,11 +111,9 @@ const struct tree_link *world_links(struct world *w, uint32_t root)
 
 /* --- A step of a monitor --- */
 
-enum { ENTRIES_MAX = MODEL_CORES + 16 };
-
 union output_buffer {
     struct output output;
-    uint8_t bytes[sizeof(struct output) + ENTRIES_MAX * sizeof(struct output_entry)];
+    uint8_t bytes[sizeof(struct output) + MODEL_CORES * sizeof(uint16_t)];
 };
 
 static const struct output *run(struct world *w, uint32_t core, struct monitor *monitor,
@@ -120,15 +123,22 @@ static const struct output *run(struct world *w, uint32_t core, struct monitor *
                                 union output_buffer *buffer, int poison)
 {
     uint8_t inserts = w->failing_inserts, protects = w->failing_protects;
-    struct mmu_context context = {translation, &inserts, &protects,
-                                  core == model.scenario->failing_core, monitor};
+    struct mmu_context context = {
+        translation, &inserts, &protects, core == model.scenario->failing_core, monitor, {0}};
     struct mmu mmu = {&context, mmu_insert, mmu_protect, mmu_retire};
     struct tables tables = {w, table, kept, core};
     struct routing routing = {&tables, tables_links, tables_publish, tables_set, tables_keep};
     struct environment environment = {
         .operations = &monitor_operations, .mmu = &mmu, .routing = &routing};
     memset(buffer->bytes, poison, sizeof buffer->bytes);
+    struct foresight foresight;
+    const bool foreseen = input->kind == INPUT_MESSAGE &&
+                          monitor_foresees(monitor, &environment, input->message, &foresight);
     monitor_step(monitor, &environment, input, &buffer->output);
+    const char *wrong =
+        foreseen ? foreseen_wrongly(&foresight, input, &context.asked, &buffer->output) : NULL;
+    if (wrong)
+        violate("core %u foresaw otherwise %s", core, wrong);
     if (poison == 0) { /* the run that counts is the second one */
         w->failing_inserts = inserts;
         w->failing_protects = protects;
@@ -145,8 +155,12 @@ static int same_output(const struct output *a, const struct output *b)
         const struct output_entry *x = &a->entry[i], *y = &b->entry[i];
         int tokens = x->kind == OUTPUT_REPLY || x->kind == OUTPUT_DONE;
         if (x->kind != y->kind || x->to != y->to || (tokens && x->token != y->token) ||
+            output_receivers(a, x) != output_receivers(b, y) ||
             memcmp(&x->message, &y->message, sizeof x->message) != 0)
             return 0;
+        for (uint32_t n = 0; n < output_receivers(a, x); n++)
+            if (output_receiver(a, x, n) != output_receiver(b, y, n))
+                return 0;
     }
     return 1;
 }
@@ -223,9 +237,13 @@ enum verdict world_turn(struct world *w, uint32_t core, const struct input *inpu
         run(w, core, monitor, w->mmu[core], w->table, w->kept, input, &second, 0);
     if (memcmp(twin, monitor, size) != 0 || !same_output(expected, output))
         violate("core %u: the same input on the same state gave two results", core);
-    if (output->count > model.entries) {
-        violate("core %u: a step put out %u entries, more than %u", core, output->count,
-                model.entries);
+    uint32_t messages = 0;
+    for (uint32_t i = 0; i < output->count; i++)
+        if (output->entry[i].kind != OUTPUT_DONE)
+            messages += output_receivers(output, &output->entry[i]);
+    if (messages > model.messages) {
+        violate("core %u: a step put out %u messages, more than %u", core, messages,
+                model.messages);
         return output->verdict;
     }
     check_output(w, core, output);
@@ -237,12 +255,15 @@ enum verdict world_turn(struct world *w, uint32_t core, const struct input *inpu
             thread_done(w, (uint32_t)entry->token, &entry->message);
             continue;
         }
-        struct packet packet = {.present = 1, .from = (uint8_t)core, .to = (uint8_t)entry->to};
+        struct packet packet = {.present = 1, .from = (uint8_t)core};
         packet.is_reply = entry->kind == OUTPUT_REPLY;
         packet.reply = packet.is_reply && !model.one_fifo;
         packet.token = entry->kind == OUTPUT_REQUEST ? token_of(core, &entry->message) : 0;
         packet.message = entry->message;
-        world_send(w, &packet);
+        for (uint32_t n = 0; n < output_receivers(output, entry); n++) {
+            packet.to = (uint8_t)output_receiver(output, entry, n);
+            world_send(w, &packet);
+        }
     }
     return output->verdict;
 }

@@ -47,7 +47,7 @@ bool world_has_room(const struct world *w, uint32_t core)
     uint32_t waiting = 0;
     for (const struct packet *p = w->packet; p < w->packet + MODEL_PACKETS && p->present; p++)
         waiting += p->from == core && !p->in_channel;
-    return model.outbox >= waiting + model.entries;
+    return model.outbox >= waiting + model.messages;
 }
 
 /* Moves what fits from outboxes to channels. To do this at once loses nothing: the move takes away

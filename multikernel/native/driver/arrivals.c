@@ -77,6 +77,7 @@ static bool arrived(struct driver *d, struct place *place)
         return false;
     for (uint32_t i = 0; d->cores > DOORBELL_WATCHED + 1 && i < DOORBELL_WATCHED; i++)
         d->heard |= (uint32_t)(d->watched[i] == place->from) << i;
+    arrival.first = d->idle;
     if (what == ARRIVED)
         route(d, &arrival);
     return true;
@@ -179,6 +180,7 @@ static bool poll_host(struct driver *d)
     struct arrival arrival;
     bool any = false;
     while (outgoing_has_room(d) && d->transport->receive(d, NULL, &arrival)) {
+        arrival.first = d->idle;
         route(d, &arrival);
         any = true;
     }
@@ -202,6 +204,7 @@ bool driver_poll(struct driver *d)
         any |= dispatch_deferred(d);
     if (d->groups_waiting)
         any |= collective_pump(d);
+    d->idle = !any;
     notify_turn_ends(d, any);
     return any;
 }

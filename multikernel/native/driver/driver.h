@@ -76,6 +76,7 @@ struct driver {
     uint32_t look_count, transport_looks; /* of all, those come first; multiples of LOOKS_AT_ONCE */
     struct awaited *awaited; /* in the order of their requests; somewhere in awaited_block */
     uint32_t awaited_count;
+    bool idle;             /* nothing came on the last turn */
     bool hints_left;       /* some are taken, and who left them is not watched yet */
     uint32_t awaited_run;  /* how many came one behind the other */
     uint32_t awaited_turn; /* which of those that are not the oldest was looked at last */

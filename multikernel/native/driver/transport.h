@@ -24,6 +24,7 @@ struct arrival {
     uint64_t address; /* a request's: where its reply goes; a reply's: the waiter, 0: the kernel */
     uint32_t from;
     bool reply;
+    bool first; /* nothing came on the turn before */
 };
 
 /* There was nothing for the driver after all; it is done with; or it is handed on. */

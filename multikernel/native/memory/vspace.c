@@ -66,6 +66,17 @@ void vspace_clear(const struct vspace *vspace, uint64_t frame, uint64_t length)
         memset(vspace->all + frame, 0, length);
 }
 
+/* The host is asked only for what it has not. */
+static enum verdict give_rights(struct vma *vma, uint32_t rights)
+{
+    if (vma->rights == rights)
+        return VERDICT_OK;
+    if (mprotect(place(vma->address), vma->length, protection(rights)))
+        return VERDICT_HOST;
+    vma->rights = (uint8_t)rights;
+    return VERDICT_OK;
+}
+
 static enum verdict remap(struct vspace *vspace, struct vma *vma, uint32_t rights)
 {
     void *at = place(vma->address);
@@ -75,9 +86,8 @@ static enum verdict remap(struct vspace *vspace, struct vma *vma, uint32_t right
         MAP_FAILED)
         return VERDICT_HOST;
     vma->state = VMA_PRESENT;
-    if (rights != RIGHTS_WRITE && mprotect(at, vma->length, protection(rights)))
-        return VERDICT_HOST;
-    return VERDICT_OK;
+    vma->rights = RIGHTS_WRITE;
+    return give_rights(vma, rights);
 }
 
 /* Back to being a reserved hole, in one call: the range never shows a gap that somebody else could
@@ -176,9 +186,7 @@ enum verdict vspace_insert(void *context, uint32_t slot, uint64_t address, uint6
         vma->length == length) {
         vspace->retired--;
         vma->state = VMA_PRESENT;
-        return rights == RIGHTS_NONE || !mprotect(place(address), length, protection(rights))
-                   ? VERDICT_OK
-                   : VERDICT_HOST;
+        return give_rights(vma, rights);
     }
     if (vspace->retired > RETIRED_MAX)
         vspace_reap(vspace, RETIRED_KEPT);
@@ -203,8 +211,7 @@ enum verdict vspace_protect(void *context, uint32_t slot, uint32_t rights)
         vspace->retired -= vma->state == VMA_RETIRED;
         vma->state = VMA_PRESENT;
     }
-    return mprotect(place(vma->address), vma->length, protection(rights)) ? VERDICT_HOST
-                                                                          : VERDICT_OK;
+    return give_rights(vma, rights);
 }
 
 void vspace_retire(void *context, uint32_t slot)

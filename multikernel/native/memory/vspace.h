@@ -29,6 +29,7 @@ struct vma {
     uint64_t length;
     uint32_t retired; /* RETIRED: when, by the count of what was */
     uint8_t state;    /* enum vma_state */
+    uint8_t rights;   /* as the host has them */
 };
 
 struct vspace {

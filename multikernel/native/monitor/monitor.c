@@ -62,10 +62,15 @@ size_t monitor_size(const struct monitor_shape *shape)
     return (size_t)lay_out(&head, shape, 0);
 }
 
-/* To all others, a reply, an outcome, and a notice to the home. */
-uint32_t monitor_output_entries(uint32_t cores)
+size_t monitor_output_size(uint32_t cores)
 {
-    return cores + 3;
+    return sizeof(struct output) + cores * sizeof(uint16_t);
+}
+
+/* To all others, a reply, and a notice to a home. */
+uint32_t monitor_output_messages(uint32_t cores)
+{
+    return cores + 1;
 }
 
 void monitor_init(struct monitor *m, uint32_t me, const struct monitor_shape *shape,

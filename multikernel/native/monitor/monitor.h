@@ -94,17 +94,24 @@ struct input {
     uint32_t operation;
     uint32_t slot, generation;
     uint64_t token; /* MESSAGE: handed back with the reply */
-    const struct message *message;
-    const struct request *request;
-    const struct creation *creation;
-    struct frames_request *frames;
+    union {         /* by kind */
+        const struct message *message;
+        const struct request *request;
+        const struct creation *creation;
+        struct frames_request *frames;
+    };
 };
 
 enum output_kind { OUTPUT_REQUEST, OUTPUT_NOTICE, OUTPUT_REPLY, OUTPUT_DONE };
 
+enum {
+    OUTPUT_BELOW = TREE_NOBODY, /* as a receiver: all that output.below names */
+    OUTPUT_ENTRIES = 4          /* a message down a tree, a notice to a home, a reply, an outcome */
+};
+
 struct output_entry {
     enum output_kind kind;
-    uint32_t to;
+    uint32_t to;    /* a core; of what goes down a tree, OUTPUT_BELOW */
     bool unawaited; /* REPLY: nobody waits for it; it is for the receiver's books */
     uint64_t token; /* REPLY: the request's; DONE: the ticket */
     /* DONE: word 0 verdict and core, word 2 slot and generation or the reference made, word 3 a
@@ -135,8 +142,22 @@ struct output {
     enum verdict verdict; /* of PIN, UNPIN, CREATE and FRAMES */
     struct work work;
     uint64_t made;
-    struct output_entry entry[];
+    struct output_entry entry[OUTPUT_ENTRIES];
+    /* The cores next below this one in a tree, in sending order. */
+    uint32_t below_count;
+    uint16_t below[];
 };
+
+/* One after the other, the receivers of an entry. */
+static inline uint32_t output_receivers(const struct output *out, const struct output_entry *entry)
+{
+    return entry->to == OUTPUT_BELOW ? out->below_count : 1;
+}
+static inline uint32_t output_receiver(const struct output *out, const struct output_entry *entry,
+                                       uint32_t i)
+{
+    return entry->to == OUTPUT_BELOW ? out->below[i] : entry->to;
+}
 
 /* --- The interface --- */
 
@@ -176,9 +197,10 @@ static inline struct monitor_shape monitor_shape_whole(uint32_t cores, uint32_t 
  * is. */
 #define CSPACE_ROOTS (1ull << 56)
 
-/* Bytes of a monitor's state; entries an output must have room for. */
+/* Bytes of a monitor's state, and of an output; messages that a step puts out at most. */
 size_t monitor_size(const struct monitor_shape *shape);
-uint32_t monitor_output_entries(uint32_t cores);
+size_t monitor_output_size(uint32_t cores);
+uint32_t monitor_output_messages(uint32_t cores);
 
 /* Lays the state out in a zeroed block of monitor_size bytes, aligned to 64. Core c maps new pages
  * into address_base + c * address_size. */
@@ -192,6 +214,18 @@ void monitor_step(struct monitor *monitor, const struct environment *environment
                   const struct input *input, struct output *output);
 
 /* --- Looking --- */
+
+/* What a step on a request of another core's comes to, where that is plain: this core takes part,
+ * forwards nothing, and answers yes with word 0 of the request changed. Before that, where
+ * `protects`, the MMU is asked for those rights of that slot, and refuses nothing. So a driver may
+ * do that and answer first, and then step, whose reply it has sent by then. */
+struct foresight {
+    bool protects;
+    uint32_t slot, rights;
+    uint64_t head; /* word 0 of the reply */
+};
+bool monitor_foresees(const struct monitor *monitor, const struct environment *environment,
+                      const struct message *message, struct foresight *foresight);
 
 /* What a fault on the mapping means: FAULT for good, BUSY: wait for an outcome, OK: the mapping
  * allows it now, try again. */

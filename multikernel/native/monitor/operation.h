@@ -52,6 +52,9 @@ struct operation_kind {
     void (*adopt)(struct monitor *, const struct environment *, struct agreement *);
     /* Down the tree: this core's part, which may refuse, and can be taken back. */
     enum verdict (*prepare)(struct monitor *, const struct environment *, struct agreement *);
+    /* On a core that is not the initiator only the MMU can refuse prepare: what prepare asks of it
+     * (foresight.c). NULL: that is not so. */
+    void (*foresee)(const struct monitor *, const struct agreement *, struct foresight *);
     /* Root, when all have prepared: is there another piece to prepare? The agreement is about that
      * one then. NULL: never. */
     bool (*more)(struct monitor *, struct agreement *);

@@ -80,6 +80,8 @@ static inline uint32_t message_place(const struct message *m)
 }
 /* Of the attempt: how often its operation was aborted before. */
 enum { STRENGTH_MAX = 31 };
+/* What a reply has of its request. */
+#define HEAD_WAY ((3ull | STRENGTH_MAX << 2) << 25)
 static inline uint32_t message_strength(const struct message *m)
 {
     return m->word[0] >> 27 & STRENGTH_MAX;

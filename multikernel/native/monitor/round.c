@@ -15,36 +15,41 @@ void agreement_reply(const struct monitor *m, const struct environment *env,
 
 /* --- Sending down the tree --- */
 
-/* The tree that its rounds travel by; NULL: flat. */
-static inline const struct tree_link *links(const struct environment *env,
-                                            const struct agreement *a)
-{
-    const struct routing *routing = env->routing;
-    return a->place == TREE_FLAT ? NULL : routing->links(routing->context, a->root, a->place);
-}
-
-/* Sends to this core's children: the participants below it in that tree with no participant in
- * between. asked: they are added to that set. */
-APART static void forward(const struct monitor *m, const struct environment *env,
-                          const struct agreement *a, const struct tree_link *link, uint32_t kind,
-                          enum output_kind as, uint64_t *asked, struct output *out)
+/* To this core's children: the participants below it in that tree with no participant in between.
+ * asked: they are added to that set. False: there is none. */
+APART static bool forward_below(const struct monitor *m, const struct environment *env,
+                                const struct agreement *a, const struct tree_link *link,
+                                uint32_t kind, enum output_kind as, uint64_t *asked,
+                                struct output *out)
 {
     uint64_t buffer[CORE_SET_WORDS_MAX];
     const uint64_t *participants = kind_of(env, a)->object->participants(m, a, buffer);
+    out->below_count = 0;
     for (uint32_t core = NOBODY;
          (core = tree_next(link, participants, m->cores, a->root, m->me, core)) != NOBODY;) {
-        agreement_fill(&emit(out, as, core)->message, m, a, kind, a->root);
+        out->below[out->below_count++] = (uint16_t)core;
         if (asked)
             core_set_add(asked, core);
     }
+    if (!out->below_count)
+        return false;
+    agreement_fill(&emit(out, as, OUTPUT_BELOW)->message, m, a, kind, a->root);
+    return true;
+}
+
+static inline bool forward(const struct monitor *m, const struct environment *env,
+                           const struct agreement *a, uint32_t kind, enum output_kind as,
+                           uint64_t *asked, struct output *out)
+{
+    const struct tree_link *link = agreement_links(env, a);
+    return !tree_is_leaf(link, a->root, m->me) &&
+           forward_below(m, env, a, link, kind, as, asked, out);
 }
 
 void agreement_forward_release(const struct monitor *m, const struct environment *env,
                                const struct agreement *a, struct output *out)
 {
-    const struct tree_link *link = links(env, a);
-    if (!tree_is_leaf(link, a->root, m->me))
-        forward(m, env, a, link, KIND_RELEASE, OUTPUT_NOTICE, NULL, out);
+    forward(m, env, a, KIND_RELEASE, OUTPUT_NOTICE, NULL, out);
 }
 
 /* --- A round: forward, own part, gather --- */
@@ -98,21 +103,18 @@ ALWAYS_INLINE bool begin(struct monitor *m, const struct environment *env, struc
         [KIND_COMMIT] = PHASE_COMMITTING,
         [KIND_ABORT] = PHASE_ABORTING,
     };
-    const uint32_t before = out->count;
+    bool sent = false;
     a->phase = phase_of[kind];
     /* An outcome is for those that took part. A child that refused has forwarded nothing and keeps
      * nothing, but for pieces before. */
-    if (kind <= KIND_APPLY || a->joined || kind_of(env, a)->more) {
-        const struct tree_link *link = links(env, a);
-        if (!tree_is_leaf(link, a->root, m->me))
-            forward(m, env, a, link, kind, OUTPUT_REQUEST, a->awaited, out);
-    }
-    note_round(m, a, out->count == before, out);
+    if (kind <= KIND_APPLY || a->joined || kind_of(env, a)->more)
+        sent = forward(m, env, a, kind, OUTPUT_REQUEST, a->awaited, out);
+    note_round(m, a, !sent, out);
     if (kind == KIND_ABORT && a->root == m->me) {
         a->began = env->now;
         m->aborting++;
     }
-    if (out->count == before)
+    if (!sent)
         return false;
     a->local = 1;
     out->local = a->number;

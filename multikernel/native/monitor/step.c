@@ -44,11 +44,6 @@ RARE static void refuse(const struct monitor *m, const struct input *in, enum ve
         entry->message.word[3] = 0; /* nobody's lock */
 }
 
-static bool exists(const struct monitor *m, const struct operation_kind *kind, uint32_t number)
-{
-    return kind->object->count ? number < kind->object->count(m) : m->cspace_offset != 0;
-}
-
 /* --- Requests --- */
 
 /* The outcome of a request that needs no agreement. */
@@ -80,7 +75,7 @@ static void request(struct monitor *m, const struct environment *env, const stru
     uint32_t lane;
     struct workflow *w = free_lane(m, &lane);
     if (request->operation >= OPERATIONS || !env->operations->kind[request->operation]->begin ||
-        !exists(m, env->operations->kind[request->operation], request->slot)) {
+        !object_exists(m, env->operations->kind[request->operation], request->slot)) {
         at_once(m, request, VERDICT_BAD_REQUEST, NULL, out);
         return;
     }
@@ -221,17 +216,6 @@ static void released(struct monitor *m, const struct environment *env, const str
         object->released(m, env, message);
 }
 
-/* Does it come down the tree of another core, and is there such a tree? */
-static bool travels(const struct monitor *m, const struct environment *env,
-                    const struct message *message)
-{
-    const uint32_t root = message_core(message), place = message_place(message);
-    if (root >= m->cores || root == m->me || place > TREE_PLACES)
-        return false;
-    return place == TREE_FLAT ||
-           tree_is_made(env->routing->links(env->routing->context, root, place), root);
-}
-
 /* What comes from others is taken for true, for they are parts of one system: but whatever it says,
  * it leads nowhere out of this state, and no walk round in a circle. */
 static void message(struct monitor *m, const struct environment *env, const struct input *in,
@@ -239,16 +223,7 @@ static void message(struct monitor *m, const struct environment *env, const stru
 {
     const struct message *message = in->message;
     const uint32_t kind = message_kind(message), operation = message_operation(message);
-    const uint32_t initiator = (uint32_t)(message->word[1] >> SEQUENCE_BITS);
-    enum verdict bad = VERDICT_OK;
-    if (message_view(message) != m->view)
-        bad = VERDICT_STALE_VIEW;
-    else if (kind == 0 || kind >= AGREEMENT_KINDS || operation >= OPERATIONS ||
-             initiator >= m->cores || !message->word[1] ||
-             (kind <= KIND_ABORT && !travels(m, env, message)) ||
-             (kind == KIND_APPLY && !env->operations->kind[operation]->one_phase) ||
-             !exists(m, env->operations->kind[operation], (uint32_t)message->word[2]))
-        bad = VERDICT_BAD_REQUEST;
+    const enum verdict bad = message_check(m, env, message);
     if (bad != VERDICT_OK) {
         if (kind < KIND_RELEASE || kind >= AGREEMENT_KINDS)
             refuse(m, in, bad, out);

@@ -20,6 +20,7 @@ static inline uint32_t number_of(const struct monitor *m, uint64_t id)
 
 static inline struct output_entry *emit(struct output *out, enum output_kind kind, uint32_t to)
 {
+    assert(out->count < OUTPUT_ENTRIES);
     struct output_entry *entry = &out->entry[out->count++];
     entry->kind = kind;
     entry->to = to;
@@ -50,6 +51,42 @@ static inline void note_round(const struct monitor *m, const struct agreement *a
     out->work.operation = a->operation;
     out->work.kind = kind_in[a->phase];
     out->work.role = a->root == m->me ? ROLE_ROOT : leaf ? ROLE_LEAF : ROLE_INNER;
+}
+
+/* --- What a message may say --- */
+
+static inline bool object_exists(const struct monitor *m, const struct operation_kind *kind,
+                                 uint32_t number)
+{
+    return kind->object->count ? number < kind->object->count(m) : m->cspace_offset != 0;
+}
+
+/* Does it come down the tree of another core, and is there such a tree? */
+static inline bool travels(const struct monitor *m, const struct environment *env,
+                           const struct message *message)
+{
+    const uint32_t root = message_core(message), place = message_place(message);
+    if (root >= m->cores || root == m->me || place > TREE_PLACES)
+        return false;
+    return place == TREE_FLAT ||
+           tree_is_made(env->routing->links(env->routing->context, root, place), root);
+}
+
+/* It may be forged, and no more is known of it than that this core can make sense of it. */
+static inline enum verdict message_check(const struct monitor *m, const struct environment *env,
+                                         const struct message *message)
+{
+    const uint32_t kind = message_kind(message), operation = message_operation(message);
+    const uint32_t initiator = (uint32_t)(message->word[1] >> SEQUENCE_BITS);
+    if (message_view(message) != m->view)
+        return VERDICT_STALE_VIEW;
+    return kind == 0 || kind >= AGREEMENT_KINDS || operation >= OPERATIONS ||
+                   initiator >= m->cores || !message->word[1] ||
+                   (kind <= KIND_ABORT && !travels(m, env, message)) ||
+                   (kind == KIND_APPLY && !env->operations->kind[operation]->one_phase) ||
+                   !object_exists(m, env->operations->kind[operation], (uint32_t)message->word[2])
+               ? VERDICT_BAD_REQUEST
+               : VERDICT_OK;
 }
 
 /* --- Records --- */
@@ -144,6 +181,14 @@ static inline void agreement_tell(const struct monitor *m, const struct agreemen
     entry->token = agreement_workflow(m, a)->ticket;
     agreement_fill(&entry->message, m, a, 0, core);
     entry->message.word[0] = message_head(0, a->operation, verdict, core, m->view);
+}
+
+/* The tree that its rounds travel by; NULL: flat. */
+static inline const struct tree_link *agreement_links(const struct environment *env,
+                                                      const struct agreement *a)
+{
+    const struct routing *routing = env->routing;
+    return a->place == TREE_FLAT ? NULL : routing->links(routing->context, a->root, a->place);
 }
 
 /* --- handed_over.c --- */

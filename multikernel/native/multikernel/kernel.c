@@ -177,15 +177,14 @@ static enum verdict unused(struct driver *d, uint64_t address, uint64_t size)
 static int open(struct driver *d, const struct driver_options *o)
 {
     struct multikernel *k = aligned_alloc(LINE_BYTES, sizeof *k);
-    size_t entries = monitor_output_entries(d->cores);
+    const uint32_t messages = monitor_output_messages(d->cores);
     /* Room for every message that all operations under way can want to send at once. */
     uint64_t most = (uint64_t)d->cores * d->cores * OPERATION_LANES;
-    if (!k ||
-        outgoing_open(d, (uint32_t)entries,
-                      (uint32_t)(4 * entries + (most < OUTGOING_MOST ? most : OUTGOING_MOST))))
+    if (!k || outgoing_open(d, messages,
+                            4 * messages + (uint32_t)(most < OUTGOING_MOST ? most : OUTGOING_MOST)))
         return ENOMEM;
     *k = (struct multikernel){0};
-    k->output = calloc(1, sizeof *k->output + entries * sizeof(struct output_entry));
+    k->output = calloc(1, monitor_output_size(d->cores));
     if (!k->output)
         return ENOMEM;
     k->routing = (struct routing){d, trees_links, trees_publish, set_of, keep_set};
@@ -193,6 +192,7 @@ static int open(struct driver *d, const struct driver_options *o)
                                           .mmu = &d->vspace.mmu,
                                           .routing = &k->routing,
                                           .backoff = o->cycles_per_us};
+    k->ahead = k->environment;
     k->next_tick = NEVER;
     struct monitor_shape shape = multikernel_shape(d->cores, o->slots_per_core, o->cnodes);
     shape.pages = o->memory_bytes / PAGE_BYTES;

@@ -1,6 +1,8 @@
 /* Between the monitor and the driver: what has arrived becomes an input, and what a step puts out
  * is sent to other cores or answers a request. The monitor sees no transport: it is given messages
  * and replies. */
+#include <string.h>
+
 #include "multikernel/multikernel.h"
 
 /* What the requester is told: a DONE message has slot and generation, or the reference made, in
@@ -17,17 +19,25 @@ static void for_requester(const struct driver *d, struct message *reply, const s
     reply->word[4] = done->word[4];
 }
 
+/* All have it before any is notified: that may take long. */
+static void send(struct driver *d, const struct output *output, const struct output_entry *entry)
+{
+    const uint32_t receivers = output_receivers(output, entry);
+    for (uint32_t i = 0; i < receivers; i++)
+        outgoing_send(d, output_receiver(output, entry, i), &entry->message);
+    for (uint32_t i = 0; i < receivers; i++)
+        outgoing_notify(d, output_receiver(output, entry, i));
+}
+
 /* The verdict of a DONE for the ticket, with the result: the caller answers. Else PENDING. */
 static enum verdict deliver(struct driver *d, const struct output *output, uint64_t ticket,
                             struct message *result)
 {
     const struct output_entry *end = output->entry + output->count;
     enum verdict verdict = VERDICT_PENDING;
-    bool sent = false;
     for (const struct output_entry *entry = output->entry; entry < end; entry++) {
         if (entry->kind <= OUTPUT_NOTICE) {
-            outgoing_send(d, entry->to, &entry->message);
-            sent = true;
+            send(d, output, entry);
         } else if (entry->kind == OUTPUT_REPLY) {
             outgoing_reply(d, entry->token, &entry->message, !entry->unawaited);
         } else if (ticket && entry->token == ticket) {
@@ -39,9 +49,6 @@ static enum verdict deliver(struct driver *d, const struct output *output, uint6
             driver_reply(d, entry->token, &reply);
         }
     }
-    for (const struct output_entry *entry = output->entry; sent && entry < end; entry++)
-        if (entry->kind <= OUTPUT_NOTICE)
-            outgoing_notify(d, entry->to);
     return verdict;
 }
 
@@ -51,6 +58,13 @@ static void step(struct multikernel *k, const struct input *input)
         record_step(k->record, &k->environment, input, k->output);
     else
         monitor_step(k->monitor, &k->environment, input, k->output);
+}
+
+static void wants_tick(struct multikernel *k)
+{
+    k->next_tick = k->output->next_tick;
+    /* Relaxed: this core alone reads it. */
+    atomic_store_explicit(&k->waiting, k->next_tick != NEVER, memory_order_relaxed);
 }
 
 enum verdict monitor_turn(struct driver *d, const struct input *input, uint64_t ticket,
@@ -64,9 +78,7 @@ enum verdict monitor_turn(struct driver *d, const struct input *input, uint64_t 
         step(k, &own);
         deliver(d, k->output, 0, NULL);
     }
-    k->next_tick = k->output->next_tick;
-    /* Relaxed: this core alone reads it. */
-    atomic_store_explicit(&k->waiting, k->next_tick != NEVER, memory_order_relaxed);
+    wants_tick(k);
     return verdict;
 }
 
@@ -78,25 +90,52 @@ enum verdict monitor_local(struct driver *d, const struct input *input, uint64_t
     return k->output->verdict;
 }
 
+/* A notice: nobody waits for the monitor, but its line wants its turn back. */
+RARE static void return_line(struct driver *d, const struct arrival *a)
+{
+    const struct message taken = {{0}};
+    if (d->transport->answer)
+        d->transport->answer(d, a->address, &taken, false);
+}
+
+/* Where it is plain what a step comes to, the rights go and the answer leaves first. (Where requests
+ * come one behind the other what counts is how many are done, and to foresee is more to do.) */
+static bool answers_first(struct driver *d, const struct arrival *a, const struct input *input)
+{
+    struct multikernel *k = multikernel_of(d);
+    const struct mmu *mmu = k->ahead.mmu;
+    struct foresight f;
+    if (!monitor_foresees(k->monitor, &k->ahead, &a->message, &f) ||
+        (f.protects && mmu->protect(mmu->context, f.slot, f.rights) != VERDICT_OK))
+        return false;
+    struct message reply;
+    message_copy(&reply, &a->message);
+    reply.word[0] = f.head;
+    outgoing_reply(d, a->address, &reply, true);
+    step(k, input);
+    assert(k->output->count == 1 && k->output->local == NO_OPERATION &&
+           memcmp(&k->output->entry[0].message, &reply, sizeof reply) == 0);
+    wants_tick(k);
+    return true;
+}
+
 bool monitor_message(struct driver *d, const struct arrival *a)
 {
-    struct input input = {.from = a->from, .token = a->address, .message = &a->message};
+    const struct input input = {.kind = a->reply ? INPUT_REPLY : INPUT_MESSAGE,
+                                .from = a->from,
+                                .token = a->address,
+                                .message = &a->message};
     const uint32_t kind = message_kind(&a->message);
     if (a->reply) {
-        input.kind = INPUT_REPLY;
         /* It may have to back off, and then how long an abort takes is asked for. */
         if (message_verdict(&a->message) != VERDICT_OK || monitor_of(d)->aborting)
             multikernel_of(d)->environment.now = arch_cycles();
-    } else {
-        input.kind = INPUT_MESSAGE;
-        if (kind >= AGREEMENT_KINDS)
-            return false;
-        if (kind >= KIND_RELEASE) {
-            /* A notice: nobody waits for the monitor, but its line wants its turn back. */
-            const struct message taken = {{0}};
-            if (d->transport->answer)
-                d->transport->answer(d, a->address, &taken, false);
-        }
+    } else if (kind >= AGREEMENT_KINDS) {
+        return false;
+    } else if (kind >= KIND_RELEASE) {
+        return_line(d, a);
+    } else if (a->first && answers_first(d, a, &input)) {
+        return true;
     }
     monitor_turn(d, &input, 0, NULL);
     if (multikernel_of(d)->output->work.waits && d->transport->later)

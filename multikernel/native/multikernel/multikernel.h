@@ -12,7 +12,8 @@ struct multikernel {
     _Atomic uint64_t waiting; /* the monitor wants a tick; where the loop sees it */
     uint64_t next_tick;       /* ... when, in cycles */
     struct environment environment;
-    uint64_t asked, ticket; /* that memory is asked about, if ticket is not 0 */
+    struct environment ahead; /* the same for what is asked ahead of a step: no part of a record */
+    uint64_t asked, ticket;   /* that memory is asked about, if ticket is not 0 */
     struct routing routing;
 };
 

@@ -92,7 +92,9 @@ static inline uint64_t record_output_hash(const struct output *out)
                               (uint64_t)work->role << 16 | (uint64_t)work->own_part << 24);
     for (uint32_t i = 0; i < out->count; i++) {
         const struct output_entry *entry = &out->entry[i];
-        hash = hash_mix(hash_mix(hash, entry->kind), entry->to);
+        hash = hash_mix(hash, entry->kind);
+        for (uint32_t n = 0; n < output_receivers(out, entry); n++)
+            hash = hash_mix(hash, output_receiver(out, entry, n));
         if (entry->kind == OUTPUT_REPLY || entry->kind == OUTPUT_DONE)
             hash = hash_mix(hash, entry->token);
         hash = record_hash(hash, &entry->message, sizeof entry->message);

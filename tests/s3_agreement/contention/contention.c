@@ -120,13 +120,16 @@ static void turn(uint32_t core, uint64_t now, const struct input *input)
                 done++;
                 continue;
             }
-            at += SEND;
-            push((struct event){.time = at + flight,
-                                .to = entry->to,
-                                .from = core,
-                                .kind = entry->kind == OUTPUT_REPLY ? INPUT_REPLY : INPUT_MESSAGE,
-                                .token = entry->token,
-                                .message = entry->message});
+            for (uint32_t n = 0; n < output_receivers(output, entry); n++) {
+                at += SEND;
+                push((struct event){.time = at + flight,
+                                    .to = output_receiver(output, entry, n),
+                                    .from = core,
+                                    .kind =
+                                        entry->kind == OUTPUT_REPLY ? INPUT_REPLY : INPUT_MESSAGE,
+                                    .token = entry->token,
+                                    .message = entry->message});
+            }
         }
         if (output->local == NO_OPERATION)
             break;
@@ -181,7 +184,7 @@ int main(int argc, char **argv)
     tick_at = calloc(cores, sizeof *tick_at);
     table = calloc((size_t)cores * cores, sizeof *table);
     uint32_t *edges = calloc(cores, sizeof *edges);
-    output = calloc(1, sizeof *output + monitor_output_entries(cores) * sizeof *output->entry);
+    output = calloc(1, monitor_output_size(cores));
     for (uint32_t core = 0; core < cores; core++) {
         monitor[core] = aligned_alloc(64, monitor_size(&shape));
         memset(monitor[core], 0, monitor_size(&shape));

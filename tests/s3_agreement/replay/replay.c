@@ -325,8 +325,7 @@ int main(int count, char **argument)
     monitor = zeroed(monitor_size(&header->shape));
     tables = zeroed((size_t)cores * TREE_PLACES * cores * sizeof *tables);
     work_open(zeroed((size_t)cores * header->shape.lanes * sizeof(struct sent)));
-    struct output *out =
-        zeroed(sizeof *out + monitor_output_entries(cores) * sizeof(struct output_entry));
+    struct output *out = zeroed(monitor_output_size(cores));
     monitor_init(monitor, header->me, &header->shape, header->address_base, header->address_size);
     replay(out);
     if (steps != header->steps)

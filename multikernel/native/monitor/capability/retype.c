@@ -20,6 +20,13 @@ static enum verdict retype_prepare(struct monitor *m, const struct environment *
     return monitor_verdict(capability_retype(monitor_cspace(m), agreement_task(m, a), a->id));
 }
 
+static void retype_foresee(const struct monitor *m, const struct agreement *a, struct foresight *f)
+{
+    (void)m;
+    (void)a;
+    f->protects = false;
+}
+
 static void retype_commit(struct monitor *m, const struct environment *env, struct agreement *a)
 {
     (void)env;
@@ -54,6 +61,7 @@ const struct operation_kind retype_operation = {
     .sequence = capability_sequence,
     .check = retype_check,
     .prepare = retype_prepare,
+    .foresee = retype_foresee,
     .commit = retype_commit,
     .undo = retype_abort,
     .settled = capability_settled,

@@ -61,12 +61,6 @@ static const uint64_t *kept(const struct monitor *m, const struct mapping *mappi
                                                       : NULL;
 }
 
-/* Are they a set in memory as they are? */
-static bool is_word(const struct monitor *m, const struct mapping *mapping)
-{
-    return m->set_words == 1 && cores_form(mapping->holders) == CORES_BITS;
-}
-
 const uint64_t *mapping_holders(const struct monitor *m, const struct mapping *mapping,
                                 uint64_t *buffer)
 {
@@ -132,15 +126,21 @@ enum verdict mapping_check(const struct monitor *m, const struct agreement *a)
     return mapping_check_unpinned(mapping, a->generation, mapping->pins);
 }
 
+void mapping_foresee(const struct monitor *m, const struct agreement *a, struct foresight *f)
+{
+    const struct mapping *mapping = monitor_mapping(m, a->slot);
+    f->slot = a->slot;
+    f->rights = mapping->rights & (uint32_t)a->argument[0];
+    f->protects = mapping->held && f->rights != mapping->rights;
+}
+
 enum verdict mapping_take_rights(struct monitor *m, const struct environment *env,
                                  struct agreement *a)
 {
-    const struct mapping *mapping = monitor_mapping(m, a->slot);
-    const uint32_t both = mapping->rights & (uint32_t)a->argument[0];
-    a->saved = mapping->rights;
-    if (!mapping->held || both == mapping->rights)
-        return VERDICT_OK;
-    return env->mmu->protect(env->mmu->context, a->slot, both);
+    struct foresight f;
+    mapping_foresee(m, a, &f);
+    a->saved = monitor_mapping(m, a->slot)->rights;
+    return f.protects ? env->mmu->protect(env->mmu->context, f.slot, f.rights) : VERDICT_OK;
 }
 
 /* One phase gave the entry back before the outcome was known, and other operations go on while the
@@ -184,9 +184,9 @@ static const uint64_t *participants(const struct monitor *m, const struct agreem
     const struct mapping *mapping = monitor_mapping(m, a->slot);
     const uint32_t home = monitor_home(m, a->slot),
                    keeper = mapping->keeper ? mapping->keeper - 1u : home;
-    if (monitor_holds(m, mapping, home) && (keeper == home || monitor_holds(m, mapping, keeper)))
-        return is_word(m, mapping) ? &mapping->holders : mapping_holders(m, mapping, buffer);
     const uint64_t *all = mapping_holders(m, mapping, buffer);
+    if (!all || (core_set_has(all, home) && core_set_has(all, keeper)))
+        return all;
     if (all != buffer)
         memcpy(buffer, all, 8 * (size_t)m->set_words);
     core_set_add(buffer, home);

@@ -33,6 +33,7 @@ enum verdict mapping_check_rights(const struct mapping *mapping, uint32_t genera
 enum verdict mapping_check(const struct monitor *m, const struct agreement *a);
 enum verdict mapping_take_rights(struct monitor *m, const struct environment *env,
                                  struct agreement *a);
+void mapping_foresee(const struct monitor *m, const struct agreement *a, struct foresight *f);
 void mapping_restore(struct monitor *m, const struct environment *env, struct agreement *a);
 
 /* --- Its holders --- */

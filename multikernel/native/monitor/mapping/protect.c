@@ -47,6 +47,7 @@ const struct operation_kind protect_operation = {
     .begin = begin,
     .check = check,
     .prepare = mapping_take_rights,
+    .foresee = mapping_foresee,
     .commit = commit,
     .undo = mapping_restore,
     .early = true,

@@ -66,6 +66,7 @@ const struct operation_kind unmap_operation = {
     .begin = begin,
     .check = mapping_check,
     .prepare = prepare,
+    .foresee = mapping_foresee,
     .commit = commit,
     .undo = undo,
 };
