@@ -57,36 +57,28 @@ uint64_t unmap_computing(void)
 }
 
 /* Mapped, touched, unmapped and removed on both, one after the other. */
-static uint64_t life(bool afresh)
+static uint64_t life(uint32_t form)
 {
-    enum { LIVES = 500 };
-    struct message map = REQUEST(KIND_MAP, have.frame, PAGE_BYTES,
-                                 RIGHTS_WRITE | (afresh ? MAP_AFRESH : 0), 3, have.frame_name),
-                   reply;
-    driver_enter(pair.driver);
-    const uint64_t start = arch_cycles();
-    for (int i = 0; i < LIVES; i++) {
-        enum verdict verdict = ask(pair.driver, 0, &map, &reply);
-        const struct message touch = REQUEST(KIND_TOUCH, reply.word[1], reply.word[2]);
-        const struct message gone = REQUEST(KIND_UNMAP, reply.word[1], TWO_PHASE);
-        for (uint32_t core = 0; core < 2 && verdict == VERDICT_OK; core++)
-            verdict = ask(pair.driver, core, &touch, &reply);
-        if (verdict == VERDICT_OK)
-            verdict = ask(pair.driver, 0, &gone, &reply);
-        pair_check(verdict == VERDICT_OK, "life", verdict);
-    }
-    const uint64_t took = arch_cycles_behind() - start;
-    driver_leave(pair.driver);
-    return took / LIVES;
+    static const uint64_t two[] = {3};
+    return ask_alone("life",
+                     (struct probe){.form = form,
+                                    .frame = have.frame,
+                                    .frame_name = have.frame_name,
+                                    .each = two,
+                                    .each_count = 1,
+                                    .protocol = TWO_PHASE,
+                                    .count = 32 * REAP_MOST,
+                                    .batch = REAP_MOST},
+                     0);
 }
 
 uint64_t life_fresh(void)
 {
-    return life(true);
+    return life(LIFE_FRESH);
 }
 uint64_t life_reused(void)
 {
-    return life(false);
+    return life(LIFE_REUSED);
 }
 
 uint64_t own_pages(void)

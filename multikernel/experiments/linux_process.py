@@ -150,14 +150,18 @@ def _do(command: dict[str, Any], memory: int, cpus: list[int]) -> dict[str, Any]
         activity = Activity.take(watched, [os.getpid()]) - before
         answer["activity"] = {"time_ns": activity.time_ns, **activity.record()}
 
-    if command["do"] == "unmap":
+    if command["do"] in ("unmap", "life"):
         histogram = answer["samples"] = _native.Histogram()
+
+        def first() -> None:
+            if command["do"] == "unmap":
+                _native.linux_unmap(command["count"], histogram)
+            else:
+                lives = command["count"], command["batch"], command["reused"]
+                _native.linux_life(*lives, histogram)
+
         _native.linux_team(memory, len(cpus), command["idle"])
-        _on_all(
-            cpus,
-            lambda: watch(lambda: _native.linux_unmap(command["count"], histogram)),
-            lambda _: _native.linux_hold(),
-        )
+        _on_all(cpus, lambda: watch(first), lambda _: _native.linux_hold())
     else:
         pages, rounds, cycles = command["pages"], command["rounds"], [0] * len(cpus)
 

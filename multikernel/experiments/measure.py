@@ -26,6 +26,8 @@ FIRST_SECONDS, MARGIN_SECONDS, LONGEST_SECONDS = 0.02, 0.0005, 0.25
 THINK_POLLING_US, THINK_COMPUTING_US = 2, 20
 """Between touching and unmapping. The longer one lets an interrupted core get back to its program.
 """
+LIVES = 16
+"""Of a page, in a batch: as many as a core removes at once."""
 
 Target = Literal["polling", "computing"]
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -153,6 +155,13 @@ class Bench:
         """
         with self.computing():
             return self.one("alone", on_core.idle, seconds, self.watch)
+
+    def life(self, form: str, batches: int, protocol: str = "two-phase") -> Report:
+        """A page's whole life on all cores, "fresh" or "reused", so many batches of `LIVES`."""
+        return self.one(
+            f"life {form}", on_core.life, self._frame, form, PROTOCOLS[protocol],
+            batches * LIVES, LIVES, self.watch,
+        )  # fmt: skip
 
     def local_call(self, count: int) -> Report:
         """The mapping call alone, on core 0."""

@@ -261,6 +261,31 @@ def unmap(
     return report
 
 
+def life(
+    frame: tuple[int, int], form: str, protocol: int, count: int, batch: int, watch: Watch | None
+) -> Report:
+    """A page's whole life on all cores, which poll: map, touch on each, unmap; so often, in whole
+    batches. form: "fresh", each mapped where none was, or "reused". Samples: life (cycles, the mean
+    of a batch).
+    """
+    driver, report, times = _driver(), Report(), Histogram()
+    assert local.plan is not None
+    cores = local.plan.cores
+
+    def lives(number: int, into: Histogram) -> None:
+        verdict = driver.probe(
+            "life", form=form, frame=frame[0], frame_name=frame[1], each=_first(cores, cores),
+            protocol=protocol, count=number, batch=batch, times=into,
+        )  # fmt: skip
+        _fine(verdict, "a page's life")
+
+    with _polling(driver, tuple(range(cores))):
+        lives(batch, Histogram())
+        _watched(watch, lambda: lives(count, times), report)
+    report.keep(life=times)
+    return report
+
+
 def idle(seconds: float, watch: Watch | None) -> Report:
     """Nothing at all, while the other cores compute. Counts: as unmap's."""
     driver, report = _driver(), Report()

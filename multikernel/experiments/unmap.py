@@ -4,7 +4,8 @@ more.
 Guarantees: the multikernel by one and by two phases, the shared kernel under its MCS lock, and
 Linux's threads, each with targets that poll, compute or sleep, and notified by poll, signal,
 interrupt or not at all; beside them what the host's mapping call costs alone, what mapping and the
-first touch cost, what a computing program loses, and how many unmaps a second all cores manage when
+first touch cost, a page's whole life, mapped where none was or where it was before, what a
+computing program loses, and how many unmaps a second all cores manage when
 each has pages of its own; and, but for `compare`, the multikernel whose monitors' messages go by
 sockets, which share no memory, and both kernels and Linux by number of cores and by tree
 (`unmap_by_cores`). Comparisons are within a boot, interleaved. That a target was notified as
@@ -24,7 +25,7 @@ from multikernel.experiments import document, host_transports, unmap_arms, unmap
 from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome
 from multikernel.experiments.floor import floor_arms, floors_of, root_pairs
 from multikernel.experiments.linux_process import LinuxProcess, activity_of
-from multikernel.experiments.measure import Bench, Target, samples_of
+from multikernel.experiments.measure import LIVES, Bench, Target, samples_of
 from multikernel.experiments.on_core import PAGE, Report
 from multikernel.experiments.request import Request
 from multikernel.machine.clock import tsc_rate
@@ -45,6 +46,7 @@ BY_CORES = 200
 """Operations in a slice."""
 CROWDED_MOST = 4
 """Where cores share CPUs one operation with computing targets takes several time slices."""
+LIVES_BATCHES = 20
 ALONE_SECONDS = 0.01
 MEMORY_MOST = 8 << 20
 
@@ -95,6 +97,7 @@ class _Arms:
         arms.append(self._linux("linux-computing", LINUX, idle=False))
         arms.append(self._linux("linux-idle", IDLE, idle=True))
         arms.append(Arm("own pages, linux", self._linux_own_pages))
+        arms += self._lives()
         arms += unmap_by_cores.arms(boot.plan, boot.along, boot.shared, self._count(BY_CORES))
         for cores in boot.plan.fewer():
             key = boot.plan.key(unmap_by_cores.LINUX, cores)
@@ -153,6 +156,36 @@ class _Arms:
             return Outcome(samples={f"own-pages-{name}": rate}, activity=report.activity)
 
         return Arm(f"own pages, {name}", slice_of)
+
+    def _lives(self) -> list[Arm]:
+        arms = []
+        for key, (system, form, target) in unmap_arms.LIVES.items():
+            if system == "linux":
+                slice_of = self._linux_life(key, form, idle=target == "idle")
+            else:
+                bench = self.boot.multikernel if system == "multikernel" else self.boot.shared
+                slice_of = self._life(key, bench, form)
+            arms.append(Arm(key.replace("-", " "), slice_of))
+        return arms
+
+    def _life(self, key: str, bench: Bench, form: str) -> Callable[[], Outcome]:
+        def slice_of() -> Outcome:
+            report = bench.life(form, self._count(LIVES_BATCHES))
+            return Outcome(samples={key: samples_of(report)["life"]}, activity=report.activity)
+
+        return slice_of
+
+    def _linux_life(self, key: str, form: str, *, idle: bool) -> Callable[[], Outcome]:
+        count = self._count(LIVES_BATCHES, slow=True) * LIVES
+
+        def slice_of() -> Outcome:
+            answer = self.boot.linux.ask(
+                "life", count=count, batch=LIVES, reused=form == "reused", idle=idle
+            )
+            samples = {key: unmap_arms.histogram_of(answer)}
+            return self._of_linux(key, answer, samples, count, self.request.cores)
+
+        return slice_of
 
     def _rounds(self) -> int:
         return 1 if self.request.size.scale < 1 else OWN_ROUNDS
@@ -240,6 +273,7 @@ def run(request: Request, arms_of: Callable[[Request, _Boot], list[Arm]] | None 
     assert plan is not None
     pairs = root_pairs(request.cores)
     fewer = [plan.key(unmap_by_cores.LINUX, cores) for cores in plan.fewer()]
+    fewer += [key for key in unmap_arms.LIVES if key.endswith("linux-computing")]
     warnings = [*unmap_arms.check(collector, request, fewer), *unmap_by_cores.said(plan)]
     specs = unmap_arms.specs(request, tuple(pairs), collector)
     specs += [

@@ -22,6 +22,12 @@ from multikernel.results.document import Caution, System
 from multikernel.results.histogram import Histogram
 from multikernel.runtime.plan import HOST_TRANSPORTS, Transport
 
+_LIVING: tuple[tuple[str, System, str], ...] = (
+    ("multikernel", "multikernel", "polling"),
+    ("shared", "shared", "polling"),
+    ("linux-computing", "linux", "computing"),
+    ("linux-idle", "linux", "idle"),
+)
 KERNELS: dict[str, tuple[System, str, Target]] = {
     "one-phase-polling": ("multikernel", "one-phase", "polling"),
     "two-phase-polling": ("multikernel", "two-phase", "polling"),
@@ -41,6 +47,12 @@ targets poll, asking the host for messages; nothing goes by memory."""
 CONTROL_OF = "two-phase-polling"
 SIDE_ARMS = {"two-phase-polling": "multikernel", "shared-polling": "shared"}
 """Arms whose mapping and first touch are series too, and the system of these."""
+LIVES: dict[str, tuple[System, str, str]] = {
+    f"life-{form}-{name}": (system, form, target)
+    for form in ("fresh", "reused")
+    for name, system, target in _LIVING
+}
+"""A page's whole life, by key: whose, how it is mapped, and what the other cores or threads do."""
 PROGRAMS = {
     "two-phase-computing": "program-multikernel-interrupted",
     "shared-computing": "program-shared-interrupted",
@@ -73,6 +85,12 @@ RATIOS = [
     # what else is paid
     ("map-shared", "map-multikernel"),
     ("touch-shared", "touch-multikernel"),
+    *(
+        (f"life-{form}-{other}", f"life-{form}-multikernel")
+        for form in ("fresh", "reused")
+        for other in ("shared", "linux-computing", "linux-idle")
+    ),
+    ("life-fresh-multikernel", "life-reused-multikernel"),
     ("program-multikernel-interrupted", "program-multikernel-alone"),
     ("program-shared-interrupted", "program-shared-alone"),
     ("own-pages-multikernel", "own-pages-shared"),
@@ -163,6 +181,16 @@ def specs(request: Request, floor: tuple[tuple[int, int], ...], collector: Colle
                     parameters=parameters,
                 )
             )
+    for key, (system, form, target_name) in LIVES.items():
+        parameters = {
+            "operation": "map-touch-unmap",
+            "target": target_name,
+            "told": {"polling": "poll", "computing": "interrupt", "idle": "none"}[target_name],
+        }
+        spec = Spec(
+            key, system, f"life-{form}", n, "completion", "back-to-back", parameters=parameters
+        )
+        found.append(with_count(spec, collector))
     found += [_throughput(name, n, collector) for name in ("multikernel", "shared", "linux")]
     for name in ("multikernel", "shared"):
         for how in ("alone", "interrupted"):

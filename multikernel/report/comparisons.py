@@ -228,6 +228,11 @@ def _host(way: str, other: str, remark: str) -> Comparison:
     )  # fmt: skip
 
 
+def _beside(what: str, lead: str, key: str, other: str) -> Comparison:
+    name = f"{what}-{key}-over-{what}-multikernel"
+    return Comparison(name, "cost", True, "the multikernel", other, lead)
+
+
 MESSAGES = (
     *(_plain(ring, name, slots) for slots in (64, 1024, 4096) for ring, name in RINGS.items()),
     _host("pipe-polled", "the host's pipes, polled", BOTH_POLL),
@@ -337,21 +342,16 @@ COMPARISONS = (
         "Unmap",
         _always(NOBODY),
     ),
-    Comparison(
-        "map-shared-over-map-multikernel",
-        "cost",
-        True,
-        "the multikernel",
-        "the shared kernel",
-        "Mapping on all cores",
-    ),
-    Comparison(
-        "touch-shared-over-touch-multikernel",
-        "cost",
-        True,
-        "the multikernel",
-        "the shared kernel",
-        "The first touch on all cores",
+    _beside("map", "Mapping on all cores", "shared", "the shared kernel"),
+    _beside("touch", "The first touch on all cores", "shared", "the shared kernel"),
+    *(
+        _beside(f"life-{form}", f"A page's whole life, {how}", key, other)
+        for form, how in (("fresh", "mapped where none was"), ("reused", "where it was before"))
+        for key, other in (
+            ("shared", "the shared kernel"),
+            ("linux-computing", "Linux's threads, the others computing"),
+            ("linux-idle", "Linux's threads, the others asleep"),
+        )
     ),
     Comparison(
         "program-multikernel-interrupted-over-program-multikernel-alone",

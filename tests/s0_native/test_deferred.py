@@ -15,9 +15,8 @@ SOURCES = sorted(
 )
 
 
-@pytest.mark.parametrize(
-    ("cores", "channels"), [(10, 66), pytest.param(2, 2, marks=pytest.mark.full), (64, 2)]
-)
+@pytest.mark.full  # the whole core is built for it
+@pytest.mark.parametrize(("cores", "channels"), [(10, 66), (2, 2), (64, 2)])
 def test_as_many_as_there_are_places(compiler: Compiler, cores: int, channels: int) -> None:
     sources = ("deferred_client.c", *SOURCES, product_build() / "record_build.c")
     program = compiler.build(*sources, flags=SANITIZED)

@@ -108,6 +108,18 @@ def unmap(cores: int = 2, **changes: Any) -> d.Document:
             9000, variant="map", cores=cores,
             parameters={"operation": "map-on-all-cores", "target": "polling", "told": "poll"},
         ),
+        *(
+            series(
+                cycles, variant=f"life-{form}", system=system, cores=cores,
+                parameters={"operation": "map-touch-unmap", "target": target, "told": told},
+            )
+            for form, cycles in (("fresh", 36_000), ("reused", 9_000))
+            for system, target, told in (
+                ("multikernel", "polling", "poll"),
+                ("linux", "computing", "interrupt"),
+                ("linux", "idle", "none"),
+            )
+        ),
         series(
             900_000, variant="own-pages", cores=cores, measure="throughput", unit="operations/s",
             parameters={"operation": "unmap", "told": "none"},

@@ -201,6 +201,19 @@ def test_unmap_has_throughput_map_and_touch() -> None:
         assert (system, "touch", "completion") in found
 
 
+def test_a_page_lives_on_less_where_it_was_before() -> None:
+    """Mapped again where it was it costs neither a mapping nor its removal: on the kernels and
+    beside sleeping threads of Linux, whose lives take thousands of cycles more without that.
+    """
+    lives = {
+        (series.system, series.variant, series.parameters["target"]): series.p50
+        for series in document_of("unmap").series
+        if series.parameters.get("operation") == "map-touch-unmap"
+    }
+    for system, target in (("multikernel", "polling"), ("shared", "polling"), ("linux", "idle")):
+        assert lives[system, "life-reused", target] < lives[system, "life-fresh", target]
+
+
 def test_unmap_costs_at_least_the_local_call() -> None:
     medians = {
         arm(series)[:3]: series.p50 for series in document_of("unmap").series if not series.control

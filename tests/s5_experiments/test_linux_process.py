@@ -24,6 +24,9 @@ def test_it_measures_and_says_what_happened() -> None:
         assert histogram_of(answer).samples == 20
         assert set(activity_of(answer).cpus) == set(cpus)
         assert linux.ask("own-pages", pages=8, rounds=2)["cycles"] > 0
+        for reused in (False, True):
+            answer = linux.ask("life", count=2 * 16, batch=16, reused=reused, idle=True)
+            assert histogram_of(answer).samples == 2
     assert linux.process.poll() == 0
 
 

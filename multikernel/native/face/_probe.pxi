@@ -29,6 +29,7 @@ cdef extern from "probes/probes.h":
     int counter_open(counter_event event, bint kernel)
     int probe_linux_team(int memory, uint32_t threads, bint idle)
     int probe_linux_unmap(uint32_t count, histogram *h) nogil
+    int probe_linux_life(uint32_t count, uint32_t batch, bint reused, histogram *h) nogil
     void probe_linux_hold() nogil
     int probe_linux_own_pages(uint32_t number, uint32_t pages, uint32_t rounds,
             uint64_t *cycles) nogil
@@ -117,6 +118,14 @@ def linux_unmap(uint32_t count, Histogram h):
     cdef int error
     with nogil:
         error = probe_linux_unmap(count, h.h)
+    _linux(error)
+
+
+def linux_life(uint32_t count, uint32_t batch, bint reused, Histogram h):
+    """Whole lives of a page while the other threads hold; raises OSError when the host refuses."""
+    cdef int error
+    with nogil:
+        error = probe_linux_life(count, batch, reused, h.h)
     _linux(error)
 
 

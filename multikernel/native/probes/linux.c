@@ -13,7 +13,7 @@
 
 enum { QUIET_US = 150, LEAVE = UINT32_MAX };
 /* A hole between neighbours keeps each page a mapping of its own. */
-enum { STEP = 2 * PAGE_BYTES };
+enum { STEP = 2 * PAGE_BYTES, PLACES = 64 };
 
 static struct {
     int memory;
@@ -92,7 +92,6 @@ static int map(char *at, uint64_t page)
  * away again than what it is compared with. */
 int probe_linux_unmap(uint32_t count, struct histogram *histogram)
 {
-    enum { PLACES = 64 };
     char *range = reserve(NULL, PLACES * STEP);
     int error = range == MAP_FAILED ? errno : 0;
     for (uint32_t i = 1; i <= count && !error; i++) {
@@ -108,6 +107,37 @@ int probe_linux_unmap(uint32_t count, struct histogram *histogram)
         histogram_add(histogram, arch_cycles_behind() - start);
         if (failed || reserve(team.page, PAGE_BYTES) != team.page)
             error = errno;
+    }
+    next_turn(LEAVE);
+    munmap(range, PLACES * STEP);
+    return error;
+}
+
+static int live(char *at, bool fresh, bool reused)
+{
+    if (fresh) {
+        const int error = map(at, 0);
+        if (error)
+            return error;
+    } else if (mprotect(at, PAGE_BYTES, PROT_READ | PROT_WRITE)) {
+        return errno;
+    }
+    *(volatile char *)at = 1;
+    if (mprotect(at, PAGE_BYTES, PROT_NONE) || (!reused && reserve(at, PAGE_BYTES) != at))
+        return errno;
+    return 0;
+}
+
+/* One touch is all threads': they share the page table. */
+int probe_linux_life(uint32_t count, uint32_t batch, bool reused, struct histogram *histogram)
+{
+    char *range = reserve(NULL, PLACES * STEP);
+    int error = range == MAP_FAILED ? errno : 0;
+    for (uint32_t i = 0; i < count && !error;) {
+        const uint64_t start = arch_cycles();
+        for (const uint32_t end = i + batch; i < end && !error; i++)
+            error = live(range + (reused ? 0 : i % PLACES * STEP), !reused || i == 0, reused);
+        histogram_add(histogram, (arch_cycles_behind() - start) / batch);
     }
     next_turn(LEAVE);
     munmap(range, PLACES * STEP);

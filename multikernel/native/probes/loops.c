@@ -53,13 +53,20 @@ int64_t probe_spread(struct driver *d, const struct probe *p)
 
 /* --- unmap --- */
 
+static enum verdict map_as(struct driver *d, uint32_t afresh, uint64_t frame, uint64_t name,
+                           const uint64_t *holders, struct message *mapped)
+{
+    struct message request = {{message_head(KIND_MAP, 0, 0, 0, 0), frame, PAGE_BYTES,
+                               RIGHTS_WRITE | afresh, cores_word(holders, d->cores), name}};
+    memcpy(d->program_set, holders, 8 * (size_t)core_set_words(d->cores));
+    return driver_here(d, &request, mapped);
+}
+
+/* One that is reused keeps the host's tables warm. */
 static enum verdict map(struct driver *d, uint64_t frame, uint64_t name, const uint64_t *holders,
                         struct message *mapped)
 {
-    struct message request = {{message_head(KIND_MAP, 0, 0, 0, 0), frame, PAGE_BYTES,
-                               RIGHTS_WRITE | MAP_AFRESH, cores_word(holders, d->cores), name}};
-    memcpy(d->program_set, holders, 8 * (size_t)core_set_words(d->cores));
-    return driver_here(d, &request, mapped);
+    return map_as(d, MAP_AFRESH, frame, name, holders, mapped);
 }
 
 /* On every holder: a page that no TLB holds would be too cheap to take away. */
@@ -84,7 +91,6 @@ static enum verdict unmap(struct driver *d, const struct message *mapped, uint32
     return driver_here(d, &request, &reply);
 }
 
-/* A fresh mapping each time: one that is reused keeps the host's tables warm. */
 int64_t probe_unmap(struct driver *d, const struct probe *p)
 {
     uint64_t holders[CORE_SET_WORDS_MAX] = {0};
@@ -119,6 +125,27 @@ int64_t probe_unmap(struct driver *d, const struct probe *p)
             record(p->times[0], start);
         }
     }
+    driver_leave(d);
+    return verdict;
+}
+
+static enum verdict live(struct driver *d, const struct probe *p)
+{
+    struct message mapped;
+    enum verdict verdict = map_as(d, p->form == LIFE_FRESH ? MAP_AFRESH : 0, p->frame,
+                                  p->frame_name, p->each, &mapped);
+    if (verdict == VERDICT_OK)
+        verdict = touch(d, p->each, &mapped);
+    return verdict == VERDICT_OK ? unmap(d, &mapped, p->protocol) : verdict;
+}
+
+int64_t probe_life(struct driver *d, const struct probe *p)
+{
+    enum verdict verdict = VERDICT_OK;
+    if (p->each_count != core_set_words(d->cores))
+        return -EINVAL;
+    driver_enter(d);
+    TIMED(p, if (verdict == VERDICT_OK) verdict = live(d, p))
     driver_leave(d);
     return verdict;
 }

@@ -105,7 +105,7 @@ probe_loop probe_echo, probe_stream;
 probe_loop probe_host_echo, probe_host_stream, probe_channel_echo, probe_channel_stream;
 probe_loop probe_shootdown, probe_barrier, probe_collective;
 probe_loop probe_update_shared, probe_update_message, probe_update_serve, probe_open_loop;
-probe_loop probe_ping, probe_spread, probe_unmap, probe_own_pages;
+probe_loop probe_ping, probe_spread, probe_unmap, probe_life, probe_own_pages;
 probe_loop probe_operations, probe_revoke, probe_at_once;
 
 /* Forms, as the table names them. */
@@ -115,6 +115,7 @@ enum { BARRIER_CENTRAL, BARRIER_DISSEMINATION };
 enum { COLLECTIVE_BARRIER, COLLECTIVE_REDUCE, COLLECTIVE_BROADCAST, COLLECTIVE_ORDER };
 enum { VIA_CALL_LINE, VIA_RING, VIA_USER };
 enum { UNMAP_ALL, UNMAP_LOCAL };
+enum { LIFE_FRESH, LIFE_REUSED };
 enum { PROBE_RETYPE, PROBE_COPY, PROBE_REVOKE, PROBE_DELETE };
 
 /* --- What is no loop --- */
@@ -142,6 +143,8 @@ int counter_open(enum counter_event event, bool kernel);
 int probe_linux_team(int memory, uint32_t threads, bool idle);
 /* The first takes all rights from a page of that shared segment, as the kernels' pages are, */
 int probe_linux_unmap(uint32_t count, struct histogram *histogram);
+/* or has it live so often, from its mapping to its removal or back again (the mean of each batch); */
+int probe_linux_life(uint32_t count, uint32_t batch, bool reused, struct histogram *histogram);
 /* while the others use it, until it ends; where idle they sleep instead of computing. */
 void probe_linux_hold(void);
 /* Every thread unmaps pages of its own, as probe_own_pages; its cycles, summed over rounds. */

@@ -83,6 +83,10 @@ const struct probe_kind probe_kinds[] = {
      * away. */
     {"unmap", probe_unmap, "form frame frame_name each protocol count think_us times", "all local",
      ""},
+    /* A page's whole life, so often, and the mean of each batch: mapped, touched on each holder,
+     * unmapped. Fresh: where none was, and removed in the end, sixteen at a time. */
+    {"life", probe_life, "form frame frame_name each protocol count batch times", "fresh reused",
+     "the holders, as words of a set, and whole batches"},
     /* Every core at once: map pages of frames of its own, meet the others, unmap them all, count
      * times. Results: cycles of the unmapping, and of the mapping and a touch. */
     {"own-pages", probe_own_pages, "pages count protocol base results", "", "at most 1024 pages"},

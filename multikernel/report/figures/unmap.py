@@ -35,6 +35,11 @@ SIDE = {
     "map-on-all-cores": "Mapping on all cores",
     "first-touch-on-all-cores": "First touch on all cores",
 }
+LIFE = "map-touch-unmap"
+LIVES = {
+    "life-fresh": "Mapped where none was, and removed in the end",
+    "life-reused": "Mapped again where it was",
+}
 MOST_LINES = 8
 HOST_TITLE = "Notified by poll, by messages that share no memory"
 HOST_NOTE = (
@@ -44,15 +49,16 @@ HOST_NOTE = (
 
 
 def draw(document: Document) -> list[Block]:
-    """Completion by notification; own pages; what a computing program keeps; map and touch."""
+    """Completion by notification; own pages; what a computing program keeps; map, touch, lives."""
     unmaps = _unmaps(document)
     own = [one for one in document.series if one.variant == "own-pages"]
     programs = [one for one in document.series if one.variant == "computing-program"]
     side = [
         one for one in document.series if one.parameters.get("operation") in SIDE and one not in own
     ]
+    lives = [one for one in document.series if one.parameters.get("operation") == LIFE]
     growth = [one for one in document.series if is_by_cores(one)]
-    drawn = [*unmaps, *own, *programs, *side, *growth]
+    drawn = [*unmaps, *own, *programs, *side, *lives, *growth]
     rest = [one for one in document.series if one not in drawn]
     found: list[Block] = []
     if unmaps:
@@ -82,6 +88,14 @@ def draw(document: Document) -> list[Block]:
         found.append(
             bar_figure("What mapping and the first touch cost", groups, axis_of(side[0]), side)
         )
+    if lives:
+        groups = [
+            Group(title, bars_of(some, rate_of(document), leaving=("operation",)))
+            for variant, title in LIVES.items()
+            if (some := [one for one in lives if one.variant == variant])
+        ]
+        title = "A page's whole life: map, touch, unmap, mean of sixteen"
+        found.append(bar_figure(title, groups, axis_of(lives[0]), lives))
     return [*found, *generic.of_series(document, rest)]
 
 
