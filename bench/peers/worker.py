@@ -121,12 +121,13 @@ def _ask(end: End, count: int, batch: int) -> list[int]:
 
 def _answer(end: End, count: int) -> None:
     message, send, receive, answer = end.message, end.send, end.receive, end.answer
+    into, buffer = end.answer_into, bytearray(len(message))
     received: object = None
-    if end.answer_into is not None and end.last is not None:
-        received = buffer = bytearray(len(message))
+    if into is not None and end.last is not None:
         for _ in range(count):
-            end.answer_into(buffer)
+            into(buffer)
         end.last(message)
+        received = buffer
     elif end.first is not None and answer is not None and end.last is not None:
         received = end.first()
         for _ in range(count - 1):

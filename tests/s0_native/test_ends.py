@@ -244,7 +244,14 @@ def serve_into(memory: mmap.mmap) -> None:
 
 
 @pytest.mark.parametrize("window", [1, 4])
-@pytest.mark.parametrize("kind", [bytearray, lambda size: memoryview(bytearray(size))])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        bytearray,
+        lambda size: memoryview(bytearray(size)),
+        lambda size: memoryview(bytearray(size + 1))[1:],
+    ],
+)
 def test_two_processes_call_into_buffers(window: int, kind: Callable[[int], Any]) -> None:
     memory = shared("calls", window)
     with child(serve_into, memory), CallEnd.attach(memory, 0) as end:
@@ -262,6 +269,10 @@ def test_two_processes_call_into_buffers(window: int, kind: Callable[[int], Any]
         assert sys.getallocatedblocks() - blocks < 10
 
 
+RELEASED = memoryview(bytearray(56))
+RELEASED.release()
+
+
 @pytest.mark.parametrize(
     ("buffer", "error"),
     [
@@ -269,6 +280,8 @@ def test_two_processes_call_into_buffers(window: int, kind: Callable[[int], Any]
         (memoryview(bytearray(57)), ValueError),
         (b"x" * 56, BufferError),
         (memoryview(bytearray(112))[::2], BufferError),
+        (memoryview(bytes(56)), BufferError),
+        (RELEASED, ValueError),
         ((1,), TypeError),
     ],
 )

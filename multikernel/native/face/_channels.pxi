@@ -10,6 +10,19 @@ from cpython.buffer cimport (
 from posix.time cimport CLOCK_MONOTONIC
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 
+cdef extern from *:
+    """
+    /* Its bytes lie one behind the other, and it has not been released. */
+    static inline int memoryview_is_open(PyObject *object)
+    {
+        const PyMemoryViewObject *view = (const PyMemoryViewObject *)object;
+        return (view->flags & (_Py_MEMORYVIEW_RELEASED | _Py_MEMORYVIEW_C)) == _Py_MEMORYVIEW_C &&
+               !(view->mbuf->flags & _Py_MANAGED_BUFFER_RELEASED);
+    }
+    """
+    bint memoryview_is_open(object view)
+    const Py_buffer *PyMemoryView_GET_BUFFER(object view)
+
 cdef extern from "base/wait.h":
     struct wait_state "wait":
         uint32_t rounds, yielded, slept
@@ -110,6 +123,22 @@ cdef inline void _copy(void *to, const void *source) noexcept:
         memcpy(to, source, sizeof(message))
 
 
+cdef inline void *_lies(object buffer, bint writable) noexcept:
+    """Where 56 bytes of a bytearray or a memoryview lie, as long as the interpreter is held; NULL:
+    it is something else, and has to be asked.
+    """
+    cdef const Py_buffer *view
+    if type(buffer) is bytearray:
+        if PyByteArray_GET_SIZE(buffer) == <Py_ssize_t>sizeof(message):
+            return PyByteArray_AS_STRING(buffer)
+    elif type(buffer) is memoryview:
+        view = PyMemoryView_GET_BUFFER(buffer)
+        if (view.len == <Py_ssize_t>sizeof(message) and not (writable and view.readonly)
+                and memoryview_is_open(buffer)):
+            return view.buf
+    return NULL
+
+
 cdef inline int _fill(message *m, object data) except -1:
     """A whole message in bytes is the usual case, and worth a path that is short enough to be
     inlined.
@@ -117,19 +146,21 @@ cdef inline int _fill(message *m, object data) except -1:
     if type(data) is bytes and PyBytes_GET_SIZE(data) == <Py_ssize_t>sizeof(message):
         memcpy(m.word, PyBytes_AS_STRING(data), sizeof(message))
         return 0
-    if type(data) is bytearray and PyByteArray_GET_SIZE(data) == <Py_ssize_t>sizeof(message):
-        _copy(m.word, PyByteArray_AS_STRING(data))
+    cdef void *place = _lies(data, False)
+    if place:
+        _copy(m.word, place)
         return 0
     return _fill_any(m, data)
 
 
 cdef inline int _room(object buffer, const message *m) except -1:
     """Is that a buffer that takes a message? Then this one goes there, unless it is NULL."""
-    if type(buffer) is bytearray and PyByteArray_GET_SIZE(buffer) == <Py_ssize_t>sizeof(message):
-        if m:
-            _copy(PyByteArray_AS_STRING(buffer), m.word)
-        return 0
-    return _room_any(buffer, m)
+    cdef void *place = _lies(buffer, True)
+    if not place:
+        return _room_any(buffer, m)
+    if m:
+        _copy(place, m.word)
+    return 0
 
 
 cdef int _room_any(object buffer, const message *m) except -1:
