@@ -178,8 +178,12 @@ static uint64_t token_of(uint32_t from, const struct message *message)
 static void check_waiting(const struct monitor *m)
 {
     uint32_t queued = 0, waiting = 0, last = 0;
-    for (uint32_t lane = 0; lane < MODEL_LANES; lane++)
+    for (uint32_t lane = 0; lane < MODEL_LANES; lane++) {
+        const bool taken = monitor_workflow(m, lane)->state != WORKFLOW_FREE;
         waiting += monitor_workflow(m, lane)->state == WORKFLOW_WAITING;
+        if ((m->lanes_taken >> lane & 1) != taken)
+            violate("core %u: lane %u is %s", m->me, lane, taken ? "taken" : "free");
+    }
     for (uint32_t i = 1; i < m->agreements.fresh; i++)
         queued +=
             ((struct agreement *)(void *)sparse_record(&m->agreements, i))->phase == PHASE_QUEUED;

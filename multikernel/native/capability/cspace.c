@@ -15,12 +15,9 @@ static bool held(const struct cspace *cs, const struct capability *c, uint64_t o
 {
     if (c->address < cs->locked_from || capability_end(c) > cs->locked_to)
         return false;
-    const struct cspace_lock *lock = cspace_locks(cs);
-    for (uint32_t i = 0; i < cs->locks; i++, lock++)
-        if (lock->operation != operation && lock->address <= c->address &&
-            capability_end(c) <= lock->end)
-            return true;
-    return false;
+    const uint32_t before = cspace_locks_before(cs, c->address + 1);
+    const struct cspace_lock *lock = cspace_locks(cs) + before - 1;
+    return before && lock->operation != operation && capability_end(c) <= lock->end;
 }
 
 enum capability_verdict cspace_find_usable(const struct cspace *cs, uint64_t reference,

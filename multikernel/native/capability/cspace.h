@@ -171,16 +171,29 @@ static inline bool cspace_is_root(const struct cspace *cs, uint32_t slot)
 {
     return cs->spaces == 1 ? slot == 0 : slot % cspace_space_slots(cs) == 0;
 }
-/* The first lock on a byte of that range that is not that operation's; NULL. */
+/* How many locks begin before that address: they are in order, and no two share a byte. */
+static inline uint32_t cspace_locks_before(const struct cspace *cs, uint64_t address)
+{
+    uint32_t from = 0, to = cs->locks;
+    while (from < to) {
+        const uint32_t middle = (from + to) / 2;
+        if (cspace_locks(cs)[middle].address < address)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+/* A lock on a byte of that range that is not that operation's; NULL. */
 static inline const struct cspace_lock *cspace_lock_on(const struct cspace *cs, uint64_t address,
                                                        uint64_t end, uint64_t operation)
 {
     if (address >= cs->locked_to || end <= cs->locked_from)
         return NULL;
-    const struct cspace_lock *lock = cspace_locks(cs), *behind = lock + cs->locks;
-    for (; lock < behind; lock++)
-        if (lock->address < end && address < lock->end && lock->operation != operation)
-            return lock;
+    const struct cspace_lock *lock = cspace_locks(cs);
+    for (uint32_t i = cspace_locks_before(cs, end); i-- > 0 && lock[i].end > address;)
+        if (lock[i].operation != operation)
+            return &lock[i];
     return NULL;
 }
 /* Does any operation hold a lock on a byte of it? */
@@ -292,9 +305,9 @@ enum capability_verdict cspace_revoke_step(struct cspace *cs,
 
 /* --- For agreement --- */
 
-/* The range is that operation's (not 0) from now on. BUSY when a part of it is another's, or there
- * is no room for a lock. An operation may lock several ranges; unlocking gives all of them back.
- * Work grows with the locks held, not with the capabilities. */
+/* The range is that operation's (not 0) from now on. BUSY when a part of it is locked, or there is no
+ * room for a lock. An operation may lock several ranges; unlocking gives all of them back. Work grows
+ * with the logarithm of the locks held, and not with the capabilities. */
 enum capability_verdict cspace_lock(struct cspace *cs, uint64_t address, uint64_t size,
                                     uint64_t operation);
 void cspace_unlock(struct cspace *cs, uint64_t operation);

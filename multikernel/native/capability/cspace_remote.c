@@ -1,6 +1,8 @@
 /* What other cores have to do with the capabilities of this one: locks on behalf of operations that
  * span cores, what has been sent, owners, and what may have been derived elsewhere (after
  * Barrelfish usr/monitor/capops/ and TN-013). Nothing here sends. */
+#include <string.h>
+
 #include "capability/cspace_inside.h"
 
 /* Does everything that shares a byte with that range nest with the record? */
@@ -53,10 +55,12 @@ enum capability_verdict cspace_lock(struct cspace *cs, uint64_t address, uint64_
     assert(operation);
     if (!cspace_whole_pages(address, size))
         return CAP_BAD_SIZE;
-    if (cs->locks == cs->lock_limit || cspace_locked(cs, address, address + size, operation))
+    if (cs->locks == cs->lock_limit || cspace_lock_on(cs, address, address + size, 0))
         return CAP_BUSY;
-    cspace_locks(cs)[cs->locks++] =
-        (struct cspace_lock){.address = address, .end = address + size, .operation = operation};
+    struct cspace_lock *lock = cspace_locks(cs) + cspace_locks_before(cs, address);
+    memmove(lock + 1, lock, (size_t)((char *)(cspace_locks(cs) + cs->locks) - (char *)lock));
+    *lock = (struct cspace_lock){.address = address, .end = address + size, .operation = operation};
+    cs->locks++;
     if (cs->locks == 1 || address < cs->locked_from)
         cs->locked_from = address;
     if (address + size > cs->locked_to)
@@ -70,7 +74,8 @@ void cspace_unlock(struct cspace *cs, uint64_t operation)
     for (uint32_t i = cs->locks; i-- > 0;) {
         if (lock[i].operation != operation)
             continue;
-        lock[i] = lock[--cs->locks];
+        cs->locks--;
+        memmove(&lock[i], &lock[i + 1], (cs->locks - i) * sizeof *lock);
         lock[cs->locks] = (struct cspace_lock){0};
     }
     if (!cs->locks)

@@ -5,13 +5,19 @@
 
 /* --- The end --- */
 
+static void leave_lane(struct monitor *m, const struct agreement *a)
+{
+    agreement_workflow(m, a)->state = WORKFLOW_FREE;
+    m->lanes_taken &= ~(1ull << agreement_lane(m, a));
+}
+
 void agreement_done(struct monitor *m, struct agreement *a, enum verdict verdict, uint32_t core,
                     struct output *out)
 {
     a->verdict = (uint8_t)verdict;
     if (agreement_is_own(m, a)) {
         agreement_tell(m, a, verdict, core, out);
-        agreement_workflow(m, a)->state = WORKFLOW_FREE;
+        leave_lane(m, a);
     } else {
         agreement_fill(&emit(out, OUTPUT_NOTICE, agreement_initiator(a))->message, m, a,
                        KIND_ANSWER, core);
@@ -36,7 +42,7 @@ void agreement_succeed(struct monitor *m, const struct environment *env, struct 
         agreement_fill(&emit(out, OUTPUT_NOTICE, monitor_home(m, a->slot))->message, m, a,
                        KIND_RELEASE, m->me);
     if (answered) {
-        agreement_workflow(m, a)->state = WORKFLOW_FREE;
+        leave_lane(m, a);
         agreement_forget(m, a);
     } else {
         agreement_done(m, a, VERDICT_OK, m->me, out);

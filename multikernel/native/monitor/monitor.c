@@ -77,8 +77,8 @@ void monitor_init(struct monitor *m, uint32_t me, const struct monitor_shape *sh
                   uint64_t address_base, uint64_t address_size)
 {
     const uint32_t cores = shape->cores, lanes = shape->lanes;
-    assert(lanes && !(lanes & (lanes - 1)) && cores <= CORES_MAX && shape->piece_slots <= 256 &&
-           shape->strength_max <= STRENGTH_MAX);
+    assert(lanes && !(lanes & (lanes - 1)) && lanes <= LANES_MAX && cores <= CORES_MAX &&
+           shape->piece_slots <= 256 && shape->strength_max <= STRENGTH_MAX);
     /* The rest of the block is zero already: fresh memory, or the caller's memset. */
     memset(m, 0, sizeof *m);
     m->size = lay_out(m, shape, me);

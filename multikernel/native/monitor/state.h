@@ -94,6 +94,7 @@ struct monitor {
     uint32_t aborting; /* ABORTs that this core drives: how long they take is to be known */
     uint32_t notifies_all; /* not everything has room here: what one phase did ends with a notice */
     uint64_t sequence;     /* attempts begun */
+    uint64_t lanes_taken;  /* one bit a workflow that is not FREE */
     uint64_t workflows_offset;
     uint64_t trees_offset;
     struct sparse agreements; /* by initiator * lanes + lane */
@@ -120,6 +121,7 @@ static inline uint32_t agreement_bytes(uint32_t cores)
     return (uint32_t)sizeof(struct agreement) + 8 * core_set_words(cores);
 }
 
+enum { LANES_MAX = 64 };
 #define NO_OPERATION UINT32_MAX
 
 /* To read; the blank one where there is none. */

@@ -63,10 +63,9 @@ static void at_once(const struct monitor *m, const struct request *request, enum
 
 static struct workflow *free_lane(const struct monitor *m, uint32_t *lane)
 {
-    for (*lane = 0; *lane < m->lanes; ++*lane)
-        if (monitor_workflow(m, *lane)->state == WORKFLOW_FREE)
-            return monitor_workflow(m, *lane);
-    return NULL;
+    const uint64_t untaken = ~m->lanes_taken;
+    *lane = untaken ? (uint32_t)__builtin_ctzll(untaken) : LANES_MAX;
+    return *lane < m->lanes ? monitor_workflow(m, *lane) : NULL;
 }
 
 static void request(struct monitor *m, const struct environment *env, const struct request *request,
@@ -108,6 +107,7 @@ static void request(struct monitor *m, const struct environment *env, const stru
     w->attempts = 0;
     w->declined = NOBODY;
     w->state = WORKFLOW_AGREEING;
+    m->lanes_taken |= 1ull << lane;
     w->operation = (uint8_t)request->operation;
     w->protocol = kind->one_phase ? (uint8_t)request->protocol : TWO_PHASE;
     w->moved = 0;
