@@ -125,7 +125,7 @@ def show(found: Comparison) -> None:
 
 
 def _urgency(one: Change) -> int:
-    return 0 if one.crossed else ("worse", "better", "unsure", "same").index(one.outcome) + 1
+    return 0 if one.crossed else ("worse", "better", "unknown", "same").index(one.outcome) + 1
 
 
 def _row(one: Change) -> tuple[str, ...]:
@@ -150,11 +150,11 @@ def summary(found: Comparison) -> str:
     """One sentence of counts."""
     counts = {
         name: sum(one.outcome == name for one in found.changes)
-        for name in ("worse", "better", "same", "unsure")
+        for name in ("worse", "better", "same", "unknown")
     }
     crossed = len(found.crossed)
     return (
         f"{len(found.changes)} series compared: {counts['worse']} worse, {counts['better']} better,"
-        f" {counts['same']} without a difference above the noise, {counts['unsure']} of too few"
-        f" boots to say; {crossed} worse by more than {100 * found.threshold:g} %."
+        f" {counts['same']} the same, {counts['unknown']} that these runs cannot tell;"
+        f" {crossed} worse by more than {100 * found.threshold:g} %."
     )

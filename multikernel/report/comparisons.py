@@ -34,7 +34,7 @@ class Comparison:
     multikernel's side.
 
     words: what a better and a worse multikernel does, with a place for the factor. remarks: what
-    must be added, by outcome (faster, slower, same). is_counterpart: whether the other side is
+    must be added, by outcome. is_counterpart: whether the other side is
     another kernel's, not another configuration of the multikernel.
     """
 
@@ -88,7 +88,7 @@ def _unmap(
 
 
 def _always(text: str) -> dict[str, str]:
-    return {"faster": text, "slower": text}
+    return {"better": text, "worse": text}
 
 
 def _by_the_host() -> Iterator[Comparison]:
@@ -309,7 +309,7 @@ COMPARISONS = (
         "the shared kernel, targets polling,",
         "Linux, peers computing",
         "Unmap",
-        remarks={"faster": ANY_SHARED},
+        remarks={"better": ANY_SHARED},
         is_counterpart=False,
     ),
     _unmap(

@@ -27,7 +27,7 @@ from multikernel.results.document import Document, encode
 ROWS = 300
 """Most series of a document in the table; all of them are in the raw data."""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-OUTCOMES = {"faster": "▲ faster", "slower": "▼ slower", "same": "= same"}
+OUTCOMES = {"better": "▲ better", "worse": "▼ worse", "same": "= same", "unknown": "? unknown"}
 
 
 def page(documents: Sequence[Document]) -> str:

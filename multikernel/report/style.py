@@ -90,8 +90,8 @@ li>.tag{position:absolute;left:0;top:.14em}
 li.plain{padding-left:1rem}
 li.plain::before{content:"–";position:absolute;left:0;color:var(--soft)}
 .tag{font-size:.76rem;letter-spacing:.02em;color:var(--soft);white-space:nowrap}
-.tag.faster{color:var(--good);font-weight:600}
-.tag.slower{color:var(--bad);font-weight:600}
+.tag.better{color:var(--good);font-weight:600}
+.tag.worse{color:var(--bad);font-weight:600}
 .codes{max-width:56rem}
 .codes li{padding-left:0;display:grid;grid-template-columns:11.5rem minmax(0,1fr);gap:0 1rem}
 .codes .tag{position:static;white-space:normal;padding-top:.2em}

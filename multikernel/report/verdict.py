@@ -3,8 +3,8 @@
 Guarantees: every comparison has its sentence, so every configuration in which the multikernel is
 slower has one. Kernels notified in the same way are compared for what structure is worth; those
 notified differently only with the remark that the difference comes of the notification, and would
-hold for any kernel. A ratio whose interval reaches into what the control shows to be noise is no
-measurable difference. How costs go with the number of cores is said only of documents that hold
+hold for any kernel. Whether there is a difference, none, or nothing to be said of it is the judge's
+(`results.judge`). How costs go with the number of cores is said only of documents that hold
 several (`by_cores`); nothing at all is claimed where cores shared CPUs. The comparisons are listed
 in `comparisons`.
 """
@@ -14,24 +14,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from multikernel.report import by_cores
 from multikernel.report.comparisons import COMPARISONS, TITLES, Comparison
 from multikernel.report.wording import host_transport_of
-from multikernel.results.compare import noise_of
+from multikernel.results import judge as judging
 from multikernel.results.document import Document, Ratio, Series
 
 CAVEATS = ("virtual", "smt-shared", "mixed-cores", "cpu-quota", "oversubscribed", "floor-moved")
 """Warnings without which a verdict cannot be read."""
+UNDECIDED: dict[judging.Reason, str] = {
+    "few": "of too few boots; run it without --quick",
+    "wide": "boots differ too much; more of them, or a quieter machine, would decide it",
+    "across": "more boots would decide it",
+    "noise": "a configuration measured twice differs by as much; use a quieter machine",
+}
+"""Why a comparison is unknown, and what would decide it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """outcome: of the multikernel: faster, slower or same; sentence: for people; remark: what must
-    be said with it.
-    """
+    """outcome: of the multikernel; sentence: for people; remark: what must be said with it."""
 
     comparison: Comparison
-    outcome: str
+    outcome: judging.Outcome
     sentence: str
     remark: str = ""
 
@@ -41,37 +48,37 @@ class Judgement:
         return f"{self.sentence} {self.remark}".rstrip()
 
 
-def judge(ratio: Ratio, comparison: Comparison, noise: float) -> Judgement:
-    """What a ratio says."""
+def judge(ratio: Ratio, comparison: Comparison, spread: float) -> Judgement:
+    """What a ratio says. spread: of the control."""
     # From here on: how many times better the multikernel is.
-    turned = not comparison.more_is_better_for_multikernel
-    value = 1 / ratio.value if turned else ratio.value
-    low, high = sorted((1 / ratio.interval.low, 1 / ratio.interval.high)) if turned else (
-        ratio.interval.low, ratio.interval.high,
-    )  # fmt: skip
+    value, interval = ratio.value, ratio.interval
+    if not comparison.more_is_better_for_multikernel:
+        value = 1 / value
+        interval = replace(interval, low=1 / interval.high, high=1 / interval.low)
+    low, high = interval.low, interval.high
+    found = judging.judge(interval, spread)
     better, worse = comparison.words
-    if low > 1 + noise:
-        outcome, how = (
-            "faster",
-            f"{comparison.multikernel} {better.format(_times(value))} {comparison.other}",
-        )
+    if found.outcome == "better":
+        how = f"{comparison.multikernel} {better.format(_times(value))} {comparison.other}"
         span = f"{_times(low)} – {_times(high)}"
-    elif high < 1 / (1 + noise):
-        outcome, how = (
-            "slower",
-            f"{comparison.multikernel} {worse.format(_times(1 / value))} {comparison.other}",
-        )
+    elif found.outcome == "worse":
+        how = f"{comparison.multikernel} {worse.format(_times(1 / value))} {comparison.other}"
         span = f"{_times(1 / high)} – {_times(1 / low)}"
     else:
-        outcome = "same"
         sides = f"{comparison.multikernel.rstrip(',')} and {comparison.other}"
-        how = f"no measurable difference between {sides}"
         span = f"ratio of speeds {value:.2f}, {low:.2f} – {high:.2f}"
+        how = f"{sides} are the same within {100 * found.margin:.0f} %"
+        if found.outcome == "unknown":
+            how = f"which of {sides} is better cannot be told"
+            if found.reason == "wide" and not low <= 1 <= high:
+                side = "better" if low > 1 else "worse"
+                how = f"{comparison.multikernel} is {side} than {comparison.other}, and by how much"
+                how += " cannot be told"
+            span += f": {UNDECIDED[found.reason]}"
     lead = f"{comparison.lead}: " if comparison.lead else ""
     sentence = f"{lead}{how} ({span})."
-    return Judgement(
-        comparison, outcome, sentence[0].upper() + sentence[1:], comparison.remarks.get(outcome, "")
-    )
+    remark = comparison.remarks.get(found.outcome, "")
+    return Judgement(comparison, found.outcome, sentence[0].upper() + sentence[1:], remark)
 
 
 def _times(value: float) -> str:
@@ -87,7 +94,8 @@ def judgements(documents: Sequence[Document]) -> list[Judgement]:
         for document in documents:
             for ratio in document.ratios:
                 if ratio.name == comparison.ratio:
-                    found.append(judge(ratio, comparison, noise_of(document, ratio.name)))
+                    spread = judging.spread_of(document, ratio.name)
+                    found.append(judge(ratio, comparison, spread))
     return found
 
 
@@ -121,7 +129,7 @@ def verdict(documents: Sequence[Document]) -> list[tuple[str, list[str]]]:
 
 
 def _slower(found: Sequence[Judgement]) -> list[str]:
-    slower = [one for one in found if one.outcome == "slower" and one.comparison.is_counterpart]
+    slower = [one for one in found if one.outcome == "worse" and one.comparison.is_counterpart]
     if not found:
         return ["Nothing was compared."]
     return [one.sentence for one in slower] or ["In nothing that is compared above."]
@@ -130,7 +138,7 @@ def _slower(found: Sequence[Judgement]) -> list[str]:
 def _caveats(documents: Sequence[Document]) -> list[str]:
     texts: dict[str, None] = {}
     for document in documents:
-        noise = noise_of(document)
+        noise = judging.spread_of(document)
         if noise:
             control = (
                 f"{document.experiment}: a configuration measured twice differs by up to"

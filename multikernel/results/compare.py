@@ -1,8 +1,8 @@
 """Two runs held against each other: which series changed, by how much, and how sure that is.
 
 Guarantees: only what was measured in the same way is compared: the same experiment, system,
-variant, cores, parameters, measure, mode, batch and unit. A change is called one only if its
-interval lies wholly on one side of what the controls of both runs show to be noise. Runs of
+variant, cores, parameters, measure, mode, batch and unit. What a change is called is the judge's
+(`judge`), by the wider of both runs' controls. Runs of
 different machines are recognised, and what differs is named; whether to compare them all the same
 is for the caller to decide.
 
@@ -16,22 +16,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from multikernel.errors import BadInput
 from multikernel.results.document import Document, Environment, Interval, Scalar, Series
+from multikernel.results.judge import Outcome, judge, spread_of
 
 METHOD = (
     "change: new median over old median; interval: opposite ends of the two medians' intervals over"
     " boots, which covers at least the sum of both coverages less 1; noise: the farther end of the"
     " controls' ratios"
 )
-SURE = 0.7
-"""An interval that covers less decides nothing: runs of fewer than 4 boots each."""
 RATE_DIFFERS = 0.01
 """Counters whose rates differ by more are not one machine's."""
 
-Outcome = Literal["worse", "better", "same", "unsure"]
 Key = tuple[object, ...]
 
 
@@ -113,7 +111,8 @@ class Change:
     """One series in both runs. unit: ns where cycles of different counters were turned into time.
 
     old, new: medians. ratio: new over old, with its interval. outcome: for the user, so more
-    throughput is better; unsure: the runs are too small to say. crossed: worse, and by more than
+    throughput is better; unknown: these runs
+    cannot say. crossed: worse, and by more than
     the threshold.
     """
 
@@ -285,26 +284,6 @@ def _by_key(several: Sequence[Series], *, fractions: bool) -> dict[Key, list[Ser
     return found
 
 
-CONTROL = "control-over-"
-"""How the name of a control's ratio begins."""
-MEASURED_AS = ("-back-to-back", "-single", "-rate")
-"""How names of ratios end that say how both sides were measured."""
-
-
-def noise_of(document: Document, ratio: str = "") -> float:
-    """The relative difference that means nothing: the farther end of the controls' ratios; 0
-    without any.
-
-    ratio: the one to be judged; controls measured as its sides were count alone, if there are
-    some.
-    """
-    controls = [one for one in document.ratios if one.name.startswith(CONTROL)]
-    kind = next((kind for kind in MEASURED_AS if ratio.endswith(kind)), None)
-    alike = [one for one in controls if kind is not None and one.name.endswith(kind)]
-    ends = [end for one in alike or controls for end in (one.interval.low, one.interval.high)]
-    return max((max(end, 1 / end) - 1 for end in ends if end > 0), default=0.0)
-
-
 def _change(old: Document, new: Document, a: Series, b: Series, threshold: float) -> Change:
     unit: str = a.unit
     scale = 1.0
@@ -328,14 +307,14 @@ def _change(old: Document, new: Document, a: Series, b: Series, threshold: float
             else "order-statistic"
         ),
     )
-    noise = max(noise_of(old), noise_of(new))
+    noise = max(spread_of(old), spread_of(new))
     claimed = not any(
         warning.code == "oversubscribed" for one in (old, new) for warning in one.warnings
     )
-    outcome = (
-        _outcome(interval, noise, more_is_better=b.measure == "throughput") if claimed else "unsure"
-    )
-    loss = 1 - ratio if b.measure == "throughput" else ratio - 1
+    more_is_better = b.measure == "throughput"
+    found = judge(interval, noise, more_is_better=more_is_better).outcome
+    outcome: Outcome = found if claimed else "unknown"
+    loss = 1 - ratio if more_is_better else ratio - 1
     to_ns = (1.0, 1.0)
     if unit != a.unit and rates[0] and rates[1]:
         to_ns = 1e9 / rates[0], 1e9 / rates[1]
@@ -354,13 +333,3 @@ def _ends(series: Series) -> tuple[float, float]:
 def _over(numerator: float, denominator: float) -> float:
     """A quotient; measured values may be 0 where a clock is coarse."""
     return numerator / max(denominator, 1e-9)
-
-
-def _outcome(interval: Interval, noise: float, *, more_is_better: bool) -> Outcome:
-    if interval.coverage < SURE:
-        return "unsure"
-    if interval.low > 1 + noise:
-        return "better" if more_is_better else "worse"
-    if interval.high < 1 / (1 + noise):
-        return "worse" if more_is_better else "better"
-    return "same"

@@ -14,6 +14,7 @@ from multikernel.results.compare import Comparison, compare, machine_differences
 def run(median: float, *, noise: float = 0.0, **changes: Any) -> list[d.Document]:
     """One document of one series, and a control ratio that shows so much noise."""
     environment = changes.pop("environment", known.environment())
+    changes.setdefault("spread", 0.01)
     warnings = changes.pop("warnings", [])
     interval = d.Interval(
         low=1 / (1 + noise), high=1 + noise, coverage=0.96, method="order-statistic"
@@ -40,13 +41,16 @@ def only(found: Comparison) -> tuple[str, bool]:
     ("new", "outcome", "crossed"),
     [
         (1000, "same", False),
-        (1050, "same", False),  # the intervals overlap
         (1300, "worse", True),
         (700, "better", False),
     ],
 )
 def test_longer_is_worse(new: float, outcome: str, crossed: bool) -> None:
     assert only(compare(run(1000), run(new))) == (outcome, crossed)
+
+
+def test_where_the_intervals_overlap_nothing_is_known() -> None:
+    assert only(compare(run(1000, spread=0.05), run(1050, spread=0.05))) == ("unknown", False)
 
 
 def test_less_throughput_is_worse() -> None:
@@ -73,7 +77,7 @@ def test_the_interval_is_that_of_opposite_ends() -> None:
 
 
 def test_what_the_control_shows_to_be_noise_is_no_change() -> None:
-    assert only(compare(run(1000, noise=0.3), run(1300))) == ("same", False)
+    assert only(compare(run(1000, noise=0.3), run(1300))) == ("unknown", False)
     assert only(compare(run(1000), run(1300, noise=0.01))) == ("worse", True)
 
 
@@ -86,12 +90,12 @@ def test_a_threshold_is_crossed_only_beyond_it() -> None:
 
 
 def test_too_few_boots_decide_nothing() -> None:
-    assert only(compare(run(1000), run(5000, boots=1))) == ("unsure", False)
+    assert only(compare(run(1000), run(5000, boots=1))) == ("unknown", False)
 
 
 def test_cores_that_share_cpus_decide_nothing() -> None:
     crowded = [d.Caution(code="oversubscribed", text="4 cores share 2 CPUs.")]
-    assert only(compare(run(1000), run(5000, warnings=crowded))) == ("unsure", False)
+    assert only(compare(run(1000), run(5000, warnings=crowded))) == ("unknown", False)
 
 
 def test_different_machines_are_refused_and_what_differs_is_named() -> None:

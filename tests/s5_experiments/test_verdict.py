@@ -26,7 +26,7 @@ from multikernel.report import table
 from multikernel.report import verdict as v
 from multikernel.report.comparisons import COMPARISONS, TITLES, TREES
 from multikernel.results import document as d
-from multikernel.results.compare import noise_of
+from multikernel.results.judge import spread_of
 
 
 def ratio(name: str, value: float, low: float | None = None, high: float | None = None) -> d.Ratio:
@@ -52,34 +52,44 @@ CONTROL = "control-over-two-phase-polling"
 @pytest.mark.parametrize(
     ("value", "low", "high", "outcome"),
     [
-        (1.5, 1.3, 1.7, "faster"),
-        (0.5, 0.4, 0.6, "slower"),
-        (1.1, 0.9, 1.3, "same"),
+        (1.5, 1.3, 1.7, "better"),
+        (0.5, 0.45, 0.55, "worse"),
+        (1.1, 0.9, 1.3, "unknown"),
+        (1.08, 1.02, 1.14, "better"),
         (1.03, 1.02, 1.04, "same"),
     ],
 )
-def test_outcome_needs_the_whole_interval_beyond_the_noise(
+def test_a_sentence_says_what_the_judge_says(
     value: float, low: float, high: float, outcome: str
 ) -> None:
     judgement = only(ratio(SHARED, value, low, high), ratio(CONTROL, 1.0, 0.97, 1.05))
     assert judgement.outcome == outcome
-    assert ("no measurable difference" in judgement.sentence) == (outcome == "same")
+    assert ("are the same within 5 %" in judgement.sentence) == (outcome == "same")
+    assert ("cannot be told" in judgement.sentence) == (outcome == "unknown")
+
+
+def test_a_wide_interval_beyond_1_says_which_is_better_and_no_more() -> None:
+    judgement = only(ratio(SHARED, 12.0, 9.0, 16.0))
+    assert judgement.outcome == "unknown"
+    assert "is better than" in judgement.sentence
+    assert judgement.sentence.count("cannot be told") == 1
 
 
 def test_an_arm_is_judged_by_the_control_that_was_measured_as_it_was() -> None:
     rate, latency = "used-ring-64-rate-over-epoch-ring-64-rate", SHARED
     controls = [ratio("control-over-any-arm-rate", 1.01), ratio("control-over-any-arm-single", 1.6)]
     noise = {
-        name: noise_of(documents.document(ratios=controls), name) for name in (rate, latency, "")
+        name: spread_of(documents.document(ratios=controls), name) for name in (rate, latency, "")
     }
     assert noise[rate] == pytest.approx(0.01)
     assert noise[latency] == noise[""] == pytest.approx(0.6)
-    assert noise_of(documents.document(ratios=controls[:1]), "x-single") == pytest.approx(0.01)
-    assert noise_of(documents.document(ratios=[ratio(SHARED, 2.0)]), SHARED) == 0
+    assert spread_of(documents.document(ratios=controls[:1]), "x-single") == pytest.approx(0.01)
+    assert spread_of(documents.document(ratios=[ratio(SHARED, 2.0)]), SHARED) == 0
 
 
 def test_the_same_ratio_is_a_difference_where_the_noise_is_less() -> None:
-    assert only(ratio(SHARED, 1.03, 1.02, 1.04), ratio(CONTROL, 1.0)).outcome == "faster"
+    assert only(ratio(SHARED, 1.04, 1.02, 1.06), ratio(CONTROL, 1.0)).outcome == "better"
+    assert only(ratio(SHARED, 1.04, 1.02, 1.06), ratio(CONTROL, 1.07)).outcome == "same"
 
 
 def test_a_slower_multikernel_has_its_sentence_with_the_ratio() -> None:
@@ -94,7 +104,7 @@ def test_every_comparison_with_another_kernel_can_be_lost() -> None:
     for comparison in COMPARISONS:
         lost = 0.5 if comparison.more_is_better_for_multikernel else 2.0
         judgement = only(ratio(comparison.ratio, lost))
-        assert judgement.outcome == "slower", comparison.ratio
+        assert judgement.outcome == "worse", comparison.ratio
         assert "2.00 ×" in judgement.sentence
         found = sentences(ratio(comparison.ratio, lost))["Where the multikernel is slower"]
         assert (judgement.sentence in found) == comparison.is_counterpart
