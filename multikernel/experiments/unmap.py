@@ -56,6 +56,8 @@ class _Boot:
     """What one boot measures on."""
 
     multikernel: Bench
+    again: Bench
+    """The multikernel once more: a second system, as its control."""
     shared: Bench
     linux: LinuxProcess
     pages: int
@@ -86,7 +88,7 @@ class _Arms:
             bench = boot.multikernel if system == "multikernel" else boot.shared
             arms.append(self._unmap(key, bench, protocol, target))
             if key == unmap_arms.CONTROL_OF:
-                arms.append(self._unmap(key + CONTROL, bench, protocol, target))
+                arms.append(self._unmap(key + CONTROL, boot.again, protocol, target))
         for key, (transport, protocol) in unmap_arms.BY_THE_HOST.items():
             if transport in boot.by_transport:
                 arms.append(self._unmap(key, boot.by_transport[transport], protocol, "polling"))
@@ -243,6 +245,7 @@ def _boots(request: Request, stack: ExitStack, plan: unmap_by_cores.Plan | None)
         name: Bench(stack.enter_context(system_.boot(list(cpus), kernel=name, memory=memory)))
         for name in KERNELS
     }
+    again = Bench(stack.enter_context(system_.boot(list(cpus), memory=memory)))
     by_transport = {
         transport: Bench(stack.enter_context(system_.boot(list(cpus), transport=transport)))
         for transport in _transports(request)
@@ -253,7 +256,8 @@ def _boots(request: Request, stack: ExitStack, plan: unmap_by_cores.Plan | None)
     for name in plan.kernels():
         booted = system_.boot(list(cpus), kernel=name, trees={0: to_all(0, request.cores)})
         along[name] = Bench(stack.enter_context(booted))
-    return _Boot(kernels["multikernel"], kernels["shared"], linux, pages, by_transport, plan, along)
+    known = kernels["multikernel"], again, kernels["shared"]
+    return _Boot(*known, linux, pages, by_transport, plan, along)
 
 
 def run(request: Request, arms_of: Callable[[Request, _Boot], list[Arm]] | None = None) -> Document:
