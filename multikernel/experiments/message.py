@@ -225,9 +225,8 @@ class _Arms:
                 pair[0]: (on_core_message.open_loop, (pair[1], count, mean, seed, self.bench.watch))
             }
             report = self.bench.run(f"open loop {every}", calls)[pair[0]]
-            return Outcome(
-                {_open_key(pair, every): samples_of(report)["latency"]}, activity=report.activity
-            )
+            found = {_open_key(pair, every): samples_of(report)["latency"]}
+            return Outcome(found, activity=report.activity, course=True)
 
         return Arm(
             f"open loop, a request every {every} ns, cores {pair[0]} and {pair[1]}", slice_of
