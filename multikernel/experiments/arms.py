@@ -252,6 +252,8 @@ def disturbed(outcome: Outcome, crowded: bool) -> str | None:
     )
     if outcome.activity.steal_ticks:
         return "steal"
+    if outcome.activity.throttled:
+        return "throttled"
     for task in outcome.activity.tasks.values():
         if task.migrations:
             return "migrated"

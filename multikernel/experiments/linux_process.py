@@ -101,6 +101,7 @@ def activity_of(answer: dict[str, Any]) -> Activity:
         time_ns=record["time_ns"],
         cpus={int(cpu): CpuActivity(**counters) for cpu, counters in record["cpus"].items()},
         tasks={int(task): TaskActivity(**counters) for task, counters in record["tasks"].items()},
+        throttled=record["throttled"],
     )
 
 

@@ -1,12 +1,12 @@
-"""What disturbed a measurement: steal, interrupts, TLB shootdowns, task switches, migrations,
-frequency.
+"""What disturbed a measurement: steal, a CPU quota used up, interrupts, TLB shootdowns, task
+switches, migrations, frequency.
 
 Guarantees: `Activity.take` reads counters that only grow, for chosen CPUs and tasks, under any
 root; `after - before` is what happened in between. A counter the kernel does not keep is None,
 never 0. Reading is a few files of text and must stay outside what is being measured.
 
 Source: proc(5): /proc/stat, /proc/interrupts, /proc/PID/status, /proc/PID/sched (only with
-CONFIG_SCHED_DEBUG).
+CONFIG_SCHED_DEBUG); cgroups(7): cpu.stat.
 """
 
 import os
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from multikernel.machine import control_groups
 from multikernel.machine.topology import format_cpu_list
 from multikernel.machine.tree import text_of
 
@@ -57,6 +58,8 @@ class Activity:
     time_ns: int
     cpus: dict[int, CpuActivity]
     tasks: dict[int, TaskActivity]
+    throttled: int | None = None
+    """How often the time that a control group grants was used up."""
 
     @classmethod
     def take(
@@ -82,6 +85,7 @@ class Activity:
                 for cpu in cpus
             },
             tasks={task: _task(base, task) for task in tasks},
+            throttled=control_groups.throttled(lambda name: text_of(base / name)),
         )
 
     def __sub__(self, before: "Activity") -> "Activity":
@@ -107,6 +111,7 @@ class Activity:
                 for task, now in self.tasks.items()
                 if task in before.tasks
             },
+            throttled=_minus(self.throttled, before.throttled),
         )
 
     @property
@@ -128,8 +133,8 @@ class Activity:
         """Of a difference: (code, sentence) for everything that speaks against trusting what was
         measured meanwhile.
 
-        Codes: steal, migrated, preempted, task-gone. An empty list means nothing was seen, of what
-        is counted here.
+        Codes: steal, throttled, migrated, preempted, task-gone. An empty list means nothing was
+        seen, of what is counted here.
         """
         found = []
         stolen = [cpu for cpu, activity in self.cpus.items() if activity.steal_ticks]
@@ -141,6 +146,8 @@ class Activity:
                     + format_cpu_list(stolen),
                 )
             )
+        if self.throttled:
+            found.append(("throttled", f"the CPU quota was used up {self.throttled} times"))
         for task, activity in self.tasks.items():
             if activity.migrations:
                 found.append(
@@ -167,6 +174,7 @@ class Activity:
                 str(task): {name: getattr(activity, name) for name in TaskActivity.__slots__}
                 for task, activity in self.tasks.items()
             },
+            "throttled": self.throttled,
         }
 
 

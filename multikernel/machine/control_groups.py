@@ -45,6 +45,17 @@ def cpu_quota(text: Text) -> float | None:
     return min((quota for group in groups if (quota := _quota(text, group))), default=None)
 
 
+def throttled(text: Text) -> int | None:
+    """How often these groups' time was used up and their tasks had to wait, all together; None
+    where nobody counts that.
+    """
+    found = []
+    for group in directories(text, "cpu") or [MOUNT]:
+        match = re.search(r"^nr_throttled ([0-9]{1,18})$", text(f"{group}/cpu.stat") or "", re.M)
+        found += [int(match[1])] if match else []
+    return sum(found) if found else None
+
+
 def _quota(text: Text, group: str) -> float | None:
     """cpu.max ("150000 100000": µs of time, µs of period) of version 2, or cpu.cfs_* of version
     1.

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import pytest
 from s1_machine import trees
 
 from multikernel.machine.activity import (
@@ -123,3 +124,26 @@ def test_this_process_is_seen_to_switch() -> None:
     switches = meanwhile.tasks[me]
     assert (switches.voluntary or 0) + (switches.involuntary or 0) > 0
     assert meanwhile.time_ns > 0
+
+
+@pytest.mark.parametrize(
+    ("group", "place"),
+    [
+        ("0::/a/b\n", "a/b/cpu.stat"),
+        ("0::/a/b\n", "cpu.stat"),
+        ("4:cpu,cpuacct:/a\n", "cpu/a/cpu.stat"),
+    ],
+)
+def test_a_quota_used_up_in_any_group_around_is_seen(
+    tmp_path: Path, group: str, place: str
+) -> None:
+    def take(count: int) -> Activity:
+        stat = f"nr_periods 9\nnr_throttled {count}\nthrottled_usec 5\n"
+        files = {"proc/self/cgroup": group, f"sys/fs/cgroup/{place}": stat}
+        return Activity.take([0], (), trees.write(tmp_path, files))
+
+    before = take(3)
+    assert (take(3) - before).complaints() == []
+    meanwhile = take(5) - before
+    assert meanwhile.throttled == 2
+    assert [code for code, _ in meanwhile.complaints()] == ["throttled"]

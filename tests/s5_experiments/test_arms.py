@@ -18,11 +18,15 @@ def request(boots: int = 2, rounds: int = 3) -> Request:
 
 
 def happened(
-    steal: int = 0, involuntary: int = 0, migrations: int = 0, tlb: int | None = 0
+    steal: int = 0,
+    involuntary: int = 0,
+    migrations: int = 0,
+    tlb: int | None = 0,
+    throttled: int | None = None,
 ) -> Activity:
     cpu = CpuActivity(steal_ticks=steal, interrupts=10, tlb_shootdowns=tlb, frequency_khz=None)
     task = TaskActivity(voluntary=0, involuntary=involuntary, migrations=migrations)
-    return Activity(time_ns=1_000_000, cpus={0: cpu, 1: cpu}, tasks={42: task})
+    return Activity(time_ns=1_000_000, cpus={0: cpu, 1: cpu}, tasks={42: task}, throttled=throttled)
 
 
 def outcome(
@@ -44,6 +48,8 @@ def spec(key: str = "arm", **changes: object) -> Spec:
     [
         (happened(), None),
         (happened(steal=1), "steal"),
+        (happened(throttled=1), "throttled"),
+        (happened(throttled=0), None),
         (happened(migrations=1), "migrated"),
         (happened(involuntary=5), None),  # of 100 samples
         (happened(involuntary=50), "preempted"),
