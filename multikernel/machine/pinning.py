@@ -10,23 +10,10 @@ Source: sched_setaffinity(2), sched_getcpu(3).
 
 import errno
 import os
-from dataclasses import dataclass
 
 from multikernel.errors import BadInput, BootFailed
 from multikernel.machine import limits
 from multikernel.machine.topology import format_cpu_list
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessPlace:
-    """Where another process is: the CPU it last ran on, its mask (sorted), and psutil's name of its
-    state.
-    """
-
-    pid: int
-    cpu: int
-    affinity: tuple[int, ...]
-    status: str
 
 
 def current_cpu() -> int:
@@ -77,21 +64,3 @@ def verify(cpu: int) -> None:
                 " edited)"
             ),
         )
-
-
-def place_of(pid: int) -> ProcessPlace:
-    """Where process `pid` is. Raises BadInput if there is no such process (any more)."""
-    # Imported here: a core pins itself before it needs anything else, and never inspects others.
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        with process.oneshot():
-            return ProcessPlace(
-                pid=pid,
-                cpu=process.cpu_num(),
-                affinity=tuple(sorted(process.cpu_affinity())),
-                status=process.status(),
-            )
-    except psutil.Error as error:
-        raise BadInput("cannot inspect process", value=pid, where=type(error).__name__) from None

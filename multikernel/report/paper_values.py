@@ -34,7 +34,7 @@ class PaperValue:
     """figure: where it stands; what: of what; cores: by how many, where it is a point of a curve.
 
     text: in place of a value, where the paper gives a bound or a relation. spread: standard
-    deviation. mark: how well it is known; P, the only one: two independent secondary sources.
+    deviation. All are known from two independent secondary sources.
     """
 
     figure: str
@@ -46,7 +46,6 @@ class PaperValue:
     spread: float | None = None
     approximate: bool = False
     text: str = ""
-    mark: str = "P"
 
     @property
     def ns(self) -> float | None:

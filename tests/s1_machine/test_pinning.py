@@ -63,23 +63,3 @@ def test_pin_asks_the_kernel_where_the_thread_is(
     monkeypatch.setattr(pinning, "current_cpu", lambda: 99_999)
     with pytest.raises(BootFailed, match="runs on 99999"):
         pinning.pin(max(mask))
-
-
-def test_place_of_another_process(mask: set[int]) -> None:
-    child = os.fork()
-    if child == 0:
-        try:
-            pinning.pin(max(mask))
-            os.kill(os.getpid(), 19)  # SIGSTOP
-        finally:
-            os._exit(0)
-    try:
-        os.waitpid(child, os.WUNTRACED)
-        assert pinning.place_of(child) == pinning.ProcessPlace(
-            pid=child, cpu=max(mask), affinity=(max(mask),), status="stopped"
-        )
-    finally:
-        os.kill(child, 9)
-        os.waitpid(child, 0)
-    with pytest.raises(BadInput, match="cannot inspect process"):
-        pinning.place_of(child)
