@@ -14,7 +14,6 @@ import errno
 import hashlib
 import json
 import os
-import secrets
 import stat
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from typing import Any, TypeVar
 from multikernel.errors import BadInput
 from multikernel.machine.host import Host
 from multikernel.machine.topology import LIVE, Topology
+from multikernel.results import whole
 
 MAX_AGE = 30 * 86400
 """Seconds. Firmware, hypervisors and neighbours change without a new kernel."""
@@ -96,14 +96,10 @@ class Store:
         machine = fingerprint(host, topology)
         path = base / _name(machine)
         document = {"schema": self.schema, "machine": machine, "time": int(time.time()), **content}
-        temporary = path.with_name(f".writing-{secrets.token_hex(8)}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                temporary.write_text(json.dumps(document), encoding="utf-8")
-                os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            with whole.written(json.dumps(document).encode(), path.parent) as temporary:
+                temporary.replace(path)
         except OSError as error:
             raise BadInput(f"cannot keep {self.what}: {error.strerror}", value=path) from None
         return path

@@ -12,7 +12,6 @@ import errno
 import io
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from multikernel.report.machines import machines
 from multikernel.report.markup import clean
 from multikernel.report.page import page
 from multikernel.report.wording import nanoseconds
-from multikernel.results import store
+from multikernel.results import store, whole
 from multikernel.results.document import Document, encode_all
 
 DEFAULT = "report.html"
@@ -207,21 +206,16 @@ def write(data: bytes, output: str | None, *, replace: bool = False) -> Path:
 
 def _written(data: bytes, target: Path, *, replace: bool) -> bool:
     """False if there is one already. The whole file is written under another name first."""
-    temporary = target.parent / f".writing-{secrets.token_hex(8)}"
     try:
         if not replace and os.path.lexists(target):
             return False
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        try:
-            with open(temporary, "xb") as file:
-                file.write(data)
-            if replace:
-                os.replace(temporary, target)
-                return True
-            return _linked(temporary, target, data)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole.written(data, target.parent) as temporary:
+            if not replace:
+                return whole.named(temporary, target)
+            temporary.replace(target)
+            return True
     except (OSError, ValueError) as error:
         failure = error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))
         raise store.cannot_write(
@@ -231,18 +225,3 @@ def _written(data: bytes, target: Path, *, replace: bool) -> bool:
             where=WHERE,
             hint="name a file in a directory that is there and can be written",
         ) from None
-
-
-def _linked(temporary: Path, target: Path, data: bytes) -> bool:
-    try:
-        os.link(temporary, target)
-    except FileExistsError:
-        return False
-    except OSError:
-        # A file system without hard links: make it exclusively instead.
-        try:
-            with open(target, "xb") as file:
-                file.write(data)
-        except FileExistsError:
-            return False
-    return True

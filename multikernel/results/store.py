@@ -11,6 +11,7 @@ more than MOST_BYTES.
 import errno
 import gzip
 import io
+import itertools
 import os
 import secrets
 import zlib
@@ -18,13 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from multikernel.errors import BadInput, DocumentError, MultikernelError, OutputError
+from multikernel.results import whole
 from multikernel.results.document import Document, decode_all, encode
 
 DEFAULT_BASE = "results"
 PACKED = ".json.gz"
 MOST_BYTES = 64 << 20
 """Of a file, unpacked: hundreds of times what one is."""
-_TEMPORARY = ".writing-"
 _NO_FAULT_OF_THE_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
@@ -42,7 +43,7 @@ def prepare(directory: str | os.PathLike[str] | None = None, *, where: str = "--
     Raises BadInput, OutputError. where: the option to name in errors.
     """
     path = default_directory() if directory is None else Path(directory)
-    probe = path / f"{_TEMPORARY}{secrets.token_hex(8)}"
+    probe = path / f"{whole.UNFINISHED}{secrets.token_hex(8)}"
     try:
         path.mkdir(parents=True, exist_ok=True)
         probe.touch(exist_ok=False)
@@ -63,18 +64,16 @@ def write(
     """
     data = encode(document)
     path = prepare(directory, where=where)
-    temporary = path / f"{_TEMPORARY}{secrets.token_hex(8)}"
     try:
-        try:
-            with open(temporary, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            return _publish(temporary, path, document.experiment)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole.written(data, path) as temporary:
+            for number in itertools.count(1):
+                end = "" if number == 1 else f"-{number}"
+                target = path / f"{document.experiment}{end}.json"
+                if whole.named(temporary, target):
+                    return target
     except OSError as error:
         raise _unwritable(path, error, where) from None
+    raise AssertionError("names do not end")
 
 
 def read(source: str | os.PathLike[str]) -> dict[Path, list[Document]]:
@@ -118,9 +117,8 @@ def pack(document: Document, directory: Path) -> Path:
     document makes the same bytes. Raises DocumentError, OSError.
     """
     target = directory / (document.experiment + PACKED)
-    temporary = directory / f"{_TEMPORARY}{secrets.token_hex(8)}"
-    temporary.write_bytes(gzip.compress(encode(document), 9, mtime=0))
-    return temporary.replace(target)
+    with whole.written(gzip.compress(encode(document), 9, mtime=0), directory) as temporary:
+        return temporary.replace(target)
 
 
 def _decoded(file: Path) -> list[Document]:
@@ -147,41 +145,6 @@ def _decoded(file: Path) -> list[Document]:
     if not documents:
         raise DocumentError("this file holds an empty list of result documents", where=str(file))
     return documents
-
-
-def _publish(temporary: Path, directory: Path, experiment: str) -> Path:
-    """Give the finished file its name: the first free of experiment.json, experiment-2.json, …"""
-    number = 1
-    while True:
-        target = directory / (
-            f"{experiment}.json" if number == 1 else f"{experiment}-{number}.json"
-        )
-        if _renamed(temporary, target):
-            return target
-        number += 1
-
-
-def _renamed(temporary: Path, target: Path) -> bool:
-    """Rename without overwriting; False if the target exists.
-
-    rename(2) would overwrite; link(2) refuses to, and is as atomic. The caller unlinks the
-    temporary name.
-    """
-    try:
-        os.link(temporary, target)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
-            raise
-        # A file system without hard links: take the name (O_EXCL refuses an existing one), rename
-        # over it.
-        try:
-            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        except FileExistsError:
-            return False
-        os.replace(temporary, target)
-    return True
 
 
 def _unwritable(path: Path, error: OSError, where: str) -> MultikernelError:
