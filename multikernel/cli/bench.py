@@ -30,15 +30,17 @@ def list_() -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME…")
 @measuring_options
 def run(
-    names: tuple[str, ...], cores: str | None, quick: bool, oversubscribe: bool, output: str | None,
-    json_to: str | None, seed: int, size: str | None,
+    names: tuple[str, ...], cores: str | None, quick: bool, boots: int | None, oversubscribe: bool,
+    output: str | None, json_to: str | None, seed: int, size: str | None,
 ) -> None:  # fmt: skip
     """Run experiments by name, or all of them by `all`, and print their table and warnings."""
     if "all" in names:
         names = tuple(one.name for one in registry.all_of_them())
     for name in names:
         registry.get(name)
-    request = request_of(cores, quick=quick, oversubscribe=oversubscribe, seed=seed, size=size)
+    request = request_of(
+        cores, quick=quick, oversubscribe=oversubscribe, seed=seed, size=size, boots=boots
+    )
     running = Run(output, json_to)
     running.show(running.all(dict.fromkeys(names), request), verdict=False)
 

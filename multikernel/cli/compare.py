@@ -17,9 +17,8 @@ from multikernel.experiments import registry
 @click.command("compare")
 @measuring_options
 def command(
-    cores: str | None, quick: bool, oversubscribe: bool, output: str | None, json_to: str | None,
-    seed: int,
-    size: str | None,
+    cores: str | None, quick: bool, boots: int | None, oversubscribe: bool,
+    output: str | None, json_to: str | None, seed: int, size: str | None,
 ) -> None:  # fmt: skip
     """Boot both kernels on some CPUs and measure them beside Linux.
 
@@ -32,6 +31,8 @@ def command(
     verdict in sentences, and the warnings that matter on this machine. Stop other programs first;
     it takes about two minutes, --quick half a minute.
     """
-    request = request_of(cores, quick=quick, oversubscribe=oversubscribe, seed=seed, size=size)
+    request = request_of(
+        cores, quick=quick, oversubscribe=oversubscribe, seed=seed, size=size, boots=boots
+    )
     run = Run(output, json_to)
     run.show(run.all(registry.COMPARED, replace(request, comparing=True)), verdict=True)

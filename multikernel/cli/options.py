@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ from multikernel.results.document import Document, encode_all
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+BOOTS_MOST = 1000
 CORES_HELP = (
     "How many cores, such as 4, or which CPUs, such as 0,2-3. Without it: one core on every CPU"
     " allowed here."
@@ -45,6 +47,12 @@ def measuring_options(function: Function) -> Function:
                 "--quick",
                 is_flag=True,
                 help="Fewer boots (5 instead of 20): less sure, half a minute.",
+            ),
+            click.option(
+                "--boots",
+                type=click.IntRange(1, BOOTS_MOST),
+                metavar="N",
+                help="So many boots: more of them make intervals narrower.",
             ),
             click.option(
                 "--oversubscribe",
@@ -141,10 +149,18 @@ def progress_to_stderr(text: str) -> None:
 
 
 def request_of(
-    cores: str | None, *, quick: bool, oversubscribe: bool, seed: int, size: str | None
+    cores: str | None,
+    *,
+    quick: bool,
+    oversubscribe: bool,
+    seed: int,
+    size: str | None,
+    boots: int | None = None,
 ) -> Request:
     """What the experiments are asked. Raises BadInput."""
     chosen = SIZES[size or ("quick" if quick else "full")]
+    if boots is not None:
+        chosen = replace(chosen, boots=boots)
     placement = placement_of(cores, oversubscribe=oversubscribe)
     return Request(placement, chosen, seed=seed, progress=progress_to_stderr)
 

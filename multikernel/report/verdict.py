@@ -25,9 +25,9 @@ from multikernel.results.document import Document, Ratio, Series
 CAVEATS = ("virtual", "smt-shared", "mixed-cores", "cpu-quota", "oversubscribed", "floor-moved")
 """Warnings without which a verdict cannot be read."""
 UNDECIDED: dict[judging.Reason, str] = {
-    "few": "of too few boots; run it without --quick",
+    "few": "too few boots; ask for more with --boots",
     "wide": "boots differ too much; more of them, or a quieter machine, would decide it",
-    "across": "more boots would decide it",
+    "across": "more boots (--boots) would decide it",
     "noise": "a configuration measured twice differs by as much; use a quieter machine",
 }
 """Why a comparison is unknown, and what would decide it."""

@@ -95,6 +95,23 @@ def test_one_refused_experiment_does_not_cost_the_others(
     assert cli.main(["bench", "run", "floor", *SMOKE, "--output", str(tmp_path / "none")]) == 1
 
 
+@pytest.mark.parametrize("boots", [1, 3])
+def test_boots_are_as_many_as_are_asked_for(tmp_path: Path, boots: int) -> None:
+    done = run("bench", "run", "floor", *SMOKE, "--boots", str(boots), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (document,) = [one for some in store.read(next((tmp_path / "results").iterdir())).values()
+                   for one in some]  # fmt: skip
+    assert {series.boots for series in document.series} == {boots}
+
+
+@pytest.mark.parametrize("boots", ["0", "1001", "many"])
+def test_boots_that_make_no_sense_are_refused(tmp_path: Path, boots: str) -> None:
+    done = run("bench", "run", "floor", *SMOKE, "--boots", boots, cwd=tmp_path)
+    assert done.returncode == 2
+    assert boots in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_bench_runs_what_is_named_once(tmp_path: Path) -> None:
     done = run(
         "bench", "run", "floor", "floor", *SMOKE, "--json", "-", "--output", ".", cwd=tmp_path
