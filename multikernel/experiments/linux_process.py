@@ -1,4 +1,5 @@
-"""Linux: threads of one address space on the host's own kernel, in a process that is nothing else.
+"""Linux: threads of one address space on the host's own kernel, in a process that is nothing else;
+and, where they are to have one each, children of it.
 
 Guarantees: the process is exec'd, so it inherits neither the kernels' segments nor the caller's
 threads; its memory is a segment without a name, as the kernels' pages are; its threads are pinned
@@ -10,11 +11,15 @@ Run as: python -m multikernel.experiments.linux_process PARENT CPU[,CPU…] BYTE
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Thread
 from typing import Any
 
@@ -139,6 +144,47 @@ def _on_all(cpus: list[int], first: Callable[[], None], other: Callable[[int], N
         raise failed[0]
 
 
+def _in_children(cpus: list[int], work: Callable[[int], int]) -> tuple[list[int], Activity]:
+    """What work(number) returns in a process on each CPU, all at once, and what happened meanwhile.
+    Raises OSError where one of them ended without an answer: then the others are killed.
+    """
+    hold, go = os.pipe()
+    children: dict[int, int] = {}
+    for number, cpu in enumerate(cpus):
+        receive, send = os.pipe()
+        os.sched_setaffinity(0, {cpu})  # before the fork: a child begins where it stays
+        one = os.fork()
+        if not one:
+            with suppress(BaseException):
+                os.close(go)
+                _native.adopt(NAME)
+                os.read(hold, 1)
+                os.write(send, work(number).to_bytes(8, "little"))
+            os._exit(0)
+        os.close(send)
+        children[receive] = one
+    before = Activity.take(sorted(set(cpus)), children.values())
+    os.close(go)
+    os.close(hold)
+    found = dict.fromkeys(children, b"")
+    waiting = set(children)
+    while waiting:
+        for receive in select.select(waiting, [], [])[0]:
+            found[receive] = os.read(receive, 8)
+            waiting.remove(receive)
+            if len(found[receive]) < 8:
+                for one in children.values():
+                    os.kill(one, signal.SIGKILL)
+    activity = Activity.take(sorted(set(cpus)), children.values()) - before
+    os.sched_setaffinity(0, {cpus[0]})
+    for receive, one in children.items():
+        os.close(receive)
+        os.waitpid(one, 0)
+    if not all(found.values()):
+        raise OSError(errno.ECHILD, "a process that unmaps ended")
+    return [int.from_bytes(answer, "little") for answer in found.values()], activity
+
+
 def _do(command: dict[str, Any], memory: int, cpus: list[int]) -> dict[str, Any]:
     cpus = cpus[: command.get("cores", len(cpus))]
     watched = sorted(set(cpus))
@@ -166,11 +212,18 @@ def _do(command: dict[str, Any], memory: int, cpus: list[int]) -> dict[str, Any]
     else:
         pages, rounds, cycles = command["pages"], command["rounds"], [0] * len(cpus)
 
-        def own_pages(number: int) -> None:
-            cycles[number] = _native.linux_own_pages(number, pages, rounds)
+        def own_pages(number: int) -> int:
+            return int(_native.linux_own_pages(number, pages, rounds))
+
+        def keep(number: int) -> None:
+            cycles[number] = own_pages(number)
 
         _native.linux_team(memory, len(cpus), False)
-        _on_all(cpus, lambda: watch(lambda: own_pages(0)), own_pages)
+        if command["processes"]:
+            cycles, activity = _in_children(cpus, own_pages)
+            answer["activity"] = {"time_ns": activity.time_ns, **activity.record()}
+        else:
+            _on_all(cpus, lambda: watch(lambda: keep(0)), keep)
         answer["cycles"] = max(cycles)
     if "samples" in answer:
         answer["samples"] = _histogram(answer["samples"])

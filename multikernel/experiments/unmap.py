@@ -98,7 +98,8 @@ class _Arms:
         arms.append(Arm("local", self._local))
         arms.append(self._linux("linux-computing", LINUX, idle=False))
         arms.append(self._linux("linux-idle", IDLE, idle=True))
-        arms.append(Arm("own pages, linux", self._linux_own_pages))
+        for name, processes in (("linux", False), ("linux-processes", True)):
+            arms.append(self._linux_own_pages(f"own-pages-{name}", processes=processes))
         arms += self._lives()
         arms += unmap_by_cores.arms(boot.plan, boot.along, boot.shared, self._count(BY_CORES))
         for cores in boot.plan.fewer():
@@ -204,16 +205,20 @@ class _Arms:
 
         return Arm(key.replace("-", ", "), slice_of)
 
-    def _linux_own_pages(self) -> Outcome:
-        pages, rounds = self.boot.pages, self._rounds()
-        answer = self.boot.linux.ask("own-pages", pages=pages, rounds=rounds)
-        operations = self.request.cores * pages * rounds
-        rate = self._throughput(operations, answer["cycles"])
-        # Every core unmaps, so an operation has all others as its targets, as it has in the other
-        # Linux arms.
-        return self._of_linux(
-            "own-pages-linux", answer, {"own-pages-linux": rate}, operations, self.request.cores
-        )
+    def _linux_own_pages(self, key: str, *, processes: bool) -> Arm:
+        pages, rounds, cores = self.boot.pages, self._rounds(), self.request.cores
+
+        def slice_of() -> Outcome:
+            answer = self.boot.linux.ask(
+                "own-pages", pages=pages, rounds=rounds, processes=processes
+            )
+            operations = cores * pages * rounds
+            rate = self._throughput(operations, answer["cycles"])
+            # Every core unmaps, so an operation has all others as its targets, as it has in the
+            # other Linux arms.
+            return self._of_linux(key, answer, {key: rate}, operations, cores)
+
+        return Arm(key.replace("-", " "), slice_of)
 
     def _of_linux(
         self,
@@ -225,7 +230,7 @@ class _Arms:
     ) -> Outcome:
         activity = activity_of(answer)
         interrupts = unmap_arms.shootdowns(
-            activity, None if key == "own-pages-linux" else self.request.placement.cpus[0]
+            activity, None if key.startswith("own-pages") else self.request.placement.cpus[0]
         )
         others = len(set(self.request.placement.cpus[:threads])) - 1
         sums = {f"{key}.operations": float(operations * others)}

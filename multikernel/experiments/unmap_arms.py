@@ -96,6 +96,7 @@ RATIOS = [
     ("own-pages-multikernel", "own-pages-shared"),
     ("own-pages-multikernel", "own-pages-linux"),
     ("own-pages-shared", "own-pages-linux"),
+    ("own-pages-multikernel", "own-pages-linux-processes"),
     # the transport of the messages
     *((key, f"{protocol}-polling") for key, (_, protocol) in BY_THE_HOST.items()),
     *(("shared-polling", key) for key in BY_THE_HOST),
@@ -191,7 +192,8 @@ def specs(request: Request, floor: tuple[tuple[int, int], ...], collector: Colle
             key, system, f"life-{form}", n, "completion", "back-to-back", parameters=parameters
         )
         found.append(with_count(spec, collector))
-    found += [_throughput(name, n, collector) for name in ("multikernel", "shared", "linux")]
+    own = (("multikernel",) * 2, ("shared",) * 2, ("linux",) * 2, ("linux-processes", "linux"))
+    found += [_throughput(name, system, n, collector) for name, system in own]
     for name in ("multikernel", "shared"):
         for how in ("alone", "interrupted"):
             parameters = {
@@ -208,7 +210,7 @@ def specs(request: Request, floor: tuple[tuple[int, int], ...], collector: Colle
     return found
 
 
-def _throughput(name: str, cores: int, collector: Collector) -> Spec:
+def _throughput(name: str, system: str, cores: int, collector: Collector) -> Spec:
     # Threads that wait for one another's lock sleep, and are then not interrupted: fewer than one
     # interrupt is no fault here.
     interrupted = name == "linux" and (interrupts_of("own-pages-linux", collector) or 0) > QUIET
@@ -217,7 +219,8 @@ def _throughput(name: str, cores: int, collector: Collector) -> Spec:
         "told": "interrupt" if interrupted else "none",
     }
     spec = Spec(
-        f"own-pages-{name}", _system(name), "own-pages", cores, "throughput", "single",
+        f"own-pages-{name}", _system(system), "own-pages" + "-processes" * (name != system), cores,
+        "throughput", "single",
         unit="operations/s",
         parameters=parameters,
     )  # fmt: skip

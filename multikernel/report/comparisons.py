@@ -61,11 +61,18 @@ ANY_SHARED = (
     "The shared kernel, notified by poll, has it too: it comes of the notification, not of the"
     " structure."
 )
-NOBODY = "Linux has nobody to notify here: its peers sleep, and it pays the local call alone."
+NOBODY = (
+    "Linux has nobody to notify here: its peers sleep. Its call costs more than the mapping call of"
+    " the table all the same, for it is made once they do, and not again and again."
+)
 OWN_LINUX = (
     "The multikernel notifies only cores that hold the page, and nobody else holds these; threads"
     " of one address space share all pages, so Linux must interrupt every CPU that runs one. What"
     " an interrupt costs here is part of it."
+)
+OWN_PROCESSES = (
+    "Processes have an address space each, as cores have, and interrupt nobody either: what threads"
+    " lack is that, and not a multikernel."
 )
 BY_THE_HOST = (
     "Polling is asking the host here, and every message a call of the host to send and another to"
@@ -228,6 +235,13 @@ def _host(way: str, other: str, remark: str) -> Comparison:
     )  # fmt: skip
 
 
+def _own_pages(key: str, kind: Kind, other: str, remark: str = "") -> Comparison:
+    ratio = f"own-pages-multikernel-over-own-pages-{key}"
+    return Comparison(
+        ratio, kind, True, "the multikernel", other, AT_ONCE, RATE, _always(remark)
+    )  # fmt: skip
+
+
 def _beside(what: str, lead: str, key: str, other: str) -> Comparison:
     name = f"{what}-{key}-over-{what}-multikernel"
     return Comparison(name, "cost", True, "the multikernel", other, lead)
@@ -250,25 +264,9 @@ COMPARISONS = (
     _unmap("shared-polling-over-two-phase-polling", "structure", TWO, SHARED, POLL),
     _unmap("shared-computing-over-one-phase-computing", "structure", ONE, SHARED, SIGNAL),
     _unmap("shared-computing-over-two-phase-computing", "structure", TWO, SHARED, SIGNAL),
-    Comparison(
-        "own-pages-multikernel-over-own-pages-shared",
-        "structure",
-        True,
-        "the multikernel",
-        "the shared kernel",
-        AT_ONCE,
-        RATE,
-    ),
-    Comparison(
-        "own-pages-multikernel-over-own-pages-linux",
-        "spared",
-        True,
-        "the multikernel",
-        "Linux's threads",
-        AT_ONCE,
-        RATE,
-        _always(OWN_LINUX),
-    ),
+    _own_pages("shared", "structure", "the shared kernel"),
+    _own_pages("linux", "spared", "Linux's threads", OWN_LINUX),
+    _own_pages("linux-processes", "spared", "as many processes of Linux", OWN_PROCESSES),
     Comparison(
         "multikernel-call-line-back-to-back-over-shared-call-line-back-to-back",
         "structure",

@@ -196,6 +196,7 @@ def test_unmap_has_throughput_map_and_touch() -> None:
     assert {
         (system, "own-pages", "throughput") for system in ("multikernel", "shared", "linux")
     } <= found
+    assert ("linux", "own-pages-processes", "throughput") in found
     for system in ("multikernel", "shared"):
         assert (system, "map", "completion") in found
         assert (system, "touch", "completion") in found

@@ -4,13 +4,14 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 from s5_experiments.smoke import placement
 
-from multikernel.errors import CoreDied
+from multikernel.errors import CoreDied, MultikernelError
 from multikernel.experiments.linux_process import LinuxProcess, activity_of
 from multikernel.experiments.unmap_arms import histogram_of
 
@@ -23,7 +24,11 @@ def test_it_measures_and_says_what_happened() -> None:
         answer = linux.ask("unmap", count=20, idle=False)
         assert histogram_of(answer).samples == 20
         assert set(activity_of(answer).cpus) == set(cpus)
-        assert linux.ask("own-pages", pages=8, rounds=2)["cycles"] > 0
+        for processes in (False, True):
+            answer = linux.ask("own-pages", pages=8, rounds=2, processes=processes)
+            assert answer["cycles"] > 0
+            assert len(activity_of(answer).tasks) == (len(cpus) if processes else 1)
+            assert os.sched_getaffinity(linux.process.pid) == {cpus[0]}
         for reused in (False, True):
             answer = linux.ask("life", count=2 * 16, batch=16, reused=reused, idle=True)
             assert histogram_of(answer).samples == 2
@@ -34,7 +39,10 @@ def test_threads_have_their_cpus_before_a_slice_begins() -> None:
     """A task that moves in a slice makes it worthless."""
     with LinuxProcess(placement().cpus, MEMORY) as linux:
         slices = [linux.ask("unmap", count=20, idle=idle) for idle in (False, True)]
-        slices.append(linux.ask("own-pages", pages=8, rounds=2))
+        slices += [
+            linux.ask("own-pages", pages=8, rounds=2, processes=processes)
+            for processes in (False, True)
+        ]
     moved = [task.migrations for one in slices for task in activity_of(one).tasks.values()]
     assert not any(moved)
 
@@ -79,3 +87,18 @@ def test_it_is_gone_when_its_parent_is_killed() -> None:
     while Path(f"/proc/{pid}").exists() and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.02)  # ends by the death signal; the watchdog ends a test that waits for ever
     assert pid != os.getpid()
+
+
+def test_a_process_that_is_killed_ends_its_slice_and_nothing_else() -> None:
+    with LinuxProcess(placement().cpus, MEMORY) as linux, ThreadPoolExecutor(1) as pool:
+        slice_ = pool.submit(
+            linux.ask, "own-pages", pages=8, rounds=1_000_000, processes=True
+        )  # minutes
+        helper = psutil.Process(linux.process.pid)
+        while len(helper.children()) < len(placement().cpus) and not slice_.done():
+            time.sleep(0.01)
+        helper.children()[0].kill()
+        with pytest.raises(MultikernelError, match="a process that unmaps ended"):
+            slice_.result()
+        assert not helper.children()
+        assert linux.ask("own-pages", pages=8, rounds=2, processes=True)["cycles"] > 0

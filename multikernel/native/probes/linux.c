@@ -20,20 +20,29 @@ static struct {
     uint32_t threads;
     bool idle;
     char *page;
+    pthread_barrier_t *barrier;                /* children have it too */
     _Alignas(PAD_BYTES) _Atomic uint32_t turn; /* touch once for every turn, until LEAVE */
     _Alignas(PAD_BYTES) _Atomic uint32_t touched;
-    _Alignas(PAD_BYTES) pthread_barrier_t barrier;
 } team;
 
 int probe_linux_team(int memory, uint32_t threads, bool idle)
 {
+    pthread_barrierattr_t shared;
+    /* Not destroyed: that would wait for one who was killed while it waited. */
     if (team.threads)
-        pthread_barrier_destroy(&team.barrier);
+        munmap(team.barrier, sizeof *team.barrier);
+    team.threads = 0;
+    team.barrier = mmap(NULL, sizeof *team.barrier, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (team.barrier == MAP_FAILED)
+        return errno;
     team.memory = memory;
     team.threads = threads;
     team.idle = idle;
     atomic_store_explicit(&team.turn, 0, memory_order_relaxed);
-    return pthread_barrier_init(&team.barrier, NULL, threads);
+    pthread_barrierattr_init(&shared);
+    pthread_barrierattr_setpshared(&shared, PTHREAD_PROCESS_SHARED);
+    return pthread_barrier_init(team.barrier, &shared, threads);
 }
 
 void probe_linux_hold(void)
@@ -152,13 +161,13 @@ int probe_linux_own_pages(uint32_t number, uint32_t pages, uint32_t rounds, uint
     for (uint32_t round = 0; round < rounds; round++) {
         for (uint32_t i = 0; i < pages && !error; i++)
             error = map(range + i * (size_t)STEP, (uint64_t)number * pages + i);
-        /* Even a thread that failed meets the others, or they would wait for ever. */
-        pthread_barrier_wait(&team.barrier);
+        /* Even one that failed meets the others, or they would wait for ever. */
+        pthread_barrier_wait(team.barrier);
         uint64_t start = arch_cycles();
         for (uint32_t i = 0; i < pages && !error; i++)
             error = mprotect(range + i * (size_t)STEP, PAGE_BYTES, PROT_NONE) ? errno : 0;
         *cycles += arch_cycles_behind() - start;
-        pthread_barrier_wait(&team.barrier);
+        pthread_barrier_wait(team.barrier);
     }
     munmap(range, pages * (size_t)STEP);
     return error;

@@ -138,8 +138,8 @@ enum counter_event {
  * does not let it be counted. kernel: what the host does for it too. */
 int counter_open(enum counter_event event, bool kernel);
 
-/* Threads of this process, one on each CPU, that the caller has started; one team at a time. Begins
- * one. All of these return 0 or an errno. */
+/* Threads of this process, one on each CPU, that the caller has started, or for probe_linux_own_pages
+ * processes that it has forked; one team at a time. Begins one. All of these return 0 or an errno. */
 int probe_linux_team(int memory, uint32_t threads, bool idle);
 /* The first takes all rights from a page of that shared segment, as the kernels' pages are, */
 int probe_linux_unmap(uint32_t count, struct histogram *histogram);
@@ -147,5 +147,5 @@ int probe_linux_unmap(uint32_t count, struct histogram *histogram);
 int probe_linux_life(uint32_t count, uint32_t batch, bool reused, struct histogram *histogram);
 /* while the others use it, until it ends; where idle they sleep instead of computing. */
 void probe_linux_hold(void);
-/* Every thread unmaps pages of its own, as probe_own_pages; its cycles, summed over rounds. */
+/* Everyone unmaps pages of their own, as probe_own_pages; cycles of that one, summed over rounds. */
 int probe_linux_own_pages(uint32_t number, uint32_t pages, uint32_t rounds, uint64_t *cycles);

@@ -51,7 +51,7 @@ HOST_NOTE = (
 def draw(document: Document) -> list[Block]:
     """Completion by notification; own pages; what a computing program keeps; map, touch, lives."""
     unmaps = _unmaps(document)
-    own = [one for one in document.series if one.variant == "own-pages"]
+    own = [one for one in document.series if one.variant.startswith("own-pages")]
     programs = [one for one in document.series if one.variant == "computing-program"]
     side = [
         one for one in document.series if one.parameters.get("operation") in SIDE and one not in own
