@@ -32,8 +32,8 @@ int probe_linux_team(int memory, uint32_t threads, bool idle)
     if (team.threads)
         munmap(team.barrier, sizeof *team.barrier);
     team.threads = 0;
-    team.barrier = mmap(NULL, sizeof *team.barrier, PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    team.barrier =
+        mmap(NULL, sizeof *team.barrier, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (team.barrier == MAP_FAILED)
         return errno;
     team.memory = memory;
