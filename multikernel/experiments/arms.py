@@ -37,8 +37,7 @@ is never quiet.
 """
 PREEMPTED_FEW, PREEMPTED_SHARE = 4, 0.05
 """Preemptions that a slice may have and still count: so many, or that share of its samples. A
-median does not move for them. Where a slice is one number, or one course of events in which each
-waits for those before it, there is none: any moment away is in the result.
+median does not move for them.
 """
 
 CONTROL = "-control"
@@ -78,14 +77,13 @@ class Outcome:
     nobody watched).
 
     reason: why the arm itself says that the slice cannot be trusted, as a code; None if it does
-    not. course: one event waits for another, as one that comes while the process is away.
+    not.
     """
 
     samples: dict[str, Histogram] = field(default_factory=dict)
     sums: dict[str, float] = field(default_factory=dict)
     activity: Activity | None = None
     reason: str | None = None
-    course: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,10 +244,7 @@ def disturbed(outcome: Outcome, crowded: bool) -> str | None:
         return None
     if outcome.reason is not None or outcome.activity is None:
         return outcome.reason
-    counts = [histogram.samples for histogram in outcome.samples.values()]
-    most = (
-        0.0 if outcome.course or 1 in counts else max(PREEMPTED_FEW, PREEMPTED_SHARE * sum(counts))
-    )
+    samples = sum(histogram.samples for histogram in outcome.samples.values())
     if outcome.activity.steal_ticks:
         return "steal"
     if outcome.activity.throttled:
@@ -259,6 +254,6 @@ def disturbed(outcome: Outcome, crowded: bool) -> str | None:
             return "migrated"
         if task.voluntary is None and task.involuntary is None:
             return "task-gone"
-        if (task.involuntary or 0) > most:
+        if (task.involuntary or 0) > max(PREEMPTED_FEW, PREEMPTED_SHARE * samples):
             return "preempted"
     return None

@@ -225,8 +225,9 @@ class _Arms:
                 pair[0]: (on_core_message.open_loop, (pair[1], count, mean, seed, self.bench.watch))
             }
             report = self.bench.run(f"open loop {every}", calls)[pair[0]]
-            found = {_open_key(pair, every): samples_of(report)["latency"]}
-            return Outcome(found, activity=report.activity, course=True)
+            return Outcome(
+                {_open_key(pair, every): samples_of(report)["latency"]}, activity=report.activity
+            )
 
         return Arm(
             f"open loop, a request every {every} ns, cores {pair[0]} and {pair[1]}", slice_of

@@ -1,8 +1,8 @@
 """The one judge: is one side of a ratio better than the other, and is that known?
 
-Guarantees: *same* only where the whole interval lies within the margin, which is what the control
-differs from itself by, but at least `LEAST` and at most `MOST`. *better* and *worse* only where the
-whole interval lies beyond 1. *unknown* where the interval covers too little, is too wide, reaches
+Guarantees: *same* only where the interval holds 1 and lies whole within the margin, which is what
+the control differs from itself by, but at least `LEAST` and at most `MOST`; or nearer to 1 than
+clocks are good for. *better* and *worse* only where the whole interval lies beyond 1. *unknown* where the interval covers too little, is too wide, reaches
 to both sides of 1 and out of the margin, or lies within what an unsteady control differs by; the
 reason says which, and so what would decide it. Nothing is judged by a single boot, whose interval
 covers nothing.
@@ -23,6 +23,8 @@ WIDE = 1.5
 """Nor one whose ends are so many times apart."""
 LEAST, MOST = 0.03, 0.10
 """Of the margin. A control that differs from itself by more than `MOST` hides what is less."""
+FINE = 0.01
+"""What differs by less is the same, whatever interval it has."""
 CONTROL = "control-over-"
 """How the name of a control's ratio begins."""
 MEASURED_AS = ("-back-to-back", "-single", "-rate")
@@ -46,10 +48,11 @@ def judge(interval: Interval, spread: float, *, more_is_better: bool = True) -> 
         return Finding("unknown", "few", margin)
     if high > WIDE * low:
         return Finding("unknown", "wide", margin)
-    if low >= 1 / (1 + margin) and high <= 1 + margin:
+    if max(high, 1 / low) <= 1 + FINE:
         return Finding("same", "", margin)
     if low <= 1 <= high:
-        return Finding("unknown", "across", margin)
+        within = low >= 1 / (1 + margin) and high <= 1 + margin
+        return Finding("same", "", margin) if within else Finding("unknown", "across", margin)
     if spread > MOST and max(low, 1 / high) <= 1 + spread:
         return Finding("unknown", "noise", margin)
     return Finding("better" if (low > 1) == more_is_better else "worse", "", margin)

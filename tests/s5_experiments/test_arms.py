@@ -60,16 +60,6 @@ def test_what_disturbs_a_slice(activity: Activity, reason: str | None) -> None:
     assert arms.disturbed(outcome(activity=activity), crowded=True) is None
 
 
-def test_what_is_one_number_or_one_course_tolerates_no_moment_away() -> None:
-    away = happened(involuntary=1)
-    assert arms.disturbed(outcome(activity=away), crowded=False) is None
-    assert arms.disturbed(outcome(count=1, activity=away), crowded=False) == "preempted"
-    course = outcome(activity=away)
-    course.course = True
-    assert arms.disturbed(course, crowded=False) == "preempted"
-    assert arms.disturbed(outcome(count=1), crowded=False) is None
-
-
 def test_an_arm_may_refuse_its_slice_and_say_why() -> None:
     for watched in (happened(), happened(steal=1), None):
         refused = Outcome({"arm": Histogram.from_values([1])}, activity=watched, reason="core-away")

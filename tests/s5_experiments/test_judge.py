@@ -18,12 +18,14 @@ def interval(low: float, high: float, coverage: float = 0.9375) -> Interval:
     ("low", "high", "spread", "outcome", "reason"),
     [
         (1.01, 1.04, 0.0, "better", ""),  # it leaves the margin, and excludes 1
-        (1.01, 1.02, 0.0, "same", ""),
+        (1.02, 1.03, 0.08, "better", ""),  # an interval without 1 is never no difference
+        (1.001, 1.009, 0.0, "same", ""),
         (0.98, 1.02, 0.0, "same", ""),
         (0.98, 1.04, 0.0, "unknown", "across"),
         (0.94, 1.04, 0.08, "same", ""),
         (0.90, 0.93, 0.0, "worse", ""),
-        (0.93, 0.97, 0.5, "same", ""),  # whatever the control does the margin ends at MOST
+        (0.93, 1.05, 0.5, "same", ""),
+        (0.88, 1.05, 0.5, "unknown", "across"),  # whatever the control does, MOST is the margin's
         (0.80, 0.85, 0.5, "unknown", "noise"),
         (0.40, 0.50, 0.5, "worse", ""),
         (2.0, 4.0, 0.0, "unknown", "wide"),

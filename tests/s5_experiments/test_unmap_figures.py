@@ -11,7 +11,7 @@ from multikernel.report.figures import registry
 
 
 def test_unmap_is_grouped_by_how_the_others_are_notified() -> None:
-    completion, own, program, side = figures(known.unmap())
+    completion, own, program, side, lives = figures(known.unmap())
     assert groups(completion) == [
         "Notified by poll", "Notified by signal", "Notified by interrupt", "Nobody notified",
         "The paper's figure 7 at 2 cores (8×4 AMD 8350, 2.0 GHz)",
@@ -25,6 +25,10 @@ def test_unmap_is_grouped_by_how_the_others_are_notified() -> None:
         "What a computing program keeps",
         "What mapping and the first touch cost",
     )
+    assert groups(lives) == [
+        "Mapped where none was, and removed in the end", "Mapped again where it was",
+    ]  # fmt: skip
+    assert classes(lives)["bar"] == 2 * 3
 
 
 def test_unmap_at_a_number_of_cores_the_paper_lacks_shows_no_value_of_it() -> None:
