@@ -2,10 +2,10 @@
 
 Guarantees: *same* only where the interval holds 1 and lies whole within the margin, which is what
 the control differs from itself by, but at least `LEAST` and at most `MOST`; or nearer to 1 than
-clocks are good for. *better* and *worse* only where the whole interval lies beyond 1. *unknown* where the interval covers too little, is too wide, reaches
-to both sides of 1 and out of the margin, or lies within what an unsteady control differs by; the
-reason says which, and so what would decide it. Nothing is judged by a single boot, whose interval
-covers nothing.
+clocks are good for. *better* and *worse* only where the whole interval lies beyond 1. *unknown*
+where the interval covers too little, is too wide, reaches to both sides of 1 and out of the margin,
+or lies within what an unsteady control differs by; the reason says which, and so what would decide
+it. Nothing is judged by a single boot, whose interval covers nothing.
 """
 
 from __future__ import annotations
