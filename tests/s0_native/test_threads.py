@@ -151,7 +151,9 @@ LOST_BY = {
 """Rounds, callers, how far apart, and whether nobody is watched."""
 
 
-@pytest.mark.parametrize("name", [*SEEN_BY_DOORBELLS, "no last look"])
+@pytest.mark.parametrize(
+    "name", [*SEEN_BY_DOORBELLS, pytest.param("no last look", marks=pytest.mark.full)]
+)
 def test_a_lost_wake_up_is_noticed(compiler: Compiler, name: str) -> None:
     if len(os.sched_getaffinity(0)) < 2 and name in BUGS:
         pytest.skip("one CPU sees its own stores in order")

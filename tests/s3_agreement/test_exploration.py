@@ -76,7 +76,11 @@ def ways(scenario: str) -> list[str]:
     return found
 
 
-LONG = ("move-owned", "reclaim", "crossing", "lanes", "owner-moves")
+LONG = (
+    "move-owned", "reclaim", "crossing", "lanes", "owner-moves", "owner-returns", "owner-derived",
+    "page-views", "page-elsewhere", "page-revoke", "page-protect", "page-returns", "subset",
+    "tree-all",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
