@@ -40,7 +40,7 @@ PARTS: dict[str, tuple[str, ...]] = {
         "not (fuzz or deferred or rooms or stub or state_sizes or seeded or noticed)",
     ),
     "s1": ("s1_machine/test_clock.py", "s1_machine/test_pinning.py"),
-    "s2": ("s2_kernel", "-k", "not noticed"),
+    "s2": ("s2_kernel",),
     "s3": (
         "s3_agreement", "-k",
         "assertions_hold or replay or contention or "

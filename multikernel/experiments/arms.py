@@ -15,6 +15,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
 from multikernel.experiments.request import Request
 from multikernel.machine.activity import Activity
@@ -44,6 +45,19 @@ CONTROL = "-control"
 """The key of a control is that of the arm it repeats, and this."""
 
 
+Pair = tuple[int, int]
+
+
+def floor_key(pair: Pair, mode: Mode) -> str:
+    """The key of a pair's floor."""
+    return f"floor-{pair[0]}-{pair[1]}-{mode}"
+
+
+def line_key(pair: Pair, mode: Mode, line: int) -> str:
+    """The key of one line's floor."""
+    return f"{floor_key(pair, mode)}.line-{line}"
+
+
 def labelled(what: str, control: object) -> str:
     """What progress calls an arm. control: true for one that repeats another."""
     return f"{what}, control" if control else what
@@ -67,7 +81,7 @@ class Spec:
     batch: int = 1
     unit: Unit = "tsc-cycles"
     parameters: Mapping[str, Scalar] = field(default_factory=dict)
-    floor: tuple[tuple[int, int], ...] = ()
+    floor: tuple[Pair, ...] = ()
     control: bool = False
 
 
@@ -160,19 +174,34 @@ class Collector:
         """Whether any sample of it counts."""
         return key in self._tallies
 
-    def series(
-        self, spec: Spec, floors: Mapping[tuple[int, int], Mapping[Mode, float]]
-    ) -> Series | None:
-        """The series of an arm; None if nothing of it remains. floors: by pair, then by mode."""
+    def floor_by_line(self, pair: Pair, mode: Mode) -> list[dict[int, float]]:
+        """Of each line of that pair that was measured, the median in each boot."""
+        found: list[dict[int, float]] = []
+        while boots := self.medians(line_key(pair, mode, len(found))):
+            found.append(boots)
+        return found
+
+    def _over_floor(self, spec: Spec) -> float | None:
+        """The median, over boots, of what it takes over the floor of that boot: where a host moves
+        the CPUs between boots, the floor of all is that of none.
+        """
+        floors: dict[int, float] = {}
+        for pair in spec.floor:
+            lines = self.floor_by_line(pair, spec.mode)
+            for boot in set().union(*lines):
+                # Completion on many cores is judged by the slowest of the lines that it takes.
+                floor = median(line[boot] for line in lines if boot in line)
+                floors[boot] = max(floor, floors.get(boot, 0.0))
+        medians = self.medians(spec.key)
+        ratios = [medians[boot] / floors[boot] for boot in medians if boot in floors]
+        return median(ratios) if ratios and not self.request.crowded else None
+
+    def series(self, spec: Spec) -> Series | None:
+        """The series of an arm; None if nothing of it remains."""
         found = self._tallies.get(spec.key)
         if not found:
             return None
         merged = Histogram.merge([one for some in found.values() for one in some])
-        known = [
-            floors[pair][spec.mode] for pair in spec.floor if spec.mode in floors.get(pair, {})
-        ]
-        # Completion on many cores is judged by the slowest of the lines that it takes.
-        floor = max(known) if known and not self.request.crowded else None
         summary = merged.summary()
         return Series(
             system=spec.system, variant=spec.variant, cores=spec.cores,
@@ -180,7 +209,7 @@ class Collector:
             measure=spec.measure, mode=spec.mode, batch=spec.batch, unit=spec.unit,
             boots=len(found),
             median_interval=statistics.median_interval(list(self.medians(spec.key).values())),
-            over_floor=None if floor is None else summary["p50"] / floor,
+            over_floor=self._over_floor(spec),
             histogram=Buckets.of(merged), control=spec.control, **summary,
         )  # fmt: skip
 

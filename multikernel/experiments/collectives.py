@@ -21,7 +21,16 @@ from dataclasses import dataclass, replace
 from multikernel import system as system_
 from multikernel.errors import CoreDied
 from multikernel.experiments import document, on_core_collective, on_core_tree
-from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec, labelled
+from multikernel.experiments.arms import (
+    CONTROL,
+    Arm,
+    Collector,
+    Outcome,
+    Scalar,
+    Spec,
+    floor_key,
+    labelled,
+)
 from multikernel.experiments.chosen import judged, tree_of_all
 from multikernel.experiments.floor import BATCHES, MODES, floor_arms, floors_of, root_pairs
 from multikernel.experiments.measure import Bench, Call, samples_of
@@ -310,7 +319,7 @@ def _ratios(request: Request, by_cores: ByCores) -> Iterator[tuple[str, str]]:
         yield key(CONTROL_OF) + CONTROL, key(CONTROL_OF)
         for operation in COLLECTIVES:
             # Of two cores, since one line is what they have between them.
-            yield key(operation, CHOSEN, 2), f"floor-0-1-{mode}"
+            yield key(operation, CHOSEN, 2), floor_key((0, 1), mode)
             for name in TREES:
                 if name not in chosen.names:
                     yield key(operation, name), key(operation)
@@ -318,7 +327,7 @@ def _ratios(request: Request, by_cores: ByCores) -> Iterator[tuple[str, str]]:
                 yield key(operation), key(operation, CHOSEN, 2)
         for form in BARRIERS:
             yield key(f"{form}-barrier"), key("barrier")
-            yield key(f"{form}-barrier", "", 2), f"floor-0-1-{mode}"
+            yield key(f"{form}-barrier", "", 2), floor_key((0, 1), mode)
         if mode == MPI_MODE:
             yield key(MPI), key("barrier")
         yield key("broadcast"), key(BARE)

@@ -2,7 +2,7 @@
 warnings.
 
 Guarantees: every document is made in this one way, so that all say the same things of the machine;
-`over_floor` is filled in only from floors of the same run.
+`over_floor` is of floors of the same boots.
 """
 
 from __future__ import annotations
@@ -10,13 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from multikernel.errors import MeasurementRefused
-from multikernel.experiments.arms import Collector, Spec
+from multikernel.experiments.arms import Collector, Pair, Spec, floor_key
 from multikernel.experiments.request import Request
 from multikernel.machine.environment import Environment
-from multikernel.results.document import Caution, Document, Floor, Mode, environment_of
-
-Pair = tuple[int, int]
-
+from multikernel.results.document import Caution, Document, Floor, environment_of
 
 _before_us: list[str] = []
 """Experiments that this process has run: the load that a later one finds is theirs, and nothing to
@@ -43,11 +40,7 @@ def finish(
     can be trusted.
     """
     record = environment_of(environment.finish())
-    by_mode: dict[Pair, dict[Mode, float]] = {
-        pair: {"back-to-back": floor.back_to_back, "single": floor.single}
-        for pair, floor in floors.items()
-    }
-    found = [collector.series(revise(spec), by_mode) for spec in specs]
+    found = [collector.series(revise(spec)) for spec in specs]
     series = [one for one in found if one is not None]
     of_the_host = [
         Caution(code=caveat.code, text=caveat.text)
@@ -92,7 +85,7 @@ def _moved(collector: Collector, floors: Iterable[Pair]) -> Iterator[Caution]:
     way.
     """
     for a, b in floors:
-        found = sorted(collector.medians(f"floor-{a}-{b}-back-to-back").values())
+        found = sorted(collector.medians(floor_key((a, b), "back-to-back")).values())
         if found and found[-1] > MOVED * found[0] and not collector.request.crowded:
             yield Caution(
                 code="floor-moved",

@@ -15,7 +15,16 @@ from statistics import median
 
 from multikernel import system as system_
 from multikernel.experiments import document
-from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Spec
+from multikernel.experiments.arms import (
+    CONTROL,
+    Arm,
+    Collector,
+    Outcome,
+    Pair,
+    Spec,
+    floor_key,
+    line_key,
+)
 from multikernel.experiments.measure import Bench, samples_of
 from multikernel.experiments.request import Request
 from multikernel.results.document import Document, Floor, LineFloors, Mode
@@ -36,8 +45,6 @@ MODES: tuple[Mode, ...] = ("back-to-back", "single")
 BATCHES: dict[Mode, int] = {"back-to-back": BATCH, "single": 1}
 USUAL: dict[Mode, int] = {"back-to-back": 2000, "single": 400}
 """Round trips on each line in a slice."""
-
-Pair = tuple[int, int]
 
 
 def pairs_of(cores: int) -> list[Pair]:
@@ -70,7 +77,7 @@ def floor_arms(
         by_line = samples_of(report)
         for mode in MODES:
             lines = [by_line[f"{mode}.{line}"] for line in range(LINES)]
-            outcome.samples[key_of(pair, mode) + suffix] = Histogram.merge(lines)
+            outcome.samples[floor_key(pair, mode) + suffix] = Histogram.merge(lines)
             if not suffix:
                 outcome.samples.update(
                     {line_key(pair, mode, n): one for n, one in enumerate(lines)}
@@ -83,16 +90,6 @@ def floor_arms(
     return arms
 
 
-def key_of(pair: Pair, mode: Mode) -> str:
-    """The key of a pair's floor."""
-    return f"floor-{pair[0]}-{pair[1]}-{mode}"
-
-
-def line_key(pair: Pair, mode: Mode, line: int) -> str:
-    """The key of one line's floor."""
-    return f"{key_of(pair, mode)}.line-{line}"
-
-
 def floors_of(
     collector: Collector, pairs: Iterable[Pair], cpus: tuple[int, ...]
 ) -> dict[Pair, Floor]:
@@ -102,11 +99,7 @@ def floors_of(
     found = {}
     for pair in pairs:
         lines = {
-            mode: [
-                median(over_boots)
-                for line in range(LINES)
-                if (over_boots := list(collector.medians(line_key(pair, mode, line)).values()))
-            ]
+            mode: [median(boots.values()) for boots in collector.floor_by_line(pair, mode)]
             for mode in MODES
         }
         if all(lines.values()):
@@ -123,7 +116,7 @@ def _specs(request: Request, pairs: list[Pair]) -> list[Spec]:
     cpus = request.placement.cpus
     return [
         Spec(
-            key=key_of((a, b), mode) + suffix, system="raw", variant="one-line", cores=2,
+            key=floor_key((a, b), mode) + suffix, system="raw", variant="one-line", cores=2,
             measure="round-trip",
             mode=mode, batch=BATCHES[mode], floor=((a, b),), control=bool(suffix),
             parameters={"pair": f"{cpus[a]}-{cpus[b]}", "lines": LINES, "target": "polling",
@@ -148,5 +141,5 @@ def run(request: Request) -> Document:
     return document.finish(
         NAME, record, collector, floors_of(collector, pairs, request.placement.cpus),
         _specs(request, pairs),
-        [(key_of((0, 1), mode) + CONTROL, key_of((0, 1), mode)) for mode in MODES],
+        [(floor_key((0, 1), mode) + CONTROL, floor_key((0, 1), mode)) for mode in MODES],
     )  # fmt: skip

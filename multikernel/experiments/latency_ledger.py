@@ -8,7 +8,7 @@ reference pair, measured again and again between the others, has a key of its ow
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -18,7 +18,7 @@ from multikernel.experiments.arms import CONTROL, Collector, Outcome, Spec
 from multikernel.experiments.latency_core import ONE_LINE
 from multikernel.experiments.latency_map import Pair
 from multikernel.experiments.request import Request
-from multikernel.results.document import Mode, Series
+from multikernel.results.document import Series
 from multikernel.results.histogram import Histogram
 
 MOVED = 1.5
@@ -64,9 +64,9 @@ class Ledger(Collector):
         """The median of all samples of an arm that has some, as its series gives it."""
         return self._tallies[key][0][0].percentile(50)
 
-    def series(self, spec: Spec, floors: Mapping[Pair, Mapping[Mode, float]]) -> Series | None:
+    def series(self, spec: Spec) -> Series | None:
         """As a collector's; the samples of all boots are pooled."""
-        one = super().series(spec, floors)
+        one = super().series(spec)
         return None if one is None else replace(one, boots=len(self.medians(spec.key)))
 
 

@@ -150,39 +150,47 @@ def _in_children(cpus: list[int], work: Callable[[int], int]) -> tuple[list[int]
     """
     hold, go = os.pipe()
     children: dict[int, int] = {}
-    for number, cpu in enumerate(cpus):
-        receive, send = os.pipe()
-        os.sched_setaffinity(0, {cpu})  # before the fork: a child begins where it stays
-        one = os.fork()
-        if not one:
-            with suppress(BaseException):
-                os.close(go)
-                _native.adopt(NAME)
-                os.read(hold, 1)
-                os.write(send, work(number).to_bytes(8, "little"))
-            os._exit(0)
-        os.close(send)
-        children[receive] = one
-    before = Activity.take(sorted(set(cpus)), children.values())
-    os.close(go)
-    os.close(hold)
-    found = dict.fromkeys(children, b"")
-    waiting = set(children)
-    while waiting:
-        for receive in select.select(waiting, [], [])[0]:
-            found[receive] = os.read(receive, 8)
-            waiting.remove(receive)
-            if len(found[receive]) < 8:
-                for one in children.values():
-                    os.kill(one, signal.SIGKILL)
-    activity = Activity.take(sorted(set(cpus)), children.values()) - before
-    os.sched_setaffinity(0, {cpus[0]})
-    for receive, one in children.items():
-        os.close(receive)
-        os.waitpid(one, 0)
-    if not all(found.values()):
-        raise OSError(errno.ECHILD, "a process that unmaps ended")
-    return [int.from_bytes(answer, "little") for answer in found.values()], activity
+    try:
+        for number, cpu in enumerate(cpus):
+            receive, send = os.pipe()
+            os.sched_setaffinity(0, {cpu})  # before the fork: a child begins where it stays
+            try:
+                one = os.fork()
+            except OSError:
+                os.close(receive)
+                os.close(send)
+                raise
+            if not one:
+                with suppress(BaseException):
+                    os.close(go)
+                    _native.adopt(NAME)
+                    os.read(hold, 1)
+                    os.write(send, work(number).to_bytes(8, "little"))
+                os._exit(0)
+            os.close(send)
+            children[receive] = one
+        watched = sorted(set(cpus))
+        before = Activity.take(watched, children.values())
+        os.close(go)
+        go = -1
+        found: dict[int, int] = {}
+        while len(found) < len(children):
+            for receive in select.select(children.keys() - found.keys(), [], [])[0]:
+                answer = os.read(receive, 8)
+                if not answer:
+                    raise OSError(errno.ECHILD, "a process that unmaps ended")
+                found[receive] = int.from_bytes(answer, "little")
+        activity = Activity.take(watched, children.values()) - before
+        return [found[receive] for receive in children], activity
+    finally:
+        for end in (hold, go):
+            if end >= 0:
+                os.close(end)
+        for receive, one in children.items():
+            os.kill(one, signal.SIGKILL)  # of no effect on one that has ended
+            os.waitpid(one, 0)
+            os.close(receive)
+        os.sched_setaffinity(0, {cpus[0]})
 
 
 def _do(command: dict[str, Any], memory: int, cpus: list[int]) -> dict[str, Any]:

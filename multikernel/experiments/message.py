@@ -20,8 +20,18 @@ from dataclasses import dataclass, replace
 
 from multikernel import system as system_
 from multikernel.experiments import document, on_core_message
-from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec, labelled
-from multikernel.experiments.floor import BATCHES, MODES, Pair, floor_arms, floors_of, root_pairs
+from multikernel.experiments.arms import (
+    CONTROL,
+    Arm,
+    Collector,
+    Outcome,
+    Pair,
+    Scalar,
+    Spec,
+    floor_key,
+    labelled,
+)
+from multikernel.experiments.floor import BATCHES, MODES, floor_arms, floors_of, root_pairs
 from multikernel.experiments.measure import Bench, Call, samples_of
 from multikernel.experiments.on_core import Report
 from multikernel.experiments.request import Request
@@ -300,7 +310,7 @@ def _ratios(pairs: Iterable[Pair], forms: list[Form]) -> Iterator[tuple[str, str
             plain = Form(PLAIN, slots, pair)
             yield from ((replace(plain, name=name).rate, plain.rate) for name in RINGS)
         for mode in MODES:
-            floor = f"floor-{pair[0]}-{pair[1]}-{mode}"
+            floor = floor_key(pair, mode)
             line = Form(CALLS, 1, pair).latency(mode)
             yield line, floor
             for name in RINGS:

@@ -15,8 +15,17 @@ from contextlib import ExitStack
 
 from multikernel import system as system_
 from multikernel.experiments import document
-from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Spec, labelled
-from multikernel.experiments.floor import BATCHES, MODES, Pair, floor_arms, floors_of
+from multikernel.experiments.arms import (
+    CONTROL,
+    Arm,
+    Collector,
+    Outcome,
+    Pair,
+    Spec,
+    floor_key,
+    labelled,
+)
+from multikernel.experiments.floor import BATCHES, MODES, floor_arms, floors_of
 from multikernel.experiments.measure import Bench, samples_of
 from multikernel.experiments.on_core import Report
 from multikernel.experiments.request import Request
@@ -123,7 +132,7 @@ def _specs(request: Request) -> list[Spec]:
 def _ratios() -> list[tuple[str, str]]:
     found = []
     for mode in MODES:
-        floor = f"floor-0-1-{mode}"
+        floor = floor_key((0, 1), mode)
         found += [
             (f"raw-call-line-{mode}", floor),
             (f"raw-epoch-ring-{mode}", floor),

@@ -17,7 +17,16 @@ from dataclasses import replace
 
 from multikernel import system as system_
 from multikernel.experiments import document, on_core_tree
-from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec, labelled
+from multikernel.experiments.arms import (
+    CONTROL,
+    Arm,
+    Collector,
+    Outcome,
+    Scalar,
+    Spec,
+    floor_key,
+    labelled,
+)
 from multikernel.experiments.chosen import judged, tree_of_all
 from multikernel.experiments.floor import BATCHES, MODES, floor_arms, floors_of, root_pairs
 from multikernel.experiments.measure import Bench, Call, samples_of
@@ -163,7 +172,7 @@ def _ratios(request: Request, by_cores: ByCores) -> Iterator[tuple[str, str]]:
             )
             if count == 2:
                 yield from (
-                    (key_of(name, count, request, mode), f"floor-0-1-{mode}")
+                    (key_of(name, count, request, mode), floor_key((0, 1), mode))
                     for name in ("broadcast", "unicast", CHOSEN)
                 )
             if count == request.cores != least:

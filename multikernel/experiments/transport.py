@@ -23,7 +23,16 @@ from typing import Literal
 
 from multikernel import system as system_
 from multikernel.experiments import document, on_core_message, on_core_transport, transport_ends
-from multikernel.experiments.arms import CONTROL, Arm, Collector, Outcome, Scalar, Spec, labelled
+from multikernel.experiments.arms import (
+    CONTROL,
+    Arm,
+    Collector,
+    Outcome,
+    Scalar,
+    Spec,
+    floor_key,
+    labelled,
+)
 from multikernel.experiments.counting import EVENTS, Counting, available
 from multikernel.experiments.floor import BATCHES, MODES, floor_arms, floors_of
 from multikernel.experiments.local_call import but_switches
@@ -358,7 +367,7 @@ def _ratios() -> Iterator[tuple[str, str]]:
         yield f"{LATENCY_CONTROL}-{mode}{CONTROL}", f"{LATENCY_CONTROL}-{mode}"
         for way in WAYS:
             if way.kind == "bare":
-                yield way.latency(mode), f"floor-{PAIR[0]}-{PAIR[1]}-{mode}"
+                yield way.latency(mode), floor_key(PAIR, mode)
             else:
                 yield way.latency(mode), f"call-line-{mode}"
     yield RATE_CONTROL + "-rate" + CONTROL, RATE_CONTROL + "-rate"

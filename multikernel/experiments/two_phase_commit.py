@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from statistics import median
 
 from multikernel.experiments import document
-from multikernel.experiments.arms import CONTROL, Arm, Collector, Scalar, Spec
+from multikernel.experiments.arms import CONTROL, Arm, Collector, Scalar, Spec, floor_key
 from multikernel.experiments.capability_kernels import (
     FOREIGN,
     TWO_PHASE,
@@ -31,7 +31,7 @@ from multikernel.experiments.capability_kernels import (
     spec,
 )
 from multikernel.experiments.collectives import ByCores, Shape, known
-from multikernel.experiments.floor import floor_arms, floors_of, key_of, root_pairs
+from multikernel.experiments.floor import floor_arms, floors_of, root_pairs
 from multikernel.experiments.measure import Bench
 from multikernel.experiments.on_core_capability import BATCH, Source, Task
 from multikernel.experiments.request import Request
@@ -164,7 +164,7 @@ def _said(request: Request, by_cores: ByCores, collector: Collector) -> Iterator
     local = collector.medians(f"{LOCAL}-single")
     pipelined = collector.medians(_first(by_cores, request, MOST))
     floors = [
-        collector.medians(key_of((0, core), "back-to-back")) for core in range(1, request.cores)
+        collector.medians(floor_key((0, core), "back-to-back")) for core in range(1, request.cores)
     ]
     boots = [boot for boot in single if boot in local and all(boot in floor for floor in floors)]
     if not boots or request.crowded:

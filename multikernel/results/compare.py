@@ -2,9 +2,8 @@
 
 Guarantees: only what was measured in the same way is compared: the same experiment, system,
 variant, cores, parameters, measure, mode, batch and unit. What a change is called is the judge's
-(`judge`), by the wider of both runs' controls. Runs of
-different machines are recognised, and what differs is named; whether to compare them all the same
-is for the caller to decide.
+(`judge`), by the wider of both runs' controls. Runs of different machines are recognised, and what
+differs is named; whether to compare them all the same is for the caller to decide.
 
 Method: the change is new median over old median. The runs are independent, so its interval reaches
 from the low end of the new median's interval over the high end of the old one's, to the high end
@@ -111,9 +110,8 @@ class Change:
     """One series in both runs. unit: ns where cycles of different counters were turned into time.
 
     old, new: medians. ratio: new over old, with its interval. outcome: for the user, so more
-    throughput is better; unknown: these runs
-    cannot say. crossed: worse, and by more than
-    the threshold.
+    throughput is better; unknown: these runs cannot say. crossed: worse, and by more than the
+    threshold.
     """
 
     experiment: str

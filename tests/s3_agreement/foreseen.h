@@ -21,7 +21,7 @@ static inline void asked_to_protect(struct asked *asked, uint32_t slot, uint32_t
     }
 }
 
-/* NULL, or what is not as it was foreseen. Where the MMU refuses, the driver has answered nothing. */
+/* NULL, or what is not as it was foreseen. Where the MMU refuses the driver has answered nothing. */
 static inline const char *foreseen_wrongly(const struct foresight *f, const struct input *in,
                                            const struct asked *asked, const struct output *out)
 {

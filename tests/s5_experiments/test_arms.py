@@ -71,7 +71,7 @@ def test_a_disturbed_slice_is_measured_again_and_only_the_good_one_counts() -> N
     tries = iter([outcome(value=9000, activity=happened(steal=3)), outcome(value=300)])
     collector = Collector(request())
     collector.slice(0, Arm("arm", lambda: next(tries)))
-    series = collector.series(spec(), {})
+    series = collector.series(spec())
     assert series is not None
     assert series.max == 300
     (warning,) = collector.warnings()
@@ -83,7 +83,7 @@ def test_a_disturbed_slice_is_measured_again_and_only_the_good_one_counts() -> N
 def test_an_arm_that_is_always_disturbed_is_refused_in_words() -> None:
     collector = Collector(request())
     collector.boot(0, [Arm("the arm", lambda: outcome(activity=happened(involuntary=99)))])
-    assert collector.series(spec(), {}) is None
+    assert collector.series(spec()) is None
     assert collector.ratio("arm", "arm") is None
     refused = [warning.text for warning in collector.warnings() if warning.code == "refused"]
     assert len(refused) == 1
@@ -94,7 +94,7 @@ def test_an_arm_that_is_always_disturbed_is_refused_in_words() -> None:
 def test_smoke_keeps_everything_and_says_so() -> None:
     collector = Collector(Request(Placement((0, 1)), SIZES["smoke"]))
     collector.boot(0, [Arm("the arm", lambda: outcome(activity=happened(steal=9)))])
-    assert collector.series(spec(), {}) is not None
+    assert collector.series(spec()) is not None
     assert [warning.code for warning in collector.warnings()] == ["smoke"]
 
 
@@ -126,22 +126,39 @@ def test_arms_take_turns_in_an_order_that_the_seed_decides() -> None:
     assert all(set(order(1)[at : at + 4]) == set("abcd") for at in range(0, 20, 4))
 
 
+def with_floors(collector: Collector, boot: int, floors: dict[tuple[int, int], int]) -> None:
+    for pair, floor in floors.items():
+        for line in range(3):
+            for mode, value in (("single", floor + 5 * (line - 1)), ("back-to-back", floor // 5)):
+                collector.keep(boot, outcome(arms.line_key(pair, mode, line), value))  # type: ignore[arg-type]
+
+
 def test_series_has_the_interval_over_boots_and_the_floor_of_its_mode() -> None:
     collector = Collector(request())
     for boot, value in enumerate((100, 110, 120)):
         collector.keep(boot, outcome(value=value))
-    floors = {
-        (0, 1): {"single": 55.0, "back-to-back": 11.0},
-        (0, 2): {"single": 27.5, "back-to-back": 5.0},
-    }
-    series = collector.series(spec(floor=((0, 1), (0, 2))), floors)  # type: ignore[arg-type]
+        with_floors(collector, boot, {(0, 1): value // 2, (0, 2): value // 4})
+    series = collector.series(spec(floor=((0, 1), (0, 2))))
     assert series is not None
     assert (series.median_interval.low, series.median_interval.high, series.boots) == (100, 120, 3)
     assert series.over_floor == pytest.approx(2.0)
-    assert collector.series(spec(), floors) is not None  # type: ignore[arg-type]
-    no_pair = collector.series(spec(), {})
-    assert no_pair is not None
-    assert no_pair.over_floor is None
+    for none in (spec(), spec(floor=((0, 3),))):
+        series = collector.series(none)
+        assert series is not None
+        assert series.over_floor is None
+
+
+def test_over_the_floor_is_within_a_boot_wherever_the_host_puts_the_cpus() -> None:
+    """Most samples near, most floors far: of all together an arm would beat the floor."""
+    collector = Collector(request())
+    for boot, floor in enumerate((160, 1000, 1000)):
+        samples = 300 if floor == 160 else 100
+        collector.keep(boot, outcome(value=2 * floor, count=samples))
+        with_floors(collector, boot, {(0, 1): floor})
+    series = collector.series(spec(floor=((0, 1),)))
+    assert series is not None
+    assert series.p50 < 1000
+    assert series.over_floor == pytest.approx(2.0, rel=0.01)
 
 
 def test_ratios_are_of_boots_that_have_both_arms() -> None:

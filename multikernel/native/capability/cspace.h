@@ -305,9 +305,9 @@ enum capability_verdict cspace_revoke_step(struct cspace *cs,
 
 /* --- For agreement --- */
 
-/* The range is that operation's (not 0) from now on. BUSY when a part of it is locked, or there is no
- * room for a lock. An operation may lock several ranges; unlocking gives all of them back. Work grows
- * with the logarithm of the locks held, and not with the capabilities. */
+/* The range is that operation's (not 0) from now on. BUSY when a part of it is locked, or there is
+ * no room for a lock. An operation may lock several ranges; unlocking gives all of them back. Looking
+ * for a lock takes the logarithm of the locks held; capabilities do not count. */
 enum capability_verdict cspace_lock(struct cspace *cs, uint64_t address, uint64_t size,
                                     uint64_t operation);
 void cspace_unlock(struct cspace *cs, uint64_t operation);

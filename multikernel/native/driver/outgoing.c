@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/hint.h"
 #include "driver/driver.h"
 
 int outgoing_open(struct driver *d, uint32_t step, uint32_t most)
@@ -15,25 +14,13 @@ int outgoing_open(struct driver *d, uint32_t step, uint32_t most)
     return d->outgoing && d->full ? 0 : ENOMEM;
 }
 
-RARE static void wait_in_line(struct driver *d, uint32_t to, const struct message *message)
-{
-    assert(d->outgoing_count < d->outgoing_max);
-    d->outgoing[d->outgoing_count++] = (struct addressed){to, *message};
-}
-
 void outgoing_send(struct driver *d, uint32_t to, const struct message *message)
 {
     /* Behind anything that waits already: a channel is FIFO to the kernel. */
-    if (d->outgoing_count || !d->transport->send(d, to, message))
-        wait_in_line(d, to, message);
-}
-
-APART static void reply_as_message(struct driver *d, uint32_t to, const struct message *message)
-{
-    struct message carried = *message;
-    carried.word[0] |= FLAG_REPLY;
-    outgoing_send(d, to, &carried);
-    outgoing_notify(d, to);
+    if (!d->outgoing_count && d->transport->send(d, to, message))
+        return;
+    assert(d->outgoing_count < d->outgoing_max);
+    d->outgoing[d->outgoing_count++] = (struct addressed){to, *message};
 }
 
 void outgoing_reply(struct driver *d, uint64_t address, const struct message *message, bool awaited)
@@ -41,8 +28,12 @@ void outgoing_reply(struct driver *d, uint64_t address, const struct message *me
     /* By the way that the request came. */
     const struct transport *transport =
         reply_type(address) == REPLY_RING ? &transport_rings : d->transport;
-    if (!transport->answer || !transport->answer(d, address, message, awaited))
-        reply_as_message(d, reply_who(address), message);
+    if (transport->answer && transport->answer(d, address, message, awaited))
+        return;
+    struct message carried = *message;
+    carried.word[0] |= FLAG_REPLY;
+    outgoing_send(d, reply_who(address), &carried);
+    outgoing_notify(d, reply_who(address));
 }
 
 bool outgoing_drain(struct driver *d)

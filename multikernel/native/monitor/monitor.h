@@ -48,10 +48,10 @@ struct environment {
     uint64_t backoff; /* cycles: between two looks at what is in the way here */
 };
 
-/* A local request. map: frame, length, its keeper and generation, rights, holders, and whether afresh; unmap and protect: slot, generation,
- * rights; tree: the root for slot; about capabilities: the task, of map_frame rights and holders
- * too; reclaim: frame, length. What is not named is 0, and there is no task but where one is
- * named. */
+/* A local request. map: frame, length, its keeper and generation, rights, holders, and whether
+ * afresh; unmap and protect: slot, generation, rights; tree: the root for slot; about capabilities:
+ * the task, of map_frame rights and holders too; reclaim: frame, length. What is not named is 0,
+ * and there is no task but where one is named. */
 struct request {
     uint32_t operation;
     uint32_t protocol;

@@ -98,8 +98,9 @@ RARE static void return_line(struct driver *d, const struct arrival *a)
         d->transport->answer(d, a->address, &taken, false);
 }
 
-/* Where it is plain what a step comes to, the rights go and the answer leaves first. (Where requests
- * come one behind the other what counts is how many are done, and to foresee is more to do.) */
+/* Where it is plain what a step comes to, the rights go and the answer leaves first. (Where
+ * requests come one behind the other what counts is how many are done, and to foresee is more to
+ * do.) */
 static bool answers_first(struct driver *d, const struct arrival *a, const struct input *input)
 {
     struct multikernel *k = multikernel_of(d);

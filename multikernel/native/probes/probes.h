@@ -138,14 +138,16 @@ enum counter_event {
  * does not let it be counted. kernel: what the host does for it too. */
 int counter_open(enum counter_event event, bool kernel);
 
-/* Threads of this process, one on each CPU, that the caller has started, or for probe_linux_own_pages
- * processes that it has forked; one team at a time. Begins one. All of these return 0 or an errno. */
+/* Threads of this process, one on each CPU, that the caller has started; one team at a time. For
+ * probe_linux_own_pages they may be processes that it has forked. Begins one. All of these return 0
+ * or an errno. */
 int probe_linux_team(int memory, uint32_t threads, bool idle);
 /* The first takes all rights from a page of that shared segment, as the kernels' pages are, */
 int probe_linux_unmap(uint32_t count, struct histogram *histogram);
-/* or has it live so often, from its mapping to its removal or back again (the mean of each batch); */
+/* or has it live so often, from its mapping to its removal or back again (the mean of each
+ * batch), */
 int probe_linux_life(uint32_t count, uint32_t batch, bool reused, struct histogram *histogram);
 /* while the others use it, until it ends; where idle they sleep instead of computing. */
 void probe_linux_hold(void);
-/* Everyone unmaps pages of their own, as probe_own_pages; cycles of that one, summed over rounds. */
+/* Everyone unmaps pages of their own, as probe_own_pages; cycles of that one, over all rounds. */
 int probe_linux_own_pages(uint32_t number, uint32_t pages, uint32_t rounds, uint64_t *cycles);
