@@ -95,9 +95,9 @@ cdef class CallEnd(_End):
     @cython.always_allow_keywords(False)
     def call_into(self, request, reply, /):
         """The same from one buffer of 56 bytes into another, or into the same: memoryviews and
-        bytearrays. Nothing is allocated; serve_into is its other side. Raises ValueError for a
-        buffer of another size, and BufferError for one that cannot be written to, before anything
-        is sent.
+        bytearrays. Nothing is allocated; with serve_into on the other side it is the fast pair.
+        Raises ValueError for a buffer of another size, and BufferError for one that cannot be
+        written to, before anything is sent.
         """
         cdef message m
         cdef uint32_t line
