@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from multikernel import System
-from multikernel.experiments import on_core
-from multikernel.experiments.on_core import Report
+from multikernel.experiments.instrument import loops
+from multikernel.experiments.instrument.loops import Report
 
 Note = Callable[[Report, int], None]
 COUNT, BATCH = 20_000, 100
@@ -26,8 +26,8 @@ def test_bare_ends(benchmark: Any, note: Note, system: System) -> None:
     plan = (("round_trip", COUNT, BATCH),)
 
     def round_trips() -> Report:
-        answering = system.cores[1].start(on_core.raw, "call_line", 0, 1, plan, None)
-        report: Report = system.cores[0].run(on_core.raw, "call_line", 1, 0, plan, None)
+        answering = system.cores[1].start(loops.raw, "call_line", 0, 1, plan, None)
+        report: Report = system.cores[0].run(loops.raw, "call_line", 1, 0, plan, None)
         answering.result()
         return report
 
@@ -37,7 +37,7 @@ def test_bare_ends(benchmark: Any, note: Note, system: System) -> None:
 def test_through_the_driver(benchmark: Any, note: Note, system: System) -> None:
     plan = (("round_trip", COUNT, BATCH),)
     report = benchmark.pedantic(
-        lambda: system.cores[0].run(on_core.ping, 1, VIA_CALL_LINE, plan, None),
+        lambda: system.cores[0].run(loops.ping, 1, VIA_CALL_LINE, plan, None),
         rounds=10,
         warmup_rounds=1,
     )

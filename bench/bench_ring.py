@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from multikernel import System
-from multikernel.experiments import on_core
-from multikernel.experiments.on_core import Report
+from multikernel.experiments.instrument import loops
+from multikernel.experiments.instrument.loops import Report
 
 Note = Callable[[Report, int], None]
 COUNT, BATCH = 20_000, 100
@@ -25,8 +25,8 @@ def test_bare_ends(benchmark: Any, note: Note, system: System) -> None:
     plan = (("round_trip", COUNT, BATCH),)
 
     def round_trips() -> Report:
-        answering = system.cores[1].start(on_core.raw, "ring", 0, 1, plan, None)
-        report: Report = system.cores[0].run(on_core.raw, "ring", 1, 0, plan, None)
+        answering = system.cores[1].start(loops.raw, "ring", 0, 1, plan, None)
+        report: Report = system.cores[0].run(loops.raw, "ring", 1, 0, plan, None)
         answering.result()
         return report
 
@@ -36,7 +36,7 @@ def test_bare_ends(benchmark: Any, note: Note, system: System) -> None:
 def test_through_the_driver(benchmark: Any, note: Note, system: System) -> None:
     plan = (("round_trip", COUNT, BATCH),)
     report = benchmark.pedantic(
-        lambda: system.cores[0].run(on_core.ping, 1, VIA_RING, plan, None),
+        lambda: system.cores[0].run(loops.ping, 1, VIA_RING, plan, None),
         rounds=10,
         warmup_rounds=1,
     )

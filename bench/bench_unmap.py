@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from multikernel import System
-from multikernel.experiments import on_core
-from multikernel.experiments.on_core import Report
+from multikernel.experiments.instrument import loops
+from multikernel.experiments.instrument.loops import Report
 from multikernel.native._native import PROTOCOLS
 
 Note = Callable[[Report, int], None]
@@ -28,7 +28,7 @@ def test_by_a_core(benchmark: Any, note: Note, system: System, protocol: str) ->
     frame = system.allocate(4096)
     report = benchmark.pedantic(
         lambda: system.cores[0].run(
-            on_core.unmap,
+            loops.unmap,
             (frame.offset, frame.name),
             (0, 1),
             PROTOCOLS[protocol],

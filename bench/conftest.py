@@ -9,7 +9,7 @@ import pytest
 
 import multikernel
 from multikernel import System
-from multikernel.experiments.on_core import Report
+from multikernel.experiments.instrument.loops import Report
 
 
 @pytest.fixture(scope="module", params=["multikernel", "shared"])

@@ -16,8 +16,8 @@ import numpy as np
 
 from multikernel import system as system_
 from multikernel.errors import MultikernelError
-from multikernel.experiments.measure import Bench, samples_of, unpacked
-from multikernel.experiments.on_core import Report
+from multikernel.experiments.instrument.loops import Report
+from multikernel.experiments.instrument.rig import Bench, samples_of, unpacked
 from multikernel.machine.clock import tsc_rate
 from multikernel.native import _native
 from multikernel.results.histogram import Histogram

@@ -18,7 +18,7 @@ import click
 
 from multikernel.cli.options import Run, check_new_file, cores_option, note, progress_to_stderr
 from multikernel.errors import BadInput
-from multikernel.experiments.request import SIZES, Request
+from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.machine.cpus import Placement, left_out, resolve
 from multikernel.machine.topology import Topology, format_cpu_list
 

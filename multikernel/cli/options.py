@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import click
 
 from multikernel.errors import BadInput, MeasurementRefused, MultikernelError, OutputError
-from multikernel.experiments.request import SIZES, Request
+from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.machine.cpus import Placement, left_out, outside_mask, resolve
 from multikernel.machine.topology import Topology, format_cpu_list
 from multikernel.results import store

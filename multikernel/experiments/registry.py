@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from multikernel.errors import BadInput
-from multikernel.experiments.request import Request
+from multikernel.experiments.instrument.request import Request
 from multikernel.results.document import Document
 
 _FILES = {

@@ -23,7 +23,7 @@ import multikernel
 from multikernel import FRAME, Page, System
 from multikernel.errors import BadInput, CoreDied
 from multikernel.experiments import registry
-from multikernel.experiments.request import SIZES, Request
+from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.native._native import KINDS
 
 PAGE = 4096

@@ -14,9 +14,9 @@ from functools import partial
 import pytest
 
 import multikernel
-from multikernel.experiments import on_core_transport
-from multikernel.experiments.counting import EVENTS, available, count_events
-from multikernel.experiments.transport_ends import (
+from multikernel.experiments.transport import loops
+from multikernel.experiments.transport.counting import EVENTS, available, count_events
+from multikernel.experiments.transport.ends import (
     Both,
     channel,
     eventfds,
@@ -59,11 +59,9 @@ def _counted(
     found = {}
     for name in names:
         plan = (("some", ECHOES, BATCH),)
-        echoes = on_core_transport.echo(name, role, plan, 0, (), False, None).samples
+        echoes = loops.echo(name, role, plan, 0, (), False, None).samples
         stretches = (
-            on_core_transport.stream(name, role, STREAMED, STRETCH, None).samples
-            if name in streaming
-            else {}
+            loops.stream(name, role, STREAMED, STRETCH, None).samples if name in streaming else {}
         )
         found[name] = tuple(
             one[key][0] if one else 0 for one, key in ((echoes, "some"), (stretches, "times"))
@@ -103,7 +101,7 @@ def test_who_gave_the_ends_away_keeps_none() -> None:
         assert _open_descriptors() == before
 
 
-def _received(held: on_core_transport._Held) -> int:
+def _received(held: loops._Held) -> int:
     receive, send = held.descriptors
     return here().driver.probe(
         "host-stream", receive=receive, send=send, role=1, count=4, batch=1, times=Histogram()
@@ -114,7 +112,7 @@ def _wrong(role: int) -> int:
     """Role 0 writes messages that are not those which role 1 waits for; how many role 1 finds
     wrong.
     """
-    held = on_core_transport._held["pipe"]
+    held = loops._held["pipe"]
     if role == 0:
         for number in (0, 1, 7, 3):
             words = (number, ~number & 2**64 - 1, 2, 3, 4, 5, 6, number + 7)
@@ -132,7 +130,7 @@ def test_a_message_that_was_not_sent_is_found() -> None:
 
 
 def _abandoned(role: int) -> int:
-    held = on_core_transport._held["pipe"]
+    held = loops._held["pipe"]
     if role == 0:
         for descriptor in held.descriptors:
             os.close(descriptor)
@@ -217,13 +215,9 @@ def test_events_are_counted_for_the_messages_of_the_side_that_asks() -> None:
     counted, event = 50, "context-switches"
     with multikernel.boot(cores=[cpu, cpu]) as system:
         give(system, [partial(pipes, "pipe", True)])
-        answering = system.cores[1].start(
-            on_core_transport.echo, "pipe", 1, (), counted, (event,), True, None
-        )
+        answering = system.cores[1].start(loops.echo, "pipe", 1, (), counted, (event,), True, None)
         try:
-            asked = system.cores[0].run(
-                on_core_transport.echo, "pipe", 0, (), counted, (event,), True, None
-            )
+            asked = system.cores[0].run(loops.echo, "pipe", 0, (), counted, (event,), True, None)
         except OSError as error:
             pytest.skip(f"the host counts nothing for us: {error}")
         assert answering.result().counts == {}

@@ -5,7 +5,7 @@ import functools
 import pytest
 
 from multikernel.experiments import registry
-from multikernel.experiments.request import SIZES, Request
+from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.machine.cpus import Placement, resolve
 from multikernel.machine.topology import Topology
 from multikernel.results.document import Document

@@ -4,10 +4,11 @@ Nothing is booted.
 
 import pytest
 
-from multikernel.experiments import arms, unmap_arms
-from multikernel.experiments.arms import Arm, Collector, Outcome, Spec
-from multikernel.experiments.linux_process import activity_of
-from multikernel.experiments.request import SIZES, Request, Size
+from multikernel.experiments.instrument import arms
+from multikernel.experiments.instrument.arms import Arm, Collector, Outcome, Spec
+from multikernel.experiments.instrument.request import SIZES, Request, Size
+from multikernel.experiments.unmap import configurations
+from multikernel.experiments.unmap.linux_process import activity_of
 from multikernel.machine.activity import Activity, CpuActivity, TaskActivity
 from multikernel.machine.cpus import Placement
 from multikernel.results.histogram import Histogram
@@ -193,10 +194,12 @@ def linux(interrupts: float | None, operations: float = 100) -> Collector:
 @pytest.mark.parametrize("interrupts", [95.0, 100.0, 240.0])
 def test_linux_is_shown_when_its_interrupts_are_counted(interrupts: float) -> None:
     collector = linux(interrupts)
-    assert unmap_arms.check(collector, request()) == []
+    assert configurations.check(collector, request()) == []
     assert collector.has("linux-computing")
     (found,) = [
-        one for one in unmap_arms.specs(request(), (), collector) if one.key == "linux-computing"
+        one
+        for one in configurations.specs(request(), (), collector)
+        if one.key == "linux-computing"
     ]
     assert found.parameters["interrupts_per_operation"] == pytest.approx(interrupts / 100)
 
@@ -206,7 +209,7 @@ def test_linux_is_shown_when_its_interrupts_are_counted(interrupts: float) -> No
 )
 def test_linux_is_refused_when_they_are_not(interrupts: float | None, named: str) -> None:
     collector = linux(interrupts)
-    (warning,) = unmap_arms.check(collector, request())
+    (warning,) = configurations.check(collector, request())
     assert warning.code == "refused"
     assert "linux-computing" in warning.text
     assert named in warning.text
@@ -218,7 +221,7 @@ def test_signals_that_did_not_come_refuse_the_arm() -> None:
     collector = Collector(request())
     sums = {"two-phase-computing.operations": 100.0, "two-phase-computing.interrupts": 200.0}
     collector.keep(0, Outcome(outcome("two-phase-computing").samples, sums))
-    (warning,) = unmap_arms.check(collector, request())
+    (warning,) = configurations.check(collector, request())
     assert warning.code == "refused"
     assert "2.00 interrupts" in warning.text
     assert not collector.has("two-phase-computing")
@@ -228,7 +231,7 @@ def test_sleeping_peers_that_were_interrupted_are_told_of() -> None:
     collector = Collector(request())
     sums = {"linux-idle.operations": 100.0, "linux-idle.interrupts": 50.0}
     collector.keep(0, Outcome(outcome("linux-idle").samples, sums))
-    (warning,) = unmap_arms.check(collector, request())
+    (warning,) = configurations.check(collector, request())
     assert warning.code == "idle-interrupted"
     assert collector.has("linux-idle")
 
@@ -237,9 +240,9 @@ def test_shootdowns_are_counted_on_the_told_cpus() -> None:
     counts = {0: 7, 1: 5, 2: None}
     cpus = {cpu: CpuActivity(0, 0, count, None) for cpu, count in counts.items()}
     activity = Activity(0, cpus, {})
-    assert unmap_arms.shootdowns(activity, 0) == 5
-    assert unmap_arms.shootdowns(activity, None) == 12
-    assert unmap_arms.shootdowns(Activity(0, {2: cpus[2]}, {}), 0) is None
+    assert configurations.shootdowns(activity, 0) == 5
+    assert configurations.shootdowns(activity, None) == 12
+    assert configurations.shootdowns(Activity(0, {2: cpus[2]}, {}), 0) is None
 
 
 def test_activity_survives_its_way_from_the_linux_process() -> None:

@@ -11,12 +11,12 @@ from s5_experiments.smoke import document_of, placement
 
 import multikernel
 from multikernel import System
-from multikernel.experiments import on_core_capability as on_core
 from multikernel.experiments import registry
 from multikernel.experiments.capabilities import DATABASE, SMOKE_SIZES, operations
-from multikernel.experiments.capability_kernels import FOREIGN, WAYS
-from multikernel.experiments.on_core_capability import BATCH, SOURCES, Task
-from multikernel.experiments.request import SIZES, Request
+from multikernel.experiments.instrument import capability_loops as on_core
+from multikernel.experiments.instrument.capability_kernels import FOREIGN, WAYS
+from multikernel.experiments.instrument.capability_loops import BATCH, SOURCES, Task
+from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.two_phase_commit import FEWER, MOST
 from multikernel.machine.cpus import Placement
 from multikernel.native._native import KINDS

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from multikernel import system as system_
-from multikernel.experiments import chosen, shootdown
-from multikernel.experiments.request import SIZES, Request
+from multikernel.experiments import shootdown
+from multikernel.experiments.instrument import chosen
+from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.knowledge.tree import Tree
 from multikernel.machine.cpus import Placement
 from multikernel.results.document import Interval, Ratio

@@ -21,18 +21,21 @@ import multikernel
 from multikernel import System
 from multikernel.errors import CoreDied
 from multikernel.experiments import collectives as experiment
-from multikernel.experiments import mpi_process, on_core_collective, on_core_tree, registry
+from multikernel.experiments import registry
 from multikernel.experiments.collectives import (
     BARRIERS,
     COLLECTIVES,
     TREES,
     counts_of,
     known,
+    loops,
+    mpi_process,
     shapes_of,
 )
-from multikernel.experiments.on_core import Report
-from multikernel.experiments.request import SIZES, Request
-from multikernel.experiments.shootdown_protocols import CHOSEN
+from multikernel.experiments.instrument import tree_loops
+from multikernel.experiments.instrument.loops import Report
+from multikernel.experiments.instrument.protocols import CHOSEN
+from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
 from multikernel.machine.cpus import Placement
@@ -60,7 +63,7 @@ _uses = [1]
 def together(system: System, members: list[int], calls: Calls) -> dict[int, dict[str, int]]:
     """On all members; how many samples by name, of those that have any."""
     use = _uses[0]
-    _uses[0] += on_core_tree.span(PLAN)
+    _uses[0] += tree_loops.span(PLAN)
     tasks = {core: (system.cores[core], *calls(core, use)) for core in members}
     started = {
         core: handle.start(loop, *arguments) for core, (handle, loop, arguments) in tasks.items()
@@ -94,7 +97,7 @@ def test_all_members_of_any_group_do_the_same(system: System, seed: int, operati
         found = together(
             system, members,
             lambda _, use: (
-                on_core_collective.collective,
+                loops.collective,
                 (operation, group.cores, group.number, root, timer, use, PLAN, None),
             ),
         )  # fmt: skip
@@ -116,7 +119,7 @@ def test_nobody_leaves_a_shared_memory_barrier_before_all_have_come(
     timer = data.draw(st.sampled_from(members))
     found = together(
         system, members,
-        lambda _, use: (on_core_collective.shared_barrier, (form, tuple(members), timer, use, PLAN,
+        lambda _, use: (loops.shared_barrier, (form, tuple(members), timer, use, PLAN,
         None)),
     )  # fmt: skip
     assert found == {timer: EXPECTED}
@@ -140,9 +143,9 @@ def test_a_core_that_counts_otherwise_makes_every_outcome_wrong(system: System) 
 
 def _refused(what: str, members: list[int], timer: int) -> None:
     if what in BARRIERS:
-        on_core_collective.shared_barrier(what, tuple(members), timer, 1, (), None)
+        loops.shared_barrier(what, tuple(members), timer, 1, (), None)
     else:
-        on_core_collective.collective(what, tuple(members), 0, 0, timer, 1, (), None)
+        loops.collective(what, tuple(members), 0, 0, timer, 1, (), None)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ import pytest
 from s5_experiments.smoke import document_of, placement
 
 from multikernel.errors import BadInput
-from multikernel.experiments import registry, round_trip, unmap_arms
+from multikernel.experiments import registry, round_trip
 from multikernel.experiments.floor import LINES, pairs_of, root_pairs
-from multikernel.experiments.request import SIZES, Request
+from multikernel.experiments.instrument.request import SIZES, Request
+from multikernel.experiments.unmap import configurations
 from multikernel.machine import caveats
 from multikernel.machine.cpus import Placement
 from multikernel.machine.doctor import doctor
@@ -155,7 +156,8 @@ def test_unmap_goes_by_sockets_too() -> None:
         )  # fmt: skip
     made = {ratio.name for ratio in document.ratios}
     assert {
-        f"{key}-over-{protocol}-polling" for key, (_, protocol) in unmap_arms.BY_THE_HOST.items()
+        f"{key}-over-{protocol}-polling"
+        for key, (_, protocol) in configurations.BY_THE_HOST.items()
     } <= made
 
 
@@ -231,7 +233,7 @@ def test_signalled_arms_count_their_interrupts() -> None:
         if series.parameters.get("told") == "signal" and series.measure == "completion":
             each = series.parameters["interrupts_per_operation"]
             assert isinstance(each, float)
-            assert each >= unmap_arms.SIGNALS
+            assert each >= configurations.SIGNALS
 
 
 @pytest.mark.full

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 import pytest
 from s5_experiments.latency_machines import big, costs_of
 
-from multikernel.experiments import latency, latency_core, latency_ledger, latency_said
-from multikernel.experiments.arms import Arm
-from multikernel.experiments.latency_core import ONE_LINE, SINGLE, TWO_LINES
-from multikernel.experiments.latency_map import Map, Pair
-from multikernel.experiments.request import SIZES, Request
+from multikernel.experiments import latency
+from multikernel.experiments.instrument.arms import Arm
+from multikernel.experiments.instrument.request import SIZES, Request
+from multikernel.experiments.latency import core, ledger, said
+from multikernel.experiments.latency.core import ONE_LINE, SINGLE, TWO_LINES
+from multikernel.experiments.latency.map import Map, Pair
 from multikernel.machine.cpus import Placement
 from multikernel.results.histogram import Histogram
 
@@ -30,13 +31,11 @@ class PlayedRig:
     node: Callable[[Pair, str], int]
     taken: list[list[Pair]]
 
-    def arm(self, turn: Sequence[Pair], counts: latency_core.Counts, suffix: str = "") -> Arm:
+    def arm(self, turn: Sequence[Pair], counts: core.Counts, suffix: str = "") -> Arm:
         return Arm(str(turn), lambda: self.slice(turn, counts, suffix))
 
-    def slice(
-        self, turn: Sequence[Pair], counts: latency_core.Counts, suffix: str
-    ) -> latency_ledger.Slice:
-        outcome = latency_ledger.Slice()
+    def slice(self, turn: Sequence[Pair], counts: core.Counts, suffix: str) -> ledger.Slice:
+        outcome = ledger.Slice()
         if not suffix:
             self.taken.append(list(turn))
         for pair in turn:
@@ -52,9 +51,9 @@ class PlayedRig:
                     values = [
                         round(cycles * (1.2 if home == "from" else 1)) + n % 3 for n in range(8)
                     ]
-                    key = latency_ledger.key_of(what, home, pair) + suffix
+                    key = ledger.key_of(what, home, pair) + suffix
                     outcome.samples[key] = Histogram.from_values(values)
-                    outcome.lines[key] = [cycles] * len(latency_core.LINES)
+                    outcome.lines[key] = [cycles] * len(core.LINES)
         return outcome
 
 
@@ -86,7 +85,7 @@ def played(
 
 
 def texts(matrix: latency.Matrix) -> dict[str, str]:
-    return {caution.code: caution.text for caution in latency_said.cautions(matrix)}
+    return {caution.code: caution.text for caution in said.cautions(matrix)}
 
 
 def test_tight_pairs_stop_after_the_least_boots(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,13 +186,11 @@ def test_large_machine_is_booted_in_parts_and_estimates_are_called_that(
     with played(monkeypatch, machine, costs_of(machine), parallel=True) as (matrix, taken):
         assert max(map(len, taken)) > 1
         assert len({pair for turn in taken for pair in turn}) < 96 * 95 / 20
-        said = [
-            caution.text for caution in latency_said.cautions(matrix) if caution.code == "estimated"
-        ]
-        assert len(said) == len(matrix.planner.groups) == 5
-        assert "median of those that were measured, 602 TSC cycles" in said[-1]
-        assert all("Estimated, not measured, and without a series: " in text for text in said)
-        missing = sum(int(text.partition("series: ")[2].split()[0]) for text in said)
+        texts = [caution.text for caution in said.cautions(matrix) if caution.code == "estimated"]
+        assert len(texts) == len(matrix.planner.groups) == 5
+        assert "median of those that were measured, 602 TSC cycles" in texts[-1]
+        assert all("Estimated, not measured, and without a series: " in text for text in texts)
+        missing = sum(int(text.partition("series: ")[2].split()[0]) for text in texts)
         with_series = {
             (spec.parameters["from_cpu"], spec.parameters["to_cpu"])
             for spec in matrix.specs()

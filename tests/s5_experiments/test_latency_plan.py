@@ -9,9 +9,10 @@ from s1_machine import machines, trees
 from s5_experiments.latency_machines import Cost, big, declared
 
 from multikernel.errors import BadInput
-from multikernel.experiments import latency_said, message
-from multikernel.experiments.latency_map import Map, Pair, Site, map_of, relation
-from multikernel.experiments.latency_plan import (
+from multikernel.experiments import message
+from multikernel.experiments.latency import said
+from multikernel.experiments.latency.map import Map, Pair, Site, map_of, relation
+from multikernel.experiments.latency.plan import (
     WHOLE,
     Planner,
     Reading,
@@ -110,7 +111,7 @@ def test_budget_bounds_what_cannot_be_explained_and_says_so() -> None:
     planner, waves = play(machine, chequered, budget=400)
     assert sum(map(len, waves)) <= 400
     assert planner.unsettled()
-    assert any(caution.code == "unsettled" for caution in latency_said.estimates(planner))
+    assert any(caution.code == "unsettled" for caution in said.estimates(planner))
     wrong(planner, machine, chequered)  # every pair has a value all the same
 
 
@@ -119,7 +120,7 @@ def test_small_machine_is_measured_whole() -> None:
     planner, waves = play(machine, SECRETS["one-die"])
     assert [len(wave) for wave in waves] == [WHOLE * (WHOLE - 1)]
     assert not any(map(planner.unmeasured, planner.groups))
-    assert list(latency_said.estimates(planner)) == []
+    assert list(said.estimates(planner)) == []
     assert wrong(planner, machine, SECRETS["one-die"]) == 0
 
 
@@ -132,8 +133,8 @@ def test_pairs_of_which_nothing_can_be_trusted_are_replaced_then_given_up() -> N
     assert 0 < count < 64 * 63 / 4
     assert planner.matrix() == {}
     assert {group.root for group in planner.unsettled()} == {group.root for group in planner.groups}
-    said = [one.text for one in latency_said.estimates(planner) if one.code == "unknown-pairs"]
-    assert sum(int(text.split(" pairs of")[0].split()[-1]) for text in said) == 64 * 63
+    texts = [one.text for one in said.estimates(planner) if one.code == "unknown-pairs"]
+    assert sum(int(text.split(" pairs of")[0].split()[-1]) for text in texts) == 64 * 63
 
 
 def test_one_cpu_is_refused() -> None:

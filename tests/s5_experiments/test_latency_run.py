@@ -15,12 +15,13 @@ from multikernel import cli
 from multikernel import system as system_
 from multikernel.cli import latency as command
 from multikernel.errors import BadInput
-from multikernel.experiments import latency, latency_ledger
-from multikernel.experiments.arms import CONTROL
-from multikernel.experiments.latency_core import ONE_LINE, SINGLE, TWO_LINES
-from multikernel.experiments.latency_map import Pair
-from multikernel.experiments.measure import Bench
-from multikernel.experiments.request import SIZES, Request
+from multikernel.experiments import latency
+from multikernel.experiments.instrument.arms import CONTROL
+from multikernel.experiments.instrument.request import SIZES, Request
+from multikernel.experiments.instrument.rig import Bench
+from multikernel.experiments.latency import ledger
+from multikernel.experiments.latency.core import ONE_LINE, SINGLE, TWO_LINES
+from multikernel.experiments.latency.map import Pair
 from multikernel.machine.cpus import Placement
 from multikernel.machine.topology import Topology
 from multikernel.results.document import Document, decode, encode
@@ -71,13 +72,13 @@ def test_lines_on_either_side_and_pairs_at_once_run_on_real_cores() -> None:
             outcome = rig.arm([(pair[0], pair[1])], counts).run()
             named = set(outcome.samples)
             assert named == {
-                latency_ledger.key_of(what, home, (pair[0], pair[1]))
+                ledger.key_of(what, home, (pair[0], pair[1]))
                 for what, home in ((ONE_LINE, "to"), (ONE_LINE, "from"), (SINGLE, "to"), (SINGLE,
                 "from"),
                                    (TWO_LINES, "to"))
             }  # fmt: skip
             again = rig.arm([(pair[0], pair[1])], counts[:1], CONTROL).run()
-            assert set(again.samples) == {latency_ledger.reference_key((pair[0], pair[1]))}
+            assert set(again.samples) == {ledger.reference_key((pair[0], pair[1]))}
     assert set(found) == {
         (pair, home) for pair in ((cpus[0], cpus[1]), (cpus[1], cpus[0])) for home in ("to", "from")
     }

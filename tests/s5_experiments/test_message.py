@@ -7,8 +7,9 @@ from itertools import pairwise
 import pytest
 from s5_experiments.smoke import document_of, placement
 
-from multikernel.experiments import message, on_core_message, registry
-from multikernel.experiments.request import SIZES, Request
+from multikernel.experiments import message, registry
+from multikernel.experiments.instrument.request import SIZES, Request
+from multikernel.experiments.message import loops
 from multikernel.machine.cpus import Placement
 from multikernel.machine.topology import Cache, Cpu, Topology
 from multikernel.results.document import Series, decode, encode
@@ -139,4 +140,4 @@ def test_rates_are_the_inverse_of_times() -> None:
 
 
 def test_memory_is_large_enough_for_the_largest_ring() -> None:
-    assert on_core_message.bytes_for(16384) == 4096 + 2 * 16384 * 64
+    assert loops.bytes_for(16384) == 4096 + 2 * 16384 * 64

@@ -9,9 +9,9 @@ import pytest
 from s5_experiments.smoke import document_of, placement
 
 from multikernel.experiments import local_call, poll_or_block, registry, shared_memory
-from multikernel.experiments.arms import Arm, Collector, Outcome
-from multikernel.experiments.on_core import Report
-from multikernel.experiments.request import SIZES, Request, Size
+from multikernel.experiments.instrument.arms import Arm, Collector, Outcome
+from multikernel.experiments.instrument.loops import Report
+from multikernel.experiments.instrument.request import SIZES, Request, Size
 from multikernel.machine.cpus import Placement
 from multikernel.results.document import Document, Series, decode, encode
 from multikernel.results.histogram import Histogram

@@ -15,8 +15,8 @@ import pytest
 from s5_experiments.smoke import placement
 
 import multikernel
-from multikernel.experiments.measure import Bench, unpacked
-from multikernel.experiments.on_core import Report
+from multikernel.experiments.instrument.loops import Report
+from multikernel.experiments.instrument.rig import Bench, unpacked
 from multikernel.machine.clock import TscRate, tsc_rate
 from multikernel.native._native import Histogram
 

@@ -12,14 +12,20 @@ from s5_experiments.smoke import document_of, placement
 import multikernel
 from multikernel import System
 from multikernel.errors import ProtocolError
-from multikernel.experiments import on_core_at_once as on_core
 from multikernel.experiments import registry
 from multikernel.experiments import retype_throughput as experiment
-from multikernel.experiments.arms import Collector, Outcome
-from multikernel.experiments.capability_kernels import REGION, WAYS
-from multikernel.experiments.on_core_at_once import CORES_MOST, MEMORIES, SLOTS, Memory, Work
-from multikernel.experiments.on_core_capability import BATCH
-from multikernel.experiments.request import SIZES, Request
+from multikernel.experiments.instrument.arms import Collector, Outcome
+from multikernel.experiments.instrument.capability_kernels import REGION, WAYS
+from multikernel.experiments.instrument.capability_loops import BATCH
+from multikernel.experiments.instrument.request import SIZES, Request
+from multikernel.experiments.retype_throughput import loops as on_core
+from multikernel.experiments.retype_throughput.loops import (
+    CORES_MOST,
+    MEMORIES,
+    SLOTS,
+    Memory,
+    Work,
+)
 from multikernel.machine.cpus import Placement
 from multikernel.native._native import CAPABILITY_TYPES, KINDS
 from multikernel.report.comparisons import COMPARISONS

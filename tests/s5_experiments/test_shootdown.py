@@ -17,10 +17,9 @@ from s5_experiments.smoke import document_of, placement
 import multikernel
 from multikernel import System
 from multikernel.errors import BadInput, ProtocolError
-from multikernel.experiments import on_core_tree, registry
-from multikernel.experiments.request import SIZES, Request
-from multikernel.experiments.shootdown import known, run
-from multikernel.experiments.shootdown_protocols import (
+from multikernel.experiments import registry
+from multikernel.experiments.instrument import tree_loops
+from multikernel.experiments.instrument.protocols import (
     FIRST_LINE,
     FORMS,
     LINES,
@@ -30,6 +29,8 @@ from multikernel.experiments.shootdown_protocols import (
     lines_of,
     protocols,
 )
+from multikernel.experiments.instrument.request import SIZES, Request
+from multikernel.experiments.shootdown import known, run
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
@@ -55,12 +56,12 @@ def any_tree(cores: int, root: int, chosen: random.Random) -> Tree:
 _uses = [1]
 
 
-def shootdowns(system: System, places: dict[int, on_core_tree.Place]) -> dict[str, int]:
+def shootdowns(system: System, places: dict[int, tree_loops.Place]) -> dict[str, int]:
     """Samples by name at the root, which alone measures."""
     use = _uses[0]
-    _uses[0] += on_core_tree.span(PLAN)
+    _uses[0] += tree_loops.span(PLAN)
     tasks = {
-        core: system.cores[core].start(on_core_tree.messages, place, use, PLAN, None)
+        core: system.cores[core].start(tree_loops.messages, place, use, PLAN, None)
         for core, place in places.items()
     }
     reports = {core: task.result() for core, task in tasks.items()}
@@ -99,14 +100,14 @@ def test_an_acknowledgement_that_is_missing_a_core_is_an_error(
     form = Form("short", "short", shared=shared)
     places = Protocol(form, tree, lines_of(tree, site, near=False)).places()
     place = places[ROOT]
-    places[ROOT] = on_core_tree.Place(None, place.children, place.shared, (1, 2, 3))
+    places[ROOT] = tree_loops.Place(None, place.children, place.shared, (1, 2, 3))
     with pytest.raises(ProtocolError, match=str(64 + 40 + 12)):
         shootdowns(system, places)
 
 
 def _refused(line: tuple[int, int]) -> None:
-    place = on_core_tree.Place(None, (line,))
-    on_core_tree.messages(place, 1, PLAN, None)
+    place = tree_loops.Place(None, (line,))
+    tree_loops.messages(place, 1, PLAN, None)
 
 
 @pytest.mark.parametrize("line", [(CORES, FIRST_LINE), (0, 0), (0, 63), (0, 128)])

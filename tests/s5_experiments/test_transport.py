@@ -6,9 +6,9 @@ import pytest
 from s5_experiments.smoke import document_of, placement
 
 from multikernel.experiments import registry, transport
-from multikernel.experiments.arms import Spec
-from multikernel.experiments.counting import EVENTS, Counting
-from multikernel.experiments.request import SIZES, Request
+from multikernel.experiments.instrument.arms import Spec
+from multikernel.experiments.instrument.request import SIZES, Request
+from multikernel.experiments.transport.counting import EVENTS, Counting
 from multikernel.machine.cpus import Placement
 from multikernel.results.document import Series, decode, encode
 

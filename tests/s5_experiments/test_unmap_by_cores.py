@@ -7,9 +7,10 @@ import functools
 import pytest
 from s5_experiments.smoke import document_of, placement
 
-from multikernel.experiments import registry, unmap_arms
-from multikernel.experiments.request import SIZES, Request
-from multikernel.experiments.unmap_by_cores import (
+from multikernel.experiments import registry
+from multikernel.experiments.instrument.request import SIZES, Request
+from multikernel.experiments.unmap import configurations
+from multikernel.experiments.unmap.by_cores import (
     KINDS,
     Plan,
     Tree,
@@ -101,7 +102,11 @@ def test_ratios_are_of_series_that_there_are_each_once(
     assert len(set(keys)) == len(keys)
     made = list(ratios(plan))
     assert len(set(made)) == len(made)
-    assert {key for pair in made for key in pair} <= {*keys, *unmap_arms.KERNELS, "linux-computing"}
+    assert {key for pair in made for key in pair} <= {
+        *keys,
+        *configurations.KERNELS,
+        "linux-computing",
+    }
     for tree in plan.trees:
         shared = plan.with_tree("shared", tree)
         assert (plan.key("shared-polling", tree.cores), shared) in made

@@ -12,15 +12,9 @@ import pytest
 from s5_experiments import documents
 from s5_experiments import report_documents as known
 
-from multikernel.experiments import (
-    message,
-    retype_throughput,
-    round_trip,
-    transport,
-    unmap_arms,
-    unmap_by_cores,
-)
-from multikernel.experiments.request import SIZES, Request
+from multikernel.experiments import message, retype_throughput, round_trip, transport
+from multikernel.experiments.instrument.request import SIZES, Request
+from multikernel.experiments.unmap import by_cores, configurations
 from multikernel.machine.cpus import Placement
 from multikernel.report import table
 from multikernel.report import verdict as v
@@ -178,12 +172,10 @@ def test_caveats_that_matter_are_repeated_with_the_verdict() -> None:
     assert other.text not in read_with
 
 
-def by_cores(booted: int) -> unmap_by_cores.Plan:
+def planned(booted: int) -> by_cores.Plan:
     """Of a machine on which all trees differ."""
-    trees = [unmap_by_cores.Tree(kind, booted, ()) for kind in TREES]
-    return unmap_by_cores.Plan(
-        booted, (booted,), tuple(trees if booted > 2 else trees[:1]), "adaptive"
-    )
+    trees = [by_cores.Tree(kind, booted, ()) for kind in TREES]
+    return by_cores.Plan(booted, (booted,), tuple(trees if booted > 2 else trees[:1]), "adaptive")
 
 
 def test_a_tree_is_judged_within_a_kernel_and_a_structure_along_one_tree() -> None:
@@ -252,9 +244,9 @@ def test_every_compared_ratio_is_one_that_an_experiment_makes() -> None:
     made = {
         f"control-over-{under}" if over == under + "-control" else f"{over}-over-{under}"
         for over, under in [
-            *unmap_arms.RATIOS,
-            *unmap_by_cores.ratios(by_cores(2)),
-            *unmap_by_cores.ratios(by_cores(4)),
+            *configurations.RATIOS,
+            *by_cores.ratios(planned(2)),
+            *by_cores.ratios(planned(4)),
             *round_trip._ratios(),
             *message._ratios([(0, 1)], every),
             *transport._ratios(),

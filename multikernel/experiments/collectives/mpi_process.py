@@ -1,0 +1,200 @@
+"""mpi4py's barrier, where mpi4py and an MPI library are installed: ranks on the CPUs of the cores,
+started by the library's own launcher.
+
+Guarantees: a rank is pinned to the CPU of the core with its number; between slices it sleeps
+outside of MPI; launcher and ranks are gone with the thread that started them, or when the
+connection ends. What the library leaves behind lies in a directory that is removed.
+
+Run as: mpiexec -n N python -m multikernel.experiments.collectives.mpi_process SOCKET CPU[,CPU…]
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from multikernel.errors import CoreDied
+from multikernel.machine import limits
+from multikernel.native import _native
+from multikernel.runtime import child
+
+NAME = "mk-mpi"
+START_SECONDS, SLICE_SECONDS = 60.0, 60.0
+
+
+def missing() -> str | None:
+    """Why there is no such arm; None if there can be one."""
+    if importlib.util.find_spec("mpi4py") is None:
+        return "mpi4py is not installed"
+    return None if _launcher() else "no mpiexec: no MPI library is installed"
+
+
+def _launcher() -> str | None:
+    """Beside this Python, where a wheel puts it, or on PATH."""
+    beside = Path(sys.executable).parent / "mpiexec"
+    return str(beside) if beside.is_file() else shutil.which("mpiexec")
+
+
+class MpiProcess:
+    """The caller's side. Close it, or use it as a context manager."""
+
+    def __init__(self, cpus: tuple[int, ...]) -> None:
+        """cpus: rank i runs on cpus[i]. Raises CoreDied where the ranks do not come up."""
+        self.pids: list[int] = []
+        self._ranks: list[Connection] = []
+        with limits.naming("a directory for temporary files (TMPDIR)"):
+            self._directory = tempfile.TemporaryDirectory(prefix="mk-mpi-")
+        path = os.path.join(self._directory.name, "socket")
+        listener = socket.socket(socket.AF_UNIX)
+        with limits.naming("a socket there"):
+            listener.bind(path)
+        listener.listen(len(cpus))
+        listener.settimeout(0.2)
+        self._log = open(os.path.join(self._directory.name, "log"), "w+b")  # noqa: SIM115
+        module = "multikernel.experiments.collectives.mpi_process"
+        with limits.naming("a new process"):
+            self.process = subprocess.Popen(
+                [str(_launcher()), "-n", str(len(cpus)),
+                 *child.command(module, path, ",".join(map(str, cpus)))],
+                stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+                env=_environment(self._directory.name),
+                start_new_session=True, preexec_fn=lambda: _native.adopt(NAME),
+            )  # fmt: skip
+        try:
+            with listener:
+                found = dict(self._accept(listener) for _ in cpus)
+            self._ranks = [found[rank][0] for rank in range(len(cpus))]
+            self.pids = [found[rank][1] for rank in range(len(cpus))]
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> MpiProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def barriers(self, count: int, batch: int) -> list[int]:
+        """Of rank 0: cycles of each batch of barriers of all ranks, one after the other. Raises
+        CoreDied.
+        """
+        for rank in self._ranks:
+            rank.send((count // batch, batch))
+        answers = [self._answer(rank) for rank in self._ranks]
+        return answers[0]
+
+    def _answer(self, rank: Connection) -> list[int]:
+        try:
+            if rank.poll(SLICE_SECONDS):
+                answer: list[int] = rank.recv()
+                return answer
+        except (EOFError, OSError):
+            pass
+        raise self._gone()
+
+    def _accept(self, listener: socket.socket) -> tuple[int, tuple[Connection, int]]:
+        for _ in range(int(START_SECONDS / 0.2)):
+            try:
+                connection, _address = listener.accept()
+            except TimeoutError:
+                if self.process.poll() is not None:
+                    break
+                continue
+            connection.setblocking(True)
+            rank = Connection(connection.detach())
+            self._ranks.append(rank)  # for close, until all are there
+            number, pid = rank.recv()
+            return number, (rank, pid)
+        raise self._gone()
+
+    def _gone(self) -> CoreDied:
+        self._log.seek(0)
+        lines = [
+            line
+            for line in self._log.read().decode(errors="replace").splitlines()
+            if line.strip(" -")
+        ]
+        return CoreDied(
+            "the MPI ranks did not start, or ended", value=(lines or ["silently"])[0][:200]
+        )
+
+    def close(self) -> None:
+        """Launcher and ranks are gone when this returns. Idempotent."""
+        for rank in self._ranks:
+            rank.close()
+        try:
+            self.process.wait(3.0)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGTERM)  # the launcher ends its ranks
+            try:
+                self.process.wait(3.0)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+        self._log.close()
+        self._directory.cleanup()
+
+
+def _environment(directory: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "TMPDIR": directory,
+        "OMPI_MCA_btl_sm_backing_directory": directory,
+        # Ranks are pinned by themselves.
+        "PRTE_MCA_hwloc_default_binding_policy": "none",
+        "OMPI_MCA_hwloc_base_binding_policy": "none",
+        # Open MPI runs as the superuser only with both; containers have no other user.
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    }
+
+
+# --- A rank
+# --------------------------------------------------------------------------------------------------
+
+
+def rank(path: str, cpus: list[int]) -> None:
+    """What a rank does."""
+    _native.adopt(NAME)
+    # Before MPI: when the caller is gone, a rank without a launcher would begin a world of its own.
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(path)
+    orders = Connection(connection.detach())
+    from mpi4py import MPI
+
+    world = MPI.COMM_WORLD
+    number = world.Get_rank()
+    os.sched_setaffinity(0, {cpus[number]})
+    orders.send((number, os.getpid()))
+    while True:
+        try:
+            batches, batch = orders.recv()
+        except (EOFError, ConnectionResetError):
+            return
+        orders.send(_barriers(world.Barrier, batches, batch))
+
+
+def _barriers(barrier: object, batches: int, batch: int) -> list[int]:
+    assert callable(barrier)
+    tsc = _native.tsc
+    cycles = []
+    barrier()  # all have come
+    for _ in range(batches):
+        began = tsc()
+        for _ in range(batch):
+            barrier()
+        cycles.append(tsc() - began)
+    return cycles
+
+
+if __name__ == "__main__":
+    rank(sys.argv[1], [int(cpu) for cpu in sys.argv[2].split(",")])

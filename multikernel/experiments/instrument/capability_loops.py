@@ -1,0 +1,214 @@
+"""Operations on capabilities as programs: what `two-phase-commit` and `capabilities` send to core
+0.
+
+Guarantees: those of `instrument.loops`. A core is furnished once a boot with the memory and the CNodes that
+the operations work on (SOURCES); every loop leaves them as it found them. The mapping database
+alone is measured in a replica beside the core's own, on the same CPU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from multikernel.errors import ProtocolError
+from multikernel.experiments.instrument.loops import (
+    Report,
+    Watch,
+    _driver,
+    _fine,
+    _polling,
+    _watched,
+)
+from multikernel.native._native import (
+    CAPABILITY_TYPES,
+    CAPABILITY_VERDICTS,
+    KINDS,
+    VERDICT_CAPABILITY_BASE,
+    Capabilities,
+    Driver,
+    Histogram,
+)
+from multikernel.runtime import local
+
+PAGE, CNODE_BYTES = 4096, 1 << 14
+ROOT = 1 << 32
+"""Every core's root CNode."""
+PAGES = 256
+"""Of each RAM; the last page is what another core has made something of."""
+BATCH = 128
+"""Operations that are timed together, where a series is back-to-back."""
+TO_INDEX = 64
+"""Where copies begin in the root CNode of the core they go to."""
+DESCENDANTS_MOST = 1024
+RIGHTS = 7
+
+Source = Literal["alone", "copied", "derived", "lent", "foreign"]
+"""RAM that no other core knows; of which all others have copies; of which one of them has made a
+Frame too; that no other core has, but Frames made of it have been elsewhere; and RAM that core 1
+owns, of which this core has a copy.
+"""
+SOURCES: tuple[Source, ...] = ("alone", "copied", "derived", "lent", "foreign")
+
+
+@dataclass(frozen=True, slots=True)
+class Furniture:
+    """References on core 0. cnode: for what is made here; wide: RAM to be revoked, and CNodes for
+    what is made of it.
+    """
+
+    sources: dict[Source, int]
+    cnode: int
+    wide: int
+    wide_cnodes: tuple[int, ...]
+
+
+_furniture: Furniture | None = None
+
+
+def _ask(driver: Driver, core: int, kind: str, *words: int) -> int:
+    """The reference that a request about capabilities made, or whatever its first word is."""
+    number = KINDS[kind]
+    verdict, _, reply = (
+        driver.here(number, words) if core == driver.me else driver.call(core, number, words)
+    )
+    if verdict >= VERDICT_CAPABILITY_BASE:
+        names = {number: name for name, number in CAPABILITY_VERDICTS.items()}
+        raise ProtocolError(
+            "a core cannot be furnished", value=names[verdict - VERDICT_CAPABILITY_BASE], where=kind
+        )
+    _fine(verdict, kind)
+    return reply[0]
+
+
+def _retype(
+    driver: Driver, core: int, ram: int, kind: str, place: tuple[int, int], at: int, size: int
+) -> int:
+    cnode, index = place
+    word = index | CAPABILITY_TYPES[kind] << 16 | 1 << 32
+    return _ask(driver, core, "CAP_RETYPE", ram, cnode, word, at, size)
+
+
+def furnish() -> None:
+    """On core 0 of a fresh system, once."""
+    global _furniture
+    driver = _driver()
+    assert local.plan is not None
+    others = [core for core in range(local.plan.cores) if core != driver.me]
+
+    def ram(index: int, size: int) -> int:
+        return _ask(driver, driver.me, "CAP_CREATE", size, ROOT, index)
+
+    sources = {name: ram(1 + number, PAGES * PAGE) for number, name in enumerate(SOURCES)}
+    wide, room = ram(8, DESCENDANTS_MOST * PAGE), ram(9, 8 * CNODE_BYTES)
+    count = 1 + DESCENDANTS_MOST // 256
+    cnodes = [
+        _retype(driver, driver.me, room, "CNode", (ROOT, 16 + n), n * CNODE_BYTES, CNODE_BYTES)
+        for n in range(count)
+    ]
+    for number, name in enumerate(SOURCES[1:3]):
+        copies = [
+            _ask(
+                driver,
+                driver.me,
+                "CAP_COPY",
+                sources[name],
+                ROOT,
+                1 + number | RIGHTS << 16 | core << 32,
+            )
+            for core in others
+        ]
+        if name == "derived":
+            _retype(driver, others[0], copies[0], "Frame", (ROOT, 8), (PAGES - 1) * PAGE, PAGE)
+    theirs = _ask(
+        driver,
+        driver.me,
+        "CAP_COPY",
+        sources["foreign"],
+        ROOT,
+        9 | RIGHTS << 16 | 1 << 24 | 1 << 32,
+    )
+    _ask(driver, 1, "CAP_COPY", theirs, ROOT, 7 | RIGHTS << 16)
+    sources["foreign"] = _ask(driver, driver.me, "CAP_LOOK", 7)
+    _furniture = Furniture(sources, cnodes[0], wide, tuple(cnodes[1:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """operation: retype, copy, revoke or delete; count of them, in batches of which each is timed
+    once; source: what the memory is to other cores; to: the core that copies go to; copies: that
+    there are beforehand, on `spread` cores from `to` on.
+    """
+
+    operation: str
+    count: int
+    batch: int = 1
+    in_flight: int = 1
+    source: Source = "copied"
+    to: int = 1
+    copies: int = 0
+    spread: int = 1
+
+
+def operate(task: Task, watch: Watch | None) -> Report:
+    """Samples: times, cycles an operation."""
+    driver, report, times = _driver(), Report(), Histogram()
+    assert local.plan is not None
+    assert _furniture is not None
+    furniture, here = _furniture, task.to == driver.me
+
+    def some(count: int, into: Histogram) -> None:
+        verdict = driver.probe(
+            "operations", form=task.operation,
+            source=furniture.sources[task.source], cnode=furniture.cnode, index=0,
+            core=task.to, to_cnode=furniture.cnode if here else ROOT,
+            to_index=BATCH if here else TO_INDEX,
+            in_flight=task.in_flight, copies=task.copies, cores=task.spread,
+            count=count, batch=task.batch, times=into,
+        )  # fmt: skip
+        _fine(verdict, f"{task.operation} of memory that is {task.source}")
+
+    with _polling(driver, range(local.plan.cores)):
+        some(max(2, task.batch), Histogram())
+        _watched(watch, lambda: some(task.count, times), report)
+    report.keep(times=times)
+    return report
+
+
+def revoke_descendants(descendants: int, count: int, watch: Watch | None) -> Report:
+    """Of RAM that no other core knows. Samples: times, cycles."""
+    driver, report, times = _driver(), Report(), Histogram()
+    assert _furniture is not None
+    furniture = _furniture
+
+    def some(number: int, into: Histogram) -> None:
+        verdict = driver.probe(
+            "revokes", source=furniture.wide, each=furniture.wide_cnodes, pages=descendants,
+            count=number, times=into,
+        )  # fmt: skip
+        _fine(verdict, f"revoke of {descendants} descendants")
+
+    with _polling(driver, (driver.me,)):
+        some(1, Histogram())
+        _watched(watch, lambda: some(count, times), report)
+    report.keep(times=times)
+    return report
+
+
+_databases: dict[int, Capabilities] = {}
+
+
+def database(capabilities: int, count: int, seed: int, watch: Watch | None) -> Report:
+    """A local copy, retype and deletion among so many capabilities, picked at random, in a replica
+    of its own that is filled at the first call. Samples: copy, retype, delete, cycles.
+    """
+    _driver()
+    report, times = Report(), (Histogram(), Histogram(), Histogram())
+    if capabilities not in _databases:
+        _databases[capabilities] = Capabilities(Capabilities.cnodes_to_probe(capabilities))
+        _databases[capabilities].probe_fill(capabilities)
+    replica = _databases[capabilities]
+    replica.probe_operations(max(2, count // 8), seed, Histogram(), Histogram(), Histogram())
+    _watched(watch, lambda: replica.probe_operations(count, seed + 1, *times), report)
+    report.keep(copy=times[0], retype=times[1], delete=times[2])
+    return report

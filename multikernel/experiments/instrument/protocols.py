@@ -1,0 +1,126 @@
+"""The protocols of a shootdown: the tree of each, and on which lines its messages travel.
+
+Guarantees: every edge has a line of its own, and the line lies with the receiver or, in the
+protocols that the paper has before it thinks of memory nodes, with the sender. Protocols that come
+to the same on a machine, edge for edge and memory node for memory node, are one and are not
+measured twice. Source: the paper's section 5.1 and figure 6 (broadcast, unicast, multicast,
+NUMA-aware multicast).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from multikernel.experiments.instrument.tree_loops import Line, Place
+from multikernel.knowledge import trees
+from multikernel.knowledge.costs import Costs
+from multikernel.knowledge.site import Site
+from multikernel.knowledge.tree import Tree
+
+ROOT = 0
+FIRST_LINE, LINES = 16, 46
+"""Scratch lines of each core that messages travel on; floors are measured on those before them."""
+SHARED_LINE = 62
+CHOSEN = "chosen"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A protocol. kind: of its tree, None for the best candidate; near: whether a line lies with
+    its receiver; shared: whether all poll one line.
+    """
+
+    name: str
+    kind: str | None
+    near: bool = False
+    shared: bool = False
+
+
+FORMS = (
+    Form("broadcast", "sequential", shared=True),
+    Form("unicast", "sequential"),
+    Form("multicast", "cluster"),
+    Form("numa-aware", "numa-aware", near=True),
+    Form(CHOSEN, None, near=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """A protocol on some cores. lines: by child, the line of the edge that leads to it; same: the
+    names of the others that come to the same.
+    """
+
+    form: Form
+    tree: Tree
+    lines: tuple[tuple[int, Line], ...]
+    same: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The form's."""
+        return self.form.name
+
+    @property
+    def cores(self) -> int:
+        """How many take part."""
+        return len(self.tree.members)
+
+    def places(self) -> dict[int, Place]:
+        """By core, its own."""
+        line, shared = dict(self.lines), (ROOT, SHARED_LINE) if self.form.shared else None
+        others = tuple(core for core in self.tree.members if core != self.tree.root)
+        return {
+            core: Place(
+                line.get(core),
+                tuple(line[child] for child in self.tree.children(core)),
+                shared,
+                others if core == self.tree.root else (),
+            )
+            for core in self.tree.members
+        }
+
+
+def lines_of(tree: Tree, site: Site, *, near: bool) -> tuple[tuple[int, Line], ...]:
+    """By child, the line of its edge. One that lies with the sender is on the sender's memory node
+    at least, as long as there is room: a core has `LINES` of them.
+    """
+    if near:
+        return tuple((child, (child, FIRST_LINE)) for _, child in tree.edges)
+    taken: Counter[int] = Counter()
+    found = []
+    for parent, child in tree.edges:
+        home = next(core for core in _from_nearest(parent, site) if taken[core] < LINES)
+        found.append((child, (home, FIRST_LINE + taken[home])))
+        taken[home] += 1
+    return tuple(found)
+
+
+def _from_nearest(core: int, site: Site) -> Iterator[int]:
+    yield core
+    own = site.node[core]
+    yield from (other for other in site.cores if other != core and site.node[other] == own)
+    yield from (other for other in site.cores if site.node[other] != own)
+
+
+def protocols(site: Site, costs: Costs, chosen: Tree | None = None) -> list[Protocol]:
+    """All that differ, each with the names of those that come to the same. chosen: in place of the
+    best candidate.
+
+    Raises BadInput for a chosen tree that is not from core 0 over all cores of the site.
+    """
+    best = chosen or trees.candidates(ROOT, site, costs)[0][0]
+    best.check(site.cores)
+    found: dict[object, Protocol] = {}
+    for form in FORMS:
+        tree = best if form.kind is None else trees.build(form.kind, ROOT, site, costs)
+        lines = lines_of(tree, site, near=form.near)
+        homes = tuple(int(site.node[home]) for _, (home, _) in lines)
+        known = found.get(key := (form.shared, tree.edges, homes))
+        if known is None:
+            found[key] = Protocol(form, tree, lines)
+        else:
+            found[key] = Protocol(known.form, known.tree, known.lines, (*known.same, form.name))
+    return list(found.values())

@@ -1,0 +1,209 @@
+"""One booted system as an instrument: its cores made to poll, to compute or to keep quiet, and
+loops run on them.
+
+Guarantees: between slices every core of the system is parked, so another kernel's slice has the
+CPUs to itself; cores that poll never park while they are measured; a computing program is stopped
+however the slice ends. The client sleeps through a slice, because it needs a CPU that the cores are
+using. Not thread-safe: one slice at a time on the whole machine is the point.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import numpy as np
+
+from multikernel.experiments.instrument import loops
+from multikernel.experiments.instrument.loops import Packed, Report, Watch
+from multikernel.native._native import PROTOCOLS
+from multikernel.results.histogram import Histogram
+from multikernel.system import System
+
+FIRST_SECONDS, MARGIN_SECONDS, LONGEST_SECONDS = 0.02, 0.0005, 0.25
+THINK_POLLING_US, THINK_COMPUTING_US = 2, 20
+"""Between touching and unmapping. The longer one lets an interrupted core get back to its program.
+"""
+LIVES = 16
+"""Of a page, in a batch: as many as a core removes at once."""
+
+Target = Literal["polling", "computing"]
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+def unpacked(packed: Packed) -> Histogram:
+    """A histogram that came from a core."""
+    import zlib
+
+    _, total, least, most, counts = packed
+    return Histogram.from_dense(
+        np.frombuffer(zlib.decompress(counts), dtype=np.uint64), least, most, total
+    )
+
+
+def samples_of(report: Report) -> dict[str, Histogram]:
+    """All histograms of a report, by name."""
+    return {name: unpacked(packed) for name, packed in report.samples.items()}
+
+
+class Bench:
+    """A booted system under measurement. One for each boot."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.crowded = system.plan.crowded
+        self.cpus = system.plan.cpus
+        self.watch = Watch(tuple(sorted(set(self.cpus))), system.launched.pids)
+        self._floor_base = 0
+        self._meetings = 0
+        self._expected: dict[str, float] = {}
+        self._along: dict[int, tuple[tuple[int, int], ...]] = {}
+        frame = system.allocate(loops.PAGE)
+        self._frame = frame.offset, frame.name
+        system.cores[0].run(loops.be_quiet)
+
+    @property
+    def cores(self) -> int:
+        """How many cores."""
+        return len(self.cpus)
+
+    # --- loops ---
+
+    def run(self, name: str, calls: Mapping[int, Call]) -> dict[int, Report]:
+        """Functions on cores at once, started in the order given; all their reports. name: of this
+        kind of slice.
+        """
+        tasks = {
+            core: self.system.cores[core].start(function, *arguments)
+            for core, (function, arguments) in calls.items()
+        }
+        # Every look at whether they are done takes a CPU away from one of them: sleep a little
+        # longer than it takes.
+        time.sleep(self._expected.get(name, FIRST_SECONDS))
+        reports = {core: task.result() for core, task in tasks.items()}
+        took = [
+            report.activity.time_ns / 1e9
+            for report in reports.values()
+            if report.activity is not None
+        ]
+        if took:
+            self._expected[name] = min(1.1 * max(took) + MARGIN_SECONDS, LONGEST_SECONDS)
+        return reports
+
+    def one(self, name: str, function: Callable[..., Report], *arguments: Any) -> Report:
+        """A function on core 0; its report."""
+        return self.run(name, {0: (function, arguments)})[0]
+
+    def floor(self, pair: tuple[int, int], lines: int, plan: loops.Plan) -> Report:
+        """One line there and back between two cores; the lines lie with the second."""
+        a, b = pair
+        base = self._floor_base
+        self._floor_base += loops.floor_span(plan)
+        calls: dict[int, Call] = {
+            b: (loops.floor, (b, 1, lines, base, plan, None)),
+            a: (loops.floor, (b, 0, lines, base, plan, self.watch)),
+        }
+        return self.run(f"floor {pair}", calls)[a]
+
+    def raw(self, end: str, pair: tuple[int, int], plan: loops.Plan) -> Report:
+        """A message each way between bare ends on two cores."""
+        a, b = pair
+        calls: dict[int, Call] = {
+            b: (loops.raw, (end, a, 1, plan, None)),
+            a: (loops.raw, (end, b, 0, plan, self.watch)),
+        }
+        return self.run(f"raw {end} {pair}", calls)[a]
+
+    def ping(self, pair: tuple[int, int], via: int, plan: loops.Plan) -> Report:
+        """Requests from one core's driver to another's."""
+        a, b = pair
+        return self.run(f"ping {via} {pair}", {a: (loops.ping, (b, via, plan, self.watch))})[a]
+
+    def along(self, root: int, edges: tuple[tuple[int, int], ...]) -> None:
+        """From now on core `root` reaches the others along these edges."""
+        if self._along.get(root) != edges:
+            self.system.install(root, edges)
+            self._along[root] = edges
+
+    def unmap(
+        self, protocol: str, target: Target, count: int, *, cores: int | None = None
+    ) -> Report:
+        """Unmaps of a page that the first `cores` hold, None for all, initiated by core 0. Others
+        stay parked.
+
+        Counts for computing targets: turns and cycles of their programs, interrupts of all of them,
+        operations.
+        """
+        holding = self.cores if cores is None else cores
+        think = THINK_COMPUTING_US if target == "computing" else THINK_POLLING_US
+        polling = tuple(range(holding)) if target == "polling" else (0,)
+        arguments = (self._frame, polling, holding, PROTOCOLS[protocol], count, think, self.watch)
+        name = f"unmap {protocol} {target} {holding}"
+        if target == "polling":
+            return self.one(name, loops.unmap, *arguments)
+        with self.computing():
+            before = self._interrupts()
+            report = self.one(name, loops.unmap, *arguments)
+            report.counts.update(interrupts=self._interrupts() - before, operations=count)
+        return report
+
+    def alone(self, seconds: float) -> Report:
+        """What computing programs reach when nobody interrupts them. Counts: turns and cycles of
+        them all.
+        """
+        with self.computing():
+            return self.one("alone", loops.idle, seconds, self.watch)
+
+    def life(self, form: str, batches: int, protocol: str = "two-phase") -> Report:
+        """A page's whole life on all cores, "fresh" or "reused", so many batches of `LIVES`."""
+        return self.one(
+            f"life {form}", loops.life, self._frame, form, PROTOCOLS[protocol],
+            batches * LIVES, LIVES, self.watch,
+        )  # fmt: skip
+
+    def local_call(self, count: int) -> Report:
+        """The mapping call alone, on core 0."""
+        return self.one("local", loops.local_call, self._frame, count, self.watch)
+
+    def own_pages(self, pages: int, rounds: int, protocol: str = "two-phase") -> Report:
+        """Every core unmaps pages of its own at once. Counts: operations of all, cycles of the
+        slowest, and mapping, the cycles that it mapped in.
+        """
+        base = self._meetings
+        self._meetings += 2 * rounds * self.cores
+        calls: dict[int, Call] = {
+            core: (
+                loops.own_pages,
+                (pages, rounds, PROTOCOLS[protocol], base, self.watch if core == 0 else None),
+            )
+            for core in reversed(range(self.cores))
+        }
+        reports = self.run("own pages", calls)
+        slowest = {
+            name: max(report.counts[name] for report in reports.values())
+            for name in ("cycles", "mapping")
+        }
+        return Report(
+            counts={"operations": self.cores * pages * rounds, **slowest},
+            activity=reports[0].activity,
+        )
+
+    # --- computing targets ---
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Every core but 0 computes within the block."""
+        tasks = [core.start(loops.compute) for core in self.system.cores[1:]]
+        try:
+            yield
+        finally:
+            if not self.system.launched.closed:
+                for task in tasks:
+                    self.system.launched.segment.stop_computing(task.core)
+                for task in tasks:
+                    task.result()
+
+    def _interrupts(self) -> int:
+        return sum(core.counters()["interrupts"] for core in self.system.cores[1:])

@@ -1,0 +1,175 @@
+"""What a latency document says in words: the nearest and farthest pair, where lines lay, what
+moved, what is estimated.
+
+Guarantees: every pair that has no series is counted in a sentence, by how it is related, with what
+it is taken to cost or that nothing is known of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from multikernel.experiments.latency.ledger import MOVED, moved, reference_key
+from multikernel.experiments.latency.plan import TOLERANCE, Group, Planner
+from multikernel.machine.clock import tsc_rate
+from multikernel.machine.measured_levels import RELATIONS
+from multikernel.results.document import Caution
+
+if TYPE_CHECKING:
+    from multikernel.experiments.latency import Matrix
+
+
+def cautions(matrix: Matrix) -> Iterator[Caution]:
+    """What a reader must know of a run."""
+    yield from _ends(matrix)
+    yield from _homes(matrix)
+    yield from _moves(matrix)
+    if matrix.parallel:
+        yield Caution(
+            code="parallel-pairs",
+            text=(
+                "Pairs without a CPU in common were measured at the same time, as was asked for:"
+                " they share caches and links, and may have held one another up."
+            ),
+        )
+    yield from estimates(matrix.planner)
+
+
+def _ends(matrix: Matrix) -> Iterator[Caution]:
+    ends = matrix.ends()
+    words = ("Nearest", "Farthest") if len(ends) > 1 else ("The only measured",)
+    codes = ("nearest-pair", "farthest-pair")
+    for word, code, (pair, cycles) in zip(words, codes, ends.items(), strict=False):
+        way = matrix.measured_way(pair)
+        root = next(group.root for group in matrix.planner.groups if way in group.pairs)
+        yield Caution(
+            code=code,
+            text=(
+                f"{word} pair: CPUs {pair[0]} and {pair[1]} ({RELATIONS[root.split()[0]]}),"
+                f" {cycles:.0f} TSC cycles ({cycles / tsc_rate().hz * 1e9:.0f} ns) there and back"
+                " on one line."
+            ),
+        )
+
+
+def _homes(matrix: Matrix) -> Iterator[Caution]:
+    if len(matrix.machine.nodes) < 2:
+        yield Caution(
+            code="home-not-varied",
+            text=(
+                f"The CPUs measured are of one memory node ({matrix.machine.nodes[0]}): the home of"
+                " a line was not varied, as there is no other."
+            ),
+        )
+        return
+    unknown = [at for at, (node, _) in matrix.homes_found.items() if node < 0]
+    if unknown:
+        yield Caution(
+            code="home-not-verified",
+            text=(
+                "The host does not say where memory lies (error"
+                f" {-matrix.homes_found[unknown[0]][0]} of move_pages): the homes of {len(unknown)}"
+                " lines' sets are where they were touched first, unverified."
+            ),
+        )
+    elsewhere = sorted(
+        {
+            pair
+            for (pair, home), (node, nodes) in matrix.homes_found.items()
+            if node >= 0
+            and (nodes > 1 or node != matrix.site[pair[0] if home == "from" else pair[1]].node)
+        }
+    )
+    if elsewhere:
+        yield Caution(
+            code="home-elsewhere",
+            text=(
+                f"Lines of {len(elsewhere)} pairs, of CPUs {elsewhere[0][0]} and {elsewhere[0][1]}"
+                " among them, lie on another memory node than that of the CPU that touched them"
+                " first; home_node says where."
+            ),
+        )
+
+
+def _moves(matrix: Matrix) -> Iterator[Caution]:
+    assert matrix.reference is not None
+    seen = [value for _, value in matrix.ledger.slices_of.get(reference_key(matrix.reference), ())]
+    unsteady = sorted(pair for pair in matrix.planner.readings if not matrix.steady(pair))
+    if moved(seen):
+        yield Caution(
+            code="reference-moved",
+            text=(
+                f"The reference pair, CPUs {matrix.reference[0]} and {matrix.reference[1]}, was"
+                f" measured {len(seen)} times between the others and moved between {min(seen):.0f}"
+                f" and {max(seen):.0f} TSC cycles, as when a hypervisor moves the CPUs: no value"
+                " here is that of one fixed place."
+            ),
+        )
+    if unsteady:
+        yield Caution(
+            code="unsteady-pairs",
+            text=(
+                f"{len(unsteady)} of {len(matrix.planner.readings)} measured pairs moved by more"
+                f" than {MOVED:g}× while they were measured, or the reference pair did meanwhile;"
+                " their series say steady: false."
+            ),
+        )
+
+
+def estimates(planner: Planner) -> Iterator[Caution]:
+    """What is said of pairs that were not measured, by how they are related; and what was left
+    open.
+    """
+    for root in dict.fromkeys(group.root for group in planner.groups):
+        groups = [group for group in planner.groups if group.root == root]
+        missing = sum(map(planner.unmeasured, groups))
+        values = [value for group in groups if (value := planner.value(group)) is not None]
+        if missing and values:
+            yield Caution(code="estimated", text=_estimate(root, groups, missing, values))
+        elif missing:
+            who = _who(root)
+            yield Caution(
+                code="unknown-pairs",
+                text=(
+                    f"Neither measured nor estimated: {missing} pairs of {who}; they have no"
+                    " series."
+                ),
+            )
+    unsettled = planner.unsettled()
+    if unsettled:
+        pairs = sum(map(planner.unmeasured, unsettled))
+        yield Caution(
+            code="unsettled",
+            text=(
+                f"Groups still disagreed by more than {TOLERANCE:.0%} and noise when as many pairs"
+                f" had been measured as may be: {len(unsettled)} of {len(planner.groups)}. The"
+                f" estimates of {pairs} pairs in them are poor."
+            ),
+        )
+
+
+def _estimate(root: str, groups: Sequence[Group], missing: int, values: Sequence[float]) -> str:
+    pairs = sum(len(group.pairs) for group in groups)
+    head = (
+        f"Estimated, not measured, and without a series: {missing} of {pairs} pairs of"
+        f" {_who(root)}. "
+    )
+    low, high = min(values), max(values)
+    if len(groups) == 1:
+        return (
+            head
+            + f"They are taken to be the median of those that were measured, {low:.0f} TSC cycles"
+            " on one line."
+        )
+    return (
+        head
+        + f"They fall into {len(groups)} groups, and are taken to be the median of their group,"
+        f" {low:.0f} to {high:.0f} TSC cycles on one line; each measured series names its group."
+    )
+
+
+def _who(root: str) -> str:
+    """The pairs of a declared group."""
+    name, _, rest = root.partition(" ")
+    return RELATIONS[name] + (f" ({rest})" if rest else "")

@@ -1,0 +1,114 @@
+"""Measuring loops of the paper's table 2, as programs: bare rings and call lines of any size, and
+an open loop.
+
+Guarantees: those of `instrument.loops`. The two sides of a loop get the same numbers and differ in their
+role; each use of the rings' memory has a number of its own, larger than all before. A message that
+came wrong is an error.
+"""
+
+from __future__ import annotations
+
+from multikernel.errors import ProtocolError
+from multikernel.experiments.instrument.loops import (
+    CALL_LINE,
+    WARM,
+    Plan,
+    Report,
+    Watch,
+    _driver,
+    _polling,
+    _watched,
+)
+from multikernel.native._native import Histogram
+from multikernel.user.memory import Page
+
+USES = 3
+"""Of the memory, in one slice: warming up, and what is measured at most twice."""
+LANES_AT, LINE = 4096, 64
+
+
+def bytes_for(slots: int) -> int:
+    """Memory that rings of so many slots take, one each way."""
+    return LANES_AT + 2 * LINE * slots
+
+
+def _right(wrong: int, form: str, slots: int) -> None:
+    if wrong:
+        raise ProtocolError(
+            "messages came that were not sent", value=wrong, where=f"{form}, {slots} slots"
+        )
+
+
+def echo(
+    page: Page, form: str, slots: int, role: int, use: int, plan: Plan, watch: Watch | None
+) -> Report:
+    """Messages there and back; role 0 asks. Samples: by the plan's names."""
+    driver, report = _driver(), Report()
+    found: dict[str, Histogram] = {}
+    with page.view() as memory:
+
+        def loop() -> None:
+            def some(base: int, count: int, batch: int, into: Histogram) -> int:
+                return driver.probe(
+                    "echo", memory=memory, form=form, role=role, slots=slots, base=base,
+                    count=count, batch=batch, times=into,
+                )  # fmt: skip
+
+            wrong = some(use, WARM, 1, Histogram())
+            for number, (name, count, batch) in enumerate(plan):
+                found[name] = Histogram()
+                wrong += some(use + 1 + number, count, batch, found[name])
+            _right(wrong, form, slots)
+
+        _watched(watch, loop, report)
+    if role == 0:
+        report.keep(**found)
+    return report
+
+
+def stream(
+    page: Page,
+    form: str,
+    slots: int,
+    role: int,
+    use: int,
+    count: int,
+    batch: int,
+    watch: Watch | None,
+) -> Report:
+    """Messages one way; role 0 sends. Samples, of the receiving side: times, in cycles for each
+    whole batch, and ahead, how many messages the writer was ahead at the end of each.
+    """
+    driver, report = _driver(), Report()
+    times, ahead = Histogram(), Histogram()
+    with page.view() as memory:
+
+        def loop() -> None:
+            wrong = driver.probe(
+                "stream", memory=memory, form=form, role=role, slots=slots, base=use, count=count,
+                batch=batch, times=(times, ahead),
+            )  # fmt: skip
+            _right(wrong, form, slots)
+
+        _watched(watch, loop, report)
+    if role:
+        report.keep(times=times, ahead=ahead)
+    return report
+
+
+def open_loop(peer: int, count: int, mean_cycles: int, seed: int, watch: Watch | None) -> Report:
+    """Requests at random intervals, through both booted drivers, which poll. Samples: latency, from
+    the intended time of sending.
+    """
+    driver, report, latency = _driver(), Report(), Histogram()
+
+    def loop() -> None:
+        driver.probe("ping", form=CALL_LINE, core=peer, count=WARM, batch=1, times=Histogram())
+        driver.probe(
+            "open-loop", core=peer, cycles=mean_cycles, seed=seed, count=count, times=latency
+        )
+
+    with _polling(driver, (driver.me, peer)):
+        _watched(watch, loop, report)
+    report.keep(latency=latency)
+    return report

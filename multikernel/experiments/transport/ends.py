@@ -1,0 +1,130 @@
+"""The host's transports between two processes, made in pairs of sides and given to two cores.
+
+Guarantees: each core gets its own sides and no others, over a Unix socket of this process that only
+it may use; when they are given nobody else holds a descriptor of them. Idea: SCM_RIGHTS, as the
+boot hands the kernel's segment to the cores.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from multikernel.errors import ProtocolError
+from multikernel.experiments.transport import loops
+from multikernel.experiments.transport.loops import Ticket
+from multikernel.native import _native
+from multikernel.runtime import segments
+from multikernel.system import System
+from multikernel.user import channels
+
+PATIENCE_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One side, with its descriptors."""
+
+    ticket: Ticket
+    descriptors: tuple[int, ...]
+
+    def close(self) -> None:
+        """Gives up this process's share in it."""
+        for descriptor in set(self.descriptors):
+            os.close(descriptor)
+
+
+Both = tuple[Part, Part]
+
+
+def _two(name: str, form: str, sides: Sequence[tuple[int, ...]]) -> Both:
+    one, other = (Part(Ticket(name, form, len(own)), own) for own in sides)
+    return one, other
+
+
+def pipes(name: str, blocking: bool) -> Both:
+    """A pipe each way."""
+    flags = os.O_CLOEXEC | (0 if blocking else os.O_NONBLOCK)
+    there, back = os.pipe2(flags), os.pipe2(flags)
+    return _two(name, "bytes", ((back[0], there[1]), (there[0], back[1])))
+
+
+def sockets(name: str, blocking: bool, kind: socket.SocketKind) -> Both:
+    """Two connected Unix sockets."""
+    one, other = socket.socketpair(socket.AF_UNIX, kind)
+    for end in (one, other):
+        end.setblocking(blocking)
+    return _two(name, "bytes", ((one.detach(),), (other.detach(),)))
+
+
+def _memory() -> tuple[int, int]:
+    size = _native.HOST_BYTES_OF_MEMORY
+    descriptor = segments.create(size)
+    segments.back(descriptor, 0, size)
+    return descriptor, os.dup(descriptor)
+
+
+def eventfds(name: str, blocking: bool) -> Both:
+    """An eventfd each way, and memory for the messages."""
+    flags = os.EFD_CLOEXEC | (0 if blocking else os.EFD_NONBLOCK)
+    there, back = os.eventfd(0, flags), os.eventfd(0, flags)
+    one, other = _memory()
+    return _two(name, "eventfd", ((one, back, there), (other, os.dup(there), os.dup(back))))
+
+
+def futexes(name: str) -> Both:
+    """Memory with a word each way."""
+    one, other = _memory()
+    return _two(name, "futex", ((one,), (other,)))
+
+
+def channel(name: str, form: channels.Form) -> Both:
+    """A channel of the product's."""
+    one, other = (
+        Part(Ticket(name, form, len(side.descriptors), str(side)), side.descriptors)
+        for side in channels.pair(form)
+    )
+    return one, other
+
+
+def give(system: System, makers: Iterable[Callable[[], Both]]) -> None:
+    """Makes all of them; cores 0 and 1 have them when this returns. Raises ProtocolError,
+    OSError.
+    """
+    made: list[Both] = []
+    try:
+        made.extend(maker() for maker in makers)
+        for core in (0, 1):
+            _give(system, core, [both[core] for both in made])
+    finally:
+        for both in made:
+            for part in both:
+                part.close()
+
+
+def _give(system: System, core: int, parts: Sequence[Part]) -> None:
+    descriptors = [descriptor for part in parts for descriptor in part.descriptors]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        # No name in any file system, and none that could be guessed.
+        listener.bind(b"\0multikernel-" + secrets.token_hex(16).encode())
+        listener.listen(1)
+        listener.settimeout(PATIENCE_SECONDS)
+        tickets = tuple(part.ticket for part in parts)
+        task = system.cores[core].start(loops.take, listener.getsockname(), tickets)
+        try:
+            connection, _ = listener.accept()
+        except TimeoutError:
+            raise ProtocolError("a core does not come for its descriptors", value=core) from None
+        with connection:
+            record = connection.getsockopt(
+                socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
+            )
+            pid, _, _ = struct.unpack("3i", record)
+            if pid != system.cores[core].pid:
+                raise ProtocolError("somebody else came for a core's descriptors", value=pid)
+            socket.send_fds(connection, [b"\n"], descriptors)
+            task.result()

@@ -1,0 +1,156 @@
+"""Measuring loops of the paper's table 3, as programs: messages over channels and over what the
+host offers.
+
+Guarantees: those of `instrument.loops`. A core takes its ends once, from the process that made them, and
+keeps them for as long as it lives; it holds no end of the other side, so where the transport is a
+pipe or socket, a side that dies is noticed. Every message is looked at when it arrives; one that is
+wrong is an error.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import socket
+from dataclasses import dataclass, replace
+
+from multikernel.errors import ProtocolError
+from multikernel.experiments.instrument.loops import Plan, Report, Watch, _driver, _watched
+from multikernel.experiments.transport.counting import count_events
+from multikernel.native import _native
+from multikernel.native._native import Driver, Histogram
+from multikernel.user.channels import End, Side
+
+WARM = 16
+"""Messages there and back before the first that counts: then both are there."""
+MOST_DESCRIPTORS = 250
+"""As many as the host carries in one message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One side of a transport, without its descriptors, which travel beside.
+
+    form: bytes, eventfd or futex, as host.c has them, or a channel, and then side is its text.
+    count: of descriptors.
+    """
+
+    name: str
+    form: str
+    count: int
+    side: str = ""
+
+
+@dataclass(slots=True)
+class _Held:
+    """A side in use. passed: messages that went each way so far."""
+
+    form: str
+    end: End | None = None
+    descriptors: tuple[int, ...] = ()
+    memory: mmap.mmap | None = None
+    passed: int = 0
+
+
+_held: dict[str, _Held] = {}
+
+
+def take(address: bytes, tickets: tuple[Ticket, ...]) -> None:
+    """Fetches the descriptors of these sides from the listener at that address, and opens them."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(address)
+        _, descriptors, _, _ = socket.recv_fds(connection, 1, MOST_DESCRIPTORS)
+    wanted = sum(ticket.count for ticket in tickets)
+    if len(descriptors) != wanted:
+        raise ProtocolError("descriptors did not arrive", value=f"{len(descriptors)} of {wanted}")
+    for ticket in tickets:
+        own, descriptors = tuple(descriptors[: ticket.count]), descriptors[ticket.count :]
+        _held[ticket.name] = _opened(ticket, own)
+
+
+def _opened(ticket: Ticket, own: tuple[int, ...]) -> _Held:
+    if ticket.side:
+        side = replace(Side.parse(ticket.side), descriptors=own)
+        return _Held(ticket.form, end=side.open())
+    if ticket.form == "bytes":
+        return _Held(ticket.form, descriptors=(own[0], own[-1]))
+    memory = mmap.mmap(own[0], _native.HOST_BYTES_OF_MEMORY)
+    os.close(own[0])
+    return _Held(ticket.form, descriptors=own[1:], memory=memory)
+
+
+def _echo(driver: Driver, held: _Held, role: int, count: int, batch: int, times: Histogram) -> None:
+    if held.end is not None:
+        wrong = driver.probe(
+            "channel-echo", channel=held.end, role=role, count=count, batch=batch, times=times
+        )
+    else:
+        receive, send = held.descriptors or (-1, -1)
+        wrong = driver.probe(
+            "host-echo", form=held.form, memory=held.memory, receive=receive, send=send, role=role,
+            base=held.passed, count=count, batch=batch, times=times,
+        )  # fmt: skip
+        held.passed += count
+    _right(wrong, held)
+
+
+def _right(wrong: int, held: _Held) -> None:
+    if wrong:
+        raise ProtocolError("messages came that were not sent", value=wrong, where=held.form)
+
+
+def echo(
+    name: str, role: int, plan: Plan, counted: int, events: tuple[str, ...], kernel: bool,
+    watch: Watch | None
+) -> Report:  # fmt: skip
+    """Messages there and back; role 0 asks. Samples: by the plan's names.
+
+    counted: how many more are sent while the processor counts these events, in the host's kernel
+    too or not; 0: it cannot. Counts, of role 0: each event, for all of these.
+    """
+    driver, report, held = _driver(), Report(), _held[name]
+    found: dict[str, Histogram] = {}
+
+    def loop() -> None:
+        _echo(driver, held, role, WARM, 1, Histogram())
+        for what, count, batch in plan:
+            found[what] = Histogram()
+            _echo(driver, held, role, count, batch, found[what])
+
+    def more() -> None:
+        _echo(driver, held, role, counted, counted, Histogram())
+
+    _watched(watch, loop, report)
+    if counted and role == 0:
+        report.counts.update(count_events(events, kernel, more))
+    elif counted:
+        more()
+    if role == 0:
+        report.keep(**found)
+    return report
+
+
+def stream(name: str, role: int, count: int, batch: int, watch: Watch | None) -> Report:
+    """Messages one way; role 0 sends. Samples, of the receiving side: times, in cycles for each
+    whole batch.
+    """
+    driver, report, held, times = _driver(), Report(), _held[name], Histogram()
+
+    def loop() -> None:
+        _echo(driver, held, role, WARM, 1, Histogram())
+        if held.end is not None:
+            wrong = driver.probe(
+                "channel-stream", channel=held.end, role=role, count=count, batch=batch, times=times
+            )
+        else:
+            receive, send = held.descriptors
+            wrong = driver.probe(
+                "host-stream", receive=receive, send=send, role=role, count=count, batch=batch,
+                times=times,
+            )  # fmt: skip
+        _right(wrong, held)
+
+    _watched(watch, loop, report)
+    if role:
+        report.keep(times=times)
+    return report

@@ -1,0 +1,267 @@
+"""Linux: threads of one address space on the host's own kernel, in a process that is nothing else;
+and, where they are to have one each, children of it.
+
+Guarantees: the process is exec'd, so it inherits neither the kernels' segments nor the caller's
+threads; its memory is a segment without a name, as the kernels' pages are; its threads are pinned
+to the same CPUs as the cores; between slices it sleeps; it is gone with the thread that started it,
+or when its input ends. Commands and answers are JSON, one a line.
+
+Run as: python -m multikernel.experiments.unmap.linux_process PARENT CPU[,CPU…] BYTES
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Thread
+from typing import Any
+
+from multikernel.errors import CoreDied, MultikernelError
+from multikernel.machine import limits, pinning
+from multikernel.machine.activity import Activity, CpuActivity, TaskActivity
+from multikernel.native import _native
+from multikernel.runtime import child, segments
+
+NAME = "mk-linux"
+CLOSE_SECONDS = 10.0
+
+
+class LinuxProcess:
+    """The caller's side. Close it, or use it as a context manager."""
+
+    def __init__(self, cpus: tuple[int, ...], memory: int) -> None:
+        """cpus: thread i runs on cpus[i], the first one unmaps; memory: bytes."""
+        with limits.naming("a new process"), child.standard_streams():
+            self.process = subprocess.Popen(
+                child.command(__name__, str(os.getpid()), ",".join(map(str, cpus)), str(memory)),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        try:
+            self._receive()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> LinuxProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def ask(self, do: str, **arguments: int | bool) -> dict[str, Any]:
+        """One slice. cores: threads on so many of the CPUs, the first, else on all. The answer:
+        "samples" or "cycles", and "activity". Raises MultikernelError, CoreDied.
+        """
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+            self.process.stdin.flush()
+        except OSError:
+            raise self._gone() from None
+        return self._receive()
+
+    def _receive(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise self._gone()
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise MultikernelError("the Linux process failed", value=answer["error"])
+        return answer
+
+    def _gone(self) -> CoreDied:
+        status = self.process.wait(CLOSE_SECONDS)
+        return CoreDied("the Linux process ended", value=f"status {status}", status=status)
+
+    def close(self) -> None:
+        """The process is gone when this returns. Idempotent."""
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None and not stream.closed:
+                try:
+                    stream.close()
+                except OSError:
+                    continue
+        try:
+            self.process.wait(CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def activity_of(answer: dict[str, Any]) -> Activity:
+    """What happened to the CPUs and to this process during a slice."""
+    record = answer["activity"]
+    return Activity(
+        time_ns=record["time_ns"],
+        cpus={int(cpu): CpuActivity(**counters) for cpu, counters in record["cpus"].items()},
+        tasks={int(task): TaskActivity(**counters) for task, counters in record["tasks"].items()},
+        throttled=record["throttled"],
+    )
+
+
+# --- The process
+# --------------------------------------------------------------------------------------------------
+
+
+def _histogram(h: _native.Histogram) -> dict[str, Any]:
+    words = memoryview(h.counts()).cast("Q")
+    filled = [[index, words[index]] for index in range(len(words)) if words[index]]
+    return {"n": h.n, "sum": h.sum, "min": h.min, "max": h.max, "counts": filled}
+
+
+def _on_all(cpus: list[int], first: Callable[[], None], other: Callable[[int], None]) -> None:
+    """`first` in this thread, on the first CPU, while a thread on each other one runs `other`.
+    Raises OSError.
+    """
+    failed: list[OSError] = []
+
+    def run(number: int) -> None:
+        try:
+            other(number)
+        except OSError as error:
+            failed.append(error)
+
+    threads = [Thread(target=run, args=(number,)) for number in range(1, len(cpus))]
+    for cpu, thread in zip(cpus[1:], threads, strict=True):
+        os.sched_setaffinity(0, {cpu})  # a thread begins with that of its maker
+        thread.start()
+    os.sched_setaffinity(0, {cpus[0]})
+    first()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+def _in_children(cpus: list[int], work: Callable[[int], int]) -> tuple[list[int], Activity]:
+    """What work(number) returns in a process on each CPU, all at once, and what happened meanwhile.
+    Raises OSError where one of them ended without an answer: then the others are killed.
+    """
+    hold, go = os.pipe()
+    children: dict[int, int] = {}
+    try:
+        for number, cpu in enumerate(cpus):
+            receive, send = os.pipe()
+            os.sched_setaffinity(0, {cpu})  # before the fork: a child begins where it stays
+            try:
+                one = os.fork()
+            except OSError:
+                os.close(receive)
+                os.close(send)
+                raise
+            if not one:
+                with suppress(BaseException):
+                    os.close(go)
+                    _native.adopt(NAME)
+                    os.read(hold, 1)
+                    os.write(send, work(number).to_bytes(8, "little"))
+                os._exit(0)
+            os.close(send)
+            children[receive] = one
+        watched = sorted(set(cpus))
+        before = Activity.take(watched, children.values())
+        os.close(go)
+        go = -1
+        found: dict[int, int] = {}
+        while len(found) < len(children):
+            for receive in select.select(children.keys() - found.keys(), [], [])[0]:
+                answer = os.read(receive, 8)
+                if not answer:
+                    raise OSError(errno.ECHILD, "a process that unmaps ended")
+                found[receive] = int.from_bytes(answer, "little")
+        activity = Activity.take(watched, children.values()) - before
+        return [found[receive] for receive in children], activity
+    finally:
+        for end in (hold, go):
+            if end >= 0:
+                os.close(end)
+        for receive, one in children.items():
+            os.kill(one, signal.SIGKILL)  # of no effect on one that has ended
+            os.waitpid(one, 0)
+            os.close(receive)
+        os.sched_setaffinity(0, {cpus[0]})
+
+
+def _do(command: dict[str, Any], memory: int, cpus: list[int]) -> dict[str, Any]:
+    cpus = cpus[: command.get("cores", len(cpus))]
+    watched = sorted(set(cpus))
+    answer: dict[str, Any] = {}
+
+    def watch(work: Callable[[], None]) -> None:
+        """From here on: a thread is started on its CPU by moving there, which is no disturbance."""
+        before = Activity.take(watched, [os.getpid()])
+        work()
+        activity = Activity.take(watched, [os.getpid()]) - before
+        answer["activity"] = {"time_ns": activity.time_ns, **activity.record()}
+
+    if command["do"] in ("unmap", "life"):
+        histogram = answer["samples"] = _native.Histogram()
+
+        def first() -> None:
+            if command["do"] == "unmap":
+                _native.linux_unmap(command["count"], histogram)
+            else:
+                lives = command["count"], command["batch"], command["reused"]
+                _native.linux_life(*lives, histogram)
+
+        _native.linux_team(memory, len(cpus), command["idle"])
+        _on_all(cpus, lambda: watch(first), lambda _: _native.linux_hold())
+    else:
+        pages, rounds, cycles = command["pages"], command["rounds"], [0] * len(cpus)
+
+        def own_pages(number: int) -> int:
+            return int(_native.linux_own_pages(number, pages, rounds))
+
+        def keep(number: int) -> None:
+            cycles[number] = own_pages(number)
+
+        _native.linux_team(memory, len(cpus), False)
+        if command["processes"]:
+            cycles, activity = _in_children(cpus, own_pages)
+            answer["activity"] = {"time_ns": activity.time_ns, **activity.record()}
+        else:
+            _on_all(cpus, lambda: watch(lambda: keep(0)), keep)
+        answer["cycles"] = max(cycles)
+    if "samples" in answer:
+        answer["samples"] = _histogram(answer["samples"])
+    return answer
+
+
+def main(parent: int, cpus: list[int], size: int) -> int:
+    """The process's life; its exit code."""
+    try:
+        with limits.naming("prctl(PR_SET_PDEATHSIG)"):
+            _native.adopt(NAME)
+        if os.getppid() != parent:
+            return 0  # it died before the death signal was in place
+        for cpu in reversed(cpus):
+            pinning.pin(cpu)  # all of them can be had; stays on the first
+        segments.require(size)
+        memory = segments.create(size)
+        segments.back(memory, 0, size)
+    except MultikernelError as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+        return 1
+    print(json.dumps({"ready": os.getpid()}), flush=True)
+    for line in sys.stdin:
+        try:
+            answer = _do(json.loads(line), memory, cpus)
+        except OSError as error:
+            answer = {"error": str(error)}
+        print(json.dumps(answer), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), [int(cpu) for cpu in sys.argv[2].split(",")], int(sys.argv[3])))
