@@ -186,11 +186,11 @@ def test_large_machine_is_booted_in_parts_and_estimates_are_called_that(
     with played(monkeypatch, machine, costs_of(machine), parallel=True) as (matrix, taken):
         assert max(map(len, taken)) > 1
         assert len({pair for turn in taken for pair in turn}) < 96 * 95 / 20
-        texts = [caution.text for caution in said.cautions(matrix) if caution.code == "estimated"]
-        assert len(texts) == len(matrix.planner.groups) == 5
-        assert "median of those that were measured, 602 TSC cycles" in texts[-1]
-        assert all("Estimated, not measured, and without a series: " in text for text in texts)
-        missing = sum(int(text.partition("series: ")[2].split()[0]) for text in texts)
+        lines = [caution.text for caution in said.cautions(matrix) if caution.code == "estimated"]
+        assert len(lines) == len(matrix.planner.groups) == 5
+        assert "median of those that were measured, 602 TSC cycles" in lines[-1]
+        assert all("Estimated, not measured, and without a series: " in text for text in lines)
+        missing = sum(int(text.partition("series: ")[2].split()[0]) for text in lines)
         with_series = {
             (spec.parameters["from_cpu"], spec.parameters["to_cpu"])
             for spec in matrix.specs()

@@ -1,6 +1,6 @@
 """Measuring loops of what cores do together, as programs: what `collectives` sends to every member.
 
-Guarantees: those of `instrument.loops`. All members get the same numbers. An outcome or a message that was
+Guarantees: the instrument's. All members get the same numbers. An outcome or a message that was
 wrong, or a core that left before all had come, is an error.
 """
 

@@ -1,7 +1,7 @@
 """Operations on capabilities as programs: what `two-phase-commit` and `capabilities` send to core
 0.
 
-Guarantees: those of `instrument.loops`. A core is furnished once a boot with the memory and the CNodes that
+Guarantees: the instrument's. A core is furnished once a boot with the memory and the CNodes that
 the operations work on (SOURCES); every loop leaves them as it found them. The mapping database
 alone is measured in a replica beside the core's own, on the same CPU.
 """

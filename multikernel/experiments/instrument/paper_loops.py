@@ -1,7 +1,7 @@
 """Measuring loops of the paper's figure 3, table 1 and section 4.6, as programs: what their
 experiments send to a core.
 
-Guarantees: those of `instrument.loops`. Cores that update at once have met before any of them counts, and go
+Guarantees: the instrument's. Cores that update at once have met before any of them counts, and go
 on unrecorded for a while after the last that counts, so that no sample is of a core that was alone.
 CPU time of a core is read while it sleeps, when the host's account of it is exact. Idea: the
 rendezvous is the floor's own bounced line, used once.

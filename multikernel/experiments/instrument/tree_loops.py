@@ -1,6 +1,6 @@
 """Measuring loops over trees, as programs: what `shootdown` sends to the cores of a tree.
 
-Guarantees: those of `instrument.loops`. All cores of a tree get the same plan, each with its own place in
+Guarantees: the instrument's. All cores of a tree get the same plan, each with its own place in
 the tree. A request or an acknowledgement that was wrong, on any core, is an error.
 """
 

@@ -1,7 +1,7 @@
 """Measuring loops of the paper's table 2, as programs: bare rings and call lines of any size, and
 an open loop.
 
-Guarantees: those of `instrument.loops`. The two sides of a loop get the same numbers and differ in their
+Guarantees: the instrument's. The two sides of a loop get the same numbers and differ in their
 role; each use of the rings' memory has a number of its own, larger than all before. A message that
 came wrong is an error.
 """

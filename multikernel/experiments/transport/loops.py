@@ -1,7 +1,7 @@
 """Measuring loops of the paper's table 3, as programs: messages over channels and over what the
 host offers.
 
-Guarantees: those of `instrument.loops`. A core takes its ends once, from the process that made them, and
+Guarantees: the instrument's. A core takes its ends once, from the process that made them, and
 keeps them for as long as it lives; it holds no end of the other side, so where the transport is a
 pipe or socket, a side that dies is noticed. Every message is looked at when it arrives; one that is
 wrong is an error.
