@@ -16,7 +16,8 @@ from multikernel.report.figures import registry
 from multikernel.report.machines import Machine, described, machines, sentences, title_of, warnings
 from multikernel.report.paper_values import ANSWERS
 from multikernel.results import store
-from multikernel.results.document import Document, encode
+from multikernel.results.document import Document
+from multikernel.results.encoding import encode
 
 HERE = Path(__file__).parent
 README = "README.md"

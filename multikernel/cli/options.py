@@ -22,7 +22,8 @@ from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.machine.cpus import Placement, left_out, outside_mask, resolve
 from multikernel.machine.topology import Topology, format_cpu_list
 from multikernel.results import store
-from multikernel.results.document import Document, encode_all
+from multikernel.results.document import Document
+from multikernel.results.encoding import encode_all
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -23,7 +23,8 @@ from multikernel.report.markup import clean
 from multikernel.report.page import page
 from multikernel.report.wording import nanoseconds
 from multikernel.results import store, whole
-from multikernel.results.document import Document, encode_all
+from multikernel.results.document import Document
+from multikernel.results.encoding import encode_all
 
 DEFAULT = "report.html"
 WHERE = "--output"

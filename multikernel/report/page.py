@@ -22,7 +22,8 @@ from multikernel.report.paper_values import ANSWERS, SOURCE, PaperValue
 from multikernel.report.style import FIGURE_STYLE, PAGE_STYLE
 from multikernel.report.table import HEADINGS, NOTE, NUMBERS, number, rows
 from multikernel.report.wording import short
-from multikernel.results.document import Document, encode
+from multikernel.results.document import Document
+from multikernel.results.encoding import encode
 
 ROWS = 300
 """Most series of a document in the table; all of them are in the raw data."""

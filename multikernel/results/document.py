@@ -1,17 +1,18 @@
-"""The result document, schema `multikernel-results/1`: what one experiment found, and all needed to
+"""The result document, schema `multikernel-results/2`: what one experiment found, and all needed to
 judge it.
 
 Guarantees: a document that was written can be read, and both check the same: types, enumerations,
 no unknown field, no number that is not finite, percentiles in order, as many samples in the
 histogram as are claimed. What is refused is refused in one sentence that names the place
 (`$.series[3].p50`). Text is printable, whoever wrote it: what would act on a terminal is written as
-`\\x1b`. Figures and reports need nothing but documents.
+`\\x1b`. Figures and reports need nothing but documents: a ratio names the series that it holds
+against each other, and the words that say what it means. Documents of schema 1 are read as what
+they say of that (`first_schema`).
 
 The version after the slash grows when a reader of the older one would misread the newer.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from math import isfinite
 from typing import Annotated, Any, Literal, TypeVar
@@ -23,8 +24,8 @@ from multikernel.errors import DocumentError, printable
 from multikernel.results.histogram import Histogram, bucket_bounds, bucket_count, check_sparse
 
 FAMILY = "multikernel-results"
-VERSION = 1
-SCHEMA: Literal["multikernel-results/1"] = "multikernel-results/1"
+VERSION = 2
+SCHEMA: Literal["multikernel-results/2"] = "multikernel-results/2"
 
 Slug = Annotated[str, Meta(pattern=r"^[a-z0-9]+([-.][a-z0-9]+)*\Z", max_length=80)]
 """Names made for machines: lower case, digits, single dashes or dots between."""
@@ -35,7 +36,8 @@ MOST = 1e30
 """No measurement is larger; quotients of what is smaller are finite."""
 Cpu = Annotated[int, Meta(ge=0)]
 
-System = Literal["multikernel", "shared", "linux", "raw"]
+System = Slug
+"""multikernel, shared, linux and raw are known; the list is open."""
 Measure = Literal["round-trip", "one-way", "completion", "interval", "throughput", "occupancy"]
 Mode = Literal["back-to-back", "single"]
 Unit = Literal["tsc-cycles", "ns", "operations/s", "messages/s", "bytes/s", "messages"]
@@ -200,12 +202,36 @@ class Buckets(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return sum(count for _, count in self.counts)
 
 
+class Boot(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A fresh set of systems. floor: one line there and back, back-to-back, in TSC cycles, between
+    the cores that are farthest apart; state: where the host had put the CPUs by that (sibling,
+    near, far); None where no floor was measured. counts: ratios are taken from it.
+    """
+
+    number: Annotated[int, Meta(ge=0)]
+    floor: Positive | None
+    state: Slug | None
+    counts: bool
+
+
+class BootSamples(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one boot brought of a series, in the series' unit."""
+
+    boot: Annotated[int, Meta(ge=0)]
+    samples: Annotated[int, Meta(ge=1)]
+    p5: float
+    p50: float
+    p95: float
+    p99: float
+    histogram: Buckets
+
+
 class Series(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing measured in one way.
 
-    cores: how many took part. parameters: what else was chosen; `target` (polling, computing, idle)
-    and `told` (how the others were notified: poll, signal, interrupt, none) mean the same
-    everywhere. measure: occupancy is how many messages a writer was ahead of its reader. batch:
+    key: its name in this document. cores: how many took part. parameters: what else was chosen;
+    `target` (polling, computing, idle) and `told` (how the others were notified: poll, signal,
+    interrupt, none) mean the same everywhere. measure: occupancy is how many messages a writer was ahead of its reader. batch:
     operations between two clock readings; percentiles of a batch greater than 1 are of batch means.
     boots: fresh systems the samples come from. min … mean: in `unit`. median_interval: of the
     median over boots. over_floor: the median over boots of what it is over that boot's floor, of
@@ -213,6 +239,7 @@ class Series(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     difference means nothing.
     """
 
+    key: Slug
     system: System
     variant: Slug
     cores: Annotated[int, Meta(ge=1)]
@@ -234,6 +261,7 @@ class Series(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     median_interval: Interval
     over_floor: Positive | None
     histogram: Buckets
+    by_boot: list[BootSamples]
     control: bool
 
     def __post_init__(self) -> None:
@@ -254,6 +282,12 @@ class Series(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 f"the histogram counts {self.histogram.samples} samples, not {self.samples}"
             )
         self._check_ends()
+        counted = sum(one.samples for one in self.by_boot)
+        if self.by_boot and (counted != self.samples or len(self.by_boot) != self.boots):
+            raise ValueError(
+                f"{len(self.by_boot)} boots with {counted} samples are not the {self.boots} with"
+                f" {self.samples}"
+            )
         if self.mode == "single" and self.batch != 1:
             raise ValueError(f"a single operation cannot come in batches of {self.batch}")
         for key, known in (("target", TARGETS), ("told", NOTIFIED)):
@@ -281,12 +315,43 @@ class Series(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return Histogram.from_sparse(sparse, self.min, self.max, self.mean)
 
 
+class Words(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a ratio means, in words. subject: the side it speaks of, the multikernel's where one is;
+    other: what it is held against; lead: in what. better, worse: what such a subject does, with a
+    place `{}` for the factor. more_is_better: whether a ratio above 1 speaks for the
+    subject. counterpart: whether the other is another system's, not another configuration of the
+    subject's. remarks: what must be added, by outcome.
+    """
+
+    subject: Annotated[str, Meta(min_length=1)]
+    other: Annotated[str, Meta(min_length=1)]
+    lead: str = ""
+    better: str = "is {} as fast as"
+    worse: str = "is slower and takes {} the time of"
+    more_is_better: bool = True
+    counterpart: bool = True
+    remarks: dict[Literal["better", "worse", "same", "unknown"], str] = {}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _show(self, *self.__struct_fields__)
+        for name in ("better", "worse"):
+            if getattr(self, name).count("{}") != 1:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, with no place for a factor")
+
+
 class Ratio(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A comparison: value is the median over boots of the ratios within each; interval is that
-    median's.
+    """A comparison of two series: value is the median over boots of the ratios within each;
+    interval is that median's. over, under: their keys. kind: what the difference comes of; known are
+    structure, tree, transport, spared, asking, notification, cost and control, and the list is
+    open. words: null where a reader needs none.
     """
 
     name: Slug
+    over: Slug
+    under: Slug
+    kind: Slug
+    words: Words | None
     value: Positive
     interval: Interval
 
@@ -308,109 +373,35 @@ class Caution(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Document(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One experiment's result. experiment: its registered name."""
+    """One experiment's result. experiment: its registered name. simulated: no hardware was
+    measured; machine: which one was simulated.
+    """
 
-    schema: Literal["multikernel-results/1"] = SCHEMA
+    schema: Literal["multikernel-results/2"] = SCHEMA
     experiment: Slug
+    simulated: bool = False
+    machine: str | None = None
     environment: Environment
+    boots: list[Boot]
     floor: list[Floor]
     series: list[Series]
     ratios: list[Ratio]
     warnings: list[Caution]
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        keys = [series.key for series in self.series]
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        if twice:
+            raise ValueError(f"two series have the key {twice[0]}")
+
 
 def environment_of(record: Mapping[str, Any]) -> Environment:
     """The checked form of the record that `machine.environment` makes; raises DocumentError."""
-    return _checked(lambda: msgspec.convert(record, Environment), "the environment record")
+    return checked(lambda: msgspec.convert(record, Environment), "the environment record")
 
 
-def encode(document: Document) -> bytes:
-    """JSON text (UTF-8, one line, newline at the end), after the same checks as on reading; raises
-    DocumentError.
-    """
-    return _encode_one(document) + b"\n"
-
-
-def encode_all(documents: Sequence[Document]) -> bytes:
-    """JSON array of documents, newline at the end; raises DocumentError."""
-    return b"[" + b",\n ".join(_encode_one(one) for one in documents) + b"]\n"
-
-
-def decode(data: bytes | str, where: str = "") -> Document:
-    """Read one document; where: the file to name in errors. Raises DocumentError."""
-    _check_schema(_parsed(data, _Head, where), where)
-    return _checked(lambda: msgspec.json.decode(data, type=Document), where)
-
-
-def decode_all(data: bytes | str, where: str = "") -> list[Document]:
-    """Read one document or a JSON array of them, such as `--json -` prints; raises
-    DocumentError.
-    """
-    if data.lstrip()[:1] not in ("[", b"["):
-        return [decode(data, where)]
-    for head in _parsed(data, list[_Head], where):
-        _check_schema(head, where)
-    return _checked(lambda: msgspec.json.decode(data, type=list[Document]), where)
-
-
-def _encode_one(document: Document) -> bytes:
-    # Types are not checked when a struct is made, only when one is read: so read what is about to
-    # be written.
-    data: bytes = _checked(lambda: msgspec.json.encode(document), document.experiment)
-    decode(data, f"experiment {document.experiment}, before writing")
-    return data
-
-
-class _Head(Struct):
-    """Of a document what says whether it is one; the rest is passed over and takes no memory."""
-
-    schema: object = None
-
-
-def _parsed(data: bytes | str, kind: type[T], where: str) -> T:
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except msgspec.ValidationError:
-        raise _foreign(None, where) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DocumentError(
-            "not a result document, nor JSON at all",
-            value="nested too deep" if isinstance(error, RecursionError) else error,
-            where=where,
-            hint="name a file that multikernel wrote",
-        ) from None
-
-
-def _check_schema(head: _Head, where: str) -> None:
-    if head.schema != SCHEMA:
-        raise _foreign(head.schema, where)
-
-
-def _foreign(schema: object, where: str) -> DocumentError:
-    match = re.fullmatch(FAMILY + r"/([0-9]{1,9})", schema) if isinstance(schema, str) else None
-    if match is None:
-        return DocumentError(
-            "not a result document",
-            value=None if schema is None else f"its schema is {schema!r}",
-            where=where,
-            hint=f'result documents have "schema": "{SCHEMA}"',
-        )
-    if int(match[1]) > VERSION:
-        return DocumentError(
-            "this result document is newer than this program",
-            value=schema,
-            where=where,
-            hint=f"this program reads {SCHEMA}: update it",
-        )
-    return DocumentError(
-        "this result document is of a version that is no longer read",
-        value=schema,
-        where=where,
-        hint=f"this program reads {SCHEMA}: measure again, or use the program that wrote it",
-    )
-
-
-def _checked(action: Callable[[], T], where: str) -> T:
+def checked(action: Callable[[], T], where: str) -> T:
     """Do it; msgspec's and the records' own complaints become a DocumentError that names the
     place.
     """

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from math import comb, isfinite
 from statistics import median
 
-from multikernel.results.document import Interval, Ratio
+from multikernel.results.document import Interval
 
 COVERAGE = 0.95
 """Intervals cover at least this much wherever there are enough values (6 or more)."""
@@ -55,18 +55,17 @@ def median_interval(values: Sequence[float], coverage: float = COVERAGE) -> Inte
 
 
 def ratio(
-    name: str,
     numerators: Sequence[float],
     denominators: Sequence[float],
     coverage: float = COVERAGE,
-) -> Ratio:
-    """How many times the one is the other: the median, over boots, of numerator over
-    denominator.
+) -> tuple[float, Interval]:
+    """How many times the one is the other: the median, over boots, of numerator over denominator;
+    and its interval.
 
     Both hold one positive number a boot, in the same order of boots (ValueError otherwise).
     """
     ratios = _ratios(numerators, denominators)
-    return Ratio(name=name, value=median(ratios), interval=median_interval(ratios, coverage))
+    return median(ratios), median_interval(ratios, coverage)
 
 
 def _checked(values: Sequence[float]) -> list[float]:

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from multikernel.errors import BadInput, DocumentError, MultikernelError, OutputError
 from multikernel.results import whole
-from multikernel.results.document import Document, decode_all, encode
+from multikernel.results.document import Document
+from multikernel.results.encoding import decode_all, encode
 
 DEFAULT_BASE = "results"
 PACKED = ".json.gz"

@@ -21,7 +21,8 @@ from multikernel.experiments.two_phase_commit import FEWER, MOST
 from multikernel.machine.cpus import Placement
 from multikernel.native._native import KINDS
 from multikernel.report.figures import registry as figures
-from multikernel.results.document import Series, decode, encode
+from multikernel.results.document import Series
+from multikernel.results.encoding import decode, encode
 
 CORES = 3
 

@@ -42,7 +42,8 @@ from multikernel.machine.cpus import Placement
 from multikernel.machine.synthetic import from_string
 from multikernel.native._native import Histogram
 from multikernel.report.figures import registry as figures
-from multikernel.results.document import Document, decode, encode
+from multikernel.results.document import Document
+from multikernel.results.encoding import decode, encode
 from multikernel.user.group import Group
 from multikernel.user.here import here
 

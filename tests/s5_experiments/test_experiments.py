@@ -16,7 +16,8 @@ from multikernel.experiments.unmap import configurations
 from multikernel.machine import caveats
 from multikernel.machine.cpus import Placement
 from multikernel.machine.doctor import doctor
-from multikernel.results.document import Document, Series, decode, encode
+from multikernel.results.document import Document, Series
+from multikernel.results.encoding import decode, encode
 from multikernel.runtime import links
 
 EXPERIMENTS = ("floor", "round-trip", "unmap")

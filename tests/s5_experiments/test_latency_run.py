@@ -24,7 +24,8 @@ from multikernel.experiments.latency.core import ONE_LINE, SINGLE, TWO_LINES
 from multikernel.experiments.latency.map import Pair
 from multikernel.machine.cpus import Placement
 from multikernel.machine.topology import Topology
-from multikernel.results.document import Document, decode, encode
+from multikernel.results.document import Document
+from multikernel.results.encoding import decode, encode
 
 Found = dict[tuple[Pair, str], tuple[int, int]]
 

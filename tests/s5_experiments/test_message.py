@@ -12,7 +12,8 @@ from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.message import loops
 from multikernel.machine.cpus import Placement
 from multikernel.machine.topology import Cache, Cpu, Topology
-from multikernel.results.document import Series, decode, encode
+from multikernel.results.document import Series
+from multikernel.results.encoding import decode, encode
 from multikernel.results.histogram import Histogram
 
 MODES = ("back-to-back", "single")

@@ -13,7 +13,8 @@ from multikernel.experiments.instrument.arms import Arm, Collector, Outcome
 from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.request import SIZES, Request, Size
 from multikernel.machine.cpus import Placement
-from multikernel.results.document import Document, Series, decode, encode
+from multikernel.results.document import Document, Series
+from multikernel.results.encoding import decode, encode
 from multikernel.results.histogram import Histogram
 
 NATIVE = Path(__file__).parents[2] / "multikernel" / "native"

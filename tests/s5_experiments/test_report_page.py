@@ -21,6 +21,7 @@ from multikernel.report.export import as_csv, as_json, as_svg
 from multikernel.report.markup import Markup, clean, element
 from multikernel.report.page import page
 from multikernel.results import document as d
+from multikernel.results.encoding import decode, decode_all
 
 VOID = {"meta", "link", "img", "br", "hr", "rect", "line", "path", "circle", "image"}
 
@@ -135,7 +136,7 @@ def test_light_dark_and_print_are_all_there() -> None:
 
 def test_the_documents_are_attached_whole(report: Reader) -> None:
     links = [value for tag, name, value in report.attributes if tag == "a" and name == "href"]
-    attached = [d.decode(base64.b64decode(link.partition(",")[2])) for link in links]
+    attached = [decode(base64.b64decode(link.partition(",")[2])) for link in links]
     assert {one.experiment: one for one in attached} == {
         one.experiment: one for one in known.every()
     }
@@ -239,7 +240,7 @@ def test_elements_escape_what_is_not_markup() -> None:
 
 def test_the_other_forms_hold_the_same() -> None:
     every = known.every()
-    assert d.decode_all(as_json(every)) == every
+    assert decode_all(as_json(every)) == every
     lines = as_csv(every).decode().splitlines()
     assert len(lines) == 1 + sum(len(one.series) for one in every)
     assert lines[0].startswith("experiment,time,cpu_model,system,variant,cores,control,")

@@ -9,16 +9,17 @@ from s5_experiments import documents
 
 from multikernel.errors import DocumentError
 from multikernel.results import document as d
+from multikernel.results.encoding import decode, decode_all, encode, encode_all
 from multikernel.results.histogram import Histogram
 
 
 def test_what_is_written_is_read_back_equal() -> None:
     document = documents.document()
-    assert d.decode(d.encode(document)) == document
+    assert decode(encode(document)) == document
 
 
 def test_the_fields_are_those_of_the_schema() -> None:
-    plain = json.loads(d.encode(documents.document()))
+    plain = json.loads(encode(documents.document()))
     assert list(plain) == [
         "schema",
         "experiment",
@@ -52,11 +53,11 @@ def test_the_fields_are_those_of_the_schema() -> None:
 
 def test_several_documents_are_one_json_array() -> None:
     both = [documents.document(), documents.document(experiment="floor")]
-    data = d.encode_all(both)
+    data = encode_all(both)
     assert [one["experiment"] for one in json.loads(data)] == ["unmap", "floor"]
-    assert d.decode_all(data) == both
-    assert d.decode_all(d.encode(both[0])) == both[:1]
-    assert json.loads(d.encode_all([])) == []
+    assert decode_all(data) == both
+    assert decode_all(encode(both[0])) == both[:1]
+    assert json.loads(encode_all([])) == []
 
 
 def test_a_series_gives_its_histogram_back() -> None:
@@ -69,7 +70,7 @@ def test_over_floor_may_be_null_and_batches_have_means() -> None:
     series = documents.series(
         over_floor=None, mode="back-to-back", batch=1000, measure="round-trip"
     )
-    back = d.decode(d.encode(documents.document(series=[series])))
+    back = decode(encode(documents.document(series=[series])))
     assert back.series[0].over_floor is None
 
 
@@ -78,7 +79,7 @@ Plain = dict[str, Any]
 
 def broken(change: Callable[[Plain], object]) -> bytes:
     """The JSON of a right document after `change` of its plain form."""
-    plain = json.loads(d.encode(documents.document()))
+    plain = json.loads(encode(documents.document()))
     change(plain)
     return json.dumps(plain).encode()
 
@@ -143,7 +144,7 @@ def test_a_document_that_is_damaged_is_refused_and_the_place_named(
     change: Callable[[Plain], object], what: str
 ) -> None:
     with pytest.raises(DocumentError, match=what) as caught:
-        d.decode(broken(change), "run/unmap.json")
+        decode(broken(change), "run/unmap.json")
     assert str(caught.value).startswith("this result document is damaged or contradicts itself: ")
     assert caught.value.where == "run/unmap.json"
     assert caught.value.hint
@@ -178,11 +179,11 @@ def test_what_is_no_document_of_this_version_is_refused_in_a_sentence(
     data: bytes, what: str
 ) -> None:
     with pytest.raises(DocumentError) as caught:
-        d.decode(data, "x.json")
+        decode(data, "x.json")
     assert str(caught.value).startswith(what)
     assert "(x.json); " in str(caught.value)
     with pytest.raises(DocumentError, match=r"\(x\.json\); "):
-        d.decode_all(b"[" + data + b", 1]", "x.json")
+        decode_all(b"[" + data + b", 1]", "x.json")
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
@@ -203,7 +204,7 @@ def test_wrong_types_are_found_when_writing() -> None:
         {"floor": None},
     ):
         with pytest.raises(DocumentError, match="damaged or contradicts itself"):
-            d.encode(documents.document(**changes))
+            encode(documents.document(**changes))
 
 
 def test_an_environment_record_is_checked_when_it_is_taken() -> None:

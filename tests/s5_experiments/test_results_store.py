@@ -20,7 +20,7 @@ from s5_experiments import documents
 
 from multikernel.errors import BadInput, DocumentError, OutputError
 from multikernel.results import store
-from multikernel.results.document import decode_all, encode, encode_all
+from multikernel.results.encoding import decode_all, encode, encode_all
 
 NOT_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
 

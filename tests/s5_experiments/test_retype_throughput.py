@@ -30,7 +30,8 @@ from multikernel.machine.cpus import Placement
 from multikernel.native._native import CAPABILITY_TYPES, KINDS
 from multikernel.report.comparisons import COMPARISONS
 from multikernel.report.figures import registry as figures
-from multikernel.results.document import Series, decode, encode
+from multikernel.results.document import Series
+from multikernel.results.encoding import decode, encode
 from multikernel.results.histogram import Histogram
 
 CORES = 3

@@ -37,7 +37,7 @@ from multikernel.knowledge.tree import Tree
 from multikernel.machine.cpus import Placement
 from multikernel.machine.synthetic import from_string
 from multikernel.report.figures import registry as figures
-from multikernel.results.document import decode, encode
+from multikernel.results.encoding import decode, encode
 
 PLAN = (("back-to-back", 40, 10), ("single", 12, 1))
 CORES = 4

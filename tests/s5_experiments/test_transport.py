@@ -10,7 +10,8 @@ from multikernel.experiments.instrument.arms import Spec
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.transport.counting import EVENTS, Counting
 from multikernel.machine.cpus import Placement
-from multikernel.results.document import Series, decode, encode
+from multikernel.results.document import Series
+from multikernel.results.encoding import decode, encode
 
 WAYS = {way.name: way for way in transport.WAYS}
 

@@ -25,7 +25,8 @@ from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree as KindOfTree
 from multikernel.machine import synthetic
 from multikernel.machine.cpus import Placement
-from multikernel.results.document import Document, Series, decode, encode
+from multikernel.results.document import Document, Series
+from multikernel.results.encoding import decode, encode
 from multikernel.user.trees import checked
 
 

@@ -18,7 +18,7 @@ from multikernel import cli
 from multikernel.errors import MeasurementRefused
 from multikernel.experiments import registry
 from multikernel.results import store
-from multikernel.results.document import decode_all
+from multikernel.results.encoding import decode_all
 
 CROWDED = () if len(os.sched_getaffinity(0)) >= 2 else ("--oversubscribe",)
 SMOKE = ("--size", "smoke", "--cores", "2", *CROWDED)

@@ -11,7 +11,8 @@ import pytest
 from s5_experiments import report_documents as known
 
 from multikernel.results import store
-from multikernel.results.document import Document, encode
+from multikernel.results.document import Document
+from multikernel.results.encoding import encode
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -1,51 +1,27 @@
-"""Configurations ("arms") measured by turns: slices of each, interleaved, over several boots; then
-series and ratios of them.
+"""What an experiment declares: configurations ("arms") with the series that each brings, and what
+is compared.
 
-Guarantees: within a boot every arm has its slice in every round, in an order drawn anew each time
-from the request's seed, so that what drifts drifts through all of them. A slice in which the
-machine disturbed the measurement is measured again, twice at most, and then dropped; an arm of
-which nothing trustworthy remains has no series but a sentence that says why. A series' interval and
-every ratio are over boots, and ratios are taken within each. Idea: hyperfine's interleaving and its
-warnings; statistics as in `results.statistics`.
+Guarantees: an arm says all of itself: on which machine it runs, what a slice of it does, what its
+series say, and whether it is measured once more on a second boot, which makes it the control. A
+ratio names two series by their keys, and what their difference comes of.
 """
 
 from __future__ import annotations
 
-import random
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from statistics import median
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from multikernel.experiments.instrument.request import Request
 from multikernel.machine.activity import Activity
-from multikernel.results import statistics
-from multikernel.results.document import (
-    Buckets,
-    Caution,
-    Measure,
-    Mode,
-    Ratio,
-    Series,
-    System,
-    Unit,
-)
+from multikernel.results.document import Measure, Mode, Scalar, System, Unit, Words
 from multikernel.results.histogram import Histogram
-
-REPEATS, REPEATS_SHARE = 2, 0.25
-"""How often a disturbed slice is measured again; and of how many slices at most, on a machine that
-is never quiet.
-"""
-PREEMPTED_FEW, PREEMPTED_SHARE = 4, 0.05
-"""Preemptions that a slice may have and still count: so many, or that share of its samples. A
-median does not move for them.
-"""
 
 CONTROL = "-control"
 """The key of a control is that of the arm it repeats, and this."""
-
-
 Pair = tuple[int, int]
+"""Two cores."""
 
 
 def floor_key(pair: Pair, mode: Mode) -> str:
@@ -56,14 +32,6 @@ def floor_key(pair: Pair, mode: Mode) -> str:
 def line_key(pair: Pair, mode: Mode, line: int) -> str:
     """The key of one line's floor."""
     return f"{floor_key(pair, mode)}.line-{line}"
-
-
-def labelled(what: str, control: object) -> str:
-    """What progress calls an arm. control: true for one that repeats another."""
-    return f"{what}, control" if control else what
-
-
-Scalar = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,189 +68,60 @@ class Outcome:
     reason: str | None = None
 
 
+class On(Protocol):
+    """What arms run on, a machine: hashable, for arms that name an equal one share it."""
+
+    def open(self, stack: ExitStack, request: Request) -> Any:
+        """A fresh one, which ends with the stack; slices are given it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One configuration to measure. name: for people; run: one slice of it."""
+    """One configuration. name: for people; specs: the series that its slices bring; slice: measures
+    once, on that machine. repeated: it is the control, measured again on a second machine.
+    """
 
     name: str
-    run: Callable[[], Outcome]
+    specs: tuple[Spec, ...]
+    on: On
+    slice: Callable[[Any], Outcome]
+    repeated: bool = False
+
+    def control(self) -> Arm:
+        """The same under the control's keys, for another machine."""
+        keys = [spec.key for spec in self.specs]
+
+        def again(machine: Any) -> Outcome:
+            outcome = self.slice(machine)
+            samples = {key + CONTROL: outcome.samples[key] for key in keys}
+            return Outcome(samples, activity=outcome.activity, reason=outcome.reason)
+
+        specs = tuple(replace(spec, key=spec.key + CONTROL, control=True) for spec in self.specs)
+        return Arm(f"{self.name}, control", specs, self.on, again)
 
 
-class Collector:
-    """All that the slices brought."""
-
-    def __init__(self, request: Request) -> None:
-        self.request = request
-        self._order = random.Random(request.seed)
-        self._tallies: dict[str, dict[int, list[Histogram]]] = defaultdict(
-            lambda: defaultdict(list)
-        )
-        self.sums: Counter[str] = Counter()
-        self.slices = self.repeated = 0
-        self.dropped: Counter[str] = Counter()
-        self.why: dict[str, Counter[str]] = defaultdict(Counter)
-        self._keys: dict[str, set[str]] = defaultdict(set)
-
-    # --- measuring ---
-
-    def boot(self, number: int, arms: Sequence[Arm]) -> None:
-        """All rounds of one boot."""
-        for _ in range(self.request.size.rounds):
-            order = list(arms)
-            self._order.shuffle(order)
-            for arm in order:
-                self.slice(number, arm)
-
-    def slice(self, number: int, arm: Arm) -> None:
-        """One slice of an arm, again if it was disturbed, and kept if in the end it was not."""
-        self.slices += 1
-        attempts = 0
-        while True:
-            attempts += 1
-            outcome = arm.run()
-            self._keys[arm.name].update(outcome.samples)
-            reason = (
-                disturbed(outcome, self.request.crowded) if self.request.size.measures else None
-            )
-            if reason is None:
-                self.keep(number, outcome)
-                return
-            self.why[arm.name][reason] += 1
-            if attempts > REPEATS or self.repeated > REPEATS_SHARE * self.slices:
-                self.dropped[arm.name] += 1
-                return
-            self.repeated += 1
-
-    def keep(self, number: int, outcome: Outcome) -> None:
-        """Adds a slice's samples to the arm's."""
-        for key, histogram in outcome.samples.items():
-            self._tallies[key][number].append(histogram)
-        self.sums.update(outcome.sums)
-
-    # --- asking ---
-
-    def medians(self, key: str) -> dict[int, float]:
-        """The median of an arm in each boot that has one."""
-        found = self._tallies.get(key, {})
-        return {boot: Histogram.merge(some).percentile(50) for boot, some in sorted(found.items())}
-
-    def discard(self, key: str) -> None:
-        """An arm that turned out to be something else: it has no series and no ratios."""
-        self._tallies.pop(key, None)
-
-    def has(self, key: str) -> bool:
-        """Whether any sample of it counts."""
-        return key in self._tallies
-
-    def floor_by_line(self, pair: Pair, mode: Mode) -> list[dict[int, float]]:
-        """Of each line of that pair that was measured, the median in each boot."""
-        found: list[dict[int, float]] = []
-        while boots := self.medians(line_key(pair, mode, len(found))):
-            found.append(boots)
-        return found
-
-    def _over_floor(self, spec: Spec) -> float | None:
-        """The median, over boots, of what it takes over the floor of that boot: where a host moves
-        the CPUs between boots, the floor of all is that of none.
-        """
-        floors: dict[int, float] = {}
-        for pair in spec.floor:
-            lines = self.floor_by_line(pair, spec.mode)
-            for boot in set().union(*lines):
-                # Completion on many cores is judged by the slowest of the lines that it takes.
-                floor = median(line[boot] for line in lines if boot in line)
-                floors[boot] = max(floor, floors.get(boot, 0.0))
-        medians = self.medians(spec.key)
-        ratios = [medians[boot] / floors[boot] for boot in medians if boot in floors]
-        return median(ratios) if ratios and not self.request.crowded else None
-
-    def series(self, spec: Spec) -> Series | None:
-        """The series of an arm; None if nothing of it remains."""
-        found = self._tallies.get(spec.key)
-        if not found:
-            return None
-        merged = Histogram.merge([one for some in found.values() for one in some])
-        summary = merged.summary()
-        return Series(
-            system=spec.system, variant=spec.variant, cores=spec.cores,
-            parameters=dict(spec.parameters),
-            measure=spec.measure, mode=spec.mode, batch=spec.batch, unit=spec.unit,
-            boots=len(found),
-            median_interval=statistics.median_interval(list(self.medians(spec.key).values())),
-            over_floor=self._over_floor(spec),
-            histogram=Buckets.of(merged), control=spec.control, **summary,
-        )  # fmt: skip
-
-    def ratio(self, over: str, under: str) -> Ratio | None:
-        """How many times the one arm is the other, over the boots that have both; None without
-        any.
-        """
-        numerators, denominators = self.medians(over), self.medians(under)
-        boots = [boot for boot in numerators if boot in denominators]
-        if not boots or self.request.crowded:
-            return None
-        name = f"control-over-{under}" if over == under + CONTROL else f"{over}-over-{under}"
-        return statistics.ratio(
-            name, [numerators[b] for b in boots], [denominators[b] for b in boots]
-        )
-
-    def ratios(self, pairs: Iterable[tuple[str, str]]) -> list[Ratio]:
-        """Those ratios that there are."""
-        return [ratio for over, under in pairs if (ratio := self.ratio(over, under)) is not None]
-
-    def warnings(self) -> list[Caution]:
-        """What was dropped, and which arms have nothing left."""
-        return list(self._warnings())
-
-    def _warnings(self) -> Iterator[Caution]:
-        if not self.request.size.measures:
-            yield Caution(
-                code="smoke",
-                text="Smoke size: this shows that everything runs, and measures nothing.",
-            )
-        disturbances = sum((counts for counts in self.why.values()), Counter[str]())
-        if disturbances:
-            reasons = ", ".join(f"{code} {count}×" for code, count in disturbances.most_common())
-            yield Caution(
-                code="contaminated-slices",
-                text=(
-                    f"Of {self.slices} slices {self.repeated} were measured again because something"
-                    f" disturbed them ({reasons}), and {sum(self.dropped.values())} were dropped in"
-                    " the end. Stop other programs, or use a quieter machine."
-                ),
-            )
-        for name, dropped in sorted(self.dropped.items()):
-            if self._keys[name] and not any(self.has(key) for key in self._keys[name]):
-                reasons = ", ".join(
-                    f"{code} {count}×" for code, count in self.why[name].most_common()
-                )
-                yield Caution(
-                    code="refused",
-                    text=(
-                        f"{name}: refused, since each of its {dropped} slices was disturbed"
-                        f" ({reasons}) however often it was measured again."
-                    ),
-                )
-
-
-def disturbed(outcome: Outcome, crowded: bool) -> str | None:
-    """Why a slice cannot be trusted, as a code; None if it can. Where cores share CPUs, being
-    preempted is the rule.
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """What is compared: how many times the series `over` is the series `under`. kind, words: as in
+    a document.
     """
-    if crowded:
-        return None
-    if outcome.reason is not None or outcome.activity is None:
-        return outcome.reason
-    samples = sum(histogram.samples for histogram in outcome.samples.values())
-    if outcome.activity.steal_ticks:
-        return "steal"
-    if outcome.activity.throttled:
-        return "throttled"
-    for task in outcome.activity.tasks.values():
-        if task.migrations:
-            return "migrated"
-        if task.voluntary is None and task.involuntary is None:
-            return "task-gone"
-        if (task.involuntary or 0) > max(PREEMPTED_FEW, PREEMPTED_SHARE * samples):
-            return "preempted"
-    return None
+
+    over: str
+    under: str
+    kind: str = "other"
+    words: Words | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name in documents."""
+        return f"{self.over}-over-{self.under}"
+
+
+def control_ratios(arms: list[Arm]) -> list[Ratio]:
+    """Every repeated series over itself."""
+    return [
+        Ratio(spec.key + CONTROL, spec.key, "control")
+        for arm in arms
+        if arm.repeated
+        for spec in arm.specs
+    ]

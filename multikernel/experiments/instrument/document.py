@@ -7,13 +7,20 @@ Guarantees: every document is made in this one way, so that all say the same thi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from statistics import median
+from typing import TYPE_CHECKING
 
 from multikernel.errors import MeasurementRefused
-from multikernel.experiments.instrument.arms import Collector, Pair, Spec, floor_key
+from multikernel.experiments.instrument.arms import Arm, Ratio
+from multikernel.experiments.instrument.collector import Collector
+from multikernel.experiments.instrument.floors import floors_of
 from multikernel.experiments.instrument.request import Request
 from multikernel.machine.environment import Environment
-from multikernel.results.document import Caution, Document, Floor, environment_of
+from multikernel.results.document import Boot, Caution, Document, environment_of
+
+if TYPE_CHECKING:
+    from multikernel.experiments.instrument.experiment import Experiment
 
 _before_us: list[str] = []
 """Experiments that this process has run: the load that a later one finds is theirs, and nothing to
@@ -27,27 +34,31 @@ def begin(request: Request) -> Environment:
 
 
 def finish(
-    name: str,
+    experiment: Experiment,
     environment: Environment,
     collector: Collector,
-    floors: Mapping[Pair, Floor],
-    specs: Sequence[Spec],
-    ratios: Iterable[tuple[str, str]],
-    warnings: Iterable[Caution] = (),
-    revise: Callable[[Spec], Spec] = lambda spec: spec,
+    boots: Sequence[Boot],
+    arms: Sequence[Arm],
+    asked: Sequence[Ratio],
 ) -> Document:
-    """The document. revise: what is known of an arm only now. Raises MeasurementRefused if nothing
-    can be trusted.
-    """
+    """The document. Raises MeasurementRefused if nothing can be trusted."""
+    request = experiment.request
     record = environment_of(environment.finish())
-    found = [collector.series(revise(spec)) for spec in specs]
+    said = list(experiment.cautions(collector))
+    floors = floors_of(collector, experiment.judged_by(), request.placement.cpus)
+    specs = [
+        spec
+        for arm in arms
+        for spec in (*arm.specs, *(arm.control().specs if arm.repeated else ()))
+    ]
+    found = [collector.series(experiment.revised(spec, collector)) for spec in specs]
     series = [one for one in found if one is not None]
     of_the_host = [
         Caution(code=caveat.code, text=caveat.text)
         for caveat in environment.caveats()
         if not (_before_us and caveat.code == "load")
     ]
-    _before_us.append(name)
+    _before_us.append(experiment.name)
     cautions = collector.warnings()
     if not series:
         why = "; ".join(
@@ -56,42 +67,41 @@ def finish(
             if caution.code in ("refused", "contaminated-slices")
         )
         raise MeasurementRefused(
-            f"nothing that experiment {name} measured can be trusted", value=why or None
+            f"nothing that experiment {experiment.name} measured can be trusted", value=why or None
         )
-    if not floors and not collector.request.crowded:
+    if not floors and not request.crowded:
         cautions.append(
             Caution(
                 code="no-floor",
                 text="No floor could be measured: nothing is given as a multiple of it.",
             )
         )
-    cautions += _moved(collector, floors)
+    cautions += _moved(boots)
     return Document(
-        experiment=name,
+        experiment=experiment.name,
         environment=record,
+        boots=list(boots),
         floor=list(floors.values()),
         series=series,
-        ratios=collector.ratios(ratios),
-        warnings=[*cautions, *warnings, *of_the_host],
+        ratios=collector.ratios(asked),
+        warnings=[*cautions, *said, *of_the_host],
     )
 
 
-MOVED = 1.5
-"""A floor that differs so much between boots is not one floor."""
-
-
-def _moved(collector: Collector, floors: Iterable[Pair]) -> Iterator[Caution]:
+def _moved(boots: Sequence[Boot]) -> Iterator[Caution]:
     """Whether the virtual machine's CPUs were moved about under it: the lines then travel another
     way.
     """
-    for a, b in floors:
-        found = sorted(collector.medians(floor_key((a, b), "back-to-back")).values())
-        if found and found[-1] > MOVED * found[0] and not collector.request.crowded:
-            yield Caution(
-                code="floor-moved",
-                text=(
-                    f"The floor between cores {a} and {b} moved from {found[0]:.0f} to"
-                    f" {found[-1]:.0f} cycles between boots, as when a hypervisor moves the CPUs."
-                    " Read the ratios, which are taken within each boot."
-                ),
-            )
+    out = [boot for boot in boots if not boot.counts and boot.floor is not None]
+    if not out:
+        return
+    counting = [boot.floor for boot in boots if boot.counts and boot.floor is not None]
+    elsewhere = ", ".join(f"{boot.floor:.0f}" for boot in out)
+    yield Caution(
+        code="floor-moved",
+        text=(
+            f"In {len(out)} of {len(boots)} boots the floor was another one ({elsewhere} cycles, and"
+            f" {median(counting):.0f} in the others), as when a hypervisor moves the CPUs. Those"
+            " boots do not count."
+        ),
+    )

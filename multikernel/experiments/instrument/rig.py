@@ -60,6 +60,9 @@ class Bench:
         self._meetings = 0
         self._expected: dict[str, float] = {}
         self._along: dict[int, tuple[tuple[int, int], ...]] = {}
+        self._uses = 1
+        self.prepared: Any = None
+        """What the system was prepared with (`machines.Booted`)."""
         frame = system.allocate(loops.PAGE)
         self._frame = frame.offset, frame.name
         system.cores[0].run(loops.be_quiet)
@@ -68,6 +71,14 @@ class Bench:
     def cores(self) -> int:
         """How many cores."""
         return len(self.cpus)
+
+    def uses(self, span: int) -> int:
+        """So many numbers that no slice has had: sides of a loop that count on lines begin there,
+        since the lines hold what earlier slices left.
+        """
+        first = self._uses
+        self._uses += span
+        return first
 
     # --- loops ---
 

@@ -10,33 +10,19 @@ stands beside them. Answers: the paper's table 1 (LRPC on one core).
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
-from multikernel import system as system_
-from multikernel.experiments.floor import BATCHES, MODES, floor_arms, floors_of
-from multikernel.experiments.instrument import document, paper_loops
-from multikernel.experiments.instrument.arms import (
-    CONTROL,
-    Arm,
-    Collector,
-    Outcome,
-    Scalar,
-    Spec,
-    labelled,
-)
+from multikernel.experiments.instrument import paper_loops
+from multikernel.experiments.instrument.arms import Arm, Outcome, Pair, Ratio, Spec
+from multikernel.experiments.instrument.collector import Collector
+from multikernel.experiments.instrument.experiment import Experiment
+from multikernel.experiments.instrument.floors import BATCHES, MODES, plan_of
 from multikernel.experiments.instrument.loops import POLLING_CROWDED, Policy, Report
-from multikernel.experiments.instrument.request import Request
+from multikernel.experiments.instrument.machines import MULTIKERNEL, Booted
 from multikernel.experiments.instrument.rig import Bench, samples_of
 from multikernel.machine.activity import Activity
-from multikernel.results.document import Caution, Document, Mode
-
-NAME = "local-call"
-FIGURE = "table 1"
-SUMMARY = (
-    "A request that stays on its CPU: to the own driver, and to another process; and a message,"
-    " beside them."
-)
+from multikernel.results.document import Caution, Mode, Scalar
 
 PAIR = (0, 1)
 OWN, YIELD, SLEEP, MESSAGE = (
@@ -63,7 +49,6 @@ USUAL: dict[str, dict[Mode, int]] = {
     SLEEP: {"back-to-back": 400, "single": 200},
     MESSAGE: {"back-to-back": 20_000, "single": 5_000},
 }
-CONTROL_OF = OWN
 
 NOT_LRPC = Caution(
     code="not-the-papers-lrpc",
@@ -86,51 +71,6 @@ SHARED_CPU = Caution(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Boot:
-    """What one boot measures on. apart: cores with CPUs of their own; together: two on one CPU."""
-
-    apart: Bench
-    together: Bench
-
-
-def _key(name: str, mode: Mode, *, control: bool = False) -> str:
-    return f"{name}-{mode}" + (CONTROL if control else "")
-
-
-def _arms(request: Request, boot: _Boot) -> list[Arm]:
-    def slice_of(name: str, control: bool) -> Outcome:
-        plan = tuple(
-            (mode, request.size.count(USUAL[name][mode], BATCHES[mode]), BATCHES[mode])
-            for mode in MODES
-        )
-        report = _measured(name, boot, plan)
-        samples = samples_of(report)
-        found = {_key(name, mode, control=control): samples[mode] for mode in MODES}
-        activity = report.activity
-        return Outcome(
-            found, activity=but_switches(activity) if name in SWITCHING and activity else activity
-        )
-
-    def arm(name: str, control: bool = False) -> Arm:
-        return Arm(labelled(name, control), lambda: slice_of(name, control))
-
-    return [
-        *(arm(name) for name in BOUNDARIES),
-        arm(CONTROL_OF, control=True),
-        *floor_arms(boot.apart, request, [PAIR]),
-    ]
-
-
-def _measured(name: str, boot: _Boot, plan: tuple[tuple[str, int, int], ...]) -> Report:
-    if name == OWN:
-        return boot.apart.one(name, paper_loops.own_driver, plan, boot.apart.watch)
-    if name == MESSAGE:
-        return boot.apart.ping(PAIR, 0, plan)
-    bench = boot.together
-    return bench.one(name, paper_loops.neighbour, 1, SWITCHING[name], plan, bench.watch)
-
-
 def but_switches(activity: Activity) -> Activity:
     """Being switched is what these arms measure: it does not disturb them."""
     tasks = {
@@ -140,11 +80,45 @@ def but_switches(activity: Activity) -> Activity:
     return replace(activity, tasks=tasks)
 
 
-def _specs(request: Request) -> list[Spec]:
-    cpus = request.placement.cpus
-    found = []
-    for name, boundary in BOUNDARIES.items():
-        parameters: dict[str, Scalar] = {"boundary": boundary}
+def _key(name: str, mode: Mode) -> str:
+    return f"{name}-{mode}"
+
+
+class LocalCall(Experiment):
+    """By the boundary that is crossed."""
+
+    name = "local-call"
+    figure = "table 1"
+    summary = (
+        "A request that stays on its CPU: to the own driver, and to another process; and a message,"
+        " beside them."
+    )
+
+    def pairs(self) -> list[Pair]:
+        """Of the message."""
+        return [PAIR]
+
+    def arms(self) -> Iterator[Arm]:
+        """One for each boundary."""
+        for name in BOUNDARIES:
+            on = Booted(one_cpu=True) if name in SWITCHING else MULTIKERNEL
+            yield Arm(name, self._specs(name), on, self._slice(name), repeated=name == OWN)
+
+    def _slice(self, name: str) -> Callable[[Bench], Outcome]:
+        plan = plan_of(self.request, USUAL[name])
+
+        def slice_of(bench: Bench) -> Outcome:
+            report = _measured(name, bench, plan)
+            samples, activity = samples_of(report), report.activity
+            if name in SWITCHING and activity:
+                activity = but_switches(activity)
+            return Outcome({_key(name, mode): samples[mode] for mode in MODES}, activity=activity)
+
+        return slice_of
+
+    def _specs(self, name: str) -> tuple[Spec, ...]:
+        cpus = self.request.placement.cpus
+        parameters: dict[str, Scalar] = {"boundary": BOUNDARIES[name]}
         if name == OWN:
             parameters |= {"told": "none"}
         elif name == SLEEP:
@@ -152,45 +126,32 @@ def _specs(request: Request) -> list[Spec]:
         else:
             to = cpus[1] if name == MESSAGE else cpus[0]
             parameters |= {"pair": f"{cpus[0]}-{to}", "target": "polling", "told": "poll"}
-        for mode in MODES:
-            spec = Spec(
+        return tuple(
+            Spec(
                 _key(name, mode), "multikernel", name, 1 if name == OWN else 2, "round-trip", mode,
-                BATCHES[mode],
-                parameters=parameters, floor=(PAIR,) if name == MESSAGE else (),
-            )  # fmt: skip
-            found.append(spec)
-            if name == CONTROL_OF:
-                found.append(replace(spec, key=_key(name, mode, control=True), control=True))
-    return found
+                BATCHES[mode], parameters=parameters, floor=(PAIR,) if name == MESSAGE else (),
+            )
+            for mode in MODES
+        )  # fmt: skip
+
+    def ratios(self) -> Iterator[Ratio]:
+        """Each boundary against the next."""
+        for mode in MODES:
+            for over, under in ((MESSAGE, OWN), (YIELD, MESSAGE), (SLEEP, MESSAGE), (SLEEP, YIELD)):
+                yield Ratio(_key(over, mode), _key(under, mode), "cost")
+
+    def cautions(self, collector: Collector) -> Sequence[Caution]:
+        """What this is not."""
+        del collector
+        return NOT_LRPC, SHARED_CPU
 
 
-def _ratios() -> list[tuple[str, str]]:
-    return [
-        pair
-        for mode in MODES
-        for pair in (
-            (_key(CONTROL_OF, mode, control=True), _key(CONTROL_OF, mode)),
-            (_key(MESSAGE, mode), _key(OWN, mode)),
-            (_key(YIELD, mode), _key(MESSAGE, mode)),
-            (_key(SLEEP, mode), _key(MESSAGE, mode)),
-            (_key(SLEEP, mode), _key(YIELD, mode)),
-        )
-    ]
+def _measured(name: str, bench: Bench, plan: tuple[tuple[str, int, int], ...]) -> Report:
+    if name == OWN:
+        return bench.one(name, paper_loops.own_driver, plan, bench.watch)
+    if name == MESSAGE:
+        return bench.ping(PAIR, 0, plan)
+    return bench.one(name, paper_loops.neighbour, 1, SWITCHING[name], plan, bench.watch)
 
 
-def run(request: Request) -> Document:
-    """Measures; see the page."""
-    request = request.fitted()
-    cpus = request.placement.cpus
-    collector = Collector(request)
-    record = document.begin(request)
-    for boot in range(request.size.boots):
-        request.progress(f"{NAME}: boot {boot + 1} of {request.size.boots}")
-        with ExitStack() as stack:
-            apart = Bench(stack.enter_context(system_.boot(list(cpus))))
-            together = Bench(stack.enter_context(system_.boot([cpus[0], cpus[0]])))
-            collector.boot(boot, _arms(request, _Boot(apart, together)))
-    floors = floors_of(collector, [PAIR], cpus)
-    return document.finish(
-        NAME, record, collector, floors, _specs(request), _ratios(), [NOT_LRPC, SHARED_CPU]
-    )
+EXPERIMENT = LocalCall
