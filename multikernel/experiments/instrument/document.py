@@ -100,8 +100,8 @@ def _moved(boots: Sequence[Boot]) -> Iterator[Caution]:
     yield Caution(
         code="floor-moved",
         text=(
-            f"In {len(out)} of {len(boots)} boots the floor was another one ({elsewhere} cycles, and"
-            f" {median(counting):.0f} in the others), as when a hypervisor moves the CPUs. Those"
+            f"In {len(out)} of {len(boots)} boots the floor was another one ({elsewhere} cycles,"
+            f" and {median(counting):.0f} in the others), as when a hypervisor moves the CPUs. Those"
             " boots do not count."
         ),
     )
