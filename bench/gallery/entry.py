@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from multikernel import catalogue
 from multikernel.errors import BadInput
 from multikernel.report.figure import Figure, stacked
 from multikernel.report.figures import registry
 from multikernel.report.machines import Machine, described, machines, sentences, title_of, warnings
-from multikernel.report.paper_values import ANSWERS
 from multikernel.results import store
 from multikernel.results.document import Document
 from multikernel.results.encoding import encode
@@ -106,7 +106,8 @@ def page(machine: Machine, name: str) -> str:
     drawn = list(_figures(machine))
     for document in latest:
         experiment = document.experiment
-        answer = f" {ANSWERS[experiment]}" if experiment in ANSWERS else ""
+        known = catalogue.entries().get(experiment)
+        answer = f" {known.question}" if known else ""
         command = " ".join(document.environment.command)
         parts += [f"## {experiment}", f"`{command}`.{answer}"]
         for file, figure in drawn:

@@ -20,7 +20,7 @@ def command() -> None:
 @command.command("list")
 def list_() -> None:
     """All experiments: name, the paper's figure it answers, and what it measures."""
-    known = registry.all_of_them()
+    known = registry.listed()
     name, figure = (max(len(getattr(one, what)) for one in known) for what in ("name", "figure"))
     for one in known:
         click.echo(f"{one.name:<{name}}  {one.figure:<{figure}}  {one.summary}")
@@ -35,7 +35,7 @@ def run(
 ) -> None:  # fmt: skip
     """Run experiments by name, or all of them by `all`, and print their table and warnings."""
     if "all" in names:
-        names = tuple(one.name for one in registry.all_of_them())
+        names = tuple(registry.names())
     for name in names:
         registry.get(name)
     request = request_of(

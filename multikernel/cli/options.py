@@ -192,7 +192,7 @@ class Run:
         for name in names:
             began = time.monotonic()
             try:
-                documents.append(registry.get(name).run(request))
+                documents.append(registry.get(name)(request).run())
             except MeasurementRefused as error:
                 progress_to_stderr(f"{name}: {error}")
                 self.wrong.append(error)

@@ -10,8 +10,10 @@ and whose value is its class.
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
+from multikernel import catalogue
+from multikernel.catalogue import Entry
 from multikernel.errors import BadInput
 from multikernel.experiments.instrument.experiment import Experiment
 
@@ -34,6 +36,7 @@ def names() -> list[str]:
 
 def get(name: str) -> type[Experiment]:
     """An experiment by name. Raises BadInput."""
+    found: type[Experiment]
     if name in NAMES:
         found = importlib.import_module(f"{GROUP}.{name.replace('-', '_')}").EXPERIMENT
     else:
@@ -42,11 +45,39 @@ def get(name: str) -> type[Experiment]:
             raise BadInput(
                 "unknown experiment", value=name, hint="there are all, " + ", ".join(names())
             )
-        found = points[name].load()
-    assert issubclass(found, Experiment)
+        found = _loaded(points[name])
     return found
 
 
-def all_of_them() -> list[type[Experiment]]:
-    """All, in the order they are listed in."""
-    return [get(name) for name in names()]
+def _loaded(point: EntryPoint) -> type[Experiment]:
+    """Another package's, which may do anything when it is imported."""
+    try:
+        found = point.load()
+    except Exception as error:
+        raise BadInput(
+            "this experiment of another package cannot be loaded",
+            value=f"{type(error).__name__}: {error}", where=f"{point.name} = {point.value}",
+        ) from error  # fmt: skip
+    if not (isinstance(found, type) and issubclass(found, Experiment)):
+        raise BadInput(
+            "this entry point is no experiment", value=repr(found),
+            where=f"{point.name} = {point.value}", hint="it has to name a subclass of Experiment",
+        )  # fmt: skip
+    if found.entry.name != point.name:
+        raise BadInput(
+            "this experiment is called otherwise than its entry point", value=found.entry.name,
+            where=f"{point.name} = {point.value}",
+        )  # fmt: skip
+    return found
+
+
+def listed() -> list[Entry]:
+    """What all are called and ask, in that order. Of our own, none is imported for it."""
+    return [catalogue.entry(name) if name in NAMES else _entry(name) for name in names()]
+
+
+def _entry(name: str) -> Entry:
+    try:
+        return get(name).entry
+    except BadInput as error:
+        return Entry(name=name, figure="–", summary=str(error))

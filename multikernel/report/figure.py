@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from multikernel.catalogue import PaperValue
 from multikernel.report.markup import Child, Markup, element, joined, style
-from multikernel.report.paper_values import PaperValue
 from multikernel.report.style import FIGURE_STYLE
 
 WIDTH = 420.0

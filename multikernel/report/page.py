@@ -13,12 +13,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 
+from multikernel.catalogue import SOURCE, PaperValue, entries
 from multikernel.report import machines as machines_
 from multikernel.report.figure import Block, Figure, svg
 from multikernel.report.figures import registry
 from multikernel.report.machines import Machine
 from multikernel.report.markup import Child, Markup, element, joined, style
-from multikernel.report.paper_values import ANSWERS, SOURCE, PaperValue
 from multikernel.report.style import FIGURE_STYLE, PAGE_STYLE
 from multikernel.report.table import HEADINGS, NOTE, NUMBERS, number, rows
 from multikernel.report.wording import short
@@ -179,8 +179,8 @@ def _verdict(machine: Machine) -> Markup:
 def _experiment(machine: Machine, name: str, names: _Names) -> Markup:
     documents = machine.of(name)
     parts: list[Child] = [element("h2", f"Experiment {name}")]
-    if name in ANSWERS:
-        parts.append(element("p", ANSWERS[name], class_="quiet"))
+    if name in entries():
+        parts.append(element("p", entries()[name].question, class_="quiet"))
     every = {one.experiment for one in machine.documents}
     own = [one for one in machines_.warnings(machine) if machines_.alone_in(one, every) == name]
     shown: set[tuple[PaperValue, ...]] = set()

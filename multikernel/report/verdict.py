@@ -1,12 +1,14 @@
 """The verdict: what the documents show, in sentences with ratios, and what they don't.
 
-Guarantees: every comparison has its sentence, so every configuration in which the multikernel is
-slower has one. Kernels notified in the same way are compared for what structure is worth; those
-notified differently only with the remark that the difference comes of the notification, and would
-hold for any kernel. Whether there is a difference, none, or nothing to be said of it is the judge's
+Guarantees: every ratio that has words has its sentence, so every configuration in which the
+multikernel is slower has one. In "structure" both sides are notified in the same way; in "tree" one
+kernel is notified along different trees, or by messages and by its line; "transport" is what the
+monitors' messages cost where they share no memory; in "spared" one side has nobody to notify; in
+"asking" the multikernel's cores agree and the shared kernel's take locks; in "notification" the
+sides are notified differently; "cost" is what else is paid. Other kinds have a section each.
+Whether there is a difference, none, or nothing to be said of it is the judge's
 (`results.judge`). How costs go with the number of cores is said only of documents that hold
-several (`by_cores`); nothing at all is claimed where cores shared CPUs. The comparisons are listed
-in `comparisons`.
+several (`by_cores`); nothing at all is claimed where cores shared CPUs.
 """
 
 from __future__ import annotations
@@ -17,11 +19,20 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from multikernel.report import by_cores
-from multikernel.report.comparisons import COMPARISONS, TITLES, Comparison
 from multikernel.report.wording import host_transport_of
 from multikernel.results import judge as judging
-from multikernel.results.document import Document, Ratio, Series
+from multikernel.results.document import Document, Ratio, Series, Words
 
+TITLES = {
+    "structure": "What structure is worth (both sides notified in the same way)",
+    "tree": "What the tree is worth",
+    "transport": "What shared memory is worth to messages (call lines against sockets)",
+    "spared": "What cores are spared that don't hold the page",
+    "asking": "What it costs to ask all, where the shared kernel's cores take a lock",
+    "notification": "What the kind of notification is worth (poll, signal, interrupt, nothing)",
+    "cost": "What else is paid",
+}
+"""By kind of ratio, in the order in which they are said."""
 CAVEATS = ("virtual", "smt-shared", "mixed-cores", "cpu-quota", "oversubscribed", "floor-moved")
 """Warnings without which a verdict cannot be read."""
 UNDECIDED: dict[judging.Reason, str] = {
@@ -35,9 +46,10 @@ UNDECIDED: dict[judging.Reason, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """outcome: of the multikernel; sentence: for people; remark: what must be said with it."""
+    """outcome: of the words' subject; sentence: for people; remark: what must be said with it."""
 
-    comparison: Comparison
+    ratio: Ratio
+    words: Words
     outcome: judging.Outcome
     sentence: str
     remark: str = ""
@@ -48,37 +60,36 @@ class Judgement:
         return f"{self.sentence} {self.remark}".rstrip()
 
 
-def judge(ratio: Ratio, comparison: Comparison, spread: float) -> Judgement:
+def judge(ratio: Ratio, words: Words, spread: float) -> Judgement:
     """What a ratio says. spread: of the control."""
-    # From here on: how many times better the multikernel is.
+    # From here on: how many times better the subject is.
     value, interval = ratio.value, ratio.interval
-    if not comparison.more_is_better_for_multikernel:
+    if not words.more_is_better:
         value = 1 / value
         interval = replace(interval, low=1 / interval.high, high=1 / interval.low)
     low, high = interval.low, interval.high
     found = judging.judge(interval, spread)
-    better, worse = comparison.words
     if found.outcome == "better":
-        how = f"{comparison.multikernel} {better.format(_times(value))} {comparison.other}"
+        how = f"{words.subject} {words.better.format(_times(value))} {words.other}"
         span = f"{_times(low)} – {_times(high)}"
     elif found.outcome == "worse":
-        how = f"{comparison.multikernel} {worse.format(_times(1 / value))} {comparison.other}"
+        how = f"{words.subject} {words.worse.format(_times(1 / value))} {words.other}"
         span = f"{_times(1 / high)} – {_times(1 / low)}"
     else:
-        sides = f"{comparison.multikernel.rstrip(',')} and {comparison.other}"
+        sides = f"{words.subject.rstrip(',')} and {words.other}"
         span = f"ratio of speeds {value:.2f}, {low:.2f} – {high:.2f}"
         how = f"{sides} are the same within {100 * found.margin:.0f} %"
         if found.outcome == "unknown":
             how = f"which of {sides} is better cannot be told"
             if found.reason == "wide" and not low <= 1 <= high:
                 side = "better" if low > 1 else "worse"
-                how = f"{comparison.multikernel} is {side} than {comparison.other}, and by how much"
+                how = f"{words.subject} is {side} than {words.other}, and by how much"
                 how += " cannot be told"
             span += f": {UNDECIDED[found.reason]}"
-    lead = f"{comparison.lead}: " if comparison.lead else ""
+    lead = f"{words.lead}: " if words.lead else ""
     sentence = f"{lead}{how} ({span})."
-    remark = comparison.remarks.get(found.outcome, "")
-    return Judgement(comparison, found.outcome, sentence[0].upper() + sentence[1:], remark)
+    remark = words.remarks.get(found.outcome, "")
+    return Judgement(ratio, words, found.outcome, sentence[0].upper() + sentence[1:], remark)
 
 
 def _times(value: float) -> str:
@@ -88,15 +99,13 @@ def _times(value: float) -> str:
 
 
 def judgements(documents: Sequence[Document]) -> list[Judgement]:
-    """All comparisons that the documents have ratios for, in the order of the list."""
-    found = []
-    for comparison in COMPARISONS:
-        for document in documents:
-            for ratio in document.ratios:
-                if ratio.name == comparison.ratio:
-                    spread = judging.spread_of(document, ratio.name)
-                    found.append(judge(ratio, comparison, spread))
-    return found
+    """Of all ratios that have words, in the documents' order."""
+    return [
+        judge(ratio, ratio.words, judging.spread_of(document, ratio))
+        for document in documents
+        for ratio in document.ratios
+        if ratio.words is not None
+    ]
 
 
 def verdict(documents: Sequence[Document]) -> list[tuple[str, list[str]]]:
@@ -112,8 +121,10 @@ def verdict(documents: Sequence[Document]) -> list[tuple[str, list[str]]]:
         return [("What this shows", [sentence])]
     found = judgements(documents)
     sections: list[tuple[str, list[str]]] = []
-    for kind, title in TITLES.items():
-        sentences = [one.full for one in found if one.comparison.kind == kind]
+    kinds = dict.fromkeys([*TITLES, *(one.ratio.kind for one in found)])
+    for kind in kinds:
+        title = TITLES.get(kind, kind.replace("-", " ").capitalize())
+        sentences = [one.full for one in found if one.ratio.kind == kind]
         if kind == "cost":
             sentences = [*_costs(documents), *sentences]
         if sentences:
@@ -129,7 +140,7 @@ def verdict(documents: Sequence[Document]) -> list[tuple[str, list[str]]]:
 
 
 def _slower(found: Sequence[Judgement]) -> list[str]:
-    slower = [one for one in found if one.outcome == "worse" and one.comparison.is_counterpart]
+    slower = [one for one in found if one.outcome == "worse" and one.words.counterpart]
     if not found:
         return ["Nothing was compared."]
     return [one.sentence for one in slower] or ["In nothing that is compared above."]

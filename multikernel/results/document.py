@@ -231,12 +231,12 @@ class Series(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     key: its name in this document. cores: how many took part. parameters: what else was chosen;
     `target` (polling, computing, idle) and `told` (how the others were notified: poll, signal,
-    interrupt, none) mean the same everywhere. measure: occupancy is how many messages a writer was
-    ahead of its reader. batch: operations between two clock readings; percentiles of a batch
-    greater than 1 are of batch means. boots: fresh systems the samples come from. min … mean: in `unit`. median_interval: of the
-    median over boots. over_floor: the median over boots of what it is over that boot's floor, of
-    the same mode; null where it makes no sense. control: this repeats another series, to show which
-    difference means nothing.
+    interrupt, none) mean the same everywhere. measure: occupancy is how many messages a writer
+    was ahead of its reader. batch: operations between two clock readings; percentiles of a
+    batch greater than 1 are of batch means. boots: fresh systems the samples come from. min …
+    mean: in `unit`. median_interval: of the median over boots. over_floor: the median over
+    boots of what it is over that boot's floor, of the same mode; null where it makes no sense.
+    control: this repeats another series, to show which difference means nothing.
     """
 
     key: Slug

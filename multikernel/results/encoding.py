@@ -48,7 +48,7 @@ def encode_all(documents: Sequence[Document]) -> bytes:
 def decode(data: bytes | str, where: str = "") -> Document:
     """Read one document; where: the file to name in errors. Raises DocumentError."""
     if _is_first(_parsed(data, _Head, where), where):
-        return checked(lambda: first_schema.read(msgspec.json.decode(data)), where)
+        return checked(lambda: first_schema.read(data), where)
     return checked(lambda: msgspec.json.decode(data, type=Document), where)
 
 

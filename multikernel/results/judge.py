@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from multikernel.results.document import Document, Interval
+from multikernel.results.document import Document, Interval, Ratio
 
 Outcome = Literal["better", "worse", "same", "unknown"]
 Reason = Literal["", "few", "wide", "across", "noise"]
@@ -25,10 +25,8 @@ LEAST, MOST = 0.03, 0.10
 """Of the margin. A control that differs from itself by more than `MOST` hides what is less."""
 FINE = 0.01
 """What differs by less is the same, whatever interval it has."""
-CONTROL = "control-over-"
-"""How the name of a control's ratio begins."""
-MEASURED_AS = ("-back-to-back", "-single", "-rate")
-"""How names of ratios end that say how both sides were measured."""
+CONTROL = "control"
+"""The kind of a control's ratio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +56,19 @@ def judge(interval: Interval, spread: float, *, more_is_better: bool = True) -> 
     return Finding("better" if (low > 1) == more_is_better else "worse", "", margin)
 
 
-def spread_of(document: Document, ratio: str = "") -> float:
+def spread_of(document: Document, ratio: Ratio | None = None) -> float:
     """What a configuration measured twice differs by: the farther end of the controls' ratios, less
     1; 0 without any.
 
     ratio: the one to be judged; controls measured as its sides were count alone, if there are
     some.
     """
-    controls = [one for one in document.ratios if one.name.startswith(CONTROL)]
-    kind = next((kind for kind in MEASURED_AS if ratio.endswith(kind)), None)
-    alike = [one for one in controls if kind is not None and one.name.endswith(kind)]
+    controls = [one for one in document.ratios if one.kind == CONTROL]
+    how = {series.key: (series.measure, series.mode) for series in document.series}
+    alike = [
+        one
+        for one in controls
+        if ratio is not None and how.get(one.under, 0) == how.get(ratio.under, 1)
+    ]
     ends = [end for one in alike or controls for end in (one.interval.low, one.interval.high)]
     return max((max(end, 1 / end) - 1 for end in ends if end > 0), default=0.0)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from multikernel.results import document as d
 from multikernel.results.histogram import Histogram
 
@@ -30,15 +32,38 @@ def series(samples: Sequence[int] = SAMPLES, **changes: Any) -> d.Series:
     histogram = Histogram.from_values(samples)
     interval = d.Interval(low=300.0, high=320.0, coverage=0.9375, method="min-max")
     fields: dict[str, Any] = {
-        "system": "multikernel", "variant": "two-phase", "cores": 2,
+        "key": "two-phase", "system": "multikernel", "variant": "two-phase", "cores": 2,
         "parameters": {"target": "polling", "told": "poll", "pages": 1}, "measure": "completion",
         "mode": "single",
         "batch": 1, "unit": "tsc-cycles", "boots": 5, "median_interval": interval,
         "over_floor": 1.5,
-        "histogram": d.Buckets.of(histogram), "control": False,
+        "histogram": d.Buckets.of(histogram), "by_boot": [], "control": False,
         **histogram.summary(),
     }  # fmt: skip
     return d.Series(**{**fields, **changes})
+
+
+def distinct(several: Sequence[d.Series]) -> list[d.Series]:
+    """The same, each with a key of its own."""
+    keys = [one.key for one in several]
+    if len(set(keys)) == len(keys):
+        return list(several)
+    return [
+        msgspec.structs.replace(one, key=f"{one.variant}-{number}")
+        for number, one in enumerate(several)
+    ]
+
+
+def ratio(
+    name: str, value: float, interval: d.Interval, words: d.Words | None = None, kind: str = "cost"
+) -> d.Ratio:
+    """A ratio of the two series that its name names."""
+    over, _, under = name.partition("-over-")
+    control = over == "control"
+    return d.Ratio(
+        name=name, over=f"{under}-control" if control else over, under=under or over,
+        kind="control" if control else kind, words=words, value=value, interval=interval,
+    )  # fmt: skip
 
 
 def document(**changes: Any) -> d.Document:
@@ -56,7 +81,10 @@ def document(**changes: Any) -> d.Document:
             )
         ],
         "series": [series()],
-        "ratios": [d.Ratio(name="two-phase-over-one-phase", value=0.6, interval=interval)],
+        "boots": [d.Boot(number=0, floor=310.0, state="near", counts=True)],
+        "ratios": [ratio("two-phase-over-one-phase", value=0.6, interval=interval)],
         "warnings": [d.Caution(code="virtual", text="This is a virtual machine.")],
     }
-    return d.Document(**{**fields, **changes})
+    fields |= changes
+    fields["series"] = distinct(fields["series"])
+    return d.Document(**fields)

@@ -149,7 +149,7 @@ def by_the_host_too(known: d.Document) -> d.Document:
         and (one.variant.startswith("msg") or one.variant.endswith("-phase"))
         and one.parameters.get("told") != "signal"
     ]
-    return msgspec.structs.replace(known, series=[*known.series, *found])
+    return msgspec.structs.replace(known, series=documents.distinct([*known.series, *found]))
 
 
 def by_cores_too(known: d.Document) -> d.Document:
@@ -203,7 +203,7 @@ def by_cores_too(known: d.Document) -> d.Document:
                     parameters=interrupted,
                 )
             )
-    return msgspec.structs.replace(known, series=[*known.series, *found])
+    return msgspec.structs.replace(known, series=documents.distinct([*known.series, *found]))
 
 
 def latency(cpus: int = 4) -> d.Document:

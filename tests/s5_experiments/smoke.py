@@ -22,4 +22,4 @@ def placement(cores: int = 2) -> Placement:
 @functools.cache
 def document_of(name: str) -> Document:
     """The experiment's smoke document."""
-    return registry.get(name).run(Request(placement(), SIZES["smoke"]))
+    return registry.get(name)(Request(placement(), SIZES["smoke"])).run()

@@ -4,10 +4,19 @@ Nothing is booted.
 
 import pytest
 
-from multikernel.experiments.instrument import arms
-from multikernel.experiments.instrument.arms import Arm, Collector, Outcome, Spec
+from multikernel.experiments.instrument import collector as collecting
+from multikernel.experiments.instrument import states
+from multikernel.experiments.instrument.arms import (
+    CONTROL,
+    Outcome,
+    Ratio,
+    Spec,
+    floor_key,
+    line_key,
+)
+from multikernel.experiments.instrument.collector import Collector, Ready
 from multikernel.experiments.instrument.request import SIZES, Request, Size
-from multikernel.experiments.unmap import configurations
+from multikernel.experiments.unmap import notified
 from multikernel.experiments.unmap.linux_process import activity_of
 from multikernel.machine.activity import Activity, CpuActivity, TaskActivity
 from multikernel.machine.cpus import Placement
@@ -57,21 +66,21 @@ def spec(key: str = "arm", **changes: object) -> Spec:
     ],
 )
 def test_what_disturbs_a_slice(activity: Activity, reason: str | None) -> None:
-    assert arms.disturbed(outcome(activity=activity), crowded=False) == reason
-    assert arms.disturbed(outcome(activity=activity), crowded=True) is None
+    assert collecting.disturbed(outcome(activity=activity), crowded=False) == reason
+    assert collecting.disturbed(outcome(activity=activity), crowded=True) is None
 
 
 def test_an_arm_may_refuse_its_slice_and_say_why() -> None:
     for watched in (happened(), happened(steal=1), None):
         refused = Outcome({"arm": Histogram.from_values([1])}, activity=watched, reason="core-away")
-        assert arms.disturbed(refused, crowded=False) == "core-away"
-        assert arms.disturbed(refused, crowded=True) is None
+        assert collecting.disturbed(refused, crowded=False) == "core-away"
+        assert collecting.disturbed(refused, crowded=True) is None
 
 
 def test_a_disturbed_slice_is_measured_again_and_only_the_good_one_counts() -> None:
     tries = iter([outcome(value=9000, activity=happened(steal=3)), outcome(value=300)])
     collector = Collector(request())
-    collector.slice(0, Arm("arm", lambda: next(tries)))
+    collector.slice(0, Ready("arm", lambda: next(tries)))
     series = collector.series(spec())
     assert series is not None
     assert series.max == 300
@@ -83,9 +92,9 @@ def test_a_disturbed_slice_is_measured_again_and_only_the_good_one_counts() -> N
 
 def test_an_arm_that_is_always_disturbed_is_refused_in_words() -> None:
     collector = Collector(request())
-    collector.boot(0, [Arm("the arm", lambda: outcome(activity=happened(involuntary=99)))])
+    collector.boot(0, [Ready("the arm", lambda: outcome(activity=happened(involuntary=99)))])
     assert collector.series(spec()) is None
-    assert collector.ratio("arm", "arm") is None
+    assert collector.ratio(Ratio("arm", "arm")) is None
     refused = [warning.text for warning in collector.warnings() if warning.code == "refused"]
     assert len(refused) == 1
     assert refused[0].startswith("the arm: refused")
@@ -94,7 +103,7 @@ def test_an_arm_that_is_always_disturbed_is_refused_in_words() -> None:
 
 def test_smoke_keeps_everything_and_says_so() -> None:
     collector = Collector(Request(Placement((0, 1)), SIZES["smoke"]))
-    collector.boot(0, [Arm("the arm", lambda: outcome(activity=happened(steal=9)))])
+    collector.boot(0, [Ready("the arm", lambda: outcome(activity=happened(steal=9)))])
     assert collector.series(spec()) is not None
     assert [warning.code for warning in collector.warnings()] == ["smoke"]
 
@@ -107,8 +116,8 @@ def test_a_machine_that_is_never_quiet_does_not_make_a_run_endless() -> None:
         runs.append(1)
         return outcome(activity=happened(steal=1))
 
-    collector.boot(0, [Arm("arm", slice_of)])
-    assert len(runs) <= 40 * (1 + arms.REPEATS_SHARE) + arms.REPEATS
+    collector.boot(0, [Ready("arm", slice_of)])
+    assert len(runs) <= 40 * (1 + collecting.REPEATS_SHARE) + collecting.REPEATS
 
 
 def test_arms_take_turns_in_an_order_that_the_seed_decides() -> None:
@@ -116,8 +125,8 @@ def test_arms_take_turns_in_an_order_that_the_seed_decides() -> None:
         seen: list[str] = []
         collector = Collector(Request(Placement((0, 1)), Size("test", 1, 5, 1.0), seed=seed))
 
-        def arm(name: str) -> Arm:
-            return Arm(name, lambda: (seen.append(name), outcome(name))[1])
+        def arm(name: str) -> Ready:
+            return Ready(name, lambda: (seen.append(name), outcome(name))[1])
 
         collector.boot(0, [arm(name) for name in "abcd"])
         return seen
@@ -131,7 +140,7 @@ def with_floors(collector: Collector, boot: int, floors: dict[tuple[int, int], i
     for pair, floor in floors.items():
         for line in range(3):
             for mode, value in (("single", floor + 5 * (line - 1)), ("back-to-back", floor // 5)):
-                collector.keep(boot, outcome(arms.line_key(pair, mode, line), value))  # type: ignore[arg-type]
+                collector.keep(boot, outcome(line_key(pair, mode, line), value))  # type: ignore[arg-type]
 
 
 def test_series_has_the_interval_over_boots_and_the_floor_of_its_mode() -> None:
@@ -168,18 +177,58 @@ def test_ratios_are_of_boots_that_have_both_arms() -> None:
         collector.keep(boot, outcome("over", over))
         if boot != 1:
             collector.keep(boot, outcome("under", under))
-    ratio = collector.ratio("over", "under")
+    ratio = collector.ratio(Ratio("over", "under"))
     assert ratio is not None
     assert ratio.name == "over-over-under"
     assert (ratio.interval.low, ratio.interval.high) == pytest.approx((2.0, 3.0), rel=0.02)
-    collector.keep(0, outcome("under" + arms.CONTROL, 100))
-    control = collector.ratio("under" + arms.CONTROL, "under")
+    collector.keep(0, outcome("under" + CONTROL, 100))
+    control = collector.ratio(Ratio("under" + CONTROL, "under"))
     assert control is not None
     assert control.name == "control-over-under"
 
 
+# --- Boots in which the host had put the CPUs elsewhere
+
+
+@pytest.mark.parametrize(
+    ("floors", "counting"),
+    [
+        ([160, 165, 1000, 170, 158], {0, 1, 3, 4}),
+        ([1000, 165, 1050, 990], {0, 2, 3}),
+        ([72, 160, 70, 1000], {0, 2}),
+        ([160, 1000], {0}),
+        ([150, 160, 180, 200], {0, 1, 2, 3}),
+    ],
+)
+def test_boots_of_another_state_do_not_count(floors: list[int], counting: set[int]) -> None:
+    collector = Collector(request())
+    for boot, floor in enumerate(floors):
+        collector.keep(boot, outcome(floor_key((0, 1), "back-to-back"), floor))
+        for key, factor in (("over", 3), ("under", 1)):
+            collector.keep(boot, outcome(key, factor * floor + 1000 * (boot not in counting)))
+    boots = states.settle(collector, [(0, 1)], len(floors))
+    assert {boot.number for boot in boots if boot.counts} == counting
+    assert [boot.floor for boot in boots] == pytest.approx(floors, rel=0.02)
+    assert set(collector.medians("over")) == counting
+    ratio, series = collector.ratio(Ratio("over", "under")), collector.series(spec("over"))
+    assert ratio is not None
+    assert series is not None
+    assert ratio.interval.low == pytest.approx(3, rel=0.02)
+    assert {one.boot for one in series.by_boot} == counting
+    assert sum(one.samples for one in series.by_boot) == series.samples
+
+
+def test_a_boot_without_a_floor_counts() -> None:
+    collector = Collector(request())
+    collector.keep(0, outcome(floor_key((0, 1), "back-to-back"), 160))
+    assert [boot.counts for boot in states.settle(collector, [(0, 1)], 2)] == [True, True]
+
+
 # --- Linux is notified by interrupt, or is not shown
 # ------------------------------------------------------------------
+
+
+LINUX = spec("linux-computing", system="linux", parameters={"told": "interrupt"})
 
 
 def linux(interrupts: float | None, operations: float = 100) -> Collector:
@@ -194,13 +243,9 @@ def linux(interrupts: float | None, operations: float = 100) -> Collector:
 @pytest.mark.parametrize("interrupts", [95.0, 100.0, 240.0])
 def test_linux_is_shown_when_its_interrupts_are_counted(interrupts: float) -> None:
     collector = linux(interrupts)
-    assert configurations.check(collector, request()) == []
+    assert list(notified.check(collector, [LINUX])) == []
     assert collector.has("linux-computing")
-    (found,) = [
-        one
-        for one in configurations.specs(request(), (), collector)
-        if one.key == "linux-computing"
-    ]
+    found = notified.with_count(LINUX, collector)
     assert found.parameters["interrupts_per_operation"] == pytest.approx(interrupts / 100)
 
 
@@ -209,19 +254,23 @@ def test_linux_is_shown_when_its_interrupts_are_counted(interrupts: float) -> No
 )
 def test_linux_is_refused_when_they_are_not(interrupts: float | None, named: str) -> None:
     collector = linux(interrupts)
-    (warning,) = configurations.check(collector, request())
+    (warning,) = notified.check(collector, [LINUX])
     assert warning.code == "refused"
     assert "linux-computing" in warning.text
     assert named in warning.text
     assert not collector.has("linux-computing")
-    assert collector.ratio("linux-computing", "linux-computing") is None
+    assert collector.ratio(Ratio("linux-computing", "linux-computing")) is None
 
 
 def test_signals_that_did_not_come_refuse_the_arm() -> None:
     collector = Collector(request())
     sums = {"two-phase-computing.operations": 100.0, "two-phase-computing.interrupts": 200.0}
     collector.keep(0, Outcome(outcome("two-phase-computing").samples, sums))
-    (warning,) = configurations.check(collector, request())
+    signalled = spec(
+        "two-phase-computing", measure="completion", system="multikernel", variant="two-phase",
+        parameters={"told": "signal"},
+    )  # fmt: skip
+    (warning,) = notified.check(collector, [signalled])
     assert warning.code == "refused"
     assert "2.00 interrupts" in warning.text
     assert not collector.has("two-phase-computing")
@@ -231,7 +280,7 @@ def test_sleeping_peers_that_were_interrupted_are_told_of() -> None:
     collector = Collector(request())
     sums = {"linux-idle.operations": 100.0, "linux-idle.interrupts": 50.0}
     collector.keep(0, Outcome(outcome("linux-idle").samples, sums))
-    (warning,) = configurations.check(collector, request())
+    (warning,) = notified.check(collector, [spec("linux-idle", parameters={"told": "none"})])
     assert warning.code == "idle-interrupted"
     assert collector.has("linux-idle")
 
@@ -240,9 +289,9 @@ def test_shootdowns_are_counted_on_the_told_cpus() -> None:
     counts = {0: 7, 1: 5, 2: None}
     cpus = {cpu: CpuActivity(0, 0, count, None) for cpu, count in counts.items()}
     activity = Activity(0, cpus, {})
-    assert configurations.shootdowns(activity, 0) == 5
-    assert configurations.shootdowns(activity, None) == 12
-    assert configurations.shootdowns(Activity(0, {2: cpus[2]}, {}), 0) is None
+    assert notified.shootdowns(activity, 0) == 5
+    assert notified.shootdowns(activity, None) == 12
+    assert notified.shootdowns(Activity(0, {2: cpus[2]}, {}), 0) is None
 
 
 def test_activity_survives_its_way_from_the_linux_process() -> None:

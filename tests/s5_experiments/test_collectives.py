@@ -25,13 +25,12 @@ from multikernel.experiments import registry
 from multikernel.experiments.collectives import (
     BARRIERS,
     COLLECTIVES,
-    TREES,
+    Collectives,
     counts_of,
-    known,
     loops,
     mpi_process,
-    shapes_of,
 )
+from multikernel.experiments.collectives.shapes import TREES, shapes_of
 from multikernel.experiments.instrument import tree_loops
 from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.protocols import CHOSEN
@@ -207,7 +206,7 @@ def completions(document: Document) -> dict[tuple[str, int, str, str], float]:
 def test_the_document_holds_every_operation_and_what_stands_beside_it() -> None:
     document = document_of("collectives")
     assert decode(encode(document)) == document
-    assert registry.get("collectives").figure == "§5.1"
+    assert registry.get("collectives").entry.figure == "§5.1"
     bare = ("central-barrier", "dissemination-barrier", "bare-messages")
     modes = ("back-to-back", "single")
     # Of two cores there is one tree, whatever it is called.
@@ -227,7 +226,10 @@ def test_the_document_holds_every_operation_and_what_stands_beside_it() -> None:
                 "numa-aware",
                 "chosen",
             ]
-    ratios = {ratio.name for ratio in document.ratios}
+    by_name = {ratio.name: ratio for ratio in document.ratios}
+    keys = {one.key for one in document.series} | {f"floor-0-1-{mode}" for mode in modes}
+    assert all({ratio.over, ratio.under} <= keys for ratio in document.ratios)
+    ratios = by_name.keys()
     for mode in modes:
         assert f"control-over-barrier-{mode}" in ratios
         assert {f"{name}-{mode}-over-floor-0-1-{mode}" for name in COLLECTIVES} <= ratios
@@ -239,15 +241,17 @@ def test_the_document_holds_every_operation_and_what_stands_beside_it() -> None:
 def test_more_cores_than_cpus_run_every_tree_and_claim_nothing() -> None:
     cpus = placement().cpus
     request = Request(Placement((*cpus, *cpus)), SIZES["smoke"])
-    document = registry.get("collectives").run(request)
+    asked = Collectives(request)
+    document = asked.run()
     assert all(one.over_floor is None for one in document.series)
     assert not document.ratios
     assert "oversubscribed" in {warning.code for warning in document.warnings}
-    by_cores, _ = known(request.fitted())
     ran = {
         (one.cores, one.parameters["tree"]) for one in document.series if one.variant == "agreement"
     }
-    assert ran == {(count, shape.name) for count, several in by_cores.items() for shape in several}
+    assert ran == {
+        (count, shape.name) for count, several in asked.by_cores.items() for shape in several
+    }
     titles = [block.title for block in figures.draw(document) if hasattr(block, "title")]
     assert len(titles) == len(set(titles)) == 2 * (len(COLLECTIVES) + 1)
 
@@ -281,7 +285,7 @@ def test_a_rank_that_dies_is_an_error_and_not_a_hang() -> None:
         pytest.skip("ranks poll: two CPUs are needed")
     with mpi_process.MpiProcess(cpus) as ranks:
         os.kill(ranks.pids[1], signal.SIGKILL)
-        with pytest.raises(CoreDied, match="MPI arm"):
+        with pytest.raises(CoreDied, match="MPI ranks"):
             ranks.barriers(100, 10)
     assert not [pid for pid in ranks.pids if psutil.pid_exists(pid)]
 
@@ -302,7 +306,7 @@ def test_without_mpi_its_barrier_is_named_and_left_out(
     cpus = placement().cpus[:2]
     if len(set(cpus)) < 2:
         pytest.skip("two CPUs are needed")
-    document = experiment.run(Request(Placement(cpus), SIZES["smoke"]))
+    document = Collectives(Request(Placement(cpus), SIZES["smoke"])).run()
     said = {warning.code: warning.text for warning in document.warnings}
     assert ends in said["no-mpi"]
     assert not [one for one in document.series if one.variant == experiment.MPI]

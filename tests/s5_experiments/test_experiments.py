@@ -9,10 +9,12 @@ import pytest
 from s5_experiments.smoke import document_of, placement
 
 from multikernel.errors import BadInput
-from multikernel.experiments import registry, round_trip
-from multikernel.experiments.floor import LINES, pairs_of, root_pairs
+from multikernel.experiments import registry
+from multikernel.experiments.instrument.floors import LINES, pairs_of, root_pairs
 from multikernel.experiments.instrument.request import SIZES, Request
-from multikernel.experiments.unmap import configurations
+from multikernel.experiments.round_trip import WAYS
+from multikernel.experiments.unmap.kernels import ONE, TWO
+from multikernel.experiments.unmap.notified import SIGNALS
 from multikernel.machine import caveats
 from multikernel.machine.cpus import Placement
 from multikernel.machine.doctor import doctor
@@ -108,7 +110,8 @@ def test_round_trip_has_every_arm() -> None:
     found = {
         (*arm(series)[:2], series.mode, series.batch) for series in document_of("round-trip").series
     }
-    for system, variant, _ in round_trip.ARMS.values():
+    for way in WAYS:
+        system, variant = way.system, way.variant
         assert (system, variant, "single", 1) in found
         assert (system, variant, "back-to-back", 100) in found
 
@@ -156,15 +159,12 @@ def test_unmap_goes_by_sockets_too() -> None:
             "multikernel", "poll", "polling",
         )  # fmt: skip
     made = {ratio.name for ratio in document.ratios}
-    assert {
-        f"{key}-over-{protocol}-polling"
-        for key, (_, protocol) in configurations.BY_THE_HOST.items()
-    } <= made
+    assert {f"{protocol}-polling-socket-over-{protocol}-polling" for protocol in (ONE, TWO)} <= made
 
 
 def test_a_comparison_of_kernels_spares_itself_what_compares_the_multikernel_with_itself() -> None:
     request = Request(placement(), SIZES["smoke"], comparing=True)
-    document = registry.get("unmap").run(request)
+    document = registry.get("unmap")(request).run()
     assert not any({"transport", "booted"} & set(series.parameters) for series in document.series)
     # How Linux's threads were notified is counted, and a busy machine may count otherwise the
     # second time.
@@ -183,7 +183,7 @@ def test_a_host_that_allows_few_open_files_loses_the_arms_that_need_them_and_no_
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (links.needed("socket", 2) - 1, before[1]))
     try:
-        document = registry.get(name).run(Request(placement(), SIZES["smoke"]))
+        document = registry.get(name)(Request(placement(), SIZES["smoke"])).run()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert {series.parameters.get("transport") for series in document.series} == {None}
@@ -234,13 +234,13 @@ def test_signalled_arms_count_their_interrupts() -> None:
         if series.parameters.get("told") == "signal" and series.measure == "completion":
             each = series.parameters["interrupts_per_operation"]
             assert isinstance(each, float)
-            assert each >= configurations.SIGNALS
+            assert each >= SIGNALS
 
 
 @pytest.mark.full
 def test_where_cores_share_one_cpu_everything_runs_and_no_latency_is_claimed() -> None:
     cpu = placement().cpus[0]
-    document = registry.get("unmap").run(Request(Placement((cpu, cpu, cpu)), SIZES["smoke"]))
+    document = registry.get("unmap")(Request(Placement((cpu, cpu, cpu)), SIZES["smoke"])).run()
     assert {"multikernel", "shared", "linux", "raw"} == {
         series.system for series in document.series
     }
@@ -251,13 +251,13 @@ def test_where_cores_share_one_cpu_everything_runs_and_no_latency_is_claimed() -
 
 
 def test_registry_names_figures_and_refuses_unknown_names() -> None:
-    for experiment in registry.all_of_them():
+    for experiment in registry.listed():
         assert (
             "figure" in experiment.figure
             or "table" in experiment.figure
             or "§" in experiment.figure
         )
-        assert registry.get(experiment.name) == experiment
+        assert registry.get(experiment.name).entry == experiment
     with pytest.raises(BadInput, match="unknown experiment: nope"):
         registry.get("nope")
 

@@ -45,7 +45,7 @@ def test_there_is_an_entry_and_its_experiments_are_known() -> None:
     for entry in ENTRIES:
         held = {one.experiment for one in documents_of(entry)}
         assert len(held) > 8
-        assert held <= {one.name for one in registry.all_of_them()}
+        assert held <= {one.name for one in registry.listed()}
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: str(entry.name))

@@ -12,7 +12,7 @@ import pytest
 from s5_experiments.smoke import placement
 
 from multikernel.errors import CoreDied, MultikernelError
-from multikernel.experiments.unmap.configurations import histogram_of
+from multikernel.experiments.unmap.linux import histogram_of
 from multikernel.experiments.unmap.linux_process import LinuxProcess, activity_of
 
 MEMORY = 1 << 20

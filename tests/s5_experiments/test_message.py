@@ -31,7 +31,7 @@ def arms(series: list[Series]) -> set[tuple[str, object]]:
 def test_the_document_is_valid_and_answers_table_2() -> None:
     document = document_of("message")
     assert decode(encode(document)) == document
-    assert registry.get("message").figure == "table 2"
+    assert registry.get("message").entry.figure == "table 2"
 
 
 def test_every_form_and_size_has_latency_throughput_and_occupancy() -> None:
@@ -80,47 +80,58 @@ def test_the_open_loop_goes_through_the_drivers_at_every_rate() -> None:
 
 def test_where_cores_share_a_cpu_all_arms_run_and_nothing_is_claimed() -> None:
     cpu = placement().cpus[0]
-    document = registry.get("message").run(Request(Placement((cpu, cpu)), SIZES["smoke"]))
+    document = registry.get("message")(Request(Placement((cpu, cpu)), SIZES["smoke"])).run()
     assert all(one.over_floor is None for one in document.series)
     assert not document.ratios
     assert arms(document.series) == arms(document_of("message").series)
     assert {one.parameters["distance"] for one in document.series} == {"one CPU"}
 
 
+# Two packages of two L3 islands of two cores.
+TOPOLOGY = Topology(
+    cpus=tuple(Cpu(id=i, package=i // 4, siblings=(i,)) for i in range(8)),
+    caches=tuple(Cache(level=3, cpus=(i, i + 1)) for i in range(0, 8, 2)),
+    nodes=(), possible=tuple(range(8)), allowed=tuple(range(8)),
+)  # fmt: skip
+
+
 def test_there_is_a_pair_for_each_distance_from_core_0() -> None:
-    # Two packages of two L3 islands of two cores.
-    cpus = tuple(Cpu(id=i, package=i // 4, siblings=(i,)) for i in range(8))
-    caches = tuple(Cache(level=3, cpus=(i, i + 1)) for i in range(0, 8, 2))
-    every = tuple(range(8))
-    topology = Topology(cpus=cpus, caches=caches, nodes=(), possible=every, allowed=every)
-    request = Request(Placement(every), SIZES["quick"])
-    assert list(message.pairs_of(request, topology)) == [(0, 1), (0, 2), (0, 4)]
-    assert message.pairs_of(Request(Placement((0, 4, 5)), SIZES["quick"]), topology) == {
+    request = Request(Placement(tuple(range(8))), SIZES["quick"])
+    assert list(message.pairs_of(request, TOPOLOGY)) == [(0, 1), (0, 2), (0, 4)]
+    assert message.pairs_of(Request(Placement((0, 4, 5)), SIZES["quick"]), TOPOLOGY) == {
         (0, 1): "two packages"
     }
 
 
 def test_every_distance_has_its_own_arms_and_is_judged_by_its_own_floor() -> None:
-    request = Request(Placement((0, 1, 2)), SIZES["quick"])
-    pairs = {(0, 1): "one core, two threads", (0, 2): "two packages"}
-    forms = message.forms_of(request, pairs)
-    specs = list(message._specs(request, pairs, forms))
+    experiment = message.Message(Request(Placement((0, 1, 4)), SIZES["quick"]), TOPOLOGY)
+    assert experiment.pairs() == [(0, 1), (0, 2)]
+    specs = [spec for arm in experiment.arms() for spec in arm.specs]
     assert len({spec.key for spec in specs}) == len(specs)
-    for pair, words in pairs.items():
+    for pair, words, cpus in (
+        ((0, 1), "shared third-level cache", "0-1"),
+        ((0, 2), "two packages", "0-4"),
+    ):
         own = [spec for spec in specs if spec.parameters["distance"] == words]
-        assert {spec.parameters["pair"] for spec in own} == {f"{pair[0]}-{pair[1]}"}
+        assert {spec.parameters["pair"] for spec in own} == {cpus}
         assert {spec.floor for spec in own if spec.measure == "round-trip"} == {(pair,)}
         assert {spec.parameters["slots"] for spec in own if spec.variant == message.EPOCH} == set(
             message.SIZES
         )
-    made = {
-        key
-        for ratio in message._ratios(pairs, forms)
-        for key in ratio
-        if not key.startswith("floor-")
+    ratios = list(experiment.ratios())
+    compared = {key for ratio in ratios for key in (ratio.over, ratio.under)}
+    assert {key for key in compared if not key.startswith("floor-")} <= {spec.key for spec in specs}
+    assert "used-ring-4096-0-2-rate-over-plain-4096-0-2-rate" in {ratio.name for ratio in ratios}
+    # Words say nothing of a distance: they are of the first two cores.
+    assert {ratio.over for ratio in ratios if ratio.words} == {
+        f"{ring}-{slots}-rate" for ring in message.RINGS for slots in message.JUDGED
     }
-    assert made <= {spec.key for spec in specs}
-    assert "used-ring-4096-0-2-rate" in made
+
+
+def test_the_control_is_repeated_without_a_look_how_far_ahead_the_writer_is() -> None:
+    experiment = message.Message(Request(Placement((0, 1)), SIZES["quick"]), TOPOLOGY)
+    repeated = [spec.key for arm in experiment.arms() if arm.repeated for spec in arm.specs]
+    assert repeated == [f"epoch-ring-64-{what}" for what in (*MODES, "rate")]
 
 
 def test_stretches_of_a_stream_are_longer_than_the_ring_and_end_everywhere_in_it() -> None:

@@ -3,13 +3,13 @@ must not claim.
 """
 
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from s5_experiments.smoke import document_of, placement
 
 from multikernel.experiments import local_call, poll_or_block, registry, shared_memory
-from multikernel.experiments.instrument.arms import Arm, Collector, Outcome
+from multikernel.experiments.instrument.arms import Outcome
+from multikernel.experiments.instrument.collector import Collector
 from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.request import SIZES, Request, Size
 from multikernel.machine.cpus import Placement
@@ -17,7 +17,6 @@ from multikernel.results.document import Document, Series
 from multikernel.results.encoding import decode, encode
 from multikernel.results.histogram import Histogram
 
-NATIVE = Path(__file__).parents[2] / "multikernel" / "native"
 FIGURES = {"shared-memory": "figure 3", "local-call": "table 1", "poll-or-block": "§4.6"}
 CROWDED: dict[str, Document] = {}
 
@@ -26,7 +25,8 @@ def crowded(name: str) -> Document:
     """The document of two cores that share a CPU."""
     cpu = placement().cpus[0]
     if name not in CROWDED:
-        CROWDED[name] = registry.get(name).run(Request(Placement((cpu, cpu)), SIZES["smoke"]))
+        request = Request(Placement((cpu, cpu)), SIZES["smoke"])
+        CROWDED[name] = registry.get(name)(request).run()
     return CROWDED[name]
 
 
@@ -47,7 +47,7 @@ def test_document_is_valid_and_named_by_the_papers_figure(name: str) -> None:
     assert document.experiment == name
     assert decode(encode(document)) == document
     assert registry.get(name).figure == FIGURES[name]
-    assert name in {one.name for one in registry.all_of_them()}
+    assert name in {one.name for one in registry.listed()}
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -295,7 +295,7 @@ def test_blocking_costs_something_only_if_most_boots_say_so(shown: int, known: b
     collector = Collector(Request(Placement((0, 1)), Size("test", 4, 1, 1.0)))
     for boot in range(shown):
         collector.keep(boot, Outcome({poll_or_block.BLOCK: Histogram.from_values([100])}))
-    assert poll_or_block.cost_of(collector, 4) == (100 if known else None)
+    assert poll_or_block.cost_of(collector) == (100 if known else None)
     assert collector.has(poll_or_block.BLOCK) == known
 
 
@@ -305,9 +305,7 @@ def test_the_best_budget_of_a_collector_is_over_boots_and_needs_every_budget() -
     def keep(budget: int, values: tuple[int, ...]) -> None:
         for boot, value in enumerate(values):
             key = f"loss-p{budget}-every30"
-            collector.slice(
-                boot, Arm(key, lambda k=key, v=value: Outcome({k: Histogram.from_values([v])}))
-            )  # type: ignore[misc]
+            collector.keep(boot, Outcome({key: Histogram.from_values([value])}))
 
     for budget in poll_or_block.BUDGETS_US[:-1]:
         keep(budget, (1000 + budget, 1010 + budget, 9000))

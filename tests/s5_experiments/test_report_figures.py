@@ -9,10 +9,10 @@ from msgspec import structs
 from s5_experiments import report_documents as known
 from s5_experiments.figure_structure import SVG, classes, figures, parsed, texts
 
+from multikernel import catalogue
 from multikernel.report.figure import Table
 from multikernel.report.figures import message, registry
 from multikernel.report.heat import heat
-from multikernel.report.paper_values import ANSWERS, BESIDE
 from multikernel.report.scales import Linear, Log, from_nought, over_counts
 from multikernel.results.document import Caution
 
@@ -288,14 +288,14 @@ def test_every_figure_has_a_title_a_description_and_stays_inside() -> None:
 
 
 def test_every_value_of_the_papers_is_a_number_or_a_sentence() -> None:
-    every = [one for values in BESIDE.values() for one in values]
+    every = [one for entry in catalogue.entries().values() for one in entry.paper]
     assert every
     assert all((one.value is None) == bool(one.text) for one in every)
-    assert set(BESIDE) <= set(ANSWERS)
+    assert all(entry.question for entry in catalogue.entries().values())
 
 
 def test_cycles_of_the_paper_become_ns_by_its_machines_clock() -> None:
-    first = BESIDE["round-trip"][0]
+    first = catalogue.paper("round-trip")[0]
     assert first.ns == pytest.approx(180 / 2.66)
 
 

@@ -19,7 +19,7 @@ def run(median: float, *, noise: float = 0.0, **changes: Any) -> list[d.Document
     interval = d.Interval(
         low=1 / (1 + noise), high=1 + noise, coverage=0.96, method="order-statistic"
     )
-    control = d.Ratio(name="control-over-two-phase-polling", value=1.0, interval=interval)
+    control = documents.ratio("control-over-two-phase-polling", 1.0, interval)
     return [
         known.document(
             "unmap",

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from s5_experiments import documents
 
@@ -23,13 +24,16 @@ def test_the_fields_are_those_of_the_schema() -> None:
     assert list(plain) == [
         "schema",
         "experiment",
+        "simulated",
+        "machine",
         "environment",
+        "boots",
         "floor",
         "series",
         "ratios",
         "warnings",
     ]
-    assert plain["schema"] == "multikernel-results/1"
+    assert plain["schema"] == "multikernel-results/2"
     assert plain["floor"] == [
         {
             "pair": [0, 1],
@@ -39,10 +43,10 @@ def test_the_fields_are_those_of_the_schema() -> None:
         }
     ]
     assert set(plain["series"][0]) == {
-        "system", "variant", "cores", "parameters", "measure", "mode", "batch", "unit", "samples",
-        "boots", "min",
+        "key", "system", "variant", "cores", "parameters", "measure", "mode", "batch", "unit",
+        "samples", "boots", "min",
         "p5", "p50", "p95", "p99", "p999", "max", "mean", "median_interval", "over_floor",
-        "histogram", "control",
+        "histogram", "by_boot", "control",
     }  # fmt: skip
     assert plain["series"][0]["histogram"] == {
         "sub_bits": 7,
@@ -99,7 +103,10 @@ def broken(change: Callable[[Plain], object]) -> bytes:
         (lambda p: p["environment"].update(host="me"), "unknown field `host`"),
         (lambda p: p["floor"][0].update(back_to_back=0), r"\$\.floor\[0\]\.back_to_back"),
         (lambda p: p["floor"][0].update(pair=[0]), r"\$\.floor\[0\]\.pair"),
-        (lambda p: p["series"][0].update(system="windows"), r"windows.*\$\.series\[0\]\.system"),
+        (
+            lambda p: p["series"][0].update(system="Windows 7"),
+            r"Windows 7.*\$\.series\[0\]\.system",
+        ),
         (lambda p: p["series"][0].update(mode="batched"), r"\$\.series\[0\]\.mode"),
         (lambda p: p["series"][0].update(unit="furlongs"), r"\$\.series\[0\]\.unit"),
         (lambda p: p["series"][0].update(measure="speed"), r"\$\.series\[0\]\.measure"),
@@ -150,6 +157,68 @@ def test_a_document_that_is_damaged_is_refused_and_the_place_named(
     assert caught.value.hint
 
 
+def first_schema() -> dict[str, Any]:
+    """The same document as the first schema had it."""
+    plain = json.loads(encode(documents.document()))
+    for one, names in (
+        (plain, ("simulated", "machine", "boots")),
+        (plain["series"][0], ("key", "by_boot")),
+        (plain["ratios"][0], ("over", "under", "kind", "words")),
+    ):
+        for name in names:
+            del one[name]
+    return {**plain, "schema": "multikernel-results/1"}
+
+
+def test_a_document_of_the_first_schema_is_read_as_what_it_says() -> None:
+    first = json.dumps(first_schema())
+    now = documents.document()
+    (ratio,) = now.ratios
+    expected = msgspec.structs.replace(
+        now,
+        boots=[],
+        series=[msgspec.structs.replace(now.series[0], key="series-0")],
+        ratios=[msgspec.structs.replace(ratio, kind="other")],
+    )
+    assert decode(first) == expected
+    assert decode_all(f"[{first}, {encode(now).decode()}]") == [expected, now]
+    assert decode(encode(decode(first))) == expected
+
+
+def test_a_damaged_document_of_the_first_schema_is_refused_and_the_place_named() -> None:
+    damaged = first_schema()
+    damaged["series"][0]["boots"] = 0
+    with pytest.raises(DocumentError, match=r"\$\.series\[0\]\.boots"):
+        decode(json.dumps(damaged), "x.json")
+
+
+def test_a_file_is_indented_with_lists_of_numbers_on_a_line() -> None:
+    text = encode(documents.document()).decode()
+    assert text.endswith("}\n")
+    assert text.startswith('{\n "schema"')
+    assert '"counts": [[278, 1], [280, 1], [283, 1], [288, 1], [328, 1]]' in text
+    strings = documents.document(warnings=[d.Caution(code="odd", text="[ 1,\n 2 ]")])
+    assert decode(encode(strings)) == strings
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("two series", lambda p: p["series"].append(p["series"][0])),
+        ("boots with", lambda p: p["series"][0]["by_boot"].append(
+            {"boot": 0, "samples": 1, "p5": 1.0, "p50": 1.0, "p95": 1.0, "p99": 1.0,
+             "histogram": {"sub_bits": 7, "counts": [[1, 1]]}})),
+        ("no place", lambda p: p["ratios"][0].update(
+            words={"subject": "a", "other": "b", "better": "is faster"})),
+    ],
+)  # fmt: skip
+def test_a_document_that_contradicts_itself_is_refused(
+    name: str, change: Callable[[Plain], object]
+) -> None:
+    with pytest.raises(DocumentError, match=name):
+        decode(broken(change))
+
+
 @pytest.mark.parametrize(
     ("data", "what"),
     [
@@ -166,7 +235,7 @@ def test_a_document_that_is_damaged_is_refused_and_the_place_named(
             "not a result document: its schema is 'multikernel-results/x'",
         ),
         (
-            b'{"schema": "multikernel-results/2"}',
+            b'{"schema": "multikernel-results/3"}',
             "this result document is newer than this program: multikernel-resul",
         ),
         (

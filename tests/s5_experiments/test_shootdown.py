@@ -30,7 +30,7 @@ from multikernel.experiments.instrument.protocols import (
     protocols,
 )
 from multikernel.experiments.instrument.request import SIZES, Request
-from multikernel.experiments.shootdown import known, run
+from multikernel.experiments.shootdown import Shootdown
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
@@ -167,7 +167,7 @@ def test_a_chosen_tree_must_span_all_cores() -> None:
 def test_the_document_names_what_was_measured_once() -> None:
     document = document_of("shootdown")
     assert decode(encode(document)) == document
-    assert registry.get("shootdown").figure == "figure 6"
+    assert registry.get("shootdown").entry.figure == "figure 6"
     names = {form.name for form in FORMS}
     seen = {(one.variant, one.mode) for one in document.series if not one.control}
     assert seen == {
@@ -191,13 +191,15 @@ def test_more_cores_than_cpus_run_a_tree_of_the_callers_and_claim_nothing() -> N
     cpus = placement().cpus
     request = Request(Placement((*cpus, *cpus)), SIZES["smoke"])
     mine = Tree(0, ((0, 2), (2, 1), (1, 3)), "mine")
-    document = run(request, mine)
+    experiment = Shootdown(request, mine)
+    document = experiment.run()
     assert all(one.over_floor is None for one in document.series)
     assert not document.ratios
     assert "oversubscribed" in {warning.code for warning in document.warnings}
-    by_cores, _ = known(request.fitted(), mine)
     ran = {(one.variant, one.cores) for one in document.series}
-    assert ran == {(one.name, count) for count, several in by_cores.items() for one in several}
+    assert ran == {
+        (one.name, count) for count, several in experiment.by_cores.items() for one in several
+    }
     trees = {
         one.parameters["tree"]
         for one in document.series

@@ -2,30 +2,55 @@
 is never said.
 """
 
+import functools
 import io
 import re
 from collections import Counter
-from itertools import product
 
 import msgspec
 import pytest
 from s5_experiments import documents
 from s5_experiments import report_documents as known
 
-from multikernel.experiments import message, retype_throughput, round_trip, transport
+from multikernel.experiments import registry
+from multikernel.experiments.instrument.arms import Ratio
 from multikernel.experiments.instrument.request import SIZES, Request
-from multikernel.experiments.unmap import by_cores, configurations
+from multikernel.experiments.unmap import Unmap, by_cores
 from multikernel.machine.cpus import Placement
 from multikernel.report import table
 from multikernel.report import verdict as v
-from multikernel.report.comparisons import COMPARISONS, TITLES, TREES
+from multikernel.report.verdict import TITLES
 from multikernel.results import document as d
 from multikernel.results.judge import spread_of
+
+TREES = (*by_cores.KINDS, "binary")
+
+
+def planned(booted: int) -> by_cores.Plan:
+    """Of a machine on which all trees differ."""
+    trees = [by_cores.Tree(kind, booted, ()) for kind in TREES]
+    return by_cores.Plan(booted, (booted,), tuple(trees if booted > 2 else trees[:1]), "adaptive")
+
+
+@functools.cache
+def declared() -> dict[str, Ratio]:
+    """All that experiments compare, by name."""
+    request = Request(Placement((0, 1)), SIZES["quick"])
+    others = [registry.get(name)(request) for name in registry.NAMES if name != "unmap"]
+    unmaps = [Unmap(request, planned(booted)) for booted in (2, 4)]
+    return {ratio.name: ratio for one in (*others, *unmaps) for ratio in one.ratios()}
+
+
+def said() -> list[Ratio]:
+    """Those that a verdict has a sentence for."""
+    return [one for one in declared().values() if one.words is not None]
 
 
 def ratio(name: str, value: float, low: float | None = None, high: float | None = None) -> d.Ratio:
     interval = d.Interval(low=low or value, high=high or value, coverage=0.9375, method="min-max")
-    return d.Ratio(name=name, value=value, interval=interval)
+    known = declared().get(name)
+    kind, words = (known.kind, known.words) if known else ("cost", None)
+    return documents.ratio(name, value, interval, words, kind)
 
 
 def sentences(*ratios: d.Ratio, warnings: list[d.Caution] | None = None) -> dict[str, list[str]]:
@@ -70,15 +95,20 @@ def test_a_wide_interval_beyond_1_says_which_is_better_and_no_more() -> None:
 
 
 def test_an_arm_is_judged_by_the_control_that_was_measured_as_it_was() -> None:
-    rate, latency = "used-ring-64-rate-over-epoch-ring-64-rate", SHARED
-    controls = [ratio("control-over-any-arm-rate", 1.01), ratio("control-over-any-arm-single", 1.6)]
-    noise = {
-        name: spread_of(documents.document(ratios=controls), name) for name in (rate, latency, "")
-    }
-    assert noise[rate] == pytest.approx(0.01)
-    assert noise[latency] == noise[""] == pytest.approx(0.6)
-    assert spread_of(documents.document(ratios=controls[:1]), "x-single") == pytest.approx(0.01)
-    assert spread_of(documents.document(ratios=[ratio(SHARED, 2.0)]), SHARED) == 0
+    several = [
+        documents.series(key="any-rate", measure="throughput", unit="operations/s"),
+        documents.series(key="other-rate", measure="throughput", unit="operations/s"),
+        documents.series(key="any"),
+        documents.series(key="two-phase-polling"),
+    ]
+    controls = [ratio("control-over-any-rate", 1.01), ratio("control-over-any", 1.6)]
+    document = documents.document(series=several, ratios=controls)
+    assert spread_of(document, ratio("x-over-other-rate", 2.0)) == pytest.approx(0.01)
+    assert spread_of(document, ratio(SHARED, 2.0)) == pytest.approx(0.6)
+    assert spread_of(document) == pytest.approx(0.6)
+    rate = documents.document(series=several, ratios=controls[:1])
+    assert spread_of(rate, ratio(SHARED, 2.0)) == pytest.approx(0.01)
+    assert spread_of(documents.document(ratios=[ratio(SHARED, 2.0)]), ratio(SHARED, 2.0)) == 0
 
 
 def test_the_same_ratio_is_a_difference_where_the_noise_is_less() -> None:
@@ -95,13 +125,30 @@ def test_a_slower_multikernel_has_its_sentence_with_the_ratio() -> None:
 
 
 def test_every_comparison_with_another_kernel_can_be_lost() -> None:
-    for comparison in COMPARISONS:
-        lost = 0.5 if comparison.more_is_better_for_multikernel else 2.0
-        judgement = only(ratio(comparison.ratio, lost))
-        assert judgement.outcome == "worse", comparison.ratio
+    for one in said():
+        assert one.words is not None
+        lost = 0.5 if one.words.more_is_better else 2.0
+        judgement = only(ratio(one.name, lost))
+        assert judgement.outcome == "worse", one.name
         assert "2.00 ×" in judgement.sentence
-        found = sentences(ratio(comparison.ratio, lost))["Where the multikernel is slower"]
-        assert (judgement.sentence in found) == comparison.is_counterpart
+        found = sentences(ratio(one.name, lost))["Where the multikernel is slower"]
+        assert (judgement.sentence in found) == one.words.counterpart
+
+
+def test_the_unmap_is_held_against_the_other_kernel_and_linux_in_words() -> None:
+    assert {SHARED, LINUX, NOTIFIED_ALIKE} <= {one.name for one in said()}
+    assert {one.kind for one in said()} == set(TITLES)
+
+
+def test_a_kind_that_is_not_known_has_a_section_of_its_own() -> None:
+    words = d.Words(subject="one", other="another")
+    odd = msgspec.structs.replace(ratio(SHARED, 2.0), kind="odd-kind", words=words)
+    assert sentences(odd)["Odd kind"] == ["One is 2.00 × as fast as another (2.00 × – 2.00 ×)."]
+
+
+def test_what_has_no_words_is_passed_over() -> None:
+    silent = msgspec.structs.replace(ratio(SHARED, 2.0), words=None)
+    assert v.judgements([documents.document(ratios=[silent])]) == []
 
 
 def test_poll_against_interrupt_is_said_to_hold_for_any_kernel() -> None:
@@ -114,9 +161,7 @@ def test_poll_against_interrupt_is_said_to_hold_for_any_kernel() -> None:
 
 
 def test_no_arm_told_differently_is_called_structure() -> None:
-    for comparison in COMPARISONS:
-        if comparison.kind == "structure":
-            assert "linux" not in comparison.ratio
+    assert not any("linux" in one.name for one in said() if one.kind == "structure")
 
 
 def test_what_goes_by_the_host_is_told_from_what_goes_by_memory() -> None:
@@ -150,7 +195,9 @@ def test_what_an_unmap_costs_beyond_the_local_call_is_of_memory_alone() -> None:
 
 def test_nothing_is_said_of_scaling() -> None:
     every = [
-        ratio(comparison.ratio, value) for comparison, value in product(COMPARISONS, (0.5, 2.0))
+        msgspec.structs.replace(ratio(one.name, value), name=f"{one.name}-{number}")
+        for one in said()
+        for number, value in enumerate((0.5, 2.0))
     ]
     for title, lines in v.verdict([documents.document(ratios=every)]):
         if title != "To be read with":
@@ -170,12 +217,6 @@ def test_caveats_that_matter_are_repeated_with_the_verdict() -> None:
     read_with = sentences(ratio(SHARED, 3.0), warnings=[caution, other])["To be read with"]
     assert "This is a virtual machine." in read_with
     assert other.text not in read_with
-
-
-def planned(booted: int) -> by_cores.Plan:
-    """Of a machine on which all trees differ."""
-    trees = [by_cores.Tree(kind, booted, ()) for kind in TREES]
-    return by_cores.Plan(booted, (booted,), tuple(trees if booted > 2 else trees[:1]), "adaptive")
 
 
 def test_a_tree_is_judged_within_a_kernel_and_a_structure_along_one_tree() -> None:
@@ -238,22 +279,16 @@ def test_one_number_of_cores_shows_no_growth_and_several_do() -> None:
     )
 
 
-def test_every_compared_ratio_is_one_that_an_experiment_makes() -> None:
-    every = [message.Form(name, slots, (0, 1)) for name in message.RINGS for slots in message.SIZES]
+def test_every_ratio_is_of_series_that_the_experiment_has() -> None:
     request = Request(Placement((0, 1)), SIZES["quick"])
-    made = {
-        f"control-over-{under}" if over == under + "-control" else f"{over}-over-{under}"
-        for over, under in [
-            *configurations.RATIOS,
-            *by_cores.ratios(planned(2)),
-            *by_cores.ratios(planned(4)),
-            *round_trip._ratios(),
-            *message._ratios([(0, 1)], every),
-            *transport._ratios(),
-            *retype_throughput._ratios(request),
-        ]
-    }
-    assert {comparison.ratio for comparison in COMPARISONS} <= made
+    for name in registry.NAMES:
+        if name in ("latency", "unmap"):
+            continue
+        one = registry.get(name)(request)
+        keys = {spec.key for arm in one.arms() for spec in arm.specs}
+        for ratio in one.ratios():
+            sides = {side for side in (ratio.over, ratio.under) if not side.startswith("floor-")}
+            assert sides <= keys, (name, ratio.name)
 
 
 # --- The table

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from types import SimpleNamespace
 
 import pytest
 from s5_experiments import report_documents as known
@@ -57,8 +58,8 @@ def test_json_is_all_there_is_on_stdout(
     """The documents are fixed ones: test_bench_runs_what_is_named_once measures."""
     documents = {"floor": known.floor(), "round-trip": known.round_trip(), "unmap": known.unmap()}
 
-    def of(name: str) -> registry.Experiment:
-        return registry.Experiment(name, "", "", lambda _: documents[name])
+    def of(name: str) -> Callable[[object], SimpleNamespace]:
+        return lambda _: SimpleNamespace(run=lambda: documents[name])
 
     monkeypatch.setattr(registry, "get", of)
     done = here("compare", *SMOKE, "--json", "-")
@@ -76,17 +77,15 @@ def test_json_is_all_there_is_on_stdout(
 def test_one_refused_experiment_does_not_cost_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(request: object) -> None:
+    def refuse() -> None:
         raise MeasurementRefused("the machine is too busy")
 
-    def of(name: str) -> registry.Experiment:
-        return registry.Experiment(
-            name, "", "", refuse if name == "floor" else lambda request: known.unmap()
-        )
+    def of(name: str) -> Callable[[object], SimpleNamespace]:
+        return lambda _: SimpleNamespace(run=refuse if name == "floor" else known.unmap)
 
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(registry, "get", of)
-    monkeypatch.setattr(registry, "all_of_them", lambda: [of("floor"), of("unmap")])
+    monkeypatch.setattr(registry, "names", lambda: ["floor", "unmap"])
     assert cli.main(["bench", "run", "all", *SMOKE, "--output", str(tmp_path / "here")]) == 1
     shown = capsys.readouterr()
     assert "two-phase" in shown.out

@@ -14,51 +14,48 @@ are measured once. Answers: section 5.1 of the paper, for programs, and Smelt's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
 
-from multikernel import system as system_
-from multikernel.errors import CoreDied
+from multikernel.catalogue import entry
 from multikernel.experiments.collectives import loops
-from multikernel.experiments.collectives.mpi_process import MpiProcess, missing
-from multikernel.experiments.floor import BATCHES, MODES, floor_arms, floors_of, root_pairs
-from multikernel.experiments.instrument import document, tree_loops
-from multikernel.experiments.instrument.arms import (
-    CONTROL,
-    Arm,
-    Collector,
-    Outcome,
-    Scalar,
-    Spec,
-    floor_key,
-    labelled,
+from multikernel.experiments.collectives.mpi_process import MpiProcess, Ranks, missing
+from multikernel.experiments.collectives.shapes import (
+    TREES,
+    ByCores,
+    Shape,
+    chosen_of,
+    counts_of,
+    known,
 )
-from multikernel.experiments.instrument.chosen import judged, tree_of_all
-from multikernel.experiments.instrument.loops import Watch
-from multikernel.experiments.instrument.protocols import CHOSEN, ROOT, Form, Protocol, lines_of
+from multikernel.experiments.instrument.arms import Arm, Outcome, Ratio, Spec, floor_key
+from multikernel.experiments.instrument.chosen import judged, made_from, tree_of_all
+from multikernel.experiments.instrument.collector import Collector
+from multikernel.experiments.instrument.experiment import Experiment
+from multikernel.experiments.instrument.floors import BATCHES, MODES, plan_of
+from multikernel.experiments.instrument.loops import Report, Watch
+from multikernel.experiments.instrument.machines import MULTIKERNEL
+from multikernel.experiments.instrument.protocols import (
+    CHOSEN,
+    ROOT,
+    Form,
+    Protocol,
+    near_lines,
+    notify,
+    timed,
+)
 from multikernel.experiments.instrument.request import Request
 from multikernel.experiments.instrument.rig import Bench, Call, samples_of
-from multikernel.knowledge import cost_store, trees
-from multikernel.knowledge.costs import Costs
-from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
 from multikernel.machine.activity import Activity
-from multikernel.machine.topology import Topology
+from multikernel.machine.host import Host
 from multikernel.native._native import PROBE_FORMS
-from multikernel.results.document import Caution, Document, Mode, Ratio
+from multikernel.results.document import Caution, Mode, Scalar, System
 from multikernel.results.histogram import Histogram
 
-NAME = "collectives"
-BARRIERS, COLLECTIVES = PROBE_FORMS["shared-barrier"], PROBE_FORMS["collective"]
-FIGURE = "§5.1"
-SUMMARY = (
-    "Barrier, all-reduce, broadcast and agreement, by tree, beside barriers over shared memory and"
-    " MPI's."
-)
+__all__ = ["EXPERIMENT", "ByCores", "Collectives", "Shape", "counts_of", "known"]
 
+BARRIERS, COLLECTIVES = PROBE_FORMS["shared-barrier"], PROBE_FORMS["collective"]
 USUAL: dict[Mode, int] = {"back-to-back": 4000, "single": 1000}
-TREES = ("sequential", "binary", "cluster", "numa-aware")
 BARE = "bare-messages"
 MPI = "mpi-barrier"
 MPI_MODE: Mode = "back-to-back"
@@ -66,359 +63,223 @@ CONTROL_OF = "barrier"
 ONE_CLOCK = ("tsc",)
 """Clock sources with which Linux says that the counters of all CPUs are one clock."""
 
+BARE_AGAINST_DRIVER = Caution(
+    code="bare-against-driver",
+    text=(
+        "Barriers over shared memory, and bare messages, are loops that do nothing else. The"
+        " collectives go through drivers that poll all their channels, and can be asked by any"
+        " program. A barrier over shared memory may take less than the floor, as both cores' lines"
+        " travel at once, one way each; the floor is there and back, so no barrier of two takes"
+        " less than half of it."
+    ),
+)
+MPI_FROM_PYTHON = Caution(
+    code="mpi-from-python",
+    text=(
+        f"{MPI} is mpi4py's Barrier over the MPI library that is installed, called from Python each"
+        " time."
+    ),
+)
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A tree of some cores. name: the first of its names, the others are `same`."""
 
-    name: str
-    tree: Tree
-    same: tuple[str, ...]
+class Collectives(Experiment):
+    """Every collective along every tree, and what stands beside it."""
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All of them."""
-        return (self.name, *self.same)
+    entry = entry("collectives")
 
-    @property
-    def cores(self) -> int:
-        """How many take part."""
-        return len(self.tree.members)
+    def __init__(self, request: Request, chosen: Tree | None = None) -> None:
+        """chosen: a tree of all cores from core 0, in place of the one that boots have."""
+        super().__init__(request)
+        self.by_cores, self.costs = known(self.request, chosen or tree_of_all(self.request))
+        self.plan = plan_of(self.request, USUAL)
+        crowded = "its ranks poll, and cores share CPUs here"
+        self.ranks = Ranks(crowded if self.request.crowded else missing())
 
-    @property
-    def last(self) -> int:
-        """The core that is sent to last."""
-        return self.tree.edges[-1][1]
-
-    def whole(self, cores: int) -> tuple[tuple[int, int], ...]:
-        """Its edges, and behind them edges to all other cores of the system, which a group leaves
-        out again.
+    def key(self, what: str, mode: Mode, tree: str = "", count: int | None = None) -> str:
+        """A series' key. The chosen tree and the full number of cores are left out of it. tree: ""
+        where there is none.
         """
-        return (*self.tree.edges, *((ROOT, core) for core in range(self.cores, cores)))
+        shape = "" if tree in ("", CHOSEN) else f"-{tree}"
+        some = "" if count in (None, self.request.cores) else f"-on-{count}"
+        return f"{what}{shape}{some}-{mode}"
 
+    # --- Arms ---
 
-ByCores = Mapping[int, list[Shape]]
-
-
-def counts_of(cores: int) -> list[int]:
-    """Numbers of cores that are measured: powers of two, and all."""
-    return sorted(
-        {1 << power for power in range(1, cores.bit_length()) if 1 << power <= cores} | {cores}
-    )
-
-
-def shapes_of(site: Site, costs: Costs, chosen: Tree | None = None) -> list[Shape]:
-    """The trees that differ, each with all its names. chosen: in place of the best candidate."""
-    best = chosen or trees.candidates(ROOT, site, costs)[0][0]
-    found: dict[tuple[tuple[int, int], ...], Shape] = {}
-    for name in (*TREES, CHOSEN):
-        tree = best if name == CHOSEN else trees.build(name, ROOT, site, costs)
-        known = found.get(tree.edges)
-        found[tree.edges] = (
-            Shape(name, tree, ()) if known is None else replace(known, same=(*known.same, name))
-        )
-    return list(found.values())
-
-
-def known(request: Request, chosen: Tree | None = None) -> tuple[ByCores, Costs]:
-    """The trees by number of cores, and the costs that they were made from. chosen: for all
-    cores.
-    """
-    cpus, topology = request.placement.cpus, Topology.read()
-    costs, _ = cost_store.known(Site(topology, cpus))
-    return {
-        count: shapes_of(
-            Site(topology, cpus[:count]),
-            costs.part(range(count)),
-            chosen if count == request.cores else None,
-        )
-        for count in counts_of(request.cores)
-    }, costs
-
-
-def key_of(what: str, tree: str, count: int, request: Request, mode: Mode) -> str:
-    """A series' key. The chosen tree and the full number of cores are left out of it. tree: ""
-    where there is none.
-    """
-    shape = "" if tree in ("", CHOSEN) else f"-{tree}"
-    return f"{what}{shape}{'' if count == request.cores else f'-on-{count}'}-{mode}"
-
-
-class _Arms:
-    """All arms of one boot. mpi: ranks on the same CPUs, where there can be."""
-
-    def __init__(
-        self, request: Request, bench: Bench, by_cores: ByCores, site: Site, mpi: MpiProcess | None
-    ) -> None:
-        self.request, self.bench, self.by_cores, self.site, self.mpi = (
-            request,
-            bench,
-            by_cores,
-            site,
-            mpi,
-        )
-        self.use = 1
-        self.plan = tuple(
-            (mode, request.size.count(USUAL[mode], BATCHES[mode]), BATCHES[mode]) for mode in MODES
-        )
-
-    def all(self) -> list[Arm]:
-        """Every collective along every tree, what stands beside them, a control, and the floors."""
-        found = []
+    def arms(self) -> Iterator[Arm]:
+        """Trees that are the same are one arm."""
         for count, several in self.by_cores.items():
-            for shape in several:
-                found += [self._arm(operation, shape) for operation in COLLECTIVES]
-            found += [self._shared(form, count) for form in BARRIERS]
-            found.append(self._bare(chosen_of(several)))
-        control = chosen_of(self.by_cores[self.request.cores])
-        return [
-            *found,
-            *([self._mpi(self.mpi)] if self.mpi else []),
-            self._arm(CONTROL_OF, control, CONTROL),
-            *floor_arms(self.bench, self.request, root_pairs(self.request.cores)),
-        ]
+            for operation in COLLECTIVES:
+                for shape in several:
+                    yield self._collective(operation, shape)
+            for form in BARRIERS:
+                yield self._shared(form, count)
+            yield self._bare(chosen_of(several))
+        if self.ranks.missing is None:
+            yield self._mpi()
 
-    def _arm(self, operation: str, shape: Shape, suffix: str = "") -> Arm:
-        label = labelled(f"{operation}, {shape.name} tree, {shape.cores} cores", suffix)
+    def _collective(self, operation: str, shape: Shape) -> Arm:
+        count, is_chosen = shape.cores, CHOSEN in shape.names
         timer = ROOT if operation == "broadcast" else shape.last
-        names = (CHOSEN,) if suffix else shape.names
 
-        def slice_of() -> Outcome:
-            booted = self.bench.system
-            booted.install(ROOT, shape.whole(self.request.cores))
-            group = booted.group(shape.tree.members, root=ROOT)
+        def slice_of(bench: Bench) -> Outcome:
+            bench.along(ROOT, shape.whole(self.request.cores))
+            group = bench.system.group(shape.tree.members, root=ROOT)
+
+            def call(_: int, use: int, watch: Watch | None) -> Call:
+                about = operation, group.cores, group.number, ROOT, timer, use, self.plan, watch
+                return loops.collective, about
+
             try:
-                return self._slice(
-                    f"{operation} {shape.name}", operation, names, shape.cores, timer, suffix,
-                    lambda _, watch, use: (
-                        loops.collective,
-                        (operation, group.cores, group.number, ROOT, timer, use, self.plan, watch),
-                    ),
-                )  # fmt: skip
+                name = f"{operation} {shape.name} {count}"
+                report = timed(bench, name, group.cores, timer, self.plan, call)
             finally:
-                booted.close_group(group)
+                bench.system.close_group(group)
+            return self._outcome(report, operation, count, shape.names)
 
-        return Arm(label, slice_of)
+        about: dict[str, Scalar] = {
+            "operation": operation, "tree": shape.name, "kind": shape.tree.kind
+        }  # fmt: skip
+        if shape.same:
+            about["same"] = ",".join(shape.same)
+        # What all machines have bears no tree's name, so that the control is the same everywhere.
+        tree = CHOSEN if is_chosen else shape.name
+        return Arm(
+            f"{operation}, {shape.name} tree, {count} cores",
+            self._specs("multikernel", operation, count, about, tree=tree),
+            MULTIKERNEL,
+            slice_of,
+            repeated=is_chosen and (operation, count) == (CONTROL_OF, self.request.cores),
+        )
 
     def _shared(self, form: str, count: int) -> Arm:
         members, timer = tuple(range(count)), count - 1
-        return Arm(
-            f"{form} barrier, {count} cores",
-            lambda: self._slice(
-                form, f"{form}-barrier", ("",), count, timer, "",
-                lambda _, watch, use: (
-                    loops.shared_barrier, (form, members, timer, use, self.plan, watch)
-                ),
-            ),
-        )  # fmt: skip
 
-    def _mpi(self, mpi: MpiProcess) -> Arm:
-        mode, count, batch = next(one for one in self.plan if one[0] == MPI_MODE)
-        watched = sorted(set(self.bench.cpus))
+        def call(_: int, use: int, watch: Watch | None) -> Call:
+            return loops.shared_barrier, (form, members, timer, use, self.plan, watch)
 
-        def slice_of() -> Outcome:
-            before = Activity.take(watched, mpi.pids)
-            cycles = mpi.barriers(count, batch)
-            activity = Activity.take(watched, mpi.pids) - before
-            samples = Histogram.from_values(round(one / batch) for one in cycles)
-            return Outcome(
-                {key_of(MPI, "", self.request.cores, self.request, mode): samples},
-                activity=activity,
-            )
+        def run(bench: Bench) -> Report:
+            return timed(bench, f"{form} {count}", members, timer, self.plan, call)
 
-        return Arm(f"{MPI}, {self.request.cores} ranks", slice_of)
+        return self._raw(f"{form}-barrier", count, "barrier", run)
 
     def _bare(self, shape: Shape) -> Arm:
-        form = Form(BARE, None, near=True)
-        places = Protocol(form, shape.tree, lines_of(shape.tree, self.site, near=True)).places()
-        return Arm(
-            f"bare messages, {shape.cores} cores",
-            lambda: self._slice(
-                BARE, BARE, ("",), shape.cores, ROOT, "",
-                lambda core, watch, use: (tree_loops.messages, (places[core], use, self.plan,
-                watch)),
-            ),
-        )  # fmt: skip
-
-    def _slice(
-        self, slice_name: str, what: str, names: tuple[str, ...], count: int, timer: int,
-        suffix: str,
-        call: Callable[[int, Watch | None, int], Call],
-    ) -> Outcome:  # fmt: skip
-        use, self.use = self.use, self.use + tree_loops.span(self.plan)
-        # The one that times watches too, and comes last.
-        order = sorted(range(count), key=lambda core: (core == timer, -core))
-        calls = {
-            core: call(core, self.bench.watch if core == timer else None, use) for core in order
-        }
-        report = self.bench.run(f"{slice_name} {count}", calls)[timer]
-        by_mode = samples_of(report)
-        return Outcome(
-            {
-                key_of(what, name, count, self.request, mode) + suffix: by_mode[mode]
-                for mode in MODES
-                for name in names
-            },
-            activity=report.activity,
+        protocol = Protocol(Form(BARE, None, near=True), shape.tree, near_lines(shape.tree))
+        return self._raw(
+            BARE, shape.cores, "broadcast", lambda bench: notify(bench, protocol, self.plan)
         )
 
+    def _raw(self, what: str, count: int, operation: str, run: Callable[[Bench], Report]) -> Arm:
+        return Arm(
+            f"{what.replace('-', ' ')}, {count} cores",
+            self._specs("raw", what, count, {"operation": operation}),
+            MULTIKERNEL,
+            lambda bench: self._outcome(run(bench), what, count),
+        )
 
-def chosen_of(several: list[Shape]) -> Shape:
-    """The one that boots have; of fewer cores the one that is predicted to be best."""
-    return next(shape for shape in several if CHOSEN in shape.names)
+    def _mpi(self) -> Arm:
+        mode, count, batch = next(one for one in self.plan if one[0] == MPI_MODE)
+        cores, watched = self.request.cores, sorted(set(self.request.placement.cpus))
 
+        def slice_of(ranks: MpiProcess | None) -> Outcome:
+            if ranks is None:
+                return Outcome()
+            before = Activity.take(watched, ranks.pids)
+            cycles = ranks.barriers(count, batch)
+            activity = Activity.take(watched, ranks.pids) - before
+            samples = Histogram.from_values(round(one / batch) for one in cycles)
+            return Outcome({self.key(MPI, mode): samples}, activity=activity)
 
-def _specs(request: Request, by_cores: ByCores, *, mpi: bool) -> Iterator[Spec]:
-    for count, several in by_cores.items():
-        floor = tuple((ROOT, core) for core in range(1, count))
-        about: dict[str, Scalar] = {"target": "polling", "told": "poll"}
-        for mode in MODES:
-            for operation in COLLECTIVES:
-                for shape in several:
-                    parameters = {
-                        **about,
-                        "operation": operation,
-                        "tree": shape.name,
-                        "kind": shape.tree.kind,
-                    }
-                    if shape.same:
-                        parameters["same"] = ",".join(shape.same)
-                    spec = Spec(
-                        key_of(operation, shape.name, count, request, mode), "multikernel",
-                        operation, count,
-                        "completion", mode, BATCHES[mode], parameters=parameters, floor=floor,
-                    )  # fmt: skip
-                    yield spec
-                    if (operation, count) == (CONTROL_OF, request.cores) and CHOSEN in shape.names:
-                        key = key_of(operation, CHOSEN, count, request, mode)
-                        yield replace(spec, key=key + CONTROL, control=True)
-            for name in (*(f"{form}-barrier" for form in BARRIERS), BARE):
-                parameters = {**about, "operation": "broadcast" if name == BARE else "barrier"}
-                yield Spec(
-                    key_of(name, "", count, request, mode), "raw", name, count, "completion", mode,
-                    BATCHES[mode],
-                    parameters=parameters, floor=floor,
-                )  # fmt: skip
-    if mpi:
-        yield Spec(
-            key_of(MPI, "", request.cores, request, MPI_MODE), "raw", MPI, request.cores,
-            "completion", MPI_MODE,
-            BATCHES[MPI_MODE], parameters={"target": "polling", "told": "poll",
-            "operation": "barrier"},
-            floor=tuple((ROOT, core) for core in range(1, request.cores)),
+        specs = self._specs("raw", MPI, cores, {"operation": "barrier"}, modes=(mode,))
+        return Arm(f"{MPI}, {cores} ranks", specs, self.ranks, slice_of)
+
+    def _outcome(
+        self, report: Report, what: str, count: int, trees: Iterable[str] = ("",)
+    ) -> Outcome:
+        """Under all names of its tree: a ratio's name does not depend on which are the same."""
+        samples = samples_of(report)
+        found = {
+            self.key(what, mode, tree, count): samples[mode] for mode in MODES for tree in trees
+        }
+        return Outcome(found, activity=report.activity)
+
+    def _specs(
+        self,
+        system: System,
+        what: str,
+        count: int,
+        about: dict[str, Scalar],
+        *,
+        tree: str = "",
+        modes: tuple[Mode, ...] = MODES,
+    ) -> tuple[Spec, ...]:
+        return tuple(
+            Spec(
+                self.key(what, mode, tree, count), system, what, count, "completion", mode,
+                BATCHES[mode], parameters={"target": "polling", "told": "poll", **about},
+                floor=tuple((ROOT, core) for core in range(1, count)),
+            )
+            for mode in modes
         )  # fmt: skip
 
+    # --- What is said ---
 
-def _ratios(request: Request, by_cores: ByCores) -> Iterator[tuple[str, str]]:
-    cores = request.cores
-    chosen = chosen_of(by_cores[cores])
-    for mode in MODES:
+    def ratios(self) -> Iterator[Ratio]:
+        """Of all cores, over two and over what stands beside them; and of two over the floor."""
+        yield from (ratio for _, ratio in self._fixed())
+        for mode in MODES:
+            floor = floor_key((0, 1), mode)
+            for operation in COLLECTIVES:
+                # Of two cores, since one line is what they have between them.
+                of_two = self.key(operation, mode, count=2)
+                yield Ratio(of_two, floor, "cost")
+                if self.request.cores > 2:
+                    yield Ratio(self.key(operation, mode), of_two, "cost")
+            barrier, broadcast = self.key("barrier", mode), self.key("broadcast", mode)
+            for form in BARRIERS:
+                yield Ratio(self.key(f"{form}-barrier", mode), barrier, "cost")
+                yield Ratio(self.key(f"{form}-barrier", mode, count=2), floor, "cost")
+            if mode == MPI_MODE:
+                yield Ratio(self.key(MPI, mode), barrier, "cost")
+            yield Ratio(broadcast, self.key(BARE, mode), "cost")
+            yield Ratio(self.key("agreement", mode), broadcast, "cost")
 
-        def key(what: str, tree: str = "", count: int = cores, mode: Mode = mode) -> str:
-            return key_of(what, tree, count, request, mode)
+    def _fixed(self) -> Iterator[tuple[str, Ratio]]:
+        """Every fixed tree of all cores over the chosen one, and what that says in words."""
+        chosen = chosen_of(self.by_cores[self.request.cores])
+        for mode in MODES:
+            for what in COLLECTIVES:
+                for tree in TREES:
+                    if tree not in chosen.names:
+                        ratio = Ratio(self.key(what, mode, tree), self.key(what, mode), "tree")
+                        yield f"{what} against {tree}, {mode}", ratio
 
-        yield key(CONTROL_OF) + CONTROL, key(CONTROL_OF)
-        for operation in COLLECTIVES:
-            # Of two cores, since one line is what they have between them.
-            yield key(operation, CHOSEN, 2), floor_key((0, 1), mode)
-            for name in TREES:
-                if name not in chosen.names:
-                    yield key(operation, name), key(operation)
-            if cores > 2:
-                yield key(operation), key(operation, CHOSEN, 2)
-        for form in BARRIERS:
-            yield key(f"{form}-barrier"), key("barrier")
-            yield key(f"{form}-barrier", "", 2), floor_key((0, 1), mode)
-        if mode == MPI_MODE:
-            yield key(MPI), key("barrier")
-        yield key("broadcast"), key(BARE)
-        yield key("agreement"), key("broadcast")
-
-
-def _cautions(
-    request: Request,
-    by_cores: ByCores,
-    costs: Costs,
-    ratios: Sequence[Ratio],
-    clock: str | None,
-    no_mpi: str | None,
-) -> Iterator[Caution]:
-    yield Caution(
-        code="costs-of-trees", text=f"Trees were made from costs {costs.origin}: {costs.detail}."
-    )
-    for count, several in by_cores.items():
-        for shape in several:
-            if shape.same:
-                yield Caution(
-                    code="same-tree",
-                    text=(
+    def cautions(self, collector: Collector) -> Iterator[Caution]:
+        """Where the trees come from, which are the same, and what stands beside them."""
+        yield made_from(self.costs)
+        for count, several in self.by_cores.items():
+            for shape in several:
+                if shape.same:
+                    text = (
                         f"On {count} cores these trees are the same and were measured once:"
                         f" {', '.join(shape.names)}."
-                    ),
-                )
-    cores = request.cores
-    fixed = {
-        f"{key_of(what, name, cores, request, mode)}"
-        f"-over-{key_of(what, CHOSEN, cores, request, mode)}": (f"{what} against {name}, {mode}")
-        for what in COLLECTIVES
-        for name in TREES
-        for mode in MODES
-    }
-    yield from judged(request, ratios, fixed, chosen_of(by_cores[cores]).tree.kind)
-    yield Caution(
-        code="bare-against-driver",
-        text=(
-            "Barriers over shared memory, and bare messages, are loops that do nothing else. The"
-            " collectives go through drivers that poll all their channels, and can be asked by any"
-            " program. A barrier over shared memory may take less than the floor, as both cores'"
-            " lines travel at once, one way each; the floor is there and back, so no barrier of two"
-            " takes less than half of it."
-        ),
-    )
-    if no_mpi is None:
-        text = (
-            f"{MPI} is mpi4py's Barrier over the MPI library that is installed, called from Python"
-            " each time."
-        )
-        yield Caution(code="mpi-from-python", text=text)
-    else:
-        yield Caution(
-            code="no-mpi", text=f"mpi4py's barrier does not stand beside these: {no_mpi}."
-        )
-    if clock not in ONE_CLOCK:
-        yield Caution(
-            code="clocks-apart",
-            text=(
+                    )
+                    yield Caution(code="same-tree", text=text)
+        kind = chosen_of(self.by_cores[self.request.cores]).tree.kind
+        yield from judged(collector, self._fixed(), kind)
+        yield BARE_AGAINST_DRIVER
+        if self.ranks.missing is None:
+            yield MPI_FROM_PYTHON
+        else:
+            collector.discard(self.key(MPI, MPI_MODE))
+            text = f"mpi4py's barrier does not stand beside these: {self.ranks.missing}."
+            yield Caution(code="no-mpi", text=text)
+        if (clock := Host.read().clocksource) not in ONE_CLOCK:
+            text = (
                 f"The clock source is {clock or 'not known'}: that the CPUs' time stamp counters"
                 " agree is not certain, and single barriers and all-reduces are timed across CPUs."
                 " Trust those that are back-to-back."
-            ),
-        )
+            )
+            yield Caution(code="clocks-apart", text=text)
 
 
-def run(request: Request) -> Document:
-    """Measures; see the page."""
-    request = request.fitted()
-    by_cores, costs = known(request, tree_of_all(request))
-    site = Site(Topology.read(), request.placement.cpus)
-    collector = Collector(request)
-    record = document.begin(request)
-    no_mpi = "its ranks poll, and cores share CPUs here" if request.crowded else missing()
-    for boot in range(request.size.boots):
-        request.progress(f"{NAME}: boot {boot + 1} of {request.size.boots}")
-        with ExitStack() as stack:
-            bench = Bench(stack.enter_context(system_.boot(list(request.placement.cpus))))
-            mpi = None
-            try:
-                mpi = None if no_mpi else stack.enter_context(MpiProcess(request.placement.cpus))
-            except CoreDied as error:
-                no_mpi = str(error)
-            collector.boot(boot, _Arms(request, bench, by_cores, site, mpi).all())
-    floors = floors_of(collector, root_pairs(request.cores), request.placement.cpus)
-    ratios = list(_ratios(request, by_cores))
-    return document.finish(
-        NAME, record, collector, floors, list(_specs(request, by_cores, mpi=no_mpi is None)),
-        ratios,
-        _cautions(request, by_cores, costs, collector.ratios(ratios), record.host.clocksource,
-        no_mpi),
-    )  # fmt: skip
+EXPERIMENT = Collectives

@@ -6,19 +6,14 @@ wrong, or a core that left before all had come, is an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from multikernel.errors import ProtocolError
-from multikernel.experiments.instrument.loops import (
-    WARM,
-    Plan,
-    Report,
-    Watch,
-    _driver,
-    _polling,
-    _watched,
-)
+from multikernel.experiments.instrument.loops import Plan, Report, Watch, _driver, _polling
+from multikernel.experiments.instrument.tree_loops import checked
 from multikernel.native._native import Driver, Histogram
+
+WRONG = (
+    "cores did not do together what they ought to: an outcome was wrong, or one left before all had"
+    " come"
+)
 
 
 def shared_barrier(
@@ -27,57 +22,30 @@ def shared_barrier(
     """Barriers over shared memory, bare. form: "central" or "dissemination". Samples, on core
     `timer`: by the plan's names.
     """
-    return _all(
-        lambda driver, at, count, batch, into: driver.probe(
+
+    def some(driver: Driver, at: int, count: int, batch: int, into: Histogram) -> int:
+        return driver.probe(
             "shared-barrier", form=form, each=members, timer=timer, base=at, count=count,
             batch=batch, times=into,
-        ),
-        use, plan, watch,
-    )  # fmt: skip
+        )  # fmt: skip
+
+    return checked(some, use, plan, watch, WRONG)
 
 
 def collective(
     operation: str, members: tuple[int, ...], group: int, root: int, timer: int, use: int,
-    plan: Plan,
-    watch: Watch | None,
+    plan: Plan, watch: Watch | None,
 ) -> Report:  # fmt: skip
     """An operation of an open group, through the drivers, which poll. Samples as those of
     `shared_barrier`.
     """
-    driver = _driver()
-    with _polling(driver, (driver.me,)):
-        return _all(
-            lambda driver, at, count, batch, into: driver.probe(
-                "collective", form=operation, each=members, timer=timer, group=group, core=root,
-                base=at, count=count, batch=batch, times=into,
-            ),
-            use, plan, watch,
+
+    def some(driver: Driver, at: int, count: int, batch: int, into: Histogram) -> int:
+        return driver.probe(
+            "collective", form=operation, each=members, timer=timer, group=group, core=root,
+            base=at, count=count, batch=batch, times=into,
         )  # fmt: skip
 
-
-def _all(
-    some: Callable[[Driver, int, int, int, Histogram], int],
-    use: int,
-    plan: Plan,
-    watch: Watch | None,
-) -> Report:
-    driver, report = _driver(), Report()
-    found: dict[str, Histogram] = {}
-
-    def loop() -> None:
-        wrong, at = some(driver, use, WARM, 1, Histogram()), use + WARM
-        for name, count, batch in plan:
-            found[name] = Histogram()
-            wrong += some(driver, at, count, batch, found[name])
-            at += count
-        if wrong:
-            raise ProtocolError(
-                "cores did not do together what they ought to: an outcome was wrong, or one left"
-                " before all had come",
-                value=wrong,
-                where=f"core {driver.me}",
-            )
-
-    _watched(watch, loop, report)
-    report.keep(**found)
-    return report
+    driver = _driver()
+    with _polling(driver, (driver.me,)):
+        return checked(some, use, plan, watch, WRONG)

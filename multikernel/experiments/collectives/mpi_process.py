@@ -18,10 +18,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from multikernel.errors import CoreDied
+from multikernel.experiments.instrument.request import Request
 from multikernel.machine import limits
 from multikernel.native import _native
 from multikernel.runtime import child
@@ -87,16 +89,12 @@ class MpiProcess:
         """Of rank 0: cycles of each batch of barriers of all ranks, one after the other. Raises
         CoreDied.
         """
-        for rank in self._ranks:
-            rank.send((count // batch, batch))
-        answers = [self._answer(rank) for rank in self._ranks]
-        return answers[0]
-
-    def _answer(self, rank: Connection) -> list[int]:
         try:
-            if rank.poll(SLICE_SECONDS):
-                answer: list[int] = rank.recv()
-                return answer
+            for rank in self._ranks:
+                rank.send((count // batch, batch))
+            if all(rank.poll(SLICE_SECONDS) for rank in self._ranks):
+                answers: list[list[int]] = [rank.recv() for rank in self._ranks]
+                return answers[0]
         except (EOFError, OSError):
             pass
         raise self._gone()
@@ -118,11 +116,8 @@ class MpiProcess:
 
     def _gone(self) -> CoreDied:
         self._log.seek(0)
-        lines = [
-            line
-            for line in self._log.read().decode(errors="replace").splitlines()
-            if line.strip(" -")
-        ]
+        text = self._log.read().decode(errors="replace")
+        lines = [line for line in text.splitlines() if line.strip(" -")]
         return CoreDied(
             "the MPI ranks did not start, or ended", value=(lines or ["silently"])[0][:200]
         )
@@ -131,17 +126,33 @@ class MpiProcess:
         """Launcher and ranks are gone when this returns. Idempotent."""
         for rank in self._ranks:
             rank.close()
-        try:
-            self.process.wait(3.0)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGTERM)  # the launcher ends its ranks
+        # Asked to end, the launcher ends its ranks.
+        for how in (signal.SIGTERM, signal.SIGKILL):
             try:
                 self.process.wait(3.0)
             except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait()
+                os.killpg(self.process.pid, how)
+        self.process.wait()
         self._log.close()
         self._directory.cleanup()
+
+
+class Ranks:
+    """What an arm runs on: ranks on the CPUs of all cores, as long as they come up. missing: why
+    there are none, or None.
+    """
+
+    def __init__(self, missing: str | None) -> None:
+        self.missing = missing
+
+    def open(self, stack: ExitStack, request: Request) -> MpiProcess | None:
+        """They end with the stack. Ranks that once did not come up are not tried again."""
+        if self.missing is None:
+            try:
+                return stack.enter_context(MpiProcess(request.placement.cpus))
+            except CoreDied as error:
+                self.missing = str(error)
+        return None
 
 
 def _environment(directory: str) -> dict[str, str]:
@@ -158,8 +169,7 @@ def _environment(directory: str) -> dict[str, str]:
     }
 
 
-# --- A rank
-# --------------------------------------------------------------------------------------------------
+# --- A rank ---
 
 
 def rank(path: str, cpus: list[int]) -> None:

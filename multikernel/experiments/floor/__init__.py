@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from multikernel.catalogue import entry
 from multikernel.experiments.instrument.arms import Arm, Pair, Spec, floor_key
 from multikernel.experiments.instrument.experiment import Experiment
 from multikernel.experiments.instrument.floors import BATCHES, LINES, MODES, floor_arms, pairs_of
@@ -19,12 +20,7 @@ from multikernel.experiments.instrument.floors import BATCHES, LINES, MODES, flo
 class Floor(Experiment):
     """Every pair of cores; that of the first two is measured twice."""
 
-    name = "floor"
-    figure = "table 2"
-    summary = (
-        "One cache line there and back between two CPUs, on 16 lines of each pair: what any message"
-        " pays at least."
-    )
+    entry = entry("floor")
 
     def arms(self) -> Iterator[Arm]:
         """The floors' arms, with series."""

@@ -1,4 +1,4 @@
-"""The kernels that operate on capabilities, booted side by side, and slices of operations on them.
+"""The kernels that operate on capabilities, and arms in which one core does.
 
 Guarantees: the ways of deciding, each a system of its own that is booted fresh in every boot: the
 multikernel by two phases and by owners, the shared kernel under its one lock and under one a region
@@ -7,18 +7,17 @@ of memory. All of them are asked the same requests, through the same loop.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from multikernel import system as system_
 from multikernel.experiments.instrument import capability_loops
-from multikernel.experiments.instrument.arms import Arm, Outcome, Scalar, Spec
+from multikernel.experiments.instrument.arms import Arm, On, Outcome, Spec
 from multikernel.experiments.instrument.capability_loops import Source, Task
+from multikernel.experiments.instrument.machines import Booted
 from multikernel.experiments.instrument.rig import Bench, samples_of
-from multikernel.results.document import Measure, Mode, System
-from multikernel.routing.choosing import to_all
+from multikernel.results.document import Scalar
+from multikernel.runtime.plan import Kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,73 +27,57 @@ class Way:
     """
 
     name: str
-    system: System
+    system: Kernel = "multikernel"
     options: tuple[tuple[str, Any], ...] = ()
     source: Source = "copied"
 
 
-TWO_PHASE = Way("two-phase", "multikernel")
-OWNER = Way("owner", "multikernel", (("capabilities", "owner"),))
-FOREIGN = Way("foreign-owner", "multikernel", OWNER.options, "foreign")
+TWO_PHASE = Way("two-phase")
+OWNER = Way("owner", options=(("capabilities", "owner"),))
+FOREIGN = Way("foreign-owner", options=OWNER.options, source="foreign")
 """By the owner, which is another core than the one that asks."""
-BIG = Way("big-lock", "shared", (("kernel", "shared"),))
-REGION = Way("region-locks", "shared", (("kernel", "shared"), ("lock_scope", "region")))
+BIG = Way("big-lock", "shared")
+REGION = Way("region-locks", "shared", (("lock_scope", "region"),))
 WAYS = (TWO_PHASE, OWNER, BIG, REGION)
 
 
-def booted(stack: ExitStack, way: Way, cpus: Sequence[int]) -> Bench:
-    """A system of that way on those CPUs, furnished; without a choice of trees, as the experiment
-    installs its own.
-    """
-    options = dict(way.options)
-    if way.system == "multikernel":
-        options["trees"] = {0: to_all(0, len(cpus))}
-    bench = Bench(stack.enter_context(system_.boot(list(cpus), **options)))
+def furnished(bench: Bench) -> None:
+    """Core 0 gets what the operations work on."""
     bench.system.cores[0].run(capability_loops.furnish)
-    return bench
+
+
+def machine(way: Way, cores: int | None = None) -> Booted:
+    """A furnished system of that way, in which every root sends to all until an arm says
+    otherwise.
+    """
+    trees = (("trees", "sequential"),) if way.system == "multikernel" else ()
+    return Booted(way.system, cores, options=(*way.options, *trees), prepare=furnished)
 
 
 def arm(
-    key: str, bench: Bench, task: Task, edges: tuple[tuple[int, int], ...] | None = None
-) -> Arm:
-    """Slices of that operation on core 0. edges: the tree along which the others are asked, where
-    they are.
+    key: str, way: Way, cores: int, task: Task, about: Mapping[str, Scalar], on: On,
+    edges: tuple[tuple[int, int], ...] | None = None, *,
+    repeated: bool = False,
+) -> Arm:  # fmt: skip
+    """That task on core 0. cores: how many have to do with it, 1 where no other is asked; about:
+    further parameters; edges: the tree along which the others are asked, where they are.
     """
+    parameters: dict[str, Scalar] = {"operation": task.operation, "told": "none", **about}
+    if cores > 1 and way.system == "multikernel":
+        parameters |= {"target": "polling", "told": "poll"}
+    single = task.batch == 1
+    if not single:
+        parameters["in_flight"] = task.in_flight
+    spec = Spec(
+        key, way.system, way.name, cores,
+        "completion" if single else "interval", "single" if single else "back-to-back", task.batch,
+        parameters=parameters, floor=tuple((0, core) for core in range(1, cores)),
+    )  # fmt: skip
 
-    def slice_of() -> Outcome:
+    def slice_of(bench: Bench) -> Outcome:
         if edges is not None:
             bench.along(0, edges)
         report = bench.one(key, capability_loops.operate, task, bench.watch)
         return Outcome({key: samples_of(report)["times"]}, activity=report.activity)
 
-    return Arm(key.replace("-", " "), slice_of)
-
-
-def spec(
-    key: str, way: Way, cores: int, operation: str, about: Mapping[str, Scalar], *,
-    in_flight: int | None = None,
-    asked: bool = True, control: bool = False,
-) -> Spec:  # fmt: skip
-    """about: further parameters; asked: other cores, in the multikernel; in_flight: where
-    operations are timed in batches; None: each by itself.
-    """
-    parameters: dict[str, Scalar] = {"operation": operation, "told": "none", **about}
-    if asked and way.system == "multikernel":
-        parameters.update(target="polling", told="poll")
-    mode: Mode = "single" if in_flight is None else "back-to-back"
-    measure: Measure = "completion" if in_flight is None else "interval"
-    if in_flight is not None:
-        parameters["in_flight"] = in_flight
-    return Spec(
-        key, way.system, way.name, cores, measure, mode,
-        1 if in_flight is None else capability_loops.BATCH,
-        parameters=parameters, floor=tuple((0, core) for core in range(1, cores)), control=control,
-    )  # fmt: skip
-
-
-def boots(
-    stack: ExitStack, cpus: Sequence[int], ways: Sequence[Way] = WAYS
-) -> Iterator[tuple[Way, Bench]]:
-    """A system of every way."""
-    for way in ways:
-        yield way, booted(stack, way, cpus)
+    return Arm(key.replace("-", " "), (spec,), on, slice_of, repeated)

@@ -89,47 +89,39 @@ def _retype(
     return _ask(driver, core, "CAP_RETYPE", ram, cnode, word, at, size)
 
 
+def _copy(
+    driver: Driver, source: int, reference: int, slot: int, to: int, *, move: bool = False
+) -> int:
+    """From one core to a slot of another's root CNode."""
+    word = slot | RIGHTS << 16 | move << 24 | to << 32
+    return _ask(driver, source, "CAP_COPY", reference, ROOT, word)
+
+
+def _create(driver: Driver, slot: int, pages: int) -> int:
+    """RAM of this core's."""
+    return _ask(driver, driver.me, "CAP_CREATE", pages * PAGE, ROOT, slot)
+
+
 def furnish() -> None:
     """On core 0 of a fresh system, once."""
     global _furniture
     driver = _driver()
     assert local.plan is not None
-    others = [core for core in range(local.plan.cores) if core != driver.me]
-
-    def ram(index: int, size: int) -> int:
-        return _ask(driver, driver.me, "CAP_CREATE", size, ROOT, index)
-
-    sources = {name: ram(1 + number, PAGES * PAGE) for number, name in enumerate(SOURCES)}
-    wide, room = ram(8, DESCENDANTS_MOST * PAGE), ram(9, 8 * CNODE_BYTES)
+    me, others = driver.me, [core for core in range(local.plan.cores) if core != driver.me]
+    sources = {name: _create(driver, 1 + n, PAGES) for n, name in enumerate(SOURCES)}
+    wide, room = _create(driver, 8, DESCENDANTS_MOST), _create(driver, 9, 8 * CNODE_BYTES // PAGE)
     count = 1 + DESCENDANTS_MOST // 256
     cnodes = [
-        _retype(driver, driver.me, room, "CNode", (ROOT, 16 + n), n * CNODE_BYTES, CNODE_BYTES)
+        _retype(driver, me, room, "CNode", (ROOT, 16 + n), n * CNODE_BYTES, CNODE_BYTES)
         for n in range(count)
     ]
-    for number, name in enumerate(SOURCES[1:3]):
-        copies = [
-            _ask(
-                driver,
-                driver.me,
-                "CAP_COPY",
-                sources[name],
-                ROOT,
-                1 + number | RIGHTS << 16 | core << 32,
-            )
-            for core in others
-        ]
-        if name == "derived":
-            _retype(driver, others[0], copies[0], "Frame", (ROOT, 8), (PAGES - 1) * PAGE, PAGE)
-    theirs = _ask(
-        driver,
-        driver.me,
-        "CAP_COPY",
-        sources["foreign"],
-        ROOT,
-        9 | RIGHTS << 16 | 1 << 24 | 1 << 32,
-    )
-    _ask(driver, 1, "CAP_COPY", theirs, ROOT, 7 | RIGHTS << 16)
-    sources["foreign"] = _ask(driver, driver.me, "CAP_LOOK", 7)
+    for core in others:
+        _copy(driver, me, sources["copied"], 1, core)
+    copies = [_copy(driver, me, sources["derived"], 2, core) for core in others]
+    _retype(driver, others[0], copies[0], "Frame", (ROOT, 8), (PAGES - 1) * PAGE, PAGE)
+    theirs = _copy(driver, me, sources["foreign"], 9, 1, move=True)
+    _copy(driver, 1, theirs, 7, me)
+    sources["foreign"] = _ask(driver, me, "CAP_LOOK", 7)
     _furniture = Furniture(sources, cnodes[0], wide, tuple(cnodes[1:]))
 
 
@@ -137,7 +129,8 @@ def furnish() -> None:
 class Task:
     """operation: retype, copy, revoke or delete; count of them, in batches of which each is timed
     once; source: what the memory is to other cores; to: the core that copies go to; copies: that
-    there are beforehand, on `spread` cores from `to` on.
+    there are beforehand, on `spread` cores from `to` on. descendants: so many are revoked, of RAM
+    that no other core knows.
     """
 
     operation: str
@@ -148,6 +141,7 @@ class Task:
     to: int = 1
     copies: int = 0
     spread: int = 1
+    descendants: int = 0
 
 
 def operate(task: Task, watch: Watch | None) -> Report:
@@ -158,6 +152,13 @@ def operate(task: Task, watch: Watch | None) -> Report:
     furniture, here = _furniture, task.to == driver.me
 
     def some(count: int, into: Histogram) -> None:
+        if task.descendants:
+            verdict = driver.probe(
+                "revokes", source=furniture.wide, each=furniture.wide_cnodes,
+                pages=task.descendants, count=count, times=into,
+            )  # fmt: skip
+            _fine(verdict, f"revoke of {task.descendants} descendants")
+            return
         verdict = driver.probe(
             "operations", form=task.operation,
             source=furniture.sources[task.source], cnode=furniture.cnode, index=0,
@@ -168,29 +169,9 @@ def operate(task: Task, watch: Watch | None) -> Report:
         )  # fmt: skip
         _fine(verdict, f"{task.operation} of memory that is {task.source}")
 
-    with _polling(driver, range(local.plan.cores)):
-        some(max(2, task.batch), Histogram())
+    with _polling(driver, (driver.me,) if task.descendants else range(local.plan.cores)):
+        some(1 if task.descendants else max(2, task.batch), Histogram())
         _watched(watch, lambda: some(task.count, times), report)
-    report.keep(times=times)
-    return report
-
-
-def revoke_descendants(descendants: int, count: int, watch: Watch | None) -> Report:
-    """Of RAM that no other core knows. Samples: times, cycles."""
-    driver, report, times = _driver(), Report(), Histogram()
-    assert _furniture is not None
-    furniture = _furniture
-
-    def some(number: int, into: Histogram) -> None:
-        verdict = driver.probe(
-            "revokes", source=furniture.wide, each=furniture.wide_cnodes, pages=descendants,
-            count=number, times=into,
-        )  # fmt: skip
-        _fine(verdict, f"revoke of {descendants} descendants")
-
-    with _polling(driver, (driver.me,)):
-        some(1, Histogram())
-        _watched(watch, lambda: some(count, times), report)
     report.keep(times=times)
     return report
 

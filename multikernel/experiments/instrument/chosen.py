@@ -1,19 +1,29 @@
-"""The tree that a running system has chosen, and whether it was right: beside every fixed tree, in
-one run.
+"""The trees of an experiment by number of cores, and whether the one that a running system has
+chosen was right: beside every fixed tree, in one run.
 
-Guarantees: the tree is the one that boots with `trees="chosen"` have, decided by running candidates
-on the cores; what is said of it is drawn from ratios within boots, and a slower one is called so.
+Guarantees: trees are for just the cores that take part, from costs that were measured on this
+machine if any are kept. That of all cores is the one that boots with `trees="chosen"` have, decided
+by running candidates on the cores; what is said of it is drawn from ratios within boots, and a
+slower one is called so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from multikernel import system as system_
+from multikernel.experiments.instrument.arms import Ratio
+from multikernel.experiments.instrument.collector import Collector
 from multikernel.experiments.instrument.request import Request
+from multikernel.knowledge import cost_store
+from multikernel.knowledge.costs import Costs
+from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
-from multikernel.results.document import Caution, Ratio
+from multikernel.machine.topology import Topology
+from multikernel.results.document import Caution
 
+T = TypeVar("T")
 SLACK = 0.05
 """A chosen tree may be so much slower than the best of the fixed ones."""
 
@@ -29,16 +39,40 @@ def tree_of_all(request: Request) -> Tree | None:
         return booted.trees[0].tree
 
 
-def judged(
-    request: Request, ratios: Iterable[Ratio], fixed: Mapping[str, str], kind: str
-) -> list[Caution]:
-    """What to say; nothing where nothing was measured. fixed: by the name of a ratio of a fixed
-    tree over the chosen one, what was held against what.
+def by_cores(
+    request: Request,
+    counts: Iterable[int],
+    make: Callable[[Site, Costs, Tree | None], list[T]],
+    chosen: Tree | None,
+) -> tuple[dict[int, list[T]], Costs]:
+    """What is made of the first so many cores, by their number, and of which costs. chosen: the
+    tree of all cores.
+    """
+    cpus, topology = request.placement.cpus, Topology.read()
+    costs, _ = cost_store.known(Site(topology, cpus))
+    found = {}
+    for count in counts:
+        tree = chosen if count == request.cores else None
+        found[count] = make(Site(topology, cpus[:count]), costs.part(range(count)), tree)
+    return found, costs
+
+
+def made_from(costs: Costs) -> Caution:
+    """Which costs trees were made from."""
+    return Caution(
+        code="costs-of-trees", text=f"Trees were made from costs {costs.origin}: {costs.detail}."
+    )
+
+
+def judged(collector: Collector, fixed: Iterable[tuple[str, Ratio]], kind: str) -> list[Caution]:
+    """What to say; nothing where nothing was measured. fixed: what is held against what, and the
+    ratio of that fixed tree over the chosen one.
 
     The chosen tree is slower if the whole interval says so, by more than the slack.
     """
-    held = [(fixed[ratio.name], ratio) for ratio in ratios if ratio.name in fixed]
-    if not held or request.crowded or not request.size.measures:
+    found = [(what, collector.ratio(asked)) for what, asked in fixed]
+    held = [(what, ratio) for what, ratio in found if ratio is not None]
+    if not held or collector.request.crowded or not collector.request.size.measures:
         return []
     slower = [
         f"{what}: {1 / ratio.value:.2f} × ({1 / ratio.interval.high:.2f} –"

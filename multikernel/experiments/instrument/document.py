@@ -12,7 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from multikernel.errors import MeasurementRefused
-from multikernel.experiments.instrument.arms import Arm, Ratio
+from multikernel.experiments.instrument.arms import Arm, Ratio, Spec
 from multikernel.experiments.instrument.collector import Collector
 from multikernel.experiments.instrument.floors import floors_of
 from multikernel.experiments.instrument.request import Request
@@ -38,19 +38,17 @@ def finish(
     environment: Environment,
     collector: Collector,
     boots: Sequence[Boot],
-    arms: Sequence[Arm],
+    arms: Sequence[Arm | Spec],
     asked: Sequence[Ratio],
 ) -> Document:
-    """The document. Raises MeasurementRefused if nothing can be trusted."""
+    """The document. arms: or what their series say. Raises MeasurementRefused if nothing can be
+    trusted.
+    """
     request = experiment.request
     record = environment_of(environment.finish())
     said = list(experiment.cautions(collector))
     floors = floors_of(collector, experiment.judged_by(), request.placement.cpus)
-    specs = [
-        spec
-        for arm in arms
-        for spec in (*arm.specs, *(arm.control().specs if arm.repeated else ()))
-    ]
+    specs = [spec for arm in arms for spec in _specs_of(arm)]
     found = [collector.series(experiment.revised(spec, collector)) for spec in specs]
     series = [one for one in found if one is not None]
     of_the_host = [
@@ -58,7 +56,7 @@ def finish(
         for caveat in environment.caveats()
         if not (_before_us and caveat.code == "load")
     ]
-    _before_us.append(experiment.name)
+    _before_us.append(experiment.entry.name)
     cautions = collector.warnings()
     if not series:
         why = "; ".join(
@@ -67,7 +65,8 @@ def finish(
             if caution.code in ("refused", "contaminated-slices")
         )
         raise MeasurementRefused(
-            f"nothing that experiment {experiment.name} measured can be trusted", value=why or None
+            f"nothing that experiment {experiment.entry.name} measured can be trusted",
+            value=why or None,
         )
     if not floors and not request.crowded:
         cautions.append(
@@ -78,7 +77,7 @@ def finish(
         )
     cautions += _moved(boots)
     return Document(
-        experiment=experiment.name,
+        experiment=experiment.entry.name,
         environment=record,
         boots=list(boots),
         floor=list(floors.values()),
@@ -86,6 +85,12 @@ def finish(
         ratios=collector.ratios(asked),
         warnings=[*cautions, *said, *of_the_host],
     )
+
+
+def _specs_of(arm: Arm | Spec) -> tuple[Spec, ...]:
+    if isinstance(arm, Spec):
+        return (arm,)
+    return arm.specs + (arm.control().specs if arm.repeated else ())
 
 
 def _moved(boots: Sequence[Boot]) -> Iterator[Caution]:
@@ -100,8 +105,8 @@ def _moved(boots: Sequence[Boot]) -> Iterator[Caution]:
     yield Caution(
         code="floor-moved",
         text=(
-            f"In {len(out)} of {len(boots)} boots the floor was another one ({elsewhere} cycles,"
-            f" and {median(counting):.0f} in the others), as when a hypervisor moves the CPUs. Those"
+            f"In {len(out)} of {len(boots)} boots the floor was another one ({elsewhere} cycles;"
+            f" {median(counting):.0f} in the others), as when a hypervisor moves the CPUs. Those"
             " boots do not count."
         ),
     )

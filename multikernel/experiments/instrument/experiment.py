@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any, ClassVar
 
+from multikernel.catalogue import Entry
 from multikernel.experiments.instrument import document, states
 from multikernel.experiments.instrument.arms import Arm, On, Pair, Ratio, Spec, control_ratios
 from multikernel.experiments.instrument.collector import Collector, Ready
@@ -23,14 +24,10 @@ from multikernel.results.document import Caution, Document
 
 
 class Experiment:
-    """What is measured, and what it says. A subclass names itself and lists its arms and ratios."""
+    """What is measured, and what it says. A subclass lists its arms and ratios."""
 
-    name: ClassVar[str]
-    """Of the experiment in documents and on the command line."""
-    figure: ClassVar[str]
-    """Of the paper."""
-    summary: ClassVar[str]
-    """A sentence."""
+    entry: ClassVar[Entry]
+    """What it is called and what it asks: of the catalogue, or made where the experiment is."""
     floors_on: On = MULTIKERNEL
     """The machine between whose cores the floors are measured."""
 
@@ -76,7 +73,7 @@ class Experiment:
         whole = [*arms, *floor_arms(request, self.floors_on, self.pairs())]
         began, number, found = time.monotonic(), 0, states.settle(collector, pairs, 0)
         while number < _boots_at_most(request, sum(boot.counts for boot in found)):
-            request.progress(f"{self.name}: {_course(request, began, number)}")
+            request.progress(f"{self.entry.name}: {_course(request, began, number)}")
             with ExitStack() as stack:
                 collector.boot(number, opened(whole, stack, request))
             number += 1

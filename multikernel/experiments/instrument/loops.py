@@ -217,6 +217,29 @@ def pings(driver: Driver, peer: int, form: str, plan: Plan) -> dict[str, Histogr
     return found
 
 
+def timed(
+    before: Callable[[], object], operation: Callable[[], object], count: int, watch: Watch | None
+) -> Report:
+    """Operations one by one, a clock around each, while all cores poll; before each what has to be
+    done again. Samples: times (cycles, some hundreds of which are Python's).
+    """
+    driver, report, times = _driver(), Report(), Histogram()
+    assert local.plan is not None
+
+    def some(number: int, into: Histogram) -> None:
+        for _ in range(number):
+            before()
+            start = tsc()
+            operation()
+            into.add(tsc() - start)
+
+    with _polling(driver, range(local.plan.cores)):
+        some(2, Histogram())
+        _watched(watch, lambda: some(count, times), report)
+    report.keep(times=times)
+    return report
+
+
 def unmap(
     frame: tuple[int, int],
     polling: tuple[int, ...],

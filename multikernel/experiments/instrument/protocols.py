@@ -10,9 +10,12 @@ NUMA-aware multicast).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
+from multikernel.experiments.instrument import tree_loops
+from multikernel.experiments.instrument.loops import Plan, Report, Watch
+from multikernel.experiments.instrument.rig import Bench, Call
 from multikernel.experiments.instrument.tree_loops import Line, Place
 from multikernel.knowledge import trees
 from multikernel.knowledge.costs import Costs
@@ -64,6 +67,11 @@ class Protocol:
         return self.form.name
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Its own and the others'."""
+        return (self.name, *self.same)
+
+    @property
     def cores(self) -> int:
         """How many take part."""
         return len(self.tree.members)
@@ -88,7 +96,7 @@ def lines_of(tree: Tree, site: Site, *, near: bool) -> tuple[tuple[int, Line], .
     at least, as long as there is room: a core has `LINES` of them.
     """
     if near:
-        return tuple((child, (child, FIRST_LINE)) for _, child in tree.edges)
+        return near_lines(tree)
     taken: Counter[int] = Counter()
     found = []
     for parent, child in tree.edges:
@@ -96,6 +104,11 @@ def lines_of(tree: Tree, site: Site, *, near: bool) -> tuple[tuple[int, Line], .
         found.append((child, (home, FIRST_LINE + taken[home])))
         taken[home] += 1
     return tuple(found)
+
+
+def near_lines(tree: Tree) -> tuple[tuple[int, Line], ...]:
+    """By child, the line of its edge, with the child."""
+    return tuple((child, (child, FIRST_LINE)) for _, child in tree.edges)
 
 
 def _from_nearest(core: int, site: Site) -> Iterator[int]:
@@ -122,5 +135,35 @@ def protocols(site: Site, costs: Costs, chosen: Tree | None = None) -> list[Prot
         if known is None:
             found[key] = Protocol(form, tree, lines)
         else:
-            found[key] = Protocol(known.form, known.tree, known.lines, (*known.same, form.name))
+            found[key] = replace(known, same=(*known.same, form.name))
     return list(found.values())
+
+
+# --- Slices ---
+
+
+def timed(
+    bench: Bench,
+    name: str,
+    cores: Iterable[int],
+    timer: int,
+    plan: Plan,
+    call: Callable[[int, int, Watch | None], Call],
+) -> Report:
+    """A loop on all those cores at once: the report of the one that has the clock. call: what runs
+    on a core, of (core, use, watch).
+    """
+    use = bench.uses(tree_loops.span(plan))
+    # The one that times watches too. It comes last, so that it waits least.
+    order = sorted(cores, key=lambda core: (core == timer, -core))
+    calls = {core: call(core, use, bench.watch if core == timer else None) for core in order}
+    return bench.run(name, calls)[timer]
+
+
+def notify(bench: Bench, protocol: Protocol, plan: Plan) -> Report:
+    """The protocol's messages to all its cores and back; the report of the root."""
+    places = protocol.places()
+    return timed(
+        bench, f"{protocol.name} {protocol.cores}", places, ROOT, plan,
+        lambda core, use, watch: (tree_loops.messages, (places[core], use, plan, watch)),
+    )  # fmt: skip

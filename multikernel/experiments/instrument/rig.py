@@ -53,6 +53,7 @@ class Bench:
 
     def __init__(self, system: System) -> None:
         self.system = system
+        self.kernel = system.plan.kernel
         self.crowded = system.plan.crowded
         self.cpus = system.plan.cpus
         self.watch = Watch(tuple(sorted(set(self.cpus))), system.launched.pids)
@@ -106,6 +107,15 @@ class Bench:
     def one(self, name: str, function: Callable[..., Report], *arguments: Any) -> Report:
         """A function on core 0; its report."""
         return self.run(name, {0: (function, arguments)})[0]
+
+    def timed(
+        self, name: str, before: Callable[[], object], operation: Callable[[], object], count: int
+    ) -> tuple[Histogram, Report]:
+        """How long an operation takes on core 0, so many times, and what happened meanwhile. Both
+        functions run there, where `multikernel.here()` is the core.
+        """
+        report = self.one(name, loops.timed, before, operation, count, self.watch)
+        return samples_of(report)["times"], report
 
     def floor(self, pair: tuple[int, int], lines: int, plan: loops.Plan) -> Report:
         """One line there and back between two cores; the lines lie with the second."""

@@ -6,12 +6,13 @@ the tree. A request or an acknowledgement that was wrong, on any core, is an err
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 
 from multikernel.errors import ProtocolError
 from multikernel.experiments.instrument.loops import WARM, Plan, Report, Watch, _driver, _watched
-from multikernel.native._native import Histogram
+from multikernel.native._native import Driver, Histogram
 
 Line = tuple[int, int]
 """A scratch line: in which core's region, and its number there, from 1 on."""
@@ -31,8 +32,14 @@ class Place:
     targets: tuple[int, ...] = ()
 
 
+Some = Callable[[Driver, int, int, int, Histogram], int]
+"""Runs operations on a core, of (driver, the first's number, count, batch, samples); returns how
+many were wrong.
+"""
+
+
 def span(plan: Plan) -> int:
-    """By how much `use` must grow from one call of `messages` to the next."""
+    """How many numbers a loop uses, from `use` on (`Bench.uses`)."""
     return WARM + sum(count for _, count, _ in plan)
 
 
@@ -40,27 +47,31 @@ def messages(place: Place, use: int, plan: Plan, watch: Watch | None) -> Report:
     """Requests to all cores of the tree and their acknowledgements, nothing else. Samples, at the
     root: by the plan's names.
     """
-    driver, report = _driver(), Report()
-    found: dict[str, Histogram] = {}
+    (core, line), (shared_core, shared_line) = place.up or NO_LINE, place.shared or NO_LINE
 
-    def some(at: int, count: int, batch: int, into: Histogram) -> int:
-        (core, line), (shared_core, shared_line) = place.up or NO_LINE, place.shared or NO_LINE
+    def some(driver: Driver, at: int, count: int, batch: int, into: Histogram) -> int:
         return driver.probe(
             "shootdown", core=core, line=line, each=chain(*place.children),
             shared_core=shared_core, shared_line=shared_line, below=len(place.targets),
             sum=sum(place.targets), base=at, count=count, batch=batch, times=into,
         )  # fmt: skip
 
+    return checked(some, use, plan, watch, "messages came that were not sent")
+
+
+def checked(some: Some, use: int, plan: Plan, watch: Watch | None, wrong: str) -> Report:
+    """All of a plan, warm. Raises ProtocolError with those words if any of it was wrong."""
+    driver, report = _driver(), Report()
+    found: dict[str, Histogram] = {}
+
     def loop() -> None:
-        wrong, at = some(use, WARM, 1, Histogram()), use + WARM
+        errors, at = some(driver, use, WARM, 1, Histogram()), use + WARM
         for name, count, batch in plan:
             found[name] = Histogram()
-            wrong += some(at, count, batch, found[name])
+            errors += some(driver, at, count, batch, found[name])
             at += count
-        if wrong:
-            raise ProtocolError(
-                "messages came that were not sent", value=wrong, where=f"core {driver.me}"
-            )
+        if errors:
+            raise ProtocolError(wrong, value=errors, where=f"core {driver.me}")
 
     _watched(watch, loop, report)
     report.keep(**found)

@@ -4,11 +4,11 @@ or one for each.
 Guarantees: every measured pair on 16 lines spread over 8 KiB, since the address decides which slice
 of a cache serves it; where CPUs have memory of their own, with the lines at home on either side,
 and where they lie is asked of the host. Pairs by turns, one at a time unless asked otherwise; a
-pair is done when its interval over boots is tight. Which pairs are measured is `latency_plan`'s:
-all of a small machine, enough of a large one, and what is estimated is called that. Between the
-others one pair is measured again and again: where it moves, the machine moved, and the document
-says so. Answers: the paper's table 2 (what a message costs by distance), of which this is the part
-the hardware takes. Idea: core-to-core-latency's matrix; ours says where lines lie.
+pair is done when its interval over boots is tight. Which pairs are measured is the planner's
+(`plan`): all of a small machine, enough of a large one, and what is estimated is called that.
+Between the others one pair is measured again and again: where it moves, the machine moved, and the
+document says so. Answers: the paper's table 2 (what a message costs by distance), of which this is
+the part the hardware takes. Idea: core-to-core-latency's matrix; ours says where lines lie.
 """
 
 from __future__ import annotations
@@ -16,38 +16,27 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 from multikernel import system as system_
 from multikernel.errors import BadInput
-from multikernel.experiments.instrument import document
-from multikernel.experiments.instrument.arms import CONTROL, Arm, Outcome, Scalar, Spec
-from multikernel.experiments.instrument.loops import Watch
+from multikernel.experiments.instrument import document, states
+from multikernel.experiments.instrument.arms import CONTROL, Arm, Ratio, Spec
+from multikernel.experiments.instrument.collector import Collector, Ready
+from multikernel.experiments.instrument.experiment import Experiment
 from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.instrument.rig import Bench, Call, samples_of
+from multikernel.experiments.instrument.rig import Bench
 from multikernel.experiments.latency import core, said
 from multikernel.experiments.latency.core import LINES, ONE_LINE, SINGLE, TWO_LINES
-from multikernel.experiments.latency.ledger import (
-    Ledger,
-    Slice,
-    homes_of,
-    key_of,
-    moved,
-    reference_key,
-)
+from multikernel.experiments.latency.ledger import Ledger, key_of, moved, reference_key
 from multikernel.experiments.latency.map import Map, Pair, map_of
-from multikernel.experiments.latency.plan import Planner, Reading, is_tight, systems, turns
+from multikernel.experiments.latency.plan import Planner, Reading
+from multikernel.experiments.latency.slices import Rig, systems, turns
 from multikernel.machine.topology import Topology, format_cpu_list
-from multikernel.results import statistics
-from multikernel.results.document import Document, Floor, LineFloors
-
-NAME = "latency"
-FIGURE = "table 2"
-SUMMARY = (
-    "One cache line there and back between every two CPUs, and one line each way: the machine's map"
-    " of distances."
-)
+from multikernel.results.document import Caution, Document, Scalar
 
 BATCH, USUAL, USUAL_SINGLE = 50, 200, 20
 """Round trips between two looks at the clock; on each line in a slice; and of those with a clock
@@ -76,27 +65,48 @@ class Look:
     boots: int
 
 
-class Matrix:
-    """One run."""
+class Latency(Experiment):
+    """Every two CPUs, or as many as it takes to know of the others."""
+
+    name = "latency"
+    figure = "table 2"
+    summary = (
+        "One cache line there and back between every two CPUs, and one line each way: the machine's"
+        " map of distances."
+    )
 
     def __init__(
-        self, request: Request, machine: Map, parallel: bool, watcher: Callable[[Look], None] | None
+        self,
+        request: Request,
+        *,
+        parallel: bool = False,
+        watcher: Callable[[Look], None] | None = None,
+        machine: Map | None = None,
     ) -> None:
-        self.request = request
-        self.machine = machine
+        """parallel: pairs without a CPU in common at the same time; watcher: called after every
+        turn; machine: None for the one this runs on. Raises BadInput.
+        """
+        cpus = request.placement.cpus
+        if request.crowded:
+            raise BadInput(
+                "latency between CPUs needs a CPU for each core",
+                value=f"{request.cores} cores on CPUs {format_cpu_list(cpus)}",
+                where="--cores",
+                hint="name each CPU once",
+            )
+        super().__init__(request)
         self.parallel = parallel
         self.watcher = watcher
-        self.planner = Planner(machine, seed=request.seed)
+        self.machine = map_of(Topology.read(), cpus) if machine is None else machine
+        self.site = self.machine.by_cpu
+        self.planner = Planner(self.machine, seed=request.seed)
         self.ledger = Ledger(request)
         self.order = random.Random(request.seed)
         self.boots = 0
         self.planned: list[Pair] = []
         self.values: dict[Pair, float] = {}
-        self.homes_found: dict[tuple[Pair, str], tuple[int, int]] = {}
-        """(node, of how many) by pair and home."""
         self.suspects: set[Pair] = set()
-        self.reference: Pair | None = None
-        self.site = {site.cpu: site for site in machine.sites}
+        """Pairs that were measured while the reference pair moved."""
         count = request.size.count(USUAL, BATCH)
         self.counts: core.Counts = (
             (ONE_LINE, count, BATCH),
@@ -104,15 +114,26 @@ class Matrix:
             (TWO_LINES, count, BATCH),
         )
 
+    def arms(self) -> tuple[Arm, ...]:
+        """None beforehand: what is measured next depends on what has been."""
+        return ()
+
     # --- measuring ---
+
+    def run(self) -> Document:
+        """Measures. Raises MeasurementRefused if nothing can be trusted."""
+        record = document.begin(self.request)
+        self.measure()
+        boots = states.settle(self.ledger, (), self.boots)
+        return document.finish(
+            self, record, self.ledger, boots, list(self.specs()), list(self.ratios())
+        )
 
     def measure(self) -> None:
         """Waves until the planner knows enough."""
         while wave := self.planner.wave():
             self.planned += wave
-            self.reference = self.reference or wave[0]
-            for held in systems(wave, SYSTEM_CPUS - 2):
-                pending = held
+            for pending in systems(wave, SYSTEM_CPUS - 2):
                 for _ in range(self.request.size.boots):
                     self.boot(pending)
                     pending = [pair for pair in pending if not self.done(pair)]
@@ -120,43 +141,54 @@ class Matrix:
                         break
             self.planner.learn({pair: self.reading(pair) for pair in wave})
 
+    @property
+    def reference(self) -> Pair:
+        """The pair that is measured between the others."""
+        return self.planned[0]
+
     def boot(self, pairs: Sequence[Pair]) -> None:
         """Measures some slices of each pair in a fresh system, the reference pair in between."""
-        assert self.reference is not None
         self.boots += 1
         self.request.progress(
-            f"{NAME}: boot {self.boots}, {len(pairs)} pairs; {len(self.values)} of"
+            f"{self.name}: boot {self.boots}, {len(pairs)} pairs; {len(self.values)} of"
             f" {len(self.planned)} planned have been measured"
         )
-        cpus = sorted({cpu for pair in (*pairs, self.reference) for cpu in pair})
         rounds = min(self.request.size.rounds, max(ROUNDS_LEAST, ROUNDS_OF // len(pairs)))
-        with system_.boot(cpus) as booted:
-            rig = _Rig(Bench(booted), self.homes, self.homes_found)
+        with self.rig(sorted({cpu for pair in (*pairs, self.reference) for cpu in pair})) as rig:
             since: list[Pair] = []
             for _ in range(rounds):
                 found = turns(pairs, parallel=self.parallel)
                 self.order.shuffle(found)
                 for at, turn in enumerate(found):
                     if at % REFERENCE_EVERY == 0:
-                        since = self.look_back(rig, since)
-                    self.ledger.slice(self.boots, rig.arm(turn, self.counts))
+                        self.look_back(rig, since)
+                        since = []
+                    name = ", ".join(f"CPUs {a} and {b}" for a, b in turn)
+                    measure = partial(rig.slice, turn, self.counts)
+                    self.ledger.slice(self.boots - 1, Ready(name, measure))
                     since += turn
                     self.report(turn)
             self.look_back(rig, since)
 
-    def look_back(self, rig: _Rig, since: Sequence[Pair]) -> list[Pair]:
+    @contextmanager
+    def rig(self, cpus: list[int]) -> Iterator[Rig]:
+        """A fresh system."""
+        with system_.boot(cpus) as booted:
+            yield Rig(Bench(booted), self.homes)
+
+    def look_back(self, rig: Rig, since: Sequence[Pair]) -> None:
         """The reference pair once more; where it moved, what was measured since it was last looked
         at is marked.
         """
-        assert self.reference is not None
-        key = reference_key(self.reference)
-        seen = self.ledger.slices_of[key]
-        before = seen[-1] if seen else None
-        self.ledger.slice(self.boots, rig.arm([self.reference], self.counts[:1], CONTROL))
-        after = seen[-1] if seen else None
-        if before and after and before[0] == after[0] and moved([before[1], after[1]]):
-            self.suspects.update(since)
-        return []
+        a, b = self.reference
+        seen = self.ledger.slices_of[reference_key(self.reference)]
+        had = len(seen)
+        measure = partial(rig.slice, [self.reference], self.counts[:1], again=True)
+        self.ledger.slice(self.boots - 1, Ready(f"CPUs {a} and {b}, again", measure))
+        if 0 < had < len(seen):
+            (before, was), (now, value) = seen[-2:]
+            if before == now and moved([was, value]):
+                self.suspects.update(since)
 
     def report(self, turn: Sequence[Pair]) -> None:
         """To the watcher, if there is one: how far it is."""
@@ -165,33 +197,41 @@ class Matrix:
             if key is not None:
                 self.values[pair] = median(self.ledger.medians(key).values())
         if self.watcher is not None:
-            cpus = tuple(site.cpu for site in self.machine.sites)
-            pairs = len(cpus) * (len(cpus) - 1)
-            self.watcher(Look(cpus, self.values, len(self.planned), pairs, self.boots))
+            pairs = len(self.site) * (len(self.site) - 1)
+            look = Look(tuple(self.site), self.values, len(self.planned), pairs, self.boots)
+            self.watcher(look)
 
     # --- asking ---
 
     def homes(self, pair: Pair) -> tuple[str, ...]:
-        """Where the line of a pair has been."""
-        return homes_of(
-            self.site[pair[0]].node, self.site[pair[1]].node, len(self.machine.nodes) > 1
-        )
+        """Where the one line of a pair is put: with the second CPU; and with the first, where that
+        is another memory.
+        """
+        a, b = (self.site[cpu].node for cpu in pair)
+        return ("to",) if a == b else ("to", "from")
+
+    def ways(self, pair: Pair) -> list[tuple[str, str]]:
+        """What a pair has series of: number of lines, and home."""
+        return [*((ONE_LINE, home) for home in self.homes(pair)), (TWO_LINES, "to")]
+
+    def keys(self, pair: Pair) -> list[str]:
+        """Of the pair's one line, at each home of which something counts."""
+        keys = [key_of(ONE_LINE, home, pair) for home in self.homes(pair)]
+        return [key for key in keys if self.ledger.has(key)]
 
     def best(self, pair: Pair) -> str | None:
-        """The key of the pair's one line at the home where it takes least; None if nothing of it
+        """The key of its one line at the home where it takes least; None if nothing of it
         counts.
         """
-        keys = [key for key in self.keys(pair) if self.ledger.has(key)]
-        return min(keys, key=lambda key: median(self.ledger.medians(key).values()), default=None)
+        return min(
+            self.keys(pair), key=lambda key: median(self.ledger.medians(key).values()), default=None
+        )
 
     def done(self, pair: Pair) -> bool:
         """Whether further boots would show nothing new."""
-        for key in (*self.keys(pair), key_of(TWO_LINES, self.homes(pair)[0], pair)):
-            values = list(self.ledger.medians(key).values())
-            if not values:
-                return False
-            interval = statistics.median_interval(values)
-            if not is_tight(interval.low, median(values), interval.high, len(values)):
+        for what, home in self.ways(pair):
+            values = list(self.ledger.medians(key_of(what, home, pair)).values())
+            if not values or not Reading.of(values).is_tight(len(values)):
                 return False
         return True
 
@@ -203,40 +243,32 @@ class Matrix:
         values = list(self.ledger.medians(key).values())
         if len(values) == 1:
             values = [value for _, value in self.ledger.slices_of[key]]
-        interval = statistics.median_interval(values)
-        return Reading(median(values), interval.low, interval.high)
-
-    def lines(self, what: str, home: str, pair: Pair) -> list[float]:
-        """Of each line the median, over slices, of its means."""
-        return [
-            median(means)
-            for means in zip(*self.ledger.lines_of.get(key_of(what, home, pair), ()), strict=True)
-        ]
+        return Reading.of(values)
 
     def steady(self, pair: Pair) -> bool:
         """Whether neither it nor the reference pair moved while it was measured."""
         return pair not in self.suspects and not any(
-            moved([value for _, value in self.ledger.slices_of.get(key, ())])
-            for key in self.keys(pair)
+            self.ledger.moved(key) for key in self.keys(pair)
         )
+
+    def ends(self) -> dict[Pair, float]:
+        """The nearest and the farthest of the measured pairs, in a direction in which they were
+        measured, and what they take.
+        """
+        both: dict[Pair, list[float]] = defaultdict(list)
+        for pair in sorted(self.planner.readings):
+            least = min(self.ledger.pooled(key) for key in self.keys(pair))
+            both[pair[::-1] if pair[::-1] in both else pair].append(least)
+        means = {pair: sum(values) / len(values) for pair, values in both.items()}
+        order = sorted(means, key=means.__getitem__)
+        return {pair: means[pair] for pair in (*order[:1], *order[-1:])}
 
     # --- the document ---
 
-    def floors(self) -> dict[Pair, Floor]:
-        """Of the measured pairs, the line at home with the second; a line's value: the median of
-        its slices' means.
-        """
-        found = {}
-        for pair in sorted(self.planner.readings):
-            back_to_back, single = (
-                self.lines(what, self.homes(pair)[0], pair) for what in (ONE_LINE, SINGLE)
-            )
-            if back_to_back and single:
-                found[pair] = Floor(
-                    pair=pair, back_to_back=median(back_to_back), single=median(single),
-                    by_line=LineFloors(back_to_back=back_to_back, single=single),
-                )  # fmt: skip
-        return found
+    def judged_by(self) -> list[Pair]:
+        """The measured pairs: they are their own floors."""
+        cores = {cpu: core for core, cpu in enumerate(self.request.placement.cpus)}
+        return [(cores[a], cores[b]) for a, b in sorted(self.planner.readings)]
 
     def specs(self) -> Iterator[Spec]:
         """A series a measured pair, number of lines and home; and the reference pair."""
@@ -244,154 +276,51 @@ class Matrix:
             unmeasured = self.planner.unmeasured(group)
             for pair in group.pairs:
                 if pair in self.planner.readings:
-                    homes = self.homes(pair)
                     shared: dict[str, Scalar] = {
                         "relation": group.root, "group": group.label,
                         "group_pairs": len(group.pairs),
                         "group_unmeasured": unmeasured, "steady": self.steady(pair),
                     }  # fmt: skip
-                    for what, home in [
-                        *((ONE_LINE, home) for home in homes),
-                        (TWO_LINES, homes[0]),
-                    ]:
+                    for what, home in self.ways(pair):
                         yield self.spec(what, home, pair, shared)
-        if self.reference is not None:
-            yield self.spec(ONE_LINE, "to", self.reference, {"reference": True}, CONTROL)
+        yield self.spec(ONE_LINE, "to", self.reference, {"reference": True}, CONTROL)
 
     def spec(
         self, what: str, home: str, pair: Pair, shared: Mapping[str, Scalar], suffix: str = ""
     ) -> Spec:
         """The description of one series."""
-        node = self.homes_found.get((pair, home), (-1, 1))[0]
-        lines = self.lines(what, home, pair)
+        key, two = key_of(what, home, pair), what == TWO_LINES
+        node, lines = self.ledger.homes.get((pair, home), (-1, 1))[0], self.ledger.lines(key)
         return Spec(
-            key=key_of(what, home, pair) + suffix, system="raw", variant=what, cores=2,
-            measure="round-trip",
-            mode="back-to-back", batch=BATCH, floor=(pair,), control=bool(suffix),
+            key=key + suffix, system="raw", variant=what, cores=2, measure="round-trip",
+            mode="back-to-back", batch=BATCH, control=bool(suffix),
             parameters={
-                "from_cpu": pair[0], "to_cpu": pair[1], "lines": 2 if what == TWO_LINES else 1,
-                "home": "receiver" if what == TWO_LINES else home,
-                "home_node": node if node >= 0 and what != TWO_LINES else None,
+                "from_cpu": pair[0], "to_cpu": pair[1], "lines": 2 if two else 1,
+                "home": "receiver" if two else home,
+                "home_node": None if two or node < 0 else node,
                 "addresses": len(LINES), "line_low": min(lines, default=None),
                 "line_high": max(lines, default=None),
                 "target": "polling", "told": "poll", **shared,
             },
         )  # fmt: skip
 
-    def ends(self) -> dict[Pair, float]:
-        """The nearest and the farthest of the measured pairs, the smaller CPU first, and what they
-        take.
-        """
-        both: dict[Pair, list[float]] = defaultdict(list)
-        for a, b in sorted(self.planner.readings):
-            medians = [self.ledger.pooled(key) for key in self.keys((a, b)) if self.ledger.has(key)]
-            both[min(a, b), max(a, b)].append(min(medians))
-        means = {pair: sum(values) / len(values) for pair, values in both.items()}
-        order = sorted(means, key=means.__getitem__)
-        return {pair: means[pair] for pair in (*order[:1], *order[-1:])}
-
-    def keys(self, pair: Pair) -> list[str]:
-        """The keys of its one line, by home."""
-        return [key_of(ONE_LINE, home, pair) for home in self.homes(pair)]
-
-    def ratios(self) -> Iterator[tuple[str, str]]:
+    def ratios(self) -> Iterator[Ratio]:
         """The farthest pair over the nearest, two lines over one on the nearest, and the
         control.
         """
-        if self.reference is not None:
-            key = key_of(ONE_LINE, "to", self.reference)
-            yield key + CONTROL, key
-        ends = [self.measured_way(pair) for pair in self.ends()]
+        yield Ratio(
+            reference_key(self.reference), key_of(ONE_LINE, "to", self.reference), "control"
+        )
+        ends = list(self.ends())
         for far in ends[1:]:
-            yield key_of(ONE_LINE, "to", far), key_of(ONE_LINE, "to", ends[0])
+            yield Ratio(key_of(ONE_LINE, "to", far), key_of(ONE_LINE, "to", ends[0]), "cost")
         for near in ends[:1]:
-            yield key_of(TWO_LINES, "to", near), key_of(ONE_LINE, "to", near)
+            yield Ratio(key_of(TWO_LINES, "to", near), key_of(ONE_LINE, "to", near), "cost")
 
-    def measured_way(self, pair: Pair) -> Pair:
-        """The pair in a direction in which it was measured."""
-        return pair if pair in self.planner.readings else pair[::-1]
-
-
-class _Rig:
-    """A booted system, and slices of pairs in it. homes: of a pair; found: where their lines turned
-    out to lie.
-    """
-
-    def __init__(
-        self,
-        bench: Bench,
-        homes: Callable[[Pair], tuple[str, ...]],
-        found: dict[tuple[Pair, str], tuple[int, int]],
-    ) -> None:
-        self.bench = bench
-        self.homes = homes
-        self.found = found
-        self.core = {cpu: core for core, cpu in enumerate(bench.cpus)}
-        self.base = 0
-
-    def arm(self, turn: Sequence[Pair], counts: core.Counts, suffix: str = "") -> Arm:
-        """Those pairs at once."""
-        name = ", ".join(f"CPUs {a} and {b}" for a, b in turn)
-        return Arm(
-            f"{name}{', again' if suffix else ''}", lambda: self._slice(turn, counts, suffix)
-        )
-
-    def _slice(self, turn: Sequence[Pair], counts: core.Counts, suffix: str) -> Outcome:
-        pids = self.bench.system.launched.pids
-        cpus = [cpu for pair in turn for cpu in pair]
-        watch = Watch(tuple(cpus), tuple(pids[self.core[cpu]] for cpu in cpus))
-        answering: dict[int, Call] = {}
-        asking: dict[int, Call] = {}
-        for place, pair in enumerate(turn):
-            a, b = (self.core[cpu] for cpu in pair)
-            homes = ("to",) if suffix else self.homes(pair)
-            arguments = (homes, self.base, counts)
-            answering[b] = (core.bounce, (a, b, 1, *arguments, None))
-            asking[a] = (core.bounce, (a, b, 0, *arguments, None if place else watch))
-        # Lines of different pairs are different ones, so one base does for all.
-        self.base += core.span(counts, 2)
-        slowest = f"latency {len(turn)} {'again' if suffix else ''}"
-        reports = self.bench.run(slowest, {**answering, **asking})
-        outcome = Slice()
-        for pair in turn:
-            report = reports[self.core[pair[0]]]
-            outcome.activity = outcome.activity or report.activity
-            for name, histogram in samples_of(report).items():
-                what, home = name.split(".")
-                key = key_of(what, home, pair) + suffix
-                outcome.samples[key] = histogram
-                outcome.lines[key] = [float(report.counts[f"{name}.{line}"]) for line in LINES]
-            for home in self.homes(pair) if not suffix else ():
-                self.found[pair, home] = (
-                    report.counts[f"node.{home}"],
-                    report.counts[f"nodes.{home}"],
-                )
-        return outcome
+    def cautions(self, collector: Collector) -> Iterator[Caution]:
+        """Ends, homes, what moved, what is estimated."""
+        del collector
+        return said.cautions(self)
 
 
-def run(
-    request: Request, *, parallel: bool = False, watcher: Callable[[Look], None] | None = None
-) -> Document:
-    """Measures; see the page. parallel: pairs without a CPU in common at the same time; watcher:
-    called after every turn. Raises BadInput, MeasurementRefused.
-    """
-    cpus = request.placement.cpus
-    if request.crowded:
-        raise BadInput(
-            "latency between CPUs needs a CPU for each core",
-            value=f"{request.cores} cores on CPUs {format_cpu_list(cpus)}",
-            where="--cores",
-            hint="name each CPU once",
-        )
-    matrix = Matrix(request, map_of(Topology.read(), cpus), parallel, watcher)
-    record = document.begin(request)
-    matrix.measure()
-    return document.finish(
-        NAME,
-        record,
-        matrix.ledger,
-        matrix.floors(),
-        list(matrix.specs()),
-        matrix.ratios(),
-        said.cautions(matrix),
-    )
+EXPERIMENT = Latency

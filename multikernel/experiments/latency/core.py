@@ -25,19 +25,16 @@ Counts = tuple[tuple[str, int, int], ...]
 
 
 def span(counts: Counts, homes: int) -> int:
-    """By how much `base` must grow from one use of the lines to the next."""
-    return 2 * homes * (WARM * len(counts) + sum(count for _, count, _ in counts))
+    """How many round trips `bounce` makes on each line; `base` must grow by twice as many from one
+    use of the lines to the next.
+    """
+    return homes * (WARM * len(counts) + sum(count for _, count, _ in counts))
 
 
 def bounce(
-    asker: int,
-    answerer: int,
-    role: int,
-    homes: tuple[str, ...],
-    base: int,
-    counts: Counts,
+    asker: int, answerer: int, role: int, homes: tuple[str, ...], base: int, counts: Counts,
     watch: Watch | None,
-) -> Report:
+) -> Report:  # fmt: skip
     """Round trips between two cores. role: 0 on the asker, 1 on the answerer. homes: whose region
     the one line is in, "from" (the asker's) or "to"; of two lines each is in its receiver's,
     whatever the home.

@@ -14,11 +14,12 @@ from statistics import median
 
 from msgspec.structs import replace
 
-from multikernel.experiments.instrument.arms import CONTROL, Collector, Outcome, Spec
+from multikernel.experiments.instrument.arms import CONTROL, Outcome, Spec
+from multikernel.experiments.instrument.collector import Collector
 from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.latency.core import ONE_LINE
+from multikernel.experiments.latency.core import ONE_LINE, SINGLE
 from multikernel.experiments.latency.map import Pair
-from multikernel.results.document import Series
+from multikernel.results.document import Mode, Series
 from multikernel.results.histogram import Histogram
 
 MOVED = 1.5
@@ -27,9 +28,12 @@ MOVED = 1.5
 
 @dataclass(slots=True)
 class Slice(Outcome):
-    """An outcome that knows its lines. lines: the mean of each, in their order, by key."""
+    """An outcome that knows its lines. lines: the mean of each, in their order, by key; homes:
+    where they lie, as (node, of how many), by pair and home.
+    """
 
     lines: dict[str, list[float]] = field(default_factory=dict)
+    homes: dict[tuple[Pair, str], tuple[int, int]] = field(default_factory=dict)
 
 
 class Ledger(Collector):
@@ -42,16 +46,19 @@ class Ledger(Collector):
         self.slices_of: dict[str, list[tuple[int, float]]] = defaultdict(list)
         """(boot, median of a slice), by key."""
         self.lines_of: dict[str, list[list[float]]] = defaultdict(list)
+        self.homes: dict[tuple[Pair, str], tuple[int, int]] = {}
+        """As of a slice."""
 
     def keep(self, number: int, outcome: Outcome) -> None:
         """Adds a slice's samples to the pair's."""
+        assert isinstance(outcome, Slice)
         for key, histogram in outcome.samples.items():
             self.slices_of[key].append((number, histogram.percentile(50)))
             held = self._tallies[key][0]
             held[:] = [Histogram.merge([*held, histogram])]
-        if isinstance(outcome, Slice):
-            for key, lines in outcome.lines.items():
-                self.lines_of[key].append(lines)
+        for key, lines in outcome.lines.items():
+            self.lines_of[key].append(lines)
+        self.homes.update(outcome.homes)
 
     def medians(self, key: str) -> dict[int, float]:
         """The median of an arm's slices in each boot that has some."""
@@ -60,21 +67,28 @@ class Ledger(Collector):
             found[boot].append(value)
         return {boot: median(values) for boot, values in found.items()}
 
+    def lines(self, key: str) -> list[float]:
+        """Of each line the median, over slices, of its means."""
+        return [median(means) for means in zip(*self.lines_of.get(key, ()), strict=True)]
+
+    def floor_by_line(self, pair: Pair, mode: Mode) -> list[dict[int, float]]:
+        """Of the one line at home with the second of two cores, as if all boots were one."""
+        a, b = (self.request.placement.cpus[core] for core in pair)
+        what = ONE_LINE if mode == "back-to-back" else SINGLE
+        return [{0: line} for line in self.lines(key_of(what, "to", (a, b)))]
+
     def pooled(self, key: str) -> float:
         """The median of all samples of an arm that has some, as its series gives it."""
         return self._tallies[key][0][0].percentile(50)
 
+    def moved(self, key: str) -> bool:
+        """Whether an arm's slices cannot be of one place."""
+        return moved([value for _, value in self.slices_of.get(key, ())])
+
     def series(self, spec: Spec) -> Series | None:
         """As a collector's; the samples of all boots are pooled."""
         one = super().series(spec)
-        return None if one is None else replace(one, boots=len(self.medians(spec.key)))
-
-
-def homes_of(from_node: int, to_node: int, several_nodes: bool) -> tuple[str, ...]:
-    """Where the one line of a pair is put: with the second CPU; and with the first, where that is
-    another memory.
-    """
-    return ("to", "from") if several_nodes and from_node != to_node else ("to",)
+        return one and replace(one, boots=len(self.medians(spec.key)), by_boot=[])
 
 
 def key_of(what: str, home: str, pair: Pair) -> str:

@@ -39,6 +39,11 @@ class Map:
     distances: Mapping[Pair, int] = field(default_factory=dict)
 
     @property
+    def by_cpu(self) -> dict[int, Site]:
+        """Where each CPU lies."""
+        return {site.cpu: site for site in self.sites}
+
+    @property
     def nodes(self) -> tuple[int, ...]:
         """The memory nodes these CPUs belong to."""
         return tuple(sorted({site.node for site in self.sites}))

@@ -23,6 +23,7 @@ from statistics import median
 from multikernel.errors import BadInput
 from multikernel.experiments.latency.map import Map, Pair, Site, relation
 from multikernel.machine.measured_levels import RELATIONS
+from multikernel.results import statistics
 
 WHOLE = 32
 """Up to so many CPUs, every pair."""
@@ -62,6 +63,17 @@ class Reading:
     low: float
     high: float
 
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Reading:
+        """Their median."""
+        interval = statistics.median_interval(values)
+        return cls(median(values), interval.low, interval.high)
+
+    def is_tight(self, boots: int) -> bool:
+        """Whether a pair that takes this in so many boots has been measured enough."""
+        farthest = max(self.high - self.value, self.value - self.low)
+        return boots >= LEAST_BOOTS and farthest <= TIGHT * self.value
+
 
 @dataclass(slots=True, eq=False)
 class Group:
@@ -82,16 +94,11 @@ class Group:
     doubted: bool = False
 
 
-def disagree(readings: Sequence[Reading], tolerance: float = TOLERANCE) -> bool:
+def disagree(readings: Sequence[Reading]) -> bool:
     """Whether some two of them cannot be the same cost: by more than noise and tolerance."""
-    if len(readings) < 2:
+    if not readings:
         return False
-    return max(one.low for one in readings) > (1 + tolerance) * min(one.high for one in readings)
-
-
-def is_tight(low: float, middle: float, high: float, boots: int, share: float = TIGHT) -> bool:
-    """Whether a pair has been measured enough."""
-    return boots >= LEAST_BOOTS and max(high - middle, middle - low) <= share * middle
+    return max(one.low for one in readings) > (1 + TOLERANCE) * min(one.high for one in readings)
 
 
 _LEVELS: tuple[tuple[str, Callable[[Site], Hashable]], ...] = (
@@ -110,20 +117,16 @@ def _both(place: Callable[[Site], Hashable], a: Site, b: Site) -> Hashable:
     return place(a), place(b)
 
 
+def _those(cpus: Sequence[int], a: Site, b: Site) -> Hashable:
+    return tuple(cpu for cpu in cpus if cpu in (a.cpu, b.cpu))
+
+
 class Planner:
     """Gives a wave of pairs to measure, learns what they took, gives the next; an empty one is the
     last.
     """
 
-    def __init__(
-        self,
-        machine: Map,
-        *,
-        whole: int = WHOLE,
-        tolerance: float = TOLERANCE,
-        budget: int | None = None,
-        seed: int = 1,
-    ) -> None:
+    def __init__(self, machine: Map, *, budget: int | None = None, seed: int = 1) -> None:
         if len(machine.sites) < 2:
             raise BadInput(
                 "latency between CPUs needs at least 2 CPUs",
@@ -132,51 +135,39 @@ class Planner:
                 hint="name more CPUs, or allow this process more of them",
             )
         self.machine = machine
-        self.tolerance = tolerance
         self.budget = 1000 + 10 * len(machine.sites) if budget is None else budget
         self.readings: dict[Pair, Reading] = {}
-        self.lost: set[Pair] = set()
         self.short = False
-        self._whole = len(machine.sites) <= whole
+        self._whole = len(machine.sites) <= WHOLE
         self._random = random.Random(seed)
-        self._site = {site.cpu: site for site in machine.sites}
+        self._site = machine.by_cpu
         self._uses: Counter[int] = Counter()
         self._planned: set[Pair] = set()
         self.groups = self._roots()
-        self._first = True
 
     # --- waves ---
 
     def wave(self) -> list[Pair]:
         """What to measure next; empty when all is known, or the budget is spent."""
-        if self._first:
-            self._first = False
+        if not self._planned:
             if self._whole:
-                return self._take(
-                    [pair for group in self.groups for pair in group.pairs], free=True
-                )
+                every = [pair for group in self.groups for pair in group.pairs]
+                return self._take(every, free=True)
             found = [
                 pair for group in self.groups for pair in self._representatives(group, ROOT_PAIRS)
             ]
             both = [one for a, b in found for one in ((a, b), (b, a))]
             return self._take([*both, *self._covering(both)], free=True)
-        if self._whole:
-            return []
-        while True:
-            open_groups = [group for group in self.groups if not group.settled]
-            if not open_groups or self.short:
-                return []
-            wanted = [pair for group in open_groups for pair in self._refine(group)]
-            if wanted:
-                return self._take(wanted)
+        wanted: list[Pair] = []
+        while not (wanted or self.short) and (
+            unsettled := [group for group in self.groups if not group.settled]
+        ):
+            wanted = [pair for group in unsettled for pair in self._refine(group)]
+        return self._take(wanted)
 
     def learn(self, readings: Mapping[Pair, Reading | None]) -> None:
         """What a wave's pairs took; None: nothing that can be trusted."""
-        for pair, reading in readings.items():
-            if reading is None:
-                self.lost.add(pair)
-            else:
-                self.readings[pair] = reading
+        self.readings.update({pair: one for pair, one in readings.items() if one is not None})
 
     # --- what is known ---
 
@@ -191,8 +182,7 @@ class Planner:
         return [
             group
             for group in self.groups
-            if self.unmeasured(group)
-            and (not (found := self.of(group)) or disagree(found, self.tolerance))
+            if self.unmeasured(group) and (not (found := self.of(group)) or disagree(found))
         ]
 
     def unmeasured(self, group: Group) -> int:
@@ -205,18 +195,6 @@ class Planner:
         """
         found = self.of(group)
         return median(one.value for one in found) if found else group.inherited
-
-    def matrix(self) -> dict[Pair, float]:
-        """Every pair: measured, or its group's value; without those of groups of which nothing is
-        known.
-        """
-        found: dict[Pair, float] = {}
-        for group in self.groups:
-            value = self.value(group)
-            if value is not None:
-                found.update(dict.fromkeys(group.pairs, value))
-        found.update({pair: reading.value for pair, reading in self.readings.items()})
-        return found
 
     # --- groups ---
 
@@ -252,7 +230,7 @@ class Planner:
         wanted = self._representatives(group, enough - len(found))
         if wanted and tried < max(2 * enough, CELLS_MOST):
             return wanted
-        if not disagree(found, self.tolerance):
+        if not disagree(found):
             group.settled = True
             return []
         if not group.odd_known:
@@ -269,7 +247,7 @@ class Planner:
         group.odd_known = True
         known = {pair: self.readings[pair] for pair in group.pairs if pair in self.readings}
         middle = median(one.value for one in known.values())
-        low, high = middle / (1 + self.tolerance), middle * (1 + self.tolerance)
+        low, high = middle / (1 + TOLERANCE), middle * (1 + TOLERANCE)
         deviant = {pair for pair, one in known.items() if one.low > high or one.high < low}
         taking_part: dict[int, list[Pair]] = defaultdict(list)
         for pair in known:
@@ -281,11 +259,8 @@ class Planner:
             return []
         probes = []
         for cpu in suspects:
-            more = [
-                pair
-                for pair in group.pairs
-                if cpu in pair and sum(end in suspects for end in pair) == 1
-            ]
+            own = [pair for pair in group.pairs if cpu in pair]
+            more = [pair for pair in own if sum(end in suspects for end in pair) == 1]
             probes += self._sample(more, ODD_PROBES - len(taking_part[cpu]))
         if probes:
             group.odd_known = False  # asked again when they are known
@@ -294,12 +269,7 @@ class Planner:
         if odd and len(odd) <= ODD_MOST:
             # What stands out here may stand out anywhere.
             for one in list(self.groups):
-                self._replace(
-                    one,
-                    lambda a, b: tuple(cpu for cpu in odd if cpu in (a.cpu, b.cpu)),
-                    "with",
-                    one.level,
-                )
+                self._replace(one, partial(_those, odd), "with", one.level)
         return []
 
     def _divide(self, group: Group) -> None:
@@ -361,9 +331,8 @@ class Planner:
                 if not any(pair in self._planned or pair in chosen for pair in cell):
                     chosen += self._sample(cell, 1)
         taken = set(chosen)
-        return chosen + self._sample(
-            [pair for pair in group.pairs if pair not in taken], count - len(chosen)
-        )
+        others = [pair for pair in group.pairs if pair not in taken]
+        return chosen + self._sample(others, count - len(chosen))
 
     def _sample(self, pairs: Sequence[Pair], count: int) -> list[Pair]:
         """So many pairs that were not planned yet, of CPUs that took part little."""
@@ -387,13 +356,11 @@ class Planner:
         partners: dict[int, list[int]] = defaultdict(list)
         for a, b in largest.pairs:
             partners[a].append(b)
-        bare = {site.cpu for site in self.machine.sites} - {cpu for pair in planned for cpu in pair}
+        bare = set(self._site) - {cpu for pair in planned for cpu in pair}
         found = []
         for cpu in sorted(bare):
             if cpu in bare:
-                others = partners[cpu] or [
-                    site.cpu for site in self.machine.sites if site.cpu != cpu
-                ]
+                others = partners[cpu] or [one for one in self._site if one != cpu]
                 other = self._random.choice([one for one in others if one in bare] or others)
                 bare -= {cpu, other}
                 found.append((cpu, other))
@@ -414,36 +381,3 @@ class Planner:
 
 def _words(part: Hashable) -> str:
     return str(part).replace("(", "").replace(")", "").rstrip(",") or "none"
-
-
-# --- Order of measuring
-# --------------------------------------------------------------------------------------------
-
-
-def systems(pairs: Iterable[Pair], most: int) -> list[list[Pair]]:
-    """Pairs shared out among systems of at most `most` CPUs each, so that no system is larger than
-    it needs be.
-    """
-    return _packed(pairs, lambda cpus, pair: len(cpus.union(pair)) <= most)
-
-
-def turns(pairs: Iterable[Pair], *, parallel: bool = False) -> list[list[Pair]]:
-    """What is measured at once: one pair, or in parallel as many as have no CPU in common."""
-    return (
-        _packed(pairs, lambda cpus, pair: cpus.isdisjoint(pair))
-        if parallel
-        else [[pair] for pair in pairs]
-    )
-
-
-def _packed(pairs: Iterable[Pair], fits: Callable[[set[int], Pair], bool]) -> list[list[Pair]]:
-    """Each into the first lot it fits in, by the CPUs of that lot."""
-    lots: list[tuple[set[int], list[Pair]]] = []
-    for pair in pairs:
-        lot = next((lot for lot in lots if fits(lot[0], pair)), None)
-        if lot is None:
-            lot = (set(), [])
-            lots.append(lot)
-        lot[0].update(pair)
-        lot[1].append(pair)
-    return [held for _, held in lots]

@@ -10,22 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from multikernel.experiments.latency.ledger import MOVED, moved, reference_key
+from multikernel.experiments.latency.ledger import MOVED, reference_key
 from multikernel.experiments.latency.plan import TOLERANCE, Group, Planner
 from multikernel.machine.clock import tsc_rate
 from multikernel.machine.measured_levels import RELATIONS
 from multikernel.results.document import Caution
 
 if TYPE_CHECKING:
-    from multikernel.experiments.latency import Matrix
+    from multikernel.experiments.latency import Latency
 
 
-def cautions(matrix: Matrix) -> Iterator[Caution]:
+def cautions(latency: Latency) -> Iterator[Caution]:
     """What a reader must know of a run."""
-    yield from _ends(matrix)
-    yield from _homes(matrix)
-    yield from _moves(matrix)
-    if matrix.parallel:
+    yield from _ends(latency)
+    yield from _homes(latency)
+    yield from _moves(latency)
+    if latency.parallel:
         yield Caution(
             code="parallel-pairs",
             text=(
@@ -33,52 +33,53 @@ def cautions(matrix: Matrix) -> Iterator[Caution]:
                 " they share caches and links, and may have held one another up."
             ),
         )
-    yield from estimates(matrix.planner)
+    yield from estimates(latency.planner)
 
 
-def _ends(matrix: Matrix) -> Iterator[Caution]:
-    ends = matrix.ends()
+def _ends(latency: Latency) -> Iterator[Caution]:
+    ends = latency.ends()
     words = ("Nearest", "Farthest") if len(ends) > 1 else ("The only measured",)
     codes = ("nearest-pair", "farthest-pair")
     for word, code, (pair, cycles) in zip(words, codes, ends.items(), strict=False):
-        way = matrix.measured_way(pair)
-        root = next(group.root for group in matrix.planner.groups if way in group.pairs)
+        root = next(group.root for group in latency.planner.groups if pair in group.pairs)
+        a, b = sorted(pair)
         yield Caution(
             code=code,
             text=(
-                f"{word} pair: CPUs {pair[0]} and {pair[1]} ({RELATIONS[root.split()[0]]}),"
+                f"{word} pair: CPUs {a} and {b} ({RELATIONS[root.split()[0]]}),"
                 f" {cycles:.0f} TSC cycles ({cycles / tsc_rate().hz * 1e9:.0f} ns) there and back"
                 " on one line."
             ),
         )
 
 
-def _homes(matrix: Matrix) -> Iterator[Caution]:
-    if len(matrix.machine.nodes) < 2:
+def _homes(latency: Latency) -> Iterator[Caution]:
+    if len(latency.machine.nodes) < 2:
         yield Caution(
             code="home-not-varied",
             text=(
-                f"The CPUs measured are of one memory node ({matrix.machine.nodes[0]}): the home of"
-                " a line was not varied, as there is no other."
+                f"The CPUs measured are of one memory node ({latency.machine.nodes[0]}): the home"
+                " of a line was not varied, as there is no other."
             ),
         )
         return
-    unknown = [at for at, (node, _) in matrix.homes_found.items() if node < 0]
+    homes = latency.ledger.homes
+    unknown = [node for node, _ in homes.values() if node < 0]
     if unknown:
         yield Caution(
             code="home-not-verified",
             text=(
-                "The host does not say where memory lies (error"
-                f" {-matrix.homes_found[unknown[0]][0]} of move_pages): the homes of {len(unknown)}"
-                " lines' sets are where they were touched first, unverified."
+                f"The host does not say where memory lies (error {-unknown[0]} of move_pages): the"
+                f" homes of {len(unknown)} lines' sets are where they were touched first,"
+                " unverified."
             ),
         )
     elsewhere = sorted(
         {
             pair
-            for (pair, home), (node, nodes) in matrix.homes_found.items()
+            for (pair, home), (node, nodes) in homes.items()
             if node >= 0
-            and (nodes > 1 or node != matrix.site[pair[0] if home == "from" else pair[1]].node)
+            and (nodes > 1 or node != latency.site[pair[0] if home == "from" else pair[1]].node)
         }
     )
     if elsewhere:
@@ -92,25 +93,25 @@ def _homes(matrix: Matrix) -> Iterator[Caution]:
         )
 
 
-def _moves(matrix: Matrix) -> Iterator[Caution]:
-    assert matrix.reference is not None
-    seen = [value for _, value in matrix.ledger.slices_of.get(reference_key(matrix.reference), ())]
-    unsteady = sorted(pair for pair in matrix.planner.readings if not matrix.steady(pair))
-    if moved(seen):
+def _moves(latency: Latency) -> Iterator[Caution]:
+    a, b = latency.reference
+    key = reference_key((a, b))
+    unsteady = sorted(pair for pair in latency.planner.readings if not latency.steady(pair))
+    if latency.ledger.moved(key):
+        seen = [value for _, value in latency.ledger.slices_of[key]]
         yield Caution(
             code="reference-moved",
             text=(
-                f"The reference pair, CPUs {matrix.reference[0]} and {matrix.reference[1]}, was"
-                f" measured {len(seen)} times between the others and moved between {min(seen):.0f}"
-                f" and {max(seen):.0f} TSC cycles, as when a hypervisor moves the CPUs: no value"
-                " here is that of one fixed place."
+                f"The reference pair, CPUs {a} and {b}, was measured {len(seen)} times between the"
+                f" others and moved between {min(seen):.0f} and {max(seen):.0f} TSC cycles, as when"
+                " a hypervisor moves the CPUs: no value here is that of one fixed place."
             ),
         )
     if unsteady:
         yield Caution(
             code="unsteady-pairs",
             text=(
-                f"{len(unsteady)} of {len(matrix.planner.readings)} measured pairs moved by more"
+                f"{len(unsteady)} of {len(latency.planner.readings)} measured pairs moved by more"
                 f" than {MOVED:g}× while they were measured, or the reference pair did meanwhile;"
                 " their series say steady: false."
             ),
@@ -128,14 +129,8 @@ def estimates(planner: Planner) -> Iterator[Caution]:
         if missing and values:
             yield Caution(code="estimated", text=_estimate(root, groups, missing, values))
         elif missing:
-            who = _who(root)
-            yield Caution(
-                code="unknown-pairs",
-                text=(
-                    f"Neither measured nor estimated: {missing} pairs of {who}; they have no"
-                    " series."
-                ),
-            )
+            text = f"Neither measured nor estimated: {missing} pairs of {_who(root)}; they have"
+            yield Caution(code="unknown-pairs", text=f"{text} no series.")
     unsettled = planner.unsettled()
     if unsettled:
         pairs = sum(map(planner.unmeasured, unsettled))
@@ -157,14 +152,12 @@ def _estimate(root: str, groups: Sequence[Group], missing: int, values: Sequence
     )
     low, high = min(values), max(values)
     if len(groups) == 1:
-        return (
-            head
-            + f"They are taken to be the median of those that were measured, {low:.0f} TSC cycles"
-            " on one line."
+        return head + (
+            f"They are taken to be the median of those that were measured, {low:.0f} TSC cycles on"
+            " one line."
         )
-    return (
-        head
-        + f"They fall into {len(groups)} groups, and are taken to be the median of their group,"
+    return head + (
+        f"They fall into {len(groups)} groups, and are taken to be the median of their group,"
         f" {low:.0f} to {high:.0f} TSC cycles on one line; each measured series names its group."
     )
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from multikernel.experiments.instrument import paper_loops
+from multikernel.catalogue import entry
 from multikernel.experiments.instrument.arms import Arm, Outcome, Pair, Ratio, Spec
 from multikernel.experiments.instrument.collector import Collector
 from multikernel.experiments.instrument.experiment import Experiment
@@ -21,6 +21,7 @@ from multikernel.experiments.instrument.floors import BATCHES, MODES, plan_of
 from multikernel.experiments.instrument.loops import POLLING_CROWDED, Policy, Report
 from multikernel.experiments.instrument.machines import MULTIKERNEL, Booted
 from multikernel.experiments.instrument.rig import Bench, samples_of
+from multikernel.experiments.local_call import loops
 from multikernel.machine.activity import Activity
 from multikernel.results.document import Caution, Mode, Scalar
 
@@ -87,12 +88,7 @@ def _key(name: str, mode: Mode) -> str:
 class LocalCall(Experiment):
     """By the boundary that is crossed."""
 
-    name = "local-call"
-    figure = "table 1"
-    summary = (
-        "A request that stays on its CPU: to the own driver, and to another process; and a message,"
-        " beside them."
-    )
+    entry = entry("local-call")
 
     def pairs(self) -> list[Pair]:
         """Of the message."""
@@ -148,10 +144,10 @@ class LocalCall(Experiment):
 
 def _measured(name: str, bench: Bench, plan: tuple[tuple[str, int, int], ...]) -> Report:
     if name == OWN:
-        return bench.one(name, paper_loops.own_driver, plan, bench.watch)
+        return bench.one(name, loops.own_driver, plan, bench.watch)
     if name == MESSAGE:
         return bench.ping(PAIR, 0, plan)
-    return bench.one(name, paper_loops.neighbour, 1, SWITCHING[name], plan, bench.watch)
+    return bench.one(name, loops.neighbour, 1, SWITCHING[name], plan, bench.watch)
 
 
 EXPERIMENT = LocalCall

@@ -15,46 +15,34 @@ machine's topology. Answers: the paper's table 2.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
 
-from multikernel import system as system_
-from multikernel.experiments.floor import BATCHES, MODES, floor_arms, floors_of, root_pairs
-from multikernel.experiments.instrument import document
-from multikernel.experiments.instrument.arms import (
-    CONTROL,
-    Arm,
-    Collector,
-    Outcome,
-    Pair,
-    Scalar,
-    Spec,
-    floor_key,
-    labelled,
-)
+from multikernel.catalogue import entry
+from multikernel.experiments.instrument.arms import Arm, Outcome, Pair, Ratio, Spec, floor_key
+from multikernel.experiments.instrument.collector import Collector
+from multikernel.experiments.instrument.experiment import Experiment
+from multikernel.experiments.instrument.floors import BATCHES, MODES, plan_of, root_pairs
 from multikernel.experiments.instrument.loops import Report
+from multikernel.experiments.instrument.machines import Booted
 from multikernel.experiments.instrument.request import Request
 from multikernel.experiments.instrument.rig import Bench, Call, samples_of
 from multikernel.experiments.message import loops
 from multikernel.machine.clock import tsc_rate
 from multikernel.machine.topology import Relation, Topology
-from multikernel.results.document import Caution, Document, Mode
+from multikernel.results.document import Caution, Measure, Mode, Scalar, Unit, Words
 from multikernel.results.histogram import Histogram, bucket_bounds
 from multikernel.user.memory import Page
 
-NAME = "message"
-FIGURE = "table 2"
-SUMMARY = (
-    "Latency and throughput of a message by distance, form of channel and ring size; how far"
-    " writers run ahead."
-)
-
-EPOCH, USED, CALLS, PLAIN = "epoch-ring", "used-ring", "call-line", "plain"
-RINGS = (EPOCH, USED)
+EPOCH, USED, CALLS, PLAIN, OPEN = "epoch-ring", "used-ring", "call-line", "plain", "open-loop"
+RINGS = {EPOCH: "epoch", USED: "used-bit"}
+"""In words."""
 SIZES = (16, 64, 256, 1024, 4096, 16384)
 WINDOWS = (1, 16, 32)
 """Lines of a call line; it has 32 at most."""
 SMOKE_SIZES, SMOKE_WINDOWS = (16, 1024), (1, 16)
+USUAL_SLOTS = 64
 JUDGED = (64, 1024, 4096)
 """Ring sizes at which throughput is held against the plain ring's."""
 USUAL: dict[Mode, int] = {"back-to-back": 10_000, "single": 2_000}
@@ -66,7 +54,6 @@ SHORTEST_BATCH = 1000
 OPEN_LOOP_NS = (400, 800, 2_000, 10_000)
 """Mean time between requests: from more than half of what the channel can do to hardly anything."""
 OPEN_LOOP_COUNT = 2_000
-CONTROL_OF = (EPOCH, 64)
 DISTANCES: Mapping[Relation, str] = {
     "same": "one CPU",
     "smt": "one core, two threads",
@@ -89,22 +76,13 @@ class Form:
 
     @property
     def key(self) -> str:
+        """Its name in keys. Cores 0 and 1 are left out of it."""
         where = "" if self.pair == (0, 1) else f"-{self.pair[0]}-{self.pair[1]}"
         return f"{self.name}-{self.slots}{where}"
 
-    def latency(self, mode: Mode) -> str:
-        """The key of its latency."""
-        return f"{self.key}-{mode}"
-
-    @property
-    def rate(self) -> str:
-        """The key of its throughput."""
-        return f"{self.key}-rate"
-
-    @property
-    def ahead(self) -> str:
-        """The key of how far its writer was ahead."""
-        return f"{self.key}-ahead"
+    def series(self, what: str) -> str:
+        """The key of its latency in a mode, of its `rate`, or of how far its writer was `ahead`."""
+        return f"{self.key}-{what}"
 
     @property
     def batch(self) -> int:
@@ -125,24 +103,6 @@ def pairs_of(request: Request, topology: Topology) -> dict[Pair, str]:
     return {pair: words for words, pair in found.items()}
 
 
-def forms_of(request: Request, pairs: Iterable[Pair]) -> list[Form]:
-    """All channels, those of one pair together."""
-    whole = request.size.measures and not request.crowded
-    sizes, windows = (SIZES, WINDOWS) if whole else (SMOKE_SIZES, SMOKE_WINDOWS)
-    by_name = {EPOCH: sizes, USED: sizes, PLAIN: sizes, CALLS: windows}
-    return [
-        Form(name, slots, pair)
-        for pair in pairs
-        for name, some in by_name.items()
-        for slots in some
-    ]
-
-
-def control_of(forms: list[Form]) -> Form:
-    """The channel that is measured twice."""
-    return next((form for form in forms if (form.name, form.slots) == CONTROL_OF), forms[0])
-
-
 def rates(times: Histogram, operations: int, hz: float) -> Histogram:
     """Operations a second, from the cycles that batches of so many took."""
     values: list[int] = []
@@ -153,169 +113,29 @@ def rates(times: Histogram, operations: int, hz: float) -> Histogram:
     return Histogram.from_values(values)
 
 
-class _Arms:
-    """All arms of one boot."""
-
-    def __init__(
-        self, request: Request, bench: Bench, pairs: Iterable[Pair], forms: list[Form]
-    ) -> None:
-        self.request, self.bench, self.pairs, self.forms = request, bench, list(pairs), forms
-        self.hz = tsc_rate().hz
-        self.uses = 1
-        self.turns: dict[int, int] = {}
-        size = loops.bytes_for(max(form.slots for form in forms))
-        frame = bench.system.allocate(size)
-        self.page: Page = bench.system.map(frame)
-
-    def all(self) -> list[Arm]:
-        """Latencies, streams, the open loop, a control of each kind, and the floors."""
-        control = control_of(self.forms)
-        return [
-            *(self._echo(form) for form in self.forms if form.name != PLAIN),
-            *(self._stream(form) for form in self.forms),
-            *(self._open_loop(pair, every) for pair in self.pairs for every in OPEN_LOOP_NS),
-            self._echo(control, CONTROL),
-            self._stream(control, CONTROL),
-            *floor_arms(self.bench, self.request, self.pairs),
-        ]
-
-    def _echo(self, form: Form, suffix: str = "") -> Arm:
-        plan = tuple(
-            (mode, self.request.size.count(USUAL[mode], BATCHES[mode]), BATCHES[mode])
-            for mode in MODES
-        )
-
-        def slice_of() -> Outcome:
-            report = self._both(f"echo {form.key}", form, loops.echo, plan)[form.pair[0]]
-            samples = samples_of(report)
-            found = {form.latency(mode) + suffix: samples[mode] for mode in MODES}
-            return Outcome(found, activity=report.activity)
-
-        return Arm(labelled(f"{form.key}, there and back", suffix), slice_of)
-
-    def _stream(self, form: Form, suffix: str = "") -> Arm:
-        usual = STREAM_CALLS if form.name == CALLS else STREAM
-        count = self.request.size.count(round(usual / form.batch), least=4) * form.batch
-
-        def slice_of() -> Outcome:
-            reports = self._both(f"stream {form.key}", form, loops.stream, count, form.batch)
-            asked, took = (reports[core] for core in form.pair)
-            samples = samples_of(took)
-            found = {form.rate + suffix: rates(samples["times"], form.batch, self.hz)}
-            if not suffix:
-                found[form.ahead] = samples["ahead"]
-            return Outcome(found, activity=asked.activity)
-
-        return Arm(labelled(f"{form.key}, one way", suffix), slice_of)
-
-    def _both(
-        self, name: str, form: Form, loop: Callable[..., Report], *how: object
-    ) -> dict[int, Report]:
-        """Both sides of a loop over the rings' memory."""
-        use, self.uses = self.uses, self.uses + loops.USES
-        (a, b), watch = form.pair, self.bench.watch
-        calls: dict[int, Call] = {
-            core: (
-                loop,
-                (self.page, form.name, form.slots, role, use, *how, None if role else watch),
-            )
-            for core, role in ((b, 1), (a, 0))
-        }
-        return self.bench.run(name, calls)
-
-    def _open_loop(self, pair: Pair, every: int) -> Arm:
-        count, mean = self.request.size.count(OPEN_LOOP_COUNT), round(every * self.hz / 1e9)
-
-        def slice_of() -> Outcome:
-            # The n-th slice at every rate has the same schedule but for its scale.
-            turn = self.turns[every] = self.turns.get(every, 0) + 1
-            seed = self.request.seed * 1000 + turn
-            calls: dict[int, Call] = {
-                pair[0]: (loops.open_loop, (pair[1], count, mean, seed, self.bench.watch))
-            }
-            report = self.bench.run(f"open loop {every}", calls)[pair[0]]
-            return Outcome(
-                {_open_key(pair, every): samples_of(report)["latency"]}, activity=report.activity
-            )
-
-        return Arm(
-            f"open loop, a request every {every} ns, cores {pair[0]} and {pair[1]}", slice_of
-        )
+def memory(bench: Bench, slots: int = max(SIZES)) -> Page:
+    """For rings of up to so many slots, one each way; all forms lie in it by turns."""
+    return bench.system.map(bench.system.allocate(loops.bytes_for(slots)))
 
 
-def _open_key(pair: Pair, every: int) -> str:
-    return Form("open-loop", every, pair).key
+ON = Booted(prepare=memory)
+"""What everything runs on."""
 
 
-def _specs(request: Request, pairs: Mapping[Pair, str], forms: list[Form]) -> Iterator[Spec]:
-    cpus = request.placement.cpus
-    control = control_of(forms)
-    for form in forms:
-        a, b = form.pair
-        where: dict[str, Scalar] = {"pair": f"{cpus[a]}-{cpus[b]}", "distance": pairs[form.pair]}
-        parameters: dict[str, Scalar] = {**where, "slots": form.slots}
-        found = [
-            Spec(
-                form.latency(mode), "raw", form.name, 2, "round-trip", mode, BATCHES[mode],
-                parameters=parameters,
-                floor=(form.pair,),
-            )
-            for mode in MODES
-            if form.name != PLAIN
-        ]  # fmt: skip
-        rate = Spec(
-            form.rate,
-            "raw",
-            form.name,
-            2,
-            "throughput",
-            "back-to-back",
-            form.batch,
-            "messages/s",
-            parameters,
-        )
-        ahead = Spec(
-            form.ahead,
-            "raw",
-            form.name,
-            2,
-            "occupancy",
-            "back-to-back",
-            form.batch,
-            "messages",
-            parameters,
-        )
-        yield from (*found, rate, ahead)
-        if form == control:
-            yield from (replace(one, key=one.key + CONTROL, control=True) for one in (*found, rate))
-    for pair, words in pairs.items():
-        for every in OPEN_LOOP_NS:
-            yield Spec(
-                _open_key(pair, every), "multikernel", "open-loop", 2, "round-trip", "single",
-                floor=(pair,),
-                parameters={
-                    "pair": f"{cpus[pair[0]]}-{cpus[pair[1]]}", "distance": words,
-                    "every_ns": every, "target": "polling", "told": "poll",
-                },
-            )  # fmt: skip
-
-
-def _ratios(pairs: Iterable[Pair], forms: list[Form]) -> Iterator[tuple[str, str]]:
-    control = control_of(forms)
-    for key in (control.rate, *(control.latency(mode) for mode in MODES)):
-        yield key + CONTROL, key
-    for pair in pairs:
-        for slots in JUDGED:
-            plain = Form(PLAIN, slots, pair)
-            yield from ((replace(plain, name=name).rate, plain.rate) for name in RINGS)
-        for mode in MODES:
-            floor = floor_key(pair, mode)
-            line = Form(CALLS, 1, pair).latency(mode)
-            yield line, floor
-            for name in RINGS:
-                ring = Form(name, 64, pair).latency(mode)
-                yield ring, floor
-                yield ring, line
+def both(
+    bench: Bench, form: Form, loop: Callable[..., Report], *how: object
+) -> tuple[Report, Report]:
+    """Both sides of a loop over the rings' memory, with which the system was prepared; the one that
+    asks first.
+    """
+    (a, b), use = form.pair, bench.uses(loops.USES)
+    first = bench.prepared, form.name, form.slots
+    calls: dict[int, Call] = {
+        b: (loop, (*first, 1, use, *how, None)),
+        a: (loop, (*first, 0, use, *how, bench.watch)),
+    }
+    reports = bench.run(f"{loop.__name__} {form.key}", calls)
+    return reports[a], reports[b]
 
 
 STREAMS_OF_CALLS = Caution(
@@ -328,19 +148,142 @@ STREAMS_OF_CALLS = Caution(
 )
 
 
-def run(request: Request) -> Document:
-    """Measures; see the page."""
-    request = request.fitted()
-    pairs = pairs_of(request, Topology.read())
-    forms = forms_of(request, pairs)
-    collector = Collector(request)
-    record = document.begin(request)
-    for boot in range(request.size.boots):
-        request.progress(f"{NAME}: boot {boot + 1} of {request.size.boots}")
-        with system_.boot(list(request.placement.cpus)) as booted:
-            collector.boot(boot, _Arms(request, Bench(booted), pairs, forms).all())
-    floors = floors_of(collector, pairs, request.placement.cpus)
-    return document.finish(
-        NAME, record, collector, floors, list(_specs(request, pairs, forms)), _ratios(pairs, forms),
-        [STREAMS_OF_CALLS]
+class Message(Experiment):
+    """By distance, form and size."""
+
+    entry = entry("message")
+    floors_on = ON
+
+    def __init__(self, request: Request, topology: Topology | None = None) -> None:
+        """topology: None for this machine's."""
+        super().__init__(request)
+        self.distances = pairs_of(self.request, topology or Topology.read())
+        self.hz = tsc_rate().hz
+
+    def pairs(self) -> list[Pair]:
+        """One for each distance."""
+        return list(self.distances)
+
+    def forms(self) -> list[Form]:
+        """All channels, those of one pair together."""
+        whole = self.request.size.measures and not self.request.crowded
+        sizes, windows = (SIZES, WINDOWS) if whole else (SMOKE_SIZES, SMOKE_WINDOWS)
+        return [
+            Form(name, slots, pair)
+            for pair in self.distances
+            for name in (EPOCH, USED, PLAIN, CALLS)
+            for slots in (windows if name == CALLS else sizes)
+        ]
+
+    def arms(self) -> Iterator[Arm]:
+        """Latencies and streams of all channels, and the open loop."""
+        forms = self.forms()
+        control = next((form for form in forms if form.slots == USUAL_SLOTS), forms[0])
+        for form in forms:
+            if form.name != PLAIN:
+                yield self._echo(form, repeated=form == control)
+            rate = self._spec(form, "rate", "throughput", form.batch, "messages/s")
+            ahead = self._spec(form, "ahead", "occupancy", form.batch, "messages")
+            if form == control:
+                # A reader may be right behind, and nothing is a multiple of 0: what is repeated
+                # does not look how far ahead the writer is.
+                yield self._stream(form, rate, repeated=True)
+                yield self._stream(form, ahead)
+            else:
+                yield self._stream(form, rate, ahead)
+        for pair in self.distances:
+            for every in OPEN_LOOP_NS:
+                yield self._open_loop(pair, every)
+
+    def _where(self, pair: Pair) -> dict[str, Scalar]:
+        a, b = (self.request.placement.cpus[core] for core in pair)
+        return {"pair": f"{a}-{b}", "distance": self.distances[pair]}
+
+    def _spec(self, form: Form, what: str, measure: Measure, batch: int, unit: Unit) -> Spec:
+        mode: Mode = "single" if what == "single" else "back-to-back"
+        return Spec(
+            form.series(what), "raw", form.name, 2, measure, mode, batch, unit,
+            parameters={**self._where(form.pair), "slots": form.slots},
+            floor=(form.pair,) if measure == "round-trip" else (),
+        )  # fmt: skip
+
+    def _echo(self, form: Form, *, repeated: bool) -> Arm:
+        plan = plan_of(self.request, USUAL)
+
+        def slice_of(bench: Bench) -> Outcome:
+            report, _ = both(bench, form, loops.echo, plan)
+            samples = samples_of(report)
+            found = {form.series(mode): samples[mode] for mode in MODES}
+            return Outcome(found, activity=report.activity)
+
+        specs = tuple(
+            self._spec(form, mode, "round-trip", BATCHES[mode], "tsc-cycles") for mode in MODES
+        )
+        return Arm(f"{form.key}, there and back", specs, ON, slice_of, repeated)
+
+    def _stream(self, form: Form, *specs: Spec, repeated: bool = False) -> Arm:
+        usual = STREAM_CALLS if form.name == CALLS else STREAM
+        messages = self.request.size.count(round(usual / form.batch)) * form.batch
+
+        def slice_of(bench: Bench) -> Outcome:
+            asked, took = both(bench, form, loops.stream, messages, form.batch)
+            samples = samples_of(took)
+            times, ahead = samples["times"], samples["ahead"]
+            found = {"throughput": rates(times, form.batch, self.hz), "occupancy": ahead}
+            return Outcome(
+                {spec.key: found[spec.measure] for spec in specs}, activity=asked.activity
+            )
+
+        return Arm(f"{form.key}, one way", specs, ON, slice_of, repeated)
+
+    def _open_loop(self, pair: Pair, every: int) -> Arm:
+        (a, b), key, turns = pair, Form(OPEN, every, pair).key, count(1)
+        requests, mean = self.request.size.count(OPEN_LOOP_COUNT), round(every * self.hz / 1e9)
+
+        def slice_of(bench: Bench) -> Outcome:
+            # The n-th slice at every rate has the same schedule but for its scale.
+            seed = self.request.seed * 1000 + next(turns)
+            calls: dict[int, Call] = {a: (loops.open_loop, (b, requests, mean, seed, bench.watch))}
+            report = bench.run(f"open loop {every}", calls)[a]
+            return Outcome({key: samples_of(report)["latency"]}, activity=report.activity)
+
+        spec = Spec(
+            key, "multikernel", OPEN, 2, "round-trip", "single", floor=(pair,),
+            parameters={
+                **self._where(pair), "every_ns": every, "target": "polling", "told": "poll",
+            },
+        )  # fmt: skip
+        return Arm(
+            f"open loop, a request every {every} ns, cores {a} and {b}", (spec,), ON, slice_of
+        )
+
+    def ratios(self) -> Iterator[Ratio]:
+        """Rings against the plain one; what comes back against the floor, and against a call."""
+        for pair in self.distances:
+            for slots in JUDGED:
+                for ring, words in RINGS.items():
+                    own, plain = (Form(name, slots, pair).series("rate") for name in (ring, PLAIN))
+                    said = _against_plain(words, slots) if pair == (0, 1) else None
+                    yield Ratio(own, plain, "cost", said)
+            for mode in MODES:
+                floor, call = floor_key(pair, mode), Form(CALLS, 1, pair).series(mode)
+                yield Ratio(call, floor, "cost")
+                for ring in RINGS:
+                    latency = Form(ring, USUAL_SLOTS, pair).series(mode)
+                    yield from (Ratio(latency, under, "cost") for under in (floor, call))
+
+    def cautions(self, collector: Collector) -> list[Caution]:
+        """What a call line's throughput is."""
+        del collector
+        return [STREAMS_OF_CALLS]
+
+
+def _against_plain(ring: str, slots: int) -> Words:
+    return Words(
+        subject=f"the {ring} ring", other="a ring that only carries words", counterpart=False,
+        lead=f"Messages one way, {slots} slots",
+        better="does {} the work of", worse="does less, by {}, than",
     )  # fmt: skip
+
+
+EXPERIMENT = Message

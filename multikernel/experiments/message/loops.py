@@ -67,15 +67,9 @@ def echo(
 
 
 def stream(
-    page: Page,
-    form: str,
-    slots: int,
-    role: int,
-    use: int,
-    count: int,
-    batch: int,
-    watch: Watch | None,
-) -> Report:
+    page: Page, form: str, slots: int, role: int, use: int, count: int, batch: int,
+    watch: Watch | None
+) -> Report:  # fmt: skip
     """Messages one way; role 0 sends. Samples, of the receiving side: times, in cycles for each
     whole batch, and ahead, how many messages the writer was ahead at the end of each.
     """

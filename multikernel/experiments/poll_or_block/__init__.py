@@ -15,37 +15,26 @@ ski-rental bound).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from statistics import median_high
 
-from multikernel import system as system_
 from multikernel.errors import BadInput
-from multikernel.experiments.floor import floor_arms, floors_of
-from multikernel.experiments.instrument import document, paper_loops
-from multikernel.experiments.instrument.arms import (
-    CONTROL,
-    Arm,
-    Collector,
-    Outcome,
-    Scalar,
-    Spec,
-    labelled,
-)
-from multikernel.experiments.instrument.request import Request
+from multikernel.experiments.instrument.arms import CONTROL, Arm, Outcome, Pair, Ratio, Spec
+from multikernel.experiments.instrument.collector import Collector
+from multikernel.experiments.instrument.experiment import Experiment
+from multikernel.experiments.instrument.machines import Booted
 from multikernel.experiments.instrument.rig import Bench, samples_of
+from multikernel.experiments.poll_or_block import loops
 from multikernel.knowledge import block_cost
 from multikernel.machine.clock import tsc_rate
 from multikernel.machine.host import Host
 from multikernel.machine.topology import Topology
-from multikernel.results.document import Caution, Document
+from multikernel.results.document import Caution, Scalar
 from multikernel.results.histogram import Histogram
-
-NAME = "poll-or-block"
-FIGURE = "§4.6"
-SUMMARY = (
-    "Latency and CPU time lost by how long a core polls before it sleeps; what blocking costs."
-)
 
 PAIR = (0, 1)
 TARGET = 1
@@ -56,6 +45,7 @@ INTERVALS_US = (30, 100, 300)
 """Mean time between messages: about what blocking costs on small and large machines, virtual ones
 among them.
 """
+RARE = INTERVALS_US[-1]
 SLICE_US = 10_000
 COUNT = 150
 """Messages in a slice."""
@@ -67,75 +57,167 @@ DECIDED, USED = "poll-budget", "poll-budget-used"
 LATENCY, CPU, LOSS = "latency", "cpu-lost", "loss"
 CONTROL_OF = (PRODUCT_US, 100)
 
+Losses = Mapping[int, float]
+"""In cycles, by budget."""
+
 
 def _key(what: str, budget: int, interval: int) -> str:
     return f"{what}-p{budget}-every{interval}"
 
 
-class _Arms:
-    """All arms of one boot."""
+def _turns(bench: Bench) -> Counter[tuple[int, int]]:
+    """How many slices every budget has had at every interval."""
+    del bench
+    return Counter()
 
-    def __init__(self, request: Request, bench: Bench) -> None:
-        self.request = request
-        self.bench = bench
-        self.hz = tsc_rate().hz
-        self.turns: dict[str, int] = {}
 
-    def all(self) -> list[Arm]:
-        """Every budget at every interval, a control, and the floor."""
-        return [
-            *(self._arm(budget, interval) for interval in INTERVALS_US for budget in BUDGETS_US),
-            self._arm(*CONTROL_OF, control=True),
-            *floor_arms(self.bench, self.request, [PAIR]),
-        ]
+class PollOrBlock(Experiment):
+    """Every budget at every interval."""
 
-    def _arm(self, budget: int, interval: int, *, control: bool = False) -> Arm:
-        name = labelled(f"budget {budget} µs, a message every {interval} µs", control)
-        return Arm(name, lambda: self._slice(name, budget, interval, CONTROL if control else ""))
+    name = "poll-or-block"
+    figure = "§4.6"
+    summary = (
+        "Latency and CPU time lost by how long a core polls before it sleeps; what blocking costs."
+    )
+    floors_on = Booted(prepare=_turns)
 
-    def _slice(self, name: str, budget: int, interval: int, suffix: str) -> Outcome:
+    def pairs(self) -> list[Pair]:
+        """Who asks, and who waits."""
+        return [PAIR]
+
+    def arms(self) -> Iterator[Arm]:
+        """Budgets at intervals. The last, which never sleeps, is what blocking is held against."""
+        for interval in INTERVALS_US:
+            for budget in BUDGETS_US:
+                specs = list(self._specs(budget, interval))
+                if (budget, interval) == (BUDGETS_US[-1], RARE):
+                    specs.append(self._block())
+                yield Arm(
+                    f"budget {budget} µs, a message every {interval} µs",
+                    tuple(specs),
+                    self.floors_on,
+                    partial(self._slice, budget, interval),
+                    repeated=(budget, interval) == CONTROL_OF,
+                )
+
+    def _slice(self, budget: int, interval: int, bench: Bench) -> Outcome:
         # The n-th slice of every budget has the same schedule.
-        turn = self.turns[name] = self.turns.get(name, 0) + 1
-        count, mean = self.request.size.count(COUNT), round(interval * self.hz / 1e6)
-        policy = budget, 0, SLICE_US
-        report = self.bench.one(
-            f"open loop {interval}", paper_loops.open_loop,
-            TARGET, self.bench.system.cores[TARGET].pid, policy, count, mean,
-            self.request.seed * 1000 + turn,
-            self.bench.watch,
+        bench.prepared[budget, interval] += 1
+        seed = self.request.seed * 1000 + bench.prepared[budget, interval]
+        hz, count = tsc_rate().hz, self.request.size.count(COUNT)
+        report = bench.one(
+            f"open loop {interval}", loops.open_loop, TARGET,
+            bench.system.cores[TARGET].pid, (budget, 0, SLICE_US), count,
+            round(interval * hz / 1e6), seed, bench.watch,
         )  # fmt: skip
         latency = samples_of(report)["latency"]
-        cpu = report.counts["cpu_ns"] / count * self.hz / 1e9
+        cpu = report.counts["cpu_ns"] / count * hz / 1e9
         samples = {LATENCY: latency, CPU: _one(cpu), LOSS: _one(latency.mean + cpu)}
-        found = {_key(what, budget, interval) + suffix: one for what, one in samples.items()}
+        found = {_key(what, budget, interval): one for what, one in samples.items()}
         return Outcome(found, activity=report.activity)
+
+    def _specs(self, budget: int, interval: int) -> Iterator[Spec]:
+        parameters: dict[str, Scalar] = {
+            "budget": budget * max(1, round(tsc_rate().hz / 1e6)), "budget_us": float(budget),
+            "every_us": interval, "pair": self._pair(),
+        }  # fmt: skip
+        latency = Spec(
+            _key(LATENCY, budget, interval), "multikernel", LATENCY, 2, "round-trip", "single",
+            parameters=parameters,
+        )  # fmt: skip
+        yield latency
+        for what in (CPU, LOSS):
+            yield replace(
+                latency, key=_key(what, budget, interval), variant=what, measure="interval",
+                mode="back-to-back", batch=self.request.size.count(COUNT),
+            )  # fmt: skip
+
+    def _block(self) -> Spec:
+        parameters: dict[str, Scalar] = {
+            "default_us": float(PRODUCT_US), "every_us": RARE, "pair": self._pair()
+        }  # fmt: skip
+        return Spec(BLOCK, "multikernel", BLOCK, 2, "interval", "single", parameters=parameters)
+
+    def _pair(self) -> str:
+        a, b = (self.request.placement.cpus[core] for core in PAIR)
+        return f"{a}-{b}"
+
+    def ratios(self) -> Iterator[Ratio]:
+        """What every budget loses, over what the default does."""
+        for interval in INTERVALS_US:
+            for budget in BUDGETS_US:
+                if budget != PRODUCT_US:
+                    over, under = (_key(LOSS, one, interval) for one in (budget, PRODUCT_US))
+                    yield Ratio(over, under, "notification")
+
+    def cautions(self, collector: Collector) -> Iterator[Caution]:
+        """Which budget is best, and which is used from now on: C, if it is known now."""
+        for boot, cycles in _blocked(collector).items():
+            collector.keep(boot, Outcome({BLOCK: _one(cycles)}))
+        cost = cost_of(collector)
+        cost_us = None if cost is None else cost / tsc_rate().hz * 1e6
+        said = judged(self._losses(collector), cost_us, _noise(collector))
+        if said is not None:
+            yield said
+            if said.code == DECIDED and cost_us is not None:
+                # One that cannot be kept costs nothing but the use of it: what is used is said.
+                with suppress(BadInput):
+                    block_cost.save(cost_us, Topology.read(), Host.read())
+        budget = block_cost.budget(Topology.read())
+        yield Caution(
+            code=USED,
+            text=(
+                f"Cores booted here from now on, on CPUs of their own, poll for {budget} before"
+                " they sleep."
+            ),
+        )
+
+    def revised(self, spec: Spec, collector: Collector) -> Spec:
+        """The series of C says what follows of it."""
+        if spec.key != BLOCK:
+            return spec
+        used = block_cost.budget(Topology.read())
+        parameters = {"product_us": used.us, **spec.parameters}
+        cost = cost_of(collector)
+        if cost is not None:
+            parameters["rule_us"] = cost / tsc_rate().hz * 1e6
+        for interval, at in self._losses(collector).items():
+            parameters[f"best_us_every{interval}"] = float(best_at(at))
+        return replace(spec, parameters=parameters)
+
+    def _losses(self, collector: Collector) -> dict[int, Losses]:
+        measured = self.request.size.measures and not self.request.crowded
+        return losses_of(collector) if measured else {}
 
 
 def _one(value: float) -> Histogram:
     return Histogram.from_values([max(1, round(value))])
 
 
-def _keep_block_cost(collector: Collector, boot: int) -> None:
-    """What blocking cost in that boot, if it shows."""
-    rare = INTERVALS_US[-1]
-    blocked = collector.medians(_key(LATENCY, BUDGETS_US[0], rare)).get(boot)
-    polled = collector.medians(_key(LATENCY, BUDGETS_US[-1], rare)).get(boot)
-    if blocked is not None and polled is not None and blocked > polled:
-        collector.keep(boot, Outcome({BLOCK: _one(blocked - polled)}))
+def _blocked(collector: Collector) -> dict[int, float]:
+    """What blocking cost in each boot in which it shows."""
+    blocked, polled = (
+        collector.medians(_key(LATENCY, budget, RARE)) for budget in (BUDGETS_US[0], BUDGETS_US[-1])
+    )
+    return {
+        boot: value - polled[boot]
+        for boot, value in blocked.items()
+        if boot in polled and value > polled[boot]
+    }
 
 
-def cost_of(collector: Collector, boots: int) -> float | None:
+def cost_of(collector: Collector) -> float | None:
     """C in cycles. None, and no series of it, unless most boots show one: of noise half would."""
     found = collector.medians(BLOCK)
-    if 2 * len(found) > boots:
-        return _median(found)
+    if 2 * len(found) > collector.request.size.boots:
+        return median_high(found.values())
     collector.discard(BLOCK)
     return None
 
 
 def _noise(collector: Collector) -> float:
     key = _key(LOSS, *CONTROL_OF)
-    ratio = collector.ratio(key + CONTROL, key)
+    ratio = collector.ratio(Ratio(key + CONTROL, key))
     return 1.0 if ratio is None else max(ratio.interval.high, 1 / ratio.interval.low)
 
 
@@ -143,33 +225,22 @@ def _noise(collector: Collector) -> float:
 # ----------------------------------------------------------------------------------
 
 
-def losses_of(collector: Collector) -> dict[int, dict[int, float]]:
-    """Loss in cycles by interval, then by budget: the median over boots; intervals with every
-    budget only.
-    """
-    found = {}
+def losses_of(collector: Collector) -> dict[int, Losses]:
+    """By interval: the median over boots; intervals with every budget only."""
+    found: dict[int, Losses] = {}
     for interval in INTERVALS_US:
-        by_budget = {
-            budget: _median(collector.medians(_key(LOSS, budget, interval)))
-            for budget in BUDGETS_US
-        }
-        known = {budget: loss for budget, loss in by_budget.items() if loss is not None}
-        if len(known) == len(by_budget):
-            found[interval] = known
+        boots = {one: collector.medians(_key(LOSS, one, interval)) for one in BUDGETS_US}
+        if all(boots.values()):
+            found[interval] = {one: median_high(losses.values()) for one, losses in boots.items()}
     return found
 
 
-def _median(by_boot: Mapping[int, float]) -> float | None:
-    values = sorted(by_boot.values())
-    return values[len(values) // 2] if values else None
-
-
-def best_at(losses: Mapping[int, float]) -> int:
+def best_at(losses: Losses) -> int:
     """The budget that loses least."""
     return min(losses, key=lambda budget: losses[budget])
 
 
-def regret_of(budget: int, losses: Mapping[int, Mapping[int, float]]) -> float:
+def regret_of(budget: int, losses: Mapping[int, Losses]) -> float:
     """How many times the least possible a budget loses, at the load where that is worst."""
     return max(at[budget] / min(at.values()) for at in losses.values())
 
@@ -180,7 +251,7 @@ def nearest(us: float) -> int:
 
 
 def judged(
-    losses: Mapping[int, Mapping[int, float]], cost_us: float | None, noise: float = 1.0
+    losses: Mapping[int, Losses], cost_us: float | None, noise: float = 1.0
 ) -> Caution | None:
     """What follows for the budget, in words; None where nothing was measured. noise: how many times
     an arm measured twice may be itself.
@@ -221,105 +292,4 @@ def judged(
     )
 
 
-def keep(cost_us: float) -> None:
-    """C for the boots to come. One that cannot be kept costs nothing but the use of it: what is
-    used is said.
-    """
-    with suppress(BadInput):
-        block_cost.save(cost_us, Topology.read(), Host.read())
-
-
-# --- The document
-# -------------------------------------------------------------------------------------------------
-
-
-def _specs(
-    request: Request,
-    hz: float,
-    cost: float | None,
-    losses: Mapping[int, Mapping[int, float]],
-    used_us: float,
-) -> list[Spec]:
-    cpus, found = request.placement.cpus, []
-    cycles_per_us = max(1, round(hz / 1e6))
-    count = request.size.count(COUNT)
-    for interval in INTERVALS_US:
-        for budget in BUDGETS_US:
-            parameters: dict[str, Scalar] = {
-                "budget": budget * cycles_per_us, "budget_us": float(budget), "every_us": interval,
-                "pair": f"{cpus[0]}-{cpus[1]}",
-            }  # fmt: skip
-            latency = Spec(
-                _key(LATENCY, budget, interval), "multikernel", LATENCY, 2, "round-trip", "single",
-                parameters=parameters,
-            )  # fmt: skip
-            each = replace(
-                latency, key=_key(CPU, budget, interval), variant=CPU, measure="interval",
-                mode="back-to-back",
-                batch=count,
-            )  # fmt: skip
-            several = [latency, each, replace(each, key=_key(LOSS, budget, interval), variant=LOSS)]
-            found += several
-            if (budget, interval) == CONTROL_OF:
-                found += [replace(one, key=one.key + CONTROL, control=True) for one in several]
-    parameters = {
-        "product_us": used_us,
-        "default_us": float(PRODUCT_US),
-        "every_us": INTERVALS_US[-1],
-        "pair": f"{cpus[0]}-{cpus[1]}",
-    }
-    if cost is not None:
-        parameters["rule_us"] = cost / hz * 1e6
-    for interval, at in losses.items():
-        parameters[f"best_us_every{interval}"] = float(best_at(at))
-    return [
-        *found,
-        Spec(BLOCK, "multikernel", BLOCK, 2, "interval", "single", parameters=parameters),
-    ]
-
-
-def _ratios() -> list[tuple[str, str]]:
-    control = _key(LATENCY, *CONTROL_OF), _key(LOSS, *CONTROL_OF)
-    return [
-        *((key + CONTROL, key) for key in control),
-        *(
-            (_key(LOSS, budget, interval), _key(LOSS, PRODUCT_US, interval))
-            for interval in INTERVALS_US
-            for budget in BUDGETS_US
-            if budget != PRODUCT_US
-        ),
-    ]
-
-
-def run(request: Request) -> Document:
-    """Measures; see the page."""
-    request = request.fitted()
-    cpus = request.placement.cpus
-    collector = Collector(request)
-    record = document.begin(request)
-    for boot in range(request.size.boots):
-        request.progress(f"{NAME}: boot {boot + 1} of {request.size.boots}")
-        with system_.boot(list(cpus)) as booted:
-            collector.boot(boot, _Arms(request, Bench(booted)).all())
-        _keep_block_cost(collector, boot)
-    hz = tsc_rate().hz
-    cost = cost_of(collector, request.size.boots)
-    losses = losses_of(collector) if request.size.measures and not request.crowded else {}
-    cost_us, noise = None if cost is None else cost / hz * 1e6, _noise(collector)
-    caution = judged(losses, cost_us, noise)
-    cautions = [] if caution is None else [caution]
-    if caution is not None and caution.code == DECIDED and cost_us is not None:
-        keep(cost_us)
-    budget = block_cost.budget(Topology.read())
-    cautions.append(
-        Caution(
-            code=USED,
-            text=(
-                f"Cores booted here from now on, on CPUs of their own, poll for {budget} before"
-                " they sleep."
-            ),
-        )
-    )
-    specs = _specs(request, hz, cost, losses, budget.us)
-    floors = floors_of(collector, [PAIR], cpus)
-    return document.finish(NAME, record, collector, floors, specs, _ratios(), cautions)
+EXPERIMENT = PollOrBlock

@@ -15,22 +15,11 @@ throughput. Idea: as `unmap`'s own pages and `shared_memory`'s updates.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
-from multikernel import system as system_
 from multikernel.experiments.collectives import counts_of
-from multikernel.experiments.floor import floor_arms, floors_of, root_pairs
-from multikernel.experiments.instrument import document
-from multikernel.experiments.instrument.arms import (
-    CONTROL,
-    Arm,
-    Collector,
-    Outcome,
-    Scalar,
-    Spec,
-    labelled,
-)
+from multikernel.experiments.instrument.arms import Arm, Outcome, Pair, Ratio, Spec
 from multikernel.experiments.instrument.capability_kernels import (
     BIG,
     OWNER,
@@ -40,27 +29,19 @@ from multikernel.experiments.instrument.capability_kernels import (
     Way,
 )
 from multikernel.experiments.instrument.capability_loops import BATCH
-from multikernel.experiments.instrument.loops import Report
+from multikernel.experiments.instrument.collector import Collector
+from multikernel.experiments.instrument.experiment import Experiment
+from multikernel.experiments.instrument.floors import root_pairs
+from multikernel.experiments.instrument.machines import Booted
 from multikernel.experiments.instrument.request import Request
 from multikernel.experiments.instrument.rig import Bench, Call, samples_of
 from multikernel.experiments.retype_throughput import loops
-from multikernel.experiments.retype_throughput.loops import (
-    CORES_MOST,
-    MEMORIES,
-    REGIONS,
-    Memory,
-    Work,
-)
+from multikernel.experiments.retype_throughput.loops import CORES_MOST, MEMORIES, Memory, Work
 from multikernel.experiments.shared_memory import AWAY, PRESENT, was_away
 from multikernel.machine.clock import tsc_rate
-from multikernel.results.document import Caution, Document
+from multikernel.results.document import Caution, Scalar, Words
 from multikernel.results.histogram import Histogram
-
-NAME = "retype-throughput"
-FIGURE = "figure 8"
-SUMMARY = (
-    "Retype and delete on all cores at once, of memory of their own and of memory that all know."
-)
+from multikernel.system import DEFAULT_MEMORY
 
 SECONDS = 0.004
 """Of a slice, on every core."""
@@ -71,6 +52,12 @@ IN_WORDS: dict[Memory, str] = {
     "copied": "memory of one's own that all others have copies of",
     "common": "a part of one memory that all have copies of",
 }
+OF_ALL: dict[Memory, str] = {
+    "alone": "memory of their own that no other core knows",
+    "copied": "memory of their own that all have copies of",
+    "common": "their parts of one memory that all have copies of",
+}
+"""The same, of all cores."""
 OURS, THEIRS = (TWO_PHASE, OWNER), (BIG, REGION)
 WAY_IN_WORDS = {
     TWO_PHASE: "the multikernel in two phases",
@@ -78,6 +65,33 @@ WAY_IN_WORDS = {
     BIG: "the shared kernel under one lock",
     REGION: "the shared kernel under one lock a region",
 }
+ASKED_BY: dict[Way, tuple[Memory, ...]] = {TWO_PHASE: ("copied", "common"), OWNER: ("common",)}
+"""Two phases ask all about what others know, an owner about what is not its alone."""
+
+SAID = (
+    Caution(
+        code="operation",
+        text=(
+            "An operation is a retype of a page to a Frame and, once it is made, the Frame's"
+            " deletion, which every core decides alone; nothing is prepared or cleared away while"
+            " it counts, and after each request the channels are polled, in both kernels."
+        ),
+    ),
+    Caution(
+        code="who-is-asked",
+        text=(
+            "The shared kernel's cores ask nobody: they wait for locks. In two phases all cores"
+            " vote on memory that others have copies of. An owner asks nobody about memory of its"
+            " own; of the one memory core 0 is the owner, and as others have made something of it"
+            " all vote."
+        ),
+    ),
+)
+
+
+def furnished(bench: Bench) -> None:
+    """Every core gets the memory that it retypes."""
+    bench.system.cores[0].run(loops.furnish)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +113,13 @@ class Form:
 
     @property
     def rate(self) -> str:
+        """The key of what all do in a second."""
         return f"{self.key}-rate"
 
     @property
-    def interval(self) -> str:
-        return f"{self.key}-interval"
-
-    @property
     def asks(self) -> bool:
-        """Whether other cores are: two phases ask all about what others know, an owner about what
-        is not its alone.
-        """
-        return self.memory in {"two-phase": ("copied", "common"), "owner": ("common",)}.get(
-            self.way.name, ()
-        )
+        """Whether other cores are."""
+        return self.memory in ASKED_BY.get(self.way, ())
 
     @property
     def booted(self) -> int:
@@ -124,221 +131,225 @@ class Form:
         """How many cores take part. The others sleep."""
         return self.booted if self.asks else self.cores
 
+    @property
+    def on(self) -> Booted:
+        """The system."""
+        memory = DEFAULT_MEMORY + loops.memory_for(self.booted)
+        options = (*self.way.options, ("memory", memory))
+        return Booted(self.way.system, self.booted, options=options, prepare=furnished)
+
+    @property
+    def in_words(self) -> str:
+        """Who does it."""
+        flying = f", {self.in_flight} in flight," if self.in_flight > 1 else ""
+        return f"{WAY_IN_WORDS[self.way]}{flying}"
+
     def by(self, way: Way, in_flight: int = 1) -> Form:
         """The same done in another way."""
         return replace(self, way=way, in_flight=in_flight)
 
+    def alone(self) -> Form:
+        """The same by one core, where it is measured."""
+        return replace(self, cores=1)
 
-def forms(request: Request) -> Iterator[Form]:
+    def specs(self) -> tuple[Spec, Spec]:
+        """What all do in a second, and what one costs on a core."""
+        parameters: dict[str, Scalar] = {
+            "operation": "retype-and-delete", "memory": self.memory,
+            "told": "poll" if self.asks else "none",
+        }  # fmt: skip
+        if self.asks:
+            # Between retypes of their own, but for one alone.
+            parameters |= {"target": "polling", "in_flight": self.in_flight}
+        rate = Spec(
+            self.rate, self.way.system, self.way.name, self.cores, "throughput", "back-to-back",
+            BATCH, "operations/s", parameters,
+        )  # fmt: skip
+        # What asks no other core is judged by no line between cores.
+        floor = tuple((0, core) for core in range(1, self.booted)) if self.asks else ()
+        interval = replace(
+            rate, key=f"{self.key}-interval", measure="interval", unit="tsc-cycles", floor=floor
+        )
+        return rate, interval
+
+
+def counts(cores: int) -> list[int]:
+    """Numbers of cores that retype at once, but for one alone."""
+    return [count for count in counts_of(cores) if count <= CORES_MOST]
+
+
+def forms(cores: int) -> Iterator[Form]:
     """All of them. One core alone is measured with memory of its own; of one memory for all it
     would be the same.
     """
-    of = counts(request)[-1]
+    several = counts(cores)
     for memory in MEMORIES:
-        for cores in ([1] if memory != "common" else []) + counts(request):
+        for count in several if memory == "common" else [1, *several]:
             for way in WAYS:
-                form = Form(way, memory, 1, cores, of)
+                form = Form(way, memory, 1, count, several[-1])
                 yield form
                 if form.asks:
                     yield form.by(way, MOST)
 
 
-def counts(request: Request) -> list[int]:
-    """Numbers of cores that retype at once, but for one alone."""
-    return [count for count in counts_of(request.cores) if count <= CORES_MOST]
-
-
-class _System:
-    """A booted system, furnished."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self.base = 0
-        bench.system.cores[0].run(loops.furnish)
-
-    def slice(self, form: Form, seconds: float) -> dict[int, Report]:
-        base, self.base = self.base, self.base + loops.MEETINGS * form.members
-        work = Work(form.memory, form.in_flight, form.cores, form.members, seconds, base)
-
-        def call(core: int) -> Call:
-            return loops.at_once, (work, self.bench.watch if core == 0 else None)
-
-        # The one that watches comes last, so that it waits least.
-        return self.bench.run(
-            form.key, {core: call(core) for core in reversed(range(form.members))}
-        )
-
-
-Systems = dict[tuple[str, int], _System]
-"""By way and number of cores."""
-
-
-def _booted(stack: ExitStack, way: Way, cpus: Sequence[int]) -> _System:
-    memory = system_.DEFAULT_MEMORY + loops.memory_for(len(cpus))
-    booted = system_.boot(list(cpus), memory=memory, **dict(way.options))
-    return _System(Bench(stack.enter_context(booted)))
-
-
-def _arms(request: Request, systems: Systems) -> Iterator[Arm]:
-    hz = tsc_rate().hz
-
-    def arm(form: Form, *, control: bool = False) -> Arm:
-        def slice_of() -> Outcome:
-            reports = systems[form.way.name, form.booted].slice(form, SECONDS * request.size.scale)
-            counts = [report.counts for report in reports.values()]
-            rate = rate_of(counts, hz, request.crowded)
-            outcome = Outcome(activity=reports[0].activity)
-            suffix = CONTROL if control else ""
-            outcome.samples[form.rate + suffix] = Histogram.from_values([max(1, round(rate))])
-            if not control:
-                times = [samples_of(reports[core])["times"] for core in range(form.cores)]
-                outcome.samples[form.interval] = Histogram.merge(times)
-            if any(map(was_away, reports.values())) or apart(counts):
-                outcome.reason = AWAY
-            return outcome
-
-        return Arm(labelled(form.key.replace("-", " "), control), slice_of)
-
-    for form in forms(request):
-        yield arm(form)
-        if form == _control(request):
-            yield arm(form, control=True)
-    control = _control(request)
-    yield from floor_arms(
-        systems[control.way.name, control.of].bench, request, root_pairs(control.of)
-    )
-
-
-def rate_of(counts: Sequence[Mapping[str, int]], hz: float, crowded: bool) -> float:
-    """Operations a second of all cores. Where they share CPUs no core counts while it is off its
-    own, so what they counted is divided by all the time from the first to the last.
-    """
-    if not crowded:
-        return sum(one["operations"] * hz / max(one["cycles"], 1) for one in counts)
-    end = max(one["began"] + one["cycles"] for one in counts)
-    return (
-        sum(one["operations"] for one in counts)
-        * hz
-        / max(end - min(one["began"] for one in counts), 1)
-    )
-
-
-def apart(counts: Sequence[Mapping[str, int]]) -> bool:
-    """Whether a core began so late that others had counted without it. The counters of all CPUs are
-    one clock here, as Linux verifies before it uses them so.
-    """
-    began = [one["began"] for one in counts]
-    return max(began) - min(began) > (1 - PRESENT) * min(one["cycles"] for one in counts)
-
-
-def _control(request: Request) -> Form:
-    most = counts(request)[-1]
-    return Form(TWO_PHASE, "copied", 1, most, most)
-
-
-def _specs(request: Request) -> Iterator[Spec]:
-    for form in forms(request):
-        parameters: dict[str, Scalar] = {
-            "operation": "retype-and-delete", "memory": form.memory,
-            "told": "poll" if form.asks else "none",
-        }  # fmt: skip
-        if form.asks:
-            # Between retypes of their own, but for one alone.
-            parameters.update(target="polling", in_flight=form.in_flight)
-        rate = Spec(
-            form.rate, form.way.system, form.way.name, form.cores, "throughput", "back-to-back",
-            BATCH,
-            "operations/s", parameters,
-        )  # fmt: skip
-        yield rate
-        if form == _control(request):
-            yield replace(rate, key=rate.key + CONTROL, control=True)
-        # What asks no other core is judged by no line between cores.
-        floor = tuple((0, core) for core in range(1, form.booted)) if form.asks else ()
-        yield Spec(
-            form.interval, form.way.system, form.way.name, form.cores, "interval", "back-to-back",
-            BATCH,
-            parameters=parameters, floor=floor,
-        )  # fmt: skip
-
-
-def _against(request: Request) -> Iterator[tuple[Form, Form]]:
+def against(cores: int) -> Iterator[tuple[Form, Form]]:
     """Ours and theirs, of all cores, or so many, at once."""
-    for form in forms(request):
+    for form in forms(cores):
         if form.way in OURS and form.cores > 1:
             for way in THEIRS:
                 yield form, form.by(way)
 
 
-def _alone(form: Form) -> Form:
-    """The same by one core, where it is measured."""
-    return replace(form, cores=1)
+def words(ours: Form, theirs: Form) -> Words:
+    """What their ratio means."""
+    return Words(
+        subject=ours.in_words, other=theirs.in_words,
+        lead=f"Retype and delete, all cores at once, {OF_ALL[ours.memory]}",
+        better="does {} the work of", worse="does less, by {}, than",
+    )  # fmt: skip
 
 
-def _ratios(request: Request) -> Iterator[tuple[str, str]]:
-    control = _control(request)
-    yield control.rate + CONTROL, control.rate
-    for ours, theirs in _against(request):
-        yield ours.rate, theirs.rate
-    for form in forms(request):
-        if form.cores > 1 and form.memory != "common":
-            yield form.rate, _alone(form).rate
-        if form.in_flight > 1:
-            yield form.rate, form.by(form.way).rate
-        if form.cores > 1 and form.way in (OWNER, REGION):
-            other = TWO_PHASE if form.way is OWNER else BIG
-            yield form.rate, form.by(other, form.in_flight).rate
-        if form.memory == "common" and form.in_flight == 1:
-            yield form.rate, replace(form, memory="copied").rate
+class RetypeThroughput(Experiment):
+    """Every form of doing it at once."""
 
+    name = "retype-throughput"
+    figure = "figure 8"
+    summary = (
+        "Retype and delete on all cores at once, of memory of their own and of memory that all"
+        " know."
+    )
 
-# --- In words
-# --------------------------------------------------------------------------------------------------
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self.forms = list(forms(self.request.cores))
+        self.most = counts(self.request.cores)[-1]
+        self.repeated = Form(TWO_PHASE, "copied", 1, self.most, self.most)
+        self.floors_on = self.repeated.on
 
+    def pairs(self) -> list[Pair]:
+        """Of the cores that retype."""
+        return root_pairs(self.most)
 
-def _slower(request: Request, collector: Collector) -> Iterator[Caution]:
-    """A sentence for every configuration in which the multikernel gets less done, with the numbers
-    of cores where it does.
-    """
-    found: dict[tuple[Form, Way], list[str]] = {}
-    for ours, theirs in _against(request):
-        ratio = collector.ratio(ours.rate, theirs.rate)
-        if ratio is not None and ratio.value < 1:
-            low, high = ratio.interval.low, ratio.interval.high
-            unsure = ", perhaps no difference" if high >= 1 else ""
-            numbers = (
-                f"{ratio.value:.2f} × ({low:.2f} – {high:.2f}{unsure}) with {ours.cores} cores"
-            )
-            found.setdefault((replace(ours, cores=0), theirs.way), []).append(numbers)
-    for (ours, way), several in found.items():
-        flight = f", {ours.in_flight} in flight," if ours.in_flight > 1 else ""
-        text = (
-            f"Slower, {IN_WORDS[ours.memory]}: {WAY_IN_WORDS[ours.way]}{flight} does, of the"
-            f" operations a second of {WAY_IN_WORDS[way]}, {'; '.join(several)} at once."
+    def arms(self) -> Iterator[Arm]:
+        """A rate and an interval of each form."""
+        hz = tsc_rate().hz
+        for form in self.forms:
+            yield Arm(
+                form.key.replace("-", " "), form.specs(), form.on, partial(self._slice, form, hz),
+                repeated=form == self.repeated,
+            )  # fmt: skip
+
+    def _slice(self, form: Form, hz: float, bench: Bench) -> Outcome:
+        # What they meet by counts how many have come since the system was booted, from 0.
+        base = bench.uses(loops.MEETINGS * form.members) - 1
+        seconds = SECONDS * self.request.size.scale
+        work = Work(form.memory, form.in_flight, form.cores, form.members, seconds, base)
+        # The one that watches comes last, so that it waits least.
+        calls: dict[int, Call] = {
+            core: (loops.at_once, (work, None if core else bench.watch))
+            for core in reversed(range(form.members))
+        }
+        reports = bench.run(form.key, calls)
+        counted = [report.counts for report in reports.values()]
+        rate = round(rate_of(counted, hz, self.request.crowded))
+        times = [samples_of(reports[core])["times"] for core in range(form.cores)]
+        found = (Histogram.from_values([max(1, rate)]), Histogram.merge(times))
+        keys = [spec.key for spec in form.specs()]
+        away = any(map(was_away, reports.values())) or apart(counted)
+        return Outcome(
+            dict(zip(keys, found, strict=True)),
+            activity=reports[0].activity,
+            reason=AWAY if away else None,
         )
-        yield Caution(code="slower", text=text)
 
+    def ratios(self) -> Iterator[Ratio]:
+        """Ours and theirs; then what others add, what many in flight bring, who decides, and what
+        it is worth that memory is one's own.
+        """
+        for ours, theirs in against(self.request.cores):
+            said = words(ours, theirs) if ours.cores == ours.of else None
+            yield Ratio(ours.rate, theirs.rate, "asking" if ours.asks else "structure", said)
+        for form in self.forms:
+            if form.cores > 1 and form.memory != "common":
+                yield Ratio(form.rate, form.alone().rate, "cost")
+            if form.in_flight > 1:
+                yield Ratio(form.rate, form.by(form.way).rate, "cost")
+            if form.cores > 1 and form.way in (OWNER, REGION):
+                other = form.by(TWO_PHASE if form.way is OWNER else BIG, form.in_flight)
+                yield Ratio(form.rate, other.rate, "asking" if other.asks else "structure")
+            if form.memory == "common" and form.in_flight == 1:
+                yield Ratio(form.rate, replace(form, memory="copied").rate, "cost")
 
-def _scaling(request: Request, collector: Collector) -> Iterator[Caution]:
-    """What all cores do together, in multiples of one alone."""
-    for memory in MEMORIES[:2]:
-        found = []
-        too_good = False
-        for form in forms(request):
-            if form.memory == memory and form.cores == counts(request)[-1]:
-                ratio = collector.ratio(form.rate, _alone(form).rate)
-                flight = f" with {form.in_flight} in flight" if form.in_flight > 1 else ""
+    # --- In words ---
+
+    def cautions(self, collector: Collector) -> Iterator[Caution]:
+        """Where the multikernel does less, what all do together, and what it is that they do."""
+        yield from self._slower(collector)
+        yield from self._scaling(collector)
+        yield from SAID
+        beyond = (
+            f" (of more than {loops.REGIONS} cores some share one)"
+            if self.most > loops.REGIONS
+            else ""
+        )
+        yield Caution(
+            code="regions",
+            text=(
+                f"Where the shared kernel has a lock a region, {loops.REGIONS} of them, each core's"
+                f" memory lies in a region of its own{beyond}, but for the one memory of all, which"
+                " is one region."
+            ),
+        )
+        if self.most < self.request.cores:
+            yield Caution(
+                code="fewer-cores",
+                text=(
+                    f"At most {CORES_MOST} cores can have copies of one another's memory here:"
+                    f" measured on {self.most}."
+                ),
+            )
+
+    def _slower(self, collector: Collector) -> Iterator[Caution]:
+        """A sentence for every configuration in which the multikernel gets less done, with the
+        numbers of cores where it does.
+        """
+        found: dict[tuple[Form, Way], list[str]] = {}
+        for ours, theirs in against(self.request.cores):
+            ratio = collector.ratio(Ratio(ours.rate, theirs.rate))
+            if ratio is not None and ratio.value < 1:
+                low, high = ratio.interval.low, ratio.interval.high
+                unsure = ", perhaps no difference" if high >= 1 else ""
+                found.setdefault((replace(ours, cores=0), theirs.way), []).append(
+                    f"{ratio.value:.2f} × ({low:.2f} – {high:.2f}{unsure}) with {ours.cores} cores"
+                )
+        for (ours, way), several in found.items():
+            text = (
+                f"Slower, {IN_WORDS[ours.memory]}: {ours.in_words} does, of the operations a second"
+                f" of {WAY_IN_WORDS[way]}, {'; '.join(several)} at once."
+            )
+            yield Caution(code="slower", text=text)
+
+    def _scaling(self, collector: Collector) -> Iterator[Caution]:
+        """What all cores do together, in multiples of one alone."""
+        for memory in MEMORIES[:2]:
+            found, too_good = [], False
+            for form in self.forms:
+                if (form.memory, form.cores) != (memory, self.most):
+                    continue
+                ratio = collector.ratio(Ratio(form.rate, form.alone().rate))
                 if ratio is not None:
+                    flight = f" with {form.in_flight} in flight" if form.in_flight > 1 else ""
                     low, high = ratio.interval.low, ratio.interval.high
                     found.append(
                         f"{WAY_IN_WORDS[form.way]}{flight} {ratio.value:.2f} × ({low:.2f} –"
                         f" {high:.2f})"
                     )
                     too_good |= ratio.value > form.cores
-        if found:
+            if not found:
+                continue
             text = (
-                f"{counts(request)[-1]} cores at once do so many times what one does while the"
-                f" others at most answer, {IN_WORDS[memory]}: {', '.join(found)}."
+                f"{self.most} cores at once do so many times what one does while the others at most"
+                f" answer, {IN_WORDS[memory]}: {', '.join(found)}."
             )
             if too_good:
                 text += (
@@ -349,63 +360,23 @@ def _scaling(request: Request, collector: Collector) -> Iterator[Caution]:
             yield Caution(code="scaling", text=text)
 
 
-def _said(request: Request) -> Iterator[Caution]:
-    yield Caution(
-        code="operation",
-        text=(
-            "An operation is a retype of a page to a Frame and, once it is made, the Frame's"
-            " deletion, which every core decides alone; nothing is prepared or cleared away while"
-            " it counts, and after each request the channels are polled, in both kernels."
-        ),
-    )
-    yield Caution(
-        code="who-is-asked",
-        text=(
-            "The shared kernel's cores ask nobody: they wait for locks. In two phases all cores"
-            " vote on memory that others have copies of. An owner asks nobody about memory of its"
-            " own; of the one memory core 0 is the owner, and as others have made something of it"
-            " all vote."
-        ),
-    )
-    most = counts(request)[-1]
-    beyond = f" (of more than {REGIONS} cores some share one)" if most > REGIONS else ""
-    yield Caution(
-        code="regions",
-        text=(
-            f"Where the shared kernel has a lock a region, {REGIONS} of them, each core's memory"
-            f" lies in a region of its own{beyond}, but for the one memory of all, which is one"
-            " region."
-        ),
-    )
-    if most < request.cores:
-        yield Caution(
-            code="fewer-cores",
-            text=(
-                f"At most {CORES_MOST} cores can have copies of one another's memory here: measured"
-                f" on {most}."
-            ),
-        )
+def rate_of(counts: Sequence[Mapping[str, int]], hz: float, crowded: bool) -> float:
+    """Operations a second of all cores. Where they share CPUs no core counts while it is off its
+    own, so what they counted is divided by all the time from the first to the last.
+    """
+    if not crowded:
+        return sum(one["operations"] * hz / max(one["cycles"], 1) for one in counts)
+    began = min(one["began"] for one in counts)
+    end = max(one["began"] + one["cycles"] for one in counts)
+    return sum(one["operations"] for one in counts) * hz / max(end - began, 1)
 
 
-def run(request: Request) -> Document:
-    """Measures; see the page."""
-    request = request.fitted()
-    cpus = request.placement.cpus
-    collector = Collector(request)
-    record = document.begin(request)
-    for boot in range(request.size.boots):
-        request.progress(f"{NAME}: boot {boot + 1} of {request.size.boots}")
-        with ExitStack() as stack:
-            sizes = {form.booted for form in forms(request)}
-            systems = {
-                (way.name, cores): _booted(stack, way, cpus[:cores])
-                for cores in sorted(sizes)
-                for way in WAYS
-            }
-            collector.boot(boot, list(_arms(request, systems)))
-    pairs = root_pairs(_control(request).of)
-    return document.finish(
-        NAME, record, collector, floors_of(collector, pairs, cpus), list(_specs(request)),
-        _ratios(request),
-        [*_slower(request, collector), *_scaling(request, collector), *_said(request)],
-    )  # fmt: skip
+def apart(counts: Sequence[Mapping[str, int]]) -> bool:
+    """Whether a core began so late that others had counted without it. The counters of all CPUs are
+    one clock here, as Linux verifies before it uses them so.
+    """
+    began = [one["began"] for one in counts]
+    return max(began) - min(began) > (1 - PRESENT) * min(one["cycles"] for one in counts)
+
+
+EXPERIMENT = RetypeThroughput

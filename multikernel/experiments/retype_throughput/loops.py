@@ -13,7 +13,14 @@ from array import array
 from dataclasses import dataclass
 from typing import Literal
 
-from multikernel.experiments.instrument.capability_loops import BATCH, PAGE, RIGHTS, ROOT, _ask
+from multikernel.experiments.instrument.capability_loops import (
+    BATCH,
+    PAGE,
+    ROOT,
+    _ask,
+    _copy,
+    _create,
+)
 from multikernel.experiments.instrument.loops import (
     Report,
     Watch,
@@ -22,12 +29,7 @@ from multikernel.experiments.instrument.loops import (
     _polling,
     _watched,
 )
-from multikernel.native._native import (
-    IN_FLIGHT_MOST,
-    PAGES_IN_FLIGHT,
-    Driver,
-    Histogram,
-)
+from multikernel.native._native import IN_FLIGHT_MOST, PAGES_IN_FLIGHT, Histogram
 from multikernel.runtime import local
 
 Memory = Literal["alone", "copied", "common"]
@@ -56,7 +58,7 @@ def furnish() -> None:
     # RAM goes to the next region each time it is created: of one kind, one after the other.
     for slot in (SLOTS["alone"], SLOTS["copied"]):
         for core in cores:
-            made = _create(driver, PAGES, slot if core == driver.me else OTHERS)
+            made = _create(driver, slot if core == driver.me else OTHERS, PAGES)
             if core != driver.me:
                 _copy(driver, driver.me, made, slot, core, move=True)
     for owner in cores:
@@ -64,7 +66,7 @@ def furnish() -> None:
         for core in cores:
             if core != owner:
                 _copy(driver, owner, own, OTHERS + owner, core)
-    common = _create(driver, len(cores) * PAGES, SLOTS["common"])
+    common = _create(driver, SLOTS["common"], len(cores) * PAGES)
     for core in cores:
         if core != driver.me:
             _copy(driver, driver.me, common, SLOTS["common"], core)
@@ -73,16 +75,6 @@ def furnish() -> None:
 def memory_for(cores: int) -> int:
     """Bytes of the RAM of so many cores."""
     return len(MEMORIES) * cores * PAGES * PAGE
-
-
-def _create(driver: Driver, pages: int, slot: int) -> int:
-    return _ask(driver, driver.me, "CAP_CREATE", pages * PAGE, ROOT, slot)
-
-
-def _copy(
-    driver: Driver, source: int, reference: int, slot: int, to: int, *, move: bool = False
-) -> None:
-    _ask(driver, source, "CAP_COPY", reference, ROOT, slot | RIGHTS << 16 | move << 24 | to << 32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from multikernel.catalogue import entry
 from multikernel.experiments.instrument.arms import Arm, Outcome, Pair, Ratio, Spec, floor_key
 from multikernel.experiments.instrument.experiment import Experiment
 from multikernel.experiments.instrument.floors import BATCHES, MODES, plan_of
@@ -64,12 +65,7 @@ RINGS = Words(
 class RoundTrip(Experiment):
     """A message there and back."""
 
-    name = "round-trip"
-    figure = "table 2"
-    summary = (
-        "A message there and back: bare ends, and through both kernels' booted drivers; call line"
-        " and ring."
-    )
+    entry = entry("round-trip")
     floors_on = Booted(options=(("channels", CHANNELS),))
 
     def pairs(self) -> list[Pair]:

@@ -13,63 +13,66 @@ figure 3 (SHM1 … SHM8, MSG1, MSG8, Server).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
-from multikernel import system as system_
-from multikernel.experiments.floor import BATCH, floor_arms, floors_of, root_pairs
-from multikernel.experiments.instrument import document, host_transports, paper_loops
-from multikernel.experiments.instrument.arms import (
-    CONTROL,
-    Arm,
-    Collector,
-    Outcome,
-    Scalar,
-    Spec,
-    labelled,
-)
+from multikernel.experiments.instrument import host_transports
+from multikernel.experiments.instrument.arms import Arm, Outcome, Ratio, Spec
+from multikernel.experiments.instrument.collector import Collector
+from multikernel.experiments.instrument.experiment import Experiment
+from multikernel.experiments.instrument.floors import BATCH
 from multikernel.experiments.instrument.loops import Report
-from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.instrument.rig import Bench, Call, samples_of
+from multikernel.experiments.instrument.machines import Booted
+from multikernel.experiments.instrument.rig import Bench, samples_of
+from multikernel.experiments.shared_memory import loops
 from multikernel.machine.clock import tsc_rate
-from multikernel.results.document import Caution, Document, System
+from multikernel.results.document import Caution, Scalar
 from multikernel.results.histogram import Histogram
 from multikernel.runtime.plan import HOST_TRANSPORTS, Transport
-
-NAME = "shared-memory"
-FIGURE = "figure 3"
-SUMMARY = (
-    "An update of 1 to 8 cache lines by 1 to all cores: on shared lines, or by message to one"
-    " server."
-)
 
 SHARED_LINES, MESSAGE_LINES = (1, 2, 4, 8), (1, 8)
 SERVER = 0
 SECONDS = 0.004
 """Of a slice, on every core."""
-CHUNK = 1000
-"""Updates between two looks at the time."""
-CHUNK_BY_THE_HOST = 200
-"""The same where the host carries each of them."""
+CHUNK, CHUNK_BY_THE_HOST = 1000, 200
+"""Updates between two looks at the time; and where the host carries each of them."""
 COUNTS_MAX = 16
 PRESENT = 0.9
 """The share of the time that each must have been on its CPU, for all to have updated at once."""
+AWAY = "core-away"
+"""Why a slice is refused."""
+ALONE = Caution(
+    code="one-core-sends-nothing",
+    text=(
+        "With one core there is nobody to send a message to: msg1 and msg8 on one core are requests"
+        " of its program to its own driver. With more, core 0 only serves, seeing messages because"
+        " it polls, and one core fewer than the number given asks."
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One curve of the figure. name: the paper's, in lower case; lines: an update's; by_message: to
-    the server; transport: what messages go by, if not by memory.
+    """One curve of the figure. lines: an update's; by_message: to the server; transport: what
+    messages go by, if not by memory.
     """
 
     lines: int
-    by_message: bool
+    by_message: bool = False
     transport: Transport | None = None
 
     @property
     def name(self) -> str:
+        """The paper's, in lower case."""
         return f"{'msg' if self.by_message else 'shm'}{self.lines}"
+
+    @property
+    def has_server(self) -> bool:
+        """Whether what it costs the server is a curve too. Once is enough: the transport of
+        requests is no part of it.
+        """
+        return self.by_message and self.transport is None
 
     @property
     def stem(self) -> str:
@@ -80,40 +83,25 @@ class Form:
         """The key of its series with so many cores."""
         return f"{self.stem}-on-{cores}"
 
-    def server_key(self, cores: int) -> str:
-        """The key of what it costs the server meanwhile."""
-        return f"server{self.lines}-on-{cores}"
-
     def rate_key(self, cores: int) -> str:
         """The key of how many updates a second all cores together make."""
         return f"{self.stem}-rate-on-{cores}"
 
-    @property
-    def has_server(self) -> bool:
-        """Whether what it costs the server is a curve too. Once is enough: the transport of
-        requests is no part of it.
-        """
-        return self.by_message and self.transport is None
+    def server_key(self, cores: int) -> str:
+        """The key of what it costs the server meanwhile."""
+        return f"server{self.lines}-on-{cores}"
 
     def cores(self, count: int) -> tuple[int, ...]:
         """The cores that update. With others there the server only serves."""
         return tuple(range(1 if self.by_message and count > 1 else 0, count))
 
 
-FORMS = [Form(lines, False) for lines in SHARED_LINES] + [
-    Form(lines, True) for lines in MESSAGE_LINES
-]
+SHARED = [Form(lines) for lines in SHARED_LINES]
+MESSAGES = [Form(lines, True) for lines in MESSAGE_LINES]
 BY_THE_HOST = [
     Form(lines, True, transport) for transport in HOST_TRANSPORTS for lines in MESSAGE_LINES
 ]
 CONTROL_OF = Form(8, True)
-AWAY = "core-away"
-"""Why a slice is refused."""
-
-
-def forms_of(count: int) -> list[Form]:
-    """What so many cores measure. One alone sends nothing, over whichever transport."""
-    return FORMS + BY_THE_HOST if count > 1 else FORMS
 
 
 def counts_of(cores: int) -> list[int]:
@@ -126,73 +114,6 @@ def counts_of(cores: int) -> list[int]:
     return [1, *sorted({2 + round(step * place) for place in range(COUNTS_MAX - 1)})]
 
 
-class _Arms:
-    """All arms of one boot."""
-
-    def __init__(self, request: Request, benches: Mapping[Transport | None, Bench]) -> None:
-        self.request = request
-        self.benches = benches
-        self.hz = tsc_rate().hz
-        self.base = 0
-
-    def all(self) -> list[Arm]:
-        """Every form with every number of cores, a control, and the floors."""
-        return [
-            *(
-                self._arm(form, count)
-                for count in counts_of(self.request.cores)
-                for form in forms_of(count)
-                if form.transport in self.benches
-            ),
-            self._arm(CONTROL_OF, self.request.cores, control=True),
-            *floor_arms(self.benches[None], self.request, root_pairs(self.request.cores)),
-        ]
-
-    def _arm(self, form: Form, count: int, *, control: bool = False) -> Arm:
-        label = labelled(f"{form.stem}, {count} core{'s' if count > 1 else ''}", control)
-        return Arm(label, lambda: self._slice(form, count, control))
-
-    def _slice(self, form: Form, count: int, control: bool) -> Outcome:
-        cores, size, bench = form.cores(count), self.request.size, self.benches[form.transport]
-        server = SERVER if form.by_message else None
-        chunk, seconds = (
-            size.count(CHUNK if form.transport is None else CHUNK_BY_THE_HOST, BATCH),
-            SECONDS * size.scale,
-        )
-        base, self.base = self.base, self.base + paper_loops.MEETINGS
-
-        def call(core: int) -> Call:
-            watch = bench.watch if core == cores[0] else None
-            return paper_loops.update, (
-                cores,
-                form.lines,
-                server,
-                chunk,
-                BATCH,
-                seconds,
-                base,
-                watch,
-            )
-
-        # The one that watches comes last, so that it waits least.
-        reports = bench.run(f"{form.name} {count}", {core: call(core) for core in reversed(cores)})
-        by_core = [samples_of(report) for report in reports.values()]
-        updates = [samples["update"] for samples in by_core]
-        outcome = Outcome(
-            {form.key(count) + (CONTROL if control else ""): Histogram.merge(updates)}
-        )
-        outcome.activity = reports[cores[0]].activity
-        if count > 1 and any(map(was_away, reports.values())):
-            outcome.reason = AWAY
-        if not control:
-            each_second = sum(self.hz / max(one.mean, 1) for one in updates)
-            outcome.samples[form.rate_key(count)] = Histogram.from_values([round(each_second)])
-            if form.has_server:
-                served = [samples["at_server"] for samples in by_core]
-                outcome.samples[form.server_key(count)] = Histogram.merge(served)
-        return outcome
-
-
 def was_away(report: Report) -> bool:
     """Whether a core was off its CPU for so long that the others, meanwhile, were not measured with
     it: samples of cores left alone, and so many that the median feels even one long absence.
@@ -200,101 +121,109 @@ def was_away(report: Report) -> bool:
     return report.counts["cpu_ns"] < PRESENT * report.counts["wall_ns"]
 
 
-def _specs(request: Request) -> list[Spec]:
-    found = []
-    for form in FORMS + BY_THE_HOST:
-        for count in counts_of(request.cores):
-            if form in forms_of(count):
-                found += _specs_of(form, count)
-    control = next(spec for spec in found if spec.key == CONTROL_OF.key(request.cores))
-    return [*found, replace(control, key=control.key + CONTROL, control=True)]
+def _serve(bench: Bench) -> None:
+    bench.system.cores[SERVER].run(loops.serve_updates)
 
 
-def _specs_of(form: Form, count: int) -> list[Spec]:
+def _booted(transport: Transport | None) -> Booted:
+    options = () if transport is None else (("transport", transport),)
+    return Booted(options=options, prepare=_serve)
+
+
+class SharedMemory(Experiment):
+    """Updates by form and number of cores."""
+
+    name = "shared-memory"
+    figure = "figure 3"
+    summary = (
+        "An update of 1 to 8 cache lines by 1 to all cores: on shared lines, or by message to one"
+        " server."
+    )
+    floors_on = _booted(None)
+
+    def arms(self) -> Iterator[Arm]:
+        """Every form with every number of cores. One core alone sends nothing, over whichever
+        transport.
+        """
+        possible = host_transports.possible(self.request)
+        for form in (*SHARED, *MESSAGES, *BY_THE_HOST):
+            for count in counts_of(self.request.cores):
+                if form.transport is None or (count > 1 and form.transport in possible):
+                    yield Arm(
+                        f"{form.stem}, {count} core{'s' if count > 1 else ''}",
+                        tuple(_specs(form, count)),
+                        _booted(form.transport),
+                        partial(self._slice, form, count),
+                        repeated=(form, count) == (CONTROL_OF, self.request.cores),
+                    )
+
+    def _slice(self, form: Form, count: int, bench: Bench) -> Outcome:
+        size, cores = self.request.size, form.cores(count)
+        server = SERVER if form.by_message else None
+        chunk = size.count(CHUNK if form.transport is None else CHUNK_BY_THE_HOST, BATCH)
+        base = 2 * bench.uses(loops.MEETINGS)
+        alike = (cores, form.lines, server, chunk, BATCH, SECONDS * size.scale, base)
+        # The one that watches comes last, so that it waits least.
+        calls = {
+            core: (loops.update, (*alike, bench.watch if core == cores[0] else None))
+            for core in reversed(cores)
+        }
+        reports = bench.run(f"{form.name} {count}", calls)
+        by_core = [samples_of(report) for report in reports.values()]
+        updates = [samples["update"] for samples in by_core]
+        each_second = sum(tsc_rate().hz / max(one.mean, 1) for one in updates)
+        found = {
+            form.key(count): Histogram.merge(updates),
+            form.rate_key(count): Histogram.from_values([round(each_second)]),
+        }
+        if form.has_server:
+            served = [samples["at_server"] for samples in by_core]
+            found[form.server_key(count)] = Histogram.merge(served)
+        away = count > 1 and any(map(was_away, reports.values()))
+        return Outcome(found, activity=reports[cores[0]].activity, reason=AWAY if away else None)
+
+    def ratios(self) -> Iterator[Ratio]:
+        """Lines against messages, and messages by transport, of as many lines and cores."""
+        for count in counts_of(self.request.cores):
+            for message in MESSAGES:
+                own, sent, rate = Form(message.lines), message.key(count), message.rate_key(count)
+                yield Ratio(sent, message.server_key(count), "cost")
+                if count == 1:
+                    continue
+                yield Ratio(own.key(count), sent, "structure")
+                yield Ratio(own.rate_key(count), rate, "structure")
+                for form in (one for one in BY_THE_HOST if one.lines == message.lines):
+                    yield Ratio(form.key(count), sent, "transport")
+                    yield Ratio(own.key(count), form.key(count), "transport")
+                    yield Ratio(form.rate_key(count), rate, "transport")
+        for form in SHARED:
+            yield Ratio(form.key(self.request.cores), form.key(1), "cost")
+
+    def cautions(self, collector: Collector) -> list[Caution]:
+        """What one core does, and which transports there are not."""
+        del collector
+        return [ALONE, *host_transports.refused(self.request)]
+
+
+def _specs(form: Form, count: int) -> Iterator[Spec]:
     parameters: dict[str, Scalar] = {"operation": "update", "lines": form.lines}
     if form.transport is not None:
         parameters["transport"] = form.transport
-    system: System = "multikernel" if form.by_message else "raw"
+    update = Spec(
+        form.key(count), "multikernel" if form.by_message else "raw", form.name, count,
+        "round-trip" if form.by_message else "completion", "back-to-back", BATCH,
+        parameters=parameters,
+    )  # fmt: skip
     # A message is judged by the floor of the pairs it travels between; an update of one's own is no
     # round trip.
-    floor = (
-        tuple((SERVER, core) for core in form.cores(count) if core != SERVER)
-        if form.by_message
-        else ()
-    )
-    found = [
-        Spec(
-            form.key(count), system, form.name, count,
-            "round-trip" if form.by_message else "completion",
-            "back-to-back", batch=BATCH, parameters=parameters, floor=floor,
-        ),
-        Spec(
-            form.rate_key(count), system, form.name, count, "throughput", "back-to-back",
-            batch=BATCH,
-            unit="operations/s", parameters=parameters,
-        ),
-    ]  # fmt: skip
+    asked = [core for core in form.cores(count) if core != SERVER] if form.by_message else []
+    yield replace(update, floor=tuple((SERVER, core) for core in asked))
+    yield replace(update, key=form.rate_key(count), measure="throughput", unit="operations/s")
     if form.has_server:
-        found.append(
-            Spec(
-                form.server_key(count), system, f"server{form.lines}", count, "completion",
-                "single",
-                parameters=parameters,
-            )
+        yield replace(
+            update, key=form.server_key(count), variant=f"server{form.lines}",
+            measure="completion", mode="single", batch=1,
         )  # fmt: skip
-    return found
 
 
-def _ratios(cores: int) -> list[tuple[str, str]]:
-    found = [(CONTROL_OF.key(cores) + CONTROL, CONTROL_OF.key(cores))]
-    shared = {form.lines: form for form in FORMS if not form.by_message}
-    for count in counts_of(cores):
-        for message in (form for form in FORMS if form.by_message):
-            own = shared[message.lines]
-            if count > 1:
-                found.append((own.key(count), message.key(count)))
-                found.append((own.rate_key(count), message.rate_key(count)))
-            found.append((message.key(count), message.server_key(count)))
-            for form in (one for one in BY_THE_HOST if count > 1 and one.lines == message.lines):
-                found.append((form.key(count), message.key(count)))
-                found.append((own.key(count), form.key(count)))
-                found.append((form.rate_key(count), message.rate_key(count)))
-    return found + [(form.key(cores), form.key(1)) for form in shared.values()]
-
-
-ALONE = Caution(
-    code="one-core-sends-nothing",
-    text=(
-        "With one core there is nobody to send a message to: msg1 and msg8 on one core are requests"
-        " of its program to its own driver. With more, core 0 only serves, seeing messages because"
-        " it polls, and one core fewer than the number given asks."
-    ),
-)
-
-
-def _bench(request: Request, transport: Transport | None, stack: ExitStack) -> Bench:
-    system = stack.enter_context(
-        system_.boot(list(request.placement.cpus), transport=transport or "call-line")
-    )
-    system.cores[SERVER].run(paper_loops.serve_updates)
-    return Bench(system)
-
-
-def run(request: Request) -> Document:
-    """Measures; see the page."""
-    request = request.fitted()
-    collector = Collector(request)
-    record = document.begin(request)
-    for boot in range(request.size.boots):
-        request.progress(f"{NAME}: boot {boot + 1} of {request.size.boots}")
-        with ExitStack() as stack:
-            benches = {
-                transport: _bench(request, transport, stack)
-                for transport in (None, *host_transports.possible(request))
-            }
-            collector.boot(boot, _Arms(request, benches).all())
-    warnings = [ALONE, *host_transports.refused(request)]
-    floors = floors_of(collector, root_pairs(request.cores), request.placement.cpus)
-    return document.finish(
-        NAME, record, collector, floors, _specs(request), _ratios(request.cores), warnings
-    )
+EXPERIMENT = SharedMemory

@@ -12,7 +12,6 @@ import secrets
 import socket
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from multikernel.errors import ProtocolError
 from multikernel.experiments.transport import loops
@@ -25,24 +24,11 @@ from multikernel.user import channels
 PATIENCE_SECONDS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One side, with its descriptors."""
-
-    ticket: Ticket
-    descriptors: tuple[int, ...]
-
-    def close(self) -> None:
-        """Gives up this process's share in it."""
-        for descriptor in set(self.descriptors):
-            os.close(descriptor)
-
-
-Both = tuple[Part, Part]
+Both = tuple[Ticket, Ticket]
 
 
 def _two(name: str, form: str, sides: Sequence[tuple[int, ...]]) -> Both:
-    one, other = (Part(Ticket(name, form, len(own)), own) for own in sides)
+    one, other = (Ticket(name, form, own) for own in sides)
     return one, other
 
 
@@ -84,10 +70,7 @@ def futexes(name: str) -> Both:
 
 def channel(name: str, form: channels.Form) -> Both:
     """A channel of the product's."""
-    one, other = (
-        Part(Ticket(name, form, len(side.descriptors), str(side)), side.descriptors)
-        for side in channels.pair(form)
-    )
+    one, other = (Ticket(name, form, side.descriptors, str(side)) for side in channels.pair(form))
     return one, other
 
 
@@ -101,28 +84,25 @@ def give(system: System, makers: Iterable[Callable[[], Both]]) -> None:
         for core in (0, 1):
             _give(system, core, [both[core] for both in made])
     finally:
-        for both in made:
-            for part in both:
-                part.close()
+        for descriptor in {one for both in made for side in both for one in side.descriptors}:
+            os.close(descriptor)
 
 
-def _give(system: System, core: int, parts: Sequence[Part]) -> None:
-    descriptors = [descriptor for part in parts for descriptor in part.descriptors]
+def _give(system: System, core: int, sides: Sequence[Ticket]) -> None:
+    descriptors = [descriptor for side in sides for descriptor in side.descriptors]
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         # No name in any file system, and none that could be guessed.
         listener.bind(b"\0multikernel-" + secrets.token_hex(16).encode())
         listener.listen(1)
         listener.settimeout(PATIENCE_SECONDS)
-        tickets = tuple(part.ticket for part in parts)
-        task = system.cores[core].start(loops.take, listener.getsockname(), tickets)
+        task = system.cores[core].start(loops.take, listener.getsockname(), tuple(sides))
         try:
             connection, _ = listener.accept()
         except TimeoutError:
             raise ProtocolError("a core does not come for its descriptors", value=core) from None
         with connection:
-            record = connection.getsockopt(
-                socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
-            )
+            size = struct.calcsize("3i")
+            record = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
             pid, _, _ = struct.unpack("3i", record)
             if pid != system.cores[core].pid:
                 raise ProtocolError("somebody else came for a core's descriptors", value=pid)

@@ -13,12 +13,14 @@ import mmap
 import os
 import socket
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
 
 from multikernel.errors import ProtocolError
 from multikernel.experiments.instrument.loops import Plan, Report, Watch, _driver, _watched
 from multikernel.experiments.transport.counting import count_events
 from multikernel.native import _native
-from multikernel.native._native import Driver, Histogram
+from multikernel.native._native import Histogram
 from multikernel.user.channels import End, Side
 
 WARM = 16
@@ -29,15 +31,15 @@ MOST_DESCRIPTORS = 250
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One side of a transport, without its descriptors, which travel beside.
+    """One side of a transport.
 
     form: bytes, eventfd or futex, as host.c has them, or a channel, and then side is its text.
-    count: of descriptors.
+    descriptors: in the process that made it; they travel beside.
     """
 
     name: str
     form: str
-    count: int
+    descriptors: tuple[int, ...]
     side: str = ""
 
 
@@ -60,12 +62,12 @@ def take(address: bytes, tickets: tuple[Ticket, ...]) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect(address)
         _, descriptors, _, _ = socket.recv_fds(connection, 1, MOST_DESCRIPTORS)
-    wanted = sum(ticket.count for ticket in tickets)
+    wanted = sum(len(ticket.descriptors) for ticket in tickets)
     if len(descriptors) != wanted:
         raise ProtocolError("descriptors did not arrive", value=f"{len(descriptors)} of {wanted}")
+    arrived = iter(descriptors)
     for ticket in tickets:
-        own, descriptors = tuple(descriptors[: ticket.count]), descriptors[ticket.count :]
-        _held[ticket.name] = _opened(ticket, own)
+        _held[ticket.name] = _opened(ticket, tuple(islice(arrived, len(ticket.descriptors))))
 
 
 def _opened(ticket: Ticket, own: tuple[int, ...]) -> _Held:
@@ -79,22 +81,17 @@ def _opened(ticket: Ticket, own: tuple[int, ...]) -> _Held:
     return _Held(ticket.form, descriptors=own[1:], memory=memory)
 
 
-def _echo(driver: Driver, held: _Held, role: int, count: int, batch: int, times: Histogram) -> None:
+def _pass(held: _Held, what: str, role: int, count: int, batch: int, times: Histogram) -> None:
+    """Messages, "echo" there and back or "stream" one way. Raises ProtocolError."""
+    how: dict[str, Any] = {"role": role, "count": count, "batch": batch, "times": times}
     if held.end is not None:
-        wrong = driver.probe(
-            "channel-echo", channel=held.end, role=role, count=count, batch=batch, times=times
-        )
+        wrong = _driver().probe(f"channel-{what}", channel=held.end, **how)
     else:
-        receive, send = held.descriptors or (-1, -1)
-        wrong = driver.probe(
-            "host-echo", form=held.form, memory=held.memory, receive=receive, send=send, role=role,
-            base=held.passed, count=count, batch=batch, times=times,
-        )  # fmt: skip
-        held.passed += count
-    _right(wrong, held)
-
-
-def _right(wrong: int, held: _Held) -> None:
+        how["receive"], how["send"] = held.descriptors or (-1, -1)
+        if what == "echo":
+            how.update(form=held.form, memory=held.memory, base=held.passed)
+            held.passed += count
+        wrong = _driver().probe(f"host-{what}", **how)
     if wrong:
         raise ProtocolError("messages came that were not sent", value=wrong, where=held.form)
 
@@ -108,17 +105,16 @@ def echo(
     counted: how many more are sent while the processor counts these events, in the host's kernel
     too or not; 0: it cannot. Counts, of role 0: each event, for all of these.
     """
-    driver, report, held = _driver(), Report(), _held[name]
-    found: dict[str, Histogram] = {}
+    report, held = Report(), _held[name]
+    found = {what: Histogram() for what, _, _ in plan}
 
     def loop() -> None:
-        _echo(driver, held, role, WARM, 1, Histogram())
+        _pass(held, "echo", role, WARM, 1, Histogram())
         for what, count, batch in plan:
-            found[what] = Histogram()
-            _echo(driver, held, role, count, batch, found[what])
+            _pass(held, "echo", role, count, batch, found[what])
 
     def more() -> None:
-        _echo(driver, held, role, counted, counted, Histogram())
+        _pass(held, "echo", role, counted, counted, Histogram())
 
     _watched(watch, loop, report)
     if counted and role == 0:
@@ -134,21 +130,11 @@ def stream(name: str, role: int, count: int, batch: int, watch: Watch | None) ->
     """Messages one way; role 0 sends. Samples, of the receiving side: times, in cycles for each
     whole batch.
     """
-    driver, report, held, times = _driver(), Report(), _held[name], Histogram()
+    report, held, times = Report(), _held[name], Histogram()
 
     def loop() -> None:
-        _echo(driver, held, role, WARM, 1, Histogram())
-        if held.end is not None:
-            wrong = driver.probe(
-                "channel-stream", channel=held.end, role=role, count=count, batch=batch, times=times
-            )
-        else:
-            receive, send = held.descriptors
-            wrong = driver.probe(
-                "host-stream", receive=receive, send=send, role=role, count=count, batch=batch,
-                times=times,
-            )  # fmt: skip
-        _right(wrong, held)
+        _pass(held, "echo", role, WARM, 1, Histogram())
+        _pass(held, "stream", role, count, batch, times)
 
     _watched(watch, loop, report)
     if role:

@@ -12,19 +12,21 @@ paper's figure 7 over cores, with the trees of its section 5.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from multikernel.experiments.instrument.arms import Arm, Outcome, Scalar, Spec
+from multikernel import system as system_
+from multikernel.experiments.instrument.arms import Arm, Pair, Spec
+from multikernel.experiments.instrument.machines import Booted
 from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.instrument.rig import Bench, samples_of
 from multikernel.experiments.shared_memory import counts_of
+from multikernel.experiments.unmap.kernels import KernelArms, spec, unmap_arm
 from multikernel.knowledge import trees
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree as KindOfTree
 from multikernel.machine.topology import Topology
-from multikernel.results.document import Caution, System
+from multikernel.results.document import Caution, Scalar, System
 from multikernel.routing.choosing import costs_of
 from multikernel.runtime.plan import Kernel
 
@@ -34,6 +36,8 @@ first names them.
 """
 CHOSEN = "chosen"
 PROTOCOLS = ("one-phase", "two-phase")
+BY_CORES = 200
+"""Operations in a slice."""
 LINE, LINUX = "shared-polling", "linux-computing"
 Edges = tuple[tuple[int, int], ...]
 
@@ -76,28 +80,23 @@ class Plan:
         """
         return PROTOCOLS if self.booted > 2 else ()
 
-    def kernels(self) -> tuple[Kernel, ...]:
-        """The kernels that are booted with trees."""
-        if not self.trees:
-            return ()
-        return ("multikernel", "shared") if self.protocols() else ("shared",)
-
     def fewer(self) -> tuple[int, ...]:
         """Numbers of cores for which the line and Linux have no arm anyhow."""
         return tuple(count for count in self.counts if count < self.booted)
 
 
-def plan(request: Request, bench: Bench) -> Plan:
-    """For a comparison alone: trees over all cores. Of two cores nothing then, since one tree is no
-    choice.
+def planned(request: Request) -> Plan:
+    """This machine's. For a comparison alone: trees over all cores. Of two cores nothing then,
+    since one tree is no choice.
     """
     booted = request.cores
     counts = tuple(count for count in counts_of(booted) if count > 1)
     if request.comparing:
         counts = counts[-1:] if booted > 2 else ()
     site = Site(Topology.read(), request.placement.cpus)
-    costs = costs_of(bench.system, site)[0] if booted > 2 else Costs.from_topology(site)
-    chosen = bench.system.trees[0].tree
+    with system_.boot(list(request.placement.cpus)) as system:
+        costs = costs_of(system, site)[0] if booted > 2 else Costs.from_topology(site)
+        chosen = system.trees[0].tree
     found = tuple(tree for count in counts for tree in trees_over(count, site, costs, chosen))
     return Plan(booted, counts, found, chosen.kind)
 
@@ -123,94 +122,35 @@ def trees_over(count: int, site: Site, costs: Costs, chosen: KindOfTree) -> Iter
 # --------------------------------------------------------------------------------------------------
 
 
-def arms(plan: Plan, along: Mapping[str, Bench], line: Bench, count: int) -> Iterator[Arm]:
-    """The kernels' arms, of so many unmaps a slice. along: kernels whose trees are given, by name;
-    line: the shared kernel without.
-    """
-    for tree in plan.trees:
-        for protocol in plan.protocols():
-            yield _arm(
-                plan.with_tree(protocol, tree),
-                along["multikernel"],
-                protocol,
-                count,
-                tree.cores,
-                tree,
-            )
-        yield _arm(
-            plan.with_tree("shared", tree), along["shared"], "two-phase", count, tree.cores, tree
-        )
-    for cores in plan.fewer():
-        yield _arm(plan.key(LINE, cores), line, "two-phase", count, cores)
+def arms(plan: Plan, kernels: KernelArms, floor: tuple[Pair, ...]) -> Iterator[Arm]:
+    """The kernels' arms: along every tree, and the shared kernel by its line."""
+    count = kernels.sizes.count(BY_CORES)
 
-
-def _arm(
-    key: str, bench: Bench, protocol: str, count: int, cores: int, tree: Tree | None = None
-) -> Arm:
-    def slice_of() -> Outcome:
-        if tree is not None:
-            bench.along(0, tree.edges)
-        report = bench.unmap(protocol, "polling", count, cores=cores)
-        return Outcome(samples={key: samples_of(report)["unmap"]}, activity=report.activity)
-
-    return Arm(key.replace("-", " "), slice_of)
-
-
-# --- Series
-# --------------------------------------------------------------------------------------------------
-
-
-def specs(plan: Plan, floor: tuple[tuple[int, int], ...]) -> Iterator[Spec]:
-    """All series that the plan may bring, but those of `unmap` itself."""
-
-    def spec(key: str, system: System, variant: str, cores: int, **more: Scalar) -> Spec:
-        parameters: dict[str, Scalar] = {
-            "operation": "unmap",
-            "target": "polling",
-            "told": "poll",
-            **more,
-        }
-        parameters["booted"] = plan.booted
+    def own(key: str, system: System, variant: str, cores: int, **more: Scalar) -> Spec:
         judged = tuple(pair for pair in floor if max(pair) < cores)
-        return Spec(
-            key, system, variant, cores, "completion", "single", parameters=parameters, floor=judged
-        )
+        return spec(
+            key, system, variant, cores, judged, operation="unmap", target="polling", told="poll",
+            **more, booted=plan.booted,
+        )  # fmt: skip
+
+    def along(kernel: Kernel) -> Booted:
+        return Booted(kernel, options=(("trees", "sequential"),))
 
     for tree in plan.trees:
         about: dict[str, Scalar] = {"tree": tree.kind}
         if tree.equal:
             about["equal_trees"] = ", ".join(tree.equal)
-        for protocol in plan.protocols():
-            yield spec(plan.with_tree(protocol, tree), "multikernel", protocol, tree.cores, **about)
-        yield spec(plan.with_tree("shared", tree), "shared", "mcs", tree.cores, **about)
+        several: list[tuple[str, Kernel, str, str]] = [
+            (name, "multikernel", name, name) for name in plan.protocols()
+        ]
+        for name, kernel, variant, protocol in [*several, ("shared", "shared", "mcs", "two-phase")]:
+            series = own(plan.with_tree(name, tree), kernel, variant, tree.cores, **about)
+            yield unmap_arm(
+                series, along(kernel), protocol, count, edges=tree.edges, cores=tree.cores
+            )
     for cores in plan.fewer():
-        yield spec(plan.key(LINE, cores), "shared", "mcs", cores)
-        yield spec(
-            plan.key(LINUX, cores), "linux", "mprotect", cores, target="computing", told="interrupt"
-        )
-
-
-def ratios(plan: Plan) -> Iterator[tuple[str, str]]:
-    """What the tree is worth in each kernel, what structure is worth with the same tree, and Linux
-    beside both.
-    """
-    for tree in plan.trees:
-        shared = plan.with_tree("shared", tree)
-        line, linux = plan.key(LINE, tree.cores), plan.key(LINUX, tree.cores)
-        yield line, shared
-        if tree.kind != KINDS[0]:
-            plain = Tree(KINDS[0], tree.cores, ())
-            yield plan.with_tree("shared", plain), shared
-        if not plan.protocols():
-            for protocol in PROTOCOLS:
-                yield shared, f"{protocol}-polling"
-        for protocol in plan.protocols():
-            ours = plan.with_tree(protocol, tree)
-            yield shared, ours
-            yield linux, ours
-            yield line, ours
-            if tree.kind != KINDS[0]:
-                yield plan.with_tree(protocol, plain), ours
+        series = own(plan.key(LINE, cores), "shared", "mcs", cores)
+        yield unmap_arm(series, kernels.sizes.kernel("shared"), "two-phase", count, cores=cores)
 
 
 def said(plan: Plan) -> list[Caution]:

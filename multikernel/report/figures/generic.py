@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+from multikernel import catalogue
+from multikernel.catalogue import PaperValue
 from multikernel.report.bars import Group
 from multikernel.report.figure import Block, Figure
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of, line_figure, point_of
 from multikernel.report.lines import Line, lines
-from multikernel.report.paper_values import BESIDE, PaperValue
 from multikernel.report.wording import MEASURES, MODES, labels, rate_of
 from multikernel.results.document import Document, Series
 
@@ -28,7 +29,7 @@ T = TypeVar("T")
 
 def draw(document: Document) -> list[Block]:
     """All of it."""
-    return [*of_series(document, document.series, paper=BESIDE.get(document.experiment, ()))]
+    return [*of_series(document, document.series, paper=catalogue.paper(document.experiment))]
 
 
 def of_series(

@@ -5,11 +5,11 @@ Answers: the paper's table 1.
 
 from __future__ import annotations
 
+from multikernel.catalogue import OTHERS, paper
 from multikernel.report.bars import Group
 from multikernel.report.figure import Block
 from multikernel.report.figures import generic
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of
-from multikernel.report.paper_values import OTHERS, TABLE_1
 from multikernel.report.wording import MODES, rate_of
 from multikernel.results.document import Document
 
@@ -31,11 +31,11 @@ def draw(document: Document) -> list[Block]:
     for mode in dict.fromkeys(one.mode for one in ours):
         measured = [one for one in ours if one.mode == mode]
         bars = bars_of(measured, rate_of(document), leaving=BESIDES)
-        paper = () if found else TABLE_1
+        values = () if found else paper("local-call")
         title = f"A request there and back, {MODES[mode]}"
         found.append(
             bar_figure(
-                title, [Group("", bars)], axis_of(measured[0]), measured, notes=notes, paper=paper
+                title, [Group("", bars)], axis_of(measured[0]), measured, notes=notes, paper=values
             )
         )
     return [*found, *generic.of_series(document, rest)]

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from multikernel.catalogue import OTHERS, paper
 from multikernel.report.bars import Mark
 from multikernel.report.figure import Block, Figure, Table
 from multikernel.report.figures import generic
 from multikernel.report.figures.parts import axis_of, line_figure
 from multikernel.report.lines import Line, Point, lines
-from multikernel.report.paper_values import OTHERS, TABLE_2, TABLE_2_LATENCY
 from multikernel.report.table import number
 from multikernel.report.wording import (
     MEASURES,
@@ -158,13 +158,13 @@ def _in_table(one: Series, slots: float | None) -> bool:
 def _paper_rows() -> list[tuple[str, ...]]:
     """The paper's lines: latency and throughput of the same machine in one."""
     found: list[tuple[str, ...]] = []
-    for one in TABLE_2_LATENCY:
+    for one in paper("round-trip"):
         assert one.value is not None
         assert one.machine is not None
         assert one.ns is not None
         stream = next(
             other
-            for other in TABLE_2
+            for other in paper("message")
             if other.machine == one.machine and other.unit == "messages/kcycle"
         )
         assert stream.value is not None

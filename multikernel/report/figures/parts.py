@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from multikernel.catalogue import PaperValue
 from multikernel.report.bars import Bar, Group, bars
 from multikernel.report.figure import Drawing, Figure
 from multikernel.report.lines import Line, Point
-from multikernel.report.paper_values import PaperValue
 from multikernel.report.table import number
 from multikernel.report.wording import amount, interval_note, labels, unit_of
 from multikernel.results.document import Document, Series

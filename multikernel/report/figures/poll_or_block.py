@@ -8,12 +8,12 @@ section 4.6.
 
 from __future__ import annotations
 
+from multikernel.catalogue import OTHERS, paper
 from multikernel.report.bars import Mark
 from multikernel.report.figure import Block
 from multikernel.report.figures import generic
 from multikernel.report.figures.parts import axis_of, line_figure
 from multikernel.report.lines import lines
-from multikernel.report.paper_values import OTHERS, SECTION_4_6
 from multikernel.report.table import number
 from multikernel.results.document import Document, Series
 
@@ -54,7 +54,7 @@ def draw(document: Document) -> list[Block]:
         for several in generic.portions(generic.lines_over(family, name), generic.LINES):
             unit = axis_of(family[0])
             drawing = lines(several, "poll budget P, cycles", unit, standing=standing)
-            paper = () if found else SECTION_4_6
+            values = () if found else paper("poll-or-block")
             title = f"{what} over the poll budget"
             found.append(
                 line_figure(
@@ -65,7 +65,7 @@ def draw(document: Document) -> list[Block]:
                     unit,
                     family,
                     notes=(OTHERS,),
-                    paper=paper,
+                    paper=values,
                 )
             )
     return [*found, *generic.of_series(document, rest)]

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from multikernel.catalogue import OTHERS, paper
 from multikernel.report.bars import Group, Mark
 from multikernel.report.figure import Block
 from multikernel.report.figures import generic
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of
-from multikernel.report.paper_values import OTHERS, TABLE_2_LATENCY
 from multikernel.report.table import number
 from multikernel.report.wording import MODES, rate_of
 from multikernel.results.document import Document, Mode, Series
@@ -44,8 +44,8 @@ def draw(document: Document) -> list[Block]:
             "The paper gives the latency of a message (URPC); here a message goes there and one"
             " comes back. " + OTHERS,
         )
-        paper = () if found else TABLE_2_LATENCY
-        found.append(bar_figure(title, groups, axis_of(own[0]), own, notes=notes, paper=paper))
+        values = () if found else paper("round-trip")
+        found.append(bar_figure(title, groups, axis_of(own[0]), own, notes=notes, paper=values))
     return [*found, *generic.of_series(document, others)]
 
 

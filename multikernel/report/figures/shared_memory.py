@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from multikernel.catalogue import OTHERS, paper
 from multikernel.report.figure import Block
 from multikernel.report.figures import generic
 from multikernel.report.figures.parts import axis_of, line_figure
 from multikernel.report.lines import Line, lines
-from multikernel.report.paper_values import FIGURE_3, OTHERS
 from multikernel.report.wording import host_transport_of
 from multikernel.results.document import Document, Series
 
@@ -35,7 +35,7 @@ def draw(document: Document) -> list[Block]:
             f" ({len(found) + 1})" if len(every) > len(some) else ""
         )
         drawing = lines(some, "cores that update", f"{axis_of(ours[0])} an update", linear=True)
-        paper = () if found else FIGURE_3
+        values = () if found else paper("shared-memory")
         notes = (
             (
                 "shm: the cores update the lines themselves; msg: they send the update to one core,"
@@ -46,7 +46,7 @@ def draw(document: Document) -> list[Block]:
         )
         found.append(
             line_figure(
-                title, drawing, some, "cores", axis_of(ours[0]), ours, notes=notes, paper=paper
+                title, drawing, some, "cores", axis_of(ours[0]), ours, notes=notes, paper=values
             )
         )
     if by_the_host:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 import msgspec
 
+from multikernel.catalogue import OTHERS, PLOT, paper
 from multikernel.report.bars import Group
 from multikernel.report.figure import Block
 from multikernel.report.figures import generic
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of, line_figure
 from multikernel.report.lines import lines
-from multikernel.report.paper_values import FIGURE_6, OTHERS, PLOT
 from multikernel.report.wording import MODES, rate_of
 from multikernel.results.document import Document, Series
 
@@ -48,19 +48,19 @@ def draw(document: Document) -> list[Block]:
         every = _by_name(measured)
         title = f"Notifying all cores and hearing from all, {MODES[mode]}"
         notes = (WHAT, BARE, *([EQUAL] if len(every) > len(measured) else []), f"{PLOT} {OTHERS}")
-        paper = () if found else FIGURE_6
+        values = () if found else paper("shootdown")
         axis = axis_of(measured[0])
         if len({one.cores for one in every}) > 1:
             several = generic.lines_over(every, generic.CORES, leaving=BESIDES, systems=False)
             drawing = lines(several, "cores", axis, linear=True)
             found.append(
                 line_figure(
-                    title, drawing, several, "cores", axis, measured, notes=notes, paper=paper
+                    title, drawing, several, "cores", axis, measured, notes=notes, paper=values
                 )
             )
         else:
             groups = [Group("", bars_of(every, rate_of(document), leaving=BESIDES, systems=False))]
-            found.append(bar_figure(title, groups, axis, measured, notes=notes, paper=paper))
+            found.append(bar_figure(title, groups, axis, measured, notes=notes, paper=values))
     return [*found, *generic.of_series(document, rest)]
 
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from multikernel.catalogue import OTHERS, paper
 from multikernel.report.bars import Group
 from multikernel.report.figure import Block, Table
 from multikernel.report.figures import generic
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of
-from multikernel.report.paper_values import OTHERS, TABLE_3
 from multikernel.report.table import number
 from multikernel.report.wording import MODES, SYSTEMS, interval_note, nanoseconds, rate_of, short
 from multikernel.results.document import Document, Mode, Series
@@ -133,7 +133,7 @@ def _table(document: Document, trips: Sequence[Series], rates: Sequence[Series])
             ),
             *why,
         ),
-        paper=TABLE_3,
+        paper=paper("transport"),
     )
 
 
@@ -165,8 +165,8 @@ def _paper_rows(counted: Sequence[str]) -> list[tuple[str, ...]]:
     """
     found = []
     for who in ("URPC", "L4 IPC"):
-        latency = next(one for one in TABLE_3 if one.what == f"{who}, latency")
-        stream = next(one for one in TABLE_3 if one.what == f"{who}, throughput")
+        latency = next(one for one in paper("transport") if one.what == f"{who}, latency")
+        stream = next(one for one in paper("transport") if one.what == f"{who}, throughput")
         assert latency.value is not None
         assert latency.ns is not None
         assert latency.machine is not None

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from multikernel.catalogue import OTHERS, PLOT, PaperValue
+from multikernel.catalogue import paper as values_of
 from multikernel.report.bars import Group
 from multikernel.report.by_cores import is_by_cores, is_unmap
 from multikernel.report.figure import Block
@@ -26,7 +28,6 @@ from multikernel.report.figures.parts import (
     size_sentence,
 )
 from multikernel.report.lines import Line, lines
-from multikernel.report.paper_values import FIGURE_7, OTHERS, PLOT, PaperValue
 from multikernel.report.wording import NOTIFIED_TITLES, SYSTEMS, host_transport_of, rate_of
 from multikernel.results.document import Document, Series
 
@@ -165,7 +166,7 @@ def _by_cores(title: str, found: Mapping[int, Sequence[Series]], *, paper: bool)
         "cycles",
         measured,
         notes=notes,
-        paper=FIGURE_7 if paper else (),
+        paper=values_of("unmap") if paper else (),
     )
 
 
@@ -192,7 +193,7 @@ def _completion(document: Document, unmaps: Sequence[Series]) -> Block:
                 )
             )
     cores = max(one.cores for one in unmaps)
-    points = [one for one in FIGURE_7 if one.value is not None and one.cores == cores]
+    points = [one for one in values_of("unmap") if one.value is not None and one.cores == cores]
     if points:
         title = f"The paper's figure 7 at {cores} cores (8×4 AMD 8350, 2.0 GHz)"
         groups.append(Group(title, tuple(paper_bar(one) for one in points)))
@@ -205,7 +206,7 @@ def _completion(document: Document, unmaps: Sequence[Series]) -> Block:
         *((f"{PLOT} {OTHERS}",) if points else (OTHERS,)),
     )
     title = f"Unmap of a page that all cores hold, {size_sentence(document)}"
-    paper: tuple[PaperValue, ...] = FIGURE_7
+    paper: tuple[PaperValue, ...] = values_of("unmap")
     return bar_figure(title, groups, axis_of(unmaps[0]), unmaps, notes=notes, paper=paper)
 
 

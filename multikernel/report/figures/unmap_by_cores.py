@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from multikernel.catalogue import OTHERS, PLOT, paper
 from multikernel.report.bars import Group
 from multikernel.report.by_cores import PROTOCOLS, Curve, Curves, trees_of
 from multikernel.report.figure import Block
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of, line_figure, point_of
 from multikernel.report.lines import Line, Point, lines
-from multikernel.report.paper_values import FIGURE_7, OTHERS, PLOT
 from multikernel.report.wording import SYSTEMS, rate_of
 from multikernel.results.document import Document, Series
 
@@ -51,7 +51,7 @@ def draw(document: Document) -> list[Block]:
 
 def paper_curve(name: str) -> Line:
     """A curve of the paper's figure 7."""
-    known = [one for one in FIGURE_7 if one.what == name]
+    known = [one for one in paper("unmap") if one.what == name]
     points = tuple(
         Point(float(one.cores), one.value)
         for one in known
@@ -64,12 +64,12 @@ def _line(label: str, curve: Curve) -> Line:
     return Line(label, tuple(point_of(one, cores) for cores, one in sorted(curve.items())))
 
 
-def _drawn(title: str, curves: Mapping[str, Curve], notes: Sequence[str], *, paper: bool) -> Block:
+def _drawn(title: str, curves: Mapping[str, Curve], notes: Sequence[str], *, beside: bool) -> Block:
     ours = [_line(label, curve) for label, curve in curves.items() if curve]
-    several = [*ours, *(paper_curve(name) for name in CURVES if paper)]
+    several = [*ours, *(paper_curve(name) for name in CURVES if beside)]
     measured = [one for curve in curves.values() for one in curve.values()]
     drawing = lines(several, "cores", AXIS, linear=True)
-    values = FIGURE_7 if paper else ()
+    values = paper("unmap") if beside else ()
     return line_figure(
         title, drawing, several, "cores", "cycles", measured, notes=notes, paper=values
     )
@@ -89,7 +89,7 @@ def _figure_7(curves: Curves) -> Block:
         f"Of the trees {kind} is drawn, the multikernel's fastest here.",
         *OF_THE_PAPER,
     )
-    return _drawn("Unmap by number of cores: the paper's figure 7", named, notes, paper=True)
+    return _drawn("Unmap by number of cores: the paper's figure 7", named, notes, beside=True)
 
 
 def _by_tree(curves: Curves, protocol: str) -> Block:
@@ -98,7 +98,7 @@ def _by_tree(curves: Curves, protocol: str) -> Block:
         for kind in curves.kinds():
             named[f"{SYSTEMS[system]} · {variant}, {kind}"] = curves.along(system, variant, kind)
     named[f"{SYSTEMS['shared']} · mcs, its line"] = curves.without("shared")
-    return _drawn(f"Unmap by tree and number of cores, {protocol}", named, (SAME,), paper=False)
+    return _drawn(f"Unmap by tree and number of cores, {protocol}", named, (SAME,), beside=False)
 
 
 def _same_tree(document: Document, curves: Curves) -> Block:

@@ -1,0 +1,81 @@
+"""The trees that cores do things along together: by number of cores, each that differs once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from multikernel.experiments.instrument import chosen as chosen_
+from multikernel.experiments.instrument.protocols import CHOSEN, ROOT
+from multikernel.experiments.instrument.request import Request
+from multikernel.knowledge import trees
+from multikernel.knowledge.costs import Costs
+from multikernel.knowledge.site import Site
+from multikernel.knowledge.tree import Tree
+
+TREES = ("sequential", "binary", "cluster", "numa-aware")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A tree of some cores. name: the first of its names, the others are `same`."""
+
+    name: str
+    tree: Tree
+    same: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return (self.name, *self.same)
+
+    @property
+    def cores(self) -> int:
+        """How many take part."""
+        return len(self.tree.members)
+
+    @property
+    def last(self) -> int:
+        """The core that is sent to last."""
+        return self.tree.edges[-1][1]
+
+    def whole(self, cores: int) -> tuple[tuple[int, int], ...]:
+        """Its edges, and behind them edges to all other cores of the system, which a group leaves
+        out again.
+        """
+        return (*self.tree.edges, *((ROOT, core) for core in range(self.cores, cores)))
+
+
+ByCores = Mapping[int, list[Shape]]
+
+
+def counts_of(cores: int) -> list[int]:
+    """Numbers of cores that are measured: powers of two, and all."""
+    return sorted(
+        {1 << power for power in range(1, cores.bit_length()) if 1 << power <= cores} | {cores}
+    )
+
+
+def shapes_of(site: Site, costs: Costs, chosen: Tree | None = None) -> list[Shape]:
+    """The trees that differ, each with all its names. chosen: in place of the best candidate."""
+    best = chosen or trees.candidates(ROOT, site, costs)[0][0]
+    found: dict[tuple[tuple[int, int], ...], Shape] = {}
+    for name in (*TREES, CHOSEN):
+        tree = best if name == CHOSEN else trees.build(name, ROOT, site, costs)
+        known = found.get(tree.edges)
+        found[tree.edges] = (
+            Shape(name, tree, ()) if known is None else replace(known, same=(*known.same, name))
+        )
+    return list(found.values())
+
+
+def known(request: Request, chosen: Tree | None = None) -> tuple[ByCores, Costs]:
+    """The trees by number of cores, and the costs that they were made from. chosen: for all
+    cores.
+    """
+    return chosen_.by_cores(request, counts_of(request.cores), shapes_of, chosen)
+
+
+def chosen_of(several: list[Shape]) -> Shape:
+    """The one that boots have; of fewer cores the one that is predicted to be best."""
+    return next(shape for shape in several if CHOSEN in shape.names)
