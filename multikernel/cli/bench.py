@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from multikernel.cli.bench_compare import command as compare
-from multikernel.cli.options import Run, measuring_options, request_of
+from multikernel.cli.options import Run, measuring_options, request_of, those_with
 from multikernel.experiments import registry
 
 
@@ -29,9 +29,23 @@ def list_() -> None:
 @command.command("run")
 @click.argument("names", nargs=-1, required=True, metavar="NAME…")
 @measuring_options
+@click.option(
+    "--only",
+    metavar="NAME,…",
+    help="Of each experiment these systems, variants or keys alone, such as shared,linux.",
+)
+@click.option(
+    "--time", metavar="TIME", help="As many boots as fit into it, such as 90s, 10m or 1h."
+)
+@click.option(
+    "--resume",
+    metavar="DIR",
+    help="Go on with a run that was stopped: experiments that lie there are not run again.",
+)
 def run(
     names: tuple[str, ...], cores: str | None, quick: bool, boots: int | None, oversubscribe: bool,
-    output: str | None, json_to: str | None, seed: int, size: str | None,
+    output: str | None, json_to: str | None, seed: int, size: str | None, only: str | None,
+    time: str | None, resume: str | None,
 ) -> None:  # fmt: skip
     """Run experiments by name, or all of them by `all`, and print their table and warnings."""
     if "all" in names:
@@ -39,10 +53,14 @@ def run(
     for name in names:
         registry.get(name)
     request = request_of(
-        cores, quick=quick, oversubscribe=oversubscribe, seed=seed, size=size, boots=boots
-    )
-    running = Run(output, json_to)
-    running.show(running.all(dict.fromkeys(names), request), verdict=False)
+        cores, quick=quick, oversubscribe=oversubscribe, seed=seed, size=size, boots=boots,
+        only=only, time=time,
+    )  # fmt: skip
+    wanted = list(dict.fromkeys(names))
+    if request.only:
+        wanted = those_with(wanted, request)
+    running = Run(output, json_to, resumed=resume)
+    running.show(running.all(wanted, request), verdict=False)
 
 
 command.add_command(compare)

@@ -29,6 +29,7 @@ COMMANDS = {
     ),
     "skb": ("skb", "Ask what is known about a machine: facts, multicast trees, placement."),
     "bench": ("bench", "List the experiments, or run some of them."),
+    "schema": ("schema", "Print the JSON schema of result documents."),
     "report": ("report", "Draw results as one HTML page to read, print and pass on."),
 }
 """By name: the file in this room, and what the list of commands says."""

@@ -83,11 +83,8 @@ def command(
     from multikernel.report import export
 
     with _live() as (progress, watcher):
-        document = latency.run(
-            Request(placement, chosen, seed=seed, progress=progress),
-            parallel=parallel,
-            watcher=watcher,
-        )
+        request = Request(placement, chosen, seed=seed, progress=progress)
+        document = latency.Latency(request, parallel=parallel, watcher=watcher).run()
     running.keep(document)
     with running.telling():
         try:

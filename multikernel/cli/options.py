@@ -6,7 +6,9 @@ booted or measured.
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -157,19 +159,70 @@ def request_of(
     seed: int,
     size: str | None,
     boots: int | None = None,
+    only: str | None = None,
+    time: str | None = None,
 ) -> Request:
     """What the experiments are asked. Raises BadInput."""
     chosen = SIZES[size or ("quick" if quick else "full")]
     if boots is not None:
         chosen = replace(chosen, boots=boots)
     placement = placement_of(cores, oversubscribe=oversubscribe)
-    return Request(placement, chosen, seed=seed, progress=progress_to_stderr)
+    names = tuple(name.strip() for name in (only or "").split(",") if name.strip())
+    return Request(
+        placement, chosen, seed=seed, only=names, seconds=seconds_of(time),
+        progress=progress_to_stderr,
+    )  # fmt: skip
+
+
+def seconds_of(text: str | None) -> float | None:
+    """A time such as 90s, 10m or 1h. Raises BadInput."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smh])", text)
+    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
+    if not seconds:
+        raise BadInput("no time", value=text, where="--time", hint="such as 90s, 10m or 1h")
+    return seconds
+
+
+def those_with(names: Iterable[str], request: Request) -> list[str]:
+    """The experiments that have something of what alone is asked for. Raises BadInput for what none
+    has.
+    """
+    from multikernel.experiments import registry
+    from multikernel.experiments.instrument.experiment import names_of
+
+    known = {
+        name: {one for arm in registry.get(name)(request).arms() for one in names_of(arm)}
+        for name in names
+    }
+    every = set().union(*known.values())
+    for one in request.only:
+        if one not in every:
+            close = difflib.get_close_matches(one, sorted(every), 3, 0.4)
+            raise BadInput(
+                "no system, variant or key of that name is measured", value=one, where="--only",
+                hint="perhaps " + " or ".join(close) if close else f"there are {', '.join(every)}",
+            )  # fmt: skip
+    return [name for name, all_of_it in known.items() if all_of_it & set(request.only)]
 
 
 class Run:
     """One run of experiments: where its documents go, and its output."""
 
-    def __init__(self, output: str | None, json_to: str | None) -> None:
+    def __init__(
+        self, output: str | None, json_to: str | None, *, resumed: str | None = None
+    ) -> None:
+        """resumed: a directory of an earlier run; what lies there is not run again."""
+        self.before: list[Document] = []
+        if resumed is not None:
+            if output is not None:
+                raise BadInput(
+                    "a run that is resumed writes where it did", value=output, where="--output",
+                    hint="leave out --output, or --resume",
+                )  # fmt: skip
+            self.before = [one for some in store.read(resumed).values() for one in some]
+            output = resumed
         if json_to not in (None, "-"):
             raise BadInput(
                 "documents are printed to stdout only",
@@ -188,11 +241,23 @@ class Run:
         """
         from multikernel.experiments import registry
 
-        documents = []
-        for name in names:
+        done = {document.experiment for document in self.before}
+        documents, asked = list(self.before), list(names)
+        until = None if request.seconds is None else time.monotonic() + request.seconds
+        for number, name in enumerate(asked):
+            if name in done:
+                progress_to_stderr(f"{name}: lies there already\n".rstrip("\n"))
+                continue
             began = time.monotonic()
+            if until is not None:
+                share = max(until - began, 1.0) / (len(asked) - number)
+                request = replace(request, seconds=share)
             try:
                 documents.append(registry.get(name)(request).run())
+            except KeyboardInterrupt:
+                if documents:
+                    self.show(documents, verdict=False)
+                raise
             except MeasurementRefused as error:
                 progress_to_stderr(f"{name}: {error}")
                 self.wrong.append(error)

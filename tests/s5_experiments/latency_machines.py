@@ -29,5 +29,5 @@ def declared(a: Site, b: Site) -> float:
 
 
 def costs_of(machine: Map) -> Callable[[Pair, int], float]:
-    site = {one.cpu: one for one in machine.sites}
+    site = machine.by_cpu
     return lambda pair, _: declared(site[pair[0]], site[pair[1]])

@@ -5,6 +5,7 @@ documents claim.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from s5_experiments.smoke import document_of, placement
@@ -12,9 +13,9 @@ from s5_experiments.smoke import document_of, placement
 import multikernel
 from multikernel import System
 from multikernel.experiments import registry
-from multikernel.experiments.capabilities import DATABASE, SMOKE_SIZES, operations
+from multikernel.experiments.capabilities import DATABASE, SMOKE_SIZES, Operation, operations
 from multikernel.experiments.instrument import capability_loops as on_core
-from multikernel.experiments.instrument.capability_kernels import FOREIGN, WAYS
+from multikernel.experiments.instrument.capability_kernels import FOREIGN, WAYS, Way
 from multikernel.experiments.instrument.capability_loops import BATCH, SOURCES, Task
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.two_phase_commit import FEWER, MOST
@@ -29,7 +30,8 @@ CORES = 3
 
 @pytest.fixture(params=WAYS, ids=[way.name for way in WAYS], scope="module")
 def system(request: pytest.FixtureRequest) -> Iterator[System]:
-    with multikernel.boot(cores=CORES, **dict(request.param.options)) as booted:
+    way: Way = request.param
+    with multikernel.boot(cores=CORES, kernel=way.system, **dict(way.options)) as booted:
         booted.cores[0].run(on_core.furnish)
         yield booted
 
@@ -56,24 +58,10 @@ def test_retypes_leave_everything_as_it_was(
 
 @pytest.mark.parametrize("operation", list(operations(CORES)), ids=lambda one: one.name)
 def test_every_operation_goes_and_leaves_everything_as_it_was(
-    system: System, operation: object
+    system: System, operation: Operation
 ) -> None:
-    assert hasattr(operation, "task")
-    task: Task = operation.task
     before = contents(system)
-    if task.operation == "descendants":
-        number = getattr(operation, "number", 0)
-        report = system.cores[0].run(on_core.revoke_descendants, number, 3, None)
-    else:
-        same = Task(
-            task.operation,
-            3,
-            source=task.source,
-            to=task.to,
-            copies=task.copies,
-            spread=task.spread,
-        )
-        report = system.cores[0].run(on_core.operate, same, None)
+    report = system.cores[0].run(on_core.operate, replace(operation.task, count=3), None)
     assert report.samples["times"][0] == 3
     assert contents(system) == before
 
@@ -125,9 +113,8 @@ def test_documents_are_read_back_and_drawn(name: str) -> None:
 
 def test_where_cores_share_cpus_it_runs_and_no_latency_is_claimed() -> None:
     cpus = placement().cpus
-    document = registry.get("two-phase-commit").run(
-        Request(Placement((*cpus, cpus[0])), SIZES["smoke"])
-    )
+    request = Request(Placement((*cpus, cpus[0])), SIZES["smoke"])
+    document = registry.get("two-phase-commit")(request).run()
     assert {one.cores for one in document.series if one.variant == "two-phase"} == {2, 3}
     assert "oversubscribed" in {warning.code for warning in document.warnings}
     assert all(one.over_floor is None for one in document.series)

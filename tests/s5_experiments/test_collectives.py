@@ -28,10 +28,9 @@ from multikernel.experiments.collectives import (
     Collectives,
     counts_of,
     loops,
-    mpi_process,
 )
 from multikernel.experiments.collectives.shapes import TREES, shapes_of
-from multikernel.experiments.instrument import tree_loops
+from multikernel.experiments.instrument import mpi_process, tree_loops
 from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.protocols import CHOSEN
 from multikernel.experiments.instrument.request import SIZES, Request

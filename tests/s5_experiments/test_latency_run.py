@@ -15,30 +15,26 @@ from multikernel import cli
 from multikernel import system as system_
 from multikernel.cli import latency as command
 from multikernel.errors import BadInput
-from multikernel.experiments import latency
-from multikernel.experiments.instrument.arms import CONTROL
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.instrument.rig import Bench
-from multikernel.experiments.latency import ledger
+from multikernel.experiments.latency import Latency, ledger
 from multikernel.experiments.latency.core import ONE_LINE, SINGLE, TWO_LINES
-from multikernel.experiments.latency.map import Pair
+from multikernel.experiments.latency.slices import Rig
 from multikernel.machine.cpus import Placement
 from multikernel.machine.topology import Topology
 from multikernel.results.document import Document
 from multikernel.results.encoding import decode, encode
 
-Found = dict[tuple[Pair, str], tuple[int, int]]
-
 
 @pytest.fixture(scope="module")
 def smoke() -> Document:
     """The matrix of two CPUs."""
-    return latency.run(Request(placement(), SIZES["smoke"]))
+    return Latency(Request(placement(), SIZES["smoke"])).run()
 
 
 def test_document_of_two_cpus_has_both_directions_and_both_shapes(smoke: Document) -> None:
     assert decode(encode(smoke)) == smoke
-    assert smoke.experiment == latency.NAME
+    assert smoke.experiment == "latency"
     a, b = placement().cpus
     found = {
         (one.variant, one.parameters["from_cpu"], one.parameters["to_cpu"])
@@ -64,32 +60,26 @@ def test_document_of_two_cpus_has_both_directions_and_both_shapes(smoke: Documen
 
 
 def test_lines_on_either_side_and_pairs_at_once_run_on_real_cores() -> None:
-    cpus = placement().cpus
+    a, b = placement().cpus
     counts = ((ONE_LINE, 50, 50), (SINGLE, 4, 1), (TWO_LINES, 50, 50))
-    found: Found = {}
-    with system_.boot(list(cpus)) as booted:
-        rig = latency._Rig(Bench(booted), lambda pair: ("to", "from"), found)
-        for pair in (cpus, cpus[::-1], cpus):
-            outcome = rig.arm([(pair[0], pair[1])], counts).run()
-            named = set(outcome.samples)
-            assert named == {
-                ledger.key_of(what, home, (pair[0], pair[1]))
-                for what, home in ((ONE_LINE, "to"), (ONE_LINE, "from"), (SINGLE, "to"), (SINGLE,
-                "from"),
-                                   (TWO_LINES, "to"))
+    ways = [(what, home) for what in (ONE_LINE, SINGLE) for home in ("to", "from")]
+    nodes = {-1, *(one.id for one in Topology.read().nodes)}
+    with system_.boot([a, b]) as booted:
+        rig = Rig(Bench(booted), lambda pair: ("to", "from"))
+        for pair in ((a, b), (b, a), (a, b)):
+            outcome = rig.slice([pair], counts)
+            assert set(outcome.samples) == set(outcome.lines) == {
+                ledger.key_of(what, home, pair) for what, home in [*ways, (TWO_LINES, "to")]
             }  # fmt: skip
-            again = rig.arm([(pair[0], pair[1])], counts[:1], CONTROL).run()
-            assert set(again.samples) == {ledger.reference_key((pair[0], pair[1]))}
-    assert set(found) == {
-        (pair, home) for pair in ((cpus[0], cpus[1]), (cpus[1], cpus[0])) for home in ("to", "from")
-    }
-    nodes = {node for node, _ in found.values()}
-    assert all(node < 0 or node in {one.id for one in Topology.read().nodes} for node in nodes)
+            assert set(outcome.homes) == {(pair, "to"), (pair, "from")}
+            assert all(max(node, -1) in nodes for node, _ in outcome.homes.values())
+            again = rig.slice([pair], counts[:1], again=True)
+            assert set(again.samples) == {ledger.reference_key(pair)}
 
 
 def test_more_cores_than_cpus_are_refused() -> None:
     with pytest.raises(BadInput, match="a CPU for each core"):
-        latency.run(Request(Placement((0, 0)), SIZES["smoke"]))
+        Latency(Request(Placement((0, 0)), SIZES["smoke"]))
 
 
 # --- The command

@@ -12,8 +12,8 @@ import pytest
 from s5_experiments.smoke import placement
 
 from multikernel.errors import CoreDied, MultikernelError
+from multikernel.experiments.instrument.linux_process import LinuxProcess, activity_of
 from multikernel.experiments.unmap.linux import histogram_of
-from multikernel.experiments.unmap.linux_process import LinuxProcess, activity_of
 
 MEMORY = 1 << 20
 
@@ -72,7 +72,7 @@ def test_it_is_gone_when_its_parent_is_killed() -> None:
     cpus = placement().cpus
     script = (
         "import time\n"
-        "from multikernel.experiments.unmap.linux_process import LinuxProcess\n"
+        "from multikernel.experiments.instrument.linux_process import LinuxProcess\n"
         f"linux = LinuxProcess({cpus}, {MEMORY})\n"
         "print(linux.process.pid, flush=True)\n"
         "linux.ask('unmap', count=10**8, idle=False)\n"

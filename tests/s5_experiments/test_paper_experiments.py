@@ -46,7 +46,7 @@ def test_document_is_valid_and_named_by_the_papers_figure(name: str) -> None:
     document = document_of(name)
     assert document.experiment == name
     assert decode(encode(document)) == document
-    assert registry.get(name).figure == FIGURES[name]
+    assert registry.get(name).entry.figure == FIGURES[name]
     assert name in {one.name for one in registry.listed()}
 
 
@@ -116,7 +116,7 @@ def test_messages_go_by_sockets_too_where_there_is_somebody_to_ask() -> None:
     assert "msg8-socket-on-2-over-msg8-on-2" in {ratio.name for ratio in document.ratios}
     # A call of the host to send and one to receive, there and back: never as cheap as the server's
     # own work.
-    (server,) = [one for one in document.series if (one.variant, one.cores) == ("server8", 2)]
+    (server,) = [one for one in document.series if one.key == "server8-on-2"]
     assert carried["socket", "msg8", 2, "round-trip"].p5 > server.p50
 
 
@@ -315,3 +315,30 @@ def test_the_best_budget_of_a_collector_is_over_boots_and_needs_every_budget() -
     assert set(found) == {30}
     assert poll_or_block.best_at(found[30]) == 500
     assert found[30][0] == pytest.approx(1010, rel=0.01)
+
+
+def test_a_cost_that_shows_is_kept_and_its_series_says_what_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept: list[float] = []
+    monkeypatch.setattr(poll_or_block.block_cost, "save", lambda us, *_: kept.append(us))
+    request = Request(Placement((0, 1)), Size("test", 3, 1, 1.0))
+    experiment, collector = poll_or_block.PollOrBlock(request), Collector(request)
+    specs = [spec for arm in experiment.arms() for spec in arm.specs]
+    for boot in range(3):
+        for spec in specs:
+            if spec.key != poll_or_block.BLOCK:
+                cycles = 90_000 - 100 * float(str(spec.parameters["budget_us"]))
+                samples = {spec.key: Histogram.from_values([round(cycles)])}
+                collector.keep(boot, Outcome(samples))
+    assert [one.code for one in experiment.cautions(collector)] == [
+        "poll-budget",
+        poll_or_block.USED,
+    ]
+    (block,) = [spec for spec in specs if spec.key == poll_or_block.BLOCK]
+    found = experiment.revised(block, collector).parameters
+    assert found["rule_us"] == pytest.approx(kept[0])
+    assert found["best_us_every300"] == 500
+    series = collector.series(block)
+    assert series is not None
+    assert (series.boots, series.p50) == (3, pytest.approx(50_000, rel=0.1))

@@ -14,9 +14,10 @@ from multikernel import System
 from multikernel.errors import ProtocolError
 from multikernel.experiments import registry
 from multikernel.experiments import retype_throughput as experiment
-from multikernel.experiments.instrument.arms import Collector, Outcome
-from multikernel.experiments.instrument.capability_kernels import REGION, WAYS
+from multikernel.experiments.instrument.arms import Outcome
+from multikernel.experiments.instrument.capability_kernels import REGION, WAYS, Way
 from multikernel.experiments.instrument.capability_loops import BATCH
+from multikernel.experiments.instrument.collector import Collector
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.retype_throughput import loops as on_core
 from multikernel.experiments.retype_throughput.loops import (
@@ -28,7 +29,6 @@ from multikernel.experiments.retype_throughput.loops import (
 )
 from multikernel.machine.cpus import Placement
 from multikernel.native._native import CAPABILITY_TYPES, KINDS
-from multikernel.report.comparisons import COMPARISONS
 from multikernel.report.figures import registry as figures
 from multikernel.results.document import Series
 from multikernel.results.encoding import decode, encode
@@ -68,7 +68,8 @@ class Booted:
 
 @pytest.fixture(params=WAYS, ids=[way.name for way in WAYS], scope="module")
 def booted(request: pytest.FixtureRequest) -> Iterator[Booted]:
-    with multikernel.boot(cores=CORES, **dict(request.param.options)) as system:
+    way: Way = request.param
+    with multikernel.boot(cores=CORES, kernel=way.system, **dict(way.options)) as system:
         yield Booted(system)
 
 
@@ -150,7 +151,7 @@ def test_the_memory_of_cores_was_created_in_a_row(memory: Memory) -> None:
     """Of RAM that is created in a row sixteen lie in sixteen regions, and addresses are given out
     in order.
     """
-    with multikernel.boot(cores=CORES, **dict(REGION.options)) as system:
+    with multikernel.boot(cores=CORES, kernel=REGION.system, **dict(REGION.options)) as system:
         found = Booted(system)
         starts = [found.range_in(core, SLOTS[memory]).start for core in range(CORES)]
     size = on_core.PAGES * on_core.PAGE
@@ -179,64 +180,67 @@ def test_cores_that_take_turns_on_a_cpu_do_no_more_than_one_after_the_other() ->
 # --------------------------------------------------------------------------------------------------
 
 
-def request_for(cores: int) -> Request:
-    return Request(Placement(tuple(range(cores))), SIZES["quick"])
+def planned(cores: int) -> experiment.RetypeThroughput:
+    return experiment.RetypeThroughput(Request(Placement(tuple(range(cores))), SIZES["quick"]))
 
 
 @pytest.mark.parametrize("cores", [2, 3, 8, CORES_MOST, 300])
 def test_ratios_are_of_series_that_there_are_each_once(cores: int) -> None:
-    request = request_for(cores)
-    specs = list(experiment._specs(request))
+    plan = planned(cores)
+    arms = list(plan.arms())
+    specs = [spec for arm in arms for spec in arm.specs]
     keys = [spec.key for spec in specs]
     assert len(set(keys)) == len(keys)
-    ratios = list(experiment._ratios(request))
-    assert len(set(ratios)) == len(ratios)
-    assert {key for pair in ratios for key in pair} <= set(keys)
-    assert {form.booted for form in experiment.forms(request)} == set(experiment.counts(request))
+    names = [ratio.name for ratio in plan.ratios()]
+    assert len(set(names)) == len(names)
+    assert {key for ratio in plan.ratios() for key in (ratio.over, ratio.under)} <= set(keys)
+    assert {form.booted for form in plan.forms} == set(experiment.counts(cores))
+    assert plan.floors_on in {arm.on for arm in arms if arm.repeated}
     assert max(spec.cores for spec in specs) <= min(cores, CORES_MOST)
-    for form in experiment.forms(request):
+    for form in plan.forms:
         assert form.in_flight == 1 or form.asks
 
 
-def rates(request: Request, ours: float) -> Collector:
-    """A run in which the multikernel does so much of what the shared kernel does."""
-    collector = Collector(request)
-    for form in experiment.forms(request):
+def said(plan: experiment.RetypeThroughput, ours: float, code: str) -> list[str]:
+    """What is said of a run in which the multikernel does so much of what the shared kernel
+    does.
+    """
+    collector = Collector(plan.request)
+    for form in plan.forms:
         rate = 1000 * form.cores * (ours if form.way in experiment.OURS else 1)
         collector.keep(0, Outcome({form.rate: Histogram.from_values([round(rate)])}))
-    return collector
+    return [caution.text for caution in plan.cautions(collector) if caution.code == code]
 
 
 @pytest.mark.parametrize("cores", [2, 4])
 def test_every_arm_in_which_the_multikernel_is_slower_has_a_sentence(cores: int) -> None:
-    request = request_for(cores)
-    arms = list(experiment._against(request))
-    found = [caution.text for caution in experiment._slower(request, rates(request, 0.5))]
+    plan = planned(cores)
+    arms = list(experiment.against(cores))
+    found = said(plan, 0.5, "slower")
     assert len(set(found)) == len(found)
     assert sum(text.count("0.50 × (") for text in found) == len(arms)
     for ours, theirs in arms:
-        flight = f", {ours.in_flight} in flight" if ours.in_flight > 1 else ""
         (own,) = (
             text
             for text in found
-            if f"{experiment.IN_WORDS[ours.memory]}: {experiment.WAY_IN_WORDS[ours.way]}{flight}"
-            in text
-            and f"{experiment.WAY_IN_WORDS[theirs.way]}," in text
-            and ("in flight" in text) == bool(flight)
+            if f"{experiment.IN_WORDS[ours.memory]}: {ours.in_words} does" in text
+            and f"{theirs.in_words}, 0.50" in text
         )
         assert f"with {ours.cores} cores" in own
-    assert not list(experiment._slower(request, rates(request, 2)))
-    for caution in experiment._scaling(request, rates(request, 0.5)):
-        assert caution.text.count(f"{cores}.00 ×") == caution.text.count(" ×")
+    assert not said(plan, 2, "slower")
+    scaling = said(plan, 0.5, "scaling")
+    assert len(scaling) == 2
+    for text in scaling:
+        assert text.count(f"{cores}.00 ×") == text.count(" ×")
 
 
 def test_the_verdict_compares_all_cores_in_every_arm() -> None:
-    request = request_for(2)
-    compared = {comparison.ratio: comparison.kind for comparison in COMPARISONS}
-    for ours, theirs in experiment._against(request):
-        assert compared[f"{ours.rate}-over-{theirs.rate}"] == (
-            "asking" if ours.asks else "structure"
-        )
+    for cores in (2, 4):
+        compared = {ratio.name: ratio for ratio in planned(cores).ratios()}
+        for ours, theirs in experiment.against(cores):
+            ratio = compared[f"{ours.rate}-over-{theirs.rate}"]
+            assert ratio.kind == ("asking" if ours.asks else "structure")
+            assert (ratio.words is not None) == (ours.cores == cores)
 
 
 # --- Documents
@@ -253,10 +257,8 @@ def arms_of(several: list[Series]) -> set[tuple[object, ...]]:
 
 def test_every_way_has_a_rate_and_an_interval_of_every_memory_and_number_of_cores() -> None:
     document = document_of("retype-throughput")
-    request = Request(placement(), SIZES["smoke"])
     expected = {
-        (form.way.name, form.memory, form.in_flight, form.cores)
-        for form in experiment.forms(request)
+        (form.way.name, form.memory, form.in_flight, form.cores) for form in experiment.forms(2)
     }
     found = [one for one in document.series if "memory" in one.parameters]
     by = {
@@ -284,9 +286,8 @@ def test_the_document_is_read_back_and_drawn() -> None:
 @pytest.mark.full
 def test_where_cores_share_cpus_it_runs_and_nothing_is_claimed() -> None:
     cpus = placement().cpus
-    document = registry.get("retype-throughput").run(
-        Request(Placement((*cpus, cpus[0])), SIZES["smoke"])
-    )
+    request = Request(Placement((*cpus, cpus[0])), SIZES["smoke"])
+    document = registry.get("retype-throughput")(request).run()
     assert {one.cores for one in document.series} == {1, 2, 3}
     codes = {warning.code for warning in document.warnings}
     assert "oversubscribed" in codes

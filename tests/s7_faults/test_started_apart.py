@@ -12,7 +12,7 @@ import pytest
 
 import multikernel
 from multikernel.errors import BootFailed
-from multikernel.experiments.unmap.linux_process import LinuxProcess
+from multikernel.experiments.instrument.linux_process import LinuxProcess
 from multikernel.runtime import child
 
 SCRIPT = Path(sys.executable).parent / "multikernel"

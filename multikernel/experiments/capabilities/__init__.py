@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from multikernel.catalogue import entry
 from multikernel.experiments.instrument import capability_loops
 from multikernel.experiments.instrument.arms import Arm, Outcome, Ratio, Spec
 from multikernel.experiments.instrument.capability_kernels import TWO_PHASE, WAYS, Way, arm, machine
@@ -94,12 +95,7 @@ def operations(cores: int) -> Iterator[Operation]:
 class Capabilities(Experiment):
     """Every operation in every way of deciding."""
 
-    name = "capabilities"
-    figure = "§4.7"
-    summary = (
-        "Copy, retype, revoke and delete by which other cores know the memory; the mapping"
-        " database by its size."
-    )
+    entry = entry("capabilities")
     floors_on = machine(TWO_PHASE)
 
     def arms(self) -> Iterator[Arm]:

@@ -14,11 +14,10 @@ are measured once. Answers: section 5.1 of the paper, for programs, and Smelt's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from multikernel.catalogue import entry
 from multikernel.experiments.collectives import loops
-from multikernel.experiments.collectives.mpi_process import MpiProcess, Ranks, missing
 from multikernel.experiments.collectives.shapes import (
     TREES,
     ByCores,
@@ -34,6 +33,7 @@ from multikernel.experiments.instrument.experiment import Experiment
 from multikernel.experiments.instrument.floors import BATCHES, MODES, plan_of
 from multikernel.experiments.instrument.loops import Report, Watch
 from multikernel.experiments.instrument.machines import MULTIKERNEL
+from multikernel.experiments.instrument.mpi_process import MpiProcess, Ranks, missing
 from multikernel.experiments.instrument.protocols import (
     CHOSEN,
     ROOT,
@@ -119,6 +119,8 @@ class Collectives(Experiment):
 
     def _collective(self, operation: str, shape: Shape) -> Arm:
         count, is_chosen = shape.cores, CHOSEN in shape.names
+        # What all machines have bears no tree's name, so that the control is the same everywhere.
+        names = tuple(sorted(shape.names, key=lambda name: name != CHOSEN))
         timer = ROOT if operation == "broadcast" else shape.last
 
         def slice_of(bench: Bench) -> Outcome:
@@ -134,18 +136,16 @@ class Collectives(Experiment):
                 report = timed(bench, name, group.cores, timer, self.plan, call)
             finally:
                 bench.system.close_group(group)
-            return self._outcome(report, operation, count, shape.names)
+            return self._outcome(report, operation, count, names[0])
 
         about: dict[str, Scalar] = {
             "operation": operation, "tree": shape.name, "kind": shape.tree.kind
         }  # fmt: skip
         if shape.same:
             about["same"] = ",".join(shape.same)
-        # What all machines have bears no tree's name, so that the control is the same everywhere.
-        tree = CHOSEN if is_chosen else shape.name
         return Arm(
             f"{operation}, {shape.name} tree, {count} cores",
-            self._specs("multikernel", operation, count, about, tree=tree),
+            self._specs("multikernel", operation, count, about, names),
             MULTIKERNEL,
             slice_of,
             repeated=is_chosen and (operation, count) == (CONTROL_OF, self.request.cores),
@@ -192,14 +192,9 @@ class Collectives(Experiment):
         specs = self._specs("raw", MPI, cores, {"operation": "barrier"}, modes=(mode,))
         return Arm(f"{MPI}, {cores} ranks", specs, self.ranks, slice_of)
 
-    def _outcome(
-        self, report: Report, what: str, count: int, trees: Iterable[str] = ("",)
-    ) -> Outcome:
-        """Under all names of its tree: a ratio's name does not depend on which are the same."""
+    def _outcome(self, report: Report, what: str, count: int, tree: str = "") -> Outcome:
         samples = samples_of(report)
-        found = {
-            self.key(what, mode, tree, count): samples[mode] for mode in MODES for tree in trees
-        }
+        found = {self.key(what, mode, tree, count): samples[mode] for mode in MODES}
         return Outcome(found, activity=report.activity)
 
     def _specs(
@@ -208,15 +203,17 @@ class Collectives(Experiment):
         what: str,
         count: int,
         about: dict[str, Scalar],
+        trees: tuple[str, ...] = ("",),
         *,
-        tree: str = "",
         modes: tuple[Mode, ...] = MODES,
     ) -> tuple[Spec, ...]:
         return tuple(
             Spec(
-                self.key(what, mode, tree, count), system, what, count, "completion", mode,
+                self.key(what, mode, trees[0], count), system, what, count, "completion", mode,
                 BATCHES[mode], parameters={"target": "polling", "told": "poll", **about},
                 floor=tuple((ROOT, core) for core in range(1, count)),
+                # A ratio's name does not depend on which trees are the same here.
+                also=tuple(self.key(what, mode, tree, count) for tree in trees[1:]),
             )
             for mode in modes
         )  # fmt: skip
@@ -238,7 +235,7 @@ class Collectives(Experiment):
             for form in BARRIERS:
                 yield Ratio(self.key(f"{form}-barrier", mode), barrier, "cost")
                 yield Ratio(self.key(f"{form}-barrier", mode, count=2), floor, "cost")
-            if mode == MPI_MODE:
+            if mode == MPI_MODE and self.ranks.missing is None:
                 yield Ratio(self.key(MPI, mode), barrier, "cost")
             yield Ratio(broadcast, self.key(BARE, mode), "cost")
             yield Ratio(self.key("agreement", mode), broadcast, "cost")

@@ -36,8 +36,8 @@ def line_key(pair: Pair, mode: Mode, line: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What a series says of itself. key: its name in ratios and sentences; floor: CPU pairs whose
-    floor judges it.
+    """What a series says of itself. key: its name in ratios and sentences; also: other keys by
+    which ratios may name it, since it stands for those too; floor: CPU pairs whose floor judges it.
     """
 
     key: str
@@ -51,6 +51,7 @@ class Spec:
     parameters: Mapping[str, Scalar] = field(default_factory=dict)
     floor: tuple[Pair, ...] = ()
     control: bool = False
+    also: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -96,7 +97,9 @@ class Arm:
             samples = {key + CONTROL: outcome.samples[key] for key in keys}
             return Outcome(samples, activity=outcome.activity, reason=outcome.reason)
 
-        specs = tuple(replace(spec, key=spec.key + CONTROL, control=True) for spec in self.specs)
+        specs = tuple(
+            replace(spec, key=spec.key + CONTROL, control=True, also=()) for spec in self.specs
+        )
         return Arm(f"{self.name}, control", specs, self.on, again)
 
 

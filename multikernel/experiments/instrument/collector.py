@@ -57,6 +57,8 @@ class Collector:
         self._keys: dict[str, set[str]] = defaultdict(set)
         self.left_out: frozenset[int] = frozenset()
         """Boots that do not count."""
+        self.stands_for: dict[str, str] = {}
+        """By key, the key of the series that stands for it (`Spec.also`)."""
 
     # --- measuring ---
 
@@ -101,7 +103,7 @@ class Collector:
         return {boot: one.percentile(50) for boot, one in self._by_boot(key).items()}
 
     def _by_boot(self, key: str) -> dict[int, Histogram]:
-        found = self._tallies.get(key, {})
+        found = self._tallies.get(self.stands_for.get(key, key), {})
         return {
             boot: Histogram.merge(some)
             for boot, some in sorted(found.items())
@@ -171,7 +173,8 @@ class Collector:
         )
         return document.Ratio(
             name=f"control-over-{asked.under}" if control else asked.name,
-            over=asked.over, under=asked.under, kind=asked.kind, words=asked.words,
+            over=self.stands_for.get(asked.over, asked.over),
+            under=self.stands_for.get(asked.under, asked.under), kind=asked.kind, words=asked.words,
             value=value, interval=interval,
         )  # fmt: skip
 

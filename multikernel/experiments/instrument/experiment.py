@@ -65,14 +65,21 @@ class Experiment:
 
     # --- The loop ---
 
+    def chosen(self) -> list[Arm]:
+        """The arms that are asked for."""
+        only = set(self.request.only)
+        return [arm for arm in self.arms() if not only or only & names_of(arm)]
+
     def run(self) -> Document:
         """Measures. Raises MeasurementRefused if nothing can be trusted."""
         request = self.request
         collector, record = Collector(request), document.begin(request)
-        arms, pairs = list(self.arms()), self.judged_by()
+        arms, pairs = self.chosen(), self.judged_by()
+        specs = [spec for arm in arms for spec in arm.specs]
+        collector.stands_for = {key: spec.key for spec in specs for key in spec.also}
         whole = [*arms, *floor_arms(request, self.floors_on, self.pairs())]
         began, number, found = time.monotonic(), 0, states.settle(collector, pairs, 0)
-        while number < _boots_at_most(request, sum(boot.counts for boot in found)):
+        while _goes_on(request, number, sum(boot.counts for boot in found), began):
             request.progress(f"{self.entry.name}: {_course(request, began, number)}")
             with ExitStack() as stack:
                 collector.boot(number, opened(whole, stack, request))
@@ -86,19 +93,28 @@ MORE = 1.6
 """So many times the boots that were asked for may be run until as many count."""
 
 
-def _boots_at_most(request: Request, counting: int) -> int:
-    """All that were asked for; more where fewer count, within a limit."""
+def names_of(arm: Arm) -> set[str]:
+    """What it can be asked for by."""
+    return {name for spec in arm.specs for name in (spec.system, spec.variant, spec.key)}
+
+
+def _goes_on(request: Request, done: int, counting: int, began: float) -> bool:
+    """Until as many boots count as were asked for, within a limit; or until time is up."""
+    if request.seconds is not None:
+        took = time.monotonic() - began
+        return done == 0 or took + took / done < request.seconds
     boots = request.size.boots
-    return boots if counting >= boots or not request.size.measures else round(MORE * boots)
+    most = boots if not request.size.measures else round(MORE * boots)
+    return counting < boots and done < most
 
 
 def _course(request: Request, began: float, done: int) -> str:
-    boots = request.size.boots
+    took, boots = time.monotonic() - began, request.size.boots
+    if request.seconds is not None:
+        return f"boot {done + 1}, {max(request.seconds - took, 0):.0f} s left"
     words = f"boot {done + 1} of {max(boots, done + 1)}"
-    if not 0 < done < boots:
-        return words
-    seconds = (time.monotonic() - began) / done * (boots - done)
-    return f"{words}, about {seconds:.0f} s left"
+    left = took / done * (boots - done) if 0 < done < boots else None
+    return words if left is None else f"{words}, about {left:.0f} s left"
 
 
 def opened(arms: Sequence[Arm], stack: ExitStack, request: Request) -> list[Ready]:

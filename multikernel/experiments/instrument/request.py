@@ -51,7 +51,8 @@ def nobody(_: str) -> None:
 @dataclass(frozen=True, slots=True)
 class Request:
     """placement: where the cores run; seed: of the order of arms; comparing: only what two kernels
-    and Linux are compared by, not what takes long and compares the multikernel with itself;
+    and Linux are compared by, not what takes long and compares the multikernel with itself; only:
+    systems, variants or keys, () for all; seconds: as many boots as fit in, in place of the size's;
     progress: called with a few words on what is going on.
     """
 
@@ -59,6 +60,8 @@ class Request:
     size: Size
     seed: int = 1
     comparing: bool = False
+    only: tuple[str, ...] = ()
+    seconds: float | None = None
     progress: Callable[[str], None] = field(default=nobody, compare=False)
 
     def __post_init__(self) -> None:

@@ -22,6 +22,7 @@ from functools import partial
 from statistics import median
 
 from multikernel import system as system_
+from multikernel.catalogue import entry
 from multikernel.errors import BadInput
 from multikernel.experiments.instrument import document, states
 from multikernel.experiments.instrument.arms import CONTROL, Arm, Ratio, Spec
@@ -68,12 +69,7 @@ class Look:
 class Latency(Experiment):
     """Every two CPUs, or as many as it takes to know of the others."""
 
-    name = "latency"
-    figure = "table 2"
-    summary = (
-        "One cache line there and back between every two CPUs, and one line each way: the machine's"
-        " map of distances."
-    )
+    entry = entry("latency")
 
     def __init__(
         self,
@@ -150,7 +146,7 @@ class Latency(Experiment):
         """Measures some slices of each pair in a fresh system, the reference pair in between."""
         self.boots += 1
         self.request.progress(
-            f"{self.name}: boot {self.boots}, {len(pairs)} pairs; {len(self.values)} of"
+            f"{self.entry.name}: boot {self.boots}, {len(pairs)} pairs; {len(self.values)} of"
             f" {len(self.planned)} planned have been measured"
         )
         rounds = min(self.request.size.rounds, max(ROUNDS_LEAST, ROUNDS_OF // len(pairs)))

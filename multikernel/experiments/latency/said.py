@@ -26,14 +26,16 @@ def cautions(latency: Latency) -> Iterator[Caution]:
     yield from _homes(latency)
     yield from _moves(latency)
     if latency.parallel:
-        yield Caution(
-            code="parallel-pairs",
-            text=(
-                "Pairs without a CPU in common were measured at the same time, as was asked for:"
-                " they share caches and links, and may have held one another up."
-            ),
+        yield _said(
+            "parallel-pairs",
+            "Pairs without a CPU in common were measured at the same time, as was asked for: they"
+            " share caches and links, and may have held one another up.",
         )
     yield from estimates(latency.planner)
+
+
+def _said(code: str, text: str) -> Caution:
+    return Caution(code=code, text=text)
 
 
 def _ends(latency: Latency) -> Iterator[Caution]:
@@ -43,36 +45,28 @@ def _ends(latency: Latency) -> Iterator[Caution]:
     for word, code, (pair, cycles) in zip(words, codes, ends.items(), strict=False):
         root = next(group.root for group in latency.planner.groups if pair in group.pairs)
         a, b = sorted(pair)
-        yield Caution(
-            code=code,
-            text=(
-                f"{word} pair: CPUs {a} and {b} ({RELATIONS[root.split()[0]]}),"
-                f" {cycles:.0f} TSC cycles ({cycles / tsc_rate().hz * 1e9:.0f} ns) there and back"
-                " on one line."
-            ),
+        yield _said(
+            code,
+            f"{word} pair: CPUs {a} and {b} ({RELATIONS[root.split()[0]]}), {cycles:.0f} TSC cycles"
+            f" ({cycles / tsc_rate().hz * 1e9:.0f} ns) there and back on one line.",
         )
 
 
 def _homes(latency: Latency) -> Iterator[Caution]:
     if len(latency.machine.nodes) < 2:
-        yield Caution(
-            code="home-not-varied",
-            text=(
-                f"The CPUs measured are of one memory node ({latency.machine.nodes[0]}): the home"
-                " of a line was not varied, as there is no other."
-            ),
+        yield _said(
+            "home-not-varied",
+            f"The CPUs measured are of one memory node ({latency.machine.nodes[0]}): the home of a"
+            " line was not varied, as there is no other.",
         )
         return
     homes = latency.ledger.homes
     unknown = [node for node, _ in homes.values() if node < 0]
     if unknown:
-        yield Caution(
-            code="home-not-verified",
-            text=(
-                f"The host does not say where memory lies (error {-unknown[0]} of move_pages): the"
-                f" homes of {len(unknown)} lines' sets are where they were touched first,"
-                " unverified."
-            ),
+        yield _said(
+            "home-not-verified",
+            f"The host does not say where memory lies (error {-unknown[0]} of move_pages): the"
+            f" homes of {len(unknown)} lines' sets are where they were touched first, unverified.",
         )
     elsewhere = sorted(
         {
@@ -83,38 +77,32 @@ def _homes(latency: Latency) -> Iterator[Caution]:
         }
     )
     if elsewhere:
-        yield Caution(
-            code="home-elsewhere",
-            text=(
-                f"Lines of {len(elsewhere)} pairs, of CPUs {elsewhere[0][0]} and {elsewhere[0][1]}"
-                " among them, lie on another memory node than that of the CPU that touched them"
-                " first; home_node says where."
-            ),
+        a, b = elsewhere[0]
+        yield _said(
+            "home-elsewhere",
+            f"Lines of {len(elsewhere)} pairs, of CPUs {a} and {b} among them, lie on another"
+            " memory node than that of the CPU that touched them first; home_node says where.",
         )
 
 
 def _moves(latency: Latency) -> Iterator[Caution]:
     a, b = latency.reference
     key = reference_key((a, b))
-    unsteady = sorted(pair for pair in latency.planner.readings if not latency.steady(pair))
     if latency.ledger.moved(key):
         seen = [value for _, value in latency.ledger.slices_of[key]]
-        yield Caution(
-            code="reference-moved",
-            text=(
-                f"The reference pair, CPUs {a} and {b}, was measured {len(seen)} times between the"
-                f" others and moved between {min(seen):.0f} and {max(seen):.0f} TSC cycles, as when"
-                " a hypervisor moves the CPUs: no value here is that of one fixed place."
-            ),
+        yield _said(
+            "reference-moved",
+            f"The reference pair, CPUs {a} and {b}, was measured {len(seen)} times between the"
+            f" others and moved between {min(seen):.0f} and {max(seen):.0f} TSC cycles, as when a"
+            " hypervisor moves the CPUs: no value here is that of one fixed place.",
         )
+    measured = latency.planner.readings
+    unsteady = sum(not latency.steady(pair) for pair in measured)
     if unsteady:
-        yield Caution(
-            code="unsteady-pairs",
-            text=(
-                f"{len(unsteady)} of {len(latency.planner.readings)} measured pairs moved by more"
-                f" than {MOVED:g}× while they were measured, or the reference pair did meanwhile;"
-                " their series say steady: false."
-            ),
+        yield _said(
+            "unsteady-pairs",
+            f"{unsteady} of {len(measured)} measured pairs moved by more than {MOVED:g}× while they"
+            " were measured, or the reference pair did meanwhile; their series say steady: false.",
         )
 
 
@@ -126,31 +114,30 @@ def estimates(planner: Planner) -> Iterator[Caution]:
         groups = [group for group in planner.groups if group.root == root]
         missing = sum(map(planner.unmeasured, groups))
         values = [value for group in groups if (value := planner.value(group)) is not None]
+        name, _, rest = root.partition(" ")
+        who = RELATIONS[name] + (f" ({rest})" if rest else "")
         if missing and values:
-            yield Caution(code="estimated", text=_estimate(root, groups, missing, values))
+            yield _said("estimated", _estimate(who, groups, missing, values))
         elif missing:
-            text = f"Neither measured nor estimated: {missing} pairs of {_who(root)}; they have"
-            yield Caution(code="unknown-pairs", text=f"{text} no series.")
+            yield _said(
+                "unknown-pairs",
+                f"Neither measured nor estimated: {missing} pairs of {who}; they have no series.",
+            )
     unsettled = planner.unsettled()
     if unsettled:
         pairs = sum(map(planner.unmeasured, unsettled))
-        yield Caution(
-            code="unsettled",
-            text=(
-                f"Groups still disagreed by more than {TOLERANCE:.0%} and noise when as many pairs"
-                f" had been measured as may be: {len(unsettled)} of {len(planner.groups)}. The"
-                f" estimates of {pairs} pairs in them are poor."
-            ),
+        yield _said(
+            "unsettled",
+            f"Groups still disagreed by more than {TOLERANCE:.0%} and noise when as many pairs had"
+            f" been measured as may be: {len(unsettled)} of {len(planner.groups)}. The estimates of"
+            f" {pairs} pairs in them are poor.",
         )
 
 
-def _estimate(root: str, groups: Sequence[Group], missing: int, values: Sequence[float]) -> str:
+def _estimate(who: str, groups: Sequence[Group], missing: int, values: Sequence[float]) -> str:
     pairs = sum(len(group.pairs) for group in groups)
-    head = (
-        f"Estimated, not measured, and without a series: {missing} of {pairs} pairs of"
-        f" {_who(root)}. "
-    )
     low, high = min(values), max(values)
+    head = f"Estimated, not measured, and without a series: {missing} of {pairs} pairs of {who}. "
     if len(groups) == 1:
         return head + (
             f"They are taken to be the median of those that were measured, {low:.0f} TSC cycles on"
@@ -160,9 +147,3 @@ def _estimate(root: str, groups: Sequence[Group], missing: int, values: Sequence
         f"They fall into {len(groups)} groups, and are taken to be the median of their group,"
         f" {low:.0f} to {high:.0f} TSC cycles on one line; each measured series names its group."
     )
-
-
-def _who(root: str) -> str:
-    """The pairs of a declared group."""
-    name, _, rest = root.partition(" ")
-    return RELATIONS[name] + (f" ({rest})" if rest else "")

@@ -22,6 +22,7 @@ from dataclasses import replace
 from functools import partial
 from statistics import median_high
 
+from multikernel.catalogue import entry
 from multikernel.errors import BadInput
 from multikernel.experiments.instrument.arms import CONTROL, Arm, Outcome, Pair, Ratio, Spec
 from multikernel.experiments.instrument.collector import Collector
@@ -74,11 +75,7 @@ def _turns(bench: Bench) -> Counter[tuple[int, int]]:
 class PollOrBlock(Experiment):
     """Every budget at every interval."""
 
-    name = "poll-or-block"
-    figure = "§4.6"
-    summary = (
-        "Latency and CPU time lost by how long a core polls before it sleeps; what blocking costs."
-    )
+    entry = entry("poll-or-block")
     floors_on = Booted(prepare=_turns)
 
     def pairs(self) -> list[Pair]:

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from multikernel.catalogue import entry
 from multikernel.experiments.collectives import counts_of
 from multikernel.experiments.instrument.arms import Arm, Outcome, Pair, Ratio, Spec
 from multikernel.experiments.instrument.capability_kernels import (
@@ -212,12 +213,7 @@ def words(ours: Form, theirs: Form) -> Words:
 class RetypeThroughput(Experiment):
     """Every form of doing it at once."""
 
-    name = "retype-throughput"
-    figure = "figure 8"
-    summary = (
-        "Retype and delete on all cores at once, of memory of their own and of memory that all"
-        " know."
-    )
+    entry = entry("retype-throughput")
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+from multikernel.catalogue import entry
 from multikernel.experiments.instrument import host_transports
 from multikernel.experiments.instrument.arms import Arm, Outcome, Ratio, Spec
 from multikernel.experiments.instrument.collector import Collector
@@ -133,12 +134,7 @@ def _booted(transport: Transport | None) -> Booted:
 class SharedMemory(Experiment):
     """Updates by form and number of cores."""
 
-    name = "shared-memory"
-    figure = "figure 3"
-    summary = (
-        "An update of 1 to 8 cache lines by 1 to all cores: on shared lines, or by message to one"
-        " server."
-    )
+    entry = entry("shared-memory")
     floors_on = _booted(None)
 
     def arms(self) -> Iterator[Arm]:

@@ -80,13 +80,7 @@ class Shootdown(Experiment):
     def _slice(self, protocol: Protocol, bench: Bench) -> Outcome:
         report = notify(bench, protocol, plan_of(self.request, USUAL))
         samples = samples_of(report)
-        # Under the names of those that come to the same too: a ratio's name does not depend on
-        # which do here.
-        found = {
-            self.key(name, protocol.cores, mode): samples[mode]
-            for mode in MODES
-            for name in protocol.names
-        }
+        found = {self.key(protocol.name, protocol.cores, mode): samples[mode] for mode in MODES}
         return Outcome(found, activity=report.activity)
 
     def _specs(self, protocol: Protocol) -> tuple[Spec, ...]:
@@ -103,6 +97,8 @@ class Shootdown(Experiment):
                 self.key(protocol.name, count, mode), "raw", protocol.name, count, "completion",
                 mode, BATCHES[mode], parameters=parameters,
                 floor=tuple((ROOT, core) for core in range(1, count)),
+                # A ratio's name does not depend on which come to the same here.
+                also=tuple(self.key(name, count, mode) for name in protocol.same),
             )
             for mode in MODES
         )  # fmt: skip

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
+from multikernel.catalogue import entry
 from multikernel.experiments.collectives import Shape, known
 from multikernel.experiments.instrument.arms import Arm, Ratio, floor_key
 from multikernel.experiments.instrument.capability_kernels import (
@@ -62,12 +63,7 @@ def _suffix(in_flight: int | None) -> str:
 class TwoPhaseCommit(Experiment):
     """By way, tree, number of cores, and how many are in flight."""
 
-    name = "two-phase-commit"
-    figure = "figure 8"
-    summary = (
-        "The retype of memory that all cores know: one alone, and many in flight, by tree and by"
-        " number of cores."
-    )
+    entry = entry("two-phase-commit")
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)

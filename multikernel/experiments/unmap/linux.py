@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from multikernel.experiments.instrument.arms import Arm, Outcome, Pair, Spec
+from multikernel.experiments.instrument.linux_process import LinuxProcess, activity_of
 from multikernel.experiments.instrument.loops import PAGE
 from multikernel.experiments.instrument.request import Request
 from multikernel.experiments.instrument.rig import LIVES
@@ -25,7 +26,6 @@ from multikernel.experiments.unmap.kernels import (
     spec,
     throughput,
 )
-from multikernel.experiments.unmap.linux_process import LinuxProcess, activity_of
 from multikernel.experiments.unmap.notified import shootdowns
 from multikernel.results.histogram import Histogram
 

@@ -5,7 +5,7 @@ Guarantees: a rank is pinned to the CPU of the core with its number; between sli
 outside of MPI; launcher and ranks are gone with the thread that started them, or when the
 connection ends. What the library leaves behind lies in a directory that is removed.
 
-Run as: mpiexec -n N python -m multikernel.experiments.collectives.mpi_process SOCKET CPU[,CPU…]
+Run as: mpiexec -n N python -m multikernel.experiments.instrument.mpi_process SOCKET CPU[,CPU…]
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class MpiProcess:
         listener.listen(len(cpus))
         listener.settimeout(0.2)
         self._log = open(os.path.join(self._directory.name, "log"), "w+b")  # noqa: SIM115
-        module = "multikernel.experiments.collectives.mpi_process"
+        module = "multikernel.experiments.instrument.mpi_process"
         with limits.naming("a new process"):
             self.process = subprocess.Popen(
                 [str(_launcher()), "-n", str(len(cpus)),

@@ -6,7 +6,7 @@ threads; its memory is a segment without a name, as the kernels' pages are; its 
 to the same CPUs as the cores; between slices it sleeps; it is gone with the thread that started it,
 or when its input ends. Commands and answers are JSON, one a line.
 
-Run as: python -m multikernel.experiments.unmap.linux_process PARENT CPU[,CPU…] BYTES
+Run as: python -m multikernel.experiments.instrument.linux_process PARENT CPU[,CPU…] BYTES
 """
 
 from __future__ import annotations
