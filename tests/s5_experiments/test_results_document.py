@@ -105,7 +105,7 @@ def broken(change: Callable[[Plain], object]) -> bytes:
         (lambda p: p["floor"][0].update(pair=[0]), r"\$\.floor\[0\]\.pair"),
         (
             lambda p: p["series"][0].update(system="Windows 7"),
-            r"Windows 7.*\$\.series\[0\]\.system",
+            r"\$\.series\[0\]\.system",
         ),
         (lambda p: p["series"][0].update(mode="batched"), r"\$\.series\[0\]\.mode"),
         (lambda p: p["series"][0].update(unit="furlongs"), r"\$\.series\[0\]\.unit"),

@@ -45,7 +45,7 @@ def refused(outcome: tuple[int, str, str], *words: str, code: int = 2) -> None:
         ("X.HTM", b"<!DOCTYPE html>"),
         ("x.svg", b"<?xml"),
         ("x.csv", b"experiment,time"),
-        ("x.json", b'[{"schema":"multikernel-results/1"'),
+        ("x.json", b'[{"schema":"multikernel-results/2"'),
     ],
 )
 def test_the_form_follows_the_suffix(cli: Run, name: str, start: bytes) -> None:
@@ -129,8 +129,8 @@ def test_nothing_there(cli: Run) -> None:
     assert sorted(os.listdir()) == ["empty"]
 
 
-OLDER = encode(known.unmap()).replace(b"multikernel-results/1", b"multikernel-results/0")
-NEWER = OLDER.replace(b"results/0", b"results/2")
+OLDER = encode(known.unmap()).replace(b"multikernel-results/2", b"multikernel-results/0")
+NEWER = OLDER.replace(b"results/0", b"results/3")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ NEWER = OLDER.replace(b"results/0", b"results/2")
         (b'{"some": "json"}', "not a result document"),
         (b"[]", "empty list"),
         (OLDER, "of a version that is no longer read: multikernel-results/0"),
-        (NEWER, "newer than this program: multikernel-results/2"),
+        (NEWER, "newer than this program: multikernel-results/3"),
     ],
     ids=["half-written", "empty", "binary", "alien", "empty-list", "older", "newer"],
 )
