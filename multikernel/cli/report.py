@@ -11,6 +11,9 @@ import sys
 
 import click
 
+from multikernel.errors import BadInput
+from multikernel.report.draw.chart import FORMS, Form
+
 
 @click.command("report")
 @click.argument("sources", nargs=-1, metavar="[DIR…]")
@@ -18,11 +21,26 @@ import click
     "-o",
     "--output",
     metavar="FILE",
-    help="Where to: .html, .svg (the figures), .csv (a line a series) or .json (the documents). "
-    "Without it: report.html here, or the next free name.",
+    help="Where to: .html, .svg (the figures), .csv (a line a series, ratio and warning) or .json"
+    " (the documents). Without it: report.html here, or the next free name.",
+)
+@click.option(
+    "--figures",
+    metavar="DIR",
+    help="Write every figure into a file of its own there, sized for a column, and no page.",
+)
+@click.option(
+    "--format",
+    "form_",
+    type=click.Choice(FORMS),
+    default="svg",
+    show_default=True,
+    help="Of these files.",
 )
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
-def command(sources: tuple[str, ...], output: str | None, force: bool) -> None:
+def command(
+    sources: tuple[str, ...], output: str | None, figures: str | None, form_: Form, force: bool
+) -> None:
     """Draw results as one self-contained HTML page.
 
     DIR: result directories, as `compare` and `bench run` write them, or documents in them; a
@@ -35,6 +53,15 @@ def command(sources: tuple[str, ...], output: str | None, force: bool) -> None:
     """
     from multikernel.report import export
 
+    if figures is not None:
+        if output is not None:
+            raise BadInput(
+                "figures or a page, not both at once", value=output, where="--output",
+                hint="leave out -o, or --figures",
+            )  # fmt: skip
+        written = export.write_figures(export.collect(sources), figures, form_, replace=force)
+        print(f"{len(written)} figures: {figures}", file=sys.stdout)
+        return
     form = export.form_of(export.DEFAULT if output is None else output)
     documents = export.collect(sources)
     path = export.write(form(documents), output, replace=force)

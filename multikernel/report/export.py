@@ -12,10 +12,12 @@ import errno
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from multikernel.errors import BadInput
+from multikernel.report.draw.chart import Chart, Form
 from multikernel.report.figure import Figure, stacked
 from multikernel.report.figures import registry
 from multikernel.report.machines import machines
@@ -82,17 +84,50 @@ def as_html(documents: Sequence[Document]) -> bytes:
     return page(documents).encode("utf-8", "replace")
 
 
+def figures_of(documents: Sequence[Document]) -> list[tuple[str, Figure]]:
+    """All figures, each with a name for its file: the experiment's, and a number. Raises BadInput
+    where there is none.
+    """
+    found: list[tuple[str, Figure]] = []
+    counts: Counter[str] = Counter()
+    for machine in machines(documents):
+        for document in machine.documents:
+            for block in _blocks(document):
+                if isinstance(block, Figure):
+                    counts[document.experiment] += 1
+                    name = f"{document.experiment}-{counts[document.experiment]}"
+                    found.append((name, block))
+    if not found:
+        raise BadInput("these documents hold no series to draw")
+    return found
+
+
+def write_figures(
+    documents: Sequence[Document], directory: str, form: Form, *, replace: bool = False
+) -> list[Path]:
+    """A file for each figure; their names. All are drawn before one is written. Raises BadInput,
+    OutputError.
+    """
+    files = [
+        (Path(directory) / f"{name}.{form}", figure.drawing.save(form))
+        for name, figure in figures_of(documents)
+        if isinstance(figure.drawing, Chart)
+    ]
+    taken = next((target for target, _ in files if os.path.lexists(target) and not replace), None)
+    if taken is not None:
+        raise BadInput(
+            "there is a figure of that name already", value=taken, where="--figures",
+            hint="nothing was overwritten: choose another directory, or add --force",
+        )  # fmt: skip
+    store.prepare(directory, where="--figures")
+    for target, data in files:
+        write(data, str(target), replace=replace)
+    return [target for target, _ in files]
+
+
 def as_svg(documents: Sequence[Document]) -> bytes:
     """All figures, one below the other."""
-    figures = [
-        block
-        for machine in machines(documents)
-        for document in machine.documents
-        for block in _blocks(document)
-        if isinstance(block, Figure)
-    ]
-    if not figures:
-        raise BadInput("these documents hold no series to draw")
+    figures = [figure for _, figure in figures_of(documents)]
     text = '<?xml version="1.0" encoding="UTF-8"?>\n' + stacked(figures) + "\n"
     return text.encode("utf-8", "replace")
 
@@ -107,8 +142,8 @@ def as_json(documents: Sequence[Document]) -> bytes:
 
 
 COLUMNS = (
-    "experiment", "time", "cpu_model", "system", "variant", "cores", "control", "measure", "mode",
-    "batch", "unit",
+    "experiment", "time", "cpu_model", "row", "key", "system", "variant", "cores", "control",
+    "measure", "mode", "batch", "unit",
     "samples", "boots", "min", "p5", "p50", "p95", "p99", "p999", "max", "mean", "median_low",
     "median_high",
     "coverage", "method", "p50_ns", "over_floor",
@@ -116,7 +151,10 @@ COLUMNS = (
 
 
 def as_csv(documents: Sequence[Document]) -> bytes:
-    """A line a series; parameters are columns of their own, as `parameter.name`."""
+    """A line a series; parameters are columns of their own, as `parameter.name`. Ratios and
+    warnings are lines too: of a ratio `key` is its name, `variant` its kind, `p50` its value; of a warning
+    `key` is its code, `variant` its text.
+    """
     names = list(
         dict.fromkeys(
             name for one in documents for series in one.series for name in series.parameters
@@ -131,8 +169,8 @@ def as_csv(documents: Sequence[Document]) -> bytes:
             interval = one.median_interval
             ns = nanoseconds(one, one.p50, environment.tsc_hz)
             cells: list[object] = [
-                document.experiment, environment.time, environment.cpu_model, one.system,
-                one.variant, one.cores,
+                document.experiment, environment.time, environment.cpu_model, "series", one.key,
+                one.system, one.variant, one.cores,
                 one.control, one.measure, one.mode, one.batch, one.unit, one.samples, one.boots,
                 one.min, one.p5,
                 one.p50, one.p95, one.p99, one.p999, one.max, one.mean, interval.low, interval.high,
@@ -140,7 +178,28 @@ def as_csv(documents: Sequence[Document]) -> bytes:
                 interval.method, ns, one.over_floor, *(one.parameters.get(name) for name in names),
             ]  # fmt: skip
             writer.writerow([_cell(cell) for cell in cells])
+        for line in _besides(document):
+            cells = [line.get(name, "") for name in COLUMNS]
+            writer.writerow([_cell(cell) for cell in cells] + [""] * len(names))
     return out.getvalue().encode("utf-8", "replace")
+
+
+def _besides(document: Document) -> Iterator[dict[str, object]]:
+    """Ratios and warnings, by column."""
+    environment = document.environment
+    whose = {
+        "experiment": document.experiment, "time": environment.time,
+        "cpu_model": environment.cpu_model,
+    }  # fmt: skip
+    for ratio in document.ratios:
+        interval = ratio.interval
+        yield {
+            **whose, "row": "ratio", "key": ratio.name, "variant": ratio.kind, "p50": ratio.value,
+            "median_low": interval.low, "median_high": interval.high,
+            "coverage": interval.coverage, "method": interval.method,
+        }  # fmt: skip
+    for warning in document.warnings:
+        yield {**whose, "row": "warning", "key": warning.code, "variant": warning.text}
 
 
 def _cell(value: object) -> object:

@@ -1,9 +1,8 @@
 """What a page is made of: figures, which are drawings with a title and a description, and tables.
 
 Guarantees: every figure has a title and a description that says in words what is to be seen, for
-those who do not see it; a drawing is drawn for a width of WIDTH, so that its letters can be read on
-a phone as they are on paper; colours are classes, so that one style sheet serves light, dark and
-print, on a page and in a file of its own.
+those who do not see it. Charts are matplotlib's (`draw`); a drawing is ours, for a width of WIDTH.
+Both are in plain colours on a light ground.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from multikernel.catalogue import PaperValue
+from multikernel.report.draw.chart import WIDTH as COLUMN
+from multikernel.report.draw.chart import Chart, titled
 from multikernel.report.markup import Child, Markup, element, joined, style
 from multikernel.report.style import FIGURE_STYLE
 
@@ -34,7 +35,7 @@ class Figure:
 
     title: str
     description: str
-    drawing: Drawing
+    drawing: Drawing | Chart
     notes: tuple[str, ...] = ()
     paper: tuple[PaperValue, ...] = ()
 
@@ -57,6 +58,8 @@ Block = Figure | Table
 
 def svg(figure: Figure, name: str) -> Markup:
     """The drawing for a page. name: unique on it."""
+    if isinstance(figure.drawing, Chart):
+        return figure.drawing.markup(name, titled(name, figure.title, figure.description))
     title, description = f"{name}-title", f"{name}-description"
     return element(
         "svg",
@@ -65,7 +68,7 @@ def svg(figure: Figure, name: str) -> Markup:
         figure.drawing.body,
         viewBox=f"0 0 {WIDTH:g} {figure.drawing.height:g}",
         role="img",
-        class_="figure",
+        class_="drawn",
         aria_labelledby=f"{title} {description}",
     )
 
@@ -78,10 +81,10 @@ def stacked(figures: Sequence[Figure]) -> Markup:
         heading = element(
             "text", shortened(figure.title, WIDTH - 16, 13), x=8, y=top + 8, class_="heading"
         )
-        moved = element("g", figure.drawing.body, transform=f"translate(0 {top + 18:g})")
+        moved, height = _placed(figure, top + 18)
         words = (element("title", figure.title), element("desc", figure.description))
         parts.append(element("g", *words, heading, moved, role="img"))
-        top += figure.drawing.height + 44
+        top += height + 44
     height = max(top - 16, 40.0)
     return element(
         "svg",
@@ -93,8 +96,20 @@ def stacked(figures: Sequence[Figure]) -> Markup:
         viewBox=f"0 0 {WIDTH:g} {height:g}",
         width=1.5 * WIDTH,
         height=1.5 * height,
-        class_="figure",
+        class_="drawn",
     )
+
+
+def _placed(figure: Figure, top: float) -> tuple[Markup, float]:
+    """The drawing at that height of a file, and how high it is."""
+    drawing = figure.drawing
+    if not isinstance(drawing, Chart):
+        moved = element("g", drawing.body, transform=f"translate(0 {top:g})")
+        return moved, drawing.height
+    height = drawing.height * WIDTH / COLUMN
+    text = drawing.markup(f"f{top:.0f}", Markup(""), outlined=True)
+    place = f'<svg x="0" y="{top:g}" width="{WIDTH:g}" height="{height:g}" '
+    return Markup(text.replace("<svg ", place, 1)), height
 
 
 def width_of(text: str, size: float) -> float:

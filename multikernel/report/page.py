@@ -11,6 +11,7 @@ core-to-core-latency put side by side, in the form of a short paper.
 from __future__ import annotations
 
 import base64
+import gzip
 from collections.abc import Iterable, Sequence
 
 from multikernel.catalogue import SOURCE, PaperValue, entries
@@ -24,6 +25,7 @@ from multikernel.report.table import HEADINGS, NOTE, NUMBERS, number, rows
 from multikernel.report.wording import short
 from multikernel.results.document import Document
 from multikernel.results.encoding import encode
+from multikernel.results.store import PACKED
 
 ROWS = 300
 """Most series of a document in the table; all of them are in the raw data."""
@@ -358,12 +360,13 @@ def _raw(machine: Machine) -> Markup:
     for document in machine.documents:
         taken[document.experiment] = taken.get(document.experiment, 0) + 1
         again = taken[document.experiment]
-        name = document.experiment + (f"-{again}" if again > 1 else "") + ".json"
-        data = "data:application/json;base64," + base64.b64encode(encode(document)).decode()
+        name = document.experiment + (f"-{again}" if again > 1 else "") + PACKED
+        packed = gzip.compress(encode(document), 9, mtime=0)
+        data = "data:application/gzip;base64," + base64.b64encode(packed).decode()
         links.append(element("a", name, download=name, href=data))
     note = (
-        "The result documents themselves, with every histogram: whatever is above can be drawn from"
-        " them again."
+        "The result documents themselves, compressed, with every histogram: whatever is above can be"
+        " drawn from them again."
     )
     return joined([
         element("h2", "Raw data"),

@@ -1,68 +1,42 @@
-"""The report's looks: one style sheet for drawings, one for pages.
+"""The report's looks: a style sheet for our own drawings, and one for pages.
 
-Guarantees: colours differ for people who see few of them (the Okabe-Ito set, lightened on dark
-ground), and nothing is said by colour alone; light, dark and print come from the same classes; no
-font, image or sheet is fetched from anywhere.
+Guarantees: a drawing is in plain colours, so that it looks alike in a browser, in an editor and on
+paper; on a page it stands on a light panel, whatever the reader's system prefers. Colours differ
+for people who see few of them (the Okabe-Ito set), and nothing is said by colour alone. No font,
+image or sheet is fetched from anywhere.
+"""
+
+FIGURE_STYLE = """
+svg.drawn{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",
+"DejaVu Sans",sans-serif;font-variant-numeric:tabular-nums}
+.drawn .ground{fill:#fff}
+.drawn text{fill:#1b1e23;font-size:12px}
+.drawn text.heading{font-size:13px;font-weight:600}
+.drawn text.axis,.drawn text.soft{fill:#5b626d;font-size:10.5px}
+.drawn .box{fill:#fff;stroke:#c9cdd3;stroke-width:1}
+.drawn .box.even{fill:#f5f6f7}
+.drawn .core{fill:#fff;stroke:#1b1e23;stroke-width:.8}
+.drawn .core.barred{stroke:#5b626d;stroke-dasharray:2 2}
+.drawn text.part{font-size:9px}
 """
 
 _LIGHT = """
 --ground:#fff;--ink:#1b1e23;--soft:#5b626d;--rule:#c9cdd3;--grid:#e7e9ec;--tint:#f5f6f7;
---multikernel:#0072b2;--shared:#d55e00;--linux:#8f4f76;--raw:#6f7680;--good:#00704f;--bad:#a63f00;
---c0:#0072b2;--c1:#d55e00;--c2:#00835d;--c3:#a8527f;--c4:#9a7200;--c5:#2a94cf;--c6:#50565f;
+--link:#0072b2;--good:#00704f;--bad:#a63f00;
 """
 _DARK = """
 --ground:#14171b;--ink:#e6e8eb;--soft:#a0a7b1;--rule:#3d434b;--grid:#262b31;--tint:#1b1f24;
---multikernel:#56b4e9;--shared:#f0913a;--linux:#d99bc0;--raw:#98a0ab;--good:#3fc79b;--bad:#f0913a;
---c0:#56b4e9;--c1:#f0913a;--c2:#3fc79b;--c3:#e19cc4;--c4:#e3c341;--c5:#3f8fd0;--c6:#aab1bb;
+--link:#56b4e9;--good:#3fc79b;--bad:#f0913a;
 """
-
 _COLOURS = f"""
 :root{{{_LIGHT}}}
 @media (prefers-color-scheme:dark){{:root{{{_DARK}}}}}
 @media print{{:root{{{_LIGHT}}}}}
 """
 
-_MARKS = "".join(
-    f".{name}{{fill:var(--{name});stroke:var(--{name});color:var(--{name})}}"
-    for name in ("multikernel", "shared", "linux", "raw", "c0", "c1", "c2", "c3", "c4", "c5", "c6")
-)
-
-FIGURE_STYLE = f"""{_COLOURS}
-svg.figure{{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",
-"DejaVu Sans",sans-serif;
-font-variant-numeric:tabular-nums}}
-.figure .ground{{fill:var(--ground)}}
-.figure text{{fill:var(--ink);font-size:12px;
-stroke:var(--ground);stroke-width:3px;stroke-linejoin:round;
-paint-order:stroke}}
-.figure text.heading{{font-size:13px;font-weight:600}}
-.figure text.group{{font-size:12px;font-weight:600}}
-.figure text.axis,.figure text.soft{{fill:var(--soft);font-size:10.5px}}
-.figure .grid{{stroke:var(--grid);stroke-width:1}}
-.figure .base{{stroke:var(--rule);stroke-width:1}}
-.figure .mark{{stroke:var(--ink);stroke-width:1.2;stroke-dasharray:4 3;fill:none}}
-.figure .whisker{{stroke:var(--ink);stroke-width:1.3;fill:none}}
-.figure .paper{{fill:var(--ground);stroke:var(--soft);stroke-width:1.2;stroke-dasharray:3 2}}
-.figure .paper-point{{fill:var(--ground);stroke:var(--soft);stroke-width:1.3}}
-.figure .paper-line{{fill:none;stroke:var(--soft);stroke-width:1.2;stroke-dasharray:3 3}}
-{_MARKS}
-.figure .bar{{stroke:none}}
-.figure .bar.control{{fill-opacity:.45}}
-.figure .joint{{fill:none;stroke-width:1.6}}
-.figure .point{{stroke-width:1.4}}
-.figure .hollow{{fill:var(--ground)}}
-.figure .cell{{stroke:var(--ground);stroke-width:.6}}
-.figure text.cell-dark{{fill:#fff;font-size:9px;stroke:none}}
-.figure text.cell-light{{fill:#10202e;font-size:9px;stroke:none}}
-.figure .box{{fill:var(--ground);stroke:var(--rule);stroke-width:1}}
-.figure .box.even{{fill:var(--tint)}}
-.figure .core{{fill:var(--ground);stroke:var(--ink);stroke-width:.8}}
-.figure .core.barred{{stroke:var(--soft);stroke-dasharray:2 2}}
-.figure text.part{{font-size:9px;stroke:none}}
-.figure .void{{fill:var(--tint);stroke:var(--ground);stroke-width:.6}}
-"""
-
-PAGE_STYLE = """
+PAGE_STYLE = (
+    _COLOURS
+    + """
 *{box-sizing:border-box}
 html{background:var(--ground);color:var(--ink);-webkit-text-size-adjust:100%}
 body{margin:0 auto;max-width:62rem;padding:2.2rem 1.1rem 4rem;line-height:1.5;font-size:1rem;
@@ -79,7 +53,7 @@ figure>h3{font:600 .98rem/1.35 system-ui,-apple-system,"Segoe UI",Roboto,"Noto S
 margin:0;grid-column:1/-1}
 p{margin:.5rem 0;max-width:44rem}
 header p{color:var(--soft);margin:.2rem 0}
-a{color:var(--multikernel);fill:none;stroke:none}
+a{color:var(--link)}
 .lead{font-size:1.08rem;color:var(--ink)}
 .quiet,figcaption,.note{color:var(--soft);font-size:.87rem;line-height:1.45}
 .note{margin:.35rem 0}
@@ -97,8 +71,8 @@ li.plain::before{content:"–";position:absolute;left:0;color:var(--soft)}
 .codes .tag{position:static;white-space:normal;padding-top:.2em}
 .run{margin:2rem 0 0;font-weight:600;border-top:1px solid var(--grid);padding-top:.5rem}
 figure{margin:1.3rem 0 1.8rem;display:grid;gap:.45rem 2rem;grid-template-columns:minmax(0,1fr)}
-figure>.drawing{min-width:0}
-figure svg{display:block;width:100%;height:auto;max-width:34rem}
+figure>.drawing{min-width:0;background:#fff;border-radius:.25rem;padding:.5rem}
+figure svg{display:block;width:100%;height:auto;max-width:30rem}
 figcaption{min-width:0}
 .scroll{overflow-x:auto;max-width:100%}
 table{border-collapse:collapse;font-size:.86rem;line-height:1.35;margin:.3rem 0 .6rem}
@@ -131,3 +105,4 @@ figure.wide{grid-template-columns:minmax(0,1fr)}
 .scroll{overflow:visible}.series{font-size:7pt}.series th,.series td{padding-right:.4rem}
 section.machine+section.machine{break-before:page}.downloads{display:none}a{color:inherit;text-decoration:none}}
 """
+)

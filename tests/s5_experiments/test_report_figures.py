@@ -12,7 +12,7 @@ from s5_experiments.figure_structure import SVG, classes, figures, parsed, texts
 from multikernel import catalogue
 from multikernel.report.figure import Table
 from multikernel.report.figures import message, registry
-from multikernel.report.heat import heat
+from multikernel.report.draw.heat import heat
 from multikernel.report.scales import Linear, Log, from_nought, over_counts
 from multikernel.results.document import Caution
 

@@ -6,11 +6,11 @@ Answers: section 4.7 of the paper.
 
 from __future__ import annotations
 
-from multikernel.report.bars import Group
+from multikernel.report.draw.bars import Group
+from multikernel.report.draw.lines import lines
 from multikernel.report.figure import Block
 from multikernel.report.figures import generic
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of, line_figure
-from multikernel.report.lines import lines
 from multikernel.report.wording import rate_of
 from multikernel.results.document import Document, Series
 

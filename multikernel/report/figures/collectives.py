@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from multikernel.report.bars import Group, Mark
+from multikernel.report.draw.bars import Group, Mark
+from multikernel.report.draw.lines import lines
 from multikernel.report.figure import Block
 from multikernel.report.figures import generic
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of, line_figure
-from multikernel.report.lines import lines
 from multikernel.report.table import number
 from multikernel.report.wording import MODES, rate_of
 from multikernel.results.document import Document, Mode, Series

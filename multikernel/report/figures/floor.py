@@ -5,10 +5,10 @@ Answers: the part of the paper's table 2 that the hardware takes.
 
 from __future__ import annotations
 
-from multikernel.report.bars import Mark
+from multikernel.report.draw.bars import Mark
+from multikernel.report.draw.lines import Line, Point, lines
 from multikernel.report.figure import Block, Figure
 from multikernel.report.figures import generic
-from multikernel.report.lines import Line, Point, lines
 from multikernel.report.table import number
 from multikernel.report.wording import rate_of
 from multikernel.results.document import Document, Floor

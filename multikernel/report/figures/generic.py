@@ -12,10 +12,10 @@ from typing import TypeVar
 
 from multikernel import catalogue
 from multikernel.catalogue import PaperValue
-from multikernel.report.bars import Group
+from multikernel.report.draw.bars import Group
+from multikernel.report.draw.lines import Line, lines
 from multikernel.report.figure import Block, Figure
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of, line_figure, point_of
-from multikernel.report.lines import Line, lines
 from multikernel.report.wording import MEASURES, MODES, labels, rate_of
 from multikernel.results.document import Document, Series
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from multikernel.report.draw.heat import Pair, heat
 from multikernel.report.figure import Block, Figure
 from multikernel.report.figures import generic
-from multikernel.report.heat import Pair, heat
 from multikernel.report.wording import MEASURES, MODES, amount, rate_of, unit_of
 from multikernel.results.document import Document, Series
 

@@ -6,7 +6,7 @@ Answers: the paper's table 1.
 from __future__ import annotations
 
 from multikernel.catalogue import OTHERS, paper
-from multikernel.report.bars import Group
+from multikernel.report.draw.bars import Group
 from multikernel.report.figure import Block
 from multikernel.report.figures import generic
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of

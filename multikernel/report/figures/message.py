@@ -14,11 +14,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from multikernel.catalogue import OTHERS, paper
-from multikernel.report.bars import Mark
+from multikernel.report.draw.bars import Mark
+from multikernel.report.draw.lines import Line, Point, lines
 from multikernel.report.figure import Block, Figure, Table
 from multikernel.report.figures import generic
 from multikernel.report.figures.parts import axis_of, line_figure
-from multikernel.report.lines import Line, Point, lines
 from multikernel.report.table import number
 from multikernel.report.wording import (
     MEASURES,

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from multikernel.catalogue import PaperValue
-from multikernel.report.bars import Bar, Group, bars
-from multikernel.report.figure import Drawing, Figure
-from multikernel.report.lines import Line, Point
+from multikernel.report.draw.bars import Bar, Group, bars
+from multikernel.report.draw.chart import Chart
+from multikernel.report.draw.lines import Line, Point
+from multikernel.report.figure import Figure
 from multikernel.report.table import number
 from multikernel.report.wording import amount, interval_note, labels, unit_of
 from multikernel.results.document import Document, Series
@@ -89,7 +90,7 @@ def describe(groups: Sequence[Group]) -> str:
 
 
 def line_figure(
-    title: str, drawing: Drawing, several: Sequence[Line], x_name: str, unit: str,
+    title: str, drawing: Chart, several: Sequence[Line], x_name: str, unit: str,
     measured: Sequence[Series], *,
     notes: Sequence[str] = (), paper: tuple[PaperValue, ...] = (),
 ) -> Figure:  # fmt: skip

@@ -9,11 +9,11 @@ section 4.6.
 from __future__ import annotations
 
 from multikernel.catalogue import OTHERS, paper
-from multikernel.report.bars import Mark
+from multikernel.report.draw.bars import Mark
+from multikernel.report.draw.lines import lines
 from multikernel.report.figure import Block
 from multikernel.report.figures import generic
 from multikernel.report.figures.parts import axis_of, line_figure
-from multikernel.report.lines import lines
 from multikernel.report.table import number
 from multikernel.results.document import Document, Series
 

@@ -12,6 +12,7 @@ from multikernel.report.figure import Block
 from multikernel.report.figures import (
     capabilities,
     collectives,
+    distributions,
     floor,
     generic,
     latency,
@@ -65,7 +66,7 @@ def place_of(experiment: str) -> tuple[int, str]:
 def draw(document: Document) -> list[Block]:
     """All figures and tables of a document; at least one if it has any series."""
     found: list[Block] = FIGURES.get(document.experiment, generic.draw)(document)
-    return found or generic.draw(document)
+    return [*(found or generic.draw(document)), *distributions.draw(document)]
 
 
 def draw_together(documents: Sequence[Document]) -> list[Block]:

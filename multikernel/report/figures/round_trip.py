@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from multikernel.catalogue import OTHERS, paper
-from multikernel.report.bars import Group, Mark
+from multikernel.report.draw.bars import Group, Mark
 from multikernel.report.figure import Block
 from multikernel.report.figures import generic
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of

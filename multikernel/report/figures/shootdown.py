@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import msgspec
 
 from multikernel.catalogue import OTHERS, PLOT, paper
-from multikernel.report.bars import Group
+from multikernel.report.draw.bars import Group
+from multikernel.report.draw.lines import lines
 from multikernel.report.figure import Block
 from multikernel.report.figures import generic
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of, line_figure
-from multikernel.report.lines import lines
 from multikernel.report.wording import MODES, rate_of
 from multikernel.results.document import Document, Series
 

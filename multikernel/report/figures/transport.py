@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from multikernel.catalogue import OTHERS, paper
-from multikernel.report.bars import Group
+from multikernel.report.draw.bars import Group
 from multikernel.report.figure import Block, Table
 from multikernel.report.figures import generic
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 
 from multikernel.catalogue import OTHERS, PLOT, PaperValue
 from multikernel.catalogue import paper as values_of
-from multikernel.report.bars import Group
 from multikernel.report.by_cores import is_by_cores, is_unmap
+from multikernel.report.draw.bars import Group
+from multikernel.report.draw.lines import Line, lines
 from multikernel.report.figure import Block
 from multikernel.report.figures import generic, unmap_by_cores
 from multikernel.report.figures.parts import (
@@ -27,7 +28,6 @@ from multikernel.report.figures.parts import (
     point_of,
     size_sentence,
 )
-from multikernel.report.lines import Line, lines
 from multikernel.report.wording import NOTIFIED_TITLES, SYSTEMS, host_transport_of, rate_of
 from multikernel.results.document import Document, Series
 

@@ -1,0 +1,151 @@
+"""A chart: sized for a column of a paper, drawn when it is asked for.
+
+Guarantees: the same chart gives the same bytes; on a page its names are unique and its letters are
+text; in a file of its own its letters are outlines (SVG) or embedded (PDF), so it looks alike
+wherever it is opened. matplotlib is imported here, and only when something is drawn.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from multikernel.report.markup import Markup, clean, escaped
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Form = Literal["svg", "pdf", "png"]
+FORMS: tuple[Form, ...] = ("svg", "pdf", "png")
+WIDTH = 3.5
+"""Inches: a column."""
+DPI = 300
+SIZE, SMALL = 7.5, 6.5
+"""Of letters, in points."""
+LETTER = 0.53
+"""Mean width of a letter over its size."""
+INK, SOFT, GRID = "#1b1e23", "#5b626d", "#dfe2e6"
+SYSTEMS = {
+    "multikernel": "#0072b2", "shared": "#d55e00", "linux": "#cc79a7", "raw": "#7f8791",
+}  # fmt: skip
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#56b4e9", "#50565f")
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": SIZE,
+    "text.color": INK,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": SOFT,
+    "axes.labelsize": SMALL,
+    "axes.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": GRID,
+    "grid.linewidth": 0.5,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "hatch.linewidth": 0.6,
+    "svg.hashsalt": "multikernel",
+    "text.parse_math": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """height: in inches; paint: draws onto an empty figure of that size."""
+
+    height: float
+    paint: Callable[[Figure], None]
+
+    def save(self, form: Form) -> bytes:
+        """A file of its own."""
+        metadata: dict[str, Any] = {
+            "svg": {"Date": None, "Creator": None},
+            "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+            "png": {"Software": None},
+        }[form]
+        with _styled({"svg.fonttype": "path", "pdf.fonttype": 42}):
+            return self._drawn(form, metadata)
+
+    def markup(self, name: str, title: Markup, *, outlined: bool = False) -> Markup:
+        """For a page. name: unique on it; title: elements that name and describe it; outlined: for
+        a file, whose reader may not have the fonts.
+        """
+        with _styled({"svg.fonttype": "path" if outlined else "none"}):
+            text = self._drawn("svg", {"Date": None, "Creator": None}).decode()
+        inner = text[text.index("<svg") :]
+        inner = re.sub(r"<metadata>.*?</metadata>", "", inner, flags=re.S)
+        # Names within a figure are unique on the page.
+        inner = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', inner)
+        inner = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", inner)
+        end = inner.index(">") + 1
+        box = re.search(r'viewBox="[^"]+"', inner[:end])
+        head = (
+            f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" {box[0] if box else ""} role="img"'
+            f' class="chart" aria-labelledby="{name}-title {name}-description">'
+        )
+        return Markup(head + title + inner[end:].strip())
+
+    def _drawn(self, form: Form, metadata: dict[str, Any]) -> bytes:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(WIDTH, self.height))
+        FigureCanvasAgg(figure)
+        self.paint(figure)
+        out = io.BytesIO()
+        figure.savefig(out, format=form, dpi=DPI, metadata=metadata)
+        return out.getvalue()
+
+
+def _styled(more: dict[Any, Any]) -> AbstractContextManager[None]:
+    import matplotlib
+
+    return matplotlib.rc_context({**STYLE, **more})
+
+
+def letters(text: str) -> str:
+    """Text as it can be drawn: without what no font has, and what turns the writing round."""
+    return clean(text).replace("\ufffd", "?")
+
+
+def width_of(text: str, size: float = SIZE) -> float:
+    """About how wide a text is, in inches."""
+    return len(text) * size * LETTER / 72
+
+
+def shortened(text: str, room: float, size: float = SIZE) -> str:
+    """The text, cut with an ellipsis where it is wider than the room, in inches."""
+    most = max(int(room * 72 / (size * LETTER)), 2)
+    text = letters(text)
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def axes_in(
+    figure: Figure, height: float, *, left: float, right: float, top: float, bottom: float
+) -> Axes:
+    """Axes with these margins, in inches."""
+    return figure.add_axes((
+        left / WIDTH, bottom / height, 1 - (left + right) / WIDTH, 1 - (top + bottom) / height,
+    ))  # fmt: skip
+
+
+def titled(name: str, title: str, description: str) -> Markup:
+    """What a reader who does not see it is told."""
+    return Markup(
+        f'<title id="{name}-title">{escaped(title)}</title>'
+        f'<desc id="{name}-description">{escaped(description)}</desc>'
+    )

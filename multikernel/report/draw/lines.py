@@ -1,0 +1,213 @@
+"""Lines: values over something that was chosen (cores, sizes, budgets), with error bars; also
+single points, and distributions.
+
+Guarantees: lines differ by colour, by the shape of their points and by name in the legend below; a
+curve of the paper is dashed and without error bars; the axis of values begins at nought unless the
+values span more than two powers of ten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from multikernel.report.draw.bars import Mark
+from multikernel.report.draw.chart import (
+    COLOURS,
+    INK,
+    SMALL,
+    SOFT,
+    SYSTEMS,
+    WIDTH,
+    Chart,
+    axes_in,
+    letters,
+    shortened,
+    width_of,
+)
+from multikernel.report.wording import short
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LEFT, RIGHT, TOP, PLOT, FOOT, ENTRY = 0.5, 0.1, 0.22, 1.75, 0.4, 0.145
+"""Inches: margins, the plot, the axis below it, a line of the legend."""
+SPAN = 100.0
+"""Values that differ by more get a logarithmic axis."""
+TICKS = 9
+SHAPES = ("o", "s", "^", "D", "v", "X")
+STROKES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)), (0, (9, 2)), (0, (2, 2)))
+"""Of lines without points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """low, high: of the error bar, None without one."""
+
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """joined: whether the points are joined; paper: whether it is the paper's; kind: a system,
+    whose colour it gets, else by its place; bare: without a sign at each point.
+    """
+
+    label: str
+    points: tuple[Point, ...]
+    kind: str = ""
+    joined: bool = True
+    paper: bool = False
+    bare: bool = False
+
+
+def lines(
+    several: Sequence[Line],
+    x_axis: str,
+    y_axis: str,
+    *,
+    marks: Sequence[Mark] = (),
+    standing: Sequence[Mark] = (),
+    linear: bool = False,
+    steps: bool = False,
+) -> Chart:
+    """The chart. marks: values drawn across; standing: choices drawn upright; linear: both axes
+    are; steps: shares from 0 to 100 over values, which get a logarithmic axis.
+    """
+    named = [line.label for line in several if line.label]
+    columns = 2 if len(named) > 2 and all(width_of(one, SMALL) < 1.35 for one in named) else 1
+    rows = -(-len(named) // columns)
+    height = TOP + PLOT + FOOT + rows * ENTRY
+
+    def paint(figure: Figure) -> None:
+        axes = axes_in(figure, height, left=LEFT, right=RIGHT, top=TOP, bottom=FOOT + rows * ENTRY)
+        axes.grid(axis="y")
+        for index, line in enumerate(several):
+            _line(axes, line, index)
+        if steps:
+            _shares(axes)
+        else:
+            _across(axes, several, standing, linear)
+            _up(axes, several, marks, linear)
+        for mark in marks:
+            axes.axhline(mark.value, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+            axes.text(
+                1, mark.value, letters(mark.label), ha="right", va="bottom", size=SMALL,
+                color=SOFT, transform=axes.get_yaxis_transform(),
+            )  # fmt: skip
+        for mark in standing:
+            axes.axvline(mark.value, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+            share = _share(axes, mark.value)
+            right = share > 0.6
+            axes.text(
+                share, 0.99, f" {letters(mark.label)} ", ha="right" if right else "left", va="top",
+                size=SMALL, color=SOFT, transform=axes.transAxes,
+            )  # fmt: skip
+        axes.set_xlabel(letters(x_axis), loc="right", labelpad=1)
+        axes.text(
+            -LEFT / (WIDTH - LEFT - RIGHT), 1 + 0.1 / PLOT, letters(y_axis), size=SMALL,
+            color=SOFT, transform=axes.transAxes,
+        )  # fmt: skip
+        if named:
+            _legend(figure, axes, columns, rows * ENTRY / height)
+
+    return Chart(height, paint)
+
+
+def _ends(point: Point) -> tuple[float, float]:
+    """Of the error bar, which holds the point."""
+    low = point.y if point.low is None else min(point.low, point.y)
+    return low, point.y if point.high is None else max(point.high, point.y)
+
+
+def _share(axes: Axes, x: float) -> float:
+    """How far along the axis a value lies."""
+    return float(axes.transAxes.inverted().transform(axes.transData.transform((x, 1)))[0])
+
+
+def _line(axes: Axes, line: Line, index: int) -> None:
+    colour = SOFT if line.paper else SYSTEMS.get(line.kind) or COLOURS[index % len(COLOURS)]
+    shape = SHAPES[index % len(SHAPES)]
+    ends = [_ends(point) for point in line.points]
+    errors = [
+        [point.y - low for point, (low, _) in zip(line.points, ends, strict=True)],
+        [high - point.y for point, (_, high) in zip(line.points, ends, strict=True)],
+    ]
+    some = any(one for side in errors for one in side) and not line.paper
+    axes.errorbar(
+        [point.x for point in line.points], [point.y for point in line.points],
+        yerr=errors if some else None,
+        label=shortened(line.label, WIDTH - 0.5, SMALL),
+        color=colour, linestyle="none" if not line.joined else (0, (3, 3)) if line.paper else "-",
+        linewidth=1.1, marker="" if line.bare else shape, markersize=3.4,
+        markerfacecolor="white" if line.paper else colour, markeredgewidth=0.8,
+        elinewidth=0.8, capsize=1.8, ecolor=INK,
+    )  # fmt: skip
+
+
+def _across(axes: Axes, several: Sequence[Line], standing: Sequence[Mark], linear: bool) -> None:
+    xs = sorted({point.x for line in several for point in line.points})
+    xs = sorted({*xs, *(mark.value for mark in standing)})
+    if not linear and len(xs) > 1 and xs[0] > 0 and xs[-1] > 4 * xs[0]:
+        axes.set_xscale("log", base=2)
+    if len(xs) == 1:
+        axes.set_xlim(xs[0] - 1, xs[0] + 1)
+    if len(xs) <= TICKS:
+        axes.set_xticks(_apart(axes, xs))
+    axes.xaxis.set_major_formatter(lambda value, _: short(value))
+    axes.minorticks_off()
+
+
+def _shares(axes: Axes) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.set_ylim(0, 100)
+    axes.set_yticks([0, 25, 50, 75, 90, 100])
+    low, high = axes.get_xlim()
+    if high < 30 * low:  # a power of ten alone says little
+        axes.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter(lambda value, _: short(value))
+    axes.grid(axis="x")
+
+
+def _apart(axes: Axes, xs: Sequence[float]) -> list[float]:
+    """Those whose numbers do not run into one another."""
+    kept: list[float] = []
+    edge = -1e9
+    wide = WIDTH - LEFT - RIGHT
+    axes.set_xlim(auto=True)
+    for x in xs:
+        share = _share(axes, x)
+        half = width_of(short(x), SMALL) / 2 + 0.03
+        if share * wide - half > edge:
+            kept.append(x)
+            edge = share * wide + half
+    return kept
+
+
+def _up(axes: Axes, several: Sequence[Line], marks: Sequence[Mark], linear: bool) -> None:
+    ends = [end for line in several for point in line.points for end in _ends(point)]
+    ends += [mark.value for mark in marks]
+    low, high = min(ends, default=0.0), max(ends, default=1.0)
+    if not linear and low > 0 and high > SPAN * low:
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.2, high * 1.2)
+    else:
+        axes.set_ylim(min(low, 0.0), high * 1.05 or 1.0)
+    axes.yaxis.set_major_formatter(lambda value, _: short(value))
+    axes.minorticks_off()
+
+
+def _legend(figure: Figure, axes: Axes, columns: int, share: float) -> None:
+    figure.legend(
+        *axes.get_legend_handles_labels(), loc="lower left", ncols=columns, borderpad=0.1,
+        bbox_to_anchor=(0.01, 0.0, 0.98, share), labelspacing=0.25, handlelength=2.2,
+        columnspacing=1.0, borderaxespad=0.0,
+    )  # fmt: skip
