@@ -152,8 +152,8 @@ COLUMNS = (
 
 def as_csv(documents: Sequence[Document]) -> bytes:
     """A line a series; parameters are columns of their own, as `parameter.name`. Ratios and
-    warnings are lines too: of a ratio `key` is its name, `variant` its kind, `p50` its value; of a warning
-    `key` is its code, `variant` its text.
+    warnings are lines too: of a ratio `key` is its name, `variant` its kind, `p50` its value; of a
+    warning `key` is its code, `variant` its text.
     """
     names = list(
         dict.fromkeys(

@@ -365,8 +365,8 @@ def _raw(machine: Machine) -> Markup:
         data = "data:application/gzip;base64," + base64.b64encode(packed).decode()
         links.append(element("a", name, download=name, href=data))
     note = (
-        "The result documents themselves, compressed, with every histogram: whatever is above can be"
-        " drawn from them again."
+        "The result documents themselves, compressed, with every histogram: whatever is above can"
+        " be drawn from them again."
     )
     return joined([
         element("h2", "Raw data"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from multikernel.report.draw.bars import Mark
 from multikernel.report.draw.chart import (
@@ -38,7 +38,14 @@ SPAN = 100.0
 """Values that differ by more get a logarithmic axis."""
 TICKS = 9
 SHAPES = ("o", "s", "^", "D", "v", "X")
-STROKES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)), (0, (9, 2)), (0, (2, 2)))
+STROKES: tuple[Any, ...] = (
+    "-",
+    (0, (5, 1.5)),
+    (0, (1, 1.2)),
+    (0, (5, 1.5, 1, 1.5)),
+    (0, (9, 2)),
+    (0, (2, 2)),
+)
 """Of lines without points."""
 
 
@@ -119,6 +126,12 @@ def lines(
     return Chart(height, paint)
 
 
+def _stroke(line: Line, index: int) -> Any:
+    if not line.joined:
+        return "none"
+    return (0, (3, 3)) if line.paper else STROKES[index % len(STROKES)] if line.bare else "-"
+
+
 def _ends(point: Point) -> tuple[float, float]:
     """Of the error bar, which holds the point."""
     low = point.y if point.low is None else min(point.low, point.y)
@@ -143,7 +156,7 @@ def _line(axes: Axes, line: Line, index: int) -> None:
         [point.x for point in line.points], [point.y for point in line.points],
         yerr=errors if some else None,
         label=shortened(line.label, WIDTH - 0.5, SMALL),
-        color=colour, linestyle="none" if not line.joined else (0, (3, 3)) if line.paper else "-",
+        color=colour, linestyle=_stroke(line, index),
         linewidth=1.1, marker="" if line.bare else shape, markersize=3.4,
         markerfacecolor="white" if line.paper else colour, markeredgewidth=0.8,
         elinewidth=0.8, capsize=1.8, ecolor=INK,

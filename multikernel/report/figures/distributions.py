@@ -50,7 +50,7 @@ def is_one_by_one(series: Series) -> bool:
 def _figure(
     document: Document, title: str, some: Sequence[Series], family: Sequence[Series]
 ) -> Figure:
-    named = labels(some, leaving=("boots", "operation"), among=family)
+    named = labels(some, leaving=("boots", "operation", "cores"), among=family)
     several = [
         Line(label, tuple(_points(one)), bare=True) for label, one in zip(named, some, strict=True)
     ]
