@@ -283,13 +283,21 @@ class Run:
             return False
         return True
 
-    def show(self, documents: list[Document], *, verdict: bool) -> None:
-        """JSON, or table, verdict and warnings; then where it all lies."""
+    def show(
+        self, documents: list[Document], *, verdict: bool, answer: bool = False,
+        everything: bool = True,
+    ) -> None:  # fmt: skip
+        """JSON; or the answer, and table, verdict and warnings; then where it all lies."""
         with self.telling():
             if self.json:
                 self.print_json(documents)
-            else:
+                return
+            if answer:
+                _answer(documents)
+            if everything:
                 _show(documents, verdict=verdict)
+            if answer:
+                _next(self.directory, everything)
 
     def print_json(self, documents: list[Document]) -> None:
         """One array, to stdout."""
@@ -307,6 +315,45 @@ class Run:
             print(f"result documents: {self.directory}", file=sys.stderr)
         if self.wrong:
             raise self.wrong[0]
+
+
+def _answer(documents: list[Document]) -> None:
+    from multikernel.report import answer, table
+    from multikernel.report import verdict as verdict_
+
+    found = answer.rows(documents)
+    if not found:
+        for title, sentences in verdict_.verdict(documents)[:1]:
+            _section(title, sentences)
+        return
+    sys.stdout.write(_filled(answer.sentence(found)) + "\n\n")
+    sys.stdout.write(table.plain(answer.HEADINGS, [row.cells() for row in found], range(1, 4)))
+    unknown = sum(row.outcome == "unknown" for row in found)
+    if unknown:
+        sys.stdout.write(
+            _filled(
+                f"{unknown} of {len(found)} cannot be told from these boots: more of them"
+                " (--boots), or a quieter machine, would decide it."
+            )
+            + "\n"
+        )
+
+
+def _next(directory: Path, everything: bool) -> None:
+    """What to do with it."""
+    said = [f"multikernel report {directory}", "draw it, as a page to read and pass on"]
+    lines = [said, ["multikernel doctor", "what on this host spoils measurements"]]
+    if not everything:
+        lines.insert(0, ["multikernel compare -v", "the whole table, the verdict, the warnings"])
+    width = max(len(command) for command, _ in lines)
+    sys.stdout.write("\n" + "".join(f"  {one:<{width}}  {what}\n" for one, what in lines))
+
+
+def _filled(text: str) -> str:
+    import shutil
+    import textwrap
+
+    return textwrap.fill(text, min(shutil.get_terminal_size((110, 24)).columns, 120))
 
 
 def _show(documents: list[Document], *, verdict: bool) -> None:
