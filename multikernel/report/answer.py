@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from multikernel.report.figure import Figure
+from multikernel.report.figures import registry
 from multikernel.report.verdict import judge
 from multikernel.report.wording import short
 from multikernel.results import judge as judging
@@ -57,6 +59,20 @@ class Row:
         )
 
 
+NOTE = (
+    "Medians of all boots: cycles, or operations a second. Ratio: how many times as fast the"
+    " multikernel is, taken within each boot; sure?: what the interval over boots allows to say."
+)
+
+
+def picture(documents: Sequence[Document]) -> Figure | None:
+    """The unmap by way of notification, with Linux beside; None where none was measured."""
+    for document in documents:
+        if document.experiment == FIRST:
+            return next((one for one in registry.draw(document) if isinstance(one, Figure)), None)
+    return None
+
+
 def rows(documents: Sequence[Document], most: int = MOST) -> list[Row]:
     """The most telling ones."""
     found: dict[tuple[str, str], Row] = {}
@@ -75,10 +91,10 @@ def rows(documents: Sequence[Document], most: int = MOST) -> list[Row]:
             if row is None:
                 judgement = judge(ratio, ratio.words, judging.spread_of(document, ratio))
                 value = ratio.value if ratio.words.more_is_better else 1 / ratio.value
+                name = "Linux" if theirs.system == "linux" else theirs.system
                 row = Row(
-                    _what(ratio.words, ours), ours.key, ours.unit,
-                    {"multikernel": ours.p50}, theirs.system.capitalize() if theirs.system == "linux"
-                    else theirs.system, value, judgement.outcome,
+                    _what(ratio.words, ours), ours.key, ours.unit, {"multikernel": ours.p50}, name,
+                    value, judgement.outcome,
                 )  # fmt: skip
                 found[document.experiment, ours.key] = row
             row.values.setdefault(theirs.system, theirs.p50)

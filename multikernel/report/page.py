@@ -15,6 +15,7 @@ import gzip
 from collections.abc import Iterable, Sequence
 
 from multikernel.catalogue import SOURCE, PaperValue, entries
+from multikernel.report import answer
 from multikernel.report import machines as machines_
 from multikernel.report.figure import Block, Figure, svg
 from multikernel.report.figures import registry
@@ -98,20 +99,55 @@ def _section(machine: Machine, names: _Names, *, alone: bool) -> Markup:
     heading = "The machine" if alone else machines_.title_of(machine.environment)
     return element(
         "section",
+        _answer(machine, names),
         element("h2", heading),
         element("p", machines_.described(machine), class_="lead"),
-        _warnings(machine),
-        _verdict(machine),
+        _contents(machine) if alone else Markup(),
         *(
-            _experiment(machine, name, names)
+            _experiment(machine, name, names, alone=alone)
             for name in dict.fromkeys(one.experiment for one in machine.documents)
         ),
+        _verdict(machine, alone=alone),
+        _warnings(machine),
         _ratios(machine),
         _series(machine),
         _facts(machine),
         _raw(machine),
         class_="machine",
     )
+
+
+# --- The answer
+# --------------------------------------------------------------------------------------------------
+
+
+def _answer(machine: Machine, names: _Names) -> Markup:
+    """A sentence, a picture and a few rows; nothing where nothing was compared."""
+    found = answer.rows(machine.latest)
+    if not found:
+        return Markup()
+    parts: list[Child] = [element("p", answer.sentence(found), class_="lead answer")]
+    drawn = answer.picture(machine.latest)
+    if drawn is not None:
+        drawing = element("div", svg(drawn, names.next()), class_="drawing")
+        notes = [element("p", note, class_="note") for note in drawn.notes if note]
+        caption = element("figcaption", *notes)
+        parts.append(element("figure", element("h3", drawn.title), drawing, caption))
+    parts.append(
+        _table(
+            answer.HEADINGS, [row.cells() for row in found], right=frozenset({1, 2, 3}),
+            label="The answer",
+        )
+    )  # fmt: skip
+    parts.append(element("p", answer.NOTE, class_="note"))
+    return joined(parts)
+
+
+def _contents(machine: Machine) -> Markup:
+    every = list(dict.fromkeys(one.experiment for one in machine.documents))
+    links = [element("a", name, href=f"#{name}") for name in every]
+    links.append(element("a", "the verdict", href="#verdict"))
+    return element("p", "In this report: ", *_spaced(links), class_="quiet contents")
 
 
 # --- What is said in words
@@ -144,9 +180,9 @@ def _warnings(machine: Machine) -> Markup:
     )
     if not listed:
         return joined([heading, first, element("p", "The documents carry no warnings.")])
-    return joined(
-        [heading, first, _codes((one.code + whose.get(id(one), ""), one.text) for one in here)]
-    )
+    items = _codes((one.code + whose.get(id(one), ""), one.text) for one in here)
+    summary = element("summary", f"{len(here)} warnings")
+    return joined([heading, first, element("details", summary, items)])
 
 
 def _codes(items: Iterable[tuple[str, str]]) -> Markup:
@@ -157,20 +193,28 @@ def _codes(items: Iterable[tuple[str, str]]) -> Markup:
     return element("ul", *listed, class_="codes") if listed else Markup()
 
 
-def _verdict(machine: Machine) -> Markup:
-    parts: list[Child] = [element("h2", "The verdict")]
+def _verdict(machine: Machine, *, alone: bool) -> Markup:
+    parts: list[Child] = [element("h2", "The verdict", id="verdict" if alone else None)]
     if len(machine.latest) < len(machine.documents):
         parts.append(element("p", "Of the latest run of each experiment.", class_="quiet"))
     for title, sentences in machines_.sentences(machine):
-        items = [
-            (
-                element("li", element("span", OUTCOMES[outcome], class_=f"tag {outcome}"), text)
-                if outcome in OUTCOMES
-                else element("li", text, class_="plain")
+        judged = [
+            element(
+                "tr",
+                element("td", OUTCOMES[outcome], class_=f"tag {outcome}"),
+                element("td", text),
             )
             for outcome, text in sentences
+            if outcome in OUTCOMES
         ]
-        parts += [element("h3", title), element("ul", *items)]
+        others = [
+            element("li", text, class_="plain")
+            for outcome, text in sentences
+            if outcome not in OUTCOMES
+        ]
+        parts.append(element("h3", title))
+        parts += [element("ul", *others)] if others else []
+        parts += [element("table", element("tbody", *judged), class_="verdict")] if judged else []
     return joined(parts)
 
 
@@ -178,9 +222,9 @@ def _verdict(machine: Machine) -> Markup:
 # --------------------------------------------------------------------------------------------------
 
 
-def _experiment(machine: Machine, name: str, names: _Names) -> Markup:
+def _experiment(machine: Machine, name: str, names: _Names, *, alone: bool) -> Markup:
     documents = machine.of(name)
-    parts: list[Child] = [element("h2", f"Experiment {name}")]
+    parts: list[Child] = [element("h2", f"Experiment {name}", id=name if alone else None)]
     if name in entries():
         parts.append(element("p", entries()[name].question, class_="quiet"))
     every = {one.experiment for one in machine.documents}

@@ -55,6 +55,8 @@ p{margin:.5rem 0;max-width:44rem}
 header p{color:var(--soft);margin:.2rem 0}
 a{color:var(--link)}
 .lead{font-size:1.08rem;color:var(--ink)}
+.answer{font-size:1.2rem;margin:1rem 0}
+details>summary{cursor:pointer;color:var(--link)}
 .quiet,figcaption,.note{color:var(--soft);font-size:.87rem;line-height:1.45}
 .note{margin:.35rem 0}
 section.machine>h2:first-child{border-top:2px solid var(--ink)}

@@ -26,9 +26,9 @@ SMOKE = ("--size", "smoke", "--cores", "2", *CROWDED)
 
 
 def test_compare_prints_table_verdict_and_warnings_and_writes_documents(tmp_path: Path) -> None:
-    done = run("compare", *SMOKE, "--output", "here", cwd=tmp_path)
+    done = run("compare", *SMOKE, "--verbose", "--output", "here", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    heading, *_ = done.stdout.splitlines()
+    heading = next(line for line in done.stdout.splitlines() if line.startswith("experiment"))
     for column in ("system", "TSC cycles", "ns", "× floor", "notified"):
         assert column in heading
     for variant in (
@@ -50,6 +50,17 @@ def test_compare_prints_table_verdict_and_warnings_and_writes_documents(tmp_path
     assert {one.experiment for one in documents} == {"floor", "round-trip", "unmap"}
     assert all(one.environment.command[1:3] == ["compare", "--size"] for one in documents)
     assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_compare_answers_within_25_lines_and_says_what_to_do_next(tmp_path: Path) -> None:
+    done = run("compare", *SMOKE, "--output", "here", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) <= 25
+    if not CROWDED:
+        rows = [line for line in done.stdout.splitlines() if " × " in line]
+        assert any("Unmap" in row for row in rows)
+        assert any("own" in row for row in rows)
+    assert "multikernel report here" in done.stdout
 
 
 def test_json_is_all_there_is_on_stdout(
