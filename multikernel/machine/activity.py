@@ -6,7 +6,7 @@ root; `after - before` is what happened in between. A counter the kernel does no
 never 0. Reading is a few files of text and must stay outside what is being measured.
 
 Source: proc(5): /proc/stat, /proc/interrupts, /proc/PID/status, /proc/PID/sched (only with
-CONFIG_SCHED_DEBUG); cgroups(7): cpu.stat.
+CONFIG_SCHED_DEBUG), /proc/PID/schedstat; cgroups(7): cpu.stat.
 """
 
 import os
@@ -40,13 +40,14 @@ class CpuActivity:
 
 @dataclass(frozen=True, slots=True)
 class TaskActivity:
-    """Counters of one task (thread): switches it asked for, switches forced on it, moves between
-    CPUs.
+    """Counters of one task (thread): switches it asked for, switches forced on it (a yield is one
+    too), moves between CPUs; waited_ns: how long it could have run while another did.
     """
 
     voluntary: int | None
     involuntary: int | None
     migrations: int | None
+    waited_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ class Activity:
                     voluntary=_minus(now.voluntary, before.tasks[task].voluntary),
                     involuntary=_minus(now.involuntary, before.tasks[task].involuntary),
                     migrations=_minus(now.migrations, before.tasks[task].migrations),
+                    waited_ns=_minus(now.waited_ns, before.tasks[task].waited_ns),
                 )
                 for task, now in self.tasks.items()
                 if task in before.tasks
@@ -224,7 +226,14 @@ def _task(base: Path, task: int) -> TaskActivity:
         voluntary=_field(status, r"voluntary_ctxt_switches"),
         involuntary=_field(status, r"nonvoluntary_ctxt_switches"),
         migrations=_field(_text(base / f"proc/{task}/sched"), r"se\.nr_migrations"),
+        waited_ns=_waited(_text(base / f"proc/{task}/schedstat")),
     )
+
+
+def _waited(schedstat: str) -> int | None:
+    """The second of its three numbers."""
+    words = schedstat.split()
+    return int(words[1]) if len(words) == 3 and words[1].isascii() and words[1].isdigit() else None
 
 
 def _field(text: str, name: str) -> int | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from multikernel.catalogue import PaperValue
 from multikernel.report.draw.chart import WIDTH as COLUMN
-from multikernel.report.draw.chart import Chart, titled
+from multikernel.report.draw.chart import XLINK, Chart, titled
 from multikernel.report.markup import Child, Markup, element, joined, style
 from multikernel.report.style import FIGURE_STYLE
 
@@ -90,9 +90,11 @@ def stacked(figures: Sequence[Figure]) -> Markup:
         "svg",
         element("title", "; ".join(figure.title for figure in figures)),
         style(FIGURE_STYLE),
-        element("rect", width=WIDTH, height=height, class_="ground"),
+        # Not every reader knows style sheets; black would be the default.
+        element("rect", width=WIDTH, height=height, class_="ground", fill="#fff"),
         joined(parts),
         xmlns="http://www.w3.org/2000/svg",
+        **{"xmlns:xlink": XLINK},
         viewBox=f"0 0 {WIDTH:g} {height:g}",
         width=1.5 * WIDTH,
         height=1.5 * height,
@@ -106,10 +108,10 @@ def _placed(figure: Figure, top: float) -> tuple[Markup, float]:
     if not isinstance(drawing, Chart):
         moved = element("g", drawing.body, transform=f"translate(0 {top:g})")
         return moved, drawing.height
-    height = drawing.height * WIDTH / COLUMN
-    text = drawing.markup(f"f{top:.0f}", Markup(""), outlined=True)
-    place = f'<svg x="0" y="{top:g}" width="{WIDTH:g}" height="{height:g}" '
-    return Markup(text.replace("<svg ", place, 1)), height
+    scale = WIDTH / COLUMN / 72
+    body = drawing.elements(f"f{top:.0f}", outlined=True)
+    moved = element("g", body, transform=f"translate(0 {top:g}) scale({scale:g})")
+    return moved, drawing.height * WIDTH / COLUMN
 
 
 def width_of(text: str, size: float) -> float:

@@ -79,7 +79,9 @@ class On(Protocol):
 @dataclass(frozen=True, slots=True)
 class Arm:
     """One configuration. name: for people; specs: the series that its slices bring; slice: measures
-    once, on that machine. repeated: it is the control, measured again on a second machine.
+    once, on that machine. repeated: it is the control, measured again on a second machine. strict:
+    a slice tolerates no moment in which a task had to wait for its CPU; so it is wherever one
+    number is all that a slice brings.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Arm:
     on: On
     slice: Callable[[Any], Outcome]
     repeated: bool = False
+    strict: bool = False
 
     def control(self) -> Arm:
         """The same under the control's keys, for another machine."""
@@ -100,7 +103,7 @@ class Arm:
         specs = tuple(
             replace(spec, key=spec.key + CONTROL, control=True, also=()) for spec in self.specs
         )
-        return Arm(f"{self.name}, control", specs, self.on, again)
+        return Arm(f"{self.name}, control", specs, self.on, again, strict=self.strict)
 
 
 @dataclass(frozen=True, slots=True)

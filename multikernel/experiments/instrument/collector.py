@@ -33,12 +33,19 @@ median does not move for them.
 """
 
 
+WAITED_NS, WAITED_SHARE = 50_000, 0.01
+"""How long a task may have waited for its CPU in a slice that is one number, or that share of it:
+what yielding to nobody adds up to.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An arm on its machine. run: one slice of it."""
+    """An arm on its machine. run: one slice of it; strict: as an arm's."""
 
     name: str
     run: Callable[[], Outcome]
+    strict: bool = False
 
 
 class Collector:
@@ -79,7 +86,9 @@ class Collector:
             outcome = arm.run()
             self._keys[arm.name].update(outcome.samples)
             reason = (
-                disturbed(outcome, self.request.crowded) if self.request.size.measures else None
+                disturbed(outcome, self.request.crowded, strict=arm.strict)
+                if self.request.size.measures
+                else None
             )
             if reason is None:
                 self.keep(number, outcome)
@@ -225,7 +234,7 @@ def _samples_of(boot: int, histogram: Histogram) -> BootSamples:
     )
 
 
-def disturbed(outcome: Outcome, crowded: bool) -> str | None:
+def disturbed(outcome: Outcome, crowded: bool, *, strict: bool = False) -> str | None:
     """Why a slice cannot be trusted, as a code; None if it can. Where cores share CPUs, being
     preempted is the rule.
     """
@@ -238,11 +247,15 @@ def disturbed(outcome: Outcome, crowded: bool) -> str | None:
         return "steal"
     if outcome.activity.throttled:
         return "throttled"
+    waited = max(WAITED_NS, WAITED_SHARE * outcome.activity.time_ns)
+    one_number = strict or all(one.samples == 1 for one in outcome.samples.values())
     for task in outcome.activity.tasks.values():
         if task.migrations:
             return "migrated"
         if task.voluntary is None and task.involuntary is None:
             return "task-gone"
+        if one_number and (task.waited_ns or 0) > waited:
+            return "away"
         if (task.involuntary or 0) > max(PREEMPTED_FEW, PREEMPTED_SHARE * samples):
             return "preempted"
     return None

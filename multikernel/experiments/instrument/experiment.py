@@ -126,9 +126,12 @@ def opened(arms: Sequence[Arm], stack: ExitStack, request: Request) -> list[Read
             machines[on, second] = on.open(stack, request)
         return machines[on, second]
 
-    found = [Ready(arm.name, partial(arm.slice, machine(arm.on, False))) for arm in arms]
+    found = [
+        Ready(arm.name, partial(arm.slice, machine(arm.on, False)), arm.strict) for arm in arms
+    ]
     for arm in arms:
         if arm.repeated:
             again = arm.control()
-            found.append(Ready(again.name, partial(again.slice, machine(arm.on, True))))
+            run = partial(again.slice, machine(arm.on, True))
+            found.append(Ready(again.name, run, again.strict))
     return found

@@ -164,12 +164,16 @@ def _in_children(cpus: list[int], work: Callable[[int], int]) -> tuple[list[int]
                 with suppress(BaseException):
                     os.close(go)
                     _native.adopt(NAME)
+                    os.write(send, b"!")
                     os.read(hold, 1)
                     os.write(send, work(number).to_bytes(8, "little"))
                 os._exit(0)
             os.close(send)
             children[receive] = one
         watched = sorted(set(cpus))
+        os.sched_setaffinity(0, watched)  # so as not to stand in the last one's way
+        for receive in children:  # from here on each waits for `go`, or has ended
+            os.read(receive, 1)
         before = Activity.take(watched, children.values())
         os.close(go)
         go = -1

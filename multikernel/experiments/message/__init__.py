@@ -254,7 +254,11 @@ class Message(Experiment):
             },
         )  # fmt: skip
         return Arm(
-            f"open loop, a request every {every} ns, cores {a} and {b}", (spec,), ON, slice_of
+            f"open loop, a request every {every} ns, cores {a} and {b}",
+            (spec,),
+            ON,
+            slice_of,
+            strict=True,
         )
 
     def ratios(self) -> Iterator[Ratio]:

@@ -20,7 +20,6 @@ from multikernel.report.draw.chart import (
     WIDTH,
     Chart,
     axes_in,
-    letters,
     shortened,
     width_of,
 )
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 
 SIDE, ROW, SECOND, GROUP, MARKS, THICK, FOOT = 0.06, 0.27, 0.11, 0.2, 0.12, 0.085, 0.34
 """Inches: margin, a row, a second line, a group's heading, its marks' names, a bar, the axis."""
+HATCH = 0.06
+"""From one line of a control's hatching to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def bars(groups: Sequence[Group], axis: str) -> Chart:
     values = [end for group in groups for bar in group.bars for end in (bar.value, bar.high or 0.0)]
     values += [mark.value for group in groups for mark in group.marks]
     high = max(values, default=1.0) or 1.0
-    height = sum(map(_height, groups)) + FOOT
+    height = max(sum(map(_height, groups)), ROW) + FOOT
 
     def paint(figure: Figure) -> None:
         axes = axes_in(figure, height, left=SIDE, right=SIDE, top=0, bottom=FOOT)
@@ -80,7 +81,7 @@ def bars(groups: Sequence[Group], axis: str) -> Chart:
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x")
-        axes.set_xlabel(letters(axis), loc="left")
+        axes.set_xlabel(shortened(axis, WIDTH - 2 * SIDE, SMALL), loc="left")
         axes.xaxis.set_major_formatter(lambda value, _: short(value))
         axes.xaxis.set_major_locator(_round_numbers())
         # At the ends the numbers stay within the figure.
@@ -136,7 +137,7 @@ def _bar(axes: Axes, bar: Bar, top: float, high: float) -> None:
     second = top + 0.11 + _row(bar) - ROW
     middle, colour = second + 0.085, SOFT if bar.paper else INK
     axes.text(0, top + 0.11, shortened(bar.label, WIDTH - 2 * SIDE), color=colour)
-    axes.text(high, second, letters(bar.text), ha="right", color=colour)
+    axes.text(high, second, shortened(bar.text, WIDTH - 2 * SIDE), ha="right", color=colour)
     if bar.paper:
         axes.barh(
             middle, bar.value, THICK, color="white", edgecolor=SOFT, linestyle=(0, (3, 2)),
@@ -146,11 +147,28 @@ def _bar(axes: Axes, bar: Bar, top: float, high: float) -> None:
     face = SYSTEMS.get(bar.kind, SOFT)
     axes.barh(
         middle, bar.value, THICK, color="white" if bar.control else face, edgecolor=face,
-        hatch="/////" if bar.control else None, linewidth=0.6,
+        linewidth=0.6,
     )  # fmt: skip
+    if bar.control:
+        _hatch(axes, bar.value, middle, high, face)
     if bar.low is not None and bar.high is not None:
-        beside = [[max(bar.value - bar.low, 0)], [max(bar.high - bar.value, 0)]]
+        half = abs(bar.high - bar.low) / 2
         axes.errorbar(
-            [bar.value], [middle], xerr=beside,
-            color=INK, elinewidth=0.8, capsize=1.8, capthick=0.8,
+            [min(bar.low, bar.high) + half], [middle], xerr=[half], fmt="none",
+            ecolor=INK, elinewidth=0.8, capsize=1.8, capthick=0.8,
         )  # fmt: skip
+
+
+def _hatch(axes: Axes, value: float, middle: float, high: float, colour: str) -> None:
+    """Slanting lines, each by itself: what fills with a pattern is black in some readers."""
+    whole = WIDTH - 2 * SIDE
+    length = value / high * whole
+    xs: list[float] = []
+    ys: list[float] = []
+    for place in range(int((length + THICK) / HATCH) + 1):
+        start = place * HATCH - THICK
+        low, up = max(-start, 0.0), min(length - start, THICK)
+        if low < up:
+            xs += [(start + end) / whole * high for end in (low, up)] + [float("nan")]
+            ys += [middle + THICK / 2 - end for end in (low, up)] + [float("nan")]
+    axes.plot(xs, ys, color=colour, linewidth=0.6, solid_capstyle="butt")

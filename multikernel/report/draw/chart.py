@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ FORMS: tuple[Form, ...] = ("svg", "pdf", "png")
 WIDTH = 3.5
 """Inches: a column."""
 DPI = 300
+XLINK = "http://www.w3.org/1999/xlink"
 SIZE, SMALL = 7.5, 6.5
 """Of letters, in points."""
 LETTER = 0.53
@@ -57,7 +59,6 @@ STYLE: dict[Any, Any] = {
     "ytick.major.size": 2.5,
     "legend.fontsize": SMALL,
     "legend.frameon": False,
-    "hatch.linewidth": 0.6,
     "svg.hashsalt": "multikernel",
     "text.parse_math": False,
 }
@@ -80,24 +81,26 @@ class Chart:
         with _styled({"svg.fonttype": "path", "pdf.fonttype": 42}):
             return self._drawn(form, metadata)
 
-    def markup(self, name: str, title: Markup, *, outlined: bool = False) -> Markup:
-        """For a page. name: unique on it; title: elements that name and describe it; outlined: for
-        a file, whose reader may not have the fonts.
+    def markup(self, name: str, title: Markup) -> Markup:
+        """For a page. name: unique on it; title: elements that name and describe it."""
+        head = (
+            f'<svg xmlns:xlink="{XLINK}" viewBox="0 0 {72 * WIDTH:g} {72 * self.height:g}"'
+            f' role="img" class="chart" aria-labelledby="{name}-title {name}-description">'
+        )
+        return Markup(head + title + self.elements(name) + "</svg>")
+
+    def elements(self, name: str, *, outlined: bool = False) -> Markup:
+        """What is drawn, in points, for an svg element that knows XLINK. name: unique in it;
+        outlined: for a file, whose reader may not have the fonts.
         """
         with _styled({"svg.fonttype": "path" if outlined else "none"}):
             text = self._drawn("svg", {"Date": None, "Creator": None}).decode()
-        inner = text[text.index("<svg") :]
-        inner = re.sub(r"<metadata>.*?</metadata>", "", inner, flags=re.S)
-        # Names within a figure are unique on the page.
-        inner = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', inner)
-        inner = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", inner)
-        end = inner.index(">") + 1
-        box = re.search(r'viewBox="[^"]+"', inner[:end])
-        head = (
-            f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" {box[0] if box else ""} role="img"'
-            f' class="chart" aria-labelledby="{name}-title {name}-description">'
-        )
-        return Markup(head + title + inner[end:].strip())
+        inner = text[text.index("<svg") : text.rindex("</svg>")]
+        inner = inner[inner.index(">") + 1 :]
+        # A sheet would be in force everywhere on the page.
+        inner = re.sub(r"<(metadata|style)\b.*?</\1>", "", inner, flags=re.S)
+        inner = re.sub(r"<\w[^<>]*>", lambda tag: _named(tag[0], name), inner)
+        return Markup(f'<g stroke-linejoin="round">{inner.strip()}</g>')
 
     def _drawn(self, form: Form, metadata: dict[str, Any]) -> bytes:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -105,9 +108,12 @@ class Chart:
 
         figure = Figure(figsize=(WIDTH, self.height))
         FigureCanvasAgg(figure)
-        self.paint(figure)
         out = io.BytesIO()
-        figure.savefig(out, format=form, dpi=DPI, metadata=metadata)
+        with warnings.catch_warnings():
+            # A letter that the font lacks is a box, or on a page the reader's.
+            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
+            self.paint(figure)
+            figure.savefig(out, format=form, dpi=DPI, metadata=metadata)
         return out.getvalue()
 
 
@@ -117,9 +123,17 @@ def _styled(more: dict[Any, Any]) -> AbstractContextManager[None]:
     return matplotlib.rc_context({**STYLE, **more})
 
 
+def _named(tag: str, name: str) -> str:
+    """The tag with names that are unique on the page."""
+    tag = re.sub(r'\bid="', f'id="{name}-', tag)
+    return re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", tag)
+
+
 def letters(text: str) -> str:
-    """Text as it can be drawn: without what no font has, and what turns the writing round."""
-    return clean(text).replace("\ufffd", "?")
+    """Text as it can be drawn: on one line, without what no font has, and what turns the writing
+    round.
+    """
+    return " ".join(clean(text).replace("\ufffd", "?").split())
 
 
 def width_of(text: str, size: float = SIZE) -> float:

@@ -77,5 +77,5 @@ def heat(values: Mapping[Pair, float], cpus: Sequence[int], unit: str) -> Chart:
 
 def _ends(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
-    middle = (low * high) ** 0.5
+    middle = low**0.5 * high**0.5
     return min(low, middle / SPAN**0.5), max(high, middle * SPAN**0.5)

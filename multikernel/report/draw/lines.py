@@ -115,10 +115,10 @@ def lines(
                 share, 0.99, f" {letters(mark.label)} ", ha="right" if right else "left", va="top",
                 size=SMALL, color=SOFT, transform=axes.transAxes,
             )  # fmt: skip
-        axes.set_xlabel(letters(x_axis), loc="right", labelpad=1)
+        axes.set_xlabel(shortened(x_axis, WIDTH - LEFT - RIGHT, SMALL), loc="right", labelpad=1)
         axes.text(
-            -LEFT / (WIDTH - LEFT - RIGHT), 1 + 0.1 / PLOT, letters(y_axis), size=SMALL,
-            color=SOFT, transform=axes.transAxes,
+            -LEFT / (WIDTH - LEFT - RIGHT), 1 + 0.1 / PLOT, shortened(y_axis, WIDTH, SMALL),
+            size=SMALL, color=SOFT, transform=axes.transAxes,
         )  # fmt: skip
         if named:
             _legend(figure, axes, columns, rows * ENTRY / height)
@@ -133,9 +133,9 @@ def _stroke(line: Line, index: int) -> Any:
 
 
 def _ends(point: Point) -> tuple[float, float]:
-    """Of the error bar, which holds the point."""
-    low = point.y if point.low is None else min(point.low, point.y)
-    return low, point.y if point.high is None else max(point.high, point.y)
+    """Of the point with its error bar."""
+    known = [one for one in (point.low, point.y, point.high) if one is not None]
+    return min(known), max(known)
 
 
 def _share(axes: Axes, x: float) -> float:
@@ -146,21 +146,32 @@ def _share(axes: Axes, x: float) -> float:
 def _line(axes: Axes, line: Line, index: int) -> None:
     colour = SOFT if line.paper else SYSTEMS.get(line.kind) or COLOURS[index % len(COLOURS)]
     shape = SHAPES[index % len(SHAPES)]
-    ends = [_ends(point) for point in line.points]
-    errors = [
-        [point.y - low for point, (low, _) in zip(line.points, ends, strict=True)],
-        [high - point.y for point, (_, high) in zip(line.points, ends, strict=True)],
-    ]
-    some = any(one for side in errors for one in side) and not line.paper
-    axes.errorbar(
+    label = shortened(line.label, WIDTH - 0.5, SMALL)
+    if not line.paper:
+        _errors(axes, line)
+    axes.plot(
         [point.x for point in line.points], [point.y for point in line.points],
-        yerr=errors if some else None,
-        label=shortened(line.label, WIDTH - 0.5, SMALL),
+        # A name that begins with an underscore would not be in the legend.
+        label=f" {label}" if label.startswith("_") else label,
         color=colour, linestyle=_stroke(line, index),
         linewidth=1.1, marker="" if line.bare else shape, markersize=3.4,
         markerfacecolor="white" if line.paper else colour, markeredgewidth=0.8,
-        elinewidth=0.8, capsize=1.8, ecolor=INK,
     )  # fmt: skip
+
+
+def _errors(axes: Axes, line: Line) -> None:
+    known = [
+        (point.x, min(point.low, point.high), abs(point.high - point.low) / 2)
+        for point in line.points
+        if point.low is not None and point.high is not None
+    ]
+    if known:
+        xs, lows, halves = zip(*known, strict=True)
+        middles = [low + half for low, half in zip(lows, halves, strict=True)]
+        axes.errorbar(
+            xs, middles, yerr=halves, fmt="none", ecolor=INK, elinewidth=0.8, capsize=1.8,
+            capthick=0.8,
+        )  # fmt: skip
 
 
 def _across(axes: Axes, several: Sequence[Line], standing: Sequence[Mark], linear: bool) -> None:
@@ -169,7 +180,8 @@ def _across(axes: Axes, several: Sequence[Line], standing: Sequence[Mark], linea
     if not linear and len(xs) > 1 and xs[0] > 0 and xs[-1] > 4 * xs[0]:
         axes.set_xscale("log", base=2)
     if len(xs) == 1:
-        axes.set_xlim(xs[0] - 1, xs[0] + 1)
+        beside = max(1.0, abs(xs[0]) / 2)
+        axes.set_xlim(xs[0] - beside, xs[0] + beside)
     if len(xs) <= TICKS:
         axes.set_xticks(_apart(axes, xs))
     axes.xaxis.set_major_formatter(lambda value, _: short(value))
