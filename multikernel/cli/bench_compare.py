@@ -16,11 +16,12 @@ from typing import Any
 import click
 
 from multikernel.errors import BadInput
-from multikernel.results.compare import METHOD, Change, Comparison, compare
+from multikernel.results.compare import METHOD, Change, Comparison, RatioChange, compare
 
 CROSSED = 3
 """The exit code where a threshold was crossed."""
-SCHEMA = "multikernel-comparison/1"
+SCHEMA = "multikernel-comparison/2"
+RATIOS = ("ratio", "old", "new", "change", "interval", "verdict")
 HEADINGS = ("series", "old", "new", "unit", "change", "interval", "verdict")
 
 
@@ -32,7 +33,7 @@ HEADINGS = ("series", "old", "new", "unit", "change", "interval", "verdict")
     default="10%",
     show_default=True,
     metavar="PERCENT",
-    help="How much worse a series may get: so much longer, or so much less throughput.",
+    help="How much worse a ratio, or a series, may get.",
 )
 @click.option(
     "--different-machines", is_flag=True, help="Compare runs of different machines nevertheless."
@@ -48,9 +49,11 @@ def command(
 ) -> int:
     """Compare two runs: result directories, or documents.
 
-    A series got worse, or better, if the whole interval of new over old lies beyond what the
-    controls show to be noise; both runs need at least 4 boots for that. Exit code 3: a series
-    got worse by more than the threshold.
+    First the floors: where they differ, the host had the CPUs in another state, and medians say
+    nothing. Then the ratios, which were taken within boots, and the medians. One got worse, or
+    better, if the whole interval of new over old lies beyond what the controls show to be noise;
+    both runs need at least 4 boots for that. Exit code 3: a ratio got worse by more than the
+    threshold; where the runs have none in common, a series.
     """
     from multikernel.report.export import collect
 
@@ -91,6 +94,19 @@ def record(found: Comparison) -> dict[str, Any]:
         "crossed": len(found.crossed),
         "machine_differences": list(found.machine),
         "condition_differences": list(found.conditions),
+        "floors": [
+            {"experiment": name, "old": old, "new": new, "moved": name in found.moved}
+            for name, old, new in found.floors
+        ],
+        "ratios": [
+            {
+                "experiment": one.experiment, "ratio": one.ratio.name, "kind": one.ratio.kind,
+                "old": one.old, "new": one.ratio.value, "change": one.change,
+                "low": one.interval.low, "high": one.interval.high,
+                "coverage": one.interval.coverage, "outcome": one.outcome, "crossed": one.crossed,
+            }
+            for one in found.ratios
+        ],
         "series": [
             {
                 "experiment": one.experiment, "system": one.series.system,
@@ -113,7 +129,15 @@ def record(found: Comparison) -> dict[str, Any]:
 def show(found: Comparison) -> None:
     """A table, what differs, and a sentence."""
     from multikernel.report.table import plain
+    from multikernel.report.wording import short
 
+    for name, old, new in found.floors:
+        moved = ": another state of the host, so medians say nothing" if name in found.moved else ""
+        print(f"{name}: floor {short(old)} against {short(new)} cycles{moved}")
+    ratios = sorted(found.ratios, key=_urgency)
+    if ratios:
+        rows = [_ratio_row(one) for one in ratios]
+        sys.stdout.write("\n" + plain(RATIOS, rows, right=(1, 2, 3, 4)) + "\n")
     changes = sorted(found.changes, key=_urgency)
     sys.stdout.write(plain(HEADINGS, [_row(one) for one in changes], right=(1, 2, 4, 5)))
     _listed("Different machines", found.machine)
@@ -124,8 +148,16 @@ def show(found: Comparison) -> None:
     print(summary(found))
 
 
-def _urgency(one: Change) -> int:
+def _urgency(one: Change | RatioChange) -> int:
     return 0 if one.crossed else ("worse", "better", "unknown", "same").index(one.outcome) + 1
+
+
+def _ratio_row(one: RatioChange) -> tuple[str, ...]:
+    low, high = 100 * (one.interval.low - 1), 100 * (one.interval.high - 1)
+    return (
+        one.name, f"{one.old:.2f}", f"{one.ratio.value:.2f}", f"{100 * (one.change - 1):+.1f} %",
+        f"{low:+.1f} – {high:+.1f} %", one.outcome + (" (crossed)" if one.crossed else ""),
+    )  # fmt: skip
 
 
 def _row(one: Change) -> tuple[str, ...]:
@@ -147,14 +179,16 @@ def _listed(title: str, items: Sequence[str]) -> None:
 
 
 def summary(found: Comparison) -> str:
-    """One sentence of counts."""
+    """One sentence of counts: of ratios, where there are any, else of series."""
+    what = "ratios" if found.ratios else "series"
+    every: Sequence[Change | RatioChange] = found.ratios or found.changes
     counts = {
-        name: sum(one.outcome == name for one in found.changes)
+        name: sum(one.outcome == name for one in every)
         for name in ("worse", "better", "same", "unknown")
     }
     crossed = len(found.crossed)
     return (
-        f"{len(found.changes)} series compared: {counts['worse']} worse, {counts['better']} better,"
+        f"{len(every)} {what} compared: {counts['worse']} worse, {counts['better']} better,"
         f" {counts['same']} the same, {counts['unknown']} that these runs cannot tell;"
         f" {crossed} worse by more than {100 * found.threshold:g} %."
     )

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from multikernel.report.figures.registry import place_of
 from multikernel.report.verdict import judgements, verdict
-from multikernel.results.compare import machine_differences
 from multikernel.results.document import Document, Environment
+from multikernel.results.same_machine import machine_differences
 
 CAVEATS = "To be read with"
 """The verdict's section that stands with the warnings here."""

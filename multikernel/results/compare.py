@@ -1,7 +1,10 @@
-"""Two runs held against each other: which series changed, by how much, and how sure that is.
+"""Two runs held against each other: what changed, by how much, and how sure that is.
 
-Guarantees: only what was measured in the same way is compared: the same experiment, system,
-variant, cores, parameters, measure, mode, batch and unit. What a change is called is the judge's
+Guarantees: the floors come first, for they say whether both runs found the host in one state; where
+they did not, medians are compared with nothing claimed. Ratios, which were taken within boots, come
+second, and are what is gated on where both runs have some; medians last. Of medians only what was
+measured in the same way is compared: the same experiment, system, variant, cores, parameters,
+measure, mode, batch and unit. What a change is called is the judge's
 (`judge`), by the wider of both runs' controls. Runs of different machines are recognised, and what
 differs is named; whether to compare them all the same is for the caller to decide.
 
@@ -15,90 +18,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from multikernel.errors import BadInput
-from multikernel.results.document import Document, Environment, Interval, Scalar, Series
+from multikernel.results import first_schema
+from multikernel.results.document import Document, Interval, Ratio, Scalar, Series
 from multikernel.results.judge import Outcome, judge, spread_of
+from multikernel.results.same_machine import (
+    RATE_DIFFERS,
+    condition_differences,
+    machine_differences,
+)
 
+OBSERVED = {"told", "steady"}
+"""Parameters that a run may find otherwise: they are no part of what a series is."""
 METHOD = (
     "change: new median over old median; interval: opposite ends of the two medians' intervals over"
     " boots, which covers at least the sum of both coverages less 1; noise: the farther end of the"
     " controls' ratios"
 )
-RATE_DIFFERS = 0.01
-"""Counters whose rates differ by more are not one machine's."""
+ALIKE = 1.5
+"""Floors that differ by more are of different states of the host."""
 
 Key = tuple[object, ...]
-
-
-# --- Machines
-# --------------------------------------------------------------------------------------------------
-
-
-def machine_of(environment: Environment) -> dict[str, object]:
-    """What makes it this machine and no other: hardware, as far as it is known."""
-    topology: dict[str, Any] = environment.topology
-    known = ("packages", "dies", "cores", "cpus", "threads_per_core", "l2", "l3", "nodes", "kinds")
-    return {
-        "cpu_model": environment.cpu_model,
-        "architecture": environment.architecture,
-        "cpu_flags": frozenset(environment.cpu_flags),
-        "virtualised": environment.virtualised,
-        "hypervisor": environment.hypervisor,
-        **{f"topology.{name}": topology[name] for name in known if name in topology},
-    }
-
-
-def conditions_of(environment: Environment) -> dict[str, object]:
-    """What may change on one machine, and with it the numbers."""
-    return {
-        "cpus": ", ".join(map(str, environment.cpus)),
-        "kernel": environment.kernel,
-        "governor": environment.governor,
-        "clocksource": environment.clocksource,
-        "cpu_quota": environment.cpu_quota,
-        "python": environment.python,
-        "packages": ", ".join(
-            f"{name} {version}" for name, version in sorted(environment.packages.items())
-        ),
-        "compiler": environment.compiler,
-        "compiler_flags": environment.compiler_flags,
-        "build": ", ".join(f"{name} {value}" for name, value in sorted(environment.build.items())),
-        "revision": environment.revision,
-    }
-
-
-def machine_differences(old: Environment, new: Environment) -> list[str]:
-    """What shows them to be different machines, a phrase each; empty if nothing does."""
-    found = _differences(machine_of(old), machine_of(new))
-    a, b = old.tsc_hz, new.tsc_hz
-    if a is not None and b is not None and abs(a / b - 1) > RATE_DIFFERS:
-        found.append(f"tsc_hz: {a / 1e6:.0f} MHz against {b / 1e6:.0f} MHz")
-    return found
-
-
-def condition_differences(old: Environment, new: Environment) -> list[str]:
-    """What else differs, a phrase each."""
-    return _differences(conditions_of(old), conditions_of(new))
-
-
-def _differences(old: dict[str, object], new: dict[str, object]) -> list[str]:
-    names = [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
-    return [_difference(name, old.get(name), new.get(name)) for name in names]
-
-
-def _difference(name: str, old: object, new: object) -> str:
-    if isinstance(old, frozenset) and isinstance(new, frozenset):
-        old, new = (
-            ", ".join(map(str, sorted(one))) or "none of these" for one in (old - new, new - old)
-        )
-    return f"{name}: {_said(old)} against {_said(new)}"
-
-
-def _said(value: object) -> str:
-    text = "unknown" if value is None else str(value)
-    return text if len(text) <= 120 else text[:119] + "…"
 
 
 # --- Series
@@ -132,12 +73,34 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class RatioChange:
+    """A ratio in both runs, by how much it changed, and what that is to its subject."""
+
+    experiment: str
+    ratio: Ratio
+    old: float
+    change: float
+    interval: Interval
+    outcome: Outcome
+    crossed: bool
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.experiment}: {self.ratio.over} over {self.ratio.under}"
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """machine, conditions: what differs, a phrase each; only_old, only_new: names of series without
-    a partner.
+    a partner. floors: of each experiment, old and new, in cycles; moved: where they are of
+    different states of the host.
     """
 
     changes: tuple[Change, ...]
+    ratios: tuple[RatioChange, ...]
+    floors: tuple[tuple[str, float, float], ...]
+    moved: tuple[str, ...]
     only_old: tuple[str, ...]
     only_new: tuple[str, ...]
     machine: tuple[str, ...]
@@ -145,9 +108,10 @@ class Comparison:
     threshold: float
 
     @property
-    def crossed(self) -> tuple[Change, ...]:
-        """Those that crossed the threshold."""
-        return tuple(change for change in self.changes if change.crossed)
+    def crossed(self) -> tuple[Change | RatioChange, ...]:
+        """What crossed the threshold: ratios, where there are any; else medians."""
+        every: tuple[Change | RatioChange, ...] = self.ratios or self.changes
+        return tuple(change for change in every if change.crossed)
 
 
 def compare(
@@ -186,9 +150,18 @@ def compare(
         if name not in ours
         for series in _judged(theirs[name])
     ]
+    ratios: list[RatioChange] = []
+    floors = [
+        (name, *ends) for name in both if (ends := _floors(ours[name], theirs[name])) is not None
+    ]
+    moved = [name for name, old_floor, new_floor in floors if _apart(old_floor, new_floor)]
     for name in both:
         pairs, left, right = _paired(_judged(ours[name]), _judged(theirs[name]))
-        changes += [_change(ours[name], theirs[name], a, b, threshold) for a, b in pairs]
+        still = name not in moved
+        changes += [
+            _change(ours[name], theirs[name], a, b, threshold, still=still) for a, b in pairs
+        ]
+        ratios += _ratio_changes(ours[name], theirs[name], threshold)
         only_old += [name_of(name, series) for series in left]
         only_new += [name_of(name, series) for series in right]
     if not changes:
@@ -202,6 +175,9 @@ def compare(
     )
     return Comparison(
         tuple(changes),
+        tuple(ratios),
+        tuple(floors),
+        tuple(moved),
         tuple(only_old),
         tuple(only_new),
         tuple(machine),
@@ -258,11 +234,20 @@ def _key(series: Series, *, fractions: bool) -> Key:
 def _paired(
     old: Sequence[Series], new: Sequence[Series]
 ) -> tuple[list[tuple[Series, Series]], list[Series], list[Series]]:
-    """Pairs, and what has no partner on either side. First by all parameters; then, where that
+    """Pairs, and what has no partner on either side. First by their keys, where both say the same
+    of themselves but for what was counted or observed; then by all parameters; then, where that
     leaves one candidate a side, without those that are fractions: counts taken while measuring.
     """
-    pairs: list[tuple[Series, Series]] = []
-    left, right = list(old), list(new)
+    by_key = {one.key: one for one in new}
+    pairs = [
+        (one, partner)
+        for one in old
+        if not one.key.startswith(first_schema.KEY)
+        and (partner := by_key.get(one.key)) is not None
+        and _kind(one) == _kind(partner)
+    ]
+    left = [one for one in old if not any(one is a for a, _ in pairs)]
+    right = [one for one in new if not any(one is b for _, b in pairs)]
     for fractions in (True, False):
         mine, yours = _by_key(left, fractions=fractions), _by_key(right, fractions=fractions)
         for key, own in mine.items():
@@ -275,6 +260,15 @@ def _paired(
     return sorted(pairs, key=lambda pair: order[id(pair[0])]), left, right
 
 
+def _kind(series: Series) -> Key:
+    """What its key cannot hide."""
+    chosen = {name for name, value in series.parameters.items() if isinstance(value, str)}
+    return (
+        series.system, series.variant, series.cores, series.measure, series.mode, series.batch,
+        series.unit, *sorted((name, series.parameters[name]) for name in chosen - OBSERVED),
+    )  # fmt: skip
+
+
 def _by_key(several: Sequence[Series], *, fractions: bool) -> dict[Key, list[Series]]:
     found: dict[Key, list[Series]] = {}
     for series in several:
@@ -282,7 +276,61 @@ def _by_key(several: Sequence[Series], *, fractions: bool) -> dict[Key, list[Ser
     return found
 
 
-def _change(old: Document, new: Document, a: Series, b: Series, threshold: float) -> Change:
+# --- Changes
+# --------------------------------------------------------------------------------------------------
+
+
+def _floors(old: Document, new: Document) -> tuple[float, float] | None:
+    """The farthest pair's back-to-back floor in both."""
+    ends = [max((one.back_to_back for one in some.floor), default=0.0) for some in (old, new)]
+    return (ends[0], ends[1]) if all(ends) else None
+
+
+def _apart(one: float, other: float) -> bool:
+    return max(one, other) > ALIKE * min(one, other)
+
+
+def _ratio_changes(old: Document, new: Document, threshold: float) -> list[RatioChange]:
+    """Of ratios that say what would be better."""
+    before = {ratio.name: ratio for ratio in old.ratios}
+    found = []
+    for ratio in new.ratios:
+        was = before.get(ratio.name)
+        if was is None or ratio.words is None:
+            continue
+        change = _over(ratio.value, was.value)
+        interval = _spread(
+            (was.interval.low, was.interval.high), (ratio.interval.low, ratio.interval.high),
+            was.interval, ratio.interval, change,
+        )  # fmt: skip
+        noise = max(spread_of(old, was), spread_of(new, ratio))
+        better = ratio.words.more_is_better
+        outcome = judge(interval, noise, more_is_better=better).outcome
+        loss = 1 - change if better else change - 1
+        crossed = outcome == "worse" and loss > threshold
+        found.append(
+            RatioChange(old.experiment, ratio, was.value, change, interval, outcome, crossed)
+        )
+    return found
+
+
+def _spread(
+    first: tuple[float, float], second: tuple[float, float], a: Interval, b: Interval, value: float
+) -> Interval:
+    """Of a quotient of two independent medians with these ends; it holds the value."""
+    order = "min-max" not in (a.method, b.method)
+    return Interval(
+        low=min(_over(second[0], first[1]), value),
+        high=max(_over(second[1], first[0]), value),
+        coverage=max(a.coverage + b.coverage - 1, 0.0),
+        method="order-statistic" if order else "min-max",
+    )
+
+
+def _change(
+    old: Document, new: Document, a: Series, b: Series, threshold: float, *, still: bool
+) -> Change:
+    """still: both runs found the host in one state; else nothing is claimed."""
     unit: str = a.unit
     scale = 1.0
     rates = old.environment.tsc_hz, new.environment.tsc_hz
@@ -293,20 +341,13 @@ def _change(old: Document, new: Document, a: Series, b: Series, threshold: float
         and abs(rates[0] / rates[1] - 1) > RATE_DIFFERS
     ):
         unit, scale = "ns", rates[0] / rates[1]
-    first, second = _ends(a), _ends(b)
+    low, high = _ends(b)
     ratio = scale * _over(b.p50, a.p50)
-    interval = Interval(
-        low=min(scale * _over(second[0], first[1]), ratio),
-        high=max(scale * _over(second[1], first[0]), ratio),
-        coverage=max(a.median_interval.coverage + b.median_interval.coverage - 1, 0.0),
-        method=(
-            "min-max"
-            if "min-max" in (a.median_interval.method, b.median_interval.method)
-            else "order-statistic"
-        ),
+    interval = _spread(
+        _ends(a), (scale * low, scale * high), a.median_interval, b.median_interval, ratio
     )
     noise = max(spread_of(old), spread_of(new))
-    claimed = not any(
+    claimed = still and not any(
         warning.code == "oversubscribed" for one in (old, new) for warning in one.warnings
     )
     more_is_better = b.measure == "throughput"

@@ -11,6 +11,8 @@ import msgspec
 from multikernel.results.document import Document, Ratio, Series
 
 SCHEMA = "multikernel-results/1"
+KEY = "series-"
+"""How the keys begin that series get here: they name places, and nothing that two runs share."""
 
 
 def _without(kind: type[msgspec.Struct], *names: str, **others: Any) -> type[msgspec.Struct]:
@@ -33,7 +35,7 @@ def read(data: bytes | str) -> Document:
     record = _fields(msgspec.json.decode(data, type=_Document))
     del record["schema"]
     series = [
-        Series(**_fields(one), key=f"series-{number}", by_boot=[])
+        Series(**_fields(one), key=f"{KEY}{number}", by_boot=[])
         for number, one in enumerate(record.pop("series"))
     ]
     ratios = [_ratio(one) for one in record.pop("ratios")]

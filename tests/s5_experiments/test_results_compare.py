@@ -8,7 +8,8 @@ from s5_experiments import report_documents as known
 
 from multikernel.errors import BadInput
 from multikernel.results import document as d
-from multikernel.results.compare import Comparison, compare, machine_differences
+from multikernel.results.compare import Comparison, compare
+from multikernel.results.same_machine import machine_differences
 
 
 def run(median: float, *, noise: float = 0.0, **changes: Any) -> list[d.Document]:
@@ -170,3 +171,56 @@ def test_what_makes_a_machine() -> None:
     assert machine_differences(
         ours, known.environment(topology={"cpus": 2}, cpu_flags=["sse"])
     ) == ["cpu_flags: constant_tsc against sse"]
+
+
+# --- Ratios, floors, and what is observed
+
+
+def with_ratio(value: float, *, floor: float = 310.0, median: float = 1000) -> list[d.Document]:
+    """A document with a ratio that says what is better, and a floor."""
+    words = d.Words(subject="the multikernel", other="the shared kernel")
+    interval = d.Interval(
+        low=0.99 * value, high=1.01 * value, coverage=0.96, method="order-statistic"
+    )
+    lines = d.LineFloors(back_to_back=[floor], single=[floor])
+    floors = [d.Floor(pair=(0, 1), back_to_back=floor, single=floor, by_line=lines)]
+    ratio = documents.ratio("shared-over-two-phase", value, interval, words, "structure")
+    series = known.series(median, spread=0.01, key="two-phase")
+    return [known.document("unmap", [series], ratios=[ratio], floor=floors)]
+
+
+@pytest.mark.parametrize(
+    ("new", "outcome", "crossed"),
+    [(2.0, "same", False), (1.5, "worse", True), (1.85, "worse", False), (3.0, "better", False)],
+)
+def test_ratios_are_judged_and_gated_on(new: float, outcome: str, crossed: bool) -> None:
+    found = compare(with_ratio(2.0), with_ratio(new))
+    (ratio,) = found.ratios
+    assert (ratio.outcome, ratio.crossed) == (outcome, crossed)
+    assert bool(found.crossed) == crossed
+
+
+def test_where_there_are_ratios_medians_alone_cross_nothing() -> None:
+    found = compare(with_ratio(2.0), with_ratio(2.0, median=1500))
+    assert [change.outcome for change in found.changes] == ["worse"]
+    assert not found.crossed
+
+
+def test_where_the_host_had_moved_the_cpus_medians_say_nothing() -> None:
+    found = compare(with_ratio(2.0, floor=160), with_ratio(1.0, floor=1000, median=3000))
+    assert found.moved == ("unmap",)
+    assert [change.outcome for change in found.changes] == ["unknown"]
+    assert [ratio.outcome for ratio in found.ratios] == ["worse"]
+
+
+def test_what_was_observed_is_no_part_of_what_a_series_is() -> None:
+    def seen(**parameters: d.Scalar) -> list[d.Document]:
+        several = [
+            known.series(1000, key=f"pair-{n}", parameters={"from_cpu": n, **parameters})
+            for n in range(2)
+        ]
+        return [known.document("latency", several)]
+
+    found = compare(seen(steady="yes", told="none"), seen(steady="no", told="interrupt"))
+    assert len(found.changes) == 2
+    assert not found.only_old

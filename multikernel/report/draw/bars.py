@@ -136,8 +136,11 @@ def _group(axes: Axes, group: Group, top: float, high: float) -> None:
 def _bar(axes: Axes, bar: Bar, top: float, high: float) -> None:
     second = top + 0.11 + _row(bar) - ROW
     middle, colour = second + 0.085, SOFT if bar.paper else INK
-    axes.text(0, top + 0.11, shortened(bar.label, WIDTH - 2 * SIDE), color=colour)
-    axes.text(high, second, shortened(bar.text, WIDTH - 2 * SIDE), ha="right", color=colour)
+    # A mark is interrupted where it crosses them.
+    clear = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
+    label, text = (shortened(one, WIDTH - 2 * SIDE) for one in (bar.label, bar.text))
+    axes.text(0, top + 0.11, label, color=colour, bbox=clear)
+    axes.text(high, second, text, ha="right", color=colour, bbox=clear)
     if bar.paper:
         axes.barh(
             middle, bar.value, THICK, color="white", edgecolor=SOFT, linestyle=(0, (3, 2)),
