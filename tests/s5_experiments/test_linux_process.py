@@ -12,7 +12,12 @@ import pytest
 from s5_experiments.smoke import placement
 
 from multikernel.errors import CoreDied, MultikernelError
-from multikernel.experiments.instrument.linux_process import LinuxProcess, activity_of
+from multikernel.experiments.instrument.linux_process import (
+    PROVED,
+    TIMES,
+    LinuxProcess,
+    activity_of,
+)
 from multikernel.experiments.unmap.linux import histogram_of
 
 MEMORY = 1 << 20
@@ -22,7 +27,8 @@ def test_it_measures_and_says_what_happened() -> None:
     cpus = placement().cpus
     with LinuxProcess(cpus, MEMORY) as linux:
         answer = linux.ask("unmap", count=20, idle=False)
-        assert histogram_of(answer).samples == 20
+        for name in TIMES["unmap"]:
+            assert histogram_of(answer, name).samples == 20
         assert set(activity_of(answer).cpus) == set(cpus)
         for processes in (False, True):
             answer = linux.ask("own-pages", pages=8, rounds=2, processes=processes)
@@ -31,8 +37,24 @@ def test_it_measures_and_says_what_happened() -> None:
             assert os.sched_getaffinity(linux.process.pid) == {cpus[0]}
         for reused in (False, True):
             answer = linux.ask("life", count=2 * 16, batch=16, reused=reused, idle=True)
-            assert histogram_of(answer).samples == 2
+            assert histogram_of(answer, "life").samples == 2
     assert linux.process.poll() == 0
+
+
+def test_the_proof_counts_around_the_timed_call_alone() -> None:
+    cpus = placement().cpus
+    if len(set(cpus)) < 2:
+        pytest.skip("one CPU interrupts nobody")
+    with LinuxProcess(cpus, MEMORY) as linux:
+        computing, idle = (
+            sum(linux.ask("unmap", count=4, idle=idle)["proof"] or 0 for _ in range(5))
+            for idle in (False, True)
+        )
+    if not computing:
+        pytest.skip("this host notifies no CPU by interrupts that it counts")
+    operations = 5 * PROVED * (len(set(cpus)) - 1)
+    assert 0.5 * operations < computing < 1.5 * operations
+    assert idle < 0.5 * operations
 
 
 def test_threads_have_their_cpus_before_a_slice_begins() -> None:

@@ -30,6 +30,17 @@ from multikernel.experiments.unmap.linux import BY_CORES, LinuxArms
 from multikernel.results.document import Caution
 
 
+WHEN = Caution(
+    code="when-access-is-revoked",
+    text=(
+        "Timed is the revocation: once it returns no core can read the page. In both kernels the"
+        " mapping itself is removed afterwards, sixteen at once, by a core that is idle or that maps"
+        " next; a whole life, fresh, has all of that in it. Linux' removal is a call of its own,"
+        " whose time stands beside (remove)."
+    ),
+)
+
+
 class Unmap(Experiment):
     """Both kernels and Linux."""
 
@@ -72,6 +83,7 @@ class Unmap(Experiment):
         if not self.request.crowded:
             specs = [spec for arm in self.arms() for spec in arm.specs]
             yield from notified.check(collector, specs)
+        yield WHEN
         yield from by_cores.said(self.plan)
         if not self.request.comparing:
             yield from host_transports.refused(self.request)

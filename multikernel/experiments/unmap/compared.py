@@ -129,7 +129,9 @@ def _own_pages() -> Iterator[Ratio]:
 def _what_else_is_paid() -> Iterator[Ratio]:
     beside = [
         ("map", "Mapping on all cores", "shared", "the shared kernel"),
+        ("map", "Mapping on all cores", "linux", "Linux's threads"),
         ("touch", "The first touch on all cores", "shared", "the shared kernel"),
+        ("touch", "The first touch on all cores", "linux", "Linux's threads"),
         *(
             (f"life-{form}", f"A page's whole life, {how}", key, other)
             for form, how in (("fresh", "mapped where none was"), ("reused", "where it was before"))

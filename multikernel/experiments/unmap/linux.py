@@ -6,14 +6,13 @@ host counts them (`notified`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from multikernel.experiments.instrument.arms import Arm, Outcome, Pair, Spec
-from multikernel.experiments.instrument.linux_process import LinuxProcess, activity_of
+from multikernel.experiments.instrument.linux_process import PROVED, LinuxProcess, activity_of
 from multikernel.experiments.instrument.loops import PAGE
 from multikernel.experiments.instrument.request import Request
 from multikernel.experiments.instrument.rig import LIVES
@@ -29,6 +28,7 @@ from multikernel.experiments.unmap.kernels import (
 from multikernel.experiments.unmap.notified import shootdowns
 from multikernel.results.histogram import Histogram
 
+COMPUTES = "linux-computing"
 COMPUTING, IDLE, BY_CORES = 400, 60, 200
 """Operations in a slice."""
 
@@ -44,9 +44,9 @@ class Linux:
         return stack.enter_context(LinuxProcess(request.placement.cpus, self.memory))
 
 
-def histogram_of(answer: dict[str, Any]) -> Histogram:
-    """The samples of the Linux process's answer."""
-    samples = answer["samples"]
+def histogram_of(answer: dict[str, Any], name: str) -> Histogram:
+    """Samples of the Linux process's answer."""
+    samples = answer["samples"][name]
     sparse = {"sub_bits": 7, "counts": samples["counts"]}
     mean = samples["sum"] / samples["n"]
     return Histogram.from_sparse(sparse, samples["min"], samples["max"], mean)
@@ -79,11 +79,26 @@ class LinuxArms:
         """Of a page that so many threads have mapped as the series has cores."""
         count = self.sizes.count(usual, slow=True)
 
+        # What Linux pays besides, at the full number of cores.
+        sides = [] if idle or own.key != COMPUTES else list(self._sides(own.cores))
+
         def slice_of(linux: LinuxProcess) -> Outcome:
             answer = linux.ask("unmap", count=count, idle=idle, cores=own.cores)
-            return self._outcome(own, answer, histogram_of(answer), count)
+            samples = {one.key: histogram_of(answer, one.variant) for one in sides}
+            samples[own.key] = histogram_of(answer, "unmap")
+            # Counted around the timed call: mapping and removal interrupt, too.
+            return self._outcome(own, answer, samples, PROVED, answer["proof"])
 
-        return self._arm(own, slice_of)
+        return self._arm(own, slice_of, *sides)
+
+    def _sides(self, cores: int) -> Iterator[Spec]:
+        """What else an operation costs. How the removal notifies is not looked at."""
+        for name, what in (("map", "map-on-all-cores"), ("touch", "first-touch-on-all-cores")):
+            yield spec(
+                f"{name}-linux", "linux", name, cores, operation=what, target="computing",
+                told="none",
+            )  # fmt: skip
+        yield spec("remove-linux", "linux", "remove", cores, operation="munmap", target="computing")
 
     def _life(self, own: Spec, form: str, target: str) -> Arm:
         count = self.sizes.count(LIVES_BATCHES, slow=True) * LIVES
@@ -91,7 +106,8 @@ class LinuxArms:
 
         def slice_of(linux: LinuxProcess) -> Outcome:
             answer = linux.ask("life", **ask)
-            return self._outcome(own, answer, histogram_of(answer), count)
+            samples = {own.key: histogram_of(answer, "life")}
+            return self._outcome(own, answer, samples, count, self._interrupts(answer))
 
         return self._arm(own, slice_of)
 
@@ -108,21 +124,24 @@ class LinuxArms:
             rate = throughput(operations, answer["cycles"])
             # Every core unmaps, so an operation has all others as its targets, as it has in the
             # other arms.
-            return self._outcome(own, answer, rate, operations, initiator=None)
+            interrupts = shootdowns(activity_of(answer), None)
+            return self._outcome(own, answer, {own.key: rate}, operations, interrupts)
 
         return self._arm(own, slice_of)
 
+    def _interrupts(self, answer: dict[str, Any]) -> int | None:
+        return shootdowns(activity_of(answer), self.request.placement.cpus[0])
+
     def _outcome(
-        self, own: Spec, answer: dict[str, Any], samples: Histogram, operations: int,
-        initiator: int | None = 0,
+        self, own: Spec, answer: dict[str, Any], samples: dict[str, Histogram], operations: int,
+        interrupts: int | None,
     ) -> Outcome:  # fmt: skip
-        cpus, activity = self.request.placement.cpus, activity_of(answer)
-        interrupts = shootdowns(activity, None if initiator is None else cpus[initiator])
-        others = len(set(cpus[: own.cores])) - 1
+        """interrupts: that the targets of so many operations took."""
+        others = len(set(self.request.placement.cpus[: own.cores])) - 1
         sums = {f"{own.key}.operations": float(operations * others)}
         if interrupts is not None:
             sums[f"{own.key}.interrupts"] = float(interrupts)
-        return Outcome({own.key: samples}, sums, activity)
+        return Outcome(samples, sums, activity_of(answer))
 
-    def _arm(self, own: Spec, slice_of: Any) -> Arm:
-        return Arm(own.key.replace("-", " "), (own,), self.on, partial(slice_of))
+    def _arm(self, own: Spec, slice_of: Callable[[LinuxProcess], Outcome], *sides: Spec) -> Arm:
+        return Arm(own.key.replace("-", " "), (own, *sides), self.on, slice_of)

@@ -27,8 +27,12 @@ cdef extern from "probes/probes.h":
     enum counter_event:
         COUNTER_L1D_READS, COUNTER_L1D_MISSES, COUNTER_L1I_MISSES, COUNTER_CONTEXT_SWITCHES
     int counter_open(counter_event event, bint kernel)
+    enum step_of_linux "linux_step":
+        LINUX_PREPARE, LINUX_TAKE, LINUX_REMOVE
     int probe_linux_team(int memory, uint32_t threads, bint idle)
-    int probe_linux_unmap(uint32_t count, histogram *h) nogil
+    int probe_linux_unmap(uint32_t first, uint32_t count, histogram *const *times) nogil
+    int probe_linux_step(uint32_t number, step_of_linux what) nogil
+    void probe_linux_leave() nogil
     int probe_linux_life(uint32_t count, uint32_t batch, bint reused, histogram *h) nogil
     void probe_linux_hold() nogil
     int probe_linux_own_pages(uint32_t number, uint32_t pages, uint32_t rounds,
@@ -113,12 +117,37 @@ def linux_team(int memory, uint32_t threads, bint idle):
     _linux(probe_linux_team(memory, threads, idle))
 
 
-def linux_unmap(uint32_t count, Histogram h):
-    """mprotect of a page that all other threads hold; raises OSError when the host refuses."""
+def linux_unmap(uint32_t first, uint32_t count, times):
+    """mprotect of a page that all other threads hold, so often; times: histograms of that, of the
+    map and the touch before it, and of the removal behind it. The numbers of a team's operations
+    grow. Raises OSError when the host refuses.
+    """
+    cdef Histogram taking, mapping, touching, removing
+    taking, mapping, touching, removing = times
+    cdef histogram *all_times[4]
+    all_times[0], all_times[1] = taking.h, mapping.h
+    all_times[2], all_times[3] = touching.h, removing.h
     cdef int error
     with nogil:
-        error = probe_linux_unmap(count, h.h)
+        error = probe_linux_unmap(first, count, all_times)
     _linux(error)
+
+
+def linux_step(uint32_t number, str what):
+    """One step of such an operation: "prepare" (map, and all touch it), "take", "remove"."""
+    cdef step_of_linux step = {
+        "prepare": LINUX_PREPARE, "take": LINUX_TAKE, "remove": LINUX_REMOVE,
+    }[what]
+    cdef int error
+    with nogil:
+        error = probe_linux_step(number, step)
+    _linux(error)
+
+
+def linux_leave():
+    """The threads that hold the page end."""
+    with nogil:
+        probe_linux_leave()
 
 
 def linux_life(uint32_t count, uint32_t batch, bint reused, Histogram h):

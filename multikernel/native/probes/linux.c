@@ -19,7 +19,7 @@ static struct {
     int memory;
     uint32_t threads;
     bool idle;
-    char *page;
+    char *range, *page;
     pthread_barrier_t *barrier;                /* children have it too */
     _Alignas(PAD_BYTES) _Atomic uint32_t turn; /* touch once for every turn, until LEAVE */
     _Alignas(PAD_BYTES) _Atomic uint32_t touched;
@@ -32,6 +32,7 @@ int probe_linux_team(int memory, uint32_t threads, bool idle)
     if (team.threads)
         munmap(team.barrier, sizeof *team.barrier);
     team.threads = 0;
+    team.range = NULL;
     team.barrier =
         mmap(NULL, sizeof *team.barrier, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (team.barrier == MAP_FAILED)
@@ -99,26 +100,78 @@ static int map(char *at, uint64_t page)
 /* A fresh mapping for every operation, walking through a reserved range as the kernels' maps do:
  * one that is only given its rights back keeps the host's tables warm, and would be cheaper to take
  * away again than what it is compared with. */
-int probe_linux_unmap(uint32_t count, struct histogram *histogram)
+static int map_next(uint32_t number)
 {
-    char *range = reserve(NULL, PLACES * STEP);
-    int error = range == MAP_FAILED ? errno : 0;
-    for (uint32_t i = 1; i <= count && !error; i++) {
-        team.page = range + i % PLACES * STEP;
-        if ((error = map(team.page, 0)))
-            break;
-        next_turn(i);
-        while (atomic_load_explicit(&team.touched, memory_order_acquire) != team.threads - 1)
-            sched_yield();
-        wait_us(team.idle ? QUIET_US : 2); /* idle: until they sleep */
-        uint64_t start = arch_cycles();
-        int failed = mprotect(team.page, PAGE_BYTES, PROT_NONE);
-        histogram_add(histogram, arch_cycles_behind() - start);
-        if (failed || reserve(team.page, PAGE_BYTES) != team.page)
-            error = errno;
+    if (!team.range && (team.range = reserve(NULL, PLACES * STEP)) == MAP_FAILED) {
+        team.range = NULL;
+        return errno;
     }
+    team.page = team.range + number % PLACES * STEP;
+    return map(team.page, 0);
+}
+
+static void touch_all(uint32_t number)
+{
+    next_turn(number);
+    while (atomic_load_explicit(&team.touched, memory_order_acquire) != team.threads - 1)
+        sched_yield();
+}
+
+static int take(void)
+{
+    return mprotect(team.page, PAGE_BYTES, PROT_NONE) ? errno : 0;
+}
+
+static int remove_page(void)
+{
+    return reserve(team.page, PAGE_BYTES) == team.page ? 0 : errno;
+}
+
+void probe_linux_leave(void)
+{
     next_turn(LEAVE);
-    munmap(range, PLACES * STEP);
+    if (team.range)
+        munmap(team.range, PLACES * STEP);
+    team.range = NULL;
+}
+
+int probe_linux_step(uint32_t number, enum linux_step what)
+{
+    int error;
+    switch (what) {
+    case LINUX_PREPARE:
+        if ((error = map_next(number)))
+            return error;
+        touch_all(number);
+        wait_us(team.idle ? QUIET_US : 2); /* idle: until they sleep */
+        return 0;
+    case LINUX_TAKE:
+        return take();
+    default:
+        return remove_page();
+    }
+}
+
+int probe_linux_unmap(uint32_t first, uint32_t count, struct histogram *const *times)
+{
+    int error = 0;
+    for (uint32_t i = first; i < first + count && !error; i++) {
+        uint64_t start = arch_cycles();
+        error = map_next(i);
+        histogram_add(times[1], arch_cycles_behind() - start);
+        if (error)
+            break;
+        start = arch_cycles();
+        touch_all(i);
+        histogram_add(times[2], arch_cycles_behind() - start);
+        wait_us(team.idle ? QUIET_US : 2);
+        start = arch_cycles();
+        error = take();
+        histogram_add(times[0], arch_cycles_behind() - start);
+        start = arch_cycles();
+        error = error ? error : remove_page();
+        histogram_add(times[3], arch_cycles_behind() - start);
+    }
     return error;
 }
 

@@ -142,9 +142,15 @@ int counter_open(enum counter_event event, bool kernel);
  * probe_linux_own_pages they may be processes that it has forked. Begins one. All of these return 0
  * or an errno. */
 int probe_linux_team(int memory, uint32_t threads, bool idle);
-/* The first takes all rights from a page of that shared segment, as the kernels' pages are, */
-int probe_linux_unmap(uint32_t count, struct histogram *histogram);
-/* or has it live so often, from its mapping to its removal or back again (the mean of each
+/* The first takes all rights from a page of that shared segment, as the kernels' pages are, so
+ * often, the operations' numbers beginning with `first`; times: of that, of the map and the touch
+ * before it, and of the removal behind it. Or it does one step of that operation. Numbers of a team
+ * grow. At the end it leaves, and the others end. */
+int probe_linux_unmap(uint32_t first, uint32_t count, struct histogram *const *times);
+enum linux_step { LINUX_PREPARE, LINUX_TAKE, LINUX_REMOVE };
+int probe_linux_step(uint32_t number, enum linux_step what);
+void probe_linux_leave(void);
+/* Or it has it live so often, from its mapping to its removal or back again (the mean of each
  * batch), */
 int probe_linux_life(uint32_t count, uint32_t batch, bool reused, struct histogram *histogram);
 /* while the others use it, until it ends; where idle they sleep instead of computing. */

@@ -177,8 +177,12 @@ def _errors(axes: Axes, line: Line) -> None:
 def _across(axes: Axes, several: Sequence[Line], standing: Sequence[Mark], linear: bool) -> None:
     xs = sorted({point.x for line in several for point in line.points})
     xs = sorted({*xs, *(mark.value for mark in standing)})
-    if not linear and len(xs) > 1 and xs[0] > 0 and xs[-1] > 4 * xs[0]:
-        axes.set_xscale("log", base=2)
+    above = [x for x in xs if x > 0]
+    if not linear and len(above) > 1 and xs[0] >= 0 and above[-1] > 4 * above[0]:
+        if xs[0] > 0:
+            axes.set_xscale("log", base=2)
+        else:  # nought has a place beside the others
+            axes.set_xscale("symlog", base=2, linthresh=above[0])
     if len(xs) == 1:
         beside = max(1.0, abs(xs[0]) / 2)
         axes.set_xlim(xs[0] - beside, xs[0] + beside)
