@@ -24,6 +24,7 @@ from multikernel.machine import caveats as caveats_
 from multikernel.machine import provenance
 from multikernel.machine.activity import Activity
 from multikernel.machine.clock import TscRate, tsc_rate
+from multikernel.machine.conditions import conditions
 from multikernel.machine.cpus import Placement
 from multikernel.machine.doctor import Finding, doctor
 from multikernel.machine.host import Host, load_average
@@ -94,6 +95,7 @@ class Environment:
         self.load_after = load_average(self.root)
         build = provenance.build_info()
         return {
+            **conditions(self.root),
             "cpu_model": self.host.cpu_model,
             "architecture": self.host.architecture,
             "cpu_flags": list(self.host.flags),
@@ -101,7 +103,6 @@ class Environment:
             "cpus": list(self.placement.cpus),
             "kernel": self.host.kernel,
             "virtualised": self.host.virtualised,
-            "hypervisor": self.host.hypervisor,
             "governor": self.host.governor,
             "clocksource": self.host.clocksource,
             "cpu_quota": self.host.cpu_quota,

@@ -121,7 +121,7 @@ def write_figures(
         )  # fmt: skip
     store.prepare(directory, where="--figures")
     for target, data in files:
-        write(data, str(target), replace=replace)
+        write(data, str(target), replace=replace, where="--figures")
     return [target for target, _ in files]
 
 
@@ -240,18 +240,19 @@ def form_of(output: str) -> Callable[[Sequence[Document]], bytes]:
 # --------------------------------------------------------------------------------------------------
 
 
-def write(data: bytes, output: str | None, *, replace: bool = False) -> Path:
+def write(data: bytes, output: str | None, *, replace: bool = False, where: str = WHERE) -> Path:
     """Writes a file and returns its name. None: report.html here, or the next free report-2.html.
 
-    replace: over one that is there. Raises BadInput, OutputError.
+    replace: over one that is there; where: the option to name in errors. Raises BadInput,
+    OutputError.
     """
     if output is not None:
         target = Path(output)
-        if not _written(data, target, replace=replace):
+        if not _written(data, target, replace=replace, where=where):
             raise BadInput(
                 "there is a file of that name already",
                 value=target,
-                where=WHERE,
+                where=where,
                 hint="nothing was overwritten: choose another name, or add --force",
             )
         return target
@@ -259,12 +260,12 @@ def write(data: bytes, output: str | None, *, replace: bool = False) -> Path:
     while True:
         stem, suffix = os.path.splitext(DEFAULT)
         target = Path(DEFAULT if counter == 1 else f"{stem}-{counter}{suffix}")
-        if _written(data, target, replace=replace):
+        if _written(data, target, replace=replace, where=where):
             return target
         counter += 1
 
 
-def _written(data: bytes, target: Path, *, replace: bool) -> bool:
+def _written(data: bytes, target: Path, *, replace: bool, where: str) -> bool:
     """False if there is one already. The whole file is written under another name first."""
     try:
         if not replace and os.path.lexists(target):
@@ -279,9 +280,9 @@ def _written(data: bytes, target: Path, *, replace: bool) -> bool:
     except (OSError, ValueError) as error:
         failure = error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))
         raise store.cannot_write(
-            "the report",
+            "the report" if where == WHERE else "the figures",
             failure,
             value=target,
-            where=WHERE,
+            where=where,
             hint="name a file in a directory that is there and can be written",
         ) from None

@@ -115,7 +115,8 @@ class Environment(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What ran, on what, and what the machine did meanwhile; None where the machine does not say.
 
     topology: counts and CPU lists, as `machine` summarises them. cpus: core i ran on cpus[i].
-    tsc_error: relative. time: UTC, ISO 8601. revision: of the source, if it ran from a checkout.
+    tsc_error: relative. tsc_step: cycles
+    that the counter moves by at least. limits: of the control group. cores: as seen by whom. time: UTC, ISO 8601. revision: of the source, if it ran from a checkout.
     command: as it was given, paths without their directories.
     """
 
@@ -133,6 +134,12 @@ class Environment(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True
     tsc_hz: Rate | None
     tsc_error: float | None
     tsc_source: Literal["stated", "measured"] | None
+    tsc_step: float | None = None
+    mitigations: dict[str, str] = {}
+    huge_pages: dict[str, str | None] = {}
+    page_bytes: int | None = None
+    limits: dict[str, str | None] = {}
+    cores: str | None = None
     before: Moment
     after: Moment
     python: str

@@ -45,9 +45,8 @@ def drawn(figure: Figure) -> Drawn:
             (bar,) = container
             hollow = bar.get_facecolor()[:3] == (1.0, 1.0, 1.0)
             dashed = bar.get_linestyle() not in ("-", "solid")
-            bars["paper" if dashed else "control" if hollow else "bar"].append(
-                float(bar.get_width())
-            )
+            kind = "paper" if dashed else "control" if hollow else "bar"
+            bars[kind].append(float(bar.get_width()))
         elif isinstance(container, ErrorbarContainer):
             assert container.has_xerr != container.has_yerr
             for ends in container.lines[2][0].get_segments():

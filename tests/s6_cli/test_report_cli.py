@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from s5_experiments import report_documents as known
 
 from multikernel.results import store
@@ -129,6 +130,76 @@ def test_nothing_there(cli: Run) -> None:
     assert sorted(os.listdir()) == ["empty"]
 
 
+# --- report --figures
+# --------------------------------------------------------------------------------------------------
+
+UNMAP_AND_FLOOR = [*(f"floor-{i}" for i in (1, 2, 3)), *(f"unmap-{i}" for i in (1, 2, 3, 4, 5))]
+
+
+@pytest.mark.parametrize(
+    ("form", "start"), [(None, b"<?xml"), ("svg", b"<?xml"), ("pdf", b"%PDF-"), ("png", b"\x89PNG")]
+)
+def test_every_figure_is_a_file_of_its_own(cli: Run, form: str | None, start: bytes) -> None:
+    results("run")
+    arguments = () if form is None else ("--format", form)
+    code, out, err = cli("report", "run", "--figures", "new/figures", *arguments)
+    assert (code, out, err) == (0, "8 figures: new/figures\n", "")
+    files = sorted(Path("new/figures").iterdir())
+    assert [one.name for one in files] == [f"{name}.{form or 'svg'}" for name in UNMAP_AND_FLOOR]
+    assert all(one.read_bytes().startswith(start) for one in files)
+    assert sorted(os.listdir()) == ["new", "run"]
+
+
+def test_figures_of_two_runs_do_not_take_each_others_names(cli: Run) -> None:
+    results("a", known.floor())
+    results("b", structs.replace(known.floor(), environment=known.environment(cpu_model="Other")))
+    assert cli("report", "a", "b", "--figures", "figures")[0] == 0
+    names = [f"floor-{i}.svg" for i in range(1, 7)]
+    assert sorted(os.listdir("figures")) == names
+
+
+def test_a_figure_that_is_there_stays_and_no_other_is_written(cli: Run) -> None:
+    results("run", known.floor())
+    Path("figures").mkdir()
+    Path("figures/floor-3.svg").write_text("precious")
+    refused(
+        cli("report", "run", "--figures", "figures"), "already", "floor-3.svg", "--figures",
+        "nothing was overwritten", "--force",
+    )  # fmt: skip
+    assert os.listdir("figures") == ["floor-3.svg"]
+    assert Path("figures/floor-3.svg").read_text() == "precious"
+    # Of another form none is there.
+    assert cli("report", "run", "--figures", "figures", "--format", "pdf")[0] == 0
+    assert cli("report", "run", "--figures", "figures", "--force")[0] == 0
+    assert Path("figures/floor-3.svg").read_bytes().startswith(b"<?xml")
+    assert len(os.listdir("figures")) == 6
+
+
+@pytest.mark.parametrize("name", ["run/unmap.json/x", "/proc/x", "run/unmap.json", "taken"])
+def test_where_no_figure_can_be_written_it_says_so(cli: Run, name: str) -> None:
+    results("run")
+    Path("taken/floor-1.svg").mkdir(parents=True)
+    outcome = cli("report", "run", "--figures", name, "--force")
+    refused(outcome, "cannot write", name, "--figures")
+
+
+def test_figures_and_a_page_are_asked_for_one_at_a_time(cli: Run) -> None:
+    results("run")
+    refused(cli("report", "run", "--figures", "figures", "-o", "x.html"), "not both", "--output")
+    refused(cli("report", "run", "--figures", "figures", "--format", "gif"), "--format", "gif")
+    assert os.listdir() == ["run"]
+
+
+def test_without_figures_no_directory_is_made(cli: Run) -> None:
+    refused(cli("report", "nowhere", "--figures", "figures"), "cannot read results", "nowhere")
+    results("run", structs.replace(known.floor(), series=[], floor=[], ratios=[]))
+    refused(cli("report", "run", "--figures", "figures"), "no series to draw")
+    assert os.listdir() == ["run"]
+
+
+# --- What is no document
+# --------------------------------------------------------------------------------------------------
+
 OLDER = encode(known.unmap()).replace(b"multikernel-results/2", b"multikernel-results/0")
 NEWER = OLDER.replace(b"results/0", b"results/3")
 
@@ -191,7 +262,7 @@ def test_json_is_all_there_is_on_stdout(cli: Run) -> None:
     found = json.loads(out)
     assert (code, err) == (3, "")
     assert (found["schema"], found["crossed"], found["threshold"]) == (
-        "multikernel-comparison/1",
+        "multikernel-comparison/2",
         1,
         0.1,
     )

@@ -29,13 +29,12 @@ from multikernel.experiments.unmap.kernels import KernelArms, Sizes, spec
 from multikernel.experiments.unmap.linux import BY_CORES, LinuxArms
 from multikernel.results.document import Caution
 
-
 WHEN = Caution(
     code="when-access-is-revoked",
     text=(
         "Timed is the revocation: once it returns no core can read the page. In both kernels the"
-        " mapping itself is removed afterwards, sixteen at once, by a core that is idle or that maps"
-        " next; a whole life, fresh, has all of that in it. Linux' removal is a call of its own,"
+        " mapping itself is removed afterwards, sixteen at once, by a core that is idle or that"
+        " maps next; a whole life, fresh, has all of that in it. Linux' removal is a call of its own,"
         " whose time stands beside (remove)."
     ),
 )

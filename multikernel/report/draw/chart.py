@@ -8,10 +8,11 @@ wherever it is opened. matplotlib is imported here, and only when something is d
 from __future__ import annotations
 
 import io
+import logging
 import re
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -117,10 +118,22 @@ class Chart:
         return out.getvalue()
 
 
-def _styled(more: dict[Any, Any]) -> AbstractContextManager[None]:
-    import matplotlib
+@contextmanager
+def _styled(more: dict[Any, Any]) -> Iterator[None]:
+    """In our looks, whatever the user has set for figures of their own."""
+    # Where it keeps its list of fonts is nothing to a reader of reports.
+    logger = logging.getLogger("matplotlib")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        import matplotlib
 
-    return matplotlib.rc_context({**STYLE, **more})
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update({**STYLE, **more})
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def _named(tag: str, name: str) -> str:
