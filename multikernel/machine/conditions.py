@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import pairwise
 from typing import Any
 
 from multikernel.machine import control_groups
@@ -63,7 +64,7 @@ def tsc_step() -> float | None:
     except ImportError:
         return None
     reads = [tsc() for _ in range(READS)]
-    steps = sorted({b - a for a, b in zip(reads, reads[1:], strict=False) if b > a})
+    steps = sorted({b - a for a, b in pairwise(reads) if b > a})
     # What all reads lie apart by is a whole number of steps: the least difference of differences.
-    apart = [b - a for a, b in zip(steps, steps[1:], strict=False)]
+    apart = [b - a for a, b in pairwise(steps)]
     return float(min([*steps[:1], *apart])) if steps else None

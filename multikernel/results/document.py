@@ -115,9 +115,9 @@ class Environment(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What ran, on what, and what the machine did meanwhile; None where the machine does not say.
 
     topology: counts and CPU lists, as `machine` summarises them. cpus: core i ran on cpus[i].
-    tsc_error: relative. tsc_step: cycles
-    that the counter moves by at least. limits: of the control group. cores: as seen by whom. time: UTC, ISO 8601. revision: of the source, if it ran from a checkout.
-    command: as it was given, paths without their directories.
+    tsc_error: relative. tsc_step: cycles that the counter moves by at least. limits: of the
+    control group. cores: as seen by whom. time: UTC, ISO 8601. revision: of the source, if it
+    ran from a checkout. command: as it was given, paths without their directories.
     """
 
     cpu_model: str

@@ -34,8 +34,8 @@ WHEN = Caution(
     text=(
         "Timed is the revocation: once it returns no core can read the page. In both kernels the"
         " mapping itself is removed afterwards, sixteen at once, by a core that is idle or that"
-        " maps next; a whole life, fresh, has all of that in it. Linux' removal is a call of its own,"
-        " whose time stands beside (remove)."
+        " maps next; a whole life, fresh, has all of that in it. Linux' removal is a call of its"
+        " own, whose time stands beside (remove)."
     ),
 )
 
