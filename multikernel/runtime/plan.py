@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 ADDRESS_BYTES = 1 << 36
@@ -64,10 +64,8 @@ class Plan:
     lock_scope: str = "big"
     addresses: int = ADDRESS_BYTES
     sys_path: tuple[str, ...] = ()
-    directory: str = ""
     system: str = ""
     launcher: int = 0
-    main: str | None = field(default=None)
 
     @property
     def cores(self) -> int:

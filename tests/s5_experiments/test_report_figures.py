@@ -55,7 +55,7 @@ def test_latency_is_a_square_a_pair() -> None:
 
 
 def test_a_large_latency_matrix_is_one_picture() -> None:
-    (figure,) = figures(known.latency(70))
+    (figure,) = figures(known.latency(40))
     pictures = [
         value
         for image in parsed(figure).iter("image")

@@ -263,7 +263,7 @@ def test_elements_escape_what_is_not_markup() -> None:
 
 
 def test_the_same_documents_give_the_same_bytes() -> None:
-    documents = [known.unmap(), known.latency(20), known.shared_memory()]
+    documents = [known.round_trip(), known.latency(20), known.shared_memory()]
     assert as_html(documents) == as_html(documents)
     assert as_svg(documents) == as_svg(documents)
 
