@@ -4,8 +4,8 @@ cores that make it.
 Guarantees: all cores of an arm update at the same time (they meet before, and go on after, what
 counts; a slice in which one was off its CPU does not count), back to back in batches. SHM: each
 core updates the same lines itself, in a special loop (raw). MSG: cores ask core 0, the server,
-through the booted driver; the server's own program does nothing, and what the update costs there is
-timed by the server, for the last call of each batch. With one core alone there is no other to ask:
+through the booted driver; the server's own program does nothing, and what the update costs there it
+times itself, 64 in a row after each batch, so that no clock is inside. With one core alone there is no other to ask:
 its program asks its own driver, and no message is sent. MSG again over sockets: the same requests
 in systems whose cores talk by those, over the very channels of their monitors. Answers: the paper's
 figure 3 (SHM1 … SHM8, MSG1, MSG8, Server).
@@ -36,7 +36,7 @@ SHARED_LINES, MESSAGE_LINES = (1, 2, 4, 8), (1, 8)
 SERVER = 0
 SECONDS = 0.004
 """Of a slice, on every core."""
-CHUNK, CHUNK_BY_THE_HOST = 1000, 200
+CHUNK, CHUNK_BY_THE_HOST = 10_000, 200
 """Updates between two looks at the time; and where the host carries each of them."""
 COUNTS_MAX = 16
 PRESENT = 0.9

@@ -5,8 +5,10 @@
 
 #include "probes/timed.h"
 
-/* A kind of request of this probe's own. 1 lines <= UPDATE_LINES -> 1 cycles it took */
-enum { KIND_UPDATE = KIND_SERVED };
+/* A kind of request of this probe's own. 1 lines <= UPDATE_LINES, 2 times -> 1 cycles of one, the
+ * mean of so many, where there are several: a clock around a single one would be two thirds of it.
+ */
+enum { KIND_UPDATE = KIND_SERVED, SERVED_IN_A_ROW = 64 };
 
 /* A word in each of so many lines is changed. Atomically, so that every update has to own its line:
  * a plain load and store is served by the store buffer for as long as it likes, and would show no
@@ -27,11 +29,17 @@ int64_t probe_update_shared(struct driver *d, const struct probe *p)
 /* The server: data that only its core touches, updated on behalf of others. */
 static enum verdict serve(struct driver *d, const struct message *request, struct message *reply)
 {
-    if (request->word[1] > UPDATE_LINES)
+    const uint64_t lines = request->word[1], times = request->word[2];
+    if (lines > UPDATE_LINES || !times || times > SERVED_IN_A_ROW)
         return VERDICT_BAD_REQUEST;
+    if (times == 1) {
+        update(scratch(d, d->me, 0), lines);
+        return VERDICT_OK;
+    }
     uint64_t start = arch_cycles();
-    update(scratch(d, d->me, 0), request->word[1]);
-    reply->word[1] = arch_cycles_behind() - start;
+    for (uint64_t i = 0; i < times; i++)
+        update(scratch(d, d->me, 0), lines);
+    reply->word[1] = (arch_cycles_behind() - start) / times;
     return VERDICT_OK;
 }
 
@@ -42,22 +50,31 @@ int64_t probe_update_serve(struct driver *d, const struct probe *p)
     return 0;
 }
 
+/* As the cores of this system talk. */
+static enum verdict ask_server(struct driver *d, uint32_t core, const struct message *request,
+                               struct message *reply)
+{
+    if (core != d->me && d->transport->by_host)
+        return driver_call_over(d, d->transport, core, request, reply);
+    return ask(d, core, request, reply);
+}
+
 int64_t probe_update_message(struct driver *d, const struct probe *p)
 {
-    struct message request = {{message_head(KIND_UPDATE, 0, 0, 0, 0), p->lines}}, reply;
+    const struct message request = {{message_head(KIND_UPDATE, 0, 0, 0, 0), p->lines, 1}},
+                         in_a_row = {{request.word[0], p->lines, SERVED_IN_A_ROW}};
+    struct message reply;
     enum verdict verdict = VERDICT_OK;
     if (!p->times[1])
         return -EINVAL;
     driver_enter(d);
     for (uint64_t done = 0; done < p->count && verdict == VERDICT_OK; done += p->batch) {
         uint64_t start = arch_cycles();
-        for (uint32_t i = 0; i < p->batch; i++) {
-            if (p->core != d->me && d->transport->by_host) /* as the cores of this system talk */
-                verdict = driver_call_over(d, d->transport, p->core, &request, &reply);
-            else
-                verdict = ask(d, p->core, &request, &reply);
-        }
+        for (uint32_t i = 0; i < p->batch; i++)
+            verdict = ask_server(d, p->core, &request, &reply);
         histogram_add(p->times[0], (arch_cycles_behind() - start) / p->batch);
+        if (verdict == VERDICT_OK)
+            verdict = ask_server(d, p->core, &in_a_row, &reply);
         histogram_add(p->times[1], reply.word[1]);
     }
     driver_leave(d);
