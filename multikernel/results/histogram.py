@@ -159,12 +159,38 @@ class Histogram:
         low, high = bucket_bounds(index, self.sub_bits)
         return float(min(max((low + high) / 2, self.minimum), self.maximum))
 
-    def summary(self) -> dict[str, Any]:
-        """The fields of a document's series: samples, min, p5 … p999, max, mean."""
+    def within(self, percent: float, step: float) -> float:
+        """The percentile of what a clock counted that moves in steps: equal readings are taken to
+        lie evenly within a step around them. Where buckets are as wide as a step: the middle of the
+        bucket.
+        """
+        middle = self.percentile(percent)
+        low, high = bucket_bounds(bucket_index(round(middle), self.sub_bits), self.sub_bits)
+        if high - low + 1 >= step:
+            return middle
+        first, last = (
+            bucket_index(max(round(middle + side * step / 2), 0), self.sub_bits) for side in (-1, 1)
+        )
+        below = int(self.counts[: first + 1].sum())
+        inside = int(self.counts[first + 1 : last + 1].sum())
+        if not inside:
+            return middle
+        share = (percent / 100 * self.samples - below) / inside
+        value = middle + step * (min(max(share, 0.0), 1.0) - 0.5)
+        return float(min(max(value, self.minimum), self.maximum))
+
+    def summary(self, step: float | None = None) -> dict[str, Any]:
+        """The fields of a document's series: samples, min, p5 … p999, max, mean. step: of the clock
+        that timed each sample by itself.
+        """
+
+        def at(percent: float) -> float:
+            return self.percentile(percent) if step is None else self.within(percent, step)
+
         return {
             "samples": self.samples,
             "min": float(self.minimum),
-            **{name: self.percentile(percent) for name, percent in PERCENTILES.items()},
+            **{name: at(percent) for name, percent in PERCENTILES.items()},
             "max": float(self.maximum),
             "mean": self.mean,
         }

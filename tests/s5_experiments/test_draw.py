@@ -130,6 +130,13 @@ def form(request: pytest.FixtureRequest) -> str:
     return name
 
 
+@pytest.fixture(scope="module", params=["svg", "pdf"])
+def vectors(request: pytest.FixtureRequest) -> str:
+    """Of which there are two; matplotlib makes the pixels of a PNG itself."""
+    name: str = request.param
+    return name
+
+
 @pytest.fixture(scope="module")
 def every(form: str) -> Picture:
     return pixels(EVERY, form)
@@ -175,20 +182,20 @@ def test_a_mark_crosses_the_bars_at_its_value_and_no_letters(every: Picture, for
 
 
 @pytest.fixture(scope="module")
-def alone(form: str) -> Picture:
+def alone(vectors: str) -> Picture:
     """One bar, beside a longer one."""
-    return pixels(chart_of(ALONE, LONGER), form)
+    return pixels(chart_of(ALONE, LONGER), vectors)
 
 
 ALONE = Bar("multikernel · arm", 60.0, "60 cycles", "multikernel")
 LONGER = Bar("Linux · arm", 100.0, "100 cycles", "linux")
 
 
-def test_an_error_bar_is_dark_and_is_the_interval(form: str, alone: Picture) -> None:
+def test_an_error_bar_is_dark_and_is_the_interval(vectors: str, alone: Picture) -> None:
     left, top, right, bottom = box(of_colour(alone, SYSTEMS["multikernel"]))
     # One that the value lies in, and one that it does not.
     for low, high in ((50.0, 75.0), (70.0, 90.0)):
-        picture = pixels(chart_of(replace(ALONE, low=low, high=high), LONGER), form)
+        picture = pixels(chart_of(replace(ALONE, low=low, high=high), LONGER), vectors)
         new = differing(picture, alone)
         assert (picture[new].max(axis=1) < 140).mean() > 0.6
         unit = (right - left) / 60
@@ -198,9 +205,9 @@ def test_an_error_bar_is_dark_and_is_the_interval(form: str, alone: Picture) -> 
         assert top <= y0 < y1 <= bottom
 
 
-def test_a_control_is_hatched(form: str, alone: Picture) -> None:
+def test_a_control_is_hatched(vectors: str, alone: Picture) -> None:
     left, top, right, bottom = box(of_colour(alone, SYSTEMS["multikernel"]))
-    picture = pixels(chart_of(replace(ALONE, control=True), LONGER), form)
+    picture = pixels(chart_of(replace(ALONE, control=True), LONGER), vectors)
     inner = between(picture, left + 4, top + 4, right - 4, bottom - 4)
     assert not dark(inner).any()
     assert 0.3 < light(inner).mean() < 0.8
@@ -214,9 +221,9 @@ def test_a_control_is_hatched(form: str, alone: Picture) -> None:
     )
 
 
-def test_a_bar_of_the_paper_is_hollow(form: str, alone: Picture) -> None:
+def test_a_bar_of_the_paper_is_hollow(vectors: str, alone: Picture) -> None:
     left, top, right, bottom = box(of_colour(alone, SYSTEMS["multikernel"]))
-    picture = pixels(chart_of(replace(ALONE, paper=True), LONGER), form)
+    picture = pixels(chart_of(replace(ALONE, paper=True), LONGER), vectors)
     inner = between(picture, left + 5, top + 5, right - 5, bottom - 5)
     assert light(inner).all()
     around = between(picture, left - 2, top - 2, right + 2, bottom + 2)
@@ -224,11 +231,11 @@ def test_a_bar_of_the_paper_is_hollow(form: str, alone: Picture) -> None:
     assert not of_colour(picture, SYSTEMS["multikernel"]).any()
 
 
-def test_names_and_values_are_written_in_dark_letters(form: str, alone: Picture) -> None:
+def test_names_and_values_are_written_in_dark_letters(vectors: str, alone: Picture) -> None:
     left, _, right, _ = box(of_colour(alone, SYSTEMS["linux"]))
     middle = (left + right) / 2
     for change, at_left in (({"label": " "}, True), ({"text": " "}, False)):
-        lacking = pixels(chart_of(replace(ALONE, **change), LONGER), form)
+        lacking = pixels(chart_of(replace(ALONE, **change), LONGER), vectors)
         gone = differing(alone, lacking)
         assert dark(alone)[gone].any()
         x0, _, x1, _ = box(gone)
@@ -260,9 +267,9 @@ def test_lines_are_where_their_values_are(form: str) -> None:
         assert of_colour(picture[len(plot) :], colour).any()  # in the legend
 
 
-def test_the_error_bars_of_a_line_are_dark_and_upright(form: str) -> None:
+def test_the_error_bars_of_a_line_are_dark_and_upright(vectors: str) -> None:
     def drawn(points: Sequence[Point]) -> Picture:
-        return pixels(lines([Line("a", tuple(points))], "cores", "cycles", linear=True), form)
+        return pixels(lines([Line("a", tuple(points))], "cores", "cycles", linear=True), vectors)
 
     bare = drawn([Point(1, 100), Point(2, 200)])
     # The second reaches as high as the points did, so that the axis stays.
@@ -275,16 +282,14 @@ def test_the_error_bars_of_a_line_are_dark_and_upright(form: str) -> None:
     assert (left + right) / 2 == pytest.approx(box(of_colour(plot, COLOURS[0]))[0], abs=20)
 
 
-def test_what_is_dearer_is_darker(form: str) -> None:
+def test_what_is_dearer_is_darker(vectors: str) -> None:
     values = {(0, 1): 100.0, (1, 0): 200.0, (0, 2): 300.0, (2, 0): 400.0, (1, 2): 500.0}
     chart = heat(values, [0, 1, 2], "cycles")
-    picture = pixels(chart, form)
-    # MuPDF smooths pictures; the stacked file has a heading above.
-    above = picture.shape[0] - chart.height * DPI if form == "stacked" else 0.0
+    picture = pixels(chart, vectors)
     side = 0.5
 
     def shade(a: int, b: int) -> float:
-        x, y = (LEFT + (b + 0.2) * side) * DPI, (TOP + (a + 0.2) * side) * DPI + above
+        x, y = (LEFT + (b + 0.2) * side) * DPI, (TOP + (a + 0.2) * side) * DPI
         return float(between(picture, x - 4, y - 4, x + 4, y + 4).mean())
 
     shades = [shade(*pair) for pair in values]

@@ -120,10 +120,10 @@ def test_messages_go_by_sockets_too_where_there_is_somebody_to_ask() -> None:
     assert carried["socket", "msg8", 2, "round-trip"].p5 > server.p50
 
 
-def test_updates_are_back_to_back_in_batches_and_the_servers_own_are_timed_singly() -> None:
+def test_updates_are_back_to_back_in_batches_and_the_servers_own_in_a_row() -> None:
     for one in document_of("shared-memory").series:
         server = one.variant.startswith("server")
-        assert (one.mode, one.batch) == (("single", 1) if server else ("back-to-back", 100))
+        assert (one.mode, one.batch) == ("back-to-back", 64 if server else 100)
         assert one.system == ("raw" if one.variant.startswith("shm") else "multikernel")
         assert one.parameters["lines"] == int(one.variant[-1])
 

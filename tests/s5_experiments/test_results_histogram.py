@@ -204,3 +204,35 @@ def test_counters_that_contradict_each_other_are_refused(
 def test_a_sparse_form_that_is_no_histogram_is_refused(sparse: dict[str, object]) -> None:
     with pytest.raises(DocumentError, match="no histogram"):
         Histogram.from_sparse(sparse, 0, 10, 5)
+
+
+# --- Within the steps of a clock
+
+
+@pytest.mark.parametrize("step", [10.0, 26.0])
+@pytest.mark.parametrize("true", [(290, 350), (300, 310), (1000, 1400)])
+def test_percentiles_lie_within_a_step_of_the_clock(true: tuple[int, int], step: float) -> None:
+    """What took evenly many cycles between two, read off a clock that moves in steps."""
+    exact = np.linspace(*true, 4001)
+    read = Histogram.from_values([round(step * round(one / step)) for one in exact])
+    for percent in (10, 50, 90):
+        wanted = float(np.percentile(exact, percent))
+        coarse = abs(read.percentile(percent) - wanted)
+        fine = abs(read.within(percent, step) - wanted)
+        assert fine <= max(coarse, 0.35 * step)
+    if true[1] - true[0] > 2 * step:
+        assert read.within(50, step) == pytest.approx(sum(true) / 2, abs=0.15 * step)
+
+
+def test_where_buckets_are_as_wide_as_a_step_nothing_changes() -> None:
+    read = Histogram.from_values([100_000, 100_300, 120_000])
+    assert read.within(50, 26.0) == read.percentile(50)
+    assert read.summary(26.0)["p50"] == read.summary()["p50"]
+
+
+def test_equal_readings_stay_what_they_are_and_percentiles_in_order() -> None:
+    same = Histogram.from_values([260] * 50)
+    assert same.within(50, 26.0) == 260
+    mixed = Histogram.from_values([260] * 50 + [286] * 30 + [312] * 20).summary(26.0)
+    order = [mixed[name] for name in ("min", "p5", "p50", "p95", "p99", "max")]
+    assert order == sorted(order)

@@ -19,6 +19,7 @@ from statistics import median
 
 from multikernel.experiments.instrument.arms import CONTROL, Outcome, Pair, Ratio, Spec, line_key
 from multikernel.experiments.instrument.request import Request
+from multikernel.machine.conditions import tsc_step
 from multikernel.results import document, statistics
 from multikernel.results.document import BootSamples, Buckets, Caution, Mode, Series
 from multikernel.results.histogram import Histogram
@@ -64,6 +65,10 @@ class Collector:
         self._keys: dict[str, set[str]] = defaultdict(set)
         self.left_out: frozenset[int] = frozenset()
         """Boots that do not count."""
+        self.step = tsc_step()
+        """Of the clock, in cycles."""
+        self.singles: set[str] = set()
+        """Series whose samples are single operations: their percentiles lie within a step."""
         self.stands_for: dict[str, str] = {}
         """By key, the key of the series that stands for it (`Spec.also`)."""
 
@@ -109,7 +114,13 @@ class Collector:
 
     def medians(self, key: str) -> dict[int, float]:
         """The median of an arm in each boot that has one and counts."""
-        return {boot: one.percentile(50) for boot, one in self._by_boot(key).items()}
+        step = self._step_of(self.stands_for.get(key, key).removesuffix(CONTROL))
+        return {boot: one.summary(step)["p50"] for boot, one in self._by_boot(key).items()}
+
+    def _step_of(self, key: str) -> float | None:
+        """The clock's, where its steps are in the samples; floors are named by their mode."""
+        floor = key.startswith("floor-") and "-single" in key
+        return self.step if floor or key in self.singles else None
 
     def _by_boot(self, key: str) -> dict[int, Histogram]:
         found = self._tallies.get(self.stands_for.get(key, key), {})
@@ -155,7 +166,8 @@ class Collector:
         if not found:
             return None
         merged = Histogram.merge(list(found.values()))
-        summary = merged.summary()
+        step = self._step_of(spec.key.removesuffix(CONTROL))
+        summary = merged.summary(step)
         return Series(
             key=spec.key, system=spec.system, variant=spec.variant, cores=spec.cores,
             parameters=dict(spec.parameters),
@@ -164,7 +176,7 @@ class Collector:
             median_interval=statistics.median_interval(list(self.medians(spec.key).values())),
             over_floor=self._over_floor(spec),
             histogram=Buckets.of(merged),
-            by_boot=[_samples_of(boot, one) for boot, one in found.items()],
+            by_boot=[_samples_of(boot, one, step) for boot, one in found.items()],
             control=spec.control, **summary,
         )  # fmt: skip
 
@@ -226,8 +238,8 @@ class Collector:
                 )
 
 
-def _samples_of(boot: int, histogram: Histogram) -> BootSamples:
-    summary = histogram.summary()
+def _samples_of(boot: int, histogram: Histogram, step: float | None) -> BootSamples:
+    summary = histogram.summary(step)
     names = ("samples", "p5", "p50", "p95", "p99")
     return BootSamples(
         boot=boot, histogram=Buckets.of(histogram), **{name: summary[name] for name in names}

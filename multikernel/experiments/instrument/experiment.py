@@ -76,6 +76,7 @@ class Experiment:
         collector, record = Collector(request), document.begin(request)
         arms, pairs = self.chosen(), self.judged_by()
         specs = [spec for arm in arms for spec in arm.specs]
+        collector.singles = {spec.key for spec in specs if is_single(spec)}
         collector.stands_for = {key: spec.key for spec in specs for key in spec.also}
         whole = [*arms, *floor_arms(request, self.floors_on, self.pairs())]
         began, number, found = time.monotonic(), 0, states.settle(collector, pairs, 0)
@@ -91,6 +92,11 @@ class Experiment:
 
 MORE = 1.6
 """So many times the boots that were asked for may be run until as many count."""
+
+
+def is_single(spec: Spec) -> bool:
+    """Whether each of its samples is one operation between two readings of the clock."""
+    return spec.mode == "single" and spec.unit == "tsc-cycles"
 
 
 def names_of(arm: Arm) -> set[str]:
