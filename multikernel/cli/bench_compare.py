@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from multikernel.cli.options import skip
 from multikernel.errors import BadInput
 from multikernel.results.compare import METHOD, Change, Comparison, RatioChange, compare
 
@@ -66,7 +67,10 @@ def command(
         )
     share = _share(threshold)
     found = compare(
-        collect([old]), collect([new]), threshold=share, different_machines=different_machines
+        collect([old], skip),
+        collect([new], skip),
+        threshold=share,
+        different_machines=different_machines,
     )
     if json_to is not None:
         click.echo(json.dumps(record(found), indent=2, ensure_ascii=False))

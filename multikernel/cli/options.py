@@ -112,6 +112,11 @@ def note(sentence: str) -> None:
         click.echo(f"note: {sentence}", err=True)
 
 
+def skip(error: MultikernelError) -> None:
+    """A file among others that is no document: said, and left out."""
+    note(f"skipped: {error}")
+
+
 def check_new_file(file: str | None, forms: Iterable[str], *, where: str = "-o") -> None:
     """Minutes of work are not to be lost to a typing error. forms: suffixes that are known. Raises
     BadInput.

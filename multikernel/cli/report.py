@@ -11,6 +11,7 @@ import sys
 
 import click
 
+from multikernel.cli.options import skip
 from multikernel.errors import BadInput
 from multikernel.report.draw.chart import FORMS, Form
 
@@ -59,10 +60,10 @@ def command(
                 "figures or a page, not both at once", value=output, where="--output",
                 hint="leave out -o, or --figures",
             )  # fmt: skip
-        written = export.write_figures(export.collect(sources), figures, form_, replace=force)
+        written = export.write_figures(export.collect(sources, skip), figures, form_, replace=force)
         print(f"{len(written)} figures: {figures}", file=sys.stdout)
         return
     form = export.form_of(export.DEFAULT if output is None else output)
-    documents = export.collect(sources)
+    documents = export.collect(sources, skip)
     path = export.write(form(documents), output, replace=force)
     print(path, file=sys.stdout)

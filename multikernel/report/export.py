@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from multikernel.errors import BadInput
+from multikernel.errors import BadInput, DocumentError
 from multikernel.report.draw.chart import Chart, Form
 from multikernel.report.figure import Figure, stacked
 from multikernel.report.figures import registry
@@ -36,12 +36,17 @@ WHERE = "--output"
 # --------------------------------------------------------------------------------------------------
 
 
-def collect(sources: Sequence[str | os.PathLike[str]]) -> list[Document]:
+def collect(
+    sources: Sequence[str | os.PathLike[str]],
+    skipped: Callable[[DocumentError], None] | None = None,
+) -> list[Document]:
     """All documents of directories and files. A directory that holds run directories stands for all
-    of these; without any source it is the latest run below results/. Raises BadInput,
-    DocumentError."""
+    of these; without any source it is the latest run below results/. skipped: as `store.read` has
+    it. Raises BadInput, DocumentError.
+    """
     paths = [path for source in (sources or [_latest_run()]) for path in _runs(Path(source))]
-    return [one for path in paths for several in store.read(path).values() for one in several]
+    read = (store.read(path, skipped=skipped) for path in paths)
+    return [one for found in read for several in found.values() for one in several]
 
 
 def _runs(path: Path) -> list[Path]:

@@ -15,6 +15,7 @@ import itertools
 import os
 import secrets
 import zlib
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -77,9 +78,12 @@ def write(
     raise AssertionError("names do not end")
 
 
-def read(source: str | os.PathLike[str]) -> dict[Path, list[Document]]:
+def read(
+    source: str | os.PathLike[str], *, skipped: Callable[[DocumentError], None] | None = None
+) -> dict[Path, list[Document]]:
     """All documents of a directory (its *.json and *.json.gz, not those below) or of one file, by
-    file, in order of name.
+    file, in order of name. skipped: told of a file among others that is no document, which is then
+    left out.
 
     A file may hold one document or an array of them; kept small, it is compressed. Raises BadInput
     for a path that is not there, cannot be read or holds no documents, DocumentError for a file
@@ -99,13 +103,31 @@ def read(source: str | os.PathLike[str]) -> dict[Path, list[Document]]:
                 )
         else:
             files = [path]
-        return {file: _decoded(file) for file in files}
+        return _read(files, skipped if len(files) > 1 else None)
     except OSError as error:
         raise BadInput(
             f"cannot read results: {error.strerror}",
             value=error.filename or path,
             hint="name a result directory, or a document in one",
         ) from None
+
+
+def _read(
+    files: Sequence[Path], skipped: Callable[[DocumentError], None] | None
+) -> dict[Path, list[Document]]:
+    found: dict[Path, list[Document]] = {}
+    last: DocumentError | None = None
+    for file in files:
+        try:
+            found[file] = _decoded(file)
+        except DocumentError as error:
+            if skipped is None:
+                raise
+            skipped(error)
+            last = error
+    if last is not None and not found:
+        raise last
+    return found
 
 
 def holds_documents(path: Path) -> bool:
