@@ -41,6 +41,7 @@ def capture(
             "proc/interrupts": INTERRUPTS.format(tlb=tlb),
             "proc/7/status": STATUS.format(voluntary, involuntary),
             "proc/7/sched": SCHED.format(migrations),
+            "proc/7/schedstat": f"1000 {100 * involuntary + 300 * migrations} 2\n",
             "proc/8/status": STATUS.format(3, 0),
             "sys/devices/system/cpu/cpu3/cpufreq/scaling_cur_freq": "2600000",
         },
@@ -76,7 +77,9 @@ def test_the_difference_is_what_happened_meanwhile(tmp_path: Path) -> None:
         ("task-gone", "task 8 ended meanwhile"),
     ]
     assert meanwhile.record()["cpus"]["3"]["tlb_shootdowns"] == 1000
-    assert meanwhile.record()["tasks"]["7"] == {"voluntary": 0, "involuntary": 4, "migrations": 1}
+    assert meanwhile.record()["tasks"]["7"] == {
+        "voluntary": 0, "involuntary": 4, "migrations": 1, "waited_ns": 700,
+    }  # fmt: skip
 
 
 def test_a_quiet_stretch_has_no_complaints(tmp_path: Path) -> None:
