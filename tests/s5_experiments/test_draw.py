@@ -379,7 +379,7 @@ ENDS = st.one_of(st.none(), FROM_NOUGHT)
 KINDS = st.sampled_from([*SYSTEMS, "paper", "of-tomorrow", ""])
 
 drawn_for_all = settings(
-    deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow]
+    deadline=None, max_examples=8, suppress_health_check=[HealthCheck.too_slow]
 )
 
 

@@ -203,6 +203,11 @@ OLDER = encode(known.unmap()).replace(b"multikernel-results/2", b"multikernel-re
 NEWER = OLDER.replace(b"results/0", b"results/3")
 
 
+def asked(command: str, source: str) -> tuple[str, ...]:
+    """A command line that reads the source, for once or for both runs."""
+    return ("report", source) if command == "report" else ("bench", "compare", source, source)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -220,10 +225,32 @@ NEWER = OLDER.replace(b"results/0", b"results/3")
 def test_what_is_no_document_is_named_and_nothing_is_written(
     cli: Run, content: bytes, words: str, command: str
 ) -> None:
-    results("run", known.floor())
+    Path("run").mkdir()
     Path("run/bad.json").write_bytes(content)
-    arguments = ("report", "run") if command == "report" else ("bench", "compare", "run", "run")
-    refused(cli(*arguments), words, "bad.json", code=1)
+    for source in ("run", "run/bad.json"):
+        refused(cli(*asked(command, source)), words, "bad.json", code=1)
+    # Among documents it is left out, and said so.
+    results("run", known.floor())
+    code, out, err = cli(*asked(command, "run"))
+    assert code == 0
+    assert out
+    notes = err.splitlines()
+    assert len(notes) == (1 if command == "report" else 2)
+    assert all(one.startswith("note: skipped: ") and "bad.json" in one for one in notes)
+    assert all(words in one for one in notes)
+    # By itself it is what was asked for.
+    refused(cli("report", "run/floor.json", "run/bad.json", "-o", "x.json"), words, code=1)
+    assert sorted(os.listdir()) == (["report.html", "run"] if command == "report" else ["run"])
+
+
+def test_of_files_that_are_all_no_documents_nothing_is_drawn(cli: Run) -> None:
+    Path("run").mkdir()
+    for name in ("a", "b"):
+        Path(f"run/{name}.json").write_text("{}")
+    code, out, err = cli("report", "run")
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-1].startswith("multikernel: not a result document")
+    assert "a.json" in err
     assert sorted(os.listdir()) == ["run"]
 
 
