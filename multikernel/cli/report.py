@@ -34,13 +34,15 @@ from multikernel.report.draw.chart import FORMS, Form
     "--format",
     "form_",
     type=click.Choice(FORMS),
-    default="svg",
-    show_default=True,
-    help="Of these files.",
+    help="Of these files: svg, unless it is said.",
 )
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def command(
-    sources: tuple[str, ...], output: str | None, figures: str | None, form_: Form, force: bool
+    sources: tuple[str, ...],
+    output: str | None,
+    figures: str | None,
+    form_: Form | None,
+    force: bool,
 ) -> None:
     """Draw results as one self-contained HTML page.
 
@@ -60,10 +62,16 @@ def command(
                 "figures or a page, not both at once", value=output, where="--output",
                 hint="leave out -o, or --figures",
             )  # fmt: skip
-        written = export.write_figures(export.collect(sources, skip), figures, form_, replace=force)
+        form = form_ or "svg"
+        written = export.write_figures(export.collect(sources, skip), figures, form, replace=force)
         print(f"{len(written)} figures: {figures}", file=sys.stdout)
         return
-    form = export.form_of(export.DEFAULT if output is None else output)
+    if form_ is not None:
+        raise BadInput(
+            "a format is of figures", value=form_, where="--format",
+            hint="add --figures DIR; a page's form follows its file's name",
+        )  # fmt: skip
+    page = export.form_of(export.DEFAULT if output is None else output)
     documents = export.collect(sources, skip)
-    path = export.write(form(documents), output, replace=force)
+    path = export.write(page(documents), output, replace=force)
     print(path, file=sys.stdout)

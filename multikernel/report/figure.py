@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from multikernel.catalogue import PaperValue
 from multikernel.report.draw.chart import WIDTH as COLUMN
 from multikernel.report.draw.chart import XLINK, Chart, titled
-from multikernel.report.markup import Child, Markup, element, joined, style
-from multikernel.report.style import FIGURE_STYLE
+from multikernel.report.markup import Child, Markup, element, joined
+from multikernel.report.style import LOOKS
 
 WIDTH = 420.0
 LETTER = 0.53
@@ -68,7 +68,7 @@ def svg(figure: Figure, name: str) -> Markup:
         figure.drawing.body,
         viewBox=f"0 0 {WIDTH:g} {figure.drawing.height:g}",
         role="img",
-        class_="drawn",
+        **LOOKS["drawing"],
         aria_labelledby=f"{title} {description}",
     )
 
@@ -79,7 +79,7 @@ def stacked(figures: Sequence[Figure]) -> Markup:
     top = 16.0
     for figure in figures:
         heading = element(
-            "text", shortened(figure.title, WIDTH - 16, 13), x=8, y=top + 8, class_="heading"
+            "text", shortened(figure.title, WIDTH - 16, 13), x=8, y=top + 8, **LOOKS["heading"]
         )
         moved, height = _placed(figure, top + 18)
         words = (element("title", figure.title), element("desc", figure.description))
@@ -89,16 +89,14 @@ def stacked(figures: Sequence[Figure]) -> Markup:
     return element(
         "svg",
         element("title", "; ".join(figure.title for figure in figures)),
-        style(FIGURE_STYLE),
-        # Not every reader knows style sheets; black would be the default.
-        element("rect", width=WIDTH, height=height, class_="ground", fill="#fff"),
+        element("rect", width=WIDTH, height=height, **LOOKS["ground"]),
         joined(parts),
         xmlns="http://www.w3.org/2000/svg",
         **{"xmlns:xlink": XLINK},
         viewBox=f"0 0 {WIDTH:g} {height:g}",
         width=1.5 * WIDTH,
         height=1.5 * height,
-        class_="drawn",
+        **LOOKS["drawing"],
     )
 
 

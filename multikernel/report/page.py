@@ -21,7 +21,7 @@ from multikernel.report.figure import Block, Figure, svg
 from multikernel.report.figures import registry
 from multikernel.report.machines import Machine
 from multikernel.report.markup import Child, Markup, element, joined, style
-from multikernel.report.style import FIGURE_STYLE, PAGE_STYLE
+from multikernel.report.style import PAGE_STYLE
 from multikernel.report.table import HEADINGS, NOTE, NUMBERS, number, rows
 from multikernel.report.wording import short
 from multikernel.results.document import Document
@@ -49,7 +49,7 @@ def page(documents: Sequence[Document]) -> str:
         Markup(f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"/>'),
         element("link", rel="icon", href="data:,"),
         element("title", title),
-        style(FIGURE_STYLE + PAGE_STYLE),
+        style(PAGE_STYLE),
     )
     body = element(
         "body",
@@ -145,7 +145,7 @@ def _answer(machine: Machine, names: _Names) -> Markup:
 
 def _contents(machine: Machine) -> Markup:
     every = list(dict.fromkeys(one.experiment for one in machine.documents))
-    links = [element("a", name, href=f"#{name}") for name in every]
+    links = [element("a", name, href=f"#experiment-{name}") for name in every]
     links.append(element("a", "the verdict", href="#verdict"))
     return element("p", "In this report: ", *_spaced(links), class_="quiet contents")
 
@@ -224,7 +224,9 @@ def _verdict(machine: Machine, *, alone: bool) -> Markup:
 
 def _experiment(machine: Machine, name: str, names: _Names, *, alone: bool) -> Markup:
     documents = machine.of(name)
-    parts: list[Child] = [element("h2", f"Experiment {name}", id=name if alone else None)]
+    parts: list[Child] = [
+        element("h2", f"Experiment {name}", id=f"experiment-{name}" if alone else None)
+    ]
     if name in entries():
         parts.append(element("p", entries()[name].question, class_="quiet"))
     every = {one.experiment for one in machine.documents}

@@ -1,4 +1,4 @@
-"""The report's looks: a style sheet for our own drawings, and one for pages.
+"""The report's looks: attributes of our own drawings, and a style sheet for pages.
 
 Guarantees: a drawing is in plain colours, so that it looks alike in a browser, in an editor and on
 paper; on a page it stands on a light panel, whatever the reader's system prefers. Colours differ
@@ -6,18 +6,23 @@ for people who see few of them (the Okabe-Ito set), and nothing is said by colou
 image or sheet is fetched from anywhere.
 """
 
-FIGURE_STYLE = """
-svg.drawn{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",
-"DejaVu Sans",sans-serif;font-variant-numeric:tabular-nums}
-.drawn .ground{fill:#fff}
-.drawn text{fill:#1b1e23;font-size:12px}
-.drawn text.heading{font-size:13px;font-weight:600}
-.drawn text.axis,.drawn text.soft{fill:#5b626d;font-size:10.5px}
-.drawn .box{fill:#fff;stroke:#c9cdd3;stroke-width:1}
-.drawn .box.even{fill:#f5f6f7}
-.drawn .core{fill:#fff;stroke:#1b1e23;stroke-width:.8}
-.drawn .core.barred{stroke:#5b626d;stroke-dasharray:2 2}
-.drawn text.part{font-size:9px}
+_FONT = 'system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif'
+_INK, _SOFT = "#1b1e23", "#5b626d"
+LOOKS: dict[str, dict[str, str | float]] = {
+    "drawing": {"font_family": _FONT},
+    "ground": {"fill": "#fff"},
+    "heading": {"fill": _INK, "font_size": 13.0, "font_weight": 600},
+    "axis": {"fill": _SOFT, "font_size": 10.5},
+    "part": {"fill": _INK, "font_size": 9.0},
+    "box": {"fill": "#fff", "stroke": "#c9cdd3"},
+    "box even": {"fill": "#f5f6f7", "stroke": "#c9cdd3"},
+    "core": {"fill": "#fff", "stroke": _INK, "stroke_width": 0.8},
+    "core barred": {
+        "fill": "#fff", "stroke": _SOFT, "stroke_width": 0.8, "stroke_dasharray": "2 2",
+    },
+}  # fmt: skip
+"""Of our own drawings: attributes by what an element is. No style sheet, as not all that open SVG
+read one.
 """
 
 _LIGHT = """

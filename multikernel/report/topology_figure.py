@@ -16,6 +16,7 @@ from multikernel.machine.parts import Part, boxes
 from multikernel.machine.topology import Topology
 from multikernel.report.figure import LETTER, WIDTH, Drawing, Figure, shortened, stacked, width_of
 from multikernel.report.markup import Child, Markup, element, joined
+from multikernel.report.style import LOOKS
 from multikernel.report.topology_text import (
     COLLAPSE_CPUS,
     core_label,
@@ -66,21 +67,21 @@ def figure(topology: Topology, notes: Sequence[str] = ()) -> Figure:
     if title != source:
         lines = [*textwrap.wrap(source, letters, subsequent_indent="  "), *lines]
     below: list[Child] = [
-        element("text", line, x=LEFT, y=block.height + (2 + place) * LINE, class_="part")
+        element("text", line, x=LEFT, y=block.height + (2 + place) * LINE, **LOOKS["part"])
         for place, line in enumerate(lines)
     ]
     top = block.height + (2 + len(lines)) * LINE
     if rows:
         above = f"{distance_title(topology)} (10 = at home)"
         below += [
-            element("text", above, x=LEFT, y=top + LINE, class_="part"),
+            element("text", above, x=LEFT, y=top + LINE, **LOOKS["part"]),
             _table(rows, top + 2 * LINE),
         ]
         top += (2 + len(rows)) * LINE
     body = joined(
         [
             block.at(LEFT, 4.0),
-            element("text", counts, x=LEFT, y=block.height + LINE + 6, class_="axis"),
+            element("text", counts, x=LEFT, y=block.height + LINE + 6, **LOOKS["axis"]),
         ]
     )
     return Figure(
@@ -104,14 +105,14 @@ def _table(rows: Sequence[Sequence[str]], top: float) -> Markup:
     parts: list[Child] = []
     for number, (label, *cells) in enumerate(rows):
         y = top + number * LINE
-        parts.append(element("text", label, x=LEFT, y=y, class_="part"))
+        parts.append(element("text", label, x=LEFT, y=y, **LOOKS["part"]))
         parts += [
             element(
                 "text",
                 cell,
                 x=LEFT + 42 + (place + 1) * step,
                 y=y,
-                class_="part",
+                **LOOKS["part"],
                 text_anchor="end",
             )
             for place, cell in enumerate(cells)
@@ -171,14 +172,14 @@ def _block(
                 width=wide,
                 height=height,
                 rx=2,
-                class_="box" if depth % 2 else "box even",
+                **LOOKS["box" if depth % 2 else "box even"],
             ),
             element(
                 "text",
                 shortened(part.title, wide - 2 * PADDING, 10.5),
                 x=x + PADDING,
                 y=y + 11.0,
-                class_="axis",
+                **LOOKS["axis"],
             ),
             inner.at(x + PADDING, y + TITLE_HEIGHT),
         )
@@ -200,13 +201,15 @@ def _core(part: Part, width: float, barred: frozenset[int]) -> _Block:
                 line,
                 x=x + wide / 2,
                 y=y + 11.2 + number * LINE,
-                class_="part",
+                **LOOKS["part"],
                 text_anchor="middle",
             )
             for number, line in enumerate(lines)
         ]
         return element(
-            "g", element("rect", x=x, y=y, width=wide, height=height, rx=1.5, class_=dashed), *words
+            "g",
+            element("rect", x=x, y=y, width=wide, height=height, rx=1.5, **LOOKS[dashed]),
+            *words,
         )
 
     return _Block(wide, height, at)
@@ -216,5 +219,5 @@ def _words(text: str) -> _Block:
     return _Block(
         width_of(text, SMALL),
         LINE,
-        lambda x, y: element("text", text, x=x, y=y + 9.0, class_="part"),
+        lambda x, y: element("text", text, x=x, y=y + 9.0, **LOOKS["part"]),
     )
