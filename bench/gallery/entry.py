@@ -13,7 +13,7 @@ from pathlib import Path
 from multikernel import catalogue
 from multikernel.errors import BadInput
 from multikernel.report.figure import Figure, stacked
-from multikernel.report.figures import registry
+from multikernel.report.figures import distributions, registry
 from multikernel.report.machines import Machine, described, machines, sentences, title_of, warnings
 from multikernel.results import store
 from multikernel.results.document import Document
@@ -62,7 +62,7 @@ def check_nothing_personal(documents: Sequence[Document], names: Sequence[str] =
 def make(documents: Sequence[Document], directory: Path) -> list[Path]:
     """Writes an entry, in place of what the directory held; its files. Raises BadInput."""
     machine = machine_of(documents)
-    figures = {name: stacked([figure]) for name, figure in _figures(machine)}
+    figures = {name: stacked([figure], outlined=False) for name, figure in _figures(machine)}
     text = page(machine, directory.name)
     directory.mkdir(parents=True, exist_ok=True)
     for old in [*directory.glob("*.svg"), *directory.glob("*" + store.PACKED)]:
@@ -78,7 +78,12 @@ def make(documents: Sequence[Document], directory: Path) -> list[Path]:
 
 def _figures(machine: Machine) -> Iterator[tuple[str, Figure]]:
     for document in machine.latest:
-        drawn = [block for block in registry.draw(document) if isinstance(block, Figure)]
+        # Distributions are many: they are in the page that is made of the documents.
+        drawn = [
+            block
+            for block in registry.draw(document)
+            if isinstance(block, Figure) and not block.title.startswith(distributions.TITLE)
+        ]
         for number, figure in enumerate(drawn, 1):
             yield f"{document.experiment}-{number}.svg", figure
 

@@ -76,13 +76,15 @@ class PaperValue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An experiment. figure: of the paper; summary: what is measured, in a sentence; question: what
-    that answers; paper: the values to show beside.
+    that answers; seconds: about how long a quick run takes on two CPUs; paper: the values to show
+    beside.
     """
 
     name: Slug
     figure: Annotated[str, Meta(min_length=1)]
     summary: Annotated[str, Meta(min_length=1)]
     question: str = ""
+    seconds: int | None = None
     paper: tuple[PaperValue, ...] = ()
 
 

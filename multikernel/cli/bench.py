@@ -19,11 +19,14 @@ def command() -> None:
 
 @command.command("list")
 def list_() -> None:
-    """All experiments: name, the paper's figure it answers, and what it measures."""
+    """All experiments: name, the paper's figure it answers, about how long a quick run takes here
+    on two CPUs (20 boots, the default, four times as long), and what it measures.
+    """
     known = registry.listed()
     name, figure = (max(len(getattr(one, what)) for one in known) for what in ("name", "figure"))
     for one in known:
-        click.echo(f"{one.name:<{name}}  {one.figure:<{figure}}  {one.summary}")
+        seconds = "–" if one.seconds is None else f"{one.seconds} s"
+        click.echo(f"{one.name:<{name}}  {one.figure:<{figure}}  {seconds:>5}  {one.summary}")
 
 
 @command.command("run")

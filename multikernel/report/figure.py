@@ -73,15 +73,17 @@ def svg(figure: Figure, name: str) -> Markup:
     )
 
 
-def stacked(figures: Sequence[Figure]) -> Markup:
-    """A file of its own: all drawings, one below the other, each under its title."""
+def stacked(figures: Sequence[Figure], *, outlined: bool = True) -> Markup:
+    """A file of its own: all drawings, one below the other, each under its title. outlined: charts'
+    letters are outlines, which look alike everywhere and take five times the room.
+    """
     parts: list[Child] = []
     top = 16.0
     for figure in figures:
         heading = element(
             "text", shortened(figure.title, WIDTH - 16, 13), x=8, y=top + 8, **LOOKS["heading"]
         )
-        moved, height = _placed(figure, top + 18)
+        moved, height = _placed(figure, top + 18, outlined=outlined)
         words = (element("title", figure.title), element("desc", figure.description))
         parts.append(element("g", *words, heading, moved, role="img"))
         top += height + 44
@@ -100,14 +102,14 @@ def stacked(figures: Sequence[Figure]) -> Markup:
     )
 
 
-def _placed(figure: Figure, top: float) -> tuple[Markup, float]:
+def _placed(figure: Figure, top: float, *, outlined: bool) -> tuple[Markup, float]:
     """The drawing at that height of a file, and how high it is."""
     drawing = figure.drawing
     if not isinstance(drawing, Chart):
         moved = element("g", drawing.body, transform=f"translate(0 {top:g})")
         return moved, drawing.height
     scale = WIDTH / COLUMN / 72
-    body = drawing.elements(f"f{top:.0f}", outlined=True)
+    body = drawing.elements(f"f{top:.0f}", outlined=outlined)
     moved = element("g", body, transform=f"translate(0 {top:g}) scale({scale:g})")
     return moved, drawing.height * WIDTH / COLUMN
 

@@ -212,13 +212,15 @@ class Buckets(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Boot(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A fresh set of systems. floor: one line there and back, back-to-back, in TSC cycles, between
     the cores that are farthest apart; state: where the host had put the CPUs by that (sibling,
-    near, far); None where no floor was measured. counts: ratios are taken from it.
+    near, far); None where no floor was measured. local: the host's mapping
+    call on the slowest core. counts: ratios are taken from it.
     """
 
     number: Annotated[int, Meta(ge=0)]
     floor: Positive | None
     state: Slug | None
     counts: bool
+    local: Positive | None = None
 
 
 class BootSamples(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):

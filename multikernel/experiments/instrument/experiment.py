@@ -20,6 +20,7 @@ from multikernel.experiments.instrument.collector import Collector, Ready
 from multikernel.experiments.instrument.floors import floor_arms, root_pairs
 from multikernel.experiments.instrument.machines import MULTIKERNEL
 from multikernel.experiments.instrument.request import Request
+from multikernel.experiments.instrument.rig import Bench
 from multikernel.results.document import Caution, Document
 
 
@@ -79,13 +80,18 @@ class Experiment:
         collector.singles = {spec.key for spec in specs if is_single(spec)}
         collector.stands_for = {key: spec.key for spec in specs for key in spec.also}
         whole = [*arms, *floor_arms(request, self.floors_on, self.pairs())]
+        local: dict[int, float] = {}
         began, number, found = time.monotonic(), 0, states.settle(collector, pairs, 0)
         while _goes_on(request, number, sum(boot.counts for boot in found), began):
             request.progress(f"{self.entry.name}: {_course(request, began, number)}")
             with ExitStack() as stack:
-                collector.boot(number, opened(whole, stack, request))
+                ready, machines = opened(whole, stack, request)
+                slowest = [one.local for one in machines if isinstance(one, Bench) and one.local]
+                if slowest:
+                    local[number] = max(slowest)
+                collector.boot(number, ready)
             number += 1
-            found = states.settle(collector, pairs, number)
+            found = states.settle(collector, pairs, number, local)
         ratios = [*control_ratios(arms), *self.ratios()]
         return document.finish(self, record, collector, found, arms, ratios)
 
@@ -123,8 +129,10 @@ def _course(request: Request, began: float, done: int) -> str:
     return words if left is None else f"{words}, about {left:.0f} s left"
 
 
-def opened(arms: Sequence[Arm], stack: ExitStack, request: Request) -> list[Ready]:
-    """All arms on fresh machines, those that are repeated on a second one too."""
+def opened(
+    arms: Sequence[Arm], stack: ExitStack, request: Request
+) -> tuple[list[Ready], list[Any]]:
+    """All arms on fresh machines, those that are repeated on a second one too; and the machines."""
     machines: dict[tuple[On, bool], Any] = {}
 
     def machine(on: On, second: bool) -> Any:
@@ -140,4 +148,4 @@ def opened(arms: Sequence[Arm], stack: ExitStack, request: Request) -> list[Read
             again = arm.control()
             run = partial(again.slice, machine(arm.on, True))
             found.append(Ready(again.name, run, again.strict))
-    return found
+    return found, list(machines.values())

@@ -12,6 +12,11 @@ from multikernel.experiments.instrument.request import Request
 from multikernel.experiments.instrument.rig import Bench
 from multikernel.runtime.plan import Kernel
 
+TRIES, LOCAL, CLEAN = 3, 40, 1.2
+"""Boots until all cores are clean; mapping calls on each; and how many times as long they may take
+on one as on another. (Measured: 3 400 cycles on a core pinned before the fork, 4 000 on another.)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Booted:
@@ -26,12 +31,31 @@ class Booted:
     prepare: Callable[[Bench], Any] | None = None
 
     def open(self, stack: ExitStack, request: Request) -> Bench:
-        """It runs until the stack ends. Raises what boot does."""
+        """It runs until the stack ends. Raises what boot does. Booted again where a core's own
+        mapping calls take longer than another's, as they do in a process that first ran elsewhere.
+        """
+        for tries in range(TRIES):
+            with ExitStack() as inner:
+                bench = self._boot(inner, request)
+                if not request.size.measures or bench.crowded:
+                    stack.push(inner.pop_all())
+                    return self._prepared(bench)
+                local = bench.local_on_each(LOCAL)
+                bench.local = max(local)
+                if max(local) <= CLEAN * min(local) or tries == TRIES - 1:
+                    stack.push(inner.pop_all())
+                    return self._prepared(bench)
+        raise AssertionError("tries end")
+
+    def _boot(self, stack: ExitStack, request: Request) -> Bench:
         cpus = list(request.placement.cpus[: self.cores])
         if self.one_cpu:
             cpus = [cpus[0], cpus[0]]
-        booted = system_.boot(cpus, kernel=self.kernel, **dict(self.options))
-        bench = Bench(stack.enter_context(booted))
+        return Bench(
+            stack.enter_context(system_.boot(cpus, kernel=self.kernel, **dict(self.options)))
+        )
+
+    def _prepared(self, bench: Bench) -> Bench:
         if self.prepare is not None:
             bench.prepared = self.prepare(bench)
         return bench

@@ -62,6 +62,8 @@ class Bench:
         self._expected: dict[str, float] = {}
         self._along: dict[int, tuple[tuple[int, int], ...]] = {}
         self._uses = 1
+        self.local: float | None = None
+        """What the host's mapping call takes on the slowest core, where it was looked at."""
         self.prepared: Any = None
         """What the system was prepared with (`machines.Booted`)."""
         frame = system.allocate(loops.PAGE)
@@ -187,6 +189,15 @@ class Bench:
     def local_call(self, count: int) -> Report:
         """The mapping call alone, on core 0."""
         return self.one("local", loops.local_call, self._frame, count, self.watch)
+
+    def local_on_each(self, count: int) -> list[float]:
+        """The median of so many mapping calls on each core, one core after the other."""
+        found = []
+        for core in range(self.cores):
+            call = loops.local_call, (self._frame, count, None)
+            report = self.run("local on each", {core: call})[core]
+            found.append(samples_of(report)["local"].percentile(50))
+        return found
 
     def own_pages(self, pages: int, rounds: int, protocol: str = "two-phase") -> Report:
         """Every core unmaps pages of its own at once. Counts: operations of all, cycles of the

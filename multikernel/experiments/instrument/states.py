@@ -8,7 +8,7 @@ one counts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from multikernel.experiments.instrument.arms import Pair, floor_key
 from multikernel.experiments.instrument.collector import Collector
@@ -16,6 +16,8 @@ from multikernel.results.document import Boot
 
 ALIKE = 1.5
 """Floors that differ by less are of one state."""
+LOCAL_ALIKE = 1.25
+"""And so are mapping calls: those of a core that a neighbour shares take a third longer."""
 SIBLING, NEAR = 110, 400
 """Cycles of the time stamp counter below which a floor is that of two threads of one core, and of
 two cores that share a cache.
@@ -27,18 +29,31 @@ def name_of(floor: float) -> str:
     return "sibling" if floor < SIBLING else "near" if floor < NEAR else "far"
 
 
-def settle(collector: Collector, pairs: Sequence[Pair], boots: int) -> list[Boot]:
-    """All boots; those that don't count are left out of the collector from now on."""
+def settle(
+    collector: Collector,
+    pairs: Sequence[Pair],
+    boots: int,
+    local: Mapping[int, float] | None = None,
+) -> list[Boot]:
+    """All boots; those that don't count are left out of the collector from now on. local: what the
+    host's mapping call took, by boot.
+    """
+    local = local or {}
     floors: dict[int, float] = {}
     for pair in pairs:
         for boot, floor in collector.medians(floor_key(pair, "back-to-back")).items():
             floors[boot] = max(floor, floors.get(boot, 0.0))
-    counting = {} if collector.request.crowded else _most(floors)
+    counting = set() if collector.request.crowded else _most(floors, ALIKE)
+    if counting:  # of those the ones in which a neighbour did not share the core
+        known = {boot: cycles for boot, cycles in local.items() if boot in counting}
+        slowed = known.keys() - _most(known, LOCAL_ALIKE)
+        counting -= slowed if len(slowed) < len(counting) else set()
     collector.left_out = frozenset(boot for boot in floors if counting and boot not in counting)
     return [
         Boot(
             number=boot,
             floor=floors.get(boot),
+            local=local.get(boot),
             state=name_of(floors[boot]) if boot in floors else None,
             counts=boot not in collector.left_out,
         )
@@ -46,12 +61,13 @@ def settle(collector: Collector, pairs: Sequence[Pair], boots: int) -> list[Boot
     ]
 
 
-def _most(floors: dict[int, float]) -> dict[int, float]:
-    """Of the boots those in the state that most are in."""
+def _most(cycles: Mapping[int, float], alike: float) -> set[int]:
+    """Of the boots the largest group whose cycles are alike; of two the one with fewer cycles."""
     groups: list[dict[int, float]] = []
-    for boot, floor in sorted(floors.items(), key=lambda one: one[1]):
-        if groups and floor <= ALIKE * min(groups[-1].values()):
-            groups[-1][boot] = floor
+    for boot, one in sorted(cycles.items(), key=lambda pair: pair[1]):
+        if groups and one <= alike * min(groups[-1].values()):
+            groups[-1][boot] = one
         else:
-            groups.append({boot: floor})
-    return max(groups, key=len, default={})
+            groups.append({boot: one})
+    groups.sort(key=len, reverse=True)  # a stable sort: of as many the cheaper ones come first
+    return set(groups[0]) if groups else set()
