@@ -138,7 +138,7 @@ def as_svg(documents: Sequence[Document]) -> bytes:
 
 
 def _blocks(document: Document) -> list[object]:
-    return list(registry.draw(document)) if document.series or document.floor else []
+    return list(registry.draw(document)) if document.series or document.unmeasured else []
 
 
 def as_json(documents: Sequence[Document]) -> bytes:

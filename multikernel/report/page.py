@@ -236,7 +236,7 @@ def _experiment(machine: Machine, name: str, names: _Names, *, alone: bool) -> M
     for document in documents:
         if len(documents) > 1:
             parts.append(element("p", f"Run of {_time(document)}", class_="run"))
-        blocks = registry.draw(document) if document.series or document.floor else []
+        blocks = registry.draw(document) if document.series or document.unmeasured else []
         parts += [_block(block, names, shown) for block in blocks]
         if not blocks:
             parts.append(element("p", "This document holds no series."))

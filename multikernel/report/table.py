@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import IO
 
-from multikernel.results.document import Document, Interval, Series
+from multikernel.results.document import Document, Interval, Series, Unmeasured
 
 HEADINGS = (
     "experiment", "system", "what", "target", "notified", "TSC cycles", "ns", "× floor",
@@ -46,6 +46,7 @@ def rows(documents: Sequence[Document]) -> list[tuple[str, ...]]:
         for row, series in several:
             more = _besides(series, alike[(*row[:5], row[5].endswith("/s"))])
             found.append((*row[:2], " ".join((row[2], *more)), *row[3:]))
+        found += [_unmeasured(document, one) for one in document.unmeasured]
     return found
 
 
@@ -67,6 +68,12 @@ def _besides(series: Series, alike: Sequence[Series]) -> list[str]:
     if len({one.batch for one in alike}) > 1:
         words.append(f"b={series.batch}" if series.mode == "back-to-back" else "single")
     return words
+
+
+def _unmeasured(document: Document, one: Unmeasured) -> tuple[str, ...]:
+    target, told = (str(one.parameters.get(name) or "–") for name in ("target", "told"))
+    slices = f"{one.slices} slices"
+    return (document.experiment, one.system, one.key, target, told, *["–"] * 4, slices)
 
 
 def _row(document: Document, series: Series) -> tuple[str, ...]:

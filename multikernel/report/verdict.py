@@ -113,7 +113,7 @@ def verdict(documents: Sequence[Document]) -> list[tuple[str, list[str]]]:
     if any(
         warning.code == "oversubscribed" for document in documents for warning in document.warnings
     ):
-        systems = sorted({series.system for document in documents for series in document.series})
+        systems = sorted({one.system for document in documents for one in document.unmeasured})
         sentence = (
             f"Every configuration ran and gave correct answers ({', '.join(systems)}). Cores shared"
             " CPUs: no latency is claimed, nothing compared."

@@ -324,6 +324,21 @@ class Series(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return Histogram.from_sparse(sparse, self.min, self.max, self.mean)
 
 
+class Unmeasured(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A series that there should be, and is not: nothing of it could be trusted, or its cores
+    shared CPUs, so that nothing was measured. slices: that were dropped, or that ran; why: a code
+    each.
+    """
+
+    key: Slug
+    system: System
+    variant: Slug
+    cores: Annotated[int, Meta(ge=1)]
+    parameters: dict[str, Scalar]
+    slices: Annotated[int, Meta(ge=0)]
+    why: list[Slug]
+
+
 class Words(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a ratio means, in words. subject: the side it speaks of, the multikernel's where one is;
     other: what it is held against; lead: in what. better, worse: what such a subject does, with a
@@ -394,6 +409,7 @@ class Document(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     boots: list[Boot]
     floor: list[Floor]
     series: list[Series]
+    unmeasured: list[Unmeasured] = []
     ratios: list[Ratio]
     warnings: list[Caution]
 

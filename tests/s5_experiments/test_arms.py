@@ -99,6 +99,8 @@ def test_an_arm_that_is_always_disturbed_is_refused_in_words() -> None:
     assert len(refused) == 1
     assert refused[0].startswith("the arm: refused")
     assert "preempted" in refused[0]
+    missing = collector.unmeasured(spec(), "the arm")
+    assert (missing.key, missing.slices, missing.why) == ("arm", 3, ["preempted"])
 
 
 def test_smoke_keeps_everything_and_says_so() -> None:

@@ -242,17 +242,18 @@ def test_more_cores_than_cpus_run_every_tree_and_claim_nothing() -> None:
     request = Request(Placement((*cpus, *cpus)), SIZES["smoke"])
     asked = Collectives(request)
     document = asked.run()
-    assert all(one.over_floor is None for one in document.series)
+    assert not document.series
     assert not document.ratios
     assert "oversubscribed" in {warning.code for warning in document.warnings}
     ran = {
-        (one.cores, one.parameters["tree"]) for one in document.series if one.variant == "agreement"
+        (one.cores, one.parameters["tree"])
+        for one in document.unmeasured
+        if one.variant == "agreement" and one.slices
     }
     assert ran == {
         (count, shape.name) for count, several in asked.by_cores.items() for shape in several
     }
-    titles = [block.title for block in figures.draw(document) if hasattr(block, "title")]
-    assert len(titles) == len(set(titles)) == 2 * (len(COLLECTIVES) + 1)
+    assert len(figures.draw(document)) == 1  # the table of what ran
 
 
 needs_mpi = pytest.mark.skipif(

@@ -30,6 +30,7 @@ def test_the_fields_are_those_of_the_schema() -> None:
         "boots",
         "floor",
         "series",
+        "unmeasured",
         "ratios",
         "warnings",
     ]
@@ -161,7 +162,7 @@ def first_schema() -> dict[str, Any]:
     """The same document as the first schema had it."""
     plain = json.loads(encode(documents.document()))
     for one, names in (
-        (plain, ("simulated", "machine", "boots")),
+        (plain, ("simulated", "machine", "boots", "unmeasured")),
         (plain["series"][0], ("key", "by_boot")),
         (plain["ratios"][0], ("over", "under", "kind", "words")),
     ):

@@ -24,7 +24,7 @@ from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree as KindOfTree
 from multikernel.machine import synthetic
 from multikernel.machine.cpus import Placement
-from multikernel.results.document import Document, Series
+from multikernel.results.document import Document, Series, Unmeasured
 from multikernel.results.encoding import decode, encode
 from multikernel.user.trees import checked
 
@@ -139,6 +139,10 @@ def by_cores(document: Document) -> list[Series]:
     return [series for series in document.series if "booted" in series.parameters]
 
 
+def ran_by_cores(document: Document) -> list[Unmeasured]:
+    return [one for one in document.unmeasured if "booted" in one.parameters]
+
+
 def test_two_cores_run_the_one_tree_in_the_shared_kernel() -> None:
     document = document_of("unmap")
     (series,) = by_cores(document)
@@ -159,12 +163,11 @@ def crowded(cores: int, comparing: bool = False) -> Document:
 def test_four_cores_on_two_cpus_run_every_arm_and_claim_nothing() -> None:
     document = crowded(4)
     found: dict[tuple[str, str, int], list[object]] = {}
-    for series in by_cores(document):
-        assert series.parameters["booted"] == 4
-        assert series.samples > 0
-        assert series.over_floor is None
-        arm = series.system, series.variant, series.cores
-        found.setdefault(arm, []).append(series.parameters.get("tree"))
+    for one in ran_by_cores(document):
+        assert one.parameters["booted"] == 4
+        assert one.slices > 0
+        arm = one.system, one.variant, one.cores
+        found.setdefault(arm, []).append(one.parameters.get("tree"))
     for cores in (2, 3, 4):
         along = found["multikernel", "one-phase", cores]
         assert along[0] == "sequential"
@@ -173,8 +176,8 @@ def test_four_cores_on_two_cpus_run_every_arm_and_claim_nothing() -> None:
         assert found["shared", "mcs", cores] == along + line  # the same trees, and its own line
         assert found.get(("linux", "mprotect", cores), []) == line
     assert len(found["multikernel", "one-phase", 2]) == 1
-    assert {"multikernel", "shared", "linux", "raw"} == {one.system for one in document.series}
-    assert all(one.over_floor is None for one in document.series)
+    assert {"multikernel", "shared", "linux", "raw"} == {one.system for one in document.unmeasured}
+    assert not document.series
     assert not document.ratios
     assert decode(encode(document)) == document
     assert {"oversubscribed", "equal-trees"} <= {warning.code for warning in document.warnings}
@@ -183,5 +186,5 @@ def test_four_cores_on_two_cpus_run_every_arm_and_claim_nothing() -> None:
 @pytest.mark.full
 def test_a_comparison_takes_trees_over_all_cores_alone() -> None:
     document = crowded(3, comparing=True)
-    assert {series.cores for series in by_cores(document)} == {3}
-    assert {series.system for series in by_cores(document)} == {"multikernel", "shared"}
+    assert {one.cores for one in ran_by_cores(document)} == {3}
+    assert {one.system for one in ran_by_cores(document)} == {"multikernel", "shared"}

@@ -21,7 +21,7 @@ from multikernel.experiments.instrument.arms import CONTROL, Outcome, Pair, Rati
 from multikernel.experiments.instrument.request import Request
 from multikernel.machine.conditions import tsc_step
 from multikernel.results import document, statistics
-from multikernel.results.document import BootSamples, Buckets, Caution, Mode, Series
+from multikernel.results.document import BootSamples, Buckets, Caution, Mode, Series, Unmeasured
 from multikernel.results.histogram import Histogram
 
 REPEATS, REPEATS_SHARE = 2, 0.25
@@ -202,6 +202,18 @@ class Collector:
     def ratios(self, asked: Iterable[Ratio]) -> list[document.Ratio]:
         """Those ratios that there are."""
         return [found for one in asked if (found := self.ratio(one)) is not None]
+
+    def unmeasured(self, spec: Spec, arm: str) -> Unmeasured:
+        """What is said of a series of that arm that there is not: that its slices were all dropped,
+        or that they ran where cores share CPUs.
+        """
+        ran = sum(map(len, self._tallies.get(spec.key, {}).values()))
+        crowded = self.request.crowded and ran
+        return Unmeasured(
+            key=spec.key, system=spec.system, variant=spec.variant, cores=spec.cores,
+            parameters=dict(spec.parameters), slices=ran if crowded else self.dropped[arm],
+            why=["cores-share-cpus"] if crowded else sorted(self.why.get(arm, ())),
+        )  # fmt: skip
 
     def warnings(self) -> list[Caution]:
         """What was dropped, and which arms have nothing left."""

@@ -48,9 +48,18 @@ def finish(
     record = environment_of(environment.finish())
     said = list(experiment.cautions(collector))
     floors = floors_of(collector, experiment.judged_by(), request.placement.cpus)
-    specs = [spec for arm in arms for spec in _specs_of(arm)]
+    # Where cores share CPUs no time is one of the hardware: what ran is counted.
+    specs = [] if request.crowded else [spec for arm in arms for spec in _specs_of(arm)]
     found = [collector.series(experiment.revised(spec, collector)) for spec in specs]
     series = [one for one in found if one is not None]
+    there = {one.key for one in series}
+    unmeasured = [
+        collector.unmeasured(spec, arm.name)
+        for arm in arms
+        if isinstance(arm, Arm)
+        for spec in arm.specs
+        if spec.key not in there
+    ]
     of_the_host = [
         Caution(code=caveat.code, text=caveat.text)
         for caveat in environment.caveats()
@@ -58,7 +67,7 @@ def finish(
     ]
     _before_us.append(experiment.entry.name)
     cautions = collector.warnings()
-    if not series:
+    if not series and not request.crowded:
         why = "; ".join(
             caution.text
             for caution in cautions
@@ -79,9 +88,10 @@ def finish(
     return Document(
         experiment=experiment.entry.name,
         environment=record,
-        boots=list(boots),
-        floor=list(floors.values()),
+        boots=[] if request.crowded else list(boots),
+        floor=[] if request.crowded else list(floors.values()),
         series=series,
+        unmeasured=unmeasured,
         ratios=collector.ratios(asked),
         warnings=[*cautions, *said, *of_the_host],
     )

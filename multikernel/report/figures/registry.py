@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from multikernel.report.figure import Block
+from multikernel.report.figure import Block, Table
 from multikernel.report.figures import (
     capabilities,
     collectives,
@@ -65,8 +65,25 @@ def place_of(experiment: str) -> tuple[int, str]:
 
 def draw(document: Document) -> list[Block]:
     """All figures and tables of a document; at least one if it has any series."""
+    if not document.series:
+        return _missing(document)
     found: list[Block] = FIGURES.get(document.experiment, generic.draw)(document)
-    return [*(found or generic.draw(document)), *distributions.draw(document)]
+    return [
+        *(found or generic.draw(document)), *distributions.draw(document), *_missing(document)
+    ]  # fmt: skip
+
+
+def _missing(document: Document) -> list[Block]:
+    """What there should be and is not has its row too, without a number."""
+    if not document.unmeasured:
+        return []
+    rows = tuple(
+        (one.key, one.system, str(one.cores), "–", str(one.slices), ", ".join(one.why) or "refused")
+        for one in document.unmeasured
+    )
+    headings = ("series", "system", "cores", "median", "slices", "why not")
+    note = "Slices that ran where cores share CPUs, else those of which none could be trusted."
+    return [Table("Not measured", headings, rows, frozenset({2, 4}), (note,))]
 
 
 def draw_together(documents: Sequence[Document]) -> list[Block]:
