@@ -57,7 +57,7 @@ def test_every_counter_is_read_from_its_column(tmp_path: Path) -> None:
             steal_ticks=200, interrupts=2042, tlb_shootdowns=40, frequency_khz=2_600_000
         ),
     }
-    assert activity.tasks == {7: TaskActivity(5, 6, 2), 8: TaskActivity(3, 0, None)}
+    assert activity.tasks == {7: TaskActivity(5, 6, 2, 1200), 8: TaskActivity(3, 0, None)}
     assert (activity.steal_ticks, activity.tlb_shootdowns) == (300, 47)
 
 
@@ -69,7 +69,7 @@ def test_the_difference_is_what_happened_meanwhile(tmp_path: Path) -> None:
     meanwhile = Activity.take([0, 3], [7, 8], tmp_path) - before
     assert meanwhile.cpus[3] == CpuActivity(3, 1000, 1000, 2_600_000)
     assert meanwhile.cpus[0] == CpuActivity(0, 0, 0, None)
-    assert meanwhile.tasks == {7: TaskActivity(0, 4, 1), 8: TaskActivity(None, None, None)}
+    assert meanwhile.tasks == {7: TaskActivity(0, 4, 1, 700), 8: TaskActivity(None, None, None)}
     assert meanwhile.complaints() == [
         ("steal", "the hypervisor took 3 ticks of 10 ms from CPUs 3"),
         ("migrated", "task 7 was moved between CPUs 1 times"),

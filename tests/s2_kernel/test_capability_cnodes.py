@@ -121,14 +121,16 @@ def explain(rounds: Iterable[Round]) -> None:
 
 def test_histories(system: System) -> None:
     made = filled = 0
-    for rounds in record(system, 5, 25, 7, cnodes=True):
-        explain(rounds)
-        for event in (event for one in rounds for event in one.events):
-            if event.response[0] == "ok":
-                made += event.operation.type == CNODE
-                filled += event.operation.cnode != 1 << 32
-    assert made
-    assert filled
+    for _ in range(5):  # chance decides what comes of it
+        for rounds in record(system, 5, 25, 7, cnodes=True):
+            explain(rounds)
+            for event in (event for one in rounds for event in one.events):
+                if event.response[0] == "ok":
+                    made += event.operation.type == CNODE
+                    filled += event.operation.cnode != 1 << 32
+        if made and filled:
+            return
+    raise AssertionError(f"{made} CNodes were made and {filled} slots in them filled")
 
 
 @pytest.mark.full

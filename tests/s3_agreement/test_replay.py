@@ -137,7 +137,7 @@ def test_random_programs(
 def test_experiment(replayer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the environment: an experiment boots its systems itself."""
     monkeypatch.setenv("MULTIKERNEL_RECORD", str(tmp_path))
-    registry.get("unmap").run(Request(placement(), SIZES["smoke"]))
+    registry.get("unmap")(Request(placement(), SIZES["smoke"])).run()
     steps, ends = replayed(replayer, tmp_path)
     assert steps > 1000
     assert set(ends) == {""}
